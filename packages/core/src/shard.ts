@@ -1,0 +1,17 @@
+// Which of the fixed shards a profile, or another resource, belongs to.
+import { uuidToBytes } from "./ids.ts";
+
+/** Fixed when an installation is made; a power of two. */
+export const SHARD_COUNT = 16;
+
+/**
+ * Shard of a resource of an organisation: FNV-1a (32 bit) over both ids' bytes, folded to four bits.
+ * Invariant: never changes, for positions and facts are kept by it.
+ */
+export function shardOf(organizationId: string, resourceId: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of uuidToBytes(organizationId)) hash = Math.imul(hash ^ byte, 0x01000193);
+  for (const byte of uuidToBytes(resourceId)) hash = Math.imul(hash ^ byte, 0x01000193);
+  hash ^= hash >>> 16;
+  return (hash ^ (hash >>> 8) ^ (hash >>> 4)) & (SHARD_COUNT - 1);
+}

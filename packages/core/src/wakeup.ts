@@ -1,0 +1,26 @@
+// A level-triggered wake-up: a notify is never lost, however many come before somebody waits.
+import type { Clock } from "./clock.ts";
+
+export class Wakeup {
+  #pending = false;
+  #waiter: (() => void) | undefined;
+
+  notify(): void {
+    this.#pending = true;
+    this.#waiter?.();
+  }
+
+  /** Resolves at the next notify (or at once if one is pending), after `maxMs`, or on abort. */
+  async wait(clock: Clock, maxMs: number, signal?: AbortSignal): Promise<void> {
+    if (!this.#pending && !signal?.aborted) {
+      const cut = new AbortController();
+      const onAbort = (): void => cut.abort();
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiter = () => cut.abort();
+      await clock.sleep(maxMs, cut.signal);
+      this.#waiter = undefined;
+      signal?.removeEventListener("abort", onAbort);
+    }
+    this.#pending = false;
+  }
+}

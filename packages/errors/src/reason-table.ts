@@ -1,0 +1,97 @@
+// Each reason's code and HTTP status: the one place that says so. docs/errors.md is generated from it.
+import type { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
+
+/** gRPC status codes (google.rpc.Code) that Muster answers with. */
+export const Code = {
+  cancelled: 1,
+  invalid_argument: 3,
+  deadline_exceeded: 4,
+  not_found: 5,
+  already_exists: 6,
+  permission_denied: 7,
+  resource_exhausted: 8,
+  failed_precondition: 9,
+  aborted: 10,
+  out_of_range: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const;
+
+export type CodeName = keyof typeof Code;
+/** A reason without its enum prefix, as it stands in REST envelopes and in google.rpc.ErrorInfo. */
+export type ReasonName = Exclude<keyof typeof Reason, "UNSPECIFIED">;
+
+export interface ReasonRow {
+  readonly code: CodeName;
+  readonly http: number;
+  /** Sent where the thrower gives no message of its own. */
+  readonly message: string;
+}
+
+export const reasonTable = {
+  REQUEST_MALFORMED: { code: "invalid_argument", http: 400, message: "The request is malformed." },
+  FIELD_INVALID: { code: "invalid_argument", http: 400, message: "A field is invalid." },
+  PAGE_TOKEN_INVALID: {
+    code: "invalid_argument",
+    http: 400,
+    message: "The page token is not one of this list.",
+  },
+  POSITION_INVALID: {
+    code: "invalid_argument",
+    http: 400,
+    message: "The position is not one of this installation.",
+  },
+  UNAUTHENTICATED: { code: "unauthenticated", http: 401, message: "Valid credentials are required." },
+  PERMISSION_DENIED: { code: "permission_denied", http: 403, message: "The credential does not allow this." },
+  ROUTE_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such route." },
+  METHOD_NOT_ALLOWED: { code: "unimplemented", http: 405, message: "The path does not take this method." },
+  TOO_LARGE: { code: "resource_exhausted", http: 413, message: "The request is too large." },
+  MEDIA_TYPE_UNSUPPORTED: { code: "invalid_argument", http: 415, message: "Send application/json." },
+  PROFILE_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such profile." },
+  PROFILE_IDENTITY_TAKEN: {
+    code: "already_exists",
+    http: 409,
+    message: "Another profile has this identity.",
+  },
+  EVENT_CONFLICT: {
+    code: "already_exists",
+    http: 409,
+    message: "This event id and timestamp were recorded before with other content.",
+  },
+  SEGMENT_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such segment." },
+  SEGMENT_NAME_TAKEN: { code: "already_exists", http: 409, message: "A segment of this name exists." },
+  SEGMENT_LIMIT_REACHED: {
+    code: "failed_precondition",
+    http: 400,
+    message: "The organisation has as many segments as it may.",
+  },
+  API_KEY_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such API key." },
+  ORGANIZATION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such organisation." },
+  IDEMPOTENCY_KEY_REUSED: {
+    code: "failed_precondition",
+    http: 422,
+    message: "The idempotency key was used with another body.",
+  },
+  IDEMPOTENCY_IN_PROGRESS: {
+    code: "aborted",
+    http: 409,
+    message: "A request with this idempotency key is still running.",
+  },
+  NOT_YET_CONSISTENT: {
+    code: "unavailable",
+    http: 503,
+    message: "The read could not include every acknowledged write in time; try again.",
+  },
+  OVERLOADED: { code: "resource_exhausted", http: 429, message: "Too much is waiting; try again later." },
+  UNAVAILABLE: { code: "unavailable", http: 503, message: "A part of Muster does not answer; try again." },
+  DEADLINE_EXCEEDED: {
+    code: "deadline_exceeded",
+    http: 504,
+    message: "The deadline passed before the answer.",
+  },
+  CANCELLED: { code: "cancelled", http: 499, message: "The caller cancelled the request." },
+  UNIMPLEMENTED: { code: "unimplemented", http: 501, message: "This method is not implemented here." },
+  INTERNAL: { code: "internal", http: 500, message: "Something went wrong on our side." },
+} as const satisfies Record<ReasonName, ReasonRow>;

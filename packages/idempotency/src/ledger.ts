@@ -1,0 +1,33 @@
+// The Idempotency-Key ledger's port: claims, answers, replays.
+import type { Transaction } from "@muster/db";
+
+/** A claim on (scope, key), committed with a 30 s lease before the handler runs. */
+export interface Claim {
+  readonly scope: string;
+  readonly key: string;
+  /** Tells this claim from a later one on the same key. */
+  readonly token: string;
+}
+
+export interface KeptAnswer {
+  /** Whether `body` is the response message, else a google.rpc.Status. */
+  readonly ok: boolean;
+  readonly body: Uint8Array;
+  /** Metadata of the answer that REST shows. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type Begun =
+  | { readonly kind: "run"; readonly claim: Claim }
+  | { readonly kind: "replay"; readonly answer: KeptAnswer };
+
+export interface IdempotencyLedgerPort {
+  /** IDEMPOTENCY_KEY_REUSED for another body, IDEMPOTENCY_IN_PROGRESS while one runs. */
+  begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun>;
+  /** Keeps the answer in the transaction of the effect. Rejects with StaleClaim if the claim was lost. */
+  settle(trx: Transaction, claim: Claim, answer: KeptAnswer): Promise<void>;
+  /** Keeps the answer in a transaction of its own: for answers without an effect. */
+  keep(claim: Claim, answer: KeptAnswer): Promise<void>;
+  /** Frees the key: the call failed in a way worth trying again. */
+  release(claim: Claim): Promise<void>;
+}

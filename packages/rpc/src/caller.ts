@@ -1,0 +1,28 @@
+// How a call reaches a service, wherever it runs: in this process, or behind a gRPC address.
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+
+export interface CallOptions {
+  /** Request metadata, names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+  /** Epoch ms. */
+  readonly deadlineMs?: number | undefined;
+}
+
+export interface UnaryAnswer {
+  readonly message: Message;
+  /** Metadata of the answer, names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+export interface StreamAnswer {
+  readonly messages: AsyncIterable<Message>;
+  /** Metadata of the answer, known once the first message (or the end) has come. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** Rejections are always AppError. */
+export interface Caller {
+  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer>;
+  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer;
+}

@@ -1,0 +1,59 @@
+// What a service is to the process that runs it, and what the process gives it.
+import type { ApiKeyVerifier, ServiceTokenPort } from "@muster/authz";
+import type { Bus } from "@muster/bus";
+import type { Clock, IdSource, OrganizationId } from "@muster/core";
+import type { Database } from "@muster/db";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import type { Caller, ServiceImplementation } from "@muster/rpc";
+
+export type ServiceName = "identity" | "events" | "segments";
+
+/** The process as a module sees it: ports only, no adapter and no mode. */
+export interface Platform {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly bus: Bus;
+  /** This service's own database. */
+  readonly database: Database;
+  /** Reaches another service, with this service's token attached. */
+  caller(service: ServiceName): Caller;
+  readonly apiKeys: ApiKeyVerifier;
+  readonly serviceTokens: ServiceTokenPort;
+  /** 32 bytes, of the installation, for the named use ("page-tokens", "idempotency"). */
+  key(use: string): Uint8Array;
+  /** Unique to this process start: the owner's name in leases. */
+  readonly instanceId: string;
+  /** No other process uses these databases, so leases of a dead process are taken over at once. */
+  readonly exclusive: boolean;
+  readonly settings: ModuleSettings;
+}
+
+export interface ModuleSettings {
+  /** Set in embedded mode: the organisation that callers without credentials act for. */
+  readonly demoOrganizationId: OrganizationId | undefined;
+  /** Events acknowledged and not yet folded above which batches are refused; single posts at twice as many. */
+  readonly backlogItemsMax: number;
+}
+
+export interface ModuleDefinition {
+  readonly name: ServiceName;
+  /** Folder of numbered migrations. */
+  readonly migrations: URL;
+  build(platform: Platform): Promise<Module>;
+}
+
+export interface Module {
+  readonly services: readonly ServiceImplementation[];
+  readonly workers: readonly Worker[];
+}
+
+/** Something that runs beside the requests. */
+export interface Worker {
+  readonly name: string;
+  start(): Promise<void>;
+  /** Finishes what it is doing and stops. */
+  stop(): Promise<void>;
+}
