@@ -1,1 +1,6 @@
+export * from "./api-key.ts";
+export * from "./api-key-verifier.ts";
+export * from "./permissions.ts";
 export * from "./principal.ts";
+export * from "./remote-api-key-lookup.ts";
+export * from "./service-tokens.ts";

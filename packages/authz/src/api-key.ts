@@ -1,0 +1,26 @@
+// The text of an API key: how it is made, recognised, hashed and shown.
+import { createHash, randomBytes } from "node:crypto";
+
+const API_KEY = /^mk_[A-Za-z0-9_-]{43}$/;
+const SECRET_BYTES = 32;
+const PREFIX_CHARACTERS = 11;
+
+/** A new key of 256 random bits. */
+export function newApiKeySecret(random: (size: number) => Buffer = randomBytes): string {
+  return `mk_${random(SECRET_BYTES).toString("base64url")}`;
+}
+
+/** Whether the text could be a key at all; saves looking others up. */
+export function isApiKey(text: string): boolean {
+  return API_KEY.test(text);
+}
+
+/** SHA-256: 256 random bits need no slow hash, and only the hash is stored or travels. */
+export function hashApiKey(key: string): Buffer {
+  return createHash("sha256").update(key, "utf8").digest();
+}
+
+/** The first characters, to recognise a key by in lists. */
+export function apiKeyPrefix(key: string): string {
+  return key.slice(0, PREFIX_CHARACTERS);
+}
