@@ -1,0 +1,109 @@
+// A made-up shop's history: sign-ins, product views, carts and orders, in order of time. Pure: the
+// same options give the same events.
+import { SeededRandom } from "./random.ts";
+
+export interface ShopHistoryOptions {
+  /** How many events. */
+  readonly events: number;
+  readonly seed: number;
+  /** How many shoppers there may be. */
+  readonly shoppers: number;
+  /** First instant, epoch ms. */
+  readonly startMs: number;
+  /** How long the history lasts, in days. */
+  readonly days: number;
+}
+
+export interface ShopEvent {
+  readonly timeMs: number;
+  readonly userId: string;
+  readonly name: "user.signed_in" | "product.viewed" | "cart.added" | "order.completed";
+  readonly sessionId: string;
+  /** Unset on sign-ins. */
+  readonly product?: ShopProduct;
+}
+
+export interface ShopProduct {
+  readonly id: string;
+  readonly category: string;
+  /** With two decimals. */
+  readonly price: string;
+}
+
+const CATEGORIES = [
+  "shoes.women",
+  "shoes.men",
+  "bags",
+  "electronics.audio",
+  "electronics.phones",
+  "kitchen",
+  "books",
+];
+const PRODUCTS = 500;
+/** Sessions average about this many events; it spreads the asked-for number over the days. */
+const EVENTS_PER_SESSION = 5.4;
+
+/** Yields exactly `events` events, ordered by time; holds only the sessions that are under way. */
+export function* shopHistory(options: ShopHistoryOptions): Generator<ShopEvent> {
+  const random = new SeededRandom(options.seed);
+  const meanGapMs = (options.days * 86_400_000 * EVENTS_PER_SESSION) / options.events;
+  let nextSessionMs = options.startMs;
+  let sessionCount = 0;
+  let pending: ShopEvent[] = [];
+  for (let emitted = 0; emitted < options.events; ) {
+    const first = pending[0];
+    if (first !== undefined && first.timeMs <= nextSessionMs) {
+      yield first;
+      emitted += 1;
+      pending.shift();
+      continue;
+    }
+    sessionCount += 1;
+    const session = makeSession(random, options.shoppers, nextSessionMs, sessionCount);
+    pending = mergeByTime(pending, session);
+    nextSessionMs += Math.ceil(random.exponential(meanGapMs));
+  }
+}
+
+/** Invariant: both are ordered by time, and so is the result; ties keep the earlier session first. */
+function mergeByTime(left: readonly ShopEvent[], right: readonly ShopEvent[]): ShopEvent[] {
+  const merged: ShopEvent[] = [];
+  let taken = 0;
+  for (const event of right) {
+    for (let next = left[taken]; next !== undefined && next.timeMs <= event.timeMs; next = left[taken]) {
+      merged.push(next);
+      taken += 1;
+    }
+    merged.push(event);
+  }
+  return merged.concat(left.slice(taken));
+}
+
+function makeSession(random: SeededRandom, shoppers: number, startMs: number, number: number): ShopEvent[] {
+  const userId = `shopper-${random.skewed(shoppers) + 1}`;
+  const sessionId = `session-${number}`;
+  const events: ShopEvent[] = [];
+  let timeMs = startMs;
+  const add = (name: ShopEvent["name"], product?: ShopProduct): void => {
+    events.push({ timeMs, userId, name, sessionId, ...(product === undefined ? {} : { product }) });
+    timeMs += 500 + Math.ceil(random.exponential(40_000));
+  };
+  if (random.chance(0.4)) add("user.signed_in");
+  const views = random.integer(1, 6);
+  let inCart: ShopProduct | undefined;
+  for (let view = 0; view < views; view += 1) {
+    const product = makeProduct(random.skewed(PRODUCTS));
+    add("product.viewed", product);
+    if (random.chance(0.22)) {
+      inCart = product;
+      add("cart.added", product);
+    }
+  }
+  if (inCart !== undefined && random.chance(0.55)) add("order.completed", inCart);
+  return events;
+}
+
+function makeProduct(index: number): ShopProduct {
+  const category = CATEGORIES[index % CATEGORIES.length] ?? "books";
+  return { id: `product-${index + 1}`, category, price: (4.99 + ((index * 37) % 300)).toFixed(2) };
+}

@@ -1,0 +1,83 @@
+// Sends events to the running server in batches, several at a time, and waits where it is told to.
+import type { Clock } from "@muster/core";
+
+export interface SendOptions {
+  /** Of the REST gateway, such as http://127.0.0.1:3000. */
+  readonly url: string;
+  readonly apiKey: string;
+  readonly clock: Clock;
+  /** How often a batch is tried while the server can't take it. */
+  readonly attemptsMax: number;
+}
+
+export interface LineOutcome {
+  readonly line: number;
+  readonly status: "stored" | "duplicate" | "rejected";
+  readonly message: string;
+}
+
+interface BatchAnswer {
+  readonly results: readonly {
+    readonly index: number;
+    readonly status: LineOutcome["status"];
+    readonly error: { readonly message: string } | null;
+  }[];
+}
+
+/** The server refused the whole import, or stayed away. The message says what to do. */
+export class ImportFailed extends Error {
+  override name = "ImportFailed";
+}
+
+/** Sends one batch, each event as its JSON text, and tells each line's outcome. Sending it twice is harmless: ids repeat. */
+export async function sendBatch(
+  events: readonly string[],
+  lines: readonly number[],
+  options: SendOptions,
+): Promise<LineOutcome[]> {
+  const body = `{"events":[${events.join(",")}]}`;
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await post(body, options);
+    if (typeof answer !== "number") {
+      return answer.results.map(({ index, status, error }) => ({
+        line: lines[index] ?? 0,
+        status,
+        message: error?.message ?? "",
+      }));
+    }
+    if (attempt >= options.attemptsMax) {
+      throw new ImportFailed(
+        `${options.url} could not take events after ${attempt} tries. Run the import again to go on.`,
+      );
+    }
+    await options.clock.sleep(Math.max(answer, Math.min(5_000, 100 * 2 ** attempt)));
+  }
+}
+
+/** The answer, or in how many milliseconds it is worth trying again. */
+async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchAnswer | number> {
+  let response: Response;
+  try {
+    response = await fetch(new URL("/v1/events:batch", url), {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${apiKey}` },
+      body,
+    });
+  } catch {
+    return 500;
+  }
+  if (response.ok) return (await response.json()) as BatchAnswer;
+  const text = await response.text();
+  if (response.status === 429 || response.status >= 500) {
+    return 1000 * Number(response.headers.get("retry-after") ?? 0);
+  }
+  throw new ImportFailed(`${url} answered ${response.status}: ${messageOf(text)}`);
+}
+
+function messageOf(text: string): string {
+  try {
+    return (JSON.parse(text) as { message: string }).message;
+  } catch {
+    return text.slice(0, 200);
+  }
+}
