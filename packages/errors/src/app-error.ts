@@ -15,6 +15,8 @@ export interface AppErrorOptions {
   readonly details?: Readonly<Record<string, string>>;
   /** How long to wait before trying again. */
   readonly retryAfterMs?: number;
+  /** The request that got this error; a replay repeats it. */
+  readonly requestId?: string;
   /** For the log alone. */
   readonly cause?: unknown;
 }
@@ -26,6 +28,8 @@ export class AppError extends Error {
   readonly fields: readonly FieldError[];
   readonly details: Readonly<Record<string, string>>;
   readonly retryAfterMs: number | undefined;
+  /** Set once the error has been given to a caller: what its envelope shows as request_id. */
+  readonly requestId: string | undefined;
 
   constructor(reason: ReasonName, options: AppErrorOptions = {}) {
     super(options.message ?? reasonTable[reason].message, { cause: options.cause });
@@ -33,6 +37,7 @@ export class AppError extends Error {
     this.fields = options.fields ?? [];
     this.details = options.details ?? {};
     this.retryAfterMs = options.retryAfterMs;
+    this.requestId = options.requestId;
   }
 
   get row(): ReasonRow {
