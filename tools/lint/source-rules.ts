@@ -1,0 +1,177 @@
+// Rules about single source files: calls that make code untestable, adapters chosen outside their
+// place, lengths, and notes that nobody owns.
+import { stripTypeScriptTypes } from "node:module";
+import { type Node, parse } from "acorn";
+import { type Finding, isGenerated, isTestOrTool, type SourceFile } from "./source-files.ts";
+
+export const FILE_LINES_WARN = 250;
+export const FILE_LINES_MAX = 400;
+export const FUNCTION_LINES_MAX = 70;
+
+interface BannedCall {
+  readonly what: string;
+  /** Folders where it is the right thing. */
+  readonly allowedIn: readonly string[];
+  readonly instead: string;
+}
+
+const CLOCK: Omit<BannedCall, "what"> = {
+  allowedIn: ["packages/core/", "packages/log/"],
+  instead: "take a Clock (packages/core)",
+};
+const RANDOM: Omit<BannedCall, "what"> = {
+  allowedIn: ["packages/core/"],
+  instead: "take an IdSource (packages/core), or node:crypto for secrets",
+};
+const ENVIRONMENT: Omit<BannedCall, "what"> = {
+  allowedIn: ["packages/config/"],
+  instead: "add a variable to packages/config",
+};
+const CONSOLE: Omit<BannedCall, "what"> = {
+  allowedIn: ["packages/log/"],
+  instead: "take a Logger (packages/log)",
+};
+
+/** Constructors of adapters: packages/db and packages/bus hand them out, one place takes them. */
+const ADAPTERS = new Set(["openSqlite", "openMysql", "EmbeddedBus", "JetStreamBus"]);
+const ADAPTER_HOMES = ["packages/db/", "packages/bus/", "apps/muster/src/platform-"];
+
+export function checkSourceFile(file: SourceFile): Finding[] {
+  if (isGenerated(file.path)) return [];
+  const findings = [...checkNotes(file)];
+  if (!/\.(ts|js)$/.test(file.path)) return findings;
+  findings.push(...checkFileLength(file));
+  if (!isTestOrTool(file.path)) findings.push(...checkSyntax(file));
+  return findings;
+}
+
+function checkFileLength({ path, text }: SourceFile): Finding[] {
+  const lines = text.split("\n").length - 1;
+  if (isTestOrTool(path) || lines <= FILE_LINES_WARN) return [];
+  const tooLong = lines > FILE_LINES_MAX;
+  const message = `${lines} lines; ${tooLong ? `at most ${FILE_LINES_MAX}` : `aim for ${FILE_LINES_WARN}`}: split it by meaning`;
+  return [{ path, line: 1, message, warning: !tooLong }];
+}
+
+// Written so that this file does not find itself.
+const UNOWNED_NOTE = new RegExp(`\\b${"TO"}DO\\b(?!\\(#\\d+\\):)`);
+const BROKEN_NOTE = new RegExp(`\\b${"FIX"}ME\\b`);
+
+function checkNotes({ path, text }: SourceFile): Finding[] {
+  const findings: Finding[] = [];
+  for (const [index, line] of text.split("\n").entries()) {
+    if (BROKEN_NOTE.test(line))
+      findings.push({ path, line: index + 1, message: "fix it now or file an issue" });
+    if (UNOWNED_NOTE.test(line)) {
+      findings.push({ path, line: index + 1, message: "a note of work to do names its issue, as in (#12):" });
+    }
+  }
+  return findings;
+}
+
+type AnyNode = Node & Record<string, unknown>;
+
+function checkSyntax({ path, text }: SourceFile): Finding[] {
+  // Types become blanks, so lines and columns stay.
+  const script = path.endsWith(".ts") ? stripTypeScriptTypes(text) : text;
+  const program = parse(script, { ecmaVersion: "latest", sourceType: "module", locations: true });
+  const findings: Finding[] = [];
+  visit(program as unknown as AnyNode, (node) => {
+    const line = node.loc?.start.line ?? 0;
+    for (const banned of bannedCalls(node)) {
+      if (banned.allowedIn.some((folder) => path.startsWith(folder))) continue;
+      findings.push({ path, line, message: `${banned.what} is banned here: ${banned.instead}` });
+    }
+    for (const name of importedNames(node)) {
+      if (!ADAPTERS.has(name) || ADAPTER_HOMES.some((home) => path.startsWith(home))) continue;
+      const message = `${name} is an adapter: only apps/muster/src/platform-*.ts chooses one`;
+      findings.push({ path, line, message });
+    }
+    const lines = functionLines(node);
+    if (lines > FUNCTION_LINES_MAX) {
+      findings.push({ path, line, message: `a function of ${lines} lines; at most ${FUNCTION_LINES_MAX}` });
+    }
+  });
+  const seen = new Set<string>(); // `globalThis.console.log` is found twice.
+  return findings.filter(({ line, message }) => {
+    const isNew = !seen.has(`${line} ${message}`);
+    seen.add(`${line} ${message}`);
+    return isNew;
+  });
+}
+
+function visit(node: AnyNode, enter: (node: AnyNode) => void): void {
+  enter(node);
+  for (const value of Object.values(node)) {
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (isNode(child)) visit(child, enter);
+    }
+  }
+}
+
+function isNode(value: unknown): value is AnyNode {
+  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
+}
+
+function bannedCalls(node: AnyNode): BannedCall[] {
+  if (node.type === "MemberExpression" && isNode(node.object) && isNode(node.property)) {
+    return bannedMember(nameOf(node.object), nameOf(node.property));
+  }
+  if (node.type === "VariableDeclarator" && isNode(node.id) && node.id.type === "ObjectPattern") {
+    const holder = isNode(node.init) ? nameOf(node.init) : "";
+    return keysOf(node.id, "properties", "key").flatMap((key) => bannedMember(holder, key));
+  }
+  if (node.type === "NewExpression" && isNode(node.callee) && nameOf(node.callee) === "Date") {
+    const isEmpty = Array.isArray(node.arguments) && node.arguments.length === 0;
+    return isEmpty ? [{ what: "new Date() for now", ...CLOCK }] : [];
+  }
+  if (node.type === "CallExpression" && isNode(node.callee) && node.callee.type === "Identifier") {
+    return nameOf(node.callee) === "Date" ? [{ what: "Date() for now", ...CLOCK }] : [];
+  }
+  if (node.type === "ImportDeclaration" && isNode(node.source)) {
+    const source = String(node.source.value).replace(/^node:/, "");
+    const names = importedNames(node);
+    if (source === "process" && names.includes("env")) return [{ what: "process.env", ...ENVIRONMENT }];
+    if (source === "console") return [{ what: "console", ...CONSOLE }];
+  }
+  return [];
+}
+
+function bannedMember(holder: string, key: string): BannedCall[] {
+  if (holder === "console" || (holder === "globalThis" && key === "console")) {
+    return [{ what: "console", ...CONSOLE }];
+  }
+  if (holder === "Date" && key === "now") return [{ what: "Date.now", ...CLOCK }];
+  if (holder === "Math" && key === "random") return [{ what: "Math.random", ...RANDOM }];
+  if (holder === "process" && key === "env") return [{ what: "process.env", ...ENVIRONMENT }];
+  return [];
+}
+
+function importedNames(node: AnyNode): string[] {
+  if (node.type !== "ImportDeclaration" && node.type !== "ExportNamedDeclaration") return [];
+  if (!isNode(node.source)) return [];
+  return keysOf(node, "specifiers", node.type === "ImportDeclaration" ? "imported" : "local");
+}
+
+function keysOf(node: AnyNode, list: string, key: string): string[] {
+  const items = node[list];
+  if (!Array.isArray(items)) return [];
+  return items.map((item) => (isNode(item) && isNode(item[key]) ? nameOf(item[key]) : ""));
+}
+
+/** `Date` of `Date`, `now` of `["now"]`, and `Date` of `globalThis.Date`. */
+function nameOf(node: AnyNode): string {
+  if (node.type === "Identifier") return String(node.name);
+  if (node.type === "Literal") return String(node.value);
+  if (node.type === "MemberExpression" && isNode(node.object) && isNode(node.property)) {
+    return nameOf(node.object) === "globalThis" ? nameOf(node.property) : "";
+  }
+  return "";
+}
+
+const FUNCTIONS = new Set(["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"]);
+
+function functionLines(node: AnyNode): number {
+  if (!FUNCTIONS.has(node.type) || node.loc == null) return 0;
+  return node.loc.end.line - node.loc.start.line + 1;
+}
