@@ -1,0 +1,69 @@
+// Writes docs/errors.md from the comments of reason.proto and the reason table:
+// `node packages/errors/src/generate-docs.ts`. Generated descriptors carry no comments, so the proto
+// text is read itself.
+import { readFileSync, writeFileSync } from "node:fs";
+import { assert } from "@muster/core";
+import { Code, type ReasonRow, reasonTable } from "./reason-table.ts";
+
+export const ERRORS_DOC = new URL("../../../docs/errors.md", import.meta.url);
+const REASON_PROTO = new URL("../../../proto/muster/errors/v1/reason.proto", import.meta.url);
+
+/** Each reason's comment, in the order of the file. */
+export function reasonComments(proto: string): Map<string, string> {
+  const comments = new Map<string, string>();
+  let comment: string[] = [];
+  for (const line of proto.split("\n").map((text) => text.trim())) {
+    const value = /^REASON_([A-Z_]+) = \d+;$/.exec(line);
+    if (line.startsWith("//")) {
+      comment.push(line.slice(2).trim());
+      continue;
+    }
+    if (value?.[1] !== undefined && value[1] !== "UNSPECIFIED") comments.set(value[1], comment.join(" "));
+    comment = [];
+  }
+  return comments;
+}
+
+const PREAMBLE = `# Errors
+
+<!-- Written by packages/errors/src/generate-docs.ts (make gen); edit proto/muster/errors/v1/reason.proto instead. -->
+
+Every error, on every mount, carries one \`reason\` of this closed list. REST answers every 4xx and 5xx with one envelope:
+
+\`\`\`json
+{
+  "code": "invalid_argument",
+  "reason": "FIELD_INVALID",
+  "message": "min_count: must be at least 1",
+  "fields": [{ "field": "min_count", "message": "must be at least 1" }],
+  "details": {},
+  "request_id": "0190a5b4-0000-7000-8000-000000000001"
+}
+\`\`\`
+
+\`code\` is the Connect and gRPC code. gRPC and Connect callers find the same in the status details: \`google.rpc.ErrorInfo\`
+(\`reason\`, domain \`muster\`, \`details\` as metadata), \`BadRequest\` (\`fields\`), \`RetryInfo\` and \`RequestInfo\`. Decide by
+\`reason\`; \`message\` is for people and may change. Where there is a \`Retry-After\` header (\`RetryInfo\`), wait that long.
+
+| Reason | HTTP | Code (gRPC) | When |
+|---|---|---|---|
+`;
+
+export function errorsDoc(proto: string, table: Readonly<Record<string, ReasonRow>> = reasonTable): string {
+  const lines = [...reasonComments(proto)].map(([name, comment]) => {
+    const row = table[name];
+    assert(row !== undefined, `reason ${name} has no row in the reason table`);
+    assert(comment !== "", `reason ${name} has no comment in reason.proto`);
+    const text = `| \`${name}\` | ${row.http} | \`${row.code}\` (${Code[row.code]}) | ${comment.replaceAll("|", "\\|")} |`;
+    return { http: row.http, text };
+  });
+  // Stable: reasons of one status stay in the order of the proto.
+  lines.sort((one, other) => one.http - other.http);
+  return `${PREAMBLE}${lines.map(({ text }) => text).join("\n")}\n`;
+}
+
+export function currentErrorsDoc(): string {
+  return errorsDoc(readFileSync(REASON_PROTO, "utf8"));
+}
+
+if (import.meta.main) writeFileSync(ERRORS_DOC, currentErrorsDoc());
