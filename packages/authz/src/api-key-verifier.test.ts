@@ -9,7 +9,7 @@ import {
   CachingApiKeyVerifier,
   CREDENTIALS_REVOKED_TOPIC,
 } from "./api-key-verifier.ts";
-import { remoteApiKeyLookup, unknownApiKey } from "./remote-api-key-lookup.ts";
+import { type CredentialClient, remoteApiKeyLookup, unknownApiKey } from "./remote-api-key-lookup.ts";
 
 const START_MS = Date.UTC(2030, 0, 1);
 const RECORD: ApiKeyRecord = {
@@ -203,20 +203,21 @@ describe("CachingApiKeyVerifier", () => {
 
 describe("remoteApiKeyLookup", () => {
   const hash = hashApiKey(key);
-  const failing = (error: unknown) => remoteApiKeyLookup({ verifyApiKey: () => Promise.reject(error) });
+  const failing = (error: unknown) =>
+    remoteApiKeyLookup({ verifyApiKey: () => Promise.reject(error) }, clock);
 
   test("translates the answer", async () => {
-    const lookup = remoteApiKeyLookup({
-      verifyApiKey: async ({ keyHash }) => {
-        expect(keyHash).toEqual(hash);
-        return {
-          apiKeyId: uuidToBytes(RECORD.id),
-          organizationId: uuidToBytes(RECORD.organizationId),
-          scopes: ["*"],
-          expireTimeMs: 0n,
-        };
-      },
-    });
+    const verifyApiKey: CredentialClient["verifyApiKey"] = async ({ keyHash }, { deadlineMs }) => {
+      expect(keyHash).toEqual(hash);
+      expect(deadlineMs).toBe(START_MS + 5_000);
+      return {
+        apiKeyId: uuidToBytes(RECORD.id),
+        organizationId: uuidToBytes(RECORD.organizationId),
+        scopes: ["*"],
+        expireTimeMs: 0n,
+      };
+    };
+    const lookup = remoteApiKeyLookup({ verifyApiKey }, clock);
     expect(await lookup(hash)).toEqual({ ...RECORD, id: bytesToUuid(uuidToBytes(RECORD.id)), scopes: ["*"] });
   });
 

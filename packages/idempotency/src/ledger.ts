@@ -1,5 +1,6 @@
 // The Idempotency-Key ledger's port: claims, answers, replays.
 import type { Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
 
 /** A claim on (scope, key), committed with a 30 s lease before the handler runs. */
 export interface Claim {
@@ -26,8 +27,23 @@ export interface IdempotencyLedgerPort {
   begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun>;
   /** Keeps the answer in the transaction of the effect. Rejects with StaleClaim if the claim was lost. */
   settle(trx: Transaction, claim: Claim, answer: KeptAnswer): Promise<void>;
-  /** Keeps the answer in a transaction of its own: for answers without an effect. */
+  /**
+   * Keeps the answer in a transaction of its own: for answers without an effect. Rejects with
+   * StaleClaim if the claim was lost.
+   */
   keep(claim: Claim, answer: KeptAnswer): Promise<void>;
-  /** Frees the key: the call failed in a way worth trying again. */
+  /** Frees the key: the call failed in a way worth trying again. Harmless when the answer was kept. */
   release(claim: Claim): Promise<void>;
+}
+
+/**
+ * The claim's lease ran out and another request took the key over, so this one must leave no trace.
+ * The caller is told to ask again: it then gets the other request's answer.
+ */
+export class StaleClaim extends AppError {
+  override name = "StaleClaim";
+
+  constructor() {
+    super("IDEMPOTENCY_IN_PROGRESS", { retryAfterMs: 1_000 });
+  }
 }

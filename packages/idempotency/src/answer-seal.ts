@@ -1,0 +1,73 @@
+// Kept answers may hold secrets shown once, so every one lies encrypted in the ledger; and bodies
+// leave only a keyed fingerprint.
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { assert } from "@muster/core";
+import type { Claim, KeptAnswer } from "./ledger.ts";
+
+const FORMAT = 1;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const HEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
+const KEY_BYTES = 32;
+/** Fits MEDIUMBLOB, and a statement under MySQL's default max_allowed_packet of 16 MiB. */
+export const ANSWER_BYTES_MAX = 12 * 1024 * 1024;
+
+export class AnswerSeal {
+  readonly #fingerprintKey: Buffer;
+  readonly #encryptionKey: Buffer;
+
+  /** `key` is the installation's key for idempotency, of at least 32 bytes. */
+  constructor(key: Uint8Array) {
+    assert(key.length >= KEY_BYTES, "the idempotency key has fewer than 32 bytes");
+    this.#fingerprintKey = derive(key, "fingerprint");
+    this.#encryptionKey = derive(key, "answer");
+  }
+
+  fingerprint(canonicalBody: Uint8Array): Buffer {
+    return createHmac("sha256", this.#fingerprintKey).update(canonicalBody).digest();
+  }
+
+  seal(claim: Claim, answer: KeptAnswer): Buffer {
+    const meta = Buffer.from(JSON.stringify({ ok: answer.ok, headers: answer.headers }), "utf8");
+    const metaLength = Buffer.alloc(4);
+    metaLength.writeUInt32BE(meta.length);
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv("aes-256-gcm", this.#claimKey(claim), nonce).setAAD(boundTo(claim));
+    const sealed = [
+      cipher.update(metaLength),
+      cipher.update(meta),
+      cipher.update(answer.body),
+      cipher.final(),
+    ];
+    const bytes = Buffer.concat([Buffer.of(FORMAT), nonce, cipher.getAuthTag(), ...sealed]);
+    assert(bytes.length <= ANSWER_BYTES_MAX, `an answer of ${bytes.length} bytes cannot be kept`);
+    return bytes;
+  }
+
+  /** Throws for bytes that were not sealed for this claim by this installation. */
+  open(claim: Claim, bytes: Buffer): KeptAnswer {
+    assert(bytes[0] === FORMAT, "a kept answer of an unknown format");
+    const nonce = bytes.subarray(1, 1 + NONCE_BYTES);
+    const decipher = createDecipheriv("aes-256-gcm", this.#claimKey(claim), nonce)
+      .setAAD(boundTo(claim))
+      .setAuthTag(bytes.subarray(1 + NONCE_BYTES, HEAD_BYTES));
+    const plain = Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES)), decipher.final()]);
+    const bodyStart = 4 + plain.readUInt32BE(0);
+    const { ok, headers } = JSON.parse(plain.toString("utf8", 4, bodyStart)) as Omit<KeptAnswer, "body">;
+    return { ok, headers, body: plain.subarray(bodyStart) };
+  }
+
+  /** A key for each claim: no count of answers wears out the random nonces. */
+  #claimKey(claim: Claim): Buffer {
+    return createHmac("sha256", this.#encryptionKey).update(claim.token).digest();
+  }
+}
+
+function derive(key: Uint8Array, use: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", key, new Uint8Array(0), `muster.idempotency.${use}`, KEY_BYTES));
+}
+
+/** An answer moved to another row does not open. */
+function boundTo({ scope, key, token }: Claim): Buffer {
+  return Buffer.from(JSON.stringify([scope, key, token]), "utf8");
+}

@@ -1,0 +1,111 @@
+// The ledger over a service's own database. One request at a time runs under a key; its answer is
+// kept in the transaction of its effect, so that there is never one without the other.
+import { assert, type Clock, IDEMPOTENCY_KEY_BYTES_MAX, type IdSource } from "@muster/core";
+import { type Database, isUniqueViolation, type Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { AnswerSeal } from "./answer-seal.ts";
+import { IdempotencyStore, type KeyRecord, type NewClaim } from "./idempotency-store.ts";
+import { type Begun, type Claim, type IdempotencyLedgerPort, type KeptAnswer, StaleClaim } from "./ledger.ts";
+
+/** A request that has neither answered nor been refused by then is taken for dead. */
+export const LEASE_MS = 30_000;
+/** How long a key means the request it was first used for. */
+export const KEY_LIFETIME_MS = 24 * 3_600_000;
+const SCOPE_BYTES_MAX = 255;
+const RETRY_AFTER_MS = 1_000;
+/** Each further attempt means that another request changed the key just then. */
+const BEGIN_ATTEMPTS_MAX = 8;
+
+export class IdempotencyLedger implements IdempotencyLedgerPort {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #ids: IdSource;
+  readonly #seal: AnswerSeal;
+  readonly #store = new IdempotencyStore();
+
+  /** `key` is the installation's key for this use, of at least 32 bytes. */
+  constructor(options: {
+    readonly database: Database;
+    readonly clock: Clock;
+    readonly ids: IdSource;
+    readonly key: Uint8Array;
+  }) {
+    this.#database = options.database;
+    this.#clock = options.clock;
+    this.#ids = options.ids;
+    this.#seal = new AnswerSeal(options.key);
+  }
+
+  async begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun> {
+    assert(Buffer.byteLength(scope) <= SCOPE_BYTES_MAX, "the idempotency scope is too long");
+    assert(Buffer.byteLength(key) <= IDEMPOTENCY_KEY_BYTES_MAX, "the idempotency key is too long");
+    const fingerprint = this.#seal.fingerprint(canonicalBody);
+    for (let attempt = 0; attempt < BEGIN_ATTEMPTS_MAX; attempt += 1) {
+      const claim = this.#newClaim(scope, key, fingerprint);
+      if (await this.#insert(claim)) return run(claim);
+      const found = await this.#store.find(this.#database.reader, scope, key);
+      // Freed between the two statements.
+      if (found === undefined) continue;
+      if (!isFree(found, this.#clock.nowMs())) return this.#answerFrom(found, claim);
+      const taken = await this.#database.transaction((trx) => this.#store.replace(trx, found, claim));
+      if (taken) return run(claim);
+    }
+    throw inProgress();
+  }
+
+  async settle(trx: Transaction, claim: Claim, answer: KeptAnswer): Promise<void> {
+    const kept = await this.#store.keep(trx, claim, this.#seal.seal(claim, answer));
+    if (!kept) throw new StaleClaim();
+  }
+
+  async keep(claim: Claim, answer: KeptAnswer): Promise<void> {
+    await this.#database.transaction((trx) => this.settle(trx, claim, answer));
+  }
+
+  async release(claim: Claim): Promise<void> {
+    await this.#database.transaction((trx) => this.#store.remove(trx, claim));
+  }
+
+  #newClaim(scope: string, key: string, fingerprint: Buffer): NewClaim {
+    const nowMs = this.#clock.nowMs();
+    return {
+      scope,
+      key,
+      token: this.#ids.next(nowMs),
+      fingerprint,
+      leaseUntilMs: nowMs + LEASE_MS,
+      expireTimeMs: nowMs + KEY_LIFETIME_MS,
+    };
+  }
+
+  async #insert(claim: NewClaim): Promise<boolean> {
+    try {
+      await this.#database.transaction((trx) => this.#store.insert(trx, claim));
+      return true;
+    } catch (error) {
+      if (isUniqueViolation(error)) return false;
+      throw error;
+    }
+  }
+
+  #answerFrom(found: KeyRecord, { scope, key, fingerprint }: NewClaim): Begun {
+    if (!found.fingerprint.equals(fingerprint)) throw new AppError("IDEMPOTENCY_KEY_REUSED");
+    if (found.answer === undefined) throw inProgress();
+    const claim = { scope, key, token: found.token };
+    return { kind: "replay", answer: this.#seal.open(claim, found.answer) };
+  }
+}
+
+function run({ scope, key, token }: NewClaim): Begun {
+  return { kind: "run", claim: { scope, key, token } };
+}
+
+/** Nobody's any more: the day is over, or its request died without an answer. */
+function isFree(record: KeyRecord, nowMs: number): boolean {
+  if (record.expireTimeMs <= nowMs) return true;
+  return record.answer === undefined && record.leaseUntilMs <= nowMs;
+}
+
+function inProgress(): AppError {
+  return new AppError("IDEMPOTENCY_IN_PROGRESS", { retryAfterMs: RETRY_AFTER_MS });
+}

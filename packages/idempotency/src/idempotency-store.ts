@@ -1,0 +1,105 @@
+// Every statement against `idempotency_keys`, a table that each service has in its own schema.
+import { bytesToUuid, uuidToBytes } from "@muster/core";
+import type { Queryable, Transaction } from "@muster/db";
+import type { Claim } from "./ledger.ts";
+
+const TABLE = "idempotency_keys";
+
+/** What a row says. */
+export interface KeyRecord {
+  readonly token: string;
+  readonly fingerprint: Buffer;
+  readonly leaseUntilMs: number;
+  readonly expireTimeMs: number;
+  /** The sealed answer, once kept. */
+  readonly answer: Buffer | undefined;
+}
+
+export type NewClaim = Claim & Omit<KeyRecord, "answer">;
+
+interface Row {
+  readonly token: Buffer;
+  readonly fingerprint: Buffer;
+  readonly lease_until_ms: number;
+  readonly expire_time_ms: number;
+  readonly answer: Buffer | null;
+}
+
+export class IdempotencyStore {
+  async find(queryable: Queryable, scope: string, key: string): Promise<KeyRecord | undefined> {
+    const row = await queryable(TABLE)
+      .select("token", "fingerprint", "lease_until_ms", "expire_time_ms", "answer")
+      .where(primaryKey(scope, key))
+      .first<Row | undefined>();
+    if (row === undefined) return undefined;
+    return {
+      token: bytesToUuid(row.token),
+      fingerprint: row.fingerprint,
+      leaseUntilMs: row.lease_until_ms,
+      expireTimeMs: row.expire_time_ms,
+      answer: row.answer ?? undefined,
+    };
+  }
+
+  /** Rejects with a unique violation when the key is there. */
+  async insert(trx: Transaction, claim: NewClaim): Promise<void> {
+    await trx(TABLE).insert({ ...primaryKey(claim.scope, claim.key), ...columns(claim) });
+  }
+
+  /** Replaces the record read before, unless it has changed since. */
+  async replace(trx: Transaction, read: KeyRecord, claim: NewClaim): Promise<boolean> {
+    const query = trx(TABLE)
+      .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(read.token) })
+      .update(columns(claim));
+    if (read.answer === undefined) query.whereNull("answer");
+    return (await query) === 1;
+  }
+
+  /** Only while the claim stands; whoever takes it over changes its token. */
+  async keep(trx: Transaction, claim: Claim, answer: Buffer): Promise<boolean> {
+    return (await standing(trx, claim).update({ answer })) === 1;
+  }
+
+  async remove(trx: Transaction, claim: Claim): Promise<void> {
+    await standing(trx, claim).delete();
+  }
+
+  /** Deletes up to `limit` records that expired by then; resolves to how many were found. */
+  async removeExpired(trx: Transaction, nowMs: number, limit: number): Promise<number> {
+    const rows = await trx(TABLE)
+      .select<{ scope: Buffer; idempotency_key: Buffer }[]>("scope", "idempotency_key")
+      .where("expire_time_ms", "<=", nowMs)
+      .orderBy(["expire_time_ms", "scope", "idempotency_key"])
+      .limit(limit);
+    // In the primary key's order, so that two sweepers do not deadlock.
+    rows.sort((a, b) => a.scope.compare(b.scope) || a.idempotency_key.compare(b.idempotency_key));
+    for (const row of rows) {
+      // Looked at again: it may have been claimed anew since it was read.
+      await trx(TABLE)
+        .where({ scope: row.scope, idempotency_key: row.idempotency_key })
+        .andWhere("expire_time_ms", "<=", nowMs)
+        .delete();
+    }
+    return rows.length;
+  }
+}
+
+function standing(trx: Transaction, claim: Claim) {
+  return trx(TABLE)
+    .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(claim.token) })
+    .whereNull("answer");
+}
+
+function primaryKey(scope: string, key: string): { scope: Buffer; idempotency_key: Buffer } {
+  return { scope: Buffer.from(scope, "utf8"), idempotency_key: Buffer.from(key, "utf8") };
+}
+
+function columns(claim: NewClaim) {
+  return {
+    token: uuidToBytes(claim.token),
+    fingerprint: claim.fingerprint,
+    lease_until_ms: claim.leaseUntilMs,
+    expire_time_ms: claim.expireTimeMs,
+    answer: null,
+  };
+}

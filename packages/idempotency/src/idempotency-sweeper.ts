@@ -1,0 +1,60 @@
+// Deletes keys past their day, in chunks small enough to hold nobody up.
+import type { Clock } from "@muster/core";
+import type { Database } from "@muster/db";
+import type { Logger } from "@muster/log";
+import { IdempotencyStore } from "./idempotency-store.ts";
+
+const INTERVAL_MS = 10 * 60_000;
+const CHUNK_ROWS = 500;
+
+/** A worker of the service that owns the database. Several at once do no harm. */
+export class IdempotencySweeper {
+  readonly name = "idempotency-sweeper";
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #store = new IdempotencyStore();
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: { readonly database: Database; readonly clock: Clock; readonly log: Logger }) {
+    this.#database = options.database;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  async start(): Promise<void> {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** Deletes all that has expired by now, or until it is stopped; resolves to how many keys. */
+  async sweep(): Promise<number> {
+    const nowMs = this.#clock.nowMs();
+    let total = 0;
+    while (!this.#stopping.signal.aborted) {
+      const found = await this.#database.transaction((trx) =>
+        this.#store.removeExpired(trx, nowMs, CHUNK_ROWS),
+      );
+      total += found;
+      if (found < CHUNK_ROWS) break;
+    }
+    return total;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      await this.#clock.sleep(INTERVAL_MS, this.#stopping.signal);
+      try {
+        await this.sweep();
+      } catch (error) {
+        // Nothing depends on it: expired keys are ignored wherever they are read.
+        this.#log.warn({ err: error }, "expired idempotency keys were not deleted; trying again later");
+      }
+    }
+  }
+}
