@@ -68,6 +68,11 @@ export const reasonTable = {
     message: "The organisation has as many segments as it may.",
   },
   API_KEY_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such API key." },
+  API_KEY_ROTATED: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The API key was rotated before; rotate its successor.",
+  },
   ORGANIZATION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such organisation." },
   IDEMPOTENCY_KEY_REUSED: {
     code: "failed_precondition",
