@@ -1,0 +1,158 @@
+// The configuration: what it gives, what it refuses and how it says so.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import {
+  type Config,
+  ConfigError,
+  databaseOf,
+  type Environment,
+  envExample,
+  loadConfig,
+  printConfig,
+} from "./index.ts";
+
+const SECRET = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const production: Environment = {
+  MUSTER_MODE: "production",
+  MUSTER_DATABASE_URL: "mysql://muster:hunter2@db:3306",
+  MUSTER_NATS_URL: "nats://one:4222,nats://two:4222",
+  MUSTER_SECRET: SECRET,
+};
+
+function serve(environment: Environment): Config {
+  return loadConfig({ command: "serve", environment });
+}
+
+function problems(environment: Environment, command: "serve" | "administer" = "serve"): readonly string[] {
+  try {
+    loadConfig({ command, environment });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("defaults", () => {
+  test("nothing set: embedded, everything in one process, on loopback", () => {
+    expect(serve({})).toMatchObject({
+      mode: "embedded",
+      targets: ["identity", "events", "segments", "gateway"],
+      dataDir: "./data",
+      httpHost: "127.0.0.1",
+      httpPort: 3000,
+      grpcHost: "127.0.0.1",
+      grpcPort: 50051,
+      backlogItemsMax: 250_000,
+      secret: undefined,
+    });
+  });
+
+  test("production listens on every address", () => {
+    expect(serve(production)).toMatchObject({ httpHost: "0.0.0.0", grpcHost: "0.0.0.0" });
+    expect(serve(production).natsUrls).toEqual(["nats://one:4222", "nats://two:4222"]);
+  });
+
+  test("the object is frozen, and an empty variable counts as absent", () => {
+    const config = serve({ MUSTER_HTTP_PORT: "" });
+    expect(config.httpPort).toBe(3000);
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+
+  test("flags win over the environment", () => {
+    const flags = { mode: "embedded", target: undefined };
+    expect(loadConfig({ command: "serve", flags, environment: production }).mode).toBe("embedded");
+  });
+});
+
+describe("refusals name the variable and what is expected", () => {
+  test.each([
+    [
+      { MUSTER_HTTP_PORT: "80a" },
+      'MUSTER_HTTP_PORT is wrong: expected a whole number from 0 to 65535 (it is "80a")',
+    ],
+    [{ MUSTER_HTTP_PORT: "65536" }, "MUSTER_HTTP_PORT is wrong"],
+    [{ MUSTER_GRPC_PORT: "-1" }, "MUSTER_GRPC_PORT is wrong"],
+    [{ MUSTER_MODE: "prod" }, "MUSTER_MODE is wrong: expected one of embedded, production"],
+    [{ MUSTER_TARGET: "all,gateway" }, "MUSTER_TARGET is wrong: expected all, or a comma list of identity"],
+    [{ MUSTER_TARGET: "gateway" }, "MUSTER_TARGET must be all in embedded mode"],
+    [
+      { MUSTER_HTTP_PROT: "3001" },
+      "MUSTER_HTTP_PROT is no variable of Muster: did you mean MUSTER_HTTP_PORT?",
+    ],
+    [{ MUSTER_NOTHING_LIKE_IT: "1" }, /^MUSTER_NOTHING_LIKE_IT is no variable of Muster$/],
+    [{ MUSTER_SECRET: "c2hvcnQ=" }, /^MUSTER_SECRET is wrong: expected at least 32 random bytes[^"]*$/],
+    [{ MUSTER_CORS_ORIGINS: "*" }, "MUSTER_CORS_ORIGINS is wrong"],
+    [{ ...production, MUSTER_DATABASE_URL: "postgres://db" }, /^MUSTER_DATABASE_URL is wrong: [^"]*$/],
+    [
+      { ...production, MUSTER_DATABASE_URL: "mysql://db/one" },
+      "MUSTER_DATABASE_URL must not name a database",
+    ],
+    [{ ...production, MUSTER_NATS_URL: "one:4222" }, "MUSTER_NATS_URL is wrong"],
+    [{ ...production, MUSTER_SECRET: "" }, "MUSTER_SECRET is missing"],
+    [{ ...production, MUSTER_NATS_URL: undefined }, "MUSTER_NATS_URL is missing"],
+    [{ ...production, MUSTER_DATABASE_URL: "" }, "MUSTER_DATABASE_URL is missing"],
+    [{ ...production, MUSTER_TARGET: "gateway" }, "MUSTER_IDENTITY_ADDRESS is missing: expected host:port"],
+    [{ ...production, MUSTER_TARGET: "segments" }, "MUSTER_IDENTITY_ADDRESS is missing"],
+    [{ ...production, MUSTER_EVENTS_ADDRESS: "events" }, "MUSTER_EVENTS_ADDRESS is wrong"],
+  ] as [Environment, string | RegExp][])("%j", (environment, expected) => {
+    expect(problems(environment)[0]).toEqual(
+      typeof expected === "string" ? expect.stringContaining(expected) : expect.stringMatching(expected),
+    );
+  });
+
+  test("all problems come at once", () => {
+    expect(problems({ MUSTER_HTTP_PORT: "a", MUSTER_GRPC_PORT: "b" })).toHaveLength(2);
+  });
+});
+
+describe("what is needed depends on what runs", () => {
+  const address = { MUSTER_IDENTITY_ADDRESS: "identity:50051" };
+
+  test("events asks identity only; segments also events; the gateway needs no database and no bus", () => {
+    expect(problems({ ...production, ...address, MUSTER_TARGET: "events" })).toEqual([]);
+    expect(problems({ ...production, ...address, MUSTER_TARGET: "segments" })).toEqual([
+      expect.stringContaining("MUSTER_EVENTS_ADDRESS is missing"),
+    ]);
+    const gateway = {
+      MUSTER_MODE: "production",
+      MUSTER_TARGET: "gateway",
+      MUSTER_SECRET: SECRET,
+      ...address,
+      MUSTER_EVENTS_ADDRESS: "events:50051",
+      MUSTER_SEGMENTS_ADDRESS: "segments:50051",
+    };
+    expect(problems(gateway)).toEqual([]);
+  });
+
+  test("administering needs the databases alone", () => {
+    const { MUSTER_MODE, MUSTER_DATABASE_URL } = production;
+    expect(problems({ MUSTER_MODE, MUSTER_DATABASE_URL }, "administer")).toEqual([]);
+  });
+
+  test("a service may have a database server of its own", () => {
+    const config = serve({ ...production, MUSTER_EVENTS_DATABASE_URL: "mysql://other:3307/tracking" });
+    expect(databaseOf(config, "events")).toEqual({ url: "mysql://other:3307", name: "tracking" });
+    expect(databaseOf(config, "identity")).toEqual({
+      url: "mysql://muster:hunter2@db:3306",
+      name: "muster_identity",
+    });
+  });
+});
+
+describe("what people read", () => {
+  test("--print-config hides secrets and marks defaults", () => {
+    const printed = printConfig("production", production);
+    expect(printed).toContain("MUSTER_DATABASE_URL=mysql://muster:redacted@db:3306");
+    expect(printed).toContain("MUSTER_SECRET=[redacted]");
+    expect(printed).toContain("MUSTER_HTTP_PORT=3000 # default");
+    expect(printed).not.toContain("hunter2");
+    expect(printed).not.toContain(SECRET);
+    expect(printConfig("embedded", { MUSTER_SECRET: "too short" })).not.toContain("too short");
+  });
+
+  test(".env.example is what `make gen` writes", () => {
+    const committed = readFileSync(new URL("../../../.env.example", import.meta.url), "utf8");
+    expect(committed).toBe(envExample());
+  });
+});

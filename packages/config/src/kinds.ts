@@ -1,0 +1,105 @@
+// The kinds of values a variable may have: how each is read from text, and what is said when it can't be.
+
+export interface Kind<T> {
+  /** Completes "expected …". */
+  readonly expected: string;
+  /** Undefined when the text is none of this kind. */
+  parse(text: string): T | undefined;
+  /** What of a secret may be shown; the whole is hidden where this is missing. */
+  redact?(text: string): string;
+}
+
+export function text(pattern: RegExp, expected: string): Kind<string> {
+  return { expected, parse: (value) => (pattern.test(value) ? value : undefined) };
+}
+
+export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
+  return {
+    expected: `one of ${choices.join(", ")}`,
+    parse: (value) => choices.find((one) => one === value),
+  };
+}
+
+/** A comma list without repeats; `all` stands for every choice. */
+export function choiceList<const T extends string>(...choices: readonly T[]): Kind<readonly T[]> {
+  return {
+    expected: `all, or a comma list of ${choices.join(", ")}`,
+    parse(value) {
+      if (value === "all") return choices;
+      const asked = value.split(",").map((part) => part.trim());
+      const known = choices.filter((one) => asked.includes(one));
+      return known.length > 0 && known.length === new Set(asked).size ? known : undefined;
+    },
+  };
+}
+
+export function textList(pattern: RegExp, expected: string): Kind<readonly string[]> {
+  return {
+    expected,
+    parse(value) {
+      const parts = value === "" ? [] : value.split(",").map((part) => part.trim());
+      return parts.every((part) => pattern.test(part)) ? parts : undefined;
+    },
+  };
+}
+
+export function integer(min: number, max: number): Kind<number> {
+  return {
+    expected: `a whole number from ${min} to ${max}`,
+    parse(value) {
+      const number = Number(value);
+      return /^\d{1,15}$/.test(value) && number >= min && number <= max ? number : undefined;
+    },
+  };
+}
+
+/** A URL of one of the protocols; a password in it is a secret. */
+export function url(...protocols: readonly string[]): Kind<string> {
+  return {
+    expected: `a URL such as ${protocols[0]}://user:password@host:port`,
+    parse: (value) => (isUrl(value, protocols) ? value : undefined),
+    redact: redactPassword,
+  };
+}
+
+/** A comma list of URLs. */
+export function urlList(...protocols: readonly string[]): Kind<readonly string[]> {
+  return {
+    expected: `${protocols[0]}://host:port, or a comma list of such`,
+    parse(value) {
+      const parts = value.split(",").map((part) => part.trim());
+      return parts.every((part) => isUrl(part, protocols)) ? parts : undefined;
+    },
+    redact: (value) => value.split(",").map(redactPassword).join(","),
+  };
+}
+
+/** host:port, as a gRPC client dials it. */
+export const address: Kind<string> = {
+  expected: "host:port",
+  parse: (value) => (/^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(value) ? value : undefined),
+};
+
+/** At least 32 bytes in hexadecimal or base64. */
+export const keyBytes: Kind<Uint8Array> = {
+  expected: "at least 32 random bytes in base64 or hexadecimal, such as `openssl rand -base64 32` prints",
+  parse(value) {
+    const isHex = /^([0-9a-fA-F]{2})+$/.test(value);
+    const isBase64 = /^[\w+/-]+={0,2}$/.test(value);
+    if (!isHex && !isBase64) return undefined;
+    const bytes = Buffer.from(value, isHex ? "hex" : "base64");
+    return bytes.length >= 32 ? bytes : undefined;
+  },
+};
+
+function isUrl(value: string, protocols: readonly string[]): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname } = new URL(value);
+  return protocols.includes(protocol.slice(0, -1)) && hostname !== "";
+}
+
+function redactPassword(value: string): string {
+  const redacted = new URL(value.trim());
+  if (redacted.password !== "") redacted.password = "redacted";
+  return redacted.toString();
+}

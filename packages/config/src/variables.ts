@@ -1,0 +1,221 @@
+// Every variable that Muster reads. `.env.example`, --print-config and validation all come from here.
+import {
+  address,
+  choice,
+  choiceList,
+  integer,
+  type Kind,
+  keyBytes,
+  text,
+  textList,
+  url,
+  urlList,
+} from "./kinds.ts";
+
+export const SERVICE_NAMES = ["identity", "events", "segments"] as const;
+export const TARGETS = [...SERVICE_NAMES, "gateway"] as const;
+export const MODES = ["embedded", "production"] as const;
+
+export type Target = (typeof TARGETS)[number];
+export type Mode = (typeof MODES)[number];
+
+/** What the process is about to do, for a variable may be needed by one and not by another. */
+export interface Purpose {
+  readonly mode: Mode;
+  readonly targets: readonly Target[];
+  /** "serve" runs services; "administer" touches their databases and nothing else. */
+  readonly command: "serve" | "administer";
+}
+
+export interface Variable<T> {
+  readonly name: `MUSTER_${string}`;
+  readonly doc: string;
+  readonly kind: Kind<T>;
+  /** As it would stand in the environment. */
+  readonly fallback?: (mode: Mode) => string;
+  readonly requiredFor?: (purpose: Purpose) => boolean;
+  /** Where it means something; everywhere if it does not say. */
+  readonly modes?: readonly Mode[];
+  readonly isSecret?: boolean;
+}
+
+const TEXT = /^[^\0]+$/;
+const HOST = text(/^[\w.:-]+$/, "a host name or address");
+
+/** A variable with a default, so it always has a value. */
+function given<T>(variable: Variable<T> & { readonly fallback: (mode: Mode) => string }): Variable<T> {
+  return variable;
+}
+
+/** A variable that may be absent. */
+function optional<T>(variable: Variable<T>): Variable<T | undefined> {
+  return variable as Variable<T | undefined>;
+}
+
+function hasServices({ targets }: Purpose): boolean {
+  return targets.some((target) => target !== "gateway");
+}
+
+function isRemote(service: Target): (purpose: Purpose) => boolean {
+  return ({ mode, command, targets }) =>
+    mode === "production" &&
+    command === "serve" &&
+    !targets.includes(service) &&
+    isAskedFor(service, targets);
+}
+
+/** The gateway reaches every service; every service reaches identity; segments reads events. */
+function isAskedFor(service: Target, targets: readonly Target[]): boolean {
+  if (targets.includes("gateway") || service === "identity") return true;
+  return service === "events" && targets.includes("segments");
+}
+
+const PRODUCTION = ["production"] as const;
+const byMode = (embedded: string, production: string) => (mode: Mode) =>
+  mode === "embedded" ? embedded : production;
+
+export const variables = {
+  mode: given({
+    name: "MUSTER_MODE",
+    doc: "Which adapters: embedded (SQLite files, in-process bus, one process) or production (MySQL, NATS).",
+    kind: choice(...MODES),
+    fallback: () => "embedded",
+  }),
+  targets: given({
+    name: "MUSTER_TARGET",
+    doc: "Which modules this process runs. Embedded mode runs all.",
+    kind: choiceList(...TARGETS),
+    fallback: () => "all",
+  }),
+  dataDir: given({
+    name: "MUSTER_DATA_DIR",
+    doc: "Folder of the databases, the installation key and the demo API key.",
+    kind: text(TEXT, "a folder"),
+    fallback: () => "./data",
+    modes: ["embedded"],
+  }),
+  httpHost: given({
+    name: "MUSTER_HTTP_HOST",
+    doc: "Address the HTTP port listens on.",
+    kind: HOST,
+    fallback: byMode("127.0.0.1", "0.0.0.0"),
+  }),
+  httpPort: given({
+    name: "MUSTER_HTTP_PORT",
+    doc: "REST, Connect and gRPC-Web on the gateway; health and metrics on every process. 0 takes a free one.",
+    kind: integer(0, 65_535),
+    fallback: () => "3000",
+  }),
+  grpcHost: given({
+    name: "MUSTER_GRPC_HOST",
+    doc: "Address the gRPC port listens on.",
+    kind: HOST,
+    fallback: byMode("127.0.0.1", "0.0.0.0"),
+  }),
+  grpcPort: given({
+    name: "MUSTER_GRPC_PORT",
+    doc: "gRPC of the services that run in this process. 0 takes a free one.",
+    kind: integer(0, 65_535),
+    fallback: () => "50051",
+  }),
+  corsOrigins: given({
+    name: "MUSTER_CORS_ORIGINS",
+    doc: "Origins whose pages may call the gateway, as a comma list. Empty: none.",
+    kind: textList(/^https?:\/\/[^/\s,]+$/, "a comma list of origins such as https://app.example.com"),
+    fallback: () => "",
+  }),
+  secret: optional({
+    name: "MUSTER_SECRET",
+    doc: "The installation's key, the same in every process: at least 32 random bytes in base64 or hexadecimal. Embedded mode makes one and keeps it in the data folder.",
+    kind: keyBytes,
+    requiredFor: ({ mode, command }) => mode === "production" && command === "serve",
+    isSecret: true,
+  }),
+  databaseUrl: optional({
+    name: "MUSTER_DATABASE_URL",
+    doc: "MariaDB, MySQL 8 or TiDB. Each service has its own database there, named by prefix and service.",
+    kind: url("mysql"),
+    modes: PRODUCTION,
+    isSecret: true,
+  }),
+  identityDatabaseUrl: optional(databaseUrlOf("identity")),
+  eventsDatabaseUrl: optional(databaseUrlOf("events")),
+  segmentsDatabaseUrl: optional(databaseUrlOf("segments")),
+  databasePrefix: given({
+    name: "MUSTER_DATABASE_PREFIX",
+    doc: "Begins the name of each service's database.",
+    kind: text(/^\w{0,40}$/, "at most 40 letters, digits and underscores"),
+    fallback: () => "muster_",
+    modes: PRODUCTION,
+  }),
+  databasePoolMax: given({
+    name: "MUSTER_DATABASE_POOL_MAX",
+    doc: "Connections of one service in one process.",
+    kind: integer(2, 1000),
+    fallback: () => "16",
+    modes: PRODUCTION,
+  }),
+  natsUrls: optional({
+    name: "MUSTER_NATS_URL",
+    doc: "NATS with JetStream; a comma list for a cluster.",
+    kind: urlList("nats", "tls"),
+    requiredFor: (purpose) =>
+      purpose.mode === "production" && purpose.command === "serve" && hasServices(purpose),
+    modes: PRODUCTION,
+    isSecret: true,
+  }),
+  natsPrefix: given({
+    name: "MUSTER_NATS_PREFIX",
+    doc: "Begins the names of streams and subjects, so that two installations can share one NATS.",
+    kind: text(/^[a-z0-9_-]{1,32}$/, "1 to 32 lower-case letters, digits, hyphens and underscores"),
+    fallback: () => "muster",
+    modes: PRODUCTION,
+  }),
+  identityAddress: optional(addressOf("identity")),
+  eventsAddress: optional(addressOf("events")),
+  segmentsAddress: optional(addressOf("segments")),
+  backlogItemsMax: given({
+    name: "MUSTER_BACKLOG_ITEMS_MAX",
+    doc: "Events acknowledged and not yet folded above which batches are refused; single posts at twice as many.",
+    kind: integer(1000, 100_000_000),
+    fallback: () => "250000",
+  }),
+  drainDelayMs: given({
+    name: "MUSTER_DRAIN_DELAY_MS",
+    doc: "How long a process that was told to stop goes on accepting while /readyz says 503, in milliseconds.",
+    kind: integer(0, 300_000),
+    fallback: () => "0",
+  }),
+  drainTimeoutMs: given({
+    name: "MUSTER_DRAIN_TIMEOUT_MS",
+    doc: "How long what is under way may take to finish when stopping, in milliseconds.",
+    kind: integer(0, 300_000),
+    fallback: () => "10000",
+  }),
+  logLevel: given({
+    name: "MUSTER_LOG_LEVEL",
+    doc: "error wakes a person, warn is worth a look, info is the normal record, debug is for developers.",
+    kind: choice("error", "warn", "info", "debug"),
+    fallback: () => "info",
+  }),
+} as const satisfies Record<string, Variable<unknown>>;
+
+function databaseUrlOf(service: (typeof SERVICE_NAMES)[number]): Variable<string> {
+  return {
+    name: `MUSTER_${service.toUpperCase()}_DATABASE_URL`,
+    doc: `Database server of ${service}, if it is another one; a path in it names the database.`,
+    kind: url("mysql"),
+    modes: PRODUCTION,
+    isSecret: true,
+  };
+}
+
+function addressOf(service: (typeof SERVICE_NAMES)[number]): Variable<string> {
+  return {
+    name: `MUSTER_${service.toUpperCase()}_ADDRESS`,
+    doc: `gRPC address of ${service} where another process runs it.`,
+    kind: address,
+    requiredFor: isRemote(service),
+    modes: PRODUCTION,
+  };
+}
