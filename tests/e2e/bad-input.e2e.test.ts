@@ -1,0 +1,261 @@
+// Hostile and mistaken input: every route answers with the envelope of the contract and leaves nothing
+// behind. One table a route; a route without a table fails the last test.
+import { readFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Installation, startInstallation } from "../harness/installation.ts";
+import { RestClient } from "../harness/rest.ts";
+
+const NOBODY = "01890000-0000-7000-8000-000000000000";
+const long = (length: number): string => "x".repeat(length);
+const deep = `${'{"a":'.repeat(200)}1${"}".repeat(200)}`;
+
+/** What is sent as the body (text as it is), what comes back, and the field that is named. */
+type BodyCase = readonly [title: string, body: unknown, status: number, field?: string];
+type QueryCase = readonly [title: string, pathAndQuery: string, status: number, field?: string];
+
+const anyBody: readonly BodyCase[] = [
+  ["broken JSON", '{"name":', 400],
+  ["a list", "[]", 400],
+  ["a number", "7", 400],
+  ["too deep", deep, 400],
+  ["an unknown field", { nope: 1 }, 400, "nope"],
+];
+
+const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
+  "POST /v1/profiles": [
+    ["no identity", {}, 400],
+    ["an empty identity", { user_id: "" }, 400, "user_id"],
+    ["a number as identity", { user_id: 13 }, 400, "user_id"],
+    ["a long identity", { user_id: long(256) }, 400, "user_id"],
+    ["a bad email", { email: "nobody" }, 400, "email"],
+    ["traits that are a list", { user_id: "bad", traits: [] }, 400, "traits"],
+    ["traits too large", { user_id: "bad", traits: { a: long(70_000) } }, 400, "traits"],
+    ["half a character", '{"user_id":"bad\\ud800"}', 400, "user_id"],
+    ["the same field twice in two spellings", { user_id: "bad", userId: "bad" }, 400],
+  ],
+  [`PATCH /v1/profiles/${NOBODY}`]: [
+    ["a field of the wrong type", { name: [] }, 400, "name"],
+    ["a field that is ours", { id: NOBODY }, 400, "id"],
+    ["an unknown profile", { name: "x" }, 404],
+  ],
+  "POST /v1/events": [
+    ["nobody", { name: "bad" }, 400],
+    ["two identities", { name: "bad", user_id: "a", anonymous_id: "b" }, 400],
+    ["no name", { user_id: "bad" }, 400, "name"],
+    ["an empty name", { user_id: "bad", name: "" }, 400, "name"],
+    ["a long name", { user_id: "bad", name: long(256) }, 400, "name"],
+    ["properties that are text", { user_id: "bad", name: "bad", properties: "{}" }, 400, "properties"],
+    ["a number without end", '{"user_id":"bad","name":"bad","properties":{"n":1e999}}', 400, "properties"],
+    [
+      "a time that is none",
+      { user_id: "bad", name: "bad", timestamp: "2025-02-30T00:00:00Z" },
+      400,
+      "timestamp",
+    ],
+    [
+      "a time without zone",
+      { user_id: "bad", name: "bad", timestamp: "2025-02-03T00:00:00" },
+      400,
+      "timestamp",
+    ],
+    ["an event of 200 KiB", { user_id: "bad", name: "bad", properties: { a: long(200_000) } }, 413],
+    ["a profile that is not there", { profile_id: NOBODY, name: "bad" }, 404],
+  ],
+  [`POST /v1/profiles/${NOBODY}/events`]: [
+    ["no name", {}, 400, "name"],
+    ["an identity of its own", { user_id: "bad", name: "bad" }, 400, "user_id"],
+    ["an unknown profile", { name: "bad" }, 404],
+  ],
+  "POST /v1/events:batch": [
+    ["events that are no list", { events: {} }, 400, "events"],
+    ["5,001 events", { events: Array.from({ length: 5001 }, () => ({ user_id: "bad", name: "bad" })) }, 400],
+    ["5 MiB", { events: [{ user_id: "bad", name: "bad", properties: { a: long(5_000_000) } }] }, 413],
+  ],
+  "POST /v1/segments": [
+    ["no name", { event_name: "x", min_count: 1 }, 400, "name"],
+    ["a name without a letter", { name: "!!!", event_name: "x", min_count: 1 }, 400, "name"],
+    ["no rule at all", { name: "Bad" }, 400],
+    ["both forms", { name: "Bad", event_name: "x", min_count: 1, rule: {} }, 400],
+    ["a count of none", { name: "Bad", event_name: "x", min_count: 0 }, 400, "min_count"],
+    ["a count that is no integer", { name: "Bad", event_name: "x", min_count: 1.5 }, 400, "min_count"],
+    ["a count that is text", { name: "Bad", event_name: "x", min_count: "many" }, 400, "min_count"],
+    ["a count of 1,001 in a window", { name: "Bad", event_name: "x", min_count: 1001, within_days: 1 }, 400],
+    [
+      "a window of no days",
+      { name: "Bad", event_name: "x", min_count: 1, within_days: 0 },
+      400,
+      "within_days",
+    ],
+    ["an empty rule", { name: "Bad", rule: {} }, 400],
+    ["a rule of unknown kind", { name: "Bad", rule: { wished: {} } }, 400, "rule.wished"],
+  ],
+  "POST /v1/api-keys": [
+    ["no name", { scopes: ["events.read"] }, 400, "name"],
+    ["no scopes", { name: "Bad" }, 400, "scopes"],
+    ["a scope that is none", { name: "Bad", scopes: ["everything"] }, 400, "scopes[0]"],
+    ["a scope twice", { name: "Bad", scopes: ["events.read", "events.read"] }, 400, "scopes"],
+  ],
+  [`POST /v1/api-keys/${NOBODY}:rotate`]: [
+    ["an overlap below none", { overlap_seconds: -1 }, 400, "overlap_seconds"],
+    ["an unknown key", {}, 404],
+  ],
+  "POST /v1/organizations": [
+    ["no name", {}, 400, "name"],
+    ["a long name", { name: long(256) }, 400, "name"],
+  ],
+};
+
+const queries: Readonly<Record<string, readonly QueryCase[]>> = {
+  "GET /v1/profiles": [
+    ["an unknown parameter", "/v1/profiles?colour=red", 400, "colour"],
+    ["a page too large", "/v1/profiles?page_size=501", 400, "page_size"],
+    ["a page below none", "/v1/profiles?page_size=-1", 400, "page_size"],
+    ["a page that is no number", "/v1/profiles?page_size=ten", 400, "page_size"],
+    ["a parameter twice", "/v1/profiles?page_size=1&page_size=2", 400, "page_size"],
+    ["a garbled token", "/v1/profiles?page_token=garbled", 400],
+    ["a consistency that is none", "/v1/profiles?consistency=perhaps", 400, "consistency"],
+    ["broken percent-encoding", "/v1/profiles?user_id=%E0%A4%A", 400],
+  ],
+  "GET /v1/profiles/{id}": [
+    ["an unknown profile", `/v1/profiles/${NOBODY}`, 404],
+    ["an id that is none", "/v1/profiles/13", 404],
+    ["an empty id", "/v1/profiles/", 404],
+    ["broken percent-encoding", "/v1/profiles/%ZZ", 400],
+  ],
+  "GET /v1/profiles/{id}/events": [
+    ["an unknown profile", `/v1/profiles/${NOBODY}/events`, 404],
+    ["a bound that is no time", `/v1/profiles/${NOBODY}/events?from=soon`, 400, "from"],
+    ["a date that is none", `/v1/profiles/${NOBODY}/events?to=2025-02-30`, 400, "to"],
+  ],
+  "GET /v1/profiles/{id}/segments": [["an unknown profile", `/v1/profiles/${NOBODY}/segments`, 404]],
+  "GET /v1/segments": [["a garbled token", "/v1/segments?page_token=AAAA", 400]],
+  "GET /v1/segments/{id}": [
+    ["an unknown segment", `/v1/segments/${NOBODY}`, 404],
+    ["an unknown slug", "/v1/segments/nothing-here", 404],
+  ],
+  "GET /v1/segments/{id}/profiles": [
+    ["an unknown segment", "/v1/segments/nothing-here/profiles", 404],
+    ["a page too large", "/v1/segments/abandoned-cart/profiles?page_size=501", 400, "page_size"],
+  ],
+  "GET /v1/api-keys": [["an unknown parameter", "/v1/api-keys?all=1", 400, "all"]],
+  "GET /v1/organizations": [["an unknown parameter", "/v1/organizations?all=1", 400, "all"]],
+  "DELETE /v1/segments/{id}": [["an unknown segment", "/v1/segments/nothing-here", 404]],
+  "DELETE /v1/api-keys/{id}": [
+    ["an unknown key", `/v1/api-keys/${NOBODY}`, 404],
+    ["an id that is none", "/v1/api-keys/13", 404],
+  ],
+};
+
+describe("bad input", () => {
+  let installation: Installation;
+  let rest: RestClient;
+  let before: unknown;
+
+  const everything = async (): Promise<unknown> => ({
+    profiles: await rest.all("/v1/profiles", "profiles"),
+    segments: await rest.all("/v1/segments", "segments"),
+    keys: await rest.all("/v1/api-keys", "api_keys"),
+    organizations: await rest.all("/v1/organizations", "organizations"),
+  });
+
+  beforeAll(async () => {
+    installation = await startInstallation("embedded");
+    rest = new RestClient(installation);
+    before = await everything();
+  });
+  afterAll(async () => installation?.stop());
+
+  const expectEnvelope = (
+    answer: Awaited<ReturnType<RestClient["get"]>>,
+    status: number,
+    field?: string,
+  ): void => {
+    expect(answer.status, answer.text).toBe(status);
+    expect(Object.keys(answer.body).toSorted()).toEqual(
+      ["code", "reason", "message", "fields", "details", "request_id"].toSorted(),
+    );
+    expect(answer.text).not.toMatch(
+      /at .*\.ts:|select |insert |node_modules|muster\.(events|segments|identity)\.v1/i,
+    );
+    if (field !== undefined)
+      expect(answer.body.fields.map((named: { field: string }) => named.field)).toContain(field);
+  };
+
+  for (const [route, cases] of Object.entries(bodies)) {
+    const [method = "", path = ""] = route.split(" ");
+    test.each([...anyBody, ...cases])(`${route}: %s`, async (_title, body, status, field) => {
+      expectEnvelope(await rest.request(method, path, body), status, field);
+    });
+    test(`${route}: not JSON, no credentials, a wrong method`, async () => {
+      const text = await rest.request(method, path, "a=1", {
+        "content-type": "application/x-www-form-urlencoded",
+      });
+      expectEnvelope(text, 415);
+      expectEnvelope(await rest.request(method, path, {}, { authorization: "Bearer mk_wrong" }), 401);
+      const wrong = await rest.request("PUT", path, {});
+      expectEnvelope(wrong, 405);
+      expect(wrong.headers.get("allow")).toContain(method);
+    });
+  }
+
+  for (const [route, cases] of Object.entries(queries)) {
+    const [method = ""] = route.split(" ");
+    test.each(cases)(`${route}: %s`, async (_title, path, status, field) => {
+      expectEnvelope(await rest.request(method, path), status, field);
+    });
+  }
+
+  test("a bomb of zeros is refused while it inflates", async () => {
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+    const response = await fetch(`${installation.url}/v1/events`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${installation.apiKey}`,
+        "content-type": "application/json",
+        "content-encoding": "gzip",
+      },
+      body: bomb,
+    });
+    expect([response.status, ((await response.json()) as { reason: string }).reason]).toEqual([
+      413,
+      "TOO_LARGE",
+    ]);
+  });
+
+  test("unknown paths are 404 with the envelope", async () => {
+    for (const path of [
+      "/",
+      "/v1",
+      "/v1/nothing",
+      "/v2/profiles",
+      "/v1/profiles/x/y/z",
+      "/v1/events:nothing",
+    ]) {
+      expectEnvelope(await rest.get(path), 404);
+    }
+  });
+
+  test("an idempotency key too long or not printable is refused", async () => {
+    for (const key of [long(300), "tab\tkey"]) {
+      expectEnvelope(
+        await rest.post("/v1/events", { user_id: "bad", name: "x" }, { "idempotency-key": key }),
+        400,
+      );
+    }
+  });
+
+  test("after all of it, nothing is there that was not there before", async () => {
+    expect(await everything()).toEqual(before);
+  });
+
+  test("every route has its table", async () => {
+    const golden = await readFile(new URL("../golden/routes.txt", import.meta.url), "utf8");
+    const routes = golden.match(/\b(GET|POST|PATCH|PUT|DELETE)\s+\/v1\S*/g) ?? [];
+    const shape = (route: string): string =>
+      route.replace(/\s+/g, " ").replaceAll(/\{[^}]*\}|0189[-0-9a-f]{32}/g, "{}");
+    const tables = new Set([...Object.keys(bodies), ...Object.keys(queries)].map(shape));
+    expect(routes.length).toBeGreaterThan(15);
+    expect(routes.map(shape).filter((route) => !tables.has(route))).toEqual([]);
+  });
+});
