@@ -1,0 +1,136 @@
+// The corners of the engine by name: ties, window ends, deeper rules over shallower facts, pruning.
+import type { SegmentId } from "@muster/core";
+import { describe, expect, test } from "vitest";
+import { Definitions } from "./definitions.ts";
+import { evaluate } from "./evaluate.ts";
+import { applyEvent, emptyFacts, nthNewest } from "./facts.ts";
+import { matcherOf } from "./matcher.ts";
+import {
+  emptyState,
+  FUTURE_EVENTS_MAX,
+  isEmptyState,
+  needsDerivation,
+  prune,
+  recordEvent,
+} from "./profile-state.ts";
+import type { Rule } from "./rule.ts";
+
+const viewedTwiceLately: Rule = {
+  kind: "performed",
+  matcher: matcherOf("viewed"),
+  count: { kind: "at_least", n: 2 },
+  window: { kind: "last", ms: 100 },
+};
+const abandoned: Rule = {
+  kind: "performed_then_not",
+  matcher: matcherOf("cart.added"),
+  thenNot: matcherOf("order.completed"),
+};
+
+function define(...rules: Rule[]): Definitions {
+  return new Definitions(
+    1,
+    rules.map((rule, index) => ({ id: `s${index}` as SegmentId, rule })),
+  );
+}
+
+describe("a window (now - d, now]", () => {
+  test("holds to the last millisecond and ends exactly at the n-th newest + d", () => {
+    const facts = emptyFacts();
+    applyEvent(facts, [1000, "x"], 2);
+    applyEvent(facts, [1050, "y"], 2);
+    const at = (nowMs: number) => evaluate(viewedTwiceLately, () => facts, nowMs);
+    expect(at(1099)).toMatchObject({ member: true, nextChangeAt: 1100 });
+    expect(at(1100)).toMatchObject({ member: false, nextChangeAt: undefined });
+  });
+
+  test("a late event takes its place by when it happened", () => {
+    const facts = emptyFacts();
+    for (const ms of [1050, 1000, 1040]) applyEvent(facts, [ms, `e${ms}`], 2);
+    expect(facts).toMatchObject({ total: 3, firstMs: 1000, lastMs: 1050 });
+    expect(facts.newest).toEqual([
+      [1050, "e1050"],
+      [1040, "e1040"],
+    ]);
+  });
+
+  test("equal instants count one by one", () => {
+    const facts = emptyFacts();
+    applyEvent(facts, [1000, "x"], 2);
+    applyEvent(facts, [1000, "y"], 2);
+    expect(evaluate(viewedTwiceLately, () => facts, 1000).member).toBe(true);
+  });
+});
+
+test("facts that were kept for a shallower rule never guess what they let go", () => {
+  const facts = emptyFacts();
+  for (const ms of [10, 20, 30]) applyEvent(facts, [ms, `e${ms}`], 2);
+  // A deeper rule has come; 5 is older than 20, but 10 was let go: the third newest is not known.
+  applyEvent(facts, [5, "late"], 4);
+  expect(nthNewest(facts, 3)).toBeUndefined();
+  applyEvent(facts, [40, "new"], 4);
+  expect(facts.newest.map(([ms]) => ms)).toEqual([40, 30, 20]);
+});
+
+describe("A, then no B at once", () => {
+  test.each([
+    { cart: [1], order: [], member: true },
+    { cart: [1], order: [2], member: false },
+    { cart: [2], order: [2], member: false },
+    { cart: [3], order: [2], member: true },
+    { cart: [1, 3], order: [2], member: true },
+    { cart: [], order: [2], member: false },
+  ])("carts at $cart and orders at $order: $member", ({ cart, order, member }) => {
+    const definitions = define(abandoned);
+    const state = emptyState();
+    for (const ms of order) {
+      recordEvent(state, definitions, { eventName: "order.completed", instant: [ms, "o"] }, 9, new Set());
+    }
+    for (const ms of cart) {
+      recordEvent(state, definitions, { eventName: "cart.added", instant: [ms, "c"] }, 9, new Set());
+    }
+    expect(evaluate(abandoned, (key) => state.facts.get(key), 9)).toMatchObject({
+      member,
+      nextChangeAt: undefined,
+    });
+  });
+});
+
+test("future events are bounded; the soonest of the others asks for the raw events", () => {
+  const definitions = define(abandoned);
+  const state = emptyState();
+  for (let index = FUTURE_EVENTS_MAX + 3; index > 0; index -= 1) {
+    const event = { eventName: "cart.added", instant: [1000 + index, `e${index}`] as [number, string] };
+    recordEvent(state, definitions, event, 1000, new Set());
+  }
+  expect(state.futures).toHaveLength(FUTURE_EVENTS_MAX);
+  expect(state.futures[0]?.instant[0]).toBe(1001);
+  expect(state.droppedMs).toBe(1000 + FUTURE_EVENTS_MAX + 1);
+  expect(needsDerivation(state, 1000 + FUTURE_EVENTS_MAX)).toBe(false);
+  expect(needsDerivation(state, 1000 + FUTURE_EVENTS_MAX + 1)).toBe(true);
+});
+
+test("an event that no segment reads leaves no trace", () => {
+  const state = emptyState();
+  recordEvent(state, define(abandoned), { eventName: "viewed", instant: [1, "x"] }, 9, new Set());
+  expect(isEmptyState(state)).toBe(true);
+});
+
+test("pruning drops exactly what no segment reads any more", () => {
+  const state = emptyState();
+  const both = define(abandoned, viewedTwiceLately);
+  recordEvent(state, both, { eventName: "cart.added", instant: [1, "x"] }, 9, new Set());
+  recordEvent(state, both, { eventName: "viewed", instant: [2, "y"] }, 9, new Set());
+  recordEvent(state, both, { eventName: "viewed", instant: [20, "z"] }, 9, new Set());
+  state.memberships.set("s0" as SegmentId, 9).set("s1" as SegmentId, 9);
+  expect(prune(state, both)).toBe(false);
+  expect(prune(state, define(abandoned))).toBe(true);
+  expect([...state.facts.keys()]).toEqual([matcherOf("cart.added").key]);
+  expect([...state.memberships.keys()]).toEqual(["s0"]);
+  expect(state.futures).toEqual([]);
+});
+
+test("matcher keys are stable: facts are stored under them", () => {
+  expect(matcherOf("cart.added").key).toBe("NI7HssEnBS9SUDCi9YMr5A");
+  expect(matcherOf("cart.added ").key).not.toBe(matcherOf("cart.added").key);
+});
