@@ -1,0 +1,110 @@
+// The bulk path of each engine. The only place that writes upserts.
+import { assert } from "@muster/core";
+import type { InsertRows, OnConflict, Value } from "./database.ts";
+import { MysqlClient } from "./mysql-client.ts";
+import { SqliteClient } from "./sqlite-client.ts";
+
+/** A power of two, so that at most ten statements per table and kind are ever prepared. */
+const STATEMENT_ROWS_MAX = 512;
+/** Well under max_allowed_packet (16 MiB by default). */
+const STATEMENT_BYTES_MAX = 4 * 1024 * 1024;
+/** The protocol's limit on placeholders. */
+const STATEMENT_VALUES_MAX = 65_535;
+
+type Row = readonly Value[];
+
+export const insertRows: InsertRows = async (trx, table, columns, rows, onConflict, key) => {
+  assert(!trx.isCompleted(), "insertRows after the end of its transaction");
+  for (const row of rows) assert(row.length === columns.length, `a row of ${table} has a wrong length`);
+  if (rows.length === 0) return;
+  const client: unknown = trx.client;
+  if (client instanceof SqliteClient) {
+    const sql = insertHead(table, columns, 1) + sqliteConflict(table, onConflict, key);
+    await client.executeEach(await client.acquireConnection(), sql, rows);
+    return;
+  }
+  assert(client instanceof MysqlClient, "insertRows needs a transaction of this package");
+  await insertIntoMysql(client, table, columns, rows, mysqlConflict(table, onConflict, key));
+};
+
+async function insertIntoMysql(
+  client: MysqlClient,
+  table: string,
+  columns: readonly string[],
+  rows: readonly Row[],
+  conflict: string,
+): Promise<void> {
+  const connection = await client.acquireConnection();
+  for (let start = 0; start < rows.length; ) {
+    const count = statementRows(rows, start, columns.length);
+    const sql = insertHead(table, columns, count) + conflict;
+    await client.execute(connection, sql, rows.slice(start, start + count).flat());
+    start += count;
+  }
+}
+
+/** The largest power of two of rows, from `start` on, that one statement may hold; at least one. */
+function statementRows(rows: readonly Row[], start: number, columnCount: number): number {
+  const rowsMax = Math.min(
+    STATEMENT_ROWS_MAX,
+    rows.length - start,
+    Math.floor(STATEMENT_VALUES_MAX / columnCount),
+  );
+  let fitting = 0;
+  for (let bytes = 0; fitting < rowsMax; fitting += 1) {
+    bytes += rowBytes(rows[start + fitting] ?? []);
+    if (bytes > STATEMENT_BYTES_MAX) break;
+  }
+  return 2 ** Math.floor(Math.log2(Math.max(1, fitting)));
+}
+
+function rowBytes(row: Row): number {
+  let bytes = 0;
+  for (const value of row) {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    if (typeof value === "string") bytes += value.length * 3;
+    else bytes += value instanceof Buffer ? value.length : 9;
+  }
+  return bytes;
+}
+
+function insertHead(table: string, columns: readonly string[], rowCount: number): string {
+  const tuple = `(${columns.map(() => "?").join()})`;
+  return `INSERT INTO ${quote(table)} (${columns.map(quote).join()}) VALUES ${Array(rowCount).fill(tuple).join()}`;
+}
+
+function sqliteConflict(table: string, onConflict: OnConflict, key: readonly string[]): string {
+  if (onConflict === "fail") return "";
+  const target = ` ON CONFLICT (${key.map(quote).join()}) DO`;
+  if (onConflict === "keep") return `${target} NOTHING`;
+  return `${target} UPDATE SET ${assignments(table, onConflict, (column) => `excluded.${column}`)}`;
+}
+
+function mysqlConflict(table: string, onConflict: OnConflict, key: readonly string[]): string {
+  if (onConflict === "fail") return "";
+  const update = " ON DUPLICATE KEY UPDATE ";
+  if (onConflict !== "keep") return update + assignments(table, onConflict, (column) => `VALUES(${column})`);
+  const first = quote(key[0] ?? "");
+  return `${update}${first} = ${quote(table)}.${first}`;
+}
+
+function assignments(
+  table: string,
+  onConflict: Exclude<OnConflict, string>,
+  incoming: (column: string) => string,
+): string {
+  const overwritten = (onConflict.overwrite ?? []).map((name) => {
+    const column = quote(name);
+    return `${column} = ${incoming(column)}`;
+  });
+  const added = ("add" in onConflict ? onConflict.add : []).map((name) => {
+    const column = quote(name);
+    return `${column} = ${quote(table)}.${column} + ${incoming(column)}`;
+  });
+  return [...added, ...overwritten].join(", ");
+}
+
+function quote(name: string): string {
+  assert(/^[a-z][a-z0-9_]*$/.test(name), `not a name of a table or column: ${name}`);
+  return `\`${name}\``;
+}

@@ -1,0 +1,101 @@
+// The parts of knex that its types leave out: the dialect classes and the transaction they run.
+import { createRequire } from "node:module";
+import type { Knex } from "knex";
+
+/** A driver's connection as knex keeps it in its pool. */
+export interface PooledConnection {
+  /** Set when the connection must not be used again; the pool then drops it. */
+  __knex__disposed?: unknown;
+}
+
+/** What a knex client hands to its driver for one statement. */
+export interface DriverQuery {
+  readonly sql: string;
+  readonly bindings?: readonly unknown[];
+  readonly options?: Readonly<Record<string, unknown>>;
+  response?: unknown;
+  context?: unknown;
+}
+
+export interface DialectClient extends Knex.Client {
+  /** Set on the client that a transaction runs its statements by. */
+  readonly transacting?: boolean;
+  _query(connection: PooledConnection, query: DriverQuery): Promise<DriverQuery>;
+}
+
+export type DialectClass = new (config: Knex.Config) => DialectClient;
+
+/** The outcome that ends a transaction: 1 resolves its promise, 2 rejects it. */
+type Ending = 1 | 2;
+
+interface KnexTransaction {
+  readonly client: Knex.Client;
+  readonly trxClient: Knex.Client;
+  readonly readOnly: boolean | undefined;
+  _completed: boolean;
+  _resolver(value: unknown): void;
+  _rejecter(error: unknown): void;
+  begin(connection: PooledConnection): Promise<unknown>;
+  query(connection: PooledConnection, sql: string, ending?: Ending, value?: unknown): Promise<unknown>;
+}
+
+type KnexTransactionClass = new (
+  client: Knex.Client,
+  container: unknown,
+  config: unknown,
+  outerTx: unknown,
+) => KnexTransaction;
+
+const load = createRequire(import.meta.url);
+
+export const SqliteDialect = load("knex/lib/dialects/better-sqlite3/index.js") as DialectClass;
+export const MysqlDialect = load("knex/lib/dialects/mysql2/index.js") as DialectClass;
+const BaseTransaction = load("knex/lib/execution/transaction.js") as KnexTransactionClass;
+
+/** A dialect that says how its transactions begin. */
+export interface BeginningClient extends Knex.Client {
+  beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[];
+}
+
+/**
+ * knex's transaction, but its body does not run when BEGIN has failed, and a connection whose COMMIT or
+ * ROLLBACK has failed leaves the pool, for nobody knows what is still open on it.
+ */
+export class EngineTransaction extends BaseTransaction {
+  override async begin(connection: PooledConnection): Promise<void> {
+    const client = this.client as BeginningClient;
+    for (const sql of client.beginStatements(connection, this.readOnly === true)) {
+      await this.query(connection, sql);
+    }
+  }
+
+  override async query(
+    connection: PooledConnection,
+    sql: string,
+    ending?: Ending,
+    value?: unknown,
+  ): Promise<unknown> {
+    const running = this.trxClient.query(connection, sql) as Promise<unknown>;
+    if (ending !== undefined) this._completed = true;
+    try {
+      const result = await running;
+      if (ending === 1) this._resolver(value);
+      if (ending === 2) this._rejecter(value ?? new Error("the transaction was rolled back"));
+      return result;
+    } catch (error) {
+      this._completed = true;
+      if (ending === undefined) throw error;
+      connection.__knex__disposed = error;
+      this._rejecter(ending === 2 ? (value ?? error) : error);
+      return undefined;
+    }
+  }
+}
+
+/** knex writes its warnings to the console; errors reach the caller anyhow. */
+export const silentKnexLog: Knex.Logger = {
+  warn: () => {},
+  error: () => {},
+  deprecate: () => {},
+  debug: () => {},
+};

@@ -1,0 +1,134 @@
+// Brings a schema to its newest version: numbered, forward only, safe twice and by two at once.
+import { readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { type Clock, systemClock } from "@muster/core";
+import type { Database, Transaction } from "./database.ts";
+import { insertRows } from "./insert-rows.ts";
+import { instant, integer, Schema, text } from "./schema.ts";
+
+/** What a file `0001_name.ts` in a migrations folder exports. */
+export interface Migration {
+  up(schema: Schema): Promise<void>;
+}
+
+export interface MigrationOptions {
+  readonly clock?: Clock;
+  /** Told of every migration once it is done. */
+  readonly onApplied?: (migration: MigrationStatus) => void;
+}
+
+export interface MigrationStatus {
+  readonly number: number;
+  readonly name: string;
+  /** Undefined: not yet. */
+  readonly appliedMs: number | undefined;
+}
+
+interface MigrationFile {
+  readonly number: number;
+  readonly name: string;
+  readonly url: string;
+}
+
+const TABLE = "schema_migrations";
+const LOCK_TABLE = "schema_migration_lock";
+
+/** Applies what is missing, in order, and resolves to the numbers applied. */
+export async function migrate(
+  database: Database,
+  folder: URL,
+  options: MigrationOptions = {},
+): Promise<number[]> {
+  const files = await migrationFiles(folder);
+  const clock = options.clock ?? systemClock;
+  await database.transaction((trx) => createTables(new Schema(database.engine, trx)));
+  const done: number[] = [];
+  await exclusively(database, async (stillOurs) => {
+    for (const file of files) {
+      await stillOurs();
+      const appliedMs = await applyOnce(database, file, clock);
+      if (appliedMs === undefined) continue;
+      done.push(file.number);
+      options.onApplied?.({ number: file.number, name: file.name, appliedMs });
+    }
+  });
+  return done;
+}
+
+/** Every migration of the folder, and when it was applied. Changes nothing. */
+export async function migrationStatus(database: Database, folder: URL): Promise<MigrationStatus[]> {
+  const files = await migrationFiles(folder);
+  const applied = await appliedMigrations(database);
+  return files.map(({ number, name }) => ({ number, name, appliedMs: applied.get(number)?.appliedMs }));
+}
+
+async function appliedMigrations(
+  database: Database,
+): Promise<Map<number, { name: string; appliedMs: number }>> {
+  if (!(await hasTable(database, TABLE))) return new Map();
+  const rows = await database
+    .reader(TABLE)
+    .select<{ number: number; name: string; applied_ms: number }[]>("number", "name", "applied_ms");
+  return new Map(rows.map((row) => [row.number, { name: row.name, appliedMs: row.applied_ms }]));
+}
+
+async function hasTable(database: Database, table: string): Promise<boolean> {
+  return database.reader.schema.hasTable(table);
+}
+
+async function createTables(schema: Schema): Promise<void> {
+  await schema.createTable(TABLE, {
+    columns: { number: integer(), name: text(200), applied_ms: instant() },
+    primaryKey: ["number"],
+  });
+  await schema.createTable(LOCK_TABLE, { columns: { id: integer() }, primaryKey: ["id"] });
+  await insertRows(schema.trx, LOCK_TABLE, ["id"], [[1]], "keep", ["id"]);
+}
+
+/**
+ * Runs `body` while no other process migrates. On MySQL by a row lock on a connection of its own, which a
+ * crash releases; SQLite's migrations are whole transactions of the only writer, so they need no more.
+ */
+async function exclusively(
+  database: Database,
+  body: (stillOurs: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  if (database.engine === "sqlite") return body(async () => {});
+  await database.transaction(async (trx) => {
+    await lock(trx);
+    await body(() => lock(trx));
+  });
+}
+
+async function lock(trx: Transaction): Promise<void> {
+  await trx(LOCK_TABLE).where("id", 1).select("id").forUpdate();
+}
+
+/** When it was applied just now, or undefined if it had been before. */
+async function applyOnce(database: Database, file: MigrationFile, clock: Clock): Promise<number | undefined> {
+  const { up } = (await import(file.url)) as Migration;
+  return database.transaction(async (trx) => {
+    const row = await trx(TABLE).where("number", file.number).first<{ name: string } | undefined>("name");
+    if (row !== undefined) {
+      if (row.name === file.name) return undefined;
+      throw new Error(`migration ${file.number} is ${file.name} here, but ${row.name} in the database`);
+    }
+    await up(new Schema(database.engine, trx));
+    const appliedMs = clock.nowMs();
+    await trx(TABLE).insert({ number: file.number, name: file.name, applied_ms: appliedMs });
+    return appliedMs;
+  });
+}
+
+async function migrationFiles(folder: URL): Promise<MigrationFile[]> {
+  const base = folder.href.endsWith("/") ? folder : new URL(`${folder.href}/`);
+  const names = (await readdir(fileURLToPath(base))).filter((name) =>
+    /^\d{4}_[a-z0-9_]+\.(ts|js)$/.test(name),
+  );
+  names.sort();
+  return names.map((file, index) => {
+    const number = Number(file.slice(0, 4));
+    if (number !== index + 1) throw new Error(`migrations are numbered from 0001 without gaps: ${file}`);
+    return { number, name: file.replace(/\.(ts|js)$/, ""), url: new URL(file, base).href };
+  });
+}

@@ -1,0 +1,69 @@
+// knex's mysql2 dialect with consistent snapshots, prepared statements and errors in the words of faults.ts.
+import type { Knex } from "knex";
+import type { Connection } from "mysql2";
+import { clearLost, databaseUnavailable, markLost, refuseIfLost, TransactionConflict } from "./faults.ts";
+import {
+  type BeginningClient,
+  type DialectClient,
+  type DriverQuery,
+  EngineTransaction,
+  MysqlDialect,
+  type PooledConnection,
+} from "./knex-internals.ts";
+import { translateMysqlError } from "./mysql-faults.ts";
+
+export type MysqlConnection = Connection & PooledConnection;
+/** A value of a prepared statement. */
+export type MysqlValue = string | number | bigint | Buffer | null;
+
+export class MysqlClient extends MysqlDialect implements BeginningClient {
+  beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[] {
+    clearLost(connection);
+    if (!readOnly) return ["BEGIN"];
+    // The pool of snapshots is read-only by its session; TiDB's grammar allows no READ ONLY here.
+    return ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"];
+  }
+
+  override transaction(container: unknown, config: unknown, outerTx: unknown): Knex.Transaction {
+    return new EngineTransaction(this, container, config, outerTx) as unknown as Knex.Transaction;
+  }
+
+  override async acquireConnection(): Promise<MysqlConnection> {
+    try {
+      return (await super.acquireConnection()) as MysqlConnection;
+    } catch (error) {
+      throw databaseUnavailable(error);
+    }
+  }
+
+  override async query(connection: MysqlConnection, query: DriverQuery | string): Promise<unknown> {
+    refuseIfLost(connection, typeof query === "string" ? query : query.sql);
+    try {
+      return await super.query(connection, query);
+    } catch (error) {
+      throw failure(this, connection, error);
+    }
+  }
+
+  /** Runs a statement that the server keeps prepared for this connection. */
+  async execute(connection: MysqlConnection, sql: string, values: MysqlValue[]): Promise<void> {
+    refuseIfLost(connection, sql);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        connection.execute(sql, values, (error) => (error === null ? resolve() : reject(error)));
+      });
+    } catch (error) {
+      throw failure(this, connection, error);
+    }
+  }
+}
+
+// No private method of the class: knex makes a transaction's client from the bare prototype.
+function failure(client: DialectClient, connection: MysqlConnection, error: unknown): unknown {
+  const translated = translateMysqlError(error);
+  if (translated instanceof TransactionConflict) {
+    if (client.transacting !== true) return databaseUnavailable(error);
+    markLost(connection, translated);
+  }
+  return translated;
+}

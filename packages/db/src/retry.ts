@@ -1,0 +1,36 @@
+// Runs a transaction again when it lost against another one: bounded, with growing and jittered pauses.
+import { randomInt } from "node:crypto";
+import { type Clock, systemClock } from "@muster/core";
+import { databaseUnavailable, TransactionConflict } from "./faults.ts";
+
+export interface RetryPolicy {
+  readonly attemptsMax: number;
+  readonly pauseMsMin: number;
+  readonly pauseMsMax: number;
+  readonly clock: Clock;
+  /** At least 0 and less than 1. */
+  readonly random: () => number;
+}
+
+export const defaultRetryPolicy: RetryPolicy = {
+  attemptsMax: 12,
+  pauseMsMin: 4,
+  pauseMsMax: 500,
+  clock: systemClock,
+  random: () => randomInt(2 ** 32) / 2 ** 32,
+};
+
+/** Resolves or rejects as `run` does; after too many conflicts rejects with UNAVAILABLE. */
+export async function retryConflicts<T>(policy: RetryPolicy, run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof TransactionConflict)) throw error;
+      if (attempt >= policy.attemptsMax) throw databaseUnavailable(error);
+      const pauseMs = Math.min(policy.pauseMsMax, policy.pauseMsMin * 2 ** (attempt - 1));
+      // Full jitter: two that collided do not meet again.
+      await policy.clock.sleep(pauseMs * policy.random());
+    }
+  }
+}

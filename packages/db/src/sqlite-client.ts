@@ -1,0 +1,111 @@
+// knex's better-sqlite3 dialect with cached statements, BEGIN IMMEDIATE and errors in the words of faults.ts.
+import type BetterSqlite3 from "better-sqlite3";
+import type { Knex } from "knex";
+import { clearLost, databaseUnavailable, markLost, refuseIfLost, TransactionConflict } from "./faults.ts";
+import {
+  type BeginningClient,
+  type DialectClient,
+  type DriverQuery,
+  EngineTransaction,
+  type PooledConnection,
+  SqliteDialect,
+} from "./knex-internals.ts";
+import { translateSqliteError } from "./sqlite-faults.ts";
+
+export type SqliteConnection = BetterSqlite3.Database & PooledConnection;
+
+/** Statements kept per connection; the oldest unused one goes first. */
+const STATEMENTS_MAX = 256;
+/** Longer text (a long IN list) is hardly ever asked twice. */
+const CACHED_SQL_LENGTH_MAX = 4096;
+
+const statementsOf = new WeakMap<object, Map<string, BetterSqlite3.Statement>>();
+
+/** Prepares, or finds what is prepared already. */
+export function prepareCached(connection: SqliteConnection, sql: string): BetterSqlite3.Statement {
+  if (sql.length > CACHED_SQL_LENGTH_MAX) return connection.prepare(sql);
+  let statements = statementsOf.get(connection);
+  if (statements === undefined) {
+    statements = new Map();
+    statementsOf.set(connection, statements);
+  }
+  const statement = statements.get(sql) ?? connection.prepare(sql);
+  statements.delete(sql);
+  statements.set(sql, statement);
+  if (statements.size > STATEMENTS_MAX) {
+    for (const oldest of statements.keys()) {
+      statements.delete(oldest);
+      break;
+    }
+  }
+  return statement;
+}
+
+export class SqliteClient extends SqliteDialect implements BeginningClient {
+  beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[] {
+    clearLost(connection);
+    // SQLite takes its snapshot at the first read, not at BEGIN.
+    return readOnly ? ["BEGIN", "SELECT 1 FROM sqlite_schema LIMIT 1"] : ["BEGIN IMMEDIATE"];
+  }
+
+  override transaction(container: unknown, config: unknown, outerTx: unknown): Knex.Transaction {
+    return new EngineTransaction(this, container, config, outerTx) as unknown as Knex.Transaction;
+  }
+
+  override async acquireConnection(): Promise<SqliteConnection> {
+    try {
+      return (await super.acquireConnection()) as SqliteConnection;
+    } catch (error) {
+      throw databaseUnavailable(error);
+    }
+  }
+
+  override async query(connection: SqliteConnection, query: DriverQuery | string): Promise<unknown> {
+    refuseIfLost(connection, typeof query === "string" ? query : query.sql);
+    try {
+      return await super.query(connection, query);
+    } catch (error) {
+      throw failure(this, connection, error);
+    }
+  }
+
+  /** Runs a prepared statement once for each row. */
+  async executeEach(
+    connection: SqliteConnection,
+    sql: string,
+    rows: readonly (readonly unknown[])[],
+  ): Promise<void> {
+    refuseIfLost(connection, sql);
+    try {
+      const statement = prepareCached(connection, sql);
+      for (const row of rows) statement.run(...row);
+    } catch (error) {
+      throw failure(this, connection, error);
+    }
+  }
+
+  override async _query(connection: SqliteConnection, query: DriverQuery): Promise<DriverQuery> {
+    const statement = prepareCached(connection, query.sql);
+    const bindings = (query.bindings ?? []).map((value) =>
+      typeof value === "boolean" ? Number(value) : value,
+    );
+    if (statement.reader) {
+      query.response = statement.all(...bindings);
+    } else {
+      const response = statement.run(...bindings);
+      query.response = response;
+      query.context = { lastID: response.lastInsertRowid, changes: response.changes };
+    }
+    return query;
+  }
+}
+
+// No private method of the class: knex makes a transaction's client from the bare prototype.
+function failure(client: DialectClient, connection: SqliteConnection, error: unknown): unknown {
+  const translated = translateSqliteError(connection, error);
+  if (translated instanceof TransactionConflict) {
+    if (client.transacting !== true) return databaseUnavailable(error);
+    markLost(connection, translated);
+  }
+  return translated;
+}

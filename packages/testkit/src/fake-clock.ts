@@ -1,0 +1,92 @@
+// A clock that stands still until a test moves it.
+import type { Clock } from "@muster/core";
+
+interface Sleeper {
+  readonly wakeMs: number;
+  readonly order: number;
+  readonly wake: () => void;
+}
+
+export class FakeClock implements Clock {
+  #nowMs: number;
+  #monotonicMs = 0;
+  #sleeps = 0;
+  readonly #sleepers = new Set<Sleeper>();
+
+  constructor(nowMs = Date.UTC(2026, 0, 1)) {
+    this.#nowMs = nowMs;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#monotonicMs;
+  }
+
+  /** How many wait on this clock right now. */
+  get sleeperCount(): number {
+    return this.#sleepers.size;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted || ms <= 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#sleepers.delete(sleeper);
+        signal?.removeEventListener("abort", finish);
+        resolve();
+      };
+      const sleeper: Sleeper = { wakeMs: this.#monotonicMs + ms, order: this.#sleeps, wake: finish };
+      this.#sleeps += 1;
+      this.#sleepers.add(sleeper);
+      signal?.addEventListener("abort", finish, { once: true });
+    });
+  }
+
+  /**
+   * Moves time on, waking sleepers in the order in which they are due. What a sleeper does next happens
+   * before the following one wakes, and may sleep again within these same `ms`.
+   */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#monotonicMs + ms;
+    await settle();
+    for (let next = this.#next(endMs); next !== undefined; next = this.#next(endMs)) {
+      this.#moveTo(Math.max(this.#monotonicMs, next.wakeMs));
+      next.wake();
+      await settle();
+    }
+    this.#moveTo(endMs);
+  }
+
+  /** Steps the wall clock alone, as an operator or NTP does. */
+  setNowMs(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+
+  #next(endMs: number): Sleeper | undefined {
+    let next: Sleeper | undefined;
+    for (const sleeper of this.#sleepers) {
+      if (sleeper.wakeMs > endMs) continue;
+      if (
+        next === undefined ||
+        sleeper.wakeMs < next.wakeMs ||
+        (sleeper.wakeMs === next.wakeMs && sleeper.order < next.order)
+      ) {
+        next = sleeper;
+      }
+    }
+    return next;
+  }
+
+  #moveTo(monotonicMs: number): void {
+    this.#nowMs += monotonicMs - this.#monotonicMs;
+    this.#monotonicMs = monotonicMs;
+  }
+}
+
+/** Lets everything run that needs no I/O. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,80 @@
+// A database of its own for a test file, on either engine.
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  createDatabaseIfAbsent,
+  type Database,
+  dropDatabase,
+  type Engine,
+  type MysqlOptions,
+  migrate,
+  openMysql,
+  openSqlite,
+  type SqliteOptions,
+} from "@muster/db";
+import { testMysqlUrl } from "./test-servers.ts";
+
+/** For `describe.each`: what runs on one engine must run on both. */
+export const ENGINES: readonly Engine[] = ["sqlite", "mysql"];
+
+export interface TestDatabase {
+  readonly database: Database;
+  /** A second, independent connection pool on the same data: another process, as far as the engine knows. */
+  openAnother(options?: TestDatabaseOptions): Promise<Database>;
+  /** Closes every pool and drops the data. */
+  close(): Promise<void>;
+}
+
+export interface TestDatabaseOptions {
+  readonly sqlite?: Partial<SqliteOptions>;
+  readonly mysql?: Partial<MysqlOptions>;
+}
+
+export async function openTestDatabase(
+  engine: Engine,
+  migrations?: URL,
+  options: TestDatabaseOptions = {},
+): Promise<TestDatabase> {
+  const place = engine === "sqlite" ? await sqliteFolder() : await mysqlDatabase();
+  const opened: Database[] = [];
+  const openAnother = async (more: TestDatabaseOptions = {}): Promise<Database> => {
+    const database = await place.open(more);
+    opened.push(database);
+    return database;
+  };
+  const database = await openAnother(options);
+  if (migrations !== undefined) await migrate(database, migrations);
+  return {
+    database,
+    openAnother,
+    async close() {
+      await Promise.all(opened.map((one) => one.close()));
+      await place.remove();
+    },
+  };
+}
+
+interface Place {
+  open(options: TestDatabaseOptions): Promise<Database>;
+  remove(): Promise<void>;
+}
+
+async function sqliteFolder(): Promise<Place> {
+  const folder = await mkdtemp(join(tmpdir(), "muster-test-"));
+  return {
+    open: (options) => openSqlite({ ...options.sqlite, path: join(folder, "test.sqlite") }),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function mysqlDatabase(): Promise<Place> {
+  const url = await testMysqlUrl();
+  const name = `muster_test_${randomBytes(8).toString("hex")}`;
+  await createDatabaseIfAbsent(url, name);
+  return {
+    open: (options) => openMysql({ ...options.mysql, url, database: name }),
+    remove: () => dropDatabase(url, name),
+  };
+}

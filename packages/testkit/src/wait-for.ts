@@ -1,0 +1,26 @@
+// Waits on what a test expects, never on time.
+
+export interface WaitOptions {
+  readonly timeoutMs?: number;
+  /** Said when the wait is in vain. */
+  readonly what?: string;
+}
+
+const POLL_MS = 5;
+
+/** Resolves to the first result of `predicate` that is neither false nor undefined; rejects after `timeoutMs`. */
+export async function waitFor<T>(
+  predicate: () => T | Promise<T>,
+  options: WaitOptions = {},
+): Promise<Exclude<T, false | undefined>> {
+  const timeoutMs = options.timeoutMs ?? 5000;
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    const result = await predicate();
+    if (result !== false && result !== undefined) return result as Exclude<T, false | undefined>;
+    if (performance.now() > deadlineMs) {
+      throw new Error(`waited ${timeoutMs} ms in vain for ${options.what ?? predicate.toString()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
