@@ -1,0 +1,40 @@
+// The workers of a process: started in their order, stopped in reverse, each within its time.
+import type { Clock } from "@muster/core";
+import type { Logger } from "@muster/log";
+import type { Worker } from "./module.ts";
+import { withinTime } from "./within-time.ts";
+
+export class WorkerGroup {
+  readonly #workers: readonly Worker[];
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #started: Worker[] = [];
+
+  constructor(options: { readonly workers: readonly Worker[]; readonly clock: Clock; readonly log: Logger }) {
+    this.#workers = options.workers;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** Rejects if one fails to start; {@link stop} then stops those that did. */
+  async start(): Promise<void> {
+    for (const worker of this.#workers) {
+      // Counted as started before it has: a start that failed half-way has something to stop.
+      this.#started.push(worker);
+      await worker.start();
+    }
+  }
+
+  /** Never rejects: one that fails or hangs keeps no other from stopping. */
+  async stop(timeoutMs: number): Promise<void> {
+    for (let worker = this.#started.pop(); worker !== undefined; worker = this.#started.pop()) {
+      const { name } = worker;
+      try {
+        const isStopped = await withinTime(this.#clock, timeoutMs, worker.stop());
+        if (!isStopped) this.#log.warn({ worker: name, timeoutMs }, "a worker did not stop in time");
+      } catch (error) {
+        this.#log.error({ worker: name, err: error }, "a worker failed to stop");
+      }
+    }
+  }
+}
