@@ -77,9 +77,9 @@ async function startProduction(
   const port = (target: Target) => ports.get(target) ?? { http: 0, grpc: 0 };
   const shared = {
     MUSTER_MODE: "production",
-    MUSTER_DATABASE_URL: testMysqlUrl(),
+    MUSTER_DATABASE_URL: await testMysqlUrl(),
     MUSTER_DATABASE_PREFIX: `${name}_`,
-    MUSTER_NATS_URL: testNatsUrl(),
+    MUSTER_NATS_URL: await testNatsUrl(),
     MUSTER_NATS_PREFIX: name,
     MUSTER_SECRET: randomBytes(32).toString("base64"),
     MUSTER_HTTP_HOST: "127.0.0.1",

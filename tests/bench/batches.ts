@@ -1,0 +1,77 @@
+// Batches of 500 over REST, and an acknowledged stream over gRPC.
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  EventService,
+  type IngestEventsRequest,
+  IngestEventsRequestSchema,
+  type IngestEventsResponse,
+} from "@muster/contracts/muster/events/v1/event_service_pb";
+import { systemClock } from "@muster/core";
+import { grpcCaller } from "@muster/rpc/grpc-caller";
+import type { RestClient } from "../harness/rest.ts";
+import { benchBatch, benchEvent } from "./events.ts";
+import { runFor } from "./measure.ts";
+
+const BATCH = 500;
+
+export async function measureRestBatches(
+  rest: RestClient,
+  run: string,
+  durationMs: number,
+  lanes: number,
+): Promise<{ perSecond: number; total: number }> {
+  return runFor(durationMs, lanes, (call) => sendBatch(rest, run, call));
+}
+
+/** Sends one batch, waiting as told where the server is busy; returns how many events were stored. */
+export async function sendBatch(rest: RestClient, run: string, batch: number): Promise<number> {
+  const body = JSON.stringify({ events: benchBatch(run, batch, BATCH) });
+  for (;;) {
+    const answer = await rest.post("/v1/events:batch", body);
+    if (answer.status === 200) return BATCH;
+    if (answer.status !== 429) throw new Error(`a batch was answered ${answer.status}: ${answer.text}`);
+    await systemClock.sleep(1000 * Number(answer.headers.get("retry-after") ?? 1));
+  }
+}
+
+export async function measureGrpcStream(
+  address: string,
+  apiKey: string,
+  run: string,
+  durationMs: number,
+): Promise<{ perSecond: number; total: number }> {
+  const caller = grpcCaller({ address });
+  const startMs = systemClock.monotonicMs();
+  const { messages } = caller.stream(EventService.method.ingestEvents, requests(run, durationMs), {
+    headers: new Map([["authorization", `Bearer ${apiKey}`]]),
+    signal: new AbortController().signal,
+  });
+  let acked = 0;
+  for await (const message of messages) {
+    const answer = message as IngestEventsResponse;
+    if (answer.failures.length > 0)
+      throw new Error(`the stream refused events: ${answer.failures[0]?.error?.message}`);
+    acked = Number(answer.ackedThrough);
+  }
+  const perSecond = Math.round((1000 * acked) / (systemClock.monotonicMs() - startMs));
+  await caller.close();
+  return { perSecond, total: acked };
+}
+
+async function* requests(run: string, durationMs: number): AsyncGenerator<IngestEventsRequest> {
+  const startMs = systemClock.monotonicMs();
+  for (let n = 1; systemClock.monotonicMs() - startMs < durationMs; n += 1) {
+    const event = benchEvent(run, n);
+    yield create(IngestEventsRequestSchema, {
+      sequence: BigInt(n),
+      event: {
+        identity: { case: "userId", value: event.user_id },
+        name: event.name,
+        properties: JSON.stringify(event.properties),
+        timestamp: timestampFromDate(new Date(event.timestamp)),
+        eventId: event.event_id,
+      },
+    });
+  }
+}

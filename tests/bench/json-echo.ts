@@ -1,0 +1,12 @@
+// A bare JSON echo over node:http, in a process of its own: what HTTP and JSON cost without anything else.
+import { createServer } from "node:http";
+
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => {
+    const text = JSON.stringify(JSON.parse(Buffer.concat(chunks).toString()));
+    response.writeHead(200, { "content-type": "application/json" }).end(text);
+  });
+});
+server.listen(Number(process.argv[2]), "127.0.0.1");

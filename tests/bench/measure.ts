@@ -1,0 +1,47 @@
+// Running load for a while, and what comes out of it.
+import { readFileSync } from "node:fs";
+import { systemClock } from "@muster/core";
+
+export interface Latencies {
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+}
+
+export function latencies(samplesMs: readonly number[]): Latencies {
+  const sorted = samplesMs.toSorted((a, b) => a - b);
+  const at = (share: number): number =>
+    round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN);
+  return { p50_ms: at(0.5), p99_ms: at(0.99) };
+}
+
+export function round(number: number, digits = 2): number {
+  return Number(number.toFixed(digits));
+}
+
+/**
+ * Runs `once` in `lanes` parallel lanes for `durationMs`; each call says how much it did. Returns how
+ * much a second was done, counted from the first start to the last end.
+ */
+export async function runFor(
+  durationMs: number,
+  lanes: number,
+  once: (call: number) => Promise<number>,
+): Promise<{ perSecond: number; total: number }> {
+  const startMs = systemClock.monotonicMs();
+  let calls = 0;
+  let total = 0;
+  const lane = async (): Promise<void> => {
+    while (systemClock.monotonicMs() - startMs < durationMs) {
+      calls += 1;
+      total += await once(calls - 1);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return { perSecond: Math.round((1000 * total) / (systemClock.monotonicMs() - startMs)), total };
+}
+
+/** Resident memory of a process, in MiB (Linux). */
+export function residentMiB(pid: number): number {
+  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  return round(Number(line?.[1] ?? 0) / 1024, 1);
+}

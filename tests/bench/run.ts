@@ -1,0 +1,227 @@
+// `make bench`: what Muster does on this machine beside what the machine can do, in one run, on the
+// production adapters. Results go to bench-results/ as JSON and to the terminal as a table.
+import { spawn } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { create } from "@bufbuild/protobuf";
+import { EventService, RecordEventRequestSchema } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { systemClock } from "@muster/core";
+import { grpcCaller } from "@muster/rpc/grpc-caller";
+import { startServers } from "@muster/testkit";
+import { type Installation, startInstallation } from "../harness/installation.ts";
+import { freePort } from "../harness/process.ts";
+import { RestClient } from "../harness/rest.ts";
+import { measureGrpcStream, measureRestBatches, sendBatch } from "./batches.ts";
+import { measureCeiling } from "./ceiling.ts";
+import { benchEvent } from "./events.ts";
+import { latencies, residentMiB, round, runFor } from "./measure.ts";
+import { measureSinglePosts } from "./single-posts.ts";
+import { measureVisibility } from "./visibility.ts";
+
+/** MUSTER_BENCH_SECONDS shortens or lengthens each part; MUSTER_BENCH_EVENTS the memory part. */
+const SECONDS = Number(process.env.MUSTER_BENCH_SECONDS ?? 10);
+const MEMORY_EVENTS = Number(process.env.MUSTER_BENCH_EVENTS ?? 1_000_000);
+
+type Row = Readonly<Record<string, string | number>>;
+const results: Row[] = [];
+
+function record(row: Row): void {
+  results.push(row);
+  process.stdout.write(
+    `${Object.entries(row)
+      .map(([name, value]) => `${name} ${value}`)
+      .join("   ")}\n`,
+  );
+}
+
+async function main(): Promise<void> {
+  const servers = await startServers();
+  process.env.MUSTER_TEST_MYSQL_URL = servers.mysqlUrl;
+  process.env.MUSTER_TEST_NATS_URL = servers.natsUrl;
+  const installation = await startInstallation("production");
+  try {
+    await measure(installation, servers.mysqlUrl);
+    await report(installation);
+  } finally {
+    await installation.stop();
+    await servers.stop();
+  }
+}
+
+async function measure(installation: Installation, mysqlUrl: string): Promise<void> {
+  const rest = new RestClient(installation);
+  const database = `${installation.variables.MUSTER_DATABASE_PREFIX}events`;
+  await rest.post("/v1/segments", {
+    name: "Viewers",
+    event_name: "product.viewed",
+    min_count: 3,
+    within_days: 7,
+  });
+  await measureRestBatches(rest, "warm", 3_000, 4);
+  await folded(rest);
+  const before = memory(installation);
+
+  const ceiling = (await measureCeiling(mysqlUrl, database, SECONDS * 1000)).perSecond;
+  record({ part: "ceiling: bare mysql2 inserts", "events/s": ceiling, ratio: 1 });
+  const batch = await measureRestBatches(rest, "batch", SECONDS * 1000, 8);
+  record({
+    part: "REST batches of 500",
+    "events/s": batch.perSecond,
+    ratio: round(batch.perSecond / ceiling),
+  });
+  await folded(rest);
+  const stream = await measureGrpcStream(
+    installation.eventsAddress,
+    installation.apiKey,
+    "stream",
+    SECONDS * 1000,
+  );
+  record({ part: "gRPC stream", "events/s": stream.perSecond, ratio: round(stream.perSecond / ceiling) });
+  await folded(rest);
+  await measureSingles(installation, ceiling);
+  await folded(rest);
+  await measureGatewayCost(installation);
+  await folded(rest);
+  const visible = await measureVisibility(rest, "visible", {
+    eventsPerSecond: batch.perSecond / 2,
+    probes: 200,
+  });
+  record({ part: "acknowledged to visible at half load", ...visible });
+  await folded(rest);
+
+  const middle = memory(installation);
+  await fill(rest, MEMORY_EVENTS);
+  await folded(rest);
+  const after = memory(installation);
+  for (const target of before.keys()) {
+    record({
+      part: `resident MiB: ${target}`,
+      "at start": before.get(target) ?? 0,
+      "after the parts above": middle.get(target) ?? 0,
+      [`after ${MEMORY_EVENTS} more events`]: after.get(target) ?? 0,
+    });
+  }
+}
+
+async function measureSingles(installation: Installation, ceiling: number): Promise<void> {
+  const port = await freePort();
+  const echo = spawn(process.execPath, [
+    fileURLToPath(new URL("json-echo.ts", import.meta.url)),
+    String(port),
+  ]);
+  await systemClock.sleep(1_000);
+  const load = { connections: 64, seconds: SECONDS };
+  const bare = await measureSinglePosts(`http://127.0.0.1:${port}/`, "", { ...load, run: "echo" });
+  echo.kill();
+  record({
+    part: "bare JSON echo, 64 connections",
+    "requests/s": bare.perSecond,
+    p50_ms: bare.p50_ms,
+    p99_ms: bare.p99_ms,
+  });
+  const singles = await measureSinglePosts(`${installation.url}/v1/events`, installation.apiKey, {
+    ...load,
+    run: "single",
+  });
+  record({
+    part: "single POSTs, 64 connections",
+    "events/s": singles.perSecond,
+    ratio: round(singles.perSecond / ceiling),
+    "ratio to echo": round(singles.perSecond / bare.perSecond),
+    p50_ms: singles.p50_ms,
+    p99_ms: singles.p99_ms,
+    refused: singles.refused,
+  });
+}
+
+/** The same single event over the gateway and straight to the service, one at a time and 64 at a time. */
+async function measureGatewayCost(installation: Installation): Promise<void> {
+  const caller = grpcCaller({ address: installation.eventsAddress });
+  const rest = new RestClient(installation);
+  const direct = async (run: string, n: number): Promise<void> => {
+    const { user_id, name, properties } = benchEvent(run, n);
+    const event = {
+      identity: { case: "userId", value: user_id },
+      name,
+      properties: JSON.stringify(properties),
+    } as const;
+    await caller.unary(EventService.method.recordEvent, create(RecordEventRequestSchema, { event }), {
+      headers: new Map([["authorization", `Bearer ${installation.apiKey}`]]),
+      signal: new AbortController().signal,
+    });
+  };
+  const overGateway = async (run: string, n: number): Promise<void> => {
+    const { user_id, name, properties } = benchEvent(run, n);
+    const answer = await rest.post("/v1/events", { user_id, name, properties });
+    if (answer.status !== 201) throw new Error(answer.text);
+  };
+  for (const [part, send] of [
+    ["gRPC to the service", direct],
+    ["REST over the gateway", overGateway],
+  ] as const) {
+    const samples: number[] = [];
+    const alone = await runFor((SECONDS * 1000) / 2, 1, async (call) => {
+      const startMs = systemClock.monotonicMs();
+      await send(`alone-${part}`, call);
+      samples.push(systemClock.monotonicMs() - startMs);
+      return 1;
+    });
+    const crowd = await runFor((SECONDS * 1000) / 2, 64, (call) => send(`crowd-${part}`, call).then(() => 1));
+    record({
+      part: `${part}, one at a time`,
+      "events/s": alone.perSecond,
+      ...latencies(samples),
+      "64 at once, events/s": crowd.perSecond,
+    });
+  }
+  await caller.close();
+}
+
+async function fill(rest: RestClient, events: number): Promise<void> {
+  const batches = Math.ceil(events / 500);
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < batches) {
+      const batch = next;
+      next += 1;
+      await sendBatch(rest, "fill", batch);
+      if (batch % 200 === 0) process.stderr.write(`\rmemory part: ${batch * 500} of ${events} events`);
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, lane));
+  process.stderr.write("\n");
+}
+
+/** Waits until every event sent so far is folded: the next part starts with an idle system. */
+async function folded(rest: RestClient): Promise<void> {
+  while ((await rest.get("/v1/segments/abandoned-cart")).status !== 200) await systemClock.sleep(100);
+}
+
+function memory(installation: Installation): Map<string, number> {
+  return new Map([...installation.processes].map(([target, { pid }]) => [target, residentMiB(pid)]));
+}
+
+async function report(installation: Installation): Promise<void> {
+  const folder = new URL("../../bench-results/", import.meta.url);
+  await mkdir(folder, { recursive: true });
+  const file = new URL(`bench-${new Date().toISOString().replaceAll(":", "")}.json`, folder);
+  const machine = {
+    cpus: cpus().length,
+    model: cpus()[0]?.model ?? "",
+    node: process.version,
+    mode: installation.mode,
+  };
+  await writeFile(file, `${JSON.stringify({ machine, seconds: SECONDS, results }, null, 2)}\n`);
+  process.stdout.write(`\n${table()}\nwritten to ${fileURLToPath(file)}\n`);
+}
+
+function table(): string {
+  const lines = results.map(({ part, ...figures }) => {
+    const cells = Object.entries(figures).map(([name, value]) => `${name}: ${value}`);
+    return `${String(part).padEnd(42)} ${cells.join("  ")}`;
+  });
+  return lines.join("\n");
+}
+
+await main();
