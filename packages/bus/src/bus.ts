@@ -13,6 +13,11 @@ export interface Bus {
   broadcast(topic: string, payload: Uint8Array): void;
   /** Returns a function that ends the subscription. */
   onBroadcast(topic: string, handler: (payload: Uint8Array) => void): () => void;
+  /**
+   * Tells a bus that stores nothing itself where to read a producer's committed messages. Called by
+   * the producer's outbox; a bus with a broker ignores it.
+   */
+  attachSource(service: string, source: OutboxSource): void;
   /** Stops deliveries and closes connections. */
   close(): Promise<void>;
 }

@@ -1,0 +1,172 @@
+// Every statement against shard_cursors and consumer_members: positions, leases and fencing epochs.
+import { SHARD_COUNT } from "@muster/core";
+import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
+import type { LeasePlan, LeaseRow } from "./lease-plan.ts";
+
+/** Which consumer of which producer. */
+export interface ConsumerKey {
+  readonly consumer: string;
+  readonly source: string;
+}
+
+export interface CursorRow extends LeaseRow {
+  readonly position: number;
+  readonly itemsThrough: number;
+  readonly epoch: number;
+}
+
+/** From a folded position to the next, while the epoch is ours. */
+export interface CursorStep {
+  readonly shard: number;
+  readonly epoch: number;
+  readonly from: number;
+  readonly to: number;
+  readonly itemsThrough: number;
+}
+
+interface StoredCursor {
+  shard: number;
+  position: number;
+  items_through: number;
+  epoch: number;
+  owner: Buffer;
+  lease_until_ms: number;
+}
+
+/** A row for every shard, for a consumer that may be new. */
+export async function seedCursors(trx: Transaction, key: ConsumerKey): Promise<void> {
+  const { consumer, source } = bound(key);
+  const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
+  await insertRows(
+    trx,
+    "shard_cursors",
+    ["consumer", "source", "shard", "position", "items_through", "epoch", "owner", "lease_until_ms"],
+    shards.map((shard) => [consumer, source, shard, 0, 0, 0, Buffer.alloc(0), 0]),
+    "keep",
+    ["consumer", "source", "shard"],
+  );
+}
+
+export async function readCursors(db: Queryable, key: ConsumerKey): Promise<CursorRow[]> {
+  return fromStored(await selectCursors(db, key));
+}
+
+/** All cursors, locked: who plans leases plans alone. */
+export async function lockCursors(trx: Transaction, key: ConsumerKey): Promise<CursorRow[]> {
+  return fromStored(await forUpdate(trx, selectCursors(trx, key)));
+}
+
+/** Whether all these shards still have these epochs; if so nobody takes them before the commit. */
+export async function lockOwned(
+  trx: Transaction,
+  key: ConsumerKey,
+  owned: readonly { readonly shard: number; readonly epoch: number }[],
+): Promise<boolean> {
+  const query = selectCursors(trx, key).whereIn(
+    "shard",
+    owned.map(({ shard }) => shard),
+  );
+  const rows: StoredCursor[] = await forUpdate(trx, query);
+  const epochs = new Map(rows.map((row) => [row.shard, row.epoch]));
+  return owned.every(({ shard, epoch }) => epochs.get(shard) === epoch);
+}
+
+/** Moves all cursors on; false (and the caller rolls back) if one has another epoch or position. */
+export async function advanceCursors(
+  trx: Transaction,
+  key: ConsumerKey,
+  steps: readonly CursorStep[],
+): Promise<boolean> {
+  const sorted = [...steps].sort((a, b) => a.shard - b.shard);
+  const cases = sorted.map(() => "when ? then ?").join(" ");
+  const updated = await trx("shard_cursors")
+    .where(bound(key))
+    .andWhere((any) => {
+      for (const { shard, epoch, from } of sorted) any.orWhere({ shard, epoch, position: from });
+    })
+    .update({
+      position: trx.raw(
+        `case shard ${cases} end`,
+        sorted.flatMap(({ shard, to }) => [shard, to]),
+      ),
+      items_through: trx.raw(
+        `case shard ${cases} end`,
+        sorted.flatMap(({ shard, itemsThrough }) => [shard, itemsThrough]),
+      ),
+    });
+  return updated === sorted.length;
+}
+
+/** Carries a plan out on locked rows. Taking bumps the epoch, which fences the owner before. */
+export async function applyLeases(
+  trx: Transaction,
+  key: ConsumerKey,
+  plan: LeasePlan,
+  lease: { readonly owner: string; readonly untilMs: number },
+): Promise<void> {
+  const owner = Buffer.from(lease.owner, "utf8");
+  const rows = (shards: readonly number[]) => trx("shard_cursors").where(bound(key)).whereIn("shard", shards);
+  if (plan.keep.length > 0) await rows(plan.keep).update({ lease_until_ms: lease.untilMs });
+  if (plan.take.length > 0) {
+    await rows(plan.take).update({ owner, lease_until_ms: lease.untilMs, epoch: trx.raw("epoch + 1") });
+  }
+  if (plan.release.length > 0) {
+    await rows(plan.release).update({ owner: Buffer.alloc(0), lease_until_ms: 0 });
+  }
+}
+
+/** Says that this replica lives, forgets those long dead, and counts who is alive. */
+export async function keepMembership(
+  trx: Transaction,
+  key: ConsumerKey,
+  member: { readonly owner: string; readonly nowMs: number; readonly aliveUntilMs: number },
+): Promise<number> {
+  const { consumer, source } = bound(key);
+  await insertRows(
+    trx,
+    "consumer_members",
+    ["consumer", "source", "owner", "alive_until_ms"],
+    [[consumer, source, Buffer.from(member.owner, "utf8"), member.aliveUntilMs]],
+    { overwrite: ["alive_until_ms"] },
+    ["consumer", "source", "owner"],
+  );
+  const alive = await trx("consumer_members")
+    .select("owner")
+    .where({ consumer, source })
+    .andWhere("alive_until_ms", ">", member.nowMs);
+  return alive.length;
+}
+
+/** Removes one member, or with `deadBeforeMs` all that were last alive before. */
+export async function removeMembers(
+  trx: Transaction,
+  key: ConsumerKey,
+  who: { readonly owner: string } | { readonly deadBeforeMs: number },
+): Promise<void> {
+  const members = trx("consumer_members").where(bound(key));
+  if ("owner" in who) members.andWhere("owner", Buffer.from(who.owner, "utf8"));
+  else members.andWhere("alive_until_ms", "<", who.deadBeforeMs);
+  await members.delete();
+}
+
+function selectCursors(db: Queryable, key: ConsumerKey) {
+  return db("shard_cursors")
+    .select<StoredCursor[]>("shard", "position", "items_through", "epoch", "owner", "lease_until_ms")
+    .where(bound(key))
+    .orderBy("shard");
+}
+
+function fromStored(rows: readonly StoredCursor[]): CursorRow[] {
+  return rows.map((row) => ({
+    shard: row.shard,
+    position: row.position,
+    itemsThrough: row.items_through,
+    epoch: row.epoch,
+    owner: row.owner.toString("utf8"),
+    leaseUntilMs: row.lease_until_ms,
+  }));
+}
+
+function bound(key: ConsumerKey): { consumer: Buffer; source: Buffer } {
+  return { consumer: Buffer.from(key.consumer, "utf8"), source: Buffer.from(key.source, "utf8") };
+}

@@ -1,0 +1,29 @@
+// Which shards a replica should keep, take and give up. Pure.
+
+export interface LeaseRow {
+  readonly shard: number;
+  readonly owner: string;
+  readonly leaseUntilMs: number;
+}
+
+export interface LeasePlan {
+  readonly keep: readonly number[];
+  readonly take: readonly number[];
+  readonly release: readonly number[];
+}
+
+/** Aims for an even share: everybody's share rounded up, so that no shard is left without an owner. */
+export function planLeases(
+  rows: readonly LeaseRow[],
+  replica: { readonly owner: string; readonly nowMs: number; readonly aliveCount: number },
+): LeasePlan {
+  const share = Math.ceil(rows.length / Math.max(1, replica.aliveCount));
+  const mine = rows.filter((row) => row.owner === replica.owner).map((row) => row.shard);
+  const keep = mine.slice(0, share);
+  const release = mine.slice(share);
+  const free = rows
+    .filter((row) => row.owner !== replica.owner)
+    .filter((row) => row.owner === "" || row.leaseUntilMs <= replica.nowMs)
+    .map((row) => row.shard);
+  return { keep, take: free.slice(0, share - keep.length), release };
+}

@@ -1,0 +1,259 @@
+// Every statement of a producer against shard_positions, outbox_messages and outbox_consumers.
+import { create } from "@bufbuild/protobuf";
+import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { assert, bytesToUuid, SHARD_COUNT, uuidToBytes } from "@muster/core";
+import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import type { FoldedShard } from "./ports.ts";
+
+export interface Growth {
+  readonly messages: number;
+  readonly items: number;
+}
+
+export interface ShardEnd {
+  readonly position: number;
+  readonly items: number;
+}
+
+export interface OutboxRow {
+  readonly shard: number;
+  readonly position: number;
+  readonly messageId: string;
+  readonly type: string;
+  readonly timeMs: number;
+  readonly itemsThrough: number;
+  readonly traceParent: string;
+  readonly data: Uint8Array;
+}
+
+/** One instant's view of all shards; arrays are indexed by shard. */
+export interface OutboxState {
+  readonly positions: readonly number[];
+  readonly items: readonly number[];
+  readonly published: readonly number[];
+  readonly folded: ReadonlyMap<string, { readonly positions: number[]; readonly items: number[] }>;
+}
+
+/** Positions of one shard: after `after`, up to and including `through`. */
+export interface ShardRange {
+  readonly shard: number;
+  readonly after: number;
+  readonly through: number;
+}
+
+const MESSAGE_COLUMNS = [
+  "shard",
+  "position",
+  "message_id",
+  "type",
+  "time_ms",
+  "items_through",
+  "trace_parent",
+  "data",
+] as const;
+
+interface MessageRow {
+  shard: number;
+  position: number;
+  message_id: Buffer;
+  type: Buffer;
+  time_ms: number;
+  items_through: number;
+  trace_parent: Buffer;
+  data: Buffer;
+}
+
+/** A read carries at most so much beyond its first message. */
+const READ_BYTES_MAX = 4 * 1024 * 1024;
+const READ_ROWS_FIRST = 8;
+
+/** Moves the shards' rows on and leaves them locked, in shard order; returns where each now ends. */
+export async function bumpPositions(
+  trx: Transaction,
+  growth: ReadonlyMap<number, Growth>,
+): Promise<Map<number, ShardEnd>> {
+  const shards = [...growth.keys()].sort((a, b) => a - b);
+  // A statement rather than a select for update: it locks in key order, and is one round trip for all.
+  const cases = shards.map(() => "when ? then ?").join(" ");
+  const grown = (of: keyof Growth) => shards.flatMap((shard) => [shard, growth.get(shard)?.[of] ?? 0]);
+  const updated = await trx("shard_positions")
+    .whereIn("shard", shards)
+    .update({
+      position: trx.raw(`position + case shard ${cases} end`, grown("messages")),
+      items: trx.raw(`items + case shard ${cases} end`, grown("items")),
+    });
+  assert(updated === shards.length, "shard_positions lacks a shard; its migration has not run");
+  const rows: { shard: number; position: number; items: number }[] = await trx("shard_positions")
+    .select("shard", "position", "items")
+    .whereIn("shard", shards)
+    .orderBy("shard");
+  return new Map(rows.map(({ shard, position, items }) => [shard, { position, items }]));
+}
+
+export async function insertMessages(trx: Transaction, rows: readonly OutboxRow[]): Promise<void> {
+  const sorted = [...rows].sort((a, b) => a.shard - b.shard || a.position - b.position);
+  await insertRows(trx, "outbox_messages", MESSAGE_COLUMNS, sorted.map(toRow), "fail", ["shard", "position"]);
+}
+
+export async function readPositions(db: Queryable): Promise<number[]> {
+  const rows: { shard: number; position: number }[] = await db("shard_positions").select("shard", "position");
+  return byShard(rows, (row) => row.position);
+}
+
+/**
+ * Messages of one shard after a position, in order. Fewer than `limit` where they are large: only an
+ * empty answer says that there are no more.
+ */
+export async function readMessages(
+  db: Queryable,
+  service: string,
+  range: { readonly shard: number; readonly afterPosition: number; readonly limit: number },
+): Promise<Envelope[]> {
+  const envelopes: Envelope[] = [];
+  let after = range.afterPosition;
+  let bytes = 0;
+  let rowsNext = READ_ROWS_FIRST;
+  while (envelopes.length < range.limit && bytes < READ_BYTES_MAX) {
+    const wanted = Math.min(rowsNext, range.limit - envelopes.length);
+    const rows: MessageRow[] = await db("outbox_messages")
+      .select(MESSAGE_COLUMNS)
+      .where("shard", range.shard)
+      .andWhere("position", ">", after)
+      .orderBy("position")
+      .limit(wanted);
+    for (const row of rows) {
+      envelopes.push(toEnvelope(service, row));
+      after = row.position;
+      bytes += row.data.byteLength;
+    }
+    if (rows.length < wanted) break;
+    // As many as the bytes left will hold, if the rest are like those so far.
+    const averageBytes = Math.max(1, bytes / envelopes.length);
+    rowsNext = Math.max(1, Math.floor((READ_BYTES_MAX - bytes) / averageBytes));
+  }
+  return envelopes;
+}
+
+/** Messages of several shards, by shard and position. */
+export async function readRanges(
+  db: Queryable,
+  service: string,
+  ranges: readonly ShardRange[],
+): Promise<Envelope[]> {
+  const rows: MessageRow[] = await db("outbox_messages")
+    .select(MESSAGE_COLUMNS)
+    .where((any) => {
+      for (const { shard, after, through } of ranges) {
+        any.orWhere((one) =>
+          one.where("shard", shard).andWhere("position", ">", after).andWhere("position", "<=", through),
+        );
+      }
+    })
+    .orderBy(["shard", "position"]);
+  return rows.map((row) => toEnvelope(service, row));
+}
+
+export async function readState(db: Queryable): Promise<OutboxState> {
+  // Cursors and consumers first: read after the positions they could be ahead of them.
+  const cursors: { shard: number; published_position: number }[] = await db("relay_cursors").select(
+    "shard",
+    "published_position",
+  );
+  const consumers: { consumer: Buffer; shard: number; position: number; items_through: number }[] = await db(
+    "outbox_consumers",
+  ).select("consumer", "shard", "position", "items_through");
+  const positions: { shard: number; position: number; items: number }[] = await db("shard_positions").select(
+    "shard",
+    "position",
+    "items",
+  );
+  const folded = new Map<string, { positions: number[]; items: number[] }>();
+  for (const row of consumers) {
+    const name = row.consumer.toString("utf8");
+    const shards = folded.get(name) ?? { positions: zeros(), items: zeros() };
+    shards.positions[row.shard] = row.position;
+    shards.items[row.shard] = row.items_through;
+    folded.set(name, shards);
+  }
+  return {
+    positions: byShard(positions, (row) => row.position),
+    items: byShard(positions, (row) => row.items),
+    published: byShard(cursors, (row) => row.published_position),
+    folded,
+  };
+}
+
+/** When the oldest unpublished message was written; undefined if there is none. */
+export async function readOldestUnpublishedMs(
+  db: Queryable,
+  state: OutboxState,
+): Promise<number | undefined> {
+  const heads = state.published
+    .map((published, shard) => ({ shard, position: published + 1 }))
+    .filter(({ shard, position }) => position <= (state.positions[shard] ?? 0));
+  if (heads.length === 0) return undefined;
+  const rows: { time_ms: number }[] = await db("outbox_messages")
+    .select("time_ms")
+    .where((any) => {
+      for (const head of heads) any.orWhere(head);
+    });
+  return rows.length === 0 ? undefined : Math.min(...rows.map((row) => row.time_ms));
+}
+
+/** The latest report wins, even a smaller one: too small only keeps messages longer. */
+export async function saveFolded(
+  trx: Transaction,
+  consumer: string,
+  shards: readonly FoldedShard[],
+): Promise<void> {
+  const name = Buffer.from(consumer, "utf8");
+  const rows = [...shards]
+    .sort((a, b) => a.shard - b.shard)
+    .map(({ shard, position, itemsThrough }) => [name, shard, position, itemsThrough]);
+  await insertRows(
+    trx,
+    "outbox_consumers",
+    ["consumer", "shard", "position", "items_through"],
+    rows,
+    { overwrite: ["position", "items_through"] },
+    ["consumer", "shard"],
+  );
+}
+
+function toRow(row: OutboxRow): (string | number | Buffer)[] {
+  const { data } = row;
+  return [
+    row.shard,
+    row.position,
+    uuidToBytes(row.messageId),
+    Buffer.from(row.type, "utf8"),
+    row.timeMs,
+    row.itemsThrough,
+    Buffer.from(row.traceParent, "utf8"),
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  ];
+}
+
+function toEnvelope(service: string, row: MessageRow): Envelope {
+  return create(EnvelopeSchema, {
+    id: bytesToUuid(row.message_id),
+    source: service,
+    type: row.type.toString("utf8"),
+    timeMs: BigInt(row.time_ms),
+    shard: row.shard,
+    position: BigInt(row.position),
+    itemsThrough: BigInt(row.items_through),
+    traceParent: row.trace_parent.toString("utf8"),
+    data: row.data,
+  });
+}
+
+function byShard<Row extends { shard: number }>(rows: readonly Row[], value: (row: Row) => number): number[] {
+  const values = zeros();
+  for (const row of rows) values[row.shard] = value(row);
+  return values;
+}
+
+function zeros(): number[] {
+  return new Array<number>(SHARD_COUNT).fill(0);
+}

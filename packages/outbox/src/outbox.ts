@@ -1,0 +1,204 @@
+// A producing service's outbox: appends inside its transactions, reads for the bus and for consumers
+// that found a gap, and keeps an eye on how far everybody has come.
+import type { Bus } from "@muster/bus";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { assert, type Clock, type IdSource, MESSAGE_BYTES_MAX, SHARD_COUNT } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import { BacklogBook } from "./backlog-book.ts";
+import { OutboxGauges } from "./outbox-gauges.ts";
+import * as store from "./outbox-store.ts";
+import type { FoldedShard, OutboxDraft, OutboxPort, ProducerPort } from "./ports.ts";
+import { ThrottledCall } from "./throttled-call.ts";
+
+export interface OutboxOptions {
+  /** The producing service, such as "events". */
+  readonly service: string;
+  readonly database: Database;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly instanceId: string;
+}
+
+/** What the envelope around `data` may take. A producer splits what is larger than the rest. */
+export const MESSAGE_DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 1024;
+const TYPE_BYTES_MAX = 128;
+const TRACE_PARENT_BYTES_MAX = 64;
+/** How old what this process knows of other processes' appends may become. */
+const POLL_MS = 1_000;
+/** Other replicas are told of commits at most this often. */
+const TELL_MS_MIN = 5;
+
+/** One per process and producing service. Also a worker: start it, stop it. */
+export class Outbox implements OutboxPort, ProducerPort {
+  readonly name: string;
+  readonly #options: OutboxOptions;
+  readonly #log: Logger;
+  readonly #book = new BacklogBook();
+  readonly #gauges: OutboxGauges;
+  readonly #listeners = new Set<() => void>();
+  readonly #tellOthers: ThrottledCall;
+  readonly #stopping = new AbortController();
+  #loop: Promise<void> | undefined;
+  #unsubscribe: (() => void) | undefined;
+  #pollFailed = false;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.name = `outbox.${options.service}`;
+    this.#log = options.log.child({ outbox: options.service });
+    this.#gauges = new OutboxGauges(options.metrics, options.service);
+    const topic = `outbox.${options.service}`;
+    const sender = Buffer.from(options.instanceId, "utf8");
+    this.#tellOthers = new ThrottledCall(options.clock, TELL_MS_MIN, () =>
+      options.bus.broadcast(topic, sender),
+    );
+    this.#unsubscribe = options.bus.onBroadcast(topic, (payload) => {
+      if (!sender.equals(payload)) this.#announce();
+    });
+    options.bus.attachSource(options.service, this);
+  }
+
+  async start(): Promise<void> {
+    await this.#poll();
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+    this.#tellOthers.cancel();
+    await this.#loop;
+  }
+
+  /**
+   * The last statements of the transaction: from here on it holds its shards' rows. Commits of one
+   * shard are therefore in position order, and whoever sees a position sees all before it.
+   */
+  async append(trx: Transaction, drafts: readonly OutboxDraft[]): Promise<number[]> {
+    if (drafts.length === 0) return [];
+    for (const draft of drafts) checkDraft(draft);
+    const growth = growthByShard(drafts);
+    const ends = await store.bumpPositions(trx, growth);
+    const nowMs = this.#options.clock.nowMs();
+    const next = new Map(
+      [...ends].map(([shard, end]) => {
+        const grown = growth.get(shard) ?? { messages: 0, items: 0 };
+        return [shard, { position: end.position - grown.messages, items: end.items - grown.items }];
+      }),
+    );
+    const rows = drafts.map((draft): store.OutboxRow => {
+      const at = next.get(draft.shard) ?? { position: 0, items: 0 };
+      at.position += 1;
+      at.items += draft.items;
+      return {
+        shard: draft.shard,
+        position: at.position,
+        messageId: this.#options.ids.next(nowMs),
+        type: draft.type,
+        timeMs: nowMs,
+        itemsThrough: at.items,
+        traceParent: fits(draft.traceParent) ? draft.traceParent : "",
+        data: draft.data,
+      };
+    });
+    await store.insertMessages(trx, rows);
+    for (const [shard, end] of ends) this.#book.appended(shard, end.items);
+    return rows.map((row) => row.position);
+  }
+
+  committed(): void {
+    this.#announce();
+    this.#tellOthers.call();
+  }
+
+  positions(): Promise<number[]> {
+    return store.readPositions(this.#options.database.reader);
+  }
+
+  read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]> {
+    return store.readMessages(this.#options.database.reader, this.#options.service, {
+      shard,
+      afterPosition,
+      limit,
+    });
+  }
+
+  async reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void> {
+    const valid = shards.filter(({ shard }) => shard >= 0 && shard < SHARD_COUNT);
+    if (valid.length === 0) return;
+    await this.#options.database.transaction((trx) => store.saveFolded(trx, consumer, valid));
+    this.#book.folded(consumer, valid);
+  }
+
+  backlogItems(): number {
+    return this.#book.backlogItems();
+  }
+
+  onCommitted(listener: () => void): () => void {
+    const own = (): void => listener();
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  #announce(): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (error) {
+        this.#log.error({ err: error }, "a listener of commits threw");
+      }
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#options.clock.sleep(POLL_MS, signal);
+      if (!signal.aborted) await this.#poll();
+    }
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      const before = this.#book.mark();
+      const state = await store.readState(this.#options.database.reader);
+      if (this.#book.refresh(state, before)) this.#announce();
+      const oldestMs = await store.readOldestUnpublishedMs(this.#options.database.reader, state);
+      this.#gauges.set(state, this.#book.backlogItems(), oldestMs, this.#options.clock.nowMs());
+      this.#pollFailed = false;
+    } catch (error) {
+      if (!this.#pollFailed)
+        this.#log.warn({ err: error }, "the outbox's state cannot be read; trying again");
+      this.#pollFailed = true;
+    }
+  }
+}
+
+function fits(traceParent: string): boolean {
+  return Buffer.byteLength(traceParent) <= TRACE_PARENT_BYTES_MAX;
+}
+
+function checkDraft(draft: OutboxDraft): void {
+  const { shard, type, data, items } = draft;
+  assert(Number.isInteger(shard) && shard >= 0 && shard < SHARD_COUNT, `no such shard: ${shard}`);
+  assert(type.length > 0 && type.length <= TYPE_BYTES_MAX, `bad message type: ${type}`);
+  assert(Number.isInteger(items) && items >= 0, `bad item count: ${items}`);
+  assert(data.byteLength <= MESSAGE_DATA_BYTES_MAX, `${type} of ${data.byteLength} bytes must be split`);
+}
+
+function growthByShard(drafts: readonly OutboxDraft[]): Map<number, store.Growth> {
+  const growth = new Map<number, { messages: number; items: number }>();
+  for (const draft of drafts) {
+    const shard = growth.get(draft.shard) ?? { messages: 0, items: 0 };
+    shard.messages += 1;
+    shard.items += draft.items;
+    growth.set(draft.shard, shard);
+  }
+  return growth;
+}

@@ -1,0 +1,132 @@
+// Every statement of the relay: its lease, its cursors, and the trimming of what everybody has passed.
+import { SHARD_COUNT } from "@muster/core";
+import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import type { ShardRange } from "./outbox-store.ts";
+
+const LEASE_ID = 1;
+
+export interface PublishedHead {
+  readonly shard: number;
+  readonly position: number;
+}
+
+/** True if the lease is ours until `untilMs`; `byForce` takes it from whoever has it. */
+export async function takeRelayLease(
+  trx: Transaction,
+  lease: {
+    readonly owner: string;
+    readonly nowMs: number;
+    readonly untilMs: number;
+    readonly byForce: boolean;
+  },
+): Promise<boolean> {
+  const owner = Buffer.from(lease.owner, "utf8");
+  await trx("relay_lease")
+    .where("id", LEASE_ID)
+    .andWhere((free) => {
+      free.where("owner", owner).orWhere("until_ms", "<=", lease.nowMs);
+      if (lease.byForce) free.orWhere("id", LEASE_ID);
+    })
+    .update({ owner, until_ms: lease.untilMs });
+  // Asked back, for a driver may count only rows that changed.
+  const rows = await trx("relay_lease").select("id").where({ id: LEASE_ID, owner });
+  return rows.length > 0;
+}
+
+export async function freeRelayLease(trx: Transaction, owner: string): Promise<void> {
+  await trx("relay_lease")
+    .where({ id: LEASE_ID, owner: Buffer.from(owner, "utf8") })
+    .update({ until_ms: 0 });
+}
+
+/** What is committed and not published, at most `rowsMax` messages of each shard. */
+export async function readUnpublished(db: Queryable, rowsMax: number): Promise<ShardRange[]> {
+  const rows: { shard: number; position: number; published_position: number }[] = await db(
+    "shard_positions as p",
+  )
+    .join("relay_cursors as c", "c.shard", "p.shard")
+    .select("p.shard", "p.position", "c.published_position")
+    .whereRaw("p.position > c.published_position")
+    .orderBy("p.shard");
+  return rows.map((row) => ({
+    shard: row.shard,
+    after: row.published_position,
+    through: Math.min(row.position, row.published_position + rowsMax),
+  }));
+}
+
+/** Cursors only rise, so a relay that has lost its lease does no harm. */
+export async function savePublished(trx: Transaction, heads: readonly PublishedHead[]): Promise<void> {
+  const sorted = [...heads].sort((a, b) => a.shard - b.shard);
+  const cases = sorted.map(() => "when ? then ?").join(" ");
+  await trx("relay_cursors")
+    .where((any) => {
+      for (const { shard, position } of sorted) {
+        any.orWhere((one) => one.where("shard", shard).andWhere("published_position", "<", position));
+      }
+    })
+    .update({
+      published_position: trx.raw(
+        `case shard ${cases} end`,
+        sorted.flatMap(({ shard, position }) => [shard, position]),
+      ),
+    });
+}
+
+/**
+ * Deletes up to `limit` of the shard's first messages that are old enough, published, and passed by
+ * every registered consumer; returns how many.
+ */
+export async function trimShard(
+  trx: Transaction,
+  trim: { readonly shard: number; readonly writtenBeforeMs: number; readonly limit: number },
+): Promise<number> {
+  const { shard } = trim;
+  const published: { published_position: number }[] = await trx("relay_cursors")
+    .select("published_position")
+    .where({ shard });
+  const folded: { position: number }[] = await trx("outbox_consumers").select("position").where({ shard });
+  const passed = Math.min(published[0]?.published_position ?? 0, ...folded.map((row) => row.position));
+  const rows: { position: number; time_ms: number }[] = await trx("outbox_messages")
+    .select("position", "time_ms")
+    .where("shard", shard)
+    .andWhere("position", "<=", passed)
+    .orderBy("position")
+    .limit(trim.limit);
+  // A prefix, so that what is left stays gapless.
+  const young = rows.findIndex((row) => row.time_ms >= trim.writtenBeforeMs);
+  const old = young === -1 ? rows : rows.slice(0, young);
+  const last = old.at(-1);
+  if (last === undefined) return 0;
+  await trx("outbox_messages").where("shard", shard).andWhere("position", "<=", last.position).delete();
+  return old.length;
+}
+
+/** The rows that the relay and the positions start from. Safe to run again. */
+export async function seedOutbox(trx: Transaction): Promise<void> {
+  const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
+  await insertRows(
+    trx,
+    "shard_positions",
+    ["shard", "position", "items"],
+    shards.map((shard) => [shard, 0, 0]),
+    "keep",
+    ["shard"],
+  );
+  await insertRows(
+    trx,
+    "relay_cursors",
+    ["shard", "published_position"],
+    shards.map((shard) => [shard, 0]),
+    "keep",
+    ["shard"],
+  );
+  await insertRows(
+    trx,
+    "relay_lease",
+    ["id", "owner", "until_ms"],
+    [[LEASE_ID, Buffer.alloc(0), 0]],
+    "keep",
+    ["id"],
+  );
+}
