@@ -5,13 +5,13 @@ import { type Database, isUniqueViolation, type Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { AnswerSeal } from "./answer-seal.ts";
 import { IdempotencyStore, type KeyRecord, type NewClaim } from "./idempotency-store.ts";
+import { SCOPE_BYTES_MAX } from "./idempotency-table.ts";
 import { type Begun, type Claim, type IdempotencyLedgerPort, type KeptAnswer, StaleClaim } from "./ledger.ts";
 
 /** A request that has neither answered nor been refused by then is taken for dead. */
 export const LEASE_MS = 30_000;
 /** How long a key means the request it was first used for. */
 export const KEY_LIFETIME_MS = 24 * 3_600_000;
-const SCOPE_BYTES_MAX = 255;
 const RETRY_AFTER_MS = 1_000;
 /** Each further attempt means that another request changed the key just then. */
 const BEGIN_ATTEMPTS_MAX = 8;

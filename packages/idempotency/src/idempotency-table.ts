@@ -1,0 +1,21 @@
+// The ledger's table, for the migrations of every service that has one.
+import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
+import { blob, bytes, id16, instant, nullable, type Schema } from "@muster/db";
+
+export const SCOPE_BYTES_MAX = 255;
+
+export async function createIdempotencyTable(schema: Schema): Promise<void> {
+  await schema.createTable("idempotency_keys", {
+    columns: {
+      scope: bytes(SCOPE_BYTES_MAX),
+      idempotency_key: bytes(IDEMPOTENCY_KEY_BYTES_MAX),
+      token: id16(),
+      fingerprint: bytes(32),
+      lease_until_ms: instant(),
+      expire_time_ms: instant(),
+      answer: nullable(blob()),
+    },
+    primaryKey: ["scope", "idempotency_key"],
+    indexes: { idempotency_keys_expire_ix: ["expire_time_ms"] },
+  });
+}

@@ -1,0 +1,26 @@
+// Organisations, their API keys, and the idempotency ledger.
+import { bytes, id16, instant, json, nullable, type Schema } from "@muster/db";
+import { createIdempotencyTable } from "@muster/idempotency";
+
+export async function up(schema: Schema): Promise<void> {
+  await schema.createTable("organizations", {
+    columns: { id: id16(), name: bytes(255), create_time_ms: instant() },
+    primaryKey: ["id"],
+  });
+  await schema.createTable("api_keys", {
+    columns: {
+      id: id16(),
+      organization_id: id16(),
+      name: bytes(255),
+      prefix: bytes(32),
+      key_hash: bytes(32),
+      scopes: json(),
+      create_time_ms: instant(),
+      expire_time_ms: nullable(instant()),
+    },
+    primaryKey: ["id"],
+    unique: { api_keys_hash_uq: ["key_hash"] },
+    indexes: { api_keys_organization_ix: ["organization_id", "create_time_ms", "id"] },
+  });
+  await createIdempotencyTable(schema);
+}

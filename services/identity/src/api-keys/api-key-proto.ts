@@ -1,0 +1,17 @@
+// API keys as the contract shows them: without hash, without secret.
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type ApiKey as ApiKeyMessage, ApiKeySchema } from "@muster/contracts/muster/identity/v1/api_key_pb";
+import type { ApiKey } from "./api-key.ts";
+
+export function apiKeyToProto(key: ApiKey): ApiKeyMessage {
+  const message = create(ApiKeySchema, {
+    id: key.id,
+    name: key.name,
+    prefix: key.prefix,
+    scopes: [...key.scopes],
+    createTime: timestampFromMs(key.createTimeMs),
+  });
+  if (key.expireTimeMs !== undefined) message.expireTime = timestampFromMs(key.expireTimeMs);
+  return message;
+}

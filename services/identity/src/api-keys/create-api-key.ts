@@ -1,0 +1,30 @@
+// CreateApiKey: a new key of the caller's organisation, holding no more than its maker.
+import { create } from "@bufbuild/protobuf";
+import {
+  type ApiKeyService,
+  CreateApiKeyResponseSchema,
+} from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import type { UnaryHandler } from "@muster/rpc";
+import type { IdentityDeps } from "../deps.ts";
+import { requireHeldScopes, requireKnownScopes } from "./api-key.ts";
+import { apiKeyToProto } from "./api-key-proto.ts";
+import { issueApiKey } from "./issue-api-key.ts";
+import { permissionsOfCaller } from "./permissions-of-caller.ts";
+
+export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.createApiKey> {
+  return async (request, context) => {
+    requireKnownScopes(request.scopes, deps.knownPermissions);
+    requireHeldScopes(request.scopes, permissionsOfCaller(context));
+    const { apiKey, secret } = issueApiKey(deps, {
+      organizationId: context.organizationId,
+      name: request.name,
+      scopes: request.scopes,
+    });
+    const response = create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
+    await deps.database.transaction(async (trx) => {
+      await deps.apiKeys.insert(trx, apiKey);
+      await context.settle(trx, response);
+    });
+    return response;
+  };
+}

@@ -1,0 +1,20 @@
+// DeleteApiKey: ends a key at once. Deleting the key that makes the call is allowed.
+import type { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { IdentityDeps } from "../deps.ts";
+import { isValidAt, parseApiKeyId } from "./api-key.ts";
+
+export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.deleteApiKey> {
+  return async (request, { organizationId }) => {
+    const id = parseApiKeyId(request.apiKeyId);
+    const found = await deps.database.transaction(async (trx) => {
+      const key = await deps.apiKeys.find(trx, organizationId, id);
+      const removed = await deps.apiKeys.remove(trx, organizationId, id);
+      return removed && key !== undefined && isValidAt(key, deps.clock.nowMs());
+    });
+    if (!found) throw new AppError("API_KEY_NOT_FOUND");
+    await deps.revocations.announce(id);
+    return {};
+  };
+}

@@ -1,0 +1,51 @@
+// RotateApiKey: a successor with the same name and scopes; the old key ends after the overlap. Of
+// several rotations of one key exactly one wins.
+import { create } from "@bufbuild/protobuf";
+import {
+  type ApiKeyService,
+  RotateApiKeyResponseSchema,
+} from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import type { Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { IdentityDeps } from "../deps.ts";
+import { type ApiKey, isValidAt, parseApiKeyId, requireHeldScopes } from "./api-key.ts";
+import { apiKeyToProto } from "./api-key-proto.ts";
+import { issueApiKey } from "./issue-api-key.ts";
+import { permissionsOfCaller } from "./permissions-of-caller.ts";
+
+export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.rotateApiKey> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const id = parseApiKeyId(request.apiKeyId);
+    const nowMs = deps.clock.nowMs();
+    const old = await deps.apiKeys.find(deps.database.reader, organizationId, id);
+    if (old === undefined || !isValidAt(old, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
+    // Its secret is about to be shown: that must give nobody more than they hold.
+    requireHeldScopes(old.scopes, permissionsOfCaller(context));
+    const { name, scopes } = old;
+    const { apiKey, secret } = issueApiKey(deps, { organizationId, name, scopes });
+    const response = create(RotateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
+    await deps.database.transaction(async (trx) => {
+      await endOld(trx, deps, old, nowMs, request.overlapSeconds * 1_000);
+      await deps.apiKeys.removeEnded(trx, organizationId, nowMs);
+      await deps.apiKeys.insert(trx, apiKey);
+      await context.settle(trx, response);
+    });
+    await deps.revocations.announce(id);
+    return response;
+  };
+}
+
+/** Conditional on nobody having set its end before, which only a rotation does. */
+async function endOld(
+  trx: Transaction,
+  { apiKeys }: IdentityDeps,
+  { organizationId, id }: ApiKey,
+  nowMs: number,
+  overlapMs: number,
+): Promise<void> {
+  if (await apiKeys.setEnd(trx, organizationId, id, nowMs + overlapMs)) return;
+  const found = await apiKeys.find(trx, organizationId, id);
+  throw new AppError(found === undefined ? "API_KEY_NOT_FOUND" : "API_KEY_ROTATED");
+}

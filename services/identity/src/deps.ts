@@ -1,0 +1,18 @@
+// What identity's handlers are given.
+import type { Clock, IdSource, PageTokens } from "@muster/core";
+import type { Database } from "@muster/db";
+import type { ApiKeyStore } from "./api-keys/api-key-store.ts";
+import type { RevocationNotices } from "./api-keys/revocation-notices.ts";
+import type { OrganizationStore } from "./organizations/organization-store.ts";
+
+export interface IdentityDeps {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly database: Database;
+  readonly pageTokens: PageTokens;
+  readonly organizations: OrganizationStore;
+  readonly apiKeys: ApiKeyStore;
+  readonly revocations: RevocationNotices;
+  /** Every permission that some method of the installation asks for. */
+  readonly knownPermissions: ReadonlySet<string>;
+}

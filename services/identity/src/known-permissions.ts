@@ -1,0 +1,25 @@
+// The permissions a key can be given: those that some method of the installation asks for.
+import type { DescService } from "@bufbuild/protobuf";
+import { allPermissions } from "@muster/authz";
+import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+
+/** Every service of Muster; a test compares it with the generated code. */
+export const INSTALLATION_SERVICES: readonly DescService[] = [
+  ApiKeyService,
+  CredentialService,
+  EventFeedService,
+  EventService,
+  OrganizationService,
+  ProfileService,
+  SegmentService,
+];
+
+export function knownPermissions(): ReadonlySet<string> {
+  return new Set(allPermissions(INSTALLATION_SERVICES));
+}

@@ -1,0 +1,29 @@
+// CreateOrganization: makes an organisation and its first API key, both or neither.
+import { create } from "@bufbuild/protobuf";
+import {
+  CreateOrganizationResponseSchema,
+  type OrganizationService,
+} from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import type { UnaryHandler } from "@muster/rpc";
+import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
+import type { IdentityDeps } from "../deps.ts";
+import { foundOrganization, insertFounded } from "./found-organization.ts";
+import { organizationToProto } from "./organization-proto.ts";
+
+export function createOrganization(
+  deps: IdentityDeps,
+): UnaryHandler<typeof OrganizationService.method.createOrganization> {
+  return async (request, context) => {
+    const founded = foundOrganization(deps, { name: request.name });
+    const response = create(CreateOrganizationResponseSchema, {
+      organization: organizationToProto(founded.organization),
+      apiKey: apiKeyToProto(founded.apiKey),
+      secret: founded.secret,
+    });
+    await deps.database.transaction(async (trx) => {
+      await insertFounded(trx, deps, founded);
+      await context.settle(trx, response);
+    });
+    return response;
+  };
+}

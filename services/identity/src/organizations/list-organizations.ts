@@ -1,0 +1,20 @@
+// ListOrganizations: the organisations that the caller belongs to. A key belongs to exactly one.
+import type { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { IdentityDeps } from "../deps.ts";
+import { organizationToProto } from "./organization-proto.ts";
+
+export function listOrganizations(
+  deps: IdentityDeps,
+): UnaryHandler<typeof OrganizationService.method.listOrganizations> {
+  return async (request, context) => {
+    // The only page is the first, so no token was ever handed out.
+    if (request.pageToken !== "") throw new AppError("PAGE_TOKEN_INVALID");
+    const organization = await deps.organizations.find(deps.database.reader, context.organizationId);
+    return {
+      organizations: organization === undefined ? [] : [organizationToProto(organization)],
+      nextPageToken: "",
+    };
+  };
+}
