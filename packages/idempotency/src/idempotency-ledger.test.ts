@@ -1,0 +1,272 @@
+import { randomBytes } from "node:crypto";
+import { randomIds } from "@muster/core";
+import { type Database, insertRows } from "@muster/db";
+import { createLogger } from "@muster/log";
+import { ENGINES, FakeClock, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { IdempotencyLedger, KEY_LIFETIME_MS, LEASE_MS } from "./idempotency-ledger.ts";
+import { IdempotencySweeper } from "./idempotency-sweeper.ts";
+import { type Begun, type Claim, type KeptAnswer, StaleClaim } from "./ledger.ts";
+
+const KEY = new Uint8Array(32).fill(3);
+const SCOPE = "0190a5b4-0000-7000-8000-000000000001/muster.identity.v1.ApiKeyService/CreateApiKey";
+const BODY = Buffer.from("the canonical body");
+
+function answer(text: string, ok = true): KeptAnswer {
+  return { ok, body: Buffer.from(text), headers: { "muster-http-status": "201" } };
+}
+
+function claimOf(begun: Begun): Claim {
+  if (begun.kind !== "run") throw new Error("expected to run");
+  return begun.claim;
+}
+
+function bodyOf(begun: Begun): string {
+  if (begun.kind !== "replay") throw new Error("expected a replay");
+  return Buffer.from(begun.answer.body).toString("utf8");
+}
+
+describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
+  let opened: TestDatabase;
+  let other: Database;
+  let clock: FakeClock;
+  let ledger: IdempotencyLedger;
+  /** The ledger of another replica of the same service. */
+  let replica: IdempotencyLedger;
+  let key: string;
+
+  beforeAll(async () => {
+    opened = await openTestDatabase(engine, new URL("./testdata/migrations/", import.meta.url));
+    other = await opened.openAnother();
+  });
+  afterAll(() => opened.close());
+  beforeEach(async () => {
+    clock = new FakeClock();
+    ledger = new IdempotencyLedger({ database: opened.database, clock, ids: randomIds, key: KEY });
+    replica = new IdempotencyLedger({ database: other, clock, ids: randomIds, key: KEY });
+    key = randomBytes(8).toString("hex");
+  });
+
+  async function effect(claim: Claim, name: string, text: string): Promise<void> {
+    await opened.database.transaction(async (trx) => {
+      await trx("effects").insert({ name: Buffer.from(name) });
+      await ledger.settle(trx, claim, answer(text));
+    });
+  }
+
+  async function effects(): Promise<string[]> {
+    const rows = await opened.database.reader("effects").select<{ name: Buffer }[]>("name");
+    return rows.map(({ name }) => name.toString()).filter((name) => name.startsWith(key));
+  }
+
+  test("the first runs; later ones get its answer, status and metadata", async () => {
+    const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
+    await effect(claim, key, "made");
+
+    const again = await replica.begin(SCOPE, key, BODY);
+    expect(again).toMatchObject({
+      kind: "replay",
+      answer: { ok: true, headers: { "muster-http-status": "201" } },
+    });
+    expect(bodyOf(again)).toBe("made");
+  });
+
+  test("an answer without an effect is kept as well", async () => {
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("refused", false));
+    expect(await ledger.begin(SCOPE, key, BODY)).toMatchObject({ kind: "replay", answer: { ok: false } });
+  });
+
+  test("another body is refused, while the first runs and after", async () => {
+    const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
+    const otherBody = Buffer.from("another body");
+    const refused = { reason: "IDEMPOTENCY_KEY_REUSED", row: { http: 422 } };
+    await expect(ledger.begin(SCOPE, key, otherBody)).rejects.toMatchObject(refused);
+    await ledger.keep(claim, answer("done"));
+    await expect(ledger.begin(SCOPE, key, otherBody)).rejects.toMatchObject(refused);
+  });
+
+  test("while one runs, the same again is told to wait", async () => {
+    await ledger.begin(SCOPE, key, BODY);
+    await expect(replica.begin(SCOPE, key, BODY)).rejects.toMatchObject({
+      reason: "IDEMPOTENCY_IN_PROGRESS",
+      row: { http: 409 },
+      retryAfterMs: 1_000,
+    });
+  });
+
+  test("keys and scopes are told apart byte for byte", async () => {
+    const spellings = ["Key", "key", "key ", "kéy", "013", "13"].map((text) => `${key}${text}`);
+    for (const spelling of spellings) {
+      expect((await ledger.begin(SCOPE, spelling, BODY)).kind, spelling).toBe("run");
+    }
+    expect((await ledger.begin(`${SCOPE}2`, `${key}Key`, BODY)).kind).toBe("run");
+  });
+
+  test("of fifty at once exactly one runs", async () => {
+    const begun = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, index) => (index % 2 ? ledger : replica).begin(SCOPE, key, BODY)),
+    );
+    expect(begun.filter((one) => one.status === "fulfilled")).toHaveLength(1);
+    for (const one of begun) {
+      if (one.status === "rejected") expect(one.reason.reason).toBe("IDEMPOTENCY_IN_PROGRESS");
+    }
+  });
+
+  test("a freed key runs anew, with any body", async () => {
+    await ledger.release(claimOf(await ledger.begin(SCOPE, key, BODY)));
+    expect((await ledger.begin(SCOPE, key, Buffer.from("another"))).kind).toBe("run");
+  });
+
+  test("releasing an answered key does not forget the answer", async () => {
+    const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
+    await ledger.keep(claim, answer("done"));
+    await ledger.release(claim);
+    expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("done");
+  });
+
+  test("a crash frees the key when the lease ends, not before", async () => {
+    await ledger.begin(SCOPE, key, BODY);
+    await clock.advance(LEASE_MS - 1);
+    await expect(replica.begin(SCOPE, key, BODY)).rejects.toMatchObject({
+      reason: "IDEMPOTENCY_IN_PROGRESS",
+    });
+    await clock.advance(1);
+    expect((await replica.begin(SCOPE, key, BODY)).kind).toBe("run");
+  });
+
+  test("of many that take a dead claim over, one does", async () => {
+    await ledger.begin(SCOPE, key, BODY);
+    await clock.advance(LEASE_MS);
+    const begun = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, index) => (index % 2 ? ledger : replica).begin(SCOPE, key, BODY)),
+    );
+    expect(begun.filter((one) => one.status === "fulfilled")).toHaveLength(1);
+  });
+
+  test("whoever lost the claim has no effect; the successor's answer stands", async () => {
+    const stale = claimOf(await ledger.begin(SCOPE, key, BODY));
+    await clock.advance(LEASE_MS);
+    const successor = claimOf(await replica.begin(SCOPE, key, BODY));
+
+    await expect(effect(stale, `${key}-stale`, "stale")).rejects.toBeInstanceOf(StaleClaim);
+    await expect(ledger.keep(stale, answer("stale"))).rejects.toBeInstanceOf(StaleClaim);
+    await ledger.release(stale);
+    expect(await effects()).toEqual([]);
+
+    await effect(successor, `${key}-successor`, "successor");
+    await expect(effect(stale, `${key}-stale`, "stale")).rejects.toBeInstanceOf(StaleClaim);
+    expect(await effects()).toEqual([`${key}-successor`]);
+    expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("successor");
+  });
+
+  test("a claim past its lease that nobody took over may still settle", async () => {
+    const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
+    await clock.advance(LEASE_MS * 2);
+    await effect(claim, key, "late");
+    expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("late");
+  });
+
+  test("settling and taking over at the same time: one of them, never both", async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const name = `${key}-${round}`;
+      const claim = claimOf(await ledger.begin(SCOPE, name, BODY));
+      await clock.advance(LEASE_MS);
+      const [settled, taken] = await Promise.allSettled([
+        effect(claim, name, "first"),
+        replica.begin(SCOPE, name, BODY),
+      ]);
+      const ran = taken.status === "fulfilled" && taken.value.kind === "run";
+      expect(settled.status === "fulfilled", `round ${round}`).toBe(!ran);
+    }
+  });
+
+  test("a rolled back effect takes its answer with it", async () => {
+    const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
+    const failing = opened.database.transaction(async (trx) => {
+      await trx("effects").insert({ name: Buffer.from(key) });
+      await ledger.settle(trx, claim, answer("never"));
+      throw new Error("later statement failed");
+    });
+    await expect(failing).rejects.toThrow("later statement");
+    expect(await effects()).toEqual([]);
+    await expect(ledger.begin(SCOPE, key, BODY)).rejects.toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });
+    await effect(claim, key, "second try");
+    expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("second try");
+  });
+
+  test("a key means its request for a day, then whatever comes next", async () => {
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("old"));
+    await clock.advance(KEY_LIFETIME_MS - 1);
+    expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("old");
+    await clock.advance(1);
+    const claim = claimOf(await ledger.begin(SCOPE, key, Buffer.from("another body")));
+    await ledger.keep(claim, answer("new"));
+    expect(bodyOf(await ledger.begin(SCOPE, key, Buffer.from("another body")))).toBe("new");
+  });
+
+  test("an answer of 6 MiB is kept, and none lies readable in the table", async () => {
+    const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
+    const body = Buffer.alloc(6 * 1024 * 1024, "mk_secret ");
+    await ledger.keep(claim, { ok: true, body, headers: {} });
+    const again = await ledger.begin(SCOPE, key, BODY);
+    expect(again.kind === "replay" && body.equals(again.answer.body)).toBe(true);
+
+    const rows = await opened.database
+      .reader("idempotency_keys")
+      .select<{ answer: Buffer | null }[]>("answer");
+    expect(rows.some((row) => (row.answer?.length ?? 0) > body.length)).toBe(true);
+    for (const row of rows) expect(row.answer?.includes("mk_secret") ?? false).toBe(false);
+  });
+
+  test("the sweeper deletes what is past its day, over several chunks, and nothing else", async () => {
+    const sweeper = new IdempotencySweeper({
+      database: opened.database,
+      clock,
+      log: createLogger({ level: "silent" }),
+    });
+    await opened.database.transaction((trx) => trx("idempotency_keys").delete());
+    const expireTimeMs = clock.nowMs() + KEY_LIFETIME_MS;
+    const rows = Array.from({ length: 501 }, (_, index) => [
+      Buffer.from(SCOPE),
+      Buffer.from(`${key}-${index}`),
+      randomBytes(16),
+      randomBytes(32),
+      clock.nowMs(),
+      expireTimeMs,
+      null,
+    ]);
+    const columns = ["scope", "idempotency_key", "token", "fingerprint"];
+    columns.push("lease_until_ms", "expire_time_ms", "answer");
+    await opened.database.transaction((trx) =>
+      insertRows(trx, "idempotency_keys", columns, rows, "fail", ["scope", "idempotency_key"]),
+    );
+    await clock.advance(1);
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, `${key}-young`, BODY)), answer("young"));
+
+    await clock.advance(KEY_LIFETIME_MS - 2);
+    expect(await sweeper.sweep()).toBe(0);
+    await clock.advance(1);
+    expect(await sweeper.sweep()).toBe(501);
+    expect(bodyOf(await ledger.begin(SCOPE, `${key}-young`, BODY))).toBe("young");
+  });
+
+  test("the worker sweeps every ten minutes until it is stopped", async () => {
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("x"));
+    const sweeper = new IdempotencySweeper({
+      database: opened.database,
+      clock,
+      log: createLogger({ level: "silent" }),
+    });
+    await sweeper.start();
+    await clock.advance(KEY_LIFETIME_MS - 600_000);
+    const rows = () => opened.database.reader("idempotency_keys").select("token");
+    expect((await rows()).length).toBeGreaterThan(0);
+    // The worker's queries are real, so it may still be at its last sweep when the clock moves.
+    await waitFor(async () => {
+      await clock.advance(600_000);
+      return (await rows()).length === 0;
+    });
+    await sweeper.stop();
+    expect(clock.sleeperCount).toBe(0);
+  });
+});
