@@ -1,6 +1,8 @@
 export { countingIds } from "./counting-ids.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { golden } from "./golden.ts";
+export { freePort, PrivateServer, type ServerPlan } from "./private-server.ts";
+export { type Servers, type ServersOptions, startServers } from "./servers.ts";
 export {
   ENGINES,
   openTestDatabase,

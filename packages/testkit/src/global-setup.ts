@@ -1,0 +1,45 @@
+// vitest's global set-up: a folder for the run's private servers, and their end when the run is over.
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RUN_FOLDER_VARIABLE, RUN_PID_VARIABLE, type ServerKind } from "./test-servers.ts";
+import { waitFor } from "./wait-for.ts";
+
+const KINDS: readonly ServerKind[] = ["mysql", "nats"];
+
+let runFolder: string | undefined;
+
+export async function setup(): Promise<void> {
+  runFolder = await mkdtemp(join(tmpdir(), "muster-run-"));
+  process.env[RUN_FOLDER_VARIABLE] = runFolder;
+  process.env[RUN_PID_VARIABLE] = String(process.pid);
+}
+
+export async function teardown(): Promise<void> {
+  if (runFolder === undefined) return;
+  const folder = runFolder;
+  await Promise.all(KINDS.map((kind) => endKeeper(folder, kind)));
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function endKeeper(folder: string, kind: ServerKind): Promise<void> {
+  const pid = Number(await readFile(join(folder, `${kind}.pid`), "utf8").catch(() => "0"));
+  if (pid === 0) return;
+  signal(pid, "SIGTERM");
+  // A keeper that nobody reaps stays a process, so its own word counts too.
+  await waitFor(() => existsSync(join(folder, `${kind}.ended`)) || !signal(pid, 0), {
+    timeoutMs: 10_000,
+    what: `the end of the ${kind} server`,
+  });
+}
+
+/** False when there is no such process. */
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
