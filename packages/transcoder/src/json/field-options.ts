@@ -1,0 +1,62 @@
+// The muster.options.v1.field option of a field, checked once.
+import { create, type DescField, getOption, hasOption } from "@bufbuild/protobuf";
+import { DateBound, field as fieldOption } from "@muster/contracts/muster/options/v1/options_pb";
+import type { DecodeError } from "./decode-error.ts";
+import type { ItemErrors, LocalMessage } from "./field-codec.ts";
+
+const ITEM_ERROR = "muster.errors.v1.ItemError";
+
+export interface FieldOptions {
+  readonly rawJson: boolean;
+  readonly commaList: boolean;
+  /** Which end of a day a bare date means; undefined where a bare date is not taken. */
+  readonly bareDate: "start" | "end" | undefined;
+  readonly itemErrorsField: ItemErrors | undefined;
+}
+
+const none: FieldOptions = {
+  rawJson: false,
+  commaList: false,
+  bareDate: undefined,
+  itemErrorsField: undefined,
+};
+
+export function fieldOptions(field: DescField): FieldOptions {
+  if (!hasOption(field, fieldOption)) return none;
+  const policy = getOption(field, fieldOption);
+  const bounds = { [DateBound.START]: "start", [DateBound.END]: "end" } as const;
+  return {
+    rawJson: policy.rawJson,
+    commaList: policy.commaList,
+    bareDate: bounds[policy.bareDate as keyof typeof bounds],
+    itemErrorsField: policy.itemErrorsField === "" ? undefined : itemErrors(field, policy.itemErrorsField),
+  };
+}
+
+/** Fields that only the transcoder fills: a client's JSON must not. */
+export function filledByTranscoder(fields: readonly DescField[]): ReadonlySet<string> {
+  const names = fields.map((field) =>
+    hasOption(field, fieldOption) ? getOption(field, fieldOption).itemErrorsField : "",
+  );
+  return new Set(names.filter((name) => name !== ""));
+}
+
+function itemErrors(field: DescField, siblingName: string): ItemErrors {
+  const sibling = field.parent.fields.find((candidate) => candidate.name === siblingName);
+  const where = `${field.parent.typeName}.${field.name}`;
+  if (field.fieldKind !== "list" || field.message === undefined) {
+    throw new Error(`${where}: item_errors_field is for repeated messages`);
+  }
+  if (sibling?.fieldKind !== "list" || sibling.message?.typeName !== ITEM_ERROR) {
+    throw new Error(`${where}: ${siblingName} is no repeated ${ITEM_ERROR}`);
+  }
+  const { message: item } = field;
+  const { message: problem, localName } = sibling;
+  return {
+    report(message: LocalMessage, index: number, error: DecodeError): unknown {
+      const problems = message[localName] as unknown[];
+      problems.push(Object.assign(create(problem), { index, field: error.path, message: error.message }));
+      return create(item);
+    },
+  };
+}

@@ -1,0 +1,136 @@
+// Whole messages between JSON and protobuf-es, compiled once per type by walking its descriptor.
+import { create, createRegistry, type DescMessage, type Message, type Registry } from "@bufbuild/protobuf";
+import { JSON_DEPTH_MAX } from "@muster/core";
+import { anyCodec } from "./any-codec.ts";
+import { DecodeError } from "./decode-error.ts";
+import { compileField, type FieldCodec, type LocalMessage } from "./field-codec.ts";
+import { fieldOptions, filledByTranscoder } from "./field-options.ts";
+import { type DecodeContext, isJsonObject, tooDeep } from "./parse-json.ts";
+import type { ValueCodec } from "./value-codec.ts";
+import { wellKnownCodec } from "./well-known-codec.ts";
+
+interface KeyReader {
+  readonly codec: FieldCodec;
+  /** The same field's other spelling, when the key is the less usual one. */
+  readonly canonical: string | undefined;
+}
+
+interface CompiledFields {
+  readonly readers: ReadonlyMap<string, KeyReader>;
+  readonly writers: readonly { readonly prefix: string; readonly codec: FieldCodec }[];
+}
+
+/** The JSON form of one message type. Made by {@link MessageCodecs}. */
+export class MessageCodec implements ValueCodec {
+  readonly fromText = undefined;
+  readonly desc: DescMessage;
+  #compiled: CompiledFields | undefined;
+  readonly #codecs: MessageCodecs;
+
+  constructor(desc: DescMessage, codecs: MessageCodecs) {
+    this.desc = desc;
+    this.#codecs = codecs;
+    this.decode = this.decode.bind(this);
+    this.encode = this.encode.bind(this);
+  }
+
+  decode(json: unknown, context: DecodeContext): Message {
+    const message = create(this.desc);
+    this.decodeInto(message as unknown as LocalMessage, json, context);
+    return message;
+  }
+
+  /** Fills a new message. `skip`: keys that something else reads. */
+  decodeInto(message: LocalMessage, json: unknown, context: DecodeContext, skip?: ReadonlySet<string>): void {
+    if (!isJsonObject(json, context)) throw new DecodeError("must be an object");
+    if (++context.depth > JSON_DEPTH_MAX) throw tooDeep();
+    const { readers } = this.#fields();
+    let name = "";
+    try {
+      for (const key in json) {
+        name = key;
+        if (skip?.has(key)) continue;
+        const reader = readers.get(key);
+        if (reader === undefined) {
+          if (context.ignoreUnknown) continue;
+          throw new DecodeError("is not a known field");
+        }
+        if (reader.canonical !== undefined) {
+          name = reader.canonical;
+          if (Object.hasOwn(json, name)) throw new DecodeError(`is given twice, as ${name} and ${key}`);
+        }
+        reader.codec.read(message, json[key], context);
+      }
+    } catch (error) {
+      throw error instanceof DecodeError ? error.under(name) : error;
+    }
+    context.depth--;
+  }
+
+  /** JSON text with every field of the type in it. */
+  encode(value: unknown): string {
+    const message = value as LocalMessage;
+    const { writers } = this.#fields();
+    let text = "{";
+    for (const { prefix, codec } of writers) text += prefix + codec.write(message);
+    return `${text}}`;
+  }
+
+  /** The field's codec by its snake_case or camelCase name; none for fields that clients may not fill. */
+  reader(key: string): FieldCodec | undefined {
+    return this.#fields().readers.get(key)?.codec;
+  }
+
+  #fields(): CompiledFields {
+    if (this.#compiled !== undefined) return this.#compiled;
+    const readers = new Map<string, KeyReader>();
+    const writers: { prefix: string; codec: FieldCodec }[] = [];
+    const closed = filledByTranscoder(this.desc.fields);
+    for (const field of this.desc.fields) {
+      const codec = compileField(field, fieldOptions(field), (of) =>
+        this.#codecs.value(of.message as DescMessage),
+      );
+      writers.push({ prefix: `${writers.length === 0 ? "" : ","}${JSON.stringify(field.name)}:`, codec });
+      if (closed.has(field.name)) continue;
+      readers.set(field.name, { codec, canonical: undefined });
+      if (!readers.has(field.jsonName)) readers.set(field.jsonName, { codec, canonical: field.name });
+    }
+    this.#compiled = { readers, writers };
+    return this.#compiled;
+  }
+}
+
+/** Codecs by type; `registry` holds the types that a google.protobuf.Any may carry. */
+export class MessageCodecs {
+  readonly #messages = new Map<DescMessage, MessageCodec>();
+  readonly #any: ValueCodec;
+
+  constructor(registry: Registry = createRegistry()) {
+    this.#any = anyCodec(registry, this);
+  }
+
+  message(desc: DescMessage): MessageCodec {
+    let codec = this.#messages.get(desc);
+    if (codec === undefined) {
+      codec = new MessageCodec(desc, this);
+      this.#messages.set(desc, codec);
+    }
+    return codec;
+  }
+
+  /** The codec of a field's message type, the well-known ones included. */
+  value(desc: DescMessage): ValueCodec {
+    if (desc.typeName === "google.protobuf.Any") return this.#any;
+    return wellKnownCodec(desc) ?? this.message(desc);
+  }
+
+  /** Whether a field of the type, however deep, keeps its JSON as text. */
+  hasRawJson(desc: DescMessage, seen: Set<DescMessage> = new Set()): boolean {
+    if (seen.has(desc)) return false;
+    seen.add(desc);
+    return desc.fields.some(
+      (field) =>
+        fieldOptions(field).rawJson || (field.message !== undefined && this.hasRawJson(field.message, seen)),
+    );
+  }
+}

@@ -1,0 +1,124 @@
+// JSON text to values, keeping what JSON.parse would lose where a field keeps its JSON as text:
+// long integers and trailing zeros survive as JSON.rawJSON.
+import { JSON_DEPTH_MAX } from "@muster/core";
+import { DecodeError } from "./decode-error.ts";
+
+/** What reading one body has to watch for. */
+export interface DecodeContext {
+  readonly ignoreUnknown: boolean;
+  /** The text has escapes that may hide half a surrogate pair. */
+  readonly surrogates: boolean;
+  /** Some numbers are JSON.rawJSON objects. */
+  readonly exact: boolean;
+  depth: number;
+}
+
+export interface ParsedJson {
+  readonly value: unknown;
+  readonly context: DecodeContext;
+}
+
+export interface ParseOptions {
+  readonly ignoreUnknown: boolean;
+  /** Some field keeps its JSON as text, so numbers must survive as written. */
+  readonly keepNumbers: boolean;
+}
+
+interface RawJson {
+  readonly rawJSON: string;
+}
+
+// Part of ECMAScript since 2025; TypeScript's library has no words for it yet.
+const json = JSON as unknown as {
+  rawJSON(text: string): RawJson;
+  isRawJSON(value: unknown): value is RawJson;
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, source: { source?: string }) => unknown,
+  ): unknown;
+};
+
+/**
+ * The end of a number that its double might not print the same: 16 or more digits, an exponent, a
+ * trailing zero after the point, minus zero, or many leading zeros. Text inside strings may match
+ * too; that costs time only. Written backwards from the terminator, which makes it linear.
+ */
+const UNFAITHFUL_NUMBER = /[,}\]\s](?<=(?:[\d.]{16}|\.\d*0|[eE][+-]?\d+|-0|0\.0{6}\d+).)/;
+
+export function parseJson(text: string, options: ParseOptions): ParsedJson {
+  const exact = options.keepNumbers && UNFAITHFUL_NUMBER.test(text);
+  const surrogates = text.includes("\\u");
+  try {
+    const value = exact ? json.parse(text, keepSource) : JSON.parse(text);
+    return { value, context: { ignoreUnknown: options.ignoreUnknown, surrogates, exact, depth: 0 } };
+  } catch (error) {
+    if (error instanceof RangeError) throw tooDeep();
+    const position = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1];
+    throw new DecodeError(`The body is not valid JSON${position ? ` (at character ${position})` : ""}.`);
+  }
+}
+
+/** For a value that came from no JSON text, such as the object that a missing body stands for. */
+export function textContext(): DecodeContext {
+  return { ignoreUnknown: false, surrogates: false, exact: false, depth: 0 };
+}
+
+function keepSource(_key: string, value: unknown, { source }: { source?: string }): unknown {
+  if (typeof value !== "number" || source === undefined || source === String(value)) return value;
+  return json.rawJSON(source);
+}
+
+export function tooDeep(): DecodeError {
+  return new DecodeError(`is nested deeper than ${JSON_DEPTH_MAX} levels`);
+}
+
+/** A JSON object, as opposed to null, an array or a number that kept its source. */
+export function isJsonObject(value: unknown, context: DecodeContext): value is Record<string, unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(context.exact && json.isRawJSON(value))
+  );
+}
+
+/** The double of a number that kept its source; anything else as it is. */
+export function plainNumber(value: unknown, context: DecodeContext): unknown {
+  return context.exact && json.isRawJSON(value) ? Number(value.rawJSON) : value;
+}
+
+/** The text of a JSON object, its numbers as they were sent. */
+export function jsonObjectText(value: unknown, context: DecodeContext): string {
+  if (!isJsonObject(value, context)) throw new DecodeError("must be a JSON object");
+  checkJson(value, context, context.depth);
+  return JSON.stringify(value);
+}
+
+/** A checked JSON value whose numbers are doubles. */
+export function plainJson(value: unknown, context: DecodeContext): unknown {
+  checkJson(value, context, context.depth);
+  return context.exact ? JSON.parse(JSON.stringify(value)) : value;
+}
+
+export function checkString(value: string, context: DecodeContext): string {
+  if (context.surrogates && !value.isWellFormed()) throw new DecodeError("holds half a surrogate pair");
+  return value;
+}
+
+function checkJson(value: unknown, context: DecodeContext, depth: number): void {
+  if (typeof value === "string") {
+    checkString(value, context);
+  } else if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new DecodeError("holds a number that is too large");
+  } else if (typeof value === "object" && value !== null) {
+    if (context.exact && json.isRawJSON(value)) {
+      checkJson(Number(value.rawJSON), context, depth);
+      return;
+    }
+    if (depth >= JSON_DEPTH_MAX) throw tooDeep();
+    for (const key in value) {
+      checkString(key, context);
+      checkJson((value as Record<string, unknown>)[key], context, depth + 1);
+    }
+  }
+}

@@ -1,0 +1,14 @@
+// One value of a field (or one item of a list, or one value of a map) between JSON, text and the form
+// protobuf-es keeps it in.
+import type { DecodeContext } from "./parse-json.ts";
+
+export interface ValueCodec {
+  /** From JSON; never called with null unless `takesNull`. Throws DecodeError. */
+  decode(json: unknown, context: DecodeContext): unknown;
+  /** To JSON text. */
+  encode(value: unknown): string;
+  /** From a query parameter or a path segment; undefined where the type has no text form. */
+  readonly fromText: ((text: string) => unknown) | undefined;
+  /** JSON null is a value of this type, not its absence. */
+  readonly takesNull?: boolean;
+}

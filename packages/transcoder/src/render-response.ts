@@ -1,0 +1,56 @@
+// From the method's answer to the HTTP answer.
+import type { Message } from "@bufbuild/protobuf";
+import type { HttpBody } from "@muster/contracts/google/api/httpbody_pb";
+import type { LocalMessage } from "./json/field-codec.ts";
+import type { MessageCodecs } from "./json/message-codec.ts";
+import type { RestResponse } from "./rest.ts";
+import { isHttpBody, type Route } from "./routes/route.ts";
+
+/** Metadata by which a handler answers with another success status than its method's. */
+const STATUS_METADATA = "muster-http-status";
+const SUCCESS_STATUS = /^2\d\d$/;
+const NO_CONTENT = 204;
+
+export function renderAnswer(
+  codecs: MessageCodecs,
+  route: Route,
+  answer: { readonly message: Message; readonly headers: ReadonlyMap<string, string> },
+  shownHeaders: readonly string[],
+): RestResponse {
+  const headers: Record<string, string> = {};
+  for (const name of shownHeaders) {
+    const value = answer.headers.get(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  const wanted = answer.headers.get(STATUS_METADATA) ?? "";
+  const status = SUCCESS_STATUS.test(wanted) ? Number(wanted) : route.status;
+  if (status === NO_CONTENT) return { status, headers, body: undefined };
+
+  const raw = httpBodyOf(route, answer.message);
+  if (raw !== undefined) {
+    headers["content-type"] = raw.contentType === "" ? "application/octet-stream" : raw.contentType;
+    return { status, headers, body: raw.data };
+  }
+  headers["content-type"] = "application/json";
+  return { status, headers, body: jsonOf(codecs, route, answer.message) };
+}
+
+function jsonOf(codecs: MessageCodecs, route: Route, message: Message): string {
+  const { output } = route.method;
+  if (route.responseField === undefined) return codecs.value(output).encode(message);
+  const codec = codecs.message(output).reader(route.responseField.name);
+  return codec?.write(message as unknown as LocalMessage) ?? "null";
+}
+
+/** The raw body where the answer, or the field that is the HTTP body, is a google.api.HttpBody. */
+function httpBodyOf(
+  { method, responseField }: Route,
+  message: Message,
+): Pick<HttpBody, "contentType" | "data"> | undefined {
+  if (responseField === undefined) {
+    return isHttpBody(method.output) ? (message as HttpBody) : undefined;
+  }
+  if (responseField.fieldKind !== "message" || !isHttpBody(responseField.message)) return undefined;
+  const field = (message as unknown as LocalMessage)[responseField.localName];
+  return (field as HttpBody | undefined) ?? { contentType: "", data: new Uint8Array(0) };
+}

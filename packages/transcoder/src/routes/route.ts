@@ -1,0 +1,128 @@
+// One way to reach one method over HTTP: a google.api.http rule, checked against the method's messages.
+import { type DescField, type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import type { HttpRule } from "@muster/contracts/google/api/http_pb";
+import { policy as policyOption, rest as restOption } from "@muster/contracts/muster/options/v1/options_pb";
+import type { MessageCodec, MessageCodecs } from "../json/message-codec.ts";
+import { type FieldPath, resolveFieldPath } from "./field-path.ts";
+import { type PathTemplate, parsePathTemplate, type TemplateVariable } from "./path-template.ts";
+
+/** Where the HTTP body goes: nowhere, into the whole message, or into one field of it. */
+export type BodyBinding =
+  | { readonly kind: "none" }
+  | { readonly kind: "message" }
+  | { readonly kind: "field"; readonly field: DescField; readonly path: FieldPath };
+
+export interface PathBinding {
+  readonly variable: TemplateVariable;
+  readonly path: FieldPath;
+}
+
+export interface Route {
+  readonly method: DescMethod;
+  /** Such as "GET"; "*" takes every verb. */
+  readonly verb: string;
+  readonly template: PathTemplate;
+  readonly bindings: readonly PathBinding[];
+  readonly body: BodyBinding;
+  /** The field of the answer that is the HTTP body; undefined means the whole answer. */
+  readonly responseField: DescField | undefined;
+  readonly status: number;
+  readonly permission: string;
+  readonly ignoreUnknown: boolean;
+  readonly maskField: DescField | undefined;
+  readonly requestHeaders: readonly string[];
+  readonly input: MessageCodec;
+  /** Some field of the request keeps its JSON as text. */
+  readonly keepNumbers: boolean;
+}
+
+const HTTP_BODY = "google.api.HttpBody";
+const METHOD_TOKEN = /^[A-Z][A-Z-]*$|^\*$/;
+
+export function isHttpBody(desc: { readonly typeName: string } | undefined): boolean {
+  return desc?.typeName === HTTP_BODY;
+}
+
+export function nameOfMethod(method: DescMethod): string {
+  return `${method.parent.typeName}.${method.name}`;
+}
+
+/** Throws an Error naming the method where the rule does not fit it. */
+export function compileRoute(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Route {
+  try {
+    return compile(codecs, method, rule);
+  } catch (error) {
+    throw new Error(`${nameOfMethod(method)}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Route {
+  const { verb, path } = patternOf(rule);
+  const template = parsePathTemplate(path);
+  const bindings = template.variables.map((variable) => bind(codecs, method, variable));
+  const body = bodyOf(codecs, method, rule.body);
+  if (body.kind === "field") {
+    const bound = bindings.find(({ path: { name } }) => name.split(".")[0] === body.field.name);
+    if (bound !== undefined) throw new Error(`${bound.path.name} is in the path and in the body`);
+  }
+  const rest = hasOption(method, restOption) ? getOption(method, restOption) : undefined;
+  const success = rest?.successStatus ?? 0;
+  return {
+    method,
+    verb,
+    template,
+    bindings,
+    body,
+    responseField:
+      rule.responseBody === "" ? undefined : fieldOf(method.output, rule.responseBody, "response_body"),
+    status: success !== 0 ? success : method.output.fields.length === 0 ? 204 : 200,
+    permission: hasOption(method, policyOption) ? getOption(method, policyOption).permission : "",
+    ignoreUnknown: rest?.ignoreUnknown ?? false,
+    maskField: rest?.maskField ? maskOf(method, rest.maskField) : undefined,
+    requestHeaders: rest?.requestHeaders ?? [],
+    input: codecs.message(method.input),
+    keepNumbers: codecs.hasRawJson(method.input),
+  };
+}
+
+function patternOf(rule: HttpRule): { verb: string; path: string } {
+  const { pattern } = rule;
+  if (pattern.case === undefined) throw new Error("the google.api.http rule has no pattern");
+  if (pattern.case !== "custom") return { verb: pattern.case.toUpperCase(), path: pattern.value };
+  const verb = pattern.value.kind;
+  if (!METHOD_TOKEN.test(verb)) throw new Error(`${JSON.stringify(verb)} is no HTTP method`);
+  return { verb, path: pattern.value.path };
+}
+
+function bind(codecs: MessageCodecs, method: DescMethod, variable: TemplateVariable): PathBinding {
+  const name = variable.fieldPath.join(".");
+  const path = resolveFieldPath(codecs, method.input, variable.fieldPath);
+  if (path === undefined) throw new Error(`{${name}} is no field of ${method.input.typeName}`);
+  const { fieldKind } = path.codec.field;
+  if (fieldKind === "list" || fieldKind === "map") throw new Error(`{${name}} is repeated`);
+  if (path.codec.value.fromText === undefined) throw new Error(`{${name}} is a message`);
+  return { variable, path };
+}
+
+function bodyOf(codecs: MessageCodecs, method: DescMethod, body: string): BodyBinding {
+  if (body === "") return { kind: "none" };
+  if (body === "*") return { kind: "message" };
+  const field = fieldOf(method.input, body, "body");
+  const path = resolveFieldPath(codecs, method.input, [field.name]);
+  if (path === undefined) throw new Error(`body: ${body} is not for clients to fill`);
+  return { kind: "field", field, path };
+}
+
+function fieldOf(desc: DescMethod["input"], name: string, use: string): DescField {
+  const field = desc.fields.find((candidate) => candidate.name === name);
+  if (field === undefined) throw new Error(`${use}: ${name} is no field of ${desc.typeName}`);
+  return field;
+}
+
+function maskOf(method: DescMethod, name: string): DescField {
+  const field = fieldOf(method.input, name, "mask_field");
+  if (field.fieldKind !== "message" || field.message.typeName !== "google.protobuf.FieldMask") {
+    throw new Error(`mask_field: ${name} is no google.protobuf.FieldMask`);
+  }
+  return field;
+}

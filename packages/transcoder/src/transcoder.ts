@@ -1,0 +1,157 @@
+// REST in, RPC out, REST back: finds the route, makes the message, calls the method, writes the answer.
+import { createRegistry, type DescService, type Message } from "@bufbuild/protobuf";
+import { AppError } from "@muster/errors";
+import { bindRequest } from "./bind-request.ts";
+import { DecodeError } from "./json/decode-error.ts";
+import { MessageCodecs } from "./json/message-codec.ts";
+import { parseQuery, type QueryParameter } from "./query.ts";
+import { renderError, toAppError } from "./render-error.ts";
+import { renderAnswer } from "./render-response.ts";
+import type { RestContext, RestRequest, RestResponse, UnaryCaller } from "./rest.ts";
+import type { Route } from "./routes/route.ts";
+import { type PathAlias, printRouteTable, type RouteMatch, RouteTable } from "./routes/route-table.ts";
+
+/** A query parameter that becomes metadata instead of a field, on every method that has no such field. */
+export interface QueryMetadata {
+  readonly metadata: string;
+  readonly values: readonly string[];
+}
+
+export interface TranscoderOptions {
+  readonly services: readonly DescService[];
+  /** Reaches the service of the method that was asked for. */
+  readonly caller: (route: Route) => UnaryCaller;
+  readonly alias?: PathAlias;
+  /** By the query parameter's name. */
+  readonly queryMetadata?: Readonly<Record<string, QueryMetadata>>;
+  /** Request headers that every method gets as metadata, in lower case; others are its own option's. */
+  readonly requestHeaders?: readonly string[];
+  /** Metadata of the answer that clients see as headers. */
+  readonly responseHeaders?: readonly string[];
+}
+
+const NO_BODY = new Uint8Array(0);
+
+/** Throws at once, naming the method, where a google.api.http rule is wrong or ambiguous. */
+export class Transcoder {
+  readonly #options: TranscoderOptions;
+  readonly #codecs: MessageCodecs;
+  readonly #table: RouteTable;
+
+  constructor(options: TranscoderOptions) {
+    this.#options = options;
+    this.#codecs = new MessageCodecs(createRegistry(...options.services.map((service) => service.file)));
+    this.#table = new RouteTable(options.services, this.#codecs, options.alias);
+  }
+
+  get routes(): readonly Route[] {
+    return this.#table.routes;
+  }
+
+  /** One line for each route, for a golden file. */
+  printRoutes(): string {
+    return printRouteTable(this.#table);
+  }
+
+  /** Never rejects: every failure is an answer in the error envelope. */
+  async handle(request: RestRequest, context: RestContext): Promise<RestResponse> {
+    let route: Route | undefined;
+    try {
+      const question = request.url.indexOf("?");
+      const path = question < 0 ? request.url : request.url.slice(0, question);
+      const match = this.#table.match(request.method, path);
+      if (match.result.kind !== "found") return answerWithoutRoute(request, match, context);
+      route = match.result.rule;
+      const query = parseQuery(question < 0 ? "" : request.url.slice(question + 1));
+      const answer = await this.#call(request, context, route, match, query);
+      return request.method === "HEAD" && route.verb !== "HEAD" ? withoutBody(answer) : answer;
+    } catch (error) {
+      const failure = toAppError(error);
+      const bodyField = route?.body.kind === "field" ? route.body.field.name : undefined;
+      const answer = renderError(failure, { requestId: context.requestId, bodyField });
+      const shown = request.method === "HEAD" ? withoutBody(answer) : answer;
+      return { ...shown, error: failure, route: route && describe(route) };
+    }
+  }
+
+  async #call(
+    request: RestRequest,
+    context: RestContext,
+    route: Route,
+    { path }: RouteMatch,
+    query: readonly QueryParameter[],
+  ): Promise<RestResponse> {
+    const headers = this.#requestMetadata(request, context, route);
+    const fields = this.#takeQueryMetadata(route, query, headers);
+    const message: Message = bindRequest(this.#codecs, route, {
+      path,
+      query: fields,
+      contentType: request.headers.get("content-type"),
+      body: request.body ?? NO_BODY,
+    });
+    const { signal, deadlineMs } = context;
+    const answer = await this.#options
+      .caller(route)
+      .unary(route.method, message, { headers, signal, deadlineMs });
+    const shown = this.#options.responseHeaders ?? [];
+    return { ...renderAnswer(this.#codecs, route, answer, shown), route: describe(route) };
+  }
+
+  #requestMetadata({ headers }: RestRequest, context: RestContext, route: Route): Map<string, string> {
+    const metadata = new Map<string, string>();
+    for (const name of [...(this.#options.requestHeaders ?? []), ...route.requestHeaders]) {
+      const value = headers.get(name);
+      if (value !== undefined) metadata.set(name, value);
+    }
+    for (const [name, value] of context.metadata ?? []) metadata.set(name, value);
+    return metadata;
+  }
+
+  /** Moves parameters such as ?consistency= into the metadata and returns the others. */
+  #takeQueryMetadata(
+    route: Route,
+    query: readonly QueryParameter[],
+    metadata: Map<string, string>,
+  ): readonly QueryParameter[] {
+    const known = this.#options.queryMetadata;
+    if (known === undefined || query.length === 0) return query;
+    const seen = new Set<string>();
+    return query.filter(({ name, value }) => {
+      const rule = Object.hasOwn(known, name) ? known[name] : undefined;
+      if (rule === undefined || route.input.reader(name) !== undefined) return true;
+      if (seen.has(name)) throw new DecodeError("is given more than once").under(name);
+      if (!rule.values.includes(value)) {
+        throw new DecodeError(`must be one of ${rule.values.join(", ")}`).under(name);
+      }
+      seen.add(name);
+      metadata.set(rule.metadata, value);
+      return false;
+    });
+  }
+}
+
+function describe(route: Route): NonNullable<RestResponse["route"]> {
+  return { method: route.method, template: route.template.text };
+}
+
+/** 404, 405 with Allow, or the answer to OPTIONS. */
+function answerWithoutRoute(
+  request: RestRequest,
+  { result }: RouteMatch,
+  context: RestContext,
+): RestResponse {
+  if (result.kind !== "wrong_method") throw new AppError("ROUTE_NOT_FOUND");
+  const methods = new Set(result.methods).add("OPTIONS");
+  if (methods.has("GET")) methods.add("HEAD");
+  const allow = [...methods].sort().join(", ");
+  if (request.method === "OPTIONS") return { status: 204, headers: { allow }, body: undefined };
+  const error = new AppError("METHOD_NOT_ALLOWED");
+  return { ...renderError(error, { requestId: context.requestId, headers: { allow } }), error };
+}
+
+/** What HEAD answers: the headers that GET would, without its body. */
+function withoutBody(answer: RestResponse): RestResponse {
+  if (answer.body === undefined) return answer;
+  const length = String(Buffer.byteLength(answer.body));
+  return { ...answer, headers: { ...answer.headers, "content-length": length }, body: undefined };
+}
