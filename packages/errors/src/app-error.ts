@@ -17,6 +17,8 @@ export interface AppErrorOptions {
   readonly retryAfterMs?: number;
   /** The request that got this error; a replay repeats it. */
   readonly requestId?: string;
+  /** The Idempotency-Key's kept answer. */
+  readonly replayed?: boolean;
   /** For the log alone. */
   readonly cause?: unknown;
 }
@@ -30,6 +32,8 @@ export class AppError extends Error {
   readonly retryAfterMs: number | undefined;
   /** Set once the error has been given to a caller: what its envelope shows as request_id. */
   readonly requestId: string | undefined;
+  /** Kept under the Idempotency-Key of an earlier call: REST says `Idempotency-Replayed: true`. */
+  readonly replayed: boolean;
 
   constructor(reason: ReasonName, options: AppErrorOptions = {}) {
     super(options.message ?? reasonTable[reason].message, { cause: options.cause });
@@ -38,6 +42,7 @@ export class AppError extends Error {
     this.details = options.details ?? {};
     this.retryAfterMs = options.retryAfterMs;
     this.requestId = options.requestId;
+    this.replayed = options.replayed ?? false;
   }
 
   get row(): ReasonRow {

@@ -1,0 +1,81 @@
+// One call on its way through the interceptors; its handler sees it as CallContext.
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import type { Principal } from "@muster/authz";
+import { AssertionError, type OrganizationId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { AppError } from "@muster/errors";
+import type { CallOptions } from "./caller.ts";
+import type { CallContext } from "./handler.ts";
+import { AUTHORIZATION, CONSISTENCY, SERVICE_TOKEN, traceParentFrom } from "./metadata.ts";
+import type { MethodPlan } from "./method-plan.ts";
+
+/** Where the request comes from: a message (perhaps not decoded yet), or a stream of them. */
+export type RequestSource =
+  | { readonly decode: () => Message }
+  | { readonly messages: AsyncIterable<Message> };
+
+export class Call implements CallContext {
+  readonly plan: MethodPlan;
+  readonly requestId: string;
+  readonly traceParent: string;
+  readonly requestHeaders: ReadonlyMap<string, string>;
+  readonly responseHeaders = new Map<string, string>();
+  readonly eventual: boolean;
+  /** Given by the caller; the deadline interceptor turns it into the handler's. */
+  readonly options: CallOptions;
+  readonly source: RequestSource;
+  /** Epoch ms; the deadline interceptor sets the default. */
+  deadlineMs: number | undefined;
+  /** Set by authenticate. */
+  caller: Principal | undefined;
+  /** Set by validate: the message, or the stream of a bidirectional call. */
+  request: Message | AsyncIterable<Message> | undefined;
+  /** A message of the request stream was refused: the call fails even if the handler goes on. */
+  requestFailure: AppError | undefined;
+  /** Set by idempotency. */
+  keepAnswer: ((trx: Transaction, response: Message) => Promise<void>) | undefined;
+  readonly #controller = new AbortController();
+
+  constructor(plan: MethodPlan, requestId: string, source: RequestSource, options: CallOptions) {
+    this.plan = plan;
+    this.requestId = requestId;
+    this.source = source;
+    this.options = options;
+    this.deadlineMs = options.deadlineMs;
+    this.traceParent = traceParentFrom(options.headers);
+    this.eventual = options.headers.get(CONSISTENCY) === "eventual";
+    const headers = new Map(options.headers);
+    // Credentials end at the interceptors; no handler can log or forward them.
+    headers.delete(AUTHORIZATION);
+    headers.delete(SERVICE_TOKEN);
+    this.requestHeaders = headers;
+  }
+
+  get method(): DescMethod {
+    return this.plan.method;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get principal(): Principal {
+    if (this.caller === undefined) throw new AssertionError("the caller is not authenticated yet");
+    return this.caller;
+  }
+
+  get organizationId(): OrganizationId {
+    const principal = this.principal;
+    if (principal.kind === "service") throw new AssertionError("a service's call has no organisation");
+    return principal.organizationId;
+  }
+
+  /** Ends the call with this error; the handler sees its signal abort. */
+  abort(error: AppError): void {
+    this.#controller.abort(error);
+  }
+
+  async settle(trx: Transaction, response: Message): Promise<void> {
+    await this.keepAnswer?.(trx, response);
+  }
+}

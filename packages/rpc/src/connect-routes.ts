@@ -1,0 +1,94 @@
+// The Connect, gRPC-Web and gRPC protocols on an HTTP server of connect-node, in front of Callers.
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import { getOption } from "@bufbuild/protobuf";
+import type { ConnectRouter, HandlerContext, MethodImpl } from "@connectrpc/connect";
+import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { BODY_BYTES_MAX, type Clock, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { Caller, CallOptions } from "./caller.ts";
+import { single } from "./client.ts";
+import { toConnectError } from "./connect-errors.ts";
+import { forwardedHeaders, IDEMPOTENCY_REPLAYED, RETRY_AFTER } from "./metadata.ts";
+
+export interface ConnectRoutesOptions {
+  readonly services: readonly DescService[];
+  /** One for all, or the one that reaches the method's service. */
+  readonly caller: Caller | ((method: DescMethod) => Caller);
+  /** May add metadata to that of the client, such as a service token for the demo. */
+  readonly addHeaders?: (context: HandlerContext, headers: Map<string, string>) => void;
+  readonly clock?: Clock;
+}
+
+/** Limits and options for `connectNodeAdapter`, beside its routes. */
+export const connectLimits = {
+  readMaxBytes: BODY_BYTES_MAX,
+  // Compressing an answer costs several times what making it does.
+  acceptCompression: [],
+} as const;
+
+/** Routes of every method that clients may call: internal methods are not served here. */
+export function connectRoutes(options: ConnectRoutesOptions): (router: ConnectRouter) => void {
+  return (router) => {
+    for (const service of options.services) {
+      for (const method of service.methods) {
+        if (!getOption(method, policy).internal) router.rpc(method, forward(options, method));
+      }
+    }
+  };
+}
+
+function forward(options: ConnectRoutesOptions, method: DescMethod): MethodImpl<DescMethod> {
+  const { caller } = options;
+  const target = typeof caller === "function" ? caller(method) : caller;
+  if (method.methodKind === "unary") {
+    return (async (request: Message, context: HandlerContext) => {
+      try {
+        const answer = await target.unary(method, request, callOptions(options, method, context));
+        showHeaders(answer.headers, context);
+        return answer.message;
+      } catch (error) {
+        throw toConnectError(asAppError(error));
+      }
+    }) as MethodImpl<DescMethod>;
+  }
+  return async function* (requests: Message | AsyncIterable<Message>, context: HandlerContext) {
+    try {
+      const source = Symbol.asyncIterator in requests ? requests : single(requests);
+      const answer = target.stream(method, source, callOptions(options, method, context));
+      for await (const message of answer.messages) {
+        showHeaders(answer.headers, context);
+        yield message;
+      }
+    } catch (error) {
+      throw toConnectError(asAppError(error));
+    }
+  } as MethodImpl<DescMethod>;
+}
+
+function callOptions(
+  { addHeaders, clock = systemClock }: ConnectRoutesOptions,
+  method: DescMethod,
+  context: HandlerContext,
+): CallOptions {
+  const headers = forwardedHeaders(method, (name) => context.requestHeader.get(name));
+  addHeaders?.(context, headers);
+  const timeoutMs = context.timeoutMs();
+  return {
+    headers,
+    signal: context.signal,
+    deadlineMs: timeoutMs === undefined ? undefined : clock.nowMs() + timeoutMs,
+  };
+}
+
+const SHOWN = [IDEMPOTENCY_REPLAYED, RETRY_AFTER] as const;
+
+function showHeaders(headers: ReadonlyMap<string, string>, context: HandlerContext): void {
+  for (const name of SHOWN) {
+    const value = headers.get(name);
+    if (value !== undefined) context.responseHeader.set(name, value);
+  }
+}
+
+function asAppError(error: unknown): AppError {
+  return error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
+}

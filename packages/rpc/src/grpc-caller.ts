@@ -1,0 +1,192 @@
+// A Caller that reaches a service at its gRPC address: balanced over all addresses of a name, and
+// reconnecting by itself.
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type CallOptions as GrpcCallOptions,
+  credentials as grpcCredentials,
+  type Metadata,
+} from "@grpc/grpc-js";
+import { type Clock, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { Caller, CallOptions, StreamAnswer, UnaryAnswer } from "./caller.ts";
+import {
+  decodeAnswer,
+  encode,
+  headersFrom,
+  MESSAGE_BYTES_CUT,
+  metadataFrom,
+  passBytes,
+} from "./grpc-codec.ts";
+import { fromGrpcError } from "./grpc-errors.ts";
+import { UNARY_DEADLINE_MS_DEFAULT } from "./interceptors/deadline.ts";
+import { Interruptible } from "./interruptible.ts";
+import { methodName } from "./method-plan.ts";
+import { writableAgain } from "./stream-writes.ts";
+
+export interface GrpcCallerOptions {
+  /** "host:port". A name with several addresses, such as a headless service's, is balanced over. */
+  readonly address: string;
+  readonly tls?: GrpcClientTls | undefined;
+  readonly clock?: Clock;
+}
+
+export interface GrpcClientTls {
+  /** PEM; undefined trusts the machine's roots. */
+  readonly ca?: Buffer | undefined;
+  /** PEM, for servers that ask who connects. */
+  readonly certificate?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+}
+
+export interface GrpcCaller extends Caller {
+  close(): void;
+}
+
+const CLIENT_OPTIONS = {
+  "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+  "grpc.max_receive_message_length": MESSAGE_BYTES_CUT,
+  "grpc.max_send_message_length": MESSAGE_BYTES_CUT,
+  "grpc.keepalive_time_ms": 20_000,
+  "grpc.keepalive_timeout_ms": 5_000,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+  "grpc.dns_min_time_between_resolutions_ms": 5_000,
+  "grpc.enable_http_proxy": 0,
+  "grpc-node.flow_control_window": 1024 * 1024,
+  "grpc.enable_channelz": 0,
+  // Its backoff and its connections are its own, not shared with other callers of the process.
+  "grpc.use_local_subchannel_pool": 1,
+} as const;
+
+export function grpcCaller(options: GrpcCallerOptions): GrpcCaller {
+  return new RemoteCaller(options);
+}
+
+class RemoteCaller implements GrpcCaller {
+  readonly #client: Client;
+  readonly #clock: Clock;
+
+  constructor({ address, tls, clock = systemClock }: GrpcCallerOptions) {
+    const target = address.includes("://") || address.includes(":///") ? address : `dns:${address}`;
+    this.#client = new Client(target, channelCredentials(tls), CLIENT_OPTIONS);
+    this.#clock = clock;
+  }
+
+  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer> {
+    return new Promise((resolve, reject) => {
+      if (options.signal.aborted) throw abortError(options.signal);
+      const argument = encode(method.input, request);
+      const deadlineMs = options.deadlineMs ?? this.#clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
+      let headers: ReadonlyMap<string, string> = NO_HEADERS;
+      const call = this.#client.makeUnaryRequest<Buffer, Buffer>(
+        `/${methodName(method)}`,
+        passBytes,
+        passBytes,
+        argument,
+        metadataFrom(options.headers),
+        { deadline: deadlineMs },
+        (error, bytes) => {
+          options.signal.removeEventListener("abort", onAbort);
+          if (error !== null)
+            return reject(options.signal.aborted ? abortError(options.signal) : fromGrpcError(error));
+          try {
+            resolve({ message: decodeAnswer(method.output, bytes ?? Buffer.alloc(0)), headers });
+          } catch (failure) {
+            reject(failure);
+          }
+        },
+      );
+      const onAbort = (): void => call.cancel();
+      options.signal.addEventListener("abort", onAbort, { once: true });
+      call.on("metadata", (metadata: Metadata) => {
+        headers = headersFrom(metadata);
+      });
+    });
+  }
+
+  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer {
+    const headers = new Map<string, string>();
+    return { messages: this.#messages(method, requests, options, headers), headers };
+  }
+
+  /** A server stream is a bidirectional one on the wire whose caller sends a single message. */
+  async *#messages(
+    method: DescMethod,
+    requests: AsyncIterable<Message>,
+    options: CallOptions,
+    headers: Map<string, string>,
+  ): AsyncIterable<Message> {
+    if (options.signal.aborted) throw abortError(options.signal);
+    const callOptions: GrpcCallOptions =
+      options.deadlineMs === undefined ? {} : { deadline: options.deadlineMs };
+    const call = this.#client.makeBidiStreamRequest<Buffer, Buffer>(
+      `/${methodName(method)}`,
+      passBytes,
+      passBytes,
+      metadataFrom(options.headers),
+      callOptions,
+    );
+    call.on("metadata", (metadata: Metadata) => {
+      for (const [name, value] of headersFrom(metadata)) headers.set(name, value);
+    });
+    // The status reaches the reader below; without a listener it would also be an uncaught event.
+    call.on("error", () => {});
+    const onAbort = (): void => call.cancel();
+    options.signal.addEventListener("abort", onAbort, { once: true });
+    const ended = new AbortController();
+    const sending = send(call, method, requests, ended.signal);
+    try {
+      for await (const bytes of call) yield decodeAnswer(method.output, bytes as Buffer);
+    } catch (error) {
+      throw options.signal.aborted ? abortError(options.signal) : (sending.failure ?? fromGrpcError(error));
+    } finally {
+      options.signal.removeEventListener("abort", onAbort);
+      ended.abort();
+      call.cancel();
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+interface Sending {
+  /** Why the requests could not be produced or encoded. */
+  failure: AppError | undefined;
+}
+
+/** Writes the requests as fast as the other side takes them, until they or the call end. */
+function send(
+  call: ClientDuplexStream<Buffer, Buffer>,
+  method: DescMethod,
+  requests: AsyncIterable<Message>,
+  ended: AbortSignal,
+): Sending {
+  const sending: Sending = { failure: undefined };
+  const run = async (): Promise<void> => {
+    for await (const request of new Interruptible(requests, ended, { endOnAbort: true })) {
+      if (!call.write(encode(method.input, request))) await writableAgain(call);
+    }
+    call.end();
+  };
+  run().catch((error: unknown) => {
+    sending.failure = error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
+    call.cancel();
+  });
+  return sending;
+}
+
+const NO_HEADERS: ReadonlyMap<string, string> = new Map();
+
+function abortError(signal: AbortSignal): AppError {
+  return signal.reason instanceof AppError ? signal.reason : new AppError("CANCELLED");
+}
+
+function channelCredentials(tls: GrpcClientTls | undefined): ChannelCredentials {
+  if (tls === undefined) return grpcCredentials.createInsecure();
+  return grpcCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.certificate ?? null);
+}

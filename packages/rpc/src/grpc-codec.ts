@@ -1,0 +1,70 @@
+// Bytes and metadata between grpc-js and the rest: messages stay bytes inside grpc-js, so that a
+// message which cannot be read is our error and not the library's.
+import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { Metadata } from "@grpc/grpc-js";
+import { BODY_BYTES_MAX } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { METADATA_BYTES_MAX } from "./metadata.ts";
+
+/** A body as large as REST takes, and the wrapping that an answer of such bodies adds. */
+export const MESSAGE_BYTES_MAX_GRPC = BODY_BYTES_MAX + 256 * 1024;
+/**
+ * Where grpc-js cuts a message off by itself, without details. Above our own limit, so that callers
+ * somewhat over it are told properly, and low enough to bound what is buffered.
+ */
+export const MESSAGE_BYTES_CUT = 2 * MESSAGE_BYTES_MAX_GRPC;
+
+export const passBytes = (bytes: Buffer): Buffer => bytes;
+
+export function decodeRequest(schema: DescMessage, bytes: Buffer): Message {
+  if (bytes.byteLength > MESSAGE_BYTES_MAX_GRPC) {
+    throw new AppError("TOO_LARGE", { message: `A message is at most ${MESSAGE_BYTES_MAX_GRPC} bytes.` });
+  }
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new AppError("REQUEST_MALFORMED", {
+      message: `The message is not a ${schema.typeName}.`,
+      cause: error,
+    });
+  }
+}
+
+export function decodeAnswer(schema: DescMessage, bytes: Buffer): Message {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new AppError("INTERNAL", { cause: error });
+  }
+}
+
+export function encode(schema: DescMessage, message: Message): Buffer {
+  const bytes = toBinary(schema, message);
+  if (bytes.byteLength > MESSAGE_BYTES_MAX_GRPC) {
+    throw new AppError("TOO_LARGE", { message: `A message is at most ${MESSAGE_BYTES_MAX_GRPC} bytes.` });
+  }
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Text metadata by lower-case name. Throws TOO_LARGE beyond {@link METADATA_BYTES_MAX}. */
+export function headersFrom(metadata: Metadata): Map<string, string> {
+  const headers = new Map<string, string>();
+  let bytes = 0;
+  for (const [name, value] of Object.entries(metadata.getMap())) {
+    bytes += name.length + value.length;
+    if (typeof value === "string") headers.set(name, value);
+  }
+  if (bytes > METADATA_BYTES_MAX) {
+    throw new AppError("TOO_LARGE", { message: `Request metadata is at most ${METADATA_BYTES_MAX} bytes.` });
+  }
+  return headers;
+}
+
+/** What HTTP/2 carries in a header value; anything else would break the whole call. */
+const VALUE_FORM = /^[\x20-\x7e]*$/;
+
+export function metadataFrom(headers: ReadonlyMap<string, string>): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of headers) if (VALUE_FORM.test(value)) metadata.set(name, value);
+  return metadata;
+}

@@ -1,0 +1,188 @@
+// Serves methods of a LazyCaller on a grpc-js server. A handler that throws or rejects never becomes
+// an unhandled rejection, which would end the process and leave the caller hanging.
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import type {
+  Deadline,
+  Metadata,
+  Server,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+} from "@grpc/grpc-js";
+import { AppError } from "@muster/errors";
+import type { Logger } from "@muster/log";
+import type { CallOptions, StreamAnswer } from "./caller.ts";
+import { single } from "./client.ts";
+import type { LazyCaller } from "./dispatcher.ts";
+import { copyError } from "./error-copy.ts";
+import { decodeRequest, encode, headersFrom, metadataFrom, passBytes } from "./grpc-codec.ts";
+import { toGrpcStatus } from "./grpc-errors.ts";
+import { Interruptible } from "./interruptible.ts";
+import { REQUEST_ID, requestIdFrom } from "./metadata.ts";
+import { methodName } from "./method-plan.ts";
+import { writableAgain } from "./stream-writes.ts";
+
+type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
+type ServerStream = ServerWritableStream<Buffer, Buffer>;
+type BidiStream = ServerDuplexStream<Buffer, Buffer>;
+
+export interface GrpcMount {
+  readonly server: Server;
+  readonly log: Logger;
+  readonly newRequestId: () => string;
+  /** Aborts, with an AppError, when the server drains: streams then end with it. */
+  readonly draining: AbortSignal;
+}
+
+export function mountService(mount: GrpcMount, service: DescService, caller: LazyCaller): void {
+  for (const method of service.methods) {
+    const path = `/${methodName(method)}`;
+    switch (method.methodKind) {
+      case "unary":
+        mount.server.register(path, serveUnary(mount, method, caller), passBytes, passBytes, "unary");
+        break;
+      case "server_streaming":
+        mount.server.register(
+          path,
+          serveServerStream(mount, method, caller),
+          passBytes,
+          passBytes,
+          "serverStream",
+        );
+        break;
+      default:
+        mount.server.register(path, serveBidi(mount, method, caller), passBytes, passBytes, "bidi");
+    }
+  }
+}
+
+function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
+  return (call: UnaryCall, respond: sendUnaryData<Buffer>): void => {
+    const headers = new Map<string, string>();
+    const run = async (): Promise<void> => {
+      readHeaders(mount, call, headers);
+      const decode = (): Message => decodeRequest(method.input, call.request);
+      const answer = await caller.unaryLazy(method, decode, callOptions(call, headers));
+      const bytes = encode(method.output, answer.message);
+      if (answer.headers.size > 0) call.sendMetadata(metadataFrom(answer.headers));
+      respond(null, bytes);
+    };
+    run().catch((error: unknown) => respond(toGrpcStatus(answerable(mount, method, headers, error))));
+  };
+}
+
+function serveServerStream(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
+  return (call: ServerStream): void => {
+    const requests = decoded(method, single(call.request));
+    void answerStream(mount, method, call, (headers) => {
+      const options = callOptions(call, headers, mount.draining);
+      return caller.stream(method, requests, options);
+    });
+  };
+}
+
+function serveBidi(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
+  return (call: BidiStream): void => {
+    // Ending the reading must not destroy the call, whose status is still to be sent.
+    const incoming = { [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) };
+    const requests = decoded(method, untilDrained(incoming, mount.draining));
+    void answerStream(mount, method, call, (headers) =>
+      caller.stream(method, requests, callOptions(call, headers)),
+    );
+  };
+}
+
+/**
+ * When the server drains, the requests end as if the caller had closed its side, so that the handler
+ * finishes what it has; only then does the caller hear that the server goes away.
+ */
+async function* untilDrained(incoming: AsyncIterable<Buffer>, draining: AbortSignal): AsyncIterable<Buffer> {
+  yield* new Interruptible(incoming, draining, { endOnAbort: true });
+}
+
+async function* decoded(method: DescMethod, messages: AsyncIterable<Buffer>): AsyncIterable<Message> {
+  for await (const bytes of messages) yield decodeRequest(method.input, bytes);
+}
+
+type Open = (headers: Map<string, string>) => StreamAnswer;
+
+async function answerStream(
+  mount: GrpcMount,
+  method: DescMethod,
+  call: ServerStream | BidiStream,
+  open: Open,
+): Promise<void> {
+  const headers = new Map<string, string>();
+  try {
+    readHeaders(mount, call, headers);
+    const answer = open(headers);
+    let isStarted = false;
+    const start = (): void => {
+      if (!isStarted && answer.headers.size > 0) call.sendMetadata(metadataFrom(answer.headers));
+      isStarted = true;
+    };
+    for await (const message of answer.messages) {
+      start();
+      if (!call.write(encode(method.output, message))) await writableAgain(call);
+    }
+    start();
+    if (mount.draining.aborted) throw mount.draining.reason;
+    call.end();
+  } catch (error) {
+    // Nobody listens to a cancelled call, and its stream is destroyed.
+    if (!call.cancelled) call.emit("error", toGrpcStatus(answerable(mount, method, headers, error)));
+  }
+}
+
+interface IncomingCall {
+  readonly metadata: Metadata;
+  getDeadline(): Deadline;
+  once(event: "cancelled", listener: () => void): unknown;
+}
+
+/** Fills `headers` from the call, with a request id in any case. */
+function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, string>): void {
+  headers.set(REQUEST_ID, mount.newRequestId());
+  const given = headersFrom(call.metadata);
+  const isGood = requestIdFrom(given) !== undefined;
+  for (const [name, value] of given) if (name !== REQUEST_ID || isGood) headers.set(name, value);
+}
+
+function callOptions(
+  call: IncomingCall,
+  headers: ReadonlyMap<string, string>,
+  ending?: AbortSignal,
+): CallOptions {
+  const controller = new AbortController();
+  const onEnding = (): void => controller.abort(ending?.reason);
+  // grpc-js says "cancelled" after every call; the reason is ready-made, for a DOMException is dear.
+  call.once("cancelled", () => {
+    ending?.removeEventListener("abort", onEnding);
+    controller.abort(CALLER_GONE);
+  });
+  if (ending?.aborted) onEnding();
+  else ending?.addEventListener("abort", onEnding, { once: true });
+  const deadline = Number(call.getDeadline());
+  return {
+    headers,
+    signal: controller.signal,
+    deadlineMs: Number.isFinite(deadline) ? deadline : undefined,
+  };
+}
+
+const CALLER_GONE = "the caller is gone";
+
+/** The error as the caller may see it; a defect of the mount or of an answer is logged here. */
+function answerable(
+  mount: GrpcMount,
+  method: DescMethod,
+  headers: ReadonlyMap<string, string>,
+  error: unknown,
+): AppError {
+  const requestId = headers.get(REQUEST_ID) ?? "";
+  if (error instanceof AppError)
+    return error.requestId === undefined ? copyError(error, { requestId }) : error;
+  mount.log.error({ method: methodName(method), request_id: requestId, err: error }, "answer failed");
+  return new AppError("INTERNAL", { requestId });
+}

@@ -1,0 +1,125 @@
+// The gRPC port: every service of the process, health and reflection, on grpc-js.
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { AssertionError, type Clock, type IdSource, randomIds, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { Logger } from "@muster/log";
+import type { Dispatcher } from "./dispatcher.ts";
+import { MESSAGE_BYTES_CUT } from "./grpc-codec.ts";
+import { HealthService } from "./grpc-health.ts";
+import { type GrpcMount, mountService } from "./grpc-mount.ts";
+import { ReflectionService } from "./grpc-reflection.ts";
+
+export interface GrpcServerOptions {
+  readonly dispatchers: readonly Dispatcher[];
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly tls?: GrpcServerTls | undefined;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly ids?: IdSource;
+}
+
+export interface GrpcServerTls {
+  /** PEM. */
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+  /** PEM. With it clients must show a certificate that it signed. */
+  readonly clientCa?: Buffer | undefined;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  /** "host:port" as clients dial it. */
+  readonly address: string;
+  /** What health checks answer; true from the start. */
+  setServing(isServing: boolean): void;
+  /**
+   * Takes no new calls, ends streams (a bidirectional one once it has answered what it was sent),
+   * lets unary calls finish for up to `graceMs`, then cuts what is left.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Pings find dead peers; small windows would throttle a batch of megabytes to a crawl. */
+const SERVER_OPTIONS = {
+  "grpc.max_receive_message_length": MESSAGE_BYTES_CUT,
+  "grpc.max_send_message_length": MESSAGE_BYTES_CUT,
+  "grpc.max_concurrent_streams": 1024,
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc-node.flow_control_window": 1024 * 1024,
+  "grpc.enable_channelz": 0,
+} as const;
+
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { clock = systemClock, ids = randomIds } = options;
+  const server = new Server(SERVER_OPTIONS);
+  const draining = new AbortController();
+  const mount: GrpcMount = {
+    server,
+    log: options.log,
+    newRequestId: () => ids.next(clock.nowMs()),
+    draining: draining.signal,
+  };
+  const implementations = options.dispatchers.flatMap((dispatcher) =>
+    dispatcher.implementations.map(({ service }) => ({ service, dispatcher })),
+  );
+  for (const { service, dispatcher } of implementations) mountService(mount, service, dispatcher);
+  const services = implementations.map(({ service }) => service);
+  const health = new HealthService(services.map((service) => service.typeName));
+  mountService(mount, health.service, health);
+  const reflection = new ReflectionService([...services, health.service]);
+  for (const service of reflection.services) mountService(mount, service, reflection);
+
+  const port = await bind(server, options);
+  return {
+    port,
+    address: `${dialable(options.host)}:${port}`,
+    setServing: (isServing) => health.setServing(isServing),
+    async stop(graceMs) {
+      health.setServing(false);
+      draining.abort(new AppError("UNAVAILABLE", { message: "The server is going away; try another." }));
+      await shutDown(server, clock, graceMs);
+    },
+  };
+}
+
+function bind(server: Server, options: GrpcServerOptions): Promise<number> {
+  const { tls } = options;
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(
+          tls.clientCa ?? null,
+          [{ private_key: tls.key, cert_chain: tls.certificate }],
+          tls.clientCa !== undefined,
+        );
+  const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${options.port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, port) => {
+      if (error === null) resolve(port);
+      else reject(new AssertionError(`cannot listen on ${address}: ${error.message}`));
+    });
+  });
+}
+
+async function shutDown(server: Server, clock: Clock, graceMs: number): Promise<void> {
+  const cut = new AbortController();
+  const closed = new Promise<void>((resolve) => {
+    server.tryShutdown(() => {
+      cut.abort();
+      resolve();
+    });
+  });
+  await clock.sleep(graceMs, cut.signal);
+  if (!cut.signal.aborted) server.forceShutdown();
+  await closed;
+}
+
+/** A wildcard address is no place to dial. */
+function dialable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,72 @@
+// Ends a call when its deadline passes or its caller goes away, even if the handler hangs: the
+// handler's signal aborts and the caller has its answer at once.
+import type { Clock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { Call } from "../call.ts";
+import { Interruptible } from "../interruptible.ts";
+import type { Around } from "./interceptor.ts";
+
+export const UNARY_DEADLINE_MS_DEFAULT = 30_000;
+
+export function deadline(deps: { readonly clock: Clock }): Around {
+  const { clock } = deps;
+  return {
+    unary(call, next) {
+      call.deadlineMs ??= clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
+      return new Promise((resolve, reject) => {
+        const unwatch = watch(clock, call);
+        const onAbort = (): void => {
+          unwatch();
+          reject(call.signal.reason);
+        };
+        if (call.signal.aborted) return onAbort();
+        call.signal.addEventListener("abort", onAbort, { once: true });
+        next(call).then(resolve, reject).finally(unwatch);
+      });
+    },
+    async *stream(call, next) {
+      const unwatch = watch(clock, call);
+      const answers = new Interruptible(next(call), call.signal);
+      try {
+        yield* answers;
+      } finally {
+        unwatch();
+      }
+    },
+  };
+}
+
+/** Aborts the call at its deadline, or when its caller does. Returns what ends the watch. */
+function watch(clock: Clock, call: Call): () => void {
+  const outer = call.options.signal;
+  const ended = new AbortController();
+  const expired = (): boolean => call.deadlineMs !== undefined && clock.nowMs() >= call.deadlineMs;
+  const onOuterAbort = (): void => {
+    if (outer.reason instanceof AppError) call.abort(outer.reason);
+    else call.abort(new AppError(expired() ? "DEADLINE_EXCEEDED" : "CANCELLED"));
+  };
+  if (outer.aborted) onOuterAbort();
+  else outer.addEventListener("abort", onOuterAbort, { once: true });
+
+  if (call.deadlineMs !== undefined) {
+    if (expired()) call.abort(new AppError("DEADLINE_EXCEEDED"));
+    else void expire(clock, call, call.deadlineMs, ended.signal);
+  }
+  return () => {
+    outer.removeEventListener("abort", onOuterAbort);
+    ended.abort(ENDED);
+  };
+}
+
+async function expire(clock: Clock, call: Call, deadlineMs: number, ended: AbortSignal): Promise<void> {
+  while (!ended.aborted) {
+    const restMs = deadlineMs - clock.nowMs();
+    if (restMs <= 0) return call.abort(new AppError("DEADLINE_EXCEEDED"));
+    await clock.sleep(Math.min(restMs, TIMER_MS_MAX), ended);
+  }
+}
+
+/** Node's timers overflow beyond 2^31 - 1 ms. */
+const TIMER_MS_MAX = 2_000_000_000;
+/** A ready-made reason spares every call a DOMException. */
+const ENDED = "ended";

@@ -1,0 +1,124 @@
+// The Idempotency-Key of unary methods: the first call runs, later ones get its answer.
+import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
+import { AppError, invalidField } from "@muster/errors";
+import type { Claim, IdempotencyLedgerPort, KeptAnswer } from "@muster/idempotency";
+import type { Logger } from "@muster/log";
+import type { Call } from "../call.ts";
+import { IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED } from "../metadata.ts";
+import { boundError, errorFromStatusBytes } from "../status-proto.ts";
+import { stamped } from "./errors.ts";
+import type { Around } from "./interceptor.ts";
+
+const KEY_FORM = new RegExp(`^[\\x20-\\x7e]{1,${IDEMPOTENCY_KEY_BYTES_MAX}}$`);
+/** Answers that stay true when asked again; all others free the key. */
+const KEPT_HTTP = new Set<number>([400, 404, 409, 412, 422]);
+
+export interface IdempotencyDeps {
+  readonly ledger: IdempotencyLedgerPort | undefined;
+  readonly log: Logger;
+}
+
+export function idempotency(deps: IdempotencyDeps): Around {
+  const { ledger, log } = deps;
+  return {
+    async unary(call, next) {
+      const key = call.options.headers.get(IDEMPOTENCY_KEY);
+      if (key === undefined || !call.plan.policy.idempotencyLedger) return next(call);
+      if (!KEY_FORM.test(key)) {
+        throw invalidField(
+          "Idempotency-Key",
+          `must be 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters`,
+        );
+      }
+      // Running it would look like a promise that nobody keeps.
+      if (ledger === undefined)
+        throw new AppError("UNIMPLEMENTED", { message: "There is no idempotency here." });
+      const begun = await ledger.begin(scopeOf(call), key, canonicalBody(call));
+      if (begun.kind === "replay") return replay(call, begun.answer);
+      return run({ call, next, ledger, log, claim: begun.claim });
+    },
+  };
+}
+
+/** Keys live per caller and method; everyone who acts for the demo organisation is one caller. */
+function scopeOf(call: Call): string {
+  const { principal } = call;
+  return principal.kind === "demo" ? call.plan.name : `${principal.id}/${call.plan.name}`;
+}
+
+/** Equal for equal requests: known fields in the order of their numbers. (No request holds a map.) */
+function canonicalBody(call: Call): Uint8Array {
+  return toBinary(call.method.input, call.request as Message, { writeUnknownFields: false });
+}
+
+function replay(call: Call, answer: KeptAnswer): Message {
+  if (!answer.ok) {
+    throw (
+      errorFromStatusBytes(answer.body, { replayed: true }) ??
+      new AppError("INTERNAL", { cause: new Error("a kept error cannot be read") })
+    );
+  }
+  for (const [name, value] of Object.entries(answer.headers)) call.responseHeaders.set(name, value);
+  call.responseHeaders.set(IDEMPOTENCY_REPLAYED, "true");
+  return fromBinary(call.method.output, answer.body);
+}
+
+interface Run {
+  readonly call: Call;
+  readonly next: (call: Call) => Promise<Message>;
+  readonly ledger: IdempotencyLedgerPort;
+  readonly log: Logger;
+  readonly claim: Claim;
+}
+
+async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
+  const fields = { method: call.plan.name, request_id: call.requestId };
+  let isSettled = false;
+  call.keepAnswer = async (trx, response) => {
+    isSettled = true;
+    try {
+      await ledger.settle(trx, claim, okAnswer(call, response));
+    } catch (error) {
+      isSettled = false;
+      throw error;
+    }
+  };
+  try {
+    const response = await next(call);
+    if (!isSettled) {
+      // The effect, if any, has happened: failing to keep the answer must not deny it.
+      await ledger.keep(claim, okAnswer(call, response)).catch((error: unknown) => {
+        log.warn({ ...fields, err: error }, "answer not kept");
+      });
+    }
+    return response;
+  } catch (error) {
+    const answer = error instanceof AppError ? stamped(error, call.requestId) : undefined;
+    const ended =
+      answer !== undefined && isKept(answer)
+        ? ledger.keep(claim, errorAnswer(answer))
+        : ledger.release(claim);
+    await ended.catch((failure: unknown) => {
+      log.warn({ ...fields, err: failure }, "idempotency key stays claimed until its lease ends");
+    });
+    throw error;
+  }
+}
+
+function isKept(error: AppError): boolean {
+  return KEPT_HTTP.has(error.row.http) && !error.reason.startsWith("IDEMPOTENCY_");
+}
+
+function okAnswer(call: Call, response: Message): KeptAnswer {
+  const { output } = call.method;
+  return {
+    ok: true,
+    body: toBinary(output, create(output, response)),
+    headers: Object.fromEntries(call.responseHeaders),
+  };
+}
+
+function errorAnswer(error: AppError): KeptAnswer {
+  return { ok: false, body: boundError(error).statusBytes, headers: {} };
+}

@@ -1,0 +1,78 @@
+// Request metadata: its names, which of it travels with a call, and the ids read from it.
+import type { DescMethod } from "@bufbuild/protobuf";
+import { getOption } from "@bufbuild/protobuf";
+import { rest } from "@muster/contracts/muster/options/v1/options_pb";
+
+export const AUTHORIZATION = "authorization";
+export const SERVICE_TOKEN = "muster-service-token";
+export const IDEMPOTENCY_KEY = "idempotency-key";
+export const IDEMPOTENCY_REPLAYED = "idempotency-replayed";
+export const CONSISTENCY = "muster-consistency";
+export const REQUEST_ID = "x-request-id";
+export const TRACE_PARENT = "traceparent";
+export const RETRY_AFTER = "retry-after";
+/** A handler's override of the status that REST shows for a success. */
+export const HTTP_STATUS = "muster-http-status";
+
+/** All metadata of one request, names and values, in bytes. */
+export const METADATA_BYTES_MAX = 16 * 1024;
+
+/** Handed to every method by the mounts that face clients. */
+const FORWARDED = [
+  AUTHORIZATION,
+  IDEMPOTENCY_KEY,
+  CONSISTENCY,
+  "accept-language",
+  TRACE_PARENT,
+  REQUEST_ID,
+] as const;
+
+const forwardedByMethod = new WeakMap<DescMethod, readonly string[]>();
+
+/**
+ * Names of the request headers that a client-facing mount hands to the method; all others stay
+ * behind, above all a client's own `muster-service-token`.
+ */
+export function forwardedHeaderNames(method: DescMethod): readonly string[] {
+  let names = forwardedByMethod.get(method);
+  if (names === undefined) {
+    const asked = getOption(method, rest).requestHeaders.map((name) => name.toLowerCase());
+    names = [...new Set([...FORWARDED, ...asked])].filter((name) => name !== SERVICE_TOKEN);
+    forwardedByMethod.set(method, names);
+  }
+  return names;
+}
+
+/** The headers of a client's request that travel with the call. */
+export function forwardedHeaders(
+  method: DescMethod,
+  read: (name: string) => string | null | undefined,
+): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (const name of forwardedHeaderNames(method)) {
+    const value = read(name);
+    if (value !== null && value !== undefined) headers.set(name, value);
+  }
+  return headers;
+}
+
+const REQUEST_ID_FORM = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** The request id that a caller brought, if it is well formed. */
+export function requestIdFrom(headers: ReadonlyMap<string, string>): string | undefined {
+  const id = headers.get(REQUEST_ID);
+  return id !== undefined && REQUEST_ID_FORM.test(id) ? id : undefined;
+}
+
+const TRACE_PARENT_FORM = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The W3C traceparent that a caller brought, or empty. */
+export function traceParentFrom(headers: ReadonlyMap<string, string>): string {
+  const value = headers.get(TRACE_PARENT);
+  return value !== undefined && TRACE_PARENT_FORM.test(value) ? value : "";
+}
+
+/** Whole seconds, rounded up, as the Retry-After header wants them. */
+export function retryAfterSeconds(retryAfterMs: number): string {
+  return String(Math.max(0, Math.ceil(retryAfterMs / 1000)));
+}

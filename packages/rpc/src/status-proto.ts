@@ -1,0 +1,173 @@
+// AppError as google.rpc.Status and back: how an error crosses between processes, and how the
+// idempotency ledger keeps one.
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { type Any, anyIs, anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RequestInfoSchema,
+  RetryInfoSchema,
+} from "@muster/contracts/google/rpc/error_details_pb";
+import { type Status, StatusSchema } from "@muster/contracts/google/rpc/status_pb";
+import { AppError, type FieldError, type ReasonName, reasonTable } from "@muster/errors";
+import { VIOLATIONS_MAX } from "./validation.ts";
+
+/** Marks ErrorInfo as ours: its reason is one of the closed list. */
+export const ERROR_DOMAIN = "muster";
+
+/**
+ * Encoded status, before base64: with it and the message, trailers stay under the 8 KiB that the
+ * strictest gRPC stacks accept (beyond 64 KiB the whole call is lost).
+ */
+const STATUS_BYTES_MAX = 5 * 1024;
+const MESSAGE_CHARS_MAX = 512;
+const FIELD_CHARS_MAX = 256;
+const DETAILS_MAX = 16;
+const DETAIL_KEY_CHARS_MAX = 32;
+const DETAIL_CHARS_MAX = 160;
+
+/** One google.rpc detail, as Connect takes it. */
+export interface ErrorDetail {
+  readonly desc: DescMessage;
+  readonly value: Record<string, unknown>;
+}
+
+/** The error as its callers see it, within the bounds of every transport. */
+export interface BoundedError {
+  readonly message: string;
+  readonly details: readonly ErrorDetail[];
+  /** google.rpc.Status, encoded. */
+  readonly statusBytes: Uint8Array;
+}
+
+/** Leaves out violations from the end until the status fits. */
+export function boundError(error: AppError): BoundedError {
+  const message = clip(error.message, MESSAGE_CHARS_MAX);
+  for (let shown = Math.min(error.fields.length, VIOLATIONS_MAX); ; shown = Math.floor(shown / 2)) {
+    const details = errorDetails(error, error.fields.slice(0, shown));
+    const packed = details.map(({ desc, value }) => anyPack(desc, create(desc, value)));
+    const statusBytes = toBinary(
+      StatusSchema,
+      create(StatusSchema, { code: error.code, message, details: packed }),
+    );
+    if (shown === 0 || statusBytes.byteLength <= STATUS_BYTES_MAX) return { message, details, statusBytes };
+  }
+}
+
+function errorDetails(error: AppError, fields: readonly FieldError[]): ErrorDetail[] {
+  const metadata: Record<string, string> = {};
+  for (const [key, value] of Object.entries(error.details).slice(0, DETAILS_MAX)) {
+    metadata[clip(key, DETAIL_KEY_CHARS_MAX)] = clip(value, DETAIL_CHARS_MAX);
+  }
+  const details: ErrorDetail[] = [
+    { desc: ErrorInfoSchema, value: { reason: error.reason, domain: ERROR_DOMAIN, metadata } },
+  ];
+  if (fields.length > 0) {
+    const fieldViolations = fields.map((field) => ({
+      field: clip(field.field, FIELD_CHARS_MAX),
+      description: clip(field.message, FIELD_CHARS_MAX),
+    }));
+    details.push({ desc: BadRequestSchema, value: { fieldViolations } });
+  }
+  if (error.retryAfterMs !== undefined) {
+    details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(error.retryAfterMs) } });
+  }
+  if (error.requestId !== undefined) {
+    details.push({ desc: RequestInfoSchema, value: { requestId: error.requestId } });
+  }
+  return details;
+}
+
+/** At most so many characters, without half a surrogate pair: encodeURI would throw on one. */
+function clip(text: string, charsMax: number): string {
+  return (text.length > charsMax ? `${text.slice(0, charsMax - 1)}…` : text).toWellFormed();
+}
+
+/** What the transport knows beside the details. */
+export interface Received {
+  readonly cause?: unknown;
+  readonly replayed?: boolean;
+}
+
+/** The error a status tells of, or undefined when its details are not Muster's. */
+export function errorFromStatusBytes(bytes: Uint8Array, received: Received = {}): AppError | undefined {
+  let status: Status;
+  try {
+    status = fromBinary(StatusSchema, bytes);
+  } catch {
+    return undefined;
+  }
+  const find: FindDetail = (desc) => {
+    const detail = status.details.find((any) => anyIs(any, desc));
+    return detail === undefined ? undefined : unpack(detail, desc);
+  };
+  return errorFromDetails(status.message, find, received);
+}
+
+function unpack<Desc extends DescMessage>(detail: Any, desc: Desc): MessageShape<Desc> | undefined {
+  try {
+    return anyUnpack(detail, desc);
+  } catch {
+    return undefined;
+  }
+}
+
+export type FindDetail = <Desc extends DescMessage>(desc: Desc) => MessageShape<Desc> | undefined;
+
+/** Puts an AppError together from its google.rpc details, however the transport carries them. */
+export function errorFromDetails(
+  message: string,
+  find: FindDetail,
+  received: Received,
+): AppError | undefined {
+  const info = find(ErrorInfoSchema);
+  if (info === undefined || info.domain !== ERROR_DOMAIN || !isReason(info.reason)) return undefined;
+  const retryDelay = find(RetryInfoSchema)?.retryDelay;
+  const requestId = find(RequestInfoSchema)?.requestId;
+  return new AppError(info.reason, {
+    message,
+    fields: (find(BadRequestSchema)?.fieldViolations ?? []).map((violation) => ({
+      field: violation.field,
+      message: violation.description,
+    })),
+    details: { ...info.metadata },
+    ...(retryDelay === undefined ? {} : { retryAfterMs: durationMs(retryDelay) }),
+    ...(requestId === undefined || requestId === "" ? {} : { requestId }),
+    ...received,
+  });
+}
+
+function isReason(text: string): text is ReasonName {
+  return Object.hasOwn(reasonTable, text);
+}
+
+/** The reason for a bare status code, from a peer or a library that knows no Muster reasons. */
+export function errorFromCode(code: number, message: string, cause: unknown): AppError {
+  return new AppError(reasonOfCode(code, message), { cause });
+}
+
+function reasonOfCode(code: number, message: string): ReasonName {
+  switch (code) {
+    case 1:
+      return "CANCELLED";
+    case 3:
+      return "REQUEST_MALFORMED";
+    case 4:
+      return "DEADLINE_EXCEEDED";
+    case 7:
+      return "PERMISSION_DENIED";
+    case 8:
+      return /\blarger than\b|\btoo large\b/i.test(message) ? "TOO_LARGE" : "OVERLOADED";
+    case 12:
+      return "UNIMPLEMENTED";
+    case 13:
+      // A peer that died in the middle of a call shows as a reset stream.
+      return /RST_STREAM|ECONNRESET|EPIPE/.test(message) ? "UNAVAILABLE" : "INTERNAL";
+    case 14:
+      return "UNAVAILABLE";
+    case 16:
+      return "UNAUTHENTICATED";
+    default:
+      return "INTERNAL";
+  }
+}

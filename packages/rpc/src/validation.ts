@@ -1,0 +1,84 @@
+// Checks messages against the buf.validate rules of their descriptors. One validator serves the
+// process: making one costs milliseconds.
+import {
+  create,
+  type DescMessage,
+  getOption,
+  hasOption,
+  type Message,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import { pathToString, usedTypes } from "@bufbuild/protobuf/reflect";
+import { createValidator, type Violation } from "@bufbuild/protovalidate";
+import {
+  field as fieldRules,
+  message as messageRules,
+  oneof as oneofRules,
+} from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { AssertionError } from "@muster/core";
+import { AppError, type FieldError } from "@muster/errors";
+
+/** Violations shown; a caller with more has them told after mending these. */
+export const VIOLATIONS_MAX = 20;
+
+const validator = createValidator();
+const constrained = new WeakMap<DescMessage, boolean>();
+
+/** What is wrong with the message, at most {@link VIOLATIONS_MAX}; empty if nothing. */
+export function validateMessage<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+): FieldError[] {
+  if (!isConstrained(schema)) return [];
+  const result = validator.validate(schema, message);
+  if (result.kind === "valid") return [];
+  if (result.kind === "error") {
+    throw new AssertionError(`the rules of ${schema.typeName} failed: ${result.error.message}`);
+  }
+  return result.violations.slice(0, VIOLATIONS_MAX).map((violation) => fieldError(schema, violation));
+}
+
+/** Throws FIELD_INVALID naming every field that breaks its rule. */
+export function assertValid(schema: DescMessage, message: Message): void {
+  const fields = validateMessage(schema, message);
+  const first = fields[0];
+  if (first === undefined) return;
+  const text = first.field === "" ? first.message : `${first.field}: ${first.message}`;
+  throw new AppError("FIELD_INVALID", { message: text, fields });
+}
+
+/** Compiles the schema's rules, so that the first request does not wait and a broken rule stops the start. */
+export function warmValidator(schema: DescMessage): void {
+  validateMessage(schema, create(schema));
+}
+
+function fieldError(schema: DescMessage, violation: Violation): FieldError {
+  const path = pathToString(violation.field);
+  return { field: path === "" ? fieldOfRule(schema, violation.ruleId) : path, message: violation.message };
+}
+
+/** A rule of the whole message has no path; by convention its id begins with the field it is about. */
+function fieldOfRule(schema: DescMessage, ruleId: string): string {
+  const name = ruleId.split(".", 1)[0] ?? "";
+  return schema.fields.some((field) => field.name === name) ? name : "";
+}
+
+/** Whether any rule can apply to the message or to anything in it. */
+function isConstrained(schema: DescMessage): boolean {
+  let known = constrained.get(schema);
+  if (known === undefined) {
+    known = hasRules(schema);
+    for (const type of usedTypes(schema)) known ||= type.kind === "message" && hasRules(type);
+    constrained.set(schema, known);
+  }
+  return known;
+}
+
+function hasRules(schema: DescMessage): boolean {
+  const rules = getOption(schema, messageRules);
+  return (
+    (hasOption(schema, messageRules) && rules !== undefined) ||
+    schema.fields.some((field) => hasOption(field, fieldRules)) ||
+    schema.oneofs.some((oneof) => hasOption(oneof, oneofRules))
+  );
+}
