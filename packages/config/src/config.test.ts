@@ -142,13 +142,13 @@ describe("what is needed depends on what runs", () => {
 
 describe("what people read", () => {
   test("--print-config hides secrets and marks defaults", () => {
-    const printed = printConfig("production", production);
+    const printed = printConfig({}, production);
     expect(printed).toContain("MUSTER_DATABASE_URL=mysql://muster:redacted@db:3306");
     expect(printed).toContain("MUSTER_SECRET=[redacted]");
     expect(printed).toContain("MUSTER_HTTP_PORT=3000 # default");
     expect(printed).not.toContain("hunter2");
     expect(printed).not.toContain(SECRET);
-    expect(printConfig("embedded", { MUSTER_SECRET: "too short" })).not.toContain("too short");
+    expect(printConfig({ mode: "embedded" }, { MUSTER_SECRET: "too short" })).not.toContain("too short");
   });
 
   test(".env.example is what `make gen` writes", () => {

@@ -1,16 +1,17 @@
 // What people read of the configuration: the values in use, without secrets, and the example file.
-import type { Environment } from "./load-config.ts";
-import { type Mode, type Variable, variables } from "./variables.ts";
+import { type Environment, type Flags, withFlags } from "./load-config.ts";
+import { type Variable, variables } from "./variables.ts";
 
 const all: readonly Variable<unknown>[] = Object.values(variables);
 
-/** NAME=value lines of what is in use in that mode; says where each came from, and hides secrets. */
-export function printConfig(mode: Mode, environment: Environment = process.env): string {
+/** NAME=value lines of what is in use; says what is a default, and hides secrets. */
+export function printConfig(flags: Flags = {}, environment: Environment = process.env): string {
+  const values = withFlags(environment, flags);
+  const mode = variables.mode.kind.parse(values[variables.mode.name] ?? "") ?? "embedded";
   const lines = all
     .filter(({ modes }) => modes === undefined || modes.includes(mode))
     .map((variable) => {
-      const given = environment[variable.name] ?? "";
-      if (variable === variables.mode) return `${variable.name}=${mode}`;
+      const given = values[variable.name] ?? "";
       if (given !== "") return `${variable.name}=${shown(variable, given)}`;
       const fallback = variable.fallback?.(mode);
       return fallback === undefined ? `# ${variable.name}=` : `${variable.name}=${fallback} # default`;

@@ -18,6 +18,12 @@ export type Config = { readonly [K in VariableKey]: ValueOf<Variables[K]> };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Of the command line; they win over the environment. */
+export interface Flags {
+  readonly mode?: string | undefined;
+  readonly target?: string | undefined;
+}
+
 /** Everything that is wrong with the configuration, each problem on a line that names its variable. */
 export class ConfigError extends Error {
   override name = "ConfigError";
@@ -34,8 +40,7 @@ const FOREIGN = /^MUSTER_(TEST|UP|BENCH|GOLDEN)_/;
 
 export function loadConfig(options: {
   readonly command: Purpose["command"];
-  /** Flags of the command line, which win over the environment. */
-  readonly flags?: { readonly mode?: string | undefined; readonly target?: string | undefined };
+  readonly flags?: Flags;
   readonly environment?: Environment;
 }): Config {
   const environment = withFlags(options.environment ?? process.env, options.flags);
@@ -57,10 +62,7 @@ export function loadConfig(options: {
   return Object.freeze({ ...config, mode, targets }) as Config;
 }
 
-function withFlags(
-  environment: Environment,
-  flags: { readonly mode?: string | undefined; readonly target?: string | undefined } = {},
-): Environment {
+export function withFlags(environment: Environment, flags: Flags = {}): Environment {
   return {
     ...environment,
     ...(flags.mode === undefined ? {} : { [variables.mode.name]: flags.mode }),

@@ -196,7 +196,7 @@ export const variables = {
     name: "MUSTER_LOG_LEVEL",
     doc: "error wakes a person, warn is worth a look, info is the normal record, debug is for developers.",
     kind: choice("error", "warn", "info", "debug"),
-    fallback: () => "info",
+    fallback: byMode("warn", "info"),
   }),
 } as const satisfies Record<string, Variable<unknown>>;
 

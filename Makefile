@@ -1,0 +1,120 @@
+# Muster's commands. Every one brings what it needs: Node 24 if the machine's is older (tools/ensure-node.sh),
+# and the packages of the lock file. `make help` lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Node 24 comes first on PATH before npm or anything else runs: native modules crash under another one, and
+# npm resolves other versions.
+WITH_NODE := bin="$$(tools/ensure-node.sh)" && export PATH="$$bin:$$PWD/node_modules/.bin:$$PATH" &&
+NODE := $(WITH_NODE) exec node --disable-warning=ExperimentalWarning
+VITEST := $(WITH_NODE) exec vitest run
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' \
+		| awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: node_modules/.package-lock.json ## Node 24 and the packages of the lock file; nothing if they are there
+
+# npm writes this file when it has installed everything.
+node_modules/.package-lock.json: package-lock.json
+	@$(WITH_NODE) npm ci && touch $@
+
+##@ Run
+
+.PHONY: run
+run: setup ## Muster in this terminal: one process, data in ./data, http://127.0.0.1:3000
+	@$(NODE) apps/muster/src/main.ts serve
+
+.PHONY: up
+up: setup ## The production topology from this machine's binaries, in .muster-up/
+	@$(NODE) tools/up.ts up
+
+.PHONY: down
+down: setup ## Stop what `make up` started; its data stays
+	@$(NODE) tools/up.ts down
+
+.PHONY: status
+status: setup ## What of `make up` runs, and where
+	@$(NODE) tools/up.ts status
+
+.PHONY: migrate
+migrate: setup ## Bring the databases up to date (embedded: ./data; production: by MUSTER_* variables)
+	@$(NODE) apps/muster/src/main.ts migrate
+
+##@ Test
+
+.PHONY: test
+test: setup ## Everything that CI runs
+	@$(NODE) tools/lint/lint.ts
+	@$(VITEST)
+
+.PHONY: check
+check: test ## The same
+
+.PHONY: test-unit
+test-unit: setup ## Tests that need no server
+	@$(VITEST) --exclude 'tests/{e2e,fault,interop}/**' --exclude '**/*.{contract,service}.test.ts' --passWithNoTests
+
+.PHONY: test-contract
+test-contract: setup ## One suite against both adapters of every port
+	@$(VITEST) contract --passWithNoTests
+
+.PHONY: test-service
+test-service: setup ## The services, each on its own
+	@$(VITEST) services --passWithNoTests
+
+.PHONY: test-e2e
+test-e2e: setup ## Whole installations in both modes, from outside, killed and restarted
+	@$(VITEST) tests/e2e tests/fault --passWithNoTests
+
+.PHONY: test-interop
+test-interop: setup ## Stock clients of others
+	@$(VITEST) tests/interop --passWithNoTests
+
+.PHONY: bench
+bench: setup ## Throughput and latency beside the ceiling of the same run; results in bench-results/
+	@$(NODE) tests/bench/run.ts
+
+.PHONY: golden-update
+golden-update: setup ## Rewrite the golden files; read the diff before you commit it
+	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run golden
+
+##@ Code
+
+.PHONY: lint
+lint: setup ## Format, types, import rules, banned calls, dead exports, lengths, protos, documents
+	@$(NODE) tools/lint/lint.ts
+
+.PHONY: format
+format: setup ## Format everything
+	@$(WITH_NODE) biome check --write . && buf format -w proto
+
+.PHONY: typecheck
+typecheck: setup ## Types alone
+	@$(NODE) tools/lint/lint.ts types
+
+.PHONY: docs-check
+docs-check: setup ## Links and paths in the documents
+	@$(NODE) tools/lint/lint.ts documents
+
+.PHONY: gen
+gen: setup ## Everything that is generated: code from the protos, docs/errors.md, .env.example
+	@$(WITH_NODE) buf format -w proto && buf generate \
+		&& node packages/errors/src/generate-docs.ts \
+		&& node packages/config/src/generate-env-example.ts
+
+.PHONY: gen-check
+gen-check: setup ## Whether the committed generated code is current
+	@$(NODE) tools/lint/lint.ts 'generated code'
+
+.PHONY: proto-baseline
+proto-baseline: setup ## Move what `buf breaking` compares with: DECISION=docs/decisions/<page>.md says why
+	@$(NODE) tools/lint/proto-baseline.ts $(DECISION)
+
+.PHONY: clean
+clean: ## Remove what the other commands bring back; data stays
+	@rm -rf node_modules .toolchain coverage bench-results

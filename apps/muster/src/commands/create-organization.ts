@@ -1,0 +1,43 @@
+// `muster create-organization`: an organisation and its first API key, straight in identity's database.
+import { loadConfig } from "@muster/config";
+import { randomIds, systemClock } from "@muster/core";
+import { createOrganizationDirect } from "@muster/service-identity";
+import type { Command } from "commander";
+import { openDatabases } from "../platform.ts";
+import { missingMigrations } from "../schema.ts";
+import { StartError } from "../start-error.ts";
+
+interface CreateOrganizationFlags {
+  readonly name: string;
+  readonly mode?: string;
+}
+
+const EXAMPLES = `
+Example:
+  muster create-organization --name "Corner Shop"`;
+
+export function addCreateOrganizationCommand(program: Command): void {
+  program
+    .command("create-organization")
+    .description("Make an organisation and its first API key, with every scope; prints both")
+    .requiredOption("--name <name>", "the organisation's name")
+    .option("--mode <mode>", "embedded or production (default: MUSTER_MODE)")
+    .addHelpText("after", EXAMPLES)
+    .action(async (flags: CreateOrganizationFlags) => create(flags));
+}
+
+async function create({ name, mode }: CreateOrganizationFlags): Promise<void> {
+  const config = loadConfig({ command: "administer", flags: { mode } });
+  const { databases, close } = await openDatabases(config, ["identity"]);
+  try {
+    const database = databases.get("identity");
+    if (database === undefined || (await missingMigrations("identity", database)).length > 0) {
+      throw new StartError("The database of identity is not up to date. Run `muster migrate` first.");
+    }
+    const made = await createOrganizationDirect(database, { clock: systemClock, ids: randomIds, name });
+    process.stdout.write(`organization_id ${made.organizationId}\napi_key         ${made.secret}\n`);
+    process.stderr.write("The key is shown this once.\n");
+  } finally {
+    await close();
+  }
+}

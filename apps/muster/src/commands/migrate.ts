@@ -1,0 +1,44 @@
+// `muster migrate`: makes the databases where they are missing and brings their schemas up to date.
+import { loadConfig, SERVICE_NAMES } from "@muster/config";
+import { systemClock } from "@muster/core";
+import type { ServiceName } from "@muster/runtime";
+import { type Command, Option } from "commander";
+import { openDatabases } from "../platform.ts";
+import { migrateService } from "../schema.ts";
+
+interface MigrateFlags {
+  readonly service?: ServiceName;
+  readonly mode?: string;
+}
+
+const EXAMPLES = `
+Running it twice, or twice at once, does no harm. In embedded mode \`muster serve\` does it at its start.
+
+Examples:
+  MUSTER_MODE=production MUSTER_DATABASE_URL=mysql://root@127.0.0.1:3306 muster migrate
+  muster migrate --service events`;
+
+export function addMigrateCommand(program: Command): void {
+  program
+    .command("migrate")
+    .description("Create the services' databases and bring their schemas up to date")
+    .addOption(new Option("--service <service>", "only this service's").choices(SERVICE_NAMES))
+    .option("--mode <mode>", "embedded or production (default: MUSTER_MODE)")
+    .addHelpText("after", EXAMPLES)
+    .action(async (flags: MigrateFlags) => migrateAll(flags));
+}
+
+async function migrateAll({ service, mode }: MigrateFlags): Promise<void> {
+  const config = loadConfig({ command: "administer", flags: { mode } });
+  const { databases, close } = await openDatabases(config, service === undefined ? SERVICE_NAMES : [service]);
+  try {
+    for (const [name, database] of databases) {
+      const applied = await migrateService(name, database, systemClock);
+      process.stdout.write(
+        `${name}: ${applied.length === 0 ? "up to date" : `applied ${applied.join(", ")}`}\n`,
+      );
+    }
+  } finally {
+    await close();
+  }
+}

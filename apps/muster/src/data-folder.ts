@@ -1,0 +1,59 @@
+// The data folder of the embedded mode: who may use it, and the small files in it.
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+
+export class DataFolder {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async open(path: string): Promise<DataFolder> {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    return new DataFolder(path);
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** The installation's key, made at the first start. */
+  async secret(): Promise<Uint8Array> {
+    const kept = await this.read("secret");
+    if (kept !== undefined) return Buffer.from(kept, "base64");
+    const made = randomBytes(32);
+    await this.write("secret", made.toString("base64"));
+    return made;
+  }
+
+  /** The file's only line, or undefined if there is no such file. */
+  async read(name: string): Promise<string | undefined> {
+    try {
+      return (await readFile(this.file(name), "utf8")).trim() || undefined;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** Readable by its owner alone, and whole or not there at all, whatever happens meanwhile. */
+  async write(name: string, line: string): Promise<void> {
+    const path = this.file(name);
+    const draft = `${path}.${process.pid}.new`;
+    const handle = await open(draft, "w", 0o600);
+    try {
+      await handle.writeFile(`${line}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await chmod(draft, 0o600);
+    await rename(draft, path);
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(this.file(name), { force: true });
+  }
+}

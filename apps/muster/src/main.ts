@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+// The one executable: reads the command line and hands over to a command.
+import { ConfigError, loadConfig, printConfig } from "@muster/config";
+import { AppError } from "@muster/errors";
+import { Command } from "commander";
+import { addCreateOrganizationCommand } from "./commands/create-organization.ts";
+import { addDemoDataCommand } from "./commands/demo-data.ts";
+import { addImportCommand } from "./commands/import.ts";
+import { addMigrateCommand } from "./commands/migrate.ts";
+import { addServeCommand } from "./commands/serve.ts";
+import { StartError } from "./start-error.ts";
+
+const EXAMPLES = `
+Examples:
+  muster serve                      everything in one process, data in ./data
+  muster demo-data -o shop.csv      a made-up shop's history
+  muster import shop.csv            sends it to the running server
+  muster --print-config             the configuration in use, without secrets
+  muster help serve                 more about a command`;
+
+function buildProgram(): Command {
+  const program = new Command("muster")
+    .description("Events in, profiles kept, audiences known exactly and at once.")
+    .option("--print-config", "print the configuration without its secrets, and end")
+    .showHelpAfterError("(muster --help tells more)")
+    .addHelpText("after", EXAMPLES)
+    .action((flags: { readonly printConfig?: boolean }, command: Command) => {
+      if (flags.printConfig !== true) return command.help({ error: true });
+      loadConfig({ command: "administer" });
+      process.stdout.write(printConfig());
+    });
+  addServeCommand(program);
+  addMigrateCommand(program);
+  addCreateOrganizationCommand(program);
+  addImportCommand(program);
+  addDemoDataCommand(program);
+  return program;
+}
+
+/** What the person at the keyboard can act on is a sentence; anything else is a defect with its stack. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof StartError) return error.message.trimEnd();
+  if (error instanceof AppError) return error.message;
+  if (error instanceof Error && "syscall" in error) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+}

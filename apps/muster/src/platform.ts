@@ -1,0 +1,73 @@
+// What a mode gives the process: databases, a bus, the way to other services. The only place that
+// knows that there is more than one mode.
+import type { Bus } from "@muster/bus";
+import type { Config } from "@muster/config";
+import { assertNever, type Clock, type IdSource, type OrganizationId } from "@muster/core";
+import type { Database } from "@muster/db";
+import type { Logger } from "@muster/log";
+import type { Caller } from "@muster/rpc";
+import type { ServiceName } from "@muster/runtime";
+import { openEmbeddedDatabases, openEmbeddedPlatform } from "./platform-embedded.ts";
+import { openProductionDatabases, openProductionPlatform } from "./platform-production.ts";
+
+export interface PlatformDeps {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+}
+
+export interface OpenPlatform {
+  /** Of the services that run in this process. */
+  readonly databases: ReadonlyMap<ServiceName, Database>;
+  readonly bus: Bus;
+  /** The installation's key, of which all others are derived. */
+  readonly secret: Uint8Array;
+  /** No other process uses these databases. */
+  readonly isExclusive: boolean;
+  /** The demo organisation, where the mode has one. */
+  readonly demo: DemoOrganization | undefined;
+  /** Reaches a service that another process runs. */
+  remoteCaller(service: ServiceName): Caller;
+  /**
+   * Resolves once the databases answer and their schemas are as new as this code; rejects with a
+   * StartError when they are older.
+   */
+  untilUsable(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DemoOrganization {
+  readonly organizationId: OrganizationId;
+  /** The file that holds its API key. */
+  readonly apiKeyPath: string;
+  /** The key itself, at its creation only. */
+  readonly newApiKey: string | undefined;
+}
+
+export function openPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
+  switch (config.mode) {
+    case "embedded":
+      return openEmbeddedPlatform(config, deps);
+    case "production":
+      return openProductionPlatform(config, deps);
+    default:
+      return assertNever(config.mode);
+  }
+}
+
+/** The databases alone, made where they are missing: for commands that administer them. */
+export interface OpenDatabases {
+  readonly databases: ReadonlyMap<ServiceName, Database>;
+  close(): Promise<void>;
+}
+
+export function openDatabases(config: Config, services: readonly ServiceName[]): Promise<OpenDatabases> {
+  switch (config.mode) {
+    case "embedded":
+      return openEmbeddedDatabases(config, services);
+    case "production":
+      return openProductionDatabases(config, services);
+    default:
+      return assertNever(config.mode);
+  }
+}

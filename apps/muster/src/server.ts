@@ -1,0 +1,75 @@
+// A running `muster serve`: what is started, in which order, and how all of it ends.
+import type { Config } from "@muster/config";
+import { type Clock, type IdSource, randomIds, systemClock } from "@muster/core";
+import { createLogger, type Logger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { drain, type Listener, Readiness, WorkerGroup } from "@muster/runtime";
+import { buildServices } from "./build-services.ts";
+import { startGrpcListener } from "./grpc-listener.ts";
+import { startHttpListener } from "./http-listener.ts";
+import { type OpenPlatform, openPlatform } from "./platform.ts";
+import { ServiceDirectory } from "./service-directory.ts";
+import { servicesOf } from "./targets.ts";
+
+export interface RunningServer {
+  readonly httpPort: number;
+  /** Undefined where no service runs in this process. */
+  readonly grpcPort: number | undefined;
+  readonly platform: OpenPlatform;
+  /** Finishes what is under way and ends; never rejects. */
+  stop(): Promise<void>;
+}
+
+export interface ServerDeps {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+}
+
+export function serverDeps(config: Config): ServerDeps {
+  return { clock: systemClock, ids: randomIds, log: createLogger({ level: config.logLevel }) };
+}
+
+/** Resolves when the process is ready; `signal` gives up waiting for a database. */
+export async function startServer(
+  config: Config,
+  deps: ServerDeps,
+  signal: AbortSignal,
+): Promise<RunningServer> {
+  const { clock, log } = deps;
+  const metrics = new Metrics();
+  metrics.collectProcess();
+  const platform = await openPlatform(config, deps);
+  const readiness = new Readiness({ clock, databases: platform.databases });
+  const listeners: Listener[] = [];
+  let workers = new WorkerGroup({ workers: [], clock, log });
+  const stop = (): Promise<void> =>
+    drain({
+      clock,
+      log,
+      readiness,
+      listeners,
+      workers,
+      close: () => platform.close(),
+      delayMs: config.drainDelayMs,
+      timeoutMs: config.drainTimeoutMs,
+    });
+  try {
+    const local = servicesOf(config.targets);
+    const directory = new ServiceDirectory({ local, remote: platform.remoteCaller });
+    // First, so that probes are answered while a database is awaited.
+    const http = await startHttpListener({ ...deps, config, platform, directory, readiness, metrics });
+    listeners.push(http);
+    await platform.untilUsable(signal);
+    const services = await buildServices({ ...deps, config, platform, directory, metrics });
+    workers = new WorkerGroup({ workers: services.workers, clock, log });
+    await workers.start();
+    const grpc = await startGrpcListener(config, services.dispatchers, deps);
+    if (grpc !== undefined) listeners.push(grpc);
+    readiness.started();
+    return { httpPort: http.port, grpcPort: grpc?.port, platform, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,32 @@
+// What there is to run: each service's module, and which RPC services it answers. A coverage test
+// compares the lists with the protos.
+import type { DescService } from "@bufbuild/protobuf";
+import { SERVICE_NAMES, type Target } from "@muster/config";
+import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import type { ModuleDefinition, ServiceName } from "@muster/runtime";
+import { eventsModule } from "@muster/service-events";
+import { identityModule } from "@muster/service-identity";
+import { segmentsModule } from "@muster/service-segments";
+
+export const modules: Readonly<Record<ServiceName, ModuleDefinition>> = {
+  identity: identityModule,
+  events: eventsModule,
+  segments: segmentsModule,
+};
+
+export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = {
+  identity: [ApiKeyService, CredentialService, OrganizationService],
+  events: [EventFeedService, EventService, ProfileService],
+  segments: [SegmentService],
+};
+
+/** The services among the targets, in the order in which they start: the asked before the asking. */
+export function servicesOf(targets: readonly Target[]): ServiceName[] {
+  return SERVICE_NAMES.filter((service) => targets.includes(service));
+}
