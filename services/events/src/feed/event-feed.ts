@@ -1,0 +1,62 @@
+// What the segments service reads: positions, missed messages, profiles. Small enough for one file.
+
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId } from "@muster/core";
+import { invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { profileToProto } from "../profiles/profile-proto.ts";
+import { getProfiles } from "../profiles/profile-store.ts";
+
+type Methods = typeof EventFeedService.method;
+
+export function getPositions(deps: EventsDeps): UnaryHandler<Methods["getPositions"]> {
+  return async () => ({ positions: (await deps.outbox.positions()).map(BigInt) });
+}
+
+/** So many messages of the largest size fit an answer. */
+const READ_AT_ONCE = 7;
+/** Leaves room for the answer's own fields. */
+const ANSWER_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
+
+export function readOutbox(deps: EventsDeps): UnaryHandler<Methods["readOutbox"]> {
+  return async ({ shard, afterPosition, limit }) => {
+    const envelopes: Envelope[] = [];
+    let bytes = 0;
+    for (let after = Number(afterPosition); envelopes.length < limit; ) {
+      const found = await deps.outbox.read(shard, after, Math.min(READ_AT_ONCE, limit - envelopes.length));
+      for (const envelope of found) {
+        bytes += envelope.data.byteLength + 1024;
+        if (bytes > ANSWER_BYTES_MAX && envelopes.length > 0) return { envelopes };
+        envelopes.push(envelope);
+        after = Number(envelope.position);
+      }
+      if (found.length === 0) break;
+    }
+    return { envelopes };
+  };
+}
+
+export function reportFolded(deps: EventsDeps): UnaryHandler<Methods["reportFolded"]> {
+  return async ({ consumer, shards }) => {
+    const folded = shards.map(({ shard, position, itemsThrough }) => ({
+      shard,
+      position: Number(position),
+      itemsThrough: Number(itemsThrough),
+    }));
+    await deps.outbox.reportFolded(consumer, folded);
+    return {};
+  };
+}
+
+export function batchGetProfiles(deps: EventsDeps): UnaryHandler<Methods["batchGetProfiles"]> {
+  return async ({ organizationId, profileIds }) => {
+    if (profileIds.some((id) => id.byteLength !== 16))
+      throw invalidField("profile_ids", "must be of 16 bytes each");
+    if (profileIds.length === 0) return { profiles: [] };
+    const organization = bytesToUuid<OrganizationId>(organizationId);
+    const profiles = await getProfiles(deps.database.reader, organization, profileIds);
+    return { profiles: profiles.map(profileToProto) };
+  };
+}

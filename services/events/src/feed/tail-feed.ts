@@ -1,0 +1,143 @@
+// What live tails read: the outbox, woken by commits. Each message is read and decoded once for all
+// tails of the process that are up to date; a slow one falls back to reading for itself, at its own pace.
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  type AnnouncedEvent,
+  TrackedEventsRecordedSchema,
+} from "@muster/contracts/muster/events/v1/events_events_pb";
+import type { Clock, OrganizationId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import type { OutboxPort } from "@muster/outbox";
+import { TRACKED_EVENTS_RECORDED } from "../domain-events.ts";
+
+export interface TailMessage {
+  readonly position: number;
+  readonly events: readonly AnnouncedEvent[];
+}
+
+/** A read holds at most 2 MiB of messages, and all that are kept 32 MiB. */
+const MESSAGES_PER_READ = 4;
+const READS_KEPT = 16;
+const TAILS_MAX = 1000;
+const TAILS_PER_ORGANIZATION_MAX = 100;
+const RETRY_MS = 1000;
+
+export class TailFeed {
+  readonly #outbox: Pick<OutboxPort, "positions" | "read" | "onCommitted">;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #tailCounts = new Map<OrganizationId, number>();
+  readonly #reads = new Map<string, Promise<readonly TailMessage[]>>();
+  readonly #waiting = new Set<() => void>();
+  #tails = 0;
+  #heads: readonly number[] = [];
+  #isStale = false;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(options: {
+    readonly outbox: Pick<OutboxPort, "positions" | "read" | "onCommitted">;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+  }) {
+    this.#outbox = options.outbox;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    const gauge = options.metrics.gauge("muster_tails", "Live tails attached to this process.");
+    Object.assign(gauge, { collect: () => gauge.set(this.#tails) });
+    this.#outbox.onCommitted(() => this.#refresh());
+  }
+
+  /** Counts a tail in; the returned function counts it out. OVERLOADED when there are too many. */
+  attach(organizationId: OrganizationId): () => void {
+    const count = this.#tailCounts.get(organizationId) ?? 0;
+    if (this.#tails >= TAILS_MAX || count >= TAILS_PER_ORGANIZATION_MAX) {
+      throw new AppError("OVERLOADED", { message: "Too many tails are attached.", retryAfterMs: RETRY_MS });
+    }
+    this.#tails += 1;
+    this.#tailCounts.set(organizationId, count + 1);
+    return () => {
+      this.#tails -= 1;
+      const left = (this.#tailCounts.get(organizationId) ?? 1) - 1;
+      if (left === 0) this.#tailCounts.delete(organizationId);
+      else this.#tailCounts.set(organizationId, left);
+      if (this.#tails === 0) this.#reads.clear();
+    };
+  }
+
+  /** The last committed position of every shard, now. */
+  positions(): Promise<number[]> {
+    return this.#outbox.positions();
+  }
+
+  /** Resolves to the shards' ends once one of them lies beyond; undefined when the signal aborts. */
+  async beyond(positions: readonly number[], signal: AbortSignal): Promise<readonly number[] | undefined> {
+    for (;;) {
+      if (signal.aborted) return undefined;
+      if (this.#heads.some((head, shard) => head > (positions[shard] ?? 0))) return this.#heads;
+      // What was committed before this tail came has woken nobody.
+      if (this.#heads.length === 0) this.#refresh();
+      await this.#change(signal);
+    }
+  }
+
+  /** The next few messages after a position; empty if they have been trimmed. */
+  read(shard: number, afterPosition: number): Promise<readonly TailMessage[]> {
+    const key = `${shard}/${afterPosition}`;
+    const known = this.#reads.get(key);
+    if (known !== undefined) return known;
+    const reading = this.#outbox.read(shard, afterPosition, MESSAGES_PER_READ).then((envelopes) =>
+      envelopes.map(({ position, type, data }) => ({
+        position: Number(position),
+        events: type === TRACKED_EVENTS_RECORDED ? fromBinary(TrackedEventsRecordedSchema, data).events : [],
+      })),
+    );
+    this.#reads.set(key, reading);
+    const forget = (): void => {
+      if (this.#reads.get(key) === reading) this.#reads.delete(key);
+    };
+    reading.then((messages) => messages.length === 0 && forget(), forget);
+    for (const oldest of this.#reads.keys()) {
+      if (this.#reads.size <= READS_KEPT) break;
+      this.#reads.delete(oldest);
+    }
+    return reading;
+  }
+
+  #change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal.addEventListener("abort", done, { once: true });
+    });
+  }
+
+  #refresh(): void {
+    this.#isStale = true;
+    if (this.#tails > 0) this.#refreshing ??= this.#readHeads();
+    // Heads known from before would let a later tail believe it is up to date.
+    else this.#heads = [];
+  }
+
+  async #readHeads(): Promise<void> {
+    while (this.#isStale && this.#tails > 0) {
+      this.#isStale = false;
+      try {
+        this.#heads = await this.#outbox.positions();
+        for (const wake of [...this.#waiting]) wake();
+      } catch (error) {
+        this.#log.warn({ err: error }, "tails cannot read the outbox; trying again");
+        this.#isStale = true;
+        await this.#clock.sleep(RETRY_MS);
+      }
+    }
+    if (this.#isStale) this.#heads = [];
+    this.#refreshing = undefined;
+  }
+}

@@ -1,0 +1,71 @@
+// What a batch must know of the tables before it can be planned: whose the identities are and, where
+// events may have been sent before, what is stored. Also collects what to ask for.
+import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
+import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
+import type { Submission } from "./submission.ts";
+
+/** One organisation's facts. The planner adds what the batch itself creates. */
+export interface OrganizationFacts {
+  readonly user_id: Map<string, ProfileId>;
+  readonly anonymous_id: Map<string, ProfileId>;
+  readonly profileIds: Set<string>;
+  /** Stored events that the batch may repeat, by id. */
+  readonly eventsById: Map<TrackedEventId, TrackedEvent>;
+  /** Stored events whose client gave an id but no time, by that id. */
+  readonly eventsByUndatedId: Map<string, TrackedEvent>;
+}
+
+export type BatchFacts = Map<OrganizationId, OrganizationFacts>;
+
+/** What one organisation's events refer to. */
+export interface Wanted {
+  readonly user_id: Set<string>;
+  readonly anonymous_id: Set<string>;
+  readonly profile_id: Set<string>;
+  readonly datedIdsByDay: Map<number, Set<TrackedEventId>>;
+  readonly undatedIds: Set<string>;
+}
+
+export function emptyFacts(): OrganizationFacts {
+  return {
+    user_id: new Map(),
+    anonymous_id: new Map(),
+    profileIds: new Set(),
+    eventsById: new Map(),
+    eventsByUndatedId: new Map(),
+  };
+}
+
+export function collectWanted(submissions: readonly Submission[]): Map<OrganizationId, Wanted> {
+  const byOrganization = new Map<OrganizationId, Wanted>();
+  for (const { organizationId, events } of submissions) {
+    let wanted = byOrganization.get(organizationId);
+    if (wanted === undefined) {
+      wanted = emptyWanted();
+      byOrganization.set(organizationId, wanted);
+    }
+    for (const event of events) {
+      wanted[event.identityKind].add(event.identity);
+      if (event.clientEventId === undefined) continue;
+      if (event.isDated) addToDay(wanted.datedIdsByDay, dayOf(event.occurredMs), event.id);
+      else wanted.undatedIds.add(event.clientEventId);
+    }
+  }
+  return byOrganization;
+}
+
+function emptyWanted(): Wanted {
+  return {
+    user_id: new Set(),
+    anonymous_id: new Set(),
+    profile_id: new Set(),
+    datedIdsByDay: new Map(),
+    undatedIds: new Set(),
+  };
+}
+
+function addToDay(days: Map<number, Set<TrackedEventId>>, day: number, id: TrackedEventId): void {
+  const ids = days.get(day);
+  if (ids === undefined) days.set(day, new Set([id]));
+  else ids.add(id);
+}

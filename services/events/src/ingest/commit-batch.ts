@@ -1,0 +1,78 @@
+// One transaction that stores a batch of submissions: events, new profiles, what is announced of them,
+// and the answers kept under idempotency keys. All or nothing.
+import type { Clock, IdSource } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import type { OutboxPort } from "@muster/outbox";
+import { trackedEventsRecorded } from "../domain-events.ts";
+import { insertProfiles } from "../profiles/profile-store.ts";
+import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
+import { collectWanted } from "./batch-facts.ts";
+import { loadFacts } from "./facts-store.ts";
+import { type BatchPlan, planBatch } from "./plan-batch.ts";
+import type { EventOutcome, Submission } from "./submission.ts";
+
+export interface CommitDeps {
+  readonly database: Database;
+  readonly outbox: Pick<OutboxPort, "append" | "committed">;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+}
+
+/** One submission's answer could not be kept: it alone is to fail. */
+export class SettleFailed extends Error {
+  override name = "SettleFailed";
+  readonly submission: Submission;
+
+  constructor(submission: Submission, cause: unknown) {
+    super("an answer could not be kept under its idempotency key", { cause });
+    this.submission = submission;
+  }
+}
+
+/**
+ * Commits and resolves to the outcomes. Without `lookFirst` an event or identity that is there already
+ * rejects with the unique violation; with it, only one that somebody else stores at the same moment.
+ */
+export async function commitBatch(
+  deps: CommitDeps,
+  submissions: readonly Submission[],
+  options: { readonly lookFirst: boolean },
+): Promise<BatchPlan> {
+  const wanted = collectWanted(submissions);
+  // What a failure came from. Errors leave the transaction as they are, for packages/db judges them.
+  let settling: Submission | undefined;
+  const body = async (trx: Transaction): Promise<BatchPlan> => {
+    settling = undefined;
+    const facts = await loadFacts(trx, wanted, { withStoredEvents: options.lookFirst });
+    const plan = planBatch(submissions, facts, deps.ids, deps.clock.nowMs());
+    await insertProfiles(trx, plan.newProfiles);
+    const inserted = insertEvents(trx, plan.newEvents);
+    // Encoded while the database is busy with the rows.
+    const drafts = encodeUnlessRejected(plan, inserted);
+    await inserted;
+    await insertUndatedIds(trx, plan.newUndated);
+    for (const [index, submission] of submissions.entries()) {
+      if (submission.settle === undefined) continue;
+      settling = submission;
+      await submission.settle(trx, plan.outcomes[index] ?? noOutcomes);
+      settling = undefined;
+    }
+    if (drafts.length > 0) await deps.outbox.append(trx, drafts);
+    return plan;
+  };
+  try {
+    const plan = await deps.database.transaction(body);
+    if (plan.shares.length > 0) deps.outbox.committed();
+    return plan;
+  } catch (error) {
+    throw settling === undefined ? error : new SettleFailed(settling, error);
+  }
+}
+
+const noOutcomes: readonly EventOutcome[] = [];
+
+function encodeUnlessRejected(plan: BatchPlan, inserted: Promise<void>) {
+  // Awaited a moment later; until then a rejection must not count as unhandled.
+  inserted.catch(() => {});
+  return trackedEventsRecorded(plan.shares);
+}

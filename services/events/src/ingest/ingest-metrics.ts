@@ -1,0 +1,45 @@
+// The series of the ingest path: how much goes in, and how many requests share a commit.
+import type { Metrics } from "@muster/metrics";
+import type { EventOutcome } from "./submission.ts";
+
+export class IngestMetrics {
+  readonly #commits;
+  readonly #events;
+  readonly #requests;
+  readonly #refused;
+  readonly #again;
+  readonly #seconds;
+
+  constructor(metrics: Metrics, queuedRows: () => number) {
+    this.#commits = metrics.counter("muster_ingest_commits_total", "Transactions that stored submissions.");
+    this.#requests = metrics.counter("muster_ingest_submissions_total", "Requests whose events were judged.");
+    this.#events = metrics.counter("muster_ingest_events_total", "Events by what became of them.", [
+      "outcome",
+    ]);
+    this.#refused = metrics.counter("muster_ingest_refused_total", "Submissions refused for lack of room.", [
+      "why",
+    ]);
+    this.#again = metrics.counter("muster_ingest_reruns_total", "Commits run again over rows already there.");
+    this.#seconds = metrics.histogram("muster_ingest_commit_seconds", "From begin to commit.");
+    const queued = metrics.gauge("muster_ingest_queued_events", "Events waiting for a transaction.");
+    Object.assign(queued, { collect: () => queued.set(queuedRows()) });
+  }
+
+  committed(outcomes: readonly (readonly EventOutcome[])[], tookMs: number): void {
+    const counts = { stored: 0, duplicate: 0, rejected: 0 };
+    for (const ofSubmission of outcomes) for (const { status } of ofSubmission) counts[status] += 1;
+    for (const [outcome, count] of Object.entries(counts))
+      if (count > 0) this.#events.inc({ outcome }, count);
+    this.#commits.inc();
+    this.#requests.inc(outcomes.length);
+    this.#seconds.observe(tookMs / 1000);
+  }
+
+  refused(why: "backlog" | "queue"): void {
+    this.#refused.inc({ why });
+  }
+
+  ranAgain(): void {
+    this.#again.inc();
+  }
+}

@@ -1,0 +1,167 @@
+// Group commit without a timer: while one transaction is in flight, the next gathers whatever arrives.
+// One event alone waits for nothing, and a crowd costs one flush. Bounded, and fair to organisations.
+import { assert } from "@muster/core";
+import { isUniqueViolation } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import type { OutboxPort } from "@muster/outbox";
+import { type CommitDeps, commitBatch, SettleFailed } from "./commit-batch.ts";
+import { FairQueue, type QueuedWork } from "./fair-queue.ts";
+import { IngestMetrics } from "./ingest-metrics.ts";
+import type { EventOutcome, Submission } from "./submission.ts";
+
+export interface IngestQueueOptions extends CommitDeps {
+  readonly outbox: Pick<OutboxPort, "append" | "committed" | "backlogItems">;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Events acknowledged and not yet folded above which batches are refused; singles at twice as many. */
+  readonly backlogItemsMax: number;
+  readonly limits?: Partial<IngestLimits>;
+}
+
+export interface IngestLimits {
+  /** Of one transaction, unless a single submission is larger. */
+  readonly transactionRowsMax: number;
+  readonly transactionBytesMax: number;
+  /** Waiting for a transaction. */
+  readonly queueRowsMax: number;
+  readonly queueBytesMax: number;
+}
+
+const defaultLimits: IngestLimits = {
+  transactionRowsMax: 2000,
+  transactionBytesMax: 4 * 1024 * 1024,
+  queueRowsMax: 100_000,
+  queueBytesMax: 64 * 1024 * 1024,
+};
+/** What an organisation takes at each of its turns. */
+const QUANTUM_ROWS = 500;
+const RETRY_AFTER_MS = 1000;
+/** Runs of a batch that lose against other processes' rows before its submissions run alone. */
+const VIOLATIONS_MAX = 6;
+/** For how many batches after a repeated event the next ones look before they insert. */
+const WARY_BATCHES = 50;
+
+interface Waiting extends QueuedWork {
+  readonly submission: Submission;
+  readonly resolve: (outcomes: readonly EventOutcome[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class IngestQueue {
+  readonly name = "ingest-queue";
+  readonly #options: IngestQueueOptions;
+  readonly #limits: IngestLimits;
+  readonly #queue: FairQueue<Waiting>;
+  readonly #metrics: IngestMetrics;
+  #running: Promise<void> | undefined;
+  #isStopped = false;
+  /** Batches left that look first: repeats come in runs (a re-import, a client's retries). */
+  #waryBatches = 0;
+
+  constructor(options: IngestQueueOptions) {
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#queue = new FairQueue({
+      rowsMax: this.#limits.queueRowsMax,
+      bytesMax: this.#limits.queueBytesMax,
+      quantumRows: QUANTUM_ROWS,
+    });
+    this.#metrics = new IngestMetrics(options.metrics, () => this.#queue.rows);
+  }
+
+  async start(): Promise<void> {}
+
+  /** Commits what is waiting and takes no more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+  }
+
+  /** Resolves once committed, with an outcome for each event. OVERLOADED when there is no room. */
+  submit(submission: Submission, kind: "single" | "batch"): Promise<readonly EventOutcome[]> {
+    assert(submission.events.length > 0, "a submission holds at least one event");
+    if (this.#isStopped) return Promise.reject(new AppError("UNAVAILABLE", { retryAfterMs: RETRY_AFTER_MS }));
+    const { backlogItemsMax, outbox } = this.#options;
+    const backlogMax = kind === "single" ? 2 * backlogItemsMax : backlogItemsMax;
+    if (outbox.backlogItems() > backlogMax) return this.#refuse("backlog");
+    return new Promise((resolve, reject) => {
+      const { organizationId, events, bytes } = submission;
+      const waiting = { organizationId, rows: events.length, bytes, submission, resolve, reject };
+      if (!this.#queue.offer(waiting)) {
+        this.#refuse("queue").catch(reject);
+        return;
+      }
+      this.#running ??= this.#run();
+    });
+  }
+
+  #refuse(why: "backlog" | "queue"): Promise<never> {
+    this.#metrics.refused(why);
+    return Promise.reject(new AppError("OVERLOADED", { retryAfterMs: RETRY_AFTER_MS }));
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#queue.isEmpty) {
+      const { transactionRowsMax, transactionBytesMax } = this.#limits;
+      await this.#commit(this.#queue.take(transactionRowsMax, transactionBytesMax));
+    }
+    this.#running = undefined;
+  }
+
+  /** Never rejects: every submission gets its own answer. */
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    let rest = batch;
+    for (let violations = 0; rest.length > 0; ) {
+      const lookFirst = this.#waryBatches > 0;
+      try {
+        await this.#commitOnce(rest, lookFirst);
+        return;
+      } catch (error) {
+        if (error instanceof SettleFailed && !isUnavailable(error.cause)) {
+          for (const waiting of rest)
+            if (waiting.submission === error.submission) waiting.reject(error.cause);
+          rest = rest.filter((waiting) => waiting.submission !== error.submission);
+        } else if (isUniqueViolation(error) && violations < VIOLATIONS_MAX) {
+          violations += 1;
+          this.#metrics.ranAgain();
+          this.#waryBatches = WARY_BATCHES;
+        } else {
+          await this.#divide(rest, error);
+          return;
+        }
+      }
+    }
+  }
+
+  async #commitOnce(batch: readonly Waiting[], lookFirst: boolean): Promise<void> {
+    const submissions = batch.map((waiting) => waiting.submission);
+    const startMs = this.#options.clock.monotonicMs();
+    const { outcomes, hasRepeats } = await commitBatch(this.#options, submissions, { lookFirst });
+    if (lookFirst) this.#waryBatches = hasRepeats ? WARY_BATCHES : Math.max(0, this.#waryBatches - 1);
+    this.#metrics.committed(outcomes, this.#options.clock.monotonicMs() - startMs);
+    for (const [index, waiting] of batch.entries()) waiting.resolve(outcomes[index] ?? []);
+  }
+
+  /** Finds out whose fault it is, so that neighbours share the commit but not the failure. */
+  async #divide(batch: readonly Waiting[], error: unknown): Promise<void> {
+    const cause = error instanceof SettleFailed ? error.cause : error;
+    // Not one submission's fault: alone they would fail as well, one by one and slowly.
+    if (batch.length === 1 || isUnavailable(cause)) {
+      const answer = isUniqueViolation(cause)
+        ? new AppError("UNAVAILABLE", { cause, retryAfterMs: RETRY_AFTER_MS })
+        : cause;
+      for (const waiting of batch) waiting.reject(answer);
+      return;
+    }
+    this.#options.log.warn({ err: cause, submissions: batch.length }, "a shared commit failed; dividing it");
+    const half = Math.ceil(batch.length / 2);
+    await this.#commit(batch.slice(0, half));
+    await this.#commit(batch.slice(half));
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.reason === "UNAVAILABLE";
+}

@@ -1,0 +1,154 @@
+// Decides, for every event of a batch, whether it is new, stored before or refused, and which profiles
+// come into being. Pure: facts in, rows out.
+import { assert, type IdSource, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { type Profile, profileOfIdentity } from "../profiles/profile.ts";
+import { hasContent, type TrackedEvent } from "../tracked-events/tracked-event.ts";
+import { type BatchFacts, emptyFacts, type OrganizationFacts } from "./batch-facts.ts";
+import type { EventOutcome, Submission, SubmittedEvent } from "./submission.ts";
+
+/** What one shard gains, in the order it is announced. */
+export interface ShardShare {
+  readonly shard: number;
+  readonly newProfiles: Profile[];
+  readonly events: TrackedEvent[];
+  /** Of the first request that contributed and has one. */
+  traceParent: string;
+}
+
+export interface BatchPlan {
+  readonly newProfiles: readonly Profile[];
+  readonly newEvents: readonly TrackedEvent[];
+  /** Those among the new events whose client gave an id but no time. */
+  readonly newUndated: readonly TrackedEvent[];
+  /** Touched shards, by number. */
+  readonly shares: readonly ShardShare[];
+  /** Of each submission, in its order. */
+  readonly outcomes: readonly (readonly EventOutcome[])[];
+  /** Whether some event had been stored before. */
+  readonly hasRepeats: boolean;
+}
+
+export function planBatch(
+  submissions: readonly Submission[],
+  facts: BatchFacts,
+  ids: IdSource,
+  nowMs: number,
+): BatchPlan {
+  const planner = new Planner(ids, nowMs);
+  const outcomes = submissions.map((submission) => {
+    const place = { submission, facts: facts.get(submission.organizationId) ?? emptyFacts() };
+    return submission.events.map((event) => planner.place(event, place));
+  });
+  return planner.finish(outcomes);
+}
+
+interface Place {
+  readonly submission: Submission;
+  readonly facts: OrganizationFacts;
+}
+
+class Planner {
+  readonly #ids: IdSource;
+  readonly #nowMs: number;
+  readonly #newProfiles: Profile[] = [];
+  readonly #newEvents: TrackedEvent[] = [];
+  readonly #newUndated: TrackedEvent[] = [];
+  readonly #shares: (ShardShare | undefined)[] = new Array(SHARD_COUNT).fill(undefined);
+  readonly #shards = new Map<ProfileId, number>();
+  #hasRepeats = false;
+
+  constructor(ids: IdSource, nowMs: number) {
+    this.#ids = ids;
+    this.#nowMs = nowMs;
+  }
+
+  place(event: SubmittedEvent, place: Place): EventOutcome {
+    const { facts } = place;
+    const known = knownProfile(event, facts);
+    if (known === undefined && event.identityKind === "profile_id") {
+      return { status: "rejected", error: new AppError("PROFILE_NOT_FOUND") };
+    }
+    const stored = storedBefore(event, facts);
+    if (stored !== undefined) {
+      this.#hasRepeats = true;
+      return hasContent(stored, known, event)
+        ? { status: "duplicate", event: stored }
+        : { status: "rejected", error: new AppError("EVENT_CONFLICT") };
+    }
+    return { status: "stored", event: this.#add(event, known ?? this.#addProfile(event, place), place) };
+  }
+
+  finish(outcomes: readonly (readonly EventOutcome[])[]): BatchPlan {
+    return {
+      newProfiles: this.#newProfiles,
+      newEvents: this.#newEvents,
+      newUndated: this.#newUndated,
+      shares: this.#shares.filter((share) => share !== undefined),
+      outcomes,
+      hasRepeats: this.#hasRepeats,
+    };
+  }
+
+  #add(event: SubmittedEvent, profileId: ProfileId, { submission, facts }: Place): TrackedEvent {
+    const stored: TrackedEvent = {
+      organizationId: submission.organizationId,
+      id: event.id,
+      profileId,
+      name: event.name,
+      occurredMs: event.occurredMs,
+      receivedMs: event.receivedMs,
+      clientEventId: event.clientEventId,
+      properties: event.properties,
+    };
+    this.#newEvents.push(stored);
+    if (event.clientEventId !== undefined) {
+      if (event.isDated) {
+        facts.eventsById.set(stored.id, stored);
+      } else {
+        facts.eventsByUndatedId.set(event.clientEventId, stored);
+        this.#newUndated.push(stored);
+      }
+    }
+    this.#shareOf(submission, profileId).events.push(stored);
+    return stored;
+  }
+
+  #addProfile(event: SubmittedEvent, { submission, facts }: Place): ProfileId {
+    const kind = event.identityKind;
+    assert(kind !== "profile_id", "no profile is made for an unknown profile id");
+    const profileId = this.#ids.next<ProfileId>(this.#nowMs);
+    const identity = { kind, value: event.identity };
+    const profile = profileOfIdentity(submission.organizationId, profileId, identity, this.#nowMs);
+    facts[kind].set(event.identity, profileId);
+    this.#newProfiles.push(profile);
+    this.#shareOf(submission, profileId).newProfiles.push(profile);
+    return profileId;
+  }
+
+  #shareOf(submission: Submission, profileId: ProfileId): ShardShare {
+    let shard = this.#shards.get(profileId);
+    if (shard === undefined) {
+      shard = shardOf(submission.organizationId, profileId);
+      this.#shards.set(profileId, shard);
+    }
+    let share = this.#shares[shard];
+    if (share === undefined) {
+      share = { shard, newProfiles: [], events: [], traceParent: submission.traceParent };
+      this.#shares[shard] = share;
+    } else if (share.traceParent === "") {
+      share.traceParent = submission.traceParent;
+    }
+    return share;
+  }
+}
+
+function knownProfile(event: SubmittedEvent, facts: OrganizationFacts): ProfileId | undefined {
+  if (event.identityKind !== "profile_id") return facts[event.identityKind].get(event.identity);
+  return facts.profileIds.has(event.identity) ? (event.identity as ProfileId) : undefined;
+}
+
+function storedBefore(event: SubmittedEvent, facts: OrganizationFacts): TrackedEvent | undefined {
+  if (event.clientEventId === undefined) return undefined;
+  return event.isDated ? facts.eventsById.get(event.id) : facts.eventsByUndatedId.get(event.clientEventId);
+}

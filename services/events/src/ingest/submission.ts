@@ -1,0 +1,51 @@
+// What enters the ingest queue and what becomes of it.
+import type { OrganizationId, TrackedEventId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { AppError } from "@muster/errors";
+import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
+
+/** How a sent event says whose it is. */
+export type SentIdentity = "user_id" | "anonymous_id" | "profile_id";
+
+/** An event as sent: checked by itself, not yet against what is stored. */
+export interface SubmittedEvent {
+  readonly identityKind: SentIdentity;
+  readonly identity: string;
+  readonly name: string;
+  /** A JSON object. */
+  readonly properties: string;
+  readonly occurredMs: number;
+  readonly receivedMs: number;
+  readonly clientEventId: string | undefined;
+  /** The client said when it happened; otherwise `occurredMs` is the time of receipt. */
+  readonly isDated: boolean;
+  /** The id it gets if it is new. */
+  readonly id: TrackedEventId;
+  /** About what it takes in a statement and on the bus. */
+  readonly bytes: number;
+}
+
+export type EventOutcome =
+  | { readonly status: "stored" | "duplicate"; readonly event: TrackedEvent }
+  | { readonly status: "rejected"; readonly error: AppError };
+
+/** The events of one request: they commit together, and share no failure with other submissions. */
+export interface Submission {
+  readonly organizationId: OrganizationId;
+  readonly events: readonly SubmittedEvent[];
+  readonly bytes: number;
+  /** W3C traceparent, or empty. */
+  readonly traceParent: string;
+  /** Keeps the answer in the transaction that stores the events. Called again when that is run again. */
+  readonly settle: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
+}
+
+export function createSubmission(
+  organizationId: OrganizationId,
+  events: readonly SubmittedEvent[],
+  options: { readonly traceParent: string; readonly settle?: Submission["settle"] },
+): Submission {
+  let bytes = 0;
+  for (const event of events) bytes += event.bytes;
+  return { organizationId, events, bytes, traceParent: options.traceParent, settle: options.settle };
+}

@@ -1,0 +1,41 @@
+// CreateProfile: adds a profile and announces it.
+import { create } from "@bufbuild/protobuf";
+import {
+  CreateProfileResponseSchema,
+  type ProfileService,
+} from "@muster/contracts/muster/events/v1/profile_service_pb";
+import type { ProfileId } from "@muster/core";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { profileChanged } from "../domain-events.ts";
+import { identitiesOf, type Profile } from "./profile.ts";
+import { checkProfileFields, profileToProto } from "./profile-proto.ts";
+import { insertProfiles } from "./profile-store.ts";
+import { claimingTransaction, refuseTaken } from "./write-identities.ts";
+
+export function createProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.createProfile> {
+  return async (request, context) => {
+    checkProfileFields(request);
+    const nowMs = deps.clock.nowMs();
+    const profile: Profile = {
+      organizationId: context.organizationId,
+      id: deps.ids.next<ProfileId>(nowMs),
+      userId: request.userId,
+      anonymousId: request.anonymousId,
+      email: request.email,
+      name: request.name,
+      traits: request.traits ?? "{}",
+      createMs: nowMs,
+      updateMs: nowMs,
+    };
+    const response = create(CreateProfileResponseSchema, { profile: profileToProto(profile) });
+    await claimingTransaction(deps.database, async (trx) => {
+      await refuseTaken(trx, profile, identitiesOf(profile));
+      await insertProfiles(trx, [profile]);
+      await context.settle(trx, response);
+      await deps.outbox.append(trx, [profileChanged(profile, context.traceParent)]);
+    });
+    deps.outbox.committed();
+    return response;
+  };
+}

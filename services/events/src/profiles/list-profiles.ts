@@ -1,0 +1,54 @@
+// ListProfiles: oldest first. A filter names an identity, so it finds one profile at most.
+import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { isUuid, type OrganizationId, PAGE_SIZE_DEFAULT, type ProfileId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { type Identity, identitiesOf, type Profile } from "./profile.ts";
+import { profileToProto } from "./profile-proto.ts";
+import { findIdentities, getProfile, listProfiles as readPage } from "./profile-store.ts";
+
+export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.listProfiles> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const filters = identitiesOf(request);
+    const scope = JSON.stringify(["profiles", organizationId, filters]);
+    const after = openToken(deps, scope, request.pageToken);
+    if (filters.length > 0) {
+      const found = await findByIdentities(deps, organizationId, filters);
+      const isAfter = found !== undefined && (after === undefined || found.id > after);
+      return { profiles: isAfter ? [profileToProto(found)] : [], nextPageToken: "" };
+    }
+    const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
+    const profiles = await readPage(deps.database.reader, organizationId, after, pageSize + 1);
+    const page = profiles.slice(0, pageSize);
+    const last = page.at(-1);
+    const hasMore = profiles.length > pageSize && last !== undefined;
+    return {
+      profiles: page.map(profileToProto),
+      nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.id]) : "",
+    };
+  };
+}
+
+function openToken(deps: EventsDeps, scope: string, token: string): ProfileId | undefined {
+  if (token === "") return undefined;
+  const [id] = deps.pageTokens.open(scope, token) ?? [];
+  if (typeof id !== "string" || !isUuid(id)) throw new AppError("PAGE_TOKEN_INVALID");
+  return id as ProfileId;
+}
+
+async function findByIdentities(
+  deps: EventsDeps,
+  organizationId: OrganizationId,
+  filters: readonly Identity[],
+): Promise<Profile | undefined> {
+  const db = deps.database.reader;
+  let profileId: ProfileId | undefined;
+  for (const { kind, value } of filters) {
+    const owner = (await findIdentities(db, organizationId, kind, [value])).get(value);
+    if (owner === undefined || (profileId !== undefined && owner !== profileId)) return undefined;
+    profileId = owner;
+  }
+  return profileId && getProfile(db, organizationId, profileId);
+}

@@ -1,0 +1,61 @@
+// Profiles as messages, and what is read from messages about them.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
+import { isUuid, type ProfileId } from "@muster/core";
+import { AppError, type FieldError } from "@muster/errors";
+import { jsonObjectProblem } from "../tracked-events/json-object.ts";
+import type { Identity, Profile } from "./profile.ts";
+
+export function profileToProto(profile: Profile): MessageInitShape<typeof ProfileSchema> {
+  return {
+    id: profile.id,
+    ...(profile.userId !== undefined && { userId: profile.userId }),
+    ...(profile.anonymousId !== undefined && { anonymousId: profile.anonymousId }),
+    ...(profile.email !== undefined && { email: profile.email }),
+    ...(profile.name !== undefined && { name: profile.name }),
+    traits: profile.traits,
+    createTime: timestampFromMs(profile.createMs),
+    updateTime: timestampFromMs(profile.updateMs),
+  };
+}
+
+/** A text that is no id of ours names no profile. */
+export function requireProfileId(text: string): ProfileId {
+  if (!isUuid(text)) throw new AppError("PROFILE_NOT_FOUND");
+  return text as ProfileId;
+}
+
+export interface SentProfileFields {
+  readonly userId?: string | undefined;
+  readonly anonymousId?: string | undefined;
+  readonly email?: string | undefined;
+  readonly name?: string | undefined;
+  readonly traits?: string | undefined;
+}
+
+/** Throws FIELD_INVALID for what the rules in the proto cannot say. */
+export function checkProfileFields(sent: SentProfileFields, fieldPrefix = ""): void {
+  const fields: FieldError[] = [];
+  const texts = { user_id: sent.userId, anonymous_id: sent.anonymousId, email: sent.email, name: sent.name };
+  for (const [field, text] of Object.entries(texts)) {
+    if (text?.isWellFormed() === false) {
+      fields.push({ field: `${fieldPrefix}${field}`, message: "must be valid Unicode" });
+    }
+  }
+  const problem = sent.traits === undefined ? undefined : jsonObjectProblem(sent.traits);
+  if (problem !== undefined) fields.push({ field: `${fieldPrefix}traits`, message: problem });
+  const [first] = fields;
+  if (first !== undefined) {
+    throw new AppError("FIELD_INVALID", { message: `${first.field}: ${first.message}`, fields });
+  }
+}
+
+export function identitiesTaken(taken: readonly Identity[], fieldPrefix = ""): AppError {
+  return new AppError("PROFILE_IDENTITY_TAKEN", {
+    fields: taken.map(({ kind }) => ({
+      field: `${fieldPrefix}${kind}`,
+      message: "another profile has this identity",
+    })),
+  });
+}

@@ -1,0 +1,65 @@
+// What a profile is and which identities lead to it. Pure.
+import type { OrganizationId, ProfileId } from "@muster/core";
+
+export interface Profile {
+  readonly organizationId: OrganizationId;
+  readonly id: ProfileId;
+  readonly userId: string | undefined;
+  readonly anonymousId: string | undefined;
+  /** As written; {@link identitiesOf} lower-cases it. */
+  readonly email: string | undefined;
+  readonly name: string | undefined;
+  /** A JSON object. */
+  readonly traits: string;
+  readonly createMs: number;
+  readonly updateMs: number;
+}
+
+/** How each kind is stored. Invariant: never changes, for rows are kept by it. */
+export const identityKindNumbers = { user_id: 1, anonymous_id: 2, email: 3 } as const;
+export type IdentityKind = keyof typeof identityKindNumbers;
+
+/** What no two profiles of an organisation share; also the field's name in errors. */
+export interface Identity {
+  readonly kind: IdentityKind;
+  /** In the form that is compared. */
+  readonly value: string;
+}
+
+export function identitiesOf(profile: {
+  readonly userId?: string | undefined;
+  readonly anonymousId?: string | undefined;
+  readonly email?: string | undefined;
+}): Identity[] {
+  const identities: Identity[] = [];
+  if (profile.userId !== undefined) identities.push({ kind: "user_id", value: profile.userId });
+  if (profile.anonymousId !== undefined)
+    identities.push({ kind: "anonymous_id", value: profile.anonymousId });
+  if (profile.email !== undefined) identities.push({ kind: "email", value: emailKey(profile.email) });
+  return identities;
+}
+
+/** Emails compare case-insensitively. */
+export function emailKey(email: string): string {
+  return email.toLowerCase();
+}
+
+/** The profile that an event makes of a person nobody has seen before. */
+export function profileOfIdentity(
+  organizationId: OrganizationId,
+  id: ProfileId,
+  identity: { readonly kind: "user_id" | "anonymous_id"; readonly value: string },
+  createMs: number,
+): Profile {
+  return {
+    organizationId,
+    id,
+    userId: identity.kind === "user_id" ? identity.value : undefined,
+    anonymousId: identity.kind === "anonymous_id" ? identity.value : undefined,
+    email: undefined,
+    name: undefined,
+    traits: "{}",
+    createMs,
+    updateMs: createMs,
+  };
+}

@@ -1,0 +1,109 @@
+// BatchRecordEvents: up to 5,000 events in one transaction, each judged by itself.
+import { create } from "@bufbuild/protobuf";
+import type { ItemError } from "@muster/contracts/muster/errors/v1/error_pb";
+import {
+  type BatchRecordEventsRequest,
+  type BatchRecordEventsResponse,
+  BatchRecordEventsResponseSchema,
+  type EventResult,
+  EventResultSchema,
+  EventResultStatus,
+  type EventService,
+} from "@muster/contracts/muster/events/v1/event_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { CallContext, UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
+import { errorToProto } from "./event-proto.ts";
+import { readBatchedEvent } from "./read-event-input.ts";
+import { settleOf } from "./record-event.ts";
+
+export function batchRecordEvents(
+  deps: EventsDeps,
+): UnaryHandler<typeof EventService.method.batchRecordEvents> {
+  return async (request, context) => {
+    const batch = readBatch(deps, request, context);
+    if (batch.good.length === 0) return respond(request, batch, []);
+    const submission = createSubmission(context.organizationId, batch.good, {
+      traceParent: context.traceParent,
+      settle: settleOf(context, (outcomes) => respond(request, batch, outcomes)),
+    });
+    return respond(request, batch, await deps.ingest.submit(submission, "batch"));
+  };
+}
+
+interface ReadBatch {
+  readonly good: readonly SubmittedEvent[];
+  /** By index; those not in it are good. */
+  readonly refused: ReadonlyMap<number, AppError>;
+}
+
+function readBatch(deps: EventsDeps, request: BatchRecordEventsRequest, context: CallContext): ReadBatch {
+  const refused = unreadable(request.unreadableEvents, request.events.length);
+  const reader = {
+    organizationId: context.organizationId,
+    nowMs: deps.clock.nowMs(),
+    ids: deps.ids,
+    fieldPrefix: "",
+  };
+  const good: SubmittedEvent[] = [];
+  for (const [index, event] of request.events.entries()) {
+    if (refused.has(index)) continue;
+    const read = readBatchedEvent(event, reader);
+    if (read instanceof AppError) refused.set(index, read);
+    else good.push(read);
+  }
+  return { good, refused };
+}
+
+/** What the gateway could not read as events; their places in the list hold empty ones. */
+function unreadable(errors: readonly ItemError[], eventCount: number): Map<number, AppError> {
+  const refused = new Map<number, AppError>();
+  for (const { index, field, message } of errors) {
+    if (index < 0 || index >= eventCount)
+      throw invalidField("unreadable_events", "names no event of the batch");
+    if (refused.has(index)) continue;
+    refused.set(
+      index,
+      new AppError("REQUEST_MALFORMED", {
+        message: field === "" ? message : `${field}: ${message}`,
+        fields: field === "" ? [] : [{ field, message }],
+      }),
+    );
+  }
+  return refused;
+}
+
+function respond(
+  request: BatchRecordEventsRequest,
+  batch: ReadBatch,
+  outcomes: readonly EventOutcome[],
+): BatchRecordEventsResponse {
+  let next = 0;
+  const results = request.events.map((event, index) => {
+    const error = batch.refused.get(index);
+    const outcome = error === undefined ? outcomes[next++] : ({ status: "rejected", error } as const);
+    return resultOf(index, event.eventId, outcome);
+  });
+  return create(BatchRecordEventsResponseSchema, { results });
+}
+
+function resultOf(
+  index: number,
+  eventId: string | undefined,
+  outcome: EventOutcome | undefined,
+): EventResult {
+  const result = create(EventResultSchema);
+  result.index = index;
+  if (eventId !== undefined) result.eventId = eventId;
+  if (outcome === undefined) throw new AppError("INTERNAL");
+  if (outcome.status === "rejected") {
+    result.status = EventResultStatus.REJECTED;
+    result.error = errorToProto(outcome.error);
+    return result;
+  }
+  result.status = outcome.status === "stored" ? EventResultStatus.STORED : EventResultStatus.DUPLICATE;
+  result.id = outcome.event.id;
+  result.profileId = outcome.event.profileId;
+  return result;
+}

@@ -1,0 +1,41 @@
+// Tracked events and their errors as messages.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Error as ErrorMessage, ErrorSchema } from "@muster/contracts/muster/errors/v1/error_pb";
+import { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
+import type { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
+import type { AppError } from "@muster/errors";
+import type { TrackedEvent } from "./tracked-event.ts";
+
+export function eventToProto(event: TrackedEvent): MessageInitShape<typeof TrackedEventSchema> {
+  return {
+    id: event.id,
+    eventId: event.clientEventId ?? event.id,
+    profileId: event.profileId,
+    name: event.name,
+    properties: event.properties,
+    timestamp: timestampFromMs(event.occurredMs),
+    receiveTime: timestampFromMs(event.receivedMs),
+  };
+}
+
+/** The error of one event inside an answer that succeeds; field paths are relative to that event. */
+export function errorToProto(error: AppError): ErrorMessage {
+  return create(ErrorSchema, {
+    code: error.codeName,
+    reason: Reason[error.reason],
+    message: error.message,
+    fields: error.fields.map(({ field, message }) => ({ field, message })),
+  });
+}
+
+const FIRST_SECOND = -62_135_596_800; // 0001-01-01T00:00:00Z
+const LAST_SECOND = 253_402_300_799; // 9999-12-31T23:59:59Z
+
+/** Epoch ms, cut towards the past below the millisecond; undefined for what is no RFC 3339 instant. */
+export function msOfTimestamp({ seconds, nanos }: Timestamp): number | undefined {
+  const wholeSeconds = Number(seconds);
+  const isValid =
+    wholeSeconds >= FIRST_SECOND && wholeSeconds <= LAST_SECOND && nanos >= 0 && nanos <= 999_999_999;
+  return isValid ? wholeSeconds * 1000 + Math.floor(nanos / 1_000_000) : undefined;
+}

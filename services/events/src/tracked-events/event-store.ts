@@ -1,0 +1,190 @@
+// Every statement that writes `tracked_events` and `undated_event_ids`, and the lists of one profile.
+import {
+  bytesToUuid,
+  type OrganizationId,
+  type ProfileId,
+  type TrackedEventId,
+  uuidToBytes,
+} from "@muster/core";
+import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { dayOf, type TrackedEvent } from "./tracked-event.ts";
+
+export const EVENT_COLUMNS = [
+  "organization_id",
+  "day",
+  "event_id",
+  "profile_id",
+  "name",
+  "occurred_ms",
+  "received_ms",
+  "client_event_id",
+  "properties",
+] as const;
+
+export interface EventRow {
+  readonly organization_id: Buffer;
+  readonly event_id: Buffer;
+  readonly profile_id: Buffer;
+  readonly name: Buffer;
+  readonly occurred_ms: number;
+  readonly received_ms: number;
+  readonly client_event_id: Buffer | null;
+  readonly properties: string;
+}
+
+/** Inserts new events in the order of their key. A stored one rejects with the unique violation. */
+export async function insertEvents(trx: Transaction, events: readonly TrackedEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const bytes = new BytesOnce();
+  const rows = [...events]
+    .sort(compareKeys)
+    .map((event): Value[] => [
+      bytes.uuid(event.organizationId),
+      dayOf(event.occurredMs),
+      uuidToBytes(event.id),
+      bytes.uuid(event.profileId),
+      bytes.text(event.name),
+      event.occurredMs,
+      event.receivedMs,
+      event.clientEventId === undefined ? null : Buffer.from(event.clientEventId),
+      event.properties,
+    ]);
+  await insertRows(trx, "tracked_events", EVENT_COLUMNS, rows, "fail", [
+    "organization_id",
+    "day",
+    "event_id",
+  ]);
+}
+
+/** Keeps the client's ids of events that came without a time. A known one rejects. */
+export async function insertUndatedIds(trx: Transaction, events: readonly TrackedEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const rows = events.map((event): [Buffer, Buffer, Buffer, number] => [
+    uuidToBytes(event.organizationId),
+    Buffer.from(event.clientEventId ?? ""),
+    uuidToBytes(event.id),
+    dayOf(event.occurredMs),
+  ]);
+  rows.sort((a, b) => Buffer.compare(a[0], b[0]) || Buffer.compare(a[1], b[1]));
+  const columns = ["organization_id", "client_event_id", "event_id", "day"];
+  await insertRows(trx, "undated_event_ids", columns, rows, "fail", ["organization_id", "client_event_id"]);
+}
+
+export interface EventListFilter {
+  readonly organizationId: OrganizationId;
+  readonly profileId: ProfileId;
+  /** Empty means all. */
+  readonly names: readonly string[];
+  /** Both included. */
+  readonly fromMs: number | undefined;
+  readonly toMs: number | undefined;
+  /** The last event of the page before. */
+  readonly after: { readonly occurredMs: number; readonly id: TrackedEventId } | undefined;
+}
+
+/** Newest first, ties by id descending: one walk backwards over the index of the profile. */
+export async function listEvents(
+  db: Queryable,
+  filter: EventListFilter,
+  limit: number,
+): Promise<TrackedEvent[]> {
+  const query = db("tracked_events")
+    .select<EventRow[]>(EVENT_COLUMNS)
+    .where("organization_id", uuidToBytes(filter.organizationId))
+    .where("profile_id", uuidToBytes(filter.profileId))
+    .orderBy([
+      { column: "occurred_ms", order: "desc" },
+      { column: "event_id", order: "desc" },
+    ])
+    .limit(limit);
+  if (filter.fromMs !== undefined) query.where("occurred_ms", ">=", filter.fromMs);
+  if (filter.toMs !== undefined) query.where("occurred_ms", "<=", filter.toMs);
+  if (filter.names.length > 0)
+    query.whereIn(
+      "name",
+      filter.names.map((name) => Buffer.from(name)),
+    );
+  const { after } = filter;
+  if (after !== undefined) {
+    // The first condition is implied by the second, but it alone bounds the index range.
+    query
+      .where("occurred_ms", "<=", after.occurredMs)
+      .where((either) =>
+        either.where("occurred_ms", "<", after.occurredMs).orWhere("event_id", "<", uuidToBytes(after.id)),
+      );
+  }
+  return (await query).map(eventFromRow);
+}
+
+export interface ScanCursor {
+  readonly profileId: Buffer;
+  readonly occurredMs: number;
+  readonly eventId: Buffer;
+}
+
+/** Events of several profiles by (profile, occurred_ms, id), after the cursor within its profile. */
+export async function scanEvents(
+  db: Queryable,
+  organizationId: OrganizationId,
+  range: { readonly profileIds: readonly Buffer[] } | { readonly after: ScanCursor },
+  names: readonly Buffer[],
+  limit: number,
+): Promise<EventRow[]> {
+  const query = db("tracked_events")
+    .select<EventRow[]>(EVENT_COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .orderBy(["profile_id", "occurred_ms", "event_id"])
+    .limit(limit);
+  if (names.length > 0) query.whereIn("name", [...names]);
+  if ("after" in range) {
+    const { profileId, occurredMs, eventId } = range.after;
+    query
+      .where("profile_id", profileId)
+      .where("occurred_ms", ">=", occurredMs)
+      .where((either) => either.where("occurred_ms", ">", occurredMs).orWhere("event_id", ">", eventId));
+  } else {
+    query.whereIn("profile_id", [...range.profileIds]);
+  }
+  return query;
+}
+
+export function eventFromRow(row: EventRow): TrackedEvent {
+  return {
+    organizationId: bytesToUuid<OrganizationId>(row.organization_id),
+    id: bytesToUuid<TrackedEventId>(row.event_id),
+    profileId: bytesToUuid<ProfileId>(row.profile_id),
+    name: row.name.toString(),
+    occurredMs: Number(row.occurred_ms),
+    receivedMs: Number(row.received_ms),
+    clientEventId: row.client_event_id?.toString(),
+    properties: row.properties,
+  };
+}
+
+function compareKeys(a: TrackedEvent, b: TrackedEvent): number {
+  if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
+  return dayOf(a.occurredMs) - dayOf(b.occurredMs) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}
+
+/** Organisations, profiles and names recur within a batch. */
+class BytesOnce {
+  readonly #uuids = new Map<string, Buffer>();
+  readonly #texts = new Map<string, Buffer>();
+
+  uuid(id: string): Buffer {
+    return once(this.#uuids, id, uuidToBytes);
+  }
+
+  text(text: string): Buffer {
+    return once(this.#texts, text, (key) => Buffer.from(key));
+  }
+}
+
+function once(known: Map<string, Buffer>, key: string, make: (key: string) => Buffer): Buffer {
+  let bytes = known.get(key);
+  if (bytes === undefined) {
+    bytes = make(key);
+    known.set(key, bytes);
+  }
+  return bytes;
+}

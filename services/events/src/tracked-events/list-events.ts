@@ -1,0 +1,56 @@
+// ListEvents: one profile's events, newest first; of one instant, the larger id first.
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { isUuid, PAGE_SIZE_DEFAULT, type TrackedEventId } from "@muster/core";
+import { AppError, invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { requireProfileId } from "../profiles/profile-proto.ts";
+import { hasProfile } from "../profiles/profile-store.ts";
+import { eventToProto, msOfTimestamp } from "./event-proto.ts";
+import { type EventListFilter, listEvents as readPage } from "./event-store.ts";
+
+export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.method.listEvents> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const profileId = requireProfileId(request.profileId);
+    const names = [...new Set(request.name)].sort();
+    const fromMs = boundOf("from", request.from, Math.ceil);
+    const toMs = boundOf("to", request.to, Math.floor);
+    const scope = JSON.stringify(["events", organizationId, profileId, names, fromMs ?? "", toMs ?? ""]);
+    const after = openToken(deps, scope, request.pageToken);
+    const db = deps.database.reader;
+    if (!(await hasProfile(db, organizationId, profileId))) throw new AppError("PROFILE_NOT_FOUND");
+    const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
+    const filter = { organizationId, profileId, names, fromMs, toMs, after };
+    const events = await readPage(db, filter, pageSize + 1);
+    const page = events.slice(0, pageSize);
+    const last = page.at(-1);
+    const hasMore = events.length > pageSize && last !== undefined;
+    return {
+      events: page.map(eventToProto),
+      nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.occurredMs, last.id]) : "",
+    };
+  };
+}
+
+function boundOf(
+  field: string,
+  timestamp: Timestamp | undefined,
+  round: (ms: number) => number,
+): number | undefined {
+  if (timestamp === undefined) return undefined;
+  const ms = msOfTimestamp(timestamp);
+  if (ms === undefined) throw invalidField(field, "must lie between the years 0001 and 9999");
+  // Events are kept to the millisecond: a bound between two takes in the inner one.
+  return ms + round((timestamp.nanos % 1_000_000) / 1_000_000);
+}
+
+function openToken(deps: EventsDeps, scope: string, token: string): EventListFilter["after"] {
+  if (token === "") return undefined;
+  const [occurredMs, id] = deps.pageTokens.open(scope, token) ?? [];
+  if (typeof occurredMs !== "number" || typeof id !== "string" || !isUuid(id)) {
+    throw new AppError("PAGE_TOKEN_INVALID");
+  }
+  return { occurredMs, id: id as TrackedEventId };
+}

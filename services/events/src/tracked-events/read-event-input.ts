@@ -1,0 +1,140 @@
+// From an event as a client sends it to one that can be stored, or to what is wrong with it. One and
+// the same way for a single event, a batch and a stream.
+import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { type EventInput, EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
+import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/core";
+import { AppError, type FieldError } from "@muster/errors";
+import { validateMessage } from "@muster/rpc";
+import type { SentIdentity, SubmittedEvent } from "../ingest/submission.ts";
+import { msOfTimestamp } from "./event-proto.ts";
+import { jsonObjectProblem } from "./json-object.ts";
+import { datedEventId } from "./tracked-event.ts";
+
+/** Bytes of a row and of its share of a message beside the texts. */
+const ROW_OVERHEAD_BYTES = 160;
+
+/** What every form of event has in common. */
+export interface SentEvent {
+  readonly identityKind: SentIdentity;
+  readonly identity: string;
+  readonly name: string;
+  readonly properties: string | undefined;
+  readonly timestamp: Timestamp | undefined;
+  readonly eventId: string | undefined;
+}
+
+export interface EventReader {
+  readonly organizationId: OrganizationId;
+  readonly nowMs: number;
+  readonly ids: IdSource;
+  /** Put before the names of fields in errors, such as "event.". */
+  readonly fieldPrefix: string;
+}
+
+/** Reads one event of a batch or stream, which the validate interceptor leaves to us. */
+export function readBatchedEvent(
+  input: EventInput | undefined,
+  reader: EventReader,
+): SubmittedEvent | AppError {
+  if (input === undefined) return fieldsError([{ field: "event", message: "is required" }]);
+  const violations = validateMessage(EventInputSchema, input);
+  if (violations.length > 0) return fieldsError(violations);
+  return readEventInput(input, reader);
+}
+
+/** Reads an event that has been validated. */
+export function readEventInput(input: EventInput, reader: EventReader): SubmittedEvent | AppError {
+  const { identity } = input;
+  if (identity.case === undefined) return fieldsError([{ field: "identity", message: "is required" }]);
+  const sent: SentEvent = {
+    identityKind: identityKinds[identity.case],
+    identity: identity.value,
+    name: input.name,
+    properties: input.properties,
+    timestamp: input.timestamp,
+    eventId: input.eventId,
+  };
+  return isTooLarge(EventInputSchema, input, sent) ? tooLarge() : readSentEvent(sent, reader);
+}
+
+const identityKinds = {
+  userId: "user_id",
+  anonymousId: "anonymous_id",
+  profileId: "profile_id",
+} as const;
+
+/** Whether the encoded message is over the limit; encodes only where the texts' lengths can't tell. */
+export function isTooLarge<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+  sent: SentEvent,
+): boolean {
+  const characters =
+    sent.identity.length + sent.name.length + (sent.properties?.length ?? 0) + (sent.eventId?.length ?? 0);
+  if (characters * 3 + ROW_OVERHEAD_BYTES <= EVENT_BYTES_MAX) return false;
+  return characters > EVENT_BYTES_MAX || toBinary(schema, message).length > EVENT_BYTES_MAX;
+}
+
+export function tooLarge(): AppError {
+  return new AppError("TOO_LARGE", {
+    message: `An event is at most ${EVENT_BYTES_MAX} bytes.`,
+    details: { limit_bytes: String(EVENT_BYTES_MAX) },
+  });
+}
+
+export function readSentEvent(sent: SentEvent, reader: EventReader): SubmittedEvent | AppError {
+  const properties = sent.properties ?? "{}";
+  const occurredMs = sent.timestamp === undefined ? reader.nowMs : msOfTimestamp(sent.timestamp);
+  const problem = jsonObjectProblem(properties);
+  if (problem !== undefined || occurredMs === undefined || !hasWellFormedTexts(sent)) {
+    return fieldsError(fieldProblems(sent, problem, occurredMs, reader.fieldPrefix));
+  }
+  const isDated = sent.timestamp !== undefined;
+  return {
+    identityKind: sent.identityKind,
+    identity: sent.identity,
+    name: sent.name,
+    properties,
+    occurredMs,
+    receivedMs: reader.nowMs,
+    clientEventId: sent.eventId,
+    isDated,
+    id:
+      isDated && sent.eventId !== undefined
+        ? datedEventId(reader.organizationId, sent.eventId, occurredMs)
+        : reader.ids.next(occurredMs),
+    bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (sent.name.length + sent.identity.length),
+  };
+}
+
+function hasWellFormedTexts(sent: SentEvent): boolean {
+  return sent.identity.isWellFormed() && sent.name.isWellFormed() && (sent.eventId?.isWellFormed() ?? true);
+}
+
+function fieldProblems(
+  sent: SentEvent,
+  propertiesProblem: string | undefined,
+  occurredMs: number | undefined,
+  prefix: string,
+): FieldError[] {
+  const fields: FieldError[] = [];
+  const add = (field: string, message: string): void => {
+    fields.push({ field: `${prefix}${field}`, message });
+  };
+  const unicode = "must be valid Unicode";
+  if (!sent.identity.isWellFormed()) add(sent.identityKind, unicode);
+  if (!sent.name.isWellFormed()) add("name", unicode);
+  if (propertiesProblem !== undefined) add("properties", propertiesProblem);
+  if (occurredMs === undefined) add("timestamp", "must lie between the years 0001 and 9999");
+  if (sent.eventId?.isWellFormed() === false) add("event_id", unicode);
+  return fields;
+}
+
+function fieldsError(fields: readonly FieldError[]): AppError {
+  const [first] = fields;
+  return new AppError("FIELD_INVALID", {
+    ...(first && { message: `${first.field}: ${first.message}` }),
+    fields: fields.slice(0, 20),
+  });
+}

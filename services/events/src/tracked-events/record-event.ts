@@ -1,0 +1,86 @@
+// RecordEvent and RecordProfileEvent: one event, committed together with whatever else is arriving.
+import { create, type Message } from "@bufbuild/protobuf";
+import {
+  type EventService,
+  RecordEventResponseSchema,
+  RecordProfileEventRequestSchema,
+  RecordProfileEventResponseSchema,
+} from "@muster/contracts/muster/events/v1/event_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { CallContext, UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
+import { eventToProto } from "./event-proto.ts";
+import { type EventReader, isTooLarge, readEventInput, readSentEvent, tooLarge } from "./read-event-input.ts";
+import type { TrackedEvent } from "./tracked-event.ts";
+
+export function recordEvent(deps: EventsDeps): UnaryHandler<typeof EventService.method.recordEvent> {
+  return async (request, context) => {
+    if (request.event === undefined) throw invalidField("event", "is required");
+    const read = readEventInput(request.event, readerOf(deps, context, "event."));
+    return record(deps, context, read, (event) =>
+      create(RecordEventResponseSchema, { event: eventToProto(event) }),
+    );
+  };
+}
+
+export function recordProfileEvent(
+  deps: EventsDeps,
+): UnaryHandler<typeof EventService.method.recordProfileEvent> {
+  return async (request, context) => {
+    const sent = {
+      identityKind: "profile_id" as const,
+      identity: request.profileId,
+      name: request.name,
+      properties: request.properties,
+      timestamp: request.timestamp,
+      eventId: request.eventId,
+    };
+    const read = isTooLarge(RecordProfileEventRequestSchema, request, sent)
+      ? tooLarge()
+      : readSentEvent(sent, readerOf(deps, context, ""));
+    return record(deps, context, read, (event) =>
+      create(RecordProfileEventResponseSchema, { event: eventToProto(event) }),
+    );
+  };
+}
+
+function readerOf(deps: EventsDeps, context: CallContext, fieldPrefix: string): EventReader {
+  return {
+    organizationId: context.organizationId,
+    nowMs: deps.clock.nowMs(),
+    ids: deps.ids,
+    fieldPrefix,
+  };
+}
+
+async function record<Response extends Message>(
+  deps: EventsDeps,
+  context: CallContext,
+  read: SubmittedEvent | AppError,
+  responseOf: (event: TrackedEvent) => Response,
+): Promise<Response> {
+  if (read instanceof AppError) throw read;
+  const submission = createSubmission(context.organizationId, [read], {
+    traceParent: context.traceParent,
+    settle: settleOf(context, ([outcome]) =>
+      outcome === undefined || outcome.status === "rejected" ? undefined : responseOf(outcome.event),
+    ),
+  });
+  const [outcome] = await deps.ingest.submit(submission, "single");
+  if (outcome === undefined) throw new AppError("INTERNAL");
+  if (outcome.status === "rejected") throw outcome.error;
+  return responseOf(outcome.event);
+}
+
+/** Keeps the answer in the events' own transaction, for calls with an idempotency key alone. */
+export function settleOf(
+  context: CallContext,
+  responseOf: (outcomes: readonly EventOutcome[]) => Message | undefined,
+) {
+  if (!context.requestHeaders.has("idempotency-key")) return undefined;
+  return async (trx: Parameters<CallContext["settle"]>[0], outcomes: readonly EventOutcome[]) => {
+    const response = responseOf(outcomes);
+    if (response !== undefined) await context.settle(trx, response);
+  };
+}
