@@ -1,8 +1,8 @@
 // What identity's handlers are given.
+import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { ApiKeyStore } from "./api-keys/api-key-store.ts";
-import type { RevocationNotices } from "./api-keys/revocation-notices.ts";
 import type { OrganizationStore } from "./organizations/organization-store.ts";
 
 export interface IdentityDeps {
@@ -12,7 +12,7 @@ export interface IdentityDeps {
   readonly pageTokens: PageTokens;
   readonly organizations: OrganizationStore;
   readonly apiKeys: ApiKeyStore;
-  readonly revocations: RevocationNotices;
+  readonly bus: Bus;
   /** Every permission that some method of the installation asks for. */
   readonly knownPermissions: ReadonlySet<string>;
 }

@@ -10,7 +10,6 @@ import { ApiKeyStore } from "./api-keys/api-key-store.ts";
 import { createApiKey } from "./api-keys/create-api-key.ts";
 import { deleteApiKey } from "./api-keys/delete-api-key.ts";
 import { listApiKeys } from "./api-keys/list-api-keys.ts";
-import { RevocationNotices } from "./api-keys/revocation-notices.ts";
 import { rotateApiKey } from "./api-keys/rotate-api-key.ts";
 import { ownApiKeyLookup, verifyApiKey } from "./api-keys/verify-api-key.ts";
 import type { IdentityDeps } from "./deps.ts";
@@ -31,10 +30,10 @@ export const identityModule: ModuleDefinition = {
       clock,
       ids,
       database,
+      bus,
       pageTokens: new PageTokens(platform.key("page-tokens")),
       organizations: new OrganizationStore(),
       apiKeys: new ApiKeyStore(),
-      revocations: new RevocationNotices(bus, clock),
       knownPermissions: knownPermissions(),
     };
     return {

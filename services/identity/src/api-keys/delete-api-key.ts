@@ -3,6 +3,7 @@ import type { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { announceRevocation } from "./announce-revocation.ts";
 import { isValidAt, parseApiKeyId } from "./api-key.ts";
 
 export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.deleteApiKey> {
@@ -14,7 +15,7 @@ export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       return removed && key !== undefined && isValidAt(key, deps.clock.nowMs());
     });
     if (!found) throw new AppError("API_KEY_NOT_FOUND");
-    await deps.revocations.announce(id);
+    await announceRevocation(deps, id);
     return {};
   };
 }

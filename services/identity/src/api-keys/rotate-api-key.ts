@@ -9,6 +9,7 @@ import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { announceRevocation } from "./announce-revocation.ts";
 import { type ApiKey, isValidAt, parseApiKeyId, requireHeldScopes } from "./api-key.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { issueApiKey } from "./issue-api-key.ts";
@@ -32,7 +33,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       await deps.apiKeys.insert(trx, apiKey);
       await context.settle(trx, response);
     });
-    await deps.revocations.announce(id);
+    await announceRevocation(deps, id);
     return response;
   };
 }

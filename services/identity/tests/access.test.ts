@@ -1,0 +1,103 @@
+// Who may call what: every method of identity, told from its descriptor, so that none is forgotten.
+import type { DescMethod, DescMethodUnary } from "@bufbuild/protobuf";
+import { getOption } from "@bufbuild/protobuf";
+import { newApiKeySecret } from "@muster/authz";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { knownPermissions } from "../src/known-permissions.ts";
+import { IdentityUnderTest } from "./identity-under-test.ts";
+
+const METHODS = [OrganizationService, ApiKeyService, CredentialService].flatMap(({ methods }) =>
+  methods.filter((method: DescMethod): method is DescMethodUnary => method.methodKind === "unary"),
+);
+const PUBLIC = METHODS.filter((method) => !getOption(method, policy).internal);
+const INTERNAL = METHODS.filter((method) => getOption(method, policy).internal);
+
+/** A good request of each method: what refuses it is the caller's rights alone. */
+const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
+  createOrganization: { name: "New" },
+  listOrganizations: {},
+  createApiKey: { name: "New", scopes: ["events.read"] },
+  listApiKeys: {},
+  deleteApiKey: {},
+  rotateApiKey: {},
+  verifyApiKey: { keyHash: new Uint8Array(32) },
+};
+
+describe.each(ENGINES)("access to identity on %s", (engine) => {
+  let identity: IdentityUnderTest;
+  let owner: { organizationId: string; secret: string };
+  let ownerKeyId: string;
+
+  beforeAll(async () => {
+    identity = await IdentityUnderTest.open(engine);
+    owner = await identity.organization();
+    const { apiKeys } = await identity.call(ApiKeyService.method.listApiKeys, {}, { key: owner.secret });
+    ownerKeyId = apiKeys[0]?.id ?? "";
+  });
+  afterAll(() => identity.close());
+
+  function requestOf(method: DescMethodUnary): Record<string, unknown> {
+    const request = REQUESTS[method.localName];
+    if (request === undefined) throw new Error(`no request for ${method.name}`);
+    const wantsKey = method.input.fields.some(({ name }) => name === "api_key_id");
+    return wantsKey ? { ...request, apiKeyId: ownerKeyId } : request;
+  }
+
+  test("the list of methods is the whole of identity", () => {
+    expect(METHODS.map(({ localName }) => localName).sort()).toEqual(Object.keys(REQUESTS).sort());
+  });
+
+  test.each(PUBLIC)("$localName: no credentials, or none that anybody issued, are 401", async (method) => {
+    const before = await identity.rowCounts();
+    const strangers = [
+      {},
+      { key: newApiKeySecret() },
+      { key: "nonsense" },
+      { key: owner.secret.slice(0, -1) },
+    ];
+    for (const as of [...strangers, { service: "gateway" }]) {
+      await expect(identity.call(method, requestOf(method), as)).rejects.toMatchObject({
+        reason: "UNAUTHENTICATED",
+      });
+    }
+    expect(await identity.rowCounts()).toEqual(before);
+  });
+
+  test.each(PUBLIC)("$localName: a key with every permission but the one it needs is 403", async (method) => {
+    const { permission } = getOption(method, policy);
+    const scopes = [...knownPermissions()].filter((known) => known !== permission);
+    const { secret } = await identity.call(
+      ApiKeyService.method.createApiKey,
+      { name: "All but one", scopes },
+      { key: owner.secret },
+    );
+    const before = await identity.rowCounts();
+    await expect(identity.call(method, requestOf(method), { key: secret })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+    // Refused before it is read: a malformed request tells no more.
+    await expect(identity.call(method, { pageSize: -1, name: "" }, { key: secret })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+    expect(await identity.rowCounts()).toEqual(before);
+  });
+
+  test.each(INTERNAL)(
+    "$localName: internal, so neither the best key nor an unlisted service may",
+    async (method) => {
+      const refusals = [
+        { as: {}, reason: "UNAUTHENTICATED" },
+        { as: { key: owner.secret }, reason: "PERMISSION_DENIED" },
+        { as: { service: "webhooks" }, reason: "PERMISSION_DENIED" },
+      ];
+      for (const { as, reason } of refusals) {
+        await expect(identity.call(method, requestOf(method), as)).rejects.toMatchObject({ reason });
+      }
+    },
+  );
+});

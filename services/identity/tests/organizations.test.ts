@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { randomIds } from "@muster/core";
+import {
+  createOrganizationDirect,
+  DEMO_ORGANIZATION_ID,
+  ensureDemoOrganization,
+} from "@muster/service-identity";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { INSTALLATION_SERVICES } from "../src/known-permissions.ts";
+import { IdentityUnderTest } from "./identity-under-test.ts";
+
+const { createOrganization, listOrganizations } = OrganizationService.method;
+const { listApiKeys } = ApiKeyService.method;
+
+describe.each(ENGINES)("organisations on %s", (engine) => {
+  let identity: IdentityUnderTest;
+  let key: string;
+
+  beforeAll(async () => {
+    identity = await IdentityUnderTest.open(engine);
+    key = (await identity.organization("Acme")).secret;
+  });
+  afterAll(() => identity.close());
+
+  test("a new organisation has a first key that may do everything, in it alone", async () => {
+    const made = await identity.call(createOrganization, { name: "Zoë & co " }, { key });
+    expect(made.apiKey).toMatchObject({ scopes: ["*"], prefix: made.secret.slice(0, 11) });
+
+    const own = await identity.call(listOrganizations, {}, { key: made.secret });
+    expect(own.organizations).toEqual([made.organization]);
+    expect(own.organizations[0]?.name).toBe("Zoë & co ");
+    expect(own.nextPageToken).toBe("");
+    const keys = await identity.call(listApiKeys, {}, { key: made.secret });
+    expect(keys.apiKeys).toEqual([made.apiKey]);
+  });
+
+  test("nobody sees an organisation that is not theirs", async () => {
+    const { organizations } = await identity.call(listOrganizations, {}, { key });
+    expect(organizations.map(({ name }) => name)).toEqual(["Acme"]);
+  });
+
+  test("two of one name are two organisations", async () => {
+    const [one, two] = await Promise.all([
+      identity.call(createOrganization, { name: "Twin" }, { key }),
+      identity.call(createOrganization, { name: "Twin" }, { key }),
+    ]);
+    expect(one.organization?.id).not.toBe(two.organization?.id);
+  });
+
+  test("a bad name is refused by name and leaves nothing", async () => {
+    const before = await identity.rowCounts();
+    for (const name of ["", "x".repeat(256)]) {
+      const refused = { reason: "FIELD_INVALID", fields: [{ field: "name" }] };
+      await expect(identity.call(createOrganization, { name }, { key })).rejects.toMatchObject(refused);
+      const direct = createOrganizationDirect(identity.database, {
+        clock: identity.clock,
+        ids: randomIds,
+        name,
+      });
+      await expect(direct).rejects.toMatchObject(refused);
+    }
+    await expect(identity.call(listOrganizations, { pageToken: "anything" }, { key })).rejects.toMatchObject({
+      reason: "PAGE_TOKEN_INVALID",
+    });
+    expect(await identity.rowCounts()).toEqual(before);
+  });
+
+  test("the same idempotency key makes one organisation", async () => {
+    const as = { key, idempotencyKey: "found" };
+    const first = await identity.call(createOrganization, { name: "Once" }, as);
+    const counts = await identity.rowCounts();
+    expect(await identity.call(createOrganization, { name: "Once" }, as)).toEqual(first);
+    expect(await identity.rowCounts()).toEqual(counts);
+  });
+
+  test("the demo organisation is made once, by one of several, and a lost key can be replaced", async () => {
+    const options = { clock: identity.clock, ids: randomIds };
+    const made = await Promise.all(
+      Array.from({ length: 5 }, () => ensureDemoOrganization(identity.database, options)),
+    );
+    const secrets = made.flatMap(({ secret }) => (secret === undefined ? [] : [secret]));
+    expect(secrets).toHaveLength(1);
+    expect(new Set(made.map(({ organizationId }) => organizationId))).toEqual(
+      new Set([DEMO_ORGANIZATION_ID]),
+    );
+
+    expect((await ensureDemoOrganization(identity.database, options)).secret).toBeUndefined();
+    const replaced = await ensureDemoOrganization(identity.database, { ...options, keyLost: true });
+    for (const secret of [...secrets, replaced.secret]) {
+      const { organizations } = await identity.call(listOrganizations, {}, { key: secret });
+      expect(organizations.map(({ id }) => id)).toEqual([DEMO_ORGANIZATION_ID]);
+    }
+  });
+});
+
+test("permissions are read from every service that the generated code has", () => {
+  const generated = new URL("../../../packages/contracts/src/gen/muster/", import.meta.url);
+  const names = readdirSync(generated, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith("_service_pb.ts"))
+    .flatMap((path) => [
+      ...readFileSync(new URL(path, generated), "utf8").matchAll(/@generated from service (\S+)/g),
+    ])
+    .map(([, name]) => name);
+  expect(INSTALLATION_SERVICES.map(({ typeName }) => typeName).sort()).toEqual([...new Set(names)].sort());
+});
