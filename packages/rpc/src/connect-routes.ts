@@ -1,7 +1,7 @@
 // The Connect, gRPC-Web and gRPC protocols on an HTTP server of connect-node, in front of Callers.
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
-import type { ConnectRouter, HandlerContext, MethodImpl } from "@connectrpc/connect";
+import type { ConnectRouter, ConnectRouterOptions, HandlerContext, MethodImpl } from "@connectrpc/connect";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { BODY_BYTES_MAX, type Clock, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -20,11 +20,11 @@ export interface ConnectRoutesOptions {
 }
 
 /** Limits and options for `connectNodeAdapter`, beside its routes. */
-export const connectLimits = {
+export const connectLimits: Partial<ConnectRouterOptions> = {
   readMaxBytes: BODY_BYTES_MAX,
   // Compressing an answer costs several times what making it does.
   acceptCompression: [],
-} as const;
+};
 
 /** Routes of every method that clients may call: internal methods are not served here. */
 export function connectRoutes(options: ConnectRoutesOptions): (router: ConnectRouter) => void {

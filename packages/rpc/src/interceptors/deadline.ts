@@ -38,34 +38,37 @@ export function deadline(deps: { readonly clock: Clock }): Around {
 
 /** Aborts the call at its deadline, or when its caller does. Returns what ends the watch. */
 function watch(clock: Clock, call: Call): () => void {
+  const { deadlineMs } = call;
   const outer = call.options.signal;
   const ended = new AbortController();
-  const expired = (): boolean => call.deadlineMs !== undefined && clock.nowMs() >= call.deadlineMs;
+  // From here on the wall clock may step: only the time left counts.
+  const endMs = deadlineMs === undefined ? Infinity : clock.monotonicMs() + deadlineMs - clock.nowMs();
   const onOuterAbort = (): void => {
     if (outer.reason instanceof AppError) call.abort(outer.reason);
-    else call.abort(new AppError(expired() ? "DEADLINE_EXCEEDED" : "CANCELLED"));
+    else
+      call.abort(
+        new AppError(clock.monotonicMs() >= endMs - MOUNT_TIMER_SLACK_MS ? "DEADLINE_EXCEEDED" : "CANCELLED"),
+      );
   };
   if (outer.aborted) onOuterAbort();
   else outer.addEventListener("abort", onOuterAbort, { once: true });
-
-  if (call.deadlineMs !== undefined) {
-    if (expired()) call.abort(new AppError("DEADLINE_EXCEEDED"));
-    else void expire(clock, call, call.deadlineMs, ended.signal);
-  }
+  if (endMs !== Infinity) void expire(clock, call, endMs, ended.signal);
   return () => {
     outer.removeEventListener("abort", onOuterAbort);
     ended.abort(ENDED);
   };
 }
 
-async function expire(clock: Clock, call: Call, deadlineMs: number, ended: AbortSignal): Promise<void> {
+async function expire(clock: Clock, call: Call, endMs: number, ended: AbortSignal): Promise<void> {
   while (!ended.aborted) {
-    const restMs = deadlineMs - clock.nowMs();
+    const restMs = endMs - clock.monotonicMs();
     if (restMs <= 0) return call.abort(new AppError("DEADLINE_EXCEEDED"));
     await clock.sleep(Math.min(restMs, TIMER_MS_MAX), ended);
   }
 }
 
+/** A mount keeps the same deadline with a timer of its own, which may ring a little earlier. */
+const MOUNT_TIMER_SLACK_MS = 20;
 /** Node's timers overflow beyond 2^31 - 1 ms. */
 const TIMER_MS_MAX = 2_000_000_000;
 /** A ready-made reason spares every call a DOMException. */

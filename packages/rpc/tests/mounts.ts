@@ -1,0 +1,128 @@
+// The same dispatcher reached in each of the ways that Muster offers.
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { DescMethod, DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
+import type { Transport } from "@connectrpc/connect";
+import { connectNodeAdapter, createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { createLogger } from "@muster/log";
+import {
+  type Caller,
+  type CallOptions,
+  connectLimits,
+  connectRoutes,
+  fromConnectError,
+  grpcCaller,
+  startGrpcServer,
+} from "../src/index.ts";
+import type { TestModule } from "./test-module.ts";
+
+export interface Mounted {
+  readonly caller: Caller;
+  close(): Promise<void>;
+}
+
+export type Mount = (module: TestModule) => Promise<Mounted>;
+
+export const silent = createLogger({ level: "silent" });
+
+export const mounts: Readonly<Record<string, Mount>> = {
+  async direct({ dispatcher }) {
+    return { caller: dispatcher, close: async () => {} };
+  },
+
+  async "grpc-js"({ dispatcher }) {
+    const server = await startGrpcServer({
+      dispatchers: [dispatcher],
+      host: "127.0.0.1",
+      port: 0,
+      log: silent,
+    });
+    const caller = grpcCaller({ address: server.address });
+    return {
+      caller,
+      async close() {
+        caller.close();
+        await server.stop(0);
+      },
+    };
+  },
+
+  "Connect on connect-node": (module) =>
+    connectMount(module, (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "2" })),
+
+  "gRPC on connect-node": (module) => connectMount(module, (baseUrl) => createGrpcTransport({ baseUrl })),
+};
+
+async function connectMount(
+  { dispatcher }: TestModule,
+  transportTo: (baseUrl: string) => Transport,
+): Promise<Mounted> {
+  const services = dispatcher.implementations.map(({ service }) => service);
+  const routes = connectRoutes({ services, caller: dispatcher });
+  const { port, close } = await listen(createHttp2Server(connectNodeAdapter({ ...connectLimits, routes })));
+  return { caller: transportCaller(transportTo(`http://127.0.0.1:${port}`)), close };
+}
+
+interface Listening {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export async function listen(server: Http2Server): Promise<Listening> {
+  const sessions = new Set<ServerHttp2Session>();
+  server.on("session", (session) => sessions.add(session));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    port: address.port,
+    async close() {
+      for (const session of sessions) session.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** A Connect client as a Caller: what a TypeScript client of the gateway sees. */
+export function transportCaller(transport: Transport): Caller {
+  const timeout = (options: CallOptions): number | undefined =>
+    options.deadlineMs === undefined ? undefined : Math.max(1, options.deadlineMs - Date.now());
+  return {
+    async unary(method, request, options) {
+      try {
+        const answer = await transport.unary(
+          method as DescMethodUnary,
+          options.signal,
+          timeout(options),
+          new Headers([...options.headers]),
+          request,
+        );
+        return { message: answer.message as Message, headers: new Map(answer.header) };
+      } catch (error) {
+        throw fromConnectError(error);
+      }
+    },
+    stream(method: DescMethod, requests, options) {
+      const headers = new Map<string, string>();
+      async function* messages(): AsyncIterable<Message> {
+        // Connect's streams end early only by their signal.
+        const left = new AbortController();
+        try {
+          const answer = await transport.stream(
+            method as DescMethodStreaming,
+            AbortSignal.any([options.signal, left.signal]),
+            timeout(options),
+            new Headers([...options.headers]),
+            requests,
+          );
+          for (const [name, value] of answer.header) headers.set(name, value);
+          for await (const message of answer.message) yield message as Message;
+        } catch (error) {
+          throw fromConnectError(error);
+        } finally {
+          left.abort();
+        }
+      }
+      return { messages: messages(), headers };
+    },
+  };
+}

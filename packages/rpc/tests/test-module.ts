@@ -1,0 +1,212 @@
+// Hand-written handlers behind a real dispatcher: what the tests of the mounts call.
+import type { ApiKeyVerifier, ServiceTokenClaims, ServiceTokenPort } from "@muster/authz";
+import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { type OrganizationId, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { IdempotencyLedgerPort } from "@muster/idempotency";
+import type { LogFields, Logger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { type CallContext, createDispatcher, type Dispatcher, implement } from "../src/index.ts";
+
+export const ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000a" as OrganizationId;
+export const DEMO_ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000d" as OrganizationId;
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+/** What a handler did, for the tests to look at. */
+export interface Observed {
+  readonly log: LogLine[];
+  readonly calls: CallContext[];
+  /** Messages that a streaming handler has read, or has been asked for. */
+  read: number;
+  yielded: number;
+  ended: number;
+}
+
+/** "reader" may read, "writer" may do all, "outage" makes identity unreachable. */
+const apiKeys: ApiKeyVerifier = {
+  async verify(key) {
+    if (key === "outage") throw new AppError("UNAVAILABLE", { retryAfterMs: 1000 });
+    if (key !== "reader" && key !== "writer") return undefined;
+    const has = (permission: string): boolean => key === "writer" || permission.endsWith(".read");
+    return { kind: "api_key", id: `id-of-${key}`, organizationId: ORGANIZATION, permissions: { has } };
+  },
+};
+
+/** A token is the JSON of its claims. */
+export function tokensOf(service: string): ServiceTokenPort {
+  return {
+    mint: (options) => JSON.stringify({ service, actAsDemo: options?.actAsDemo ?? false }),
+    verify(token) {
+      try {
+        return JSON.parse(token) as ServiceTokenClaims;
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+export const FULL_ERROR = new AppError("EVENT_CONFLICT", {
+  message: '100% wrong: \u00fcber "caf\u00e9" + $1/2',
+  fields: [
+    { field: "events[3].name", message: "is not \u00e9" },
+    { field: "events[4].timestamp", message: "differs" },
+  ],
+  details: { event_id: "e-1" },
+  retryAfterMs: 2500,
+});
+
+export interface TestModule {
+  readonly dispatcher: Dispatcher;
+  readonly observed: Observed;
+  readonly metrics: Metrics;
+}
+
+export function testModule(ledger?: IdempotencyLedgerPort): TestModule {
+  const observed: Observed = { log: [], calls: [], read: 0, yielded: 0, ended: 0 };
+  const metrics = new Metrics();
+  const dispatcher = createDispatcher({
+    implementations: [organizations(observed), apiKeyMethods(), events(observed), feed()],
+    serviceName: "test",
+    clock: systemClock,
+    log: recorder(observed.log),
+    metrics,
+    apiKeys,
+    serviceTokens: tokensOf("test"),
+    demoOrganizationId: DEMO_ORGANIZATION,
+    ledger,
+  });
+  return { dispatcher, observed, metrics };
+}
+
+function recorder(lines: LogLine[]): Logger {
+  const at = (level: string) => (fields: LogFields, message: string) =>
+    void lines.push({ level, message, fields });
+  const logger: Logger = {
+    error: at("error"),
+    warn: at("warn"),
+    info: at("info"),
+    debug: at("debug"),
+    child: () => logger,
+  };
+  return logger;
+}
+
+/** Resolves only when the call is over. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** The name of the organisation says what becomes of the call. */
+function organizations(observed: Observed) {
+  return implement(OrganizationService, {
+    createOrganization(request, context) {
+      observed.calls.push(context);
+      if (request.name === "throws") throw new Error("SELECT secret FROM keys");
+      return create_(request.name, context);
+    },
+    async listOrganizations(request) {
+      const name = "n".repeat(1000);
+      return { organizations: Array.from({ length: request.pageSize * 10 }, () => ({ name })) };
+    },
+  });
+
+  async function create_(name: string, context: CallContext) {
+    switch (name) {
+      case "rejects":
+        throw new TypeError("SELECT secret FROM keys");
+      case "fails":
+        throw FULL_ERROR;
+      case "hangs":
+        return new Promise<never>(() => {});
+      case "waits":
+        await aborted(context.signal);
+        observed.ended += 1;
+        throw context.signal.reason;
+      case "unencodable":
+        return { secret: 5 as unknown as string };
+      default:
+        context.responseHeaders.set("muster-http-status", "202");
+        return { organization: { id: context.organizationId, name }, secret: context.requestId };
+    }
+  }
+}
+
+function apiKeyMethods() {
+  return implement(ApiKeyService, {
+    createApiKey: async (request) => ({ secret: request.scopes.join(",") }),
+    listApiKeys: async () => ({}),
+    deleteApiKey: async () => ({}),
+    rotateApiKey: async () => ({}),
+  });
+}
+
+/** The first name asked for says what a tail does; the first event's user says what an ingest does. */
+function events(observed: Observed) {
+  return implement(EventService, {
+    recordEvent: async (request) => ({ event: { name: request.event?.name ?? "" } }),
+    recordProfileEvent: async (request) => ({ event: { name: request.name } }),
+    batchRecordEvents: async (request) => ({ results: request.events.map((_, index) => ({ index })) }),
+    listEvents: async () => ({}),
+    async *ingestEvents(requests, context) {
+      observed.calls.push(context);
+      try {
+        for await (const request of requests) {
+          observed.read += 1;
+          const behaviour = request.event?.name;
+          if (behaviour === "throws") throw new Error("SELECT secret FROM keys");
+          if (behaviour === "fails") throw FULL_ERROR;
+          if (behaviour === "stalls") await aborted(context.signal);
+          if (behaviour === "quits") return;
+          yield { ackedThrough: request.sequence };
+        }
+        yield { ackedThrough: -1n };
+      } catch (error) {
+        // A handler that goes on after a refused message must not turn it into a success.
+        if (error instanceof AppError && error.reason === "REQUEST_MALFORMED") return;
+        throw error;
+      } finally {
+        observed.ended += 1;
+      }
+    },
+    async *tailEvents(request, context) {
+      observed.calls.push(context);
+      const [behaviour, size] = request.names;
+      if (behaviour === "fails at once") throw FULL_ERROR;
+      try {
+        yield { resumeToken: "attached" };
+        if (behaviour === "throws") throw new Error("SELECT secret FROM keys");
+        if (behaviour === "fails") throw FULL_ERROR;
+        if (behaviour === "hangs") await new Promise<never>(() => {});
+        if (behaviour === "waits") await aborted(context.signal);
+        while (behaviour === "floods") {
+          observed.yielded += 1;
+          yield { resumeToken: "x".repeat(Number(size)) };
+        }
+      } finally {
+        observed.ended += 1;
+      }
+    },
+  });
+}
+
+function feed() {
+  return implement(EventFeedService, {
+    getPositions: async () => ({ positions: [1n, 2n] }),
+    readOutbox: async () => ({}),
+    reportFolded: async () => ({}),
+    scanProfileEvents: async function* () {},
+    batchGetProfiles: async () => ({}),
+  });
+}
