@@ -1,39 +1,228 @@
-// The consuming side: see the class.
-import type { ShardConsumerOptions } from "./consumer-options.ts";
+// A consumer of one producer's domain events: leases shards, folds their messages exactly once in
+// effect, and answers how far it has come. The folder is the consuming service's; all else is here.
+import type { Delivery } from "@muster/bus";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { assert } from "@muster/core";
+import { backoffMs } from "./backoff.ts";
+import {
+  ATTEMPTS_MAX,
+  type ConsumerTimings,
+  DEFAULT_CONSUMER_TIMINGS,
+  IN_FLIGHT_MAX,
+  type ShardConsumerOptions,
+} from "./consumer-options.ts";
+import { type CursorRow, readCursors } from "./cursor-store.ts";
+import { FoldLoop } from "./fold-loop.ts";
+import { FoldReporter } from "./fold-reporter.ts";
+import { FoldedPositions, type WaitOptions } from "./folded-positions.ts";
+import { OwnedShard } from "./owned-shard.ts";
+import { leaseTopic, ShardLeases } from "./shard-leases.ts";
+import { ThrottledCall } from "./throttled-call.ts";
+
+/** Other replicas are told of folds at most this often. */
+const TELL_MS_MIN = 10;
+const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 
 /** A worker: start it, stop it. */
 export class ShardConsumer {
   readonly name: string;
+  readonly #options: ShardConsumerOptions;
+  readonly #shards = new Map<number, OwnedShard>();
+  readonly #leases: ShardLeases;
+  readonly #loop: FoldLoop;
+  readonly #reporter: FoldReporter;
+  readonly #folded: FoldedPositions;
+  readonly #tellOthers: ThrottledCall;
+  readonly #stopping = new AbortController();
+  readonly #closing = new Set<Promise<void>>();
+  #unsubscribe: (() => void)[] = [];
+  #loops: Promise<unknown> | undefined;
 
-  constructor(options: ShardConsumerOptions) {
+  constructor(given: ShardConsumerOptions) {
+    assert(
+      NAME.test(given.consumer) && NAME.test(given.source),
+      "a consumer's and a source's name are plain",
+    );
+    const options = { ...given, log: given.log.child({ consumer: given.consumer, source: given.source }) };
+    const timings: ConsumerTimings = { ...DEFAULT_CONSUMER_TIMINGS, ...given.timings };
+    this.#options = options;
     this.name = `consumer.${options.consumer}.${options.source}`;
+    this.#leases = new ShardLeases(options, timings, {
+      gained: (cursor) => this.#gained(cursor),
+      lost: (shard) => this.#lost(shard),
+      kept: (cursor) => this.#kept(cursor),
+    });
+    this.#folded = new FoldedPositions(options.clock, {
+      read: () => this.positions(),
+      owns: (shard) => this.#shards.has(shard),
+      expect: (positions) => this.#expect(positions),
+    });
+    const topic = `folded.${options.consumer}.${options.source}`;
+    this.#tellOthers = new ThrottledCall(options.clock, TELL_MS_MIN, () =>
+      options.bus.broadcast(topic, Buffer.from(options.instanceId, "utf8")),
+    );
+    this.#loop = new FoldLoop(options, timings, this.#shards, {
+      folded: (shard, position) => this.#folded.note(shard, position),
+      committed: () => {
+        this.#folded.wakeWaiters();
+        this.#tellOthers.call();
+      },
+      resync: () => this.#leases.tick(),
+    });
+    this.#reporter = new FoldReporter(options, timings, this.#shards);
   }
 
-  async start(): Promise<void> {}
+  async start(): Promise<void> {
+    const { consumer, source } = this.#options;
+    this.#unsubscribe = [
+      this.#onOthers(leaseTopic({ consumer, source }), () => this.#leases.wake()),
+      this.#onOthers(`folded.${consumer}.${source}`, () => this.#folded.wakeWaiters()),
+    ];
+    await this.#leases.start();
+    const { signal } = this.#stopping;
+    this.#loops = Promise.all([
+      this.#leases.run(signal, () => this.#loop.lookForReplays()),
+      this.#loop.run(signal),
+      this.#reporter.run(signal),
+    ]);
+  }
 
   /** Finishes the fold, and frees its shards so that another replica takes them at once. */
-  async stop(): Promise<void> {}
+  async stop(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#tellOthers.cancel();
+    await this.#loops;
+    await this.#reporter.report();
+    for (const shard of [...this.#shards.keys()]) this.#lost(shard);
+    await Promise.all(this.#closing);
+    try {
+      await this.#leases.release();
+    } catch (error) {
+      this.#options.log.warn({ err: error }, "leases were not freed; they run out by themselves");
+    }
+  }
 
   /** The folded position of every shard, whoever owns it. */
   async positions(): Promise<number[]> {
-    return [];
+    const { database, consumer, source } = this.#options;
+    const rows = await readCursors(database.reader, { consumer, source });
+    return rows.map((row) => row.position);
   }
 
   /**
    * Resolves to true once every shard is folded up to its position (0: whatever it is), to false if
    * that takes longer than `timeoutMs` or the signal aborts. Works in every replica.
    */
-  async waitFolded(
-    _positions: readonly number[],
-    _options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
-  ): Promise<boolean> {
-    return false;
+  waitFolded(positions: readonly number[], options: WaitOptions): Promise<boolean> {
+    return this.#folded.wait(positions, options);
   }
 
   /** Has `work` called soon. */
-  wake(): void {}
+  wake(): void {
+    this.#loop.wakeWork();
+  }
 
   ownedShards(): number[] {
-    return [];
+    return [...this.#shards.keys()].sort((a, b) => a - b);
+  }
+
+  #gained(cursor: CursorRow): void {
+    const monotonicMs = this.#options.clock.monotonicMs();
+    const owned = new OwnedShard({ ...cursor, monotonicMs });
+    this.#shards.set(cursor.shard, owned);
+    this.#folded.note(cursor.shard, cursor.position);
+    this.#options.bus
+      .subscribe({
+        source: this.#options.source,
+        consumer: this.#options.consumer,
+        shard: cursor.shard,
+        startAfter: cursor.position,
+        maxInFlight: IN_FLIGHT_MAX,
+        onDelivery: (delivery) => this.#arrived(owned, delivery),
+      })
+      .then(
+        (subscription) => {
+          owned.subscription = subscription;
+          if (this.#shards.get(owned.shard) !== owned) this.#close(owned);
+        },
+        // The producer is asked instead, at gaps and when the shard is quiet; slower, but nothing is lost.
+        (error: unknown) => this.#options.log.error({ err: error, shard: owned.shard }, "cannot subscribe"),
+      );
+    this.#loop.wakeWork();
+  }
+
+  #lost(shard: number): void {
+    const owned = this.#shards.get(shard);
+    if (owned === undefined) return;
+    this.#shards.delete(shard);
+    this.#close(owned);
+  }
+
+  /** A commit may have gone through although its answer was lost. */
+  #kept(cursor: CursorRow): void {
+    const owned = this.#shards.get(cursor.shard);
+    if (owned === undefined || cursor.position <= owned.inbox.folded) return;
+    for (const delivery of owned.inbox.advance(cursor.position, cursor.itemsThrough)) delivery.ack();
+    this.#folded.note(cursor.shard, cursor.position);
+    this.#folded.wakeWaiters();
+    this.#loop.wakeWork();
+  }
+
+  /** Hands the deliveries back, so that the next owner need not wait for the bus to miss their acks. */
+  #close(owned: OwnedShard): void {
+    const closing = (async () => {
+      await owned.subscription?.close();
+      for (const delivery of [...owned.inbox.drain(), ...owned.undecodable.splice(0)]) delivery.nak(0);
+    })().catch((error: unknown) => {
+      this.#options.log.warn({ err: error, shard: owned.shard }, "a subscription did not close");
+    });
+    this.#closing.add(closing);
+    void closing.finally(() => this.#closing.delete(closing));
+  }
+
+  #arrived(owned: OwnedShard, delivery: Delivery): void {
+    if (this.#shards.get(owned.shard) !== owned) {
+      delivery.nak(0);
+      return;
+    }
+    owned.deliveries += 1;
+    owned.lastArrivalMs = this.#options.clock.monotonicMs();
+    const { envelope } = delivery;
+    if (!this.#belongs(owned, envelope)) this.#undecodable(owned, delivery);
+    else if (!owned.inbox.offer(envelope, delivery)) delivery.ack();
+    this.#loop.wake();
+  }
+
+  #belongs(owned: OwnedShard, envelope: Envelope | undefined): envelope is Envelope {
+    const { source } = this.#options;
+    return (
+      envelope !== undefined &&
+      envelope.source === source &&
+      envelope.shard === owned.shard &&
+      envelope.position > 0n
+    );
+  }
+
+  #undecodable(owned: OwnedShard, delivery: Delivery): void {
+    // Whatever the bus brought, the producer has what was meant.
+    owned.checkWanted = true;
+    if (delivery.attempt >= ATTEMPTS_MAX) owned.undecodable.push(delivery);
+    else delivery.nak(backoffMs(delivery.attempt, { minMs: 50, maxMs: 1_000 }));
+  }
+
+  #expect(positions: readonly number[]): void {
+    for (const owned of this.#shards.values()) {
+      if ((positions[owned.shard] ?? 0) > owned.inbox.contiguousEnd) owned.checkWanted = true;
+    }
+    this.#loop.wake();
+  }
+
+  #onOthers(topic: string, heard: () => void): () => void {
+    const own = Buffer.from(this.#options.instanceId, "utf8");
+    return this.#options.bus.onBroadcast(topic, (payload) => {
+      if (!own.equals(payload)) heard();
+    });
   }
 }

@@ -1,0 +1,33 @@
+// The consumer's series.
+import type { Metrics } from "@muster/metrics";
+
+export class FoldMetrics {
+  readonly #labels: { readonly consumer: string; readonly source: string };
+  readonly #messages;
+  readonly #items;
+  readonly #seconds;
+  readonly #failures;
+
+  constructor(metrics: Metrics, consumer: string, source: string) {
+    const names = ["consumer", "source"];
+    this.#labels = { consumer, source };
+    this.#messages = metrics.counter("muster_consumer_folded_messages_total", "Messages folded.", names);
+    this.#items = metrics.counter("muster_consumer_folded_items_total", "Items folded.", names);
+    this.#seconds = metrics.histogram("muster_consumer_fold_seconds", "One folding transaction.", names);
+    this.#failures = metrics.counter(
+      "muster_consumer_fold_failures_total",
+      "Folding transactions that were rolled back.",
+      names,
+    );
+  }
+
+  folded(messages: number, items: number, seconds: number): void {
+    this.#messages.inc(this.#labels, messages);
+    this.#items.inc(this.#labels, items);
+    this.#seconds.observe(this.#labels, seconds);
+  }
+
+  failed(): void {
+    this.#failures.inc(this.#labels);
+  }
+}

@@ -1,0 +1,62 @@
+// The error and the view of a replica that folds only while it owns.
+import { AssertionError, assert } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { type ConsumerKey, lockOwned } from "./cursor-store.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+import { type OwnedShards, PoisonMessage } from "./ports.ts";
+
+/** Another replica has taken a shard: the transaction rolls back. */
+export class LostOwnership extends Error {
+  override name = "LostOwnership";
+
+  constructor() {
+    super("another replica owns the shard now");
+  }
+}
+
+/** Whether the message itself is at fault, so that trying again can't help for ever. */
+export function isPoison(error: unknown): boolean {
+  return error instanceof PoisonMessage || error instanceof AssertionError;
+}
+
+/** Whether something that everybody needs is away, so that there is no point in finding a culprit. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.reason === "UNAVAILABLE";
+}
+
+/** What a folder's `work` may see and do. */
+export class OwnedView implements OwnedShards {
+  readonly shards: readonly number[];
+  readonly #database: Database;
+  readonly #key: ConsumerKey;
+  readonly #owned: ReadonlyMap<number, OwnedShard>;
+
+  constructor(database: Database, key: ConsumerKey, owned: ReadonlyMap<number, OwnedShard>) {
+    this.#database = database;
+    this.#key = key;
+    this.#owned = new Map(owned);
+    this.shards = [...owned.keys()].sort((a, b) => a - b);
+  }
+
+  position(shard: number): number {
+    return this.#find(shard).inbox.folded;
+  }
+
+  async transaction<T>(shards: readonly number[], body: (trx: Transaction) => Promise<T>): Promise<T> {
+    assert(shards.length > 0, "a fenced transaction names its shards");
+    const fences = shards.map((shard) => this.#find(shard));
+    return this.#database.transaction(async (trx) => {
+      const result = await body(trx);
+      // Last, like a fold's cursors: whoever wants to take a shard waits only for the commit.
+      if (!(await lockOwned(trx, this.#key, fences))) throw new LostOwnership();
+      return result;
+    });
+  }
+
+  #find(shard: number): OwnedShard {
+    const owned = this.#owned.get(shard);
+    assert(owned !== undefined, `shard ${shard} is not owned`);
+    return owned;
+  }
+}

@@ -1,0 +1,122 @@
+// Asks the producer itself for messages that the bus has not brought: at a gap, after taking a shard
+// over, and when a shard has been quiet for long. A producer that can't be reached only delays.
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { backoffMs } from "./backoff.ts";
+import {
+  type ConsumerTimings,
+  REFETCH_MAX,
+  REFETCH_TIMEOUT_MS,
+  type ShardConsumerOptions,
+} from "./consumer-options.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+
+const BACKOFF_MS_MAX = 5_000;
+/** More than this waits to be folded already. */
+const INBOX_MAX = 256;
+
+export class Refetcher {
+  readonly #options: ShardConsumerOptions;
+  readonly #timings: ConsumerTimings;
+  readonly #arrived: () => void;
+  readonly #refetches;
+  #failing = false;
+
+  constructor(options: ShardConsumerOptions, timings: ConsumerTimings, arrived: () => void) {
+    this.#options = options;
+    this.#timings = timings;
+    this.#arrived = arrived;
+    this.#refetches = options.metrics.counter(
+      "muster_consumer_refetched_messages_total",
+      "Messages that came from the producer itself, for the bus had not brought them.",
+      ["consumer", "source"],
+    );
+  }
+
+  /** Starts what is due, and returns when (monotonic) to look again. */
+  schedule(shards: Iterable<OwnedShard>): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const owned of shards) {
+      if (owned.refetching || owned.inbox.size >= INBOX_MAX) continue;
+      const isWanted = owned.checkWanted || owned.inbox.hasGap;
+      const wantedMs = isWanted ? nowMs : owned.lastArrivalMs + this.#timings.quietMs;
+      const dueMs = Math.max(wantedMs, owned.refetchNotBeforeMs);
+      if (dueMs <= nowMs) void this.#refetch(owned);
+      else nextMs = Math.min(nextMs, dueMs);
+    }
+    return nextMs;
+  }
+
+  async #refetch(owned: OwnedShard): Promise<void> {
+    const { clock } = this.#options;
+    owned.refetching = true;
+    owned.checkWanted = false;
+    try {
+      const after = owned.inbox.contiguousEnd;
+      const deliveriesBefore = owned.deliveries;
+      const taken = this.#take(owned, await this.#read(owned.shard, after), after);
+      // As long as the bus brings nothing itself, the producer is read to its end.
+      if (taken > 0 && owned.deliveries === deliveriesBefore) owned.checkWanted = true;
+      this.#succeeded(owned);
+    } catch (error) {
+      owned.checkWanted = true;
+      owned.refetchFailures += 1;
+      const waitMs = backoffMs(owned.refetchFailures, {
+        minMs: this.#timings.retryMs,
+        maxMs: BACKOFF_MS_MAX,
+      });
+      owned.refetchNotBeforeMs = clock.monotonicMs() + waitMs;
+      if (!this.#failing) {
+        this.#failing = true;
+        this.#options.log.warn(
+          { err: error, shard: owned.shard },
+          "the producer can't be asked; trying again",
+        );
+      }
+    }
+    owned.refetching = false;
+    this.#arrived();
+  }
+
+  #succeeded(owned: OwnedShard): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    owned.lastArrivalMs = nowMs;
+    owned.refetchFailures = 0;
+    // A gap that the producer could not fill either (a replica that lags) is no reason to ask in a circle.
+    owned.refetchNotBeforeMs = owned.inbox.hasGap ? nowMs + this.#timings.retryMs : 0;
+    if (this.#failing) this.#options.log.info({}, "the producer answers again");
+    this.#failing = false;
+  }
+
+  async #read(shard: number, after: number): Promise<Envelope[]> {
+    const answered = new AbortController();
+    const late = this.#options.clock.sleep(REFETCH_TIMEOUT_MS, answered.signal).then(() => undefined);
+    try {
+      const answer = await Promise.race([this.#options.producer.read(shard, after, REFETCH_MAX), late]);
+      if (answer === undefined) throw new Error("the producer did not answer in time");
+      return answer;
+    } finally {
+      answered.abort();
+    }
+  }
+
+  #take(owned: OwnedShard, envelopes: readonly Envelope[], after: number): number {
+    const { source, consumer } = this.#options;
+    for (const envelope of envelopes) {
+      if (envelope.source !== source || envelope.shard !== owned.shard) {
+        throw new Error(`the producer answered with another shard's message: ${envelope.id}`);
+      }
+    }
+    const first = envelopes[0];
+    if (first !== undefined && Number(first.position) > Math.max(after, owned.inbox.folded) + 1) {
+      throw new Error(`the producer no longer has position ${after + 1}; this consumer needs a backfill`);
+    }
+    let count = 0;
+    for (const envelope of envelopes) {
+      const isMissing = owned.inbox.at(Number(envelope.position)) === undefined;
+      if (isMissing && owned.inbox.offer(envelope, undefined)) count += 1;
+    }
+    this.#refetches.inc({ consumer, source }, count);
+    return count;
+  }
+}

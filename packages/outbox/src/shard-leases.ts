@@ -1,0 +1,158 @@
+// Which shards this replica owns: leases them in even shares, renews them, takes over those of the
+// dead, and finds out about those it has lost. Safety does not rest on it: every commit checks the epoch.
+import { type Clock, Wakeup } from "@muster/core";
+import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
+import * as store from "./cursor-store.ts";
+import { type LeasePlan, planLeases } from "./lease-plan.ts";
+
+export interface LeaseListener {
+  gained(cursor: store.CursorRow): void;
+  lost(shard: number): void;
+  /** Still ours with the same epoch; its committed position. */
+  kept(cursor: store.CursorRow): void;
+}
+
+/** In exclusive mode nobody else is there, so nothing is renewed. */
+const FOREVER_MS = 2 ** 52;
+/** A member dead for so long is forgotten. */
+const FORGET_MS = 60_000;
+
+export class ShardLeases {
+  readonly #options: ShardConsumerOptions;
+  readonly #timings: ConsumerTimings;
+  readonly #key: store.ConsumerKey;
+  readonly #listener: LeaseListener;
+  readonly #clock: Clock;
+  readonly #wakeup = new Wakeup();
+  /** Epoch of each shard we own. */
+  readonly #epochs = new Map<number, number>();
+  #tail: Promise<void> = Promise.resolve();
+  #taken = false;
+  #failing = false;
+
+  constructor(options: ShardConsumerOptions, timings: ConsumerTimings, listener: LeaseListener) {
+    this.#options = options;
+    this.#timings = timings;
+    this.#key = { consumer: options.consumer, source: options.source };
+    this.#listener = listener;
+    this.#clock = options.clock;
+  }
+
+  /** Other replicas have come or gone. */
+  wake(): void {
+    this.#wakeup.notify();
+  }
+
+  async start(): Promise<void> {
+    const deadBeforeMs = this.#clock.nowMs() - FORGET_MS;
+    await this.#options.database.transaction(async (trx) => {
+      await store.seedCursors(trx, this.#key);
+      await store.removeMembers(trx, this.#key, { deadBeforeMs });
+    });
+    await this.tick();
+    this.#tellOthers();
+  }
+
+  async run(signal: AbortSignal, eachTick: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      await this.#wakeup.wait(this.#clock, this.#timings.leaseTickMs, signal);
+      if (signal.aborted) return;
+      try {
+        if (!this.#options.exclusive) await this.tick();
+        await eachTick();
+        if (this.#failing) this.#options.log.info({}, "leases are being renewed again");
+        this.#failing = false;
+      } catch (error) {
+        if (!this.#failing) this.#options.log.warn({ err: error }, "leases can't be renewed; trying again");
+        this.#failing = true;
+      }
+    }
+  }
+
+  /** Compares what we think we own with the table, and sets both right. One at a time. */
+  tick(): Promise<void> {
+    const next = this.#tail.then(() => this.#tickNow());
+    this.#tail = next.catch(() => {});
+    return next;
+  }
+
+  /** Gives everything up, so that others take it at once. */
+  async release(): Promise<void> {
+    await this.#tail;
+    await this.#options.database.transaction(async (trx) => {
+      const rows = await store.lockCursors(trx, this.#key);
+      const mine = rows.filter((row) => row.owner === this.#options.instanceId).map((row) => row.shard);
+      await store.applyLeases(trx, this.#key, { keep: [], take: [], release: mine }, this.#lease());
+      await store.removeMembers(trx, this.#key, { owner: this.#options.instanceId });
+    });
+    for (const shard of [...this.#epochs.keys()]) this.#lose(shard);
+    this.#tellOthers();
+  }
+
+  async #tickNow(): Promise<void> {
+    const lease = this.#lease();
+    const { rows, plan } = await this.#options.database.transaction(async (trx) => {
+      const nowMs = this.#clock.nowMs();
+      const member = { owner: lease.owner, nowMs, aliveUntilMs: nowMs + this.#timings.leaseMs };
+      const aliveCount = this.#options.exclusive ? 1 : await store.keepMembership(trx, this.#key, member);
+      const locked = await store.lockCursors(trx, this.#key);
+      const planned = this.#plan(locked, nowMs, aliveCount);
+      await store.applyLeases(trx, this.#key, planned, lease);
+      return { rows: locked, plan: planned };
+    });
+    this.#taken = true;
+    this.#settle(rows, plan);
+    if (plan.release.length > 0) this.#tellOthers();
+  }
+
+  #plan(rows: readonly store.CursorRow[], nowMs: number, aliveCount: number): LeasePlan {
+    const owner = this.#options.instanceId;
+    if (!this.#options.exclusive) return planLeases(rows, { owner, nowMs, aliveCount });
+    // By force, but once: whoever has taken the shards since is the process that now runs.
+    const mine = rows.filter((row) => row.owner === owner).map((row) => row.shard);
+    return this.#taken
+      ? { keep: mine, take: [], release: [] }
+      : { keep: [], take: rows.map((row) => row.shard), release: [] };
+  }
+
+  #settle(rows: readonly store.CursorRow[], plan: LeasePlan): void {
+    for (const row of rows) {
+      const { shard } = row;
+      const known = this.#epochs.get(shard);
+      if (plan.take.includes(shard)) {
+        if (known !== undefined) this.#lose(shard);
+        this.#gain({ ...row, epoch: row.epoch + 1 });
+      } else if (!plan.keep.includes(shard)) {
+        if (known !== undefined) this.#lose(shard);
+      } else if (known === row.epoch) {
+        this.#listener.kept(row);
+      } else {
+        if (known !== undefined) this.#lose(shard);
+        this.#gain(row);
+      }
+    }
+  }
+
+  #gain(cursor: store.CursorRow): void {
+    this.#epochs.set(cursor.shard, cursor.epoch);
+    this.#listener.gained(cursor);
+  }
+
+  #lose(shard: number): void {
+    this.#epochs.delete(shard);
+    this.#listener.lost(shard);
+  }
+
+  #lease(): { owner: string; untilMs: number } {
+    const untilMs = this.#options.exclusive ? FOREVER_MS : this.#clock.nowMs() + this.#timings.leaseMs;
+    return { owner: this.#options.instanceId, untilMs };
+  }
+
+  #tellOthers(): void {
+    this.#options.bus.broadcast(leaseTopic(this.#key), Buffer.from(this.#options.instanceId, "utf8"));
+  }
+}
+
+export function leaseTopic({ consumer, source }: store.ConsumerKey): string {
+  return `leases.${consumer}.${source}`;
+}
