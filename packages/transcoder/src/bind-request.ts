@@ -1,6 +1,6 @@
 // From an HTTP request to the method's message: body, then query, then path.
 import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { type FieldMask, isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { AppError } from "@muster/errors";
 import { DecodeError, under } from "./json/decode-error.ts";
 import type { LocalMessage } from "./json/field-codec.ts";
@@ -38,53 +38,47 @@ function bindBody(codecs: MessageCodecs, route: Route, parts: RequestParts, mess
     if (parts.body.length > 0) throw new DecodeError("This method takes no body.");
     return;
   }
-  const target = binding.kind === "message" ? route.method.input : binding.field.message;
-  const singular = binding.kind === "message" || binding.field.fieldKind === "message";
-  if (singular && target !== undefined && isHttpBody(target)) {
-    bindHttpBody(route, target, parts, message);
+  const desc = bodyMessage(codecs, route);
+  if (isHttpBody(desc)) {
+    bindHttpBody(route, parts, message);
     return;
   }
-  const { value, context } = readJson(route, parts, singular);
-  if (value === undefined) return;
-  if (binding.kind === "message") {
-    const ownMask = route.maskField === undefined ? undefined : maskKeys(route.maskField);
-    route.input.decodeInto(message, value, context, ownMask);
-    bindMask(codecs, route, value, context, message, route.method.input);
-    return;
+  const parsed = readJson(route, parts, desc !== undefined);
+  if (parsed === undefined) return;
+  const { value, context } = parsed;
+  try {
+    if (desc !== undefined) {
+      const target = binding.kind === "message" ? message : (create(desc) as unknown as LocalMessage);
+      const ownMask = route.maskField === undefined ? undefined : maskKeys(route.maskField);
+      codecs.message(desc).decodeInto(target, value, context, ownMask);
+      if (binding.kind === "field") setAt(message, binding.path, target);
+      bindMask(codecs, route, desc, value, context, message);
+    } else if (binding.kind === "field") {
+      if (value === null) throw new DecodeError("must not be null");
+      binding.path.codec.read(message, value, context);
+    }
+  } catch (error) {
+    if (error instanceof DecodeError && error.path === "")
+      throw new DecodeError(`The body ${error.message}.`);
+    throw error;
   }
-  bindBodyField(codecs, route, value, context, message);
 }
 
-function bindBodyField(
-  codecs: MessageCodecs,
-  route: Route,
-  value: unknown,
-  context: DecodeContext,
-  message: LocalMessage,
-): void {
-  if (route.body.kind !== "field") return;
-  const { field, path } = route.body;
-  if (field.fieldKind === "message" && codecs.value(field.message) === codecs.message(field.message)) {
-    const child = create(field.message) as unknown as LocalMessage;
-    const ownMask = route.maskField === undefined ? undefined : maskKeys(route.maskField);
-    under(field.name, () => codecs.message(field.message).decodeInto(child, value, context, ownMask));
-    setAt(message, path, child);
-    bindMask(codecs, route, value, context, message, field.message);
-    return;
-  }
-  if (value === null) throw new DecodeError("must not be null").under(field.name);
-  under(field.name, () => path.codec.read(message, value, context));
+/** The message that the body is as a JSON object; undefined where it is a list, a map or a single value. */
+function bodyMessage(codecs: MessageCodecs, { method, body }: Route): DescMessage | undefined {
+  if (body.kind === "message") return method.input;
+  if (body.kind === "none" || body.field.fieldKind !== "message") return undefined;
+  const { message } = body.field;
+  return codecs.value(message) === codecs.message(message) && !isWrapperDesc(message) ? message : undefined;
 }
 
-/** The body's value; for a missing body, an empty object where the target is a message. */
+/** The body's value; for a missing body, an empty object where the target is a message, else nothing. */
 function readJson(
   route: Route,
   parts: RequestParts,
   object: boolean,
-): { value: unknown; context: DecodeContext } {
-  if (parts.body.length === 0) {
-    return { value: object ? {} : undefined, context: textContext() };
-  }
+): { value: unknown; context: DecodeContext } | undefined {
+  if (parts.body.length === 0) return object ? { value: {}, context: textContext() } : undefined;
   if (!JSON_MEDIA_TYPE.test(parts.contentType ?? "")) throw new AppError("MEDIA_TYPE_UNSUPPORTED");
   let text: string;
   try {
@@ -95,10 +89,13 @@ function readJson(
   return parseJson(text, { ignoreUnknown: route.ignoreUnknown, keepNumbers: route.keepNumbers });
 }
 
-function bindHttpBody(route: Route, desc: DescMessage, parts: RequestParts, message: LocalMessage): void {
+function bindHttpBody(route: Route, parts: RequestParts, message: LocalMessage): void {
   const content = { contentType: parts.contentType ?? "", data: parts.body };
-  if (route.body.kind === "field") message[route.body.field.localName] = create(desc, content);
-  else Object.assign(message, content);
+  if (route.body.kind !== "field") {
+    Object.assign(message, content);
+  } else if (route.body.field.fieldKind === "message") {
+    setAt(message, route.body.path, create(route.body.field.message, content));
+  }
 }
 
 function maskKeys(field: { readonly name: string; readonly jsonName: string }): ReadonlySet<string> {
@@ -109,10 +106,10 @@ function maskKeys(field: { readonly name: string; readonly jsonName: string }): 
 function bindMask(
   codecs: MessageCodecs,
   route: Route,
+  desc: DescMessage,
   body: unknown,
   context: DecodeContext,
   message: LocalMessage,
-  desc: DescMessage,
 ): void {
   const { maskField } = route;
   if (maskField === undefined || !isJsonObject(body, context)) return;

@@ -40,13 +40,11 @@ export function toAppError(error: unknown): AppError {
   return new AppError("REQUEST_MALFORMED", { message, fields });
 }
 
-function withoutPrefix(error: FieldError, bodyField: string): FieldError {
-  const { field, message } = error;
-  return field.startsWith(`${bodyField}.`)
-    ? { field: field.slice(bodyField.length + 1), message: withoutLeadingPath(message, bodyField) }
-    : error;
+function withoutPrefix({ field, message }: FieldError, bodyField: string): FieldError {
+  return { field: withoutLeadingPath(field, bodyField), message: withoutLeadingPath(message, bodyField) };
 }
 
 function withoutLeadingPath(text: string, bodyField: string): string {
-  return text.startsWith(`${bodyField}.`) ? text.slice(bodyField.length + 1) : text;
+  if (text.startsWith(`${bodyField}.`)) return text.slice(bodyField.length + 1);
+  return text.startsWith(`${bodyField}[`) ? text.slice(bodyField.length) : text;
 }

@@ -67,7 +67,9 @@ export class Transcoder {
       return request.method === "HEAD" && route.verb !== "HEAD" ? withoutBody(answer) : answer;
     } catch (error) {
       const failure = toAppError(error);
-      const bodyField = route?.body.kind === "field" ? route.body.field.name : undefined;
+      // Errors of reading the request are in the client's own paths already; the method's are in the message's.
+      const body = error instanceof AppError ? route?.body : undefined;
+      const bodyField = body?.kind === "field" ? body.field.name : undefined;
       const answer = renderError(failure, { requestId: context.requestId, bodyField });
       const shown = request.method === "HEAD" ? withoutBody(answer) : answer;
       return { ...shown, error: failure, route: route && describe(route) };

@@ -14,7 +14,7 @@ export interface FieldCodec {
   readonly field: DescField;
   /** Of the value, the item, or the map's value. */
   readonly value: ValueCodec;
-  /** JSON null leaves the field unset; in an empty message that is nothing to do. */
+  /** JSON null leaves the field unset, even a google.protobuf.Value; in a new message that is nothing to do. */
   read(message: LocalMessage, json: unknown, context: DecodeContext): void;
   /** JSON text; "null" for an unset field that has presence. */
   write(message: LocalMessage): string;
@@ -69,7 +69,6 @@ function rawJsonCodec(field: DescField): ValueCodec {
 
 function singularField(field: DescField, value: ValueCodec, rawJson: boolean): FieldCodec {
   const { localName } = field;
-  const takesNull = value.takesNull === true;
   const { decode, encode } = value;
   const oneof = field.oneof?.localName;
   if (oneof !== undefined) {
@@ -77,7 +76,7 @@ function singularField(field: DescField, value: ValueCodec, rawJson: boolean): F
       field,
       value,
       read(message, json, context) {
-        if (json === null && !takesNull) return;
+        if (json === null) return;
         const other = (message[oneof] as { case?: string }).case;
         if (other !== undefined && other !== localName) {
           throw new DecodeError(`cannot be given together with ${nameOf(field, other)}`);
@@ -96,7 +95,7 @@ function singularField(field: DescField, value: ValueCodec, rawJson: boolean): F
     field,
     value,
     read(message, json, context) {
-      if (json === null && !takesNull) return;
+      if (json === null) return;
       message[localName] = decode(json, context);
     },
     write(message) {

@@ -47,9 +47,18 @@ const stringCodec: ValueCodec = {
     if (typeof json !== "string") throw new DecodeError("must be a string");
     return checkString(json, context);
   },
-  encode: (value) => JSON.stringify(value),
+  encode: quote,
   fromText: (text) => text,
 };
+
+// Most strings need no escape, and a test of that is cheaper than JSON.stringify.
+const PLAIN = /^[ !#-[\]-~]*$/;
+const PLAIN_CHARACTERS_MAX = 64;
+
+function quote(value: unknown): string {
+  const text = value as string;
+  return text.length <= PLAIN_CHARACTERS_MAX && PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}
 
 const boolCodec: ValueCodec = {
   decode(json) {

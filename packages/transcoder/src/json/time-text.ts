@@ -6,33 +6,66 @@ export interface SecondsAndNanos {
   readonly nanos: number;
 }
 
-const INSTANT =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,30})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 const BARE_DATE = /^\d{4}-\d\d-\d\d$/;
 const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
 const DURATION_SECONDS_MAX = 315_576_000_000;
 const INSTANT_SECONDS_MIN = -62_135_596_800;
 const INSTANT_SECONDS_MAX = 253_402_300_799;
+const DOT = 46;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /** Any offset; digits after the millisecond are cut off. */
 export function parseInstant(text: string): SecondsAndNanos {
-  const match = INSTANT.exec(text);
-  if (match === null) throw new DecodeError("must be an RFC 3339 time, such as 2019-10-01T00:00:00.000Z");
-  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
-  const [hour, minute, second] = [Number(match[4]), Number(match[5]), Number(match[6])];
-  const [offsetHours, offsetMinutes] = [Number(match[9] ?? 0), Number(match[10] ?? 0)];
-  const exists = month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
-  if (!exists || hour > 23 || minute > 59 || second > 59 || offsetHours > 23 || offsetMinutes > 59) {
-    throw new DecodeError("is a time that does not exist");
+  if (!INSTANT.test(text)) {
+    throw new DecodeError("must be an RFC 3339 time, such as 2019-10-01T00:00:00.000Z");
   }
-  const offset = (match[8] === "-" ? -1 : 1) * (offsetHours * 3600 + offsetMinutes * 60);
-  const seconds = daysSince1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
+  const year = digits(text, 0, 2) * 100 + digits(text, 2, 2);
+  const month = digits(text, 5, 2);
+  const day = digits(text, 8, 2);
+  const hour = digits(text, 11, 2);
+  const minute = digits(text, 14, 2);
+  const second = digits(text, 17, 2);
+  const exists = month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
+  if (!exists || hour > 23 || minute > 59 || second > 59)
+    throw new DecodeError("is a time that does not exist");
+  const seconds =
+    daysSince1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offsetSeconds(text);
   if (seconds < INSTANT_SECONDS_MIN || seconds > INSTANT_SECONDS_MAX) {
     throw new DecodeError("must lie in the years 0001 to 9999");
   }
-  const ms = match[7] === undefined ? 0 : Number(match[7].slice(0, 3).padEnd(3, "0"));
-  return { seconds: BigInt(seconds), nanos: ms * 1_000_000 };
+  return { seconds: BigInt(seconds), nanos: millisecond(text) * 1_000_000 };
+}
+
+/** The offset from UTC at the end of an instant's text. */
+function offsetSeconds(text: string): number {
+  const { length } = text;
+  if (text.charCodeAt(length - 1) > DIGIT_9) return 0;
+  const hours = digits(text, length - 5, 2);
+  const minutes = digits(text, length - 2, 2);
+  if (hours > 23 || minutes > 59) throw new DecodeError("has an offset that does not exist");
+  return (text[length - 6] === "-" ? -1 : 1) * (hours * 3600 + minutes * 60);
+}
+
+function millisecond(text: string): number {
+  if (text.charCodeAt(19) !== DOT) return 0;
+  let value = 0;
+  let count = 0;
+  for (; count < 3 && isDigit(text.charCodeAt(20 + count)); count++)
+    value = value * 10 + digits(text, 20 + count, 1);
+  return value * 10 ** (3 - count);
+}
+
+/** The number that one or two digits are. */
+function digits(text: string, at: number, count: 1 | 2): number {
+  const first = text.charCodeAt(at) - DIGIT_0;
+  return count === 1 ? first : first * 10 + text.charCodeAt(at + 1) - DIGIT_0;
+}
+
+function isDigit(code: number): boolean {
+  return code >= DIGIT_0 && code <= DIGIT_9;
 }
 
 /** A bare date's first or last millisecond in UTC; undefined if the text is no bare date. */

@@ -3,12 +3,12 @@
 import type { DecodeContext } from "./parse-json.ts";
 
 export interface ValueCodec {
-  /** From JSON; never called with null unless `takesNull`. Throws DecodeError. */
+  /** From JSON; called with null only for items that may be null. Throws DecodeError. */
   decode(json: unknown, context: DecodeContext): unknown;
   /** To JSON text. */
   encode(value: unknown): string;
   /** From a query parameter or a path segment; undefined where the type has no text form. */
   readonly fromText: ((text: string) => unknown) | undefined;
-  /** JSON null is a value of this type, not its absence. */
+  /** As an item of a list or map, JSON null is a value of this type. */
   readonly takesNull?: boolean;
 }

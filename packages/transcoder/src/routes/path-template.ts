@@ -58,15 +58,15 @@ export function parsePathTemplate(text: string): PathTemplate {
     if (part.startsWith("{") && part.endsWith("}")) addVariable(part.slice(1, -1));
     else addSegment(part);
   }
-  if (verb !== "" && !LITERAL.test(verb)) fail("has a malformed verb");
-  return { text, segments, variables, verb: decodeURIComponent(verb) };
+  if (verb !== undefined && !LITERAL.test(verb)) fail("has a malformed verb");
+  return { text, segments, variables, verb: decodeURIComponent(verb ?? "") };
 }
 
 /** The verb stands after the last colon outside braces, in the last segment. */
-function splitVerb(text: string): readonly [path: string, verb: string] {
+function splitVerb(text: string): readonly [path: string, verb: string | undefined] {
   const colon = text.lastIndexOf(":");
   const boundary = Math.max(text.lastIndexOf("/"), text.lastIndexOf("}"));
-  return colon > boundary ? [text.slice(0, colon), text.slice(colon + 1)] : [text, ""];
+  return colon > boundary ? [text.slice(0, colon), text.slice(colon + 1)] : [text, undefined];
 }
 
 /** Splits at slashes outside braces. */

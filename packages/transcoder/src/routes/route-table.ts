@@ -52,6 +52,8 @@ export class RouteTable {
     const colon = last.lastIndexOf(":");
     const verb = colon < 0 ? "" : decodeSegment(last.slice(colon + 1));
     if (verb !== "" && this.#trie.has(verb)) {
+      // What stands before the verb is empty, and so is nothing's name.
+      if (colon === 0) return { result: { kind: "not_found" }, path: { raw, decoded: raw } };
       const found = this.#lookUp(method, verb, [...raw.slice(0, -1), last.slice(0, colon)]);
       if (found.result.kind !== "not_found") return found;
     }
