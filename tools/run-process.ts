@@ -10,12 +10,12 @@ export interface ProcessOutcome {
 export function runProcess(
   command: string,
   parameters: readonly string[],
-  options: { readonly cwd: string; readonly environment?: Readonly<Record<string, string>> },
+  options: { readonly cwd: string; readonly environment?: NodeJS.ProcessEnv },
 ): Promise<ProcessOutcome> {
   return new Promise((done, fail) => {
     const child = spawn(command, [...parameters], {
       cwd: options.cwd,
-      env: { ...process.env, ...options.environment },
+      env: options.environment ?? process.env,
       stdio: ["ignore", "pipe", "pipe"],
     });
     const chunks: Buffer[] = [];

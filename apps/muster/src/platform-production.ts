@@ -78,10 +78,17 @@ async function openOwnDatabases(
 }
 
 /** A gateway alone exchanges no domain events: its bus reaches nobody. */
-async function openBus(config: Config, { clock, ids, log }: PlatformDeps): Promise<Bus> {
+async function openBus(config: Config, { clock, log }: PlatformDeps): Promise<Bus> {
   if (config.natsUrls === undefined) return new EmbeddedBus({ clock, log });
   const name = `muster-${config.targets.join("-")}`;
-  return JetStreamBus.connect({ servers: config.natsUrls, name, prefix: config.natsPrefix, clock, ids, log });
+  return JetStreamBus.connect({
+    servers: config.natsUrls,
+    name,
+    namespace: config.natsPrefix,
+    replicas: config.natsReplicas,
+    clock,
+    log,
+  });
 }
 
 /** Waits for a database that does not answer; one whose schema is too old will not get better by waiting. */

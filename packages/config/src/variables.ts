@@ -167,8 +167,15 @@ export const variables = {
   natsPrefix: given({
     name: "MUSTER_NATS_PREFIX",
     doc: "Begins the names of streams and subjects, so that two installations can share one NATS.",
-    kind: text(/^[a-z0-9_-]{1,32}$/, "1 to 32 lower-case letters, digits, hyphens and underscores"),
+    kind: text(/^[a-z][a-z0-9_-]{0,31}$/, "a lower-case name of at most 32 characters"),
     fallback: () => "muster",
+    modes: PRODUCTION,
+  }),
+  natsReplicas: given({
+    name: "MUSTER_NATS_REPLICAS",
+    doc: "Copies that a NATS cluster keeps of each stream.",
+    kind: integer(1, 5),
+    fallback: () => "1",
     modes: PRODUCTION,
   }),
   identityAddress: optional(addressOf("identity")),

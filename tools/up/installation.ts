@@ -1,0 +1,102 @@
+// The folder of `make up`: its ports and its key, chosen once and kept, so that a part that died comes back
+// where the others look for it.
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { SERVICE_NAMES, type Target } from "@muster/config";
+
+export interface Ports {
+  readonly http: number;
+  readonly grpc: number;
+}
+
+export interface Installation {
+  readonly folder: string;
+  readonly secret: string;
+  readonly mysqlPort: number;
+  readonly natsPort: number;
+  readonly ports: Readonly<Record<Target, Ports>>;
+}
+
+const FILE = "installation.json";
+const GATEWAY_HTTP_PORT = 3000;
+
+export async function openInstallation(
+  folder: string,
+  gatewayPort: number | undefined,
+): Promise<Installation> {
+  mkdirSync(join(folder, "logs"), { recursive: true });
+  const path = join(folder, FILE);
+  if (existsSync(path)) return { ...(JSON.parse(readFileSync(path, "utf8")) as Installation), folder };
+  const wanted = gatewayPort ?? ((await isFree(GATEWAY_HTTP_PORT)) ? GATEWAY_HTTP_PORT : await freePort());
+  const installation: Installation = {
+    folder,
+    secret: randomBytes(32).toString("base64"),
+    mysqlPort: await freePort(),
+    natsPort: await freePort(),
+    ports: {
+      identity: { http: await freePort(), grpc: await freePort() },
+      events: { http: await freePort(), grpc: await freePort() },
+      segments: { http: await freePort(), grpc: await freePort() },
+      gateway: { http: wanted, grpc: await freePort() },
+    },
+  };
+  writeFileSync(path, `${JSON.stringify(installation, null, 2)}\n`, { mode: 0o600 });
+  return installation;
+}
+
+/** What a person may set for `make up`; everything else of Muster's is ours here. */
+const PASSED_ON = ["MUSTER_LOG_LEVEL", "MUSTER_BACKLOG_ITEMS_MAX", "MUSTER_DATABASE_POOL_MAX"];
+
+/** The environment of one process, or of a command that administers. */
+export function environmentOf(installation: Installation, target?: Target): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("MUSTER_") || PASSED_ON.includes(name),
+  );
+  const ports = target === undefined ? undefined : installation.ports[target];
+  return {
+    ...Object.fromEntries(kept),
+    MUSTER_MODE: "production",
+    MUSTER_SECRET: installation.secret,
+    MUSTER_DATABASE_URL: `mysql://root@127.0.0.1:${installation.mysqlPort}`,
+    MUSTER_NATS_URL: `nats://127.0.0.1:${installation.natsPort}`,
+    MUSTER_HTTP_HOST: "127.0.0.1",
+    MUSTER_GRPC_HOST: "127.0.0.1",
+    ...Object.fromEntries(
+      SERVICE_NAMES.map((service) => [
+        `MUSTER_${service.toUpperCase()}_ADDRESS`,
+        `127.0.0.1:${installation.ports[service].grpc}`,
+      ]),
+    ),
+    ...(ports === undefined
+      ? {}
+      : { MUSTER_HTTP_PORT: String(ports.http), MUSTER_GRPC_PORT: String(ports.grpc) }),
+  };
+}
+
+function isFree(port: number): Promise<boolean> {
+  return listen(port).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A port that nobody listens on at the moment. */
+function freePort(): Promise<number> {
+  return listen(0);
+}
+
+function listen(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => {
+        if (address === null || typeof address === "string") reject(new Error("no port"));
+        else resolve(address.port);
+      });
+    });
+  });
+}
