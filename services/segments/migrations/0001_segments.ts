@@ -1,0 +1,103 @@
+// Segments, what is kept of each profile, who is a member, and the work that waits.
+
+import { bool, bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
+import { createIdempotencyTable } from "@muster/idempotency";
+import { createConsumerTables } from "@muster/outbox";
+import { seedTaintLock } from "../src/backfills/backfill-store.ts";
+
+export async function up(schema: Schema): Promise<void> {
+  await createSegmentTables(schema);
+  await createProfileTables(schema);
+  await createBacklogTables(schema);
+  await createConsumerTables(schema);
+  await createIdempotencyTable(schema);
+}
+
+async function createSegmentTables(schema: Schema): Promise<void> {
+  // What this service knows of an organisation; made at its first touch, and the lock of its segments.
+  await schema.createTable("organizations", {
+    columns: {
+      organization_id: id16(),
+      // Counts every creation and deletion of a segment: folding reads it and reloads what changed.
+      definitions_version: integer(),
+      segment_count: integer(),
+      // The default segment has been made; it is never made again, even if deleted.
+      has_default: bool(),
+    },
+    primaryKey: ["organization_id"],
+  });
+  await schema.createTable("segments", {
+    columns: {
+      organization_id: id16(),
+      segment_id: id16(),
+      slug: bytes(255),
+      name: bytes(255),
+      rule: json(),
+      version: integer(),
+      create_ms: instant(),
+      update_ms: instant(),
+    },
+    primaryKey: ["organization_id", "segment_id"],
+    unique: { segments_slug: ["organization_id", "slug"] },
+  });
+}
+
+async function createProfileTables(schema: Schema): Promise<void> {
+  await schema.createTable("profile_states", {
+    columns: {
+      organization_id: id16(),
+      shard: tiny(),
+      profile_id: id16(),
+      // The earliest instant at which time alone could change something; events only ever lower it.
+      next_due_at: nullable(instant()),
+      state: json(),
+    },
+    // The shard follows from the other two; here it lets the shard's owner walk its own rows.
+    primaryKey: ["organization_id", "shard", "profile_id"],
+    indexes: { profile_states_due: ["shard", "next_due_at"] },
+  });
+  // Rows stay when a profile leaves: an upsert with a flag is a tenth of a delete's cost.
+  await schema.createTable("memberships", {
+    columns: {
+      organization_id: id16(),
+      segment_id: id16(),
+      profile_id: id16(),
+      member: bool(),
+      entered_ms: instant(),
+      changed_ms: instant(),
+    },
+    primaryKey: ["organization_id", "segment_id", "profile_id"],
+  });
+  await schema.createTable("segment_counts", {
+    columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), members: integer() },
+    primaryKey: ["organization_id", "segment_id", "shard"],
+  });
+}
+
+/** Rows exist only while their work is not done, so that "is it done?" is "is there no row?". */
+async function createBacklogTables(schema: Schema): Promise<void> {
+  // Segments whose past is not yet counted in a shard. Segment 0 stands for all of the organisation's.
+  await schema.createTable("segment_backfills", {
+    columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), after_profile_id: id16() },
+    primaryKey: ["organization_id", "segment_id", "shard"],
+    indexes: { segment_backfills_shard: ["shard"] },
+  });
+  // Single profiles whose facts must be read again from the raw events.
+  await schema.createTable("profile_derivations", {
+    columns: { organization_id: id16(), shard: tiny(), profile_id: id16() },
+    primaryKey: ["organization_id", "shard", "profile_id"],
+    indexes: { profile_derivations_shard: ["shard"] },
+  });
+  // Shards that lost a message nobody could read: organisations first seen later begin with a backfill.
+  await schema.createTable("tainted_shards", {
+    columns: { shard: tiny(), marked_ms: instant() },
+    primaryKey: ["shard"],
+  });
+  await seedTaintLock(schema.trx);
+  // What deleted segments left behind in a shard.
+  await schema.createTable("segment_purges", {
+    columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), after_profile_id: id16() },
+    primaryKey: ["organization_id", "segment_id", "shard"],
+    indexes: { segment_purges_shard: ["shard"] },
+  });
+}

@@ -1,0 +1,245 @@
+// Every statement against the tables of facts that must be read again from raw events: `segment_backfills`,
+// `profile_derivations` and `tainted_shards`. A row exists only while its work is not done.
+import {
+  bytesToUuid,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  SHARD_COUNT,
+  uuidToBytes,
+} from "@muster/core";
+import { forUpdate, insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
+
+/** Stands for every segment of the organisation. */
+export const ALL_SEGMENTS = "00000000-0000-0000-0000-000000000000" as SegmentId;
+export const ALL_SHARDS: readonly number[] = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
+/** Sorts before every profile. */
+export const NO_PROFILE = "00000000-0000-0000-0000-000000000000" as ProfileId;
+
+export interface Backfill {
+  readonly organizationId: OrganizationId;
+  readonly segmentId: SegmentId;
+  readonly shard: number;
+  /** Profiles up to and including this one are done. */
+  readonly afterProfileId: ProfileId;
+}
+
+interface BackfillRow {
+  organization_id: Buffer;
+  segment_id: Buffer;
+  shard: number;
+  after_profile_id: Buffer;
+}
+
+const BACKFILL_COLUMNS = ["organization_id", "segment_id", "shard", "after_profile_id"] as const;
+const BACKFILL_KEY = ["organization_id", "segment_id", "shard"] as const;
+
+/** From the first profile, in each of the shards; one that runs begins again. */
+export async function addBackfills(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+  shards: readonly number[],
+): Promise<void> {
+  const again: OnConflict = { overwrite: ["after_profile_id"] };
+  const rows = [...shards]
+    .sort((a, b) => a - b)
+    .map((shard) => [uuidToBytes(organizationId), uuidToBytes(segmentId), shard, uuidToBytes(NO_PROFILE)]);
+  await insertRows(trx, "segment_backfills", BACKFILL_COLUMNS, rows, again, BACKFILL_KEY);
+}
+
+export async function deleteBackfills(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+): Promise<void> {
+  await trx("segment_backfills")
+    .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) })
+    .delete();
+}
+
+/** Unfinished ones of these shards, by shard, the oldest segment first. */
+export async function listBackfillsIn(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shards: readonly number[],
+): Promise<Backfill[]> {
+  const rows = await db("segment_backfills")
+    .select<BackfillRow[]>(BACKFILL_COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("shard", [...shards])
+    .orderBy(["shard", "segment_id"]);
+  return rows.map(fromRow);
+}
+
+/** The first organisation after the given one that has a backfill in these shards. */
+export function nextBackfilling(
+  db: Queryable,
+  shards: readonly number[],
+  after: OrganizationId | undefined,
+): Promise<OrganizationId | undefined> {
+  return nextOrganization(db, "segment_backfills", shards, after);
+}
+
+/** The first organisation after the given one that has profiles to derive in these shards. */
+export function nextDeriving(
+  db: Queryable,
+  shards: readonly number[],
+  after: OrganizationId | undefined,
+): Promise<OrganizationId | undefined> {
+  return nextOrganization(db, "profile_derivations", shards, after);
+}
+
+async function nextOrganization(
+  db: Queryable,
+  table: string,
+  shards: readonly number[],
+  after: OrganizationId | undefined,
+): Promise<OrganizationId | undefined> {
+  const query = db(table)
+    .whereIn("shard", [...shards])
+    .orderBy("organization_id")
+    .first<{ organization_id: Buffer } | undefined>("organization_id");
+  if (after !== undefined) query.andWhere("organization_id", ">", uuidToBytes(after));
+  const row = await query;
+  return row && bytesToUuid(row.organization_id);
+}
+
+/** Unfinished ones of these segments, those that stand for all of them included. */
+export async function listBackfillsOf(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segmentIds: readonly SegmentId[],
+): Promise<Backfill[]> {
+  const rows = await db("segment_backfills")
+    .select<BackfillRow[]>(BACKFILL_COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("segment_id", [ALL_SEGMENTS, ...segmentIds].map(uuidToBytes));
+  return rows.map(fromRow);
+}
+
+/** Whether this profile is not yet reached by some backfill of its organisation. */
+export async function isProfilePending(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shard: number,
+  profileId: ProfileId,
+): Promise<boolean> {
+  const behind = await db("segment_backfills")
+    .where({ organization_id: uuidToBytes(organizationId), shard })
+    .andWhere("after_profile_id", "<", uuidToBytes(profileId))
+    .first<{ shard: number } | undefined>("shard");
+  if (behind !== undefined) return true;
+  const key = { organization_id: uuidToBytes(organizationId), shard, profile_id: uuidToBytes(profileId) };
+  const single = await db("profile_derivations").where(key).first<{ shard: number } | undefined>("shard");
+  return single !== undefined;
+}
+
+/** Moves each of them on to `throughProfileId`, or away when nothing follows. */
+export async function advanceBackfills(
+  trx: Transaction,
+  backfills: readonly Backfill[],
+  throughProfileId: ProfileId | undefined,
+): Promise<void> {
+  for (const { organizationId, segmentId, shard } of backfills) {
+    const row = trx("segment_backfills").where({
+      organization_id: uuidToBytes(organizationId),
+      segment_id: uuidToBytes(segmentId),
+      shard,
+    });
+    if (throughProfileId === undefined) await row.delete();
+    else await row.update({ after_profile_id: uuidToBytes(throughProfileId) });
+  }
+}
+
+export interface ProfileKey {
+  readonly organizationId: OrganizationId;
+  readonly shard: number;
+  readonly profileId: ProfileId;
+}
+
+interface ProfileRow {
+  organization_id: Buffer;
+  shard: number;
+  profile_id: Buffer;
+}
+
+const PROFILE_COLUMNS = ["organization_id", "shard", "profile_id"] as const;
+
+/** The keys are sorted and differ. */
+export async function addProfileDerivations(trx: Transaction, keys: readonly ProfileKey[]): Promise<void> {
+  const rows = keys.map((key) => [uuidToBytes(key.organizationId), key.shard, uuidToBytes(key.profileId)]);
+  await insertRows(trx, "profile_derivations", PROFILE_COLUMNS, rows, "keep", PROFILE_COLUMNS);
+}
+
+export async function listProfileDerivations(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shards: readonly number[],
+  limit: number,
+): Promise<ProfileKey[]> {
+  const rows = await db("profile_derivations")
+    .select<ProfileRow[]>(PROFILE_COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("shard", [...shards])
+    .limit(limit);
+  return rows.map((row) => ({
+    organizationId: bytesToUuid(row.organization_id),
+    shard: row.shard,
+    profileId: bytesToUuid(row.profile_id),
+  }));
+}
+
+export async function hasProfileDerivations(db: Queryable, organizationId: OrganizationId): Promise<boolean> {
+  const row = await db("profile_derivations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .first<{ shard: number } | undefined>("shard");
+  return row !== undefined;
+}
+
+/** Of one organisation and shard. */
+export async function deleteProfileDerivations(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  shard: number,
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  await trx("profile_derivations")
+    .where({ organization_id: uuidToBytes(organizationId), shard })
+    .whereIn("profile_id", profileIds.map(uuidToBytes))
+    .delete();
+}
+
+/** Not a shard, but the row whose lock orders the marking of shards and the first touches of organisations. */
+const TAINT_LOCK = 255;
+
+export async function seedTaintLock(trx: Transaction): Promise<void> {
+  await insertRows(trx, "tainted_shards", ["shard", "marked_ms"], [[TAINT_LOCK, 0]], "keep", ["shard"]);
+}
+
+/** Whoever lists organisations to mark them, or makes one that marks concern, holds this. */
+export async function lockTaints(trx: Transaction): Promise<void> {
+  await forUpdate(trx, trx("tainted_shards").select("shard").where("shard", TAINT_LOCK));
+}
+
+export async function taintShard(trx: Transaction, shard: number, nowMs: number): Promise<void> {
+  const onConflict: OnConflict = { overwrite: ["marked_ms"] };
+  await insertRows(trx, "tainted_shards", ["shard", "marked_ms"], [[shard, nowMs]], onConflict, ["shard"]);
+}
+
+export async function readTaintedShards(db: Queryable): Promise<number[]> {
+  const rows: { shard: number }[] = await db("tainted_shards")
+    .select("shard")
+    .where("shard", "<", TAINT_LOCK)
+    .orderBy("shard");
+  return rows.map((row) => row.shard);
+}
+
+function fromRow(row: BackfillRow): Backfill {
+  return {
+    organizationId: bytesToUuid(row.organization_id),
+    segmentId: bytesToUuid(row.segment_id),
+    shard: row.shard,
+    afterProfileId: bytesToUuid(row.after_profile_id),
+  };
+}

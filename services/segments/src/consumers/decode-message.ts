@@ -1,0 +1,103 @@
+// Opens the domain events of the events service: which profiles a message is about, and what they did.
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import {
+  type AnnouncedEvent,
+  type AnnouncedProfile,
+  ProfileChangedSchema,
+  TrackedEventsRecordedSchema,
+} from "@muster/contracts/muster/events/v1/events_events_pb";
+import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
+import { PoisonMessage } from "@muster/outbox";
+import type { ProfileKey } from "../backfills/backfill-store.ts";
+import type { EngineEvent } from "../engine/profile-state.ts";
+
+export const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
+export const PROFILE_CHANGED = "muster.events.profile.changed.v1";
+
+export interface ProfileEvent extends EngineEvent {
+  readonly organizationId: OrganizationId;
+  readonly profileId: ProfileId;
+}
+
+export interface DecodedMessage {
+  readonly shard: number;
+  readonly position: number;
+  readonly events: readonly ProfileEvent[];
+  /** Profiles that were made or changed. */
+  readonly profiles: readonly ProfileKey[];
+}
+
+/** Throws PoisonMessage for what no one can read. Types not known here are for others: empty. */
+export function decodeMessage(envelope: Envelope): DecodedMessage {
+  try {
+    const { events, profiles } = decodeData(envelope);
+    const { shard } = envelope;
+    const ids = new UuidTexts();
+    return {
+      shard,
+      position: Number(envelope.position),
+      events: events.map((event) => toProfileEvent(event, ids)),
+      profiles: profiles.map(({ organizationId, profileId }) => ({
+        organizationId: ids.text(organizationId) as OrganizationId,
+        shard,
+        profileId: toUuid(profileId) as ProfileId,
+      })),
+    };
+  } catch (error) {
+    throw new PoisonMessage(envelope, error);
+  }
+}
+
+/** The engine's name of an event: its id, compactly. */
+export function eventIdText(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("base64url");
+}
+
+interface MessageData {
+  readonly events: readonly AnnouncedEvent[];
+  readonly profiles: readonly AnnouncedProfile[];
+}
+
+function decodeData({ type, data }: Envelope): MessageData {
+  switch (type) {
+    case TRACKED_EVENTS_RECORDED: {
+      const { events, newProfiles } = fromBinary(TrackedEventsRecordedSchema, data);
+      return { events, profiles: newProfiles };
+    }
+    case PROFILE_CHANGED: {
+      const { profile } = fromBinary(ProfileChangedSchema, data);
+      return { events: [], profiles: profile === undefined ? [] : [profile] };
+    }
+    default:
+      return { events: [], profiles: [] };
+  }
+}
+
+function toProfileEvent(event: AnnouncedEvent, ids: UuidTexts): ProfileEvent {
+  return {
+    organizationId: ids.text(event.organizationId) as OrganizationId,
+    profileId: toUuid(event.profileId) as ProfileId,
+    eventName: event.name,
+    instant: [Number(event.occurredMs), eventIdText(event.id)],
+  };
+}
+
+/** Remembers the last id: the events of a message are mostly of one organisation. */
+class UuidTexts {
+  #last: Uint8Array = new Uint8Array();
+  #text = "";
+
+  text(bytes: Uint8Array): string {
+    if (Buffer.compare(bytes, this.#last) !== 0) {
+      this.#text = toUuid(bytes);
+      this.#last = bytes;
+    }
+    return this.#text;
+  }
+}
+
+function toUuid(bytes: Uint8Array): string {
+  if (bytes.length !== 16) throw new TypeError("an id is 16 bytes");
+  return bytesToUuid(bytes);
+}

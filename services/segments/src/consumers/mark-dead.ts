@@ -1,0 +1,61 @@
+// A message that could not be folded: what it was about is read again from the raw events before reads
+// answer for it.
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import type { OrganizationId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import {
+  ALL_SEGMENTS,
+  addBackfills,
+  addProfileDerivations,
+  lockTaints,
+  type ProfileKey,
+  taintShard,
+} from "../backfills/backfill-store.ts";
+import { compareProfileKeys, profileKeyText } from "../profiles/state-store.ts";
+import { listOrganizationIds, readVersions, touchOrganization } from "../segments/organization-store.ts";
+import { decodeMessage } from "./decode-message.ts";
+
+const PAGE = 500;
+
+/** Marks the message's profiles, or, if it can't be read, everything of its shard. */
+export async function markDead(
+  trx: Transaction,
+  envelope: Envelope | undefined,
+  shard: number,
+  nowMs: number,
+): Promise<void> {
+  const keys = envelope === undefined ? undefined : profilesOf(envelope);
+  if (keys === undefined) return markShard(trx, shard, nowMs);
+  await addProfileDerivations(trx, keys);
+  // Nothing of an organisation may pass by before its first touch: see touchOrganization.
+  const organizationIds = [...new Set(keys.map((key) => key.organizationId))];
+  const known = await readVersions(trx, organizationIds);
+  for (const id of organizationIds) if (!known.has(id)) await touchOrganization(trx, id, nowMs);
+}
+
+/** Undefined when it can't be read. */
+function profilesOf(envelope: Envelope): ProfileKey[] | undefined {
+  try {
+    const { events, shard } = decodeMessage(envelope);
+    const keys = new Map<string, ProfileKey>();
+    for (const { organizationId, profileId } of events) {
+      keys.set(profileKeyText(organizationId, profileId), { organizationId, shard, profileId });
+    }
+    return [...keys.values()].sort(compareProfileKeys);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of the organisations not yet seen none is known: the mark makes each begin with a backfill. */
+async function markShard(trx: Transaction, shard: number, nowMs: number): Promise<void> {
+  await lockTaints(trx);
+  await taintShard(trx, shard, nowMs);
+  let after: OrganizationId | undefined;
+  for (;;) {
+    const ids = await listOrganizationIds(trx, after, PAGE);
+    for (const id of ids) await addBackfills(trx, id, ALL_SEGMENTS, [shard]);
+    after = ids.at(-1);
+    if (ids.length < PAGE) return;
+  }
+}

@@ -1,0 +1,16 @@
+// What the RPC files may use.
+import type { Bus } from "@muster/bus";
+import type { Clock, IdSource, PageTokens } from "@muster/core";
+import type { Database } from "@muster/db";
+import type { Consistency } from "./consistency.ts";
+import type { EventsFeed } from "./events-feed.ts";
+
+export interface SegmentsDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly consistency: Consistency;
+  readonly database: Database;
+  readonly feed: EventsFeed;
+  readonly ids: IdSource;
+  readonly pageTokens: PageTokens;
+}

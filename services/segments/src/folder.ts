@@ -1,0 +1,72 @@
+// What the shard consumer calls: folds messages, marks dead ones, and between folds keeps the time, counts
+// the past of new segments and clears away deleted ones.
+import type { Bus } from "@muster/bus";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import type { Clock } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { Folder, OwnedShards } from "@muster/outbox";
+import { foldMessages } from "./consumers/fold-messages.ts";
+import { markDead } from "./consumers/mark-dead.ts";
+import type { DefinitionsCache } from "./segments/definitions-cache.ts";
+import type { SegmentsMetrics } from "./segments-metrics.ts";
+import type { Derivations } from "./workers/derive-profiles.ts";
+import type { Timers } from "./workers/drain-timers.ts";
+import type { Purges } from "./workers/purge-segments.ts";
+
+/** Said by whoever adds work, or waits for it: owners look at once instead of at their next second. */
+export const WORK_TOPIC = "segments.work";
+/** Said by owners when work is over that a reader may wait for. */
+export const SETTLED_TOPIC = "segments.settled";
+
+export interface FolderDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly definitions: DefinitionsCache;
+  readonly metrics: SegmentsMetrics;
+  readonly timers: Timers;
+  readonly derivations: Derivations;
+  readonly purges: Purges;
+}
+
+const NOTHING = new Uint8Array();
+
+export class SegmentsFolder implements Folder {
+  readonly #deps: FolderDeps;
+  #shards = "";
+
+  constructor(deps: FolderDeps) {
+    this.#deps = deps;
+  }
+
+  /** Somebody added work, or waits for it. */
+  look(): void {
+    this.#deps.timers.look();
+    this.#deps.derivations.look();
+    this.#deps.purges.look();
+  }
+
+  async fold(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
+    const folded = await foldMessages(this.#deps, trx, messages);
+    this.#deps.timers.lowered(folded.nextDueMs);
+    this.#deps.metrics.eventsFolded(folded.events);
+    this.#deps.metrics.membershipsChanged("live", folded.membershipChanges);
+  }
+
+  async dead(trx: Transaction, envelope: Envelope | undefined, shard: number): Promise<void> {
+    await markDead(trx, envelope, shard, this.#deps.clock.nowMs());
+    this.#deps.derivations.look();
+  }
+
+  async work(owned: OwnedShards): Promise<number> {
+    const { bus, timers, derivations, purges } = this.#deps;
+    const shards = owned.shards.join();
+    // A shard taken over brings work of its own.
+    if (shards !== this.#shards) this.look();
+    this.#shards = shards;
+    const drained = await timers.drain(owned);
+    const derived = await derivations.step(owned);
+    const purgeMs = await purges.step(owned);
+    if (drained.visited > 0 || derived.settled) bus.broadcast(SETTLED_TOPIC, NOTHING);
+    return Math.min(drained.nextMs, derived.nextMs, purgeMs);
+  }
+}

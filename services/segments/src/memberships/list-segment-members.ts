@@ -1,0 +1,42 @@
+// ListSegmentMembers: who is in a segment, by profile id, and since when.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
+import type { SegmentMemberSchema } from "@muster/contracts/muster/segments/v1/segment_pb";
+import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { type MethodHandler, onBehalfOf } from "@muster/rpc";
+import type { SegmentsDeps } from "../deps.ts";
+import { cutPage, readPage } from "../page.ts";
+import { findSegment } from "../segments/find-segment.ts";
+import { waitForSegments } from "../segments/wait-for-segments.ts";
+import { listMembers, type Member } from "./membership-store.ts";
+
+export function listSegmentMembers(
+  deps: SegmentsDeps,
+): MethodHandler<typeof SegmentService.method.listSegmentMembers> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const { id } = await findSegment(deps, organizationId, request.segmentId);
+    const scope = `members/${organizationId}/${id}`;
+    const { size, afterId } = readPage(deps.pageTokens, scope, request);
+    await waitForSegments(deps, context, organizationId, [id]);
+    const found = await listMembers(deps.database.reader, organizationId, id, afterId, size + 1);
+    const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, (row) => row.profileId);
+    const ids = rows.map(({ profileId }) => profileId);
+    const profiles = await deps.feed.profiles(organizationId, ids, onBehalfOf(context));
+    return {
+      // One that was erased meanwhile is left out.
+      profiles: rows.flatMap((member) => toProto(member, profiles.get(member.profileId))),
+      nextPageToken,
+    };
+  };
+}
+
+function toProto(
+  { enteredMs }: Member,
+  profile: Profile | undefined,
+): MessageInitShape<typeof SegmentMemberSchema>[] {
+  if (profile === undefined) return [];
+  const { $typeName: _, $unknown: __, ...fields } = profile;
+  return [{ ...fields, enteredAt: timestampFromMs(enteredMs) }];
+}

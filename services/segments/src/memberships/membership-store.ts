@@ -1,0 +1,127 @@
+// Every statement against `memberships` and `segment_counts`.
+import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+import { insertRows, type Queryable, type Transaction } from "@muster/db";
+
+export interface Membership {
+  readonly organizationId: OrganizationId;
+  readonly shard: number;
+  readonly segmentId: SegmentId;
+  readonly profileId: ProfileId;
+  readonly member: boolean;
+  readonly enteredMs: number;
+  readonly changedMs: number;
+}
+
+export interface Member {
+  readonly profileId: ProfileId;
+  readonly enteredMs: number;
+}
+
+const MEMBERSHIP_KEY = ["organization_id", "segment_id", "profile_id"] as const;
+const MEMBERSHIP_COLUMNS = [...MEMBERSHIP_KEY, "member", "entered_ms", "changed_ms"] as const;
+const COUNT_KEY = ["organization_id", "segment_id", "shard"] as const;
+/** Ids in one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
+const DELETE_CHUNK = 250;
+
+/** Writes the rows and moves the counts with them. Each is a change: a profile in or out. */
+export async function saveMemberships(trx: Transaction, changes: readonly Membership[]): Promise<void> {
+  const sorted = [...changes].sort(compare);
+  const rows = sorted.map((change) => [
+    uuidToBytes(change.organizationId),
+    uuidToBytes(change.segmentId),
+    uuidToBytes(change.profileId),
+    change.member ? 1 : 0,
+    change.enteredMs,
+    change.changedMs,
+  ]);
+  const onConflict = { overwrite: ["member", "entered_ms", "changed_ms"] };
+  await insertRows(trx, "memberships", MEMBERSHIP_COLUMNS, rows, onConflict, MEMBERSHIP_KEY);
+  await addToCounts(trx, sorted);
+}
+
+async function addToCounts(trx: Transaction, sorted: readonly Membership[]): Promise<void> {
+  const deltas = new Map<string, { readonly of: Membership; by: number }>();
+  for (const change of sorted) {
+    const key = `${change.organizationId}${change.segmentId}${String(change.shard).padStart(2, "0")}`;
+    const delta = deltas.get(key) ?? { of: change, by: 0 };
+    delta.by += change.member ? 1 : -1;
+    deltas.set(key, delta);
+  }
+  const rows = [...deltas]
+    .filter(([, { by }]) => by !== 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { of, by }]) => [uuidToBytes(of.organizationId), uuidToBytes(of.segmentId), of.shard, by]);
+  await insertRows(trx, "segment_counts", [...COUNT_KEY, "members"], rows, { add: ["members"] }, COUNT_KEY);
+}
+
+/** By profile id, after the given one. */
+export async function listMembers(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+  afterProfileId: string | undefined,
+  limit: number,
+): Promise<Member[]> {
+  const query = db("memberships")
+    .select<{ profile_id: Buffer; entered_ms: number }[]>("profile_id", "entered_ms")
+    .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId), member: 1 })
+    .orderBy("profile_id")
+    .limit(limit);
+  if (afterProfileId !== undefined) query.andWhere("profile_id", ">", uuidToBytes(afterProfileId));
+  return (await query).map((row) => ({
+    profileId: bytesToUuid(row.profile_id),
+    enteredMs: row.entered_ms,
+  }));
+}
+
+/** Members of each segment; those without any are left out. */
+export async function countMembers(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segmentIds: readonly SegmentId[],
+): Promise<Map<SegmentId, number>> {
+  const rows: { segment_id: Buffer; members: number }[] = await db("segment_counts")
+    .select("segment_id", "members")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("segment_id", segmentIds.map(uuidToBytes));
+  const counts = new Map<SegmentId, number>();
+  for (const row of rows) {
+    const id = bytesToUuid<SegmentId>(row.segment_id);
+    counts.set(id, (counts.get(id) ?? 0) + row.members);
+  }
+  return counts;
+}
+
+export async function deleteMemberships(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  segmentIds: readonly SegmentId[],
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  for (const segmentId of segmentIds) {
+    for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
+      await trx("memberships")
+        .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) })
+        .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
+        .delete();
+    }
+  }
+}
+
+export async function deleteCounts(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  segmentIds: readonly SegmentId[],
+  shard: number,
+): Promise<void> {
+  await trx("segment_counts")
+    .where({ organization_id: uuidToBytes(organizationId), shard })
+    .whereIn("segment_id", segmentIds.map(uuidToBytes))
+    .delete();
+}
+
+function compare(a: Membership, b: Membership): number {
+  if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
+  if (a.segmentId !== b.segmentId) return a.segmentId < b.segmentId ? -1 : 1;
+  return a.profileId < b.profileId ? -1 : 1;
+}

@@ -1,0 +1,84 @@
+// The segments service's composition root: the only file that constructs its parts.
+import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { PageTokens } from "@muster/core";
+import { IdempotencySweeper } from "@muster/idempotency";
+import { ShardConsumer } from "@muster/outbox";
+import { implement } from "@muster/rpc";
+import type { Module, ModuleDefinition, Platform, Worker } from "@muster/runtime";
+import { Consistency } from "./consistency.ts";
+import type { SegmentsDeps } from "./deps.ts";
+import { EventsFeed } from "./events-feed.ts";
+import { SegmentsFolder, WORK_TOPIC } from "./folder.ts";
+import { listProfileSegments } from "./memberships/list-profile-segments.ts";
+import { listSegmentMembers } from "./memberships/list-segment-members.ts";
+import { createSegment } from "./segments/create-segment.ts";
+import { DefinitionsCache } from "./segments/definitions-cache.ts";
+import { deleteSegment } from "./segments/delete-segment.ts";
+import { getSegment } from "./segments/get-segment.ts";
+import { listSegments } from "./segments/list-segments.ts";
+import { SegmentsMetrics } from "./segments-metrics.ts";
+import { Derivations } from "./workers/derive-profiles.ts";
+import { Timers } from "./workers/drain-timers.ts";
+import { Purges } from "./workers/purge-segments.ts";
+
+export const segmentsModule: ModuleDefinition = {
+  name: "segments",
+  migrations: new URL("../migrations/", import.meta.url),
+  async build(platform: Platform): Promise<Module> {
+    const { bus, clock, database, ids, log } = platform;
+    const metrics = new SegmentsMetrics(platform.metrics);
+    const feed = new EventsFeed(platform.caller("events"), clock);
+    const definitions = new DefinitionsCache();
+    const timers = new Timers({ clock, database, definitions, metrics });
+    const derivations = new Derivations({ clock, database, definitions, feed, log, metrics });
+    const purges = new Purges({ clock, database, definitions });
+    const folder = new SegmentsFolder({ bus, clock, definitions, metrics, timers, derivations, purges });
+    const consumer = new ShardConsumer({
+      ...{ database, bus, folder, clock, ids, log },
+      producer: feed,
+      source: "events",
+      // Durable: renaming it folds everything again.
+      consumer: "segments",
+      metrics: platform.metrics,
+      instanceId: platform.instanceId,
+      exclusive: platform.exclusive,
+    });
+    const consistency = new Consistency({ bus, clock, consumer, database, feed, metrics });
+    const pageTokens = new PageTokens(platform.key("page-tokens"));
+    const deps: SegmentsDeps = { bus, clock, consistency, database, feed, ids, pageTokens };
+    return {
+      services: [
+        implement(SegmentService, {
+          createSegment: createSegment(deps),
+          getSegment: getSegment(deps),
+          listSegments: listSegments(deps),
+          deleteSegment: deleteSegment(deps),
+          listSegmentMembers: listSegmentMembers(deps),
+          listProfileSegments: listProfileSegments(deps),
+        }),
+      ],
+      workers: [
+        wakeOnWork(platform, folder, consumer),
+        consumer,
+        new IdempotencySweeper({ database, clock, log }),
+      ],
+    };
+  },
+};
+
+/** Passes on what other replicas and this one's own handlers say about new work. */
+function wakeOnWork(platform: Platform, folder: SegmentsFolder, consumer: ShardConsumer): Worker {
+  let stopListening: (() => void) | undefined;
+  return {
+    name: "segments.wake",
+    async start() {
+      stopListening = platform.bus.onBroadcast(WORK_TOPIC, () => {
+        folder.look();
+        consumer.wake();
+      });
+    },
+    async stop() {
+      stopListening?.();
+    },
+  };
+}

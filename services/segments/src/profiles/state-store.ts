@@ -1,0 +1,166 @@
+// Every statement against `profile_states`.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import type { ProfileKey } from "../backfills/backfill-store.ts";
+import type { ProfileState } from "../engine/profile-state.ts";
+import { decodeState, encodeState } from "../engine/state-codec.ts";
+
+export interface StoredProfile extends ProfileKey {
+  readonly state: ProfileState;
+  readonly nextDueMs: number | undefined;
+}
+
+interface Row {
+  organization_id: Buffer;
+  shard: number;
+  profile_id: Buffer;
+  next_due_at: number | null;
+  state: string;
+}
+
+const COLUMNS = ["organization_id", "shard", "profile_id", "next_due_at", "state"] as const;
+const KEY = ["organization_id", "shard", "profile_id"] as const;
+/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+const CHUNK = 500;
+
+/** Orders as the primary key does. */
+export function compareProfileKeys(a: ProfileKey, b: ProfileKey): number {
+  if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
+  if (a.shard !== b.shard) return a.shard - b.shard;
+  if (a.profileId === b.profileId) return 0;
+  return a.profileId < b.profileId ? -1 : 1;
+}
+
+/** Tells profiles of all organisations apart. */
+export function profileKeyText(organizationId: OrganizationId, profileId: ProfileId): string {
+  return `${organizationId}/${profileId}`;
+}
+
+/** The stored ones of these profiles, by {@link profileKeyText}. The keys are sorted. */
+export async function loadStates(
+  db: Queryable,
+  keys: readonly ProfileKey[],
+): Promise<Map<string, StoredProfile>> {
+  const found = new Map<string, StoredProfile>();
+  for (let start = 0; start < keys.length; start += CHUNK) {
+    const runs = runsOf(keys.slice(start, start + CHUNK));
+    const rows = await db("profile_states")
+      .select<Row[]>(COLUMNS)
+      .where((anyOf) => {
+        for (const { organizationId, shard, profileIds } of runs) {
+          anyOf.orWhere((run) =>
+            run
+              .where({ organization_id: uuidToBytes(organizationId), shard })
+              .whereIn("profile_id", profileIds.map(uuidToBytes)),
+          );
+        }
+      });
+    for (const row of rows) {
+      const stored = fromRow(row);
+      found.set(profileKeyText(stored.organizationId, stored.profileId), stored);
+    }
+  }
+  return found;
+}
+
+/** The profiles are sorted and differ. */
+export async function saveStates(trx: Transaction, profiles: readonly StoredProfile[]): Promise<void> {
+  const rows = profiles.map(({ organizationId, shard, profileId, nextDueMs, state }) => [
+    uuidToBytes(organizationId),
+    shard,
+    uuidToBytes(profileId),
+    nextDueMs ?? null,
+    encodeState(state),
+  ]);
+  await insertRows(trx, "profile_states", COLUMNS, rows, { overwrite: ["next_due_at", "state"] }, KEY);
+}
+
+/** Those due by now, soonest first. Reads the index alone, not the states. */
+export async function listDue(
+  db: Queryable,
+  shards: readonly number[],
+  nowMs: number,
+  limit: number,
+): Promise<{ readonly key: ProfileKey; readonly dueMs: number }[]> {
+  const rows = await db("profile_states")
+    .select<Omit<Row, "state">[]>("organization_id", "shard", "profile_id", "next_due_at")
+    .whereIn("shard", [...shards])
+    .andWhere("next_due_at", "<=", nowMs)
+    .orderBy("next_due_at")
+    .limit(limit);
+  return rows.map((row) => ({ key: keyOf(row), dueMs: row.next_due_at ?? nowMs }));
+}
+
+/** When the next one is due, if not after `horizonMs`. */
+export async function readNextDue(
+  db: Queryable,
+  shards: readonly number[],
+  horizonMs: number,
+): Promise<number | undefined> {
+  const row = await db("profile_states")
+    .whereIn("shard", [...shards])
+    .andWhere("next_due_at", "<=", horizonMs)
+    .orderBy("next_due_at")
+    .first<{ next_due_at: number } | undefined>("next_due_at");
+  return row?.next_due_at;
+}
+
+/** Whether any profile of the organisation in these shards is due by `nowMs` and not yet visited. */
+export async function isAnyDue(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shards: readonly number[],
+  nowMs: number,
+): Promise<boolean> {
+  const row = await db("profile_states")
+    .whereIn("shard", [...shards])
+    .andWhere("next_due_at", "<=", nowMs)
+    .andWhere("organization_id", uuidToBytes(organizationId))
+    .first<{ shard: number } | undefined>("shard");
+  return row !== undefined;
+}
+
+/** A run of one shard's profiles of an organisation, by id. */
+export async function listStates(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shard: number,
+  afterProfileId: ProfileId,
+  limit: number,
+): Promise<StoredProfile[]> {
+  const rows = await db("profile_states")
+    .select<Row[]>(COLUMNS)
+    .where({ organization_id: uuidToBytes(organizationId), shard })
+    .andWhere("profile_id", ">", uuidToBytes(afterProfileId))
+    .orderBy("profile_id")
+    .limit(limit);
+  return rows.map(fromRow);
+}
+
+interface Run {
+  readonly organizationId: OrganizationId;
+  readonly shard: number;
+  readonly profileIds: ProfileId[];
+}
+
+function runsOf(keys: readonly ProfileKey[]): Run[] {
+  const runs: Run[] = [];
+  for (const { organizationId, shard, profileId } of keys) {
+    const last = runs.at(-1);
+    if (last?.organizationId === organizationId && last.shard === shard) last.profileIds.push(profileId);
+    else runs.push({ organizationId, shard, profileIds: [profileId] });
+  }
+  return runs;
+}
+
+function fromRow(row: Row): StoredProfile {
+  return { ...keyOf(row), nextDueMs: row.next_due_at ?? undefined, state: decodeState(row.state) };
+}
+
+function keyOf(row: Pick<Row, "organization_id" | "shard" | "profile_id">): ProfileKey {
+  return {
+    organizationId: bytesToUuid(row.organization_id),
+    shard: row.shard,
+    profileId: bytesToUuid(row.profile_id),
+  };
+}

@@ -1,0 +1,120 @@
+// Every statement against `organizations`: what this service knows of one, its first touch, its lock.
+import { AssertionError, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
+import { type Database, forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
+import { addBackfills, lockTaints, readTaintedShards } from "../backfills/backfill-store.ts";
+import { defaultSegment } from "./segment.ts";
+import { insertSegmentOnce } from "./segment-store.ts";
+
+export interface KnownOrganization {
+  readonly definitionsVersion: number;
+  readonly segmentCount: number;
+}
+
+interface Row {
+  organization_id: Buffer;
+  definitions_version: number;
+  segment_count: number;
+  has_default: number;
+}
+
+const COLUMNS = ["organization_id", "definitions_version", "segment_count", "has_default"] as const;
+/** Organisations in one statement. */
+const CHUNK = 500;
+
+/** The definitions' version of each organisation that was touched before. */
+export async function readVersions(
+  db: Queryable,
+  organizationIds: readonly OrganizationId[],
+): Promise<Map<OrganizationId, number>> {
+  const versions = new Map<OrganizationId, number>();
+  for (let start = 0; start < organizationIds.length; start += CHUNK) {
+    const rows: Pick<Row, "organization_id" | "definitions_version">[] = await db("organizations")
+      .select("organization_id", "definitions_version")
+      .whereIn("organization_id", organizationIds.slice(start, start + CHUNK).map(uuidToBytes))
+      .andWhere("has_default", 1);
+    for (const row of rows) versions.set(bytesToUuid(row.organization_id), row.definitions_version);
+  }
+  return versions;
+}
+
+/**
+ * The first touch of an organisation, whether by a read or a fold: it gets its default segment.
+ * Invariant: no event of an organisation is folded before its row is there, so the default segment needs
+ * no backfill, except in shards that lost a message unread.
+ */
+export async function touchOrganization(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  nowMs: number,
+): Promise<number> {
+  await lockTaints(trx);
+  const row = [uuidToBytes(organizationId), 0, 0, 0];
+  await insertRows(trx, "organizations", COLUMNS, [row], "keep", ["organization_id"]);
+  const known = await lockRow(trx, organizationId);
+  if (known.has_default === 1) return known.definitions_version;
+  const segment = defaultSegment(organizationId, nowMs);
+  await insertSegmentOnce(trx, segment);
+  await addBackfills(trx, organizationId, segment.id, await readTaintedShards(trx));
+  const definitions_version = known.definitions_version + 1;
+  await trx("organizations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .update({ definitions_version, segment_count: known.segment_count + 1, has_default: 1 });
+  return definitions_version;
+}
+
+/** For reads: makes the organisation known if this is its first touch. */
+export async function ensureTouched(
+  database: Database,
+  organizationId: OrganizationId,
+  nowMs: number,
+): Promise<void> {
+  const known = await readVersions(database.reader, [organizationId]);
+  if (known.has(organizationId)) return;
+  await database.transaction((trx) => touchOrganization(trx, organizationId, nowMs));
+}
+
+/** Locks the organisation's segments against other writers until the transaction ends. */
+export async function lockOrganization(
+  trx: Transaction,
+  organizationId: OrganizationId,
+): Promise<KnownOrganization> {
+  const row = await lockRow(trx, organizationId);
+  return { definitionsVersion: row.definitions_version, segmentCount: row.segment_count };
+}
+
+/** A segment came (+1) or went (-1); the organisation is locked. */
+export async function segmentsChanged(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  known: KnownOrganization,
+  by: 1 | -1,
+): Promise<void> {
+  await trx("organizations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .update({
+      definitions_version: known.definitionsVersion + 1,
+      segment_count: known.segmentCount + by,
+    });
+}
+
+/** All that were ever touched, by id, after the given one. */
+export async function listOrganizationIds(
+  db: Queryable,
+  afterId: OrganizationId | undefined,
+  limit: number,
+): Promise<OrganizationId[]> {
+  const query = db("organizations")
+    .select<Pick<Row, "organization_id">[]>("organization_id")
+    .orderBy("organization_id")
+    .limit(limit);
+  if (afterId !== undefined) query.where("organization_id", ">", uuidToBytes(afterId));
+  return (await query).map((row) => bytesToUuid(row.organization_id));
+}
+
+async function lockRow(trx: Transaction, organizationId: OrganizationId): Promise<Row> {
+  const key = uuidToBytes(organizationId);
+  const query = trx("organizations").select<Row[]>(COLUMNS).where("organization_id", key);
+  const [row] = await forUpdate(trx, query);
+  if (row === undefined) throw new AssertionError("an organisation is touched before it is locked");
+  return row;
+}

@@ -1,0 +1,48 @@
+// Segments as callers see them: with their counts, and how far their past is counted.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type SegmentSchema, SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
+import { type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { ALL_SEGMENTS, listBackfillsOf } from "../backfills/backfill-store.ts";
+import { countMembers } from "../memberships/membership-store.ts";
+import { ruleToProto } from "./rule-proto.ts";
+import type { Segment } from "./segment.ts";
+
+type SegmentInit = MessageInitShape<typeof SegmentSchema>;
+
+/** Of one organisation, in the order given. */
+export async function describeSegments(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segments: readonly Segment[],
+): Promise<SegmentInit[]> {
+  if (segments.length === 0) return [];
+  const ids = segments.map(({ id }) => id);
+  const counts = await countMembers(db, organizationId, ids);
+  const unfinished = new Map<SegmentId, Set<number>>();
+  for (const { segmentId, shard } of await listBackfillsOf(db, organizationId, ids)) {
+    for (const id of segmentId === ALL_SEGMENTS ? ids : [segmentId]) {
+      unfinished.set(id, (unfinished.get(id) ?? new Set()).add(shard));
+    }
+  }
+  return segments.map((segment) =>
+    segmentToProto(segment, counts.get(segment.id) ?? 0, unfinished.get(segment.id)?.size ?? 0),
+  );
+}
+
+/** `shardsLeft` are the shards in which its past is not yet counted. */
+export function segmentToProto(segment: Segment, memberCount: number, shardsLeft: number): SegmentInit {
+  return {
+    id: segment.id,
+    slug: segment.slug,
+    name: segment.name,
+    rule: ruleToProto(segment.rule),
+    state: shardsLeft > 0 ? SegmentState.BACKFILLING : SegmentState.LIVE,
+    progress: 1 - shardsLeft / SHARD_COUNT,
+    memberCount: BigInt(memberCount),
+    version: segment.version,
+    createTime: timestampFromMs(segment.createMs),
+    updateTime: timestampFromMs(segment.updateMs),
+  };
+}

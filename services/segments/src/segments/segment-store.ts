@@ -1,0 +1,151 @@
+// Every statement against `segments`.
+import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
+import { insertRows, isUniqueViolation, type OnConflict, type Queryable, type Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { decodeRule, encodeRule } from "./rule-proto.ts";
+import type { Segment } from "./segment.ts";
+
+const COLUMNS = [
+  "organization_id",
+  "segment_id",
+  "slug",
+  "name",
+  "rule",
+  "version",
+  "create_ms",
+  "update_ms",
+] as const;
+
+interface Row {
+  organization_id: Buffer;
+  segment_id: Buffer;
+  slug: Buffer;
+  name: Buffer;
+  rule: string;
+  version: number;
+  create_ms: number;
+  update_ms: number;
+}
+
+/** SEGMENT_NAME_TAKEN when another has the slug. */
+export async function insertSegment(trx: Transaction, segment: Segment): Promise<void> {
+  try {
+    await insert(trx, segment, "fail");
+  } catch (error) {
+    if (!isUniqueViolation(error, "segments_slug")) throw error;
+    throw new AppError("SEGMENT_NAME_TAKEN", {
+      fields: [{ field: "name", message: "a segment with this slug exists" }],
+      details: { slug: segment.slug },
+      cause: error,
+    });
+  }
+}
+
+/** Inserts it unless this very segment is there already. */
+export async function insertSegmentOnce(trx: Transaction, segment: Segment): Promise<void> {
+  await insert(trx, segment, "keep");
+}
+
+async function insert(trx: Transaction, segment: Segment, onConflict: OnConflict): Promise<void> {
+  const row = [
+    uuidToBytes(segment.organizationId),
+    uuidToBytes(segment.id),
+    Buffer.from(segment.slug, "utf8"),
+    Buffer.from(segment.name, "utf8"),
+    encodeRule(segment.rule),
+    segment.version,
+    segment.createMs,
+    segment.updateMs,
+  ];
+  await insertRows(trx, "segments", COLUMNS, [row], onConflict, ["organization_id", "segment_id"]);
+}
+
+/** Whether it was there. */
+export async function deleteSegmentRow(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+): Promise<boolean> {
+  const deleted = await trx("segments")
+    .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) })
+    .delete();
+  return deleted > 0;
+}
+
+export async function findSegmentById(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segmentId: string,
+): Promise<Segment | undefined> {
+  const key = { organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) };
+  const row = await db("segments").where(key).first<Row | undefined>(COLUMNS);
+  return row && fromRow(row);
+}
+
+export async function findSegmentBySlug(
+  db: Queryable,
+  organizationId: OrganizationId,
+  slug: string,
+): Promise<Segment | undefined> {
+  const key = { organization_id: uuidToBytes(organizationId), slug: Buffer.from(slug, "utf8") };
+  const row = await db("segments").where(key).first<Row | undefined>(COLUMNS);
+  return row && fromRow(row);
+}
+
+/** Oldest first, after the given id. */
+export async function listSegmentsPage(
+  db: Queryable,
+  organizationId: OrganizationId,
+  afterId: string | undefined,
+  limit: number,
+): Promise<Segment[]> {
+  const query = db("segments")
+    .select<Row[]>(COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .orderBy("segment_id")
+    .limit(limit);
+  if (afterId !== undefined) query.andWhere("segment_id", ">", uuidToBytes(afterId));
+  return (await query).map(fromRow);
+}
+
+/** Those of these that exist, oldest first, after the given id. */
+export async function listSegmentsByIds(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segmentIds: readonly SegmentId[],
+  afterId: string | undefined,
+  limit: number,
+): Promise<Segment[]> {
+  const query = db("segments")
+    .select<Row[]>(COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("segment_id", segmentIds.map(uuidToBytes))
+    .orderBy("segment_id")
+    .limit(limit);
+  if (afterId !== undefined) query.andWhere("segment_id", ">", uuidToBytes(afterId));
+  return (await query).map(fromRow);
+}
+
+/** All of several organisations: at most SEGMENTS_MAX each. */
+export async function listSegmentsOf(
+  db: Queryable,
+  organizationIds: readonly OrganizationId[],
+): Promise<Segment[]> {
+  const rows = await db("segments")
+    .select<Row[]>(COLUMNS)
+    .whereIn("organization_id", organizationIds.map(uuidToBytes));
+  return rows.map(fromRow);
+}
+
+function fromRow(row: Row): Segment {
+  return {
+    organizationId: bytesToUuid(row.organization_id),
+    id: bytesToUuid(row.segment_id),
+    slug: row.slug.toString("utf8"),
+    name: row.name.toString("utf8"),
+    rule: decodeRule(row.rule),
+    version: row.version,
+    createMs: row.create_ms,
+    updateMs: row.update_ms,
+  };
+}

@@ -1,0 +1,62 @@
+// A segment as the service keeps it: its name, its slug, and the default that every organisation starts with.
+import { createHash } from "node:crypto";
+import { isUuid, type OrganizationId, type SegmentId, uuidToBytes, uuidV7 } from "@muster/core";
+import { invalidField } from "@muster/errors";
+import { matcherOf } from "../engine/matcher.ts";
+import type { Rule } from "../engine/rule.ts";
+
+export interface Segment {
+  readonly organizationId: OrganizationId;
+  readonly id: SegmentId;
+  readonly slug: string;
+  readonly name: string;
+  readonly rule: Rule;
+  readonly version: number;
+  readonly createMs: number;
+  readonly updateMs: number;
+}
+
+/** Segments that one organisation may have at once. */
+export const SEGMENTS_MAX = 1000;
+/** Fits a path parameter and its column. */
+const SLUG_BYTES_MAX = 255;
+
+/**
+ * The name's letters and digits, of any script, in lower case with single hyphens between.
+ * FIELD_INVALID when nothing is left, or when it could be mistaken for an id.
+ */
+export function slugOf(name: string): string {
+  const words = name
+    .normalize("NFC")
+    .toLowerCase()
+    .split(/[^\p{L}\p{M}\p{N}]+/u);
+  const slug = words.filter((word) => word !== "").join("-");
+  if (slug === "") throw invalidField("name", "must hold a letter or a digit");
+  if (isUuid(slug)) throw invalidField("name", "must not look like an id");
+  if (Buffer.byteLength(slug) > SLUG_BYTES_MAX) throw invalidField("name", "is too long in lower case");
+  return slug;
+}
+
+/**
+ * The segment that every organisation has from the start.
+ * Invariant: its id follows from the organisation's, so that two makers at once make the same row; and it
+ * is as old as the organisation, so it comes first.
+ */
+export function defaultSegment(organizationId: OrganizationId, nowMs: number): Segment {
+  const bytes = uuidToBytes(organizationId);
+  const tail = createHash("sha256").update(bytes).update("abandoned-cart").digest();
+  return {
+    organizationId,
+    id: uuidV7(bytes.readUIntBE(0, 6), tail) as SegmentId,
+    slug: "abandoned-cart",
+    name: "Abandoned cart",
+    rule: {
+      kind: "performed_then_not",
+      matcher: matcherOf("cart.added"),
+      thenNot: matcherOf("order.completed"),
+    },
+    version: 1,
+    createMs: nowMs,
+    updateMs: nowMs,
+  };
+}

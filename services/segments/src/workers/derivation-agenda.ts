@@ -1,0 +1,96 @@
+// Picks what to read again next: single profiles first, then backfills, organisations taking turns.
+import type { OrganizationId, ProfileId } from "@muster/core";
+import type { Database } from "@muster/db";
+import {
+  type Backfill,
+  listBackfillsIn,
+  listProfileDerivations,
+  nextBackfilling,
+  nextDeriving,
+} from "../backfills/backfill-store.ts";
+
+/** A chunk of one shard. */
+export interface DerivationTask {
+  readonly organizationId: OrganizationId;
+  readonly shard: number;
+  readonly profiles:
+    | { readonly after: ProfileId; readonly limit: number }
+    | { readonly ids: readonly ProfileId[] };
+  /** The unfinished backfills of this organisation and shard, as they were when the task was made. */
+  readonly backfills: readonly Backfill[];
+}
+
+/** Scans at once; so progress of a large backfill shows shard by shard. */
+const SHARDS_AT_ONCE = 4;
+const SINGLES_MAX = 200;
+const PROFILES_MIN = 10;
+const PROFILES_MAX = 500;
+/** A step should take about this long, for folding waits. */
+const STEP_MS = 50;
+
+export class DerivationAgenda {
+  readonly #database: Database;
+  #last: OrganizationId | undefined;
+  #profilesPerShard = 100;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Of one organisation, each of another shard; none when there is nothing to do. */
+  async next(shards: readonly number[]): Promise<DerivationTask[]> {
+    return (await this.#singles(shards)) ?? (await this.#chunks(shards)) ?? [];
+  }
+
+  /** A step took so long: the next ones take more or fewer profiles. */
+  took(ms: number): void {
+    const factor = ms < STEP_MS / 2 ? 2 : ms > STEP_MS * 1.5 ? 0.5 : 1;
+    const next = Math.round(this.#profilesPerShard * factor);
+    this.#profilesPerShard = Math.min(PROFILES_MAX, Math.max(PROFILES_MIN, next));
+  }
+
+  async #singles(shards: readonly number[]): Promise<DerivationTask[] | undefined> {
+    const db = this.#database.reader;
+    const organizationId = await this.#turn((after) => nextDeriving(db, shards, after));
+    if (organizationId === undefined) return undefined;
+    const byShard = new Map<number, ProfileId[]>();
+    for (const { shard, profileId } of await listProfileDerivations(
+      db,
+      organizationId,
+      shards,
+      SINGLES_MAX,
+    )) {
+      byShard.set(shard, [...(byShard.get(shard) ?? []), profileId]);
+    }
+    return [...byShard].map(([shard, ids]) => ({ organizationId, shard, profiles: { ids }, backfills: [] }));
+  }
+
+  async #chunks(shards: readonly number[]): Promise<DerivationTask[] | undefined> {
+    const db = this.#database.reader;
+    const organizationId = await this.#turn((after) => nextBackfilling(db, shards, after));
+    if (organizationId === undefined) return undefined;
+    const byShard = new Map<number, Backfill[]>();
+    for (const backfill of await listBackfillsIn(db, organizationId, shards)) {
+      byShard.set(backfill.shard, [...(byShard.get(backfill.shard) ?? []), backfill]);
+    }
+    const tasks: DerivationTask[] = [];
+    for (const [shard, backfills] of byShard) {
+      if (tasks.length === SHARDS_AT_ONCE) break;
+      // The oldest segment leads; others whose cursors lie in its chunk go along.
+      const [leader] = backfills;
+      if (leader === undefined) continue;
+      const profiles = { after: leader.afterProfileId, limit: this.#profilesPerShard };
+      tasks.push({ organizationId, shard, profiles, backfills });
+    }
+    return tasks;
+  }
+
+  async #turn(
+    next: (after: OrganizationId | undefined) => Promise<OrganizationId | undefined>,
+  ): Promise<OrganizationId | undefined> {
+    const following = this.#last === undefined ? undefined : await next(this.#last);
+    const chosen = following ?? (await next(undefined));
+    if (chosen !== undefined) this.#last = chosen;
+    return chosen;
+  }
+}

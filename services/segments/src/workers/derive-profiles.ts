@@ -1,0 +1,200 @@
+// Reads profiles again from their raw events: the backfill of new segments, and whatever lost its facts.
+import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import type { Logger } from "@muster/log";
+import type { OwnedShards } from "@muster/outbox";
+import { advanceBackfills, type Backfill, deleteProfileDerivations } from "../backfills/backfill-store.ts";
+import { eventIdText } from "../consumers/decode-message.ts";
+import type { Definitions } from "../engine/definitions.ts";
+import { evaluateAll } from "../engine/membership.ts";
+import { emptyState, type ProfileState, recordEvent } from "../engine/profile-state.ts";
+import type { EventsFeed, ScanRequest } from "../events-feed.ts";
+import { loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
+import type { DefinitionsCache } from "../segments/definitions-cache.ts";
+import type { SegmentsMetrics } from "../segments-metrics.ts";
+import { DerivationAgenda, type DerivationTask } from "./derivation-agenda.ts";
+import { Lookout } from "./lookout.ts";
+
+export interface DeriveDeps {
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly definitions: DefinitionsCache;
+  readonly feed: EventsFeed;
+  readonly log: Logger;
+  readonly metrics: SegmentsMetrics;
+}
+
+export interface StepResult {
+  /** When the next step is wanted. */
+  readonly nextMs: number;
+  /** Some work is over that a reader may wait for. */
+  readonly settled: boolean;
+}
+
+const LOOK_MS = 1000;
+const RETRY_MS = 500;
+
+/** What a scan has found of one shard. */
+interface Derived {
+  readonly task: DerivationTask;
+  readonly position: number;
+  readonly more: boolean;
+  /** By profile, in order of id; without memberships. */
+  readonly states: ReadonlyMap<ProfileId, ProfileState>;
+}
+
+export class Derivations {
+  readonly #deps: DeriveDeps;
+  readonly #agenda: DerivationAgenda;
+  readonly #lookout = new Lookout();
+  #isFailing = false;
+
+  constructor(deps: DeriveDeps) {
+    this.#deps = deps;
+    this.#agenda = new DerivationAgenda(deps.database);
+  }
+
+  /** Something may have been added. */
+  look(): void {
+    this.#lookout.ask();
+  }
+
+  /** One chunk. The shards' folding stands still meanwhile. */
+  async step(owned: OwnedShards): Promise<StepResult> {
+    const { clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    if (nowMs < this.#lookout.nextMs) return { nextMs: this.#lookout.nextMs, settled: false };
+    this.#lookout.begin();
+    const tasks = await this.#agenda.next(owned.shards);
+    if (tasks.length === 0) {
+      this.#lookout.restUntil(nowMs + LOOK_MS);
+      return { nextMs: this.#lookout.nextMs, settled: false };
+    }
+    const startMs = clock.monotonicMs();
+    try {
+      const settled = await this.#run(owned, tasks);
+      this.#agenda.took(clock.monotonicMs() - startMs);
+      this.#isFailing = false;
+      return { nextMs: 0, settled };
+    } catch (error) {
+      // Timers and folding go on; a reader that waits for this is told to come again.
+      if (!this.#isFailing) this.#deps.log.warn({ err: error }, "a backfill step failed; trying again");
+      this.#isFailing = true;
+      this.#lookout.restUntil(nowMs + RETRY_MS);
+      return { nextMs: this.#lookout.nextMs, settled: false };
+    }
+  }
+
+  /** The tasks are of one organisation and of different shards. */
+  async #run(owned: OwnedShards, tasks: readonly DerivationTask[]): Promise<boolean> {
+    const { database, clock } = this.#deps;
+    const organizationId = tasks[0]?.organizationId;
+    assert(organizationId !== undefined, "a step has a task");
+    const definitions = await database.transaction((trx) => this.#load(trx, organizationId));
+    const scannedMs = clock.nowMs();
+    const derived = await Promise.all(tasks.map((task) => this.#derive(task, definitions, scannedMs)));
+    for (const { task, position } of derived) {
+      // Invariant: the snapshot holds all that was folded, for nothing is folded during the step.
+      assert(position >= owned.position(task.shard), "a snapshot is behind what is folded");
+    }
+    const shards = tasks.map(({ shard }) => shard).sort((a, b) => a - b);
+    const changes = await owned.transaction(shards, async (trx) => {
+      // A segment came or went since the scan: what was read may lack its events. Begin again.
+      if ((await this.#load(trx, organizationId)).version !== definitions.version) return undefined;
+      return this.#write(trx, organizationId, derived, definitions);
+    });
+    this.#deps.metrics.membershipsChanged("backfill", changes ?? 0);
+    return changes !== undefined;
+  }
+
+  async #load(trx: Transaction, organizationId: OrganizationId): Promise<Definitions> {
+    const loaded = await this.#deps.definitions.load(trx, [organizationId], this.#deps.clock.nowMs());
+    const definitions = loaded.get(organizationId);
+    assert(definitions !== undefined, "every organisation has definitions");
+    return definitions;
+  }
+
+  async #derive(task: DerivationTask, definitions: Definitions, nowMs: number): Promise<Derived> {
+    const states = new Map<ProfileId, ProfileState>();
+    const eventNames = definitions.eventNames();
+    // Nothing counts for anything: there is nothing to read.
+    if (eventNames.length === 0) return { task, position: Number.MAX_SAFE_INTEGER, more: false, states };
+    const request: ScanRequest = { ...task, eventNames };
+    const { position, more } = await this.#deps.feed.scan(request, (profileId, events) => {
+      const state = states.get(profileId) ?? emptyState();
+      states.set(profileId, state);
+      for (const { id, name, occurredMs } of events) {
+        const event = { eventName: name, instant: [Number(occurredMs), eventIdText(id)] as const };
+        recordEvent(state, definitions, event, nowMs, new Set());
+      }
+    });
+    for (const state of states.values()) state.asOf = position;
+    return { task, position, more, states };
+  }
+
+  /** Resolves to how many memberships changed. */
+  async #write(
+    trx: Transaction,
+    organizationId: OrganizationId,
+    derived: readonly Derived[],
+    definitions: Definitions,
+  ): Promise<number> {
+    const nowMs = this.#deps.clock.nowMs();
+    const touched: TouchedProfile[] = [];
+    for (const { task, states } of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
+      const { shard } = task;
+      const profileIds = [...states.keys()].sort();
+      const stored = await loadStates(
+        trx,
+        profileIds.map((profileId) => ({ organizationId, shard, profileId })),
+      );
+      for (const profileId of profileIds) {
+        const before = stored.get(profileKeyText(organizationId, profileId));
+        // Cloned, for a deadlock runs this again.
+        const state: ProfileState = {
+          ...structuredClone(states.get(profileId) ?? emptyState()),
+          memberships: before?.state.memberships ?? new Map(),
+        };
+        const evaluation = evaluateAll(state, definitions, nowMs);
+        touched.push({
+          organizationId,
+          shard,
+          profileId,
+          state,
+          isStored: before !== undefined,
+          ...evaluation,
+        });
+      }
+    }
+    await saveTouched(trx, touched, nowMs);
+    for (const one of derived) await finish(trx, one);
+    return touched.reduce((sum, { changes }) => sum + changes.length, 0);
+  }
+}
+
+/**
+ * Invariant: a profile made behind a backfill's cursor needs no visit. It is not in the snapshot of the chunk
+ * that passed it, so it was made after it, and all its events come in later messages, which fold them with
+ * the segment. A profile made ahead of the cursor is met by the scan; whatever was folded of it before is
+ * replaced, and what the snapshot already held is skipped by `asOf`.
+ */
+async function finish(trx: Transaction, { task, states, more }: Derived): Promise<void> {
+  if ("ids" in task.profiles) {
+    await deleteProfileDerivations(trx, task.organizationId, task.shard, task.profiles.ids);
+    return;
+  }
+  const last = [...states.keys()].sort().at(-1);
+  const advanced = task.backfills.filter((backfill) => isCovered(backfill, task.profiles, { more, last }));
+  await advanceBackfills(trx, advanced, more ? last : undefined);
+}
+
+/** Whether the chunk takes the backfill on: it begins at or before the cursor, and ends behind it. */
+function isCovered(
+  { afterProfileId }: Backfill,
+  profiles: DerivationTask["profiles"],
+  chunk: { readonly more: boolean; readonly last: ProfileId | undefined },
+): boolean {
+  if ("ids" in profiles || profiles.after > afterProfileId) return false;
+  return !chunk.more || (chunk.last !== undefined && afterProfileId <= chunk.last);
+}
