@@ -7,7 +7,9 @@ import type { IngestQueue } from "./ingest/ingest-queue.ts";
 
 export interface EventsDeps {
   readonly clock: Clock;
+  /** Of events. */
   readonly ids: IdSource;
+  readonly profileIds: IdSource;
   readonly database: Database;
   readonly outbox: OutboxPort;
   readonly ingest: IngestQueue;

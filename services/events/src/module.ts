@@ -12,6 +12,7 @@ import { batchGetProfiles, getPositions, readOutbox, reportFolded } from "./feed
 import { scanProfileEvents } from "./feed/scan-profile-events.ts";
 import { TailFeed } from "./feed/tail-feed.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
+import { RisingIds } from "./profiles/profile-ids.ts";
 import { createProfile } from "./profiles/create-profile.ts";
 import { getProfile } from "./profiles/get-profile.ts";
 import { listProfiles } from "./profiles/list-profiles.ts";
@@ -30,10 +31,11 @@ export const eventsModule: ModuleDefinition = {
     const outbox = new Outbox({ ...platform, service: "events" });
     const relay = new OutboxRelay({ ...platform, service: "events", outbox });
     const { backlogItemsMax } = platform.settings;
-    const ingest = new IngestQueue({ ...platform, outbox, backlogItemsMax });
+    const profileIds = new RisingIds(ids);
+    const ingest = new IngestQueue({ ...platform, profileIds, outbox, backlogItemsMax });
     const tails = new TailFeed({ ...platform, outbox });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
-    const deps: EventsDeps = { clock, ids, database, outbox, ingest, tails, pageTokens };
+    const deps: EventsDeps = { clock, ids, profileIds, database, outbox, ingest, tails, pageTokens };
     return {
       services: [
         implement(ProfileService, {

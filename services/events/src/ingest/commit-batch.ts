@@ -15,7 +15,7 @@ export interface CommitDeps {
   readonly database: Database;
   readonly outbox: Pick<OutboxPort, "append" | "committed">;
   readonly clock: Clock;
-  readonly ids: IdSource;
+  readonly profileIds: IdSource;
 }
 
 /** One submission's answer could not be kept: it alone is to fail. */
@@ -44,7 +44,7 @@ export async function commitBatch(
   const body = async (trx: Transaction): Promise<BatchPlan> => {
     settling = undefined;
     const facts = await loadFacts(trx, wanted, { withStoredEvents: options.lookFirst });
-    const plan = planBatch(submissions, facts, deps.ids, deps.clock.nowMs());
+    const plan = planBatch(submissions, facts, deps.profileIds, deps.clock.nowMs());
     await insertProfiles(trx, plan.newProfiles);
     const inserted = insertEvents(trx, plan.newEvents);
     // Encoded while the database is busy with the rows.

@@ -1,5 +1,5 @@
 // Decides, for every event of a batch, whether it is new, stored before or refused, and which profiles
-// come into being. Pure: facts in, rows out.
+// come into being. No I/O: facts in, rows out.
 import { assert, type IdSource, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type Profile, profileOfIdentity } from "../profiles/profile.ts";
@@ -32,10 +32,10 @@ export interface BatchPlan {
 export function planBatch(
   submissions: readonly Submission[],
   facts: BatchFacts,
-  ids: IdSource,
+  profileIds: IdSource,
   nowMs: number,
 ): BatchPlan {
-  const planner = new Planner(ids, nowMs);
+  const planner = new Planner(profileIds, nowMs);
   const outcomes = submissions.map((submission) => {
     const place = { submission, facts: facts.get(submission.organizationId) ?? emptyFacts() };
     return submission.events.map((event) => planner.place(event, place));
@@ -49,7 +49,7 @@ interface Place {
 }
 
 class Planner {
-  readonly #ids: IdSource;
+  readonly #profileIds: IdSource;
   readonly #nowMs: number;
   readonly #newProfiles: Profile[] = [];
   readonly #newEvents: TrackedEvent[] = [];
@@ -58,8 +58,8 @@ class Planner {
   readonly #shards = new Map<ProfileId, number>();
   #hasRepeats = false;
 
-  constructor(ids: IdSource, nowMs: number) {
-    this.#ids = ids;
+  constructor(profileIds: IdSource, nowMs: number) {
+    this.#profileIds = profileIds;
     this.#nowMs = nowMs;
   }
 
@@ -117,7 +117,7 @@ class Planner {
   #addProfile(event: SubmittedEvent, { submission, facts }: Place): ProfileId {
     const kind = event.identityKind;
     assert(kind !== "profile_id", "no profile is made for an unknown profile id");
-    const profileId = this.#ids.next<ProfileId>(this.#nowMs);
+    const profileId = this.#profileIds.next<ProfileId>(this.#nowMs);
     const identity = { kind, value: event.identity };
     const profile = profileOfIdentity(submission.organizationId, profileId, identity, this.#nowMs);
     facts[kind].set(event.identity, profileId);

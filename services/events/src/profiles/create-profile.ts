@@ -19,7 +19,7 @@ export function createProfile(deps: EventsDeps): UnaryHandler<typeof ProfileServ
     const nowMs = deps.clock.nowMs();
     const profile: Profile = {
       organizationId: context.organizationId,
-      id: deps.ids.next<ProfileId>(nowMs),
+      id: deps.profileIds.next<ProfileId>(nowMs),
       userId: request.userId,
       anonymousId: request.anonymousId,
       email: request.email,

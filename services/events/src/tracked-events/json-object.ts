@@ -1,4 +1,4 @@
-// JSON objects as callers send them: checked once, kept as text, compared exactly when they must be.
+// JSON objects as callers send them: checked once, kept as text, compared exactly when they must be. Pure.
 import { JSON_DEPTH_MAX } from "@muster/core";
 
 /** What is wrong with `text` as a JSON object of bounded depth, or undefined when it is one. */

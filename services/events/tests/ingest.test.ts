@@ -1,0 +1,294 @@
+// Shared commits: how many requests share them, what happens when one goes wrong, and who is refused.
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { EventResultStatus, EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { bytesToUuid, type OrganizationId, randomIds, uuidToBytes } from "@muster/core";
+import type { Database } from "@muster/db";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { ENGINES, FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { IngestQueue } from "../src/ingest/ingest-queue.ts";
+import { createSubmission, type EventOutcome } from "../src/ingest/submission.ts";
+import { eventsModule } from "../src/module.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const { recordEvent, batchRecordEvents, listEvents } = EventService.method;
+const { listProfiles } = ProfileService.method;
+const { STORED, DUPLICATE } = EventResultStatus;
+const user = (value: string) => ({ case: "userId", value }) as const;
+
+/** All events of an organisation, by the lists that callers see. */
+async function stored(events: EventsUnderTest, organizationId: OrganizationId) {
+  const as = { organizationId };
+  const found: string[] = [];
+  const { profiles } = await events.call(listProfiles, { pageSize: 500 }, as);
+  for (const { id: profileId } of profiles) {
+    const page = await events.call(listEvents, { profileId, pageSize: 500 }, as);
+    found.push(...page.events.map(({ id }) => id));
+  }
+  return { profiles, ids: found.sort() };
+}
+
+async function announcedOf(events: EventsUnderTest, organizationId: OrganizationId) {
+  const { events: told, profiles } = await events.announced();
+  const own = uuidToBytes(organizationId);
+  return {
+    ids: told.filter((one) => own.equals(one.organizationId)).map(({ id }) => bytesToUuid(id)).sort(),
+    profileIds: profiles.filter((one) => own.equals(one.organizationId)).map(({ profileId }) => bytesToUuid(profileId)),
+  };
+}
+
+describe.each(ENGINES)("shared commits on %s", (engine) => {
+  let events: EventsUnderTest;
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine);
+  });
+  afterAll(() => events.close());
+
+  test("200 single events at once cost a handful of transactions, and the outbox tells exactly them", async () => {
+    const organizationId = newOrganization();
+    const before = await events.count("muster_ingest_commits_total");
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        events.call(recordEvent, { event: { identity: user(String(index % 50)), name: "seen" } }, { organizationId }),
+      ),
+    );
+    expect((await events.count("muster_ingest_commits_total")) - before).toBeLessThanOrEqual(20);
+    const { profiles, ids } = await stored(events, organizationId);
+    expect(profiles).toHaveLength(50);
+    expect(ids).toEqual(answers.map(({ event }) => event?.id).sort());
+    const told = await announcedOf(events, organizationId);
+    expect(told.ids).toEqual(ids);
+    expect(told.profileIds.sort()).toEqual(profiles.map(({ id }) => id).sort());
+  });
+
+  test("many organisations share a commit and see nothing of one another", async () => {
+    const organizations = Array.from({ length: 90 }, newOrganization);
+    const sent = { identity: user("13"), name: "seen", eventId: "e", timestamp: timestampFromMs(1) };
+    const send = () =>
+      Promise.all(organizations.map((organizationId) => events.call(recordEvent, { event: sent }, { organizationId })));
+    const first = await send();
+    expect(new Set(first.map(({ event }) => event?.id)).size).toBe(90);
+    expect(new Set(first.map(({ event }) => event?.profileId)).size).toBe(90);
+    expect(await send()).toEqual(first);
+  });
+
+  test("two processes with the same new users and the same events: nothing doubled, nothing lost", async () => {
+    const organizationId = newOrganization();
+    const other = await EventsUnderTest.open(engine, { beside: events });
+    try {
+      const batch = (salt: number) =>
+        Array.from({ length: 60 }, (_, index) => ({
+          identity: user(String((index * 7 + salt) % 40)),
+          name: "seen",
+          eventId: `e${(index * 7 + salt) % 40}`,
+          ...(((index * 7 + salt) % 40) % 2 === 0 && { timestamp: timestampFromMs(5) }),
+        }));
+      const results = await Promise.all(
+        Array.from({ length: 8 }, (_, salt) =>
+          (salt % 2 === 0 ? events : other).call(batchRecordEvents, { events: batch(salt) }, { organizationId }),
+        ),
+      );
+      const all = results.flatMap((answer) => answer.results);
+      expect(all.filter(({ status }) => status === STORED)).toHaveLength(40);
+      expect(all.filter(({ status }) => status === DUPLICATE)).toHaveLength(8 * 60 - 40);
+      const { profiles, ids } = await stored(events, organizationId);
+      expect(profiles).toHaveLength(40);
+      expect(ids).toEqual([...new Set(all.map(({ id }) => id))].sort());
+      const told = await announcedOf(events, organizationId);
+      expect(told.ids).toEqual(ids);
+      expect(told.profileIds).toHaveLength(40);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test("the largest batch is cut into messages of at most 512 KiB", async () => {
+    const organizationId = newOrganization();
+    const properties = JSON.stringify({ a: "x".repeat(120_000) });
+    const sent = Array.from({ length: 30 }, () => ({ identity: user("13"), name: "seen", properties }));
+    await events.call(batchRecordEvents, { events: sent }, { organizationId });
+    const { ids } = await announcedOf(events, organizationId);
+    expect(ids).toHaveLength(30);
+  });
+
+  test("too much that is not yet folded refuses batches first, single events at twice as much", async () => {
+    const tight = await EventsUnderTest.open(engine, { backlogItemsMax: 3 });
+    try {
+      const as = { organizationId: newOrganization() };
+      await tight.feed.reportFolded({ consumer: "segments", shards: [] });
+      const { positions } = await tight.feed.getPositions({});
+      const shards = positions.map((position, shard) => ({ shard, position, itemsThrough: 0n }));
+      await tight.feed.reportFolded({ consumer: "segments", shards });
+      const event = { identity: user("13"), name: "seen" };
+      const overloaded = { reason: "OVERLOADED", retryAfterMs: 1000 };
+      await tight.call(batchRecordEvents, { events: Array(4).fill(event) }, as);
+      await expect(tight.call(batchRecordEvents, { events: [event] }, as)).rejects.toMatchObject(overloaded);
+      for (let index = 0; index < 3; index += 1) await tight.call(recordEvent, { event }, as);
+      await expect(tight.call(recordEvent, { event }, as)).rejects.toMatchObject(overloaded);
+      expect(await tight.count("muster_ingest_refused_total")).toBe(2);
+    } finally {
+      await tight.close();
+    }
+  });
+
+  test("a stop commits what is waiting and takes no more", async () => {
+    const own = await EventsUnderTest.open(engine, { beside: events });
+    const organizationId = newOrganization();
+    const call = () => own.call(recordEvent, { event: { identity: user("13"), name: "seen" } }, { organizationId });
+    const waiting = Promise.all(Array.from({ length: 20 }, call));
+    // The dispatcher hands them on a few turns later.
+    await new Promise((resolve) => setImmediate(resolve));
+    await own.close();
+    await waiting;
+    expect((await stored(events, organizationId)).ids).toHaveLength(20);
+    await expect(call()).rejects.toMatchObject({ reason: "UNAVAILABLE" });
+  });
+});
+
+describe.each(ENGINES)("a failing commit on %s", (engine) => {
+  let opened: TestDatabase;
+  let failures: ((sql: string) => Error | undefined) | undefined;
+  let appended = 0;
+  const organizationId = newOrganization();
+
+  beforeAll(async () => {
+    opened = await openTestDatabase(engine, eventsModule.migrations);
+  });
+  afterAll(() => opened.close());
+
+  function queueOf(database: Database) {
+    return new IngestQueue({
+      database,
+      clock: new FakeClock(),
+      profileIds: randomIds,
+      log: createLogger({ level: "silent" }),
+      metrics: new Metrics(),
+      backlogItemsMax: 1000,
+      // Counts what would be announced; the real one is under test above.
+      outbox: {
+        append: async (trx, drafts) => {
+          appended += drafts.reduce((sum, { items }) => sum + items, 0);
+          const error = failures?.("append");
+          if (error !== undefined) throw error;
+          await trx("shard_positions").where("shard", 0).select("position");
+          return drafts.map(() => 1);
+        },
+        committed: () => {},
+        backlogItems: () => 0,
+      },
+    });
+  }
+
+  const sent = (name: string, settle?: () => Promise<void>) =>
+    createSubmission(
+      organizationId,
+      [
+        {
+          identityKind: "user_id",
+          identity: name,
+          name,
+          properties: "{}",
+          occurredMs: 1,
+          receivedMs: 1,
+          clientEventId: undefined,
+          isDated: true,
+          id: randomIds.next(1),
+          bytes: 200,
+        },
+      ],
+      { traceParent: "", ...(settle && { settle }) },
+    );
+  const statusOf = (outcomes: readonly EventOutcome[]) => outcomes.map(({ status }) => status);
+  const names = async () => {
+    const rows = await opened.database.reader("tracked_events").select<{ name: Buffer }[]>("name");
+    return rows.map(({ name }) => name.toString()).sort();
+  };
+  const people = async () =>
+    (await opened.database.reader("profile_identities").select<{ value: Buffer }[]>("value"))
+      .map(({ value }) => value.toString())
+      .sort();
+
+  test("after the inserts leaves nothing behind and is told to every caller, who may send again", async () => {
+    failures = () => new Error("the process dies here");
+    const queue = queueOf(opened.database);
+    const submissions = [sent("a"), sent("b")];
+    const all = await Promise.allSettled(submissions.map((submission) => queue.submit(submission, "single")));
+    expect(all.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(await names()).toEqual([]);
+    expect(await people()).toEqual([]);
+    failures = undefined;
+    for (const submission of submissions) {
+      expect(statusOf(await queue.submit(submission, "single"))).toEqual(["stored"]);
+    }
+    expect(await names()).toEqual(["a", "b"]);
+  });
+
+  test("for one submission's answer fails that submission alone", async () => {
+    const queue = queueOf(opened.database);
+    appended = 0;
+    const lost = new Error("the claim was lost");
+    const all = await Promise.allSettled([
+      queue.submit(sent("first"), "single"),
+      ...["c", "d", "e"].map((name) =>
+        queue.submit(sent(name, name === "d" ? () => Promise.reject(lost) : async () => {}), "single"),
+      ),
+    ]);
+    expect(all.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    expect(all[2]).toMatchObject({ reason: lost });
+    expect(await names()).toEqual(["a", "b", "c", "e", "first"]);
+    expect(await people()).not.toContain("d");
+  });
+
+  test("for a reason unknown is divided until the one at fault stands alone", async () => {
+    const queue = queueOf(opened.database);
+    const bad = sent("bad");
+    const spoilt = { ...bad, events: bad.events.map((event) => ({ ...event, occurredMs: Number.NaN })) };
+    const all = await Promise.allSettled([
+      queue.submit(sent("x1"), "single"),
+      ...["x2", "x3", "x4", "x5"].map((name) => queue.submit(sent(name), "single")),
+      queue.submit(spoilt, "single"),
+      queue.submit(sent("x6"), "single"),
+    ]);
+    expect(all.map(({ status }) => status)).toEqual([...Array(5).fill("fulfilled"), "rejected", "fulfilled"]);
+    expect((await names()).filter((name) => name.startsWith("x"))).toEqual(["x1", "x2", "x3", "x4", "x5", "x6"]);
+    expect(await people()).not.toContain("bad");
+  });
+
+  test("two equal new events in one commit, the first of which fails: the second is stored", async () => {
+    const queue = queueOf(opened.database);
+    const event = { ...sent("twin").events[0], clientEventId: "twin", isDated: false } as const;
+    const twin = (settle?: () => Promise<void>) => {
+      const submission = sent("twin", settle);
+      return { ...submission, events: [{ ...event, id: submission.events[0]?.id }] } as typeof submission;
+    };
+    const [, first, second, third] = await Promise.allSettled([
+      queue.submit(sent("opener"), "single"),
+      queue.submit(twin(() => Promise.reject(new Error("lost"))), "single"),
+      queue.submit(twin(), "single"),
+      queue.submit(twin(), "single"),
+    ]);
+    expect(first?.status).toBe("rejected");
+    expect(second?.status === "fulfilled" && statusOf(second.value)).toEqual(["stored"]);
+    expect(third?.status === "fulfilled" && statusOf(third.value)).toEqual(["duplicate"]);
+  });
+
+  test("a full queue refuses, and the crowd of one organisation leaves room for others", async () => {
+    const queue = new IngestQueue({
+      ...{ database: opened.database, clock: new FakeClock(), profileIds: randomIds },
+      ...{ log: createLogger({ level: "silent" }), metrics: new Metrics(), backlogItemsMax: 1000 },
+      outbox: { append: async () => [], committed: () => {}, backlogItems: () => 0 },
+      limits: { queueRowsMax: 20 },
+    });
+    const crowd = Array.from({ length: 30 }, (_, index) => queue.submit(sent(`crowd${index}`), "single"));
+    const guest = queue.submit({ ...sent("guest"), organizationId: newOrganization() }, "single");
+    const settled = await Promise.allSettled(crowd);
+    const refused = settled.filter(({ status }) => status === "rejected");
+    // One went at once, ten wait.
+    expect(refused).toHaveLength(19);
+    for (const one of refused) expect(one).toMatchObject({ reason: { reason: "OVERLOADED" } });
+    expect(statusOf(await guest)).toEqual(["stored"]);
+  });
+});
