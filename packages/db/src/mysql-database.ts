@@ -1,9 +1,12 @@
 // MariaDB, MySQL 8 and TiDB as the database port.
-import { type Knex, knex } from "knex";
+import knexModule, { type Knex } from "knex";
 import type { Database, Transaction } from "./database.ts";
 import { silentKnexLog } from "./knex-internals.ts";
 import { MysqlClient, type MysqlConnection } from "./mysql-client.ts";
 import { defaultRetryPolicy, type RetryPolicy, retryConflicts } from "./retry.ts";
+
+// A CommonJS module: Node sees no named export in it.
+const { knex } = knexModule;
 
 export interface MysqlOptions {
   /** mysql://user:password@host:port/database */

@@ -1,10 +1,13 @@
 // SQLite as the database port: one writer, and readers that cannot write, on one file.
 import { closeSync, openSync } from "node:fs";
-import { type Knex, knex } from "knex";
+import knexModule, { type Knex } from "knex";
 import type { Database, Transaction } from "./database.ts";
 import { silentKnexLog } from "./knex-internals.ts";
 import { defaultRetryPolicy, type RetryPolicy, retryConflicts } from "./retry.ts";
 import { SqliteClient, type SqliteConnection } from "./sqlite-client.ts";
+
+// A CommonJS module: Node sees no named export in it.
+const { knex } = knexModule;
 
 export interface SqliteOptions {
   /** The file; its folder exists. */
