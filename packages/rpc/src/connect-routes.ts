@@ -19,7 +19,7 @@ export interface ConnectRoutesOptions {
   readonly clock?: Clock;
 }
 
-/** Limits and options for `connectNodeAdapter`, beside its routes. */
+/** Limits and options for a ConnectRouter, beside its routes; see createConnectHandler. */
 export const connectLimits: Partial<ConnectRouterOptions> = {
   readMaxBytes: BODY_BYTES_MAX,
   // Compressing an answer costs several times what making it does.

@@ -24,7 +24,7 @@ import { fromGrpcError } from "./grpc-errors.ts";
 import { UNARY_DEADLINE_MS_DEFAULT } from "./interceptors/deadline.ts";
 import { Interruptible } from "./interruptible.ts";
 import { methodName } from "./method-plan.ts";
-import { writableAgain } from "./stream-writes.ts";
+import { writableAgain } from "./node-streams.ts";
 
 export interface GrpcCallerOptions {
   /** "host:port". A name with several addresses, such as a headless service's, is balanced over. */

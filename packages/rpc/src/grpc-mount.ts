@@ -21,7 +21,7 @@ import { toGrpcStatus } from "./grpc-errors.ts";
 import { Interruptible } from "./interruptible.ts";
 import { REQUEST_ID, requestIdFrom } from "./metadata.ts";
 import { methodName } from "./method-plan.ts";
-import { writableAgain } from "./stream-writes.ts";
+import { readChunks, writableAgain } from "./node-streams.ts";
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 type ServerStream = ServerWritableStream<Buffer, Buffer>;
@@ -84,9 +84,7 @@ function serveServerStream(mount: GrpcMount, method: DescMethod, caller: LazyCal
 
 function serveBidi(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
   return (call: BidiStream): void => {
-    // Ending the reading must not destroy the call, whose status is still to be sent.
-    const incoming = { [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) };
-    const requests = decoded(method, untilDrained(incoming, mount.draining));
+    const requests = decoded(method, untilDrained(readChunks<Buffer>(call), mount.draining));
     void answerStream(mount, method, call, (headers) =>
       caller.stream(method, requests, callOptions(call, headers)),
     );

@@ -80,7 +80,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     async stop(graceMs) {
       health.setServing(false);
       draining.abort(new AppError("UNAVAILABLE", { message: "The server is going away; try another." }));
-      await shutDown(server, clock, graceMs);
+      await shutDown(server, listenAddress(options.host, port), graceMs);
     },
   };
 }
@@ -95,7 +95,7 @@ function bind(server: Server, options: GrpcServerOptions): Promise<number> {
           [{ private_key: tls.key, cert_chain: tls.certificate }],
           tls.clientCa !== undefined,
         );
-  const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${options.port}`;
+  const address = listenAddress(options.host, options.port);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
       if (error === null) resolve(port);
@@ -104,17 +104,15 @@ function bind(server: Server, options: GrpcServerOptions): Promise<number> {
   });
 }
 
-async function shutDown(server: Server, clock: Clock, graceMs: number): Promise<void> {
-  const cut = new AbortController();
-  const closed = new Promise<void>((resolve) => {
-    server.tryShutdown(() => {
-      cut.abort();
-      resolve();
-    });
-  });
-  await clock.sleep(graceMs, cut.signal);
-  if (!cut.signal.aborted) server.forceShutdown();
-  await closed;
+function shutDown(server: Server, address: string, graceMs: number): Promise<void> {
+  // Before tryShutdown, for sessions that are closing already are never cut; and not forceShutdown,
+  // which knows of no sessions where channelz is off.
+  server.drain(address, graceMs);
+  return new Promise((resolve) => server.tryShutdown(() => resolve()));
+}
+
+function listenAddress(host: string, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** A wildcard address is no place to dial. */

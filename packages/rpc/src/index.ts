@@ -1,6 +1,7 @@
 export * from "./caller.ts";
 export * from "./client.ts";
 export * from "./connect-errors.ts";
+export * from "./connect-handler.ts";
 export * from "./connect-routes.ts";
 export * from "./dispatcher.ts";
 export * from "./grpc-caller.ts";

@@ -1,63 +1,92 @@
-// An async iterable that stops waiting for its source when a signal aborts. One listener serves the
-// whole stream: racing a long-lived promise for every message would pile up reactions on it.
+// An async iterable whose reader need not wait for a source that hangs: it stops when a signal aborts
+// or when the reader leaves, even while a message is awaited. (An async generator's `return` would
+// queue behind that wait, and racing every message against one long-lived promise would pile up
+// reactions on it.)
 
-export interface InterruptibleOptions {
+export interface InterruptibleOptions<T> {
   /** On abort the stream ends, instead of failing with the signal's reason. */
   readonly endOnAbort?: boolean;
+  /** Sees every message before the reader does; what it throws ends the stream. */
+  readonly check?: (message: T) => void;
 }
 
-export class Interruptible<T> implements AsyncIterable<T> {
-  readonly #source: AsyncIterable<T>;
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+export class Interruptible<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #source: AsyncIterator<T>;
   readonly #signal: AbortSignal;
-  readonly #endOnAbort: boolean;
+  readonly #options: InterruptibleOptions<T>;
+  /** What ends the waits that are under way. */
+  readonly #waits = new Set<() => void>();
+  #isOver = false;
 
-  constructor(source: AsyncIterable<T>, signal: AbortSignal, options: InterruptibleOptions = {}) {
-    this.#source = source;
+  constructor(source: AsyncIterable<T>, signal: AbortSignal, options: InterruptibleOptions<T> = {}) {
+    this.#source = source[Symbol.asyncIterator]();
     this.#signal = signal;
-    this.#endOnAbort = options.endOnAbort ?? false;
+    this.#options = options;
+    signal.addEventListener("abort", this.#interrupt, { once: true });
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    const signal = this.#signal;
-    const iterator = this.#source[Symbol.asyncIterator]();
-    let interrupt: (() => void) | undefined;
-    const onAbort = (): void => interrupt?.();
-    signal.addEventListener("abort", onAbort, { once: true });
-
-    const nextOrAbort = (): Promise<IteratorResult<T> | undefined> =>
-      new Promise((resolve, reject) => {
-        if (signal.aborted) return resolve(undefined);
-        interrupt = () => resolve(undefined);
-        iterator.next().then(resolve, reject);
-      });
-
-    let finished = false;
-    try {
-      for (;;) {
-        const result = await nextOrAbort();
-        if (result === undefined) {
-          if (this.#endOnAbort) return;
-          throw signal.reason;
-        }
-        if (result.done === true) {
-          finished = true;
-          return;
-        }
-        yield result.value;
-      }
-    } catch (error) {
-      // A source that failed has ended; one that was left waiting has not.
-      finished = !signal.aborted;
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-      if (!finished) await this.#close(iterator);
-    }
+  [Symbol.asyncIterator](): this {
+    return this;
   }
 
-  /** Lets the source clean up. A source that is still working is not waited for: it may hang. */
-  async #close(iterator: AsyncIterator<T>): Promise<void> {
-    const closed = Promise.resolve(iterator.return?.()).catch(() => {});
-    if (!this.#signal.aborted) await closed;
+  next(): Promise<IteratorResult<T, undefined>> {
+    return new Promise((resolve, reject) => {
+      const interrupted = (): void => {
+        this.#close();
+        if (this.#signal.aborted && this.#options.endOnAbort !== true) reject(this.#signal.reason);
+        else resolve(DONE);
+      };
+      if (this.#isOver) return resolve(DONE);
+      if (this.#signal.aborted) return interrupted();
+      this.#waits.add(interrupted);
+      this.#source.next().then(
+        (result) => {
+          this.#waits.delete(interrupted);
+          // The reader has its answer already.
+          if (this.#isOver) return;
+          if (result.done === true) {
+            this.#end();
+            return resolve(DONE);
+          }
+          try {
+            this.#options.check?.(result.value);
+          } catch (error) {
+            this.#close();
+            return reject(error);
+          }
+          resolve(result);
+        },
+        (error: unknown) => {
+          this.#waits.delete(interrupted);
+          this.#end();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#close();
+    return DONE;
+  }
+
+  readonly #interrupt = (): void => {
+    for (const wait of [...this.#waits]) wait();
+  };
+
+  /** Lets the source clean up, without waiting for it: it may hang. */
+  #close(): void {
+    if (this.#isOver) return;
+    this.#end();
+    Promise.resolve(this.#source.return?.()).catch(() => {});
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#signal.removeEventListener("abort", this.#interrupt);
+    this.#interrupt();
+    this.#waits.clear();
   }
 }

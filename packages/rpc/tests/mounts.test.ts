@@ -123,6 +123,14 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       expect(await failure(collect(events.ingestEvents(ingest("a", "fails"))))).toMatchObject(whole);
     });
 
+    test("arrives whole while the handler still waits for a message", async () => {
+      async function* requests() {
+        yield* ingest("a", "fails while reading");
+        await new Promise<never>(() => {});
+      }
+      expect(await failure(collect(eventsClient().ingestEvents(requests())))).toMatchObject(whole);
+    });
+
     test.each(["throws", "rejects"])("of a defect says nothing of its cause (%s)", async (how) => {
       const error = await failure(organizations().createOrganization({ name: how }));
       expect(error).toMatchObject({ reason: "INTERNAL", requestId: REQUEST_ID, details: {}, fields: [] });

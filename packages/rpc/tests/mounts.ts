@@ -2,13 +2,12 @@
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { DescMethod, DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
-import { connectNodeAdapter, createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { createLogger } from "@muster/log";
 import {
   type Caller,
   type CallOptions,
-  connectLimits,
-  connectRoutes,
+  createConnectHandler,
   fromConnectError,
   grpcCaller,
   startGrpcServer,
@@ -57,8 +56,8 @@ async function connectMount(
   transportTo: (baseUrl: string) => Transport,
 ): Promise<Mounted> {
   const services = dispatcher.implementations.map(({ service }) => service);
-  const routes = connectRoutes({ services, caller: dispatcher });
-  const { port, close } = await listen(createHttp2Server(connectNodeAdapter({ ...connectLimits, routes })));
+  const handler = createConnectHandler({ services, caller: dispatcher, log: silent });
+  const { port, close } = await listen(createHttp2Server(handler.handle));
   return { caller: transportCaller(transportTo(`http://127.0.0.1:${port}`)), close };
 }
 

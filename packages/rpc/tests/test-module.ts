@@ -135,7 +135,7 @@ function organizations(observed: Observed) {
         observed.ended += 1;
         throw context.signal.reason;
       case "unencodable":
-        return { secret: 5 as unknown as string };
+        return { organization: { createTime: { seconds: 0n, nanos: 2 ** 40 } } };
       default:
         context.responseHeaders.set("muster-http-status", "202");
         return { organization: { id: context.organizationId, name }, secret: context.requestId };
@@ -169,6 +169,12 @@ function events(observed: Observed) {
           if (behaviour === "fails") throw FULL_ERROR;
           if (behaviour === "stalls") await aborted(context.signal);
           if (behaviour === "quits") return;
+          if (behaviour === "fails while reading") {
+            requests[Symbol.asyncIterator]()
+              .next()
+              .catch(() => {});
+            throw FULL_ERROR;
+          }
           yield { ackedThrough: request.sequence };
         }
         yield { ackedThrough: -1n };

@@ -18,27 +18,36 @@ export function validate(): Before {
         call.request = message;
         return undefined;
       }
-      const messages = new Interruptible(source.messages, call.signal);
-      if (method.methodKind === "server_streaming") return readSingle(call, messages);
-      if (method.methodKind !== "bidi_streaming") throw new AssertionError("a unary call has one message");
-      call.request = validated(call, messages);
+      if (method.methodKind === "unary") throw new AssertionError("a unary call has one message");
+      if (method.methodKind === "server_streaming") return readSingle(call, source.messages);
+      call.request = new Interruptible(failing(call, source.messages), call.signal, {
+        check: (message) => checkOfStream(call, message),
+      });
       return undefined;
     },
   };
 }
 
 async function readSingle(call: Call, messages: AsyncIterable<Message>): Promise<void> {
-  const message = await firstOf(messages);
+  const message = await firstOf(new Interruptible(messages, call.signal));
   assertValid(call.method.input, message);
   call.request = message;
 }
 
-async function* validated(call: Call, messages: AsyncIterable<Message>): AsyncIterable<Message> {
+/** A refused message fails the call even if the handler, having seen the failure, goes on. */
+function checkOfStream(call: Call, message: Message): void {
   try {
-    for await (const message of messages) {
-      assertValid(call.method.input, message);
-      yield message;
-    }
+    assertValid(call.method.input, message);
+  } catch (error) {
+    if (error instanceof AppError) call.requestFailure = error;
+    throw error;
+  }
+}
+
+/** A message that cannot be read fails the call in the same way. */
+async function* failing(call: Call, messages: AsyncIterable<Message>): AsyncIterable<Message> {
+  try {
+    yield* messages;
   } catch (error) {
     if (error instanceof AppError) call.requestFailure = error;
     throw error;

@@ -1,0 +1,43 @@
+// Node's streams for code that awaits: reading without owning the stream, writing with backpressure.
+import type { Readable, Writable } from "node:stream";
+import { AppError } from "@muster/errors";
+
+/**
+ * The chunks of a stream as they are asked for. Unlike the stream's own iterator it never destroys
+ * it: a call whose handler fails while a read is waiting has its status still to send.
+ */
+export async function* readChunks<T>(stream: Readable): AsyncIterable<T> {
+  let wake: () => void = () => {};
+  const onChange = (): void => wake();
+  const events = ["readable", "end", "close"] as const;
+  for (const event of events) stream.on(event, onChange);
+  try {
+    for (;;) {
+      const changed = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const chunk: T | null = stream.read();
+      if (chunk !== null) yield chunk;
+      else if (stream.readableEnded) return;
+      else if (stream.destroyed) throw new AppError("CANCELLED");
+      else await changed;
+    }
+  } finally {
+    for (const event of events) stream.removeListener(event, onChange);
+  }
+}
+
+/** Every way in which waiting for room ends: there is room, or nobody will read any more. */
+const ENDINGS = ["drain", "close", "error", "cancelled", "status"] as const;
+
+/** Resolves when the stream takes more, or has ended; the next write or read then tells which. */
+export function writableAgain(stream: Writable): Promise<void> {
+  if (stream.destroyed || !stream.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ENDINGS) stream.removeListener(event, done);
+      resolve();
+    };
+    for (const event of ENDINGS) stream.on(event, done);
+  });
+}
