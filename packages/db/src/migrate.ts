@@ -125,6 +125,7 @@ async function migrationFiles(folder: URL): Promise<MigrationFile[]> {
   const names = (await readdir(fileURLToPath(base))).filter((name) =>
     /^\d{4}_[a-z0-9_]+\.(ts|js)$/.test(name),
   );
+  if (names.length === 0) throw new Error(`no migrations in ${base.href}`);
   names.sort();
   return names.map((file, index) => {
     const number = Number(file.slice(0, 4));

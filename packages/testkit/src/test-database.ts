@@ -21,6 +21,8 @@ export const ENGINES: readonly Engine[] = ["sqlite", "mysql"];
 
 export interface TestDatabase {
   readonly database: Database;
+  /** What openSqlite or openMysql takes to open it in another process. */
+  readonly location: SqliteOptions | MysqlOptions;
   /** A second, independent connection pool on the same data: another process, as far as the engine knows. */
   openAnother(options?: TestDatabaseOptions): Promise<Database>;
   /** Closes every pool and drops the data. */
@@ -48,6 +50,7 @@ export async function openTestDatabase(
   if (migrations !== undefined) await migrate(database, migrations);
   return {
     database,
+    location: place.location,
     openAnother,
     async close() {
       await Promise.all(opened.map((one) => one.close()));
@@ -57,14 +60,17 @@ export async function openTestDatabase(
 }
 
 interface Place {
+  readonly location: SqliteOptions | MysqlOptions;
   open(options: TestDatabaseOptions): Promise<Database>;
   remove(): Promise<void>;
 }
 
 async function sqliteFolder(): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), "muster-test-"));
+  const location = { path: join(folder, "test.sqlite") };
   return {
-    open: (options) => openSqlite({ ...options.sqlite, path: join(folder, "test.sqlite") }),
+    location,
+    open: (options) => openSqlite({ ...options.sqlite, ...location }),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }
@@ -73,8 +79,10 @@ async function mysqlDatabase(): Promise<Place> {
   const url = await testMysqlUrl();
   const name = `muster_test_${randomBytes(8).toString("hex")}`;
   await createDatabaseIfAbsent(url, name);
+  const location = { url, database: name };
   return {
-    open: (options) => openMysql({ ...options.mysql, url, database: name }),
+    location,
+    open: (options) => openMysql({ ...options.mysql, ...location }),
     remove: () => dropDatabase(url, name),
   };
 }

@@ -1,0 +1,145 @@
+// Migrations: in order, once, by one at a time, and whole again after a crash in their midst.
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ENGINES, FakeClock, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Database, migrate, migrationStatus } from "./index.ts";
+
+const SCHEMA = JSON.stringify(new URL("./schema.ts", import.meta.url).href);
+
+describe.each(ENGINES)("migrations on %s", (engine) => {
+  let place: TestDatabase;
+  let database: Database;
+  let path: string;
+  let folder: URL;
+
+  beforeEach(async () => {
+    place = await openTestDatabase(engine);
+    database = place.database;
+    path = mkdtempSync(join(tmpdir(), "muster-migrations-"));
+    folder = pathToFileURL(path);
+  });
+  afterEach(async () => {
+    await place.close();
+    rmSync(path, { recursive: true });
+  });
+
+  test("run in order, once, and say when", async () => {
+    file("0001_create_things", CREATE_THINGS);
+    const clock = new FakeClock(1_700_000_000_000);
+    expect(await migrationStatus(database, folder)).toEqual([
+      { number: 1, name: "0001_create_things", appliedMs: undefined },
+    ]);
+    expect(await migrate(database, folder, { clock })).toEqual([1]);
+
+    file("0002_fill_things", "await schema.trx('things').insert({ id: 1, size: 2 });");
+    file("0003_add_colour", ADD_COLOUR);
+    const told: string[] = [];
+    const onApplied = (one: { name: string }): void => void told.push(one.name);
+    expect(await migrate(database, folder, { clock, onApplied })).toEqual([2, 3]);
+    expect(await migrate(database, folder, { clock, onApplied })).toEqual([]);
+
+    expect(told).toEqual(["0002_fill_things", "0003_add_colour"]);
+    expect(await migrationStatus(database, folder)).toEqual(
+      ["0001_create_things", "0002_fill_things", "0003_add_colour"].map((name, index) => ({
+        number: index + 1,
+        name,
+        appliedMs: 1_700_000_000_000,
+      })),
+    );
+    expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
+  });
+
+  test("two at once apply each migration once", async () => {
+    file("0001_create_things", CREATE_THINGS);
+    file("0002_fill_things", "await schema.trx('things').insert({ id: 1, size: 2 });");
+    file("0003_add_colour", ADD_COLOUR);
+    const others = await Promise.all([place.openAnother(), place.openAnother()]);
+    const applied = await Promise.all([database, ...others].map((one) => migrate(one, folder)));
+    expect(applied.flat().sort()).toEqual([1, 2, 3]);
+    expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
+  });
+
+  test("one that fails is not noted, and runs again when it is mended", async () => {
+    file("0001_create_things", CREATE_THINGS);
+    file("0002_fails", `${ADD_COLOUR} throw new Error("on purpose");`);
+    await expect(migrate(database, folder)).rejects.toThrow("on purpose");
+    expect((await migrationStatus(database, folder)).map((one) => one.appliedMs === undefined)).toEqual([
+      false,
+      true,
+    ]);
+    rmSync(join(path, "0002_fails.ts"));
+    file("0002_mended", ADD_COLOUR);
+    expect(await migrate(database, folder)).toEqual([2]);
+  });
+
+  test("a kill in the midst of one leaves nothing that the next run cannot finish", async () => {
+    const reached = join(path, "reached");
+    file("0001_create_things", CREATE_THINGS);
+    file(
+      "0002_dies_once",
+      `${ADD_COLOUR}
+       const { existsSync, writeFileSync } = await import("node:fs");
+       if (!existsSync(${JSON.stringify(reached)})) {
+         writeFileSync(${JSON.stringify(reached)}, "");
+         await new Promise((resolve) => setTimeout(resolve, 60_000));
+       }
+       await schema.dropIndex("things", "things_size");
+       await schema.addUnique("things", "things_size_uq", ["size", "colour"]);`,
+    );
+    const child = spawn(process.execPath, ["--input-type=module", "-e", await childScript()], {
+      stdio: "inherit",
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    await waitFor(async () => (await import("node:fs")).existsSync(reached), { timeoutMs: 15_000 });
+    child.kill("SIGKILL");
+    await ended;
+
+    expect(await migrate(database, folder)).toEqual([2]);
+    await database.transaction((trx) => trx("things").insert({ id: 1, size: 2, colour: 3 }));
+    const again = database.transaction((trx) => trx("things").insert({ id: 2, size: 2, colour: 3 }));
+    await expect(again).rejects.toMatchObject({ keyName: "things_size_uq" });
+  });
+
+  test("a history that does not fit the folder is refused", async () => {
+    file("0001_create_things", CREATE_THINGS);
+    await migrate(database, folder);
+    rmSync(join(path, "0001_create_things.ts"));
+    file("0001_create_others", CREATE_THINGS);
+    await expect(migrate(database, folder)).rejects.toThrow(
+      /0001_create_others here, but 0001_create_things/,
+    );
+    file("0003_gap", CREATE_THINGS);
+    await expect(migrate(database, folder)).rejects.toThrow(/without gaps: 0003_gap/);
+  });
+
+  test("a folder without migrations is refused", async () => {
+    await expect(migrate(database, folder)).rejects.toThrow(/no migrations/);
+  });
+
+  function file(name: string, body: string): void {
+    const text = `import { integer, withDefault } from ${SCHEMA};\nexport async function up(schema) { ${body} }\n`;
+    writeFileSync(join(path, `${name}.ts`), text);
+  }
+
+  async function childScript(): Promise<string> {
+    const index = JSON.stringify(new URL("./index.ts", import.meta.url).href);
+    return `
+      import { migrate, openMysql, openSqlite } from ${index};
+      const database = await ${engine === "mysql" ? "openMysql" : "openSqlite"}(${JSON.stringify(place.location)});
+      await migrate(database, new URL(${JSON.stringify(folder.href)}));
+    `;
+  }
+});
+
+const CREATE_THINGS = `
+  await schema.createTable("things", {
+    columns: { id: integer(), size: integer() },
+    primaryKey: ["id"],
+    indexes: { things_size: ["size"] },
+  });
+`;
+const ADD_COLOUR = 'await schema.addColumn("things", "colour", withDefault(integer(), 5));';
