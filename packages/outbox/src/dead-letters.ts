@@ -88,7 +88,7 @@ export class DeadLetters {
     const owned = letter === undefined ? undefined : shards.get(letter.shard);
     if (letter?.replayRequestedMs === undefined || owned === undefined) return;
     try {
-      const envelope = openEnvelope(letter.raw);
+      const envelope = openEnvelope(letter);
       await database.transaction(async (trx) => {
         await folder.fold(trx, [envelope]);
         await store.endReplay(trx, id, { replayedMs: clock.nowMs() });
@@ -124,14 +124,15 @@ class NotAnEnvelope extends Error {
   override name = "NotAnEnvelope";
 }
 
-function openEnvelope(raw: Uint8Array): Envelope {
+function openEnvelope({ raw, source, shard }: store.DeadLetter): Envelope {
+  let envelope: Envelope;
   try {
-    const envelope = fromBinary(EnvelopeSchema, raw);
-    if (envelope.position > 0n) return envelope;
+    envelope = fromBinary(EnvelopeSchema, raw);
   } catch (error) {
     throw new NotAnEnvelope("the bytes are not an envelope", { cause: error });
   }
-  throw new NotAnEnvelope("the envelope has no position");
+  if (envelope.source === source && envelope.shard === shard && envelope.position > 0n) return envelope;
+  throw new NotAnEnvelope("the envelope is not one of this shard");
 }
 
 /** For the operator; the whole chain of causes, for PoisonMessage says only which message. */

@@ -1,0 +1,201 @@
+// Exactly once in effect: whatever is repeated, lost, late or killed, the sums are those of the appends.
+import { waitFor } from "@muster/testkit";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { append, draft, House, PAIRS, type Producer, totalOf } from "./testing/house.ts";
+import { readSum, readSums } from "./testing/sums-store.ts";
+
+describe.each(PAIRS)("consumer on %s", (pair) => {
+  let house: House;
+  let producer: Producer;
+
+  beforeEach(async () => {
+    house = await House.open(pair);
+    producer = await house.newProducer();
+  });
+  afterEach(() => house.close());
+
+  const put = (shard: number, ...values: number[]) =>
+    append(producer.outbox, house.producing.database, shard, ...values);
+
+  it("folds everything in order while eight writers write", async () => {
+    const { outbox, relay } = producer;
+    const { consumer, folder } = await house.newReplica(outbox);
+    await relay.start();
+    await consumer.start();
+    const writer = async (seed: number): Promise<void> => {
+      for (let turn = 0; turn < 25; turn += 1) await put((seed * 5 + turn) % 16, seed + 1, turn);
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, seed) => writer(seed)));
+    const sums = await house.waitUntilFolded(outbox);
+    expect(totalOf(sums)).toBe(36 * 25 + 300 * 8);
+    expect(folder.overlaps).toBe(0);
+    expect(await consumer.positions()).toEqual(await outbox.positions());
+    expect(consumer.ownedShards()).toHaveLength(16);
+    // The producer hears of it, so its backlog is gone.
+    await waitFor(() => outbox.backlogItems() === 0);
+  });
+
+  it("publishes what a crash left between commit and publish", async () => {
+    const { database } = house.producing;
+    // Committed, and the process died: nobody was told and nothing was published.
+    await database.transaction((trx) =>
+      producer.outbox.append(trx, [draft(1, 10), draft(1, 20), draft(7, 5)]),
+    );
+    const { consumer } = await house.newReplica(producer.outbox);
+    await consumer.start();
+    await producer.relay.start();
+    expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(35);
+  });
+
+  it("drops what is published twice, by one relay again and by two at once", async () => {
+    const { outbox } = producer;
+    // Both believe that they have the lease.
+    const relays = [
+      await house.newProducer({ exclusive: true }),
+      await house.newProducer({ exclusive: true }),
+    ];
+    const { consumer } = await house.newReplica(outbox);
+    for (const { relay } of relays) await relay.start();
+    await consumer.start();
+    for (let value = 1; value <= 20; value += 1) await put(value % 3, value);
+    await house.waitUntilFolded(outbox);
+    await producer.bus.publish(await outbox.read(1, 0, 100));
+    await put(1, 1000);
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1210);
+  });
+
+  it("drops what is delivered again after a crash between commit and ack", async () => {
+    const { outbox, relay } = producer;
+    const first = await house.newReplica(outbox);
+    first.bus.losesAcks = true;
+    await relay.start();
+    await first.consumer.start();
+    await put(4, 1, 2, 3);
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(6);
+    await first.kill();
+    const second = await house.newReplica(outbox);
+    await second.consumer.start();
+    await put(4, 10);
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(16);
+  });
+
+  it("fetches from the producer what the bus has lost, and waits for a producer that is away", async () => {
+    const { outbox, relay } = producer;
+    const replica = await house.newReplica(outbox);
+    replica.bus.loses = (envelope) => envelope.position === 2n || envelope.position === 3n;
+    await replica.consumer.start();
+    await waitFor(() => replica.producer.reads >= 16);
+    replica.producer.isDown = true;
+    await relay.start();
+    await put(5, 1, 10, 100, 1000);
+    await waitFor(async () => (await readSum(house.consuming.database.reader, 5))?.total === 1);
+    await waitFor(() => replica.bus.deliveries >= 2);
+    expect((await readSum(house.consuming.database.reader, 5))?.lastPosition).toBe(1);
+    replica.producer.isDown = false;
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1111);
+  });
+
+  it("finds by itself that the bus has lost the last message of a shard", async () => {
+    const { outbox, relay } = producer;
+    const replica = await house.newReplica(outbox, { quietMs: 100 });
+    replica.bus.loses = () => true;
+    await relay.start();
+    await replica.consumer.start();
+    await put(6, 1, 2);
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(3);
+  });
+
+  it("aborts the transaction of an owner whose epoch is stale", async () => {
+    const { outbox, relay } = producer;
+    const stale = await house.newReplica(outbox, { exclusive: true });
+    await stale.consumer.start();
+    const entered = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    // On SQLite there is one writer, so the old owner can only come too late; on MySQL it is overtaken
+    // in the middle of its transaction.
+    if (pair === "mysql + JetStream") {
+      stale.folder.beforeFold = async () => {
+        entered.resolve();
+        await goOn.promise;
+      };
+      await relay.start();
+      await put(2, 7, 8);
+      await entered.promise;
+    }
+    // What the bus brings to the old owner alone, the new one asks the producer for.
+    const fresh = await house.newReplica(outbox, { exclusive: true, quietMs: 100 });
+    await fresh.consumer.start();
+    await relay.start();
+    await put(2, 100);
+    await house.waitUntilFolded(outbox);
+    goOn.resolve();
+    await put(2, 1000);
+    await house.waitUntilFolded(outbox);
+    // It tried, failed, and knows.
+    await waitFor(async () => /fold_failures_total\{[^}]*\} [1-9]/.test(await stale.metrics.text()));
+    await waitFor(() => stale.consumer.ownedShards().length === 0);
+    await put(2, 10_000);
+    const values = pair === "mysql + JetStream" ? 11_115 : 11_100;
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(values);
+    expect(fresh.consumer.ownedShards()).toHaveLength(16);
+  });
+
+  it("never lets a message's own failures and a dependency's mix: only its own bury it", async () => {
+    const { outbox, relay } = producer;
+    const { consumer, folder } = await house.newReplica(outbox);
+    let failures = 0;
+    folder.beforeFold = (messages) => {
+      if (!messages.some((message) => message.shard === 3)) return;
+      failures += 1;
+      if (failures <= 7) throw new Error("the neighbour is away");
+    };
+    await relay.start();
+    await consumer.start();
+    await put(3, 1);
+    await put(8, 1);
+    // Others go on meanwhile.
+    await waitFor(async () => (await readSum(house.consuming.database.reader, 8))?.total === 1);
+    await waitFor(async () => (await readSum(house.consuming.database.reader, 3))?.total === 1, {
+      timeoutMs: 12_000,
+    });
+    expect(failures).toBeGreaterThan(7);
+    expect(folder.buried).toEqual([]);
+  });
+
+  it("folds at most two thousand items at once, but a larger message too", async () => {
+    const { outbox, relay } = producer;
+    const { consumer, folder } = await house.newReplica(outbox);
+    const itemsAtOnce: number[] = [];
+    const through = new Map<number, number>();
+    folder.afterFold = (messages) => {
+      let items = 0;
+      for (const { shard, itemsThrough } of messages) {
+        items += Number(itemsThrough) - (through.get(shard) ?? 0);
+        through.set(shard, Number(itemsThrough));
+      }
+      itemsAtOnce.push(items);
+    };
+    const drafts = Array.from({ length: 60 }, (_, index) => draft(index % 4, 1, 450));
+    await house.producing.database.transaction((trx) => outbox.append(trx, [...drafts, draft(1, 1, 3000)]));
+    await relay.start();
+    await consumer.start();
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(61);
+    expect(Math.max(...itemsAtOnce)).toBe(3000);
+    expect(itemsAtOnce.filter((items) => items > 2000)).toEqual([3000]);
+    expect(itemsAtOnce.some((items) => items >= 900)).toBe(true);
+  });
+
+  it("goes on after the relay and the bus were away", async () => {
+    const { outbox, relay, bus } = producer;
+    const { consumer, producer: asked } = await house.newReplica(outbox);
+    asked.isDown = true;
+    bus.publishFails = true;
+    await relay.start();
+    await consumer.start();
+    await put(1, 1, 2);
+    await waitFor(async () => /publish_failures_total\{[^}]*\} [1-9]/.test(await house.metrics.text()));
+    expect(await readSums(house.consuming.database.reader)).toEqual([]);
+    bus.publishFails = false;
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(3);
+  });
+});

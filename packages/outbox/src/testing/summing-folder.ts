@@ -1,0 +1,55 @@
+// A real folder that adds values up, and can be told to fail in every way a folder may.
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import type { Transaction } from "@muster/db";
+import type { Folder, OwnedShards } from "../ports.ts";
+import { addToSum } from "./sums-store.ts";
+
+export class SummingFolder implements Folder {
+  readonly buried: { shard: number; position: number | undefined }[] = [];
+  foldCalls = 0;
+  largestFold = 0;
+  /** Called at the beginning of every fold. */
+  beforeFold: (messages: readonly Envelope[], trx: Transaction) => Promise<void> | void = () => {};
+  /** Called at the end of every fold, still inside the transaction. */
+  afterFold: (messages: readonly Envelope[], trx: Transaction) => Promise<void> | void = () => {};
+  onWork: (owned: OwnedShards) => Promise<number> = async () => Number.POSITIVE_INFINITY;
+  #busy = 0;
+  overlaps = 0;
+
+  async fold(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
+    await this.#alone(async () => {
+      this.foldCalls += 1;
+      this.largestFold = Math.max(this.largestFold, messages.length);
+      await this.beforeFold(messages, trx);
+      for (const message of messages) {
+        await addToSum(trx, message.shard, valueIn(message), Number(message.position));
+      }
+      await this.afterFold(messages, trx);
+    });
+  }
+
+  async dead(trx: Transaction, envelope: Envelope | undefined, shard: number): Promise<void> {
+    const position = envelope === undefined ? undefined : Number(envelope.position);
+    // Counts as seen, with no value.
+    if (position !== undefined) await addToSum(trx, shard, 0, position);
+    this.buried.push({ shard, position });
+  }
+
+  async work(owned: OwnedShards): Promise<number> {
+    return this.#alone(() => this.onWork(owned));
+  }
+
+  async #alone<T>(body: () => Promise<T>): Promise<T> {
+    this.#busy += 1;
+    if (this.#busy > 1) this.overlaps += 1;
+    try {
+      return await body();
+    } finally {
+      this.#busy -= 1;
+    }
+  }
+}
+
+export function valueIn(message: Envelope): number {
+  return Number(Buffer.from(message.data).toString("utf8"));
+}
