@@ -23,6 +23,16 @@ export interface CallAs {
   readonly service?: string;
 }
 
+/** A process that dies right after the effect has committed. */
+class CrashingLedger extends IdempotencyLedger {
+  override async keep(): Promise<void> {
+    throw new Error("the process died before");
+  }
+  override async release(): Promise<void> {
+    throw new Error("the process died before");
+  }
+}
+
 export class IdentityUnderTest {
   readonly clock: FakeClock;
   readonly database: Database;
@@ -41,7 +51,8 @@ export class IdentityUnderTest {
     this.#dispatcher = parts.dispatcher;
   }
 
-  static async open(engine: Engine): Promise<IdentityUnderTest> {
+  /** With `crashing` nothing happens after a handler's transaction: what it did not settle is lost. */
+  static async open(engine: Engine, { crashing = false } = {}): Promise<IdentityUnderTest> {
     const clock = new FakeClock();
     const opened = await openTestDatabase(engine, identityModule.migrations);
     const { database } = opened;
@@ -69,7 +80,8 @@ export class IdentityUnderTest {
       settings: { demoOrganizationId: undefined, backlogItemsMax: 1 },
     };
     const { services } = await identityModule.build(platform);
-    const ledger = new IdempotencyLedger({ database, clock, ids: randomIds, key: KEY });
+    const Ledger = crashing ? CrashingLedger : IdempotencyLedger;
+    const ledger = new Ledger({ database, clock, ids: randomIds, key: KEY });
     const dispatcher = createDispatcher({
       ...platform,
       implementations: services,
