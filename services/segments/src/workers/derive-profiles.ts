@@ -1,6 +1,7 @@
 // Reads profiles again from their raw events: the backfill of new segments, and whatever lost its facts.
 import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
 import { advanceBackfills, type Backfill, deleteProfileDerivations } from "../backfills/backfill-store.ts";
@@ -78,7 +79,9 @@ export class Derivations {
       this.#isFailing = false;
       return { nextMs: 0, settled };
     } catch (error) {
-      // Timers and folding go on; a reader that waits for this is told to come again.
+      // A lost shard, or a defect, is the consumer's to deal with.
+      if (!(error instanceof AppError)) throw error;
+      // The events service is away. Timers and folding go on; who waits for this is told to come again.
       if (!this.#isFailing) this.#deps.log.warn({ err: error }, "a backfill step failed; trying again");
       this.#isFailing = true;
       this.#lookout.restUntil(nowMs + RETRY_MS);

@@ -1,0 +1,277 @@
+// The past: backfills beside live folding, what a snapshot holds beyond what is folded, takeovers, deletions,
+// lost messages. Every answer is compared with a brute-force evaluation over the raw events.
+import { toBinary } from "@bufbuild/protobuf";
+import { TrackedEventsRecordedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
+import { type OrganizationId, type ProfileId, randomIds, uuidToBytes } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { listDeadLetters } from "@muster/outbox";
+import { ENGINES, waitFor } from "@muster/testkit";
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import type { TestEvent } from "./events-stand-in.ts";
+import { DAY_MS, expectTruth, type House, membersOf, openHouse } from "./house.ts";
+
+const WATCHERS = { name: "Watchers", eventName: "viewed", minCount: 2, withinDays: 1 };
+
+describe.each(ENGINES)("the past on %s", (engine) => {
+  let house: House;
+  afterEach(() => house.close());
+
+  function event(profileId: ProfileId, name: string, agoMs = 0): TestEvent {
+    return { organizationId: house.organizationId, profileId, name, ms: house.clock.nowMs() - agoMs };
+  }
+
+  async function submitHistory(profiles: number): Promise<ProfileId[]> {
+    const ids = Array.from({ length: profiles }, () => house.newProfile());
+    const events = ids.flatMap((id, index) =>
+      Array.from({ length: index % 4 }, (_, n) => event(id, "viewed", n * 1000)),
+    );
+    for (const id of ids) house.events.addProfile(house.organizationId, id);
+    await house.events.submit(events);
+    return ids;
+  }
+
+  test("a segment made over old events holds them at its first read", async () => {
+    house = await openHouse(engine);
+    await submitHistory(120);
+    await house.segments.createSegment(WATCHERS);
+    await expectTruth(house, "watchers");
+    expect((await membersOf(house.segments, "watchers", 7)).length).toBe(60);
+  });
+
+  test("events committed during a scan count once: folded later, they are skipped", async () => {
+    house = await openHouse(engine);
+    const [ada, bo] = await submitHistory(8);
+    if (ada === undefined || bo === undefined) throw new Error("unreachable");
+    let during = 0;
+    house.events.beforeScan = async () => {
+      if (during === 3) return;
+      during += 1;
+      // The scan that follows holds these; folding stands still, so they are folded after it.
+      await house.events.submit([
+        event(ada, "viewed"),
+        event(bo, "viewed"),
+        event(house.newProfile(), "viewed"),
+      ]);
+    };
+    await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 4 });
+    await expectTruth(house, "watchers");
+    expect(during).toBe(3);
+  });
+
+  test("a segment that comes or goes during a scan makes the step begin again", async () => {
+    house = await openHouse(engine);
+    const [ada] = await submitHistory(40);
+    if (ada === undefined) throw new Error("unreachable");
+    await house.events.submit([event(ada, "bought")]);
+    let stage = 0;
+    house.events.beforeScan = async () => {
+      stage += 1;
+      if (stage === 1)
+        await house.segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
+      if (stage === 6) await house.segments.deleteSegment({ segmentId: "doomed" });
+    };
+    await house.segments.createSegment({ name: "Doomed", eventName: "bought", minCount: 1 });
+    await house.segments.createSegment(WATCHERS);
+    await expectTruth(house, "watchers");
+    await expectTruth(house, "buyers");
+    await expect(house.segments.getSegment({ segmentId: "doomed" })).rejects.toMatchObject({
+      reason: "SEGMENT_NOT_FOUND",
+    });
+    expect(stage).toBeGreaterThan(6);
+  });
+
+  test("a read says 503 while the past cannot be counted, and eventual reads show how far it is", async () => {
+    house = await openHouse(engine);
+    await submitHistory(20);
+    let isAway = true;
+    house.events.beforeScan = async (shard) => {
+      if (isAway && shard >= 8) throw new AppError("UNAVAILABLE");
+    };
+    await house.segments.createSegment(WATCHERS);
+    const read = house.segments.getSegment({ segmentId: "watchers" }).catch((error: unknown) => error);
+    const outcome = await waitFor(async () => {
+      await house.clock.advance(250);
+      return Promise.race([read, Promise.resolve(undefined)]);
+    });
+    expect(outcome).toMatchObject({ reason: "NOT_YET_CONSISTENT", retryAfterMs: 1000 });
+    const eventual = house.first.as(house.organizationId, { "muster-consistency": "eventual" });
+    const { segment } = await eventual.getSegment({ segmentId: "watchers" });
+    expect(segment).toMatchObject({ state: 1 });
+    expect(segment?.progress).toBeLessThan(1);
+    isAway = false;
+    await waitFor(async () => {
+      await house.clock.advance(250);
+      return (await eventual.getSegment({ segmentId: "watchers" })).segment?.state === 2;
+    });
+    await expectTruth(house, "watchers");
+  });
+
+  test("another replica takes a backfill on where the first one left it", async () => {
+    house = await openHouse(engine, { exclusive: false });
+    await submitHistory(200);
+    const eventual = house.first.as(house.organizationId, { "muster-consistency": "eventual" });
+    let isFirst = true;
+    const scanned = new Set<number>();
+    house.events.beforeScan = async (shard) => {
+      if (isFirst && shard >= 4) throw new AppError("UNAVAILABLE");
+      if (!isFirst) scanned.add(shard);
+    };
+    await house.segments.createSegment(WATCHERS);
+    await waitFor(async () => {
+      const { segment } = await eventual.getSegment({ segmentId: "watchers" });
+      return (segment?.progress ?? 0) >= 4 / 16;
+    });
+    isFirst = false;
+    await house.first.stop();
+    await submitHistory(50);
+    const second = await house.start("second", false);
+    const moving = { ...house, first: second };
+    await expectTruth(moving, "watchers");
+    expect(Math.min(...scanned)).toBe(4);
+  });
+
+  test("a deleted segment leaves nothing, even in the middle of its backfill", async () => {
+    house = await openHouse(engine);
+    await submitHistory(300);
+    await house.segments.createSegment(WATCHERS);
+    await membersOf(house.segments, "watchers");
+    await house.segments.createSegment({ name: "Short-lived", eventName: "viewed", minCount: 3 });
+    await house.segments.deleteSegment({ segmentId: "short-lived" });
+    await house.segments.deleteSegment({ segmentId: "watchers" });
+    const db = house.database.reader;
+    await waitFor(async () => {
+      const tables = ["segment_purges", "segment_backfills", "memberships", "segment_counts"];
+      const rows = await Promise.all(tables.map((table) => db(table).count({ rows: "*" }).first()));
+      return rows.every((row) => Number(row?.rows) === 0);
+    });
+    const states: { state: string }[] = await db("profile_states").select("state");
+    for (const { state } of states) expect(JSON.parse(state)).toMatchObject({ facts: [], in: [] });
+    const { segments } = await house.segments.listSegments({});
+    expect(segments.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
+    // The name is free again, and the past is counted anew.
+    await house.segments.createSegment(WATCHERS);
+    await expectTruth(house, "watchers");
+  });
+
+  test("a message that cannot be read makes everything of its shard be read again", async () => {
+    house = await openHouse(engine);
+    const [ada] = await submitHistory(30);
+    if (ada === undefined) throw new Error("unreachable");
+    await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
+    await expectTruth(house, "watchers");
+    const stranger = { ...event(house.newProfile(), "cart.added"), organizationId: house.newOrganization() };
+    // Ada's event is lost with the message, and so is one of an organisation that nobody has met yet.
+    await house.events.submitSpoilt([event(ada, "viewed"), stranger], Buffer.from([0xff, 0xff, 0xff]));
+    await waitFor(async () => {
+      await house.clock.advance(500);
+      return (await listDeadLetters(house.database.reader, { limit: 10 })).length === 2;
+    });
+    await expectTruth(house, "watchers");
+    await expectTruth(house, "abandoned-cart", stranger.organizationId);
+  });
+
+  test("a message that can be read but not folded makes its profiles be read again", async () => {
+    house = await openHouse(engine);
+    const [ada] = await submitHistory(30);
+    if (ada === undefined) throw new Error("unreachable");
+    await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
+    await expectTruth(house, "watchers");
+    const good = event(ada, "viewed");
+    // One event's id is not an id: the message as a whole is poison.
+    const data = toBinary(TrackedEventsRecordedSchema, {
+      $typeName: "muster.events.v1.TrackedEventsRecorded",
+      newProfiles: [],
+      events: [
+        {
+          $typeName: "muster.events.v1.AnnouncedEvent",
+          organizationId: uuidToBytes(good.organizationId),
+          profileId: new Uint8Array(3),
+          id: uuidToBytes(randomIds.next(good.ms)),
+          name: "viewed",
+          occurredMs: BigInt(good.ms),
+          receivedMs: 0n,
+          properties: "{}",
+          clientEventId: "",
+        },
+      ],
+    });
+    await house.events.submitSpoilt([good], data);
+    await waitFor(async () => {
+      await house.clock.advance(500);
+      return (await listDeadLetters(house.database.reader, { limit: 10 })).length === 1;
+    });
+    await expectTruth(house, "watchers");
+  });
+
+  test("random interleavings of events, segments, scans and time tell the truth", async () => {
+    const anyEvent = fc.record({
+      who: fc.nat({ max: 9 }),
+      name: fc.constantFrom("viewed", "cart.added", "order.completed"),
+      agoMs: fc.constantFrom(0, 1, 500, 1000, -1, -400, DAY_MS - 1, DAY_MS, 2 * DAY_MS),
+    });
+    const anyStep = fc.oneof(
+      { weight: 5, arbitrary: fc.record({ submit: fc.array(anyEvent, { minLength: 1, maxLength: 6 }) }) },
+      { weight: 2, arbitrary: fc.record({ define: fc.nat({ max: 3 }) }) },
+      { weight: 1, arbitrary: fc.record({ remove: fc.nat({ max: 3 }) }) },
+      { weight: 2, arbitrary: fc.record({ advanceMs: fc.constantFrom(1, 400, 1000, DAY_MS - 500) }) },
+      { weight: 1, arbitrary: fc.record({ duringScan: fc.array(anyEvent, { minLength: 1, maxLength: 4 }) }) },
+      { weight: 1, arbitrary: fc.record({ look: fc.constant(true) }) },
+    );
+    const RULES = [
+      { name: "r0", eventName: "viewed", minCount: 2 },
+      { name: "r1", eventName: "viewed", minCount: 3, withinDays: 1 },
+      { name: "r2", eventName: "order.completed", minCount: 1, withinDays: 1 },
+      {
+        name: "r3",
+        rule: {
+          kind: {
+            case: "performedThenNot" as const,
+            value: { eventName: "viewed", thenNotEventName: "cart.added" },
+          },
+        },
+      },
+    ];
+    house = await openHouse(engine);
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const organizationId: OrganizationId = house.newOrganization();
+        const client = house.first.as(organizationId);
+        const people = Array.from({ length: 10 }, () => house.newProfile());
+        const defined = new Set<number>();
+        const pending: TestEvent[][] = [];
+        const toEvents = (drafts: readonly { who: number; name: string; agoMs: number }[]): TestEvent[] =>
+          drafts.flatMap(({ who, name, agoMs }) => {
+            const profileId = people[who];
+            return profileId === undefined
+              ? []
+              : [{ organizationId, profileId, name, ms: house.clock.nowMs() - agoMs }];
+          });
+        house.events.beforeScan = async () => {
+          const next = pending.shift();
+          if (next !== undefined) await house.events.submit(next);
+        };
+        const look = async (): Promise<void> => {
+          await expectTruth(house, "abandoned-cart", organizationId);
+          for (const index of defined) await expectTruth(house, `r${index}`, organizationId);
+        };
+        for (const step of steps) {
+          if ("submit" in step) await house.events.submit(toEvents(step.submit));
+          else if ("duringScan" in step) pending.push(toEvents(step.duringScan));
+          else if ("advanceMs" in step) house.clock.setNowMs(house.clock.nowMs() + step.advanceMs);
+          else if ("look" in step) await look();
+          else if ("define" in step && !defined.has(step.define)) {
+            const rule = RULES[step.define];
+            if (rule === undefined) continue;
+            defined.add(step.define);
+            await client.createSegment(rule);
+          } else if ("remove" in step && defined.delete(step.remove)) {
+            await client.deleteSegment({ segmentId: `r${step.remove}` });
+          }
+        }
+        await look();
+      }),
+      { numRuns: engine === "sqlite" ? 25 : 8, endOnFailure: true },
+    );
+  }, 60_000);
+});

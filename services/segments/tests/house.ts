@@ -1,0 +1,178 @@
+// The whole segments module over a real shard consumer on the embedded bus, beside a stand-in for events.
+import { EmbeddedBus } from "@muster/bus/embedded";
+import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { type OrganizationId, type ProfileId, randomIds } from "@muster/core";
+import type { Database, Engine } from "@muster/db";
+import { IdempotencyLedger } from "@muster/idempotency";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { type Client, createClient, createDispatcher } from "@muster/rpc";
+import type { Module, Platform } from "@muster/runtime";
+import { FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit";
+import { expect } from "vitest";
+import { isMemberByRawEvents } from "../src/engine/brute-force.ts";
+import type { Rule } from "../src/engine/rule.ts";
+import { segmentsModule } from "../src/module.ts";
+import { findSegmentBySlug } from "../src/segments/segment-store.ts";
+import { EventsStandIn } from "./events-stand-in.ts";
+
+export const DAY_MS = 24 * 60 * 60 * 1000;
+
+export type SegmentsClient = Client<typeof SegmentService>;
+
+export interface Replica {
+  readonly module: Module;
+  readonly metrics: Metrics;
+  /** A client with an API key of the organisation. */
+  as(organizationId: OrganizationId, headers?: Record<string, string>): SegmentsClient;
+  stop(): Promise<void>;
+}
+
+export interface House {
+  readonly clock: FakeClock;
+  readonly database: Database;
+  readonly events: EventsStandIn;
+  readonly organizationId: OrganizationId;
+  readonly first: Replica;
+  /** Of the house's organisation. */
+  readonly segments: SegmentsClient;
+  start(instanceId: string, exclusive?: boolean): Promise<Replica>;
+  newOrganization(): OrganizationId;
+  newProfile(): ProfileId;
+  close(): Promise<void>;
+}
+
+export async function openHouse(engine: Engine, options: { exclusive?: boolean } = {}): Promise<House> {
+  const clock = new FakeClock();
+  const log = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
+  const bus = new EmbeddedBus({ clock, log });
+  const own = await openTestDatabase(engine, segmentsModule.migrations);
+  const producing = await openTestDatabase(engine, new URL("./migrations/", import.meta.url));
+  const common = { clock, log, bus, ids: randomIds };
+  const events = new EventsStandIn({ ...common, database: producing.database, metrics: new Metrics() });
+  await events.outbox.start();
+  const replicas = new Set<Replica>();
+
+  const start = async (instanceId: string, exclusive = options.exclusive ?? true): Promise<Replica> => {
+    const replica = await startReplica({ ...common, own, events, instanceId, exclusive });
+    replicas.add(replica);
+    return replica;
+  };
+  const organizationId = randomIds.next<OrganizationId>(clock.nowMs());
+  const first = await start("first");
+  return {
+    clock,
+    database: own.database,
+    events,
+    organizationId,
+    first,
+    segments: first.as(organizationId),
+    start,
+    newOrganization: () => randomIds.next<OrganizationId>(clock.nowMs()),
+    newProfile: () => randomIds.next<ProfileId>(clock.nowMs()),
+    async close() {
+      for (const replica of replicas) await replica.stop();
+      await events.outbox.stop();
+      await bus.close();
+      await Promise.all([own.close(), producing.close()]);
+    },
+  };
+}
+
+type Parts = Pick<Platform, "clock" | "log" | "bus" | "ids" | "instanceId" | "exclusive"> & {
+  readonly own: TestDatabase;
+  readonly events: EventsStandIn;
+};
+
+async function startReplica({ own, events, ...common }: Parts): Promise<Replica> {
+  const { database } = own;
+  const metrics = new Metrics();
+  const key = () => Buffer.alloc(32, 7);
+  const apiKeys: Platform["apiKeys"] = {
+    verify: async (text) => ({
+      kind: "api_key",
+      id: text,
+      organizationId: text as OrganizationId,
+      permissions: { has: () => true },
+    }),
+  };
+  const serviceTokens: Platform["serviceTokens"] = { mint: () => "token", verify: () => undefined };
+  const module = await segmentsModule.build({
+    ...common,
+    ...{ metrics, database, apiKeys, serviceTokens, key },
+    caller: () => events.caller,
+    settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000 },
+  });
+  for (const worker of module.workers) await worker.start();
+  const dispatcher = createDispatcher({
+    ...common,
+    ...{ metrics, apiKeys, serviceTokens },
+    implementations: module.services,
+    serviceName: "segments",
+    ledger: new IdempotencyLedger({ ...common, database, key: key() }),
+  });
+  let isStopped = false;
+  return {
+    module,
+    metrics,
+    as: (organizationId, headers = {}) =>
+      createClient(SegmentService, dispatcher, {
+        headers: new Map(Object.entries({ authorization: `Bearer ${organizationId}`, ...headers })),
+      }),
+    async stop() {
+      if (isStopped) return;
+      isStopped = true;
+      for (const worker of [...module.workers].reverse()) await worker.stop();
+    },
+  };
+}
+
+/** The member ids of a segment, all pages. */
+export async function membersOf(
+  client: SegmentsClient,
+  segmentId: string,
+  pageSize = 500,
+): Promise<string[]> {
+  const ids: string[] = [];
+  for (let pageToken = ""; ; ) {
+    const page = await client.listSegmentMembers({ segmentId, pageSize, pageToken });
+    ids.push(...page.profiles.map(({ id }) => id));
+    pageToken = page.nextPageToken;
+    if (pageToken === "") return ids;
+  }
+}
+
+/** Compares a segment's members and its count with a brute-force evaluation over the raw events. */
+export async function expectTruth(
+  house: House,
+  slug: string,
+  organizationId = house.organizationId,
+): Promise<void> {
+  const client = house.first.as(organizationId);
+  await client.listSegments({});
+  const segment = await findSegmentBySlug(house.database.reader, organizationId, slug);
+  if (segment === undefined) throw new Error(`no segment ${slug}`);
+  for (;;) {
+    const committed = house.events.raw.length;
+    const members = await membersOf(client, slug);
+    const { segment: described } = await client.getSegment({ segmentId: slug });
+    // Something was committed between the reads: they need not agree.
+    if (house.events.raw.length !== committed) continue;
+    const expected = trueMembers(house, segment.rule, organizationId);
+    expect(members).toEqual(expected);
+    expect(Number(described?.memberCount)).toBe(expected.length);
+    return;
+  }
+}
+
+function trueMembers(house: House, rule: Rule, organizationId: OrganizationId): ProfileId[] {
+  const nowMs = house.clock.nowMs();
+  const byProfile = new Map<ProfileId, { eventName: string; ms: number }[]>();
+  for (const [id, owner] of house.events.profiles) if (owner === organizationId) byProfile.set(id, []);
+  for (const { profileId, name, ms } of house.events.raw)
+    byProfile.get(profileId)?.push({ eventName: name, ms });
+  return [...byProfile]
+    .filter(([, events]) => isMemberByRawEvents(rule, events, nowMs))
+    .map(([id]) => id)
+    .sort();
+}

@@ -1,0 +1,7 @@
+// The tables of a producing service and nothing else.
+import type { Schema } from "@muster/db";
+import { createOutboxTables } from "@muster/outbox";
+
+export async function up(schema: Schema): Promise<void> {
+  await createOutboxTables(schema);
+}

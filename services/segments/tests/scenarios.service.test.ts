@@ -1,0 +1,163 @@
+// Golden scenarios as step tables: submit, advance the clock, look. Reads include all that came before them.
+import type { ProfileId } from "@muster/core";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DAY_MS, type House, membersOf, openHouse } from "./house.ts";
+
+/** `at` of events counts from the start of the table; steps follow each other. */
+type Step =
+  | { readonly submit: readonly (readonly [who: string, name: string, atMs: number])[] }
+  | { readonly advanceMs: number }
+  | { readonly members: readonly string[] };
+
+interface Scenario {
+  readonly title: string;
+  readonly segment:
+    | { readonly eventName: string; readonly minCount: number; readonly withinDays?: number }
+    | "abandoned-cart";
+  readonly steps: readonly Step[];
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    title: "a window lets the oldest counted event go exactly when its time is over",
+    segment: { eventName: "viewed", minCount: 2, withinDays: 1 },
+    steps: [
+      {
+        submit: [
+          ["ada", "viewed", -1000],
+          ["ada", "viewed", 0],
+          ["bo", "viewed", 0],
+        ],
+      },
+      { members: ["ada"] },
+      { advanceMs: DAY_MS - 1001 },
+      { members: ["ada"] },
+      { advanceMs: 1 },
+      { members: [] },
+    ],
+  },
+  {
+    title: "a later event keeps the profile in, and moves the end",
+    segment: { eventName: "viewed", minCount: 1, withinDays: 1 },
+    steps: [
+      { submit: [["ada", "viewed", 0]] },
+      { advanceMs: DAY_MS / 2 },
+      { submit: [["ada", "viewed", DAY_MS / 2]] },
+      { advanceMs: DAY_MS / 2 },
+      { members: ["ada"] },
+      { advanceMs: DAY_MS / 2 - 1 },
+      { members: ["ada"] },
+      { advanceMs: 1 },
+      { members: [] },
+    ],
+  },
+  {
+    title: "late and out-of-order events count by when they happened",
+    segment: { eventName: "viewed", minCount: 2, withinDays: 1 },
+    steps: [
+      { submit: [["ada", "viewed", 0]] },
+      { submit: [["ada", "viewed", -2 * DAY_MS]] },
+      { members: [] },
+      { submit: [["ada", "viewed", -DAY_MS + 5]] },
+      { members: ["ada"] },
+      { advanceMs: 5 },
+      { members: [] },
+    ],
+  },
+  {
+    title: "an event dated after now counts from its instant on",
+    segment: { eventName: "viewed", minCount: 1 },
+    steps: [
+      { submit: [["ada", "viewed", 500]] },
+      { members: [] },
+      { advanceMs: 499 },
+      { members: [] },
+      { advanceMs: 1 },
+      { members: ["ada"] },
+    ],
+  },
+  {
+    title: "a cart stays abandoned until an order at that instant or later",
+    segment: "abandoned-cart",
+    steps: [
+      {
+        submit: [
+          ["ada", "cart.added", 0],
+          ["bo", "cart.added", 0],
+          ["cy", "cart.added", 0],
+        ],
+      },
+      {
+        submit: [
+          ["ada", "order.completed", -1],
+          ["bo", "order.completed", 0],
+        ],
+      },
+      { members: ["ada", "cy"] },
+      { advanceMs: 10 },
+      {
+        submit: [
+          ["cy", "order.completed", 10],
+          ["bo", "cart.added", 9],
+        ],
+      },
+      { members: ["ada", "bo"] },
+      { submit: [["bo", "order.completed", 20]] },
+      { members: ["ada", "bo"] },
+      { advanceMs: 10 },
+      { members: ["ada"] },
+    ],
+  },
+  {
+    title: "more future events than are kept come back from the raw events in time",
+    segment: { eventName: "viewed", minCount: 40 },
+    steps: [
+      { submit: Array.from({ length: 45 }, (_, index) => ["ada", "viewed", 100 + index] as const) },
+      { advanceMs: 100 + 38 },
+      { members: [] },
+      { advanceMs: 1 },
+      { members: ["ada"] },
+    ],
+  },
+];
+
+describe.each(ENGINES)("scenarios on %s", (engine) => {
+  let house: House;
+  beforeAll(async () => {
+    house = await openHouse(engine);
+  });
+  afterAll(() => house.close());
+
+  test.each(SCENARIOS)("$title", async ({ segment, steps }) => {
+    const organizationId = house.newOrganization();
+    const client = house.first.as(organizationId);
+    let segmentId = "abandoned-cart";
+    if (segment !== "abandoned-cart") {
+      segmentId = (await client.createSegment({ name: "Watched", ...segment })).segment?.id ?? "";
+    }
+    const startMs = house.clock.nowMs();
+    const people = new Map<string, ProfileId>();
+    const idOf = (who: string): ProfileId => {
+      const id = people.get(who) ?? house.newProfile();
+      people.set(who, id);
+      return id;
+    };
+    for (const [index, step] of steps.entries()) {
+      if ("submit" in step) {
+        const events = step.submit.map(([who, name, atMs]) => ({
+          organizationId,
+          profileId: idOf(who),
+          name,
+          ms: startMs + atMs,
+        }));
+        await house.events.submit(events);
+      } else if ("advanceMs" in step) house.clock.setNowMs(house.clock.nowMs() + step.advanceMs);
+      else {
+        const ids = await membersOf(client, segmentId);
+        const names = [...people].filter(([, id]) => ids.includes(id)).map(([who]) => who);
+        expect(names.sort(), `step ${index}`).toEqual([...step.members]);
+      }
+    }
+  });
+});
