@@ -2,7 +2,7 @@
 // the letters of the dead.
 import { create, toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import { AssertionError, uuidToBytes } from "@muster/core";
+import { AssertionError, systemClock, uuidToBytes } from "@muster/core";
 import { testNatsUrl, waitFor } from "@muster/testkit";
 import { connect } from "nats";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -166,7 +166,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     nextMs = 0;
     a.folder.onWork = async () => {
       calls.push([]);
-      return calls.length < 10 ? Date.now() + 10 : Number.POSITIVE_INFINITY;
+      return calls.length < 10 ? systemClock.nowMs() + 10 : Number.POSITIVE_INFINITY;
     };
     a.consumer.wake();
     await waitFor(() => calls.length === 10);

@@ -46,7 +46,7 @@ export interface Producer {
 
 export class House {
   readonly pair: Pair;
-  readonly log: Logger = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
+  readonly log: Logger = createLogger({ level: "silent" });
   readonly metrics = new Metrics();
   readonly namespace = `t${randomBytes(6).toString("hex")}`;
   readonly producing: TestDatabase;
