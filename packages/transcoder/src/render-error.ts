@@ -20,6 +20,7 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
   if (error.retryAfterMs !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
   }
+  if (error.replayed) headers["idempotency-replayed"] = "true";
   const body = JSON.stringify({
     code: error.codeName,
     reason: error.reason,

@@ -7,8 +7,8 @@ export interface RestRequest {
   readonly method: string;
   /** Path and query as they stand in the request line. */
   readonly url: string;
-  /** Names in lower case. */
-  readonly headers: ReadonlyMap<string, string>;
+  /** By names in lower case. */
+  readonly headers: { get(name: string): string | undefined };
   /** After inflation; undefined or empty where there is none. */
   readonly body?: Uint8Array | undefined;
 }

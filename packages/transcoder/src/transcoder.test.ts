@@ -277,6 +277,13 @@ describe("refusals", () => {
     );
   });
 
+  test("a header that no transport carries", async () => {
+    const headers = { "content-type": "application/json", authorization: "Bearer é" };
+    expect(await refusal("POST", "/v1/books", "{}", headers)).toBe(
+      "400 REQUEST_MALFORMED authorization: must be visible ASCII characters",
+    );
+  });
+
   test("no content type with a body is 415", async () => {
     expect(await refusal("POST", "/v1/books", "{}", {})).toMatch(/^415/);
   });

@@ -30,6 +30,7 @@ export interface TranscoderOptions {
   readonly responseHeaders?: readonly string[];
 }
 
+const VISIBLE_ASCII = /^[\x20-\x7e]*$/;
 const NO_BODY = new Uint8Array(0);
 
 /** Throws at once, naming the method, where a google.api.http rule is wrong or ambiguous. */
@@ -103,7 +104,10 @@ export class Transcoder {
     const metadata = new Map<string, string>();
     for (const name of [...(this.#options.requestHeaders ?? []), ...route.requestHeaders]) {
       const value = headers.get(name);
-      if (value !== undefined) metadata.set(name, value);
+      if (value === undefined) continue;
+      // What travels on as metadata must be what every transport can carry.
+      if (!VISIBLE_ASCII.test(value)) throw new DecodeError("must be visible ASCII characters").under(name);
+      metadata.set(name, value);
     }
     for (const [name, value] of context.metadata ?? []) metadata.set(name, value);
     return metadata;

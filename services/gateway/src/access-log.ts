@@ -1,0 +1,57 @@
+// One line and one observation for each request. Paths are shown as their templates: a path may name a person.
+import type { Clock } from "@muster/core";
+import type { AppError } from "@muster/errors";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+
+export interface Answered {
+  readonly requestId: string;
+  readonly method: string;
+  /** The path's template, or undefined where no route was found. */
+  readonly route: string | undefined;
+  readonly status: number;
+  readonly error?: AppError | undefined;
+}
+
+const KNOWN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+export class AccessLog {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #durations;
+
+  constructor(deps: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics }) {
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.#durations = deps.metrics.histogram(
+      "muster_http_request_duration_seconds",
+      "How long requests took.",
+      ["method", "route", "status"],
+    );
+  }
+
+  /** Call what it returns once the answer is written. */
+  begin(): (answered: Answered) => void {
+    const startMs = this.#clock.monotonicMs();
+    return ({ requestId, method, route, status, error }) => {
+      const durationMs = this.#clock.monotonicMs() - startMs;
+      const known = KNOWN_METHODS.has(method) ? method : "other";
+      this.#durations.observe(
+        { method: known, route: route ?? "none", status: String(status) },
+        durationMs / 1000,
+      );
+      const fields = {
+        request_id: requestId,
+        http_method: known,
+        route,
+        status,
+        reason: error?.reason,
+        duration_ms: Math.round(durationMs * 1000) / 1000,
+      };
+      // The service has logged its own defects; those of the gateway have their cause with them.
+      if (status >= 500 && error?.cause !== undefined)
+        this.#log.error({ ...fields, err: error.cause }, "request");
+      else this.#log.info(fields, "request");
+    };
+  }
+}

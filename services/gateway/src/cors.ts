@@ -1,0 +1,72 @@
+// Which pages of other origins may call the gateway: those that the configuration names, none by default.
+
+export interface CorsRequest {
+  readonly method: string;
+  readonly origin: string | undefined;
+  /** Access-Control-Request-Method: the question before the request. */
+  readonly requestedMethod: string | undefined;
+}
+
+export type CorsAnswer = Readonly<Record<string, string>>;
+
+const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
+const REQUEST_HEADERS = [
+  "authorization",
+  "content-type",
+  "idempotency-key",
+  "if-match",
+  "accept-language",
+  "muster-consistency",
+  "traceparent",
+  "x-request-id",
+  "connect-protocol-version",
+  "connect-timeout-ms",
+  "grpc-timeout",
+  "x-grpc-web",
+  "x-user-agent",
+].join(", ");
+const RESPONSE_HEADERS = [
+  "retry-after",
+  "idempotency-replayed",
+  "x-request-id",
+  "grpc-status",
+  "grpc-message",
+  "grpc-status-details-bin",
+].join(", ");
+const PREFLIGHT_AGE_S = 7200;
+
+export class Cors {
+  readonly #origins: ReadonlySet<string>;
+
+  /** Such as "https://app.example.com". */
+  constructor(origins: readonly string[]) {
+    this.#origins = new Set(origins.map((origin) => origin.toLowerCase()));
+  }
+
+  /** Headers for the answer to a request of this origin; undefined where no origin is allowed at all. */
+  headers({ origin }: CorsRequest): CorsAnswer | undefined {
+    if (this.#origins.size === 0) return undefined;
+    if (!this.#allows(origin)) return { vary: "origin" };
+    return {
+      vary: "origin",
+      "access-control-allow-origin": origin ?? "",
+      "access-control-expose-headers": RESPONSE_HEADERS,
+    };
+  }
+
+  /** Headers for the answer to a preflight; undefined if it is none, or not an allowed one. */
+  preflight(request: CorsRequest): CorsAnswer | undefined {
+    if (request.method !== "OPTIONS" || request.requestedMethod === undefined) return undefined;
+    if (!this.#allows(request.origin)) return undefined;
+    return {
+      ...this.headers(request),
+      "access-control-allow-methods": METHODS,
+      "access-control-allow-headers": REQUEST_HEADERS,
+      "access-control-max-age": String(PREFLIGHT_AGE_S),
+    };
+  }
+
+  #allows(origin: string | undefined): boolean {
+    return origin !== undefined && this.#origins.has(origin.toLowerCase());
+  }
+}

@@ -1,0 +1,379 @@
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { create } from "@bufbuild/protobuf";
+import {
+  BatchRecordEventsResponseSchema,
+  RecordEventResponseSchema,
+} from "@muster/contracts/muster/events/v1/event_service_pb";
+import { GetProfileResponseSchema } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { AppError } from "@muster/errors";
+import { waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  send,
+  startTestGateway,
+  type TestAnswer,
+  type TestGateway,
+  type TestRequest,
+} from "./test-gateway.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
+const MEBIBYTE = 1024 * 1024;
+let muster: TestGateway;
+
+beforeAll(async () => {
+  muster = await startTestGateway({ corsOrigins: ["https://app.example.com"] });
+});
+afterAll(() => muster.gateway.stop(1_000));
+beforeEach(() => {
+  muster.caller.calls = [];
+  muster.caller.answer = async (method) => ({
+    message: create(method.output),
+    headers: new Map(),
+  });
+});
+
+const post = (path: string, body: TestRequest["body"], headers: Record<string, string> = JSON_TYPE) =>
+  send(muster.port, path, { method: "POST", body, headers });
+
+/** Every refusal, of whatever kind, is this envelope. */
+function expectEnvelope(answer: TestAnswer, status: number, reason: string): Record<string, unknown> {
+  expect(answer.status).toBe(status);
+  expect(answer.headers["content-type"]).toBe("application/json");
+  const envelope = answer.json();
+  expect(Object.keys(envelope)).toEqual(["code", "reason", "message", "fields", "details", "request_id"]);
+  expect(envelope.reason).toBe(reason);
+  expect(envelope.request_id).toBe(answer.headers["x-request-id"]);
+  return envelope;
+}
+
+describe("fixed routes", () => {
+  test("/version", async () => {
+    const answer = await send(muster.port, "/version");
+    expect(answer).toMatchObject({ status: 200, text: "v1" });
+    expect(answer.headers["content-type"]).toBe("text/plain; charset=utf-8");
+    expect(answer.headers["x-content-type-options"]).toBe("nosniff");
+  });
+
+  test("probes and metrics", async () => {
+    expect(await send(muster.port, "/livez")).toMatchObject({ status: 200, text: "live\n" });
+    expect(await send(muster.port, "/readyz?verbose")).toMatchObject({ status: 200, text: "ready\n" });
+    const metrics = await send(muster.port, "/metrics");
+    expect(metrics.text).toContain(
+      'muster_http_request_duration_seconds_count{method="GET",route="/livez",status="200"}',
+    );
+  });
+
+  test("HEAD, OPTIONS and other methods", async () => {
+    const head = await send(muster.port, "/version", { method: "HEAD" });
+    expect(head).toMatchObject({ status: 200, text: "" });
+    expect(head.headers["content-length"]).toBe("2");
+    const options = await send(muster.port, "/version", { method: "OPTIONS" });
+    expect(options.status).toBe(204);
+    expect(options.headers.allow).toBe("GET, HEAD, OPTIONS");
+    const refused = await send(muster.port, "/version", { method: "POST", body: "x" });
+    expectEnvelope(refused, 405, "METHOD_NOT_ALLOWED");
+    expect(refused.headers.allow).toBe("GET, HEAD, OPTIONS");
+  });
+
+  test("a process that is not ready", async () => {
+    const starting = await startTestGateway({
+      readiness: async () => ({ isReady: false, reason: "starting" }),
+    });
+    expect(await send(starting.port, "/readyz")).toMatchObject({ status: 503, text: "starting\n" });
+    await starting.gateway.stop(1_000);
+  });
+});
+
+describe("bad input", () => {
+  test.each<[string, string, TestRequest, number, string]>([
+    ["no such route", "/nowhere", {}, 404, "ROUTE_NOT_FOUND"],
+    ["trailing slash", "/v1/profiles/", {}, 404, "ROUTE_NOT_FOUND"],
+    ["empty segment", "/v1/profiles//events", {}, 404, "ROUTE_NOT_FOUND"],
+    ["no alias", "/api/events", { method: "POST", body: "{}", headers: JSON_TYPE }, 404, "ROUTE_NOT_FOUND"],
+    [
+      "an internal method",
+      "/muster.events.v1.EventFeedService/GetPositions",
+      { method: "POST", body: "{}", headers: JSON_TYPE },
+      404,
+      "ROUTE_NOT_FOUND",
+    ],
+    ["wrong method", "/v1/profiles", { method: "DELETE" }, 405, "METHOD_NOT_ALLOWED"],
+    ["unknown method of HTTP", "/v1/profiles", { method: "PROPFIND" }, 405, "METHOD_NOT_ALLOWED"],
+    ["broken path", "/v1/profiles/%zz", {}, 400, "REQUEST_MALFORMED"],
+    ["unknown parameter", "/v1/profiles?colour=red", {}, 400, "REQUEST_MALFORMED"],
+    [
+      "broken JSON",
+      "/v1/profiles",
+      { method: "POST", body: "{", headers: JSON_TYPE },
+      400,
+      "REQUEST_MALFORMED",
+    ],
+    [
+      "no JSON",
+      "/v1/profiles",
+      { method: "POST", body: "a=b", headers: { "content-type": "text/plain" } },
+      415,
+      "MEDIA_TYPE_UNSUPPORTED",
+    ],
+    ["no content type", "/v1/profiles", { method: "POST", body: "{}" }, 415, "MEDIA_TYPE_UNSUPPORTED"],
+    [
+      "unknown encoding",
+      "/v1/profiles",
+      { method: "POST", body: "{}", headers: { ...JSON_TYPE, "content-encoding": "zstd" } },
+      415,
+      "MEDIA_TYPE_UNSUPPORTED",
+    ],
+    [
+      "no gzip",
+      "/v1/profiles",
+      { method: "POST", body: "{}", headers: { ...JSON_TYPE, "content-encoding": "gzip" } },
+      400,
+      "REQUEST_MALFORMED",
+    ],
+    ["a body of a GET", "/v1/profiles", { body: "{}", headers: JSON_TYPE }, 400, "REQUEST_MALFORMED"],
+    ["a URL too long", `/v1/profiles?user_id=${"x".repeat(9_000)}`, {}, 413, "TOO_LARGE"],
+    ["headers too large", "/v1/profiles", { headers: { "x-large": "x".repeat(17_000) } }, 413, "TOO_LARGE"],
+    ["GET of an RPC path", "/muster.events.v1.EventService/RecordEvent", {}, 405, "METHOD_NOT_ALLOWED"],
+    [
+      "an RPC path without its content type",
+      "/muster.events.v1.EventService/RecordEvent",
+      { method: "POST", body: "x", headers: { "content-type": "text/html" } },
+      415,
+      "MEDIA_TYPE_UNSUPPORTED",
+    ],
+    [
+      "gRPC without HTTP/2",
+      "/muster.events.v1.EventService/RecordEvent",
+      { method: "POST", body: "x", headers: { "content-type": "application/grpc" } },
+      415,
+      "MEDIA_TYPE_UNSUPPORTED",
+    ],
+    [
+      "a stream of requests",
+      "/muster.events.v1.EventService/IngestEvents",
+      { method: "POST", body: "x", headers: { "content-type": "application/connect+json" } },
+      501,
+      "UNIMPLEMENTED",
+    ],
+  ])("%s", async (_, path, request, status, reason) => {
+    const answer = await send(muster.port, path, request);
+    expectEnvelope(answer, status, reason);
+    if (status === 405) expect(answer.headers.allow).toBeDefined();
+    expect(muster.caller.calls).toEqual([]);
+  });
+
+  test("the field is named", async () => {
+    const answer = await post("/v1/events", '{"name":1}');
+    expect(expectEnvelope(answer, 400, "REQUEST_MALFORMED").fields).toEqual([
+      { field: "name", message: "must be a string" },
+    ]);
+  });
+});
+
+describe("bodies", () => {
+  const event = '{"user_id":"u","name":"n"}';
+
+  test.each([
+    ["gzip", gzipSync],
+    ["x-gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+  ])("%s is inflated", async (encoding, compress) => {
+    const answer = await post("/v1/events", compress(event), { ...JSON_TYPE, "content-encoding": encoding });
+    expect(answer.status).toBe(201);
+    expect(muster.caller.last.request).toMatchObject({ event: { name: "n" } });
+  });
+
+  test.each([
+    ["gzip", gzipSync(Buffer.alloc(200 * MEBIBYTE))],
+    ["deflate", deflateSync(Buffer.alloc(20 * MEBIBYTE))],
+    ["br", brotliCompressSync(Buffer.alloc(20 * MEBIBYTE))],
+  ])("a bomb of %s is stopped at the limit", async (encoding, bomb) => {
+    const before = process.memoryUsage().arrayBuffers;
+    expectEnvelope(
+      await post("/v1/events", bomb, { ...JSON_TYPE, "content-encoding": encoding }),
+      413,
+      "TOO_LARGE",
+    );
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * MEBIBYTE);
+  });
+
+  test("a truncated stream of gzip", async () => {
+    const half = gzipSync(event).subarray(0, 20);
+    const answer = await post("/v1/events", half, { ...JSON_TYPE, "content-encoding": "gzip" });
+    expectEnvelope(answer, 400, "REQUEST_MALFORMED");
+  });
+
+  test.each([false, true])("too large, chunked: %s", async (chunked) => {
+    const body = Buffer.alloc(5 * MEBIBYTE, " ");
+    const answer = await send(muster.port, "/v1/events", {
+      method: "POST",
+      body,
+      headers: JSON_TYPE,
+      chunked,
+    });
+    expectEnvelope(answer, 413, "TOO_LARGE");
+  });
+
+  test("as large as is allowed", async () => {
+    const body = event.padEnd(4 * MEBIBYTE, " ");
+    expect((await post("/v1/events", body)).status).toBe(201);
+  });
+
+  test("Expect: 100-continue is answered before a body too large is sent", async () => {
+    const answer = await send(muster.port, "/v1/events", {
+      method: "POST",
+      headers: { ...JSON_TYPE, expect: "100-continue", "content-length": String(5 * MEBIBYTE) },
+      body: undefined,
+    }).catch((error: unknown) => error);
+    expect(answer).toMatchObject({ status: 413 });
+  });
+
+  test("more bodies than fit are turned away, and room is found again", async () => {
+    const small = await startTestGateway({ limits: { bodiesBytesMax: 1000 } });
+    small.caller.answer = async () => ({ message: create(RecordEventResponseSchema), headers: new Map() });
+    const large = JSON.stringify({ user_id: "u", name: "n", properties: { p: "x".repeat(1000) } });
+    const turned = await send(small.port, "/v1/events", { method: "POST", body: large, headers: JSON_TYPE });
+    expectEnvelope(turned, 429, "OVERLOADED");
+    expect(turned.headers["retry-after"]).toBe("1");
+    for (let round = 0; round < 100; round++) {
+      const taken = await send(small.port, "/v1/events", { method: "POST", body: event, headers: JSON_TYPE });
+      expect(taken.status).toBe(201);
+    }
+    await small.gateway.stop(1_000);
+  });
+});
+
+describe("calls", () => {
+  test("metadata: what clients may say and nothing of Muster's own", async () => {
+    await post("/v1/events?consistency=eventual", "{}", {
+      ...JSON_TYPE,
+      authorization: "Bearer mk_x",
+      "idempotency-key": "k",
+      "x-request-id": "id-1",
+      traceparent: "00-11111111111111111111111111111111-2222222222222222-01",
+      "accept-language": "de",
+      "muster-service-token": "forged",
+      "muster-http-status": "299",
+      cookie: "c",
+    });
+    expect(Object.fromEntries(muster.caller.last.options.headers)).toEqual({
+      authorization: "Bearer mk_x",
+      "idempotency-key": "k",
+      "x-request-id": "id-1",
+      traceparent: "00-11111111111111111111111111111111-2222222222222222-01",
+      "accept-language": "de",
+      "muster-consistency": "eventual",
+    });
+  });
+
+  test("a deadline goes along", async () => {
+    await post("/v1/events", "{}");
+    const { deadlineMs } = muster.caller.last.options;
+    expect((deadlineMs ?? 0) - Date.now()).toBeGreaterThan(20_000);
+  });
+
+  test("HEAD and OPTIONS", async () => {
+    muster.caller.answer = async () => ({
+      message: create(GetProfileResponseSchema, { profile: { id: "p" } }),
+      headers: new Map(),
+    });
+    const get = await send(muster.port, "/v1/profiles/p");
+    const head = await send(muster.port, "/v1/profiles/p", { method: "HEAD" });
+    expect(head).toMatchObject({ status: 200, text: "" });
+    expect(head.headers["content-length"]).toBe(String(Buffer.byteLength(get.text)));
+    const options = await send(muster.port, "/api/profiles/p", { method: "OPTIONS" });
+    expect(options.status).toBe(204);
+    expect(options.headers.allow).toBe("GET, HEAD, OPTIONS, PATCH");
+  });
+
+  test("replays are marked, refused ones too", async () => {
+    muster.caller.answer = async () => ({
+      message: create(BatchRecordEventsResponseSchema),
+      headers: new Map([["idempotency-replayed", "true"]]),
+    });
+    const answer = await post("/v1/events:batch", '{"events":[]}');
+    expect(answer.headers["idempotency-replayed"]).toBe("true");
+    muster.caller.answer = async () => {
+      throw new AppError("EVENT_CONFLICT", { replayed: true, requestId: "first" });
+    };
+    const refused = await post("/v1/events", "{}");
+    expect(refused.headers["idempotency-replayed"]).toBe("true");
+    expect(refused.json().request_id).toBe("first");
+  });
+
+  test("request ids: kept if well formed, else made", async () => {
+    expect(
+      (await send(muster.port, "/version", { headers: { "x-request-id": "A.b_c-1" } })).headers[
+        "x-request-id"
+      ],
+    ).toBe("A.b_c-1");
+    for (const bad of ["", "a b", "x".repeat(129), "é"]) {
+      const { headers } = await send(muster.port, "/version", {
+        headers: { "x-request-id": Buffer.from(bad).toString("latin1") },
+      });
+      expect(headers["x-request-id"]).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+
+  test("a client that leaves cancels its call", async () => {
+    const { promise: cancelled, resolve } = Promise.withResolvers<void>();
+    muster.caller.answer = (_method, _request, { signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => {
+          resolve();
+          reject(new AppError("CANCELLED"));
+        });
+      });
+    const leaving = new AbortController();
+    const request = fetch(`http://127.0.0.1:${muster.port}/v1/profiles/p`, { signal: leaving.signal });
+    await waitFor(() => muster.caller.calls.length === 1);
+    leaving.abort();
+    await expect(request).rejects.toThrow();
+    await cancelled;
+  });
+
+  test("a defect tells nothing, and its cause is in the log", async () => {
+    muster.caller.answer = async () => {
+      throw new TypeError("secret detail");
+    };
+    const answer = await send(muster.port, "/v1/profiles/p");
+    expectEnvelope(answer, 500, "INTERNAL");
+    expect(answer.text).not.toContain("secret");
+    const line = await waitFor(() =>
+      muster.logged().find((entry) => entry.request_id === answer.headers["x-request-id"]),
+    );
+    expect(JSON.stringify(line)).toContain("secret detail");
+  });
+
+  test("the log names the template, not the path", async () => {
+    const { headers } = await send(muster.port, "/v1/profiles/alice@example.com");
+    const line = await waitFor(() =>
+      muster.logged().find((entry) => entry.request_id === headers["x-request-id"]),
+    );
+    expect(line).toMatchObject({ http_method: "GET", route: "/v1/profiles/{profile_id}", status: 200 });
+    expect(JSON.stringify(muster.logged())).not.toContain("alice");
+  });
+});
+
+describe("other origins", () => {
+  test("a page that the configuration names", async () => {
+    const headers = { origin: "https://app.example.com" };
+    const answer = await send(muster.port, "/version", { headers });
+    expect(answer.headers).toMatchObject({ vary: "origin", "access-control-allow-origin": headers.origin });
+    const preflight = await send(muster.port, "/v1/events", {
+      method: "OPTIONS",
+      headers: { ...headers, "access-control-request-method": "POST" },
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers["access-control-allow-methods"]).toContain("POST");
+    expect(preflight.headers["access-control-allow-headers"]).toContain("idempotency-key");
+  });
+
+  test("any other page", async () => {
+    const headers = { origin: "https://evil.example", "access-control-request-method": "POST" };
+    const answer = await send(muster.port, "/v1/events", { method: "OPTIONS", headers });
+    expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
+    expect(answer.headers["access-control-allow-methods"]).toBeUndefined();
+  });
+});

@@ -1,0 +1,181 @@
+// What happens to each request: probes, preflights, Connect and gRPC-Web, and REST for all else.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { ConnectHandler } from "@muster/rpc";
+import { REQUEST_ID, SERVICE_TOKEN } from "@muster/rpc";
+import { type RestResponse, renderError, type Transcoder } from "@muster/transcoder";
+import type { AccessLog } from "./access-log.ts";
+import type { Cors, CorsRequest } from "./cors.ts";
+import { adoptRequestId, headerOf, pathOf, stripInternals, targetOf } from "./incoming.ts";
+import type { HttpLimits } from "./limits.ts";
+import { answerProbe, type ProbeDeps } from "./probes.ts";
+import { type BodyBudget, readBody } from "./request-body.ts";
+import { checkRpcRequest, type RpcPaths } from "./rpc-paths.ts";
+
+export interface RequestHandlerDeps extends ProbeDeps {
+  readonly clock: Clock;
+  readonly limits: HttpLimits;
+  readonly budget: BodyBudget;
+  readonly transcoder: Transcoder;
+  readonly rpcPaths: RpcPaths;
+  readonly connect: ConnectHandler;
+  readonly cors: Cors;
+  readonly accessLog: AccessLog;
+  readonly newRequestId: () => string;
+  /** The token for a request that may act for the demo organisation. */
+  readonly demoToken: (request: IncomingMessage) => string | undefined;
+}
+
+/** One request on its way to its answer. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly method: string;
+  readonly finish: ReturnType<AccessLog["begin"]>;
+}
+
+export class RequestHandler {
+  readonly #deps: RequestHandlerDeps;
+
+  constructor(deps: RequestHandlerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Never throws. */
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const { headers } = request;
+    stripInternals(headers);
+    const requestId = adoptRequestId(headers, this.#deps.newRequestId);
+    const exchange: Exchange = {
+      request,
+      response,
+      requestId,
+      method: request.method ?? "",
+      finish: this.#deps.accessLog.begin(),
+    };
+    response.setHeader(REQUEST_ID, requestId);
+    response.setHeader("x-content-type-options", "nosniff");
+    response.setHeader("cache-control", "no-store");
+    this.#route(exchange).catch((error: unknown) => this.#fail(exchange, error));
+  }
+
+  async #route(exchange: Exchange): Promise<void> {
+    const { request, method } = exchange;
+    const target = targetOf(request, this.#deps.limits);
+    const path = pathOf(target);
+    if (this.#answerCors(exchange)) return;
+    const probe = await answerProbe(path, method, this.#deps);
+    if (probe !== undefined) {
+      this.#drop(request);
+      if ("allow" in probe) throw new NotAllowed(probe.allow);
+      this.#send(exchange, probe, path);
+      return;
+    }
+    const rpc = this.#deps.rpcPaths.find(path);
+    if (rpc !== undefined) {
+      if (method !== "POST") throw new NotAllowed("OPTIONS, POST");
+      checkRpcRequest(rpc, { httpMethod: method, contentType: headerOf(request.headers, "content-type") });
+      this.#callRpc(exchange, path);
+      return;
+    }
+    await this.#callRest(exchange, target);
+  }
+
+  /** Sets the headers that pages of other origins need; true if the request was only asking for them. */
+  #answerCors(exchange: Exchange): boolean {
+    const { headers } = exchange.request;
+    const question: CorsRequest = {
+      method: exchange.method,
+      origin: headerOf(headers, "origin"),
+      requestedMethod: headerOf(headers, "access-control-request-method"),
+    };
+    const preflight = this.#deps.cors.preflight(question);
+    if (preflight !== undefined) {
+      this.#drop(exchange.request);
+      this.#send(exchange, { status: 204, headers: preflight, body: undefined }, "preflight");
+      return true;
+    }
+    for (const [name, value] of Object.entries(this.#deps.cors.headers(question) ?? {})) {
+      exchange.response.setHeader(name, value);
+    }
+    return false;
+  }
+
+  #callRpc({ request, response, requestId, method, finish }: Exchange, path: string): void {
+    const token = this.#deps.demoToken(request);
+    // Read back by addHeaders of the Connect handler; a client's own was stripped above.
+    if (token !== undefined) request.headers[SERVICE_TOKEN] = token;
+    response.once("close", () => finish({ requestId, method, route: path, status: response.statusCode }));
+    this.#deps.connect.handle(request, response);
+  }
+
+  async #callRest(exchange: Exchange, url: string): Promise<void> {
+    const { request, response, requestId, method } = exchange;
+    const { limits, transcoder, clock } = this.#deps;
+    response.setTimeout(limits.idleTimeoutMs, () => request.socket.destroy());
+    const left = new AbortController();
+    response.once("close", () => {
+      if (!response.writableFinished) left.abort(new AppError("CANCELLED"));
+    });
+    const body = await readBody(request, limits, this.#deps.budget);
+    try {
+      const token = this.#deps.demoToken(request);
+      const metadata = new Map([[REQUEST_ID, requestId]]);
+      if (token !== undefined) metadata.set(SERVICE_TOKEN, token);
+      const answer = await transcoder.handle(
+        { method, url, headers: { get: (name) => headerOf(request.headers, name) }, body: body.bytes },
+        { requestId, signal: left.signal, deadlineMs: clock.nowMs() + limits.deadlineMs, metadata },
+      );
+      this.#send(exchange, answer, answer.route?.template);
+    } finally {
+      body.release();
+    }
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const failure = error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
+    this.#drop(exchange.request);
+    const headers = error instanceof NotAllowed ? { allow: error.allow } : {};
+    const answer = renderError(failure, { requestId: exchange.requestId, headers });
+    this.#send(exchange, { ...answer, error: failure }, undefined);
+  }
+
+  #send(
+    { request, response, requestId, method, finish }: Exchange,
+    answer: Pick<RestResponse, "status" | "headers" | "body" | "error">,
+    route: string | undefined,
+  ): void {
+    const { status, headers, body, error } = answer;
+    finish({ requestId, method, route, status, error });
+    if (response.headersSent || response.destroyed) {
+      request.socket.destroy();
+      return;
+    }
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (body !== undefined) response.setHeader("content-length", Buffer.byteLength(body));
+    response.writeHead(status);
+    response.end(method === "HEAD" ? undefined : body);
+  }
+
+  /** Reads on and forgets, within limits, what nobody will look at. */
+  #drop(request: IncomingMessage): void {
+    if (request.complete || request.listenerCount("data") > 0) return;
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > this.#deps.limits.discardBytesMax) request.destroy();
+    });
+    request.on("error", () => {});
+  }
+}
+
+class NotAllowed extends AppError {
+  readonly allow: string;
+
+  constructor(allow: string) {
+    super("METHOD_NOT_ALLOWED");
+    this.allow = allow;
+  }
+}

@@ -1,0 +1,117 @@
+// The HTTP/1.1 server: limits, timeouts and errors of the protocol itself. What a request means is
+// not known here.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Clock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { type ClientError, clientErrorOf, rawResponse } from "./client-errors.ts";
+import type { HttpLimits } from "./limits.ts";
+import { announcesTooMuch } from "./request-body.ts";
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly limits: HttpLimits;
+  readonly clock: Clock;
+  readonly newRequestId: () => string;
+  /** Answers every well-formed request; never throws. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly onClientError: (error: ClientError, requestId: string) => void;
+}
+
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+  /** The answer under way on a connection, to which nothing may be added. */
+  readonly #answering = new WeakMap<Duplex, ServerResponse>();
+  #leaving = false;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const { limits } = options;
+    this.#server = createServer({
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: limits.timeoutCheckMs,
+      // Node's own answer to a missing Host has no body; ours has.
+      requireHostHeader: false,
+      noDelay: true,
+    });
+    this.#server.on("request", (request, response) => this.#accept(request, response));
+    this.#server.on("checkContinue", (request, response) => {
+      if (!announcesTooMuch(request, limits)) response.writeContinue();
+      this.#accept(request, response);
+    });
+    this.#server.on("checkExpectation", (request, response) => this.#accept(request, response));
+    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) =>
+      this.#refuse(error.code, socket),
+    );
+    this.#server.on("connect", (_request, socket) => {
+      const error = new AppError("METHOD_NOT_ALLOWED");
+      this.#end({ error, status: error.row.http }, socket);
+    });
+  }
+
+  start(): Promise<number> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off("error", reject);
+        const address = this.#server.address();
+        resolve(typeof address === "object" && address !== null ? address.port : port);
+      });
+    });
+  }
+
+  /** Answers from now on end their connections, so that clients go elsewhere. */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  /** Accepts nothing more, lets what is under way end, and cuts what has not by then. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.leave();
+    if (!this.#server.listening) return;
+    const waiting = new AbortController();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const late = this.#options.clock.sleep(timeoutMs, waiting.signal);
+    await Promise.race([closed, late]);
+    waiting.abort();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #accept(request: IncomingMessage, response: ServerResponse): void {
+    this.#answering.set(request.socket, response);
+    // Otherwise an error of the connection would end the process.
+    response.on("error", () => {});
+    if (this.#leaving) response.setHeader("connection", "close");
+    this.#options.handle(request, response);
+  }
+
+  #refuse(code: string | undefined, socket: Duplex): void {
+    if (code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.#end(clientErrorOf(code), socket);
+  }
+
+  #end(error: ClientError, socket: Duplex): void {
+    const answer = this.#answering.get(socket);
+    if (answer?.headersSent && !answer.writableEnded) {
+      socket.destroy();
+      return;
+    }
+    const requestId = this.#options.newRequestId();
+    this.#options.onClientError(error, requestId);
+    socket.on("error", () => {});
+    socket.end(rawResponse(error, requestId), () => (socket as Socket).destroySoon?.());
+  }
+}

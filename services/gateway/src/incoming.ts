@@ -1,0 +1,53 @@
+// What a request says about itself before anything is done with it: its path, its id, and headers
+// rid of what only Muster's own parts may say.
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { AppError } from "@muster/errors";
+import { CONSISTENCY, REQUEST_ID, requestIdFrom } from "@muster/rpc";
+import type { HttpLimits } from "./limits.ts";
+
+const INTERNAL_PREFIX = "muster-";
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)(.*)$/i;
+
+/** The id that the client gave, if it is well formed, else a new one; the headers carry it from now on. */
+export function adoptRequestId(headers: IncomingHttpHeaders, newRequestId: () => string): string {
+  const given = headers[REQUEST_ID];
+  const id = requestIdFrom(new Map(typeof given === "string" ? [[REQUEST_ID, given]] : [])) ?? newRequestId();
+  headers[REQUEST_ID] = id;
+  return id;
+}
+
+/** Removes metadata that clients could pass for Muster's own. */
+export function stripInternals(headers: IncomingHttpHeaders): void {
+  for (const name of Object.keys(headers)) {
+    if (name.startsWith(INTERNAL_PREFIX) && name !== CONSISTENCY) delete headers[name];
+  }
+}
+
+/** Path and query. An absolute target replaces the Host header, as RFC 9112 has it. */
+export function targetOf(request: IncomingMessage, limits: HttpLimits): string {
+  const target = request.url ?? "/";
+  if (target.length > limits.urlBytesMax)
+    throw new AppError("TOO_LARGE", { message: "The URL is too long." });
+  const absolute = ABSOLUTE_FORM.exec(target);
+  if (absolute !== null) {
+    request.headers.host = absolute[1];
+    const rest = absolute[2] ?? "";
+    request.url = rest.startsWith("/") ? rest : `/${rest}`;
+    return request.url;
+  }
+  if (request.httpVersion === "1.1" && request.headers.host === undefined) {
+    throw new AppError("REQUEST_MALFORMED", { message: "The Host header is missing." });
+  }
+  return target;
+}
+
+export function pathOf(target: string): string {
+  const question = target.indexOf("?");
+  return question < 0 ? target : target.slice(0, question);
+}
+
+/** A header that HTTP has once. */
+export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(", ") : value;
+}

@@ -1,0 +1,125 @@
+// The gateway: composes its parts. It owns no tables and knows no business words.
+import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
+import type { ServiceTokenPort } from "@muster/authz";
+import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import type { Clock, IdSource } from "@muster/core";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import {
+  AUTHORIZATION,
+  type Caller,
+  CONSISTENCY,
+  createConnectHandler,
+  IDEMPOTENCY_KEY,
+  IDEMPOTENCY_REPLAYED,
+  RETRY_AFTER,
+  SERVICE_TOKEN,
+  TRACE_PARENT,
+} from "@muster/rpc";
+import type { Listener } from "@muster/runtime";
+import { Transcoder } from "@muster/transcoder";
+import { AccessLog } from "./access-log.ts";
+import { Cors } from "./cors.ts";
+import { mayActAsDemo } from "./demo-access.ts";
+import { RequestHandler } from "./gateway.ts";
+import { HttpServer } from "./http-server.ts";
+import { defaultLimits, type HttpLimits } from "./limits.ts";
+import { BodyBudget } from "./request-body.ts";
+import { RpcPaths } from "./rpc-paths.ts";
+
+export type { HttpLimits } from "./limits.ts";
+
+export interface GatewayOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Whose methods are served; internal ones are left out. */
+  readonly services: readonly DescService[];
+  /** Reaches the method's service. */
+  readonly caller: (method: DescMethod) => Caller;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly readiness: () => Promise<{ readonly isReady: boolean; readonly reason: string }>;
+  /** Set where local callers without credentials may act for the demo organisation: the gateway's own tokens. */
+  readonly demoTokens?: ServiceTokenPort | undefined;
+  readonly corsOrigins?: readonly string[];
+  readonly limits?: Partial<HttpLimits>;
+}
+
+export interface Gateway extends Listener {
+  /** Resolves with the port once requests are accepted. */
+  start(): Promise<number>;
+}
+
+/** Throws at once where a google.api.http rule is wrong or ambiguous. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const { clock, log, host, port } = options;
+  const limits = { ...defaultLimits, ...options.limits };
+  const newRequestId = (): string => options.ids.next(clock.nowMs());
+  const accessLog = new AccessLog(options);
+  const handler = new RequestHandler({
+    clock,
+    limits,
+    newRequestId,
+    accessLog,
+    metrics: options.metrics,
+    readiness: options.readiness,
+    budget: new BodyBudget(limits.bodiesBytesMax),
+    transcoder: createTranscoder(options.services, options.caller),
+    rpcPaths: new RpcPaths(options.services),
+    cors: new Cors(options.corsOrigins ?? []),
+    connect: createConnectHandler({
+      services: withoutInternal(options.services),
+      caller: options.caller,
+      clock,
+      log,
+      addHeaders: ({ requestHeader }, headers) => {
+        const token = requestHeader.get(SERVICE_TOKEN);
+        if (token !== null) headers.set(SERVICE_TOKEN, token);
+      },
+    }),
+    demoToken: (request) => {
+      if (options.demoTokens === undefined || request.headers.authorization !== undefined) return undefined;
+      const { remoteAddress } = request.socket;
+      const isLocal = mayActAsDemo({ remoteAddress, headers: request.headers });
+      return isLocal ? options.demoTokens.mint({ actAsDemo: true }) : undefined;
+    },
+  });
+  const server = new HttpServer({
+    host,
+    port,
+    limits,
+    clock,
+    newRequestId,
+    handle: (request, response) => handler.handle(request, response),
+    onClientError: ({ error, status }, requestId) =>
+      accessLog.begin()({ requestId, method: "", route: undefined, status, error }),
+  });
+  return {
+    name: "gateway",
+    start: () => server.start(),
+    notServing: () => server.leave(),
+    stop: (timeoutMs) => server.stop(timeoutMs),
+  };
+}
+
+/** The REST side alone: routes, for a golden file or documentation, and what they call. */
+export function createTranscoder(
+  services: readonly DescService[],
+  caller: (method: DescMethod) => Caller,
+): Transcoder {
+  return new Transcoder({
+    services,
+    caller: ({ method }) => caller(method),
+    alias: { prefix: "/v1/", alias: "/api/" },
+    queryMetadata: { consistency: { metadata: CONSISTENCY, values: ["eventual"] } },
+    requestHeaders: [AUTHORIZATION, IDEMPOTENCY_KEY, CONSISTENCY, "accept-language", TRACE_PARENT],
+    responseHeaders: [IDEMPOTENCY_REPLAYED, RETRY_AFTER],
+  });
+}
+
+function withoutInternal(services: readonly DescService[]): DescService[] {
+  return services.filter((service) => service.methods.some((method) => !getOption(method, policy).internal));
+}

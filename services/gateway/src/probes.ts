@@ -1,0 +1,42 @@
+// The fixed routes: version, probes, metrics.
+import type { Metrics } from "@muster/metrics";
+import type { RestResponse } from "@muster/transcoder";
+
+export interface ProbeDeps {
+  readonly readiness: () => Promise<{ readonly isReady: boolean; readonly reason: string }>;
+  readonly metrics: Metrics;
+}
+
+const PLAIN = "text/plain; charset=utf-8";
+const ALLOW = "GET, HEAD, OPTIONS";
+
+type Answer = Pick<RestResponse, "status" | "headers" | "body">;
+
+/** Undefined for any other path. "method_not_allowed" carries its Allow header. */
+export async function answerProbe(
+  path: string,
+  method: string,
+  deps: ProbeDeps,
+): Promise<Answer | { readonly allow: string } | undefined> {
+  const answer = routes[path];
+  if (answer === undefined) return undefined;
+  if (method === "OPTIONS") return { status: 204, headers: { allow: ALLOW }, body: undefined };
+  if (method !== "GET" && method !== "HEAD") return { allow: ALLOW };
+  return answer(deps);
+}
+
+const text = (status: number, body: string): Answer => ({ status, headers: { "content-type": PLAIN }, body });
+
+const routes: Readonly<Record<string, (deps: ProbeDeps) => Promise<Answer>>> = {
+  "/version": async () => text(200, "v1"),
+  "/livez": async () => text(200, "live\n"),
+  "/readyz": async ({ readiness }) => {
+    const { isReady, reason } = await readiness();
+    return text(isReady ? 200 : 503, `${reason}\n`);
+  },
+  "/metrics": async ({ metrics }) => ({
+    status: 200,
+    headers: { "content-type": metrics.registry.contentType },
+    body: await metrics.text(),
+  }),
+};

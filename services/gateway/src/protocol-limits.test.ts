@@ -1,0 +1,147 @@
+// Bytes that are no HTTP, clients that are slow, and the end of a gateway.
+import { connect } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { GetProfileResponseSchema } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { send, sendRaw, startTestGateway, type TestGateway } from "./test-gateway.ts";
+
+let muster: TestGateway;
+
+beforeAll(async () => {
+  muster = await startTestGateway({
+    limits: { headersTimeoutMs: 300, requestTimeoutMs: 500, timeoutCheckMs: 50, keepAliveTimeoutMs: 200 },
+  });
+});
+afterAll(() => muster.gateway.stop(1_000));
+
+function expectRawEnvelope(answer: string, status: number, reason: string): void {
+  expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  const body = answer.slice(answer.indexOf("\r\n\r\n") + 4);
+  expect(JSON.parse(body)).toMatchObject({ reason, request_id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+  expect(answer.toLowerCase()).not.toContain("<html");
+}
+
+describe("malformed", () => {
+  test.each([
+    ["no HTTP at all", "\x16\x03\x01\x02\x00\r\n\r\n", 400, "REQUEST_MALFORMED"],
+    ["a broken header", "GET /version HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n", 400, "REQUEST_MALFORMED"],
+    [
+      "two lengths",
+      "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+      400,
+      "REQUEST_MALFORMED",
+    ],
+    [
+      "length and chunks",
+      "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+      400,
+      "REQUEST_MALFORMED",
+    ],
+    [
+      "a broken chunk",
+      "POST /v1/events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+      400,
+      "REQUEST_MALFORMED",
+    ],
+    [
+      "headers too large",
+      `GET /version HTTP/1.1\r\nhost: x\r\nx: ${"a".repeat(20_000)}\r\n\r\n`,
+      413,
+      "TOO_LARGE",
+    ],
+    ["CONNECT", "CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n", 405, "METHOD_NOT_ALLOWED"],
+    ["no host", "GET /version HTTP/1.1\r\nconnection: close\r\n\r\n", 400, "REQUEST_MALFORMED"],
+    [
+      "an unknown expectation",
+      "POST /nowhere HTTP/1.1\r\nhost: x\r\nexpect: tea\r\nconnection: close\r\n\r\n",
+      404,
+      "ROUTE_NOT_FOUND",
+    ],
+  ])("%s", async (_, bytes, status, reason) => {
+    expectRawEnvelope(await sendRaw(muster.port, bytes), status, reason);
+  });
+
+  test("an absolute target is its path", async () => {
+    const answer = await sendRaw(
+      muster.port,
+      "GET http://muster.example/version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\n\r\nv1$/);
+  });
+});
+
+describe("slow clients", () => {
+  test("headers that never end", async () => {
+    expectRawEnvelope(
+      await sendRaw(muster.port, "GET /version HTTP/1.1\r\nhost: x\r\n"),
+      408,
+      "DEADLINE_EXCEEDED",
+    );
+  });
+
+  test("a body that never ends", async () => {
+    const bytes =
+      "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    expectRawEnvelope(await sendRaw(muster.port, bytes), 408, "DEADLINE_EXCEEDED");
+    expect(muster.caller.calls).toEqual([]);
+  });
+
+  test("a connection that says nothing more is closed", async () => {
+    const answer = await sendRaw(muster.port, "GET /version HTTP/1.1\r\nhost: x\r\n\r\n");
+    expect(answer).toContain("200 OK");
+  });
+
+  test("one that does not read its answer is cut", async () => {
+    const patient = await startTestGateway({ limits: { idleTimeoutMs: 200 } });
+    const name = "x".repeat(32 * 1024 * 1024);
+    patient.caller.answer = async () => ({
+      message: create(GetProfileResponseSchema, { profile: { name } }),
+      headers: new Map(),
+    });
+    const socket = connect(patient.port, "127.0.0.1", () => {
+      socket.pause();
+      socket.write("GET /v1/profiles/p HTTP/1.1\r\nhost: x\r\n\r\n");
+    });
+    socket.on("error", () => {});
+    const { signal } = (await waitFor(() => patient.caller.calls[0])).options;
+    await waitFor(() => signal.aborted);
+    socket.destroy();
+    await patient.gateway.stop(1_000);
+  });
+});
+
+describe("the end", () => {
+  test("what is under way is answered, new connections are refused", async () => {
+    const leaving = await startTestGateway();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    leaving.caller.answer = async (method) => {
+      await promise;
+      return { message: create(method.output), headers: new Map() };
+    };
+    const underWay = send(leaving.port, "/v1/profiles/p");
+    await waitFor(() => leaving.caller.calls.length === 1);
+    const stopped = leaving.gateway.stop(5_000);
+    await expect(send(leaving.port, "/version")).rejects.toThrow("ECONNREFUSED");
+    resolve();
+    expect((await underWay).status).toBe(200);
+    await stopped;
+  });
+
+  test("what does not end in time is cut", async () => {
+    const leaving = await startTestGateway();
+    leaving.caller.answer = () => new Promise(() => {});
+    const underWay = send(leaving.port, "/v1/profiles/p");
+    await waitFor(() => leaving.caller.calls.length === 1);
+    await leaving.gateway.stop(50);
+    await expect(underWay).rejects.toThrow();
+  });
+
+  test("a gateway that is leaving ends its connections", async () => {
+    const leaving = await startTestGateway();
+    leaving.gateway.notServing();
+    const answer = await sendRaw(leaving.port, "GET /version HTTP/1.1\r\nhost: x\r\n\r\n");
+    expect(answer.toLowerCase()).toContain("connection: close");
+    await leaving.gateway.stop(1_000);
+  });
+});

@@ -1,0 +1,133 @@
+// Reads a request's body, inflates it, and never holds more of it than the limits say.
+import type { IncomingMessage } from "node:http";
+import { promisify } from "node:util";
+import { brotliDecompress, gunzip, inflate } from "node:zlib";
+import { AppError } from "@muster/errors";
+import type { HttpLimits } from "./limits.ts";
+
+const inflaters = new Map([
+  ["gzip", promisify(gunzip)],
+  ["x-gzip", promisify(gunzip)],
+  ["deflate", promisify(inflate)],
+  ["br", promisify(brotliDecompress)],
+]);
+
+/** Bytes of bodies that are held at this moment, over all requests. */
+export class BodyBudget {
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Throws OVERLOADED where it does not fit. */
+  take(bytes: number): void {
+    if (this.#bytes + bytes > this.#bytesMax) throw new AppError("OVERLOADED", { retryAfterMs: 1_000 });
+    this.#bytes += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
+export interface RequestBody {
+  readonly bytes: Uint8Array;
+  /** To be called once the body is no longer needed. */
+  release(): void;
+}
+
+const EMPTY: RequestBody = { bytes: new Uint8Array(0), release: () => {} };
+
+/** Whether Content-Length alone says that the body is too large. */
+export function announcesTooMuch(request: IncomingMessage, limits: HttpLimits): boolean {
+  return Number(request.headers["content-length"] ?? 0) > limits.bodyBytesMax;
+}
+
+/** Rejects with TOO_LARGE, MEDIA_TYPE_UNSUPPORTED, REQUEST_MALFORMED, OVERLOADED, or CANCELLED when the client leaves. */
+export async function readBody(
+  request: IncomingMessage,
+  limits: HttpLimits,
+  budget: BodyBudget,
+): Promise<RequestBody> {
+  const { "content-length": length, "transfer-encoding": transfer } = request.headers;
+  if (transfer === undefined && (length === undefined || length === "0")) return EMPTY;
+  let held = 0;
+  const hold = (bytes: number): void => {
+    budget.take(bytes);
+    held += bytes;
+  };
+  const release = (): void => {
+    budget.give(held);
+    held = 0;
+  };
+  try {
+    const sent = await collect(request, limits, hold);
+    const bytes = await inflated(sent, request.headers["content-encoding"], limits);
+    if (bytes !== sent) hold(bytes.length);
+    return { bytes, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Goes on reading and forgetting after a refusal: a client that is still sending would not see the answer. */
+function collect(
+  request: IncomingMessage,
+  limits: HttpLimits,
+  hold: (bytes: number) => void,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    let refused = false;
+    const refuse = (error: unknown): void => {
+      refused = true;
+      chunks.length = 0;
+      reject(error);
+    };
+    if (announcesTooMuch(request, limits)) refuse(tooLarge(limits));
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > limits.discardBytesMax) request.destroy();
+      if (refused) return;
+      if (bytes > limits.bodyBytesMax) return refuse(tooLarge(limits));
+      try {
+        hold(chunk.length);
+        chunks.push(chunk);
+      } catch (error) {
+        refuse(error);
+      }
+    });
+    request.on("end", () => resolve(Buffer.concat(chunks)));
+    request.on("error", () => refuse(new AppError("CANCELLED")));
+    request.on("close", () => {
+      if (!request.complete) refuse(new AppError("CANCELLED"));
+    });
+  });
+}
+
+async function inflated(sent: Buffer, encoding: string | undefined, limits: HttpLimits): Promise<Buffer> {
+  const name = (encoding ?? "identity").trim().toLowerCase();
+  if (name === "identity" || name === "") return sent;
+  const inflater = inflaters.get(name);
+  if (inflater === undefined) {
+    throw new AppError("MEDIA_TYPE_UNSUPPORTED", {
+      message: "Send gzip, deflate or br, or no Content-Encoding.",
+    });
+  }
+  try {
+    // Stops as soon as the output passes the limit.
+    return await inflater(sent, { maxOutputLength: limits.bodyBytesMax });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(limits);
+    throw new AppError("REQUEST_MALFORMED", { message: `The body is not valid ${name}.` });
+  }
+}
+
+export function tooLarge(limits: HttpLimits): AppError {
+  const mebibytes = limits.bodyBytesMax / (1024 * 1024);
+  return new AppError("TOO_LARGE", { message: `A body is at most ${mebibytes} MiB after inflation.` });
+}

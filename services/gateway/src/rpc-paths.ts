@@ -1,0 +1,46 @@
+// Connect and gRPC-Web requests, told from REST by their path; those that the protocols would refuse
+// without a word are refused here in the error envelope.
+import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
+import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { AppError } from "@muster/errors";
+
+const GRPC_WEB = /^application\/grpc-web(?:\+(?:proto|json))?(?:\s*;|$)/i;
+const CONNECT_UNARY = /^application\/(?:proto|json)(?:\s*;|$)/i;
+const CONNECT_STREAM = /^application\/connect\+(?:proto|json)(?:\s*;|$)/i;
+
+export interface RpcRequest {
+  readonly httpMethod: string;
+  readonly contentType: string | undefined;
+}
+
+export class RpcPaths {
+  readonly #methods = new Map<string, DescMethod>();
+
+  /** Internal methods have no path here. */
+  constructor(services: readonly DescService[]) {
+    for (const method of services.flatMap((service) => service.methods)) {
+      if (getOption(method, policy).internal) continue;
+      this.#methods.set(`/${method.parent.typeName}/${method.name}`, method);
+    }
+  }
+
+  find(path: string): DescMethod | undefined {
+    return this.#methods.get(path);
+  }
+}
+
+/** Throws where the request is no call that this port can serve. */
+export function checkRpcRequest(method: DescMethod, { httpMethod, contentType = "" }: RpcRequest): void {
+  if (httpMethod !== "POST") throw new AppError("METHOD_NOT_ALLOWED");
+  const connect = method.methodKind === "unary" ? CONNECT_UNARY : CONNECT_STREAM;
+  if (!connect.test(contentType) && !GRPC_WEB.test(contentType)) {
+    throw new AppError("MEDIA_TYPE_UNSUPPORTED", {
+      message: "This path speaks Connect and gRPC-Web; gRPC itself has a port of its own.",
+    });
+  }
+  if (method.methodKind !== "unary" && method.methodKind !== "server_streaming") {
+    throw new AppError("UNIMPLEMENTED", {
+      message: "A stream of requests needs HTTP/2: call this method on the gRPC port.",
+    });
+  }
+}

@@ -1,0 +1,141 @@
+// Connect and gRPC-Web by their stock clients, and who may act for the demo organisation.
+import { create, type DescService } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { BadRequestSchema, ErrorInfoSchema } from "@muster/contracts/google/rpc/error_details_pb";
+import {
+  EventService,
+  RecordEventResponseSchema,
+  TailEventsResponseSchema,
+} from "@muster/contracts/muster/events/v1/event_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import { waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { demoTokens, send, startTestGateway, type TestGateway } from "./test-gateway.ts";
+
+let muster: TestGateway;
+
+beforeAll(async () => {
+  muster = await startTestGateway({ demoTokens });
+});
+afterAll(() => muster.gateway.stop(500));
+beforeEach(() => {
+  muster.caller.calls = [];
+});
+
+const forged: Interceptor = (next) => (request) => {
+  request.header.set("authorization", "Bearer mk_x");
+  request.header.set("muster-service-token", "forged");
+  request.header.set("idempotency-key", "k");
+  return next(request);
+};
+
+describe.each([
+  [
+    "Connect, binary",
+    (baseUrl: string) => createConnectTransport({ baseUrl, useBinaryFormat: true, interceptors: [forged] }),
+  ],
+  ["Connect, JSON", (baseUrl: string) => createConnectTransport({ baseUrl, interceptors: [forged] })],
+  ["gRPC-Web", (baseUrl: string) => createGrpcWebTransport({ baseUrl, interceptors: [forged] })],
+])("%s", (_, transport) => {
+  const client = <S extends DescService>(service: S) =>
+    createClient(service, transport(`http://127.0.0.1:${muster.port}`));
+
+  test("a unary call, with the metadata that clients may give", async () => {
+    muster.caller.answer = async () => ({
+      message: create(RecordEventResponseSchema, { event: { name: "n" } }),
+      headers: new Map([["idempotency-replayed", "true"]]),
+    });
+    let replayed: string | null = null;
+    const request = { event: { identity: { case: "userId", value: "u" }, name: "n" } } as const;
+    const answer = await client(EventService).recordEvent(request, {
+      onHeader: (headers) => {
+        replayed = headers.get("idempotency-replayed");
+      },
+    });
+    expect(answer.event?.name).toBe("n");
+    expect(replayed).toBe("true");
+    const { headers } = muster.caller.last.options;
+    expect(headers.get("authorization")).toBe("Bearer mk_x");
+    expect(headers.get("idempotency-key")).toBe("k");
+    expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+    expect(headers.has("muster-service-token")).toBe(false);
+  });
+
+  test("errors keep their details", async () => {
+    muster.caller.answer = async () => {
+      throw invalidField("event.name", "is too long");
+    };
+    const error = await client(EventService)
+      .recordEvent({})
+      .catch((failure: unknown) => ConnectError.from(failure));
+    if (!(error instanceof ConnectError)) throw new Error("no failure");
+    expect(error.code).toBe(Code.InvalidArgument);
+    expect(error.findDetails(ErrorInfoSchema)[0]?.reason).toBe("FIELD_INVALID");
+    expect(error.findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.field).toBe("event.name");
+  });
+
+  test("a server stream, until the client leaves", async () => {
+    let ended = false;
+    muster.caller.messages = async function* ({ signal }) {
+      try {
+        yield create(TailEventsResponseSchema, { resumeToken: "1" });
+        yield create(TailEventsResponseSchema, { resumeToken: "2" });
+        await new Promise((_, reject) =>
+          signal.addEventListener("abort", () => reject(new AppError("CANCELLED"))),
+        );
+      } finally {
+        ended = true;
+      }
+    };
+    const leaving = new AbortController();
+    const tokens: string[] = [];
+    const reading = async () => {
+      for await (const answer of client(EventService).tailEvents({}, { signal: leaving.signal })) {
+        tokens.push(answer.resumeToken);
+        if (tokens.length === 2) leaving.abort();
+      }
+    };
+    await expect(reading()).rejects.toMatchObject({ code: Code.Canceled });
+    expect(tokens).toEqual(["1", "2"]);
+    await waitFor(() => ended);
+  });
+
+  test("a body too large", async () => {
+    const name = "x".repeat(5 * 1024 * 1024);
+    const error = await client(EventService)
+      .recordEvent({ event: { name } })
+      .catch((failure: unknown) => ConnectError.from(failure));
+    expect(error).toMatchObject({ code: Code.ResourceExhausted });
+    expect(muster.caller.calls).toEqual([]);
+  });
+});
+
+describe("the demo organisation", () => {
+  const tokenOf = async (headers: Record<string, string>, path = "/v1/profiles/p") => {
+    muster.caller.answer = async (method) => ({ message: create(method.output), headers: new Map() });
+    const isRpc = path.startsWith("/muster");
+    await send(muster.port, path, {
+      method: isRpc ? "POST" : "GET",
+      ...(isRpc ? { body: "{}" } : {}),
+      headers: { "content-type": "application/json", ...headers },
+    });
+    return muster.caller.last.options.headers.get("muster-service-token");
+  };
+
+  test.each(["/v1/profiles/p", "/muster.events.v1.EventService/RecordEvent"])("%s", async (path) => {
+    expect(await tokenOf({ host: "localhost" }, path)).toBe("token-of-the-demo");
+    expect(await tokenOf({ host: "localhost", authorization: "Bearer x" }, path)).toBeUndefined();
+    expect(await tokenOf({ host: "muster.example", "muster-service-token": "forged" }, path)).toBeUndefined();
+    expect(await tokenOf({ host: "localhost", "x-forwarded-for": "1.2.3.4" }, path)).toBeUndefined();
+    expect(await tokenOf({ host: "localhost", origin: "https://evil.example" }, path)).toBeUndefined();
+  });
+
+  test("nobody acts for it where the gateway has no tokens for that", async () => {
+    const production = await startTestGateway();
+    production.caller.answer = async (method) => ({ message: create(method.output), headers: new Map() });
+    await send(production.port, "/v1/profiles/p", { headers: { host: "localhost" } });
+    expect(production.caller.last.options.headers.has("muster-service-token")).toBe(false);
+    await production.gateway.stop(500);
+  });
+});

@@ -1,0 +1,139 @@
+// A gateway over real HTTP in front of a caller that tests can see into. For tests only.
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { connect } from "node:net";
+import { PassThrough } from "node:stream";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import type { ServiceTokenPort } from "@muster/authz";
+import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { randomIds, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import type { Caller, CallOptions, StreamAnswer, UnaryAnswer } from "@muster/rpc";
+import { createGateway, type Gateway, type GatewayOptions } from "./module.ts";
+
+/** Answers what a test tells it to, and keeps what it was called with. */
+export class ScriptedCaller implements Caller {
+  calls: { method: DescMethod; request: Message; options: CallOptions }[] = [];
+  answer: (method: DescMethod, request: Message, options: CallOptions) => Promise<UnaryAnswer> = async () => {
+    throw new AppError("UNIMPLEMENTED");
+  };
+  messages: (options: CallOptions) => AsyncIterable<Message> = async function* () {};
+
+  async unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer> {
+    this.calls.push({ method, request, options });
+    return this.answer(method, request, options);
+  }
+
+  stream(method: DescMethod, _requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer {
+    this.calls.push({ method, request: { $typeName: "" }, options });
+    return { messages: this.messages(options), headers: new Map() };
+  }
+
+  get last(): { method: DescMethod; request: Message; options: CallOptions } {
+    const call = this.calls.at(-1);
+    if (call === undefined) throw new Error("nothing was called");
+    return call;
+  }
+}
+
+export const demoTokens: ServiceTokenPort = {
+  mint: (options) => (options?.actAsDemo ? "token-of-the-demo" : "token-of-the-gateway"),
+  verify: () => undefined,
+};
+
+export interface TestGateway {
+  readonly gateway: Gateway;
+  readonly port: number;
+  readonly caller: ScriptedCaller;
+  readonly metrics: Metrics;
+  /** The log's lines so far. */
+  logged(): Record<string, unknown>[];
+}
+
+export async function startTestGateway(options: Partial<GatewayOptions> = {}): Promise<TestGateway> {
+  const caller = new ScriptedCaller();
+  const metrics = new Metrics();
+  const lines = new PassThrough();
+  let text = "";
+  lines.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const gateway = createGateway({
+    host: "127.0.0.1",
+    port: 0,
+    services: [EventService, ProfileService, EventFeedService],
+    caller: () => caller,
+    clock: systemClock,
+    ids: randomIds,
+    log: createLogger({ level: "info", destination: lines }),
+    metrics,
+    readiness: async () => ({ isReady: true, reason: "ready" }),
+    ...options,
+  });
+  const port = await gateway.start();
+  const logged = (): Record<string, unknown>[] =>
+    text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line));
+  return { gateway, port, caller, metrics, logged };
+}
+
+export interface TestAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  json(): Record<string, unknown>;
+}
+
+export interface TestRequest {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Uint8Array | undefined;
+  /** Sends the body without Content-Length. */
+  readonly chunked?: boolean;
+}
+
+/** One request by node's own client, whose every header is ours to choose. */
+export function send(port: number, path: string, options: TestRequest = {}): Promise<TestAnswer> {
+  const { method = "GET", headers = {}, body, chunked } = options;
+  return new Promise((resolve, reject) => {
+    const length = body === undefined || chunked ? {} : { "content-length": String(Buffer.byteLength(body)) };
+    const request = httpRequest(
+      { port, path, method, headers: { ...length, ...headers }, agent: false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString();
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text,
+            json: () => JSON.parse(text),
+          });
+        });
+      },
+    );
+    request.on("error", reject);
+    if (body !== undefined) request.write(body);
+    request.end();
+  });
+}
+
+/** Sends bytes and resolves with all that comes back until the gateway ends the connection. */
+export function sendRaw(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
+    let text = "";
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(text));
+  });
+}
