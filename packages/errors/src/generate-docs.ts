@@ -45,21 +45,31 @@ Every error, on every mount, carries one \`reason\` of this closed list. REST an
 (\`reason\`, domain \`muster\`, \`details\` as metadata), \`BadRequest\` (\`fields\`), \`RetryInfo\` and \`RequestInfo\`. Decide by
 \`reason\`; \`message\` is for people and may change. Where there is a \`Retry-After\` header (\`RetryInfo\`), wait that long.
 
-| Reason | HTTP | Code (gRPC) | When |
-|---|---|---|---|
 `;
 
+const HEADINGS = ["Reason", "HTTP", "Code (gRPC)", "When"];
+
 export function errorsDoc(proto: string, table: Readonly<Record<string, ReasonRow>> = reasonTable): string {
-  const lines = [...reasonComments(proto)].map(([name, comment]) => {
+  const entries = [...reasonComments(proto)].map(([name, comment]) => {
     const row = table[name];
     assert(row !== undefined, `reason ${name} has no row in the reason table`);
     assert(comment !== "", `reason ${name} has no comment in reason.proto`);
-    const text = `| \`${name}\` | ${row.http} | \`${row.code}\` (${Code[row.code]}) | ${comment.replaceAll("|", "\\|")} |`;
-    return { http: row.http, text };
+    const cells = [`\`${name}\``, String(row.http), `\`${row.code}\` (${Code[row.code]})`, comment];
+    return { http: row.http, cells };
   });
   // Stable: reasons of one status stay in the order of the proto.
-  lines.sort((one, other) => one.http - other.http);
-  return `${PREAMBLE}${lines.map(({ text }) => text).join("\n")}\n`;
+  entries.sort((one, other) => one.http - other.http);
+  return PREAMBLE + markdownTable([HEADINGS, ...entries.map(({ cells }) => cells)]);
+}
+
+/** The first row is the heading. Padded as the formatter wants it. */
+function markdownTable(rows: readonly (readonly string[])[]): string {
+  const escaped = rows.map((cells) => cells.map((cell) => cell.replaceAll("|", "\\|")));
+  const widths = HEADINGS.map((_, column) => Math.max(...escaped.map((cells) => cells[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `| ${widths.map((width, column) => (cells[column] ?? "").padEnd(width)).join(" | ")} |\n`;
+  const [heading = [], ...body] = escaped;
+  return [heading, widths.map((width) => "-".repeat(width)), ...body].map(line).join("");
 }
 
 export function currentErrorsDoc(): string {

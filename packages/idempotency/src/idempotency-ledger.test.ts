@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { randomIds } from "@muster/core";
-import { type Database, insertRows } from "@muster/db";
+import { bytes, type Database, insertRows, Schema } from "@muster/db";
 import { createLogger } from "@muster/log";
 import { ENGINES, FakeClock, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { IdempotencyLedger, KEY_LIFETIME_MS, LEASE_MS } from "./idempotency-ledger.ts";
 import { IdempotencySweeper } from "./idempotency-sweeper.ts";
+import { createIdempotencyTable } from "./idempotency-table.ts";
 import { type Begun, type Claim, type KeptAnswer, StaleClaim } from "./ledger.ts";
 
 const KEY = new Uint8Array(32).fill(3);
@@ -36,7 +37,12 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
   let key: string;
 
   beforeAll(async () => {
-    opened = await openTestDatabase(engine, new URL("./testdata/migrations/", import.meta.url));
+    opened = await openTestDatabase(engine);
+    await opened.database.transaction(async (trx) => {
+      const schema = new Schema(engine, trx);
+      await createIdempotencyTable(schema);
+      await schema.createTable("effects", { columns: { name: bytes(64) }, primaryKey: ["name"] });
+    });
     other = await opened.openAnother();
   });
   afterAll(() => opened.close());
