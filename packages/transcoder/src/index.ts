@@ -1,5 +1,3 @@
 export { renderError } from "./render-error.ts";
-export type { RestContext, RestRequest, RestResponse, UnaryCaller } from "./rest.ts";
-export type { Route } from "./routes/route.ts";
-export type { PathAlias } from "./routes/route-table.ts";
-export { type QueryMetadata, Transcoder, type TranscoderOptions } from "./transcoder.ts";
+export * from "./rest.ts";
+export * from "./transcoder.ts";

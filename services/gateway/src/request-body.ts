@@ -127,7 +127,7 @@ async function inflated(sent: Buffer, encoding: string | undefined, limits: Http
   }
 }
 
-export function tooLarge(limits: HttpLimits): AppError {
+function tooLarge(limits: HttpLimits): AppError {
   const mebibytes = limits.bodyBytesMax / (1024 * 1024);
   return new AppError("TOO_LARGE", { message: `A body is at most ${mebibytes} MiB after inflation.` });
 }
