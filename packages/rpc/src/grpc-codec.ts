@@ -60,11 +60,15 @@ export function headersFrom(metadata: Metadata): Map<string, string> {
   return headers;
 }
 
-/** What HTTP/2 carries in a header value; anything else would break the whole call. */
+/** What gRPC carries in a metadata value. */
 const VALUE_FORM = /^[\x20-\x7e]*$/;
 
+/**
+ * A value that gRPC cannot carry travels as an empty one, which no reader takes for a value: an
+ * idempotency key is then refused like any malformed one, not silently dropped.
+ */
 export function metadataFrom(headers: ReadonlyMap<string, string>): Metadata {
   const metadata = new Metadata();
-  for (const [name, value] of headers) if (VALUE_FORM.test(value)) metadata.set(name, value);
+  for (const [name, value] of headers) metadata.set(name, VALUE_FORM.test(value) ? value : "");
   return metadata;
 }

@@ -40,25 +40,30 @@ export interface BoundedError {
   readonly statusBytes: Uint8Array;
 }
 
-/** Leaves out violations from the end until the status fits. */
+/** Leaves out violations from the end, then details, until the status fits. */
 export function boundError(error: AppError): BoundedError {
   const message = clip(error.message, MESSAGE_CHARS_MAX);
-  for (let shown = Math.min(error.fields.length, VIOLATIONS_MAX); ; shown = Math.floor(shown / 2)) {
-    const details = errorDetails(error, error.fields.slice(0, shown));
+  let fields = error.fields.slice(0, VIOLATIONS_MAX);
+  let facts = Object.entries(error.details).slice(0, DETAILS_MAX);
+  for (;;) {
+    const details = errorDetails(error, fields, facts);
     const packed = details.map(({ desc, value }) => anyPack(desc, create(desc, value)));
-    const statusBytes = toBinary(
-      StatusSchema,
-      create(StatusSchema, { code: error.code, message, details: packed }),
-    );
-    if (shown === 0 || statusBytes.byteLength <= STATUS_BYTES_MAX) return { message, details, statusBytes };
+    const status = create(StatusSchema, { code: error.code, message, details: packed });
+    const statusBytes = toBinary(StatusSchema, status);
+    const isSmallest = fields.length === 0 && facts.length === 0;
+    if (isSmallest || statusBytes.byteLength <= STATUS_BYTES_MAX) return { message, details, statusBytes };
+    if (fields.length > 0) fields = fields.slice(0, fields.length / 2);
+    else facts = facts.slice(0, facts.length / 2);
   }
 }
 
-function errorDetails(error: AppError, fields: readonly FieldError[]): ErrorDetail[] {
+function errorDetails(
+  error: AppError,
+  fields: readonly FieldError[],
+  facts: readonly (readonly [string, string])[],
+): ErrorDetail[] {
   const metadata: Record<string, string> = {};
-  for (const [key, value] of Object.entries(error.details).slice(0, DETAILS_MAX)) {
-    metadata[clip(key, DETAIL_KEY_CHARS_MAX)] = clip(value, DETAIL_CHARS_MAX);
-  }
+  for (const [key, value] of facts) metadata[clip(key, DETAIL_KEY_CHARS_MAX)] = clip(value, DETAIL_CHARS_MAX);
   const details: ErrorDetail[] = [
     { desc: ErrorInfoSchema, value: { reason: error.reason, domain: ERROR_DOMAIN, metadata } },
   ];

@@ -1,10 +1,15 @@
 // Hand-written handlers behind a real dispatcher: what the tests of the mounts call.
+import { create } from "@bufbuild/protobuf";
 import type { ApiKeyVerifier, ServiceTokenClaims, ServiceTokenPort } from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
-import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import {
+  CreateOrganizationResponseSchema,
+  OrganizationService,
+} from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { type OrganizationId, systemClock } from "@muster/core";
+import type { Database } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
 import type { LogFields, Logger } from "@muster/log";
@@ -70,11 +75,17 @@ export interface TestModule {
   readonly metrics: Metrics;
 }
 
-export function testModule(ledger?: IdempotencyLedgerPort): TestModule {
+export interface TestModuleOptions {
+  readonly ledger?: IdempotencyLedgerPort;
+  /** Has a table "effects" that the organisation named "stored…" is written to. */
+  readonly database?: Database;
+}
+
+export function testModule({ ledger, database }: TestModuleOptions = {}): TestModule {
   const observed: Observed = { log: [], calls: [], read: 0, yielded: 0, ended: 0 };
   const metrics = new Metrics();
   const dispatcher = createDispatcher({
-    implementations: [organizations(observed), apiKeyMethods(), events(observed), feed()],
+    implementations: [organizations(observed, database), apiKeyMethods(), events(observed), feed()],
     serviceName: "test",
     clock: systemClock,
     log: recorder(observed.log),
@@ -109,7 +120,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** The name of the organisation says what becomes of the call. */
-function organizations(observed: Observed) {
+function organizations(observed: Observed, database?: Database) {
   return implement(OrganizationService, {
     createOrganization(request, context) {
       observed.calls.push(context);
@@ -123,6 +134,7 @@ function organizations(observed: Observed) {
   });
 
   async function create_(name: string, context: CallContext) {
+    if (name.startsWith("stored")) return store(name, context, database);
     switch (name) {
       case "rejects":
         throw new TypeError("SELECT secret FROM keys");
@@ -141,6 +153,18 @@ function organizations(observed: Observed) {
         return { organization: { id: context.organizationId, name }, secret: context.requestId };
     }
   }
+}
+
+/** Writes the effect and the answer in one transaction; "stored, then fails" rolls both back. */
+async function store(name: string, context: CallContext, database: Database | undefined) {
+  const response = create(CreateOrganizationResponseSchema, { secret: context.requestId });
+  context.responseHeaders.set("muster-http-status", "202");
+  await database?.transaction(async (trx) => {
+    await trx("effects").insert({ name: Buffer.from(name) });
+    await context.settle(trx, response);
+    if (name === "stored, then fails") throw new Error("the database went away");
+  });
+  return response;
 }
 
 function apiKeyMethods() {

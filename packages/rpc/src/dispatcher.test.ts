@@ -1,0 +1,226 @@
+import {
+  create,
+  createFileRegistry,
+  type DescService,
+  type MessageInitShape,
+  setExtension,
+} from "@bufbuild/protobuf";
+import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
+import type { Principal, ServiceTokenClaims } from "@muster/authz";
+import {
+  type MethodPolicySchema,
+  policy as policyOption,
+} from "@muster/contracts/muster/options/v1/options_pb";
+import type { OrganizationId } from "@muster/core";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { FakeClock } from "@muster/testkit";
+import { describe, expect, test } from "vitest";
+import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
+import type { CallContext } from "./handler.ts";
+
+const DEMO = "0190a5b4-0000-7000-8000-00000000000d" as OrganizationId;
+
+interface Shape {
+  readonly policy: MessageInitShape<typeof MethodPolicySchema>;
+  readonly clientStreaming?: boolean;
+  readonly serverStreaming?: boolean;
+}
+
+/** A service of one method, Do, from Empty to Empty. */
+function serviceOf({ policy, clientStreaming = false, serverStreaming = false }: Shape): DescService {
+  const options = create(MethodOptionsSchema);
+  setExtension(options, policyOption, create(MethodPolicySchema, policy));
+  const type = ".google.protobuf.Empty";
+  const file = create(FileDescriptorProtoSchema, {
+    name: "test.proto",
+    package: "test",
+    syntax: "proto3",
+    dependency: ["google/protobuf/empty.proto"],
+    service: [
+      {
+        name: "S",
+        method: [
+          { name: "Do", inputType: type, outputType: type, options, clientStreaming, serverStreaming },
+        ],
+      },
+    ],
+  });
+  const registry = createFileRegistry(file, () => EmptySchema.file.proto);
+  const service = registry.getService("test.S");
+  if (service === undefined) throw new Error("no service");
+  return service;
+}
+
+interface Made {
+  readonly dispatcher: Dispatcher;
+  readonly clock: FakeClock;
+  call(headers: Record<string, string>): Promise<Principal>;
+}
+
+interface Setting {
+  readonly handler?: (context: CallContext) => Promise<object>;
+  readonly isProduction?: boolean;
+}
+
+function made(shape: Shape, { handler, isProduction = false }: Setting = {}): Made {
+  const service = serviceOf(shape);
+  const clock = new FakeClock();
+  const seen: Principal[] = [];
+  const dispatcher = createDispatcher({
+    implementations: [
+      {
+        service,
+        handlers: {
+          do: async (_: unknown, context: CallContext) => {
+            seen.push(context.principal);
+            return (await handler?.(context)) ?? {};
+          },
+        },
+      },
+    ],
+    serviceName: "test",
+    clock,
+    log: createLogger({ level: "silent" }),
+    metrics: new Metrics(),
+    apiKeys: { verify: async () => undefined },
+    serviceTokens: { mint: () => "", verify: (token) => JSON.parse(token) as ServiceTokenClaims },
+    demoOrganizationId: isProduction ? undefined : DEMO,
+  });
+  const [method] = service.methods;
+  if (method === undefined) throw new Error("no method");
+  return {
+    dispatcher,
+    clock,
+    async call(headers) {
+      const { signal } = new AbortController();
+      await dispatcher.unary(method, create(EmptySchema), {
+        headers: new Map(Object.entries(headers)),
+        signal,
+      });
+      const [principal] = seen;
+      if (principal === undefined) throw new Error("no call");
+      return principal;
+    },
+  };
+}
+
+const token = (claims: ServiceTokenClaims): Record<string, string> => ({
+  "muster-service-token": JSON.stringify(claims),
+});
+
+describe("construction refuses a method", () => {
+  test.each<[string, Shape]>([
+    ["names no permission", { policy: {} }],
+    ["lists no callers", { policy: { internal: true } }],
+    ["names a permission", { policy: { internal: true, callers: ["a"], permission: "p" } }],
+    ["open to the demo", { policy: { internal: true, callers: ["a"], anonymousDemo: true } }],
+    ["streams requests only", { policy: { permission: "p" }, clientStreaming: true }],
+    ["no idempotency", { policy: { permission: "p", idempotencyLedger: true }, serverStreaming: true }],
+  ])("that %s", (gap, shape) => {
+    expect(() => made(shape)).toThrow(gap);
+  });
+
+  test("that has no handler, or two", () => {
+    const service = serviceOf({ policy: { permission: "p" } });
+    const deps = {
+      serviceName: "test",
+      clock: new FakeClock(),
+      log: createLogger({ level: "silent" }),
+      metrics: new Metrics(),
+      apiKeys: { verify: async () => undefined },
+      serviceTokens: { mint: () => "", verify: () => undefined },
+    };
+    expect(() => createDispatcher({ ...deps, implementations: [{ service, handlers: {} }] })).toThrow(
+      "no handler",
+    );
+    const one = { service, handlers: { do: async () => ({}) } };
+    expect(() => createDispatcher({ ...deps, implementations: [one, one] })).toThrow("twice");
+  });
+});
+
+describe("acting for the demo organisation", () => {
+  const open: Shape = { policy: { permission: "events.write", anonymousDemo: true } };
+
+  test("is for the gateway's word, on methods that allow it, with that method's permission alone", async () => {
+    const principal = await made(open).call(token({ service: "gateway", actAsDemo: true }));
+    expect(principal).toMatchObject({ kind: "demo", organizationId: DEMO });
+    if (principal.kind !== "demo") throw new Error("not the demo");
+    expect(principal.permissions.has("events.write")).toBe(true);
+    expect(principal.permissions.has("events.read")).toBe(false);
+  });
+
+  test.each<[string, Made, Record<string, string>]>([
+    ["another service", made(open), token({ service: "events", actAsDemo: true })],
+    ["the gateway without its word", made(open), token({ service: "gateway", actAsDemo: false })],
+    [
+      "a method that does not allow it",
+      made({ policy: { permission: "events.write" } }),
+      token({ service: "gateway", actAsDemo: true }),
+    ],
+    [
+      "an internal method",
+      made({ policy: { internal: true, callers: ["gateway"] } }),
+      token({ service: "gateway", actAsDemo: true }),
+    ],
+    [
+      "a wrong key beside it",
+      made(open),
+      { ...token({ service: "gateway", actAsDemo: true }), authorization: "Bearer x" },
+    ],
+  ])("is not for %s", async (_, { call }, headers) => {
+    await expect(call(headers)).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+  });
+
+  test("is not there in production", async () => {
+    const { call } = made(open, { isProduction: true });
+    await expect(call(token({ service: "gateway", actAsDemo: true }))).rejects.toMatchObject({
+      reason: "UNAUTHENTICATED",
+    });
+  });
+});
+
+describe("a unary call", () => {
+  const internal: Shape = { policy: { internal: true, callers: ["events"] } };
+  const events = token({ service: "events", actAsDemo: false });
+
+  test("has 30 seconds unless its caller says otherwise", async () => {
+    const { call, clock } = made(internal, { handler: () => new Promise(() => {}) });
+    let outcome: unknown;
+    call(events).catch((error: unknown) => {
+      outcome = error;
+    });
+    await clock.advance(29_999);
+    expect(outcome).toBeUndefined();
+    await clock.advance(1);
+    expect(outcome).toMatchObject({ reason: "DEADLINE_EXCEEDED" });
+    expect(clock.sleeperCount).toBe(0);
+  });
+
+  test("leaves no timer behind when it is answered", async () => {
+    const { call, clock } = made(internal);
+    await call(events);
+    expect(clock.sleeperCount).toBe(0);
+  });
+
+  test("gets a request id of ours when its own is malformed, and no credentials show in the context", async () => {
+    const seen: CallContext[] = [];
+    const { call } = made(internal, {
+      handler: async (context) => {
+        seen.push(context);
+        return {};
+      },
+    });
+    await call({
+      ...events,
+      "x-request-id": "a b\n",
+      traceparent: "garbage",
+      "muster-consistency": "eventual",
+    });
+    const [context] = seen;
+    expect(context?.requestId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(context).toMatchObject({ traceParent: "", eventual: true });
+    expect([...(context?.requestHeaders.keys() ?? [])]).not.toContain("muster-service-token");
+    expect(() => context?.organizationId).toThrow("no organisation");
+  });
+});

@@ -1,0 +1,136 @@
+// The handler that the gateway mounts: stock Connect and gRPC-Web clients over HTTP/1.1, and requests
+// that no client sends.
+import { createServer, type Server } from "node:http";
+import { connect } from "node:net";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RequestInfoSchema,
+  RetryInfoSchema,
+} from "@muster/contracts/google/rpc/error_details_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createConnectHandler } from "../src/index.ts";
+import { silent } from "./mounts.ts";
+import { FULL_ERROR, type TestModule, testModule } from "./test-module.ts";
+
+let module: TestModule;
+let server: Server;
+let port: number;
+
+beforeAll(async () => {
+  module = testModule();
+  const services = module.dispatcher.implementations.map(({ service }) => service);
+  const handler = createConnectHandler({ services, caller: module.dispatcher, log: silent });
+  server = createServer(handler.handle);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  port = typeof address === "object" && address !== null ? address.port : 0;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const WRITER = { headers: { authorization: "Bearer writer", "x-request-id": "request-3" } };
+
+describe.each([
+  [
+    "Connect, binary",
+    () => createConnectTransport({ baseUrl: `http://127.0.0.1:${port}`, useBinaryFormat: true }),
+  ],
+  ["Connect, JSON", () => createConnectTransport({ baseUrl: `http://127.0.0.1:${port}` })],
+  ["gRPC-Web", () => createGrpcWebTransport({ baseUrl: `http://127.0.0.1:${port}` })],
+])("a browser's client, %s", (_name, transport) => {
+  test("calls", async () => {
+    const answer = await createClient(OrganizationService, transport()).createOrganization(
+      { name: "Acme" },
+      WRITER,
+    );
+    expect(answer.organization?.name).toBe("Acme");
+  });
+
+  test("reads a server stream", async () => {
+    const tokens: string[] = [];
+    for await (const answer of createClient(EventService, transport()).tailEvents({}, WRITER)) {
+      tokens.push(answer.resumeToken);
+    }
+    expect(tokens).toEqual(["attached"]);
+  });
+
+  test("reads every detail of an error, from a call and from a stream", async () => {
+    const unary = createClient(OrganizationService, transport()).createOrganization(
+      { name: "fails" },
+      WRITER,
+    );
+    const stream = drain(createClient(EventService, transport()).tailEvents({ names: ["fails"] }, WRITER));
+    for (const call of [unary, stream]) {
+      const error = ConnectError.from(
+        await call.then(
+          () => undefined,
+          (reason: unknown) => reason,
+        ),
+      );
+      expect(error.code).toBe(Code.AlreadyExists);
+      expect(error.rawMessage).toBe(FULL_ERROR.message);
+      expect(error.findDetails(ErrorInfoSchema)).toMatchObject([
+        { reason: "EVENT_CONFLICT", domain: "muster", metadata: { event_id: "e-1" } },
+      ]);
+      expect(error.findDetails(BadRequestSchema)[0]?.fieldViolations).toMatchObject(
+        FULL_ERROR.fields.map(({ field, message }) => ({ field, description: message })),
+      );
+      expect(error.findDetails(RetryInfoSchema)).toMatchObject([
+        { retryDelay: { seconds: 2n, nanos: 500_000_000 } },
+      ]);
+      expect(error.findDetails(RequestInfoSchema)).toMatchObject([{ requestId: "request-3" }]);
+    }
+  });
+});
+
+test("a client cannot bring a service's token", async () => {
+  const headers = { "muster-service-token": JSON.stringify({ service: "segments", actAsDemo: false }) };
+  const client = createClient(
+    OrganizationService,
+    createConnectTransport({ baseUrl: `http://127.0.0.1:${port}` }),
+  );
+  await expect(client.listOrganizations({}, { headers })).rejects.toMatchObject({
+    code: Code.Unauthenticated,
+  });
+});
+
+test.each(["[", "a b", "", "x:y:z", "%"])(
+  "a Host header of %j is answered and harms nobody",
+  async (host) => {
+    const answer = await send(
+      `POST /muster.events.v1.EventService/RecordEvent HTTP/1.1\r\nHost: ${host}\r\n` +
+        "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
+  },
+);
+
+test("an unknown path and a bidirectional stream over HTTP/1.1 are refused", async () => {
+  const post = (path: string) => fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", body: "{}" });
+  expect((await post("/nothing")).status).toBe(404);
+  expect((await post("/muster.events.v1.EventFeedService/GetPositions")).status).toBe(404);
+  expect((await post("/muster.events.v1.EventService/IngestEvents")).status).toBe(505);
+});
+
+async function drain(messages: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of messages);
+}
+
+function send(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(text));
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk.toString();
+    });
+    socket.on("end", () => resolve(answer));
+    socket.on("error", reject);
+  });
+}

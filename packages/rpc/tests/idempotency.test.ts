@@ -1,0 +1,167 @@
+// The Idempotency-Key over the real ledger, at every mount.
+import { create } from "@bufbuild/protobuf";
+import {
+  CreateOrganizationRequestSchema,
+  OrganizationService,
+} from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { randomIds, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { IdempotencyLedger } from "@muster/idempotency";
+import { openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Mounted, mounts } from "./mounts.ts";
+import { type TestModule, testModule } from "./test-module.ts";
+
+const MIGRATIONS = new URL("./migrations/", import.meta.url);
+
+describe.each(Object.keys(mounts))("%s", (name) => {
+  let opened: TestDatabase;
+  let module: TestModule;
+  let mounted: Mounted;
+  let requests = 0;
+
+  beforeAll(async () => {
+    opened = await openTestDatabase("sqlite", MIGRATIONS);
+    const { database } = opened;
+    const ledger = new IdempotencyLedger({
+      database,
+      clock: systemClock,
+      ids: randomIds,
+      key: new Uint8Array(32).fill(7),
+    });
+    module = testModule({ ledger, database });
+    const mount = mounts[name];
+    if (mount === undefined) throw new Error(name);
+    mounted = await mount(module);
+  });
+  afterAll(async () => {
+    await mounted.close();
+    await opened.close();
+  });
+  beforeEach(() => {
+    module.observed.calls.length = 0;
+  });
+
+  /** Each call under a request id of its own, which the answer repeats. */
+  async function call(
+    organization: string,
+    key: string,
+    apiKey = "writer",
+    signal = new AbortController().signal,
+  ) {
+    requests += 1;
+    const { message, headers } = await mounted.caller.unary(
+      OrganizationService.method.createOrganization,
+      create(CreateOrganizationRequestSchema, { name: organization }),
+      {
+        headers: new Map([
+          ["authorization", `Bearer ${apiKey}`],
+          ["idempotency-key", key],
+          ["x-request-id", `request-${requests}`],
+        ]),
+        signal,
+      },
+    );
+    return {
+      requestId: (message as unknown as { secret: string }).secret,
+      isReplayed: headers.get("idempotency-replayed") === "true",
+    };
+  }
+
+  async function refused(promise: Promise<unknown>): Promise<AppError> {
+    const error = await promise.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(AppError);
+    return error as AppError;
+  }
+
+  const effects = async (): Promise<string[]> => {
+    const rows = await opened.database.reader("effects").select<{ name: Buffer }[]>("name");
+    return rows.map((row) => row.name.toString());
+  };
+
+  test("the same key and body gets the first answer, whether or not it was settled in a transaction", async () => {
+    for (const organization of ["Acme", "stored once"]) {
+      const first = await call(organization, organization);
+      expect(first.isReplayed).toBe(false);
+      expect(await call(organization, organization)).toEqual({
+        requestId: first.requestId,
+        isReplayed: true,
+      });
+    }
+    expect(module.observed.calls).toHaveLength(2);
+    expect(await effects()).toEqual(["stored once"]);
+  });
+
+  test("keys are of one caller, and another body is refused", async () => {
+    await call("Acme", "k-2");
+    expect(await refused(call("Other", "k-2"))).toMatchObject({ reason: "IDEMPOTENCY_KEY_REUSED" });
+    expect((await refused(call("Acme", "k-2", "reader"))).reason).toBe("PERMISSION_DENIED");
+  });
+
+  test("a business error is kept, with the id of the request that first got it", async () => {
+    const first = await refused(call("fails", "k-3"));
+    const second = await refused(call("fails", "k-3"));
+    expect(first).toMatchObject({ reason: "EVENT_CONFLICT", replayed: false });
+    expect(second).toMatchObject({
+      reason: "EVENT_CONFLICT",
+      replayed: true,
+      requestId: first.requestId,
+      fields: first.fields,
+      details: first.details,
+    });
+    expect(module.observed.calls).toHaveLength(1);
+  });
+
+  test("a failure frees the key and leaves nothing behind", async () => {
+    for (const organization of ["rejects", "stored, then fails"]) {
+      expect((await refused(call(organization, organization))).reason).toBe("INTERNAL");
+      expect((await refused(call(organization, organization))).reason).toBe("INTERNAL");
+    }
+    expect(module.observed.calls).toHaveLength(4);
+    expect(await effects()).not.toContain("stored, then fails");
+  });
+
+  test("a second call while the first runs is told to wait; leaving the first frees the key", async () => {
+    const controller = new AbortController();
+    const first = refused(call("waits", "k-5", "writer", controller.signal));
+    await waitFor(() => module.observed.calls.length === 1);
+    expect(await refused(call("waits", "k-5"))).toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });
+    expect(module.observed.calls).toHaveLength(1);
+    controller.abort();
+    expect((await first).reason).toBe("CANCELLED");
+    const isFree = () => call("Other", "k-5").then(Boolean, () => false);
+    await waitFor(isFree);
+  });
+
+  test.each(["", "x".repeat(256), "tab\tkey"])("a key like %j is refused", async (key) => {
+    const error = await refused(call("Acme", key));
+    expect(error).toMatchObject({ reason: "FIELD_INVALID", fields: [{ field: "Idempotency-Key" }] });
+    expect(module.observed.calls).toEqual([]);
+  });
+
+  test("20 at once have one effect", async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => call("stored by 20", "k-7")));
+    const answers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    expect(new Set(answers.map((answer) => answer.requestId)).size).toBe(1);
+    expect(answers.filter((answer) => !answer.isReplayed)).toHaveLength(1);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected")
+        expect(outcome.reason).toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });
+    }
+  });
+});
+
+test("without a ledger a key is refused rather than ignored", async () => {
+  const { dispatcher } = testModule();
+  const headers = new Map([
+    ["authorization", "Bearer writer"],
+    ["idempotency-key", "k"],
+  ]);
+  const request = create(CreateOrganizationRequestSchema, { name: "Acme" });
+  const { signal } = new AbortController();
+  const call = dispatcher.unary(OrganizationService.method.createOrganization, request, { headers, signal });
+  await expect(call).rejects.toMatchObject({ reason: "UNIMPLEMENTED" });
+});
