@@ -63,6 +63,6 @@ describe("AnswerSeal", () => {
   test("limits: a short key, an answer that no row holds", () => {
     expect(() => new AnswerSeal(new Uint8Array(31))).toThrow("32 bytes");
     const huge = { ok: true, body: new Uint8Array(ANSWER_BYTES_MAX), headers: {} };
-    expect(() => seal.seal(claim, huge)).toThrow("cannot be kept");
+    expect(() => seal.seal(claim, huge)).toThrow("too large to be kept");
   });
 });

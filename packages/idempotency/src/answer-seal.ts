@@ -2,15 +2,17 @@
 // leave only a keyed fingerprint.
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { assert } from "@muster/core";
+import { AppError } from "@muster/errors";
 import type { Claim, KeptAnswer } from "./ledger.ts";
 
+const TOO_LARGE = "The answer is too large to be kept for the Idempotency-Key; ask for less at once.";
 const FORMAT = 1;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 const KEY_BYTES = 32;
-/** Fits MEDIUMBLOB, and a statement under MySQL's default max_allowed_packet of 16 MiB. */
-export const ANSWER_BYTES_MAX = 12 * 1024 * 1024;
+/** A statement spells each byte with two, and MariaDB takes packets of 16 MiB by default. */
+export const ANSWER_BYTES_MAX = 7 * 1024 * 1024;
 
 export class AnswerSeal {
   readonly #fingerprintKey: Buffer;
@@ -40,7 +42,8 @@ export class AnswerSeal {
       cipher.final(),
     ];
     const bytes = Buffer.concat([Buffer.of(FORMAT), nonce, cipher.getAuthTag(), ...sealed]);
-    assert(bytes.length <= ANSWER_BYTES_MAX, `an answer of ${bytes.length} bytes cannot be kept`);
+    // Thrown where the effect has not committed yet, so it takes the effect back.
+    if (bytes.length > ANSWER_BYTES_MAX) throw new AppError("TOO_LARGE", { message: TOO_LARGE });
     return bytes;
   }
 

@@ -37,7 +37,7 @@ export class IdentityUnderTest {
   readonly clock: FakeClock;
   readonly database: Database;
   readonly close: () => Promise<void>;
-  readonly #dispatcher: Dispatcher;
+  readonly dispatcher: Dispatcher;
 
   private constructor(parts: {
     readonly clock: FakeClock;
@@ -48,7 +48,7 @@ export class IdentityUnderTest {
     this.clock = parts.clock;
     this.database = parts.database;
     this.close = parts.close;
-    this.#dispatcher = parts.dispatcher;
+    this.dispatcher = parts.dispatcher;
   }
 
   /** With `crashing` nothing happens after a handler's transaction: what it did not settle is lost. */
@@ -103,13 +103,14 @@ export class IdentityUnderTest {
     const headers = new Map<string, string>();
     if (as.key !== undefined) headers.set("authorization", `Bearer ${as.key}`);
     if (as.idempotencyKey !== undefined) headers.set("idempotency-key", as.idempotencyKey);
-    if (as.service !== undefined) {
-      const tokens = new ServiceTokens({ service: as.service, key: KEY, clock: this.clock });
-      headers.set("muster-service-token", tokens.mint());
-    }
+    if (as.service !== undefined) headers.set("muster-service-token", this.tokensOf(as.service).mint());
     const { signal } = new AbortController();
-    const answer = await this.#dispatcher.unary(method, create(method.input, request), { headers, signal });
+    const answer = await this.dispatcher.unary(method, create(method.input, request), { headers, signal });
     return answer.message as MessageShape<M["output"]>;
+  }
+
+  tokensOf(service: string, key = KEY): ServiceTokens {
+    return new ServiceTokens({ service, key, clock: this.clock });
   }
 
   /** A new organisation's id and its first key, which may do everything. */
