@@ -10,11 +10,13 @@ export type Engine = "sqlite" | "mysql";
 
 export interface Database {
   readonly engine: Engine;
-  /** Single statements over committed data; never writes. */
+  /** Single statements over committed data; never writes (the connection refuses). */
   readonly reader: Knex;
   /**
    * Runs `body` in a READ COMMITTED transaction and commits. On a deadlock, lock timeout or snapshot
-   * conflict it rolls back and runs `body` again, so `body` does no I/O but this transaction's.
+   * conflict it rolls back and runs `body` again, so `body` does no I/O but this transaction's. After
+   * too many, or when the database does not answer, it rejects with UNAVAILABLE; then, if it was the
+   * COMMIT that got no answer, nobody knows whether it took effect.
    */
   transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
   /** Runs `body` in a read-only transaction whose statements all see one instant. */
@@ -41,6 +43,8 @@ export type Value = string | number | bigint | Buffer | null;
 /**
  * Inserts rows in their order by prepared multi-row statements (<= 512 rows each; the bulk path of
  * each engine), inside the transaction. The caller sorts by key, for unsorted upserts deadlock.
+ * After a rejection some rows may be in, so the transaction is to be given up. Unless `onConflict` is
+ * "fail", `key` is the table's only unique key: MySQL takes a conflict on any for one on `key`.
  */
 export type InsertRows = (
   trx: Transaction,

@@ -1,6 +1,6 @@
 // Migrations: in order, once, by one at a time, and whole again after a crash in their midst.
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -54,12 +54,20 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
   });
 
   test("two at once apply each migration once", async () => {
-    file("0001_create_things", CREATE_THINGS);
-    file("0002_fill_things", "await schema.trx('things').insert({ id: 1, size: 2 });");
-    file("0003_add_colour", ADD_COLOUR);
+    const steps = join(path, "steps");
+    const noting = (body: string): string => `
+      const { appendFileSync } = await import("node:fs");
+      appendFileSync(${JSON.stringify(steps)}, "start ");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      ${body}
+      appendFileSync(${JSON.stringify(steps)}, "end ");`;
+    file("0001_create_things", noting(CREATE_THINGS));
+    file("0002_fill_things", noting("await schema.trx('things').insert({ id: 1, size: 2 });"));
+    file("0003_add_colour", noting(ADD_COLOUR));
     const others = await Promise.all([place.openAnother(), place.openAnother()]);
     const applied = await Promise.all([database, ...others].map((one) => migrate(one, folder)));
     expect(applied.flat().sort()).toEqual([1, 2, 3]);
+    expect(readFileSync(steps, "utf8")).toBe("start end start end start end ");
     expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
   });
 
@@ -94,7 +102,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
       stdio: "inherit",
     });
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    await waitFor(async () => (await import("node:fs")).existsSync(reached), { timeoutMs: 15_000 });
+    await waitFor(() => existsSync(reached), { timeoutMs: 15_000 });
     child.kill("SIGKILL");
     await ended;
 

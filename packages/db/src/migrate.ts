@@ -95,7 +95,7 @@ async function exclusively(
 ): Promise<void> {
   if (database.engine === "sqlite") return body(async () => {});
   await database.transaction(async (trx) => {
-    await lock(trx);
+    // Before each one, so that a lock lost with its connection stops the run.
     await body(() => lock(trx));
   });
 }

@@ -2,8 +2,11 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Knex, knex } from "knex";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { blob, type Database, integer, openSqlite, Schema } from "./index.ts";
+import { silentKnexLog } from "./knex-internals.ts";
+import { SqliteClient } from "./sqlite-client.ts";
 
 let folder: string;
 let path: string;
@@ -75,6 +78,24 @@ test("closing writes the log back, so one file is the whole database", async () 
   expect(existsSync(`${path}-wal`)).toBe(false);
   database = await openSqlite({ path });
   expect(await database.reader("things").select("id")).toEqual([{ id: 1 }]);
+});
+
+test("a connection whose COMMIT failed is not used again", async () => {
+  const pool = knex({
+    client: SqliteClient as unknown as typeof Knex.Client,
+    connection: { filename: join(folder, "other.sqlite") },
+    useNullAsDefault: true,
+    log: silentKnexLog,
+    pool: { min: 0, max: 1 },
+  });
+  // The one way to have SQLite refuse a COMMIT and keep the transaction open.
+  await pool.raw("PRAGMA foreign_keys = ON");
+  await pool.raw("CREATE TABLE parents (id INTEGER PRIMARY KEY)");
+  await pool.raw("CREATE TABLE children (id INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)");
+  await expect(pool.transaction((trx) => trx("children").insert({ id: 1 }))).rejects.toThrow(/FOREIGN KEY/);
+  await pool.transaction((trx) => trx("parents").insert({ id: 2 }));
+  expect([await pool("children").pluck("id"), await pool("parents").pluck("id")]).toEqual([[], [2]]);
+  await pool.destroy();
 });
 
 test("a folder that is not there is said at once", async () => {

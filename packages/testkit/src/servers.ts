@@ -30,7 +30,8 @@ export interface Servers {
 
 /** The servers of MUSTER_TEST_MYSQL_URL and MUSTER_TEST_NATS_URL, or private ones. */
 export async function startServers(options: ServersOptions = {}): Promise<Servers> {
-  const named = options.isPrivate === true ? {} : process.env;
+  const mysqlUrl = options.isPrivate === true ? "" : (process.env.MUSTER_TEST_MYSQL_URL ?? "");
+  const natsUrl = options.isPrivate === true ? "" : (process.env.MUSTER_TEST_NATS_URL ?? "");
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "muster-")));
   const common = { folder, isDetached: options.isDetached === true };
   const started: PrivateServer[] = [];
@@ -44,7 +45,7 @@ export async function startServers(options: ServersOptions = {}): Promise<Server
     return server;
   };
   const [mysql, nats] = await Promise.allSettled([
-    named.MUSTER_TEST_MYSQL_URL === undefined
+    mysqlUrl === ""
       ? note(
           startMysqlServer({
             ...common,
@@ -53,7 +54,7 @@ export async function startServers(options: ServersOptions = {}): Promise<Server
           }),
         )
       : undefined,
-    named.MUSTER_TEST_NATS_URL === undefined
+    natsUrl === ""
       ? note(
           startNatsServer({
             ...common,
@@ -67,8 +68,8 @@ export async function startServers(options: ServersOptions = {}): Promise<Server
     throw mysql.status === "rejected" ? mysql.reason : (nats as PromiseRejectedResult).reason;
   }
   return {
-    mysqlUrl: mysql.value?.url ?? named.MUSTER_TEST_MYSQL_URL ?? "",
-    natsUrl: nats.value?.url ?? named.MUSTER_TEST_NATS_URL ?? "",
+    mysqlUrl: mysql.value?.url ?? mysqlUrl,
+    natsUrl: nats.value?.url ?? natsUrl,
     mysql: mysql.value,
     nats: nats.value,
     stop,

@@ -18,12 +18,12 @@ const START_TIMEOUT_MS = 420_000;
 
 /** mysql://…, of a server on which tests make and drop databases. */
 export async function testMysqlUrl(): Promise<string> {
-  return process.env.MUSTER_TEST_MYSQL_URL ?? (await runServerUrl("mysql"));
+  return process.env.MUSTER_TEST_MYSQL_URL || (await runServerUrl("mysql"));
 }
 
 /** nats://…, with JetStream on. */
 export async function testNatsUrl(): Promise<string> {
-  return process.env.MUSTER_TEST_NATS_URL ?? (await runServerUrl("nats"));
+  return process.env.MUSTER_TEST_NATS_URL || (await runServerUrl("nats"));
 }
 
 async function runServerUrl(kind: ServerKind): Promise<string> {
