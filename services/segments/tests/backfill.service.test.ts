@@ -59,7 +59,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     expect(during).toBe(3);
   });
 
-  test("a segment that comes or goes during a scan makes the step begin again", async () => {
+  test("segments come and go during a scan", async () => {
     house = await openHouse(engine);
     const [ada] = await submitHistory(40);
     if (ada === undefined) throw new Error("unreachable");

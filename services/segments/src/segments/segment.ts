@@ -40,14 +40,14 @@ export function slugOf(name: string): string {
 /**
  * The segment that every organisation has from the start.
  * Invariant: its id follows from the organisation's, so that two makers at once make the same row; and it
- * is as old as the organisation, so it comes first.
+ * is older than the organisation by a millisecond, so it comes first.
  */
 export function defaultSegment(organizationId: OrganizationId, nowMs: number): Segment {
   const bytes = uuidToBytes(organizationId);
   const tail = createHash("sha256").update(bytes).update("abandoned-cart").digest();
   return {
     organizationId,
-    id: uuidV7(bytes.readUIntBE(0, 6), tail) as SegmentId,
+    id: uuidV7(bytes.readUIntBE(0, 6) - 1, tail) as SegmentId,
     slug: "abandoned-cart",
     name: "Abandoned cart",
     rule: {

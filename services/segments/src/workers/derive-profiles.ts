@@ -74,10 +74,10 @@ export class Derivations {
     }
     const startMs = clock.monotonicMs();
     try {
-      const settled = await this.#run(owned, tasks);
+      await this.#run(owned, tasks);
       this.#agenda.took(clock.monotonicMs() - startMs);
       this.#isFailing = false;
-      return { nextMs: 0, settled };
+      return { nextMs: 0, settled: true };
     } catch (error) {
       // A lost shard, or a defect, is the consumer's to deal with.
       if (!(error instanceof AppError)) throw error;
@@ -90,10 +90,12 @@ export class Derivations {
   }
 
   /** The tasks are of one organisation and of different shards. */
-  async #run(owned: OwnedShards, tasks: readonly DerivationTask[]): Promise<boolean> {
+  async #run(owned: OwnedShards, tasks: readonly DerivationTask[]): Promise<void> {
     const { database, clock } = this.#deps;
     const organizationId = tasks[0]?.organizationId;
     assert(organizationId !== undefined, "a step has a task");
+    // Invariant: loaded after the tasks were listed, so every segment whose backfill they advance is read. One
+    // that comes later has a backfill of its own before it; one that goes has its purge, also in this owner.
     const definitions = await database.transaction((trx) => this.#load(trx, organizationId));
     const scannedMs = clock.nowMs();
     const derived = await Promise.all(tasks.map((task) => this.#derive(task, definitions, scannedMs)));
@@ -102,13 +104,10 @@ export class Derivations {
       assert(position >= owned.position(task.shard), "a snapshot is behind what is folded");
     }
     const shards = tasks.map(({ shard }) => shard).sort((a, b) => a - b);
-    const changes = await owned.transaction(shards, async (trx) => {
-      // A segment came or went since the scan: what was read may lack its events. Begin again.
-      if ((await this.#load(trx, organizationId)).version !== definitions.version) return undefined;
-      return this.#write(trx, organizationId, derived, definitions);
-    });
-    this.#deps.metrics.membershipsChanged("backfill", changes ?? 0);
-    return changes !== undefined;
+    const changes = await owned.transaction(shards, (trx) =>
+      this.#write(trx, organizationId, derived, definitions),
+    );
+    this.#deps.metrics.membershipsChanged("backfill", changes);
   }
 
   async #load(trx: Transaction, organizationId: OrganizationId): Promise<Definitions> {

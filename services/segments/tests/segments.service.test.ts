@@ -1,0 +1,258 @@
+// The RPCs: what they take, refuse and answer; who sees what; and that a repeated call has one effect.
+import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
+import { AppError } from "@muster/errors";
+import { ENGINES, waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type House, membersOf, openHouse, type SegmentsClient } from "./house.ts";
+
+async function reasonOf(call: Promise<unknown>): Promise<{ reason: string; fields: string[] }> {
+  const error = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof AppError)) throw new Error("expected an AppError", { cause: error });
+  return { reason: error.reason, fields: error.fields.map(({ field }) => field) };
+}
+
+describe.each(ENGINES)("segments on %s", (engine) => {
+  let house: House;
+  beforeAll(async () => {
+    house = await openHouse(engine);
+  });
+  afterAll(() => house.close());
+
+  const newClient = (): SegmentsClient => house.first.as(house.newOrganization());
+
+  test("the short form is stored as its rule and answered whole", async () => {
+    const client = newClient();
+    const request = { name: "Shoe fans", eventName: "product.viewed", minCount: 3, withinDays: 7 };
+    const { segment } = await client.createSegment(request);
+    expect(segment).toMatchObject({ slug: "shoe-fans", name: "Shoe fans", version: 1, memberCount: 0n });
+    expect(segment?.rule?.kind).toMatchObject({
+      case: "performed",
+      value: {
+        eventName: "product.viewed",
+        count: { condition: { case: "atLeast", value: 3 } },
+        window: { window: { case: "last", value: { seconds: 604_800n, nanos: 0 } } },
+      },
+    });
+    const read = await client.getSegment({ segmentId: "shoe-fans" });
+    expect(read.segment).toMatchObject({ ...segment, state: SegmentState.LIVE, progress: 1 });
+    expect((await client.getSegment({ segmentId: segment?.id ?? "" })).segment).toEqual(read.segment);
+  });
+
+  test("a rule of its own reads back as it was written", async () => {
+    const client = newClient();
+    const rule = {
+      kind: {
+        case: "performed" as const,
+        value: {
+          eventName: "a 'quoted' ém ",
+          count: { condition: { case: "atLeast" as const, value: 2 } },
+          window: { window: { case: "last" as const, value: { seconds: 1n, nanos: 5_000_000 } } },
+        },
+      },
+    };
+    await client.createSegment({ name: "Own", rule });
+    expect((await client.getSegment({ segmentId: "own" })).segment?.rule).toMatchObject(rule);
+  });
+
+  test.each([
+    { request: { name: "", eventName: "a", minCount: 1 }, field: "name" },
+    { request: { name: "!!!", eventName: "a", minCount: 1 }, field: "name" },
+    { request: { name: "x".repeat(256), eventName: "a", minCount: 1 }, field: "name" },
+    { request: { name: "019b7c01-0017-7d7c-80d3-b7d8cbb0c545", eventName: "a", minCount: 1 }, field: "name" },
+    { request: { name: "A", minCount: 1 }, field: "event_name" },
+    { request: { name: "A", eventName: "", minCount: 1 }, field: "event_name" },
+    { request: { name: "A", eventName: "a" }, field: "min_count" },
+    { request: { name: "A", eventName: "a", minCount: 0 }, field: "min_count" },
+    { request: { name: "A", eventName: "a", minCount: -1 }, field: "min_count" },
+    { request: { name: "A", eventName: "a", minCount: 1001, withinDays: 1 }, field: "min_count" },
+    { request: { name: "A", eventName: "a", minCount: 1, withinDays: 0 }, field: "within_days" },
+    { request: { name: "A", eventName: "a", minCount: 1, withinDays: 4000 }, field: "within_days" },
+    { request: { name: "A", minCount: 1, rule: {} }, field: "rule" },
+    {
+      request: {
+        name: "A",
+        rule: { kind: { case: "performed" as const, value: { eventName: "a" } } },
+      },
+      field: "rule.performed.count",
+    },
+    {
+      request: {
+        name: "A",
+        rule: {
+          kind: {
+            case: "performed" as const,
+            value: {
+              eventName: "a",
+              count: { condition: { case: "atLeast" as const, value: 1 } },
+              window: { window: { case: "last" as const, value: { seconds: 1n, nanos: 1 } } },
+            },
+          },
+        },
+      },
+      field: "rule.performed.window.last",
+    },
+  ])("$request.name, $field: refused by name, and nothing is stored", async ({ request, field }) => {
+    const client = newClient();
+    const { reason, fields } = await reasonOf(client.createSegment(request));
+    expect(reason).toBe("FIELD_INVALID");
+    expect(fields).toContain(field);
+    expect((await client.listSegments({})).segments).toHaveLength(1);
+  });
+
+  test("an unwindowed count may be as large as it likes", async () => {
+    const client = newClient();
+    await client.createSegment({ name: "Fanatics", eventName: "a", minCount: 2 ** 31 - 1 });
+    expect(await membersOf(client, "fanatics")).toEqual([]);
+  });
+
+  test("slugs are of any script, unique, and stand for the id", async () => {
+    const client = newClient();
+    for (const [name, slug] of [
+      ["Ünïcode — Käufer", "ünïcode-käufer"],
+      ["  買い物 好き  ", "買い物-好き"],
+      ["हिन्दी 2", "हिन्दी-2"],
+    ] as const) {
+      expect((await client.createSegment({ name, eventName: "a", minCount: 1 })).segment?.slug).toBe(slug);
+      expect((await client.getSegment({ segmentId: slug })).segment?.name).toBe(name);
+    }
+    const again = client.createSegment({ name: "Ünïcode Käufer!", eventName: "b", minCount: 1 });
+    expect(await reasonOf(again)).toEqual({ reason: "SEGMENT_NAME_TAKEN", fields: ["name"] });
+  });
+
+  test("two at once with the same name: one is made", async () => {
+    const client = newClient();
+    const calls = Array.from({ length: 6 }, () =>
+      client.createSegment({ name: "Race", eventName: "a", minCount: 1 }),
+    );
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect((await client.listSegments({})).segments.map(({ slug }) => slug)).toEqual([
+      "abandoned-cart",
+      "race",
+    ]);
+  });
+
+  test("abandoned-cart exists from the start, once, and stays deleted", async () => {
+    const client = newClient();
+    const first = await Promise.all(Array.from({ length: 5 }, () => client.listSegments({})));
+    for (const { segments } of first) expect(segments.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
+    expect((await client.getSegment({ segmentId: "abandoned-cart" })).segment?.state).toBe(SegmentState.LIVE);
+    await client.deleteSegment({ segmentId: "abandoned-cart" });
+    expect((await client.listSegments({})).segments).toEqual([]);
+    expect((await reasonOf(client.deleteSegment({ segmentId: "abandoned-cart" }))).reason).toBe(
+      "SEGMENT_NOT_FOUND",
+    );
+  });
+
+  test("an Idempotency-Key makes one segment of two calls", async () => {
+    const organizationId = house.newOrganization();
+    const client = house.first.as(organizationId, { "idempotency-key": "key-1" });
+    const request = { name: "Once", eventName: "a", minCount: 1 };
+    const first = await client.createSegment(request);
+    expect(await client.createSegment(request)).toEqual(first);
+    const other = client.createSegment({ ...request, minCount: 2 });
+    expect((await reasonOf(other)).reason).toBe("IDEMPOTENCY_KEY_REUSED");
+    expect((await house.first.as(organizationId).listSegments({})).segments).toHaveLength(2);
+  });
+
+  test("lists come in pages, oldest first; a token fits its own list only", async () => {
+    const client = newClient();
+    for (let index = 0; index < 5; index += 1) {
+      await client.createSegment({ name: `S ${index}`, eventName: "a", minCount: 1 });
+      house.clock.setNowMs(house.clock.nowMs() + 1);
+    }
+    const first = await client.listSegments({ pageSize: 4 });
+    expect(first.segments.map(({ slug }) => slug)).toEqual(["abandoned-cart", "s-0", "s-1", "s-2"]);
+    const rest = await client.listSegments({ pageSize: 4, pageToken: first.nextPageToken });
+    expect(rest.segments.map(({ slug }) => slug)).toEqual(["s-3", "s-4"]);
+    expect(rest.nextPageToken).toBe("");
+    const garbled = client.listSegments({ pageToken: `${first.nextPageToken}x` });
+    expect((await reasonOf(garbled)).reason).toBe("PAGE_TOKEN_INVALID");
+    const foreign = newClient().listSegments({ pageToken: first.nextPageToken });
+    expect((await reasonOf(foreign)).reason).toBe("PAGE_TOKEN_INVALID");
+    const elsewhere = client.listSegmentMembers({ segmentId: "s-0", pageToken: first.nextPageToken });
+    expect((await reasonOf(elsewhere)).reason).toBe("PAGE_TOKEN_INVALID");
+  });
+
+  test("at most a thousand segments", async () => {
+    const organizationId = house.newOrganization();
+    const client = house.first.as(organizationId);
+    await client.listSegments({});
+    const key = Buffer.from(organizationId.replaceAll("-", ""), "hex");
+    await house.database.transaction((trx) =>
+      trx("organizations").where("organization_id", key).update({ segment_count: 999 }),
+    );
+    await client.createSegment({ name: "The last", eventName: "a", minCount: 1 });
+    const more = client.createSegment({ name: "One more", eventName: "a", minCount: 1 });
+    expect((await reasonOf(more)).reason).toBe("SEGMENT_LIMIT_REACHED");
+  });
+
+  test("a profile's segments, and its fields among the members", async () => {
+    const organizationId = house.newOrganization();
+    const client = house.first.as(organizationId);
+    await client.createSegment({ name: "Viewers", eventName: "viewed", minCount: 1 });
+    const [ada, bo] = [house.newProfile(), house.newProfile()];
+    house.events.addProfile(organizationId, bo);
+    const ms = house.clock.nowMs();
+    await house.events.submit([
+      { organizationId, profileId: ada, name: "viewed", ms },
+      { organizationId, profileId: ada, name: "cart.added", ms },
+    ]);
+    const { segments } = await client.listProfileSegments({ profileId: ada });
+    expect(segments.map(({ slug, memberCount }) => [slug, memberCount])).toEqual([
+      ["abandoned-cart", 1n],
+      ["viewers", 1n],
+    ]);
+    const page = await client.listProfileSegments({ profileId: ada, pageSize: 1 });
+    const next = await client.listProfileSegments({ profileId: ada, pageToken: page.nextPageToken });
+    expect([...page.segments, ...next.segments].map(({ slug }) => slug)).toEqual([
+      "abandoned-cart",
+      "viewers",
+    ]);
+    expect((await client.listProfileSegments({ profileId: bo })).segments).toEqual([]);
+    for (const profileId of [house.newProfile(), "nobody", ""]) {
+      expect((await reasonOf(client.listProfileSegments({ profileId }))).reason).toBe("PROFILE_NOT_FOUND");
+    }
+    const { profiles } = await client.listSegmentMembers({ segmentId: "viewers" });
+    expect(profiles).toMatchObject([{ id: ada, userId: `user of ${ada}`, traits: "{}" }]);
+    expect(Number(profiles[0]?.enteredAt?.seconds) * 1000).toBe(Math.floor(ms / 1000) * 1000);
+  });
+
+  test("what one organisation has, another cannot see, read or delete", async () => {
+    const [mine, theirs] = [newClient(), newClient()];
+    const { segment } = await mine.createSegment({ name: "Mine", eventName: "a", minCount: 1 });
+    for (const segmentId of [segment?.id ?? "", "mine"]) {
+      const calls = [
+        theirs.getSegment({ segmentId }),
+        theirs.deleteSegment({ segmentId }),
+        theirs.listSegmentMembers({ segmentId }),
+      ];
+      for (const { reason } of await Promise.all(calls.map(reasonOf)))
+        expect(reason).toBe("SEGMENT_NOT_FOUND");
+    }
+    expect((await theirs.listSegments({})).segments.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
+    await theirs.createSegment({ name: "Mine", eventName: "b", minCount: 1 });
+    const organizationId = house.newOrganization();
+    const profileId = house.newProfile();
+    house.events.addProfile(organizationId, profileId);
+    expect((await reasonOf(theirs.listProfileSegments({ profileId }))).reason).toBe("PROFILE_NOT_FOUND");
+    expect((await mine.getSegment({ segmentId: "mine" })).segment?.id).toBe(segment?.id);
+  });
+
+  test("a read that cannot be consistent before its deadline says so", async () => {
+    const client = newClient();
+    await client.listSegments({});
+    house.events.beforePositions = async () => {
+      throw new AppError("UNAVAILABLE");
+    };
+    try {
+      expect((await reasonOf(client.getSegment({ segmentId: "abandoned-cart" }))).reason).toBe("UNAVAILABLE");
+    } finally {
+      house.events.beforePositions = async () => {};
+    }
+    await waitFor(async () => (await client.listSegments({})).segments.length === 1);
+  });
+});
