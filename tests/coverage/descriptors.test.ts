@@ -1,7 +1,7 @@
 // What every RPC must say about itself in its proto, and that the app knows every one.
 import { SERVICE_NAMES, TARGETS } from "@muster/config";
+import { createTranscoder } from "@muster/service-gateway";
 import { golden } from "@muster/testkit";
-import { Transcoder } from "@muster/transcoder";
 import { describe, expect, test } from "vitest";
 import { contracts } from "../../apps/muster/src/targets.ts";
 import { allServices, fullName, httpVerbs, policyOf } from "./all-services.ts";
@@ -51,12 +51,8 @@ test("the app serves every service of the protos, each by the module of its pack
 });
 
 test("the routes are those that were reviewed", async () => {
-  const transcoder = new Transcoder({
-    services,
-    caller: () => {
-      throw new Error("nothing is called");
-    },
-    alias: { prefix: "/v1/", alias: "/api/" },
+  const transcoder = createTranscoder(services, () => {
+    throw new Error("nothing is called");
   });
   await golden("routes.txt", transcoder.printRoutes());
 });

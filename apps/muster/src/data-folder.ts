@@ -2,6 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { StartError } from "./start-error.ts";
+
+const SECRET_BYTES = 32;
 
 export class DataFolder {
   readonly path: string;
@@ -22,8 +25,12 @@ export class DataFolder {
   /** The installation's key, made at the first start. */
   async secret(): Promise<Uint8Array> {
     const kept = await this.read("secret");
-    if (kept !== undefined) return Buffer.from(kept, "base64");
-    const made = randomBytes(32);
+    if (kept !== undefined) {
+      const secret = Buffer.from(kept, "base64");
+      if (secret.length >= SECRET_BYTES) return secret;
+      throw new StartError(`${this.file("secret")} is damaged: it holds ${secret.length} bytes.`);
+    }
+    const made = randomBytes(SECRET_BYTES);
     await this.write("secret", made.toString("base64"));
     return made;
   }

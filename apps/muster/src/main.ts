@@ -22,9 +22,13 @@ function buildProgram(): Command {
   const program = new Command("muster")
     .description("Events in, profiles kept, audiences known exactly and at once.")
     .option("--print-config", "print the configuration without its secrets, and end")
+    .enablePositionalOptions() // Or `serve --print-config` would be taken for ours.
     .showHelpAfterError("(muster --help tells more)")
     .addHelpText("after", EXAMPLES)
+    .allowExcessArguments()
     .action((flags: { readonly printConfig?: boolean }, command: Command) => {
+      const [unknown] = command.args;
+      if (unknown !== undefined) return command.error(`error: unknown command '${unknown}'`);
       if (flags.printConfig !== true) return command.help({ error: true });
       loadConfig({ command: "administer" });
       process.stdout.write(printConfig());
@@ -49,5 +53,6 @@ try {
   await buildProgram().parseAsync();
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
-  process.exitCode = 1;
+  // Whatever is still open must not keep a start that failed from ending.
+  process.exit(1);
 }

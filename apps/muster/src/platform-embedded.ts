@@ -1,7 +1,7 @@
 // The embedded mode: SQLite files in a folder, the bus and all services in this process. Needs nothing else.
 import { EmbeddedBus } from "@muster/bus/embedded";
 import type { Config } from "@muster/config";
-import { type Clock, systemClock } from "@muster/core";
+import type { Clock } from "@muster/core";
 import { type Database, openSqlite } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { ServiceName } from "@muster/runtime";
@@ -19,8 +19,18 @@ const DEMO_KEY_FILE = "demo-api-key";
 export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
   const folder = await DataFolder.open(config.dataDir);
   const lock = await lockFolder(folder, deps.clock);
+  const open = await openEmbeddedDatabases(config, servicesOf(config.targets)).catch(
+    async (error: unknown) => {
+      await lock.release();
+      throw error;
+    },
+  );
+  const { databases } = open;
+  const close = async (): Promise<void> => {
+    await open.close();
+    await lock.release();
+  };
   try {
-    const { databases, close } = await openEmbeddedDatabases(config, servicesOf(config.targets));
     for (const [service, database] of databases) await migrateService(service, database, deps.clock);
     const bus = new EmbeddedBus(deps);
     return {
@@ -36,11 +46,10 @@ export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): 
       close: async () => {
         await bus.close();
         await close();
-        await lock.release();
       },
     };
   } catch (error) {
-    await lock.release();
+    await close();
     throw error;
   }
 }
@@ -88,7 +97,7 @@ interface FolderLock {
  * the process, however that ends, so there is no stale lock.
  */
 async function lockFolder(folder: DataFolder, clock: Clock): Promise<FolderLock> {
-  const retry = { attemptsMax: 4, pauseMsMax: 50, clock: systemClock };
+  const retry = { attemptsMax: 4, pauseMsMax: 50, clock };
   const database = await openSqlite({ path: folder.file(LOCK_FILE), readerPoolMax: 1, retry });
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {

@@ -7,8 +7,6 @@ import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Caller } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
-import { openEmbeddedDatabases, openEmbeddedPlatform } from "./platform-embedded.ts";
-import { openProductionDatabases, openProductionPlatform } from "./platform-production.ts";
 
 export interface PlatformDeps {
   readonly clock: Clock;
@@ -44,12 +42,13 @@ export interface DemoOrganization {
   readonly newApiKey: string | undefined;
 }
 
-export function openPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
+export async function openPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
+  // Loaded when asked for, so that neither mode pays for the other's drivers.
   switch (config.mode) {
     case "embedded":
-      return openEmbeddedPlatform(config, deps);
+      return (await import("./platform-embedded.ts")).openEmbeddedPlatform(config, deps);
     case "production":
-      return openProductionPlatform(config, deps);
+      return (await import("./platform-production.ts")).openProductionPlatform(config, deps);
     default:
       return assertNever(config.mode);
   }
@@ -61,12 +60,15 @@ export interface OpenDatabases {
   close(): Promise<void>;
 }
 
-export function openDatabases(config: Config, services: readonly ServiceName[]): Promise<OpenDatabases> {
+export async function openDatabases(
+  config: Config,
+  services: readonly ServiceName[],
+): Promise<OpenDatabases> {
   switch (config.mode) {
     case "embedded":
-      return openEmbeddedDatabases(config, services);
+      return (await import("./platform-embedded.ts")).openEmbeddedDatabases(config, services);
     case "production":
-      return openProductionDatabases(config, services);
+      return (await import("./platform-production.ts")).openProductionDatabases(config, services);
     default:
       return assertNever(config.mode);
   }

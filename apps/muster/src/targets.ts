@@ -1,6 +1,6 @@
 // What there is to run: each service's module, and which RPC services it answers. A coverage test
 // compares the lists with the protos.
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { SERVICE_NAMES, type Target } from "@muster/config";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -9,6 +9,7 @@ import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_serv
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { assert } from "@muster/core";
 import type { ModuleDefinition, ServiceName } from "@muster/runtime";
 import { eventsModule } from "@muster/service-events";
 import { identityModule } from "@muster/service-identity";
@@ -25,6 +26,13 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
   events: [EventFeedService, EventService, ProfileService],
   segments: [SegmentService],
 };
+
+/** Whose module answers the method. */
+export function serviceOf(method: DescMethod): ServiceName {
+  const found = SERVICE_NAMES.find((service) => contracts[service].includes(method.parent));
+  assert(found !== undefined, `no module answers ${method.parent.typeName}`);
+  return found;
+}
 
 /** The services among the targets, in the order in which they start: the asked before the asking. */
 export function servicesOf(targets: readonly Target[]): ServiceName[] {
