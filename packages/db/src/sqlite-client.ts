@@ -22,7 +22,7 @@ const CACHED_SQL_LENGTH_MAX = 4096;
 const statementsOf = new WeakMap<object, Map<string, BetterSqlite3.Statement>>();
 
 /** Prepares, or finds what is prepared already. */
-export function prepareCached(connection: SqliteConnection, sql: string): BetterSqlite3.Statement {
+function prepareCached(connection: SqliteConnection, sql: string): BetterSqlite3.Statement {
   if (sql.length > CACHED_SQL_LENGTH_MAX) return connection.prepare(sql);
   let statements = statementsOf.get(connection);
   if (statements === undefined) {
