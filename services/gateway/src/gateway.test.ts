@@ -287,6 +287,12 @@ describe("calls", () => {
     expect(options.headers.allow).toBe("GET, HEAD, OPTIONS, PATCH");
   });
 
+  test("OPTIONS of an RPC path", async () => {
+    const path = "/muster.events.v1.EventService/RecordEvent";
+    const answer = await send(muster.port, path, { method: "OPTIONS" });
+    expect(answer).toMatchObject({ status: 204, headers: { allow: "OPTIONS, POST" } });
+  });
+
   test("replays are marked, refused ones too", async () => {
     muster.caller.answer = async () => ({
       message: create(BatchRecordEventsResponseSchema),

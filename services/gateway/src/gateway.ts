@@ -1,5 +1,6 @@
 // What happens to each request: probes, preflights, Connect and gRPC-Web, and REST for all else.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { ConnectHandler } from "@muster/rpc";
@@ -11,7 +12,9 @@ import { adoptRequestId, headerOf, pathOf, stripInternals, targetOf } from "./in
 import type { HttpLimits } from "./limits.ts";
 import { answerProbe, type ProbeDeps } from "./probes.ts";
 import { type BodyBudget, readBody } from "./request-body.ts";
-import { checkRpcRequest, type RpcPaths } from "./rpc-paths.ts";
+import { checkRpcRequest, limitDeadline, type RpcPaths } from "./rpc-paths.ts";
+
+const RPC_ALLOW = "OPTIONS, POST";
 
 export interface RequestHandlerDeps extends ProbeDeps {
   readonly clock: Clock;
@@ -75,9 +78,7 @@ export class RequestHandler {
     }
     const rpc = this.#deps.rpcPaths.find(path);
     if (rpc !== undefined) {
-      if (method !== "POST") throw new NotAllowed("OPTIONS, POST");
-      checkRpcRequest(rpc, { httpMethod: method, contentType: headerOf(request.headers, "content-type") });
-      this.#callRpc(exchange, path);
+      this.#callRpc(exchange, path, rpc);
       return;
     }
     await this.#callRest(exchange, target);
@@ -103,7 +104,16 @@ export class RequestHandler {
     return false;
   }
 
-  #callRpc({ request, response, requestId, method, finish }: Exchange, path: string): void {
+  #callRpc(exchange: Exchange, path: string, rpc: DescMethod): void {
+    const { request, response, requestId, method, finish } = exchange;
+    if (method === "OPTIONS") {
+      this.#drop(request);
+      this.#send(exchange, { status: 204, headers: { allow: RPC_ALLOW }, body: undefined }, path);
+      return;
+    }
+    if (method !== "POST") throw new NotAllowed(RPC_ALLOW);
+    checkRpcRequest(rpc, headerOf(request.headers, "content-type"));
+    limitDeadline(rpc, request.headers, this.#deps.limits.deadlineMs);
     const token = this.#deps.demoToken(request);
     // Read back by addHeaders of the Connect handler; a client's own was stripped above.
     if (token !== undefined) request.headers[SERVICE_TOKEN] = token;

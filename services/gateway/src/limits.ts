@@ -21,7 +21,7 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number;
   /** How often the timeouts above are looked at. */
   readonly timeoutCheckMs: number;
-  /** How long a REST request may take until its deadline. */
+  /** The deadline of a REST request, and of a unary call that brings none. */
   readonly deadlineMs: number;
 }
 

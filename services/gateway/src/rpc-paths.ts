@@ -8,11 +8,6 @@ const GRPC_WEB = /^application\/grpc-web(?:\+(?:proto|json))?(?:\s*;|$)/i;
 const CONNECT_UNARY = /^application\/(?:proto|json)(?:\s*;|$)/i;
 const CONNECT_STREAM = /^application\/connect\+(?:proto|json)(?:\s*;|$)/i;
 
-export interface RpcRequest {
-  readonly httpMethod: string;
-  readonly contentType: string | undefined;
-}
-
 export class RpcPaths {
   readonly #methods = new Map<string, DescMethod>();
 
@@ -29,9 +24,21 @@ export class RpcPaths {
   }
 }
 
+/** Gives a unary call without a deadline one, in the words of its protocol. */
+export function limitDeadline(
+  method: DescMethod,
+  headers: Record<string, string | string[] | undefined>,
+  deadlineMs: number,
+): void {
+  if (method.methodKind !== "unary") return;
+  const contentType = headers["content-type"];
+  if (typeof contentType === "string" && GRPC_WEB.test(contentType))
+    headers["grpc-timeout"] ??= `${deadlineMs}m`;
+  else headers["connect-timeout-ms"] ??= String(deadlineMs);
+}
+
 /** Throws where the request is no call that this port can serve. */
-export function checkRpcRequest(method: DescMethod, { httpMethod, contentType = "" }: RpcRequest): void {
-  if (httpMethod !== "POST") throw new AppError("METHOD_NOT_ALLOWED");
+export function checkRpcRequest(method: DescMethod, contentType = ""): void {
   const connect = method.methodKind === "unary" ? CONNECT_UNARY : CONNECT_STREAM;
   if (!connect.test(contentType) && !GRPC_WEB.test(contentType)) {
     throw new AppError("MEDIA_TYPE_UNSUPPORTED", {

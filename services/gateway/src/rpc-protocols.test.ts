@@ -60,6 +60,9 @@ describe.each([
     expect(headers.get("idempotency-key")).toBe("k");
     expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
     expect(headers.has("muster-service-token")).toBe(false);
+    expect((muster.caller.last.options.deadlineMs ?? 0) - Date.now()).toBeGreaterThan(20_000);
+    await client(EventService).recordEvent(request, { timeoutMs: 5_000 });
+    expect((muster.caller.last.options.deadlineMs ?? 0) - Date.now()).toBeLessThan(5_001);
   });
 
   test("errors keep their details", async () => {

@@ -1,14 +1,15 @@
-// JSON text to values, keeping what JSON.parse would lose where a field keeps its JSON as text:
-// long integers and trailing zeros survive as JSON.rawJSON.
+// JSON text to values, keeping what JSON.parse would lose where a field keeps its JSON as text: long
+// integers and trailing zeros.
 import { JSON_DEPTH_MAX } from "@muster/core";
 import { DecodeError } from "./decode-error.ts";
+import { isRawNumber, nestsWithin, readKeepingNumbers } from "./json-text.ts";
 
 /** What reading one body has to watch for. */
 export interface DecodeContext {
   readonly ignoreUnknown: boolean;
   /** The text has escapes that may hide half a surrogate pair. */
   readonly surrogates: boolean;
-  /** Some numbers are JSON.rawJSON objects. */
+  /** Some numbers kept their text. */
   readonly exact: boolean;
   depth: number;
 }
@@ -24,19 +25,8 @@ export interface ParseOptions {
   readonly keepNumbers: boolean;
 }
 
-interface RawJson {
-  readonly rawJSON: string;
-}
-
-// Part of ECMAScript since 2025; TypeScript's library has no words for it yet.
-const json = JSON as unknown as {
-  rawJSON(text: string): RawJson;
-  isRawJSON(value: unknown): value is RawJson;
-  parse(
-    text: string,
-    reviver: (key: string, value: unknown, source: { source?: string }) => unknown,
-  ): unknown;
-};
+/** Below this JSON.parse is done before a look at the nesting would be worth it. */
+const UNSEEN_CHARACTERS_MAX = 256 * 1024;
 
 /**
  * The end of a number that its double might not print the same: 16 or more digits, an exponent, a
@@ -46,13 +36,20 @@ const json = JSON as unknown as {
 const UNFAITHFUL_NUMBER = /[,}\]\s](?<=(?:[\d.]{16}|\.\d*0|[eE][+-]?\d+|-0|0\.0{6}\d+).)/;
 
 export function parseJson(text: string, options: ParseOptions): ParsedJson {
+  if (text.length > UNSEEN_CHARACTERS_MAX && !nestsWithin(text, JSON_DEPTH_MAX)) throw tooDeep();
+  const value = parse(text);
   const exact = options.keepNumbers && UNFAITHFUL_NUMBER.test(text);
-  const surrogates = text.includes("\\u");
+  if (exact && !nestsWithin(text, JSON_DEPTH_MAX)) throw tooDeep();
+  return {
+    value: exact ? readKeepingNumbers(text) : value,
+    context: { ignoreUnknown: options.ignoreUnknown, surrogates: text.includes("\\u"), exact, depth: 0 },
+  };
+}
+
+function parse(text: string): unknown {
   try {
-    const value = exact ? json.parse(text, keepSource) : JSON.parse(text);
-    return { value, context: { ignoreUnknown: options.ignoreUnknown, surrogates, exact, depth: 0 } };
+    return JSON.parse(text);
   } catch (error) {
-    if (error instanceof RangeError) throw tooDeep();
     const position = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1];
     throw new DecodeError(`The body is not valid JSON${position ? ` (at character ${position})` : ""}.`);
   }
@@ -63,28 +60,23 @@ export function textContext(): DecodeContext {
   return { ignoreUnknown: false, surrogates: false, exact: false, depth: 0 };
 }
 
-function keepSource(_key: string, value: unknown, { source }: { source?: string }): unknown {
-  if (typeof value !== "number" || source === undefined || source === String(value)) return value;
-  return json.rawJSON(source);
-}
-
 export function tooDeep(): DecodeError {
   return new DecodeError(`is nested deeper than ${JSON_DEPTH_MAX} levels`);
 }
 
-/** A JSON object, as opposed to null, an array or a number that kept its source. */
+/** A JSON object, as opposed to null, an array or a number that kept its text. */
 export function isJsonObject(value: unknown, context: DecodeContext): value is Record<string, unknown> {
   return (
     typeof value === "object" &&
     value !== null &&
     !Array.isArray(value) &&
-    !(context.exact && json.isRawJSON(value))
+    !(context.exact && isRawNumber(value))
   );
 }
 
-/** The double of a number that kept its source; anything else as it is. */
+/** The double of a number that kept its text; anything else as it is. */
 export function plainNumber(value: unknown, context: DecodeContext): unknown {
-  return context.exact && json.isRawJSON(value) ? Number(value.rawJSON) : value;
+  return context.exact && isRawNumber(value) ? Number(value.rawJSON) : value;
 }
 
 /** The text of a JSON object, its numbers as they were sent. */
@@ -111,7 +103,7 @@ function checkJson(value: unknown, context: DecodeContext, depth: number): void 
   } else if (typeof value === "number") {
     if (!Number.isFinite(value)) throw new DecodeError("holds a number that is too large");
   } else if (typeof value === "object" && value !== null) {
-    if (context.exact && json.isRawJSON(value)) {
+    if (context.exact && isRawNumber(value)) {
       checkJson(Number(value.rawJSON), context, depth);
       return;
     }

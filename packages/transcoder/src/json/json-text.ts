@@ -1,0 +1,139 @@
+// Looks at JSON as text, where JSON.parse would be slow or would lose something: how deep it nests, and
+// how its numbers are written.
+
+const QUOTE = 34;
+const MINUS = 45;
+const OPEN_BRACKET = 91;
+const BACKSLASH = 92;
+const CLOSE_BRACKET = 93;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+
+/** A number that keeps its text: JSON.stringify writes it as it was read. */
+export interface RawNumber {
+  readonly rawJSON: string;
+}
+
+// Part of ECMAScript since 2025; TypeScript's library has no words for it yet.
+const json = JSON as unknown as {
+  rawJSON(text: string): RawNumber;
+  isRawJSON(value: unknown): value is RawNumber;
+};
+
+export function isRawNumber(value: unknown): value is RawNumber {
+  return json.isRawJSON(value);
+}
+
+/** Whether no array or object lies deeper than `depthMax`. Any text may be asked about, also no JSON at all. */
+export function nestsWithin(text: string, depthMax: number): boolean {
+  let depth = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === QUOTE) {
+      index = endOfString(text, index);
+      if (index < 0) return true;
+    } else if (code === OPEN_BRACKET || code === OPEN_BRACE) {
+      if (++depth > depthMax) return false;
+    } else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) {
+      depth--;
+    }
+  }
+  return true;
+}
+
+/** Index of the quote that ends the string beginning at `start`; -1 if none does. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end > 0) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+  return -1;
+}
+
+/** Reads text that is known to be JSON, nested no deeper than the stack; numbers keep their text where it matters. */
+export function readKeepingNumbers(text: string): unknown {
+  return new KeepingReader(text).read();
+}
+
+/** JSON.parse with a reviver can do this too, but takes seconds for a long array. */
+class KeepingReader {
+  readonly #text: string;
+  #index = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  read(): unknown {
+    switch (this.#next()) {
+      case OPEN_BRACE:
+        return this.#object();
+      case OPEN_BRACKET:
+        return this.#array();
+      case QUOTE:
+        return this.#string();
+      default:
+        return this.#word();
+    }
+  }
+
+  #object(): unknown {
+    const object: Record<string, unknown> = {};
+    this.#index++;
+    while (this.#next() !== CLOSE_BRACE) {
+      const key = this.#string();
+      this.#next();
+      this.#index++;
+      const value = this.read();
+      if (key === "__proto__") {
+        Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+      } else {
+        object[key] = value;
+      }
+    }
+    this.#index++;
+    return object;
+  }
+
+  #array(): unknown {
+    const array: unknown[] = [];
+    this.#index++;
+    while (this.#next() !== CLOSE_BRACKET) array.push(this.read());
+    this.#index++;
+    return array;
+  }
+
+  #string(): string {
+    const start = this.#index;
+    const end = endOfString(this.#text, start);
+    this.#index = end + 1;
+    const inside = this.#text.slice(start + 1, end);
+    return inside.includes("\\") ? JSON.parse(`"${inside}"`) : inside;
+  }
+
+  /** A number, true, false or null. */
+  #word(): unknown {
+    WORD.lastIndex = this.#index;
+    const word = WORD.exec(this.#text)?.[0] ?? "";
+    this.#index += word.length;
+    const first = word.charCodeAt(0);
+    if (first !== MINUS && !(first <= DIGIT_9)) return word === "null" ? null : word === "true";
+    const value = Number(word);
+    return String(value) === word ? value : json.rawJSON(word);
+  }
+
+  /** The next character that is neither white space nor a comma. */
+  #next(): number {
+    let code = this.#text.charCodeAt(this.#index);
+    while (code <= SPACE || code === COMMA) code = this.#text.charCodeAt(++this.#index);
+    return code;
+  }
+}
+
+const SPACE = 32;
+const COMMA = 44;
+const DIGIT_9 = 57;
+const WORD = /[-+.0-9A-Za-z]+/y;
