@@ -7,10 +7,7 @@ import {
 } from "@bufbuild/protobuf";
 import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
 import type { Principal, ServiceTokenClaims } from "@muster/authz";
-import {
-  type MethodPolicySchema,
-  policy as policyOption,
-} from "@muster/contracts/muster/options/v1/options_pb";
+import { MethodPolicySchema, policy as policyOption } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";

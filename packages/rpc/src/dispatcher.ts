@@ -96,6 +96,7 @@ class InterceptedDispatcher implements Dispatcher {
   }
 
   stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer {
+    if (!this.#plans.has(method)) return { messages: unimplemented(), headers: new Map() };
     const call = this.#call(method, { messages: requests }, options);
     return { messages: this.#runStream(call), headers: call.responseHeaders };
   }
@@ -108,6 +109,11 @@ class InterceptedDispatcher implements Dispatcher {
     const requestId = requestIdFrom(options.headers) ?? this.#ids.next(this.#clock.nowMs());
     return new Call(plan, requestId, source, options);
   }
+}
+
+// biome-ignore lint/correctness/useYield: a stream that fails before its first message.
+async function* unimplemented(): AsyncIterable<never> {
+  throw new AppError("UNIMPLEMENTED");
 }
 
 /** Outermost first; the same at every mount. 401 comes before 403, and 403 before 400. */

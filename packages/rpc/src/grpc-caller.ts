@@ -61,6 +61,9 @@ const CLIENT_OPTIONS = {
   "grpc.use_local_subchannel_pool": 1,
 } as const;
 
+/** An address that says by itself how it is resolved. */
+const TARGET_FORM = /^(dns|ipv4|ipv6|unix):/;
+
 export function grpcCaller(options: GrpcCallerOptions): GrpcCaller {
   return new RemoteCaller(options);
 }
@@ -70,7 +73,7 @@ class RemoteCaller implements GrpcCaller {
   readonly #clock: Clock;
 
   constructor({ address, tls, clock = systemClock }: GrpcCallerOptions) {
-    const target = address.includes("://") || address.includes(":///") ? address : `dns:${address}`;
+    const target = TARGET_FORM.test(address) ? address : `dns:${address}`;
     this.#client = new Client(target, channelCredentials(tls), CLIENT_OPTIONS);
     this.#clock = clock;
   }

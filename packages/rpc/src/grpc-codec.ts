@@ -46,18 +46,22 @@ export function encode(schema: DescMessage, message: Message): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Text metadata by lower-case name. Throws TOO_LARGE beyond {@link METADATA_BYTES_MAX}. */
+/** Text metadata by lower-case name. */
 export function headersFrom(metadata: Metadata): Map<string, string> {
   const headers = new Map<string, string>();
-  let bytes = 0;
   for (const [name, value] of Object.entries(metadata.getMap())) {
-    bytes += name.length + value.length;
     if (typeof value === "string") headers.set(name, value);
   }
+  return headers;
+}
+
+/** Throws TOO_LARGE for metadata beyond {@link METADATA_BYTES_MAX}. */
+export function refuseLargeMetadata(metadata: Metadata): void {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(metadata.getMap())) bytes += name.length + value.length;
   if (bytes > METADATA_BYTES_MAX) {
     throw new AppError("TOO_LARGE", { message: `Request metadata is at most ${METADATA_BYTES_MAX} bytes.` });
   }
-  return headers;
 }
 
 /** What gRPC carries in a metadata value. */

@@ -61,7 +61,10 @@ export class HealthService implements LazyCaller {
       yield this.#status(service);
       await Promise.race([changed, aborted.promise]);
     }
-    if (signal.reason instanceof AppError) throw signal.reason;
+    // A draining server has a last word; a caller that left has no ear for it.
+    if (!(signal.reason instanceof AppError)) return;
+    yield this.#status(service);
+    throw signal.reason;
   }
 
   #status(service: string): HealthCheckResponse {

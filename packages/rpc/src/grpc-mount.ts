@@ -16,7 +16,14 @@ import type { CallOptions, StreamAnswer } from "./caller.ts";
 import { single } from "./client.ts";
 import type { LazyCaller } from "./dispatcher.ts";
 import { copyError } from "./error-copy.ts";
-import { decodeRequest, encode, headersFrom, metadataFrom, passBytes } from "./grpc-codec.ts";
+import {
+  decodeRequest,
+  encode,
+  headersFrom,
+  metadataFrom,
+  passBytes,
+  refuseLargeMetadata,
+} from "./grpc-codec.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
 import { Interruptible } from "./interruptible.ts";
 import { REQUEST_ID, requestIdFrom } from "./metadata.ts";
@@ -142,6 +149,7 @@ interface IncomingCall {
 /** Fills `headers` from the call, with a request id in any case. */
 function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, string>): void {
   headers.set(REQUEST_ID, mount.newRequestId());
+  refuseLargeMetadata(call.metadata);
   const given = headersFrom(call.metadata);
   const isGood = requestIdFrom(given) !== undefined;
   for (const [name, value] of given) if (name !== REQUEST_ID || isGood) headers.set(name, value);

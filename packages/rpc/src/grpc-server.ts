@@ -48,6 +48,8 @@ const SERVER_OPTIONS = {
   "grpc.max_concurrent_streams": 1024,
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
+  // Callers then resolve the name again, and so find replicas that came later.
+  "grpc.max_connection_age_ms": 600_000,
   "grpc-node.flow_control_window": 1024 * 1024,
   "grpc.enable_channelz": 0,
 } as const;

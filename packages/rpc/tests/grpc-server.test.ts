@@ -14,6 +14,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type AnyDefinition, loadSync, type MessageTypeDefinition } from "@grpc/proto-loader";
+import { Health, HealthCheckResponse_ServingStatus } from "@muster/contracts/grpc/health/v1/health_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import {
   CreateOrganizationRequestSchema,
@@ -355,12 +356,25 @@ describe("draining", () => {
     }
     const ingest = outcome(events.ingestEvents(requests()));
     await waitFor(() => own.module.observed.calls.length === 2 && own.module.observed.read === 1);
+    const startMs = performance.now();
     await own.server.stop(5000);
+    expect(performance.now() - startMs).toBeLessThan(2000);
     expect(await tail).toMatchObject({ reason: "UNAVAILABLE", messages: [{ resumeToken: "attached" }] });
     expect(await ingest).toMatchObject({
       reason: "UNAVAILABLE",
       messages: [{ ackedThrough: 7n }, { ackedThrough: -1n }],
     });
+    own.caller.close();
+  });
+
+  test("is told to those who watch the health", async () => {
+    const own = await drained();
+    const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
+    const watch = createClient(Health, own.caller).watch({})[Symbol.asyncIterator]();
+    expect((await watch.next()).value?.status).toBe(SERVING);
+    const rest = outcome({ [Symbol.asyncIterator]: () => watch });
+    await own.server.stop(5000);
+    expect(await rest).toMatchObject({ reason: "UNAVAILABLE", messages: [{ status: NOT_SERVING }] });
     own.caller.close();
   });
 
