@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const TESTS = "(\\.test\\.ts$|/tests?/|/testdata/|^packages/testkit/|^tools/|^tests/)";
+const TESTS = "(\\.test\\.ts$|/tests?/|/testing/|/testdata/|^packages/testkit/|^tools/|^tests/)";
 
 /** Files that declare themselves pure in their opening comment, or live in an engine folder. */
 function pureFiles(root) {
@@ -110,7 +110,7 @@ export default {
     {
       name: "nats-in-its-adapter-only",
       severity: "error",
-      from: { pathNot: ["^packages/bus/src/jetstream", TESTS] },
+      from: { pathNot: ["^packages/bus/src/(jetstream|pull-subscription)", TESTS] },
       to: { path: "(^|/)node_modules/nats/" },
     },
     {
@@ -137,7 +137,7 @@ export default {
       name: "no-test-code-in-production",
       severity: "error",
       from: { pathNot: TESTS },
-      to: { path: "(^packages/testkit/|\\.test\\.ts$|^tests/|^tools/|/testdata/)" },
+      to: { path: "(^packages/testkit/|\\.test\\.ts$|/testing/|^tests/|^tools/|/testdata/)" },
     },
     {
       name: "no-development-dependency-in-production",

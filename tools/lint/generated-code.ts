@@ -19,7 +19,7 @@ export async function checkGeneratedCode(root: string): Promise<Finding[]> {
   }
 }
 
-export function compareFolders(fresh: string, committed: string): Finding[] {
+function compareFolders(fresh: string, committed: string): Finding[] {
   const paths = new Set([...listFiles(fresh), ...listFiles(committed)]);
   return [...paths].sort().flatMap((path) => {
     const wanted = read(join(fresh, path));

@@ -17,7 +17,7 @@ export interface Finding {
   readonly warning?: boolean;
 }
 
-export function listRepositoryFiles(root: string): string[] {
+function listRepositoryFiles(root: string): string[] {
   const output = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
     cwd: root,
     encoding: "utf8",
@@ -41,7 +41,7 @@ export function isGenerated(path: string): boolean {
 export function isTestOrTool(path: string): boolean {
   return (
     path.endsWith(".test.ts") ||
-    /\/(tests?|testdata)\//.test(path) ||
+    /\/(tests?|testing|testdata)\//.test(path) ||
     /^(tests|tools|packages\/testkit)\//.test(path) ||
     path === "vitest.config.ts"
   );
