@@ -185,7 +185,7 @@ describe("bodies", () => {
   });
 
   test.each([
-    ["gzip", gzipSync(Buffer.alloc(200 * MEBIBYTE))],
+    ["gzip", gzipSync(Buffer.alloc(64 * MEBIBYTE))],
     ["deflate", deflateSync(Buffer.alloc(20 * MEBIBYTE))],
     ["br", brotliCompressSync(Buffer.alloc(20 * MEBIBYTE))],
   ])("a bomb of %s is stopped at the limit", async (encoding, bomb) => {
