@@ -159,8 +159,8 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     for (const delivery of first.deliveries) delivery.nak(0);
     await publish(0, 4);
     const second = follow("one", { startAfter: 1 });
-    await waitFor(() => second.deliveries.length === 3);
-    expect(second.positions().sort()).toEqual([2, 3, 4]);
+    await waitFor(() => new Set(second.positions()).size === 3);
+    expect([...new Set(second.positions())].sort()).toEqual([2, 3, 4]);
     expect(first.deliveries).toHaveLength(3);
   });
 

@@ -1,28 +1,16 @@
 // The bus between processes: NATS JetStream. One stream per producing service, one durable pull
-// consumer per (consumer, source, shard). This file and pull-subscription.ts alone know the client library.
+// consumer per (consumer, source, shard). The jetstream and pull-subscription files alone know the client.
 import { toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";
 import type { Logger } from "@muster/log";
-import {
-  AckPolicy,
-  type ConnectionOptions,
-  type Consumer,
-  connect,
-  DeliverPolicy,
-  DiscardPolicy,
-  type JetStreamClient,
-  type NatsConnection,
-  NatsError,
-  nanos,
-  RetentionPolicy,
-  StorageType,
-} from "nats";
+import { type ConnectionOptions, connect, type JetStreamClient, type NatsConnection } from "nats";
 import { BroadcastHub } from "./broadcast-hub.ts";
 import type { Bus, SubscribeOptions, Subscription } from "./bus.ts";
+import { JetStreamStreams, type StreamSettings } from "./jetstream-streams.ts";
 import { PullSubscription } from "./pull-subscription.ts";
 
-export interface JetStreamOptions {
+export interface JetStreamOptions extends StreamSettings {
   /** Such as "nats://127.0.0.1:4222"; several of one cluster. */
   readonly servers: readonly string[];
   /** Shown in the server's list of connections. */
@@ -31,47 +19,32 @@ export interface JetStreamOptions {
   readonly log: Logger;
   /** TLS and credentials, as the client library takes them. */
   readonly connection?: Partial<ConnectionOptions>;
-  /** Keeps installations on one broker apart: begins every stream and subject. */
-  readonly namespace?: string;
-  /** Of each stream; the oldest go first, and a consumer that missed them asks the producer. -1: no bound. */
-  readonly streamBytesMax?: number;
-  readonly streamAgeMsMax?: number;
-  /** Copies of a stream in a cluster. */
-  readonly replicas?: number;
   /** A broker that does not answer by then makes the call reject. */
   readonly timeoutMs?: number;
 }
 
-const NAMESPACE = "muster";
 const TIMEOUT_MS = 5_000;
 const FIRST_CONNECT_MS = 2_000;
-/** Outbox rows stay a day: what the stream keeps must not be younger than what the producer has. */
-const STREAM_AGE_MS = 3 * 86_400_000;
-const DUPLICATE_WINDOW_MS = 120_000;
-const ACK_WAIT_MS = 30_000;
 const RETRY_MS = 250;
-/** The broker's code for a stream of that name with another configuration. */
-const STREAM_EXISTS = 10058;
+const FLUSH_MS_MAX = 500;
 /** Published and not yet acknowledged, per call. */
 const WINDOW_MESSAGES = 64;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
 export class JetStreamBus implements Bus {
   readonly #options: JetStreamOptions;
-  readonly #namespace: string;
   readonly #timeoutMs: number;
   readonly #hub: BroadcastHub;
   readonly #connecting: Promise<NatsConnection>;
-  readonly #streams = new Map<string, Promise<void>>();
+  readonly #streams: JetStreamStreams;
   readonly #subscriptions = new Set<PullSubscription>();
   readonly #closing = new AbortController();
   #connection: NatsConnection | undefined;
+  #client: JetStreamClient | undefined;
 
   private constructor(options: JetStreamOptions) {
     this.#options = options;
-    this.#namespace = options.namespace ?? NAMESPACE;
-    if (!/^[a-z][a-z0-9_-]*$/.test(this.#namespace))
-      throw new Error("a namespace is a plain lower-case name");
+    this.#streams = new JetStreamStreams(options);
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.#hub = new BroadcastHub(options.log);
     this.#connecting = this.#connect();
@@ -92,12 +65,12 @@ export class JetStreamBus implements Bus {
     const [first] = envelopes;
     if (first === undefined) return;
     const jetStream = await this.#jetStream();
-    await this.#ensureStream(first.source);
+    await this.#streams.ensure(jetStream, first.source);
     try {
       await this.#publishWindows(jetStream, envelopes);
     } catch (error) {
       // The stream may have been deleted: looked for anew before the next attempt.
-      this.#streams.delete(first.source);
+      this.#streams.forget(first.source);
       throw new Error("the broker did not take the messages", { cause: error });
     }
   }
@@ -107,8 +80,9 @@ export class JetStreamBus implements Bus {
     const subscription = new PullSubscription(options, {
       clock: this.#options.clock,
       log: this.#options.log,
-      open: () => this.#openConsumer(options),
-      lostStream: () => this.#streams.delete(options.source),
+      open: async () => this.#streams.openConsumer(await this.#jetStream(), options),
+      lostStream: () => this.#streams.forget(options.source),
+      flushed: () => this.#flushed(),
       closed: (closing) => this.#subscriptions.delete(closing),
     });
     this.#subscriptions.add(subscription);
@@ -120,7 +94,7 @@ export class JetStreamBus implements Bus {
     if (this.#closing.signal.aborted) return;
     this.#hub.dispatch(topic, payload);
     try {
-      this.#connection?.publish(`${this.#namespace}.broadcast.${topic}`, payload);
+      this.#connection?.publish(`${this.#streams.namespace}.broadcast.${topic}`, payload);
     } catch (error) {
       this.#options.log.debug({ err: error, topic }, "a broadcast was not sent");
     }
@@ -139,9 +113,19 @@ export class JetStreamBus implements Bus {
     this.#hub.close();
     const connection = this.#connection ?? (await within(this.#options.clock, 0, this.#connecting));
     if (connection === undefined || connection.isClosed()) return;
-    // What was acked must reach the broker, but a broker that is gone must not hold up the end.
-    await within(this.#options.clock, 1_000, connection.flush());
+    await this.#flushed();
     await connection.close();
+  }
+
+  /** What was acked must reach the broker, but a broker that is gone must not hold up the end. */
+  async #flushed(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined || connection.isClosed()) return;
+    await within(
+      this.#options.clock,
+      FLUSH_MS_MAX,
+      connection.flush().catch(() => {}),
+    );
   }
 
   async #connect(): Promise<NatsConnection> {
@@ -178,7 +162,7 @@ export class JetStreamBus implements Bus {
   }
 
   #followBroadcasts(connection: NatsConnection): void {
-    const prefix = `${this.#namespace}.broadcast.`;
+    const prefix = `${this.#streams.namespace}.broadcast.`;
     connection.subscribe(`${prefix}>`, {
       callback: (error, message) => {
         if (error === null) this.#hub.dispatch(message.subject.slice(prefix.length), message.data);
@@ -201,7 +185,8 @@ export class JetStreamBus implements Bus {
     if (this.#closing.signal.aborted) throw new Error("the bus is closed");
     const connection = await within(this.#options.clock, this.#timeoutMs, this.#connecting);
     if (connection === undefined) throw new Error("the broker does not answer");
-    return connection.jetstream({ timeout: this.#timeoutMs });
+    this.#client ??= connection.jetstream({ timeout: this.#timeoutMs });
+    return this.#client;
   }
 
   async #publishWindows(jetStream: JetStreamClient, envelopes: readonly Envelope[]): Promise<void> {
@@ -214,73 +199,10 @@ export class JetStreamBus implements Bus {
         window = [];
         bytes = 0;
       }
-      window.push(jetStream.publish(this.#subject(envelope), payload, { msgID: envelope.id }));
+      window.push(jetStream.publish(this.#streams.subject(envelope), payload, { msgID: envelope.id }));
       bytes += payload.length;
     }
     await settleAll(window);
-  }
-
-  #subject(envelope: Envelope): string {
-    const type = envelope.type.replace(/^muster\./, `${this.#namespace}.`);
-    return `${type}.${envelope.shard}`;
-  }
-
-  #streamName(source: string): string {
-    return `${this.#namespace}_${source}`.toUpperCase();
-  }
-
-  #ensureStream(source: string): Promise<void> {
-    const known = this.#streams.get(source);
-    if (known !== undefined) return known;
-    const ensuring = this.#createStream(source);
-    this.#streams.set(source, ensuring);
-    ensuring.catch(() => this.#streams.delete(source));
-    return ensuring;
-  }
-
-  async #createStream(source: string): Promise<void> {
-    const connection = await this.#connecting;
-    const manager = await connection.jetstreamManager({ timeout: this.#timeoutMs });
-    const limits = {
-      subjects: [`${this.#namespace}.${source}.*.*.*.*`],
-      max_age: nanos(this.#options.streamAgeMsMax ?? STREAM_AGE_MS),
-      max_bytes: this.#options.streamBytesMax ?? -1,
-      num_replicas: this.#options.replicas ?? 1,
-      discard: DiscardPolicy.Old,
-      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-    };
-    const name = this.#streamName(source);
-    const fixed = { retention: RetentionPolicy.Limits, storage: StorageType.File };
-    try {
-      await manager.streams.add({ name, ...fixed, ...limits });
-    } catch (error) {
-      if (!(error instanceof NatsError) || error.api_error?.err_code !== STREAM_EXISTS) throw error;
-      // Made by an older version or with other settings; what is fixed for a stream stays.
-      await manager.streams.update(name, limits);
-    }
-  }
-
-  async #openConsumer(options: SubscribeOptions): Promise<Consumer> {
-    const { source, consumer, shard, maxInFlight } = options;
-    const jetStream = await this.#jetStream();
-    await this.#ensureStream(source);
-    const manager = await jetStream.jetstreamManager(false);
-    const stream = this.#streamName(source);
-    const durable = `${consumer}_${source}_${shard}`;
-    const changeable = { ack_wait: nanos(ACK_WAIT_MS), max_ack_pending: maxInFlight, max_deliver: -1 };
-    try {
-      await manager.consumers.add(stream, {
-        durable_name: durable,
-        filter_subject: `${this.#namespace}.${source}.*.*.*.${shard}`,
-        ack_policy: AckPolicy.Explicit,
-        deliver_policy: DeliverPolicy.All,
-        ...changeable,
-      });
-    } catch (error) {
-      if (!(error instanceof NatsError) || error.api_error?.code !== 400) throw error;
-      await manager.consumers.update(stream, durable, changeable);
-    }
-    return jetStream.consumers.get(stream, durable);
   }
 }
 

@@ -14,6 +14,8 @@ export interface PullRuntime {
   /** What was known of the stream may be wrong. */
   lostStream(): void;
   closed(subscription: PullSubscription): void;
+  /** Until the broker has heard all that was said so far; not for long if it is away. */
+  flushed(): Promise<void>;
 }
 
 const RETRY_MS_MIN = 100;
@@ -42,6 +44,8 @@ export class PullSubscription implements Subscription {
     this.#stopping.abort();
     this.#runtime.closed(this);
     await this.#messages?.close();
+    // What is naked from here on must not be sent to the inbox that is no more.
+    await this.#runtime.flushed();
   }
 
   async #run(): Promise<void> {

@@ -1,6 +1,6 @@
 // What this process knows of items committed and folded: its own appends and reports at once, other
 // processes' from the last poll.
-import type { OutboxState } from "./outbox-store.ts";
+import type { OutboxState } from "./outbox-state-store.ts";
 import type { FoldedShard } from "./ports.ts";
 
 export interface BookMark {

@@ -1,6 +1,6 @@
 // The outbox's series: what is committed and not yet published, and not yet folded.
 import type { Metrics } from "@muster/metrics";
-import type { OutboxState } from "./outbox-store.ts";
+import type { OutboxState } from "./outbox-state-store.ts";
 
 export class OutboxGauges {
   readonly #service: string;

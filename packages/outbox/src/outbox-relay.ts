@@ -7,7 +7,7 @@ import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { backoffMs } from "./backoff.ts";
-import { readRanges } from "./outbox-store.ts";
+import { readPositions, readRanges, type ShardRange } from "./outbox-store.ts";
 import type { OutboxPort } from "./ports.ts";
 import * as store from "./relay-store.ts";
 
@@ -43,6 +43,8 @@ const ROWS_FIRST = 8;
 /** What a round of all shards should hold in memory. */
 const ROUND_BYTES = 16 * 1024 * 1024;
 const TRIM_ROWS = 500;
+/** Under load cursors are saved this often; what a crash has published and not saved is published again. */
+const SAVE_MS = 200;
 /** Takes no renewals: nobody else is there to take it. */
 const FOREVER_MS = 2 ** 52;
 
@@ -61,6 +63,10 @@ export class OutboxRelay {
   #askAgainMs = 0;
   #trimAtMs = 0;
   #rowsMax = ROWS_FIRST;
+  /** What is published, while the lease is held without a break; the table follows. */
+  #cursors: Map<number, number> | undefined;
+  #saved = new Map<number, number>();
+  #savedAtMs = 0;
   #failing = false;
 
   constructor(options: RelayOptions) {
@@ -90,6 +96,7 @@ export class OutboxRelay {
     await this.#loop;
     if (this.#leaseUntilMs === 0) return;
     try {
+      await this.#save();
       await this.#options.database.transaction((trx) => store.freeRelayLease(trx, this.#options.instanceId));
     } catch (error) {
       this.#log.warn({ err: error }, "the relay's lease was not freed; it runs out by itself");
@@ -128,6 +135,8 @@ export class OutboxRelay {
     const held = await database.transaction((trx) =>
       store.takeRelayLease(trx, { owner: instanceId, nowMs, untilMs, byForce: exclusive }),
     );
+    // Whoever had it meanwhile has moved the cursors.
+    if (!held || this.#leaseUntilMs <= nowMs) this.#cursors = undefined;
     this.#leaseUntilMs = held ? untilMs : 0;
     this.#askAgainMs = clock.monotonicMs() + this.#timings.pollMs * 0.9;
     return held;
@@ -135,40 +144,61 @@ export class OutboxRelay {
 
   /** True if there is, or may be, more to do at once. */
   async #round(): Promise<boolean> {
-    const { database } = this.#options;
-    const ranges = await store.readUnpublished(database.reader, this.#rowsMax);
+    const { clock, database, service } = this.#options;
+    if (this.#cursors === undefined) {
+      this.#cursors = await store.readPublished(database.reader);
+      this.#saved = new Map(this.#cursors);
+    }
+    const ranges = this.#unpublished(this.#cursors, await readPositions(database.reader));
     if (ranges.length > 0) {
-      const envelopes = await readRanges(database.reader, this.#options.service, ranges);
+      const envelopes = await readRanges(database.reader, service, ranges);
       assert(envelopes.length > 0, "unpublished outbox messages are missing");
-      await this.#publish(envelopes);
+      await this.#publish(envelopes, this.#cursors);
+      if (clock.monotonicMs() - this.#savedAtMs >= SAVE_MS) await this.#save();
       return true;
     }
-    if (this.#options.clock.nowMs() >= this.#trimAtMs) await this.#trim();
+    await this.#save();
+    if (clock.nowMs() >= this.#trimAtMs) await this.#trim();
     return false;
   }
 
-  async #publish(envelopes: readonly Envelope[]): Promise<void> {
+  #unpublished(cursors: ReadonlyMap<number, number>, heads: readonly number[]): ShardRange[] {
+    const ranges: ShardRange[] = [];
+    for (const [shard, head] of heads.entries()) {
+      const after = cursors.get(shard) ?? 0;
+      if (head > after) ranges.push({ shard, after, through: Math.min(head, after + this.#rowsMax) });
+    }
+    return ranges;
+  }
+
+  async #publish(envelopes: readonly Envelope[], cursors: Map<number, number>): Promise<void> {
     this.#tune(envelopes);
     const batches = [...Map.groupBy(envelopes, (envelope) => envelope.shard)];
     const outcomes = await Promise.allSettled(batches.map(([, batch]) => this.#options.bus.publish(batch)));
-    const heads: store.PublishedHead[] = [];
     const errors: unknown[] = [];
-    let count = 0;
     for (const [index, [shard, batch]] of batches.entries()) {
       const outcome = outcomes[index];
       if (outcome?.status === "rejected") {
         errors.push(outcome.reason);
         continue;
       }
-      heads.push({ shard, position: Number(batch.at(-1)?.position ?? 0n) });
-      count += batch.length;
-    }
-    if (heads.length > 0) {
-      await this.#options.database.transaction((trx) => store.savePublished(trx, heads));
-      this.#published.inc({ service: this.#options.service }, count);
+      cursors.set(shard, Number(batch.at(-1)?.position ?? 0n));
+      this.#published.inc({ service: this.#options.service }, batch.length);
     }
     if (errors.length > 0)
       throw new Error(`${errors.length} shards were not published`, { cause: errors[0] });
+  }
+
+  async #save(): Promise<void> {
+    const cursors = [...(this.#cursors ?? [])];
+    const heads = cursors
+      .filter(([shard, position]) => position !== this.#saved.get(shard))
+      .map(([shard, position]) => ({ shard, position }));
+    if (heads.length > 0) {
+      await this.#options.database.transaction((trx) => store.savePublished(trx, heads));
+      this.#saved = new Map(cursors);
+    }
+    this.#savedAtMs = this.#options.clock.monotonicMs();
   }
 
   /** As many rows next time as keep a round of all shards within its bytes. */

@@ -26,14 +26,6 @@ export interface OutboxRow {
   readonly data: Uint8Array;
 }
 
-/** One instant's view of all shards; arrays are indexed by shard. */
-export interface OutboxState {
-  readonly positions: readonly number[];
-  readonly items: readonly number[];
-  readonly published: readonly number[];
-  readonly folded: ReadonlyMap<string, { readonly positions: number[]; readonly items: number[] }>;
-}
-
 /** Positions of one shard: after `after`, up to and including `through`. */
 export interface ShardRange {
   readonly shard: number;
@@ -153,53 +145,6 @@ export async function readRanges(
   return rows.map((row) => toEnvelope(service, row));
 }
 
-export async function readState(db: Queryable): Promise<OutboxState> {
-  // Cursors and consumers first: read after the positions they could be ahead of them.
-  const cursors: { shard: number; published_position: number }[] = await db("relay_cursors").select(
-    "shard",
-    "published_position",
-  );
-  const consumers: { consumer: Buffer; shard: number; position: number; items_through: number }[] = await db(
-    "outbox_consumers",
-  ).select("consumer", "shard", "position", "items_through");
-  const positions: { shard: number; position: number; items: number }[] = await db("shard_positions").select(
-    "shard",
-    "position",
-    "items",
-  );
-  const folded = new Map<string, { positions: number[]; items: number[] }>();
-  for (const row of consumers) {
-    const name = row.consumer.toString("utf8");
-    const shards = folded.get(name) ?? { positions: zeros(), items: zeros() };
-    shards.positions[row.shard] = row.position;
-    shards.items[row.shard] = row.items_through;
-    folded.set(name, shards);
-  }
-  return {
-    positions: byShard(positions, (row) => row.position),
-    items: byShard(positions, (row) => row.items),
-    published: byShard(cursors, (row) => row.published_position),
-    folded,
-  };
-}
-
-/** When the oldest unpublished message was written; undefined if there is none. */
-export async function readOldestUnpublishedMs(
-  db: Queryable,
-  state: OutboxState,
-): Promise<number | undefined> {
-  const heads = state.published
-    .map((published, shard) => ({ shard, position: published + 1 }))
-    .filter(({ shard, position }) => position <= (state.positions[shard] ?? 0));
-  if (heads.length === 0) return undefined;
-  const rows: { time_ms: number }[] = await db("outbox_messages")
-    .select("time_ms")
-    .where((any) => {
-      for (const head of heads) any.orWhere(head);
-    });
-  return rows.length === 0 ? undefined : Math.min(...rows.map((row) => row.time_ms));
-}
-
 /** The latest report wins, even a smaller one: too small only keeps messages longer. */
 export async function saveFolded(
   trx: Transaction,
@@ -248,12 +193,16 @@ function toEnvelope(service: string, row: MessageRow): Envelope {
   });
 }
 
-function byShard<Row extends { shard: number }>(rows: readonly Row[], value: (row: Row) => number): number[] {
+/** One value for each shard, 0 where there is no row. */
+export function byShard<Row extends { shard: number }>(
+  rows: readonly Row[],
+  value: (row: Row) => number,
+): number[] {
   const values = zeros();
   for (const row of rows) values[row.shard] = value(row);
   return values;
 }
 
-function zeros(): number[] {
+export function zeros(): number[] {
   return new Array<number>(SHARD_COUNT).fill(0);
 }

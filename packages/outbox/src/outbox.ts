@@ -8,6 +8,7 @@ import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { BacklogBook } from "./backlog-book.ts";
 import { OutboxGauges } from "./outbox-gauges.ts";
+import { readOldestUnpublishedMs, readState } from "./outbox-state-store.ts";
 import * as store from "./outbox-store.ts";
 import type { FoldedShard, OutboxDraft, OutboxPort, ProducerPort } from "./ports.ts";
 import { ThrottledCall } from "./throttled-call.ts";
@@ -167,9 +168,9 @@ export class Outbox implements OutboxPort, ProducerPort {
   async #poll(): Promise<void> {
     try {
       const before = this.#book.mark();
-      const state = await store.readState(this.#options.database.reader);
+      const state = await readState(this.#options.database.reader);
       if (this.#book.refresh(state, before)) this.#announce();
-      const oldestMs = await store.readOldestUnpublishedMs(this.#options.database.reader, state);
+      const oldestMs = await readOldestUnpublishedMs(this.#options.database.reader, state);
       this.#gauges.set(state, this.#book.backlogItems(), oldestMs, this.#options.clock.nowMs());
       this.#pollFailed = false;
     } catch (error) {

@@ -1,7 +1,6 @@
 // Every statement of the relay: its lease, its cursors, and the trimming of what everybody has passed.
 import { SHARD_COUNT } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
-import type { ShardRange } from "./outbox-store.ts";
 
 const LEASE_ID = 1;
 
@@ -39,20 +38,13 @@ export async function freeRelayLease(trx: Transaction, owner: string): Promise<v
     .update({ until_ms: 0 });
 }
 
-/** What is committed and not published, at most `rowsMax` messages of each shard. */
-export async function readUnpublished(db: Queryable, rowsMax: number): Promise<ShardRange[]> {
-  const rows: { shard: number; position: number; published_position: number }[] = await db(
-    "shard_positions as p",
-  )
-    .join("relay_cursors as c", "c.shard", "p.shard")
-    .select("p.shard", "p.position", "c.published_position")
-    .whereRaw("p.position > c.published_position")
-    .orderBy("p.shard");
-  return rows.map((row) => ({
-    shard: row.shard,
-    after: row.published_position,
-    through: Math.min(row.position, row.published_position + rowsMax),
-  }));
+/** Up to where each shard is known to be published. */
+export async function readPublished(db: Queryable): Promise<Map<number, number>> {
+  const rows: { shard: number; published_position: number }[] = await db("relay_cursors").select(
+    "shard",
+    "published_position",
+  );
+  return new Map(rows.map((row) => [row.shard, row.published_position]));
 }
 
 /** Cursors only rise, so a relay that has lost its lease does no harm. */
