@@ -113,7 +113,11 @@ function bindMask(
 ): void {
   const { maskField } = route;
   if (maskField === undefined || !isJsonObject(body, context)) return;
-  const own = body[maskField.name] ?? body[maskField.jsonName];
+  const { name, jsonName } = maskField;
+  if (name !== jsonName && Object.hasOwn(body, name) && Object.hasOwn(body, jsonName)) {
+    throw new DecodeError(`is given twice, as ${name} and ${jsonName}`).under(name);
+  }
+  const own = body[name] ?? body[jsonName];
   if (own !== undefined && own !== null) {
     const codec = codecs.message(route.method.input).reader(maskField.name);
     under(maskField.name, () => codec?.read(message, own, context));
@@ -122,10 +126,10 @@ function bindMask(
   const bound = new Set(route.bindings.map(({ path }) => path.name));
   const paths = new Set<string>();
   for (const key of Object.keys(body)) {
-    const name = codecs.message(desc).reader(key)?.field.name;
-    if (name === undefined || name === maskField.name) continue;
-    if (route.body.kind === "message" && bound.has(name)) continue;
-    paths.add(name);
+    const path = codecs.message(desc).reader(key)?.field.name;
+    if (path === undefined || path === name) continue;
+    if (route.body.kind === "message" && bound.has(path)) continue;
+    paths.add(path);
   }
   const mask: FieldMask = { $typeName: "google.protobuf.FieldMask", paths: [...paths] };
   message[maskField.localName] = mask;

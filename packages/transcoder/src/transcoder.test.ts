@@ -203,6 +203,12 @@ describe("the mask of a PATCH", () => {
     expect((await bound("PATCH", "/v1/books/7", '{"sub_title":null}')).book).not.toHaveProperty("subTitle");
   });
 
+  test("a mask spelled in both ways", async () => {
+    expect(await refusal("PATCH", "/v1/books/7", '{"update_mask":"title","updateMask":"pages"}')).toBe(
+      "400 REQUEST_MALFORMED update_mask: is given twice, as update_mask and updateMask",
+    );
+  });
+
   test("a mask of a wrong type", async () => {
     expect(await refusal("PATCH", "/v1/books/7", '{"update_mask":3}')).toBe(
       "400 REQUEST_MALFORMED update_mask: must be a string",
