@@ -12,10 +12,10 @@ import { batchGetProfiles, getPositions, readOutbox, reportFolded } from "./feed
 import { scanProfileEvents } from "./feed/scan-profile-events.ts";
 import { TailFeed } from "./feed/tail-feed.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
-import { RisingIds } from "./profiles/profile-ids.ts";
 import { createProfile } from "./profiles/create-profile.ts";
 import { getProfile } from "./profiles/get-profile.ts";
 import { listProfiles } from "./profiles/list-profiles.ts";
+import { RisingIds } from "./profiles/profile-ids.ts";
 import { updateProfile } from "./profiles/update-profile.ts";
 import { batchRecordEvents } from "./tracked-events/batch-record-events.ts";
 import { ingestEvents } from "./tracked-events/ingest-events.ts";

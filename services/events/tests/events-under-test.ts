@@ -191,7 +191,8 @@ export class EventsUnderTest {
           if (envelope.itemsThrough !== items) throw new Error(`shard ${shard} miscounts its items`);
         }
       }
-      if (after !== positions[shard]) throw new Error(`shard ${shard} ends at ${after}, not ${positions[shard]}`);
+      if (after !== positions[shard])
+        throw new Error(`shard ${shard} ends at ${after}, not ${positions[shard]}`);
     }
     return { events, profiles, envelopes };
   }

@@ -34,7 +34,13 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
   }
 
   test("what is created reads back, and is announced", async () => {
-    const fields = { userId: "13", anonymousId: "a", email: "Ann@Example.org", name: "Ann", traits: '{"a":[1.0]}' };
+    const fields = {
+      userId: "13",
+      anonymousId: "a",
+      email: "Ann@Example.org",
+      name: "Ann",
+      traits: '{"a":[1.0]}',
+    };
     const profile = await created(fields);
     expect(profile).toMatchObject(fields);
     expect((await events.call(getProfile, { profileId: profile.id }, as)).profile).toEqual(profile);
@@ -67,8 +73,12 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
 
   test("bad fields are named", async () => {
     await expect(created({ name: "nobody" })).rejects.toMatchObject({ reason: "FIELD_INVALID" });
-    await expect(created({ userId: "1", traits: "[]" })).rejects.toMatchObject({ fields: [{ field: "traits" }] });
-    await expect(created({ userId: "1", email: "no mail" })).rejects.toMatchObject({ fields: [{ field: "email" }] });
+    await expect(created({ userId: "1", traits: "[]" })).rejects.toMatchObject({
+      fields: [{ field: "traits" }],
+    });
+    await expect(created({ userId: "1", email: "no mail" })).rejects.toMatchObject({
+      fields: [{ field: "email" }],
+    });
     await expect(created({ userId: "\ud800" })).rejects.toMatchObject({ reason: "FIELD_INVALID" });
     expect((await events.call(listProfiles, {}, as)).profiles).toEqual([]);
   });
@@ -105,7 +115,9 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     await expect(
       events.call(listProfiles, { pageToken }, { organizationId: newOrganization() }),
     ).rejects.toMatchObject(invalid);
-    await expect(events.call(listProfiles, { pageToken: `${pageToken}A` }, as)).rejects.toMatchObject(invalid);
+    await expect(events.call(listProfiles, { pageToken: `${pageToken}A` }, as)).rejects.toMatchObject(
+      invalid,
+    );
   });
 
   test("filters are exact and ANDed, the email's case aside", async () => {
@@ -115,7 +127,12 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
       (await events.call(listProfiles, filter, as)).profiles.map((profile) => profile.id);
     expect(await found({ userId: "Ann" })).toEqual([id]);
     expect(await found({ userId: "Ann", email: "ANN@EXAMPLE.ORG" })).toEqual([id]);
-    for (const filter of [{ userId: "ann" }, { userId: "Ann " }, { userId: "" }, { userId: "Ann", anonymousId: "Ann" }]) {
+    for (const filter of [
+      { userId: "ann" },
+      { userId: "Ann " },
+      { userId: "" },
+      { userId: "Ann", anonymousId: "Ann" },
+    ]) {
       expect(await found(filter)).toEqual([]);
     }
   });
@@ -138,7 +155,12 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
         },
         as,
       );
-      expect(profile).toMatchObject({ userId: "14", name: "Ann", traits: '{"b":2}', createTime: before.createTime });
+      expect(profile).toMatchObject({
+        userId: "14",
+        name: "Ann",
+        traits: '{"b":2}',
+        createTime: before.createTime,
+      });
       expect(profile?.email).toBeUndefined();
       expect(profile?.updateTime).not.toEqual(before.updateTime);
       expect((await events.call(getProfile, { profileId }, as)).profile).toEqual(profile);
@@ -170,9 +192,9 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
         reason: "FIELD_INVALID",
         fields: [{ field: "profile.user_id" }, { field: "profile.email" }],
       });
-      await expect(update({ userId: "bob", email: "BOB@example.org" }, "user_id", "email")).rejects.toMatchObject(
-        taken("profile.user_id", "profile.email"),
-      );
+      await expect(
+        update({ userId: "bob", email: "BOB@example.org" }, "user_id", "email"),
+      ).rejects.toMatchObject(taken("profile.user_id", "profile.email"));
       for (const path of ["id", "userId", "create_time", "constructor", ""]) {
         await expect(update({}, path)).rejects.toMatchObject({ fields: [{ field: "update_mask" }] });
       }
@@ -186,9 +208,9 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     test("of an unknown profile is 404", async () => {
       const profileId = "01980000-0000-7000-8000-000000000000";
       for (const id of [profileId, "x"]) {
-        await expect(events.call(updateProfile, { profileId: id, profile: { name: "x" } }, as)).rejects.toMatchObject(
-          NOT_FOUND,
-        );
+        await expect(
+          events.call(updateProfile, { profileId: id, profile: { name: "x" } }, as),
+        ).rejects.toMatchObject(NOT_FOUND);
         await expect(events.call(getProfile, { profileId: id }, as)).rejects.toMatchObject(NOT_FOUND);
       }
     });

@@ -59,7 +59,13 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
   test("what comes back is what was sent, to the millisecond", async () => {
     const properties = '{"b":1.0,"a":[null,{"é":"\\ud800\\u0000"}],"n":9007199254740993}';
     const timestamp = { seconds: AT.seconds, nanos: 123_999_999 };
-    const stored = await record({ identity: user("13"), name: "Ünï ", properties, timestamp, eventId: "e 1" });
+    const stored = await record({
+      identity: user("13"),
+      name: "Ünï ",
+      properties,
+      timestamp,
+      eventId: "e 1",
+    });
     expect(stored).toMatchObject({ name: "Ünï ", properties, timestamp: AT, eventId: "e 1" });
     const { events: listed } = await events.call(listEvents, { profileId: stored.profileId }, as);
     expect(listed).toEqual([stored]);
@@ -72,24 +78,33 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     expect(stored.receiveTime).toEqual(stored.timestamp);
   });
 
-  test.each([{ timestamp: AT }, {}])("the same id and time (%o) is the same event, other content a conflict", async (at) => {
-    const sent = { identity: user("13"), name: "paid", eventId: "e1", properties: '{"a":1,"b":[2]}', ...at };
-    const stored = await record(sent);
-    expect(await record(sent)).toEqual(stored);
-    expect(await record({ ...sent, properties: '{ "b":[2.0], "a":1 }' })).toEqual(stored);
-    for (const other of [
-      { ...sent, name: "Paid" },
-      { ...sent, properties: '{"a":1,"b":[2,0]}' },
-      { ...sent, identity: visitor("13") },
-      { ...sent, identity: user("unseen") },
-    ]) {
-      await expect(record(other)).rejects.toMatchObject({ reason: "EVENT_CONFLICT" });
-    }
-    // The refused ones have left nobody behind.
-    expect(await profiles()).toHaveLength(1);
-    const { events: listed } = await events.call(listEvents, { profileId: stored.profileId }, as);
-    expect(listed).toEqual([stored]);
-  });
+  test.each([{ timestamp: AT }, {}])(
+    "the same id and time (%o) is the same event, other content a conflict",
+    async (at) => {
+      const sent = {
+        identity: user("13"),
+        name: "paid",
+        eventId: "e1",
+        properties: '{"a":1,"b":[2]}',
+        ...at,
+      };
+      const stored = await record(sent);
+      expect(await record(sent)).toEqual(stored);
+      expect(await record({ ...sent, properties: '{ "b":[2.0], "a":1 }' })).toEqual(stored);
+      for (const other of [
+        { ...sent, name: "Paid" },
+        { ...sent, properties: '{"a":1,"b":[2,0]}' },
+        { ...sent, identity: visitor("13") },
+        { ...sent, identity: user("unseen") },
+      ]) {
+        await expect(record(other)).rejects.toMatchObject({ reason: "EVENT_CONFLICT" });
+      }
+      // The refused ones have left nobody behind.
+      expect(await profiles()).toHaveLength(1);
+      const { events: listed } = await events.call(listEvents, { profileId: stored.profileId }, as);
+      expect(listed).toEqual([stored]);
+    },
+  );
 
   test("the same id at another time, or once with and once without, is another event", async () => {
     const sent = { identity: user("13"), name: "paid", eventId: "e1" };
@@ -127,7 +142,9 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     });
     for (const value of [NOWHERE, "nonsense", profileId.toUpperCase(), `${profileId} `]) {
       const refused = { reason: "PROFILE_NOT_FOUND" };
-      await expect(record({ identity: { case: "profileId", value }, name: "seen" })).rejects.toMatchObject(refused);
+      await expect(record({ identity: { case: "profileId", value }, name: "seen" })).rejects.toMatchObject(
+        refused,
+      );
       await expect(
         events.call(recordProfileEvent, { profileId: value, name: "seen" }, as),
       ).rejects.toMatchObject(refused);
@@ -157,7 +174,11 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     });
     await record(padded(128 * 1024));
     await expect(record(padded(128 * 1024 + 32))).rejects.toMatchObject({ reason: "TOO_LARGE" });
-    await record({ identity: user("13"), name: "seen", properties: `{"a":${"[".repeat(63)}${"]".repeat(63)}}` });
+    await record({
+      identity: user("13"),
+      name: "seen",
+      properties: `{"a":${"[".repeat(63)}${"]".repeat(63)}}`,
+    });
   });
 
   test("an idempotency key answers again what was answered, and stores nothing twice", async () => {
@@ -215,7 +236,11 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
         { index: 6, status: REJECTED, error: { reason: Reason.PROFILE_NOT_FOUND } },
         { index: 7, ...invalid("properties") },
         { index: 8, status: REJECTED, error: { reason: Reason.TOO_LARGE } },
-        { index: 9, status: REJECTED, error: { reason: Reason.REQUEST_MALFORMED, fields: [{ field: "user_id" }] } },
+        {
+          index: 9,
+          status: REJECTED,
+          error: { reason: Reason.REQUEST_MALFORMED, fields: [{ field: "user_id" }] },
+        },
         { index: 10, status: DUPLICATE, id: kept.id },
         { index: 11, ...invalid("name") },
       ]);
@@ -242,7 +267,11 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
 
     test("of none, of bad ones alone, and of too many", async () => {
       expect(await events.call(batchRecordEvents, { events: [] }, as)).toMatchObject({ results: [] });
-      const { results } = await events.call(batchRecordEvents, { events: [{}] }, { ...as, idempotencyKey: "k" });
+      const { results } = await events.call(
+        batchRecordEvents,
+        { events: [{}] },
+        { ...as, idempotencyKey: "k" },
+      );
       expect(results).toMatchObject([{ status: EventResultStatus.REJECTED }]);
       const many = Array.from({ length: 5001 }, () => ({ identity: user("1"), name: "seen" }));
       await expect(events.call(batchRecordEvents, { events: many }, as)).rejects.toMatchObject({

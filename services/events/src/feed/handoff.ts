@@ -1,52 +1,61 @@
 // Hands items from a callback that must stay open (a snapshot) to a stream, one at a time: the producer
-// waits until the consumer has taken what it offered, so nothing piles up.
+// waits until the consumer asks for the next, so nothing piles up.
 
 /** Rejects the producer's `put` once the consumer has gone away. */
-export class ConsumerGone extends Error {
+class ConsumerGone extends Error {
   override name = "ConsumerGone";
 }
 
+interface Offer<Item> {
+  readonly item: Item;
+  readonly taken: () => void;
+  readonly gone: (error: Error) => void;
+}
+
 export async function* handOff<Item>(
+  signal: AbortSignal,
   produce: (put: (item: Item) => Promise<void>) => Promise<void>,
 ): AsyncGenerator<Item> {
-  let offered:
-    | { readonly item: Item; readonly taken: () => void; readonly gone: (e: Error) => void }
-    | undefined;
-  let isGone = false;
-  let wake: () => void = () => {};
-  const put = (item: Item): Promise<void> =>
-    new Promise((taken, gone) => {
-      if (isGone) return gone(new ConsumerGone());
-      offered = { item, taken, gone };
-      wake();
-    });
+  let offer: Offer<Item> | undefined;
+  let isGone = signal.aborted;
   let isDone = false;
-  const producing = produce(put).finally(() => {
+  let wake: () => void = () => {};
+  const leave = (): void => {
+    isGone = true;
+    offer?.gone(new ConsumerGone());
+  };
+  // A consumer that is never asked again does not come back here: its signal must free the producer.
+  signal.addEventListener("abort", leave, { once: true });
+  const producing = produce(
+    (item) =>
+      new Promise((taken, gone) => {
+        if (isGone) return gone(new ConsumerGone());
+        offer = { item, taken, gone };
+        wake();
+      }),
+  ).finally(() => {
     isDone = true;
     wake();
   });
   // Awaited below; until then a rejection must not count as unhandled.
   producing.catch(() => {});
   try {
-    for (;;) {
-      if (offered !== undefined) {
-        const { item, taken } = offered;
-        offered = undefined;
-        yield item;
-        taken();
-      } else if (isDone) {
-        break;
-      } else {
+    while (!isDone || offer !== undefined) {
+      const next: Offer<Item> | undefined = offer;
+      if (next === undefined) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
-        wake = () => {};
+        continue;
       }
+      yield next.item;
+      offer = undefined;
+      next.taken();
     }
     await producing;
   } finally {
-    isGone = true;
-    offered?.gone(new ConsumerGone());
+    signal.removeEventListener("abort", leave);
+    leave();
     await producing.catch(() => {});
   }
 }

@@ -35,13 +35,8 @@ export function scanProfileEvents(
 ): ServerStreamHandler<typeof EventFeedService.method.scanProfileEvents> {
   return (request, context) => {
     checkIds(request);
-    return handOff<ScanProfileEventsResponse>((put) =>
-      deps.database.snapshot(async (trx) => {
-        await scan(trx, request, async (part) => {
-          context.signal.throwIfAborted();
-          await put(part);
-        });
-      }),
+    return handOff<ScanProfileEventsResponse>(context.signal, (put) =>
+      deps.database.snapshot((trx) => scan(trx, request, put)),
     );
   };
 }

@@ -2,7 +2,7 @@
 // and the answers kept under idempotency keys. All or nothing.
 import type { Clock, IdSource } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
-import type { OutboxPort } from "@muster/outbox";
+import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { trackedEventsRecorded } from "../domain-events.ts";
 import { insertProfiles } from "../profiles/profile-store.ts";
 import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
@@ -46,10 +46,7 @@ export async function commitBatch(
     const facts = await loadFacts(trx, wanted, { withStoredEvents: options.lookFirst });
     const plan = planBatch(submissions, facts, deps.profileIds, deps.clock.nowMs());
     await insertProfiles(trx, plan.newProfiles);
-    const inserted = insertEvents(trx, plan.newEvents);
-    // Encoded while the database is busy with the rows.
-    const drafts = encodeUnlessRejected(plan, inserted);
-    await inserted;
+    const drafts = await insertAndEncode(trx, plan);
     await insertUndatedIds(trx, plan.newUndated);
     for (const [index, submission] of submissions.entries()) {
       if (submission.settle === undefined) continue;
@@ -71,8 +68,15 @@ export async function commitBatch(
 
 const noOutcomes: readonly EventOutcome[] = [];
 
-function encodeUnlessRejected(plan: BatchPlan, inserted: Promise<void>) {
-  // Awaited a moment later; until then a rejection must not count as unhandled.
-  inserted.catch(() => {});
-  return trackedEventsRecorded(plan.shares);
+/**
+ * Encodes while the database is busy with the rows. Invariant: returns or throws only once the insert is
+ * over, for what it still sends after a rollback would be outside of any transaction.
+ */
+async function insertAndEncode(trx: Transaction, plan: BatchPlan): Promise<OutboxDraft[]> {
+  const inserted = insertEvents(trx, plan.newEvents);
+  try {
+    return trackedEventsRecorded(plan.shares);
+  } finally {
+    await inserted;
+  }
 }

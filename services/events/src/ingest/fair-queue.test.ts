@@ -16,7 +16,9 @@ describe("FairQueue", () => {
     for (let index = 0; index < 4; index += 1) queue.offer(work("crowd", 1000));
     for (let index = 0; index < 20; index += 1) queue.offer(work("single", 1));
     const first = queue.take(2000, 1_000_000);
-    expect(first.filter(({ organizationId }) => organizationId === ("single" as OrganizationId))).toHaveLength(20);
+    expect(
+      first.filter(({ organizationId }) => organizationId === ("single" as OrganizationId)),
+    ).toHaveLength(20);
   });
 
   test("equal crowds get equal rows, whatever the size of their submissions", () => {
@@ -25,7 +27,8 @@ describe("FairQueue", () => {
     for (let index = 0; index < 10_000; index += 1) queue.offer(work("small", 1));
     const rows = { large: 0, small: 0 };
     for (let batch = 0; batch < 6; batch += 1) {
-      for (const taken of queue.take(2000, 1e9)) rows[taken.organizationId as string as "large" | "small"] += taken.rows;
+      for (const taken of queue.take(2000, 1e9))
+        rows[taken.organizationId as string as "large" | "small"] += taken.rows;
     }
     expect(Math.abs(rows.large - rows.small)).toBeLessThanOrEqual(2000);
     expect(rows.large + rows.small).toBeGreaterThan(8000);
@@ -52,7 +55,9 @@ describe("FairQueue", () => {
   });
 
   test("hands out everything exactly once, each organisation's in order, within the bounds", () => {
-    const offers = fc.array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.integer({ min: 1, max: 900 })), { maxLength: 60 });
+    const offers = fc.array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.integer({ min: 1, max: 900 })), {
+      maxLength: 60,
+    });
     fc.assert(
       fc.property(offers, (list) => {
         const queue = new FairQueue({ rowsMax: 1e9, bytesMax: 1e9, quantumRows: 500 });
@@ -62,11 +67,13 @@ describe("FairQueue", () => {
         while (!queue.isEmpty) {
           const batch = queue.take(2000, 1500);
           expect(batch.length).toBeGreaterThan(0);
-          if (batch.length > 1) expect(batch.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(1500);
+          if (batch.length > 1)
+            expect(batch.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(1500);
           taken.push(...batch);
         }
         for (const name of ["a", "b", "c"]) {
-          const own = (from: typeof given) => from.filter(({ organizationId }) => organizationId === (name as OrganizationId));
+          const own = (from: typeof given) =>
+            from.filter(({ organizationId }) => organizationId === (name as OrganizationId));
           expect(own(taken)).toEqual(own(given));
         }
       }),

@@ -104,6 +104,8 @@ export class IngestQueue {
 
   async #run(): Promise<void> {
     while (!this.#queue.isEmpty) {
+      // One turn of the event loop, so that what has arrived already joins; SQLite's commits take none.
+      await new Promise((resolve) => setImmediate(resolve));
       const { transactionRowsMax, transactionBytesMax } = this.#limits;
       await this.#commit(this.#queue.take(transactionRowsMax, transactionBytesMax));
     }

@@ -4,7 +4,9 @@ import { RisingIds } from "./profile-ids.ts";
 
 test("ids rise within a millisecond, past its count, and when the clock is set back", () => {
   const ids = new RisingIds(randomIds);
-  const made = [1000, 1000, 1001, 900, ...Array.from({ length: 10_000 }, () => 1001), 2000].map((ms) => ids.next(ms));
+  const made = [1000, 1000, 1001, 900, ...Array.from({ length: 10_000 }, () => 1001), 2000].map((ms) =>
+    ids.next(ms),
+  );
   expect(made.every(isUuid)).toBe(true);
   expect([...made].sort()).toEqual(made);
   expect(new Set(made).size).toBe(made.length);

@@ -36,7 +36,9 @@ describe("sameJson", () => {
         const reversed = Object.fromEntries(Object.entries(value).reverse());
         expect(sameJson(JSON.stringify(value), JSON.stringify(reversed, null, 2))).toBe(true);
         const more = JSON.stringify({ ...value, more: 1 });
-        expect(sameJson(JSON.stringify(value), more)).toBe(canonicalJson(JSON.stringify(value)) === canonicalJson(more));
+        expect(sameJson(JSON.stringify(value), more)).toBe(
+          canonicalJson(JSON.stringify(value)) === canonicalJson(more),
+        );
         expect(JSON.parse(canonicalJson(more))).toEqual(JSON.parse(more));
       }),
     );
@@ -51,7 +53,10 @@ describe("jsonObjectProblem", () => {
     expect(jsonObjectProblem(nested(20_000))).toMatch(/deeper/);
   });
 
-  test.each(["", " ", "1", '"a"', "[{}]", "null", "{a:1}", "{}{}", '{"a":NaN}', "\ufeff{}"])("refuses %j", (text) => {
-    expect(jsonObjectProblem(text)).toBe("must be a JSON object");
-  });
+  test.each(["", " ", "1", '"a"', "[{}]", "null", "{a:1}", "{}{}", '{"a":NaN}', "\ufeff{}"])(
+    "refuses %j",
+    (text) => {
+      expect(jsonObjectProblem(text)).toBe("must be a JSON object");
+    },
+  );
 });

@@ -1,0 +1,113 @@
+// Who may call what, and that no organisation sees or touches another's: every method, told from its
+// descriptor, so that none is forgotten.
+import { create, type DescMethod, getOption } from "@bufbuild/protobuf";
+import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import type { OrganizationId } from "@muster/core";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const METHODS = [ProfileService, EventService, EventFeedService].flatMap(
+  ({ methods }) => [...methods] as DescMethod[],
+);
+const isInternal = (method: DescMethod): boolean => getOption(method, policy).internal;
+const PUBLIC = METHODS.filter((method) => !isInternal(method));
+const INTERNAL = METHODS.filter(isInternal);
+const EVERY_PERMISSION = ["profiles.read", "profiles.write", "events.read", "events.write"];
+
+describe.each(ENGINES)("access to events on %s", (engine) => {
+  let events: EventsUnderTest;
+  const mine: OrganizationId = newOrganization();
+  const other: OrganizationId = newOrganization();
+  let profileId: string;
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine);
+    const event = { identity: { case: "userId" as const, value: "13" }, name: "seen", eventId: "e1" };
+    const answer = await events.call(EventService.method.recordEvent, { event }, { organizationId: mine });
+    profileId = answer.event?.profileId ?? "";
+  });
+  afterAll(() => events.close());
+
+  const sameUser = { identity: { case: "userId" as const, value: "13" }, name: "other", eventId: "e1" };
+  const byProfileId = () => ({ identity: { case: "profileId" as const, value: profileId }, name: "seen" });
+  /** A good request of each method about what belongs to `mine`, and what `other` gets for it. */
+  const requests: Record<string, { request: () => object; foreign: object | "NOT_FOUND" }> = {
+    createProfile: { request: () => ({ userId: "13" }), foreign: { profile: { userId: "13" } } },
+    getProfile: { request: () => ({ profileId }), foreign: "NOT_FOUND" },
+    listProfiles: { request: () => ({ userId: "14" }), foreign: { profiles: [] } },
+    updateProfile: { request: () => ({ profileId, profile: { name: "x" } }), foreign: "NOT_FOUND" },
+    recordEvent: { request: () => ({ event: byProfileId() }), foreign: "NOT_FOUND" },
+    recordProfileEvent: { request: () => ({ profileId, name: "seen" }), foreign: "NOT_FOUND" },
+    batchRecordEvents: {
+      request: () => ({ events: [byProfileId(), sameUser] }),
+      foreign: { results: [{ error: { code: "not_found" } }, { eventId: "e1", status: 1 }] },
+    },
+    ingestEvents: {
+      request: () => ({ sequence: 1n, event: byProfileId() }),
+      foreign: { failures: [{ sequence: 1n, error: { code: "not_found" } }] },
+    },
+    listEvents: { request: () => ({ profileId }), foreign: "NOT_FOUND" },
+    tailEvents: { request: () => ({ profileId }), foreign: "NOT_FOUND" },
+  };
+
+  /** The first answer of any method. */
+  async function first(method: DescMethod, request: object, as: CallAs): Promise<unknown> {
+    const cut = new AbortController();
+    const options = { headers: events.headersOf(as), signal: cut.signal };
+    const message = create(method.input, request as Record<string, unknown>);
+    if (method.methodKind === "unary")
+      return (await events.dispatcher.unary(method, message, options)).message;
+    const requestsOf = (async function* () {
+      yield message;
+    })();
+    for await (const answer of events.dispatcher.stream(method, requestsOf, options).messages) return answer;
+    return undefined;
+  }
+
+  test("the list of public methods is whole", () => {
+    expect(PUBLIC.map(({ localName }) => localName).sort()).toEqual(Object.keys(requests).sort());
+  });
+
+  test.each(PUBLIC)("$localName: another organisation's things are not there", async (method) => {
+    const { request, foreign } = requests[method.localName] ?? { request: () => ({}), foreign: {} };
+    const answer = first(method, request(), { organizationId: other });
+    if (foreign === "NOT_FOUND") await expect(answer).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
+    else expect(await answer).toMatchObject(foreign);
+  });
+
+  test("and nothing of what others tried has changed them", async () => {
+    const own = { organizationId: mine };
+    const { profile } = await events.call(ProfileService.method.getProfile, { profileId }, own);
+    expect(profile).toMatchObject({ userId: "13" });
+    expect(profile?.name).toBeUndefined();
+    const { events: listed } = await events.call(EventService.method.listEvents, { profileId }, own);
+    expect(listed).toHaveLength(1);
+  });
+
+  test.each(PUBLIC)("$localName: 401 without credentials, 403 without its permission", async (method) => {
+    const request = requests[method.localName]?.request() ?? {};
+    await expect(first(method, request, {})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+    await expect(first(method, request, { service: "segments" })).rejects.toMatchObject({
+      reason: "UNAUTHENTICATED",
+    });
+    const { permission } = getOption(method, policy);
+    const scopes = EVERY_PERMISSION.filter((one) => one !== permission);
+    await expect(first(method, request, { organizationId: mine, scopes })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+  });
+
+  test.each(INTERNAL)("$localName: for listed services alone", async (method) => {
+    await expect(first(method, {}, {})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+    await expect(first(method, {}, { organizationId: mine })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+    await expect(first(method, {}, { service: "gateway" })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+  });
+});

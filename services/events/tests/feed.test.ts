@@ -1,0 +1,242 @@
+// What the segments service reads: positions, missed messages, profiles, and scans in one snapshot.
+import { fromBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  EventFeedService,
+  type ScanProfileEventsRequest,
+} from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { TrackedEventsRecordedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { bytesToUuid, type OrganizationId, randomIds, SHARD_COUNT, shardOf, uuidToBytes } from "@muster/core";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const { batchRecordEvents } = EventService.method;
+const { createProfile, listProfiles } = ProfileService.method;
+const user = (value: string) => ({ case: "userId", value }) as const;
+
+interface Scanned {
+  readonly position: bigint;
+  readonly more: boolean;
+  readonly parts: number;
+  readonly profiles: Map<string, { name: string; occurredMs: number; id: string; properties: string }[]>;
+}
+
+describe.each(ENGINES)("the feed on %s", (engine) => {
+  let events: EventsUnderTest;
+  let organizationId: OrganizationId;
+  let as: { organizationId: OrganizationId };
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine);
+  });
+  afterAll(() => events.close());
+  beforeEach(() => {
+    organizationId = newOrganization();
+    as = { organizationId };
+  });
+
+  async function scan(shard: number, more: Partial<ScanProfileEventsRequest> = {}): Promise<Scanned> {
+    const { $typeName: _, ...rest } = more;
+    const request = { organizationId: uuidToBytes(organizationId), shard, profileLimit: 1000, ...rest };
+    const profiles: Scanned["profiles"] = new Map();
+    let head: { position: bigint; more: boolean } | undefined;
+    let parts = 0;
+    for await (const { part } of events.feed.scanProfileEvents(request)) {
+      if (part.case === "snapshot") {
+        expect(head).toBeUndefined();
+        head = part.value;
+      } else if (part.case === "profile") {
+        parts += 1;
+        const id = bytesToUuid(part.value.profileId);
+        const run = profiles.get(id) ?? [];
+        // A profile's parts come one after the other.
+        if (profiles.has(id)) expect([...profiles.keys()].at(-1)).toBe(id);
+        for (const event of part.value.events) {
+          const { name, properties } = event;
+          run.push({ name, properties, occurredMs: Number(event.occurredMs), id: bytesToUuid(event.id) });
+        }
+        profiles.set(id, run);
+      }
+    }
+    if (head === undefined) throw new Error("no snapshot in the scan");
+    return { ...head, parts, profiles };
+  }
+
+  async function record(
+    count: number,
+    of: (index: number) => { who: string; name: string; atMs: number; properties?: string },
+  ) {
+    const sent = Array.from({ length: count }, (_, index) => {
+      const { who, name, atMs, properties } = of(index);
+      return {
+        identity: user(who),
+        name,
+        timestamp: timestampFromMs(atMs),
+        ...(properties !== undefined && { properties }),
+      };
+    });
+    return (await events.call(batchRecordEvents, { events: sent }, as)).results;
+  }
+
+  test("scans hold every profile of the shard, with its events by time and id", async () => {
+    const results = await record(1500, (index) => ({
+      who: String(index % 40),
+      name: index % 3 === 0 ? "paid" : "seen",
+      atMs: (index * 7919) % 500,
+      properties: `{"i":${index}}`,
+    }));
+    const { profile: idle } = await events.call(createProfile, { userId: "idle" }, as);
+    const all = new Map<string, number>();
+    for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+      const { profiles, position, more } = await scan(shard);
+      expect(more).toBe(false);
+      expect(position).toBe((await events.feed.getPositions({})).positions[shard]);
+      expect([...profiles.keys()].sort()).toEqual([...profiles.keys()]);
+      for (const [id, run] of profiles) {
+        expect(shardOf(organizationId, id)).toBe(shard);
+        const keys = run.map((event) => `${String(event.occurredMs).padStart(6, "0")}/${event.id}`);
+        expect([...keys].sort()).toEqual(keys);
+        all.set(id, run.length);
+      }
+      const named = await scan(shard, { eventNames: ["paid"] });
+      expect([...named.profiles.keys()]).toEqual([...profiles.keys()]);
+      for (const [id, run] of named.profiles) {
+        expect(run).toEqual(profiles.get(id)?.filter(({ name }) => name === "paid"));
+      }
+      const manyNames = Array.from({ length: 900 }, (_, index) => `other${index}`).concat("paid");
+      expect((await scan(shard, { eventNames: manyNames })).profiles).toEqual(named.profiles);
+    }
+    expect(all.get(idle?.id ?? "")).toBe(0);
+    expect([...all.values()].reduce((sum, count) => sum + count, 0)).toBe(results.length);
+  });
+
+  test("walk in pages, and take only the profiles asked for", async () => {
+    await record(200, (index) => ({ who: String(index), name: "seen", atMs: 1 }));
+    const whole = await scan(3);
+    const ids = [...whole.profiles.keys()];
+    expect(ids.length).toBeGreaterThan(3);
+    const walked: string[] = [];
+    for (let after: Uint8Array = new Uint8Array(0); ; ) {
+      const page = await scan(3, { profileLimit: 2, afterProfileId: after });
+      walked.push(...page.profiles.keys());
+      if (!page.more) break;
+      after = uuidToBytes(walked.at(-1) ?? "");
+    }
+    expect(walked).toEqual(ids);
+    const stranger = randomIds.next(1);
+    const wanted = [ids[2], ids[0], stranger].map((id) => uuidToBytes(id ?? ""));
+    expect([...(await scan(3, { profileIds: wanted })).profiles.keys()]).toEqual([ids[0], ids[2]]);
+    expect([...(await scan(4, { profileIds: wanted })).profiles.keys()]).toEqual([]);
+  });
+
+  test("a profile with many large events comes in parts of bounded size", async () => {
+    const properties = JSON.stringify({ a: "x".repeat(50_000) });
+    for (let round = 0; round < 3; round += 1) {
+      await record(70, (index) => ({ who: "13", name: "seen", atMs: round * 1000 + index, properties }));
+    }
+    const { profiles } = await events.call(listProfiles, {}, as);
+    const { parts, profiles: scanned } = await scan(shardOf(organizationId, profiles[0]?.id ?? ""));
+    expect([...scanned.values()].map((run) => run.length)).toEqual([210]);
+    expect(new Set([...scanned.values()].flat().map(({ id }) => id)).size).toBe(210);
+    expect(parts).toBeGreaterThanOrEqual(40);
+  });
+
+  test("a scan and the messages after its position together are all events, whatever commits meanwhile", async () => {
+    await record(60, (index) => ({ who: String(index % 12), name: "seen", atMs: index }));
+    let isDone = false;
+    const writing = (async () => {
+      for (let round = 0; round < 15; round += 1) {
+        await record(40, (index) => ({ who: String(index % 14), name: "seen", atMs: index }));
+      }
+      isDone = true;
+    })();
+    const scans: Scanned[][] = [];
+    while (!isDone || scans.length === 0) {
+      // SQLite answers without a turn of the event loop, which the writers wait for.
+      await new Promise((resolve) => setImmediate(resolve));
+      scans.push(await Promise.all(Array.from({ length: SHARD_COUNT }, (_, shard) => scan(shard))));
+    }
+    await writing;
+    const { envelopes, events: told } = await events.announced();
+    const own = uuidToBytes(organizationId);
+    const total = told.filter((one) => own.equals(one.organizationId)).length;
+    expect(total).toBe(60 + 15 * 40);
+    for (const round of scans) {
+      for (const [shard, { position, profiles }] of round.entries()) {
+        const before = envelopes
+          .filter(
+            (one) => one.shard === shard && one.position <= position && one.type.includes("tracked_event"),
+          )
+          .flatMap(({ data }) => fromBinary(TrackedEventsRecordedSchema, data).events)
+          .filter((one) => own.equals(one.organizationId))
+          .map(({ id }) => bytesToUuid(id));
+        expect(
+          [...profiles.values()]
+            .flat()
+            .map(({ id }) => id)
+            .sort(),
+        ).toEqual(before.sort());
+      }
+    }
+  });
+
+  test("a reader that goes away in the middle frees the snapshot", async () => {
+    await record(300, (index) => ({ who: String(index), name: "seen", atMs: 1 }));
+    for (let round = 0; round < 30; round += 1) {
+      for await (const { part } of events.feed.scanProfileEvents({
+        organizationId: uuidToBytes(organizationId),
+        shard: round % SHARD_COUNT,
+        profileLimit: 1000,
+      })) {
+        if (part.case === "snapshot") break;
+      }
+    }
+    expect((await scan(0)).profiles.size).toBeGreaterThan(0);
+  });
+
+  test("the outbox is read from any position, in order and bounded", async () => {
+    const properties = JSON.stringify({ a: "x".repeat(100_000) });
+    for (let round = 0; round < 2; round += 1) {
+      await record(35, () => ({ who: "13", name: "seen", atMs: 1, properties }));
+    }
+    const { profiles } = await events.call(listProfiles, {}, as);
+    const shard = shardOf(organizationId, profiles[0]?.id ?? "");
+    const head = (await events.feed.getPositions({})).positions[shard] ?? 0n;
+    const start = head - 14n;
+    const first = await events.feed.readOutbox({ shard, afterPosition: start, limit: 1000 });
+    const sizes = first.envelopes.map(({ data }) => data.byteLength);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(4 * 1024 * 1024);
+    expect(first.envelopes.map(({ position }) => position)).toEqual(
+      first.envelopes.map((_, index) => start + BigInt(index) + 1n),
+    );
+    expect(first.envelopes.length).toBeGreaterThan(4);
+    expect((await events.feed.readOutbox({ shard, afterPosition: head, limit: 10 })).envelopes).toEqual([]);
+    expect((await events.feed.readOutbox({ shard, afterPosition: start, limit: 2 })).envelopes).toHaveLength(
+      2,
+    );
+  });
+
+  test("profiles by id: those that exist, of the organisation asked for", async () => {
+    const { profile } = await events.call(createProfile, { userId: "13", traits: '{"a":1}' }, as);
+    const profileIds = [uuidToBytes(profile?.id ?? ""), uuidToBytes(randomIds.next(1))];
+    const get = (organization: OrganizationId) =>
+      events.feed.batchGetProfiles({ organizationId: uuidToBytes(organization), profileIds });
+    expect((await get(organizationId)).profiles).toEqual([profile]);
+    expect((await get(newOrganization())).profiles).toEqual([]);
+  });
+
+  test("ids of a wrong length are refused", async () => {
+    const organization = uuidToBytes(organizationId);
+    const bad = [new Uint8Array(15)];
+    const invalid = { reason: "FIELD_INVALID" };
+    await expect(
+      events.feed.batchGetProfiles({ organizationId: organization, profileIds: bad }),
+    ).rejects.toMatchObject(invalid);
+    await expect(scan(0, { profileIds: bad })).rejects.toMatchObject(invalid);
+    await expect(scan(0, { afterProfileId: new Uint8Array(3) })).rejects.toMatchObject(invalid);
+    expect(EventFeedService.methods).toHaveLength(5);
+  });
+});

@@ -1,0 +1,332 @@
+// The two public streams: ingest, which acknowledges what is committed, and the live tail.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
+import {
+  EventService,
+  type IngestEventsRequestSchema,
+  type IngestEventsResponse,
+  type TailEventsResponse,
+} from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import type { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
+import { type OrganizationId, systemClock } from "@muster/core";
+import { ENGINES, type FakeClock, waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+type Sent = MessageInitShape<typeof IngestEventsRequestSchema>;
+const { recordEvent, batchRecordEvents, listEvents } = EventService.method;
+const { listProfiles, createProfile } = ProfileService.method;
+const user = (value: string) => ({ case: "userId", value }) as const;
+
+interface Numbered {
+  readonly sequence: bigint;
+  readonly event: MessageInitShape<typeof EventInputSchema>;
+}
+
+function* numbered(count: number, from = 1): Generator<Numbered> {
+  for (let index = 0; index < count; index += 1) {
+    const event = { identity: user(String(index % 20)), name: "seen", eventId: `e${from + index}` };
+    yield { sequence: BigInt(from + index), event: { ...event, timestamp: timestampFromMs(index) } };
+  }
+}
+
+async function* asStream(list: Iterable<Sent>): AsyncGenerator<Sent> {
+  yield* list;
+}
+
+async function collect<T>(answers: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const answer of answers) all.push(answer);
+  return all;
+}
+
+describe.each(ENGINES)("streams on %s", (engine) => {
+  let events: EventsUnderTest;
+  let organizationId: OrganizationId;
+  let as: { organizationId: OrganizationId };
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine);
+  });
+  afterAll(() => events.close());
+  beforeEach(() => {
+    organizationId = newOrganization();
+    as = { organizationId };
+  });
+
+  const ingest = (requests: AsyncIterable<Sent>, on = events) =>
+    on.client(EventService, as).ingestEvents(requests);
+  async function countStored(): Promise<number> {
+    let count = 0;
+    const { profiles } = await events.call(listProfiles, { pageSize: 500 }, as);
+    for (const { id: profileId } of profiles) {
+      count += (await events.call(listEvents, { profileId, pageSize: 500 }, as)).events.length;
+    }
+    return count;
+  }
+
+  describe("ingest", () => {
+    test("acknowledges all by the end, in order, in far fewer commits than events", async () => {
+      const before = await events.count("muster_ingest_commits_total");
+      const answers = await collect(ingest(asStream(numbered(3000))));
+      const acked = answers.map(({ ackedThrough }) => Number(ackedThrough));
+      expect(acked.at(-1)).toBe(3000);
+      expect([...acked].sort((a, b) => a - b)).toEqual(acked);
+      expect(answers.flatMap(({ failures }) => failures)).toEqual([]);
+      expect((await events.count("muster_ingest_commits_total")) - before).toBeLessThanOrEqual(10);
+      expect(await countStored()).toBe(3000);
+    });
+
+    test("what is acknowledged is stored by then, and the next follows while the stream stays open", async () => {
+      let send: (sent: Sent | undefined) => void = () => {};
+      const requests = (async function* () {
+        for (;;) {
+          const sent = await new Promise<Sent | undefined>((resolve) => {
+            send = resolve;
+          });
+          if (sent === undefined) return;
+          yield sent;
+        }
+      })();
+      const answers = ingest(requests)[Symbol.asyncIterator]();
+      for (const sent of numbered(3, 41)) {
+        const next = answers.next();
+        const give = send;
+        await waitFor(() => send !== give || send !== undefined);
+        await new Promise((resolve) => setImmediate(resolve));
+        send(sent);
+        expect((await next).value).toMatchObject({ ackedThrough: sent.sequence });
+        expect(await countStored()).toBe(Number(sent.sequence) - 40);
+      }
+      const end = answers.next();
+      await new Promise((resolve) => setImmediate(resolve));
+      send(undefined);
+      expect((await end).done).toBe(true);
+    });
+
+    test("bad events are reported by sequence, and hold up no others; sent again they are no failures", async () => {
+      const list = [...numbered(6)];
+      const spoilt = list.map((sent, index): Sent => {
+        if (index === 1) return { sequence: sent.sequence };
+        if (index === 3) return { ...sent, event: { ...sent.event, name: "" } };
+        if (index === 4)
+          return { ...sent, event: { ...sent.event, eventId: "e1", timestamp: timestampFromMs(0) } };
+        return sent;
+      });
+      const failuresOf = (answers: readonly IngestEventsResponse[]) =>
+        answers
+          .flatMap(({ failures }) => failures)
+          .map(({ sequence, error }) => [Number(sequence), error?.reason]);
+      const expected = [
+        [2, Reason.FIELD_INVALID],
+        [4, Reason.FIELD_INVALID],
+        [5, Reason.EVENT_CONFLICT],
+      ];
+      for (let round = 0; round < 2; round += 1) {
+        const answers = await collect(ingest(asStream(spoilt)));
+        expect(answers.at(-1)?.ackedThrough).toBe(6n);
+        expect(failuresOf(answers)).toEqual(expected);
+      }
+      expect(await countStored()).toBe(3);
+    });
+
+    test("a sequence that does not rise by one ends the stream, once all before it is acknowledged", async () => {
+      const list = [...numbered(3, 7), { sequence: 11n, event: { identity: user("x"), name: "seen" } }];
+      const answers: IngestEventsResponse[] = [];
+      const reading = (async () => {
+        for await (const answer of ingest(asStream(list))) answers.push(answer);
+      })();
+      await expect(reading).rejects.toMatchObject({
+        reason: "FIELD_INVALID",
+        fields: [{ field: "sequence" }],
+      });
+      expect(answers.at(-1)?.ackedThrough).toBe(9n);
+      expect(await countStored()).toBe(3);
+    });
+
+    test("reads no further ahead than two submissions and a third", async () => {
+      let taken = 0;
+      const requests = (async function* () {
+        for (const sent of numbered(20_000)) {
+          taken += 1;
+          yield sent;
+        }
+      })();
+      const answers = ingest(requests)[Symbol.asyncIterator]();
+      await answers.next();
+      // Nobody asks for the second answer: reading comes to rest.
+      let seen = -1;
+      await waitFor(async () => {
+        const isAtRest = seen === taken;
+        seen = taken;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return isAtRest;
+      });
+      expect(taken).toBeLessThanOrEqual(4 * 512);
+      await answers.return?.();
+    });
+
+    test("waits while the service is overloaded", async () => {
+      const tight = await EventsUnderTest.open(engine, { backlogItemsMax: 5 });
+      try {
+        const shards = Array.from({ length: 16 }, (_, shard) => ({ shard, position: 0n, itemsThrough: 0n }));
+        await tight.feed.reportFolded({ consumer: "segments", shards });
+        const answers: IngestEventsResponse[] = [];
+        await tight.call(
+          batchRecordEvents,
+          { events: Array(6).fill({ identity: user("0"), name: "seen" }) },
+          as,
+        );
+        const reading = (async () => {
+          for await (const answer of ingest(asStream(numbered(5)), tight)) answers.push(answer);
+        })();
+        await waitFor(async () => (await tight.count("muster_ingest_refused_total")) > 0);
+        expect(answers).toEqual([]);
+        const { positions } = await tight.feed.getPositions({});
+        await tight.feed.reportFolded({
+          consumer: "segments",
+          shards: positions.map((position, shard) => ({ shard, position, itemsThrough: 1000n })),
+        });
+        await waitFor(async () => {
+          await (tight.clock as FakeClock).advance(1000);
+          return answers.at(-1)?.ackedThrough === 5n;
+        });
+        await reading;
+      } finally {
+        await tight.close();
+      }
+    });
+  });
+
+  describe("a tail", () => {
+    const tail = (request: object, signal: AbortSignal, on = as) =>
+      events
+        .client(EventService, { ...on, signal })
+        .tailEvents(request)
+        [Symbol.asyncIterator]();
+    const record = (name: string, on = as, who = "13") =>
+      events.call(recordEvent, { event: { identity: user(who), name } }, on);
+    async function next(answers: AsyncIterator<TailEventsResponse>): Promise<TailEventsResponse> {
+      const { value, done } = await answers.next();
+      if (done) throw new Error("the tail has ended");
+      return value;
+    }
+
+    test("says first that it is attached, then tells the organisation's events and no others", async () => {
+      const cut = new AbortController();
+      await record("before");
+      const answers = tail({}, cut.signal);
+      expect((await next(answers)).event).toBeUndefined();
+      await record("foreign", { organizationId: newOrganization() });
+      const { event } = await record("mine");
+      expect((await next(answers)).event).toEqual(event);
+      const waiting = answers.next();
+      cut.abort();
+      await waiting.catch(() => {});
+    });
+
+    test("filters by name and by profile", async () => {
+      const cut = new AbortController();
+      const { event: first } = await record("seen");
+      const answers = tail({ names: ["paid"], profileId: first?.profileId ?? "" }, cut.signal);
+      await next(answers);
+      await record("seen");
+      await record("paid", as, "14");
+      const { event } = await record("paid");
+      expect((await next(answers)).event).toEqual(event);
+      cut.abort();
+      const unknown = tail(
+        { profileId: "01980000-0000-7000-8000-000000000000" },
+        new AbortController().signal,
+      );
+      await expect(unknown.next()).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
+    });
+
+    test("goes on after any answer, missing and repeating nothing", async () => {
+      const cut = new AbortController();
+      const answers = tail({}, cut.signal);
+      const attached = await next(answers);
+      const batch = Array.from({ length: 120 }, (_, index) => ({
+        identity: user(String(index % 9)),
+        name: `n${index}`,
+      }));
+      const { results } = await events.call(batchRecordEvents, { events: batch }, as);
+      await events.call(createProfile, { userId: "quiet" }, as);
+      const expected = results.map(({ id }) => id).sort();
+      const told = [attached];
+      while (told.length <= 120) told.push(await next(answers));
+      expect(
+        told
+          .slice(1)
+          .map(({ event }) => event?.id)
+          .sort(),
+      ).toEqual(expected);
+      cut.abort();
+      for (const from of [0, 1, 17, 60, 119]) {
+        const resumed = new AbortController();
+        const again = tail({ resumeToken: told[from]?.resumeToken ?? "" }, resumed.signal);
+        await next(again);
+        const seen = told.slice(1, from + 1).map(({ event }) => event?.id);
+        while (seen.length < 120) seen.push((await next(again)).event?.id);
+        expect(seen.sort()).toEqual(expected);
+        resumed.abort();
+      }
+    });
+
+    test("many tails hear everything while events keep coming", async () => {
+      const cut = new AbortController();
+      const tails = Array.from({ length: 10 }, () => tail({}, cut.signal));
+      await Promise.all(tails.map(next));
+      const hearing = tails.map(async (answers) => {
+        const heard: (string | undefined)[] = [];
+        while (heard.length < 60) heard.push((await next(answers)).event?.id);
+        return heard.sort();
+      });
+      const ids: (string | undefined)[] = [];
+      for (let round = 0; round < 6; round += 1) {
+        const sent = Array.from({ length: 10 }, (_, index) => record(`${round}.${index}`, as, String(index)));
+        for (const { event } of await Promise.all(sent)) ids.push(event?.id);
+      }
+      for (const heard of await Promise.all(hearing)) expect(heard).toEqual([...ids].sort());
+      cut.abort();
+    });
+
+    test("hears what another process commits", async () => {
+      const here = await EventsUnderTest.open(engine, { beside: events, clock: systemClock });
+      const cut = new AbortController();
+      try {
+        const answers = here
+          .client(EventService, { ...as, signal: cut.signal })
+          .tailEvents({})
+          [Symbol.asyncIterator]();
+        await next(answers);
+        const { event } = await record("elsewhere");
+        expect((await next(answers)).event).toEqual(event);
+      } finally {
+        cut.abort();
+        await here.close();
+      }
+    });
+
+    test("takes no token that is forged, of another organisation, or too old", async () => {
+      const cut = new AbortController();
+      const { resumeToken } = await next(tail({}, cut.signal));
+      const refused = async (token: string, on = as) =>
+        expect(tail({ resumeToken: token }, cut.signal, on).next()).rejects.toMatchObject({
+          reason: "POSITION_INVALID",
+        });
+      await refused(`${resumeToken}A`);
+      await refused("nonsense");
+      await refused(resumeToken, { organizationId: newOrganization() });
+      await record("later");
+      // What the relay does with old messages that everybody has folded.
+      await events.database.transaction((trx) => trx("outbox_messages").delete());
+      const answers = tail({ resumeToken }, cut.signal);
+      await next(answers);
+      await expect(answers.next()).rejects.toMatchObject({ reason: "POSITION_INVALID" });
+      cut.abort();
+    });
+  });
+});
