@@ -97,7 +97,7 @@ async function createBacklogTables(schema: Schema): Promise<void> {
   // What deleted segments left behind in a shard.
   await schema.createTable("segment_purges", {
     columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), after_profile_id: id16() },
-    primaryKey: ["organization_id", "segment_id", "shard"],
+    primaryKey: ["organization_id", "shard", "segment_id"],
     indexes: { segment_purges_shard: ["shard"] },
   });
 }

@@ -47,7 +47,7 @@ export class SegmentsFolder implements Folder {
 
   async fold(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
     const folded = await foldMessages(this.#deps, trx, messages);
-    this.#deps.timers.lowered(folded.nextDueMs);
+    this.#deps.timers.lowered(folded.nextDues);
     this.#deps.metrics.eventsFolded(folded.events);
     this.#deps.metrics.membershipsChanged("live", folded.membershipChanges);
   }

@@ -37,8 +37,12 @@ export class SegmentsMetrics {
     this.#changes.inc({ origin }, count);
   }
 
-  timersVisited(count: number, latenessMs: number): void {
+  timersVisited(count: number, changes: number): void {
     this.#visits.inc(count);
+    this.membershipsChanged("timer", changes);
+  }
+
+  timersLate(latenessMs: number): void {
     this.#lateness.observe(Math.max(0, latenessMs) / 1000);
   }
 

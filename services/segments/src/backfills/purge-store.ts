@@ -18,7 +18,7 @@ interface Row {
 }
 
 const COLUMNS = ["organization_id", "segment_id", "shard", "after_profile_id"] as const;
-const KEY = ["organization_id", "segment_id", "shard"] as const;
+const KEY = ["organization_id", "shard", "segment_id"] as const;
 
 export async function addPurges(
   trx: Transaction,

@@ -25,8 +25,8 @@ export interface FoldDeps {
 export interface Folded {
   readonly events: number;
   readonly membershipChanges: number;
-  /** The earliest instant at which a profile touched here wants a visit. */
-  readonly nextDueMs: number | undefined;
+  /** By shard, the earliest instant at which a profile touched here wants a visit. */
+  readonly nextDues: ReadonlyMap<number, number>;
 }
 
 /** What one fold holds for one profile. */
@@ -58,8 +58,17 @@ export async function foldMessages(
   return {
     events: decoded.reduce((sum, { events }) => sum + events.length, 0),
     membershipChanges: touched.reduce((sum, { changes }) => sum + changes.length, 0),
-    nextDueMs: touched.reduce<number | undefined>((due, { nextDueMs }) => earlier(due, nextDueMs), undefined),
+    nextDues: nextDuesOf(touched),
   };
+}
+
+function nextDuesOf(touched: readonly TouchedProfile[]): Map<number, number> {
+  const dues = new Map<number, number>();
+  for (const { shard, nextDueMs } of touched) {
+    const soonestMs = earlier(dues.get(shard), nextDueMs);
+    if (soonestMs !== undefined) dues.set(shard, soonestMs);
+  }
+  return dues;
 }
 
 function organizationsOf(decoded: readonly DecodedMessage[]): OrganizationId[] {

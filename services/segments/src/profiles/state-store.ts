@@ -75,34 +75,35 @@ export async function saveStates(trx: Transaction, profiles: readonly StoredProf
   await insertRows(trx, "profile_states", COLUMNS, rows, { overwrite: ["next_due_at", "state"] }, KEY);
 }
 
-/** Those due by now, soonest first. Reads the index alone, not the states. */
+/** The shard's profiles due by now, soonest first. Reads the index alone, in its order, not the states. */
 export async function listDue(
   db: Queryable,
-  shards: readonly number[],
+  shard: number,
   nowMs: number,
   limit: number,
-): Promise<{ readonly key: ProfileKey; readonly dueMs: number }[]> {
+): Promise<ProfileKey[]> {
   const rows = await db("profile_states")
-    .select<Omit<Row, "state">[]>("organization_id", "shard", "profile_id", "next_due_at")
-    .whereIn("shard", [...shards])
+    .select<Pick<Row, "organization_id" | "shard" | "profile_id">[]>("organization_id", "shard", "profile_id")
+    .where("shard", shard)
     .andWhere("next_due_at", "<=", nowMs)
     .orderBy("next_due_at")
     .limit(limit);
-  return rows.map((row) => ({ key: keyOf(row), dueMs: row.next_due_at ?? nowMs }));
+  return rows.map(keyOf);
 }
 
-/** When the next one is due, if not after `horizonMs`. */
-export async function readNextDue(
-  db: Queryable,
-  shards: readonly number[],
-  horizonMs: number,
-): Promise<number | undefined> {
-  const row = await db("profile_states")
-    .whereIn("shard", [...shards])
-    .andWhere("next_due_at", "<=", horizonMs)
-    .orderBy("next_due_at")
-    .first<{ next_due_at: number } | undefined>("next_due_at");
-  return row?.next_due_at;
+/** When each shard's first profile is due, where any is. One index lookup for each shard. */
+export async function readNextDues(db: Queryable, shards: readonly number[]): Promise<Map<number, number>> {
+  if (shards.length === 0) return new Map();
+  const lookups = shards.map((shard) =>
+    db("profile_states").min("next_due_at").where("shard", shard).as(`due_${shard}`),
+  );
+  const [row]: Record<string, number | null>[] = await db.select(lookups);
+  const dues = new Map<number, number>();
+  for (const shard of shards) {
+    const dueMs = row?.[`due_${shard}`];
+    if (typeof dueMs === "number") dues.set(shard, dueMs);
+  }
+  return dues;
 }
 
 /** Whether any profile of the organisation in these shards is due by `nowMs` and not yet visited. */

@@ -4,13 +4,13 @@ import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
 import { addProfileDerivations, type ProfileKey } from "../backfills/backfill-store.ts";
 import type { Definitions } from "../engine/definitions.ts";
-import { evaluateAll } from "../engine/membership.ts";
+import { earlier, evaluateAll } from "../engine/membership.ts";
 import { needsDerivation } from "../engine/profile-state.ts";
 import {
   compareProfileKeys,
   listDue,
   loadStates,
-  readNextDue,
+  readNextDues,
   type StoredProfile,
 } from "../profiles/state-store.ts";
 import { keyOf, saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
@@ -36,17 +36,19 @@ const LOOK_MS = 1000;
 
 export class Timers {
   readonly #deps: TimerDeps;
-  /** No due time known is before this. */
-  #nextDueMs = 0;
+  /** By shard, when its first profile is due, as far as this process knows; never later than the truth. */
+  #dues = new Map<number, number>();
   readonly #lookout = new Lookout();
 
   constructor(deps: TimerDeps) {
     this.#deps = deps;
   }
 
-  /** A fold has written a due time. */
-  lowered(dueMs: number | undefined): void {
-    if (dueMs !== undefined && dueMs < this.#nextDueMs) this.#nextDueMs = dueMs;
+  /** A fold has written due times. */
+  lowered(dues: ReadonlyMap<number, number>): void {
+    for (const [shard, dueMs] of dues) {
+      this.#dues.set(shard, earlier(this.#dues.get(shard), dueMs) ?? dueMs);
+    }
   }
 
   /** Somebody waits: look, whatever is known. */
@@ -58,29 +60,44 @@ export class Timers {
   async drain(owned: OwnedShards): Promise<{ readonly nextMs: number; readonly visited: number }> {
     const { clock, database } = this.#deps;
     const startMs = clock.monotonicMs();
+    for (const shard of this.#dues.keys()) if (!owned.shards.includes(shard)) this.#dues.delete(shard);
     let visited = 0;
     let budgetMs = BUDGET_MS;
     for (;;) {
       const nowMs = clock.nowMs();
-      const nextMs = Math.min(this.#nextDueMs, this.#lookout.nextMs);
-      if (nowMs < nextMs) return { nextMs, visited };
-      this.#lookout.begin();
-      const due = await listDue(database.reader, owned.shards, nowMs, BATCH);
-      const [first] = due;
-      if (first === undefined) {
-        const horizonMs = nowMs + LOOK_MS;
-        const dueMs = await readNextDue(database.reader, owned.shards, horizonMs);
-        this.#nextDueMs = dueMs ?? Number.POSITIVE_INFINITY;
-        this.#lookout.restUntil(horizonMs);
-        continue;
+      if (nowMs >= this.#lookout.nextMs) {
+        this.#lookout.begin();
+        this.#dues = await readNextDues(database.reader, owned.shards);
+        this.#lookout.restUntil(nowMs + LOOK_MS);
       }
-      if (nowMs - first.dueMs > LATE_MS) budgetMs = LATE_BUDGET_MS;
-      const keys = due.map(({ key }) => key).sort(compareProfileKeys);
-      await this.#visit(owned, keys, nowMs);
-      this.#deps.metrics.timersVisited(due.length, nowMs - first.dueMs);
-      visited += due.length;
+      const firstMs = Math.min(...this.#dues.values());
+      if (nowMs < firstMs) return { nextMs: Math.min(firstMs, this.#lookout.nextMs), visited };
+      if (nowMs - firstMs > LATE_MS) budgetMs = LATE_BUDGET_MS;
+      visited += await this.#drainBatch(owned, nowMs);
+      this.#deps.metrics.timersLate(nowMs - firstMs);
       if (clock.monotonicMs() - startMs >= budgetMs) return { nextMs: 0, visited };
     }
+  }
+
+  /** The shards that were due first, as far as a batch reaches. */
+  async #drainBatch(owned: OwnedShards, nowMs: number): Promise<number> {
+    const { reader } = this.#deps.database;
+    const soonest = [...this.#dues].filter(([, dueMs]) => dueMs <= nowMs).sort(([, a], [, b]) => a - b);
+    const keys: ProfileKey[] = [];
+    const shards: number[] = [];
+    for (const [shard] of soonest) {
+      if (keys.length >= BATCH) break;
+      shards.push(shard);
+      keys.push(...(await listDue(reader, shard, nowMs, BATCH - keys.length)));
+    }
+    if (keys.length > 0) await this.#visit(owned, keys.sort(compareProfileKeys), nowMs);
+    const following = await readNextDues(reader, shards);
+    for (const shard of shards) {
+      const dueMs = following.get(shard);
+      if (dueMs === undefined) this.#dues.delete(shard);
+      else this.#dues.set(shard, dueMs);
+    }
+    return keys.length;
   }
 
   async #visit(owned: OwnedShards, keys: readonly ProfileKey[], nowMs: number): Promise<void> {
@@ -98,7 +115,7 @@ export class Timers {
       await addProfileDerivations(trx, derive);
       await saveTouched(trx, touched, nowMs);
       const changes = touched.reduce((sum, one) => sum + one.changes.length, 0);
-      this.#deps.metrics.membershipsChanged("timer", changes);
+      this.#deps.metrics.timersVisited(profiles.length, changes);
     });
   }
 

@@ -1,0 +1,151 @@
+// How MariaDB answers the hot queries: by which key, never by walking a table. Row estimates do not matter.
+import { type OrganizationId, type ProfileId, randomIds, type SegmentId, shardOf } from "@muster/core";
+import type { Database, Queryable } from "@muster/db";
+import { golden, openTestDatabase, type TestDatabase } from "@muster/testkit";
+import { afterAll, beforeAll, test } from "vitest";
+import {
+  ALL_SHARDS,
+  addBackfills,
+  hasProfileDerivations,
+  isProfilePending,
+  listBackfillsIn,
+  listBackfillsOf,
+  NO_PROFILE,
+  nextBackfilling,
+} from "../src/backfills/backfill-store.ts";
+import { addPurges, listPurges } from "../src/backfills/purge-store.ts";
+import { emptyState } from "../src/engine/profile-state.ts";
+import { countMembers, listMembers, saveMemberships } from "../src/memberships/membership-store.ts";
+import { segmentsModule } from "../src/module.ts";
+import {
+  compareProfileKeys,
+  isAnyDue,
+  listDue,
+  listStates,
+  loadStates,
+  readNextDues,
+  saveStates,
+} from "../src/profiles/state-store.ts";
+import { readVersions, touchOrganization } from "../src/segments/organization-store.ts";
+import {
+  findSegmentBySlug,
+  listSegmentsByIds,
+  listSegmentsOf,
+  listSegmentsPage,
+} from "../src/segments/segment-store.ts";
+
+const NOW_MS = Date.UTC(2026, 0, 1);
+const organizations = Array.from({ length: 200 }, (_, index) =>
+  randomIds.next<OrganizationId>(NOW_MS + index),
+);
+const segmentIds = Array.from({ length: 6 }, (_, index) => randomIds.next<SegmentId>(NOW_MS + index));
+const [organizationId = "" as OrganizationId] = organizations;
+const [segmentId = "" as SegmentId] = segmentIds;
+const keys = organizations
+  .flatMap((organization, index) =>
+    Array.from({ length: index === 0 ? 12_000 : 10 }, () => {
+      const profileId = randomIds.next<ProfileId>(NOW_MS);
+      return { organizationId: organization, profileId, shard: shardOf(organization, profileId) };
+    }),
+  )
+  .sort(compareProfileKeys);
+const ours = keys.filter((key) => key.organizationId === organizationId);
+const { profileId, shard } = ours[0] ?? { profileId: NO_PROFILE, shard: 0 };
+
+const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
+  "fold: definitions' versions": (db) => readVersions(db, organizations.slice(0, 3)),
+  "fold: definitions": (db) => listSegmentsOf(db, [organizationId]),
+  "fold: states": (db) => loadStates(db, ours.slice(0, 500)),
+  "timers: due": (db) => listDue(db, shard, NOW_MS, 500),
+  "timers: next due": (db) => readNextDues(db, ALL_SHARDS),
+  "backfill: whose turn": (db) => nextBackfilling(db, ALL_SHARDS, organizationId),
+  "backfill: an organisation's": (db) => listBackfillsIn(db, organizationId, ALL_SHARDS),
+  "purge: next": (db) => listPurges(db, ALL_SHARDS, 200),
+  "purge: states": (db) => listStates(db, organizationId, shard, NO_PROFILE, 250),
+  "read: anything due": (db) => isAnyDue(db, organizationId, ALL_SHARDS, NOW_MS),
+  "read: backfills": (db) => listBackfillsOf(db, organizationId, [segmentId]),
+  "read: derivations": (db) => hasProfileDerivations(db, organizationId),
+  "read: a profile's backfills": (db) => isProfilePending(db, organizationId, shard, profileId),
+  "read: a profile's state": (db) => loadStates(db, ours.slice(0, 1)),
+  "read: members page": (db) => listMembers(db, organizationId, segmentId, profileId, 51),
+  "read: counts": (db) => countMembers(db, organizationId, segmentIds),
+  "read: segment by slug": (db) => findSegmentBySlug(db, organizationId, "abandoned-cart"),
+  "read: segments page": (db) => listSegmentsPage(db, organizationId, segmentId, 51),
+  "read: segments by id": (db) => listSegmentsByIds(db, organizationId, segmentIds, segmentId, 51),
+};
+
+let opened: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  opened = await openTestDatabase("mysql", segmentsModule.migrations);
+  database = opened.database;
+  await database.transaction(async (trx) => {
+    for (const id of organizations) {
+      await touchOrganization(trx, id, NOW_MS);
+      await addBackfills(trx, id, segmentId, ALL_SHARDS);
+      await addPurges(trx, id, segmentId);
+    }
+    const states = keys.map((key, index) => ({
+      ...key,
+      state: emptyState(),
+      nextDueMs: index % 4 === 0 ? undefined : NOW_MS + (index % 100) * 1000 - 1000,
+    }));
+    await saveStates(trx, states);
+    const changes = keys.flatMap((key) =>
+      segmentIds
+        .slice(0, 2)
+        .map((id) => ({ ...key, segmentId: id, member: true, enteredMs: NOW_MS, changedMs: NOW_MS })),
+    );
+    await saveMemberships(trx, changes);
+  });
+  for (const table of [
+    "organizations",
+    "segment_purges",
+    "profile_states",
+    "memberships",
+    "segment_counts",
+    "segments",
+    "segment_backfills",
+  ]) {
+    await database.reader.raw(`ANALYZE TABLE ${table}`);
+  }
+});
+afterAll(() => opened.close());
+
+test("hot queries go by their keys", async () => {
+  const [[{ version }]] = (await database.reader.raw("SELECT VERSION() AS version")) as [
+    [{ version: string }],
+  ];
+  // The wording of plans differs between engines; the review of one is the review of all.
+  if (!version.includes("MariaDB")) return;
+  const plans: string[] = [];
+  for (const [name, run] of Object.entries(QUERIES)) plans.push(`${name}\n${await explain(run)}\n`);
+  const text = plans.join("\n");
+
+  await golden("segments/explain.txt", text);
+});
+
+interface Plan {
+  readonly table: string | null;
+  readonly type: string;
+  readonly key: string | null;
+  readonly Extra: string;
+}
+
+async function explain(run: (db: Queryable) => Promise<unknown>): Promise<string> {
+  const asked: { sql: string; bindings: readonly unknown[] }[] = [];
+  const note = (query: { sql: string; bindings: readonly unknown[] }): void => void asked.push(query);
+  database.reader.on("query", note);
+  await run(database.reader);
+  database.reader.removeListener("query", note);
+  const lines: string[] = [];
+  for (const { sql, bindings } of asked) {
+    const [plans] = (await database.reader.raw(`EXPLAIN ${sql}`, bindings as never)) as [Plan[]];
+    for (const { table, type, key, Extra } of plans) {
+      const sorted = Extra.includes("filesort") ? " filesort" : "";
+      lines.push(table === null ? "  by one lookup" : `  table=${table} type=${type} key=${key}${sorted}`);
+    }
+  }
+  return [...new Set(lines)].join("\n");
+}
