@@ -71,6 +71,18 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
   });
 
+  test("one that comes while another takes long waits for it, beyond any retry", async () => {
+    file("0001_create_things", CREATE_THINGS);
+    file("0002_takes_long", `${ADD_COLOUR} await new Promise((resolve) => setTimeout(resolve, 1500));`);
+    const impatient = await place.openAnother({
+      sqlite: { retry: { attemptsMax: 1 } },
+      mysql: { retry: { attemptsMax: 1 }, lockWaitSeconds: 1 },
+    });
+    const first = migrate(database, folder);
+    await waitFor(async () => (await migrationStatus(database, folder))[0]?.appliedMs);
+    expect(await Promise.all([first, migrate(impatient, folder)])).toEqual([[1, 2], []]);
+  });
+
   test("one that fails is not noted, and runs again when it is mended", async () => {
     file("0001_create_things", CREATE_THINGS);
     file("0002_fails", `${ADD_COLOUR} throw new Error("on purpose");`);

@@ -2,7 +2,9 @@
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Clock, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
 import type { Database, Transaction } from "./database.ts";
+import { TransactionConflict } from "./faults.ts";
 import { insertRows } from "./insert-rows.ts";
 import { instant, integer, Schema, text } from "./schema.ts";
 
@@ -32,6 +34,9 @@ interface MigrationFile {
 
 const TABLE = "schema_migrations";
 const LOCK_TABLE = "schema_migration_lock";
+/** How long to wait for another process that migrates: it may be building an index. */
+const WAIT_MS_MAX = 600_000;
+const WAIT_STEP_MS = 100;
 
 /** Applies what is missing, in order, and resolves to the numbers applied. */
 export async function migrate(
@@ -41,9 +46,14 @@ export async function migrate(
 ): Promise<number[]> {
   const files = await migrationFiles(folder);
   const clock = options.clock ?? systemClock;
-  await database.transaction((trx) => createTables(new Schema(database.engine, trx)));
+  await whenFree(
+    database,
+    clock,
+    (trx) => createTables(new Schema(database.engine, trx)),
+    async () => {},
+  );
   const done: number[] = [];
-  await exclusively(database, async (stillOurs) => {
+  await exclusively(database, clock, async (stillOurs) => {
     for (const file of files) {
       await stillOurs();
       const appliedMs = await applyOnce(database, file, clock);
@@ -82,7 +92,9 @@ async function createTables(schema: Schema): Promise<void> {
     primaryKey: ["number"],
   });
   await schema.createTable(LOCK_TABLE, { columns: { id: integer() }, primaryKey: ["id"] });
-  await insertRows(schema.trx, LOCK_TABLE, ["id"], [[1]], "keep", ["id"]);
+  // Looked for first, for an upsert would wait for whoever holds its lock.
+  const row: unknown = await schema.trx(LOCK_TABLE).where("id", 1).first("id");
+  if (row === undefined) await insertRows(schema.trx, LOCK_TABLE, ["id"], [[1]], "keep", ["id"]);
 }
 
 /**
@@ -91,13 +103,36 @@ async function createTables(schema: Schema): Promise<void> {
  */
 async function exclusively(
   database: Database,
+  clock: Clock,
   body: (stillOurs: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   if (database.engine === "sqlite") return body(async () => {});
-  await database.transaction(async (trx) => {
-    // Before each one, so that a lock lost with its connection stops the run.
-    await body(() => lock(trx));
-  });
+  // Locked again before each migration, so that a lock lost with its connection stops the run.
+  await whenFree(database, clock, lock, (trx) => body(() => lock(trx)));
+}
+
+/** A transaction whose `enter` may be held up for long by another process that migrates. */
+async function whenFree<T>(
+  database: Database,
+  clock: Clock,
+  enter: (trx: Transaction) => Promise<void>,
+  body: (trx: Transaction) => Promise<T>,
+): Promise<T> {
+  const deadlineMs = clock.monotonicMs() + WAIT_MS_MAX;
+  for (;;) {
+    let isEntered = false;
+    try {
+      return await database.transaction(async (trx) => {
+        await enter(trx);
+        isEntered = true;
+        return body(trx);
+      });
+    } catch (error) {
+      const isHeldUp = error instanceof AppError && error.cause instanceof TransactionConflict;
+      if (isEntered || !isHeldUp || clock.monotonicMs() >= deadlineMs) throw error;
+    }
+    await clock.sleep(WAIT_STEP_MS);
+  }
 }
 
 async function lock(trx: Transaction): Promise<void> {
@@ -107,7 +142,7 @@ async function lock(trx: Transaction): Promise<void> {
 /** When it was applied just now, or undefined if it had been before. */
 async function applyOnce(database: Database, file: MigrationFile, clock: Clock): Promise<number | undefined> {
   const { up } = (await import(file.url)) as Migration;
-  return database.transaction(async (trx) => {
+  const apply = async (trx: Transaction): Promise<number | undefined> => {
     const row = await trx(TABLE).where("number", file.number).first<{ name: string } | undefined>("name");
     if (row !== undefined) {
       if (row.name === file.name) return undefined;
@@ -117,7 +152,8 @@ async function applyOnce(database: Database, file: MigrationFile, clock: Clock):
     const appliedMs = clock.nowMs();
     await trx(TABLE).insert({ number: file.number, name: file.name, applied_ms: appliedMs });
     return appliedMs;
-  });
+  };
+  return whenFree(database, clock, async () => {}, apply);
 }
 
 async function migrationFiles(folder: URL): Promise<MigrationFile[]> {

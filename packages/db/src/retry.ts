@@ -5,6 +5,8 @@ import { databaseUnavailable, TransactionConflict } from "./faults.ts";
 
 export interface RetryPolicy {
   readonly attemptsMax: number;
+  /** No new attempt after this long: a lock wait alone may take seconds. */
+  readonly elapsedMsMax: number;
   readonly pauseMsMin: number;
   readonly pauseMsMax: number;
   readonly clock: Clock;
@@ -14,6 +16,7 @@ export interface RetryPolicy {
 
 export const defaultRetryPolicy: RetryPolicy = {
   attemptsMax: 12,
+  elapsedMsMax: 15_000,
   pauseMsMin: 4,
   pauseMsMax: 500,
   clock: systemClock,
@@ -22,12 +25,14 @@ export const defaultRetryPolicy: RetryPolicy = {
 
 /** Resolves or rejects as `run` does; after too many conflicts rejects with UNAVAILABLE. */
 export async function retryConflicts<T>(policy: RetryPolicy, run: () => Promise<T>): Promise<T> {
+  const startMs = policy.clock.monotonicMs();
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await run();
     } catch (error) {
       if (!(error instanceof TransactionConflict)) throw error;
-      if (attempt >= policy.attemptsMax) throw databaseUnavailable(error);
+      const isTooLong = policy.clock.monotonicMs() - startMs >= policy.elapsedMsMax;
+      if (attempt >= policy.attemptsMax || isTooLong) throw databaseUnavailable(error);
       const pauseMs = Math.min(policy.pauseMsMax, policy.pauseMsMin * 2 ** (attempt - 1));
       // Full jitter: two that collided do not meet again.
       await policy.clock.sleep(pauseMs * policy.random());
