@@ -24,6 +24,7 @@ import {
 } from "./interceptors/interceptor.ts";
 import { logAndMetrics } from "./interceptors/log-and-metrics.ts";
 import { validate } from "./interceptors/validate.ts";
+import { Interruptible } from "./interruptible.ts";
 import { requestIdFrom } from "./metadata.ts";
 import {
   type ErasedStreamHandler,
@@ -141,6 +142,11 @@ async function handleUnary(call: Call): Promise<Message> {
 
 async function* handleStream(call: Call): AsyncIterable<Message> {
   const handler = call.plan.handler as ErasedStreamHandler;
-  for await (const init of handler(call.request as Message, call)) yield create(call.method.output, init);
-  if (call.requestFailure !== undefined) throw call.requestFailure;
+  try {
+    for await (const init of handler(call.request as Message, call)) yield create(call.method.output, init);
+    if (call.requestFailure !== undefined) throw call.requestFailure;
+  } finally {
+    // A handler may read beside what it answers: that reading ends with the call.
+    if (call.request instanceof Interruptible) await call.request.return();
+  }
 }

@@ -129,6 +129,8 @@ describe.each(Object.keys(mounts))("%s", (name) => {
         await new Promise<never>(() => {});
       }
       expect(await failure(collect(eventsClient().ingestEvents(requests())))).toMatchObject(whole);
+      // The handler's own end, and that of the reading beside it.
+      await waitFor(() => module.observed.ended === 2);
     });
 
     test.each(["throws", "rejects"])("of a defect says nothing of its cause (%s)", async (how) => {

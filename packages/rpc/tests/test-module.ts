@@ -194,9 +194,13 @@ function events(observed: Observed) {
           if (behaviour === "stalls") await aborted(context.signal);
           if (behaviour === "quits") return;
           if (behaviour === "fails while reading") {
-            requests[Symbol.asyncIterator]()
-              .next()
-              .catch(() => {});
+            const beside = requests[Symbol.asyncIterator]().next();
+            beside.then(
+              ({ done }) => {
+                if (done === true) observed.ended += 1;
+              },
+              () => {},
+            );
             throw FULL_ERROR;
           }
           yield { ackedThrough: request.sequence };
