@@ -1,12 +1,15 @@
 import {
   create,
   createFileRegistry,
+  type DescFile,
+  type DescMessage,
   type DescService,
   type MessageInitShape,
   setExtension,
 } from "@bufbuild/protobuf";
 import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
 import type { Principal, ServiceTokenClaims } from "@muster/authz";
+import { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import { MethodPolicySchema, policy as policyOption } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import { createLogger } from "@muster/log";
@@ -22,28 +25,40 @@ interface Shape {
   readonly policy: MessageInitShape<typeof MethodPolicySchema>;
   readonly clientStreaming?: boolean;
   readonly serverStreaming?: boolean;
+  /** Empty unless given. */
+  readonly input?: DescMessage;
 }
 
-/** A service of one method, Do, from Empty to Empty. */
-function serviceOf({ policy, clientStreaming = false, serverStreaming = false }: Shape): DescService {
+function filesOf(file: DescFile, found = new Map<string, DescFile>()): Map<string, DescFile> {
+  found.set(file.proto.name, file);
+  for (const dependency of file.dependencies) filesOf(dependency, found);
+  return found;
+}
+
+/** A service of one method, Do, that answers Empty. */
+function serviceOf({
+  policy,
+  clientStreaming = false,
+  serverStreaming = false,
+  input = EmptySchema,
+}: Shape): DescService {
   const options = create(MethodOptionsSchema);
   setExtension(options, policyOption, create(MethodPolicySchema, policy));
-  const type = ".google.protobuf.Empty";
+  const files = filesOf(input.file, filesOf(EmptySchema.file));
+  const types = { inputType: `.${input.typeName}`, outputType: ".google.protobuf.Empty" };
   const file = create(FileDescriptorProtoSchema, {
     name: "test.proto",
     package: "test",
     syntax: "proto3",
-    dependency: ["google/protobuf/empty.proto"],
+    dependency: [...new Set([input.file.proto.name, EmptySchema.file.proto.name])],
     service: [
       {
         name: "S",
-        method: [
-          { name: "Do", inputType: type, outputType: type, options, clientStreaming, serverStreaming },
-        ],
+        method: [{ name: "Do", ...types, options, clientStreaming, serverStreaming }],
       },
     ],
   });
-  const registry = createFileRegistry(file, () => EmptySchema.file.proto);
+  const registry = createFileRegistry(file, (name) => files.get(name)?.proto);
   const service = registry.getService("test.S");
   if (service === undefined) throw new Error("no service");
   return service;
@@ -76,12 +91,8 @@ function made(shape: Shape, { handler, isProduction = false }: Setting = {}): Ma
         },
       },
     ],
-    serviceName: "test",
+    ...deps,
     clock,
-    log: createLogger({ level: "silent" }),
-    metrics: new Metrics(),
-    apiKeys: { verify: async () => undefined },
-    serviceTokens: { mint: () => "", verify: (token) => JSON.parse(token) as ServiceTokenClaims },
     demoOrganizationId: isProduction ? undefined : DEMO,
   });
   const [method] = service.methods;
@@ -102,6 +113,15 @@ function made(shape: Shape, { handler, isProduction = false }: Setting = {}): Ma
   };
 }
 
+const deps = {
+  serviceName: "test",
+  clock: new FakeClock(),
+  log: createLogger({ level: "silent" }),
+  metrics: new Metrics(),
+  apiKeys: { verify: async () => undefined },
+  serviceTokens: { mint: () => "", verify: (text: string) => JSON.parse(text) as ServiceTokenClaims },
+};
+
 const token = (claims: ServiceTokenClaims): Record<string, string> => ({
   "muster-service-token": JSON.stringify(claims),
 });
@@ -120,14 +140,6 @@ describe("construction refuses a method", () => {
 
   test("that has no handler, or two", () => {
     const service = serviceOf({ policy: { permission: "p" } });
-    const deps = {
-      serviceName: "test",
-      clock: new FakeClock(),
-      log: createLogger({ level: "silent" }),
-      metrics: new Metrics(),
-      apiKeys: { verify: async () => undefined },
-      serviceTokens: { mint: () => "", verify: () => undefined },
-    };
     expect(() => createDispatcher({ ...deps, implementations: [{ service, handlers: {} }] })).toThrow(
       "no handler",
     );
@@ -220,4 +232,45 @@ describe("a unary call", () => {
     expect([...(context?.requestHeaders.keys() ?? [])]).not.toContain("muster-service-token");
     expect(() => context?.organizationId).toThrow("no organisation");
   });
+});
+
+test("a refused message fails a stream even if its handler makes nothing of it", async () => {
+  const service = serviceOf({
+    policy: { internal: true, callers: ["events"] },
+    clientStreaming: true,
+    serverStreaming: true,
+    input: EventInputSchema,
+  });
+  const [method] = service.methods;
+  if (method === undefined) throw new Error("no method");
+  const read: unknown[] = [];
+  const dispatcher = createDispatcher({
+    ...deps,
+    implementations: [
+      {
+        service,
+        handlers: {
+          async *do(requests: AsyncIterable<unknown>) {
+            try {
+              for await (const request of requests) read.push(request);
+            } catch {}
+            yield {};
+          },
+        },
+      },
+    ],
+  });
+  async function* requests() {
+    yield create(method?.input ?? EmptySchema, { name: "a", identity: { case: "userId", value: "13" } });
+    yield create(method?.input ?? EmptySchema, { name: "", identity: { case: "userId", value: "13" } });
+  }
+  const { messages } = dispatcher.stream(method, requests(), {
+    headers: new Map(Object.entries(token({ service: "events", actAsDemo: false }))),
+    signal: new AbortController().signal,
+  });
+  const reading = async (): Promise<void> => {
+    for await (const _ of messages);
+  };
+  await expect(reading()).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field: "name" }] });
+  expect(read).toHaveLength(1);
 });

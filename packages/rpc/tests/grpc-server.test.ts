@@ -201,6 +201,20 @@ describe("hostile requests", () => {
     expect(module.observed.calls).toEqual([]);
   });
 
+  test("bytes in a stream that are no message fail it, though its handler goes on", async () => {
+    const client = new Client(server.address, credentials.createInsecure());
+    const pass = (value: Buffer): Buffer => value;
+    const path = "/muster.events.v1.EventService/IngestEvents";
+    const call = client.makeBidiStreamRequest(path, pass, pass, metadataOf(key));
+    call.on("data", () => {});
+    const failed = new Promise((resolve) => call.on("error", resolve));
+    call.write(Buffer.from([0x08, 0x01]));
+    call.write(garbage);
+    expect(await failed).toMatchObject({ code: status.INVALID_ARGUMENT });
+    expect(module.observed).toMatchObject({ read: 1, ended: 1 });
+    client.close();
+  });
+
   test("a message over the limit, and one far over it", async () => {
     const { organizations } = { organizations: CreateOrganizationRequestSchema };
     for (const megabytes of [5, 20]) {
