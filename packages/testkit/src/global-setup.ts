@@ -1,6 +1,7 @@
 // vitest's global set-up: a folder for the run's private servers, and their end when the run is over.
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RUN_FOLDER_VARIABLE, RUN_PID_VARIABLE, type ServerKind } from "./test-servers.ts";
@@ -10,8 +11,9 @@ const KINDS: readonly ServerKind[] = ["mysql", "nats"];
 
 let runFolder: string | undefined;
 
-export async function setup(): Promise<void> {
-  runFolder = await mkdtemp(join(tmpdir(), "muster-run-"));
+export function setup(): void {
+  // A name alone: whoever first asks for a server makes the folder.
+  runFolder = join(tmpdir(), `muster-run-${randomBytes(6).toString("hex")}`);
   process.env[RUN_FOLDER_VARIABLE] = runFolder;
   process.env[RUN_PID_VARIABLE] = String(process.pid);
 }
