@@ -8,6 +8,7 @@ import { addDemoDataCommand } from "./commands/demo-data.ts";
 import { addImportCommand } from "./commands/import.ts";
 import { addMigrateCommand } from "./commands/migrate.ts";
 import { addServeCommand } from "./commands/serve.ts";
+import { ImportFailed } from "./import/send-batches.ts";
 import { StartError } from "./start-error.ts";
 
 const EXAMPLES = `
@@ -44,7 +45,7 @@ function buildProgram(): Command {
 /** What the person at the keyboard can act on is a sentence; anything else is a defect with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof StartError) return error.message.trimEnd();
-  if (error instanceof AppError) return error.message;
+  if (error instanceof AppError || error instanceof ImportFailed) return error.message;
   if (error instanceof Error && "syscall" in error) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

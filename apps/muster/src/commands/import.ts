@@ -9,6 +9,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type ImportSummary, importFile } from "../import/import-file.ts";
 import type { ColumnMapping } from "../import/map-record.ts";
 import { showProgress } from "../import/progress.ts";
+import { ImportFailed } from "../import/send-batches.ts";
 import { wholeNumber } from "./demo-data.ts";
 
 interface ImportFlags {
@@ -111,7 +112,7 @@ async function demoApiKey(): Promise<string> {
   try {
     return (await readFile(join("data", "demo-api-key"), "utf8")).trim();
   } catch {
-    throw new Error("Give --api-key, or run this where `muster serve` wrote data/demo-api-key.");
+    throw new ImportFailed("Give --api-key, or run this where `muster serve` wrote data/demo-api-key.");
   }
 }
 

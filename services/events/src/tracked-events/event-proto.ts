@@ -2,7 +2,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Error as ErrorMessage, ErrorSchema } from "@muster/contracts/muster/errors/v1/error_pb";
-import { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
 import type { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import type { AppError } from "@muster/errors";
 import type { TrackedEvent } from "./tracked-event.ts";
@@ -23,7 +22,7 @@ export function eventToProto(event: TrackedEvent): MessageInitShape<typeof Track
 export function errorToProto(error: AppError): ErrorMessage {
   return create(ErrorSchema, {
     code: error.codeName,
-    reason: Reason[error.reason],
+    reason: error.reason,
     message: error.message,
     fields: error.fields.map(({ field, message }) => ({ field, message })),
   });

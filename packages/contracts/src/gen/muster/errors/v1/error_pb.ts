@@ -4,15 +4,13 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Reason } from "./reason_pb.ts";
-import { file_muster_errors_v1_reason } from "./reason_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/errors/v1/error.proto.
  */
 export const file_muster_errors_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvZXJyb3JzL3YxL2Vycm9yLnByb3RvEhBtdXN0ZXIuZXJyb3JzLnYxIiwKCkZpZWxkRXJyb3ISDQoFZmllbGQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJ+CgVFcnJvchIMCgRjb2RlGAEgASgJEigKBnJlYXNvbhgCIAEoDjIYLm11c3Rlci5lcnJvcnMudjEuUmVhc29uEg8KB21lc3NhZ2UYAyABKAkSLAoGZmllbGRzGAQgAygLMhwubXVzdGVyLmVycm9ycy52MS5GaWVsZEVycm9yIjoKCUl0ZW1FcnJvchINCgVpbmRleBgBIAEoBRINCgVmaWVsZBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJYgZwcm90bzM", [file_muster_errors_v1_reason]);
+  fileDesc("ChxtdXN0ZXIvZXJyb3JzL3YxL2Vycm9yLnByb3RvEhBtdXN0ZXIuZXJyb3JzLnYxIiwKCkZpZWxkRXJyb3ISDQoFZmllbGQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJkCgVFcnJvchIMCgRjb2RlGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEiwKBmZpZWxkcxgEIAMoCzIcLm11c3Rlci5lcnJvcnMudjEuRmllbGRFcnJvciI6CglJdGVtRXJyb3ISDQoFaW5kZXgYASABKAUSDQoFZmllbGQYAiABKAkSDwoHbWVzc2FnZRgDIAEoCWIGcHJvdG8z");
 
 /**
  * One field and what is wrong with it.
@@ -54,9 +52,11 @@ export type Error = Message<"muster.errors.v1.Error"> & {
   code: string;
 
   /**
-   * @generated from field: muster.errors.v1.Reason reason = 2;
+   * A Reason without its prefix, such as "FIELD_INVALID", as in the REST envelope.
+   *
+   * @generated from field: string reason = 2;
    */
-  reason: Reason;
+  reason: string;
 
   /**
    * @generated from field: string message = 3;
