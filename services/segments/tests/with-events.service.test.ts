@@ -1,0 +1,160 @@
+// Beside the real events service: what it stores and announces is what segments count.
+import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
+import { EmbeddedBus } from "@muster/bus/embedded";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { type OrganizationId, randomIds, systemClock } from "@muster/core";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { type Caller, createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
+import type { ModuleDefinition, Worker } from "@muster/runtime";
+import { eventsModule } from "@muster/service-events";
+import { ENGINES, openTestDatabase } from "@muster/testkit";
+import { afterEach, describe, expect, test } from "vitest";
+import { isMemberByRawEvents } from "../src/engine/brute-force.ts";
+import { matcherOf } from "../src/engine/matcher.ts";
+import type { Rule } from "../src/engine/rule.ts";
+import { segmentsModule } from "../src/module.ts";
+
+const KEY = new Uint8Array(32).fill(9);
+const NAMES = ["product.viewed", "cart.added", "order.completed"];
+
+describe.each(ENGINES)("segments beside events on %s", (engine) => {
+  const closing: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  });
+
+  const clock = systemClock;
+  const log = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
+
+  async function start(definition: ModuleDefinition, bus: EmbeddedBus, events?: Caller): Promise<Dispatcher> {
+    const stored = await openTestDatabase(engine, definition.migrations);
+    closing.push(() => stored.close());
+    const serviceTokens = new ServiceTokens({ service: definition.name, key: KEY, clock });
+    const verify = async (organization: string): Promise<ApiKeyPrincipal> => ({
+      kind: "api_key",
+      id: organization,
+      organizationId: organization as OrganizationId,
+      permissions: permissionsOf(["*"]),
+    });
+    const platform = {
+      ...{ clock, log, bus, serviceTokens, ids: randomIds, metrics: new Metrics() },
+      ...{ database: stored.database, apiKeys: { verify }, key: () => KEY, exclusive: true },
+      instanceId: definition.name,
+      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000 },
+      caller: () => {
+        if (events === undefined) throw new Error("events calls nobody");
+        return withServiceToken(events, serviceTokens);
+      },
+    };
+    const module = await definition.build(platform);
+    const started: Worker[] = [];
+    closing.push(async () => {
+      for (const worker of started.reverse()) await worker.stop();
+    });
+    for (const worker of module.workers) {
+      await worker.start();
+      started.push(worker);
+    }
+    return createDispatcher({
+      ...platform,
+      implementations: module.services,
+      serviceName: definition.name,
+    });
+  }
+
+  async function open() {
+    const bus = new EmbeddedBus({ clock, log });
+    closing.push(() => bus.close());
+    const events = await start(eventsModule, bus);
+    const segments = await start(segmentsModule, bus, events);
+    const organizationId = randomIds.next<OrganizationId>(clock.nowMs());
+    const as = { headers: new Map([["authorization", `Bearer ${organizationId}`]]) };
+    return {
+      events: createClient(EventService, events, as),
+      profiles: createClient(ProfileService, events, as),
+      segments: createClient(SegmentService, segments, as),
+    };
+  }
+
+  test("every read includes every event that was acknowledged before it", async () => {
+    const { events, segments } = await open();
+    await segments.createSegment({ name: "Early", eventName: "order.completed", minCount: 1 });
+    const submitted: { user: string; eventName: string; ms: number }[] = [];
+    const nowMs = clock.nowMs();
+    for (let round = 0; round < 4; round += 1) {
+      // Deterministic, and mixed enough: late, out of order, many for one and one for many.
+      const batch = Array.from({ length: 150 }, (_, index) => ({
+        user: `user ${(index * 7 + round * 3) % 40}`,
+        eventName: NAMES[(index * index + round) % 3] ?? "",
+        ms: nowMs - ((index * 7919 + round * 104_729) % 1_000_000),
+      }));
+      submitted.push(...batch);
+      const { results } = await events.batchRecordEvents({
+        events: batch.map(({ user, eventName, ms }) => ({
+          identity: { case: "userId", value: user },
+          name: eventName,
+          timestamp: { seconds: BigInt(Math.floor(ms / 1000)), nanos: (((ms % 1000) + 1000) % 1000) * 1e6 },
+        })),
+      });
+      expect(results).toHaveLength(batch.length);
+      await segments.createSegment({
+        name: `Round ${round}`,
+        eventName: "product.viewed",
+        minCount: 2 + round,
+      });
+      await check("early", performed("order.completed", 1));
+      await check(`round-${round}`, performed("product.viewed", 2 + round));
+      await check("abandoned-cart", {
+        kind: "performed_then_not",
+        matcher: matcherOf("cart.added"),
+        thenNot: matcherOf("order.completed"),
+      });
+    }
+
+    async function check(segmentId: string, rule: Rule): Promise<void> {
+      const expected = new Set(submitted.map(({ user }) => user));
+      for (const user of expected) {
+        const own = submitted.filter((event) => event.user === user);
+        if (!isMemberByRawEvents(rule, own, nowMs)) expected.delete(user);
+      }
+      const { profiles } = await segments.listSegmentMembers({ segmentId, pageSize: 500 });
+      expect(profiles.map(({ userId }) => userId).sort()).toEqual([...expected].sort());
+      const { segment } = await segments.getSegment({ segmentId });
+      expect(Number(segment?.memberCount)).toBe(expected.size);
+    }
+  });
+
+  test("a member shows its profile's fields; a profile shows its segments", async () => {
+    const { events, profiles, segments } = await open();
+    const { profile } = await profiles.createProfile({
+      userId: "ada",
+      email: "Ada@example.test",
+      name: "Ada",
+      traits: '{"plan":"gold"}',
+    });
+    const profileId = profile?.id ?? "";
+    expect((await segments.listProfileSegments({ profileId })).segments).toEqual([]);
+    await events.recordProfileEvent({ profileId, name: "cart.added" });
+    const page = await segments.listSegmentMembers({ segmentId: "abandoned-cart" });
+    expect(page.profiles).toMatchObject([
+      { id: profileId, userId: "ada", email: "Ada@example.test", name: "Ada", traits: '{"plan":"gold"}' },
+    ]);
+    expect(page.profiles[0]?.createTime).toEqual(profile?.createTime);
+    const { segments: own } = await segments.listProfileSegments({ profileId });
+    expect(own.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
+    await events.recordProfileEvent({ profileId, name: "order.completed" });
+    expect((await segments.listProfileSegments({ profileId })).segments).toEqual([]);
+  });
+
+  function performed(eventName: string, n: number): Rule {
+    return {
+      kind: "performed",
+      matcher: matcherOf(eventName),
+      count: { kind: "at_least", n },
+      window: undefined,
+    };
+  }
+});
