@@ -190,6 +190,17 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await reasonOf(more)).reason).toBe("SEGMENT_LIMIT_REACHED");
   });
 
+  test("windows may not keep more of a profile than fits its row", async () => {
+    const client = newClient();
+    const create = (index: number, minCount: number) =>
+      client.createSegment({ name: `W ${index}`, eventName: `e${index}`, minCount, withinDays: 1 });
+    for (let index = 0; index < 49; index += 1) await create(index, 1000);
+    expect((await reasonOf(create(49, 1000))).reason).toBe("SEGMENT_LIMIT_REACHED");
+    await create(50, 500);
+    // Equal matchers share what they keep.
+    await client.createSegment({ name: "Shared", eventName: "e0", minCount: 900, withinDays: 2 });
+  });
+
   test("a profile's segments, and its fields among the members", async () => {
     const organizationId = house.newOrganization();
     const client = house.first.as(organizationId);

@@ -12,8 +12,8 @@ import { PoisonMessage } from "@muster/outbox";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
 import type { EngineEvent } from "../engine/profile-state.ts";
 
-export const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
-export const PROFILE_CHANGED = "muster.events.profile.changed.v1";
+const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
+const PROFILE_CHANGED = "muster.events.profile.changed.v1";
 
 export interface ProfileEvent extends EngineEvent {
   readonly organizationId: OrganizationId;

@@ -14,36 +14,41 @@ export interface TrackedMatcher {
   readonly matcher: Matcher;
   /** The most that any segment asks. */
   readonly depth: number;
-  readonly segments: readonly SegmentDefinition[];
+  readonly segments: ReadonlySet<SegmentDefinition>;
+}
+
+interface GrowingMatcher extends TrackedMatcher {
+  depth: number;
+  readonly segments: Set<SegmentDefinition>;
 }
 
 /** One version of them; never changes. */
 export class Definitions {
   readonly version: number;
   readonly segments: ReadonlyMap<SegmentId, SegmentDefinition>;
-  readonly #byKey = new Map<string, TrackedMatcher>();
+  readonly #byKey = new Map<string, GrowingMatcher>();
   readonly #byEventName = new Map<string, TrackedMatcher[]>();
 
   constructor(version: number, segments: Iterable<SegmentDefinition>) {
     this.version = version;
     this.segments = new Map([...segments].map((segment) => [segment.id, segment]));
-    for (const segment of this.segments.values()) this.#track(segment);
-    for (const tracked of this.#byKey.values()) {
-      const { eventName } = tracked.matcher;
-      this.#byEventName.set(eventName, [...(this.#byEventName.get(eventName) ?? []), tracked]);
+    for (const segment of this.segments.values()) {
+      for (const { matcher, depth } of matchersOf(segment.rule)) {
+        const tracked = this.#track(matcher);
+        tracked.depth = Math.max(tracked.depth, depth);
+        tracked.segments.add(segment);
+      }
     }
   }
 
-  #track(segment: SegmentDefinition): void {
-    for (const { matcher, depth } of matchersOf(segment.rule)) {
-      const known = this.#byKey.get(matcher.key);
-      const segments = new Set([...(known?.segments ?? []), segment]);
-      this.#byKey.set(matcher.key, {
-        matcher,
-        depth: Math.max(depth, known?.depth ?? 0),
-        segments: [...segments],
-      });
-    }
+  #track(matcher: Matcher): GrowingMatcher {
+    const known = this.#byKey.get(matcher.key);
+    if (known !== undefined) return known;
+    const tracked: GrowingMatcher = { matcher, depth: 0, segments: new Set() };
+    this.#byKey.set(matcher.key, tracked);
+    const { eventName } = matcher;
+    this.#byEventName.set(eventName, [...(this.#byEventName.get(eventName) ?? []), tracked]);
+    return tracked;
   }
 
   /** The matchers that an event of this name feeds. */
@@ -59,5 +64,12 @@ export class Definitions {
   /** The names of all events that count for some segment. */
   eventNames(): string[] {
     return [...this.#byEventName.keys()];
+  }
+
+  /** The most instants that one profile may ever keep. */
+  get instantsMax(): number {
+    let sum = 0;
+    for (const { depth } of this.#byKey.values()) sum += depth;
+    return sum;
   }
 }

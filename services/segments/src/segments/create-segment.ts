@@ -10,12 +10,13 @@ import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import { ALL_SHARDS, addBackfills } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
+import { Definitions } from "../engine/definitions.ts";
 import { WORK_TOPIC } from "../folder.ts";
 import { ensureTouched, lockOrganization, segmentsChanged } from "./organization-store.ts";
 import { ruleOfRequest } from "./rule-proto.ts";
-import { SEGMENTS_MAX, type Segment, slugOf } from "./segment.ts";
+import { INSTANTS_MAX, SEGMENTS_MAX, type Segment, slugOf } from "./segment.ts";
 import { segmentToProto } from "./segment-proto.ts";
-import { insertSegment } from "./segment-store.ts";
+import { insertSegment, listSegmentsOf } from "./segment-store.ts";
 
 export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.createSegment> {
   return async (request, context) => {
@@ -53,6 +54,13 @@ async function insertWithinLimit(
   const known = await lockOrganization(trx, organizationId);
   if (known.segmentCount >= SEGMENTS_MAX) {
     throw new AppError("SEGMENT_LIMIT_REACHED", { details: { limit: String(SEGMENTS_MAX) } });
+  }
+  const segments = [...(await listSegmentsOf(trx, [organizationId])), segment];
+  if (new Definitions(0, segments).instantsMax > INSTANTS_MAX) {
+    throw new AppError("SEGMENT_LIMIT_REACHED", {
+      message: "The counts with a window that the organisation's segments ask for are too large together.",
+      details: { limit: String(INSTANTS_MAX) },
+    });
   }
   await insertSegment(trx, segment);
   await addBackfills(trx, organizationId, segment.id, ALL_SHARDS);

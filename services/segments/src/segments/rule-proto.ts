@@ -27,7 +27,7 @@ export function ruleOfRequest(request: CreateSegmentRequest): Rule {
 }
 
 /** `path` is where the rule stands in the request, for the errors. */
-export function ruleFromProto(message: RuleMessage, path: string): Rule {
+function ruleFromProto(message: RuleMessage, path: string): Rule {
   switch (message.kind.case) {
     case "performed": {
       const { eventName, count, window } = message.kind.value;

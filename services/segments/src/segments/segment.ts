@@ -18,6 +18,11 @@ export interface Segment {
 
 /** Segments that one organisation may have at once. */
 export const SEGMENTS_MAX = 1000;
+/**
+ * Instants that one organisation's windows may keep of one profile, over all event names: a profile's row
+ * stays within a few MiB, whatever is asked and whatever it does.
+ */
+export const INSTANTS_MAX = 50_000;
 /** Fits a path parameter and its column. */
 const SLUG_BYTES_MAX = 255;
 
