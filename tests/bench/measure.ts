@@ -33,7 +33,8 @@ export async function runFor(
   const lane = async (): Promise<void> => {
     while (systemClock.monotonicMs() - startMs < durationMs) {
       calls += 1;
-      total += await once(calls - 1);
+      const done = await once(calls - 1);
+      total += done;
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
