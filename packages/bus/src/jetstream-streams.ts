@@ -21,6 +21,8 @@ export interface StreamSettings {
   readonly streamAgeMsMax?: number | undefined;
   /** Copies of a stream in a cluster. */
   readonly replicas?: number | undefined;
+  /** A delivery neither acked nor naked by then is delivered again. */
+  readonly ackWaitMs?: number | undefined;
 }
 
 const NAMESPACE = "muster";
@@ -70,7 +72,8 @@ export class JetStreamStreams {
     const stream = this.#streamName(source);
     const durable = `${consumer}_${source}_${shard}`;
     // No max_deliver: what a message deserves after failures is the consumer's to decide.
-    const changeable = { ack_wait: nanos(ACK_WAIT_MS), max_ack_pending: maxInFlight, max_deliver: -1 };
+    const ackWaitMs = this.#settings.ackWaitMs ?? ACK_WAIT_MS;
+    const changeable = { ack_wait: nanos(ackWaitMs), max_ack_pending: maxInFlight, max_deliver: -1 };
     try {
       await manager.consumers.add(stream, {
         durable_name: durable,

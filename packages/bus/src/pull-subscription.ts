@@ -44,7 +44,7 @@ export class PullSubscription implements Subscription {
     this.#stopping.abort();
     this.#runtime.closed(this);
     await this.#messages?.close();
-    // What is naked from here on must not be sent to the inbox that is no more.
+    // From here on the broker sends nothing to the inbox that is no more.
     await this.#runtime.flushed();
   }
 

@@ -35,6 +35,11 @@ export interface ConsumerTimings {
   readonly reportMs: number;
   /** After so long without a message a shard asks the producer whether the bus has lost one. */
   readonly quietMs: number;
+  /**
+   * After taking a shard over, how long to ask the producer twice a second while the bus is silent: a
+   * broker may hold back what comes next until it gives up waiting for the dead owner's acks.
+   */
+  readonly handoverMs: number;
   /** The first wait after a failure; doubled after each. */
   readonly retryMs: number;
 }
@@ -44,6 +49,7 @@ export const DEFAULT_CONSUMER_TIMINGS: ConsumerTimings = {
   leaseTickMs: 1_500,
   reportMs: 500,
   quietMs: 15_000,
+  handoverMs: 35_000,
   retryMs: 100,
 };
 
@@ -57,5 +63,7 @@ export const FOLD_MESSAGES_MAX = 512;
 export const IN_FLIGHT_MAX = 32;
 /** Messages of one refetch. */
 export const REFETCH_MAX = 100;
+/** While a handover lasts, how long a shard is silent before the producer is asked. */
+export const HANDOVER_QUIET_MS = 500;
 /** A producer that has not answered a refetch by then is asked again. */
 export const REFETCH_TIMEOUT_MS = 10_000;

@@ -1,6 +1,7 @@
 // Exactly once in effect: whatever is repeated, lost, late or killed, the sums are those of the appends.
 import { waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { IN_FLIGHT_MAX } from "./consumer-options.ts";
 import { append, draft, House, PAIRS, type Producer, totalOf } from "./testing/house.ts";
 import { readSum, readSums } from "./testing/sums-store.ts";
 
@@ -79,6 +80,23 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(outbox))).toBe(16);
   });
 
+  it("goes on at once although the bus still waits for the acks of a dead owner", async () => {
+    const { outbox, relay } = producer;
+    const first = await house.newReplica(outbox);
+    first.bus.losesAcks = true;
+    first.producer.isDown = true;
+    await relay.start();
+    await first.consumer.start();
+    await put(4, ...Array.from({ length: IN_FLIGHT_MAX + 8 }, () => 1));
+    await waitFor(async () => (await readSum(house.consuming.database.reader, 4))?.total === IN_FLIGHT_MAX);
+    await first.kill();
+    const second = await house.newReplica(outbox, { timings: { handoverMs: 60_000 } });
+    await second.consumer.start();
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(IN_FLIGHT_MAX + 8);
+    await put(4, 100);
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(IN_FLIGHT_MAX + 108);
+  });
+
   it("fetches from the producer what the bus has lost, and waits for a producer that is away", async () => {
     const { outbox, relay } = producer;
     const replica = await house.newReplica(outbox);
@@ -97,7 +115,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
 
   it("finds by itself that the bus has lost the last message of a shard", async () => {
     const { outbox, relay } = producer;
-    const replica = await house.newReplica(outbox, { quietMs: 100 });
+    const replica = await house.newReplica(outbox, { timings: { quietMs: 100 } });
     replica.bus.loses = () => true;
     await relay.start();
     await replica.consumer.start();
@@ -123,7 +141,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
       await entered.promise;
     }
     // What the bus brings to the old owner alone, the new one asks the producer for.
-    const fresh = await house.newReplica(outbox, { exclusive: true, quietMs: 100 });
+    const fresh = await house.newReplica(outbox, { exclusive: true, timings: { quietMs: 100 } });
     await fresh.consumer.start();
     await relay.start();
     await put(2, 100);

@@ -25,6 +25,8 @@ export class FoldLoop {
   readonly #replays = new Set<string>();
   #turn = 0;
   #refetchAtMs = 0;
+  /** One instant for a whole pass: what is not yet due in it is waited for after it. */
+  #passMs = 0;
 
   constructor(
     options: ShardConsumerOptions,
@@ -58,6 +60,7 @@ export class FoldLoop {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#passMs = this.#clock.monotonicMs();
       this.#refetchAtMs = this.#refetcher.schedule(this.#shards.values());
       await this.#buryUndecodable();
       await this.#replay();
@@ -73,7 +76,7 @@ export class FoldLoop {
     const shards = [...this.#shards.values()];
     this.#turn = (this.#turn + 1) % Math.max(1, shards.length);
     const inTurn = [...shards.slice(this.#turn), ...shards.slice(0, this.#turn)];
-    const { batch, suspects } = gather(inTurn, this.#clock.monotonicMs());
+    const { batch, suspects } = gather(inTurn, this.#passMs);
     let hasFolded = false;
     if (batch.length > 0) hasFolded = await this.#folding.fold(batch, signal);
     for (const suspect of suspects) {
@@ -86,7 +89,7 @@ export class FoldLoop {
 
   async #buryUndecodable(): Promise<void> {
     for (const owned of this.#shards.values()) {
-      while (owned.undecodable.length > 0 && owned.notBeforeMs <= this.#clock.monotonicMs()) {
+      while (owned.undecodable.length > 0 && owned.notBeforeMs <= this.#passMs) {
         const delivery = owned.undecodable[0];
         if (delivery === undefined) break;
         try {
@@ -120,7 +123,7 @@ export class FoldLoop {
     const nowMs = this.#clock.monotonicMs();
     let waitMs = Math.min(SLEEP_MS_MAX, this.#refetchAtMs - nowMs, this.#work.waitMs());
     for (const { notBeforeMs } of this.#shards.values()) {
-      if (notBeforeMs > nowMs) waitMs = Math.min(waitMs, notBeforeMs - nowMs);
+      if (notBeforeMs > this.#passMs) waitMs = Math.min(waitMs, notBeforeMs - nowMs);
     }
     return Math.max(1, Math.ceil(waitMs));
   }

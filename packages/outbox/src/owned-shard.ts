@@ -27,6 +27,7 @@ export class OwnedShard {
   /** Monotonic; no refetch before it. */
   refetchNotBeforeMs = 0;
   lastArrivalMs: number;
+  readonly gainedMs: number;
   /** How many the bus has brought. */
   deliveries = 0;
 
@@ -41,5 +42,6 @@ export class OwnedShard {
     this.epoch = cursor.epoch;
     this.inbox = new ShardInbox(cursor.position, cursor.itemsThrough);
     this.lastArrivalMs = cursor.monotonicMs;
+    this.gainedMs = cursor.monotonicMs;
   }
 }

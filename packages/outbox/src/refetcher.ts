@@ -4,6 +4,7 @@ import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { backoffMs } from "./backoff.ts";
 import {
   type ConsumerTimings,
+  HANDOVER_QUIET_MS,
   REFETCH_MAX,
   REFETCH_TIMEOUT_MS,
   type ShardConsumerOptions,
@@ -39,12 +40,19 @@ export class Refetcher {
     for (const owned of shards) {
       if (owned.refetching || owned.inbox.size >= INBOX_MAX) continue;
       const isWanted = owned.checkWanted || owned.inbox.hasGap;
-      const wantedMs = isWanted ? nowMs : owned.lastArrivalMs + this.#timings.quietMs;
+      const wantedMs = isWanted ? nowMs : owned.lastArrivalMs + this.#quietMs(owned, nowMs);
       const dueMs = Math.max(wantedMs, owned.refetchNotBeforeMs);
       if (dueMs <= nowMs) void this.#refetch(owned);
       else nextMs = Math.min(nextMs, dueMs);
     }
     return nextMs;
+  }
+
+  #quietMs(owned: OwnedShard, nowMs: number): number {
+    const { quietMs, handoverMs } = this.#timings;
+    // With one process there is nobody to have taken the shard from.
+    const isHandover = !this.#options.exclusive && nowMs - owned.gainedMs < handoverMs;
+    return isHandover ? Math.min(HANDOVER_QUIET_MS, quietMs) : quietMs;
   }
 
   async #refetch(owned: OwnedShard): Promise<void> {

@@ -170,11 +170,14 @@ export class ShardConsumer {
     this.#loop.wakeWork();
   }
 
-  /** Hands the deliveries back, so that the next owner need not wait for the bus to miss their acks. */
+  /**
+   * Acks what is left unfolded: the next owner begins by asking the producer for it, and a bus that
+   * waits for these acks would hold back what follows.
+   */
   #close(owned: OwnedShard): void {
     const closing = (async () => {
       await owned.subscription?.close();
-      for (const delivery of [...owned.inbox.drain(), ...owned.undecodable.splice(0)]) delivery.nak(0);
+      for (const delivery of [...owned.inbox.drain(), ...owned.undecodable.splice(0)]) delivery.ack();
     })().catch((error: unknown) => {
       this.#options.log.warn({ err: error, shard: owned.shard }, "a subscription did not close");
     });

@@ -78,7 +78,7 @@ export class ShardInbox {
     return settled;
   }
 
-  /** Gives up everything that is not folded; returns the deliveries, to be naked. */
+  /** Gives up everything that is not folded; returns the deliveries. */
   drain(): Delivery[] {
     const dropped = [...this.#arrived.values()].flatMap((arrived) => arrived.deliveries);
     this.#arrived.clear();

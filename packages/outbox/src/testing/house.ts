@@ -9,6 +9,7 @@ import { createLogger, type Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { openTestDatabase, type TestDatabase, testNatsUrl, waitFor } from "@muster/testkit";
 import { connect } from "nats";
+import type { ConsumerTimings } from "../consumer-options.ts";
 import { Outbox } from "../outbox.ts";
 import { OutboxRelay, type RelayTimings } from "../outbox-relay.ts";
 import type { OutboxDraft } from "../ports.ts";
@@ -24,7 +25,14 @@ export const SERVICE = "events";
 export const CONSUMER = "sums";
 const TYPE = "muster.events.tracked_event.recorded.v1";
 /** Short, so that deaths and retries take a test little time. */
-export const TIMINGS = { leaseMs: 900, leaseTickMs: 100, reportMs: 20, quietMs: 60_000, retryMs: 20 };
+export const TIMINGS = {
+  leaseMs: 900,
+  leaseTickMs: 100,
+  reportMs: 20,
+  quietMs: 60_000,
+  handoverMs: 0,
+  retryMs: 20,
+};
 
 export interface Replica {
   readonly consumer: ShardConsumer;
@@ -126,7 +134,7 @@ export class House {
 
   async newReplica(
     outbox: Outbox,
-    options: { exclusive?: boolean; quietMs?: number } = {},
+    options: { exclusive?: boolean; timings?: Partial<ConsumerTimings> } = {},
   ): Promise<Replica> {
     const own = await this.newBus();
     const bus = new FaultyBus(own);
@@ -143,7 +151,7 @@ export class House {
       folder,
       database,
       exclusive: options.exclusive ?? false,
-      timings: { ...TIMINGS, quietMs: options.quietMs ?? TIMINGS.quietMs },
+      timings: { ...TIMINGS, ...options.timings },
     });
     this.#workers.push(consumer);
     const kill = async (): Promise<void> => {
