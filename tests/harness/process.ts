@@ -63,6 +63,11 @@ export class MusterProcess {
     this.#logPath = options.logPath;
   }
 
+  /** Of a process that ended by itself. */
+  get exitCode(): number | null {
+    return this.#child?.exitCode ?? null;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }

@@ -38,8 +38,11 @@ export async function openProductionPlatform(config: Config, deps: PlatformDeps)
     },
     close: async () => {
       for (const caller of callers.values()) caller.close();
-      await bus.close();
-      await Promise.all([...databases.values()].map((database) => database.close()));
+      try {
+        await bus.close();
+      } finally {
+        await closeAll(databases);
+      }
     },
   };
 }
@@ -56,12 +59,11 @@ export async function openProductionDatabases(
     });
   }
   const databases = await openOwnDatabases(config, services);
-  return {
-    databases,
-    close: async () => {
-      await Promise.all([...databases.values()].map((database) => database.close()));
-    },
-  };
+  return { databases, close: () => closeAll(databases) };
+}
+
+async function closeAll(databases: ReadonlyMap<ServiceName, Database>): Promise<void> {
+  await Promise.all([...databases.values()].map((database) => database.close()));
 }
 
 async function openOwnDatabases(

@@ -30,7 +30,7 @@ export function serverDeps(config: Config): ServerDeps {
   return { clock: systemClock, ids: randomIds, log: createLogger({ level: config.logLevel }) };
 }
 
-/** Resolves when the process is ready; `signal` gives up waiting for a database. */
+/** Resolves when the process is ready; rejects if `signal` aborts while it waits for a database. */
 export async function startServer(
   config: Config,
   deps: ServerDeps,
@@ -61,6 +61,7 @@ export async function startServer(
     const http = await startHttpListener({ ...deps, config, platform, directory, readiness, metrics });
     listeners.push(http);
     await platform.untilUsable(signal);
+    signal.throwIfAborted();
     const services = await buildServices({ ...deps, config, platform, directory, metrics });
     workers = new WorkerGroup({ workers: services.workers, clock, log });
     await workers.start();

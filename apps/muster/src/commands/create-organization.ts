@@ -1,10 +1,7 @@
 // `muster create-organization`: an organisation and its first API key, straight in identity's database.
 import { loadConfig } from "@muster/config";
 import { randomIds, systemClock } from "@muster/core";
-import { createOrganizationDirect } from "@muster/service-identity";
 import type { Command } from "commander";
-import { openDatabases } from "../platform.ts";
-import { missingMigrations } from "../schema.ts";
 import { StartError } from "../start-error.ts";
 
 interface CreateOrganizationFlags {
@@ -28,6 +25,9 @@ export function addCreateOrganizationCommand(program: Command): void {
 
 async function create({ name, mode }: CreateOrganizationFlags): Promise<void> {
   const config = loadConfig({ command: "administer", flags: { mode } });
+  const { createOrganizationDirect } = await import("@muster/service-identity");
+  const { openDatabases } = await import("../platform.ts");
+  const { missingMigrations } = await import("../schema.ts");
   const { databases, close } = await openDatabases(config, ["identity"]);
   try {
     const database = databases.get("identity");

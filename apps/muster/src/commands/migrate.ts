@@ -3,8 +3,6 @@ import { loadConfig, SERVICE_NAMES } from "@muster/config";
 import { systemClock } from "@muster/core";
 import type { ServiceName } from "@muster/runtime";
 import { type Command, Option } from "commander";
-import { openDatabases } from "../platform.ts";
-import { migrateService } from "../schema.ts";
 
 interface MigrateFlags {
   readonly service?: ServiceName;
@@ -30,6 +28,8 @@ export function addMigrateCommand(program: Command): void {
 
 async function migrateAll({ service, mode }: MigrateFlags): Promise<void> {
   const config = loadConfig({ command: "administer", flags: { mode } });
+  const { openDatabases } = await import("../platform.ts");
+  const { migrateService } = await import("../schema.ts");
   const { databases, close } = await openDatabases(config, service === undefined ? SERVICE_NAMES : [service]);
   try {
     for (const [name, database] of databases) {

@@ -1,0 +1,241 @@
+// `muster serve` and its companions as a person meets them: real processes, both modes, and what they say
+// when they cannot start.
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dropDatabase } from "@muster/db";
+import { testMysqlUrl } from "@muster/testkit";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { freePort, MusterProcess, runMuster } from "../../../tests/harness/process.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "muster-serve-"));
+const running: MusterProcess[] = [];
+
+interface Server {
+  readonly url: string;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly process: MusterProcess;
+}
+
+/** Not yet started; ends with the test. */
+async function server(args: string[], given: Readonly<Record<string, string>>): Promise<Server> {
+  const httpPort = await freePort();
+  const variables = {
+    MUSTER_HTTP_HOST: "127.0.0.1",
+    MUSTER_GRPC_HOST: "127.0.0.1",
+    MUSTER_HTTP_PORT: String(httpPort),
+    MUSTER_GRPC_PORT: String(await freePort()),
+    ...given,
+  };
+  const url = `http://127.0.0.1:${httpPort}`;
+  const logPath = join(folder, `${httpPort}.log`);
+  const process = new MusterProcess({ args: ["serve", ...args], variables, healthUrl: url, logPath });
+  running.push(process);
+  return { url, variables, process };
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((process) => process.end("SIGKILL")));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function post(url: string, key: string): Promise<Response> {
+  return fetch(`${url}/v1/events`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: JSON.stringify({ user_id: "ada", name: "product.viewed" }),
+  });
+}
+
+describe("embedded", { timeout: 60_000 }, () => {
+  let dataDir: string;
+
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(folder, "data-"));
+  });
+
+  test("one server a folder; a kill leaves no stale lock; the key and the secret stay", async () => {
+    const first = await server([], { MUSTER_DATA_DIR: dataDir });
+    await first.process.start();
+    const key = readFileSync(join(dataDir, "demo-api-key"), "utf8").trim();
+    const secret = readFileSync(join(dataDir, "secret"), "utf8");
+    for (const name of ["demo-api-key", "secret", "events.sqlite"]) {
+      expect(statSync(join(dataDir, name)).mode & 0o077, name).toBe(0);
+    }
+    expect((await post(first.url, key)).status).toBe(201);
+
+    const second = await server([], { MUSTER_DATA_DIR: dataDir });
+    const { code, stderr } = await runMuster(["serve"], second.variables);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^The data folder .* is in use by another Muster \(process \d+ since /);
+    expect(stderr).not.toContain("    at "); // No stack: it is no defect.
+
+    await first.process.end("SIGKILL");
+    await second.process.start();
+    expect(readFileSync(join(dataDir, "secret"), "utf8")).toBe(secret);
+    expect(readFileSync(join(dataDir, "demo-api-key"), "utf8").trim()).toBe(key);
+    expect((await post(second.url, key)).status).toBe(201);
+  });
+
+  test("a lost demo key is replaced; an organisation can be made beside a running server", async () => {
+    const one = await server([], { MUSTER_DATA_DIR: dataDir });
+    await one.process.start();
+    await one.process.end("SIGTERM");
+    rmSync(join(dataDir, "demo-api-key"));
+    await one.process.start();
+    expect((await post(one.url, readFileSync(join(dataDir, "demo-api-key"), "utf8").trim())).status).toBe(
+      201,
+    );
+
+    const made = await runMuster(["create-organization", "--name", "Corner Shop"], one.variables);
+    expect(made.stderr).toBe("The key is shown this once.\n");
+    const [, key] = /^organization_id [0-9a-f-]{36}\napi_key +(mk_\S+)\n$/.exec(made.stdout) ?? [];
+    expect((await post(one.url, key ?? "")).status).toBe(201);
+  });
+
+  test("a port that is taken is named, with the variable that takes another", async () => {
+    const one = await server([], { MUSTER_DATA_DIR: dataDir });
+    await one.process.start();
+    const other = await server([], { MUSTER_DATA_DIR: mkdtempSync(join(folder, "data-")) });
+    for (const name of ["MUSTER_HTTP_PORT", "MUSTER_GRPC_PORT"] as const) {
+      const variables = { ...other.variables, [name]: one.variables[name] ?? "" };
+      const { code, stderr } = await runMuster(["serve"], variables);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(new RegExp(`port cannot be opened .*${name} takes another one`));
+    }
+  });
+
+  test("told to stop, it finishes what is under way and ends with 0", async () => {
+    const one = await server([], { MUSTER_DATA_DIR: dataDir, MUSTER_DRAIN_DELAY_MS: "2500" });
+    await one.process.start();
+    const key = readFileSync(join(dataDir, "demo-api-key"), "utf8").trim();
+    const ended = one.process.end("SIGTERM");
+    // Still accepting, but no longer ready: balancers look elsewhere meanwhile.
+    await expect.poll(async () => (await fetch(`${one.url}/readyz`)).status).toBe(503);
+    expect((await post(one.url, key)).status).toBe(201);
+    await ended;
+    expect(one.process.exitCode).toBe(0);
+  });
+});
+
+describe("production", { timeout: 90_000 }, () => {
+  const prefix = `t${randomBytes(4).toString("hex")}_`;
+  let shared: Record<string, string>;
+
+  beforeEach(async () => {
+    shared = {
+      MUSTER_MODE: "production",
+      MUSTER_DATABASE_URL: await testMysqlUrl(),
+      MUSTER_DATABASE_PREFIX: prefix,
+      // Nobody listens there: a start does not wait for the broker.
+      MUSTER_NATS_URL: `nats://127.0.0.1:${await freePort()}`,
+      MUSTER_SECRET: randomBytes(32).toString("hex"),
+      MUSTER_LOG_LEVEL: "warn",
+    };
+  });
+
+  afterAll(async () => {
+    for (const service of ["identity", "events", "segments"]) {
+      await dropDatabase(await testMysqlUrl(), `${prefix}${service}`);
+    }
+  });
+
+  test("without its database, or with an old schema, it says what to run; then it starts", async () => {
+    const one = await server(["--target=all"], shared);
+    const refused = await runMuster(["serve"], one.variables);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("The database of identity does not exist. Run `muster migrate` first.");
+
+    await runMuster(["migrate", "--service", "identity"], one.variables);
+    const halfDone = await runMuster(["serve"], one.variables);
+    expect(halfDone.stderr).toContain("The database of events does not exist. Run `muster migrate` first.");
+
+    const both = await Promise.all([
+      runMuster(["migrate"], one.variables),
+      runMuster(["migrate"], one.variables),
+    ]);
+    for (const { code, stdout } of both) {
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^identity: up to date\nevents: .*\nsegments: .*\n$/);
+    }
+    const again = await runMuster(["migrate"], one.variables);
+    expect(again.stdout).toBe("identity: up to date\nevents: up to date\nsegments: up to date\n");
+
+    await one.process.start(); // Ready, although the broker is away.
+    const made = await runMuster(["create-organization", "--name", "Shop"], one.variables);
+    const key = /mk_\S+/.exec(made.stdout)?.[0] ?? "";
+    expect((await post(one.url, key)).status).toBe(201);
+  });
+
+  test("wrong credentials of the database are not waited for", async () => {
+    const url = new URL(await testMysqlUrl());
+    url.username = "nobody";
+    url.password = "hunter2";
+    const one = await server(["--target=all"], { ...shared, MUSTER_DATABASE_URL: url.toString() });
+    const { code, stderr } = await runMuster(["serve"], one.variables);
+    expect(code).toBe(1);
+    expect(stderr).toContain("The database server refuses the user of identity");
+    expect(stderr).not.toContain("hunter2");
+  });
+
+  test("a database that is away is waited for: alive, not ready", async () => {
+    const url = `mysql://root@127.0.0.1:${await freePort()}`;
+    const one = await server(["--target=identity"], { ...shared, MUSTER_DATABASE_URL: url });
+    one.process.spawn();
+    const status = (path: string): Promise<number> =>
+      fetch(one.url + path).then(
+        (response) => response.status,
+        () => 0,
+      );
+    await expect.poll(() => status("/livez"), { timeout: 15_000 }).toBe(200);
+    expect(await status("/readyz")).toBe(503);
+    await one.process.end("SIGTERM");
+    expect(one.process.exitCode).toBe(0);
+  });
+});
+
+describe("the command line", () => {
+  test("a mistyped variable stops the start and is named, with what was meant", async () => {
+    const { code, stderr } = await runMuster(["serve"], { MUSTER_HTTP_PROT: "3001" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("MUSTER_HTTP_PROT is no variable of Muster: did you mean MUSTER_HTTP_PORT?");
+  });
+
+  test("--print-config hides secrets, at the root and for serve", async () => {
+    const variables = { MUSTER_SECRET: randomBytes(32).toString("hex") };
+    for (const args of [["--print-config"], ["serve", "--print-config"]]) {
+      const { code, stdout } = await runMuster(args, variables);
+      expect(code).toBe(0);
+      expect(stdout).toContain("MUSTER_SECRET=[redacted]");
+      expect(stdout).not.toContain(variables.MUSTER_SECRET);
+    }
+  });
+
+  test("--help has examples, for every command", async () => {
+    for (const args of [[], ["serve"], ["migrate"], ["create-organization"], ["import"], ["demo-data"]]) {
+      const { code, stdout } = await runMuster([...args, "--help"], {});
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/Examples?:\n {2}/);
+    }
+  });
+
+  test("an unknown command is an error", async () => {
+    const { code, stderr } = await runMuster(["surve"], {});
+    expect(code).toBe(1);
+    expect(stderr).toContain("unknown command 'surve'");
+  });
+
+  test("output to a pipe that closes is no crash", async () => {
+    const main = join(import.meta.dirname, "../src/main.ts");
+    const child = spawn("sh", ["-c", `"${process.execPath}" "${main}" demo-data --events 50000 | head -n 1`]);
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr += chunk.toString("utf8");
+    });
+    await new Promise((resolve) => child.once("close", resolve));
+    expect(stderr.replaceAll(/^\(.*\n/gm, "")).not.toContain("EPIPE");
+  });
+});
