@@ -12,6 +12,7 @@ import { MESSAGE_BYTES_MAX, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
 import type { ShardShare } from "./ingest/plan-batch.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { BytesOnce } from "./tracked-events/bytes-once.ts";
 import type { TrackedEvent } from "./tracked-events/tracked-event.ts";
 
 export const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
@@ -24,7 +25,8 @@ const ITEM_OVERHEAD_BYTES = 96;
 
 /** One message for each shard's share, or several where it would be too large. */
 export function trackedEventsRecorded(shares: readonly ShardShare[]): OutboxDraft[] {
-  return shares.flatMap(draftsOfShare);
+  const ids = new BytesOnce();
+  return shares.flatMap((share) => draftsOfShare(share, ids));
 }
 
 export function profileChanged(profile: Profile, traceParent: string): OutboxDraft {
@@ -37,7 +39,7 @@ export function profileChanged(profile: Profile, traceParent: string): OutboxDra
   };
 }
 
-function draftsOfShare(share: ShardShare): OutboxDraft[] {
+function draftsOfShare(share: ShardShare, ids: BytesOnce): OutboxDraft[] {
   const drafts: OutboxDraft[] = [];
   let newProfiles: AnnouncedProfile[] = [];
   let events: AnnouncedEvent[] = [];
@@ -67,7 +69,7 @@ function draftsOfShare(share: ShardShare): OutboxDraft[] {
   }
   for (const event of share.events) {
     makeRoom(bytesOfEvent(event));
-    events.push(announceEvent(event));
+    events.push(announceEvent(event, ids));
   }
   close();
   return drafts;
@@ -87,10 +89,10 @@ function announceProfile(profile: Profile): AnnouncedProfile {
   return announced;
 }
 
-function announceEvent(event: TrackedEvent): AnnouncedEvent {
+function announceEvent(event: TrackedEvent, ids: BytesOnce): AnnouncedEvent {
   const announced = create(AnnouncedEventSchema);
-  announced.organizationId = uuidToBytes(event.organizationId);
-  announced.profileId = uuidToBytes(event.profileId);
+  announced.organizationId = ids.uuid(event.organizationId);
+  announced.profileId = ids.uuid(event.profileId);
   announced.id = uuidToBytes(event.id);
   announced.name = event.name;
   announced.occurredMs = BigInt(event.occurredMs);

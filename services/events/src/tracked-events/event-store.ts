@@ -7,6 +7,7 @@ import {
   uuidToBytes,
 } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { BytesOnce } from "./bytes-once.ts";
 import { dayOf, type TrackedEvent } from "./tracked-event.ts";
 
 export const EVENT_COLUMNS = [
@@ -164,27 +165,4 @@ export function eventFromRow(row: EventRow): TrackedEvent {
 function compareKeys(a: TrackedEvent, b: TrackedEvent): number {
   if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
   return dayOf(a.occurredMs) - dayOf(b.occurredMs) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-}
-
-/** Organisations, profiles and names recur within a batch. */
-class BytesOnce {
-  readonly #uuids = new Map<string, Buffer>();
-  readonly #texts = new Map<string, Buffer>();
-
-  uuid(id: string): Buffer {
-    return once(this.#uuids, id, uuidToBytes);
-  }
-
-  text(text: string): Buffer {
-    return once(this.#texts, text, (key) => Buffer.from(key));
-  }
-}
-
-function once(known: Map<string, Buffer>, key: string, make: (key: string) => Buffer): Buffer {
-  let bytes = known.get(key);
-  if (bytes === undefined) {
-    bytes = make(key);
-    known.set(key, bytes);
-  }
-  return bytes;
 }

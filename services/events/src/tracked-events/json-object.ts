@@ -13,8 +13,18 @@ export function jsonObjectProblem(text: string): string | undefined {
     return "must be a JSON object";
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return "must be a JSON object";
-  if (isDeeperThan(value, JSON_DEPTH_MAX)) return `must not nest deeper than ${JSON_DEPTH_MAX} levels`;
+  if (mayBeDeeperThan(text, JSON_DEPTH_MAX) && isDeeperThan(value, JSON_DEPTH_MAX))
+    return `must not nest deeper than ${JSON_DEPTH_MAX} levels`;
   return undefined;
+}
+
+/** Whether so many brackets open at all. Cheap, and enough to clear most events. */
+function mayBeDeeperThan(text: string, levels: number): boolean {
+  let opened = 0;
+  for (const bracket of "{[") {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) opened += 1;
+  }
+  return opened > levels;
 }
 
 function isDeeperThan(value: object, levels: number): boolean {

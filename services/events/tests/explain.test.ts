@@ -1,0 +1,131 @@
+// How MariaDB runs the hot queries: by which index, and never by sorting or scanning a table. Golden, so
+// that a change of a query or an index shows.
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import { golden } from "@muster/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { collectWanted } from "../src/ingest/batch-facts.ts";
+import { loadFacts } from "../src/ingest/facts-store.ts";
+import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
+import {
+  findIdentities,
+  getProfile,
+  getProfiles,
+  listProfiles,
+  listShardProfiles,
+} from "../src/profiles/profile-store.ts";
+import { listEvents, scanEvents } from "../src/tracked-events/event-store.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+interface Plan {
+  readonly table: string;
+  readonly type: string;
+  readonly key: string | null;
+  readonly Extra: string | null;
+}
+
+const DAY_MS = 86_400_000;
+const organizationId = newOrganization();
+let events: EventsUnderTest;
+let db: Database["reader"];
+let profileId: ProfileId;
+
+beforeAll(async () => {
+  events = await EventsUnderTest.open("mysql");
+  // A pool of its own: on it nobody else sends statements.
+  db = (await events.stored.openAnother()).reader;
+  for (const organization of [newOrganization(), organizationId, newOrganization()]) {
+    const sent = Array.from({ length: 5000 }, (_, index) => ({
+      identity: { case: "userId" as const, value: String(index % 500) },
+      name: `n${index % 5}`,
+      eventId: `e${index}`,
+      ...(index % 10 > 0 && { timestamp: timestampFromMs((index % 30) * DAY_MS) }),
+    }));
+    const as = { organizationId: organization };
+    const { results } = await events.call(EventService.method.batchRecordEvents, { events: sent }, as);
+    if (organization === organizationId) profileId = results[0]?.profileId as ProfileId;
+  }
+  await db.raw("ANALYZE TABLE profiles, profile_identities, tracked_events, undated_event_ids");
+});
+afterAll(() => events.close());
+
+/** How each statement that `run` sends is executed. */
+async function plansOf(run: () => Promise<unknown>): Promise<Plan[]> {
+  const sent: { sql: string; bindings: unknown[] }[] = [];
+  const record = (query: { sql: string; bindings: unknown[] }): void => void sent.push(query);
+  db.on("query", record);
+  await run();
+  db.removeListener("query", record);
+  const plans: Plan[] = [];
+  for (const { sql, bindings } of sent) {
+    const [rows] = (await db.raw(`EXPLAIN ${sql}`, bindings as Buffer[])) as unknown as [Plan[]];
+    plans.push(...rows);
+  }
+  return plans;
+}
+
+function submitted(change: Partial<SubmittedEvent>): SubmittedEvent {
+  const id = randomIds.next<TrackedEventId>(1);
+  const dated = {
+    name: "n",
+    properties: "{}",
+    occurredMs: 1,
+    receivedMs: 1,
+    clientEventId: undefined,
+    isDated: true,
+  };
+  return { identityKind: "user_id", identity: "7", ...dated, id, bytes: 100, ...change };
+}
+
+test("hot queries use their indexes and sort nothing", async () => {
+  const filter = {
+    organizationId,
+    profileId,
+    names: [],
+    fromMs: undefined,
+    toMs: undefined,
+    after: undefined,
+  };
+  const after = { occurredMs: 5 * DAY_MS, id: randomIds.next<TrackedEventId>(1) };
+  const ids = [profileId, randomIds.next(1)].map(uuidToBytes);
+  const cursor = { profileId: uuidToBytes(profileId), occurredMs: 0, eventId: uuidToBytes(after.id) };
+  const batch = [
+    submitted({}),
+    submitted({ identityKind: "anonymous_id" }),
+    submitted({ identityKind: "profile_id", identity: profileId, clientEventId: "e1" }),
+    submitted({ clientEventId: "e10", isDated: false }),
+  ];
+  const submissions = [organizationId, newOrganization()].map((one) =>
+    createSubmission(one, batch, { traceParent: "" }),
+  );
+  const queries: Record<string, () => Promise<unknown>> = {
+    "ingest: what a batch must know": () =>
+      loadFacts(db as unknown as Transaction, collectWanted(submissions), { withStoredEvents: true }),
+    "ListEvents, first page": () => listEvents(db, filter, 51),
+    "ListEvents, between instants, by name, next page": () =>
+      listEvents(db, { ...filter, names: ["n1", "n2"], fromMs: 0, toMs: 9 * DAY_MS, after }, 51),
+    "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
+    GetProfile: () => getProfile(db, organizationId, profileId),
+    "profiles by identity": () => findIdentities(db, organizationId, "user_id", ["7"]),
+    "scan: profiles of a shard, next page": () =>
+      listShardProfiles(db, organizationId, 3, uuidToBytes(profileId), 201),
+    "scan: profiles by id": () => getProfiles(db, organizationId, ids),
+    "scan: events of profiles": () =>
+      scanEvents(db, organizationId, { profileIds: ids }, [Buffer.from("n1")], 1000),
+    "scan: events after one": () => scanEvents(db, organizationId, { after: cursor }, [], 1000),
+  };
+  const lines: string[] = [];
+  for (const [name, run] of Object.entries(queries)) {
+    lines.push(name);
+    for (const { table, type, key, Extra } of await plansOf(run)) {
+      expect(type, name).not.toBe("ALL");
+      expect(Extra ?? "", name).not.toMatch(/filesort|temporary/);
+      lines.push(`  ${table} by ${key}`);
+    }
+  }
+  const [[version]] = (await db.raw("SELECT VERSION() AS version")) as unknown as [[{ version: string }]];
+  // Other servers may choose otherwise; what is forbidden above is forbidden there too.
+  if (version.version.includes("MariaDB")) await golden("events/hot-queries.txt", `${lines.join("\n")}\n`);
+});
