@@ -1,11 +1,6 @@
 export type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
-export {
-  type DeadLetter,
-  findDeadLetter,
-  listDeadLetters,
-  requestReplay,
-} from "./dead-letter-store.ts";
-export { MESSAGE_DATA_BYTES_MAX, Outbox, type OutboxOptions } from "./outbox.ts";
+export { type DeadLetter, listDeadLetters } from "./dead-letter-store.ts";
+export { Outbox, type OutboxOptions } from "./outbox.ts";
 export { OutboxRelay, type RelayOptions, type RelayTimings } from "./outbox-relay.ts";
 export * from "./ports.ts";
 export { ShardConsumer } from "./shard-consumer.ts";

@@ -25,7 +25,7 @@ export const SERVICE = "events";
 export const CONSUMER = "sums";
 const TYPE = "muster.events.tracked_event.recorded.v1";
 /** Short, so that deaths and retries take a test little time. */
-export const TIMINGS = {
+const TIMINGS = {
   leaseMs: 900,
   leaseTickMs: 100,
   reportMs: 20,

@@ -50,6 +50,6 @@ export class SummingFolder implements Folder {
   }
 }
 
-export function valueIn(message: Envelope): number {
+function valueIn(message: Envelope): number {
   return Number(Buffer.from(message.data).toString("utf8"));
 }
