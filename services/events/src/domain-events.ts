@@ -16,7 +16,7 @@ import { BytesOnce } from "./tracked-events/bytes-once.ts";
 import type { TrackedEvent } from "./tracked-events/tracked-event.ts";
 
 export const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
-export const PROFILE_CHANGED = "muster.events.profile.changed.v1";
+const PROFILE_CHANGED = "muster.events.profile.changed.v1";
 
 /** Room for the envelope, and for estimates that are a little short. */
 const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;

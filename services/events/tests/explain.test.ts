@@ -10,7 +10,7 @@ import { collectWanted } from "../src/ingest/batch-facts.ts";
 import { loadFacts } from "../src/ingest/facts-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
 import {
-  findIdentities,
+  findOwner,
   getProfile,
   getProfiles,
   listProfiles,
@@ -108,7 +108,7 @@ test("hot queries use their indexes and sort nothing", async () => {
       listEvents(db, { ...filter, names: ["n1", "n2"], fromMs: 0, toMs: 9 * DAY_MS, after }, 51),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
-    "profiles by identity": () => findIdentities(db, organizationId, "user_id", ["7"]),
+    "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),
     "scan: profiles of a shard, next page": () =>
       listShardProfiles(db, organizationId, 3, uuidToBytes(profileId), 201),
     "scan: profiles by id": () => getProfiles(db, organizationId, ids),

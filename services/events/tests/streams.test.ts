@@ -1,7 +1,6 @@
 // The two public streams: ingest, which acknowledges what is committed, and the live tail.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
 import {
   EventService,
   type IngestEventsRequestSchema,
@@ -120,9 +119,9 @@ describe.each(ENGINES)("streams on %s", (engine) => {
           .flatMap(({ failures }) => failures)
           .map(({ sequence, error }) => [Number(sequence), error?.reason]);
       const expected = [
-        [2, Reason.FIELD_INVALID],
-        [4, Reason.FIELD_INVALID],
-        [5, Reason.EVENT_CONFLICT],
+        [2, "FIELD_INVALID"],
+        [4, "FIELD_INVALID"],
+        [5, "EVENT_CONFLICT"],
       ];
       for (let round = 0; round < 2; round += 1) {
         const answers = await collect(ingest(asStream(spoilt)));

@@ -6,7 +6,7 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { type Identity, identitiesOf, type Profile } from "./profile.ts";
 import { profileToProto } from "./profile-proto.ts";
-import { findIdentities, getProfile, listProfiles as readPage } from "./profile-store.ts";
+import { findOwner, getProfile, listProfiles as readPage } from "./profile-store.ts";
 
 export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.listProfiles> {
   return async (request, context) => {
@@ -45,8 +45,8 @@ async function findByIdentities(
 ): Promise<Profile | undefined> {
   const db = deps.database.reader;
   let profileId: ProfileId | undefined;
-  for (const { kind, value } of filters) {
-    const owner = (await findIdentities(db, organizationId, kind, [value])).get(value);
+  for (const filter of filters) {
+    const owner = await findOwner(db, organizationId, filter);
     if (owner === undefined || (profileId !== undefined && owner !== profileId)) return undefined;
     profileId = owner;
   }

@@ -1,14 +1,7 @@
 // Every statement against `profiles` and `profile_identities`.
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
-import { chunksOf } from "../ingest/chunks.ts";
-import {
-  type Identity,
-  type IdentityKind,
-  identitiesOf,
-  identityKindNumbers,
-  type Profile,
-} from "./profile.ts";
+import { type Identity, identitiesOf, identityKindNumbers, type Profile } from "./profile.ts";
 
 const PROFILE_COLUMNS = [
   "organization_id",
@@ -23,8 +16,6 @@ const PROFILE_COLUMNS = [
   "update_ms",
 ] as const;
 const IDENTITY_COLUMNS = ["organization_id", "kind", "value", "profile_id"] as const;
-/** Values of one IN list. */
-const LOOKUP_VALUES_MAX = 1000;
 
 interface ProfileRow {
   readonly organization_id: Buffer;
@@ -63,8 +54,12 @@ export async function hasProfile(
   organizationId: OrganizationId,
   profileId: ProfileId,
 ): Promise<boolean> {
-  const found = await findProfileIds(db, organizationId, [profileId]);
-  return found.length === 1;
+  const rows = await db("profiles")
+    .select("shard")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("profile_id", uuidToBytes(profileId))
+    .limit(1);
+  return rows.length === 1;
 }
 
 /** Oldest first: ids are UUIDv7, made when the profile is. */
@@ -102,42 +97,19 @@ export async function getProfiles(
   return (await profilesOf(db, organizationId).whereIn("profile_id", ids).orderBy("profile_id")).map(fromRow);
 }
 
-export async function findProfileIds(
+/** Whose the identity is, if anybody's. */
+export async function findOwner(
   db: Queryable,
   organizationId: OrganizationId,
-  profileIds: readonly string[],
-): Promise<ProfileId[]> {
-  const found: ProfileId[] = [];
-  for (const chunk of chunksOf(profileIds, LOOKUP_VALUES_MAX)) {
-    const rows = await db("profiles")
-      .select<{ profile_id: Buffer }[]>("profile_id")
-      .where("organization_id", uuidToBytes(organizationId))
-      .whereIn("profile_id", chunk.map(uuidToBytes));
-    for (const row of rows) found.push(bytesToUuid<ProfileId>(row.profile_id));
-  }
-  return found;
-}
-
-/** Whose the identities are: those that somebody has. */
-export async function findIdentities(
-  db: Queryable,
-  organizationId: OrganizationId,
-  kind: IdentityKind,
-  values: readonly string[],
-): Promise<Map<string, ProfileId>> {
-  const found = new Map<string, ProfileId>();
-  for (const chunk of chunksOf(values, LOOKUP_VALUES_MAX)) {
-    const rows = await db("profile_identities")
-      .select<{ value: Buffer; profile_id: Buffer }[]>("value", "profile_id")
-      .where("organization_id", uuidToBytes(organizationId))
-      .where("kind", identityKindNumbers[kind])
-      .whereIn(
-        "value",
-        chunk.map((value) => Buffer.from(value)),
-      );
-    for (const row of rows) found.set(row.value.toString(), bytesToUuid<ProfileId>(row.profile_id));
-  }
-  return found;
+  { kind, value }: Identity,
+): Promise<ProfileId | undefined> {
+  const [row] = await db("profile_identities")
+    .select<{ profile_id: Buffer }[]>("profile_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("kind", identityKindNumbers[kind])
+    .where("value", Buffer.from(value))
+    .limit(1);
+  return row && bytesToUuid<ProfileId>(row.profile_id);
 }
 
 /** Adds profiles with their identities. A taken identity rejects with the unique violation. */

@@ -40,7 +40,7 @@ export function identitiesOf(profile: {
 }
 
 /** Emails compare case-insensitively. */
-export function emailKey(email: string): string {
+function emailKey(email: string): string {
   return email.toLowerCase();
 }
 

@@ -4,7 +4,7 @@ import { isUniqueViolation } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { Identity, Profile } from "./profile.ts";
 import { identitiesTaken } from "./profile-proto.ts";
-import { findIdentities } from "./profile-store.ts";
+import { findOwner } from "./profile-store.ts";
 
 const ATTEMPTS_MAX = 4;
 
@@ -35,8 +35,7 @@ export async function refuseTaken(
 ): Promise<void> {
   const taken: Identity[] = [];
   for (const identity of wanted) {
-    const owners = await findIdentities(trx, profile.organizationId, identity.kind, [identity.value]);
-    const owner = owners.get(identity.value);
+    const owner = await findOwner(trx, profile.organizationId, identity);
     if (owner !== undefined && owner !== profile.id) taken.push(identity);
   }
   if (taken.length > 0) throw identitiesTaken(taken, fieldPrefix);
