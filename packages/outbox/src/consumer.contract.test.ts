@@ -1,4 +1,5 @@
 // Exactly once in effect: whatever is repeated, lost, late or killed, the sums are those of the appends.
+import { type Clock, systemClock } from "@muster/core";
 import { waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { IN_FLIGHT_MAX } from "./consumer-options.ts";
@@ -178,6 +179,30 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     });
     expect(failures).toBeGreaterThan(7);
     expect(folder.buried).toEqual([]);
+  });
+
+  it("forgets no retry that becomes due in the middle of a pass", async () => {
+    const { outbox, relay } = producer;
+    let jumpsMs = 0;
+    // Every look at the clock is later than the one before, by more than a retry waits.
+    const clock: Clock = {
+      ...systemClock,
+      monotonicMs() {
+        jumpsMs += 40;
+        return systemClock.monotonicMs() + jumpsMs;
+      },
+    };
+    const { consumer, folder } = await house.newReplica(outbox, { clock, timings: { quietMs: 1e9 } });
+    let failures = 0;
+    folder.beforeFold = () => {
+      failures += 1;
+      if (failures <= 2) throw new Error("the neighbour is away");
+    };
+    await relay.start();
+    await consumer.start();
+    await put(3, 1);
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1);
+    expect(failures).toBe(3);
   });
 
   it("folds at most two thousand items at once, but a larger message too", async () => {

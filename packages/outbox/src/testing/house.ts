@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Bus } from "@muster/bus";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { JetStreamBus } from "@muster/bus/jetstream";
-import { assert, randomIds, systemClock } from "@muster/core";
+import { assert, type Clock, randomIds, systemClock } from "@muster/core";
 import type { Database } from "@muster/db";
 import { createLogger, type Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
@@ -134,7 +134,7 @@ export class House {
 
   async newReplica(
     outbox: Outbox,
-    options: { exclusive?: boolean; timings?: Partial<ConsumerTimings> } = {},
+    options: { exclusive?: boolean; timings?: Partial<ConsumerTimings>; clock?: Clock } = {},
   ): Promise<Replica> {
     const own = await this.newBus();
     const bus = new FaultyBus(own);
@@ -150,6 +150,7 @@ export class House {
       producer,
       folder,
       database,
+      clock: options.clock ?? systemClock,
       exclusive: options.exclusive ?? false,
       timings: { ...TIMINGS, ...options.timings },
     });
