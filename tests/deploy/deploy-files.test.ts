@@ -164,6 +164,20 @@ test("the workflows run what people run", () => {
   expect(read(".ci/run")).toMatch(/^exec make test$/m);
 });
 
+test("the lock file names the packages of every platform, for npm ci refuses one that does not", () => {
+  const { packages } = JSON.parse(read("package-lock.json")) as {
+    packages: Record<string, { version?: string; optionalDependencies?: Record<string, string> }>;
+  };
+  const missing = Object.entries(packages).flatMap(([where, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) =>
+        packages[`${where}/node_modules/${name}`] === undefined &&
+        packages[`node_modules/${name}`] === undefined,
+    ),
+  );
+  expect(missing).toEqual([]);
+});
+
 test("the image holds what it copies", () => {
   for (const [, paths] of read("deploy/docker/Dockerfile").matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
     for (const path of (paths ?? "").split(" ")) expect(existsSync(join(ROOT, path)), path).toBe(true);
