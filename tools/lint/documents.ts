@@ -25,7 +25,9 @@ export function checkDocument(root: string, { path, text }: SourceFile): Finding
       }
     }
     for (const [, named = ""] of line.matchAll(NAMED_PATH)) {
-      if (!existsSync(join(root, named))) report(`names ${named}, which does not exist`);
+      // From the root, or from the folder that the page is about.
+      const isThere = existsSync(join(root, named)) || existsSync(join(root, dirname(path), named));
+      if (!isThere) report(`names ${named}, which does not exist`);
     }
   }
   return findings;
