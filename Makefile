@@ -49,8 +49,10 @@ migrate: setup ## Bring the databases up to date (embedded: ./data; production: 
 
 .PHONY: test
 test: setup ## Everything that CI runs
-	@$(NODE) tools/lint/lint.ts
-	@$(VITEST)
+	@$(WITH_NODE) failed=; \
+		node --disable-warning=ExperimentalWarning tools/lint/lint.ts || failed=lint; \
+		vitest run || failed="$$failed tests"; \
+		[ -z "$$failed" ] || { echo "make test: failed: $$failed" >&2; exit 1; }
 
 .PHONY: check
 check: test ## The same
