@@ -6,6 +6,8 @@ import { SqliteClient } from "./sqlite-client.ts";
 
 /** A power of two, so that at most ten statements per table and kind are ever prepared. */
 const STATEMENT_ROWS_MAX = 512;
+/** Fewer rows than this, unless a power of two, are not worth preparing a statement for. */
+const TEXT_ROWS_MAX = 64;
 /** Well under max_allowed_packet (16 MiB by default). */
 const STATEMENT_BYTES_MAX = 4 * 1024 * 1024;
 /** The protocol's limit on placeholders. */
@@ -36,15 +38,20 @@ async function insertIntoMysql(
 ): Promise<void> {
   const connection = await client.acquireConnection();
   for (let start = 0; start < rows.length; ) {
-    const count = statementRows(rows, start, columns.length);
+    const fitting = fittingRows(rows, start, columns.length);
+    const prepared = 2 ** Math.floor(Math.log2(fitting));
+    // A short rest goes as one text: a round trip for each of its powers of two would take longer.
+    const isShort = fitting < TEXT_ROWS_MAX && fitting !== prepared;
+    const count = isShort ? fitting : prepared;
     const sql = insertHead(table, columns, count) + conflict;
-    await client.execute(connection, sql, rows.slice(start, start + count).flat());
+    const values = rows.slice(start, start + count).flat();
+    await (isShort ? client.executeText(connection, sql, values) : client.execute(connection, sql, values));
     start += count;
   }
 }
 
-/** The largest power of two of rows, from `start` on, that one statement may hold; at least one. */
-function statementRows(rows: readonly Row[], start: number, columnCount: number): number {
+/** How many rows, from `start` on, one statement may hold; at least one. */
+function fittingRows(rows: readonly Row[], start: number, columnCount: number): number {
   const rowsMax = Math.min(
     STATEMENT_ROWS_MAX,
     rows.length - start,
@@ -55,7 +62,7 @@ function statementRows(rows: readonly Row[], start: number, columnCount: number)
     bytes += rowBytes(rows[start + fitting] ?? []);
     if (bytes > STATEMENT_BYTES_MAX) break;
   }
-  return 2 ** Math.floor(Math.log2(Math.max(1, fitting)));
+  return Math.max(1, fitting);
 }
 
 function rowBytes(row: Row): number {

@@ -1,5 +1,6 @@
 // SQLite as the database port: one writer, and readers that cannot write, on one file.
 import { closeSync, openSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import knexModule, { type Knex } from "knex";
 import type { Database, Transaction } from "./database.ts";
 import { silentKnexLog } from "./knex-internals.ts";
@@ -86,8 +87,12 @@ class SqliteDatabase implements Database {
     this.#retry = retry;
   }
 
-  transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
-    return retryConflicts(this.#retry, () => this.#writer.transaction(body));
+  async transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
+    const result = await retryConflicts(this.#retry, () => this.#writer.transaction(body));
+    // The driver never leaves this thread: without a turn of the event loop, back-to-back transactions
+    // would let no socket and no other worker of the process run.
+    await setImmediate();
+    return result;
   }
 
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
