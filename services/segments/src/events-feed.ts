@@ -10,8 +10,8 @@ import { AppError } from "@muster/errors";
 import type { FoldedShard, ProducerPort } from "@muster/outbox";
 import { type Caller, type Client, type ClientCallOptions, createClient } from "@muster/rpc";
 
-/** A scan that takes longer is given up and begun again: its shards stand still meanwhile. */
-const SCAN_TIMEOUT_MS = 10_000;
+/** A scan that takes longer is given up, for its shards stand still meanwhile; a smaller one follows. */
+const SCAN_TIMEOUT_MS = 60_000;
 
 export interface ScanRequest {
   readonly organizationId: OrganizationId;

@@ -31,6 +31,20 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     return ids;
   }
 
+  async function ticking(work: Promise<void>): Promise<void> {
+    let isDone = false;
+    const done = work.finally(() => {
+      isDone = true;
+    });
+    await Promise.all([
+      done,
+      waitFor(async () => {
+        await house.clock.advance(5);
+        return isDone;
+      }),
+    ]);
+  }
+
   test("a segment made over old events holds them at its first read", async () => {
     house = await openHouse(engine);
     await submitHistory(120);
@@ -131,6 +145,21 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     expect(Math.min(...scanned)).toBe(4);
   });
 
+  test("a replica that owns nothing answers as truly as the owner", async () => {
+    house = await openHouse(engine, { exclusive: false });
+    const second = await house.start("second", false);
+    await submitHistory(60);
+    const client = second.as(house.organizationId);
+    await client.createSegment(WATCHERS);
+    const throughSecond = { ...house, first: second };
+    // Replicas tell one another at most every few milliseconds: the clock has to run.
+    await ticking(expectTruth(throughSecond, "watchers"));
+    await submitHistory(20);
+    house.clock.setNowMs(house.clock.nowMs() + DAY_MS);
+    await ticking(expectTruth(throughSecond, "watchers"));
+    await expectTruth(house, "watchers");
+  });
+
   test("a deleted segment leaves nothing, even in the middle of its backfill", async () => {
     house = await openHouse(engine);
     await submitHistory(300);
@@ -217,6 +246,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
       { weight: 2, arbitrary: fc.record({ advanceMs: fc.constantFrom(1, 400, 1000, DAY_MS - 500) }) },
       { weight: 1, arbitrary: fc.record({ duringScan: fc.array(anyEvent, { minLength: 1, maxLength: 4 }) }) },
       { weight: 1, arbitrary: fc.record({ look: fc.constant(true) }) },
+      { weight: 1, arbitrary: fc.record({ handOver: fc.constant(true) }) },
     );
     const RULES = [
       { name: "r0", eventName: "viewed", minCount: 2 },
@@ -232,11 +262,12 @@ describe.each(ENGINES)("the past on %s", (engine) => {
         },
       },
     ];
-    house = await openHouse(engine);
+    house = await openHouse(engine, { exclusive: false });
+    let current: House = house;
+    let replicas = 1;
     await fc.assert(
       fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 25 }), async (steps) => {
         const organizationId: OrganizationId = house.newOrganization();
-        const client = house.first.as(organizationId);
         const people = Array.from({ length: 10 }, () => house.newProfile());
         const defined = new Set<number>();
         const pending: TestEvent[][] = [];
@@ -252,21 +283,27 @@ describe.each(ENGINES)("the past on %s", (engine) => {
           if (next !== undefined) await house.events.submit(next);
         };
         const look = async (): Promise<void> => {
-          await expectTruth(house, "abandoned-cart", organizationId);
-          for (const index of defined) await expectTruth(house, `r${index}`, organizationId);
+          await expectTruth(current, "abandoned-cart", organizationId);
+          for (const index of defined) await expectTruth(current, `r${index}`, organizationId);
         };
         for (const step of steps) {
           if ("submit" in step) await house.events.submit(toEvents(step.submit));
           else if ("duringScan" in step) pending.push(toEvents(step.duringScan));
           else if ("advanceMs" in step) house.clock.setNowMs(house.clock.nowMs() + step.advanceMs);
           else if ("look" in step) await look();
-          else if ("define" in step && !defined.has(step.define)) {
+          else if ("handOver" in step) {
+            // The next one runs before the last has stopped, with backfills and timers under way.
+            replicas += 1;
+            const next = await house.start(`replica ${replicas}`, false);
+            await current.first.stop();
+            current = { ...house, first: next };
+          } else if ("define" in step && !defined.has(step.define)) {
             const rule = RULES[step.define];
             if (rule === undefined) continue;
             defined.add(step.define);
-            await client.createSegment(rule);
+            await current.first.as(organizationId).createSegment(rule);
           } else if ("remove" in step && defined.delete(step.remove)) {
-            await client.deleteSegment({ segmentId: `r${step.remove}` });
+            await current.first.as(organizationId).deleteSegment({ segmentId: `r${step.remove}` });
           }
         }
         await look();

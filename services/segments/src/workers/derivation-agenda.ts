@@ -23,7 +23,7 @@ export interface DerivationTask {
 /** Scans at once; so progress of a large backfill shows shard by shard. */
 const SHARDS_AT_ONCE = 4;
 const SINGLES_MAX = 200;
-const PROFILES_MIN = 10;
+const PROFILES_MIN = 1;
 const PROFILES_MAX = 500;
 /** A step should take about this long, for folding waits. */
 const STEP_MS = 50;
@@ -42,7 +42,7 @@ export class DerivationAgenda {
     return (await this.#singles(shards)) ?? (await this.#chunks(shards)) ?? [];
   }
 
-  /** A step took so long: the next ones take more or fewer profiles. */
+  /** A step took so long (Infinity: it failed): the next ones take more or fewer profiles. */
   took(ms: number): void {
     const factor = ms < STEP_MS / 2 ? 2 : ms > STEP_MS * 1.5 ? 0.5 : 1;
     const next = Math.round(this.#profilesPerShard * factor);

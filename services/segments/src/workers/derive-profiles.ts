@@ -34,7 +34,8 @@ export interface StepResult {
 }
 
 const LOOK_MS = 1000;
-const RETRY_MS = 500;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 15_000;
 
 /** What a scan has found of one shard. */
 interface Derived {
@@ -49,7 +50,9 @@ export class Derivations {
   readonly #deps: DeriveDeps;
   readonly #agenda: DerivationAgenda;
   readonly #lookout = new Lookout();
-  #isFailing = false;
+  #failures = 0;
+  /** Whoever asks, nothing is tried before. */
+  #notBeforeMs = 0;
 
   constructor(deps: DeriveDeps) {
     this.#deps = deps;
@@ -65,7 +68,8 @@ export class Derivations {
   async step(owned: OwnedShards): Promise<StepResult> {
     const { clock } = this.#deps;
     const nowMs = clock.nowMs();
-    if (nowMs < this.#lookout.nextMs) return { nextMs: this.#lookout.nextMs, settled: false };
+    const nextMs = Math.max(this.#lookout.nextMs, this.#notBeforeMs);
+    if (nowMs < nextMs) return { nextMs, settled: false };
     this.#lookout.begin();
     const tasks = await this.#agenda.next(owned.shards);
     if (tasks.length === 0) {
@@ -76,16 +80,17 @@ export class Derivations {
     try {
       await this.#run(owned, tasks);
       this.#agenda.took(clock.monotonicMs() - startMs);
-      this.#isFailing = false;
+      this.#failures = 0;
       return { nextMs: 0, settled: true };
     } catch (error) {
       // A lost shard, or a defect, is the consumer's to deal with.
       if (!(error instanceof AppError)) throw error;
       // The events service is away. Timers and folding go on; who waits for this is told to come again.
-      if (!this.#isFailing) this.#deps.log.warn({ err: error }, "a backfill step failed; trying again");
-      this.#isFailing = true;
-      this.#lookout.restUntil(nowMs + RETRY_MS);
-      return { nextMs: this.#lookout.nextMs, settled: false };
+      if (this.#failures === 0) this.#deps.log.warn({ err: error }, "a backfill step failed; trying again");
+      this.#agenda.took(Number.POSITIVE_INFINITY);
+      this.#notBeforeMs = nowMs + Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(this.#failures, 10));
+      this.#failures += 1;
+      return { nextMs: this.#notBeforeMs, settled: false };
     }
   }
 
