@@ -145,6 +145,9 @@ const commands: Readonly<Record<string, () => Promise<void>>> = {
   status,
 };
 
+// `make status | head` has seen enough.
+process.stdout.on("error", () => {});
+
 const command = commands[process.argv[2] ?? ""];
 if (command === undefined) throw new Error(`give one of ${Object.keys(commands).join(", ")}`);
 await command().catch((error: unknown) => {

@@ -1,6 +1,6 @@
 // The events every part of the benchmark writes: about 215 bytes of properties, skewed over the users.
 
-export const USERS = 10_000;
+const USERS = 10_000;
 const START_MS = Date.UTC(2026, 0, 1);
 
 export interface BenchEvent {

@@ -8,7 +8,7 @@ import { freePort, MusterProcess, runMuster } from "./process.ts";
 
 export type Mode = "embedded" | "production";
 export type Target = "identity" | "events" | "segments" | "gateway";
-export const TARGETS: readonly Target[] = ["identity", "events", "segments", "gateway"];
+const TARGETS: readonly Target[] = ["identity", "events", "segments", "gateway"];
 
 export interface Installation {
   readonly mode: Mode;

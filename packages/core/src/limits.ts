@@ -4,14 +4,11 @@
 export const BODY_BYTES_MAX = 4 * 1024 * 1024;
 /** One tracked event, encoded, on every mount. */
 export const EVENT_BYTES_MAX = 128 * 1024;
-/** Events of one batch. */
-export const BATCH_EVENTS_MAX = 5000;
 /** One bus message, encoded. */
 export const MESSAGE_BYTES_MAX = 512 * 1024;
 /** Nesting of any JSON that a caller sends. */
 export const JSON_DEPTH_MAX = 64;
 export const PAGE_SIZE_DEFAULT = 50;
-export const PAGE_SIZE_MAX = 500;
 /** How long a read waits for what was acknowledged before it. */
 export const CONSISTENCY_WAIT_MS_MAX = 10_000;
 /** Idempotency-Key header, in bytes. */

@@ -7,7 +7,7 @@ import { AppError } from "@muster/errors";
 import { METADATA_BYTES_MAX } from "./metadata.ts";
 
 /** A body as large as REST takes, and the wrapping that an answer of such bodies adds. */
-export const MESSAGE_BYTES_MAX_GRPC = BODY_BYTES_MAX + 256 * 1024;
+const MESSAGE_BYTES_MAX_GRPC = BODY_BYTES_MAX + 256 * 1024;
 /**
  * Where grpc-js cuts a message off by itself, without details. Above our own limit, so that callers
  * somewhat over it are told properly, and low enough to bound what is buffered.

@@ -11,8 +11,6 @@ export const CONSISTENCY = "muster-consistency";
 export const REQUEST_ID = "x-request-id";
 export const TRACE_PARENT = "traceparent";
 export const RETRY_AFTER = "retry-after";
-/** A handler's override of the status that REST shows for a success. */
-export const HTTP_STATUS = "muster-http-status";
 
 /** All metadata of one request, names and values, in bytes. */
 export const METADATA_BYTES_MAX = 16 * 1024;
@@ -33,7 +31,7 @@ const forwardedByMethod = new WeakMap<DescMethod, readonly string[]>();
  * Names of the request headers that a client-facing mount hands to the method; all others stay
  * behind, above all a client's own `muster-service-token`.
  */
-export function forwardedHeaderNames(method: DescMethod): readonly string[] {
+function forwardedHeaderNames(method: DescMethod): readonly string[] {
   let names = forwardedByMethod.get(method);
   if (names === undefined) {
     const asked = getOption(method, rest).requestHeaders.map((name) => name.toLowerCase());

@@ -13,7 +13,7 @@ import { AppError, type FieldError, type ReasonName, reasonTable } from "@muster
 import { VIOLATIONS_MAX } from "./validation.ts";
 
 /** Marks ErrorInfo as ours: its reason is one of the closed list. */
-export const ERROR_DOMAIN = "muster";
+const ERROR_DOMAIN = "muster";
 
 /**
  * Encoded status, before base64: with it and the message, trailers stay under the 8 KiB that the

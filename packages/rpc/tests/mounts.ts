@@ -66,7 +66,7 @@ interface Listening {
   close(): Promise<void>;
 }
 
-export async function listen(server: Http2Server): Promise<Listening> {
+async function listen(server: Http2Server): Promise<Listening> {
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => sessions.add(session));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -82,7 +82,7 @@ export async function listen(server: Http2Server): Promise<Listening> {
 }
 
 /** A Connect client as a Caller: what a TypeScript client of the gateway sees. */
-export function transportCaller(transport: Transport): Caller {
+function transportCaller(transport: Transport): Caller {
   const timeout = (options: CallOptions): number | undefined =>
     options.deadlineMs === undefined ? undefined : Math.max(1, options.deadlineMs - Date.now());
   return {

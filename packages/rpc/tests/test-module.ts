@@ -17,7 +17,7 @@ import { Metrics } from "@muster/metrics";
 import { type CallContext, createDispatcher, type Dispatcher, implement } from "../src/index.ts";
 
 export const ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000a" as OrganizationId;
-export const DEMO_ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000d" as OrganizationId;
+const DEMO_ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000d" as OrganizationId;
 
 export interface LogLine {
   readonly level: string;

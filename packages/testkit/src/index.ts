@@ -1,4 +1,3 @@
-export { countingIds } from "./counting-ids.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { golden } from "./golden.ts";
 export { freePort, PrivateServer } from "./private-server.ts";
