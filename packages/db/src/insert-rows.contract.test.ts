@@ -35,7 +35,7 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
   beforeEach(() => database.transaction((trx) => trx("totals").delete()));
   afterAll(() => place.close());
 
-  const SIZES = [0, 1, 2, 511, 512, 513, 1200, 5000];
+  const SIZES = [0, 1, 2, 63, 511, 512, 513, 1200, 5000];
 
   test.each(SIZES)("%i new rows", async (size) => {
     await insert(rows(size, 1), "fail");
@@ -93,6 +93,29 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
       .sum({ bytes: database.reader.raw("LENGTH(document)") })
       .first();
     expect(lengths).toEqual({ bytes: 300 * (128 * 1024 + 2) });
+  });
+
+  test("any bytes and texts come back as they went in, whatever the number of rows", async () => {
+    const everyByte = Buffer.from(Array.from({ length: 254 }, (_, index) => 255 - index));
+    const hostile = [
+      `'"\\ \0 \n \u001a ? ?? :a :a: %s \u2028 👩‍👧 '); DROP TABLE totals; -- `,
+      "\\",
+      "'",
+      "",
+    ];
+    for (const size of [1, 3, 7, 64, 67]) {
+      await database.transaction((trx) => trx("totals").delete());
+      const odd = rows(size, 1).map((row, index) => [
+        row[0] ?? null,
+        // First its place, by which rows are read back.
+        Buffer.concat([Buffer.from([index]), everyByte]),
+        -(2 ** 53 - 1),
+        2 ** 53 - 1,
+        JSON.stringify({ a: hostile[index % 4] }) + (hostile[index % 4] ?? ""),
+      ]);
+      await insert(odd, "fail");
+      expect(await stored()).toEqual(odd);
+    }
   });
 
   test("two that upsert the same sorted keys at once both get through", async () => {

@@ -8,6 +8,8 @@ import { SqliteClient } from "./sqlite-client.ts";
 const STATEMENT_ROWS_MAX = 512;
 /** Fewer rows than this, unless a power of two, are not worth preparing a statement for. */
 const TEXT_ROWS_MAX = 64;
+/** Bytes stand in a text as twice as many hexadecimal digits. */
+const TEXT_BYTES_MAX = 256 * 1024;
 /** Well under max_allowed_packet (16 MiB by default). */
 const STATEMENT_BYTES_MAX = 4 * 1024 * 1024;
 /** The protocol's limit on placeholders. */
@@ -41,13 +43,17 @@ async function insertIntoMysql(
     const fitting = fittingRows(rows, start, columns.length);
     const prepared = 2 ** Math.floor(Math.log2(fitting));
     // A short rest goes as one text: a round trip for each of its powers of two would take longer.
-    const isShort = fitting < TEXT_ROWS_MAX && fitting !== prepared;
+    const isShort = fitting !== prepared && isShortText(rows.slice(start, start + fitting));
     const count = isShort ? fitting : prepared;
     const sql = insertHead(table, columns, count) + conflict;
     const values = rows.slice(start, start + count).flat();
     await (isShort ? client.executeText(connection, sql, values) : client.execute(connection, sql, values));
     start += count;
   }
+}
+
+function isShortText(rows: readonly Row[]): boolean {
+  return rows.length < TEXT_ROWS_MAX && rows.reduce((sum, row) => sum + rowBytes(row), 0) < TEXT_BYTES_MAX;
 }
 
 /** How many rows, from `start` on, one statement may hold; at least one. */
