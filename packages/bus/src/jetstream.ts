@@ -111,7 +111,9 @@ export class JetStreamBus implements Bus {
     this.#closing.abort();
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
     this.#hub.close();
-    const connection = this.#connection ?? (await within(this.#options.clock, 0, this.#connecting));
+    // Closing makes an attempt that still dials reject.
+    const dialled = this.#connecting.catch(() => undefined);
+    const connection = this.#connection ?? (await within(this.#options.clock, 0, dialled));
     if (connection === undefined || connection.isClosed()) return;
     await this.#flushed();
     await connection.close();
