@@ -1,6 +1,6 @@
 // The compiled segments of organisations, never older than the transaction that asks.
-import type { OrganizationId } from "@muster/core";
-import type { Transaction } from "@muster/db";
+import { assert, type OrganizationId } from "@muster/core";
+import type { Queryable, Transaction } from "@muster/db";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { readVersions, touchOrganization } from "./organization-store.ts";
 import { listSegmentsOf } from "./segment-store.ts";
@@ -29,6 +29,21 @@ export class DefinitionsCache {
     for (const id of organizationIds.filter((one) => !versions.has(one)).sort()) {
       versions.set(id, await touchOrganization(trx, id, nowMs));
     }
+    return this.#compile(trx, versions);
+  }
+
+  /** Of one organisation that was touched before, as of now. */
+  async loadKnown(db: Queryable, organizationId: OrganizationId): Promise<Definitions> {
+    const loaded = await this.#compile(db, await readVersions(db, [organizationId]));
+    const definitions = loaded.get(organizationId);
+    assert(definitions !== undefined, "the organisation was touched before");
+    return definitions;
+  }
+
+  async #compile(
+    db: Queryable,
+    versions: ReadonlyMap<OrganizationId, number>,
+  ): Promise<Map<OrganizationId, Definitions>> {
     const loaded = new Map<OrganizationId, Definitions>();
     const stale: OrganizationId[] = [];
     for (const [id, version] of versions) {
@@ -37,7 +52,7 @@ export class DefinitionsCache {
       else stale.push(id);
     }
     if (stale.length > 0) {
-      for (const [id, segments] of await readSegments(trx, stale)) {
+      for (const [id, segments] of await readSegments(db, stale)) {
         loaded.set(id, new Definitions(versions.get(id) ?? 0, segments));
       }
     }
@@ -62,11 +77,11 @@ export class DefinitionsCache {
 }
 
 async function readSegments(
-  trx: Transaction,
+  db: Queryable,
   organizationIds: readonly OrganizationId[],
 ): Promise<Map<OrganizationId, SegmentDefinition[]>> {
   const found = new Map<OrganizationId, SegmentDefinition[]>(organizationIds.map((id) => [id, []]));
-  for (const { organizationId, id, rule } of await listSegmentsOf(trx, organizationIds)) {
+  for (const { organizationId, id, rule } of await listSegmentsOf(db, organizationIds)) {
     found.get(organizationId)?.push({ id, rule });
   }
   return found;

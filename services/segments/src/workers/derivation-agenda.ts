@@ -24,14 +24,14 @@ export interface DerivationTask {
 const SHARDS_AT_ONCE = 4;
 const SINGLES_MAX = 200;
 const PROFILES_MIN = 1;
-const PROFILES_MAX = 500;
-/** A step should take about this long, for folding waits. */
-const STEP_MS = 50;
+const PROFILES_MAX = 1000;
+/** A step should take about this long: folding waits for it, but each one costs a commit and a round of scans. */
+const STEP_MS = 100;
 
 export class DerivationAgenda {
   readonly #database: Database;
   #last: OrganizationId | undefined;
-  #profilesPerShard = 100;
+  #profilesPerShard = 200;
 
   constructor(database: Database) {
     this.#database = database;

@@ -101,7 +101,7 @@ export class Derivations {
     assert(organizationId !== undefined, "a step has a task");
     // Invariant: loaded after the tasks were listed, so every segment whose backfill they advance is read. One
     // that comes later has a backfill of its own before it; one that goes has its purge, also in this owner.
-    const definitions = await database.transaction((trx) => this.#load(trx, organizationId));
+    const definitions = await this.#deps.definitions.loadKnown(database.reader, organizationId);
     const scannedMs = clock.nowMs();
     const derived = await Promise.all(tasks.map((task) => this.#derive(task, definitions, scannedMs)));
     for (const { task, position } of derived) {
@@ -113,13 +113,6 @@ export class Derivations {
       this.#write(trx, organizationId, derived, definitions),
     );
     this.#deps.metrics.membershipsChanged("backfill", changes);
-  }
-
-  async #load(trx: Transaction, organizationId: OrganizationId): Promise<Definitions> {
-    const loaded = await this.#deps.definitions.load(trx, [organizationId], this.#deps.clock.nowMs());
-    const definitions = loaded.get(organizationId);
-    assert(definitions !== undefined, "every organisation has definitions");
-    return definitions;
   }
 
   async #derive(task: DerivationTask, definitions: Definitions, nowMs: number): Promise<Derived> {
