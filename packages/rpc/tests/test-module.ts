@@ -131,6 +131,9 @@ function organizations(observed: Observed, database?: Database) {
       const name = "n".repeat(1000);
       return { organizations: Array.from({ length: request.pageSize * 10 }, () => ({ name })) };
     },
+    async updateOrganization() {
+      return {};
+    },
   });
 
   async function create_(name: string, context: CallContext) {

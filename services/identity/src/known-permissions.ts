@@ -6,6 +6,7 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 
@@ -15,6 +16,7 @@ export const INSTALLATION_SERVICES: readonly DescService[] = [
   CredentialService,
   EventFeedService,
   EventService,
+  OrganizationDirectoryService,
   OrganizationService,
   ProfileService,
   SegmentService,

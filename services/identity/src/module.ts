@@ -1,6 +1,7 @@
 // Identity's composition root: the only file that constructs identity's parts.
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencySweeper } from "@muster/idempotency";
@@ -15,8 +16,10 @@ import { ownApiKeyLookup, verifyApiKey } from "./api-keys/verify-api-key.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { knownPermissions } from "./known-permissions.ts";
 import { createOrganization } from "./organizations/create-organization.ts";
+import { getOrganization } from "./organizations/get-organization.ts";
 import { listOrganizations } from "./organizations/list-organizations.ts";
 import { OrganizationStore } from "./organizations/organization-store.ts";
+import { updateOrganization } from "./organizations/update-organization.ts";
 
 export { ownApiKeyLookup } from "./api-keys/verify-api-key.ts";
 export * from "./provisioning.ts";
@@ -41,6 +44,7 @@ export const identityModule: ModuleDefinition = {
         implement(OrganizationService, {
           createOrganization: createOrganization(deps),
           listOrganizations: listOrganizations(deps),
+          updateOrganization: updateOrganization(deps),
         }),
         implement(ApiKeyService, {
           createApiKey: createApiKey(deps),
@@ -49,6 +53,7 @@ export const identityModule: ModuleDefinition = {
           rotateApiKey: rotateApiKey(deps),
         }),
         implement(CredentialService, { verifyApiKey: verifyApiKey(ownApiKeyLookup(database, clock)) }),
+        implement(OrganizationDirectoryService, { getOrganization: getOrganization(deps) }),
       ],
       workers: [new IdempotencySweeper({ database, clock, log })],
     };

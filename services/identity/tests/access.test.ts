@@ -4,6 +4,7 @@ import { getOption } from "@bufbuild/protobuf";
 import { newApiKeySecret } from "@muster/authz";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { ENGINES } from "@muster/testkit";
@@ -11,7 +12,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { knownPermissions } from "../src/known-permissions.ts";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 
-const METHODS = [OrganizationService, ApiKeyService, CredentialService].flatMap(({ methods }) =>
+const SERVICES = [OrganizationService, ApiKeyService, CredentialService, OrganizationDirectoryService];
+const METHODS = SERVICES.flatMap(({ methods }) =>
   methods.filter((method: DescMethod): method is DescMethodUnary => method.methodKind === "unary"),
 );
 const PUBLIC = METHODS.filter((method) => !getOption(method, policy).internal);
@@ -21,11 +23,13 @@ const INTERNAL = METHODS.filter((method) => getOption(method, policy).internal);
 const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
   createOrganization: { name: "New" },
   listOrganizations: {},
+  updateOrganization: { organization: { name: "Renamed", timeZone: "Europe/Berlin" } },
   createApiKey: { name: "New", scopes: ["events.read"] },
   listApiKeys: {},
   deleteApiKey: {},
   rotateApiKey: {},
   verifyApiKey: { keyHash: new Uint8Array(32) },
+  getOrganization: { organizationId: new Uint8Array(16) },
 };
 
 describe.each(ENGINES)("access to identity on %s", (engine) => {
@@ -45,7 +49,11 @@ describe.each(ENGINES)("access to identity on %s", (engine) => {
     const request = REQUESTS[method.localName];
     if (request === undefined) throw new Error(`no request for ${method.name}`);
     const wantsKey = method.input.fields.some(({ name }) => name === "api_key_id");
-    return wantsKey ? { ...request, apiKeyId: ownerKeyId } : request;
+    if (wantsKey) return { ...request, apiKeyId: ownerKeyId };
+    const wantsOwn = method.input.fields.some(
+      ({ name, scalar }) => name === "organization_id" && scalar === 9,
+    );
+    return wantsOwn ? { ...request, organizationId: owner.organizationId } : request;
   }
 
   test("the list of methods is the whole of identity", () => {

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
-import { randomIds } from "@muster/core";
+import { randomIds, uuidToBytes } from "@muster/core";
 import {
   createOrganizationDirect,
   DEMO_ORGANIZATION_ID,
@@ -12,7 +13,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { INSTALLATION_SERVICES } from "../src/known-permissions.ts";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 
-const { createOrganization, listOrganizations } = OrganizationService.method;
+const { createOrganization, listOrganizations, updateOrganization } = OrganizationService.method;
+const { getOrganization } = OrganizationDirectoryService.method;
 const { listApiKeys } = ApiKeyService.method;
 
 describe.each(ENGINES)("organisations on %s", (engine) => {
@@ -66,6 +68,72 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
       reason: "PAGE_TOKEN_INVALID",
     });
     expect(await identity.rowCounts()).toEqual(before);
+  });
+
+  test("its days begin in UTC unless it says where; other services hear of it", async () => {
+    const make = (request: object) =>
+      identity.call(createOrganization, { name: "Zoned", ...request }, { key });
+    expect((await make({})).organization?.timeZone).toBe("UTC");
+    const { organization } = await make({ timeZone: "america/new_york" });
+    expect(organization?.timeZone).toBe("America/New_York");
+    for (const timeZone of ["", "Mars/Olympus", "+02:00", "x".repeat(65)]) {
+      await expect(make({ timeZone })).rejects.toMatchObject({
+        reason: "FIELD_INVALID",
+        fields: [{ field: "time_zone" }],
+      });
+    }
+    const asked = { organizationId: uuidToBytes(organization?.id ?? "") };
+    const heard = await identity.call(getOrganization, asked, { service: "segments" });
+    expect(heard.organization).toEqual(organization);
+    const unknown = { organizationId: new Uint8Array(16) };
+    await expect(identity.call(getOrganization, unknown, { service: "segments" })).rejects.toMatchObject({
+      reason: "ORGANIZATION_NOT_FOUND",
+    });
+  });
+
+  test("an update changes what the mask names, or else what is set", async () => {
+    const made = await identity.call(createOrganization, { name: "Before" }, { key });
+    const organizationId = made.organization?.id ?? "";
+    const update = async (organization: object, paths: string[] = []) => {
+      const request = { organizationId, organization, updateMask: { paths } };
+      const answer = await identity.call(updateOrganization, request, { key: made.secret });
+      const { organizations } = await identity.call(listOrganizations, {}, { key: made.secret });
+      expect(organizations).toEqual([answer.organization]);
+      expect(answer.organization).toMatchObject({
+        id: organizationId,
+        createTime: made.organization?.createTime,
+      });
+      return [answer.organization?.name, answer.organization?.timeZone];
+    };
+    expect(await update({ timeZone: "Europe/Berlin" })).toEqual(["Before", "Europe/Berlin"]);
+    expect(await update({ name: "After", timeZone: "Asia/Tokyo" }, ["name"])).toEqual([
+      "After",
+      "Europe/Berlin",
+    ]);
+    expect(await update({})).toEqual(["After", "Europe/Berlin"]);
+    expect(await update({}, ["time_zone"])).toEqual(["After", "UTC"]);
+    const refusals: [object, string[], string][] = [
+      [{ timeZone: "Nowhere" }, [], "organization.time_zone"],
+      [{ name: "" }, [], "organization.name"],
+      [{}, ["name"], "organization.name"],
+      [{ name: "Again" }, ["name", "id"], "update_mask"],
+    ];
+    for (const [organization, paths, field] of refusals) {
+      await expect(update(organization, paths)).rejects.toMatchObject({ fields: [{ field }] });
+    }
+    expect(await update({})).toEqual(["After", "UTC"]);
+  });
+
+  test("another's organisation is not found, and not changed", async () => {
+    const other = await identity.organization("Other");
+    for (const organizationId of [other.organizationId, "", "nonsense"]) {
+      const request = { organizationId, organization: { name: "Mine" } };
+      await expect(identity.call(updateOrganization, request, { key })).rejects.toMatchObject({
+        reason: "ORGANIZATION_NOT_FOUND",
+      });
+    }
+    const { organizations } = await identity.call(listOrganizations, {}, { key: other.secret });
+    expect(organizations.map(({ name }) => name)).toEqual(["Other"]);
   });
 
   test("the same idempotency key makes one organisation", async () => {

@@ -8,13 +8,16 @@ import type { UnaryHandler } from "@muster/rpc";
 import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { foundOrganization, insertFounded } from "./found-organization.ts";
+import { requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { organizationToProto } from "./organization-proto.ts";
 
 export function createOrganization(
   deps: IdentityDeps,
 ): UnaryHandler<typeof OrganizationService.method.createOrganization> {
   return async (request, context) => {
-    const founded = foundOrganization(deps, { name: request.name });
+    const { name } = request;
+    const timeZone = requireTimeZone(request.timeZone ?? TIME_ZONE_DEFAULT, "time_zone");
+    const founded = foundOrganization(deps, { name, timeZone });
     const response = create(CreateOrganizationResponseSchema, {
       organization: organizationToProto(founded.organization),
       apiKey: apiKeyToProto(founded.apiKey),

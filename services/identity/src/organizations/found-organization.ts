@@ -4,7 +4,7 @@ import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { ApiKeyStore } from "../api-keys/api-key-store.ts";
 import { type IssuedApiKey, issueApiKey } from "../api-keys/issue-api-key.ts";
-import type { Organization } from "./organization.ts";
+import { type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
 import type { OrganizationStore } from "./organization-store.ts";
 
 const FIRST_KEY_NAME = "First key";
@@ -13,12 +13,19 @@ export interface FoundedOrganization extends IssuedApiKey {
   readonly organization: Organization;
 }
 
+interface Founding {
+  readonly name: string;
+  readonly id?: OrganizationId;
+  readonly keyName?: string;
+  readonly timeZone?: string;
+}
+
 export function foundOrganization(
   { clock, ids }: { readonly clock: Clock; readonly ids: IdSource },
-  { name, id, keyName }: { readonly name: string; readonly id?: OrganizationId; readonly keyName?: string },
+  { name, id, keyName, timeZone = TIME_ZONE_DEFAULT }: Founding,
 ): FoundedOrganization {
   const createTimeMs = clock.nowMs();
-  const organization = { id: id ?? ids.next<OrganizationId>(createTimeMs), name, createTimeMs };
+  const organization = { id: id ?? ids.next<OrganizationId>(createTimeMs), name, createTimeMs, timeZone };
   const issued = issueApiKey(
     { clock, ids },
     { organizationId: organization.id, name: keyName ?? FIRST_KEY_NAME, scopes: [EVERY_PERMISSION] },

@@ -7,6 +7,6 @@ import {
 } from "@muster/contracts/muster/identity/v1/organization_pb";
 import type { Organization } from "./organization.ts";
 
-export function organizationToProto({ id, name, createTimeMs }: Organization): OrganizationMessage {
-  return create(OrganizationSchema, { id, name, createTime: timestampFromMs(createTimeMs) });
+export function organizationToProto({ id, name, createTimeMs, timeZone }: Organization): OrganizationMessage {
+  return create(OrganizationSchema, { id, name, createTime: timestampFromMs(createTimeMs), timeZone });
 }

@@ -1,30 +1,55 @@
 // Every statement against `organizations`.
 import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
-import type { Queryable, Transaction } from "@muster/db";
-import type { Organization } from "./organization.ts";
+import { forUpdate, type Queryable, type Transaction } from "@muster/db";
+import { type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
 
 interface Row {
   readonly id: Buffer;
   readonly name: Buffer;
   readonly create_time_ms: number;
+  /** Null is the default. */
+  readonly time_zone: Buffer | null;
 }
+
+const COLUMNS = ["id", "name", "create_time_ms", "time_zone"] as const;
 
 export class OrganizationStore {
   /** Rejects with a unique violation when the id is there. */
   async insert(trx: Transaction, organization: Organization): Promise<void> {
     await trx("organizations").insert({
       id: uuidToBytes(organization.id),
-      name: Buffer.from(organization.name, "utf8"),
       create_time_ms: organization.createTimeMs,
+      ...changeableColumns(organization),
     });
   }
 
-  async find(queryable: Queryable, id: OrganizationId): Promise<Organization | undefined> {
-    const row = await queryable("organizations")
-      .select("id", "name", "create_time_ms")
-      .where("id", uuidToBytes(id))
-      .first<Row | undefined>();
-    if (row === undefined) return undefined;
-    return { id: bytesToUuid(row.id), name: row.name.toString("utf8"), createTimeMs: row.create_time_ms };
+  async update(trx: Transaction, organization: Organization): Promise<void> {
+    await trx("organizations")
+      .where("id", uuidToBytes(organization.id))
+      .update(changeableColumns(organization));
   }
+
+  async find(queryable: Queryable, id: OrganizationId): Promise<Organization | undefined> {
+    const rows = await queryable("organizations").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
+    return rows.map(fromRow)[0];
+  }
+
+  /** Locked until the transaction ends. */
+  async lock(trx: Transaction, id: OrganizationId): Promise<Organization | undefined> {
+    const query = trx("organizations").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
+    return (await forUpdate(trx, query)).map(fromRow)[0];
+  }
+}
+
+function changeableColumns({ name, timeZone }: Organization) {
+  return { name: Buffer.from(name, "utf8"), time_zone: Buffer.from(timeZone, "utf8") };
+}
+
+function fromRow(row: Row): Organization {
+  return {
+    id: bytesToUuid(row.id),
+    name: row.name.toString("utf8"),
+    createTimeMs: row.create_time_ms,
+    timeZone: row.time_zone?.toString("utf8") ?? TIME_ZONE_DEFAULT,
+  };
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/organization.proto.
  */
 export const file_muster_identity_v1_organization: GenFile = /*@__PURE__*/
-  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiWQoMT3JnYW5pemF0aW9uEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEibAoMT3JnYW5pemF0aW9uEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgEIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A tenant: everything Muster keeps belongs to exactly one.
@@ -36,6 +36,13 @@ export type Organization = Message<"muster.identity.v1.Organization"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 3;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * IANA name, such as "Europe/Berlin": where its calendar days begin. "UTC" unless set.
+   *
+   * @generated from field: string time_zone = 4;
+   */
+  timeZone: string;
 };
 
 /**

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { ApiKey } from "./api_key_pb.ts";
 import { file_muster_identity_v1_api_key } from "./api_key_pb.ts";
 import type { Organization } from "./organization_pb.ts";
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/organization_service.proto.
  */
 export const file_muster_identity_v1_organization_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1tdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uX3NlcnZpY2UucHJvdG8SEm11c3Rlci5pZGVudGl0eS52MSI1ChlDcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0EhgKBG5hbWUYASABKAlCCrpIB3IFIAEo/wEikQEKGkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlEjYKDG9yZ2FuaXphdGlvbhgBIAEoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb24SKwoHYXBpX2tleRgCIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5BcGlLZXkSDgoGc2VjcmV0GAMgASgJIlcKGExpc3RPcmdhbml6YXRpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogBAibQoZTGlzdE9yZ2FuaXphdGlvbnNSZXNwb25zZRI3Cg1vcmdhbml6YXRpb25zGAEgAygLMiAubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAky8gIKE09yZ2FuaXphdGlvblNlcnZpY2UStAEKEkNyZWF0ZU9yZ2FuaXphdGlvbhItLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0Gi4ubXVzdGVyLmlkZW50aXR5LnYxLkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlIj+KtRgYChRvcmdhbml6YXRpb25zLmNyZWF0ZSABkrUYAwjJAYLT5JMCFjoBKiIRL3YxL29yZ2FuaXphdGlvbnMSowEKEUxpc3RPcmdhbml6YXRpb25zEiwubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RPcmdhbml6YXRpb25zUmVxdWVzdBotLm11c3Rlci5pZGVudGl0eS52MS5MaXN0T3JnYW5pemF0aW9uc1Jlc3BvbnNlIjGKtRgUChJvcmdhbml6YXRpb25zLnJlYWSC0+STAhMSES92MS9vcmdhbml6YXRpb25zYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_muster_identity_v1_api_key, file_muster_identity_v1_organization, file_muster_options_v1_options]);
+  fileDesc("Ci1tdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uX3NlcnZpY2UucHJvdG8SEm11c3Rlci5pZGVudGl0eS52MSJmChlDcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0EhgKBG5hbWUYASABKAlCCrpIB3IFIAEo/wESIQoJdGltZV96b25lGAIgASgJQgm6SAZyBCABKEBIAIgBAUIMCgpfdGltZV96b25lIpEBChpDcmVhdGVPcmdhbml6YXRpb25SZXNwb25zZRI2Cgxvcmdhbml6YXRpb24YASABKAsyIC5tdXN0ZXIuaWRlbnRpdHkudjEuT3JnYW5pemF0aW9uEisKB2FwaV9rZXkYAiABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuQXBpS2V5Eg4KBnNlY3JldBgDIAEoCSJXChhMaXN0T3JnYW5pemF0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKIAQIm0KGUxpc3RPcmdhbml6YXRpb25zUmVzcG9uc2USNwoNb3JnYW5pemF0aW9ucxgBIAMoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIm4KE09yZ2FuaXphdGlvbkNoYW5nZXMSHQoEbmFtZRgBIAEoCUIKukgHcgUgASj/AUgAiAEBEiEKCXRpbWVfem9uZRgCIAEoCUIJukgGcgQgAShASAGIAQFCBwoFX25hbWVCDAoKX3RpbWVfem9uZSKuAQoZVXBkYXRlT3JnYW5pemF0aW9uUmVxdWVzdBIhCg9vcmdhbml6YXRpb25faWQYASABKAlCCLpIBXIDKP8BEj0KDG9yZ2FuaXphdGlvbhgCIAEoCzInLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb25DaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJUChpVcGRhdGVPcmdhbml6YXRpb25SZXNwb25zZRI2Cgxvcmdhbml6YXRpb24YASABKAsyIC5tdXN0ZXIuaWRlbnRpdHkudjEuT3JnYW5pemF0aW9uMtsEChNPcmdhbml6YXRpb25TZXJ2aWNlErQBChJDcmVhdGVPcmdhbml6YXRpb24SLS5tdXN0ZXIuaWRlbnRpdHkudjEuQ3JlYXRlT3JnYW5pemF0aW9uUmVxdWVzdBouLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVPcmdhbml6YXRpb25SZXNwb25zZSI/irUYGAoUb3JnYW5pemF0aW9ucy5jcmVhdGUgAZK1GAMIyQGC0+STAhY6ASoiES92MS9vcmdhbml6YXRpb25zEqMBChFMaXN0T3JnYW5pemF0aW9ucxIsLm11c3Rlci5pZGVudGl0eS52MS5MaXN0T3JnYW5pemF0aW9uc1JlcXVlc3QaLS5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdE9yZ2FuaXphdGlvbnNSZXNwb25zZSIxirUYFAoSb3JnYW5pemF0aW9ucy5yZWFkgtPkkwITEhEvdjEvb3JnYW5pemF0aW9ucxLmAQoSVXBkYXRlT3JnYW5pemF0aW9uEi0ubXVzdGVyLmlkZW50aXR5LnYxLlVwZGF0ZU9yZ2FuaXphdGlvblJlcXVlc3QaLi5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlT3JnYW5pemF0aW9uUmVzcG9uc2UicYq1GBUKE29yZ2FuaXphdGlvbnMud3JpdGWStRgNIgt1cGRhdGVfbWFza4LT5JMCQToMb3JnYW5pemF0aW9uYgxvcmdhbml6YXRpb24yIy92MS9vcmdhbml6YXRpb25zL3tvcmdhbml6YXRpb25faWR9YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_api_key, file_muster_identity_v1_organization, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.CreateOrganizationRequest
@@ -27,6 +29,13 @@ export type CreateOrganizationRequest = Message<"muster.identity.v1.CreateOrgani
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * IANA name, such as "Europe/Berlin"; unset means "UTC".
+   *
+   * @generated from field: optional string time_zone = 2;
+   */
+  timeZone?: string | undefined;
 };
 
 /**
@@ -114,6 +123,79 @@ export const ListOrganizationsResponseSchema: GenMessage<ListOrganizationsRespon
   messageDesc(file_muster_identity_v1_organization_service, 3);
 
 /**
+ * What an update may change; unset fields are untouched unless the mask names them.
+ *
+ * @generated from message muster.identity.v1.OrganizationChanges
+ */
+export type OrganizationChanges = Message<"muster.identity.v1.OrganizationChanges"> & {
+  /**
+   * @generated from field: optional string name = 1;
+   */
+  name?: string | undefined;
+
+  /**
+   * IANA name, such as "Europe/Berlin". Rules keep the time zone that they were saved with.
+   *
+   * @generated from field: optional string time_zone = 2;
+   */
+  timeZone?: string | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.OrganizationChanges.
+ * Use `create(OrganizationChangesSchema)` to create a new message.
+ */
+export const OrganizationChangesSchema: GenMessage<OrganizationChanges> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 4);
+
+/**
+ * @generated from message muster.identity.v1.UpdateOrganizationRequest
+ */
+export type UpdateOrganizationRequest = Message<"muster.identity.v1.UpdateOrganizationRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: muster.identity.v1.OrganizationChanges organization = 2;
+   */
+  organization?: OrganizationChanges | undefined;
+
+  /**
+   * Paths of OrganizationChanges. A name can't be cleared; a cleared time zone is "UTC". Empty means the
+   * fields that are set.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UpdateOrganizationRequest.
+ * Use `create(UpdateOrganizationRequestSchema)` to create a new message.
+ */
+export const UpdateOrganizationRequestSchema: GenMessage<UpdateOrganizationRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 5);
+
+/**
+ * @generated from message muster.identity.v1.UpdateOrganizationResponse
+ */
+export type UpdateOrganizationResponse = Message<"muster.identity.v1.UpdateOrganizationResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Organization organization = 1;
+   */
+  organization?: Organization | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UpdateOrganizationResponse.
+ * Use `create(UpdateOrganizationResponseSchema)` to create a new message.
+ */
+export const UpdateOrganizationResponseSchema: GenMessage<UpdateOrganizationResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 6);
+
+/**
  * Organisations.
  *
  * @generated from service muster.identity.v1.OrganizationService
@@ -138,6 +220,16 @@ export const OrganizationService: GenService<{
     methodKind: "unary";
     input: typeof ListOrganizationsRequestSchema;
     output: typeof ListOrganizationsResponseSchema;
+  },
+  /**
+   * Changes the fields named by the mask.
+   *
+   * @generated from rpc muster.identity.v1.OrganizationService.UpdateOrganization
+   */
+  updateOrganization: {
+    methodKind: "unary";
+    input: typeof UpdateOrganizationRequestSchema;
+    output: typeof UpdateOrganizationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_identity_v1_organization_service, 0);

@@ -1,0 +1,18 @@
+// GetOrganization: what the other services need to know of an organisation.
+import type { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
+import { bytesToUuid, type OrganizationId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { IdentityDeps } from "../deps.ts";
+import { organizationToProto } from "./organization-proto.ts";
+
+export function getOrganization(
+  deps: IdentityDeps,
+): UnaryHandler<typeof OrganizationDirectoryService.method.getOrganization> {
+  return async (request) => {
+    const id = bytesToUuid<OrganizationId>(request.organizationId);
+    const organization = await deps.organizations.find(deps.database.reader, id);
+    if (organization === undefined) throw new AppError("ORGANIZATION_NOT_FOUND");
+    return { organization: organizationToProto(organization) };
+  };
+}

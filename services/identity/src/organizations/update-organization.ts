@@ -1,0 +1,64 @@
+// UpdateOrganization: changes the fields named by the mask, of the caller's own organisation.
+import type {
+  OrganizationService,
+  UpdateOrganizationRequest,
+} from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { IdentityDeps } from "../deps.ts";
+import { type Organization, requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
+import { organizationToProto } from "./organization-proto.ts";
+
+type Changes = Partial<Pick<Organization, "name" | "timeZone">>;
+
+/** Mask paths and the fields they name. */
+const changeable = { name: "name", time_zone: "timeZone" } as const;
+type Path = keyof typeof changeable;
+
+export function updateOrganization(
+  deps: IdentityDeps,
+): UnaryHandler<typeof OrganizationService.method.updateOrganization> {
+  return async (request, context) => {
+    const changes = changesOf(request);
+    // Another's is not found, like one that never was.
+    if (request.organizationId !== context.organizationId) throw new AppError("ORGANIZATION_NOT_FOUND");
+    const organization = await deps.database.transaction(async (trx) => {
+      const before = await deps.organizations.lock(trx, context.organizationId);
+      if (before === undefined) throw new AppError("ORGANIZATION_NOT_FOUND");
+      const after: Organization = { ...before, ...changes };
+      await deps.organizations.update(trx, after);
+      return after;
+    });
+    return { organization: organizationToProto(organization) };
+  };
+}
+
+function changesOf(request: UpdateOrganizationRequest): Changes {
+  const { organization } = request;
+  const changes: { -readonly [K in keyof Changes]: Changes[K] } = {};
+  for (const path of pathsOf(request)) {
+    if (path === "name") {
+      if (organization?.name === undefined) throw invalidField("organization.name", "can't be cleared");
+      changes.name = organization.name;
+    } else {
+      const { timeZone = TIME_ZONE_DEFAULT } = organization ?? {};
+      changes.timeZone = requireTimeZone(timeZone, "organization.time_zone");
+    }
+  }
+  return changes;
+}
+
+function pathsOf({ organization, updateMask }: UpdateOrganizationRequest): Path[] {
+  const paths = updateMask?.paths ?? [];
+  if (paths.length === 0) {
+    return (Object.keys(changeable) as Path[]).filter(
+      (path) => organization?.[changeable[path]] !== undefined,
+    );
+  }
+  for (const path of paths) {
+    if (!Object.hasOwn(changeable, path)) {
+      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
+    }
+  }
+  return [...new Set(paths as Path[])];
+}
