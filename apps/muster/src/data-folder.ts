@@ -13,8 +13,14 @@ export class DataFolder {
     this.path = path;
   }
 
+  /** Made if it is missing. */
   static async open(path: string): Promise<DataFolder> {
     await mkdir(path, { recursive: true, mode: 0o700 });
+    return DataFolder.at(path);
+  }
+
+  /** For who only reads: it may not be there. */
+  static at(path: string): DataFolder {
     return new DataFolder(path);
   }
 
@@ -24,15 +30,20 @@ export class DataFolder {
 
   /** The installation's key, made at the first start. */
   async secret(): Promise<Uint8Array> {
-    const kept = await this.read("secret");
-    if (kept !== undefined) {
-      const secret = Buffer.from(kept, "base64");
-      if (secret.length >= SECRET_BYTES) return secret;
-      throw new StartError(`${this.file("secret")} is damaged: it holds ${secret.length} bytes.`);
-    }
+    const kept = await this.keptSecret();
+    if (kept !== undefined) return kept;
     const made = randomBytes(SECRET_BYTES);
     await this.write("secret", made.toString("base64"));
     return made;
+  }
+
+  /** The installation's key, if it was ever started. */
+  async keptSecret(): Promise<Uint8Array | undefined> {
+    const kept = await this.read("secret");
+    if (kept === undefined) return undefined;
+    const secret = Buffer.from(kept, "base64");
+    if (secret.length >= SECRET_BYTES) return secret;
+    throw new StartError(`${this.file("secret")} is damaged: it holds ${secret.length} bytes.`);
   }
 
   /** The file's only line, or undefined if there is no such file. */

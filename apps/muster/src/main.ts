@@ -3,6 +3,7 @@
 import { ConfigError, loadConfig, printConfig } from "@muster/config";
 import { AppError } from "@muster/errors";
 import { Command } from "commander";
+import { addAuditSegmentsCommand } from "./commands/audit-segments.ts";
 import { addCreateOrganizationCommand } from "./commands/create-organization.ts";
 import { addDemoDataCommand } from "./commands/demo-data.ts";
 import { addImportCommand } from "./commands/import.ts";
@@ -39,6 +40,7 @@ function buildProgram(): Command {
   addCreateOrganizationCommand(program);
   addImportCommand(program);
   addDemoDataCommand(program);
+  addAuditSegmentsCommand(program);
   return program;
 }
 

@@ -7,7 +7,9 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { assert } from "@muster/core";
 import type { ModuleDefinition, ServiceName } from "@muster/runtime";
@@ -22,9 +24,9 @@ export const modules: Readonly<Record<ServiceName, ModuleDefinition>> = {
 };
 
 export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = {
-  identity: [ApiKeyService, CredentialService, OrganizationService],
+  identity: [ApiKeyService, CredentialService, OrganizationDirectoryService, OrganizationService],
   events: [EventFeedService, EventService, ProfileService],
-  segments: [SegmentService],
+  segments: [SegmentAuditService, SegmentService],
 };
 
 /** Whose module answers the method. */

@@ -1,10 +1,15 @@
 // The segments service's composition root: the only file that constructs its parts.
+import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencySweeper } from "@muster/idempotency";
 import { ShardConsumer } from "@muster/outbox";
 import { implement } from "@muster/rpc";
 import type { Module, ModuleDefinition, Platform, Worker } from "@muster/runtime";
+import { AuditMetrics } from "./audit/audit-metrics.ts";
+import { auditSegments } from "./audit/audit-segments.ts";
+import { Auditor } from "./audit/auditor.ts";
+import { RawEventSource } from "./audit/raw-profiles.ts";
 import { Consistency } from "./consistency.ts";
 import type { SegmentsDeps } from "./deps.ts";
 import { EventsFeed } from "./events-feed.ts";
@@ -44,10 +49,13 @@ export const segmentsModule: ModuleDefinition = {
       exclusive: platform.exclusive,
     });
     const consistency = new Consistency({ bus, clock, consumer, database, feed, metrics });
+    const raw = new RawEventSource(platform.caller("events"), clock);
+    const auditor = new Auditor({ clock, database, raw, metrics: new AuditMetrics(platform.metrics) });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
     const deps: SegmentsDeps = { bus, clock, consistency, database, feed, ids, pageTokens };
     return {
       services: [
+        implement(SegmentAuditService, { auditSegments: auditSegments(auditor) }),
         implement(SegmentService, {
           createSegment: createSegment(deps),
           getSegment: getSegment(deps),

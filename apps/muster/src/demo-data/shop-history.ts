@@ -1,6 +1,6 @@
 // A made-up shop's history: sign-ins, product views, carts and orders, in order of time. Pure: the
 // same options give the same events.
-import { SeededRandom } from "./random.ts";
+import { SeededRandom } from "@muster/core";
 
 export interface ShopHistoryOptions {
   /** How many events. */

@@ -61,9 +61,11 @@ async function scan(trx: Transaction, request: ScanProfileEventsRequest, put: Pu
   const parts = new PartWriter(profiles, put);
   const filter = namesFilter(request.eventNames);
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
-  await readEvents(trx, organizationId, profiles, filter.inStatement, async (row) => {
-    if (filter.accepts(row)) await parts.add(row);
-  });
+  if (!request.withoutEvents) {
+    await readEvents(trx, organizationId, profiles, filter.inStatement, async (row) => {
+      if (filter.accepts(row)) await parts.add(row);
+    });
+  }
   await parts.finish();
 }
 

@@ -1,6 +1,6 @@
-// A seeded stream of numbers: the same seed gives the same stream on every machine.
+// A seeded stream of numbers: the same seed gives the same stream on every machine. Never for secrets.
 
-/** Mulberry32 (Tommy Ettinger, public domain): 32 bits of state, ample for demo data. */
+/** Mulberry32 (Tommy Ettinger, public domain): 32 bits of state, ample for made-up data and samples. */
 export class SeededRandom {
   #state: number;
 

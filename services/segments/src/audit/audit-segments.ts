@@ -1,0 +1,52 @@
+// AuditSegments: the proof on a running system, as a stream of progress and of what is wrong.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  AuditSegmentsResponseSchema,
+  SegmentAuditService,
+} from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
+import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
+import { invalidField } from "@muster/errors";
+import type { ServerStreamHandler } from "@muster/rpc";
+import type { Auditor, AuditPart } from "./auditor.ts";
+
+export function auditSegments(
+  auditor: Auditor,
+): ServerStreamHandler<typeof SegmentAuditService.method.auditSegments> {
+  return async function* (request, context) {
+    const organizationId = readOrganization(request.organizationId);
+    const seed = Number(request.seed);
+    const { profiles } = request;
+    for await (const part of auditor.run({ profiles, seed, organizationId }, context.signal)) {
+      yield toProto(part);
+    }
+  };
+}
+
+function readOrganization(bytes: Uint8Array): OrganizationId | undefined {
+  if (bytes.length === 0) return undefined;
+  if (bytes.length !== 16) throw invalidField("organization_id", "must be empty or of 16 bytes");
+  return bytesToUuid(bytes);
+}
+
+function toProto(part: AuditPart): MessageInitShape<typeof AuditSegmentsResponseSchema> {
+  if (part.kind === "mismatch") {
+    const { organizationId, profileId, segmentId, evaluatedMs, ...answers } = part.mismatch;
+    const value = {
+      ...answers,
+      organizationId: uuidToBytes(organizationId),
+      profileId: uuidToBytes(profileId),
+      segmentId: uuidToBytes(segmentId),
+      evaluatedMs: BigInt(evaluatedMs),
+    };
+    return { part: { case: "mismatch", value } };
+  }
+  const { known, memberships, mismatches, ...counts } = part.progress;
+  const value = {
+    ...counts,
+    known: BigInt(known),
+    memberships: BigInt(memberships),
+    mismatches: BigInt(mismatches),
+    done: part.done,
+  };
+  return { part: { case: "progress", value } };
+}

@@ -1,0 +1,87 @@
+// What is kept of some profiles, read for an audit in one snapshot: how far is folded, which segments there
+// are, states, and the lists of members.
+import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+import type { Database, Queryable } from "@muster/db";
+import { readCursors } from "@muster/outbox/cursor-store";
+import { type Backfill, listBackfillsIn } from "../backfills/backfill-store.ts";
+import { loadStates, profileKeyText, type StoredProfile } from "../profiles/state-store.ts";
+import type { Segment } from "../segments/segment.ts";
+import { listSegmentsOf } from "../segments/segment-store.ts";
+
+export interface KeptProfiles {
+  /** The shard's position up to which everything is folded. */
+  readonly folded: number;
+  readonly segments: readonly Segment[];
+  /** The unfinished ones of the shard. */
+  readonly backfills: readonly Backfill[];
+  /** Profiles that wait to be derived anew. */
+  readonly deriving: ReadonlySet<ProfileId>;
+  readonly states: ReadonlyMap<ProfileId, StoredProfile>;
+  /** By profile, the segments whose lists of members name it. */
+  readonly memberships: ReadonlyMap<ProfileId, ReadonlySet<SegmentId>>;
+}
+
+/** Pairs of segment and profile in one statement; more and the planner walks the table. */
+const PAIRS_MAX = 500;
+
+export function readKept(
+  database: Database,
+  organizationId: OrganizationId,
+  shard: number,
+  profileIds: readonly ProfileId[],
+): Promise<KeptProfiles> {
+  return database.snapshot(async (trx) => {
+    const cursors = await readCursors(trx, { consumer: "segments", source: "events" });
+    const segments = await listSegmentsOf(trx, [organizationId]);
+    const stored = await loadStates(
+      trx,
+      profileIds.map((profileId) => ({ organizationId, shard, profileId })),
+    );
+    const states = new Map<ProfileId, StoredProfile>();
+    for (const profileId of profileIds) {
+      const state = stored.get(profileKeyText(organizationId, profileId));
+      if (state !== undefined) states.set(profileId, state);
+    }
+    return {
+      folded: cursors.find((cursor) => cursor.shard === shard)?.position ?? 0,
+      segments,
+      backfills: await listBackfillsIn(trx, organizationId, [shard]),
+      deriving: await readDeriving(trx, organizationId, shard, profileIds),
+      states,
+      memberships: await readMemberships(trx, organizationId, segments, profileIds),
+    };
+  });
+}
+
+async function readDeriving(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shard: number,
+  profileIds: readonly ProfileId[],
+): Promise<Set<ProfileId>> {
+  const rows: { profile_id: Buffer }[] = await db("profile_derivations")
+    .select("profile_id")
+    .where({ organization_id: uuidToBytes(organizationId), shard })
+    .whereIn("profile_id", profileIds.map(uuidToBytes));
+  return new Set(rows.map((row) => bytesToUuid<ProfileId>(row.profile_id)));
+}
+
+async function readMemberships(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segments: readonly Segment[],
+  profileIds: readonly ProfileId[],
+): Promise<Map<ProfileId, Set<SegmentId>>> {
+  const found = new Map<ProfileId, Set<SegmentId>>(profileIds.map((id) => [id, new Set()]));
+  const atOnce = Math.max(1, Math.floor(PAIRS_MAX / Math.max(1, profileIds.length)));
+  for (let start = 0; start < segments.length; start += atOnce) {
+    const segmentIds = segments.slice(start, start + atOnce).map(({ id }) => uuidToBytes(id));
+    const rows: { profile_id: Buffer; segment_id: Buffer }[] = await db("memberships")
+      .select("profile_id", "segment_id")
+      .where({ organization_id: uuidToBytes(organizationId), member: 1 })
+      .whereIn("segment_id", segmentIds)
+      .whereIn("profile_id", profileIds.map(uuidToBytes));
+    for (const row of rows) found.get(bytesToUuid(row.profile_id))?.add(bytesToUuid(row.segment_id));
+  }
+  return found;
+}

@@ -1,0 +1,135 @@
+// What the events service stored of profiles: the truth that an audit starts from.
+import {
+  EventFeedService,
+  type ScanProfileEventsRequest,
+} from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { bytesToUuid, type Clock, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { type Caller, type Client, createClient } from "@muster/rpc";
+import { NO_PROFILE } from "../backfills/backfill-store.ts";
+import { decodeMessage, eventIdText } from "../consumers/decode-message.ts";
+
+export interface RawProfileEvent {
+  /** As the engine names it. */
+  readonly id: string;
+  readonly eventName: string;
+  readonly ms: number;
+  /** A JSON object. */
+  readonly properties: string;
+}
+
+export interface RawProfile {
+  readonly createMs: number;
+  /** A JSON object. */
+  readonly traits: string;
+  readonly events: RawProfileEvent[];
+}
+
+export interface RawProfiles {
+  /** The shard's position that all this is a snapshot of. */
+  readonly position: number;
+  readonly profiles: ReadonlyMap<ProfileId, RawProfile>;
+}
+
+/** What the messages after some position brought. */
+export interface LaterMessages {
+  /** The position that brought each event, by the engine's name of it. */
+  readonly events: ReadonlyMap<string, number>;
+  /** The last position that made or changed each profile. */
+  readonly profiles: ReadonlyMap<ProfileId, number>;
+}
+
+const SCAN_TIMEOUT_MS = 120_000;
+const PAGE_PROFILES = 1000;
+const MESSAGES_AT_ONCE = 200;
+
+export class RawEventSource {
+  readonly #client: Client<typeof EventFeedService>;
+  readonly #clock: Clock;
+
+  constructor(caller: Caller, clock: Clock) {
+    this.#client = createClient(EventFeedService, caller);
+    this.#clock = clock;
+  }
+
+  /** The ids of all profiles of one shard, in order, page by page. */
+  async *walk(
+    organizationId: OrganizationId,
+    shard: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<ProfileId[]> {
+    for (let after: ProfileId = NO_PROFILE; ; ) {
+      const ids: ProfileId[] = [];
+      let more = false;
+      const page = { afterProfileId: uuidToBytes(after), profileLimit: PAGE_PROFILES, withoutEvents: true };
+      for await (const { part } of this.#scan({ organizationId, shard, page, signal })) {
+        if (part.case === "snapshot") more = part.value.more;
+        if (part.case === "profile") ids.push(bytesToUuid(part.value.profileId));
+      }
+      yield ids;
+      const last = ids.at(-1);
+      if (!more || last === undefined) return;
+      after = last;
+    }
+  }
+
+  /** Those of these profiles that exist, with all their events. */
+  async read(
+    organizationId: OrganizationId,
+    shard: number,
+    profileIds: readonly ProfileId[],
+    signal: AbortSignal,
+  ): Promise<RawProfiles> {
+    const profiles = new Map<ProfileId, RawProfile>();
+    let position: number | undefined;
+    const page = { profileIds: profileIds.map(uuidToBytes), profileLimit: profileIds.length };
+    for await (const { part } of this.#scan({ organizationId, shard, page, signal })) {
+      if (part.case === "snapshot") position = Number(part.value.position);
+      if (part.case !== "profile") continue;
+      const { createTimeMs, traits, events } = part.value;
+      const id = bytesToUuid<ProfileId>(part.value.profileId);
+      const profile = profiles.get(id) ?? { createMs: Number(createTimeMs), traits, events: [] };
+      profiles.set(id, profile);
+      for (const event of events) {
+        const { name: eventName, occurredMs, properties } = event;
+        profile.events.push({ id: eventIdText(event.id), eventName, ms: Number(occurredMs), properties });
+      }
+    }
+    if (position === undefined) {
+      throw new AppError("UNAVAILABLE", { cause: new Error("a scan of events ended before it began") });
+    }
+    return { position, profiles };
+  }
+
+  /** What the shard's messages with positions in (after, through] brought. */
+  async later(shard: number, after: number, through: number, signal: AbortSignal): Promise<LaterMessages> {
+    const events = new Map<string, number>();
+    const profiles = new Map<ProfileId, number>();
+    for (let position = after; position < through; ) {
+      const request = { shard, afterPosition: BigInt(position), limit: MESSAGES_AT_ONCE };
+      const { envelopes } = await this.#client.readOutbox(request, { signal });
+      // Gone already: nobody can tell what they brought.
+      if (envelopes.length === 0) throw new AppError("UNAVAILABLE");
+      for (const message of envelopes.map(decodeMessage)) {
+        position = message.position;
+        if (position > through) break;
+        for (const { instant } of message.events) events.set(instant[1], position);
+        for (const { profileId } of message.profiles) profiles.set(profileId, position);
+      }
+    }
+    return { events, profiles };
+  }
+
+  #scan(scan: {
+    readonly organizationId: OrganizationId;
+    readonly shard: number;
+    readonly page: Partial<Omit<ScanProfileEventsRequest, "$typeName" | "$unknown">>;
+    readonly signal: AbortSignal;
+  }) {
+    const { organizationId, shard, page, signal } = scan;
+    return this.#client.scanProfileEvents(
+      { organizationId: uuidToBytes(organizationId), shard, ...page },
+      { deadlineMs: this.#clock.nowMs() + SCAN_TIMEOUT_MS, signal },
+    );
+  }
+}
