@@ -1,0 +1,46 @@
+// Pure. Calls of the functions in functions.ts.
+import { assert } from "@muster/core";
+import type { Compiler, Evaluate } from "./compile.ts";
+import { FUNCTIONS } from "./functions.ts";
+import type { Node, NodeOf } from "./syntax-tree.ts";
+import { kindOf, Problem, type Run, type Value, type ValueKind } from "./values.ts";
+
+export function compileCall(node: NodeOf<"call">, compiler: Compiler): Evaluate {
+  const declared = FUNCTIONS.get(node.name);
+  assert(declared !== undefined, `unchecked function ${node.name}`);
+  const nodes = node.target === undefined ? node.args : [node.target, ...node.args];
+  const args = nodes.map((arg, at) => compileArgument(arg, declared.takes[at] ?? [], compiler));
+  const noAnswer = compiler.problem(node, "has no answer for this value");
+  const [first, second] = args;
+  if (first === undefined) return () => noAnswer;
+  const { apply } = declared;
+  const evaluate: Evaluate = (run) => {
+    const one = first(run);
+    if (one instanceof Problem) return one;
+    if (second === undefined) return apply(run, one) ?? noAnswer;
+    const two = second(run);
+    return two instanceof Problem ? two : (apply(run, one, two) ?? noAnswer);
+  };
+  // A timestamp or duration written out is read once.
+  return nodes.every((arg) => arg.kind === "constant") ? onlyOnce(evaluate) : evaluate;
+}
+
+function onlyOnce(evaluate: Evaluate): Evaluate {
+  const value = evaluate({ subject: null, item: null, scanned: 0 });
+  return () => value;
+}
+
+function compileArgument(
+  node: Node,
+  kinds: readonly ValueKind[],
+  { compile, problem }: Compiler,
+): (run: Run) => Value {
+  const argument = compile(node);
+  const mismatch = problem(node, `is no ${kinds.join(" or ")}`);
+  return (run) => {
+    const value = argument(run);
+    if (value instanceof Problem) return value;
+    const kind = kindOf(value);
+    return kind !== undefined && kinds.includes(kind) ? (value as Value) : mismatch;
+  };
+}

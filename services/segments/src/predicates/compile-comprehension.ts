@@ -1,0 +1,98 @@
+// Pure. exists, all, exists_one, filter and map over the items of a list or the keys of a map.
+import type { Compiler, Evaluate } from "./compile.ts";
+import { COMPREHENSION_ITEMS_MAX } from "./limits.ts";
+import type { NodeOf } from "./syntax-tree.ts";
+import { isMap, Problem, type Run, scan } from "./values.ts";
+
+type Walk = (run: Run, items: readonly unknown[]) => unknown;
+
+export function compileComprehension(node: NodeOf<"comprehension">, compiler: Compiler): Evaluate {
+  const range = compiler.compile(node.range);
+  const mismatch = compiler.problem(node.range, "is neither list nor map");
+  const tooLong = compiler.problem(node.range, `has more than ${COMPREHENSION_ITEMS_MAX} items`);
+  const walk = compileWalk(node, compiler);
+  return (run) => {
+    const value = range(run);
+    if (value instanceof Problem) return value;
+    if (Array.isArray(value)) return value.length > COMPREHENSION_ITEMS_MAX ? tooLong : walk(run, value);
+    if (!isMap(value)) return mismatch;
+    const keys = Object.keys(value);
+    scan(run, keys.length);
+    return keys.length > COMPREHENSION_ITEMS_MAX ? tooLong : walk(run, keys);
+  };
+}
+
+function compileWalk(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
+  switch (node.macro) {
+    case "exists":
+      return compileSearch(node, true, compiler);
+    case "all":
+      return compileSearch(node, false, compiler);
+    case "exists_one":
+      return compileExistsOne(node, compiler);
+    case "filter":
+    case "map":
+      return compileCollect(node, compiler);
+  }
+}
+
+/** Like || and &&: an item that decides is enough, whatever problem another one has. */
+function compileSearch(node: NodeOf<"comprehension">, decisive: boolean, compiler: Compiler): Walk {
+  const test = compileTest(node, compiler);
+  return (run, items) => {
+    let found: Problem | undefined;
+    for (const item of items) {
+      run.item = item;
+      const value = test(run);
+      if (value === decisive) return decisive;
+      if (value instanceof Problem) found ??= value;
+    }
+    return found ?? !decisive;
+  };
+}
+
+function compileExistsOne(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
+  const test = compileTest(node, compiler);
+  return (run, items) => {
+    let count = 0;
+    for (const item of items) {
+      run.item = item;
+      const value = test(run);
+      if (value instanceof Problem) return value;
+      if (value) count += 1;
+    }
+    return count === 1;
+  };
+}
+
+function compileCollect(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
+  const test = compileTest(node, compiler);
+  const result: Evaluate = node.result === undefined ? (run) => run.item : compiler.compile(node.result);
+  return (run, items) => {
+    const list: unknown[] = [];
+    for (const item of items) {
+      run.item = item;
+      const isKept = test(run);
+      if (isKept instanceof Problem) return isKept;
+      if (!isKept) continue;
+      const value = result(run);
+      if (value instanceof Problem) return value;
+      list.push(value);
+    }
+    return list;
+  };
+}
+
+/** Without a test every item passes. */
+function compileTest(
+  node: NodeOf<"comprehension">,
+  { compile, problem }: Compiler,
+): (run: Run) => boolean | Problem {
+  if (node.test === undefined) return () => true;
+  const test = compile(node.test);
+  const mismatch = problem(node.test, "is no bool");
+  return (run) => {
+    const value = test(run);
+    return typeof value === "boolean" || value instanceof Problem ? value : mismatch;
+  };
+}

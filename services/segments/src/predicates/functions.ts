@@ -1,0 +1,127 @@
+// Pure. The functions of predicates: what each takes and gives, and what it does. Regular expressions
+// (`matches`) are left out: their cost can't be foretold by the size of the text.
+import { parseInstant, parseSpan } from "./time-literal.ts";
+import { isMap, type Run, scan, type Value, type ValueKind } from "./values.ts";
+
+/** What is known of a node's value when the predicate is saved. */
+export type StaticType = ValueKind | "dyn";
+
+export interface PredicateFunction {
+  /** Called as `name(value)`, as `value.name(...)`, or both. */
+  readonly forms: readonly ("function" | "method")[];
+  readonly takes: readonly (readonly ValueKind[])[];
+  readonly gives: ValueKind;
+  /** Undefined if the values, though of the right kinds, have no answer. */
+  readonly apply: (run: Run, ...args: Value[]) => Value | undefined;
+}
+
+const WHOLE_NUMBER = /^[+-]?\d{1,16}$/;
+const DECIMAL_NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+const NUMBER_TEXT_LENGTH_MAX = 64;
+
+export const FUNCTIONS: ReadonlyMap<string, PredicateFunction> = new Map([
+  [
+    "size",
+    { forms: ["function", "method"], takes: [["string", "list", "map"]], gives: "number", apply: sizeOf },
+  ],
+  [
+    "startsWith",
+    onTexts((_run, text, part) => text.startsWith(part), {
+      units: (_text, part) => part.length,
+    }),
+  ],
+  ["endsWith", onTexts((_run, text, part) => text.endsWith(part), { units: (_text, part) => part.length })],
+  [
+    "contains",
+    // A search can compare each character with many of a long part.
+    onTexts((_run, text, part) => text.includes(part), {
+      units: (text, part) => text.length * (1 + (part.length >> 5)),
+    }),
+  ],
+  ["lowerAscii", changesCase(/[A-Z]+/g, (letters) => letters.toLowerCase())],
+  ["upperAscii", changesCase(/[a-z]+/g, (letters) => letters.toUpperCase())],
+  ["int", { forms: ["function"], takes: [["number", "string"]], gives: "number", apply: toWhole }],
+  ["double", { forms: ["function"], takes: [["number", "string"]], gives: "number", apply: toNumber }],
+  ["string", { forms: ["function"], takes: [["number", "string", "bool"]], gives: "string", apply: toText }],
+  [
+    "timestamp",
+    {
+      forms: ["function"],
+      takes: [["string", "timestamp"]],
+      gives: "timestamp",
+      apply: (_run, value = null) => (typeof value === "string" ? parseInstant(value) : value),
+    },
+  ],
+  [
+    "duration",
+    {
+      forms: ["function"],
+      takes: [["string", "duration"]],
+      gives: "duration",
+      apply: (_run, value = null) => (typeof value === "string" ? parseSpan(value) : value),
+    },
+  ],
+] satisfies [string, PredicateFunction][]);
+
+function onTexts(
+  test: (run: Run, text: string, part: string) => boolean,
+  cost: { units: (text: string, part: string) => number },
+): PredicateFunction {
+  return {
+    forms: ["method"],
+    takes: [["string"], ["string"]],
+    gives: "bool",
+    apply(run, text = null, part = null) {
+      if (typeof text !== "string" || typeof part !== "string") return undefined;
+      scan(run, cost.units(text, part));
+      return test(run, text, part);
+    },
+  };
+}
+
+/** Only A to Z: what other letters do depends on the language. */
+function changesCase(letters: RegExp, change: (letters: string) => string): PredicateFunction {
+  return {
+    forms: ["method"],
+    takes: [["string"]],
+    gives: "string",
+    apply(run, text = null) {
+      if (typeof text !== "string") return undefined;
+      scan(run, text.length);
+      return text.replace(letters, change);
+    },
+  };
+}
+
+/** Characters of a text (not UTF-16 units), items of a list, keys of a map. */
+function sizeOf(run: Run, value: Value = null): number | undefined {
+  if (typeof value === "string") {
+    scan(run, value.length);
+    let characters = 0;
+    for (const _character of value) characters += 1;
+    return characters;
+  }
+  if (Array.isArray(value)) return value.length;
+  if (!isMap(value)) return undefined;
+  const keys = Object.keys(value).length;
+  scan(run, keys);
+  return keys;
+}
+
+function toWhole(_run: Run, value: Value = null): number | undefined {
+  if (typeof value === "string" && !WHOLE_NUMBER.test(value)) return undefined;
+  const whole = Math.trunc(Number(value)) + 0;
+  return Number.isSafeInteger(whole) ? whole : undefined;
+}
+
+function toNumber(_run: Run, value: Value = null): number | undefined {
+  if (typeof value !== "string") return Number(value);
+  if (value.length > NUMBER_TEXT_LENGTH_MAX || !DECIMAL_NUMBER.test(value)) return undefined;
+  const number = Number(value);
+  return Number.isFinite(number) ? number : undefined;
+}
+
+/** Numbers as JavaScript writes them: 3, 1.5, 1e+21. */
+function toText(_run: Run, value: Value = null): string {
+  return String(value);
+}

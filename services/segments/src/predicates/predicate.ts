@@ -1,0 +1,99 @@
+// Pure. Predicates of segment rules on an event's properties or a profile's traits: CEL, checked and bounded when
+// saved, compiled once, never failing when evaluated. README.md says what the language is.
+import { fieldsRead, worstCaseSteps } from "./bounds.ts";
+import { canonicalText } from "./canonical.ts";
+import { checkPredicate, type Fail } from "./check.ts";
+import { compileTree, type Evaluate } from "./compile.ts";
+import { PREDICATE_SOURCE_BYTES_MAX } from "./limits.ts";
+import { parse } from "./parse.ts";
+import { PredicateError, placeOf } from "./predicate-error.ts";
+import { isMap, type JsonObject, Problem, SCANNED_TOO_MUCH } from "./values.ts";
+
+/** What a predicate is about: `properties` of an event, or `traits` of a profile. */
+export type PredicateSubject = "event" | "traits";
+
+/** What came of an evaluation; a problem (such as a missing key) makes the predicate false. */
+export interface Verdict {
+  readonly holds: boolean;
+  readonly problem: string | undefined;
+}
+
+export interface Predicate {
+  readonly source: string;
+  readonly subject: PredicateSubject;
+  /** The same text for the same predicate in another spelling: what matchers are shared by. */
+  readonly key: string;
+  /** Names of top-level properties or traits that it reads, sorted. */
+  readonly fields: readonly string[];
+  /** True if it reads others too, such as `size(properties)`. */
+  readonly readsAllFields: boolean;
+  /** Steps of one evaluation in the worst case. */
+  readonly costSteps: number;
+  /** False too for whatever is no JSON object. Never throws. */
+  matches(json: string | JsonObject): boolean;
+  /** The same answer, with the reason if a part of the data stood in its way. */
+  judge(json: string | JsonObject): Verdict;
+}
+
+const ROOT_NAMES: Readonly<Record<PredicateSubject, string>> = { event: "properties", traits: "traits" };
+
+/** Throws PredicateError if it can't be saved. */
+export function compilePredicate(source: string, subject: PredicateSubject): Predicate {
+  const root = ROOT_NAMES[subject];
+  const fail: Fail = (node, reason) => {
+    throw new PredicateError(reason, placeOf(source, node.offset));
+  };
+  checkText(source);
+  const tree = parse(source);
+  const costSteps = worstCaseSteps(tree, fail);
+  checkPredicate(tree, root, fail);
+  const { fields, readsAll } = fieldsRead(tree, root);
+  const evaluate = compileTree(tree, source, root);
+  return {
+    source,
+    subject,
+    key: canonicalText(tree, root),
+    fields,
+    readsAllFields: readsAll,
+    costSteps,
+    matches: (json) => outcome(evaluate, json) === true,
+    judge: (json) => verdictOf(outcome(evaluate, json)),
+  };
+}
+
+function checkText(source: string): void {
+  const bytes = Buffer.byteLength(source);
+  if (bytes > PREDICATE_SOURCE_BYTES_MAX) {
+    const reason = `the predicate has ${bytes} bytes, the most is ${PREDICATE_SOURCE_BYTES_MAX}`;
+    throw new PredicateError(reason, { line: 1, column: 1 });
+  }
+  const broken = source.isWellFormed() ? -1 : source.search(/\p{Surrogate}/u);
+  if (broken >= 0) throw new PredicateError("half of a surrogate pair", placeOf(source, broken));
+}
+
+function outcome(evaluate: Evaluate, json: string | JsonObject): unknown {
+  const subject = typeof json === "string" ? parsed(json) : json;
+  if (!isMap(subject)) return NO_OBJECT;
+  try {
+    return evaluate({ subject, item: null, scanned: 0 });
+  } catch (error) {
+    if (error === SCANNED_TOO_MUCH) return SCANNED_TOO_MUCH;
+    throw error;
+  }
+}
+
+const NO_OBJECT = new Problem(() => "the data is no JSON object");
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function verdictOf(value: unknown): Verdict {
+  if (value instanceof Problem) return { holds: false, problem: value.describe() };
+  if (typeof value === "boolean") return { holds: value, problem: undefined };
+  return { holds: false, problem: "the predicate gives no bool for this data" };
+}

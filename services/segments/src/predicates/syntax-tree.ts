@@ -1,0 +1,99 @@
+// Pure. The syntax tree of a predicate. Macros are nodes of their own, chains of && and || one node, and
+// `a["b"]` is the same node as `a.b`, so that equal meanings have one form.
+
+interface Located {
+  /** Where the node's own sign or name starts in the source, in UTF-16 units. */
+  readonly offset: number;
+  /** Levels of nodes below this one, itself included. */
+  readonly depth: number;
+}
+
+export type Constant = string | number | boolean | null;
+
+export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%";
+export type OrderOperator = "<" | "<=" | ">" | ">=";
+export type BinaryOperator = ArithmeticOperator | OrderOperator | "==" | "!=" | "in";
+
+export type Macro = "exists" | "all" | "exists_one" | "filter" | "map";
+
+export type Shape =
+  | { readonly kind: "constant"; readonly value: Constant }
+  | { readonly kind: "variable"; readonly name: string }
+  | { readonly kind: "select"; readonly target: Node; readonly field: string }
+  | { readonly kind: "has"; readonly target: Node; readonly field: string }
+  | { readonly kind: "index"; readonly target: Node; readonly index: Node }
+  | { readonly kind: "list"; readonly items: readonly Node[] }
+  | { readonly kind: "map"; readonly entries: readonly MapEntry[] }
+  | { readonly kind: "not"; readonly operand: Node }
+  | { readonly kind: "negate"; readonly operand: Node }
+  | { readonly kind: "and"; readonly terms: readonly Node[] }
+  | { readonly kind: "or"; readonly terms: readonly Node[] }
+  | {
+      readonly kind: "binary";
+      readonly operator: BinaryOperator;
+      readonly left: Node;
+      readonly right: Node;
+    }
+  | {
+      readonly kind: "conditional";
+      readonly condition: Node;
+      readonly then: Node;
+      readonly otherwise: Node;
+    }
+  | {
+      readonly kind: "call";
+      readonly name: string;
+      /** Undefined for `name(args)`. */
+      readonly target: Node | undefined;
+      readonly args: readonly Node[];
+    }
+  | ({ readonly kind: "comprehension" } & Comprehension);
+
+export interface MapEntry {
+  readonly key: string;
+  readonly value: Node;
+}
+
+export interface Comprehension {
+  readonly macro: Macro;
+  readonly range: Node;
+  readonly variable: string;
+  /** The test; undefined for the `map(x, result)` that has none. */
+  readonly test: Node | undefined;
+  /** What `map` makes of each item. */
+  readonly result: Node | undefined;
+}
+
+export type Node = Shape & Located;
+export type NodeOf<Kind extends Shape["kind"]> = Extract<Node, { kind: Kind }>;
+
+export function childrenOf(shape: Shape): readonly Node[] {
+  switch (shape.kind) {
+    case "constant":
+    case "variable":
+      return [];
+    case "select":
+    case "has":
+      return [shape.target];
+    case "index":
+      return [shape.target, shape.index];
+    case "list":
+      return shape.items;
+    case "map":
+      return shape.entries.map((entry) => entry.value);
+    case "not":
+    case "negate":
+      return [shape.operand];
+    case "and":
+    case "or":
+      return shape.terms;
+    case "binary":
+      return [shape.left, shape.right];
+    case "conditional":
+      return [shape.condition, shape.then, shape.otherwise];
+    case "call":
+      return shape.target === undefined ? shape.args : [shape.target, ...shape.args];
+    case "comprehension":
+      return [shape.range, shape.test, shape.result].filter((node) => node !== undefined);
+  }
+}

@@ -1,0 +1,156 @@
+// Pure. What a predicate computes with: JSON values, instants, durations, and problems that pass upwards
+// until && or || or an exists absorbs them.
+import { JSON_DEPTH_MAX } from "@muster/core";
+import { EVALUATION_SCAN_UNITS_MAX } from "./limits.ts";
+
+/** Plain data; only its own keys count, whatever their names. */
+export type JsonObject = { readonly [key: string]: unknown };
+/** Unknown members are JSON; anything else in them counts as a problem where it is used. */
+export type Value =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly unknown[]
+  | JsonObject
+  | Instant
+  | Span
+  | Problem;
+
+/** A point in time, in nanoseconds since 1970 (CEL's timestamp). */
+export class Instant {
+  readonly nanos: bigint;
+  constructor(nanos: bigint) {
+    this.nanos = nanos;
+  }
+}
+
+/** A length of time in nanoseconds (CEL's duration). */
+export class Span {
+  readonly nanos: bigint;
+  constructor(nanos: bigint) {
+    this.nanos = nanos;
+  }
+}
+
+/** Why a part has no value (a missing key, a wrong kind). Made once per node; the words only when asked for. */
+export class Problem {
+  readonly describe: () => string;
+  constructor(describe: () => string) {
+    this.describe = describe;
+  }
+}
+
+/** One evaluation. Comprehensions don't nest, so one variable is all there can be. */
+export interface Run {
+  subject: unknown;
+  item: unknown;
+  /** Characters and elements touched so far. */
+  scanned: number;
+}
+
+/** Thrown to end an evaluation: unlike a problem it must not be absorbed. */
+export const SCANNED_TOO_MUCH = new Problem(() => "the data is too large for this predicate");
+
+export function scan(run: Run, units: number): void {
+  run.scanned += units;
+  if (run.scanned > EVALUATION_SCAN_UNITS_MAX) throw SCANNED_TOO_MUCH;
+}
+
+export type ValueKind = "bool" | "number" | "string" | "null" | "list" | "map" | "timestamp" | "duration";
+
+/** Undefined for a problem, and for what JSON can't hold. */
+export function kindOf(value: unknown): ValueKind | undefined {
+  switch (typeof value) {
+    case "string":
+      return "string";
+    case "number":
+      return "number";
+    case "boolean":
+      return "bool";
+    case "object":
+      if (value === null) return "null";
+      if (Array.isArray(value)) return "list";
+      if (value instanceof Instant) return "timestamp";
+      if (value instanceof Span) return "duration";
+      return value instanceof Problem ? undefined : "map";
+    default:
+      return undefined;
+  }
+}
+
+export function isMap(value: unknown): value is JsonObject {
+  return kindOf(value) === "map";
+}
+
+/** Deep equality; values of different kinds are unequal. Undefined if the nesting is beyond JSON's bound. */
+export function equal(run: Run, left: unknown, right: unknown, levels = JSON_DEPTH_MAX): boolean | undefined {
+  scan(run, 1);
+  const kind = kindOf(left);
+  if (kind !== kindOf(right)) return false;
+  if (kind === "string" && typeof left === "string" && typeof right === "string") {
+    if (left.length !== right.length) return false;
+    scan(run, left.length >> 5);
+    return left === right;
+  }
+  if (left instanceof Instant || left instanceof Span) {
+    return (right instanceof Instant || right instanceof Span) && left.nanos === right.nanos;
+  }
+  const isList = Array.isArray(left) && Array.isArray(right);
+  if (!isList && !(isMap(left) && isMap(right))) return left === right;
+  if (levels === 0) return undefined;
+  return isList ? equalLists(run, left, right, levels - 1) : equalMaps(run, left, right, levels - 1);
+}
+
+function equalLists(run: Run, left: unknown[], right: unknown[], levels: number): boolean | undefined {
+  if (left.length !== right.length) return false;
+  for (let at = 0; at < left.length; at += 1) {
+    const same = equal(run, left[at], right[at], levels);
+    if (same !== true) return same;
+  }
+  return true;
+}
+
+function equalMaps(run: Run, left: unknown, right: unknown, levels: number): boolean | undefined {
+  if (!isMap(left) || !isMap(right)) return false;
+  const keys = Object.keys(left);
+  scan(run, keys.length);
+  if (keys.length !== Object.keys(right).length) return false;
+  for (const key of keys) {
+    if (!Object.hasOwn(right, key)) return false;
+    const same = equal(run, left[key], right[key], levels);
+    if (same !== true) return same;
+  }
+  return true;
+}
+
+/**
+ * Negative, zero or positive; undefined if the two have no order. Strings go by code point, as in CEL.
+ * Numbers never come here: they are compared on the spot.
+ */
+export function order(run: Run, left: unknown, right: unknown): number | undefined {
+  if (typeof left === "string" && typeof right === "string") return orderTexts(run, left, right);
+  if (typeof left === "boolean" && typeof right === "boolean") return Number(left) - Number(right);
+  if (
+    (left instanceof Instant && right instanceof Instant) ||
+    (left instanceof Span && right instanceof Span)
+  ) {
+    return left.nanos < right.nanos ? -1 : Number(left.nanos > right.nanos);
+  }
+  return undefined;
+}
+
+function orderTexts(run: Run, left: string, right: string): number {
+  const shorter = Math.min(left.length, right.length);
+  scan(run, shorter);
+  let at = 0;
+  while (at < shorter && left.charCodeAt(at) === right.charCodeAt(at)) at += 1;
+  if (at === shorter) return left.length - right.length;
+  return codePointRank(left.charCodeAt(at)) - codePointRank(right.charCodeAt(at));
+}
+
+/** Surrogates stand for characters above U+FFFF, so they rank above U+E000 to U+FFFF. */
+function codePointRank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
