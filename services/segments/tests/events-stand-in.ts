@@ -174,7 +174,8 @@ export class EventsStandIn {
     yield create(ScanProfileEventsResponseSchema, { part: { case: "snapshot", value: snapshot } });
     for (const profileId of page) {
       const events = ofShard
-        .filter((event) => event.profileId === profileId && eventNames.includes(event.name))
+        .filter((event) => event.profileId === profileId && !request.withoutEvents)
+        .filter(({ name }) => eventNames.length === 0 || eventNames.includes(name))
         .sort((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1));
       // In several parts, as a profile with many events comes.
       for (let start = 0; start === 0 || start < events.length; start += 2) {
