@@ -1,8 +1,9 @@
 // What the slices of this service may use.
+
+import type { AnnouncedEvent } from "@muster/contracts/muster/events/v1/events_events_pb";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
-import type { OutboxPort } from "@muster/outbox";
-import type { TailFeed } from "./feed/tail-feed.ts";
+import type { OutboxPort, OutboxTail } from "@muster/outbox";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
 
 export interface EventsDeps {
@@ -13,6 +14,6 @@ export interface EventsDeps {
   readonly database: Database;
   readonly outbox: OutboxPort;
   readonly ingest: IngestQueue;
-  readonly tails: TailFeed;
+  readonly tails: OutboxTail<AnnouncedEvent>;
   readonly pageTokens: PageTokens;
 }

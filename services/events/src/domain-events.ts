@@ -1,5 +1,6 @@
 // The domain events this service announces, encoded and cut to the size of a message.
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
   type AnnouncedEvent,
   AnnouncedEventSchema,
@@ -15,7 +16,7 @@ import type { Profile } from "./profiles/profile.ts";
 import { BytesOnce } from "./tracked-events/bytes-once.ts";
 import type { TrackedEvent } from "./tracked-events/tracked-event.ts";
 
-export const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
+const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";
 
 /** Room for the envelope, and for estimates that are a little short. */
@@ -27,6 +28,11 @@ const ITEM_OVERHEAD_BYTES = 96;
 export function trackedEventsRecorded(shares: readonly ShardShare[]): OutboxDraft[] {
   const ids = new BytesOnce();
   return shares.flatMap((share) => draftsOfShare(share, ids));
+}
+
+/** The tracked events that a message announces. */
+export function eventsOf({ type, data }: Envelope): readonly AnnouncedEvent[] {
+  return type === TRACKED_EVENTS_RECORDED ? fromBinary(TrackedEventsRecordedSchema, data).events : [];
 }
 
 export function profileChanged(profile: Profile, traceParent: string): OutboxDraft {

@@ -4,13 +4,19 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencySweeper } from "@muster/idempotency";
-import { Outbox, OutboxRelay } from "@muster/outbox";
+import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
 import { implement } from "@muster/rpc";
 import type { ModuleDefinition } from "@muster/runtime";
 import type { EventsDeps } from "./deps.ts";
-import { batchGetProfiles, getPositions, readOutbox, reportFolded } from "./feed/event-feed.ts";
+import { eventsOf } from "./domain-events.ts";
+import {
+  batchGetProfiles,
+  batchResolveProfiles,
+  getPositions,
+  readOutbox,
+  reportFolded,
+} from "./feed/event-feed.ts";
 import { scanProfileEvents } from "./feed/scan-profile-events.ts";
-import { TailFeed } from "./feed/tail-feed.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
 import { createProfile } from "./profiles/create-profile.ts";
 import { getProfile } from "./profiles/get-profile.ts";
@@ -33,7 +39,10 @@ export const eventsModule: ModuleDefinition = {
     const { backlogItemsMax } = platform.settings;
     const profileIds = new RisingIds(ids);
     const ingest = new IngestQueue({ ...platform, profileIds, outbox, backlogItemsMax });
-    const tails = new TailFeed({ ...platform, outbox });
+    const tails = new OutboxTail({
+      ...{ ...platform, outbox, decode: eventsOf },
+      gauge: { name: "muster_tails", help: "Live tails attached to this process." },
+    });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
     const deps: EventsDeps = { clock, ids, profileIds, database, outbox, ingest, tails, pageTokens };
     return {
@@ -58,6 +67,7 @@ export const eventsModule: ModuleDefinition = {
           reportFolded: reportFolded(deps),
           scanProfileEvents: scanProfileEvents(deps),
           batchGetProfiles: batchGetProfiles(deps),
+          batchResolveProfiles: batchResolveProfiles(deps),
         }),
       ],
       // Started in this order and stopped in reverse: what is still queued is committed and announced.

@@ -13,11 +13,11 @@ import {
   bytesToUuid,
   type OrganizationId,
   type ProfileId,
-  SHARD_COUNT,
   type TrackedEventId,
   uuidToBytes,
 } from "@muster/core";
 import { AppError } from "@muster/errors";
+import { catchUp, cursorAt, cursorFromNumbers, cursorToNumbers, type TailCursor } from "@muster/outbox";
 import type { CallContext, ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
@@ -42,7 +42,7 @@ async function* tail(
     const answer = (event?: MessageInitShape<typeof TrackedEventSchema>): TailEventsResponse =>
       create(TailEventsResponseSchema, {
         ...(event && { event }),
-        resumeToken: deps.pageTokens.seal(scope, [...cursor.positions, cursor.shard, cursor.offset]),
+        resumeToken: deps.pageTokens.seal(scope, cursorToNumbers(cursor)),
       });
     yield answer();
     for (;;) {
@@ -50,7 +50,7 @@ async function* tail(
       if (heads === undefined) return;
       // A message begun before a resume is finished first: a token has room for one.
       for (const shard of [cursor.shard, ...heads.keys()]) {
-        for await (const event of catchUp(deps, cursor, shard, heads[shard] ?? 0)) {
+        for await (const event of catchUp(deps.tails, cursor, shard, heads[shard] ?? 0)) {
           if (isWanted(event)) yield answer(announcedToProto(event));
         }
       }
@@ -60,49 +60,12 @@ async function* tail(
   }
 }
 
-/** All before `positions` has been told, and of the next message of `shard` the first `offset` events. */
-interface Cursor {
-  readonly positions: number[];
-  shard: number;
-  offset: number;
-}
-
-async function startOf(deps: EventsDeps, scope: string, resumeToken: string): Promise<Cursor> {
+async function startOf(deps: EventsDeps, scope: string, resumeToken: string): Promise<TailCursor> {
   const heads = await deps.tails.positions();
-  if (resumeToken === "") return { positions: heads, shard: 0, offset: 0 };
-  const numbers = deps.pageTokens.open(scope, resumeToken) ?? [];
-  const positions = numbers.slice(0, SHARD_COUNT).map(Number);
-  const isOurs =
-    numbers.length === SHARD_COUNT + 2 && positions.every((at, shard) => at <= (heads[shard] ?? 0));
-  if (!isOurs) throw new AppError("POSITION_INVALID");
-  return { positions, shard: Number(numbers[SHARD_COUNT]), offset: Number(numbers[SHARD_COUNT + 1]) };
-}
-
-/** The events of one shard up to `head`; moves the cursor past each before it is handed out. */
-async function* catchUp(
-  deps: EventsDeps,
-  cursor: Cursor,
-  shard: number,
-  head: number,
-): AsyncGenerator<AnnouncedEvent> {
-  for (let at = cursor.positions[shard] ?? 0; at < head; at = cursor.positions[shard] ?? 0) {
-    const messages = await deps.tails.read(shard, at);
-    if (messages[0]?.position !== at + 1) {
-      throw new AppError("POSITION_INVALID", {
-        message: "The position is too old: its events are no longer kept.",
-      });
-    }
-    for (const message of messages) {
-      const begun = cursor.shard === shard ? cursor.offset : 0;
-      cursor.shard = shard;
-      for (const [index, event] of message.events.entries()) {
-        cursor.offset = index + 1;
-        if (index >= begun) yield event;
-      }
-      cursor.positions[shard] = message.position;
-      cursor.offset = 0;
-    }
-  }
+  if (resumeToken === "") return cursorAt(heads);
+  const cursor = cursorFromNumbers(deps.pageTokens.open(scope, resumeToken) ?? [], heads);
+  if (cursor === undefined) throw new AppError("POSITION_INVALID");
+  return cursor;
 }
 
 async function filterOf(

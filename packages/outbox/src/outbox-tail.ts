@@ -1,20 +1,26 @@
 // What live tails read: the outbox, woken by commits. Each message is read and decoded once for all
 // tails of the process that are up to date; a slow one falls back to reading for itself, at its own pace.
-import { fromBinary } from "@bufbuild/protobuf";
-import {
-  type AnnouncedEvent,
-  TrackedEventsRecordedSchema,
-} from "@muster/contracts/muster/events/v1/events_events_pb";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
-import type { OutboxPort } from "@muster/outbox";
-import { TRACKED_EVENTS_RECORDED } from "../domain-events.ts";
+import type { OutboxPort } from "./ports.ts";
 
-export interface TailMessage {
+export interface TailMessage<Item> {
   readonly position: number;
-  readonly events: readonly AnnouncedEvent[];
+  readonly items: readonly Item[];
+}
+
+export interface OutboxTailOptions<Item> {
+  readonly outbox: Pick<OutboxPort, "positions" | "read" | "onCommitted">;
+  /** What a message holds for tails: nothing, or items in their order. */
+  readonly decode: (envelope: Envelope) => readonly Item[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Counts the attached tails. */
+  readonly gauge: { readonly name: string; readonly help: string };
 }
 
 /** A read holds at most 2 MiB of messages, and all that are kept 32 MiB. */
@@ -24,28 +30,25 @@ const TAILS_MAX = 1000;
 const TAILS_PER_ORGANIZATION_MAX = 100;
 const RETRY_MS = 1000;
 
-export class TailFeed {
-  readonly #outbox: Pick<OutboxPort, "positions" | "read" | "onCommitted">;
+export class OutboxTail<Item> {
+  readonly #outbox: OutboxTailOptions<Item>["outbox"];
+  readonly #decode: OutboxTailOptions<Item>["decode"];
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #tailCounts = new Map<OrganizationId, number>();
-  readonly #reads = new Map<string, Promise<readonly TailMessage[]>>();
+  readonly #reads = new Map<string, Promise<readonly TailMessage<Item>[]>>();
   readonly #waiting = new Set<() => void>();
   #tails = 0;
   #heads: readonly number[] = [];
   #isStale = false;
   #refreshing: Promise<void> | undefined;
 
-  constructor(options: {
-    readonly outbox: Pick<OutboxPort, "positions" | "read" | "onCommitted">;
-    readonly clock: Clock;
-    readonly log: Logger;
-    readonly metrics: Metrics;
-  }) {
+  constructor(options: OutboxTailOptions<Item>) {
     this.#outbox = options.outbox;
+    this.#decode = options.decode;
     this.#clock = options.clock;
     this.#log = options.log;
-    const gauge = options.metrics.gauge("muster_tails", "Live tails attached to this process.");
+    const gauge = options.metrics.gauge(options.gauge.name, options.gauge.help);
     Object.assign(gauge, { collect: () => gauge.set(this.#tails) });
     this.#outbox.onCommitted(() => this.#refresh());
   }
@@ -72,11 +75,16 @@ export class TailFeed {
     return this.#outbox.positions();
   }
 
+  /** Whether anything beyond is known to be committed. */
+  isBeyond(positions: readonly number[]): boolean {
+    return this.#heads.some((head, shard) => head > (positions[shard] ?? 0));
+  }
+
   /** Resolves to the shards' ends once one of them lies beyond; undefined when the signal aborts. */
   async beyond(positions: readonly number[], signal: AbortSignal): Promise<readonly number[] | undefined> {
     for (;;) {
       if (signal.aborted) return undefined;
-      if (this.#heads.some((head, shard) => head > (positions[shard] ?? 0))) return this.#heads;
+      if (this.isBeyond(positions)) return this.#heads;
       // What was committed before this tail came has woken nobody.
       if (this.#heads.length === 0) this.#refresh();
       await this.#change(signal);
@@ -84,14 +92,14 @@ export class TailFeed {
   }
 
   /** The next few messages after a position; empty if they have been trimmed. */
-  read(shard: number, afterPosition: number): Promise<readonly TailMessage[]> {
+  read(shard: number, afterPosition: number): Promise<readonly TailMessage<Item>[]> {
     const key = `${shard}/${afterPosition}`;
     const known = this.#reads.get(key);
     if (known !== undefined) return known;
     const reading = this.#outbox.read(shard, afterPosition, MESSAGES_PER_READ).then((envelopes) =>
-      envelopes.map(({ position, type, data }) => ({
-        position: Number(position),
-        events: type === TRACKED_EVENTS_RECORDED ? fromBinary(TrackedEventsRecordedSchema, data).events : [],
+      envelopes.map((envelope) => ({
+        position: Number(envelope.position),
+        items: this.#decode(envelope),
       })),
     );
     this.#reads.set(key, reading);
