@@ -4,6 +4,7 @@ export * from "./connect-errors.ts";
 export * from "./connect-handler.ts";
 export * from "./connect-routes.ts";
 export * from "./dispatcher.ts";
+export * from "./error-proto.ts";
 export * from "./grpc-caller.ts";
 export * from "./grpc-errors.ts";
 export * from "./grpc-server.ts";

@@ -245,5 +245,6 @@ function feed() {
     reportFolded: async () => ({}),
     scanProfileEvents: async function* () {},
     batchGetProfiles: async () => ({}),
+    batchResolveProfiles: async () => ({}),
   });
 }

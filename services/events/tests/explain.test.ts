@@ -11,8 +11,10 @@ import { loadFacts } from "../src/ingest/facts-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
 import {
   findOwner,
+  findOwners,
   getProfile,
   getProfiles,
+  listExisting,
   listProfiles,
   listShardProfiles,
 } from "../src/profiles/profile-store.ts";
@@ -109,6 +111,8 @@ test("hot queries use their indexes and sort nothing", async () => {
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),
+    "profiles by many identities": () => findOwners(db, organizationId, "user_id", ["7", "8", "9"]),
+    "profiles there are": () => listExisting(db, organizationId, ids),
     "scan: profiles of a shard, next page": () =>
       listShardProfiles(db, organizationId, 3, uuidToBytes(profileId), 201),
     "scan: profiles by id": () => getProfiles(db, organizationId, ids),

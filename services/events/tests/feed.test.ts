@@ -228,6 +228,28 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect((await get(newOrganization())).profiles).toEqual([]);
   });
 
+  test("users and profiles are found by their ids, byte for byte, in their organisation alone", async () => {
+    const ids = new Map<string, string>();
+    for (const userId of ["13", "013", "ada", "Ada", "ada ", "é"]) {
+      ids.set(userId, (await events.call(createProfile, { userId }, as)).profile?.id ?? "");
+    }
+    await events.call(createProfile, { anonymousId: "bo" }, as);
+    const some = ids.get("13") ?? "";
+    const resolve = (organization: OrganizationId) =>
+      events.feed.batchResolveProfiles({
+        organizationId: uuidToBytes(organization),
+        userIds: [...ids.keys(), "bo", "nobody", ""],
+        profileIds: [uuidToBytes(some), uuidToBytes(randomIds.next(1))],
+      });
+    const found = await resolve(organizationId);
+    expect(new Map(found.users.map(({ userId, profileId }) => [userId, bytesToUuid(profileId)]))).toEqual(
+      ids,
+    );
+    expect(found.profileIds.map((id) => bytesToUuid(id))).toEqual([some]);
+    const foreign = await resolve(newOrganization());
+    expect([foreign.users, foreign.profileIds]).toEqual([[], []]);
+  });
+
   test("ids of a wrong length are refused", async () => {
     const organization = uuidToBytes(organizationId);
     const bad = [new Uint8Array(15)];
@@ -237,6 +259,9 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     ).rejects.toMatchObject(invalid);
     await expect(scan(0, { profileIds: bad })).rejects.toMatchObject(invalid);
     await expect(scan(0, { afterProfileId: new Uint8Array(3) })).rejects.toMatchObject(invalid);
-    expect(EventFeedService.methods).toHaveLength(5);
+    await expect(
+      events.feed.batchResolveProfiles({ organizationId: organization, profileIds: bad }),
+    ).rejects.toMatchObject(invalid);
+    expect(EventFeedService.methods).toHaveLength(6);
   });
 });

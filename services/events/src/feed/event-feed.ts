@@ -2,12 +2,12 @@
 
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId } from "@muster/core";
+import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { profileToProto } from "../profiles/profile-proto.ts";
-import { getProfiles } from "../profiles/profile-store.ts";
+import { findOwners, getProfiles, listExisting } from "../profiles/profile-store.ts";
 
 type Methods = typeof EventFeedService.method;
 
@@ -58,5 +58,16 @@ export function batchGetProfiles(deps: EventsDeps): UnaryHandler<Methods["batchG
     const organization = bytesToUuid<OrganizationId>(organizationId);
     const profiles = await getProfiles(deps.database.reader, organization, profileIds);
     return { profiles: profiles.map(profileToProto) };
+  };
+}
+
+export function batchResolveProfiles(deps: EventsDeps): UnaryHandler<Methods["batchResolveProfiles"]> {
+  return async ({ organizationId, userIds, profileIds }) => {
+    const organization = bytesToUuid<OrganizationId>(organizationId);
+    const db = deps.database.reader;
+    const owners = await findOwners(db, organization, "user_id", userIds);
+    const users = [...owners].map(([userId, profileId]) => ({ userId, profileId: uuidToBytes(profileId) }));
+    const known = await listExisting(db, organization, profileIds);
+    return { users, profileIds: known.map(uuidToBytes) };
   };
 }

@@ -11,10 +11,9 @@ import {
   type EventService,
 } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { AppError, invalidField } from "@muster/errors";
-import type { CallContext, UnaryHandler } from "@muster/rpc";
+import { type CallContext, errorToProto, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
-import { errorToProto } from "./event-proto.ts";
 import { readBatchedEvent } from "./read-event-input.ts";
 import { settleOf } from "./record-event.ts";
 

@@ -1,9 +1,7 @@
-// Tracked events and their errors as messages.
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+// Tracked events as messages.
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Error as ErrorMessage, ErrorSchema } from "@muster/contracts/muster/errors/v1/error_pb";
 import type { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
-import type { AppError } from "@muster/errors";
 import type { TrackedEvent } from "./tracked-event.ts";
 
 export function eventToProto(event: TrackedEvent): MessageInitShape<typeof TrackedEventSchema> {
@@ -16,16 +14,6 @@ export function eventToProto(event: TrackedEvent): MessageInitShape<typeof Track
     timestamp: timestampFromMs(event.occurredMs),
     receiveTime: timestampFromMs(event.receivedMs),
   };
-}
-
-/** The error of one event inside an answer that succeeds; field paths are relative to that event. */
-export function errorToProto(error: AppError): ErrorMessage {
-  return create(ErrorSchema, {
-    code: error.codeName,
-    reason: error.reason,
-    message: error.message,
-    fields: error.fields.map(({ field, message }) => ({ field, message })),
-  });
 }
 
 const FIRST_SECOND = -62_135_596_800; // 0001-01-01T00:00:00Z

@@ -11,10 +11,9 @@ import {
   IngestFailureSchema,
 } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { AppError, invalidField } from "@muster/errors";
-import type { BidiStreamHandler, CallContext } from "@muster/rpc";
+import { type BidiStreamHandler, type CallContext, errorToProto } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
-import { errorToProto } from "./event-proto.ts";
 import { readBatchedEvent } from "./read-event-input.ts";
 
 const SUBMISSION_EVENTS_MAX = 512;

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/event_feed_service.proto.
  */
 export const file_muster_events_v1_event_feed_service: GenFile = /*@__PURE__*/
-  fileDesc("CiltdXN0ZXIvZXZlbnRzL3YxL2V2ZW50X2ZlZWRfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSIVChNHZXRQb3NpdGlvbnNSZXF1ZXN0IikKFEdldFBvc2l0aW9uc1Jlc3BvbnNlEhEKCXBvc2l0aW9ucxgBIAMoAyJgChFSZWFkT3V0Ym94UmVxdWVzdBIYCgVzaGFyZBgBIAEoBUIJukgGGgQQECgAEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgDEhkKBWxpbWl0GAMgASgFQgq6SAcaBRjoBygBIkAKElJlYWRPdXRib3hSZXNwb25zZRIqCgllbnZlbG9wZXMYASADKAsyFy5tdXN0ZXIuYnVzLnYxLkVudmVsb3BlImsKE1JlcG9ydEZvbGRlZFJlcXVlc3QSGwoIY29uc3VtZXIYASABKAlCCbpIBnIEIAEoQBI3CgZzaGFyZHMYAiADKAsyHS5tdXN0ZXIuZXZlbnRzLnYxLkZvbGRlZFNoYXJkQgi6SAWSAQIQECJFCgtGb2xkZWRTaGFyZBINCgVzaGFyZBgBIAEoBRIQCghwb3NpdGlvbhgCIAEoAxIVCg1pdGVtc190aHJvdWdoGAMgASgDIhYKFFJlcG9ydEZvbGRlZFJlc3BvbnNlIusBChhTY2FuUHJvZmlsZUV2ZW50c1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEhgKBXNoYXJkGAIgASgFQgm6SAYaBBAQKAASHgoLcHJvZmlsZV9pZHMYAyADKAxCCbpIBpIBAxDoBxIYChBhZnRlcl9wcm9maWxlX2lkGAQgASgMEiEKDXByb2ZpbGVfbGltaXQYBSABKAVCCrpIBxoFGOgHKAESHgoLZXZlbnRfbmFtZXMYBiADKAlCCbpIBpIBAxCQThIWCg53aXRob3V0X2V2ZW50cxgHIAEoCCKMAQoZU2NhblByb2ZpbGVFdmVudHNSZXNwb25zZRIyCghzbmFwc2hvdBgBIAEoCzIeLm11c3Rlci5ldmVudHMudjEuU2NhblNuYXBzaG90SAASMwoHcHJvZmlsZRgCIAEoCzIgLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZFByb2ZpbGVIAEIGCgRwYXJ0Ii4KDFNjYW5TbmFwc2hvdBIQCghwb3NpdGlvbhgBIAEoAxIMCgRtb3JlGAIgASgIInwKDlNjYW5uZWRQcm9maWxlEhIKCnByb2ZpbGVfaWQYASABKAwSFgoOY3JlYXRlX3RpbWVfbXMYAiABKAMSDgoGdHJhaXRzGAMgASgJEi4KBmV2ZW50cxgEIAMoCzIeLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZEV2ZW50IlEKDFNjYW5uZWRFdmVudBIKCgJpZBgBIAEoDBIMCgRuYW1lGAIgASgJEhMKC29jY3VycmVkX21zGAMgASgDEhIKCnByb3BlcnRpZXMYBCABKAkiWwoXQmF0Y2hHZXRQcm9maWxlc1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEh4KC3Byb2ZpbGVfaWRzGAIgAygMQgm6SAaSAQMQ6AciRwoYQmF0Y2hHZXRQcm9maWxlc1Jlc3BvbnNlEisKCHByb2ZpbGVzGAEgAygLMhkubXVzdGVyLmV2ZW50cy52MS5Qcm9maWxlMt8EChBFdmVudEZlZWRTZXJ2aWNlEm8KDEdldFBvc2l0aW9ucxIlLm11c3Rlci5ldmVudHMudjEuR2V0UG9zaXRpb25zUmVxdWVzdBomLm11c3Rlci5ldmVudHMudjEuR2V0UG9zaXRpb25zUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMSaQoKUmVhZE91dGJveBIjLm11c3Rlci5ldmVudHMudjEuUmVhZE91dGJveFJlcXVlc3QaJC5tdXN0ZXIuZXZlbnRzLnYxLlJlYWRPdXRib3hSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJvCgxSZXBvcnRGb2xkZWQSJS5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEZvbGRlZFJlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEZvbGRlZFJlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEoABChFTY2FuUHJvZmlsZUV2ZW50cxIqLm11c3Rlci5ldmVudHMudjEuU2NhblByb2ZpbGVFdmVudHNSZXF1ZXN0GisubXVzdGVyLmV2ZW50cy52MS5TY2FuUHJvZmlsZUV2ZW50c1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzMAESewoQQmF0Y2hHZXRQcm9maWxlcxIpLm11c3Rlci5ldmVudHMudjEuQmF0Y2hHZXRQcm9maWxlc1JlcXVlc3QaKi5tdXN0ZXIuZXZlbnRzLnYxLkJhdGNoR2V0UHJvZmlsZXNSZXNwb25zZSIQirUYDBABGghzZWdtZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_muster_bus_v1_envelope, file_muster_events_v1_profile, file_muster_options_v1_options]);
+  fileDesc("CiltdXN0ZXIvZXZlbnRzL3YxL2V2ZW50X2ZlZWRfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSIVChNHZXRQb3NpdGlvbnNSZXF1ZXN0IikKFEdldFBvc2l0aW9uc1Jlc3BvbnNlEhEKCXBvc2l0aW9ucxgBIAMoAyJgChFSZWFkT3V0Ym94UmVxdWVzdBIYCgVzaGFyZBgBIAEoBUIJukgGGgQQECgAEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgDEhkKBWxpbWl0GAMgASgFQgq6SAcaBRjoBygBIkAKElJlYWRPdXRib3hSZXNwb25zZRIqCgllbnZlbG9wZXMYASADKAsyFy5tdXN0ZXIuYnVzLnYxLkVudmVsb3BlImsKE1JlcG9ydEZvbGRlZFJlcXVlc3QSGwoIY29uc3VtZXIYASABKAlCCbpIBnIEIAEoQBI3CgZzaGFyZHMYAiADKAsyHS5tdXN0ZXIuZXZlbnRzLnYxLkZvbGRlZFNoYXJkQgi6SAWSAQIQECJFCgtGb2xkZWRTaGFyZBINCgVzaGFyZBgBIAEoBRIQCghwb3NpdGlvbhgCIAEoAxIVCg1pdGVtc190aHJvdWdoGAMgASgDIhYKFFJlcG9ydEZvbGRlZFJlc3BvbnNlIusBChhTY2FuUHJvZmlsZUV2ZW50c1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEhgKBXNoYXJkGAIgASgFQgm6SAYaBBAQKAASHgoLcHJvZmlsZV9pZHMYAyADKAxCCbpIBpIBAxDoBxIYChBhZnRlcl9wcm9maWxlX2lkGAQgASgMEiEKDXByb2ZpbGVfbGltaXQYBSABKAVCCrpIBxoFGOgHKAESHgoLZXZlbnRfbmFtZXMYBiADKAlCCbpIBpIBAxCQThIWCg53aXRob3V0X2V2ZW50cxgHIAEoCCKMAQoZU2NhblByb2ZpbGVFdmVudHNSZXNwb25zZRIyCghzbmFwc2hvdBgBIAEoCzIeLm11c3Rlci5ldmVudHMudjEuU2NhblNuYXBzaG90SAASMwoHcHJvZmlsZRgCIAEoCzIgLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZFByb2ZpbGVIAEIGCgRwYXJ0Ii4KDFNjYW5TbmFwc2hvdBIQCghwb3NpdGlvbhgBIAEoAxIMCgRtb3JlGAIgASgIInwKDlNjYW5uZWRQcm9maWxlEhIKCnByb2ZpbGVfaWQYASABKAwSFgoOY3JlYXRlX3RpbWVfbXMYAiABKAMSDgoGdHJhaXRzGAMgASgJEi4KBmV2ZW50cxgEIAMoCzIeLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZEV2ZW50IlEKDFNjYW5uZWRFdmVudBIKCgJpZBgBIAEoDBIMCgRuYW1lGAIgASgJEhMKC29jY3VycmVkX21zGAMgASgDEhIKCnByb3BlcnRpZXMYBCABKAkiWwoXQmF0Y2hHZXRQcm9maWxlc1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEh4KC3Byb2ZpbGVfaWRzGAIgAygMQgm6SAaSAQMQ6AciRwoYQmF0Y2hHZXRQcm9maWxlc1Jlc3BvbnNlEisKCHByb2ZpbGVzGAEgAygLMhkubXVzdGVyLmV2ZW50cy52MS5Qcm9maWxlIokBChtCYXRjaFJlc29sdmVQcm9maWxlc1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEiIKCHVzZXJfaWRzGAIgAygJQhC6SA2SAQoQ6AciBXIDKP8BEiQKC3Byb2ZpbGVfaWRzGAMgAygMQg+6SAySAQkQ6AciBHoCaBAiYgocQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXNwb25zZRItCgV1c2VycxgBIAMoCzIeLm11c3Rlci5ldmVudHMudjEuUmVzb2x2ZWRVc2VyEhMKC3Byb2ZpbGVfaWRzGAIgAygMIjMKDFJlc29sdmVkVXNlchIPCgd1c2VyX2lkGAEgASgJEhIKCnByb2ZpbGVfaWQYAiABKAwy6QUKEEV2ZW50RmVlZFNlcnZpY2USbwoMR2V0UG9zaXRpb25zEiUubXVzdGVyLmV2ZW50cy52MS5HZXRQb3NpdGlvbnNSZXF1ZXN0GiYubXVzdGVyLmV2ZW50cy52MS5HZXRQb3NpdGlvbnNSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJpCgpSZWFkT3V0Ym94EiMubXVzdGVyLmV2ZW50cy52MS5SZWFkT3V0Ym94UmVxdWVzdBokLm11c3Rlci5ldmVudHMudjEuUmVhZE91dGJveFJlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEm8KDFJlcG9ydEZvbGRlZBIlLm11c3Rlci5ldmVudHMudjEuUmVwb3J0Rm9sZGVkUmVxdWVzdBomLm11c3Rlci5ldmVudHMudjEuUmVwb3J0Rm9sZGVkUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMSgAEKEVNjYW5Qcm9maWxlRXZlbnRzEioubXVzdGVyLmV2ZW50cy52MS5TY2FuUHJvZmlsZUV2ZW50c1JlcXVlc3QaKy5tdXN0ZXIuZXZlbnRzLnYxLlNjYW5Qcm9maWxlRXZlbnRzUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMwARJ7ChBCYXRjaEdldFByb2ZpbGVzEikubXVzdGVyLmV2ZW50cy52MS5CYXRjaEdldFByb2ZpbGVzUmVxdWVzdBoqLm11c3Rlci5ldmVudHMudjEuQmF0Y2hHZXRQcm9maWxlc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEocBChRCYXRjaFJlc29sdmVQcm9maWxlcxItLm11c3Rlci5ldmVudHMudjEuQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXF1ZXN0Gi4ubXVzdGVyLmV2ZW50cy52MS5CYXRjaFJlc29sdmVQcm9maWxlc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzYgZwcm90bzM", [file_buf_validate_validate, file_muster_bus_v1_envelope, file_muster_events_v1_profile, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.events.v1.GetPositionsRequest
@@ -385,6 +385,85 @@ export const BatchGetProfilesResponseSchema: GenMessage<BatchGetProfilesResponse
   messageDesc(file_muster_events_v1_event_feed_service, 13);
 
 /**
+ * @generated from message muster.events.v1.BatchResolveProfilesRequest
+ */
+export type BatchResolveProfilesRequest = Message<"muster.events.v1.BatchResolveProfilesRequest"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * @generated from field: repeated string user_ids = 2;
+   */
+  userIds: string[];
+
+  /**
+   * 16 bytes each.
+   *
+   * @generated from field: repeated bytes profile_ids = 3;
+   */
+  profileIds: Uint8Array[];
+};
+
+/**
+ * Describes the message muster.events.v1.BatchResolveProfilesRequest.
+ * Use `create(BatchResolveProfilesRequestSchema)` to create a new message.
+ */
+export const BatchResolveProfilesRequestSchema: GenMessage<BatchResolveProfilesRequest> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_event_feed_service, 14);
+
+/**
+ * @generated from message muster.events.v1.BatchResolveProfilesResponse
+ */
+export type BatchResolveProfilesResponse = Message<"muster.events.v1.BatchResolveProfilesResponse"> & {
+  /**
+   * One for each known one of `user_ids`.
+   *
+   * @generated from field: repeated muster.events.v1.ResolvedUser users = 1;
+   */
+  users: ResolvedUser[];
+
+  /**
+   * The known ones of `profile_ids`.
+   *
+   * @generated from field: repeated bytes profile_ids = 2;
+   */
+  profileIds: Uint8Array[];
+};
+
+/**
+ * Describes the message muster.events.v1.BatchResolveProfilesResponse.
+ * Use `create(BatchResolveProfilesResponseSchema)` to create a new message.
+ */
+export const BatchResolveProfilesResponseSchema: GenMessage<BatchResolveProfilesResponse> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_event_feed_service, 15);
+
+/**
+ * @generated from message muster.events.v1.ResolvedUser
+ */
+export type ResolvedUser = Message<"muster.events.v1.ResolvedUser"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: bytes profile_id = 2;
+   */
+  profileId: Uint8Array;
+};
+
+/**
+ * Describes the message muster.events.v1.ResolvedUser.
+ * Use `create(ResolvedUserSchema)` to create a new message.
+ */
+export const ResolvedUserSchema: GenMessage<ResolvedUser> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_event_feed_service, 16);
+
+/**
  * What other services of the installation read from the events service. Internal: gRPC with a
  * service token.
  *
@@ -440,6 +519,16 @@ export const EventFeedService: GenService<{
     methodKind: "unary";
     input: typeof BatchGetProfilesRequestSchema;
     output: typeof BatchGetProfilesResponseSchema;
+  },
+  /**
+   * Which of these users and profiles there are; those that do not exist are left out.
+   *
+   * @generated from rpc muster.events.v1.EventFeedService.BatchResolveProfiles
+   */
+  batchResolveProfiles: {
+    methodKind: "unary";
+    input: typeof BatchResolveProfilesRequestSchema;
+    output: typeof BatchResolveProfilesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_events_v1_event_feed_service, 0);
