@@ -26,7 +26,7 @@ export function compileArithmetic(
   };
 }
 
-/** Not finite for a division by zero: JSON has no number for it. */
+/** Not finite for a division by zero, nor for a remainder of fractions: JSON has no number for it. */
 function calculate(operator: ArithmeticOperator, one: number, other: number): number {
   switch (operator) {
     case "+":
@@ -36,7 +36,7 @@ function calculate(operator: ArithmeticOperator, one: number, other: number): nu
     case "*":
       return one * other;
     case "/":
-      return other === 0 ? Number.NaN : one / other;
+      return one / other;
     case "%":
       return Number.isSafeInteger(one) && Number.isSafeInteger(other) ? one % other : Number.NaN;
   }

@@ -1,7 +1,7 @@
 // Pure. Equality, order and `in`.
 import type { Compiler, Evaluate } from "./compile.ts";
 import type { NodeOf, OrderOperator } from "./syntax-tree.ts";
-import { equal, isMap, order, Problem, type Run, scan } from "./values.ts";
+import { equal, isMap, order, Problem, type Run } from "./values.ts";
 
 type Binary = NodeOf<"binary">;
 
@@ -111,7 +111,6 @@ export function compileMembership(node: Binary, compiler: Compiler): Evaluate {
 }
 
 function isItem(run: Run, item: unknown, list: readonly unknown[]): boolean | undefined {
-  scan(run, list.length);
   let isUncertain = false;
   for (const each of list) {
     const same = equal(run, item, each);

@@ -2,7 +2,7 @@
 import type { Compiler, Evaluate } from "./compile.ts";
 import { COMPREHENSION_ITEMS_MAX } from "./limits.ts";
 import type { NodeOf } from "./syntax-tree.ts";
-import { isMap, Problem, type Run, scan } from "./values.ts";
+import { isMap, keysOf, Problem, type Run } from "./values.ts";
 
 type Walk = (run: Run, items: readonly unknown[]) => unknown;
 
@@ -16,8 +16,7 @@ export function compileComprehension(node: NodeOf<"comprehension">, compiler: Co
     if (value instanceof Problem) return value;
     if (Array.isArray(value)) return value.length > COMPREHENSION_ITEMS_MAX ? tooLong : walk(run, value);
     if (!isMap(value)) return mismatch;
-    const keys = Object.keys(value);
-    scan(run, keys.length);
+    const keys = keysOf(run, value);
     return keys.length > COMPREHENSION_ITEMS_MAX ? tooLong : walk(run, keys);
   };
 }

@@ -1,7 +1,7 @@
 // Pure. The functions of predicates: what each takes and gives, and what it does. Regular expressions
 // (`matches`) are left out: their cost can't be foretold by the size of the text.
 import { parseInstant, parseSpan } from "./time-literal.ts";
-import { isMap, type Run, scan, type Value, type ValueKind } from "./values.ts";
+import { isMap, keysOf, type Run, scan, type Value, type ValueKind } from "./values.ts";
 
 /** What is known of a node's value when the predicate is saved. */
 export type StaticType = ValueKind | "dyn";
@@ -87,7 +87,8 @@ function changesCase(letters: RegExp, change: (letters: string) => string): Pred
     gives: "string",
     apply(run, text = null) {
       if (typeof text !== "string") return undefined;
-      scan(run, text.length);
+      // Every stretch of letters is a call.
+      scan(run, text.length * 3);
       return text.replace(letters, change);
     },
   };
@@ -102,15 +103,12 @@ function sizeOf(run: Run, value: Value = null): number | undefined {
     return characters;
   }
   if (Array.isArray(value)) return value.length;
-  if (!isMap(value)) return undefined;
-  const keys = Object.keys(value).length;
-  scan(run, keys);
-  return keys;
+  return isMap(value) ? keysOf(run, value).length : undefined;
 }
 
 function toWhole(_run: Run, value: Value = null): number | undefined {
   if (typeof value === "string" && !WHOLE_NUMBER.test(value)) return undefined;
-  const whole = Math.trunc(Number(value)) + 0;
+  const whole = Math.trunc(Number(value));
   return Number.isSafeInteger(whole) ? whole : undefined;
 }
 

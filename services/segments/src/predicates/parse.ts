@@ -76,8 +76,7 @@ class Parser {
     if (!this.#cursor.accept("-")) return this.#member();
     const operand = this.#cursor.nested(offset, () => this.#unary());
     if (operand.kind === "constant" && typeof operand.value === "number") {
-      // Adding 0 keeps -0 out: it equals 0 and must be the same text.
-      return this.#node(offset, { kind: "constant", value: -operand.value + 0 });
+      return this.#node(offset, { kind: "constant", value: -operand.value });
     }
     return this.#node(offset, { kind: "negate", operand });
   }

@@ -114,6 +114,9 @@ const MEANINGS: Record<string, [source: string, expected: boolean | "problem"][]
   comprehensions: [
     ["properties.items.exists(i, i.price > 10)", true],
     ["properties.items.exists(i, i.price > 100)", "problem"],
+    ["[{}, {'price': 3}].exists(i, i.price == 3)", true],
+    ["[{}, {'price': 3}].all(i, i.price > 3)", false],
+    ["[{}, {'price': 3}].filter(i, i.price > 1).size() == 1", "problem"],
     ["properties.items.all(i, has(i.sku))", true],
     ["properties.items.all(i, i.price > 10)", false],
     ["properties.items.exists_one(i, i.sku == 'b')", true],
@@ -286,6 +289,8 @@ describe("hostile data", () => {
     ["long needles", "properties.text.contains(properties.text + 'b')"],
     ["joined texts", "properties.l.exists(x, (properties.text + x).endsWith('z'))"],
     ["lists", "properties.l.exists(x, x in properties.numbers)"],
+    ["keys counted", "properties.l.exists(x, size(properties.map) == 3)"],
+    ["keys compared", "properties.empty.exists(x, x == properties.map)"],
     ["case", "properties.l.exists(x, properties.text.upperAscii() == x)"],
   ])("much work on large data ends the evaluation: %s", (_what, source) => {
     const numbers = Array.from({ length: 20_000 }, () => 1);
@@ -294,6 +299,8 @@ describe("hostile data", () => {
       l: Array.from({ length: 1000 }, () => `${"a".repeat(50)}b`),
       numbers,
       copies: [...numbers],
+      map: Object.fromEntries(numbers.map((value, at) => [`k${at}`, value])),
+      empty: Array.from({ length: 1000 }, () => ({})),
     };
     const tooLarge = { holds: false, problem: "the data is too large for this predicate" };
     expect(compilePredicate(source, "event").judge(data)).toEqual(tooLarge);

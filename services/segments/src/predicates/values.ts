@@ -1,7 +1,7 @@
 // Pure. What a predicate computes with: JSON values, instants, durations, and problems that pass upwards
 // until && or || or an exists absorbs them.
 import { JSON_DEPTH_MAX } from "@muster/core";
-import { EVALUATION_SCAN_UNITS_MAX } from "./limits.ts";
+import { EVALUATION_SCAN_UNITS_MAX, SCAN_UNITS_PER_KEY, SCAN_UNITS_PER_VALUE } from "./limits.ts";
 
 /** Plain data; only its own keys count, whatever their names. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -45,7 +45,7 @@ export class Problem {
 export interface Run {
   subject: unknown;
   item: unknown;
-  /** Characters and elements touched so far. */
+  /** Units of EVALUATION_SCAN_UNITS_MAX used so far. */
   scanned: number;
 }
 
@@ -83,9 +83,15 @@ export function isMap(value: unknown): value is JsonObject {
   return kindOf(value) === "map";
 }
 
+export function keysOf(run: Run, map: JsonObject): string[] {
+  const keys = Object.keys(map);
+  scan(run, keys.length * SCAN_UNITS_PER_KEY);
+  return keys;
+}
+
 /** Deep equality; values of different kinds are unequal. Undefined if the nesting is beyond JSON's bound. */
 export function equal(run: Run, left: unknown, right: unknown, levels = JSON_DEPTH_MAX): boolean | undefined {
-  scan(run, 1);
+  scan(run, SCAN_UNITS_PER_VALUE);
   const kind = kindOf(left);
   if (kind !== kindOf(right)) return false;
   if (kind === "string" && typeof left === "string" && typeof right === "string") {
@@ -113,9 +119,8 @@ function equalLists(run: Run, left: unknown[], right: unknown[], levels: number)
 
 function equalMaps(run: Run, left: unknown, right: unknown, levels: number): boolean | undefined {
   if (!isMap(left) || !isMap(right)) return false;
-  const keys = Object.keys(left);
-  scan(run, keys.length);
-  if (keys.length !== Object.keys(right).length) return false;
+  const keys = keysOf(run, left);
+  if (keys.length !== keysOf(run, right).length) return false;
   for (const key of keys) {
     if (!Object.hasOwn(right, key)) return false;
     const same = equal(run, left[key], right[key], levels);
