@@ -246,5 +246,6 @@ function feed() {
     scanProfileEvents: async function* () {},
     batchGetProfiles: async () => ({}),
     batchResolveProfiles: async () => ({}),
+    sampleProfiles: async () => ({}),
   });
 }

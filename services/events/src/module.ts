@@ -15,6 +15,7 @@ import {
   getPositions,
   readOutbox,
   reportFolded,
+  sampleProfiles,
 } from "./feed/event-feed.ts";
 import { scanProfileEvents } from "./feed/scan-profile-events.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
@@ -68,6 +69,7 @@ export const eventsModule: ModuleDefinition = {
           scanProfileEvents: scanProfileEvents(deps),
           batchGetProfiles: batchGetProfiles(deps),
           batchResolveProfiles: batchResolveProfiles(deps),
+          sampleProfiles: sampleProfiles(deps),
         }),
       ],
       // Started in this order and stopped in reverse: what is still queued is committed and announced.

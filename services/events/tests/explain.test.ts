@@ -10,12 +10,14 @@ import { collectWanted } from "../src/ingest/batch-facts.ts";
 import { loadFacts } from "../src/ingest/facts-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
 import {
+  countProfiles,
   findOwner,
   findOwners,
   getProfile,
   getProfiles,
   listExisting,
   listProfiles,
+  listShardProfileIds,
   listShardProfiles,
 } from "../src/profiles/profile-store.ts";
 import { listEvents, scanEvents } from "../src/tracked-events/event-store.ts";
@@ -113,6 +115,8 @@ test("hot queries use their indexes and sort nothing", async () => {
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),
     "profiles by many identities": () => findOwners(db, organizationId, "user_id", ["7", "8", "9"]),
     "profiles there are": () => listExisting(db, organizationId, ids),
+    "how many profiles": () => countProfiles(db, organizationId),
+    "profile ids of a shard": () => listShardProfileIds(db, organizationId, 3),
     "scan: profiles of a shard, next page": () =>
       listShardProfiles(db, organizationId, 3, uuidToBytes(profileId), 201),
     "scan: profiles by id": () => getProfiles(db, organizationId, ids),

@@ -250,6 +250,28 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect([foreign.users, foreign.profileIds]).toEqual([[], []]);
   });
 
+  test("a sample is of one shard, at random, beside the number of all profiles", async () => {
+    const ids = new Set<string>();
+    for (let index = 0; index < 60; index += 1)
+      ids.add((await events.call(createProfile, { userId: `${index}` }, as)).profile?.id ?? "");
+    const shards = Map.groupBy([...ids].sort(), (id) => shardOf(organizationId, id));
+    const [shard, inShard] = [...shards].sort(([, a], [, b]) => b.length - a.length)[0] ?? [0, []];
+    const sample = async (limit: number, seed: number, organization = organizationId) => {
+      const request = { organizationId: uuidToBytes(organization), shard, limit, seed: BigInt(seed) };
+      const { profileCount, profileIds } = await events.feed.sampleProfiles(request);
+      return { profileCount, ids: profileIds.map((id) => bytesToUuid(id)) };
+    };
+    const whole = await sample(10_000, 1);
+    expect(whole.profileCount).toBe(60n);
+    expect([...whole.ids].sort()).toEqual(inShard);
+    expect(await sample(10_000, 1)).toEqual(whole);
+    expect((await sample(1, 1)).ids).toEqual(whole.ids.slice(0, 1));
+    const firsts = new Set<string | undefined>();
+    for (let seed = 0; seed < 40; seed += 1) firsts.add((await sample(1, seed)).ids[0]);
+    expect(firsts.size).toBeGreaterThan(1);
+    expect(await sample(5, 1, newOrganization())).toEqual({ profileCount: 0n, ids: [] });
+  });
+
   test("ids of a wrong length are refused", async () => {
     const organization = uuidToBytes(organizationId);
     const bad = [new Uint8Array(15)];
@@ -262,6 +284,6 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     await expect(
       events.feed.batchResolveProfiles({ organizationId: organization, profileIds: bad }),
     ).rejects.toMatchObject(invalid);
-    expect(EventFeedService.methods).toHaveLength(6);
+    expect(EventFeedService.methods).toHaveLength(7);
   });
 });

@@ -1,13 +1,18 @@
 // What the segments service reads: positions, missed messages, profiles. Small enough for one file.
-
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
+import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId, SeededRandom, uuidToBytes } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { profileToProto } from "../profiles/profile-proto.ts";
-import { findOwners, getProfiles, listExisting } from "../profiles/profile-store.ts";
+import {
+  countProfiles,
+  findOwners,
+  getProfiles,
+  listExisting,
+  listShardProfileIds,
+} from "../profiles/profile-store.ts";
 
 type Methods = typeof EventFeedService.method;
 
@@ -69,5 +74,23 @@ export function batchResolveProfiles(deps: EventsDeps): UnaryHandler<Methods["ba
     const users = [...owners].map(([userId, profileId]) => ({ userId, profileId: uuidToBytes(profileId) }));
     const known = await listExisting(db, organization, profileIds);
     return { users, profileIds: known.map(uuidToBytes) };
+  };
+}
+
+export function sampleProfiles(deps: EventsDeps): UnaryHandler<Methods["sampleProfiles"]> {
+  return async ({ organizationId, shard, limit, seed }) => {
+    const organization = bytesToUuid<OrganizationId>(organizationId);
+    const db = deps.database.reader;
+    const profileCount = await countProfiles(db, organization);
+    const ids = limit === 0 ? [] : await listShardProfileIds(db, organization, shard);
+    const random = new SeededRandom(Number(seed));
+    const count = Math.min(limit, ids.length);
+    // The first steps of a Fisher-Yates shuffle: each place gets any of those left with the same chance.
+    for (let place = 0; place < count; place += 1) {
+      const other = random.integer(place, ids.length - 1);
+      const [one, two] = [ids[place], ids[other]];
+      if (one !== undefined && two !== undefined) [ids[place], ids[other]] = [two, one];
+    }
+    return { profileCount: BigInt(profileCount), profileIds: ids.slice(0, count) };
   };
 }

@@ -118,6 +118,27 @@ export async function findOwner(
   return row && bytesToUuid<ProfileId>(row.profile_id);
 }
 
+export async function countProfiles(db: Queryable, organizationId: OrganizationId): Promise<number> {
+  const [row] = await db("profiles")
+    .where("organization_id", uuidToBytes(organizationId))
+    .count<{ profiles: number | string }[]>({ profiles: "*" });
+  return Number(row?.profiles ?? 0);
+}
+
+/** All of a shard, by id: one walk along the index. */
+export async function listShardProfileIds(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shard: number,
+): Promise<Buffer[]> {
+  const rows: { profile_id: Buffer }[] = await db("profiles")
+    .select("profile_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("shard", shard)
+    .orderBy("profile_id");
+  return rows.map((row) => row.profile_id);
+}
+
 /** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
 const LOOKUP_CHUNK = 500;
 
