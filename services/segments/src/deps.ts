@@ -2,10 +2,14 @@
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
+import type { OutboxTail } from "@muster/outbox";
+import type { Announcement } from "./changes/announcements.ts";
+import type { Announcer } from "./changes/announcer.ts";
 import type { Consistency } from "./consistency.ts";
 import type { EventsFeed } from "./events-feed.ts";
 
 export interface SegmentsDeps {
+  readonly announcer: Announcer;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly consistency: Consistency;
@@ -13,4 +17,5 @@ export interface SegmentsDeps {
   readonly feed: EventsFeed;
   readonly ids: IdSource;
   readonly pageTokens: PageTokens;
+  readonly watches: OutboxTail<Announcement>;
 }

@@ -5,6 +5,7 @@ import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Folder, OwnedShards } from "@muster/outbox";
+import type { Announcer } from "./changes/announcer.ts";
 import { foldMessages } from "./consumers/fold-messages.ts";
 import { markDead } from "./consumers/mark-dead.ts";
 import type { DefinitionsCache } from "./segments/definitions-cache.ts";
@@ -19,6 +20,7 @@ export const WORK_TOPIC = "segments.work";
 export const SETTLED_TOPIC = "segments.settled";
 
 export interface FolderDeps {
+  readonly announcer: Announcer;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly definitions: DefinitionsCache;
@@ -58,13 +60,17 @@ export class SegmentsFolder implements Folder {
   }
 
   async work(owned: OwnedShards): Promise<number> {
-    const { bus, timers, derivations, purges } = this.#deps;
+    const { announcer, bus, timers, derivations, purges } = this.#deps;
+    // What the folds before this call have committed.
+    announcer.committed();
     const shards = owned.shards.join();
     // A shard taken over brings work of its own.
     if (shards !== this.#shards) this.look();
     this.#shards = shards;
     const drained = await timers.drain(owned);
+    announcer.committed();
     const derived = await derivations.step(owned);
+    announcer.committed();
     const purgeMs = await purges.step(owned);
     if (drained.visited > 0 || derived.settled) bus.broadcast(SETTLED_TOPIC, NOTHING);
     return Math.min(drained.nextMs, derived.nextMs, purgeMs);

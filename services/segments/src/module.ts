@@ -3,13 +3,16 @@ import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segmen
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencySweeper } from "@muster/idempotency";
-import { ShardConsumer } from "@muster/outbox";
+import { Outbox, OutboxRelay, OutboxTail, ShardConsumer } from "@muster/outbox";
 import { implement } from "@muster/rpc";
 import type { Module, ModuleDefinition, Platform, Worker } from "@muster/runtime";
 import { AuditMetrics } from "./audit/audit-metrics.ts";
 import { auditSegments } from "./audit/audit-segments.ts";
 import { Auditor } from "./audit/auditor.ts";
 import { RawEventSource } from "./audit/raw-profiles.ts";
+import { announcementsOf } from "./changes/announcements.ts";
+import { Announcer } from "./changes/announcer.ts";
+import { watchSegment } from "./changes/watch-segment.ts";
 import { Consistency } from "./consistency.ts";
 import type { SegmentsDeps } from "./deps.ts";
 import { EventsFeed } from "./events-feed.ts";
@@ -34,10 +37,26 @@ export const segmentsModule: ModuleDefinition = {
     const metrics = new SegmentsMetrics(platform.metrics);
     const feed = new EventsFeed(platform.caller("events"), clock);
     const definitions = new DefinitionsCache();
-    const timers = new Timers({ clock, database, definitions, metrics });
-    const derivations = new Derivations({ clock, database, definitions, feed, log, metrics });
+    const outbox = new Outbox({ ...platform, service: "segments" });
+    const relay = new OutboxRelay({ ...platform, service: "segments", outbox });
+    const announcer = new Announcer(outbox);
+    const watches = new OutboxTail({
+      ...{ ...platform, outbox, decode: announcementsOf },
+      gauge: { name: "muster_segments_watches", help: "Watches attached to this process." },
+    });
+    const timers = new Timers({ announcer, clock, database, definitions, metrics });
+    const derivations = new Derivations({ announcer, clock, database, definitions, feed, log, metrics });
     const purges = new Purges({ clock, database, definitions });
-    const folder = new SegmentsFolder({ bus, clock, definitions, metrics, timers, derivations, purges });
+    const folder = new SegmentsFolder({
+      announcer,
+      bus,
+      clock,
+      definitions,
+      metrics,
+      timers,
+      derivations,
+      purges,
+    });
     const consumer = new ShardConsumer({
       ...{ database, bus, folder, clock, ids, log },
       producer: feed,
@@ -52,7 +71,9 @@ export const segmentsModule: ModuleDefinition = {
     const raw = new RawEventSource(platform.caller("events"), clock);
     const auditor = new Auditor({ clock, database, raw, metrics: new AuditMetrics(platform.metrics) });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
-    const deps: SegmentsDeps = { bus, clock, consistency, database, feed, ids, pageTokens };
+    const deps: SegmentsDeps = {
+      ...{ announcer, bus, clock, consistency, database, feed, ids, pageTokens, watches },
+    };
     return {
       services: [
         implement(SegmentAuditService, { auditSegments: auditSegments(auditor) }),
@@ -63,9 +84,13 @@ export const segmentsModule: ModuleDefinition = {
           deleteSegment: deleteSegment(deps),
           listSegmentMembers: listSegmentMembers(deps),
           listProfileSegments: listProfileSegments(deps),
+          watchSegment: watchSegment(deps),
         }),
       ],
+      // Started in this order and stopped in reverse: what the consumer commits is announced.
       workers: [
+        outbox,
+        relay,
         wakeOnWork(platform, folder, consumer),
         consumer,
         new IdempotencySweeper({ database, clock, log }),

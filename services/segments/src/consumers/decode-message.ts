@@ -18,6 +18,7 @@ const PROFILE_CHANGED = "muster.events.profile.changed.v1";
 export interface ProfileEvent extends EngineEvent {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
+  readonly receivedMs: number;
 }
 
 export interface DecodedMessage {
@@ -80,6 +81,7 @@ function toProfileEvent(event: AnnouncedEvent, ids: UuidTexts): ProfileEvent {
     profileId: toUuid(event.profileId) as ProfileId,
     eventName: event.name,
     instant: [Number(event.occurredMs), eventIdText(event.id)],
+    receivedMs: Number(event.receivedMs),
   };
 }
 

@@ -4,9 +4,11 @@ import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
-import type { Definitions, SegmentDefinition } from "../engine/definitions.ts";
+import type { Announcer } from "../changes/announcer.ts";
+import { TouchedSegments } from "../changes/cause.ts";
+import type { Definitions } from "../engine/definitions.ts";
 import { earlier, evaluateSegments } from "../engine/membership.ts";
-import { type EngineEvent, emptyState, recordEvent, settleFutures } from "../engine/profile-state.ts";
+import { emptyState, recordEvent, settleFutures } from "../engine/profile-state.ts";
 import {
   compareProfileKeys,
   loadStates,
@@ -15,9 +17,10 @@ import {
 } from "../profiles/state-store.ts";
 import { saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
-import { type DecodedMessage, decodeMessage } from "./decode-message.ts";
+import { type DecodedMessage, decodeMessage, type ProfileEvent } from "./decode-message.ts";
 
 export interface FoldDeps {
+  readonly announcer: Announcer;
   readonly clock: Clock;
   readonly definitions: DefinitionsCache;
 }
@@ -33,7 +36,7 @@ export interface Folded {
 interface ProfileWork {
   readonly key: ProfileKey;
   readonly definitions: Definitions;
-  readonly events: { readonly position: number; readonly event: EngineEvent }[];
+  readonly events: { readonly position: number; readonly event: ProfileEvent }[];
 }
 
 export async function foldMessages(
@@ -54,7 +57,7 @@ export async function foldMessages(
     const { organizationId, profileId } = work.key;
     return foldProfile(work, stored.get(profileKeyText(organizationId, profileId)), nowMs);
   });
-  await saveTouched(trx, touched, nowMs);
+  await saveTouched(trx, touched, deps.announcer, nowMs);
   return {
     events: decoded.reduce((sum, { events }) => sum + events.length, 0),
     membershipChanges: touched.reduce((sum, { changes }) => sum + changes.length, 0),
@@ -106,10 +109,12 @@ function gather(
 function foldProfile(work: ProfileWork, stored: StoredProfile | undefined, nowMs: number): TouchedProfile {
   const { definitions } = work;
   const state = stored?.state ?? emptyState();
-  const touched = new Set<SegmentDefinition>();
+  const touched = new TouchedSegments();
   settleFutures(state, definitions, nowMs, touched);
   for (const { position, event } of work.events) {
-    if (position > state.asOf) recordEvent(state, definitions, event, nowMs, touched);
+    if (position <= state.asOf) continue;
+    touched.event = event;
+    recordEvent(state, definitions, event, nowMs, touched);
   }
   const { changes, nextDueMs } = evaluateSegments(state, touched, nowMs);
   return {
@@ -119,5 +124,6 @@ function foldProfile(work: ProfileWork, stored: StoredProfile | undefined, nowMs
     nextDueMs: earlier(stored?.nextDueMs, nextDueMs),
     isStored: stored !== undefined,
     changes,
+    causeOf: (change) => touched.causeOf(change, stored?.nextDueMs, nowMs),
   };
 }

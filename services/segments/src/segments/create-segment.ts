@@ -29,6 +29,7 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
       name: request.name,
       rule: ruleOfRequest(request),
       version: 1,
+      announceBackfill: request.announceBackfill ?? false,
       createMs: nowMs,
       updateMs: nowMs,
     };

@@ -21,7 +21,9 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
       await deleteBackfills(trx, organizationId, id);
       await addPurges(trx, organizationId, id);
       await segmentsChanged(trx, organizationId, known, -1);
+      await deps.announcer.announceDeleted(trx, organizationId, id);
     });
+    deps.announcer.wake();
     deps.bus.broadcast(WORK_TOPIC, new Uint8Array());
     return {};
   };

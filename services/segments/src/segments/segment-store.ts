@@ -12,6 +12,7 @@ const COLUMNS = [
   "name",
   "rule",
   "version",
+  "announce_backfill",
   "create_ms",
   "update_ms",
 ] as const;
@@ -23,6 +24,7 @@ interface Row {
   name: Buffer;
   rule: string;
   version: number;
+  announce_backfill: number;
   create_ms: number;
   update_ms: number;
 }
@@ -54,6 +56,7 @@ async function insert(trx: Transaction, segment: Segment, onConflict: OnConflict
     Buffer.from(segment.name, "utf8"),
     encodeRule(segment.rule),
     segment.version,
+    segment.announceBackfill ? 1 : 0,
     segment.createMs,
     segment.updateMs,
   ];
@@ -145,6 +148,7 @@ function fromRow(row: Row): Segment {
     name: row.name.toString("utf8"),
     rule: decodeRule(row.rule),
     version: row.version,
+    announceBackfill: row.announce_backfill === 1,
     createMs: row.create_ms,
     updateMs: row.update_ms,
   };

@@ -12,6 +12,8 @@ export interface Segment {
   readonly name: string;
   readonly rule: Rule;
   readonly version: number;
+  /** Who is a member because of the past is announced too, not only who enters later. */
+  readonly announceBackfill: boolean;
   readonly createMs: number;
   readonly updateMs: number;
 }
@@ -61,6 +63,7 @@ export function defaultSegment(organizationId: OrganizationId, nowMs: number): S
       thenNot: matcherOf("order.completed"),
     },
     version: 1,
+    announceBackfill: false,
     createMs: nowMs,
     updateMs: nowMs,
   };

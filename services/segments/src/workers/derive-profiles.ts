@@ -5,6 +5,8 @@ import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
 import { advanceBackfills, type Backfill, deleteProfileDerivations } from "../backfills/backfill-store.ts";
+import type { Announcer } from "../changes/announcer.ts";
+import { derivedCause } from "../changes/cause.ts";
 import { eventIdText } from "../consumers/decode-message.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluateAll } from "../engine/membership.ts";
@@ -18,6 +20,7 @@ import { DerivationAgenda, type DerivationTask } from "./derivation-agenda.ts";
 import { Lookout } from "./lookout.ts";
 
 export interface DeriveDeps {
+  readonly announcer: Announcer;
   readonly clock: Clock;
   readonly database: Database;
   readonly definitions: DefinitionsCache;
@@ -144,6 +147,7 @@ export class Derivations {
     const touched: TouchedProfile[] = [];
     for (const { task, states } of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
       const { shard } = task;
+      const backfilled = new Set(task.backfills.map(({ segmentId }) => segmentId));
       const profileIds = [...states.keys()].sort();
       const stored = await loadStates(
         trx,
@@ -164,10 +168,11 @@ export class Derivations {
           state,
           isStored: before !== undefined,
           ...evaluation,
+          causeOf: (change) => derivedCause(change, backfilled, nowMs),
         });
       }
     }
-    await saveTouched(trx, touched, nowMs);
+    await saveTouched(trx, touched, this.#deps.announcer, nowMs);
     for (const one of derived) await finish(trx, one);
     return touched.reduce((sum, { changes }) => sum + changes.length, 0);
   }

@@ -3,7 +3,10 @@ import type { Clock, OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
 import { addProfileDerivations, type ProfileKey } from "../backfills/backfill-store.ts";
+import type { Announcer } from "../changes/announcer.ts";
+import { timerCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
+import { evaluate } from "../engine/evaluate.ts";
 import { earlier, evaluateAll } from "../engine/membership.ts";
 import { needsDerivation } from "../engine/profile-state.ts";
 import {
@@ -19,6 +22,7 @@ import type { SegmentsMetrics } from "../segments-metrics.ts";
 import { Lookout } from "./lookout.ts";
 
 export interface TimerDeps {
+  readonly announcer: Announcer;
   readonly clock: Clock;
   readonly database: Database;
   readonly definitions: DefinitionsCache;
@@ -113,7 +117,7 @@ export class Timers {
         if (own !== undefined) touched.push(visitProfile(profile, own, nowMs, derive));
       }
       await addProfileDerivations(trx, derive);
-      await saveTouched(trx, touched, nowMs);
+      await saveTouched(trx, touched, this.#deps.announcer, nowMs);
       const changes = touched.reduce((sum, one) => sum + one.changes.length, 0);
       this.#deps.metrics.timersVisited(profiles.length, changes);
     });
@@ -142,5 +146,12 @@ function visitProfile(
     derive.push(keyOf(profile));
   }
   const { changes, nextDueMs } = evaluateAll(state, definitions, nowMs);
-  return { ...keyOf(profile), state, nextDueMs, isStored: true, changes };
+  return {
+    ...{ ...keyOf(profile), state, nextDueMs, isStored: true, changes },
+    causeOf(change) {
+      const rule = definitions.segments.get(change.segmentId)?.rule;
+      const answerAt = rule && ((ms: number) => evaluate(rule, (key) => state.facts.get(key), ms));
+      return timerCause(change, answerAt, profile.nextDueMs, nowMs);
+    },
+  };
 }

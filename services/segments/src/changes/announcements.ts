@@ -1,0 +1,142 @@
+// The domain events that this service announces, encoded and cut to the size of a message, and read back.
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import {
+  type MembershipChange,
+  MembershipChangeSchema,
+  MembershipOrigin,
+  MembershipsChangedSchema,
+  SegmentDeletedSchema,
+  SegmentReplacedSchema,
+} from "@muster/contracts/muster/segments/v1/segments_events_pb";
+import { MESSAGE_BYTES_MAX, type OrganizationId, type SegmentId, shardOf, uuidToBytes } from "@muster/core";
+import type { OutboxDraft } from "@muster/outbox";
+import type { Membership } from "../memberships/membership-store.ts";
+import type { AnnouncedSegment } from "./announced-segment-store.ts";
+import type { Cause, ChangeOrigin } from "./cause.ts";
+
+const ENTERED = "muster.segments.membership.entered.v1";
+const EXITED = "muster.segments.membership.exited.v1";
+const SEGMENT_REPLACED = "muster.segments.segment.replaced.v1";
+const SEGMENT_DELETED = "muster.segments.segment.deleted.v1";
+
+/** Room for the envelope, and for estimates that are a little short. */
+const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;
+/** Ids, times, tags and lengths of one change. */
+const CHANGE_OVERHEAD_BYTES = 128;
+
+/** A membership that has just been written, and why. */
+export interface CausedChange extends Membership {
+  readonly cause: Cause;
+}
+
+export interface AnnouncedChange extends CausedChange {
+  readonly segment: AnnouncedSegment;
+}
+
+/** What a message tells of one segment. */
+export type Announcement =
+  | { readonly kind: "changed"; readonly member: boolean; readonly change: MembershipChange }
+  | {
+      readonly kind: "replaced" | "deleted";
+      readonly organizationId: Uint8Array;
+      readonly segmentId: Uint8Array;
+    };
+
+/** One message for each shard's entries and one for its exits, or several where they would be too large. */
+export function membershipsChanged(changes: readonly AnnouncedChange[]): OutboxDraft[] {
+  const shares = new Map<string, AnnouncedChange[]>();
+  for (const change of changes) {
+    const key = `${change.shard}/${change.member}`;
+    const share = shares.get(key);
+    if (share === undefined) shares.set(key, [change]);
+    else share.push(change);
+  }
+  return [...shares.values()].flatMap(draftsOfShare);
+}
+
+/** In the segment's own shard: who follows it looks there first. */
+export function segmentReplaced(
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+  ruleVersion: number,
+): OutboxDraft {
+  const ids = { organizationId: uuidToBytes(organizationId), segmentId: uuidToBytes(segmentId) };
+  const message = create(SegmentReplacedSchema, { ...ids, ruleVersion });
+  const data = toBinary(SegmentReplacedSchema, message);
+  return draftOf(shardOf(organizationId, segmentId), SEGMENT_REPLACED, data);
+}
+
+export function segmentDeleted(organizationId: OrganizationId, segmentId: SegmentId): OutboxDraft {
+  const ids = { organizationId: uuidToBytes(organizationId), segmentId: uuidToBytes(segmentId) };
+  const data = toBinary(SegmentDeletedSchema, create(SegmentDeletedSchema, ids));
+  return draftOf(shardOf(organizationId, segmentId), SEGMENT_DELETED, data);
+}
+
+export function announcementsOf({ type, data }: Envelope): Announcement[] {
+  switch (type) {
+    case ENTERED:
+    case EXITED: {
+      const { changes } = fromBinary(MembershipsChangedSchema, data);
+      return changes.map((change) => ({ kind: "changed", member: type === ENTERED, change }));
+    }
+    case SEGMENT_REPLACED:
+      return [{ kind: "replaced", ...fromBinary(SegmentReplacedSchema, data) }];
+    case SEGMENT_DELETED:
+      return [{ kind: "deleted", ...fromBinary(SegmentDeletedSchema, data) }];
+    default:
+      return [];
+  }
+}
+
+function draftsOfShare(share: readonly AnnouncedChange[]): OutboxDraft[] {
+  const drafts: OutboxDraft[] = [];
+  let changes: MembershipChange[] = [];
+  let bytes = 0;
+  const close = (): void => {
+    const [first] = share;
+    if (first === undefined || changes.length === 0) return;
+    const message = create(MembershipsChangedSchema);
+    message.changes = changes;
+    const type = first.member ? ENTERED : EXITED;
+    drafts.push(draftOf(first.shard, type, toBinary(MembershipsChangedSchema, message)));
+    changes = [];
+    bytes = 0;
+  };
+  for (const change of share) {
+    const added = CHANGE_OVERHEAD_BYTES + change.segment.slug.byteLength;
+    if (bytes + added > DATA_BYTES_MAX) close();
+    bytes += added;
+    changes.push(toProto(change));
+  }
+  close();
+  return drafts;
+}
+
+function toProto({ segment, cause, ...change }: AnnouncedChange): MembershipChange {
+  const announced = create(MembershipChangeSchema);
+  announced.organizationId = uuidToBytes(change.organizationId);
+  announced.segmentId = uuidToBytes(change.segmentId);
+  announced.segmentSlug = segment.slug.toString("utf8");
+  announced.profileId = uuidToBytes(change.profileId);
+  announced.ruleVersion = segment.version;
+  announced.changedMs = BigInt(cause.instantMs);
+  announced.evaluatedMs = BigInt(change.changedMs);
+  announced.enteredMs = BigInt(change.enteredMs);
+  announced.origin = originToProto[cause.origin];
+  if (cause.eventId !== undefined) announced.causeEventId = Buffer.from(cause.eventId, "base64url");
+  return announced;
+}
+
+const originToProto: Readonly<Record<ChangeOrigin, MembershipOrigin>> = {
+  live: MembershipOrigin.LIVE,
+  timer: MembershipOrigin.TIMER,
+  backfill: MembershipOrigin.BACKFILL,
+  edit: MembershipOrigin.EDIT,
+  late: MembershipOrigin.LATE,
+  derivation: MembershipOrigin.DERIVATION,
+};
+
+function draftOf(shard: number, type: string, data: Uint8Array): OutboxDraft {
+  return { shard, type, data, items: 0, traceParent: "" };
+}

@@ -1,0 +1,75 @@
+// Tells the world who entered and left, in the transaction that makes it so: never lost, never told twice.
+import type { OrganizationId, SegmentId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { OutboxPort } from "@muster/outbox";
+import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
+import {
+  type AnnouncedChange,
+  type CausedChange,
+  membershipsChanged,
+  segmentDeleted,
+  segmentReplaced,
+} from "./announcements.ts";
+
+export class Announcer {
+  readonly #outbox: Pick<OutboxPort, "append" | "committed">;
+  #hasAppended = false;
+
+  constructor(outbox: Pick<OutboxPort, "append" | "committed">) {
+    this.#outbox = outbox;
+  }
+
+  /**
+   * The last statements of the transaction that wrote these memberships. They are of shards that the
+   * transaction's process owns, so that nobody else waits for their positions.
+   */
+  async announceChanges(trx: Transaction, changes: readonly CausedChange[]): Promise<void> {
+    if (changes.length === 0) return;
+    const segments = await readAnnouncedSegments(trx, changes);
+    const announced: AnnouncedChange[] = [];
+    for (const change of changes) {
+      const segment = segments.get(segmentKeyText(change));
+      // Deleted meanwhile: nobody hears of its members any more.
+      if (segment === undefined) continue;
+      // Only entries: who was told to be in is also told to be out, whatever found it.
+      const isQuiet = change.cause.origin === "backfill" && change.member && !segment.announceBackfill;
+      if (!isQuiet) announced.push({ ...change, segment });
+    }
+    if (announced.length === 0) return;
+    await this.#outbox.append(trx, membershipsChanged(announced));
+    this.#hasAppended = true;
+  }
+
+  /** From this transaction on, another version of the rule says who is a member. Its last statements. */
+  async announceReplaced(
+    trx: Transaction,
+    organizationId: OrganizationId,
+    segmentId: SegmentId,
+    ruleVersion: number,
+  ): Promise<void> {
+    await this.#outbox.append(trx, [segmentReplaced(organizationId, segmentId, ruleVersion)]);
+    this.#hasAppended = true;
+  }
+
+  /** The last statements of the transaction that deletes it. */
+  async announceDeleted(
+    trx: Transaction,
+    organizationId: OrganizationId,
+    segmentId: SegmentId,
+  ): Promise<void> {
+    await this.#outbox.append(trx, [segmentDeleted(organizationId, segmentId)]);
+    this.#hasAppended = true;
+  }
+
+  /** Called by the shards' owner between its transactions: wakes who waits for what they announced. */
+  committed(): void {
+    if (!this.#hasAppended) return;
+    this.#hasAppended = false;
+    this.wake();
+  }
+
+  /** Called by others after a transaction of theirs has committed. */
+  wake(): void {
+    this.#outbox.committed();
+  }
+}

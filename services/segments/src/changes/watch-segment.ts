@@ -1,0 +1,99 @@
+// WatchSegment: a segment's members, then who enters and leaves, as it is committed. Every answer carries a
+// token to go on after it.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import {
+  type WatchedChangeSchema,
+  type WatchSegmentRequest,
+  type WatchSegmentResponse,
+  WatchSegmentResponseSchema,
+} from "@muster/contracts/muster/segments/v1/segment_watch_pb";
+import { bytesToUuid, type SegmentId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { CallContext, MethodHandler } from "@muster/rpc";
+import { listBackfillsOf } from "../backfills/backfill-store.ts";
+import type { SegmentsDeps } from "../deps.ts";
+import { findSegment } from "../segments/find-segment.ts";
+import { waitForSegments } from "../segments/wait-for-segments.ts";
+import { type WatchedChange, WatchedSegment, type WatchPart } from "./watched-segment.ts";
+
+/** A reader that takes so long over one answer while others wait is told to come again. */
+const SLOW_MS = 15_000;
+const RETRY_MS = 1000;
+
+export function watchSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.watchSegment> {
+  return (request, context) => watch(deps, request, context);
+}
+
+async function* watch(
+  deps: SegmentsDeps,
+  request: WatchSegmentRequest,
+  context: CallContext,
+): AsyncGenerator<WatchSegmentResponse> {
+  const { organizationId, signal } = context;
+  const { id: segmentId } = await findSegment(deps, organizationId, request.segmentId);
+  const scope = `watch/${organizationId}/${segmentId}`;
+  const detach = deps.watches.attach(organizationId);
+  try {
+    const watched = await open(deps, context, scope, segmentId, request.resumeToken);
+    for await (const part of watched.parts(signal)) {
+      const answeredMs = deps.clock.monotonicMs();
+      const resumeToken = deps.pageTokens.seal(scope, watched.state);
+      yield create(WatchSegmentResponseSchema, { kind: partToProto(part), resumeToken });
+      if (deps.clock.monotonicMs() - answeredMs > SLOW_MS && watched.isBehind) {
+        throw new AppError("OVERLOADED", {
+          message: "The watch is read too slowly; go on by its last token.",
+          retryAfterMs: RETRY_MS,
+        });
+      }
+    }
+  } finally {
+    detach();
+  }
+}
+
+async function open(
+  deps: SegmentsDeps,
+  context: CallContext,
+  scope: string,
+  segmentId: SegmentId,
+  resumeToken: string,
+): Promise<WatchedSegment> {
+  const { organizationId } = context;
+  const key = { organizationId, segmentId };
+  if (resumeToken !== "") {
+    const state = deps.pageTokens.open(scope, resumeToken) ?? [];
+    return WatchedSegment.resume(deps, key, state);
+  }
+  await waitForSegments(deps, context, organizationId, [segmentId]);
+  // Whoever does not wait must not begin in the middle of a backfill either: its entries are not announced.
+  const backfills = await listBackfillsOf(deps.database.reader, organizationId, [segmentId]);
+  if (backfills.length > 0) throw new AppError("NOT_YET_CONSISTENT", { retryAfterMs: RETRY_MS });
+  return WatchedSegment.begin(deps, key);
+}
+
+function partToProto(part: WatchPart) {
+  if (part.kind === "changes") {
+    return { case: "changes" as const, value: { changes: part.changes.map(changeToProto) } };
+  }
+  const members = part.members.map(({ profileId, enteredMs }) => ({
+    profileId,
+    enteredAt: timestampFromMs(enteredMs),
+  }));
+  return { case: "members" as const, value: { restart: part.restart, members, complete: part.complete } };
+}
+
+function changeToProto({
+  profileId,
+  member,
+  change,
+}: WatchedChange): MessageInitShape<typeof WatchedChangeSchema> {
+  const { changedMs, evaluatedMs, origin, causeEventId, ruleVersion } = change;
+  return {
+    ...{ profileId, member, origin, ruleVersion },
+    changeTime: timestampFromMs(Number(changedMs)),
+    evaluateTime: timestampFromMs(Number(evaluatedMs)),
+    ...(causeEventId.byteLength > 0 && { causeEventId: bytesToUuid(causeEventId) }),
+  };
+}

@@ -1,0 +1,213 @@
+// One watch of one segment: its members page by page, then its changes, each exactly once.
+import type { MembershipChange } from "@muster/contracts/muster/segments/v1/segments_events_pb";
+import {
+  bytesToUuid,
+  type Clock,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  shardOf,
+  uuidToBytes,
+} from "@muster/core";
+import type { Database } from "@muster/db";
+import { AppError } from "@muster/errors";
+import {
+  catchUp,
+  cursorAt,
+  cursorFromNumbers,
+  cursorToNumbers,
+  type OutboxTail,
+  type TailCursor,
+} from "@muster/outbox";
+import { readPositions } from "@muster/outbox/outbox-store";
+import { listMembers, type Member } from "../memberships/membership-store.ts";
+import { findSegmentById } from "../segments/segment-store.ts";
+import type { Announcement } from "./announcements.ts";
+
+export interface WatchDeps {
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly watches: OutboxTail<Announcement>;
+}
+
+export interface WatchedKey {
+  readonly organizationId: OrganizationId;
+  readonly segmentId: SegmentId;
+}
+
+export interface WatchedChange {
+  readonly profileId: ProfileId;
+  readonly member: boolean;
+  readonly change: MembershipChange;
+}
+
+export type WatchPart =
+  | {
+      readonly kind: "members";
+      /** What was told before no longer holds. */
+      readonly restart: boolean;
+      readonly members: readonly Member[];
+      readonly complete: boolean;
+    }
+  | { readonly kind: "changes"; readonly changes: readonly WatchedChange[] };
+
+/** Of one part; a watch never holds more than a few of these. */
+const MEMBERS_MAX = 500;
+const CHANGES_MAX = 500;
+/** A quiet segment's reader gets a newer token this often, lest its own grow too old to go on by. */
+const REFRESH_MS = 60_000;
+/** As a place among profile ids: before all, and behind all. */
+const NOBODY = "";
+const EVERYBODY = "~";
+
+/** Another version of the rule says who is a member. */
+class Replaced extends Error {
+  override name = "Replaced";
+}
+
+/**
+ * Invariant: the profiles told so far, those up to `told` by id, were told of every change up to the cursor
+ * and of none behind it. Each page of members is read in one snapshot with the positions, and before it is told,
+ * those told earlier hear what changed up to these positions. So no snapshot lasts longer than the reading of a
+ * page, however large the segment and slow the reader, and a watch can go on after any part.
+ */
+export class WatchedSegment {
+  readonly #deps: WatchDeps;
+  readonly #key: WatchedKey;
+  readonly #keyBytes: { readonly organizationId: Buffer; readonly segmentId: Buffer };
+  #cursor: TailCursor;
+  #told: string;
+  #toldAtMs: number;
+
+  private constructor(deps: WatchDeps, key: WatchedKey, cursor: TailCursor, told: string) {
+    this.#deps = deps;
+    this.#key = key;
+    this.#keyBytes = {
+      organizationId: uuidToBytes(key.organizationId),
+      segmentId: uuidToBytes(key.segmentId),
+    };
+    this.#cursor = cursor;
+    this.#told = told;
+    this.#toldAtMs = deps.clock.monotonicMs();
+  }
+
+  static begin(deps: WatchDeps, key: WatchedKey): WatchedSegment {
+    return new WatchedSegment(deps, key, cursorAt([]), NOBODY);
+  }
+
+  /** From what {@link state} said; POSITION_INVALID if it did not. */
+  static async resume(
+    deps: WatchDeps,
+    key: WatchedKey,
+    state: readonly (string | number)[],
+  ): Promise<WatchedSegment> {
+    const told = state.at(-1);
+    const cursor = cursorFromNumbers(state.slice(0, -1), await deps.watches.positions());
+    if (cursor === undefined || typeof told !== "string") throw new AppError("POSITION_INVALID");
+    return new WatchedSegment(deps, key, cursor, told);
+  }
+
+  /** All that has been told, for a token. */
+  get state(): (string | number)[] {
+    return [...cursorToNumbers(this.#cursor), this.#told];
+  }
+
+  /** Whether there is more to tell, as far as is known. */
+  get isBehind(): boolean {
+    return this.#told !== EVERYBODY || this.#deps.watches.isBeyond(this.#cursor.positions);
+  }
+
+  /** Until the signal aborts. SEGMENT_NOT_FOUND once it is deleted. */
+  async *parts(signal: AbortSignal): AsyncGenerator<WatchPart> {
+    for (let restart = false; ; restart = true) {
+      try {
+        for (; this.#told !== EVERYBODY; restart = false) yield* this.#nextMembers(restart);
+        yield* this.#follow(signal);
+        return;
+      } catch (error) {
+        if (!(error instanceof Replaced)) throw error;
+        this.#told = NOBODY;
+      }
+    }
+  }
+
+  async *#nextMembers(restart: boolean): AsyncGenerator<WatchPart> {
+    const { positions, members } = await this.#readPage();
+    if (this.#told !== NOBODY) yield* this.#changesUpTo(positions);
+    const page = members.slice(0, MEMBERS_MAX);
+    const complete = members.length <= MEMBERS_MAX;
+    this.#cursor = cursorAt(positions);
+    this.#told = complete ? EVERYBODY : (page.at(-1)?.profileId ?? EVERYBODY);
+    yield { kind: "members", restart, members: page, complete };
+  }
+
+  #readPage(): Promise<{ readonly positions: number[]; readonly members: Member[] }> {
+    const { organizationId, segmentId } = this.#key;
+    return this.#deps.database.snapshot(async (trx) => {
+      // First of all, for the snapshot begins here.
+      const positions = await readPositions(trx);
+      // Its deletion may lie before these positions, where nobody will look.
+      const segment = await findSegmentById(trx, organizationId, segmentId);
+      if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
+      const after = this.#told === NOBODY ? undefined : this.#told;
+      return {
+        positions,
+        members: await listMembers(trx, organizationId, segmentId, after, MEMBERS_MAX + 1),
+      };
+    });
+  }
+
+  async *#follow(signal: AbortSignal): AsyncGenerator<WatchPart> {
+    const { clock, watches } = this.#deps;
+    for (;;) {
+      const heads = await watches.beyond(this.#cursor.positions, signal);
+      if (heads === undefined) return;
+      for await (const part of this.#changesUpTo(heads)) {
+        this.#toldAtMs = clock.monotonicMs();
+        yield part;
+      }
+      if (clock.monotonicMs() - this.#toldAtMs < REFRESH_MS) continue;
+      this.#toldAtMs = clock.monotonicMs();
+      yield { kind: "changes", changes: [] };
+    }
+  }
+
+  /** What changed for those told, up to these ends of the shards. */
+  async *#changesUpTo(heads: readonly number[]): AsyncGenerator<WatchPart> {
+    const { organizationId, segmentId } = this.#key;
+    const cursor = this.#cursor;
+    // A message begun before a resume is finished first: a token has room for one. Then the segment's own
+    // shard, so that no other rule's change is told before the rule is known to be another.
+    const begun = cursor.offset > 0 ? [cursor.shard] : [];
+    let changes: WatchedChange[] = [];
+    for (const shard of [...begun, shardOf(organizationId, segmentId), ...heads.keys()]) {
+      for await (const item of catchUp(this.#deps.watches, cursor, shard, heads[shard] ?? 0)) {
+        const change = this.#read(item);
+        if (change === undefined) continue;
+        changes.push(change);
+        if (changes.length < CHANGES_MAX) continue;
+        yield { kind: "changes", changes };
+        changes = [];
+      }
+    }
+    if (changes.length > 0) yield { kind: "changes", changes };
+  }
+
+  /** Undefined when it is of another segment, or of a profile that is yet to be told. */
+  #read(item: Announcement): WatchedChange | undefined {
+    const { organizationId, segmentId } = item.kind === "changed" ? item.change : item;
+    const { organizationId: ownOrganization, segmentId: ownSegment } = this.#keyBytes;
+    if (!ownSegment.equals(segmentId) || !ownOrganization.equals(organizationId)) return undefined;
+    switch (item.kind) {
+      case "deleted":
+        throw new AppError("SEGMENT_NOT_FOUND", { message: "The segment was deleted." });
+      case "replaced":
+        throw new Replaced();
+      case "changed": {
+        const profileId = bytesToUuid<ProfileId>(item.change.profileId);
+        if (profileId > this.#told) return undefined;
+        return { profileId, member: item.member, change: item.change };
+      }
+    }
+  }
+}
