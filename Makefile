@@ -81,6 +81,10 @@ test-interop: setup ## Stock clients of others
 bench: setup ## Throughput and latency beside the ceiling of the same run; results in bench-results/
 	@$(NODE) tests/bench/run.ts
 
+.PHONY: bench-segments
+bench-segments: setup ## Segments beside GROUP BY over the raw events; MUSTER_BENCH_SIZE=full takes 5 million
+	@$(NODE) tests/bench/segments/run.ts
+
 .PHONY: golden-update
 golden-update: setup ## Rewrite the golden files; read the diff before you commit it
 	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run golden

@@ -2,6 +2,9 @@
 import { readFileSync } from "node:fs";
 import { systemClock } from "@muster/core";
 
+/** As Linux counts them on every machine that Muster runs on. */
+const TICKS_PER_SECOND = 100;
+
 export interface Latencies {
   readonly p50_ms: number;
   readonly p99_ms: number;
@@ -45,4 +48,13 @@ export async function runFor(
 export function residentMiB(pid: number): number {
   const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
   return round(Number(line?.[1] ?? 0) / 1024, 1);
+}
+
+/** Processor seconds that a process has used (Linux). */
+export function cpuSeconds(pid: number): number {
+  // The name, in brackets, may hold anything; what follows it is numbers.
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }

@@ -1,8 +1,6 @@
 // `make bench`: what Muster does on this machine beside what the machine can do, in one run, on the
 // production adapters. Results go to bench-results/ as JSON and to the terminal as a table.
 import { spawn } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { EventService, RecordEventRequestSchema } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -16,6 +14,7 @@ import { measureGrpcStream, measureRestBatches, sendBatch } from "./batches.ts";
 import { measureCeiling } from "./ceiling.ts";
 import { benchEvent } from "./events.ts";
 import { latencies, residentMiB, round, runFor } from "./measure.ts";
+import { Results, type Row } from "./results.ts";
 import { measureSinglePosts } from "./single-posts.ts";
 import { measureVisibility } from "./visibility.ts";
 
@@ -23,16 +22,10 @@ import { measureVisibility } from "./visibility.ts";
 const SECONDS = Number(process.env.MUSTER_BENCH_SECONDS ?? 10);
 const MEMORY_EVENTS = Number(process.env.MUSTER_BENCH_EVENTS ?? 1_000_000);
 
-type Row = Readonly<Record<string, string | number>>;
-const results: Row[] = [];
+const results = new Results("bench");
 
 function record(row: Row): void {
-  results.push(row);
-  process.stdout.write(
-    `${Object.entries(row)
-      .map(([name, value]) => `${name} ${value}`)
-      .join("   ")}\n`,
-  );
+  results.record(row);
 }
 
 async function main(): Promise<void> {
@@ -42,7 +35,7 @@ async function main(): Promise<void> {
   const installation = await startInstallation("production");
   try {
     await measure(installation, servers.mysqlUrl);
-    await report(installation);
+    await results.report({ mode: installation.mode, seconds: SECONDS });
   } finally {
     await installation.stop();
     await servers.stop();
@@ -200,28 +193,6 @@ async function folded(rest: RestClient): Promise<void> {
 
 function memory(installation: Installation): Map<string, number> {
   return new Map([...installation.processes].map(([target, { pid }]) => [target, residentMiB(pid)]));
-}
-
-async function report(installation: Installation): Promise<void> {
-  const folder = new URL("../../bench-results/", import.meta.url);
-  await mkdir(folder, { recursive: true });
-  const file = new URL(`bench-${new Date().toISOString().replaceAll(":", "")}.json`, folder);
-  const machine = {
-    cpus: cpus().length,
-    model: cpus()[0]?.model ?? "",
-    node: process.version,
-    mode: installation.mode,
-  };
-  await writeFile(file, `${JSON.stringify({ machine, seconds: SECONDS, results }, null, 2)}\n`);
-  process.stdout.write(`\n${table()}\nwritten to ${fileURLToPath(file)}\n`);
-}
-
-function table(): string {
-  const lines = results.map(({ part, ...figures }) => {
-    const cells = Object.entries(figures).map(([name, value]) => `${name}: ${value}`);
-    return `${String(part).padEnd(42)} ${cells.join("  ")}`;
-  });
-  return lines.join("\n");
 }
 
 await main();

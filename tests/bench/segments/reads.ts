@@ -1,0 +1,36 @@
+// How long reads take over REST, as a client meets them: each after the other, on warm connections.
+import { systemClock } from "@muster/core";
+import type { RestAnswer, RestClient } from "../../harness/rest.ts";
+import { type Latencies, latencies } from "../measure.ts";
+
+export async function timeReads(
+  count: number,
+  read: (call: number) => Promise<RestAnswer>,
+): Promise<Latencies> {
+  const samples: number[] = [];
+  for (let call = -5; call < count; call += 1) {
+    const startMs = systemClock.monotonicMs();
+    const answer = await read(Math.max(0, call));
+    // The first few open connections and fill caches.
+    if (call >= 0) samples.push(systemClock.monotonicMs() - startMs);
+    if (answer.status !== 200) throw new Error(`a read was answered ${answer.status}: ${answer.text}`);
+  }
+  return latencies(samples);
+}
+
+/** Waits until the past of the segment is counted; returns how long that took. */
+export async function untilLive(rest: RestClient, segmentId: string): Promise<number> {
+  const startMs = systemClock.monotonicMs();
+  for (;;) {
+    const { body } = await rest.get(`/v1/segments/${segmentId}?consistency=eventual`);
+    if (body.state === "live") return systemClock.monotonicMs() - startMs;
+    await systemClock.sleep(25);
+  }
+}
+
+export async function createSegment(rest: RestClient, body: unknown): Promise<string> {
+  const made = await rest.post("/v1/segments", body);
+  if (made.status !== 201)
+    throw new Error(`${JSON.stringify(body)} was answered ${made.status}: ${made.text}`);
+  return made.body.id;
+}

@@ -1,0 +1,80 @@
+// A hundred segments of mixed kinds over the shop's history, as an organisation might keep them.
+
+export type RuleJson = Readonly<Record<string, unknown>>;
+
+export interface NamedRule {
+  readonly name: string;
+  readonly rule: RuleJson;
+}
+
+const days = (count: number) => ({ last: `${count * 86_400}s` });
+
+/** The n-th of a kind differs in what it counts, not in how. */
+const KINDS: readonly ((n: number) => RuleJson)[] = [
+  // Browsers of women's shoes three times in the last week, and the like.
+  (n) => ({
+    performed: {
+      event_name: "product.viewed",
+      where: `properties.category == "shoes.women" && properties.price > ${5 * (n % 20)}`,
+      count: { at_least: 3 },
+      window: days(7),
+    },
+  }),
+  (n) => ({ performed: { event_name: "product.viewed", count: { at_least: 2 + n }, window: days(7 + n) } }),
+  (n) => ({ performed: { event_name: "order.completed", count: { at_least: 1 + (n % 4) } } }),
+  () => ({ performed_then_not: { event_name: "cart.added", then_not_event_name: "order.completed" } }),
+  (n) => ({
+    performed_then_not: {
+      event_name: "cart.added",
+      then_not_event_name: "order.completed",
+      held_for: `${3600 * (1 + n)}s`,
+    },
+  }),
+  (n) => ({
+    all: {
+      rules: [
+        { performed: { event_name: "order.completed", count: { at_least: 2 } } },
+        {
+          not: { performed: { event_name: "order.completed", count: { at_least: 1 }, window: days(10 + n) } },
+        },
+      ],
+    },
+  }),
+  (n) => ({
+    sequence: {
+      steps: [
+        { event_name: "product.viewed" },
+        { event_name: "cart.added" },
+        { event_name: "order.completed" },
+      ],
+      within: `${86_400 * (1 + n)}s`,
+    },
+  }),
+  (n) => ({
+    aggregate: {
+      function: "sum",
+      event_name: "order.completed",
+      property: "price",
+      window: days(30 + n),
+      at_least: 200,
+    },
+  }),
+  (n) => ({ inactive_for: { duration: `${86_400 * (3 + n)}s` } }),
+  (n) => ({ trait: { where: `traits.plan == "gold" && traits.age >= ${20 + n}` } }),
+];
+
+/** Kinds take turns; `count` of them. */
+export function mixedRules(count: number): NamedRule[] {
+  return Array.from({ length: count }, (_, index) => {
+    const kind = KINDS[index % KINDS.length];
+    if (kind === undefined) throw new Error("no kinds");
+    return { name: `Mixed ${index}`, rule: kind(Math.floor(index / KINDS.length)) };
+  });
+}
+
+/** The count segments that the usual way is compared on. */
+export const COUNT_SEGMENTS = [
+  { name: "Viewers", event_name: "product.viewed", min_count: 3, within_days: 7 },
+  { name: "Buyers", event_name: "order.completed", min_count: 2, within_days: 30 },
+  { name: "Ever carted", event_name: "cart.added", min_count: 5 },
+] as const;

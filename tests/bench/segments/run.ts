@@ -1,0 +1,154 @@
+// `make bench-segments`: reading, keeping and making segments beside the usual way, in one run, on the production
+// adapters. MUSTER_BENCH_SIZE=full takes 100,000 profiles and 5 million events; by default it is a fifth.
+import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, uuidToBytes } from "@muster/core";
+import { startServers } from "@muster/testkit";
+import { type Connection, createConnection } from "mysql2/promise";
+import { type Installation, startInstallation } from "../../harness/installation.ts";
+import { RestClient } from "../../harness/rest.ts";
+import { cpuSeconds, residentMiB, round } from "../measure.ts";
+import { Results } from "../results.ts";
+import { measureExits } from "./exits.ts";
+import { organizationOf, writeHistory } from "./history.ts";
+import { measureMaintenance } from "./maintenance.ts";
+import { createSegment, timeReads, untilLive } from "./reads.ts";
+import { COUNT_SEGMENTS, mixedRules } from "./rules.ts";
+import { buildIndexedCopy, measureGroupBy, measureOneProfile } from "./usual-way.ts";
+
+const SIZES = {
+  small: { profiles: 2_000, events: 50_000, kept: 4_000, exits: 2_000, idleMs: 5_000 },
+  default: { profiles: 20_000, events: 1_000_000, kept: 20_000, exits: 10_000, idleMs: 20_000 },
+  full: { profiles: 100_000, events: 5_000_000, kept: 50_000, exits: 10_000, idleMs: 60_000 },
+} as const;
+const SIZE = (process.env.MUSTER_BENCH_SIZE ?? "default") as keyof typeof SIZES;
+const { profiles: PROFILES, events: EVENTS, kept: KEPT, exits: EXITS, idleMs: IDLE_MS } = SIZES[SIZE];
+const SEGMENTS = 100;
+const READS = 200;
+
+const results = new Results("bench-segments");
+
+interface Stage {
+  readonly installation: Installation;
+  readonly rest: RestClient;
+  readonly events: Connection;
+  readonly segments: Connection;
+  readonly organization: Buffer;
+}
+
+async function main(): Promise<void> {
+  const servers = await startServers();
+  process.env.MUSTER_TEST_MYSQL_URL = servers.mysqlUrl;
+  process.env.MUSTER_TEST_NATS_URL = servers.natsUrl;
+  const installation = await startInstallation("production");
+  const prefix = installation.variables.MUSTER_DATABASE_PREFIX;
+  const connect = (service: string): Promise<Connection> =>
+    createConnection({ uri: servers.mysqlUrl, database: `${prefix}${service}` });
+  const [events, segments] = [await connect("events"), await connect("segments")];
+  try {
+    const organization = await organizationOf(events, `${prefix}identity`);
+    const stage = { installation, rest: new RestClient(installation), events, segments, organization };
+    const profiles = await load(stage);
+    await measureReads(stage, await makeSegments(stage), profiles);
+    results.record(await measureExits(stage.rest, segments, EXITS));
+    await measureIdle(stage);
+    for (const count of [10, 100, 900]) {
+      results.record(await measureMaintenance(installation, count, "10 touched", KEPT));
+    }
+    for (const count of [10, 100, 900]) {
+      results.record(await measureMaintenance(installation, count, "all touched", KEPT));
+    }
+    await results.report({ mode: installation.mode, size: SIZE, profiles: PROFILES, events: EVENTS });
+  } finally {
+    await Promise.all([events.end(), segments.end()]);
+    await installation.stop();
+    await servers.stop();
+  }
+}
+
+async function load({ rest, events, organization }: Stage): Promise<ProfileId[]> {
+  const organizationId = bytesToUuid<OrganizationId>(organization);
+  const endMs = systemClock.nowMs();
+  const startMs = systemClock.monotonicMs();
+  const profiles = await writeHistory(events, { organizationId, profiles: PROFILES, events: EVENTS, endMs });
+  const seconds = (systemClock.monotonicMs() - startMs) / 1000;
+  results.record({
+    part: "history written straight to the tables",
+    events: EVENTS,
+    seconds: round(seconds, 1),
+  });
+  await rest.get("/v1/segments");
+  return profiles;
+}
+
+/** Returns the ids of the count segments. */
+async function makeSegments({ rest }: Stage): Promise<string[]> {
+  const [first, ...others] = COUNT_SEGMENTS;
+  const counting = [await createSegment(rest, first)];
+  results.record({
+    part: "backfill of the first segment",
+    seconds: round((await untilLive(rest, counting[0] ?? "")) / 1000),
+  });
+  for (const segment of others) counting.push(await createSegment(rest, segment));
+  const mixed: string[] = [];
+  const startMs = systemClock.monotonicMs();
+  for (const segment of mixedRules(SEGMENTS - COUNT_SEGMENTS.length - 1)) {
+    mixed.push(await createSegment(rest, segment));
+  }
+  for (const id of mixed) await untilLive(rest, id);
+  results.record({
+    part: `${SEGMENTS - 2} more made and backfilled together`,
+    seconds: round((systemClock.monotonicMs() - startMs) / 1000),
+  });
+  const another = { name: "One more", event_name: "search.made", min_count: 2, within_days: 14 };
+  results.record({
+    part: `backfill of a count segment beside ${SEGMENTS}`,
+    seconds: round((await untilLive(rest, await createSegment(rest, another))) / 1000),
+  });
+  return counting;
+}
+
+async function measureReads(
+  { rest, events, organization }: Stage,
+  counting: readonly string[],
+  profiles: readonly ProfileId[],
+): Promise<void> {
+  const someone = (call: number): ProfileId => profiles[(call * 7919) % profiles.length] ?? ("" as ProfileId);
+  const segment = (call: number): string => counting[call % counting.length] ?? "";
+  const page = await timeReads(READS, (call) => rest.get(`/v1/segments/${segment(call)}/profiles`));
+  results.record({ part: "members, first page of 50", ...page });
+  const deep = (call: number) => rest.get(`/v1/segments/${segment(call)}/profiles?page_size=500`);
+  results.record({ part: "members, page of 500", ...(await timeReads(READS / 4, deep)) });
+  const own = await timeReads(READS, (call) => rest.get(`/v1/profiles/${someone(call)}/segments`));
+  results.record({ part: "all segments of one profile", ...own });
+
+  const grouped = await measureGroupBy(events, "tracked_events", organization, COUNT_SEGMENTS, 3);
+  const ratio = round(grouped.p50_ms / page.p50_ms, 1);
+  results.record({ part: "usual way: GROUP BY, as stored", ...grouped, "times the members page": ratio });
+  await buildIndexedCopy(events);
+  const indexed = await measureGroupBy(events, "events_for_grouping", organization, COUNT_SEGMENTS, 10);
+  results.record({
+    part: "usual way: GROUP BY, covering index",
+    ...indexed,
+    "times the members page": round(indexed.p50_ms / page.p50_ms, 1),
+  });
+  const asked = Array.from({ length: READS }, (_, call) => uuidToBytes(someone(call)));
+  const one = await measureOneProfile(events, organization, asked, COUNT_SEGMENTS);
+  results.record({ part: `usual way: one profile in ${COUNT_SEGMENTS.length} segments`, ...one });
+}
+
+/** Nobody asks, nothing comes in: what does it cost to keep all this? */
+async function measureIdle({ installation, segments }: Stage): Promise<void> {
+  const [rows] = await segments.query("SELECT COUNT(*) AS states FROM profile_states");
+  const [{ states } = { states: 0 }] = rows as { states: number }[];
+  const before = new Map([...installation.processes].map(([target, { pid }]) => [target, cpuSeconds(pid)]));
+  await systemClock.sleep(IDLE_MS);
+  for (const [target, { pid }] of installation.processes) {
+    const used = cpuSeconds(pid) - (before.get(target) ?? 0);
+    results.record({
+      part: `idle with ${states} profile states: ${target}`,
+      "processor %": round((100_000 * used) / IDLE_MS),
+      "resident MiB": residentMiB(pid),
+    });
+  }
+}
+
+await main();

@@ -1,0 +1,74 @@
+// The usual way: GROUP BY over the raw events when somebody asks. Same server, same events, same run; on the
+// product's own table, and on a copy with the covering index that such a query would be given.
+import { systemClock } from "@muster/core";
+import type { Connection, RowDataPacket } from "mysql2/promise";
+import { type Latencies, latencies } from "../measure.ts";
+import { DAY_MS } from "./history.ts";
+
+export interface CountQuestion {
+  readonly event_name: string;
+  readonly min_count: number;
+  readonly within_days?: number;
+}
+
+const INDEXED = "events_for_grouping";
+
+export async function buildIndexedCopy(connection: Connection): Promise<void> {
+  await connection.query(`CREATE TABLE ${INDEXED} (
+    organization_id BINARY(16) NOT NULL, name VARBINARY(255) NOT NULL, profile_id BINARY(16) NOT NULL,
+    occurred_ms BIGINT NOT NULL, KEY by_profile (organization_id, name, profile_id, occurred_ms),
+    KEY by_time (organization_id, name, occurred_ms, profile_id))`);
+  await connection.query(
+    `INSERT INTO ${INDEXED} SELECT organization_id, name, profile_id, occurred_ms FROM tracked_events`,
+  );
+  await connection.query(`ANALYZE TABLE ${INDEXED}`);
+}
+
+/** The first page of members. */
+export async function measureGroupBy(
+  connection: Connection,
+  table: "tracked_events" | typeof INDEXED,
+  organization: Buffer,
+  questions: readonly CountQuestion[],
+  rounds: number,
+): Promise<Latencies & { readonly members: string }> {
+  const samples: number[] = [];
+  const members: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { event_name, min_count, within_days } of questions) {
+      const sinceMs = within_days === undefined ? -1 : systemClock.nowMs() - within_days * DAY_MS;
+      const startMs = systemClock.monotonicMs();
+      const [rows] = await connection.query<RowDataPacket[]>(
+        `SELECT profile_id FROM ${table} WHERE organization_id = ? AND name = ? AND occurred_ms > ?
+         GROUP BY profile_id HAVING COUNT(*) >= ? ORDER BY profile_id LIMIT 50`,
+        [organization, Buffer.from(event_name), sinceMs, min_count],
+      );
+      samples.push(systemClock.monotonicMs() - startMs);
+      members.push(rows.length);
+    }
+  }
+  return { ...latencies(samples), members: members.slice(0, questions.length).join("/") };
+}
+
+/** Whether one profile belongs: an index walk over its own events. */
+export async function measureOneProfile(
+  connection: Connection,
+  organization: Buffer,
+  profiles: readonly Buffer[],
+  questions: readonly CountQuestion[],
+): Promise<Latencies> {
+  const samples: number[] = [];
+  for (const profile of profiles) {
+    const startMs = systemClock.monotonicMs();
+    for (const { event_name, within_days } of questions) {
+      const sinceMs = within_days === undefined ? -1 : systemClock.nowMs() - within_days * DAY_MS;
+      await connection.query(
+        `SELECT COUNT(*) FROM tracked_events WHERE organization_id = ? AND profile_id = ? AND name = ?
+         AND occurred_ms > ?`,
+        [organization, profile, Buffer.from(event_name), sinceMs],
+      );
+    }
+    samples.push(systemClock.monotonicMs() - startMs);
+  }
+  return latencies(samples);
+}
