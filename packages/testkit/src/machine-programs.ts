@@ -41,14 +41,24 @@ export async function hasDocker(): Promise<boolean> {
   return (await run("docker", ["info"], 10_000)).isSuccess;
 }
 
+/** apt-get refuses to run beside another one, and both servers are wanted at once. */
+let installing: Promise<unknown> = Promise.resolve();
+
 /** Installs a Debian package; false where this machine or user can't. */
-export async function installDebianPackage(name: string): Promise<boolean> {
+export function installDebianPackage(name: string): Promise<boolean> {
+  const installed = installing.then(() => install(name));
+  installing = installed;
+  return installed;
+}
+
+async function install(name: string): Promise<boolean> {
   const apt = findProgram("apt-get");
   if (process.getuid?.() !== 0 || apt === undefined || !existsSync("/etc/debian_version")) return false;
-  const install = ["install", "-y", "--no-install-recommends", name];
-  if ((await run(apt, install, INSTALL_TIMEOUT_MS)).isSuccess) return true;
-  await run(apt, ["update"], INSTALL_TIMEOUT_MS);
-  return (await run(apt, install, INSTALL_TIMEOUT_MS)).isSuccess;
+  const patient = ["-o", "DPkg::Lock::Timeout=120"];
+  const wanted = [...patient, "install", "-y", "--no-install-recommends", name];
+  if ((await run(apt, wanted, INSTALL_TIMEOUT_MS)).isSuccess) return true;
+  await run(apt, [...patient, "update"], INSTALL_TIMEOUT_MS);
+  return (await run(apt, wanted, INSTALL_TIMEOUT_MS)).isSuccess;
 }
 
 export interface RunResult {

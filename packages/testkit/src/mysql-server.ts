@@ -80,6 +80,8 @@ async function makeData(installer: string, folder: string): Promise<void> {
       "--auth-root-authentication-method=normal",
       "--skip-test-db",
       "--skip-name-resolve",
+      // A container's own name often resolves to nothing, which does not matter here.
+      "--force",
       ...(isRoot() ? ["--user=root"] : []),
     ],
     INSTALL_TIMEOUT_MS,
