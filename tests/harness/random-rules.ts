@@ -16,7 +16,6 @@ export interface RuleWorld {
 
 export const EVENT_NAMES = ["trace.a", "trace.b", "trace.c"];
 export const COLOURS = ["red", "green", "blue"];
-export const PLANS = ["free", "gold"];
 const TIME_ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"];
 const COMBINING = new Set(["all", "any", "not"]);
 const COMPARISONS = ["at_least", "more_than", "exactly", "at_most", "less_than"];

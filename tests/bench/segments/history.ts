@@ -28,7 +28,7 @@ export interface History {
 
 type Cell = Buffer | string | number | null;
 
-export function userOf(index: number): string {
+function userOf(index: number): string {
   return `shopper-${index}`;
 }
 

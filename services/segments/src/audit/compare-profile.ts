@@ -1,5 +1,5 @@
 // One profile's memberships, four ways: by its raw events, by its facts, by its state, by the lists of
-// members. Pure: everything is given, the instant too.
+// members. All that it looks at is given, the instant too.
 import type { ProfileId, SegmentId } from "@muster/core";
 import { isMemberByRawEvents } from "../engine/brute-force.ts";
 import { evaluate } from "../engine/evaluate.ts";
