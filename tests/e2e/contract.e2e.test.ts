@@ -334,6 +334,33 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       expect(failedAgain.headers.get("idempotency-replayed")).toBe("true");
     });
 
+    test("errors speak the language that the caller prefers", async () => {
+      const path = "/v1/profiles/01890000-0000-7000-8000-000000000000";
+      const german = await rest.request("GET", path, undefined, { "accept-language": "de-AT, en;q=0.5" });
+      expect([german.status, german.headers.get("content-language"), german.headers.get("vary")]).toEqual([
+        404,
+        "de",
+        "accept-language",
+      ]);
+      expect(german.body).toMatchObject({
+        reason: "PROFILE_NOT_FOUND",
+        message: "Dieses Profil gibt es nicht.",
+      });
+      const replayed = (language: string) =>
+        rest.post(
+          `${path}/events`,
+          { name: "x" },
+          { "idempotency-key": "told", "accept-language": language },
+        );
+      const english = await replayed("en");
+      const told = [await replayed("de"), await replayed("de")];
+      expect(told.map((answer) => answer.text)).toEqual([
+        JSON.stringify({ ...english.body, message: "Dieses Profil gibt es nicht." }),
+        told[0]?.text,
+      ]);
+      expect((await replayed("en")).text).toBe(english.text);
+    });
+
     test("twenty requests with one key at once have one effect", async () => {
       const send = () =>
         rest.post("/v1/events", { user_id: "crowd", name: "once" }, { "idempotency-key": "crowd" });

@@ -4,7 +4,8 @@ import { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
 import { describe, expect, test } from "vitest";
 import { AppError, invalidField } from "./app-error.ts";
 import { currentErrorsDoc, ERRORS_DOC, errorsDoc, reasonComments } from "./generate-docs.ts";
-import { Code, type ReasonRow, reasonTable } from "./reason-table.ts";
+import { LANGUAGES, reasonMessage } from "./languages.ts";
+import { Code, type ReasonName, type ReasonRow, reasonTable } from "./reason-table.ts";
 
 /** Names of the generated enum, without its reverse mapping. */
 const REASONS = Object.keys(Reason).filter((name) => Number.isNaN(Number(name)) && name !== "UNSPECIFIED");
@@ -27,6 +28,19 @@ describe("reason table", () => {
       expect(row.http, name).toBeLessThan(600);
       expect(row.message, name).toMatch(/^[A-Z].+\.$/);
     }
+  });
+});
+
+describe("languages", () => {
+  test.each(LANGUAGES)("%s says something of its own for every reason", (language) => {
+    const reasons = Object.keys(reasonTable) as ReasonName[];
+    const messages = reasons.map((reason) => reasonMessage(reason, language));
+    for (const message of messages) expect(message).toMatch(/^\p{Lu}.+\.$/u);
+    expect(new Set(messages).size).toBe(reasons.length);
+    const copied = reasons.filter(
+      (reason) => reasonMessage(reason, language) === reasonTable[reason].message,
+    );
+    expect(copied).toEqual(language === "en" ? reasons : []);
   });
 });
 

@@ -45,6 +45,10 @@ Every error, on every mount, carries one \`reason\` of this closed list. REST an
 (\`reason\`, domain \`muster\`, \`details\` as metadata), \`BadRequest\` (\`fields\`), \`RetryInfo\` and \`RequestInfo\`. Decide by
 \`reason\`; \`message\` is for people and may change. Where there is a \`Retry-After\` header (\`RetryInfo\`), wait that long.
 
+REST answers in the language that \`Accept-Language\` prefers of English, German, French and Spanish, and in English where it names none
+of them or makes no sense; \`Content-Language\` says which. English tells what went wrong in particular, the others what the reason means;
+\`fields\` and \`details\` are in English always. gRPC and Connect answer in English.
+
 `;
 
 const HEADINGS = ["Reason", "HTTP", "Code (gRPC)", "When"];

@@ -1,2 +1,3 @@
 export * from "./app-error.ts";
+export * from "./languages.ts";
 export * from "./reason-table.ts";

@@ -1,11 +1,14 @@
 // The one error envelope, for every 4xx and 5xx.
-import { AppError, type FieldError, invalidField } from "@muster/errors";
+import { AppError, type FieldError, invalidField, reasonMessage } from "@muster/errors";
 import { DecodeError } from "./json/decode-error.ts";
+import { negotiateLanguage } from "./language.ts";
 import type { RestResponse } from "./rest.ts";
 
 export interface ErrorContext {
   /** Shown unless the error brings its own: a replay shows the id of the request it was first the answer to. */
   readonly requestId: string;
+  /** The request's header: what language `message` is in. Undefined where the request has none or was not read. */
+  readonly acceptLanguage: string | undefined;
   /** The field that the HTTP body is: clients see their own paths, without it. */
   readonly bodyField?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
@@ -16,7 +19,13 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
   const fields = error.fields.map((field) =>
     bodyField === undefined ? field : withoutPrefix(field, bodyField),
   );
-  const headers: Record<string, string> = { ...context.headers, "content-type": "application/json" };
+  const language = negotiateLanguage(context.acceptLanguage);
+  const headers: Record<string, string> = {
+    ...context.headers,
+    "content-type": "application/json",
+    "content-language": language,
+    vary: "accept-language",
+  };
   if (error.retryAfterMs !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
   }
@@ -24,7 +33,7 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
   const body = JSON.stringify({
     code: error.codeName,
     reason: error.reason,
-    message: bodyField === undefined ? error.message : withoutLeadingPath(error.message, bodyField),
+    message: language === "en" ? englishMessage(error, bodyField) : reasonMessage(error.reason, language),
     fields: fields.map(({ field, message }) => ({ field, message })),
     details: error.details,
     request_id: error.requestId ?? context.requestId,
@@ -39,6 +48,11 @@ export function toAppError(error: unknown): AppError {
   if (error.path === "") return new AppError("REQUEST_MALFORMED", { message: error.message });
   const { message, fields } = invalidField(error.path, error.message);
   return new AppError("REQUEST_MALFORMED", { message, fields });
+}
+
+/** What went wrong in particular, where the thrower said so. */
+function englishMessage({ message }: AppError, bodyField: string | undefined): string {
+  return bodyField === undefined ? message : withoutLeadingPath(message, bodyField);
 }
 
 function withoutPrefix({ field, message }: FieldError, bodyField: string): FieldError {

@@ -1,5 +1,5 @@
 import { create, type Message } from "@bufbuild/protobuf";
-import { AppError } from "@muster/errors";
+import { AppError, reasonMessage } from "@muster/errors";
 import { describe, expect, test } from "vitest";
 import { message, service } from "../testdata/load.ts";
 import { Transcoder } from "./transcoder.ts";
@@ -423,7 +423,12 @@ describe("errors", () => {
     );
     const response = await send("POST", "/v1/books", "{}");
     expect(response.status).toBe(400);
-    expect(response.headers).toEqual({ "content-type": "application/json", "retry-after": "2" });
+    expect(response.headers).toEqual({
+      "content-type": "application/json",
+      "content-language": "en",
+      vary: "accept-language",
+      "retry-after": "2",
+    });
     expect(response.json()).toEqual({
       code: "invalid_argument",
       reason: "FIELD_INVALID",
@@ -436,6 +441,59 @@ describe("errors", () => {
       request_id: "request-1",
     });
     expect(response.error?.reason).toBe("FIELD_INVALID");
+  });
+
+  test.each([
+    ["de", "de"],
+    ["DE-at", "de"],
+    ["de-AT, en;q=0.5", "de"],
+    ["en;q=0.2, fr;q=0.8", "fr"],
+    ["it, es;q=0.1", "es"],
+    ["de;q=0, fr", "fr"],
+    ["*, en;q=0", "de"],
+    ["*", "en"],
+    ["en-GB, de;q=0.9", "en"],
+    ["de;q=0", "en"],
+    ["it", "en"],
+    ["", "en"],
+    ["de;q=much", "en"],
+    ["de_DE", "en"],
+    [';;"de\\,=q', "en"],
+    [`${"x,".repeat(200)}de`, "en"],
+  ] as const)("Accept-Language: %s gives %s", async (acceptLanguage, language) => {
+    const fields = [{ field: "book.title", message: "is too long" }];
+    caller.answer = failing(new AppError("FIELD_INVALID", { message: "book.title: is too long", fields }));
+    const headers = { "content-type": "application/json", "accept-language": acceptLanguage };
+    const response = await send("POST", "/v1/books", "{}", headers);
+    expect(response.headers).toMatchObject({ "content-language": language, vary: "accept-language" });
+    expect(response.json()).toMatchObject({
+      reason: "FIELD_INVALID",
+      message: language === "en" ? "title: is too long" : reasonMessage("FIELD_INVALID", language),
+      fields: [{ field: "title", message: "is too long" }],
+    });
+  });
+
+  test("errors without a method, and those of HEAD, are in the client's language too", async () => {
+    const headers = { "accept-language": "es" };
+    const none = await send("GET", "/v1/none", undefined, headers);
+    expect(none.json()).toMatchObject({ message: "Esa ruta no existe." });
+    const refused = await send("PUT", "/v1/books/7", undefined, headers);
+    expect(refused.json()).toMatchObject({ message: "La ruta no acepta este método." });
+    const head = await send("HEAD", "/v1/none", undefined, headers);
+    expect(head.headers).toMatchObject({
+      "content-language": "es",
+      "content-length": String(Buffer.byteLength(String(none.body))),
+    });
+  });
+
+  test("a kept error is told in the language of each call, the same for the same language", async () => {
+    const kept = { message: "profile p is gone", requestId: "first", replayed: true };
+    caller.answer = failing(new AppError("PROFILE_NOT_FOUND", kept));
+    const told = async (language: string) =>
+      (await send("GET", "/v1/books/7", undefined, { "accept-language": language })).body;
+    expect(await told("fr")).toBe(await told("fr"));
+    expect(await told("fr")).toContain('"message":"Ce profil n\'existe pas."');
+    expect(await told("en")).toContain('"message":"profile p is gone"');
   });
 
   test("a replay shows the request id of the first answer", async () => {

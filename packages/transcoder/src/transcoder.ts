@@ -5,7 +5,7 @@ import { bindRequest } from "./bind-request.ts";
 import { DecodeError } from "./json/decode-error.ts";
 import { MessageCodecs } from "./json/message-codec.ts";
 import { parseQuery, type QueryParameter } from "./query.ts";
-import { renderError, toAppError } from "./render-error.ts";
+import { type ErrorContext, renderError, toAppError } from "./render-error.ts";
 import { renderAnswer } from "./render-response.ts";
 import type { RestContext, RestRequest, RestResponse, UnaryCaller } from "./rest.ts";
 import type { Route } from "./routes/route.ts";
@@ -71,7 +71,7 @@ export class Transcoder {
       // Errors of reading the request are in the client's own paths already; the method's are in the message's.
       const body = error instanceof AppError ? route?.body : undefined;
       const bodyField = body?.kind === "field" ? body.field.name : undefined;
-      const answer = renderError(failure, { requestId: context.requestId, bodyField });
+      const answer = renderError(failure, { ...errorContext(request, context), bodyField });
       const shown = request.method === "HEAD" ? withoutBody(answer) : answer;
       return { ...shown, error: failure, route: route && describe(route) };
     }
@@ -140,6 +140,10 @@ function describe(route: Route): NonNullable<RestResponse["route"]> {
   return { method: route.method, template: route.template.text };
 }
 
+function errorContext(request: RestRequest, { requestId }: RestContext): ErrorContext {
+  return { requestId, acceptLanguage: request.headers.get("accept-language") };
+}
+
 /** 404, 405 with Allow, or the answer to OPTIONS. */
 function answerWithoutRoute(
   request: RestRequest,
@@ -152,7 +156,7 @@ function answerWithoutRoute(
   const allow = [...methods].sort().join(", ");
   if (request.method === "OPTIONS") return { status: 204, headers: { allow }, body: undefined };
   const error = new AppError("METHOD_NOT_ALLOWED");
-  return { ...renderError(error, { requestId: context.requestId, headers: { allow } }), error };
+  return { ...renderError(error, { ...errorContext(request, context), headers: { allow } }), error };
 }
 
 /** What HEAD answers: the headers that GET would, without its body. */

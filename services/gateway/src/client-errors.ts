@@ -40,11 +40,13 @@ function withStatus(error: AppError): ClientError {
 
 /** A whole HTTP/1.1 response, after which the connection ends. */
 export function rawResponse({ error, status }: ClientError, requestId: string): string {
-  const body = String(renderError(error, { requestId }).body);
+  // Nothing of the request can be relied on, its headers neither.
+  const { headers, body: envelope } = renderError(error, { requestId, acceptLanguage: undefined });
+  const body = String(envelope);
   return [
     `HTTP/1.1 ${status} ${REASON_PHRASES[status] ?? "Error"}`,
     "connection: close",
-    "content-type: application/json",
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     `content-length: ${Buffer.byteLength(body)}`,
     "cache-control: no-store",
     "x-content-type-options: nosniff",

@@ -362,6 +362,21 @@ describe("calls", () => {
   });
 });
 
+describe("languages", () => {
+  test("the gateway's own errors follow Accept-Language, and vary by it and by origin", async () => {
+    const headers = { "accept-language": "de-AT, en;q=0.5" };
+    const refused = await send(muster.port, "/version", { method: "DELETE", headers });
+    expect(expectEnvelope(refused, 405, "METHOD_NOT_ALLOWED").message).toBe(
+      "Der Pfad nimmt diese Methode nicht an.",
+    );
+    expect(refused.headers).toMatchObject({ "content-language": "de", vary: "origin, accept-language" });
+    const tooLong = await send(muster.port, `/v1/profiles?user_id=${"x".repeat(9_000)}`, { headers });
+    expect(expectEnvelope(tooLong, 413, "TOO_LARGE").message).toBe("Die Anfrage ist zu groß.");
+    const english = await send(muster.port, "/version", { method: "DELETE" });
+    expect(english.headers["content-language"]).toBe("en");
+  });
+});
+
 describe("other origins", () => {
   test("a page that the configuration names", async () => {
     const headers = { origin: "https://app.example.com" };

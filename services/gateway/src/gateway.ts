@@ -148,7 +148,8 @@ export class RequestHandler {
     const failure = error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
     this.#drop(exchange.request);
     const headers = error instanceof NotAllowed ? { allow: error.allow } : {};
-    const answer = renderError(failure, { requestId: exchange.requestId, headers });
+    const acceptLanguage = headerOf(exchange.request.headers, "accept-language");
+    const answer = renderError(failure, { requestId: exchange.requestId, acceptLanguage, headers });
     this.#send(exchange, { ...answer, error: failure }, undefined);
   }
 
@@ -163,7 +164,11 @@ export class RequestHandler {
       request.socket.destroy();
       return;
     }
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    for (const [name, value] of Object.entries(headers)) {
+      // An answer that varies by origin too says both.
+      if (name === "vary") response.appendHeader(name, value);
+      else response.setHeader(name, value);
+    }
     if (body !== undefined) response.setHeader("content-length", Buffer.byteLength(body));
     response.writeHead(status);
     response.end(method === "HEAD" ? undefined : body);

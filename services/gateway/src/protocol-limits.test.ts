@@ -19,6 +19,7 @@ function expectRawEnvelope(answer: string, status: number, reason: string): void
   expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   const body = answer.slice(answer.indexOf("\r\n\r\n") + 4);
   expect(JSON.parse(body)).toMatchObject({ reason, request_id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+  expect(answer).toMatch(/\r\ncontent-language: en\r\nvary: .*accept-language\r\n/);
   expect(answer.toLowerCase()).not.toContain("<html");
 }
 
