@@ -80,7 +80,8 @@ export class EventsStandIn {
       shard,
       share: share.map((event) => ({ ...event, id: this.#options.ids.next(event.ms) })),
     }));
-    const positions = await this.#append(shares.map(({ shard, share }) => draftOf(shard, share)));
+    const receivedMs = this.#options.clock.nowMs();
+    const positions = await this.#append(shares.map(({ shard, share }) => draftOf(shard, share, receivedMs)));
     for (const [index, { shard, share }] of shares.entries()) {
       for (const event of share) {
         this.profiles.set(event.profileId, event.organizationId);
@@ -192,7 +193,11 @@ export class EventsStandIn {
   }
 }
 
-function draftOf(shard: number, share: readonly (TestEvent & { readonly id: string })[]): OutboxDraft {
+function draftOf(
+  shard: number,
+  share: readonly (TestEvent & { readonly id: string })[],
+  receivedMs: number,
+): OutboxDraft {
   const message = create(TrackedEventsRecordedSchema, {
     events: share.map(({ organizationId, profileId, id, name, ms }) => ({
       organizationId: uuidToBytes(organizationId),
@@ -200,6 +205,7 @@ function draftOf(shard: number, share: readonly (TestEvent & { readonly id: stri
       id: uuidToBytes(id),
       name,
       occurredMs: BigInt(ms),
+      receivedMs: BigInt(receivedMs),
       properties: "{}",
     })),
   });

@@ -8,7 +8,7 @@ import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { type Client, createClient, createDispatcher } from "@muster/rpc";
 import type { Module, Platform } from "@muster/runtime";
-import { FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit";
+import { FakeClock, openTestDatabase } from "@muster/testkit";
 import { expect } from "vitest";
 import { isMemberByRawEvents } from "../src/engine/brute-force.ts";
 import type { Rule } from "../src/engine/rule.ts";
@@ -42,7 +42,13 @@ export interface House {
   close(): Promise<void>;
 }
 
-export async function openHouse(engine: Engine, options: { exclusive?: boolean } = {}): Promise<House> {
+export interface HouseOptions {
+  readonly exclusive?: boolean;
+  /** Stands between the replicas and their database. */
+  readonly wrap?: (database: Database) => Database;
+}
+
+export async function openHouse(engine: Engine, options: HouseOptions = {}): Promise<House> {
   const clock = new FakeClock();
   const log = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
   const bus = new EmbeddedBus({ clock, log });
@@ -54,7 +60,8 @@ export async function openHouse(engine: Engine, options: { exclusive?: boolean }
   const replicas = new Set<Replica>();
 
   const start = async (instanceId: string, exclusive = options.exclusive ?? true): Promise<Replica> => {
-    const replica = await startReplica({ ...common, own, events, instanceId, exclusive });
+    const database = options.wrap?.(own.database) ?? own.database;
+    const replica = await startReplica({ ...common, database, events, instanceId, exclusive });
     replicas.add(replica);
     return replica;
   };
@@ -80,12 +87,11 @@ export async function openHouse(engine: Engine, options: { exclusive?: boolean }
 }
 
 type Parts = Pick<Platform, "clock" | "log" | "bus" | "ids" | "instanceId" | "exclusive"> & {
-  readonly own: TestDatabase;
+  readonly database: Database;
   readonly events: EventsStandIn;
 };
 
-async function startReplica({ own, events, ...common }: Parts): Promise<Replica> {
-  const { database } = own;
+async function startReplica({ database, events, ...common }: Parts): Promise<Replica> {
   const metrics = new Metrics();
   const key = () => Buffer.alloc(32, 7);
   const apiKeys: Platform["apiKeys"] = {

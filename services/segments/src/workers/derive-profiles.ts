@@ -4,7 +4,12 @@ import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
-import { advanceBackfills, type Backfill, deleteProfileDerivations } from "../backfills/backfill-store.ts";
+import {
+  advanceBackfills,
+  type Backfill,
+  deleteProfileDerivations,
+  listBackfillsIn,
+} from "../backfills/backfill-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { derivedCause } from "../changes/cause.ts";
 import { eventIdText } from "../consumers/decode-message.ts";
@@ -147,7 +152,9 @@ export class Derivations {
     const touched: TouchedProfile[] = [];
     for (const { task, states } of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
       const { shard } = task;
-      const backfilled = new Set(task.backfills.map(({ segmentId }) => segmentId));
+      // Those of the transaction: a segment may have come after the tasks were listed.
+      const backfills = await listBackfillsIn(trx, organizationId, [shard]);
+      const backfilled = new Set(backfills.map(({ segmentId }) => segmentId));
       const profileIds = [...states.keys()].sort();
       const stored = await loadStates(
         trx,

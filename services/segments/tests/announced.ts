@@ -1,0 +1,46 @@
+// What the segments service has announced so far, and what whoever hears it believes.
+
+import type { MembershipChange } from "@muster/contracts/muster/segments/v1/segments_events_pb";
+import { bytesToUuid, SHARD_COUNT } from "@muster/core";
+import type { Database } from "@muster/db";
+import { readMessages } from "@muster/outbox/outbox-store";
+import { expect } from "vitest";
+import type { Announcement } from "../src/changes/announcements.ts";
+import { announcementsOf } from "../src/changes/announcements.ts";
+
+export interface Heard {
+  readonly member: boolean;
+  readonly segmentId: string;
+  readonly profileId: string;
+  readonly change: MembershipChange;
+}
+
+/** All entries and exits, each shard's in order. */
+export async function heardFrom(database: Database): Promise<Heard[]> {
+  const heard: Heard[] = [];
+  for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+    const range = { shard, afterPosition: 0, limit: 100_000 };
+    const messages = await readMessages(database.reader, "segments", range);
+    for (const item of messages.flatMap((message): Announcement[] => announcementsOf(message))) {
+      if (item.kind !== "changed") continue;
+      const { change, member } = item;
+      const segmentId = bytesToUuid(change.segmentId);
+      heard.push({ member, segmentId, profileId: bytesToUuid(change.profileId), change });
+    }
+  }
+  return heard;
+}
+
+/** Who is in, by what was heard. Nobody may enter twice, or leave without having entered. */
+export function believe(
+  heard: readonly Pick<Heard, "member" | "profileId">[],
+  before?: Iterable<string>,
+): Set<string> {
+  const members = new Set(before);
+  for (const { member, profileId } of heard) {
+    expect(members.has(profileId), `${profileId} ${member ? "enters twice" : "leaves twice"}`).toBe(!member);
+    if (member) members.add(profileId);
+    else members.delete(profileId);
+  }
+  return members;
+}
