@@ -50,6 +50,7 @@ export class SegmentsFolder implements Folder {
   async fold(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
     const folded = await foldMessages(this.#deps, trx, messages);
     this.#deps.timers.lowered(folded.nextDues);
+    if (folded.derivations > 0) this.#deps.derivations.look();
     this.#deps.metrics.eventsFolded(folded.events);
     this.#deps.metrics.membershipsChanged("live", folded.membershipChanges);
   }

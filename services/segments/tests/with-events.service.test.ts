@@ -111,6 +111,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
         kind: "performed_then_not",
         matcher: matcherOf("cart.added"),
         thenNot: matcherOf("order.completed"),
+        heldForMs: 0,
       });
     }
 

@@ -1,7 +1,6 @@
 // Why a membership changed, and when that happened. Pure.
 import type { SegmentId } from "@muster/core";
 import type { SegmentDefinition } from "../engine/definitions.ts";
-import type { Instant } from "../engine/facts.ts";
 import type { MembershipChange } from "../engine/membership.ts";
 
 export type ChangeOrigin = "live" | "timer" | "backfill" | "edit" | "late" | "derivation";
@@ -14,9 +13,10 @@ export interface Cause {
   readonly eventId: string | undefined;
 }
 
-/** An event that is being folded. */
+/** An event, or a profile's change, that is being folded. */
 export interface CausingEvent {
-  readonly instant: Instant;
+  /** Without an id where it is the profile itself that changed. */
+  readonly instant: readonly [ms: number, eventId: string | undefined];
   readonly receivedMs: number;
 }
 

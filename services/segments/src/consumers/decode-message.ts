@@ -10,7 +10,7 @@ import {
 import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
 import { PoisonMessage } from "@muster/outbox";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
-import type { EngineEvent } from "../engine/profile-state.ts";
+import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";
@@ -21,12 +21,14 @@ export interface ProfileEvent extends EngineEvent {
   readonly receivedMs: number;
 }
 
+/** A profile that was made or changed. */
+export interface ChangedProfile extends ProfileKey, EngineProfile {}
+
 export interface DecodedMessage {
   readonly shard: number;
   readonly position: number;
   readonly events: readonly ProfileEvent[];
-  /** Profiles that were made or changed. */
-  readonly profiles: readonly ProfileKey[];
+  readonly profiles: readonly ChangedProfile[];
 }
 
 /** Throws PoisonMessage for what no one can read. Types not known here are for others: empty. */
@@ -39,10 +41,12 @@ export function decodeMessage(envelope: Envelope): DecodedMessage {
       shard,
       position: Number(envelope.position),
       events: events.map((event) => toProfileEvent(event, ids)),
-      profiles: profiles.map(({ organizationId, profileId }) => ({
+      profiles: profiles.map(({ organizationId, profileId, createTimeMs, traits }) => ({
         organizationId: ids.text(organizationId) as OrganizationId,
         shard,
         profileId: toUuid(profileId) as ProfileId,
+        createMs: Number(createTimeMs),
+        traits,
       })),
     };
   } catch (error) {
@@ -82,6 +86,7 @@ function toProfileEvent(event: AnnouncedEvent, ids: UuidTexts): ProfileEvent {
     eventName: event.name,
     instant: [Number(event.occurredMs), eventIdText(event.id)],
     receivedMs: Number(event.receivedMs),
+    properties: event.properties,
   };
 }
 

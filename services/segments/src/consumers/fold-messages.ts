@@ -1,23 +1,35 @@
-// Keeps facts and memberships in step with tracked events. The consumer drops repeats before they come
+// Keeps facts and memberships in step with tracked events and profiles. The consumer drops repeats before they come
 // here; a profile derived from a later snapshot skips what that snapshot already held.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { ProfileKey } from "../backfills/backfill-store.ts";
+import { addProfileDerivations, type ProfileKey } from "../backfills/backfill-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { TouchedSegments } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { earlier, evaluateSegments } from "../engine/membership.ts";
-import { emptyState, recordEvent, settleFutures } from "../engine/profile-state.ts";
+import {
+  emptyState,
+  needsDerivation,
+  type ProfileState,
+  recordEvent,
+  recordProfile,
+  settleFutures,
+} from "../engine/profile-state.ts";
 import {
   compareProfileKeys,
   loadStates,
   profileKeyText,
   type StoredProfile,
 } from "../profiles/state-store.ts";
-import { saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
+import { keyOf, saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
-import { type DecodedMessage, decodeMessage, type ProfileEvent } from "./decode-message.ts";
+import {
+  type ChangedProfile,
+  type DecodedMessage,
+  decodeMessage,
+  type ProfileEvent,
+} from "./decode-message.ts";
 
 export interface FoldDeps {
   readonly announcer: Announcer;
@@ -30,13 +42,21 @@ export interface Folded {
   readonly membershipChanges: number;
   /** By shard, the earliest instant at which a profile touched here wants a visit. */
   readonly nextDues: ReadonlyMap<number, number>;
+  /** Profiles whose events came too late to be placed: they are read again from the raw events. */
+  readonly derivations: number;
 }
+
+/** What one message brings for one profile. */
+type News = { readonly position: number } & (
+  | { readonly event: ProfileEvent; readonly profile?: undefined }
+  | { readonly profile: ChangedProfile; readonly event?: undefined }
+);
 
 /** What one fold holds for one profile. */
 interface ProfileWork {
   readonly key: ProfileKey;
   readonly definitions: Definitions;
-  readonly events: { readonly position: number; readonly event: ProfileEvent }[];
+  readonly news: News[];
 }
 
 export async function foldMessages(
@@ -57,11 +77,16 @@ export async function foldMessages(
     const { organizationId, profileId } = work.key;
     return foldProfile(work, stored.get(profileKeyText(organizationId, profileId)), nowMs);
   });
+  const derive = touched.filter(({ state }) => needsDerivation(state, nowMs));
+  // From here on the mark keeps readers waiting, not the due time.
+  for (const { state } of derive) state.droppedMs = undefined;
+  await addProfileDerivations(trx, derive.map(keyOf));
   await saveTouched(trx, touched, deps.announcer, nowMs);
   return {
     events: decoded.reduce((sum, { events }) => sum + events.length, 0),
     membershipChanges: touched.reduce((sum, { changes }) => sum + changes.length, 0),
     nextDues: nextDuesOf(touched),
+    derivations: derive.length,
   };
 }
 
@@ -83,24 +108,29 @@ function organizationsOf(decoded: readonly DecodedMessage[]): OrganizationId[] {
   return [...ids];
 }
 
-/** The events that some segment reads, by profile, each profile's in order of position. */
+/** What some segment reads, by profile, each profile's in order of position. */
 function gather(
   decoded: readonly DecodedMessage[],
   definitions: ReadonlyMap<OrganizationId, Definitions>,
 ): Map<string, ProfileWork> {
   const works = new Map<string, ProfileWork>();
-  for (const { shard, position, events } of decoded) {
+  const add = (key: ProfileKey, own: Definitions, news: News) => {
+    const text = profileKeyText(key.organizationId, key.profileId);
+    const work = works.get(text);
+    if (work !== undefined) work.news.push(news);
+    else works.set(text, { key: keyOf(key), definitions: own, news: [news] });
+  };
+  for (const { shard, position, events, profiles } of decoded) {
+    // A message's profiles were stored before its events.
+    for (const profile of profiles) {
+      const own = definitions.get(profile.organizationId);
+      if (own?.readsProfiles === true) add(profile, own, { position, profile });
+    }
     for (const event of events) {
       const { organizationId, profileId } = event;
       const own = definitions.get(organizationId);
-      if (own === undefined || own.matching(event.eventName).length === 0) continue;
-      const text = profileKeyText(organizationId, profileId);
-      const work = works.get(text);
-      if (work !== undefined) work.events.push({ position, event });
-      else {
-        const key = { organizationId, shard, profileId };
-        works.set(text, { key, definitions: own, events: [{ position, event }] });
-      }
+      if (own === undefined || own.candidates(event.eventName).length === 0) continue;
+      add({ organizationId, shard, profileId }, own, { position, event });
     }
   }
   return works;
@@ -111,12 +141,9 @@ function foldProfile(work: ProfileWork, stored: StoredProfile | undefined, nowMs
   const state = stored?.state ?? emptyState();
   const touched = new TouchedSegments();
   settleFutures(state, definitions, nowMs, touched);
-  for (const { position, event } of work.events) {
-    if (position <= state.asOf) continue;
-    touched.event = event;
-    recordEvent(state, definitions, event, nowMs, touched);
-  }
-  const { changes, nextDueMs } = evaluateSegments(state, touched, nowMs);
+  for (const news of work.news)
+    if (news.position > state.asOf) take(state, definitions, news, touched, nowMs);
+  const { changes, nextDueMs } = evaluateSegments(state, definitions, touched, nowMs);
   return {
     ...work.key,
     state,
@@ -126,4 +153,16 @@ function foldProfile(work: ProfileWork, stored: StoredProfile | undefined, nowMs
     changes,
     causeOf: (change) => touched.causeOf(change, stored?.nextDueMs, nowMs),
   };
+}
+
+function take(
+  state: ProfileState,
+  definitions: Definitions,
+  { event, profile }: News,
+  touched: TouchedSegments,
+  nowMs: number,
+): void {
+  touched.event = event ?? { instant: [nowMs, undefined], receivedMs: nowMs };
+  if (profile !== undefined) recordProfile(state, definitions, profile, touched);
+  else recordEvent(state, definitions, event, nowMs, touched);
 }

@@ -36,9 +36,9 @@ export async function markDead(
 /** Undefined when it can't be read. */
 function profilesOf(envelope: Envelope): ProfileKey[] | undefined {
   try {
-    const { events, shard } = decodeMessage(envelope);
+    const { events, profiles, shard } = decodeMessage(envelope);
     const keys = new Map<string, ProfileKey>();
-    for (const { organizationId, profileId } of events) {
+    for (const { organizationId, profileId } of [...profiles, ...events]) {
       keys.set(profileKeyText(organizationId, profileId), { organizationId, shard, profileId });
     }
     return [...keys.values()].sort(compareProfileKeys);

@@ -3,7 +3,7 @@ import type { SegmentId } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { Definitions } from "./definitions.ts";
 import { evaluate } from "./evaluate.ts";
-import { applyEvent, emptyFacts, nthNewest } from "./facts.ts";
+import { applyEvent, emptyFacts, type Facts, type Instant, nthNewest } from "./facts.ts";
 import { matcherOf } from "./matcher.ts";
 import {
   emptyState,
@@ -12,6 +12,7 @@ import {
   needsDerivation,
   prune,
   recordEvent,
+  viewOf,
 } from "./profile-state.ts";
 import type { Rule } from "./rule.ts";
 
@@ -25,6 +26,7 @@ const abandoned: Rule = {
   kind: "performed_then_not",
   matcher: matcherOf("cart.added"),
   thenNot: matcherOf("order.completed"),
+  heldForMs: 0,
 };
 
 function define(...rules: Rule[]): Definitions {
@@ -34,12 +36,18 @@ function define(...rules: Rule[]): Definitions {
   );
 }
 
+function viewOfFacts(facts: Facts) {
+  const state = emptyState();
+  state.facts.set(matcherOf("viewed").key, facts);
+  return viewOf(state, define().ruleOf);
+}
+
 describe("a window (now - d, now]", () => {
   test("holds to the last millisecond and ends exactly at the n-th newest + d", () => {
     const facts = emptyFacts();
     applyEvent(facts, [1000, "x"], 2);
     applyEvent(facts, [1050, "y"], 2);
-    const at = (nowMs: number) => evaluate(viewedTwiceLately, () => facts, nowMs);
+    const at = (nowMs: number) => evaluate(viewedTwiceLately, viewOfFacts(facts), nowMs);
     expect(at(1099)).toMatchObject({ member: true, nextChangeAt: 1100 });
     expect(at(1100)).toMatchObject({ member: false, nextChangeAt: undefined });
   });
@@ -47,7 +55,7 @@ describe("a window (now - d, now]", () => {
   test("a late event takes its place by when it happened", () => {
     const facts = emptyFacts();
     for (const ms of [1050, 1000, 1040]) applyEvent(facts, [ms, `e${ms}`], 2);
-    expect(facts).toMatchObject({ total: 3, firstMs: 1000, lastMs: 1050 });
+    expect(facts).toMatchObject({ total: 3, first: [1000, "e1000"] });
     expect(facts.newest).toEqual([
       [1050, "e1050"],
       [1040, "e1040"],
@@ -58,7 +66,7 @@ describe("a window (now - d, now]", () => {
     const facts = emptyFacts();
     applyEvent(facts, [1000, "x"], 2);
     applyEvent(facts, [1000, "y"], 2);
-    expect(evaluate(viewedTwiceLately, () => facts, 1000).member).toBe(true);
+    expect(evaluate(viewedTwiceLately, viewOfFacts(facts), 1000).member).toBe(true);
   });
 });
 
@@ -84,12 +92,24 @@ describe("A, then no B at once", () => {
     const definitions = define(abandoned);
     const state = emptyState();
     for (const ms of order) {
-      recordEvent(state, definitions, { eventName: "order.completed", instant: [ms, "o"] }, 9, new Set());
+      recordEvent(
+        state,
+        definitions,
+        { eventName: "order.completed", instant: [ms, "o"], properties: "{}" },
+        9,
+        new Set(),
+      );
     }
     for (const ms of cart) {
-      recordEvent(state, definitions, { eventName: "cart.added", instant: [ms, "c"] }, 9, new Set());
+      recordEvent(
+        state,
+        definitions,
+        { eventName: "cart.added", instant: [ms, "c"], properties: "{}" },
+        9,
+        new Set(),
+      );
     }
-    expect(evaluate(abandoned, (key) => state.facts.get(key), 9)).toMatchObject({
+    expect(evaluate(abandoned, viewOf(state, definitions.ruleOf), 9)).toMatchObject({
       member,
       nextChangeAt: undefined,
     });
@@ -100,7 +120,8 @@ test("future events are bounded; the soonest of the others asks for the raw even
   const definitions = define(abandoned);
   const state = emptyState();
   for (let index = FUTURE_EVENTS_MAX + 3; index > 0; index -= 1) {
-    const event = { eventName: "cart.added", instant: [1000 + index, `e${index}`] as [number, string] };
+    const instant: Instant = [1000 + index, `e${index}`];
+    const event = { eventName: "cart.added", instant, properties: "{}" };
     recordEvent(state, definitions, event, 1000, new Set());
   }
   expect(state.futures).toHaveLength(FUTURE_EVENTS_MAX);
@@ -112,16 +133,22 @@ test("future events are bounded; the soonest of the others asks for the raw even
 
 test("an event that no segment reads leaves no trace", () => {
   const state = emptyState();
-  recordEvent(state, define(abandoned), { eventName: "viewed", instant: [1, "x"] }, 9, new Set());
+  recordEvent(
+    state,
+    define(abandoned),
+    { eventName: "viewed", instant: [1, "x"], properties: "{}" },
+    9,
+    new Set(),
+  );
   expect(isEmptyState(state)).toBe(true);
 });
 
 test("pruning drops exactly what no segment reads any more", () => {
   const state = emptyState();
   const both = define(abandoned, viewedTwiceLately);
-  recordEvent(state, both, { eventName: "cart.added", instant: [1, "x"] }, 9, new Set());
-  recordEvent(state, both, { eventName: "viewed", instant: [2, "y"] }, 9, new Set());
-  recordEvent(state, both, { eventName: "viewed", instant: [20, "z"] }, 9, new Set());
+  recordEvent(state, both, { eventName: "cart.added", instant: [1, "x"], properties: "{}" }, 9, new Set());
+  recordEvent(state, both, { eventName: "viewed", instant: [2, "y"], properties: "{}" }, 9, new Set());
+  recordEvent(state, both, { eventName: "viewed", instant: [20, "z"], properties: "{}" }, 9, new Set());
   state.memberships.set("s0" as SegmentId, 9).set("s1" as SegmentId, 9);
   expect(prune(state, both)).toBe(false);
   expect(prune(state, define(abandoned))).toBe(true);

@@ -1,71 +1,106 @@
 // Decides a rule over facts at an instant. Pure: no clock, no database. One function serves membership,
-// timers and, later, preview and explain.
-import { type Facts, type Instant, nthNewest } from "./facts.ts";
-import type { Performed, PerformedThenNot, Rule } from "./rule.ts";
+// timers, preview, explain and backtests.
+import type { SegmentId } from "@muster/core";
+import { evaluateLeaf } from "./evaluate-leaf.ts";
+import type { Rule } from "./rule.ts";
+import type { ProfileView, Verdict } from "./verdict.ts";
 
-export interface Verdict {
-  readonly member: boolean;
-  /** When the answer changes by itself, with no further event. Undefined means never. */
-  readonly nextChangeAt: number | undefined;
-  readonly because: Because;
+/** Turns that a tree may take before its own answer turns; further ones are found when that instant comes. */
+const LOOK_AHEAD_MAX = 64;
+
+/**
+ * A profile at one instant. The view's facts must hold exactly the events with an instant <= nowMs.
+ * Segments that others refer to are evaluated once.
+ */
+export class Moment {
+  readonly view: ProfileView;
+  readonly nowMs: number;
+  #segments: Map<SegmentId, Verdict | undefined> | undefined;
+
+  constructor(view: ProfileView, nowMs: number) {
+    this.view = view;
+    this.nowMs = nowMs;
+  }
+
+  /** Undefined when there is no such segment, or when it refers to itself, which saving refuses. */
+  verdictOf(segmentId: SegmentId): Verdict | undefined {
+    this.#segments ??= new Map();
+    if (this.#segments.has(segmentId)) return this.#segments.get(segmentId);
+    this.#segments.set(segmentId, undefined);
+    const rule = this.view.ruleOf(segmentId);
+    const verdict = rule === undefined ? undefined : evaluateNode(rule, this);
+    this.#segments.set(segmentId, verdict);
+    return verdict;
+  }
 }
-
-/** What was observed that decided. */
-export type Because =
-  | {
-      readonly kind: "performed";
-      readonly total: number;
-      /** The n-th newest event (without a window the newest): the one whose leaving would change the answer. */
-      readonly deciding: Instant | undefined;
-    }
-  | {
-      readonly kind: "performed_then_not";
-      readonly lastMs: number | undefined;
-      readonly thenNotLastMs: number | undefined;
-    };
-
-/** The facts of a matcher by its key; undefined when the profile has no such event. */
-export type FactsOf = (matcherKey: string) => Facts | undefined;
 
 /** The facts must hold exactly the events with an instant <= nowMs. */
-export function evaluate(rule: Rule, factsOf: FactsOf, nowMs: number): Verdict {
+export function evaluate(rule: Rule, view: ProfileView, nowMs: number): Verdict {
+  return evaluateAt(rule, new Moment(view, nowMs));
+}
+
+/** The same, where several rules of one profile are evaluated at one instant. */
+export function evaluateAt(rule: Rule, moment: Moment): Verdict {
+  const verdict = evaluateNode(rule, moment);
+  if (verdict.nextChangeAt === undefined || !isCombined(rule)) return verdict;
+  return { ...verdict, nextChangeAt: firstChange(rule, moment.view, verdict) };
+}
+
+/** Leaves say exactly when they change; of a tree, where a leaf's change need not matter, that is tried. */
+function firstChange(rule: Rule, view: ProfileView, verdict: Verdict): number | undefined {
+  let atMs = verdict.nextChangeAt;
+  for (let turns = 0; turns < LOOK_AHEAD_MAX && atMs !== undefined; turns += 1) {
+    const then = evaluateNode(rule, new Moment(view, atMs));
+    if (then.member !== verdict.member) return atMs;
+    atMs = then.nextChangeAt;
+  }
+  return atMs;
+}
+
+function isCombined({ kind }: Rule): boolean {
+  return kind === "all" || kind === "any" || kind === "not" || kind === "in_segment";
+}
+
+/** `nextChangeAt` is exact for leaves, and for others never too late. */
+function evaluateNode(rule: Rule, moment: Moment): Verdict {
   switch (rule.kind) {
-    case "performed":
-      return evaluatePerformed(rule, factsOf(rule.matcher.key), nowMs);
-    case "performed_then_not":
-      return evaluatePerformedThenNot(rule, factsOf);
+    case "all":
+    case "any":
+      return combine(
+        rule.kind,
+        rule.rules.map((one) => evaluateNode(one, moment)),
+      );
+    case "not": {
+      const child = evaluateNode(rule.rule, moment);
+      return { ...child, member: !child.member, because: { kind: "not", child } };
+    }
+    case "in_segment": {
+      const verdict = moment.verdictOf(rule.segmentId);
+      return {
+        member: verdict?.member ?? false,
+        nextChangeAt: verdict?.nextChangeAt,
+        isExact: verdict?.isExact ?? true,
+        because: { kind: "in_segment", segmentId: rule.segmentId, verdict },
+      };
+    }
+    default:
+      return evaluateLeaf(rule, moment.view, moment.nowMs);
   }
 }
 
-function evaluatePerformed(rule: Performed, facts: Facts | undefined, nowMs: number): Verdict {
-  const { n } = rule.count;
-  const total = facts?.total ?? 0;
-  if (facts === undefined || total < n) {
-    return {
-      member: false,
-      nextChangeAt: undefined,
-      because: { kind: "performed", total, deciding: undefined },
-    };
-  }
-  if (rule.window === undefined) {
-    const because: Because = { kind: "performed", total, deciding: nthNewest(facts, 1) };
-    return { member: true, nextChangeAt: undefined, because };
-  }
-  // At least n in (now - d, now] iff the n-th newest is in it; so it ends when that one leaves.
-  const deciding = nthNewest(facts, n);
-  const endMs = deciding === undefined ? Number.NEGATIVE_INFINITY : deciding[0] + rule.window.ms;
-  const member = nowMs < endMs;
+function combine(kind: "all" | "any", children: readonly Verdict[]): Verdict {
+  const member =
+    kind === "all" ? children.every((child) => child.member) : children.some((child) => child.member);
+  const isUnanimous = member === (kind === "all");
+  // Those that make the answer what it is. Where all must agree, the first to turn can turn it; where one
+  // was enough, all of them must turn, so that cannot be before the last of them does.
+  const holding = children.filter((child) => child.member === member);
+  const turns = holding.map(({ nextChangeAt }) => nextChangeAt ?? Number.POSITIVE_INFINITY);
+  const atMs = isUnanimous ? Math.min(...turns) : Math.max(...turns);
   return {
     member,
-    nextChangeAt: member ? endMs : undefined,
-    because: { kind: "performed", total, deciding },
+    nextChangeAt: Number.isFinite(atMs) ? atMs : undefined,
+    isExact: isUnanimous ? children.every(({ isExact }) => isExact) : holding.some(({ isExact }) => isExact),
+    because: { kind, children },
   };
-}
-
-function evaluatePerformedThenNot(rule: PerformedThenNot, factsOf: FactsOf): Verdict {
-  const lastMs = factsOf(rule.matcher.key)?.lastMs;
-  const thenNotLastMs = factsOf(rule.thenNot.key)?.lastMs;
-  // An equal instant counts as completed, whichever came in first.
-  const member = lastMs !== undefined && (thenNotLastMs === undefined || lastMs > thenNotLastMs);
-  return { member, nextChangeAt: undefined, because: { kind: "performed_then_not", lastMs, thenNotLastMs } };
 }

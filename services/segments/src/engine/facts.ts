@@ -4,23 +4,23 @@
 export type Instant = readonly [ms: number, eventId: string];
 
 export interface Facts {
+  readonly kind: "count";
   total: number;
-  firstMs: number;
-  lastMs: number;
+  /** Ties by event id, as in `newest`. */
+  first: Instant | undefined;
   /**
    * Newest first, ties by event id.
    * Invariant: always the true newest ones, without a hole; how many are kept follows what rules ask.
    */
-  newest: Instant[];
+  readonly newest: Instant[];
 }
 
 export function emptyFacts(): Facts {
-  return { total: 0, firstMs: Number.POSITIVE_INFINITY, lastMs: Number.NEGATIVE_INFINITY, newest: [] };
+  return { kind: "count", total: 0, first: undefined, newest: [] };
 }
 
 /** Counts an event that has happened, whether it comes in order or late. Keeps `depth` instants. */
 export function applyEvent(facts: Facts, instant: Instant, depth: number): void {
-  const [ms] = instant;
   const { newest } = facts;
   let index = 0;
   for (let other = newest[index]; other !== undefined && isNewer(other, instant); other = newest[index]) {
@@ -31,13 +31,23 @@ export function applyEvent(facts: Facts, instant: Instant, depth: number): void 
   if (placed) newest.splice(index, 0, instant);
   if (newest.length > depth) newest.length = depth;
   facts.total += 1;
-  if (ms < facts.firstMs) facts.firstMs = ms;
-  if (ms > facts.lastMs) facts.lastMs = ms;
+  if (facts.first === undefined || isNewer(facts.first, instant)) facts.first = instant;
 }
 
 /** The n-th newest instant; undefined when there are fewer, or when it was not kept. */
 export function nthNewest(facts: Facts, n: number): Instant | undefined {
   return facts.newest[n - 1];
+}
+
+/** How many of the kept ones are not before `startMs`. */
+export function countSince({ newest }: Facts, startMs: number): number {
+  let [low, high] = [0, newest.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((newest[middle]?.[0] ?? Number.NEGATIVE_INFINITY) >= startMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function isNewer(a: Instant, b: Instant): boolean {

@@ -1,11 +1,14 @@
 // Everything kept of one profile: its facts, the segments it is in, and the events that lie ahead.
 import type { SegmentId } from "@muster/core";
-import type { Definitions, SegmentDefinition } from "./definitions.ts";
-import { applyEvent, emptyFacts, type Facts, type Instant } from "./facts.ts";
+import { isMap, type JsonObject } from "../predicates/values.ts";
+import { type AnyFacts, emptyFactsOf, type FactEvent, feed, isOfInterest } from "./any-facts.ts";
+import type { Definitions, SegmentDefinition, TrackedFact, TrackedMatcher } from "./definitions.ts";
+import type { Instant } from "./facts.ts";
+import { countableNumber } from "./value-facts.ts";
+import type { ProfileView } from "./verdict.ts";
 
 /** An event dated after now: it counts from its instant on. */
-export interface FutureEvent {
-  readonly instant: Instant;
+export interface FutureEvent extends FactEvent {
   /** The matchers it feeds. */
   readonly matcherKeys: readonly string[];
 }
@@ -17,12 +20,20 @@ export interface ProfileState {
    * the past at once. 0 where the row was only ever folded, message by message.
    */
   asOf: number;
-  readonly facts: Map<string, Facts>;
+  /** By the key of their specification. */
+  readonly facts: Map<string, AnyFacts>;
+  /** Undefined until some segment asked about every profile. */
+  createMs: number | undefined;
+  /** The keys of the predicates on traits that hold. */
+  readonly traits: Set<string>;
   /** The segments it is in, each with when Muster saw it enter. */
   readonly memberships: Map<SegmentId, number>;
   /** Soonest first, at most {@link FUTURE_EVENTS_MAX}. */
   readonly futures: FutureEvent[];
-  /** The soonest future event that found no room: from then on the row must be derived from raw again. */
+  /**
+   * From then on the row must be derived from raw again: the soonest future event that found no room, or
+   * at once for an event that came too late to be placed.
+   */
   droppedMs: number | undefined;
 }
 
@@ -30,23 +41,73 @@ export interface ProfileState {
 export const FUTURE_EVENTS_MAX = 32;
 
 export function emptyState(): ProfileState {
-  return { asOf: 0, facts: new Map(), memberships: new Map(), futures: [], droppedMs: undefined };
+  return {
+    asOf: 0,
+    facts: new Map(),
+    createMs: undefined,
+    traits: new Set(),
+    memberships: new Map(),
+    futures: [],
+    droppedMs: undefined,
+  };
 }
 
-/** Nothing in it that is worth a row. */
+/** Nothing in it that is worth a row, unless the profile is due for a visit. */
 export function isEmptyState(state: ProfileState): boolean {
   return (
     state.facts.size === 0 &&
+    state.traits.size === 0 &&
     state.memberships.size === 0 &&
     state.futures.length === 0 &&
     state.droppedMs === undefined
   );
 }
 
+/** What rules are evaluated over. `ruleOf` finds the rules of segments that others refer to. */
+export function viewOf(state: ProfileState, ruleOf: ProfileView["ruleOf"]): ProfileView {
+  return {
+    facts: (key) => state.facts.get(key),
+    trait: (key) => state.traits.has(key),
+    createMs: state.createMs,
+    ruleOf,
+  };
+}
+
 /** An event as the engine sees it. */
 export interface EngineEvent {
   readonly eventName: string;
   readonly instant: Instant;
+  /** A JSON object. */
+  readonly properties: string;
+}
+
+/** A profile as the engine sees it. */
+export interface EngineProfile {
+  readonly createMs: number;
+  /** A JSON object. */
+  readonly traits: string;
+}
+
+/** Takes in that the profile is there, and what it is like now. */
+export function recordProfile(
+  state: ProfileState,
+  definitions: Definitions,
+  profile: EngineProfile,
+  touched: Set<SegmentDefinition>,
+): void {
+  if (state.createMs === undefined) {
+    for (const segment of definitions.everyProfile) touched.add(segment);
+  }
+  state.createMs = profile.createMs;
+  let traits: JsonObject | undefined;
+  for (const { key, predicate, segments } of definitions.traits) {
+    traits ??= parseObject(profile.traits);
+    const holds = predicate.matches(traits);
+    if (holds === state.traits.has(key)) continue;
+    if (holds) state.traits.add(key);
+    else state.traits.delete(key);
+    for (const segment of segments) touched.add(segment);
+  }
 }
 
 /** Takes an event in, and adds to `touched` the segments it may change. */
@@ -58,17 +119,19 @@ export function recordEvent(
   touched: Set<SegmentDefinition>,
   futuresMax = FUTURE_EVENTS_MAX,
 ): void {
-  const matching = definitions.matching(event.eventName);
+  let parsed: JsonObject | undefined;
+  const properties = () => {
+    parsed ??= parseObject(event.properties);
+    return parsed;
+  };
+  const matching = definitions.matching(event.eventName, properties);
   if (matching.length === 0) return;
-  if (event.instant[0] > nowMs) {
+  const { instant } = event;
+  const fact: FactEvent = { instant, values: numbersOf(matching, properties) };
+  if (instant[0] > nowMs) {
     const matcherKeys = matching.map(({ matcher }) => matcher.key);
-    keepFuture(state, { instant: event.instant, matcherKeys }, futuresMax);
-    return;
-  }
-  for (const { matcher, depth, segments } of matching) {
-    count(state, matcher.key, event.instant, depth);
-    for (const segment of segments) touched.add(segment);
-  }
+    keepFuture(state, { ...fact, matcherKeys }, futuresMax);
+  } else feedAll(state, definitions, matching, fact, nowMs, touched);
 }
 
 /** Counts the future events that have come due by now, and adds to `touched` what they may change. */
@@ -80,16 +143,13 @@ export function settleFutures(
 ): void {
   for (let next = state.futures[0]; next !== undefined && next.instant[0] <= nowMs; next = state.futures[0]) {
     state.futures.shift();
-    for (const key of next.matcherKeys) {
-      const tracked = definitions.tracked(key);
-      if (tracked === undefined) continue;
-      count(state, key, next.instant, tracked.depth);
-      for (const segment of tracked.segments) touched.add(segment);
-    }
+    const matching = next.matcherKeys.map((key) => definitions.tracked(key));
+    const tracked = matching.filter((one) => one !== undefined);
+    feedAll(state, definitions, tracked, next, nowMs, touched);
   }
 }
 
-/** Whether events that found no room have come due: only the raw events can tell the truth now. */
+/** Whether only the raw events can tell the truth now: of ones that found no room, or came too late. */
 export function needsDerivation(state: ProfileState, nowMs: number): boolean {
   return state.droppedMs !== undefined && state.droppedMs <= nowMs;
 }
@@ -101,7 +161,11 @@ export function prune(state: ProfileState, definitions: Definitions): boolean {
     if (!definitions.segments.has(id)) pruned = state.memberships.delete(id) || pruned;
   }
   for (const key of state.facts.keys()) {
-    if (definitions.tracked(key) === undefined) pruned = state.facts.delete(key) || pruned;
+    if (definitions.fact(key) === undefined) pruned = state.facts.delete(key) || pruned;
+  }
+  const known = new Set([...definitions.traits].map(({ key }) => key));
+  for (const key of state.traits) {
+    if (!known.has(key)) pruned = state.traits.delete(key) || pruned;
   }
   const kept = state.futures.filter(({ matcherKeys }) =>
     matcherKeys.some((key) => definitions.tracked(key) !== undefined),
@@ -113,13 +177,63 @@ export function prune(state: ProfileState, definitions: Definitions): boolean {
   return pruned;
 }
 
-function count(state: ProfileState, key: string, instant: Instant, depth: number): void {
-  let facts = state.facts.get(key);
-  if (facts === undefined) {
-    facts = emptyFacts();
-    state.facts.set(key, facts);
+function feedAll(
+  state: ProfileState,
+  definitions: Definitions,
+  matching: readonly TrackedMatcher[],
+  event: FactEvent,
+  nowMs: number,
+  touched: Set<SegmentDefinition>,
+): void {
+  const marked = matching.length === 1 ? undefined : marksOf(matching);
+  for (const { feeds } of matching) {
+    for (const { fact, marks: own } of feeds) {
+      const marks = marked?.get(fact) ?? own;
+      // A fact that several matchers feed takes the event once, with the one in the first place.
+      if ((marks & -marks & own) === 0 || !isOfInterest(fact.spec, event)) continue;
+      const facts = factsIn(state, fact);
+      const isPlaced = feed(fact.spec, facts, event, { marks, nowMs, valuesMax: definitions.valuesMax });
+      if (!isPlaced) state.droppedMs = Math.min(state.droppedMs ?? nowMs, nowMs);
+      for (const segment of fact.segments) touched.add(segment);
+    }
   }
-  applyEvent(facts, instant, depth);
+}
+
+/** Of the facts that more than one of these matchers feeds, all the marks. */
+function marksOf(matching: readonly TrackedMatcher[]): Map<TrackedFact, number> {
+  const marks = new Map<TrackedFact, number>();
+  for (const { feeds } of matching) {
+    for (const { fact, marks: own } of feeds) {
+      if (fact.spec.matchers.length > 1) marks.set(fact, (marks.get(fact) ?? 0) | own);
+    }
+  }
+  return marks;
+}
+
+function factsIn(state: ProfileState, { spec }: TrackedFact): AnyFacts {
+  let facts = state.facts.get(spec.key);
+  if (facts === undefined) {
+    facts = emptyFactsOf(spec);
+    state.facts.set(spec.key, facts);
+  }
+  return facts;
+}
+
+function numbersOf(
+  matching: readonly TrackedMatcher[],
+  properties: () => JsonObject,
+): Map<string, number> | undefined {
+  let numbers: Map<string, number> | undefined;
+  for (const tracked of matching) {
+    for (const property of tracked.properties) {
+      const all = properties();
+      const number = Object.hasOwn(all, property) ? countableNumber(all[property]) : undefined;
+      if (number === undefined) continue;
+      numbers ??= new Map();
+      numbers.set(property, number);
+    }
+  }
+  return numbers;
 }
 
 function keepFuture(state: ProfileState, future: FutureEvent, futuresMax: number): void {
@@ -130,4 +244,13 @@ function keepFuture(state: ProfileState, future: FutureEvent, futuresMax: number
   const dropped = futures.pop();
   if (dropped === undefined) return;
   state.droppedMs = Math.min(state.droppedMs ?? Number.POSITIVE_INFINITY, dropped.instant[0]);
+}
+
+function parseObject(json: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(json);
+    return isMap(value) ? value : {};
+  } catch {
+    return {};
+  }
 }

@@ -1,52 +1,151 @@
 // The stored form of a profile's state: compact JSON, most of it arrays.
 import type { SegmentId } from "@muster/core";
-import type { Facts, Instant } from "./facts.ts";
-import type { ProfileState } from "./profile-state.ts";
+import type { AnyFacts } from "./any-facts.ts";
+import type { Instant } from "./facts.ts";
+import type { HeldOutcome } from "./held-facts.ts";
+import type { MarkedInstant } from "./ordered-facts.ts";
+import type { FutureEvent, ProfileState } from "./profile-state.ts";
+import type { Chain, SequenceOutcome } from "./sequence-facts.ts";
+import type { LoggedValue } from "./value-facts.ts";
 
 interface StoredState {
-  /** Version of this form. */
-  readonly v: 1;
+  /** Version of this form. In the first one all facts were counts, with the instants' times alone. */
+  readonly v: 1 | 2;
   readonly asOf: number;
-  readonly facts: readonly StoredFacts[];
+  readonly facts: readonly (StoredFacts | FirstFacts)[];
   readonly in: readonly (readonly [segmentId: SegmentId, enteredMs: number])[];
-  readonly futures?: readonly (readonly [ms: number, eventId: string, matcherKeys: readonly string[]])[];
+  readonly createMs?: number;
+  readonly traits?: readonly string[];
+  readonly futures?: readonly StoredFuture[];
   readonly droppedMs?: number;
 }
 
-type StoredFacts = readonly [key: string, total: number, firstMs: number, lastMs: number, newest: Instant[]];
+type FirstFacts = readonly [key: string, total: number, firstMs: number, lastMs: number, newest: Instant[]];
+
+type StoredFacts =
+  | readonly [key: string, kind: "c", total: number, first: Instant | null, newest: Instant[]]
+  | readonly [key: string, kind: "t", count: number, sum: number[], min: number, max: number]
+  | readonly [key: string, kind: "v", log: LoggedValue[], cutMs: number | null]
+  | readonly [key: string, kind: "d", days: number[]]
+  | readonly [key: string, kind: "h", base: StoredHeld, baseMs: number | null, recent: MarkedInstant[]]
+  | readonly [key: string, kind: "s", base: StoredSequence, baseMs: number | null, recent: MarkedInstant[]];
+
+type StoredHeld = readonly [lastMs: number | null, thenNotLastMs: number | null, since: Instant | null];
+type StoredReached = readonly [chain: Chain, atMs: number, before: Chain | null];
+type StoredSequence = readonly [reached: (StoredReached | null)[], completed: Chain | null];
+type StoredFuture = readonly [
+  ms: number,
+  eventId: string,
+  matcherKeys: readonly string[],
+  values?: readonly (readonly [property: string, value: number])[],
+];
 
 export function encodeState(state: ProfileState): string {
-  const facts: StoredFacts[] = [];
-  for (const [key, { total, firstMs, lastMs, newest }] of state.facts) {
-    facts.push([key, total, firstMs, lastMs, newest]);
-  }
+  const { facts, createMs, traits, futures, droppedMs } = state;
   const stored: StoredState = {
-    v: 1,
+    v: 2,
     asOf: state.asOf,
-    facts,
+    facts: [...facts].map(([key, one]) => encodeFacts(key, one)),
     in: [...state.memberships],
-    ...(state.futures.length > 0 && {
-      futures: state.futures.map(({ instant, matcherKeys }) => [instant[0], instant[1], matcherKeys]),
-    }),
-    ...(state.droppedMs !== undefined && { droppedMs: state.droppedMs }),
+    ...(createMs !== undefined && { createMs }),
+    ...(traits.size > 0 && { traits: [...traits] }),
+    ...(futures.length > 0 && { futures: futures.map(encodeFuture) }),
+    ...(droppedMs !== undefined && { droppedMs }),
   };
   return JSON.stringify(stored);
 }
 
 export function decodeState(text: string): ProfileState {
   const stored = JSON.parse(text) as StoredState;
-  const facts = new Map<string, Facts>();
-  for (const [key, total, firstMs, lastMs, newest] of stored.facts) {
-    facts.set(key, { total, firstMs, lastMs, newest });
-  }
   return {
     asOf: stored.asOf,
-    facts,
+    facts: new Map(stored.facts.map((one) => [one[0], decodeFacts(one)])),
+    createMs: stored.createMs,
+    traits: new Set(stored.traits),
     memberships: new Map(stored.in),
-    futures: (stored.futures ?? []).map(([ms, eventId, matcherKeys]) => ({
-      instant: [ms, eventId],
-      matcherKeys,
-    })),
+    futures: (stored.futures ?? []).map(decodeFuture),
     droppedMs: stored.droppedMs,
   };
+}
+
+function encodeFacts(key: string, facts: AnyFacts): StoredFacts {
+  switch (facts.kind) {
+    case "count":
+      return [key, "c", facts.total, facts.first ?? null, facts.newest];
+    case "tally":
+      return [key, "t", facts.count, facts.sum, facts.min, facts.max];
+    case "values":
+      return [key, "v", facts.log, facts.cutMs ?? null];
+    case "days":
+      return [key, "d", facts.days];
+    case "held":
+      return [key, "h", encodeHeld(facts.base), facts.baseMs ?? null, facts.recent];
+    case "sequence":
+      return [key, "s", encodeSequence(facts.base), facts.baseMs ?? null, facts.recent];
+  }
+}
+
+function decodeFacts(stored: StoredFacts | FirstFacts): AnyFacts {
+  switch (stored[1]) {
+    case "c":
+      return { kind: "count", total: stored[2], first: stored[3] ?? undefined, newest: stored[4] };
+    case "t":
+      return { kind: "tally", count: stored[2], sum: stored[3], min: stored[4], max: stored[5] };
+    case "v":
+      return { kind: "values", log: stored[2], cutMs: stored[3] ?? undefined };
+    case "d":
+      return { kind: "days", days: stored[2] };
+    case "h": {
+      const [base, baseMs, recent] = [decodeHeld(stored[2]), stored[3] ?? undefined, stored[4]];
+      return { kind: "held", base, baseMs, recent };
+    }
+    case "s": {
+      const [base, baseMs, recent] = [decodeSequence(stored[2]), stored[3] ?? undefined, stored[4]];
+      return { kind: "sequence", base, baseMs, recent };
+    }
+    default:
+      return decodeFirst(stored);
+  }
+}
+
+function decodeFirst([, total, firstMs, , newest]: FirstFacts): AnyFacts {
+  return { kind: "count", total, first: total > newest.length ? [firstMs, ""] : newest.at(-1), newest };
+}
+
+function encodeHeld({ lastMs, thenNotLastMs, since }: HeldOutcome): StoredHeld {
+  return [lastMs ?? null, thenNotLastMs ?? null, since ?? null];
+}
+
+function decodeHeld([lastMs, thenNotLastMs, since]: StoredHeld): HeldOutcome {
+  return {
+    lastMs: lastMs ?? undefined,
+    thenNotLastMs: thenNotLastMs ?? undefined,
+    since: since ?? undefined,
+  };
+}
+
+function encodeSequence({ reached, completed }: SequenceOutcome): StoredSequence {
+  // Not `map`, which would leave out the steps never reached.
+  const stored = Array.from(reached, (one): StoredReached | null =>
+    one === undefined ? null : [one.chain, one.atMs, one.before ?? null],
+  );
+  return [stored, completed ?? null];
+}
+
+function decodeSequence([reached, completed]: StoredSequence): SequenceOutcome {
+  return {
+    reached: reached.map((one) =>
+      one === null ? undefined : { chain: one[0], atMs: one[1], before: one[2] ?? undefined },
+    ),
+    completed: completed ?? undefined,
+  };
+}
+
+function encodeFuture({ instant, matcherKeys, values }: FutureEvent): StoredFuture {
+  const [ms, eventId] = instant;
+  return values === undefined ? [ms, eventId, matcherKeys] : [ms, eventId, matcherKeys, [...values]];
+}
+
+function decodeFuture([ms, eventId, matcherKeys, values]: StoredFuture): FutureEvent {
+  return { instant: [ms, eventId], matcherKeys, values: values === undefined ? undefined : new Map(values) };
 }

@@ -29,7 +29,9 @@ export async function saveTouched(
 ): Promise<void> {
   await saveStates(
     trx,
-    profiles.filter(({ isStored, state }) => isStored || !isEmptyState(state)),
+    profiles.filter(
+      ({ isStored, nextDueMs, state }) => isStored || nextDueMs !== undefined || !isEmptyState(state),
+    ),
   );
   const changes = profiles.flatMap((profile) =>
     profile.changes.map((change) => ({

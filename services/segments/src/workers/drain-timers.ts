@@ -8,7 +8,7 @@ import { timerCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
 import { earlier, evaluateAll } from "../engine/membership.ts";
-import { needsDerivation } from "../engine/profile-state.ts";
+import { needsDerivation, viewOf } from "../engine/profile-state.ts";
 import {
   compareProfileKeys,
   listDue,
@@ -150,7 +150,8 @@ function visitProfile(
     ...{ ...keyOf(profile), state, nextDueMs, isStored: true, changes },
     causeOf(change) {
       const rule = definitions.segments.get(change.segmentId)?.rule;
-      const answerAt = rule && ((ms: number) => evaluate(rule, (key) => state.facts.get(key), ms));
+      const view = viewOf(state, definitions.ruleOf);
+      const answerAt = rule && ((ms: number) => evaluate(rule, view, ms));
       return timerCause(change, answerAt, profile.nextDueMs, nowMs);
     },
   };

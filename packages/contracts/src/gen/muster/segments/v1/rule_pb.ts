@@ -2,21 +2,21 @@
 // @generated from file muster/segments/v1/rule.proto (package muster.segments.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/segments/v1/rule.proto.
  */
 export const file_muster_segments_v1_rule: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tdXN0ZXIvc2VnbWVudHMvdjEvcnVsZS5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIo0BCgRSdWxlEjIKCXBlcmZvcm1lZBgBIAEoCzIdLm11c3Rlci5zZWdtZW50cy52MS5QZXJmb3JtZWRIABJCChJwZXJmb3JtZWRfdGhlbl9ub3QYAiABKAsyJC5tdXN0ZXIuc2VnbWVudHMudjEuUGVyZm9ybWVkVGhlbk5vdEgAQg0KBGtpbmQSBbpIAggBIokCCglQZXJmb3JtZWQSHgoKZXZlbnRfbmFtZRgBIAEoCUIKukgHcgUgASj/ARI5CgVjb3VudBgCIAEoCzIiLm11c3Rlci5zZWdtZW50cy52MS5Db3VudENvbmRpdGlvbkIGukgDyAEBEioKBndpbmRvdxgDIAEoCzIaLm11c3Rlci5zZWdtZW50cy52MS5XaW5kb3c6dbpIchpwCg5jb3VudC53aW5kb3dlZBIsY291bnQuYXRfbGVhc3QgaXMgYXQgbW9zdCAxMDAwIHdpdGggYSB3aW5kb3caMCFoYXModGhpcy53aW5kb3cpIHx8IHRoaXMuY291bnQuYXRfbGVhc3QgPD0gMTAwMCJBCg5Db3VudENvbmRpdGlvbhIbCghhdF9sZWFzdBgBIAEoBUIHukgEGgIoAUgAQhIKCWNvbmRpdGlvbhIFukgCCAEiWgoGV2luZG93Ej8KBGxhc3QYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFLpIEaoBDiIGCICGsJYBMgQQwIQ9SABCDwoGd2luZG93EgW6SAIIASJbChBQZXJmb3JtZWRUaGVuTm90Eh4KCmV2ZW50X25hbWUYASABKAlCCrpIB3IFIAEo/wESJwoTdGhlbl9ub3RfZXZlbnRfbmFtZRgCIAEoCUIKukgHcgUgASj/AWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("Ch1tdXN0ZXIvc2VnbWVudHMvdjEvcnVsZS5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIv4ECgRSdWxlEjIKCXBlcmZvcm1lZBgBIAEoCzIdLm11c3Rlci5zZWdtZW50cy52MS5QZXJmb3JtZWRIABJCChJwZXJmb3JtZWRfdGhlbl9ub3QYAiABKAsyJC5tdXN0ZXIuc2VnbWVudHMudjEuUGVyZm9ybWVkVGhlbk5vdEgAEigKA2FsbBgDIAEoCzIZLm11c3Rlci5zZWdtZW50cy52MS5BbGxPZkgAEigKA2FueRgEIAEoCzIZLm11c3Rlci5zZWdtZW50cy52MS5BbnlPZkgAEicKA25vdBgFIAEoCzIYLm11c3Rlci5zZWdtZW50cy52MS5SdWxlSAASMAoIc2VxdWVuY2UYBiABKAsyHC5tdXN0ZXIuc2VnbWVudHMudjEuU2VxdWVuY2VIABIxCgV0cmFpdBgHIAEoCzIgLm11c3Rlci5zZWdtZW50cy52MS5UcmFpdE1hdGNoZXNIABIzCgppbl9zZWdtZW50GAggASgLMh0ubXVzdGVyLnNlZ21lbnRzLnYxLkluU2VnbWVudEgAEjcKDGluYWN0aXZlX2ZvchgJIAEoCzIfLm11c3Rlci5zZWdtZW50cy52MS5JbmFjdGl2ZUZvckgAEjIKCWFnZ3JlZ2F0ZRgKIAEoCzIdLm11c3Rlci5zZWdtZW50cy52MS5BZ2dyZWdhdGVIABI0CgpvY2N1cnJlbmNlGAsgASgLMh4ubXVzdGVyLnNlZ21lbnRzLnYxLk9jY3VycmVuY2VIABI1CgthY3RpdmVfZGF5cxgMIAEoCzIeLm11c3Rlci5zZWdtZW50cy52MS5BY3RpdmVEYXlzSABCDQoEa2luZBIFukgCCAEiPAoFQWxsT2YSMwoFcnVsZXMYASADKAsyGC5tdXN0ZXIuc2VnbWVudHMudjEuUnVsZUIKukgHkgEECAEQQCI8CgVBbnlPZhIzCgVydWxlcxgBIAMoCzIYLm11c3Rlci5zZWdtZW50cy52MS5SdWxlQgq6SAeSAQQIARBAIqsBCglQZXJmb3JtZWQSHgoKZXZlbnRfbmFtZRgBIAEoCUIKukgHcgUgASj/ARI5CgVjb3VudBgCIAEoCzIiLm11c3Rlci5zZWdtZW50cy52MS5Db3VudENvbmRpdGlvbkIGukgDyAEBEioKBndpbmRvdxgDIAEoCzIaLm11c3Rlci5zZWdtZW50cy52MS5XaW5kb3cSFwoFd2hlcmUYBCABKAlCCLpIBXIDKIAQIrUBCg5Db3VudENvbmRpdGlvbhIbCghhdF9sZWFzdBgBIAEoBUIHukgEGgIoAUgAEhwKCW1vcmVfdGhhbhgCIAEoBUIHukgEGgIoAEgAEhoKB2V4YWN0bHkYAyABKAVCB7pIBBoCKABIABIaCgdhdF9tb3N0GAQgASgFQge6SAQaAigASAASHAoJbGVzc190aGFuGAUgASgFQge6SAQaAigBSABCEgoJY29uZGl0aW9uEgW6SAIIASLFAQoGV2luZG93Ej8KBGxhc3QYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFLpIEaoBDiIGCICGsJYBMgQQwIQ9SAASLgoHYmV0d2VlbhgCIAEoCzIbLm11c3Rlci5zZWdtZW50cy52MS5CZXR3ZWVuSAASOQoNY2FsZW5kYXJfZGF5cxgDIAEoCzIgLm11c3Rlci5zZWdtZW50cy52MS5DYWxlbmRhckRheXNIAEIPCgZ3aW5kb3cSBbpIAggBImsKB0JldHdlZW4SMAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIuCgJ0bxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBASJECgxDYWxlbmRhckRheXMSGAoEZGF5cxgBIAEoBUIKukgHGgUYwhwoARIaCgl0aW1lX3pvbmUYAiABKAlCB7pIBHICKEAi2QEKEFBlcmZvcm1lZFRoZW5Ob3QSHgoKZXZlbnRfbmFtZRgBIAEoCUIKukgHcgUgASj/ARInChN0aGVuX25vdF9ldmVudF9uYW1lGAIgASgJQgq6SAdyBSABKP8BEhcKBXdoZXJlGAMgASgJQgi6SAVyAyiAEBIgCg50aGVuX25vdF93aGVyZRgEIAEoCUIIukgFcgMogBASQQoIaGVsZF9mb3IYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFLpIEaoBDiIGCICGsJYBMgQQwIQ9IrcBCghTZXF1ZW5jZRI7CgVzdGVwcxgBIAMoCzIgLm11c3Rlci5zZWdtZW50cy52MS5TZXF1ZW5jZVN0ZXBCCrpIB5IBBAgCEAgSQgoGd2l0aGluGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhe6SBTIAQGqAQ4iBgiAhrCWATIEEMCEPRIqCgZ3aW5kb3cYAyABKAsyGi5tdXN0ZXIuc2VnbWVudHMudjEuV2luZG93IkcKDFNlcXVlbmNlU3RlcBIeCgpldmVudF9uYW1lGAEgASgJQgq6SAdyBSABKP8BEhcKBXdoZXJlGAIgASgJQgi6SAVyAyiAECIpCgxUcmFpdE1hdGNoZXMSGQoFd2hlcmUYASABKAlCCrpIB3IFIAEogBAiKwoJSW5TZWdtZW50Eh4KCnNlZ21lbnRfaWQYASABKAlCCrpIB3IFIAEo/wEiUwoLSW5hY3RpdmVGb3ISRAoIZHVyYXRpb24YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CF7pIFMgBAaoBDiIGCICGsJYBMgQQwIQ9IuwDCglBZ2dyZWdhdGUSRAoIZnVuY3Rpb24YASABKA4yJi5tdXN0ZXIuc2VnbWVudHMudjEuQWdncmVnYXRlLkZ1bmN0aW9uQgq6SAeCAQQQASAAEh4KCmV2ZW50X25hbWUYAiABKAlCCrpIB3IFIAEo/wESFwoFd2hlcmUYAyABKAlCCLpIBXIDKIAQEhwKCHByb3BlcnR5GAQgASgJQgq6SAdyBSABKP8BEioKBndpbmRvdxgFIAEoCzIaLm11c3Rlci5zZWdtZW50cy52MS5XaW5kb3cSGwoIYXRfbGVhc3QYBiABKAFCB7pIBBICQAFIABIcCgltb3JlX3RoYW4YByABKAFCB7pIBBICQAFIABIaCgdleGFjdGx5GAggASgBQge6SAQSAkABSAASGgoHYXRfbW9zdBgJIAEoAUIHukgEEgJAAUgAEhwKCWxlc3NfdGhhbhgKIAEoAUIHukgEEgJAAUgAInAKCEZ1bmN0aW9uEhgKFEZVTkNUSU9OX1VOU1BFQ0lGSUVEEAASEAoMRlVOQ1RJT05fU1VNEAESFAoQRlVOQ1RJT05fQVZFUkFHRRACEhAKDEZVTkNUSU9OX01JThADEhAKDEZVTkNUSU9OX01BWBAEQhMKCmNvbXBhcmlzb24SBbpIAggBIvkCCgpPY2N1cnJlbmNlEj8KBXdoaWNoGAEgASgOMiQubXVzdGVyLnNlZ21lbnRzLnYxLk9jY3VycmVuY2UuV2hpY2hCCrpIB4IBBBABIAASHgoKZXZlbnRfbmFtZRgCIAEoCUIKukgHcgUgASj/ARIXCgV3aGVyZRgDIAEoCUIIukgFcgMogBASLAoGYmVmb3JlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEisKBWFmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEkEKBndpdGhpbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIUukgRqgEOIgYIgIawlgEyBBDAhD1IACI/CgVXaGljaBIVChFXSElDSF9VTlNQRUNJRklFRBAAEg8KC1dISUNIX0ZJUlNUEAESDgoKV0hJQ0hfTEFTVBACQhIKCWNvbmRpdGlvbhIFukgCCAEinwEKCkFjdGl2ZURheXMSHAoIYXRfbGVhc3QYASABKAVCCrpIBxoFGJADKAESIAoMb2ZfbGFzdF9kYXlzGAIgASgFQgq6SAcaBRiQAygBEhwKCmV2ZW50X25hbWUYAyABKAlCCLpIBXIDKP8BEhcKBXdoZXJlGAQgASgJQgi6SAVyAyiAEBIaCgl0aW1lX3pvbmUYBSABKAlCB7pIBHICKEBiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * Who belongs: a typed tree over what profiles did.
+ * Who belongs: a typed tree over what profiles did and are. At most 8 levels and 64 leaves.
  *
  * @generated from message muster.segments.v1.Rule
  */
@@ -36,6 +36,68 @@ export type Rule = Message<"muster.segments.v1.Rule"> & {
      */
     value: PerformedThenNot;
     case: "performedThenNot";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.AllOf all = 3;
+     */
+    value: AllOf;
+    case: "all";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.AnyOf any = 4;
+     */
+    value: AnyOf;
+    case: "any";
+  } | {
+    /**
+     * Those of whom the rule does not hold, who never did a thing among them.
+     *
+     * @generated from field: muster.segments.v1.Rule not = 5;
+     */
+    value: Rule;
+    case: "not";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.Sequence sequence = 6;
+     */
+    value: Sequence;
+    case: "sequence";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.TraitMatches trait = 7;
+     */
+    value: TraitMatches;
+    case: "trait";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.InSegment in_segment = 8;
+     */
+    value: InSegment;
+    case: "inSegment";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.InactiveFor inactive_for = 9;
+     */
+    value: InactiveFor;
+    case: "inactiveFor";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.Aggregate aggregate = 10;
+     */
+    value: Aggregate;
+    case: "aggregate";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.Occurrence occurrence = 11;
+     */
+    value: Occurrence;
+    case: "occurrence";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.ActiveDays active_days = 12;
+     */
+    value: ActiveDays;
+    case: "activeDays";
   } | { case: undefined; value?: undefined };
 };
 
@@ -47,7 +109,45 @@ export const RuleSchema: GenMessage<Rule> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 0);
 
 /**
- * Did something often enough.
+ * Each of them holds.
+ *
+ * @generated from message muster.segments.v1.AllOf
+ */
+export type AllOf = Message<"muster.segments.v1.AllOf"> & {
+  /**
+   * @generated from field: repeated muster.segments.v1.Rule rules = 1;
+   */
+  rules: Rule[];
+};
+
+/**
+ * Describes the message muster.segments.v1.AllOf.
+ * Use `create(AllOfSchema)` to create a new message.
+ */
+export const AllOfSchema: GenMessage<AllOf> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 1);
+
+/**
+ * At least one of them holds.
+ *
+ * @generated from message muster.segments.v1.AnyOf
+ */
+export type AnyOf = Message<"muster.segments.v1.AnyOf"> & {
+  /**
+   * @generated from field: repeated muster.segments.v1.Rule rules = 1;
+   */
+  rules: Rule[];
+};
+
+/**
+ * Describes the message muster.segments.v1.AnyOf.
+ * Use `create(AnyOfSchema)` to create a new message.
+ */
+export const AnyOfSchema: GenMessage<AnyOf> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 2);
+
+/**
+ * Did something so many times.
  *
  * @generated from message muster.segments.v1.Performed
  */
@@ -58,6 +158,8 @@ export type Performed = Message<"muster.segments.v1.Performed"> & {
   eventName: string;
 
   /**
+   * At most 1,000 with a window that moves.
+   *
    * @generated from field: muster.segments.v1.CountCondition count = 2;
    */
   count?: CountCondition | undefined;
@@ -68,6 +170,14 @@ export type Performed = Message<"muster.segments.v1.Performed"> & {
    * @generated from field: muster.segments.v1.Window window = 3;
    */
   window?: Window | undefined;
+
+  /**
+   * Only events of whose properties this CEL predicate holds, such as
+   * `properties.category == "shoes" && properties.price > 50`. Empty means all.
+   *
+   * @generated from field: string where = 4;
+   */
+  where: string;
 };
 
 /**
@@ -75,7 +185,7 @@ export type Performed = Message<"muster.segments.v1.Performed"> & {
  * Use `create(PerformedSchema)` to create a new message.
  */
 export const PerformedSchema: GenMessage<Performed> = /*@__PURE__*/
-  messageDesc(file_muster_segments_v1_rule, 1);
+  messageDesc(file_muster_segments_v1_rule, 3);
 
 /**
  * @generated from message muster.segments.v1.CountCondition
@@ -86,12 +196,34 @@ export type CountCondition = Message<"muster.segments.v1.CountCondition"> & {
    */
   condition: {
     /**
-     * At least this many.
-     *
      * @generated from field: int32 at_least = 1;
      */
     value: number;
     case: "atLeast";
+  } | {
+    /**
+     * @generated from field: int32 more_than = 2;
+     */
+    value: number;
+    case: "moreThan";
+  } | {
+    /**
+     * @generated from field: int32 exactly = 3;
+     */
+    value: number;
+    case: "exactly";
+  } | {
+    /**
+     * @generated from field: int32 at_most = 4;
+     */
+    value: number;
+    case: "atMost";
+  } | {
+    /**
+     * @generated from field: int32 less_than = 5;
+     */
+    value: number;
+    case: "lessThan";
   } | { case: undefined; value?: undefined };
 };
 
@@ -100,7 +232,7 @@ export type CountCondition = Message<"muster.segments.v1.CountCondition"> & {
  * Use `create(CountConditionSchema)` to create a new message.
  */
 export const CountConditionSchema: GenMessage<CountCondition> = /*@__PURE__*/
-  messageDesc(file_muster_segments_v1_rule, 2);
+  messageDesc(file_muster_segments_v1_rule, 4);
 
 /**
  * @generated from message muster.segments.v1.Window
@@ -117,6 +249,18 @@ export type Window = Message<"muster.segments.v1.Window"> & {
      */
     value: Duration;
     case: "last";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.Between between = 2;
+     */
+    value: Between;
+    case: "between";
+  } | {
+    /**
+     * @generated from field: muster.segments.v1.CalendarDays calendar_days = 3;
+     */
+    value: CalendarDays;
+    case: "calendarDays";
   } | { case: undefined; value?: undefined };
 };
 
@@ -125,7 +269,63 @@ export type Window = Message<"muster.segments.v1.Window"> & {
  * Use `create(WindowSchema)` to create a new message.
  */
 export const WindowSchema: GenMessage<Window> = /*@__PURE__*/
-  messageDesc(file_muster_segments_v1_rule, 3);
+  messageDesc(file_muster_segments_v1_rule, 5);
+
+/**
+ * The instants in [from, to), as far as they have come.
+ *
+ * @generated from message muster.segments.v1.Between
+ */
+export type Between = Message<"muster.segments.v1.Between"> & {
+  /**
+   * Whole milliseconds.
+   *
+   * @generated from field: google.protobuf.Timestamp from = 1;
+   */
+  from?: Timestamp | undefined;
+
+  /**
+   * Whole milliseconds, after `from`.
+   *
+   * @generated from field: google.protobuf.Timestamp to = 2;
+   */
+  to?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message muster.segments.v1.Between.
+ * Use `create(BetweenSchema)` to create a new message.
+ */
+export const BetweenSchema: GenMessage<Between> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 6);
+
+/**
+ * Today and the days before it.
+ *
+ * @generated from message muster.segments.v1.CalendarDays
+ */
+export type CalendarDays = Message<"muster.segments.v1.CalendarDays"> & {
+  /**
+   * Today included; 1 means since midnight.
+   *
+   * @generated from field: int32 days = 1;
+   */
+  days: number;
+
+  /**
+   * IANA name. Empty means the organisation's, which is stored here when the rule is saved.
+   *
+   * @generated from field: string time_zone = 2;
+   */
+  timeZone: string;
+};
+
+/**
+ * Describes the message muster.segments.v1.CalendarDays.
+ * Use `create(CalendarDaysSchema)` to create a new message.
+ */
+export const CalendarDaysSchema: GenMessage<CalendarDays> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 7);
 
 /**
  * Did A, and no B at that instant or later.
@@ -142,6 +342,28 @@ export type PerformedThenNot = Message<"muster.segments.v1.PerformedThenNot"> & 
    * @generated from field: string then_not_event_name = 2;
    */
   thenNotEventName: string;
+
+  /**
+   * Of A, as in `Performed`.
+   *
+   * @generated from field: string where = 3;
+   */
+  where: string;
+
+  /**
+   * Of B, as in `Performed`.
+   *
+   * @generated from field: string then_not_where = 4;
+   */
+  thenNotWhere: string;
+
+  /**
+   * Only once it has been so for this long: some A is at least this old, and no B came at its instant or
+   * later. Whole milliseconds, at most 3,650 days. Unset means at once.
+   *
+   * @generated from field: google.protobuf.Duration held_for = 5;
+   */
+  heldFor?: Duration | undefined;
 };
 
 /**
@@ -149,5 +371,384 @@ export type PerformedThenNot = Message<"muster.segments.v1.PerformedThenNot"> & 
  * Use `create(PerformedThenNotSchema)` to create a new message.
  */
 export const PerformedThenNotSchema: GenMessage<PerformedThenNot> = /*@__PURE__*/
-  messageDesc(file_muster_segments_v1_rule, 4);
+  messageDesc(file_muster_segments_v1_rule, 8);
+
+/**
+ * Did one after the other, at strictly later instants.
+ *
+ * @generated from message muster.segments.v1.Sequence
+ */
+export type Sequence = Message<"muster.segments.v1.Sequence"> & {
+  /**
+   * @generated from field: repeated muster.segments.v1.SequenceStep steps = 1;
+   */
+  steps: SequenceStep[];
+
+  /**
+   * The last step is at most this long after the first. Whole milliseconds, 1 ms to 3,650 days.
+   *
+   * @generated from field: google.protobuf.Duration within = 2;
+   */
+  within?: Duration | undefined;
+
+  /**
+   * Where the last step must lie. Unset: once completed, it holds for ever.
+   *
+   * @generated from field: muster.segments.v1.Window window = 3;
+   */
+  window?: Window | undefined;
+};
+
+/**
+ * Describes the message muster.segments.v1.Sequence.
+ * Use `create(SequenceSchema)` to create a new message.
+ */
+export const SequenceSchema: GenMessage<Sequence> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 9);
+
+/**
+ * @generated from message muster.segments.v1.SequenceStep
+ */
+export type SequenceStep = Message<"muster.segments.v1.SequenceStep"> & {
+  /**
+   * @generated from field: string event_name = 1;
+   */
+  eventName: string;
+
+  /**
+   * As in `Performed`.
+   *
+   * @generated from field: string where = 2;
+   */
+  where: string;
+};
+
+/**
+ * Describes the message muster.segments.v1.SequenceStep.
+ * Use `create(SequenceStepSchema)` to create a new message.
+ */
+export const SequenceStepSchema: GenMessage<SequenceStep> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 10);
+
+/**
+ * The profile's traits are such.
+ *
+ * @generated from message muster.segments.v1.TraitMatches
+ */
+export type TraitMatches = Message<"muster.segments.v1.TraitMatches"> & {
+  /**
+   * A CEL predicate, such as `traits.plan == "pro"`.
+   *
+   * @generated from field: string where = 1;
+   */
+  where: string;
+};
+
+/**
+ * Describes the message muster.segments.v1.TraitMatches.
+ * Use `create(TraitMatchesSchema)` to create a new message.
+ */
+export const TraitMatchesSchema: GenMessage<TraitMatches> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 11);
+
+/**
+ * Is in another segment.
+ *
+ * @generated from message muster.segments.v1.InSegment
+ */
+export type InSegment = Message<"muster.segments.v1.InSegment"> & {
+  /**
+   * Id or slug when saved; the id when read.
+   *
+   * @generated from field: string segment_id = 1;
+   */
+  segmentId: string;
+};
+
+/**
+ * Describes the message muster.segments.v1.InSegment.
+ * Use `create(InSegmentSchema)` to create a new message.
+ */
+export const InSegmentSchema: GenMessage<InSegment> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 12);
+
+/**
+ * No event of any name in (now - duration, now]; of a profile without any, counted from its creation.
+ *
+ * @generated from message muster.segments.v1.InactiveFor
+ */
+export type InactiveFor = Message<"muster.segments.v1.InactiveFor"> & {
+  /**
+   * Whole milliseconds, 1 ms to 3,650 days.
+   *
+   * @generated from field: google.protobuf.Duration duration = 1;
+   */
+  duration?: Duration | undefined;
+};
+
+/**
+ * Describes the message muster.segments.v1.InactiveFor.
+ * Use `create(InactiveForSchema)` to create a new message.
+ */
+export const InactiveForSchema: GenMessage<InactiveFor> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 13);
+
+/**
+ * What the numbers of a property come to. The sum of none is 0; an average, a least or a greatest of
+ * none there is not, and then the rule does not hold.
+ *
+ * @generated from message muster.segments.v1.Aggregate
+ */
+export type Aggregate = Message<"muster.segments.v1.Aggregate"> & {
+  /**
+   * @generated from field: muster.segments.v1.Aggregate.Function function = 1;
+   */
+  function: Aggregate_Function;
+
+  /**
+   * @generated from field: string event_name = 2;
+   */
+  eventName: string;
+
+  /**
+   * As in `Performed`.
+   *
+   * @generated from field: string where = 3;
+   */
+  where: string;
+
+  /**
+   * At the top level of the properties. Events in which it is no number, or one beyond 1e100, do not count.
+   *
+   * @generated from field: string property = 4;
+   */
+  property: string;
+
+  /**
+   * Unset means ever. Of a window that moves the newest 10,000 numbers count; an organisation with more
+   * than ten of them shares that out.
+   *
+   * @generated from field: muster.segments.v1.Window window = 5;
+   */
+  window?: Window | undefined;
+
+  /**
+   * @generated from oneof muster.segments.v1.Aggregate.comparison
+   */
+  comparison: {
+    /**
+     * @generated from field: double at_least = 6;
+     */
+    value: number;
+    case: "atLeast";
+  } | {
+    /**
+     * @generated from field: double more_than = 7;
+     */
+    value: number;
+    case: "moreThan";
+  } | {
+    /**
+     * @generated from field: double exactly = 8;
+     */
+    value: number;
+    case: "exactly";
+  } | {
+    /**
+     * @generated from field: double at_most = 9;
+     */
+    value: number;
+    case: "atMost";
+  } | {
+    /**
+     * @generated from field: double less_than = 10;
+     */
+    value: number;
+    case: "lessThan";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message muster.segments.v1.Aggregate.
+ * Use `create(AggregateSchema)` to create a new message.
+ */
+export const AggregateSchema: GenMessage<Aggregate> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 14);
+
+/**
+ * @generated from enum muster.segments.v1.Aggregate.Function
+ */
+export const Aggregate_Function = {
+  /**
+   * @generated from enum value: FUNCTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: FUNCTION_SUM = 1;
+   */
+  SUM: 1,
+
+  /**
+   * @generated from enum value: FUNCTION_AVERAGE = 2;
+   */
+  AVERAGE: 2,
+
+  /**
+   * @generated from enum value: FUNCTION_MIN = 3;
+   */
+  MIN: 3,
+
+  /**
+   * @generated from enum value: FUNCTION_MAX = 4;
+   */
+  MAX: 4,
+} as const;
+
+/**
+ * @generated from enum muster.segments.v1.Aggregate.Function
+ */
+export type Aggregate_Function = (typeof Aggregate_Function)[keyof typeof Aggregate_Function] | UnknownEnum;
+
+/**
+ * Describes the enum muster.segments.v1.Aggregate.Function.
+ */
+export const Aggregate_FunctionSchema: GenEnum<Aggregate_Function> = /*@__PURE__*/
+  enumDesc(file_muster_segments_v1_rule, 14, 0);
+
+/**
+ * When something was done for the first or the last time; never done, it does not hold.
+ *
+ * @generated from message muster.segments.v1.Occurrence
+ */
+export type Occurrence = Message<"muster.segments.v1.Occurrence"> & {
+  /**
+   * @generated from field: muster.segments.v1.Occurrence.Which which = 1;
+   */
+  which: Occurrence_Which;
+
+  /**
+   * @generated from field: string event_name = 2;
+   */
+  eventName: string;
+
+  /**
+   * As in `Performed`.
+   *
+   * @generated from field: string where = 3;
+   */
+  where: string;
+
+  /**
+   * @generated from oneof muster.segments.v1.Occurrence.condition
+   */
+  condition: {
+    /**
+     * Earlier than this instant. Whole milliseconds.
+     *
+     * @generated from field: google.protobuf.Timestamp before = 4;
+     */
+    value: Timestamp;
+    case: "before";
+  } | {
+    /**
+     * At this instant or later. Whole milliseconds.
+     *
+     * @generated from field: google.protobuf.Timestamp after = 5;
+     */
+    value: Timestamp;
+    case: "after";
+  } | {
+    /**
+     * In (now - within, now]; whole milliseconds, 1 ms to 3,650 days.
+     *
+     * @generated from field: google.protobuf.Duration within = 6;
+     */
+    value: Duration;
+    case: "within";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message muster.segments.v1.Occurrence.
+ * Use `create(OccurrenceSchema)` to create a new message.
+ */
+export const OccurrenceSchema: GenMessage<Occurrence> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 15);
+
+/**
+ * @generated from enum muster.segments.v1.Occurrence.Which
+ */
+export const Occurrence_Which = {
+  /**
+   * @generated from enum value: WHICH_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: WHICH_FIRST = 1;
+   */
+  FIRST: 1,
+
+  /**
+   * @generated from enum value: WHICH_LAST = 2;
+   */
+  LAST: 2,
+} as const;
+
+/**
+ * @generated from enum muster.segments.v1.Occurrence.Which
+ */
+export type Occurrence_Which = (typeof Occurrence_Which)[keyof typeof Occurrence_Which] | UnknownEnum;
+
+/**
+ * Describes the enum muster.segments.v1.Occurrence.Which.
+ */
+export const Occurrence_WhichSchema: GenEnum<Occurrence_Which> = /*@__PURE__*/
+  enumDesc(file_muster_segments_v1_rule, 15, 0);
+
+/**
+ * Did something on at least so many of the last days, today included.
+ *
+ * @generated from message muster.segments.v1.ActiveDays
+ */
+export type ActiveDays = Message<"muster.segments.v1.ActiveDays"> & {
+  /**
+   * @generated from field: int32 at_least = 1;
+   */
+  atLeast: number;
+
+  /**
+   * @generated from field: int32 of_last_days = 2;
+   */
+  ofLastDays: number;
+
+  /**
+   * Empty means any event.
+   *
+   * @generated from field: string event_name = 3;
+   */
+  eventName: string;
+
+  /**
+   * As in `Performed`.
+   *
+   * @generated from field: string where = 4;
+   */
+  where: string;
+
+  /**
+   * IANA name. Empty means the organisation's, which is stored here when the rule is saved.
+   *
+   * @generated from field: string time_zone = 5;
+   */
+  timeZone: string;
+};
+
+/**
+ * Describes the message muster.segments.v1.ActiveDays.
+ * Use `create(ActiveDaysSchema)` to create a new message.
+ */
+export const ActiveDaysSchema: GenMessage<ActiveDays> = /*@__PURE__*/
+  messageDesc(file_muster_segments_v1_rule, 16);
 

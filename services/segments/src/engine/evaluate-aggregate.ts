@@ -1,0 +1,87 @@
+// Decides what the numbers of a property come to, and when that changes as they leave the window.
+import type { AnyFacts } from "./any-facts.ts";
+import { addExactly, type Partials, roundedSum } from "./exact-sum.ts";
+import { type Aggregate, compare } from "./rule.ts";
+import type { Tally, ValueLog } from "./value-facts.ts";
+import type { Because, Verdict } from "./verdict.ts";
+import { leavesAt, type MovingWindow, windowStart } from "./window.ts";
+
+export function evaluateAggregate(leaf: Aggregate, facts: AnyFacts | undefined, nowMs: number): Verdict {
+  const { window } = leaf;
+  if (window !== undefined && window.kind !== "between") {
+    return evaluateLog(leaf, window, facts?.kind === "values" ? facts : undefined, nowMs);
+  }
+  const running = new Running();
+  if (facts?.kind === "tally") running.take(facts);
+  const value = running.value(leaf.function);
+  const because: Because = { kind: "aggregate", value, count: running.count };
+  return { member: isMet(leaf, value), nextChangeAt: undefined, isExact: true, because };
+}
+
+/**
+ * The numbers leave one by one, oldest first. So, from the newest back, each prefix is what will be left
+ * at some time, and the last prefix that answers otherwise than the whole is the first to come.
+ */
+function evaluateLog(
+  leaf: Aggregate,
+  window: MovingWindow,
+  facts: ValueLog | undefined,
+  nowMs: number,
+): Verdict {
+  const log = facts?.log ?? [];
+  const startMs = windowStart(window, nowMs);
+  const running = new Running();
+  /** What each prefix answers, and when it will be all there is. */
+  const answers: { readonly holds: boolean; readonly atMs: number }[] = [];
+  for (let index = log.length - 1; index >= 0; index -= 1) {
+    const [ms, value] = log[index] ?? [0, 0];
+    if (ms < startMs) break;
+    const newer = log[index + 1];
+    const atMs = leavesAt(window, ms);
+    // Those that leave together are never seen apart.
+    if (newer === undefined || leavesAt(window, newer[0]) > atMs) {
+      answers.push({ holds: isMet(leaf, running.value(leaf.function)), atMs });
+    }
+    running.add(value);
+  }
+  const value = running.value(leaf.function);
+  const member = isMet(leaf, value);
+  return {
+    member,
+    nextChangeAt: answers.findLast(({ holds }) => holds !== member)?.atMs,
+    isExact: facts?.cutMs === undefined || facts.cutMs < startMs,
+    because: { kind: "aggregate", value, count: running.count },
+  };
+}
+
+function isMet({ comparison }: Aggregate, value: number | undefined): boolean {
+  return value !== undefined && compare(comparison.kind, value, comparison.value);
+}
+
+class Running {
+  count = 0;
+  #sum: Partials = [];
+  #min = Number.POSITIVE_INFINITY;
+  #max = Number.NEGATIVE_INFINITY;
+
+  take(tally: Tally): void {
+    this.count = tally.count;
+    this.#sum = tally.sum;
+    this.#min = tally.min;
+    this.#max = tally.max;
+  }
+
+  add(value: number): void {
+    this.count += 1;
+    addExactly(this.#sum, value);
+    this.#min = Math.min(this.#min, value);
+    this.#max = Math.max(this.#max, value);
+  }
+
+  value(name: Aggregate["function"]): number | undefined {
+    if (name === "sum") return roundedSum(this.#sum);
+    if (this.count === 0) return undefined;
+    if (name === "average") return roundedSum(this.#sum) / this.count;
+    return name === "min" ? this.#min : this.#max;
+  }
+}

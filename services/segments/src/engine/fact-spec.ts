@@ -1,0 +1,174 @@
+// Which facts the leaves of rules need: what is kept of a profile, and which matchers feed it. Leaves that
+// need the same share it.
+import type { Predicate } from "../predicates/predicate.ts";
+import { type Matcher, matcherOf, stableKey } from "./matcher.ts";
+import { type Aggregate, depthOf, type Leaf, type Performed, type Sequence, type Window } from "./rule.ts";
+import type { SequencePlan } from "./sequence-facts.ts";
+import { spanMsMax } from "./window.ts";
+
+export type FactSpec = CountSpec | TallySpec | ValuesSpec | DaysSpec | HeldSpec | SequenceSpec;
+
+interface BaseSpec {
+  /** Equal for what can be shared: facts are stored under it. */
+  readonly key: string;
+  /** Those that feed it; the place of each is its mark's bit. */
+  readonly matchers: readonly Matcher[];
+}
+
+/** Instants in [fromMs, toMs). */
+export interface Range {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface CountSpec extends BaseSpec {
+  readonly kind: "count";
+  /** Newest instants that are kept. */
+  readonly depth: number;
+  /** Only events in it count. */
+  readonly range: Range | undefined;
+}
+
+export interface TallySpec extends BaseSpec {
+  readonly kind: "tally";
+  readonly property: string;
+  readonly range: Range | undefined;
+}
+
+export interface ValuesSpec extends BaseSpec {
+  readonly kind: "values";
+  readonly property: string;
+  /** Older ones count in no window. */
+  readonly keepMs: number;
+}
+
+export interface DaysSpec extends BaseSpec {
+  readonly kind: "days";
+  readonly timeZone: string;
+  /** Newest days that are kept. */
+  readonly days: number;
+}
+
+export interface HeldSpec extends BaseSpec {
+  readonly kind: "held";
+}
+
+export interface SequenceSpec extends BaseSpec {
+  readonly kind: "sequence";
+  readonly plan: SequencePlan;
+}
+
+/** Instants kept for explanations alone. */
+const EXPLAINED_INSTANTS = 10;
+const ANY_EVENT = matcherOf(undefined);
+
+const known = new WeakMap<Leaf, readonly FactSpec[]>();
+
+/** What a leaf reads, in an order of its kind's own. */
+export function factsOfLeaf(leaf: Leaf): readonly FactSpec[] {
+  let specs = known.get(leaf);
+  if (specs === undefined) {
+    specs = specify(leaf);
+    known.set(leaf, specs);
+  }
+  return specs;
+}
+
+const traitKeys = new WeakMap<Predicate, string>();
+
+/** Under which a profile keeps whether a predicate on its traits holds. */
+export function traitKeyOf(predicate: Predicate): string {
+  let key = traitKeys.get(predicate);
+  if (key === undefined) {
+    key = stableKey(["trait", predicate.key]);
+    traitKeys.set(predicate, key);
+  }
+  return key;
+}
+
+/** Two specs of one key as one that serves both. */
+export function mergeSpecs(a: FactSpec, b: FactSpec): FactSpec {
+  if (a.kind === "count" && b.kind === "count") return { ...a, depth: Math.max(a.depth, b.depth) };
+  if (a.kind === "values" && b.kind === "values") return { ...a, keepMs: Math.max(a.keepMs, b.keepMs) };
+  if (a.kind === "days" && b.kind === "days") return { ...a, days: Math.max(a.days, b.days) };
+  return a;
+}
+
+function specify(leaf: Leaf): FactSpec[] {
+  switch (leaf.kind) {
+    case "performed":
+      return [countOfPerformed(leaf)];
+    case "performed_then_not":
+      return leaf.heldForMs === 0
+        ? [countSpec(leaf.matcher, 1), countSpec(leaf.thenNot, 1)]
+        : [heldSpec(leaf.matcher, leaf.thenNot)];
+    case "sequence":
+      return [sequenceSpec(leaf)];
+    case "inactive_for":
+      return [countSpec(ANY_EVENT, 1)];
+    case "aggregate":
+      return [aggregateSpec(leaf)];
+    case "occurrence":
+      return [countSpec(leaf.matcher, 1)];
+    case "active_days":
+      return [daysSpec(leaf.matcher, leaf.timeZone, leaf.ofLastDays)];
+    case "trait":
+    case "in_segment":
+      return [];
+  }
+}
+
+function countOfPerformed(leaf: Performed): CountSpec {
+  const { count, window, matcher } = leaf;
+  if (window === undefined || window.kind === "between") {
+    const shown = Math.max(1, Math.min(count.n, EXPLAINED_INSTANTS));
+    return countSpec(matcher, shown, rangeOf(window));
+  }
+  return countSpec(matcher, depthOf(leaf));
+}
+
+function countSpec(matcher: Matcher, depth: number, range?: Range): CountSpec {
+  const key = range === undefined ? matcher.key : stableKey(["count", matcher.key, range.fromMs, range.toMs]);
+  return { kind: "count", key, matchers: [matcher], depth, range };
+}
+
+function rangeOf(window: Window | undefined): Range | undefined {
+  return window?.kind === "between" ? window : undefined;
+}
+
+function heldSpec(matcher: Matcher, thenNot: Matcher): HeldSpec {
+  return { kind: "held", key: stableKey(["held", matcher.key, thenNot.key]), matchers: [matcher, thenNot] };
+}
+
+function sequenceSpec({ steps, withinMs, window }: Sequence): SequenceSpec {
+  const range = rangeOf(window);
+  const plan: SequencePlan = {
+    steps: steps.length,
+    withinMs,
+    completedFromMs: range?.fromMs ?? Number.NEGATIVE_INFINITY,
+    completedToMs: range?.toMs ?? Number.POSITIVE_INFINITY,
+    // A window that moves needs the newest completion; the others only whether there is any.
+    isForEver: window === undefined || window.kind === "between",
+  };
+  const stepKeys = steps.map(({ key }) => key);
+  const bounds = range === undefined ? [] : [range.fromMs, range.toMs];
+  const key = stableKey(["sequence", stepKeys, withinMs, plan.isForEver, ...bounds]);
+  return { kind: "sequence", key, matchers: steps, plan };
+}
+
+function aggregateSpec({ matcher, property, window }: Aggregate): TallySpec | ValuesSpec {
+  const matchers = [matcher];
+  if (window === undefined || window.kind === "between") {
+    const range = rangeOf(window);
+    const bounds = range === undefined ? [] : [range.fromMs, range.toMs];
+    const key = stableKey(["tally", matcher.key, property, ...bounds]);
+    return { kind: "tally", key, matchers, property, range };
+  }
+  const key = stableKey(["values", matcher.key, property]);
+  return { kind: "values", key, matchers, property, keepMs: spanMsMax(window) };
+}
+
+function daysSpec(matcher: Matcher, timeZone: string, days: number): DaysSpec {
+  const key = stableKey(["days", matcher.key, timeZone]);
+  return { kind: "days", key, matchers: [matcher], timeZone, days };
+}

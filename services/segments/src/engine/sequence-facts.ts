@@ -1,0 +1,94 @@
+// Did one after the other: of each step the chain that reached it and began last, which is all that can
+// still be completed best.
+import type { Instant } from "./facts.ts";
+import { noteInOrder, type OrderedFacts } from "./ordered-facts.ts";
+
+export interface SequenceFacts extends OrderedFacts<SequenceOutcome> {
+  readonly kind: "sequence";
+}
+
+/** The events of the steps so far. */
+export type Chain = readonly Instant[];
+
+export interface SequenceOutcome {
+  /** For each step but the last. */
+  readonly reached: readonly (Reached | undefined)[];
+  /** The one whose last step is the newest that counts. */
+  readonly completed: Chain | undefined;
+}
+
+interface Reached {
+  readonly chain: Chain;
+  /** When it was reached; */
+  readonly atMs: number;
+  /** and what held before that instant, for steps are strictly later than one another. */
+  readonly before: Chain | undefined;
+}
+
+export interface SequencePlan {
+  readonly steps: number;
+  readonly withinMs: number;
+  /** Where the last step must lie, if that is fixed. */
+  readonly completedFromMs: number;
+  readonly completedToMs: number;
+  /** Once completed nothing more can change. */
+  readonly isForEver: boolean;
+}
+
+export function emptySequenceFacts(): SequenceFacts {
+  return { kind: "sequence", base: { reached: [], completed: undefined }, baseMs: undefined, recent: [] };
+}
+
+/** False when its place is not known any more. Bit i of `marks` is step i. */
+export function noteSequence(
+  facts: SequenceFacts,
+  instant: Instant,
+  marks: number,
+  plan: SequencePlan,
+): boolean {
+  if (plan.isForEver && facts.base.completed !== undefined) return true;
+  return noteInOrder(facts, instant, marks, (outcome, one, bits) =>
+    advanceSequence(outcome, one, bits, plan),
+  );
+}
+
+export function advanceSequence(
+  outcome: SequenceOutcome,
+  instant: Instant,
+  marks: number,
+  plan: SequencePlan,
+): SequenceOutcome {
+  const [ms] = instant;
+  const reached = [...outcome.reached];
+  let { completed } = outcome;
+  // From the last step back: each one follows what was reached before this event.
+  for (let step = plan.steps - 1; step >= 0; step -= 1) {
+    if ((marks & (1 << step)) === 0) continue;
+    const chain = extend(step === 0 ? [] : reachedBefore(outcome.reached[step - 1], ms), instant, plan);
+    if (chain === undefined) continue;
+    if (step < plan.steps - 1) reached[step] = better(outcome.reached[step], chain, ms);
+    else if (ms >= plan.completedFromMs && ms < plan.completedToMs) completed = chain;
+  }
+  return { reached, completed };
+}
+
+function reachedBefore(reached: Reached | undefined, ms: number): Chain | undefined {
+  if (reached === undefined) return undefined;
+  return reached.atMs < ms ? reached.chain : reached.before;
+}
+
+function extend(chain: Chain | undefined, instant: Instant, plan: SequencePlan): Chain | undefined {
+  if (chain === undefined) return undefined;
+  const startMs = chain[0]?.[0] ?? instant[0];
+  return instant[0] - startMs <= plan.withinMs ? [...chain, instant] : undefined;
+}
+
+function better(reached: Reached | undefined, chain: Chain, ms: number): Reached {
+  if (reached === undefined) return { chain, atMs: ms, before: undefined };
+  if (startOf(chain) <= startOf(reached.chain)) return reached;
+  return { chain, atMs: ms, before: reached.atMs < ms ? reached.chain : reached.before };
+}
+
+function startOf(chain: Chain): number {
+  return chain[0]?.[0] ?? Number.NEGATIVE_INFINITY;
+}

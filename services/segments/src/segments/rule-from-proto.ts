@@ -1,0 +1,288 @@
+// A rule as callers write it and as it is stored, to the engine's. Whoever errs is told the field.
+import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  type ActiveDays as ActiveDaysMessage,
+  Aggregate_Function,
+  type Aggregate as AggregateMessage,
+  type CountCondition as CountMessage,
+  Occurrence_Which,
+  type Occurrence as OccurrenceMessage,
+  type PerformedThenNot as PerformedThenNotMessage,
+  type Rule as RuleMessage,
+  type Sequence as SequenceMessage,
+  type Window as WindowMessage,
+} from "@muster/contracts/muster/segments/v1/rule_pb";
+import type { SegmentId } from "@muster/core";
+import { invalidField } from "@muster/errors";
+import { type Matcher, matcherOf } from "../engine/matcher.ts";
+import type {
+  Aggregate,
+  Comparison,
+  CountCondition,
+  OccurrenceCondition,
+  Rule,
+  Window,
+} from "../engine/rule.ts";
+import {
+  ACTIVE_DAYS_MAX,
+  excessOf,
+  RULE_DEPTH_MAX,
+  SPAN_MS_MAX,
+  WINDOWED_COUNT_MAX,
+} from "../engine/rule-limits.ts";
+import { isTimeZone } from "../engine/time-zone.ts";
+import { compilePredicate, type Predicate, type PredicateSubject } from "../predicates/predicate.ts";
+import { PredicateError } from "../predicates/predicate-error.ts";
+
+/** Where in the request something stands, and the time zone of what names none. */
+interface Place {
+  readonly path: string;
+  readonly timeZone: string;
+}
+
+/**
+ * FIELD_INVALID names the field, below `path`. Calendar days without a time zone of their own get
+ * `timeZone`. The segments that it names are as written: ids or slugs.
+ */
+export function ruleFromProto(message: RuleMessage, path: string, timeZone: string): Rule {
+  const rule = nodeFromProto(message, { path, timeZone }, 1);
+  const excess = excessOf(rule);
+  if (excess !== undefined) throw invalidField(path, excess);
+  return rule;
+}
+
+function nodeFromProto({ kind }: RuleMessage, place: Place, level: number): Rule {
+  if (level > RULE_DEPTH_MAX)
+    throw invalidField(place.path, `is below the ${RULE_DEPTH_MAX} levels of a rule`);
+  switch (kind.case) {
+    case "all":
+    case "any": {
+      const children = kind.value.rules;
+      const own = at(place, kind.case);
+      if (children.length === 0) throw invalidField(`${own.path}.rules`, "is required");
+      const rules = children.map((child, index) =>
+        nodeFromProto(child, at(own, `rules[${index}]`), level + 1),
+      );
+      return { kind: kind.case, rules };
+    }
+    case "not":
+      return { kind: "not", rule: nodeFromProto(kind.value, at(place, "not"), level + 1) };
+    default:
+      return leafFromProto(kind, place);
+  }
+}
+
+function leafFromProto(kind: RuleMessage["kind"], place: Place): Rule {
+  switch (kind.case) {
+    case "performed": {
+      const own = at(place, "performed");
+      const { eventName, where, window } = kind.value;
+      const count = countFrom(own, kind.value.count);
+      const countPath = `${own.path}.count.${count.kind}`;
+      return performedOf(matcherFrom(own, eventName, where), count, windowFrom(own, window), { countPath });
+    }
+    case "performedThenNot":
+      return performedThenNotFrom(kind.value, at(place, "performed_then_not"));
+    case "sequence":
+      return sequenceFrom(kind.value, at(place, "sequence"));
+    case "trait": {
+      const where = predicateFrom(at(place, "trait.where"), kind.value.where, "traits");
+      return { kind: "trait", where };
+    }
+    case "inSegment":
+      return { kind: "in_segment", segmentId: kind.value.segmentId as SegmentId };
+    case "inactiveFor":
+      return { kind: "inactive_for", ms: spanFrom(at(place, "inactive_for.duration"), kind.value.duration) };
+    case "aggregate":
+      return aggregateFrom(kind.value, at(place, "aggregate"));
+    case "occurrence":
+      return occurrenceFrom(kind.value, at(place, "occurrence"));
+    case "activeDays":
+      return activeDaysFrom(kind.value, at(place, "active_days"));
+    default:
+      throw invalidField(place.path, "is required");
+  }
+}
+
+/** `countPath` is where the count stands, for the error when it is more than can be kept. */
+export function performedOf(
+  matcher: Matcher,
+  count: CountCondition,
+  window: Window | undefined,
+  { countPath }: { readonly countPath: string },
+): Rule {
+  const isMoving = window !== undefined && window.kind !== "between";
+  if (isMoving && count.n > WINDOWED_COUNT_MAX) {
+    throw invalidField(countPath, `must be at most ${WINDOWED_COUNT_MAX} with a window`);
+  }
+  return { kind: "performed", matcher, count, window };
+}
+
+function performedThenNotFrom(message: PerformedThenNotMessage, place: Place): Rule {
+  const { eventName, where, thenNotEventName, thenNotWhere, heldFor } = message;
+  return {
+    kind: "performed_then_not",
+    matcher: matcherFrom(place, eventName, where),
+    thenNot: matcherFrom(place, thenNotEventName, thenNotWhere, "then_not_"),
+    heldForMs: heldFor === undefined ? 0 : spanFrom(at(place, "held_for"), heldFor),
+  };
+}
+
+function sequenceFrom({ steps, within, window }: SequenceMessage, place: Place): Rule {
+  if (steps.length < 2 || steps.length > 8) throw invalidField(`${place.path}.steps`, "must be 2 to 8");
+  return {
+    kind: "sequence",
+    steps: steps.map(({ eventName, where }, index) =>
+      matcherFrom(at(place, `steps[${index}]`), eventName, where),
+    ),
+    withinMs: spanFrom(at(place, "within"), within),
+    window: windowFrom(place, window),
+  };
+}
+
+const FUNCTIONS: ReadonlyMap<Aggregate_Function, Aggregate["function"]> = new Map([
+  [Aggregate_Function.SUM, "sum"],
+  [Aggregate_Function.AVERAGE, "average"],
+  [Aggregate_Function.MIN, "min"],
+  [Aggregate_Function.MAX, "max"],
+]);
+
+function aggregateFrom(message: AggregateMessage, place: Place): Rule {
+  const { eventName, where, property, window, comparison } = message;
+  const name = FUNCTIONS.get(message.function);
+  if (name === undefined) throw invalidField(`${place.path}.function`, "is required");
+  if (comparison.case === undefined) throw invalidField(place.path, "a comparison is required");
+  return {
+    kind: "aggregate",
+    function: name,
+    matcher: matcherFrom(place, eventName, where),
+    property,
+    window: windowFrom(place, window),
+    comparison: { kind: COMPARISONS[comparison.case], value: comparison.value },
+  };
+}
+
+function occurrenceFrom(message: OccurrenceMessage, place: Place): Rule {
+  const { eventName, where, which, condition } = message;
+  if (which !== Occurrence_Which.FIRST && which !== Occurrence_Which.LAST) {
+    throw invalidField(`${place.path}.which`, "is required");
+  }
+  return {
+    kind: "occurrence",
+    which: which === Occurrence_Which.FIRST ? "first" : "last",
+    matcher: matcherFrom(place, eventName, where),
+    when: occurrenceConditionFrom(condition, place),
+  };
+}
+
+function occurrenceConditionFrom(
+  condition: OccurrenceMessage["condition"],
+  place: Place,
+): OccurrenceCondition {
+  switch (condition.case) {
+    case "before":
+    case "after":
+      return { kind: condition.case, ms: instantFrom(at(place, condition.case), condition.value) };
+    case "within":
+      return { kind: "within", ms: spanFrom(at(place, "within"), condition.value) };
+    default:
+      throw invalidField(place.path, "before, after or within is required");
+  }
+}
+
+function activeDaysFrom(message: ActiveDaysMessage, place: Place): Rule {
+  const { eventName, where, atLeast, ofLastDays } = message;
+  if (ofLastDays < 1 || ofLastDays > ACTIVE_DAYS_MAX) {
+    throw invalidField(`${place.path}.of_last_days`, `must be 1 to ${ACTIVE_DAYS_MAX}`);
+  }
+  if (atLeast < 1 || atLeast > ofLastDays) {
+    throw invalidField(`${place.path}.at_least`, "must be at least 1 and at most of_last_days");
+  }
+  return {
+    kind: "active_days",
+    matcher: matcherFrom(place, eventName === "" ? undefined : eventName, where),
+    atLeast,
+    ofLastDays,
+    timeZone: timeZoneFrom(place, message.timeZone),
+  };
+}
+
+const COMPARISONS = {
+  atLeast: "at_least",
+  moreThan: "more_than",
+  exactly: "exactly",
+  atMost: "at_most",
+  lessThan: "less_than",
+} as const satisfies Record<string, Comparison>;
+
+function countFrom(place: Place, message: CountMessage | undefined): CountCondition {
+  const condition = message?.condition;
+  if (condition?.case === undefined) throw invalidField(`${place.path}.count`, "is required");
+  const { case: name, value: n } = condition;
+  const least = name === "atLeast" || name === "lessThan" ? 1 : 0;
+  if (n < least) throw invalidField(`${place.path}.count.${COMPARISONS[name]}`, `must be at least ${least}`);
+  return { kind: COMPARISONS[name], n };
+}
+
+function windowFrom(parent: Place, message: WindowMessage | undefined): Window | undefined {
+  if (message === undefined) return undefined;
+  const place = at(parent, "window");
+  const { window } = message;
+  switch (window.case) {
+    case "last":
+      return { kind: "last", ms: spanFrom(at(place, "last"), window.value) };
+    case "between": {
+      const fromMs = instantFrom(at(place, "between.from"), window.value.from);
+      const toMs = instantFrom(at(place, "between.to"), window.value.to);
+      if (toMs <= fromMs) throw invalidField(`${place.path}.between.to`, "must be after from");
+      return { kind: "between", fromMs, toMs };
+    }
+    case "calendarDays": {
+      const { days } = window.value;
+      const own = at(place, "calendar_days");
+      if (days < 1) throw invalidField(`${own.path}.days`, "must be at least 1");
+      return { kind: "calendar_days", days, timeZone: timeZoneFrom(own, window.value.timeZone) };
+    }
+    default:
+      throw invalidField(place.path, "is required");
+  }
+}
+
+function matcherFrom(place: Place, eventName: string | undefined, where: string, prefix = ""): Matcher {
+  if (where === "") return matcherOf(eventName);
+  return matcherOf(eventName, predicateFrom(at(place, `${prefix}where`), where, "event"));
+}
+
+function predicateFrom({ path }: Place, source: string, subject: PredicateSubject): Predicate {
+  try {
+    return compilePredicate(source, subject);
+  } catch (error) {
+    if (error instanceof PredicateError) throw invalidField(path, error.message);
+    throw error;
+  }
+}
+
+function timeZoneFrom(place: Place, name: string): string {
+  const timeZone = name === "" ? place.timeZone : name;
+  if (!isTimeZone(timeZone)) throw invalidField(`${place.path}.time_zone`, "is no IANA time zone");
+  return timeZone;
+}
+
+function spanFrom({ path }: Place, message: Duration | undefined): number {
+  if (message === undefined) throw invalidField(path, "is required");
+  if (message.nanos % 1_000_000 !== 0) throw invalidField(path, "must be whole milliseconds");
+  const ms = durationMs(message);
+  if (ms < 1) throw invalidField(path, "must be at least a millisecond");
+  if (ms > SPAN_MS_MAX) throw invalidField(path, "must be at most 3650 days");
+  return ms;
+}
+
+function instantFrom({ path }: Place, message: Timestamp | undefined): number {
+  if (message === undefined) throw invalidField(path, "is required");
+  if (message.nanos % 1_000_000 !== 0) throw invalidField(path, "must be whole milliseconds");
+  return timestampMs(message);
+}
+
+function at(place: Place, field: string): Place {
+  return { ...place, path: `${place.path}.${field}` };
+}
