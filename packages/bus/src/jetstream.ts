@@ -185,6 +185,7 @@ export class JetStreamBus implements Bus {
 
   async #jetStream(): Promise<JetStreamClient> {
     if (this.#closing.signal.aborted) throw new Error("the bus is closed");
+    if (this.#client !== undefined) return this.#client;
     const connection = await within(this.#options.clock, this.#timeoutMs, this.#connecting);
     if (connection === undefined) throw new Error("the broker does not answer");
     this.#client ??= connection.jetstream({ timeout: this.#timeoutMs });
@@ -208,13 +209,16 @@ export class JetStreamBus implements Bus {
   }
 }
 
+/** A ready-made reason spares every wait a DOMException. */
+const ANSWERED = "answered";
+
 /** The promise's value, or undefined if it takes longer. */
 async function within<T>(clock: Clock, timeoutMs: number, promise: Promise<T>): Promise<T | undefined> {
   const answered = new AbortController();
   try {
     return await Promise.race([promise, clock.sleep(timeoutMs, answered.signal).then(() => undefined)]);
   } finally {
-    answered.abort();
+    answered.abort(ANSWERED);
   }
 }
 

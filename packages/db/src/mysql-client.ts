@@ -19,7 +19,8 @@ export type MysqlValue = string | number | bigint | Buffer | null;
 export class MysqlClient extends MysqlDialect implements BeginningClient {
   beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[] {
     clearLost(connection);
-    if (!readOnly) return ["BEGIN"];
+    // Every statement of the pool for writing is in a transaction: see its session statements.
+    if (!readOnly) return [];
     // The pool of snapshots is read-only by its session; TiDB's grammar allows no READ ONLY here.
     return ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"];
   }

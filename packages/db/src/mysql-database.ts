@@ -89,7 +89,8 @@ function sessionStatements(options: MysqlOptions, readOnly: boolean): readonly s
   return [
     `SET SESSION sql_mode = '${SQL_MODE}', innodb_lock_wait_timeout = ${options.lockWaitSeconds ?? LOCK_WAIT_SECONDS}`,
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    ...(readOnly ? ["SET SESSION TRANSACTION READ ONLY"] : []),
+    // Without autocommit a transaction begins with its first statement: one round trip less for each.
+    readOnly ? "SET SESSION TRANSACTION READ ONLY" : "SET SESSION autocommit = 0",
     ...(options.sessionStatements ?? []),
   ];
 }

@@ -7,6 +7,7 @@ import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { backoffMs } from "./backoff.ts";
+import { FreshMessages } from "./fresh-messages.ts";
 import { readPositions, readRanges, type ShardRange } from "./outbox-store.ts";
 import type { OutboxPort } from "./ports.ts";
 import * as store from "./relay-store.ts";
@@ -15,8 +16,8 @@ export interface RelayOptions {
   readonly service: string;
   readonly database: Database;
   readonly bus: Bus;
-  /** Whose commits wake the relay. */
-  readonly outbox: Pick<OutboxPort, "onCommitted">;
+  /** Whose commits wake the relay, and hand it what they hold. */
+  readonly outbox: Pick<OutboxPort, "onCommitted" | "onAppended">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -42,8 +43,10 @@ const ROWS_MAX = 256;
 const ROWS_FIRST = 8;
 /** What a round of all shards should hold in memory. */
 const ROUND_BYTES = 16 * 1024 * 1024;
+/** Messages of commits that come faster than they are published; above it they are read from the table. */
+const FRESH_BYTES_MAX = 16 * 1024 * 1024;
 const TRIM_ROWS = 500;
-/** Under load cursors are saved this often; what a crash has published and not saved is published again. */
+/** Cursors are saved at most this often; what a crash has published and not saved is published again. */
 const SAVE_MS = 200;
 /** Takes no renewals: nobody else is there to take it. */
 const FOREVER_MS = 2 ** 52;
@@ -66,7 +69,11 @@ export class OutboxRelay {
   /** What is published, while the lease is held without a break; the table follows. */
   #cursors: Map<number, number> | undefined;
   #saved = new Map<number, number>();
-  #savedAtMs = 0;
+  #savedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #fresh = new FreshMessages(FRESH_BYTES_MAX);
+  /** The table may hold what nobody handed over: after a start, a failure, or another process's commit. */
+  #mustRead = true;
+  #readAtMs = 0;
   #failing = false;
 
   constructor(options: RelayOptions) {
@@ -106,21 +113,48 @@ export class OutboxRelay {
   async #run(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stopping;
-    const unlisten = this.#options.outbox.onCommitted(() => this.#wakeup.notify());
+    const unlisten = this.#listen();
     let failures = 0;
     while (!signal.aborted) {
       try {
         const more = (await this.#holdLease()) && (await this.#round());
         this.#recovered();
         failures = 0;
-        if (!more) await this.#wakeup.wait(clock, this.#timings.pollMs, signal);
+        if (!more) await this.#wakeup.wait(clock, this.#waitMs(), signal);
       } catch (error) {
         failures += 1;
+        this.#mustRead = true;
         this.#failed(error);
         await clock.sleep(backoffMs(failures, BACKOFF), signal);
       }
     }
     unlisten();
+  }
+
+  #listen(): () => void {
+    const { outbox } = this.#options;
+    const unlisten = outbox.onCommitted((isOwn) => {
+      // Our own commits are handed over.
+      if (isOwn) return;
+      this.#mustRead = true;
+      this.#wakeup.notify();
+    });
+    const unlistenAppends = outbox.onAppended((messages) => {
+      if (this.#leaseUntilMs === 0 || !this.#fresh.offer(messages)) this.#mustRead = true;
+      this.#wakeup.notify();
+    });
+    return () => {
+      unlisten();
+      unlistenAppends();
+    };
+  }
+
+  /** Until the next look at the table, or until cursors are to be saved. */
+  #waitMs(): number {
+    const { pollMs } = this.#timings;
+    if (this.#leaseUntilMs === 0 || this.#unsaved().length === 0) return pollMs;
+    const dueMs = this.#savedAtMs + SAVE_MS - this.#options.clock.monotonicMs();
+    return Math.min(pollMs, Math.max(1, dueMs));
   }
 
   async #holdLease(): Promise<boolean> {
@@ -136,7 +170,11 @@ export class OutboxRelay {
       store.takeRelayLease(trx, { owner: instanceId, nowMs, untilMs, byForce: exclusive }),
     );
     // Whoever had it meanwhile has moved the cursors.
-    if (!held || this.#leaseUntilMs <= nowMs) this.#cursors = undefined;
+    if (!held || this.#leaseUntilMs <= nowMs) {
+      this.#cursors = undefined;
+      this.#fresh.clear();
+      this.#mustRead = true;
+    }
     this.#leaseUntilMs = held ? untilMs : 0;
     this.#askAgainMs = clock.monotonicMs() + this.#timings.pollMs * 0.9;
     return held;
@@ -144,22 +182,35 @@ export class OutboxRelay {
 
   /** True if there is, or may be, more to do at once. */
   async #round(): Promise<boolean> {
-    const { clock, database, service } = this.#options;
+    const { clock, database } = this.#options;
     if (this.#cursors === undefined) {
       this.#cursors = await store.readPublished(database.reader);
       this.#saved = new Map(this.#cursors);
     }
-    const ranges = this.#unpublished(this.#cursors, await readPositions(database.reader));
-    if (ranges.length > 0) {
-      const envelopes = await readRanges(database.reader, service, ranges);
-      assert(envelopes.length > 0, "unpublished outbox messages are missing");
-      await this.#publish(envelopes, this.#cursors);
-      if (clock.monotonicMs() - this.#savedAtMs >= SAVE_MS) await this.#save();
-      return true;
-    }
-    await this.#save();
+    const { messages, isWhole } = this.#fresh.take(this.#cursors);
+    if (!isWhole || clock.monotonicMs() >= this.#readAtMs) this.#mustRead = true;
+    const envelopes = messages.length > 0 ? messages : await this.#read(this.#cursors);
+    if (envelopes.length > 0) await this.#publish(envelopes, this.#cursors);
+    if (clock.monotonicMs() - this.#savedAtMs >= SAVE_MS) await this.#save();
+    if (envelopes.length > 0) return true;
     if (clock.nowMs() >= this.#trimAtMs) await this.#trim();
-    return false;
+    return this.#mustRead;
+  }
+
+  /** The next unpublished messages of the table, where it may hold any. */
+  async #read(cursors: ReadonlyMap<number, number>): Promise<Envelope[]> {
+    if (!this.#mustRead) return [];
+    const { clock, database, service } = this.#options;
+    this.#mustRead = false;
+    const ranges = this.#unpublished(cursors, await readPositions(database.reader));
+    this.#readAtMs = clock.monotonicMs() + this.#timings.pollMs;
+    if (ranges.length === 0) return [];
+    const envelopes = await readRanges(database.reader, service, ranges);
+    assert(envelopes.length > 0, "unpublished outbox messages are missing");
+    // There may be more than one round takes.
+    this.#mustRead = true;
+    this.#tune(envelopes);
+    return envelopes;
   }
 
   #unpublished(cursors: ReadonlyMap<number, number>, heads: readonly number[]): ShardRange[] {
@@ -172,7 +223,6 @@ export class OutboxRelay {
   }
 
   async #publish(envelopes: readonly Envelope[], cursors: Map<number, number>): Promise<void> {
-    this.#tune(envelopes);
     const batches = [...Map.groupBy(envelopes, (envelope) => envelope.shard)];
     const outcomes = await Promise.allSettled(batches.map(([, batch]) => this.#options.bus.publish(batch)));
     const errors: unknown[] = [];
@@ -190,15 +240,17 @@ export class OutboxRelay {
   }
 
   async #save(): Promise<void> {
-    const cursors = [...(this.#cursors ?? [])];
-    const heads = cursors
+    const heads = this.#unsaved();
+    if (heads.length === 0) return;
+    await this.#options.database.transaction((trx) => store.savePublished(trx, heads));
+    for (const { shard, position } of heads) this.#saved.set(shard, position);
+    this.#savedAtMs = this.#options.clock.monotonicMs();
+  }
+
+  #unsaved(): store.PublishedHead[] {
+    return [...(this.#cursors ?? [])]
       .filter(([shard, position]) => position !== this.#saved.get(shard))
       .map(([shard, position]) => ({ shard, position }));
-    if (heads.length > 0) {
-      await this.#options.database.transaction((trx) => store.savePublished(trx, heads));
-      this.#saved = new Map(cursors);
-    }
-    this.#savedAtMs = this.#options.clock.monotonicMs();
   }
 
   /** As many rows next time as keep a round of all shards within its bytes. */

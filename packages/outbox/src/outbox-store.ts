@@ -179,6 +179,21 @@ function toRow(row: OutboxRow): (string | number | Buffer)[] {
   ];
 }
 
+/** The message as a read would find it. */
+export function envelopeOf(service: string, row: OutboxRow): Envelope {
+  return create(EnvelopeSchema, {
+    id: row.messageId,
+    source: service,
+    type: row.type,
+    timeMs: BigInt(row.timeMs),
+    shard: row.shard,
+    position: BigInt(row.position),
+    itemsThrough: BigInt(row.itemsThrough),
+    traceParent: row.traceParent,
+    data: row.data,
+  });
+}
+
 function toEnvelope(service: string, row: MessageRow): Envelope {
   return create(EnvelopeSchema, {
     id: bytesToUuid(row.message_id),

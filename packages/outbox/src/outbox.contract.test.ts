@@ -1,4 +1,5 @@
 // What producers rely on: gapless positions in commit order, bounded messages, and a true backlog.
+import { setImmediate } from "node:timers/promises";
 import { SHARD_COUNT } from "@muster/core";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -173,6 +174,8 @@ async function follow(outbox: Outbox, start: readonly number[], goesOn: () => bo
   const seen = start.map(() => [] as Awaited<ReturnType<Outbox["read"]>>);
   const cursors = [...start];
   for (let more = true; more; ) {
+    // SQLite answers at once, and its writers wait for a turn of the event loop between transactions.
+    await setImmediate();
     more = goesOn();
     for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
       const envelopes = await outbox.read(shard, cursors[shard] ?? 0, 100);

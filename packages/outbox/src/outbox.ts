@@ -41,7 +41,8 @@ export class Outbox implements OutboxPort, ProducerPort {
   readonly #log: Logger;
   readonly #book = new BacklogBook();
   readonly #gauges: OutboxGauges;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(isOwn: boolean) => void>();
+  readonly #appendListeners = new Set<(messages: readonly Envelope[]) => void>();
   readonly #tellOthers: ThrottledCall;
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
@@ -59,7 +60,7 @@ export class Outbox implements OutboxPort, ProducerPort {
       options.bus.broadcast(topic, sender),
     );
     this.#unsubscribe = options.bus.onBroadcast(topic, (payload) => {
-      if (!sender.equals(payload)) this.#announce();
+      if (!sender.equals(payload)) this.#announce(false);
     });
     options.bus.attachSource(options.service, this);
   }
@@ -110,11 +111,12 @@ export class Outbox implements OutboxPort, ProducerPort {
     });
     await store.insertMessages(trx, rows);
     for (const [shard, end] of ends) this.#book.appended(shard, end.items);
+    this.#tellOnceCommitted(trx, rows);
     return rows.map((row) => row.position);
   }
 
   committed(): void {
-    this.#announce();
+    this.#announce(true);
     this.#tellOthers.call();
   }
 
@@ -141,16 +143,35 @@ export class Outbox implements OutboxPort, ProducerPort {
     return this.#book.backlogItems();
   }
 
-  onCommitted(listener: () => void): () => void {
-    const own = (): void => listener();
-    this.#listeners.add(own);
-    return () => void this.#listeners.delete(own);
+  onCommitted(listener: (isOwn: boolean) => void): () => void {
+    return added(this.#listeners, (isOwn) => listener(isOwn));
   }
 
-  #announce(): void {
-    for (const listener of this.#listeners) {
+  onAppended(listener: (messages: readonly Envelope[]) => void): () => void {
+    return added(this.#appendListeners, (messages) => listener(messages));
+  }
+
+  #tellOnceCommitted(trx: Transaction, rows: readonly store.OutboxRow[]): void {
+    if (this.#appendListeners.size === 0) return;
+    trx.executionPromise.then(
+      () => {
+        const { service } = this.#options;
+        const messages = rows.map((row) => store.envelopeOf(service, row));
+        this.#tell(this.#appendListeners, messages);
+      },
+      // Rolled back, or nobody knows: a poll finds what is there.
+      () => {},
+    );
+  }
+
+  #announce(isOwn: boolean): void {
+    this.#tell(this.#listeners, isOwn);
+  }
+
+  #tell<News>(listeners: ReadonlySet<(news: News) => void>, news: News): void {
+    for (const listener of listeners) {
       try {
-        listener();
+        listener(news);
       } catch (error) {
         this.#log.error({ err: error }, "a listener of commits threw");
       }
@@ -169,7 +190,7 @@ export class Outbox implements OutboxPort, ProducerPort {
     try {
       const before = this.#book.mark();
       const state = await readState(this.#options.database.reader);
-      if (this.#book.refresh(state, before)) this.#announce();
+      if (this.#book.refresh(state, before)) this.#announce(false);
       const oldestMs = await readOldestUnpublishedMs(this.#options.database.reader, state);
       this.#gauges.set(state, this.#book.backlogItems(), oldestMs, this.#options.clock.nowMs());
       this.#pollFailed = false;
@@ -179,6 +200,12 @@ export class Outbox implements OutboxPort, ProducerPort {
       this.#pollFailed = true;
     }
   }
+}
+
+/** Adds a listener, as a function of its own, and returns what removes it. */
+function added<Listener>(listeners: Set<Listener>, own: Listener): () => void {
+  listeners.add(own);
+  return () => void listeners.delete(own);
 }
 
 function fits(traceParent: string): boolean {

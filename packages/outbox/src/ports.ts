@@ -28,8 +28,10 @@ export interface OutboxPort {
   reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void>;
   /** Items committed and not yet folded by the slowest registered consumer; cheap, at most 1 s old. */
   backlogItems(): number;
-  /** Called on every wake, in the process that committed and (within a second) in others. */
-  onCommitted(listener: () => void): () => void;
+  /** Called on every wake, in the process that committed (`isOwn`) and, within a second, in others. */
+  onCommitted(listener: (isOwn: boolean) => void): () => void;
+  /** Called with what each transaction of this process has appended, once it has committed. */
+  onAppended(listener: (messages: readonly Envelope[]) => void): () => void;
 }
 
 export interface FoldedShard {
