@@ -1,17 +1,25 @@
 // Random rules over random events through whole installations: late, reordered, repeated and future events,
-// windows of seconds that end while we look. Every answer must be what a brute-force evaluation of the events
-// says, at some instant between the question and the answer. MUSTER_TEST_SEED repeats a run's rules and events.
+// traits that change, windows of seconds that end while we look. Every answer must be what the raw events say at
+// some instant between the question and the answer, by two interpreters that share nothing with the engine or
+// with each other. MUSTER_TEST_SEED repeats a run's rules and events.
 import { randomInt } from "node:crypto";
-import { fromJson } from "@bufbuild/protobuf";
-import { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { SeededRandom, systemClock } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isMemberByRawEvents } from "../../services/segments/src/engine/brute-force.ts";
 import type { Rule } from "../../services/segments/src/engine/rule.ts";
 import { decodeRule } from "../../services/segments/src/segments/rule-proto.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
+import { holdsPlainly, type PlainProfile } from "../harness/plain-meaning.ts";
 import { runMuster } from "../harness/process.ts";
-import { COLOURS, EVENT_NAMES, pick, type RuleJson, randomRule } from "../harness/random-rules.ts";
+import {
+  COLOURS,
+  EVENT_NAMES,
+  kindsIn,
+  PLANS,
+  pick,
+  type RuleJson,
+  randomRule,
+} from "../harness/random-rules.ts";
 import { RestClient } from "../harness/rest.ts";
 
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
@@ -50,24 +58,38 @@ class TraceRun {
     this.#random = random;
   }
 
+  /** Some profiles are made before they do anything, and may never do anything. */
+  async addProfiles(): Promise<void> {
+    for (let index = 0; index < PROFILES; index += 2) {
+      const body = { user_id: `user ${index}`, traits: this.#traits() };
+      expect((await this.#rest.post("/v1/profiles", body)).status).toBe(201);
+    }
+  }
+
+  #traits(): RuleJson {
+    const random = this.#random;
+    return {
+      ...(random.chance(0.8) && { plan: pick(random, PLANS) }),
+      ...(random.chance(0.8) && { age: random.integer(20, 40) }),
+    };
+  }
+
+  async changeTraits(count: number): Promise<void> {
+    const profiles = await this.#rest.all("/v1/profiles", "profiles");
+    for (let change = 0; change < count; change += 1) {
+      const { id } = pick(this.#random, profiles);
+      const answer = await this.#rest.request("PATCH", `/v1/profiles/${id}`, { traits: this.#traits() });
+      expect(answer.status, answer.text).toBe(200);
+    }
+  }
+
   async addSegment(): Promise<void> {
-    const json = this.#knownRule();
+    const segmentIds = this.segments.map(({ id }) => id);
+    const json = randomRule({ random: this.#random, nowMs: systemClock.nowMs(), segmentIds });
     const name = `Trace ${this.segments.length}`;
     const made = await this.#rest.post("/v1/segments", { name, rule: json });
     expect(made.status, `${JSON.stringify(json)}: ${made.text}`).toBe(201);
-    this.segments.push({ id: made.body.id, json, rule: decodeRule(JSON.stringify(json)) });
-  }
-
-  #knownRule(): RuleJson {
-    const kinds = RuleSchema.fields.map(({ name }) => name);
-    for (;;) {
-      const segmentIds = this.segments.map(({ id }) => id);
-      const json = randomRule({ random: this.#random, kinds, nowMs: systemClock.nowMs(), segmentIds });
-      try {
-        fromJson(RuleSchema, json as Parameters<typeof fromJson>[1]);
-        return json;
-      } catch {}
-    }
+    this.segments.push({ id: made.body.id, json, rule: decodeRule(JSON.stringify(storedForm(json))) });
   }
 
   async send(count: number): Promise<void> {
@@ -109,36 +131,88 @@ class TraceRun {
 
   /** Every member of every segment, against the truth between the question and the answer. */
   async check(): Promise<void> {
+    const profiles = await this.#profiles();
     for (const segment of this.segments) {
       const fromMs = systemClock.nowMs();
       const members = await this.#rest.all(`/v1/segments/${segment.id}/profiles`, "profiles");
       const untilMs = systemClock.nowMs();
       const found = new Set(members.map(({ user_id }) => user_id));
       expect(found.size).toBe(members.length);
-      for (const user of this.events.keys()) {
+      for (const [user, profile] of profiles) {
         this.answers += 1;
-        if (this.#wasEver(segment.rule, user, found.has(user), fromMs, untilMs)) continue;
+        if (this.#wasEver(segment, profile, found.has(user), fromMs, untilMs)) continue;
         const said = found.has(user) ? "a member" : "no member";
+        const rules = this.#rulesOf(segment.json).map((rule) => JSON.stringify(rule));
         expect.fail(
-          `seed ${SEED}: ${user} is ${said} between ${fromMs} and ${untilMs} of ${JSON.stringify(segment.json)}` +
-            `\n${JSON.stringify([...(this.events.get(user)?.values() ?? [])], null, 1)}`,
+          `seed ${SEED}: ${user} is ${said} between ${fromMs} and ${untilMs} of\n${rules.join("\n")}` +
+            `\n${JSON.stringify(profile, null, 1)}`,
         );
       }
     }
   }
 
-  #wasEver(rule: Rule, user: string, member: boolean, fromMs: number, untilMs: number): boolean {
-    const raw = [...(this.events.get(user)?.values() ?? [])].map((event) => ({
-      id: event.event_id,
-      eventName: event.name,
-      ms: Date.parse(event.timestamp),
-      properties: JSON.stringify(event.properties),
+  /** By user. What they did is what we sent; what they are is asked for. */
+  async #profiles(): Promise<Map<string, PlainProfile>> {
+    const stored = await this.#rest.all("/v1/profiles", "profiles");
+    return new Map(
+      stored.map(({ user_id, create_time, traits }) => {
+        const events = [...(this.events.get(user_id)?.values() ?? [])].map(
+          ({ name, timestamp, properties }) => ({
+            ...{ name, properties, ms: Date.parse(timestamp) },
+          }),
+        );
+        return [user_id, { createMs: Date.parse(create_time), traits, events }];
+      }),
+    );
+  }
+
+  #wasEver(
+    { json, rule }: TracedSegment,
+    profile: PlainProfile,
+    member: boolean,
+    fromMs: number,
+    untilMs: number,
+  ): boolean {
+    const raw = profile.events.map(({ name, ms, properties }) => ({
+      ...{ eventName: name, ms, properties: JSON.stringify(properties) },
     }));
+    const ruleOf = (id: string) => this.segments.find((segment) => segment.id === id);
+    const surroundings = {
+      createMs: profile.createMs,
+      traits: JSON.stringify(profile.traits),
+      ruleOf: (id: string) => ruleOf(id)?.rule,
+    };
     for (let ms = untilMs; ms >= fromMs; ms -= 1) {
-      if (isMemberByRawEvents(rule, raw, ms) === member) return true;
+      const truth = isMemberByRawEvents(rule, raw, ms, surroundings);
+      const plain = holdsPlainly(json, profile, ms, (id) => ruleOf(id)?.json);
+      if (truth !== plain) {
+        expect.fail(
+          `seed ${SEED}: two meanings of ${JSON.stringify(json)} at ${ms}: ${JSON.stringify(profile)}`,
+        );
+      }
+      if (truth === member) return true;
     }
     return false;
   }
+
+  /** The rule, and those of the segments that it names. */
+  #rulesOf(json: RuleJson): RuleJson[] {
+    const text = JSON.stringify(json);
+    const named = this.segments.filter(({ id }) => text.includes(id));
+    return [json, ...named.flatMap((segment) => this.#rulesOf({ ...segment.json }))];
+  }
+}
+
+/** As the product stores it: enum values by their names in the proto. */
+function storedForm(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(storedForm);
+  if (typeof json !== "object" || json === null) return json;
+  return Object.fromEntries(
+    Object.entries(json).map(([key, value]) => {
+      if (key === "function" || key === "which") return [key, `${key}_${value}`.toUpperCase()];
+      return [key, storedForm(value)];
+    }),
+  );
 }
 
 describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
@@ -151,12 +225,14 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   test(`random rules over random events, seed ${SEED}`, { timeout: 120_000 }, async () => {
     const run = new TraceRun(new RestClient(installation), new SeededRandom(SEED));
     // Half of the segments meet the events live, half count them afterwards.
+    await run.addProfiles();
     while (run.segments.length < SEGMENTS / 2) await run.addSegment();
     let early: Promise<void> | undefined;
     for (let round = 0; round < ROUNDS; round += 1) {
       await run.send(EVENTS_PER_ROUND);
       // Beside the events that follow.
       early ??= expectCleanAudit(installation, /0 mismatches/);
+      await run.changeTraits(4);
       await run.check();
       if (round >= ROUNDS / 2) {
         for (let more = 0; more < SEGMENTS / ROUNDS; more += 1) await run.addSegment();
@@ -167,6 +243,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       await run.check();
       await systemClock.sleep(200);
     }
+    const kinds = new Set(run.segments.flatMap(({ json }) => kindsIn(json)));
+    expect(kinds.size).toBeGreaterThan(7);
     expect(run.answers).toBeGreaterThan(SEGMENTS * PROFILES * ROUNDS);
 
     await early;

@@ -6,8 +6,6 @@ export type RuleJson = Readonly<Record<string, unknown>>;
 
 export interface RuleWorld {
   readonly random: SeededRandom;
-  /** The kinds of rules to make, by their names in the proto. */
-  readonly kinds: readonly string[];
   /** Around this instant `between`, `before` and `after` lie. */
   readonly nowMs: number;
   /** Segments that others may refer to. */
@@ -15,14 +13,27 @@ export interface RuleWorld {
 }
 
 export const EVENT_NAMES = ["trace.a", "trace.b", "trace.c"];
+export const PLANS = ["free", "gold"];
 export const COLOURS = ["red", "green", "blue"];
 const TIME_ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"];
+const KINDS = [
+  ...["all", "any", "not", "performed", "performed", "performed_then_not", "performed_then_not"],
+  ...["sequence", "trait", "in_segment", "inactive_for", "aggregate", "occurrence", "active_days"],
+];
 const COMBINING = new Set(["all", "any", "not"]);
 const COMPARISONS = ["at_least", "more_than", "exactly", "at_most", "less_than"];
 const DEPTH_MAX = 3;
 
+/** The kinds that are in a rule, itself and below. */
+export function kindsIn(rule: RuleJson): string[] {
+  const [[kind = "", body] = []] = Object.entries(rule);
+  const { rules } = body as { rules?: RuleJson[] };
+  const below = kind === "not" ? [body as RuleJson] : (rules ?? []);
+  return [kind, ...below.flatMap(kindsIn)];
+}
+
 export function randomRule(world: RuleWorld, depth = 1): RuleJson {
-  const possible = world.kinds.filter(
+  const possible = KINDS.filter(
     (kind) =>
       (depth < DEPTH_MAX || !COMBINING.has(kind)) && (world.segmentIds.length > 0 || kind !== "in_segment"),
   );
@@ -103,7 +114,9 @@ function predicate(random: SeededRandom): string {
 }
 
 function count(random: SeededRandom): RuleJson {
-  return { [pick(random, COMPARISONS)]: random.integer(1, 3) };
+  const comparison = pick(random, COMPARISONS);
+  const isZeroRefused = comparison === "at_least" || comparison === "less_than";
+  return { [comparison]: random.integer(isZeroRefused ? 1 : 0, 3) };
 }
 
 function window(world: RuleWorld): RuleJson {
