@@ -67,6 +67,12 @@ export const reasonTable = {
     http: 400,
     message: "The organisation has as many segments as it may.",
   },
+  SEGMENT_IN_USE: { code: "failed_precondition", http: 409, message: "Other segments name this segment." },
+  SEGMENT_VERSION_STALE: {
+    code: "aborted",
+    http: 409,
+    message: "The segment's rule was changed meanwhile; read it again.",
+  },
   API_KEY_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such API key." },
   API_KEY_ROTATED: {
     code: "failed_precondition",

@@ -19,6 +19,8 @@ export const de = {
   SEGMENT_NOT_FOUND: "Dieses Segment gibt es nicht.",
   SEGMENT_NAME_TAKEN: "Ein Segment dieses Namens gibt es bereits.",
   SEGMENT_LIMIT_REACHED: "Die Organisation hat so viele Segmente, wie sie haben darf.",
+  SEGMENT_IN_USE: "Andere Segmente verweisen auf dieses Segment.",
+  SEGMENT_VERSION_STALE: "Die Regel des Segments wurde inzwischen geändert; lesen Sie sie erneut.",
   API_KEY_NOT_FOUND: "Diesen API-Schlüssel gibt es nicht.",
   API_KEY_ROTATED: "Der API-Schlüssel wurde bereits erneuert; erneuern Sie seinen Nachfolger.",
   ORGANIZATION_NOT_FOUND: "Diese Organisation gibt es nicht.",

@@ -18,6 +18,8 @@ export const es = {
   SEGMENT_NOT_FOUND: "Ese segmento no existe.",
   SEGMENT_NAME_TAKEN: "Ya existe un segmento con este nombre.",
   SEGMENT_LIMIT_REACHED: "La organización tiene tantos segmentos como se le permiten.",
+  SEGMENT_IN_USE: "Otros segmentos hacen referencia a este segmento.",
+  SEGMENT_VERSION_STALE: "La regla del segmento ha cambiado entretanto; vuelva a leerla.",
   API_KEY_NOT_FOUND: "Esa clave de API no existe.",
   API_KEY_ROTATED: "La clave de API ya se renovó; renueve la que la sustituyó.",
   ORGANIZATION_NOT_FOUND: "Esa organización no existe.",

@@ -18,6 +18,8 @@ export const fr = {
   SEGMENT_NOT_FOUND: "Ce segment n'existe pas.",
   SEGMENT_NAME_TAKEN: "Un segment de ce nom existe déjà.",
   SEGMENT_LIMIT_REACHED: "L'organisation a atteint son nombre maximal de segments.",
+  SEGMENT_IN_USE: "D'autres segments font référence à ce segment.",
+  SEGMENT_VERSION_STALE: "La règle du segment a été modifiée entre-temps ; relisez-la.",
   API_KEY_NOT_FOUND: "Cette clé d'API n'existe pas.",
   API_KEY_ROTATED: "La clé d'API a déjà été renouvelée ; renouvelez celle qui l'a remplacée.",
   ORGANIZATION_NOT_FOUND: "Cette organisation n'existe pas.",

@@ -118,7 +118,7 @@ export async function listBackfillsOf(
   return rows.map(fromRow);
 }
 
-/** Whether this profile is not yet reached by some backfill of its organisation. */
+/** Whether this profile is not yet reached by some backfill of its organisation, pending rules' aside. */
 export async function isProfilePending(
   db: Queryable,
   organizationId: OrganizationId,
@@ -128,8 +128,15 @@ export async function isProfilePending(
   const behind = await db("segment_backfills")
     .where({ organization_id: uuidToBytes(organizationId), shard })
     .andWhere("after_profile_id", "<", uuidToBytes(profileId))
-    .first<{ shard: number } | undefined>("shard");
-  if (behind !== undefined) return true;
+    .select<{ segment_id: Buffer }[]>("segment_id");
+  if (behind.length > 0) {
+    const pending = await db("segments")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereNotNull("pending_id")
+      .select<{ pending_id: Buffer }[]>("pending_id");
+    const ids = new Set(pending.map((row) => bytesToUuid(row.pending_id)));
+    if (behind.some((row) => !ids.has(bytesToUuid(row.segment_id)))) return true;
+  }
   const key = { organization_id: uuidToBytes(organizationId), shard, profile_id: uuidToBytes(profileId) };
   const single = await db("profile_derivations").where(key).first<{ shard: number } | undefined>("shard");
   return single !== undefined;

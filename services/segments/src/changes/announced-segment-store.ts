@@ -3,6 +3,7 @@ import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@
 import type { Transaction } from "@muster/db";
 
 export interface AnnouncedSegment {
+  readonly id: SegmentId;
   readonly slug: Buffer;
   readonly version: number;
   /** Members by their past are announced too. */
@@ -16,6 +17,7 @@ interface SegmentKey {
 
 interface Row {
   organization_id: Buffer;
+  evaluation_id: Buffer;
   segment_id: Buffer;
   slug: Buffer;
   version: number;
@@ -25,7 +27,10 @@ interface Row {
 /** Organisations in one statement. */
 const CHUNK = 200;
 
-/** By {@link segmentKeyText}; those deleted meanwhile are left out. */
+/**
+ * By {@link segmentKeyText} of their evaluations. Those that do not serve are left out: nobody heard of their
+ * members yet, or does any more.
+ */
 export async function readAnnouncedSegments(
   trx: Transaction,
   keys: readonly SegmentKey[],
@@ -40,23 +45,24 @@ export async function readAnnouncedSegments(
   const organizations = [...wanted];
   for (let start = 0; start < organizations.length; start += CHUNK) {
     const rows = await trx("segments")
-      .select<Row[]>("organization_id", "segment_id", "slug", "version", "announce_backfill")
+      .select<Row[]>("organization_id", "evaluation_id", "segment_id", "slug", "version", "announce_backfill")
       .where((anyOf) => {
         for (const [organizationId, ids] of organizations.slice(start, start + CHUNK)) {
           anyOf.orWhere((own) =>
             own
               .where("organization_id", uuidToBytes(organizationId))
-              .whereIn("segment_id", [...ids].map(uuidToBytes)),
+              .whereIn("evaluation_id", [...ids].map(uuidToBytes)),
           );
         }
       });
     for (const row of rows) {
       const key = {
         organizationId: bytesToUuid<OrganizationId>(row.organization_id),
-        segmentId: bytesToUuid<SegmentId>(row.segment_id),
+        segmentId: bytesToUuid<SegmentId>(row.evaluation_id),
       };
       const { slug, version } = row;
-      found.set(segmentKeyText(key), { slug, version, announceBackfill: row.announce_backfill === 1 });
+      const id = bytesToUuid<SegmentId>(row.segment_id);
+      found.set(segmentKeyText(key), { id, slug, version, announceBackfill: row.announce_backfill === 1 });
     }
   }
   return found;

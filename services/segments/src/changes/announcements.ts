@@ -116,7 +116,7 @@ function draftsOfShare(share: readonly AnnouncedChange[]): OutboxDraft[] {
 function toProto({ segment, cause, ...change }: AnnouncedChange): MembershipChange {
   const announced = create(MembershipChangeSchema);
   announced.organizationId = uuidToBytes(change.organizationId);
-  announced.segmentId = uuidToBytes(change.segmentId);
+  announced.segmentId = uuidToBytes(segment.id);
   announced.segmentSlug = segment.slug.toString("utf8");
   announced.profileId = uuidToBytes(change.profileId);
   announced.ruleVersion = segment.version;

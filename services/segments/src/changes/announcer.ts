@@ -29,7 +29,7 @@ export class Announcer {
     const announced: AnnouncedChange[] = [];
     for (const change of changes) {
       const segment = segments.get(segmentKeyText(change));
-      // Deleted meanwhile: nobody hears of its members any more.
+      // Not what serves, or deleted meanwhile.
       if (segment === undefined) continue;
       // Only entries: who was told to be in is also told to be out, whatever found it.
       const isQuiet = change.cause.origin === "backfill" && change.member && !segment.announceBackfill;

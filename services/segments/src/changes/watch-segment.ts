@@ -9,12 +9,13 @@ import {
   type WatchSegmentResponse,
   WatchSegmentResponseSchema,
 } from "@muster/contracts/muster/segments/v1/segment_watch_pb";
-import { bytesToUuid, type SegmentId } from "@muster/core";
+import { bytesToUuid } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
 import { listBackfillsOf } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { findSegment } from "../segments/find-segment.ts";
+import type { Segment } from "../segments/segment.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";
 import { type WatchedChange, WatchedSegment, type WatchPart } from "./watched-segment.ts";
 
@@ -32,11 +33,11 @@ async function* watch(
   context: CallContext,
 ): AsyncGenerator<WatchSegmentResponse> {
   const { organizationId, signal } = context;
-  const { id: segmentId } = await findSegment(deps, organizationId, request.segmentId);
-  const scope = `watch/${organizationId}/${segmentId}`;
+  const segment = await findSegment(deps, organizationId, request.segmentId);
+  const scope = `watch/${organizationId}/${segment.id}`;
   const detach = deps.watches.attach(organizationId);
   try {
-    const watched = await open(deps, context, scope, segmentId, request.resumeToken);
+    const watched = await open(deps, context, scope, segment, request.resumeToken);
     for await (const part of watched.parts(signal)) {
       const answeredMs = deps.clock.monotonicMs();
       const resumeToken = deps.pageTokens.seal(scope, watched.state);
@@ -57,18 +58,18 @@ async function open(
   deps: SegmentsDeps,
   context: CallContext,
   scope: string,
-  segmentId: SegmentId,
+  segment: Segment,
   resumeToken: string,
 ): Promise<WatchedSegment> {
   const { organizationId } = context;
-  const key = { organizationId, segmentId };
+  const key = { organizationId, segmentId: segment.id };
   if (resumeToken !== "") {
     const state = deps.pageTokens.open(scope, resumeToken) ?? [];
     return WatchedSegment.resume(deps, key, state);
   }
-  await waitForSegments(deps, context, organizationId, [segmentId]);
+  await waitForSegments(deps, context, organizationId, [segment]);
   // Whoever does not wait must not begin in the middle of a backfill either: its entries are not announced.
-  const backfills = await listBackfillsOf(deps.database.reader, organizationId, [segmentId]);
+  const backfills = await listBackfillsOf(deps.database.reader, organizationId, [segment.evaluationId]);
   if (backfills.length > 0) throw new AppError("NOT_YET_CONSISTENT", { retryAfterMs: RETRY_MS });
   return WatchedSegment.begin(deps, key);
 }

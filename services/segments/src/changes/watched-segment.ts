@@ -152,7 +152,7 @@ export class WatchedSegment {
       const after = this.#told === NOBODY ? undefined : this.#told;
       return {
         positions,
-        members: await listMembers(trx, organizationId, segmentId, after, MEMBERS_MAX + 1),
+        members: await listMembers(trx, organizationId, segment.evaluationId, after, MEMBERS_MAX + 1),
       };
     });
   }

@@ -4,10 +4,12 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
 import type { SegmentMemberSchema } from "@muster/contracts/muster/segments/v1/segment_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { AppError } from "@muster/errors";
 import { type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 import { cutPage, readPage } from "../page.ts";
 import { findSegment } from "../segments/find-segment.ts";
+import { findSegmentById } from "../segments/segment-store.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";
 import { listMembers, type Member } from "./membership-store.ts";
 
@@ -16,11 +18,16 @@ export function listSegmentMembers(
 ): MethodHandler<typeof SegmentService.method.listSegmentMembers> {
   return async (request, context) => {
     const { organizationId } = context;
-    const { id } = await findSegment(deps, organizationId, request.segmentId);
-    const scope = `members/${organizationId}/${id}`;
+    const segment = await findSegment(deps, organizationId, request.segmentId);
+    const scope = `members/${organizationId}/${segment.id}`;
     const { size, afterId } = readPage(deps.pageTokens, scope, request);
-    await waitForSegments(deps, context, organizationId, [id]);
-    const found = await listMembers(deps.database.reader, organizationId, id, afterId, size + 1);
+    await waitForSegments(deps, context, organizationId, [segment]);
+    // Read again: another rule may have taken over meanwhile, or do so between two statements.
+    const found = await deps.database.snapshot(async (trx) => {
+      const current = await findSegmentById(trx, organizationId, segment.id);
+      if (current === undefined) throw new AppError("SEGMENT_NOT_FOUND");
+      return listMembers(trx, organizationId, current.evaluationId, afterId, size + 1);
+    });
     const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, (row) => row.profileId);
     const ids = rows.map(({ profileId }) => profileId);
     const profiles = await deps.feed.profiles(organizationId, ids, onBehalfOf(context));

@@ -4,27 +4,31 @@ import {
   CreateSegmentResponseSchema,
   type SegmentService,
 } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
+import { type SegmentId, SHARD_COUNT } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import { ALL_SHARDS, addBackfills } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
-import { Definitions } from "../engine/definitions.ts";
 import { WORK_TOPIC } from "../folder.ts";
+import { checkSize, withPending } from "./change-rule.ts";
 import { ensureTouched, lockOrganization, segmentsChanged } from "./organization-store.ts";
 import { ruleOfRequest } from "./rule-proto.ts";
-import { INSTANTS_MAX, SEGMENTS_MAX, type Segment, slugOf } from "./segment.ts";
+import { SEGMENTS_MAX, type Segment, slugOf } from "./segment.ts";
 import { segmentToProto } from "./segment-proto.ts";
+import { resolveSegments } from "./segment-references.ts";
 import { insertSegment, listSegmentsOf } from "./segment-store.ts";
 
 export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.createSegment> {
   return async (request, context) => {
     const { organizationId } = context;
     const nowMs = deps.clock.nowMs();
-    const segment: Segment = {
+    const id = deps.ids.next<SegmentId>(nowMs);
+    const asked: Segment = {
       organizationId,
-      id: deps.ids.next<SegmentId>(nowMs),
+      id,
+      evaluationId: id,
+      pending: undefined,
       slug: slugOf(request.name),
       name: request.name,
       rule: ruleOfRequest(request),
@@ -34,12 +38,13 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
       updateMs: nowMs,
     };
     await ensureTouched(deps.database, organizationId, nowMs);
-    const response = create(CreateSegmentResponseSchema, {
-      segment: segmentToProto(segment, 0, SHARD_COUNT),
-    });
-    await deps.database.transaction(async (trx) => {
-      await insertWithinLimit(trx, organizationId, segment);
-      await context.settle(trx, response);
+    const response = await deps.database.transaction(async (trx) => {
+      const segment = await insertWithinLimit(trx, asked, () => deps.ids.next<SegmentId>(nowMs));
+      const created = create(CreateSegmentResponseSchema, {
+        segment: segmentToProto(segment, 0, () => SHARD_COUNT),
+      });
+      await context.settle(trx, created);
+      return created;
     });
     deps.bus.broadcast(WORK_TOPIC, new Uint8Array());
     return response;
@@ -49,21 +54,23 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
 /** The definition, the work it brings and the new version commit together: see DefinitionsCache. */
 async function insertWithinLimit(
   trx: Transaction,
-  organizationId: OrganizationId,
-  segment: Segment,
-): Promise<void> {
+  asked: Segment,
+  nextId: () => SegmentId,
+): Promise<Segment> {
+  const { organizationId } = asked;
   const known = await lockOrganization(trx, organizationId);
   if (known.segmentCount >= SEGMENTS_MAX) {
     throw new AppError("SEGMENT_LIMIT_REACHED", { details: { limit: String(SEGMENTS_MAX) } });
   }
-  const segments = [...(await listSegmentsOf(trx, [organizationId])), segment];
-  if (new Definitions(0, segments).instantsMax > INSTANTS_MAX) {
-    throw new AppError("SEGMENT_LIMIT_REACHED", {
-      message: "The counts with a window that the organisation's segments ask for are too large together.",
-      details: { limit: String(INSTANTS_MAX) },
-    });
-  }
+  const others = await listSegmentsOf(trx, [organizationId]);
+  const rule = resolveSegments(asked.rule, others, "rule");
+  const segment = withPending(others, { ...asked, rule }, nextId);
+  checkSize([...others, segment]);
   await insertSegment(trx, segment);
-  await addBackfills(trx, organizationId, segment.id, ALL_SHARDS);
+  await addBackfills(trx, organizationId, segment.evaluationId, ALL_SHARDS);
+  if (segment.pending !== undefined) {
+    await addBackfills(trx, organizationId, segment.pending.evaluationId, ALL_SHARDS);
+  }
   await segmentsChanged(trx, organizationId, known, 1);
+  return segment;
 }

@@ -2,6 +2,7 @@
 import { assert, type OrganizationId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
+import { definitionsOf } from "./evaluations.ts";
 import { readVersions, touchOrganization } from "./organization-store.ts";
 import { listSegmentsOf } from "./segment-store.ts";
 
@@ -81,8 +82,7 @@ async function readSegments(
   organizationIds: readonly OrganizationId[],
 ): Promise<Map<OrganizationId, SegmentDefinition[]>> {
   const found = new Map<OrganizationId, SegmentDefinition[]>(organizationIds.map((id) => [id, []]));
-  for (const { organizationId, id, rule } of await listSegmentsOf(db, organizationIds)) {
-    found.get(organizationId)?.push({ id, rule });
-  }
+  const byOrganization = Map.groupBy(await listSegmentsOf(db, organizationIds), (one) => one.organizationId);
+  for (const [id, segments] of byOrganization) found.set(id, definitionsOf(segments));
   return found;
 }

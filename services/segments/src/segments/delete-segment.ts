@@ -1,14 +1,19 @@
 // DeleteSegment: the segment is gone from every read at once; its owners clear away what it kept.
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
-import { deleteBackfills } from "../backfills/backfill-store.ts";
-import { addPurges } from "../backfills/purge-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { WORK_TOPIC } from "../folder.ts";
+import { usersOf } from "./evaluations.ts";
 import { findSegment } from "./find-segment.ts";
 import { lockOrganization, segmentsChanged } from "./organization-store.ts";
-import { deleteSegmentRow } from "./segment-store.ts";
+import type { Segment } from "./segment.ts";
+import { deleteSegmentRow, listSegmentsOf } from "./segment-store.ts";
+import { dropEvaluation, takeOver } from "./take-over.ts";
+
+/** An error stays small. */
+const USERS_SHOWN = 20;
 
 export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.deleteSegment> {
   return async (request, context) => {
@@ -16,15 +21,35 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     const { id } = await findSegment(deps, organizationId, request.segmentId);
     await deps.database.transaction(async (trx) => {
       const known = await lockOrganization(trx, organizationId);
+      const segments = await listSegmentsOf(trx, [organizationId]);
+      const segment = segments.find((one) => one.id === id);
       // Two at once: the other one deleted it, and answered so.
-      if (!(await deleteSegmentRow(trx, organizationId, id))) throw new AppError("SEGMENT_NOT_FOUND");
-      await deleteBackfills(trx, organizationId, id);
-      await addPurges(trx, organizationId, id);
+      if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
+      refuseUsed(segments, id);
+      await deleteSegmentRow(trx, organizationId, id);
+      await dropEvaluation(trx, organizationId, segment.evaluationId);
+      if (segment.pending !== undefined) {
+        await dropEvaluation(trx, organizationId, segment.pending.evaluationId);
+      }
       await segmentsChanged(trx, organizationId, known, -1);
+      // Others may have waited only for this one.
+      await takeOver(trx, organizationId, deps.announcer);
       await deps.announcer.announceDeleted(trx, organizationId, id);
     });
     deps.announcer.wake();
     deps.bus.broadcast(WORK_TOPIC, new Uint8Array());
     return {};
   };
+}
+
+/** SEGMENT_IN_USE, naming the segments whose rules name this one. */
+function refuseUsed(segments: readonly Segment[], id: SegmentId): void {
+  const users = usersOf(segments, id).map(({ slug }) => slug);
+  if (users.length === 0) return;
+  const shown = users.slice(0, USERS_SHOWN).join(", ");
+  const more = users.length > USERS_SHOWN ? ` and ${users.length - USERS_SHOWN} more` : "";
+  throw new AppError("SEGMENT_IN_USE", {
+    message: `Other segments name this segment: ${shown}${more}.`,
+    details: { segments: shown },
+  });
 }

@@ -5,14 +5,19 @@ import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 import { findSegment } from "./find-segment.ts";
 import { describeSegments } from "./segment-proto.ts";
+import { findSegmentById } from "./segment-store.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
 
 export function getSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.getSegment> {
   return async (request, context) => {
     const { organizationId } = context;
     const segment = await findSegment(deps, organizationId, request.segmentId);
-    await waitForSegments(deps, context, organizationId, [segment.id]);
-    const [described] = await describeSegments(deps.database.reader, organizationId, [segment]);
+    await waitForSegments(deps, context, organizationId, [segment]);
+    // Read again: another rule may have taken over meanwhile, or do so between two statements.
+    const [described] = await deps.database.snapshot(async (trx) => {
+      const current = await findSegmentById(trx, organizationId, segment.id);
+      return describeSegments(trx, organizationId, current === undefined ? [] : [current]);
+    });
     if (described === undefined) throw new AppError("SEGMENT_NOT_FOUND");
     return { segment: described };
   };

@@ -14,10 +14,13 @@ export function listSegments(deps: SegmentsDeps): MethodHandler<typeof SegmentSe
     const scope = `segments/${organizationId}`;
     const { size, afterId } = readPage(deps.pageTokens, scope, request);
     await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
-    const found = await listSegmentsPage(deps.database.reader, organizationId, afterId, size + 1);
-    const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, ({ id }) => id);
-    const ids = rows.map(({ id }) => id);
-    await waitForSegments(deps, context, organizationId, ids);
-    return { segments: await describeSegments(deps.database.reader, organizationId, rows), nextPageToken };
+    const asked = await listSegmentsPage(deps.database.reader, organizationId, afterId, size);
+    await waitForSegments(deps, context, organizationId, asked);
+    // Read again: other rules may have taken over meanwhile, or do so between two statements.
+    return deps.database.snapshot(async (trx) => {
+      const found = await listSegmentsPage(trx, organizationId, afterId, size + 1);
+      const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, ({ id }) => id);
+      return { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
+    });
   };
 }

@@ -6,7 +6,6 @@ import { defaultSegment } from "./segment.ts";
 import { insertSegmentOnce } from "./segment-store.ts";
 
 export interface KnownOrganization {
-  readonly definitionsVersion: number;
   readonly segmentCount: number;
 }
 
@@ -79,7 +78,7 @@ export async function lockOrganization(
   organizationId: OrganizationId,
 ): Promise<KnownOrganization> {
   const row = await lockRow(trx, organizationId);
-  return { definitionsVersion: row.definitions_version, segmentCount: row.segment_count };
+  return { segmentCount: row.segment_count };
 }
 
 /** A segment came (+1) or went (-1); the organisation is locked. */
@@ -91,10 +90,15 @@ export async function segmentsChanged(
 ): Promise<void> {
   await trx("organizations")
     .where("organization_id", uuidToBytes(organizationId))
-    .update({
-      definitions_version: known.definitionsVersion + 1,
-      segment_count: known.segmentCount + by,
-    });
+    .update({ segment_count: known.segmentCount + by });
+  await definitionsChanged(trx, organizationId);
+}
+
+/** What is to be evaluated is another from here on; the organisation is locked. */
+export async function definitionsChanged(trx: Transaction, organizationId: OrganizationId): Promise<void> {
+  await trx("organizations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .increment("definitions_version");
 }
 
 /** All that were ever touched, by id, after the given one. */

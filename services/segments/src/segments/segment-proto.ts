@@ -6,7 +6,8 @@ import { type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { ALL_SEGMENTS, listBackfillsOf } from "../backfills/backfill-store.ts";
 import { countMembers } from "../memberships/membership-store.ts";
-import { ruleToProto } from "./rule-proto.ts";
+import { savedRule, savedVersion } from "./evaluations.ts";
+import { ruleToProto } from "./rule-to-proto.ts";
 import type { Segment } from "./segment.ts";
 
 type SegmentInit = MessageInitShape<typeof SegmentSchema>;
@@ -18,7 +19,9 @@ export async function describeSegments(
   segments: readonly Segment[],
 ): Promise<SegmentInit[]> {
   if (segments.length === 0) return [];
-  const ids = segments.map(({ id }) => id);
+  const ids = segments.flatMap(({ evaluationId, pending }) =>
+    pending === undefined ? [evaluationId] : [evaluationId, pending.evaluationId],
+  );
   const counts = await countMembers(db, organizationId, ids);
   const unfinished = new Map<SegmentId, Set<number>>();
   for (const { segmentId, shard } of await listBackfillsOf(db, organizationId, ids)) {
@@ -26,22 +29,35 @@ export async function describeSegments(
       unfinished.set(id, (unfinished.get(id) ?? new Set()).add(shard));
     }
   }
+  const shardsLeft = (evaluationId: SegmentId): number => unfinished.get(evaluationId)?.size ?? 0;
   return segments.map((segment) =>
-    segmentToProto(segment, counts.get(segment.id) ?? 0, unfinished.get(segment.id)?.size ?? 0),
+    segmentToProto(segment, counts.get(segment.evaluationId) ?? 0, shardsLeft),
   );
 }
 
-/** `shardsLeft` are the shards in which its past is not yet counted. */
-export function segmentToProto(segment: Segment, memberCount: number, shardsLeft: number): SegmentInit {
+/** `shardsLeft` says in how many shards the past is not yet counted. */
+export function segmentToProto(
+  segment: Segment,
+  memberCount: number,
+  shardsLeft: (evaluationId: SegmentId) => number,
+): SegmentInit {
+  const { evaluationId, pending } = segment;
+  const isServing = shardsLeft(evaluationId) === 0;
+  const counted = isServing && pending !== undefined ? pending.evaluationId : evaluationId;
   return {
     id: segment.id,
     slug: segment.slug,
     name: segment.name,
-    rule: ruleToProto(segment.rule),
-    state: shardsLeft > 0 ? SegmentState.BACKFILLING : SegmentState.LIVE,
-    progress: 1 - shardsLeft / SHARD_COUNT,
+    rule: ruleToProto(savedRule(segment)),
+    state: isServing
+      ? pending === undefined
+        ? SegmentState.LIVE
+        : SegmentState.UPDATING
+      : SegmentState.BACKFILLING,
+    progress: 1 - shardsLeft(counted) / SHARD_COUNT,
     memberCount: BigInt(memberCount),
-    version: segment.version,
+    version: savedVersion(segment),
+    servingVersion: segment.version,
     createTime: timestampFromMs(segment.createMs),
     updateTime: timestampFromMs(segment.updateMs),
   };

@@ -12,6 +12,10 @@ const COLUMNS = [
   "name",
   "rule",
   "version",
+  "evaluation_id",
+  "pending_id",
+  "pending_rule",
+  "pending_version",
   "announce_backfill",
   "create_ms",
   "update_ms",
@@ -24,6 +28,10 @@ interface Row {
   name: Buffer;
   rule: string;
   version: number;
+  evaluation_id: Buffer;
+  pending_id: Buffer | null;
+  pending_rule: string | null;
+  pending_version: number | null;
   announce_backfill: number;
   create_ms: number;
   update_ms: number;
@@ -34,13 +42,40 @@ export async function insertSegment(trx: Transaction, segment: Segment): Promise
   try {
     await insert(trx, segment, "fail");
   } catch (error) {
-    if (!isUniqueViolation(error, "segments_slug")) throw error;
-    throw new AppError("SEGMENT_NAME_TAKEN", {
-      fields: [{ field: "name", message: "a segment with this slug exists" }],
-      details: { slug: segment.slug },
-      cause: error,
-    });
+    throw isUniqueViolation(error, "segments_slug") ? slugTaken(segment.slug, "name", error) : error;
   }
+}
+
+/** `field` is where the name stands in the request. */
+export function slugTaken(slug: string, field: string, cause?: unknown): AppError {
+  return new AppError("SEGMENT_NAME_TAKEN", {
+    fields: [{ field, message: "a segment with this slug exists" }],
+    details: { slug },
+    cause,
+  });
+}
+
+/** Everything that can change. Nobody else has the slug: the organisation is locked. */
+export async function updateSegmentRow(trx: Transaction, segment: Segment): Promise<void> {
+  const key = { organization_id: uuidToBytes(segment.organizationId), segment_id: uuidToBytes(segment.id) };
+  const row = {
+    slug: Buffer.from(segment.slug, "utf8"),
+    name: Buffer.from(segment.name, "utf8"),
+    rule: encodeRule(segment.rule),
+    version: segment.version,
+    ...evaluationColumns(segment),
+    update_ms: segment.updateMs,
+  };
+  await trx("segments").where(key).update(row);
+}
+
+function evaluationColumns({ evaluationId, pending }: Segment) {
+  return {
+    evaluation_id: uuidToBytes(evaluationId),
+    pending_id: pending === undefined ? null : uuidToBytes(pending.evaluationId),
+    pending_rule: pending === undefined ? null : encodeRule(pending.rule),
+    pending_version: pending?.version ?? null,
+  };
 }
 
 /** Inserts it unless this very segment is there already. */
@@ -56,6 +91,7 @@ async function insert(trx: Transaction, segment: Segment, onConflict: OnConflict
     Buffer.from(segment.name, "utf8"),
     encodeRule(segment.rule),
     segment.version,
+    ...Object.values(evaluationColumns(segment)),
     segment.announceBackfill ? 1 : 0,
     segment.createMs,
     segment.updateMs,
@@ -95,6 +131,22 @@ export async function findSegmentBySlug(
   return row && fromRow(row);
 }
 
+/** Those of these that exist. */
+export async function listSegmentsBySlugs(
+  db: Queryable,
+  organizationId: OrganizationId,
+  slugs: readonly string[],
+): Promise<Segment[]> {
+  const rows = await db("segments")
+    .select<Row[]>(COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn(
+      "slug",
+      slugs.map((slug) => Buffer.from(slug, "utf8")),
+    );
+  return rows.map(fromRow);
+}
+
 /** Oldest first, after the given id. */
 export async function listSegmentsPage(
   db: Queryable,
@@ -105,6 +157,24 @@ export async function listSegmentsPage(
   const query = db("segments")
     .select<Row[]>(COLUMNS)
     .where("organization_id", uuidToBytes(organizationId))
+    .orderBy("segment_id")
+    .limit(limit);
+  if (afterId !== undefined) query.andWhere("segment_id", ">", uuidToBytes(afterId));
+  return (await query).map(fromRow);
+}
+
+/** Those that one of these evaluations serves, oldest first, after the given id. */
+export async function listSegmentsServedBy(
+  db: Queryable,
+  organizationId: OrganizationId,
+  evaluationIds: readonly SegmentId[],
+  afterId: string | undefined,
+  limit: number,
+): Promise<Segment[]> {
+  const query = db("segments")
+    .select<Row[]>(COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("evaluation_id", evaluationIds.map(uuidToBytes))
     .orderBy("segment_id")
     .limit(limit);
   if (afterId !== undefined) query.andWhere("segment_id", ">", uuidToBytes(afterId));
@@ -141,6 +211,8 @@ export async function listSegmentsOf(
 }
 
 function fromRow(row: Row): Segment {
+  const { pending_id, pending_rule, pending_version } = row;
+  const isPending = pending_id !== null && pending_rule !== null && pending_version !== null;
   return {
     organizationId: bytesToUuid(row.organization_id),
     id: bytesToUuid(row.segment_id),
@@ -148,6 +220,10 @@ function fromRow(row: Row): Segment {
     name: row.name.toString("utf8"),
     rule: decodeRule(row.rule),
     version: row.version,
+    evaluationId: bytesToUuid(row.evaluation_id),
+    pending: isPending
+      ? { evaluationId: bytesToUuid(pending_id), rule: decodeRule(pending_rule), version: pending_version }
+      : undefined,
     announceBackfill: row.announce_backfill === 1,
     createMs: row.create_ms,
     updateMs: row.update_ms,

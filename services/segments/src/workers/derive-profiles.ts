@@ -12,14 +12,16 @@ import {
 } from "../backfills/backfill-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { derivedCause } from "../changes/cause.ts";
-import { eventIdText } from "../consumers/decode-message.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluateAll } from "../engine/membership.ts";
-import { emptyState, type ProfileState, recordEvent } from "../engine/profile-state.ts";
-import type { EventsFeed, ScanRequest } from "../events-feed.ts";
+import { emptyState, type ProfileState } from "../engine/profile-state.ts";
+import type { EventsFeed } from "../events-feed.ts";
+import { type ScannedStates, scanStates } from "../profiles/scan-states.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
+import { lockOrganization } from "../segments/organization-store.ts";
+import { takeOver } from "../segments/take-over.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 import { DerivationAgenda, type DerivationTask } from "./derivation-agenda.ts";
 import { Lookout } from "./lookout.ts";
@@ -46,12 +48,8 @@ const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
 
 /** What a scan has found of one shard. */
-interface Derived {
+interface Derived extends ScannedStates {
   readonly task: DerivationTask;
-  readonly position: number;
-  readonly more: boolean;
-  /** By profile, in order of id; without memberships. */
-  readonly states: ReadonlyMap<ProfileId, ProfileState>;
 }
 
 export class Derivations {
@@ -124,21 +122,7 @@ export class Derivations {
   }
 
   async #derive(task: DerivationTask, definitions: Definitions, nowMs: number): Promise<Derived> {
-    const states = new Map<ProfileId, ProfileState>();
-    const eventNames = definitions.eventNames();
-    // Nothing counts for anything: there is nothing to read.
-    if (eventNames.length === 0) return { task, position: Number.MAX_SAFE_INTEGER, more: false, states };
-    const request: ScanRequest = { ...task, eventNames };
-    const { position, more } = await this.#deps.feed.scan(request, (profileId, events) => {
-      const state = states.get(profileId) ?? emptyState();
-      states.set(profileId, state);
-      for (const { id, name, occurredMs } of events) {
-        const event = { eventName: name, instant: [Number(occurredMs), eventIdText(id)] as const };
-        recordEvent(state, definitions, event, nowMs, new Set());
-      }
-    });
-    for (const state of states.values()) state.asOf = position;
-    return { task, position, more, states };
+    return { task, ...(await scanStates(this.#deps.feed, task, definitions, nowMs)) };
   }
 
   /** Resolves to how many memberships changed. */
@@ -149,6 +133,9 @@ export class Derivations {
     definitions: Definitions,
   ): Promise<number> {
     const nowMs = this.#deps.clock.nowMs();
+    // Before anything else, in the order of all who lock an organisation.
+    const isEnding = derived.some(isLastChunk);
+    if (isEnding) await lockOrganization(trx, organizationId);
     const touched: TouchedProfile[] = [];
     for (const { task, states } of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
       const { shard } = task;
@@ -181,6 +168,7 @@ export class Derivations {
     }
     await saveTouched(trx, touched, this.#deps.announcer, nowMs);
     for (const one of derived) await finish(trx, one);
+    if (isEnding) await takeOver(trx, organizationId, this.#deps.announcer);
     return touched.reduce((sum, { changes }) => sum + changes.length, 0);
   }
 }
@@ -199,6 +187,11 @@ async function finish(trx: Transaction, { task, states, more }: Derived): Promis
   const last = [...states.keys()].sort().at(-1);
   const advanced = task.backfills.filter((backfill) => isCovered(backfill, task.profiles, { more, last }));
   await advanceBackfills(trx, advanced, more ? last : undefined);
+}
+
+/** Whether backfills of the shard end with it. */
+function isLastChunk({ task, more }: Derived): boolean {
+  return !more && !("ids" in task.profiles);
 }
 
 /** Whether the chunk takes the backfill on: it begins at or before the cursor, and ends behind it. */

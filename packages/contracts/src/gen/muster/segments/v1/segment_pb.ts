@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment.proto.
  */
 export const file_muster_segments_v1_segment: GenFile = /*@__PURE__*/
-  fileDesc("CiBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudC5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIqUCCgdTZWdtZW50EgoKAmlkGAEgASgJEgwKBHNsdWcYAiABKAkSDAoEbmFtZRgDIAEoCRImCgRydWxlGAQgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSLwoFc3RhdGUYBSABKA4yIC5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudFN0YXRlEhAKCHByb2dyZXNzGAYgASgBEhQKDG1lbWJlcl9jb3VudBgHIAEoAxIPCgd2ZXJzaW9uGAggASgFEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAizQIKDVNlZ21lbnRNZW1iZXISCgoCaWQYASABKAkSFAoHdXNlcl9pZBgCIAEoCUgAiAEBEhkKDGFub255bW91c19pZBgDIAEoCUgBiAEBEhIKBWVtYWlsGAQgASgJSAKIAQESEQoEbmFtZRgFIAEoCUgDiAEBEhYKBnRyYWl0cxgGIAEoCUIGmrUYAggBEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZW50ZXJlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWxCBwoFX25hbWUqZAoMU2VnbWVudFN0YXRlEh0KGVNFR01FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIdChlTRUdNRU5UX1NUQVRFX0JBQ0tGSUxMSU5HEAESFgoSU0VHTUVOVF9TVEFURV9MSVZFEAJiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule]);
+  fileDesc("CiBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudC5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIr4CCgdTZWdtZW50EgoKAmlkGAEgASgJEgwKBHNsdWcYAiABKAkSDAoEbmFtZRgDIAEoCRImCgRydWxlGAQgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSLwoFc3RhdGUYBSABKA4yIC5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudFN0YXRlEhAKCHByb2dyZXNzGAYgASgBEhQKDG1lbWJlcl9jb3VudBgHIAEoAxIPCgd2ZXJzaW9uGAggASgFEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPc2VydmluZ192ZXJzaW9uGAsgASgFIs0CCg1TZWdtZW50TWVtYmVyEgoKAmlkGAEgASgJEhQKB3VzZXJfaWQYAiABKAlIAIgBARIZCgxhbm9ueW1vdXNfaWQYAyABKAlIAYgBARISCgVlbWFpbBgEIAEoCUgCiAEBEhEKBG5hbWUYBSABKAlIA4gBARIWCgZ0cmFpdHMYBiABKAlCBpq1GAIIARIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmVudGVyZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCF91c2VyX2lkQg8KDV9hbm9ueW1vdXNfaWRCCAoGX2VtYWlsQgcKBV9uYW1lKoABCgxTZWdtZW50U3RhdGUSHQoZU0VHTUVOVF9TVEFURV9VTlNQRUNJRklFRBAAEh0KGVNFR01FTlRfU1RBVEVfQkFDS0ZJTExJTkcQARIWChJTRUdNRU5UX1NUQVRFX0xJVkUQAhIaChZTRUdNRU5UX1NUQVRFX1VQREFUSU5HEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule]);
 
 /**
  * An audience, kept exactly and at once.
@@ -53,7 +53,7 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
   state: SegmentState;
 
   /**
-   * Share of the profiles whose past is counted, 0 to 1.
+   * Share of the profiles whose past is counted by the rule that is to take over, 0 to 1.
    *
    * @generated from field: double progress = 6;
    */
@@ -80,6 +80,13 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * The version whose rule says who is a member now: `version` itself unless the state is UPDATING.
+   *
+   * @generated from field: int32 serving_version = 11;
+   */
+  servingVersion: number;
 };
 
 /**
@@ -174,6 +181,14 @@ export const SegmentState = {
    * @generated from enum value: SEGMENT_STATE_LIVE = 2;
    */
   LIVE: 2,
+
+  /**
+   * Every acknowledged event counts, by the rule of `serving_version`. Past events are being counted by
+   * the rule shown, or by the changed rule of a segment that this one names, which then takes over.
+   *
+   * @generated from enum value: SEGMENT_STATE_UPDATING = 3;
+   */
+  UPDATING: 3,
 } as const;
 
 /**

@@ -1,0 +1,80 @@
+// Who would enter and leave a segment by its pending rule: all profiles read from their raw events, as a backfill
+// reads them, and nothing written.
+import type { ProfileId, SegmentId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { CallContext } from "@muster/rpc";
+import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
+import type { SegmentsDeps } from "../deps.ts";
+import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
+import { evaluateAll } from "../engine/membership.ts";
+import { segmentsIn } from "../engine/rule.ts";
+import { scanStates } from "../profiles/scan-states.ts";
+import { definitionsOf } from "./evaluations.ts";
+import type { Segment } from "./segment.ts";
+
+export interface Difference {
+  entering: number;
+  leaving: number;
+  /** Of the rule that serves. */
+  members: number;
+}
+
+const PROFILES_AT_ONCE = 1000;
+const SHARDS_AT_ONCE = 4;
+
+/**
+ * Both rules decide over the same events of a profile at the same instant, so the counts are exact as of the
+ * snapshots that the scans read, each of one shard. Gives up when the caller does.
+ */
+export async function countDifference(
+  deps: SegmentsDeps,
+  context: CallContext,
+  segments: readonly Segment[],
+  edited: Segment,
+): Promise<Difference> {
+  const servingId = edited.evaluationId;
+  const pendingId = edited.pending?.evaluationId ?? servingId;
+  const definitions = new Definitions(0, neededFor(definitionsOf(segments), [servingId, pendingId]));
+  const nowMs = deps.clock.nowMs();
+  const sum: Difference = { entering: 0, leaving: 0, members: 0 };
+  const countShard = async (shard: number): Promise<void> => {
+    for (let after: ProfileId | undefined = NO_PROFILE; after !== undefined; ) {
+      if (context.signal.aborted) throw new AppError("CANCELLED");
+      const request = {
+        organizationId: context.organizationId,
+        shard,
+        profiles: { after, limit: PROFILES_AT_ONCE },
+      };
+      const scan = await scanStates(deps.feed, request, definitions, nowMs);
+      for (const state of scan.states.values()) {
+        evaluateAll(state, definitions, nowMs);
+        const [is, would] = [state.memberships.has(servingId), state.memberships.has(pendingId)];
+        if (is) sum.members += 1;
+        if (!is && would) sum.entering += 1;
+        if (is && !would) sum.leaving += 1;
+      }
+      after = scan.more ? [...scan.states.keys()].sort().at(-1) : undefined;
+    }
+  };
+  const shards = [...ALL_SHARDS];
+  const lane = async (): Promise<void> => {
+    for (let shard = shards.shift(); shard !== undefined; shard = shards.shift()) await countShard(shard);
+  };
+  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, lane));
+  return sum;
+}
+
+/** These evaluations, and those that they read. */
+function neededFor(
+  definitions: readonly SegmentDefinition[],
+  ids: readonly SegmentId[],
+): SegmentDefinition[] {
+  const byId = new Map(definitions.map((definition) => [definition.id, definition]));
+  const needed = new Set(ids);
+  // A set grows while it is walked.
+  for (const id of needed) {
+    const definition = byId.get(id);
+    for (const named of definition === undefined ? [] : segmentsIn(definition.rule)) needed.add(named);
+  }
+  return definitions.filter(({ id }) => needed.has(id));
+}

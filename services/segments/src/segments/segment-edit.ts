@@ -1,0 +1,76 @@
+// What an UpdateSegment asks for: the fields that its mask names, checked.
+import type {
+  SegmentChanges,
+  UpdateSegmentRequest,
+} from "@muster/contracts/muster/segments/v1/segment_update_pb";
+import { invalidField } from "@muster/errors";
+import type { Rule } from "../engine/rule.ts";
+import { ruleOfRequest } from "./rule-proto.ts";
+import { slugOf } from "./segment.ts";
+
+export interface SegmentEdit {
+  readonly name: { readonly text: string; readonly slug: string } | undefined;
+  /** As written: the segments that it names are still to be found. */
+  readonly rule: Rule | undefined;
+  /** Where the rule stands in the request, for errors. */
+  readonly rulePath: string;
+  /** What the segment's version must be. */
+  readonly version: number | undefined;
+}
+
+const PREFIX = "segment.";
+export const NAME_PATH = `${PREFIX}name`;
+const RULE_PATH = `${PREFIX}rule`;
+/** Mask paths and the fields they name. */
+const changeable = {
+  name: "name",
+  rule: "rule",
+  event_name: "eventName",
+  min_count: "minCount",
+  within_days: "withinDays",
+  version: "version",
+} as const;
+type Path = keyof typeof changeable;
+const SHORT_FORM: readonly Path[] = ["event_name", "min_count", "within_days"];
+
+export function editOf(request: UpdateSegmentRequest): SegmentEdit {
+  const paths = pathsOf(request);
+  const { segment } = request;
+  const given = <P extends Path>(path: P): SegmentChanges[(typeof changeable)[P]] | undefined =>
+    paths.includes(path) ? segment?.[changeable[path]] : undefined;
+  for (const path of ["name", "rule"] as const) {
+    if (paths.includes(path) && given(path) === undefined) {
+      throw invalidField(PREFIX + path, "can't be cleared");
+    }
+  }
+  const name = given("name");
+  const isShort = SHORT_FORM.some((path) => paths.includes(path));
+  if (isShort && paths.includes("rule")) {
+    throw invalidField(RULE_PATH, "stands alone, without event_name, min_count and within_days");
+  }
+  const definition = {
+    rule: given("rule"),
+    eventName: given("event_name"),
+    minCount: given("min_count"),
+    withinDays: given("within_days"),
+  };
+  return {
+    name: name === undefined ? undefined : { text: name, slug: slugOf(name, NAME_PATH) },
+    rule: isShort || definition.rule !== undefined ? ruleOfRequest(definition, PREFIX) : undefined,
+    rulePath: isShort ? `${PREFIX}event_name` : RULE_PATH,
+    version: given("version"),
+  };
+}
+
+function pathsOf({ segment, updateMask }: UpdateSegmentRequest): Path[] {
+  const paths = updateMask?.paths ?? [];
+  if (paths.length === 0) {
+    return (Object.keys(changeable) as Path[]).filter((path) => segment?.[changeable[path]] !== undefined);
+  }
+  for (const path of paths) {
+    if (!Object.hasOwn(changeable, path)) {
+      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
+    }
+  }
+  return [...new Set(paths as Path[])];
+}

@@ -1,0 +1,125 @@
+// UpdateSegment: renames at once; a changed rule is counted beside the one that serves, and then takes over.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import type { UpdateSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_update_pb";
+import { isUuid, type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
+import type { Queryable, Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { CallContext, MethodHandler } from "@muster/rpc";
+import { ALL_SHARDS, addBackfills } from "../backfills/backfill-store.ts";
+import type { SegmentsDeps } from "../deps.ts";
+import { WORK_TOPIC } from "../folder.ts";
+import { changeRule, checkSize, type RuleChange } from "./change-rule.ts";
+import { countDifference } from "./count-difference.ts";
+import { savedRule, savedVersion } from "./evaluations.ts";
+import { definitionsChanged, ensureTouched, lockOrganization } from "./organization-store.ts";
+import { encodeRule } from "./rule-proto.ts";
+import type { Segment } from "./segment.ts";
+import { editOf, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
+import { describeSegments, segmentToProto } from "./segment-proto.ts";
+import { resolveSegments } from "./segment-references.ts";
+import { listSegmentsOf, slugTaken, updateSegmentRow } from "./segment-store.ts";
+import { dropEvaluation, takeOver } from "./take-over.ts";
+import { waitForSegments } from "./wait-for-segments.ts";
+
+export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.updateSegment> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const edit = editOf(request);
+    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+    if (request.validateOnly) return preview(deps, context, request.segmentId, edit);
+    const described = await deps.database.transaction(async (trx) => {
+      await lockOrganization(trx, organizationId);
+      const plan = await planEdit(deps, trx, organizationId, request.segmentId, edit);
+      await apply(deps, trx, plan);
+      const after = (await listSegmentsOf(trx, [organizationId])).filter(({ id }) => id === plan.after.id);
+      return describeSegments(trx, organizationId, after);
+    });
+    deps.announcer.wake();
+    deps.bus.broadcast(WORK_TOPIC, new Uint8Array());
+    const [segment] = described;
+    return segment === undefined ? {} : { segment };
+  };
+}
+
+interface Plan {
+  readonly before: Segment;
+  /** Its name and rule as they are to be; `change` has what that means for it and others. */
+  readonly after: Segment;
+  /** Undefined when the rule stays. */
+  readonly change: RuleChange | undefined;
+}
+
+/** Decides on one reading of the organisation's segments; whoever goes on to write has locked them. */
+async function planEdit(
+  deps: SegmentsDeps,
+  db: Queryable,
+  organizationId: OrganizationId,
+  idOrSlug: string,
+  edit: SegmentEdit,
+): Promise<Plan> {
+  const segments = await listSegmentsOf(db, [organizationId]);
+  const name = isUuid(idOrSlug) ? idOrSlug.toLowerCase() : idOrSlug;
+  const before = segments.find(({ id, slug }) => id === name || slug === name);
+  if (before === undefined) throw new AppError("SEGMENT_NOT_FOUND");
+  if (edit.version !== undefined && edit.version !== savedVersion(before)) {
+    throw new AppError("SEGMENT_VERSION_STALE", { details: { version: String(savedVersion(before)) } });
+  }
+  const nowMs = deps.clock.nowMs();
+  const slug = edit.name?.slug ?? before.slug;
+  if (segments.some((other) => other.slug === slug && other.id !== before.id))
+    throw slugTaken(slug, NAME_PATH);
+  const rule = edit.rule && resolveSegments(edit.rule, segments, edit.rulePath);
+  const isNewRule = rule !== undefined && encodeRule(rule) !== encodeRule(savedRule(before));
+  const isNewName = edit.name !== undefined && edit.name.text !== before.name;
+  if (!isNewRule && !isNewName) return { before, after: before, change: undefined };
+  const renamed: Segment = {
+    ...before,
+    ...(edit.name && { name: edit.name.text, slug: edit.name.slug }),
+    // The clock may have been set back since.
+    updateMs: Math.max(nowMs, before.updateMs),
+  };
+  if (!isNewRule) return { before, after: renamed, change: undefined };
+  const change = changeRule(segments, renamed, rule, edit.rulePath, () => deps.ids.next<SegmentId>(nowMs));
+  checkSize(change.segments);
+  const after = change.pending.find(({ id }) => id === before.id) ?? renamed;
+  return { before, after, change };
+}
+
+/** The definitions, the work they bring and the new version commit together: see DefinitionsCache. */
+async function apply(deps: SegmentsDeps, trx: Transaction, { before, after, change }: Plan): Promise<void> {
+  const { organizationId } = after;
+  if (after === before) return;
+  if (change === undefined) {
+    await updateSegmentRow(trx, after);
+    return;
+  }
+  for (const segment of change.pending) {
+    await updateSegmentRow(trx, segment);
+    await addBackfills(trx, organizationId, segment.pending.evaluationId, ALL_SHARDS);
+  }
+  for (const evaluationId of change.dropped) await dropEvaluation(trx, organizationId, evaluationId);
+  await definitionsChanged(trx, organizationId);
+  // Others may have waited only for what was dropped.
+  await takeOver(trx, organizationId, deps.announcer);
+}
+
+/** Everything but the writing. */
+async function preview(
+  deps: SegmentsDeps,
+  context: CallContext,
+  idOrSlug: string,
+  edit: SegmentEdit,
+): Promise<MessageInitShape<typeof UpdateSegmentResponseSchema>> {
+  const { organizationId } = context;
+  const db = deps.database.reader;
+  const { before, after, change } = await planEdit(deps, db, organizationId, idOrSlug, edit);
+  await waitForSegments(deps, context, organizationId, [before]);
+  if (change === undefined) {
+    const [segment] = await describeSegments(db, organizationId, [after]);
+    return { ...(segment && { segment }), entering: 0n, leaving: 0n };
+  }
+  const { entering, leaving, members } = await countDifference(deps, context, change.segments, after);
+  const segment = segmentToProto(after, members, (id) => (id === before.evaluationId ? 0 : SHARD_COUNT));
+  return { segment, entering: BigInt(entering), leaving: BigInt(leaving) };
+}

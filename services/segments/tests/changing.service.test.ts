@@ -1,0 +1,423 @@
+// Changing segments: the old rule serves until the new one's past is counted, and then the new one at once.
+import type { ProfileId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { ENGINES, waitFor } from "@muster/testkit";
+import { afterEach, describe, expect, test } from "vitest";
+import type { TestEvent } from "./events-stand-in.ts";
+import { DAY_MS, expectTruth, type House, membersOf, openHouse } from "./house.ts";
+
+const BACKFILLING = 1;
+const LIVE = 2;
+const UPDATING = 3;
+const VIEWERS = { name: "Viewers", eventName: "viewed", minCount: 1 };
+
+describe.each(ENGINES)("changing segments on %s", (engine) => {
+  let house: House;
+  afterEach(() => house.close());
+
+  function event(profileId: ProfileId, name: string, agoMs = 0): TestEvent {
+    return { organizationId: house.organizationId, profileId, name, ms: house.clock.nowMs() - agoMs };
+  }
+
+  /** Profiles with 0 to 3 views and 0 to 2 purchases. */
+  async function submitHistory(profiles: number): Promise<ProfileId[]> {
+    const ids = Array.from({ length: profiles }, () => house.newProfile());
+    for (const id of ids) house.events.addProfile(house.organizationId, id);
+    await house.events.submit(
+      ids.flatMap((id, index) => [
+        ...Array.from({ length: index % 4 }, (_, n) => event(id, "viewed", n * 1000)),
+        ...Array.from({ length: index % 3 }, (_, n) => event(id, "bought", n * 1000)),
+      ]),
+    );
+    return ids;
+  }
+
+  async function reasonOf(call: Promise<unknown>): Promise<unknown> {
+    const outcome = await call.then(
+      () => "it was answered",
+      (error: unknown) => error,
+    );
+    return outcome instanceof AppError ? outcome.reason : outcome;
+  }
+
+  /** Lets the past be read of these shards only, until called again. */
+  function holdScans(isHeld: (shard: number) => boolean): void {
+    house.events.beforeScan = async (shard) => {
+      if (isHeld(shard)) throw new AppError("UNAVAILABLE");
+    };
+  }
+
+  /** Does not wait for anything by itself: the clock stands still while it asks. */
+  async function shown(segmentId: string, of = house) {
+    const eventual = of.first.as(of.organizationId, { "muster-consistency": "eventual" });
+    return (await eventual.getSegment({ segmentId })).segment;
+  }
+
+  async function untilLive(segmentId: string, servingVersion: number, of = house): Promise<void> {
+    await waitFor(
+      async () => {
+        await house.clock.advance(100);
+        const segment = await shown(segmentId, of);
+        return segment?.state === LIVE && segment.servingVersion === servingVersion;
+      },
+      { timeoutMs: 15_000 },
+    );
+  }
+
+  async function untilProgress(segmentId: string, progress: number): Promise<void> {
+    await waitFor(
+      async () => {
+        await house.clock.advance(100);
+        return ((await shown(segmentId))?.progress ?? 0) >= progress;
+      },
+      { timeoutMs: 15_000 },
+    );
+  }
+
+  test("the old rule serves, and says so, until the new one's past is counted; then the new one at once", async () => {
+    house = await openHouse(engine);
+    const ids = await submitHistory(60);
+    await house.segments.createSegment(VIEWERS);
+    await expectTruth(house, "viewers");
+    const viewers = ids.filter((_, index) => index % 4 >= 1).sort();
+    const buyers = ids.filter((_, index) => index % 3 >= 2).sort();
+    holdScans((shard) => shard >= 8);
+    const { segment } = await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "bought", minCount: 2 },
+    });
+    expect(segment).toMatchObject({ state: UPDATING, progress: 0, version: 2, servingVersion: 1 });
+    expect(segment?.rule?.kind.value).toMatchObject({ eventName: "bought" });
+    await untilProgress("viewers", 0.5);
+    expect(await membersOf(house.segments, "viewers", 7)).toEqual(viewers);
+    // What comes in meanwhile counts by the rule that serves.
+    const [none = house.newProfile()] = ids;
+    await house.events.submit([event(none, "viewed"), event(none, "bought")]);
+    expect(await membersOf(house.segments, "viewers")).toEqual([none, ...viewers].sort());
+    const updating = (await house.segments.getSegment({ segmentId: "viewers" })).segment;
+    expect(updating).toMatchObject({ state: UPDATING, memberCount: BigInt(viewers.length + 1) });
+    const ofNone = await house.segments.listProfileSegments({ profileId: none });
+    expect(ofNone.segments.map(({ slug }) => slug)).toEqual(["viewers"]);
+    holdScans(() => false);
+    await untilLive("viewers", 2);
+    expect(await membersOf(house.segments, "viewers", 7)).toEqual(buyers);
+    const live = (await house.segments.getSegment({ segmentId: "viewers" })).segment;
+    expect(live).toMatchObject({ progress: 1, version: 2, servingVersion: 2 });
+    expect(Number(live?.memberCount)).toBe(buyers.length);
+    expect((await house.segments.listProfileSegments({ profileId: none })).segments).toEqual([]);
+    await expectTruth(house, "viewers");
+  });
+
+  test("no read ever mixes two rules, however they follow one another", async () => {
+    house = await openHouse(engine);
+    await submitHistory(90);
+    await house.segments.createSegment(VIEWERS);
+    const allowed = [];
+    for (const [eventName, minCount] of [
+      ["viewed", 1],
+      ["bought", 1],
+      ["viewed", 3],
+      ["bought", 2],
+    ] as const) {
+      const name = `${eventName} ${minCount}`;
+      await house.segments.createSegment({ name, eventName, minCount });
+      allowed.push(JSON.stringify(await membersOf(house.segments, name.replace(" ", "-"))));
+    }
+    let isDone = false;
+    const reading = (async () => {
+      let reads = 0;
+      for (; !isDone; reads += 1) {
+        const page = await house.segments.listSegmentMembers({ segmentId: "viewers", pageSize: 500 });
+        expect(allowed).toContain(JSON.stringify(page.profiles.map(({ id }) => id)));
+        const { segment } = await house.segments.getSegment({ segmentId: "viewers" });
+        expect(allowed.map((text) => JSON.parse(text).length)).toContain(Number(segment?.memberCount));
+        // Lets timers run between reads that never wait.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return reads;
+    })();
+    for (let round = 0; round < 4; round += 1) {
+      const eventName = round % 2 === 0 ? "bought" : "viewed";
+      await house.segments.updateSegment({
+        segmentId: "viewers",
+        segment: { eventName, minCount: [1, 3, 2, 1][round % 4] ?? 1 },
+      });
+      await untilLive("viewers", round + 2);
+    }
+    isDone = true;
+    expect(await reading).toBeGreaterThan(4);
+    await expectTruth(house, "viewers");
+  }, 30_000);
+
+  test("a second edit replaces one that is still counted", async () => {
+    house = await openHouse(engine);
+    await submitHistory(40);
+    await house.segments.createSegment(VIEWERS);
+    await expectTruth(house, "viewers");
+    holdScans((shard) => shard >= 4);
+    await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "bought", minCount: 1 },
+    });
+    await untilProgress("viewers", 0.01);
+    const { segment } = await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "viewed", minCount: 3, withinDays: 1 },
+    });
+    expect(segment).toMatchObject({ state: UPDATING, progress: 0, version: 3, servingVersion: 1 });
+    holdScans(() => false);
+    await untilLive("viewers", 3);
+    expect((await house.segments.getSegment({ segmentId: "viewers" })).segment?.servingVersion).toBe(3);
+    await expectTruth(house, "viewers");
+    await expectClean();
+  });
+
+  test("an edit of a segment whose first past is still counted", async () => {
+    house = await openHouse(engine);
+    await submitHistory(40);
+    holdScans(() => true);
+    await house.segments.createSegment(VIEWERS);
+    const { segment } = await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "bought", minCount: 1 },
+    });
+    expect(segment).toMatchObject({ state: BACKFILLING, version: 2, servingVersion: 1 });
+    holdScans(() => false);
+    await untilLive("viewers", 2);
+    await expectTruth(house, "viewers");
+    await expectClean();
+  });
+
+  test("a larger count is read again from the past before it serves", async () => {
+    house = await openHouse(engine);
+    const ada = house.newProfile();
+    await house.events.submit(Array.from({ length: 9 }, (_, n) => event(ada, "viewed", n * 1000)));
+    await house.segments.createSegment({ name: "Lately", eventName: "viewed", minCount: 2, withinDays: 1 });
+    await expectTruth(house, "lately");
+    await house.segments.updateSegment({
+      segmentId: "lately",
+      segment: { eventName: "viewed", minCount: 8, withinDays: 1 },
+    });
+    await untilLive("lately", 2);
+    expect(await membersOf(house.segments, "lately")).toEqual([ada]);
+    // Seven are left one millisecond after the eighth newest has.
+    house.clock.setNowMs(house.clock.nowMs() + DAY_MS - 7000 - 100_000);
+    await expectTruth(house, "lately");
+    house.clock.setNowMs(house.clock.nowMs() + 200_000);
+    await expectTruth(house, "lately");
+    expect(await membersOf(house.segments, "lately")).toEqual([]);
+  });
+
+  test("a new name is there at once, and is no new version", async () => {
+    house = await openHouse(engine);
+    await submitHistory(8);
+    const created = await house.segments.createSegment(VIEWERS);
+    await house.segments.createSegment({ ...VIEWERS, name: "Taken" });
+    await expectTruth(house, "viewers");
+    const renamed = await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { name: "Höchst  Neugierig!" },
+    });
+    expect(renamed.segment).toMatchObject({
+      ...{ id: created.segment?.id, name: "Höchst  Neugierig!", slug: "höchst-neugierig" },
+      ...{ version: 1, servingVersion: 1, state: LIVE, memberCount: 6n },
+    });
+    expect(await reasonOf(house.segments.getSegment({ segmentId: "viewers" }))).toBe("SEGMENT_NOT_FOUND");
+    const segmentId = "höchst-neugierig";
+    const conflict = house.segments.updateSegment({ segmentId, segment: { name: "TAKEN?" } });
+    await expect(conflict).rejects.toMatchObject({
+      reason: "SEGMENT_NAME_TAKEN",
+      fields: [{ field: "segment.name" }],
+    });
+    const dry = { segmentId, segment: { name: "TAKEN?" }, validateOnly: true };
+    expect(await reasonOf(house.segments.updateSegment(dry))).toBe("SEGMENT_NAME_TAKEN");
+    // Its own slug is not another's.
+    await house.segments.updateSegment({ segmentId, segment: { name: "höchst neugierig" } });
+    await expectTruth(house, segmentId);
+  });
+
+  test("what is not to be changed stays, and what cannot be is refused", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(VIEWERS);
+    const segmentId = "viewers";
+    const before = (await house.segments.getSegment({ segmentId })).segment;
+    const update = (segment: object, paths?: string[]) =>
+      house.segments.updateSegment({ segmentId, segment, ...(paths && { updateMask: { paths } }) });
+    const same = await update({ name: "Viewers", eventName: "viewed", minCount: 1 });
+    expect(same.segment).toEqual(before);
+    expect((await update({})).segment).toEqual(before);
+    // Only what the mask names.
+    expect((await update({ name: "Other", eventName: "x" }, ["name"])).segment).toMatchObject({ version: 1 });
+    await update({ name: "Viewers" }).catch(() => undefined);
+    const refused: [object, string[] | undefined, string][] = [
+      [{}, ["name"], "segment.name"],
+      [{}, ["rule"], "segment.rule"],
+      [{}, ["slug"], "update_mask"],
+      [{ minCount: 2 }, undefined, "segment.event_name"],
+      [{ eventName: "a" }, undefined, "segment.min_count"],
+      [{ withinDays: 2 }, undefined, "segment.event_name"],
+      [{ eventName: "a", minCount: 1001, withinDays: 1 }, undefined, "segment.min_count"],
+      [{ name: "!" }, undefined, "segment.name"],
+      [{ eventName: "a", minCount: 0 }, undefined, "segment.min_count"],
+    ];
+    for (const [segment, paths, field] of refused) {
+      const name = (await house.segments.listSegments({})).segments[1]?.slug ?? "";
+      const call = house.segments.updateSegment({
+        segmentId: name,
+        segment,
+        ...(paths && { updateMask: { paths } }),
+      });
+      await expect(call).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field }] });
+    }
+    expect(await reasonOf(house.segments.updateSegment({ segmentId: "nobody", segment: {} }))).toBe(
+      "SEGMENT_NOT_FOUND",
+    );
+  });
+
+  test("two editors: a stale one is refused, and of two at once both hold in an order or one does", async () => {
+    house = await openHouse(engine);
+    await submitHistory(12);
+    await house.segments.createSegment(VIEWERS);
+    const segmentId = "viewers";
+    const edit = (eventName: string, version?: number) =>
+      house.segments.updateSegment({
+        segmentId,
+        segment: { eventName, minCount: 1, ...(version !== undefined && { version }) },
+      });
+    await edit("bought", 1);
+    expect(await reasonOf(edit("sold", 1))).toBe("SEGMENT_VERSION_STALE");
+    const outcomes = await Promise.all([reasonOf(edit("sold", 2)), reasonOf(edit("lost", 2))]);
+    expect(outcomes.sort()).toEqual(["SEGMENT_VERSION_STALE", "it was answered"]);
+    await Promise.all(Array.from({ length: 6 }, (_, index) => edit(`e${index}`)));
+    expect((await house.segments.getSegment({ segmentId })).segment?.version).toBe(9);
+    await edit("viewed");
+    await untilLive(segmentId, 10);
+    await expectTruth(house, segmentId);
+    await expectClean();
+  });
+
+  test("validate_only says who would enter and leave, and changes nothing", async () => {
+    house = await openHouse(engine);
+    await submitHistory(120);
+    await house.segments.createSegment(VIEWERS);
+    const before = await membersOf(house.segments, "viewers");
+    const edit = { segmentId: "viewers", segment: { name: "Buyers", eventName: "bought", minCount: 2 } };
+    const dry = await house.segments.updateSegment({ ...edit, validateOnly: true });
+    expect(dry.segment).toMatchObject({ name: "Buyers", slug: "buyers", version: 2, servingVersion: 1 });
+    expect((await house.segments.getSegment({ segmentId: "viewers" })).segment).toMatchObject({
+      ...{ name: "Viewers", version: 1, state: LIVE },
+    });
+    const wet = await house.segments.updateSegment(edit);
+    expect([wet.entering, wet.leaving]).toEqual([undefined, undefined]);
+    await untilLive("buyers", 2);
+    const after = await membersOf(house.segments, "buyers");
+    expect(Number(dry.entering)).toBe(after.filter((id) => !before.includes(id)).length);
+    expect(Number(dry.leaving)).toBe(before.filter((id) => !after.includes(id)).length);
+    expect(Number(dry.entering)).toBeGreaterThan(0);
+    expect(dry.segment?.memberCount).toBe(BigInt(before.length));
+    const rename = { segmentId: "buyers", segment: { name: "Customers" }, validateOnly: true };
+    expect(await house.segments.updateSegment(rename)).toMatchObject({ entering: 0n, leaving: 0n });
+    expect(await reasonOf(house.segments.getSegment({ segmentId: "customers" }))).toBe("SEGMENT_NOT_FOUND");
+  });
+
+  test("another replica takes an edit on where the first one left it, and ends it", async () => {
+    house = await openHouse(engine, { exclusive: false });
+    await submitHistory(100);
+    await house.segments.createSegment(VIEWERS);
+    await expectTruth(house, "viewers");
+    holdScans((shard) => shard >= 4);
+    await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "bought", minCount: 1 },
+    });
+    await untilProgress("viewers", 4 / 16);
+    await house.first.stop();
+    await submitHistory(20);
+    holdScans(() => false);
+    const second = await house.start("second", false);
+    const moved: House = { ...house, first: second, segments: second.as(house.organizationId) };
+    await untilLive("viewers", 2, moved);
+    await expectTruth(moved, "viewers");
+    await expectClean();
+  });
+
+  test("what one organisation has, another cannot change", async () => {
+    house = await openHouse(engine);
+    const { segment } = await house.segments.createSegment(VIEWERS);
+    const theirs = house.first.as(house.newOrganization());
+    for (const segmentId of [segment?.id ?? "", "viewers"]) {
+      for (const validateOnly of [false, true]) {
+        const call = theirs.updateSegment({ segmentId, segment: { name: "Mine" }, validateOnly });
+        expect(await reasonOf(call)).toBe("SEGMENT_NOT_FOUND");
+      }
+    }
+    expect((await house.segments.getSegment({ segmentId: "viewers" })).segment?.name).toBe("Viewers");
+  });
+
+  test("deleting leaves nothing, whatever was changed and is still being changed", async () => {
+    house = await openHouse(engine);
+    await submitHistory(100);
+    const empty = await countRows();
+    await house.segments.createSegment(VIEWERS);
+    await expectTruth(house, "viewers");
+    await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "bought", minCount: 1 },
+    });
+    await untilLive("viewers", 2);
+    holdScans((shard) => shard >= 9);
+    await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "viewed", minCount: 2 },
+    });
+    await untilProgress("viewers", 0.5);
+    await house.segments.deleteSegment({ segmentId: "viewers" });
+    holdScans(() => false);
+    await waitFor(async () => {
+      await house.clock.advance(250);
+      return (await house.database.reader("segment_purges").first("shard")) === undefined;
+    });
+    const states: { state: string }[] = await house.database.reader("profile_states").select("state");
+    for (const { state } of states) expect(JSON.parse(state)).toMatchObject({ facts: [], in: [] });
+    const left = await countRows();
+    // A state row stays for what it was derived of; announcements and the ledger keep their time.
+    for (const table of Object.keys(left)) {
+      if (!KEPT.includes(table)) expect([table, left[table]]).toEqual([table, empty[table]]);
+    }
+  });
+
+  const KEPT = ["profile_states", "outbox_messages", "idempotency_keys"];
+
+  async function countRows(): Promise<Record<string, number>> {
+    const db = house.database.reader;
+    const names: Record<string, string>[] =
+      engine === "sqlite"
+        ? await db("sqlite_master").where("type", "table").select("name")
+        : (
+            await db.raw(
+              "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()",
+            )
+          )[0];
+    const counts: Record<string, number> = {};
+    for (const { name = "" } of names) {
+      const [row] = await db(name).count({ rows: "*" });
+      counts[name] = Number(row?.rows);
+    }
+    return counts;
+  }
+
+  /** What is kept is of what serves, and nothing else. */
+  async function expectClean(): Promise<void> {
+    const db = house.database.reader;
+    await waitFor(async () => {
+      await house.clock.advance(250);
+      return (await db("segment_purges").first("shard")) === undefined;
+    });
+    const serving: { evaluation_id: Buffer }[] = await db("segments").select("evaluation_id");
+    const ids = serving.map((row) => row.evaluation_id.toString("hex"));
+    for (const table of ["memberships", "segment_counts", "segment_backfills"]) {
+      const rows: { segment_id: Buffer }[] = await db(table).distinct("segment_id");
+      for (const row of rows) expect(ids).toContain(row.segment_id.toString("hex"));
+    }
+  }
+});
