@@ -79,7 +79,7 @@ describe.each(ENGINES)("the audit on %s", (engine) => {
     const { progress, mismatches } = await audit();
     expect(mismatches).toEqual([]);
     expect(progress).toEqual({
-      ...{ known: 12, chosen: 12, checked: 12, memberships: 24, mismatches: 0, unsettled: 0 },
+      ...{ known: 12, chosen: 12, checked: 12, memberships: 24, capped: 0, mismatches: 0, unsettled: 0 },
     });
     expect(await metrics.text()).toContain("muster_segment_audit_profiles_total 12");
     expect(await metrics.text()).toContain("muster_segment_audit_mismatches_total 0");

@@ -5,11 +5,15 @@ import type { Bus } from "@muster/bus";
 import {
   type BatchGetProfilesRequest,
   BatchGetProfilesResponseSchema,
+  type BatchResolveProfilesRequest,
+  BatchResolveProfilesResponseSchema,
   EventFeedService,
   GetPositionsResponseSchema,
   type ReadOutboxRequest,
   ReadOutboxResponseSchema,
   ReportFoldedResponseSchema,
+  type SampleProfilesRequest,
+  SampleProfilesResponseSchema,
   type ScanProfileEventsRequest,
   ScanProfileEventsResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
@@ -140,12 +144,32 @@ export class EventsStandIn {
         const { organizationId, profileIds } = request as BatchGetProfilesRequest;
         const ids = profileIds.map((id) => bytesToUuid<ProfileId>(id));
         const found = ids.filter((id) => this.profiles.get(id) === bytesToUuid(organizationId));
-        const profiles = found.map((id) => ({ id, userId: `user of ${id}`, traits: "{}" }));
+        const profiles = found.map((id) => ({ id, userId: userIdOf(id), traits: "{}" }));
         return create(BatchGetProfilesResponseSchema, { profiles });
+      }
+      case EventFeedService.method.batchResolveProfiles:
+        return this.#resolve(request as BatchResolveProfilesRequest);
+      case EventFeedService.method.sampleProfiles: {
+        const { organizationId, shard, limit } = request as SampleProfilesRequest;
+        const own = [...this.profiles].filter(([, owner]) => owner === bytesToUuid(organizationId));
+        const ids = own.flatMap(([id, owner]) => (shardOf(owner, id) === shard ? [uuidToBytes(id)] : []));
+        const profileCount = BigInt(own.length);
+        return create(SampleProfilesResponseSchema, { profileCount, profileIds: ids.slice(0, limit) });
       }
       default:
         return create(ReportFoldedResponseSchema);
     }
+  }
+
+  /** The user id of a profile is what {@link userIdOf} makes of its id. */
+  #resolve({ organizationId, userIds, profileIds }: BatchResolveProfilesRequest): Message {
+    const own = [...this.profiles].filter(([, owner]) => owner === bytesToUuid(organizationId));
+    const ids = new Set(own.map(([id]) => id));
+    const users = own.map(([id]) => ({ userId: userIdOf(id), profileId: uuidToBytes(id) }));
+    return create(BatchResolveProfilesResponseSchema, {
+      users: users.filter(({ userId }) => userIds.includes(userId)),
+      profileIds: profileIds.filter((id) => ids.has(bytesToUuid(id))),
+    });
   }
 
   async *#scan(requests: AsyncIterable<Message>): AsyncIterable<Message> {
@@ -191,6 +215,10 @@ export class EventsStandIn {
       }
     }
   }
+}
+
+export function userIdOf(profileId: ProfileId): string {
+  return `user of ${profileId}`;
 }
 
 function draftOf(

@@ -40,11 +40,12 @@ function toProto(part: AuditPart): MessageInitShape<typeof AuditSegmentsResponse
     };
     return { part: { case: "mismatch", value } };
   }
-  const { known, memberships, mismatches, ...counts } = part.progress;
+  const { known, memberships, capped, mismatches, ...counts } = part.progress;
   const value = {
     ...counts,
     known: BigInt(known),
     memberships: BigInt(memberships),
+    capped: BigInt(capped),
     mismatches: BigInt(mismatches),
     done: part.done,
   };

@@ -4,20 +4,24 @@ import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidT
 import type { Database, Queryable } from "@muster/db";
 import { readCursors } from "@muster/outbox/cursor-store";
 import { type Backfill, listBackfillsIn } from "../backfills/backfill-store.ts";
+import type { Rule } from "../engine/rule.ts";
 import { loadStates, profileKeyText, type StoredProfile } from "../profiles/state-store.ts";
-import type { Segment } from "../segments/segment.ts";
+import { definitionsOf } from "../segments/evaluations.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
 
 export interface KeptProfiles {
   /** The shard's position up to which everything is folded. */
   readonly folded: number;
-  readonly segments: readonly Segment[];
+  /** All that is evaluated, the rules that are to take over included. */
+  readonly rules: ReadonlyMap<SegmentId, Rule>;
+  /** Whose rule an evaluation is. */
+  readonly names: ReadonlyMap<SegmentId, { readonly segmentId: SegmentId; readonly slug: string }>;
   /** The unfinished ones of the shard. */
   readonly backfills: readonly Backfill[];
   /** Profiles that wait to be derived anew. */
   readonly deriving: ReadonlySet<ProfileId>;
   readonly states: ReadonlyMap<ProfileId, StoredProfile>;
-  /** By profile, the segments whose lists of members name it. */
+  /** By profile, the evaluations whose lists of members name it. */
   readonly memberships: ReadonlyMap<ProfileId, ReadonlySet<SegmentId>>;
 }
 
@@ -33,6 +37,13 @@ export function readKept(
   return database.snapshot(async (trx) => {
     const cursors = await readCursors(trx, { consumer: "segments", source: "events" });
     const segments = await listSegmentsOf(trx, [organizationId]);
+    const rules = new Map(definitionsOf(segments).map(({ id, rule }) => [id, rule]));
+    const names = new Map(
+      segments.flatMap(({ id: segmentId, slug, evaluationId, pending }) => {
+        const ids = pending === undefined ? [evaluationId] : [evaluationId, pending.evaluationId];
+        return ids.map((id) => [id, { segmentId, slug }] as const);
+      }),
+    );
     const stored = await loadStates(
       trx,
       profileIds.map((profileId) => ({ organizationId, shard, profileId })),
@@ -44,11 +55,12 @@ export function readKept(
     }
     return {
       folded: cursors.find((cursor) => cursor.shard === shard)?.position ?? 0,
-      segments,
+      rules,
+      names,
       backfills: await listBackfillsIn(trx, organizationId, [shard]),
       deriving: await readDeriving(trx, organizationId, shard, profileIds),
       states,
-      memberships: await readMemberships(trx, organizationId, segments, profileIds),
+      memberships: await readMemberships(trx, organizationId, [...rules.keys()], profileIds),
     };
   });
 }
@@ -69,13 +81,13 @@ async function readDeriving(
 async function readMemberships(
   db: Queryable,
   organizationId: OrganizationId,
-  segments: readonly Segment[],
+  evaluationIds: readonly SegmentId[],
   profileIds: readonly ProfileId[],
 ): Promise<Map<ProfileId, Set<SegmentId>>> {
   const found = new Map<ProfileId, Set<SegmentId>>(profileIds.map((id) => [id, new Set()]));
   const atOnce = Math.max(1, Math.floor(PAIRS_MAX / Math.max(1, profileIds.length)));
-  for (let start = 0; start < segments.length; start += atOnce) {
-    const segmentIds = segments.slice(start, start + atOnce).map(({ id }) => uuidToBytes(id));
+  for (let start = 0; start < evaluationIds.length; start += atOnce) {
+    const segmentIds = evaluationIds.slice(start, start + atOnce).map(uuidToBytes);
     const rows: { profile_id: Buffer; segment_id: Buffer }[] = await db("memberships")
       .select("profile_id", "segment_id")
       .where({ organization_id: uuidToBytes(organizationId), member: 1 })

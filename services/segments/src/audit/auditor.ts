@@ -5,7 +5,7 @@ import { PoisonMessage } from "@muster/outbox";
 import { listOrganizationIds } from "../segments/organization-store.ts";
 import type { AuditMetrics } from "./audit-metrics.ts";
 import { readKept } from "./audit-store.ts";
-import { type Comparison, compareProfile, type Mismatch } from "./compare-profile.ts";
+import { type Comparison, compareProfile, type Mismatch, NOTHING_TO_COMPARE } from "./compare-profile.ts";
 import { RandomSample } from "./random-sample.ts";
 import type { RawEventSource } from "./raw-profiles.ts";
 
@@ -28,6 +28,7 @@ export interface Progress {
   readonly chosen: number;
   checked: number;
   memberships: number;
+  capped: number;
   mismatches: number;
   unsettled: number;
 }
@@ -72,7 +73,7 @@ export class Auditor {
     const progress: Progress = {
       known: sample.seen,
       chosen: sample.chosen.length,
-      ...{ checked: 0, memberships: 0, mismatches: 0, unsettled: 0 },
+      ...{ checked: 0, memberships: 0, capped: 0, mismatches: 0, unsettled: 0 },
     };
     /** Profiles that disagreed at their last look. Reported if they do so again. */
     const suspects = new Set<ProfileId>();
@@ -170,7 +171,7 @@ export class Auditor {
     for (const profileId of profileIds) {
       const truth = profiles.get(profileId);
       // Erased meanwhile: nobody belongs to anything.
-      if (truth === undefined) compared.set(profileId, { memberships: 0, mismatches: [] });
+      if (truth === undefined) compared.set(profileId, NOTHING_TO_COMPARE);
       else {
         const comparison = compareProfile(profileId, truth, kept, later, nowMs);
         if (comparison !== undefined) compared.set(profileId, comparison);
@@ -180,8 +181,9 @@ export class Auditor {
   }
 }
 
-function count(progress: Progress, { memberships, mismatches }: Comparison): void {
+function count(progress: Progress, { memberships, capped, mismatches }: Comparison): void {
   progress.checked += 1;
+  progress.capped += capped;
   progress.memberships += memberships;
   progress.mismatches += mismatches.length;
 }

@@ -1,8 +1,10 @@
 // One profile's memberships, four ways: by its raw events, by its facts, by its state, by the lists of
 // members. All that it looks at is given, the instant too.
 import type { ProfileId, SegmentId } from "@muster/core";
+import { ALL_SEGMENTS } from "../backfills/backfill-store.ts";
 import { isMemberByRawEvents } from "../engine/brute-force.ts";
-import { evaluate } from "../engine/evaluate.ts";
+import { evaluateAt, Moment } from "../engine/evaluate.ts";
+import { emptyState, viewOf } from "../engine/profile-state.ts";
 import type { KeptProfiles } from "./audit-store.ts";
 import type { LaterMessages, RawProfile } from "./raw-profiles.ts";
 
@@ -18,8 +20,12 @@ export interface Mismatch {
 
 export interface Comparison {
   readonly memberships: number;
+  /** Of these, how many rest on facts that were cut at their caps: the events need not agree. */
+  readonly capped: number;
   readonly mismatches: readonly Mismatch[];
 }
+
+export const NOTHING_TO_COMPARE: Comparison = { memberships: 0, capped: 0, mismatches: [] };
 
 /** Undefined when the profile is being changed, so that there is nothing firm to compare. */
 export function compareProfile(
@@ -34,24 +40,36 @@ export function compareProfile(
   const heldThrough = Math.max(kept.folded, stored?.state.asOf ?? 0);
   const isDue = (stored?.nextDueMs ?? Number.POSITIVE_INFINITY) <= nowMs;
   const isChanged = (later.profiles.get(profileId) ?? 0) > heldThrough;
-  if (isDue || isChanged || kept.deriving.has(profileId)) return undefined;
+  const backfilling = backfillingOf(profileId, kept);
+  if (isDue || isChanged || kept.deriving.has(profileId) || backfilling.has(ALL_SEGMENTS)) return undefined;
   const events = raw.events.filter(({ id }) => (later.events.get(id) ?? 0) <= heldThrough);
-  const pending = new Set(
-    kept.backfills
-      .filter(({ afterProfileId }) => afterProfileId < profileId)
-      .map(({ segmentId }) => segmentId),
-  );
-  if (pending.size > 0) return undefined;
+  const state = stored?.state ?? emptyState();
+  const ruleOf = (id: SegmentId) => kept.rules.get(id);
+  const moment = new Moment(viewOf(state, ruleOf), nowMs);
+  const surroundings = { createMs: raw.createMs, traits: raw.traits, ruleOf };
   const mismatches: Mismatch[] = [];
-  for (const { id: segmentId, slug, rule } of kept.segments) {
+  let memberships = 0;
+  let capped = 0;
+  for (const [id, rule] of kept.rules) {
+    if (backfilling.has(id)) continue;
+    const { member: byFacts, isExact } = evaluateAt(rule, moment);
+    memberships += 1;
+    if (!isExact) capped += 1;
     const answers = {
-      byEvents: isMemberByRawEvents(rule, events, nowMs),
-      byFacts: evaluate(rule, (key) => stored?.state.facts.get(key), nowMs).member,
-      byState: stored?.state.memberships.has(segmentId) ?? false,
-      byMembers: kept.memberships.get(profileId)?.has(segmentId) ?? false,
+      byEvents: isExact ? isMemberByRawEvents(rule, events, nowMs, surroundings) : byFacts,
+      byFacts,
+      byState: state.memberships.has(id),
+      byMembers: kept.memberships.get(profileId)?.has(id) ?? false,
     };
     if (new Set(Object.values(answers)).size === 1) continue;
+    const { segmentId, slug } = kept.names.get(id) ?? { segmentId: id, slug: "" };
     mismatches.push({ segmentId, slug, evaluatedMs: nowMs, ...answers });
   }
-  return { memberships: kept.segments.length, mismatches };
+  return { memberships, capped, mismatches };
+}
+
+/** Rules whose past is not yet counted for this profile. */
+function backfillingOf(profileId: ProfileId, { backfills }: KeptProfiles): Set<SegmentId> {
+  const unfinished = backfills.filter(({ afterProfileId }) => afterProfileId < profileId);
+  return new Set(unfinished.map(({ segmentId }) => segmentId));
 }
