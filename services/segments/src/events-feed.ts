@@ -3,6 +3,7 @@ import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
   EventFeedService,
   type ScannedEvent,
+  type ScannedProfile,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
 import { bytesToUuid, type Clock, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
@@ -19,8 +20,10 @@ export interface ScanRequest {
   readonly profiles:
     | { readonly after: ProfileId; readonly limit: number }
     | { readonly ids: readonly ProfileId[] };
-  /** At least one. */
+  /** Empty means all. */
   readonly eventNames: readonly string[];
+  /** The profiles alone. */
+  readonly withoutEvents?: boolean;
 }
 
 export interface Scan {
@@ -75,10 +78,46 @@ export class EventsFeed implements ProducerPort {
     return new Map(answer.profiles.map((profile) => [profile.id, profile]));
   }
 
+  /** Whose the user ids are, and which of the profile ids are somebody's. */
+  async resolve(
+    organizationId: OrganizationId,
+    {
+      userIds,
+      profileIds,
+    }: { readonly userIds: readonly string[]; readonly profileIds: readonly ProfileId[] },
+    options: ClientCallOptions,
+  ): Promise<{ readonly users: ReadonlyMap<string, ProfileId>; readonly profiles: ReadonlySet<string> }> {
+    const request = {
+      organizationId: uuidToBytes(organizationId),
+      userIds: [...userIds],
+      profileIds: profileIds.map(uuidToBytes),
+    };
+    const answer = await this.#client.batchResolveProfiles(request, options);
+    return {
+      users: new Map(answer.users.map((user) => [user.userId, bytesToUuid<ProfileId>(user.profileId)])),
+      profiles: new Set(answer.profileIds.map((id) => bytesToUuid(id))),
+    };
+  }
+
+  /** How many profiles there are, and at most `limit` of a shard's at random. */
+  async sample(
+    organizationId: OrganizationId,
+    of: { readonly shard: number; readonly limit: number; readonly seed: number },
+    options: ClientCallOptions,
+  ): Promise<{ readonly profileCount: number; readonly profileIds: ProfileId[] }> {
+    const request = { organizationId: uuidToBytes(organizationId), ...of, seed: BigInt(of.seed) };
+    const { profileCount, profileIds } = await this.#client.sampleProfiles(request, options);
+    return {
+      profileCount: Number(profileCount),
+      profileIds: profileIds.map((id) => bytesToUuid<ProfileId>(id)),
+    };
+  }
+
   /** Hands every profile of the scan to `onEvents`, in order of id, perhaps in several runs of events. */
   async scan(
     request: ScanRequest,
-    onEvents: (profileId: ProfileId, events: readonly ScannedEvent[]) => void,
+    onEvents: (profileId: ProfileId, events: readonly ScannedEvent[], profile: ScannedProfile) => void,
+    options: ClientCallOptions = {},
   ): Promise<Scan> {
     const { profiles } = request;
     const page =
@@ -90,16 +129,17 @@ export class EventsFeed implements ProducerPort {
         organizationId: uuidToBytes(request.organizationId),
         shard: request.shard,
         eventNames: [...request.eventNames],
+        withoutEvents: request.withoutEvents ?? false,
         ...page,
       },
-      { deadlineMs: this.#clock.nowMs() + SCAN_TIMEOUT_MS },
+      { deadlineMs: this.#clock.nowMs() + SCAN_TIMEOUT_MS, ...options },
     );
     let scan: Scan | undefined;
     for await (const { part } of answers) {
       if (part.case === "snapshot") {
         scan = { position: Number(part.value.position), more: part.value.more };
       } else if (part.case === "profile") {
-        onEvents(bytesToUuid<ProfileId>(part.value.profileId), part.value.events);
+        onEvents(bytesToUuid<ProfileId>(part.value.profileId), part.value.events, part.value);
       }
     }
     if (scan === undefined) {

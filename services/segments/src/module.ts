@@ -10,20 +10,27 @@ import { AuditMetrics } from "./audit/audit-metrics.ts";
 import { auditSegments } from "./audit/audit-segments.ts";
 import { Auditor } from "./audit/auditor.ts";
 import { RawEventSource } from "./audit/raw-profiles.ts";
+import { backtestSegment } from "./backtest/backtest-segment.ts";
 import { announcementsOf } from "./changes/announcements.ts";
 import { Announcer } from "./changes/announcer.ts";
 import { watchSegment } from "./changes/watch-segment.ts";
+import { batchCheckMemberships } from "./checks/batch-check.ts";
+import { listSegmentDependencies } from "./checks/list-dependencies.ts";
 import { Consistency } from "./consistency.ts";
 import type { SegmentsDeps } from "./deps.ts";
 import { EventsFeed } from "./events-feed.ts";
+import { explainMembership } from "./explain/explain-membership.ts";
 import { SegmentsFolder, WORK_TOPIC } from "./folder.ts";
 import { listProfileSegments } from "./memberships/list-profile-segments.ts";
 import { listSegmentMembers } from "./memberships/list-segment-members.ts";
+import { estimateSegmentCost } from "./preview/estimate-cost.ts";
+import { previewSegment } from "./preview/preview-segment.ts";
 import { createSegment } from "./segments/create-segment.ts";
 import { DefinitionsCache } from "./segments/definitions-cache.ts";
 import { deleteSegment } from "./segments/delete-segment.ts";
 import { getSegment } from "./segments/get-segment.ts";
 import { listSegments } from "./segments/list-segments.ts";
+import { updateSegment } from "./segments/update-segment.ts";
 import { SegmentsMetrics } from "./segments-metrics.ts";
 import { Derivations } from "./workers/derive-profiles.ts";
 import { Timers } from "./workers/drain-timers.ts";
@@ -81,10 +88,17 @@ export const segmentsModule: ModuleDefinition = {
           createSegment: createSegment(deps),
           getSegment: getSegment(deps),
           listSegments: listSegments(deps),
+          updateSegment: updateSegment(deps),
           deleteSegment: deleteSegment(deps),
           listSegmentMembers: listSegmentMembers(deps),
           listProfileSegments: listProfileSegments(deps),
           watchSegment: watchSegment(deps),
+          batchCheckMemberships: batchCheckMemberships(deps),
+          listSegmentDependencies: listSegmentDependencies(deps),
+          explainMembership: explainMembership(deps),
+          previewSegment: previewSegment(deps),
+          backtestSegment: backtestSegment(deps),
+          estimateSegmentCost: estimateSegmentCost(deps),
         }),
       ],
       // Started in this order and stopped in reverse: what the consumer commits is announced.

@@ -22,6 +22,8 @@ const MEMBERSHIP_COLUMNS = [...MEMBERSHIP_KEY, "member", "entered_ms", "changed_
 const COUNT_KEY = ["organization_id", "segment_id", "shard"] as const;
 /** Ids in one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
+/** Ids in one lookup: under the size at which MariaDB turns IN lists into temporary tables. */
+const LOOKUP_CHUNK = 500;
 
 /** Writes the rows and moves the counts with them. Each is a change: a profile in or out. */
 export async function saveMemberships(trx: Transaction, changes: readonly Membership[]): Promise<void> {
@@ -72,6 +74,24 @@ export async function listMembers(
     profileId: bytesToUuid(row.profile_id),
     enteredMs: row.entered_ms,
   }));
+}
+
+/** Which of these profiles are members, each with when it entered. */
+export async function findMembers(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+  profileIds: readonly ProfileId[],
+): Promise<Map<ProfileId, number>> {
+  const found = new Map<ProfileId, number>();
+  for (let start = 0; start < profileIds.length; start += LOOKUP_CHUNK) {
+    const rows: { profile_id: Buffer; entered_ms: number }[] = await db("memberships")
+      .select("profile_id", "entered_ms")
+      .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId), member: 1 })
+      .whereIn("profile_id", profileIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
+    for (const row of rows) found.set(bytesToUuid<ProfileId>(row.profile_id), row.entered_ms);
+  }
+  return found;
 }
 
 /** Members of each segment; those without any are left out. */

@@ -1,0 +1,130 @@
+// A replay agrees with the plain meaning of the rule at the end of every day, and its changes add up.
+import { SeededRandom } from "@muster/core";
+import { describe, expect, test } from "vitest";
+import { isMemberByRawEvents, type RawEvent } from "../engine/brute-force.ts";
+import { matcherOf } from "../engine/matcher.ts";
+import type { Rule, Window } from "../engine/rule.ts";
+import { Trial } from "../preview/trial.ts";
+import { Replay, Tallies } from "./replay.ts";
+
+const DAY_MS = 86_400_000;
+const NOW_MS = Date.UTC(2026, 2, 31, 9, 30, 0, 123);
+const NAMES = ["a", "b"];
+
+function replay(rule: Rule, createMs: number, events: readonly RawEvent[], days: number): Tallies {
+  const tallies = new Tallies(NOW_MS, days);
+  const one = new Replay(new Trial(rule, []), { createMs, traits: "{}" }, tallies);
+  for (const [index, { eventName, ms }] of [...events].sort((a, b) => a.ms - b.ms).entries()) {
+    one.note({ eventName, instant: [ms, `${index}`], properties: "{}" });
+  }
+  one.finish();
+  return tallies;
+}
+
+describe.each(Array.from({ length: 40 }, (_, index) => index + 1))("seed %i", (seed) => {
+  const random = new SeededRandom(seed);
+
+  test("members at the end of each day", () => {
+    for (let round = 0; round < 10; round += 1) {
+      const rule = randomRule(random, 2);
+      const events = Array.from({ length: random.integer(0, 12) }, () => randomEvent(random));
+      const createMs = NOW_MS - random.integer(0, 14 * DAY_MS);
+      const tallies = replay(rule, createMs, events, 7);
+      // There from its creation or its first event on.
+      const bornMs = Math.min(createMs, ...events.map(({ ms }) => ms));
+      const isMember = (ms: number) =>
+        ms >= bornMs && isMemberByRawEvents(rule, events, ms, { createMs }) ? 1 : 0;
+
+      let members = tallies.membersBefore;
+      const what = JSON.stringify({ seed, rule, events, createMs });
+      expect(members, what).toBe(isMember(tallies.startMs - 1));
+      for (const [day, { entries, exits }] of tallies.days.entries()) {
+        members += entries - exits;
+        const endMs = Math.min(NOW_MS, tallies.startMs + (day + 1) * DAY_MS - 1);
+        expect(members, `${tallies.dateOf(day)} of ${what}`).toBe(isMember(endMs));
+      }
+    }
+  });
+});
+
+test("an hour of membership is an entry and an exit, at whatever time of day", () => {
+  const rule: Rule = performed("a", 1, { kind: "last", ms: 3_600_000 });
+  const at = Date.UTC(2026, 2, 29, 23, 30);
+  const tallies = replay(rule, 0, [{ eventName: "a", ms: at }], 3);
+  expect(tallies.days).toEqual([
+    { entries: 1, exits: 0 },
+    { entries: 0, exits: 1 },
+    { entries: 0, exits: 0 },
+  ]);
+  expect(tallies.days.map((_, day) => tallies.dateOf(day))).toEqual([
+    "2026-03-29",
+    "2026-03-30",
+    "2026-03-31",
+  ]);
+});
+
+test("events of one instant count together, and those of the future not at all", () => {
+  const rule: Rule = {
+    kind: "performed_then_not",
+    matcher: matcherOf("a"),
+    thenNot: matcherOf("b"),
+    heldForMs: 0,
+  };
+  const ms = NOW_MS - DAY_MS;
+  const together = replay(
+    rule,
+    0,
+    ["a", "b"].map((eventName) => ({ eventName, ms })),
+    3,
+  );
+  expect(together.days.every(({ entries, exits }) => entries === 0 && exits === 0)).toBe(true);
+  const future = replay(rule, 0, [{ eventName: "a", ms: NOW_MS + 1 }], 3);
+  expect(future.days.every(({ entries }) => entries === 0)).toBe(true);
+});
+
+function performed(eventName: string, n: number, window?: Window): Rule {
+  return { kind: "performed", matcher: matcherOf(eventName), count: { kind: "at_least", n }, window };
+}
+
+function randomEvent(random: SeededRandom): RawEvent {
+  const eventName = NAMES[random.integer(0, 1)] ?? "";
+  // Often at a multiple of an hour, so that instants meet the edges of windows and of days.
+  const agoMs = random.chance(0.5)
+    ? random.integer(-24, 12 * 24) * 3_600_000
+    : random.integer(-DAY_MS, 12 * DAY_MS);
+  return { eventName, ms: NOW_MS - agoMs };
+}
+
+function randomRule(random: SeededRandom, depth: number): Rule {
+  const matcher = matcherOf(NAMES[random.integer(0, 1)]);
+  const other = matcherOf(NAMES[random.integer(0, 1)]);
+  const ms = random.integer(1, 72) * 3_600_000;
+  const window: Window | undefined = random.chance(0.3)
+    ? undefined
+    : random.chance(0.5)
+      ? { kind: "last", ms }
+      : { kind: "calendar_days", days: random.integer(1, 4), timeZone: "Europe/Berlin" };
+  const child = () => randomRule(random, depth - 1);
+  switch (random.integer(0, depth > 0 ? 8 : 5)) {
+    case 0: {
+      const kind = (["at_least", "exactly", "at_most"] as const)[random.integer(0, 2)] ?? "at_least";
+      return { kind: "performed", matcher, count: { kind, n: random.integer(1, 3) }, window };
+    }
+    case 1:
+      return { kind: "performed_then_not", matcher, thenNot: other, heldForMs: random.chance(0.5) ? 0 : ms };
+    case 2:
+      return { kind: "sequence", steps: [matcher, other], withinMs: ms, window };
+    case 3:
+      return { kind: "inactive_for", ms };
+    case 4:
+      return { kind: "occurrence", which: "last", matcher, when: { kind: "within", ms } };
+    case 5:
+      return { kind: "active_days", matcher, atLeast: 2, ofLastDays: 4, timeZone: "Europe/Berlin" };
+    case 6:
+      return { kind: "all", rules: [child(), child()] };
+    case 7:
+      return { kind: "any", rules: [child(), child()] };
+    default:
+      return { kind: "not", rule: child() };
+  }
+}

@@ -1,0 +1,147 @@
+// BatchCheckMemberships: whether profiles are in segments, many at once. What does not exist is an error of
+// its check alone.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type BatchCheckMembershipsRequest,
+  BatchCheckMembershipsResponseSchema,
+  type MembershipCheck,
+  type MembershipCheckResultSchema,
+} from "@muster/contracts/muster/segments/v1/segment_checks_pb";
+import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { isUuid, type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { type CallContext, errorToProto, type MethodHandler, onBehalfOf } from "@muster/rpc";
+import { hasProfileDerivations, listBackfillsOf } from "../backfills/backfill-store.ts";
+import type { SegmentsDeps } from "../deps.ts";
+import { findMembers } from "../memberships/membership-store.ts";
+import { ensureTouched } from "../segments/organization-store.ts";
+import { SEGMENTS_MAX, type Segment } from "../segments/segment.ts";
+import { listSegmentsByIds, listSegmentsBySlugs } from "../segments/segment-store.ts";
+
+export function batchCheckMemberships(
+  deps: SegmentsDeps,
+): MethodHandler<typeof SegmentService.method.batchCheckMemberships> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const db = deps.database.reader;
+    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+    const segments = await resolveSegments(db, organizationId, request);
+    const profileOf = await resolveProfiles(deps, context, request);
+    const asked = request.checks.map((check) => ({
+      segment: segments.get(check.segment),
+      profileId: profileOf(check),
+    }));
+    await waitFor(deps, context, asked);
+    const entered = await readMembers(db, organizationId, asked);
+    return create(BatchCheckMembershipsResponseSchema, {
+      results: asked.map((pair) => resultOf(pair, entered)),
+    });
+  };
+}
+
+interface Asked {
+  readonly segment: Segment | undefined;
+  readonly profileId: ProfileId | undefined;
+}
+
+async function resolveSegments(
+  db: Queryable,
+  organizationId: OrganizationId,
+  { checks }: BatchCheckMembershipsRequest,
+): Promise<Map<string, Segment>> {
+  // No slug looks like an id.
+  const names = [...new Set(checks.map(({ segment }) => segment))];
+  const ids = names.filter(isUuid) as SegmentId[];
+  const slugs = names.filter((name) => !isUuid(name));
+  const byId = await listSegmentsByIds(db, organizationId, ids, undefined, SEGMENTS_MAX);
+  const bySlug = await listSegmentsBySlugs(db, organizationId, slugs);
+  return new Map([
+    ...byId.map((segment) => [segment.id, segment] as const),
+    ...bySlug.map((segment) => [segment.slug, segment] as const),
+  ]);
+}
+
+async function resolveProfiles(
+  { feed }: SegmentsDeps,
+  context: CallContext,
+  { checks }: BatchCheckMembershipsRequest,
+): Promise<(check: MembershipCheck) => ProfileId | undefined> {
+  const userIds = new Set<string>();
+  const profileIds = new Set<ProfileId>();
+  for (const { profile } of checks) {
+    if (profile.case === "userId") userIds.add(profile.value);
+    else if (profile.case === "profileId" && isUuid(profile.value))
+      profileIds.add(profile.value as ProfileId);
+  }
+  const wanted = { userIds: [...userIds], profileIds: [...profileIds] };
+  const { users, profiles } = await feed.resolve(context.organizationId, wanted, onBehalfOf(context));
+  return ({ profile }) => {
+    if (profile.case === "userId") return users.get(profile.value);
+    const id = profile.value as ProfileId;
+    return profiles.has(id) ? id : undefined;
+  };
+}
+
+/** Waits for the shards of the profiles that are asked about, and for the past of the segments in them. */
+async function waitFor(
+  { consistency, database }: SegmentsDeps,
+  context: CallContext,
+  asked: readonly Asked[],
+): Promise<void> {
+  const { organizationId } = context;
+  const evaluationIds = new Set<SegmentId>();
+  const shards = new Set<number>();
+  for (const { segment, profileId } of asked) {
+    if (segment === undefined || profileId === undefined) continue;
+    evaluationIds.add(segment.evaluationId);
+    shards.add(shardOf(organizationId, profileId));
+  }
+  if (evaluationIds.size === 0) return;
+  await consistency.wait(context, {
+    organizationId,
+    shards: [...shards],
+    async isDerivationPending() {
+      const backfills = await listBackfillsOf(database.reader, organizationId, [...evaluationIds]);
+      if (backfills.some(({ shard }) => shards.has(shard))) return true;
+      return hasProfileDerivations(database.reader, organizationId);
+    },
+  });
+}
+
+/** By evaluation. */
+type Entered = ReadonlyMap<SegmentId, ReadonlyMap<ProfileId, number>>;
+
+async function readMembers(
+  db: Queryable,
+  organizationId: OrganizationId,
+  asked: readonly Asked[],
+): Promise<Entered> {
+  const byEvaluation = new Map<SegmentId, Set<ProfileId>>();
+  for (const { segment, profileId } of asked) {
+    if (segment === undefined || profileId === undefined) continue;
+    const id = segment.evaluationId;
+    byEvaluation.set(id, (byEvaluation.get(id) ?? new Set()).add(profileId));
+  }
+  const entered = new Map<SegmentId, Map<ProfileId, number>>();
+  for (const [evaluationId, profileIds] of byEvaluation) {
+    entered.set(evaluationId, await findMembers(db, organizationId, evaluationId, [...profileIds]));
+  }
+  return entered;
+}
+
+function resultOf(
+  { segment, profileId }: Asked,
+  entered: Entered,
+): MessageInitShape<typeof MembershipCheckResultSchema> {
+  const known = {
+    ...(segment !== undefined && { segmentId: segment.id }),
+    ...(profileId !== undefined && { profileId }),
+  };
+  if (segment === undefined) return { ...known, error: errorToProto(new AppError("SEGMENT_NOT_FOUND")) };
+  if (profileId === undefined) return { ...known, error: errorToProto(new AppError("PROFILE_NOT_FOUND")) };
+  const enteredMs = entered.get(segment.evaluationId)?.get(profileId);
+  if (enteredMs === undefined) return { ...known, member: false };
+  return { ...known, member: true, enteredAt: timestampFromMs(enteredMs) };
+}

@@ -1,0 +1,101 @@
+// ExplainMembership: whether and why a profile is in a segment, when that changes by itself, and what is missing.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
+import type { ExplainMembershipResponseSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
+import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { assert, type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { MethodHandler } from "@muster/rpc";
+import { isProfilePending } from "../backfills/backfill-store.ts";
+import type { SegmentsDeps } from "../deps.ts";
+import { Definitions } from "../engine/definitions.ts";
+import { evaluate } from "../engine/evaluate.ts";
+import { emptyState, type ProfileState, settleFutures, viewOf } from "../engine/profile-state.ts";
+import { segmentsIn } from "../engine/rule.ts";
+import { findProfile } from "../memberships/find-profile.ts";
+import { loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { findSegment } from "../segments/find-segment.ts";
+import { mapSegments } from "../segments/map-segments.ts";
+import { SEGMENTS_MAX, type Segment } from "../segments/segment.ts";
+import { listSegmentsByIds } from "../segments/segment-store.ts";
+import { explainNode } from "./explained-node.ts";
+import { missingSteps } from "./missing-steps.ts";
+import { nextChangeOf } from "./next-change.ts";
+
+type Answer = MessageInitShape<typeof ExplainMembershipResponseSchema>;
+
+export function explainMembership(
+  deps: SegmentsDeps,
+): MethodHandler<typeof SegmentService.method.explainMembership> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const segment = await findSegment(deps, organizationId, request.segmentId);
+    const profile = await findProfile(deps, context, request.profileId);
+    const profileId = profile.id as ProfileId;
+    const shard = shardOf(organizationId, profileId);
+    const db = deps.database.reader;
+    await deps.consistency.wait(context, {
+      organizationId,
+      shards: [shard],
+      isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
+    });
+    return deps.database.snapshot(async (trx) => {
+      // Read again: another rule may have taken over meanwhile.
+      const segments = await readWithNamed(trx, organizationId, segment.id);
+      const stored = await loadStates(trx, [{ organizationId, shard, profileId }]);
+      const state = stored.get(profileKeyText(organizationId, profileId))?.state;
+      return explain(segments, state ?? emptyState(), profile, deps.clock.nowMs());
+    });
+  };
+}
+
+/** The segment, and after it those that its rule names, directly or through others. */
+async function readWithNamed(
+  db: Queryable,
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+): Promise<Segment[]> {
+  const found = new Map<SegmentId, Segment>();
+  for (let ids = [segmentId]; ids.length > 0; ) {
+    const segments = await listSegmentsByIds(db, organizationId, ids, undefined, SEGMENTS_MAX);
+    for (const segment of segments) found.set(segment.id, segment);
+    ids = [...new Set(segments.flatMap(({ rule }) => segmentsIn(rule)))].filter((id) => !found.has(id));
+  }
+  return [...found.values()];
+}
+
+function explain(segments: readonly Segment[], state: ProfileState, profile: Profile, nowMs: number): Answer {
+  const [segment] = segments;
+  if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
+  const definitions = namedBySlug(segments);
+  const rule = definitions.segments.get(segment.slug as SegmentId)?.rule;
+  assert(rule !== undefined, "a segment is among its definitions");
+  settleFutures(state, definitions, nowMs, new Set());
+  // Kept for rules that ask about every profile alone.
+  state.createMs ??= profile.createTime === undefined ? undefined : timestampMs(profile.createTime);
+
+  const view = viewOf(state, definitions.ruleOf);
+  const verdict = evaluate(rule, view, nowMs);
+  const enteredMs = state.memberships.get(segment.evaluationId);
+  const next = nextChangeOf({ rule, verdict, state, definitions });
+  return {
+    member: verdict.member,
+    ...(verdict.member && enteredMs !== undefined && { since: timestampFromMs(enteredMs) }),
+    evaluatedAt: timestampFromMs(nowMs),
+    ...(next !== undefined && { nextChangeAt: timestampFromMs(next.atMs), nextChangeBecause: next.because }),
+    tree: explainNode(rule, verdict, view),
+    missing: missingSteps(rule, verdict, view),
+  };
+}
+
+/** For people: the rules name segments by their slugs. Facts are kept by what they are of, not by these names. */
+function namedBySlug(segments: readonly Segment[]): Definitions {
+  const slugs = new Map(segments.map(({ id, slug }) => [id, slug as SegmentId]));
+  const named = segments.map(({ slug, rule }) => ({
+    id: slug as SegmentId,
+    rule: mapSegments(rule, (id) => slugs.get(id) ?? id),
+  }));
+  return new Definitions(0, named);
+}

@@ -1,0 +1,185 @@
+// A rule beside what was observed, node by node. Pure.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type ExplainedNodeSchema,
+  type ObservationSchema,
+  Resolution,
+} from "@muster/contracts/muster/segments/v1/segment_explain_pb";
+import { bytesToUuid } from "@muster/core";
+import { factsOfLeaf } from "../engine/fact-spec.ts";
+import type { Instant } from "../engine/facts.ts";
+import { childrenOf, type Leaf, type Rule } from "../engine/rule.ts";
+import type { Because, ProfileView, Verdict } from "../engine/verdict.ts";
+import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
+
+type NodeInit = MessageInitShape<typeof ExplainedNodeSchema>;
+type ObservationInit = MessageInitShape<typeof ObservationSchema>;
+
+/** Ids that one node lists at most. */
+const EVENT_IDS_MAX = 1000;
+
+/** The verdict is the rule's, over this view. */
+export function explainNode(rule: Rule, verdict: Verdict, view: ProfileView): NodeInit {
+  const { because, member, nextChangeAt, isExact } = verdict;
+  return {
+    kind: rule.kind,
+    holds: member,
+    observed: observed(rule, because, view),
+    needed: needed(rule),
+    eventIds: instantsThatCount(rule, because, view)
+      .slice(0, EVENT_IDS_MAX)
+      .map(([, id]) => uuidOfEvent(id)),
+    resolution: isExact ? Resolution.EXACT : Resolution.CAPPED,
+    ...(nextChangeAt !== undefined && { nextChangeAt: timestampFromMs(nextChangeAt) }),
+    children: childNodes(rule, because, view),
+  };
+}
+
+/** The engine keeps ids of events compactly. */
+function uuidOfEvent(id: string): string {
+  return bytesToUuid(Buffer.from(id, "base64url"));
+}
+
+function childNodes(rule: Rule, because: Because, view: ProfileView): NodeInit[] {
+  return childVerdicts(rule, because, view).map((child) => explainNode(child.rule, child.verdict, view));
+}
+
+export interface ChildVerdict {
+  readonly rule: Rule;
+  readonly verdict: Verdict;
+}
+
+/** The nodes below with their verdicts; below `in_segment` stands the other segment's rule. */
+export function childVerdicts(rule: Rule, because: Because, view: ProfileView): ChildVerdict[] {
+  if (because.kind === "in_segment") {
+    const other = view.ruleOf(because.segmentId);
+    return other === undefined || because.verdict === undefined
+      ? []
+      : [{ rule: other, verdict: because.verdict }];
+  }
+  const verdicts =
+    because.kind === "all" || because.kind === "any"
+      ? because.children
+      : because.kind === "not"
+        ? [because.child]
+        : [];
+  return childrenOf(rule).flatMap((child, index) => {
+    const verdict = verdicts[index];
+    return verdict === undefined ? [] : [{ rule: child, verdict }];
+  });
+}
+
+function needed(rule: Rule): ObservationInit {
+  switch (rule.kind) {
+    case "all":
+      return { text: "all of these", count: BigInt(rule.rules.length) };
+    case "any":
+      return { text: "at least one of these", count: 1n };
+    case "not":
+      return { text: "not this" };
+    case "performed":
+      return { text: leafInWords(rule), count: BigInt(rule.count.n) };
+    case "sequence":
+      return { text: leafInWords(rule), count: BigInt(rule.steps.length) };
+    case "aggregate":
+      return { text: leafInWords(rule), value: rule.comparison.value };
+    case "active_days":
+      return { text: leafInWords(rule), count: BigInt(rule.atLeast) };
+    case "occurrence":
+      return rule.when.kind === "within"
+        ? { text: leafInWords(rule) }
+        : { text: leafInWords(rule), at: timestampFromMs(rule.when.ms) };
+    default:
+      return { text: leafInWords(rule) };
+  }
+}
+
+function observed(rule: Rule, because: Because, view: ProfileView): ObservationInit {
+  switch (because.kind) {
+    case "all":
+    case "any": {
+      const holding = because.children.filter(({ member }) => member).length;
+      return { text: `${holding} of ${because.children.length} hold`, count: BigInt(holding) };
+    }
+    case "not":
+      return { text: because.child.member ? "this holds" : "this does not hold" };
+    case "performed": {
+      const { count, orMore, total } = because;
+      return { text: `${count}${orMore ? " or more" : ""} count, of ${total} ever`, count: BigInt(count) };
+    }
+    case "performed_then_not":
+      return { text: thenNotInWords(rule, because), ...at(because.lastMs) };
+    case "sequence":
+      return {
+        text: `${because.chain.length} of ${because.steps} steps`,
+        count: BigInt(because.chain.length),
+        ...at(because.chain.at(-1)?.[0]),
+      };
+    case "trait":
+      return { text: because.holds ? "the traits match" : "the traits do not match" };
+    case "in_segment":
+      return { text: inSegmentInWords(because) };
+    case "inactive_for":
+      return { text: inactiveInWords(because, view), ...at(because.sinceMs) };
+    case "aggregate":
+      return {
+        text: because.value === undefined ? "no number" : `${because.value} of ${because.count} events`,
+        ...(because.value !== undefined && { value: because.value }),
+        count: BigInt(because.count),
+      };
+    case "occurrence":
+      return {
+        text: because.instant === undefined ? "never" : instantInWords(because.instant[0]),
+        ...at(because.instant?.[0]),
+      };
+    case "active_days":
+      return { text: `${because.days.length} days`, count: BigInt(because.days.length) };
+  }
+}
+
+function at(ms: number | undefined): { at?: ReturnType<typeof timestampFromMs> } {
+  return ms === undefined ? {} : { at: timestampFromMs(ms) };
+}
+
+function thenNotInWords(rule: Rule, because: Extract<Because, { kind: "performed_then_not" }>): string {
+  if (rule.kind !== "performed_then_not") return "";
+  const when = (ms: number | undefined) => (ms === undefined ? "never" : instantInWords(ms));
+  const last = `last ${matcherInWords(rule.matcher)}: ${when(because.lastMs)}`;
+  return `${last}; last ${matcherInWords(rule.thenNot)}: ${when(because.thenNotLastMs)}`;
+}
+
+function inSegmentInWords({ verdict }: Extract<Because, { kind: "in_segment" }>): string {
+  if (verdict === undefined) return "there is no such segment";
+  return verdict.member ? "in it" : "not in it";
+}
+
+function inactiveInWords(because: Extract<Because, { kind: "inactive_for" }>, view: ProfileView): string {
+  if (because.last !== undefined) return `last event: ${instantInWords(because.last[0])}`;
+  return view.createMs === undefined ? "no event" : `no event since ${instantInWords(view.createMs)}`;
+}
+
+/** Newest first. */
+function instantsThatCount(rule: Rule, because: Because, view: ProfileView): readonly Instant[] {
+  switch (because.kind) {
+    case "performed":
+      return because.newest.slice(0, because.count);
+    case "performed_then_not":
+      return because.since === undefined ? newestOf(rule, view) : [because.since];
+    case "sequence":
+      return [...because.chain].reverse();
+    case "inactive_for":
+      return because.last === undefined ? [] : [because.last];
+    case "occurrence":
+      return because.instant === undefined ? [] : [because.instant];
+    default:
+      return [];
+  }
+}
+
+/** The newest event of the first thing that a leaf reads. */
+function newestOf(rule: Rule, view: ProfileView): readonly Instant[] {
+  const [spec] = factsOfLeaf(rule as Leaf);
+  const facts = spec === undefined ? undefined : view.facts(spec.key);
+  return facts?.kind === "count" ? facts.newest.slice(0, 1) : [];
+}

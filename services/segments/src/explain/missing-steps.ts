@@ -1,0 +1,157 @@
+// What is missing to one who is no member: the fewest steps that would change it. Pure.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { MissingStepSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
+import type { Matcher } from "../engine/matcher.ts";
+import type { Aggregate, Leaf, Performed, Rule } from "../engine/rule.ts";
+import type { Because, ProfileView, Verdict } from "../engine/verdict.ts";
+import { type ChildVerdict, childVerdicts } from "./explained-node.ts";
+import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
+
+type Step = MessageInitShape<typeof MissingStepSchema>;
+
+/** Empty for members, and where nothing that may still happen would make one. */
+export function missingSteps(rule: Rule, verdict: Verdict, view: ProfileView): Step[] {
+  return stepsTo(true, { rule, verdict }, view) ?? [];
+}
+
+/** The steps that make the node hold, or no longer hold; undefined where there are none. */
+function stepsTo(wanted: boolean, node: ChildVerdict, view: ProfileView): Step[] | undefined {
+  const { rule, verdict } = node;
+  if (verdict.member === wanted) return [];
+  const children = childVerdicts(rule, verdict.because, view);
+  switch (rule.kind) {
+    case "all":
+      return wanted ? everyOf(wanted, children, view) : fewestOf(wanted, children, view);
+    case "any":
+      return wanted ? fewestOf(wanted, children, view) : everyOf(wanted, children, view);
+    case "not":
+      return children[0] && stepsTo(!wanted, children[0], view);
+    case "in_segment":
+      return children[0] && stepsTo(wanted, children[0], view);
+    default:
+      return leafSteps(wanted, rule, verdict);
+  }
+}
+
+function everyOf(wanted: boolean, children: readonly ChildVerdict[], view: ProfileView): Step[] | undefined {
+  const steps: Step[] = [];
+  for (const child of children) {
+    const own = stepsTo(wanted, child, view);
+    if (own === undefined) return undefined;
+    steps.push(...own);
+  }
+  return steps;
+}
+
+function fewestOf(wanted: boolean, children: readonly ChildVerdict[], view: ProfileView): Step[] | undefined {
+  let fewest: Step[] | undefined;
+  for (const child of children) {
+    const own = stepsTo(wanted, child, view);
+    if (own !== undefined && (fewest === undefined || sizeOf(own) < sizeOf(fewest))) fewest = own;
+  }
+  return fewest;
+}
+
+/** Events to come; a step that needs none counts as one. */
+function sizeOf(steps: readonly Step[]): number {
+  return steps.reduce((sum, { count }) => sum + Number(count ?? 1), 0);
+}
+
+function leafSteps(wanted: boolean, leaf: Leaf, verdict: Verdict): Step[] | undefined {
+  const byEvents = wanted ? stepsToHold(leaf, verdict.because) : stepsToEnd(leaf, verdict.because);
+  if (byEvents !== undefined) return byEvents;
+  if (verdict.nextChangeAt === undefined) return undefined;
+  const text = `by itself at ${instantInWords(verdict.nextChangeAt)}: ${leafInWords(leaf)}`;
+  const at = timestampFromMs(verdict.nextChangeAt);
+  return [{ kind: leaf.kind, text: wanted ? text : `${text}, no longer`, at }];
+}
+
+function stepsToHold(leaf: Leaf, because: Because): Step[] | undefined {
+  switch (leaf.kind) {
+    case "performed":
+      return because.kind === "performed" ? countSteps(leaf, because.count, true) : undefined;
+    case "performed_then_not":
+      // It has been done and is only to last.
+      if (because.kind === "performed_then_not" && because.since !== undefined) return undefined;
+      return [more(leaf, leaf.matcher, 1, `, and no ${matcherInWords(leaf.thenNot)} since`)];
+    case "sequence": {
+      const done = because.kind === "sequence" ? because.chain.length : 0;
+      // A chain that is complete, but out of its window, begins again.
+      const left = leaf.steps.slice(done % leaf.steps.length);
+      return left.map((step) => more(leaf, step, 1, ""));
+    }
+    case "trait":
+      return [{ kind: "trait", text: leafInWords(leaf), where: leaf.where.source }];
+    case "aggregate":
+      return because.kind === "aggregate" ? aggregateSteps(leaf, because.value) : undefined;
+    case "occurrence":
+      if (leaf.which === "first" && because.kind === "occurrence" && because.instant !== undefined)
+        return undefined;
+      return leaf.when.kind === "before" ? undefined : [more(leaf, leaf.matcher, 1, "")];
+    case "active_days": {
+      const days = because.kind === "active_days" ? because.days.length : 0;
+      return [more(leaf, leaf.matcher, leaf.atLeast - days, ", each on another day")];
+    }
+    case "inactive_for":
+    case "in_segment":
+      return undefined;
+  }
+}
+
+function stepsToEnd(leaf: Leaf, because: Because): Step[] | undefined {
+  switch (leaf.kind) {
+    case "performed":
+      return because.kind === "performed" ? countSteps(leaf, because.count, false) : undefined;
+    case "performed_then_not":
+      return [more(leaf, leaf.thenNot, 1, "")];
+    case "inactive_for":
+      return [{ kind: leaf.kind, text: "any event", count: 1n }];
+    case "trait":
+      return [{ kind: "trait", text: `not ${leafInWords(leaf)}`, where: leaf.where.source }];
+    default:
+      return undefined;
+  }
+}
+
+/** Events by which the count comes to be what is wanted; undefined where only fewer would do. */
+function countSteps(leaf: Performed, count: number, wanted: boolean): Step[] | undefined {
+  const { kind, n } = leaf.count;
+  // From these counts on the answer is another one; `exactly` has two such.
+  const turns = kind === "at_least" || kind === "less_than" ? [n] : kind === "exactly" ? [n, n + 1] : [n + 1];
+  const turn = turns.find((at) => at > count);
+  if (turn === undefined) return undefined;
+  const risesToHold = kind === "at_least" || kind === "more_than" || (kind === "exactly" && turn === n);
+  return risesToHold === wanted ? [more(leaf, leaf.matcher, turn - count, "")] : undefined;
+}
+
+function aggregateSteps(leaf: Aggregate, value: number | undefined): Step[] | undefined {
+  const { kind, value: wanted } = leaf.comparison;
+  const isRising = kind === "at_least" || kind === "more_than" || kind === "exactly";
+  const difference = leaf.function === "sum" ? wanted - (value ?? 0) : undefined;
+  if (difference !== undefined && (difference < 0 || !isRising)) return undefined;
+  const byHowMuch = difference === undefined ? "" : `: ${difference} is missing`;
+  return [
+    {
+      kind: leaf.kind,
+      text: `${leafInWords(leaf)}${byHowMuch}`,
+      ...eventOf(leaf.matcher),
+    },
+  ];
+}
+
+function more(leaf: Leaf, matcher: Matcher, count: number, rest: string): Step {
+  return {
+    kind: leaf.kind,
+    text: `${count} more ${matcherInWords(matcher)}${rest}`,
+    ...eventOf(matcher),
+    count: BigInt(count),
+  };
+}
+
+function eventOf({ eventName, where }: Matcher): Pick<Step, "eventName" | "where"> {
+  return {
+    ...(eventName !== undefined && { eventName }),
+    ...(where !== undefined && { where: where.source }),
+  };
+}

@@ -1,0 +1,32 @@
+// A rule that a request brings without saving it, ready to be tried.
+import type { OrganizationId } from "@muster/core";
+import { invalidField } from "@muster/errors";
+import type { SegmentsDeps } from "../deps.ts";
+import { ensureTouched } from "../segments/organization-store.ts";
+import { type RuleFields, ruleOfRequest } from "../segments/rule-proto.ts";
+import type { Segment } from "../segments/segment.ts";
+import { resolveSegments } from "../segments/segment-references.ts";
+import { listSegmentsOf } from "../segments/segment-store.ts";
+import { Trial } from "./trial.ts";
+
+export interface Draft {
+  readonly trial: Trial;
+  /** All of the organisation's. */
+  readonly segments: readonly Segment[];
+}
+
+/** FIELD_INVALID for what could not be saved either. */
+export async function draftRule(
+  deps: SegmentsDeps,
+  organizationId: OrganizationId,
+  fields: RuleFields,
+): Promise<Draft> {
+  const { rule, eventName, minCount, withinDays } = fields;
+  if (rule !== undefined && (eventName ?? minCount ?? withinDays) !== undefined) {
+    throw invalidField("rule", "stands alone, without event_name, min_count and within_days");
+  }
+  const asked = ruleOfRequest(fields);
+  await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+  const segments = await listSegmentsOf(deps.database.reader, [organizationId]);
+  return { trial: new Trial(resolveSegments(asked, segments, "rule"), segments), segments };
+}

@@ -1,0 +1,134 @@
+// PreviewSegment: how many a rule would hold, and some of them, without saving it. Everybody is asked if that
+// takes no longer than 300 ms; else a random sample is, and the answer says how far it may be from the truth.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { PreviewSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_preview_pb";
+import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import type { ProfileId } from "@muster/core";
+import { type CallContext, type MethodHandler, onBehalfOf } from "@muster/rpc";
+import type { SegmentsDeps } from "../deps.ts";
+import type { EngineEvent } from "../engine/profile-state.ts";
+import { draftRule } from "./draft-rule.ts";
+import {
+  type IdentifiedProfile,
+  type ProfileScan,
+  sampleProfiles,
+  scanAll,
+  scanSome,
+} from "./scan-profiles.ts";
+import type { Trial } from "./trial.ts";
+import { estimateCount } from "./wilson.ts";
+
+/** What asking everybody may take, and what asking a sample may take after that. */
+const BUDGET_MS = 300;
+const SAMPLE_PROFILES_MAX = 5000;
+const SHOWN_MAX = 10;
+
+export function previewSegment(
+  deps: SegmentsDeps,
+): MethodHandler<typeof SegmentService.method.previewSegment> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const { trial } = await draftRule(deps, organizationId, request);
+    const poll = await takePoll(deps, context, trial, request.exact);
+    const { members, shown, ...answer } = poll;
+    const profiles = await deps.feed.profiles(organizationId, shown, onBehalfOf(context));
+    return { ...answer, sample: shown.flatMap((id) => profiles.get(id) ?? []) };
+  };
+}
+
+interface Poll extends Omit<MessageInitShape<typeof PreviewSegmentResponseSchema>, "sample" | "$typeName"> {
+  readonly members: number;
+  readonly shown: readonly ProfileId[];
+}
+
+async function takePoll(
+  deps: SegmentsDeps,
+  context: CallContext,
+  trial: Trial,
+  isExactWanted: boolean,
+): Promise<Poll> {
+  const startMs = deps.clock.nowMs();
+  const all = new Ballot(deps, context, trial, startMs);
+  if (await all.askAll(isExactWanted ? undefined : BUDGET_MS)) {
+    const { members, checked, shown } = all;
+    return {
+      ...{ members, shown, exact: true, errorBound: 0n, count: BigInt(members) },
+      ...{ profilesChecked: BigInt(checked), profileCount: BigInt(checked) },
+    };
+  }
+  const sampled = new Ballot(deps, context, trial, startMs);
+  const total = await sampled.askSample(startMs);
+  const { members, checked, shown } = sampled;
+  const { count, errorBound } = estimateCount(members, checked, total);
+  return {
+    ...{ members, shown, exact: checked >= total, errorBound: BigInt(errorBound), count: BigInt(count) },
+    ...{ profilesChecked: BigInt(checked), profileCount: BigInt(total) },
+  };
+}
+
+/** Decides profiles as they come, all at the same instant, and counts those that hold. */
+class Ballot {
+  checked = 0;
+  members = 0;
+  readonly shown: ProfileId[] = [];
+  readonly #deps: SegmentsDeps;
+  readonly #context: CallContext;
+  readonly #scan: Omit<ProfileScan, "options">;
+
+  constructor(deps: SegmentsDeps, context: CallContext, trial: Trial, nowMs: number) {
+    this.#deps = deps;
+    this.#context = context;
+    this.#scan = {
+      feed: deps.feed,
+      organizationId: context.organizationId,
+      trial,
+      begin: (profile) => this.#begin(trial, profile, nowMs),
+    };
+  }
+
+  /** Whether everybody was asked in time. */
+  async askAll(budgetMs: number | undefined): Promise<boolean> {
+    const options = onBehalfOf(this.#context);
+    if (budgetMs === undefined) return scanAll({ ...this.#scan, options }, () => false);
+    const over = new AbortController();
+    const done = new AbortController();
+    // A page that takes too long is given up in its midst.
+    const ended = AbortSignal.any([done.signal, this.#context.signal]);
+    const ring = (): void => over.abort();
+    this.#deps.clock.sleep(budgetMs, ended).then(ring, ring);
+    const signal = AbortSignal.any([over.signal, this.#context.signal]);
+    try {
+      return await scanAll({ ...this.#scan, options: { ...options, signal } }, () => over.signal.aborted);
+    } catch (error) {
+      if (over.signal.aborted && !this.#context.signal.aborted) return false;
+      throw error;
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** Resolves to how many profiles there are. */
+  async askSample(seed: number): Promise<number> {
+    const scan = { ...this.#scan, options: onBehalfOf(this.#context) };
+    const { profileCount, profileIds } = await sampleProfiles(scan, SAMPLE_PROFILES_MAX, seed);
+    const { clock } = this.#deps;
+    const startMs = clock.monotonicMs();
+    await scanSome(scan, profileIds, () => clock.monotonicMs() - startMs > BUDGET_MS);
+    return Math.max(profileCount, this.checked);
+  }
+
+  #begin(trial: Trial, profile: IdentifiedProfile, nowMs: number) {
+    const tried = trial.begin(profile);
+    return {
+      note: (event: EngineEvent) => {
+        if (event.instant[0] <= nowMs) tried.note(event, nowMs);
+      },
+      finish: () => {
+        this.checked += 1;
+        if (!tried.decide(nowMs).member) return;
+        this.members += 1;
+        if (this.shown.length < SHOWN_MAX) this.shown.push(profile.id);
+      },
+    };
+  }
+}

@@ -1,0 +1,116 @@
+// Hands profiles with their raw events to whoever wants them one after the other: all of an organisation, or some.
+import { type OrganizationId, type ProfileId, SeededRandom, SHARD_COUNT, shardOf } from "@muster/core";
+import type { ClientCallOptions } from "@muster/rpc";
+import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
+import { eventIdText } from "../consumers/decode-message.ts";
+import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
+import type { EventsFeed, ScanRequest } from "../events-feed.ts";
+import type { Trial } from "./trial.ts";
+
+/** Takes one profile's events, in the order in which they happened. */
+export interface ProfileSink {
+  note(event: EngineEvent): void;
+  finish(): void;
+}
+
+export interface IdentifiedProfile extends EngineProfile {
+  readonly id: ProfileId;
+}
+
+export interface ProfileScan {
+  readonly feed: EventsFeed;
+  readonly organizationId: OrganizationId;
+  readonly trial: Trial;
+  readonly options: ClientCallOptions;
+  begin(profile: IdentifiedProfile): ProfileSink;
+}
+
+/** Small enough that a scan that is given up was not large, large enough that few calls are made. */
+const PROFILES_AT_ONCE = 250;
+const SHARDS_AT_ONCE = 4;
+
+/** All profiles, unless `isOver` says so between two pages; then false. */
+export async function scanAll(scan: ProfileScan, isOver: () => boolean): Promise<boolean> {
+  const shards = [...ALL_SHARDS];
+  const lane = async (): Promise<void> => {
+    for (let shard = shards.shift(); shard !== undefined; shard = shards.shift()) {
+      for (let after: ProfileId | undefined = NO_PROFILE; after !== undefined; ) {
+        if (isOver()) return;
+        const page = await scanPage(scan, shard, { after, limit: PROFILES_AT_ONCE });
+        after = page.more ? page.last : undefined;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, lane));
+  return !isOver();
+}
+
+/** These profiles, of any shards, as long as `isOver` does not say so between two pages. */
+export async function scanSome(
+  scan: ProfileScan,
+  profileIds: readonly ProfileId[],
+  isOver: () => boolean,
+): Promise<void> {
+  const byShard = Map.groupBy(profileIds, (id) => shardOf(scan.organizationId, id));
+  let pages = 0;
+  for (const [shard, own] of byShard) {
+    for (let start = 0; start < own.length; start += PROFILES_AT_ONCE) {
+      // One page at least, so that there is an answer.
+      if (pages > 0 && isOver()) return;
+      await scanPage(scan, shard, { ids: own.slice(start, start + PROFILES_AT_ONCE) });
+      pages += 1;
+    }
+  }
+}
+
+/** At most `limit` profiles at random, and how many there are in all. */
+export async function sampleProfiles(
+  { feed, organizationId, options }: Pick<ProfileScan, "feed" | "organizationId" | "options">,
+  limit: number,
+  seed: number,
+): Promise<{ readonly profileCount: number; readonly profileIds: ProfileId[] }> {
+  // A shard is a fair sample by itself; more of them are asked only where one has too few.
+  const first = new SeededRandom(seed).integer(0, SHARD_COUNT - 1);
+  const profileIds: ProfileId[] = [];
+  let profileCount = 0;
+  for (let turn = 0; turn < SHARD_COUNT; turn += 1) {
+    const of = { shard: (first + turn) % SHARD_COUNT, limit: limit - profileIds.length, seed };
+    const sample = await feed.sample(organizationId, of, options);
+    profileCount = sample.profileCount;
+    profileIds.push(...sample.profileIds);
+    if (profileIds.length >= Math.min(limit, profileCount)) break;
+  }
+  return { profileCount, profileIds };
+}
+
+async function scanPage(
+  scan: ProfileScan,
+  shard: number,
+  profiles: ScanRequest["profiles"],
+): Promise<{ readonly more: boolean; readonly last: ProfileId | undefined }> {
+  const { feed, organizationId, trial, options } = scan;
+  let current: { readonly id: ProfileId; readonly sink: ProfileSink } | undefined;
+  const names = trial.definitions.eventNames();
+  const request = {
+    ...{ organizationId, shard, profiles },
+    eventNames: names === "every" ? [] : names,
+    // An empty list of names would mean all of them.
+    withoutEvents: names.length === 0,
+  };
+  const { more } = await feed.scan(
+    request,
+    (id, events, { createTimeMs, traits }) => {
+      if (current?.id !== id) {
+        current?.sink.finish();
+        current = { id, sink: scan.begin({ id, createMs: Number(createTimeMs), traits }) };
+      }
+      for (const { id: eventId, name, occurredMs, properties } of events) {
+        const instant = [Number(occurredMs), eventIdText(eventId)] as const;
+        current.sink.note({ eventName: name, instant, properties });
+      }
+    },
+    options,
+  );
+  current?.sink.finish();
+  return { more, last: current?.id };
+}

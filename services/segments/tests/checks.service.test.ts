@@ -1,0 +1,110 @@
+// Whether profiles are in segments, many at once.
+import type { OrganizationId, ProfileId } from "@muster/core";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { userIdOf } from "./events-stand-in.ts";
+import { type House, openHouse, type SegmentsClient } from "./house.ts";
+
+describe.each(ENGINES)("membership checks on %s", (engine) => {
+  let house: House;
+  let organizationId: OrganizationId;
+  let client: SegmentsClient;
+  let people: ProfileId[];
+
+  beforeAll(async () => {
+    house = await openHouse(engine);
+    organizationId = house.newOrganization();
+    client = house.first.as(organizationId);
+    people = Array.from({ length: 6 }, () => house.newProfile());
+  });
+  afterAll(() => house.close());
+
+  const byProfile = (value: string) => ({ case: "profileId", value }) as const;
+  const byUser = (value: string) => ({ case: "userId", value }) as const;
+
+  test("every answer is the membership, in the order of the checks, as of all events before it", async () => {
+    const ms = house.clock.nowMs();
+    const { segment } = await client.createSegment({ name: "Viewers", eventName: "viewed", minCount: 2 });
+    for (const [index, profileId] of people.entries()) {
+      const names = [...Array.from({ length: index }, () => "viewed"), ...(index % 2 ? ["cart.added"] : [])];
+      house.events.addProfile(organizationId, profileId);
+      if (names.length > 0)
+        await house.events.submit(names.map((name) => ({ organizationId, profileId, name, ms })));
+    }
+    const checks = people.flatMap((id) => [
+      { segment: "viewers", profile: byProfile(id) },
+      { segment: "abandoned-cart", profile: byUser(userIdOf(id)) },
+      { segment: segment?.id ?? "", profile: byUser(userIdOf(id)) },
+    ]);
+    const { results } = await client.batchCheckMemberships({ checks: [...checks, ...checks] });
+    const expected = people.flatMap((_, index) => [index >= 2, index % 2 === 1, index >= 2]);
+    expect(results.map(({ member }) => member)).toEqual([...expected, ...expected]);
+    for (const [index, { member, enteredAt, error, profileId }] of results.entries()) {
+      expect(error).toBeUndefined();
+      expect(enteredAt !== undefined).toBe(member);
+      expect(profileId).toBe(people[Math.floor(index / 3) % people.length]);
+    }
+    expect(results[0]?.segmentId).toBe(segment?.id);
+  });
+
+  test("what does not exist is an error of its check alone", async () => {
+    const known = people[3] ?? "";
+    const { results } = await client.batchCheckMemberships({
+      checks: [
+        { segment: "nothing", profile: byProfile(known) },
+        { segment: house.newProfile(), profile: byProfile(known) },
+        { segment: "abandoned-cart", profile: byProfile(house.newProfile()) },
+        { segment: "abandoned-cart", profile: byProfile("nobody") },
+        { segment: "abandoned-cart", profile: byUser("nobody") },
+        { segment: "abandoned-cart", profile: byUser(known) },
+        { segment: "abandoned-cart", profile: byProfile(known) },
+      ],
+    });
+    const reasons = results.map(({ error }) => error?.reason);
+    expect(reasons).toEqual([
+      ...["SEGMENT_NOT_FOUND", "SEGMENT_NOT_FOUND", "PROFILE_NOT_FOUND", "PROFILE_NOT_FOUND"],
+      ...["PROFILE_NOT_FOUND", "PROFILE_NOT_FOUND", undefined],
+    ]);
+    expect(results.map(({ member }) => member)).toEqual([false, false, false, false, false, false, true]);
+    expect(results[0]?.error?.code).toBe("not_found");
+    expect((await client.batchCheckMemberships({ checks: [] })).results).toEqual([]);
+  });
+
+  test("a thousand checks at once; one more, or one without a profile, is refused by name", async () => {
+    const invalid = { reason: "FIELD_INVALID" };
+    const check = { segment: "abandoned-cart", profile: byProfile(people[1] ?? "") };
+    const thousand = Array.from({ length: 1000 }, () => check);
+    const { results } = await client.batchCheckMemberships({ checks: thousand });
+    expect(results.filter(({ member }) => member)).toHaveLength(1000);
+    await expect(client.batchCheckMemberships({ checks: [...thousand, check] })).rejects.toMatchObject({
+      ...invalid,
+      fields: [{ field: "checks" }],
+    });
+    await expect(
+      client.batchCheckMemberships({ checks: [check, { segment: "abandoned-cart" }] }),
+    ).rejects.toMatchObject({ ...invalid, fields: [{ field: "checks[1].profile" }] });
+  });
+
+  test("of another organisation neither segments nor profiles are known", async () => {
+    const theirs = house.newOrganization();
+    const other = house.first.as(theirs);
+    const stranger = house.newProfile();
+    house.events.addProfile(theirs, stranger);
+    const { segment } = await client.getSegment({ segmentId: "abandoned-cart" });
+    const { results } = await other.batchCheckMemberships({
+      checks: [
+        { segment: segment?.id ?? "", profile: byProfile(stranger) },
+        { segment: "abandoned-cart", profile: byProfile(people[1] ?? "") },
+        { segment: "abandoned-cart", profile: byUser(userIdOf(people[1] ?? ("" as ProfileId))) },
+        { segment: "abandoned-cart", profile: byProfile(stranger) },
+      ],
+    });
+    expect(results.map(({ error }) => error?.reason)).toEqual([
+      "SEGMENT_NOT_FOUND",
+      "PROFILE_NOT_FOUND",
+      "PROFILE_NOT_FOUND",
+      undefined,
+    ]);
+    expect(results.some(({ member }) => member)).toBe(false);
+  });
+});
