@@ -18,6 +18,8 @@ export interface Installation {
   readonly eventsAddress: string;
   /** host:port of the gRPC port that serves the segments service. */
   readonly segmentsAddress: string;
+  /** Where that process answers probes and shows its metrics. */
+  readonly segmentsHealthUrl: string;
   readonly apiKey: string;
   /** One in embedded mode; one a target in production. */
   readonly processes: ReadonlyMap<string, MusterProcess>;
@@ -57,6 +59,7 @@ async function startEmbedded(folder: string, extra: Readonly<Record<string, stri
     url,
     eventsAddress: `127.0.0.1:${grpcPort}`,
     segmentsAddress: `127.0.0.1:${grpcPort}`,
+    segmentsHealthUrl: url,
     apiKey: (await readFile(join(folder, "data", "demo-api-key"), "utf8")).trim(),
     processes: new Map([["all", all]]),
     variables,
@@ -112,6 +115,7 @@ async function startProduction(
     url: `http://127.0.0.1:${port("gateway").http}`,
     eventsAddress: shared.MUSTER_EVENTS_ADDRESS,
     segmentsAddress: shared.MUSTER_SEGMENTS_ADDRESS,
+    segmentsHealthUrl: `http://127.0.0.1:${port("segments").http}`,
     apiKey: /\bmk_[\w-]+/.exec(created)?.[0] ?? "",
     processes,
     variables: shared,
