@@ -8,6 +8,7 @@ import { type ConnectionOptions, connect, type JetStreamClient, type NatsConnect
 import { BroadcastHub } from "./broadcast-hub.ts";
 import type { Bus, SubscribeOptions, Subscription } from "./bus.ts";
 import { JetStreamStreams, type StreamSettings } from "./jetstream-streams.ts";
+import { type Outgoing, Publisher } from "./publisher.ts";
 import { PullSubscription } from "./pull-subscription.ts";
 
 export interface JetStreamOptions extends StreamSettings {
@@ -41,6 +42,9 @@ export class JetStreamBus implements Bus {
   readonly #closing = new AbortController();
   #connection: NatsConnection | undefined;
   #client: JetStreamClient | undefined;
+  #publisher: Publisher | undefined;
+  /** Topics that the connection follows; few, and never left. */
+  readonly #topics = new Set<string>();
 
   private constructor(options: JetStreamOptions) {
     this.#options = options;
@@ -67,7 +71,7 @@ export class JetStreamBus implements Bus {
     const jetStream = await this.#jetStream();
     await this.#streams.ensure(jetStream, first.source);
     try {
-      await this.#publishWindows(jetStream, envelopes);
+      await this.#publishWindows(envelopes);
     } catch (error) {
       // The stream may have been deleted: looked for anew before the next attempt.
       this.#streams.forget(first.source);
@@ -101,6 +105,11 @@ export class JetStreamBus implements Bus {
   }
 
   onBroadcast(topic: string, handler: (payload: Uint8Array) => void): () => void {
+    const isNew = !this.#topics.has(topic);
+    this.#topics.add(topic);
+    if (isNew && this.#connection !== undefined && !this.#connection.isClosed()) {
+      this.#followTopic(this.#connection, topic);
+    }
     return this.#hub.on(topic, handler);
   }
 
@@ -144,7 +153,7 @@ export class JetStreamBus implements Bus {
       noEcho: true,
     });
     this.#connection = connection;
-    this.#followBroadcasts(connection);
+    for (const topic of this.#topics) this.#followTopic(connection, topic);
     void this.#followStatus(connection);
     return connection;
   }
@@ -163,11 +172,11 @@ export class JetStreamBus implements Bus {
     }
   }
 
-  #followBroadcasts(connection: NatsConnection): void {
-    const prefix = `${this.#streams.namespace}.broadcast.`;
-    connection.subscribe(`${prefix}>`, {
+  /** Only what somebody here listens to: others' commits and folds are told many times a second. */
+  #followTopic(connection: NatsConnection, topic: string): void {
+    connection.subscribe(`${this.#streams.namespace}.broadcast.${topic}`, {
       callback: (error, message) => {
-        if (error === null) this.#hub.dispatch(message.subject.slice(prefix.length), message.data);
+        if (error === null) this.#hub.dispatch(topic, message.data);
         else this.#options.log.warn({ err: error }, "broadcasts can't be received");
       },
     });
@@ -188,24 +197,25 @@ export class JetStreamBus implements Bus {
     if (this.#client !== undefined) return this.#client;
     const connection = await within(this.#options.clock, this.#timeoutMs, this.#connecting);
     if (connection === undefined) throw new Error("the broker does not answer");
+    this.#publisher ??= new Publisher(connection, this.#options.clock, this.#timeoutMs);
     this.#client ??= connection.jetstream({ timeout: this.#timeoutMs });
     return this.#client;
   }
 
-  async #publishWindows(jetStream: JetStreamClient, envelopes: readonly Envelope[]): Promise<void> {
-    let window: Promise<unknown>[] = [];
+  async #publishWindows(envelopes: readonly Envelope[]): Promise<void> {
+    let window: Outgoing[] = [];
     let bytes = 0;
     for (const envelope of envelopes) {
       const payload = toBinary(EnvelopeSchema, envelope);
       if (window.length === WINDOW_MESSAGES || (window.length > 0 && bytes + payload.length > WINDOW_BYTES)) {
-        await settleAll(window);
+        await this.#publisher?.publish(window);
         window = [];
         bytes = 0;
       }
-      window.push(jetStream.publish(this.#streams.subject(envelope), payload, { msgID: envelope.id }));
+      window.push({ subject: this.#streams.subject(envelope), payload, messageId: envelope.id });
       bytes += payload.length;
     }
-    await settleAll(window);
+    await this.#publisher?.publish(window);
   }
 }
 
@@ -219,12 +229,5 @@ async function within<T>(clock: Clock, timeoutMs: number, promise: Promise<T>): 
     return await Promise.race([promise, clock.sleep(timeoutMs, answered.signal).then(() => undefined)]);
   } finally {
     answered.abort(ANSWERED);
-  }
-}
-
-/** Waits for all, so that none is still on its way when the first failure is told. */
-async function settleAll(promises: readonly Promise<unknown>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(promises)) {
-    if (outcome.status === "rejected") throw outcome.reason;
   }
 }
