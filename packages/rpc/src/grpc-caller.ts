@@ -8,6 +8,8 @@ import {
   type CallOptions as GrpcCallOptions,
   credentials as grpcCredentials,
   type Metadata,
+  status as Status,
+  type StatusObject,
 } from "@grpc/grpc-js";
 import { type Clock, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -84,29 +86,36 @@ class RemoteCaller implements GrpcCaller {
       const argument = encode(method.input, request);
       const deadlineMs = options.deadlineMs ?? this.#clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
       let headers: ReadonlyMap<string, string> = NO_HEADERS;
-      const call = this.#client.makeUnaryRequest<Buffer, Buffer>(
-        `/${methodName(method)}`,
-        passBytes,
-        passBytes,
-        argument,
-        metadataFrom(options.headers),
-        { deadline: deadlineMs },
-        (error, bytes) => {
+      let answer: Buffer | undefined;
+      // The channel's own call: makeUnaryRequest adds an event emitter, interceptors and a stack trace.
+      const call = this.#client
+        .getChannel()
+        .createCall(`/${methodName(method)}`, deadlineMs, null, null, null);
+      const onAbort = (): void => call.cancelWithStatus(Status.CANCELLED, "cancelled by the caller");
+      options.signal.addEventListener("abort", onAbort, { once: true });
+      call.start(metadataFrom(options.headers), {
+        onReceiveMetadata: (metadata) => {
+          headers = headersFrom(metadata);
+        },
+        onReceiveMessage: (bytes: Buffer) => {
+          answer = bytes;
+        },
+        onReceiveStatus: (status) => {
           options.signal.removeEventListener("abort", onAbort);
-          if (error !== null)
-            return reject(options.signal.aborted ? abortError(options.signal) : fromGrpcError(error));
+          if (status.code !== Status.OK)
+            return reject(
+              options.signal.aborted ? abortError(options.signal) : fromGrpcError(serviceError(status)),
+            );
           try {
-            resolve({ message: decodeAnswer(method.output, bytes ?? Buffer.alloc(0)), headers });
+            resolve({ message: decodeAnswer(method.output, answer ?? missing(method)), headers });
           } catch (failure) {
             reject(failure);
           }
         },
-      );
-      const onAbort = (): void => call.cancel();
-      options.signal.addEventListener("abort", onAbort, { once: true });
-      call.on("metadata", (metadata: Metadata) => {
-        headers = headersFrom(metadata);
       });
+      call.startRead();
+      call.sendMessageWithContext({}, argument);
+      call.halfClose();
     });
   }
 
@@ -155,6 +164,17 @@ class RemoteCaller implements GrpcCaller {
   close(): void {
     this.#client.close();
   }
+}
+
+/** The status as makeUnaryRequest would throw it. */
+function serviceError(status: StatusObject): Error {
+  return Object.assign(new Error(`${status.code}: ${status.details}`), status);
+}
+
+function missing(method: DescMethod): never {
+  throw new AppError("INTERNAL", {
+    cause: new Error(`${methodName(method)} was answered without a message`),
+  });
 }
 
 interface Sending {

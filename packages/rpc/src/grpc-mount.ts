@@ -70,11 +70,17 @@ function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
     const run = async (): Promise<void> => {
       readHeaders(mount, call, headers);
       const decode = (): Message => decodeRequest(method.input, call.request);
-      const answer = await caller.unaryLazy(method, decode, callOptions(call, headers));
+      const answer = await caller.unaryLazy(
+        method,
+        decode,
+        unaryOptions(call, headers, () => isAnswered),
+      );
       const bytes = encode(method.output, answer.message);
       if (answer.headers.size > 0) call.sendMetadata(metadataFrom(answer.headers));
+      isAnswered = true;
       respond(null, bytes);
     };
+    let isAnswered = false;
     run().catch((error: unknown) => respond(toGrpcStatus(answerable(mount, method, headers, error))));
   };
 }
@@ -155,6 +161,24 @@ function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, 
   for (const [name, value] of given) if (name !== REQUEST_ID || isGood) headers.set(name, value);
 }
 
+/** As callOptions; but grpc-js says "cancelled" after every call, and then nobody listens any more. */
+function unaryOptions(
+  call: IncomingCall,
+  headers: ReadonlyMap<string, string>,
+  isAnswered: () => boolean,
+): CallOptions {
+  const controller = new AbortController();
+  call.once("cancelled", () => {
+    if (!isAnswered()) controller.abort(CALLER_GONE);
+  });
+  return { headers, signal: controller.signal, deadlineMs: deadlineOf(call) };
+}
+
+function deadlineOf(call: IncomingCall): number | undefined {
+  const deadline = Number(call.getDeadline());
+  return Number.isFinite(deadline) ? deadline : undefined;
+}
+
 function callOptions(
   call: IncomingCall,
   headers: ReadonlyMap<string, string>,
@@ -169,12 +193,7 @@ function callOptions(
   });
   if (ending?.aborted) onEnding();
   else ending?.addEventListener("abort", onEnding, { once: true });
-  const deadline = Number(call.getDeadline());
-  return {
-    headers,
-    signal: controller.signal,
-    deadlineMs: Number.isFinite(deadline) ? deadline : undefined,
-  };
+  return { headers, signal: controller.signal, deadlineMs: deadlineOf(call) };
 }
 
 const CALLER_GONE = "the caller is gone";
