@@ -15,20 +15,20 @@ const VIEWED: MessageInitShape<typeof CreateSegmentRequestSchema> = {
   ...{ name: "Viewed", eventName: "viewed", minCount: 1, withinDays: 1 },
 };
 
-/** Of a minute: what is announced stays to be read for a day. */
-const LATELY: MessageInitShape<typeof CreateSegmentRequestSchema> = {
-  name: "Viewed",
+/** Did it lately: what is announced stays to be read for a day only. */
+const lately = (name: string, seconds: bigint): MessageInitShape<typeof CreateSegmentRequestSchema> => ({
+  name,
   rule: {
     kind: {
       case: "performed",
       value: {
         eventName: "viewed",
         count: { condition: { case: "atLeast", value: 1 } },
-        window: { window: { case: "last", value: { seconds: 60n } } },
+        window: { window: { case: "last", value: { seconds } } },
       },
     },
   },
-};
+});
 
 /** A process that dies around commits: some never happen, some happen unheard of. */
 class DyingDatabase {
@@ -70,7 +70,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
 
   test("who enters by an event and leaves by time: when, why, by which version", async () => {
     house = await openHouse(engine);
-    const { segment } = await house.segments.createSegment(VIEWED);
+    const { segment } = await house.segments.createSegment(lately("Viewed", 60n));
     await membersOf(house.segments, "viewed");
     const ada = house.newProfile();
     const startMs = house.clock.nowMs();
@@ -85,37 +85,37 @@ describe.each(ENGINES)("told on %s", (engine) => {
     });
     expect(bytesToUuid(entered?.change.organizationId ?? new Uint8Array(16))).toBe(house.organizationId);
     expect(bytesToUuid(entered?.change.causeEventId ?? new Uint8Array(16))).toBe(house.events.raw[0]?.id);
-    // Seen hours late, said to the millisecond.
-    house.clock.setNowMs(startMs + 1.5 * DAY_MS);
+    // Seen late, said to the millisecond.
+    house.clock.setNowMs(startMs + 100_000);
     const [, exited] = await heardOf("viewed");
     expect(exited).toMatchObject({
       ...{ member: false, profileId: ada },
       change: {
         ...{
           origin: MembershipOrigin.TIMER,
-          changedMs: BigInt(startMs - 5 + DAY_MS),
+          changedMs: BigInt(startMs - 5 + 60_000),
           causeEventId: new Uint8Array(),
         },
-        ...{ evaluatedMs: BigInt(startMs + 1.5 * DAY_MS), enteredMs: BigInt(startMs) },
+        ...{ evaluatedMs: BigInt(startMs + 100_000), enteredMs: BigInt(startMs) },
       },
     });
   });
 
   test("of two windows that end while nobody looks each has its own instant", async () => {
     house = await openHouse(engine);
-    await house.segments.createSegment(VIEWED);
-    await house.segments.createSegment({ ...VIEWED, name: "Longer", withinDays: 2 });
+    await house.segments.createSegment(lately("Viewed", 60n));
+    await house.segments.createSegment(lately("Longer", 90n));
     await membersOf(house.segments, "longer");
     const startMs = house.clock.nowMs();
     await submit(house.newProfile(), "viewed", startMs);
     await heardOf("longer");
-    house.clock.setNowMs(startMs + 3 * DAY_MS);
-    for (const [slug, days] of [
-      ["viewed", 1],
-      ["longer", 2],
+    house.clock.setNowMs(startMs + 200_000);
+    for (const [slug, seconds] of [
+      ["viewed", 60],
+      ["longer", 90],
     ] as const) {
       const [, exited] = await heardOf(slug);
-      expect(exited?.change.changedMs).toBe(BigInt(startMs + days * DAY_MS));
+      expect(exited?.change.changedMs).toBe(BigInt(startMs + seconds * 1000));
     }
   });
 
@@ -167,14 +167,14 @@ describe.each(ENGINES)("told on %s", (engine) => {
     for (const profileId of profiles) await submit(profileId, "viewed", startMs);
     // All of it is folded before there is a segment.
     await house.segments.listSegments({});
-    await house.segments.createSegment({ ...VIEWED, name: "Quiet" });
-    await house.segments.createSegment({ ...VIEWED, name: "Loud", announceBackfill: true });
+    await house.segments.createSegment(lately("Quiet", 60n));
+    await house.segments.createSegment({ ...lately("Loud", 60n), announceBackfill: true });
     expect(await membersOf(house.segments, "quiet")).toEqual([...profiles].sort());
     expect(await heardOf("quiet")).toEqual([]);
     const loud = await heardOf("loud");
     expect([...believe(loud)].sort()).toEqual([...profiles].sort());
     expect(new Set(loud.map(({ change }) => change.origin))).toEqual(new Set([MembershipOrigin.BACKFILL]));
-    house.clock.setNowMs(startMs + DAY_MS);
+    house.clock.setNowMs(startMs + 60_000);
     expect((await heardOf("quiet")).map(({ member }) => member)).toEqual(profiles.map(() => false));
   });
 
@@ -224,7 +224,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
   test("whatever dies around the commits, what was announced is what is", async () => {
     const dying = new DyingDatabase();
     house = await openHouse(engine, { wrap: dying.wrap });
-    await house.segments.createSegment(LATELY);
+    await house.segments.createSegment(lately("Viewed", 60n));
     await membersOf(house.segments, "viewed");
     const profiles = Array.from({ length: 40 }, () => house.newProfile());
     const startMs = house.clock.nowMs();
