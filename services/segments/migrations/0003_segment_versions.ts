@@ -14,4 +14,5 @@ export async function up(schema: Schema): Promise<void> {
     .update({ evaluation_id: schema.trx.ref("segment_id") });
   // How many rows of profiles that left may stand between those of the members.
   await schema.addColumn("segment_counts", "exits", withDefault(integer(), 0));
+  await schema.addIndex("segment_counts", "segment_counts_exits", ["shard", "exits"]);
 }

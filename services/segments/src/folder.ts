@@ -3,7 +3,7 @@
 import type { Bus } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";
-import type { Transaction } from "@muster/db";
+import type { Database, Transaction } from "@muster/db";
 import type { Folder, OwnedShards } from "@muster/outbox";
 import type { Announcer } from "./changes/announcer.ts";
 import { foldMessages } from "./consumers/fold-messages.ts";
@@ -12,7 +12,10 @@ import type { DefinitionsCache } from "./segments/definitions-cache.ts";
 import type { SegmentsMetrics } from "./segments-metrics.ts";
 import type { Derivations } from "./workers/derive-profiles.ts";
 import type { Timers } from "./workers/drain-timers.ts";
+import { Lookout } from "./workers/lookout.ts";
+import { readOutlook } from "./workers/outlook-store.ts";
 import type { Purges } from "./workers/purge-segments.ts";
+import type { Sweeps } from "./workers/sweep-memberships.ts";
 
 /** Said by whoever adds work, or waits for it: owners look at once instead of at their next second. */
 export const WORK_TOPIC = "segments.work";
@@ -23,17 +26,22 @@ export interface FolderDeps {
   readonly announcer: Announcer;
   readonly bus: Bus;
   readonly clock: Clock;
+  readonly database: Database;
   readonly definitions: DefinitionsCache;
   readonly metrics: SegmentsMetrics;
   readonly timers: Timers;
   readonly derivations: Derivations;
   readonly purges: Purges;
+  readonly sweeps: Sweeps;
 }
 
 const NOTHING = new Uint8Array();
+/** Net under everything else: what other owners and replicas left, and broadcasts that got lost. */
+const LOOK_MS = 1000;
 
 export class SegmentsFolder implements Folder {
   readonly #deps: FolderDeps;
+  readonly #lookout = new Lookout();
   #shards = "";
 
   constructor(deps: FolderDeps) {
@@ -42,9 +50,7 @@ export class SegmentsFolder implements Folder {
 
   /** Somebody added work, or waits for it. */
   look(): void {
-    this.#deps.timers.look();
-    this.#deps.derivations.look();
-    this.#deps.purges.look();
+    this.#lookout.ask();
   }
 
   async fold(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
@@ -61,19 +67,34 @@ export class SegmentsFolder implements Folder {
   }
 
   async work(owned: OwnedShards): Promise<number> {
-    const { announcer, bus, timers, derivations, purges } = this.#deps;
+    const { announcer, bus, timers, derivations, purges, sweeps } = this.#deps;
     // What the folds before this call have committed.
     announcer.committed();
     const shards = owned.shards.join();
     // A shard taken over brings work of its own.
     if (shards !== this.#shards) this.look();
     this.#shards = shards;
+    await this.#lookOut(owned);
     const drained = await timers.drain(owned);
     announcer.committed();
     const derived = await derivations.step(owned);
     announcer.committed();
     const purgeMs = await purges.step(owned);
+    const sweepMs = await sweeps.step(owned);
     if (drained.visited > 0 || derived.settled) bus.broadcast(SETTLED_TOPIC, NOTHING);
-    return Math.min(drained.nextMs, derived.nextMs, purgeMs);
+    return Math.min(drained.nextMs, derived.nextMs, purgeMs, sweepMs, this.#lookout.nextMs);
+  }
+
+  async #lookOut(owned: OwnedShards): Promise<void> {
+    const { clock, database, timers, derivations, purges, sweeps } = this.#deps;
+    const nowMs = clock.nowMs();
+    if (nowMs < this.#lookout.nextMs) return;
+    this.#lookout.begin();
+    const outlook = await readOutlook(database.reader, owned.shards);
+    timers.seen(outlook.dues);
+    if (outlook.hasDerivations) derivations.look();
+    if (outlook.hasPurges) purges.look();
+    if (outlook.hasSweeps) sweeps.look();
+    this.#lookout.restUntil(nowMs + LOOK_MS);
   }
 }

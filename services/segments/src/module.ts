@@ -35,6 +35,7 @@ import { SegmentsMetrics } from "./segments-metrics.ts";
 import { Derivations } from "./workers/derive-profiles.ts";
 import { Timers } from "./workers/drain-timers.ts";
 import { Purges } from "./workers/purge-segments.ts";
+import { Sweeps } from "./workers/sweep-memberships.ts";
 
 export const segmentsModule: ModuleDefinition = {
   name: "segments",
@@ -58,11 +59,13 @@ export const segmentsModule: ModuleDefinition = {
       announcer,
       bus,
       clock,
+      database,
       definitions,
       metrics,
       timers,
       derivations,
       purges,
+      sweeps: new Sweeps(database),
     });
     const consumer = new ShardConsumer({
       ...{ database, bus, folder, clock, ids, log },

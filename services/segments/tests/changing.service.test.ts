@@ -4,12 +4,26 @@ import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TestEvent } from "./events-stand-in.ts";
-import { DAY_MS, expectTruth, type House, membersOf, openHouse } from "./house.ts";
+import { DAY_MS, expectTruth, type House, membersOf, openHouse, type SegmentsClient } from "./house.ts";
 
 const BACKFILLING = 1;
 const LIVE = 2;
 const UPDATING = 3;
 const VIEWERS = { name: "Viewers", eventName: "viewed", minCount: 1 };
+
+type RuleInit = NonNullable<Parameters<SegmentsClient["createSegment"]>[0]["rule"]>;
+
+function inSegment(segmentId: string): RuleInit {
+  return { kind: { case: "inSegment", value: { segmentId } } };
+}
+
+function not(rule: RuleInit): RuleInit {
+  return { kind: { case: "not", value: rule } };
+}
+
+function all(...rules: RuleInit[]): RuleInit {
+  return { kind: { case: "all", value: { rules } } };
+}
 
 describe.each(ENGINES)("changing segments on %s", (engine) => {
   let house: House;
@@ -341,6 +355,98 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectClean();
   });
 
+  test("segments that name one another take over together, and never disagree before", async () => {
+    house = await openHouse(engine);
+    await submitHistory(60);
+    await house.segments.createSegment(VIEWERS);
+    await house.segments.createSegment({ name: "Others", rule: not(inSegment("viewers")) });
+    await house.segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
+    const both = all(inSegment("buyers"), not(inSegment("others")));
+    await house.segments.createSegment({ name: "Both", rule: both });
+    const slugs = ["viewers", "others", "buyers", "both"];
+    for (const slug of slugs) await expectTruth(house, slug);
+    holdScans((shard) => shard >= 8);
+    await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "viewed", minCount: 3 },
+    });
+    await untilProgress("viewers", 0.5);
+    for (const slug of ["viewers", "others", "both"]) {
+      expect(await shown(slug)).toMatchObject({ state: UPDATING, servingVersion: 1 });
+    }
+    expect(await shown("others")).toMatchObject({ version: 1 });
+    expect(await shown("buyers")).toMatchObject({ state: LIVE });
+    for (const slug of slugs) await expectTruth(house, slug);
+    // Made while what it names is changing, it changes along.
+    await house.segments.createSegment({ name: "Late", rule: not(inSegment("viewers")) });
+    // One of them is edited itself, another of them no longer waits for anybody.
+    await house.segments.updateSegment({
+      segmentId: "buyers",
+      segment: { eventName: "bought", minCount: 2 },
+    });
+    await house.segments.updateSegment({ segmentId: "both", segment: { rule: inSegment("buyers") } });
+    holdScans(() => false);
+    await untilLive("viewers", 2);
+    for (const slug of [...slugs, "late"]) {
+      expect(await shown(slug)).toMatchObject({ state: LIVE });
+      await expectTruth(house, slug);
+    }
+    expect(await shown("both")).toMatchObject({ servingVersion: 2 });
+    const theirs = await membersOf(house.segments, "late");
+    expect(theirs).toEqual(await membersOf(house.segments, "others"));
+    await expectClean();
+  });
+
+  test("a rule that leads back to its segment is refused, naming the way", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment({ name: "A", eventName: "a", minCount: 1 });
+    await house.segments.createSegment({ name: "B", rule: not(inSegment("a")) });
+    await house.segments.createSegment({ name: "C", rule: all(inSegment("b"), inSegment("abandoned-cart")) });
+    for (const [rule, way] of [
+      [inSegment("c"), "a -> c -> b -> a"],
+      [not(inSegment("a")), "a -> a"],
+    ] as const) {
+      for (const validateOnly of [false, true]) {
+        const call = house.segments.updateSegment({ segmentId: "a", segment: { rule }, validateOnly });
+        await expect(call).rejects.toMatchObject({
+          reason: "FIELD_INVALID",
+          fields: [{ field: "segment.rule", message: expect.stringContaining(way) }],
+        });
+      }
+    }
+    const itself = house.segments.createSegment({ name: "D", rule: inSegment("d") });
+    await expect(itself).rejects.toMatchObject({
+      reason: "FIELD_INVALID",
+      fields: [{ field: "rule.in_segment.segment_id" }],
+    });
+  });
+
+  test("a segment that others name cannot be deleted, and they are named", async () => {
+    house = await openHouse(engine);
+    await submitHistory(20);
+    await house.segments.createSegment(VIEWERS);
+    await house.segments.createSegment({ name: "Others", rule: not(inSegment("viewers")) });
+    const refused = { reason: "SEGMENT_IN_USE", details: { segments: "others" } };
+    await expect(house.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(refused);
+    // As long as the rule that serves names it, it is in use.
+    holdScans(() => true);
+    await house.segments.updateSegment({
+      segmentId: "others",
+      segment: { eventName: "bought", minCount: 1 },
+    });
+    await expect(house.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(refused);
+    await house.segments.updateSegment({
+      segmentId: "viewers",
+      segment: { eventName: "viewed", minCount: 2 },
+    });
+    await house.segments.deleteSegment({ segmentId: "others" });
+    holdScans(() => false);
+    await untilLive("viewers", 2);
+    await expectTruth(house, "viewers");
+    await house.segments.deleteSegment({ segmentId: "viewers" });
+    await expectClean();
+  });
+
   test("what one organisation has, another cannot change", async () => {
     house = await openHouse(engine);
     const { segment } = await house.segments.createSegment(VIEWERS);
@@ -357,6 +463,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
   test("deleting leaves nothing, whatever was changed and is still being changed", async () => {
     house = await openHouse(engine);
     await submitHistory(100);
+    await expectTruth(house, "abandoned-cart");
     const empty = await countRows();
     await house.segments.createSegment(VIEWERS);
     await expectTruth(house, "viewers");

@@ -1,7 +1,7 @@
 // The whole segments module over a real shard consumer on the embedded bus, beside a stand-in for events.
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { type OrganizationId, type ProfileId, randomIds } from "@muster/core";
+import { type OrganizationId, type ProfileId, randomIds, type SegmentId } from "@muster/core";
 import type { Database, Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
 import { createLogger } from "@muster/log";
@@ -13,7 +13,7 @@ import { expect } from "vitest";
 import { isMemberByRawEvents } from "../src/engine/brute-force.ts";
 import type { Rule } from "../src/engine/rule.ts";
 import { segmentsModule } from "../src/module.ts";
-import { findSegmentBySlug } from "../src/segments/segment-store.ts";
+import { listSegmentsOf } from "../src/segments/segment-store.ts";
 import { EventsStandIn } from "./events-stand-in.ts";
 
 export const DAY_MS = 24 * 60 * 60 * 1000;
@@ -156,29 +156,39 @@ export async function expectTruth(
 ): Promise<void> {
   const client = house.first.as(organizationId);
   await client.listSegments({});
-  const segment = await findSegmentBySlug(house.database.reader, organizationId, slug);
-  if (segment === undefined) throw new Error(`no segment ${slug}`);
   for (;;) {
+    // What serves may have become another rule while the reads below waited.
+    const segments = await listSegmentsOf(house.database.reader, [organizationId]);
+    const segment = segments.find((one) => one.slug === slug);
+    if (segment === undefined) throw new Error(`no segment ${slug}`);
     const committed = house.events.raw.length;
     const members = await membersOf(client, slug);
     const { segment: described } = await client.getSegment({ segmentId: slug });
     // Something was committed between the reads: they need not agree.
     if (house.events.raw.length !== committed) continue;
-    const expected = trueMembers(house, segment.rule, organizationId);
+    const now = await listSegmentsOf(house.database.reader, [organizationId]);
+    if (now.some(({ id, version }) => segments.find((one) => one.id === id)?.version !== version)) continue;
+    const rules = new Map(segments.map(({ id, rule }) => [id, rule]));
+    const expected = trueMembers(house, segment.rule, rules, organizationId);
     expect(members).toEqual(expected);
     expect(Number(described?.memberCount)).toBe(expected.length);
     return;
   }
 }
 
-function trueMembers(house: House, rule: Rule, organizationId: OrganizationId): ProfileId[] {
+function trueMembers(
+  house: House,
+  rule: Rule,
+  rules: ReadonlyMap<SegmentId, Rule>,
+  organizationId: OrganizationId,
+): ProfileId[] {
   const nowMs = house.clock.nowMs();
   const byProfile = new Map<ProfileId, { eventName: string; ms: number }[]>();
   for (const [id, owner] of house.events.profiles) if (owner === organizationId) byProfile.set(id, []);
   for (const { profileId, name, ms } of house.events.raw)
     byProfile.get(profileId)?.push({ eventName: name, ms });
   return [...byProfile]
-    .filter(([, events]) => isMemberByRawEvents(rule, events, nowMs))
+    .filter(([, events]) => isMemberByRawEvents(rule, events, nowMs, { ruleOf: (id) => rules.get(id) }))
     .map(([id]) => id)
     .sort();
 }

@@ -20,6 +20,7 @@ export interface Member {
 const MEMBERSHIP_KEY = ["organization_id", "segment_id", "profile_id"] as const;
 const MEMBERSHIP_COLUMNS = [...MEMBERSHIP_KEY, "member", "entered_ms", "changed_ms"] as const;
 const COUNT_KEY = ["organization_id", "segment_id", "shard"] as const;
+const COUNT_COLUMNS = [...COUNT_KEY, "members", "exits"] as const;
 /** Ids in one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
 /** Ids in one lookup: under the size at which MariaDB turns IN lists into temporary tables. */
@@ -42,18 +43,23 @@ export async function saveMemberships(trx: Transaction, changes: readonly Member
 }
 
 async function addToCounts(trx: Transaction, sorted: readonly Membership[]): Promise<void> {
-  const deltas = new Map<string, { readonly of: Membership; by: number }>();
+  const deltas = new Map<string, { readonly of: Membership; by: number; exits: number }>();
   for (const change of sorted) {
     const key = `${change.organizationId}${change.segmentId}${String(change.shard).padStart(2, "0")}`;
-    const delta = deltas.get(key) ?? { of: change, by: 0 };
+    const delta = deltas.get(key) ?? { of: change, by: 0, exits: 0 };
     delta.by += change.member ? 1 : -1;
+    if (!change.member) delta.exits += 1;
     deltas.set(key, delta);
   }
   const rows = [...deltas]
-    .filter(([, { by }]) => by !== 0)
+    .filter(([, { by, exits }]) => by !== 0 || exits !== 0)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, { of, by }]) => [uuidToBytes(of.organizationId), uuidToBytes(of.segmentId), of.shard, by]);
-  await insertRows(trx, "segment_counts", [...COUNT_KEY, "members"], rows, { add: ["members"] }, COUNT_KEY);
+    .map(([, { of, by, exits }]) => [
+      ...[uuidToBytes(of.organizationId), uuidToBytes(of.segmentId), of.shard],
+      ...[by, exits],
+    ]);
+  const onConflict = { add: ["members", "exits"] };
+  await insertRows(trx, "segment_counts", COUNT_COLUMNS, rows, onConflict, COUNT_KEY);
 }
 
 /** By profile id, after the given one. */

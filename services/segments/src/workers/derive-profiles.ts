@@ -43,7 +43,6 @@ export interface StepResult {
   readonly settled: boolean;
 }
 
-const LOOK_MS = 1000;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
 
@@ -79,7 +78,7 @@ export class Derivations {
     this.#lookout.begin();
     const tasks = await this.#agenda.next(owned.shards);
     if (tasks.length === 0) {
-      this.#lookout.restUntil(nowMs + LOOK_MS);
+      this.#lookout.rest();
       return { nextMs: this.#lookout.nextMs, settled: false };
     }
     const startMs = clock.monotonicMs();

@@ -19,7 +19,6 @@ import {
 import { keyOf, saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
-import { Lookout } from "./lookout.ts";
 
 export interface TimerDeps {
   readonly announcer: Announcer;
@@ -35,14 +34,11 @@ const BUDGET_MS = 50;
 /** …and when visits are late: no exit may be late by a second, whatever else there is to do. */
 const LATE_BUDGET_MS = 400;
 const LATE_MS = 300;
-/** Net under everything else: another owner may have lowered a due time before this one took over. */
-const LOOK_MS = 1000;
 
 export class Timers {
   readonly #deps: TimerDeps;
   /** By shard, when its first profile is due, as far as this process knows; never later than the truth. */
   #dues = new Map<number, number>();
-  readonly #lookout = new Lookout();
 
   constructor(deps: TimerDeps) {
     this.#deps = deps;
@@ -55,27 +51,22 @@ export class Timers {
     }
   }
 
-  /** Somebody waits: look, whatever is known. */
-  look(): void {
-    this.#lookout.ask();
+  /** Somebody has looked; nothing was folded meanwhile. */
+  seen(dues: Map<number, number>): void {
+    this.#dues = dues;
   }
 
   /** Visits what is due. Resolves to when it wants to be called again, and how many were visited. */
   async drain(owned: OwnedShards): Promise<{ readonly nextMs: number; readonly visited: number }> {
-    const { clock, database } = this.#deps;
+    const { clock } = this.#deps;
     const startMs = clock.monotonicMs();
     for (const shard of this.#dues.keys()) if (!owned.shards.includes(shard)) this.#dues.delete(shard);
     let visited = 0;
     let budgetMs = BUDGET_MS;
     for (;;) {
       const nowMs = clock.nowMs();
-      if (nowMs >= this.#lookout.nextMs) {
-        this.#lookout.begin();
-        this.#dues = await readNextDues(database.reader, owned.shards);
-        this.#lookout.restUntil(nowMs + LOOK_MS);
-      }
       const firstMs = Math.min(...this.#dues.values());
-      if (nowMs < firstMs) return { nextMs: Math.min(firstMs, this.#lookout.nextMs), visited };
+      if (nowMs < firstMs) return { nextMs: firstMs, visited };
       if (nowMs - firstMs > LATE_MS) budgetMs = LATE_BUDGET_MS;
       visited += await this.#drainBatch(owned, nowMs);
       this.#deps.metrics.timersLate(nowMs - firstMs);

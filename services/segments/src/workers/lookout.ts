@@ -22,4 +22,9 @@ export class Lookout {
   restUntil(ms: number): void {
     this.#nextMs = ms;
   }
+
+  /** Until somebody asks. */
+  rest(): void {
+    this.#nextMs = Number.POSITIVE_INFINITY;
+  }
 }

@@ -15,7 +15,6 @@ export interface PurgeDeps {
   readonly definitions: DefinitionsCache;
 }
 
-const LOOK_MS = 1000;
 const PROFILES = 250;
 const PURGES_MAX = 200;
 
@@ -44,7 +43,7 @@ export class Purges {
     const purges = await listPurges(this.#deps.database.reader, owned.shards, PURGES_MAX);
     const [leader] = purges;
     if (leader === undefined) {
-      this.#lookout.restUntil(nowMs + LOOK_MS);
+      this.#lookout.rest();
       return this.#lookout.nextMs;
     }
     const { organizationId, shard } = leader;
