@@ -15,6 +15,7 @@ import {
 } from "../src/backfills/backfill-store.ts";
 import { addPurges, listPurges } from "../src/backfills/purge-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
+import { findSweepable, listRows } from "../src/memberships/left-rows-store.ts";
 import { countMembers, listMembers, saveMemberships } from "../src/memberships/membership-store.ts";
 import { segmentsModule } from "../src/module.ts";
 import {
@@ -32,7 +33,9 @@ import {
   listSegmentsByIds,
   listSegmentsOf,
   listSegmentsPage,
+  listSegmentsServedBy,
 } from "../src/segments/segment-store.ts";
+import { readOutlook } from "../src/workers/outlook-store.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const organizations = Array.from({ length: 200 }, (_, index) =>
@@ -62,6 +65,9 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "backfill: an organisation's": (db) => listBackfillsIn(db, organizationId, ALL_SHARDS),
   "purge: next": (db) => listPurges(db, ALL_SHARDS, 200),
   "purge: states": (db) => listStates(db, organizationId, shard, NO_PROFILE, 250),
+  "idle: outlook": (db) => readOutlook(db, ALL_SHARDS),
+  "sweep: whose turn": (db) => findSweepable(db, ALL_SHARDS),
+  "sweep: rows": (db) => listRows(db, { organizationId, segmentId }, profileId, 1000),
   "read: anything due": (db) => isAnyDue(db, organizationId, ALL_SHARDS, NOW_MS),
   "read: backfills": (db) => listBackfillsOf(db, organizationId, [segmentId]),
   "read: derivations": (db) => hasProfileDerivations(db, organizationId),
@@ -71,6 +77,7 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "read: counts": (db) => countMembers(db, organizationId, segmentIds),
   "read: segment by slug": (db) => findSegmentBySlug(db, organizationId, "abandoned-cart"),
   "read: segments page": (db) => listSegmentsPage(db, organizationId, segmentId, 51),
+  "read: segments by evaluation": (db) => listSegmentsServedBy(db, organizationId, segmentIds, segmentId, 51),
   "read: segments by id": (db) => listSegmentsByIds(db, organizationId, segmentIds, segmentId, 51),
 };
 
