@@ -8,6 +8,7 @@ import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_serv
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 
 /** Every service of Muster; a test compares it with the generated code. */
@@ -19,6 +20,7 @@ export const INSTALLATION_SERVICES: readonly DescService[] = [
   OrganizationDirectoryService,
   OrganizationService,
   ProfileService,
+  SegmentAuditService,
   SegmentService,
 ];
 

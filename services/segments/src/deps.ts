@@ -7,6 +7,7 @@ import type { Announcement } from "./changes/announcements.ts";
 import type { Announcer } from "./changes/announcer.ts";
 import type { Consistency } from "./consistency.ts";
 import type { EventsFeed } from "./events-feed.ts";
+import type { OrganizationTimeZones } from "./segments/organization-time-zone.ts";
 
 export interface SegmentsDeps {
   readonly announcer: Announcer;
@@ -17,5 +18,6 @@ export interface SegmentsDeps {
   readonly feed: EventsFeed;
   readonly ids: IdSource;
   readonly pageTokens: PageTokens;
+  readonly timeZones: OrganizationTimeZones;
   readonly watches: OutboxTail<Announcement>;
 }

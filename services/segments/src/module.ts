@@ -25,11 +25,13 @@ import { listProfileSegments } from "./memberships/list-profile-segments.ts";
 import { listSegmentMembers } from "./memberships/list-segment-members.ts";
 import { estimateSegmentCost } from "./preview/estimate-cost.ts";
 import { previewSegment } from "./preview/preview-segment.ts";
+import { ScanTurns } from "./preview/scan-turns.ts";
 import { createSegment } from "./segments/create-segment.ts";
 import { DefinitionsCache } from "./segments/definitions-cache.ts";
 import { deleteSegment } from "./segments/delete-segment.ts";
 import { getSegment } from "./segments/get-segment.ts";
 import { listSegments } from "./segments/list-segments.ts";
+import { OrganizationTimeZones } from "./segments/organization-time-zone.ts";
 import { updateSegment } from "./segments/update-segment.ts";
 import { SegmentsMetrics } from "./segments-metrics.ts";
 import { Derivations } from "./workers/derive-profiles.ts";
@@ -80,9 +82,11 @@ export const segmentsModule: ModuleDefinition = {
     const consistency = new Consistency({ bus, clock, consumer, database, feed, metrics });
     const raw = new RawEventSource(platform.caller("events"), clock);
     const auditor = new Auditor({ clock, database, raw, metrics: new AuditMetrics(platform.metrics) });
+    const scanTurns = new ScanTurns();
     const pageTokens = new PageTokens(platform.key("page-tokens"));
     const deps: SegmentsDeps = {
       ...{ announcer, bus, clock, consistency, database, feed, ids, pageTokens, watches },
+      timeZones: new OrganizationTimeZones(platform.caller("identity"), clock),
     };
     return {
       services: [
@@ -99,9 +103,9 @@ export const segmentsModule: ModuleDefinition = {
           batchCheckMemberships: batchCheckMemberships(deps),
           listSegmentDependencies: listSegmentDependencies(deps),
           explainMembership: explainMembership(deps),
-          previewSegment: previewSegment(deps),
-          backtestSegment: backtestSegment(deps),
-          estimateSegmentCost: estimateSegmentCost(deps),
+          previewSegment: previewSegment(deps, scanTurns),
+          backtestSegment: backtestSegment(deps, scanTurns),
+          estimateSegmentCost: estimateSegmentCost(deps, scanTurns),
         }),
       ],
       // Started in this order and stopped in reverse: what the consumer commits is announced.

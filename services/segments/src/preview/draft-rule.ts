@@ -25,7 +25,7 @@ export async function draftRule(
   if (rule !== undefined && (eventName ?? minCount ?? withinDays) !== undefined) {
     throw invalidField("rule", "stands alone, without event_name, min_count and within_days");
   }
-  const asked = ruleOfRequest(fields);
+  const asked = ruleOfRequest(fields, "", await deps.timeZones.for(organizationId, rule));
   await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
   const segments = await listSegmentsOf(deps.database.reader, [organizationId]);
   return { trial: new Trial(resolveSegments(asked, segments, "rule"), segments), segments };

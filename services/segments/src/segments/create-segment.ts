@@ -22,6 +22,7 @@ import { insertSegment, listSegmentsOf } from "./segment-store.ts";
 export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.createSegment> {
   return async (request, context) => {
     const { organizationId } = context;
+    const timeZone = await deps.timeZones.for(organizationId, request.rule);
     const nowMs = deps.clock.nowMs();
     const id = deps.ids.next<SegmentId>(nowMs);
     const asked: Segment = {
@@ -31,7 +32,7 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
       pending: undefined,
       slug: slugOf(request.name),
       name: request.name,
-      rule: ruleOfRequest(request),
+      rule: ruleOfRequest(request, "", timeZone),
       version: 1,
       announceBackfill: request.announceBackfill ?? false,
       createMs: nowMs,

@@ -33,7 +33,8 @@ const changeable = {
 type Path = keyof typeof changeable;
 const SHORT_FORM: readonly Path[] = ["event_name", "min_count", "within_days"];
 
-export function editOf(request: UpdateSegmentRequest): SegmentEdit {
+/** `timeZone` is the organisation's. */
+export function editOf(request: UpdateSegmentRequest, timeZone: string): SegmentEdit {
   const paths = pathsOf(request);
   const { segment } = request;
   const given = <P extends Path>(path: P): SegmentChanges[(typeof changeable)[P]] | undefined =>
@@ -56,7 +57,7 @@ export function editOf(request: UpdateSegmentRequest): SegmentEdit {
   };
   return {
     name: name === undefined ? undefined : { text: name, slug: slugOf(name, NAME_PATH) },
-    rule: isShort || definition.rule !== undefined ? ruleOfRequest(definition, PREFIX) : undefined,
+    rule: isShort || definition.rule !== undefined ? ruleOfRequest(definition, PREFIX, timeZone) : undefined,
     rulePath: isShort ? `${PREFIX}event_name` : RULE_PATH,
     version: given("version"),
   };

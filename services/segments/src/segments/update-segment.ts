@@ -25,7 +25,8 @@ import { waitForSegments } from "./wait-for-segments.ts";
 export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.updateSegment> {
   return async (request, context) => {
     const { organizationId } = context;
-    const edit = editOf(request);
+    const timeZone = await deps.timeZones.for(context.organizationId, request.segment?.rule);
+    const edit = editOf(request, timeZone);
     await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
     if (request.validateOnly) return preview(deps, context, request.segmentId, edit);
     const described = await deps.database.transaction(async (trx) => {
