@@ -1,6 +1,7 @@
 export { FakeClock } from "./fake-clock.ts";
 export { golden } from "./golden.ts";
 export { freePort, PrivateServer } from "./private-server.ts";
+export { removeStreams } from "./remove-streams.ts";
 export { startServers } from "./servers.ts";
 export {
   ENGINES,

@@ -1,10 +1,11 @@
 // The whole segments module over a real shard consumer on the embedded bus, beside a stand-in for events.
+import type { Bus } from "@muster/bus";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type OrganizationId, type ProfileId, randomIds, type SegmentId } from "@muster/core";
 import type { Database, Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
-import { createLogger } from "@muster/log";
+import { createLogger, type Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { type Client, createClient, createDispatcher } from "@muster/rpc";
 import type { Module, Platform } from "@muster/runtime";
@@ -26,6 +27,8 @@ export interface Replica {
   /** A client with an API key of the organisation. */
   as(organizationId: OrganizationId, headers?: Record<string, string>): SegmentsClient;
   stop(): Promise<void>;
+  /** Only with a bus of its own: cuts it off from bus and database as a kill does, finishing and freeing nothing. */
+  kill(): Promise<void>;
 }
 
 export interface House {
@@ -46,22 +49,41 @@ export interface HouseOptions {
   readonly exclusive?: boolean;
   /** Stands between the replicas and their database. */
   readonly wrap?: (database: Database) => Database;
+  /** One for each replica and one for events, as between processes, in place of one for all. */
+  readonly newBus?: (clock: FakeClock, log: Logger) => Promise<Bus>;
 }
 
 export async function openHouse(engine: Engine, options: HouseOptions = {}): Promise<House> {
   const clock = new FakeClock();
   const log = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
-  const bus = new EmbeddedBus({ clock, log });
+  const embedded = new EmbeddedBus({ clock, log });
+  const buses: Bus[] = [];
+  const newBus = async (): Promise<Bus> => {
+    const bus = options.newBus === undefined ? embedded : await options.newBus(clock, log);
+    buses.push(bus);
+    return bus;
+  };
   const own = await openTestDatabase(engine, segmentsModule.migrations);
   const producing = await openTestDatabase(engine, new URL("./migrations/", import.meta.url));
-  const common = { clock, log, bus, ids: randomIds };
-  const events = new EventsStandIn({ ...common, database: producing.database, metrics: new Metrics() });
+  const common = { clock, log, ids: randomIds };
+  const bus = await newBus();
+  const events = new EventsStandIn({ ...common, bus, database: producing.database, metrics: new Metrics() });
   await events.outbox.start();
   const replicas = new Set<Replica>();
 
   const start = async (instanceId: string, exclusive = options.exclusive ?? true): Promise<Replica> => {
-    const database = options.wrap?.(own.database) ?? own.database;
-    const replica = await startReplica({ ...common, database, events, instanceId, exclusive });
+    const pool = options.newBus === undefined ? own.database : await own.openAnother();
+    const database = options.wrap?.(pool) ?? pool;
+    const ownBus = await newBus();
+    const started = await startReplica({ ...common, bus: ownBus, database, events, instanceId, exclusive });
+    const replica: Replica = {
+      ...started,
+      async kill() {
+        replicas.delete(replica);
+        await ownBus.close();
+        await pool.close();
+      },
+    };
     replicas.add(replica);
     return replica;
   };
@@ -80,7 +102,7 @@ export async function openHouse(engine: Engine, options: HouseOptions = {}): Pro
     async close() {
       for (const replica of replicas) await replica.stop();
       await events.outbox.stop();
-      await bus.close();
+      for (const one of new Set(buses)) await one.close();
       await Promise.all([own.close(), producing.close()]);
     },
   };
@@ -91,7 +113,7 @@ type Parts = Pick<Platform, "clock" | "log" | "bus" | "ids" | "instanceId" | "ex
   readonly events: EventsStandIn;
 };
 
-async function startReplica({ database, events, ...common }: Parts): Promise<Replica> {
+async function startReplica({ database, events, ...common }: Parts): Promise<Omit<Replica, "kill">> {
   const metrics = new Metrics();
   const key = () => Buffer.alloc(32, 7);
   const apiKeys: Platform["apiKeys"] = {

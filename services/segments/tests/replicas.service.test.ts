@@ -1,0 +1,121 @@
+// Two and three replicas on one MariaDB and one broker: shards move when one comes, stops or dies, while events
+// come in and segments change, and no answer is ever wrong.
+import { randomBytes } from "node:crypto";
+import { JetStreamBus } from "@muster/bus/jetstream";
+import { type ProfileId, systemClock } from "@muster/core";
+import { removeStreams, testNatsUrl, waitFor } from "@muster/testkit";
+import { afterEach, expect, test } from "vitest";
+import { expectTruth, type House, openHouse, type Replica } from "./house.ts";
+
+const LIVE = 2;
+const NAMES = ["viewed", "bought", "shared"];
+const namespace = `t${randomBytes(6).toString("hex")}`;
+let house: House;
+
+afterEach(async () => {
+  await house.close();
+  await removeStreams(namespace);
+});
+
+function open(): Promise<House> {
+  return openHouse("mysql", {
+    exclusive: false,
+    newBus: async (_clock, log) =>
+      JetStreamBus.connect({
+        ...{ servers: [await testNatsUrl()], name: "segments-test", namespace, clock: systemClock, log },
+      }),
+  });
+}
+
+test("events, edits, a replica that joins and one that is killed: the truth throughout", async () => {
+  house = await open();
+  const { organizationId } = house;
+  const people: ProfileId[] = Array.from({ length: 120 }, () => house.newProfile());
+  for (const id of people) house.events.addProfile(organizationId, id);
+  let isDone = false;
+  // Faster than the real clock, so that leases end soon.
+  const ticking = (async () => {
+    for (; !isDone; await new Promise((resolve) => setTimeout(resolve, 5))) await house.clock.advance(15);
+  })();
+  const submit = (round: number) =>
+    house.events.submit(
+      Array.from({ length: 60 }, (_, index) => ({
+        organizationId,
+        profileId: people[(index * 7 + round * 13) % people.length] ?? house.newProfile(),
+        name: NAMES[(index + round) % NAMES.length] ?? "",
+        ms: house.clock.nowMs() - ((index * 7919) % 5000),
+      })),
+    );
+  let isPaused = false;
+  let submitted = Promise.resolve();
+  const submitting = (async () => {
+    for (let round = 0; !isDone; round += 1) {
+      if (!isPaused) submitted = submit(round);
+      await submitted;
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+  })();
+  let alive: Replica = house.first;
+  const through = (): House => ({ ...house, first: alive, segments: alive.as(organizationId) });
+  /** Of what has been acknowledged so far, whoever owns which shard at this moment. */
+  const expectTruthNow = async (...slugs: string[]): Promise<void> => {
+    isPaused = true;
+    await submitted;
+    for (const slug of slugs) await expectTruth(through(), slug);
+    isPaused = false;
+  };
+  const edit = (segmentId: string, eventName: string, minCount: number) =>
+    through().segments.updateSegment({ segmentId, segment: { eventName, minCount } });
+  try {
+    const value = { rule: { kind: { case: "inSegment" as const, value: { segmentId: "viewers" } } } };
+    await through().segments.createSegment({ name: "Viewers", eventName: "viewed", minCount: 2 });
+    await through().segments.createSegment({ name: "Among them", ...value });
+    await through().segments.createSegment({
+      name: "Lately",
+      eventName: "bought",
+      minCount: 1,
+      withinDays: 1,
+    });
+    await edit("viewers", "bought", 3);
+    const second = await house.start("second", false);
+    await expectTruthNow("viewers", "among-them");
+    await edit("lately", "viewed", 4);
+    await edit("viewers", "shared", 2);
+    await house.first.kill();
+    alive = second;
+    await expectTruthNow("lately", "abandoned-cart");
+    await edit("lately", "shared", 5);
+    await house.start("third", false);
+    const eventual = alive.as(organizationId, { "muster-consistency": "eventual" });
+    await waitFor(
+      async () => {
+        const { segments } = await eventual.listSegments({});
+        return segments.every(
+          ({ state, version, servingVersion }) => state === LIVE && version === servingVersion,
+        );
+      },
+      { timeoutMs: 40_000 },
+    );
+    isDone = true;
+    await submitting;
+    await submit(1_000);
+  } finally {
+    isDone = true;
+    await Promise.all([ticking, submitting]);
+  }
+  // The clock goes on for what waits for one another, and stands still for who compares.
+  let isCompared = false;
+  const nudging = (async () => {
+    for (; !isCompared; await new Promise((resolve) => setTimeout(resolve, 5))) await house.clock.advance(5);
+  })();
+  try {
+    for (const slug of ["viewers", "among-them", "lately", "abandoned-cart"]) {
+      await expectTruth(through(), slug);
+    }
+    const { segments } = await through().segments.listSegments({});
+    expect(segments.map(({ servingVersion }) => servingVersion)).toEqual([1, 3, 1, 3]);
+  } finally {
+    isCompared = true;
+    await nudging;
+  }
+}, 90_000);
