@@ -16,7 +16,12 @@ import {
 import { addPurges, listPurges } from "../src/backfills/purge-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
 import { findSweepable, listRows } from "../src/memberships/left-rows-store.ts";
-import { countMembers, listMembers, saveMemberships } from "../src/memberships/membership-store.ts";
+import {
+  countMembers,
+  findMembers,
+  listMembers,
+  saveMemberships,
+} from "../src/memberships/membership-store.ts";
 import { segmentsModule } from "../src/module.ts";
 import {
   compareProfileKeys,
@@ -31,6 +36,7 @@ import { readVersions, touchOrganization } from "../src/segments/organization-st
 import {
   findSegmentBySlug,
   listSegmentsByIds,
+  listSegmentsBySlugs,
   listSegmentsOf,
   listSegmentsPage,
   listSegmentsServedBy,
@@ -74,8 +80,16 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "read: a profile's backfills": (db) => isProfilePending(db, organizationId, shard, profileId),
   "read: a profile's state": (db) => loadStates(db, ours.slice(0, 1)),
   "read: members page": (db) => listMembers(db, organizationId, segmentId, profileId, 51),
+  "read: members among many": (db) =>
+    findMembers(
+      db,
+      organizationId,
+      segmentId,
+      ours.slice(0, 500).map((key) => key.profileId),
+    ),
   "read: counts": (db) => countMembers(db, organizationId, segmentIds),
   "read: segment by slug": (db) => findSegmentBySlug(db, organizationId, "abandoned-cart"),
+  "read: segments by slugs": (db) => listSegmentsBySlugs(db, organizationId, ["abandoned-cart", "viewers"]),
   "read: segments page": (db) => listSegmentsPage(db, organizationId, segmentId, 51),
   "read: segments by evaluation": (db) => listSegmentsServedBy(db, organizationId, segmentIds, segmentId, 51),
   "read: segments by id": (db) => listSegmentsByIds(db, organizationId, segmentIds, segmentId, 51),

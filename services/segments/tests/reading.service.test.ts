@@ -4,7 +4,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { Resolution } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
 import { type OrganizationId, type ProfileId, SeededRandom } from "@muster/core";
-import { ENGINES } from "@muster/testkit";
+import { ENGINES, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DAY_MS, type House, membersOf, openHouse, type SegmentsClient } from "./house.ts";
 
@@ -204,6 +204,36 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     } finally {
       house.events.beforeScan = async () => {};
     }
+  });
+
+  test("four readings of raw events at once, and no more", async () => {
+    const rule = performed("viewed", 1);
+    let open: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    let waiting = 0;
+    house.events.beforeScan = () => {
+      waiting += 1;
+      return gate;
+    };
+    try {
+      const reading = [
+        client.previewSegment({ rule }),
+        client.previewSegment({ rule, exact: true }),
+        client.backtestSegment({ rule }),
+        client.estimateSegmentCost({ rule }),
+      ];
+      // Four shards at once each, and one of the estimate.
+      await waitFor(async () => waiting >= 13);
+      await expect(client.previewSegment({ rule })).rejects.toMatchObject({ reason: "OVERLOADED" });
+      open();
+      expect(await Promise.all(reading)).toHaveLength(4);
+    } finally {
+      open();
+      house.events.beforeScan = async () => {};
+    }
+    expect(await client.previewSegment({ rule })).toMatchObject({ exact: true });
   });
 
   test("a backtest counts every entry and exit on its day, timers' included", async () => {

@@ -8,6 +8,7 @@ import type { SegmentsDeps } from "../deps.ts";
 import type { EngineEvent } from "../engine/profile-state.ts";
 import { draftRule } from "../preview/draft-rule.ts";
 import { type IdentifiedProfile, sampleProfiles, scanAll } from "../preview/scan-profiles.ts";
+import type { ScanTurns } from "../preview/scan-turns.ts";
 import { Trial } from "../preview/trial.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
@@ -19,6 +20,7 @@ const EVENTS_MAX = 1_000_000;
 
 export function backtestSegment(
   deps: SegmentsDeps,
+  turns: ScanTurns,
 ): MethodHandler<typeof SegmentService.method.backtestSegment> {
   return async (request, context) => {
     const trial = await trialOf(deps, context, request);
@@ -31,7 +33,7 @@ export function backtestSegment(
       options: onBehalfOf(context),
       begin: (profile: IdentifiedProfile) => replayOf(trial, profile, tallies, progress),
     };
-    const isComplete = await scanAll(scan, () => progress.events > EVENTS_MAX);
+    const isComplete = await turns.take(() => scanAll(scan, () => progress.events > EVENTS_MAX));
     const { profileCount } = isComplete
       ? { profileCount: progress.profiles }
       : await sampleProfiles(scan, 0, 0);

@@ -108,7 +108,9 @@ function stepsToEnd(leaf: Leaf, because: Because): Step[] | undefined {
     case "inactive_for":
       return [{ kind: leaf.kind, text: "any event", count: 1n }];
     case "trait":
-      return [{ kind: "trait", text: `not ${leafInWords(leaf)}`, where: leaf.where.source }];
+      return [
+        { kind: "trait", text: `traits that no longer match ${leaf.where.source}`, where: leaf.where.source },
+      ];
     default:
       return undefined;
   }

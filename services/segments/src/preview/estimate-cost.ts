@@ -11,6 +11,7 @@ import { savedRule } from "../segments/evaluations.ts";
 import type { Segment } from "../segments/segment.ts";
 import { draftRule } from "./draft-rule.ts";
 import { type IdentifiedProfile, sampleProfiles, scanSome } from "./scan-profiles.ts";
+import type { ScanTurns } from "./scan-turns.ts";
 import type { Trial } from "./trial.ts";
 
 const SAMPLE_PROFILES = 500;
@@ -19,6 +20,7 @@ const DAY_MS = 86_400_000;
 
 export function estimateSegmentCost(
   deps: SegmentsDeps,
+  turns: ScanTurns,
 ): MethodHandler<typeof SegmentService.method.estimateSegmentCost> {
   return async (request, context) => {
     const { organizationId } = context;
@@ -27,8 +29,11 @@ export function estimateSegmentCost(
     const measures = new Measures(trial, nowMs);
     const begin = (profile: IdentifiedProfile) => measures.begin(profile);
     const scan = { feed: deps.feed, organizationId, trial, options: onBehalfOf(context), begin };
-    const { profileCount, profileIds } = await sampleProfiles(scan, SAMPLE_PROFILES, nowMs);
-    await scanSome(scan, profileIds, () => false);
+    const profileCount = await turns.take(async () => {
+      const sample = await sampleProfiles(scan, SAMPLE_PROFILES, nowMs);
+      await scanSome(scan, sample.profileIds, () => false);
+      return sample.profileCount;
+    });
 
     const matchers = matcherCosts(trial, segments);
     const shared = matchers.filter((matcher) => matcher.shared).length;

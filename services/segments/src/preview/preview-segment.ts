@@ -15,6 +15,7 @@ import {
   scanAll,
   scanSome,
 } from "./scan-profiles.ts";
+import type { ScanTurns } from "./scan-turns.ts";
 import type { Trial } from "./trial.ts";
 import { estimateCount } from "./wilson.ts";
 
@@ -25,11 +26,12 @@ const SHOWN_MAX = 10;
 
 export function previewSegment(
   deps: SegmentsDeps,
+  turns: ScanTurns,
 ): MethodHandler<typeof SegmentService.method.previewSegment> {
   return async (request, context) => {
     const { organizationId } = context;
     const { trial } = await draftRule(deps, organizationId, request);
-    const poll = await takePoll(deps, context, trial, request.exact);
+    const poll = await turns.take(() => takePoll(deps, context, trial, request.exact));
     const { members, shown, ...answer } = poll;
     const profiles = await deps.feed.profiles(organizationId, shown, onBehalfOf(context));
     return { ...answer, sample: shown.flatMap((id) => profiles.get(id) ?? []) };
