@@ -313,6 +313,35 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     });
   });
 
+  describe("the organisation", () => {
+    test("has a time zone, in which the days of rules begin that name none", async () => {
+      const own = async () => (await rest.get("/v1/organizations")).body.organizations[0];
+      const { id, name, time_zone: before } = await own();
+      expect(before).toBe("UTC");
+      const changed = await rest.request("PATCH", `/v1/organizations/${id}`, { time_zone: "Asia/Tokyo" });
+      expect([changed.status, changed.body]).toEqual([200, await own()]);
+      expect(changed.body).toMatchObject({ id, name, time_zone: "Asia/Tokyo" });
+      const rule = (more: object) => ({ active_days: { at_least: 2, of_last_days: 7, ...more } });
+      const zoneOf = async (segment: object): Promise<string> => {
+        const created = await rest.post("/v1/segments", segment);
+        expect(created.status, created.text).toBe(201);
+        return created.body.rule.active_days.time_zone;
+      };
+      expect(await zoneOf({ name: "Active", rule: rule({}) })).toBe("Asia/Tokyo");
+      expect(await zoneOf({ name: "Active in Oslo", rule: rule({ time_zone: "Europe/Oslo" }) })).toBe(
+        "Europe/Oslo",
+      );
+      const cleared = await rest.request("PATCH", `/v1/organizations/${id}`, { time_zone: null });
+      expect(cleared.body.time_zone).toBe("UTC");
+      // A saved rule keeps its days.
+      expect((await rest.get("/v1/segments/active")).body.rule.active_days.time_zone).toBe("Asia/Tokyo");
+      const refused = await rest.request("PATCH", `/v1/organizations/${id}`, { time_zone: "Mars/Olympus" });
+      expect([refused.status, refused.body.fields[0].field]).toEqual([400, "time_zone"]);
+      const foreign = "/v1/organizations/01980000-0000-7000-8000-000000000000";
+      expect((await rest.request("PATCH", foreign, { name: "Mine" })).status).toBe(404);
+    });
+  });
+
   describe("conventions", () => {
     test("an idempotency key replays status and body, refuses another body, and doubles nothing", async () => {
       const key = { "idempotency-key": "order-77" };
