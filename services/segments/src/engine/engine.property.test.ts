@@ -3,11 +3,21 @@
 import type { SegmentId } from "@muster/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compilePredicate } from "../predicates/predicate.ts";
+import {
+  type Arrival,
+  anyLeaves,
+  anyRule,
+  anyTrace,
+  COARSE,
+  FINE,
+  type Scale,
+  TAIL_TICKS,
+  TICKS,
+} from "../../tests/random-rules.ts";
 import { isMemberByRawEvents, type RawSurroundings } from "./brute-force.ts";
 import { Definitions, type SegmentDefinition } from "./definitions.ts";
 import { evaluate } from "./evaluate.ts";
-import { matcherOf } from "./matcher.ts";
+import { type Matcher, matcherOf } from "./matcher.ts";
 import { earlier, evaluateAll, evaluateSegments } from "./membership.ts";
 import {
   emptyState,
@@ -18,167 +28,8 @@ import {
   settleFutures,
   viewOf,
 } from "./profile-state.ts";
-import { leavesOf, type Rule } from "./rule.ts";
+import { type Leaf, leavesOf, type Rule } from "./rule.ts";
 import { decodeState, encodeState } from "./state-codec.ts";
-
-/** What a tick of a run is: short for windows to the millisecond, long for calendar days. */
-interface Scale {
-  readonly tickMs: number;
-  readonly startMs: number;
-}
-const FINE: Scale = { tickMs: 1, startMs: 1_000_000 };
-/** Clocks change in both zones about then; ticks fall on, before and after midnights. */
-const COARSE: Scale = { tickMs: 6 * 3_600_000 + 1, startMs: Date.parse("2026-03-26T21:00:00Z") };
-const TICKS = 60;
-const TAIL_TICKS = 45;
-
-const events = [undefined, 'properties.kind == "x"', "properties.price >= 2"].map((source) =>
-  source === undefined ? undefined : compilePredicate(source, "event"),
-);
-const traits = ['traits.plan == "pro"', "has(traits.age)"].map((source) =>
-  compilePredicate(source, "traits"),
-);
-const anyMatcher = fc
-  .record({ name: fc.constantFrom("a", "b", "c"), where: fc.constantFrom(...events) })
-  .map(({ name, where }) => matcherOf(name, where));
-const anyMatcherOrAll = fc.oneof(
-  { weight: 3, arbitrary: anyMatcher },
-  { weight: 1, arbitrary: fc.constant(matcherOf(undefined)) },
-);
-const anyComparison = fc.constantFrom("at_least", "more_than", "exactly", "at_most", "less_than" as const);
-
-function anyRule({ tickMs, startMs }: Scale): fc.Arbitrary<Rule> {
-  const ticks = (min: number, max: number) => fc.integer({ min, max }).map((count) => count * tickMs);
-  const instant = ticks(-5, TICKS + 10).map((ms) => startMs + ms);
-  const timeZone = fc.constantFrom("UTC", "Europe/Berlin", "America/Santiago");
-  const last = ticks(1, 30).map((ms) => ({ kind: "last" as const, ms }));
-  const between = fc
-    .tuple(instant, ticks(1, 40))
-    .map(([fromMs, ms]) => ({ kind: "between" as const, fromMs, toMs: fromMs + ms }));
-  const days = fc.record({
-    kind: fc.constant("calendar_days" as const),
-    days: fc.integer({ min: 1, max: 4 }),
-    timeZone,
-  });
-  const window = fc.oneof(fc.constant(undefined), last, last, between, days);
-  const leaf: fc.Arbitrary<Rule> = fc.oneof(
-    {
-      weight: 3,
-      arbitrary: fc
-        .record({ matcher: anyMatcher, kind: anyComparison, n: fc.integer({ min: 0, max: 4 }), window })
-        .map(
-          ({ matcher, kind, n, window }): Rule => ({
-            kind: "performed",
-            matcher,
-            count: { kind, n },
-            window,
-          }),
-        ),
-    },
-    fc.record({
-      kind: fc.constant("performed_then_not" as const),
-      matcher: anyMatcher,
-      thenNot: anyMatcher,
-      heldForMs: fc.oneof(fc.constant(0), ticks(1, 12)),
-    }),
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constant("sequence" as const),
-        steps: fc.array(anyMatcher, { minLength: 2, maxLength: 4 }),
-        withinMs: ticks(1, 30),
-        window,
-      }),
-    },
-    fc.record({ kind: fc.constant("trait" as const), where: fc.constantFrom(...traits) }),
-    fc
-      .integer({ min: 0, max: 3 })
-      .map((index): Rule => ({ kind: "in_segment", segmentId: `s${index}` as SegmentId })),
-    ticks(1, 25).map((ms): Rule => ({ kind: "inactive_for", ms })),
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constant("aggregate" as const),
-        function: fc.constantFrom("sum", "average", "min", "max" as const),
-        matcher: anyMatcher,
-        property: fc.constantFrom("price", "constructor"),
-        window,
-        comparison: fc.record({ kind: anyComparison, value: fc.constantFrom(-1, 0, 0.1, 0.3, 2, 5) }),
-      }),
-    },
-    fc.record({
-      kind: fc.constant("occurrence" as const),
-      which: fc.constantFrom("first", "last" as const),
-      matcher: anyMatcher,
-      when: fc.oneof(
-        fc.record({ kind: fc.constantFrom("before", "after" as const), ms: instant }),
-        fc.record({ kind: fc.constant("within" as const), ms: ticks(1, 20) }),
-      ),
-    }),
-    fc
-      .record({
-        matcher: anyMatcherOrAll,
-        ofLastDays: fc.integer({ min: 1, max: 6 }),
-        atLeast: fc.integer({ min: 1, max: 6 }),
-        timeZone,
-      })
-      .map((one): Rule => ({ kind: "active_days", ...one, atLeast: Math.min(one.atLeast, one.ofLastDays) })),
-  );
-  return fc.letrec<{ rule: Rule }>((tie) => ({
-    rule: fc.oneof(
-      { depthSize: "small", withCrossShrink: true },
-      { weight: 3, arbitrary: leaf },
-      fc
-        .record({
-          kind: fc.constantFrom("all", "any" as const),
-          rules: fc.array(tie("rule"), { minLength: 1, maxLength: 3 }),
-        })
-        .map((one): Rule => one),
-      fc.record({ kind: fc.constant("not" as const), rule: tie("rule") }),
-    ),
-  })).rule;
-}
-
-interface Arrival {
-  /** Undefined where the profile's traits changed. */
-  readonly eventName: string | undefined;
-  readonly ms: number;
-  readonly properties: string;
-  readonly arrivesMs: number;
-  /** Committed by the producer this long before it is folded. */
-  readonly lagMs: number;
-}
-
-function anyTrace({ tickMs, startMs }: Scale): fc.Arbitrary<Arrival[]> {
-  const price = fc.constantFrom<unknown>(0, 0.1, 0.2, 1, 3, -2, "much", null, 1e300);
-  const properties = fc
-    .record({ kind: fc.constantFrom("x", "y"), price }, { requiredKeys: [] })
-    .map((one) => JSON.stringify(one));
-  const changedTraits = fc
-    .record({ plan: fc.constantFrom("pro", "free"), age: fc.constant(30) }, { requiredKeys: [] })
-    .map((one) => ({ eventName: undefined, properties: JSON.stringify(one) }));
-  const what = fc.oneof(
-    { weight: 8, arbitrary: fc.record({ eventName: fc.constantFrom("a", "b", "c", "d"), properties }) },
-    { weight: 1, arbitrary: changedTraits },
-  );
-  // Mostly a little late; sometimes very late, or ahead of time.
-  const delay = fc.oneof(
-    { weight: 6, arbitrary: fc.integer({ min: 0, max: 2 }) },
-    { weight: 3, arbitrary: fc.integer({ min: 0, max: TICKS }) },
-    { weight: 2, arbitrary: fc.integer({ min: -15, max: -1 }) },
-  );
-  const arrival = fc
-    .record({ what, at: fc.integer({ min: 0, max: TICKS }), delay, lag: fc.constantFrom(0, 0, 1, 5) })
-    .map(({ what, at, delay, lag }) => ({
-      ...what,
-      ms: startMs + (at - delay) * tickMs,
-      arrivesMs: startMs + at * tickMs,
-      lagMs: lag * tickMs,
-    }));
-  return fc
-    .array(arrival, { maxLength: 40, size: "max" })
-    .map((trace) => [...trace].sort((a, b) => a.arrivesMs - b.arrivesMs));
-}
 
 /** Segments may only refer to earlier ones. */
 function segmentsOf(rules: readonly Rule[]): SegmentDefinition[] {
@@ -316,7 +167,7 @@ function runTrace(run: Simulation, scale: Scale, derivationTicks: readonly numbe
 
 describe("the engine equals a brute-force evaluation over the raw events", () => {
   test.each([
-    { name: "milliseconds", scale: FINE, numRuns: 2500 },
+    { name: "milliseconds", scale: FINE, numRuns: 1500 },
     { name: "calendar days", scale: COARSE, numRuns: 400 },
   ])(
     "at every tick, whatever comes late, out of order or early: $name",
@@ -375,6 +226,72 @@ describe("the engine equals a brute-force evaluation over the raw events", () =>
     );
   }, 60_000);
 });
+
+test.each(Object.entries(anyLeaves(FINE)))(
+  "each kind alone, where every event is likely to count: %s",
+  (_kind, leaf) => {
+    fc.assert(
+      fc.property(leaf, anyTrace(FINE), fc.integer({ min: 0, max: 20 }), (rule, trace, age) => {
+        const ofOneName = trace.map((arrival) => ({ ...arrival, eventName: arrival.eventName && "a" }));
+        runTrace(new Simulation([aboutA(rule)], ofOneName, 4, FINE.startMs - age), FINE, []);
+      }),
+      { numRuns: 300 },
+    );
+  },
+  60_000,
+);
+
+/** The leaf with "a" in place of every event's name. */
+function aboutA(leaf: Leaf): Leaf {
+  const a = ({ eventName, where }: Matcher) => matcherOf(eventName && "a", where);
+  if (leaf.kind === "sequence") return { ...leaf, steps: leaf.steps.map(a) };
+  if (leaf.kind === "performed_then_not")
+    return { ...leaf, matcher: a(leaf.matcher), thenNot: a(leaf.thenNot) };
+  return "matcher" in leaf ? { ...leaf, matcher: a(leaf.matcher) } : leaf;
+}
+
+test("what comes too late to be placed is read again, so that orders are right even then", () => {
+  const { startMs } = FINE;
+  const a = matcherOf("a");
+  const b = matcherOf("b");
+  const anyOrdered: fc.Arbitrary<Rule> = fc.oneof(
+    fc.record({
+      kind: fc.constant("performed_then_not" as const),
+      ...{ matcher: fc.constant(a), thenNot: fc.constant(b), heldForMs: fc.integer({ min: 1, max: 12 }) },
+    }),
+    fc.record({
+      kind: fc.constant("sequence" as const),
+      steps: fc.array(fc.constantFrom(a, b), { minLength: 2, maxLength: 4 }),
+      withinMs: fc.integer({ min: 1, max: 10 }),
+      window: fc.constant({ kind: "last" as const, ms: 20 }),
+    }),
+  );
+  // Mostly As in order, and now and then something from long before.
+  const anyLongTrace = fc
+    .array(
+      fc.record({
+        name: fc.constantFrom("a", "a", "a", "b"),
+        delay: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 40 })),
+      }),
+      { minLength: 40, maxLength: 60, size: "max" },
+    )
+    .map((trace) =>
+      trace.map(({ name, delay }, tick): Arrival => {
+        const arrivesMs = startMs + tick;
+        return { eventName: name, ms: arrivesMs - delay, properties: "{}", arrivesMs, lagMs: 0 };
+      }),
+    );
+  let derivations = 0;
+  fc.assert(
+    fc.property(fc.array(anyOrdered, { minLength: 1, maxLength: 3 }), anyLongTrace, (rules, trace) => {
+      const run = new Simulation(rules, trace, 4, startMs);
+      runTrace(run, FINE, []);
+      derivations += run.derivations;
+    }),
+    { numRuns: 300 },
+  );
+  expect(derivations).toBeGreaterThan(100);
+}, 60_000);
 
 test("midnights of calendar days and windows are found to the millisecond", () => {
   const { startMs, tickMs } = COARSE;
