@@ -4,7 +4,7 @@ import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_ser
 import { PageTokens } from "@muster/core";
 import { IdempotencySweeper } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail, ShardConsumer } from "@muster/outbox";
-import { implement } from "@muster/rpc";
+import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { Module, ModuleDefinition, Platform, Worker } from "@muster/runtime";
 import { AuditMetrics } from "./audit/audit-metrics.ts";
 import { auditSegments } from "./audit/audit-segments.ts";
@@ -82,32 +82,13 @@ export const segmentsModule: ModuleDefinition = {
     const consistency = new Consistency({ bus, clock, consumer, database, feed, metrics });
     const raw = new RawEventSource(platform.caller("events"), clock);
     const auditor = new Auditor({ clock, database, raw, metrics: new AuditMetrics(platform.metrics) });
-    const scanTurns = new ScanTurns();
     const pageTokens = new PageTokens(platform.key("page-tokens"));
     const deps: SegmentsDeps = {
       ...{ announcer, bus, clock, consistency, database, feed, ids, pageTokens, watches },
       timeZones: new OrganizationTimeZones(platform.caller("identity"), clock),
     };
     return {
-      services: [
-        implement(SegmentAuditService, { auditSegments: auditSegments(auditor) }),
-        implement(SegmentService, {
-          createSegment: createSegment(deps),
-          getSegment: getSegment(deps),
-          listSegments: listSegments(deps),
-          updateSegment: updateSegment(deps),
-          deleteSegment: deleteSegment(deps),
-          listSegmentMembers: listSegmentMembers(deps),
-          listProfileSegments: listProfileSegments(deps),
-          watchSegment: watchSegment(deps),
-          batchCheckMemberships: batchCheckMemberships(deps),
-          listSegmentDependencies: listSegmentDependencies(deps),
-          explainMembership: explainMembership(deps),
-          previewSegment: previewSegment(deps, scanTurns),
-          backtestSegment: backtestSegment(deps, scanTurns),
-          estimateSegmentCost: estimateSegmentCost(deps, scanTurns),
-        }),
-      ],
+      services: implementations(deps, auditor),
       // Started in this order and stopped in reverse: what the consumer commits is announced.
       workers: [
         outbox,
@@ -119,6 +100,29 @@ export const segmentsModule: ModuleDefinition = {
     };
   },
 };
+
+function implementations(deps: SegmentsDeps, auditor: Auditor): ServiceImplementation[] {
+  const scanTurns = new ScanTurns();
+  return [
+    implement(SegmentAuditService, { auditSegments: auditSegments(auditor) }),
+    implement(SegmentService, {
+      createSegment: createSegment(deps),
+      getSegment: getSegment(deps),
+      listSegments: listSegments(deps),
+      updateSegment: updateSegment(deps),
+      deleteSegment: deleteSegment(deps),
+      listSegmentMembers: listSegmentMembers(deps),
+      listProfileSegments: listProfileSegments(deps),
+      watchSegment: watchSegment(deps),
+      batchCheckMemberships: batchCheckMemberships(deps),
+      listSegmentDependencies: listSegmentDependencies(deps),
+      explainMembership: explainMembership(deps),
+      previewSegment: previewSegment(deps, scanTurns),
+      backtestSegment: backtestSegment(deps, scanTurns),
+      estimateSegmentCost: estimateSegmentCost(deps, scanTurns),
+    }),
+  ];
+}
 
 /** Passes on what other replicas and this one's own handlers say about new work. */
 function wakeOnWork(platform: Platform, folder: SegmentsFolder, consumer: ShardConsumer): Worker {
