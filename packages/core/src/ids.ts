@@ -47,6 +47,15 @@ export function uuidV7(ms: number, tail: Uint8Array): string {
   return bytesToUuid(bytes);
 }
 
+/** Where each byte's two digits stand in the text. */
+const BYTE_PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+/** A digit's value by its character code. */
+const DIGITS = new Uint8Array(128);
+for (const [value, digit] of [..."0123456789abcdef"].entries()) {
+  DIGITS[digit.charCodeAt(0)] = value;
+  DIGITS[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Whether `text` is a UUID in the only form Muster hands out: lower case, with hyphens. */
@@ -56,7 +65,12 @@ export function isUuid(text: string): boolean {
 
 /** 16 bytes of a UUID in text form. The caller has checked it with {@link isUuid}. */
 export function uuidToBytes(text: string): Buffer {
-  return Buffer.from(text.replaceAll("-", ""), "hex");
+  const bytes = Buffer.allocUnsafe(BYTE_PLACES.length);
+  // Several for every event: a quarter of what Buffer.from(..., "hex") takes without the hyphens.
+  for (const [index, place] of BYTE_PLACES.entries()) {
+    bytes[index] = ((DIGITS[text.charCodeAt(place)] ?? 0) << 4) | (DIGITS[text.charCodeAt(place + 1)] ?? 0);
+  }
+  return bytes;
 }
 
 export function bytesToUuid<Id extends string = string>(bytes: Uint8Array): Id {
