@@ -6,4 +6,5 @@ export { migrate, migrationStatus } from "./migrate.ts";
 export { type MysqlOptions, openMysql } from "./mysql-database.ts";
 export { forUpdate, type OrderColumn, pageAfter } from "./queries.ts";
 export * from "./schema.ts";
+export { paddedValues, selectPrepared } from "./select-prepared.ts";
 export { openSqlite, type SqliteOptions } from "./sqlite-database.ts";

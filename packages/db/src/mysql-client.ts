@@ -47,12 +47,12 @@ export class MysqlClient extends MysqlDialect implements BeginningClient {
   }
 
   /** Runs a statement that the server keeps prepared for this connection. */
-  execute(connection: MysqlConnection, sql: string, values: MysqlValue[]): Promise<void> {
+  execute(connection: MysqlConnection, sql: string, values: MysqlValue[]): Promise<unknown> {
     return run(this, connection, sql, (done) => connection.execute(sql, values, done));
   }
 
   /** Runs a statement whose values stand in its text: dearer by the row, but nothing to prepare or keep. */
-  executeText(connection: MysqlConnection, sql: string, values: MysqlValue[]): Promise<void> {
+  executeText(connection: MysqlConnection, sql: string, values: MysqlValue[]): Promise<unknown> {
     return run(this, connection, sql, (done) => connection.query(sql, values, done));
   }
 }
@@ -71,12 +71,12 @@ async function run(
   client: DialectClient,
   connection: MysqlConnection,
   sql: string,
-  send: (done: (error: Error | null) => void) => void,
-): Promise<void> {
+  send: (done: (error: Error | null, result: unknown) => void) => void,
+): Promise<unknown> {
   refuseIfLost(connection, sql);
   try {
-    await new Promise<void>((resolve, reject) => {
-      send((error) => (error === null ? resolve() : reject(error)));
+    return await new Promise((resolve, reject) => {
+      send((error, result) => (error === null ? resolve(result) : reject(error)));
     });
   } catch (error) {
     throw failure(client, connection, error);

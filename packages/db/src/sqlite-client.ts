@@ -84,6 +84,19 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
     }
   }
 
+  async selectPrepared(
+    connection: SqliteConnection,
+    sql: string,
+    values: readonly unknown[],
+  ): Promise<unknown[]> {
+    refuseIfLost(connection, sql);
+    try {
+      return prepareCached(connection, sql).all(...values);
+    } catch (error) {
+      throw failure(this, connection, error);
+    }
+  }
+
   override async _query(connection: SqliteConnection, query: DriverQuery): Promise<DriverQuery> {
     const statement = prepareCached(connection, query.sql);
     const bindings = (query.bindings ?? []).map((value) =>

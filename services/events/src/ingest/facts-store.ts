@@ -7,13 +7,15 @@ import {
   type TrackedEventId,
   uuidToBytes,
 } from "@muster/core";
-import type { Transaction } from "@muster/db";
+import { paddedValues, selectPrepared, type Transaction } from "@muster/db";
 import { identityKindNumbers } from "../profiles/profile.ts";
 import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
 import { type BatchFacts, emptyFacts, type OrganizationFacts, type Wanted } from "./batch-facts.ts";
 
 /** Values of all IN lists of one statement. */
 const STATEMENT_VALUES_MAX = 1000;
+/** Values of the IN list of a prepared statement; a power of two. */
+const PREPARED_VALUES_MAX = 512;
 /** Organisations (or kinds, or days) of one statement. */
 const STATEMENT_GROUPS_MAX = 64;
 
@@ -23,6 +25,11 @@ type Bound = number | Buffer;
 interface Group {
   readonly fixed: readonly Bound[];
   readonly values: readonly Bound[];
+}
+
+interface IdentityGroup extends Group {
+  readonly fixed: readonly [organization: Buffer, kind: number];
+  readonly values: readonly Buffer[];
 }
 
 export async function loadFacts(
@@ -54,25 +61,53 @@ async function loadIdentities(
 ): Promise<void> {
   const kinds = ["user_id", "anonymous_id"] as const;
   const groups = groupsOf(wanted, (organization, own) =>
-    kinds.map((kind) => ({
-      fixed: [organization, identityKindNumbers[kind]],
-      values: Array.from(own[kind], (value) => Buffer.from(value)),
-    })),
+    kinds.map(
+      (kind): IdentityGroup => ({
+        fixed: [organization, identityKindNumbers[kind]],
+        values: Array.from(own[kind], (value) => Buffer.from(value)),
+      }),
+    ),
   );
+  const [first] = groups;
+  const isOne = first !== undefined && groups.length === 1;
+  for (const row of isOne ? await selectOfOne(trx, first) : await selectOfMany(trx, groups)) {
+    const kind = row.kind === identityKindNumbers.user_id ? "user_id" : "anonymous_id";
+    factsOf(row)[kind].set(row.value.toString(), bytesToUuid<ProfileId>(row.profile_id));
+  }
+}
+
+interface IdentityRow {
+  readonly organization_id: Buffer;
+  readonly kind: number;
+  readonly value: Buffer;
+  readonly profile_id: Buffer;
+}
+
+/** Identities of one kind and one organisation, which is what most commits ask for. */
+async function selectOfOne(trx: Transaction, { fixed, values }: IdentityGroup): Promise<IdentityRow[]> {
+  const [organization, kind] = fixed;
+  const found: IdentityRow[] = [];
+  for (let start = 0; start < values.length; start += PREPARED_VALUES_MAX) {
+    const asked = paddedValues(values.slice(start, start + PREPARED_VALUES_MAX));
+    const rows = await selectPrepared<IdentityRow>(
+      trx,
+      `select organization_id, kind, value, profile_id from profile_identities where organization_id = ? and kind = ${kind} and value in (?${", ?".repeat(asked.length - 1)})`,
+      [organization, ...asked],
+    );
+    for (const row of rows) found.push(row);
+  }
+  return found;
+}
+
+async function selectOfMany(trx: Transaction, groups: readonly IdentityGroup[]): Promise<IdentityRow[]> {
+  const found: IdentityRow[] = [];
   for (const [condition, bindings] of statements(["organization_id", "kind", "value"], groups)) {
     const rows = await trx("profile_identities")
-      .select<{ organization_id: Buffer; kind: number; value: Buffer; profile_id: Buffer }[]>(
-        "organization_id",
-        "kind",
-        "value",
-        "profile_id",
-      )
+      .select<IdentityRow[]>("organization_id", "kind", "value", "profile_id")
       .whereRaw(condition, bindings);
-    for (const row of rows) {
-      const kind = row.kind === identityKindNumbers.user_id ? "user_id" : "anonymous_id";
-      factsOf(row)[kind].set(row.value.toString(), bytesToUuid<ProfileId>(row.profile_id));
-    }
+    for (const row of rows) found.push(row);
   }
+  return found;
 }
 
 async function loadProfileIds(
@@ -146,11 +181,11 @@ async function selectEvents(trx: Transaction, groups: readonly Group[]): Promise
   return found;
 }
 
-function groupsOf(
+function groupsOf<OneGroup extends Group>(
   wanted: ReadonlyMap<OrganizationId, Wanted>,
-  groupsOfOne: (organization: Buffer, own: Wanted) => readonly Group[],
-): Group[] {
-  const groups: Group[] = [];
+  groupsOfOne: (organization: Buffer, own: Wanted) => readonly OneGroup[],
+): OneGroup[] {
+  const groups: OneGroup[] = [];
   for (const [organizationId, own] of wanted) groups.push(...groupsOfOne(uuidToBytes(organizationId), own));
   return groups.filter((group) => group.values.length > 0);
 }
