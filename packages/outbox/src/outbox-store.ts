@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert, bytesToUuid, SHARD_COUNT, uuidToBytes } from "@muster/core";
-import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { FoldedShard } from "./ports.ts";
 
 export interface Growth {
@@ -85,6 +85,15 @@ export async function bumpPositions(
 export async function insertMessages(trx: Transaction, rows: readonly OutboxRow[]): Promise<void> {
   const sorted = [...rows].sort((a, b) => a.shard - b.shard || a.position - b.position);
   await insertRows(trx, "outbox_messages", MESSAGE_COLUMNS, sorted.map(toRow), "fail", ["shard", "position"]);
+}
+
+/** Holds the ends of these shards until the transaction ends: no other transaction appends to them meanwhile. */
+export async function lockPositions(trx: Transaction, shards: readonly number[]): Promise<void> {
+  const rows = trx("shard_positions")
+    .select("shard")
+    .whereIn("shard", [...shards])
+    .orderBy("shard");
+  await forUpdate(trx, rows);
 }
 
 export async function readPositions(db: Queryable): Promise<number[]> {

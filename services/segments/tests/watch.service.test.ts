@@ -95,6 +95,43 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
       (error: unknown) => (error instanceof AppError ? error.reason : error),
     );
 
+  test("tells the members anew when another rule takes over, and nothing of a rule that does not serve", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(LATELY);
+    const [ada, bo, cy] = profiles(3) as [ProfileId, ProfileId, ProfileId];
+    await see([ada, bo]);
+    await see([bo]);
+    const follower = follow();
+    await follower.until(() => follower.isComplete);
+    expect([...follower.members].sort()).toEqual([ada, bo]);
+    house.events.beforeScan = async () => {
+      throw new AppError("UNAVAILABLE");
+    };
+    const segment = { eventName: "seen", minCount: 2 };
+    await house.segments.updateSegment({ segmentId: "lately", segment });
+    // Enters by the rule that serves; by the one that is counted it would not.
+    await see([cy]);
+    await follower.until(() => follower.members.has(cy));
+    house.events.beforeScan = async () => {};
+    let isDone = false;
+    const ticking = waitFor(
+      async () => {
+        await house.clock.advance(100);
+        return isDone;
+      },
+      { timeoutMs: 20_000 },
+    );
+    await follower.until(() => follower.members.size === 1);
+    expect([...follower.members]).toEqual([bo]);
+    await see([cy]);
+    await follower.until(() => follower.members.has(cy));
+    isDone = true;
+    await ticking;
+    await expectTruth(house, "lately");
+    expect([...follower.members].sort()).toEqual(await membersOf(house.segments, "lately"));
+    await follower.hangUp();
+  });
+
   test("tells the members, then who enters and leaves, with cause; nothing of others", async () => {
     house = await openHouse(engine);
     const { segment } = await house.segments.createSegment(LATELY);

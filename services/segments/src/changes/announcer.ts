@@ -2,6 +2,9 @@
 import type { OrganizationId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxPort } from "@muster/outbox";
+import { lockPositions } from "@muster/outbox/outbox-store";
+import { ALL_SHARDS } from "../backfills/backfill-store.ts";
+import { lockOrganizations } from "../segments/organization-store.ts";
 import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
 import {
   type AnnouncedChange,
@@ -22,9 +25,18 @@ export class Announcer {
   /**
    * The last statements of the transaction that wrote these memberships. They are of shards that the
    * transaction's process owns, so that nobody else waits for their positions.
+   * Invariant: which rules serve is read while the positions are held, and a rule takes over while all of them
+   * are. So nothing that the rule before decided is announced behind its successor.
    */
   async announceChanges(trx: Transaction, changes: readonly CausedChange[]): Promise<void> {
     if (changes.length === 0) return;
+    await lockPositions(trx, [...new Set(changes.map(({ shard }) => shard))]);
+    // Invariant: what serves now serves until this commits. Else a change of a rule that takes over meanwhile would
+    // be announced by nobody, and committed behind those who read the members because of the takeover.
+    await lockOrganizations(
+      trx,
+      changes.map(({ organizationId }) => organizationId),
+    );
     const segments = await readAnnouncedSegments(trx, changes);
     const announced: AnnouncedChange[] = [];
     for (const change of changes) {
@@ -38,6 +50,11 @@ export class Announcer {
     if (announced.length === 0) return;
     await this.#outbox.append(trx, membershipsChanged(announced));
     this.#hasAppended = true;
+  }
+
+  /** Before the rule is made to serve; see {@link announceChanges}. */
+  async holdAll(trx: Transaction): Promise<void> {
+    await lockPositions(trx, ALL_SHARDS);
   }
 
   /** From this transaction on, another version of the rule says who is a member. Its last statements. */

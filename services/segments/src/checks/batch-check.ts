@@ -27,16 +27,20 @@ export function batchCheckMemberships(
     const { organizationId } = context;
     const db = deps.database.reader;
     await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
-    const segments = await resolveSegments(db, organizationId, request);
     const profileOf = await resolveProfiles(deps, context, request);
-    const asked = request.checks.map((check) => ({
-      segment: segments.get(check.segment),
-      profileId: profileOf(check),
-    }));
-    await waitFor(deps, context, asked);
-    const entered = await readMembers(db, organizationId, asked);
-    return create(BatchCheckMembershipsResponseSchema, {
-      results: asked.map((pair) => resultOf(pair, entered)),
+    const askedOf = (segments: ReadonlyMap<string, Segment>): Asked[] =>
+      request.checks.map((check) => ({
+        segment: segments.get(check.segment),
+        profileId: profileOf(check),
+      }));
+    await waitFor(deps, context, askedOf(await resolveSegments(db, organizationId, request)));
+    // Read again: another rule may have taken over meanwhile, or do so between two statements.
+    return deps.database.snapshot(async (trx) => {
+      const asked = askedOf(await resolveSegments(trx, organizationId, request));
+      const entered = await readMembers(trx, organizationId, asked);
+      return create(BatchCheckMembershipsResponseSchema, {
+        results: asked.map((pair) => resultOf(pair, entered)),
+      });
     });
   };
 }

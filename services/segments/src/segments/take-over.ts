@@ -26,6 +26,7 @@ export async function takeOver(
   const unfinished = await listBackfillsOf(trx, organizationId, pendingIds);
   const finished = finishedGroups(segments, new Set(unfinished.map(({ segmentId }) => segmentId)));
   if (finished.length === 0) return;
+  await announcer.holdAll(trx);
   for (const segment of finished) await switchRule(trx, segment);
   await definitionsChanged(trx, organizationId);
   for (const { id, pending } of finished) {
