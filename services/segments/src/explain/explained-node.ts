@@ -1,4 +1,4 @@
-// A rule beside what was observed, node by node. Pure.
+// A rule beside what was observed, node by node.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {

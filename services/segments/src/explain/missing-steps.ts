@@ -1,4 +1,4 @@
-// What is missing to one who is no member: the fewest steps that would change it. Pure.
+// What is missing to one who is no member: the fewest steps that would change it.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { MissingStepSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";

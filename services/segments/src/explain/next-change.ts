@@ -1,4 +1,4 @@
-// When a profile's answer changes with no further event, and why. Pure.
+// When a profile's answer changes with no further event, and why.
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
 import { type ProfileState, settleFutures, viewOf } from "../engine/profile-state.ts";

@@ -57,7 +57,7 @@ export function matcherInWords({ eventName, where }: Matcher): string {
   return where === undefined ? name : `${name} where ${where.source}`;
 }
 
-export function durationInWords(ms: number): string {
+function durationInWords(ms: number): string {
   const parts: string[] = [];
   let rest = ms;
   for (const [unit, unitMs] of UNITS) {

@@ -61,7 +61,7 @@ export class TrialProfile {
 }
 
 /** The segments that the rule names, directly or through others. */
-export function namedBy<S extends SegmentDefinition>(rule: Rule, segments: readonly S[]): S[] {
+function namedBy<S extends SegmentDefinition>(rule: Rule, segments: readonly S[]): S[] {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
   const named = new Set(segmentsIn(rule));
   // A set grows while it is walked.
