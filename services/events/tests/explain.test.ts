@@ -11,13 +11,15 @@ import { loadFacts } from "../src/ingest/facts-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
 import {
   countProfiles,
-  findOwner,
   findOwners,
+  listExisting,
+  listShardProfileIds,
+} from "../src/profiles/profile-keys-store.ts";
+import {
+  findOwner,
   getProfile,
   getProfiles,
-  listExisting,
   listProfiles,
-  listShardProfileIds,
   listShardProfiles,
 } from "../src/profiles/profile-store.ts";
 import { listEvents, scanEvents } from "../src/tracked-events/event-store.ts";

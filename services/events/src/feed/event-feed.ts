@@ -5,14 +5,14 @@ import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId, SeededRandom, uuidToB
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { profileToProto } from "../profiles/profile-proto.ts";
 import {
   countProfiles,
   findOwners,
-  getProfiles,
   listExisting,
   listShardProfileIds,
-} from "../profiles/profile-store.ts";
+} from "../profiles/profile-keys-store.ts";
+import { profileToProto } from "../profiles/profile-proto.ts";
+import { getProfiles } from "../profiles/profile-store.ts";
 
 type Methods = typeof EventFeedService.method;
 
