@@ -335,10 +335,14 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     house.events.beforeScan = async () => {};
     const follower = follow();
     const first = follower.next();
-    await waitFor(async () => {
-      await house.clock.advance(500);
-      return follower.isComplete;
-    });
+    // Slowly, for the read gives up after ten seconds of this clock.
+    await waitFor(
+      async () => {
+        await house.clock.advance(20);
+        return follower.isComplete;
+      },
+      { timeoutMs: 20_000 },
+    );
     await first;
     expect(follower.members.size).toBe(50);
     await follower.hangUp();

@@ -57,7 +57,6 @@ export function segmentToProto(
     progress: 1 - shardsLeft(counted) / SHARD_COUNT,
     memberCount: BigInt(memberCount),
     version: savedVersion(segment),
-    servingVersion: segment.version,
     createTime: timestampFromMs(segment.createMs),
     updateTime: timestampFromMs(segment.updateMs),
   };

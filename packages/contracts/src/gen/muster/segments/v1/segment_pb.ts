@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment.proto.
  */
 export const file_muster_segments_v1_segment: GenFile = /*@__PURE__*/
-  fileDesc("CiBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudC5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIr4CCgdTZWdtZW50EgoKAmlkGAEgASgJEgwKBHNsdWcYAiABKAkSDAoEbmFtZRgDIAEoCRImCgRydWxlGAQgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSLwoFc3RhdGUYBSABKA4yIC5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudFN0YXRlEhAKCHByb2dyZXNzGAYgASgBEhQKDG1lbWJlcl9jb3VudBgHIAEoAxIPCgd2ZXJzaW9uGAggASgFEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPc2VydmluZ192ZXJzaW9uGAsgASgFIs0CCg1TZWdtZW50TWVtYmVyEgoKAmlkGAEgASgJEhQKB3VzZXJfaWQYAiABKAlIAIgBARIZCgxhbm9ueW1vdXNfaWQYAyABKAlIAYgBARISCgVlbWFpbBgEIAEoCUgCiAEBEhEKBG5hbWUYBSABKAlIA4gBARIWCgZ0cmFpdHMYBiABKAlCBpq1GAIIARIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmVudGVyZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCF91c2VyX2lkQg8KDV9hbm9ueW1vdXNfaWRCCAoGX2VtYWlsQgcKBV9uYW1lKoABCgxTZWdtZW50U3RhdGUSHQoZU0VHTUVOVF9TVEFURV9VTlNQRUNJRklFRBAAEh0KGVNFR01FTlRfU1RBVEVfQkFDS0ZJTExJTkcQARIWChJTRUdNRU5UX1NUQVRFX0xJVkUQAhIaChZTRUdNRU5UX1NUQVRFX1VQREFUSU5HEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule]);
+  fileDesc("CiBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudC5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIqUCCgdTZWdtZW50EgoKAmlkGAEgASgJEgwKBHNsdWcYAiABKAkSDAoEbmFtZRgDIAEoCRImCgRydWxlGAQgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSLwoFc3RhdGUYBSABKA4yIC5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudFN0YXRlEhAKCHByb2dyZXNzGAYgASgBEhQKDG1lbWJlcl9jb3VudBgHIAEoAxIPCgd2ZXJzaW9uGAggASgFEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAizQIKDVNlZ21lbnRNZW1iZXISCgoCaWQYASABKAkSFAoHdXNlcl9pZBgCIAEoCUgAiAEBEhkKDGFub255bW91c19pZBgDIAEoCUgBiAEBEhIKBWVtYWlsGAQgASgJSAKIAQESEQoEbmFtZRgFIAEoCUgDiAEBEhYKBnRyYWl0cxgGIAEoCUIGmrUYAggBEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZW50ZXJlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWxCBwoFX25hbWUqgAEKDFNlZ21lbnRTdGF0ZRIdChlTRUdNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZU0VHTUVOVF9TVEFURV9CQUNLRklMTElORxABEhYKElNFR01FTlRfU1RBVEVfTElWRRACEhoKFlNFR01FTlRfU1RBVEVfVVBEQVRJTkcQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule]);
 
 /**
  * An audience, kept exactly and at once.
@@ -80,13 +80,6 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
-
-  /**
-   * The version whose rule says who is a member now: `version` itself unless the state is UPDATING.
-   *
-   * @generated from field: int32 serving_version = 11;
-   */
-  servingVersion: number;
 };
 
 /**
@@ -183,8 +176,8 @@ export const SegmentState = {
   LIVE: 2,
 
   /**
-   * Every acknowledged event counts, by the rule of `serving_version`. Past events are being counted by
-   * the rule shown, or by the changed rule of a segment that this one names, which then takes over.
+   * Every acknowledged event counts, by the rule before the one shown. Past events are being counted by the
+   * one shown, which then takes over; or the same of a segment that this one's rule names.
    *
    * @generated from enum value: SEGMENT_STATE_UPDATING = 3;
    */
