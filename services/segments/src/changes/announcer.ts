@@ -4,7 +4,6 @@ import type { Transaction } from "@muster/db";
 import type { OutboxPort } from "@muster/outbox";
 import { lockPositions } from "@muster/outbox/outbox-store";
 import { ALL_SHARDS } from "../backfills/backfill-store.ts";
-import { lockOrganizations } from "../segments/organization-store.ts";
 import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
 import {
   type AnnouncedChange,
@@ -31,12 +30,6 @@ export class Announcer {
   async announceChanges(trx: Transaction, changes: readonly CausedChange[]): Promise<void> {
     if (changes.length === 0) return;
     await lockPositions(trx, [...new Set(changes.map(({ shard }) => shard))]);
-    // Invariant: what serves now serves until this commits. Else a change of a rule that takes over meanwhile would
-    // be announced by nobody, and committed behind those who read the members because of the takeover.
-    await lockOrganizations(
-      trx,
-      changes.map(({ organizationId }) => organizationId),
-    );
     const segments = await readAnnouncedSegments(trx, changes);
     const announced: AnnouncedChange[] = [];
     for (const change of changes) {
