@@ -24,7 +24,7 @@ export async function measureExits(rest: RestClient, connection: Connection, pro
       user_id: `leaver-${start + index}`,
       name: "leaving",
       // Spread over one second.
-      timestamp: new Date(happenedMs + ((start + index) % 1000)).toISOString(),
+      timestamp: new Date(happenedMs + Math.floor(((start + index) * 1000) / profiles)).toISOString(),
       event_id: `leaving-${start + index}`,
     }));
     await postBatch(rest, JSON.stringify({ events }));

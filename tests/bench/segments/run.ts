@@ -120,6 +120,8 @@ async function measureReads(
   const own = await timeReads(READS, (call) => rest.get(`/v1/profiles/${someone(call)}/segments`));
   results.record({ part: "all segments of one profile", ...own });
 
+  await measureAnswers(rest, segment, someone);
+
   const grouped = await measureGroupBy(events, "tracked_events", organization, COUNT_SEGMENTS, 3);
   const ratio = round(grouped.p50_ms / page.p50_ms, 1);
   results.record({ part: "usual way: GROUP BY, as stored", ...grouped, "times the members page": ratio });
@@ -133,6 +135,40 @@ async function measureReads(
   const asked = Array.from({ length: READS }, (_, call) => uuidToBytes(someone(call)));
   const one = await measureOneProfile(events, organization, asked, COUNT_SEGMENTS);
   results.record({ part: `usual way: one profile in ${COUNT_SEGMENTS.length} segments`, ...one });
+}
+
+/** What is asked about one profile, about many, and before a segment is saved. */
+async function measureAnswers(
+  rest: RestClient,
+  segment: (call: number) => string,
+  someone: (call: number) => ProfileId,
+): Promise<void> {
+  const explained = await timeReads(READS, (call) =>
+    rest.get(`/v1/segments/${segment(call)}/profiles/${someone(call)}:explain`),
+  );
+  results.record({ part: "explain", ...explained });
+  const checked = await timeReads(READS / 10, (call) => {
+    const checks = Array.from({ length: 1000 }, (_, index) => ({
+      segment: segment(index),
+      profile_id: someone(call * 1000 + index),
+    }));
+    return rest.post("/v1/memberships:batchCheck", { checks });
+  });
+  results.record({ part: "batch check of 1,000", ...checked });
+  for (const [part, ask] of [
+    ["preview of a new rule", { exact: false }],
+    ["preview of a new rule, exact", { exact: true }],
+  ] as const) {
+    const rule = { event_name: "product.viewed", min_count: 4, within_days: 9 };
+    let answer: { exact: boolean; count: number; error_bound: number } | undefined;
+    const previewed = await timeReads(5, async () => {
+      const answered = await rest.post("/v1/segments:preview", { ...rule, ...ask });
+      answer = answered.body;
+      return answered;
+    });
+    const { exact, count, error_bound } = answer ?? {};
+    results.record({ part, ...previewed, exact: String(exact), count: `${count} ± ${error_bound}` });
+  }
 }
 
 /** Nobody asks, nothing comes in: what does it cost to keep all this? */
