@@ -1,4 +1,5 @@
 // The REST contract as an outsider sees it, over real processes in both modes.
+import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient } from "../harness/rest.ts";
@@ -266,6 +267,34 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       expect([gone.status, gone.text]).toEqual([204, ""]);
       expect((await rest.get("/v1/segments/recent-fans")).status).toBe(404);
       expect((await rest.get("/v1/segments/recent-fans/profiles")).status).toBe(404);
+    });
+
+    test("a rule is changed by PATCH: told before, counted beside, then in force", async () => {
+      for (const [user_id, times] of [
+        ["once", 1],
+        ["twice", 2],
+        ["thrice", 3],
+      ] as const) {
+        for (let index = 0; index < times; index += 1) {
+          await rest.post("/v1/events", { user_id, name: "patched.thing", event_id: `${user_id}-${index}` });
+        }
+      }
+      await rest.post("/v1/segments", { name: "Patched", event_name: "patched.thing", min_count: 2 });
+      expect(await members("patched")).toEqual(["thrice", "twice"]);
+      const change = { name: "Patched anew", event_name: "patched.thing", min_count: 3, version: 1 };
+      const told = await rest.request("PATCH", "/v1/segments/patched?validate_only=true", change);
+      expect([told.status, told.body.entering, told.body.leaving]).toEqual([200, 0, 1]);
+      const changed = await rest.request("PATCH", "/v1/segments/patched", change);
+      expect(changed.body).toMatchObject({
+        segment: { slug: "patched-anew", version: 2 },
+        ...{ entering: null, leaving: null },
+      });
+      await waitFor(async () => (await rest.get("/v1/segments/patched-anew")).body.state === "live");
+      expect(await members("patched-anew")).toEqual(["thrice"]);
+      const stale = await rest.request("PATCH", "/v1/segments/patched-anew", change);
+      expect([stale.status, stale.body.reason]).toEqual([409, "SEGMENT_VERSION_STALE"]);
+      const unknown = await rest.request("PATCH", "/v1/segments/patched-anew", { slug: "x" });
+      expect([unknown.status, unknown.body.reason]).toEqual([400, "REQUEST_MALFORMED"]);
     });
 
     test("abandoned-cart exists from the start and goes by event time", async () => {
