@@ -1,8 +1,10 @@
 // Beside the real events service: what it stores and announces is what segments count.
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { Aggregate_Function, type RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type OrganizationId, randomIds, systemClock } from "@muster/core";
 import { createLogger } from "@muster/log";
@@ -16,6 +18,8 @@ import { isMemberByRawEvents } from "../src/engine/brute-force.ts";
 import { matcherOf } from "../src/engine/matcher.ts";
 import type { Rule } from "../src/engine/rule.ts";
 import { segmentsModule } from "../src/module.ts";
+
+type RuleInit = MessageInitShape<typeof RuleSchema>;
 
 const KEY = new Uint8Array(32).fill(9);
 const NAMES = ["product.viewed", "cart.added", "order.completed"];
@@ -149,6 +153,91 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
     await events.recordProfileEvent({ profileId, name: "order.completed" });
     expect((await segments.listProfileSegments({ profileId })).segments).toEqual([]);
   });
+
+  test("what holds of profiles without events, by their traits and by other segments is kept too", async () => {
+    const { events, profiles, segments } = await open();
+    const rules = {
+      never: { case: "not", value: atLeastOnce("order.completed") },
+      none: { case: "performed", value: { eventName: "order.completed", count: count("exactly", 0) } },
+      pro: { case: "trait", value: { where: 'traits.plan == "pro"' } },
+      shoes: {
+        case: "performed",
+        value: {
+          ...{ eventName: "product.viewed", where: 'properties.category == "shoes"' },
+          count: count("atLeast", 2),
+        },
+      },
+      spent: {
+        case: "aggregate",
+        value: {
+          ...{ function: Aggregate_Function.SUM, eventName: "order.completed", property: "total" },
+          comparison: { case: "atLeast", value: 0.3 },
+        },
+      },
+      "pro-who-spent": {
+        case: "all",
+        value: {
+          rules: ["pro", "spent"].map((segmentId) => ({ kind: { case: "inSegment", value: { segmentId } } })),
+        },
+      },
+      quiet: { case: "inactiveFor", value: { duration: { seconds: 86_400n } } },
+      today: { case: "activeDays", value: { atLeast: 1, ofLastDays: 2, timeZone: "Asia/Tokyo" } },
+    } satisfies Record<string, RuleInit["kind"]>;
+    const define = async () => {
+      for (const [name, kind] of Object.entries(rules)) {
+        await segments.createSegment({ name, rule: { kind } });
+      }
+    };
+    const check = async (expected: Record<keyof typeof rules, string[]>) => {
+      const found = Object.keys(rules).map(async (name) => {
+        const page = await segments.listSegmentMembers({ segmentId: name, pageSize: 500 });
+        return [name, page.profiles.map(({ userId }) => userId).sort()];
+      });
+      expect(Object.fromEntries(await Promise.all(found))).toEqual(expected);
+    };
+
+    await define();
+    const { profile: ada } = await profiles.createProfile({ userId: "ada", traits: '{"plan":"pro"}' });
+    await profiles.createProfile({ userId: "bob" });
+    const profileId = ada?.id ?? "";
+    const nobody = { shoes: [], spent: [], "pro-who-spent": [], quiet: [], today: [] };
+    await check({ ...nobody, never: ["ada", "bob"], none: ["ada", "bob"], pro: ["ada"] });
+
+    const record = (user: string, name: string, properties: object) =>
+      events.recordEvent({
+        event: { identity: { case: "userId", value: user }, name, properties: JSON.stringify(properties) },
+      });
+    await record("cleo", "product.viewed", { category: "shoes" });
+    await record("cleo", "product.viewed", { category: "shoes" });
+    await record("cleo", "product.viewed", { category: "hats" });
+    await record("dan", "product.viewed", { category: "hats" });
+    await record("ada", "order.completed", { total: 0.1 });
+    await record("ada", "order.completed", { total: 0.2 });
+    const all = ["ada", "cleo", "dan"];
+    const never = ["bob", "cleo", "dan"];
+    const some = { shoes: ["cleo"], quiet: [], today: all, never, none: never };
+    await check({ ...some, spent: ["ada"], pro: ["ada"], "pro-who-spent": ["ada"] });
+
+    await profiles.updateProfile({ profileId, profile: { traits: '{"plan":"free"}' } });
+    await profiles.createProfile({ userId: "eve", traits: '{"plan":"pro"}' });
+    const now = {
+      ...{ ...some, spent: ["ada"], pro: ["eve"], "pro-who-spent": [] },
+      ...{ never: [...never, "eve"], none: [...never, "eve"] },
+    };
+    await check(now);
+    // The same again, counted from the past.
+    for (const name of Object.keys(rules).reverse()) await segments.deleteSegment({ segmentId: name });
+    await define();
+    await check(now);
+  });
+
+  function count(name: "atLeast" | "exactly", value: number) {
+    return { condition: { case: name, value } };
+  }
+
+  function atLeastOnce(eventName: string): RuleInit {
+    return { kind: { case: "performed", value: { eventName, count: count("atLeast", 1) } } };
+  }
 
   function performed(eventName: string, n: number): Rule {
     return {

@@ -1,11 +1,13 @@
 // The corners of the engine by name: ties, window ends, deeper rules over shallower facts, pruning.
 import type { SegmentId } from "@muster/core";
 import { describe, expect, test } from "vitest";
-import { Definitions } from "./definitions.ts";
+import { Definitions, type SegmentDefinition } from "./definitions.ts";
 import { evaluate } from "./evaluate.ts";
 import { applyEvent, emptyFacts, type Facts, type Instant, nthNewest } from "./facts.ts";
 import { matcherOf } from "./matcher.ts";
+import { evaluateAll, evaluateSegments } from "./membership.ts";
 import {
+  type EngineEvent,
   emptyState,
   FUTURE_EVENTS_MAX,
   isEmptyState,
@@ -113,6 +115,43 @@ describe("A, then no B at once", () => {
       member,
       nextChangeAt: undefined,
     });
+  });
+});
+
+describe("segments that refer to others", () => {
+  const chain = (length: number, last: Rule): Rule[] => {
+    const back = (index: number): Rule => ({ kind: "in_segment", segmentId: `s${index}` as SegmentId });
+    // Each refers to the one before twice: without memory that would be 2^length evaluations.
+    const links = Array.from(
+      { length },
+      (_, index): Rule => ({ kind: "any", rules: [back(index), back(index)] }),
+    );
+    return [last, ...links];
+  };
+
+  test("follow in the same visit, however long the chain", () => {
+    const definitions = define(...chain(999, viewedTwiceLately));
+    const state = emptyState();
+    const touched = new Set<SegmentDefinition>();
+    for (const ms of [5, 6]) {
+      const event: EngineEvent = { eventName: "viewed", instant: [ms, `e${ms}`], properties: "{}" };
+      recordEvent(state, definitions, event, 9, touched);
+    }
+    const { changes, nextDueMs } = evaluateSegments(state, definitions, touched, 9);
+    expect(changes).toHaveLength(1000);
+    expect(nextDueMs).toBe(105);
+    expect(evaluateAll(state, definitions, 105).changes).toHaveLength(1000);
+    const last = definitions.ruleOf("s999" as SegmentId);
+    expect(last && evaluate(last, viewOf(state, definitions.ruleOf), 9)).toMatchObject({ nextChangeAt: 105 });
+  });
+
+  test("in a circle, which cannot be saved, do not hold and do not hang", () => {
+    const definitions = define(
+      { kind: "in_segment", segmentId: "s1" as SegmentId },
+      { kind: "any", rules: [{ kind: "in_segment", segmentId: "s0" as SegmentId }, viewedTwiceLately] },
+      { kind: "in_segment", segmentId: "s2" as SegmentId },
+    );
+    expect(evaluateAll(emptyState(), definitions, 9).changes).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@
 // timers, preview, explain and backtests.
 import type { SegmentId } from "@muster/core";
 import { evaluateLeaf } from "./evaluate-leaf.ts";
-import type { Rule } from "./rule.ts";
+import { type Rule, segmentsIn } from "./rule.ts";
 import type { ProfileView, Verdict } from "./verdict.ts";
 
 /** Turns that a tree may take before its own answer turns; further ones are found when that instant comes. */
@@ -16,21 +16,43 @@ export class Moment {
   readonly view: ProfileView;
   readonly nowMs: number;
   #segments: Map<SegmentId, Verdict | undefined> | undefined;
+  #later: Map<number, Moment> | undefined;
 
   constructor(view: ProfileView, nowMs: number) {
     this.view = view;
     this.nowMs = nowMs;
   }
 
+  /** The same facts at a later instant; the same moment each time, so that what it has found is found once. */
+  at(ms: number): Moment {
+    this.#later ??= new Map();
+    let moment = this.#later.get(ms);
+    if (moment === undefined) {
+      moment = new Moment(this.view, ms);
+      this.#later.set(ms, moment);
+    }
+    return moment;
+  }
+
   /** Undefined when there is no such segment, or when it refers to itself, which saving refuses. */
   verdictOf(segmentId: SegmentId): Verdict | undefined {
     this.#segments ??= new Map();
-    if (this.#segments.has(segmentId)) return this.#segments.get(segmentId);
-    this.#segments.set(segmentId, undefined);
-    const rule = this.view.ruleOf(segmentId);
-    const verdict = rule === undefined ? undefined : evaluateNode(rule, this);
-    this.#segments.set(segmentId, verdict);
-    return verdict;
+    // Not by recursion: segments may refer to one another in a chain of any length.
+    const path = [segmentId];
+    for (let id = path.at(-1); id !== undefined && !this.#segments.has(segmentId); id = path.at(-1)) {
+      const rule = this.view.ruleOf(id);
+      const named = rule === undefined ? [] : segmentsIn(rule);
+      const missing = named.find((other) => !this.#segments?.has(other) && !path.includes(other));
+      if (missing !== undefined) {
+        path.push(missing);
+        continue;
+      }
+      // One that leads back here has no answer while this one is decided.
+      this.#segments.set(id, undefined);
+      if (rule !== undefined) this.#segments.set(id, evaluateNode(rule, this));
+      path.pop();
+    }
+    return this.#segments.get(segmentId);
   }
 }
 
@@ -43,14 +65,14 @@ export function evaluate(rule: Rule, view: ProfileView, nowMs: number): Verdict 
 export function evaluateAt(rule: Rule, moment: Moment): Verdict {
   const verdict = evaluateNode(rule, moment);
   if (verdict.nextChangeAt === undefined || !isCombined(rule)) return verdict;
-  return { ...verdict, nextChangeAt: firstChange(rule, moment.view, verdict) };
+  return { ...verdict, nextChangeAt: firstChange(rule, moment, verdict) };
 }
 
 /** Leaves say exactly when they change; of a tree, where a leaf's change need not matter, that is tried. */
-function firstChange(rule: Rule, view: ProfileView, verdict: Verdict): number | undefined {
+function firstChange(rule: Rule, moment: Moment, verdict: Verdict): number | undefined {
   let atMs = verdict.nextChangeAt;
   for (let turns = 0; turns < LOOK_AHEAD_MAX && atMs !== undefined; turns += 1) {
-    const then = evaluateNode(rule, new Moment(view, atMs));
+    const then = evaluateNode(rule, moment.at(atMs));
     if (then.member !== verdict.member) return atMs;
     atMs = then.nextChangeAt;
   }

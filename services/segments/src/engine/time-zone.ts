@@ -9,6 +9,9 @@ const OFFSET_MS_MAX = 16 * 3_600_000;
 /** Starts of days remembered for each zone. */
 const REMEMBERED_MAX = 4096;
 
+/** More than there are; but names may be written in many ways. */
+const ZONES_MAX = 1000;
+
 const zones = new Map<string, Zone>();
 
 export function isTimeZone(name: string): boolean {
@@ -86,6 +89,7 @@ function zoneOf(timeZone: string): Zone {
   const known = zones.get(timeZone);
   if (known !== undefined) return known;
   const zone = new Zone(timeZone);
+  if (zones.size >= ZONES_MAX) zones.clear();
   zones.set(timeZone, zone);
   return zone;
 }

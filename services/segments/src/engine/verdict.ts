@@ -58,7 +58,7 @@ export type Because =
 
 export interface PerformedBecause {
   readonly kind: "performed";
-  /** Ever, whatever the window. */
+  /** Ever, or in a window of fixed bounds. */
   readonly total: number;
   /** In the window. */
   readonly count: number;
