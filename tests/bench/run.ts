@@ -12,6 +12,7 @@ import { freePort } from "../harness/process.ts";
 import { RestClient } from "../harness/rest.ts";
 import { measureGrpcStream, measureRestBatches, sendBatch } from "./batches.ts";
 import { measureCeiling } from "./ceiling.ts";
+import { CpuMeter } from "./cpu-meter.ts";
 import { benchEvent } from "./events.ts";
 import { latencies, residentMiB, round, runFor } from "./measure.ts";
 import { Results, type Row } from "./results.ts";
@@ -22,6 +23,7 @@ import { measureVisibility } from "./visibility.ts";
 const SECONDS = Number(process.env.MUSTER_BENCH_SECONDS ?? 10);
 const MEMORY_EVENTS = Number(process.env.MUSTER_BENCH_EVENTS ?? 1_000_000);
 
+type Servers = Awaited<ReturnType<typeof startServers>>;
 const results = new Results("bench");
 
 function record(row: Row): void {
@@ -34,7 +36,7 @@ async function main(): Promise<void> {
   process.env.MUSTER_TEST_NATS_URL = servers.natsUrl;
   const installation = await startInstallation("production");
   try {
-    await measure(installation, servers.mysqlUrl);
+    await measure(installation, servers);
     await results.report({ mode: installation.mode, seconds: SECONDS });
   } finally {
     await installation.stop();
@@ -42,8 +44,9 @@ async function main(): Promise<void> {
   }
 }
 
-async function measure(installation: Installation, mysqlUrl: string): Promise<void> {
+async function measure(installation: Installation, servers: Servers): Promise<void> {
   const rest = new RestClient(installation);
+  const meter = cpuMeter(installation, servers);
   const database = `${installation.variables.MUSTER_DATABASE_PREFIX}events`;
   await rest.post("/v1/segments", {
     name: "Viewers",
@@ -55,25 +58,30 @@ async function measure(installation: Installation, mysqlUrl: string): Promise<vo
   await folded(rest);
   const before = memory(installation);
 
-  const ceiling = (await measureCeiling(mysqlUrl, database, SECONDS * 1000)).perSecond;
+  const ceiling = (await measureCeiling(servers.mysqlUrl, database, SECONDS * 1000)).perSecond;
   record({ part: "ceiling: bare mysql2 inserts", "events/s": ceiling, ratio: 1 });
-  const batch = await measureRestBatches(rest, "batch", SECONDS * 1000, 8);
+  const { result: batch, cpu: batchCpu } = await meter.during(
+    () => untilFolded(rest, measureRestBatches(rest, "batch", SECONDS * 1000, 8)),
+    ({ total }) => total,
+  );
   record({
     part: "REST batches of 500",
     "events/s": batch.perSecond,
     ratio: round(batch.perSecond / ceiling),
+    ...batchCpu,
   });
-  await folded(rest);
-  const stream = await measureGrpcStream(
-    installation.eventsAddress,
-    installation.apiKey,
-    "stream",
-    SECONDS * 1000,
+  const { eventsAddress, apiKey } = installation;
+  const { result: stream, cpu: streamCpu } = await meter.during(
+    () => untilFolded(rest, measureGrpcStream(eventsAddress, apiKey, "stream", SECONDS * 1000)),
+    ({ total }) => total,
   );
-  record({ part: "gRPC stream", "events/s": stream.perSecond, ratio: round(stream.perSecond / ceiling) });
-  await folded(rest);
-  await measureSingles(installation, ceiling);
-  await folded(rest);
+  record({
+    part: "gRPC stream",
+    "events/s": stream.perSecond,
+    ratio: round(stream.perSecond / ceiling),
+    ...streamCpu,
+  });
+  await measureSingles(installation, rest, meter, ceiling);
   await measureGatewayCost(installation);
   await folded(rest);
   const visible = await measureVisibility(rest, "visible", {
@@ -97,7 +105,24 @@ async function measure(installation: Installation, mysqlUrl: string): Promise<vo
   }
 }
 
-async function measureSingles(installation: Installation, ceiling: number): Promise<void> {
+/** Muster's processes, and the servers' where they are private. */
+function cpuMeter(installation: Installation, servers: Servers): CpuMeter {
+  const processes = new Map([...installation.processes].map(([target, { pid }]) => [target, pid]));
+  for (const [name, server] of [
+    ["mariadb", servers.mysql],
+    ["nats", servers.nats],
+  ] as const) {
+    if (server?.pid !== undefined) processes.set(name, server.pid);
+  }
+  return new CpuMeter(processes);
+}
+
+async function measureSingles(
+  installation: Installation,
+  rest: RestClient,
+  meter: CpuMeter,
+  ceiling: number,
+): Promise<void> {
   const port = await freePort();
   const echo = spawn(process.execPath, [
     fileURLToPath(new URL("json-echo.ts", import.meta.url)),
@@ -113,10 +138,11 @@ async function measureSingles(installation: Installation, ceiling: number): Prom
     p50_ms: bare.p50_ms,
     p99_ms: bare.p99_ms,
   });
-  const singles = await measureSinglePosts(`${installation.url}/v1/events`, installation.apiKey, {
-    ...load,
-    run: "single",
-  });
+  const url = `${installation.url}/v1/events`;
+  const { result: singles, cpu } = await meter.during(
+    () => untilFolded(rest, measureSinglePosts(url, installation.apiKey, { ...load, run: "single" })),
+    ({ total }) => total,
+  );
   record({
     part: "single POSTs, 64 connections",
     "events/s": singles.perSecond,
@@ -125,6 +151,7 @@ async function measureSingles(installation: Installation, ceiling: number): Prom
     p50_ms: singles.p50_ms,
     p99_ms: singles.p99_ms,
     refused: singles.refused,
+    ...cpu,
   });
 }
 
@@ -189,6 +216,12 @@ async function fill(rest: RestClient, events: number): Promise<void> {
 /** Waits until every event sent so far is folded: the next part starts with an idle system. */
 async function folded(rest: RestClient): Promise<void> {
   while ((await rest.get("/v1/segments/abandoned-cart")).status !== 200) await systemClock.sleep(100);
+}
+
+async function untilFolded<Result>(rest: RestClient, part: Promise<Result>): Promise<Result> {
+  const result = await part;
+  await folded(rest);
+  return result;
 }
 
 function memory(installation: Installation): Map<string, number> {

@@ -5,6 +5,7 @@ import { type Latencies, round } from "./measure.ts";
 
 export interface SinglePosts extends Latencies {
   readonly perSecond: number;
+  readonly total: number;
   /** Answers other than 2xx. */
   readonly refused: number;
 }
@@ -32,6 +33,7 @@ export async function measureSinglePosts(
   });
   return {
     perSecond: Math.round(result["2xx"] / result.duration),
+    total: result["2xx"],
     refused: result.non2xx + result.errors,
     p50_ms: round(result.latency.p50),
     p99_ms: round(result.latency.p99),

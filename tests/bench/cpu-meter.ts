@@ -1,0 +1,42 @@
+// Processor time by process: on a machine that others use too it says more than a rate does.
+import { readFileSync } from "node:fs";
+import { round } from "./measure.ts";
+
+/** Linux counts processor time in hundredths of a second. */
+const TICK_MICROSECONDS = 10_000;
+
+export class CpuMeter {
+  readonly #processes: ReadonlyMap<string, number>;
+
+  /** Process ids by name. */
+  constructor(processes: ReadonlyMap<string, number>) {
+    this.#processes = processes;
+  }
+
+  /** Runs `part`, and says what each process spent for each of the events it is about. */
+  async during<Result>(
+    part: () => Promise<Result>,
+    eventsOf: (result: Result) => number,
+  ): Promise<{ readonly result: Result; readonly cpu: { readonly "cpu µs/event": string } }> {
+    const before = this.#spent();
+    const result = await part();
+    const after = this.#spent();
+    const shares = [...after].map(([name, microseconds]) => {
+      const perEvent = (microseconds - (before.get(name) ?? 0)) / eventsOf(result);
+      return `${name} ${round(perEvent, perEvent < 10 ? 1 : 0)}`;
+    });
+    return { result, cpu: { "cpu µs/event": shares.join(", ") } };
+  }
+
+  #spent(): Map<string, number> {
+    return new Map([...this.#processes].map(([name, pid]) => [name, cpuMicroseconds(pid)]));
+  }
+}
+
+/** User and system time of all threads of a process (Linux). */
+function cpuMicroseconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The second field, the program's name, may hold spaces; user and system time are the 14th and 15th.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MICROSECONDS;
+}
