@@ -14,8 +14,8 @@ export interface HeldOutcome {
 }
 
 /** Marks of events. */
-export const IS_A = 1;
-export const IS_B = 2;
+const IS_A = 1;
+const IS_B = 2;
 
 const NOTHING: HeldOutcome = { lastMs: undefined, thenNotLastMs: undefined, since: undefined };
 

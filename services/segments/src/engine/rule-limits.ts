@@ -3,7 +3,7 @@ import { childrenOf, leavesOf, type Rule } from "./rule.ts";
 
 /** Levels of the tree; a leaf alone is one. */
 export const RULE_DEPTH_MAX = 8;
-export const RULE_LEAVES_MAX = 64;
+const RULE_LEAVES_MAX = 64;
 /** The largest count a leaf with a moving window may ask for: that many instants are kept for each profile. */
 export const WINDOWED_COUNT_MAX = 1000;
 /** Of windows and of the times that sequences, absences and the like may take. */
