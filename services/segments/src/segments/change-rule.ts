@@ -1,4 +1,4 @@
-// What becomes of an organisation's segments when one of them gets a rule. Pure but for the ids it is handed.
+// What becomes of an organisation's segments when one of them gets a rule. It reads and writes nothing.
 import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { Definitions } from "../engine/definitions.ts";

@@ -1,4 +1,4 @@
-// Which rules are evaluated, and when one takes over from another. Pure.
+// Which rules are evaluated, and when one takes over from another. It reads and writes nothing.
 //
 // Each rule that was ever saved is evaluated under an id of its own: memberships, counts and backfills are
 // kept by it. One evaluation of a segment serves; a changed rule is evaluated beside it, pending, and takes
