@@ -132,7 +132,6 @@ const originToProto: Readonly<Record<ChangeOrigin, MembershipOrigin>> = {
   live: MembershipOrigin.LIVE,
   timer: MembershipOrigin.TIMER,
   backfill: MembershipOrigin.BACKFILL,
-  edit: MembershipOrigin.EDIT,
   late: MembershipOrigin.LATE,
   derivation: MembershipOrigin.DERIVATION,
 };

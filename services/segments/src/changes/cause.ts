@@ -3,7 +3,7 @@ import type { SegmentId } from "@muster/core";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import type { MembershipChange } from "../engine/membership.ts";
 
-export type ChangeOrigin = "live" | "timer" | "backfill" | "edit" | "late" | "derivation";
+export type ChangeOrigin = "live" | "timer" | "backfill" | "late" | "derivation";
 
 export interface Cause {
   readonly origin: ChangeOrigin;
