@@ -219,6 +219,8 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
         await house.segments.getSegment({ segmentId: "lately" });
       }
       isMoving = false;
+      // One more answer for those who have heard all of the above.
+      await see(profiles(1));
     })();
     const quietly = async (follower: Follower, everyAnswers: number): Promise<void> => {
       for (;;) {
