@@ -25,8 +25,9 @@ export function isMemberByRawEvents(
   events: readonly RawEvent[],
   nowMs: number,
   surroundings: RawSurroundings = {},
+  decided = new Map<SegmentId, boolean>(),
 ): boolean {
-  const isMember = (other: Rule) => isMemberByRawEvents(other, events, nowMs, surroundings);
+  const isMember = (other: Rule) => isMemberByRawEvents(other, events, nowMs, surroundings, decided);
   const happened = events.filter(({ ms }) => ms <= nowMs);
   const of = (matcher: Matcher) => happened.filter((event) => isOf(event, matcher));
   const within = (window: Window | undefined) => (one: RawEvent) => isWithin(one.ms, window, nowMs);
@@ -46,8 +47,13 @@ export function isMemberByRawEvents(
     case "trait":
       return rule.where.matches(surroundings.traits ?? "{}");
     case "in_segment": {
+      // Decided once for each segment: many may name the same one, at every level.
+      const known = decided.get(rule.segmentId);
+      if (known !== undefined) return known;
       const other = surroundings.ruleOf?.(rule.segmentId);
-      return other !== undefined && isMember(other);
+      const answer = other !== undefined && isMember(other);
+      decided.set(rule.segmentId, answer);
+      return answer;
     }
     case "inactive_for": {
       if (happened.length > 0) return !happened.some(({ ms }) => ms > nowMs - rule.ms);

@@ -6,7 +6,7 @@ import {
   type ObservationSchema,
   Resolution,
 } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
-import { bytesToUuid } from "@muster/core";
+import { bytesToUuid, type SegmentId } from "@muster/core";
 import { factsOfLeaf } from "../engine/fact-spec.ts";
 import type { Instant } from "../engine/facts.ts";
 import { childrenOf, type Leaf, type Rule } from "../engine/rule.ts";
@@ -19,8 +19,16 @@ type ObservationInit = MessageInitShape<typeof ObservationSchema>;
 /** Ids that one node lists at most. */
 const EVENT_IDS_MAX = 1000;
 
-/** The verdict is the rule's, over this view. */
-export function explainNode(rule: Rule, verdict: Verdict, view: ProfileView): NodeInit {
+/**
+ * The verdict is the rule's, over this view. The rule of another segment stands below the first node that
+ * names it and not again: a few segments that name one another twice would make a tree without end.
+ */
+export function explainNode(
+  rule: Rule,
+  verdict: Verdict,
+  view: ProfileView,
+  shown = new Set<SegmentId>(),
+): NodeInit {
   const { because, member, nextChangeAt, isExact } = verdict;
   return {
     kind: rule.kind,
@@ -32,7 +40,7 @@ export function explainNode(rule: Rule, verdict: Verdict, view: ProfileView): No
       .map(([, id]) => uuidOfEvent(id)),
     resolution: isExact ? Resolution.EXACT : Resolution.CAPPED,
     ...(nextChangeAt !== undefined && { nextChangeAt: timestampFromMs(nextChangeAt) }),
-    children: childNodes(rule, because, view),
+    children: childNodes(rule, because, view, shown),
   };
 }
 
@@ -41,8 +49,14 @@ function uuidOfEvent(id: string): string {
   return bytesToUuid(Buffer.from(id, "base64url"));
 }
 
-function childNodes(rule: Rule, because: Because, view: ProfileView): NodeInit[] {
-  return childVerdicts(rule, because, view).map((child) => explainNode(child.rule, child.verdict, view));
+function childNodes(rule: Rule, because: Because, view: ProfileView, shown: Set<SegmentId>): NodeInit[] {
+  if (because.kind === "in_segment") {
+    if (shown.has(because.segmentId)) return [];
+    shown.add(because.segmentId);
+  }
+  return childVerdicts(rule, because, view).map((child) =>
+    explainNode(child.rule, child.verdict, view, shown),
+  );
 }
 
 export interface ChildVerdict {

@@ -10,47 +10,65 @@ import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
 
 type Step = MessageInitShape<typeof MissingStepSchema>;
 
+/** Steps of one answer; what is further than that is not near. */
+const STEPS_MAX = 100;
+
 /** Empty for members, and where nothing that may still happen would make one. */
 export function missingSteps(rule: Rule, verdict: Verdict, view: ProfileView): Step[] {
-  return stepsTo(true, { rule, verdict }, view) ?? [];
+  return new StepFinder(view).stepsTo(true, { rule, verdict }) ?? [];
 }
 
-/** The steps that make the node hold, or no longer hold; undefined where there are none. */
-function stepsTo(wanted: boolean, node: ChildVerdict, view: ProfileView): Step[] | undefined {
-  const { rule, verdict } = node;
-  if (verdict.member === wanted) return [];
-  const children = childVerdicts(rule, verdict.because, view);
-  switch (rule.kind) {
-    case "all":
-      return wanted ? everyOf(wanted, children, view) : fewestOf(wanted, children, view);
-    case "any":
-      return wanted ? fewestOf(wanted, children, view) : everyOf(wanted, children, view);
-    case "not":
-      return children[0] && stepsTo(!wanted, children[0], view);
-    case "in_segment":
-      return children[0] && stepsTo(wanted, children[0], view);
-    default:
-      return leafSteps(wanted, rule, verdict);
-  }
-}
+/** Walks the rule and, once each, the rules of the segments that it names. */
+class StepFinder {
+  readonly #view: ProfileView;
+  readonly #ofSegments = new Map<string, Step[] | undefined>();
 
-function everyOf(wanted: boolean, children: readonly ChildVerdict[], view: ProfileView): Step[] | undefined {
-  const steps: Step[] = [];
-  for (const child of children) {
-    const own = stepsTo(wanted, child, view);
-    if (own === undefined) return undefined;
-    steps.push(...own);
+  constructor(view: ProfileView) {
+    this.#view = view;
   }
-  return steps;
-}
 
-function fewestOf(wanted: boolean, children: readonly ChildVerdict[], view: ProfileView): Step[] | undefined {
-  let fewest: Step[] | undefined;
-  for (const child of children) {
-    const own = stepsTo(wanted, child, view);
-    if (own !== undefined && (fewest === undefined || sizeOf(own) < sizeOf(fewest))) fewest = own;
+  /** The steps that make the node hold, or no longer hold; undefined where there are none. */
+  stepsTo(wanted: boolean, { rule, verdict }: ChildVerdict): Step[] | undefined {
+    if (verdict.member === wanted) return [];
+    const children = childVerdicts(rule, verdict.because, this.#view);
+    switch (rule.kind) {
+      case "all":
+        return wanted ? this.#everyOf(wanted, children) : this.#fewestOf(wanted, children);
+      case "any":
+        return wanted ? this.#fewestOf(wanted, children) : this.#everyOf(wanted, children);
+      case "not":
+        return children[0] && this.stepsTo(!wanted, children[0]);
+      case "in_segment":
+        return this.#stepsOfSegment(wanted, rule.segmentId, children[0]);
+      default:
+        return leafSteps(wanted, rule, verdict);
+    }
   }
-  return fewest;
+
+  #stepsOfSegment(wanted: boolean, id: string, child: ChildVerdict | undefined): Step[] | undefined {
+    const key = `${wanted} ${id}`;
+    if (!this.#ofSegments.has(key)) this.#ofSegments.set(key, child && this.stepsTo(wanted, child));
+    return this.#ofSegments.get(key);
+  }
+
+  #everyOf(wanted: boolean, children: readonly ChildVerdict[]): Step[] | undefined {
+    const steps: Step[] = [];
+    for (const child of children) {
+      const own = this.stepsTo(wanted, child);
+      if (own === undefined || steps.length + own.length > STEPS_MAX) return undefined;
+      steps.push(...own);
+    }
+    return steps;
+  }
+
+  #fewestOf(wanted: boolean, children: readonly ChildVerdict[]): Step[] | undefined {
+    let fewest: Step[] | undefined;
+    for (const child of children) {
+      const own = this.stepsTo(wanted, child);
+      if (own !== undefined && (fewest === undefined || sizeOf(own) < sizeOf(fewest))) fewest = own;
+    }
+    return fewest;
+  }
 }
 
 /** Events to come; a step that needs none counts as one. */
