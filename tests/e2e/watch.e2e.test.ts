@@ -91,14 +91,14 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   const membersByRest = async (): Promise<string[]> =>
     (await rest.all("/v1/segments/lately/profiles", "profiles")).map(({ id }) => id).sort();
 
-  test("members, entries by events, exits by time, a cut, the end", { timeout: 90_000 }, async () => {
-    const rule = { performed: { event_name: "seen", count: { at_least: 1 }, window: { last: "10s" } } };
+  test("members, entries by events, exits by time, a cut, the end", { timeout: 120_000 }, async () => {
+    const rule = { performed: { event_name: "seen", count: { at_least: 1 }, window: { last: "20s" } } };
     expect((await rest.post("/v1/segments", { name: "Lately", rule })).status).toBe(201);
     await record(["ada", "bo"]);
     const followers = watches.map((watch) => new Follower(watch));
-    for (const follower of followers) await waitFor(() => follower.members.size === 2);
+    for (const follower of followers) await waitFor(() => follower.members.size === 2, { timeoutMs: 15_000 });
     await record(["cy", "dee"]);
-    for (const follower of followers) await waitFor(() => follower.members.size === 4);
+    for (const follower of followers) await waitFor(() => follower.members.size === 4, { timeoutMs: 15_000 });
     expect([...(followers[0]?.members ?? [])].sort()).toEqual(await membersByRest());
 
     for (const follower of followers) await follower.cut();
@@ -110,7 +110,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     ];
     for (const [index, { members, origins }] of resumed.entries()) {
       const heard = () => [...(followers[index]?.origins ?? []), ...origins];
-      await waitFor(() => members.size === 0 && heard().length === everyone.length, { timeoutMs: 30_000 });
+      await waitFor(() => members.size === 0 && heard().length === everyone.length, { timeoutMs: 45_000 });
       // Ada and Bo were members from the start; each of the others came by an event, and all left by time.
       expect(heard().sort()).toEqual(everyone);
     }

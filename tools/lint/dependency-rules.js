@@ -110,7 +110,7 @@ export default {
     {
       name: "nats-in-its-adapter-only",
       severity: "error",
-      from: { pathNot: ["^packages/bus/src/(jetstream|pull-subscription)", TESTS] },
+      from: { pathNot: ["^packages/bus/src/(jetstream|pull-subscription|publisher)", TESTS] },
       to: { path: "(^|/)node_modules/nats/" },
     },
     {

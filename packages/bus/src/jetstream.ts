@@ -1,5 +1,5 @@
 // The bus between processes: NATS JetStream. One stream per producing service, one durable pull
-// consumer per (consumer, source, shard). The jetstream and pull-subscription files alone know the client.
+// consumer per (consumer, source, shard). The jetstream, pull-subscription and publisher files alone know the client.
 import { toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";

@@ -198,7 +198,8 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
       expect(profilesChecked).toBeGreaterThan(0n);
       expect(profilesChecked).toBeLessThan(200n);
       expect(errorBound).toBeGreaterThan(0n);
-      expect(Math.abs(Number(count) - 50)).toBeLessThanOrEqual(Number(errorBound));
+      // Once in twenty the bound is passed; three times the bound is passed by no sample to speak of.
+      expect(Math.abs(Number(count) - 50)).toBeLessThanOrEqual(3 * Number(errorBound));
       const asked = await own.previewSegment({ rule, exact: true });
       expect(asked).toMatchObject({ count: 50n, exact: true, errorBound: 0n, profilesChecked: 200n });
     } finally {
