@@ -1,5 +1,5 @@
 // IngestEvents: a stream of events in, how far they are committed out. While one submission commits, the
-// next gathers what arrives; when two are in flight and a third is full, reading stops, and so in the
+// next gathers what arrives; when four are in flight and a fifth is full, reading stops, and so in the
 // end does the client.
 import { create } from "@bufbuild/protobuf";
 import {
@@ -16,9 +16,9 @@ import type { EventsDeps } from "../deps.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
 import { readBatchedEvent } from "./read-event-input.ts";
 
-const SUBMISSION_EVENTS_MAX = 512;
+const SUBMISSION_EVENTS_MAX = 1000;
 const SUBMISSION_BYTES_MAX = 1024 * 1024;
-const SUBMISSIONS_IN_FLIGHT_MAX = 2;
+const SUBMISSIONS_IN_FLIGHT_MAX = 4;
 const RETRY_MS = 1000;
 
 export function ingestEvents(deps: EventsDeps): BidiStreamHandler<typeof EventService.method.ingestEvents> {
