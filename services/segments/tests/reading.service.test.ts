@@ -193,13 +193,18 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     const rule = performed("bought", 1);
     house.events.beforeScan = () => house.clock.advance(301);
     try {
-      const { count, exact, errorBound, profilesChecked, profileCount } = await own.previewSegment({ rule });
+      let misses = 0;
+      for (let asked = 0; asked < 10; asked += 1) {
+        const { count, errorBound } = await own.previewSegment({ rule });
+        if (Math.abs(Number(count) - 50) > Number(errorBound)) misses += 1;
+      }
+      // Each bound is passed once in twenty; four times in ten, once in a thousand.
+      expect(misses).toBeLessThan(4);
+      const { exact, errorBound, profilesChecked, profileCount } = await own.previewSegment({ rule });
       expect({ exact, profileCount }).toEqual({ exact: false, profileCount: 200n });
       expect(profilesChecked).toBeGreaterThan(0n);
       expect(profilesChecked).toBeLessThan(200n);
       expect(errorBound).toBeGreaterThan(0n);
-      // Once in twenty the bound is passed; three times the bound is passed by no sample to speak of.
-      expect(Math.abs(Number(count) - 50)).toBeLessThanOrEqual(3 * Number(errorBound));
       const asked = await own.previewSegment({ rule, exact: true });
       expect(asked).toMatchObject({ count: 50n, exact: true, errorBound: 0n, profilesChecked: 200n });
     } finally {
