@@ -10,6 +10,7 @@ import { CredentialService } from "@muster/contracts/muster/identity/v1/credenti
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { assert } from "@muster/core";
 import type { ModuleDefinition, ServiceName } from "@muster/runtime";
@@ -26,12 +27,16 @@ export const modules: Readonly<Record<ServiceName, ModuleDefinition>> = {
 export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = {
   identity: [ApiKeyService, CredentialService, OrganizationDirectoryService, OrganizationService],
   events: [EventFeedService, EventService, ProfileService],
-  segments: [SegmentAuditService, SegmentService],
+  segments: [SegmentAuditService, SegmentPrivacyService, SegmentService],
 };
+
+const serviceByType = new Map(
+  SERVICE_NAMES.flatMap((service) => contracts[service].map(({ typeName }) => [typeName, service] as const)),
+);
 
 /** Whose module answers the method. */
 export function serviceOf(method: DescMethod): ServiceName {
-  const found = SERVICE_NAMES.find((service) => contracts[service].includes(method.parent));
+  const found = serviceByType.get(method.parent.typeName);
   assert(found !== undefined, `no module answers ${method.parent.typeName}`);
   return found;
 }

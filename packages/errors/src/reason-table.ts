@@ -73,6 +73,47 @@ export const reasonTable = {
     http: 409,
     message: "The segment's rule was changed meanwhile; read it again.",
   },
+  USER_EVENT_EXISTS: { code: "already_exists", http: 409, message: "User event already exists" },
+  EVENT_TYPE_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such event type." },
+  EVENT_TYPE_EXISTS: { code: "already_exists", http: 409, message: "An event type of this name exists." },
+  EVENT_TYPE_LIMIT_REACHED: {
+    code: "failed_precondition",
+    http: 400,
+    message: "The catalogue has as many event types as it may.",
+  },
+  ALERT_RULE_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such alert rule." },
+  ALERT_RULE_CODE_TAKEN: { code: "already_exists", http: 409, message: "Another alert rule has this code." },
+  ALERT_RULE_LIMIT_REACHED: {
+    code: "failed_precondition",
+    http: 400,
+    message: "The organisation has as many alert rules as it may.",
+  },
+  PROFILE_NOT_MERGED: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The profile is not merged into another.",
+  },
+  PROFILE_MERGED_BEFORE: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The two profiles are one person already.",
+  },
+  MERGE_LIMIT_REACHED: {
+    code: "failed_precondition",
+    http: 400,
+    message: "One person cannot stand for more merged profiles.",
+  },
+  EVENT_ERASED: {
+    code: "failed_precondition",
+    http: 409,
+    message: "This event was erased with its person; it is not recorded again.",
+  },
+  ERASURE_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such erasure." },
+  RETENTION_TOO_SHORT: {
+    code: "failed_precondition",
+    http: 409,
+    message: "Rules of segments look further back than events would be kept.",
+  },
   API_KEY_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such API key." },
   API_KEY_ROTATED: {
     code: "failed_precondition",

@@ -247,5 +247,6 @@ function feed() {
     batchGetProfiles: async () => ({}),
     batchResolveProfiles: async () => ({}),
     sampleProfiles: async () => ({}),
+    reportErasure: async () => ({}),
   });
 }

@@ -14,6 +14,7 @@ import {
   batchResolveProfiles,
   getPositions,
   readOutbox,
+  reportErasure,
   reportFolded,
   sampleProfiles,
 } from "./feed/event-feed.ts";
@@ -39,7 +40,7 @@ export const eventsModule: ModuleDefinition = {
     const relay = new OutboxRelay({ ...platform, service: "events", outbox });
     const { backlogItemsMax } = platform.settings;
     const profileIds = new RisingIds(ids);
-    const ingest = new IngestQueue({ ...platform, profileIds, outbox, backlogItemsMax });
+    const ingest = new IngestQueue({ ...platform, profileIds, outbox, steps: [], backlogItemsMax });
     const tails = new OutboxTail({
       ...{ ...platform, outbox, decode: eventsOf },
       gauge: { name: "muster_tails", help: "Live tails attached to this process." },
@@ -70,6 +71,7 @@ export const eventsModule: ModuleDefinition = {
           batchGetProfiles: batchGetProfiles(deps),
           batchResolveProfiles: batchResolveProfiles(deps),
           sampleProfiles: sampleProfiles(deps),
+          reportErasure: reportErasure(deps),
         }),
       ],
       // Started in this order and stopped in reverse: what is still queued is committed and announced.

@@ -284,6 +284,6 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     await expect(
       events.feed.batchResolveProfiles({ organizationId: organization, profileIds: bad }),
     ).rejects.toMatchObject(invalid);
-    expect(EventFeedService.methods).toHaveLength(7);
+    expect(EventFeedService.methods).toHaveLength(8);
   });
 });

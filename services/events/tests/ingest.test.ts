@@ -176,6 +176,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
 
   function queueOf(database: Database) {
     return new IngestQueue({
+      steps: [],
       database,
       clock: new FakeClock(),
       profileIds: randomIds,
@@ -300,6 +301,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
 
   test("a full queue refuses, and the crowd of one organisation leaves room for others", async () => {
     const queue = new IngestQueue({
+      steps: [],
       ...{ database: opened.database, clock: new FakeClock(), profileIds: randomIds },
       ...{ log: createLogger({ level: "silent" }), metrics: new Metrics(), backlogItemsMax: 1000 },
       outbox: { append: async () => [], committed: () => {}, backlogItems: () => 0 },

@@ -1,5 +1,6 @@
 // The segments service's composition root: the only file that constructs its parts.
 import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencySweeper } from "@muster/idempotency";
@@ -26,6 +27,8 @@ import { listSegmentMembers } from "./memberships/list-segment-members.ts";
 import { estimateSegmentCost } from "./preview/estimate-cost.ts";
 import { previewSegment } from "./preview/preview-segment.ts";
 import { ScanTurns } from "./preview/scan-turns.ts";
+import { listMemberships } from "./privacy/list-memberships.ts";
+import { reserveRetention } from "./privacy/reserve-retention.ts";
 import { createSegment } from "./segments/create-segment.ts";
 import { DefinitionsCache } from "./segments/definitions-cache.ts";
 import { deleteSegment } from "./segments/delete-segment.ts";
@@ -105,6 +108,10 @@ function implementations(deps: SegmentsDeps, auditor: Auditor): ServiceImplement
   const scanTurns = new ScanTurns();
   return [
     implement(SegmentAuditService, { auditSegments: auditSegments(auditor) }),
+    implement(SegmentPrivacyService, {
+      reserveRetention: reserveRetention(deps),
+      listMemberships: listMemberships(deps),
+    }),
     implement(SegmentService, {
       createSegment: createSegment(deps),
       getSegment: getSegment(deps),

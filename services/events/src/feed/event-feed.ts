@@ -2,7 +2,7 @@
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId, SeededRandom, uuidToBytes } from "@muster/core";
-import { invalidField } from "@muster/errors";
+import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import {
@@ -52,6 +52,12 @@ export function reportFolded(deps: EventsDeps): UnaryHandler<Methods["reportFold
     }));
     await deps.outbox.reportFolded(consumer, folded);
     return {};
+  };
+}
+
+export function reportErasure(_deps: EventsDeps): UnaryHandler<Methods["reportErasure"]> {
+  return async () => {
+    throw new AppError("UNIMPLEMENTED");
   };
 }
 

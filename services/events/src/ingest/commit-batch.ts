@@ -8,6 +8,7 @@ import { insertProfiles } from "../profiles/profile-store.ts";
 import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
 import { collectWanted } from "./batch-facts.ts";
 import { loadFacts } from "./facts-store.ts";
+import type { IngestStep } from "./ingest-step.ts";
 import { type BatchPlan, planBatch } from "./plan-batch.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
 
@@ -16,6 +17,8 @@ export interface CommitDeps {
   readonly outbox: Pick<OutboxPort, "append" | "committed">;
   readonly clock: Clock;
   readonly profileIds: IdSource;
+  /** In the order in which every transaction takes them, and so their locks. */
+  readonly steps: readonly IngestStep[];
 }
 
 /** One submission's answer could not be kept: it alone is to fail. */
@@ -48,6 +51,9 @@ export async function commitBatch(
     await insertProfiles(trx, plan.newProfiles);
     const drafts = await insertAndEncode(trx, plan);
     await insertUndatedIds(trx, plan.newUndated);
+    if (plan.newEvents.length > 0) {
+      for (const step of deps.steps) drafts.push(...(await step.apply(trx, plan)));
+    }
     for (const [index, submission] of submissions.entries()) {
       if (submission.settle === undefined) continue;
       settling = submission;

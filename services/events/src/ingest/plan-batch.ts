@@ -5,7 +5,7 @@ import { AppError } from "@muster/errors";
 import { type Profile, profileOfIdentity } from "../profiles/profile.ts";
 import { hasContent, type TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { type BatchFacts, emptyFacts, type OrganizationFacts } from "./batch-facts.ts";
-import type { EventOutcome, Submission, SubmittedEvent } from "./submission.ts";
+import type { EventOutcome, StoredOutcome, Submission, SubmittedEvent } from "./submission.ts";
 
 /** What one shard gains, in the order it is announced. */
 export interface ShardShare {
@@ -19,6 +19,8 @@ export interface ShardShare {
 export interface BatchPlan {
   readonly newProfiles: readonly Profile[];
   readonly newEvents: readonly TrackedEvent[];
+  /** The outcome of each new event, in the order of `newEvents`. */
+  readonly stored: readonly StoredOutcome[];
   /** Those among the new events whose client gave an id but no time. */
   readonly newUndated: readonly TrackedEvent[];
   /** Touched shards, by number. */
@@ -54,6 +56,7 @@ class Planner {
   readonly #newProfiles: Profile[] = [];
   readonly #newEvents: TrackedEvent[] = [];
   readonly #newUndated: TrackedEvent[] = [];
+  readonly #stored: StoredOutcome[] = [];
   readonly #shares: (ShardShare | undefined)[] = new Array(SHARD_COUNT).fill(undefined);
   readonly #shards = new Map<ProfileId, number>();
   #hasRepeats = false;
@@ -76,7 +79,10 @@ class Planner {
         ? { status: "duplicate", event: stored }
         : { status: "rejected", error: new AppError("EVENT_CONFLICT") };
     }
-    return { status: "stored", event: this.#add(event, known ?? this.#addProfile(event, place), place) };
+    const added = this.#add(event, known ?? this.#addProfile(event, place), place);
+    const outcome: StoredOutcome = { status: "stored", event: added, alertCodes: [] };
+    this.#stored.push(outcome);
+    return outcome;
   }
 
   finish(outcomes: readonly (readonly EventOutcome[])[]): BatchPlan {
@@ -84,6 +90,7 @@ class Planner {
       newProfiles: this.#newProfiles,
       newEvents: this.#newEvents,
       newUndated: this.#newUndated,
+      stored: this.#stored,
       shares: this.#shares.filter((share) => share !== undefined),
       outcomes,
       hasRepeats: this.#hasRepeats,

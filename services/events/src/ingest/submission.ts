@@ -25,8 +25,16 @@ export interface SubmittedEvent {
   readonly bytes: number;
 }
 
+/** `alertCodes` are those of the rules that the event fired, ascending; an ingest step fills them in. */
+export interface StoredOutcome {
+  readonly status: "stored";
+  readonly event: TrackedEvent;
+  readonly alertCodes: number[];
+}
+
 export type EventOutcome =
-  | { readonly status: "stored" | "duplicate"; readonly event: TrackedEvent }
+  | StoredOutcome
+  | { readonly status: "duplicate"; readonly event: TrackedEvent }
   | { readonly status: "rejected"; readonly error: AppError };
 
 /** The events of one request: they commit together, and share no failure with other submissions. */

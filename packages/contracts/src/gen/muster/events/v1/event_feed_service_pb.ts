@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/event_feed_service.proto.
  */
 export const file_muster_events_v1_event_feed_service: GenFile = /*@__PURE__*/
-  fileDesc("CiltdXN0ZXIvZXZlbnRzL3YxL2V2ZW50X2ZlZWRfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSIVChNHZXRQb3NpdGlvbnNSZXF1ZXN0IikKFEdldFBvc2l0aW9uc1Jlc3BvbnNlEhEKCXBvc2l0aW9ucxgBIAMoAyJgChFSZWFkT3V0Ym94UmVxdWVzdBIYCgVzaGFyZBgBIAEoBUIJukgGGgQQECgAEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgDEhkKBWxpbWl0GAMgASgFQgq6SAcaBRjoBygBIkAKElJlYWRPdXRib3hSZXNwb25zZRIqCgllbnZlbG9wZXMYASADKAsyFy5tdXN0ZXIuYnVzLnYxLkVudmVsb3BlImsKE1JlcG9ydEZvbGRlZFJlcXVlc3QSGwoIY29uc3VtZXIYASABKAlCCbpIBnIEIAEoQBI3CgZzaGFyZHMYAiADKAsyHS5tdXN0ZXIuZXZlbnRzLnYxLkZvbGRlZFNoYXJkQgi6SAWSAQIQECJFCgtGb2xkZWRTaGFyZBINCgVzaGFyZBgBIAEoBRIQCghwb3NpdGlvbhgCIAEoAxIVCg1pdGVtc190aHJvdWdoGAMgASgDIhYKFFJlcG9ydEZvbGRlZFJlc3BvbnNlIusBChhTY2FuUHJvZmlsZUV2ZW50c1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEhgKBXNoYXJkGAIgASgFQgm6SAYaBBAQKAASHgoLcHJvZmlsZV9pZHMYAyADKAxCCbpIBpIBAxDoBxIYChBhZnRlcl9wcm9maWxlX2lkGAQgASgMEiEKDXByb2ZpbGVfbGltaXQYBSABKAVCCrpIBxoFGOgHKAESHgoLZXZlbnRfbmFtZXMYBiADKAlCCbpIBpIBAxCQThIWCg53aXRob3V0X2V2ZW50cxgHIAEoCCKMAQoZU2NhblByb2ZpbGVFdmVudHNSZXNwb25zZRIyCghzbmFwc2hvdBgBIAEoCzIeLm11c3Rlci5ldmVudHMudjEuU2NhblNuYXBzaG90SAASMwoHcHJvZmlsZRgCIAEoCzIgLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZFByb2ZpbGVIAEIGCgRwYXJ0Ii4KDFNjYW5TbmFwc2hvdBIQCghwb3NpdGlvbhgBIAEoAxIMCgRtb3JlGAIgASgIInwKDlNjYW5uZWRQcm9maWxlEhIKCnByb2ZpbGVfaWQYASABKAwSFgoOY3JlYXRlX3RpbWVfbXMYAiABKAMSDgoGdHJhaXRzGAMgASgJEi4KBmV2ZW50cxgEIAMoCzIeLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZEV2ZW50IlEKDFNjYW5uZWRFdmVudBIKCgJpZBgBIAEoDBIMCgRuYW1lGAIgASgJEhMKC29jY3VycmVkX21zGAMgASgDEhIKCnByb3BlcnRpZXMYBCABKAkiWwoXQmF0Y2hHZXRQcm9maWxlc1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEh4KC3Byb2ZpbGVfaWRzGAIgAygMQgm6SAaSAQMQ6AciRwoYQmF0Y2hHZXRQcm9maWxlc1Jlc3BvbnNlEisKCHByb2ZpbGVzGAEgAygLMhkubXVzdGVyLmV2ZW50cy52MS5Qcm9maWxlIokBChtCYXRjaFJlc29sdmVQcm9maWxlc1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEiIKCHVzZXJfaWRzGAIgAygJQhC6SA2SAQoQ6AciBXIDKP8BEiQKC3Byb2ZpbGVfaWRzGAMgAygMQg+6SAySAQkQ6AciBHoCaBAiYgocQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXNwb25zZRItCgV1c2VycxgBIAMoCzIeLm11c3Rlci5ldmVudHMudjEuUmVzb2x2ZWRVc2VyEhMKC3Byb2ZpbGVfaWRzGAIgAygMIjMKDFJlc29sdmVkVXNlchIPCgd1c2VyX2lkGAEgASgJEhIKCnByb2ZpbGVfaWQYAiABKAwifAoVU2FtcGxlUHJvZmlsZXNSZXF1ZXN0EiAKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIHukgEegJoEBIYCgVzaGFyZBgCIAEoBUIJukgGGgQQECgAEhkKBWxpbWl0GAMgASgFQgq6SAcaBRiQTigAEgwKBHNlZWQYBCABKAMiRAoWU2FtcGxlUHJvZmlsZXNSZXNwb25zZRIVCg1wcm9maWxlX2NvdW50GAEgASgDEhMKC3Byb2ZpbGVfaWRzGAIgAygMMuAGChBFdmVudEZlZWRTZXJ2aWNlEm8KDEdldFBvc2l0aW9ucxIlLm11c3Rlci5ldmVudHMudjEuR2V0UG9zaXRpb25zUmVxdWVzdBomLm11c3Rlci5ldmVudHMudjEuR2V0UG9zaXRpb25zUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMSaQoKUmVhZE91dGJveBIjLm11c3Rlci5ldmVudHMudjEuUmVhZE91dGJveFJlcXVlc3QaJC5tdXN0ZXIuZXZlbnRzLnYxLlJlYWRPdXRib3hSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJvCgxSZXBvcnRGb2xkZWQSJS5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEZvbGRlZFJlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEZvbGRlZFJlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEoABChFTY2FuUHJvZmlsZUV2ZW50cxIqLm11c3Rlci5ldmVudHMudjEuU2NhblByb2ZpbGVFdmVudHNSZXF1ZXN0GisubXVzdGVyLmV2ZW50cy52MS5TY2FuUHJvZmlsZUV2ZW50c1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzMAESewoQQmF0Y2hHZXRQcm9maWxlcxIpLm11c3Rlci5ldmVudHMudjEuQmF0Y2hHZXRQcm9maWxlc1JlcXVlc3QaKi5tdXN0ZXIuZXZlbnRzLnYxLkJhdGNoR2V0UHJvZmlsZXNSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJ1Cg5TYW1wbGVQcm9maWxlcxInLm11c3Rlci5ldmVudHMudjEuU2FtcGxlUHJvZmlsZXNSZXF1ZXN0GigubXVzdGVyLmV2ZW50cy52MS5TYW1wbGVQcm9maWxlc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEocBChRCYXRjaFJlc29sdmVQcm9maWxlcxItLm11c3Rlci5ldmVudHMudjEuQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXF1ZXN0Gi4ubXVzdGVyLmV2ZW50cy52MS5CYXRjaFJlc29sdmVQcm9maWxlc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzYgZwcm90bzM", [file_buf_validate_validate, file_muster_bus_v1_envelope, file_muster_events_v1_profile, file_muster_options_v1_options]);
+  fileDesc("CiltdXN0ZXIvZXZlbnRzL3YxL2V2ZW50X2ZlZWRfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSIVChNHZXRQb3NpdGlvbnNSZXF1ZXN0IikKFEdldFBvc2l0aW9uc1Jlc3BvbnNlEhEKCXBvc2l0aW9ucxgBIAMoAyJgChFSZWFkT3V0Ym94UmVxdWVzdBIYCgVzaGFyZBgBIAEoBUIJukgGGgQQECgAEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgDEhkKBWxpbWl0GAMgASgFQgq6SAcaBRjoBygBIkAKElJlYWRPdXRib3hSZXNwb25zZRIqCgllbnZlbG9wZXMYASADKAsyFy5tdXN0ZXIuYnVzLnYxLkVudmVsb3BlImsKE1JlcG9ydEZvbGRlZFJlcXVlc3QSGwoIY29uc3VtZXIYASABKAlCCbpIBnIEIAEoQBI3CgZzaGFyZHMYAiADKAsyHS5tdXN0ZXIuZXZlbnRzLnYxLkZvbGRlZFNoYXJkQgi6SAWSAQIQECJFCgtGb2xkZWRTaGFyZBINCgVzaGFyZBgBIAEoBRIQCghwb3NpdGlvbhgCIAEoAxIVCg1pdGVtc190aHJvdWdoGAMgASgDIhYKFFJlcG9ydEZvbGRlZFJlc3BvbnNlIusBChhTY2FuUHJvZmlsZUV2ZW50c1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEhgKBXNoYXJkGAIgASgFQgm6SAYaBBAQKAASHgoLcHJvZmlsZV9pZHMYAyADKAxCCbpIBpIBAxDoBxIYChBhZnRlcl9wcm9maWxlX2lkGAQgASgMEiEKDXByb2ZpbGVfbGltaXQYBSABKAVCCrpIBxoFGOgHKAESHgoLZXZlbnRfbmFtZXMYBiADKAlCCbpIBpIBAxCQThIWCg53aXRob3V0X2V2ZW50cxgHIAEoCCKMAQoZU2NhblByb2ZpbGVFdmVudHNSZXNwb25zZRIyCghzbmFwc2hvdBgBIAEoCzIeLm11c3Rlci5ldmVudHMudjEuU2NhblNuYXBzaG90SAASMwoHcHJvZmlsZRgCIAEoCzIgLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZFByb2ZpbGVIAEIGCgRwYXJ0IkkKDFNjYW5TbmFwc2hvdBIQCghwb3NpdGlvbhgBIAEoAxIMCgRtb3JlGAIgASgIEhkKEWNvbXBsZXRlX3NpbmNlX21zGAMgASgDInwKDlNjYW5uZWRQcm9maWxlEhIKCnByb2ZpbGVfaWQYASABKAwSFgoOY3JlYXRlX3RpbWVfbXMYAiABKAMSDgoGdHJhaXRzGAMgASgJEi4KBmV2ZW50cxgEIAMoCzIeLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZEV2ZW50IlEKDFNjYW5uZWRFdmVudBIKCgJpZBgBIAEoDBIMCgRuYW1lGAIgASgJEhMKC29jY3VycmVkX21zGAMgASgDEhIKCnByb3BlcnRpZXMYBCABKAkiWwoXQmF0Y2hHZXRQcm9maWxlc1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEh4KC3Byb2ZpbGVfaWRzGAIgAygMQgm6SAaSAQMQ6AciRwoYQmF0Y2hHZXRQcm9maWxlc1Jlc3BvbnNlEisKCHByb2ZpbGVzGAEgAygLMhkubXVzdGVyLmV2ZW50cy52MS5Qcm9maWxlIokBChtCYXRjaFJlc29sdmVQcm9maWxlc1JlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgMQge6SAR6AmgQEiIKCHVzZXJfaWRzGAIgAygJQhC6SA2SAQoQ6AciBXIDKP8BEiQKC3Byb2ZpbGVfaWRzGAMgAygMQg+6SAySAQkQ6AciBHoCaBAidAocQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXNwb25zZRItCgV1c2VycxgBIAMoCzIeLm11c3Rlci5ldmVudHMudjEuUmVzb2x2ZWRVc2VyEhMKC3Byb2ZpbGVfaWRzGAIgAygMEhAKCHJvb3RfaWRzGAMgAygMIjMKDFJlc29sdmVkVXNlchIPCgd1c2VyX2lkGAEgASgJEhIKCnByb2ZpbGVfaWQYAiABKAwifAoVU2FtcGxlUHJvZmlsZXNSZXF1ZXN0EiAKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIHukgEegJoEBIYCgVzaGFyZBgCIAEoBUIJukgGGgQQECgAEhkKBWxpbWl0GAMgASgFQgq6SAcaBRiQTigAEgwKBHNlZWQYBCABKAMiRAoWU2FtcGxlUHJvZmlsZXNSZXNwb25zZRIVCg1wcm9maWxlX2NvdW50GAEgASgDEhMKC3Byb2ZpbGVfaWRzGAIgAygMIqsBChRSZXBvcnRFcmFzdXJlUmVxdWVzdBIgCg9vcmdhbml6YXRpb25faWQYASABKAxCB7pIBHoCaBASGwoKZXJhc3VyZV9pZBgCIAEoDEIHukgEegJoEBIbCgpwcm9maWxlX2lkGAMgASgMQge6SAR6AmgQEjcKBnBsYWNlcxgEIAMoCzIdLm11c3Rlci5ldmVudHMudjEuRXJhc2VkUGxhY2VCCLpIBZIBAhAgIhcKFVJlcG9ydEVyYXN1cmVSZXNwb25zZSI2CgtFcmFzZWRQbGFjZRIYCgVwbGFjZRgBIAEoCUIJukgGcgQgAShAEg0KBWNvdW50GAIgASgDMtQHChBFdmVudEZlZWRTZXJ2aWNlEm8KDEdldFBvc2l0aW9ucxIlLm11c3Rlci5ldmVudHMudjEuR2V0UG9zaXRpb25zUmVxdWVzdBomLm11c3Rlci5ldmVudHMudjEuR2V0UG9zaXRpb25zUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMSaQoKUmVhZE91dGJveBIjLm11c3Rlci5ldmVudHMudjEuUmVhZE91dGJveFJlcXVlc3QaJC5tdXN0ZXIuZXZlbnRzLnYxLlJlYWRPdXRib3hSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJvCgxSZXBvcnRGb2xkZWQSJS5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEZvbGRlZFJlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEZvbGRlZFJlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEoABChFTY2FuUHJvZmlsZUV2ZW50cxIqLm11c3Rlci5ldmVudHMudjEuU2NhblByb2ZpbGVFdmVudHNSZXF1ZXN0GisubXVzdGVyLmV2ZW50cy52MS5TY2FuUHJvZmlsZUV2ZW50c1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzMAESewoQQmF0Y2hHZXRQcm9maWxlcxIpLm11c3Rlci5ldmVudHMudjEuQmF0Y2hHZXRQcm9maWxlc1JlcXVlc3QaKi5tdXN0ZXIuZXZlbnRzLnYxLkJhdGNoR2V0UHJvZmlsZXNSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJ1Cg5TYW1wbGVQcm9maWxlcxInLm11c3Rlci5ldmVudHMudjEuU2FtcGxlUHJvZmlsZXNSZXF1ZXN0GigubXVzdGVyLmV2ZW50cy52MS5TYW1wbGVQcm9maWxlc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEnIKDVJlcG9ydEVyYXN1cmUSJi5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEVyYXN1cmVSZXF1ZXN0GicubXVzdGVyLmV2ZW50cy52MS5SZXBvcnRFcmFzdXJlUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMShwEKFEJhdGNoUmVzb2x2ZVByb2ZpbGVzEi0ubXVzdGVyLmV2ZW50cy52MS5CYXRjaFJlc29sdmVQcm9maWxlc1JlcXVlc3QaLi5tdXN0ZXIuZXZlbnRzLnYxLkJhdGNoUmVzb2x2ZVByb2ZpbGVzUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHNiBnByb3RvMw", [file_buf_validate_validate, file_muster_bus_v1_envelope, file_muster_events_v1_profile, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.events.v1.GetPositionsRequest
@@ -269,6 +269,14 @@ export type ScanSnapshot = Message<"muster.events.v1.ScanSnapshot"> & {
    * @generated from field: bool more = 2;
    */
   more: boolean;
+
+  /**
+   * Raw events received before this instant (milliseconds since 1970 UTC) may be gone, by the organisation's
+   * retention. 0: none are.
+   *
+   * @generated from field: int64 complete_since_ms = 3;
+   */
+  completeSinceMs: bigint;
 };
 
 /**
@@ -432,6 +440,13 @@ export type BatchResolveProfilesResponse = Message<"muster.events.v1.BatchResolv
    * @generated from field: repeated bytes profile_ids = 2;
    */
   profileIds: Uint8Array[];
+
+  /**
+   * For each of these the profile that stands for the person: itself, or the one that it was merged into.
+   *
+   * @generated from field: repeated bytes root_ids = 3;
+   */
+  rootIds: Uint8Array[];
 };
 
 /**
@@ -530,6 +545,85 @@ export const SampleProfilesResponseSchema: GenMessage<SampleProfilesResponse> = 
   messageDesc(file_muster_events_v1_event_feed_service, 18);
 
 /**
+ * @generated from message muster.events.v1.ReportErasureRequest
+ */
+export type ReportErasureRequest = Message<"muster.events.v1.ReportErasureRequest"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes erasure_id = 2;
+   */
+  erasureId: Uint8Array;
+
+  /**
+   * 16 bytes: which of the person's profiles this is about.
+   *
+   * @generated from field: bytes profile_id = 3;
+   */
+  profileId: Uint8Array;
+
+  /**
+   * @generated from field: repeated muster.events.v1.ErasedPlace places = 4;
+   */
+  places: ErasedPlace[];
+};
+
+/**
+ * Describes the message muster.events.v1.ReportErasureRequest.
+ * Use `create(ReportErasureRequestSchema)` to create a new message.
+ */
+export const ReportErasureRequestSchema: GenMessage<ReportErasureRequest> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_event_feed_service, 19);
+
+/**
+ * @generated from message muster.events.v1.ReportErasureResponse
+ */
+export type ReportErasureResponse = Message<"muster.events.v1.ReportErasureResponse"> & {
+};
+
+/**
+ * Describes the message muster.events.v1.ReportErasureResponse.
+ * Use `create(ReportErasureResponseSchema)` to create a new message.
+ */
+export const ReportErasureResponseSchema: GenMessage<ReportErasureResponse> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_event_feed_service, 20);
+
+/**
+ * What was removed from one place.
+ *
+ * @generated from message muster.events.v1.ErasedPlace
+ */
+export type ErasedPlace = Message<"muster.events.v1.ErasedPlace"> & {
+  /**
+   * Such as "segments.memberships" or "segments.outbox".
+   *
+   * @generated from field: string place = 1;
+   */
+  place: string;
+
+  /**
+   * Rows, messages or entries.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message muster.events.v1.ErasedPlace.
+ * Use `create(ErasedPlaceSchema)` to create a new message.
+ */
+export const ErasedPlaceSchema: GenMessage<ErasedPlace> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_event_feed_service, 21);
+
+/**
  * What other services of the installation read from the events service. Internal: gRPC with a
  * service token.
  *
@@ -595,6 +689,16 @@ export const EventFeedService: GenService<{
     methodKind: "unary";
     input: typeof SampleProfilesRequestSchema;
     output: typeof SampleProfilesResponseSchema;
+  },
+  /**
+   * A consumer has removed what it kept of an erased person, and says what. Repeating it changes nothing.
+   *
+   * @generated from rpc muster.events.v1.EventFeedService.ReportErasure
+   */
+  reportErasure: {
+    methodKind: "unary";
+    input: typeof ReportErasureRequestSchema;
+    output: typeof ReportErasureResponseSchema;
   },
   /**
    * Which of these users and profiles there are; those that do not exist are left out.

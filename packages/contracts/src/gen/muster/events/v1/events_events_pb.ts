@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/events_events.proto.
  */
 export const file_muster_events_v1_events_events: GenFile = /*@__PURE__*/
-  fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL2V2ZW50c19ldmVudHMucHJvdG8SEG11c3Rlci5ldmVudHMudjEigwEKFVRyYWNrZWRFdmVudHNSZWNvcmRlZBI4CgxuZXdfcHJvZmlsZXMYASADKAsyIi5tdXN0ZXIuZXZlbnRzLnYxLkFubm91bmNlZFByb2ZpbGUSMAoGZXZlbnRzGAIgAygLMiAubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRFdmVudCJFCg5Qcm9maWxlQ2hhbmdlZBIzCgdwcm9maWxlGAEgASgLMiIubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRQcm9maWxlImcKEEFubm91bmNlZFByb2ZpbGUSFwoPb3JnYW5pemF0aW9uX2lkGAEgASgMEhIKCnByb2ZpbGVfaWQYAiABKAwSFgoOY3JlYXRlX3RpbWVfbXMYAyABKAMSDgoGdHJhaXRzGAQgASgJIq4BCg5Bbm5vdW5jZWRFdmVudBIXCg9vcmdhbml6YXRpb25faWQYASABKAwSEgoKcHJvZmlsZV9pZBgCIAEoDBIKCgJpZBgDIAEoDBIMCgRuYW1lGAQgASgJEhMKC29jY3VycmVkX21zGAUgASgDEhMKC3JlY2VpdmVkX21zGAYgASgDEhIKCnByb3BlcnRpZXMYByABKAkSFwoPY2xpZW50X2V2ZW50X2lkGAggASgJYgZwcm90bzM");
+  fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL2V2ZW50c19ldmVudHMucHJvdG8SEG11c3Rlci5ldmVudHMudjEigwEKFVRyYWNrZWRFdmVudHNSZWNvcmRlZBI4CgxuZXdfcHJvZmlsZXMYASADKAsyIi5tdXN0ZXIuZXZlbnRzLnYxLkFubm91bmNlZFByb2ZpbGUSMAoGZXZlbnRzGAIgAygLMiAubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRFdmVudCJFCg5Qcm9maWxlQ2hhbmdlZBIzCgdwcm9maWxlGAEgASgLMiIubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRQcm9maWxlIlUKDVByb2ZpbGVNZXJnZWQSFwoPb3JnYW5pemF0aW9uX2lkGAEgASgMEhIKCnByb2ZpbGVfaWQYAiABKAwSFwoPaW50b19wcm9maWxlX2lkGAMgASgMIlcKD1Byb2ZpbGVVbm1lcmdlZBIXCg9vcmdhbml6YXRpb25faWQYASABKAwSEgoKcHJvZmlsZV9pZBgCIAEoDBIXCg9mcm9tX3Byb2ZpbGVfaWQYAyABKAwiUAoNUHJvZmlsZUVyYXNlZBIXCg9vcmdhbml6YXRpb25faWQYASABKAwSEgoKcHJvZmlsZV9pZBgCIAEoDBISCgplcmFzdXJlX2lkGAMgASgMImcKEEFubm91bmNlZFByb2ZpbGUSFwoPb3JnYW5pemF0aW9uX2lkGAEgASgMEhIKCnByb2ZpbGVfaWQYAiABKAwSFgoOY3JlYXRlX3RpbWVfbXMYAyABKAMSDgoGdHJhaXRzGAQgASgJIq4BCg5Bbm5vdW5jZWRFdmVudBIXCg9vcmdhbml6YXRpb25faWQYASABKAwSEgoKcHJvZmlsZV9pZBgCIAEoDBIKCgJpZBgDIAEoDBIMCgRuYW1lGAQgASgJEhMKC29jY3VycmVkX21zGAUgASgDEhMKC3JlY2VpdmVkX21zGAYgASgDEhIKCnByb3BlcnRpZXMYByABKAkSFwoPY2xpZW50X2V2ZW50X2lkGAggASgJYgZwcm90bzM");
 
 /**
  * muster.events.tracked_event.recorded.v1: one shard's share of one commit, in the order it was
@@ -59,6 +59,114 @@ export const ProfileChangedSchema: GenMessage<ProfileChanged> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 1);
 
 /**
+ * muster.events.profile.merged.v1: one person from two, from here on. Announced in the shards of both. The
+ * events of the profile that ended are announced for the other one from here on.
+ *
+ * @generated from message muster.events.v1.ProfileMerged
+ */
+export type ProfileMerged = Message<"muster.events.v1.ProfileMerged"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes: the profile that no longer stands for a person of its own.
+   *
+   * @generated from field: bytes profile_id = 2;
+   */
+  profileId: Uint8Array;
+
+  /**
+   * 16 bytes: the one that stands for both.
+   *
+   * @generated from field: bytes into_profile_id = 3;
+   */
+  intoProfileId: Uint8Array;
+};
+
+/**
+ * Describes the message muster.events.v1.ProfileMerged.
+ * Use `create(ProfileMergedSchema)` to create a new message.
+ */
+export const ProfileMergedSchema: GenMessage<ProfileMerged> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_events_events, 2);
+
+/**
+ * muster.events.profile.unmerged.v1: a person of its own again, with all that was ever recorded for it.
+ * Announced in the shards of both.
+ *
+ * @generated from message muster.events.v1.ProfileUnmerged
+ */
+export type ProfileUnmerged = Message<"muster.events.v1.ProfileUnmerged"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes profile_id = 2;
+   */
+  profileId: Uint8Array;
+
+  /**
+   * 16 bytes: the one that stood for both.
+   *
+   * @generated from field: bytes from_profile_id = 3;
+   */
+  fromProfileId: Uint8Array;
+};
+
+/**
+ * Describes the message muster.events.v1.ProfileUnmerged.
+ * Use `create(ProfileUnmergedSchema)` to create a new message.
+ */
+export const ProfileUnmergedSchema: GenMessage<ProfileUnmerged> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_events_events, 3);
+
+/**
+ * muster.events.profile.erased.v1: nothing about this person is to be kept. Announced in the shards of the
+ * profile and of each that was merged into it, once for each; nothing of them follows in these shards.
+ *
+ * @generated from message muster.events.v1.ProfileErased
+ */
+export type ProfileErased = Message<"muster.events.v1.ProfileErased"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes profile_id = 2;
+   */
+  profileId: Uint8Array;
+
+  /**
+   * 16 bytes: the receipt that consumers report to, by EventFeedService.ReportErasure.
+   *
+   * @generated from field: bytes erasure_id = 3;
+   */
+  erasureId: Uint8Array;
+};
+
+/**
+ * Describes the message muster.events.v1.ProfileErased.
+ * Use `create(ProfileErasedSchema)` to create a new message.
+ */
+export const ProfileErasedSchema: GenMessage<ProfileErased> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_events_events, 4);
+
+/**
  * @generated from message muster.events.v1.AnnouncedProfile
  */
 export type AnnouncedProfile = Message<"muster.events.v1.AnnouncedProfile"> & {
@@ -96,7 +204,7 @@ export type AnnouncedProfile = Message<"muster.events.v1.AnnouncedProfile"> & {
  * Use `create(AnnouncedProfileSchema)` to create a new message.
  */
 export const AnnouncedProfileSchema: GenMessage<AnnouncedProfile> = /*@__PURE__*/
-  messageDesc(file_muster_events_v1_events_events, 2);
+  messageDesc(file_muster_events_v1_events_events, 5);
 
 /**
  * @generated from message muster.events.v1.AnnouncedEvent
@@ -110,7 +218,7 @@ export type AnnouncedEvent = Message<"muster.events.v1.AnnouncedEvent"> & {
   organizationId: Uint8Array;
 
   /**
-   * 16 bytes.
+   * 16 bytes: the profile that stands for the person, whichever of its profiles the event is recorded for.
    *
    * @generated from field: bytes profile_id = 2;
    */
@@ -162,5 +270,5 @@ export type AnnouncedEvent = Message<"muster.events.v1.AnnouncedEvent"> & {
  * Use `create(AnnouncedEventSchema)` to create a new message.
  */
 export const AnnouncedEventSchema: GenMessage<AnnouncedEvent> = /*@__PURE__*/
-  messageDesc(file_muster_events_v1_events_events, 3);
+  messageDesc(file_muster_events_v1_events_events, 6);
 

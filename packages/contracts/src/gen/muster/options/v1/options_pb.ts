@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/options/v1/options.proto.
  */
 export const file_muster_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSJ5CgxNZXRob2RQb2xpY3kSEgoKcGVybWlzc2lvbhgBIAEoCRIQCghpbnRlcm5hbBgCIAEoCBIPCgdjYWxsZXJzGAMgAygJEhoKEmlkZW1wb3RlbmN5X2xlZGdlchgEIAEoCBIWCg5hbm9ueW1vdXNfZGVtbxgFIAEoCCJ/CgpSZXN0UG9saWN5EhYKDnN1Y2Nlc3Nfc3RhdHVzGAEgASgFEhQKDG5vX2FwaV9hbGlhcxgCIAEoCBIWCg5pZ25vcmVfdW5rbm93bhgDIAEoCBISCgptYXNrX2ZpZWxkGAQgASgJEhcKD3JlcXVlc3RfaGVhZGVycxgFIAMoCSJ/CgtGaWVsZFBvbGljeRIQCghyYXdfanNvbhgBIAEoCBISCgpjb21tYV9saXN0GAIgASgIEi8KCWJhcmVfZGF0ZRgDIAEoDjIcLm11c3Rlci5vcHRpb25zLnYxLkRhdGVCb3VuZBIZChFpdGVtX2Vycm9yc19maWVsZBgEIAEoCSpRCglEYXRlQm91bmQSGgoWREFURV9CT1VORF9VTlNQRUNJRklFRBAAEhQKEERBVEVfQk9VTkRfU1RBUlQQARISCg5EQVRFX0JPVU5EX0VORBACOlkKBnBvbGljeRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyHy5tdXN0ZXIub3B0aW9ucy52MS5NZXRob2RQb2xpY3lSBnBvbGljeTpTCgRyZXN0Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0oYDIAEoCzIdLm11c3Rlci5vcHRpb25zLnYxLlJlc3RQb2xpY3lSBHJlc3Q6VQoFZmllbGQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNOGAyABKAsyHi5tdXN0ZXIub3B0aW9ucy52MS5GaWVsZFBvbGljeVIFZmllbGRiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSJ5CgxNZXRob2RQb2xpY3kSEgoKcGVybWlzc2lvbhgBIAEoCRIQCghpbnRlcm5hbBgCIAEoCBIPCgdjYWxsZXJzGAMgAygJEhoKEmlkZW1wb3RlbmN5X2xlZGdlchgEIAEoCBIWCg5hbm9ueW1vdXNfZGVtbxgFIAEoCCLHAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkisgEKC0ZpZWxkUG9saWN5EhAKCHJhd19qc29uGAEgASgIEhIKCmNvbW1hX2xpc3QYAiABKAgSLwoJYmFyZV9kYXRlGAMgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuRGF0ZUJvdW5kEhkKEWl0ZW1fZXJyb3JzX2ZpZWxkGAQgASgJEjEKCHBlcnNvbmFsGAUgASgOMh8ubXVzdGVyLm9wdGlvbnMudjEuUGVyc29uYWxEYXRhKlEKCURhdGVCb3VuZBIaChZEQVRFX0JPVU5EX1VOU1BFQ0lGSUVEEAASFAoQREFURV9CT1VORF9TVEFSVBABEhIKDkRBVEVfQk9VTkRfRU5EEAIqsQEKDFBlcnNvbmFsRGF0YRIdChlQRVJTT05BTF9EQVRBX1VOU1BFQ0lGSUVEEAASFgoSUEVSU09OQUxfREFUQV9OT05FEAESGQoVUEVSU09OQUxfREFUQV9TVUJKRUNUEAISGgoWUEVSU09OQUxfREFUQV9JREVOVElUWRADEhkKFVBFUlNPTkFMX0RBVEFfQ09OVEVOVBAEEhgKFFBFUlNPTkFMX0RBVEFfU0VDUkVUEAU6WQoGcG9saWN5Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIfLm11c3Rlci5vcHRpb25zLnYxLk1ldGhvZFBvbGljeVIGcG9saWN5OlMKBHJlc3QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjShgMgASgLMh0ubXVzdGVyLm9wdGlvbnMudjEuUmVzdFBvbGljeVIEcmVzdDpVCgVmaWVsZBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY04YDIAEoCzIeLm11c3Rlci5vcHRpb25zLnYxLkZpZWxkUG9saWN5UgVmaWVsZGIGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * Who may call a method, and what a repeated call does.
@@ -103,6 +103,28 @@ export type RestPolicy = Message<"muster.options.v1.RestPolicy"> & {
   maskField: string;
 
   /**
+   * The paths answer with a trailing slash too.
+   *
+   * @generated from field: bool trailing_slash = 6;
+   */
+  trailingSlash: boolean;
+
+  /**
+   * A body labelled application/x-www-form-urlencoded, text/plain or not at all is read as the JSON it is:
+   * what tracking SDKs and navigator.sendBeacon send.
+   *
+   * @generated from field: bool any_media_type = 7;
+   */
+  anyMediaType: boolean;
+
+  /**
+   * Of the body after inflation; 0 means the gateway's limit for all routes.
+   *
+   * @generated from field: int32 body_bytes_max = 8;
+   */
+  bodyBytesMax: number;
+
+  /**
    * Request headers handed to the method as metadata, in lower case, beyond those every method gets.
    *
    * @generated from field: repeated string request_headers = 5;
@@ -151,6 +173,13 @@ export type FieldPolicy = Message<"muster.options.v1.FieldPolicy"> & {
    * @generated from field: string item_errors_field = 4;
    */
   itemErrorsField: string;
+
+  /**
+   * Drives export, erasure and what logs may show.
+   *
+   * @generated from field: muster.options.v1.PersonalData personal = 5;
+   */
+  personal: PersonalData;
 };
 
 /**
@@ -198,6 +227,66 @@ export type DateBound = (typeof DateBound)[keyof typeof DateBound] | UnknownEnum
  */
 export const DateBoundSchema: GenEnum<DateBound> = /*@__PURE__*/
   enumDesc(file_muster_options_v1_options, 0);
+
+/**
+ * What a field tells about a person. Every string and bytes field says one of these; a build without it fails.
+ *
+ * @generated from enum muster.options.v1.PersonalData
+ */
+export const PersonalData = {
+  /**
+   * @generated from enum value: PERSONAL_DATA_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Nothing about a person: names of things, settings, tokens of lists.
+   *
+   * @generated from enum value: PERSONAL_DATA_NONE = 1;
+   */
+  NONE: 1,
+
+  /**
+   * The id of the profile that the message around it is about: what an erasure looks for.
+   *
+   * @generated from enum value: PERSONAL_DATA_SUBJECT = 2;
+   */
+  SUBJECT: 2,
+
+  /**
+   * Says who somebody is: a user id, an anonymous id, an email address, a name.
+   *
+   * @generated from enum value: PERSONAL_DATA_IDENTITY = 3;
+   */
+  IDENTITY: 3,
+
+  /**
+   * What somebody did or is like: properties, traits, names of events and pages.
+   *
+   * @generated from enum value: PERSONAL_DATA_CONTENT = 4;
+   */
+  CONTENT: 4,
+
+  /**
+   * A credential: never logged, never exported.
+   *
+   * @generated from enum value: PERSONAL_DATA_SECRET = 5;
+   */
+  SECRET: 5,
+} as const;
+
+/**
+ * What a field tells about a person. Every string and bytes field says one of these; a build without it fails.
+ *
+ * @generated from enum muster.options.v1.PersonalData
+ */
+export type PersonalData = (typeof PersonalData)[keyof typeof PersonalData] | UnknownEnum;
+
+/**
+ * Describes the enum muster.options.v1.PersonalData.
+ */
+export const PersonalDataSchema: GenEnum<PersonalData> = /*@__PURE__*/
+  enumDesc(file_muster_options_v1_options, 1);
 
 /**
  * @generated from extension: muster.options.v1.MethodPolicy policy = 50001;

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segments_events.proto.
  */
 export const file_muster_segments_v1_segments_events: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudHNfZXZlbnRzLnByb3RvEhJtdXN0ZXIuc2VnbWVudHMudjEiSwoSTWVtYmVyc2hpcHNDaGFuZ2VkEjUKB2NoYW5nZXMYASADKAsyJC5tdXN0ZXIuc2VnbWVudHMudjEuTWVtYmVyc2hpcENoYW5nZSKLAgoQTWVtYmVyc2hpcENoYW5nZRIXCg9vcmdhbml6YXRpb25faWQYASABKAwSEgoKc2VnbWVudF9pZBgCIAEoDBIUCgxzZWdtZW50X3NsdWcYAyABKAkSEgoKcHJvZmlsZV9pZBgEIAEoDBIUCgxydWxlX3ZlcnNpb24YBSABKAUSEgoKY2hhbmdlZF9tcxgGIAEoAxIUCgxldmFsdWF0ZWRfbXMYByABKAMSEgoKZW50ZXJlZF9tcxgIIAEoAxI0CgZvcmlnaW4YCSABKA4yJC5tdXN0ZXIuc2VnbWVudHMudjEuTWVtYmVyc2hpcE9yaWdpbhIWCg5jYXVzZV9ldmVudF9pZBgKIAEoDCJUCg9TZWdtZW50UmVwbGFjZWQSFwoPb3JnYW5pemF0aW9uX2lkGAEgASgMEhIKCnNlZ21lbnRfaWQYAiABKAwSFAoMcnVsZV92ZXJzaW9uGAMgASgFIj0KDlNlZ21lbnREZWxldGVkEhcKD29yZ2FuaXphdGlvbl9pZBgBIAEoDBISCgpzZWdtZW50X2lkGAIgASgMKswBChBNZW1iZXJzaGlwT3JpZ2luEiEKHU1FTUJFUlNISVBfT1JJR0lOX1VOU1BFQ0lGSUVEEAASGgoWTUVNQkVSU0hJUF9PUklHSU5fTElWRRABEhsKF01FTUJFUlNISVBfT1JJR0lOX1RJTUVSEAISHgoaTUVNQkVSU0hJUF9PUklHSU5fQkFDS0ZJTEwQAxIaChZNRU1CRVJTSElQX09SSUdJTl9MQVRFEAUSIAocTUVNQkVSU0hJUF9PUklHSU5fREVSSVZBVElPThAGYgZwcm90bzM");
+  fileDesc("CihtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudHNfZXZlbnRzLnByb3RvEhJtdXN0ZXIuc2VnbWVudHMudjEiSwoSTWVtYmVyc2hpcHNDaGFuZ2VkEjUKB2NoYW5nZXMYASADKAsyJC5tdXN0ZXIuc2VnbWVudHMudjEuTWVtYmVyc2hpcENoYW5nZSKLAgoQTWVtYmVyc2hpcENoYW5nZRIXCg9vcmdhbml6YXRpb25faWQYASABKAwSEgoKc2VnbWVudF9pZBgCIAEoDBIUCgxzZWdtZW50X3NsdWcYAyABKAkSEgoKcHJvZmlsZV9pZBgEIAEoDBIUCgxydWxlX3ZlcnNpb24YBSABKAUSEgoKY2hhbmdlZF9tcxgGIAEoAxIUCgxldmFsdWF0ZWRfbXMYByABKAMSEgoKZW50ZXJlZF9tcxgIIAEoAxI0CgZvcmlnaW4YCSABKA4yJC5tdXN0ZXIuc2VnbWVudHMudjEuTWVtYmVyc2hpcE9yaWdpbhIWCg5jYXVzZV9ldmVudF9pZBgKIAEoDCJUCg9TZWdtZW50UmVwbGFjZWQSFwoPb3JnYW5pemF0aW9uX2lkGAEgASgMEhIKCnNlZ21lbnRfaWQYAiABKAwSFAoMcnVsZV92ZXJzaW9uGAMgASgFIj0KDlNlZ21lbnREZWxldGVkEhcKD29yZ2FuaXphdGlvbl9pZBgBIAEoDBISCgpzZWdtZW50X2lkGAIgASgMKqICChBNZW1iZXJzaGlwT3JpZ2luEiEKHU1FTUJFUlNISVBfT1JJR0lOX1VOU1BFQ0lGSUVEEAASGgoWTUVNQkVSU0hJUF9PUklHSU5fTElWRRABEhsKF01FTUJFUlNISVBfT1JJR0lOX1RJTUVSEAISHgoaTUVNQkVSU0hJUF9PUklHSU5fQkFDS0ZJTEwQAxIaChZNRU1CRVJTSElQX09SSUdJTl9FRElUEAQSGgoWTUVNQkVSU0hJUF9PUklHSU5fTEFURRAFEiAKHE1FTUJFUlNISVBfT1JJR0lOX0RFUklWQVRJT04QBhIbChdNRU1CRVJTSElQX09SSUdJTl9NRVJHRRAHEhsKF01FTUJFUlNISVBfT1JJR0lOX0VSQVNFEAhiBnByb3RvMw");
 
 /**
  * muster.segments.membership.entered.v1 and muster.segments.membership.exited.v1: one shard's share of
@@ -208,6 +208,13 @@ export const MembershipOrigin = {
   BACKFILL: 3,
 
   /**
+   * The segment's rule was changed, and the changed one took over.
+   *
+   * @generated from enum value: MEMBERSHIP_ORIGIN_EDIT = 4;
+   */
+  EDIT: 4,
+
+  /**
    * An event came in that happened before one that was counted already.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_LATE = 5;
@@ -220,6 +227,20 @@ export const MembershipOrigin = {
    * @generated from enum value: MEMBERSHIP_ORIGIN_DERIVATION = 6;
    */
   DERIVATION: 6,
+
+  /**
+   * Two profiles became one person, or one became two again.
+   *
+   * @generated from enum value: MEMBERSHIP_ORIGIN_MERGE = 7;
+   */
+  MERGE: 7,
+
+  /**
+   * The person was erased.
+   *
+   * @generated from enum value: MEMBERSHIP_ORIGIN_ERASE = 8;
+   */
+  ERASE: 8,
 } as const;
 
 /**

@@ -1,0 +1,13 @@
+// ReserveRetention: see the proto.
+import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { SegmentsDeps } from "../deps.ts";
+
+export function reserveRetention(
+  _deps: SegmentsDeps,
+): UnaryHandler<typeof SegmentPrivacyService.method.reserveRetention> {
+  return async () => {
+    throw new AppError("UNIMPLEMENTED");
+  };
+}
