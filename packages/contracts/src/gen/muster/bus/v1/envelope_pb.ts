@@ -4,13 +4,14 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/bus/v1/envelope.proto.
  */
 export const file_muster_bus_v1_envelope: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvYnVzL3YxL2VudmVsb3BlLnByb3RvEg1tdXN0ZXIuYnVzLnYxIqEBCghFbnZlbG9wZRIKCgJpZBgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDAoEdHlwZRgDIAEoCRIPCgd0aW1lX21zGAQgASgDEg0KBXNoYXJkGAUgASgFEhAKCHBvc2l0aW9uGAYgASgDEhUKDWl0ZW1zX3Rocm91Z2gYByABKAMSFAoMdHJhY2VfcGFyZW50GAggASgJEgwKBGRhdGEYCSABKAxiBnByb3RvMw");
+  fileDesc("ChxtdXN0ZXIvYnVzL3YxL2VudmVsb3BlLnByb3RvEg1tdXN0ZXIuYnVzLnYxIskBCghFbnZlbG9wZRISCgJpZBgBIAEoCUIGmrUYAigBEhYKBnNvdXJjZRgCIAEoCUIGmrUYAigBEhQKBHR5cGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDEg0KBXNoYXJkGAUgASgFEhAKCHBvc2l0aW9uGAYgASgDEhUKDWl0ZW1zX3Rocm91Z2gYByABKAMSHAoMdHJhY2VfcGFyZW50GAggASgJQgaatRgCKAESFAoEZGF0YRgJIAEoDEIGmrUYAigEYgZwcm90bzM", [file_muster_options_v1_options]);
 
 /**
  * One domain event as it travels: the attributes of CloudEvents 1.0 and typed Protobuf data.

@@ -4,13 +4,14 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/errors/v1/error.proto.
  */
 export const file_muster_errors_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvZXJyb3JzL3YxL2Vycm9yLnByb3RvEhBtdXN0ZXIuZXJyb3JzLnYxIiwKCkZpZWxkRXJyb3ISDQoFZmllbGQYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJkCgVFcnJvchIMCgRjb2RlGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEiwKBmZpZWxkcxgEIAMoCzIcLm11c3Rlci5lcnJvcnMudjEuRmllbGRFcnJvciI6CglJdGVtRXJyb3ISDQoFaW5kZXgYASABKAUSDQoFZmllbGQYAiABKAkSDwoHbWVzc2FnZRgDIAEoCWIGcHJvdG8z");
+  fileDesc("ChxtdXN0ZXIvZXJyb3JzL3YxL2Vycm9yLnByb3RvEhBtdXN0ZXIuZXJyb3JzLnYxIjwKCkZpZWxkRXJyb3ISFQoFZmllbGQYASABKAlCBpq1GAIoBBIXCgdtZXNzYWdlGAIgASgJQgaatRgCKAQifAoFRXJyb3ISFAoEY29kZRgBIAEoCUIGmrUYAigBEhYKBnJlYXNvbhgCIAEoCUIGmrUYAigBEhcKB21lc3NhZ2UYAyABKAlCBpq1GAIoBBIsCgZmaWVsZHMYBCADKAsyHC5tdXN0ZXIuZXJyb3JzLnYxLkZpZWxkRXJyb3IiSgoJSXRlbUVycm9yEg0KBWluZGV4GAEgASgFEhUKBWZpZWxkGAIgASgJQgaatRgCKAQSFwoHbWVzc2FnZRgDIAEoCUIGmrUYAigEYgZwcm90bzM", [file_muster_options_v1_options]);
 
 /**
  * One field and what is wrong with it.

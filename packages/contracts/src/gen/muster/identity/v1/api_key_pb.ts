@@ -6,13 +6,14 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/identity/v1/api_key.proto.
  */
 export const file_muster_identity_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("CiBtdXN0ZXIvaWRlbnRpdHkvdjEvYXBpX2tleS5wcm90bxISbXVzdGVyLmlkZW50aXR5LnYxIqQBCgZBcGlLZXkSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZwcmVmaXgYAyABKAkSDgoGc2NvcGVzGAQgAygJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiBtdXN0ZXIvaWRlbnRpdHkvdjEvYXBpX2tleS5wcm90bxISbXVzdGVyLmlkZW50aXR5LnYxIsQBCgZBcGlLZXkSEgoCaWQYASABKAlCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAESFgoGcHJlZml4GAMgASgJQgaatRgCKAESFgoGc2NvcGVzGAQgAygJQgaatRgCKAESLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
  * A credential of an organisation. Its secret is kept as a hash and shown once, when it is made.

@@ -6,13 +6,14 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/identity/v1/organization.proto.
  */
 export const file_muster_identity_v1_organization: GenFile = /*@__PURE__*/
-  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEibAoMT3JnYW5pemF0aW9uEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgEIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEihAEKDE9yZ2FuaXphdGlvbhISCgJpZBgBIAEoCUIGmrUYAigBEhQKBG5hbWUYAiABKAlCBpq1GAIoARIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoJdGltZV96b25lGAQgASgJQgaatRgCKAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
  * A tenant: everything Muster keeps belongs to exactly one.
