@@ -15,6 +15,8 @@ export const ALL_SEGMENTS = "00000000-0000-0000-0000-000000000000" as SegmentId;
 export const ALL_SHARDS: readonly number[] = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
 /** Sorts before every profile. */
 export const NO_PROFILE = "00000000-0000-0000-0000-000000000000" as ProfileId;
+/** Sorts behind every profile. */
+export const LAST_PROFILE = "ffffffff-ffff-ffff-ffff-ffffffffffff" as ProfileId;
 
 export interface Backfill {
   readonly organizationId: OrganizationId;
@@ -56,6 +58,23 @@ export async function deleteBackfills(
   await trx("segment_backfills")
     .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) })
     .delete();
+}
+
+/** Which of these shards have unfinished ones of the organisation. One index lookup for each shard. */
+export async function listBackfillingShards(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shards: readonly number[],
+): Promise<number[]> {
+  if (shards.length === 0) return [];
+  const lookups = shards.map((shard) =>
+    db("segment_backfills")
+      .max("segment_id")
+      .where({ shard, organization_id: uuidToBytes(organizationId) })
+      .as(`of_${shard}`),
+  );
+  const [row]: Record<string, Buffer | null>[] = await db.select(lookups);
+  return shards.filter((shard) => (row?.[`of_${shard}`] ?? null) !== null);
 }
 
 /** Unfinished ones of these shards, by shard, the oldest segment first. */
@@ -142,20 +161,24 @@ export async function isProfilePending(
   return single !== undefined;
 }
 
-/** Moves each of them on to `throughProfileId`, or away when nothing follows. */
+/** Ids in one statement: beyond a few hundred MySQL's planner walks the table instead of the key. */
+const ADVANCE_CHUNK = 250;
+
+/** Moves those of one organisation and shard on to `throughProfileId`, or away when nothing follows. */
 export async function advanceBackfills(
   trx: Transaction,
   backfills: readonly Backfill[],
   throughProfileId: ProfileId | undefined,
 ): Promise<void> {
-  for (const { organizationId, segmentId, shard } of backfills) {
-    const row = trx("segment_backfills").where({
-      organization_id: uuidToBytes(organizationId),
-      segment_id: uuidToBytes(segmentId),
-      shard,
-    });
-    if (throughProfileId === undefined) await row.delete();
-    else await row.update({ after_profile_id: uuidToBytes(throughProfileId) });
+  const [first] = backfills;
+  if (first === undefined) return;
+  const segmentIds = backfills.map(({ segmentId }) => segmentId).sort();
+  for (let start = 0; start < segmentIds.length; start += ADVANCE_CHUNK) {
+    const rows = trx("segment_backfills")
+      .where({ organization_id: uuidToBytes(first.organizationId), shard: first.shard })
+      .whereIn("segment_id", segmentIds.slice(start, start + ADVANCE_CHUNK).map(uuidToBytes));
+    if (throughProfileId === undefined) await rows.delete();
+    else await rows.update({ after_profile_id: uuidToBytes(throughProfileId) });
   }
 }
 

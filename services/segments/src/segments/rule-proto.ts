@@ -37,6 +37,19 @@ export function encodeRule(rule: Rule): string {
   return toJsonString(RuleSchema, create(RuleSchema, ruleToProto(rule)));
 }
 
+/** Texts that were read last: every write to an organisation's segments reads all of its rules again. */
+const decoded = new Map<string, Rule>();
+const DECODED_MAX = 10_000;
+
+/** The same text gives the same object, so what is worked out of a rule is worked out once. */
 export function decodeRule(text: string): Rule {
-  return ruleFromProto(fromJsonString(RuleSchema, text), "rule", UTC);
+  const rule = decoded.get(text) ?? ruleFromProto(fromJsonString(RuleSchema, text), "rule", UTC);
+  // Set anew, the map holds the least recently read first.
+  decoded.delete(text);
+  decoded.set(text, rule);
+  if (decoded.size > DECODED_MAX) {
+    const [oldest] = decoded.keys();
+    if (oldest !== undefined) decoded.delete(oldest);
+  }
+  return rule;
 }

@@ -3,6 +3,7 @@ import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Database } from "@muster/db";
 import {
   type Backfill,
+  listBackfillingShards,
   listBackfillsIn,
   listProfileDerivations,
   nextBackfilling,
@@ -69,13 +70,11 @@ export class DerivationAgenda {
     const db = this.#database.reader;
     const organizationId = await this.#turn((after) => nextBackfilling(db, shards, after));
     if (organizationId === undefined) return undefined;
-    const byShard = new Map<number, Backfill[]>();
-    for (const backfill of await listBackfillsIn(db, organizationId, shards)) {
-      byShard.set(backfill.shard, [...(byShard.get(backfill.shard) ?? []), backfill]);
-    }
+    const unfinished = await listBackfillingShards(db, organizationId, shards);
+    const now = unfinished.slice(0, SHARDS_AT_ONCE);
+    const byShard = Map.groupBy(await listBackfillsIn(db, organizationId, now), ({ shard }) => shard);
     const tasks: DerivationTask[] = [];
     for (const [shard, backfills] of byShard) {
-      if (tasks.length === SHARDS_AT_ONCE) break;
       // The oldest segment leads; others whose cursors lie in its chunk go along.
       const [leader] = backfills;
       if (leader === undefined) continue;

@@ -8,6 +8,7 @@ import {
   advanceBackfills,
   type Backfill,
   deleteProfileDerivations,
+  LAST_PROFILE,
   listBackfillsIn,
 } from "../backfills/backfill-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
@@ -108,16 +109,21 @@ export class Derivations {
     // that comes later has a backfill of its own before it; one that goes has its purge, also in this owner.
     const definitions = await this.#deps.definitions.loadKnown(database.reader, organizationId);
     const scannedMs = clock.nowMs();
-    const derived = await Promise.all(tasks.map((task) => this.#derive(task, definitions, scannedMs)));
+    const scans = await Promise.allSettled(tasks.map((task) => this.#derive(task, definitions, scannedMs)));
+    const derived = scans.flatMap((scan) => (scan.status === "fulfilled" ? [scan.value] : []));
     for (const { task, position } of derived) {
       // Invariant: the snapshot holds all that was folded, for nothing is folded during the step.
       assert(position >= owned.position(task.shard), "a snapshot is behind what is folded");
     }
-    const shards = tasks.map(({ shard }) => shard).sort((a, b) => a - b);
-    const changes = await owned.transaction(shards, (trx) =>
-      this.#write(trx, organizationId, derived, definitions),
-    );
-    this.#deps.metrics.membershipsChanged("backfill", changes);
+    // A shard that cannot be read holds up no other.
+    if (derived.length > 0) {
+      const shards = derived.map(({ task }) => task.shard).sort((a, b) => a - b);
+      const changes = await owned.transaction(shards, (trx) =>
+        this.#write(trx, organizationId, derived, definitions),
+      );
+      this.#deps.metrics.membershipsChanged("backfill", changes);
+    }
+    for (const scan of scans) if (scan.status === "rejected") throw scan.reason;
   }
 
   async #derive(task: DerivationTask, definitions: Definitions, nowMs: number): Promise<Derived> {
@@ -185,12 +191,15 @@ async function finish(trx: Transaction, { task, states, more }: Derived): Promis
   }
   const last = [...states.keys()].sort().at(-1);
   const advanced = task.backfills.filter((backfill) => isCovered(backfill, task.profiles, { more, last }));
-  await advanceBackfills(trx, advanced, more ? last : undefined);
+  await advanceBackfills(trx, advanced, more ? last : states.size > 0 ? LAST_PROFILE : undefined);
 }
 
-/** Whether backfills of the shard end with it. */
-function isLastChunk({ task, more }: Derived): boolean {
-  return !more && !("ids" in task.profiles);
+/**
+ * Whether backfills of the shard end with it. One that wrote profiles does not end them yet: an empty one
+ * behind it does, for the organisation stays locked to the end and whoever saves a segment waits.
+ */
+function isLastChunk({ task, more, states }: Derived): boolean {
+  return !more && states.size === 0 && !("ids" in task.profiles);
 }
 
 /** Whether the chunk takes the backfill on: it begins at or before the cursor, and ends behind it. */
