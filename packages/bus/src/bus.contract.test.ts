@@ -180,6 +180,31 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     expect(data.equals(deliveries[0]?.envelope?.data ?? Buffer.alloc(0))).toBe(true);
   });
 
+  it("delivers what comes after it was told to forget, and of what came before nothing that it held", async () => {
+    await bus.forget(service, 0);
+    await publish(0, 1, 2, 3);
+    await publish(1, 1);
+    await bus.forget(service, 0);
+    await publish(0, 4);
+    const [forgotten, other] = [follow("one"), follow("two", { shard: 1 })];
+    await waitFor(() => forgotten.positions().includes(4) && other.deliveries.length === 1);
+    // Without a broker the outbox alone holds messages, and it forgets nothing.
+    expect(forgotten.positions()).toEqual(kind === "embedded" ? [1, 2, 3, 4] : [4]);
+  });
+
+  it("goes on for a consumer whose pending messages were forgotten", async () => {
+    const { deliveries, positions } = follow("one", { maxInFlight: 2 });
+    await publish(0, 1, 2, 3, 4);
+    await waitFor(() => deliveries.length === 2);
+    await bus.forget(service, 0);
+    deliveries[0]?.ack();
+    deliveries[1]?.ack();
+    await publish(0, 5);
+    for (let acked = 2; !positions().includes(5); acked += 1) {
+      (await waitFor(() => deliveries[acked])).ack();
+    }
+  });
+
   it.runIf(kind === "embedded")("goes on reading once a broken outbox is whole again", async () => {
     source.isBroken = true;
     const { deliveries } = follow("one");

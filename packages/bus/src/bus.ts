@@ -18,6 +18,11 @@ export interface Bus {
    * the producer's outbox; a bus with a broker ignores it.
    */
   attachSource(service: string, source: OutboxSource): void;
+  /**
+   * Removes every copy that the bus itself holds of the shard's messages so far, delivered or not. Consumers
+   * find a gap where they had not come so far, and ask the producer, whose outbox has what remains of them.
+   */
+  forget(service: string, shard: number): Promise<void>;
   /** Stops deliveries and closes connections. */
   close(): Promise<void>;
 }

@@ -64,6 +64,9 @@ export class EmbeddedBus implements Bus {
     return this.#hub.on(topic, handler);
   }
 
+  /** It holds nothing: what is rewritten in the outbox is what it delivers. */
+  async forget(): Promise<void> {}
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#hub.close();

@@ -32,6 +32,8 @@ const DUPLICATE_WINDOW_MS = 120_000;
 const ACK_WAIT_MS = 30_000;
 /** The broker's code for a stream of that name with another configuration. */
 const STREAM_EXISTS = 10058;
+/** The broker's code for a stream that is not there. */
+const STREAM_NOT_FOUND = 10059;
 
 export class JetStreamStreams {
   readonly namespace: string;
@@ -77,8 +79,7 @@ export class JetStreamStreams {
     try {
       await manager.consumers.add(stream, {
         durable_name: durable,
-        // Every version of every type: a shard's positions are gapless only over all of them.
-        filter_subject: `${this.namespace}.${source}.*.*.*.${shard}`,
+        filter_subject: this.#subjectsOf(source, shard),
         ack_policy: AckPolicy.Explicit,
         deliver_policy: DeliverPolicy.All,
         ...changeable,
@@ -88,6 +89,22 @@ export class JetStreamStreams {
       await manager.consumers.update(stream, durable, changeable);
     }
     return jetStream.consumers.get(stream, durable);
+  }
+
+  /** Removes what the stream holds of one shard. */
+  async purge(jetStream: JetStreamClient, source: string, shard: number): Promise<void> {
+    const manager = await jetStream.jetstreamManager(false);
+    try {
+      await manager.streams.purge(this.#streamName(source), { filter: this.#subjectsOf(source, shard) });
+    } catch (error) {
+      // No stream, no copies.
+      if (!(error instanceof NatsError) || error.api_error?.err_code !== STREAM_NOT_FOUND) throw error;
+    }
+  }
+
+  /** Every version of every type: a shard's positions are gapless only over all of them. */
+  #subjectsOf(source: string, shard: number): string {
+    return `${this.namespace}.${source}.*.*.*.${shard}`;
   }
 
   #streamName(source: string): string {

@@ -116,6 +116,10 @@ export class JetStreamBus implements Bus {
   /** Nothing to attach: the streams hold what was published. */
   attachSource(): void {}
 
+  async forget(service: string, shard: number): Promise<void> {
+    await this.#streams.purge(await this.#jetStream(), service, shard);
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));

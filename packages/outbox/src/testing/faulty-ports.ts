@@ -46,6 +46,10 @@ export class FaultyBus implements Bus {
     return this.#bus.onBroadcast(topic, handler);
   }
 
+  forget(service: string, shard: number): Promise<void> {
+    return this.#bus.forget(service, shard);
+  }
+
   attachSource(...source: Parameters<Bus["attachSource"]>): void {
     this.#bus.attachSource(...source);
   }
