@@ -1,0 +1,57 @@
+// Reads and removes the values of a message's fields, whichever way the generated types hold them.
+import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+
+type Held = Record<string, unknown>;
+interface Chosen {
+  case: string | undefined;
+  value?: unknown;
+}
+
+/** Undefined where it is unset; a list or map that is empty is a value. */
+export function fieldValue(message: Message, field: DescField): unknown {
+  const held = message as unknown as Held;
+  if (field.oneof === undefined) return held[field.localName];
+  const chosen = held[field.oneof.localName] as Chosen;
+  return chosen.case === field.localName ? chosen.value : undefined;
+}
+
+/** The messages that a field holds: none, one, or all of a list or map. */
+export function messagesOf(message: Message, field: DescField): Message[] {
+  if (field.message === undefined) return [];
+  const value = fieldValue(message, field);
+  if (value === undefined) return [];
+  if (field.fieldKind === "list") return value as Message[];
+  if (field.fieldKind === "map") return Object.values(value as Record<string, Message>);
+  return [value as Message];
+}
+
+export function clearField(schema: DescMessage, message: Message, field: DescField): void {
+  reflect(schema, message).clear(field);
+}
+
+/** Keeps of a list or map, or of the one value there is, what `keeps` says; true if something went. */
+export function keepOnly(
+  schema: DescMessage,
+  message: Message,
+  field: DescField,
+  keeps: (value: unknown) => boolean,
+): boolean {
+  const value = fieldValue(message, field);
+  if (value === undefined) return false;
+  if (field.fieldKind === "list") {
+    const list = value as unknown[];
+    const kept = list.filter(keeps);
+    (message as unknown as Held)[field.localName] = kept;
+    return kept.length < list.length;
+  }
+  if (field.fieldKind === "map") {
+    const map = value as Held;
+    const gone = Object.keys(map).filter((key) => !keeps(map[key]));
+    for (const key of gone) delete map[key];
+    return gone.length > 0;
+  }
+  if (keeps(value)) return false;
+  clearField(schema, message, field);
+  return true;
+}

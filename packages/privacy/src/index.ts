@@ -1,0 +1,4 @@
+export * from "./labels.ts";
+export * from "./redact.ts";
+export * from "./scrub.ts";
+export * from "./subjects.ts";

@@ -1,0 +1,38 @@
+// What each field tells about a person, as its proto says.
+import { type DescField, type DescMessage, getOption, ScalarType } from "@bufbuild/protobuf";
+import { field as fieldOption, PersonalData } from "@muster/contracts/muster/options/v1/options_pb";
+
+export { PersonalData };
+
+/** What holds any value at all, so that its own fields can say nothing. */
+const OPAQUE_TYPES = new Set([
+  "google.protobuf.Any",
+  "google.protobuf.BytesValue",
+  "google.protobuf.ListValue",
+  "google.protobuf.StringValue",
+  "google.protobuf.Struct",
+  "google.protobuf.Value",
+  "google.api.HttpBody",
+]);
+
+const TELLING: ReadonlySet<PersonalData> = new Set([
+  PersonalData.SUBJECT,
+  PersonalData.IDENTITY,
+  PersonalData.CONTENT,
+]);
+
+export function personalDataOf(field: DescField): PersonalData {
+  return getOption(field, fieldOption).personal;
+}
+
+/** Whether a build fails without a label: text and bytes, lists and maps of them, and what holds any value. */
+export function needsLabel(field: DescField): boolean {
+  if (field.fieldKind === "map" && field.mapKey === ScalarType.STRING) return true;
+  if (field.message !== undefined) return OPAQUE_TYPES.has(field.message.typeName);
+  return field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES;
+}
+
+/** The fields of a message that tell something about a person: who it is about, who that is, what they did. */
+export function personalFields(schema: DescMessage): DescField[] {
+  return schema.fields.filter((field) => TELLING.has(personalDataOf(field)));
+}

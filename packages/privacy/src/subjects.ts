@@ -1,0 +1,71 @@
+// Which profiles a message is about.
+import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import { bytesToUuid, isUuid, type ProfileId } from "@muster/core";
+import { fieldValue, messagesOf } from "./field-values.ts";
+import { PersonalData, personalDataOf } from "./labels.ts";
+
+/** How subjects are found in the messages of one type. */
+interface SubjectPlan {
+  /** The fields of the type itself that name a profile. */
+  readonly own: readonly DescField[];
+  /** The fields that hold messages in which, at whatever depth, a profile may be named. */
+  readonly nested: readonly DescField[];
+}
+
+const plans = new Map<DescMessage, SubjectPlan>();
+
+export function subjectPlanOf(schema: DescMessage): SubjectPlan {
+  let plan = plans.get(schema);
+  if (plan === undefined) {
+    plan = {
+      own: ownSubjects(schema),
+      nested: schema.fields.filter(({ message }) => message !== undefined && reachesSubject(message)),
+    };
+    plans.set(schema, plan);
+  }
+  return plan;
+}
+
+/** The ids of the profiles that a message and those inside it are about, each once. What is no id is left out. */
+export function subjectsOf(schema: DescMessage, message: Message): ProfileId[] {
+  const found = new Set<ProfileId>();
+  collect(schema, message, found);
+  return [...found];
+}
+
+function collect(schema: DescMessage, message: Message, found: Set<ProfileId>): void {
+  const { own, nested } = subjectPlanOf(schema);
+  for (const field of own) {
+    for (const id of idsOf(message, field)) found.add(id);
+  }
+  for (const field of nested) {
+    if (field.message === undefined) continue;
+    for (const inner of messagesOf(message, field)) collect(field.message, inner, found);
+  }
+}
+
+function idsOf(message: Message, field: DescField): ProfileId[] {
+  const value = fieldValue(message, field);
+  const values = field.fieldKind === "list" ? (value as unknown[]) : [value];
+  return values.map(profileIdOf).filter((id) => id !== undefined);
+}
+
+/** Ids are 16 bytes within the installation, text outside. */
+export function profileIdOf(value: unknown): ProfileId | undefined {
+  if (value instanceof Uint8Array) return value.length === 16 ? bytesToUuid(value) : undefined;
+  return typeof value === "string" && isUuid(value) ? (value as ProfileId) : undefined;
+}
+
+function ownSubjects(schema: DescMessage): DescField[] {
+  return schema.fields.filter((field) => personalDataOf(field) === PersonalData.SUBJECT);
+}
+
+/** Types may hold themselves, so each is looked at once. */
+function reachesSubject(schema: DescMessage): boolean {
+  const reached = new Set([schema]);
+  for (const type of reached) {
+    if (ownSubjects(type).length > 0) return true;
+    for (const { message } of type.fields) if (message !== undefined) reached.add(message);
+  }
+  return false;
+}
