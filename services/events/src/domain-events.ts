@@ -98,7 +98,7 @@ function announceProfile(profile: Profile): AnnouncedProfile {
 function announceEvent(event: TrackedEvent, ids: BytesOnce): AnnouncedEvent {
   const announced = create(AnnouncedEventSchema);
   announced.organizationId = ids.uuid(event.organizationId);
-  announced.profileId = ids.uuid(event.profileId);
+  announced.profileId = ids.uuid(event.rootId);
   announced.id = uuidToBytes(event.id);
   announced.name = event.name;
   announced.occurredMs = BigInt(event.occurredMs);

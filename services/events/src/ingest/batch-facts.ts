@@ -1,14 +1,15 @@
 // What a batch must know of the tables before it can be planned: whose the identities are and, where
 // events may have been sent before, what is stored. Also collects what to ask for.
-import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
+import type { OrganizationId, TrackedEventId } from "@muster/core";
+import type { ProfileLink } from "../profiles/profile.ts";
 import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
 import type { Submission } from "./submission.ts";
 
 /** One organisation's facts. The planner adds what the batch itself creates. */
 export interface OrganizationFacts {
-  readonly user_id: Map<string, ProfileId>;
-  readonly anonymous_id: Map<string, ProfileId>;
-  readonly profileIds: Set<string>;
+  readonly user_id: Map<string, ProfileLink>;
+  readonly anonymous_id: Map<string, ProfileLink>;
+  readonly profile_id: Map<string, ProfileLink>;
   /** Stored events that the batch may repeat, by id. */
   readonly eventsById: Map<TrackedEventId, TrackedEvent>;
   /** Stored events whose client gave an id but no time, by that id. */
@@ -30,7 +31,7 @@ export function emptyFacts(): OrganizationFacts {
   return {
     user_id: new Map(),
     anonymous_id: new Map(),
-    profileIds: new Set(),
+    profile_id: new Map(),
     eventsById: new Map(),
     eventsByUndatedId: new Map(),
   };

@@ -1,15 +1,10 @@
 // Reads what a batch must know, for all its organisations at once: a handful of statements, however
 // many organisations share the commit.
-import {
-  bytesToUuid,
-  type OrganizationId,
-  type ProfileId,
-  type TrackedEventId,
-  uuidToBytes,
-} from "@muster/core";
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { paddedValues, selectPrepared, type Transaction } from "@muster/db";
-import { identityKindNumbers } from "../profiles/profile.ts";
+import { identityKindNumbers, type ProfileLink } from "../profiles/profile.ts";
 import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
+import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { type BatchFacts, emptyFacts, type OrganizationFacts, type Wanted } from "./batch-facts.ts";
 
 /** Values of all IN lists of one statement. */
@@ -48,7 +43,7 @@ export async function loadFacts(
     byBytes.get(row.organization_id.toString("latin1")) ?? emptyFacts();
   await loadIdentities(trx, wanted, factsOf);
   await loadProfileIds(trx, wanted, factsOf);
-  if (options.withStoredEvents) await loadStoredEvents(trx, wanted, facts, factsOf);
+  if (options.withStoredEvents) await loadStoredEvents(trx, wanted, factsOf);
   return facts;
 }
 
@@ -72,15 +67,24 @@ async function loadIdentities(
   const isOne = first !== undefined && groups.length === 1;
   for (const row of isOne ? await selectOfOne(trx, first) : await selectOfMany(trx, groups)) {
     const kind = row.kind === identityKindNumbers.user_id ? "user_id" : "anonymous_id";
-    factsOf(row)[kind].set(row.value.toString(), bytesToUuid<ProfileId>(row.profile_id));
+    factsOf(row)[kind].set(row.value.toString(), linkOf(row));
   }
 }
 
-interface IdentityRow {
+interface LinkRow {
   readonly organization_id: Buffer;
+  readonly profile_id: Buffer;
+  readonly root_id: Buffer | null;
+}
+
+interface IdentityRow extends LinkRow {
   readonly kind: number;
   readonly value: Buffer;
-  readonly profile_id: Buffer;
+}
+
+function linkOf({ profile_id, root_id }: LinkRow): ProfileLink {
+  const profileId = bytesToUuid<ProfileId>(profile_id);
+  return { profileId, rootId: root_id === null ? profileId : bytesToUuid<ProfileId>(root_id) };
 }
 
 /** Identities of one kind and one organisation, which is what most commits ask for. */
@@ -91,7 +95,7 @@ async function selectOfOne(trx: Transaction, { fixed, values }: IdentityGroup): 
     const asked = paddedValues(values.slice(start, start + PREPARED_VALUES_MAX));
     const rows = await selectPrepared<IdentityRow>(
       trx,
-      `select organization_id, kind, value, profile_id from profile_identities where organization_id = ? and kind = ${kind} and value in (?${", ?".repeat(asked.length - 1)})`,
+      `select organization_id, kind, value, profile_id, root_id from profile_identities where organization_id = ? and kind = ${kind} and value in (?${", ?".repeat(asked.length - 1)})`,
       [organization, ...asked],
     );
     for (const row of rows) found.push(row);
@@ -103,7 +107,7 @@ async function selectOfMany(trx: Transaction, groups: readonly IdentityGroup[]):
   const found: IdentityRow[] = [];
   for (const [condition, bindings] of statements(["organization_id", "kind", "value"], groups)) {
     const rows = await trx("profile_identities")
-      .select<IdentityRow[]>("organization_id", "kind", "value", "profile_id")
+      .select<IdentityRow[]>("organization_id", "kind", "value", "profile_id", "root_id")
       .whereRaw(condition, bindings);
     for (const row of rows) found.push(row);
   }
@@ -118,18 +122,27 @@ async function loadProfileIds(
   const groups = groupsOf(wanted, (organization, own) => [
     { fixed: [organization], values: Array.from(own.profile_id, uuidToBytes) },
   ]);
+  for (const row of await selectLinks(trx, groups)) {
+    const link = linkOf(row);
+    factsOf(row).profile_id.set(link.profileId, link);
+  }
+}
+
+/** Of profiles by (organisation, id). */
+async function selectLinks(trx: Transaction, groups: readonly Group[]): Promise<LinkRow[]> {
+  const found: LinkRow[] = [];
   for (const [condition, bindings] of statements(["organization_id", "profile_id"], groups)) {
     const rows = await trx("profiles")
-      .select<{ organization_id: Buffer; profile_id: Buffer }[]>("organization_id", "profile_id")
+      .select<LinkRow[]>("organization_id", "profile_id", "root_id")
       .whereRaw(condition, bindings);
-    for (const row of rows) factsOf(row).profileIds.add(bytesToUuid(row.profile_id));
+    for (const row of rows) found.push(row);
   }
+  return found;
 }
 
 async function loadStoredEvents(
   trx: Transaction,
   wanted: ReadonlyMap<OrganizationId, Wanted>,
-  facts: BatchFacts,
   factsOf: FactsOf,
 ): Promise<void> {
   const dated = groupsOf(wanted, (organization, own) =>
@@ -138,13 +151,24 @@ async function loadStoredEvents(
       values: Array.from(ids, uuidToBytes),
     })),
   );
-  for (const row of await selectEvents(trx, dated)) addStoredEvent(row, factsOf(row));
+  for (const { facts, event } of await selectEvents(trx, dated, factsOf))
+    facts.eventsById.set(event.id, event);
+  const undated = await placesOfUndated(trx, wanted);
+  for (const { facts, event } of await selectEvents(trx, undated, factsOf)) {
+    if (event.clientEventId !== undefined) facts.eventsByUndatedId.set(event.clientEventId, event);
+  }
+}
 
-  const undated = groupsOf(wanted, (organization, own) => [
+/** Where the events are stored that clients gave an id but no time. */
+async function placesOfUndated(
+  trx: Transaction,
+  wanted: ReadonlyMap<OrganizationId, Wanted>,
+): Promise<Group[]> {
+  const groups = groupsOf(wanted, (organization, own) => [
     { fixed: [organization], values: Array.from(own.undatedIds, (id) => Buffer.from(id)) },
   ]);
   const places = new Map<string, Group & { readonly values: Bound[] }>();
-  for (const [condition, bindings] of statements(["organization_id", "client_event_id"], undated)) {
+  for (const [condition, bindings] of statements(["organization_id", "client_event_id"], groups)) {
     const rows = await trx("undated_event_ids")
       .select<{ organization_id: Buffer; day: number; event_id: Buffer }[]>(
         "organization_id",
@@ -159,26 +183,42 @@ async function loadStoredEvents(
       places.set(key, place);
     }
   }
-  for (const row of await selectEvents(trx, [...places.values()])) {
-    const event = eventFromRow(row);
-    if (event.clientEventId !== undefined) {
-      facts.get(event.organizationId)?.eventsByUndatedId.set(event.clientEventId, event);
-    }
-  }
+  return [...places.values()];
 }
 
-function addStoredEvent(row: EventRow, facts: OrganizationFacts): void {
-  const event = eventFromRow(row);
-  facts.eventsById.set(event.id as TrackedEventId, event);
+interface StoredEvent {
+  readonly facts: OrganizationFacts;
+  readonly event: TrackedEvent;
 }
 
-async function selectEvents(trx: Transaction, groups: readonly Group[]): Promise<EventRow[]> {
-  const found: EventRow[] = [];
+/** Events by (organisation, day, id), each with the profile that stands for its person by now. */
+async function selectEvents(
+  trx: Transaction,
+  groups: readonly Group[],
+  factsOf: FactsOf,
+): Promise<StoredEvent[]> {
+  const rows: EventRow[] = [];
   for (const [condition, bindings] of statements(["organization_id", "day", "event_id"], groups)) {
-    const rows = await trx("tracked_events").select<EventRow[]>(EVENT_COLUMNS).whereRaw(condition, bindings);
-    for (const row of rows) found.push(row);
+    const found = await trx("tracked_events").select<EventRow[]>(EVENT_COLUMNS).whereRaw(condition, bindings);
+    for (const row of found) rows.push(row);
   }
-  return found;
+  const profiles = Map.groupBy(rows, (row) => row.organization_id.toString("latin1"));
+  const links = await selectLinks(
+    trx,
+    Array.from(profiles, ([organization, own]) => ({
+      fixed: [Buffer.from(organization, "latin1")],
+      values: distinct(own.map((row) => row.profile_id)),
+    })),
+  );
+  const roots = new Map(links.map(linkOf).map(({ profileId, rootId }) => [profileId, rootId]));
+  return rows.map((row) => {
+    const profileId = bytesToUuid<ProfileId>(row.profile_id);
+    return { facts: factsOf(row), event: eventFromRow(row, roots.get(profileId) ?? profileId) };
+  });
+}
+
+function distinct(ids: readonly Buffer[]): Buffer[] {
+  return [...new Map(ids.map((id) => [id.toString("latin1"), id])).values()];
 }
 
 function groupsOf<OneGroup extends Group>(

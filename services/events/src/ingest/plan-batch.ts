@@ -2,7 +2,7 @@
 // come into being. No I/O: facts in, rows out.
 import { assert, type IdSource, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import { AppError } from "@muster/errors";
-import { type Profile, profileOfIdentity } from "../profiles/profile.ts";
+import { type Profile, type ProfileLink, profileOfIdentity } from "../profiles/profile.ts";
 import { hasContent, type TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { type BatchFacts, emptyFacts, type OrganizationFacts } from "./batch-facts.ts";
 import type { EventOutcome, StoredOutcome, Submission, SubmittedEvent } from "./submission.ts";
@@ -68,14 +68,14 @@ class Planner {
 
   place(event: SubmittedEvent, place: Place): EventOutcome {
     const { facts } = place;
-    const known = knownProfile(event, facts);
+    const known = facts[event.identityKind].get(event.identity);
     if (known === undefined && event.identityKind === "profile_id") {
       return { status: "rejected", error: new AppError("PROFILE_NOT_FOUND") };
     }
     const stored = storedBefore(event, facts);
     if (stored !== undefined) {
       this.#hasRepeats = true;
-      return hasContent(stored, known, event)
+      return hasContent(stored, known?.rootId, event)
         ? { status: "duplicate", event: stored }
         : { status: "rejected", error: new AppError("EVENT_CONFLICT") };
     }
@@ -97,11 +97,12 @@ class Planner {
     };
   }
 
-  #add(event: SubmittedEvent, profileId: ProfileId, { submission, facts }: Place): TrackedEvent {
+  #add(event: SubmittedEvent, link: ProfileLink, { submission, facts }: Place): TrackedEvent {
     const stored: TrackedEvent = {
       organizationId: submission.organizationId,
       id: event.id,
-      profileId,
+      profileId: link.profileId,
+      rootId: link.rootId,
       name: event.name,
       occurredMs: event.occurredMs,
       receivedMs: event.receivedMs,
@@ -117,20 +118,21 @@ class Planner {
         this.#newUndated.push(stored);
       }
     }
-    this.#shareOf(submission, profileId).events.push(stored);
+    this.#shareOf(submission, link.rootId).events.push(stored);
     return stored;
   }
 
-  #addProfile(event: SubmittedEvent, { submission, facts }: Place): ProfileId {
+  #addProfile(event: SubmittedEvent, { submission, facts }: Place): ProfileLink {
     const kind = event.identityKind;
     assert(kind !== "profile_id", "no profile is made for an unknown profile id");
     const profileId = this.#profileIds.next<ProfileId>(this.#nowMs);
     const identity = { kind, value: event.identity };
     const profile = profileOfIdentity(submission.organizationId, profileId, identity, this.#nowMs);
-    facts[kind].set(event.identity, profileId);
+    const link = { profileId, rootId: profileId };
+    facts[kind].set(event.identity, link);
     this.#newProfiles.push(profile);
     this.#shareOf(submission, profileId).newProfiles.push(profile);
-    return profileId;
+    return link;
   }
 
   #shareOf(submission: Submission, profileId: ProfileId): ShardShare {
@@ -148,11 +150,6 @@ class Planner {
     }
     return share;
   }
-}
-
-function knownProfile(event: SubmittedEvent, facts: OrganizationFacts): ProfileId | undefined {
-  if (event.identityKind !== "profile_id") return facts[event.identityKind].get(event.identity);
-  return facts.profileIds.has(event.identity) ? (event.identity as ProfileId) : undefined;
 }
 
 function storedBefore(event: SubmittedEvent, facts: OrganizationFacts): TrackedEvent | undefined {

@@ -3,14 +3,16 @@ import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@
 import type { Queryable } from "@muster/db";
 import { type IdentityKind, identityKindNumbers } from "./profile.ts";
 
+/** Of those that stand for a person. */
 export async function countProfiles(db: Queryable, organizationId: OrganizationId): Promise<number> {
   const [row] = await db("profiles")
     .where("organization_id", uuidToBytes(organizationId))
+    .whereNull("root_id")
     .count<{ profiles: number | string }[]>({ profiles: "*" });
   return Number(row?.profiles ?? 0);
 }
 
-/** All of a shard, by id: one walk along the index. */
+/** All of a shard that stand for a person, by id: one walk along the index. */
 export async function listShardProfileIds(
   db: Queryable,
   organizationId: OrganizationId,
@@ -19,6 +21,7 @@ export async function listShardProfileIds(
   const rows: { profile_id: Buffer }[] = await db("profiles")
     .select("profile_id")
     .where("organization_id", uuidToBytes(organizationId))
+    .whereNull("root_id")
     .where("shard", shard)
     .orderBy("profile_id");
   return rows.map((row) => row.profile_id);

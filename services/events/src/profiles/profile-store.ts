@@ -62,19 +62,19 @@ export async function hasProfile(
   return rows.length === 1;
 }
 
-/** Oldest first: ids are UUIDv7, made when the profile is. */
+/** Those that stand for a person, oldest first: ids are UUIDv7, made when the profile is. */
 export async function listProfiles(
   db: Queryable,
   organizationId: OrganizationId,
   after: ProfileId | undefined,
   limit: number,
 ): Promise<Profile[]> {
-  const query = profilesOf(db, organizationId).orderBy("profile_id").limit(limit);
+  const query = profilesOf(db, organizationId).whereNull("root_id").orderBy("profile_id").limit(limit);
   if (after !== undefined) query.where("profile_id", ">", uuidToBytes(after));
   return (await query).map(fromRow);
 }
 
-/** Profiles of one shard by id. */
+/** Those of one shard that stand for a person, by id. */
 export async function listShardProfiles(
   db: Queryable,
   organizationId: OrganizationId,
@@ -82,7 +82,11 @@ export async function listShardProfiles(
   after: Uint8Array | undefined,
   limit: number,
 ): Promise<Profile[]> {
-  const query = profilesOf(db, organizationId).where("shard", shard).orderBy("profile_id").limit(limit);
+  const query = profilesOf(db, organizationId)
+    .whereNull("root_id")
+    .where("shard", shard)
+    .orderBy("profile_id")
+    .limit(limit);
   if (after !== undefined) query.where("profile_id", ">", Buffer.from(after));
   return (await query).map(fromRow);
 }

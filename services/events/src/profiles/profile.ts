@@ -15,6 +15,12 @@ export interface Profile {
   readonly updateMs: number;
 }
 
+/** Which profile an identity leads to, and which one stands for the person: itself, unless it was merged. */
+export interface ProfileLink {
+  readonly profileId: ProfileId;
+  readonly rootId: ProfileId;
+}
+
 /** How each kind is stored. Invariant: never changes, for rows are kept by it. */
 export const identityKindNumbers = { user_id: 1, anonymous_id: 2, email: 3 } as const;
 export type IdentityKind = keyof typeof identityKindNumbers;

@@ -103,6 +103,6 @@ function resultOf(
   }
   result.status = outcome.status === "stored" ? EventResultStatus.STORED : EventResultStatus.DUPLICATE;
   result.id = outcome.event.id;
-  result.profileId = outcome.event.profileId;
+  result.profileId = outcome.event.rootId;
   return result;
 }

@@ -8,7 +8,7 @@ export function eventToProto(event: TrackedEvent): MessageInitShape<typeof Track
   return {
     id: event.id,
     eventId: event.clientEventId ?? event.id,
-    profileId: event.profileId,
+    profileId: event.rootId,
     name: event.name,
     properties: event.properties,
     timestamp: timestampFromMs(event.occurredMs),

@@ -114,7 +114,7 @@ export async function listEvents(
         either.where("occurred_ms", "<", after.occurredMs).orWhere("event_id", "<", uuidToBytes(after.id)),
       );
   }
-  return (await query).map(eventFromRow);
+  return (await query).map((row) => eventFromRow(row, filter.profileId));
 }
 
 export interface ScanCursor {
@@ -149,11 +149,12 @@ export async function scanEvents(
   return query;
 }
 
-export function eventFromRow(row: EventRow): TrackedEvent {
+export function eventFromRow(row: EventRow, rootId: ProfileId): TrackedEvent {
   return {
     organizationId: bytesToUuid<OrganizationId>(row.organization_id),
     id: bytesToUuid<TrackedEventId>(row.event_id),
     profileId: bytesToUuid<ProfileId>(row.profile_id),
+    rootId,
     name: row.name.toString(),
     occurredMs: Number(row.occurred_ms),
     receivedMs: Number(row.received_ms),

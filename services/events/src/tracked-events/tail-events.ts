@@ -89,10 +89,12 @@ async function filterOf(
 }
 
 function announcedToProto(event: AnnouncedEvent): MessageInitShape<typeof TrackedEventSchema> {
+  const profileId = bytesToUuid<ProfileId>(event.profileId);
   return eventToProto({
     organizationId: bytesToUuid<OrganizationId>(event.organizationId),
     id: bytesToUuid<TrackedEventId>(event.id),
-    profileId: bytesToUuid<ProfileId>(event.profileId),
+    profileId,
+    rootId: profileId,
     name: event.name,
     occurredMs: Number(event.occurredMs),
     receivedMs: Number(event.receivedMs),

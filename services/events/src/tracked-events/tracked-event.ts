@@ -9,7 +9,10 @@ const DAY_MS = 86_400_000;
 export interface TrackedEvent {
   readonly organizationId: OrganizationId;
   readonly id: TrackedEventId;
+  /** For which it was recorded: for ever. */
   readonly profileId: ProfileId;
+  /** The profile that stands for the person: the same, unless that one was merged into another. */
+  readonly rootId: ProfileId;
   readonly name: string;
   readonly occurredMs: number;
   readonly receivedMs: number;
@@ -38,15 +41,13 @@ export function datedEventId(
   return uuidV7(occurredMs, digest) as TrackedEventId;
 }
 
-/** Whether a stored event is what somebody sends again. Its id and time are known to be the same. */
+/** Whether a stored event is what somebody sends again for a person. Its id and time are known to be the same. */
 export function hasContent(
   stored: TrackedEvent,
-  profileId: ProfileId | undefined,
+  rootId: ProfileId | undefined,
   sent: { readonly name: string; readonly properties: string },
 ): boolean {
   return (
-    stored.profileId === profileId &&
-    stored.name === sent.name &&
-    sameJson(stored.properties, sent.properties)
+    stored.rootId === rootId && stored.name === sent.name && sameJson(stored.properties, sent.properties)
   );
 }
