@@ -20,6 +20,8 @@ export interface RequestParts {
 }
 
 const JSON_MEDIA_TYPE = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-?8"?)?\s*;?\s*$/i;
+/** What tracking clients and navigator.sendBeacon call the JSON that they send. */
+const MISLABELLED_JSON = /^(?:(?:application\/x-www-form-urlencoded|text\/plain)\s*(?:;.*)?)?$/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Throws DecodeError (whose path is the request field's) or AppError. */
@@ -33,7 +35,13 @@ export function bindRequest(codecs: MessageCodecs, route: Route, parts: RequestP
 }
 
 function bindBody(codecs: MessageCodecs, route: Route, parts: RequestParts, message: LocalMessage): void {
-  const { body: binding } = route;
+  const { body: binding, bodyBytesMax } = route;
+  if (bodyBytesMax !== undefined && parts.body.length > bodyBytesMax) {
+    throw new AppError("TOO_LARGE", {
+      message: `A body is at most ${bodyBytesMax} bytes here.`,
+      details: { limit_bytes: String(bodyBytesMax) },
+    });
+  }
   if (binding.kind === "none") {
     if (parts.body.length > 0) throw new DecodeError("This method takes no body.");
     return;
@@ -79,7 +87,9 @@ function readJson(
   object: boolean,
 ): { value: unknown; context: DecodeContext } | undefined {
   if (parts.body.length === 0) return object ? { value: {}, context: textContext() } : undefined;
-  if (!JSON_MEDIA_TYPE.test(parts.contentType ?? "")) throw new AppError("MEDIA_TYPE_UNSUPPORTED");
+  const label = parts.contentType ?? "";
+  if (!JSON_MEDIA_TYPE.test(label) && !(route.anyMediaType && MISLABELLED_JSON.test(label)))
+    throw new AppError("MEDIA_TYPE_UNSUPPORTED");
   let text: string;
   try {
     text = utf8.decode(parts.body);

@@ -290,6 +290,35 @@ describe("refusals", () => {
     );
   });
 
+  test.each([
+    "application/x-www-form-urlencoded",
+    "Application/X-WWW-Form-URLEncoded; charset=UTF-8",
+    "text/plain;charset=UTF-8",
+    "application/json",
+    "",
+    undefined,
+  ])("a method that takes any media type reads JSON labelled %s", async (type) => {
+    const headers: Record<string, string> = type === undefined ? {} : { "content-type": type };
+    expect(await bound("POST", "/v1/loans", '{"userId":"ada"}', headers)).toMatchObject({ reader: "ada" });
+    expect(await refusal("POST", "/v1/loans", "userId=ada", headers)).toMatch(/^400 REQUEST_MALFORMED/);
+  });
+
+  test.each(["image/png", "multipart/form-data", "application/xml", "text/plainer"])(
+    "%s is 415 even there",
+    async (type) => {
+      expect(await refusal("POST", "/v1/loans", "{}", { "content-type": type })).toMatch(/^415/);
+    },
+  );
+
+  test("a method's own limit of the body is to the byte", async () => {
+    const body = (bytes: number) => `{"user_id":"${"x".repeat(bytes - '{"user_id":""}'.length)}"}`;
+    expect(await bound("POST", "/v1/loans", body(64))).toMatchObject({ userId: "x".repeat(50) });
+    expect(await refusal("POST", "/v1/loans", body(65))).toBe(
+      "413 TOO_LARGE A body is at most 64 bytes here.",
+    );
+    expect(await bound("POST", "/v1/books", `{"title":"${"x".repeat(65)}"}`)).toBeDefined();
+  });
+
   test("no content type with a body is 415", async () => {
     expect(await refusal("POST", "/v1/books", "{}", {})).toMatch(/^415/);
   });
@@ -367,6 +396,32 @@ describe("answers", () => {
     expect((await send("GET", "/v1/books/7")).status).toBe(200);
     caller.answer = withMetadata({ "muster-http-status": "204" });
     expect((await send("GET", "/v1/books/7")).body).toBeUndefined();
+  });
+});
+
+describe("JSON names of a field's own", () => {
+  test("two fields may share their words", async () => {
+    const request = await bound("POST", "/v1/loans", '{"user_id":"a","userId":"b","unknown":[1]}');
+    expect(request).toMatchObject({ userId: "a", reader: "b" });
+    expect(await bound("POST", "/v1/loans", '{"reader":"c"}')).toMatchObject({ reader: "c" });
+  });
+
+  test("errors call the field as clients do", async () => {
+    expect(await refusal("POST", "/v1/loans", '{"userId":5}')).toMatch(/ userId: must be a string$/);
+    expect(await refusal("POST", "/v1/loans", '{"user_id":5}')).toMatch(/ user_id: must be a string$/);
+    expect(await refusal("POST", "/v1/loans", '{"userId":"b","reader":"b"}')).toMatch(
+      / userId: is given twice, as userId and reader$/,
+    );
+  });
+
+  test("an answer of one form shows nothing of the others", async () => {
+    const shown = async (answer: Fields) => {
+      caller.answer = () => ({ message: create(message("TrackBookResponse"), { answer }) });
+      return (await send("POST", "/v1/loans", "{}")).body;
+    };
+    expect(await shown({ case: "eventId", value: "e" })).toBe('{"event_id":"e"}');
+    expect(await shown({ case: "success", value: true })).toBe('{"success":true}');
+    expect(await shown({ case: undefined })).toBe("{}");
   });
 });
 

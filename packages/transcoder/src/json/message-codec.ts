@@ -1,5 +1,15 @@
 // Whole messages between JSON and protobuf-es, compiled once per type by walking its descriptor.
-import { create, createRegistry, type DescMessage, type Message, type Registry } from "@bufbuild/protobuf";
+import {
+  create,
+  createRegistry,
+  type DescField,
+  type DescMessage,
+  getOption,
+  type Message,
+  type Registry,
+} from "@bufbuild/protobuf";
+import { protoCamelCase } from "@bufbuild/protobuf/reflect";
+import { oneof_policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { JSON_DEPTH_MAX } from "@muster/core";
 import { anyCodec } from "./any-codec.ts";
 import { DecodeError } from "./decode-error.ts";
@@ -15,9 +25,16 @@ interface KeyReader {
   readonly canonical: string | undefined;
 }
 
+interface FieldWriter {
+  readonly prefix: string;
+  readonly codec: FieldCodec;
+  /** The oneof that shows no member but the one that is set. */
+  readonly onlyOf: string | undefined;
+}
+
 interface CompiledFields {
   readonly readers: ReadonlyMap<string, KeyReader>;
-  readonly writers: readonly { readonly prefix: string; readonly codec: FieldCodec }[];
+  readonly writers: readonly FieldWriter[];
 }
 
 /** The JSON form of one message type. Made by {@link MessageCodecs}. */
@@ -67,12 +84,15 @@ export class MessageCodec implements ValueCodec {
     context.depth--;
   }
 
-  /** JSON text with every field of the type in it. */
+  /** JSON text with every field of the type in it, but for a oneof's members that its option leaves out. */
   encode(value: unknown): string {
     const message = value as LocalMessage;
     const { writers } = this.#fields();
     let text = "{";
-    for (const { prefix, codec } of writers) text += prefix + codec.write(message);
+    for (const { prefix, codec, onlyOf } of writers) {
+      if (onlyOf !== undefined && !isChosen(message, onlyOf, codec.field)) continue;
+      text += `${text === "{" ? "" : ","}${prefix}${codec.write(message)}`;
+    }
     return `${text}}`;
   }
 
@@ -84,20 +104,39 @@ export class MessageCodec implements ValueCodec {
   #fields(): CompiledFields {
     if (this.#compiled !== undefined) return this.#compiled;
     const readers = new Map<string, KeyReader>();
-    const writers: { prefix: string; codec: FieldCodec }[] = [];
+    const writers: FieldWriter[] = [];
     const closed = filledByTranscoder(this.desc.fields);
+    const open: { readonly codec: FieldCodec; readonly canonical: string }[] = [];
     for (const field of this.desc.fields) {
+      const canonical = restNameOf(field);
       const codec = compileField(field, fieldOptions(field), (of) =>
         this.#codecs.value(of.message as DescMessage),
       );
-      writers.push({ prefix: `${writers.length === 0 ? "" : ","}${JSON.stringify(field.name)}:`, codec });
+      writers.push({ prefix: `${JSON.stringify(canonical)}:`, codec, onlyOf: exclusiveOneof(field) });
       if (closed.has(field.name)) continue;
-      readers.set(field.name, { codec, canonical: undefined });
-      if (!readers.has(field.jsonName)) readers.set(field.jsonName, { codec, canonical: field.name });
+      readers.set(canonical, { codec, canonical: undefined });
+      open.push({ codec, canonical });
+    }
+    for (const { codec, canonical } of open) {
+      for (const key of [codec.field.name, codec.field.jsonName])
+        if (!readers.has(key)) readers.set(key, { codec, canonical });
     }
     this.#compiled = { readers, writers };
     return this.#compiled;
   }
+}
+
+/** snake_case, unless the proto gives the field a JSON name that is not made from its own. */
+function restNameOf({ name, jsonName }: DescField): string {
+  return jsonName === protoCamelCase(name) ? name : jsonName;
+}
+
+function exclusiveOneof({ oneof }: DescField): string | undefined {
+  return oneof !== undefined && getOption(oneof, oneof_policy).onlySet ? oneof.localName : undefined;
+}
+
+function isChosen(message: LocalMessage, oneof: string, { localName }: DescField): boolean {
+  return (message[oneof] as { readonly case?: string }).case === localName;
 }
 
 /** Codecs by type; `registry` holds the types that a google.protobuf.Any may carry. */

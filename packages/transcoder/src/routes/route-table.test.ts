@@ -51,6 +51,13 @@ describe("matching", () => {
     ["DELETE", "/api/books/7", "DeleteBook"],
     ["GET", "/api/tracked-books", "404"],
     ["GET", "/v1/tracked-books", "TrackBooks"],
+    ["POST", "/v1/loans/", "TrackBook"],
+    ["POST", "/api/loans/", "TrackBook"],
+    ["POST", "/v1/loans/ada:end/", "TrackBook"],
+    ["POST", "/v1/loans//", "404"],
+    ["POST", "/v1/loans//ada:end/", "404"],
+    ["GET", "/v1/loans/", "405 POST"],
+    ["GET", "/v1/tracked-books/", "404"],
   ])("%s %s is %s", (method, path, expected) => {
     expect(find(method, path)).toBe(expected);
   });
@@ -103,6 +110,9 @@ test("the printed table says all that a client can see", () => {
   );
   expect(lines).toContain(
     "DELETE /v1/books/{book_id} transcoder.test.v1.LibraryService.DeleteBook 204 - body=- response=*",
+  );
+  expect(lines).toContain(
+    "POST /v1/loans transcoder.test.v1.LibraryService.TrackBook 200 - body=* response=* ignore_unknown trailing_slash any_media_type body_bytes_max=64",
   );
   expect(lines.filter((line) => line !== "")).toHaveLength(table.routes.length);
 });

@@ -30,6 +30,8 @@ export interface RouteMatch {
 
 export class RouteTable {
   readonly #trie = new PathTrie<Route>();
+  /** Those among them that answer with a slash at the end too, found without it. */
+  readonly #slashed = new PathTrie<Route>();
   readonly #routes: Route[] = [];
 
   constructor(services: readonly DescService[], codecs: MessageCodecs, alias?: PathAlias) {
@@ -46,23 +48,21 @@ export class RouteTable {
 
   /** `path` is the URL's, still encoded, without its query. Throws DecodeError where it cannot be decoded. */
   match(method: string, path: string): RouteMatch {
-    const raw = path.slice(1).split("/");
+    const segments = path.slice(1).split("/");
+    const isSlashed = segments.length > 1 && segments.at(-1) === "";
+    const raw = isSlashed ? segments.slice(0, -1) : segments;
+    const trie = isSlashed ? this.#slashed : this.#trie;
     const last = raw.at(-1) ?? "";
     // A raw colon starts a custom verb, if there is one of that name; an encoded colon never does.
     const colon = last.lastIndexOf(":");
     const verb = colon < 0 ? "" : decodeSegment(last.slice(colon + 1));
-    if (verb !== "" && this.#trie.has(verb)) {
+    if (verb !== "" && trie.has(verb)) {
       // What stands before the verb is empty, and so is nothing's name.
       if (colon === 0) return { result: { kind: "not_found" }, path: { raw, decoded: raw } };
-      const found = this.#lookUp(method, verb, [...raw.slice(0, -1), last.slice(0, colon)]);
+      const found = lookUp(trie, method, verb, [...raw.slice(0, -1), last.slice(0, colon)]);
       if (found.result.kind !== "not_found") return found;
     }
-    return this.#lookUp(method, "", raw);
-  }
-
-  #lookUp(method: string, verb: string, raw: readonly string[]): RouteMatch {
-    const decoded = raw.map(decodeSegment);
-    return { result: this.#trie.match(verb, decoded, method), path: { raw, decoded } };
+    return lookUp(trie, method, "", raw);
   }
 
   #add(route: Route): void {
@@ -75,6 +75,7 @@ export class RouteTable {
       );
     }
     rules.set(route.verb, route);
+    if (route.trailingSlash) this.#slashed.at(route.template).set(route.verb, route);
     this.#routes.push(route);
   }
 
@@ -86,6 +87,11 @@ export class RouteTable {
     const twin = { ...route, template };
     if (!this.#trie.at(template).has(route.verb)) this.#add(twin);
   }
+}
+
+function lookUp(trie: PathTrie<Route>, method: string, verb: string, raw: readonly string[]): RouteMatch {
+  const decoded = raw.map(decodeSegment);
+  return { result: trie.match(verb, decoded, method), path: { raw, decoded } };
 }
 
 function compileMethod(codecs: MessageCodecs, method: DescMethod): Route[] {
@@ -120,10 +126,21 @@ export function printRouteTable(table: RouteTable): string {
       route.permission || "-",
       `body=${body}`,
       `response=${route.responseField?.name ?? "*"}`,
+      ...marksOf(route),
     ];
   });
   lines.sort((a, b) => compare(`${a[0]} ${a[1]}`, `${b[0]} ${b[1]}`));
   return `${lines.map(([path, verb, ...rest]) => [verb, path, ...rest].join(" ")).join("\n")}\n`;
+}
+
+/** In what a route differs from the rest. */
+function marksOf({ ignoreUnknown, trailingSlash, anyMediaType, bodyBytesMax }: Route): string[] {
+  return [
+    ...(ignoreUnknown ? ["ignore_unknown"] : []),
+    ...(trailingSlash ? ["trailing_slash"] : []),
+    ...(anyMediaType ? ["any_media_type"] : []),
+    ...(bodyBytesMax === undefined ? [] : [`body_bytes_max=${bodyBytesMax}`]),
+  ];
 }
 
 function compare(a: string, b: string): number {

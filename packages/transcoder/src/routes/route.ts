@@ -29,6 +29,12 @@ export interface Route {
   readonly status: number;
   readonly permission: string;
   readonly ignoreUnknown: boolean;
+  /** The path answers with a slash at its end too. */
+  readonly trailingSlash: boolean;
+  /** JSON is taken under the labels that tracking clients put on it. */
+  readonly anyMediaType: boolean;
+  /** After inflation; undefined where only the server's own limit holds. */
+  readonly bodyBytesMax: number | undefined;
   readonly maskField: DescField | undefined;
   readonly requestHeaders: readonly string[];
   readonly input: MessageCodec;
@@ -78,6 +84,9 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     status: success !== 0 ? success : method.output.fields.length === 0 ? 204 : 200,
     permission: hasOption(method, policyOption) ? getOption(method, policyOption).permission : "",
     ignoreUnknown: rest?.ignoreUnknown ?? false,
+    trailingSlash: rest?.trailingSlash ?? false,
+    anyMediaType: rest?.anyMediaType ?? false,
+    bodyBytesMax: rest?.bodyBytesMax || undefined,
     maskField: rest?.maskField ? maskOf(method, rest.maskField) : undefined,
     requestHeaders: rest?.requestHeaders ?? [],
     input: codecs.message(method.input),

@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FieldOptions, MethodOptions } from "@bufbuild/protobuf/wkt";
+import type { FieldOptions, MethodOptions, OneofOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/options/v1/options.proto.
  */
 export const file_muster_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSJ5CgxNZXRob2RQb2xpY3kSEgoKcGVybWlzc2lvbhgBIAEoCRIQCghpbnRlcm5hbBgCIAEoCBIPCgdjYWxsZXJzGAMgAygJEhoKEmlkZW1wb3RlbmN5X2xlZGdlchgEIAEoCBIWCg5hbm9ueW1vdXNfZGVtbxgFIAEoCCLHAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkisgEKC0ZpZWxkUG9saWN5EhAKCHJhd19qc29uGAEgASgIEhIKCmNvbW1hX2xpc3QYAiABKAgSLwoJYmFyZV9kYXRlGAMgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuRGF0ZUJvdW5kEhkKEWl0ZW1fZXJyb3JzX2ZpZWxkGAQgASgJEjEKCHBlcnNvbmFsGAUgASgOMh8ubXVzdGVyLm9wdGlvbnMudjEuUGVyc29uYWxEYXRhKlEKCURhdGVCb3VuZBIaChZEQVRFX0JPVU5EX1VOU1BFQ0lGSUVEEAASFAoQREFURV9CT1VORF9TVEFSVBABEhIKDkRBVEVfQk9VTkRfRU5EEAIqsQEKDFBlcnNvbmFsRGF0YRIdChlQRVJTT05BTF9EQVRBX1VOU1BFQ0lGSUVEEAASFgoSUEVSU09OQUxfREFUQV9OT05FEAESGQoVUEVSU09OQUxfREFUQV9TVUJKRUNUEAISGgoWUEVSU09OQUxfREFUQV9JREVOVElUWRADEhkKFVBFUlNPTkFMX0RBVEFfQ09OVEVOVBAEEhgKFFBFUlNPTkFMX0RBVEFfU0VDUkVUEAU6WQoGcG9saWN5Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIfLm11c3Rlci5vcHRpb25zLnYxLk1ldGhvZFBvbGljeVIGcG9saWN5OlMKBHJlc3QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjShgMgASgLMh0ubXVzdGVyLm9wdGlvbnMudjEuUmVzdFBvbGljeVIEcmVzdDpVCgVmaWVsZBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY04YDIAEoCzIeLm11c3Rlci5vcHRpb25zLnYxLkZpZWxkUG9saWN5UgVmaWVsZGIGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSJ5CgxNZXRob2RQb2xpY3kSEgoKcGVybWlzc2lvbhgBIAEoCRIQCghpbnRlcm5hbBgCIAEoCBIPCgdjYWxsZXJzGAMgAygJEhoKEmlkZW1wb3RlbmN5X2xlZGdlchgEIAEoCBIWCg5hbm9ueW1vdXNfZGVtbxgFIAEoCCLHAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkixwEKC0ZpZWxkUG9saWN5EhAKCHJhd19qc29uGAEgASgIEhIKCmNvbW1hX2xpc3QYAiABKAgSLwoJYmFyZV9kYXRlGAMgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuRGF0ZUJvdW5kEhkKEWl0ZW1fZXJyb3JzX2ZpZWxkGAQgASgJEjEKCHBlcnNvbmFsGAUgASgOMh8ubXVzdGVyLm9wdGlvbnMudjEuUGVyc29uYWxEYXRhEhMKC2pzb25fbnVtYmVyGAYgASgIIh8KC09uZW9mUG9saWN5EhAKCG9ubHlfc2V0GAEgASgIKlEKCURhdGVCb3VuZBIaChZEQVRFX0JPVU5EX1VOU1BFQ0lGSUVEEAASFAoQREFURV9CT1VORF9TVEFSVBABEhIKDkRBVEVfQk9VTkRfRU5EEAIqsQEKDFBlcnNvbmFsRGF0YRIdChlQRVJTT05BTF9EQVRBX1VOU1BFQ0lGSUVEEAASFgoSUEVSU09OQUxfREFUQV9OT05FEAESGQoVUEVSU09OQUxfREFUQV9TVUJKRUNUEAISGgoWUEVSU09OQUxfREFUQV9JREVOVElUWRADEhkKFVBFUlNPTkFMX0RBVEFfQ09OVEVOVBAEEhgKFFBFUlNPTkFMX0RBVEFfU0VDUkVUEAU6WQoGcG9saWN5Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIfLm11c3Rlci5vcHRpb25zLnYxLk1ldGhvZFBvbGljeVIGcG9saWN5OlMKBHJlc3QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjShgMgASgLMh0ubXVzdGVyLm9wdGlvbnMudjEuUmVzdFBvbGljeVIEcmVzdDpVCgVmaWVsZBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY04YDIAEoCzIeLm11c3Rlci5vcHRpb25zLnYxLkZpZWxkUG9saWN5UgVmaWVsZDpiCgxvbmVvZl9wb2xpY3kSHS5nb29nbGUucHJvdG9idWYuT25lb2ZPcHRpb25zGNSGAyABKAsyHi5tdXN0ZXIub3B0aW9ucy52MS5PbmVvZlBvbGljeVILb25lb2ZQb2xpY3liBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * Who may call a method, and what a repeated call does.
@@ -180,6 +180,13 @@ export type FieldPolicy = Message<"muster.options.v1.FieldPolicy"> & {
    * @generated from field: muster.options.v1.PersonalData personal = 5;
    */
   personal: PersonalData;
+
+  /**
+   * JSON takes a number alone, where others of its type take its digits in a string too.
+   *
+   * @generated from field: bool json_number = 6;
+   */
+  jsonNumber: boolean;
 };
 
 /**
@@ -188,6 +195,28 @@ export type FieldPolicy = Message<"muster.options.v1.FieldPolicy"> & {
  */
 export const FieldPolicySchema: GenMessage<FieldPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 2);
+
+/**
+ * What REST does with the members of a oneof.
+ *
+ * @generated from message muster.options.v1.OneofPolicy
+ */
+export type OneofPolicy = Message<"muster.options.v1.OneofPolicy"> & {
+  /**
+   * Answers show the member that is set, and not the others as null: forms of an answer that have nothing
+   * in common.
+   *
+   * @generated from field: bool only_set = 1;
+   */
+  onlySet: boolean;
+};
+
+/**
+ * Describes the message muster.options.v1.OneofPolicy.
+ * Use `create(OneofPolicySchema)` to create a new message.
+ */
+export const OneofPolicySchema: GenMessage<OneofPolicy> = /*@__PURE__*/
+  messageDesc(file_muster_options_v1_options, 3);
 
 /**
  * Which end of a UTC day a bare date (YYYY-MM-DD) in a query parameter means.
@@ -305,4 +334,10 @@ export const rest: GenExtension<MethodOptions, RestPolicy> = /*@__PURE__*/
  */
 export const field: GenExtension<FieldOptions, FieldPolicy> = /*@__PURE__*/
   extDesc(file_muster_options_v1_options, 2);
+
+/**
+ * @generated from extension: muster.options.v1.OneofPolicy oneof_policy = 50004;
+ */
+export const oneof_policy: GenExtension<OneofOptions, OneofPolicy> = /*@__PURE__*/
+  extDesc(file_muster_options_v1_options, 3);
 
