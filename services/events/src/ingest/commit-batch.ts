@@ -4,6 +4,7 @@ import type { Clock, IdSource } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { trackedEventsRecorded } from "../domain-events.ts";
+import { type Epochs, readEpochs } from "../people/epochs-store.ts";
 import { insertProfiles } from "../profiles/profile-store.ts";
 import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
 import { collectWanted } from "./batch-facts.ts";
@@ -32,6 +33,11 @@ export class SettleFailed extends Error {
   }
 }
 
+/** Somebody was merged, separated or erased while the batch was planned by who they were before. */
+export class EpochChanged extends Error {
+  override name = "EpochChanged";
+}
+
 /**
  * Commits and resolves to the outcomes. Without `lookFirst` an event or identity that is there already
  * rejects with the unique violation; with it, only one that somebody else stores at the same moment.
@@ -46,6 +52,8 @@ export async function commitBatch(
   let settling: Submission | undefined;
   const body = async (trx: Transaction): Promise<BatchPlan> => {
     settling = undefined;
+    // Before anything that is decided by them.
+    const epochs = await readEpochs(trx);
     const facts = await loadFacts(trx, wanted, { withStoredEvents: options.lookFirst });
     const plan = planBatch(submissions, facts, deps.profileIds, deps.clock.nowMs());
     await insertProfiles(trx, plan.newProfiles);
@@ -60,7 +68,10 @@ export async function commitBatch(
       await submission.settle(trx, plan.outcomes[index] ?? noOutcomes);
       settling = undefined;
     }
-    if (drafts.length > 0) await deps.outbox.append(trx, drafts);
+    if (drafts.length > 0) {
+      await deps.outbox.append(trx, drafts);
+      await requireEpochs(trx, epochs, plan);
+    }
     return plan;
   };
   try {
@@ -73,6 +84,15 @@ export async function commitBatch(
 }
 
 const noOutcomes: readonly EventOutcome[] = [];
+
+/**
+ * Throws EpochChanged unless everybody is still who they were. Invariant: called with the positions of the
+ * shards held, behind which whoever changes an epoch of theirs has to wait until this has committed.
+ */
+async function requireEpochs(trx: Transaction, before: Epochs, plan: BatchPlan): Promise<void> {
+  const now = await readEpochs(trx);
+  if (plan.shares.some(({ shard }) => now[shard] !== before[shard])) throw new EpochChanged();
+}
 
 /**
  * Encodes while the database is busy with the rows. Invariant: returns or throws only once the insert is

@@ -19,7 +19,10 @@ export class IngestMetrics {
     this.#refused = metrics.counter("muster_ingest_refused_total", "Submissions refused for lack of room.", [
       "why",
     ]);
-    this.#again = metrics.counter("muster_ingest_reruns_total", "Commits run again over rows already there.");
+    this.#again = metrics.counter(
+      "muster_ingest_reruns_total",
+      "Commits run again over what others committed meanwhile.",
+    );
     this.#seconds = metrics.histogram("muster_ingest_commit_seconds", "From begin to commit.");
     const queued = metrics.gauge("muster_ingest_queued_events", "Events waiting for a transaction.");
     Object.assign(queued, { collect: () => queued.set(queuedRows()) });

@@ -6,7 +6,7 @@ import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort } from "@muster/outbox";
-import { type CommitDeps, commitBatch, SettleFailed } from "./commit-batch.ts";
+import { type CommitDeps, commitBatch, EpochChanged, SettleFailed } from "./commit-batch.ts";
 import { FairQueue, type QueuedWork } from "./fair-queue.ts";
 import { IngestMetrics } from "./ingest-metrics.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
@@ -40,6 +40,8 @@ const QUANTUM_ROWS = 500;
 const RETRY_AFTER_MS = 1000;
 /** Runs of a batch that lose against other processes' rows before its submissions run alone. */
 const VIOLATIONS_MAX = 6;
+/** Runs of a batch, in a row, over people who were merged or erased meanwhile. */
+const EPOCH_CHANGES_MAX = 20;
 /** For how many batches after a repeated event the next ones look before they insert. */
 const WARY_BATCHES = 50;
 
@@ -115,7 +117,7 @@ export class IngestQueue {
   /** Never rejects: every submission gets its own answer. */
   async #commit(batch: readonly Waiting[]): Promise<void> {
     let rest = batch;
-    for (let violations = 0; rest.length > 0; ) {
+    for (let violations = 0, epochChanges = 0; rest.length > 0; ) {
       const lookFirst = this.#waryBatches > 0;
       try {
         await this.#commitOnce(rest, lookFirst);
@@ -129,6 +131,9 @@ export class IngestQueue {
           violations += 1;
           this.#metrics.ranAgain();
           this.#waryBatches = WARY_BATCHES;
+        } else if (error instanceof EpochChanged && epochChanges < EPOCH_CHANGES_MAX) {
+          epochChanges += 1;
+          this.#metrics.ranAgain();
         } else {
           await this.#divide(rest, error);
           return;
@@ -151,9 +156,10 @@ export class IngestQueue {
     const cause = error instanceof SettleFailed ? error.cause : error;
     // Not one submission's fault: alone they would fail as well, one by one and slowly.
     if (batch.length === 1 || isUnavailable(cause)) {
-      const answer = isUniqueViolation(cause)
-        ? new AppError("UNAVAILABLE", { cause, retryAfterMs: RETRY_AFTER_MS })
-        : cause;
+      const answer =
+        isUniqueViolation(cause) || cause instanceof EpochChanged
+          ? new AppError("UNAVAILABLE", { cause, retryAfterMs: RETRY_AFTER_MS })
+          : cause;
       for (const waiting of batch) waiting.reject(answer);
       return;
     }
