@@ -4,6 +4,7 @@ export { Outbox, type OutboxOptions } from "./outbox.ts";
 export { OutboxRelay, type RelayOptions, type RelayTimings } from "./outbox-relay.ts";
 export { OutboxTail } from "./outbox-tail.ts";
 export * from "./ports.ts";
+export { type Rewrite, type ScrubOptions, scrubDeadLetters, scrubOutbox } from "./scrub-messages.ts";
 export { ShardConsumer } from "./shard-consumer.ts";
 export { createConsumerTables, createOutboxTables } from "./tables.ts";
 export { catchUp, cursorAt, cursorFromNumbers, cursorToNumbers, type TailCursor } from "./tail-cursor.ts";

@@ -1,0 +1,128 @@
+// Takes people out of what was announced before they were erased: from the outbox's rows, whose positions
+// stay, and from dead letters. Walks in small steps, so that nothing else waits; walking again is harmless.
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import type { Database, Transaction } from "@muster/db";
+import * as store from "./scrub-store.ts";
+
+/** The data of a message without the person; undefined where it says nothing of them. */
+export type Rewrite = (type: string, data: Uint8Array) => Uint8Array | undefined;
+
+export interface ScrubOptions {
+  /** Ids of those to be found, in the form in which messages hold them. */
+  readonly needles: readonly Buffer[];
+  readonly rewrite: Rewrite;
+  /** In the transaction of each step that has changed something: to count it for good. */
+  readonly changed?: (trx: Transaction, count: number) => Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
+/** Positions looked through by one statement. A message is at most 512 KiB, most are far smaller. */
+const STEP_POSITIONS = 128;
+/** Messages rewritten in one transaction. */
+const REWRITE_MAX = 16;
+const LETTERS_MAX = 100;
+/** In one statement; more are looked for in further ones. */
+const NEEDLES_MAX = 32;
+
+/** Rewrites the shard's messages up to and including `through`. False if it was stopped before the end. */
+export async function scrubOutbox(
+  database: Database,
+  range: { readonly shard: number; readonly through: number },
+  options: ScrubOptions,
+): Promise<boolean> {
+  const { shard, through } = range;
+  for (let after = 0; ; ) {
+    if (options.signal?.aborted === true) return false;
+    const from = await store.firstPosition(database.reader, { shard, after, through });
+    if (from === undefined) return true;
+    const step = { shard, from, through: Math.min(through, from + STEP_POSITIONS - 1) };
+    const found = await findHolding(database, step, options.needles);
+    for (const positions of chunks(found, REWRITE_MAX)) {
+      await database.transaction((trx) => rewriteMessages(trx, shard, positions, options));
+    }
+    after = step.through;
+  }
+}
+
+async function findHolding(
+  database: Database,
+  step: { readonly shard: number; readonly from: number; readonly through: number },
+  needles: readonly Buffer[],
+): Promise<number[]> {
+  const found = new Set<number>();
+  for (const some of chunks(needles, NEEDLES_MAX)) {
+    for (const position of await store.findHolding(database.reader, step, some)) found.add(position);
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+async function rewriteMessages(
+  trx: Transaction,
+  shard: number,
+  positions: readonly number[],
+  { rewrite, changed }: ScrubOptions,
+): Promise<void> {
+  let count = 0;
+  for (const { position, type, data } of await store.lockMessages(trx, shard, positions)) {
+    const rewritten = rewrite(type, data);
+    if (rewritten === undefined) continue;
+    await store.replaceData(trx, shard, position, rewritten);
+    count += 1;
+  }
+  if (count > 0) await changed?.(trx, count);
+}
+
+const ERASED = "what could not be folded was erased";
+
+/**
+ * Rewrites the dead letters of all shards, for a person's id may stand in another shard's. Letters that hold
+ * the id and can't be opened are deleted.
+ */
+export async function scrubDeadLetters(database: Database, options: ScrubOptions): Promise<boolean> {
+  const { needles, signal } = options;
+  for (const some of chunks(needles, NEEDLES_MAX)) {
+    for (let after: string | undefined; ; ) {
+      if (signal?.aborted === true) return false;
+      const { holding, last } = await store.pageOfLetters(database.reader, after, some, LETTERS_MAX);
+      if (last === undefined) break;
+      for (const ids of chunks(holding, REWRITE_MAX)) {
+        await database.transaction((trx) => rewriteLetters(trx, ids, options));
+      }
+      after = last;
+    }
+  }
+  return true;
+}
+
+async function rewriteLetters(
+  trx: Transaction,
+  ids: readonly string[],
+  { rewrite, changed }: ScrubOptions,
+): Promise<void> {
+  let count = 0;
+  for (const { id, raw } of await store.lockLetters(trx, ids)) {
+    const rewritten = rewriteLetter(raw, rewrite);
+    if (rewritten === undefined) continue;
+    if (rewritten === "unreadable") await store.deleteLetter(trx, id);
+    else await store.replaceLetter(trx, id, { raw: rewritten, error: ERASED });
+    count += 1;
+  }
+  if (count > 0) await changed?.(trx, count);
+}
+
+function rewriteLetter(raw: Buffer, rewrite: Rewrite): Uint8Array | "unreadable" | undefined {
+  try {
+    const envelope = fromBinary(EnvelopeSchema, raw);
+    const data = rewrite(envelope.type, envelope.data);
+    return data && toBinary(EnvelopeSchema, { ...envelope, data: Uint8Array.from(data) });
+  } catch {
+    return "unreadable";
+  }
+}
+
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  const cut: Item[][] = [];
+  for (let start = 0; start < items.length; start += size) cut.push(items.slice(start, start + size));
+  return cut;
+}

@@ -1,0 +1,118 @@
+// Every statement that rewrites what was written before: messages of an outbox, and dead letters.
+import { bytesToUuid, uuidToBytes } from "@muster/core";
+import { forUpdate, type Queryable, type Transaction } from "@muster/db";
+
+/** A message as it may be rewritten: its place in the order of its shard stays. */
+export interface WrittenMessage {
+  readonly position: number;
+  readonly type: string;
+  readonly data: Buffer;
+}
+
+/** The shard's first position after `after`, if it is not beyond `through`. */
+export async function firstPosition(
+  db: Queryable,
+  range: { readonly shard: number; readonly after: number; readonly through: number },
+): Promise<number | undefined> {
+  const [row] = await db("outbox_messages")
+    .select<{ position: number }[]>("position")
+    .where("shard", range.shard)
+    .andWhere("position", ">", range.after)
+    .andWhere("position", "<=", range.through)
+    .orderBy("position")
+    .limit(1);
+  return row?.position;
+}
+
+/** Positions in the range, both ends included, of messages that hold one of the byte strings anywhere. */
+export async function findHolding(
+  db: Queryable,
+  range: { readonly shard: number; readonly from: number; readonly through: number },
+  needles: readonly Buffer[],
+): Promise<number[]> {
+  const rows: { position: number }[] = await db("outbox_messages")
+    .select("position")
+    .where("shard", range.shard)
+    .andWhere("position", ">=", range.from)
+    .andWhere("position", "<=", range.through)
+    .andWhere((any) => {
+      for (const needle of needles) any.orWhereRaw("instr(data, ?) > 0", [needle]);
+    })
+    .orderBy("position");
+  return rows.map((row) => row.position);
+}
+
+/** Locked, so that two who rewrite the same message do so one after the other. */
+export async function lockMessages(
+  trx: Transaction,
+  shard: number,
+  positions: readonly number[],
+): Promise<WrittenMessage[]> {
+  const query = trx("outbox_messages")
+    .select<{ position: number; type: Buffer; data: Buffer }[]>("position", "type", "data")
+    .where("shard", shard)
+    .whereIn("position", [...positions])
+    .orderBy("position");
+  const rows = await forUpdate(trx, query);
+  return rows.map(({ position, type, data }) => ({ position, type: type.toString("utf8"), data }));
+}
+
+export async function replaceData(
+  trx: Transaction,
+  shard: number,
+  position: number,
+  data: Uint8Array,
+): Promise<void> {
+  await trx("outbox_messages")
+    .where({ shard, position })
+    .update({ data: Buffer.from(data) });
+}
+
+/** The next dead letters by id, as ids: all of them, or those that hold one of the byte strings anywhere. */
+export async function pageOfLetters(
+  db: Queryable,
+  after: string | undefined,
+  needles: readonly Buffer[],
+  limit: number,
+): Promise<{ readonly holding: string[]; readonly last: string | undefined }> {
+  const query = db("dead_letters").select<{ id: Buffer }[]>("id").orderBy("id").limit(limit);
+  if (after !== undefined) query.where("id", ">", uuidToBytes(after));
+  const ids = (await query).map((row) => row.id);
+  if (ids.length === 0) return { holding: [], last: undefined };
+  const rows: { id: Buffer }[] = await db("dead_letters")
+    .select("id")
+    .whereIn("id", ids)
+    .andWhere((any) => {
+      for (const needle of needles) any.orWhereRaw("instr(raw, ?) > 0", [needle]);
+    })
+    .orderBy("id");
+  const last = ids.at(-1);
+  return { holding: rows.map(({ id }) => bytesToUuid(id)), last: last && bytesToUuid(last) };
+}
+
+export async function lockLetters(
+  trx: Transaction,
+  ids: readonly string[],
+): Promise<{ id: string; raw: Buffer }[]> {
+  const query = trx("dead_letters")
+    .select<{ id: Buffer; raw: Buffer }[]>("id", "raw")
+    .whereIn("id", ids.map(uuidToBytes))
+    .orderBy("id");
+  const rows = await forUpdate(trx, query);
+  return rows.map(({ id, raw }) => ({ id: bytesToUuid(id), raw }));
+}
+
+/** The error goes too, for it may quote what could not be read. */
+export async function replaceLetter(
+  trx: Transaction,
+  id: string,
+  letter: { readonly raw: Uint8Array; readonly error: string },
+): Promise<void> {
+  await trx("dead_letters")
+    .where("id", uuidToBytes(id))
+    .update({ raw: Buffer.from(letter.raw), error: letter.error });
+}
+
+export async function deleteLetter(trx: Transaction, id: string): Promise<void> {
+  await trx("dead_letters").where("id", uuidToBytes(id)).delete();
+}

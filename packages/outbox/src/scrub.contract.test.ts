@@ -1,0 +1,138 @@
+// What was announced can be taken back: no row, no broker and no dead letter holds it any longer, while
+// positions stay, and whoever has not come so far folds what remains.
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { randomIds } from "@muster/core";
+import { waitFor } from "@muster/testkit";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { insertDeadLetter, listDeadLetters } from "./dead-letter-store.ts";
+import { scrubDeadLetters, scrubOutbox } from "./scrub-messages.ts";
+import { append, House, PAIRS, type Producer, totalOf } from "./testing/house.ts";
+
+const SHARD = 3;
+/** A value that a message holds, as the person's id would stand in it. */
+const SECRET = 777;
+const needles = [Buffer.from(String(SECRET))];
+const rewrite = (_type: string, data: Uint8Array): Uint8Array | undefined =>
+  Buffer.from(data).equals(needles[0] ?? data) ? Buffer.from("0") : undefined;
+
+describe.each(PAIRS)("scrubbing on %s", (pair) => {
+  let house: House;
+  let producer: Producer;
+
+  beforeEach(async () => {
+    house = await House.open(pair);
+    producer = await house.newProducer();
+  });
+  afterEach(() => house.close());
+
+  const put = (shard: number, ...values: number[]) =>
+    append(producer.outbox, house.producing.database, shard, ...values);
+  const published = () =>
+    waitFor(async () => {
+      const rows: { published_position: number }[] = await house.producing.database
+        .reader("relay_cursors")
+        .where({ shard: SHARD });
+      return (rows[0]?.published_position ?? 0) >= ((await producer.outbox.positions())[SHARD] ?? 0);
+    });
+
+  it("consumers that were behind fold what remains, whether the broker or they held the rest", async () => {
+    const { outbox, relay, bus } = producer;
+    const { database } = house.producing;
+    await relay.start();
+    // More than a consumer is handed at once, and people's messages all along.
+    const values = Array.from({ length: 300 }, (_, index) => (index % 7 === 0 ? SECRET : 1));
+    await put(SHARD, ...values);
+    const secrets = values.filter((value) => value === SECRET).length;
+    await published();
+    const through = (await outbox.positions())[SHARD] ?? 0;
+    let counted = 0;
+    const changed = async (_trx: unknown, count: number): Promise<void> => {
+      counted += count;
+    };
+    expect(await scrubOutbox(database, { shard: SHARD, through }, { needles, rewrite, changed })).toBe(true);
+    expect(counted).toBe(secrets);
+    await bus.forget("events", SHARD);
+    await put(SHARD, 5);
+
+    const { consumer } = await house.newReplica(outbox);
+    await consumer.start();
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(values.length - secrets + 5);
+    // Again, while the consumer is there and everything has been handed to it before.
+    await put(SHARD, 1, 1);
+    await bus.forget("events", SHARD);
+    await put(SHARD, 1);
+    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(values.length - secrets + 8);
+    const found = await database.reader("outbox_messages").whereRaw("instr(data, ?) > 0", needles);
+    expect(found).toEqual([]);
+  });
+
+  it("rewrites up to the position alone, may be run again, and stops when told to", async () => {
+    const { outbox } = producer;
+    const { database } = house.producing;
+    await put(SHARD, SECRET, SECRET);
+    await put(SHARD + 1, SECRET);
+    const stopped = { needles, rewrite, signal: AbortSignal.abort() };
+    expect(await scrubOutbox(database, { shard: SHARD, through: 1 }, stopped)).toBe(false);
+    for (let time = 0; time < 2; time += 1) {
+      await scrubOutbox(database, { shard: SHARD, through: 1 }, { needles, rewrite });
+    }
+    const texts = async (shard: number): Promise<string[]> =>
+      (await outbox.read(shard, 0, 10)).map(({ data }) => Buffer.from(data).toString());
+    expect(await texts(SHARD)).toEqual(["0", String(SECRET)]);
+    expect(await texts(SHARD + 1)).toEqual([String(SECRET)]);
+  });
+
+  it("two at once lose neither's part", async () => {
+    const { outbox } = producer;
+    const { database } = house.producing;
+    await put(SHARD, 123_456);
+    const without = (part: string) => ({
+      needles: [Buffer.from(part)],
+      rewrite: (_type: string, data: Uint8Array) => {
+        const text = Buffer.from(data).toString();
+        return text.includes(part) ? Buffer.from(text.replace(part, "")) : undefined;
+      },
+    });
+    await Promise.all(
+      ["12", "34", "5"].map((part) => scrubOutbox(database, { shard: SHARD, through: 1 }, without(part))),
+    );
+    const [left] = await outbox.read(SHARD, 0, 1);
+    expect(Buffer.from(left?.data ?? []).toString()).toBe("6");
+  });
+
+  it("dead letters of every shard are rewritten; one that holds the person and can't be opened goes", async () => {
+    const { database } = house.consuming;
+    const letter = (shard: number, raw: Uint8Array) => ({
+      id: randomIds.next(shard),
+      consumer: "sums",
+      source: "events",
+      shard,
+      position: 1,
+      type: "a.type",
+      raw,
+      error: `cannot read ${SECRET}`,
+      attempts: 5,
+      deadMs: shard,
+      replayRequestedMs: undefined,
+      replayedMs: undefined,
+    });
+    const envelope = (text: string) =>
+      toBinary(EnvelopeSchema, create(EnvelopeSchema, { type: "a.type", data: Buffer.from(text) }));
+    const secret = String(SECRET);
+    const letters = [
+      letter(1, envelope(secret)),
+      letter(2, envelope("1")),
+      letter(3, Buffer.from(`\xff${secret}`, "latin1")),
+      letter(4, Buffer.from("\xff", "latin1")),
+    ];
+    await database.transaction(async (trx) => {
+      for (const one of letters) await insertDeadLetter(trx, one);
+    });
+    await scrubDeadLetters(database, { needles, rewrite });
+    const left = (await listDeadLetters(database.reader, { limit: 10 })).toReversed();
+    expect(left.map(({ shard }) => shard)).toEqual([1, 2, 4]);
+    expect(Buffer.from(fromBinary(EnvelopeSchema, left[0]?.raw ?? Buffer.of()).data).toString()).toBe("0");
+    expect(left.map(({ error }) => error.includes(secret))).toEqual([false, true, true]);
+  });
+});
