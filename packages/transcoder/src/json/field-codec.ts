@@ -3,7 +3,7 @@ import { create, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { DecodeError } from "./decode-error.ts";
 import type { FieldOptions } from "./field-options.ts";
-import { type DecodeContext, isJsonObject, jsonObjectText } from "./parse-json.ts";
+import { type DecodeContext, isJsonObject, jsonObjectText, plainNumber } from "./parse-json.ts";
 import { enumCodec, scalarCodec } from "./scalar-codec.ts";
 import type { ValueCodec } from "./value-codec.ts";
 
@@ -24,7 +24,7 @@ export interface FieldCodec {
 export type MessageCodecs = (field: DescField & { message: object }) => ValueCodec;
 
 export function compileField(field: DescField, options: FieldOptions, messages: MessageCodecs): FieldCodec {
-  const value = options.rawJson ? rawJsonCodec(field) : elementCodec(field, messages);
+  const value = options.rawJson ? rawJsonCodec(field) : elementCodec(field, messages, options);
   switch (field.fieldKind) {
     case "list":
       return listField(field, value, options.itemErrorsField);
@@ -35,10 +35,11 @@ export function compileField(field: DescField, options: FieldOptions, messages: 
   }
 }
 
-function elementCodec(field: DescField, messages: MessageCodecs): ValueCodec {
+function elementCodec(field: DescField, messages: MessageCodecs, options: FieldOptions): ValueCodec {
   if (field.enum !== undefined) return enumCodec(field.enum);
   if (field.message === undefined) {
-    return scalarCodec(field.scalar, "longAsString" in field && field.longAsString);
+    const codec = scalarCodec(field.scalar, "longAsString" in field && field.longAsString);
+    return options.jsonNumber ? numberAlone(codec) : codec;
   }
   if (!isWrapperDesc(field.message)) return messages(field);
   const inner = field.message.fields[0];
@@ -53,6 +54,21 @@ function elementCodec(field: DescField, messages: MessageCodecs): ValueCodec {
     decode: (json, context) => box(scalar.decode(json, context)),
     encode: (message) => scalar.encode((message as LocalMessage)[inner.localName]),
     fromText: fromText && ((text) => box(fromText(text))),
+  };
+}
+
+/** No digits in a string, and none that a double has lost. */
+function numberAlone(codec: ValueCodec): ValueCodec {
+  return {
+    ...codec,
+    decode(json, context) {
+      const value = plainNumber(json, context);
+      if (typeof value !== "number") throw new DecodeError("must be a number");
+      if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+        throw new DecodeError("must be within 2^53-1 of zero");
+      }
+      return codec.decode(json, context);
+    },
   };
 }
 

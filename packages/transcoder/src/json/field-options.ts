@@ -12,6 +12,7 @@ export interface FieldOptions {
   /** Which end of a day a bare date means; undefined where a bare date is not taken. */
   readonly bareDate: "start" | "end" | undefined;
   readonly itemErrorsField: ItemErrors | undefined;
+  readonly jsonNumber: boolean;
 }
 
 const none: FieldOptions = {
@@ -19,6 +20,7 @@ const none: FieldOptions = {
   commaList: false,
   bareDate: undefined,
   itemErrorsField: undefined,
+  jsonNumber: false,
 };
 
 export function fieldOptions(field: DescField): FieldOptions {
@@ -30,6 +32,7 @@ export function fieldOptions(field: DescField): FieldOptions {
     commaList: policy.commaList,
     bareDate: bounds[policy.bareDate as keyof typeof bounds],
     itemErrorsField: policy.itemErrorsField === "" ? undefined : itemErrors(field, policy.itemErrorsField),
+    jsonNumber: policy.jsonNumber,
   };
 }
 
