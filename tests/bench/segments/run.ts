@@ -50,10 +50,10 @@ async function main(): Promise<void> {
     await measureReads(stage, await makeSegments(stage), profiles);
     results.record(await measureExits(stage.rest, segments, EXITS));
     await measureIdle(stage);
-    for (const count of [10, 100, 900]) {
+    for (const count of [10, 100, 1000]) {
       results.record(await measureMaintenance(installation, count, "10 touched", KEPT));
     }
-    for (const count of [10, 100, 900]) {
+    for (const count of [10, 100, 1000]) {
       results.record(await measureMaintenance(installation, count, "all touched", KEPT));
     }
     await results.report({ mode: installation.mode, size: SIZE, profiles: PROFILES, events: EVENTS });
