@@ -34,8 +34,12 @@ export type OnConflict =
   | "keep"
   /** These columns take the new row's values. */
   | { readonly overwrite: readonly string[] }
-  /** These columns grow by the new row's values; others stay. */
-  | { readonly add: readonly string[]; readonly overwrite?: readonly string[] };
+  /** These columns grow by the new row's values, bytes at their end; others stay. */
+  | {
+      readonly add: readonly string[];
+      readonly append?: readonly string[];
+      readonly overwrite?: readonly string[];
+    };
 
 /** A value as it is bound: identifiers, names and keys as Buffers, instants as epoch-ms numbers. */
 export type Value = string | number | bigint | Buffer | null;

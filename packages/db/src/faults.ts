@@ -1,11 +1,12 @@
 // What can go wrong in a database, in words that no engine owns. Driver text stays in `cause`.
+import { PlainError } from "@muster/core";
 import { AppError } from "@muster/errors";
 
 /** Name of the key when a primary key is violated, on every engine. */
 export const PRIMARY_KEY = "PRIMARY";
 
 /** A row with this key is there already. */
-export class UniqueViolation extends Error {
+export class UniqueViolation extends PlainError {
   override name = "UniqueViolation";
   /** The unique index's name, or {@link PRIMARY_KEY}. */
   readonly keyName: string;
@@ -17,7 +18,7 @@ export class UniqueViolation extends Error {
 }
 
 /** The transaction lost against another one and is to be run again as a whole. */
-export class TransactionConflict extends Error {
+export class TransactionConflict extends PlainError {
   override name = "TransactionConflict";
 
   constructor(cause: unknown) {

@@ -2,6 +2,7 @@
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
+  blob,
   bytes,
   type Database,
   id16,
@@ -26,6 +27,10 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
       const schema = new Schema(engine, trx);
       await schema.createTable("totals", {
         columns: { id: id16(), name: bytes(255), total: integer(), latest: integer(), document: json() },
+        primaryKey: ["id", "name"],
+      });
+      await schema.createTable("growing", {
+        columns: { id: id16(), name: bytes(255), total: integer(), latest: integer(), bytes: blob() },
         primaryKey: ["id", "name"],
       });
       const wide = Array.from({ length: 120 }, (_, index) => [`c${index}`, integer()] as const);
@@ -62,6 +67,28 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
     await reset(old);
     await insert(rows(size, 100), { add: ["total"], overwrite: ["latest"] });
     expect(await stored()).toEqual(expected((row) => [row[0] ?? null, row[1] ?? null, 101, 100, '{"n":1}']));
+  });
+
+  test.each([1, 3, 64, 67])("%i rows whose bytes grow at their end", async (size) => {
+    const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+    const grown = (bytes: Buffer) =>
+      rows(size, 1).map((row): Value[] => [row[0] ?? null, row[1] ?? null, 1, 1, bytes]);
+    const columns = ["id", "name", "total", "latest", "bytes"];
+    const put = (bytes: Buffer) =>
+      database.transaction((trx) =>
+        insertRows(trx, "growing", columns, grown(bytes), { add: ["total"], append: ["bytes"] }, [
+          "id",
+          "name",
+        ]),
+      );
+    await database.transaction((trx) => trx("growing").delete());
+    for (const bytes of [everyByte, Buffer.alloc(0), everyByte.subarray(128)]) await put(bytes);
+    const found = await database
+      .reader("growing")
+      .orderBy(["id", "name"])
+      .select<Record<string, Value>[]>(columns);
+    const whole = Buffer.concat([everyByte, everyByte.subarray(128)]);
+    expect(found.map((row) => Object.values(row))).toEqual(grown(whole).map((row) => row.with(2, 3)));
   });
 
   test("a key twice in one call is met in order", async () => {

@@ -90,31 +90,49 @@ function sqliteConflict(table: string, onConflict: OnConflict, key: readonly str
   if (onConflict === "fail") return "";
   const target = ` ON CONFLICT (${key.map(quote).join()}) DO`;
   if (onConflict === "keep") return `${target} NOTHING`;
-  return `${target} UPDATE SET ${assignments(table, onConflict, (column) => `excluded.${column}`)}`;
+  // Bytes joined by || are text to SQLite, holding the same bytes.
+  return `${target} UPDATE SET ${assignments(table, onConflict, {
+    incoming: (column) => `excluded.${column}`,
+    joined: (there, incoming) => `CAST(${there} || ${incoming} AS BLOB)`,
+  })}`;
 }
 
 function mysqlConflict(table: string, onConflict: OnConflict, key: readonly string[]): string {
   if (onConflict === "fail") return "";
   const update = " ON DUPLICATE KEY UPDATE ";
-  if (onConflict !== "keep") return update + assignments(table, onConflict, (column) => `VALUES(${column})`);
+  if (onConflict !== "keep") {
+    return (
+      update +
+      assignments(table, onConflict, {
+        incoming: (column) => `VALUES(${column})`,
+        joined: (there, incoming) => `CONCAT(${there}, ${incoming})`,
+      })
+    );
+  }
   const first = quote(key[0] ?? "");
   return `${update}${first} = ${quote(table)}.${first}`;
+}
+
+/** How an engine says these in an upsert. */
+interface Dialect {
+  readonly incoming: (column: string) => string;
+  readonly joined: (there: string, incoming: string) => string;
 }
 
 function assignments(
   table: string,
   onConflict: Exclude<OnConflict, string>,
-  incoming: (column: string) => string,
+  { incoming, joined }: Dialect,
 ): string {
-  const overwritten = (onConflict.overwrite ?? []).map((name) => {
-    const column = quote(name);
-    return `${column} = ${incoming(column)}`;
-  });
-  const added = ("add" in onConflict ? onConflict.add : []).map((name) => {
-    const column = quote(name);
-    return `${column} = ${quote(table)}.${column} + ${incoming(column)}`;
-  });
-  return [...added, ...overwritten].join(", ");
+  const { add = [], append = [], overwrite = [] } = "add" in onConflict ? onConflict : { ...onConflict };
+  const there = (column: string): string => `${quote(table)}.${column}`;
+  const set = (names: readonly string[], value: (column: string) => string): string[] =>
+    names.map(quote).map((column) => `${column} = ${value(column)}`);
+  return [
+    ...set(add, (column) => `${there(column)} + ${incoming(column)}`),
+    ...set(append, (column) => joined(there(column), incoming(column))),
+    ...set(overwrite, incoming),
+  ].join(", ");
 }
 
 function quote(name: string): string {
