@@ -124,7 +124,7 @@ function assignments(
   onConflict: Exclude<OnConflict, string>,
   { incoming, joined }: Dialect,
 ): string {
-  const { add = [], append = [], overwrite = [] } = "add" in onConflict ? onConflict : { ...onConflict };
+  const { add = [], append = [], overwrite = [] }: Partial<Record<string, readonly string[]>> = onConflict;
   const there = (column: string): string => `${quote(table)}.${column}`;
   const set = (names: readonly string[], value: (column: string) => string): string[] =>
     names.map(quote).map((column) => `${column} = ${value(column)}`);
