@@ -1,7 +1,8 @@
 // Assertions: for defects of ours, never for what a caller sent.
+import { PlainError } from "./plain-error.ts";
 
-/** A broken invariant. */
-export class AssertionError extends Error {
+/** A broken invariant. Its message quotes nothing that came from outside. */
+export class AssertionError extends PlainError {
   override name = "AssertionError";
 }
 
@@ -11,5 +12,5 @@ export function assert(condition: unknown, message: string): asserts condition {
 
 /** For the default branch of an exhaustive switch. */
 export function assertNever(value: never): never {
-  throw new AssertionError(`unexpected value: ${JSON.stringify(value)}`);
+  throw new AssertionError(`a ${typeof value} that no branch expects`);
 }

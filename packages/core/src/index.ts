@@ -3,6 +3,7 @@ export * from "./clock.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
 export * from "./page-token.ts";
+export * from "./plain-error.ts";
 export * from "./seeded-random.ts";
 export * from "./shard.ts";
 export * from "./time-zone.ts";

@@ -1,5 +1,6 @@
 // One JSON line per request, delivery or incident. The only place that writes logs.
 import { type Logger as PinoLogger, pino } from "pino";
+import { loggable } from "./loggable.ts";
 
 /** Levels: error wakes a person; warn is worth a look today; info is the normal record; debug is off. */
 export interface Logger {
@@ -10,7 +11,7 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
-/** Never a secret, never a body. `err` holds an Error. */
+/** Never a secret, never a body; messages by `redact` of packages/privacy alone. `err` holds an Error. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export function createLogger(options: {
@@ -21,8 +22,45 @@ export function createLogger(options: {
     level: options.level,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    // Errors arrive described; pino's own description would add whatever hangs on them.
+    serializers: { err: (described: unknown) => described },
   };
-  const logger: PinoLogger =
+  const writer: PinoLogger =
     options.destination === undefined ? pino(settings) : pino(settings, options.destination);
-  return logger;
+  return new GuardedLogger(writer);
+}
+
+type Level = "error" | "warn" | "info" | "debug";
+
+/** Nothing reaches the writer but by {@link loggable}, whatever a caller puts into its fields. */
+class GuardedLogger implements Logger {
+  readonly #writer: PinoLogger;
+
+  constructor(writer: PinoLogger) {
+    this.#writer = writer;
+  }
+
+  error(fields: LogFields, message: string): void {
+    this.#write("error", fields, message);
+  }
+
+  warn(fields: LogFields, message: string): void {
+    this.#write("warn", fields, message);
+  }
+
+  info(fields: LogFields, message: string): void {
+    this.#write("info", fields, message);
+  }
+
+  debug(fields: LogFields, message: string): void {
+    this.#write("debug", fields, message);
+  }
+
+  child(fields: LogFields): Logger {
+    return new GuardedLogger(this.#writer.child(loggable(fields) as object));
+  }
+
+  #write(level: Level, fields: LogFields, message: string): void {
+    if (this.#writer.isLevelEnabled(level)) this.#writer[level](loggable(fields), message);
+  }
 }

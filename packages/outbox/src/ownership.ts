@@ -1,5 +1,5 @@
 // The error and the view of a replica that folds only while it owns.
-import { AssertionError, assert } from "@muster/core";
+import { AssertionError, assert, PlainError } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { type ConsumerKey, lockOwned } from "./cursor-store.ts";
@@ -7,7 +7,7 @@ import type { OwnedShard } from "./owned-shard.ts";
 import { type OwnedShards, PoisonMessage } from "./ports.ts";
 
 /** Another replica has taken a shard: the transaction rolls back. */
-export class LostOwnership extends Error {
+export class LostOwnership extends PlainError {
   override name = "LostOwnership";
 
   constructor() {

@@ -2,6 +2,7 @@
 // commit order: the last statements of a producing transaction lock its shards' rows of
 // shard_positions in shard order and take each one's next number.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { PlainError } from "@muster/core";
 import type { Transaction } from "@muster/db";
 
 /** A domain event about to be appended. At most 512 KiB once enveloped; the producer splits. */
@@ -73,7 +74,7 @@ export interface OwnedShards {
 }
 
 /** A message that can never be folded: goes to the dead letters, and the cursor moves on. */
-export class PoisonMessage extends Error {
+export class PoisonMessage extends PlainError {
   override name = "PoisonMessage";
   readonly envelope: Envelope;
 

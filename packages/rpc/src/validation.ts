@@ -33,7 +33,7 @@ export function validateMessage<Desc extends DescMessage>(
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return [];
   if (result.kind === "error") {
-    throw new AssertionError(`the rules of ${schema.typeName} failed: ${result.error.message}`);
+    throw new AssertionError(`the rules of ${schema.typeName} failed`, { cause: result.error });
   }
   return result.violations.slice(0, VIOLATIONS_MAX).map((violation) => fieldError(schema, violation));
 }

@@ -1,0 +1,51 @@
+// What a line may hold: plain values, and of errors, messages and bytes only what tells nothing about anybody.
+import { PlainError } from "@muster/core";
+
+const DEPTH_MAX = 8;
+const ITEMS_MAX = 100;
+const TEXT_LENGTH_MAX = 1024;
+const CAUSES_MAX = 4;
+const FRAMES_MAX = 20;
+
+/** Names and numbers by which libraries and we ourselves tell errors apart. */
+const ERROR_CODES = ["reason", "code", "errno", "sqlState", "syscall"] as const;
+const CODE_FORM = /^[\w.-]{1,64}$/;
+const FRAME_FORM = /^ {4}at [^\n]*(?:file:\/\/|node:|[/\\])[^\n]*:\d+:\d+\)?$/;
+
+/** A copy that can be written. Messages and bytes that were not made readable by packages/privacy are only named. */
+export function loggable(value: unknown, depth = 1): unknown {
+  if (typeof value === "string") return cutText(value);
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Error) return describeError(value);
+  if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
+  if ("$typeName" in value) return { message: String(value.$typeName) };
+  if (depth >= DEPTH_MAX) return "…";
+  if (Array.isArray(value)) return value.slice(0, ITEMS_MAX).map((item) => loggable(item, depth + 1));
+  const entries = Object.entries(value).slice(0, ITEMS_MAX);
+  return Object.fromEntries(entries.map(([key, held]) => [key, loggable(held, depth + 1)]));
+}
+
+/**
+ * Type, codes and frames of an error and of what caused it. Its message only where its class vouches for it:
+ * drivers quote statements, parsers quote what they read. What else hangs on it is left out for the same reason.
+ */
+function describeError(error: Error, causes = 0): Record<string, unknown> {
+  const described: Record<string, unknown> = { type: cutText(error.name) };
+  if (error instanceof PlainError) described.message = cutText(error.message);
+  for (const name of ERROR_CODES) {
+    const code = (error as unknown as Record<string, unknown>)[name];
+    if (typeof code === "number" || (typeof code === "string" && CODE_FORM.test(code)))
+      described[name] = code;
+  }
+  const frames = (error.stack ?? "").split("\n").filter((line) => FRAME_FORM.test(line));
+  described.stack = frames.slice(0, FRAMES_MAX).map((line) => line.trim());
+  if (error.cause instanceof Error && causes < CAUSES_MAX) {
+    described.cause = describeError(error.cause, causes + 1);
+  }
+  return described;
+}
+
+function cutText(text: string): string {
+  return text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text;
+}
