@@ -20,6 +20,8 @@ import {
 } from "./feed/event-feed.ts";
 import { scanProfileEvents } from "./feed/scan-profile-events.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
+import { mergeProfile } from "./people/merge-profile.ts";
+import { unmergeProfile } from "./people/unmerge-profile.ts";
 import { createProfile } from "./profiles/create-profile.ts";
 import { getProfile } from "./profiles/get-profile.ts";
 import { listProfiles } from "./profiles/list-profiles.ts";
@@ -54,6 +56,8 @@ export const eventsModule: ModuleDefinition = {
           getProfile: getProfile(deps),
           listProfiles: listProfiles(deps),
           updateProfile: updateProfile(deps),
+          mergeProfile: mergeProfile(deps),
+          unmergeProfile: unmergeProfile(deps),
         }),
         implement(EventService, {
           recordEvent: recordEvent(deps),

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/profile_service.proto.
  */
 export const file_muster_events_v1_profile_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZtdXN0ZXIvZXZlbnRzL3YxL3Byb2ZpbGVfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSKnAwoUQ3JlYXRlUHJvZmlsZVJlcXVlc3QSJgoHdXNlcl9pZBgBIAEoCUIQukgHcgUgASj/AZq1GAIoA0gAiAEBEisKDGFub255bW91c19pZBgCIAEoCUIQukgHcgUgASj/AZq1GAIoA0gBiAEBEiQKBWVtYWlsGAMgASgJQhC6SAdyBSj+AWABmrUYAigDSAKIAQESIQoEbmFtZRgEIAEoCUIOukgFcgMogAiatRgCKANIA4gBARImCgZ0cmFpdHMYBSABKAlCEbpIBnIEKICABJq1GAQIASgESASIAQE6jQG6SIkBGoYBChBwcm9maWxlLmlkZW50aXR5EjJvbmUgb2YgdXNlcl9pZCwgYW5vbnltb3VzX2lkIGFuZCBlbWFpbCBpcyByZXF1aXJlZBo+aGFzKHRoaXMudXNlcl9pZCkgfHwgaGFzKHRoaXMuYW5vbnltb3VzX2lkKSB8fCBoYXModGhpcy5lbWFpbClCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWxCBwoFX25hbWVCCQoHX3RyYWl0cyJDChVDcmVhdGVQcm9maWxlUmVzcG9uc2USKgoHcHJvZmlsZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSI3ChFHZXRQcm9maWxlUmVxdWVzdBIiCgpwcm9maWxlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoAiJAChJHZXRQcm9maWxlUmVzcG9uc2USKgoHcHJvZmlsZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSL0AQoTTGlzdFByb2ZpbGVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgCIAEoCUIOukgFcgMogBCatRgCKAESJAoHdXNlcl9pZBgDIAEoCUIOukgFcgMo/wGatRgCKANIAIgBARIpCgxhbm9ueW1vdXNfaWQYBCABKAlCDrpIBXIDKP8BmrUYAigDSAGIAQESIgoFZW1haWwYBSABKAlCDrpIBXIDKP4BmrUYAigDSAKIAQFCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWwiZAoUTGlzdFByb2ZpbGVzUmVzcG9uc2USKwoIcHJvZmlsZXMYASADKAsyGS5tdXN0ZXIuZXZlbnRzLnYxLlByb2ZpbGUSHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEikQIKDlByb2ZpbGVDaGFuZ2VzEiYKB3VzZXJfaWQYASABKAlCELpIB3IFIAEo/wGatRgCKANIAIgBARIrCgxhbm9ueW1vdXNfaWQYAiABKAlCELpIB3IFIAEo/wGatRgCKANIAYgBARIkCgVlbWFpbBgDIAEoCUIQukgHcgUo/gFgAZq1GAIoA0gCiAEBEiEKBG5hbWUYBCABKAlCDrpIBXIDKIAImrUYAigDSAOIAQESJgoGdHJhaXRzGAUgASgJQhG6SAZyBCiAgASatRgECAEoBEgEiAEBQgoKCF91c2VyX2lkQg8KDV9hbm9ueW1vdXNfaWRCCAoGX2VtYWlsQgcKBV9uYW1lQgkKB190cmFpdHMingEKFFVwZGF0ZVByb2ZpbGVSZXF1ZXN0EiIKCnByb2ZpbGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigCEjEKB3Byb2ZpbGUYAiABKAsyIC5tdXN0ZXIuZXZlbnRzLnYxLlByb2ZpbGVDaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJDChVVcGRhdGVQcm9maWxlUmVzcG9uc2USKgoHcHJvZmlsZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZTKRBQoOUHJvZmlsZVNlcnZpY2USnwEKDUNyZWF0ZVByb2ZpbGUSJi5tdXN0ZXIuZXZlbnRzLnYxLkNyZWF0ZVByb2ZpbGVSZXF1ZXN0GicubXVzdGVyLmV2ZW50cy52MS5DcmVhdGVQcm9maWxlUmVzcG9uc2UiPYq1GBIKDnByb2ZpbGVzLndyaXRlIAGStRgDCMkBgtPkkwIaOgEqYgdwcm9maWxlIgwvdjEvcHJvZmlsZXMSlgEKCkdldFByb2ZpbGUSIy5tdXN0ZXIuZXZlbnRzLnYxLkdldFByb2ZpbGVSZXF1ZXN0GiQubXVzdGVyLmV2ZW50cy52MS5HZXRQcm9maWxlUmVzcG9uc2UiPYq1GA8KDXByb2ZpbGVzLnJlYWSC0+STAiRiB3Byb2ZpbGUSGS92MS9wcm9maWxlcy97cHJvZmlsZV9pZH0ShgEKDExpc3RQcm9maWxlcxIlLm11c3Rlci5ldmVudHMudjEuTGlzdFByb2ZpbGVzUmVxdWVzdBomLm11c3Rlci5ldmVudHMudjEuTGlzdFByb2ZpbGVzUmVzcG9uc2UiJ4q1GA8KDXByb2ZpbGVzLnJlYWSC0+STAg4SDC92MS9wcm9maWxlcxK6AQoNVXBkYXRlUHJvZmlsZRImLm11c3Rlci5ldmVudHMudjEuVXBkYXRlUHJvZmlsZVJlcXVlc3QaJy5tdXN0ZXIuZXZlbnRzLnYxLlVwZGF0ZVByb2ZpbGVSZXNwb25zZSJYirUYEAoOcHJvZmlsZXMud3JpdGWStRgNIgt1cGRhdGVfbWFza4LT5JMCLToHcHJvZmlsZWIHcHJvZmlsZTIZL3YxL3Byb2ZpbGVzL3twcm9maWxlX2lkfWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_events_v1_profile, file_muster_options_v1_options]);
+  fileDesc("CiZtdXN0ZXIvZXZlbnRzL3YxL3Byb2ZpbGVfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSKnAwoUQ3JlYXRlUHJvZmlsZVJlcXVlc3QSJgoHdXNlcl9pZBgBIAEoCUIQukgHcgUgASj/AZq1GAIoA0gAiAEBEisKDGFub255bW91c19pZBgCIAEoCUIQukgHcgUgASj/AZq1GAIoA0gBiAEBEiQKBWVtYWlsGAMgASgJQhC6SAdyBSj+AWABmrUYAigDSAKIAQESIQoEbmFtZRgEIAEoCUIOukgFcgMogAiatRgCKANIA4gBARImCgZ0cmFpdHMYBSABKAlCEbpIBnIEKICABJq1GAQIASgESASIAQE6jQG6SIkBGoYBChBwcm9maWxlLmlkZW50aXR5EjJvbmUgb2YgdXNlcl9pZCwgYW5vbnltb3VzX2lkIGFuZCBlbWFpbCBpcyByZXF1aXJlZBo+aGFzKHRoaXMudXNlcl9pZCkgfHwgaGFzKHRoaXMuYW5vbnltb3VzX2lkKSB8fCBoYXModGhpcy5lbWFpbClCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWxCBwoFX25hbWVCCQoHX3RyYWl0cyJDChVDcmVhdGVQcm9maWxlUmVzcG9uc2USKgoHcHJvZmlsZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSI3ChFHZXRQcm9maWxlUmVxdWVzdBIiCgpwcm9maWxlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoAiJAChJHZXRQcm9maWxlUmVzcG9uc2USKgoHcHJvZmlsZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSL0AQoTTGlzdFByb2ZpbGVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgCIAEoCUIOukgFcgMogBCatRgCKAESJAoHdXNlcl9pZBgDIAEoCUIOukgFcgMo/wGatRgCKANIAIgBARIpCgxhbm9ueW1vdXNfaWQYBCABKAlCDrpIBXIDKP8BmrUYAigDSAGIAQESIgoFZW1haWwYBSABKAlCDrpIBXIDKP4BmrUYAigDSAKIAQFCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWwiZAoUTGlzdFByb2ZpbGVzUmVzcG9uc2USKwoIcHJvZmlsZXMYASADKAsyGS5tdXN0ZXIuZXZlbnRzLnYxLlByb2ZpbGUSHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEikQIKDlByb2ZpbGVDaGFuZ2VzEiYKB3VzZXJfaWQYASABKAlCELpIB3IFIAEo/wGatRgCKANIAIgBARIrCgxhbm9ueW1vdXNfaWQYAiABKAlCELpIB3IFIAEo/wGatRgCKANIAYgBARIkCgVlbWFpbBgDIAEoCUIQukgHcgUo/gFgAZq1GAIoA0gCiAEBEiEKBG5hbWUYBCABKAlCDrpIBXIDKIAImrUYAigDSAOIAQESJgoGdHJhaXRzGAUgASgJQhG6SAZyBCiAgASatRgECAEoBEgEiAEBQgoKCF91c2VyX2lkQg8KDV9hbm9ueW1vdXNfaWRCCAoGX2VtYWlsQgcKBV9uYW1lQgkKB190cmFpdHMingEKFFVwZGF0ZVByb2ZpbGVSZXF1ZXN0EiIKCnByb2ZpbGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigCEjEKB3Byb2ZpbGUYAiABKAsyIC5tdXN0ZXIuZXZlbnRzLnYxLlByb2ZpbGVDaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJDChVVcGRhdGVQcm9maWxlUmVzcG9uc2USKgoHcHJvZmlsZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSJZChNNZXJnZVByb2ZpbGVSZXF1ZXN0EiIKCnByb2ZpbGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigCEh4KBGludG8YAiABKAlCELpIB3IFIAEo/wGatRgCKAIiQgoUTWVyZ2VQcm9maWxlUmVzcG9uc2USKgoHcHJvZmlsZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSI7ChVVbm1lcmdlUHJvZmlsZVJlcXVlc3QSIgoKcHJvZmlsZV9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAIiRAoWVW5tZXJnZVByb2ZpbGVSZXNwb25zZRIqCgdwcm9maWxlGAEgASgLMhkubXVzdGVyLmV2ZW50cy52MS5Qcm9maWxlMu8HCg5Qcm9maWxlU2VydmljZRKfAQoNQ3JlYXRlUHJvZmlsZRImLm11c3Rlci5ldmVudHMudjEuQ3JlYXRlUHJvZmlsZVJlcXVlc3QaJy5tdXN0ZXIuZXZlbnRzLnYxLkNyZWF0ZVByb2ZpbGVSZXNwb25zZSI9irUYEgoOcHJvZmlsZXMud3JpdGUgAZK1GAMIyQGC0+STAho6ASpiB3Byb2ZpbGUiDC92MS9wcm9maWxlcxKWAQoKR2V0UHJvZmlsZRIjLm11c3Rlci5ldmVudHMudjEuR2V0UHJvZmlsZVJlcXVlc3QaJC5tdXN0ZXIuZXZlbnRzLnYxLkdldFByb2ZpbGVSZXNwb25zZSI9irUYDwoNcHJvZmlsZXMucmVhZILT5JMCJGIHcHJvZmlsZRIZL3YxL3Byb2ZpbGVzL3twcm9maWxlX2lkfRKGAQoMTGlzdFByb2ZpbGVzEiUubXVzdGVyLmV2ZW50cy52MS5MaXN0UHJvZmlsZXNSZXF1ZXN0GiYubXVzdGVyLmV2ZW50cy52MS5MaXN0UHJvZmlsZXNSZXNwb25zZSInirUYDwoNcHJvZmlsZXMucmVhZILT5JMCDhIML3YxL3Byb2ZpbGVzEroBCg1VcGRhdGVQcm9maWxlEiYubXVzdGVyLmV2ZW50cy52MS5VcGRhdGVQcm9maWxlUmVxdWVzdBonLm11c3Rlci5ldmVudHMudjEuVXBkYXRlUHJvZmlsZVJlc3BvbnNlIliKtRgQCg5wcm9maWxlcy53cml0ZZK1GA0iC3VwZGF0ZV9tYXNrgtPkkwItOgdwcm9maWxlYgdwcm9maWxlMhkvdjEvcHJvZmlsZXMve3Byb2ZpbGVfaWR9EqgBCgxNZXJnZVByb2ZpbGUSJS5tdXN0ZXIuZXZlbnRzLnYxLk1lcmdlUHJvZmlsZVJlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLk1lcmdlUHJvZmlsZVJlc3BvbnNlIkmKtRgSCg5wcm9maWxlcy53cml0ZSABgtPkkwItOgEqYgdwcm9maWxlIh8vdjEvcHJvZmlsZXMve3Byb2ZpbGVfaWR9Om1lcmdlErABCg5Vbm1lcmdlUHJvZmlsZRInLm11c3Rlci5ldmVudHMudjEuVW5tZXJnZVByb2ZpbGVSZXF1ZXN0GigubXVzdGVyLmV2ZW50cy52MS5Vbm1lcmdlUHJvZmlsZVJlc3BvbnNlIkuKtRgSCg5wcm9maWxlcy53cml0ZSABgtPkkwIvOgEqYgdwcm9maWxlIiEvdjEvcHJvZmlsZXMve3Byb2ZpbGVfaWR9OnVubWVyZ2ViBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_events_v1_profile, file_muster_options_v1_options]);
 
 /**
  * At least one of user_id, anonymous_id and email.
@@ -261,6 +261,85 @@ export const UpdateProfileResponseSchema: GenMessage<UpdateProfileResponse> = /*
   messageDesc(file_muster_events_v1_profile_service, 8);
 
 /**
+ * @generated from message muster.events.v1.MergeProfileRequest
+ */
+export type MergeProfileRequest = Message<"muster.events.v1.MergeProfileRequest"> & {
+  /**
+   * Of two people; a merged profile's id means its person.
+   *
+   * @generated from field: string profile_id = 1;
+   */
+  profileId: string;
+
+  /**
+   * The one who stays.
+   *
+   * @generated from field: string into = 2;
+   */
+  into: string;
+};
+
+/**
+ * Describes the message muster.events.v1.MergeProfileRequest.
+ * Use `create(MergeProfileRequestSchema)` to create a new message.
+ */
+export const MergeProfileRequestSchema: GenMessage<MergeProfileRequest> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_profile_service, 9);
+
+/**
+ * @generated from message muster.events.v1.MergeProfileResponse
+ */
+export type MergeProfileResponse = Message<"muster.events.v1.MergeProfileResponse"> & {
+  /**
+   * @generated from field: muster.events.v1.Profile profile = 1;
+   */
+  profile?: Profile | undefined;
+};
+
+/**
+ * Describes the message muster.events.v1.MergeProfileResponse.
+ * Use `create(MergeProfileResponseSchema)` to create a new message.
+ */
+export const MergeProfileResponseSchema: GenMessage<MergeProfileResponse> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_profile_service, 10);
+
+/**
+ * @generated from message muster.events.v1.UnmergeProfileRequest
+ */
+export type UnmergeProfileRequest = Message<"muster.events.v1.UnmergeProfileRequest"> & {
+  /**
+   * The profile that was merged into another.
+   *
+   * @generated from field: string profile_id = 1;
+   */
+  profileId: string;
+};
+
+/**
+ * Describes the message muster.events.v1.UnmergeProfileRequest.
+ * Use `create(UnmergeProfileRequestSchema)` to create a new message.
+ */
+export const UnmergeProfileRequestSchema: GenMessage<UnmergeProfileRequest> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_profile_service, 11);
+
+/**
+ * @generated from message muster.events.v1.UnmergeProfileResponse
+ */
+export type UnmergeProfileResponse = Message<"muster.events.v1.UnmergeProfileResponse"> & {
+  /**
+   * @generated from field: muster.events.v1.Profile profile = 1;
+   */
+  profile?: Profile | undefined;
+};
+
+/**
+ * Describes the message muster.events.v1.UnmergeProfileResponse.
+ * Use `create(UnmergeProfileResponseSchema)` to create a new message.
+ */
+export const UnmergeProfileResponseSchema: GenMessage<UnmergeProfileResponse> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_profile_service, 12);
+
+/**
  * Profiles: who the people are.
  *
  * @generated from service muster.events.v1.ProfileService
@@ -305,6 +384,28 @@ export const ProfileService: GenService<{
     methodKind: "unary";
     input: typeof UpdateProfileRequestSchema;
     output: typeof UpdateProfileResponseSchema;
+  },
+  /**
+   * Makes one person of two: the person of `profile_id` becomes that of `into`. Every event keeps the profile
+   * it was recorded for, so that UnmergeProfile can give it back. Answers with the person.
+   *
+   * @generated from rpc muster.events.v1.ProfileService.MergeProfile
+   */
+  mergeProfile: {
+    methodKind: "unary";
+    input: typeof MergeProfileRequestSchema;
+    output: typeof MergeProfileResponseSchema;
+  },
+  /**
+   * Undoes a merge: the profile, with those that were merged into it, is a person of its own again. Answers
+   * with that person.
+   *
+   * @generated from rpc muster.events.v1.ProfileService.UnmergeProfile
+   */
+  unmergeProfile: {
+    methodKind: "unary";
+    input: typeof UnmergeProfileRequestSchema;
+    output: typeof UnmergeProfileResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_events_v1_profile_service, 0);
