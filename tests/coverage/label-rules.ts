@@ -1,0 +1,63 @@
+// The rules for what fields say about persons, as findings about a set of proto files.
+import { type DescField, type DescFile, type DescMessage, getOption } from "@bufbuild/protobuf";
+import { nestedTypes } from "@bufbuild/protobuf/reflect";
+import { field as fieldOption, PersonalData } from "@muster/contracts/muster/options/v1/options_pb";
+import { needsLabel, personalDataOf } from "@muster/privacy";
+
+/** What names promise: a field called so says so. */
+const NAMES: readonly (readonly [RegExp, keyof typeof PersonalData])[] = [
+  [/(^|_)(profile|root)_ids?$/, "SUBJECT"],
+  [/^(user_ids?|anonymous_ids?|emails?)$/, "IDENTITY"],
+  [/^(traits|properties|where)$/, "CONTENT"],
+  [/(^|_)(secret|password|hash)$/, "SECRET"],
+];
+
+/** All messages of the files, those inside others too. Options travel nowhere. */
+export function messagesOf(files: readonly DescFile[]): DescMessage[] {
+  return files
+    .filter(({ proto }) => proto.package !== "muster.options.v1")
+    .flatMap((file) => [...nestedTypes(file)])
+    .filter((type): type is DescMessage => type.kind === "message");
+}
+
+/** Fields that have to say what they tell about a person, and do not. */
+export function unlabelledFields(files: readonly DescFile[]): string[] {
+  return fieldsOf(files)
+    .filter((field) => needsLabel(field) && personalDataOf(field) === PersonalData.UNSPECIFIED)
+    .map(nameOf);
+}
+
+/** Fields that do not say what their names promise. */
+export function mislabelledFields(files: readonly DescFile[]): string[] {
+  return fieldsOf(files).flatMap((field) => {
+    const promised = NAMES.find(([form]) => form.test(field.name))?.[1];
+    if (promised === undefined || field.message !== undefined) return [];
+    return personalDataOf(field) === PersonalData[promised] ? [] : [`${nameOf(field)} is ${promised}`];
+  });
+}
+
+/** JSON objects that come from outside tell something: what, nobody can say beforehand. */
+export function openFields(files: readonly DescFile[]): string[] {
+  return fieldsOf(files)
+    .filter((field) => getOption(field, fieldOption).rawJson && personalDataOf(field) === PersonalData.NONE)
+    .map(nameOf);
+}
+
+/** Messages of domain events that tell something without saying of whom, so that an erasure would not find them. */
+export function ownerlessMessages(files: readonly DescFile[]): string[] {
+  return messagesOf(files.filter(({ name }) => name.endsWith("_events")))
+    .filter((message) => {
+      const labels = new Set(message.fields.map(personalDataOf));
+      const tells = labels.has(PersonalData.IDENTITY) || labels.has(PersonalData.CONTENT);
+      return tells && !labels.has(PersonalData.SUBJECT);
+    })
+    .map(({ typeName }) => typeName);
+}
+
+function fieldsOf(files: readonly DescFile[]): DescField[] {
+  return messagesOf(files).flatMap(({ fields }) => fields);
+}
+
+function nameOf(field: DescField): string {
+  return `${field.parent.typeName}.${field.name}`;
+}
