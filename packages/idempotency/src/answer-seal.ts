@@ -1,5 +1,5 @@
-// Kept answers may hold secrets shown once, so every one lies encrypted in the ledger; and bodies
-// leave only a keyed fingerprint.
+// Kept answers may hold secrets shown once, so every one lies encrypted in the ledger; bodies and the
+// callers' keys leave only keyed digests.
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { assert } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -17,12 +17,21 @@ export const ANSWER_BYTES_MAX = 7 * 1024 * 1024;
 export class AnswerSeal {
   readonly #fingerprintKey: Buffer;
   readonly #encryptionKey: Buffer;
+  readonly #nameKey: Buffer;
 
   /** `key` is the installation's key for idempotency, of at least 32 bytes. */
   constructor(key: Uint8Array) {
     assert(key.length >= KEY_BYTES, "the idempotency key has fewer than 32 bytes");
     this.#fingerprintKey = derive(key, "fingerprint");
     this.#encryptionKey = derive(key, "answer");
+    this.#nameKey = derive(key, "key");
+  }
+
+  /** What stands for a caller's key in the ledger. */
+  nameOf(scope: string, key: string): string {
+    return createHmac("sha256", this.#nameKey)
+      .update(JSON.stringify([scope, key]))
+      .digest("base64url");
   }
 
   fingerprint(canonicalBody: Uint8Array): Buffer {

@@ -4,10 +4,11 @@ import { bytes, type Database, insertRows, Schema } from "@muster/db";
 import { createLogger } from "@muster/log";
 import { ENGINES, FakeClock, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { AnswerEraser } from "./answer-eraser.ts";
 import { ANSWER_BYTES_MAX } from "./answer-seal.ts";
 import { IdempotencyLedger, KEY_LIFETIME_MS, LEASE_MS } from "./idempotency-ledger.ts";
 import { IdempotencySweeper } from "./idempotency-sweeper.ts";
-import { createIdempotencyTable } from "./idempotency-table.ts";
+import { createIdempotencySubjectsTable, createIdempotencyTable } from "./idempotency-table.ts";
 import { type Begun, type Claim, type KeptAnswer, StaleClaim } from "./ledger.ts";
 
 const KEY = new Uint8Array(32).fill(3);
@@ -42,6 +43,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     await opened.database.transaction(async (trx) => {
       const schema = new Schema(engine, trx);
       await createIdempotencyTable(schema);
+      await createIdempotencySubjectsTable(schema);
       await schema.createTable("effects", { columns: { name: bytes(64) }, primaryKey: ["name"] });
     });
     other = await opened.openAnother();
@@ -223,6 +225,80 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
       .select<{ answer: Buffer | null }[]>("answer");
     expect(rows.some((row) => (row.answer?.length ?? 0) > body.length)).toBe(true);
     for (const row of rows) expect(row.answer?.includes("mk_secret") ?? false).toBe(false);
+  });
+
+  test("the key itself leaves only a digest", async () => {
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, `ada@example.com ${key}`, BODY)), answer("done"));
+    for (const row of await opened.database.reader("idempotency_keys").select()) {
+      expect(JSON.stringify(Object.values(row).map(String))).not.toContain("ada@example.com");
+    }
+  });
+
+  describe("answers about people", () => {
+    const [ada, bob] = [randomIds.next(1), randomIds.next(2)];
+    const eraser = new AnswerEraser(KEY);
+    const erase = (subject: string, limit = 100) =>
+      opened.database.transaction((trx) =>
+        eraser.erase(trx, subject, limit, (method, { body }) => {
+          methods.add(method);
+          return { ok: false, body: Buffer.from(`without: ${Buffer.from(body)}`), headers: {} };
+        }),
+      );
+    const methods = new Set<string>();
+    const keep = async (name: string, subjects: readonly string[]): Promise<void> => {
+      const claim = claimOf(await ledger.begin(SCOPE, `${key}${name}`, BODY));
+      await ledger.keep(claim, { ...answer(name), subjects });
+    };
+    const kept = async (name: string): Promise<string> =>
+      bodyOf(await ledger.begin(SCOPE, `${key}${name}`, BODY));
+
+    test("are rewritten, wherever they are about that profile, and the key stays used", async () => {
+      await keep("both", [bob, ada, ada]);
+      await keep("ada", [ada]);
+      await keep("bob", [bob]);
+      await keep("nobody", []);
+      expect(await erase(ada)).toEqual({ found: 2, rewritten: 2 });
+      expect(await erase(ada)).toEqual({ found: 0, rewritten: 0 });
+      expect([...methods]).toEqual(["muster.identity.v1.ApiKeyService/CreateApiKey"]);
+      expect(await kept("both")).toBe("without: both");
+      expect(await kept("ada")).toBe("without: ada");
+      expect(await kept("bob")).toBe("bob");
+      expect(await kept("nobody")).toBe("nobody");
+      await expect(ledger.begin(SCOPE, `${key}ada`, Buffer.from("another"))).rejects.toMatchObject({
+        reason: "IDEMPOTENCY_KEY_REUSED",
+      });
+    });
+
+    test("in steps", async () => {
+      const carol = randomIds.next(3);
+      for (const name of ["1", "2", "3"]) await keep(name, [carol]);
+      expect(await erase(carol, 2)).toEqual({ found: 2, rewritten: 2 });
+      expect(await erase(carol, 2)).toEqual({ found: 1, rewritten: 1 });
+    });
+
+    test("a key used anew since keeps the newer answer; a swept one leaves nothing", async () => {
+      const dora = randomIds.next(4);
+      await keep("again", [dora]);
+      await clock.advance(KEY_LIFETIME_MS);
+      await keep("again", [bob]);
+      expect(await erase(dora)).toEqual({ found: 1, rewritten: 0 });
+      expect(await kept("again")).toBe("again");
+      await clock.advance(KEY_LIFETIME_MS);
+      const log = createLogger({ level: "silent" });
+      await new IdempotencySweeper({ database: opened.database, clock, log }).sweep();
+      expect(await opened.database.reader("idempotency_subjects").select()).toEqual([]);
+    });
+
+    test("an effect that is rolled back leaves no subject", async () => {
+      const eve = randomIds.next(5);
+      const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
+      const failing = opened.database.transaction(async (trx) => {
+        await ledger.settle(trx, claim, { ...answer("never"), subjects: [eve] });
+        throw new Error("later statement failed");
+      });
+      await expect(failing).rejects.toThrow("later statement");
+      expect(await erase(eve)).toEqual({ found: 0, rewritten: 0 });
+    });
   });
 
   test("the sweeper deletes what is past its day, over several chunks, and nothing else", async () => {

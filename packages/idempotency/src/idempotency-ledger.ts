@@ -6,7 +6,8 @@ import { AppError } from "@muster/errors";
 import { AnswerSeal } from "./answer-seal.ts";
 import { IdempotencyStore, type KeyRecord, type NewClaim } from "./idempotency-store.ts";
 import { SCOPE_BYTES_MAX } from "./idempotency-table.ts";
-import { type Begun, type Claim, type IdempotencyLedgerPort, type KeptAnswer, StaleClaim } from "./ledger.ts";
+import { type Begun, type Claim, type IdempotencyLedgerPort, type NewAnswer, StaleClaim } from "./ledger.ts";
+import { addSubjects } from "./subject-store.ts";
 
 /** A request that has neither answered nor been refused by then is taken for dead. */
 export const LEASE_MS = 30_000;
@@ -40,10 +41,11 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
     assert(Buffer.byteLength(scope) <= SCOPE_BYTES_MAX, "the idempotency scope is too long");
     assert(Buffer.byteLength(key) <= IDEMPOTENCY_KEY_BYTES_MAX, "the idempotency key is too long");
     const fingerprint = this.#seal.fingerprint(canonicalBody);
+    const name = this.#seal.nameOf(scope, key);
     for (let attempt = 0; attempt < BEGIN_ATTEMPTS_MAX; attempt += 1) {
-      const claim = this.#newClaim(scope, key, fingerprint);
+      const claim = this.#newClaim(scope, name, fingerprint);
       if (await this.#insert(claim)) return run(claim);
-      const found = await this.#store.find(this.#database.reader, scope, key);
+      const found = await this.#store.find(this.#database.reader, scope, name);
       // Freed between the two statements.
       if (found === undefined) continue;
       if (!isFree(found, this.#clock.nowMs())) return this.#answerFrom(found, claim);
@@ -53,12 +55,14 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
     throw inProgress();
   }
 
-  async settle(trx: Transaction, claim: Claim, answer: KeptAnswer): Promise<void> {
+  async settle(trx: Transaction, claim: Claim, answer: NewAnswer): Promise<void> {
     const kept = await this.#store.keep(trx, claim, this.#seal.seal(claim, answer));
     if (!kept) throw new StaleClaim();
+    const expireTimeMs = this.#clock.nowMs() + KEY_LIFETIME_MS;
+    await addSubjects(trx, claim, answer.subjects ?? [], expireTimeMs);
   }
 
-  async keep(claim: Claim, answer: KeptAnswer): Promise<void> {
+  async keep(claim: Claim, answer: NewAnswer): Promise<void> {
     await this.#database.transaction((trx) => this.settle(trx, claim, answer));
   }
 

@@ -1,6 +1,6 @@
 // Every statement against `idempotency_keys`, a table that each service has in its own schema.
 import { bytesToUuid, uuidToBytes } from "@muster/core";
-import type { Queryable, Transaction } from "@muster/db";
+import { forUpdate, type Queryable, type Transaction } from "@muster/db";
 import type { Claim } from "./ledger.ts";
 
 const TABLE = "idempotency_keys";
@@ -58,6 +58,21 @@ export class IdempotencyStore {
   /** Only while the claim stands; whoever takes it over changes its token. */
   async keep(trx: Transaction, claim: Claim, answer: Buffer): Promise<boolean> {
     return (await standing(trx, claim).update({ answer })) === 1;
+  }
+
+  /** The kept answer of a claim that may have lost its key since; locked. */
+  async lockAnswer(trx: Transaction, claim: Claim): Promise<Buffer | undefined> {
+    const query = trx(TABLE)
+      .select<{ answer: Buffer | null }[]>("answer")
+      .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(claim.token) });
+    const [row] = await forUpdate(trx, query);
+    return row?.answer ?? undefined;
+  }
+
+  async replaceAnswer(trx: Transaction, claim: Claim, answer: Buffer): Promise<void> {
+    await trx(TABLE)
+      .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(claim.token) })
+      .update({ answer });
   }
 
   async remove(trx: Transaction, claim: Claim): Promise<void> {

@@ -1,8 +1,9 @@
 // Deletes keys past their day, in chunks small enough to hold nobody up.
 import type { Clock } from "@muster/core";
-import type { Database } from "@muster/db";
+import type { Database, Transaction } from "@muster/db";
 import type { Logger } from "@muster/log";
 import { IdempotencyStore } from "./idempotency-store.ts";
+import { removeExpiredSubjects } from "./subject-store.ts";
 
 const INTERVAL_MS = 10 * 60_000;
 const CHUNK_ROWS = 500;
@@ -35,11 +36,15 @@ export class IdempotencySweeper {
   /** Deletes all that has expired by now, or until it is stopped; resolves to how many keys. */
   async sweep(): Promise<number> {
     const nowMs = this.#clock.nowMs();
+    const keys = await this.#inChunks((trx) => this.#store.removeExpired(trx, nowMs, CHUNK_ROWS));
+    await this.#inChunks((trx) => removeExpiredSubjects(trx, nowMs, CHUNK_ROWS));
+    return keys;
+  }
+
+  async #inChunks(remove: (trx: Transaction) => Promise<number>): Promise<number> {
     let total = 0;
     while (!this.#stopping.signal.aborted) {
-      const found = await this.#database.transaction((trx) =>
-        this.#store.removeExpired(trx, nowMs, CHUNK_ROWS),
-      );
+      const found = await this.#database.transaction(remove);
       total += found;
       if (found < CHUNK_ROWS) break;
     }

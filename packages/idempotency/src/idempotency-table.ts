@@ -1,4 +1,4 @@
-// The ledger's table, for the migrations of every service that has one.
+// The ledger's tables, for the migrations of every service that has one.
 import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
 import { blob, bytes, id16, instant, nullable, type Schema } from "@muster/db";
 
@@ -17,5 +17,20 @@ export async function createIdempotencyTable(schema: Schema): Promise<void> {
     },
     primaryKey: ["scope", "idempotency_key"],
     indexes: { idempotency_keys_expire_ix: ["expire_time_ms"] },
+  });
+}
+
+/** Whom kept answers are about, so that those of an erased person are found. Safe to run again. */
+export async function createIdempotencySubjectsTable(schema: Schema): Promise<void> {
+  await schema.createTable("idempotency_subjects", {
+    columns: {
+      subject: id16(),
+      token: id16(),
+      scope: bytes(SCOPE_BYTES_MAX),
+      idempotency_key: bytes(IDEMPOTENCY_KEY_BYTES_MAX),
+      expire_time_ms: instant(),
+    },
+    primaryKey: ["subject", "token"],
+    indexes: { idempotency_subjects_expire_ix: ["expire_time_ms"] },
   });
 }

@@ -5,6 +5,7 @@ import { AppError } from "@muster/errors";
 /** A claim on (scope, key), committed with a 30 s lease before the handler runs. */
 export interface Claim {
   readonly scope: string;
+  /** A keyed digest: what a caller writes there may be a person's name. */
   readonly key: string;
   /** Tells this claim from a later one on the same key. */
   readonly token: string;
@@ -18,6 +19,11 @@ export interface KeptAnswer {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** An answer with the profiles that it is about, UUIDs as text, by which an erasure finds it. */
+export interface NewAnswer extends KeptAnswer {
+  readonly subjects?: readonly string[];
+}
+
 export type Begun =
   | { readonly kind: "run"; readonly claim: Claim }
   | { readonly kind: "replay"; readonly answer: KeptAnswer };
@@ -26,12 +32,12 @@ export interface IdempotencyLedgerPort {
   /** IDEMPOTENCY_KEY_REUSED for another body, IDEMPOTENCY_IN_PROGRESS while one runs. */
   begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun>;
   /** Keeps the answer in the transaction of the effect. Rejects with StaleClaim if the claim was lost. */
-  settle(trx: Transaction, claim: Claim, answer: KeptAnswer): Promise<void>;
+  settle(trx: Transaction, claim: Claim, answer: NewAnswer): Promise<void>;
   /**
    * Keeps the answer in a transaction of its own: for answers without an effect. Rejects with
    * StaleClaim if the claim was lost.
    */
-  keep(claim: Claim, answer: KeptAnswer): Promise<void>;
+  keep(claim: Claim, answer: NewAnswer): Promise<void>;
   /** Frees the key: the call failed in a way worth trying again. Harmless when the answer was kept. */
   release(claim: Claim): Promise<void>;
 }

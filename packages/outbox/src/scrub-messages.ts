@@ -12,8 +12,8 @@ export interface ScrubOptions {
   /** Ids of those to be found, in the form in which messages hold them. */
   readonly needles: readonly Buffer[];
   readonly rewrite: Rewrite;
-  /** In the transaction of each step that has changed something: to count it for good. */
-  readonly changed?: (trx: Transaction, count: number) => Promise<void>;
+  /** In the transaction of each step that has changed something, with what was there before: to count it for good. */
+  readonly changed?: (trx: Transaction, before: readonly Uint8Array[]) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -63,14 +63,14 @@ async function rewriteMessages(
   positions: readonly number[],
   { rewrite, changed }: ScrubOptions,
 ): Promise<void> {
-  let count = 0;
+  const before: Buffer[] = [];
   for (const { position, type, data } of await store.lockMessages(trx, shard, positions)) {
     const rewritten = rewrite(type, data);
     if (rewritten === undefined) continue;
     await store.replaceData(trx, shard, position, rewritten);
-    count += 1;
+    before.push(data);
   }
-  if (count > 0) await changed?.(trx, count);
+  if (before.length > 0) await changed?.(trx, before);
 }
 
 const ERASED = "what could not be folded was erased";
@@ -100,15 +100,15 @@ async function rewriteLetters(
   ids: readonly string[],
   { rewrite, changed }: ScrubOptions,
 ): Promise<void> {
-  let count = 0;
+  const before: Buffer[] = [];
   for (const { id, raw } of await store.lockLetters(trx, ids)) {
     const rewritten = rewriteLetter(raw, rewrite);
     if (rewritten === undefined) continue;
     if (rewritten === "unreadable") await store.deleteLetter(trx, id);
     else await store.replaceLetter(trx, id, { raw: rewritten, error: ERASED });
-    count += 1;
+    before.push(raw);
   }
-  if (count > 0) await changed?.(trx, count);
+  if (before.length > 0) await changed?.(trx, before);
 }
 
 function rewriteLetter(raw: Buffer, rewrite: Rewrite): Uint8Array | "unreadable" | undefined {

@@ -47,8 +47,8 @@ describe.each(PAIRS)("scrubbing on %s", (pair) => {
     await published();
     const through = (await outbox.positions())[SHARD] ?? 0;
     let counted = 0;
-    const changed = async (_trx: unknown, count: number): Promise<void> => {
-      counted += count;
+    const changed = async (_trx: unknown, before: readonly Uint8Array[]): Promise<void> => {
+      counted += before.length;
     };
     expect(await scrubOutbox(database, { shard: SHARD, through }, { needles, rewrite, changed })).toBe(true);
     expect(counted).toBe(secrets);

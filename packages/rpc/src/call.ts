@@ -33,7 +33,7 @@ export class Call implements CallContext {
   /** A message of the request stream was refused: the call fails even if the handler goes on. */
   requestFailure: AppError | undefined;
   /** Set by idempotency. */
-  keepAnswer: ((trx: Transaction, response: Message) => Promise<void>) | undefined;
+  keepAnswer: ((...answer: Parameters<CallContext["settle"]>) => Promise<void>) | undefined;
   readonly #controller = new AbortController();
 
   constructor(plan: MethodPlan, requestId: string, source: RequestSource, options: CallOptions) {
@@ -75,7 +75,7 @@ export class Call implements CallContext {
     this.#controller.abort(error);
   }
 
-  async settle(trx: Transaction, response: Message): Promise<void> {
-    await this.keepAnswer?.(trx, response);
+  async settle(...answer: Parameters<CallContext["settle"]>): Promise<void> {
+    await this.keepAnswer?.(...answer);
   }
 }

@@ -2,7 +2,7 @@
 // transport. packages/rpc mounts it three ways: called directly, by grpc-js, by connect-node.
 import type { DescMethod, DescService, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
-import type { OrganizationId } from "@muster/core";
+import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 
 /** Everything a handler may know of its call besides the message. */
@@ -26,9 +26,14 @@ export interface CallContext {
   readonly eventual: boolean;
   /**
    * Keeps the answer under the call's Idempotency-Key in the transaction that has the effect; does
-   * nothing where the call has none. Rejects, and so rolls back, if the claim was lost meanwhile.
+   * nothing where the call has none. Rejects, and so rolls back, if the claim was lost meanwhile. `subjects`
+   * are profiles that the answer is about besides those that its fields name as such.
    */
-  settle(trx: Transaction, response: Message): Promise<void>;
+  settle(trx: Transaction, response: Message, options?: SettleOptions): Promise<void>;
+}
+
+export interface SettleOptions {
+  readonly subjects?: readonly ProfileId[];
 }
 
 export type UnaryHandler<M extends DescMethod> = (

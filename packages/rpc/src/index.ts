@@ -1,3 +1,4 @@
+export * from "./answer-without.ts";
 export * from "./caller.ts";
 export * from "./client.ts";
 export * from "./connect-errors.ts";

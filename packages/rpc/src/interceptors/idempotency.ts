@@ -2,9 +2,11 @@
 import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
-import type { Claim, IdempotencyLedgerPort, KeptAnswer } from "@muster/idempotency";
+import type { Claim, IdempotencyLedgerPort, KeptAnswer, NewAnswer } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
+import { subjectsOf } from "@muster/privacy";
 import type { Call } from "../call.ts";
+import type { SettleOptions } from "../handler.ts";
 import { IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED } from "../metadata.ts";
 import { boundError, errorFromStatusBytes } from "../status-proto.ts";
 import { stamped } from "./errors.ts";
@@ -75,10 +77,10 @@ interface Run {
 async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
   const fields = { method: call.plan.name, request_id: call.requestId };
   let isSettled = false;
-  call.keepAnswer = async (trx, response) => {
+  call.keepAnswer = async (trx, response, options) => {
     isSettled = true;
     try {
-      await ledger.settle(trx, claim, okAnswer(call, response));
+      await ledger.settle(trx, claim, okAnswer(call, response, options));
     } catch (error) {
       isSettled = false;
       throw error;
@@ -110,12 +112,14 @@ function isKept(error: AppError): boolean {
   return KEPT_HTTP.has(error.row.http) && !error.reason.startsWith("IDEMPOTENCY_");
 }
 
-function okAnswer(call: Call, response: Message): KeptAnswer {
+function okAnswer(call: Call, response: Message, options: SettleOptions = {}): NewAnswer {
   const { output } = call.method;
+  const message = create(output, response);
   return {
     ok: true,
-    body: toBinary(output, create(output, response)),
+    body: toBinary(output, message),
     headers: Object.fromEntries(call.responseHeaders),
+    subjects: [...subjectsOf(output, message), ...(options.subjects ?? [])],
   };
 }
 
