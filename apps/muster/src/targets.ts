@@ -5,6 +5,7 @@ import { SERVICE_NAMES, type Target } from "@muster/config";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
@@ -26,7 +27,7 @@ export const modules: Readonly<Record<ServiceName, ModuleDefinition>> = {
 
 export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = {
   identity: [ApiKeyService, CredentialService, OrganizationDirectoryService, OrganizationService],
-  events: [EventFeedService, EventService, ProfileService],
+  events: [EventFeedService, EventService, ProfileService, RetentionService],
   segments: [SegmentAuditService, SegmentPrivacyService, SegmentService],
 };
 

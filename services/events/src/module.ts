@@ -2,6 +2,7 @@
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencySweeper } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
@@ -27,6 +28,9 @@ import { getProfile } from "./profiles/get-profile.ts";
 import { listProfiles } from "./profiles/list-profiles.ts";
 import { RisingIds } from "./profiles/profile-ids.ts";
 import { updateProfile } from "./profiles/update-profile.ts";
+import { getRetention } from "./retention/get-retention.ts";
+import { RetentionWorker } from "./retention/retention-worker.ts";
+import { updateRetention } from "./retention/update-retention.ts";
 import { batchRecordEvents } from "./tracked-events/batch-record-events.ts";
 import { ingestEvents } from "./tracked-events/ingest-events.ts";
 import { listEvents } from "./tracked-events/list-events.ts";
@@ -49,6 +53,7 @@ export const eventsModule: ModuleDefinition = {
     });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
     const deps: EventsDeps = { clock, ids, profileIds, database, outbox, ingest, tails, pageTokens };
+    const retention = new RetentionWorker(platform);
     return {
       services: [
         implement(ProfileService, {
@@ -67,6 +72,10 @@ export const eventsModule: ModuleDefinition = {
           listEvents: listEvents(deps),
           tailEvents: tailEvents(deps),
         }),
+        implement(RetentionService, {
+          getRetention: getRetention(deps),
+          updateRetention: updateRetention(deps, platform.caller("segments"), () => retention.look()),
+        }),
         implement(EventFeedService, {
           getPositions: getPositions(deps),
           readOutbox: readOutbox(deps),
@@ -79,7 +88,7 @@ export const eventsModule: ModuleDefinition = {
         }),
       ],
       // Started in this order and stopped in reverse: what is still queued is committed and announced.
-      workers: [outbox, relay, ingest, new IdempotencySweeper({ database, clock, log })],
+      workers: [outbox, relay, ingest, retention, new IdempotencySweeper({ database, clock, log })],
     };
   },
 };

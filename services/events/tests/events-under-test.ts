@@ -16,12 +16,19 @@ import type { Database, Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
-import { type Client, createClient, createDispatcher, type Dispatcher } from "@muster/rpc";
+import { type Caller, type Client, createClient, createDispatcher, type Dispatcher } from "@muster/rpc";
 import type { Module, Platform } from "@muster/runtime";
 import { FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { eventsModule } from "../src/module.ts";
 
 const KEY = new Uint8Array(32).fill(9);
+
+const agreeing: Caller = {
+  unary: async (method) => ({ message: create(method.output), headers: new Map() }),
+  stream: () => {
+    throw new Error("events opens no stream");
+  },
+};
 
 export interface CallAs {
   /** Whose API key the call brings; undefined: none. */
@@ -38,6 +45,8 @@ export interface OpenOptions {
   readonly backlogItemsMax?: number;
   /** Another process on the data of this one. */
   readonly beside?: EventsUnderTest;
+  /** What the segments service answers; by default it agrees to everything and knows nothing. */
+  readonly segments?: Caller;
   /** Stands between the module and its database. */
   readonly wrap?: (database: Database) => Database;
 }
@@ -85,9 +94,7 @@ export class EventsUnderTest {
       metrics,
       bus,
       database,
-      caller: (service) => {
-        throw new Error(`events calls nobody, and so not ${service}`);
-      },
+      caller: () => options.segments ?? agreeing,
       apiKeys: { verify: async (key) => principalOf(key) },
       serviceTokens: new ServiceTokens({ service: "events", key: KEY, clock }),
       key: () => KEY,

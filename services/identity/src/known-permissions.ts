@@ -4,6 +4,7 @@ import { allPermissions } from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
@@ -20,6 +21,7 @@ export const INSTALLATION_SERVICES: readonly DescService[] = [
   OrganizationDirectoryService,
   OrganizationService,
   ProfileService,
+  RetentionService,
   SegmentAuditService,
   SegmentService,
 ];

@@ -17,6 +17,7 @@ import type { ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import type { Profile } from "../profiles/profile.ts";
 import { getProfiles, listShardProfiles } from "../profiles/profile-store.ts";
+import { readCompleteSince } from "../retention/retention-store.ts";
 import { type EventRow, type ScanCursor, scanEvents } from "../tracked-events/event-store.ts";
 import { handOff } from "./handoff.ts";
 
@@ -53,14 +54,15 @@ async function scan(trx: Transaction, request: ScanProfileEventsRequest, put: Pu
   // First of all, for the snapshot begins here.
   const position = (await readPositions(trx))[request.shard] ?? 0;
   const { profiles, more } = await readProfiles(trx, request);
+  const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
+  const completeSinceMs = BigInt(await readCompleteSince(trx, organizationId));
   await put(
     create(ScanProfileEventsResponseSchema, {
-      part: { case: "snapshot", value: { position: BigInt(position), more } },
+      part: { case: "snapshot", value: { position: BigInt(position), more, completeSinceMs } },
     }),
   );
   const parts = new PartWriter(profiles, put);
   const filter = namesFilter(request.eventNames);
-  const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
   if (!request.withoutEvents) {
     await readEvents(trx, organizationId, profiles, filter.inStatement, async (row) => {
       if (filter.accepts(row)) await parts.add(row);

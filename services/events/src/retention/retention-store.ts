@@ -1,0 +1,210 @@
+// Every statement against `retentions` and `retention_days`.
+import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
+import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
+import { FOR_EVER, keptForEver, type Retention, type RetentionDays } from "./retention.ts";
+
+interface Row {
+  organization_id: Buffer;
+  raw_event_days: number;
+  aggregate_days: number;
+  complete_since_ms: number;
+  next_pass_ms: number;
+  resume_day: number | null;
+  changing_until_ms: number;
+  update_ms: number;
+}
+
+const COLUMNS = [
+  "organization_id",
+  "raw_event_days",
+  "aggregate_days",
+  "complete_since_ms",
+  "next_pass_ms",
+  "resume_day",
+  "changing_until_ms",
+  "update_ms",
+] as const;
+
+export async function readRetention(db: Queryable, organizationId: OrganizationId): Promise<Retention> {
+  const row = await db("retentions")
+    .where("organization_id", uuidToBytes(organizationId))
+    .first<Row | undefined>(COLUMNS);
+  return row === undefined ? keptForEver(organizationId) : fromRow(row);
+}
+
+/** Raw events that were received and happened before may be gone; 0: none is. */
+export async function readCompleteSince(db: Queryable, organizationId: OrganizationId): Promise<number> {
+  const row = await db("retentions")
+    .where("organization_id", uuidToBytes(organizationId))
+    .first<Pick<Row, "complete_since_ms"> | undefined>("complete_since_ms");
+  return row?.complete_since_ms ?? 0;
+}
+
+export interface LockedRetention extends Retention {
+  /** Until then somebody else is changing it. */
+  readonly changingUntilMs: number;
+}
+
+/** Locked until the transaction ends; the row is made where there is none. */
+export async function lockRetention(
+  trx: Transaction,
+  organizationId: OrganizationId,
+): Promise<LockedRetention> {
+  const key = uuidToBytes(organizationId);
+  const fresh = [key, FOR_EVER, FOR_EVER, 0, 0, null, 0, 0];
+  await insertRows(trx, "retentions", COLUMNS, [fresh], "keep", ["organization_id"]);
+  const query = trx("retentions").select<Row[]>(COLUMNS).where("organization_id", key);
+  const [row] = await forUpdate(trx, query);
+  return row === undefined
+    ? { ...keptForEver(organizationId), changingUntilMs: 0 }
+    : { ...fromRow(row), changingUntilMs: row.changing_until_ms };
+}
+
+/** Until `untilMs` nobody else may begin a change; 0 ends it. */
+export async function markChanging(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  untilMs: number,
+): Promise<void> {
+  await trx("retentions")
+    .where("organization_id", uuidToBytes(organizationId))
+    .update({ changing_until_ms: untilMs });
+}
+
+/** A pass is wanted at once: more may be too old now. */
+export async function saveRetentionDays(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  days: RetentionDays,
+  nowMs: number,
+): Promise<void> {
+  await trx("retentions").where("organization_id", uuidToBytes(organizationId)).update({
+    raw_event_days: days.rawEventDays,
+    aggregate_days: days.aggregateDays,
+    next_pass_ms: 0,
+    resume_day: null,
+    update_ms: nowMs,
+  });
+}
+
+/**
+ * From here on whoever reads knows that earlier events may be gone. False where the organisation keeps another
+ * number of days by now: then nothing may be deleted by this horizon.
+ * Invariant: in the transaction that deletes them, so that no snapshot lacks one without saying so.
+ */
+export async function raiseCompleteSince(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  horizon: { readonly rawEventDays: number; readonly ms: number },
+): Promise<boolean> {
+  const key = { organization_id: uuidToBytes(organizationId) };
+  const query = trx("retentions")
+    .select<Pick<Row, "raw_event_days" | "complete_since_ms">[]>("raw_event_days", "complete_since_ms")
+    .where(key);
+  const [row] = await forUpdate(trx, query);
+  if (row?.raw_event_days !== horizon.rawEventDays) return false;
+  if (row.complete_since_ms < horizon.ms) {
+    await trx("retentions").where(key).update({ complete_since_ms: horizon.ms });
+  }
+  return true;
+}
+
+export interface DueRetention {
+  readonly organizationId: OrganizationId;
+  readonly days: RetentionDays;
+  readonly nextPassMs: number;
+  /** Where the last pass left off. */
+  readonly resumeDay: number | undefined;
+}
+
+/** The first organisation after the given one that limits something and is to be looked through by now. */
+export async function findDueRetention(
+  db: Queryable,
+  after: OrganizationId | undefined,
+  nowMs: number,
+): Promise<DueRetention | undefined> {
+  const query = db("retentions")
+    .where("next_pass_ms", "<=", nowMs)
+    .andWhere((limited) =>
+      limited.where("raw_event_days", ">", FOR_EVER).orWhere("aggregate_days", ">", FOR_EVER),
+    )
+    .orderBy("organization_id")
+    .first<Row | undefined>(COLUMNS);
+  if (after !== undefined) query.andWhere("organization_id", ">", uuidToBytes(after));
+  const row = await query;
+  if (row === undefined) return undefined;
+  return {
+    organizationId: bytesToUuid(row.organization_id),
+    days: { rawEventDays: row.raw_event_days, aggregateDays: row.aggregate_days },
+    nextPassMs: row.next_pass_ms,
+    resumeDay: row.resume_day ?? undefined,
+  };
+}
+
+/** Whether the pass is ours until `untilMs`: of two that ask, the second finds the row moved on. */
+export async function takePass(
+  trx: Transaction,
+  { organizationId, nextPassMs }: DueRetention,
+  untilMs: number,
+): Promise<boolean> {
+  const taken = await trx("retentions")
+    .where({ organization_id: uuidToBytes(organizationId), next_pass_ms: nextPassMs })
+    .update({ next_pass_ms: untilMs });
+  return taken > 0;
+}
+
+/** The pass that is ours until `heldUntilMs` ends here. A change made meanwhile has asked for one of its own. */
+export async function endPass(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  pass: {
+    readonly heldUntilMs: number;
+    readonly nextPassMs: number;
+    readonly resumeDay: number | undefined;
+  },
+): Promise<void> {
+  await trx("retentions")
+    .where({ organization_id: uuidToBytes(organizationId), next_pass_ms: pass.heldUntilMs })
+    .update({ next_pass_ms: pass.nextPassMs, resume_day: pass.resumeDay ?? null });
+}
+
+/** When the first came or happened of what the day kept at its last visit; undefined: it kept nothing, or had none. */
+export async function readOldestOfDay(
+  db: Queryable,
+  organizationId: OrganizationId,
+  day: number,
+): Promise<number | undefined> {
+  const row = await db("retention_days")
+    .where({ organization_id: uuidToBytes(organizationId), day })
+    .first<{ oldest_ms: number } | undefined>("oldest_ms");
+  return row?.oldest_ms;
+}
+
+export async function saveOldestOfDay(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  day: number,
+  oldestMs: number | undefined,
+): Promise<void> {
+  const key = { organization_id: uuidToBytes(organizationId), day };
+  if (oldestMs === undefined) {
+    await trx("retention_days").where(key).delete();
+    return;
+  }
+  const columns = ["organization_id", "day", "oldest_ms"];
+  const row = [key.organization_id, day, oldestMs];
+  await insertRows(trx, "retention_days", columns, [row], { overwrite: ["oldest_ms"] }, [
+    "organization_id",
+    "day",
+  ]);
+}
+
+function fromRow(row: Row): Retention {
+  return {
+    organizationId: bytesToUuid(row.organization_id),
+    rawEventDays: row.raw_event_days,
+    aggregateDays: row.aggregate_days,
+    completeSinceMs: row.complete_since_ms,
+    updateMs: row.update_ms === 0 ? undefined : row.update_ms,
+  };
+}

@@ -1,0 +1,122 @@
+// Goes round the organisations that limit how long something is kept, and removes what is too old. Each pass is
+// leased by its row, so one replica does it; two at once would only find less to delete.
+import { type Clock, type OrganizationId, Wakeup } from "@muster/core";
+import type { Database } from "@muster/db";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import { Pace, type PaceTimings } from "./pace.ts";
+import { purgeAggregates } from "./purge-aggregates.ts";
+import { purgeRawEvents } from "./purge-raw-events.ts";
+import { horizonMs } from "./retention.ts";
+import { RetentionMetrics } from "./retention-metrics.ts";
+import { type DueRetention, endPass, findDueRetention, takePass } from "./retention-store.ts";
+
+export interface RetentionWorkerOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly pace?: PaceTimings;
+}
+
+/** Between two passes over one organisation. */
+const PASS_EVERY_MS = 5 * 60_000;
+/** A pass that its process left off is anybody's after this. */
+const LEASE_MS = 60_000;
+/** One organisation's turn; a longer pass goes on after the others have had theirs. */
+const TURN_MS = 20_000;
+const LOOK_EVERY_MS = 60_000;
+
+export class RetentionWorker {
+  readonly name = "retention";
+  readonly #options: RetentionWorkerOptions;
+  readonly #metrics: RetentionMetrics;
+  readonly #stopping = new AbortController();
+  readonly #wakeup = new Wakeup();
+  #running: Promise<void> | undefined;
+
+  constructor(options: RetentionWorkerOptions) {
+    this.#options = options;
+    this.#metrics = new RetentionMetrics(options.metrics);
+  }
+
+  async start(): Promise<void> {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** Somebody keeps less from now on. */
+  look(): void {
+    this.#wakeup.notify();
+  }
+
+  /** Removes all that is too old by now, or until it is stopped. */
+  async purge(): Promise<void> {
+    const { clock, database } = this.#options;
+    let after: OrganizationId | undefined;
+    while (!this.#stopping.signal.aborted) {
+      const nowMs = clock.nowMs();
+      const due = await findDueRetention(database.reader, after, nowMs);
+      if (due !== undefined) await this.#takeTurn(due);
+      else if (after === undefined) break;
+      after = due?.organizationId;
+    }
+    this.#metrics.behind(0);
+  }
+
+  async #takeTurn(due: DueRetention): Promise<void> {
+    const { clock, database, pace } = this.#options;
+    const { organizationId, days } = due;
+    const startMs = clock.nowMs();
+    const turnEndMs = clock.monotonicMs() + TURN_MS;
+    let held = { ...due, nextPassMs: startMs + LEASE_MS };
+    if (!(await database.transaction((trx) => takePass(trx, due, held.nextPassMs)))) return;
+    const mayGoOn = async (): Promise<boolean> => {
+      if (this.#stopping.signal.aborted || clock.monotonicMs() >= turnEndMs) return false;
+      const nowMs = clock.nowMs();
+      if (held.nextPassMs - nowMs > LEASE_MS / 2) return true;
+      const renewed = { ...held, nextPassMs: nowMs + LEASE_MS };
+      if (!(await database.transaction((trx) => takePass(trx, held, renewed.nextPassMs)))) return false;
+      held = renewed;
+      return true;
+    };
+    const purge = {
+      organizationId,
+      mayGoOn,
+      pace: new Pace(clock, this.#stopping.signal, pace),
+    };
+    const deps = { database, metrics: this.#metrics };
+    const aggregatesMs = horizonMs(days.aggregateDays, startMs);
+    const rawMs = horizonMs(days.rawEventDays, startMs);
+    const isDone =
+      aggregatesMs === undefined || (await purgeAggregates(deps, { ...purge, horizonMs: aggregatesMs }));
+    const resumeDay =
+      rawMs === undefined
+        ? undefined
+        : await purgeRawEvents(deps, {
+            ...{ ...purge, rawEventDays: days.rawEventDays, horizonMs: rawMs, fromDay: due.resumeDay },
+          });
+    const isOver = isDone && resumeDay === undefined;
+    const nextPassMs = isOver ? startMs + PASS_EVERY_MS : startMs;
+    const pass = { heldUntilMs: held.nextPassMs, nextPassMs, resumeDay };
+    await database.transaction((trx) => endPass(trx, organizationId, pass));
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#wakeup.wait(clock, LOOK_EVERY_MS, signal);
+      try {
+        if (!signal.aborted) await this.purge();
+      } catch (error) {
+        // What is left is found again; nothing but its removal waits for it.
+        log.warn({ err: error }, "what is too old was not all removed; trying again");
+      }
+    }
+  }
+}

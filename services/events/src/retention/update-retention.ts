@@ -1,0 +1,124 @@
+// UpdateRetention: changes how long events are kept, in agreement with the segments service, whose rules look
+// back at them.
+//
+// Of the two services segments always holds the shorter promise: it is asked first where days become fewer and
+// last where they become more. So a crash between the two leaves a rule refused that could be allowed, never
+// one allowed that lacks its events; the same call again sets it right.
+import type {
+  RetentionService,
+  UpdateRetentionRequest,
+} from "@muster/contracts/muster/events/v1/retention_service_pb";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { type OrganizationId, uuidToBytes } from "@muster/core";
+import { AppError, invalidField } from "@muster/errors";
+import { type Caller, createClient, onBehalfOf, type UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { AGGREGATE_DAYS_MIN, FOR_EVER, isShorter, type Retention, type RetentionDays } from "./retention.ts";
+import { retentionToProto } from "./retention-proto.ts";
+import { lockRetention, markChanging, readRetention, saveRetentionDays } from "./retention-store.ts";
+
+/** Mask paths and the fields they name. */
+const changeable = { raw_event_days: "rawEventDays", aggregate_days: "aggregateDays" } as const;
+type Path = keyof typeof changeable;
+
+/** Agreeing takes no longer, so that a change whose process died holds up the next one no longer. */
+const AGREE_MS_MAX = 10_000;
+const CHANGE_MS_MAX = 3 * AGREE_MS_MAX;
+
+export function updateRetention(
+  deps: EventsDeps,
+  segments: Caller,
+  onChanged: () => void,
+): UnaryHandler<typeof RetentionService.method.updateRetention> {
+  const client = createClient(SegmentPrivacyService, segments);
+  return async (request, context) => {
+    const { organizationId } = context;
+    const changes = changesOf(request);
+    const agree = (rawEventDays: number) =>
+      client.reserveRetention(
+        { organizationId: uuidToBytes(organizationId), rawEventDays },
+        { ...onBehalfOf(context), deadlineMs: deps.clock.nowMs() + AGREE_MS_MAX },
+      );
+    const { before, after, untilMs } = await begin(deps, organizationId, changes);
+    try {
+      // Where they are equal this may be the call after a crash: segments is told again.
+      const isLonger = isShorter(before.rawEventDays, after.rawEventDays);
+      const isAsked = changes.rawEventDays !== undefined;
+      if (isAsked && !isLonger) await agree(after.rawEventDays);
+      await store(deps, organizationId, after, untilMs);
+      if (isAsked && isLonger) await agree(after.rawEventDays);
+    } finally {
+      await end(deps, organizationId, untilMs);
+    }
+    onChanged();
+    return { retention: retentionToProto(await readRetention(deps.database.reader, organizationId)) };
+  };
+}
+
+function changesOf(request: UpdateRetentionRequest): Partial<RetentionDays> {
+  const { retention } = request;
+  const changes: { -readonly [K in keyof RetentionDays]?: number } = {};
+  for (const path of pathsOf(request)) changes[changeable[path]] = retention?.[changeable[path]] ?? FOR_EVER;
+  const { aggregateDays = FOR_EVER } = changes;
+  if (aggregateDays !== FOR_EVER && aggregateDays < AGGREGATE_DAYS_MIN) {
+    const least = `must be at least ${AGGREGATE_DAYS_MIN}, for summaries look back 7 days; 0 or null means for ever`;
+    throw invalidField("retention.aggregate_days", least);
+  }
+  return changes;
+}
+
+function pathsOf({ retention, updateMask }: UpdateRetentionRequest): Path[] {
+  const paths = updateMask?.paths ?? [];
+  if (paths.length === 0) {
+    return (Object.keys(changeable) as Path[]).filter((path) => retention?.[changeable[path]] !== undefined);
+  }
+  for (const path of paths) {
+    if (!Object.hasOwn(changeable, path)) {
+      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
+    }
+  }
+  return [...new Set(paths as Path[])];
+}
+
+/** One change at a time, or the two services could end with different ones. */
+async function begin(
+  deps: EventsDeps,
+  organizationId: OrganizationId,
+  changes: Partial<RetentionDays>,
+): Promise<{ readonly before: Retention; readonly after: RetentionDays; readonly untilMs: number }> {
+  return deps.database.transaction(async (trx) => {
+    const nowMs = deps.clock.nowMs();
+    const before = await lockRetention(trx, organizationId);
+    if (before.changingUntilMs > nowMs) {
+      throw new AppError("UNAVAILABLE", {
+        message: "Another change of the retention is under way; try again.",
+        retryAfterMs: 1_000,
+      });
+    }
+    const untilMs = nowMs + CHANGE_MS_MAX;
+    await markChanging(trx, organizationId, untilMs);
+    const { rawEventDays, aggregateDays } = { ...before, ...changes };
+    return { before, after: { rawEventDays, aggregateDays }, untilMs };
+  });
+}
+
+async function store(
+  deps: EventsDeps,
+  organizationId: OrganizationId,
+  days: RetentionDays,
+  untilMs: number,
+): Promise<void> {
+  await deps.database.transaction(async (trx) => {
+    const locked = await lockRetention(trx, organizationId);
+    // We took so long that somebody else may have agreed on something else since.
+    if (locked.changingUntilMs !== untilMs) throw new AppError("UNAVAILABLE", { retryAfterMs: 1_000 });
+    await saveRetentionDays(trx, organizationId, days, deps.clock.nowMs());
+  });
+}
+
+async function end(deps: EventsDeps, organizationId: OrganizationId, untilMs: number): Promise<void> {
+  await deps.database.transaction(async (trx) => {
+    const { changingUntilMs } = await lockRetention(trx, organizationId);
+    if (changingUntilMs === untilMs) await markChanging(trx, organizationId, 0);
+  });
+}

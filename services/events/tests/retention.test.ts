@@ -1,0 +1,296 @@
+// How long events are kept: what goes when, what a scan says of it, and the agreement with segments.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { ScanSnapshot } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
+import type { ReserveRetentionRequest } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { createLogger } from "@muster/log";
+import type { Caller } from "@muster/rpc";
+import { FakeClock } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { RetentionWorker } from "../src/retention/retention-worker.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const DAY_MS = 86_400_000;
+const START_MS = Date.UTC(2026, 0, 1, 12);
+const { getRetention, updateRetention } = RetentionService.method;
+const { batchRecordEvents, listEvents, recordEvent } = EventService.method;
+
+/** What segments was asked, and what it says. */
+class Segments implements Caller {
+  readonly asked: { readonly organizationId: string; readonly rawEventDays: number }[] = [];
+  answer: () => Promise<void> = async () => {};
+
+  async unary(...[method, request]: Parameters<Caller["unary"]>): ReturnType<Caller["unary"]> {
+    const { organizationId, rawEventDays } = request as unknown as ReserveRetentionRequest;
+    await this.answer();
+    this.asked.push({ organizationId: bytesToUuid(organizationId), rawEventDays });
+    return { message: create(method.output), headers: new Map() };
+  }
+
+  stream(): never {
+    throw new Error("no stream");
+  }
+}
+
+describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
+  const clock = new FakeClock(START_MS);
+  const segments = new Segments();
+  let events: EventsUnderTest;
+  let worker: RetentionWorker;
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine, { clock, segments });
+    worker = workerOf(events);
+  });
+  afterAll(() => events.close());
+
+  function workerOf(of: EventsUnderTest): RetentionWorker {
+    const log = createLogger({ level: "silent" });
+    const pace = { pauseMs: 0, pauseFactor: 0 };
+    return new RetentionWorker({ database: of.database, clock, log, metrics: of.metrics, pace });
+  }
+
+  const keep = (
+    organizationId: OrganizationId,
+    retention: MessageInitShape<typeof updateRetention.input>["retention"],
+  ) => events.call(updateRetention, { retention: retention ?? {} }, { organizationId });
+
+  async function send(
+    organizationId: OrganizationId,
+    sent: { readonly name: string; readonly at?: number; readonly id?: string; readonly user?: string },
+  ): Promise<ProfileId> {
+    const { name, at, id, user = "ada" } = sent;
+    const request = {
+      identity: { case: "userId" as const, value: user },
+      ...{ name, ...(id !== undefined && { eventId: id }) },
+      ...(at !== undefined && { timestamp: timestampFromMs(at) }),
+    };
+    const { event } = await events.call(recordEvent, { event: request }, { organizationId });
+    return event?.profileId as ProfileId;
+  }
+
+  async function names(organizationId: OrganizationId, profileId: ProfileId): Promise<string[]> {
+    const { events: found } = await events.call(listEvents, { profileId }, { organizationId });
+    return found.map(({ name }) => name).sort();
+  }
+
+  async function scan(organizationId: OrganizationId, profileId: ProfileId) {
+    let snapshot: ScanSnapshot | undefined;
+    const found: string[] = [];
+    const request = {
+      organizationId: uuidToBytes(organizationId),
+      shard: shardOf(organizationId, profileId),
+      profileIds: [uuidToBytes(profileId)],
+      profileLimit: 10,
+    };
+    for await (const { part } of events.feed.scanProfileEvents(request)) {
+      if (part.case === "snapshot") snapshot = part.value;
+      if (part.case === "profile") found.push(...part.value.events.map(({ name }) => name));
+    }
+    return { completeSinceMs: Number(snapshot?.completeSinceMs), names: found.sort() };
+  }
+
+  test("without a word everything is kept for ever", async () => {
+    const organizationId = newOrganization();
+    const { retention } = await events.call(getRetention, {}, { organizationId });
+    expect(retention).toMatchObject({ $typeName: "muster.events.v1.Retention" });
+    expect(retention?.rawEventDays).toBeUndefined();
+    expect(retention?.completeSince).toBeUndefined();
+    const profileId = await send(organizationId, { name: "old", at: 0 });
+    await worker.purge();
+    expect(await scan(organizationId, profileId)).toEqual({ completeSinceMs: 0, names: ["old"] });
+  });
+
+  test("an event goes once it was received and happened too long ago, not before", async () => {
+    clock.setNowMs(START_MS);
+    const organizationId = newOrganization();
+    const profileId = await send(organizationId, { name: "undated", id: "u1" });
+    await send(organizationId, { name: "late", at: START_MS - 400 * DAY_MS });
+    await send(organizationId, { name: "ahead", at: START_MS + 40 * DAY_MS });
+    await send(organizationId, { name: "before 1970", at: -5 * DAY_MS });
+    const { retention } = await keep(organizationId, { rawEventDays: 30 });
+    expect(retention).toMatchObject({ rawEventDays: 30 });
+    await worker.purge();
+    clock.setNowMs(START_MS + 30 * DAY_MS);
+    await worker.purge();
+    expect(await names(organizationId, profileId)).toEqual(["ahead", "before 1970", "late", "undated"]);
+    expect(await scan(organizationId, profileId)).toMatchObject({ completeSinceMs: 0 });
+
+    clock.setNowMs(START_MS + 31 * DAY_MS);
+    await worker.purge();
+    expect(await scan(organizationId, profileId)).toEqual({
+      completeSinceMs: START_MS + DAY_MS,
+      names: ["ahead"],
+    });
+    const after = await events.call(getRetention, {}, { organizationId });
+    expect(timestampMs(after.retention?.completeSince ?? timestampFromMs(0))).toBe(START_MS + DAY_MS);
+    // The id of an event without a time of its own went along: to us the same one again is another.
+    await send(organizationId, { name: "another", id: "u1" });
+    expect(await names(organizationId, profileId)).toEqual(["ahead", "another"]);
+
+    clock.setNowMs(START_MS + 69 * DAY_MS);
+    await worker.purge();
+    expect(await names(organizationId, profileId)).toEqual(["ahead"]);
+    clock.setNowMs(START_MS + 71 * DAY_MS);
+    await worker.purge();
+    expect(await names(organizationId, profileId)).toEqual([]);
+  });
+
+  test("a day that got late events is looked through again when they are due", async () => {
+    clock.setNowMs(START_MS);
+    const organizationId = newOrganization();
+    const profileId = await send(organizationId, { name: "first", at: START_MS - 50 * DAY_MS });
+    await keep(organizationId, { rawEventDays: 10 });
+    for (let day = 1; day <= 5; day += 1) {
+      clock.setNowMs(START_MS + day * DAY_MS);
+      await worker.purge();
+      await send(organizationId, { name: `late ${day}`, at: START_MS - 50 * DAY_MS + day });
+    }
+    const left: string[][] = [];
+    for (let day = 11; day <= 16; day += 1) {
+      clock.setNowMs(START_MS + day * DAY_MS);
+      await worker.purge();
+      left.push(await names(organizationId, profileId));
+    }
+    const all = ["late 1", "late 2", "late 3", "late 4", "late 5"];
+    expect(left).toEqual([all, all.slice(1), all.slice(2), all.slice(3), all.slice(4), []]);
+  });
+
+  test("thousands go in batches; other organisations and younger events stay", async () => {
+    clock.setNowMs(START_MS);
+    const [ours, other] = [newOrganization(), newOrganization()];
+    const sent = (user: string) =>
+      Array.from({ length: 3000 }, (_, index) => ({
+        identity: { case: "userId" as const, value: user },
+        name: "n",
+        eventId: `e${index}`,
+        timestamp: timestampFromMs(START_MS - (index % 3) * DAY_MS),
+      }));
+    const { results } = await events.call(batchRecordEvents, { events: sent("a") }, { organizationId: ours });
+    await events.call(batchRecordEvents, { events: sent("a") }, { organizationId: other });
+    const profileId = results[0]?.profileId as ProfileId;
+    await keep(ours, { rawEventDays: 7 });
+    clock.setNowMs(START_MS + 7 * DAY_MS + 1);
+    await send(ours, { name: "young", user: "a" });
+    const before = await events.count("muster_retention_purged_rows_total");
+    // A second replica at the same time takes nothing twice.
+    await Promise.all([worker.purge(), workerOf(events).purge()]);
+    expect(await names(ours, profileId)).toEqual(["young"]);
+    expect((await events.count("muster_retention_purged_rows_total")) - before).toBe(3000);
+    const rows = await events.database.reader("tracked_events").where("organization_id", uuidToBytes(other));
+    expect(rows).toHaveLength(3000);
+  });
+
+  test("what was purged does not come back by asking to keep more, and nothing more goes", async () => {
+    clock.setNowMs(START_MS);
+    const organizationId = newOrganization();
+    const profileId = await send(organizationId, { name: "gone" });
+    await keep(organizationId, { rawEventDays: 1 });
+    clock.setNowMs(START_MS + 2 * DAY_MS);
+    await worker.purge();
+    await send(organizationId, { name: "kept" });
+    const { retention } = await events.call(
+      updateRetention,
+      { retention: {}, updateMask: { paths: ["raw_event_days"] } },
+      { organizationId },
+    );
+    expect(retention?.rawEventDays).toBeUndefined();
+    clock.setNowMs(START_MS + 900 * DAY_MS);
+    await worker.purge();
+    expect(await scan(organizationId, profileId)).toEqual({
+      completeSinceMs: START_MS + DAY_MS,
+      names: ["kept"],
+    });
+  });
+
+  test("segments agrees first to fewer days, and hears last of more", async () => {
+    const organizationId = newOrganization();
+    const days = async () =>
+      (await events.call(getRetention, {}, { organizationId })).retention?.rawEventDays;
+    const seen: (number | undefined)[] = [];
+    segments.asked.length = 0;
+    segments.answer = async () => void seen.push(await days());
+    await keep(organizationId, { rawEventDays: 30 });
+    await keep(organizationId, { rawEventDays: 7 });
+    await keep(organizationId, { rawEventDays: 7 });
+    await keep(organizationId, { rawEventDays: 90 });
+    await keep(organizationId, { rawEventDays: 0 });
+    await keep(organizationId, { aggregateDays: 8 });
+    segments.answer = async () => {};
+    expect(segments.asked.map(({ rawEventDays }) => rawEventDays)).toEqual([30, 7, 7, 90, 0]);
+    expect(segments.asked.every((one) => one.organizationId === organizationId)).toBe(true);
+    // What events had stored when it asked.
+    expect(seen).toEqual([undefined, 30, 7, 90, undefined]);
+  });
+
+  test("a refusal changes nothing and is passed on; a crash of segments too, and the next try works", async () => {
+    const organizationId = newOrganization();
+    await keep(organizationId, { rawEventDays: 90 });
+    for (const error of [
+      new AppError("RETENTION_TOO_SHORT", { details: { segments: "shoe-fans" } }),
+      new AppError("UNAVAILABLE"),
+    ]) {
+      segments.answer = async () => {
+        throw error;
+      };
+      const refused = await keep(organizationId, { rawEventDays: 1, aggregateDays: 9 }).catch(
+        (thrown: AppError) => thrown,
+      );
+      expect(refused).toMatchObject({ reason: error.reason, details: error.details });
+      const { retention } = await events.call(getRetention, {}, { organizationId });
+      expect(retention?.rawEventDays).toBe(90);
+      expect(retention?.aggregateDays).toBeUndefined();
+    }
+    segments.answer = async () => {};
+    await keep(organizationId, { rawEventDays: 1 });
+  });
+
+  test("of two changes at once one has to come again", async () => {
+    const organizationId = newOrganization();
+    let arrived = (): void => {};
+    const isAsking = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    let letGo = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    segments.answer = () => {
+      arrived();
+      return gate;
+    };
+    const first = keep(organizationId, { rawEventDays: 30 });
+    await isAsking;
+    await expect(keep(organizationId, { rawEventDays: 60 })).rejects.toMatchObject({ reason: "UNAVAILABLE" });
+    segments.answer = async () => {};
+    letGo();
+    await first;
+    const { retention } = await keep(organizationId, { rawEventDays: 60 });
+    expect(retention?.rawEventDays).toBe(60);
+  });
+
+  test.each([
+    [{ rawEventDays: -1 }, "retention.raw_event_days"],
+    [{ rawEventDays: 36_501 }, "retention.raw_event_days"],
+    [{ aggregateDays: 7 }, "retention.aggregate_days"],
+    [{ aggregateDays: 36_501 }, "retention.aggregate_days"],
+  ])("%j is refused", async (retention, field) => {
+    const refused = keep(newOrganization(), retention);
+    await expect(refused).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field }] });
+  });
+
+  test("needs its permission, and is each organisation's own", async () => {
+    const organizationId = newOrganization();
+    const as = { organizationId, scopes: ["events.write"] };
+    await expect(events.call(updateRetention, { retention: {} }, as)).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+    await keep(organizationId, { rawEventDays: 30 });
+    const other = await events.call(getRetention, {}, { organizationId: newOrganization() });
+    expect(other.retention?.rawEventDays).toBeUndefined();
+  });
+});
