@@ -75,6 +75,7 @@ export class Consistency {
 
   /** Whether no timer of before the read, and nothing that it depends on, is still to be worked. */
   async #isSettled(scope: ReadScope, nowMs: number): Promise<boolean> {
+    // In this order: a visit that a timer was due for may mark the profile to be derived.
     if (await isAnyDue(this.#deps.database.reader, scope.organizationId, scope.shards, nowMs)) return false;
     return !(await scope.isDerivationPending());
   }

@@ -12,9 +12,12 @@ export async function findSegment(
   organizationId: OrganizationId,
   idOrSlug: string,
 ): Promise<Segment> {
-  await ensureTouched(database, organizationId, clock.nowMs());
   // No slug looks like an id, so one lookup tells.
   const find = isUuid(idOrSlug) ? findSegmentById : findSegmentBySlug;
+  const known = await find(database.reader, organizationId, idOrSlug);
+  if (known !== undefined) return known;
+  // An organisation never touched before gets its default segment.
+  await ensureTouched(database, organizationId, clock.nowMs());
   const segment = await find(database.reader, organizationId, idOrSlug);
   if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
   return segment;
