@@ -109,8 +109,12 @@ describe("refusals name the variable and what is expected", () => {
 describe("what is needed depends on what runs", () => {
   const address = { MUSTER_IDENTITY_ADDRESS: "identity:50051" };
 
-  test("events asks identity only; segments also events; the gateway needs no database and no bus", () => {
-    expect(problems({ ...production, ...address, MUSTER_TARGET: "events" })).toEqual([]);
+  test("identity asks nobody; events and segments ask it and one another; the gateway needs no database and no bus", () => {
+    expect(problems({ ...production, MUSTER_TARGET: "identity" })).toEqual([]);
+    expect(problems({ ...production, ...address, MUSTER_TARGET: "events" })).toEqual([
+      expect.stringContaining("MUSTER_SEGMENTS_ADDRESS is missing"),
+    ]);
+    expect(problems({ ...production, ...address, MUSTER_TARGET: "events,segments" })).toEqual([]);
     expect(problems({ ...production, ...address, MUSTER_TARGET: "segments" })).toEqual([
       expect.stringContaining("MUSTER_EVENTS_ADDRESS is missing"),
     ]);

@@ -64,10 +64,13 @@ function isRemote(service: Target): (purpose: Purpose) => boolean {
     isAskedFor(service, targets);
 }
 
-/** The gateway reaches every service; every service reaches identity; segments reads events. */
+/**
+ * The gateway reaches every service; every service reaches identity; segments reads events, and events asks
+ * segments about retention and exports. None waits for another when it starts.
+ */
 function isAskedFor(service: Target, targets: readonly Target[]): boolean {
   if (targets.includes("gateway") || service === "identity") return true;
-  return service === "events" && targets.includes("segments");
+  return targets.includes(service === "events" ? "segments" : "events");
 }
 
 const PRODUCTION = ["production"] as const;
