@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment_privacy_service.proto.
  */
 export const file_muster_segments_v1_segment_privacy_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9wcml2YWN5X3NlcnZpY2UucHJvdG8SEm11c3Rlci5zZWdtZW50cy52MSJmChdSZXNlcnZlUmV0ZW50aW9uUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESIwoOcmF3X2V2ZW50X2RheXMYAiABKAVCC7pICBoGGJSdAigAIhoKGFJlc2VydmVSZXRlbnRpb25SZXNwb25zZSJjChZMaXN0TWVtYmVyc2hpcHNSZXF1ZXN0EiYKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIhCgpwcm9maWxlX2lkGAIgASgMQg26SAR6AmgQmrUYAigCIlIKF0xpc3RNZW1iZXJzaGlwc1Jlc3BvbnNlEjcKC21lbWJlcnNoaXBzGAEgAygLMiIubXVzdGVyLnNlZ21lbnRzLnYxLktlcHRNZW1iZXJzaGlwIooBCg5LZXB0TWVtYmVyc2hpcBIaCgpzZWdtZW50X2lkGAEgASgJQgaatRgCKAQSHAoMc2VnbWVudF9zbHVnGAIgASgJQgaatRgCKAQSFgoGbWVtYmVyGAMgASgIQgaatRgCKAQSEgoKZW50ZXJlZF9tcxgEIAEoAxISCgpjaGFuZ2VkX21zGAUgASgDMpICChVTZWdtZW50UHJpdmFjeVNlcnZpY2USfQoQUmVzZXJ2ZVJldGVudGlvbhIrLm11c3Rlci5zZWdtZW50cy52MS5SZXNlcnZlUmV0ZW50aW9uUmVxdWVzdBosLm11c3Rlci5zZWdtZW50cy52MS5SZXNlcnZlUmV0ZW50aW9uUmVzcG9uc2UiDoq1GAoQARoGZXZlbnRzEnoKD0xpc3RNZW1iZXJzaGlwcxIqLm11c3Rlci5zZWdtZW50cy52MS5MaXN0TWVtYmVyc2hpcHNSZXF1ZXN0GisubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RNZW1iZXJzaGlwc1Jlc3BvbnNlIg6KtRgKEAEaBmV2ZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_muster_options_v1_options]);
+  fileDesc("CjBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9wcml2YWN5X3NlcnZpY2UucHJvdG8SEm11c3Rlci5zZWdtZW50cy52MSJmChdSZXNlcnZlUmV0ZW50aW9uUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESIwoOcmF3X2V2ZW50X2RheXMYAiABKAVCC7pICBoGGJSdAigAIhoKGFJlc2VydmVSZXRlbnRpb25SZXNwb25zZSKWAQoWTGlzdE1lbWJlcnNoaXBzUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESIQoKcHJvZmlsZV9pZBgCIAEoDEINukgEegJoEJq1GAIoAhIxChJtZXJnZWRfcHJvZmlsZV9pZHMYAyADKAxCFbpIDJIBCRDoByIEegJoEJq1GAIoAiJSChdMaXN0TWVtYmVyc2hpcHNSZXNwb25zZRI3CgttZW1iZXJzaGlwcxgBIAMoCzIiLm11c3Rlci5zZWdtZW50cy52MS5LZXB0TWVtYmVyc2hpcCK2AQoOS2VwdE1lbWJlcnNoaXASGgoKc2VnbWVudF9pZBgBIAEoCUIGmrUYAigEEhwKDHNlZ21lbnRfc2x1ZxgCIAEoCUIGmrUYAigEEhYKBm1lbWJlchgDIAEoCEIGmrUYAigEEhoKCmVudGVyZWRfbXMYBCABKANCBpq1GAIoBBIaCgpjaGFuZ2VkX21zGAUgASgDQgaatRgCKAQSGgoKcHJvZmlsZV9pZBgGIAEoDEIGmrUYAigCMpICChVTZWdtZW50UHJpdmFjeVNlcnZpY2USfQoQUmVzZXJ2ZVJldGVudGlvbhIrLm11c3Rlci5zZWdtZW50cy52MS5SZXNlcnZlUmV0ZW50aW9uUmVxdWVzdBosLm11c3Rlci5zZWdtZW50cy52MS5SZXNlcnZlUmV0ZW50aW9uUmVzcG9uc2UiDoq1GAoQARoGZXZlbnRzEnoKD0xpc3RNZW1iZXJzaGlwcxIqLm11c3Rlci5zZWdtZW50cy52MS5MaXN0TWVtYmVyc2hpcHNSZXF1ZXN0GisubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RNZW1iZXJzaGlwc1Jlc3BvbnNlIg6KtRgKEAEaBmV2ZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.segments.v1.ReserveRetentionRequest
@@ -70,6 +70,13 @@ export type ListMembershipsRequest = Message<"muster.segments.v1.ListMemberships
    * @generated from field: bytes profile_id = 2;
    */
   profileId: Uint8Array;
+
+  /**
+   * 16 bytes each: the profiles merged into it. What they were in before is told too.
+   *
+   * @generated from field: repeated bytes merged_profile_ids = 3;
+   */
+  mergedProfileIds: Uint8Array[];
 };
 
 /**
@@ -130,6 +137,13 @@ export type KeptMembership = Message<"muster.segments.v1.KeptMembership"> & {
    * @generated from field: int64 changed_ms = 5;
    */
   changedMs: bigint;
+
+  /**
+   * 16 bytes: which of the person's profiles.
+   *
+   * @generated from field: bytes profile_id = 6;
+   */
+  profileId: Uint8Array;
 };
 
 /**
