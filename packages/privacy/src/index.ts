@@ -1,4 +1,5 @@
 export * from "./labels.ts";
+export * from "./personal-json.ts";
 export * from "./redact.ts";
 export * from "./scrub.ts";
 export * from "./subjects.ts";

@@ -1,5 +1,5 @@
 // What each field tells about a person, as its proto says.
-import { type DescField, type DescMessage, getOption, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, getOption, ScalarType } from "@bufbuild/protobuf";
 import { field as fieldOption, PersonalData } from "@muster/contracts/muster/options/v1/options_pb";
 
 export { PersonalData };
@@ -32,7 +32,7 @@ export function needsLabel(field: DescField): boolean {
   return field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES;
 }
 
-/** The fields of a message that tell something about a person: who it is about, who that is, what they did. */
-export function personalFields(schema: DescMessage): DescField[] {
-  return schema.fields.filter((field) => TELLING.has(personalDataOf(field)));
+/** Whether a field tells something about a person: of whom the message tells, who that is, what they did. */
+export function isPersonal(field: DescField): boolean {
+  return TELLING.has(personalDataOf(field));
 }

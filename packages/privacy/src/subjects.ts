@@ -3,6 +3,7 @@ import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { bytesToUuid, isUuid, type ProfileId } from "@muster/core";
 import { fieldValue, messagesOf } from "./field-values.ts";
 import { PersonalData, personalDataOf } from "./labels.ts";
+import { reachesField } from "./reachable-fields.ts";
 
 /** How subjects are found in the messages of one type. */
 interface SubjectPlan {
@@ -18,8 +19,10 @@ export function subjectPlanOf(schema: DescMessage): SubjectPlan {
   let plan = plans.get(schema);
   if (plan === undefined) {
     plan = {
-      own: ownSubjects(schema),
-      nested: schema.fields.filter(({ message }) => message !== undefined && reachesSubject(message)),
+      own: schema.fields.filter(isSubject),
+      nested: schema.fields.filter(
+        ({ message }) => message !== undefined && reachesField(message, isSubject),
+      ),
     };
     plans.set(schema, plan);
   }
@@ -56,16 +59,6 @@ export function profileIdOf(value: unknown): ProfileId | undefined {
   return typeof value === "string" && isUuid(value) ? (value as ProfileId) : undefined;
 }
 
-function ownSubjects(schema: DescMessage): DescField[] {
-  return schema.fields.filter((field) => personalDataOf(field) === PersonalData.SUBJECT);
-}
-
-/** Types may hold themselves, so each is looked at once. */
-function reachesSubject(schema: DescMessage): boolean {
-  const reached = new Set([schema]);
-  for (const type of reached) {
-    if (ownSubjects(type).length > 0) return true;
-    for (const { message } of type.fields) if (message !== undefined) reached.add(message);
-  }
-  return false;
+function isSubject(field: DescField): boolean {
+  return personalDataOf(field) === PersonalData.SUBJECT;
 }
