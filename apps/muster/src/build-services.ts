@@ -8,7 +8,13 @@ import { IdempotencyLedger } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
-import { deriveKey, type Platform, type ServiceName, type Worker } from "@muster/runtime";
+import {
+  type CatalogueEntry,
+  deriveKey,
+  type Platform,
+  type ServiceName,
+  type Worker,
+} from "@muster/runtime";
 import { ownApiKeyLookup } from "@muster/service-identity";
 import type { OpenPlatform } from "./platform.ts";
 import type { ServiceDirectory } from "./service-directory.ts";
@@ -16,6 +22,7 @@ import { modules, servicesOf } from "./targets.ts";
 
 export interface BuildDeps {
   readonly config: Config;
+  readonly eventCatalogue: readonly CatalogueEntry[];
   readonly platform: OpenPlatform;
   /** Where the built services are announced. */
   readonly directory: ServiceDirectory;
@@ -61,7 +68,7 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
 function platformOf(
   service: ServiceName,
   instanceId: string,
-  { config, platform, directory, clock, ids, log, metrics }: BuildDeps,
+  { config, eventCatalogue, platform, directory, clock, ids, log, metrics }: BuildDeps,
 ): Platform {
   const database = platform.databases.get(service);
   assert(database !== undefined, `${service} has no database`);
@@ -87,6 +94,7 @@ function platformOf(
     settings: {
       demoOrganizationId: platform.demo?.organizationId,
       backlogItemsMax: config.backlogItemsMax,
+      eventCatalogue,
     },
   };
 }

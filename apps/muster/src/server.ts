@@ -5,6 +5,7 @@ import { createLogger, type Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { drain, type Listener, Readiness, WorkerGroup } from "@muster/runtime";
 import { buildServices } from "./build-services.ts";
+import { loadEventCatalogue } from "./event-catalogue.ts";
 import { startGrpcListener } from "./grpc-listener.ts";
 import { startHttpListener } from "./http-listener.ts";
 import { type OpenPlatform, openPlatform } from "./platform.ts";
@@ -37,6 +38,8 @@ export async function startServer(
   signal: AbortSignal,
 ): Promise<RunningServer> {
   const { clock, log } = deps;
+  // First: a mistake in it is not to wait for a database.
+  const eventCatalogue = await loadEventCatalogue(config);
   const metrics = new Metrics();
   metrics.collectProcess();
   const platform = await openPlatform(config, deps);
@@ -62,7 +65,7 @@ export async function startServer(
     listeners.push(http);
     await platform.untilUsable(signal);
     signal.throwIfAborted();
-    const services = await buildServices({ ...deps, config, platform, directory, metrics });
+    const services = await buildServices({ ...deps, config, eventCatalogue, platform, directory, metrics });
     workers = new WorkerGroup({ workers: services.workers, clock, log });
     await workers.start();
     const grpc = await startGrpcListener(config, services.dispatchers, deps);

@@ -2,10 +2,14 @@
 // compares the lists with the protos.
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { SERVICE_NAMES, type Target } from "@muster/config";
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
+import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
@@ -27,7 +31,16 @@ export const modules: Readonly<Record<ServiceName, ModuleDefinition>> = {
 
 export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = {
   identity: [ApiKeyService, CredentialService, OrganizationDirectoryService, OrganizationService],
-  events: [EventFeedService, EventService, ProfileService, RetentionService],
+  events: [
+    AlertService,
+    BehaviourService,
+    EventFeedService,
+    EventService,
+    EventTypeService,
+    ProfileService,
+    RetentionService,
+    TrackingService,
+  ],
   segments: [SegmentAuditService, SegmentPrivacyService, SegmentService],
 };
 

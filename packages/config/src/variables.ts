@@ -190,6 +190,11 @@ export const variables = {
     kind: integer(1000, 100_000_000),
     fallback: () => "250000",
   }),
+  eventCatalogue: optional({
+    name: "MUSTER_EVENT_CATALOGUE",
+    doc: "File of the event catalogue, which says what events earn points. Unset: config/events.yaml beside the code.",
+    kind: text(TEXT, "a file"),
+  }),
   drainDelayMs: given({
     name: "MUSTER_DRAIN_DELAY_MS",
     doc: "How long a process that was told to stop goes on accepting while /readyz says 503, in milliseconds.",

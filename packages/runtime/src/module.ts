@@ -36,6 +36,15 @@ export interface ModuleSettings {
   readonly demoOrganizationId: OrganizationId | undefined;
   /** Events acknowledged and not yet folded above which batches are refused; single posts at twice as many. */
   readonly backlogItemsMax: number;
+  /** What the events service's catalogue of every organisation starts with. */
+  readonly eventCatalogue: readonly CatalogueEntry[];
+}
+
+export interface CatalogueEntry {
+  readonly name: string;
+  readonly description: string;
+  /** Points of one event, in millionths. */
+  readonly priceMillionths: number;
 }
 
 export interface ModuleDefinition {

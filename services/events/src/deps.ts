@@ -4,6 +4,7 @@ import type { AnnouncedEvent } from "@muster/contracts/muster/events/v1/events_e
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OutboxPort, OutboxTail } from "@muster/outbox";
+import type { Catalogue } from "./catalogue/catalogue.ts";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
 
 export interface EventsDeps {
@@ -16,4 +17,5 @@ export interface EventsDeps {
   readonly ingest: IngestQueue;
   readonly tails: OutboxTail<AnnouncedEvent>;
   readonly pageTokens: PageTokens;
+  readonly catalogue: Catalogue;
 }

@@ -1,6 +1,10 @@
 // The events service's composition root: the only file that constructs its parts.
+
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { PageTokens } from "@muster/core";
@@ -8,6 +12,24 @@ import { IdempotencySweeper } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
 import { implement } from "@muster/rpc";
 import type { ModuleDefinition } from "@muster/runtime";
+import { AlertStep } from "./alerts/alert-step.ts";
+import { createAlertRule } from "./alerts/create-alert-rule.ts";
+import { deleteAlertRule } from "./alerts/delete-alert-rule.ts";
+import { getAlertRule } from "./alerts/get-alert-rule.ts";
+import { listAlertRules } from "./alerts/list-alert-rules.ts";
+import { listAlerts } from "./alerts/list-alerts.ts";
+import { recordAction } from "./alerts/record-action.ts";
+import { updateAlertRule } from "./alerts/update-alert-rule.ts";
+import { getUserSummary } from "./behaviour/get-user-summary.ts";
+import { listUserPoints } from "./behaviour/list-user-points.ts";
+import { readModels } from "./behaviour/read-model-step.ts";
+import { recordUserEvent } from "./behaviour/record-user-event.ts";
+import { Catalogue } from "./catalogue/catalogue.ts";
+import { createEventType } from "./catalogue/create-event-type.ts";
+import { deleteEventType } from "./catalogue/delete-event-type.ts";
+import { getEventType } from "./catalogue/get-event-type.ts";
+import { listEventTypes } from "./catalogue/list-event-types.ts";
+import { updateEventType } from "./catalogue/update-event-type.ts";
 import type { EventsDeps } from "./deps.ts";
 import { eventsOf } from "./domain-events.ts";
 import {
@@ -36,6 +58,9 @@ import { ingestEvents } from "./tracked-events/ingest-events.ts";
 import { listEvents } from "./tracked-events/list-events.ts";
 import { recordEvent, recordProfileEvent } from "./tracked-events/record-event.ts";
 import { tailEvents } from "./tracked-events/tail-events.ts";
+import { trackingService } from "./tracking/tracking-service.ts";
+
+export { CatalogueError, readCatalogue } from "./catalogue/read-catalogue.ts";
 
 export const eventsModule: ModuleDefinition = {
   name: "events",
@@ -44,15 +69,33 @@ export const eventsModule: ModuleDefinition = {
     const { clock, ids, database, log } = platform;
     const outbox = new Outbox({ ...platform, service: "events" });
     const relay = new OutboxRelay({ ...platform, service: "events", outbox });
-    const { backlogItemsMax } = platform.settings;
+    const { backlogItemsMax, eventCatalogue } = platform.settings;
     const profileIds = new RisingIds(ids);
-    const ingest = new IngestQueue({ ...platform, profileIds, outbox, steps: [], backlogItemsMax });
+    const alerts = new AlertStep({ clock, ids: new RisingIds(ids) });
+    const ingest = new IngestQueue({
+      ...platform,
+      profileIds,
+      outbox,
+      steps: [alerts, readModels],
+      backlogItemsMax,
+    });
     const tails = new OutboxTail({
       ...{ ...platform, outbox, decode: eventsOf },
       gauge: { name: "muster_tails", help: "Live tails attached to this process." },
     });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
-    const deps: EventsDeps = { clock, ids, profileIds, database, outbox, ingest, tails, pageTokens };
+    const catalogue = new Catalogue(eventCatalogue);
+    const deps: EventsDeps = {
+      clock,
+      ids,
+      profileIds,
+      database,
+      outbox,
+      ingest,
+      tails,
+      pageTokens,
+      catalogue,
+    };
     const retention = new RetentionWorker(platform);
     return {
       services: [
@@ -72,9 +115,31 @@ export const eventsModule: ModuleDefinition = {
           listEvents: listEvents(deps),
           tailEvents: tailEvents(deps),
         }),
+        trackingService(deps, platform.metrics),
         implement(RetentionService, {
           getRetention: getRetention(deps),
           updateRetention: updateRetention(deps, platform.caller("segments"), () => retention.look()),
+        }),
+        implement(BehaviourService, {
+          recordUserEvent: recordUserEvent(deps),
+          listUserPoints: listUserPoints(deps),
+          getUserSummary: getUserSummary(deps),
+        }),
+        implement(EventTypeService, {
+          listEventTypes: listEventTypes(deps),
+          createEventType: createEventType(deps),
+          getEventType: getEventType(deps),
+          updateEventType: updateEventType(deps),
+          deleteEventType: deleteEventType(deps),
+        }),
+        implement(AlertService, {
+          recordAction: recordAction(deps),
+          listAlerts: listAlerts(deps),
+          listAlertRules: listAlertRules(deps),
+          createAlertRule: createAlertRule(deps),
+          getAlertRule: getAlertRule(deps),
+          updateAlertRule: updateAlertRule(deps),
+          deleteAlertRule: deleteAlertRule(deps),
         }),
         implement(EventFeedService, {
           getPositions: getPositions(deps),

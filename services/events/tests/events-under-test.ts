@@ -22,6 +22,11 @@ import { FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit"
 import { eventsModule } from "../src/module.ts";
 
 const KEY = new Uint8Array(32).fill(9);
+const EVENT_CATALOGUE = Object.entries({ LOGIN: 1, PURCHASE: 10, REFERRAL: 20 }).map(([name, points]) => ({
+  name,
+  description: "",
+  priceMillionths: points * 1_000_000,
+}));
 
 const agreeing: Caller = {
   unary: async (method) => ({ message: create(method.output), headers: new Map() }),
@@ -43,6 +48,7 @@ export interface CallAs {
 export interface OpenOptions {
   readonly clock?: Clock;
   readonly backlogItemsMax?: number;
+  readonly eventCatalogue?: Platform["settings"]["eventCatalogue"];
   /** Another process on the data of this one. */
   readonly beside?: EventsUnderTest;
   /** What the segments service answers; by default it agrees to everything and knows nothing. */
@@ -100,7 +106,11 @@ export class EventsUnderTest {
       key: () => KEY,
       instanceId: randomIds.next(0),
       exclusive: beside === undefined,
-      settings: { demoOrganizationId: undefined, backlogItemsMax: options.backlogItemsMax ?? 1_000_000 },
+      settings: {
+        demoOrganizationId: undefined,
+        backlogItemsMax: options.backlogItemsMax ?? 1_000_000,
+        eventCatalogue: options.eventCatalogue ?? EVENT_CATALOGUE,
+      },
     };
     const module = await eventsModule.build(platform);
     const ledger = new IdempotencyLedger({ database, clock, ids: randomIds, key: KEY });

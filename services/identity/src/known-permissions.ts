@@ -1,8 +1,11 @@
 // The permissions a key can be given: those that some method of the installation asks for.
 import type { DescService } from "@bufbuild/protobuf";
 import { allPermissions } from "@muster/authz";
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
@@ -14,10 +17,13 @@ import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_ser
 
 /** Every service of Muster; a test compares it with the generated code. */
 export const INSTALLATION_SERVICES: readonly DescService[] = [
+  AlertService,
   ApiKeyService,
+  BehaviourService,
   CredentialService,
   EventFeedService,
   EventService,
+  EventTypeService,
   OrganizationDirectoryService,
   OrganizationService,
   ProfileService,

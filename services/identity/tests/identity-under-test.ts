@@ -77,7 +77,7 @@ export class IdentityUnderTest {
       key: () => KEY,
       instanceId: "test",
       exclusive: true,
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1 },
+      settings: { demoOrganizationId: undefined, backlogItemsMax: 1, eventCatalogue: [] },
     };
     const { services } = await identityModule.build(platform);
     const Ledger = crashing ? CrashingLedger : IdempotencyLedger;

@@ -129,7 +129,7 @@ async function startReplica({ database, events, ...common }: Parts): Promise<Omi
     ...common,
     ...{ metrics, database, apiKeys, serviceTokens, key },
     caller: () => events.caller,
-    settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000 },
+    settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalogue: [] },
   });
   for (const worker of module.workers) await worker.start();
   const dispatcher = createDispatcher({
@@ -206,11 +206,15 @@ function trueMembers(
 ): ProfileId[] {
   const nowMs = house.clock.nowMs();
   const byProfile = new Map<ProfileId, { eventName: string; ms: number }[]>();
-  for (const [id, owner] of house.events.profiles) if (owner === organizationId) byProfile.set(id, []);
-  for (const { profileId, name, ms } of house.events.raw)
-    byProfile.get(profileId)?.push({ eventName: name, ms });
+  const { events } = house;
+  for (const [id, owner] of events.profiles) {
+    if (owner === organizationId && events.rootOf(id) === id) byProfile.set(id, []);
+  }
+  for (const { profileId, name, ms } of events.raw) {
+    byProfile.get(events.rootOf(profileId))?.push({ eventName: name, ms });
+  }
   return [...byProfile]
-    .filter(([, events]) => isMemberByRawEvents(rule, events, nowMs, { ruleOf: (id) => rules.get(id) }))
+    .filter(([, own]) => isMemberByRawEvents(rule, own, nowMs, { ruleOf: (id) => rules.get(id) }))
     .map(([id]) => id)
     .sort();
 }

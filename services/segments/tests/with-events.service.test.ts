@@ -47,7 +47,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
       ...{ clock, log, bus, serviceTokens, ids: randomIds, metrics: new Metrics() },
       ...{ database: stored.database, apiKeys: { verify }, key: () => KEY, exclusive: true },
       instanceId: definition.name,
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000 },
+      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalogue: [] },
       caller: () => {
         if (events === undefined) throw new Error("events calls nobody");
         return withServiceToken(events, serviceTokens);

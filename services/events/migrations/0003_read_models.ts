@@ -1,0 +1,123 @@
+// What is kept of events as they come in, so that summaries and points read no events; and the event catalogue.
+import { blob, bool, bytes, id16, insertRows, integer, type Schema, tiny, type Value } from "@muster/db";
+
+export async function up(schema: Schema): Promise<void> {
+  await schema.createTable("event_counts", {
+    columns: { organization_id: id16(), profile_id: id16(), name: bytes(255), count: integer() },
+    primaryKey: ["organization_id", "profile_id", "name"],
+  });
+  await schema.createTable("page_view_hours", {
+    columns: {
+      organization_id: id16(),
+      // Days since 1970 in UTC, and the hour of the day.
+      day: integer(),
+      profile_id: id16(),
+      hour: tiny(),
+      // 0 takes what comes in; the others are full and never change.
+      part: integer(),
+      // Of part 0: how many others there are.
+      full_parts: integer(),
+      size_bytes: integer(),
+      // One view after the other, as they came: see page-views.ts.
+      views: blob(),
+    },
+    // By time first, so that what comes in goes to one end of the table.
+    primaryKey: ["organization_id", "day", "profile_id", "hour", "part"],
+    indexes: { page_view_hours_by_profile: ["organization_id", "profile_id", "day", "hour", "part"] },
+  });
+  await schema.createTable("event_types", {
+    columns: {
+      organization_id: id16(),
+      name: bytes(255),
+      description: bytes(1024),
+      price_millionths: integer(),
+      // The organisation took one of the installation's out.
+      is_deleted: bool(),
+    },
+    primaryKey: ["organization_id", "name"],
+  });
+  // One row for each organisation that changed its catalogue, locked by whoever does.
+  await schema.createTable("event_catalogues", {
+    columns: { organization_id: id16(), changes: integer() },
+    primaryKey: ["organization_id"],
+  });
+  await countEvents(schema);
+  await keepPageViews(schema);
+}
+
+/** Of what was stored before. Run again from the start after a crash. */
+async function countEvents({ trx }: Schema): Promise<void> {
+  await trx("event_counts").delete();
+  await trx.raw(
+    "INSERT INTO event_counts (organization_id, profile_id, name, count) SELECT organization_id, profile_id, name, COUNT(*) FROM tracked_events GROUP BY organization_id, profile_id, name",
+  );
+}
+
+interface StoredView {
+  readonly organization_id: Buffer;
+  readonly day: number;
+  readonly event_id: Buffer;
+  readonly profile_id: Buffer;
+  readonly occurred_ms: number;
+  readonly properties: string;
+}
+
+const CHUNK_ROWS = 2000;
+const HOUR_MS = 3_600_000;
+const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_parts", "size_bytes", "views"];
+
+/** Each stored page view becomes a view of its hour; a later one of that hour that makes it full tidies up. */
+async function keepPageViews({ trx }: Schema): Promise<void> {
+  await trx("page_view_hours").delete();
+  for (let last: StoredView | undefined; ; ) {
+    const query = trx("tracked_events")
+      .select<StoredView[]>("organization_id", "day", "event_id", "profile_id", "occurred_ms", "properties")
+      .where("name", Buffer.from("page.viewed"))
+      .orderBy(["organization_id", "day", "event_id"])
+      .limit(CHUNK_ROWS);
+    if (last !== undefined) {
+      const { organization_id, day, event_id } = last;
+      query.where((after) =>
+        after
+          .where("organization_id", ">", organization_id)
+          .orWhere((same) => same.where({ organization_id }).where("day", ">", day))
+          .orWhere((same) => same.where({ organization_id, day }).where("event_id", ">", event_id)),
+      );
+    }
+    const views = await query;
+    const rows = views.map(toRow).sort(byKey);
+    const onConflict = { add: ["size_bytes"], append: ["views"] };
+    await insertRows(trx, "page_view_hours", COLUMNS, rows, onConflict, COLUMNS.slice(0, 5));
+    last = views.at(-1);
+    if (views.length < CHUNK_ROWS) return;
+  }
+}
+
+function toRow(view: StoredView): Value[] {
+  const occurredMs = Number(view.occurred_ms);
+  const hours = Math.floor(occurredMs / HOUR_MS);
+  const { name } = JSON.parse(view.properties) as { readonly name?: unknown };
+  const page = Buffer.from(typeof name === "string" ? name : "");
+  const at = Buffer.alloc(3);
+  at.writeUIntLE(occurredMs - hours * HOUR_MS, 0, 3);
+  const entry = Buffer.concat([at, lengthPrefix(page.length), page]);
+  const day = Math.floor(hours / 24);
+  return [view.organization_id, day, view.profile_id, hours - day * 24, 0, 0, entry.length, entry];
+}
+
+/** Seven bits a byte, the low ones first. */
+function lengthPrefix(length: number): Buffer {
+  const bytes: number[] = [];
+  let rest = length;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return Buffer.from([...bytes, rest]);
+}
+
+function byKey(a: readonly Value[], b: readonly Value[]): number {
+  return (
+    Buffer.compare(a[0] as Buffer, b[0] as Buffer) ||
+    Number(a[1]) - Number(b[1]) ||
+    Buffer.compare(a[2] as Buffer, b[2] as Buffer) ||
+    Number(a[3]) - Number(b[3])
+  );
+}

@@ -1,0 +1,126 @@
+// ListUserPoints: what users earned by the event catalogue, at today's prices. Read from counts that are kept as
+// events come in, so that a new price or type is that of the past too, at once.
+
+import { create } from "@bufbuild/protobuf";
+import {
+  type BehaviourService,
+  type ListUserPointsRequest,
+  type UserPoints,
+  UserPointsSchema,
+} from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import type { OrganizationId, ProfileId } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import { type EventType, pointsOf } from "../catalogue/event-type.ts";
+import type { EventsDeps } from "../deps.ts";
+import { linkedProfileIds } from "../people/links-store.ts";
+import { findOwner } from "../profiles/identity-store.ts";
+import { listCounts } from "./event-count-store.ts";
+import { listPeopleByUserId } from "./people-by-user-id.ts";
+import { earnedByProfile, earnedTogether } from "./points.ts";
+
+const QUERIED = "User events queried Successfully";
+const PAGE_USERS = 1000;
+const WALK_USERS = 1000;
+/** Users without a point that one request walks past; then the page ends early, and its token goes on. */
+const WALKED_USERS_MAX = 100_000;
+
+export function listUserPoints(
+  deps: EventsDeps,
+): UnaryHandler<typeof BehaviourService.method.listUserPoints> {
+  return async (request, { organizationId }) => {
+    if (request.userId !== undefined) {
+      return { message: QUERIED, data: await pointsOfUser(deps, organizationId, request, request.userId) };
+    }
+    const scope = JSON.stringify(["user-points", organizationId, request.eventType ?? null]);
+    const after = openToken(deps, scope, request.pageToken);
+    // One instant for the whole page, or somebody merged meanwhile could be on it twice.
+    const { data, last } = await deps.database.snapshot((trx) =>
+      readPage(deps, trx, { organizationId, eventType: request.eventType, after }),
+    );
+    const nextPageToken = last === undefined ? "" : deps.pageTokens.seal(scope, [last]);
+    return { message: QUERIED, data, page: { case: "nextPageToken", value: nextPageToken } };
+  };
+}
+
+async function pointsOfUser(
+  deps: EventsDeps,
+  organizationId: OrganizationId,
+  request: ListUserPointsRequest,
+  userId: string,
+): Promise<UserPoints[]> {
+  const db = deps.database.reader;
+  const owner = await findOwner(db, organizationId, { kind: "user_id", value: userId });
+  if (owner === undefined) return [];
+  const profileIds = await linkedProfileIds(db, organizationId, owner.rootId);
+  const types = await typesOf(deps, db, organizationId, request.eventType);
+  const earned = await earnedBy(db, organizationId, profileIds, types);
+  const together = earnedTogether(profileIds, earned);
+  return together === undefined ? [] : [toProto(userId, together)];
+}
+
+interface Wanted {
+  readonly organizationId: OrganizationId;
+  readonly eventType: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** `last`: where the next page goes on, if there is more. */
+async function readPage(
+  deps: EventsDeps,
+  db: Queryable,
+  { organizationId, eventType, after }: Wanted,
+): Promise<{ readonly data: UserPoints[]; readonly last: string | undefined }> {
+  const types = await typesOf(deps, db, organizationId, eventType);
+  const data: UserPoints[] = [];
+  let last = after;
+  for (let walked = 0; types.size > 0 && walked < WALKED_USERS_MAX; walked += WALK_USERS) {
+    const { people, lastUserId } = await listPeopleByUserId(db, organizationId, last, WALK_USERS);
+    const everyProfile = people.flatMap(({ profileIds }) => profileIds);
+    const earned = await earnedBy(db, organizationId, everyProfile, types);
+    for (const { userId, profileIds } of people) {
+      const together = earnedTogether(profileIds, earned);
+      if (together === undefined) continue;
+      // One more than fits says that there is a next page.
+      if (data.length === PAGE_USERS) return { data, last: data.at(-1)?.user };
+      data.push(toProto(userId, together));
+    }
+    if (lastUserId === undefined) return { data, last: undefined };
+    last = lastUserId;
+  }
+  return { data, last: types.size > 0 ? last : undefined };
+}
+
+/** The whole catalogue, or of it the type that was asked for. */
+async function typesOf(
+  deps: EventsDeps,
+  db: Queryable,
+  organizationId: OrganizationId,
+  eventType: string | undefined,
+): Promise<Map<string, EventType>> {
+  if (eventType === undefined) return deps.catalogue.typesOf(db, organizationId);
+  const type = await deps.catalogue.find(db, organizationId, eventType);
+  return new Map(type && [[eventType, type]]);
+}
+
+async function earnedBy(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+  types: ReadonlyMap<string, EventType>,
+): Promise<Map<ProfileId, bigint>> {
+  const counts = await listCounts(db, organizationId, profileIds, new Set(types.keys()));
+  return earnedByProfile(counts, types);
+}
+
+function toProto(user: string, millionths: bigint): UserPoints {
+  return create(UserPointsSchema, { user, points: pointsOf(millionths) });
+}
+
+function openToken(deps: EventsDeps, scope: string, token: string): string | undefined {
+  if (token === "") return undefined;
+  const [userId] = deps.pageTokens.open(scope, token) ?? [];
+  if (typeof userId !== "string") throw new AppError("PAGE_TOKEN_INVALID");
+  return userId;
+}

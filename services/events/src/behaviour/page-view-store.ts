@@ -1,0 +1,189 @@
+// Every statement against `page_view_hours`: each profile's page views, an hour of UTC in a row.
+//
+// A view is added blindly, as bytes at the end of part 0 of its hour: nothing is read first, so two who add at
+// once, or make the row at once, lose nothing, and one late or in the future is as cheap as any other. A part 0
+// that has become full is moved aside as a part that never changes again, under the lock that the adding took.
+// So an insert never rewrites more than FULL_BYTES and what it brings, however many views an hour has: 100,000 of
+// one profile in one hour make about 150 parts, and are read in some 20 ms.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { BytesOnce } from "../tracked-events/bytes-once.ts";
+import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
+import { decodeViews, encodeView, pageOf, type ViewHour, viewHourOf } from "./page-views.ts";
+
+const TABLE = "page_view_hours";
+const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_parts", "size_bytes", "views"];
+const KEY = COLUMNS.slice(0, 5);
+/** About 700 views. */
+const FULL_BYTES = 16 * 1024;
+/** Keys that one statement asks for. */
+const STATEMENT_KEYS_MAX = 500;
+const STATEMENT_HOURS_MAX = 64;
+/** Profiles of one statement that reads; each asks for up to eight days. */
+const PROFILES_MAX = 50;
+/** Parts read at once, which bounds what a read holds. */
+const PARTS_MAX = 64;
+
+interface ProfileHour extends ViewHour {
+  readonly organizationId: OrganizationId;
+  readonly profileId: ProfileId;
+}
+
+/** Adds new page views, each for the profile it is recorded for. */
+export async function addPageViews(trx: Transaction, views: readonly TrackedEvent[]): Promise<void> {
+  if (views.length === 0) return;
+  const added = new Map<string, { readonly of: ProfileHour; readonly entries: Buffer[] }>();
+  for (const view of views) {
+    const { organizationId, profileId, occurredMs } = view;
+    const of = { organizationId, profileId, ...viewHourOf(occurredMs) };
+    const key = `${organizationId}/${profileId}/${of.day}/${of.hour}`;
+    const entry = encodeView(occurredMs, pageOf(view));
+    const known = added.get(key);
+    if (known === undefined) added.set(key, { of, entries: [entry] });
+    else known.entries.push(entry);
+  }
+  const sorted = [...added.values()].sort((a, b) => compareHours(a.of, b.of));
+  const bytes = new BytesOnce();
+  const rows = sorted.map(({ of, entries }) => {
+    const together = Buffer.concat(entries);
+    return toRow(of, { part: 0, fullParts: 0, views: together }, bytes);
+  });
+  await insertRows(trx, TABLE, COLUMNS, rows, { add: ["size_bytes"], append: ["views"] }, KEY);
+  await moveFullAside(
+    trx,
+    sorted.map(({ of }) => of),
+  );
+}
+
+interface FullRow {
+  readonly organization_id: Buffer;
+  readonly day: number;
+  readonly profile_id: Buffer;
+  readonly hour: number;
+  readonly full_parts: number;
+  readonly views: Buffer;
+}
+
+async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): Promise<void> {
+  const full: FullRow[] = [];
+  for (const [condition, bindings] of keysOf(hours)) {
+    const query = trx(TABLE)
+      .select<FullRow[]>("organization_id", "day", "profile_id", "hour", "full_parts", "views")
+      .where("size_bytes", ">=", FULL_BYTES)
+      .whereRaw(`(${condition})`, bindings);
+    // Ours already: the adding locked them.
+    for (const row of await forUpdate(trx, query)) full.push(row);
+  }
+  if (full.length === 0) return;
+  const moved = full
+    .map((row) => ({
+      of: {
+        organizationId: bytesToUuid<OrganizationId>(row.organization_id),
+        profileId: bytesToUuid<ProfileId>(row.profile_id),
+        day: Number(row.day),
+        hour: Number(row.hour),
+      },
+      part: Number(row.full_parts) + 1,
+      views: row.views,
+    }))
+    .sort((a, b) => compareHours(a.of, b.of));
+  const bytes = new BytesOnce();
+  const parts = moved.map(({ of, part, views }) => toRow(of, { part, fullParts: 0, views }, bytes));
+  await insertRows(trx, TABLE, COLUMNS, parts, "fail", KEY);
+  const heads = moved.map(({ of, part }) =>
+    toRow(of, { part: 0, fullParts: part, views: Buffer.alloc(0) }, bytes),
+  );
+  await insertRows(trx, TABLE, COLUMNS, heads, { overwrite: ["full_parts", "size_bytes", "views"] }, KEY);
+}
+
+export interface ViewRange {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Tells `visit` every view of the profiles on the days of the range, and so some outside of it. */
+export async function visitPageViews(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+  range: ViewRange,
+  visit: (occurredMs: number, page: string) => void,
+): Promise<void> {
+  const days: number[] = [];
+  for (let day = dayOf(range.fromMs); day <= dayOf(range.toMs); day += 1) days.push(day);
+  for (let start = 0; start < profileIds.length; start += PROFILES_MAX) {
+    const heads = await db(TABLE)
+      .select<Omit<FullRow, "organization_id">[]>("day", "profile_id", "hour", "full_parts", "views")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("day", days)
+      .whereIn("profile_id", profileIds.slice(start, start + PROFILES_MAX).map(uuidToBytes))
+      .where("part", 0);
+    for (const { day, profile_id, hour, full_parts, views } of heads) {
+      const of = { day: Number(day), hour: Number(hour) };
+      decodeViews(of, views, visit);
+      const key = { organization_id: uuidToBytes(organizationId), profile_id, ...of };
+      await visitFullParts(db, key, Number(full_parts), visit);
+    }
+  }
+}
+
+/** As many as there were when part 0 was read: what was moved aside since then has been visited in it. */
+async function visitFullParts(
+  db: Queryable,
+  key: ViewHour & { readonly organization_id: Buffer; readonly profile_id: Buffer },
+  fullParts: number,
+  visit: (occurredMs: number, page: string) => void,
+): Promise<void> {
+  for (let last = 0; last < fullParts; last += PARTS_MAX) {
+    const parts = await db(TABLE)
+      .select<{ views: Buffer }[]>("views")
+      .where(key)
+      .where("part", ">", last)
+      .where("part", "<=", Math.min(last + PARTS_MAX, fullParts));
+    for (const { views } of parts) decodeViews(key, views, visit);
+  }
+}
+
+function toRow(
+  { organizationId, profileId, day, hour }: ProfileHour,
+  { part, fullParts, views }: { readonly part: number; readonly fullParts: number; readonly views: Buffer },
+  bytes: BytesOnce,
+): Value[] {
+  return [bytes.uuid(organizationId), day, bytes.uuid(profileId), hour, part, fullParts, views.length, views];
+}
+
+/** The order of the table's key. */
+function compareHours(a: ProfileHour, b: ProfileHour): number {
+  if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
+  if (a.day !== b.day) return a.day - b.day;
+  if (a.profileId !== b.profileId) return a.profileId < b.profileId ? -1 : 1;
+  return a.hour - b.hour;
+}
+
+/** Conditions, each with its bindings, that together name part 0 of every hour. */
+function* keysOf(hours: readonly ProfileHour[]): Generator<[string, (number | Buffer)[]]> {
+  const groups = Map.groupBy(hours, ({ organizationId, day, hour }) => `${organizationId}/${day}/${hour}`);
+  let conditions: string[] = [];
+  let bindings: (number | Buffer)[] = [];
+  for (const group of groups.values()) {
+    for (let start = 0; start < group.length; start += STATEMENT_KEYS_MAX) {
+      const some = group.slice(start, start + STATEMENT_KEYS_MAX);
+      const [first] = some;
+      if (first === undefined) continue;
+      if (
+        conditions.length >= STATEMENT_HOURS_MAX ||
+        (conditions.length > 0 && bindings.length + some.length > STATEMENT_KEYS_MAX)
+      ) {
+        yield [conditions.join(" or "), bindings];
+        conditions = [];
+        bindings = [];
+      }
+      conditions.push(
+        `(organization_id = ? and day = ? and hour = ? and part = 0 and profile_id in (?${", ?".repeat(some.length - 1)}))`,
+      );
+      bindings.push(uuidToBytes(first.organizationId), first.day, first.hour);
+      for (const { profileId } of some) bindings.push(uuidToBytes(profileId));
+    }
+  }
+  if (conditions.length > 0) yield [conditions.join(" or "), bindings];
+}

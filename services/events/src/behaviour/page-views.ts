@@ -1,0 +1,73 @@
+// What a page view is, and how the views of one hour are kept: one after the other, each its instant and its
+// page, so that a new one is bytes at the end of the old ones and nobody has to read these first. Pure.
+import { assert } from "@muster/core";
+import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
+
+export const PAGE_VIEWED = "page.viewed";
+
+export const HOUR_MS = 3_600_000;
+const DAY_HOURS = 24;
+const INSTANT_BYTES = 3;
+
+/** An hour of UTC. */
+export interface ViewHour {
+  /** Since 1970; negative before. */
+  readonly day: number;
+  /** Of the day. */
+  readonly hour: number;
+}
+
+export function viewHourOf(ms: number): ViewHour {
+  const hours = Math.floor(ms / HOUR_MS);
+  const day = Math.floor(hours / DAY_HOURS);
+  return { day, hour: hours - day * DAY_HOURS };
+}
+
+/** Empty where the view says no name of a page. */
+export function pageOf(view: TrackedEvent): string {
+  const { name } = JSON.parse(view.properties) as { readonly name?: unknown };
+  return typeof name === "string" ? name : "";
+}
+
+/** Three bytes of the instant within its hour, then the page with its length before it. */
+export function encodeView(occurredMs: number, page: string): Buffer {
+  const name = Buffer.from(page);
+  const prefix = lengthBytes(name.length);
+  const entry = Buffer.allocUnsafe(INSTANT_BYTES + prefix.length + name.length);
+  entry.writeUIntLE(occurredMs - Math.floor(occurredMs / HOUR_MS) * HOUR_MS, 0, INSTANT_BYTES);
+  entry.set(prefix, INSTANT_BYTES);
+  entry.set(name, INSTANT_BYTES + prefix.length);
+  return entry;
+}
+
+/** Tells `visit` every view of an hour, in the order in which they came. */
+export function decodeViews(
+  { day, hour }: ViewHour,
+  views: Buffer,
+  visit: (occurredMs: number, page: string) => void,
+): void {
+  const startMs = (day * DAY_HOURS + hour) * HOUR_MS;
+  for (let at = 0; at < views.length; ) {
+    const occurredMs = startMs + views.readUIntLE(at, INSTANT_BYTES);
+    at += INSTANT_BYTES;
+    let length = 0;
+    for (let unit = 1; ; unit *= 128) {
+      const byte = views.readUInt8(at);
+      at += 1;
+      length += (byte & 127) * unit;
+      if (byte < 128) break;
+    }
+    assert(at + length <= views.length, "the views of an hour end within a page's name");
+    visit(occurredMs, views.toString("utf8", at, at + length));
+    at += length;
+  }
+}
+
+/** Seven bits a byte, the low ones first. */
+function lengthBytes(length: number): number[] {
+  const bytes: number[] = [];
+  let rest = length;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  bytes.push(rest);
+  return bytes;
+}

@@ -1,0 +1,73 @@
+// RecordUserEvent: something of the event catalogue that a user did, once for each user, type and timestamp.
+import { hash } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type BehaviourService,
+  type RecordUserEventRequest,
+  RecordUserEventResponseSchema,
+} from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
+import { readSentEvent, type SentEvent } from "../tracked-events/read-event-input.ts";
+import { settleOf } from "../tracked-events/record-event.ts";
+
+const RECORDED = "User events recorded Successfully";
+/** The last millisecond of the year 9999: what comes later is stored as then, and kept as sent beside it. */
+const INSTANT_MS_MAX = 253_402_300_799_999;
+
+export function recordUserEvent(
+  deps: EventsDeps,
+): UnaryHandler<typeof BehaviourService.method.recordUserEvent> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const type = await deps.catalogue.find(deps.database.reader, organizationId, request.eventType);
+    if (type === undefined) throw invalidField("event_type", "is not in the event catalogue");
+    const event = readSentEvent(toEvent(request), {
+      organizationId,
+      nowMs: deps.clock.nowMs(),
+      ids: deps.ids,
+      fieldPrefix: "",
+    });
+    if (event instanceof AppError) throw event;
+    const submission = createSubmission(organizationId, [event], {
+      traceParent: context.traceParent,
+      settle: settleOf(context, ([outcome]) =>
+        outcome?.status === "stored" ? toResponse(outcome) : undefined,
+      ),
+    });
+    const [outcome] = await deps.ingest.submit(submission, "single");
+    if (outcome?.status === "stored") return toResponse(outcome);
+    if (outcome === undefined) throw new AppError("INTERNAL");
+    throw isStoredBefore(outcome) ? new AppError("USER_EVENT_EXISTS") : outcome.error;
+  };
+}
+
+type StoredOutcome = Extract<EventOutcome, { status: "stored" }>;
+
+function toResponse({ event }: StoredOutcome) {
+  return create(RecordUserEventResponseSchema, { message: RECORDED, id: event.id });
+}
+
+/** Its id says all that there is to say of it, so one of the same id is the same, whoever the user is by now. */
+function isStoredBefore(
+  outcome: Exclude<EventOutcome, StoredOutcome>,
+): outcome is Extract<EventOutcome, { status: "duplicate" }> {
+  if (outcome.status === "duplicate") return true;
+  return outcome.error.reason === "EVENT_CONFLICT" || outcome.error.reason === "EVENT_ERASED";
+}
+
+function toEvent({ userId, eventType, timestamp = 0n }: RecordUserEventRequest): SentEvent {
+  const identity = JSON.stringify([userId, eventType, String(timestamp)]);
+  return {
+    identityKind: "user_id",
+    identity: userId,
+    name: eventType,
+    properties: JSON.stringify({ timestamp: Number(timestamp) }),
+    timestamp: timestampFromMs(Math.min(Number(timestamp), INSTANT_MS_MAX)),
+    // Hashed, for the three together may be longer than an id may be.
+    eventId: `user-event-${hash("sha256", identity, "hex")}`,
+  };
+}

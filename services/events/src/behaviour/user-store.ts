@@ -1,0 +1,28 @@
+// Walks the users of an organisation by the bytes of their ids.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { identityKindNumbers, type ProfileLink } from "../profiles/profile.ts";
+
+export interface User extends ProfileLink {
+  readonly userId: string;
+}
+
+export async function listUsers(
+  db: Queryable,
+  organizationId: OrganizationId,
+  after: string | undefined,
+  limit: number,
+): Promise<User[]> {
+  const query = db("profile_identities")
+    .select<{ value: Buffer; profile_id: Buffer; root_id: Buffer | null }[]>("value", "profile_id", "root_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("kind", identityKindNumbers.user_id)
+    .orderBy("value")
+    .limit(limit);
+  if (after !== undefined) query.where("value", ">", Buffer.from(after));
+  return (await query).map((row) => {
+    const profileId = bytesToUuid<ProfileId>(row.profile_id);
+    const rootId = row.root_id === null ? profileId : bytesToUuid<ProfileId>(row.root_id);
+    return { userId: row.value.toString(), profileId, rootId };
+  });
+}

@@ -1,0 +1,35 @@
+// An organisation's catalogue: the installation's event types as the organisation changed them. Read afresh for
+// every request, so that a changed price is every replica's at once.
+import type { OrganizationId } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import type { EventType } from "./event-type.ts";
+import { getChange, listChanges } from "./event-type-store.ts";
+
+export class Catalogue {
+  readonly #defaults: ReadonlyMap<string, EventType>;
+
+  constructor(defaults: readonly EventType[]) {
+    this.#defaults = new Map(defaults.map((type) => [type.name, type]));
+  }
+
+  /** By name. */
+  async typesOf(db: Queryable, organizationId: OrganizationId): Promise<Map<string, EventType>> {
+    const types = new Map(this.#defaults);
+    for (const change of await listChanges(db, organizationId)) {
+      if (change.isDeleted) types.delete(change.name);
+      else types.set(change.name, change);
+    }
+    return types;
+  }
+
+  async find(db: Queryable, organizationId: OrganizationId, name: string): Promise<EventType | undefined> {
+    const change = await getChange(db, organizationId, name);
+    if (change === undefined) return this.#defaults.get(name);
+    return change.isDeleted ? undefined : change;
+  }
+
+  /** Whether every organisation has it that did not take it out. */
+  isDefault(name: string): boolean {
+    return this.#defaults.has(name);
+  }
+}

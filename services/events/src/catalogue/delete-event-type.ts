@@ -1,0 +1,22 @@
+// DeleteEventType: takes a type out of the organisation's catalogue.
+import type { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { deleteChange, lockCatalogue, putChange } from "./event-type-store.ts";
+
+export function deleteEventType(
+  deps: EventsDeps,
+): UnaryHandler<typeof EventTypeService.method.deleteEventType> {
+  return async ({ name }, { organizationId }) => {
+    await deps.database.transaction(async (trx) => {
+      await lockCatalogue(trx, organizationId);
+      const type = await deps.catalogue.find(trx, organizationId, name);
+      if (type === undefined) throw new AppError("EVENT_TYPE_NOT_FOUND");
+      // Without a row the installation's own type would be back.
+      if (deps.catalogue.isDefault(name)) await putChange(trx, organizationId, { ...type, isDeleted: true });
+      else await deleteChange(trx, organizationId, name);
+    });
+    return {};
+  };
+}

@@ -1,0 +1,26 @@
+// Event types as messages.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { EventTypeSchema } from "@muster/contracts/muster/events/v1/event_type_service_pb";
+import { AppError } from "@muster/errors";
+import {
+  type EventType,
+  eventTypeOf,
+  eventTypeProblems,
+  priceOf,
+  type WrittenEventType,
+} from "./event-type.ts";
+
+export function eventTypeToProto(type: EventType): MessageInitShape<typeof EventTypeSchema> {
+  return { name: type.name, description: type.description, price: priceOf(type) };
+}
+
+/** Throws FIELD_INVALID naming each field that is wrong. */
+export function requireEventType(written: WrittenEventType, fieldPrefix = ""): EventType {
+  const fields = eventTypeProblems(written).map(({ field, message }) => ({
+    field: `${fieldPrefix}${field}`,
+    message,
+  }));
+  const [first] = fields;
+  if (first === undefined) return eventTypeOf(written);
+  throw new AppError("FIELD_INVALID", { message: `${first.field}: ${first.message}`, fields });
+}

@@ -1,0 +1,126 @@
+// Reads the installation's event catalogue from its YAML, and says of a bad one where it is bad. Pure.
+import { isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
+import {
+  EVENT_TYPES_MAX,
+  type EventType,
+  eventTypeOf,
+  eventTypeProblems,
+  type WrittenEventType,
+} from "./event-type.ts";
+
+/** Each problem on a line of its own, with file and line before it. */
+export class CatalogueError extends Error {
+  override name = "CatalogueError";
+}
+
+const SHAPE = "the file holds one key, event_types: a list of types with name, description and price";
+
+/** `file` is what errors call the text's place. */
+export function readCatalogue(text: string, file: string): EventType[] {
+  const reader = new Reader(text, file);
+  const types = reader.read();
+  reader.throwIfBad();
+  return types;
+}
+
+class Reader {
+  readonly #file: string;
+  readonly #lines = new LineCounter();
+  readonly #document: ReturnType<typeof parseDocument>;
+  readonly #problems: string[] = [];
+
+  constructor(text: string, file: string) {
+    this.#file = file;
+    this.#document = parseDocument(text, { lineCounter: this.#lines, uniqueKeys: true, version: "1.2" });
+  }
+
+  throwIfBad(): void {
+    if (this.#problems.length > 0) throw new CatalogueError(this.#problems.join("\n"));
+  }
+
+  read(): EventType[] {
+    for (const error of this.#document.errors) {
+      this.#say(error.pos[0], error.message.split("\n")[0]?.replace(/ at line \d+.*$/, "") ?? error.code);
+    }
+    if (this.#problems.length > 0) return [];
+    const { contents } = this.#document;
+    const root = isMap(contents) ? contents : undefined;
+    for (const pair of root?.items ?? []) {
+      if (keyOf(pair) !== "event_types") this.#say(startOf(pair.key), `${keyOf(pair)} is no key of the file`);
+    }
+    const list = root?.get("event_types");
+    if (!isSeq(list)) {
+      this.#say(startOf(list ?? contents), SHAPE);
+      return [];
+    }
+    if (list.items.length > EVENT_TYPES_MAX) this.#say(startOf(list), `at most ${EVENT_TYPES_MAX} types`);
+    const names = new Set<string>();
+    return list.items.flatMap((item) => {
+      const type = this.#readType(item);
+      if (type === undefined) return [];
+      if (names.has(type.name)) this.#say(startOf(item), `${type.name} is there twice`);
+      names.add(type.name);
+      return [type];
+    });
+  }
+
+  #readType(item: unknown): EventType | undefined {
+    if (!isMap(item)) {
+      this.#say(startOf(item), SHAPE);
+      return undefined;
+    }
+    const written = {
+      name: this.#text(item, "name"),
+      description: item.has("description") ? this.#text(item, "description") : "",
+      price: this.#number(item, "price"),
+    };
+    for (const pair of item.items) {
+      const key = keyOf(pair);
+      if (!Object.hasOwn(written, key)) this.#say(startOf(pair.key), `${key} is no field of an event type`);
+    }
+    if (!isComplete(written)) return undefined;
+    for (const { field, message } of eventTypeProblems(written)) {
+      this.#say(startOf(item.get(field, true) ?? item), `${field} ${message}`);
+    }
+    return eventTypeOf(written);
+  }
+
+  #text(item: YAMLMap, name: string): string | undefined {
+    const value = item.get(name);
+    if (typeof value === "string") return value;
+    this.#sayWrong(item, name, "a text");
+    return undefined;
+  }
+
+  #number(item: YAMLMap, name: string): number | undefined {
+    const value = item.get(name);
+    if (typeof value === "number") return value;
+    this.#sayWrong(item, name, "a number");
+    return undefined;
+  }
+
+  #sayWrong(item: YAMLMap, name: string, expected: string): void {
+    const node = item.get(name, true);
+    this.#say(startOf(node ?? item), `${name} ${node === undefined ? "is missing" : `must be ${expected}`}`);
+  }
+
+  #say(offset: number, what: string): void {
+    this.#problems.push(`${this.#file}:${Math.max(1, this.#lines.linePos(offset).line)}: ${what}`);
+  }
+}
+
+function isComplete(written: {
+  readonly name: string | undefined;
+  readonly description: string | undefined;
+  readonly price: number | undefined;
+}): written is WrittenEventType {
+  return written.name !== undefined && written.description !== undefined && written.price !== undefined;
+}
+
+function keyOf(pair: Pair): string {
+  return String(isScalar(pair.key) ? pair.key.value : pair.key);
+}
+
+function startOf(node: unknown): number {
+  return isNode(node) ? (node.range?.[0] ?? 0) : 0;
+}
