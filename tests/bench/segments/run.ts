@@ -1,26 +1,52 @@
 // `make bench-segments`: reading, keeping and making segments beside the usual way, in one run, on the production
-// adapters. MUSTER_BENCH_SIZE=full takes 100,000 profiles and 5 million events; by default it is a fifth.
+// adapters. MUSTER_BENCH_SIZE=full takes 100,000 profiles and 5 million events; by default it is a fifth. reads-1m and
+// reads-10m compare reading alone over a tenfold history of as many profiles.
 import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, uuidToBytes } from "@muster/core";
 import { startServers } from "@muster/testkit";
 import { type Connection, createConnection } from "mysql2/promise";
 import { type Installation, startInstallation } from "../../harness/installation.ts";
 import { RestClient } from "../../harness/rest.ts";
-import { cpuSeconds, residentMiB, round } from "../measure.ts";
+import { round } from "../measure.ts";
 import { Results } from "../results.ts";
 import { measureExits } from "./exits.ts";
 import { organizationOf, writeHistory } from "./history.ts";
+import { measureIdle } from "./idle.ts";
 import { measureMaintenance } from "./maintenance.ts";
 import { createSegment, timeReads, untilLive } from "./reads.ts";
 import { COUNT_SEGMENTS, mixedRules } from "./rules.ts";
 import { buildIndexedCopy, measureGroupBy, measureOneProfile } from "./usual-way.ts";
 
-const SIZES = {
-  small: { profiles: 2_000, events: 50_000, kept: 4_000, exits: 2_000, idleMs: 5_000 },
-  default: { profiles: 20_000, events: 1_000_000, kept: 20_000, exits: 10_000, idleMs: 20_000 },
-  full: { profiles: 100_000, events: 5_000_000, kept: 50_000, exits: 10_000, idleMs: 60_000 },
-} as const;
-const SIZE = (process.env.MUSTER_BENCH_SIZE ?? "default") as keyof typeof SIZES;
-const { profiles: PROFILES, events: EVENTS, kept: KEPT, exits: EXITS, idleMs: IDLE_MS } = SIZES[SIZE];
+interface Size {
+  readonly profiles: number;
+  readonly events: number;
+  /** What follows after the reads; none of it where a size is there to compare reads alone. */
+  readonly rest?: {
+    readonly kept: number;
+    readonly exits: number;
+    readonly states: number;
+    readonly idleMs: number;
+  };
+}
+
+const SIZES: Readonly<Record<string, Size>> = {
+  small: {
+    profiles: 4_000,
+    events: 50_000,
+    rest: { kept: 4_000, exits: 2_000, states: 50_000, idleMs: 5_000 },
+  },
+  default: {
+    ...{ profiles: 20_000, events: 1_000_000 },
+    rest: { kept: 20_000, exits: 10_000, states: 200_000, idleMs: 20_000 },
+  },
+  full: {
+    ...{ profiles: 100_000, events: 5_000_000 },
+    rest: { kept: 50_000, exits: 10_000, states: 1_000_000, idleMs: 60_000 },
+  },
+  "reads-1m": { profiles: 100_000, events: 1_000_000 },
+  "reads-10m": { profiles: 100_000, events: 10_000_000 },
+};
+const SIZE = process.env.MUSTER_BENCH_SIZE ?? "default";
+const { profiles: PROFILES, events: EVENTS, rest: REST } = sizeOf(SIZE);
 const SEGMENTS = 100;
 const READS = 200;
 
@@ -35,7 +61,8 @@ interface Stage {
 }
 
 async function main(): Promise<void> {
-  const servers = await startServers();
+  // Of its own, with room for what both ways read: the usual way is not to wait for the disk.
+  const servers = await startServers({ isPrivate: true, bufferPoolMiB: 2048 });
   process.env.MUSTER_TEST_MYSQL_URL = servers.mysqlUrl;
   process.env.MUSTER_TEST_NATS_URL = servers.natsUrl;
   const installation = await startInstallation("production");
@@ -48,14 +75,7 @@ async function main(): Promise<void> {
     const stage = { installation, rest: new RestClient(installation), events, segments, organization };
     const profiles = await load(stage);
     await measureReads(stage, await makeSegments(stage), profiles);
-    results.record(await measureExits(stage.rest, segments, EXITS));
-    await measureIdle(stage);
-    for (const count of [10, 100, 1000]) {
-      results.record(await measureMaintenance(installation, count, "10 touched", KEPT));
-    }
-    for (const count of [10, 100, 1000]) {
-      results.record(await measureMaintenance(installation, count, "all touched", KEPT));
-    }
+    if (REST !== undefined) await measureKeeping(stage, REST);
     await results.report({ mode: installation.mode, size: SIZE, profiles: PROFILES, events: EVENTS });
   } finally {
     await Promise.all([events.end(), segments.end()]);
@@ -171,20 +191,23 @@ async function measureAnswers(
   }
 }
 
-/** Nobody asks, nothing comes in: what does it cost to keep all this? */
-async function measureIdle({ installation, segments }: Stage): Promise<void> {
-  const [rows] = await segments.query("SELECT COUNT(*) AS states FROM profile_states");
-  const [{ states } = { states: 0 }] = rows as { states: number }[];
-  const before = new Map([...installation.processes].map(([target, { pid }]) => [target, cpuSeconds(pid)]));
-  await systemClock.sleep(IDLE_MS);
-  for (const [target, { pid }] of installation.processes) {
-    const used = cpuSeconds(pid) - (before.get(target) ?? 0);
-    results.record({
-      part: `idle with ${states} profile states: ${target}`,
-      "processor %": round((100_000 * used) / IDLE_MS),
-      "resident MiB": residentMiB(pid),
-    });
+async function measureKeeping(
+  { installation, rest, segments }: Stage,
+  { kept, exits, states, idleMs }: NonNullable<Size["rest"]>,
+): Promise<void> {
+  results.record(await measureExits(rest, segments, exits));
+  for (const shape of ["10 touched", "all touched"] as const) {
+    for (const count of [10, 100, 1000]) {
+      results.record(await measureMaintenance(installation, count, shape, kept));
+    }
   }
+  for (const row of await measureIdle(installation, segments, { states, forMs: idleMs })) results.record(row);
+}
+
+function sizeOf(name: string): Size {
+  const size = SIZES[name];
+  if (size === undefined) throw new Error(`MUSTER_BENCH_SIZE is one of ${Object.keys(SIZES).join(", ")}`);
+  return size;
 }
 
 await main();
