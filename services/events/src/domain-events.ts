@@ -7,9 +7,12 @@ import {
   type AnnouncedProfile,
   AnnouncedProfileSchema,
   ProfileChangedSchema,
+  ProfileErasedSchema,
+  ProfileMergedSchema,
+  ProfileUnmergedSchema,
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
-import { MESSAGE_BYTES_MAX, shardOf, uuidToBytes } from "@muster/core";
+import { MESSAGE_BYTES_MAX, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
 import type { ShardShare } from "./ingest/plan-batch.ts";
 import type { Profile } from "./profiles/profile.ts";
@@ -18,6 +21,9 @@ import type { TrackedEvent } from "./tracked-events/tracked-event.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";
+const PROFILE_MERGED = "muster.events.profile.merged.v1";
+const PROFILE_ERASED = "muster.events.profile.erased.v1";
+const PROFILE_UNMERGED = "muster.events.profile.unmerged.v1";
 
 /** Room for the envelope, and for estimates that are a little short. */
 const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;
@@ -43,6 +49,63 @@ export function profileChanged(profile: Profile, traceParent: string): OutboxDra
     items: 0,
     traceParent,
   };
+}
+
+export interface TwoProfiles {
+  readonly organizationId: OrganizationId;
+  readonly profileId: ProfileId;
+  /** The one that stands for both, or did. */
+  readonly rootId: ProfileId;
+  readonly traceParent: string;
+}
+
+/** In the shards of both, once where it is one. */
+export function profileMerged(two: TwoProfiles): OutboxDraft[] {
+  const message = create(ProfileMergedSchema, {
+    organizationId: uuidToBytes(two.organizationId),
+    profileId: uuidToBytes(two.profileId),
+    intoProfileId: uuidToBytes(two.rootId),
+  });
+  return inShardsOf(two, PROFILE_MERGED, toBinary(ProfileMergedSchema, message));
+}
+
+/** In the shards of both, once where it is one. */
+export function profileUnmerged(two: TwoProfiles): OutboxDraft[] {
+  const message = create(ProfileUnmergedSchema, {
+    organizationId: uuidToBytes(two.organizationId),
+    profileId: uuidToBytes(two.profileId),
+    fromProfileId: uuidToBytes(two.rootId),
+  });
+  return inShardsOf(two, PROFILE_UNMERGED, toBinary(ProfileUnmergedSchema, message));
+}
+
+/** In the shard of that profile: nothing of it follows there. */
+export function profileErased(
+  erasure: { readonly organizationId: OrganizationId; readonly id: string },
+  profileId: ProfileId,
+  traceParent: string,
+): OutboxDraft {
+  const message = create(ProfileErasedSchema, {
+    organizationId: uuidToBytes(erasure.organizationId),
+    profileId: uuidToBytes(profileId),
+    erasureId: uuidToBytes(erasure.id),
+  });
+  const shard = shardOf(erasure.organizationId, profileId);
+  return {
+    ...{ shard, type: PROFILE_ERASED, items: 0, traceParent },
+    data: toBinary(ProfileErasedSchema, message),
+  };
+}
+
+/** The shards in which these announce that who is who has changed. */
+export function shardsOfPeopleChanged(drafts: readonly OutboxDraft[]): number[] {
+  const changes = drafts.filter(({ type }) => type === PROFILE_MERGED || type === PROFILE_UNMERGED);
+  return [...new Set(changes.map(({ shard }) => shard))];
+}
+
+function inShardsOf(two: TwoProfiles, type: string, data: Uint8Array): OutboxDraft[] {
+  const shards = new Set([two.profileId, two.rootId].map((id) => shardOf(two.organizationId, id)));
+  return Array.from(shards, (shard) => ({ shard, type, data, items: 0, traceParent: two.traceParent }));
 }
 
 function draftsOfShare(share: ShardShare, ids: BytesOnce): OutboxDraft[] {
@@ -105,5 +168,6 @@ function announceEvent(event: TrackedEvent, ids: BytesOnce): AnnouncedEvent {
   announced.receivedMs = BigInt(event.receivedMs);
   announced.properties = event.properties;
   announced.clientEventId = event.clientEventId ?? "";
+  if (event.profileId !== event.rootId) announced.recordedProfileId = ids.uuid(event.profileId);
   return announced;
 }

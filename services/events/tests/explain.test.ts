@@ -9,16 +9,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { collectWanted } from "../src/ingest/batch-facts.ts";
 import { loadFacts } from "../src/ingest/facts-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
+import { hasMerged, mergedIdsOf, rootsOf } from "../src/people/links-store.ts";
+import { findOwner, findOwners } from "../src/profiles/identity-store.ts";
+import { countProfiles, listShardProfileIds } from "../src/profiles/profile-keys-store.ts";
 import {
-  countProfiles,
-  findOwners,
-  listExisting,
-  listShardProfileIds,
-} from "../src/profiles/profile-keys-store.ts";
-import {
-  findOwner,
   getProfile,
   getProfiles,
+  listMerged,
   listProfiles,
   listShardProfiles,
 } from "../src/profiles/profile-store.ts";
@@ -116,7 +113,10 @@ test("hot queries use their indexes and sort nothing", async () => {
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),
     "profiles by many identities": () => findOwners(db, organizationId, "user_id", ["7", "8", "9"]),
-    "profiles there are": () => listExisting(db, organizationId, ids),
+    "who stands for profiles": () => rootsOf(db, organizationId, [profileId, randomIds.next(1)]),
+    "profiles of a person": () => mergedIdsOf(db, organizationId, [profileId]),
+    "merged profiles of people": () => listMerged(db, organizationId, [profileId, randomIds.next(1)]),
+    "whether anybody was merged": () => hasMerged(db, organizationId),
     "how many profiles": () => countProfiles(db, organizationId),
     "profile ids of a shard": () => listShardProfileIds(db, organizationId, 3),
     "scan: profiles of a shard, next page": () =>

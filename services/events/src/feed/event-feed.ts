@@ -1,16 +1,22 @@
 // What the segments service reads: positions, missed messages, profiles. Small enough for one file.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import { BODY_BYTES_MAX, bytesToUuid, type OrganizationId, SeededRandom, uuidToBytes } from "@muster/core";
+import {
+  BODY_BYTES_MAX,
+  bytesToUuid,
+  type OrganizationId,
+  type ProfileId,
+  SeededRandom,
+  uuidToBytes,
+} from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import {
-  countProfiles,
-  findOwners,
-  listExisting,
-  listShardProfileIds,
-} from "../profiles/profile-keys-store.ts";
+import { rootsOf } from "../people/links-store.ts";
+import { getPeople } from "../people/people.ts";
+import { profileOf } from "../people/person.ts";
+import { findOwners } from "../profiles/identity-store.ts";
+import { countProfiles, listShardProfileIds } from "../profiles/profile-keys-store.ts";
 import { profileToProto } from "../profiles/profile-proto.ts";
 import { getProfiles } from "../profiles/profile-store.ts";
 
@@ -67,8 +73,12 @@ export function batchGetProfiles(deps: EventsDeps): UnaryHandler<Methods["batchG
       throw invalidField("profile_ids", "must be of 16 bytes each");
     if (profileIds.length === 0) return { profiles: [] };
     const organization = bytesToUuid<OrganizationId>(organizationId);
-    const profiles = await getProfiles(deps.database.reader, organization, profileIds);
-    return { profiles: profiles.map(profileToProto) };
+    const db = deps.database.reader;
+    const asked = profileIds.map((id) => bytesToUuid<ProfileId>(id));
+    const rootIds = new Set((await rootsOf(db, organization, asked)).values());
+    const roots = await getProfiles(db, organization, Array.from(rootIds, uuidToBytes));
+    const people = await getPeople(db, organization, roots);
+    return { profiles: people.map((person) => profileToProto(profileOf(person))) };
   };
 }
 
@@ -77,9 +87,14 @@ export function batchResolveProfiles(deps: EventsDeps): UnaryHandler<Methods["ba
     const organization = bytesToUuid<OrganizationId>(organizationId);
     const db = deps.database.reader;
     const owners = await findOwners(db, organization, "user_id", userIds);
-    const users = [...owners].map(([userId, profileId]) => ({ userId, profileId: uuidToBytes(profileId) }));
-    const known = await listExisting(db, organization, profileIds);
-    return { users, profileIds: known.map(uuidToBytes) };
+    const users = [...owners].map(([userId, { rootId }]) => ({ userId, profileId: uuidToBytes(rootId) }));
+    const asked = profileIds.map((id) => bytesToUuid<ProfileId>(id));
+    const roots = [...(await rootsOf(db, organization, asked))];
+    return {
+      users,
+      profileIds: roots.map(([profileId]) => uuidToBytes(profileId)),
+      rootIds: roots.map(([, rootId]) => uuidToBytes(rootId)),
+    };
   };
 }
 

@@ -1,10 +1,11 @@
 // One transaction that stores a batch of submissions: events, new profiles, what is announced of them,
 // and the answers kept under idempotency keys. All or nothing.
-import type { Clock, IdSource } from "@muster/core";
+import { assert, type Clock, type IdSource } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
-import { trackedEventsRecorded } from "../domain-events.ts";
-import { type Epochs, readEpochs } from "../people/epochs-store.ts";
+import { shardsOfPeopleChanged, trackedEventsRecorded } from "../domain-events.ts";
+import { bumpEpochs, type Epochs, readEpochs } from "../people/epochs-store.ts";
+import { PeopleChanged } from "../people/people-changed.ts";
 import { insertProfiles } from "../profiles/profile-store.ts";
 import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
 import { collectWanted } from "./batch-facts.ts";
@@ -33,11 +34,6 @@ export class SettleFailed extends Error {
   }
 }
 
-/** Somebody was merged, separated or erased while the batch was planned by who they were before. */
-export class EpochChanged extends Error {
-  override name = "EpochChanged";
-}
-
 /**
  * Commits and resolves to the outcomes. Without `lookFirst` an event or identity that is there already
  * rejects with the unique violation; with it, only one that somebody else stores at the same moment.
@@ -48,16 +44,30 @@ export async function commitBatch(
   options: { readonly lookFirst: boolean },
 ): Promise<BatchPlan> {
   const wanted = collectWanted(submissions);
+  const [{ prepare } = { prepare: undefined }] = submissions;
+  assert(
+    submissions.length === 1 || submissions.every((one) => one.prepare === undefined),
+    "what prepares commits alone",
+  );
+  const withStoredEvents = options.lookFirst || prepare !== undefined;
   // What a failure came from. Errors leave the transaction as they are, for packages/db judges them.
   let settling: Submission | undefined;
   const body = async (trx: Transaction): Promise<BatchPlan> => {
     settling = undefined;
-    // Before anything that is decided by them.
-    const epochs = await readEpochs(trx);
-    const facts = await loadFacts(trx, wanted, { withStoredEvents: options.lookFirst });
-    const plan = planBatch(submissions, facts, deps.profileIds, deps.clock.nowMs());
+    const planNow = async (): Promise<{ readonly epochs: Epochs; readonly plan: BatchPlan }> => {
+      // Before anything that is decided by them.
+      const epochs = await readEpochs(trx);
+      const facts = await loadFacts(trx, wanted, { withStoredEvents });
+      return { epochs, plan: planBatch(submissions, facts, deps.profileIds, deps.clock.nowMs()) };
+    };
+    let { epochs, plan } = await planNow();
+    let prepared: readonly OutboxDraft[] = [];
+    if (prepare !== undefined && plan.newEvents.length > 0) {
+      prepared = await prepare(trx);
+      ({ epochs, plan } = await planNow());
+    }
     await insertProfiles(trx, plan.newProfiles);
-    const drafts = await insertAndEncode(trx, plan);
+    const drafts = [...prepared, ...(await insertAndEncode(trx, plan))];
     await insertUndatedIds(trx, plan.newUndated);
     if (plan.newEvents.length > 0) {
       for (const step of deps.steps) drafts.push(...(await step.apply(trx, plan)));
@@ -71,6 +81,7 @@ export async function commitBatch(
     if (drafts.length > 0) {
       await deps.outbox.append(trx, drafts);
       await requireEpochs(trx, epochs, plan);
+      await bumpEpochs(trx, shardsOfPeopleChanged(drafts));
     }
     return plan;
   };
@@ -86,12 +97,12 @@ export async function commitBatch(
 const noOutcomes: readonly EventOutcome[] = [];
 
 /**
- * Throws EpochChanged unless everybody is still who they were. Invariant: called with the positions of the
+ * Throws PeopleChanged unless everybody is still who they were. Invariant: called with the positions of the
  * shards held, behind which whoever changes an epoch of theirs has to wait until this has committed.
  */
 async function requireEpochs(trx: Transaction, before: Epochs, plan: BatchPlan): Promise<void> {
   const now = await readEpochs(trx);
-  if (plan.shares.some(({ shard }) => now[shard] !== before[shard])) throw new EpochChanged();
+  if (plan.shares.some(({ shard }) => now[shard] !== before[shard])) throw new PeopleChanged();
 }
 
 /**

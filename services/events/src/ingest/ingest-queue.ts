@@ -6,7 +6,8 @@ import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort } from "@muster/outbox";
-import { type CommitDeps, commitBatch, EpochChanged, SettleFailed } from "./commit-batch.ts";
+import { PEOPLE_CHANGES_MAX, PeopleChanged } from "../people/people-changed.ts";
+import { type CommitDeps, commitBatch, SettleFailed } from "./commit-batch.ts";
 import { FairQueue, type QueuedWork } from "./fair-queue.ts";
 import { IngestMetrics } from "./ingest-metrics.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
@@ -35,13 +36,13 @@ const defaultLimits: IngestLimits = {
   queueRowsMax: 100_000,
   queueBytesMax: 64 * 1024 * 1024,
 };
+/** Transactions at once of submissions that commit alone. */
+const ALONE_COMMITS_MAX = 4;
 /** What an organisation takes at each of its turns. */
 const QUANTUM_ROWS = 500;
 const RETRY_AFTER_MS = 1000;
 /** Runs of a batch that lose against other processes' rows before its submissions run alone. */
 const VIOLATIONS_MAX = 6;
-/** Runs of a batch, in a row, over people who were merged or erased meanwhile. */
-const EPOCH_CHANGES_MAX = 20;
 /** For how many batches after a repeated event the next ones look before they insert. */
 const WARY_BATCHES = 50;
 
@@ -58,6 +59,9 @@ export class IngestQueue {
   readonly #queue: FairQueue<Waiting>;
   readonly #metrics: IngestMetrics;
   #running: Promise<void> | undefined;
+  /** Those that share their transaction with nobody. */
+  readonly #lonely: FairQueue<Waiting>;
+  readonly #lonelyRuns: (Promise<void> | undefined)[] = new Array(ALONE_COMMITS_MAX).fill(undefined);
   #isStopped = false;
   /** Batches left that look first: repeats come in runs (a re-import, a client's retries). */
   #waryBatches = 0;
@@ -65,12 +69,10 @@ export class IngestQueue {
   constructor(options: IngestQueueOptions) {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
-    this.#queue = new FairQueue({
-      rowsMax: this.#limits.queueRowsMax,
-      bytesMax: this.#limits.queueBytesMax,
-      quantumRows: QUANTUM_ROWS,
-    });
-    this.#metrics = new IngestMetrics(options.metrics, () => this.#queue.rows);
+    const bounds = { rowsMax: this.#limits.queueRowsMax, bytesMax: this.#limits.queueBytesMax };
+    this.#queue = new FairQueue({ ...bounds, quantumRows: QUANTUM_ROWS });
+    this.#lonely = new FairQueue({ ...bounds, quantumRows: 1 });
+    this.#metrics = new IngestMetrics(options.metrics, () => this.#queue.rows + this.#lonely.rows);
   }
 
   async start(): Promise<void> {}
@@ -79,10 +81,30 @@ export class IngestQueue {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
+    await Promise.all(this.#lonelyRuns);
   }
 
   /** Resolves once committed, with an outcome for each event. OVERLOADED when there is no room. */
   submit(submission: Submission, kind: "single" | "batch"): Promise<readonly EventOutcome[]> {
+    return this.#enqueue(submission, kind, this.#queue, () => {
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** As `submit`, in a transaction of its own: its `prepare` decides by what nobody else may change meanwhile. */
+  submitAlone(submission: Submission, kind: "single" | "batch"): Promise<readonly EventOutcome[]> {
+    return this.#enqueue(submission, kind, this.#lonely, () => {
+      const free = this.#lonelyRuns.indexOf(undefined);
+      if (free !== -1) this.#lonelyRuns[free] = this.#runLonely(free);
+    });
+  }
+
+  #enqueue(
+    submission: Submission,
+    kind: "single" | "batch",
+    queue: FairQueue<Waiting>,
+    run: () => void,
+  ): Promise<readonly EventOutcome[]> {
     assert(submission.events.length > 0, "a submission holds at least one event");
     if (this.#isStopped) return Promise.reject(new AppError("UNAVAILABLE", { retryAfterMs: RETRY_AFTER_MS }));
     const { backlogItemsMax, outbox } = this.#options;
@@ -91,11 +113,8 @@ export class IngestQueue {
     return new Promise((resolve, reject) => {
       const { organizationId, events, bytes } = submission;
       const waiting = { organizationId, rows: events.length, bytes, submission, resolve, reject };
-      if (!this.#queue.offer(waiting)) {
-        this.#refuse("queue").catch(reject);
-        return;
-      }
-      this.#running ??= this.#run();
+      if (queue.offer(waiting)) run();
+      else this.#refuse("queue").catch(reject);
     });
   }
 
@@ -114,10 +133,17 @@ export class IngestQueue {
     this.#running = undefined;
   }
 
+  async #runLonely(place: number): Promise<void> {
+    while (!this.#lonely.isEmpty) {
+      for (const waiting of this.#lonely.take(1, 0)) await this.#commit([waiting]);
+    }
+    this.#lonelyRuns[place] = undefined;
+  }
+
   /** Never rejects: every submission gets its own answer. */
   async #commit(batch: readonly Waiting[]): Promise<void> {
     let rest = batch;
-    for (let violations = 0, epochChanges = 0; rest.length > 0; ) {
+    for (let violations = 0, peopleChanges = 0; rest.length > 0; ) {
       const lookFirst = this.#waryBatches > 0;
       try {
         await this.#commitOnce(rest, lookFirst);
@@ -131,8 +157,8 @@ export class IngestQueue {
           violations += 1;
           this.#metrics.ranAgain();
           this.#waryBatches = WARY_BATCHES;
-        } else if (error instanceof EpochChanged && epochChanges < EPOCH_CHANGES_MAX) {
-          epochChanges += 1;
+        } else if (error instanceof PeopleChanged && peopleChanges < PEOPLE_CHANGES_MAX) {
+          peopleChanges += 1;
           this.#metrics.ranAgain();
         } else {
           await this.#divide(rest, error);
@@ -157,7 +183,7 @@ export class IngestQueue {
     // Not one submission's fault: alone they would fail as well, one by one and slowly.
     if (batch.length === 1 || isUnavailable(cause)) {
       const answer =
-        isUniqueViolation(cause) || cause instanceof EpochChanged
+        isUniqueViolation(cause) || cause instanceof PeopleChanged
           ? new AppError("UNAVAILABLE", { cause, retryAfterMs: RETRY_AFTER_MS })
           : cause;
       for (const waiting of batch) waiting.reject(answer);

@@ -2,6 +2,7 @@
 import type { OrganizationId, TrackedEventId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { AppError } from "@muster/errors";
+import type { OutboxDraft } from "@muster/outbox";
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 
 /** How a sent event says whose it is. */
@@ -46,14 +47,26 @@ export interface Submission {
   readonly traceParent: string;
   /** Keeps the answer in the transaction that stores the events. Called again when that is run again. */
   readonly settle: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
+  /**
+   * What the events bring about before they are stored, if they are new: who is who from then on. Returns what
+   * to announce of it. Called again when the transaction is run again.
+   */
+  readonly prepare: Prepare | undefined;
 }
+
+export type Prepare = (trx: Transaction) => Promise<readonly OutboxDraft[]>;
 
 export function createSubmission(
   organizationId: OrganizationId,
   events: readonly SubmittedEvent[],
-  options: { readonly traceParent: string; readonly settle?: Submission["settle"] },
+  options: {
+    readonly traceParent: string;
+    readonly settle?: Submission["settle"];
+    readonly prepare?: Prepare;
+  },
 ): Submission {
   let bytes = 0;
   for (const event of events) bytes += event.bytes;
-  return { organizationId, events, bytes, traceParent: options.traceParent, settle: options.settle };
+  const { traceParent, settle, prepare } = options;
+  return { organizationId, events, bytes, traceParent, settle, prepare };
 }

@@ -21,7 +21,8 @@ export async function readEpochs(trx: Transaction): Promise<Epochs> {
  * Invariant: the transaction holds the positions of these shards. Whatever was decided by who was who before
  * is then either committed, and so announced before what this transaction announces, or is decided again.
  */
-export async function bumpEpochs(trx: Transaction, shards: Iterable<number>): Promise<void> {
+export async function bumpEpochs(trx: Transaction, shards: readonly number[]): Promise<void> {
+  if (shards.length === 0) return;
   const sorted = [...new Set(shards)].sort((a, b) => a - b);
   const bumped = await trx("shard_epochs").whereIn("shard", sorted).increment("epoch", 1);
   assert(bumped === sorted.length, "shard_epochs lacks a shard; its migration has not run");

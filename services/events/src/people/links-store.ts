@@ -1,9 +1,12 @@
-// Every statement about which profiles are one person: `profiles.parent_id`, `root_id`, and what follows them.
+// Every statement about which profiles are one person: `parent_id`, `root_id` and `merged_ms` of `profiles`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import type { Queryable } from "@muster/db";
+import type { Queryable, Transaction } from "@muster/db";
+import type { MergedInto } from "../profiles/profile.ts";
 
 /** Profiles of one person, the one that stands for them included: what a read may have to union. */
 export const LINKED_PROFILES_MAX = 1000;
+/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+const LOOKUP_CHUNK = 500;
 
 /** The profile that stands for the person; undefined where there is no such profile. */
 export async function rootOf(
@@ -11,13 +14,27 @@ export async function rootOf(
   organizationId: OrganizationId,
   profileId: ProfileId,
 ): Promise<ProfileId | undefined> {
-  const [row] = await db("profiles")
-    .select<{ root_id: Buffer | null }[]>("root_id")
-    .where("organization_id", uuidToBytes(organizationId))
-    .where("profile_id", uuidToBytes(profileId))
-    .limit(1);
-  if (row === undefined) return undefined;
-  return row.root_id === null ? profileId : bytesToUuid<ProfileId>(row.root_id);
+  return (await rootsOf(db, organizationId, [profileId])).get(profileId);
+}
+
+/** The profile that stands for the person of each of these; those that do not exist are left out. */
+export async function rootsOf(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+): Promise<Map<ProfileId, ProfileId>> {
+  const roots = new Map<ProfileId, ProfileId>();
+  for (let start = 0; start < profileIds.length; start += LOOKUP_CHUNK) {
+    const rows = await db("profiles")
+      .select<{ profile_id: Buffer; root_id: Buffer | null }[]>("profile_id", "root_id")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("profile_id", profileIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
+    for (const row of rows) {
+      const profileId = bytesToUuid<ProfileId>(row.profile_id);
+      roots.set(profileId, row.root_id === null ? profileId : bytesToUuid<ProfileId>(row.root_id));
+    }
+  }
+  return roots;
 }
 
 /** All profiles of a person, the root first, the others by id. */
@@ -26,11 +43,84 @@ export async function linkedProfileIds(
   organizationId: OrganizationId,
   rootId: ProfileId,
 ): Promise<ProfileId[]> {
+  return [rootId, ...((await mergedIdsOf(db, organizationId, [rootId])).get(rootId) ?? [])];
+}
+
+/** The profiles merged into each of these people, by id; people without any are left out. */
+export async function mergedIdsOf(
+  db: Queryable,
+  organizationId: OrganizationId,
+  rootIds: readonly ProfileId[],
+): Promise<Map<ProfileId, ProfileId[]>> {
+  const pairs: { rootId: ProfileId; profileId: ProfileId }[] = [];
+  for (let start = 0; start < rootIds.length; start += LOOKUP_CHUNK) {
+    const rows = await db("profiles")
+      .select<{ root_id: Buffer; profile_id: Buffer }[]>("root_id", "profile_id")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("root_id", rootIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
+    for (const row of rows) {
+      pairs.push({ rootId: bytesToUuid(row.root_id), profileId: bytesToUuid(row.profile_id) });
+    }
+  }
+  const ids = Map.groupBy(pairs, ({ rootId }) => rootId);
+  return new Map(
+    Array.from(ids, ([rootId, own]) => [rootId, own.map(({ profileId }) => profileId).sort()] as const),
+  );
+}
+
+/** Whether any profile of the organisation was merged into another. */
+export async function hasMerged(db: Queryable, organizationId: OrganizationId): Promise<boolean> {
   const rows = await db("profiles")
-    .select<{ profile_id: Buffer }[]>("profile_id")
+    .select("shard")
     .where("organization_id", uuidToBytes(organizationId))
-    .where("root_id", uuidToBytes(rootId))
-    .limit(LINKED_PROFILES_MAX);
-  const merged = rows.map((row) => bytesToUuid<ProfileId>(row.profile_id));
-  return [rootId, ...merged.sort()];
+    .where("root_id", ">=", Buffer.alloc(16))
+    .limit(1);
+  return rows.length > 0;
+}
+
+/** Hangs a profile where it says, or lets it stand for itself. */
+export async function updateLink(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+  place: MergedInto | undefined,
+): Promise<void> {
+  await trx("profiles")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("profile_id", uuidToBytes(profileId))
+    .update({
+      parent_id: place === undefined ? null : uuidToBytes(place.parentId),
+      root_id: place === undefined ? null : uuidToBytes(place.rootId),
+      merged_ms: place?.atMs ?? null,
+    });
+}
+
+/** Says of merged profiles, whose places among one another stay, which profile stands for them by now. */
+export async function updateRoots(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+  rootId: ProfileId,
+): Promise<void> {
+  const sorted = [...profileIds].sort();
+  for (let start = 0; start < sorted.length; start += LOOKUP_CHUNK) {
+    await trx("profiles")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("profile_id", sorted.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes))
+      .update({ root_id: uuidToBytes(rootId) });
+  }
+}
+
+/** Says that the person changed at this instant, unless the clock was set back since an earlier change. */
+export async function touchProfile(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+  updateMs: number,
+): Promise<void> {
+  await trx("profiles")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("profile_id", uuidToBytes(profileId))
+    .where("update_ms", "<", updateMs)
+    .update({ update_ms: updateMs });
 }

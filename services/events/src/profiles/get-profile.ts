@@ -1,16 +1,17 @@
-// GetProfile: reads one profile.
+// GetProfile: reads one person, by the id of any of its profiles.
 import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { getPerson } from "../people/people.ts";
+import { profileOf } from "../people/person.ts";
 import { profileToProto, requireProfileId } from "./profile-proto.ts";
-import { getProfile as readProfile } from "./profile-store.ts";
 
 export function getProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.getProfile> {
   return async (request, context) => {
     const profileId = requireProfileId(request.profileId);
-    const profile = await readProfile(deps.database.reader, context.organizationId, profileId);
-    if (profile === undefined) throw new AppError("PROFILE_NOT_FOUND");
-    return { profile: profileToProto(profile) };
+    const person = await getPerson(deps.database.reader, context.organizationId, profileId);
+    if (person === undefined) throw new AppError("PROFILE_NOT_FOUND");
+    return { profile: profileToProto(profileOf(person)) };
   };
 }

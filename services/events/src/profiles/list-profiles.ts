@@ -1,12 +1,15 @@
-// ListProfiles: oldest first. A filter names an identity, so it finds one profile at most.
+// ListProfiles: people, oldest first. A filter names an identity of any of their profiles, so it finds one at most.
 import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { isUuid, type OrganizationId, PAGE_SIZE_DEFAULT, type ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { getPeople, getPerson } from "../people/people.ts";
+import { profileOf } from "../people/person.ts";
+import { findOwner } from "./identity-store.ts";
 import { type Identity, identitiesOf, type Profile } from "./profile.ts";
 import { profileToProto } from "./profile-proto.ts";
-import { findOwner, getProfile, listProfiles as readPage } from "./profile-store.ts";
+import { listProfiles as readPage } from "./profile-store.ts";
 
 export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.listProfiles> {
   return async (request, context) => {
@@ -20,12 +23,13 @@ export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileServi
       return { profiles: isAfter ? [profileToProto(found)] : [], nextPageToken: "" };
     }
     const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
-    const profiles = await readPage(deps.database.reader, organizationId, after, pageSize + 1);
-    const page = profiles.slice(0, pageSize);
-    const last = page.at(-1);
-    const hasMore = profiles.length > pageSize && last !== undefined;
+    const db = deps.database.reader;
+    const roots = await readPage(db, organizationId, after, pageSize + 1);
+    const page = await getPeople(db, organizationId, roots.slice(0, pageSize));
+    const last = page.at(-1)?.root;
+    const hasMore = roots.length > pageSize && last !== undefined;
     return {
-      profiles: page.map(profileToProto),
+      profiles: page.map((person) => profileToProto(profileOf(person))),
       nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.id]) : "",
     };
   };
@@ -44,11 +48,12 @@ async function findByIdentities(
   filters: readonly Identity[],
 ): Promise<Profile | undefined> {
   const db = deps.database.reader;
-  let profileId: ProfileId | undefined;
+  let rootId: ProfileId | undefined;
   for (const filter of filters) {
     const owner = await findOwner(db, organizationId, filter);
-    if (owner === undefined || (profileId !== undefined && owner !== profileId)) return undefined;
-    profileId = owner;
+    if (owner === undefined || (rootId !== undefined && owner.rootId !== rootId)) return undefined;
+    rootId = owner.rootId;
   }
-  return profileId && getProfile(db, organizationId, profileId);
+  const person = rootId && (await getPerson(db, organizationId, rootId));
+  return person && profileOf(person);
 }

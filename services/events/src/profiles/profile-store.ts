@@ -1,7 +1,15 @@
-// Every statement against `profiles` and `profile_identities`.
+// Statements against rows of `profiles` as they are; which of them are one person is in people/.
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
-import { type Identity, identitiesOf, identityKindNumbers, type Profile } from "./profile.ts";
+import { compareRows } from "./compare-rows.ts";
+import { insertIdentities } from "./identity-store.ts";
+import {
+  type IdentityKind,
+  identitiesOf,
+  type MergedInto,
+  type Profile,
+  type StoredProfile,
+} from "./profile.ts";
 
 const PROFILE_COLUMNS = [
   "organization_id",
@@ -15,7 +23,7 @@ const PROFILE_COLUMNS = [
   "create_ms",
   "update_ms",
 ] as const;
-const IDENTITY_COLUMNS = ["organization_id", "kind", "value", "profile_id"] as const;
+const LINK_COLUMNS = ["parent_id", "root_id", "merged_ms", "settled"] as const;
 
 interface ProfileRow {
   readonly organization_id: Buffer;
@@ -27,26 +35,31 @@ interface ProfileRow {
   readonly traits: string;
   readonly create_ms: number;
   readonly update_ms: number;
+  readonly parent_id: Buffer | null;
+  readonly root_id: Buffer | null;
+  readonly merged_ms: number | null;
+  readonly settled: string | null;
 }
 
 export async function getProfile(
   db: Queryable,
   organizationId: OrganizationId,
   profileId: ProfileId,
-): Promise<Profile | undefined> {
+): Promise<StoredProfile | undefined> {
   const rows = await profilesOf(db, organizationId).where("profile_id", uuidToBytes(profileId)).limit(1);
   return rows[0] && fromRow(rows[0]);
 }
 
-/** The profile, locked until the transaction ends. */
-export async function lockProfile(
+/** Those of the profiles that exist, locked in the order of their ids until the transaction ends. */
+export async function lockProfiles(
   trx: Transaction,
   organizationId: OrganizationId,
-  profileId: ProfileId,
-): Promise<Profile | undefined> {
-  const query = profilesOf(trx, organizationId).where("profile_id", uuidToBytes(profileId)).limit(1);
-  const rows = await forUpdate(trx, query);
-  return rows[0] && fromRow(rows[0]);
+  profileIds: readonly ProfileId[],
+): Promise<StoredProfile[]> {
+  const query = profilesOf(trx, organizationId)
+    .whereIn("profile_id", [...profileIds].sort().map(uuidToBytes))
+    .orderBy("profile_id");
+  return (await forUpdate(trx, query)).map(fromRow);
 }
 
 export async function hasProfile(
@@ -68,7 +81,7 @@ export async function listProfiles(
   organizationId: OrganizationId,
   after: ProfileId | undefined,
   limit: number,
-): Promise<Profile[]> {
+): Promise<StoredProfile[]> {
   const query = profilesOf(db, organizationId).whereNull("root_id").orderBy("profile_id").limit(limit);
   if (after !== undefined) query.where("profile_id", ">", uuidToBytes(after));
   return (await query).map(fromRow);
@@ -81,7 +94,7 @@ export async function listShardProfiles(
   shard: number,
   after: Uint8Array | undefined,
   limit: number,
-): Promise<Profile[]> {
+): Promise<StoredProfile[]> {
   const query = profilesOf(db, organizationId)
     .whereNull("root_id")
     .where("shard", shard)
@@ -96,30 +109,24 @@ export async function getProfiles(
   db: Queryable,
   organizationId: OrganizationId,
   profileIds: readonly Uint8Array[],
-): Promise<Profile[]> {
+): Promise<StoredProfile[]> {
   const ids = profileIds.map((id) => Buffer.from(id));
   return (await profilesOf(db, organizationId).whereIn("profile_id", ids).orderBy("profile_id")).map(fromRow);
 }
 
-/** Whose the identity is, if anybody's. */
-export async function findOwner(
+/** Those that were merged and for which one of these stands by now. */
+export async function listMerged(
   db: Queryable,
   organizationId: OrganizationId,
-  { kind, value }: Identity,
-): Promise<ProfileId | undefined> {
-  const [row] = await db("profile_identities")
-    .select<{ profile_id: Buffer }[]>("profile_id")
-    .where("organization_id", uuidToBytes(organizationId))
-    .where("kind", identityKindNumbers[kind])
-    .where("value", Buffer.from(value))
-    .limit(1);
-  return row && bytesToUuid<ProfileId>(row.profile_id);
+  rootIds: readonly ProfileId[],
+): Promise<StoredProfile[]> {
+  return (await profilesOf(db, organizationId).whereIn("root_id", rootIds.map(uuidToBytes))).map(fromRow);
 }
 
 /** Adds profiles with their identities. A taken identity rejects with the unique violation. */
 export async function insertProfiles(trx: Transaction, profiles: readonly Profile[]): Promise<void> {
   if (profiles.length === 0) return;
-  const rows = profiles.map(toRow).sort(byKey(2));
+  const rows = profiles.map(toRow).sort(compareRows(2));
   await insertRows(trx, "profiles", PROFILE_COLUMNS, rows, "fail", ["organization_id", "profile_id"]);
   await insertIdentities(
     trx,
@@ -127,38 +134,7 @@ export async function insertProfiles(trx: Transaction, profiles: readonly Profil
   );
 }
 
-export async function insertIdentities(
-  trx: Transaction,
-  entries: readonly { readonly profile: Profile; readonly identity: Identity }[],
-): Promise<void> {
-  if (entries.length === 0) return;
-  const rows = entries.map(({ profile, identity }): Value[] => [
-    uuidToBytes(profile.organizationId),
-    identityKindNumbers[identity.kind],
-    Buffer.from(identity.value),
-    uuidToBytes(profile.id),
-  ]);
-  rows.sort(byKey(3));
-  const key = ["organization_id", "kind", "value"];
-  await insertRows(trx, "profile_identities", IDENTITY_COLUMNS, rows, "fail", key);
-}
-
-export async function deleteIdentities(
-  trx: Transaction,
-  profile: Profile,
-  identities: readonly Identity[],
-): Promise<void> {
-  for (const { kind, value } of identities) {
-    await trx("profile_identities")
-      .where("organization_id", uuidToBytes(profile.organizationId))
-      .where("kind", identityKindNumbers[kind])
-      .where("value", Buffer.from(value))
-      .where("profile_id", uuidToBytes(profile.id))
-      .delete();
-  }
-}
-
-export async function updateProfileRow(trx: Transaction, profile: Profile): Promise<void> {
+export async function updateProfileRow(trx: Transaction, profile: StoredProfile): Promise<void> {
   await trx("profiles")
     .where("organization_id", uuidToBytes(profile.organizationId))
     .where("profile_id", uuidToBytes(profile.id))
@@ -168,13 +144,27 @@ export async function updateProfileRow(trx: Transaction, profile: Profile): Prom
       email: bytesOrNull(profile.email),
       name: bytesOrNull(profile.name),
       traits: profile.traits,
+      settled: Object.keys(profile.settled).length === 0 ? null : JSON.stringify(profile.settled),
       update_ms: profile.updateMs,
     });
 }
 
+/** Takes an identity from a profile's row. */
+export async function clearIdentityColumn(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+  kind: IdentityKind,
+): Promise<void> {
+  await trx("profiles")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("profile_id", uuidToBytes(profileId))
+    .update({ [kind]: null });
+}
+
 function profilesOf(db: Queryable, organizationId: OrganizationId) {
   return db("profiles")
-    .select<ProfileRow[]>(PROFILE_COLUMNS)
+    .select<ProfileRow[]>([...PROFILE_COLUMNS, ...LINK_COLUMNS])
     .where("organization_id", uuidToBytes(organizationId));
 }
 
@@ -193,7 +183,7 @@ function toRow(profile: Profile): Value[] {
   ];
 }
 
-function fromRow(row: ProfileRow): Profile {
+function fromRow(row: ProfileRow): StoredProfile {
   return {
     organizationId: bytesToUuid<OrganizationId>(row.organization_id),
     id: bytesToUuid<ProfileId>(row.profile_id),
@@ -204,22 +194,17 @@ function fromRow(row: ProfileRow): Profile {
     traits: row.traits,
     createMs: Number(row.create_ms),
     updateMs: Number(row.update_ms),
+    mergedInto: mergedIntoOf(row),
+    settled: row.settled === null ? {} : (JSON.parse(row.settled) as StoredProfile["settled"]),
   };
 }
 
-/** Orders rows by their first columns, the key's: two batches then never wait for each other in a ring. */
-function byKey(columnCount: number) {
-  return (a: readonly Value[], b: readonly Value[]): number => {
-    for (let column = 0; column < columnCount; column += 1) {
-      const left = a[column];
-      const right = b[column];
-      const order =
-        left instanceof Buffer && right instanceof Buffer
-          ? Buffer.compare(left, right)
-          : Number(left) - Number(right);
-      if (order !== 0) return order;
-    }
-    return 0;
+function mergedIntoOf({ parent_id, root_id, merged_ms }: ProfileRow): MergedInto | undefined {
+  if (parent_id === null || root_id === null) return undefined;
+  return {
+    parentId: bytesToUuid<ProfileId>(parent_id),
+    rootId: bytesToUuid<ProfileId>(root_id),
+    atMs: Number(merged_ms),
   };
 }
 

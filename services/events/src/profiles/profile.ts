@@ -21,6 +21,26 @@ export interface ProfileLink {
   readonly rootId: ProfileId;
 }
 
+/** What a person can be asked for, and may get from a profile that was merged. */
+export type ProfileField = "userId" | "anonymousId" | "email" | "name" | "traits";
+
+/** Where a merged profile hangs. */
+export interface MergedInto {
+  readonly parentId: ProfileId;
+  /** The end of the way from parent to parent. */
+  readonly rootId: ProfileId;
+  /** Rises with every merge into the same parent: the order in which they fill what it lacks. */
+  readonly atMs: number;
+}
+
+/** A profile as stored, which may be one of several of a person. */
+export interface StoredProfile extends Profile {
+  /** Undefined: it stands for the person. */
+  readonly mergedInto: MergedInto | undefined;
+  /** Fields that were set for the person as a whole: what was merged up to that instant no longer fills them. */
+  readonly settled: Readonly<Partial<Record<ProfileField, number>>>;
+}
+
 /** How each kind is stored. Invariant: never changes, for rows are kept by it. */
 export const identityKindNumbers = { user_id: 1, anonymous_id: 2, email: 3 } as const;
 export type IdentityKind = keyof typeof identityKindNumbers;

@@ -1,27 +1,31 @@
-// Writes that claim identities: whoever loses a race for one is told which it was.
+// Writes that claim identities, or change who is who: whoever loses a race looks again and is told the outcome.
 import type { Database, Transaction } from "@muster/db";
 import { isUniqueViolation } from "@muster/db";
 import { AppError } from "@muster/errors";
+import { PEOPLE_CHANGES_MAX, PeopleChanged } from "../people/people-changed.ts";
+import { findOwner } from "./identity-store.ts";
 import type { Identity, Profile } from "./profile.ts";
 import { identitiesTaken } from "./profile-proto.ts";
-import { findOwner } from "./profile-store.ts";
 
 const ATTEMPTS_MAX = 4;
 
 /**
- * Runs `body`, and again when another transaction took an identity meanwhile: the next run finds it
- * taken and says so.
+ * Runs `body`, and again when another transaction took an identity or merged somebody meanwhile: the next run
+ * finds it so and decides by it.
  */
 export async function claimingTransaction<T>(
   database: Database,
   body: (trx: Transaction) => Promise<T>,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+  for (let violations = 0, changes = 0; ; ) {
     try {
       return await database.transaction(body);
     } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
-      if (attempt === ATTEMPTS_MAX) throw new AppError("UNAVAILABLE", { cause: error, retryAfterMs: 1000 });
+      if (isUniqueViolation(error)) violations += 1;
+      else if (error instanceof PeopleChanged) changes += 1;
+      else throw error;
+      if (violations >= ATTEMPTS_MAX || changes >= PEOPLE_CHANGES_MAX)
+        throw new AppError("UNAVAILABLE", { cause: error, retryAfterMs: 1000 });
     }
   }
 }
@@ -36,7 +40,7 @@ export async function refuseTaken(
   const taken: Identity[] = [];
   for (const identity of wanted) {
     const owner = await findOwner(trx, profile.organizationId, identity);
-    if (owner !== undefined && owner !== profile.id) taken.push(identity);
+    if (owner !== undefined && owner.profileId !== profile.id) taken.push(identity);
   }
   if (taken.length > 0) throw identitiesTaken(taken, fieldPrefix);
 }

@@ -1,0 +1,128 @@
+// Sets fields of a person: on the profile that stands for it, in place of what merged ones would show.
+import type { Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { deleteIdentities, findOwner, insertIdentities, moveIdentity } from "../profiles/identity-store.ts";
+import {
+  type Identity,
+  identitiesOf,
+  type ProfileField,
+  type ProfileLink,
+  type StoredProfile,
+} from "../profiles/profile.ts";
+import { identitiesTaken } from "../profiles/profile-proto.ts";
+import { clearIdentityColumn, updateProfileRow } from "../profiles/profile-store.ts";
+import { sameJson } from "../tracked-events/json-object.ts";
+import { type Person, profileOf, settle } from "./person.ts";
+
+/** Fields that are there and undefined are cleared. */
+export type PersonChanges = Readonly<Partial<Record<ProfileField, string | undefined>>>;
+
+/**
+ * Changes a locked person. An identity that one of its merged profiles has is its own: it moves to the profile
+ * that stands for the person, unless it shows there anyway. Throws PROFILE_IDENTITY_TAKEN for another person's.
+ */
+export async function changePerson(
+  trx: Transaction,
+  person: Person,
+  changes: PersonChanges,
+  options: { readonly nowMs: number; readonly fieldPrefix: string },
+): Promise<Person> {
+  const changed = changedFields(person, changes);
+  const root = applyChanges(person, changed, options.nowMs);
+  requireIdentity(person.root, root, changed, options.fieldPrefix);
+  const lost = identitiesOf(person.root).filter((identity) => !includes(identitiesOf(root), identity));
+  const gained = identitiesOf(root).filter((identity) => !includes(identitiesOf(person.root), identity));
+  const merged = await claim(trx, { root, merged: person.merged }, gained, options.fieldPrefix);
+  await deleteIdentities(trx, person.root, lost);
+  await updateProfileRow(trx, root);
+  return { root, merged };
+}
+
+/** Those that would show something else than now. */
+function changedFields(person: Person, changes: PersonChanges): Map<ProfileField, string | undefined> {
+  const shown = profileOf(person);
+  const entries = Object.entries(changes) as [ProfileField, string | undefined][];
+  return new Map(
+    entries
+      .map(([field, value]) => [field, field === "traits" ? (value ?? "{}") : value] as const)
+      .filter(([field, value]) =>
+        field === "traits" ? !sameJson(shown.traits, value ?? "{}") : shown[field] !== value,
+      ),
+  );
+}
+
+function applyChanges(
+  person: Person,
+  changed: ReadonlyMap<ProfileField, string | undefined>,
+  nowMs: number,
+): StoredProfile {
+  const { root } = person;
+  const settled = [...changed].filter(([field, value]) => value === undefined || field === "traits");
+  return {
+    ...root,
+    ...Object.fromEntries(changed),
+    settled: settle(
+      person,
+      settled.map(([field]) => field),
+      nowMs,
+    ),
+    // The clock may have been set back since.
+    updateMs: Math.max(nowMs, root.updateMs),
+  };
+}
+
+/** A profile that had an identity keeps one. */
+function requireIdentity(
+  before: StoredProfile,
+  after: StoredProfile,
+  changed: ReadonlyMap<ProfileField, string | undefined>,
+  fieldPrefix: string,
+): void {
+  if (identitiesOf(after).length > 0 || identitiesOf(before).length === 0) return;
+  const message = "one of user_id, anonymous_id and email must remain";
+  const names = { userId: "user_id", anonymousId: "anonymous_id", email: "email" } as const;
+  const cleared = (["userId", "anonymousId", "email"] as const).filter((field) => changed.has(field));
+  throw new AppError("FIELD_INVALID", {
+    message,
+    fields: cleared.map((field) => ({ field: `${fieldPrefix}${names[field]}`, message })),
+  });
+}
+
+/** Makes the identities the root's; returns the person's merged profiles without what has moved from them. */
+async function claim(
+  trx: Transaction,
+  { root, merged }: Person,
+  gained: readonly Identity[],
+  fieldPrefix: string,
+): Promise<StoredProfile[]> {
+  const owners: { identity: Identity; owner: ProfileLink | undefined }[] = [];
+  for (const identity of gained)
+    owners.push({ identity, owner: await findOwner(trx, root.organizationId, identity) });
+  const taken = owners.filter(({ owner }) => owner !== undefined && owner.rootId !== root.id);
+  if (taken.length > 0) {
+    throw identitiesTaken(
+      taken.map(({ identity }) => identity),
+      fieldPrefix,
+    );
+  }
+  let left = [...merged];
+  for (const { identity, owner } of owners) {
+    if (owner === undefined) {
+      await insertIdentities(trx, [{ profile: root, identity }]);
+    } else {
+      await moveIdentity(trx, root, identity);
+      await clearIdentityColumn(trx, root.organizationId, owner.profileId, identity.kind);
+      const field = fieldOf[identity.kind];
+      left = left.map((profile) =>
+        profile.id === owner.profileId ? { ...profile, [field]: undefined } : profile,
+      );
+    }
+  }
+  return left;
+}
+
+const fieldOf = { user_id: "userId", anonymous_id: "anonymousId", email: "email" } as const;
+
+function includes(identities: readonly Identity[], sought: Identity): boolean {
+  return identities.some(({ kind, value }) => kind === sought.kind && value === sought.value);
+}

@@ -1,0 +1,50 @@
+// Every statement against `profile_merges`, the journal of who was made one person with whom.
+import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { insertRows, type Transaction } from "@muster/db";
+
+const MERGE_COLUMNS = [
+  "organization_id",
+  "profile_id",
+  "merge_id",
+  "into_profile_id",
+  "actor",
+  "merged_ms",
+] as const;
+
+export interface MergeRecord {
+  readonly organizationId: OrganizationId;
+  /** UUIDv7. */
+  readonly id: string;
+  readonly profileId: ProfileId;
+  readonly intoId: ProfileId;
+  /** Kind and id of the credential. */
+  readonly actor: string;
+  readonly mergedMs: number;
+}
+
+export async function insertMerge(trx: Transaction, merge: MergeRecord): Promise<void> {
+  const row = [
+    uuidToBytes(merge.organizationId),
+    uuidToBytes(merge.profileId),
+    uuidToBytes(merge.id),
+    uuidToBytes(merge.intoId),
+    Buffer.from(merge.actor),
+    merge.mergedMs,
+  ];
+  const key = ["organization_id", "profile_id", "merge_id"];
+  await insertRows(trx, "profile_merges", MERGE_COLUMNS, [row], "fail", key);
+}
+
+/** Says of the profile's merge that is not undone yet who undid it and when. */
+export async function markMergeUndone(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+  undone: { readonly actor: string; readonly atMs: number },
+): Promise<void> {
+  await trx("profile_merges")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("profile_id", uuidToBytes(profileId))
+    .whereNull("undone_ms")
+    .update({ undone_ms: undone.atMs, undone_actor: Buffer.from(undone.actor) });
+}

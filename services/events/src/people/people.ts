@@ -1,0 +1,80 @@
+// Finds people by any of their profiles, and locks them for a change.
+import type { OrganizationId, ProfileId } from "@muster/core";
+import type { Queryable, Transaction } from "@muster/db";
+import type { StoredProfile } from "../profiles/profile.ts";
+import { getProfile, listMerged, lockProfiles } from "../profiles/profile-store.ts";
+import { hasMerged, rootsOf } from "./links-store.ts";
+import { PeopleChanged } from "./people-changed.ts";
+import type { Person } from "./person.ts";
+
+/** People whose merged profiles are read at once, for each may have many. */
+const PEOPLE_AT_ONCE = 100;
+
+/** The person of a profile; undefined where there is no such profile. */
+export async function getPerson(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+): Promise<Person | undefined> {
+  let root = await getProfile(db, organizationId, profileId);
+  // Twice where it was merged, and more often only while it is being merged on.
+  while (root?.mergedInto !== undefined) {
+    root = await getProfile(db, organizationId, root.mergedInto.rootId);
+  }
+  return root && { root, merged: await listMerged(db, organizationId, [root.id]) };
+}
+
+/** The people for whom these profiles stand, in their order. */
+export async function getPeople(
+  db: Queryable,
+  organizationId: OrganizationId,
+  roots: readonly StoredProfile[],
+): Promise<Person[]> {
+  if (roots.length === 0 || !(await hasMerged(db, organizationId))) {
+    return roots.map((root) => ({ root, merged: [] }));
+  }
+  const people: Person[] = [];
+  for (let start = 0; start < roots.length; start += PEOPLE_AT_ONCE) {
+    const some = roots.slice(start, start + PEOPLE_AT_ONCE);
+    const found = await listMerged(
+      db,
+      organizationId,
+      some.map(({ id }) => id),
+    );
+    const merged = Map.groupBy(found, ({ mergedInto }) => mergedInto?.rootId);
+    for (const root of some) people.push({ root, merged: merged.get(root.id) ?? [] });
+  }
+  return people;
+}
+
+/**
+ * The people of these profiles, by the ids asked for; unknown ones are left out. Until the transaction ends
+ * nobody else merges, separates, changes or erases them. Rejects with PeopleChanged where somebody was faster.
+ * Invariant: who is who changes only under the locks of the profiles that stand for those concerned.
+ */
+export async function lockPeople(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+): Promise<Map<ProfileId, Person>> {
+  const before = await rootsOf(trx, organizationId, profileIds);
+  const rootIds = [...new Set(before.values())];
+  if (rootIds.length === 0) return new Map();
+  const locked = await lockProfiles(trx, organizationId, rootIds);
+  const roots = new Map(locked.map((root) => [root.id, root]));
+  const now = await rootsOf(trx, organizationId, profileIds);
+  for (const profileId of profileIds) {
+    const rootId = now.get(profileId);
+    if (rootId !== before.get(profileId)) throw new PeopleChanged();
+    if (rootId !== undefined && roots.get(rootId)?.mergedInto !== undefined) throw new PeopleChanged();
+  }
+  const people = new Map<ProfileId, Person>();
+  for (const root of locked)
+    people.set(root.id, { root, merged: await listMerged(trx, organizationId, [root.id]) });
+  return new Map(
+    [...now].flatMap(([profileId, rootId]) => {
+      const person = people.get(rootId);
+      return person === undefined ? [] : [[profileId, person] as const];
+    }),
+  );
+}

@@ -1,0 +1,120 @@
+// Every statement against `profile_identities`. Invariant: a row stands for each identity that a row of
+// `profiles` has, and for nothing else; its root is that of its profile.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { compareRows } from "./compare-rows.ts";
+import {
+  type Identity,
+  type IdentityKind,
+  identityKindNumbers,
+  type Profile,
+  type ProfileLink,
+} from "./profile.ts";
+
+const IDENTITY_COLUMNS = ["organization_id", "kind", "value", "profile_id"] as const;
+/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+const LOOKUP_CHUNK = 500;
+
+/** Whose the identity is, if anybody's. */
+export async function findOwner(
+  db: Queryable,
+  organizationId: OrganizationId,
+  { kind, value }: Identity,
+): Promise<ProfileLink | undefined> {
+  return (await findOwners(db, organizationId, kind, [value])).get(value);
+}
+
+/** Whose each of these identities is; those that are nobody's are left out. */
+export async function findOwners(
+  db: Queryable,
+  organizationId: OrganizationId,
+  kind: IdentityKind,
+  values: readonly string[],
+): Promise<Map<string, ProfileLink>> {
+  const owners = new Map<string, ProfileLink>();
+  for (let start = 0; start < values.length; start += LOOKUP_CHUNK) {
+    const rows = await db("profile_identities")
+      .select<{ value: Buffer; profile_id: Buffer; root_id: Buffer | null }[]>(
+        "value",
+        "profile_id",
+        "root_id",
+      )
+      .where("organization_id", uuidToBytes(organizationId))
+      .where("kind", identityKindNumbers[kind])
+      .whereIn(
+        "value",
+        values.slice(start, start + LOOKUP_CHUNK).map((value) => Buffer.from(value)),
+      );
+    for (const row of rows) {
+      const profileId = bytesToUuid<ProfileId>(row.profile_id);
+      const rootId = row.root_id === null ? profileId : bytesToUuid<ProfileId>(row.root_id);
+      owners.set(row.value.toString(), { profileId, rootId });
+    }
+  }
+  return owners;
+}
+
+/** Of profiles that stand for themselves. A taken one rejects with the unique violation. */
+export async function insertIdentities(
+  trx: Transaction,
+  entries: readonly { readonly profile: Profile; readonly identity: Identity }[],
+): Promise<void> {
+  if (entries.length === 0) return;
+  const rows = entries.map(({ profile, identity }): Value[] => [
+    uuidToBytes(profile.organizationId),
+    identityKindNumbers[identity.kind],
+    Buffer.from(identity.value),
+    uuidToBytes(profile.id),
+  ]);
+  rows.sort(compareRows(3));
+  const key = ["organization_id", "kind", "value"];
+  await insertRows(trx, "profile_identities", IDENTITY_COLUMNS, rows, "fail", key);
+}
+
+export async function deleteIdentities(
+  trx: Transaction,
+  profile: Profile,
+  identities: readonly Identity[],
+): Promise<void> {
+  for (const { kind, value } of identities) {
+    await trx("profile_identities")
+      .where("organization_id", uuidToBytes(profile.organizationId))
+      .where("kind", identityKindNumbers[kind])
+      .where("value", Buffer.from(value))
+      .where("profile_id", uuidToBytes(profile.id))
+      .delete();
+  }
+}
+
+/** Makes an identity of a merged profile that of the profile that stands for its person. */
+export async function moveIdentity(
+  trx: Transaction,
+  root: Profile,
+  { kind, value }: Identity,
+): Promise<void> {
+  await trx("profile_identities")
+    .where("organization_id", uuidToBytes(root.organizationId))
+    .where("kind", identityKindNumbers[kind])
+    .where("value", Buffer.from(value))
+    .update({ profile_id: uuidToBytes(root.id), root_id: null });
+}
+
+/** Says of identities, all of profiles of one person, which profile stands for it by now. */
+export async function updateIdentityRoots(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  identities: readonly Identity[],
+  rootId: ProfileId | undefined,
+): Promise<void> {
+  const kinds = Map.groupBy(identities, ({ kind }) => identityKindNumbers[kind]);
+  for (const [kind, ofKind] of [...kinds].sort(([a], [b]) => a - b)) {
+    const values = ofKind.map(({ value }) => Buffer.from(value)).sort(Buffer.compare);
+    for (let start = 0; start < values.length; start += LOOKUP_CHUNK) {
+      await trx("profile_identities")
+        .where("organization_id", uuidToBytes(organizationId))
+        .where("kind", kind)
+        .whereIn("value", values.slice(start, start + LOOKUP_CHUNK))
+        .update({ root_id: rootId === undefined ? null : uuidToBytes(rootId) });
+    }
+  }
+}
