@@ -201,6 +201,7 @@ export class EventsUnderTest {
             if (profile !== undefined) profiles.push(profile);
             continue;
           }
+          if (envelope.type !== "muster.events.tracked_event.recorded.v1") continue;
           const message = fromBinary(TrackedEventsRecordedSchema, envelope.data);
           events.push(...message.events);
           profiles.push(...message.newProfiles);

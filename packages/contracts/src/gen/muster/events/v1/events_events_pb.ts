@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/events_events.proto.
  */
 export const file_muster_events_v1_events_events: GenFile = /*@__PURE__*/
-  fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL2V2ZW50c19ldmVudHMucHJvdG8SEG11c3Rlci5ldmVudHMudjEigwEKFVRyYWNrZWRFdmVudHNSZWNvcmRlZBI4CgxuZXdfcHJvZmlsZXMYASADKAsyIi5tdXN0ZXIuZXZlbnRzLnYxLkFubm91bmNlZFByb2ZpbGUSMAoGZXZlbnRzGAIgAygLMiAubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRFdmVudCJFCg5Qcm9maWxlQ2hhbmdlZBIzCgdwcm9maWxlGAEgASgLMiIubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRQcm9maWxlIm0KDVByb2ZpbGVNZXJnZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKcHJvZmlsZV9pZBgCIAEoDEIGmrUYAigCEh8KD2ludG9fcHJvZmlsZV9pZBgDIAEoDEIGmrUYAigCIm8KD1Byb2ZpbGVVbm1lcmdlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISHwoPZnJvbV9wcm9maWxlX2lkGAMgASgMQgaatRgCKAIiaAoNUHJvZmlsZUVyYXNlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISGgoKZXJhc3VyZV9pZBgDIAEoDEIGmrUYAigBIn8KEEFubm91bmNlZFByb2ZpbGUSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKcHJvZmlsZV9pZBgCIAEoDEIGmrUYAigCEhYKDmNyZWF0ZV90aW1lX21zGAMgASgDEhYKBnRyYWl0cxgEIAEoCUIGmrUYAigEIt4BCg5Bbm5vdW5jZWRFdmVudBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISEgoCaWQYAyABKAxCBpq1GAIoARIUCgRuYW1lGAQgASgJQgaatRgCKAQSEwoLb2NjdXJyZWRfbXMYBSABKAMSEwoLcmVjZWl2ZWRfbXMYBiABKAMSGgoKcHJvcGVydGllcxgHIAEoCUIGmrUYAigEEh8KD2NsaWVudF9ldmVudF9pZBgIIAEoCUIGmrUYAigEYgZwcm90bzM", [file_muster_options_v1_options]);
+  fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL2V2ZW50c19ldmVudHMucHJvdG8SEG11c3Rlci5ldmVudHMudjEigwEKFVRyYWNrZWRFdmVudHNSZWNvcmRlZBI4CgxuZXdfcHJvZmlsZXMYASADKAsyIi5tdXN0ZXIuZXZlbnRzLnYxLkFubm91bmNlZFByb2ZpbGUSMAoGZXZlbnRzGAIgAygLMiAubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRFdmVudCJFCg5Qcm9maWxlQ2hhbmdlZBIzCgdwcm9maWxlGAEgASgLMiIubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRQcm9maWxlIm0KDVByb2ZpbGVNZXJnZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKcHJvZmlsZV9pZBgCIAEoDEIGmrUYAigCEh8KD2ludG9fcHJvZmlsZV9pZBgDIAEoDEIGmrUYAigCIm8KD1Byb2ZpbGVVbm1lcmdlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISHwoPZnJvbV9wcm9maWxlX2lkGAMgASgMQgaatRgCKAIiaAoNUHJvZmlsZUVyYXNlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISGgoKZXJhc3VyZV9pZBgDIAEoDEIGmrUYAigBIjsKC0FsZXJ0c0ZpcmVkEiwKBmFsZXJ0cxgBIAMoCzIcLm11c3Rlci5ldmVudHMudjEuQWxlcnRGaXJlZCLnAQoKQWxlcnRGaXJlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIYCghhbGVydF9pZBgCIAEoDEIGmrUYAigBEhoKCnByb2ZpbGVfaWQYAyABKAxCBpq1GAIoAhIXCgdydWxlX2lkGAQgASgMQgaatRgCKAESDAoEY29kZRgFIAEoBRIYCghldmVudF9pZBgGIAEoDEIGmrUYAigEEhoKCmV2ZW50X25hbWUYByABKAlCBpq1GAIoBBITCgtvY2N1cnJlZF9tcxgIIAEoAxIQCghmaXJlZF9tcxgJIAEoAyJ/ChBBbm5vdW5jZWRQcm9maWxlEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhoKCnByb2ZpbGVfaWQYAiABKAxCBpq1GAIoAhIWCg5jcmVhdGVfdGltZV9tcxgDIAEoAxIWCgZ0cmFpdHMYBCABKAlCBpq1GAIoBCKDAgoOQW5ub3VuY2VkRXZlbnQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKcHJvZmlsZV9pZBgCIAEoDEIGmrUYAigCEhIKAmlkGAMgASgMQgaatRgCKAESFAoEbmFtZRgEIAEoCUIGmrUYAigEEhMKC29jY3VycmVkX21zGAUgASgDEhMKC3JlY2VpdmVkX21zGAYgASgDEhoKCnByb3BlcnRpZXMYByABKAlCBpq1GAIoBBIfCg9jbGllbnRfZXZlbnRfaWQYCCABKAlCBpq1GAIoBBIjChNyZWNvcmRlZF9wcm9maWxlX2lkGAkgASgMQgaatRgCKAJiBnByb3RvMw", [file_muster_options_v1_options]);
 
 /**
  * muster.events.tracked_event.recorded.v1: one shard's share of one commit, in the order it was
@@ -168,6 +168,98 @@ export const ProfileErasedSchema: GenMessage<ProfileErased> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 4);
 
 /**
+ * muster.events.alert.fired.v1: one shard's share of one commit, in the order the alerts were fired.
+ *
+ * @generated from message muster.events.v1.AlertsFired
+ */
+export type AlertsFired = Message<"muster.events.v1.AlertsFired"> & {
+  /**
+   * @generated from field: repeated muster.events.v1.AlertFired alerts = 1;
+   */
+  alerts: AlertFired[];
+};
+
+/**
+ * Describes the message muster.events.v1.AlertsFired.
+ * Use `create(AlertsFiredSchema)` to create a new message.
+ */
+export const AlertsFiredSchema: GenMessage<AlertsFired> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_events_events, 5);
+
+/**
+ * An event of a person made a rule fire.
+ *
+ * @generated from message muster.events.v1.AlertFired
+ */
+export type AlertFired = Message<"muster.events.v1.AlertFired"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes: Alert.id.
+   *
+   * @generated from field: bytes alert_id = 2;
+   */
+  alertId: Uint8Array;
+
+  /**
+   * 16 bytes: the profile that stands for the person.
+   *
+   * @generated from field: bytes profile_id = 3;
+   */
+  profileId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes rule_id = 4;
+   */
+  ruleId: Uint8Array;
+
+  /**
+   * @generated from field: int32 code = 5;
+   */
+  code: number;
+
+  /**
+   * 16 bytes: TrackedEvent.id.
+   *
+   * @generated from field: bytes event_id = 6;
+   */
+  eventId: Uint8Array;
+
+  /**
+   * @generated from field: string event_name = 7;
+   */
+  eventName: string;
+
+  /**
+   * Milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 occurred_ms = 8;
+   */
+  occurredMs: bigint;
+
+  /**
+   * Milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 fired_ms = 9;
+   */
+  firedMs: bigint;
+};
+
+/**
+ * Describes the message muster.events.v1.AlertFired.
+ * Use `create(AlertFiredSchema)` to create a new message.
+ */
+export const AlertFiredSchema: GenMessage<AlertFired> = /*@__PURE__*/
+  messageDesc(file_muster_events_v1_events_events, 6);
+
+/**
  * @generated from message muster.events.v1.AnnouncedProfile
  */
 export type AnnouncedProfile = Message<"muster.events.v1.AnnouncedProfile"> & {
@@ -205,7 +297,7 @@ export type AnnouncedProfile = Message<"muster.events.v1.AnnouncedProfile"> & {
  * Use `create(AnnouncedProfileSchema)` to create a new message.
  */
 export const AnnouncedProfileSchema: GenMessage<AnnouncedProfile> = /*@__PURE__*/
-  messageDesc(file_muster_events_v1_events_events, 5);
+  messageDesc(file_muster_events_v1_events_events, 7);
 
 /**
  * @generated from message muster.events.v1.AnnouncedEvent
@@ -264,6 +356,13 @@ export type AnnouncedEvent = Message<"muster.events.v1.AnnouncedEvent"> & {
    * @generated from field: string client_event_id = 8;
    */
   clientEventId: string;
+
+  /**
+   * 16 bytes: the profile that it is recorded for, where that is not the one that stands for the person.
+   *
+   * @generated from field: bytes recorded_profile_id = 9;
+   */
+  recordedProfileId: Uint8Array;
 };
 
 /**
@@ -271,5 +370,5 @@ export type AnnouncedEvent = Message<"muster.events.v1.AnnouncedEvent"> & {
  * Use `create(AnnouncedEventSchema)` to create a new message.
  */
 export const AnnouncedEventSchema: GenMessage<AnnouncedEvent> = /*@__PURE__*/
-  messageDesc(file_muster_events_v1_events_events, 6);
+  messageDesc(file_muster_events_v1_events_events, 8);
 

@@ -1,0 +1,115 @@
+// What a rule of alerts is, what each kind of it asks for, and the four that every organisation starts with.
+// Pure.
+import { hash } from "node:crypto";
+import { type OrganizationId, uuidV7 } from "@muster/core";
+import { AppError, type FieldError } from "@muster/errors";
+import { parseDecimal } from "./decimal.ts";
+
+export const RULES_MAX = 100;
+export const COUNT_MAX = 100;
+
+/** How each kind is stored. Invariant: never changes, for rows are kept by it. */
+export const ruleKindNumbers = { threshold: 1, consecutive: 2, rising: 3, window_sum: 4 } as const;
+export type RuleKind = keyof typeof ruleKindNumbers;
+
+export interface AlertRule {
+  /** A UUID. */
+  readonly id: string;
+  readonly code: number;
+  readonly name: string;
+  readonly kind: RuleKind;
+  /** The rule is judged on events of this name. */
+  readonly eventName: string;
+  /** Of `consecutive`: what breaks a run. */
+  readonly otherEventNames: readonly string[];
+  readonly property: string | undefined;
+  /** A decimal as it was written. */
+  readonly threshold: string | undefined;
+  readonly count: number | undefined;
+  readonly windowSeconds: number | undefined;
+  readonly isEnabled: boolean;
+  /** Undefined for the rules that every organisation starts with. */
+  readonly createMs: number | undefined;
+  readonly updateMs: number | undefined;
+}
+
+type Setting = "property" | "threshold" | "count" | "windowSeconds";
+
+const fieldNames: Readonly<Record<Setting, string>> = {
+  property: "property",
+  threshold: "threshold",
+  count: "count",
+  windowSeconds: "window_seconds",
+};
+
+const settingsOf: Readonly<
+  Record<RuleKind, { readonly required: readonly Setting[]; readonly optional: readonly Setting[] }>
+> = {
+  threshold: { required: ["property", "threshold"], optional: [] },
+  // Without a property, every event of its names counts.
+  consecutive: { required: ["count"], optional: ["property"] },
+  rising: { required: ["property", "count"], optional: [] },
+  window_sum: { required: ["property", "threshold", "windowSeconds"], optional: [] },
+};
+
+/** Throws FIELD_INVALID naming each field that the rule's kind asks for in vain, or has no use for. */
+export function checkRule(rule: AlertRule, fieldPrefix: string): void {
+  const fields: FieldError[] = [];
+  const add = (field: string, message: string): void =>
+    void fields.push({ field: `${fieldPrefix}${field}`, message });
+  const { required, optional } = settingsOf[rule.kind];
+  for (const [setting, field] of Object.entries(fieldNames) as [Setting, string][]) {
+    const isSet = rule[setting] !== undefined;
+    if (!isSet && required.includes(setting)) add(field, `is required for ${rule.kind}`);
+    if (isSet && !required.includes(setting) && !optional.includes(setting)) {
+      add(field, `does not belong to ${rule.kind}`);
+    }
+  }
+  if (rule.kind === "rising" && rule.count === 1) add("count", "must be at least 2 for rising");
+  if (rule.threshold !== undefined && parseDecimal(rule.threshold) === undefined) {
+    add("threshold", "must be a decimal number of at most 30 digits and 10 after the dot");
+  }
+  if (rule.otherEventNames.length > 0 && rule.kind !== "consecutive") {
+    add("other_event_names", `does not belong to ${rule.kind}`);
+  }
+  const names = [rule.eventName, ...rule.otherEventNames];
+  if (new Set(names).size < names.length) add("other_event_names", "must not repeat a name");
+  const texts = { name: [rule.name], event_name: [rule.eventName], other_event_names: rule.otherEventNames };
+  for (const [field, values] of Object.entries({ ...texts, property: [rule.property ?? ""] })) {
+    if (!values.every((value) => value.isWellFormed())) add(field, "must be valid Unicode");
+  }
+  const [first] = fields;
+  if (first !== undefined) {
+    throw new AppError("FIELD_INVALID", { message: `${first.field}: ${first.message}`, fields });
+  }
+}
+
+/** The rules of an organisation that has changed none. */
+export function defaultRules(organizationId: OrganizationId): AlertRule[] {
+  const amount = { property: "amount", isEnabled: true, createMs: undefined, updateMs: undefined };
+  const none = { otherEventNames: [], threshold: undefined, count: undefined, windowSeconds: undefined };
+  const rules: Omit<AlertRule, "id">[] = [
+    {
+      ...{ ...amount, ...none, code: 30, name: "Three withdrawals in a row", kind: "consecutive" },
+      ...{ eventName: "withdraw", otherEventNames: ["deposit"], count: 3 },
+    },
+    {
+      ...{ ...amount, ...none, code: 123, name: "Deposits over 200 within 30 seconds", kind: "window_sum" },
+      ...{ eventName: "deposit", threshold: "200", windowSeconds: 30 },
+    },
+    {
+      ...{ ...amount, ...none, code: 300, name: "Three rising deposits in a row", kind: "rising" },
+      ...{ eventName: "deposit", count: 3 },
+    },
+    {
+      ...{ ...amount, ...none, code: 1100, name: "A withdrawal over 100", kind: "threshold" },
+      ...{ eventName: "withdraw", threshold: "100" },
+    },
+  ];
+  return rules.map((rule) => ({ ...rule, id: defaultRuleId(organizationId, rule.code) }));
+}
+
+/** The same whenever it is asked for, so that it stays when the rules become rows. */
+function defaultRuleId(organizationId: OrganizationId, code: number): string {
+  return uuidV7(0, hash("sha256", `alert-rule/${organizationId}/${code}`, "buffer"));
+}

@@ -1,0 +1,109 @@
+// Every statement against `alerts`.
+import {
+  bytesToUuid,
+  type OrganizationId,
+  type ProfileId,
+  type TrackedEventId,
+  uuidToBytes,
+} from "@muster/core";
+import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import type { Alert } from "./alert.ts";
+
+const ALERT_COLUMNS = [
+  "organization_id",
+  "alert_id",
+  "rule_id",
+  "code",
+  "profile_id",
+  "event_id",
+  "event_name",
+  "occurred_ms",
+  "fired_ms",
+];
+
+interface AlertRow {
+  readonly organization_id: Buffer;
+  readonly alert_id: Buffer;
+  readonly rule_id: Buffer;
+  readonly code: number;
+  readonly profile_id: Buffer;
+  readonly event_id: Buffer;
+  readonly event_name: Buffer;
+  readonly occurred_ms: number;
+  readonly fired_ms: number;
+}
+
+export async function insertAlerts(trx: Transaction, alerts: readonly Alert[]): Promise<void> {
+  const rows = alerts.map((alert): Value[] => [
+    uuidToBytes(alert.organizationId),
+    uuidToBytes(alert.id),
+    uuidToBytes(alert.ruleId),
+    alert.code,
+    uuidToBytes(alert.profileId),
+    uuidToBytes(alert.eventId),
+    Buffer.from(alert.eventName),
+    alert.occurredMs,
+    alert.firedMs,
+  ]);
+  rows.sort(
+    ([organizationA, alertA], [organizationB, alertB]) =>
+      Buffer.compare(organizationA as Buffer, organizationB as Buffer) ||
+      Buffer.compare(alertA as Buffer, alertB as Buffer),
+  );
+  await insertRows(trx, "alerts", ALERT_COLUMNS, rows, "fail", ["organization_id", "alert_id"]);
+}
+
+export interface AlertFilter {
+  readonly organizationId: OrganizationId;
+  /** All of one person's; undefined: of anybody's. */
+  readonly profileIds: readonly ProfileId[] | undefined;
+  readonly code: number | undefined;
+  /** The last alert of the page before. */
+  readonly after: string | undefined;
+}
+
+/** Profiles of one statement: each is a walk of its own. */
+const WALKS_MAX = 100;
+
+/** Newest first: one walk backwards over an index, or one for each of a person's profiles. */
+export async function listAlerts(db: Queryable, filter: AlertFilter, limit: number): Promise<Alert[]> {
+  const { profileIds } = filter;
+  if (profileIds === undefined) return (await walk(db, filter, undefined, limit)).map(fromRow);
+  const found: AlertRow[] = [];
+  for (let start = 0; start < profileIds.length; start += WALKS_MAX) {
+    const walks = profileIds
+      .slice(start, start + WALKS_MAX)
+      .map((id) => db.select<AlertRow[]>("*").from(walk(db, filter, id, limit).as("walk")));
+    const [first, ...others] = walks;
+    if (first === undefined) continue;
+    for (const row of (await first.unionAll(others)) as AlertRow[]) found.push(row);
+  }
+  found.sort((a, b) => Buffer.compare(b.alert_id, a.alert_id));
+  return found.slice(0, limit).map(fromRow);
+}
+
+function walk(db: Queryable, filter: AlertFilter, profileId: ProfileId | undefined, limit: number) {
+  const query = db("alerts")
+    .select<AlertRow[]>(ALERT_COLUMNS)
+    .where("organization_id", uuidToBytes(filter.organizationId))
+    .orderBy("alert_id", "desc")
+    .limit(limit);
+  if (profileId !== undefined) query.where("profile_id", uuidToBytes(profileId));
+  if (filter.code !== undefined) query.where("code", filter.code);
+  if (filter.after !== undefined) query.where("alert_id", "<", uuidToBytes(filter.after));
+  return query;
+}
+
+function fromRow(row: AlertRow): Alert {
+  return {
+    organizationId: bytesToUuid<OrganizationId>(row.organization_id),
+    id: bytesToUuid(row.alert_id),
+    ruleId: bytesToUuid(row.rule_id),
+    code: Number(row.code),
+    profileId: bytesToUuid<ProfileId>(row.profile_id),
+    eventId: bytesToUuid<TrackedEventId>(row.event_id),
+    eventName: row.event_name.toString(),
+    occurredMs: Number(row.occurred_ms),
+    firedMs: Number(row.fired_ms),
+  };
+}

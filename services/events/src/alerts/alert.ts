@@ -1,0 +1,16 @@
+// An alert that was fired. Pure.
+import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
+
+export interface Alert {
+  readonly organizationId: OrganizationId;
+  /** UUIDv7 of the instant of firing. */
+  readonly id: string;
+  readonly ruleId: string;
+  readonly code: number;
+  /** The one that the event was recorded for. */
+  readonly profileId: ProfileId;
+  readonly eventId: TrackedEventId;
+  readonly eventName: string;
+  readonly occurredMs: number;
+  readonly firedMs: number;
+}

@@ -1,0 +1,52 @@
+// The domain event that tells of fired alerts.
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  type AlertFired,
+  AlertFiredSchema,
+  AlertsFiredSchema,
+} from "@muster/contracts/muster/events/v1/events_events_pb";
+import { type ProfileId, shardOf, uuidToBytes } from "@muster/core";
+import type { OutboxDraft } from "@muster/outbox";
+import type { Alert } from "./alert.ts";
+
+const ALERT_FIRED = "muster.events.alert.fired.v1";
+/** Of a message: some 400 bytes each, under the size of a message by far. */
+const ALERTS_MAX = 500;
+
+export interface FiredAlert {
+  readonly alert: Alert;
+  /** The profile that stands for the person. */
+  readonly rootId: ProfileId;
+}
+
+/** One message for each shard, or several where there are many; in the order of firing. */
+export function alertsFired(
+  fired: readonly FiredAlert[],
+  traceParents: ReadonlyMap<number, string>,
+): OutboxDraft[] {
+  const byShard = Map.groupBy(fired, ({ alert, rootId }) => shardOf(alert.organizationId, rootId));
+  const drafts: OutboxDraft[] = [];
+  for (const [shard, alerts] of [...byShard].sort(([a], [b]) => a - b)) {
+    const traceParent = traceParents.get(shard) ?? "";
+    for (let start = 0; start < alerts.length; start += ALERTS_MAX) {
+      const told = alerts.slice(start, start + ALERTS_MAX).map(announce);
+      const data = toBinary(AlertsFiredSchema, create(AlertsFiredSchema, { alerts: told }));
+      drafts.push({ shard, type: ALERT_FIRED, data, items: 0, traceParent });
+    }
+  }
+  return drafts;
+}
+
+function announce({ alert, rootId }: FiredAlert): AlertFired {
+  return create(AlertFiredSchema, {
+    organizationId: uuidToBytes(alert.organizationId),
+    alertId: uuidToBytes(alert.id),
+    profileId: uuidToBytes(rootId),
+    ruleId: uuidToBytes(alert.ruleId),
+    code: alert.code,
+    eventId: uuidToBytes(alert.eventId),
+    eventName: alert.eventName,
+    occurredMs: BigInt(alert.occurredMs),
+    firedMs: BigInt(alert.firedMs),
+  });
+}

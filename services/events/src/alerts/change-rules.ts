@@ -1,0 +1,18 @@
+// What every change of an organisation's rules has in common.
+import { AppError } from "@muster/errors";
+import type { AlertRule } from "./alert-rule.ts";
+import type { RuleSet } from "./rule-set.ts";
+
+export function requireRule({ rules }: RuleSet, id: string): AlertRule {
+  const rule = rules.find((one) => one.id === id);
+  if (rule === undefined) throw new AppError("ALERT_RULE_NOT_FOUND");
+  return rule;
+}
+
+/** Throws ALERT_RULE_CODE_TAKEN where another rule has the code. */
+export function refuseTakenCode({ rules }: RuleSet, rule: AlertRule, fieldPrefix: string): void {
+  if (!rules.some(({ id, code }) => code === rule.code && id !== rule.id)) return;
+  throw new AppError("ALERT_RULE_CODE_TAKEN", {
+    fields: [{ field: `${fieldPrefix}code`, message: "another rule has this code" }],
+  });
+}

@@ -1,0 +1,55 @@
+// CreateAlertRule: adds a rule. It judges what comes in from here on.
+import { create } from "@bufbuild/protobuf";
+import {
+  type AlertService,
+  type CreateAlertRuleRequest,
+  CreateAlertRuleResponseSchema,
+} from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { kindFromProto, ruleToProto } from "./alert-proto.ts";
+import { type AlertRule, checkRule, RULES_MAX } from "./alert-rule.ts";
+import { refuseTakenCode } from "./change-rules.ts";
+import { insertRule, lockRules, saveRuleSet } from "./rule-store.ts";
+
+export function createAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertService.method.createAlertRule> {
+  return async (request, context) => {
+    const { organizationId } = context;
+    const nowMs = deps.clock.nowMs();
+    const rule = ruleOf(request, deps.ids.next(nowMs), nowMs);
+    checkRule(rule, "");
+    const response = create(CreateAlertRuleResponseSchema, { alertRule: ruleToProto(rule) });
+    await deps.database.transaction(async (trx) => {
+      const before = await lockRules(trx, organizationId);
+      refuseTakenCode(before, rule, "");
+      if (before.rules.length >= RULES_MAX) {
+        throw new AppError("ALERT_RULE_LIMIT_REACHED", { details: { limit: String(RULES_MAX) } });
+      }
+      await insertRule(trx, organizationId, rule);
+      await saveRuleSet(trx, organizationId, before, [...before.rules, rule]);
+      await context.settle(trx, response);
+    });
+    return response;
+  };
+}
+
+function ruleOf(request: CreateAlertRuleRequest, id: string, nowMs: number): AlertRule {
+  const kind = kindFromProto(request.kind);
+  if (kind === undefined) throw invalidField("kind", "is required");
+  return {
+    id,
+    code: request.code ?? 0,
+    name: request.name,
+    kind,
+    eventName: request.eventName,
+    otherEventNames: request.otherEventNames,
+    property: request.property,
+    threshold: request.threshold,
+    count: request.count,
+    windowSeconds: request.windowSeconds,
+    isEnabled: request.enabled ?? true,
+    createMs: nowMs,
+    updateMs: nowMs,
+  };
+}

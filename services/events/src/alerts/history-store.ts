@@ -1,0 +1,172 @@
+// Every statement against `alert_people` and `alert_history`.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import type { CellId } from "./history-cell.ts";
+import { type KeyGroup, keyConditions } from "./key-ranges.ts";
+
+/** A profile that stands for a person. */
+export interface PersonKey {
+  readonly organizationId: OrganizationId;
+  readonly rootId: ProfileId;
+}
+
+export interface LockedPerson extends PersonKey {
+  readonly lastArrival: number;
+  /** Only then may there be other profiles of the person. */
+  readonly wasMerged: boolean;
+}
+
+const PEOPLE_COLUMNS = ["organization_id", "profile_id", "last_arrival", "was_merged"];
+const PEOPLE_KEY = ["organization_id", "profile_id"];
+const HISTORY_COLUMNS = ["organization_id", "profile_id", "cell", "content", "touched_ms"];
+const HISTORY_KEY = ["organization_id", "profile_id", "cell"];
+
+/**
+ * Locks what stands for each person's past until the transaction ends, in the order of the keys. Making the
+ * rows first is what locks those that were not there.
+ */
+export async function lockPasts(trx: Transaction, people: readonly PersonKey[]): Promise<LockedPerson[]> {
+  const rows = people.map(({ organizationId, rootId }): Value[] => [
+    uuidToBytes(organizationId),
+    uuidToBytes(rootId),
+    0,
+    0,
+  ]);
+  await insertRows(trx, "alert_people", PEOPLE_COLUMNS, rows.sort(byKey(2)), "keep", PEOPLE_KEY);
+  const locked: LockedPerson[] = [];
+  for (const [condition, bindings] of keyConditions(PEOPLE_KEY, groupsOf(people))) {
+    const query = trx("alert_people").select<PeopleRow[]>(PEOPLE_COLUMNS).whereRaw(condition, bindings);
+    for (const row of await forUpdate(trx, query)) locked.push(personFromRow(row));
+  }
+  return locked;
+}
+
+export async function saveArrivals(trx: Transaction, people: readonly LockedPerson[]): Promise<void> {
+  const rows = people.map(({ organizationId, rootId, lastArrival, wasMerged }): Value[] => [
+    uuidToBytes(organizationId),
+    uuidToBytes(rootId),
+    lastArrival,
+    wasMerged ? 1 : 0,
+  ]);
+  await insertRows(
+    trx,
+    "alert_people",
+    PEOPLE_COLUMNS,
+    rows.sort(byKey(2)),
+    { overwrite: ["last_arrival", "was_merged"] },
+    PEOPLE_KEY,
+  );
+}
+
+/**
+ * For whoever changes which profiles are one person: `rootIds` are those that stood or will stand for them.
+ * What comes after is judged after all that came before, for either of them. To be called before the positions
+ * of shards are locked, as every ingest does.
+ */
+export async function lockAlertHistory(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  rootIds: readonly ProfileId[],
+): Promise<void> {
+  const people = await lockPasts(
+    trx,
+    [...new Set(rootIds)].map((rootId) => ({ organizationId, rootId })),
+  );
+  const lastArrival = Math.max(0, ...people.map((person) => person.lastArrival));
+  await saveArrivals(
+    trx,
+    people.map((person) => ({ ...person, lastArrival, wasMerged: true })),
+  );
+}
+
+export interface WantedCells {
+  readonly organizationId: OrganizationId;
+  readonly profileId: ProfileId;
+  readonly cells: ReadonlySet<CellId>;
+}
+
+export interface StoredCell {
+  readonly profileId: ProfileId;
+  readonly id: CellId;
+  readonly content: Buffer;
+}
+
+/** Profile ids are unique among organisations, so the answer goes without. */
+export async function readCells(db: Queryable, wanted: Iterable<WantedCells>): Promise<StoredCell[]> {
+  const groups = Array.from(
+    wanted,
+    ({ organizationId, profileId, cells }): KeyGroup => ({
+      fixed: [uuidToBytes(organizationId), uuidToBytes(profileId)],
+      values: Array.from(cells, (id) => Buffer.from(id, "hex")),
+    }),
+  );
+  const found: StoredCell[] = [];
+  for (const [condition, bindings] of keyConditions(HISTORY_KEY, groups)) {
+    const rows = await db("alert_history")
+      .select<{ profile_id: Buffer; cell: Buffer; content: Buffer }[]>("profile_id", "cell", "content")
+      .whereRaw(condition, bindings);
+    for (const row of rows) {
+      const profileId = bytesToUuid<ProfileId>(row.profile_id);
+      found.push({ profileId, id: row.cell.toString("hex"), content: row.content });
+    }
+  }
+  return found;
+}
+
+export interface ChangedCell extends StoredCell {
+  readonly organizationId: OrganizationId;
+  readonly touchedMs: number;
+}
+
+export async function saveCells(trx: Transaction, cells: readonly ChangedCell[]): Promise<void> {
+  const rows = cells.map(({ organizationId, profileId, id, content, touchedMs }): Value[] => [
+    uuidToBytes(organizationId),
+    uuidToBytes(profileId),
+    Buffer.from(id, "hex"),
+    content,
+    touchedMs,
+  ]);
+  const overwrite = { overwrite: ["content", "touched_ms"] };
+  await insertRows(trx, "alert_history", HISTORY_COLUMNS, rows.sort(byKey(3)), overwrite, HISTORY_KEY);
+}
+
+interface PeopleRow {
+  readonly organization_id: Buffer;
+  readonly profile_id: Buffer;
+  readonly last_arrival: number;
+  readonly was_merged: number;
+}
+
+function personFromRow(row: PeopleRow): LockedPerson {
+  return {
+    organizationId: bytesToUuid<OrganizationId>(row.organization_id),
+    rootId: bytesToUuid<ProfileId>(row.profile_id),
+    lastArrival: Number(row.last_arrival),
+    wasMerged: row.was_merged === 1,
+  };
+}
+
+/** By organisation, ids in order. */
+function groupsOf(people: readonly PersonKey[]): KeyGroup[] {
+  const byOrganization = Map.groupBy(people, ({ organizationId }) => organizationId);
+  return Array.from(byOrganization)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([organizationId, own]) => ({
+      fixed: [uuidToBytes(organizationId)],
+      values: own
+        .map(({ rootId }) => rootId)
+        .sort()
+        .map(uuidToBytes),
+    }));
+}
+
+/** By their first columns, the key's, which are bytes. */
+function byKey(columnCount: number) {
+  return (a: readonly Value[], b: readonly Value[]): number => {
+    for (let column = 0; column < columnCount; column += 1) {
+      const order = Buffer.compare(a[column] as Buffer, b[column] as Buffer);
+      if (order !== 0) return order;
+    }
+    return 0;
+  };
+}

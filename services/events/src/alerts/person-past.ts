@@ -1,0 +1,118 @@
+// One person's past while their events are judged: cells of all their profiles, of which only the profile
+// that an event is recorded for gains by it. Undoing a merge so needs nothing but the links.
+import type { ProfileId } from "@muster/core";
+import type { Action } from "./action.ts";
+import {
+  addToSums,
+  type CellId,
+  isNewest,
+  NewestCell,
+  pathOf,
+  SumsCell,
+  sumBetween,
+} from "./history-cell.ts";
+import { comparePlaces, type KeptAction, type Past } from "./judge.ts";
+import type { NamedRules, Series } from "./rule-set.ts";
+
+type Cell = NewestCell | SumsCell;
+
+interface ProfileCells {
+  readonly cells: Map<CellId, Cell>;
+  /** Those to be written, with the time of receipt of what touched them last. */
+  readonly touched: Map<CellId, number>;
+}
+
+export class PersonPast implements Past {
+  readonly #profiles = new Map<ProfileId, ProfileCells>();
+
+  constructor(profileIds: Iterable<ProfileId>) {
+    for (const id of profileIds) this.#profiles.set(id, { cells: new Map(), touched: new Map() });
+  }
+
+  get profileIds(): Iterable<ProfileId> {
+    return this.#profiles.keys();
+  }
+
+  load(profileId: ProfileId, id: CellId, content: Buffer): void {
+    const cell = isNewest(id) ? NewestCell.decode(content) : SumsCell.decode(content);
+    this.#profiles.get(profileId)?.cells.set(id, cell);
+  }
+
+  /** Keeps an action in every series that it is part of. */
+  add(action: Action, arrival: number, series: readonly Series[]): void {
+    const { profileId, receivedMs } = action.event;
+    for (const one of series) {
+      const amount = action.amounts.get(one.property ?? "") ?? 0n;
+      if (one.form === "newest") {
+        const cell = this.#touch(profileId, NewestCell.idOf(one.id), NewestCell, receivedMs);
+        cell.add({ orderMs: action.orderMs, arrival, amount });
+      } else {
+        const cellOf = (id: CellId) => this.#touch(profileId, id, SumsCell, receivedMs);
+        addToSums(cellOf, one.id, action.orderMs, amount);
+      }
+    }
+  }
+
+  latest(series: Series, count: number): readonly KeptAction[] {
+    const id = NewestCell.idOf(series.id);
+    const lists: KeptAction[][] = [];
+    for (const { cells } of this.#profiles.values()) {
+      const cell = cells.get(id);
+      if (cell instanceof NewestCell) lists.push(cell.actions);
+    }
+    const [only] = lists;
+    const all = lists.length === 1 && only !== undefined ? only : lists.flat().sort(comparePlaces);
+    return all.slice(Math.max(0, all.length - count));
+  }
+
+  sumBetween(series: Series, fromMs: bigint, toMs: bigint): bigint {
+    let sum = 0n;
+    for (const { cells } of this.#profiles.values()) {
+      const cellOf = (id: CellId): SumsCell | undefined => {
+        const cell = cells.get(id);
+        return cell instanceof SumsCell ? cell : undefined;
+      };
+      sum += sumBetween(cellOf, series.id, fromMs, toMs);
+    }
+    return sum;
+  }
+
+  /** What is to be written. */
+  *touched(): Generator<{ profileId: ProfileId; id: CellId; content: Buffer; touchedMs: number }> {
+    for (const [profileId, { cells, touched }] of this.#profiles) {
+      for (const [id, touchedMs] of touched) {
+        const cell = cells.get(id);
+        if (cell !== undefined) yield { profileId, id, content: cell.encode(), touchedMs };
+      }
+    }
+  }
+
+  #touch<OneCell extends Cell>(
+    profileId: ProfileId,
+    id: CellId,
+    form: new () => OneCell,
+    receivedMs: number,
+  ): OneCell {
+    const own = this.#profiles.get(profileId) ?? { cells: new Map(), touched: new Map() };
+    this.#profiles.set(profileId, own);
+    const found = own.cells.get(id);
+    const cell = found instanceof form ? found : new form();
+    own.cells.set(id, cell);
+    own.touched.set(id, Math.max(receivedMs, own.touched.get(id) ?? receivedMs));
+    return cell;
+  }
+}
+
+/** The cells that judging an action reads and that keeping it writes. */
+export function* cellsOf(action: Action, named: NamedRules): Generator<CellId> {
+  for (const { past, windowSeconds } of named.judged) {
+    for (const { form, id } of past) {
+      if (form === "newest") yield NewestCell.idOf(id);
+      else yield* pathOf(id, action.orderMs - BigInt(windowSeconds ?? 0) * 1000n);
+    }
+  }
+  for (const { form, id } of named.series) {
+    if (form === "newest") yield NewestCell.idOf(id);
+    else yield* pathOf(id, action.orderMs);
+  }
+}

@@ -1,0 +1,66 @@
+// RecordAction: a deposit or withdrawal of a known user, as a tracked event like any other; the answer tells
+// what the alert step made of it.
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type AlertService,
+  type RecordActionRequest,
+  RecordActionResponseSchema,
+} from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
+import { findOwner } from "../profiles/identity-store.ts";
+import { readSentEvent, type SentEvent } from "../tracked-events/read-event-input.ts";
+import { settleOf } from "../tracked-events/record-event.ts";
+import { LAST_INSTANT_MS } from "./action.ts";
+
+export function recordAction(deps: EventsDeps): UnaryHandler<typeof AlertService.method.recordAction> {
+  return async (request, context) => {
+    const { organizationId, traceParent } = context;
+    const userId = String(request.userId ?? 0n);
+    const identity = { kind: "user_id", value: userId } as const;
+    const profileId = (await findOwner(deps.database.reader, organizationId, identity))?.profileId;
+    if (profileId === undefined) throw new AppError("PROFILE_NOT_FOUND");
+    // By the profile's id: a user who is erased at this moment is not made anew.
+    const sent = eventOf(request, profileId);
+    const reader = { organizationId, nowMs: deps.clock.nowMs(), ids: deps.ids, fieldPrefix: "" };
+    const read = readSentEvent(sent, reader);
+    if (read instanceof AppError) throw read;
+    const answerOf = (outcome: EventOutcome | undefined) =>
+      create(RecordActionResponseSchema, {
+        ...alertsOf(outcome),
+        userId: request.userId ?? 0n,
+      });
+    const settle = settleOf(context, ([outcome]) =>
+      outcome?.status === "stored" ? answerOf(outcome) : undefined,
+    );
+    const submission = createSubmission(organizationId, [read], {
+      traceParent,
+      ...(settle !== undefined && { settle }),
+    });
+    const [outcome] = await deps.ingest.submit(submission, "single");
+    if (outcome?.status === "rejected") throw outcome.error;
+    return answerOf(outcome);
+  };
+}
+
+function alertsOf(outcome: EventOutcome | undefined): { alert: boolean; alertCodes: number[] } {
+  const alertCodes = outcome?.status === "stored" ? outcome.alertCodes : [];
+  return { alert: alertCodes.length > 0, alertCodes };
+}
+
+function eventOf({ type = "", amount = "", time = 0n }: RecordActionRequest, identity: string): SentEvent {
+  const seconds = Number(time);
+  if (!Number.isSafeInteger(seconds)) throw invalidField("time", "must be at most 2^53-1");
+  return {
+    identityKind: "profile_id",
+    identity,
+    name: type,
+    properties: JSON.stringify({ amount, time: seconds }),
+    // Shown so; what is later is judged by the time among the properties.
+    timestamp: timestampFromMs(Math.min(seconds * 1000, LAST_INSTANT_MS)),
+    eventId: undefined,
+  };
+}

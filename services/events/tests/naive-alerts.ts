@@ -1,0 +1,74 @@
+// What rules of alerts say, in the plainest words: everything is looked at again for each action.
+
+export interface NaiveAction {
+  readonly name: string;
+  /** A decimal with at most two digits after the dot. */
+  readonly amount: string;
+  /** Seconds. */
+  readonly time: number;
+}
+
+export type NaiveRule = { readonly code: number; readonly eventName: string } & (
+  | { readonly kind: "threshold"; readonly threshold: string }
+  | { readonly kind: "consecutive"; readonly otherEventNames: readonly string[]; readonly count: number }
+  | { readonly kind: "rising"; readonly count: number }
+  | { readonly kind: "window_sum"; readonly threshold: string; readonly windowSeconds: number }
+);
+
+export const FOUR_RULES: readonly NaiveRule[] = [
+  { code: 30, kind: "consecutive", eventName: "withdraw", otherEventNames: ["deposit"], count: 3 },
+  { code: 123, kind: "window_sum", eventName: "deposit", threshold: "200", windowSeconds: 30 },
+  { code: 300, kind: "rising", eventName: "deposit", count: 3 },
+  { code: 1100, kind: "threshold", eventName: "withdraw", threshold: "100" },
+];
+
+/** One person's actions in the order of their arrival, and the codes that each fires. */
+export class NaiveJudge {
+  readonly #rules: readonly NaiveRule[];
+  readonly #actions: NaiveAction[] = [];
+
+  constructor(rules: readonly NaiveRule[] = FOUR_RULES) {
+    this.#rules = rules;
+  }
+
+  act(action: NaiveAction): number[] {
+    this.#actions.push(action);
+    const judged = this.#rules.filter(({ eventName }) => eventName === action.name);
+    const fired = judged.filter((rule) => this.#fires(rule, action));
+    return fired.map(({ code }) => code).sort((a, b) => a - b);
+  }
+
+  #fires(rule: NaiveRule, action: NaiveAction): boolean {
+    // The sort is stable: of one time, the earlier arrival stays first.
+    const history = this.#actions.toSorted((a, b) => a.time - b.time);
+    switch (rule.kind) {
+      case "threshold":
+        return cents(action.amount) > cents(rule.threshold);
+      case "consecutive": {
+        const family = history.filter(({ name }) => [rule.eventName, ...rule.otherEventNames].includes(name));
+        const latest = family.slice(-rule.count);
+        return latest.length === rule.count && latest.every(({ name }) => name === rule.eventName);
+      }
+      case "rising": {
+        const latest = history.filter(({ name }) => name === rule.eventName).slice(-rule.count);
+        const amounts = latest.map(({ amount }) => cents(amount));
+        return (
+          amounts.length === rule.count &&
+          amounts.every((amount, at) => at === 0 || amount > (amounts[at - 1] ?? 0n))
+        );
+      }
+      case "window_sum": {
+        const within = history.filter(
+          ({ name, time }) =>
+            name === rule.eventName && time >= action.time - rule.windowSeconds && time <= action.time,
+        );
+        return within.reduce((sum, { amount }) => sum + cents(amount), 0n) > cents(rule.threshold);
+      }
+    }
+  }
+}
+
+function cents(decimal: string): bigint {
+  const [whole = "", fraction = ""] = decimal.split(".");
+  return BigInt(whole + fraction.padEnd(2, "0"));
+}
