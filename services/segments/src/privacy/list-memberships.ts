@@ -1,13 +1,62 @@
-// ListMemberships: see the proto.
-import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
-import { AppError } from "@muster/errors";
+// ListMemberships: which segments one person is in, and which it has left as far as that is still known, as of
+// all that was acknowledged before.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  KeptMembershipSchema,
+  SegmentPrivacyService,
+} from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
+import { isProfilePending } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
+import { ensureTouched } from "../segments/organization-store.ts";
+import { listSegmentsOf } from "../segments/segment-store.ts";
+import { listKeptRows } from "./kept-membership-store.ts";
 
 export function listMemberships(
-  _deps: SegmentsDeps,
+  deps: SegmentsDeps,
 ): UnaryHandler<typeof SegmentPrivacyService.method.listMemberships> {
-  return async () => {
-    throw new AppError("UNIMPLEMENTED");
+  return async (request, context) => {
+    const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
+    const root = bytesToUuid<ProfileId>(request.profileId);
+    const profileIds = [root, ...request.mergedProfileIds.map((id) => bytesToUuid<ProfileId>(id))];
+    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+    const shard = shardOf(organizationId, root);
+    await deps.consistency.wait(context, {
+      organizationId,
+      shards: [...new Set(profileIds.map((id) => shardOf(organizationId, id)))],
+      isDerivationPending: () => isProfilePending(deps.database.reader, organizationId, shard, root),
+    });
+    return { memberships: await readKept(deps, organizationId, profileIds) };
   };
+}
+
+/** What a rule that was replaced said, and what is only being counted, was never anybody's answer. */
+async function readKept(
+  { database }: SegmentsDeps,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+): Promise<MessageInitShape<typeof KeptMembershipSchema>[]> {
+  return database.snapshot(async (trx) => {
+    const segments = (await listSegmentsOf(trx, [organizationId])).sort((a, b) => (a.id < b.id ? -1 : 1));
+    const evaluationIds = segments.map(({ evaluationId }) => evaluationId);
+    const kept: MessageInitShape<typeof KeptMembershipSchema>[] = [];
+    for (const profileId of profileIds) {
+      const rows = await listKeptRows(trx, organizationId, profileId, evaluationIds);
+      const byEvaluation = new Map(rows.map((row) => [row.evaluationId, row]));
+      for (const { id, slug, evaluationId } of segments) {
+        const row = byEvaluation.get(evaluationId);
+        if (row === undefined) continue;
+        kept.push({
+          profileId: uuidToBytes(profileId),
+          segmentId: id,
+          segmentSlug: slug,
+          member: row.member,
+          enteredMs: BigInt(row.enteredMs),
+          changedMs: BigInt(row.changedMs),
+        });
+      }
+    }
+    return kept;
+  });
 }

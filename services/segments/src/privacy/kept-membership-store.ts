@@ -1,0 +1,40 @@
+// Reads all rows of `memberships` about one profile, also those that say that it has left.
+import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+import type { Queryable } from "@muster/db";
+
+export interface KeptRow {
+  /** What the row is kept under: a segment's evaluation. */
+  readonly evaluationId: SegmentId;
+  readonly member: boolean;
+  readonly enteredMs: number;
+  readonly changedMs: number;
+}
+
+/** Ids in one lookup: beyond a few hundred MySQL's planner walks the table instead of the key. */
+const LOOKUP_CHUNK = 250;
+
+export async function listKeptRows(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+  evaluationIds: readonly SegmentId[],
+): Promise<KeptRow[]> {
+  const found: KeptRow[] = [];
+  for (let start = 0; start < evaluationIds.length; start += LOOKUP_CHUNK) {
+    const rows: { segment_id: Buffer; member: number; entered_ms: number; changed_ms: number }[] = await db(
+      "memberships",
+    )
+      .select("segment_id", "member", "entered_ms", "changed_ms")
+      .where({ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) })
+      .whereIn("segment_id", evaluationIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
+    for (const row of rows) {
+      found.push({
+        evaluationId: bytesToUuid(row.segment_id),
+        member: row.member === 1,
+        enteredMs: row.entered_ms,
+        changedMs: row.changed_ms,
+      });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,113 @@
+// What is told of one person for an export.
+import { ServiceTokens } from "@muster/authz";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { type Client, createClient, createDispatcher } from "@muster/rpc";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type House, openHouse } from "./house.ts";
+
+describe.each(ENGINES)("kept memberships on %s", (engine) => {
+  let house: House;
+  /** By a token of now, for time passes. */
+  let asked: () => Client<typeof SegmentPrivacyService>;
+
+  beforeAll(async () => {
+    house = await openHouse(engine);
+    asked = asEvents(house);
+  });
+  afterAll(() => house.close());
+
+  async function keptOf(organizationId: OrganizationId, profileId: ProfileId, merged: ProfileId[] = []) {
+    const { memberships } = await asked().listMemberships({
+      organizationId: uuidToBytes(organizationId),
+      profileId: uuidToBytes(profileId),
+      mergedProfileIds: merged.map(uuidToBytes),
+    });
+    return memberships.map((kept) => ({ ...kept, profileId: bytesToUuid<ProfileId>(kept.profileId) }));
+  }
+
+  test("includes what was acknowledged, those left, and nobody else's", async () => {
+    const organizationId = house.newOrganization();
+    const client = house.first.as(organizationId);
+    const performed = {
+      eventName: "viewed",
+      count: { condition: { case: "atLeast", value: 1 } },
+      window: { window: { case: "last", value: { seconds: 60n } } },
+    } as const;
+    const { segment } = await client.createSegment({
+      name: "Lately",
+      rule: { kind: { case: "performed", value: performed } },
+    });
+    const [ada, bob] = [house.newProfile(), house.newProfile()];
+    const ms = house.clock.nowMs();
+    await house.events.submit([
+      { organizationId, profileId: ada, name: "viewed", ms },
+      { organizationId, profileId: ada, name: "cart.added", ms },
+      { organizationId, profileId: bob, name: "viewed", ms },
+    ]);
+    const lately = { segmentId: segment?.id, segmentSlug: "lately", profileId: ada };
+    const cart = expect.objectContaining({ segmentSlug: "abandoned-cart", profileId: ada, member: true });
+    expect(await keptOf(organizationId, ada)).toEqual([
+      cart,
+      expect.objectContaining({ ...lately, member: true, enteredMs: BigInt(ms) }),
+    ]);
+
+    await house.clock.advance(60_000);
+    expect(await keptOf(organizationId, ada)).toEqual([
+      cart,
+      expect.objectContaining({ ...lately, member: false, changedMs: BigInt(ms + 60_000) }),
+    ]);
+  });
+
+  test("tells of the profiles merged into it which is which", async () => {
+    const organizationId = house.newOrganization();
+    const [ada, device, other] = [house.newProfile(), house.newProfile(), house.newProfile()];
+    const ms = house.clock.nowMs();
+    await house.events.submit(
+      [ada, device, other].map((profileId) => ({ organizationId, profileId, name: "cart.added", ms })),
+    );
+    const kept = await keptOf(organizationId, ada, [device]);
+    expect(kept.map(({ profileId }) => profileId)).toEqual([ada, device]);
+  });
+
+  test("knows nothing of a profile of another organisation, and of one that nobody knows", async () => {
+    const organizationId = house.newOrganization();
+    const profileId = house.newProfile();
+    const ms = house.clock.nowMs();
+    await house.events.submit([{ organizationId, profileId, name: "cart.added", ms }]);
+    expect(await keptOf(organizationId, profileId)).toHaveLength(1);
+    expect(await keptOf(house.newOrganization(), profileId)).toEqual([]);
+    expect(await keptOf(organizationId, house.newProfile())).toEqual([]);
+  });
+
+  test("takes no more than its bounds", async () => {
+    const organizationId = uuidToBytes(house.organizationId);
+    const profileId = uuidToBytes(house.newProfile());
+    const refused = { reason: "FIELD_INVALID" };
+    await expect(
+      asked().listMemberships({ organizationId, profileId: profileId.subarray(1) }),
+    ).rejects.toMatchObject(refused);
+    const mergedProfileIds = Array.from({ length: 21 }, () => profileId);
+    await expect(
+      asked().listMemberships({ organizationId, profileId, mergedProfileIds }),
+    ).rejects.toMatchObject(refused);
+  });
+});
+
+function asEvents({ clock, first }: House): () => Client<typeof SegmentPrivacyService> {
+  const serviceTokens = new ServiceTokens({ service: "events", key: Buffer.alloc(32, 7), clock });
+  const dispatcher = createDispatcher({
+    implementations: first.module.services,
+    serviceName: "segments",
+    ...{ clock, log: createLogger({ level: "silent" }), metrics: new Metrics() },
+    apiKeys: { verify: async () => undefined },
+    serviceTokens,
+  });
+  return () => {
+    const headers = new Map([["muster-service-token", serviceTokens.mint()]]);
+    return createClient(SegmentPrivacyService, dispatcher, { headers });
+  };
+}
