@@ -12,7 +12,7 @@ import { jsonObjectProblem } from "./json-object.ts";
 import { datedEventId } from "./tracked-event.ts";
 
 /** Bytes of a row and of its share of a message beside the texts. */
-const ROW_OVERHEAD_BYTES = 160;
+export const ROW_OVERHEAD_BYTES = 160;
 
 /** What every form of event has in common. */
 export interface SentEvent {
@@ -131,7 +131,7 @@ function fieldProblems(
   return fields;
 }
 
-function fieldsError(fields: readonly FieldError[]): AppError {
+export function fieldsError(fields: readonly FieldError[]): AppError {
   const [first] = fields;
   return new AppError("FIELD_INVALID", {
     ...(first && { message: `${first.field}: ${first.message}` }),

@@ -1,0 +1,135 @@
+// Batch and Import: many calls of all kinds, each judged by itself and taken in their order.
+import { create, type MessageShape } from "@bufbuild/protobuf";
+import type { ItemError } from "@muster/contracts/muster/errors/v1/error_pb";
+import {
+  BatchResponseSchema,
+  ImportResponseSchema,
+  type TrackingCall,
+  type TrackingService,
+} from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import { AppError, type FieldError, invalidField } from "@muster/errors";
+import type { CallContext, UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { settleOf } from "../tracked-events/record-event.ts";
+import { type CallOutcomes, commitCalls, wasTaken } from "./commit-calls.ts";
+import { type ReadCall, readCall } from "./read-call.ts";
+import type { TrackingMetrics } from "./tracking-metrics.ts";
+
+/** Named in an answer; a client with more has them told after mending these. */
+const PROBLEMS_MAX = 20;
+
+interface Batch {
+  readonly calls: readonly TrackingCall[];
+  readonly unreadable: readonly ItemError[];
+  readonly sentAt: string;
+  readonly correctsClock: boolean;
+}
+
+export function batch(
+  deps: EventsDeps,
+  metrics: TrackingMetrics,
+): UnaryHandler<typeof TrackingService.method.batch> {
+  const success = create(BatchResponseSchema, { success: true });
+  return (request, context) => {
+    const { batch: calls, unreadableCalls: unreadable, sentAt } = request;
+    return takeBatch(deps, metrics, context, { calls, unreadable, sentAt, correctsClock: true }, success);
+  };
+}
+
+export function importCalls(
+  deps: EventsDeps,
+  metrics: TrackingMetrics,
+): UnaryHandler<typeof TrackingService.method.import> {
+  const success = create(ImportResponseSchema, { success: true });
+  return (request, context) => {
+    const { batch: calls, unreadableCalls: unreadable } = request;
+    return takeBatch(
+      deps,
+      metrics,
+      context,
+      { calls, unreadable, sentAt: "", correctsClock: false },
+      success,
+    );
+  };
+}
+
+type Success = MessageShape<typeof BatchResponseSchema> | MessageShape<typeof ImportResponseSchema>;
+
+async function takeBatch<Answer extends Success>(
+  deps: EventsDeps,
+  metrics: TrackingMetrics,
+  context: CallContext,
+  sent: Batch,
+  success: Answer,
+): Promise<Answer> {
+  const { good, problems } = readBatch(deps, context, sent);
+  const settle = settleOf(context, (outcomes) => (outcomes.some(wasTaken) ? success : undefined));
+  const options = { kind: "batch", settle } as const;
+  const outcomes = await commitCalls(
+    deps,
+    context,
+    good.map(({ call }) => call),
+    options,
+  );
+  problems.push(...refusedOf(good, outcomes));
+  metrics.rejected(problems.length);
+  if (outcomes.some(wasTaken)) return success;
+  throw nothingTaken(problems);
+}
+
+interface PlacedCall {
+  readonly index: number;
+  readonly call: ReadCall;
+}
+
+/** Why a call was not taken. */
+interface Problem {
+  readonly index: number;
+  readonly fields: readonly FieldError[];
+}
+
+function readBatch(
+  deps: EventsDeps,
+  context: CallContext,
+  { calls, unreadable, sentAt, correctsClock }: Batch,
+): { readonly good: PlacedCall[]; readonly problems: Problem[] } {
+  const problems = unreadable.map(({ index, field, message }): Problem => {
+    if (index < 0 || index >= calls.length)
+      throw invalidField("unreadable_calls", "names no call of the batch");
+    const path = field === "" || field.startsWith("[") ? field : `.${field}`;
+    return { index, fields: [{ field: `batch[${index}]${path}`, message }] };
+  });
+  const skipped = new Set(problems.map(({ index }) => index));
+  const { organizationId } = context;
+  const reader = { organizationId, nowMs: deps.clock.nowMs(), ids: deps.ids, sentAt, correctsClock };
+  const good: PlacedCall[] = [];
+  for (const [index, call] of calls.entries()) {
+    if (skipped.has(index)) continue;
+    const read = readCall(call, call.type, { ...reader, fieldPrefix: `batch[${index}].` });
+    if (read instanceof AppError) problems.push(problemOf(index, read));
+    else good.push({ index, call: read });
+  }
+  return { good, problems };
+}
+
+function refusedOf(calls: readonly PlacedCall[], outcomes: CallOutcomes): Problem[] {
+  return calls.flatMap(({ index }, place) => {
+    const outcome = outcomes[place];
+    return outcome?.status === "rejected" && !wasTaken(outcome) ? [problemOf(index, outcome.error)] : [];
+  });
+}
+
+/** Errors that name no field are of the call as a whole. */
+function problemOf(index: number, { fields, message }: AppError): Problem {
+  return { index, fields: fields.length > 0 ? fields : [{ field: `batch[${index}]`, message }] };
+}
+
+function nothingTaken(problems: Problem[]): AppError {
+  problems.sort((a, b) => a.index - b.index);
+  const fields = problems.flatMap((problem) => problem.fields).slice(0, PROBLEMS_MAX);
+  const [first] = fields;
+  return new AppError("FIELD_INVALID", {
+    ...(first && { message: `${first.field}: ${first.message}` }),
+    fields,
+  });
+}

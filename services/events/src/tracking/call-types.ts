@@ -1,0 +1,62 @@
+// The kinds of calls: what each must bring, which event it becomes, and what it says of a person. Pure.
+import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import { withMembers } from "./object-members.ts";
+import type { Statement } from "./statement.ts";
+
+export type CallType = "identify" | "track" | "page" | "screen" | "group" | "alias";
+
+interface CallTypeRow {
+  /** Fields that must not be empty, with what they are. */
+  readonly required: (call: TrackingCall) => readonly (readonly [field: string, value: string])[];
+  readonly event: (call: TrackingCall) => { readonly name: string; readonly properties: string };
+  readonly statement?: (call: TrackingCall) => Statement;
+}
+
+const none = (): [] => [];
+
+/** By the type as a batch names it. */
+export const callTypes: Readonly<Record<CallType, CallTypeRow>> = {
+  identify: {
+    required: none,
+    event: ({ traits = "{}" }) => ({ name: "user.identified", properties: traits }),
+    statement: (call) => ({
+      kind: "identify",
+      userId: given(call.userId),
+      anonymousId: given(call.anonymousId),
+      traits: call.traits ?? "{}",
+    }),
+  },
+  track: {
+    required: ({ event }) => [["event", event]],
+    event: ({ event, properties = "{}" }) => ({ name: event, properties }),
+  },
+  page: { required: none, event: (call) => viewOf("page.viewed", call) },
+  screen: { required: none, event: (call) => viewOf("screen.viewed", call) },
+  group: {
+    required: ({ groupId }) => [["group_id", groupId]],
+    event: ({ groupId, traits = "{}" }) => ({
+      name: "group.identified",
+      properties: withMembers(traits, { groupId }),
+    }),
+  },
+  alias: {
+    required: ({ userId, previousId }) => [
+      ["user_id", userId],
+      ["previous_id", previousId],
+    ],
+    event: ({ previousId }) => ({ name: "user.aliased", properties: withMembers("{}", { previousId }) }),
+    statement: ({ userId, previousId }) => ({ kind: "alias", userId, previousId }),
+  },
+};
+
+export function isCallType(text: string): text is CallType {
+  return Object.hasOwn(callTypes, text);
+}
+
+function viewOf(eventName: string, { name, category, properties = "{}" }: TrackingCall) {
+  return { name: eventName, properties: withMembers(properties, { name, category }) };
+}
+
+function given(id: string): string | undefined {
+  return id === "" ? undefined : id;
+}

@@ -1,0 +1,62 @@
+// Page, in its two forms: as SDKs send it, and the short one, which is answered by the new event's id and counts
+// every time.
+import { create } from "@bufbuild/protobuf";
+import {
+  type PageRequest,
+  PageResponseSchema,
+  type TrackingCall,
+  TrackingCallSchema,
+  type TrackingService,
+} from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { parseInstant } from "./instant-text.ts";
+import { takeCall } from "./take-call.ts";
+
+/** By which REST answers with another success than the method's own. */
+const HTTP_STATUS_METADATA = "muster-http-status";
+
+export function page(deps: EventsDeps): UnaryHandler<typeof TrackingService.method.page> {
+  return async (request, context) => {
+    const form = { type: "page", fieldPrefix: "" } as const;
+    if (!isShort(request)) {
+      const answer = create(PageResponseSchema, { answer: { case: "success", value: true } });
+      return takeCall(deps, context, { ...form, call: sdkCallOf(request), answerOf: () => answer });
+    }
+    const call = shortCallOf(request);
+    context.responseHeaders.set(HTTP_STATUS_METADATA, "201");
+    return takeCall(deps, context, {
+      ...form,
+      call,
+      answerOf: (outcome) => {
+        if (outcome.status === "rejected") throw new AppError("INTERNAL", { cause: outcome.error });
+        return create(PageResponseSchema, { answer: { case: "eventId", value: outcome.event.id } });
+      },
+    });
+  };
+}
+
+function isShort({ userId, sdkUserId, sdkAnonymousId, sdkMessageId }: PageRequest): boolean {
+  return userId !== undefined && sdkUserId === "" && sdkAnonymousId === "" && sdkMessageId === "";
+}
+
+function shortCallOf({ userId = "", name, timestamp }: PageRequest): TrackingCall {
+  if (userId === "") throw invalidField("user_id", "must not be empty");
+  if (name === "") throw invalidField("name", "is required");
+  if (timestamp !== "" && parseInstant(timestamp) === undefined) {
+    throw invalidField("timestamp", "must be an RFC 3339 time, such as 2019-10-01T00:00:00.000Z");
+  }
+  return create(TrackingCallSchema, { userId, name, timestamp });
+}
+
+function sdkCallOf(request: PageRequest): TrackingCall {
+  const { name, category, properties, timestamp, originalTimestamp, sentAt } = request;
+  return create(TrackingCallSchema, {
+    ...{ name, category, timestamp, originalTimestamp, sentAt },
+    userId: request.sdkUserId,
+    anonymousId: request.sdkAnonymousId,
+    messageId: request.sdkMessageId,
+    ...(properties !== undefined && { properties }),
+  });
+}

@@ -1,0 +1,125 @@
+// From a call of a tracking SDK to an event that can be stored and what it says of a person, or to what is wrong
+// with it. One and the same way for a single call and for one of a batch.
+import { toBinary } from "@bufbuild/protobuf";
+import {
+  type TrackingCall,
+  TrackingCallSchema,
+} from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/core";
+import type { AppError, FieldError } from "@muster/errors";
+import { validateMessage } from "@muster/rpc";
+import type { SubmittedEvent } from "../ingest/submission.ts";
+import { jsonObjectProblem } from "../tracked-events/json-object.ts";
+import { fieldsError, ROW_OVERHEAD_BYTES, tooLarge } from "../tracked-events/read-event-input.ts";
+import { type CallType, callTypes, isCallType } from "./call-types.ts";
+import { parseClientInstant, withinRange } from "./instant-text.ts";
+import type { Statement } from "./statement.ts";
+
+/** Of a profile, which are no more than that together. */
+const TRAITS_BYTES_MAX = 64 * 1024;
+/** All texts of a call beside its two objects. */
+const SHORT_TEXTS_BYTES_MAX = 8 * 1024;
+
+export interface CallReader {
+  readonly organizationId: OrganizationId;
+  readonly nowMs: number;
+  readonly ids: IdSource;
+  /** What stands in for a call's own `sent_at`. */
+  readonly sentAt: string;
+  /** Whether the client's clock is held against ours. */
+  readonly correctsClock: boolean;
+  /** Put before the names of fields in errors, such as "batch[3].". */
+  readonly fieldPrefix: string;
+}
+
+export interface ReadCall {
+  readonly event: SubmittedEvent;
+  /** To come true before the event is stored. */
+  readonly statement: Statement | undefined;
+}
+
+export function readCall(call: TrackingCall, type: string, reader: CallReader): ReadCall | AppError {
+  const refuse = (problems: readonly FieldError[]): AppError =>
+    fieldsError(problems.map(({ field, message }) => ({ field: reader.fieldPrefix + field, message })));
+  if (isOversized(call)) return tooLarge();
+  const violations = validateMessage(TrackingCallSchema, call);
+  if (violations.length > 0) return refuse(violations);
+  if (!isCallType(type)) {
+    return refuse([{ field: "type", message: `must be one of ${Object.keys(callTypes).join(", ")}` }]);
+  }
+  const time = occurredMsOf(call, reader);
+  const problems = [...textProblems(call, type), ...(typeof time === "number" ? [] : [time])];
+  if (problems.length > 0 || typeof time !== "number") return refuse(problems);
+  const { name, properties } = callTypes[type].event(call);
+  const [identityKind, identity] = identityOf(call);
+  const event: SubmittedEvent = {
+    ...{ identityKind, identity, name, properties, occurredMs: time },
+    clientEventId: call.messageId === "" ? undefined : call.messageId,
+    receivedMs: reader.nowMs,
+    // A retry may bring another time: the clock is held against ours anew. So the id alone decides.
+    isDated: false,
+    id: reader.ids.next(time),
+    bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (name.length + identity.length),
+  };
+  return { event, statement: callTypes[type].statement?.(call) };
+}
+
+/** A user id wins: it says more. */
+function identityOf({ userId, anonymousId }: TrackingCall): ["user_id" | "anonymous_id", string] {
+  return userId === "" ? ["anonymous_id", anonymousId] : ["user_id", userId];
+}
+
+function textProblems(call: TrackingCall, type: CallType): FieldError[] {
+  const problems: FieldError[] = [];
+  if (call.userId === "" && call.anonymousId === "") {
+    problems.push({ field: "user_id", message: "one of user_id and anonymous_id is required" });
+  }
+  for (const [field, value] of callTypes[type].required(call)) {
+    if (value === "") problems.push({ field, message: `is required in a call of type ${type}` });
+  }
+  const { userId: user_id, anonymousId: anonymous_id, messageId: message_id, previousId: previous_id } = call;
+  const { groupId: group_id, event, name, category } = call;
+  const texts = { user_id, anonymous_id, message_id, previous_id, group_id, event, name, category };
+  for (const [field, text] of Object.entries(texts)) {
+    if (!text.isWellFormed()) problems.push({ field, message: "must be valid Unicode" });
+  }
+  for (const field of ["properties", "traits"] as const) {
+    const problem = jsonObjectProblem(call[field] ?? "{}");
+    if (problem !== undefined) problems.push({ field, message: problem });
+  }
+  if (type === "identify" && Buffer.byteLength(call.traits ?? "") > TRAITS_BYTES_MAX) {
+    problems.push({ field: "traits", message: `must be at most ${TRAITS_BYTES_MAX} bytes` });
+  }
+  return problems;
+}
+
+/** When it happened by our clock: the client's is wrong by as much as its time of sending differs from now. */
+function occurredMsOf(call: TrackingCall, { nowMs, sentAt, correctsClock }: CallReader): number | FieldError {
+  const [field, text] =
+    call.timestamp === ""
+      ? (["original_timestamp", call.originalTimestamp] as const)
+      : (["timestamp", call.timestamp] as const);
+  const sent = instantOf("sent_at", call.sentAt === "" ? sentAt : call.sentAt, nowMs);
+  if (typeof sent !== "number") return sent;
+  const happened = instantOf(field, text, sent);
+  if (typeof happened !== "number") return happened;
+  const corrected = correctsClock ? happened + (nowMs - sent) : happened;
+  return withinRange(corrected) ?? { field, message: "must lie in the years 0001 to 9999" };
+}
+
+function instantOf(field: string, text: string, otherwise: number): number | FieldError {
+  if (text === "") return otherwise;
+  return (
+    parseClientInstant(text) ?? {
+      field,
+      message: "must be an ISO 8601 time, such as 2019-10-01T00:00:00.000Z",
+    }
+  );
+}
+
+/** Encoded, as every other event. Encodes only where the lengths of its texts cannot tell. */
+function isOversized(call: TrackingCall): boolean {
+  const characters = (call.properties?.length ?? 0) + (call.traits?.length ?? 0);
+  if (characters * 3 + SHORT_TEXTS_BYTES_MAX <= EVENT_BYTES_MAX) return false;
+  return characters > EVENT_BYTES_MAX || toBinary(TrackingCallSchema, call).length > EVENT_BYTES_MAX;
+}

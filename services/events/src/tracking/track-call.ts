@@ -1,0 +1,28 @@
+// Identify, Track, Screen, Group and Alias: one call each, of the kind that its route says.
+import { create, type Message } from "@bufbuild/protobuf";
+import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
+import {
+  type TrackingCall,
+  TrackingCallSchema,
+} from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import type { CallContext } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import type { CallType } from "./call-types.ts";
+import { takeCall } from "./take-call.ts";
+
+type Request = Message & { readonly call?: TrackingCall | undefined };
+type Response = Message & { success: boolean };
+
+export function trackCall<Answer extends Response>(
+  deps: EventsDeps,
+  type: CallType,
+  schema: GenMessage<Answer>,
+) {
+  return (request: Request, context: CallContext): Promise<Answer> =>
+    takeCall(deps, context, {
+      call: request.call ?? create(TrackingCallSchema),
+      type,
+      fieldPrefix: "call.",
+      answerOf: () => Object.assign(create(schema), { success: true }),
+    });
+}
