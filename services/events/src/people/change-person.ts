@@ -13,9 +13,13 @@ import { identitiesTaken } from "../profiles/profile-proto.ts";
 import { clearIdentityColumn, updateProfileRow } from "../profiles/profile-store.ts";
 import { sameJson } from "../tracked-events/json-object.ts";
 import { type Person, profileOf, settle } from "./person.ts";
+import { changeTraits } from "./traits.ts";
 
 /** Fields that are there and undefined are cleared. */
-export type PersonChanges = Readonly<Partial<Record<ProfileField, string | undefined>>>;
+export interface PersonChanges extends Readonly<Partial<Record<ProfileField, string | undefined>>> {
+  /** A JSON object: traits to set beside those there are, of which a null removes one. */
+  readonly addedTraits?: string;
+}
 
 /**
  * Changes a locked person. An identity that one of its merged profiles has is its own: it moves to the profile
@@ -27,8 +31,9 @@ export async function changePerson(
   changes: PersonChanges,
   options: { readonly nowMs: number; readonly fieldPrefix: string },
 ): Promise<Person> {
-  const changed = changedFields(person, changes);
-  const root = applyChanges(person, changed, options.nowMs);
+  const { addedTraits = "{}", ...fields } = changes;
+  const changed = changedFields(person, fields);
+  const root = applyChanges(person, changed, addedTraits, options.nowMs);
   requireIdentity(person.root, root, changed, options.fieldPrefix);
   const lost = identitiesOf(person.root).filter((identity) => !includes(identitiesOf(root), identity));
   const gained = identitiesOf(root).filter((identity) => !includes(identitiesOf(person.root), identity));
@@ -39,7 +44,10 @@ export async function changePerson(
 }
 
 /** Those that would show something else than now. */
-function changedFields(person: Person, changes: PersonChanges): Map<ProfileField, string | undefined> {
+function changedFields(
+  person: Person,
+  changes: Omit<PersonChanges, "addedTraits">,
+): Map<ProfileField, string | undefined> {
   const shown = profileOf(person);
   const entries = Object.entries(changes) as [ProfileField, string | undefined][];
   return new Map(
@@ -54,12 +62,14 @@ function changedFields(person: Person, changes: PersonChanges): Map<ProfileField
 function applyChanges(
   person: Person,
   changed: ReadonlyMap<ProfileField, string | undefined>,
+  addedTraits: string,
   nowMs: number,
 ): StoredProfile {
   const { root } = person;
   const settled = [...changed].filter(([field, value]) => value === undefined || field === "traits");
   return {
     ...root,
+    traits: changeTraits(root.traits, addedTraits),
     ...Object.fromEntries(changed),
     settled: settle(
       person,

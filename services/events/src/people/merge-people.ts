@@ -4,6 +4,7 @@ import type { Clock, IdSource, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
+import { lockAlertHistory } from "../alerts/history-store.ts";
 import { profileChanged, profileMerged, profileUnmerged, shardsOfPeopleChanged } from "../domain-events.ts";
 import { updateIdentityRoots } from "../profiles/identity-store.ts";
 import { identitiesOf } from "../profiles/profile.ts";
@@ -61,6 +62,7 @@ export async function mergeLocked(
   const nowMs = deps.clock.nowMs();
   const rootId = staying.root.id;
   const place = { parentId: rootId, rootId, atMs: nextMergeMs(staying, nowMs) };
+  await lockAlertHistory(trx, organizationId, [ending.root.id, rootId]);
   await updateLink(trx, organizationId, ending.root.id, place);
   await updateRoots(
     trx,
@@ -105,6 +107,7 @@ export async function unmergeInTransaction(
   const branch = branchOf(whole, profileId);
   if (branch === undefined) throw new AppError("PROFILE_NOT_MERGED");
   const nowMs = deps.clock.nowMs();
+  await lockAlertHistory(trx, organizationId, [whole.root.id, profileId]);
   await updateLink(trx, organizationId, profileId, undefined);
   await updateRoots(
     trx,

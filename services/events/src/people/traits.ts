@@ -39,10 +39,15 @@ export function changeTraits(traits: string, changes: string): string {
   return textOf(changed);
 }
 
-/** Whether `changes` take away something that `traits` have. */
+/** Whether a null in `changes` names one of `traits`. */
 export function removesTraits(traits: string, changes: string): boolean {
   const had = entriesOf(traits);
   return [...entriesOf(changes)].some(([name, value]) => value === "null" && had.has(name));
+}
+
+/** `traits` with one more, or another value of it; as JSON. */
+export function withTrait(traits: string, name: string, value: string): string {
+  return textOf(entriesOf(traits).set(name, value));
 }
 
 function entriesOf(text: string): Entries {

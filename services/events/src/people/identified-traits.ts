@@ -1,0 +1,65 @@
+// What the traits of an identify call change: those named email and name may be fields of the profile.
+import { create } from "@bufbuild/protobuf";
+import { CreateProfileRequestSchema } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import type { Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { validateMessage } from "@muster/rpc";
+import { findOwner } from "../profiles/identity-store.ts";
+import { identitiesOf } from "../profiles/profile.ts";
+import type { PersonChanges } from "./change-person.ts";
+import { type Person, profileOf } from "./person.ts";
+import { changeTraits, removesTraits, TRAITS_BYTES_MAX, withTrait } from "./traits.ts";
+
+/** Throws FIELD_INVALID where the person would have more traits than a profile may. */
+export async function changesOfTraits(
+  trx: Transaction,
+  person: Person,
+  sent: string,
+): Promise<PersonChanges> {
+  if (sent === "{}") return {};
+  const { email, name } = JSON.parse(sent) as { readonly email?: unknown; readonly name?: unknown };
+  const isEmail = typeof email === "string" && (await mayHaveEmail(trx, person, email));
+  // It becomes the profile's, and is no trait any more.
+  const traits = isEmail ? withTrait(sent, "email", "null") : sent;
+  const mayLoseEmail = person.root.userId !== undefined || person.root.anonymousId !== undefined;
+  return {
+    ...(isEmail && { email }),
+    ...(email === null && mayLoseEmail && { email: undefined }),
+    ...((name === null || (typeof name === "string" && isValid({ name }))) && { name: name ?? undefined }),
+    ...changesOfOthers(person, traits),
+  };
+}
+
+/** An address that is nobody else's. */
+async function mayHaveEmail(trx: Transaction, { root }: Person, email: string): Promise<boolean> {
+  const [identity] = identitiesOf({ email });
+  if (identity === undefined || !isValid({ email })) return false;
+  const owner = await findOwner(trx, root.organizationId, identity);
+  return owner === undefined || owner.rootId === root.id;
+}
+
+/** As a field of a profile. */
+function isValid(fields: { readonly email: string } | { readonly name: string }): boolean {
+  const request = create(CreateProfileRequestSchema, { userId: "some", ...fields });
+  const texts = Object.values(fields);
+  return (
+    texts.every((text) => text.isWellFormed()) &&
+    validateMessage(CreateProfileRequestSchema, request).length === 0
+  );
+}
+
+/** Set on the root alone, so that an undone merge takes away what came with it. */
+function changesOfOthers(person: Person, traits: string): PersonChanges {
+  const ofMerged = profileOf({ root: { ...person.root, traits: "{}" }, merged: person.merged }).traits;
+  // What a merged profile would show again is hidden by setting all traits of the person.
+  const isHiding = removesTraits(ofMerged, traits);
+  const changed = changeTraits(isHiding ? profileOf(person).traits : person.root.traits, traits);
+  if (Buffer.byteLength(changed) > TRAITS_BYTES_MAX) {
+    const message = `a profile has at most ${TRAITS_BYTES_MAX} bytes of traits`;
+    throw new AppError("FIELD_INVALID", {
+      message: `traits: ${message}`,
+      fields: [{ field: "traits", message }],
+    });
+  }
+  return isHiding ? { traits: changed } : { addedTraits: traits };
+}
