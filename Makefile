@@ -75,7 +75,7 @@ test-e2e: setup ## Whole installations in both modes, from outside, killed and r
 
 .PHONY: test-interop
 test-interop: setup ## Stock clients of others
-	@$(VITEST) packages/rpc/tests tests/e2e/watch
+	@$(VITEST) packages/rpc/tests tests/e2e/watch tests/interop
 
 .PHONY: bench
 bench: setup ## Throughput and latency beside the ceiling of the same run; results in bench-results/

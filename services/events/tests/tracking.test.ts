@@ -7,7 +7,7 @@ import {
   type TrackingCallSchema,
   TrackingService,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
-import type { OrganizationId } from "@muster/core";
+import { type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { ENGINES, FakeClock } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -246,6 +246,147 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
         expect(answer.headers.get("idempotency-replayed")).toBe(time === 0 ? undefined : "true");
       }
       expect(await names()).toEqual(["user.identified", "x"]);
+    });
+  });
+
+  describe("people", () => {
+    test("identify makes a known person of a visitor, with all that they did before", async () => {
+      await call(track, { anonymousId: "a", event: "before" });
+      await call(identify, {
+        userId: "u",
+        anonymousId: "a",
+        traits: '{"plan":"pro","email":"U@example.test","name":"Ada"}',
+      });
+      await call(track, { anonymousId: "a", event: "by visitor" });
+      await call(track, { userId: "u", event: "by user" });
+      expect(await profiles()).toMatchObject([
+        { userId: "u", anonymousId: "a", email: "U@example.test", name: "Ada" },
+      ]);
+      expect(JSON.parse((await profiles())[0]?.traits ?? "")).toMatchObject({ plan: "pro" });
+      expect((await names()).sort()).toEqual(["before", "by user", "by visitor", "user.identified"]);
+    });
+
+    test("a second device is the same person, and events in one list", async () => {
+      for (const anonymousId of ["phone", "desk"]) {
+        await call(track, { anonymousId, event: `seen on ${anonymousId}` });
+        await call(identify, { userId: "u", anonymousId });
+        await call(track, { anonymousId, event: `bought on ${anonymousId}` });
+      }
+      expect(await profiles()).toHaveLength(1);
+      expect(await names()).toHaveLength(6);
+    });
+
+    test("a device of another user stays theirs", async () => {
+      await call(identify, { userId: "u", anonymousId: "shared" });
+      await call(identify, { userId: "v", anonymousId: "shared" });
+      await call(track, { anonymousId: "shared", event: "x" });
+      const own = (await stored()).filter(({ name }) => name === "x");
+      const people = await profiles();
+      expect(people.map(({ userId }) => userId).sort()).toEqual(["u", "v"]);
+      expect(own[0]?.profileId).toBe(people.find(({ userId }) => userId === "u")?.id);
+    });
+
+    test("traits are merged, a null forgets one, and an email of somebody else stays a trait", async () => {
+      await call(identify, { userId: "u", traits: '{"a":1.10,"b":{"c":1},"email":"one@example.test"}' });
+      await call(identify, { userId: "u", traits: '{"b":null,"d":[1]}' });
+      await call(identify, { userId: "v", traits: '{"email":"ONE@example.test"}' });
+      const [u, v] = await profiles();
+      expect(u).toMatchObject({ email: "one@example.test" });
+      expect(u?.traits).toContain('"a":1.10');
+      expect(JSON.parse(u?.traits ?? "")).toEqual({ a: 1.1, d: [1] });
+      expect(v?.email).toBeUndefined();
+      expect(JSON.parse(v?.traits ?? "")).toEqual({ email: "ONE@example.test" });
+    });
+
+    test("a repeated identify does not undo what came after it", async () => {
+      const old = { userId: "u", traits: '{"plan":"free"}', messageId: "m1" };
+      await call(identify, old);
+      await call(identify, { userId: "u", traits: '{"plan":"pro"}', messageId: "m2" });
+      await call(identify, old);
+      await call(identify, { ...old, anonymousId: "a" });
+      expect(await profiles()).toMatchObject([{ traits: '{"plan":"pro"}' }]);
+      expect((await profiles())[0]?.anonymousId).toBeUndefined();
+      expect(await names()).toEqual(["user.identified", "user.identified"]);
+    });
+
+    test("alias says that two are one, in the calls' order within a batch", async () => {
+      const calls = [
+        { type: "track", anonymousId: "a", event: "browsed" },
+        { type: "identify", userId: "old", anonymousId: "a", traits: '{"plan":"pro"}' },
+        { type: "track", userId: "new", event: "bought" },
+        { type: "alias", userId: "new", previousId: "old" },
+        { type: "track", userId: "old", event: "came back" },
+      ];
+      await events.call(batch, { batch: calls }, as);
+      const [person, ...others] = await profiles();
+      expect(others).toEqual([]);
+      expect(person).toMatchObject({ userId: "new" });
+      expect(JSON.parse(person?.traits ?? "")).toEqual({ plan: "pro" });
+      expect((await names()).sort()).toEqual(
+        ["bought", "browsed", "came back", "user.aliased", "user.identified"].sort(),
+      );
+      expect(new Set((await stored()).map(({ profileId }) => profileId)).size).toBe(1);
+    });
+
+    test("alias of ids that nobody has makes one person of both", async () => {
+      await call(alias, { userId: "u", previousId: "p" });
+      await call(track, { anonymousId: "p", event: "x" });
+      expect(await profiles()).toHaveLength(1);
+      expect(await names()).toEqual(["user.aliased", "x"]);
+    });
+
+    test("many at once about the same people end with each event once and each person whole", async () => {
+      const devices = ["a", "b", "c", "d"];
+      await Promise.all(
+        devices.flatMap((anonymousId) => [
+          call(track, { anonymousId, event: "seen", messageId: `t-${anonymousId}` }),
+          call(identify, { userId: "u", anonymousId, messageId: `i-${anonymousId}` }),
+          call(identify, { userId: "u", anonymousId, messageId: `i-${anonymousId}` }),
+          call(track, { userId: "u", event: "bought", messageId: `b-${anonymousId}` }),
+          call(alias, { userId: "v", previousId: "u", messageId: `v-${anonymousId}` }),
+        ]),
+      );
+      for (const anonymousId of devices) {
+        await call(identify, { userId: "u", anonymousId, messageId: `last-${anonymousId}` });
+      }
+      await call(alias, { userId: "v", previousId: "u", messageId: "last" });
+      expect(await profiles()).toHaveLength(1);
+      const counts = Object.entries(Object.groupBy(await names(), (name) => name));
+      expect(Object.fromEntries(counts.map(([name, all]) => [name, all?.length]))).toEqual({
+        seen: 4,
+        "user.identified": 8,
+        bought: 4,
+        "user.aliased": 5,
+      });
+    });
+
+    test("a person with too many traits is the call's own failure", async () => {
+      const large = (name: string) => JSON.stringify({ [name]: "x".repeat(40_000) });
+      await call(identify, { userId: "u", traits: large("a") });
+      expect(await refusal(identify, { call: { userId: "u", traits: large("b") } })).toBe(
+        "FIELD_INVALID call.traits",
+      );
+      const calls = [
+        { type: "identify", userId: "u", traits: large("b") },
+        { type: "track", userId: "u", event: "x" },
+      ];
+      expect(await events.call(batch, { batch: calls }, as)).toMatchObject({ success: true });
+      expect(await refusal(batch, { batch: calls.slice(0, 1) })).toBe("FIELD_INVALID batch[0].traits");
+      expect(await names()).toEqual(["user.identified", "x"]);
+    });
+
+    test("what is announced of a merge comes before the event that brought it about", async () => {
+      await call(track, { anonymousId: "a", event: "x" });
+      await call(track, { userId: "u", event: "x" });
+      const known = (await profiles()).find(({ userId }) => userId === "u");
+      await call(identify, { userId: "u", anonymousId: "a" });
+      const { envelopes } = await events.announced();
+      const shard = shardOf(organizationId, (known?.id ?? "") as ProfileId);
+      const last = envelopes.filter((envelope) => envelope.shard === shard).slice(-2);
+      expect(last.map(({ type }) => type)).toEqual([
+        "muster.events.profile.merged.v1",
+        "muster.events.tracked_event.recorded.v1",
+      ]);
     });
   });
 

@@ -12,7 +12,7 @@ import type { CallContext, UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { settleOf } from "../tracked-events/record-event.ts";
 import { type CallOutcomes, commitCalls, wasTaken } from "./commit-calls.ts";
-import { type ReadCall, readCall } from "./read-call.ts";
+import { type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
 import type { TrackingMetrics } from "./tracking-metrics.ts";
 
 /** Named in an answer; a client with more has them told after mending these. */
@@ -115,7 +115,8 @@ function readBatch(
 function refusedOf(calls: readonly PlacedCall[], outcomes: CallOutcomes): Problem[] {
   return calls.flatMap(({ index }, place) => {
     const outcome = outcomes[place];
-    return outcome?.status === "rejected" && !wasTaken(outcome) ? [problemOf(index, outcome.error)] : [];
+    if (outcome?.status !== "rejected" || wasTaken(outcome)) return [];
+    return [problemOf(index, withFieldPrefix(outcome.error, `batch[${index}].`))];
   });
 }
 

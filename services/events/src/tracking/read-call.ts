@@ -40,7 +40,7 @@ export interface ReadCall {
 
 export function readCall(call: TrackingCall, type: string, reader: CallReader): ReadCall | AppError {
   const refuse = (problems: readonly FieldError[]): AppError =>
-    fieldsError(problems.map(({ field, message }) => ({ field: reader.fieldPrefix + field, message })));
+    withFieldPrefix(fieldsError(problems), reader.fieldPrefix);
   if (isOversized(call)) return tooLarge();
   const violations = validateMessage(TrackingCallSchema, call);
   if (violations.length > 0) return refuse(violations);
@@ -62,6 +62,12 @@ export function readCall(call: TrackingCall, type: string, reader: CallReader): 
     bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (name.length + identity.length),
   };
   return { event, statement: callTypes[type].statement?.(call) };
+}
+
+/** An error of a call alone as one of what the call is part of. */
+export function withFieldPrefix(error: AppError, prefix: string): AppError {
+  if (prefix === "" || error.fields.length === 0) return error;
+  return fieldsError(error.fields.map(({ field, message }) => ({ field: `${prefix}${field}`, message })));
 }
 
 /** A user id wins: it says more. */

@@ -8,7 +8,7 @@ import type { EventOutcome } from "../ingest/submission.ts";
 import { settleOf } from "../tracked-events/record-event.ts";
 import type { CallType } from "./call-types.ts";
 import { commitCalls, wasTaken } from "./commit-calls.ts";
-import { readCall } from "./read-call.ts";
+import { readCall, withFieldPrefix } from "./read-call.ts";
 
 export interface SingleCall<Answer extends Message> {
   readonly call: TrackingCall;
@@ -38,6 +38,6 @@ export async function takeCall<Answer extends Message>(
   );
   const [outcome] = await commitCalls(deps, context, [read], { kind: "single", settle });
   if (outcome === undefined) throw new AppError("INTERNAL");
-  if (outcome.status === "rejected" && !wasTaken(outcome)) throw outcome.error;
+  if (outcome.status === "rejected" && !wasTaken(outcome)) throw withFieldPrefix(outcome.error, fieldPrefix);
   return answerOf(outcome);
 }

@@ -1,0 +1,75 @@
+// Stands between a client and an installation: passes requests on, and can lose an answer after the request
+// has taken effect, as networks do.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+
+export interface ProxyOptions {
+  /** Passes requests on without their credentials. */
+  readonly dropsCredentials?: boolean;
+}
+
+export interface CuttingProxy {
+  readonly url: string;
+  /** Requests that were passed on so far, answered or not. */
+  readonly passed: number;
+  /** Of so many of the next answers the client will see nothing but a connection that ends. */
+  loseAnswers(count: number): void;
+  stop(): Promise<void>;
+}
+
+export async function startCuttingProxy(target: string, options: ProxyOptions = {}): Promise<CuttingProxy> {
+  let passed = 0;
+  let toLose = 0;
+  const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const answer = await fetch(target + (request.url ?? "/"), {
+      method: request.method ?? "GET",
+      headers: headersOf(request, options),
+      body: Buffer.concat(chunks),
+    });
+    const text = await answer.text();
+    passed += 1;
+    if (toLose > 0) {
+      toLose -= 1;
+      request.socket.destroy();
+      return;
+    }
+    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
+    response.end(text);
+  };
+  const server = createServer((request, response) => {
+    pass(request, response).catch(() => request.socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    get passed() {
+      return passed;
+    },
+    loseAnswers: (count) => {
+      toLose = count;
+    },
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Those that say something of the request itself; the others are of each connection. */
+function headersOf({ headers }: IncomingMessage, { dropsCredentials }: ProxyOptions): Record<string, string> {
+  const kept = [
+    "content-type",
+    "content-encoding",
+    "user-agent",
+    ...(dropsCredentials ? [] : ["authorization"]),
+  ];
+  return Object.fromEntries(
+    kept.flatMap((name) => {
+      const value = headers[name];
+      return typeof value === "string" ? [[name, value]] : [];
+    }),
+  );
+}
