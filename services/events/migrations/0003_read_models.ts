@@ -54,8 +54,6 @@ async function countEvents({ trx }: Schema): Promise<void> {
 }
 
 interface StoredView {
-  readonly organization_id: Buffer;
-  readonly day: number;
   readonly event_id: Buffer;
   readonly profile_id: Buffer;
   readonly occurred_ms: number;
@@ -66,34 +64,31 @@ const CHUNK_ROWS = 2000;
 const HOUR_MS = 3_600_000;
 const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_parts", "size_bytes", "views"];
 
-/** Each stored page view becomes a view of its hour; a later one of that hour that makes it full tidies up. */
+/** Each stored page view becomes a view of its hour, day by day; whatever adds to a full hour later tidies it up. */
 async function keepPageViews({ trx }: Schema): Promise<void> {
   await trx("page_view_hours").delete();
-  for (let last: StoredView | undefined; ; ) {
-    const query = trx("tracked_events")
-      .select<StoredView[]>("organization_id", "day", "event_id", "profile_id", "occurred_ms", "properties")
-      .where("name", Buffer.from("page.viewed"))
-      .orderBy(["organization_id", "day", "event_id"])
-      .limit(CHUNK_ROWS);
-    if (last !== undefined) {
-      const { organization_id, day, event_id } = last;
-      query.where((after) =>
-        after
-          .where("organization_id", ">", organization_id)
-          .orWhere((same) => same.where({ organization_id }).where("day", ">", day))
-          .orWhere((same) => same.where({ organization_id, day }).where("event_id", ">", event_id)),
-      );
+  const days = await trx("tracked_events")
+    .distinct<{ organization_id: Buffer; day: number }[]>("organization_id", "day")
+    .orderBy(["organization_id", "day"]);
+  for (const { organization_id, day } of days) {
+    let last: Buffer = Buffer.alloc(16);
+    for (let isDone = false; !isDone; ) {
+      const views = await trx("tracked_events")
+        .select<StoredView[]>("event_id", "profile_id", "occurred_ms", "properties")
+        .where({ organization_id, day, name: Buffer.from("page.viewed") })
+        .where("event_id", ">", last)
+        .orderBy("event_id")
+        .limit(CHUNK_ROWS);
+      const rows = views.map((view) => toRow(organization_id, Number(day), view)).sort(byKey);
+      const onConflict = { add: ["size_bytes"], append: ["views"] };
+      await insertRows(trx, "page_view_hours", COLUMNS, rows, onConflict, COLUMNS.slice(0, 5));
+      last = views.at(-1)?.event_id ?? last;
+      isDone = views.length < CHUNK_ROWS;
     }
-    const views = await query;
-    const rows = views.map(toRow).sort(byKey);
-    const onConflict = { add: ["size_bytes"], append: ["views"] };
-    await insertRows(trx, "page_view_hours", COLUMNS, rows, onConflict, COLUMNS.slice(0, 5));
-    last = views.at(-1);
-    if (views.length < CHUNK_ROWS) return;
   }
 }
 
-function toRow(view: StoredView): Value[] {
+function toRow(organization: Buffer, day: number, view: StoredView): Value[] {
   const occurredMs = Number(view.occurred_ms);
   const hours = Math.floor(occurredMs / HOUR_MS);
   const { name } = JSON.parse(view.properties) as { readonly name?: unknown };
@@ -101,8 +96,7 @@ function toRow(view: StoredView): Value[] {
   const at = Buffer.alloc(3);
   at.writeUIntLE(occurredMs - hours * HOUR_MS, 0, 3);
   const entry = Buffer.concat([at, lengthPrefix(page.length), page]);
-  const day = Math.floor(hours / 24);
-  return [view.organization_id, day, view.profile_id, hours - day * 24, 0, 0, entry.length, entry];
+  return [organization, day, view.profile_id, hours - day * 24, 0, 0, entry.length, entry];
 }
 
 /** Seven bits a byte, the low ones first. */
@@ -113,11 +107,7 @@ function lengthPrefix(length: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
+/** Of one organisation and day. */
 function byKey(a: readonly Value[], b: readonly Value[]): number {
-  return (
-    Buffer.compare(a[0] as Buffer, b[0] as Buffer) ||
-    Number(a[1]) - Number(b[1]) ||
-    Buffer.compare(a[2] as Buffer, b[2] as Buffer) ||
-    Number(a[3]) - Number(b[3])
-  );
+  return Buffer.compare(a[2] as Buffer, b[2] as Buffer) || Number(a[3]) - Number(b[3]);
 }

@@ -1,22 +1,32 @@
 // Who may call what, and that no organisation sees or touches another's: every method, told from its
 // descriptor, so that none is forgotten.
 import { create, type DescMethod, getOption } from "@bufbuild/protobuf";
+import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
+import type { ReasonName } from "@muster/errors";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
-const METHODS = [ProfileService, EventService, EventFeedService].flatMap(
+const METHODS = [ProfileService, EventService, EventFeedService, BehaviourService, EventTypeService].flatMap(
   ({ methods }) => [...methods] as DescMethod[],
 );
+const DEFAULT_TYPES = ["LOGIN", "PURCHASE", "REFERRAL"].map((name) => ({ name }));
 const isInternal = (method: DescMethod): boolean => getOption(method, policy).internal;
 const PUBLIC = METHODS.filter((method) => !isInternal(method));
 const INTERNAL = METHODS.filter(isInternal);
-const EVERY_PERMISSION = ["profiles.read", "profiles.write", "events.read", "events.write"];
+const EVERY_PERMISSION = [
+  "profiles.read",
+  "profiles.write",
+  "events.read",
+  "events.write",
+  "event_types.write",
+];
 
 describe.each(ENGINES)("access to events on %s", (engine) => {
   let events: EventsUnderTest;
@@ -29,19 +39,25 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     const event = { identity: { case: "userId" as const, value: "13" }, name: "seen", eventId: "e1" };
     const answer = await events.call(EventService.method.recordEvent, { event }, { organizationId: mine });
     profileId = answer.event?.profileId ?? "";
+    const own = { organizationId: mine };
+    await events.call(EventTypeService.method.createEventType, { name: "OURS", price: 1 }, own);
+    const userEvent = { userId: "ours", eventType: "OURS", timestamp: 1n };
+    await events.call(BehaviourService.method.recordUserEvent, userEvent, own);
   });
   afterAll(() => events.close());
 
   const sameUser = { identity: { case: "userId" as const, value: "13" }, name: "other", eventId: "e1" };
   const byProfileId = () => ({ identity: { case: "profileId" as const, value: profileId }, name: "seen" });
   /** A good request of each method about what belongs to `mine`, and what `other` gets for it. */
-  const requests: Record<string, { request: () => object; foreign: object | "NOT_FOUND" }> = {
+  const requests: Record<string, { request: () => object; foreign: object | ReasonName }> = {
     createProfile: { request: () => ({ userId: "13" }), foreign: { profile: { userId: "13" } } },
-    getProfile: { request: () => ({ profileId }), foreign: "NOT_FOUND" },
+    getProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
     listProfiles: { request: () => ({ userId: "14" }), foreign: { profiles: [] } },
-    updateProfile: { request: () => ({ profileId, profile: { name: "x" } }), foreign: "NOT_FOUND" },
-    recordEvent: { request: () => ({ event: byProfileId() }), foreign: "NOT_FOUND" },
-    recordProfileEvent: { request: () => ({ profileId, name: "seen" }), foreign: "NOT_FOUND" },
+    updateProfile: { request: () => ({ profileId, profile: { name: "x" } }), foreign: "PROFILE_NOT_FOUND" },
+    mergeProfile: { request: () => ({ profileId, into: profileId }), foreign: "PROFILE_NOT_FOUND" },
+    unmergeProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
+    recordEvent: { request: () => ({ event: byProfileId() }), foreign: "PROFILE_NOT_FOUND" },
+    recordProfileEvent: { request: () => ({ profileId, name: "seen" }), foreign: "PROFILE_NOT_FOUND" },
     batchRecordEvents: {
       request: () => ({ events: [byProfileId(), sameUser] }),
       foreign: { results: [{ error: { code: "not_found" } }, { eventId: "e1", status: 1 }] },
@@ -50,8 +66,25 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
       request: () => ({ sequence: 1n, event: byProfileId() }),
       foreign: { failures: [{ sequence: 1n, error: { code: "not_found" } }] },
     },
-    listEvents: { request: () => ({ profileId }), foreign: "NOT_FOUND" },
-    tailEvents: { request: () => ({ profileId }), foreign: "NOT_FOUND" },
+    listEvents: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
+    recordUserEvent: {
+      request: () => ({ userId: "13", eventType: "OURS", timestamp: 1n }),
+      foreign: "FIELD_INVALID",
+    },
+    listUserPoints: { request: () => ({ userId: "ours" }), foreign: { data: [] } },
+    getUserSummary: { request: () => ({ userId: "ours" }), foreign: "PROFILE_NOT_FOUND" },
+    listEventTypes: { request: () => ({}), foreign: { eventTypes: DEFAULT_TYPES } },
+    createEventType: {
+      request: () => ({ name: "THEIRS", price: 1 }),
+      foreign: { eventType: { name: "THEIRS" } },
+    },
+    getEventType: { request: () => ({ name: "OURS" }), foreign: "EVENT_TYPE_NOT_FOUND" },
+    updateEventType: {
+      request: () => ({ name: "OURS", eventType: { price: 0 } }),
+      foreign: "EVENT_TYPE_NOT_FOUND",
+    },
+    deleteEventType: { request: () => ({ name: "OURS" }), foreign: "EVENT_TYPE_NOT_FOUND" },
+    tailEvents: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
   };
 
   /** The first answer of any method. */
@@ -75,7 +108,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
   test.each(PUBLIC)("$localName: another organisation's things are not there", async (method) => {
     const { request, foreign } = requests[method.localName] ?? { request: () => ({}), foreign: {} };
     const answer = first(method, request(), { organizationId: other });
-    if (foreign === "NOT_FOUND") await expect(answer).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
+    if (typeof foreign === "string") await expect(answer).rejects.toMatchObject({ reason: foreign });
     else expect(await answer).toMatchObject(foreign);
   });
 
