@@ -1,5 +1,5 @@
-// ScanProfileEvents: a page of a shard's profiles with their raw events, in one snapshot that also says
-// the shard's position: the events are exactly those announced up to it.
+// ScanProfileEvents: a page of a shard's people with their raw events, in one snapshot that also says the
+// shard's position: the events are exactly those announced up to it, here or before a merge elsewhere.
 import { create } from "@bufbuild/protobuf";
 import {
   type EventFeedService,
@@ -15,17 +15,19 @@ import { invalidField } from "@muster/errors";
 import { readPositions } from "@muster/outbox/outbox-store";
 import type { ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import type { Profile } from "../profiles/profile.ts";
+import { getPeople } from "../people/people.ts";
+import { profileIdsOf, profileOf } from "../people/person.ts";
+import type { Profile, StoredProfile } from "../profiles/profile.ts";
 import { getProfiles, listShardProfiles } from "../profiles/profile-store.ts";
 import { readCompleteSince } from "../retention/retention-store.ts";
-import { type EventRow, type ScanCursor, scanEvents } from "../tracked-events/event-store.ts";
+import type { EventRow } from "../tracked-events/event-store.ts";
 import { handOff } from "./handoff.ts";
+import { readEventsOfPeople, type ScannedPerson } from "./read-events-of-people.ts";
 
 /** Of one part of the stream. */
 const PART_BYTES_MAX = 256 * 1024;
-/** Events of one statement; fewer where they are large. */
-const STATEMENT_EVENTS_MAX = 1000;
-const STATEMENT_BYTES_AIM = 4 * 1024 * 1024;
+/** People whose merged profiles are in memory at once. */
+const PEOPLE_AT_ONCE = 100;
 /** A longer list of names is compared here, not by the database. */
 const STATEMENT_NAMES_MAX = 500;
 
@@ -53,7 +55,7 @@ function checkIds({ profileIds, afterProfileId }: ScanProfileEventsRequest): voi
 async function scan(trx: Transaction, request: ScanProfileEventsRequest, put: Put): Promise<void> {
   // First of all, for the snapshot begins here.
   const position = (await readPositions(trx))[request.shard] ?? 0;
-  const { profiles, more } = await readProfiles(trx, request);
+  const { people, more } = await readPeople(trx, request);
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
   const completeSinceMs = BigInt(await readCompleteSince(trx, organizationId));
   await put(
@@ -61,34 +63,51 @@ async function scan(trx: Transaction, request: ScanProfileEventsRequest, put: Pu
       part: { case: "snapshot", value: { position: BigInt(position), more, completeSinceMs } },
     }),
   );
-  const parts = new PartWriter(profiles, put);
+  const parts = new PartWriter(
+    people.map(({ profile }) => profile),
+    put,
+  );
   const filter = namesFilter(request.eventNames);
   if (!request.withoutEvents) {
-    await readEvents(trx, organizationId, profiles, filter.inStatement, async (row) => {
-      if (filter.accepts(row)) await parts.add(row);
+    await readEventsOfPeople(trx, organizationId, people, filter.inStatement, async (person, row) => {
+      if (filter.accepts(row)) await parts.add(person.profile, row);
     });
   }
   await parts.finish();
 }
 
-async function readProfiles(
+async function readPeople(
   trx: Transaction,
   request: ScanProfileEventsRequest,
-): Promise<{ profiles: Profile[]; more: boolean }> {
-  const { shard, profileLimit, afterProfileId } = request;
+): Promise<{ people: ScannedPerson[]; more: boolean }> {
+  const { profileLimit } = request;
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
-  const after = afterProfileId.byteLength === 16 ? afterProfileId : undefined;
-  let profiles: Profile[];
-  if (request.profileIds.length > 0) {
-    profiles = (await getProfiles(trx, organizationId, request.profileIds)).filter(
-      ({ id }) =>
-        shardOf(organizationId, id) === shard &&
-        (after === undefined || Buffer.compare(uuidToBytes(id), after) > 0),
-    );
-  } else {
-    profiles = await listShardProfiles(trx, organizationId, shard, after, profileLimit + 1);
+  const roots = await readRoots(trx, organizationId, request);
+  const page = roots.slice(0, profileLimit);
+  const people: ScannedPerson[] = [];
+  for (let start = 0; start < page.length; start += PEOPLE_AT_ONCE) {
+    const some = await getPeople(trx, organizationId, page.slice(start, start + PEOPLE_AT_ONCE));
+    for (const person of some) people.push({ profile: profileOf(person), profileIds: profileIdsOf(person) });
   }
-  return { profiles: profiles.slice(0, profileLimit), more: profiles.length > profileLimit };
+  return { people, more: roots.length > profileLimit };
+}
+
+/** One more than asked for, if there are more. */
+async function readRoots(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  { shard, profileIds, profileLimit, afterProfileId }: ScanProfileEventsRequest,
+): Promise<StoredProfile[]> {
+  const after = afterProfileId.byteLength === 16 ? afterProfileId : undefined;
+  if (profileIds.length === 0) {
+    return listShardProfiles(trx, organizationId, shard, after, profileLimit + 1);
+  }
+  return (await getProfiles(trx, organizationId, profileIds)).filter(
+    ({ id, mergedInto }) =>
+      mergedInto === undefined &&
+      shardOf(organizationId, id) === shard &&
+      (after === undefined || Buffer.compare(uuidToBytes(id), after) > 0),
+  );
 }
 
 function namesFilter(eventNames: readonly string[]) {
@@ -100,39 +119,7 @@ function namesFilter(eventNames: readonly string[]) {
   };
 }
 
-/** All the profiles' events, in order; never more in memory than one statement's worth. */
-async function readEvents(
-  trx: Transaction,
-  organizationId: OrganizationId,
-  profiles: readonly Profile[],
-  names: readonly Buffer[],
-  take: (row: EventRow) => Promise<void>,
-): Promise<void> {
-  let profileIds = profiles.map(({ id }) => uuidToBytes(id));
-  let after: ScanCursor | undefined;
-  let limit = STATEMENT_EVENTS_MAX;
-  while (profileIds.length > 0 || after !== undefined) {
-    const rows = await scanEvents(trx, organizationId, after ? { after } : { profileIds }, names, limit);
-    let bytes = 0;
-    for (const row of rows) {
-      bytes += row.properties.length;
-      await take(row);
-    }
-    const last = rows.at(-1);
-    if (rows.length < limit || last === undefined) {
-      // Done with the cursor's profile, or with all of them.
-      if (after === undefined) return;
-      after = undefined;
-    } else {
-      after = { profileId: last.profile_id, occurredMs: Number(last.occurred_ms), eventId: last.event_id };
-      profileIds = profileIds.filter((id) => Buffer.compare(id, last.profile_id) > 0);
-    }
-    const perRow = bytes / Math.max(1, rows.length);
-    limit = Math.max(32, Math.min(STATEMENT_EVENTS_MAX, Math.floor(STATEMENT_BYTES_AIM / (perRow + 1))));
-  }
-}
-
-/** Groups rows, which come by profile, into parts of bounded size; profiles without events count too. */
+/** Groups rows, which come by person, into parts of bounded size; people without events count too. */
 class PartWriter {
   readonly #profiles: readonly Profile[];
   readonly #put: Put;
@@ -145,9 +132,8 @@ class PartWriter {
     this.#put = put;
   }
 
-  async add(row: EventRow): Promise<void> {
-    const id = row.profile_id.toString("hex");
-    while (this.#currentHex() !== id) await this.#next();
+  async add(profile: Profile, row: EventRow): Promise<void> {
+    while (this.#profiles[this.#index] !== profile) await this.#next();
     if (this.#bytes > 0 && this.#bytes + row.properties.length > PART_BYTES_MAX) await this.#flush();
     const event = create(ScannedEventSchema);
     event.id = row.event_id;
@@ -160,10 +146,6 @@ class PartWriter {
 
   async finish(): Promise<void> {
     while (this.#index < this.#profiles.length) await this.#next();
-  }
-
-  #currentHex(): string | undefined {
-    return this.#profiles[this.#index]?.id.replaceAll("-", "");
   }
 
   async #next(): Promise<void> {

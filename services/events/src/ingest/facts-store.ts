@@ -4,25 +4,14 @@ import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@
 import { paddedValues, selectPrepared, type Transaction } from "@muster/db";
 import { identityKindNumbers, type ProfileLink } from "../profiles/profile.ts";
 import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
+import { type Bound, type KeyGroup, keyConditions } from "../tracked-events/key-groups.ts";
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { type BatchFacts, emptyFacts, type OrganizationFacts, type Wanted } from "./batch-facts.ts";
 
-/** Values of all IN lists of one statement. */
-const STATEMENT_VALUES_MAX = 1000;
 /** Values of the IN list of a prepared statement; a power of two. */
 const PREPARED_VALUES_MAX = 512;
-/** Organisations (or kinds, or days) of one statement. */
-const STATEMENT_GROUPS_MAX = 64;
 
-type Bound = number | Buffer;
-
-/** `fixed` columns equal these, and the last column is one of `values`. */
-interface Group {
-  readonly fixed: readonly Bound[];
-  readonly values: readonly Bound[];
-}
-
-interface IdentityGroup extends Group {
+interface IdentityGroup extends KeyGroup {
   readonly fixed: readonly [organization: Buffer, kind: number];
   readonly values: readonly Buffer[];
 }
@@ -105,7 +94,7 @@ async function selectOfOne(trx: Transaction, { fixed, values }: IdentityGroup): 
 
 async function selectOfMany(trx: Transaction, groups: readonly IdentityGroup[]): Promise<IdentityRow[]> {
   const found: IdentityRow[] = [];
-  for (const [condition, bindings] of statements(["organization_id", "kind", "value"], groups)) {
+  for (const [condition, bindings] of keyConditions(["organization_id", "kind", "value"], groups)) {
     const rows = await trx("profile_identities")
       .select<IdentityRow[]>("organization_id", "kind", "value", "profile_id", "root_id")
       .whereRaw(condition, bindings);
@@ -129,9 +118,9 @@ async function loadProfileIds(
 }
 
 /** Of profiles by (organisation, id). */
-async function selectLinks(trx: Transaction, groups: readonly Group[]): Promise<LinkRow[]> {
+async function selectLinks(trx: Transaction, groups: readonly KeyGroup[]): Promise<LinkRow[]> {
   const found: LinkRow[] = [];
-  for (const [condition, bindings] of statements(["organization_id", "profile_id"], groups)) {
+  for (const [condition, bindings] of keyConditions(["organization_id", "profile_id"], groups)) {
     const rows = await trx("profiles")
       .select<LinkRow[]>("organization_id", "profile_id", "root_id")
       .whereRaw(condition, bindings);
@@ -151,11 +140,15 @@ async function loadStoredEvents(
       values: Array.from(ids, uuidToBytes),
     })),
   );
-  for (const { facts, event } of await selectEvents(trx, dated, factsOf))
-    facts.eventsById.set(event.id, event);
+  for (const { facts, event, isErased } of await selectEvents(trx, dated, factsOf)) {
+    if (isErased) facts.erasedIds.add(event.id);
+    else facts.eventsById.set(event.id, event);
+  }
   const undated = await placesOfUndated(trx, wanted);
-  for (const { facts, event } of await selectEvents(trx, undated, factsOf)) {
-    if (event.clientEventId !== undefined) facts.eventsByUndatedId.set(event.clientEventId, event);
+  for (const { facts, event, isErased } of await selectEvents(trx, undated, factsOf)) {
+    if (event.clientEventId === undefined) continue;
+    if (isErased) facts.erasedUndatedIds.add(event.clientEventId);
+    else facts.eventsByUndatedId.set(event.clientEventId, event);
   }
 }
 
@@ -163,12 +156,12 @@ async function loadStoredEvents(
 async function placesOfUndated(
   trx: Transaction,
   wanted: ReadonlyMap<OrganizationId, Wanted>,
-): Promise<Group[]> {
+): Promise<KeyGroup[]> {
   const groups = groupsOf(wanted, (organization, own) => [
     { fixed: [organization], values: Array.from(own.undatedIds, (id) => Buffer.from(id)) },
   ]);
-  const places = new Map<string, Group & { readonly values: Bound[] }>();
-  for (const [condition, bindings] of statements(["organization_id", "client_event_id"], groups)) {
+  const places = new Map<string, KeyGroup & { readonly values: Bound[] }>();
+  for (const [condition, bindings] of keyConditions(["organization_id", "client_event_id"], groups)) {
     const rows = await trx("undated_event_ids")
       .select<{ organization_id: Buffer; day: number; event_id: Buffer }[]>(
         "organization_id",
@@ -189,16 +182,18 @@ async function placesOfUndated(
 interface StoredEvent {
   readonly facts: OrganizationFacts;
   readonly event: TrackedEvent;
+  /** Its profile is gone, and it is about to go too. */
+  readonly isErased: boolean;
 }
 
 /** Events by (organisation, day, id), each with the profile that stands for its person by now. */
 async function selectEvents(
   trx: Transaction,
-  groups: readonly Group[],
+  groups: readonly KeyGroup[],
   factsOf: FactsOf,
 ): Promise<StoredEvent[]> {
   const rows: EventRow[] = [];
-  for (const [condition, bindings] of statements(["organization_id", "day", "event_id"], groups)) {
+  for (const [condition, bindings] of keyConditions(["organization_id", "day", "event_id"], groups)) {
     const found = await trx("tracked_events").select<EventRow[]>(EVENT_COLUMNS).whereRaw(condition, bindings);
     for (const row of found) rows.push(row);
   }
@@ -213,7 +208,9 @@ async function selectEvents(
   const roots = new Map(links.map(linkOf).map(({ profileId, rootId }) => [profileId, rootId]));
   return rows.map((row) => {
     const profileId = bytesToUuid<ProfileId>(row.profile_id);
-    return { facts: factsOf(row), event: eventFromRow(row, roots.get(profileId) ?? profileId) };
+    const rootId = roots.get(profileId);
+    const event = eventFromRow(row, rootId ?? profileId);
+    return { facts: factsOf(row), event, isErased: rootId === undefined };
   });
 }
 
@@ -221,35 +218,11 @@ function distinct(ids: readonly Buffer[]): Buffer[] {
   return [...new Map(ids.map((id) => [id.toString("latin1"), id])).values()];
 }
 
-function groupsOf<OneGroup extends Group>(
+function groupsOf<OneGroup extends KeyGroup>(
   wanted: ReadonlyMap<OrganizationId, Wanted>,
   groupsOfOne: (organization: Buffer, own: Wanted) => readonly OneGroup[],
 ): OneGroup[] {
   const groups: OneGroup[] = [];
   for (const [organizationId, own] of wanted) groups.push(...groupsOfOne(uuidToBytes(organizationId), own));
   return groups.filter((group) => group.values.length > 0);
-}
-
-/** Conditions, each with its bindings, that together select every group by the key's columns. */
-function* statements(columns: readonly string[], groups: readonly Group[]): Generator<[string, Bound[]]> {
-  const last = columns.at(-1);
-  const fixed = columns.slice(0, -1).map((column) => `${column} = ?`);
-  let conditions: string[] = [];
-  let bindings: Bound[] = [];
-  for (const group of groups) {
-    for (let start = 0; start < group.values.length; start += STATEMENT_VALUES_MAX) {
-      const values = group.values.slice(start, start + STATEMENT_VALUES_MAX);
-      const isFull =
-        bindings.length + values.length > STATEMENT_VALUES_MAX || conditions.length >= STATEMENT_GROUPS_MAX;
-      if (isFull && conditions.length > 0) {
-        yield [conditions.join(" or "), bindings];
-        conditions = [];
-        bindings = [];
-      }
-      const marks = `?${", ?".repeat(values.length - 1)}`;
-      conditions.push(`(${fixed.join(" and ")} and ${last} in (${marks}))`);
-      bindings.push(...group.fixed, ...values);
-    }
-  }
-  if (conditions.length > 0) yield [conditions.join(" or "), bindings];
 }

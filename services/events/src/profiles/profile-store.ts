@@ -62,19 +62,6 @@ export async function lockProfiles(
   return (await forUpdate(trx, query)).map(fromRow);
 }
 
-export async function hasProfile(
-  db: Queryable,
-  organizationId: OrganizationId,
-  profileId: ProfileId,
-): Promise<boolean> {
-  const rows = await db("profiles")
-    .select("shard")
-    .where("organization_id", uuidToBytes(organizationId))
-    .where("profile_id", uuidToBytes(profileId))
-    .limit(1);
-  return rows.length === 1;
-}
-
 /** Those that stand for a person, oldest first: ids are UUIDv7, made when the profile is. */
 export async function listProfiles(
   db: Queryable,

@@ -1,14 +1,23 @@
-// ListEvents: one profile's events, newest first; of one instant, the larger id first.
+// ListEvents: one person's events, newest first; of one instant, the larger id first.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
-import { isUuid, PAGE_SIZE_DEFAULT, type TrackedEventId } from "@muster/core";
+import { isUuid, PAGE_SIZE_DEFAULT, type ProfileId, type TrackedEventId, uuidToBytes } from "@muster/core";
+import type { Queryable } from "@muster/db";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { linkedProfileIds, rootOf } from "../people/links-store.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
-import { hasProfile } from "../profiles/profile-store.ts";
+import { getEventsAt } from "./event-keys-store.ts";
 import { eventToProto, msOfTimestamp } from "./event-proto.ts";
-import { type EventListFilter, listEvents as readPage } from "./event-store.ts";
+import {
+  type EventListFilter,
+  type EventRow,
+  eventFromRow,
+  listEvents as listOfProfile,
+} from "./event-store.ts";
+import { mergedPlaces } from "./merged-places.ts";
+import type { TrackedEvent } from "./tracked-event.ts";
 
 export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.method.listEvents> {
   return async (request, context) => {
@@ -20,10 +29,12 @@ export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.m
     const scope = JSON.stringify(["events", organizationId, profileId, names, fromMs ?? "", toMs ?? ""]);
     const after = openToken(deps, scope, request.pageToken);
     const db = deps.database.reader;
-    if (!(await hasProfile(db, organizationId, profileId))) throw new AppError("PROFILE_NOT_FOUND");
+    const rootId = await rootOf(db, organizationId, profileId);
+    if (rootId === undefined) throw new AppError("PROFILE_NOT_FOUND");
     const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
-    const filter = { organizationId, profileId, names, fromMs, toMs, after };
-    const events = await readPage(db, filter, pageSize + 1);
+    const filter = { organizationId, profileId: rootId, names, fromMs, toMs, after };
+    const profileIds = await linkedProfileIds(db, organizationId, rootId);
+    const events = await readPage(db, filter, profileIds, pageSize + 1);
     const page = events.slice(0, pageSize);
     const last = page.at(-1);
     const hasMore = events.length > pageSize && last !== undefined;
@@ -32,6 +43,34 @@ export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.m
       nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.occurredMs, last.id]) : "",
     };
   };
+}
+
+/** Of the person for whom the filter's profile stands. */
+async function readPage(
+  db: Queryable,
+  filter: EventListFilter,
+  profileIds: readonly ProfileId[],
+  limit: number,
+): Promise<TrackedEvent[]> {
+  if (profileIds.length === 1) return listOfProfile(db, filter, limit);
+  const { organizationId, after, profileId: rootId } = filter;
+  const placeFilter = {
+    ...filter,
+    order: "desc" as const,
+    names: filter.names.map((name) => Buffer.from(name)),
+    after: after && { occurredMs: after.occurredMs, eventId: uuidToBytes(after.id) },
+  };
+  const rows: EventRow[] = [];
+  for await (const run of mergedPlaces(db, placeFilter, profileIds, limit)) {
+    // More than once where some were removed since their places were read.
+    for (let start = 0; start < run.length && rows.length < limit; ) {
+      const some = run.slice(start, start + limit - rows.length);
+      rows.push(...(await getEventsAt(db, organizationId, some)));
+      start += some.length;
+    }
+    if (rows.length >= limit) break;
+  }
+  return rows.map((row) => eventFromRow(row, rootId));
 }
 
 function boundOf(

@@ -6,6 +6,7 @@ import {
   RecordProfileEventRequestSchema,
   RecordProfileEventResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_service_pb";
+import type { ProfileId } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import type { CallContext, UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
@@ -81,6 +82,13 @@ export function settleOf(
   if (!context.requestHeaders.has("idempotency-key")) return undefined;
   return async (trx: Parameters<CallContext["settle"]>[0], outcomes: readonly EventOutcome[]) => {
     const response = responseOf(outcomes);
-    if (response !== undefined) await context.settle(trx, response);
+    if (response !== undefined) await context.settle(trx, response, { subjects: subjectsOf(outcomes) });
   };
+}
+
+/** Also of answers that show no profile: whose events they are about. */
+function subjectsOf(outcomes: readonly EventOutcome[]): ProfileId[] {
+  return outcomes.flatMap((outcome) =>
+    outcome.status === "rejected" ? [] : [outcome.event.profileId, outcome.event.rootId],
+  );
 }

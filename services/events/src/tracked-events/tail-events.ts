@@ -20,8 +20,8 @@ import { AppError } from "@muster/errors";
 import { catchUp, cursorAt, cursorFromNumbers, cursorToNumbers, type TailCursor } from "@muster/outbox";
 import type { CallContext, ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { linkedProfileIds, rootOf } from "../people/links-store.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
-import { hasProfile } from "../profiles/profile-store.ts";
 import { eventToProto } from "./event-proto.ts";
 
 export function tailEvents(deps: EventsDeps): ServerStreamHandler<typeof EventService.method.tailEvents> {
@@ -75,17 +75,18 @@ async function filterOf(
 ): Promise<(event: AnnouncedEvent) => boolean> {
   const organization = uuidToBytes(organizationId);
   const names = request.names.length > 0 ? new Set(request.names) : undefined;
-  let profile: Buffer | undefined;
+  let profiles: ReadonlySet<string> | undefined;
   if (request.profileId !== undefined) {
-    const profileId = requireProfileId(request.profileId);
-    const isKnown = await hasProfile(deps.database.reader, organizationId, profileId);
-    if (!isKnown) throw new AppError("PROFILE_NOT_FOUND");
-    profile = uuidToBytes(profileId);
+    const db = deps.database.reader;
+    const rootId = await rootOf(db, organizationId, requireProfileId(request.profileId));
+    if (rootId === undefined) throw new AppError("PROFILE_NOT_FOUND");
+    // All that are the person's as the tail attaches: older messages name the one that stood for them then.
+    profiles = new Set(await linkedProfileIds(db, organizationId, rootId));
   }
   return (event) =>
     organization.equals(event.organizationId) &&
     (names === undefined || names.has(event.name)) &&
-    (profile === undefined || profile.equals(event.profileId));
+    (profiles === undefined || profiles.has(bytesToUuid(event.profileId)));
 }
 
 function announcedToProto(event: AnnouncedEvent): MessageInitShape<typeof TrackedEventSchema> {

@@ -1,0 +1,105 @@
+// Events of several profiles in one order, by their places alone; and the events of such places.
+import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { EVENT_COLUMNS, type EventRow } from "./event-store.ts";
+import { keyConditions } from "./key-groups.ts";
+import { dayOf } from "./tracked-event.ts";
+
+/** Where an event stands among those of a person. */
+export interface EventPlace {
+  readonly occurredMs: number;
+  readonly eventId: Buffer;
+}
+
+export type Order = "asc" | "desc";
+
+export interface PlaceFilter {
+  readonly organizationId: OrganizationId;
+  readonly order: Order;
+  /** Empty means all. */
+  readonly names: readonly Buffer[];
+  /** Both included. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
+}
+
+export interface ProfilePlaces {
+  readonly profileId: ProfileId;
+  /** Exclusive. */
+  readonly after: EventPlace | undefined;
+}
+
+/** The first places of each profile, in order: one walk along the index for each. */
+export async function listPlaces(
+  db: Queryable,
+  filter: PlaceFilter,
+  profiles: readonly ProfilePlaces[],
+  limitOfEach: number,
+): Promise<Map<ProfileId, EventPlace[]>> {
+  const walks = profiles.map(({ profileId, after }, index) =>
+    walk(db, filter, { profileId, after }, limitOfEach).select(db.raw("? as source", [index])),
+  );
+  const [first, ...others] = walks.map((query, index) => db.select("*").from(query.as(`walk_${index}`)));
+  const found = new Map<ProfileId, EventPlace[]>(profiles.map(({ profileId }) => [profileId, []]));
+  if (first === undefined) return found;
+  const rows: { source: number; occurred_ms: number; event_id: Buffer }[] = await first.unionAll(others);
+  for (const { source, occurred_ms, event_id } of rows) {
+    const profile = profiles[Number(source)];
+    if (profile === undefined) continue;
+    found.get(profile.profileId)?.push({ occurredMs: Number(occurred_ms), eventId: event_id });
+  }
+  // An engine may hand a union over in any order.
+  for (const places of found.values()) places.sort(comparePlaces(filter.order));
+  return found;
+}
+
+function walk(db: Queryable, filter: PlaceFilter, { profileId, after }: ProfilePlaces, limit: number) {
+  const { order, names, fromMs, toMs } = filter;
+  const query = db("tracked_events")
+    .select("occurred_ms", "event_id")
+    .where("organization_id", uuidToBytes(filter.organizationId))
+    .where("profile_id", uuidToBytes(profileId))
+    .orderBy([
+      { column: "occurred_ms", order },
+      { column: "event_id", order },
+    ])
+    .limit(limit);
+  if (fromMs !== undefined) query.where("occurred_ms", ">=", fromMs);
+  if (toMs !== undefined) query.where("occurred_ms", "<=", toMs);
+  if (names.length > 0) query.whereIn("name", [...names]);
+  if (after !== undefined) {
+    const beyond = order === "asc" ? ">" : "<";
+    // The first condition is implied by the second, but it alone bounds the index range.
+    query
+      .where("occurred_ms", `${beyond}=`, after.occurredMs)
+      .where((either) =>
+        either.where("occurred_ms", beyond, after.occurredMs).orWhere("event_id", beyond, after.eventId),
+      );
+  }
+  return query;
+}
+
+/** The events at these places, in their order. */
+export async function getEventsAt(
+  db: Queryable,
+  organizationId: OrganizationId,
+  places: readonly EventPlace[],
+): Promise<EventRow[]> {
+  const days = Map.groupBy(places, ({ occurredMs }) => dayOf(occurredMs));
+  const groups = Array.from(days, ([day, ofDay]) => ({
+    fixed: [uuidToBytes(organizationId), day],
+    values: ofDay.map(({ eventId }) => eventId),
+  }));
+  const rows = new Map<string, EventRow>();
+  for (const [condition, bindings] of keyConditions(["organization_id", "day", "event_id"], groups)) {
+    const found = await db("tracked_events").select<EventRow[]>(EVENT_COLUMNS).whereRaw(condition, bindings);
+    for (const row of found) rows.set(row.event_id.toString("latin1"), row);
+  }
+  return places.flatMap(({ eventId }) => rows.get(eventId.toString("latin1")) ?? []);
+}
+
+export function comparePlaces(order: Order) {
+  const sign = order === "asc" ? 1 : -1;
+  return (a: EventPlace, b: EventPlace): number =>
+    sign * (a.occurredMs - b.occurredMs || Buffer.compare(a.eventId, b.eventId));
+}

@@ -1,0 +1,41 @@
+// Many keys at once as few conditions of SQL, each bounded: what an index can be asked for. Pure.
+
+/** Values of all IN lists of one statement. */
+const STATEMENT_VALUES_MAX = 1000;
+/** Groups of one statement. */
+const STATEMENT_GROUPS_MAX = 64;
+
+export type Bound = number | Buffer;
+
+/** `fixed` columns equal these, and the last column is one of `values`. */
+export interface KeyGroup {
+  readonly fixed: readonly Bound[];
+  readonly values: readonly Bound[];
+}
+
+/** Conditions, each with its bindings, that together select every group by the key's columns. */
+export function* keyConditions(
+  columns: readonly string[],
+  groups: readonly KeyGroup[],
+): Generator<[condition: string, bindings: Bound[]]> {
+  const last = columns.at(-1);
+  const fixed = columns.slice(0, -1).map((column) => `${column} = ?`);
+  let conditions: string[] = [];
+  let bindings: Bound[] = [];
+  for (const group of groups) {
+    for (let start = 0; start < group.values.length; start += STATEMENT_VALUES_MAX) {
+      const values = group.values.slice(start, start + STATEMENT_VALUES_MAX);
+      const isFull =
+        bindings.length + values.length > STATEMENT_VALUES_MAX || conditions.length >= STATEMENT_GROUPS_MAX;
+      if (isFull && conditions.length > 0) {
+        yield [conditions.join(" or "), bindings];
+        conditions = [];
+        bindings = [];
+      }
+      const marks = `?${", ?".repeat(values.length - 1)}`;
+      conditions.push(`(${fixed.join(" and ")} and ${last} in (${marks}))`);
+      bindings.push(...group.fixed, ...values);
+    }
+  }
+  if (conditions.length > 0) yield [conditions.join(" or "), bindings];
+}
