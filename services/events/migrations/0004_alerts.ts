@@ -2,6 +2,12 @@
 import { blob, bool, bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {
+  await createRules(schema);
+  await createHistory(schema);
+  await createAlerts(schema);
+}
+
+async function createRules(schema: Schema): Promise<void> {
   // An organisation without a row has the rules that every organisation starts with.
   await schema.createTable("alert_rule_sets", {
     columns: {
@@ -35,6 +41,9 @@ export async function up(schema: Schema): Promise<void> {
     primaryKey: ["organization_id", "rule_id"],
     unique: { alert_rules_by_code: ["organization_id", "code"] },
   });
+}
+
+async function createHistory(schema: Schema): Promise<void> {
   // One row for each profile that stands, or stood, for a person whose past matters. Locked while the person's
   // events are judged, so that they are judged one after the other.
   await schema.createTable("alert_people", {
@@ -61,6 +70,9 @@ export async function up(schema: Schema): Promise<void> {
     },
     primaryKey: ["organization_id", "profile_id", "cell"],
   });
+}
+
+async function createAlerts(schema: Schema): Promise<void> {
   await schema.createTable("alerts", {
     columns: {
       organization_id: id16(),

@@ -1,6 +1,5 @@
 // The events service's composition root: the only file that constructs its parts.
 
-import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -8,18 +7,12 @@ import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { PageTokens } from "@muster/core";
-import { IdempotencySweeper } from "@muster/idempotency";
+import { AnswerEraser, IdempotencySweeper } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
-import { implement } from "@muster/rpc";
+import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { ModuleDefinition } from "@muster/runtime";
+import { alertService } from "./alerts/alert-service.ts";
 import { AlertStep } from "./alerts/alert-step.ts";
-import { createAlertRule } from "./alerts/create-alert-rule.ts";
-import { deleteAlertRule } from "./alerts/delete-alert-rule.ts";
-import { getAlertRule } from "./alerts/get-alert-rule.ts";
-import { listAlertRules } from "./alerts/list-alert-rules.ts";
-import { listAlerts } from "./alerts/list-alerts.ts";
-import { recordAction } from "./alerts/record-action.ts";
-import { updateAlertRule } from "./alerts/update-alert-rule.ts";
 import { getUserSummary } from "./behaviour/get-user-summary.ts";
 import { listUserPoints } from "./behaviour/list-user-points.ts";
 import { readModels } from "./behaviour/read-model-step.ts";
@@ -32,12 +25,17 @@ import { listEventTypes } from "./catalogue/list-event-types.ts";
 import { updateEventType } from "./catalogue/update-event-type.ts";
 import type { EventsDeps } from "./deps.ts";
 import { eventsOf } from "./domain-events.ts";
+import { ErasedLookup } from "./erasure/erased-lookup.ts";
+import { erasureService } from "./erasure/erasure-service.ts";
+import { ERASED_TOPIC, Erasures } from "./erasure/erasures.ts";
+import { EventHasher } from "./erasure/event-hash.ts";
+import { reportErasure } from "./erasure/report-erasure.ts";
+import { exportService } from "./export/export-service.ts";
 import {
   batchGetProfiles,
   batchResolveProfiles,
   getPositions,
   readOutbox,
-  reportErasure,
   reportFolded,
   sampleProfiles,
 } from "./feed/event-feed.ts";
@@ -71,12 +69,14 @@ export const eventsModule: ModuleDefinition = {
     const relay = new OutboxRelay({ ...platform, service: "events", outbox });
     const { backlogItemsMax, eventCatalogue } = platform.settings;
     const profileIds = new RisingIds(ids);
+    const hasher = new EventHasher(platform.key("erased-events"));
     const alerts = new AlertStep({ clock, ids: new RisingIds(ids) });
     const ingest = new IngestQueue({
       ...platform,
       profileIds,
       outbox,
       steps: [alerts, readModels],
+      erased: new ErasedLookup(hasher),
       backlogItemsMax,
     });
     const tails = new OutboxTail({
@@ -97,63 +97,64 @@ export const eventsModule: ModuleDefinition = {
       catalogue,
     };
     const retention = new RetentionWorker(platform);
+    const erasures = new Erasures({
+      ...{ ...platform, outbox, hasher },
+      answers: new AnswerEraser(platform.key("idempotency")),
+      services: () => services.map(({ service }) => service),
+    });
+    platform.bus.onBroadcast(ERASED_TOPIC, () => tails.forget());
+    const services: readonly ServiceImplementation[] = [
+      implement(ProfileService, {
+        createProfile: createProfile(deps),
+        getProfile: getProfile(deps),
+        listProfiles: listProfiles(deps),
+        updateProfile: updateProfile(deps),
+        mergeProfile: mergeProfile(deps),
+        unmergeProfile: unmergeProfile(deps),
+      }),
+      implement(EventService, {
+        recordEvent: recordEvent(deps),
+        recordProfileEvent: recordProfileEvent(deps),
+        batchRecordEvents: batchRecordEvents(deps),
+        ingestEvents: ingestEvents(deps),
+        listEvents: listEvents(deps),
+        tailEvents: tailEvents(deps),
+      }),
+      erasureService(deps, erasures),
+      trackingService(deps, platform.metrics),
+      implement(RetentionService, {
+        getRetention: getRetention(deps),
+        updateRetention: updateRetention(deps, platform.caller("segments"), () => retention.look()),
+      }),
+      implement(BehaviourService, {
+        recordUserEvent: recordUserEvent(deps),
+        listUserPoints: listUserPoints(deps),
+        getUserSummary: getUserSummary(deps),
+      }),
+      implement(EventTypeService, {
+        listEventTypes: listEventTypes(deps),
+        createEventType: createEventType(deps),
+        getEventType: getEventType(deps),
+        updateEventType: updateEventType(deps),
+        deleteEventType: deleteEventType(deps),
+      }),
+      alertService(deps),
+      exportService(deps, platform.caller("segments")),
+      implement(EventFeedService, {
+        getPositions: getPositions(deps),
+        readOutbox: readOutbox(deps),
+        reportFolded: reportFolded(deps),
+        scanProfileEvents: scanProfileEvents(deps),
+        batchGetProfiles: batchGetProfiles(deps),
+        batchResolveProfiles: batchResolveProfiles(deps),
+        sampleProfiles: sampleProfiles(deps),
+        reportErasure: reportErasure(deps),
+      }),
+    ];
     return {
-      services: [
-        implement(ProfileService, {
-          createProfile: createProfile(deps),
-          getProfile: getProfile(deps),
-          listProfiles: listProfiles(deps),
-          updateProfile: updateProfile(deps),
-          mergeProfile: mergeProfile(deps),
-          unmergeProfile: unmergeProfile(deps),
-        }),
-        implement(EventService, {
-          recordEvent: recordEvent(deps),
-          recordProfileEvent: recordProfileEvent(deps),
-          batchRecordEvents: batchRecordEvents(deps),
-          ingestEvents: ingestEvents(deps),
-          listEvents: listEvents(deps),
-          tailEvents: tailEvents(deps),
-        }),
-        trackingService(deps, platform.metrics),
-        implement(RetentionService, {
-          getRetention: getRetention(deps),
-          updateRetention: updateRetention(deps, platform.caller("segments"), () => retention.look()),
-        }),
-        implement(BehaviourService, {
-          recordUserEvent: recordUserEvent(deps),
-          listUserPoints: listUserPoints(deps),
-          getUserSummary: getUserSummary(deps),
-        }),
-        implement(EventTypeService, {
-          listEventTypes: listEventTypes(deps),
-          createEventType: createEventType(deps),
-          getEventType: getEventType(deps),
-          updateEventType: updateEventType(deps),
-          deleteEventType: deleteEventType(deps),
-        }),
-        implement(AlertService, {
-          recordAction: recordAction(deps),
-          listAlerts: listAlerts(deps),
-          listAlertRules: listAlertRules(deps),
-          createAlertRule: createAlertRule(deps),
-          getAlertRule: getAlertRule(deps),
-          updateAlertRule: updateAlertRule(deps),
-          deleteAlertRule: deleteAlertRule(deps),
-        }),
-        implement(EventFeedService, {
-          getPositions: getPositions(deps),
-          readOutbox: readOutbox(deps),
-          reportFolded: reportFolded(deps),
-          scanProfileEvents: scanProfileEvents(deps),
-          batchGetProfiles: batchGetProfiles(deps),
-          batchResolveProfiles: batchResolveProfiles(deps),
-          sampleProfiles: sampleProfiles(deps),
-          reportErasure: reportErasure(deps),
-        }),
-      ],
+      services,
       // Started in this order and stopped in reverse: what is still queued is committed and announced.
-      workers: [outbox, relay, ingest, retention, new IdempotencySweeper({ database, clock, log })],
+      workers: [outbox, relay, ingest, erasures, retention, new IdempotencySweeper({ database, clock, log })],
     };
   },
 };

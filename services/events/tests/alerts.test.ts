@@ -305,7 +305,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     await known("1", "2");
     for (let index = 0; index < 7; index += 1) {
       await act("withdraw", "101", index, BigInt(1 + (index % 2)));
-      clock.advance(index % 3);
+      await clock.advance(index % 3);
     }
     const whole = await fired();
     const walk = async (filter: { userId?: string; code?: number }) => {
@@ -339,10 +339,10 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     const [first = "", second = ""] = await known("1", "2");
     await act("withdraw", "1", 10, 1n);
     await act("deposit", "150", 10, 2n);
-    clock.advance(1);
+    await clock.advance(1);
     await act("withdraw", "1", 20, 2n);
     await events.call(mergeProfile, { profileId: second, into: first }, as);
-    clock.advance(1);
+    await clock.advance(1);
     // 10 withdraw, 10 deposit, 20 withdraw, 30 withdraw: the deposit came after the first.
     expect(await act("withdraw", "1", 30, 2n)).toEqual([]);
     expect(await act("withdraw", "1", 31, 1n)).toEqual([30]);

@@ -9,6 +9,7 @@ import {
 import type { ProfileId } from "@muster/core";
 import type { Alert } from "./alert.ts";
 import type { AlertRule, RuleKind } from "./alert-rule.ts";
+import { keptSince, type SeriesSince } from "./rule-set.ts";
 
 const protoKinds: Readonly<Record<RuleKind, AlertRuleKind>> = {
   threshold: AlertRuleKind.THRESHOLD,
@@ -23,7 +24,8 @@ export function kindFromProto(kind: AlertRuleKind): RuleKind | undefined {
   return found?.[0] as RuleKind | undefined;
 }
 
-export function ruleToProto(rule: AlertRule): MessageInitShape<typeof AlertRuleSchema> {
+export function ruleToProto(rule: AlertRule, since: SeriesSince): MessageInitShape<typeof AlertRuleSchema> {
+  const countsSinceMs = keptSince(rule, since);
   return {
     id: rule.id,
     code: rule.code,
@@ -38,6 +40,7 @@ export function ruleToProto(rule: AlertRule): MessageInitShape<typeof AlertRuleS
     enabled: rule.isEnabled,
     ...(rule.createMs !== undefined && { createTime: timestampFromMs(rule.createMs) }),
     ...(rule.updateMs !== undefined && { updateTime: timestampFromMs(rule.updateMs) }),
+    ...(countsSinceMs !== undefined && { countsSince: timestampFromMs(countsSinceMs) }),
   };
 }
 

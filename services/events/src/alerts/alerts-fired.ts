@@ -9,7 +9,7 @@ import { type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
 import type { Alert } from "./alert.ts";
 
-const ALERT_FIRED = "muster.events.alert.fired.v1";
+export const ALERT_FIRED = "muster.events.alert.fired.v1";
 /** Of a message: some 400 bytes each, under the size of a message by far. */
 const ALERTS_MAX = 500;
 

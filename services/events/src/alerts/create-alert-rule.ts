@@ -19,18 +19,18 @@ export function createAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertServ
     const nowMs = deps.clock.nowMs();
     const rule = ruleOf(request, deps.ids.next(nowMs), nowMs);
     checkRule(rule, "");
-    const response = create(CreateAlertRuleResponseSchema, { alertRule: ruleToProto(rule) });
-    await deps.database.transaction(async (trx) => {
+    return deps.database.transaction(async (trx) => {
       const before = await lockRules(trx, organizationId);
       refuseTakenCode(before, rule, "");
       if (before.rules.length >= RULES_MAX) {
         throw new AppError("ALERT_RULE_LIMIT_REACHED", { details: { limit: String(RULES_MAX) } });
       }
       await insertRule(trx, organizationId, rule);
-      await saveRuleSet(trx, organizationId, before, [...before.rules, rule]);
+      const { since } = await saveRuleSet(trx, organizationId, before, [...before.rules, rule], nowMs);
+      const response = create(CreateAlertRuleResponseSchema, { alertRule: ruleToProto(rule, since) });
       await context.settle(trx, response);
+      return response;
     });
-    return response;
   };
 }
 

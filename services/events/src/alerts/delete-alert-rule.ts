@@ -12,12 +12,8 @@ export function deleteAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertServ
       const before = await lockRules(trx, organizationId);
       const { id } = requireRule(before, request.alertRuleId);
       await deleteRule(trx, organizationId, id);
-      await saveRuleSet(
-        trx,
-        organizationId,
-        before,
-        before.rules.filter((rule) => rule.id !== id),
-      );
+      const rules = before.rules.filter((rule) => rule.id !== id);
+      await saveRuleSet(trx, organizationId, before, rules, deps.clock.nowMs());
     });
     return {};
   };

@@ -12,13 +12,13 @@ export function listAlertRules(deps: EventsDeps): UnaryHandler<typeof AlertServi
     const { organizationId } = context;
     const scope = JSON.stringify(["alert-rules", organizationId]);
     const after = openToken(deps, scope, request.pageToken);
-    const { rules } = await readRules(deps.database.reader, organizationId);
+    const { rules, since } = await readRules(deps.database.reader, organizationId);
     const rest = rules.filter(({ code }) => code > after);
     const page = rest.slice(0, request.pageSize || PAGE_SIZE_DEFAULT);
     const last = page.at(-1);
     const hasMore = rest.length > page.length && last !== undefined;
     return {
-      alertRules: page.map(ruleToProto),
+      alertRules: page.map((rule) => ruleToProto(rule, since)),
       nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.code]) : "",
     };
   };

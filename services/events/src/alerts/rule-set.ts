@@ -30,8 +30,8 @@ export interface PreparedRule extends AlertRule {
   readonly past: readonly Series[];
 }
 
-/** A series' own key, and the version of the rules that began to keep it. */
-export type SeriesSince = Readonly<Record<string, number>>;
+/** By the series' own keys: since which version of the rules it is kept, and when that was. */
+export type SeriesSince = Readonly<Record<string, { readonly version: number; readonly ms: number }>>;
 
 export interface RuleSet {
   readonly version: number;
@@ -58,7 +58,7 @@ export function ruleSet(version: number, rules: readonly AlertRule[], since: Ser
   for (const rule of enabled) {
     const past = seriesOf(rule).map((one) => {
       const key = keyOf(one);
-      const series = known.get(key) ?? { ...one, id: idOf(key, since[key] ?? 0) };
+      const series = known.get(key) ?? { ...one, id: idOf(key, since[key]?.version ?? 0) };
       if (!known.has(key)) named(one.eventName).series.push(series);
       known.set(key, series);
       return series;
@@ -72,21 +72,31 @@ export function ruleSet(version: number, rules: readonly AlertRule[], since: Ser
 }
 
 /** Since when each series is kept once these are the rules: what was kept before goes on. */
-export function seriesSince(before: RuleSet, version: number, rules: readonly AlertRule[]): SeriesSince {
-  const kept = new Set(
-    before.rules
-      .filter(({ isEnabled }) => isEnabled)
-      .flatMap(seriesOf)
-      .map(keyOf),
-  );
-  const since: Record<string, number> = {};
-  for (const key of rules
-    .filter(({ isEnabled }) => isEnabled)
-    .flatMap(seriesOf)
-    .map(keyOf)) {
-    since[key] = kept.has(key) ? (before.since[key] ?? 0) : version;
+export function seriesSince(
+  before: RuleSet,
+  rules: readonly AlertRule[],
+  now: { readonly version: number; readonly ms: number },
+): SeriesSince {
+  const kept = new Set(seriesKeysOf(before.rules));
+  const since: Record<string, { readonly version: number; readonly ms: number }> = {};
+  for (const key of seriesKeysOf(rules)) {
+    const sinceBefore = before.since[key];
+    if (!kept.has(key)) since[key] = now;
+    // What is kept and not there is kept from the start.
+    else if (sinceBefore !== undefined) since[key] = sinceBefore;
   }
   return since;
+}
+
+/** Since when the past is kept that a rule looks at; undefined where that is from the start, or it needs none. */
+export function keptSince(rule: AlertRule, since: SeriesSince): number | undefined {
+  const starts = seriesOf(rule).flatMap((series) => since[keyOf(series)]?.ms ?? []);
+  return rule.isEnabled && starts.length > 0 ? Math.max(...starts) : undefined;
+}
+
+function seriesKeysOf(rules: readonly AlertRule[]): string[] {
+  const enabled = rules.filter(({ isEnabled }) => isEnabled);
+  return enabled.flatMap(seriesOf).map(keyOf);
 }
 
 function seriesOf(rule: AlertRule): Omit<Series, "id">[] {

@@ -145,11 +145,14 @@ export async function saveRuleSet(
   organizationId: OrganizationId,
   before: RuleSet,
   rules: readonly AlertRule[],
-): Promise<void> {
+  nowMs: number,
+): Promise<RuleSet> {
   const version = before.version + 1;
+  const since = seriesSince(before, rules, { version, ms: nowMs });
   await trx("alert_rule_sets")
     .where("organization_id", uuidToBytes(organizationId))
-    .update({ version, series: JSON.stringify(seriesSince(before, version, rules)) });
+    .update({ version, series: JSON.stringify(since) });
+  return ruleSet(version, rules, since);
 }
 
 async function insertRuleRows(

@@ -33,20 +33,19 @@ export function updateAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertServ
     const paths = pathsOf(request);
     if (paths.length === 0) {
       const rules = await readRules(deps.database.reader, organizationId);
-      return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId)) };
+      return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId), rules.since) };
     }
     const nowMs = deps.clock.nowMs();
-    const rule = await deps.database.transaction(async (trx) => {
+    return deps.database.transaction(async (trx) => {
       const before = await lockRules(trx, organizationId);
       const changed = applyChanges(requireRule(before, request.alertRuleId), request.alertRule, paths, nowMs);
       checkRule(changed, FIELD_PREFIX);
       refuseTakenCode(before, changed, FIELD_PREFIX);
       await updateRule(trx, organizationId, changed);
       const rules = before.rules.map((one) => (one.id === changed.id ? changed : one));
-      await saveRuleSet(trx, organizationId, before, rules);
-      return changed;
+      const { since } = await saveRuleSet(trx, organizationId, before, rules, nowMs);
+      return { alertRule: ruleToProto(changed, since) };
     });
-    return { alertRule: ruleToProto(rule) };
   };
 }
 

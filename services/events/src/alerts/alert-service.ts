@@ -1,0 +1,23 @@
+// AlertService with its handlers.
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { implement, type ServiceImplementation } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { createAlertRule } from "./create-alert-rule.ts";
+import { deleteAlertRule } from "./delete-alert-rule.ts";
+import { getAlertRule } from "./get-alert-rule.ts";
+import { listAlertRules } from "./list-alert-rules.ts";
+import { listAlerts } from "./list-alerts.ts";
+import { recordAction } from "./record-action.ts";
+import { updateAlertRule } from "./update-alert-rule.ts";
+
+export function alertService(deps: EventsDeps): ServiceImplementation {
+  return implement(AlertService, {
+    recordAction: recordAction(deps),
+    listAlerts: listAlerts(deps),
+    listAlertRules: listAlertRules(deps),
+    createAlertRule: createAlertRule(deps),
+    getAlertRule: getAlertRule(deps),
+    updateAlertRule: updateAlertRule(deps),
+    deleteAlertRule: deleteAlertRule(deps),
+  });
+}
