@@ -30,6 +30,13 @@ export interface Scan {
   /** The shard's position that the scan is a snapshot of. */
   readonly position: number;
   readonly more: boolean;
+  /** All that came or happened from then on is there; 0: all there ever was. */
+  readonly completeSinceMs: number;
+}
+
+export interface ResolvedPersons {
+  readonly users: ReadonlyMap<string, ProfileId>;
+  readonly profiles: ReadonlyMap<string, ProfileId>;
 }
 
 export class EventsFeed implements ProducerPort {
@@ -63,7 +70,7 @@ export class EventsFeed implements ProducerPort {
     return answer.positions.map(Number);
   }
 
-  /** Those that exist, by id. */
+  /** Those that stand for persons, by id. */
   async profiles(
     organizationId: OrganizationId,
     profileIds: readonly ProfileId[],
@@ -78,7 +85,7 @@ export class EventsFeed implements ProducerPort {
     return new Map(answer.profiles.map((profile) => [profile.id, profile]));
   }
 
-  /** Whose the user ids are, and which of the profile ids are somebody's. */
+  /** Whose the user ids and the profile ids are, by the profiles that stand for the persons. */
   async resolve(
     organizationId: OrganizationId,
     {
@@ -86,7 +93,7 @@ export class EventsFeed implements ProducerPort {
       profileIds,
     }: { readonly userIds: readonly string[]; readonly profileIds: readonly ProfileId[] },
     options: ClientCallOptions,
-  ): Promise<{ readonly users: ReadonlyMap<string, ProfileId>; readonly profiles: ReadonlySet<string> }> {
+  ): Promise<ResolvedPersons> {
     const request = {
       organizationId: uuidToBytes(organizationId),
       userIds: [...userIds],
@@ -95,7 +102,12 @@ export class EventsFeed implements ProducerPort {
     const answer = await this.#client.batchResolveProfiles(request, options);
     return {
       users: new Map(answer.users.map((user) => [user.userId, bytesToUuid<ProfileId>(user.profileId)])),
-      profiles: new Set(answer.profileIds.map((id) => bytesToUuid(id))),
+      profiles: new Map(
+        answer.profileIds.map((id, index) => [
+          bytesToUuid(id),
+          bytesToUuid<ProfileId>(answer.rootIds[index] ?? id),
+        ]),
+      ),
     };
   }
 
@@ -137,7 +149,8 @@ export class EventsFeed implements ProducerPort {
     let scan: Scan | undefined;
     for await (const { part } of answers) {
       if (part.case === "snapshot") {
-        scan = { position: Number(part.value.position), more: part.value.more };
+        const { position, more, completeSinceMs } = part.value;
+        scan = { position: Number(position), more, completeSinceMs: Number(completeSinceMs) };
       } else if (part.case === "profile") {
         onEvents(bytesToUuid<ProfileId>(part.value.profileId), part.value.events, part.value);
       }

@@ -11,13 +11,20 @@ import {
   GetPositionsResponseSchema,
   type ReadOutboxRequest,
   ReadOutboxResponseSchema,
+  type ReportErasureRequest,
+  ReportErasureResponseSchema,
   ReportFoldedResponseSchema,
   type SampleProfilesRequest,
   SampleProfilesResponseSchema,
   type ScanProfileEventsRequest,
   ScanProfileEventsResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import { TrackedEventsRecordedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
+import {
+  ProfileErasedSchema,
+  ProfileMergedSchema,
+  ProfileUnmergedSchema,
+  TrackedEventsRecordedSchema,
+} from "@muster/contracts/muster/events/v1/events_events_pb";
 import {
   bytesToUuid,
   type Clock,
@@ -34,6 +41,9 @@ import { Outbox, type OutboxDraft } from "@muster/outbox";
 import type { Caller } from "@muster/rpc";
 
 const RECORDED = "muster.events.tracked_event.recorded.v1";
+const MERGED = "muster.events.profile.merged.v1";
+const UNMERGED = "muster.events.profile.unmerged.v1";
+const ERASED = "muster.events.profile.erased.v1";
 
 export interface TestEvent {
   readonly organizationId: OrganizationId;
@@ -42,8 +52,10 @@ export interface TestEvent {
   readonly ms: number;
 }
 
+/** As recorded: its profile stays what it was when somebody else stands for it. */
 export interface RawEvent extends TestEvent {
   readonly id: string;
+  /** Where it was announced. */
   readonly shard: number;
   readonly position: number;
 }
@@ -61,6 +73,16 @@ export class EventsStandIn {
   readonly outbox: Outbox;
   readonly raw: RawEvent[] = [];
   readonly profiles = new Map<ProfileId, OrganizationId>();
+  /** What was said to be removed of erased persons. */
+  readonly erasureReports: ReportErasureRequest[] = [];
+  /** Called before each such report is taken. */
+  beforeErasureReport: () => Promise<void> = async () => {};
+  /** Of each profile that was merged, the one it was merged into. */
+  readonly #parents = new Map<ProfileId, ProfileId>();
+  /** By shard, up to where all that is said here has been committed. */
+  readonly #committed = new Map<number, number>();
+  /** Commits one after the other, as epochs have it in the events service. */
+  #turn: Promise<unknown> = Promise.resolve();
   /** Called before each scan reads. */
   beforeScan: (shard: number) => Promise<void> = async () => {};
   /** Called before each answer of positions. */
@@ -74,28 +96,31 @@ export class EventsStandIn {
   }
 
   /** Commits them, one message for each shard, and lets the bus know. */
-  async submit(events: readonly TestEvent[]): Promise<void> {
-    const byShard = new Map<number, TestEvent[]>();
-    for (const event of events) {
-      const shard = shardOf(event.organizationId, event.profileId);
-      byShard.set(shard, [...(byShard.get(shard) ?? []), event]);
-    }
-    const shares = [...byShard].map(([shard, share]) => ({
-      shard,
-      share: share.map((event) => ({ ...event, id: this.#options.ids.next(event.ms) })),
-    }));
-    const receivedMs = this.#options.clock.nowMs();
-    const positions = await this.#append(shares.map(({ shard, share }) => draftOf(shard, share, receivedMs)));
-    for (const [index, { shard, share }] of shares.entries()) {
-      for (const event of share) {
-        this.profiles.set(event.profileId, event.organizationId);
-        this.raw.push({ ...event, shard, position: positions[index] ?? 0 });
+  submit(events: readonly TestEvent[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const byShard = new Map<number, TestEvent[]>();
+      for (const event of events) {
+        const shard = shardOf(event.organizationId, this.rootOf(event.profileId));
+        byShard.set(shard, [...(byShard.get(shard) ?? []), event]);
       }
-    }
-    await this.#announce(
-      shares.map(({ shard }) => shard),
-      positions,
-    );
+      const shares = [...byShard].map(([shard, share]) => ({
+        shard,
+        share: share.map((event) => ({ ...event, id: this.#options.ids.next(event.ms) })),
+      }));
+      const receivedMs = this.#options.clock.nowMs();
+      const drafts = shares.map(({ shard, share }) => {
+        const announced = share.map((event) => ({ ...event, profileId: this.rootOf(event.profileId) }));
+        return draftOf(shard, announced, receivedMs);
+      });
+      await this.#commit(drafts, (positions) => {
+        for (const [index, { shard, share }] of shares.entries()) {
+          for (const event of share) {
+            this.profiles.set(event.profileId, event.organizationId);
+            this.raw.push({ ...event, shard, position: positions[index] ?? 0 });
+          }
+        }
+      });
+    });
   }
 
   /** Commits a message that holds whatever `data` is, instead of the events that it records. */
@@ -103,11 +128,87 @@ export class EventsStandIn {
     for (const event of events) {
       const shard = shardOf(event.organizationId, event.profileId);
       const draft = { shard, type: RECORDED, data, items: 1, traceParent: "" };
-      const positions = await this.#append([draft]);
-      this.profiles.set(event.profileId, event.organizationId);
-      this.raw.push({ ...event, id: this.#options.ids.next(event.ms), shard, position: positions[0] ?? 0 });
-      await this.#announce([shard], positions);
+      await this.#commit([draft], ([position = 0]) => {
+        this.profiles.set(event.profileId, event.organizationId);
+        this.raw.push({ ...event, id: this.#options.ids.next(event.ms), shard, position });
+      });
     }
+  }
+
+  /** The profile that stands for the person. */
+  rootOf(profileId: ProfileId): ProfileId {
+    const parent = this.#parents.get(profileId);
+    return parent === undefined ? profileId : this.rootOf(parent);
+  }
+
+  /** One person from those of these profiles. `data` is what is announced, if not what it should be. */
+  merge(
+    organizationId: OrganizationId,
+    profileId: ProfileId,
+    intoId: ProfileId,
+    data?: Uint8Array,
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      const [ended, root] = [this.rootOf(profileId), this.rootOf(intoId)];
+      if (ended === root) return;
+      const message = create(ProfileMergedSchema, {
+        organizationId: uuidToBytes(organizationId),
+        profileId: uuidToBytes(ended),
+        intoProfileId: uuidToBytes(root),
+      });
+      const shards = new Set([shardOf(organizationId, ended), shardOf(organizationId, root)]);
+      await this.#commit(
+        draftsFor(shards, MERGED, data ?? toBinary(ProfileMergedSchema, message)),
+        () => void this.#parents.set(ended, root),
+      );
+    });
+  }
+
+  /** A person of its own again, with all that were merged into it. */
+  unmerge(organizationId: OrganizationId, profileId: ProfileId): Promise<void> {
+    return this.#inTurn(async () => {
+      const root = this.rootOf(profileId);
+      if (root === profileId) return;
+      const message = create(ProfileUnmergedSchema, {
+        organizationId: uuidToBytes(organizationId),
+        profileId: uuidToBytes(profileId),
+        fromProfileId: uuidToBytes(root),
+      });
+      const shards = new Set([shardOf(organizationId, profileId), shardOf(organizationId, root)]);
+      await this.#commit(draftsFor(shards, UNMERGED, toBinary(ProfileUnmergedSchema, message)), () => {
+        this.#parents.delete(profileId);
+      });
+    });
+  }
+
+  /** Resolves to the erasure's id and the profiles of the person. */
+  async erase(
+    organizationId: OrganizationId,
+    profileId: ProfileId,
+  ): Promise<{ readonly erasureId: string; readonly profileIds: ProfileId[] }> {
+    const erasureId = this.#options.ids.next(this.#options.clock.nowMs());
+    let profileIds: ProfileId[] = [];
+    await this.#inTurn(async () => {
+      const root = this.rootOf(profileId);
+      profileIds = [...this.profiles.keys()].filter((id) => this.rootOf(id) === root);
+      const drafts = profileIds.map((id) => {
+        const message = create(ProfileErasedSchema, {
+          organizationId: uuidToBytes(organizationId),
+          profileId: uuidToBytes(id),
+          erasureId: uuidToBytes(erasureId),
+        });
+        const data = toBinary(ProfileErasedSchema, message);
+        return { shard: shardOf(organizationId, id), type: ERASED, data, items: 0, traceParent: "" };
+      });
+      await this.#commit(drafts, () => {
+        const gone = new Set(profileIds);
+        for (const id of gone) this.profiles.delete(id);
+        for (const id of gone) this.#parents.delete(id);
+        const kept = this.raw.filter((event) => !gone.has(event.profileId));
+        this.raw.splice(0, this.raw.length, ...kept);
+      });
+    });
+    return { erasureId, profileIds };
   }
 
   addProfile(organizationId: OrganizationId, profileId: ProfileId): void {
@@ -119,14 +220,27 @@ export class EventsStandIn {
     stream: (_method, requests) => ({ messages: this.#scan(requests), headers: new Map() }),
   };
 
-  async #append(drafts: readonly OutboxDraft[]): Promise<number[]> {
-    return this.#options.database.transaction((trx) => this.outbox.append(trx, drafts));
+  #inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const own = this.#turn.then(body);
+    this.#turn = own.catch(() => {});
+    return own;
   }
 
-  async #announce(shards: readonly number[], positions: readonly number[]): Promise<void> {
-    for (const [index, shard] of shards.entries()) {
+  /** `take` makes it true of what is said here, at the instant that the positions are known. */
+  async #commit(drafts: readonly OutboxDraft[], take: (positions: number[]) => void): Promise<void> {
+    const positions = await this.#options.database.transaction((trx) => this.outbox.append(trx, drafts));
+    take(positions);
+    for (const [index, { shard }] of drafts.entries()) this.#committed.set(shard, positions[index] ?? 0);
+    for (const [index, { shard }] of drafts.entries()) {
       await this.#options.bus.publish(await this.outbox.read(shard, (positions[index] ?? 1) - 1, 1));
     }
+  }
+
+  /** Those that stand for a person of the organisation. */
+  #roots(organizationId: Uint8Array): ProfileId[] {
+    const owner = bytesToUuid<OrganizationId>(organizationId);
+    const own = [...this.profiles].filter(([, organization]) => organization === owner);
+    return own.map(([id]) => id).filter((id) => this.rootOf(id) === id);
   }
 
   async #answer(method: DescMethod, request: Message): Promise<Message> {
@@ -144,17 +258,24 @@ export class EventsStandIn {
         const { organizationId, profileIds } = request as BatchGetProfilesRequest;
         const ids = profileIds.map((id) => bytesToUuid<ProfileId>(id));
         const found = ids.filter((id) => this.profiles.get(id) === bytesToUuid(organizationId));
-        const profiles = found.map((id) => ({ id, userId: userIdOf(id), traits: "{}" }));
+        const roots = new Set(found.map((id) => this.rootOf(id)));
+        const profiles = [...roots].map((id) => ({ id, userId: userIdOf(id), traits: "{}" }));
         return create(BatchGetProfilesResponseSchema, { profiles });
       }
       case EventFeedService.method.batchResolveProfiles:
         return this.#resolve(request as BatchResolveProfilesRequest);
       case EventFeedService.method.sampleProfiles: {
         const { organizationId, shard, limit } = request as SampleProfilesRequest;
-        const own = [...this.profiles].filter(([, owner]) => owner === bytesToUuid(organizationId));
-        const ids = own.flatMap(([id, owner]) => (shardOf(owner, id) === shard ? [uuidToBytes(id)] : []));
+        const owner = bytesToUuid<OrganizationId>(organizationId);
+        const own = this.#roots(organizationId);
+        const ids = own.flatMap((id) => (shardOf(owner, id) === shard ? [uuidToBytes(id)] : []));
         const profileCount = BigInt(own.length);
         return create(SampleProfilesResponseSchema, { profileCount, profileIds: ids.slice(0, limit) });
+      }
+      case EventFeedService.method.reportErasure: {
+        await this.beforeErasureReport();
+        this.erasureReports.push(request as ReportErasureRequest);
+        return create(ReportErasureResponseSchema);
       }
       default:
         return create(ReportFoldedResponseSchema);
@@ -165,10 +286,12 @@ export class EventsStandIn {
   #resolve({ organizationId, userIds, profileIds }: BatchResolveProfilesRequest): Message {
     const own = [...this.profiles].filter(([, owner]) => owner === bytesToUuid(organizationId));
     const ids = new Set(own.map(([id]) => id));
-    const users = own.map(([id]) => ({ userId: userIdOf(id), profileId: uuidToBytes(id) }));
+    const users = own.map(([id]) => ({ userId: userIdOf(id), profileId: uuidToBytes(this.rootOf(id)) }));
+    const known = profileIds.filter((id) => ids.has(bytesToUuid(id)));
     return create(BatchResolveProfilesResponseSchema, {
       users: users.filter(({ userId }) => userIds.includes(userId)),
-      profileIds: profileIds.filter((id) => ids.has(bytesToUuid(id))),
+      profileIds: known,
+      rootIds: known.map((id) => uuidToBytes(this.rootOf(bytesToUuid(id)))),
     });
   }
 
@@ -186,20 +309,18 @@ export class EventsStandIn {
     const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
     const wanted = new Set(request.profileIds.map((id) => bytesToUuid(id)));
     const after = request.afterProfileId.length === 0 ? "" : bytesToUuid(request.afterProfileId);
-    const ids = [...this.profiles]
-      .filter(([id, owner]) => owner === organizationId && shardOf(owner, id) === shard)
-      .map(([id]) => id)
+    const ids = this.#roots(request.organizationId)
+      .filter((id) => shardOf(organizationId, id) === shard)
       .filter((id) => (wanted.size > 0 ? wanted.has(id) : id > after))
       .sort();
-    const ofShard = this.raw.filter((event) => event.shard === shard);
-    const position = Math.max(0, ...ofShard.map((event) => event.position));
+    const position = this.#committed.get(shard) ?? 0;
     const page = ids.slice(0, profileLimit);
 
     const snapshot = { position: BigInt(position), more: ids.length > page.length };
     yield create(ScanProfileEventsResponseSchema, { part: { case: "snapshot", value: snapshot } });
     for (const profileId of page) {
-      const events = ofShard
-        .filter((event) => event.profileId === profileId && !request.withoutEvents)
+      const events = this.raw
+        .filter((event) => this.rootOf(event.profileId) === profileId && !request.withoutEvents)
         .filter(({ name }) => eventNames.length === 0 || eventNames.includes(name))
         .sort((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1));
       // In several parts, as a profile with many events comes.
@@ -215,6 +336,10 @@ export class EventsStandIn {
       }
     }
   }
+}
+
+function draftsFor(shards: ReadonlySet<number>, type: string, data: Uint8Array): OutboxDraft[] {
+  return [...shards].map((shard) => ({ shard, type, data, items: 0, traceParent: "" }));
 }
 
 export function userIdOf(profileId: ProfileId): string {

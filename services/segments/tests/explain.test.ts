@@ -6,7 +6,6 @@ import { afterAll, beforeAll, test } from "vitest";
 import {
   ALL_SHARDS,
   addBackfills,
-  hasProfileDerivations,
   isProfilePending,
   listBackfillingShards,
   listBackfillsIn,
@@ -14,6 +13,7 @@ import {
   NO_PROFILE,
   nextBackfilling,
 } from "../src/backfills/backfill-store.ts";
+import { hasProfileDerivations } from "../src/backfills/derivation-store.ts";
 import { addPurges, listPurges } from "../src/backfills/purge-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
 import { findSweepable, listRows } from "../src/memberships/left-rows-store.ts";

@@ -21,6 +21,13 @@ import { segmentsModule } from "../src/module.ts";
 
 type RuleInit = MessageInitShape<typeof RuleSchema>;
 
+/** Whom the events service would ask about retention and exports. */
+const NOBODY: Caller = {
+  unary: () => Promise.reject(new Error("events calls nobody here")),
+  stream: () => {
+    throw new Error("events calls nobody here");
+  },
+};
 const KEY = new Uint8Array(32).fill(9);
 const NAMES = ["product.viewed", "cart.added", "order.completed"];
 
@@ -48,10 +55,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
       ...{ database: stored.database, apiKeys: { verify }, key: () => KEY, exclusive: true },
       instanceId: definition.name,
       settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalogue: [] },
-      caller: () => {
-        if (events === undefined) throw new Error("events calls nobody");
-        return withServiceToken(events, serviceTokens);
-      },
+      caller: () => (events === undefined ? NOBODY : withServiceToken(events, serviceTokens)),
     };
     const module = await definition.build(platform);
     const started: Worker[] = [];

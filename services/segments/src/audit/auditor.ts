@@ -29,6 +29,7 @@ export interface Progress {
   checked: number;
   memberships: number;
   capped: number;
+  beyondRetention: number;
   mismatches: number;
   unsettled: number;
 }
@@ -73,7 +74,7 @@ export class Auditor {
     const progress: Progress = {
       known: sample.seen,
       chosen: sample.chosen.length,
-      ...{ checked: 0, memberships: 0, capped: 0, mismatches: 0, unsettled: 0 },
+      ...{ checked: 0, memberships: 0, capped: 0, beyondRetention: 0, mismatches: 0, unsettled: 0 },
     };
     /** Profiles that disagreed at their last look. Reported if they do so again. */
     const suspects = new Set<ProfileId>();
@@ -170,7 +171,7 @@ export class Auditor {
     if (later === undefined) return compared;
     for (const profileId of profileIds) {
       const truth = profiles.get(profileId);
-      // Erased meanwhile: nobody belongs to anything.
+      // Erased meanwhile, or merged into another: it belongs to nothing.
       if (truth === undefined) compared.set(profileId, NOTHING_TO_COMPARE);
       else {
         const comparison = compareProfile(profileId, truth, kept, later, nowMs);
@@ -181,9 +182,10 @@ export class Auditor {
   }
 }
 
-function count(progress: Progress, { memberships, capped, mismatches }: Comparison): void {
+function count(progress: Progress, { memberships, capped, beyondRetention, mismatches }: Comparison): void {
   progress.checked += 1;
   progress.capped += capped;
+  progress.beyondRetention += beyondRetention;
   progress.memberships += memberships;
   progress.mismatches += mismatches.length;
 }

@@ -4,7 +4,9 @@ import type { ProfileId, SegmentId } from "@muster/core";
 import { ALL_SEGMENTS } from "../backfills/backfill-store.ts";
 import { isMemberByRawEvents } from "../engine/brute-force.ts";
 import { evaluateAt, Moment } from "../engine/evaluate.ts";
+import { isRemembered } from "../engine/keep-facts.ts";
 import { emptyState, viewOf } from "../engine/profile-state.ts";
+import { ruleReachesBehind } from "../engine/reach.ts";
 import type { KeptProfiles } from "./audit-store.ts";
 import type { LaterMessages, RawProfile } from "./raw-profiles.ts";
 
@@ -22,10 +24,14 @@ export interface Comparison {
   readonly memberships: number;
   /** Of these, how many rest on facts that were cut at their caps: the events need not agree. */
   readonly capped: number;
+  /** Of these, how many rest on what happened before the raw events that retention has left. */
+  readonly beyondRetention: number;
   readonly mismatches: readonly Mismatch[];
 }
 
-export const NOTHING_TO_COMPARE: Comparison = { memberships: 0, capped: 0, mismatches: [] };
+export const NOTHING_TO_COMPARE: Comparison = {
+  ...{ memberships: 0, capped: 0, beyondRetention: 0, mismatches: [] },
+};
 
 /** Undefined when the profile is being changed, so that there is nothing firm to compare. */
 export function compareProfile(
@@ -41,22 +47,28 @@ export function compareProfile(
   const isDue = (stored?.nextDueMs ?? Number.POSITIVE_INFINITY) <= nowMs;
   const isChanged = (later.profiles.get(profileId) ?? 0) > heldThrough;
   const backfilling = backfillingOf(profileId, kept);
-  if (isDue || isChanged || kept.deriving.has(profileId) || backfilling.has(ALL_SEGMENTS)) return undefined;
+  const isFrozen = stored?.state.isFrozen === true;
+  if (isDue || isChanged || isFrozen || kept.deriving.has(profileId) || backfilling.has(ALL_SEGMENTS))
+    return undefined;
   const events = raw.events.filter(({ id }) => (later.events.get(id) ?? 0) <= heldThrough);
   const state = stored?.state ?? emptyState();
-  const ruleOf = (id: SegmentId) => kept.rules.get(id);
+  const ruleOf = (id: string) => kept.rules.get(id as SegmentId);
   const moment = new Moment(viewOf(state, ruleOf), nowMs);
   const surroundings = { createMs: raw.createMs, traits: raw.traits, ruleOf };
   const mismatches: Mismatch[] = [];
   let memberships = 0;
   let capped = 0;
+  let beyondRetention = 0;
+  const isRemembering = isRemembered(raw.createMs, raw.completeSinceMs);
   for (const [id, rule] of kept.rules) {
     if (backfilling.has(id)) continue;
     const { member: byFacts, isExact } = evaluateAt(rule, moment);
     memberships += 1;
     if (!isExact) capped += 1;
+    const isProvable = isRemembering || !ruleReachesBehind(rule, raw.completeSinceMs, nowMs, ruleOf);
+    if (!isProvable) beyondRetention += 1;
     const answers = {
-      byEvents: isExact ? isMemberByRawEvents(rule, events, nowMs, surroundings) : byFacts,
+      byEvents: isExact && isProvable ? isMemberByRawEvents(rule, events, nowMs, surroundings) : byFacts,
       byFacts,
       byState: state.memberships.has(id),
       byMembers: kept.memberships.get(profileId)?.has(id) ?? false,
@@ -65,7 +77,7 @@ export function compareProfile(
     const { segmentId, slug } = kept.names.get(id) ?? { segmentId: id, slug: "" };
     mismatches.push({ segmentId, slug, evaluatedMs: nowMs, ...answers });
   }
-  return { memberships, capped, mismatches };
+  return { memberships, capped, beyondRetention, mismatches };
 }
 
 /** Rules whose past is not yet counted for this profile. */

@@ -23,6 +23,8 @@ export interface RawProfile {
   /** A JSON object. */
   readonly traits: string;
   readonly events: RawProfileEvent[];
+  /** All that came or happened from then on is among them; 0: all there ever was. */
+  readonly completeSinceMs: number;
 }
 
 export interface RawProfiles {
@@ -35,7 +37,7 @@ export interface RawProfiles {
 export interface LaterMessages {
   /** The position that brought each event, by the engine's name of it. */
   readonly events: ReadonlyMap<string, number>;
-  /** The last position that made or changed each profile. */
+  /** The last position that made or changed each profile, or whom it stands for. */
   readonly profiles: ReadonlyMap<ProfileId, number>;
 }
 
@@ -82,13 +84,19 @@ export class RawEventSource {
   ): Promise<RawProfiles> {
     const profiles = new Map<ProfileId, RawProfile>();
     let position: number | undefined;
+    let completeSinceMs = 0;
     const page = { profileIds: profileIds.map(uuidToBytes), profileLimit: profileIds.length };
     for await (const { part } of this.#scan({ organizationId, shard, page, signal })) {
-      if (part.case === "snapshot") position = Number(part.value.position);
+      if (part.case === "snapshot") {
+        position = Number(part.value.position);
+        completeSinceMs = Number(part.value.completeSinceMs);
+      }
       if (part.case !== "profile") continue;
       const { createTimeMs, traits, events } = part.value;
       const id = bytesToUuid<ProfileId>(part.value.profileId);
-      const profile = profiles.get(id) ?? { createMs: Number(createTimeMs), traits, events: [] };
+      const profile = profiles.get(id) ?? {
+        ...{ createMs: Number(createTimeMs), traits, events: [], completeSinceMs },
+      };
       profiles.set(id, profile);
       for (const event of events) {
         const { name: eventName, occurredMs, properties } = event;
@@ -115,6 +123,7 @@ export class RawEventSource {
         if (position > through) break;
         for (const { instant } of message.events) events.set(instant[1], position);
         for (const { profileId } of message.profiles) profiles.set(profileId, position);
+        for (const { profileId } of message.persons) profiles.set(profileId, position);
       }
     }
     return { events, profiles };

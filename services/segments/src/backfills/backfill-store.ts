@@ -1,5 +1,6 @@
 // Every statement against the tables of facts that must be read again from raw events: `segment_backfills`,
-// `profile_derivations` and `tainted_shards`. A row exists only while its work is not done.
+// `tainted_shards` and, as far as it is about what waits, `profile_derivations`. A row exists only while its work is
+// not done.
 import {
   bytesToUuid,
   type OrganizationId,
@@ -186,58 +187,6 @@ export interface ProfileKey {
   readonly organizationId: OrganizationId;
   readonly shard: number;
   readonly profileId: ProfileId;
-}
-
-interface ProfileRow {
-  organization_id: Buffer;
-  shard: number;
-  profile_id: Buffer;
-}
-
-const PROFILE_COLUMNS = ["organization_id", "shard", "profile_id"] as const;
-
-/** The keys are sorted and differ. */
-export async function addProfileDerivations(trx: Transaction, keys: readonly ProfileKey[]): Promise<void> {
-  const rows = keys.map((key) => [uuidToBytes(key.organizationId), key.shard, uuidToBytes(key.profileId)]);
-  await insertRows(trx, "profile_derivations", PROFILE_COLUMNS, rows, "keep", PROFILE_COLUMNS);
-}
-
-export async function listProfileDerivations(
-  db: Queryable,
-  organizationId: OrganizationId,
-  shards: readonly number[],
-  limit: number,
-): Promise<ProfileKey[]> {
-  const rows = await db("profile_derivations")
-    .select<ProfileRow[]>(PROFILE_COLUMNS)
-    .where("organization_id", uuidToBytes(organizationId))
-    .whereIn("shard", [...shards])
-    .limit(limit);
-  return rows.map((row) => ({
-    organizationId: bytesToUuid(row.organization_id),
-    shard: row.shard,
-    profileId: bytesToUuid(row.profile_id),
-  }));
-}
-
-export async function hasProfileDerivations(db: Queryable, organizationId: OrganizationId): Promise<boolean> {
-  const row = await db("profile_derivations")
-    .where("organization_id", uuidToBytes(organizationId))
-    .first<{ shard: number } | undefined>("shard");
-  return row !== undefined;
-}
-
-/** Of one organisation and shard. */
-export async function deleteProfileDerivations(
-  trx: Transaction,
-  organizationId: OrganizationId,
-  shard: number,
-  profileIds: readonly ProfileId[],
-): Promise<void> {
-  await trx("profile_derivations")
-    .where({ organization_id: uuidToBytes(organizationId), shard })
-    .whereIn("profile_id", profileIds.map(uuidToBytes))
-    .delete();
 }
 
 /** Not a shard, but the row whose lock orders the marking of shards and the first touches of organisations. */

@@ -132,8 +132,11 @@ const originToProto: Readonly<Record<ChangeOrigin, MembershipOrigin>> = {
   live: MembershipOrigin.LIVE,
   timer: MembershipOrigin.TIMER,
   backfill: MembershipOrigin.BACKFILL,
+  edit: MembershipOrigin.EDIT,
   late: MembershipOrigin.LATE,
   derivation: MembershipOrigin.DERIVATION,
+  merge: MembershipOrigin.MERGE,
+  erase: MembershipOrigin.ERASE,
 };
 
 function draftOf(shard: number, type: string, data: Uint8Array): OutboxDraft {

@@ -1,9 +1,10 @@
 // Why a membership changed, and when that happened. Pure.
 import type { SegmentId } from "@muster/core";
+import type { DerivationReason } from "../backfills/derivation-store.ts";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import type { MembershipChange } from "../engine/membership.ts";
 
-export type ChangeOrigin = "live" | "timer" | "backfill" | "late" | "derivation";
+export type ChangeOrigin = "live" | "timer" | "backfill" | "edit" | "late" | "derivation" | "merge" | "erase";
 
 export interface Cause {
   readonly origin: ChangeOrigin;
@@ -71,11 +72,19 @@ export function timerCause(
 export function derivedCause(
   { segmentId }: MembershipChange,
   backfilled: ReadonlySet<SegmentId>,
+  reason: DerivationReason,
   nowMs: number,
 ): Cause {
-  const origin = backfilled.has(segmentId) ? "backfill" : "derivation";
+  const origin = backfilled.has(segmentId) ? "backfill" : originOf[reason];
   return { origin, instantMs: nowMs, eventId: undefined };
 }
+
+const originOf: Readonly<Record<DerivationReason, ChangeOrigin>> = {
+  doubt: "derivation",
+  merge: "merge",
+  merged: "merge",
+  erased: "erase",
+};
 
 /** A rule changes its answer by itself a few times at most between two visits. */
 const STEPS_MAX = 100;

@@ -13,7 +13,8 @@ import { isUuid, type OrganizationId, type ProfileId, type SegmentId, shardOf } 
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { type CallContext, errorToProto, type MethodHandler, onBehalfOf } from "@muster/rpc";
-import { hasProfileDerivations, listBackfillsOf } from "../backfills/backfill-store.ts";
+import { listBackfillsOf } from "../backfills/backfill-store.ts";
+import { hasProfileDerivations } from "../backfills/derivation-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { findMembers } from "../memberships/membership-store.ts";
 import { ensureTouched } from "../segments/organization-store.ts";
@@ -83,8 +84,7 @@ async function resolveProfiles(
   const { users, profiles } = await feed.resolve(context.organizationId, wanted, onBehalfOf(context));
   return ({ profile }) => {
     if (profile.case === "userId") return users.get(profile.value);
-    const id = profile.value as ProfileId;
-    return profiles.has(id) ? id : undefined;
+    return profiles.get(profile.value ?? "");
   };
 }
 

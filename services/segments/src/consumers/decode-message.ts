@@ -5,15 +5,22 @@ import {
   type AnnouncedEvent,
   type AnnouncedProfile,
   ProfileChangedSchema,
+  ProfileErasedSchema,
+  ProfileMergedSchema,
+  ProfileUnmergedSchema,
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
-import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
+import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { PoisonMessage } from "@muster/outbox";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
+import type { DerivationReason } from "../backfills/derivation-store.ts";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";
+const PROFILE_MERGED = "muster.events.profile.merged.v1";
+const PROFILE_UNMERGED = "muster.events.profile.unmerged.v1";
+const PROFILE_ERASED = "muster.events.profile.erased.v1";
 
 export interface ProfileEvent extends EngineEvent {
   readonly organizationId: OrganizationId;
@@ -24,17 +31,26 @@ export interface ProfileEvent extends EngineEvent {
 /** A profile that was made or changed. */
 export interface ChangedProfile extends ProfileKey, EngineProfile {}
 
+/** A profile that stands for another person from here on, or for none. */
+export interface ChangedPerson extends ProfileKey {
+  readonly reason: Exclude<DerivationReason, "doubt">;
+  /** Of one that was erased: what is reported to. */
+  readonly erasureId: string | undefined;
+}
+
 export interface DecodedMessage {
   readonly shard: number;
   readonly position: number;
   readonly events: readonly ProfileEvent[];
   readonly profiles: readonly ChangedProfile[];
+  /** Those of the message's shard. */
+  readonly persons: readonly ChangedPerson[];
 }
 
 /** Throws PoisonMessage for what no one can read. Types not known here are for others: empty. */
 export function decodeMessage(envelope: Envelope): DecodedMessage {
   try {
-    const { events, profiles } = decodeData(envelope);
+    const { events, profiles, persons } = decodeData(envelope);
     const { shard } = envelope;
     const ids = new UuidTexts();
     return {
@@ -48,6 +64,7 @@ export function decodeMessage(envelope: Envelope): DecodedMessage {
         createMs: Number(createTimeMs),
         traits,
       })),
+      persons: persons.filter((person) => person.shard === shard),
     };
   } catch (error) {
     throw new PoisonMessage(envelope, error);
@@ -62,21 +79,55 @@ export function eventIdText(id: Uint8Array): string {
 interface MessageData {
   readonly events: readonly AnnouncedEvent[];
   readonly profiles: readonly AnnouncedProfile[];
+  readonly persons: readonly ChangedPerson[];
 }
 
 function decodeData({ type, data }: Envelope): MessageData {
   switch (type) {
     case TRACKED_EVENTS_RECORDED: {
       const { events, newProfiles } = fromBinary(TrackedEventsRecordedSchema, data);
-      return { events, profiles: newProfiles };
+      return { events, profiles: newProfiles, persons: [] };
     }
     case PROFILE_CHANGED: {
       const { profile } = fromBinary(ProfileChangedSchema, data);
-      return { events: [], profiles: profile === undefined ? [] : [profile] };
+      return { events: [], profiles: profile === undefined ? [] : [profile], persons: [] };
     }
     default:
-      return { events: [], profiles: [] };
+      return { events: [], profiles: [], persons: decodePersons(type, data) };
   }
+}
+
+function decodePersons(type: string, data: Uint8Array): ChangedPerson[] {
+  switch (type) {
+    case PROFILE_MERGED: {
+      const { organizationId, profileId, intoProfileId } = fromBinary(ProfileMergedSchema, data);
+      return [
+        personOf(organizationId, profileId, "merged"),
+        personOf(organizationId, intoProfileId, "merge"),
+      ];
+    }
+    case PROFILE_UNMERGED: {
+      const { organizationId, profileId, fromProfileId } = fromBinary(ProfileUnmergedSchema, data);
+      return [profileId, fromProfileId].map((id) => personOf(organizationId, id, "merge"));
+    }
+    case PROFILE_ERASED: {
+      const { organizationId, profileId, erasureId } = fromBinary(ProfileErasedSchema, data);
+      return [{ ...personOf(organizationId, profileId, "erased"), erasureId: toUuid(erasureId) }];
+    }
+    default:
+      return [];
+  }
+}
+
+function personOf(
+  organization: Uint8Array,
+  profile: Uint8Array,
+  reason: ChangedPerson["reason"],
+): ChangedPerson {
+  const organizationId = toUuid(organization) as OrganizationId;
+  const profileId = toUuid(profile) as ProfileId;
+  const shard = shardOf(organizationId, profileId);
+  return { organizationId, shard, profileId, reason, erasureId: undefined };
 }
 
 function toProfileEvent(event: AnnouncedEvent, ids: UuidTexts): ProfileEvent {

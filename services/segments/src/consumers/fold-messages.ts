@@ -3,7 +3,8 @@
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { addProfileDerivations, type ProfileKey } from "../backfills/backfill-store.ts";
+import type { ProfileKey } from "../backfills/backfill-store.ts";
+import { addProfileDerivations, type ProfileDerivation } from "../backfills/derivation-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { TouchedSegments } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
@@ -25,6 +26,7 @@ import {
 import { keyOf, saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import {
+  type ChangedPerson,
   type ChangedProfile,
   type DecodedMessage,
   decodeMessage,
@@ -42,15 +44,20 @@ export interface Folded {
   readonly membershipChanges: number;
   /** By shard, the earliest instant at which a profile touched here wants a visit. */
   readonly nextDues: ReadonlyMap<number, number>;
-  /** Profiles whose events came too late to be placed: they are read again from the raw events. */
+  /**
+   * Profiles that are read again from the raw events: some came too late to be placed, or the profile
+   * stands for another person.
+   */
   readonly derivations: number;
 }
 
-/** What one message brings for one profile. */
-type News = { readonly position: number } & (
-  | { readonly event: ProfileEvent; readonly profile?: undefined }
-  | { readonly profile: ChangedProfile; readonly event?: undefined }
-);
+/** What one message brings for one profile: one of these. */
+interface News {
+  readonly position: number;
+  readonly event?: ProfileEvent;
+  readonly profile?: ChangedProfile;
+  readonly person?: ChangedPerson;
+}
 
 /** What one fold holds for one profile. */
 interface ProfileWork {
@@ -77,10 +84,8 @@ export async function foldMessages(
     const { organizationId, profileId } = work.key;
     return foldProfile(work, stored.get(profileKeyText(organizationId, profileId)), nowMs);
   });
-  const derive = touched.filter(({ state }) => needsDerivation(state, nowMs));
-  // From here on the mark keeps readers waiting, not the due time.
-  for (const { state } of derive) state.droppedMs = undefined;
-  await addProfileDerivations(trx, derive.map(keyOf));
+  const derive = works.flatMap((work, index) => markOf(work, touched[index]?.state, nowMs) ?? []);
+  await addProfileDerivations(trx, derive);
   await saveTouched(trx, touched, deps.announcer, nowMs);
   return {
     events: decoded.reduce((sum, { events }) => sum + events.length, 0),
@@ -88,6 +93,20 @@ export async function foldMessages(
     nextDues: nextDuesOf(touched),
     derivations: derive.length,
   };
+}
+
+/** The mark that keeps readers waiting from here on, where the profile is to be derived anew. */
+function markOf(
+  { key, news }: ProfileWork,
+  state: ProfileState | undefined,
+  nowMs: number,
+): ProfileDerivation | undefined {
+  const person = news.findLast((one) => one.person !== undefined)?.person;
+  if (person !== undefined) return { ...key, reason: person.reason };
+  if (state === undefined || !needsDerivation(state, nowMs)) return undefined;
+  // Not the due time any more.
+  state.droppedMs = undefined;
+  return { ...key, reason: "doubt" };
 }
 
 function nextDuesOf(touched: readonly TouchedProfile[]): Map<number, number> {
@@ -101,9 +120,10 @@ function nextDuesOf(touched: readonly TouchedProfile[]): Map<number, number> {
 
 function organizationsOf(decoded: readonly DecodedMessage[]): OrganizationId[] {
   const ids = new Set<OrganizationId>();
-  for (const { events, profiles } of decoded) {
+  for (const { events, profiles, persons } of decoded) {
     for (const { organizationId } of events) ids.add(organizationId);
     for (const { organizationId } of profiles) ids.add(organizationId);
+    for (const { organizationId } of persons) ids.add(organizationId);
   }
   return [...ids];
 }
@@ -120,7 +140,7 @@ function gather(
     if (work !== undefined) work.news.push(news);
     else works.set(text, { key: keyOf(key), definitions: own, news: [news] });
   };
-  for (const { shard, position, events, profiles } of decoded) {
+  for (const { shard, position, events, profiles, persons } of decoded) {
     // A message's profiles were stored before its events.
     for (const profile of profiles) {
       const own = definitions.get(profile.organizationId);
@@ -132,6 +152,10 @@ function gather(
       if (own === undefined || own.candidates(event.eventName).length === 0) continue;
       add({ organizationId, shard, profileId }, own, { position, event });
     }
+    for (const person of persons) {
+      const own = definitions.get(person.organizationId);
+      if (own !== undefined) add(person, own, { position, person });
+    }
   }
   return works;
 }
@@ -140,15 +164,17 @@ function foldProfile(work: ProfileWork, stored: StoredProfile | undefined, nowMs
   const { definitions } = work;
   const state = stored?.state ?? emptyState();
   const touched = new TouchedSegments();
-  settleFutures(state, definitions, nowMs, touched);
+  if (!state.isFrozen) settleFutures(state, definitions, nowMs, touched);
   for (const news of work.news)
-    if (news.position > state.asOf) take(state, definitions, news, touched, nowMs);
-  const { changes, nextDueMs } = evaluateSegments(state, definitions, touched, nowMs);
+    if (news.position > state.asOf && !state.isFrozen) take(state, definitions, news, touched, nowMs);
+  const { changes, nextDueMs } = state.isFrozen
+    ? { changes: [], nextDueMs: undefined }
+    : evaluateSegments(state, definitions, touched, nowMs);
   return {
     ...work.key,
     state,
     // Only ever lowered here: what was not touched may still be due first.
-    nextDueMs: earlier(stored?.nextDueMs, nextDueMs),
+    nextDueMs: state.isFrozen ? undefined : earlier(stored?.nextDueMs, nextDueMs),
     isStored: stored !== undefined,
     changes,
     causeOf: (change) => touched.causeOf(change, stored?.nextDueMs, nowMs),
@@ -158,11 +184,15 @@ function foldProfile(work: ProfileWork, stored: StoredProfile | undefined, nowMs
 function take(
   state: ProfileState,
   definitions: Definitions,
-  { event, profile }: News,
+  { event, profile, person }: News,
   touched: TouchedSegments,
   nowMs: number,
 ): void {
+  if (person !== undefined) {
+    state.isFrozen = true;
+    return;
+  }
   touched.event = event ?? { instant: [nowMs, undefined], receivedMs: nowMs };
   if (profile !== undefined) recordProfile(state, definitions, profile, touched);
-  else recordEvent(state, definitions, event, nowMs, touched);
+  else if (event !== undefined) recordEvent(state, definitions, event, nowMs, touched);
 }

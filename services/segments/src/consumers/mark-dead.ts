@@ -3,14 +3,8 @@
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import {
-  ALL_SEGMENTS,
-  addBackfills,
-  addProfileDerivations,
-  lockTaints,
-  type ProfileKey,
-  taintShard,
-} from "../backfills/backfill-store.ts";
+import { ALL_SEGMENTS, addBackfills, lockTaints, taintShard } from "../backfills/backfill-store.ts";
+import { addProfileDerivations, type ProfileDerivation } from "../backfills/derivation-store.ts";
 import { compareProfileKeys, profileKeyText } from "../profiles/state-store.ts";
 import { listOrganizationIds, readVersions, touchOrganization } from "../segments/organization-store.ts";
 import { decodeMessage } from "./decode-message.ts";
@@ -34,12 +28,16 @@ export async function markDead(
 }
 
 /** Undefined when it can't be read. */
-function profilesOf(envelope: Envelope): ProfileKey[] | undefined {
+function profilesOf(envelope: Envelope): ProfileDerivation[] | undefined {
   try {
-    const { events, profiles, shard } = decodeMessage(envelope);
-    const keys = new Map<string, ProfileKey>();
+    const { events, profiles, persons, shard } = decodeMessage(envelope);
+    const keys = new Map<string, ProfileDerivation>();
     for (const { organizationId, profileId } of [...profiles, ...events]) {
-      keys.set(profileKeyText(organizationId, profileId), { organizationId, shard, profileId });
+      const key = { organizationId, shard, profileId, reason: "doubt" } as const;
+      keys.set(profileKeyText(organizationId, profileId), key);
+    }
+    for (const { organizationId, profileId, reason } of persons) {
+      keys.set(profileKeyText(organizationId, profileId), { organizationId, shard, profileId, reason });
     }
     return [...keys.values()].sort(compareProfileKeys);
   } catch {

@@ -35,6 +35,18 @@ export interface ProfileState {
    * at once for an event that came too late to be placed.
    */
   droppedMs: number | undefined;
+  /**
+   * Where retention had removed raw events when a fact was read from them: it may know nothing of what happened
+   * before. By the fact's key; what is not named here, a fact that is not there too, knows all.
+   */
+  readonly completeSince: Map<string, number>;
+  /** The keys of facts that lack an event which came too late for its place, or found no room. */
+  readonly lacking: Set<string>;
+  /**
+   * The profile stands for another person than its facts are about, or for none: nothing is folded into it
+   * and nothing told of it until it has been derived anew, from a snapshot that holds all that was folded.
+   */
+  isFrozen: boolean;
 }
 
 /** Future events that one profile keeps; the others are read again when they come due. */
@@ -49,6 +61,9 @@ export function emptyState(): ProfileState {
     memberships: new Map(),
     futures: [],
     droppedMs: undefined,
+    completeSince: new Map(),
+    lacking: new Set(),
+    isFrozen: false,
   };
 }
 
@@ -59,7 +74,9 @@ export function isEmptyState(state: ProfileState): boolean {
     state.traits.size === 0 &&
     state.memberships.size === 0 &&
     state.futures.length === 0 &&
-    state.droppedMs === undefined
+    state.droppedMs === undefined &&
+    state.completeSince.size === 0 &&
+    !state.isFrozen
   );
 }
 
@@ -130,7 +147,7 @@ export function recordEvent(
   const fact: FactEvent = { instant, values: numbersOf(matching, properties) };
   if (instant[0] > nowMs) {
     const matcherKeys = matching.map(({ matcher }) => matcher.key);
-    keepFuture(state, { ...fact, matcherKeys }, futuresMax);
+    keepFuture(state, definitions, { ...fact, matcherKeys }, futuresMax);
   } else feedAll(state, definitions, matching, fact, nowMs, touched);
 }
 
@@ -163,6 +180,9 @@ export function prune(state: ProfileState, definitions: Definitions): boolean {
   for (const key of state.facts.keys()) {
     if (definitions.fact(key) === undefined) pruned = state.facts.delete(key) || pruned;
   }
+  for (const key of state.completeSince.keys()) {
+    if (definitions.fact(key) === undefined) pruned = state.completeSince.delete(key) || pruned;
+  }
   const known = new Set([...definitions.traits].map(({ key }) => key));
   for (const key of state.traits) {
     if (!known.has(key)) pruned = state.traits.delete(key) || pruned;
@@ -193,7 +213,10 @@ function feedAll(
       if ((marks & -marks & own) === 0 || !isOfInterest(fact.spec, event)) continue;
       const facts = factsIn(state, fact);
       const isPlaced = feed(fact.spec, facts, event, { marks, nowMs, valuesMax: definitions.valuesMax });
-      if (!isPlaced) state.droppedMs = Math.min(state.droppedMs ?? nowMs, nowMs);
+      if (!isPlaced) {
+        state.droppedMs = Math.min(state.droppedMs ?? nowMs, nowMs);
+        state.lacking.add(fact.spec.key);
+      }
       for (const segment of fact.segments) touched.add(segment);
     }
   }
@@ -236,7 +259,12 @@ function numbersOf(
   return numbers;
 }
 
-function keepFuture(state: ProfileState, future: FutureEvent, futuresMax: number): void {
+function keepFuture(
+  state: ProfileState,
+  definitions: Definitions,
+  future: FutureEvent,
+  futuresMax: number,
+): void {
   const { futures } = state;
   const index = futures.findIndex(({ instant }) => instant[0] > future.instant[0]);
   futures.splice(index < 0 ? futures.length : index, 0, future);
@@ -244,6 +272,9 @@ function keepFuture(state: ProfileState, future: FutureEvent, futuresMax: number
   const dropped = futures.pop();
   if (dropped === undefined) return;
   state.droppedMs = Math.min(state.droppedMs ?? Number.POSITIVE_INFINITY, dropped.instant[0]);
+  for (const matcherKey of dropped.matcherKeys) {
+    for (const { fact } of definitions.tracked(matcherKey)?.feeds ?? []) state.lacking.add(fact.spec.key);
+  }
 }
 
 function parseObject(json: string): JsonObject {

@@ -18,6 +18,9 @@ interface StoredState {
   readonly traits?: readonly string[];
   readonly futures?: readonly StoredFuture[];
   readonly droppedMs?: number;
+  readonly frozen?: true;
+  readonly since?: readonly (readonly [factKey: string, completeSinceMs: number])[];
+  readonly lacking?: readonly string[];
 }
 
 type FirstFacts = readonly [key: string, total: number, firstMs: number, lastMs: number, newest: Instant[]];
@@ -51,6 +54,9 @@ export function encodeState(state: ProfileState): string {
     ...(traits.size > 0 && { traits: [...traits] }),
     ...(futures.length > 0 && { futures: futures.map(encodeFuture) }),
     ...(droppedMs !== undefined && { droppedMs }),
+    ...(state.isFrozen && { frozen: true }),
+    ...(state.completeSince.size > 0 && { since: [...state.completeSince] }),
+    ...(state.lacking.size > 0 && { lacking: [...state.lacking] }),
   };
   return JSON.stringify(stored);
 }
@@ -65,6 +71,9 @@ export function decodeState(text: string): ProfileState {
     memberships: new Map(stored.in),
     futures: (stored.futures ?? []).map(decodeFuture),
     droppedMs: stored.droppedMs,
+    completeSince: new Map(stored.since),
+    lacking: new Set(stored.lacking),
+    isFrozen: stored.frozen ?? false,
   };
 }
 

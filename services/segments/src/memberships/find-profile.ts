@@ -1,19 +1,19 @@
-// The profile that a path names, in the caller's organisation.
+// The person that a path names by any of its profiles, in the caller's organisation.
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
 import { isUuid, type ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type CallContext, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 
-/** PROFILE_NOT_FOUND when the organisation has none of this id. */
+/** The profile that stands for the person. PROFILE_NOT_FOUND when the organisation has none of this id. */
 export async function findProfile(
   { feed }: SegmentsDeps,
   context: CallContext,
   profileId: string,
 ): Promise<Profile> {
   if (!isUuid(profileId)) throw new AppError("PROFILE_NOT_FOUND");
-  const id = profileId as ProfileId;
-  const profile = (await feed.profiles(context.organizationId, [id], onBehalfOf(context))).get(id);
+  const found = await feed.profiles(context.organizationId, [profileId as ProfileId], onBehalfOf(context));
+  const [profile] = found.values();
   if (profile === undefined) throw new AppError("PROFILE_NOT_FOUND");
   return profile;
 }

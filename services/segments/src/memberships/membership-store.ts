@@ -21,7 +21,7 @@ const MEMBERSHIP_KEY = ["organization_id", "segment_id", "profile_id"] as const;
 const MEMBERSHIP_COLUMNS = [...MEMBERSHIP_KEY, "member", "entered_ms", "changed_ms"] as const;
 const COUNT_KEY = ["organization_id", "segment_id", "shard"] as const;
 const COUNT_COLUMNS = [...COUNT_KEY, "members", "exits"] as const;
-/** Ids in one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
+/** Rows named by one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
 /** Ids in one lookup: under the size at which MariaDB turns IN lists into temporary tables. */
 const LOOKUP_CHUNK = 500;
@@ -124,10 +124,13 @@ export async function deleteMemberships(
   segmentIds: readonly SegmentId[],
   profileIds: readonly ProfileId[],
 ): Promise<void> {
-  for (const segmentId of segmentIds) {
+  const segmentsAtOnce = Math.max(1, Math.floor(DELETE_CHUNK / Math.max(1, profileIds.length)));
+  for (let first = 0; first < segmentIds.length; first += segmentsAtOnce) {
+    const some = segmentIds.slice(first, first + segmentsAtOnce).map(uuidToBytes);
     for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
       await trx("memberships")
-        .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) })
+        .where("organization_id", uuidToBytes(organizationId))
+        .whereIn("segment_id", some)
         .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
         .delete();
     }

@@ -12,6 +12,10 @@ export interface ScannedStates {
   /** The shard's position that the snapshot is of. */
   readonly position: number;
   readonly more: boolean;
+  /** All that came or happened from then on is in it; 0: all there ever was. */
+  readonly completeSinceMs: number;
+  /** False where no rule reads anything: then there is no snapshot, and nobody in it. */
+  readonly isRead: boolean;
   /** By profile, in order of id; without memberships. */
   readonly states: ReadonlyMap<ProfileId, ProfileState>;
 }
@@ -26,8 +30,10 @@ export async function scanStates(
   const states = new Map<ProfileId, ProfileState>();
   const what = whatToRead(definitions);
   // Nothing counts for anything: there is nothing to read.
-  if (what === undefined) return { position: Number.MAX_SAFE_INTEGER, more: false, states };
-  const { position, more } = await feed.scan({ ...request, ...what }, (profileId, events, profile) => {
+  if (what === undefined) {
+    return { position: Number.MAX_SAFE_INTEGER, more: false, completeSinceMs: 0, isRead: false, states };
+  }
+  const scan = await feed.scan({ ...request, ...what }, (profileId, events, profile) => {
     let state = states.get(profileId);
     if (state === undefined) {
       state = emptyState();
@@ -40,8 +46,8 @@ export async function scanStates(
       recordEvent(state, definitions, { eventName: name, instant, properties }, nowMs, new Set());
     }
   });
-  for (const state of states.values()) state.asOf = position;
-  return { position, more, states };
+  for (const state of states.values()) state.asOf = scan.position;
+  return { ...scan, isRead: true, states };
 }
 
 /** Undefined when no event counts and no profile as such. */

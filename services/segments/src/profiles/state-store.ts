@@ -22,6 +22,8 @@ const COLUMNS = ["organization_id", "shard", "profile_id", "next_due_at", "state
 const KEY = ["organization_id", "shard", "profile_id"] as const;
 /** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
 const CHUNK = 500;
+/** Ids in one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
+const DELETE_CHUNK = 250;
 
 /** Orders as the primary key does. */
 export function compareProfileKeys(a: ProfileKey, b: ProfileKey): number {
@@ -136,6 +138,38 @@ export async function listStates(
     .orderBy("profile_id")
     .limit(limit);
   return rows.map(fromRow);
+}
+
+/** The profiles of one shard that have a row, by id, after the first and up to the second if there is one. */
+export async function listStateIds(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shard: number,
+  after: ProfileId,
+  through: ProfileId | undefined,
+): Promise<ProfileId[]> {
+  const query = db("profile_states")
+    .select<{ profile_id: Buffer }[]>("profile_id")
+    .where({ organization_id: uuidToBytes(organizationId), shard })
+    .andWhere("profile_id", ">", uuidToBytes(after))
+    .orderBy("profile_id");
+  if (through !== undefined) query.andWhere("profile_id", "<=", uuidToBytes(through));
+  return (await query).map((row) => bytesToUuid<ProfileId>(row.profile_id));
+}
+
+/** Of one shard's profiles of an organisation. */
+export async function deleteStates(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  shard: number,
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
+    await trx("profile_states")
+      .where({ organization_id: uuidToBytes(organizationId), shard })
+      .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
+      .delete();
+  }
 }
 
 interface Run {

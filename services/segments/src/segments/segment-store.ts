@@ -210,6 +210,26 @@ export async function listSegmentsOf(
   return rows.map(fromRow);
 }
 
+/** All that rows of members in the shard may be kept under: what is evaluated, and what is being cleared away. */
+export async function listEvaluationIds(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shard: number,
+): Promise<SegmentId[]> {
+  const key = { organization_id: uuidToBytes(organizationId) };
+  const segments = await db("segments")
+    .select<Pick<Row, "evaluation_id" | "pending_id">[]>("evaluation_id", "pending_id")
+    .where(key);
+  const purged = await db("segment_purges")
+    .select<{ segment_id: Buffer }[]>("segment_id")
+    .where({ ...key, shard });
+  const ids = [
+    ...segments.flatMap(({ evaluation_id, pending_id }) => [evaluation_id, pending_id ?? evaluation_id]),
+    ...purged.map(({ segment_id }) => segment_id),
+  ];
+  return [...new Set(ids.map((id) => bytesToUuid<SegmentId>(id)))].sort();
+}
+
 function fromRow(row: Row): Segment {
   const { pending_id, pending_rule, pending_version } = row;
   const isPending = pending_id !== null && pending_rule !== null && pending_version !== null;

@@ -2,7 +2,8 @@
 // is not waited for: until it takes over the one before serves.
 import type { OrganizationId } from "@muster/core";
 import type { CallContext } from "@muster/rpc";
-import { ALL_SHARDS, hasProfileDerivations, listBackfillsOf } from "../backfills/backfill-store.ts";
+import { ALL_SHARDS, listBackfillsOf } from "../backfills/backfill-store.ts";
+import { hasProfileDerivations } from "../backfills/derivation-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import type { Segment } from "./segment.ts";
 

@@ -5,10 +5,10 @@ import {
   type Backfill,
   listBackfillingShards,
   listBackfillsIn,
-  listProfileDerivations,
   nextBackfilling,
   nextDeriving,
 } from "../backfills/backfill-store.ts";
+import { listProfileDerivations } from "../backfills/derivation-store.ts";
 
 /** A chunk of one shard. */
 export interface DerivationTask {

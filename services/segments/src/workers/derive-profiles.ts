@@ -1,16 +1,23 @@
 // Reads profiles again from their raw events: the backfill of new segments, and whatever lost its facts.
-import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
+import { assert, type Clock, type OrganizationId, type ProfileId, type SegmentId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
 import {
+  ALL_SEGMENTS,
   advanceBackfills,
   type Backfill,
-  deleteProfileDerivations,
   LAST_PROFILE,
   listBackfillsIn,
 } from "../backfills/backfill-store.ts";
+import {
+  addProfileDerivations,
+  type DerivationReason,
+  deleteProfileDerivations,
+  readDerivationReasons,
+} from "../backfills/derivation-store.ts";
+import { saveFactHorizons } from "../backfills/fact-horizon-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { derivedCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
@@ -18,14 +25,16 @@ import { evaluateAll } from "../engine/membership.ts";
 import { emptyState, type ProfileState } from "../engine/profile-state.ts";
 import type { EventsFeed } from "../events-feed.ts";
 import { type ScannedStates, scanStates } from "../profiles/scan-states.ts";
-import { loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { listStateIds, loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import { lockOrganization } from "../segments/organization-store.ts";
 import { takeOver } from "../segments/take-over.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
+import { absentProfile, forgetProfiles, isOver } from "./absent-profiles.ts";
 import { DerivationAgenda, type DerivationTask } from "./derivation-agenda.ts";
 import { Lookout } from "./lookout.ts";
+import { isCounted, keepKnown, readUnfolded, type UnfoldedNews } from "./recollection.ts";
 
 export interface DeriveDeps {
   readonly announcer: Announcer;
@@ -50,6 +59,11 @@ const RETRY_MS_MAX = 15_000;
 /** What a scan has found of one shard. */
 interface Derived extends ScannedStates {
   readonly task: DerivationTask;
+  /** The shard's position that is folded. */
+  readonly folded: number;
+  readonly scannedMs: number;
+  /** Read only where retention has removed raw events. */
+  readonly unfolded: UnfoldedNews | undefined;
 }
 
 export class Derivations {
@@ -109,11 +123,17 @@ export class Derivations {
     // that comes later has a backfill of its own before it; one that goes has its purge, also in this owner.
     const definitions = await this.#deps.definitions.loadKnown(database.reader, organizationId);
     const scannedMs = clock.nowMs();
-    const scans = await Promise.allSettled(tasks.map((task) => this.#derive(task, definitions, scannedMs)));
+    const scans = await Promise.allSettled(
+      tasks.map(async (task): Promise<Derived> => {
+        const folded = owned.position(task.shard);
+        const scan = await scanStates(this.#deps.feed, task, definitions, scannedMs);
+        return { task, folded, scannedMs, ...scan, unfolded: await this.#unfolded(task, folded, scan) };
+      }),
+    );
     const derived = scans.flatMap((scan) => (scan.status === "fulfilled" ? [scan.value] : []));
-    for (const { task, position } of derived) {
+    for (const { position, folded } of derived) {
       // Invariant: the snapshot holds all that was folded, for nothing is folded during the step.
-      assert(position >= owned.position(task.shard), "a snapshot is behind what is folded");
+      assert(position >= folded, "a snapshot is behind what is folded");
     }
     // A shard that cannot be read holds up no other.
     if (derived.length > 0) {
@@ -126,8 +146,13 @@ export class Derivations {
     for (const scan of scans) if (scan.status === "rejected") throw scan.reason;
   }
 
-  async #derive(task: DerivationTask, definitions: Definitions, nowMs: number): Promise<Derived> {
-    return { task, ...(await scanStates(this.#deps.feed, task, definitions, nowMs)) };
+  async #unfolded(
+    { organizationId, shard }: DerivationTask,
+    after: number,
+    { completeSinceMs, position: through, states }: ScannedStates,
+  ): Promise<UnfoldedNews | undefined> {
+    if (completeSinceMs === 0) return undefined;
+    return readUnfolded(this.#deps.feed, { organizationId, shard, after, through }, states);
   }
 
   /** Resolves to how many memberships changed. */
@@ -142,56 +167,122 @@ export class Derivations {
     const isEnding = derived.some(isLastChunk);
     if (isEnding) await lockOrganization(trx, organizationId);
     const touched: TouchedProfile[] = [];
-    for (const { task, states } of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
-      const { shard } = task;
-      // Those of the transaction: a segment may have come after the tasks were listed.
-      const backfills = await listBackfillsIn(trx, organizationId, [shard]);
-      const backfilled = new Set(backfills.map(({ segmentId }) => segmentId));
-      const profileIds = [...states.keys()].sort();
-      const stored = await loadStates(
-        trx,
-        profileIds.map((profileId) => ({ organizationId, shard, profileId })),
-      );
-      for (const profileId of profileIds) {
-        const before = stored.get(profileKeyText(organizationId, profileId));
-        // Cloned, for a deadlock runs this again.
-        const state: ProfileState = {
-          ...structuredClone(states.get(profileId) ?? emptyState()),
-          memberships: before?.state.memberships ?? new Map(),
-        };
-        const evaluation = evaluateAll(state, definitions, nowMs);
-        touched.push({
-          organizationId,
-          shard,
-          profileId,
-          state,
-          isStored: before !== undefined,
-          ...evaluation,
-          causeOf: (change) => derivedCause(change, backfilled, nowMs),
-        });
-      }
+    const over: { readonly shard: number; readonly profileIds: readonly ProfileId[] }[] = [];
+    for (const one of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
+      const replaced = await replaceStates(trx, one, definitions, nowMs);
+      touched.push(...replaced.touched);
+      over.push({ shard: one.task.shard, profileIds: replaced.over });
     }
     await saveTouched(trx, touched, this.#deps.announcer, nowMs);
+    for (const { shard, profileIds } of over) await forgetProfiles(trx, organizationId, shard, profileIds);
     for (const one of derived) await finish(trx, one);
     if (isEnding) await takeOver(trx, organizationId, this.#deps.announcer);
     return touched.reduce((sum, { changes }) => sum + changes.length, 0);
   }
 }
 
+/** What becomes of the shard's profiles, and which of them are no more. */
+async function replaceStates(
+  trx: Transaction,
+  one: Derived,
+  definitions: Definitions,
+  nowMs: number,
+): Promise<{ readonly touched: TouchedProfile[]; readonly over: ProfileId[] }> {
+  const { task, states, position, isRead, folded, unfolded } = one;
+  const { organizationId, shard, profiles } = task;
+  // Those of the transaction: a segment may have come after the tasks were listed.
+  const backfills = await listBackfillsIn(trx, organizationId, [shard]);
+  const backfilled = new Set(backfills.map(({ segmentId }) => segmentId));
+  const asked = "ids" in profiles ? profiles.ids : [];
+  const reasons = await readDerivationReasons(trx, organizationId, shard, asked);
+  const reasonOf = (id: ProfileId): DerivationReason => reasons.get(id) ?? "doubt";
+  const profileIds = [...new Set([...states.keys(), ...asked])].sort();
+  const keys = profileIds.map((profileId) => ({ organizationId, shard, profileId }));
+  const stored = await loadStates(trx, keys);
+  const touched: TouchedProfile[] = [];
+  const over: ProfileId[] = [];
+  for (const key of keys) {
+    const { profileId } = key;
+    const reason = reasonOf(profileId);
+    const before = stored.get(profileKeyText(organizationId, profileId));
+    const found = states.get(profileId);
+    if (found === undefined) {
+      const isEnded = isOver(reason, position, folded);
+      if (isEnded) over.push(profileId);
+      // Where nothing counts nothing was read, and who is there is not known.
+      if (!isEnded && !isRead) continue;
+      const known = before ?? { ...key, state: emptyState(), nextDueMs: undefined };
+      touched.push(absentProfile(known, definitions, { asOf: isRead ? position : 0, reason, nowMs }));
+      continue;
+    }
+    // Cloned, for a deadlock runs this again.
+    const state: ProfileState = {
+      ...structuredClone(found),
+      memberships: before?.state.memberships ?? new Map(),
+    };
+    if (unfolded !== undefined) {
+      const known = { profileId, before: before?.state, reason: reasons.get(profileId), backfills };
+      keepKnown(state, definitions, { ...one, ...known, unfolded });
+    }
+    touched.push({
+      ...{ ...key, state, isStored: before !== undefined },
+      ...evaluateAll(state, definitions, nowMs),
+      causeOf: (change) => derivedCause(change, backfilled, reason, nowMs),
+    });
+  }
+  await saveHorizons(trx, one, definitions, backfilled);
+  return { touched, over };
+}
+
+/** Facts that no rule has counted from the beginning, where retention had removed raw events before. */
+async function saveHorizons(
+  trx: Transaction,
+  { task, states, completeSinceMs }: Derived,
+  definitions: Definitions,
+  unfinished: ReadonlySet<SegmentId>,
+): Promise<void> {
+  if (completeSinceMs === 0 || states.size === 0 || "ids" in task.profiles) return;
+  const added = [...definitions.facts].filter((fact) => !isCounted(fact, unfinished));
+  const keys = added.map(({ spec }) => spec.key);
+  if (keys.length > 0) await saveFactHorizons(trx, task.organizationId, keys, completeSinceMs);
+}
+
 /**
  * Invariant: a profile made behind a backfill's cursor needs no visit. It is not in the snapshot of the chunk
  * that passed it, so it was made after it, and all its events come in later messages, which fold them with
  * the segment. A profile made ahead of the cursor is met by the scan; whatever was folded of it before is
- * replaced, and what the snapshot already held is skipped by `asOf`.
+ * replaced, and what the snapshot already held is skipped by `asOf`. One that stands for itself again, or for
+ * more than before, is marked by the message that says so.
  */
-async function finish(trx: Transaction, { task, states, more }: Derived): Promise<void> {
+async function finish(trx: Transaction, { task, states, more, isRead }: Derived): Promise<void> {
   if ("ids" in task.profiles) {
     await deleteProfileDerivations(trx, task.organizationId, task.shard, task.profiles.ids);
     return;
   }
   const last = [...states.keys()].sort().at(-1);
   const advanced = task.backfills.filter((backfill) => isCovered(backfill, task.profiles, { more, last }));
+  const isAll = advanced.some(({ segmentId }) => segmentId === ALL_SEGMENTS);
+  if (isAll && isRead) await doubtAbsent(trx, task, states, more ? last : undefined);
   await advanceBackfills(trx, advanced, more ? last : states.size > 0 ? LAST_PROFILE : undefined);
+}
+
+/**
+ * A shard that lost a message unread may have lost the one that ended a profile: those that have a row and are
+ * not in the snapshot are asked for by their ids.
+ */
+async function doubtAbsent(
+  trx: Transaction,
+  { organizationId, shard, profiles }: DerivationTask,
+  states: ScannedStates["states"],
+  last: ProfileId | undefined,
+): Promise<void> {
+  if ("ids" in profiles) return;
+  const kept = await listStateIds(trx, organizationId, shard, profiles.after, last);
+  const absent = kept.filter((profileId) => !states.has(profileId));
+  await addProfileDerivations(
+    trx,
+    absent.map((profileId) => ({ organizationId, shard, profileId })),
+  );
 }
 
 /**

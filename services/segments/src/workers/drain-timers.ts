@@ -2,7 +2,8 @@
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
-import { addProfileDerivations, type ProfileKey } from "../backfills/backfill-store.ts";
+import type { ProfileKey } from "../backfills/backfill-store.ts";
+import { addProfileDerivations } from "../backfills/derivation-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { timerCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";

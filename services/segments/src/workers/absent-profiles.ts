@@ -1,0 +1,52 @@
+// What becomes of a profile that is to be derived anew and is not in the snapshot: it was merged or erased.
+import type { OrganizationId, ProfileId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { DerivationReason } from "../backfills/derivation-store.ts";
+import { derivedCause } from "../changes/cause.ts";
+import type { Definitions } from "../engine/definitions.ts";
+import { emptyState } from "../engine/profile-state.ts";
+import { deleteMemberships } from "../memberships/membership-store.ts";
+import { deleteStates, type StoredProfile } from "../profiles/state-store.ts";
+import type { TouchedProfile } from "../profiles/touched-profile.ts";
+import { listEvaluationIds } from "../segments/segment-store.ts";
+
+/** It is in nothing any more, and says nothing but up to where its messages are answered for. */
+export function absentProfile(
+  { organizationId, shard, profileId, state }: StoredProfile,
+  definitions: Definitions,
+  derived: { readonly asOf: number; readonly reason: DerivationReason; readonly nowMs: number },
+): TouchedProfile {
+  const entered = [...state.memberships].filter(([id]) => definitions.segments.has(id));
+  return {
+    ...{ organizationId, shard, profileId, nextDueMs: undefined },
+    state: { ...emptyState(), asOf: derived.asOf },
+    isStored: true,
+    changes: entered.map(([segmentId, enteredMs]) => ({ segmentId, member: false, enteredMs })),
+    causeOf: (change) => derivedCause(change, new Set(), derived.reason, derived.nowMs),
+  };
+}
+
+/**
+ * Whether nothing of the profile is yet to be folded, so that its row may go: the message that ended it has
+ * come, or all that the snapshot holds. Else the row stays, so that what is still on its way to it is skipped,
+ * and goes when that message comes.
+ */
+export function isOver(reason: DerivationReason, snapshot: number, folded: number): boolean {
+  return reason === "merged" || reason === "erased" || snapshot <= folded;
+}
+
+/**
+ * Removes all rows of these profiles of one shard, those of segments that they left included: purges find the
+ * rows of a profile by its state.
+ */
+export async function forgetProfiles(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  shard: number,
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  if (profileIds.length === 0) return;
+  const evaluationIds = await listEvaluationIds(trx, organizationId, shard);
+  await deleteMemberships(trx, organizationId, evaluationIds, profileIds);
+  await deleteStates(trx, organizationId, shard, profileIds);
+}

@@ -1,0 +1,246 @@
+// Persons: two profiles become one, and two again, while events come in. Every answer is as if they had always
+// been what they are now, and what was told adds up.
+import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
+import { type ProfileId, SeededRandom, shardOf } from "@muster/core";
+import { ENGINES, waitFor } from "@muster/testkit";
+import { afterEach, describe, expect, test } from "vitest";
+import { believe, heardFrom } from "./announced.ts";
+import type { TestEvent } from "./events-stand-in.ts";
+import { expectTruth, type House, membersOf, openHouse, type SegmentsClient } from "./house.ts";
+
+const TWICE = { name: "Twice", eventName: "viewed", minCount: 2 };
+const NEVER = { name: "Never", rule: performed("viewed", { case: "exactly", value: 0 }) };
+const { MERGE, LIVE } = MembershipOrigin;
+
+type RuleInit = NonNullable<Parameters<SegmentsClient["createSegment"]>[0]["rule"]>;
+
+function performed(
+  eventName: string,
+  condition: { readonly case: "atLeast" | "exactly"; readonly value: number },
+  lastSeconds?: bigint,
+): RuleInit {
+  const window = { case: "last", value: { seconds: lastSeconds ?? 0n } } as const;
+  const value = { eventName, count: { condition }, ...(lastSeconds !== undefined && { window: { window } }) };
+  return { kind: { case: "performed", value } };
+}
+
+describe.each(ENGINES)("persons on %s", (engine) => {
+  let house: House;
+  afterEach(() => house.close());
+
+  function event(profileId: ProfileId, name = "viewed", agoMs = 0): TestEvent {
+    return { organizationId: house.organizationId, profileId, name, ms: house.clock.nowMs() - agoMs };
+  }
+
+  /** Another profile than these, of the same shard as the first of them or of another one. */
+  function profileBeside(profileId: ProfileId, isSameShard: boolean): ProfileId {
+    const shardOfOne = (id: ProfileId) => shardOf(house.organizationId, id);
+    for (;;) {
+      const id = house.newProfile();
+      if ((shardOfOne(id) === shardOfOne(profileId)) === isSameShard) return id;
+    }
+  }
+
+  const merge = (from: ProfileId, into: ProfileId) => house.events.merge(house.organizationId, from, into);
+  const unmerge = (id: ProfileId) => house.events.unmerge(house.organizationId, id);
+  const heardOf = async (slug: string) =>
+    (await heardFrom(house.database)).filter(({ change }) => change.segmentSlug === slug);
+
+  /** Rows of whatever kind that name the profile. */
+  async function rowsOf(profileId: ProfileId): Promise<number> {
+    let rows = 0;
+    for (const table of ["profile_states", "profile_derivations", "memberships"]) {
+      const id = Buffer.from(profileId.replaceAll("-", ""), "hex");
+      rows += (await house.database.reader(table).where("profile_id", id)).length;
+    }
+    return rows;
+  }
+
+  test.each([true, false])("two become one and two again, in one shard: %s", async (isSameShard) => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(TWICE);
+    await house.segments.createSegment(NEVER);
+    await expectTruth(house, "never");
+    const ada = house.newProfile();
+    const device = profileBeside(ada, isSameShard);
+    const other = profileBeside(ada, !isSameShard);
+    await house.events.submit([event(ada), event(device), event(other), event(other)]);
+    expect(await membersOf(house.segments, "twice")).toEqual([other]);
+
+    await merge(device, ada);
+    expect(await membersOf(house.segments, "twice")).toEqual([ada, other].sort());
+    await merge(other, ada);
+    expect(await membersOf(house.segments, "twice")).toEqual([ada]);
+    for (const gone of [device, other]) expect(await rowsOf(gone)).toBe(0);
+    await expectTruth(house, "twice");
+    await expectTruth(house, "never");
+
+    // What any of them does is hers.
+    await house.events.submit([event(device, "cart.added")]);
+    expect(await membersOf(house.segments, "abandoned-cart")).toEqual([ada]);
+    for (const profileId of [ada, device, other]) {
+      const { segments } = await house.segments.listProfileSegments({ profileId });
+      expect(segments.map(({ slug }) => slug).sort()).toEqual(["abandoned-cart", "twice"]);
+      const explained = await house.segments.explainMembership({ segmentId: "twice", profileId });
+      expect(explained.member).toBe(true);
+    }
+    const { results } = await house.segments.batchCheckMemberships({
+      checks: [ada, device].map((id) => ({
+        segment: "twice",
+        profile: { case: "profileId" as const, value: id },
+      })),
+    });
+    expect(results).toMatchObject([
+      { member: true, profileId: ada },
+      { member: true, profileId: ada },
+    ]);
+
+    await unmerge(device);
+    await unmerge(other);
+    expect(await membersOf(house.segments, "twice")).toEqual([other]);
+    expect(await membersOf(house.segments, "abandoned-cart")).toEqual([device]);
+    await expectTruth(house, "never");
+    const heard = await heardOf("twice");
+    expect([...believe(heard)]).toEqual([other]);
+    const origins = heard.map(({ profileId, member, change }) => [profileId, member, change.origin]);
+    expect(origins.filter(([id]) => id === ada)).toEqual([
+      [ada, true, MERGE],
+      [ada, false, MERGE],
+    ]);
+    expect(origins.filter(([id]) => id === other)).toEqual([
+      [other, true, LIVE],
+      [other, false, MERGE],
+      [other, true, MERGE],
+    ]);
+  });
+
+  test("nothing is told of a profile by half of what is known of its person", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(NEVER);
+    const [ada, device] = [house.newProfile(), house.newProfile()];
+    await house.events.submit([event(device)]);
+    await expectTruth(house, "never");
+    await merge(device, ada);
+    await membersOf(house.segments, "never");
+    // Folded while the past cannot be read: the device has viewed, though not in any of these messages.
+    let isHeld = true;
+    house.events.beforeScan = async () => {
+      await waitFor(() => !isHeld);
+    };
+    await unmerge(device);
+    await house.events.submit([event(device, "product.viewed"), event(device, "cart.added")]);
+    isHeld = false;
+    await expectTruth(house, "never");
+    expect((await heardOf("never")).filter(({ profileId }) => profileId === device)).toEqual([]);
+    await expectTruth(house, "abandoned-cart");
+  });
+
+  test("a profile that ended while its shard was behind ends once, with all that was on its way to it", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(TWICE);
+    await expectTruth(house, "twice");
+    const ada = house.newProfile();
+    const device = profileBeside(ada, false);
+    await house.events.submit([event(ada), event(device), event(device)]);
+    await expectTruth(house, "twice");
+    // Read again by an unreadable message, whose snapshot holds the merge that is folded later.
+    let isFirst = true;
+    house.events.beforeScan = async () => {
+      if (!isFirst) return;
+      isFirst = false;
+      await house.events.submit([event(device), event(device, "cart.added")]);
+      await merge(device, ada);
+    };
+    await house.events.submitSpoilt([event(device)], Buffer.from("nonsense"));
+    await waitFor(async () => {
+      await house.clock.advance(1000);
+      return !isFirst;
+    });
+    await expectTruth(house, "twice");
+    await expectTruth(house, "abandoned-cart");
+    await waitFor(async () => (await rowsOf(device)) === 0);
+    believe(await heardOf("twice"));
+    expect((await heardOf("abandoned-cart")).filter(({ profileId }) => profileId === device)).toEqual([]);
+  });
+
+  test("a merge that cannot be read is found by whoever reads again", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(TWICE);
+    await expectTruth(house, "twice");
+    const ada = house.newProfile();
+    const device = profileBeside(ada, false);
+    await house.events.submit([event(ada), event(device), event(device)]);
+    await expectTruth(house, "twice");
+    await house.events.merge(house.organizationId, device, ada, Buffer.from("nonsense"));
+    await waitFor(async () => {
+      await house.clock.advance(1000);
+      return (await house.database.reader("dead_letters")).length === 2;
+    });
+    await expectTruth(house, "twice");
+    expect(await membersOf(house.segments, "twice")).toEqual([ada]);
+    expect([...believe(await heardOf("twice"))]).toEqual([ada]);
+    expect(await rowsOf(device)).toBe(0);
+  });
+
+  test("segments that come and go meanwhile hold nobody who ended", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(TWICE);
+    const profiles = Array.from({ length: 40 }, () => house.newProfile());
+    await house.events.submit(profiles.flatMap((id) => [event(id), event(id)]));
+    await expectTruth(house, "twice");
+    const [root = house.newProfile(), ...others] = profiles;
+    const merging = (async () => {
+      for (const id of others) await merge(id, root);
+    })();
+    await house.segments.createSegment({ ...TWICE, name: "Also" });
+    await house.segments.deleteSegment({ segmentId: "twice" });
+    await merging;
+    await expectTruth(house, "also");
+    expect(await membersOf(house.segments, "also")).toEqual([root]);
+    await waitFor(async () => {
+      await house.clock.advance(200);
+      return (await house.database.reader("segment_purges")).length === 0;
+    });
+    for (const id of others) expect(await rowsOf(id)).toBe(0);
+  });
+
+  test("any order of merges, undoing and events: every answer is the truth, and what was told adds up", async () => {
+    house = await openHouse(engine);
+    const random = new SeededRandom(7);
+    // Minutes, for what is announced stays to be read for a day only.
+    const windowed = {
+      name: "Lately",
+      rule: performed("viewed", { case: "atLeast", value: 2 }, 3600n),
+    };
+    const profiles = Array.from({ length: 14 }, () => house.newProfile());
+    for (const id of profiles) house.events.addProfile(house.organizationId, id);
+    for (const segment of [TWICE, NEVER, windowed]) await house.segments.createSegment(segment);
+    await expectTruth(house, "twice");
+    const before = await membersOf(house.segments, "never");
+    const one = () => profiles[random.integer(0, profiles.length - 1)] ?? house.newProfile();
+    for (let round = 0; round < 25; round += 1) {
+      await Promise.all(
+        Array.from({ length: random.integer(1, 6) }, async () => {
+          if (random.chance(0.25)) await merge(one(), one());
+          else if (random.chance(0.3)) await unmerge(one());
+          else {
+            const name = random.chance(0.6)
+              ? "viewed"
+              : random.chance(0.5)
+                ? "cart.added"
+                : "order.completed";
+            await house.events.submit([event(one(), name, random.integer(0, 100) * 60_000)]);
+          }
+        }),
+      );
+      house.clock.setNowMs(house.clock.nowMs() + random.integer(0, 3) * 300_000);
+      for (const slug of ["twice", "never", "lately", "abandoned-cart"]) await expectTruth(house, slug);
+    }
+    for (const slug of ["twice", "lately", "abandoned-cart"]) {
+      expect([...believe(await heardOf(slug))].sort()).toEqual(await membersOf(house.segments, slug));
+    }
+    const never = believe(await heardOf("never"), before);
+    expect([...never].sort()).toEqual(await membersOf(house.segments, "never"));
+    expect(new Set((await heardFrom(house.database)).map(({ change }) => change.origin))).toContain(MERGE);
+  });
+});
