@@ -1,6 +1,8 @@
 // Who may call what, and that no organisation sees or touches another's: every method, told from its
 // descriptor, so that none is forgotten.
 import { create, type DescMethod, getOption } from "@bufbuild/protobuf";
+import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -13,10 +15,16 @@ import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
-const METHODS = [ProfileService, EventService, EventFeedService, BehaviourService, EventTypeService].flatMap(
-  ({ methods }) => [...methods] as DescMethod[],
-);
+const METHODS = [
+  AlertService,
+  ProfileService,
+  EventService,
+  EventFeedService,
+  BehaviourService,
+  EventTypeService,
+].flatMap(({ methods }) => [...methods] as DescMethod[]);
 const DEFAULT_TYPES = ["LOGIN", "PURCHASE", "REFERRAL"].map((name) => ({ name }));
+const DEFAULT_CODES = [30, 123, 300, 1100].map((code) => ({ code }));
 const isInternal = (method: DescMethod): boolean => getOption(method, policy).internal;
 const PUBLIC = METHODS.filter((method) => !isInternal(method));
 const INTERNAL = METHODS.filter(isInternal);
@@ -26,6 +34,8 @@ const EVERY_PERMISSION = [
   "events.read",
   "events.write",
   "event_types.write",
+  "alerts.read",
+  "alerts.write",
 ];
 
 describe.each(ENGINES)("access to events on %s", (engine) => {
@@ -33,6 +43,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
   const mine: OrganizationId = newOrganization();
   const other: OrganizationId = newOrganization();
   let profileId: string;
+  let alertRuleId: string;
 
   beforeAll(async () => {
     events = await EventsUnderTest.open(engine);
@@ -43,6 +54,11 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     await events.call(EventTypeService.method.createEventType, { name: "OURS", price: 1 }, own);
     const userEvent = { userId: "ours", eventType: "OURS", timestamp: 1n };
     await events.call(BehaviourService.method.recordUserEvent, userEvent, own);
+    await events.call(ProfileService.method.createProfile, { userId: "77" }, own);
+    const withdrawal = { type: "withdraw", amount: "101", userId: 77n, time: 0n };
+    await events.call(AlertService.method.recordAction, withdrawal, own);
+    const { alertRules } = await events.call(AlertService.method.listAlertRules, {}, own);
+    alertRuleId = alertRules[0]?.id ?? "";
   });
   afterAll(() => events.close());
 
@@ -54,7 +70,10 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     getProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
     listProfiles: { request: () => ({ userId: "14" }), foreign: { profiles: [] } },
     updateProfile: { request: () => ({ profileId, profile: { name: "x" } }), foreign: "PROFILE_NOT_FOUND" },
-    mergeProfile: { request: () => ({ profileId, into: profileId }), foreign: "PROFILE_NOT_FOUND" },
+    mergeProfile: {
+      request: () => ({ profileId, into: "01890000-0000-7000-8000-000000000000" }),
+      foreign: "PROFILE_NOT_FOUND",
+    },
     unmergeProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
     recordEvent: { request: () => ({ event: byProfileId() }), foreign: "PROFILE_NOT_FOUND" },
     recordProfileEvent: { request: () => ({ profileId, name: "seen" }), foreign: "PROFILE_NOT_FOUND" },
@@ -84,6 +103,25 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
       foreign: "EVENT_TYPE_NOT_FOUND",
     },
     deleteEventType: { request: () => ({ name: "OURS" }), foreign: "EVENT_TYPE_NOT_FOUND" },
+    recordAction: {
+      request: () => ({ type: "deposit", amount: "1", userId: 77n, time: 0n }),
+      foreign: "PROFILE_NOT_FOUND",
+    },
+    listAlerts: { request: () => ({ userId: "77" }), foreign: { alerts: [] } },
+    listAlertRules: { request: () => ({}), foreign: { alertRules: DEFAULT_CODES } },
+    createAlertRule: {
+      request: () => ({
+        ...{ code: 9, name: "Nine", kind: AlertRuleKind.THRESHOLD, eventName: "deposit" },
+        ...{ property: "amount", threshold: "9" },
+      }),
+      foreign: { alertRule: { code: 9 } },
+    },
+    getAlertRule: { request: () => ({ alertRuleId }), foreign: "ALERT_RULE_NOT_FOUND" },
+    updateAlertRule: {
+      request: () => ({ alertRuleId, alertRule: { name: "x" } }),
+      foreign: "ALERT_RULE_NOT_FOUND",
+    },
+    deleteAlertRule: { request: () => ({ alertRuleId }), foreign: "ALERT_RULE_NOT_FOUND" },
     tailEvents: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
   };
 

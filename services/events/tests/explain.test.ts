@@ -2,10 +2,15 @@
 // that a change of a query or an index shows.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { listCounts } from "../src/behaviour/event-count-store.ts";
+import { listFullHours, visitPageViews } from "../src/behaviour/page-view-store.ts";
+import { listUsers } from "../src/behaviour/user-store.ts";
+import { getChange, listChanges } from "../src/catalogue/event-type-store.ts";
 import { collectWanted } from "../src/ingest/batch-facts.ts";
 import { loadFacts } from "../src/ingest/facts-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
@@ -48,8 +53,15 @@ beforeAll(async () => {
     }));
     const as = { organizationId: organization };
     const { results } = await events.call(EventService.method.batchRecordEvents, { events: sent }, as);
+    const views = sent.map((event) => ({ ...event, name: "page.viewed", eventId: `v${event.eventId}` }));
+    await events.call(EventService.method.batchRecordEvents, { events: views }, as);
+    for (let name = 0; name < 50; name += 1) {
+      const type = { name: `type ${name}`, price: 1 };
+      await events.call(EventTypeService.method.createEventType, type, as);
+    }
     if (organization === organizationId) profileId = results[0]?.profileId as ProfileId;
   }
+  await db.raw("ANALYZE TABLE event_counts, page_view_hours, event_types");
   await db.raw("ANALYZE TABLE profiles, profile_identities, tracked_events, undated_event_ids");
 });
 afterAll(() => events.close());
@@ -109,6 +121,20 @@ test("hot queries use their indexes and sort nothing", async () => {
     "ListEvents, first page": () => listEvents(db, filter, 51),
     "ListEvents, between instants, by name, next page": () =>
       listEvents(db, { ...filter, names: ["n1", "n2"], fromMs: 0, toMs: 9 * DAY_MS, after }, 51),
+    "ingest: hours whose page views are full": () =>
+      listFullHours(
+        db,
+        [0, 1, 2].map((hour) => ({ organizationId, profileId, day: 7, hour })),
+      ),
+    "GetUserSummary: page views of eight days": () =>
+      visitPageViews(db, organizationId, [profileId], { fromMs: 0, toMs: 7 * DAY_MS }, () => {}),
+    "ListUserPoints: counts by name": () =>
+      listCounts(db, organizationId, [profileId, randomIds.next(1)], new Set(["n1", "n2"])),
+    "ListUserPoints: counts by many names": () =>
+      listCounts(db, organizationId, [profileId], new Set(Array.from({ length: 99 }, (_, n) => `n${n}`))),
+    "ListUserPoints: users, next page": () => listUsers(db, organizationId, "7", 1000),
+    "event catalogue": () => listChanges(db, organizationId),
+    "event type": () => getChange(db, organizationId, "type 7"),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),

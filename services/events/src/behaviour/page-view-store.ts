@@ -6,7 +6,7 @@
 // So an insert never rewrites more than FULL_BYTES and what it brings, however many views an hour has: 100,000 of
 // one profile in one hour make about 150 parts, and are read in some 20 ms.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { BytesOnce } from "../tracked-events/bytes-once.ts";
 import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { decodeViews, encodeView, pageOf, type ViewHour, viewHourOf } from "./page-views.ts";
@@ -64,16 +64,22 @@ interface FullRow {
   readonly views: Buffer;
 }
 
-async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): Promise<void> {
+/** Those of the hours whose part 0 is full. */
+export async function listFullHours(db: Queryable, hours: readonly ProfileHour[]): Promise<FullRow[]> {
   const full: FullRow[] = [];
   for (const [condition, bindings] of keysOf(hours)) {
-    const query = trx(TABLE)
+    const rows = await db(TABLE)
       .select<FullRow[]>("organization_id", "day", "profile_id", "hour", "full_parts", "views")
       .where("size_bytes", ">=", FULL_BYTES)
       .whereRaw(`(${condition})`, bindings);
-    // Ours already: the adding locked them.
-    for (const row of await forUpdate(trx, query)) full.push(row);
+    for (const row of rows) full.push(row);
   }
+  return full;
+}
+
+/** Invariant: the transaction has written to these hours, so that nobody else does until it ends. */
+async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): Promise<void> {
+  const full = await listFullHours(trx, hours);
   if (full.length === 0) return;
   const moved = full
     .map((row) => ({
