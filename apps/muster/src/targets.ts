@@ -4,9 +4,11 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { SERVICE_NAMES, type Target } from "@muster/config";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
+import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
@@ -34,9 +36,11 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
   events: [
     AlertService,
     BehaviourService,
+    ErasureService,
     EventFeedService,
     EventService,
     EventTypeService,
+    ExportService,
     ProfileService,
     RetentionService,
     TrackingService,

@@ -3,16 +3,20 @@ import type { DescService } from "@bufbuild/protobuf";
 import { allPermissions } from "@muster/authz";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
+import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
+import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 
 /** Every service of Muster; a test compares it with the generated code. */
@@ -21,15 +25,19 @@ export const INSTALLATION_SERVICES: readonly DescService[] = [
   ApiKeyService,
   BehaviourService,
   CredentialService,
+  ErasureService,
   EventFeedService,
   EventService,
   EventTypeService,
+  ExportService,
   OrganizationDirectoryService,
   OrganizationService,
   ProfileService,
   RetentionService,
   SegmentAuditService,
+  SegmentPrivacyService,
   SegmentService,
+  TrackingService,
 ];
 
 export function knownPermissions(): ReadonlySet<string> {

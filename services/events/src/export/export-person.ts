@@ -1,0 +1,39 @@
+// All records about one person, one after the other, so that an export of any size needs little memory.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { ExportedRecordSchema } from "@muster/contracts/muster/events/v1/export_service_pb";
+import { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
+import {
+  type KeptMembership,
+  KeptMembershipSchema,
+} from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import type { Queryable } from "@muster/db";
+import { personalJson } from "@muster/privacy";
+import { type Person, profilesOf } from "../people/person.ts";
+import { profileToProto } from "../profiles/profile-proto.ts";
+import { sections } from "./sections.ts";
+
+export type ExportedRecord = MessageInitShape<typeof ExportedRecordSchema> & {
+  readonly kind: string;
+  readonly data: string;
+};
+
+/** Each profile of the person as it is kept, then what each of them did, kind by kind. */
+export async function* recordsOf(
+  db: Queryable,
+  person: Person,
+  memberships: readonly KeptMembership[],
+): AsyncGenerator<ExportedRecord> {
+  const profiles = profilesOf(person);
+  for (const profile of profiles) {
+    const data = personalJson(ProfileSchema, create(ProfileSchema, profileToProto(profile)));
+    yield { kind: "profile", data };
+  }
+  for (const { kind, records } of sections) {
+    for (const { organizationId, id } of profiles) {
+      for await (const data of records(db, organizationId, id)) yield { kind, data };
+    }
+  }
+  for (const membership of memberships) {
+    yield { kind: "membership", data: personalJson(KeptMembershipSchema, membership) };
+  }
+}

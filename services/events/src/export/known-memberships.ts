@@ -1,0 +1,44 @@
+// What the segments service knows of a person.
+import {
+  type KeptMembership,
+  SegmentPrivacyService,
+} from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { type CallContext, type Caller, type Client, createClient, onBehalfOf } from "@muster/rpc";
+
+/** Merged profiles of one question: an answer about them and as many segments as there may be is 2 MiB. */
+const MERGED_AT_ONCE = 20;
+
+export class KnownMemberships {
+  readonly #client: Client<typeof SegmentPrivacyService>;
+
+  constructor(segments: Caller) {
+    this.#client = createClient(SegmentPrivacyService, segments);
+  }
+
+  /** Of all that was acknowledged so far; NOT_YET_CONSISTENT where segments can't say so in time. */
+  async of(
+    context: CallContext,
+    organizationId: OrganizationId,
+    root: ProfileId,
+    merged: readonly ProfileId[],
+  ): Promise<KeptMembership[]> {
+    const rootBytes = uuidToBytes(root);
+    const found: KeptMembership[] = [];
+    for (let start = 0; start === 0 || start < merged.length; start += MERGED_AT_ONCE) {
+      const { memberships } = await this.#client.listMemberships(
+        {
+          organizationId: uuidToBytes(organizationId),
+          profileId: rootBytes,
+          mergedProfileIds: merged.slice(start, start + MERGED_AT_ONCE).map(uuidToBytes),
+        },
+        onBehalfOf(context),
+      );
+      // The root's were told by the first answer.
+      const isNew = ({ profileId }: KeptMembership) =>
+        start === 0 || Buffer.compare(profileId, rootBytes) !== 0;
+      for (const membership of memberships) if (isNew(membership)) found.push(membership);
+    }
+    return found;
+  }
+}

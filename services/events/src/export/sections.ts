@@ -1,0 +1,182 @@
+// What an export holds of each profile: one section for each table that keeps something of people.
+import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { AlertSchema } from "@muster/contracts/muster/events/v1/alert_pb";
+import {
+  ExportedAmountsSchema,
+  ExportedEventCountSchema,
+  ExportedMergeSchema,
+  ExportedPageViewsSchema,
+} from "@muster/contracts/muster/events/v1/exported_records_pb";
+import { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
+import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { personalJson } from "@muster/privacy";
+import { decodeViews } from "../behaviour/page-views.ts";
+import { eventToProto } from "../tracked-events/event-proto.ts";
+import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
+import { amountsOf } from "./exported-amounts.ts";
+import { type KeptTable, walkRows } from "./kept-rows-store.ts";
+
+export interface Section {
+  readonly kind: string;
+  readonly table: string;
+  /** Each a JSON object. */
+  records(db: Queryable, organizationId: OrganizationId, profileId: ProfileId): AsyncIterable<string>;
+}
+
+/** What labels show of each row, as a message; rows that make none are left out. */
+function section<Row extends object, Schema extends DescMessage>(
+  kind: string,
+  schema: Schema,
+  table: KeptTable<Row>,
+  toMessage: (row: Row, profileId: ProfileId) => MessageInitShape<Schema> | undefined,
+): Section {
+  return {
+    kind,
+    table: table.name,
+    async *records(db, organizationId, profileId) {
+      for await (const row of walkRows(db, table, organizationId, profileId)) {
+        const message = toMessage(row, profileId);
+        if (message !== undefined) yield personalJson(schema, create(schema, message));
+      }
+    },
+  };
+}
+
+interface MergeRow {
+  readonly merge_id: Buffer;
+  readonly into_profile_id: Buffer;
+  readonly merged_ms: number;
+  readonly undone_ms: number | null;
+}
+
+const merges = section(
+  "merge",
+  ExportedMergeSchema,
+  {
+    name: "profile_merges",
+    columns: ["merge_id", "into_profile_id", "merged_ms", "undone_ms"],
+    order: ["merge_id"],
+    rowsAtOnce: 1000,
+  } satisfies KeptTable<MergeRow>,
+  (row: MergeRow, profileId) => ({
+    profileId,
+    intoProfileId: bytesToUuid(row.into_profile_id),
+    mergeTime: timestampFromMs(Number(row.merged_ms)),
+    ...(row.undone_ms !== null && { undoTime: timestampFromMs(Number(row.undone_ms)) }),
+  }),
+);
+
+const events = section(
+  "event",
+  TrackedEventSchema,
+  {
+    name: "tracked_events",
+    columns: EVENT_COLUMNS,
+    order: ["occurred_ms", "event_id"],
+    rowsAtOnce: 100,
+  } satisfies KeptTable<EventRow>,
+  // As recorded, whoever stands for the person by now.
+  (row: EventRow, profileId) => eventToProto(eventFromRow(row, profileId)),
+);
+
+interface CountRow {
+  readonly name: Buffer;
+  readonly count: number;
+}
+
+const eventCounts = section(
+  "event_count",
+  ExportedEventCountSchema,
+  {
+    name: "event_counts",
+    columns: ["name", "count"],
+    order: ["name"],
+    rowsAtOnce: 1000,
+  } satisfies KeptTable<CountRow>,
+  (row: CountRow, profileId) => ({
+    profileId,
+    eventName: row.name.toString(),
+    count: BigInt(row.count),
+  }),
+);
+
+interface ViewsRow {
+  readonly day: number;
+  readonly hour: number;
+  readonly part: number;
+  readonly views: Buffer;
+}
+
+const pageViews = section(
+  "page_views",
+  ExportedPageViewsSchema,
+  {
+    name: "page_view_hours",
+    columns: ["day", "hour", "part", "views"],
+    order: ["day", "hour", "part"],
+    rowsAtOnce: 64,
+  } satisfies KeptTable<ViewsRow>,
+  ({ day, hour, views }: ViewsRow, profileId) => {
+    const told: { time: ReturnType<typeof timestampFromMs>; page: string }[] = [];
+    decodeViews({ day: Number(day), hour: Number(hour) }, views, (occurredMs, page) =>
+      told.push({ time: timestampFromMs(occurredMs), page }),
+    );
+    return told.length === 0 ? undefined : { profileId, views: told };
+  },
+);
+
+interface HistoryRow {
+  readonly cell: Buffer;
+  readonly content: Buffer;
+}
+
+const amounts = section(
+  "amounts",
+  ExportedAmountsSchema,
+  {
+    name: "alert_history",
+    columns: ["cell", "content"],
+    order: ["cell"],
+    rowsAtOnce: 200,
+  } satisfies KeptTable<HistoryRow>,
+  ({ cell, content }: HistoryRow, profileId) => {
+    const told = amountsOf(cell.toString("hex"), content);
+    return told.length === 0 ? undefined : { profileId, amounts: told };
+  },
+);
+
+interface AlertRow {
+  readonly alert_id: Buffer;
+  readonly rule_id: Buffer;
+  readonly code: number;
+  readonly event_id: Buffer;
+  readonly event_name: Buffer;
+  readonly occurred_ms: number;
+  readonly fired_ms: number;
+}
+
+const alerts = section(
+  "alert",
+  AlertSchema,
+  {
+    name: "alerts",
+    columns: ["alert_id", "rule_id", "code", "event_id", "event_name", "occurred_ms", "fired_ms"],
+    order: ["alert_id"],
+    rowsAtOnce: 1000,
+  } satisfies KeptTable<AlertRow>,
+  (row: AlertRow, profileId) => ({
+    id: bytesToUuid(row.alert_id),
+    ruleId: bytesToUuid(row.rule_id),
+    code: row.code,
+    profileId,
+    eventId: bytesToUuid(row.event_id),
+    eventName: row.event_name.toString(),
+    timestamp: timestampFromMs(Number(row.occurred_ms)),
+    fireTime: timestampFromMs(Number(row.fired_ms)),
+  }),
+);
+
+/** In the order of the export. A test knows of every table that keeps something of a profile. */
+export const sections: readonly Section[] = [merges, events, eventCounts, pageViews, amounts, alerts];

@@ -1,0 +1,307 @@
+// What an export tells: all that is known of one person in all their profiles, and of nobody else.
+import { create } from "@bufbuild/protobuf";
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { type ExportedRecord, ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import {
+  type ListMembershipsRequest,
+  ListMembershipsResponseSchema,
+  SegmentPrivacyService,
+} from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { bytesToUuid, type OrganizationId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { Caller } from "@muster/rpc";
+import { ENGINES, FakeClock } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { sections } from "../src/export/sections.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const TEN_KIB = "x".repeat(10 * 1024);
+
+/** Segments, as far as an export asks it: everybody is in one segment and has left another. */
+class SegmentsStandIn {
+  readonly asked: ListMembershipsRequest[] = [];
+  isBehind = false;
+  readonly caller: Caller = {
+    unary: async (method, request) => {
+      expect(method).toBe(SegmentPrivacyService.method.listMemberships);
+      if (this.isBehind) throw new AppError("NOT_YET_CONSISTENT");
+      const asked = request as ListMembershipsRequest;
+      this.asked.push(asked);
+      const memberships = [asked.profileId, ...asked.mergedProfileIds].flatMap((profileId) => [
+        { profileId, segmentId: "1", segmentSlug: "shoes", member: true, enteredMs: 1n, changedMs: 1n },
+        { profileId, segmentId: "2", segmentSlug: "hats", member: false, enteredMs: 1n, changedMs: 2n },
+      ]);
+      return { message: create(ListMembershipsResponseSchema, { memberships }), headers: new Map() };
+    },
+    stream: () => {
+      throw new Error("events opens no stream");
+    },
+  };
+}
+
+describe.each(ENGINES)("exports on %s", (engine) => {
+  let events: EventsUnderTest;
+  let clock: FakeClock;
+  let segments: SegmentsStandIn;
+  let organizationId: OrganizationId;
+
+  beforeAll(async () => {
+    clock = new FakeClock();
+    segments = new SegmentsStandIn();
+    events = await EventsUnderTest.open(engine, { clock, segments: segments.caller });
+  });
+  afterAll(() => events.close());
+  beforeEach(() => {
+    organizationId = newOrganization();
+    segments.asked.length = 0;
+    segments.isBehind = false;
+  });
+
+  const exported = (profileId: string, as = organizationId) =>
+    events.client(ExportService, { organizationId: as }).getProfileExport({ profileId });
+
+  async function streamed(profileId: string): Promise<ExportedRecord[]> {
+    const client = events.client(ExportService, { organizationId });
+    const records: ExportedRecord[] = [];
+    for await (const part of client.exportProfile({ profileId })) records.push(...part.records);
+    return records;
+  }
+
+  async function newProfile(userId: string, fields = {}): Promise<string> {
+    const profiles = events.client(ProfileService, { organizationId });
+    const { profile } = await profiles.createProfile({ userId, ...fields });
+    return profile?.id ?? "";
+  }
+
+  async function record(userId: string, name: string, fields = {}): Promise<void> {
+    const client = events.client(EventService, { organizationId });
+    await client.recordEvent({ event: { identity: { case: "userId", value: userId }, name, ...fields } });
+  }
+
+  const merge = (profileId: string, into: string) =>
+    events.client(ProfileService, { organizationId }).mergeProfile({ profileId, into });
+
+  function byKind(records: readonly ExportedRecord[]): Record<string, Record<string, unknown>[]> {
+    const told = records.map(({ kind, data }) => [kind, JSON.parse(data)] as const);
+    return Object.fromEntries(
+      [...Map.groupBy(told, ([kind]) => kind)].map(([kind, own]) => [kind, own.map(([, data]) => data)]),
+    );
+  }
+
+  test("tells everything, by kind, and nothing of others", async () => {
+    const ada = await newProfile("ada", { email: "Ada@example.com", name: "Ada", traits: '{"plan":"pro"}' });
+    await newProfile("mallory", { email: "mallory@example.com" });
+    const nowMs = clock.nowMs();
+    const time = { seconds: BigInt(nowMs / 1000), nanos: 0 };
+    await record("ada", "page.viewed", { properties: '{"name":"Pricing"}', timestamp: time, eventId: "e1" });
+    await record("ada", "withdraw", { properties: '{"amount":"100.50","time":5}', timestamp: time });
+    await record("mallory", "page.viewed", { properties: '{"name":"Mallory\'s page"}', timestamp: time });
+    const { records } = await exported(ada);
+    const told = byKind(records);
+    const at = new Date(nowMs).toISOString();
+    expect(told.profile).toEqual([
+      expect.objectContaining({
+        ...{ id: ada, user_id: "ada", email: "Ada@example.com", name: "Ada", traits: { plan: "pro" } },
+        create_time: at,
+      }),
+    ]);
+    expect(told.event).toHaveLength(2);
+    expect(told.event).toContainEqual({
+      ...{ event_id: "e1", profile_id: ada, name: "page.viewed", properties: { name: "Pricing" } },
+      ...{ timestamp: at, receive_time: at },
+    });
+    expect(told.event_count).toEqual([
+      { profile_id: ada, event_name: "page.viewed", count: 1 },
+      { profile_id: ada, event_name: "withdraw", count: 1 },
+    ]);
+    expect(told.page_views).toEqual([{ profile_id: ada, views: [{ time: at, page: "Pricing" }] }]);
+    expect(told.alert).toEqual([
+      expect.objectContaining({ profile_id: ada, code: 1100, event_name: "withdraw", timestamp: at }),
+    ]);
+    expect(told.amounts?.length).toBeGreaterThan(0);
+    expect(told.membership).toEqual([
+      expect.objectContaining({ profile_id: ada, segment_slug: "shoes", member: true, entered_ms: 1 }),
+      expect.objectContaining({ profile_id: ada, segment_slug: "hats", member: false }),
+    ]);
+    expect(JSON.stringify(records).toLowerCase()).not.toContain("mallory");
+    expect(await streamed(ada)).toEqual(records);
+  });
+
+  test("tells the amounts that alert rules remember, each at its instant", async () => {
+    const ada = await newProfile("7");
+    const alerts = events.client(AlertService, { organizationId });
+    for (const [amount, time] of [
+      ["42.50", 100n],
+      ["0.07", 4000n],
+      ["1", 100n],
+    ] as const) {
+      await alerts.recordAction({ type: "deposit", amount, userId: 7n, time });
+    }
+    const told = byKind((await exported(ada)).records).amounts ?? [];
+    const amounts = told.flatMap((cell) => cell.amounts as { order_ms: number; amount: string }[]);
+    const texts = new Set(amounts.map(({ order_ms, amount }) => `${order_ms}: ${amount}`));
+    // Of the series that rises each action; of the one that is summed the sum of each instant.
+    expect(texts).toEqual(new Set(["100000: 42.5", "100000: 1", "100000: 43.5", "4000000: 0.07"]));
+  });
+
+  test("a person of several profiles is told whole, whichever of them is named", async () => {
+    const [ada, laptop, phone] = [
+      await newProfile("ada"),
+      await newProfile("laptop"),
+      await newProfile("phone"),
+    ];
+    for (const userId of ["ada", "laptop", "phone"]) await record(userId, `${userId} did`);
+    await merge(phone, laptop);
+    await merge(laptop, ada);
+    const { records } = await exported(ada);
+    const told = byKind(records);
+    expect(told.profile?.map(({ user_id }) => user_id).sort()).toEqual(["ada", "laptop", "phone"]);
+    expect(told.event?.map(({ profile_id, name }) => [profile_id, name]).sort()).toEqual(
+      [
+        [ada, "ada did"],
+        [laptop, "laptop did"],
+        [phone, "phone did"],
+      ].sort(),
+    );
+    expect(
+      told.merge?.map(({ profile_id, into_profile_id }) => [profile_id, into_profile_id]).sort(),
+    ).toEqual(
+      [
+        [laptop, ada],
+        [phone, laptop],
+      ].sort(),
+    );
+    expect(told.membership).toHaveLength(6);
+    for (const profileId of [laptop, phone]) expect((await exported(profileId)).records).toEqual(records);
+    await events.client(ProfileService, { organizationId }).unmergeProfile({ profileId: laptop });
+    const left = byKind((await exported(ada)).records);
+    expect(left.event?.map(({ name }) => name)).toEqual(["ada did"]);
+  });
+
+  test("segments is asked of all profiles, a bounded number at a time", async () => {
+    const root = await newProfile("root");
+    for (let index = 0; index < 21; index += 1) await merge(await newProfile(`device ${index}`), root);
+    const { records } = await exported(root);
+    const told = byKind(records).membership ?? [];
+    expect(new Set(told.map((one) => `${one.profile_id}/${one.segment_slug}`)).size).toBe(told.length);
+    expect(told).toHaveLength(2 * 22);
+    expect(segments.asked.map(({ mergedProfileIds }) => mergedProfileIds.length)).toEqual([20, 1]);
+    for (const asked of segments.asked) expect(bytesToUuid(asked.organizationId)).toBe(organizationId);
+  });
+
+  test("more than one answer holds is refused there and streamed in parts", async () => {
+    const ada = await newProfile("ada");
+    const client = events.client(EventService, { organizationId });
+    const large = (index: number) => ({
+      identity: { case: "userId", value: "ada" } as const,
+      name: `${index}`,
+      properties: JSON.stringify({ text: TEN_KIB }),
+    });
+    for (let batch = 0; batch < 3; batch += 1) {
+      const input = Array.from({ length: 150 }, (_, index) => large(batch * 150 + index));
+      await client.batchRecordEvents({ events: input });
+    }
+    await expect(exported(ada)).rejects.toMatchObject({
+      reason: "FIELD_INVALID",
+      fields: [{ field: "profile_id", message: expect.stringContaining("ExportProfile") }],
+    });
+    const names = new Set<string>();
+    const exports = events.client(ExportService, { organizationId });
+    for await (const { records } of exports.exportProfile({ profileId: ada })) {
+      expect(records.reduce((bytes, { data }) => bytes + data.length, 0)).toBeLessThan(300 * 1024);
+      for (const { kind, data } of records) if (kind === "event") names.add(JSON.parse(data).name);
+    }
+    expect(names.size).toBe(450);
+  });
+
+  test("a stream tells of one instant, whatever comes in while it is read", async () => {
+    const ada = await newProfile("ada");
+    for (let index = 0; index < 60; index += 1) {
+      await record("ada", `before ${index}`, { properties: JSON.stringify({ text: TEN_KIB }) });
+    }
+    const parts = events.client(ExportService, { organizationId }).exportProfile({ profileId: ada });
+    const iterator = parts[Symbol.asyncIterator]();
+    const first = await iterator.next();
+    await record("ada", "after");
+    const records = [...(first.value?.records ?? [])];
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+      records.push(...next.value.records);
+    }
+    const names = (byKind(records).event ?? []).map(({ name }) => String(name));
+    expect(names).toHaveLength(60);
+    expect(names).not.toContain("after");
+    expect(JSON.stringify(await exported(ada).catch(() => streamed(ada)))).toContain("after");
+  });
+
+  test("a reader that stops reading is ended, and only so many may read", async () => {
+    const ada = await newProfile("ada");
+    for (let index = 0; index < 60; index += 1) {
+      await record("ada", `${index}`, { properties: JSON.stringify({ text: TEN_KIB }) });
+    }
+    const client = events.client(ExportService, { organizationId });
+    const readers = Array.from({ length: 4 }, () =>
+      client.exportProfile({ profileId: ada })[Symbol.asyncIterator](),
+    );
+    for (const reader of readers) expect((await reader.next()).done).toBe(false);
+    await expect(streamed(ada)).rejects.toMatchObject({ reason: "OVERLOADED" });
+    await expect(exported(ada)).rejects.toMatchObject({ reason: "OVERLOADED" });
+    await clock.advance(30_000);
+    const [reader] = readers;
+    const rest = async () => {
+      while (!(await reader?.next())?.done);
+    };
+    await expect(rest()).rejects.toMatchObject({ reason: "OVERLOADED" });
+    expect(byKind(await streamed(ada)).event).toHaveLength(60);
+    await Promise.all(readers.map((one) => one.return?.(undefined)));
+  });
+
+  test("another organisation's profile, an unknown one and no id at all are not found", async () => {
+    const ada = await newProfile("ada");
+    const notFound = { reason: "PROFILE_NOT_FOUND" };
+    await expect(exported(ada, newOrganization())).rejects.toMatchObject(notFound);
+    await expect(exported(newOrganization())).rejects.toMatchObject(notFound);
+    await expect(exported("ada")).rejects.toMatchObject(notFound);
+    await expect(streamed("ada")).rejects.toMatchObject(notFound);
+    expect(segments.asked).toEqual([]);
+    const reader = events.client(ExportService, { organizationId, scopes: ["profiles.read", "events.read"] });
+    await expect(reader.getProfileExport({ profileId: ada })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+  });
+
+  test("nothing stale is told where segments is behind", async () => {
+    const ada = await newProfile("ada");
+    segments.isBehind = true;
+    await expect(exported(ada)).rejects.toMatchObject({ reason: "NOT_YET_CONSISTENT" });
+    await expect(streamed(ada)).rejects.toMatchObject({ reason: "NOT_YET_CONSISTENT" });
+  });
+
+  test("every table that keeps something of a profile has a section, or a reason", async () => {
+    const tables = await events.stored.database.reader
+      .raw(
+        engine === "sqlite"
+          ? "select m.name as name from sqlite_master m join pragma_table_info(m.name) c where m.type = 'table' and c.name = 'profile_id'"
+          : "select table_name as name from information_schema.columns where table_schema = database() and column_name = 'profile_id'",
+      )
+      .then((answer: unknown) => (engine === "sqlite" ? answer : (answer as unknown[])[0]));
+    const known = new Set([
+      ...sections.map(({ table }) => table),
+      // The first kind of record.
+      "profiles",
+      // The identities of `profiles` again, in the form that is compared.
+      "profile_identities",
+      // That there is a past, which the amounts tell.
+      "alert_people",
+      // Of people who are there no more.
+      "erasure_places",
+      "erasure_tasks",
+      // Which kept answers to erase; the answers are a day old at most, and tell what is exported anyway.
+      "idempotency_subjects",
+    ]);
+    const forgotten = (tables as { name: string }[]).filter(({ name }) => !known.has(name));
+    expect(forgotten).toEqual([]);
+    expect(tables).not.toEqual([]);
+  });
+});
