@@ -7,7 +7,7 @@ import { type CallContext, type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 import type { EngineEvent } from "../engine/profile-state.ts";
 import { draftRule } from "../preview/draft-rule.ts";
-import { type IdentifiedProfile, sampleProfiles, scanAll } from "../preview/scan-profiles.ts";
+import { Horizon, type IdentifiedProfile, sampleProfiles, scanAll } from "../preview/scan-profiles.ts";
 import type { ScanTurns } from "../preview/scan-turns.ts";
 import { Trial } from "../preview/trial.ts";
 import { findSegment } from "../segments/find-segment.ts";
@@ -26,11 +26,13 @@ export function backtestSegment(
     const trial = await trialOf(deps, context, request);
     const tallies = new Tallies(deps.clock.nowMs(), request.days === 0 ? DAYS_DEFAULT : request.days);
     const progress = { profiles: 0, events: 0 };
+    const horizon = new Horizon();
     const scan = {
       feed: deps.feed,
       organizationId: context.organizationId,
       trial,
       options: onBehalfOf(context),
+      horizon,
       begin: (profile: IdentifiedProfile) => replayOf(trial, profile, tallies, progress),
     };
     const isComplete = await turns.take(() => scanAll(scan, () => progress.events > EVENTS_MAX));
@@ -44,6 +46,7 @@ export function backtestSegment(
       profilesReplayed: BigInt(progress.profiles),
       profileCount: BigInt(profileCount),
       eventsReplayed: BigInt(progress.events),
+      ...horizon.completeSince(trial, tallies.startMs),
     };
   };
 }

@@ -9,9 +9,11 @@ import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import { isProfilePending } from "../backfills/backfill-store.ts";
+import { readFactHorizons } from "../backfills/fact-horizon-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { Definitions } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
+import { isRemembered } from "../engine/keep-facts.ts";
 import { emptyState, type ProfileState, settleFutures, viewOf } from "../engine/profile-state.ts";
 import { segmentsIn } from "../engine/rule.ts";
 import { findProfile } from "../memberships/find-profile.ts";
@@ -45,8 +47,11 @@ export function explainMembership(
       // Read again: another rule may have taken over meanwhile.
       const segments = await readWithNamed(trx, organizationId, segment.id);
       const stored = await loadStates(trx, [{ organizationId, shard, profileId }]);
-      const state = stored.get(profileKeyText(organizationId, profileId))?.state;
-      return explain(segments, state ?? emptyState(), profile, deps.clock.nowMs());
+      const state = stored.get(profileKeyText(organizationId, profileId))?.state ?? emptyState();
+      const definitions = namedBySlug(segments);
+      const keys = [...definitions.facts].map(({ spec }) => spec.key);
+      const horizons = await readFactHorizons(trx, organizationId, keys);
+      return explain({ segments, definitions, state, horizons, profile, nowMs: deps.clock.nowMs() });
     });
   };
 }
@@ -66,10 +71,19 @@ async function readWithNamed(
   return [...found.values()];
 }
 
-function explain(segments: readonly Segment[], state: ProfileState, profile: Profile, nowMs: number): Answer {
+interface Observed {
+  readonly segments: readonly Segment[];
+  readonly definitions: Definitions;
+  readonly state: ProfileState;
+  /** Facts that were first counted when retention had removed raw events, and since when those were complete. */
+  readonly horizons: ReadonlyMap<string, number>;
+  readonly profile: Profile;
+  readonly nowMs: number;
+}
+
+function explain({ segments, definitions, state, horizons, profile, nowMs }: Observed): Answer {
   const [segment] = segments;
   if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
-  const definitions = namedBySlug(segments);
   const rule = definitions.segments.get(segment.slug as SegmentId)?.rule;
   assert(rule !== undefined, "a segment is among its definitions");
   settleFutures(state, definitions, nowMs, new Set());
@@ -85,9 +99,21 @@ function explain(segments: readonly Segment[], state: ProfileState, profile: Pro
     ...(verdict.member && enteredMs !== undefined && { since: timestampFromMs(enteredMs) }),
     evaluatedAt: timestampFromMs(nowMs),
     ...(next !== undefined && { nextChangeAt: timestampFromMs(next.atMs), nextChangeBecause: next.because }),
-    tree: explainNode(rule, verdict, view),
+    tree: explainNode(rule, verdict, view, {
+      nowMs,
+      shown: new Set(),
+      completeSinceOf: (key) => completeSinceOf(key, state, horizons),
+    }),
     missing: missingSteps(rule, verdict, view),
   };
+}
+
+/** A fact says it itself. That there is none is known since its kind was first counted, or all along. */
+function completeSinceOf(key: string, state: ProfileState, horizons: ReadonlyMap<string, number>): number {
+  const said = state.completeSince.get(key);
+  if (said !== undefined || state.facts.has(key)) return said ?? 0;
+  const horizonMs = horizons.get(key) ?? 0;
+  return isRemembered(state.createMs, horizonMs) ? 0 : horizonMs;
 }
 
 /** For people: the rules name segments by their slugs. Facts are kept by what they are of, not by these names. */

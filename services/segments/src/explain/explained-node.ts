@@ -9,6 +9,7 @@ import {
 import { bytesToUuid, type SegmentId } from "@muster/core";
 import { factsOfLeaf } from "../engine/fact-spec.ts";
 import type { Instant } from "../engine/facts.ts";
+import { reachesBehind } from "../engine/reach.ts";
 import { childrenOf, type Leaf, type Rule } from "../engine/rule.ts";
 import type { Because, ProfileView, Verdict } from "../engine/verdict.ts";
 import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
@@ -19,17 +20,22 @@ type ObservationInit = MessageInitShape<typeof ObservationSchema>;
 /** Ids that one node lists at most. */
 const EVENT_IDS_MAX = 1000;
 
+/** What one explanation is told with. */
+export interface Telling {
+  readonly nowMs: number;
+  /** Segments whose rules stand in it already. */
+  readonly shown: Set<SegmentId>;
+  /** Since when the fact of this key knows all; 0: from the beginning. */
+  completeSinceOf(factKey: string): number;
+}
+
 /**
  * The verdict is the rule's, over this view. The rule of another segment stands below the first node that
  * names it and not again: a few segments that name one another twice would make a tree without end.
  */
-export function explainNode(
-  rule: Rule,
-  verdict: Verdict,
-  view: ProfileView,
-  shown = new Set<SegmentId>(),
-): NodeInit {
+export function explainNode(rule: Rule, verdict: Verdict, view: ProfileView, telling: Telling): NodeInit {
   const { because, member, nextChangeAt, isExact } = verdict;
+  const completeSinceMs = completeSinceOf(rule, telling);
   return {
     kind: rule.kind,
     holds: member,
@@ -40,7 +46,8 @@ export function explainNode(
       .map(([, id]) => uuidOfEvent(id)),
     resolution: isExact ? Resolution.EXACT : Resolution.CAPPED,
     ...(nextChangeAt !== undefined && { nextChangeAt: timestampFromMs(nextChangeAt) }),
-    children: childNodes(rule, because, view, shown),
+    children: childNodes(rule, because, view, telling),
+    ...(completeSinceMs !== undefined && { completeSince: timestampFromMs(completeSinceMs) }),
   };
 }
 
@@ -49,13 +56,20 @@ function uuidOfEvent(id: string): string {
   return bytesToUuid(Buffer.from(id, "base64url"));
 }
 
-function childNodes(rule: Rule, because: Because, view: ProfileView, shown: Set<SegmentId>): NodeInit[] {
+/** Since when all is known that a leaf's answer rests on; undefined where nothing that matters is missing. */
+function completeSinceOf(rule: Rule, { completeSinceOf, nowMs }: Telling): number | undefined {
+  if (rule.kind === "all" || rule.kind === "any" || rule.kind === "not") return undefined;
+  const sinceMs = Math.max(0, ...factsOfLeaf(rule).map(({ key }) => completeSinceOf(key)));
+  return sinceMs > 0 && reachesBehind(rule, sinceMs, nowMs) ? sinceMs : undefined;
+}
+
+function childNodes(rule: Rule, because: Because, view: ProfileView, telling: Telling): NodeInit[] {
   if (because.kind === "in_segment") {
-    if (shown.has(because.segmentId)) return [];
-    shown.add(because.segmentId);
+    if (telling.shown.has(because.segmentId)) return [];
+    telling.shown.add(because.segmentId);
   }
   return childVerdicts(rule, because, view).map((child) =>
-    explainNode(child.rule, child.verdict, view, shown),
+    explainNode(child.rule, child.verdict, view, telling),
   );
 }
 

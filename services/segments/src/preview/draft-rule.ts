@@ -2,8 +2,9 @@
 import type { OrganizationId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { SegmentsDeps } from "../deps.ts";
-import { ensureTouched } from "../segments/organization-store.ts";
+import { ensureTouched, readRawEventDays } from "../segments/organization-store.ts";
 import { type RuleFields, ruleOfRequest } from "../segments/rule-proto.ts";
+import { refuseLongWindow } from "../segments/rule-retention.ts";
 import type { Segment } from "../segments/segment.ts";
 import { resolveSegments } from "../segments/segment-references.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
@@ -27,6 +28,8 @@ export async function draftRule(
   }
   const asked = ruleOfRequest(fields, "", await deps.timeZones.for(organizationId, rule));
   await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+  const rawEventDays = await readRawEventDays(deps.database.reader, organizationId);
+  refuseLongWindow(asked, rawEventDays, rule === undefined ? "event_name" : "rule");
   const segments = await listSegmentsOf(deps.database.reader, [organizationId]);
   return { trial: new Trial(resolveSegments(asked, segments, "rule"), segments), segments };
 }

@@ -10,7 +10,7 @@ import { encodeState } from "../engine/state-codec.ts";
 import { savedRule } from "../segments/evaluations.ts";
 import type { Segment } from "../segments/segment.ts";
 import { draftRule } from "./draft-rule.ts";
-import { type IdentifiedProfile, sampleProfiles, scanSome } from "./scan-profiles.ts";
+import { Horizon, type IdentifiedProfile, sampleProfiles, scanSome } from "./scan-profiles.ts";
 import type { ScanTurns } from "./scan-turns.ts";
 import type { Trial } from "./trial.ts";
 
@@ -28,7 +28,8 @@ export function estimateSegmentCost(
     const nowMs = deps.clock.nowMs();
     const measures = new Measures(trial, nowMs);
     const begin = (profile: IdentifiedProfile) => measures.begin(profile);
-    const scan = { feed: deps.feed, organizationId, trial, options: onBehalfOf(context), begin };
+    const horizon = new Horizon();
+    const scan = { feed: deps.feed, organizationId, trial, options: onBehalfOf(context), horizon, begin };
     const profileCount = await turns.take(async () => {
       const sample = await sampleProfiles(scan, SAMPLE_PROFILES, nowMs);
       await scanSome(scan, sample.profileIds, () => false);
@@ -48,6 +49,7 @@ export function estimateSegmentCost(
       profilesToBackfill: BigInt(profileCount),
       eventsPerDay: ((events / DAYS) * profileCount) / Math.max(1, profiles),
       profilesSampled: profiles,
+      ...horizon.completeSince(trial, nowMs),
     };
   };
 }

@@ -9,6 +9,7 @@ import type { SegmentsDeps } from "../deps.ts";
 import type { EngineEvent } from "../engine/profile-state.ts";
 import { draftRule } from "./draft-rule.ts";
 import {
+  Horizon,
   type IdentifiedProfile,
   type ProfileScan,
   sampleProfiles,
@@ -54,6 +55,7 @@ async function takePoll(
   if (await all.askAll(isExactWanted ? undefined : BUDGET_MS)) {
     const { members, checked, shown } = all;
     return {
+      ...all.horizon.completeSince(trial, startMs),
       ...{ members, shown, exact: true, errorBound: 0n, count: BigInt(members) },
       ...{ profilesChecked: BigInt(checked), profileCount: BigInt(checked) },
     };
@@ -63,6 +65,7 @@ async function takePoll(
   const { members, checked, shown } = sampled;
   const { count, errorBound } = estimateCount(members, checked, total);
   return {
+    ...sampled.horizon.completeSince(trial, startMs),
     ...{ members, shown, exact: checked >= total, errorBound: BigInt(errorBound), count: BigInt(count) },
     ...{ profilesChecked: BigInt(checked), profileCount: BigInt(total) },
   };
@@ -73,6 +76,7 @@ class Ballot {
   checked = 0;
   members = 0;
   readonly shown: ProfileId[] = [];
+  readonly horizon = new Horizon();
   readonly #deps: SegmentsDeps;
   readonly #context: CallContext;
   readonly #scan: Omit<ProfileScan, "options">;
@@ -84,6 +88,7 @@ class Ballot {
       feed: deps.feed,
       organizationId: context.organizationId,
       trial,
+      horizon: this.horizon,
       begin: (profile) => this.#begin(trial, profile, nowMs),
     };
   }

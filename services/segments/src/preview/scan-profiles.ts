@@ -1,9 +1,18 @@
 // Hands profiles with their raw events to whoever wants them one after the other: all of an organisation, or some.
-import { type OrganizationId, type ProfileId, SeededRandom, SHARD_COUNT, shardOf } from "@muster/core";
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type OrganizationId,
+  type ProfileId,
+  SeededRandom,
+  type SegmentId,
+  SHARD_COUNT,
+  shardOf,
+} from "@muster/core";
 import type { ClientCallOptions } from "@muster/rpc";
 import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
 import { eventIdText } from "../consumers/decode-message.ts";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
+import { ruleReachesBehind } from "../engine/reach.ts";
 import type { EventsFeed, ScanRequest } from "../events-feed.ts";
 import type { Trial } from "./trial.ts";
 
@@ -22,7 +31,24 @@ export interface ProfileScan {
   readonly organizationId: OrganizationId;
   readonly trial: Trial;
   readonly options: ClientCallOptions;
+  /** Told of each snapshot that is read. */
+  readonly horizon: Horizon;
   begin(profile: IdentifiedProfile): ProfileSink;
+}
+
+/** Since when the raw events that were read are all there; 0: there are all there ever were. */
+export class Horizon {
+  #ms = 0;
+
+  note(completeSinceMs: number): void {
+    this.#ms = Math.max(this.#ms, completeSinceMs);
+  }
+
+  /** For answers about instants from `fromMs` on; nothing where nothing that matters is missing. */
+  completeSince({ rule, definitions }: Trial, fromMs: number): { completeSince?: Timestamp } {
+    const isBehind = ruleReachesBehind(rule, this.#ms, fromMs, (id) => definitions.ruleOf(id as SegmentId));
+    return isBehind ? { completeSince: timestampFromMs(this.#ms) } : {};
+  }
 }
 
 /** Small enough that a scan that is given up was not large, large enough that few calls are made. */
@@ -88,7 +114,7 @@ async function scanPage(
   shard: number,
   profiles: ScanRequest["profiles"],
 ): Promise<{ readonly more: boolean; readonly last: ProfileId | undefined }> {
-  const { feed, organizationId, trial, options } = scan;
+  const { feed, organizationId, trial, options, horizon } = scan;
   let current: { readonly id: ProfileId; readonly sink: ProfileSink } | undefined;
   const names = trial.definitions.eventNames();
   const request = {
@@ -97,7 +123,7 @@ async function scanPage(
     // An empty list of names would mean all of them.
     withoutEvents: names.length === 0,
   };
-  const { more } = await feed.scan(
+  const { more, completeSinceMs } = await feed.scan(
     request,
     (id, events, { createTimeMs, traits }) => {
       if (current?.id !== id) {
@@ -112,5 +138,6 @@ async function scanPage(
     options,
   );
   current?.sink.finish();
+  horizon.note(completeSinceMs);
   return { more, last: current?.id };
 }

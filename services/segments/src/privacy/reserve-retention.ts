@@ -1,13 +1,45 @@
-// ReserveRetention: see the proto.
+// ReserveRetention: agrees that raw events will be kept for so many days alone, if no rule looks further back.
+// From then on none may: whoever saves one holds the same lock.
 import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
+import { longerThan } from "../engine/reach.ts";
+import { ensureTouched, lockOrganization, saveRawEventDays } from "../segments/organization-store.ts";
+import type { Segment } from "../segments/segment.ts";
+import { listSegmentsOf } from "../segments/segment-store.ts";
+
+/** An error is no list: of the segments that refuse, so many are named. */
+const NAMED_MAX = 20;
 
 export function reserveRetention(
-  _deps: SegmentsDeps,
+  deps: SegmentsDeps,
 ): UnaryHandler<typeof SegmentPrivacyService.method.reserveRetention> {
-  return async () => {
-    throw new AppError("UNIMPLEMENTED");
+  return async ({ organizationId: bytes, rawEventDays }) => {
+    const organizationId = bytesToUuid<OrganizationId>(bytes);
+    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+    await deps.database.transaction(async (trx) => {
+      await lockOrganization(trx, organizationId);
+      const segments = await listSegmentsOf(trx, [organizationId]);
+      refuse(segments.filter((segment) => looksFurtherBack(segment, rawEventDays)));
+      await saveRawEventDays(trx, organizationId, rawEventDays);
+    });
+    return {};
   };
+}
+
+/** The rule that serves, or the one that is to take over. */
+function looksFurtherBack({ rule, pending }: Segment, days: number): boolean {
+  const rules = pending === undefined ? [rule] : [rule, pending.rule];
+  return rules.some((one) => longerThan(one, days).length > 0);
+}
+
+function refuse(segments: readonly Segment[]): void {
+  if (segments.length === 0) return;
+  const slugs = segments.map(({ slug }) => slug).sort();
+  const more = slugs.length > NAMED_MAX ? `, and ${slugs.length - NAMED_MAX} more` : "";
+  throw new AppError("RETENTION_TOO_SHORT", {
+    details: { segments: slugs.slice(0, NAMED_MAX).join(",") + more },
+  });
 }

@@ -7,6 +7,7 @@ import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { evaluateAll } from "../engine/membership.ts";
+import { ruleReachesBehind } from "../engine/reach.ts";
 import { segmentsIn } from "../engine/rule.ts";
 import { scanStates } from "../profiles/scan-states.ts";
 import { definitionsOf } from "./evaluations.ts";
@@ -17,6 +18,8 @@ export interface Difference {
   leaving: number;
   /** Of the rule that serves. */
   members: number;
+  /** Since when the raw events are all there, where one of the rules looks back behind it; else undefined. */
+  completeSinceMs: number | undefined;
 }
 
 const PROFILES_AT_ONCE = 1000;
@@ -36,7 +39,7 @@ export async function countDifference(
   const pendingId = edited.pending?.evaluationId ?? servingId;
   const definitions = new Definitions(0, neededFor(definitionsOf(segments), [servingId, pendingId]));
   const nowMs = deps.clock.nowMs();
-  const sum: Difference = { entering: 0, leaving: 0, members: 0 };
+  const sum: Difference = { entering: 0, leaving: 0, members: 0, completeSinceMs: undefined };
   const countShard = async (shard: number): Promise<void> => {
     for (let after: ProfileId | undefined = NO_PROFILE; after !== undefined; ) {
       if (context.signal.aborted) throw new AppError("CANCELLED");
@@ -46,6 +49,9 @@ export async function countDifference(
         profiles: { after, limit: PROFILES_AT_ONCE },
       };
       const scan = await scanStates(deps.feed, request, definitions, nowMs);
+      if (reachBehind(definitions, scan.completeSinceMs, nowMs)) {
+        sum.completeSinceMs = Math.max(sum.completeSinceMs ?? 0, scan.completeSinceMs);
+      }
       for (const state of scan.states.values()) {
         evaluateAll(state, definitions, nowMs);
         const [is, would] = [state.memberships.has(servingId), state.memberships.has(pendingId)];
@@ -62,6 +68,11 @@ export async function countDifference(
   };
   await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, lane));
   return sum;
+}
+
+function reachBehind(definitions: Definitions, completeSinceMs: number, nowMs: number): boolean {
+  const rules = [...definitions.segments.values()].map(({ rule }) => rule);
+  return rules.some((rule) => ruleReachesBehind(rule, completeSinceMs, nowMs, () => undefined));
 }
 
 /** These evaluations, and those that they read. */

@@ -14,6 +14,7 @@ import { WORK_TOPIC } from "../folder.ts";
 import { checkSize, withPending } from "./change-rule.ts";
 import { ensureTouched, lockOrganization, segmentsChanged } from "./organization-store.ts";
 import { ruleOfRequest } from "./rule-proto.ts";
+import { refuseLongWindow } from "./rule-retention.ts";
 import { SEGMENTS_MAX, type Segment, slugOf } from "./segment.ts";
 import { segmentToProto } from "./segment-proto.ts";
 import { resolveSegments } from "./segment-references.ts";
@@ -40,7 +41,8 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     };
     await ensureTouched(deps.database, organizationId, nowMs);
     const response = await deps.database.transaction(async (trx) => {
-      const segment = await insertWithinLimit(trx, asked, () => deps.ids.next<SegmentId>(nowMs));
+      const rulePath = request.rule === undefined ? "event_name" : "rule";
+      const segment = await insertWithinLimit(trx, asked, rulePath, () => deps.ids.next<SegmentId>(nowMs));
       const created = create(CreateSegmentResponseSchema, {
         segment: segmentToProto(segment, 0, () => SHARD_COUNT),
       });
@@ -56,6 +58,7 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
 async function insertWithinLimit(
   trx: Transaction,
   asked: Segment,
+  rulePath: string,
   nextId: () => SegmentId,
 ): Promise<Segment> {
   const { organizationId } = asked;
@@ -63,6 +66,7 @@ async function insertWithinLimit(
   if (known.segmentCount >= SEGMENTS_MAX) {
     throw new AppError("SEGMENT_LIMIT_REACHED", { details: { limit: String(SEGMENTS_MAX) } });
   }
+  refuseLongWindow(asked.rule, known.rawEventDays, rulePath);
   const others = await listSegmentsOf(trx, [organizationId]);
   const rule = resolveSegments(asked.rule, others, "rule");
   const segment = withPending(others, { ...asked, rule }, nextId);

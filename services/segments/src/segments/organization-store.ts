@@ -7,6 +7,8 @@ import { insertSegmentOnce } from "./segment-store.ts";
 
 export interface KnownOrganization {
   readonly segmentCount: number;
+  /** How long raw events are kept; 0: for ever. */
+  readonly rawEventDays: number;
 }
 
 interface Row {
@@ -14,6 +16,7 @@ interface Row {
   definitions_version: number;
   segment_count: number;
   has_default: number;
+  raw_event_days: number;
 }
 
 const COLUMNS = ["organization_id", "definitions_version", "segment_count", "has_default"] as const;
@@ -78,7 +81,26 @@ export async function lockOrganization(
   organizationId: OrganizationId,
 ): Promise<KnownOrganization> {
   const row = await lockRow(trx, organizationId);
-  return { segmentCount: row.segment_count };
+  return { segmentCount: row.segment_count, rawEventDays: row.raw_event_days };
+}
+
+/** How long raw events are kept; 0: for ever. */
+export async function readRawEventDays(db: Queryable, organizationId: OrganizationId): Promise<number> {
+  const row = await db("organizations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .first<Pick<Row, "raw_event_days"> | undefined>("raw_event_days");
+  return row?.raw_event_days ?? 0;
+}
+
+/** The organisation is locked. */
+export async function saveRawEventDays(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  rawEventDays: number,
+): Promise<void> {
+  await trx("organizations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .update({ raw_event_days: rawEventDays });
 }
 
 /** A segment came (+1) or went (-1); the organisation is locked. */
@@ -117,7 +139,9 @@ export async function listOrganizationIds(
 
 async function lockRow(trx: Transaction, organizationId: OrganizationId): Promise<Row> {
   const key = uuidToBytes(organizationId);
-  const query = trx("organizations").select<Row[]>(COLUMNS).where("organization_id", key);
+  const query = trx("organizations")
+    .select<Row[]>(...COLUMNS, "raw_event_days")
+    .where("organization_id", key);
   const [row] = await forUpdate(trx, query);
   if (row === undefined) throw new AssertionError("an organisation is touched before it is locked");
   return row;

@@ -1,5 +1,6 @@
 // UpdateSegment: renames at once; a changed rule is counted beside the one that serves, and then takes over.
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { UpdateSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_update_pb";
 import { isUuid, type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
@@ -12,8 +13,14 @@ import { WORK_TOPIC } from "../folder.ts";
 import { changeRule, checkSize, type RuleChange } from "./change-rule.ts";
 import { countDifference } from "./count-difference.ts";
 import { savedRule, savedVersion } from "./evaluations.ts";
-import { definitionsChanged, ensureTouched, lockOrganization } from "./organization-store.ts";
+import {
+  definitionsChanged,
+  ensureTouched,
+  lockOrganization,
+  readRawEventDays,
+} from "./organization-store.ts";
 import { encodeRule } from "./rule-proto.ts";
+import { refuseLongWindow } from "./rule-retention.ts";
 import type { Segment } from "./segment.ts";
 import { editOf, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
 import { describeSegments, segmentToProto } from "./segment-proto.ts";
@@ -30,8 +37,8 @@ export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
     if (request.validateOnly) return preview(deps, context, request.segmentId, edit);
     const described = await deps.database.transaction(async (trx) => {
-      await lockOrganization(trx, organizationId);
-      const plan = await planEdit(deps, trx, organizationId, request.segmentId, edit);
+      const { rawEventDays } = await lockOrganization(trx, organizationId);
+      const plan = await planEdit(deps, trx, organizationId, request.segmentId, { ...edit, rawEventDays });
       await apply(deps, trx, plan);
       const after = (await listSegmentsOf(trx, [organizationId])).filter(({ id }) => id === plan.after.id);
       return describeSegments(trx, organizationId, after);
@@ -57,7 +64,7 @@ async function planEdit(
   db: Queryable,
   organizationId: OrganizationId,
   idOrSlug: string,
-  edit: SegmentEdit,
+  edit: SegmentEdit & { readonly rawEventDays: number },
 ): Promise<Plan> {
   const segments = await listSegmentsOf(db, [organizationId]);
   const name = isUuid(idOrSlug) ? idOrSlug.toLowerCase() : idOrSlug;
@@ -81,6 +88,7 @@ async function planEdit(
     updateMs: Math.max(nowMs, before.updateMs),
   };
   if (!isNewRule) return { before, after: renamed, change: undefined };
+  refuseLongWindow(rule, edit.rawEventDays, edit.rulePath);
   const change = changeRule(segments, renamed, rule, edit.rulePath, () => deps.ids.next<SegmentId>(nowMs));
   checkSize(change.segments);
   const after = change.pending.find(({ id }) => id === before.id) ?? renamed;
@@ -114,13 +122,23 @@ async function preview(
 ): Promise<MessageInitShape<typeof UpdateSegmentResponseSchema>> {
   const { organizationId } = context;
   const db = deps.database.reader;
-  const { before, after, change } = await planEdit(deps, db, organizationId, idOrSlug, edit);
+  const rawEventDays = await readRawEventDays(db, organizationId);
+  const planned = { ...edit, rawEventDays };
+  const { before, after, change } = await planEdit(deps, db, organizationId, idOrSlug, planned);
   await waitForSegments(deps, context, organizationId, [before]);
   if (change === undefined) {
     const [segment] = await describeSegments(db, organizationId, [after]);
     return { ...(segment && { segment }), entering: 0n, leaving: 0n };
   }
-  const { entering, leaving, members } = await countDifference(deps, context, change.segments, after);
+  const { entering, leaving, members, completeSinceMs } = await countDifference(
+    deps,
+    context,
+    change.segments,
+    after,
+  );
   const segment = segmentToProto(after, members, (id) => (id === before.evaluationId ? 0 : SHARD_COUNT));
-  return { segment, entering: BigInt(entering), leaving: BigInt(leaving) };
+  return {
+    ...{ segment, entering: BigInt(entering), leaving: BigInt(leaving) },
+    ...(completeSinceMs !== undefined && { completeSince: timestampFromMs(completeSinceMs) }),
+  };
 }

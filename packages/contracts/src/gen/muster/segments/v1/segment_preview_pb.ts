@@ -8,6 +8,8 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Profile } from "../../events/v1/profile_pb.ts";
 import { file_muster_events_v1_profile } from "../../events/v1/profile_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment_preview.proto.
  */
 export const file_muster_segments_v1_segment_preview: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9wcmV2aWV3LnByb3RvEhJtdXN0ZXIuc2VnbWVudHMudjEi7QEKFVByZXZpZXdTZWdtZW50UmVxdWVzdBImCgRydWxlGAEgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSKQoKZXZlbnRfbmFtZRgCIAEoCUIQukgHcgUgASj/AZq1GAIoAUgAiAEBEh8KCW1pbl9jb3VudBgDIAEoBUIHukgEGgIoAUgBiAEBEiQKC3dpdGhpbl9kYXlzGAQgASgFQgq6SAcaBRjCHCgBSAKIAQESDQoFZXhhY3QYBSABKAhCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXMipwEKFlByZXZpZXdTZWdtZW50UmVzcG9uc2USDQoFY291bnQYASABKAMSDQoFZXhhY3QYAiABKAgSEwoLZXJyb3JfYm91bmQYAyABKAMSGAoQcHJvZmlsZXNfY2hlY2tlZBgEIAEoAxIVCg1wcm9maWxlX2NvdW50GAUgASgDEikKBnNhbXBsZRgGIAMoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSKsAgoWQmFja3Rlc3RTZWdtZW50UmVxdWVzdBImCgdzZWdtZW50GAEgASgJQhC6SAdyBSABKP8BmrUYAigBSACIAQESJgoEcnVsZRgCIAEoCzIYLm11c3Rlci5zZWdtZW50cy52MS5SdWxlEikKCmV2ZW50X25hbWUYAyABKAlCELpIB3IFIAEo/wGatRgCKAFIAYgBARIfCgltaW5fY291bnQYBCABKAVCB7pIBBoCKAFIAogBARIkCgt3aXRoaW5fZGF5cxgFIAEoBUIKukgHGgUYwhwoAUgDiAEBEhcKBGRheXMYBiABKAVCCbpIBhoEGFooAEIKCghfc2VnbWVudEINCgtfZXZlbnRfbmFtZUIMCgpfbWluX2NvdW50Qg4KDF93aXRoaW5fZGF5cyK6AQoXQmFja3Rlc3RTZWdtZW50UmVzcG9uc2USLQoEZGF5cxgBIAMoCzIfLm11c3Rlci5zZWdtZW50cy52MS5CYWNrdGVzdERheRIWCg5tZW1iZXJzX2JlZm9yZRgCIAEoAxINCgVleGFjdBgDIAEoCBIZChFwcm9maWxlc19yZXBsYXllZBgEIAEoAxIVCg1wcm9maWxlX2NvdW50GAUgASgDEhcKD2V2ZW50c19yZXBsYXllZBgGIAEoAyJUCgtCYWNrdGVzdERheRIUCgRkYXRlGAEgASgJQgaatRgCKAESDwoHZW50cmllcxgCIAEoAxINCgVleGl0cxgDIAEoAxIPCgdtZW1iZXJzGAQgASgDIuMBChpFc3RpbWF0ZVNlZ21lbnRDb3N0UmVxdWVzdBImCgRydWxlGAEgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSKQoKZXZlbnRfbmFtZRgCIAEoCUIQukgHcgUgASj/AZq1GAIoAUgAiAEBEh8KCW1pbl9jb3VudBgDIAEoBUIHukgEGgIoAUgBiAEBEiQKC3dpdGhpbl9kYXlzGAQgASgFQgq6SAcaBRjCHCgBSAKIAQFCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXMipwIKG0VzdGltYXRlU2VnbWVudENvc3RSZXNwb25zZRIxCghtYXRjaGVycxgBIAMoCzIfLm11c3Rlci5zZWdtZW50cy52MS5NYXRjaGVyQ29zdBIUCgxtYXRjaGVyc19uZXcYAiABKAUSFwoPbWF0Y2hlcnNfc2hhcmVkGAMgASgFEhwKFGluc3RhbnRzX3Blcl9wcm9maWxlGAQgASgDEhkKEWJ5dGVzX3Blcl9wcm9maWxlGAUgASgBEh0KFWJ5dGVzX3Blcl9wcm9maWxlX21heBgGIAEoAxIcChRwcm9maWxlc190b19iYWNrZmlsbBgHIAEoAxIWCg5ldmVudHNfcGVyX2RheRgIIAEoARIYChBwcm9maWxlc19zYW1wbGVkGAkgASgFIpUBCgtNYXRjaGVyQ29zdBIfCgpldmVudF9uYW1lGAEgASgJQgaatRgCKAFIAIgBARIaCgV3aGVyZRgCIAEoCUIGmrUYAigESAGIAQESDgoGc2hhcmVkGAMgASgIEhAKCGluc3RhbnRzGAQgASgFEg4KBmRlZXBlchgFIAEoCEINCgtfZXZlbnRfbmFtZUIICgZfd2hlcmViBnByb3RvMw", [file_buf_validate_validate, file_muster_events_v1_profile, file_muster_options_v1_options, file_muster_segments_v1_rule]);
+  fileDesc("CihtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9wcmV2aWV3LnByb3RvEhJtdXN0ZXIuc2VnbWVudHMudjEi7QEKFVByZXZpZXdTZWdtZW50UmVxdWVzdBImCgRydWxlGAEgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSKQoKZXZlbnRfbmFtZRgCIAEoCUIQukgHcgUgASj/AZq1GAIoAUgAiAEBEh8KCW1pbl9jb3VudBgDIAEoBUIHukgEGgIoAUgBiAEBEiQKC3dpdGhpbl9kYXlzGAQgASgFQgq6SAcaBRjCHCgBSAKIAQESDQoFZXhhY3QYBSABKAhCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXMi2wEKFlByZXZpZXdTZWdtZW50UmVzcG9uc2USDQoFY291bnQYASABKAMSDQoFZXhhY3QYAiABKAgSEwoLZXJyb3JfYm91bmQYAyABKAMSGAoQcHJvZmlsZXNfY2hlY2tlZBgEIAEoAxIVCg1wcm9maWxlX2NvdW50GAUgASgDEikKBnNhbXBsZRgGIAMoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZRIyCg5jb21wbGV0ZV9zaW5jZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAirAIKFkJhY2t0ZXN0U2VnbWVudFJlcXVlc3QSJgoHc2VnbWVudBgBIAEoCUIQukgHcgUgASj/AZq1GAIoAUgAiAEBEiYKBHJ1bGUYAiABKAsyGC5tdXN0ZXIuc2VnbWVudHMudjEuUnVsZRIpCgpldmVudF9uYW1lGAMgASgJQhC6SAdyBSABKP8BmrUYAigBSAGIAQESHwoJbWluX2NvdW50GAQgASgFQge6SAQaAigBSAKIAQESJAoLd2l0aGluX2RheXMYBSABKAVCCrpIBxoFGMIcKAFIA4gBARIXCgRkYXlzGAYgASgFQgm6SAYaBBhaKABCCgoIX3NlZ21lbnRCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXMi7gEKF0JhY2t0ZXN0U2VnbWVudFJlc3BvbnNlEi0KBGRheXMYASADKAsyHy5tdXN0ZXIuc2VnbWVudHMudjEuQmFja3Rlc3REYXkSFgoObWVtYmVyc19iZWZvcmUYAiABKAMSDQoFZXhhY3QYAyABKAgSGQoRcHJvZmlsZXNfcmVwbGF5ZWQYBCABKAMSFQoNcHJvZmlsZV9jb3VudBgFIAEoAxIXCg9ldmVudHNfcmVwbGF5ZWQYBiABKAMSMgoOY29tcGxldGVfc2luY2UYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlQKC0JhY2t0ZXN0RGF5EhQKBGRhdGUYASABKAlCBpq1GAIoARIPCgdlbnRyaWVzGAIgASgDEg0KBWV4aXRzGAMgASgDEg8KB21lbWJlcnMYBCABKAMi4wEKGkVzdGltYXRlU2VnbWVudENvc3RSZXF1ZXN0EiYKBHJ1bGUYASABKAsyGC5tdXN0ZXIuc2VnbWVudHMudjEuUnVsZRIpCgpldmVudF9uYW1lGAIgASgJQhC6SAdyBSABKP8BmrUYAigBSACIAQESHwoJbWluX2NvdW50GAMgASgFQge6SAQaAigBSAGIAQESJAoLd2l0aGluX2RheXMYBCABKAVCCrpIBxoFGMIcKAFIAogBAUINCgtfZXZlbnRfbmFtZUIMCgpfbWluX2NvdW50Qg4KDF93aXRoaW5fZGF5cyLbAgobRXN0aW1hdGVTZWdtZW50Q29zdFJlc3BvbnNlEjEKCG1hdGNoZXJzGAEgAygLMh8ubXVzdGVyLnNlZ21lbnRzLnYxLk1hdGNoZXJDb3N0EhQKDG1hdGNoZXJzX25ldxgCIAEoBRIXCg9tYXRjaGVyc19zaGFyZWQYAyABKAUSHAoUaW5zdGFudHNfcGVyX3Byb2ZpbGUYBCABKAMSGQoRYnl0ZXNfcGVyX3Byb2ZpbGUYBSABKAESHQoVYnl0ZXNfcGVyX3Byb2ZpbGVfbWF4GAYgASgDEhwKFHByb2ZpbGVzX3RvX2JhY2tmaWxsGAcgASgDEhYKDmV2ZW50c19wZXJfZGF5GAggASgBEhgKEHByb2ZpbGVzX3NhbXBsZWQYCSABKAUSMgoOY29tcGxldGVfc2luY2UYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpUBCgtNYXRjaGVyQ29zdBIfCgpldmVudF9uYW1lGAEgASgJQgaatRgCKAFIAIgBARIaCgV3aGVyZRgCIAEoCUIGmrUYAigESAGIAQESDgoGc2hhcmVkGAMgASgIEhAKCGluc3RhbnRzGAQgASgFEg4KBmRlZXBlchgFIAEoCEINCgtfZXZlbnRfbmFtZUIICgZfd2hlcmViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_muster_events_v1_profile, file_muster_options_v1_options, file_muster_segments_v1_rule]);
 
 /**
  * @generated from message muster.segments.v1.PreviewSegmentRequest
@@ -107,6 +109,14 @@ export type PreviewSegmentResponse = Message<"muster.segments.v1.PreviewSegmentR
    * @generated from field: repeated muster.events.v1.Profile sample = 6;
    */
   sample: Profile[];
+
+  /**
+   * Set where the rule looks back behind this instant and retention has removed raw events from before: the
+   * answer is what the others say. Unset: none that matter are missing.
+   *
+   * @generated from field: google.protobuf.Timestamp complete_since = 7;
+   */
+  completeSince?: Timestamp | undefined;
 };
 
 /**
@@ -208,6 +218,14 @@ export type BacktestSegmentResponse = Message<"muster.segments.v1.BacktestSegmen
    * @generated from field: int64 events_replayed = 6;
    */
   eventsReplayed: bigint;
+
+  /**
+   * Set where the rule looks back behind this instant and retention has removed raw events from before: the
+   * answer is what the others say. Unset: none that matter are missing.
+   *
+   * @generated from field: google.protobuf.Timestamp complete_since = 7;
+   */
+  completeSince?: Timestamp | undefined;
 };
 
 /**
@@ -351,6 +369,14 @@ export type EstimateSegmentCostResponse = Message<"muster.segments.v1.EstimateSe
    * @generated from field: int32 profiles_sampled = 9;
    */
   profilesSampled: number;
+
+  /**
+   * Set where the rule looks back behind this instant and retention has removed raw events from before: the
+   * answer is what the others say. Unset: none that matter are missing.
+   *
+   * @generated from field: google.protobuf.Timestamp complete_since = 10;
+   */
+  completeSince?: Timestamp | undefined;
 };
 
 /**

@@ -5,8 +5,8 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Rule } from "./rule_pb.ts";
 import { file_muster_segments_v1_rule } from "./rule_pb.ts";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment_update.proto.
  */
 export const file_muster_segments_v1_segment_update: GenFile = /*@__PURE__*/
-  fileDesc("CidtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF91cGRhdGUucHJvdG8SEm11c3Rlci5zZWdtZW50cy52MSKnAgoOU2VnbWVudENoYW5nZXMSIwoEbmFtZRgBIAEoCUIQukgHcgUgASj/AZq1GAIoAUgAiAEBEiYKBHJ1bGUYAiABKAsyGC5tdXN0ZXIuc2VnbWVudHMudjEuUnVsZRIpCgpldmVudF9uYW1lGAMgASgJQhC6SAdyBSABKP8BmrUYAigBSAGIAQESHwoJbWluX2NvdW50GAQgASgFQge6SAQaAigBSAKIAQESJAoLd2l0aGluX2RheXMYBSABKAVCCrpIBxoFGMIcKAFIA4gBARIUCgd2ZXJzaW9uGAYgASgFSASIAQFCBwoFX25hbWVCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXNCCgoIX3ZlcnNpb24itwEKFFVwZGF0ZVNlZ21lbnRSZXF1ZXN0EiIKCnNlZ21lbnRfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBEjMKB3NlZ21lbnQYAiABKAsyIi5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudENoYW5nZXMSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDXZhbGlkYXRlX29ubHkYBCABKAgiiwEKFVVwZGF0ZVNlZ21lbnRSZXNwb25zZRIsCgdzZWdtZW50GAEgASgLMhsubXVzdGVyLnNlZ21lbnRzLnYxLlNlZ21lbnQSFQoIZW50ZXJpbmcYAiABKANIAIgBARIUCgdsZWF2aW5nGAMgASgDSAGIAQFCCwoJX2VudGVyaW5nQgoKCF9sZWF2aW5nYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_muster_options_v1_options, file_muster_segments_v1_rule, file_muster_segments_v1_segment]);
+  fileDesc("CidtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF91cGRhdGUucHJvdG8SEm11c3Rlci5zZWdtZW50cy52MSKnAgoOU2VnbWVudENoYW5nZXMSIwoEbmFtZRgBIAEoCUIQukgHcgUgASj/AZq1GAIoAUgAiAEBEiYKBHJ1bGUYAiABKAsyGC5tdXN0ZXIuc2VnbWVudHMudjEuUnVsZRIpCgpldmVudF9uYW1lGAMgASgJQhC6SAdyBSABKP8BmrUYAigBSAGIAQESHwoJbWluX2NvdW50GAQgASgFQge6SAQaAigBSAKIAQESJAoLd2l0aGluX2RheXMYBSABKAVCCrpIBxoFGMIcKAFIA4gBARIUCgd2ZXJzaW9uGAYgASgFSASIAQFCBwoFX25hbWVCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXNCCgoIX3ZlcnNpb24itwEKFFVwZGF0ZVNlZ21lbnRSZXF1ZXN0EiIKCnNlZ21lbnRfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBEjMKB3NlZ21lbnQYAiABKAsyIi5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudENoYW5nZXMSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDXZhbGlkYXRlX29ubHkYBCABKAgivwEKFVVwZGF0ZVNlZ21lbnRSZXNwb25zZRIsCgdzZWdtZW50GAEgASgLMhsubXVzdGVyLnNlZ21lbnRzLnYxLlNlZ21lbnQSFQoIZW50ZXJpbmcYAiABKANIAIgBARIUCgdsZWF2aW5nGAMgASgDSAGIAQESMgoOY29tcGxldGVfc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgsKCV9lbnRlcmluZ0IKCghfbGVhdmluZ2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule, file_muster_segments_v1_segment]);
 
 /**
  * What an update may change. A new rule is `rule`, or the short form: both `event_name` and `min_count`,
@@ -132,6 +132,14 @@ export type UpdateSegmentResponse = Message<"muster.segments.v1.UpdateSegmentRes
    * @generated from field: optional int64 leaving = 3;
    */
   leaving?: bigint | undefined;
+
+  /**
+   * With validate_only, where the rules look back behind this instant and retention has removed raw events from
+   * before: the profiles were counted by the others. Unset: none that matter are missing.
+   *
+   * @generated from field: google.protobuf.Timestamp complete_since = 4;
+   */
+  completeSince?: Timestamp | undefined;
 };
 
 /**
