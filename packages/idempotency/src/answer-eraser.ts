@@ -4,10 +4,13 @@ import type { Transaction } from "@muster/db";
 import { AnswerSeal } from "./answer-seal.ts";
 import { IdempotencyStore } from "./idempotency-store.ts";
 import type { KeptAnswer } from "./ledger.ts";
-import { claimsAbout, removeSubject } from "./subject-store.ts";
+import { claimsAbout, removeSubjects } from "./subject-store.ts";
 
-/** What is kept instead of an answer; `method` as in "muster.events.v1.EventService/RecordEvent". */
-export type AnswerRewrite = (method: string, answer: KeptAnswer) => KeptAnswer;
+/**
+ * What is kept instead of an answer, undefined where it may stay; `method` as in
+ * "muster.events.v1.EventService/RecordEvent".
+ */
+export type AnswerRewrite = (method: string, answer: KeptAnswer) => KeptAnswer | undefined;
 
 export class AnswerEraser {
   readonly #seal: AnswerSeal;
@@ -18,24 +21,27 @@ export class AnswerEraser {
     this.#seal = new AnswerSeal(key);
   }
 
-  /** Rewrites up to `limit` answers about the profile; resolves to how many were looked at: 0 is the end. */
+  /**
+   * Rewrites up to `limit` answers about any of these profiles, at most 500; `found` is 0 at the end. One that
+   * is about several of them is rewritten once.
+   */
   async erase(
     trx: Transaction,
-    subject: string,
+    subjects: readonly string[],
     limit: number,
     rewrite: AnswerRewrite,
   ): Promise<{ readonly found: number; readonly rewritten: number }> {
-    const claims = await claimsAbout(trx, subject, limit);
+    const claims = await claimsAbout(trx, subjects, limit);
     let rewritten = 0;
     for (const claim of claims) {
       const sealed = await this.#store.lockAnswer(trx, claim);
       // Without one the key has been used anew since its day was over.
-      if (sealed !== undefined) {
-        const answer = rewrite(methodOf(claim.scope), this.#seal.open(claim, sealed));
+      const answer = sealed && rewrite(methodOf(claim.scope), this.#seal.open(claim, sealed));
+      if (answer !== undefined) {
         await this.#store.replaceAnswer(trx, claim, this.#seal.seal(claim, answer));
         rewritten += 1;
       }
-      await removeSubject(trx, subject, claim);
+      await removeSubjects(trx, subjects, claim);
     }
     return { found: claims.length, rewritten };
   }

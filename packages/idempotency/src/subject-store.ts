@@ -24,11 +24,15 @@ export async function addSubjects(
   await insertRows(trx, TABLE, COLUMNS, rows, "keep", ["subject", "token"]);
 }
 
-/** Some of the claims whose answers are about the subject. */
-export async function claimsAbout(trx: Transaction, subject: string, limit: number): Promise<Claim[]> {
+/** Some of the claims whose answers are about one of the subjects, each once. */
+export async function claimsAbout(
+  trx: Transaction,
+  subjects: readonly string[],
+  limit: number,
+): Promise<Claim[]> {
   const rows: { token: Buffer; scope: Buffer; idempotency_key: Buffer }[] = await trx(TABLE)
-    .select("token", "scope", "idempotency_key")
-    .where("subject", uuidToBytes(subject))
+    .distinct("token", "scope", "idempotency_key")
+    .whereIn("subject", subjects.map(uuidToBytes))
     .orderBy("token")
     .limit(limit);
   return rows.map(({ token, scope, idempotency_key: key }) => ({
@@ -38,9 +42,14 @@ export async function claimsAbout(trx: Transaction, subject: string, limit: numb
   }));
 }
 
-export async function removeSubject(trx: Transaction, subject: string, { token }: Claim): Promise<void> {
+export async function removeSubjects(
+  trx: Transaction,
+  subjects: readonly string[],
+  { token }: Claim,
+): Promise<void> {
   await trx(TABLE)
-    .where({ subject: uuidToBytes(subject), token: uuidToBytes(token) })
+    .whereIn("subject", [...subjects].sort().map(uuidToBytes))
+    .andWhere("token", uuidToBytes(token))
     .delete();
 }
 

@@ -114,6 +114,11 @@ export class OutboxTail<Item> {
     return reading;
   }
 
+  /** What was read may have been rewritten since. */
+  forget(): void {
+    this.#reads.clear();
+  }
+
   #change(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {

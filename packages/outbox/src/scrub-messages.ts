@@ -14,7 +14,8 @@ export interface ScrubOptions {
   readonly rewrite: Rewrite;
   /** In the transaction of each step that has changed something, with what was there before: to count it for good. */
   readonly changed?: (trx: Transaction, before: readonly Uint8Array[]) => Promise<void>;
-  readonly signal?: AbortSignal;
+  /** Asked before each step: false stops. */
+  readonly mayGoOn?: () => Promise<boolean>;
 }
 
 /** Positions looked through by one statement. A message is at most 512 KiB, most are far smaller. */
@@ -33,7 +34,7 @@ export async function scrubOutbox(
 ): Promise<boolean> {
   const { shard, through } = range;
   for (let after = 0; ; ) {
-    if (options.signal?.aborted === true) return false;
+    if ((await options.mayGoOn?.()) === false) return false;
     const from = await store.firstPosition(database.reader, { shard, after, through });
     if (from === undefined) return true;
     const step = { shard, from, through: Math.min(through, from + STEP_POSITIONS - 1) };
@@ -80,10 +81,10 @@ const ERASED = "what could not be folded was erased";
  * the id and can't be opened are deleted.
  */
 export async function scrubDeadLetters(database: Database, options: ScrubOptions): Promise<boolean> {
-  const { needles, signal } = options;
+  const { needles, mayGoOn } = options;
   for (const some of chunks(needles, NEEDLES_MAX)) {
     for (let after: string | undefined; ; ) {
-      if (signal?.aborted === true) return false;
+      if ((await mayGoOn?.()) === false) return false;
       const { holding, last } = await store.pageOfLetters(database.reader, after, some, LETTERS_MAX);
       if (last === undefined) break;
       for (const ids of chunks(holding, REWRITE_MAX)) {

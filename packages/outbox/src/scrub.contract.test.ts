@@ -72,7 +72,7 @@ describe.each(PAIRS)("scrubbing on %s", (pair) => {
     const { database } = house.producing;
     await put(SHARD, SECRET, SECRET);
     await put(SHARD + 1, SECRET);
-    const stopped = { needles, rewrite, signal: AbortSignal.abort() };
+    const stopped = { needles, rewrite, mayGoOn: async () => false };
     expect(await scrubOutbox(database, { shard: SHARD, through: 1 }, stopped)).toBe(false);
     for (let time = 0; time < 2; time += 1) {
       await scrubOutbox(database, { shard: SHARD, through: 1 }, { needles, rewrite });

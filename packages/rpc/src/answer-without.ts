@@ -2,12 +2,13 @@
 import { type DescMessage, type DescService, fromBinary } from "@bufbuild/protobuf";
 import { AppError } from "@muster/errors";
 import type { AnswerRewrite, KeptAnswer } from "@muster/idempotency";
-import { type Subjects, scrub, subjectsOf } from "@muster/privacy";
+import { isPersonal, type Subjects, scrub, subjectsOf } from "@muster/privacy";
+import { reachesField } from "@muster/privacy/reachable-fields";
 import { methodName } from "./method-plan.ts";
 import { boundError } from "./status-proto.ts";
 
 /**
- * An answer that is about others too loses what it says of the erased ones; any other becomes EVENT_ERASED, so
+ * An answer that says nothing about anybody stays. One that is about others too loses what it says of the erased ones; any other becomes EVENT_ERASED, so
  * that a retry learns what became of its effect and does not have it again.
  */
 export function answerWithout(services: readonly DescService[], subjects: Subjects): AnswerRewrite {
@@ -17,7 +18,7 @@ export function answerWithout(services: readonly DescService[], subjects: Subjec
   }
   return (method, answer) => {
     const output = outputs.get(method);
-    if (!answer.ok) return answer;
+    if (!answer.ok || (output !== undefined && !reachesField(output, isPersonal))) return undefined;
     const rest = output && scrub(output, answer.body, subjects);
     if (output === undefined || rest === undefined) return erasedAnswer();
     const others = subjectsOf(output, fromBinary(output, rest));

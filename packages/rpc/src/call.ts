@@ -2,7 +2,6 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
 import { AssertionError, type OrganizationId } from "@muster/core";
-import type { Transaction } from "@muster/db";
 import type { AppError } from "@muster/errors";
 import type { CallOptions } from "./caller.ts";
 import type { CallContext } from "./handler.ts";

@@ -8,7 +8,7 @@ import { AppError } from "@muster/errors";
 import type { Caller, CallOptions } from "./caller.ts";
 import { single } from "./client.ts";
 import { toConnectError } from "./connect-errors.ts";
-import { forwardedHeaders, IDEMPOTENCY_REPLAYED, RETRY_AFTER } from "./metadata.ts";
+import { ERASURE_ID, forwardedHeaders, IDEMPOTENCY_REPLAYED, RETRY_AFTER } from "./metadata.ts";
 
 export interface ConnectRoutesOptions {
   readonly services: readonly DescService[];
@@ -80,7 +80,7 @@ function callOptions(
   };
 }
 
-const SHOWN = [IDEMPOTENCY_REPLAYED, RETRY_AFTER] as const;
+const SHOWN = [IDEMPOTENCY_REPLAYED, RETRY_AFTER, ERASURE_ID] as const;
 
 function showHeaders(headers: ReadonlyMap<string, string>, context: HandlerContext): void {
   for (const name of SHOWN) {

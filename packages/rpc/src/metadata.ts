@@ -7,6 +7,8 @@ export const AUTHORIZATION = "authorization";
 export const SERVICE_TOKEN = "muster-service-token";
 export const IDEMPOTENCY_KEY = "idempotency-key";
 export const IDEMPOTENCY_REPLAYED = "idempotency-replayed";
+/** The receipt of the erasure that a call began. */
+export const ERASURE_ID = "muster-erasure-id";
 export const CONSISTENCY = "muster-consistency";
 export const REQUEST_ID = "x-request-id";
 export const TRACE_PARENT = "traceparent";

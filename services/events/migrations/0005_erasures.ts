@@ -24,25 +24,26 @@ export async function up(schema: Schema): Promise<void> {
     },
     primaryKey: ["organization_id", "erasure_id", "profile_id", "place"],
   });
-  // One for each profile of an erased person in each shard that has announced something of it, until all is gone.
+  // One for each profile of an erased person until all that this service wrote about it is gone, and whoever
+  // follows its shard has said the same. Besides one for each profile that stood for them in the past: what its
+  // shard announced meanwhile may speak of them.
   await schema.createTable("erasure_tasks", {
     columns: {
       shard: tiny(),
       erasure_id: id16(),
       profile_id: id16(),
       organization_id: id16(),
-      // Nothing of the profile was announced in the shard after it.
+      is_former_root: bool(),
+      // The shard has announced nothing of the person after it.
       position: integer(),
-      // Whose announcements in the shard spoke of the profile too, as long as it was merged into that one.
-      former_root_id: nullable(id16()),
-      is_cleaned: bool(),
-      // The consumers of the shard have said what they removed.
+      stage: tiny(),
       is_reported: bool(),
+      // Whoever works on it has it until then.
       lease_until_ms: instant(),
     },
     primaryKey: ["shard", "erasure_id", "profile_id"],
     indexes: {
-      erasure_tasks_open: ["shard", "is_cleaned", "lease_until_ms"],
+      erasure_tasks_by_stage: ["shard", "stage", "lease_until_ms"],
       erasure_tasks_by_erasure: ["organization_id", "erasure_id"],
     },
   });

@@ -1,5 +1,5 @@
 // The domain events this service announces, encoded and cut to the size of a message.
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
   type AnnouncedEvent,
@@ -39,6 +39,19 @@ export function trackedEventsRecorded(shares: readonly ShardShare[]): OutboxDraf
 /** The tracked events that a message announces. */
 export function eventsOf({ type, data }: Envelope): readonly AnnouncedEvent[] {
   return type === TRACKED_EVENTS_RECORDED ? fromBinary(TrackedEventsRecordedSchema, data).events : [];
+}
+
+const SCHEMAS: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
+  [TRACKED_EVENTS_RECORDED, TrackedEventsRecordedSchema],
+  [PROFILE_CHANGED, ProfileChangedSchema],
+  [PROFILE_ERASED, ProfileErasedSchema],
+  [PROFILE_MERGED, ProfileMergedSchema],
+  [PROFILE_UNMERGED, ProfileUnmergedSchema],
+]);
+
+/** Of the data of each type that this service announces. */
+export function announcedSchema(type: string): DescMessage | undefined {
+  return SCHEMAS.get(type);
 }
 
 export function profileChanged(profile: Profile, traceParent: string): OutboxDraft {

@@ -8,6 +8,8 @@ import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { ENGINES, FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ErasedLookup } from "../src/erasure/erased-lookup.ts";
+import { EventHasher } from "../src/erasure/event-hash.ts";
 import { IngestQueue } from "../src/ingest/ingest-queue.ts";
 import { createSubmission, type EventOutcome } from "../src/ingest/submission.ts";
 import { eventsModule } from "../src/module.ts";
@@ -176,7 +178,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
 
   function queueOf(database: Database) {
     return new IngestQueue({
-      steps: [],
+      ...{ steps: [], erased: new ErasedLookup(new EventHasher(new Uint8Array(32))) },
       database,
       clock: new FakeClock(),
       profileIds: randomIds,
@@ -301,7 +303,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
 
   test("a full queue refuses, and the crowd of one organisation leaves room for others", async () => {
     const queue = new IngestQueue({
-      steps: [],
+      ...{ steps: [], erased: new ErasedLookup(new EventHasher(new Uint8Array(32))) },
       ...{ database: opened.database, clock: new FakeClock(), profileIds: randomIds },
       ...{ log: createLogger({ level: "silent" }), metrics: new Metrics(), backlogItemsMax: 1000 },
       outbox: { append: async () => [], committed: () => {}, backlogItems: () => 0 },

@@ -28,6 +28,7 @@ const REQUEST_HEADERS = [
 const RESPONSE_HEADERS = [
   "retry-after",
   "idempotency-replayed",
+  "muster-erasure-id",
   "x-request-id",
   "grpc-status",
   "grpc-message",

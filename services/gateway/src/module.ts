@@ -10,6 +10,7 @@ import {
   type Caller,
   CONSISTENCY,
   createConnectHandler,
+  ERASURE_ID,
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_REPLAYED,
   RETRY_AFTER,
@@ -116,7 +117,7 @@ export function createTranscoder(
     alias: { prefix: "/v1/", alias: "/api/" },
     queryMetadata: { consistency: { metadata: CONSISTENCY, values: ["eventual"] } },
     requestHeaders: [AUTHORIZATION, IDEMPOTENCY_KEY, CONSISTENCY, "accept-language", TRACE_PARENT],
-    responseHeaders: [IDEMPOTENCY_REPLAYED, RETRY_AFTER],
+    responseHeaders: [IDEMPOTENCY_REPLAYED, RETRY_AFTER, ERASURE_ID],
   });
 }
 

@@ -223,6 +223,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
           receivedMs: 0n,
           properties: "{}",
           clientEventId: "",
+          recordedProfileId: new Uint8Array(),
         },
       ],
     });

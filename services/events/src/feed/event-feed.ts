@@ -9,7 +9,7 @@ import {
   SeededRandom,
   uuidToBytes,
 } from "@muster/core";
-import { AppError, invalidField } from "@muster/errors";
+import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { rootsOf } from "../people/links-store.ts";
@@ -58,12 +58,6 @@ export function reportFolded(deps: EventsDeps): UnaryHandler<Methods["reportFold
     }));
     await deps.outbox.reportFolded(consumer, folded);
     return {};
-  };
-}
-
-export function reportErasure(_deps: EventsDeps): UnaryHandler<Methods["reportErasure"]> {
-  return async () => {
-    throw new AppError("UNIMPLEMENTED");
   };
 }
 

@@ -14,6 +14,9 @@ export interface OrganizationFacts {
   readonly eventsById: Map<TrackedEventId, TrackedEvent>;
   /** Stored events whose client gave an id but no time, by that id. */
   readonly eventsByUndatedId: Map<string, TrackedEvent>;
+  /** Events that were erased with their person, by id, or by the client's where it gave no time. */
+  readonly erasedIds: Set<TrackedEventId>;
+  readonly erasedUndatedIds: Set<string>;
 }
 
 export type BatchFacts = Map<OrganizationId, OrganizationFacts>;
@@ -34,6 +37,8 @@ export function emptyFacts(): OrganizationFacts {
     profile_id: new Map(),
     eventsById: new Map(),
     eventsByUndatedId: new Map(),
+    erasedIds: new Set(),
+    erasedUndatedIds: new Set(),
   };
 }
 

@@ -1,14 +1,16 @@
 // One transaction that stores a batch of submissions: events, new profiles, what is announced of them,
 // and the answers kept under idempotency keys. All or nothing.
-import { assert, type Clock, type IdSource } from "@muster/core";
+import { assert, type Clock, type IdSource, type OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { shardsOfPeopleChanged, trackedEventsRecorded } from "../domain-events.ts";
+import { ERASURES_EPOCH } from "../erasure/erased-events-store.ts";
+import type { ErasedIds, ErasedLookup } from "../erasure/erased-lookup.ts";
 import { bumpEpochs, type Epochs, readEpochs } from "../people/epochs-store.ts";
 import { PeopleChanged } from "../people/people-changed.ts";
 import { insertProfiles } from "../profiles/profile-store.ts";
 import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
-import { collectWanted } from "./batch-facts.ts";
+import { type BatchFacts, collectWanted } from "./batch-facts.ts";
 import { loadFacts } from "./facts-store.ts";
 import type { IngestStep } from "./ingest-step.ts";
 import { type BatchPlan, planBatch } from "./plan-batch.ts";
@@ -21,6 +23,7 @@ export interface CommitDeps {
   readonly profileIds: IdSource;
   /** In the order in which every transaction takes them, and so their locks. */
   readonly steps: readonly IngestStep[];
+  readonly erased: ErasedLookup;
 }
 
 /** One submission's answer could not be kept: it alone is to fail. */
@@ -58,6 +61,7 @@ export async function commitBatch(
       // Before anything that is decided by them.
       const epochs = await readEpochs(trx);
       const facts = await loadFacts(trx, wanted, { withStoredEvents });
+      addErased(facts, await deps.erased.find(trx, wanted, epochs));
       return { epochs, plan: planBatch(submissions, facts, deps.profileIds, deps.clock.nowMs()) };
     };
     let { epochs, plan } = await planNow();
@@ -80,7 +84,11 @@ export async function commitBatch(
     }
     if (drafts.length > 0) {
       await deps.outbox.append(trx, drafts);
-      await requireEpochs(trx, epochs, plan);
+      const now = await readEpochs(trx);
+      requireEpochs(now, epochs, plan);
+      if (now[ERASURES_EPOCH] !== epochs[ERASURES_EPOCH]) {
+        requireKept(plan, await deps.erased.find(trx, wanted, now));
+      }
       await bumpEpochs(trx, shardsOfPeopleChanged(drafts));
     }
     return plan;
@@ -97,12 +105,31 @@ export async function commitBatch(
 const noOutcomes: readonly EventOutcome[] = [];
 
 /**
- * Throws PeopleChanged unless everybody is still who they were. Invariant: called with the positions of the
- * shards held, behind which whoever changes an epoch of theirs has to wait until this has committed.
+ * Throws PeopleChanged unless everybody is still who they were. Invariant: `now` was read with the positions of
+ * the shards held, behind which whoever changes an epoch of theirs has to wait until this has committed.
  */
-async function requireEpochs(trx: Transaction, before: Epochs, plan: BatchPlan): Promise<void> {
-  const now = await readEpochs(trx);
+function requireEpochs(now: Epochs, before: Epochs, plan: BatchPlan): void {
   if (plan.shares.some(({ shard }) => now[shard] !== before[shard])) throw new PeopleChanged();
+}
+
+/**
+ * Throws PeopleChanged where what is stored now was erased since it was looked for. Its row is there only
+ * because the erased one was gone by then, and so its hash is there too.
+ */
+function requireKept(plan: BatchPlan, erased: ReadonlyMap<OrganizationId, ErasedIds>): void {
+  for (const { organizationId, id, clientEventId } of plan.newEvents) {
+    const own = erased.get(organizationId);
+    if (own === undefined || clientEventId === undefined) continue;
+    if (own.ids.has(id) || own.undatedIds.has(clientEventId)) throw new PeopleChanged();
+  }
+}
+
+function addErased(facts: BatchFacts, erased: ReadonlyMap<OrganizationId, ErasedIds>): void {
+  for (const [organizationId, { ids, undatedIds }] of erased) {
+    const own = facts.get(organizationId);
+    for (const id of ids) own?.erasedIds.add(id);
+    for (const id of undatedIds) own?.erasedUndatedIds.add(id);
+  }
 }
 
 /**

@@ -72,6 +72,10 @@ class Planner {
     if (known === undefined && event.identityKind === "profile_id") {
       return { status: "rejected", error: new AppError("PROFILE_NOT_FOUND") };
     }
+    if (wasErased(event, facts)) {
+      this.#hasRepeats = true;
+      return { status: "rejected", error: new AppError("EVENT_ERASED") };
+    }
     const stored = storedBefore(event, facts);
     if (stored !== undefined) {
       this.#hasRepeats = true;
@@ -150,6 +154,11 @@ class Planner {
     }
     return share;
   }
+}
+
+function wasErased(event: SubmittedEvent, facts: OrganizationFacts): boolean {
+  if (event.clientEventId === undefined) return false;
+  return event.isDated ? facts.erasedIds.has(event.id) : facts.erasedUndatedIds.has(event.clientEventId);
 }
 
 function storedBefore(event: SubmittedEvent, facts: OrganizationFacts): TrackedEvent | undefined {

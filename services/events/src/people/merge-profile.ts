@@ -11,7 +11,7 @@ import { profileToProto, requireProfileId } from "../profiles/profile-proto.ts";
 import { claimingTransaction } from "../profiles/write-identities.ts";
 import { askedBy } from "./asked.ts";
 import { announce, mergeInTransaction } from "./merge-people.ts";
-import { profileOf } from "./person.ts";
+import { profileIdsOf, profileOf } from "./person.ts";
 
 export function mergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.mergeProfile> {
   return async (request, context) => {
@@ -22,7 +22,7 @@ export function mergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileServi
     const response = await claimingTransaction(deps.database, async (trx) => {
       const { person, drafts } = await mergeInTransaction(deps, trx, asked);
       const answer = create(MergeProfileResponseSchema, { profile: profileToProto(profileOf(person)) });
-      await context.settle(trx, answer);
+      await context.settle(trx, answer, { subjects: profileIdsOf(person) });
       await announce(deps.outbox, trx, drafts);
       return answer;
     });

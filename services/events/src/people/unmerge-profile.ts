@@ -10,7 +10,7 @@ import { profileToProto, requireProfileId } from "../profiles/profile-proto.ts";
 import { claimingTransaction } from "../profiles/write-identities.ts";
 import { askedBy } from "./asked.ts";
 import { announce, unmergeInTransaction } from "./merge-people.ts";
-import { profileOf } from "./person.ts";
+import { profileIdsOf, profileOf } from "./person.ts";
 
 export function unmergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.unmergeProfile> {
   return async (request, context) => {
@@ -18,7 +18,7 @@ export function unmergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileSer
     const response = await claimingTransaction(deps.database, async (trx) => {
       const { person, drafts } = await unmergeInTransaction(deps, trx, asked);
       const answer = create(UnmergeProfileResponseSchema, { profile: profileToProto(profileOf(person)) });
-      await context.settle(trx, answer);
+      await context.settle(trx, answer, { subjects: profileIdsOf(person) });
       await announce(deps.outbox, trx, drafts);
       return answer;
     });

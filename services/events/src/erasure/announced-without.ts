@@ -1,0 +1,42 @@
+// What remains of what this service announced when people are erased. Pure.
+import { type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  AlertsFiredSchema,
+  type AnnouncedProfile,
+  ProfileChangedSchema,
+  TrackedEventsRecordedSchema,
+} from "@muster/contracts/muster/events/v1/events_events_pb";
+import { assert, bytesToUuid, type ProfileId } from "@muster/core";
+import { type Subjects, scrub } from "@muster/privacy";
+import { ALERT_FIRED } from "../alerts/alerts-fired.ts";
+import { announcedSchema } from "../domain-events.ts";
+
+export interface Erased extends Subjects {
+  /** Who stood for them in the past: what was announced as theirs shows traits of the erased. */
+  readonly formerRootIds: ReadonlySet<ProfileId>;
+}
+
+/** The data of a message without these people; undefined where it says nothing of them. */
+export function announcedWithout(type: string, data: Uint8Array, erased: Erased): Uint8Array | undefined {
+  const schema = type === ALERT_FIRED ? AlertsFiredSchema : announcedSchema(type);
+  assert(schema !== undefined, `a message of an unknown type cannot be erased: ${type}`);
+  const scrubbed = scrub(schema, data, erased);
+  return withoutProfiles(schema, scrubbed ?? data, erased) ?? scrubbed;
+}
+
+function withoutProfiles(schema: DescMessage, data: Uint8Array, erased: Erased): Uint8Array | undefined {
+  if (erased.formerRootIds.size === 0) return undefined;
+  const isFormer = ({ organizationId, profileId }: AnnouncedProfile): boolean =>
+    bytesToUuid(organizationId) === erased.organizationId &&
+    erased.formerRootIds.has(bytesToUuid<ProfileId>(profileId));
+  if (schema === ProfileChangedSchema) {
+    const { profile } = fromBinary(ProfileChangedSchema, data);
+    return profile !== undefined && isFormer(profile) ? Buffer.alloc(0) : undefined;
+  }
+  if (schema !== TrackedEventsRecordedSchema) return undefined;
+  const message = fromBinary(TrackedEventsRecordedSchema, data);
+  const kept = message.newProfiles.filter((profile) => !isFormer(profile));
+  if (kept.length === message.newProfiles.length) return undefined;
+  message.newProfiles = kept;
+  return toBinary(TrackedEventsRecordedSchema, message);
+}

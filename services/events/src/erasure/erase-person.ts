@@ -1,0 +1,143 @@
+// The transaction from which on a person is gone: nobody can read them, their identities are free, and nothing
+// more of them is announced. What was written about them is removed after it, by tasks that it leaves behind.
+import type { Clock, IdSource, OrganizationId, ProfileId } from "@muster/core";
+import { shardOf } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { OutboxDraft, OutboxPort } from "@muster/outbox";
+import { lockPositions, readPositions } from "@muster/outbox/outbox-store";
+import { profileChanged, profileErased } from "../domain-events.ts";
+import { bumpEpochs } from "../people/epochs-store.ts";
+import { getPerson, lockPeople } from "../people/people.ts";
+import { PEOPLE_CHANGES_MAX, PeopleChanged } from "../people/people-changed.ts";
+import { type Person, profileOf, profilesOf } from "../people/person.ts";
+import { deleteIdentities } from "../profiles/identity-store.ts";
+import { identitiesOf } from "../profiles/profile.ts";
+import { markErasing } from "./erased-events-store.ts";
+import { deleteProfiles } from "./erased-profiles-store.ts";
+import { type ErasureKey, type ErasureTask, places } from "./erasure.ts";
+import { addPlaces, insertErasure } from "./erasure-store.ts";
+import { formerRootsOf } from "./former-roots-store.ts";
+import { insertTasks } from "./task-store.ts";
+
+export interface ErasePersonDeps {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly database: Database;
+  readonly outbox: Pick<OutboxPort, "append" | "committed">;
+}
+
+export interface EraseRequest {
+  readonly organizationId: OrganizationId;
+  readonly traceParent: string;
+  /** Any profile of the person; undefined: there is nobody to erase. */
+  readonly find: (trx: Transaction) => Promise<ProfileId | undefined>;
+  /** Until then the tasks are the caller's. */
+  readonly leaseUntilMs: number;
+}
+
+export interface BegunErasure {
+  readonly erasure: ErasureKey;
+  readonly tasks: readonly ErasureTask[];
+}
+
+/** Undefined where there is nobody to erase. */
+export async function erasePerson(
+  deps: ErasePersonDeps,
+  request: EraseRequest,
+): Promise<BegunErasure | undefined> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const begun = await deps.database.transaction((trx) => eraseInTransaction(deps, trx, request));
+      if (begun !== undefined) deps.outbox.committed();
+      return begun;
+    } catch (error) {
+      if (!(error instanceof PeopleChanged)) throw error;
+      if (attempt === PEOPLE_CHANGES_MAX) {
+        throw new AppError("UNAVAILABLE", { cause: error, retryAfterMs: 1000 });
+      }
+    }
+  }
+}
+
+async function eraseInTransaction(
+  deps: ErasePersonDeps,
+  trx: Transaction,
+  request: EraseRequest,
+): Promise<BegunErasure | undefined> {
+  const { organizationId, traceParent, find, leaseUntilMs } = request;
+  const profileId = await find(trx);
+  if (profileId === undefined) return undefined;
+  const person = (await lockPeople(trx, organizationId, [profileId])).get(profileId);
+  if (person === undefined) return undefined;
+  // What led to the profile may have been another's by the time it was locked.
+  if ((await find(trx)) !== profileId) throw new PeopleChanged();
+  const nowMs = deps.clock.nowMs();
+  const erasure: ErasureKey = { organizationId, id: deps.ids.next(nowMs) };
+  const profileIds = profilesOf(person).map(({ id }) => id);
+  const formerIds = await formerRootsOf(trx, organizationId, profileIds);
+  await removePerson(trx, erasure, person, nowMs);
+  const shards = [...profileIds, ...formerIds].map((id) => shardOf(organizationId, id));
+  // Whoever is announcing something of these people does it before this, or decides again.
+  await lockPositions(
+    trx,
+    [...new Set(shards)].sort((a, b) => a - b),
+  );
+  const positions = await readPositions(trx);
+  await deps.outbox.append(trx, [
+    ...profileIds.map((id) => profileErased(erasure, id, traceParent)),
+    ...(await announceAgain(trx, organizationId, formerIds, traceParent)),
+  ]);
+  await bumpEpochs(
+    trx,
+    profileIds.map((id) => shardOf(organizationId, id)),
+  );
+  const tasks = [...profileIds, ...formerIds].map((id): ErasureTask => {
+    const shard = shardOf(organizationId, id);
+    const isFormerRoot = formerIds.includes(id);
+    return { erasure, shard, profileId: id, isFormerRoot, position: positions[shard] ?? 0 };
+  });
+  await insertTasks(trx, tasks, leaseUntilMs);
+  return { erasure, tasks };
+}
+
+async function removePerson(
+  trx: Transaction,
+  erasure: ErasureKey,
+  person: Person,
+  nowMs: number,
+): Promise<void> {
+  await insertErasure(trx, erasure, nowMs);
+  for (const profile of profilesOf(person)) {
+    const identities = identitiesOf(profile);
+    await deleteIdentities(trx, profile, identities);
+    await addPlaces(trx, erasure, profile.id, [
+      { place: places.profiles, count: 1 },
+      { place: places.identities, count: identities.length },
+    ]);
+  }
+  await deleteProfiles(
+    trx,
+    erasure.organizationId,
+    profilesOf(person).map(({ id }) => id),
+  );
+  await markErasing(trx, erasure.organizationId);
+}
+
+/**
+ * What was announced of those who stood for the person shows the person's traits, and is to go; so whoever has
+ * not folded it yet gets what is true by now. Invariant: the positions of their shards are held.
+ */
+async function announceAgain(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  formerIds: readonly ProfileId[],
+  traceParent: string,
+): Promise<OutboxDraft[]> {
+  const drafts: OutboxDraft[] = [];
+  for (const id of formerIds) {
+    const person = await getPerson(trx, organizationId, id);
+    if (person?.root.id === id) drafts.push(profileChanged(profileOf(person), traceParent));
+  }
+  return drafts;
+}

@@ -1,0 +1,18 @@
+// EraseUser: erases a person by their user id. Whoever is not there needs no erasing.
+import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
+import type { ProfileId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
+import { findOwner } from "../profiles/identity-store.ts";
+import type { Erasures } from "./erasures.ts";
+
+export function eraseUser(erasures: Erasures): UnaryHandler<typeof ErasureService.method.eraseUser> {
+  return async ({ userId }, context) => {
+    const { organizationId, traceParent, deadlineMs } = context;
+    const find = async (trx: Transaction): Promise<ProfileId | undefined> =>
+      (await findOwner(trx, organizationId, { kind: "user_id", value: userId }))?.profileId;
+    const erasure = await erasures.erase({ organizationId, traceParent, deadlineMs, find });
+    if (erasure !== undefined) context.responseHeaders.set(ERASURE_ID, erasure.id);
+    return {};
+  };
+}

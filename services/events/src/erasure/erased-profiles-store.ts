@@ -1,0 +1,20 @@
+// Deletes profiles: the only statement that does.
+import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import type { Transaction } from "@muster/db";
+
+/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+const DELETE_CHUNK = 500;
+
+export async function deleteProfiles(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  const ids = [...profileIds].sort().map(uuidToBytes);
+  for (let start = 0; start < ids.length; start += DELETE_CHUNK) {
+    await trx("profiles")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("profile_id", ids.slice(start, start + DELETE_CHUNK))
+      .delete();
+  }
+}

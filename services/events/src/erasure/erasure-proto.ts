@@ -1,0 +1,17 @@
+// Receipts as messages.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type ErasureSchema, ErasureState } from "@muster/contracts/muster/events/v1/erasure_pb";
+import type { Erasure } from "./erasure.ts";
+
+export function erasureToProto(erasure: Erasure): MessageInitShape<typeof ErasureSchema> {
+  const { id, createMs, completeMs, profileIds, places } = erasure;
+  return {
+    id,
+    state: completeMs === undefined ? ErasureState.RUNNING : ErasureState.COMPLETE,
+    createTime: timestampFromMs(createMs),
+    ...(completeMs !== undefined && { completeTime: timestampFromMs(completeMs) }),
+    profileIds: [...profileIds],
+    places: places.map(({ place, count }) => ({ place, count: BigInt(count) })),
+  };
+}

@@ -1,0 +1,126 @@
+// Every statement against `erasures` and `erasure_places`: the receipts.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
+import { type Erasure, type ErasureKey, type PlaceCount, places } from "./erasure.ts";
+
+interface ErasureRow {
+  readonly erasure_id: Buffer;
+  readonly create_ms: number;
+  readonly complete_ms: number | null;
+}
+
+const COLUMNS = ["erasure_id", "create_ms", "complete_ms"] as const;
+const PLACE_KEY = ["organization_id", "erasure_id", "profile_id", "place"];
+
+export async function insertErasure(trx: Transaction, erasure: ErasureKey, createMs: number): Promise<void> {
+  await trx("erasures").insert({ ...keyOf(erasure), create_ms: createMs });
+}
+
+/** What more was removed from a place; adds to what is known of it. */
+export async function addPlaces(
+  trx: Transaction,
+  erasure: ErasureKey,
+  profileId: ProfileId,
+  counts: readonly PlaceCount[],
+): Promise<void> {
+  await insertPlaces(trx, erasure, profileId, counts, { add: ["entries"] });
+}
+
+/** What another service removed; a place that it has named before keeps its count. */
+export async function keepPlaces(
+  trx: Transaction,
+  erasure: ErasureKey,
+  profileId: ProfileId,
+  counts: readonly PlaceCount[],
+): Promise<void> {
+  await insertPlaces(trx, erasure, profileId, counts, "keep");
+}
+
+async function insertPlaces(
+  trx: Transaction,
+  erasure: ErasureKey,
+  profileId: ProfileId,
+  counts: readonly PlaceCount[],
+  onConflict: Parameters<typeof insertRows>[4],
+): Promise<void> {
+  const { organization_id, erasure_id } = keyOf(erasure);
+  const profile = uuidToBytes(profileId);
+  const rows = counts
+    .map(({ place, count }) => [organization_id, erasure_id, profile, Buffer.from(place), count] as const)
+    .sort((a, b) => Buffer.compare(a[3], b[3]));
+  await insertRows(trx, "erasure_places", [...PLACE_KEY, "entries"], rows, onConflict, PLACE_KEY);
+}
+
+/** Until the transaction ends nobody else completes it. False if there is no such erasure. */
+export async function lockErasure(trx: Transaction, erasure: ErasureKey): Promise<boolean> {
+  const rows = await forUpdate(trx, trx("erasures").select("create_ms").where(keyOf(erasure)));
+  return rows.length === 1;
+}
+
+export async function completeErasure(
+  trx: Transaction,
+  erasure: ErasureKey,
+  completeMs: number,
+): Promise<void> {
+  await trx("erasures").where(keyOf(erasure)).whereNull("complete_ms").update({ complete_ms: completeMs });
+}
+
+export async function getErasure(db: Queryable, erasure: ErasureKey): Promise<Erasure | undefined> {
+  const rows = await db("erasures").select<ErasureRow[]>(COLUMNS).where(keyOf(erasure));
+  const [found] = await withPlaces(db, erasure.organizationId, rows);
+  return found;
+}
+
+/** Newest first. */
+export async function listErasures(
+  db: Queryable,
+  organizationId: OrganizationId,
+  before: string | undefined,
+  limit: number,
+): Promise<Erasure[]> {
+  const query = db("erasures")
+    .select<ErasureRow[]>(COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .orderBy("erasure_id", "desc")
+    .limit(limit);
+  if (before !== undefined) query.where("erasure_id", "<", uuidToBytes(before));
+  return withPlaces(db, organizationId, await query);
+}
+
+/** The profiles of the erased person. */
+export async function erasedProfileIds(db: Queryable, erasure: ErasureKey): Promise<ProfileId[]> {
+  const rows: { profile_id: Buffer }[] = await db("erasure_places")
+    .select("profile_id")
+    .where({ ...keyOf(erasure), place: Buffer.from(places.profiles) });
+  return rows.map((row) => bytesToUuid<ProfileId>(row.profile_id)).sort();
+}
+
+async function withPlaces(
+  db: Queryable,
+  organizationId: OrganizationId,
+  rows: readonly ErasureRow[],
+): Promise<Erasure[]> {
+  const found: Erasure[] = [];
+  for (const row of rows) {
+    const erasure = { organizationId, id: bytesToUuid(row.erasure_id) };
+    const counts: { place: Buffer; count: number | string }[] = await db("erasure_places")
+      .select("place")
+      .sum({ count: "entries" })
+      .where(keyOf(erasure))
+      .groupBy("place");
+    found.push({
+      ...erasure,
+      createMs: Number(row.create_ms),
+      completeMs: row.complete_ms === null ? undefined : Number(row.complete_ms),
+      profileIds: await erasedProfileIds(db, erasure),
+      places: counts
+        .map(({ place, count }) => ({ place: place.toString(), count: Number(count) }))
+        .sort((a, b) => (a.place < b.place ? -1 : 1)),
+    });
+  }
+  return found;
+}
+
+function keyOf({ organizationId, id }: ErasureKey): { organization_id: Buffer; erasure_id: Buffer } {
+  return { organization_id: uuidToBytes(organizationId), erasure_id: uuidToBytes(id) };
+}

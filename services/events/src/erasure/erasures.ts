@@ -1,0 +1,176 @@
+// Erases people: begins, and sees to it that everything that was written about them goes. A worker that goes on
+// with what a crash left, in this process or another.
+import type { Bus } from "@muster/bus";
+import { type Clock, Wakeup } from "@muster/core";
+import type { Database } from "@muster/db";
+import type { Logger } from "@muster/log";
+import { readPublished } from "@muster/outbox/relay-store";
+import { type CleanDeps, cleanRows, type MayGoOn } from "./clean-rows.ts";
+import { type BegunErasure, type ErasePersonDeps, type EraseRequest, erasePerson } from "./erase-person.ts";
+import { type ErasureKey, type ErasureTask, places, stages } from "./erasure.ts";
+import { addPlaces } from "./erasure-store.ts";
+import { finishErasure } from "./finish-erasure.ts";
+import { freeTasks, listBrokerTasks, listOpenTasks, renewTasks, setStage, takeTask } from "./task-store.ts";
+
+export interface ErasuresOptions extends ErasePersonDeps, CleanDeps {
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly bus: Bus;
+  readonly log: Logger;
+  /** No other process has these tables: nobody else is at work on a task. */
+  readonly exclusive: boolean;
+}
+
+/** Said when messages in the outbox were rewritten: whoever keeps copies forgets them. */
+export const ERASED_TOPIC = "events.erased";
+
+const NOTHING = new Uint8Array();
+/** A task that its process left off is anybody's after this. */
+const LEASE_MS = 10_000;
+/** The net under everything else. */
+const LOOK_MS = 5_000;
+/** Until the relay has published what the broker is to forget. */
+const BROKER_LOOK_MS = 100;
+const TASKS_AT_ONCE = 500;
+/** A call waits no longer for what it has begun. */
+const WAIT_MS_MAX = 5_000;
+/** And leaves so much of its deadline to answer. */
+const ANSWER_MS = 500;
+
+export class Erasures {
+  readonly name = "erasures";
+  readonly #options: ErasuresOptions;
+  readonly #log: Logger;
+  readonly #wakeup = new Wakeup();
+  readonly #stopping = new AbortController();
+  readonly #cleanings = new Set<Promise<unknown>>();
+  #loop: Promise<void> | undefined;
+  #isFailing = false;
+
+  constructor(options: ErasuresOptions) {
+    this.#options = options;
+    this.#log = options.log;
+  }
+
+  async start(): Promise<void> {
+    const { database, exclusive } = this.#options;
+    if (exclusive) await database.transaction((trx) => freeTasks(trx));
+    this.#loop ??= this.#run();
+  }
+
+  /** Finishes the step it is at; another start, here or elsewhere, goes on from there. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#loop, ...this.#cleanings]);
+  }
+
+  /**
+   * Erases the person and resolves to the receipt, once our tables hold nothing of them or the time to wait for
+   * that is over; undefined where there is nobody to erase.
+   */
+  async erase(
+    request: Omit<EraseRequest, "leaseUntilMs"> & { readonly deadlineMs: number | undefined },
+  ): Promise<ErasureKey | undefined> {
+    const { clock } = this.#options;
+    const leaseUntilMs = clock.nowMs() + LEASE_MS;
+    const begun = await erasePerson(this.#options, { ...request, leaseUntilMs });
+    if (begun === undefined) return undefined;
+    const cleaning = this.#cleanBegun(begun);
+    const { deadlineMs } = request;
+    const leftMs = deadlineMs === undefined ? WAIT_MS_MAX : deadlineMs - ANSWER_MS - clock.nowMs();
+    const answered = new AbortController();
+    await Promise.race([cleaning, clock.sleep(Math.min(WAIT_MS_MAX, Math.max(0, leftMs)), answered.signal)]);
+    answered.abort();
+    return begun.erasure;
+  }
+
+  #cleanBegun({ erasure, tasks }: BegunErasure): Promise<void> {
+    const cleaning = this.#clean(erasure, tasks).catch((error: unknown) => {
+      // The tasks are there; the loop takes them when the lease is over.
+      this.#log.warn({ err: error, erasure_id: erasure.id }, "an erasure was interrupted; it goes on later");
+    });
+    this.#cleanings.add(cleaning);
+    void cleaning.finally(() => this.#cleanings.delete(cleaning));
+    return cleaning;
+  }
+
+  async #clean(erasure: ErasureKey, tasks: readonly ErasureTask[]): Promise<void> {
+    const isClean = await cleanRows(this.#options, erasure, tasks, this.#mayGoOn(tasks));
+    if (!isClean) return;
+    this.#options.bus.broadcast(ERASED_TOPIC, NOTHING);
+    this.#wakeup.notify();
+  }
+
+  /** Keeps the lease while the work goes on. */
+  #mayGoOn(tasks: readonly ErasureTask[]): MayGoOn {
+    const { clock, database } = this.#options;
+    let renewedMs = clock.nowMs();
+    return async () => {
+      if (this.#stopping.signal.aborted) return false;
+      const nowMs = clock.nowMs();
+      if (nowMs - renewedMs > LEASE_MS / 3) {
+        await database.transaction((trx) => renewTasks(trx, tasks, nowMs + LEASE_MS));
+        renewedMs = nowMs;
+      }
+      return true;
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      let waitMs = LOOK_MS;
+      try {
+        await this.#goOn();
+        if (await this.#forgetCopies()) waitMs = BROKER_LOOK_MS;
+        if (this.#isFailing) this.#log.info({}, "erasures go on");
+        this.#isFailing = false;
+      } catch (error) {
+        if (!this.#isFailing) this.#log.warn({ err: error }, "erasures can't go on; trying again");
+        this.#isFailing = true;
+      }
+      await this.#wakeup.wait(clock, waitMs, signal);
+    }
+  }
+
+  /** Takes up what nobody is at work on. */
+  async #goOn(): Promise<void> {
+    const { clock, database } = this.#options;
+    const open = await listOpenTasks(database.reader, clock.nowMs(), TASKS_AT_ONCE);
+    for (const tasks of Map.groupBy(open, (task) => task.erasure.id).values()) {
+      const [first] = tasks;
+      if (first === undefined || this.#stopping.signal.aborted) return;
+      const nowMs = clock.nowMs();
+      const taken = await database.transaction(async (trx) => {
+        const mine: ErasureTask[] = [];
+        for (const task of tasks) {
+          if (await takeTask(trx, task, { nowMs, untilMs: nowMs + LEASE_MS })) mine.push(task);
+        }
+        return mine;
+      });
+      if (taken.length > 0) await this.#clean(first.erasure, taken);
+    }
+  }
+
+  /** True if some copies have to wait until they are published. */
+  async #forgetCopies(): Promise<boolean> {
+    const { bus, clock, database } = this.#options;
+    const tasks = await listBrokerTasks(database.reader, TASKS_AT_ONCE);
+    if (tasks.length === 0) return false;
+    const published = await readPublished(database.reader);
+    // A relay may have it in memory as it was, and so has to be past it; what it reads from now on is clean.
+    const ready = tasks.filter(({ shard, position }) => position <= (published.get(shard) ?? 0));
+    for (const [shard, ofShard] of Map.groupBy(ready, (task) => task.shard)) {
+      await bus.forget("events", shard);
+      for (const task of ofShard) {
+        await database.transaction(async (trx) => {
+          await addPlaces(trx, task.erasure, task.profileId, [{ place: places.stream, count: 1 }]);
+          await setStage(trx, task, stages.done);
+          await finishErasure(trx, task.erasure, clock.nowMs());
+        });
+      }
+    }
+    return ready.length < tasks.length || tasks.length === TASKS_AT_ONCE;
+  }
+}

@@ -1,0 +1,33 @@
+// ReportErasure: another service says what it has removed of one profile of an erased person.
+import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
+import { invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { keepPlaces, lockErasure } from "./erasure-store.ts";
+import { finishErasure } from "./finish-erasure.ts";
+import { markReported } from "./task-store.ts";
+
+export function reportErasure(
+  deps: Pick<EventsDeps, "clock" | "database">,
+): UnaryHandler<typeof EventFeedService.method.reportErasure> {
+  return async ({ organizationId, erasureId, profileId, places }) => {
+    const bad = places.findIndex(({ count }) => count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER));
+    if (bad >= 0) throw invalidField(`places[${bad}].count`, "must be a number of entries");
+    const erasure = {
+      organizationId: bytesToUuid<OrganizationId>(organizationId),
+      id: bytesToUuid(erasureId),
+    };
+    const profile = bytesToUuid<ProfileId>(profileId);
+    const counts = new Map(places.map(({ place, count }) => [place, Number(count)]));
+    await deps.database.transaction(async (trx) => {
+      // Nothing to say about one that is not ours any more, as after a restored backup.
+      if (!(await lockErasure(trx, erasure))) return;
+      const kept = Array.from(counts, ([place, count]) => ({ place, count }));
+      await keepPlaces(trx, erasure, profile, kept);
+      await markReported(trx, erasure, profile);
+      await finishErasure(trx, erasure, deps.clock.nowMs());
+    });
+    return {};
+  };
+}

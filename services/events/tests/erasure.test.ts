@@ -1,0 +1,341 @@
+// A person's right to leave: after an erasure nothing of them is anywhere, what is sent again brings nothing
+// back, and everybody else stays as they are.
+import { randomBytes } from "node:crypto";
+import { fromBinary, toJsonString } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { ErasureState } from "@muster/contracts/muster/events/v1/erasure_pb";
+import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ProfileErasedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { bytesToUuid, type OrganizationId, systemClock, uuidToBytes } from "@muster/core";
+import { columnsOf, ENGINES, findInTables, waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { PROFILE_ROWS } from "../src/erasure/profile-rows-store.ts";
+import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const { recordEvent, batchRecordEvents, listEvents } = EventService.method;
+const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile } = ProfileService.method;
+const { eraseProfile, eraseUser, getErasure, listErasures } = ErasureService.method;
+const { recordUserEvent } = BehaviourService.method;
+const { recordAction, listAlerts } = AlertService.method;
+
+const NOW_MS = systemClock.nowMs();
+/** In everything that says who the person is or what they did; of each test its own. */
+let mark = "";
+
+describe.each(ENGINES)("erasure on %s", (engine) => {
+  let events: EventsUnderTest;
+  let organizationId: OrganizationId;
+  let as: CallAs;
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine, { clock: systemClock });
+  });
+  afterAll(() => events.close());
+  beforeEach(() => {
+    organizationId = newOrganization();
+    as = { organizationId };
+    mark = `erase-me-${randomBytes(4).toString("hex")}`;
+  });
+
+  const dated = (userId: string, eventId: string, more: object = {}) => ({
+    identity: { case: "userId" as const, value: userId },
+    name: `${mark} bought`,
+    properties: JSON.stringify({ [mark]: mark }),
+    timestamp: timestampFromMs(NOW_MS - 60_000),
+    eventId,
+    ...more,
+  });
+  const record = (event: object, more: Partial<CallAs> = {}) =>
+    events.call(recordEvent, { event }, { ...as, ...more });
+  const erasureIdOf = ({ headers }: { headers: ReadonlyMap<string, string> }): string =>
+    headers.get("muster-erasure-id") ?? "";
+  const receiptOf = async (erasureId: string, by: CallAs = as) =>
+    (await events.call(getErasure, { erasureId }, by)).erasure;
+  /** What segments says once it has folded the erasure. */
+  const report = (erasureId: string, profileId: string, count = 1n) =>
+    events.feed.reportErasure({
+      organizationId: uuidToBytes(organizationId),
+      erasureId: uuidToBytes(erasureId),
+      profileId: uuidToBytes(profileId),
+      places: [{ place: "segments.memberships", count }],
+    });
+  const found = () => findInTables(events.database, mark);
+
+  /** A person of three profiles with something in every place, and a bystander in the same messages. */
+  async function somebody(): Promise<{ rootId: string; mergedId: string; otherId: string }> {
+    const { profile } = await events.call(
+      createProfile,
+      {
+        userId: `${mark}-user`,
+        email: `${mark}@example.com`,
+        name: mark,
+        traits: JSON.stringify({ [mark]: mark }),
+      },
+      { ...as, idempotencyKey: `${mark}-create` },
+    );
+    const anonymous = { identity: { case: "anonymousId" as const, value: `${mark}-device` } };
+    const bystander = dated("bob", "b1", { name: "kept", properties: '{"k":1}' });
+    const undated = { timestamp: undefined };
+    const { results } = await events.call(
+      batchRecordEvents,
+      {
+        events: [
+          dated(`${mark}-user`, `${mark}-1`),
+          bystander,
+          dated("", `${mark}-2`, {
+            ...anonymous,
+            ...undated,
+            name: "page.viewed",
+            properties: `{"name":"${mark}"}`,
+          }),
+          dated(`${mark}-user`, `${mark}-3`, {
+            name: "withdraw",
+            properties: '{"amount":"500.00","time":5}',
+          }),
+        ],
+      },
+      { ...as, idempotencyKey: `${mark}-batch` },
+    );
+    const [rootId, otherId, mergedId] = [profile?.id, results[1]?.profileId, results[2]?.profileId];
+    await events.call(
+      mergeProfile,
+      { profileId: mergedId ?? "", into: rootId ?? "" },
+      { ...as, idempotencyKey: `${mark}-merge` },
+    );
+    // For the merged profile, and so announced for the root.
+    await record(dated("", `${mark}-4`, { ...anonymous, name: "page.viewed" }));
+    await record(dated(`${mark}-user`, `${mark}-5`, undated), { idempotencyKey: `${mark}-single` });
+    return { rootId: rootId ?? "", mergedId: mergedId ?? "", otherId: otherId ?? "" };
+  }
+
+  test("nothing of the person is left in any table, and nobody else misses anything", async () => {
+    const { rootId, mergedId, otherId } = await somebody();
+    expect(await found()).not.toEqual([]);
+    const before = await events.call(listEvents, { profileId: otherId }, as);
+
+    const erasureId = erasureIdOf(await events.callWithHeaders(eraseProfile, { profileId: mergedId }, as));
+    expect(await found()).toEqual([]);
+
+    for (const profileId of [rootId, mergedId]) {
+      const gone = { reason: "PROFILE_NOT_FOUND" };
+      await expect(events.call(getProfile, { profileId }, as)).rejects.toMatchObject(gone);
+      await expect(events.call(listEvents, { profileId }, as)).rejects.toMatchObject(gone);
+      await expect(events.call(eraseProfile, { profileId }, as)).rejects.toMatchObject(gone);
+    }
+    expect((await events.call(listAlerts, {}, as)).alerts).toEqual([]);
+    const { profiles } = await events.call(listProfiles, {}, as);
+    expect(profiles.map(({ id }) => id)).toEqual([otherId]);
+    expect(await events.call(listEvents, { profileId: otherId }, as)).toEqual(before);
+    await expectAnnounced(otherId, [rootId, mergedId], erasureId);
+  });
+
+  /** Positions are whole, the bystander's event is there, and each profile is said to be erased, at the end. */
+  async function expectAnnounced(otherId: string, erasedIds: string[], erasureId: string): Promise<void> {
+    const erased: string[] = [];
+    const told: string[] = [];
+    const { positions } = await events.feed.getPositions({});
+    for (const [shard, head] of positions.entries()) {
+      const { envelopes } = await events.feed.readOutbox({ shard, afterPosition: 0n, limit: 1000 });
+      expect(BigInt(envelopes.length)).toBe(head);
+      for (const { type, data } of envelopes) {
+        if (Buffer.from(data).includes(uuidToBytes(otherId))) told.push(type);
+        if (type !== "muster.events.profile.erased.v1") continue;
+        const message = fromBinary(ProfileErasedSchema, data);
+        if (bytesToUuid(message.erasureId) === erasureId) erased.push(bytesToUuid(message.profileId));
+      }
+    }
+    expect(erased.sort()).toEqual(erasedIds.sort());
+    expect(told).toEqual(["muster.events.tracked_event.recorded.v1"]);
+  }
+
+  test("the receipt says what was removed where, and is complete once everybody has said so", async () => {
+    const { rootId, mergedId } = await somebody();
+    const erasureId = erasureIdOf(await events.callWithHeaders(eraseProfile, { profileId: rootId }, as));
+    expect(await receiptOf(erasureId)).toMatchObject({ id: erasureId, state: ErasureState.RUNNING });
+    await report(erasureId, rootId, 2n);
+    // Said twice, as after an answer that got lost.
+    await report(erasureId, rootId, 2n);
+    await waitFor(async () =>
+      (await receiptOf(erasureId))?.places.some(({ place }) => place === "events.stream"),
+    );
+    expect((await receiptOf(erasureId))?.state).toBe(ErasureState.RUNNING);
+    await report(erasureId, mergedId);
+    const receipt = await waitFor(async () => {
+      const now = await receiptOf(erasureId);
+      return now?.state === ErasureState.COMPLETE ? now : undefined;
+    });
+    expect(receipt.completeTime).toBeDefined();
+    expect(receipt.profileIds).toEqual([rootId, mergedId].sort());
+    const counts = Object.fromEntries(receipt.places.map(({ place, count }) => [place, Number(count)]));
+    expect(counts).toMatchObject({
+      "events.profiles": 2,
+      "events.profile_identities": 3,
+      "events.tracked_events": 5,
+      "events.undated_event_ids": 2,
+      "events.alerts": 1,
+      "events.profile_merges": 1,
+      "events.idempotency_answers": 4,
+      "segments.memberships": 3,
+    });
+    for (const place of ["event_counts", "page_view_hours", "alert_history", "outbox_messages", "stream"]) {
+      expect(counts[`events.${place}`], place).toBeGreaterThan(0);
+    }
+    await expect(receiptOf(erasureId, { organizationId: newOrganization() })).rejects.toMatchObject({
+      reason: "ERASURE_NOT_FOUND",
+    });
+    await expect(receiptOf("nonsense")).rejects.toMatchObject({ reason: "ERASURE_NOT_FOUND" });
+    expect(
+      await events.database.reader("erasure_tasks").where({ erasure_id: uuidToBytes(erasureId) }),
+    ).toEqual([]);
+  });
+
+  test("receipts are listed newest first, page by page, each organisation its own", async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 5; index += 1) {
+      await record(dated(`u${index}`, `e${index}`));
+      ids.unshift(erasureIdOf(await events.callWithHeaders(eraseUser, { userId: `u${index}` }, as)));
+    }
+    const listed: string[] = [];
+    let pageToken = "";
+    do {
+      const page = await events.call(listErasures, { pageSize: 2, pageToken }, as);
+      listed.push(...page.erasures.map(({ id }) => id));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(listed).toEqual(ids);
+    const other = { organizationId: newOrganization() };
+    expect((await events.call(listErasures, {}, other)).erasures).toEqual([]);
+    const { nextPageToken } = await events.call(listErasures, { pageSize: 2 }, as);
+    await expect(events.call(listErasures, { pageToken: nextPageToken }, other)).rejects.toMatchObject({
+      reason: "PAGE_TOKEN_INVALID",
+    });
+  });
+
+  test("a user never seen, or erased before, is erased without an error and without a receipt", async () => {
+    const twice = async (userId: string) => [
+      erasureIdOf(await events.callWithHeaders(eraseUser, { userId }, as)),
+      erasureIdOf(await events.callWithHeaders(eraseUser, { userId }, as)),
+    ];
+    expect(await twice("nobody")).toEqual(["", ""]);
+    await record(dated("ada", "e1"));
+    expect(await twice("ada")).toEqual([expect.stringMatching(/-/), ""]);
+    // Another organisation's user of the same id is another person.
+    const other = { organizationId: newOrganization() };
+    await record(dated("eve", "e1"), other);
+    expect(await twice("eve")).toEqual(["", ""]);
+    expect((await events.call(listProfiles, {}, other)).profiles).toHaveLength(1);
+  });
+
+  test("what is sent again brings nothing back; what is new starts afresh", async () => {
+    const undated = { timestamp: undefined };
+    const sent = [
+      dated("ada", "e1"),
+      dated("ada", "e2", undated),
+      dated("ada", "e3", { name: "page.viewed" }),
+    ];
+    const first = await events.call(batchRecordEvents, { events: sent }, as);
+    const purchase = { userId: "ada", eventType: "PURCHASE", timestamp: BigInt(NOW_MS) };
+    await events.call(recordUserEvent, purchase, as);
+    await events.call(eraseUser, { userId: "ada" }, as);
+
+    const erased = { reason: "EVENT_ERASED", row: { http: 409 } };
+    for (const event of sent) await expect(record(event)).rejects.toMatchObject(erased);
+    // Whoever is said to have done it now.
+    await expect(record(dated("bob", "e1"))).rejects.toMatchObject(erased);
+    const again = await events.call(
+      batchRecordEvents,
+      { events: [...sent, dated("ada", "e4", { name: "seen" })] },
+      as,
+    );
+    expect(again.results.map(({ error }) => error?.reason)).toEqual([
+      ...["EVENT_ERASED", "EVENT_ERASED", "EVENT_ERASED"],
+      undefined,
+    ]);
+    await expect(events.call(recordUserEvent, purchase, as)).rejects.toMatchObject({
+      reason: "USER_EVENT_EXISTS",
+    });
+    const { profiles } = await events.call(listProfiles, {}, as);
+    expect(profiles.map(({ userId }) => userId)).toEqual(["ada"]);
+    expect(profiles[0]?.id).not.toBe(first.results[0]?.profileId);
+    const listed = await events.call(listEvents, { profileId: profiles[0]?.id ?? "" }, as);
+    expect(listed.events.map(({ eventId }) => eventId)).toEqual(["e4"]);
+    // Another organisation has erased nobody.
+    await record(dated("ada", "e1"), { organizationId: newOrganization() });
+  });
+
+  test("a kept answer about the person is not given again; one about others too loses their part", async () => {
+    const single = dated("ada", "e1");
+    await record(single, { idempotencyKey: "single" });
+    const batch = { events: [dated("ada", "e2"), dated("bob", "e3")] };
+    const whole = await events.call(batchRecordEvents, batch, { ...as, idempotencyKey: "batch" });
+    const bare = { identity: { case: "userId" as const, value: "ada" }, name: "without an id" };
+    await record(bare, { idempotencyKey: "bare" });
+    await events
+      .call(recordAction, { type: "deposit", amount: "1.00", userId: 7n, time: 1n }, as)
+      .catch(() => {});
+    await events.call(eraseUser, { userId: "ada" }, as);
+
+    await expect(record(single, { idempotencyKey: "single" })).rejects.toMatchObject({
+      reason: "EVENT_ERASED",
+    });
+    await expect(record(bare, { idempotencyKey: "bare" })).rejects.toMatchObject({
+      reason: "EVENT_ERASED",
+      replayed: true,
+    });
+    const { message, headers } = await events.callWithHeaders(batchRecordEvents, batch, {
+      ...as,
+      idempotencyKey: "batch",
+    });
+    expect(headers.get("idempotency-replayed")).toBe("true");
+    expect(message.results).toEqual(whole.results.slice(1));
+    expect(toJsonString(batchRecordEvents.output, message)).not.toContain(mark);
+    expect((await events.call(listProfiles, {}, as)).profiles.map(({ userId }) => userId)).toEqual(["bob"]);
+  });
+
+  test("of a person that was separated nothing is left under the name of the other one", async () => {
+    const ada = await record(dated(`${mark}-ada`, `${mark}-1`));
+    const bob = await record(dated("bob", "b1", { name: "kept", properties: "{}" }));
+    const [adaId, bobId] = [ada.event?.profileId ?? "", bob.event?.profileId ?? ""];
+    await events.call(
+      ProfileService.method.updateProfile,
+      { profileId: adaId, profile: { traits: JSON.stringify({ [mark]: 1 }) } },
+      as,
+    );
+    await events.call(mergeProfile, { profileId: adaId, into: bobId }, { ...as, idempotencyKey: "merge" });
+    await record(dated(`${mark}-ada`, `${mark}-2`), { idempotencyKey: "while merged" });
+    await events.call(unmergeProfile, { profileId: adaId }, as);
+    await events.call(eraseProfile, { profileId: adaId }, as);
+    expect(await found()).toEqual([]);
+    const { profile } = await events.call(getProfile, { profileId: bobId }, as);
+    expect(profile).toMatchObject({ userId: "bob", traits: "{}" });
+    // Bob's own event and what is true of him now are announced still.
+    const mine: string[] = [];
+    for (let shard = 0; shard < 16; shard += 1) {
+      const { envelopes } = await events.feed.readOutbox({ shard, afterPosition: 0n, limit: 1000 });
+      mine.push(
+        ...envelopes
+          .filter(({ data }) => Buffer.from(data).includes(uuidToBytes(bobId)))
+          .map(({ type }) => type),
+      );
+    }
+    expect(mine).toContain("muster.events.tracked_event.recorded.v1");
+    expect(mine.at(-1)).toBe("muster.events.profile.changed.v1");
+  });
+
+  test("every table with rows of profiles has an eraser", async () => {
+    /** Receipts hold ids alone, and profiles go when the erasure begins. */
+    const others = ["profiles", "profile_identities", "tracked_events", "erasure_places", "erasure_tasks"];
+    const cleaned = PROFILE_ROWS.map(({ table, column }) => `${table}.${column}`);
+    for (const [table, columns] of await columnsOf(events.database)) {
+      for (const column of columns) {
+        if (others.includes(table) || !/profile_id$|^(root|parent)_id$|^subject$/.test(column)) continue;
+        if (table === "idempotency_subjects") continue;
+        expect(cleaned, "src/erasure/profile-rows-store.ts lacks a table").toContain(`${table}.${column}`);
+      }
+    }
+  });
+});
