@@ -141,13 +141,15 @@ function listField(field: DescField, value: ValueCodec, itemErrors: ItemErrors |
       if (json === null) return;
       if (!Array.isArray(json)) throw new DecodeError("must be an array");
       const items: unknown[] = [];
+      let unreadable = 0;
       const { depth } = context;
       for (let index = 0; index < json.length; index++) {
         try {
           items.push(decodeItem(json[index], context));
         } catch (error) {
           if (!(error instanceof DecodeError)) throw error;
-          if (itemErrors === undefined) throw error.under(`[${index}]`);
+          unreadable += 1;
+          if (itemErrors === undefined || unreadable > UNREADABLE_ITEMS_MAX) throw error.under(`[${index}]`);
           context.depth = depth;
           items.push(itemErrors.report(message, index, error));
         }
@@ -163,6 +165,9 @@ function listField(field: DescField, value: ValueCodec, itemErrors: ItemErrors |
     },
   };
 }
+
+/** In a list that reports them one by one; with more it is refused as a whole. */
+const UNREADABLE_ITEMS_MAX = 5000;
 
 /** What happens to an item that cannot be read where the field's option says that others go on. */
 export interface ItemErrors {

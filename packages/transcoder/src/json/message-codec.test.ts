@@ -205,6 +205,12 @@ test("faulty items one after another do not count as nesting", () => {
   expect(read(`{"items":[${items}]}`, { type: "Batch" }).unreadable).toHaveLength(200);
 });
 
+test("a list of nothing but unreadable items is refused as a whole, rather than reported at a multiple of its size", () => {
+  const ones = (count: number): string => `{"items":[${new Array(count).fill(1)}]}`;
+  expect(read(ones(5000), { type: "Batch" }).unreadable).toHaveLength(5000);
+  expect(failure(ones(5001), "Batch")).toBe("items[5000]: must be an object");
+});
+
 test("a decoded message equals what the library decodes", () => {
   const json =
     '{"text":"t","child":{"small":3,"colours":["COLOUR_RED",2]},"byNumber":{"-4":{"flag":true}},"value":[null,{"a":1}],' +
