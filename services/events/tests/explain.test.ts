@@ -11,6 +11,8 @@ import { listCounts } from "../src/behaviour/event-count-store.ts";
 import { listFullHours, visitPageViews } from "../src/behaviour/page-view-store.ts";
 import { listUsers } from "../src/behaviour/user-store.ts";
 import { getChange, listChanges } from "../src/catalogue/event-type-store.ts";
+import { type KeptTable, walkRows } from "../src/export/kept-rows-store.ts";
+import { sections } from "../src/export/sections.ts";
 import { collectWanted } from "../src/ingest/batch-facts.ts";
 import { loadFacts } from "../src/ingest/facts-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
@@ -24,7 +26,7 @@ import {
   listProfiles,
   listShardProfiles,
 } from "../src/profiles/profile-store.ts";
-import { listEvents, scanEvents } from "../src/tracked-events/event-store.ts";
+import { EVENT_COLUMNS, type EventRow, listEvents, scanEvents } from "../src/tracked-events/event-store.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 interface Plan {
@@ -55,13 +57,18 @@ beforeAll(async () => {
     const { results } = await events.call(EventService.method.batchRecordEvents, { events: sent }, as);
     const views = sent.map((event) => ({ ...event, name: "page.viewed", eventId: `v${event.eventId}` }));
     await events.call(EventService.method.batchRecordEvents, { events: views }, as);
+    const properties = '{"amount":"101","time":1}';
+    const withdrawals = sent
+      .slice(0, 1000)
+      .map(({ identity }) => ({ identity, name: "withdraw", properties }));
+    await events.call(EventService.method.batchRecordEvents, { events: withdrawals }, as);
     for (let name = 0; name < 50; name += 1) {
       const type = { name: `type ${name}`, price: 1 };
       await events.call(EventTypeService.method.createEventType, type, as);
     }
     if (organization === organizationId) profileId = results[0]?.profileId as ProfileId;
   }
-  await db.raw("ANALYZE TABLE event_counts, page_view_hours, event_types");
+  await db.raw("ANALYZE TABLE event_counts, page_view_hours, event_types, alerts, alert_history");
   await db.raw("ANALYZE TABLE profiles, profile_identities, tracked_events, undated_event_ids");
 });
 afterAll(() => events.close());
@@ -92,6 +99,18 @@ function submitted(change: Partial<SubmittedEvent>): SubmittedEvent {
     isDated: true,
   };
   return { identityKind: "user_id", identity: "7", ...dated, id, bytes: 100, ...change };
+}
+
+/** A few at a time, so that there is a next page. */
+const exportedEvents: KeptTable<EventRow> = {
+  name: "tracked_events",
+  columns: EVENT_COLUMNS,
+  order: ["occurred_ms", "event_id"],
+  rowsAtOnce: 15,
+};
+
+async function drain(rows: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of rows);
 }
 
 test("hot queries use their indexes and sort nothing", async () => {
@@ -135,6 +154,14 @@ test("hot queries use their indexes and sort nothing", async () => {
     "ListUserPoints: users, next page": () => listUsers(db, organizationId, "7", 1000),
     "event catalogue": () => listChanges(db, organizationId),
     "event type": () => getChange(db, organizationId, "type 7"),
+    "export: events of a profile, every page": () =>
+      drain(walkRows(db, exportedEvents, organizationId, profileId)),
+    ...Object.fromEntries(
+      sections.map(({ table, records }) => [
+        `export: ${table} of a profile`,
+        () => drain(records(db, organizationId, profileId)),
+      ]),
+    ),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),
