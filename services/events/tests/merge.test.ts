@@ -1,0 +1,557 @@
+// One person from two profiles, and back: what everybody reads, lists, changes and hears of it.
+import { fromBinary } from "@bufbuild/protobuf";
+import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import {
+  ProfileMergedSchema,
+  ProfileUnmergedSchema,
+} from "@muster/contracts/muster/events/v1/events_events_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { bytesToUuid, type OrganizationId, randomIds, SHARD_COUNT, shardOf, uuidToBytes } from "@muster/core";
+import { ENGINES, FakeClock } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const { createProfile, getProfile, listProfiles, updateProfile, mergeProfile, unmergeProfile } =
+  ProfileService.method;
+const { recordEvent, recordProfileEvent, batchRecordEvents, listEvents, tailEvents } = EventService.method;
+
+describe.each(ENGINES)("merging on %s", (engine) => {
+  const clock = new FakeClock();
+  let events: EventsUnderTest;
+  let organizationId: OrganizationId;
+  let as: { organizationId: OrganizationId };
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine, { clock });
+  });
+  afterAll(() => events.close());
+  beforeEach(() => {
+    organizationId = newOrganization();
+    as = { organizationId };
+  });
+
+  type Fields = Parameters<typeof events.call<typeof createProfile>>[1];
+  async function created(fields: Fields): Promise<string> {
+    await clock.advance(1000);
+    const { profile } = await events.call(createProfile, fields, as);
+    if (profile === undefined) throw new Error("no profile in the answer");
+    return profile.id;
+  }
+  async function get(profileId: string) {
+    const { profile } = await events.call(getProfile, { profileId }, as);
+    if (profile === undefined) throw new Error("no profile in the answer");
+    return profile;
+  }
+  const merge = (profileId: string, into: string) => events.call(mergeProfile, { profileId, into }, as);
+  const unmerge = (profileId: string) => events.call(unmergeProfile, { profileId }, as);
+  const listed = async (filters: Parameters<typeof events.call<typeof listProfiles>>[1] = {}) =>
+    (await events.call(listProfiles, filters, as)).profiles.map(({ id }) => id);
+  const namesOf = async (profileId: string): Promise<string[]> =>
+    (await events.call(listEvents, { profileId }, as)).events.map(({ name }) => name);
+  const seen = async (userId: string, name: string, atMs: number) =>
+    events.call(
+      recordEvent,
+      { event: { identity: { case: "userId", value: userId }, name, timestamp: timestampFromMs(atMs) } },
+      as,
+    );
+
+  describe("a person", () => {
+    test("shows the fields of the one that stays, filled up in the order of merging", async () => {
+      const first = await created({ anonymousId: "a", name: "First", traits: '{"a":1,"b":1}' });
+      const second = await created({
+        anonymousId: "b",
+        email: "B@x.org",
+        name: "Second",
+        traits: '{"b":2,"c":2.50}',
+      });
+      const third = await created({ userId: "u", traits: '{"d":3}' });
+      await merge(second, third);
+      const { profile } = await merge(first, third);
+      expect(profile).toMatchObject({
+        id: third,
+        userId: "u",
+        anonymousId: "b",
+        email: "B@x.org",
+        name: "Second",
+        traits: '{"d":3,"b":2,"c":2.50,"a":1}',
+      });
+      expect(profile?.createTime).toEqual((await unmerge(first)).profile?.createTime);
+      for (const id of [second, third]) expect((await get(id)).id).toBe(third);
+    });
+
+    test("keeps what it showed when it becomes part of another", async () => {
+      const leaf = await created({ anonymousId: "a", email: "leaf@x.org", name: "Leaf" });
+      const middle = await created({ anonymousId: "b", name: "Middle" });
+      const later = await created({ anonymousId: "c", email: "later@x.org" });
+      const root = await created({ userId: "u" });
+      await merge(leaf, middle);
+      await merge(middle, root);
+      await merge(later, leaf);
+      expect(await get(root)).toMatchObject({ anonymousId: "b", email: "leaf@x.org", name: "Middle" });
+    });
+
+    test("has at most a profile's traits, whatever is merged", async () => {
+      const large = (key: string) => `{"${key}":"${"x".repeat(40_000)}"}`;
+      const root = await created({ userId: "u", traits: large("a") });
+      for (const key of ["b", "c"])
+        await merge(await created({ anonymousId: key, traits: large(key) }), root);
+      await merge(await created({ anonymousId: "d", traits: '{"small":1}' }), root);
+      expect(Object.keys(JSON.parse((await get(root)).traits))).toEqual(["a", "small"]);
+    });
+
+    test("is found by every identity, listed once, and pages stay exact", async () => {
+      const ids: string[] = [];
+      for (let index = 0; index < 12; index += 1)
+        ids.push(await created({ userId: `${index}`, email: `${index}@x.org` }));
+      const [root = ""] = ids;
+      for (const id of ids.slice(1, 6)) await merge(id, root);
+      for (let index = 0; index < 6; index += 1) {
+        expect(await listed({ userId: `${index}` })).toEqual([root]);
+        expect(await listed({ userId: `${index}`, email: `${5 - index}@X.org` })).toEqual([root]);
+        expect(await listed({ userId: `${index}`, email: "7@x.org" })).toEqual([]);
+      }
+      const walked: string[] = [];
+      for (let pageToken = ""; ; ) {
+        const page = await events.call(listProfiles, { pageSize: 2, pageToken }, as);
+        expect(page.profiles.length).toBe(walked.length < 6 ? 2 : 1);
+        walked.push(...page.profiles.map(({ id }) => id));
+        pageToken = page.nextPageToken;
+        if (pageToken === "") break;
+      }
+      expect(walked).toEqual([root, ...ids.slice(6)]);
+    });
+
+    test("has the events of all its profiles, newest first, in pages that stay put", async () => {
+      const ids = [];
+      for (let index = 0; index < 70; index += 1) ids.push(await created({ userId: `${index}` }));
+      const [root = ""] = ids;
+      const sent = Array.from({ length: 600 }, (_, index) => ({
+        identity: { case: "userId" as const, value: `${index % 7 === 0 ? 3 : (index * 31) % 70}` },
+        name: `n${index % 3}`,
+        timestamp: timestampFromMs((index * 7919) % 97),
+      }));
+      const { results } = await events.call(batchRecordEvents, { events: sent }, as);
+      for (const id of ids.slice(1)) await merge(id, root);
+      const order = (a: { at: number; id: string }, b: { at: number; id: string }) =>
+        b.at - a.at || (a.id < b.id ? 1 : -1);
+      const expected = results
+        .map(({ id = "" }, index) => ({ id, at: (index * 7919) % 97, name: `n${index % 3}` }))
+        .sort(order);
+      const walk = async (profileId: string, pageSize: number, more: object = {}) => {
+        const walked: string[] = [];
+        for (let pageToken = ""; ; ) {
+          const page = await events.call(listEvents, { profileId, pageSize, pageToken, ...more }, as);
+          for (const event of page.events) {
+            expect(event.profileId).toBe(root);
+            walked.push(event.id);
+          }
+          pageToken = page.nextPageToken;
+          if (pageToken === "") return walked;
+        }
+      };
+      expect(await walk(root, 7)).toEqual(expected.map(({ id }) => id));
+      expect(await walk(ids[5] ?? "", 500)).toEqual(expected.map(({ id }) => id));
+      const some = expected.filter(({ at, name }) => name !== "n1" && at >= 20 && at <= 60);
+      const filter = { name: ["n0", "n2"], from: timestampFromMs(20), to: timestampFromMs(60) };
+      expect(await walk(root, 11, filter)).toEqual(some.map(({ id }) => id));
+    });
+
+    test("is meant by a merged profile's id, also when an event is sent; undo gives it back", async () => {
+      const visitor = await created({ anonymousId: "a" });
+      const user = await created({ userId: "u" });
+      await merge(visitor, user);
+      const { event } = await events.call(recordProfileEvent, { profileId: visitor, name: "by id" }, as);
+      expect(event?.profileId).toBe(user);
+      const identity = { case: "anonymousId", value: "a" } as const;
+      const sent = { identity, name: "by identity", eventId: "1", timestamp: timestampFromMs(5) };
+      expect((await events.call(recordEvent, { event: sent }, as)).event?.profileId).toBe(user);
+      // The same event of the same person, however they are called, is the same event.
+      const again = { ...sent, identity: { case: "userId", value: "u" } as const };
+      expect((await events.call(recordEvent, { event: again }, as)).event?.profileId).toBe(user);
+      await seen("u", "the user's own", 1);
+      expect((await namesOf(user)).sort()).toEqual(["by id", "by identity", "the user's own"]);
+      await unmerge(visitor);
+      expect((await namesOf(visitor)).sort()).toEqual(["by id", "by identity"]);
+      expect(await namesOf(user)).toEqual(["the user's own"]);
+      await expect(events.call(recordEvent, { event: again }, as)).rejects.toMatchObject({
+        reason: "EVENT_CONFLICT",
+      });
+    });
+  });
+
+  describe("undoing", () => {
+    test("takes a profile out with all below it, wherever it hangs, in any order", async () => {
+      const [a, b, c, d] = [
+        await created({ userId: "a" }),
+        await created({ userId: "b" }),
+        await created({ userId: "c" }),
+        await created({ userId: "d" }),
+      ];
+      await merge(a, b);
+      await merge(b, c);
+      await merge(d, a);
+      expect(await listed()).toEqual([c]);
+      expect((await unmerge(b)).profile?.id).toBe(b);
+      expect(await listed()).toEqual([b, c]);
+      expect((await get(a)).id).toBe(b);
+      expect((await get(d)).id).toBe(c);
+      expect(await listed({ userId: "a" })).toEqual([b]);
+      await unmerge(a);
+      await unmerge(d);
+      expect(await listed()).toEqual([a, b, c, d]);
+      for (const id of [a, b, c, d]) expect((await get(id)).id).toBe(id);
+      // And again, now the other way round.
+      await merge(c, a);
+      expect(await listed()).toEqual([a, b, d]);
+    });
+
+    test("leaves a journal of who, when and undone when", async () => {
+      const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
+      const journal = async () => {
+        const rows = await events.database
+          .reader("profile_merges")
+          .where({ organization_id: uuidToBytes(organizationId) })
+          .orderBy("merge_id");
+        return rows.map((row) => ({
+          profile: bytesToUuid(row.profile_id),
+          into: bytesToUuid(row.into_profile_id),
+          actor: row.actor.toString(),
+          mergedMs: Number(row.merged_ms),
+          undone: row.undone_ms === null ? null : [Number(row.undone_ms), row.undone_actor.toString()],
+        }));
+      };
+      await clock.advance(1000);
+      await merge(a, b);
+      const actor = `api_key:${organizationId}`;
+      const first = { profile: a, into: b, actor, mergedMs: clock.nowMs() };
+      expect(await journal()).toEqual([{ ...first, undone: null }]);
+      await clock.advance(1000);
+      await unmerge(a);
+      const done = { ...first, undone: [clock.nowMs(), actor] };
+      expect(await journal()).toEqual([done]);
+      await merge(b, a);
+      expect(await journal()).toEqual([
+        done,
+        { profile: b, into: a, actor, mergedMs: clock.nowMs(), undone: null },
+      ]);
+    });
+  });
+
+  test("what cannot be merged says why, and changes nothing", async () => {
+    const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
+    const stranger = randomIds.next(1);
+    const notFound = { reason: "PROFILE_NOT_FOUND" };
+    await expect(merge(a, a)).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field: "into" }] });
+    await expect(merge(stranger, b)).rejects.toMatchObject(notFound);
+    await expect(merge(a, stranger)).rejects.toMatchObject(notFound);
+    await expect(merge("nobody", b)).rejects.toMatchObject(notFound);
+    await expect(unmerge(stranger)).rejects.toMatchObject(notFound);
+    await expect(unmerge(a)).rejects.toMatchObject({ reason: "PROFILE_NOT_MERGED" });
+    await merge(a, b);
+    await expect(merge(a, b)).rejects.toMatchObject({ reason: "PROFILE_MERGED_BEFORE" });
+    await expect(merge(b, a)).rejects.toMatchObject({ reason: "PROFILE_MERGED_BEFORE" });
+    await expect(unmerge(b)).rejects.toMatchObject({ reason: "PROFILE_NOT_MERGED" });
+    expect(await listed()).toEqual([b]);
+  });
+
+  test("another organisation's profiles are nobody's, on either side", async () => {
+    const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
+    const other = { organizationId: newOrganization() };
+    const { profile } = await events.call(createProfile, { userId: "a" }, other);
+    const foreign = profile?.id ?? "";
+    const notFound = { reason: "PROFILE_NOT_FOUND" };
+    await expect(merge(foreign, b)).rejects.toMatchObject(notFound);
+    await expect(merge(a, foreign)).rejects.toMatchObject(notFound);
+    await merge(a, b);
+    await expect(events.call(unmergeProfile, { profileId: a }, other)).rejects.toMatchObject(notFound);
+    await expect(events.call(getProfile, { profileId: a }, other)).rejects.toMatchObject(notFound);
+    await expect(events.call(listEvents, { profileId: a }, other)).rejects.toMatchObject(notFound);
+    expect((await events.call(listProfiles, {}, other)).profiles.map(({ id }) => id)).toEqual([foreign]);
+  });
+
+  test("one person has at most 1,000 profiles", async () => {
+    const sent = Array.from({ length: 1001 }, (_, index) => ({
+      identity: { case: "userId" as const, value: `${index}` },
+      name: "seen",
+      timestamp: timestampFromMs(index),
+    }));
+    const { results } = await events.call(batchRecordEvents, { events: sent }, as);
+    const ids = results.map(({ profileId = "" }) => profileId);
+    const [root = "", last = ""] = [ids[0], ids[1000]];
+    // As if merged one after the other, which takes a while.
+    const merged = ids.slice(1, 999).map(uuidToBytes);
+    await events.database.transaction(async (trx) => {
+      await trx("profiles")
+        .where("organization_id", uuidToBytes(organizationId))
+        .whereIn("profile_id", merged)
+        .update({ parent_id: uuidToBytes(root), root_id: uuidToBytes(root), merged_ms: 1 });
+    });
+    await merge(ids[999] ?? "", root);
+    await expect(merge(last, root)).rejects.toMatchObject({ reason: "MERGE_LIMIT_REACHED" });
+    await expect(merge(root, last)).rejects.toMatchObject({ reason: "MERGE_LIMIT_REACHED" });
+    const walked: string[] = [];
+    for (let pageToken = ""; ; ) {
+      const page = await events.call(listEvents, { profileId: root, pageSize: 400, pageToken }, as);
+      walked.push(...page.events.map(({ id }) => id));
+      pageToken = page.nextPageToken;
+      if (pageToken === "") break;
+    }
+    expect(walked).toEqual(
+      results
+        .slice(0, 1000)
+        .map(({ id }) => id)
+        .reverse(),
+    );
+    // Also scanned: more than a statement's, of more profiles than one asks for.
+    const scanned = await scan(shardOf(organizationId, root), [root]);
+    expect(scanned.get(root)?.events).toEqual([...walked].reverse());
+  });
+
+  test("a retried merge answers the same, and a merge without effect keeps no answer", async () => {
+    const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
+    const keyed = { ...as, idempotencyKey: "once" };
+    const first = await events.call(mergeProfile, { profileId: a, into: b }, keyed);
+    expect(await events.call(mergeProfile, { profileId: a, into: b }, keyed)).toEqual(first);
+    expect(
+      await events.database.reader("profile_merges").where({ organization_id: uuidToBytes(organizationId) }),
+    ).toHaveLength(1);
+  });
+
+  describe("an update", () => {
+    test("by any id changes what the person shows, and undo leaves it there", async () => {
+      const visitor = await created({ anonymousId: "a", name: "Visitor", traits: '{"a":1}' });
+      const user = await created({ userId: "u" });
+      await merge(visitor, user);
+      const change = (profile: object) => events.call(updateProfile, { profileId: visitor, profile }, as);
+      expect((await change({ name: "Ann" })).profile).toMatchObject({ id: user, name: "Ann" });
+      expect((await change({ traits: '{"b":2}' })).profile?.traits).toBe('{"b":2}');
+      await unmerge(visitor);
+      expect(await get(visitor)).toMatchObject({ name: "Visitor", traits: '{"a":1}' });
+      expect(await get(user)).toMatchObject({ name: "Ann", traits: '{"b":2}' });
+    });
+
+    test("with null clears, though a merged profile would fill; a later merge fills again", async () => {
+      const visitor = await created({ anonymousId: "a", name: "Visitor", email: "v@x.org" });
+      const user = await created({ userId: "u" });
+      await merge(visitor, user);
+      const clear = (paths: string[]) =>
+        events.call(updateProfile, { profileId: user, profile: {}, updateMask: { paths } }, as);
+      const { profile } = await clear(["name", "email"]);
+      expect([profile?.name, profile?.email, profile?.anonymousId]).toEqual([undefined, undefined, "a"]);
+      expect(await get(user)).toEqual(profile);
+      await merge(await created({ anonymousId: "b", name: "Later" }), user);
+      expect((await get(user)).name).toBe("Later");
+      expect(await get(visitor)).toMatchObject({ name: "Later" });
+      await expect(clear(["user_id"])).rejects.toMatchObject({ fields: [{ field: "profile.user_id" }] });
+    });
+
+    test("may use every identity of the person, and none of another", async () => {
+      const visitor = await created({ anonymousId: "a", email: "v@x.org" });
+      const user = await created({ userId: "u", email: "u@x.org" });
+      const other = await created({ userId: "o", email: "o@x.org" });
+      await merge(visitor, user);
+      const change = (profile: object) => events.call(updateProfile, { profileId: user, profile }, as);
+      await expect(change({ email: "o@x.org" })).rejects.toMatchObject({ reason: "PROFILE_IDENTITY_TAKEN" });
+      // Shown already: nothing moves.
+      expect((await change({ anonymousId: "a", name: "Ann" })).profile?.anonymousId).toBe("a");
+      expect((await change({ email: "v@x.org" })).profile?.email).toBe("v@x.org");
+      // Free again, for it was the user's own.
+      await events.call(updateProfile, { profileId: other, profile: { email: "u@x.org" } }, as);
+      await unmerge(visitor);
+      expect(await get(visitor)).toMatchObject({ anonymousId: "a" });
+      expect((await get(visitor)).email).toBeUndefined();
+      expect(await get(user)).toMatchObject({ userId: "u", email: "v@x.org" });
+      expect(await listed({ email: "v@x.org" })).toEqual([user]);
+      expect(await listed({ anonymousId: "a" })).toEqual([visitor]);
+    });
+  });
+
+  interface Scanned {
+    readonly traits: string;
+    readonly createTimeMs: bigint;
+    readonly events: string[];
+  }
+  async function scan(shard: number, profileIds: readonly string[] = []): Promise<Map<string, Scanned>> {
+    const people = new Map<string, Scanned>();
+    const request = {
+      organizationId: uuidToBytes(organizationId),
+      shard,
+      profileLimit: 1000,
+      profileIds: profileIds.map(uuidToBytes),
+    };
+    for await (const { part } of events.feed.scanProfileEvents(request)) {
+      if (part.case !== "profile") continue;
+      const { profileId, traits, createTimeMs } = part.value;
+      const id = bytesToUuid(profileId);
+      const person = people.get(id) ?? { traits, createTimeMs, events: [] };
+      person.events.push(...part.value.events.map((event) => bytesToUuid(event.id)));
+      people.set(id, person);
+    }
+    return people;
+  }
+
+  describe("the feed", () => {
+    test("scans people with all their events in order, and no merged profile", async () => {
+      const ids: string[] = [];
+      for (let index = 0; index < 60; index += 1)
+        ids.push(await created({ userId: `${index}`, traits: `{"t${index % 4}":${index}}` }));
+      const sent = Array.from({ length: 3000 }, (_, index) => ({
+        // One of them has more than a statement holds.
+        identity: { case: "userId" as const, value: `${index % 2 === 0 ? 20 : (index * 31) % 60}` },
+        name: `n${index % 3}`,
+        timestamp: timestampFromMs((index * 7919) % 1009),
+      }));
+      const { results } = await events.call(batchRecordEvents, { events: sent }, as);
+      const roots = new Map(
+        ids.map((id, index) => [
+          id,
+          ids[index < 20 ? index : index < 50 ? index - 20 - (index % 3) : index] ?? id,
+        ]),
+      );
+      for (const [id, root] of roots) if (id !== root) await merge(id, root);
+      const people = new Map<string, Scanned>();
+      for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+        for (const [id, person] of await scan(shard)) {
+          expect(shardOf(organizationId, id)).toBe(shard);
+          people.set(id, person);
+        }
+      }
+      const expected = Map.groupBy(
+        results.map(({ id = "", profileId = "" }, index) => ({
+          id,
+          root: rootsOfRoots(roots, profileId),
+          at: (index * 7919) % 1009,
+        })),
+        ({ root }) => root,
+      );
+      expect([...people.keys()].sort()).toEqual(
+        [...new Set([...roots.keys()].map((id) => rootsOfRoots(roots, id)))].sort(),
+      );
+      for (const [id, person] of people) {
+        const own = (expected.get(id) ?? []).sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1));
+        expect(person.events).toEqual(own.map(({ id: eventId }) => eventId));
+        const profile = await get(id);
+        expect(JSON.parse(person.traits)).toEqual(JSON.parse(profile.traits));
+        expect(person.createTimeMs).toBe(
+          BigInt(timestampDate(profile.createTime ?? timestampFromMs(0)).getTime()),
+        );
+      }
+      const [merged = ""] = [...roots].filter(([id, root]) => id !== root).map(([id]) => id);
+      expect((await scan(shardOf(organizationId, merged), [merged])).size).toBe(0);
+    });
+
+    test("resolves, reads and samples people", async () => {
+      const [a, b, c] = [
+        await created({ userId: "a", name: "A" }),
+        await created({ userId: "b" }),
+        await created({ userId: "c" }),
+      ];
+      await merge(a, b);
+      const organization = { organizationId: uuidToBytes(organizationId) };
+      const profileIds = [a, b, c, randomIds.next(1)].map(uuidToBytes);
+      const got = await events.feed.batchGetProfiles({ ...organization, profileIds });
+      expect(got.profiles.map(({ id }) => id).sort()).toEqual([b, c].sort());
+      expect(got.profiles.find(({ id }) => id === b)?.name).toBe("A");
+      const found = await events.feed.batchResolveProfiles({
+        ...organization,
+        profileIds,
+        userIds: ["a", "b", "c", "d"],
+      });
+      expect(new Map(found.users.map(({ userId, profileId }) => [userId, bytesToUuid(profileId)]))).toEqual(
+        new Map([
+          ["a", b],
+          ["b", b],
+          ["c", c],
+        ]),
+      );
+      const roots = new Map(
+        found.profileIds.map((id, index) => [
+          bytesToUuid(id),
+          bytesToUuid(found.rootIds[index] ?? new Uint8Array(16)),
+        ]),
+      );
+      expect(roots).toEqual(
+        new Map([
+          [a, b],
+          [b, b],
+          [c, c],
+        ]),
+      );
+      const sampled: string[] = [];
+      for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+        const sample = await events.feed.sampleProfiles({ ...organization, shard, limit: 100, seed: 1n });
+        expect(sample.profileCount).toBe(2n);
+        sampled.push(...sample.profileIds.map((id) => bytesToUuid(id)));
+      }
+      expect(sampled.sort()).toEqual([b, c].sort());
+    });
+
+    test("hears of merges in the shards of both, and of events under the one that stands for both", async () => {
+      const [a, b] = [await created({ userId: "a", traits: '{"a":1}' }), await created({ userId: "b" })];
+      await merge(a, b);
+      await seen("a", "while merged", 1);
+      await unmerge(a);
+      await seen("a", "afterwards", 2);
+      const own = uuidToBytes(organizationId);
+      const { envelopes, events: told, profiles } = await events.announced();
+      const [merged, unmerged] = ["merged", "unmerged"].map((what) =>
+        envelopes.filter(({ type }) => type === `muster.events.profile.${what}.v1`),
+      );
+      const shards = [...new Set([a, b].map((id) => shardOf(organizationId, id)))].sort();
+      const mine = (merged ?? [])
+        .map((envelope) => ({ envelope, message: fromBinary(ProfileMergedSchema, envelope.data) }))
+        .filter(({ message }) => own.equals(message.organizationId));
+      expect(mine.map(({ envelope }) => envelope.shard).sort()).toEqual(shards);
+      expect(
+        mine.map(({ message }) => [bytesToUuid(message.profileId), bytesToUuid(message.intoProfileId)]),
+      ).toEqual(shards.map(() => [a, b]));
+      const undone = (unmerged ?? [])
+        .map((envelope) => fromBinary(ProfileUnmergedSchema, envelope.data))
+        .filter((message) => own.equals(message.organizationId));
+      expect(
+        undone.map((message) => [bytesToUuid(message.profileId), bytesToUuid(message.fromProfileId)]),
+      ).toEqual(shards.map(() => [a, b]));
+      const named = told
+        .filter((event) => own.equals(event.organizationId))
+        .map(({ name, profileId }) => [name, bytesToUuid(profileId)]);
+      expect(new Map(named as [string, string][])).toEqual(
+        new Map([
+          ["while merged", b],
+          ["afterwards", a],
+        ]),
+      );
+      const traits = profiles
+        .filter((profile) => own.equals(profile.organizationId) && bytesToUuid(profile.profileId) === b)
+        .map((profile) => profile.traits);
+      expect(traits).toEqual(["{}", '{"a":1}', "{}"]);
+    });
+
+    test("a tail of a merged profile is one of its person", async () => {
+      const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
+      await merge(a, b);
+      const aborting = new AbortController();
+      const names: string[] = [];
+      for await (const { event } of events
+        .client(EventService, { ...as, signal: aborting.signal })
+        .tailEvents({ profileId: a })) {
+        if (event === undefined) {
+          await seen("a", "one", 1);
+          await seen("b", "two", 2);
+          continue;
+        }
+        names.push(event.name);
+        expect(event.profileId).toBe(b);
+        if (names.length === 2) break;
+      }
+      expect(names.sort()).toEqual(["one", "two"]);
+      expect(tailEvents.name).toBe("TailEvents");
+    });
+  });
+});
+
+/** Where an id ends up when each is merged into the next. */
+function rootsOfRoots(roots: ReadonlyMap<string, string>, id: string): string {
+  const root = roots.get(id) ?? id;
+  return root === id ? id : rootsOfRoots(roots, root);
+}
