@@ -1,4 +1,4 @@
-// The kinds of calls: what each must bring, which event it becomes, and what it says of a person. Pure.
+// The kinds of calls: what each must bring, which event it becomes, and what it says of a person.
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { withMembers } from "./object-members.ts";
 import type { Statement } from "./statement.ts";
