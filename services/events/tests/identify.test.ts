@@ -1,0 +1,273 @@
+// Which ids are whose, as identify and alias calls say it: the table of what becomes of users and visitors.
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { type OrganizationId, type ProfileId, randomIds } from "@muster/core";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { aliasPerson, identifyPerson } from "../src/people/identify-person.ts";
+import { announce, type PeopleChange } from "../src/people/merge-people.ts";
+import { profileOf } from "../src/people/person.ts";
+import { claimingTransaction } from "../src/profiles/write-identities.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile, updateProfile } =
+  ProfileService.method;
+
+/** People, each by the ids that lead to them. */
+type People = readonly (readonly string[])[];
+
+/** Ids are written with their kind: `u1` is a user's, `a1` a visitor's. */
+interface Case {
+  readonly what: string;
+  /** Profiles; those of one person in one list, the one that stands for it first. */
+  readonly before: readonly People[];
+  readonly sent: readonly string[];
+  readonly after: People;
+}
+
+const identified: readonly Case[] = [
+  { what: "a new user", before: [], sent: ["u1"], after: [["u1"]] },
+  { what: "a new visitor", before: [], sent: ["a1"], after: [["a1"]] },
+  { what: "a known visitor alone", before: [[["a1"]]], sent: ["a1"], after: [["a1"]] },
+  { what: "a new user with a new visitor's id", before: [], sent: ["u1", "a1"], after: [["a1", "u1"]] },
+  { what: "a new user who was a visitor", before: [[["a1"]]], sent: ["u1", "a1"], after: [["a1", "u1"]] },
+  {
+    what: "a user who was a visitor",
+    before: [[["a1"]], [["u1"]]],
+    sent: ["u1", "a1"],
+    after: [["a1", "u1"]],
+  },
+  { what: "a user with a first visitor's id", before: [[["u1"]]], sent: ["u1", "a1"], after: [["a1", "u1"]] },
+  {
+    what: "a user with another visitor's id",
+    before: [[["u1", "a1"]]],
+    sent: ["u1", "a2"],
+    after: [["a1", "a2", "u1"]],
+  },
+  { what: "what is known", before: [[["u1", "a1"]]], sent: ["u1", "a1"], after: [["a1", "u1"]] },
+  {
+    what: "what is known of one person's profiles",
+    before: [[["u1"], ["a1"]]],
+    sent: ["u1", "a1"],
+    after: [["a1", "u1"]],
+  },
+  {
+    what: "a new user at another user's device",
+    before: [[["u1", "a1"]]],
+    sent: ["u2", "a1"],
+    after: [["a1", "u1"], ["u2"]],
+  },
+  {
+    what: "a user at another user's device",
+    before: [[["u1", "a1"]], [["u2"]]],
+    sent: ["u2", "a1"],
+    after: [["a1", "u1"], ["u2"]],
+  },
+  {
+    what: "a device merged into another user",
+    before: [[["u1"], ["a1"]], [["u2"]]],
+    sent: ["u2", "a1"],
+    after: [["a1", "u1"], ["u2"]],
+  },
+  {
+    what: "a new user at a device merged into another user",
+    before: [[["u1"], ["a1"]]],
+    sent: ["u2", "a1"],
+    after: [["a1", "u1"], ["u2"]],
+  },
+  {
+    what: "devices that are one visitor's",
+    before: [[["a1"], ["a2"]], [["u1"]]],
+    sent: ["u1", "a2"],
+    after: [["a1", "a2", "u1"]],
+  },
+  {
+    what: "a new user by one of a visitor's devices",
+    before: [[["a1"], ["a2"]]],
+    sent: ["u1", "a2"],
+    after: [["a1", "a2", "u1"]],
+  },
+];
+
+/** Sent: the previous id, then the user's. The previous may be either kind, so ids of aliases have none. */
+const aliased: readonly Case[] = [
+  { what: "nobody's", before: [], sent: ["a1", "u1"], after: [["a1", "u1"]] },
+  { what: "a visitor's, of a new user", before: [[["a1"]]], sent: ["a1", "u1"], after: [["a1", "u1"]] },
+  { what: "a visitor's, of a user", before: [[["a1"]], [["u1"]]], sent: ["a1", "u1"], after: [["a1", "u1"]] },
+  { what: "a user's, of a new user", before: [[["u1"]]], sent: ["u1", "u2"], after: [["u1", "u2"]] },
+  {
+    what: "a user's, of another user",
+    before: [[["u1", "a1"]], [["u2", "a2"]]],
+    sent: ["u1", "u2"],
+    after: [["a1", "a2", "u1", "u2"]],
+  },
+  {
+    what: "another user's device, of a user",
+    before: [[["u1", "a1"]], [["u2"]]],
+    sent: ["a1", "u2"],
+    after: [["a1", "u1", "u2"]],
+  },
+  { what: "the user's own", before: [[["u1"]]], sent: ["u1", "u1"], after: [["u1"]] },
+];
+
+describe.each(ENGINES)("who is who on %s", (engine) => {
+  let events: EventsUnderTest;
+  let organizationId: OrganizationId;
+  let as: { organizationId: OrganizationId };
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open(engine);
+  });
+  afterAll(() => events.close());
+  beforeEach(() => {
+    organizationId = newOrganization();
+    as = { organizationId };
+  });
+
+  const idsOf = (ids: readonly string[]) => ({
+    userId: ids.find((id) => id.startsWith("u")),
+    anonymousId: ids.find((id) => id.startsWith("a")),
+  });
+  async function created(fields: Parameters<typeof events.call<typeof createProfile>>[1]): Promise<string> {
+    return (await events.call(createProfile, fields, as)).profile?.id ?? "";
+  }
+  async function make(people: readonly People[]): Promise<void> {
+    for (const [root = [], ...merged] of people) {
+      const into = await created(idsOf(root));
+      for (const ids of merged)
+        await events.call(mergeProfile, { profileId: await created(idsOf(ids)), into }, as);
+    }
+  }
+  /** Everybody, by the ids that lead to them. */
+  async function everybody(): Promise<People> {
+    const people = new Map<string, string[]>();
+    for (const id of ["a1", "a2", "u1", "u2"]) {
+      const filter = id.startsWith("u") ? { userId: id } : { anonymousId: id };
+      const [profile] = (await events.call(listProfiles, filter, as)).profiles;
+      if (profile !== undefined) people.set(profile.id, [...(people.get(profile.id) ?? []), id]);
+    }
+    expect((await events.call(listProfiles, {}, as)).profiles).toHaveLength(people.size);
+    return [...people.values()];
+  }
+
+  type Deps = Parameters<typeof identifyPerson>[0];
+  async function told(say: (deps: Deps, trx: Parameters<typeof identifyPerson>[1]) => Promise<PeopleChange>) {
+    const deps: Deps = { clock: events.clock, ids: randomIds, profileIds: randomIds };
+    const outbox = { append: async () => [] };
+    const { person } = await claimingTransaction(events.database, async (trx) => {
+      const change = await say(deps, trx);
+      await announce(outbox, trx, change.drafts);
+      return change;
+    });
+    // What it answers is what everybody reads.
+    const read = (await events.call(getProfile, { profileId: person.root.id }, as)).profile;
+    const { id, userId, anonymousId, email, name, traits } = profileOf(person);
+    expect({ userId, anonymousId, email, name, ...read }).toMatchObject({
+      id,
+      userId,
+      anonymousId,
+      email,
+      name,
+      traits,
+    });
+    return profileOf(person);
+  }
+  const asked = () => ({ organizationId, actor: "test", traceParent: "" });
+  const identify = (ids: readonly string[], traits = "{}") =>
+    told((deps, trx) => identifyPerson(deps, trx, asked(), { ...idsOf(ids), traits }));
+  const alias = (previousId: string, userId: string) =>
+    told((deps, trx) => aliasPerson(deps, trx, asked(), { previousId, userId }));
+
+  test.each(identified)("identify: $what", async ({ before, sent, after }) => {
+    await make(before);
+    await identify(sent);
+    expect(await everybody()).toEqual(after);
+    // Said again, nothing is new.
+    await identify(sent);
+    expect(await everybody()).toEqual(after);
+  });
+
+  test.each(aliased)("alias: $what", async ({ before, sent, after }) => {
+    await make(before);
+    const [previous = "", user = ""] = sent;
+    await alias(previous, user);
+    expect(await everybody()).toEqual(after);
+    await alias(previous, user);
+    expect(await everybody()).toEqual(after);
+  });
+
+  test("of many who say the same at once, and of two who say it differently, one person comes", async () => {
+    await make([[["u1"]]]);
+    const calls = Array.from({ length: 12 }, (_, index) =>
+      index % 3 === 0 ? alias("a1", "u1") : identify(["u1", `a${1 + (index % 2)}`]),
+    );
+    await Promise.all(calls);
+    expect(await everybody()).toEqual([["a1", "a2", "u1"]]);
+  });
+
+  describe("traits", () => {
+    test("are merged at their first level; null removes; numbers stay as they were sent", async () => {
+      await identify(["u1"], '{"a":1,"b":{"c":1,"d":2},"n":1.50}');
+      const { traits } = await identify(["u1"], '{"a":null,"b":{"c":3},"__proto__":1}');
+      expect(traits).toBe('{"b":{"c":3},"n":1.50,"__proto__":1}');
+    });
+
+    test("named email and name become the profile's", async () => {
+      const profile = await identify(["u1"], '{"email":"Ann@x.org","name":"Ann","plan":"pro"}');
+      expect(profile).toMatchObject({
+        email: "Ann@x.org",
+        name: "Ann",
+        traits: '{"name":"Ann","plan":"pro"}',
+      });
+      const cleared = await identify(["u1"], '{"email":null,"name":null}');
+      expect(cleared).toMatchObject({ email: undefined, name: undefined, traits: '{"plan":"pro"}' });
+    });
+
+    test("stay traits where another has the address, it is none, or the name is no text", async () => {
+      await created({ userId: "u2", email: "ann@x.org" });
+      const taken = await identify(["u1"], '{"email":"ANN@x.org","name":7}');
+      expect(taken).toMatchObject({
+        email: undefined,
+        name: undefined,
+        traits: '{"email":"ANN@x.org","name":7}',
+      });
+      const none = await identify(["u1"], '{"email":"no address","name":"\\ud800"}');
+      expect(none).toMatchObject({ email: undefined, name: undefined });
+      expect(none.traits).toContain('"email":"no address"');
+      // Free by now, it is no trait any more.
+      const profileId = (await events.call(listProfiles, { userId: "u2" }, as)).profiles[0]?.id ?? "";
+      await events.call(updateProfile, { profileId, profile: { email: "other@x.org" } }, as);
+      const free = await identify(["u1"], '{"email":"ann@x.org"}');
+      expect(free.email).toBe("ann@x.org");
+      expect(free.traits).not.toContain("email");
+    });
+
+    test("of a merged visitor leave with them, but for what was removed from the person", async () => {
+      const visitor = await created({ anonymousId: "a1", traits: '{"seen":1,"campaign":"x"}' });
+      await created({ userId: "u1", traits: '{"plan":"free"}' });
+      expect(JSON.parse((await identify(["u1", "a1"], '{"plan":"pro"}')).traits)).toEqual({
+        plan: "pro",
+        seen: 1,
+        campaign: "x",
+      });
+      await events.call(unmergeProfile, { profileId: visitor }, as);
+      expect((await identify(["u1"])).traits).toBe('{"plan":"pro"}');
+      expect((await identify(["u1", "a1"], '{"campaign":null}')).traits).toBe('{"plan":"pro","seen":1}');
+      expect((await identify(["u1", "a1"])).traits).toBe('{"plan":"pro","seen":1}');
+    });
+
+    test("are at most a profile's", async () => {
+      const large = (key: string) => JSON.stringify({ [key]: "x".repeat(40_000) });
+      await identify(["u1"], large("a"));
+      await expect(identify(["u1"], large("b"))).rejects.toMatchObject({ fields: [{ field: "traits" }] });
+      expect((await identify(["u1"], large("a"))).traits).toBe(large("a"));
+    });
+  });
+
+  test("people of another organisation are strangers", async () => {
+    const other = { organizationId: newOrganization() };
+    const { profile } = await events.call(createProfile, { userId: "u1", anonymousId: "a1" }, other);
+    const mine = await identify(["u1", "a1"], '{"plan":"pro"}');
+    expect(mine.id).not.toBe(profile?.id as ProfileId);
+    expect((await events.call(listProfiles, {}, other)).profiles).toEqual([profile]);
+  });
+});
