@@ -124,6 +124,20 @@ describe("deploy/k8s/base", () => {
     }
   });
 
+  test("the events pods get the event catalogue, as config/events.yaml has it", () => {
+    const [name, key] = ["muster-event-catalogue", "events.yaml"];
+    const catalogue = ofKind("ConfigMap").find((document) => at(document, "metadata", "name") === name);
+    expect(at(catalogue, "data", key)).toBe(read("config/events.yaml"));
+    const [, pod] = pods.find(([pod]) => pod === "muster-events") ?? [];
+    const container = at(pod, "containers", 0) as Fields;
+    const mount = (container.volumeMounts as Fields[]).find((one) => one.name === "event-catalogue");
+    expect(pod?.volumes).toContainEqual({ name: "event-catalogue", configMap: { name } });
+    expect(container.env).toContainEqual({
+      name: "MUSTER_EVENT_CATALOGUE",
+      value: `${mount?.mountPath}/${key}`,
+    });
+  });
+
   test("every address leads to a headless service", () => {
     const addresses = Object.entries(environment).filter(([name]) => name.endsWith("_ADDRESS"));
     expect(addresses).toHaveLength(3);
@@ -134,6 +148,15 @@ describe("deploy/k8s/base", () => {
       expect(at(service, "spec", "ports", 0, "port")).toBe(Number(port));
     }
   });
+});
+
+test("what the image copies is in what Docker is given", () => {
+  const given = read(".dockerignore").split("\n");
+  const copied = [...read("deploy/docker/Dockerfile").matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+    ([, sources]) => sources?.split(" ") ?? [],
+  );
+  expect(copied).toContain("config");
+  for (const source of copied) expect(given).toContain(`!${source.replace("./", "")}`);
 });
 
 test("every MUSTER_ name in a deployment file is a variable of the code", () => {
