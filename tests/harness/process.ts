@@ -48,7 +48,8 @@ export class MusterProcess {
   readonly #args: readonly string[];
   readonly #variables: Readonly<Record<string, string>>;
   readonly #healthUrl: string;
-  readonly #logPath: string;
+  /** What the process wrote, of all its lives. */
+  readonly logPath: string;
   #child: ChildProcess | undefined;
 
   constructor(options: {
@@ -60,7 +61,7 @@ export class MusterProcess {
     this.#args = options.args;
     this.#variables = options.variables;
     this.#healthUrl = options.healthUrl;
-    this.#logPath = options.logPath;
+    this.logPath = options.logPath;
   }
 
   /** Of a process that ended by itself. */
@@ -74,7 +75,7 @@ export class MusterProcess {
 
   /** Starts the process without waiting for it to be ready. */
   spawn(): void {
-    const log = createWriteStream(this.#logPath, { flags: "a" });
+    const log = createWriteStream(this.logPath, { flags: "a" });
     const child = spawn(process.execPath, [MAIN, ...this.#args], {
       env: environment(this.#variables),
       stdio: ["ignore", "pipe", "pipe"],
@@ -101,7 +102,7 @@ export class MusterProcess {
       if (ready) return;
       await systemClock.sleep(50);
     }
-    throw new Error(`muster ${this.#args.join(" ")} did not get ready; see ${this.#logPath}`);
+    throw new Error(`muster ${this.#args.join(" ")} did not get ready; see ${this.logPath}`);
   }
 
   /** Ends the process by the signal and waits until it is gone. */
