@@ -4,9 +4,11 @@ import { create, type DescMethod, getOption } from "@bufbuild/protobuf";
 import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
+import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
@@ -17,6 +19,8 @@ import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-te
 
 const METHODS = [
   AlertService,
+  ErasureService,
+  ExportService,
   ProfileService,
   EventService,
   EventFeedService,
@@ -31,11 +35,14 @@ const INTERNAL = METHODS.filter(isInternal);
 const EVERY_PERMISSION = [
   "profiles.read",
   "profiles.write",
+  "profiles.export",
   "events.read",
   "events.write",
   "event_types.write",
   "alerts.read",
   "alerts.write",
+  "profiles.erase",
+  "erasures.read",
 ];
 
 describe.each(ENGINES)("access to events on %s", (engine) => {
@@ -44,6 +51,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
   const other: OrganizationId = newOrganization();
   let profileId: string;
   let alertRuleId: string;
+  let erasureId: string;
 
   beforeAll(async () => {
     events = await EventsUnderTest.open(engine);
@@ -57,6 +65,9 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     await events.call(ProfileService.method.createProfile, { userId: "77" }, own);
     const withdrawal = { type: "withdraw", amount: "101", userId: 77n, time: 0n };
     await events.call(AlertService.method.recordAction, withdrawal, own);
+    await events.call(ProfileService.method.createProfile, { userId: "gone" }, own);
+    const erased = await events.callWithHeaders(ErasureService.method.eraseUser, { userId: "gone" }, own);
+    erasureId = erased.headers.get("muster-erasure-id") ?? "";
     const { alertRules } = await events.call(AlertService.method.listAlertRules, {}, own);
     alertRuleId = alertRules[0]?.id ?? "";
   });
@@ -75,6 +86,12 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
       foreign: "PROFILE_NOT_FOUND",
     },
     unmergeProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
+    eraseProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
+    eraseUser: { request: () => ({ userId: "77" }), foreign: {} },
+    getErasure: { request: () => ({ erasureId }), foreign: "ERASURE_NOT_FOUND" },
+    listErasures: { request: () => ({}), foreign: { erasures: [] } },
+    exportProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
+    getProfileExport: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
     recordEvent: { request: () => ({ event: byProfileId() }), foreign: "PROFILE_NOT_FOUND" },
     recordProfileEvent: { request: () => ({ profileId, name: "seen" }), foreign: "PROFILE_NOT_FOUND" },
     batchRecordEvents: {

@@ -1,12 +1,18 @@
 // How MariaDB runs the hot queries: by which index, and never by sorting or scanning a table. Golden, so
 // that a change of a query or an index shows.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
+import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { listAlerts } from "../src/alerts/alert-store.ts";
+import { NewestCell, pathOf } from "../src/alerts/history-cell.ts";
+import { readCells } from "../src/alerts/history-store.ts";
+import { readRules } from "../src/alerts/rule-store.ts";
 import { listCounts } from "../src/behaviour/event-count-store.ts";
 import { listFullHours, visitPageViews } from "../src/behaviour/page-view-store.ts";
 import { listUsers } from "../src/behaviour/user-store.ts";
@@ -62,13 +68,20 @@ beforeAll(async () => {
       .slice(0, 1000)
       .map(({ identity }) => ({ identity, name: "withdraw", properties }));
     await events.call(EventService.method.batchRecordEvents, { events: withdrawals }, as);
+    const rule = {
+      ...{ code: 1, name: "Large", kind: AlertRuleKind.THRESHOLD },
+      ...{ eventName: "refund", property: "amount", threshold: "1" },
+    };
+    await events.call(AlertService.method.createAlertRule, rule, as);
     for (let name = 0; name < 50; name += 1) {
       const type = { name: `type ${name}`, price: 1 };
       await events.call(EventTypeService.method.createEventType, type, as);
     }
     if (organization === organizationId) profileId = results[0]?.profileId as ProfileId;
   }
-  await db.raw("ANALYZE TABLE event_counts, page_view_hours, event_types, alerts, alert_history");
+  await db.raw(
+    "ANALYZE TABLE event_counts, page_view_hours, event_types, alerts, alert_history, alert_rules, alert_rule_sets",
+  );
   await db.raw("ANALYZE TABLE profiles, profile_identities, tracked_events, undated_event_ids");
 });
 afterAll(() => events.close());
@@ -134,6 +147,8 @@ test("hot queries use their indexes and sort nothing", async () => {
   const submissions = [organizationId, newOrganization()].map((one) =>
     createSubmission(one, batch, { traceParent: "" }),
   );
+  const alerts = { organizationId, profileIds: undefined, code: undefined, after: randomIds.next(2 ** 42) };
+  const cells = new Set([...pathOf("0".repeat(16), 7n), NewestCell.idOf("0".repeat(16))]);
   const queries: Record<string, () => Promise<unknown>> = {
     "ingest: what a batch must know": () =>
       loadFacts(db as unknown as Transaction, collectWanted(submissions), { withStoredEvents: true }),
@@ -162,6 +177,17 @@ test("hot queries use their indexes and sort nothing", async () => {
         () => drain(records(db, organizationId, profileId)),
       ]),
     ),
+    "ingest: what rules need of people's pasts": () =>
+      readCells(
+        db,
+        [profileId, randomIds.next<ProfileId>(1)].map((id) => ({ organizationId, profileId: id, cells })),
+      ),
+    "alert rules": () => readRules(db, organizationId),
+    "ListAlerts, next page": () => listAlerts(db, alerts, 51),
+    "ListAlerts of a user, next page": () => listAlerts(db, { ...alerts, profileIds: [profileId] }, 51),
+    "ListAlerts of a user and a code, next page": () =>
+      listAlerts(db, { ...alerts, profileIds: [profileId], code: 30 }, 51),
+    "ListAlerts of a code, next page": () => listAlerts(db, { ...alerts, code: 30 }, 51),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),

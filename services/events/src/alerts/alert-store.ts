@@ -68,15 +68,16 @@ const WALKS_MAX = 100;
 /** Newest first: one walk backwards over an index, or one for each of a person's profiles. */
 export async function listAlerts(db: Queryable, filter: AlertFilter, limit: number): Promise<Alert[]> {
   const { profileIds } = filter;
-  if (profileIds === undefined) return (await walk(db, filter, undefined, limit)).map(fromRow);
+  if (profileIds === undefined || profileIds.length === 1) {
+    return (await walk(db, filter, profileIds?.[0], limit)).map(fromRow);
+  }
   const found: AlertRow[] = [];
   for (let start = 0; start < profileIds.length; start += WALKS_MAX) {
     const walks = profileIds
       .slice(start, start + WALKS_MAX)
       .map((id) => db.select<AlertRow[]>("*").from(walk(db, filter, id, limit).as("walk")));
     const [first, ...others] = walks;
-    if (first === undefined) continue;
-    for (const row of (await first.unionAll(others)) as AlertRow[]) found.push(row);
+    if (first !== undefined) for (const row of (await first.unionAll(others)) as AlertRow[]) found.push(row);
   }
   found.sort((a, b) => Buffer.compare(b.alert_id, a.alert_id));
   return found.slice(0, limit).map(fromRow);
