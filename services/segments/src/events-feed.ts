@@ -11,6 +11,12 @@ import { AppError } from "@muster/errors";
 import type { FoldedShard, ProducerPort } from "@muster/outbox";
 import { type Caller, type Client, type ClientCallOptions, createClient } from "@muster/rpc";
 
+interface ErasedProfile {
+  readonly organizationId: OrganizationId;
+  readonly erasureId: string;
+  readonly profileId: ProfileId;
+}
+
 /** A scan that takes longer is given up, for its shards stand still meanwhile; a smaller one follows. */
 const SCAN_TIMEOUT_MS = 60_000;
 
@@ -109,6 +115,19 @@ export class EventsFeed implements ProducerPort {
         ]),
       ),
     };
+  }
+
+  /** What is no longer kept of one of an erased person's profiles, by place. Repeating it changes nothing. */
+  async reportErasure(
+    { organizationId, erasureId, profileId }: ErasedProfile,
+    places: Readonly<Record<string, number>>,
+  ): Promise<void> {
+    await this.#client.reportErasure({
+      organizationId: uuidToBytes(organizationId),
+      erasureId: uuidToBytes(erasureId),
+      profileId: uuidToBytes(profileId),
+      places: Object.entries(places).map(([place, count]) => ({ place, count: BigInt(count) })),
+    });
   }
 
   /** How many profiles there are, and at most `limit` of a shard's at random. */

@@ -3,7 +3,7 @@ import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segmen
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { PageTokens } from "@muster/core";
-import { IdempotencySweeper } from "@muster/idempotency";
+import { AnswerEraser, IdempotencySweeper } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail, ShardConsumer } from "@muster/outbox";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { Module, ModuleDefinition, Platform, Worker } from "@muster/runtime";
@@ -19,6 +19,7 @@ import { batchCheckMemberships } from "./checks/batch-check.ts";
 import { listSegmentDependencies } from "./checks/list-dependencies.ts";
 import { Consistency } from "./consistency.ts";
 import type { SegmentsDeps } from "./deps.ts";
+import { ERASED_TOPIC, Erasures } from "./erasure/erasures.ts";
 import { EventsFeed } from "./events-feed.ts";
 import { explainMembership } from "./explain/explain-membership.ts";
 import { SegmentsFolder, WORK_TOPIC } from "./folder.ts";
@@ -82,6 +83,12 @@ export const segmentsModule: ModuleDefinition = {
       instanceId: platform.instanceId,
       exclusive: platform.exclusive,
     });
+    const erasures = new Erasures({
+      ...{ bus, clock, consumer, database, feed, log },
+      answers: new AnswerEraser(platform.key("idempotency")),
+      services: [SegmentService],
+    });
+    bus.onBroadcast(ERASED_TOPIC, () => watches.forget());
     const consistency = new Consistency({ bus, clock, consumer, database, feed, metrics });
     const raw = new RawEventSource(platform.caller("events"), clock);
     const auditor = new Auditor({ clock, database, raw, metrics: new AuditMetrics(platform.metrics) });
@@ -98,6 +105,7 @@ export const segmentsModule: ModuleDefinition = {
         relay,
         wakeOnWork(platform, folder, consumer),
         consumer,
+        erasures,
         new IdempotencySweeper({ database, clock, log }),
       ],
     };

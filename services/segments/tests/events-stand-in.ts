@@ -55,6 +55,7 @@ export interface TestEvent {
 /** As recorded: its profile stays what it was when somebody else stands for it. */
 export interface RawEvent extends TestEvent {
   readonly id: string;
+  readonly receivedMs: number;
   /** Where it was announced. */
   readonly shard: number;
   readonly position: number;
@@ -81,6 +82,8 @@ export class EventsStandIn {
   readonly #parents = new Map<ProfileId, ProfileId>();
   /** By shard, up to where all that is said here has been committed. */
   readonly #committed = new Map<number, number>();
+  /** By organisation, before when retention has removed what came and happened; `raw` still holds it. */
+  readonly #completeSince = new Map<OrganizationId, number>();
   /** Commits one after the other, as epochs have it in the events service. */
   #turn: Promise<unknown> = Promise.resolve();
   /** Called before each scan reads. */
@@ -116,7 +119,7 @@ export class EventsStandIn {
         for (const [index, { shard, share }] of shares.entries()) {
           for (const event of share) {
             this.profiles.set(event.profileId, event.organizationId);
-            this.raw.push({ ...event, shard, position: positions[index] ?? 0 });
+            this.raw.push({ ...event, receivedMs, shard, position: positions[index] ?? 0 });
           }
         }
       });
@@ -130,9 +133,15 @@ export class EventsStandIn {
       const draft = { shard, type: RECORDED, data, items: 1, traceParent: "" };
       await this.#commit([draft], ([position = 0]) => {
         this.profiles.set(event.profileId, event.organizationId);
-        this.raw.push({ ...event, id: this.#options.ids.next(event.ms), shard, position });
+        const receivedMs = this.#options.clock.nowMs();
+        this.raw.push({ ...event, id: this.#options.ids.next(event.ms), receivedMs, shard, position });
       });
     }
+  }
+
+  /** Removes the raw events that came and happened before; scans go without them, and say so. */
+  purge(organizationId: OrganizationId, completeSinceMs: number): void {
+    this.#completeSince.set(organizationId, completeSinceMs);
   }
 
   /** The profile that stands for the person. */
@@ -316,11 +325,16 @@ export class EventsStandIn {
     const position = this.#committed.get(shard) ?? 0;
     const page = ids.slice(0, profileLimit);
 
-    const snapshot = { position: BigInt(position), more: ids.length > page.length };
+    const completeSinceMs = this.#completeSince.get(organizationId) ?? 0;
+    const snapshot = {
+      ...{ position: BigInt(position), more: ids.length > page.length },
+      completeSinceMs: BigInt(completeSinceMs),
+    };
     yield create(ScanProfileEventsResponseSchema, { part: { case: "snapshot", value: snapshot } });
     for (const profileId of page) {
       const events = this.raw
         .filter((event) => this.rootOf(event.profileId) === profileId && !request.withoutEvents)
+        .filter(({ receivedMs, ms }) => Math.max(receivedMs, ms) >= completeSinceMs)
         .filter(({ name }) => eventNames.length === 0 || eventNames.includes(name))
         .sort((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1));
       // In several parts, as a profile with many events comes.

@@ -9,8 +9,17 @@ import {
   SegmentDeletedSchema,
   SegmentReplacedSchema,
 } from "@muster/contracts/muster/segments/v1/segments_events_pb";
-import { MESSAGE_BYTES_MAX, type OrganizationId, type SegmentId, shardOf, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  MESSAGE_BYTES_MAX,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  shardOf,
+  uuidToBytes,
+} from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
+import type { Subjects } from "@muster/privacy";
 import type { Membership } from "../memberships/membership-store.ts";
 import type { AnnouncedSegment } from "./announced-segment-store.ts";
 import type { Cause, ChangeOrigin } from "./cause.ts";
@@ -37,6 +46,7 @@ export interface AnnouncedChange extends CausedChange {
 /** What a message tells of one segment. */
 export type Announcement =
   | { readonly kind: "changed"; readonly member: boolean; readonly change: MembershipChange }
+  | { readonly kind: "erased" }
   | {
       readonly kind: "replaced" | "deleted";
       readonly organizationId: Uint8Array;
@@ -78,7 +88,11 @@ export function announcementsOf({ type, data }: Envelope): Announcement[] {
     case ENTERED:
     case EXITED: {
       const { changes } = fromBinary(MembershipsChangedSchema, data);
-      return changes.map((change) => ({ kind: "changed", member: type === ENTERED, change }));
+      return changes.map((change) =>
+        change.profileId.length === 0
+          ? { kind: "erased" }
+          : { kind: "changed", member: type === ENTERED, change },
+      );
     }
     case SEGMENT_REPLACED:
       return [{ kind: "replaced", ...fromBinary(SegmentReplacedSchema, data) }];
@@ -87,6 +101,27 @@ export function announcementsOf({ type, data }: Envelope): Announcement[] {
     default:
       return [];
   }
+}
+
+/**
+ * The data of a message without these profiles; undefined where it says nothing of them. What was said of one
+ * leaves an empty place: watches count the changes of a message that they have told.
+ */
+export function announcedWithout(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
+  if (type !== ENTERED && type !== EXITED) return undefined;
+  const message = fromBinary(MembershipsChangedSchema, data);
+  let isChanged = false;
+  message.changes = message.changes.map((change) => {
+    if (!isAbout(change, subjects)) return change;
+    isChanged = true;
+    return create(MembershipChangeSchema);
+  });
+  return isChanged ? toBinary(MembershipsChangedSchema, message) : undefined;
+}
+
+function isAbout({ organizationId, profileId }: MembershipChange, subjects: Subjects): boolean {
+  if (profileId.length === 0 || !subjects.profileIds.has(bytesToUuid<ProfileId>(profileId))) return false;
+  return bytesToUuid(organizationId) === subjects.organizationId;
 }
 
 function draftsOfShare(share: readonly AnnouncedChange[]): OutboxDraft[] {

@@ -195,6 +195,7 @@ export class WatchedSegment {
 
   /** Undefined when it is of another segment, or of a profile that is yet to be told. */
   #read(item: Announcement): WatchedChange | undefined {
+    if (item.kind === "erased") return undefined;
     const { organizationId, segmentId } = item.kind === "changed" ? item.change : item;
     const { organizationId: ownOrganization, segmentId: ownSegment } = this.#keyBytes;
     if (!ownSegment.equals(segmentId) || !ownOrganization.equals(organizationId)) return undefined;

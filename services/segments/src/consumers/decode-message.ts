@@ -1,5 +1,5 @@
 // Opens the domain events of the events service: which profiles a message is about, and what they did.
-import { fromBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
   type AnnouncedEvent,
@@ -38,6 +38,16 @@ export interface ChangedPerson extends ProfileKey {
   readonly erasureId: string | undefined;
 }
 
+/** Those of these persons that were erased. */
+export function erasedOf(
+  persons: readonly ChangedPerson[],
+): (ChangedPerson & { readonly erasureId: string })[] {
+  return persons.flatMap((person) => {
+    const { erasureId } = person;
+    return erasureId === undefined ? [] : [{ ...person, erasureId }];
+  });
+}
+
 export interface DecodedMessage {
   readonly shard: number;
   readonly position: number;
@@ -69,6 +79,19 @@ export function decodeMessage(envelope: Envelope): DecodedMessage {
   } catch (error) {
     throw new PoisonMessage(envelope, error);
   }
+}
+
+const schemas: Readonly<Record<string, DescMessage>> = {
+  [TRACKED_EVENTS_RECORDED]: TrackedEventsRecordedSchema,
+  [PROFILE_CHANGED]: ProfileChangedSchema,
+  [PROFILE_MERGED]: ProfileMergedSchema,
+  [PROFILE_UNMERGED]: ProfileUnmergedSchema,
+  [PROFILE_ERASED]: ProfileErasedSchema,
+};
+
+/** What a message of the type holds, if it is one that is read here. */
+export function receivedSchema(type: string): DescMessage | undefined {
+  return schemas[type];
 }
 
 /** The engine's name of an event: its id, compactly. */

@@ -17,6 +17,7 @@ import {
   recordProfile,
   settleFutures,
 } from "../engine/profile-state.ts";
+import { addErasures } from "../erasure/erasure-store.ts";
 import {
   compareProfileKeys,
   loadStates,
@@ -30,6 +31,7 @@ import {
   type ChangedProfile,
   type DecodedMessage,
   decodeMessage,
+  erasedOf,
   type ProfileEvent,
 } from "./decode-message.ts";
 
@@ -86,6 +88,7 @@ export async function foldMessages(
   });
   const derive = works.flatMap((work, index) => markOf(work, touched[index]?.state, nowMs) ?? []);
   await addProfileDerivations(trx, derive);
+  await addErasures(trx, erasedOf(decoded.flatMap(({ persons }) => persons)), nowMs);
   await saveTouched(trx, touched, deps.announcer, nowMs);
   return {
     events: decoded.reduce((sum, { events }) => sum + events.length, 0),

@@ -5,9 +5,10 @@ import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { ALL_SEGMENTS, addBackfills, lockTaints, taintShard } from "../backfills/backfill-store.ts";
 import { addProfileDerivations, type ProfileDerivation } from "../backfills/derivation-store.ts";
+import { addErasures, type ErasedProfile } from "../erasure/erasure-store.ts";
 import { compareProfileKeys, profileKeyText } from "../profiles/state-store.ts";
 import { listOrganizationIds, readVersions, touchOrganization } from "../segments/organization-store.ts";
-import { decodeMessage } from "./decode-message.ts";
+import { decodeMessage, erasedOf } from "./decode-message.ts";
 
 const PAGE = 500;
 
@@ -18,9 +19,11 @@ export async function markDead(
   shard: number,
   nowMs: number,
 ): Promise<void> {
-  const keys = envelope === undefined ? undefined : profilesOf(envelope);
-  if (keys === undefined) return markShard(trx, shard, nowMs);
+  const dead = envelope === undefined ? undefined : profilesOf(envelope);
+  if (dead === undefined) return markShard(trx, shard, nowMs);
+  const { keys, erased } = dead;
   await addProfileDerivations(trx, keys);
+  await addErasures(trx, erased, nowMs);
   // Nothing of an organisation may pass by before its first touch: see touchOrganization.
   const organizationIds = [...new Set(keys.map((key) => key.organizationId))];
   const known = await readVersions(trx, organizationIds);
@@ -28,7 +31,9 @@ export async function markDead(
 }
 
 /** Undefined when it can't be read. */
-function profilesOf(envelope: Envelope): ProfileDerivation[] | undefined {
+function profilesOf(
+  envelope: Envelope,
+): { readonly keys: ProfileDerivation[]; readonly erased: readonly ErasedProfile[] } | undefined {
   try {
     const { events, profiles, persons, shard } = decodeMessage(envelope);
     const keys = new Map<string, ProfileDerivation>();
@@ -39,7 +44,7 @@ function profilesOf(envelope: Envelope): ProfileDerivation[] | undefined {
     for (const { organizationId, profileId, reason } of persons) {
       keys.set(profileKeyText(organizationId, profileId), { organizationId, shard, profileId, reason });
     }
-    return [...keys.values()].sort(compareProfileKeys);
+    return { keys: [...keys.values()].sort(compareProfileKeys), erased: erasedOf(persons) };
   } catch {
     return undefined;
   }

@@ -118,23 +118,26 @@ export async function countMembers(
   return counts;
 }
 
+/** Resolves to how many rows there were. */
 export async function deleteMemberships(
   trx: Transaction,
   organizationId: OrganizationId,
   segmentIds: readonly SegmentId[],
   profileIds: readonly ProfileId[],
-): Promise<void> {
+): Promise<number> {
+  let deleted = 0;
   const segmentsAtOnce = Math.max(1, Math.floor(DELETE_CHUNK / Math.max(1, profileIds.length)));
   for (let first = 0; first < segmentIds.length; first += segmentsAtOnce) {
     const some = segmentIds.slice(first, first + segmentsAtOnce).map(uuidToBytes);
     for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
-      await trx("memberships")
+      deleted += await trx("memberships")
         .where("organization_id", uuidToBytes(organizationId))
         .whereIn("segment_id", some)
         .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
         .delete();
     }
   }
+  return deleted;
 }
 
 export async function deleteCounts(

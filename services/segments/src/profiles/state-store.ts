@@ -157,19 +157,21 @@ export async function listStateIds(
   return (await query).map((row) => bytesToUuid<ProfileId>(row.profile_id));
 }
 
-/** Of one shard's profiles of an organisation. */
+/** Of one shard's profiles of an organisation. Resolves to how many there were. */
 export async function deleteStates(
   trx: Transaction,
   organizationId: OrganizationId,
   shard: number,
   profileIds: readonly ProfileId[],
-): Promise<void> {
+): Promise<number> {
+  let deleted = 0;
   for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
-    await trx("profile_states")
+    deleted += await trx("profile_states")
       .where({ organization_id: uuidToBytes(organizationId), shard })
       .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
       .delete();
   }
+  return deleted;
 }
 
 interface Run {

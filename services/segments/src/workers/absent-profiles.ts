@@ -5,10 +5,18 @@ import type { DerivationReason } from "../backfills/derivation-store.ts";
 import { derivedCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { emptyState } from "../engine/profile-state.ts";
+import { addPlaces } from "../erasure/erasure-store.ts";
+import { places } from "../erasure/places.ts";
 import { deleteMemberships } from "../memberships/membership-store.ts";
 import { deleteStates, type StoredProfile } from "../profiles/state-store.ts";
 import type { TouchedProfile } from "../profiles/touched-profile.ts";
 import { listEvaluationIds } from "../segments/segment-store.ts";
+
+/** Profiles of one shard of which nothing is to be kept, and which of them because they were erased. */
+export interface EndedProfiles {
+  readonly over: readonly ProfileId[];
+  readonly erased: readonly ProfileId[];
+}
 
 /** It is in nothing any more, and says nothing but up to where its messages are answered for. */
 export function absentProfile(
@@ -37,16 +45,22 @@ export function isOver(reason: DerivationReason, snapshot: number, folded: numbe
 
 /**
  * Removes all rows of these profiles of one shard, those of segments that they left included: purges find the
- * rows of a profile by its state.
+ * rows of a profile by its state. Counts those of the erased ones.
  */
 export async function forgetProfiles(
   trx: Transaction,
   organizationId: OrganizationId,
   shard: number,
-  profileIds: readonly ProfileId[],
+  { over, erased }: EndedProfiles,
 ): Promise<void> {
-  if (profileIds.length === 0) return;
+  if (over.length === 0) return;
   const evaluationIds = await listEvaluationIds(trx, organizationId, shard);
-  await deleteMemberships(trx, organizationId, evaluationIds, profileIds);
-  await deleteStates(trx, organizationId, shard, profileIds);
+  const forget = async (profileIds: readonly ProfileId[]) => ({
+    [places.memberships]: await deleteMemberships(trx, organizationId, evaluationIds, profileIds),
+    [places.states]: await deleteStates(trx, organizationId, shard, profileIds),
+  });
+  for (const profileId of erased) {
+    await addPlaces(trx, { organizationId, shard, profileId }, await forget([profileId]));
+  }
+  await forget(over.filter((profileId) => !erased.includes(profileId)));
 }

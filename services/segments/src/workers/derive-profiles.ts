@@ -31,7 +31,7 @@ import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import { lockOrganization } from "../segments/organization-store.ts";
 import { takeOver } from "../segments/take-over.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
-import { absentProfile, forgetProfiles, isOver } from "./absent-profiles.ts";
+import { absentProfile, type EndedProfiles, forgetProfiles, isOver } from "./absent-profiles.ts";
 import { DerivationAgenda, type DerivationTask } from "./derivation-agenda.ts";
 import { Lookout } from "./lookout.ts";
 import { isCounted, keepKnown, readUnfolded, type UnfoldedNews } from "./recollection.ts";
@@ -167,14 +167,14 @@ export class Derivations {
     const isEnding = derived.some(isLastChunk);
     if (isEnding) await lockOrganization(trx, organizationId);
     const touched: TouchedProfile[] = [];
-    const over: { readonly shard: number; readonly profileIds: readonly ProfileId[] }[] = [];
+    const ended: (EndedProfiles & { readonly shard: number })[] = [];
     for (const one of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
       const replaced = await replaceStates(trx, one, definitions, nowMs);
       touched.push(...replaced.touched);
-      over.push({ shard: one.task.shard, profileIds: replaced.over });
+      ended.push({ shard: one.task.shard, ...replaced });
     }
     await saveTouched(trx, touched, this.#deps.announcer, nowMs);
-    for (const { shard, profileIds } of over) await forgetProfiles(trx, organizationId, shard, profileIds);
+    for (const of of ended) await forgetProfiles(trx, organizationId, of.shard, of);
     for (const one of derived) await finish(trx, one);
     if (isEnding) await takeOver(trx, organizationId, this.#deps.announcer);
     return touched.reduce((sum, { changes }) => sum + changes.length, 0);
@@ -187,7 +187,7 @@ async function replaceStates(
   one: Derived,
   definitions: Definitions,
   nowMs: number,
-): Promise<{ readonly touched: TouchedProfile[]; readonly over: ProfileId[] }> {
+): Promise<EndedProfiles & { readonly touched: TouchedProfile[] }> {
   const { task, states, position, isRead, folded, unfolded } = one;
   const { organizationId, shard, profiles } = task;
   // Those of the transaction: a segment may have come after the tasks were listed.
@@ -231,7 +231,7 @@ async function replaceStates(
     });
   }
   await saveHorizons(trx, one, definitions, backfilled);
-  return { touched, over };
+  return { touched, over, erased: over.filter((id) => reasonOf(id) === "erased") };
 }
 
 /** Facts that no rule has counted from the beginning, where retention had removed raw events before. */

@@ -1,0 +1,101 @@
+// Every statement against `erasure_reports`: erased profiles that are not yet gone from here, or whose going the
+// events service has not acknowledged.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
+import { readPositions } from "@muster/outbox/outbox-store";
+import type { ProfileKey } from "../backfills/backfill-store.ts";
+
+export interface ErasedProfile extends ProfileKey {
+  readonly erasureId: string;
+}
+
+export interface Erasure extends ErasedProfile {
+  /** What this service announced in the shard up to here may speak of the profile. */
+  readonly through: number;
+}
+
+/** How many rows, messages or entries were removed, by the name of the place. */
+export type Places = Readonly<Record<string, number>>;
+
+interface Row {
+  shard: number;
+  organization_id: Buffer;
+  erasure_id: Buffer;
+  profile_id: Buffer;
+  through_position: number;
+  places: string;
+}
+
+const KEY = ["shard", "organization_id", "erasure_id", "profile_id"] as const;
+const COLUMNS = [...KEY, "through_position", "places", "asked_ms"] as const;
+
+/** In the transaction from which on nothing is announced of them but that they left. Repeating it changes nothing. */
+export async function addErasures(
+  trx: Transaction,
+  erased: readonly ErasedProfile[],
+  nowMs: number,
+): Promise<void> {
+  if (erased.length === 0) return;
+  const positions = await readPositions(trx);
+  const rows = erased.map(({ shard, organizationId, erasureId, profileId }) => [
+    ...[shard, uuidToBytes(organizationId), uuidToBytes(erasureId), uuidToBytes(profileId)],
+    ...[positions[shard] ?? 0, "{}", nowMs],
+  ]);
+  await insertRows(trx, "erasure_reports", COLUMNS, rows, "keep", KEY);
+}
+
+export async function listErasures(
+  db: Queryable,
+  shards: readonly number[],
+  limit: number,
+): Promise<Erasure[]> {
+  const rows = await db("erasure_reports")
+    .select<Row[]>(...KEY, "through_position")
+    .whereIn("shard", [...shards])
+    .orderBy([...KEY])
+    .limit(limit);
+  return rows.map((row) => ({
+    shard: row.shard,
+    organizationId: bytesToUuid<OrganizationId>(row.organization_id),
+    erasureId: bytesToUuid(row.erasure_id),
+    profileId: bytesToUuid<ProfileId>(row.profile_id),
+    through: row.through_position,
+  }));
+}
+
+/** Adds to what was removed of a profile; a place of which nothing was is named too. */
+export async function addPlaces(trx: Transaction, profile: ProfileKey, places: Places): Promise<void> {
+  const { shard, organizationId, profileId } = profile;
+  const ofProfile = { organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) };
+  const query = trx("erasure_reports")
+    .select<Pick<Row, "erasure_id" | "places">[]>("erasure_id", "places")
+    .where({ shard, ...ofProfile });
+  for (const row of await forUpdate(trx, query)) {
+    const sum: Record<string, number> = JSON.parse(row.places);
+    for (const [place, count] of Object.entries(places)) sum[place] = (sum[place] ?? 0) + count;
+    await trx("erasure_reports")
+      .where({ shard, erasure_id: row.erasure_id, ...ofProfile })
+      .update({ places: JSON.stringify(sum) });
+  }
+}
+
+export async function readPlaces(db: Queryable, erasure: ErasedProfile): Promise<Places> {
+  const row = await db("erasure_reports")
+    .where(keyOf(erasure))
+    .first<Pick<Row, "places"> | undefined>("places");
+  return row === undefined ? {} : JSON.parse(row.places);
+}
+
+/** It is over. */
+export async function deleteErasure(trx: Transaction, erasure: ErasedProfile): Promise<void> {
+  await trx("erasure_reports").where(keyOf(erasure)).delete();
+}
+
+function keyOf({ shard, organizationId, erasureId, profileId }: ErasedProfile) {
+  return {
+    shard,
+    organization_id: uuidToBytes(organizationId),
+    erasure_id: uuidToBytes(erasureId),
+    profile_id: uuidToBytes(profileId),
+  };
+}
