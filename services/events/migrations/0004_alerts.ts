@@ -91,7 +91,6 @@ async function createAlerts(schema: Schema): Promise<void> {
     indexes: {
       alerts_by_profile: ["organization_id", "profile_id", "alert_id"],
       alerts_by_code: ["organization_id", "code", "alert_id"],
-      alerts_by_profile_and_code: ["organization_id", "profile_id", "code", "alert_id"],
     },
   });
 }

@@ -186,7 +186,7 @@ test("hot queries use their indexes and sort nothing", async () => {
     "ListAlerts, next page": () => listAlerts(db, alerts, 51),
     "ListAlerts of a user, next page": () => listAlerts(db, { ...alerts, profileIds: [profileId] }, 51),
     "ListAlerts of a user and a code, next page": () =>
-      listAlerts(db, { ...alerts, profileIds: [profileId], code: 30 }, 51),
+      listAlerts(db, { ...alerts, profileIds: [profileId], code: 1100 }, 51),
     "ListAlerts of a code, next page": () => listAlerts(db, { ...alerts, code: 30 }, 51),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
