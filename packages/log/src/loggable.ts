@@ -21,9 +21,22 @@ export function loggable(value: unknown, depth = 1): unknown {
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
   if ("$typeName" in value) return { message: String(value.$typeName) };
   if (depth >= DEPTH_MAX) return "…";
+  // The line of a call, which is nearly every line there is.
+  if (isPlain(value)) return value;
   if (Array.isArray(value)) return value.slice(0, ITEMS_MAX).map((item) => loggable(item, depth + 1));
   const entries = Object.entries(value).slice(0, ITEMS_MAX);
   return Object.fromEntries(entries.map(([key, held]) => [key, loggable(held, depth + 1)]));
+}
+
+function isPlain(value: object): boolean {
+  let count = 0;
+  for (const key in value) {
+    const held = (value as Record<string, unknown>)[key];
+    const isShort = typeof held === "string" && held.length <= TEXT_LENGTH_MAX;
+    if (!isShort && held !== undefined && typeof held !== "number" && typeof held !== "boolean") return false;
+    count += 1;
+  }
+  return count <= ITEMS_MAX;
 }
 
 /**
