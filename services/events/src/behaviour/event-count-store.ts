@@ -3,6 +3,7 @@ import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { BytesOnce } from "../tracked-events/bytes-once.ts";
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
+import type { EventCount } from "./points.ts";
 
 const COLUMNS = ["organization_id", "profile_id", "name", "count"];
 const KEY = ["organization_id", "profile_id", "name"];
@@ -34,12 +35,6 @@ export async function addCounts(trx: Transaction, events: readonly TrackedEvent[
   ]);
   rows.sort((a, b) => Buffer.compare(a[0], b[0]) || Buffer.compare(a[1], b[1]) || Buffer.compare(a[2], b[2]));
   await insertRows(trx, "event_counts", COLUMNS, rows satisfies Value[][], { add: ["count"] }, KEY);
-}
-
-export interface EventCount {
-  readonly profileId: ProfileId;
-  readonly name: string;
-  readonly count: number;
 }
 
 /** How often events of these names are recorded for these profiles; what never happened is left out. */

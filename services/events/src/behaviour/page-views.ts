@@ -5,7 +5,7 @@ import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 
 export const PAGE_VIEWED = "page.viewed";
 
-export const HOUR_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 const DAY_HOURS = 24;
 const INSTANT_BYTES = 3;
 

@@ -1,7 +1,12 @@
 // What people's events have earned: each event's price of today, summed exactly. Pure.
 import type { ProfileId } from "@muster/core";
 import type { EventType } from "../catalogue/event-type.ts";
-import type { EventCount } from "./event-count-store.ts";
+
+export interface EventCount {
+  readonly profileId: ProfileId;
+  readonly name: string;
+  readonly count: number;
+}
 
 /** Millionths of points by profile; profiles without an event of the types are left out. */
 export function earnedByProfile(

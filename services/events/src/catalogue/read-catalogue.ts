@@ -1,4 +1,4 @@
-// Reads the installation's event catalogue from its YAML, and says of a bad one where it is bad. Pure.
+// Reads the installation's event catalogue from its YAML, and says of a bad one where it is bad.
 import { isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
 import {
   EVENT_TYPES_MAX,
