@@ -80,6 +80,7 @@ describe.each(ENGINES)("the audit on %s", (engine) => {
     expect(mismatches).toEqual([]);
     expect(progress).toEqual({
       ...{ known: 12, chosen: 12, checked: 12, memberships: 24, capped: 0, mismatches: 0, unsettled: 0 },
+      beyondRetention: 0,
     });
     expect(await metrics.text()).toContain("muster_segment_audit_profiles_total 12");
     expect(await metrics.text()).toContain("muster_segment_audit_mismatches_total 0");
@@ -114,7 +115,7 @@ describe.each(ENGINES)("the audit on %s", (engine) => {
     const ms = house.clock.nowMs();
     house.events.raw.push({
       ...{ organizationId, profileId: lost, shard, position: 1 },
-      ...{ name: "order.completed", ms, id: "01900000-0000-7000-8000-000000000009" },
+      ...{ name: "order.completed", ms, receivedMs: ms, id: "01900000-0000-7000-8000-000000000009" },
     });
     const { progress, mismatches } = await audit();
     const cart = mismatches.filter(({ slug }) => slug === "abandoned-cart");

@@ -1,12 +1,10 @@
 // What is told of one person for an export.
-import { ServiceTokens } from "@muster/authz";
-import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import { createLogger } from "@muster/log";
-import { Metrics } from "@muster/metrics";
-import { type Client, createClient, createDispatcher } from "@muster/rpc";
+import type { Client } from "@muster/rpc";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { asEvents } from "./as-events.ts";
 import { type House, openHouse } from "./house.ts";
 
 describe.each(ENGINES)("kept memberships on %s", (engine) => {
@@ -96,18 +94,3 @@ describe.each(ENGINES)("kept memberships on %s", (engine) => {
     ).rejects.toMatchObject(refused);
   });
 });
-
-function asEvents({ clock, first }: House): () => Client<typeof SegmentPrivacyService> {
-  const serviceTokens = new ServiceTokens({ service: "events", key: Buffer.alloc(32, 7), clock });
-  const dispatcher = createDispatcher({
-    implementations: first.module.services,
-    serviceName: "segments",
-    ...{ clock, log: createLogger({ level: "silent" }), metrics: new Metrics() },
-    apiKeys: { verify: async () => undefined },
-    serviceTokens,
-  });
-  return () => {
-    const headers = new Map([["muster-service-token", serviceTokens.mint()]]);
-    return createClient(SegmentPrivacyService, dispatcher, { headers });
-  };
-}

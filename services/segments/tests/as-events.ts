@@ -1,0 +1,23 @@
+// The calls that the events service makes, with its token.
+import { ServiceTokens } from "@muster/authz";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { type Client, createClient, createDispatcher } from "@muster/rpc";
+import type { House } from "./house.ts";
+
+/** By a token of the moment at which it is called. */
+export function asEvents({ clock, first }: House): () => Client<typeof SegmentPrivacyService> {
+  const serviceTokens = new ServiceTokens({ service: "events", key: Buffer.alloc(32, 7), clock });
+  const dispatcher = createDispatcher({
+    implementations: first.module.services,
+    serviceName: "segments",
+    ...{ clock, log: createLogger({ level: "silent" }), metrics: new Metrics() },
+    apiKeys: { verify: async () => undefined },
+    serviceTokens,
+  });
+  return () => {
+    const headers = new Map([["muster-service-token", serviceTokens.mint()]]);
+    return createClient(SegmentPrivacyService, dispatcher, { headers });
+  };
+}

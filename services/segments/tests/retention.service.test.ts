@@ -1,0 +1,285 @@
+// Retention in the running service: what it agrees to, and what facts, explanations, trials and audits say once
+// raw events are gone.
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { Metrics } from "@muster/metrics";
+import type { Client } from "@muster/rpc";
+import { ENGINES, waitFor } from "@muster/testkit";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AuditMetrics } from "../src/audit/audit-metrics.ts";
+import { Auditor, type FoundMismatch, type Progress } from "../src/audit/auditor.ts";
+import { RawEventSource } from "../src/audit/raw-profiles.ts";
+import { asEvents } from "./as-events.ts";
+import { DAY_MS, type House, membersOf, openHouse } from "./house.ts";
+
+const DAY_SECONDS = 86_400n;
+
+describe.each(ENGINES)("retention on %s", (engine) => {
+  let house: House;
+  let asked: () => Client<typeof SegmentPrivacyService>;
+  let organizationId: OrganizationId;
+
+  beforeEach(async () => {
+    house = await openHouse(engine);
+    asked = asEvents(house);
+    organizationId = house.organizationId;
+  });
+  afterEach(() => house.close());
+
+  const reserve = (rawEventDays: number, of = organizationId) =>
+    asked().reserveRetention({ organizationId: uuidToBytes(of), rawEventDays });
+
+  async function submit(profileId: ProfileId, name: string, ms = house.clock.nowMs()): Promise<void> {
+    await house.events.submit([{ organizationId, profileId, name, ms }]);
+  }
+
+  /** Days go by, and what is older than `keep` of them goes. */
+  async function live(days: number, keep: number): Promise<void> {
+    // What was submitted is folded before, and the past of each segment counted.
+    const { segments } = await house.segments.listSegments({});
+    for (const { slug } of segments) await membersOf(house.segments, slug);
+    house.clock.setNowMs(house.clock.nowMs() + days * DAY_MS);
+    await house.clock.advance(2000);
+    house.events.purge(organizationId, house.clock.nowMs() - keep * DAY_MS);
+  }
+
+  async function completeSinceOf(segmentId: string, profileId: ProfileId): Promise<number | undefined> {
+    const { tree } = await house.segments.explainMembership({ segmentId, profileId });
+    const leaf = tree?.children[0] ?? tree;
+    return leaf?.completeSince && timestampMs(leaf.completeSince);
+  }
+
+  describe("what is agreed", () => {
+    test("a window that is longer refuses, whichever rule it is in, and names the segments", async () => {
+      const { segments } = house;
+      await segments.createSegment({ name: "Month", eventName: "viewed", minCount: 1, withinDays: 30 });
+      await segments.createSegment({ name: "Week", eventName: "viewed", minCount: 1, withinDays: 7 });
+      await segments.createSegment({ name: "Ever", eventName: "viewed", minCount: 1 });
+      await segments.createSegment({
+        name: "Asleep",
+        rule: { kind: { case: "inactiveFor", value: { duration: { seconds: 20n * DAY_SECONDS } } } },
+      });
+      const refused = await reserve(10).catch((error: unknown) => error);
+      expect(refused).toMatchObject({
+        reason: "RETENTION_TOO_SHORT",
+        row: { http: 409 },
+        details: { segments: "asleep,month" },
+      });
+      await reserve(30);
+      await segments.deleteSegment({ segmentId: "month" });
+      await segments.deleteSegment({ segmentId: "asleep" });
+      await reserve(7);
+      await expect(reserve(6)).rejects.toMatchObject({ details: { segments: "week" } });
+      // Of a rule that is to take over just as of one that serves.
+      await reserve(0);
+      await segments.updateSegment({
+        segmentId: "ever",
+        segment: { eventName: "viewed", minCount: 2, withinDays: 9 },
+      });
+      await expect(reserve(8)).rejects.toMatchObject({ details: { segments: "ever" } });
+    });
+
+    test("from then on no rule may look further back, saved or on trial", async () => {
+      const { segments } = house;
+      await segments.createSegment({ name: "Ever", eventName: "viewed", minCount: 1 });
+      await reserve(7);
+      const short = { eventName: "viewed", minCount: 1, withinDays: 8 };
+      const message = expect.stringContaining("7 days");
+      const refusing = (field: string) => ({ reason: "FIELD_INVALID", fields: [{ field, message }] });
+      const longRule = {
+        kind: {
+          case: "all" as const,
+          value: {
+            rules: [
+              { kind: { case: "trait" as const, value: { where: "traits.a == 1" } } },
+              {
+                kind: {
+                  case: "performedThenNot" as const,
+                  value: {
+                    ...{ eventName: "a", thenNotEventName: "b" },
+                    heldFor: { seconds: 8n * DAY_SECONDS },
+                  },
+                },
+              },
+            ],
+          },
+        },
+      };
+      const field = "rule.all.rules[1].performed_then_not.held_for";
+      await expect(segments.createSegment({ name: "A", ...short })).rejects.toMatchObject(
+        refusing("within_days"),
+      );
+      await expect(segments.createSegment({ name: "B", rule: longRule })).rejects.toMatchObject(
+        refusing(field),
+      );
+      await expect(segments.previewSegment(short)).rejects.toMatchObject(refusing("within_days"));
+      await expect(segments.previewSegment({ rule: longRule })).rejects.toMatchObject(refusing(field));
+      for (const validateOnly of [true, false]) {
+        const update = { segmentId: "ever", validateOnly };
+        await expect(
+          segments.updateSegment({ ...update, segment: { rule: longRule } }),
+        ).rejects.toMatchObject(refusing(`segment.${field}`));
+        await expect(segments.updateSegment({ ...update, segment: short })).rejects.toMatchObject(
+          refusing("segment.within_days"),
+        );
+      }
+      // Names, what is short enough, and what looks back for ever stay possible; so does more again.
+      await segments.updateSegment({ segmentId: "ever", segment: { name: "Always" } });
+      await segments.createSegment({ name: "C", ...short, withinDays: 7 });
+      await reserve(8);
+      await segments.createSegment({ name: "D", ...short });
+      // Another organisation's is its own.
+      await house.first.as(house.newOrganization()).createSegment({ name: "A", ...short });
+    });
+  });
+
+  describe("what is known once raw events are gone", () => {
+    test("what was folded is not forgotten when a new segment's past is read", async () => {
+      const { segments } = house;
+      const [ada, bob] = [house.newProfile(), house.newProfile()];
+      await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 2 });
+      await reserve(7);
+      await submit(ada, "bought");
+      await submit(bob, "seen");
+      await live(10, 7);
+      await submit(ada, "bought");
+      await submit(ada, "seen");
+      // Reads everybody again. What was bought 10 days ago is gone, what was seen then too.
+      await segments.createSegment({ name: "Seers", eventName: "seen", minCount: 1 });
+      await segments.createSegment({ name: "Lately", eventName: "bought", minCount: 1, withinDays: 7 });
+      expect(await membersOf(segments, "seers")).toEqual([ada]);
+      expect(await membersOf(segments, "buyers")).toEqual([ada]);
+      expect(await membersOf(segments, "lately")).toEqual([ada]);
+      const sinceMs = house.clock.nowMs() - 7 * DAY_MS;
+      expect(await completeSinceOf("buyers", ada)).toBeUndefined();
+      expect(await completeSinceOf("lately", ada)).toBeUndefined();
+      expect(await completeSinceOf("seers", ada)).toBe(sinceMs);
+      // That he never saw anything is not known: the event is gone.
+      expect(await completeSinceOf("seers", bob)).toBe(sinceMs);
+      expect(await completeSinceOf("buyers", bob)).toBeUndefined();
+    });
+
+    test("what comes too late for its place costs the facts that it is about their past, and no other", async () => {
+      const { segments } = house;
+      const ada = house.newProfile();
+      await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
+      await segments.createSegment({
+        name: "Waiting",
+        rule: {
+          kind: {
+            case: "performedThenNot",
+            value: {
+              ...{ eventName: "asked", thenNotEventName: "answered" },
+              heldFor: { seconds: DAY_SECONDS },
+            },
+          },
+        },
+      });
+      await reserve(7);
+      await submit(ada, "bought");
+      await submit(ada, "asked");
+      await live(10, 7);
+      const askedMs = house.clock.nowMs() - 2 * DAY_MS;
+      for (let index = 0; index < 40; index += 1) await submit(ada, "asked", askedMs + index * 1000);
+      expect(await completeSinceOf("waiting", ada)).toBeUndefined();
+      await submit(ada, "asked", askedMs - 1000);
+      expect(await membersOf(segments, "waiting")).toEqual([ada]);
+      expect(await membersOf(segments, "buyers")).toEqual([ada]);
+      expect(await completeSinceOf("waiting", ada)).toBe(house.clock.nowMs() - 7 * DAY_MS);
+      expect(await completeSinceOf("buyers", ada)).toBeUndefined();
+    });
+
+    test("of two that become one person the raw events that are left count", async () => {
+      const { segments } = house;
+      const [ada, device] = [house.newProfile(), house.newProfile()];
+      await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 2 });
+      await reserve(7);
+      await submit(ada, "bought");
+      await submit(device, "bought");
+      await live(10, 7);
+      await submit(device, "bought");
+      await house.events.merge(organizationId, device, ada);
+      expect(await membersOf(segments, "buyers")).toEqual([]);
+      expect(await completeSinceOf("buyers", ada)).toBe(house.clock.nowMs() - 7 * DAY_MS);
+      await submit(device, "bought");
+      expect(await membersOf(segments, "buyers")).toEqual([ada]);
+    });
+
+    test("trials say where they look back behind what is left", async () => {
+      const { segments } = house;
+      const ada = house.newProfile();
+      await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
+      await reserve(7);
+      await submit(ada, "bought");
+      const ever = { eventName: "bought", minCount: 1 };
+      const lately = { ...ever, withinDays: 7 };
+      expect((await segments.previewSegment(ever)).completeSince).toBeUndefined();
+      await live(10, 7);
+      const sinceMs = house.clock.nowMs() - 7 * DAY_MS;
+      const said = async (answer: Promise<{ completeSince?: Timestamp | undefined }>) => {
+        const { completeSince } = await answer;
+        return completeSince && timestampMs(completeSince);
+      };
+      expect(await said(segments.previewSegment(ever))).toBe(sinceMs);
+      expect(await said(segments.previewSegment(lately))).toBeUndefined();
+      expect(await said(segments.estimateSegmentCost(ever))).toBe(sinceMs);
+      expect(await said(segments.estimateSegmentCost(lately))).toBeUndefined();
+      expect(await said(segments.backtestSegment({ ...ever, days: 1 }))).toBe(sinceMs);
+      // The window of the first day begins before what is left.
+      expect(await said(segments.backtestSegment({ ...lately, days: 3 }))).toBe(sinceMs);
+      const change = { eventName: "bought", minCount: 2 };
+      const update = { segmentId: "buyers", validateOnly: true, segment: change };
+      expect(await said(segments.updateSegment(update))).toBe(sinceMs);
+    });
+
+    test("the audit compares what raw events can prove, and counts the rest", async () => {
+      const { segments } = house;
+      await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
+      await segments.createSegment({ name: "Lately", eventName: "bought", minCount: 1, withinDays: 7 });
+      await reserve(7);
+      const ada = house.newProfile();
+      await submit(ada, "bought");
+      await live(10, 7);
+      await membersOf(segments, "buyers");
+      const { progress, mismatches } = await audit();
+      expect(mismatches).toEqual([]);
+      // Of abandoned-cart and buyers nobody can say.
+      expect(progress).toMatchObject({ checked: 1, memberships: 3, beyondRetention: 2, mismatches: 0 });
+      // A window that nobody may be wrong about is still looked at.
+      await house.database.transaction((trx) =>
+        trx("memberships")
+          .where({ organization_id: uuidToBytes(organizationId) })
+          .update({ member: 0 }),
+      );
+      expect((await audit()).mismatches.map(({ slug }) => slug)).toEqual(["buyers"]);
+    });
+  });
+
+  async function audit(): Promise<{ progress: Progress; mismatches: FoundMismatch[] }> {
+    const { clock, database, events } = house;
+    const auditor = new Auditor({
+      ...{ clock, database, metrics: new AuditMetrics(new Metrics()) },
+      raw: new RawEventSource(events.caller, clock),
+    });
+    const mismatches: FoundMismatch[] = [];
+    let progress: Progress | undefined;
+    let isDone = false;
+    const running = (async () => {
+      const request = { profiles: 100, seed: 1, organizationId };
+      for await (const part of auditor.run(request, new AbortController().signal)) {
+        if (part.kind === "mismatch") mismatches.push(part.mismatch);
+        else progress = part.progress;
+      }
+    })().finally(() => {
+      isDone = true;
+    });
+    await waitFor(async () => {
+      if (!isDone) await clock.advance(1000);
+      return isDone;
+    });
+    await running;
+    if (progress === undefined) throw new Error("no progress");
+    return { progress, mismatches };
+  }
+});
