@@ -172,12 +172,31 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
       "FIELD_INVALID call.traits",
     );
     const calls = [
+      { type: "identify", userId: "v", traits: '{"a":1}' },
       { type: "identify", userId: "u", traits: large("b") },
+      { type: "alias", userId: "v", previousId: "w" },
       { type: "track", userId: "u", event: "x" },
     ];
     expect(await events.call(batch, { batch: calls }, as)).toMatchObject({ success: true });
-    expect(await refusal(batch, { batch: calls.slice(0, 1) })).toBe("FIELD_INVALID batch[0].traits");
-    expect(await names()).toEqual(["user.identified", "x"]);
+    expect(await refusal(batch, { batch: calls.slice(1, 2) })).toBe("FIELD_INVALID batch[0].traits");
+    expect(await names()).toEqual(["user.aliased", "user.identified", "user.identified", "x"]);
+    expect(await profiles()).toMatchObject([{ userId: "u" }, { userId: "v", traits: '{"a":1}' }]);
+  });
+
+  test("calls that say who somebody is share their commits, and repeats within one batch say nothing twice", async () => {
+    const calls = Array.from({ length: 120 }, (_, index) => ({
+      type: "identify",
+      userId: `u${index % 60}`,
+      traits: `{"n":${index}}`,
+      messageId: `m${index % 60}`,
+    }));
+    const before = await events.count("muster_ingest_commits_total");
+    await events.call(batch, { batch: calls }, as);
+    expect((await events.count("muster_ingest_commits_total")) - before).toBe(3);
+    expect((await profiles()).map(({ traits }) => JSON.parse(traits).n)).toEqual(
+      Array.from({ length: 60 }, (_, index) => index),
+    );
+    expect(await names()).toHaveLength(60);
   });
 
   test("what is announced of a merge comes before the event that brought it about", async () => {

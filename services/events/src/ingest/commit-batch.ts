@@ -67,7 +67,7 @@ export async function commitBatch(
     let { epochs, plan } = await planNow();
     let prepared: readonly OutboxDraft[] = [];
     if (prepare !== undefined && plan.newEvents.length > 0) {
-      prepared = await prepare(trx);
+      prepared = await prepare(trx, plan.outcomes[0] ?? noOutcomes);
       ({ epochs, plan } = await planNow());
     }
     await insertProfiles(trx, plan.newProfiles);

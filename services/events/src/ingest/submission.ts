@@ -48,13 +48,16 @@ export interface Submission {
   /** Keeps the answer in the transaction that stores the events. Called again when that is run again. */
   readonly settle: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
   /**
-   * What the events bring about before they are stored, if they are new: who is who from then on. Returns what
-   * to announce of it. Called again when the transaction is run again.
+   * What the events bring about before they are stored, if any is new: who is who from then on. Is told what
+   * would become of each, and returns what to announce. Called again when the transaction is run again.
    */
   readonly prepare: Prepare | undefined;
 }
 
-export type Prepare = (trx: Transaction) => Promise<readonly OutboxDraft[]>;
+export type Prepare = (
+  trx: Transaction,
+  outcomes: readonly EventOutcome[],
+) => Promise<readonly OutboxDraft[]>;
 
 export function createSubmission(
   organizationId: OrganizationId,
