@@ -23,7 +23,7 @@ export interface CommitDeps {
   readonly profileIds: IdSource;
   /** In the order in which every transaction takes them, and so their locks. */
   readonly steps: readonly IngestStep[];
-  readonly erased: ErasedLookup;
+  readonly erased: Pick<ErasedLookup, "find">;
 }
 
 /** One submission's answer could not be kept: it alone is to fail. */
@@ -66,9 +66,12 @@ export async function commitBatch(
     };
     let { epochs, plan } = await planNow();
     let prepared: readonly OutboxDraft[] = [];
-    if (prepare !== undefined && plan.newEvents.length > 0) {
+    const newCount = plan.newEvents.length;
+    if (prepare !== undefined && newCount > 0) {
       prepared = await prepare(trx, plan.outcomes[0] ?? noOutcomes);
       ({ epochs, plan } = await planNow());
+      // Somebody stored one of them meanwhile: then it must not say anything a second time.
+      if (plan.newEvents.length !== newCount) throw new PeopleChanged();
     }
     await insertProfiles(trx, plan.newProfiles);
     const drafts = [...prepared, ...(await insertAndEncode(trx, plan))];
