@@ -54,8 +54,10 @@ function jsonOfValue(field: DescField, value: unknown): string {
   if (isMessage(value, TimestampSchema)) return JSON.stringify(timestampDate(value).toISOString());
   if (field.message !== undefined) return personalJson(field.message, value as Message);
   if (field.scalar === ScalarType.BYTES) return JSON.stringify(textOfBytes(value as Uint8Array));
-  // Stored as the text it was sent as, numbers of any length included.
-  if (field.scalar === ScalarType.STRING && getOption(field, fieldOption).rawJson) return value as string;
+  // As the text it was sent as, numbers of any length included.
+  if (field.scalar === ScalarType.STRING && getOption(field, fieldOption).rawJson) {
+    return (value as string) || "null";
+  }
   if (typeof value === "bigint") return value.toString();
   if (field.enum !== undefined) return JSON.stringify(field.enum.value[value as number]?.localName ?? value);
   return JSON.stringify(value);

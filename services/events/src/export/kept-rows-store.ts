@@ -8,28 +8,44 @@ export interface KeptTable<Row> {
   readonly columns: readonly string[];
   /** The rest of the index: the order of the walk. */
   readonly order: readonly (keyof Row & string)[];
-  /** Of one statement, so that even the largest are only a few MiB. */
-  readonly rowsAtOnce: number;
 }
+
+/** Of one statement: so many even where rows are of the largest size, and as many as make this where they are small. */
+const STATEMENT_ROWS_MIN = 32;
+const STATEMENT_ROWS_MAX = 1000;
+const STATEMENT_BYTES_AIM = 2 * 1024 * 1024;
 
 export async function* walkRows<Row extends object>(
   db: Queryable,
   table: KeptTable<Row>,
   organizationId: OrganizationId,
   profileId: ProfileId,
+  firstLimit = STATEMENT_ROWS_MIN,
 ): AsyncGenerator<Row> {
-  for (let last: Row | undefined; ; ) {
+  let last: Row | undefined;
+  for (let limit = firstLimit; ; ) {
     const query = db(table.name)
       .select(table.columns)
       .where({ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) })
       .orderBy([...table.order])
-      .limit(table.rowsAtOnce);
+      .limit(limit);
     if (last !== undefined) goOnAfter(query, table.order, last);
     const rows = (await query) as Row[];
     yield* rows;
     last = rows.at(-1);
-    if (rows.length < table.rowsAtOnce) return;
+    if (rows.length < limit) return;
+    const perRow = rows.reduce((bytes, row) => bytes + bytesOf(row), 0) / rows.length;
+    const fitting = Math.floor(STATEMENT_BYTES_AIM / (perRow + 1));
+    limit = Math.min(STATEMENT_ROWS_MAX, Math.max(STATEMENT_ROWS_MIN, fitting));
   }
+}
+
+function bytesOf(row: object): number {
+  const values: readonly unknown[] = Object.values(row);
+  return values.reduce<number>((bytes, value) => {
+    const isLong = typeof value === "string" || Buffer.isBuffer(value);
+    return bytes + (isLong ? value.length : 8);
+  }, 0);
 }
 
 type Condition = ReturnType<ReturnType<Queryable>["where"]>;

@@ -12,10 +12,10 @@ import { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_e
 import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { personalJson } from "@muster/privacy";
-import { decodeViews } from "../behaviour/page-views.ts";
 import { eventToProto } from "../tracked-events/event-proto.ts";
 import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
 import { amountsOf } from "./exported-amounts.ts";
+import { viewRecordsOf } from "./exported-page-views.ts";
 import { type KeptTable, walkRows } from "./kept-rows-store.ts";
 
 export interface Section {
@@ -25,20 +25,21 @@ export interface Section {
   records(db: Queryable, organizationId: OrganizationId, profileId: ProfileId): AsyncIterable<string>;
 }
 
-/** What labels show of each row, as a message; rows that make none are left out. */
+/** What labels show of each row, as the messages that it makes. */
 function section<Row extends object, Schema extends DescMessage>(
   kind: string,
   schema: Schema,
   table: KeptTable<Row>,
-  toMessage: (row: Row, profileId: ProfileId) => MessageInitShape<Schema> | undefined,
+  toMessages: (row: Row, profileId: ProfileId) => MessageInitShape<Schema>[],
 ): Section {
   return {
     kind,
     table: table.name,
     async *records(db, organizationId, profileId) {
       for await (const row of walkRows(db, table, organizationId, profileId)) {
-        const message = toMessage(row, profileId);
-        if (message !== undefined) yield personalJson(schema, create(schema, message));
+        for (const message of toMessages(row, profileId)) {
+          yield personalJson(schema, create(schema, message));
+        }
       }
     },
   };
@@ -58,14 +59,15 @@ const merges = section(
     name: "profile_merges",
     columns: ["merge_id", "into_profile_id", "merged_ms", "undone_ms"],
     order: ["merge_id"],
-    rowsAtOnce: 1000,
   } satisfies KeptTable<MergeRow>,
-  (row: MergeRow, profileId) => ({
-    profileId,
-    intoProfileId: bytesToUuid(row.into_profile_id),
-    mergeTime: timestampFromMs(Number(row.merged_ms)),
-    ...(row.undone_ms !== null && { undoTime: timestampFromMs(Number(row.undone_ms)) }),
-  }),
+  (row: MergeRow, profileId) => [
+    {
+      profileId,
+      intoProfileId: bytesToUuid(row.into_profile_id),
+      mergeTime: timestampFromMs(Number(row.merged_ms)),
+      ...(row.undone_ms !== null && { undoTime: timestampFromMs(Number(row.undone_ms)) }),
+    },
+  ],
 );
 
 const events = section(
@@ -75,10 +77,9 @@ const events = section(
     name: "tracked_events",
     columns: EVENT_COLUMNS,
     order: ["occurred_ms", "event_id"],
-    rowsAtOnce: 100,
   } satisfies KeptTable<EventRow>,
   // As recorded, whoever stands for the person by now.
-  (row: EventRow, profileId) => eventToProto(eventFromRow(row, profileId)),
+  (row: EventRow, profileId) => [eventToProto(eventFromRow(row, profileId))],
 );
 
 interface CountRow {
@@ -93,13 +94,8 @@ const eventCounts = section(
     name: "event_counts",
     columns: ["name", "count"],
     order: ["name"],
-    rowsAtOnce: 1000,
   } satisfies KeptTable<CountRow>,
-  (row: CountRow, profileId) => ({
-    profileId,
-    eventName: row.name.toString(),
-    count: BigInt(row.count),
-  }),
+  (row: CountRow, profileId) => [{ profileId, eventName: row.name.toString(), count: BigInt(row.count) }],
 );
 
 interface ViewsRow {
@@ -116,15 +112,12 @@ const pageViews = section(
     name: "page_view_hours",
     columns: ["day", "hour", "part", "views"],
     order: ["day", "hour", "part"],
-    rowsAtOnce: 64,
   } satisfies KeptTable<ViewsRow>,
-  ({ day, hour, views }: ViewsRow, profileId) => {
-    const told: { time: ReturnType<typeof timestampFromMs>; page: string }[] = [];
-    decodeViews({ day: Number(day), hour: Number(hour) }, views, (occurredMs, page) =>
-      told.push({ time: timestampFromMs(occurredMs), page }),
-    );
-    return told.length === 0 ? undefined : { profileId, views: told };
-  },
+  ({ day, hour, views }: ViewsRow, profileId) =>
+    viewRecordsOf({ day: Number(day), hour: Number(hour) }, views).map((record) => ({
+      profileId,
+      views: record.map(({ occurredMs, page }) => ({ time: timestampFromMs(occurredMs), page })),
+    })),
 );
 
 interface HistoryRow {
@@ -139,11 +132,10 @@ const amounts = section(
     name: "alert_history",
     columns: ["cell", "content"],
     order: ["cell"],
-    rowsAtOnce: 200,
   } satisfies KeptTable<HistoryRow>,
   ({ cell, content }: HistoryRow, profileId) => {
     const told = amountsOf(cell.toString("hex"), content);
-    return told.length === 0 ? undefined : { profileId, amounts: told };
+    return told.length === 0 ? [] : [{ profileId, amounts: told }];
   },
 );
 
@@ -164,18 +156,19 @@ const alerts = section(
     name: "alerts",
     columns: ["alert_id", "rule_id", "code", "event_id", "event_name", "occurred_ms", "fired_ms"],
     order: ["alert_id"],
-    rowsAtOnce: 1000,
   } satisfies KeptTable<AlertRow>,
-  (row: AlertRow, profileId) => ({
-    id: bytesToUuid(row.alert_id),
-    ruleId: bytesToUuid(row.rule_id),
-    code: row.code,
-    profileId,
-    eventId: bytesToUuid(row.event_id),
-    eventName: row.event_name.toString(),
-    timestamp: timestampFromMs(Number(row.occurred_ms)),
-    fireTime: timestampFromMs(Number(row.fired_ms)),
-  }),
+  (row: AlertRow, profileId) => [
+    {
+      id: bytesToUuid(row.alert_id),
+      ruleId: bytesToUuid(row.rule_id),
+      code: row.code,
+      profileId,
+      eventId: bytesToUuid(row.event_id),
+      eventName: row.event_name.toString(),
+      timestamp: timestampFromMs(Number(row.occurred_ms)),
+      fireTime: timestampFromMs(Number(row.fired_ms)),
+    },
+  ],
 );
 
 /** In the order of the export. A test knows of every table that keeps something of a profile. */
