@@ -1,0 +1,133 @@
+// SIGKILL of the process that judges, under a load of deposits and withdrawals: what was fired equals a serial
+// replay in the order of arrival. None is lost, none doubled, and every answer told the truth.
+import { SeededRandom } from "@muster/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type NaiveAction, NaiveJudge } from "../../services/events/tests/naive-alerts.ts";
+import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
+import { type RestAnswer, RestClient } from "../harness/rest.ts";
+
+const KILLS = 4;
+const BATCH_USERS = 8;
+/** In one mode alone: the key of a request that died is held for half a minute. */
+const ACTION_USERS = { embedded: 0, production: 3 } as const;
+const ACTIONS_MIN = 40;
+const RETRY_MS = 50;
+
+/** One person's actions, each sent again until it is acknowledged, so that their order of arrival is known. */
+class Person {
+  readonly userId: number;
+  readonly sent: NaiveAction[] = [];
+  /** What the answers told, where they tell it. */
+  readonly answered: number[][] = [];
+  readonly #rest: RestClient;
+  readonly #random: SeededRandom;
+  #isRunning = true;
+
+  constructor(rest: RestClient, userId: number) {
+    this.#rest = rest;
+    this.userId = userId;
+    this.#random = new SeededRandom(userId);
+  }
+
+  /** Batches of events with ids and times: a retry is recognised by these. */
+  async sendBatches(): Promise<void> {
+    for (let batch = 0; this.#isRunning; batch += 1) {
+      const actions = Array.from({ length: 1 + Math.floor(this.#random.next() * 6) }, () => this.#next());
+      const events = actions.map(({ name, amount, time }, index) => ({
+        ...{ user_id: String(this.userId), name, properties: { amount } },
+        timestamp: new Date(time * 1000).toISOString(),
+        event_id: `${this.userId}-${batch}-${index}`,
+      }));
+      const { body } = await this.#untilAnswered(() => this.#rest.post("/v1/events:batch", { events }));
+      for (const { status } of body.results) expect(["stored", "duplicate"]).toContain(status);
+      this.sent.push(...actions);
+    }
+  }
+
+  /** Single actions: a retry is recognised by its idempotency key. */
+  async sendActions(): Promise<void> {
+    while (this.#isRunning || this.sent.length < ACTIONS_MIN) {
+      const action = this.#next();
+      const body = { type: action.name, amount: action.amount, user_id: this.userId, time: action.time };
+      const key = { "idempotency-key": `${this.userId}-${this.sent.length}` };
+      const answer = await this.#untilAnswered(() => this.#rest.post("/api/events", body, key));
+      this.sent.push(action);
+      this.answered.push(answer.body.alert_codes);
+    }
+  }
+
+  stop(): void {
+    this.#isRunning = false;
+  }
+
+  #next(): NaiveAction {
+    const { length } = this.sent;
+    return {
+      name: this.#random.chance(0.7) ? "deposit" : "withdraw",
+      amount: `${1 + Math.floor(this.#random.next() * 120)}.${Math.floor(this.#random.next() * 100)}`,
+      // Mostly forwards, and late at times.
+      time: length * 4 + Math.floor(this.#random.next() * 40),
+    };
+  }
+
+  async #untilAnswered(send: () => Promise<RestAnswer>): Promise<RestAnswer> {
+    for (;;) {
+      const answer = await send().catch(() => undefined);
+      if (answer?.status === 200) return answer;
+      // Busy, gone, or still holding the key of a request that died with its process.
+      const mayPass = answer === undefined || [409, 429, 500, 502, 503].includes(answer.status);
+      expect(mayPass, answer?.text).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
+  let installation: Installation;
+  let rest: RestClient;
+
+  beforeAll(async () => {
+    installation = await startInstallation(mode);
+    rest = new RestClient(installation);
+  });
+  afterAll(async () => installation?.stop());
+
+  test("kill -9 under a load of deposits leaves the alerts of a serial replay", {
+    timeout: 180_000,
+  }, async () => {
+    const people = Array.from(
+      { length: BATCH_USERS + ACTION_USERS[mode] },
+      (_, index) => new Person(rest, index + 1),
+    );
+    for (const { userId } of people) {
+      expect((await rest.post("/v1/profiles", { user_id: String(userId) })).status).toBe(201);
+    }
+    const running = Promise.all(
+      people.map((person, index) => (index < BATCH_USERS ? person.sendBatches() : person.sendActions())),
+    );
+    const judging = installation.processes.get(mode === "embedded" ? "all" : "events");
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      // At no particular moment: whatever is being committed just then.
+      await new Promise((resolve) => setTimeout(resolve, 400 + 173 * kill));
+      await judging?.end("SIGKILL");
+      await judging?.start();
+    }
+    for (const person of people) person.stop();
+    await running;
+
+    let total = 0;
+    for (const { userId, sent, answered } of people) {
+      const judge = new NaiveJudge();
+      const expected = sent.map((action) => judge.act(action));
+      const alerts = await rest.all(`/v1/alerts?user_id=${userId}`, "alerts");
+      const codes = alerts.map(({ code }: { code: number }) => code).reverse();
+      // Oldest first, and of one event by code, as they are fired.
+      expect(codes, `user ${userId}`).toEqual(expected.flat());
+      if (answered.length > 0) expect(answered).toEqual(expected);
+      const events = await rest.all(`/v1/profiles/${alerts[0]?.profile_id}/events`, "events");
+      expect(events).toHaveLength(sent.length);
+      total += alerts.length;
+    }
+    expect(total).toBeGreaterThan(100);
+  });
+});
