@@ -85,6 +85,10 @@ bench: setup ## Throughput and latency beside the ceiling of the same run; resul
 bench-segments: setup ## Segments beside GROUP BY over the raw events; MUSTER_BENCH_SIZE=full takes 5 million
 	@$(NODE) tests/bench/segments/run.ts
 
+.PHONY: bench-behaviour
+bench-behaviour: setup ## Read models, summaries, points and alerts beside the raw events; MUSTER_BENCH_SIZE as above
+	@$(NODE) tests/bench/behaviour/run.ts
+
 .PHONY: golden-update
 golden-update: setup ## Rewrite the golden files; read the diff before you commit it
 	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run golden

@@ -1,0 +1,61 @@
+// The usual way: summaries and points computed from the raw events when somebody asks, by the index that a
+// profile's timeline has. Same server, same events, same run, and without the way over HTTP.
+import { systemClock } from "@muster/core";
+import type { Connection, RowDataPacket } from "mysql2/promise";
+import { type RecentBehaviour, RecentViews } from "../../../services/events/src/behaviour/recent-views.ts";
+import { type Latencies, latencies } from "../measure.ts";
+
+export interface RawWay {
+  readonly connection: Connection;
+  readonly organization: Buffer;
+  /** Names and points of the catalogue. */
+  readonly prices: ReadonlyMap<string, number>;
+}
+
+export async function rawSummary(
+  { connection, organization }: RawWay,
+  profile: Buffer,
+): Promise<RecentBehaviour> {
+  const recent = new RecentViews(systemClock.nowMs());
+  const [rows] = await connection.query<RowDataPacket[]>(
+    `SELECT occurred_ms, properties FROM tracked_events WHERE organization_id = ? AND profile_id = ?
+     AND occurred_ms BETWEEN ? AND ? AND name = 'page.viewed'`,
+    [organization, profile, recent.fromMs, recent.toMs],
+  );
+  for (const { occurred_ms, properties } of rows) {
+    recent.add(Number(occurred_ms), String(JSON.parse(properties).name ?? ""));
+  }
+  return recent.summarise();
+}
+
+export async function rawPoints(
+  { connection, organization, prices }: RawWay,
+  profile: Buffer,
+): Promise<number> {
+  const [rows] = await connection.query<RowDataPacket[]>(
+    `SELECT name, COUNT(*) AS count FROM tracked_events WHERE organization_id = ? AND profile_id = ? AND name IN (?)
+     GROUP BY name`,
+    [organization, profile, [...prices.keys()].map((name) => Buffer.from(name))],
+  );
+  return rows.reduce((sum, { name, count }) => sum + (prices.get(name.toString()) ?? 0) * Number(count), 0);
+}
+
+/** Of all users; a page needs as much, for nothing says who has points. */
+export async function rawPointsOfAll({ connection, organization, prices }: RawWay): Promise<number> {
+  const [rows] = await connection.query<RowDataPacket[]>(
+    `SELECT profile_id, name, COUNT(*) AS count FROM tracked_events WHERE organization_id = ? AND name IN (?)
+     GROUP BY profile_id, name`,
+    [organization, [...prices.keys()].map((name) => Buffer.from(name))],
+  );
+  return rows.length;
+}
+
+export async function timed(count: number, once: (call: number) => Promise<unknown>): Promise<Latencies> {
+  const samples: number[] = [];
+  for (let call = 0; call < count; call += 1) {
+    const startMs = systemClock.monotonicMs();
+    await once(call);
+    samples.push(systemClock.monotonicMs() - startMs);
+  }
+  return latencies(samples);
+}

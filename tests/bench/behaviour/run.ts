@@ -1,0 +1,184 @@
+// `make bench-behaviour`: what the read models cost an event, and how long summaries and points take beside
+// computing them from the raw events, in one run, on the production adapters. MUSTER_BENCH_SIZE=small tries it,
+// =full takes 5 million events; by default it is a million.
+import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, uuidToBytes } from "@muster/core";
+import { openMysql, Schema } from "@muster/db";
+import { startServers } from "@muster/testkit";
+import { type Connection, createConnection } from "mysql2/promise";
+import { up as makeReadModels } from "../../../services/events/migrations/0003_read_models.ts";
+import { type Installation, startInstallation } from "../../harness/installation.ts";
+import { RestClient } from "../../harness/rest.ts";
+import { round } from "../measure.ts";
+import { Results } from "../results.ts";
+import { organizationOf, writeHistory } from "../segments/history.ts";
+import { timeReads } from "../segments/reads.ts";
+import { measureIngestCost, mixes } from "./ingest-cost.ts";
+import { type RawWay, rawPoints, rawPointsOfAll, rawSummary, timed } from "./raw-way.ts";
+
+const SIZES = {
+  small: { profiles: 2_000, events: 50_000, views: 5_000, rounds: 2, batches: 20, reads: 100 },
+  default: { profiles: 20_000, events: 1_000_000, views: 100_000, rounds: 7, batches: 100, reads: 1_000 },
+  full: { profiles: 100_000, events: 5_000_000, views: 100_000, rounds: 7, batches: 200, reads: 1_000 },
+} as const;
+const SIZE = process.env.MUSTER_BENCH_SIZE ?? "default";
+const size = SIZES[SIZE as keyof typeof SIZES];
+if (size === undefined) throw new Error(`MUSTER_BENCH_SIZE is one of ${Object.keys(SIZES).join(", ")}`);
+const { profiles: PROFILES, events: EVENTS, views: VIEWS, rounds, batches, reads: READS } = size;
+const PRICES = new Map([
+  ["LOGIN", 1],
+  ["PURCHASE", 10],
+  ["REFERRAL", 20],
+  ["order.completed", 5],
+  ["review.written", 2.5],
+]);
+const CROWD = "crowd";
+const BATCH = 500;
+
+const results = new Results("bench-behaviour");
+
+/** What every part of the bench works on. */
+export interface Stage {
+  readonly installation: Installation;
+  readonly rest: RestClient;
+  readonly events: Connection;
+  readonly organization: Buffer;
+  /** In the order of their numbers: user `shopper-7` is the eighth. */
+  readonly profiles: readonly ProfileId[];
+}
+
+async function main(): Promise<void> {
+  const servers = await startServers();
+  process.env.MUSTER_TEST_MYSQL_URL = servers.mysqlUrl;
+  process.env.MUSTER_TEST_NATS_URL = servers.natsUrl;
+  for (const onlyViews of [false, true]) {
+    for (const row of await measureIngestCost(mixes, { rounds, batches, onlyViews })) results.record(row);
+  }
+  const installation = await startInstallation("production");
+  const prefix = installation.variables.MUSTER_DATABASE_PREFIX;
+  const database = `${prefix}events`;
+  const events = await createConnection({ uri: servers.mysqlUrl, database });
+  try {
+    const organization = await organizationOf(events, `${prefix}identity`);
+    const profiles = await writePast(events, bytesToUuid<OrganizationId>(organization), {
+      url: servers.mysqlUrl,
+      database,
+    });
+    const stage: Stage = { installation, rest: new RestClient(installation), events, organization, profiles };
+    await addEventTypes(stage.rest);
+    await addCrowd(stage.rest);
+    await measureReads(stage);
+    // alerts.ts measures here: what judging an event costs, and how long a deposit's answer takes.
+    await results.report({ mode: installation.mode, size: SIZE, profiles: PROFILES, events: EVENTS });
+  } finally {
+    await events.end();
+    await installation.stop();
+    await servers.stop();
+  }
+}
+
+/** Raw events straight into their table; then the migration makes the read models of them, as an update would. */
+async function writePast(
+  events: Connection,
+  organizationId: OrganizationId,
+  place: { readonly url: string; readonly database: string },
+): Promise<ProfileId[]> {
+  const endMs = systemClock.nowMs();
+  const profiles = await writeHistory(events, { organizationId, profiles: PROFILES, events: EVENTS, endMs });
+  const database = await openMysql(place);
+  try {
+    const startMs = systemClock.monotonicMs();
+    await database.transaction((trx) => makeReadModels(new Schema("mysql", trx)));
+    await events.query("ANALYZE TABLE event_counts, page_view_hours");
+    const seconds = (systemClock.monotonicMs() - startMs) / 1000;
+    results.record({ part: "read models made of the past", events: EVENTS, seconds: round(seconds, 1) });
+  } finally {
+    await database.close();
+  }
+  return profiles;
+}
+
+async function addEventTypes(rest: RestClient): Promise<void> {
+  for (const [name, price] of PRICES) {
+    if (name === name.toUpperCase()) continue;
+    const answer = await rest.post("/v1/event-types", { name, price });
+    if (answer.status !== 201) throw new Error(`an event type was answered ${answer.status}: ${answer.text}`);
+  }
+}
+
+/** One user with so many views in one hour. */
+async function addCrowd(rest: RestClient): Promise<void> {
+  const startMs = systemClock.nowMs() - 3_600_000;
+  for (let start = 0; start < VIEWS; start += BATCH) {
+    const events = Array.from({ length: BATCH }, (_, index) => ({
+      user_id: CROWD,
+      name: "page.viewed",
+      timestamp: new Date(startMs + Math.floor(((start + index) * 3_600_000) / VIEWS)).toISOString(),
+      properties: { name: `Page ${index % 40} of the shop` },
+    }));
+    const answer = await rest.post("/v1/events:batch", { events });
+    if (answer.status !== 200) throw new Error(`a batch was answered ${answer.status}: ${answer.text}`);
+  }
+}
+
+async function measureReads({ rest, events: connection, organization, profiles }: Stage): Promise<void> {
+  const raw: RawWay = { connection, organization, prices: PRICES };
+  // By a step that has no factor in common with their number, so that all kinds of users are asked for.
+  const pick = (call: number): number => (call * 7919) % profiles.length;
+  const profileAt = (index: number): Buffer => uuidToBytes(profiles[index] ?? "");
+  const crowd = await crowdProfile(rest);
+  await requireSame(rest, raw, crowd);
+  const measure = async (part: string, ours: Promise<object>): Promise<void> =>
+    results.record({ part, ...(await ours) });
+  await measure(
+    "summary of a user, over REST",
+    timeReads(READS, (call) => rest.get(`/v1/user/shopper-${pick(call)}`)),
+  );
+  await measure(
+    "summary of a user, from raw events",
+    timed(READS, (call) => rawSummary(raw, profileAt(pick(call)))),
+  );
+  await measure(
+    `summary of a user with ${VIEWS} views in an hour, over REST`,
+    timeReads(READS / 10, () => rest.get(`/v1/user/${CROWD}`)),
+  );
+  await measure(
+    `summary of a user with ${VIEWS} views in an hour, from raw events`,
+    timed(READS / 10, () => rawSummary(raw, crowd)),
+  );
+  await measure(
+    "points of a user, over REST",
+    timeReads(READS, (call) => rest.get(`/v1/users/events?user_id=shopper-${pick(call)}`)),
+  );
+  await measure(
+    "points of a user, from raw events",
+    timed(READS, (call) => rawPoints(raw, profileAt(pick(call)))),
+  );
+  await measure(
+    "points of 1,000 users, over REST",
+    timeReads(READS / 20, () => rest.get("/v1/users/events")),
+  );
+  await measure(
+    "points of all users, from raw events",
+    timed(3, () => rawPointsOfAll(raw)),
+  );
+}
+
+async function crowdProfile(rest: RestClient): Promise<Buffer> {
+  const { body } = await rest.get(`/v1/profiles?user_id=${CROWD}`);
+  return uuidToBytes(body.profiles[0].id);
+}
+
+/** Both ways must give the same, or neither figure means anything. */
+async function requireSame(rest: RestClient, raw: RawWay, crowd: Buffer): Promise<void> {
+  const { body } = await rest.get(`/v1/user/${CROWD}`);
+  const naive = await rawSummary(raw, crowd);
+  const ours = [
+    body.number_pages_viewed_in_the_last_7_days,
+    body.time_spent_on_site_in_last_7_days,
+    body.most_viewed_page_in_last_7_days,
+  ];
+  const theirs = [naive.pagesViewed, naive.minutesSpent, naive.mostViewedPage];
+  if (JSON.stringify(ours) !== JSON.stringify(theirs)) throw new Error(`${ours} is not ${theirs}`);
+}
+
+await main();
