@@ -57,6 +57,15 @@ const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
     ["a field that is ours", { id: NOBODY }, 400, "id"],
     ["an unknown profile", { name: "x" }, 404],
   ],
+  [`POST /v1/profiles/${NOBODY}:merge`]: [
+    ["nobody to merge into", {}, 400, "into"],
+    ["a number to merge into", { into: 1 }, 400, "into"],
+    ["a long id to merge into", { into: long(256) }, 400, "into"],
+    ["itself", { into: NOBODY }, 400, "into"],
+    ["text that is no id", { into: "somebody" }, 404],
+    ["an unknown profile", { into: NOBODY.replace(/0$/, "1") }, 404],
+  ],
+  [`POST /v1/profiles/${NOBODY}:unmerge`]: [["an unknown profile", {}, 404]],
   "POST /v1/events": [
     ["nobody", { name: "bad" }, 400],
     ["two identities", { name: "bad", user_id: "a", anonymous_id: "b" }, 400],
