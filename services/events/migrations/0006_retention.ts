@@ -1,5 +1,5 @@
 // How long an organisation's events are kept, and how far what is too old has been looked through.
-import { id16, instant, integer, nullable, type Schema } from "@muster/db";
+import { bytes, id16, instant, integer, nullable, type Schema } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {
   await schema.createTable("retentions", {
@@ -16,6 +16,9 @@ export async function up(schema: Schema): Promise<void> {
       resume_day: nullable(integer()),
       // Until then somebody is changing it, together with the segments service.
       changing_until_ms: instant(),
+      // The history of alerts is walked as a whole now and then: when again, and from where.
+      history_due_ms: instant(),
+      history_after: nullable(bytes(33)),
       update_ms: instant(),
     },
     primaryKey: ["organization_id"],

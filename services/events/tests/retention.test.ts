@@ -61,12 +61,18 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
 
   async function send(
     organizationId: OrganizationId,
-    sent: { readonly name: string; readonly at?: number; readonly id?: string; readonly user?: string },
+    sent: {
+      readonly name: string;
+      readonly at?: number;
+      readonly id?: string;
+      readonly user?: string;
+      readonly properties?: string;
+    },
   ): Promise<ProfileId> {
-    const { name, at, id, user = "ada" } = sent;
+    const { name, at, id, user = "ada", properties } = sent;
     const request = {
       identity: { case: "userId" as const, value: user },
-      ...{ name, ...(id !== undefined && { eventId: id }) },
+      ...{ name, ...(id !== undefined && { eventId: id }), ...(properties !== undefined && { properties }) },
       ...(at !== undefined && { timestamp: timestampFromMs(at) }),
     };
     const { event } = await events.call(recordEvent, { event: request }, { organizationId });
@@ -205,6 +211,46 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
       completeSinceMs: START_MS + DAY_MS,
       names: ["kept"],
     });
+  });
+
+  test("page views by hour and the history of alerts go by their own days, raw events stay", async () => {
+    clock.setNowMs(START_MS);
+    const [ours, other] = [newOrganization(), newOrganization()];
+    const count = async (table: string, organizationId: OrganizationId): Promise<number> => {
+      const rows = await events.database.reader(table).where("organization_id", uuidToBytes(organizationId));
+      return rows.length;
+    };
+    const counts = async (organizationId: OrganizationId): Promise<number[]> => {
+      const tables = ["page_view_hours", "alerts", "alert_history", "event_counts", "tracked_events"];
+      return Promise.all(tables.map((table) => count(table, organizationId)));
+    };
+    const withdraw = { name: "withdraw", properties: '{"amount":"500.00","time":1}' };
+    for (const organizationId of [ours, other]) {
+      for (let day = 0; day < 3; day += 1) {
+        await send(organizationId, { name: "page.viewed", at: START_MS - day * DAY_MS, user: "ada" });
+      }
+      await send(organizationId, withdraw);
+    }
+    await keep(ours, { aggregateDays: 8 });
+    await worker.purge();
+    const before = await counts(other);
+    expect(before.every((rows) => rows > 0)).toBe(true);
+    expect(await counts(ours)).toEqual(before);
+
+    clock.setNowMs(START_MS + 7 * DAY_MS);
+    await worker.purge();
+    // Of the day before yesterday's views: those of whole days alone.
+    expect(await count("page_view_hours", ours)).toBe(2);
+    await send(ours, { ...withdraw, user: "bob" });
+    clock.setNowMs(START_MS + 9 * DAY_MS + 1);
+    await worker.purge();
+    expect(await count("page_view_hours", ours)).toBe(0);
+    // Bob's.
+    expect(await count("alerts", ours)).toBe(1);
+    const [, , history, counted, raw] = await counts(ours);
+    expect(history).toBe(before[2]);
+    expect([counted, raw]).toEqual([(before[3] ?? 0) + 1, (before[4] ?? 0) + 1]);
+    expect(await counts(other)).toEqual(before);
   });
 
   test("segments agrees first to fewer days, and hears last of more", async () => {

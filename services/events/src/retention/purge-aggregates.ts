@@ -1,16 +1,104 @@
 // Removes what one organisation keeps by hour or as history, once it is too old: page views and alerts.
 import type { OrganizationId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import { dayOf } from "../tracked-events/tracked-event.ts";
+import {
+  deleteAlertsBefore,
+  deleteHistory,
+  deleteViewsOfDay,
+  firstDayWithViews,
+  keyOfCell,
+  listHistory,
+} from "./expired-aggregates-store.ts";
 import type { Pace } from "./pace.ts";
 import type { PurgeDeps } from "./purge-raw-events.ts";
+import type { HistoryWalk } from "./retention-store.ts";
 
 export interface PurgeAggregatesOptions {
   readonly organizationId: OrganizationId;
   readonly horizonMs: number;
+  readonly nowMs: number;
+  readonly history: HistoryWalk;
   readonly pace: Pace;
   mayGoOn(): Promise<boolean>;
 }
 
-/** False when it gave up before all was removed. */
-export async function purgeAggregates(_deps: PurgeDeps, _options: PurgeAggregatesOptions): Promise<boolean> {
-  return true;
+export interface PurgedAggregates {
+  /** False when it gave up before all was removed. */
+  readonly isDone: boolean;
+  readonly history: HistoryWalk;
+}
+
+/** Nothing tells which of the history is old but a walk over all of it. */
+const HISTORY_EVERY_MS = 6 * 3_600_000;
+/** Deletes of one batch of it go by profile, one statement each. */
+const HISTORY_ROWS_MAX = 100;
+
+export async function purgeAggregates(
+  deps: PurgeDeps,
+  options: PurgeAggregatesOptions,
+): Promise<PurgedAggregates> {
+  const isDone = (await purgeViews(deps, options)) && (await purgeAlerts(deps, options));
+  if (!isDone || options.history.dueMs > options.nowMs) return { isDone, history: options.history };
+  const history = await walkHistory(deps, options);
+  return { isDone: history.after === undefined, history };
+}
+
+/** Day by day; the day that the horizon lies in goes when it is over. */
+async function purgeViews(deps: PurgeDeps, options: PurgeAggregatesOptions): Promise<boolean> {
+  const { organizationId, horizonMs, pace } = options;
+  for (;;) {
+    const day = await firstDayWithViews(deps.database.reader, organizationId);
+    if (day === undefined || day >= dayOf(horizonMs)) return true;
+    const isGone = await repeatedly(deps, options, "page_view_hours", (trx) =>
+      deleteViewsOfDay(trx, organizationId, day, pace.rows),
+    );
+    if (!isGone) return false;
+  }
+}
+
+async function purgeAlerts(deps: PurgeDeps, options: PurgeAggregatesOptions): Promise<boolean> {
+  const { organizationId, horizonMs, pace } = options;
+  return repeatedly(deps, options, "alerts", (trx) =>
+    deleteAlertsBefore(trx, organizationId, horizonMs, pace.rows),
+  );
+}
+
+/** Until nothing is left to remove; false when it gave up before. */
+async function repeatedly(
+  { database, metrics }: PurgeDeps,
+  { pace, mayGoOn }: PurgeAggregatesOptions,
+  place: string,
+  remove: (trx: Transaction) => Promise<number>,
+): Promise<boolean> {
+  for (;;) {
+    if (!(await mayGoOn())) return false;
+    const count = await pace.batch(() => database.transaction(remove));
+    if (count === 0) return true;
+    metrics.purged(place, count);
+  }
+}
+
+async function walkHistory(
+  { database, metrics }: PurgeDeps,
+  options: PurgeAggregatesOptions,
+): Promise<HistoryWalk> {
+  const { organizationId, horizonMs, nowMs, pace, mayGoOn } = options;
+  let { after } = options.history;
+  for (;;) {
+    if (!(await mayGoOn())) return { dueMs: nowMs, after };
+    const isLast = await pace.batch(async () => {
+      const limit = Math.min(pace.rows, HISTORY_ROWS_MAX);
+      const cells = await listHistory(database.reader, organizationId, after, limit);
+      const last = cells.at(-1);
+      after = last === undefined ? after : keyOfCell(last);
+      const expired = cells.filter(({ touched_ms }) => Number(touched_ms) < horizonMs);
+      if (expired.length > 0) {
+        const remove = (trx: Transaction) => deleteHistory(trx, organizationId, expired, horizonMs);
+        metrics.purged("alert_history", await database.transaction(remove));
+      }
+      return cells.length < limit;
+    });
+    if (isLast) return { dueMs: nowMs + HISTORY_EVERY_MS, after: undefined };
+  }
 }

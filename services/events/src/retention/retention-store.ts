@@ -11,6 +11,8 @@ interface Row {
   next_pass_ms: number;
   resume_day: number | null;
   changing_until_ms: number;
+  history_due_ms: number;
+  history_after: Buffer | null;
   update_ms: number;
 }
 
@@ -22,6 +24,8 @@ const COLUMNS = [
   "next_pass_ms",
   "resume_day",
   "changing_until_ms",
+  "history_due_ms",
+  "history_after",
   "update_ms",
 ] as const;
 
@@ -51,7 +55,7 @@ export async function lockRetention(
   organizationId: OrganizationId,
 ): Promise<LockedRetention> {
   const key = uuidToBytes(organizationId);
-  const fresh = [key, FOR_EVER, FOR_EVER, 0, 0, null, 0, 0];
+  const fresh = [key, FOR_EVER, FOR_EVER, 0, 0, null, 0, 0, null, 0];
   await insertRows(trx, "retentions", COLUMNS, [fresh], "keep", ["organization_id"]);
   const query = trx("retentions").select<Row[]>(COLUMNS).where("organization_id", key);
   const [row] = await forUpdate(trx, query);
@@ -83,6 +87,8 @@ export async function saveRetentionDays(
     aggregate_days: days.aggregateDays,
     next_pass_ms: 0,
     resume_day: null,
+    history_due_ms: 0,
+    history_after: null,
     update_ms: nowMs,
   });
 }
@@ -115,6 +121,15 @@ export interface DueRetention {
   readonly nextPassMs: number;
   /** Where the last pass left off. */
   readonly resumeDay: number | undefined;
+  readonly history: HistoryWalk;
+}
+
+/** The walk over the history of alerts. */
+export interface HistoryWalk {
+  /** When it begins, or goes on. */
+  readonly dueMs: number;
+  /** The key that it has come to; undefined: it has not begun. */
+  readonly after: Buffer | undefined;
 }
 
 /** The first organisation after the given one that limits something and is to be looked through by now. */
@@ -138,6 +153,7 @@ export async function findDueRetention(
     days: { rawEventDays: row.raw_event_days, aggregateDays: row.aggregate_days },
     nextPassMs: row.next_pass_ms,
     resumeDay: row.resume_day ?? undefined,
+    history: { dueMs: row.history_due_ms, after: row.history_after ?? undefined },
   };
 }
 
@@ -153,6 +169,17 @@ export async function takePass(
   return taken > 0;
 }
 
+/** Whether nobody has taken the pass, or asked for another one, since it was taken. */
+export async function holdsPass(
+  db: Queryable,
+  { organizationId, nextPassMs }: Pick<DueRetention, "organizationId" | "nextPassMs">,
+): Promise<boolean> {
+  const row = await db("retentions")
+    .where("organization_id", uuidToBytes(organizationId))
+    .first<Pick<Row, "next_pass_ms"> | undefined>("next_pass_ms");
+  return row?.next_pass_ms === nextPassMs;
+}
+
 /** The pass that is ours until `heldUntilMs` ends here. A change made meanwhile has asked for one of its own. */
 export async function endPass(
   trx: Transaction,
@@ -161,11 +188,17 @@ export async function endPass(
     readonly heldUntilMs: number;
     readonly nextPassMs: number;
     readonly resumeDay: number | undefined;
+    readonly history: HistoryWalk;
   },
 ): Promise<void> {
   await trx("retentions")
     .where({ organization_id: uuidToBytes(organizationId), next_pass_ms: pass.heldUntilMs })
-    .update({ next_pass_ms: pass.nextPassMs, resume_day: pass.resumeDay ?? null });
+    .update({
+      next_pass_ms: pass.nextPassMs,
+      resume_day: pass.resumeDay ?? null,
+      history_due_ms: pass.history.dueMs,
+      history_after: pass.history.after ?? null,
+    });
 }
 
 /** When the first came or happened of what the day kept at its last visit; undefined: it kept nothing, or had none. */

@@ -9,7 +9,7 @@ import { purgeAggregates } from "./purge-aggregates.ts";
 import { purgeRawEvents } from "./purge-raw-events.ts";
 import { horizonMs } from "./retention.ts";
 import { RetentionMetrics } from "./retention-metrics.ts";
-import { type DueRetention, endPass, findDueRetention, takePass } from "./retention-store.ts";
+import { type DueRetention, endPass, findDueRetention, holdsPass, takePass } from "./retention-store.ts";
 
 export interface RetentionWorkerOptions {
   readonly database: Database;
@@ -78,7 +78,7 @@ export class RetentionWorker {
     const mayGoOn = async (): Promise<boolean> => {
       if (this.#stopping.signal.aborted || clock.monotonicMs() >= turnEndMs) return false;
       const nowMs = clock.nowMs();
-      if (held.nextPassMs - nowMs > LEASE_MS / 2) return true;
+      if (held.nextPassMs - nowMs > LEASE_MS / 2) return holdsPass(database.reader, held);
       const renewed = { ...held, nextPassMs: nowMs + LEASE_MS };
       if (!(await database.transaction((trx) => takePass(trx, held, renewed.nextPassMs)))) return false;
       held = renewed;
@@ -92,17 +92,22 @@ export class RetentionWorker {
     const deps = { database, metrics: this.#metrics };
     const aggregatesMs = horizonMs(days.aggregateDays, startMs);
     const rawMs = horizonMs(days.rawEventDays, startMs);
-    const isDone =
-      aggregatesMs === undefined || (await purgeAggregates(deps, { ...purge, horizonMs: aggregatesMs }));
+    const aggregates =
+      aggregatesMs === undefined
+        ? { isDone: true, history: due.history }
+        : await purgeAggregates(deps, {
+            ...{ ...purge, horizonMs: aggregatesMs, nowMs: startMs, history: due.history },
+          });
     const resumeDay =
       rawMs === undefined
         ? undefined
         : await purgeRawEvents(deps, {
             ...{ ...purge, rawEventDays: days.rawEventDays, horizonMs: rawMs, fromDay: due.resumeDay },
           });
-    const isOver = isDone && resumeDay === undefined;
+    const isOver = aggregates.isDone && resumeDay === undefined;
     const nextPassMs = isOver ? startMs + PASS_EVERY_MS : startMs;
-    const pass = { heldUntilMs: held.nextPassMs, nextPassMs, resumeDay };
+    const { history } = aggregates;
+    const pass = { heldUntilMs: held.nextPassMs, nextPassMs, resumeDay, history };
     await database.transaction((trx) => endPass(trx, organizationId, pass));
   }
 

@@ -1,7 +1,7 @@
 // How long an organisation's events are kept, and from which instant on. Pure.
 import type { OrganizationId } from "@muster/core";
 
-export const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 /** Summaries look back 7 days: less would take from them. */
 export const AGGREGATE_DAYS_MIN = 8;
 /** Says that what is kept is kept for ever. */
