@@ -1,6 +1,10 @@
 // What each field tells about a person, as its proto says.
 import { type DescField, getOption, ScalarType } from "@bufbuild/protobuf";
-import { field as fieldOption, PersonalData } from "@muster/contracts/muster/options/v1/options_pb";
+import {
+  type FieldPolicy,
+  field as fieldOption,
+  PersonalData,
+} from "@muster/contracts/muster/options/v1/options_pb";
 
 export { PersonalData };
 
@@ -21,8 +25,20 @@ const TELLING: ReadonlySet<PersonalData> = new Set([
   PersonalData.CONTENT,
 ]);
 
+/** Options are decoded anew by each look at them. */
+const policies = new Map<DescField, FieldPolicy>();
+
+export function policyOf(field: DescField): FieldPolicy {
+  let policy = policies.get(field);
+  if (policy === undefined) {
+    policy = getOption(field, fieldOption);
+    policies.set(field, policy);
+  }
+  return policy;
+}
+
 export function personalDataOf(field: DescField): PersonalData {
-  return getOption(field, fieldOption).personal;
+  return policyOf(field).personal;
 }
 
 /** Whether a build fails without a label: text and bytes, lists and maps of them, and what holds any value. */

@@ -1,17 +1,16 @@
 // What an export shows of a message: what its labels say is about a person, and when.
 import {
+  type DescEnum,
   type DescField,
   type DescMessage,
-  getOption,
   isMessage,
   type Message,
   ScalarType,
 } from "@bufbuild/protobuf";
 import { TimestampSchema, timestampDate } from "@bufbuild/protobuf/wkt";
-import { field as fieldOption } from "@muster/contracts/muster/options/v1/options_pb";
 import { bytesToUuid } from "@muster/core";
 import { fieldValue } from "./field-values.ts";
-import { isPersonal } from "./labels.ts";
+import { isPersonal, policyOf } from "./labels.ts";
 import { reachesField } from "./reachable-fields.ts";
 
 /**
@@ -55,12 +54,17 @@ function jsonOfValue(field: DescField, value: unknown): string {
   if (field.message !== undefined) return personalJson(field.message, value as Message);
   if (field.scalar === ScalarType.BYTES) return JSON.stringify(textOfBytes(value as Uint8Array));
   // As the text it was sent as, numbers of any length included.
-  if (field.scalar === ScalarType.STRING && getOption(field, fieldOption).rawJson) {
+  if (field.scalar === ScalarType.STRING && policyOf(field).rawJson) {
     return (value as string) || "null";
   }
   if (typeof value === "bigint") return value.toString();
-  if (field.enum !== undefined) return JSON.stringify(field.enum.value[value as number]?.localName ?? value);
+  if (field.enum !== undefined) return JSON.stringify(enumName(field.enum, value as number));
   return JSON.stringify(value);
+}
+
+/** As REST shows it: lower snake case, and the number where no name is known. */
+function enumName(type: DescEnum, value: number): string | number {
+  return type.value[value]?.localName.toLowerCase() ?? value;
 }
 
 function textOfBytes(bytes: Uint8Array): string {
