@@ -323,6 +323,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
         "FIELD_INVALID batch[0].event batch[1].user_id batch[2] batch[3].user_id",
       );
       expect(await refusal(batch, { batch: [] })).toBe("FIELD_INVALID batch");
+      expect(await refusal(batch, { batch: calls, sentAt: "then" })).toBe("FIELD_INVALID sent_at");
       expect(await refusal(batch, { batch: new Array(5001).fill(calls[0]) })).toBe("FIELD_INVALID batch");
       expect(await profiles()).toEqual([]);
     });
@@ -333,6 +334,29 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
         expect(await events.call(batch, { batch: calls }, as)).toMatchObject({ success: true });
       }
       expect(await names()).toEqual(["x"]);
+    });
+
+    test("overload in the middle asks to come again, and what was taken does not count twice then", async () => {
+      const tight = await EventsUnderTest.open(engine, { clock, backlogItemsMax: 1 });
+      const { positions } = await tight.feed.getPositions({});
+      const report = (itemsThrough: bigint) =>
+        tight.feed.reportFolded({
+          consumer: "segments",
+          shards: positions.map((position, shard) => ({ shard, position, itemsThrough })),
+        });
+      await report(0n);
+      const calls = [
+        { type: "track", userId: "u", event: "x", messageId: "1" },
+        { type: "track", userId: "u", event: "x", messageId: "2" },
+        { type: "identify", userId: "u", messageId: "3" },
+      ];
+      const refused = tight.call(batch, { batch: calls }, as);
+      await expect(refused).rejects.toMatchObject({ reason: "OVERLOADED", retryAfterMs: 1000 });
+      await report(2n);
+      expect(await tight.call(batch, { batch: calls }, as)).toMatchObject({ success: true });
+      const { events: announced } = await tight.announced();
+      expect(announced.map(({ name }) => name)).toEqual(["x", "x", "user.identified"]);
+      await tight.close();
     });
 
     test("a thousand calls that only happened share one commit", async () => {

@@ -12,7 +12,8 @@ import type { CallContext, UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { settleOf } from "../tracked-events/record-event.ts";
 import { type CallOutcomes, commitCalls, wasTaken } from "./commit-calls.ts";
-import { type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
+import { parseClientInstant } from "./instant-text.ts";
+import { NO_INSTANT, type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
 import type { TrackingMetrics } from "./tracking-metrics.ts";
 
 /** Named in an answer; a client with more has them told after mending these. */
@@ -62,6 +63,9 @@ async function takeBatch<Answer extends Success>(
   sent: Batch,
   success: Answer,
 ): Promise<Answer> {
+  if (sent.sentAt !== "" && parseClientInstant(sent.sentAt) === undefined) {
+    throw invalidField("sent_at", NO_INSTANT);
+  }
   const { good, problems } = readBatch(deps, context, sent);
   const settle = settleOf(context, (outcomes) => (outcomes.some(wasTaken) ? success : undefined));
   const options = { kind: "batch", settle } as const;

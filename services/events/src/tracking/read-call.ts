@@ -9,16 +9,17 @@ import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/cor
 import type { AppError, FieldError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
 import type { SubmittedEvent } from "../ingest/submission.ts";
+import { TRAITS_BYTES_MAX } from "../people/traits.ts";
 import { jsonObjectProblem } from "../tracked-events/json-object.ts";
 import { fieldsError, ROW_OVERHEAD_BYTES, tooLarge } from "../tracked-events/read-event-input.ts";
 import { type CallType, callTypes, isCallType } from "./call-types.ts";
 import { parseClientInstant, withinRange } from "./instant-text.ts";
 import type { Statement } from "./statement.ts";
 
-/** Of a profile, which are no more than that together. */
-const TRAITS_BYTES_MAX = 64 * 1024;
 /** All texts of a call beside its two objects. */
 const SHORT_TEXTS_BYTES_MAX = 8 * 1024;
+
+export const NO_INSTANT = "must be an ISO 8601 time, such as 2019-10-01T00:00:00.000Z";
 
 export interface CallReader {
   readonly organizationId: OrganizationId;
@@ -115,12 +116,7 @@ function occurredMsOf(call: TrackingCall, { nowMs, sentAt, correctsClock }: Call
 
 function instantOf(field: string, text: string, otherwise: number): number | FieldError {
   if (text === "") return otherwise;
-  return (
-    parseClientInstant(text) ?? {
-      field,
-      message: "must be an ISO 8601 time, such as 2019-10-01T00:00:00.000Z",
-    }
-  );
+  return parseClientInstant(text) ?? { field, message: NO_INSTANT };
 }
 
 /** Encoded, as every other event. Encodes only where the lengths of its texts cannot tell. */
