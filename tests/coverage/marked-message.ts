@@ -1,16 +1,20 @@
 // Messages of any type with a marker in every field that tells something about a person or is a secret.
 import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { PersonalData, personalDataOf } from "@muster/privacy";
 import { validateMessage } from "@muster/rpc/validation";
 
 /** In no other text. Of 16 bytes, so that it passes where an id belongs. */
 export const MARKER = "ada-lovelace-@#1";
+/** In what tells nothing; where it stands for the id of an organisation, it is this one's. */
+const PLAIN = "nothing personal";
+export const PLAIN_ORGANIZATION = bytesToUuid<OrganizationId>(Buffer.from(PLAIN));
 const DEPTH_MAX = 4;
 const REPAIRS_MAX = 5;
 
-/** Every field set. */
-export function markedMessage(schema: DescMessage, depth = 1): Message {
+/** Every field set; `subject`, or else the marker, in the place of profiles' ids. */
+export function markedMessage(schema: DescMessage, subject?: ProfileId, depth = 1): Message {
   const message = create(schema);
   const target = reflect(schema, message);
   const chosen = new Set<string>();
@@ -19,7 +23,7 @@ export function markedMessage(schema: DescMessage, depth = 1): Message {
     if (field.oneof !== undefined && chosen.has(field.oneof.name)) continue;
     if (field.message !== undefined && depth >= DEPTH_MAX) continue;
     if (field.oneof !== undefined) chosen.add(field.oneof.name);
-    setMarked(target, field, depth);
+    setMarked(target, field, markedValue(field, subject, depth));
   }
   return message;
 }
@@ -41,26 +45,28 @@ export function validMarkedMessage(schema: DescMessage): Message {
 
 type Target = ReturnType<typeof reflect>;
 
-function setMarked(target: Target, field: DescField, depth: number): void {
-  const value = markedValue(field, depth);
+function setMarked(target: Target, field: DescField, value: unknown): void {
   if (field.fieldKind === "list") target.get(field).add(value as never);
   else if (field.fieldKind === "map") target.get(field).set(MARKER as never, value as never);
   else target.set(field, value as never);
 }
 
-function markedValue(field: DescField, depth: number): unknown {
+function markedValue(field: DescField, subject: ProfileId | undefined, depth: number): unknown {
   const isMarked = ![PersonalData.NONE, PersonalData.UNSPECIFIED].some(
     (label) => label === personalDataOf(field),
   );
   if (field.message !== undefined) {
-    return reflect(field.message, markedMessage(field.message, depth + 1));
+    return reflect(field.message, markedMessage(field.message, subject, depth + 1));
+  }
+  if (subject !== undefined && personalDataOf(field) === PersonalData.SUBJECT) {
+    return field.scalar === ScalarType.BYTES ? uuidToBytes(subject) : subject;
   }
   if (field.enum !== undefined) return field.enum.values.at(1)?.number ?? 0;
   switch (field.scalar) {
     case ScalarType.STRING:
-      return textOf(field, isMarked ? MARKER : "plain");
+      return textOf(field, isMarked ? MARKER : PLAIN);
     case ScalarType.BYTES:
-      return Buffer.from(isMarked ? MARKER : "plain plain plain".slice(0, 16));
+      return Buffer.from(isMarked ? MARKER : PLAIN);
     case ScalarType.BOOL:
       return true;
     case ScalarType.INT64:

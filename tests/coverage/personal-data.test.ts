@@ -3,8 +3,16 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { createFileRegistry, type DescFile, fromBinary } from "@bufbuild/protobuf";
+import {
+  createFileRegistry,
+  type DescFile,
+  type DescMessage,
+  fromBinary,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import type { ProfileId } from "@muster/core";
+import { scrub } from "@muster/privacy";
 import { afterAll, describe, expect, test } from "vitest";
 import { allFiles } from "./all-services.ts";
 import {
@@ -14,6 +22,8 @@ import {
   ownerlessMessages,
   unlabelledFields,
 } from "./label-rules.ts";
+
+import { MARKER, markedMessage, PLAIN_ORGANIZATION } from "./marked-message.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const files = await allFiles();
@@ -37,6 +47,33 @@ describe("of our protos", () => {
 
   test("a domain event says of whom it tells", () => {
     expect(ownerlessMessages(files)).toEqual([]);
+  });
+});
+
+describe("an erasure by labels alone", () => {
+  const ada = "01900000-0000-7000-8000-0000000000a1" as ProfileId;
+  const subjects = { organizationId: PLAIN_ORGANIZATION, profileIds: new Set([ada]) };
+  const announced = messagesOf(files.filter(({ name }) => name.endsWith("_events")));
+  const telling = announced.filter((schema) => encoded(schema).includes(MARKER));
+
+  function encoded(schema: DescMessage): Buffer {
+    return Buffer.from(toBinary(schema, markedMessage(schema, ada)));
+  }
+
+  test.each(telling.map((schema) => [schema.typeName, schema] as const))(
+    "leaves nothing of %s",
+    (_, schema) => {
+      const left = scrub(schema, encoded(schema), subjects);
+      expect(left).toBeDefined();
+      expect(Buffer.from(left ?? []).includes(MARKER)).toBe(false);
+      expect(scrub(schema, left ?? new Uint8Array(), subjects)).toBeUndefined();
+      const others = { ...subjects, profileIds: new Set([PLAIN_ORGANIZATION as string as ProfileId]) };
+      expect(scrub(schema, encoded(schema), others)).toBeUndefined();
+    },
+  );
+
+  test("there are messages to look at", () => {
+    expect(telling.length).toBeGreaterThan(3);
   });
 });
 
