@@ -19,7 +19,7 @@ import { buildIndexedCopy, measureGroupBy, measureOneProfile } from "./usual-way
 interface Size {
   readonly profiles: number;
   readonly events: number;
-  /** What follows after the reads; none of it where a size is there to compare reads alone. */
+  /** What follows beside the reads of a few count segments; none of it where a size is there to compare those. */
   readonly rest?: {
     readonly kept: number;
     readonly exits: number;
@@ -108,6 +108,10 @@ async function makeSegments({ rest }: Stage): Promise<string[]> {
     seconds: round((await untilLive(rest, counting[0] ?? "")) / 1000),
   });
   for (const segment of others) counting.push(await createSegment(rest, segment));
+  if (REST === undefined) {
+    for (const id of counting) await untilLive(rest, id);
+    return counting;
+  }
   const mixed: string[] = [];
   const startMs = systemClock.monotonicMs();
   for (const segment of mixedRules(SEGMENTS - COUNT_SEGMENTS.length - 1)) {
