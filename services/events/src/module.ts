@@ -10,12 +10,12 @@ import { PageTokens } from "@muster/core";
 import { AnswerEraser, IdempotencySweeper } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { ModuleDefinition } from "@muster/runtime";
+import type { ModuleDefinition, Platform } from "@muster/runtime";
 import { alertService } from "./alerts/alert-service.ts";
 import { AlertStep } from "./alerts/alert-step.ts";
 import { getUserSummary } from "./behaviour/get-user-summary.ts";
 import { listUserPoints } from "./behaviour/list-user-points.ts";
-import { readModels } from "./behaviour/read-model-step.ts";
+import { ReadModelStep } from "./behaviour/read-model-step.ts";
 import { recordUserEvent } from "./behaviour/record-user-event.ts";
 import { Catalogue } from "./catalogue/catalogue.ts";
 import { createEventType } from "./catalogue/create-event-type.ts";
@@ -75,7 +75,7 @@ export const eventsModule: ModuleDefinition = {
       ...platform,
       profileIds,
       outbox,
-      steps: [alerts, readModels],
+      steps: [alerts, new ReadModelStep(ids)],
       erased: new ErasedLookup(hasher),
       backlogItemsMax,
     });
@@ -103,54 +103,7 @@ export const eventsModule: ModuleDefinition = {
       services: () => services.map(({ service }) => service),
     });
     platform.bus.onBroadcast(ERASED_TOPIC, () => tails.forget());
-    const services: readonly ServiceImplementation[] = [
-      implement(ProfileService, {
-        createProfile: createProfile(deps),
-        getProfile: getProfile(deps),
-        listProfiles: listProfiles(deps),
-        updateProfile: updateProfile(deps),
-        mergeProfile: mergeProfile(deps),
-        unmergeProfile: unmergeProfile(deps),
-      }),
-      implement(EventService, {
-        recordEvent: recordEvent(deps),
-        recordProfileEvent: recordProfileEvent(deps),
-        batchRecordEvents: batchRecordEvents(deps),
-        ingestEvents: ingestEvents(deps),
-        listEvents: listEvents(deps),
-        tailEvents: tailEvents(deps),
-      }),
-      erasureService(deps, erasures),
-      trackingService(deps, platform.metrics),
-      implement(RetentionService, {
-        getRetention: getRetention(deps),
-        updateRetention: updateRetention(deps, platform.caller("segments"), () => retention.look()),
-      }),
-      implement(BehaviourService, {
-        recordUserEvent: recordUserEvent(deps),
-        listUserPoints: listUserPoints(deps),
-        getUserSummary: getUserSummary(deps),
-      }),
-      implement(EventTypeService, {
-        listEventTypes: listEventTypes(deps),
-        createEventType: createEventType(deps),
-        getEventType: getEventType(deps),
-        updateEventType: updateEventType(deps),
-        deleteEventType: deleteEventType(deps),
-      }),
-      alertService(deps),
-      exportService(deps, platform.caller("segments")),
-      implement(EventFeedService, {
-        getPositions: getPositions(deps),
-        readOutbox: readOutbox(deps),
-        reportFolded: reportFolded(deps),
-        scanProfileEvents: scanProfileEvents(deps),
-        batchGetProfiles: batchGetProfiles(deps),
-        batchResolveProfiles: batchResolveProfiles(deps),
-        sampleProfiles: sampleProfiles(deps),
-        reportErasure: reportErasure(deps),
-      }),
-    ];
+    const services = implementations(deps, { platform, retention, erasures });
     return {
       services,
       // Started in this order and stopped in reverse: what is still queued is committed and announced.
@@ -158,3 +111,64 @@ export const eventsModule: ModuleDefinition = {
     };
   },
 };
+
+interface Parts {
+  readonly platform: Platform;
+  readonly retention: RetentionWorker;
+  readonly erasures: Erasures;
+}
+
+function implementations(
+  deps: EventsDeps,
+  { platform, retention, erasures }: Parts,
+): readonly ServiceImplementation[] {
+  const segments = platform.caller("segments");
+  return [
+    implement(ProfileService, {
+      createProfile: createProfile(deps),
+      getProfile: getProfile(deps),
+      listProfiles: listProfiles(deps),
+      updateProfile: updateProfile(deps),
+      mergeProfile: mergeProfile(deps),
+      unmergeProfile: unmergeProfile(deps),
+    }),
+    implement(EventService, {
+      recordEvent: recordEvent(deps),
+      recordProfileEvent: recordProfileEvent(deps),
+      batchRecordEvents: batchRecordEvents(deps),
+      ingestEvents: ingestEvents(deps),
+      listEvents: listEvents(deps),
+      tailEvents: tailEvents(deps),
+    }),
+    erasureService(deps, erasures),
+    trackingService(deps, platform.metrics),
+    implement(RetentionService, {
+      getRetention: getRetention(deps),
+      updateRetention: updateRetention(deps, segments, () => retention.look()),
+    }),
+    implement(BehaviourService, {
+      recordUserEvent: recordUserEvent(deps),
+      listUserPoints: listUserPoints(deps),
+      getUserSummary: getUserSummary(deps),
+    }),
+    implement(EventTypeService, {
+      listEventTypes: listEventTypes(deps),
+      createEventType: createEventType(deps),
+      getEventType: getEventType(deps),
+      updateEventType: updateEventType(deps),
+      deleteEventType: deleteEventType(deps),
+    }),
+    alertService(deps),
+    exportService(deps, segments),
+    implement(EventFeedService, {
+      getPositions: getPositions(deps),
+      readOutbox: readOutbox(deps),
+      reportFolded: reportFolded(deps),
+      scanProfileEvents: scanProfileEvents(deps),
+      batchGetProfiles: batchGetProfiles(deps),
+      batchResolveProfiles: batchResolveProfiles(deps),
+      sampleProfiles: sampleProfiles(deps),
+      reportErasure: reportErasure(deps),
+    }),
+  ];
+}

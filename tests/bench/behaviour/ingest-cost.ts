@@ -7,7 +7,7 @@ import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { Outbox } from "@muster/outbox";
 import { openTestDatabase, type TestDatabase } from "@muster/testkit";
-import { readModels } from "../../../services/events/src/behaviour/read-model-step.ts";
+import { ReadModelStep } from "../../../services/events/src/behaviour/read-model-step.ts";
 import { ErasedLookup } from "../../../services/events/src/erasure/erased-lookup.ts";
 import { EventHasher } from "../../../services/events/src/erasure/event-hash.ts";
 import { IngestQueue } from "../../../services/events/src/ingest/ingest-queue.ts";
@@ -48,7 +48,7 @@ export async function measureIngestCost(
   }
 }
 
-export const mixes = { "without read models": [], "with read models": [readModels] };
+export const mixes = { "without read models": [], "with read models": [new ReadModelStep(randomIds)] };
 
 interface Place {
   readonly name: string;

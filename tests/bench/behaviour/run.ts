@@ -12,6 +12,7 @@ import { round } from "../measure.ts";
 import { Results } from "../results.ts";
 import { organizationOf, writeHistory } from "../segments/history.ts";
 import { timeReads } from "../segments/reads.ts";
+import { type AlertSizes, measureAlerts, measureUnlooked } from "./alerts.ts";
 import { measureIngestCost, mixes } from "./ingest-cost.ts";
 import { type RawWay, rawPoints, rawPointsOfAll, rawSummary, timed } from "./raw-way.ts";
 
@@ -24,6 +25,7 @@ const SIZE = process.env.MUSTER_BENCH_SIZE ?? "default";
 const size = SIZES[SIZE as keyof typeof SIZES];
 if (size === undefined) throw new Error(`MUSTER_BENCH_SIZE is one of ${Object.keys(SIZES).join(", ")}`);
 const { profiles: PROFILES, events: EVENTS, views: VIEWS, rounds, batches, reads: READS } = size;
+const alertSizes: AlertSizes = { rounds, batches, actions: READS, deposits: VIEWS };
 const PRICES = new Map([
   ["LOGIN", 1],
   ["PURCHASE", 10],
@@ -53,6 +55,7 @@ async function main(): Promise<void> {
   for (const onlyViews of [false, true]) {
     for (const row of await measureIngestCost(mixes, { rounds, batches, onlyViews })) results.record(row);
   }
+  for (const row of await measureUnlooked(alertSizes)) results.record(row);
   const installation = await startInstallation("production");
   const prefix = installation.variables.MUSTER_DATABASE_PREFIX;
   const database = `${prefix}events`;
@@ -67,7 +70,7 @@ async function main(): Promise<void> {
     await addEventTypes(stage.rest);
     await addCrowd(stage.rest);
     await measureReads(stage);
-    // alerts.ts measures here: what judging an event costs, and how long a deposit's answer takes.
+    for (const row of await measureAlerts(stage, alertSizes)) results.record(row);
     await results.report({ mode: installation.mode, size: SIZE, profiles: PROFILES, events: EVENTS });
   } finally {
     await events.end();

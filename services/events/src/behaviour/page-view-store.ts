@@ -3,8 +3,10 @@
 // A view is added blindly, as bytes at the end of part 0 of its hour: nothing is read first, so two who add at
 // once, or make the row at once, lose nothing, and one late or in the future is as cheap as any other. A part 0
 // that has become full is moved aside as a part that never changes again, under the lock that the adding took.
-// So an insert never rewrites more than FULL_BYTES and what it brings, however many views an hour has: 100,000 of
-// one profile in one hour make about 150 parts, and are read in some 20 ms.
+// So adding rewrites little more than FULL_BYTES and what it brings, however many views an hour has: 100,000 of
+// one profile in one hour make about 150 parts, and are read in some 20 ms. Looking whether rows are full costs as
+// much as looking up their profiles, so a commit looks at those to which it adds many views and, of the others, at
+// every sixteenth, beginning at random: these are moved aside a few views late.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { BytesOnce } from "../tracked-events/bytes-once.ts";
@@ -16,6 +18,10 @@ const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_p
 const KEY = COLUMNS.slice(0, 5);
 /** About 700 views. */
 const FULL_BYTES = 16 * 1024;
+/** Of so many hours with few new views one is looked at. */
+const LOOKED_AT_OF = 16;
+/** New views of an hour that is always looked at. */
+const MANY_VIEWS = 16;
 /** Keys that one statement asks for. */
 const STATEMENT_KEYS_MAX = 500;
 const STATEMENT_HOURS_MAX = 64;
@@ -29,8 +35,12 @@ interface ProfileHour extends ViewHour {
   readonly profileId: ProfileId;
 }
 
-/** Adds new page views, each for the profile it is recorded for. */
-export async function addPageViews(trx: Transaction, views: readonly TrackedEvent[]): Promise<void> {
+/** Adds new page views, each for the profile it is recorded for. `random` is any whole number. */
+export async function addPageViews(
+  trx: Transaction,
+  views: readonly TrackedEvent[],
+  random: number,
+): Promise<void> {
   if (views.length === 0) return;
   const added = new Map<string, { readonly of: ProfileHour; readonly entries: Buffer[] }>();
   for (const view of views) {
@@ -49,9 +59,12 @@ export async function addPageViews(trx: Transaction, views: readonly TrackedEven
     return toRow(of, { part: 0, fullParts: 0, views: together }, bytes);
   });
   await insertRows(trx, TABLE, COLUMNS, rows, { add: ["size_bytes"], append: ["views"] }, KEY);
+  const lookedAt = sorted.filter(
+    ({ entries }, index) => entries.length >= MANY_VIEWS || (index + random) % LOOKED_AT_OF === 0,
+  );
   await moveFullAside(
     trx,
-    sorted.map(({ of }) => of),
+    lookedAt.map(({ of }) => of),
   );
 }
 
