@@ -31,7 +31,7 @@ class Person {
 
   /** Batches of events with ids and times: a retry is recognised by these. */
   async sendBatches(): Promise<void> {
-    for (let batch = 0; this.#isRunning; batch += 1) {
+    for (let batch = 0; this.#isRunning || this.sent.length < ACTIONS_MIN; batch += 1) {
       const actions = Array.from({ length: 1 + Math.floor(this.#random.next() * 6) }, () => this.#next());
       const events = actions.map(({ name, amount, time }, index) => ({
         ...{ user_id: String(this.userId), name, properties: { amount } },
@@ -99,8 +99,11 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       { length: BATCH_USERS + ACTION_USERS[mode] },
       (_, index) => new Person(rest, index + 1),
     );
+    const profileIds: string[] = [];
     for (const { userId } of people) {
-      expect((await rest.post("/v1/profiles", { user_id: String(userId) })).status).toBe(201);
+      const created = await rest.post("/v1/profiles", { user_id: String(userId) });
+      expect(created.status, created.text).toBe(201);
+      profileIds.push(created.body.id);
     }
     const running = Promise.all(
       people.map((person, index) => (index < BATCH_USERS ? person.sendBatches() : person.sendActions())),
@@ -116,7 +119,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     await running;
 
     let total = 0;
-    for (const { userId, sent, answered } of people) {
+    for (const [index, { userId, sent, answered }] of people.entries()) {
       const judge = new NaiveJudge();
       const expected = sent.map((action) => judge.act(action));
       const alerts = await rest.all(`/v1/alerts?user_id=${userId}`, "alerts");
@@ -124,7 +127,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       // Oldest first, and of one event by code, as they are fired.
       expect(codes, `user ${userId}`).toEqual(expected.flat());
       if (answered.length > 0) expect(answered).toEqual(expected);
-      const events = await rest.all(`/v1/profiles/${alerts[0]?.profile_id}/events`, "events");
+      const events = await rest.all(`/v1/profiles/${profileIds[index]}/events`, "events");
       expect(events).toHaveLength(sent.length);
       total += alerts.length;
     }

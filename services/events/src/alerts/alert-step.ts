@@ -140,7 +140,13 @@ async function loadPasts(
 ): Promise<Map<ProfileId, LoadedPast>> {
   const needing = people.filter(({ candidates }) => candidates.some(needsPast));
   if (needing.length === 0) return new Map();
-  const locked = await lockPasts(trx, needing);
+  const linked = new Set(
+    needing.filter(({ candidates }) => candidates.some(isOfMerged)).map(({ rootId }) => rootId),
+  );
+  const locked = (await lockPasts(trx, needing)).map((person) => ({
+    ...person,
+    wasMerged: person.wasMerged || linked.has(person.rootId),
+  }));
   const merged = await mergedInto(trx, locked);
   const pasts = new Map<ProfileId, LoadedPast>();
   for (const person of locked) {
@@ -151,6 +157,11 @@ async function loadPasts(
     past.load(profileId, id, content);
   }
   return pasts;
+}
+
+/** Made as a part of a person, a profile has been through no merge; its first event tells of it. */
+function isOfMerged({ action: { event } }: Candidate): boolean {
+  return event.profileId !== event.rootId;
 }
 
 /** The other profiles of those people who may have any. */

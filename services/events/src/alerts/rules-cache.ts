@@ -6,7 +6,7 @@ import type { RuleSet } from "./rule-set.ts";
 import { defaultRuleSet, readRules, readVersions } from "./rule-store.ts";
 
 /** Organisations whose rules are kept ready; the one unused for longest goes first. */
-const ORGANIZATIONS_MAX = 10_000;
+const ORGANIZATIONS_MAX = 2000;
 
 export class RulesCache {
   readonly #sets = new Map<OrganizationId, RuleSet>();
