@@ -13,9 +13,16 @@ import {
   NO_PROFILE,
   nextBackfilling,
 } from "../src/backfills/backfill-store.ts";
-import { hasProfileDerivations } from "../src/backfills/derivation-store.ts";
+import {
+  addProfileDerivations,
+  hasProfileDerivations,
+  listProfileDerivations,
+  readDerivationReasons,
+} from "../src/backfills/derivation-store.ts";
+import { readFactHorizons, saveFactHorizons } from "../src/backfills/fact-horizon-store.ts";
 import { addPurges, listPurges } from "../src/backfills/purge-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
+import { listErasures } from "../src/erasure/erasure-store.ts";
 import { findSweepable, listRows } from "../src/memberships/left-rows-store.ts";
 import {
   countMembers,
@@ -24,18 +31,21 @@ import {
   saveMemberships,
 } from "../src/memberships/membership-store.ts";
 import { segmentsModule } from "../src/module.ts";
+import { listKeptRows } from "../src/privacy/kept-membership-store.ts";
 import {
   compareProfileKeys,
   isAnyDue,
   listDue,
+  listStateIds,
   listStates,
   loadStates,
   readNextDues,
   saveStates,
 } from "../src/profiles/state-store.ts";
-import { readVersions, touchOrganization } from "../src/segments/organization-store.ts";
+import { readRawEventDays, readVersions, touchOrganization } from "../src/segments/organization-store.ts";
 import {
   findSegmentBySlug,
+  listEvaluationIds,
   listSegmentsByIds,
   listSegmentsBySlugs,
   listSegmentsOf,
@@ -59,6 +69,7 @@ const keys = organizations
     }),
   )
   .sort(compareProfileKeys);
+const factKeys = Array.from({ length: 500 }, (_, index) => `fact ${index}`);
 const ours = keys.filter((key) => key.organizationId === organizationId);
 const { profileId, shard } = ours[0] ?? { profileId: NO_PROFILE, shard: 0 };
 
@@ -71,6 +82,21 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "backfill: whose turn": (db) => nextBackfilling(db, ALL_SHARDS, organizationId),
   "backfill: which shards": (db) => listBackfillingShards(db, organizationId, ALL_SHARDS),
   "backfill: an organisation's": (db) => listBackfillsIn(db, organizationId, ALL_SHARDS),
+  "derivation: marked profiles": (db) => listProfileDerivations(db, organizationId, [shard], 200),
+  "derivation: why profiles are marked": (db) =>
+    readDerivationReasons(
+      db,
+      organizationId,
+      shard,
+      ours.slice(0, 50).map((key) => key.profileId),
+    ),
+  "derivation: who has a state": (db) => listStateIds(db, organizationId, shard, NO_PROFILE, profileId),
+  "erasure: what rows may be kept under": (db) => listEvaluationIds(db, organizationId, shard),
+  "erasure: next": (db) => listErasures(db, ALL_SHARDS, 100),
+  "export: what is kept of a person": (db) => listKeptRows(db, organizationId, profileId, segmentIds),
+  "retention: how long raw events are kept": (db) => readRawEventDays(db, organizationId),
+  "read: facts first counted when events were gone": (db) =>
+    readFactHorizons(db, organizationId, factKeys.slice(0, 3)),
   "purge: next": (db) => listPurges(db, ALL_SHARDS, 200),
   "purge: states": (db) => listStates(db, organizationId, shard, NO_PROFILE, 250),
   "idle: outlook": (db) => readOutlook(db, ALL_SHARDS),
@@ -109,6 +135,10 @@ beforeAll(async () => {
       await addBackfills(trx, id, segmentId, ALL_SHARDS);
       await addPurges(trx, id, segmentId);
     }
+    for (const id of organizations.slice(0, 10)) await saveFactHorizons(trx, id, factKeys, NOW_MS);
+    const few = new Set(ours.slice(0, 200));
+    const marked = keys.filter((key) => key.organizationId !== organizationId || few.has(key));
+    await addProfileDerivations(trx, marked);
     const states = keys.map((key, index) => ({
       ...key,
       state: emptyState(),
@@ -130,6 +160,8 @@ beforeAll(async () => {
     "segment_counts",
     "segments",
     "segment_backfills",
+    "fact_horizons",
+    "profile_derivations",
   ]) {
     await database.reader.raw(`ANALYZE TABLE ${table}`);
   }

@@ -9,8 +9,8 @@ export interface PaceTimings {
 }
 
 const TIMINGS: PaceTimings = { pauseMs: 20, pauseFactor: 4 };
-/** Rows of one statement: under the size at which MariaDB turns IN lists into temporary tables. */
-const BATCH_ROWS_MAX = 500;
+/** Rows of one statement: beyond a few hundred keys MySQL walks the table instead, and locks what it walks. */
+const BATCH_ROWS_MAX = 250;
 const BATCH_ROWS_MIN = 20;
 /** A batch should take about this long, for it holds a connection, and in SQLite all writers. */
 const BATCH_MS = 50;

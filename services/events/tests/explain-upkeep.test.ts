@@ -1,0 +1,185 @@
+// How MariaDB runs what goes on beside the requests, deletes included: by which index, for a delete that walks a
+// table locks all of it. Golden, so that a change of a query or an index shows.
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
+import { type ProfileId, randomIds } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import { golden } from "@muster/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { eraseEvents, findErased, listErasing } from "../src/erasure/erased-events-store.ts";
+import { deleteProfiles } from "../src/erasure/erased-profiles-store.ts";
+import { getErasure, listErasures } from "../src/erasure/erasure-store.ts";
+import { EventHasher } from "../src/erasure/event-hash.ts";
+import { deleteStep, PROFILE_ROWS } from "../src/erasure/profile-rows-store.ts";
+import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
+import {
+  deleteAlertsBefore,
+  deleteHistory,
+  deleteViewsOfDay,
+  firstDayWithViews,
+  keyOfCell,
+  listHistory,
+} from "../src/retention/expired-aggregates-store.ts";
+import {
+  type AgingEvent,
+  deleteExpiredEvents,
+  listAgingEvents,
+  nextDayWithEvents,
+} from "../src/retention/expired-events-store.ts";
+import {
+  findDueRetention,
+  holdsPass,
+  raiseCompleteSince,
+  readCompleteSince,
+  readOldestOfDay,
+  saveOldestOfDay,
+} from "../src/retention/retention-store.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+interface Plan {
+  readonly table: string;
+  readonly type: string;
+  readonly key: string | null;
+  readonly Extra: string | null;
+}
+
+const DAY_MS = 86_400_000;
+const DAYS = 30;
+/** As many rows as one batch may have. */
+const BATCH = 250;
+const organizationId = newOrganization();
+let events: EventsUnderTest;
+let profileId: ProfileId;
+let aging: AgingEvent[];
+
+beforeAll(async () => {
+  events = await EventsUnderTest.open("mysql");
+  for (const organization of [newOrganization(), organizationId, newOrganization()]) {
+    const as = { organizationId: organization };
+    for (const name of ["viewed", "page.viewed", "withdraw"]) {
+      const sent = Array.from({ length: 5000 }, (_, index) => ({
+        identity: { case: "userId" as const, value: String(index % 500) },
+        ...{ name, eventId: `${name} ${index}`, properties: '{"name":"Home","amount":"500","time":1}' },
+        ...(index % 2 > 0 && { timestamp: timestampFromMs((index % DAYS) * DAY_MS) }),
+      }));
+      const { results } = await events.call(EventService.method.batchRecordEvents, { events: sent }, as);
+      if (organization === organizationId) profileId = results[0]?.profileId as ProfileId;
+    }
+    await events.call(RetentionService.method.updateRetention, { retention: { rawEventDays: 3650 } }, as);
+  }
+  const { reader } = events.database;
+  for (const table of (await reader.raw("SHOW TABLES"))[0] as unknown as Record<string, string>[]) {
+    await reader.raw(`ANALYZE TABLE ${Object.values(table)[0]}`);
+  }
+  const day = Math.floor(events.clock.nowMs() / DAY_MS);
+  aging = await listAgingEvents(reader, organizationId, { day, after: undefined, horizonMs: 0 }, BATCH);
+});
+afterAll(() => events.close());
+
+class RolledBack extends Error {}
+
+/** How each statement that `run` sends is executed. What it does is rolled back. */
+async function plansOf(run: (trx: Transaction) => Promise<unknown>): Promise<Plan[]> {
+  const sent: { sql: string; bindings: unknown[] }[] = [];
+  const plans: Plan[] = [];
+  const inVain = async (body: (trx: Transaction) => Promise<unknown>): Promise<void> => {
+    const ended = events.database.transaction(async (trx) => {
+      await body(trx);
+      throw new RolledBack();
+    });
+    await expect(ended).rejects.toBeInstanceOf(RolledBack);
+  };
+  await inVain(async (trx) => {
+    const record = (query: { sql: string; bindings: unknown[] }): void => void sent.push(query);
+    trx.on("query", record);
+    await run(trx);
+    trx.removeListener("query", record);
+  });
+  await inVain(async (trx) => {
+    for (const { sql, bindings } of sent) {
+      if (/^insert/i.test(sql)) continue;
+      const [rows] = (await trx.raw(`EXPLAIN ${sql}`, bindings as Buffer[])) as unknown as [Plan[]];
+      plans.push(...rows);
+    }
+  });
+  return plans;
+}
+
+test("what removes and looks for what is to be removed goes by its keys", async () => {
+  const day = Math.floor(events.clock.nowMs() / DAY_MS);
+  const horizonMs = events.clock.nowMs() + DAY_MS;
+  const cells = await listHistory(events.database.reader, organizationId, undefined, 100);
+  const [cell] = cells;
+  if (cell === undefined) throw new Error("no history of alerts");
+  const erasure = { organizationId, id: randomIds.next(1) };
+  const hasher = new EventHasher(new Uint8Array(32));
+  const hashes = Array.from({ length: 10 }, (_, index) => Buffer.alloc(32, index));
+  const queries: Record<string, (trx: Transaction) => Promise<unknown>> = {
+    "retention: whose turn": (trx) => findDueRetention(trx, undefined, horizonMs),
+    "retention: is the turn still ours": (trx) => holdsPass(trx, { organizationId, nextPassMs: 1 }),
+    "retention: next day": (trx) => nextDayWithEvents(trx, organizationId, 3),
+    "retention: what a day kept": (trx) => readOldestOfDay(trx, organizationId, 3),
+    "retention: a day kept nothing": (trx) => saveOldestOfDay(trx, organizationId, 3, undefined),
+    "retention: events of a day": (trx) =>
+      listAgingEvents(trx, organizationId, { day, after: aging[0]?.event_id, horizonMs }, BATCH),
+    "retention: events of the horizon's day": (trx) =>
+      listAgingEvents(
+        trx,
+        organizationId,
+        { day, after: aging[0]?.event_id, horizonMs: horizonMs - DAY_MS },
+        BATCH,
+      ),
+    "retention: since when events are complete": (trx) =>
+      raiseCompleteSince(trx, organizationId, { rawEventDays: 3650, ms: 1 }),
+    "retention: events that go": (trx) => deleteExpiredEvents(trx, organizationId, day, aging),
+    "retention: first day of page views": (trx) => firstDayWithViews(trx, organizationId),
+    "retention: page views that go": (trx) => deleteViewsOfDay(trx, organizationId, 1, BATCH),
+    "retention: alerts that go": (trx) => deleteAlertsBefore(trx, organizationId, horizonMs, BATCH),
+    "retention: history of alerts": (trx) => listHistory(trx, organizationId, keyOfCell(cell), 100),
+    "retention: history that goes": (trx) => deleteHistory(trx, organizationId, [cell], horizonMs),
+    "scan: since when events are complete": (trx) => readCompleteSince(trx, organizationId),
+    "erasure: events that go": (trx) => eraseEvents(trx, hasher, { organizationId, profileId }, BATCH),
+    "erasure: profiles that go": (trx) => deleteProfiles(trx, organizationId, [profileId]),
+    "erasure: open tasks": (trx) => listOpenTasks(trx, horizonMs, 10),
+    "erasure: tasks at the broker": (trx) => listBrokerTasks(trx, 10),
+    "ingest: who erased anybody": (trx) => listErasing(trx, [organizationId]),
+    "ingest: erased events": (trx) => findErased(trx, organizationId, hashes),
+    "ListErasures, next page": (trx) => listErasures(trx, organizationId, erasure.id, 51),
+    GetErasure: (trx) => getErasure(trx, erasure),
+  };
+  // Where nothing is stored here the choice would be by chance.
+  for (const rows of PROFILE_ROWS.filter(({ table }) => table !== "profile_merges")) {
+    queries[`erasure: ${rows.table} by ${rows.column}`] = (trx) =>
+      deleteStep(trx, rows, organizationId, profileId);
+  }
+  const lines: string[] = [];
+  for (const [name, run] of Object.entries(queries)) {
+    lines.push(name);
+    for (const { table, type, key } of await plansOf(run)) {
+      // What finds nothing by a whole key is not executed at all.
+      if (table === null) lines.push("  by one lookup");
+      else {
+        expect(type, name).not.toBe("ALL");
+        lines.push(`  ${table} by ${key}`);
+      }
+    }
+  }
+  const [[version]] = (await events.database.reader.raw("SELECT VERSION() AS version")) as unknown as [
+    [{ version: string }],
+  ];
+  // Other servers may choose otherwise.
+  if (version.version.includes("MariaDB")) {
+    await golden("events/upkeep-queries.txt", `${[...dedupe(lines)].join("\n")}\n`);
+  }
+});
+
+/** Repeated statements of one query say nothing new. */
+function* dedupe(lines: readonly string[]): Generator<string> {
+  let seen = new Set<string>();
+  for (const line of lines) {
+    if (!line.startsWith(" ")) seen = new Set();
+    if (!seen.has(line)) yield line;
+    seen.add(line);
+  }
+}
