@@ -1,0 +1,84 @@
+// SIGKILL in the middle of an erasure, of whichever process: it goes on by itself, and in the end nothing of the
+// person is left and the receipt says so.
+import { randomBytes } from "node:crypto";
+import { systemClock } from "@muster/core";
+import { waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findInInstallation } from "../harness/find-in-installation.ts";
+import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
+import { RestClient } from "../harness/rest.ts";
+
+const KILLS = 4;
+const EVENTS = 3_000;
+const EVENTS_PER_BATCH = 1_000;
+/** A lease of a dead process has to run out first. */
+const COMPLETE_MS = 60_000;
+
+describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
+  let installation: Installation;
+  let rest: RestClient;
+
+  beforeAll(async () => {
+    installation = await startInstallation(mode);
+    rest = new RestClient(installation);
+  });
+  afterAll(async () => installation?.stop());
+
+  /** Somebody with so many events that erasing them takes many transactions. */
+  async function somebody(mark: string): Promise<void> {
+    for (let start = 0; start < EVENTS; start += EVENTS_PER_BATCH) {
+      const events = Array.from({ length: EVENTS_PER_BATCH }, (_, index) => ({
+        user_id: mark,
+        name: index % 10 === 0 ? "page.viewed" : "bought",
+        properties: { name: mark },
+        event_id: `${mark}-${start + index}`,
+        ...(index % 2 === 0 && { timestamp: new Date(systemClock.nowMs() - index).toISOString() }),
+      }));
+      expect((await rest.post("/v1/events:batch", { events })).status).toBe(200);
+    }
+  }
+
+  test("an erasure that is killed goes on to its end", { timeout: 240_000 }, async () => {
+    const segment = { name: "Buyers", event_name: "bought", min_count: 1 };
+    expect((await rest.post("/v1/segments", segment)).status).toBe(201);
+    const run = `erase-me-${randomBytes(4).toString("hex")}`;
+    const victims = mode === "embedded" ? ["all"] : ["events", "segments"];
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const user = `${run}-${kill}`;
+      await somebody(user);
+      const erasing = rest.request("DELETE", `/v1/user/${user}`).catch(() => undefined);
+      // At no particular moment: before it has begun, while rows go, or while others follow.
+      await new Promise((resolve) => setTimeout(resolve, 5 + 60 * kill));
+      const victim = installation.processes.get(victims[kill % victims.length] ?? "");
+      await victim?.end("SIGKILL");
+      await victim?.start();
+      await erasing;
+      // Perhaps nothing was erased yet; and nothing is lost by asking again.
+      await waitFor(async () => (await rest.request("DELETE", `/v1/user/${user}`)).status === 204, {
+        timeoutMs: COMPLETE_MS,
+      });
+    }
+    const receipts = await waitFor(
+      async () => {
+        const { body } = await rest.get("/v1/erasures");
+        const isComplete = body.erasures.every(({ state }: { state: string }) => state === "complete");
+        return isComplete ? body.erasures : undefined;
+      },
+      { timeoutMs: COMPLETE_MS, what: "all erasures to be complete" },
+    );
+    expect(receipts).toHaveLength(KILLS);
+    for (const { places } of receipts) {
+      const counts = new Map(
+        places.map(({ place, count }: { place: string; count: number }) => [place, count]),
+      );
+      // Counted in the transactions that removed them, and so neither twice nor never.
+      expect(counts.get("events.tracked_events")).toBe(EVENTS);
+      expect(counts.get("events.undated_event_ids")).toBe(EVENTS / 2);
+      expect(counts.get("segments.memberships")).toBe(1);
+    }
+    expect(await findInInstallation(installation, run)).toEqual([]);
+    const answer = await rest.get("/v1/segments/buyers");
+    expect(answer.status, answer.text).toBe(200);
+    expect(answer.body.member_count).toBe(0);
+  });
+});
