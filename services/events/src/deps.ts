@@ -1,11 +1,11 @@
 // What the slices of this service may use.
 
-import type { AnnouncedEvent } from "@muster/contracts/muster/events/v1/events_events_pb";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OutboxPort, OutboxTail } from "@muster/outbox";
 import type { Catalogue } from "./catalogue/catalogue.ts";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
+import type { TailItem } from "./tracked-events/tail-filter.ts";
 
 export interface EventsDeps {
   readonly clock: Clock;
@@ -15,7 +15,7 @@ export interface EventsDeps {
   readonly database: Database;
   readonly outbox: OutboxPort;
   readonly ingest: IngestQueue;
-  readonly tails: OutboxTail<AnnouncedEvent>;
+  readonly tails: OutboxTail<TailItem>;
   readonly pageTokens: PageTokens;
   readonly catalogue: Catalogue;
 }

@@ -2,6 +2,7 @@
 import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
+  AlertsFiredSchema,
   type AnnouncedEvent,
   AnnouncedEventSchema,
   type AnnouncedProfile,
@@ -17,6 +18,7 @@ import type { OutboxDraft } from "@muster/outbox";
 import type { ShardShare } from "./ingest/plan-batch.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { BytesOnce } from "./tracked-events/bytes-once.ts";
+import type { TailItem } from "./tracked-events/tail-filter.ts";
 import type { TrackedEvent } from "./tracked-events/tracked-event.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
@@ -36,10 +38,15 @@ export function trackedEventsRecorded(shares: readonly ShardShare[]): OutboxDraf
   return shares.flatMap((share) => draftsOfShare(share, ids));
 }
 
-/** The tracked events that a message announces. */
-export function eventsOf({ type, data }: Envelope): readonly AnnouncedEvent[] {
-  return type === TRACKED_EVENTS_RECORDED ? fromBinary(TrackedEventsRecordedSchema, data).events : [];
+/** What tails read of a message, in its order. */
+export function tailItemsOf({ type, data }: Envelope): readonly TailItem[] {
+  if (type === TRACKED_EVENTS_RECORDED) return fromBinary(TrackedEventsRecordedSchema, data).events;
+  if (type === PROFILE_MERGED) return [fromBinary(ProfileMergedSchema, data)];
+  if (type === PROFILE_UNMERGED) return [fromBinary(ProfileUnmergedSchema, data)];
+  return [];
 }
+
+export const ALERT_FIRED = "muster.events.alert.fired.v1";
 
 const SCHEMAS: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
   [TRACKED_EVENTS_RECORDED, TrackedEventsRecordedSchema],
@@ -47,6 +54,7 @@ const SCHEMAS: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
   [PROFILE_ERASED, ProfileErasedSchema],
   [PROFILE_MERGED, ProfileMergedSchema],
   [PROFILE_UNMERGED, ProfileUnmergedSchema],
+  [ALERT_FIRED, AlertsFiredSchema],
 ]);
 
 /** Of the data of each type that this service announces. */

@@ -24,7 +24,7 @@ import { getEventType } from "./catalogue/get-event-type.ts";
 import { listEventTypes } from "./catalogue/list-event-types.ts";
 import { updateEventType } from "./catalogue/update-event-type.ts";
 import type { EventsDeps } from "./deps.ts";
-import { eventsOf } from "./domain-events.ts";
+import { tailItemsOf } from "./domain-events.ts";
 import { ErasedLookup } from "./erasure/erased-lookup.ts";
 import { erasureService } from "./erasure/erasure-service.ts";
 import { ERASED_TOPIC, Erasures } from "./erasure/erasures.ts";
@@ -80,7 +80,7 @@ export const eventsModule: ModuleDefinition = {
       backlogItemsMax,
     });
     const tails = new OutboxTail({
-      ...{ ...platform, outbox, decode: eventsOf },
+      ...{ ...platform, outbox, decode: tailItemsOf },
       gauge: { name: "muster_tails", help: "Live tails attached to this process." },
     });
     const pageTokens = new PageTokens(platform.key("page-tokens"));

@@ -9,20 +9,13 @@ import {
 } from "@muster/contracts/muster/events/v1/event_service_pb";
 import type { AnnouncedEvent } from "@muster/contracts/muster/events/v1/events_events_pb";
 import type { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
-import {
-  bytesToUuid,
-  type OrganizationId,
-  type ProfileId,
-  type TrackedEventId,
-  uuidToBytes,
-} from "@muster/core";
+import { bytesToUuid, type OrganizationId, type ProfileId, type TrackedEventId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { catchUp, cursorAt, cursorFromNumbers, cursorToNumbers, type TailCursor } from "@muster/outbox";
 import type { CallContext, ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { linkedProfileIds, rootOf } from "../people/links-store.ts";
-import { requireProfileId } from "../profiles/profile-proto.ts";
 import { eventToProto } from "./event-proto.ts";
+import { TailFilter } from "./tail-filter.ts";
 
 export function tailEvents(deps: EventsDeps): ServerStreamHandler<typeof EventService.method.tailEvents> {
   return (request, context) => tail(deps, request, context);
@@ -34,11 +27,12 @@ async function* tail(
   context: CallContext,
 ): AsyncGenerator<TailEventsResponse> {
   const { organizationId, signal } = context;
-  const isWanted = await filterOf(deps, request, organizationId);
   const detach = deps.tails.attach(organizationId);
   try {
     const scope = JSON.stringify(["tail", organizationId]);
     const cursor = await startOf(deps, scope, request.resumeToken);
+    // After the start is known: who becomes who from then on is met on the way.
+    const filter = await TailFilter.open(deps.database.reader, organizationId, request);
     const answer = (event?: MessageInitShape<typeof TrackedEventSchema>): TailEventsResponse =>
       create(TailEventsResponseSchema, {
         ...(event && { event }),
@@ -50,8 +44,9 @@ async function* tail(
       if (heads === undefined) return;
       // A message begun before a resume is finished first: a token has room for one.
       for (const shard of [cursor.shard, ...heads.keys()]) {
-        for await (const event of catchUp(deps.tails, cursor, shard, heads[shard] ?? 0)) {
-          if (isWanted(event)) yield answer(announcedToProto(event));
+        for await (const item of catchUp(deps.tails, cursor, shard, heads[shard] ?? 0)) {
+          const event = await filter.take(item);
+          if (event !== undefined) yield answer(announcedToProto(event));
         }
       }
     }
@@ -66,27 +61,6 @@ async function startOf(deps: EventsDeps, scope: string, resumeToken: string): Pr
   const cursor = cursorFromNumbers(deps.pageTokens.open(scope, resumeToken) ?? [], heads);
   if (cursor === undefined) throw new AppError("POSITION_INVALID");
   return cursor;
-}
-
-async function filterOf(
-  deps: EventsDeps,
-  request: TailEventsRequest,
-  organizationId: OrganizationId,
-): Promise<(event: AnnouncedEvent) => boolean> {
-  const organization = uuidToBytes(organizationId);
-  const names = request.names.length > 0 ? new Set(request.names) : undefined;
-  let profiles: ReadonlySet<string> | undefined;
-  if (request.profileId !== undefined) {
-    const db = deps.database.reader;
-    const rootId = await rootOf(db, organizationId, requireProfileId(request.profileId));
-    if (rootId === undefined) throw new AppError("PROFILE_NOT_FOUND");
-    // All that are the person's as the tail attaches: older messages name the one that stood for them then.
-    profiles = new Set(await linkedProfileIds(db, organizationId, rootId));
-  }
-  return (event) =>
-    organization.equals(event.organizationId) &&
-    (names === undefined || names.has(event.name)) &&
-    (profiles === undefined || profiles.has(bytesToUuid(event.profileId)));
 }
 
 function announcedToProto(event: AnnouncedEvent): MessageInitShape<typeof TrackedEventSchema> {
