@@ -7,9 +7,9 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
+import { ALERT_FIRED } from "../domain-events.ts";
 import type { Alert } from "./alert.ts";
 
-export const ALERT_FIRED = "muster.events.alert.fired.v1";
 /** Of a message: some 400 bytes each, under the size of a message by far. */
 const ALERTS_MAX = 500;
 
@@ -48,5 +48,6 @@ function announce({ alert, rootId }: FiredAlert): AlertFired {
     eventName: alert.eventName,
     occurredMs: BigInt(alert.occurredMs),
     firedMs: BigInt(alert.firedMs),
+    ...(alert.profileId !== rootId && { recordedProfileId: uuidToBytes(alert.profileId) }),
   });
 }

@@ -1,14 +1,12 @@
 // What remains of what this service announced when people are erased. Pure.
 import { type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
-  AlertsFiredSchema,
   type AnnouncedProfile,
   ProfileChangedSchema,
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { assert, bytesToUuid, type ProfileId } from "@muster/core";
 import { type Subjects, scrub } from "@muster/privacy";
-import { ALERT_FIRED } from "../alerts/alerts-fired.ts";
 import { announcedSchema } from "../domain-events.ts";
 
 export interface Erased extends Subjects {
@@ -18,7 +16,7 @@ export interface Erased extends Subjects {
 
 /** The data of a message without these people; undefined where it says nothing of them. */
 export function announcedWithout(type: string, data: Uint8Array, erased: Erased): Uint8Array | undefined {
-  const schema = type === ALERT_FIRED ? AlertsFiredSchema : announcedSchema(type);
+  const schema = announcedSchema(type);
   assert(schema !== undefined, `a message of an unknown type cannot be erased: ${type}`);
   const scrubbed = scrub(schema, data, erased);
   return withoutProfiles(schema, scrubbed ?? data, erased) ?? scrubbed;
