@@ -12,7 +12,7 @@ import { eraseEvents } from "./erased-events-store.ts";
 import { type ErasureKey, type ErasureTask, type PlaceCount, places, stages } from "./erasure.ts";
 import { addPlaces, erasedProfileIds } from "./erasure-store.ts";
 import type { EventHasher } from "./event-hash.ts";
-import { deleteStep, PROFILE_ROWS } from "./profile-rows-store.ts";
+import { deleteStep, PROFILE_ROWS, placeOf } from "./profile-rows-store.ts";
 import { setStage } from "./task-store.ts";
 
 export interface CleanDeps {
@@ -68,7 +68,7 @@ class Cleaner {
     const isDone = await this.#repeat(task, (trx) => this.#eraseEvents(trx, organizationId, profileId));
     if (!isDone) return false;
     for (const rows of PROFILE_ROWS) {
-      const place = `events.${rows.table}`;
+      const place = placeOf(rows);
       const isEmpty = await this.#repeat(task, async (trx) => {
         const { isLast, deleted } = await deleteStep(trx, rows, organizationId, profileId);
         return { isLast, counts: [{ place, count: deleted }] };
@@ -107,7 +107,6 @@ class Cleaner {
     );
     if (!isDone) return false;
     await database.transaction(async (trx) => {
-      await addPlaces(trx, first.erasure, first.profileId, [{ place: places.outbox, count: 0 }]);
       for (const task of tasks) await setStage(trx, task, stages.broker);
     });
     return true;

@@ -16,8 +16,9 @@ import { identitiesOf } from "../profiles/profile.ts";
 import { markErasing } from "./erased-events-store.ts";
 import { deleteProfiles } from "./erased-profiles-store.ts";
 import { type ErasureKey, type ErasureTask, places } from "./erasure.ts";
-import { addPlaces, insertErasure } from "./erasure-store.ts";
+import { addPlaces, insertErasure, keepPlaces } from "./erasure-store.ts";
 import { formerRootsOf } from "./former-roots-store.ts";
+import { PROFILE_ROWS, placeOf } from "./profile-rows-store.ts";
 import { insertTasks } from "./task-store.ts";
 
 export interface ErasePersonDeps {
@@ -108,6 +109,13 @@ async function removePerson(
   nowMs: number,
 ): Promise<void> {
   await insertErasure(trx, erasure, nowMs);
+  // A receipt names every place that was looked at.
+  await keepPlaces(
+    trx,
+    erasure,
+    person.root.id,
+    [...Object.values(places), ...new Set(PROFILE_ROWS.map(placeOf))].map((place) => ({ place, count: 0 })),
+  );
   for (const profile of profilesOf(person)) {
     const identities = identitiesOf(profile);
     await deleteIdentities(trx, profile, identities);

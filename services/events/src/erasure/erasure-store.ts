@@ -23,10 +23,11 @@ export async function addPlaces(
   profileId: ProfileId,
   counts: readonly PlaceCount[],
 ): Promise<void> {
-  await insertPlaces(trx, erasure, profileId, counts, { add: ["entries"] });
+  const grown = counts.filter(({ count }) => count > 0);
+  await insertPlaces(trx, erasure, profileId, grown, { add: ["entries"] });
 }
 
-/** What another service removed; a place that it has named before keeps its count. */
+/** Places that have no count yet; one that has keeps it. */
 export async function keepPlaces(
   trx: Transaction,
   erasure: ErasureKey,
@@ -89,11 +90,15 @@ export async function listErasures(
 
 /** The profiles of the erased person. */
 export async function erasedProfileIds(db: Queryable, erasure: ErasureKey): Promise<ProfileId[]> {
+  const { organization_id, erasure_id } = keyOf(erasure);
   const rows: { profile_id: Buffer }[] = await db("erasure_places")
     .select("profile_id")
-    .where({ ...keyOf(erasure), place: Buffer.from(places.profiles) });
+    .where({ organization_id, erasure_id, place: Buffer.from(places.profiles) });
   return rows.map((row) => bytesToUuid<ProfileId>(row.profile_id)).sort();
 }
+
+/** Erasures whose counts one statement adds up. */
+const COUNTED_AT_ONCE = 50;
 
 async function withPlaces(
   db: Queryable,
@@ -101,24 +106,68 @@ async function withPlaces(
   rows: readonly ErasureRow[],
 ): Promise<Erasure[]> {
   const found: Erasure[] = [];
-  for (const row of rows) {
-    const erasure = { organizationId, id: bytesToUuid(row.erasure_id) };
-    const counts: { place: Buffer; count: number | string }[] = await db("erasure_places")
-      .select("place")
-      .sum({ count: "entries" })
-      .where(keyOf(erasure))
-      .groupBy("place");
-    found.push({
-      ...erasure,
-      createMs: Number(row.create_ms),
-      completeMs: row.complete_ms === null ? undefined : Number(row.complete_ms),
-      profileIds: await erasedProfileIds(db, erasure),
-      places: counts
-        .map(({ place, count }) => ({ place: place.toString(), count: Number(count) }))
-        .sort((a, b) => (a.place < b.place ? -1 : 1)),
-    });
+  for (let start = 0; start < rows.length; start += COUNTED_AT_ONCE) {
+    const some = rows.slice(start, start + COUNTED_AT_ONCE);
+    const counts = await countPlaces(db, organizationId, some);
+    const profileIds = await listProfiles(db, organizationId, some);
+    for (const row of some) {
+      const id = bytesToUuid(row.erasure_id);
+      found.push({
+        ...{ organizationId, id, createMs: Number(row.create_ms) },
+        completeMs: row.complete_ms === null ? undefined : Number(row.complete_ms),
+        profileIds: profileIds.get(id) ?? [],
+        places: counts.get(id) ?? [],
+      });
+    }
   }
   return found;
+}
+
+async function countPlaces(
+  db: Queryable,
+  organizationId: OrganizationId,
+  erasures: readonly ErasureRow[],
+): Promise<Map<string, PlaceCount[]>> {
+  const rows: { erasure_id: Buffer; place: Buffer; count: number | string }[] = await db("erasure_places")
+    .select("erasure_id", "place")
+    .sum({ count: "entries" })
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn(
+      "erasure_id",
+      erasures.map((row) => row.erasure_id),
+    )
+    .groupBy("erasure_id", "place");
+  const counts = new Map<string, PlaceCount[]>();
+  for (const { erasure_id, place, count } of rows) {
+    const id = bytesToUuid(erasure_id);
+    const known = counts.get(id) ?? [];
+    counts.set(id, known);
+    known.push({ place: place.toString(), count: Number(count) });
+  }
+  for (const places of counts.values()) places.sort((a, b) => (a.place < b.place ? -1 : 1));
+  return counts;
+}
+
+async function listProfiles(
+  db: Queryable,
+  organizationId: OrganizationId,
+  erasures: readonly ErasureRow[],
+): Promise<Map<string, ProfileId[]>> {
+  const rows: { erasure_id: Buffer; profile_id: Buffer }[] = await db("erasure_places")
+    .select("erasure_id", "profile_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn(
+      "erasure_id",
+      erasures.map((row) => row.erasure_id),
+    )
+    .andWhere("place", Buffer.from(places.profiles));
+  const ids = Map.groupBy(rows, (row) => bytesToUuid(row.erasure_id));
+  return new Map(
+    Array.from(
+      ids,
+      ([id, own]) => [id, own.map((row) => bytesToUuid<ProfileId>(row.profile_id)).sort()] as const,
+    ),
+  );
 }
 
 function keyOf({ organizationId, id }: ErasureKey): { organization_id: Buffer; erasure_id: Buffer } {

@@ -24,6 +24,11 @@ export const PROFILE_ROWS: readonly ProfileRows[] = [
   { table: "profile_merges", column: "into_profile_id", step: "merge_id", stepMax: 500 },
 ];
 
+/** As receipts name it. */
+export function placeOf({ table }: ProfileRows): string {
+  return `events.${table}`;
+}
+
 /** Deletes one step's rows. */
 export async function deleteStep(
   trx: Transaction,
