@@ -1,5 +1,5 @@
 // The usual way: summaries and points computed from the raw events when somebody asks, by the index that a
-// profile's timeline has. Same server, same events, same run, and without the way over HTTP.
+// profile's timeline has. Same server, same events, same run.
 import { systemClock } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type RecentBehaviour, RecentViews } from "../../../services/events/src/behaviour/recent-views.ts";
@@ -40,7 +40,7 @@ export async function rawPoints(
   return rows.reduce((sum, { name, count }) => sum + (prices.get(name.toString()) ?? 0) * Number(count), 0);
 }
 
-/** Of all users; a page needs as much, for nothing says who has points. */
+/** Of all users; a page of them needs as much, for nothing else says who has points. */
 export async function rawPointsOfAll({ connection, organization, prices }: RawWay): Promise<number> {
   const [rows] = await connection.query<RowDataPacket[]>(
     `SELECT profile_id, name, COUNT(*) AS count FROM tracked_events WHERE organization_id = ? AND name IN (?)

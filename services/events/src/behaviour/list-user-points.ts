@@ -22,7 +22,8 @@ import { earnedByProfile, earnedTogether } from "./points.ts";
 
 const QUERIED = "User events queried Successfully";
 const PAGE_USERS = 1000;
-const WALK_USERS = 1000;
+/** One more than a page holds: where all have points, that says whether there is a next one. */
+const WALK_USERS = PAGE_USERS + 1;
 /** Users without a point that one request walks past; then the page ends early, and its token goes on. */
 const WALKED_USERS_MAX = 100_000;
 

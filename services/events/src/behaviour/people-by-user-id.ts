@@ -1,7 +1,7 @@
 // Walks people by the bytes of their user ids: each person once, under the id that their profile shows.
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { mergedIdsOf } from "../people/links-store.ts";
+import { hasMerged, mergedIdsOf } from "../people/links-store.ts";
 import { getPeople } from "../people/people.ts";
 import { profileOf } from "../people/person.ts";
 import { getProfiles } from "../profiles/profile-store.ts";
@@ -12,6 +12,8 @@ export interface NamedPerson {
   /** All that are this person. */
   readonly profileIds: readonly ProfileId[];
 }
+
+const noneMerged: ReadonlyMap<ProfileId, readonly ProfileId[]> = new Map();
 
 /** The people among the next `limit` user ids. `lastUserId` is the last one looked at, undefined at the end. */
 export async function listPeopleByUserId(
@@ -25,11 +27,10 @@ export async function listPeopleByUserId(
   const standing = users.filter(
     ({ userId, profileId, rootId }) => profileId === rootId || shown.get(rootId) === userId,
   );
-  const merged = await mergedIdsOf(
-    db,
-    organizationId,
-    standing.map(({ rootId }) => rootId),
-  );
+  const rootIds = standing.map(({ rootId }) => rootId);
+  // Where nobody was ever merged, which one look tells.
+  const isMerged = await hasMerged(db, organizationId);
+  const merged = isMerged ? await mergedIdsOf(db, organizationId, rootIds) : noneMerged;
   return {
     people: standing.map(({ userId, rootId }) => ({
       userId,

@@ -1,0 +1,40 @@
+// Our way without the way over HTTP and between services, for a comparison of nothing but reading: the statements
+// that the handlers send, through the same pool, for a profile that is known already.
+import { bytesToUuid, type OrganizationId, type ProfileId, systemClock } from "@muster/core";
+import type { Database } from "@muster/db";
+import { listCounts } from "../../../services/events/src/behaviour/event-count-store.ts";
+import { visitPageViews } from "../../../services/events/src/behaviour/page-view-store.ts";
+import { type RecentBehaviour, RecentViews } from "../../../services/events/src/behaviour/recent-views.ts";
+
+export interface ModelWay {
+  readonly database: Database;
+  readonly organization: Buffer;
+  /** Names and points of the catalogue. */
+  readonly prices: ReadonlyMap<string, number>;
+}
+
+export async function modelSummary(
+  { database, organization }: ModelWay,
+  profile: Buffer,
+): Promise<RecentBehaviour> {
+  const recent = new RecentViews(systemClock.nowMs());
+  const organizationId = bytesToUuid<OrganizationId>(organization);
+  const profileIds = [bytesToUuid<ProfileId>(profile)];
+  await visitPageViews(database.reader, organizationId, profileIds, recent, (occurredMs, page) =>
+    recent.add(occurredMs, page),
+  );
+  return recent.summarise();
+}
+
+export async function modelPoints(
+  { database, organization, prices }: ModelWay,
+  profiles: readonly Buffer[],
+): Promise<number> {
+  const counts = await listCounts(
+    database.reader,
+    bytesToUuid<OrganizationId>(organization),
+    profiles.map((profile) => bytesToUuid<ProfileId>(profile)),
+    new Set(prices.keys()),
+  );
+  return counts.reduce((sum, { name, count }) => sum + (prices.get(name) ?? 0) * count, 0);
+}
