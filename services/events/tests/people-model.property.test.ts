@@ -11,7 +11,7 @@ import {
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { bytesToUuid, type OrganizationId, shardOf, uuidToBytes } from "@muster/core";
+import { bytesToUuid, type OrganizationId, SHARD_COUNT, shardOf, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES } from "@muster/testkit";
 import fc from "fast-check";
@@ -188,9 +188,10 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
         fc.asyncProperty(fc.array(step, { minLength: 12, maxLength: 40 }), async (steps) => {
           const organizationId = newOrganization();
           const ids = await makeProfiles(organizationId);
-          const taken = await Promise.all(
-            steps.map((one, index) => take(one, { organizationId, ids, index })),
-          );
+          const [taken, scans] = await Promise.all([
+            Promise.all(steps.map((one, index) => take(one, { organizationId, ids, index }))),
+            Promise.all(Array.from({ length: SHARD_COUNT }, (_, shard) => scan(organizationId, shard))),
+          ]);
           for (const { reason } of taken) {
             expect([undefined, "FIELD_INVALID", "PROFILE_MERGED_BEFORE", "PROFILE_NOT_MERGED"]).toContain(
               reason,
@@ -201,6 +202,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
           const storedIds = taken.flatMap(({ stored }) => stored.map(({ id }) => id));
           expect([...people.values()].flat().sort()).toEqual(storedIds.sort());
           expect(await misannounced(organizationId)).toEqual([]);
+          for (const one of scans) await expectFolds(organizationId, one, people);
           // And back again: whatever was merged is whole on its own.
           for (const profileId of ids) {
             await processOf(0)
@@ -222,6 +224,62 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
     },
     TIMEOUT_MS,
   );
+
+  interface Scan {
+    readonly shard: number;
+    readonly position: bigint;
+    readonly people: Map<string, Set<string>>;
+  }
+  async function scan(organizationId: OrganizationId, shard: number): Promise<Scan> {
+    const people = new Map<string, Set<string>>();
+    let position = 0n;
+    const request = { organizationId: uuidToBytes(organizationId), shard, profileLimit: 1000 };
+    for await (const { part } of processOf(shard).feed.scanProfileEvents(request)) {
+      if (part.case === "snapshot") position = part.value.position;
+      if (part.case !== "profile") continue;
+      const id = bytesToUuid(part.value.profileId);
+      const own = people.get(id) ?? new Set();
+      for (const event of part.value.events) own.add(bytesToUuid(event.id));
+      people.set(id, own);
+    }
+    return { shard, position, people };
+  }
+
+  /** A scan and the messages after it are all there is of everybody who was not to be read anew since. */
+  async function expectFolds(
+    organizationId: OrganizationId,
+    { shard, position, people }: Scan,
+    expected: ReadonlyMap<string, readonly string[]>,
+  ): Promise<void> {
+    const own = uuidToBytes(organizationId);
+    const anew = new Set<string>();
+    for (let after = position; ; ) {
+      const { envelopes } = await processOf(0).feed.readOutbox({ shard, afterPosition: after, limit: 1000 });
+      if (envelopes.length === 0) break;
+      for (const { type, data, position: at } of envelopes) {
+        after = at;
+        if (type.includes("tracked_event.recorded")) {
+          for (const event of fromBinary(TrackedEventsRecordedSchema, data).events) {
+            if (!own.equals(event.organizationId)) continue;
+            const state = people.get(bytesToUuid(event.profileId));
+            expect(state?.has(bytesToUuid(event.id)) ?? false).toBe(false);
+            state?.add(bytesToUuid(event.id));
+          }
+        } else if (type.includes("profile.merged")) {
+          const { organizationId: of, profileId, intoProfileId } = fromBinary(ProfileMergedSchema, data);
+          if (own.equals(of)) for (const id of [profileId, intoProfileId]) anew.add(bytesToUuid(id));
+        } else if (type.includes("profile.unmerged")) {
+          const { organizationId: of, profileId, fromProfileId } = fromBinary(ProfileUnmergedSchema, data);
+          if (own.equals(of)) for (const id of [profileId, fromProfileId]) anew.add(bytesToUuid(id));
+        }
+      }
+    }
+    for (const [id, events] of people)
+      if (!anew.has(id)) expect([...events].sort()).toEqual(expected.get(id));
+    for (const id of expected.keys()) {
+      if (shardOf(organizationId, id) === shard) expect(people.has(id) || anew.has(id)).toBe(true);
+    }
+  }
 
   /** Roots, places and identities agree with the parents. */
   async function expectConsistentRows(organizationId: OrganizationId): Promise<void> {
