@@ -21,18 +21,24 @@ const PEOPLE_KEY = ["organization_id", "profile_id"];
 const HISTORY_COLUMNS = ["organization_id", "profile_id", "cell", "content", "touched_ms"];
 const HISTORY_KEY = ["organization_id", "profile_id", "cell"];
 
-/**
- * Locks what stands for each person's past until the transaction ends, in the order of the keys. Making the
- * rows first is what locks those that were not there.
- */
+/** Locks what stands for each person's past until the transaction ends, in the order of the keys. */
 export async function lockPasts(trx: Transaction, people: readonly PersonKey[]): Promise<LockedPerson[]> {
-  const rows = people.map(({ organizationId, rootId }): Value[] => [
+  const known = await lockKnown(trx, people);
+  const knownIds = new Set(known.map(({ rootId }) => rootId));
+  const others = people.filter(({ rootId }) => !knownIds.has(rootId));
+  if (others.length === 0) return known;
+  // A row that somebody else has made meanwhile is locked by the insert that finds it.
+  const rows = others.map(({ organizationId, rootId }): Value[] => [
     uuidToBytes(organizationId),
     uuidToBytes(rootId),
     0,
     0,
   ]);
   await insertRows(trx, "alert_people", PEOPLE_COLUMNS, rows.sort(byKey(2)), "keep", PEOPLE_KEY);
+  return [...known, ...(await lockKnown(trx, others))];
+}
+
+async function lockKnown(trx: Transaction, people: readonly PersonKey[]): Promise<LockedPerson[]> {
   const locked: LockedPerson[] = [];
   for (const [condition, bindings] of keyConditions(PEOPLE_KEY, groupsOf(people))) {
     const query = trx("alert_people").select<PeopleRow[]>(PEOPLE_COLUMNS).whereRaw(condition, bindings);
