@@ -203,6 +203,14 @@ const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
     ["an overlap below none", { overlap_seconds: -1 }, 400, "overlap_seconds"],
     ["an unknown key", {}, 404],
   ],
+  "PATCH /v1/retention": [
+    ["less than nothing", { raw_event_days: -1 }, 400, "raw_event_days"],
+    ["a century and more", { raw_event_days: 36_501 }, 400, "raw_event_days"],
+    ["half a day", { raw_event_days: 0.5 }, 400, "raw_event_days"],
+    ["days in words", { raw_event_days: "a week" }, 400, "raw_event_days"],
+    ["less than summaries look back", { aggregate_days: 7 }, 400, "aggregate_days"],
+    ["what only Muster says", { complete_since: "2026-01-01T00:00:00Z" }, 400, "complete_since"],
+  ],
   [`PATCH /v1/organizations/${NOBODY}`]: [
     ["a time zone that is none", { time_zone: "Mars/Olympus" }, 400, "time_zone"],
     ["an unknown organisation", { name: "x" }, 404],
@@ -229,6 +237,24 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
     ["an id that is none", "/v1/profiles/13", 404],
     ["an empty id", "/v1/profiles/", 404],
     ["broken percent-encoding", "/v1/profiles/%ZZ", 400],
+  ],
+  "DELETE /v1/profiles/{id}": [
+    ["an unknown profile", `/v1/profiles/${NOBODY}`, 404],
+    ["an id that is none", "/v1/profiles/13", 404],
+    ["a parameter that there is not", `/v1/profiles/${NOBODY}?force=true`, 400, "force"],
+  ],
+  "DELETE /v1/user/{id}": [
+    ["a long user", `/v1/user/${long(256)}`, 400, "user_id"],
+    ["broken percent-encoding", "/v1/user/%ZZ", 400],
+  ],
+  "GET /v1/erasures": [
+    ["a garbled token", "/v1/erasures?page_token=garbled", 400],
+    ["a page too large", "/v1/erasures?page_size=501", 400, "page_size"],
+    ["an unknown parameter", "/v1/erasures?state=running", 400, "state"],
+  ],
+  "GET /v1/erasures/{id}": [
+    ["an unknown erasure", `/v1/erasures/${NOBODY}`, 404],
+    ["an id that is none", "/v1/erasures/13", 404],
   ],
   "GET /v1/profiles/{id}/events": [
     ["an unknown profile", `/v1/profiles/${NOBODY}/events`, 404],
@@ -284,6 +310,7 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
     ["a code", "/v1/alert-rules/123", 404],
   ],
   "DELETE /v1/alert-rules/{id}": [["an unknown rule", `/v1/alert-rules/${NOBODY}`, 404]],
+  "GET /v1/retention": [["an unknown parameter", "/v1/retention?all=1", 400, "all"]],
   "GET /v1/api-keys": [["an unknown parameter", "/v1/api-keys?all=1", 400, "all"]],
   "GET /v1/organizations": [["an unknown parameter", "/v1/organizations?all=1", 400, "all"]],
   "DELETE /v1/segments/{id}": [["an unknown segment", "/v1/segments/nothing-here", 404]],
@@ -304,6 +331,7 @@ describe("bad input", () => {
     segments: await rest.all("/v1/segments", "segments"),
     keys: await rest.all("/v1/api-keys", "api_keys"),
     alertRules: await rest.all("/v1/alert-rules", "alert_rules"),
+    retention: (await rest.get("/v1/retention")).body,
     organizations: await rest.all("/v1/organizations", "organizations"),
   });
 

@@ -1,12 +1,15 @@
 // How MariaDB runs the hot queries: by which index, and never by sorting or scanning a table. Golden, so
 // that a change of a query or an index shows.
+import { randomBytes } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
+import { findHolding } from "@muster/outbox/scrub-store";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listAlerts } from "../src/alerts/alert-store.ts";
@@ -17,6 +20,10 @@ import { listCounts } from "../src/behaviour/event-count-store.ts";
 import { listFullHours, visitPageViews } from "../src/behaviour/page-view-store.ts";
 import { listUsers } from "../src/behaviour/user-store.ts";
 import { getChange, listChanges } from "../src/catalogue/event-type-store.ts";
+import { findErased, listErasing } from "../src/erasure/erased-events-store.ts";
+import { EventHasher } from "../src/erasure/event-hash.ts";
+import { formerRootsOf } from "../src/erasure/former-roots-store.ts";
+import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
 import { type KeptTable, walkRows } from "../src/export/kept-rows-store.ts";
 import { sections } from "../src/export/sections.ts";
 import { collectWanted } from "../src/ingest/batch-facts.ts";
@@ -78,10 +85,17 @@ beforeAll(async () => {
       const type = { name: `type ${name}`, price: 1 };
       await events.call(EventTypeService.method.createEventType, type, as);
     }
+    // From the end, so that the first user stays.
+    for (let user = 480; user < 500; user += 1) {
+      await events.call(ErasureService.method.eraseUser, { userId: String(user) }, as);
+    }
     if (organization === organizationId) profileId = results[0]?.profileId as ProfileId;
   }
   await db.raw(
     "ANALYZE TABLE event_counts, page_view_hours, event_types, alerts, alert_history, alert_rules, alert_rule_sets",
+  );
+  await db.raw(
+    "ANALYZE TABLE erased_events, erasing_organizations, erasures, erasure_tasks, outbox_messages",
   );
   await db.raw("ANALYZE TABLE profiles, profile_identities, tracked_events, undated_event_ids");
 });
@@ -149,6 +163,7 @@ test("hot queries use their indexes and sort nothing", async () => {
     createSubmission(one, batch, { traceParent: "" }),
   );
   const alerts = { organizationId, profileIds: undefined, code: undefined, after: randomIds.next(2 ** 42) };
+  const hasher = new EventHasher(randomBytes(32));
   const cells = new Set([...pathOf("0".repeat(16), 7n), NewestCell.idOf("0".repeat(16))]);
   const queries: Record<string, () => Promise<unknown>> = {
     "ingest: what a batch must know": () =>
@@ -200,6 +215,14 @@ test("hot queries use their indexes and sort nothing", async () => {
       ),
     "events at their places": () =>
       getEventsAt(db, organizationId, [lastPlace, { ...lastPlace, occurredMs: 0 }]),
+    "ingest: organisations that erased somebody": () => listErasing(db, [organizationId, randomIds.next(1)]),
+    "ingest: events that were erased": () =>
+      findErased(db, organizationId, [hasher.undated(organizationId, "e490"), randomBytes(16)]),
+    "erasures: tasks that nobody works on": () => listOpenTasks(db, 2 ** 45, 500),
+    "erasures: tasks that wait for the broker": () => listBrokerTasks(db, 500),
+    "erasures: who stood for somebody": () => formerRootsOf(db, organizationId, [profileId]),
+    "erasures: messages that speak of somebody": () =>
+      findHolding(db, { shard: 3, from: 1, through: 2 }, [uuidToBytes(profileId)]),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),

@@ -17,7 +17,7 @@ export async function formerRootsOf(
     const found: ProfileId[] = [];
     for (let start = 0; start < next.length; start += LOOKUP_CHUNK) {
       const rows: { into_profile_id: Buffer }[] = await db("profile_merges")
-        .distinct("into_profile_id")
+        .select("into_profile_id")
         .where("organization_id", uuidToBytes(organizationId))
         .whereIn("profile_id", next.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
       for (const row of rows) found.push(bytesToUuid<ProfileId>(row.into_profile_id));
