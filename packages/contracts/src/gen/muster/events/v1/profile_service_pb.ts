@@ -340,7 +340,8 @@ export const UnmergeProfileResponseSchema: GenMessage<UnmergeProfileResponse> = 
   messageDesc(file_muster_events_v1_profile_service, 12);
 
 /**
- * Profiles: who the people are.
+ * Profiles: who the people are. The id of a profile that was merged into another means the person, wherever it
+ * is asked for; answers name the profile that stands for them.
  *
  * @generated from service muster.events.v1.ProfileService
  */
@@ -366,7 +367,8 @@ export const ProfileService: GenService<{
     output: typeof GetProfileResponseSchema;
   },
   /**
-   * Lists profiles, oldest first; the filters are exact and ANDed.
+   * Lists profiles that stand for a person, oldest first; the filters are exact and ANDed, and find a person by
+   * every identity of theirs.
    *
    * @generated from rpc muster.events.v1.ProfileService.ListProfiles
    */
