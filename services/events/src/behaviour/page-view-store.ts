@@ -16,6 +16,7 @@ import { decodeViews, encodeView, pageOf, type ViewHour, viewHourOf } from "./pa
 const TABLE = "page_view_hours";
 const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_parts", "size_bytes", "views"];
 const KEY = COLUMNS.slice(0, 5);
+const OVERWRITE = { overwrite: COLUMNS.slice(5) };
 /** About 700 views. */
 const FULL_BYTES = 16 * 1024;
 /** Of so many hours with few new views one is looked at. */
@@ -108,11 +109,12 @@ async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): P
     .sort((a, b) => compareHours(a.of, b.of));
   const bytes = new BytesOnce();
   const parts = moved.map(({ of, part, views }) => toRow(of, { part, fullParts: 0, views }, bytes));
-  await insertRows(trx, TABLE, COLUMNS, parts, "fail", KEY);
+  // One of that number is there only where retention is removing the hour, and has begun with its part 0.
+  await insertRows(trx, TABLE, COLUMNS, parts, OVERWRITE, KEY);
   const heads = moved.map(({ of, part }) =>
     toRow(of, { part: 0, fullParts: part, views: Buffer.alloc(0) }, bytes),
   );
-  await insertRows(trx, TABLE, COLUMNS, heads, { overwrite: ["full_parts", "size_bytes", "views"] }, KEY);
+  await insertRows(trx, TABLE, COLUMNS, heads, OVERWRITE, KEY);
 }
 
 export interface ViewRange {
