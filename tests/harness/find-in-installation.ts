@@ -1,8 +1,7 @@
 // Looks for a text in everything that an installation keeps: all tables of all services, and the broker's streams.
 import { join } from "node:path";
 import { type Database, openMysql, openSqlite } from "@muster/db";
-import { findInTables } from "@muster/testkit";
-import { connect } from "nats";
+import { findInStreams, findInTables } from "@muster/testkit";
 import type { Installation } from "./installation.ts";
 
 const SERVICES = ["identity", "events", "segments"] as const;
@@ -18,7 +17,9 @@ export async function findInInstallation(installation: Installation, text: strin
       await database.close();
     }
   }
-  if (installation.mode === "production") found.push(...(await findInStreams(installation, text)));
+  if (installation.mode === "production") {
+    found.push(...(await findInStreams(installation.variables.MUSTER_NATS_PREFIX ?? "", text)));
+  }
   return found;
 }
 
@@ -28,22 +29,4 @@ function openDatabase({ mode, variables }: Installation, service: string): Promi
   }
   const database = `${variables.MUSTER_DATABASE_PREFIX}${service}`;
   return openMysql({ url: variables.MUSTER_DATABASE_URL ?? "", database });
-}
-
-async function findInStreams({ variables }: Installation, text: string): Promise<string[]> {
-  const found: string[] = [];
-  const connection = await connect({ servers: variables.MUSTER_NATS_URL ?? "" });
-  const manager = await connection.jetstreamManager();
-  const prefix = `${variables.MUSTER_NATS_PREFIX}_`.toUpperCase();
-  for await (const name of manager.streams.names()) {
-    if (!name.startsWith(prefix)) continue;
-    const { state } = await manager.streams.info(name);
-    for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
-      // Of those that were purged there is none.
-      const message = await manager.streams.getMessage(name, { seq }).catch(() => undefined);
-      if (message !== undefined && Buffer.from(message.data).includes(text)) found.push(`${name}/${seq}`);
-    }
-  }
-  await connection.close();
-  return found;
 }

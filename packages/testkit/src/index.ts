@@ -1,4 +1,5 @@
 export { FakeClock } from "./fake-clock.ts";
+export { findInStreams } from "./find-in-streams.ts";
 export { columnsOf, findInTables } from "./find-in-tables.ts";
 export { golden } from "./golden.ts";
 export { freePort, PrivateServer } from "./private-server.ts";

@@ -22,7 +22,6 @@ import { listUsers } from "../src/behaviour/user-store.ts";
 import { getChange, listChanges } from "../src/catalogue/event-type-store.ts";
 import { findErased, listErasing } from "../src/erasure/erased-events-store.ts";
 import { EventHasher } from "../src/erasure/event-hash.ts";
-import { formerRootsOf } from "../src/erasure/former-roots-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
 import { type KeptTable, walkRows } from "../src/export/kept-rows-store.ts";
 import { sections } from "../src/export/sections.ts";
@@ -220,7 +219,6 @@ test("hot queries use their indexes and sort nothing", async () => {
       findErased(db, organizationId, [hasher.undated(organizationId, "e490"), randomBytes(16)]),
     "erasures: tasks that nobody works on": () => listOpenTasks(db, 2 ** 45, 500),
     "erasures: tasks that wait for the broker": () => listBrokerTasks(db, 500),
-    "erasures: who stood for somebody": () => formerRootsOf(db, organizationId, [profileId]),
     "erasures: messages that speak of somebody": () =>
       findHolding(db, { shard: 3, from: 1, through: 2 }, [uuidToBytes(profileId)]),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),

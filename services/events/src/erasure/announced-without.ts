@@ -1,4 +1,4 @@
-// What remains of what this service announced when people are erased. Pure.
+// What remains of what this service announced when people are erased.
 import { type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type AnnouncedProfile,
