@@ -65,12 +65,17 @@ async function audit(flags: AuditFlags): Promise<void> {
     if (last?.done !== true) throw new StartError("The audit ended before it was done.");
     process.stdout.write(
       `${last.checked} of ${last.known} profiles, ${last.memberships} memberships: ` +
-        `${last.mismatches} mismatches, ${last.unsettled} unsettled (seed ${seed})\n`,
+        `${last.mismatches} mismatches, ${last.unsettled} unsettled${beyond(last)} (seed ${seed})\n`,
     );
     if (last.mismatches > 0n) process.exitCode = 1;
   } finally {
     caller.close();
   }
+}
+
+/** Only where retention has removed raw events. */
+function beyond({ beyondRetention }: AuditProgress): string {
+  return beyondRetention === 0n ? "" : `, ${beyondRetention} beyond retention`;
 }
 
 function showProgress(progress: AuditProgress): AuditProgress {

@@ -4,12 +4,12 @@ import { describe, expect, test } from "vitest";
 import { Definitions, type SegmentDefinition } from "./definitions.ts";
 import { evaluate } from "./evaluate.ts";
 import { applyEvent, emptyFacts, type Facts, type Instant, nthNewest } from "./facts.ts";
+import { FUTURE_EVENTS_MAX } from "./future-events.ts";
 import { matcherOf } from "./matcher.ts";
 import { evaluateAll, evaluateSegments } from "./membership.ts";
 import {
   type EngineEvent,
   emptyState,
-  FUTURE_EVENTS_MAX,
   isEmptyState,
   needsDerivation,
   prune,

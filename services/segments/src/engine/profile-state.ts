@@ -4,14 +4,9 @@ import { isMap, type JsonObject } from "../predicates/values.ts";
 import { type AnyFacts, emptyFactsOf, type FactEvent, feed, isOfInterest } from "./any-facts.ts";
 import type { Definitions, SegmentDefinition, TrackedFact, TrackedMatcher } from "./definitions.ts";
 import type { Instant } from "./facts.ts";
+import { FUTURE_EVENTS_MAX, type FutureEvent, keepFuture } from "./future-events.ts";
 import { countableNumber } from "./value-facts.ts";
 import type { ProfileView } from "./verdict.ts";
-
-/** An event dated after now: it counts from its instant on. */
-export interface FutureEvent extends FactEvent {
-  /** The matchers it feeds. */
-  readonly matcherKeys: readonly string[];
-}
 
 export interface ProfileState {
   /**
@@ -48,9 +43,6 @@ export interface ProfileState {
    */
   isFrozen: boolean;
 }
-
-/** Future events that one profile keeps; the others are read again when they come due. */
-export const FUTURE_EVENTS_MAX = 32;
 
 export function emptyState(): ProfileState {
   return {
@@ -257,24 +249,6 @@ function numbersOf(
     }
   }
   return numbers;
-}
-
-function keepFuture(
-  state: ProfileState,
-  definitions: Definitions,
-  future: FutureEvent,
-  futuresMax: number,
-): void {
-  const { futures } = state;
-  const index = futures.findIndex(({ instant }) => instant[0] > future.instant[0]);
-  futures.splice(index < 0 ? futures.length : index, 0, future);
-  if (futures.length <= futuresMax) return;
-  const dropped = futures.pop();
-  if (dropped === undefined) return;
-  state.droppedMs = Math.min(state.droppedMs ?? Number.POSITIVE_INFINITY, dropped.instant[0]);
-  for (const matcherKey of dropped.matcherKeys) {
-    for (const { fact } of definitions.tracked(matcherKey)?.feeds ?? []) state.lacking.add(fact.spec.key);
-  }
 }
 
 function parseObject(json: string): JsonObject {

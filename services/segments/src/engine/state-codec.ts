@@ -2,9 +2,10 @@
 import type { SegmentId } from "@muster/core";
 import type { AnyFacts } from "./any-facts.ts";
 import type { Instant } from "./facts.ts";
+import type { FutureEvent } from "./future-events.ts";
 import type { HeldOutcome } from "./held-facts.ts";
 import type { MarkedInstant } from "./ordered-facts.ts";
-import type { FutureEvent, ProfileState } from "./profile-state.ts";
+import type { ProfileState } from "./profile-state.ts";
 import type { Chain, SequenceOutcome } from "./sequence-facts.ts";
 import type { LoggedValue } from "./value-facts.ts";
 
