@@ -169,6 +169,8 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
 describe.each(ENGINES)("a failing commit on %s", (engine) => {
   let opened: TestDatabase;
   let failures: ((sql: string) => Error | undefined) | undefined;
+  /** So many transactions find, in the end, that somebody was merged since they began. */
+  let mergesMeanwhile = 0;
   const organizationId = newOrganization();
 
   beforeAll(async () => {
@@ -190,6 +192,10 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
         append: async (trx, drafts) => {
           const error = failures?.("append");
           if (error !== undefined) throw error;
+          if (mergesMeanwhile > 0) {
+            mergesMeanwhile -= 1;
+            await trx("shard_epochs").increment("epoch", 1);
+          }
           await trx("shard_positions").where("shard", 0).select("position");
           return drafts.map(() => 1);
         },
@@ -316,5 +322,20 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(refused).toHaveLength(20);
     for (const one of refused) expect(one).toMatchObject({ reason: { reason: "OVERLOADED" } });
     expect(statusOf(await guest)).toEqual(["stored"]);
+  });
+
+  test("over people who were merged meanwhile runs again, and not for ever", async () => {
+    const queue = queueOf(opened.database);
+    mergesMeanwhile = 5;
+    expect(statusOf(await queue.submit(sent("merged"), "single"))).toEqual(["stored"]);
+    expect(mergesMeanwhile).toBe(0);
+    mergesMeanwhile = Number.POSITIVE_INFINITY;
+    const always = await queue.submit(sent("always"), "single").catch((error: unknown) => error);
+    expect(always).toMatchObject({ reason: "UNAVAILABLE" });
+    mergesMeanwhile = 0;
+    const seen = await names();
+    expect(seen.filter((name) => name === "merged")).toHaveLength(1);
+    expect(seen).not.toContain("always");
+    expect(statusOf(await queue.submit(sent("always"), "single"))).toEqual(["stored"]);
   });
 });
