@@ -79,10 +79,11 @@ export class SegmentsFolder implements Folder {
     announcer.committed();
     const derived = await derivations.step(owned);
     announcer.committed();
-    const purgeMs = await purges.step(owned);
+    const purged = await purges.step(owned);
+    announcer.committed();
     const sweepMs = await sweeps.step(owned);
-    if (drained.visited > 0 || derived.settled) bus.broadcast(SETTLED_TOPIC, NOTHING);
-    return Math.min(drained.nextMs, derived.nextMs, purgeMs, sweepMs, this.#lookout.nextMs);
+    if (drained.visited > 0 || derived.settled || purged.settled) bus.broadcast(SETTLED_TOPIC, NOTHING);
+    return Math.min(drained.nextMs, derived.nextMs, purged.nextMs, sweepMs, this.#lookout.nextMs);
   }
 
   async #lookOut(owned: OwnedShards): Promise<void> {

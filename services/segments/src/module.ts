@@ -60,7 +60,7 @@ export const segmentsModule: ModuleDefinition = {
     });
     const timers = new Timers({ announcer, clock, database, definitions, metrics });
     const derivations = new Derivations({ announcer, clock, database, definitions, feed, log, metrics });
-    const purges = new Purges({ clock, database, definitions });
+    const purges = new Purges({ announcer, clock, database, definitions });
     const folder = new SegmentsFolder({
       announcer,
       bus,

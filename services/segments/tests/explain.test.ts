@@ -20,7 +20,7 @@ import {
   readDerivationReasons,
 } from "../src/backfills/derivation-store.ts";
 import { readFactHorizons, saveFactHorizons } from "../src/backfills/fact-horizon-store.ts";
-import { addPurges, listPurges } from "../src/backfills/purge-store.ts";
+import { addPurges, listPurges, listPurgesOf, listTellings } from "../src/backfills/purge-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
 import { listErasures } from "../src/erasure/erasure-store.ts";
 import { findSweepable, listRows } from "../src/memberships/left-rows-store.ts";
@@ -52,6 +52,7 @@ import {
   listSegmentsPage,
   listSegmentsServedBy,
 } from "../src/segments/segment-store.ts";
+import { listTold } from "../src/segments/telling-store.ts";
 import { readOutlook } from "../src/workers/outlook-store.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
@@ -98,6 +99,9 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "read: facts first counted when events were gone": (db) =>
     readFactHorizons(db, organizationId, factKeys.slice(0, 3)),
   "purge: next": (db) => listPurges(db, ALL_SHARDS, 200),
+  "take-over: whom to tell still": (db) => listPurgesOf(db, organizationId, segmentId),
+  "take-over: what is told in a shard": (db) => listTellings(db, organizationId, shard),
+  "take-over: which segments are told": (db) => listTold(db, organizationId),
   "purge: states": (db) => listStates(db, organizationId, shard, NO_PROFILE, 250),
   "idle: outlook": (db) => readOutlook(db, ALL_SHARDS),
   "sweep: whose turn": (db) => findSweepable(db, ALL_SHARDS),

@@ -8,6 +8,8 @@ export interface AnnouncedSegment {
   readonly version: number;
   /** Members by their past are announced too. */
   readonly announceBackfill: boolean;
+  /** The evaluation before it, as long as not everybody has been told what its end changes for them. */
+  readonly toldId: SegmentId | undefined;
 }
 
 interface SegmentKey {
@@ -22,7 +24,18 @@ interface Row {
   slug: Buffer;
   version: number;
   announce_backfill: number;
+  told_id: Buffer | null;
 }
+
+const COLUMNS = [
+  "organization_id",
+  "evaluation_id",
+  "segment_id",
+  "slug",
+  "version",
+  "announce_backfill",
+  "told_id",
+] as const;
 
 /** Organisations in one statement. */
 const CHUNK = 200;
@@ -45,7 +58,7 @@ export async function readAnnouncedSegments(
   const organizations = [...wanted];
   for (let start = 0; start < organizations.length; start += CHUNK) {
     const rows = await trx("segments")
-      .select<Row[]>("organization_id", "evaluation_id", "segment_id", "slug", "version", "announce_backfill")
+      .select<Row[]>(COLUMNS)
       .where((anyOf) => {
         for (const [organizationId, ids] of organizations.slice(start, start + CHUNK)) {
           anyOf.orWhere((own) =>
@@ -60,9 +73,13 @@ export async function readAnnouncedSegments(
         organizationId: bytesToUuid<OrganizationId>(row.organization_id),
         segmentId: bytesToUuid<SegmentId>(row.evaluation_id),
       };
-      const { slug, version } = row;
-      const id = bytesToUuid<SegmentId>(row.segment_id);
-      found.set(segmentKeyText(key), { id, slug, version, announceBackfill: row.announce_backfill === 1 });
+      found.set(segmentKeyText(key), {
+        id: bytesToUuid<SegmentId>(row.segment_id),
+        slug: row.slug,
+        version: row.version,
+        announceBackfill: row.announce_backfill === 1,
+        toldId: row.told_id === null ? undefined : bytesToUuid<SegmentId>(row.told_id),
+      });
     }
   }
   return found;

@@ -12,6 +12,7 @@ import {
   segmentDeleted,
   segmentReplaced,
 } from "./announcements.ts";
+import { withoutKnown } from "./tellings.ts";
 
 export class Announcer {
   readonly #outbox: Pick<OutboxPort, "append" | "committed">;
@@ -40,8 +41,9 @@ export class Announcer {
       const isQuiet = change.cause.origin === "backfill" && change.member && !segment.announceBackfill;
       if (!isQuiet) announced.push({ ...change, segment });
     }
-    if (announced.length === 0) return;
-    await this.#outbox.append(trx, membershipsChanged(announced));
+    const news = await withoutKnown(trx, announced);
+    if (news.length === 0) return;
+    await this.#outbox.append(trx, membershipsChanged(news));
     this.#hasAppended = true;
   }
 

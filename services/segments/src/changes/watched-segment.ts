@@ -1,4 +1,5 @@
 // One watch of one segment: its members page by page, then its changes, each exactly once.
+import type { Bus } from "@muster/bus";
 import type { MembershipChange } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import {
   bytesToUuid,
@@ -20,11 +21,14 @@ import {
   type TailCursor,
 } from "@muster/outbox";
 import { readPositions } from "@muster/outbox/outbox-store";
+import { SETTLED_TOPIC } from "../folder.ts";
 import { listMembers, type Member } from "../memberships/membership-store.ts";
 import { findSegmentById } from "../segments/segment-store.ts";
+import { listTold } from "../segments/telling-store.ts";
 import type { Announcement } from "./announcements.ts";
 
 export interface WatchDeps {
+  readonly bus: Bus;
   readonly clock: Clock;
   readonly database: Database;
   readonly watches: OutboxTail<Announcement>;
@@ -56,9 +60,16 @@ const MEMBERS_MAX = 500;
 const CHANGES_MAX = 500;
 /** A quiet segment's reader gets a newer token this often, lest its own grow too old to go on by. */
 const REFRESH_MS = 60_000;
+/** Net under what says that a take-over has been told. */
+const TELLING_LOOK_MS = 200;
 /** As a place among profile ids: before all, and behind all. */
 const NOBODY = "";
 const EVERYBODY = "~";
+
+interface MembersPage {
+  readonly positions: number[];
+  readonly members: Member[];
+}
 
 /** Another version of the rule says who is a member. */
 class Replaced extends Error {
@@ -121,7 +132,7 @@ export class WatchedSegment {
   async *parts(signal: AbortSignal): AsyncGenerator<WatchPart> {
     for (let restart = false; ; restart = true) {
       try {
-        for (; this.#told !== EVERYBODY; restart = false) yield* this.#nextMembers(restart);
+        for (; this.#told !== EVERYBODY; restart = false) yield* this.#nextMembers(restart, signal);
         yield* this.#follow(signal);
         return;
       } catch (error) {
@@ -131,8 +142,8 @@ export class WatchedSegment {
     }
   }
 
-  async *#nextMembers(restart: boolean): AsyncGenerator<WatchPart> {
-    const { positions, members } = await this.#readPage();
+  async *#nextMembers(restart: boolean, signal: AbortSignal): AsyncGenerator<WatchPart> {
+    const { positions, members } = await this.#readPage(signal);
     if (this.#told !== NOBODY) yield* this.#changesUpTo(positions);
     const page = members.slice(0, MEMBERS_MAX);
     const complete = members.length <= MEMBERS_MAX;
@@ -141,7 +152,24 @@ export class WatchedSegment {
     yield { kind: "members", restart, members: page, complete };
   }
 
-  #readPage(): Promise<{ readonly positions: number[]; readonly members: Member[] }> {
+  /** Not before all have been told what the last take-over changed for them: what is told of it is no news then. */
+  async #readPage(signal: AbortSignal): Promise<MembersPage> {
+    for (;;) {
+      const settled = new AbortController();
+      // Listening before looking, so that what settles in between is not missed.
+      const stopListening = this.#deps.bus.onBroadcast(SETTLED_TOPIC, () => settled.abort());
+      try {
+        const page = await this.#readSettledPage();
+        if (page !== undefined) return page;
+        await this.#deps.clock.sleep(TELLING_LOOK_MS, AbortSignal.any([settled.signal, signal]));
+        if (signal.aborted) throw new AppError("CANCELLED");
+      } finally {
+        stopListening();
+      }
+    }
+  }
+
+  #readSettledPage(): Promise<MembersPage | undefined> {
     const { organizationId, segmentId } = this.#key;
     return this.#deps.database.snapshot(async (trx) => {
       // First of all, for the snapshot begins here.
@@ -149,6 +177,7 @@ export class WatchedSegment {
       // Its deletion may lie before these positions, where nobody will look.
       const segment = await findSegmentById(trx, organizationId, segmentId);
       if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
+      if ((await listTold(trx, organizationId)).has(segmentId)) return undefined;
       const after = this.#told === NOBODY ? undefined : this.#told;
       return {
         positions,

@@ -13,6 +13,8 @@ import { mayHoldWithoutEvents } from "./without-events.ts";
 export interface SegmentDefinition {
   readonly id: SegmentId;
   readonly rule: Rule;
+  /** What it is to take over from: who is a member by both has been one since it entered that. */
+  readonly succeeds?: SegmentId;
 }
 
 /** A matcher that some segment reads. */

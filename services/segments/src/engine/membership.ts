@@ -32,13 +32,14 @@ export function evaluateSegments(
   const moment = new Moment(viewOf(state, definitions.ruleOf), nowMs);
   const asked = new Set(segments);
   // What is added meanwhile is met too.
-  for (const { id, rule } of asked) {
+  for (const { id, rule, succeeds } of asked) {
     const { member, nextChangeAt } = evaluateAt(rule, moment);
     nextDueMs = earlier(nextDueMs, nextChangeAt);
     const enteredMs = state.memberships.get(id);
     if (member === (enteredMs !== undefined)) continue;
-    changes.push({ segmentId: id, member, enteredMs: enteredMs ?? nowMs });
-    if (member) state.memberships.set(id, nowMs);
+    const sinceMs = (succeeds && state.memberships.get(succeeds)) ?? nowMs;
+    changes.push({ segmentId: id, member, enteredMs: enteredMs ?? sinceMs });
+    if (member) state.memberships.set(id, sinceMs);
     else state.memberships.delete(id);
     for (const dependant of definitions.dependants(id)) asked.add(dependant);
   }

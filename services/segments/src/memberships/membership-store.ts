@@ -29,17 +29,34 @@ const LOOKUP_CHUNK = 500;
 /** Writes the rows and moves the counts with them. Each is a change: a profile in or out. */
 export async function saveMemberships(trx: Transaction, changes: readonly Membership[]): Promise<void> {
   const sorted = [...changes].sort(compare);
-  const rows = sorted.map((change) => [
+  const rows = sorted.map(rowOf);
+  const onConflict = { overwrite: ["member", "entered_ms", "changed_ms"] };
+  await insertRows(trx, "memberships", MEMBERSHIP_COLUMNS, rows, onConflict, MEMBERSHIP_KEY);
+  await addToCounts(trx, sorted);
+}
+
+/** Since when they are members, of those who are. */
+export async function saveEntered(trx: Transaction, members: readonly Membership[]): Promise<void> {
+  const rows = [...members].sort(compare).map(rowOf);
+  await insertRows(
+    trx,
+    "memberships",
+    MEMBERSHIP_COLUMNS,
+    rows,
+    { overwrite: ["entered_ms"] },
+    MEMBERSHIP_KEY,
+  );
+}
+
+function rowOf(change: Membership) {
+  return [
     uuidToBytes(change.organizationId),
     uuidToBytes(change.segmentId),
     uuidToBytes(change.profileId),
     change.member ? 1 : 0,
     change.enteredMs,
     change.changedMs,
-  ]);
-  const onConflict = { overwrite: ["member", "entered_ms", "changed_ms"] };
-  await insertRows(trx, "memberships", MEMBERSHIP_COLUMNS, rows, onConflict, MEMBERSHIP_KEY);
-  await addToCounts(trx, sorted);
+  ];
 }
 
 async function addToCounts(trx: Transaction, sorted: readonly Membership[]): Promise<void> {

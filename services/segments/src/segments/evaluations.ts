@@ -24,7 +24,7 @@ export function definitionsOf(segments: readonly Segment[]): SegmentDefinition[]
     const definitions = [{ id: evaluationId, rule: mapSegments(rule, (id) => serving.get(id) ?? id) }];
     if (pending === undefined) return definitions;
     const rulePending = mapSegments(pending.rule, (id) => next.get(id) ?? id);
-    return [...definitions, { id: pending.evaluationId, rule: rulePending }];
+    return [...definitions, { id: pending.evaluationId, rule: rulePending, succeeds: evaluationId }];
   });
 }
 

@@ -8,10 +8,11 @@ import { finishedGroups } from "./evaluations.ts";
 import { definitionsChanged } from "./organization-store.ts";
 import type { Segment } from "./segment.ts";
 import { listSegmentsOf, updateSegmentRow } from "./segment-store.ts";
+import { beginTelling, listTold } from "./telling-store.ts";
 
 /**
- * Lets pending rules take over whose past is counted; to be called when a backfill has ended, or when a
- * segment that others waited for has changed or gone.
+ * Lets pending rules take over whose past is counted; to be called when a backfill has ended, when everybody has
+ * been told of the take-over before, or when a segment that others waited for has changed or gone.
  * Invariant: the organisation is locked, so of two that end their last backfills at once the second sees
  * both ended. Rows of members do not move: which of them answer is one column of the segment's row.
  */
@@ -24,7 +25,11 @@ export async function takeOver(
   const pendingIds = segments.flatMap(({ pending }) => (pending === undefined ? [] : [pending.evaluationId]));
   if (pendingIds.length === 0) return;
   const unfinished = await listBackfillsOf(trx, organizationId, pendingIds);
-  const finished = finishedGroups(segments, new Set(unfinished.map(({ segmentId }) => segmentId)));
+  const waiting = new Set(unfinished.map(({ segmentId }) => segmentId));
+  // One after the other: what is told by a walk is the difference between two rules.
+  const told = await listTold(trx, organizationId);
+  for (const { id, pending } of segments) if (told.has(id) && pending) waiting.add(pending.evaluationId);
+  const finished = finishedGroups(segments, waiting);
   if (finished.length === 0) return;
   await announcer.holdAll(trx);
   for (const segment of finished) await switchRule(trx, segment);
@@ -35,9 +40,15 @@ export async function takeOver(
 }
 
 async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
-  if (segment.pending === undefined) return;
-  await updateSegmentRow(trx, { ...segment, ...segment.pending, pending: undefined });
-  await dropEvaluation(trx, segment.organizationId, segment.evaluationId);
+  const { organizationId, id: segmentId, evaluationId: replacedId, pending } = segment;
+  if (pending === undefined) return;
+  await updateSegmentRow(trx, { ...segment, ...pending, pending: undefined });
+  const unfinished = await listBackfillsOf(trx, organizationId, [replacedId]);
+  await deleteBackfills(trx, organizationId, replacedId);
+  // Who is in by the past of a rule that nobody could read yet is in by the past.
+  const tellsEntries = unfinished.length === 0 || segment.announceBackfill;
+  const telling = { heirId: pending.evaluationId, tellsEntries };
+  await beginTelling(trx, organizationId, { segmentId, replacedId }, telling);
 }
 
 /** Nobody reads it any more; its owners clear away what it kept. */

@@ -2,7 +2,10 @@
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { DerivationReason } from "../backfills/derivation-store.ts";
+import { listTellings } from "../backfills/purge-store.ts";
+import type { Announcer } from "../changes/announcer.ts";
 import { derivedCause } from "../changes/cause.ts";
+import { differencesOf } from "../changes/tellings.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { emptyState } from "../engine/profile-state.ts";
 import { addPlaces } from "../erasure/erasure-store.ts";
@@ -32,6 +35,28 @@ export function absentProfile(
     changes: entered.map(([segmentId, enteredMs]) => ({ segmentId, member: false, enteredMs })),
     causeOf: (change) => derivedCause(change, new Set(), derived.reason, derived.nowMs),
   };
+}
+
+/**
+ * Of these profiles of one shard, whose states are empty now, tells those to have left who were in by a replaced
+ * rule alone: see tellings.
+ */
+export async function tellAbsent(
+  trx: Transaction,
+  announcer: Announcer,
+  profiles: readonly TouchedProfile[],
+  nowMs: number,
+): Promise<void> {
+  const [first] = profiles;
+  if (first === undefined) return;
+  for (const purge of await listTellings(trx, first.organizationId, first.shard)) {
+    const { changes } = await differencesOf(trx, purge, profiles, nowMs);
+    const caused = changes.map((change) => {
+      const profile = profiles.find(({ profileId }) => profileId === change.profileId);
+      return profile === undefined ? change : { ...change, cause: profile.causeOf(change) };
+    });
+    await announcer.announceChanges(trx, caused);
+  }
 }
 
 /**

@@ -25,13 +25,13 @@ import { evaluateAll } from "../engine/membership.ts";
 import { emptyState, type ProfileState } from "../engine/profile-state.ts";
 import type { EventsFeed } from "../events-feed.ts";
 import { type ScannedStates, scanStates } from "../profiles/scan-states.ts";
-import { listStateIds, loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { compareProfileKeys, listStateIds, loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import { lockOrganization } from "../segments/organization-store.ts";
 import { takeOver } from "../segments/take-over.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
-import { absentProfile, type EndedProfiles, forgetProfiles, isOver } from "./absent-profiles.ts";
+import { absentProfile, type EndedProfiles, forgetProfiles, isOver, tellAbsent } from "./absent-profiles.ts";
 import { DerivationAgenda, type DerivationTask } from "./derivation-agenda.ts";
 import { Lookout } from "./lookout.ts";
 import { isCounted, keepKnown, readUnfolded, type UnfoldedNews } from "./recollection.ts";
@@ -167,18 +167,27 @@ export class Derivations {
     const isEnding = derived.some(isLastChunk);
     if (isEnding) await lockOrganization(trx, organizationId);
     const touched: TouchedProfile[] = [];
-    const ended: (EndedProfiles & { readonly shard: number })[] = [];
+    const ended: (Replaced & { readonly shard: number })[] = [];
     for (const one of [...derived].sort((a, b) => a.task.shard - b.task.shard)) {
       const replaced = await replaceStates(trx, one, definitions, nowMs);
-      touched.push(...replaced.touched);
+      touched.push(...replaced.touched, ...replaced.absent);
       ended.push({ shard: one.task.shard, ...replaced });
     }
-    await saveTouched(trx, touched, this.#deps.announcer, nowMs);
-    for (const of of ended) await forgetProfiles(trx, organizationId, of.shard, of);
+    await saveTouched(trx, touched.sort(compareProfileKeys), this.#deps.announcer, nowMs);
+    for (const of of ended) {
+      await tellAbsent(trx, this.#deps.announcer, of.absent, nowMs);
+      await forgetProfiles(trx, organizationId, of.shard, of);
+    }
     for (const one of derived) await finish(trx, one);
     if (isEnding) await takeOver(trx, organizationId, this.#deps.announcer);
     return touched.reduce((sum, { changes }) => sum + changes.length, 0);
   }
+}
+
+interface Replaced extends EndedProfiles {
+  readonly touched: readonly TouchedProfile[];
+  /** Those that are not in the snapshot. */
+  readonly absent: readonly TouchedProfile[];
 }
 
 /** What becomes of the shard's profiles, and which of them are no more. */
@@ -187,7 +196,7 @@ async function replaceStates(
   one: Derived,
   definitions: Definitions,
   nowMs: number,
-): Promise<EndedProfiles & { readonly touched: TouchedProfile[] }> {
+): Promise<Replaced> {
   const { task, states, position, isRead, folded, unfolded } = one;
   const { organizationId, shard, profiles } = task;
   // Those of the transaction: a segment may have come after the tasks were listed.
@@ -200,6 +209,7 @@ async function replaceStates(
   const keys = profileIds.map((profileId) => ({ organizationId, shard, profileId }));
   const stored = await loadStates(trx, keys);
   const touched: TouchedProfile[] = [];
+  const absent: TouchedProfile[] = [];
   const over: ProfileId[] = [];
   for (const key of keys) {
     const { profileId } = key;
@@ -212,7 +222,7 @@ async function replaceStates(
       // Where nothing counts nothing was read, and who is there is not known.
       if (!isEnded && !isRead) continue;
       const known = before ?? { ...key, state: emptyState(), nextDueMs: undefined };
-      touched.push(absentProfile(known, definitions, { asOf: isRead ? position : 0, reason, nowMs }));
+      absent.push(absentProfile(known, definitions, { asOf: isRead ? position : 0, reason, nowMs }));
       continue;
     }
     // Cloned, for a deadlock runs this again.
@@ -231,7 +241,7 @@ async function replaceStates(
     });
   }
   await saveHorizons(trx, one, definitions, backfilled);
-  return { touched, over, erased: over.filter((id) => reasonOf(id) === "erased") };
+  return { touched, absent, over, erased: over.filter((id) => reasonOf(id) === "erased") };
 }
 
 /** Facts that no rule has counted from the beginning, where retention had removed raw events before. */

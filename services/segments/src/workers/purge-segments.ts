@@ -1,15 +1,23 @@
-// Removes what deleted segments left behind: memberships, counts, and facts that nothing reads any more.
+// Removes what deleted segments and replaced rules left behind: memberships, counts, and facts that nothing reads
+// any more. On its way it tells who is in or out since a rule was replaced.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
+import { LAST_PROFILE } from "../backfills/backfill-store.ts";
 import { advancePurges, listPurges, type Purge } from "../backfills/purge-store.ts";
+import type { Announcer } from "../changes/announcer.ts";
+import { differencesOf } from "../changes/tellings.ts";
 import { prune } from "../engine/profile-state.ts";
-import { deleteCounts, deleteMemberships } from "../memberships/membership-store.ts";
+import { deleteCounts, deleteMemberships, saveEntered } from "../memberships/membership-store.ts";
 import { listStates, type StoredProfile, saveStates } from "../profiles/state-store.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
+import { lockOrganization } from "../segments/organization-store.ts";
+import { takeOver } from "../segments/take-over.ts";
+import { endTelling } from "../segments/telling-store.ts";
 import { Lookout } from "./lookout.ts";
 
 export interface PurgeDeps {
+  readonly announcer: Announcer;
   readonly clock: Clock;
   readonly database: Database;
   readonly definitions: DefinitionsCache;
@@ -35,21 +43,40 @@ export class Purges {
     this.#lookout.ask();
   }
 
-  /** One chunk. Resolves to when the next is wanted. */
-  async step(owned: OwnedShards): Promise<number> {
+  /** One chunk. Resolves to when the next is wanted, and whether some work is over that a reader may wait for. */
+  async step(owned: OwnedShards): Promise<{ readonly nextMs: number; readonly settled: boolean }> {
     const nowMs = this.#deps.clock.nowMs();
-    if (nowMs < this.#lookout.nextMs) return this.#lookout.nextMs;
+    if (nowMs < this.#lookout.nextMs) return { nextMs: this.#lookout.nextMs, settled: false };
     this.#lookout.begin();
     const purges = await listPurges(this.#deps.database.reader, owned.shards, PURGES_MAX);
     const [leader] = purges;
     if (leader === undefined) {
       this.#lookout.rest();
-      return this.#lookout.nextMs;
+      return { nextMs: this.#lookout.nextMs, settled: false };
     }
     const { organizationId, shard } = leader;
     const together = purges.filter((one) => one.organizationId === organizationId && one.shard === shard);
-    await owned.transaction([shard], (trx) => this.#purge(trx, leader, together, nowMs));
-    return 0;
+    const isEnding = isTold(leader);
+    await owned.transaction([shard], (trx) =>
+      isEnding ? this.#endTellings(trx, together.filter(isTold)) : this.#purge(trx, leader, together, nowMs),
+    );
+    return { nextMs: 0, settled: isEnding };
+  }
+
+  /** Nobody of the shard is left to be told of; if of no other one either, the next rule may take over. */
+  async #endTellings(trx: Transaction, purges: readonly Purge[]): Promise<void> {
+    for (const { organizationId, segmentId } of purges) {
+      // Before anything else, in the order of all who lock an organisation.
+      await lockOrganization(trx, organizationId);
+      await advancePurges(
+        trx,
+        purges.filter((purge) => purge.segmentId === segmentId),
+        undefined,
+      );
+      if (await endTelling(trx, organizationId, segmentId)) {
+        await takeOver(trx, organizationId, this.#deps.announcer);
+      }
+    }
   }
 
   async #purge(trx: Transaction, leader: Purge, together: readonly Purge[], nowMs: number): Promise<void> {
@@ -63,11 +90,17 @@ export class Purges {
     const segmentIds = covered.map(({ segmentId }) => segmentId).sort();
     const loaded = await this.#deps.definitions.load(trx, [organizationId], nowMs);
     const definitions = loaded.get(organizationId);
-    const pruned: StoredProfile[] = [];
-    for (const profile of profiles) {
-      if (definitions !== undefined && prune(profile.state, definitions)) pruned.push(profile);
+    const changed = new Set<StoredProfile>();
+    for (const purge of covered) {
+      for (const profile of await this.#tell(trx, purge, profiles, nowMs)) changed.add(profile);
     }
-    await saveStates(trx, pruned);
+    for (const profile of profiles) {
+      if (definitions !== undefined && prune(profile.state, definitions)) changed.add(profile);
+    }
+    await saveStates(
+      trx,
+      profiles.filter((profile) => changed.has(profile)),
+    );
     await deleteMemberships(
       trx,
       organizationId,
@@ -75,6 +108,39 @@ export class Purges {
       profiles.map(({ profileId }) => profileId),
     );
     if (last === undefined) await deleteCounts(trx, organizationId, segmentIds, shard);
-    await advancePurges(trx, covered, last);
+    const isTelling = ({ telling }: Purge) => telling !== undefined;
+    await advancePurges(trx, covered.filter(isTelling), last ?? LAST_PROFILE);
+    await advancePurges(
+      trx,
+      covered.filter((purge) => !isTelling(purge)),
+      last,
+    );
   }
+
+  /**
+   * Announces who is in by the rule that took over and was not before, or the other way round. Resolves to the
+   * profiles whose states it has changed.
+   */
+  async #tell(
+    trx: Transaction,
+    { telling, ...purge }: Purge,
+    profiles: readonly StoredProfile[],
+    nowMs: number,
+  ): Promise<StoredProfile[]> {
+    if (telling === undefined) return [];
+    const { changes, entered } = await differencesOf(trx, { ...purge, telling }, profiles, nowMs);
+    await this.#deps.announcer.announceChanges(trx, changes);
+    await saveEntered(trx, entered);
+    const enteredMs = new Map(entered.map((member) => [member.profileId, member.enteredMs]));
+    return profiles.filter(({ profileId, state }) => {
+      const sinceMs = enteredMs.get(profileId);
+      if (sinceMs !== undefined) state.memberships.set(telling.heirId, sinceMs);
+      return sinceMs !== undefined;
+    });
+  }
+}
+
+/** All of the shard have been told. */
+function isTold({ telling, afterProfileId }: Purge): boolean {
+  return telling !== undefined && afterProfileId === LAST_PROFILE;
 }

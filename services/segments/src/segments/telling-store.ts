@@ -1,0 +1,40 @@
+// Every statement against `segments.told_id`: the evaluation that a segment had before, as long as not everybody
+// has been told what its end changes for them.
+import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
+import type { Queryable, Transaction } from "@muster/db";
+import { addPurges, listPurgesOf, type Telling } from "../backfills/purge-store.ts";
+
+/** The organisation is locked, and all positions are held: see Announcer. */
+export async function beginTelling(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  of: { readonly segmentId: SegmentId; readonly replacedId: SegmentId },
+  telling: Telling,
+): Promise<void> {
+  await trx("segments")
+    .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(of.segmentId) })
+    .update({ told_id: uuidToBytes(of.replacedId) });
+  await addPurges(trx, organizationId, of.replacedId, telling);
+}
+
+/** One shard's part of it is over. True if it was the last. The organisation is locked. */
+export async function endTelling(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  replacedId: SegmentId,
+): Promise<boolean> {
+  if ((await listPurgesOf(trx, organizationId, replacedId)).length > 0) return false;
+  await trx("segments")
+    .where({ organization_id: uuidToBytes(organizationId), told_id: uuidToBytes(replacedId) })
+    .update({ told_id: null });
+  return true;
+}
+
+/** Segments of which somebody is yet to be told. */
+export async function listTold(db: Queryable, organizationId: OrganizationId): Promise<Set<SegmentId>> {
+  const rows = await db("segments")
+    .select<{ segment_id: Buffer }[]>("segment_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereNotNull("told_id");
+  return new Set(rows.map((row) => bytesToUuid<SegmentId>(row.segment_id)));
+}
