@@ -1,5 +1,6 @@
 // Random rules over random events through whole installations: late, reordered, repeated and future events,
-// traits that change, windows of seconds that end while we look. Every answer must be what the raw events say at
+// traits that change, windows of seconds that end while we look, people who become one, two again, or are erased,
+// and segments that are edited and deleted. Every answer must be what the raw events say at
 // some instant between the question and the answer, by two interpreters that share nothing with the engine or
 // with each other. MUSTER_TEST_SEED repeats a run's rules and events.
 import { randomInt } from "node:crypto";
@@ -9,6 +10,7 @@ import { isMemberByRawEvents } from "../../services/segments/src/engine/brute-fo
 import type { Rule } from "../../services/segments/src/engine/rule.ts";
 import { decodeRule } from "../../services/segments/src/segments/rule-proto.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
+import { PeopleModel, type SentEvent } from "../harness/people-model.ts";
 import { holdsPlainly, type PlainProfile } from "../harness/plain-meaning.ts";
 import { runMuster } from "../harness/process.ts";
 import {
@@ -31,26 +33,27 @@ const EVENTS_PER_ROUND = 45;
 const QUIET_MS = 9000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-interface Sent {
-  readonly user_id: string;
-  readonly name: string;
-  readonly timestamp: string;
-  readonly event_id: string;
-  readonly properties: Readonly<Record<string, unknown>>;
-}
-
-interface TracedSegment {
-  readonly id: string;
+interface TracedRule {
   readonly json: RuleJson;
   readonly rule: Rule;
 }
+
+interface TracedSegment extends TracedRule {
+  readonly id: string;
+}
+
+/** Which rules say who is a member: those of now, or one of them as it was before its last edit. */
+type World = (segmentId: string) => TracedRule | undefined;
 
 class TraceRun {
   readonly #rest: RestClient;
   readonly #random: SeededRandom;
   readonly segments: TracedSegment[] = [];
-  /** By user; each event once, however often it was sent. */
-  readonly events = new Map<string, Map<string, Sent>>();
+  readonly #people = new PeopleModel();
+  /** Each user's own profile. */
+  readonly #profileIds = new Map<string, string>();
+  #edited: TracedSegment | undefined;
+  #made = 0;
   answers = 0;
 
   constructor(rest: RestClient, random: SeededRandom) {
@@ -86,14 +89,87 @@ class TraceRun {
   async addSegment(): Promise<void> {
     const segmentIds = this.segments.map(({ id }) => id);
     const json = randomRule({ random: this.#random, nowMs: systemClock.nowMs(), segmentIds });
-    const name = `Trace ${this.segments.length}`;
+    this.#made += 1;
+    const name = `Trace ${this.#made}`;
     const made = await this.#rest.post("/v1/segments", { name, rule: json });
     expect(made.status, `${JSON.stringify(json)}: ${made.text}`).toBe(201);
-    this.segments.push({ id: made.body.id, json, rule: decodeRule(JSON.stringify(storedForm(json))) });
+    this.segments.push({ id: made.body.id, ...tracedRule(json) });
+  }
+
+  /** Another rule, about other segments of before it at most. One edit is over before the next. */
+  async editSegment(): Promise<void> {
+    if (await this.#isEditing()) return;
+    const random = this.#random;
+    const index = random.integer(0, this.segments.length - 1);
+    const before = this.segments[index];
+    if (before === undefined) return;
+    const segmentIds = this.segments.slice(0, index).map(({ id }) => id);
+    const json = randomRule({ random, nowMs: systemClock.nowMs(), segmentIds });
+    const edited = await this.#rest.request("PATCH", `/v1/segments/${before.id}`, { rule: json });
+    expect(edited.status, `${JSON.stringify(json)}: ${edited.text}`).toBe(200);
+    this.segments[index] = { id: before.id, ...tracedRule(json) };
+    this.#edited = before;
+  }
+
+  /** Unless others are about it. */
+  async deleteSegment(): Promise<void> {
+    if (await this.#isEditing()) return;
+    const segment = pick(this.#random, this.segments);
+    const isNamed = this.segments.some(({ json }) => JSON.stringify(json).includes(segment.id));
+    const deleted = await this.#rest.request("DELETE", `/v1/segments/${segment.id}`);
+    expect(deleted.status, deleted.text).toBe(isNamed ? 409 : 204);
+    if (!isNamed) this.segments.splice(this.segments.indexOf(segment), 1);
+  }
+
+  /** Whether the rule of before may still say who is a member. */
+  async #isEditing(): Promise<boolean> {
+    if (this.#edited === undefined) return false;
+    const { body } = await this.#rest.get(`/v1/segments/${this.#edited.id}`);
+    if (body.state === "live") this.#edited = undefined;
+    return this.#edited !== undefined;
+  }
+
+  /** Persons become one, or two again. */
+  async changePeople(count: number): Promise<void> {
+    const users = [...this.#profileIds.keys()];
+    for (let change = 0; change < count; change += 1) {
+      const [user, into] = [pick(this.#random, users), pick(this.#random, users)];
+      if (this.#random.chance(0.6)) await this.#merge(user, into);
+      else await this.#unmerge(user);
+    }
+  }
+
+  async #merge(user: string, into: string): Promise<void> {
+    const isOne = this.#people.rootOf(user) === this.#people.rootOf(into);
+    const path = `/v1/profiles/${this.#profileIds.get(user)}:merge`;
+    const answer = await this.#rest.post(path, { into: this.#profileIds.get(into) });
+    const refused = user === into ? 400 : 409;
+    expect(answer.status, answer.text).toBe(isOne ? refused : 200);
+    if (!isOne) this.#people.merge(user, into);
+  }
+
+  async #unmerge(user: string): Promise<void> {
+    const isMerged = this.#people.isMerged(user);
+    const answer = await this.#rest.post(`/v1/profiles/${this.#profileIds.get(user)}:unmerge`, {});
+    expect(answer.status, answer.text).toBe(isMerged ? 200 : 409);
+    if (isMerged) this.#people.unmerge(user);
+  }
+
+  /** A person goes, and what they did does not come back by being sent again. */
+  async erasePerson(): Promise<void> {
+    const user = pick(this.#random, [...this.#profileIds.keys()]);
+    const answer = await this.#rest.request("DELETE", `/v1/profiles/${this.#profileIds.get(user)}`);
+    expect(answer.status, answer.text).toBe(204);
+    for (const gone of this.#people.erase(user, this.#profileIds.keys())) this.#profileIds.delete(gone);
+    const events = this.#people.erased.slice(-3);
+    if (events.length === 0) return;
+    const replayed = await this.#rest.post("/v1/events:batch", { events });
+    const statuses = replayed.body.results.map(({ status }: { status: string }) => status);
+    expect(statuses, replayed.text).not.toContain("stored");
   }
 
   async send(count: number): Promise<void> {
-    const known = [...this.events.values()].flatMap((own) => [...own.values()]);
+    const { known } = this.#people;
     const events = Array.from({ length: count }, (_, index) =>
       known.length > 0 && this.#random.chance(0.08)
         ? pick(this.#random, known)
@@ -102,13 +178,10 @@ class TraceRun {
     const answer = await this.#rest.post("/v1/events:batch", { events });
     expect(answer.status, answer.text).toBe(200);
     for (const { status } of answer.body.results) expect(["stored", "duplicate"]).toContain(status);
-    for (const event of events) {
-      const own = this.events.get(event.user_id) ?? new Map<string, Sent>();
-      this.events.set(event.user_id, own.set(event.event_id, event));
-    }
+    for (const event of events) this.#people.record(event);
   }
 
-  #newEvent(index: number): Sent {
+  #newEvent(index: number): SentEvent {
     const random = this.#random;
     const nowMs = systemClock.nowMs();
     const ms = pick(random, [
@@ -133,41 +206,71 @@ class TraceRun {
   async check(): Promise<void> {
     const profiles = await this.#profiles();
     for (const segment of this.segments) {
+      const worlds = await this.#worlds();
       const fromMs = systemClock.nowMs();
       const members = await this.#rest.all(`/v1/segments/${segment.id}/profiles`, "profiles");
       const untilMs = systemClock.nowMs();
       const found = new Set(members.map(({ user_id }) => user_id));
       expect(found.size).toBe(members.length);
-      for (const [user, profile] of profiles) {
-        this.answers += 1;
-        if (this.#wasEver(segment, profile, found.has(user), fromMs, untilMs)) continue;
-        const said = found.has(user) ? "a member" : "no member";
-        const rules = this.#rulesOf(segment.json).map((rule) => JSON.stringify(rule));
-        expect.fail(
-          `seed ${SEED}: ${user} is ${said} between ${fromMs} and ${untilMs} of\n${rules.join("\n")}` +
-            `\n${JSON.stringify(profile, null, 1)}`,
-        );
-      }
+      for (const user of found) expect(profiles.has(user), `${user} stands for nobody`).toBe(true);
+      this.answers += profiles.size;
+      const looks = worlds.map((world) =>
+        this.#findWrong(segment.id, world, profiles, found, fromMs, untilMs),
+      );
+      if (looks.includes(undefined)) continue;
+      const rules = this.#rulesOf(segment.json).map((rule) => JSON.stringify(rule));
+      const [wrong = ""] = looks;
+      const said = found.has(wrong) ? "a member" : "no member";
+      expect.fail(
+        `seed ${SEED}: ${wrong} is ${said} between ${fromMs} and ${untilMs} of\n${rules.join("\n")}` +
+          `\n${JSON.stringify(profiles.get(wrong), null, 1)}`,
+      );
     }
   }
 
-  /** By user. What they did is what we sent; what they are is asked for. */
+  /** By whatever rules may say who is a member now: all by those of one time. */
+  async #worlds(): Promise<World[]> {
+    const isEditing = await this.#isEditing();
+    const now: World = (id) => this.segments.find((segment) => segment.id === id);
+    if (!isEditing) return [now];
+    const before = this.#edited;
+    return [now, (id) => (id === before?.id ? before : now(id))];
+  }
+
+  /** Who is a member and should not be, or the other way round. */
+  #findWrong(
+    segmentId: string,
+    world: World,
+    profiles: ReadonlyMap<string, PlainProfile>,
+    found: ReadonlySet<string>,
+    fromMs: number,
+    untilMs: number,
+  ): string | undefined {
+    const wrong = [...profiles].find(
+      ([user, profile]) => !this.#wasEver(segmentId, world, profile, found.has(user), fromMs, untilMs),
+    );
+    return wrong?.[0];
+  }
+
+  /** By the user who stands for the person. What they did is what we sent; what they are is asked for. */
   async #profiles(): Promise<Map<string, PlainProfile>> {
     const stored = await this.#rest.all("/v1/profiles", "profiles");
-    return new Map(
-      stored.map(({ user_id, create_time, traits }) => {
-        const events = [...(this.events.get(user_id)?.values() ?? [])].map(
-          ({ name, timestamp, properties }) => ({
-            ...{ name, properties, ms: Date.parse(timestamp) },
-          }),
-        );
-        return [user_id, { createMs: Date.parse(create_time), traits, events }];
-      }),
-    );
+    const profiles = new Map<string, PlainProfile>();
+    for (const { id, user_id, create_time, traits } of stored) {
+      if (!this.#profileIds.has(user_id)) this.#profileIds.set(user_id, id);
+      const events = this.#people.eventsOf(user_id).map(({ name, timestamp, properties }) => ({
+        ...{ name, properties, ms: Date.parse(timestamp) },
+      }));
+      profiles.set(user_id, { createMs: Date.parse(create_time), traits, events });
+    }
+    const roots = [...this.#profileIds.keys()].filter((user) => !this.#people.isMerged(user));
+    expect([...profiles.keys()].sort()).toEqual(roots.sort());
+    return profiles;
   }
 
   #wasEver(
-    { json, rule }: TracedSegment,
+    segmentId: string,
+    world: World,
     profile: PlainProfile,
     member: boolean,
     fromMs: number,
@@ -176,15 +279,17 @@ class TraceRun {
     const raw = profile.events.map(({ name, ms, properties }) => ({
       ...{ eventName: name, ms, properties: JSON.stringify(properties) },
     }));
-    const ruleOf = (id: string) => this.segments.find((segment) => segment.id === id);
+    const segment = world(segmentId);
+    if (segment === undefined) return false;
+    const { json, rule } = segment;
     const surroundings = {
       createMs: profile.createMs,
       traits: JSON.stringify(profile.traits),
-      ruleOf: (id: string) => ruleOf(id)?.rule,
+      ruleOf: (id: string) => world(id)?.rule,
     };
     for (let ms = untilMs; ms >= fromMs; ms -= 1) {
       const truth = isMemberByRawEvents(rule, raw, ms, surroundings);
-      const plain = holdsPlainly(json, profile, ms, (id) => ruleOf(id)?.json);
+      const plain = holdsPlainly(json, profile, ms, (id) => world(id)?.json);
       if (truth !== plain) {
         expect.fail(
           `seed ${SEED}: two meanings of ${JSON.stringify(json)} at ${ms}: ${JSON.stringify(profile)}`,
@@ -215,6 +320,10 @@ function storedForm(json: unknown): unknown {
   );
 }
 
+function tracedRule(json: RuleJson): TracedRule {
+  return { json, rule: decodeRule(JSON.stringify(storedForm(json))) };
+}
+
 describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   let installation: Installation;
   beforeAll(async () => {
@@ -236,10 +345,17 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       early.catch(() => {});
       await run.changeTraits(4);
       await run.check();
+      // Who is who changes while they do something.
+      await Promise.all([run.send(EVENTS_PER_ROUND), run.changePeople(5), run.editSegment()]);
+      await run.check();
+      await run.erasePerson();
+      await run.check();
+      if (round % 2 === 1) await run.deleteSegment();
       if (round >= ROUNDS / 2) {
         for (let more = 0; more < SEGMENTS / ROUNDS; more += 1) await run.addSegment();
       }
     }
+    await run.changePeople(6);
     const quietMs = systemClock.nowMs() + QUIET_MS;
     while (systemClock.nowMs() < quietMs) {
       await run.check();
