@@ -165,7 +165,13 @@ class Scribe {
 
   async change(person: Person, changes: Parameters<typeof changePerson>[2]): Promise<Person> {
     this.#isChanged = true;
-    return changePerson(this.#trx, person, changes, { nowMs: this.#nowMs, fieldPrefix: "" });
+    try {
+      return await changePerson(this.#trx, person, changes, { nowMs: this.#nowMs, fieldPrefix: "" });
+    } catch (error) {
+      // Free a moment ago: whoever looks again finds it taken, and decides by that.
+      const isTaken = error instanceof AppError && error.reason === "PROFILE_IDENTITY_TAKEN";
+      throw isTaken ? new PeopleChanged() : error;
+    }
   }
 
   async describe(person: Person, traits: string): Promise<Person> {
