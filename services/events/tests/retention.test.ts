@@ -6,6 +6,7 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import type { ReserveRetentionRequest } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
+import type { Database } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import type { Caller } from "@muster/rpc";
@@ -36,6 +37,18 @@ class Segments implements Caller {
   }
 }
 
+/** Its parts, to be replaced one by one. */
+function bound(database: Database): Database {
+  return {
+    engine: database.engine,
+    reader: database.reader,
+    transaction: (body) => database.transaction(body),
+    snapshot: (body) => database.snapshot(body),
+    ping: () => database.ping(),
+    close: () => database.close(),
+  };
+}
+
 describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
   const clock = new FakeClock(START_MS);
   const segments = new Segments();
@@ -48,10 +61,10 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
   });
   afterAll(() => events.close());
 
-  function workerOf(of: EventsUnderTest): RetentionWorker {
+  function workerOf(of: EventsUnderTest, database: Database = of.database): RetentionWorker {
     const log = createLogger({ level: "silent" });
     const pace = { pauseMs: 0, pauseFactor: 0 };
-    return new RetentionWorker({ database: of.database, clock, log, metrics: of.metrics, pace });
+    return new RetentionWorker({ database, clock, log, metrics: of.metrics, pace });
   }
 
   const keep = (
@@ -189,6 +202,44 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     expect((await events.count("muster_retention_purged_rows_total")) - before).toBe(3000);
     const rows = await events.database.reader("tracked_events").where("organization_id", uuidToBytes(other));
     expect(rows).toHaveLength(3000);
+  });
+
+  test("a purge that died goes on where it was, once its lease is over", async () => {
+    clock.setNowMs(START_MS);
+    const organizationId = newOrganization();
+    const sent = Array.from({ length: 2000 }, (_, index) => ({
+      identity: { case: "userId" as const, value: "ada" },
+      ...{ name: "n", eventId: `e${index}`, timestamp: timestampFromMs(START_MS - (index % 5) * DAY_MS) },
+    }));
+    const { results } = await events.call(batchRecordEvents, { events: sent }, { organizationId });
+    const profileId = results[0]?.profileId as ProfileId;
+    await keep(organizationId, { rawEventDays: 1 });
+    clock.setNowMs(START_MS + 2 * DAY_MS);
+    let transactions = 0;
+    const dying: Database = {
+      ...bound(events.database),
+      transaction: (body) => {
+        transactions += 1;
+        return transactions > 4 ? Promise.reject(new Error("killed")) : events.database.transaction(body);
+      },
+    };
+    await expect(workerOf(events, dying).purge()).rejects.toThrow("killed");
+    const left = async (): Promise<number> => {
+      const rows = await events.database.reader("tracked_events").where({
+        ...{ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) },
+      });
+      return rows.length;
+    };
+    const half = await left();
+    expect(half).toBeGreaterThan(0);
+    expect(half).toBeLessThan(2000);
+    // What is gone is said to be gone already.
+    expect((await scan(organizationId, profileId)).completeSinceMs).toBe(START_MS + DAY_MS);
+    await worker.purge();
+    expect(await left()).toBe(half);
+    clock.setNowMs(START_MS + 2 * DAY_MS + 60_000);
+    await worker.purge();
+    expect(await left()).toBe(0);
   });
 
   test("what was purged does not come back by asking to keep more, and nothing more goes", async () => {

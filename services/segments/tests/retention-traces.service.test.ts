@@ -1,0 +1,63 @@
+// Random lives of an organisation with retention, in the running service: windows answer as if nothing had ever
+// been removed, and who was counted once stays counted.
+import { type ProfileId, SeededRandom, uuidToBytes } from "@muster/core";
+import { ENGINES } from "@muster/testkit";
+import { describe, expect, test } from "vitest";
+import { asEvents } from "./as-events.ts";
+import { DAY_MS, expectTruth, membersOf, openHouse } from "./house.ts";
+
+const KEEP_DAYS = 5;
+const STEPS = 60;
+const PROFILES = 8;
+const NAMES = ["viewed", "bought"] as const;
+
+describe.each(ENGINES)("on %s", (engine) => {
+  test.each([1, 2, 3])("seed %i", { timeout: 120_000 }, async (seed) => {
+    const house = await openHouse(engine);
+    const { clock, organizationId, segments } = house;
+    const random = new SeededRandom(seed);
+    const profiles = Array.from({ length: PROFILES }, () => house.newProfile());
+    const anyProfile = () => profiles[random.integer(0, PROFILES - 1)] as ProfileId;
+    const anyName = () => NAMES[random.integer(0, 1)] ?? "viewed";
+    await asEvents(house)().reserveRetention({
+      organizationId: uuidToBytes(organizationId),
+      rawEventDays: KEEP_DAYS,
+    });
+    await segments.createSegment({ name: "Ever", eventName: "bought", minCount: 3 });
+    await segments.createSegment({ name: "Lately", eventName: "viewed", minCount: 2, withinDays: KEEP_DAYS });
+    const windows = ["lately"];
+    let ever: readonly string[] = [];
+
+    const submit = () => {
+      const nowMs = clock.nowMs();
+      // Now and then from long ago, or ahead.
+      const ms = nowMs - random.integer(-1, random.integer(0, 12)) * (DAY_MS / 2);
+      return house.events.submit([{ organizationId, profileId: anyProfile(), name: anyName(), ms }]);
+    };
+    const live = async () => {
+      clock.setNowMs(clock.nowMs() + random.integer(1, 36) * 3_600_000);
+      await clock.advance(1500);
+      house.events.purge(organizationId, clock.nowMs() - KEEP_DAYS * DAY_MS);
+    };
+    const addSegment = async (step: number) => {
+      const rule = { eventName: anyName(), minCount: random.integer(1, 3) };
+      await segments.createSegment({ name: `W${step}`, ...rule, withinDays: random.integer(1, KEEP_DAYS) });
+      windows.push(`w${step}`);
+    };
+
+    for (let step = 0; step < STEPS; step += 1) {
+      const turn = random.integer(0, 9);
+      if (turn < 6) await submit();
+      else if (turn < 9) await live();
+      else await addSegment(step);
+      if (step % 10 !== 9) continue;
+      for (const slug of windows) await expectTruth(house, slug);
+      const now = await membersOf(segments, "ever");
+      expect(now).toEqual(expect.arrayContaining([...ever]));
+      ever = now;
+      // Nothing was bought that anybody forgot: the rule was there from the start.
+      await expectTruth(house, "ever");
+    }
+    await house.close();
+  });
+});
