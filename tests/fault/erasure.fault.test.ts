@@ -74,11 +74,17 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       // Counted in the transactions that removed them, and so neither twice nor never.
       expect(counts.get("events.tracked_events")).toBe(EVENTS);
       expect(counts.get("events.undated_event_ids")).toBe(EVENTS / 2);
-      expect(counts.get("segments.memberships")).toBe(1);
+      // None where segments was behind: what it folded after that was without the person.
+      expect([0, 1]).toContain(counts.get("segments.memberships"));
     }
     expect(await findInInstallation(installation, run)).toEqual([]);
-    const answer = await rest.get("/v1/segments/buyers");
-    expect(answer.status, answer.text).toBe(200);
-    expect(answer.body.member_count).toBe(0);
+    const { body } = await waitFor(
+      async () => {
+        const answer = await rest.get("/v1/segments/buyers");
+        return answer.status === 200 ? answer : undefined;
+      },
+      { timeoutMs: COMPLETE_MS, what: "segments to have caught up" },
+    );
+    expect(body.member_count).toBe(0);
   });
 });
