@@ -10,6 +10,7 @@ export async function up(schema: Schema): Promise<void> {
   // Of a replaced evaluation: the one that took over, and which differences are told: see Telling.
   await schema.addColumn("segment_purges", "heir_id", nullable(id16()));
   await schema.addColumn("segment_purges", "telling", withDefault(tiny(), 0));
+  await schema.addIndex("segment_purges", "segment_purges_telling", ["telling", "shard"]);
   // Erasures that are not yet finished here and acknowledged by the events service.
   await schema.createTable("erasure_reports", {
     columns: {

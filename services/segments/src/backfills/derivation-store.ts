@@ -3,13 +3,7 @@
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 import type { ProfileKey } from "./backfill-store.ts";
-
-/**
- * Why a profile is derived anew: its facts are in doubt; it stands for others too, or no longer does; it was
- * merged into another, or erased, and the message that says so has come. In this order they are stored.
- */
-const REASONS = ["doubt", "merge", "merged", "erased"] as const;
-export type DerivationReason = (typeof REASONS)[number];
+import { type DerivationReason, REASONS } from "./derivation-reason.ts";
 
 export interface ProfileDerivation extends ProfileKey {
   readonly reason: DerivationReason;

@@ -52,15 +52,19 @@ export async function addPurges(
   await insertRows(trx, "segment_purges", COLUMNS, rows, "keep", KEY);
 }
 
-/** Unfinished ones of these shards, an organisation's shard together; what is to be told comes first. */
+/** Unfinished ones of these shards, an organisation's shard together; those alone that are told, if there are any. */
 export async function listPurges(db: Queryable, shards: readonly number[], limit: number): Promise<Purge[]> {
+  const told = await db("segment_purges")
+    .select<Row[]>(COLUMNS)
+    .whereIn("telling", [EXITS, ALL])
+    .whereIn("shard", [...shards])
+    .orderBy(["organization_id", "shard", "segment_id"])
+    .limit(limit);
+  if (told.length > 0) return told.map(fromRow);
   const rows = await db("segment_purges")
     .select<Row[]>(COLUMNS)
     .whereIn("shard", [...shards])
-    .orderBy([
-      { column: "telling", order: "desc" },
-      ...["organization_id", "shard", "segment_id"].map((column) => ({ column })),
-    ])
+    .orderBy(["organization_id", "shard", "segment_id"])
     .limit(limit);
   return rows.map(fromRow);
 }

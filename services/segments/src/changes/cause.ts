@@ -1,6 +1,6 @@
 // Why a membership changed, and when that happened. Pure.
 import type { SegmentId } from "@muster/core";
-import type { DerivationReason } from "../backfills/derivation-store.ts";
+import type { DerivationReason } from "../backfills/derivation-reason.ts";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import type { MembershipChange } from "../engine/membership.ts";
 

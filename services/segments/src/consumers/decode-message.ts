@@ -13,7 +13,7 @@ import {
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { PoisonMessage } from "@muster/outbox";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
-import type { DerivationReason } from "../backfills/derivation-store.ts";
+import type { DerivationReason } from "../backfills/derivation-reason.ts";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";

@@ -1,7 +1,7 @@
 // What becomes of a profile that is to be derived anew and is not in the snapshot: it was merged or erased.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { DerivationReason } from "../backfills/derivation-store.ts";
+import type { DerivationReason } from "../backfills/derivation-reason.ts";
 import { listTellings } from "../backfills/purge-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { derivedCause } from "../changes/cause.ts";

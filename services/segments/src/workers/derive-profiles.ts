@@ -1,40 +1,26 @@
 // Reads profiles again from their raw events: the backfill of new segments, and whatever lost its facts.
-import { assert, type Clock, type OrganizationId, type ProfileId, type SegmentId } from "@muster/core";
+import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
-import {
-  ALL_SEGMENTS,
-  advanceBackfills,
-  type Backfill,
-  LAST_PROFILE,
-  listBackfillsIn,
-} from "../backfills/backfill-store.ts";
-import {
-  addProfileDerivations,
-  type DerivationReason,
-  deleteProfileDerivations,
-  readDerivationReasons,
-} from "../backfills/derivation-store.ts";
-import { saveFactHorizons } from "../backfills/fact-horizon-store.ts";
+import { ALL_SEGMENTS, advanceBackfills, type Backfill, LAST_PROFILE } from "../backfills/backfill-store.ts";
+import { addProfileDerivations, deleteProfileDerivations } from "../backfills/derivation-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
-import { derivedCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
-import { evaluateAll } from "../engine/membership.ts";
-import { emptyState, type ProfileState } from "../engine/profile-state.ts";
 import type { EventsFeed } from "../events-feed.ts";
 import { type ScannedStates, scanStates } from "../profiles/scan-states.ts";
-import { compareProfileKeys, listStateIds, loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { compareProfileKeys, listStateIds } from "../profiles/state-store.ts";
 import { saveTouched, type TouchedProfile } from "../profiles/touched-profile.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import { lockOrganization } from "../segments/organization-store.ts";
 import { takeOver } from "../segments/take-over.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
-import { absentProfile, type EndedProfiles, forgetProfiles, isOver, tellAbsent } from "./absent-profiles.ts";
+import { forgetProfiles, tellAbsent } from "./absent-profiles.ts";
 import { DerivationAgenda, type DerivationTask } from "./derivation-agenda.ts";
 import { Lookout } from "./lookout.ts";
-import { isCounted, keepKnown, readUnfolded, type UnfoldedNews } from "./recollection.ts";
+import { readUnfolded, type UnfoldedNews } from "./recollection.ts";
+import { type Derived, type Replaced, replaceStates } from "./replace-states.ts";
 
 export interface DeriveDeps {
   readonly announcer: Announcer;
@@ -55,16 +41,6 @@ export interface StepResult {
 
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
-
-/** What a scan has found of one shard. */
-interface Derived extends ScannedStates {
-  readonly task: DerivationTask;
-  /** The shard's position that is folded. */
-  readonly folded: number;
-  readonly scannedMs: number;
-  /** Read only where retention has removed raw events. */
-  readonly unfolded: UnfoldedNews | undefined;
-}
 
 export class Derivations {
   readonly #deps: DeriveDeps;
@@ -182,79 +158,6 @@ export class Derivations {
     if (isEnding) await takeOver(trx, organizationId, this.#deps.announcer);
     return touched.reduce((sum, { changes }) => sum + changes.length, 0);
   }
-}
-
-interface Replaced extends EndedProfiles {
-  readonly touched: readonly TouchedProfile[];
-  /** Those that are not in the snapshot. */
-  readonly absent: readonly TouchedProfile[];
-}
-
-/** What becomes of the shard's profiles, and which of them are no more. */
-async function replaceStates(
-  trx: Transaction,
-  one: Derived,
-  definitions: Definitions,
-  nowMs: number,
-): Promise<Replaced> {
-  const { task, states, position, isRead, folded, unfolded } = one;
-  const { organizationId, shard, profiles } = task;
-  // Those of the transaction: a segment may have come after the tasks were listed.
-  const backfills = await listBackfillsIn(trx, organizationId, [shard]);
-  const backfilled = new Set(backfills.map(({ segmentId }) => segmentId));
-  const asked = "ids" in profiles ? profiles.ids : [];
-  const reasons = await readDerivationReasons(trx, organizationId, shard, asked);
-  const reasonOf = (id: ProfileId): DerivationReason => reasons.get(id) ?? "doubt";
-  const profileIds = [...new Set([...states.keys(), ...asked])].sort();
-  const keys = profileIds.map((profileId) => ({ organizationId, shard, profileId }));
-  const stored = await loadStates(trx, keys);
-  const touched: TouchedProfile[] = [];
-  const absent: TouchedProfile[] = [];
-  const over: ProfileId[] = [];
-  for (const key of keys) {
-    const { profileId } = key;
-    const reason = reasonOf(profileId);
-    const before = stored.get(profileKeyText(organizationId, profileId));
-    const found = states.get(profileId);
-    if (found === undefined) {
-      const isEnded = isOver(reason, position, folded);
-      if (isEnded) over.push(profileId);
-      // Where nothing counts nothing was read, and who is there is not known.
-      if (!isEnded && !isRead) continue;
-      const known = before ?? { ...key, state: emptyState(), nextDueMs: undefined };
-      absent.push(absentProfile(known, definitions, { asOf: isRead ? position : 0, reason, nowMs }));
-      continue;
-    }
-    // Cloned, for a deadlock runs this again.
-    const state: ProfileState = {
-      ...structuredClone(found),
-      memberships: before?.state.memberships ?? new Map(),
-    };
-    if (unfolded !== undefined) {
-      const known = { profileId, before: before?.state, reason: reasons.get(profileId), backfills };
-      keepKnown(state, definitions, { ...one, ...known, unfolded });
-    }
-    touched.push({
-      ...{ ...key, state, isStored: before !== undefined },
-      ...evaluateAll(state, definitions, nowMs),
-      causeOf: (change) => derivedCause(change, backfilled, reason, nowMs),
-    });
-  }
-  await saveHorizons(trx, one, definitions, backfilled);
-  return { touched, absent, over, erased: over.filter((id) => reasonOf(id) === "erased") };
-}
-
-/** Facts that no rule has counted from the beginning, where retention had removed raw events before. */
-async function saveHorizons(
-  trx: Transaction,
-  { task, states, completeSinceMs }: Derived,
-  definitions: Definitions,
-  unfinished: ReadonlySet<SegmentId>,
-): Promise<void> {
-  if (completeSinceMs === 0 || states.size === 0 || "ids" in task.profiles) return;
-  const added = [...definitions.facts].filter((fact) => !isCounted(fact, unfinished));
-  const keys = added.map(({ spec }) => spec.key);
-  if (keys.length > 0) await saveFactHorizons(trx, task.organizationId, keys, completeSinceMs);
 }
 
 /**

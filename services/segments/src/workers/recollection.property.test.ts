@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Arrival, anyRule, anyTrace, FINE, TAIL_TICKS, TICKS } from "../../tests/random-rules.ts";
 import { NO_PROFILE } from "../backfills/backfill-store.ts";
-import type { DerivationReason } from "../backfills/derivation-store.ts";
+import type { DerivationReason } from "../backfills/derivation-reason.ts";
 import { isMemberByRawEvents } from "../engine/brute-force.ts";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { factsOfLeaf } from "../engine/fact-spec.ts";

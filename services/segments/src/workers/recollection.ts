@@ -4,7 +4,7 @@ import type { OrganizationId, ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { PoisonMessage } from "@muster/outbox";
 import { ALL_SEGMENTS, type Backfill } from "../backfills/backfill-store.ts";
-import type { DerivationReason } from "../backfills/derivation-store.ts";
+import type { DerivationReason } from "../backfills/derivation-reason.ts";
 import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../consumers/decode-message.ts";
 import type { Definitions, TrackedFact } from "../engine/definitions.ts";
 import { recollect } from "../engine/keep-facts.ts";

@@ -116,7 +116,8 @@ export const MembershipChangeSchema: GenMessage<MembershipChange> = /*@__PURE__*
 
 /**
  * muster.segments.segment.replaced.v1: from here on another version of the rule says who is a member.
- * Its members are told by reading them, not one by one.
+ * Those who are in by it and were not before, or the other way round, are announced one by one behind this, with
+ * the origin EDIT; unless nobody could read the members of the rule before, as while the segment was new.
  *
  * @generated from message muster.segments.v1.SegmentReplaced
  */
