@@ -3,8 +3,9 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
-import { type ProfileId, randomIds } from "@muster/core";
+import { bytesToUuid, type ProfileId, randomIds, SHARD_COUNT } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import { addSubjects, claimsAbout, removeSubjects } from "@muster/idempotency/subject-store";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eraseEvents, findErased, listErasing } from "../src/erasure/erased-events-store.ts";
@@ -13,6 +14,8 @@ import { getErasure, listErasures } from "../src/erasure/erasure-store.ts";
 import { EventHasher } from "../src/erasure/event-hash.ts";
 import { deleteStep, PROFILE_ROWS } from "../src/erasure/profile-rows-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
+import { touchProfile, updateLink, updateRoots } from "../src/people/links-store.ts";
+import { listShardProfileIds } from "../src/profiles/profile-keys-store.ts";
 import {
   deleteAlertsBefore,
   deleteHistory,
@@ -51,7 +54,19 @@ const BATCH = 250;
 const organizationId = newOrganization();
 let events: EventsUnderTest;
 let profileId: ProfileId;
+let profileIds: ProfileId[];
 let aging: AgingEvent[];
+const claim = { token: randomIds.next(1), scope: "everybody", key: "key" };
+
+/** As many as a person may have. */
+async function listShardProfileIdsOf(organization: typeof organizationId): Promise<ProfileId[]> {
+  const ids: ProfileId[] = [];
+  for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+    const own = await listShardProfileIds(events.database.reader, organization, shard);
+    ids.push(...own.map((id) => bytesToUuid<ProfileId>(id)));
+  }
+  return ids;
+}
 
 beforeAll(async () => {
   events = await EventsUnderTest.open("mysql");
@@ -69,6 +84,13 @@ beforeAll(async () => {
     await events.call(RetentionService.method.updateRetention, { retention: { rawEventDays: 3650 } }, as);
   }
   const { reader } = events.database;
+  profileIds = await listShardProfileIdsOf(organizationId);
+  await events.database.transaction(async (trx) => {
+    for (let index = 0; index < 200; index += 1) {
+      const own = { ...claim, token: randomIds.next(1), key: `key ${index}` };
+      await addSubjects(trx, own, [profileId, randomIds.next(1)], 1);
+    }
+  });
   for (const table of (await reader.raw("SHOW TABLES"))[0] as unknown as Record<string, string>[]) {
     await reader.raw(`ANALYZE TABLE ${Object.values(table)[0]}`);
   }
@@ -146,6 +168,11 @@ test("what removes and looks for what is to be removed goes by its keys", async 
     "ingest: who erased anybody": (trx) => listErasing(trx, [organizationId]),
     "ingest: erased events": (trx) => findErased(trx, organizationId, hashes),
     "ListErasures, next page": (trx) => listErasures(trx, organizationId, erasure.id, 51),
+    "erasure: kept answers about people": (trx) => claimsAbout(trx, [profileId, randomIds.next(1)], 100),
+    "erasure: an answer that goes": (trx) => removeSubjects(trx, [profileId], claim),
+    "merge: a link": (trx) => updateLink(trx, organizationId, profileId, undefined),
+    "merge: who stands for many": (trx) => updateRoots(trx, organizationId, profileIds, profileId),
+    "merge: when a person changed": (trx) => touchProfile(trx, organizationId, profileId, 1),
     GetErasure: (trx) => getErasure(trx, erasure),
   };
   // Where nothing is stored here the choice would be by chance.
