@@ -54,6 +54,9 @@ class Simulation {
   readonly trace: readonly Arrival[];
   readonly futuresMax: number;
   readonly createMs: number;
+  /** Positions in the trace of another profile's events: they are this one's as long as it stands for both. */
+  others: ReadonlySet<number> = new Set();
+  standsForBoth = false;
 
   constructor(rules: readonly Rule[], trace: readonly Arrival[], futuresMax: number, createMs: number) {
     this.definitions = new Definitions(1, segmentsOf(rules));
@@ -72,9 +75,20 @@ class Simulation {
     );
   }
 
+  /** Whether what arrived at the position is about the person. */
+  isOurs(position: number): boolean {
+    return this.standsForBoth || !this.others.has(position);
+  }
+
+  /** From here on the person is another: what is known is read again, whatever has been committed by now. */
+  changePerson(standsForBoth: boolean, folded: number, nowMs: number): void {
+    this.standsForBoth = standsForBoth;
+    this.derive(Math.max(folded, this.committed(nowMs)), nowMs);
+  }
+
   fold(position: number, nowMs: number): void {
     const arrival = this.trace[position - 1];
-    if (arrival === undefined || position <= this.state.asOf) return;
+    if (arrival === undefined || position <= this.state.asOf || !this.isOurs(position)) return;
     const touched = new Set<SegmentDefinition>();
     settleFutures(this.state, this.definitions, nowMs, touched);
     this.#record(this.state, arrival, position, nowMs, touched);
@@ -102,7 +116,10 @@ class Simulation {
     derived.asOf = position;
     const profile = { createMs: this.createMs, traits: traitsOf(this.trace.slice(0, position)) };
     recordProfile(derived, this.definitions, profile, new Set());
-    const raw = this.trace.slice(0, position).map((arrival, index) => ({ arrival, position: index + 1 }));
+    const arrivals = this.trace
+      .slice(0, position)
+      .map((arrival, index) => ({ arrival, position: index + 1 }));
+    const raw = arrivals.filter((one) => this.isOurs(one.position));
     raw.sort((a, b) => a.arrival.ms - b.arrival.ms || (`e${a.position}` < `e${b.position}` ? -1 : 1));
     for (const one of raw) {
       if (one.arrival.eventName !== undefined)
@@ -141,7 +158,12 @@ function rawEventsOf(trace: readonly Arrival[]) {
 }
 
 /** Runs the whole trace; fails where an answer differs from the raw events'. */
-function runTrace(run: Simulation, scale: Scale, derivationTicks: readonly number[]): void {
+function runTrace(
+  run: Simulation,
+  scale: Scale,
+  derivationTicks: readonly number[],
+  mergeTicks: readonly number[] = [],
+): void {
   const { trace, definitions } = run;
   let folded = 0;
   for (let tick = 0; tick <= TICKS + TAIL_TICKS; tick += 1) {
@@ -152,11 +174,12 @@ function runTrace(run: Simulation, scale: Scale, derivationTicks: readonly numbe
       run.fold(folded, nowMs);
     }
     run.timer(nowMs);
+    if (mergeTicks.includes(tick)) run.changePerson(!run.standsForBoth, folded, nowMs);
     if (derivationTicks.includes(tick)) run.derive(Math.max(folded, run.committed(nowMs)), nowMs);
     run.state = decodeState(encodeState(run.state));
     const known = trace.slice(0, Math.max(folded, run.state.asOf));
     const surroundings = { createMs: run.createMs, traits: traitsOf(known), ruleOf: definitions.ruleOf };
-    const raw = rawEventsOf(known);
+    const raw = rawEventsOf(known.filter((_, index) => run.isOurs(index + 1)));
     for (const { id, rule } of definitions.segments.values()) {
       const expected = isMemberByRawEvents(rule, raw, nowMs, surroundings);
       if (run.state.memberships.has(id) === expected) continue;
@@ -226,6 +249,29 @@ describe("the engine equals a brute-force evaluation over the raw events", () =>
     );
   }, 60_000);
 });
+
+test("a person of two profiles is one from the merge on, and none of it is left when that is undone", () => {
+  fc.assert(
+    fc.property(
+      fc.array(anyRule(FINE), { minLength: 1, maxLength: 4 }),
+      anyTrace(FINE),
+      fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
+      fc.array(fc.integer({ min: 0, max: TICKS }), { minLength: 1, maxLength: 5 }),
+      fc.integer({ min: 1, max: 4 }),
+      (rules, trace, isOther, mergeTicks, futuresMax) => {
+        const run = new Simulation(rules, trace, futuresMax, FINE.startMs);
+        // Traits are the profile's own: what a person's are is not for the engine to say.
+        run.others = new Set(
+          trace.flatMap(({ eventName }, index) =>
+            eventName !== undefined && isOther[index % isOther.length] === true ? [index + 1] : [],
+          ),
+        );
+        runTrace(run, FINE, [], mergeTicks);
+      },
+    ),
+    { numRuns: 500 },
+  );
+}, 60_000);
 
 test.each(Object.entries(anyLeaves(FINE)))(
   "each kind alone, where every event is likely to count: %s",
