@@ -125,6 +125,31 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     ]);
   });
 
+  test("who is merged while a read waits is read as who they are then", async () => {
+    house = await openHouse(engine);
+    await house.segments.createSegment(TWICE);
+    const people = Array.from({ length: 6 }, () => [house.newProfile(), house.newProfile()] as const);
+    await house.events.submit(people.flat().map((id) => event(id)));
+    await expectTruth(house, "twice");
+    for (const [index, [device = house.newProfile(), root = house.newProfile()]] of people.entries()) {
+      house.events.beforePositions = async () => {
+        house.events.beforePositions = async () => {};
+        await merge(device, root);
+      };
+      if (index % 3 === 0) {
+        const { segments } = await house.segments.listProfileSegments({ profileId: device });
+        expect(segments.map(({ slug }) => slug)).toEqual(["twice"]);
+      } else if (index % 3 === 1) {
+        const { member } = await house.segments.explainMembership({ segmentId: "twice", profileId: device });
+        expect(member).toBe(true);
+      } else {
+        const check = { segment: "twice", profile: { case: "profileId" as const, value: device } };
+        const { results } = await house.segments.batchCheckMemberships({ checks: [check] });
+        expect(results).toMatchObject([{ member: true, profileId: root }]);
+      }
+    }
+  });
+
   test("nothing is told of a profile by half of what is known of its person", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(NEVER);

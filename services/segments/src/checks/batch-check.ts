@@ -28,21 +28,28 @@ export function batchCheckMemberships(
     const { organizationId } = context;
     const db = deps.database.reader;
     await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
-    const profileOf = await resolveProfiles(deps, context, request);
-    const askedOf = (segments: ReadonlyMap<string, Segment>): Asked[] =>
-      request.checks.map((check) => ({
-        segment: segments.get(check.segment),
-        profileId: profileOf(check),
-      }));
-    await waitFor(deps, context, askedOf(await resolveSegments(db, organizationId, request)));
-    // Read again: another rule may have taken over meanwhile, or do so between two statements.
-    return deps.database.snapshot(async (trx) => {
-      const asked = askedOf(await resolveSegments(trx, organizationId, request));
-      const entered = await readMembers(trx, organizationId, asked);
-      return create(BatchCheckMembershipsResponseSchema, {
-        results: asked.map((pair) => resultOf(pair, entered)),
+    for (let profileOf = await resolveProfiles(deps, context, request); ; ) {
+      const askedOf = (segments: ReadonlyMap<string, Segment>): Asked[] =>
+        request.checks.map((check) => ({
+          segment: segments.get(check.segment),
+          profileId: profileOf(check),
+        }));
+      await waitFor(deps, context, askedOf(await resolveSegments(db, organizationId, request)));
+      // Read again: another rule may have taken over meanwhile, or do so between two statements.
+      const results = await deps.database.snapshot(async (trx) => {
+        const asked = askedOf(await resolveSegments(trx, organizationId, request));
+        const entered = await readMembers(trx, organizationId, asked);
+        return asked.map((pair) => resultOf(pair, entered));
       });
-    });
+      const isIn = results.every(({ member, profileId }) => member === true || profileId === undefined);
+      if (isIn || context.eventual) return create(BatchCheckMembershipsResponseSchema, { results });
+      // Who is in nothing may have been merged while this waited, and be in it by who stands for them now.
+      const nowOf = await resolveProfiles(deps, context, request);
+      if (request.checks.every((check) => nowOf(check) === profileOf(check))) {
+        return create(BatchCheckMembershipsResponseSchema, { results });
+      }
+      profileOf = nowOf;
+    }
   };
 }
 

@@ -16,7 +16,7 @@ import { evaluate } from "../engine/evaluate.ts";
 import { isRemembered } from "../engine/keep-facts.ts";
 import { emptyState, type ProfileState, settleFutures, viewOf } from "../engine/profile-state.ts";
 import { segmentsIn } from "../engine/rule.ts";
-import { findProfile } from "../memberships/find-profile.ts";
+import { readPerson } from "../memberships/find-profile.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import { mapSegments } from "../segments/map-segments.ts";
@@ -34,24 +34,28 @@ export function explainMembership(
   return async (request, context) => {
     const { organizationId } = context;
     const segment = await findSegment(deps, organizationId, request.segmentId);
-    const profile = await findProfile(deps, context, request.profileId);
-    const profileId = profile.id as ProfileId;
-    const shard = shardOf(organizationId, profileId);
     const db = deps.database.reader;
-    await deps.consistency.wait(context, {
-      organizationId,
-      shards: [shard],
-      isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
-    });
-    return deps.database.snapshot(async (trx) => {
-      // Read again: another rule may have taken over meanwhile.
-      const segments = await readWithNamed(trx, organizationId, segment.id);
-      const stored = await loadStates(trx, [{ organizationId, shard, profileId }]);
-      const state = stored.get(profileKeyText(organizationId, profileId))?.state ?? emptyState();
-      const definitions = namedBySlug(segments);
-      const keys = [...definitions.facts].map(({ spec }) => spec.key);
-      const horizons = await readFactHorizons(trx, organizationId, keys);
-      return explain({ segments, definitions, state, horizons, profile, nowMs: deps.clock.nowMs() });
+    return readPerson(deps, context, request.profileId, async (profile) => {
+      const profileId = profile.id as ProfileId;
+      const shard = shardOf(organizationId, profileId);
+      await deps.consistency.wait(context, {
+        organizationId,
+        shards: [shard],
+        isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
+      });
+      return deps.database.snapshot(async (trx) => {
+        // Read again: another rule may have taken over meanwhile.
+        const segments = await readWithNamed(trx, organizationId, segment.id);
+        const stored = await loadStates(trx, [{ organizationId, shard, profileId }]);
+        const kept = stored.get(profileKeyText(organizationId, profileId))?.state;
+        const state = kept ?? emptyState();
+        const definitions = namedBySlug(segments);
+        const keys = [...definitions.facts].map(({ spec }) => spec.key);
+        const horizons = await readFactHorizons(trx, organizationId, keys);
+        const nowMs = deps.clock.nowMs();
+        const answer = explain({ segments, definitions, state, horizons, profile, nowMs });
+        return { answer, isKept: kept !== undefined };
+      });
     });
   };
 }

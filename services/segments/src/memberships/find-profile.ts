@@ -17,3 +17,29 @@ export async function findProfile(
   if (profile === undefined) throw new AppError("PROFILE_NOT_FOUND");
   return profile;
 }
+
+/** What a read found out about a person. */
+export interface PersonRead<Answer> {
+  readonly answer: Answer;
+  /** Something is kept of the profile. */
+  readonly isKept: boolean;
+}
+
+/**
+ * Reads of the person that a path names. Of one that was merged while the read waited nothing is kept: it is read
+ * again, by who stands for it then.
+ */
+export async function readPerson<Answer>(
+  deps: SegmentsDeps,
+  context: CallContext,
+  profileId: string,
+  read: (profile: Profile) => Promise<PersonRead<Answer>>,
+): Promise<Answer> {
+  for (let profile = await findProfile(deps, context, profileId); ; ) {
+    const { answer, isKept } = await read(profile);
+    if (isKept || context.eventual) return answer;
+    const now = await findProfile(deps, context, profileId);
+    if (now.id === profile.id) return answer;
+    profile = now;
+  }
+}

@@ -10,41 +10,45 @@ import { loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { ensureTouched } from "../segments/organization-store.ts";
 import { describeSegments } from "../segments/segment-proto.ts";
 import { listSegmentsServedBy } from "../segments/segment-store.ts";
-import { findProfile } from "./find-profile.ts";
+import { readPerson } from "./find-profile.ts";
 
 export function listProfileSegments(
   deps: SegmentsDeps,
 ): MethodHandler<typeof SegmentService.method.listProfileSegments> {
   return async (request, context) => {
     const { organizationId } = context;
-    const profileId = (await findProfile(deps, context, request.profileId)).id as ProfileId;
-    const scope = `profile-segments/${organizationId}/${profileId}`;
-    const { size, afterId } = readPage(deps.pageTokens, scope, request);
-    const shard = shardOf(organizationId, profileId);
     const db = deps.database.reader;
-    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
-    await deps.consistency.wait(context, {
-      organizationId,
-      // Of its own shard for the memberships, of the others for the counts that come with them.
-      shards: ALL_SHARDS,
-      isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
-    });
-    return deps.database.snapshot(async (trx) => {
-      const evaluationIds = await evaluationIdsOf(trx, organizationId, shard, profileId);
-      const found = await listSegmentsServedBy(trx, organizationId, evaluationIds, afterId, size + 1);
-      const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, ({ id }) => id);
-      return { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
+    return readPerson(deps, context, request.profileId, async ({ id }) => {
+      const profileId = id as ProfileId;
+      const scope = `profile-segments/${organizationId}/${profileId}`;
+      const { size, afterId } = readPage(deps.pageTokens, scope, request);
+      const shard = shardOf(organizationId, profileId);
+      await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+      await deps.consistency.wait(context, {
+        organizationId,
+        // Of its own shard for the memberships, of the others for the counts that come with them.
+        shards: ALL_SHARDS,
+        isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
+      });
+      return deps.database.snapshot(async (trx) => {
+        const evaluationIds = await evaluationIdsOf(trx, organizationId, shard, profileId);
+        const found = await listSegmentsServedBy(trx, organizationId, evaluationIds ?? [], afterId, size + 1);
+        const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, (row) => row.id);
+        const answer = { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
+        return { answer, isKept: evaluationIds !== undefined };
+      });
     });
   };
 }
 
+/** Undefined where nothing is kept of the profile. */
 async function evaluationIdsOf(
   db: Queryable,
   organizationId: OrganizationId,
   shard: number,
   profileId: ProfileId,
-): Promise<SegmentId[]> {
+): Promise<SegmentId[] | undefined> {
   const stored = await loadStates(db, [{ organizationId, shard, profileId }]);
   const state = stored.get(profileKeyText(organizationId, profileId))?.state;
-  return [...(state?.memberships.keys() ?? [])];
+  return state && [...state.memberships.keys()];
 }
