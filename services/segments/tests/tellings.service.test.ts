@@ -2,10 +2,10 @@
 // the other way round; once each, whatever happens to them meanwhile and whatever dies.
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom } from "@muster/core";
-import type { Database } from "@muster/db";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { believe, heardFrom } from "./announced.ts";
+import { DyingDatabase } from "./dying-database.ts";
 import type { TestEvent } from "./events-stand-in.ts";
 import { expectTruth, type House, membersOf, openHouse } from "./house.ts";
 
@@ -13,28 +13,6 @@ const VIEWERS = { name: "Viewers", eventName: "viewed", minCount: 1 };
 const BUYERS = { eventName: "bought", minCount: 1 };
 const LIVE = 2;
 const { EDIT } = MembershipOrigin;
-
-/** A process that dies around commits: some never happen, some happen unheard of. */
-class DyingDatabase {
-  deaths: ("before" | "after" | "no")[] = [];
-
-  wrap = (database: Database): Database => ({
-    ...{ engine: database.engine, reader: database.reader },
-    snapshot: (body) => database.snapshot(body),
-    ping: () => database.ping(),
-    close: () => database.close(),
-    transaction: async (body) => {
-      const death = this.deaths.shift();
-      const result = await database.transaction(async (trx) => {
-        const made = await body(trx);
-        if (death === "before") throw new Error("died before the commit");
-        return made;
-      });
-      if (death === "after") throw new Error("died after the commit");
-      return result;
-    },
-  });
-}
 
 describe.each(ENGINES)("take-overs told on %s", (engine) => {
   let house: House;

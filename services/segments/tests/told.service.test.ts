@@ -4,10 +4,10 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CreateSegmentRequestSchema } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
-import type { Database } from "@muster/db";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { believe, type Heard, heardFrom } from "./announced.ts";
+import { DyingDatabase } from "./dying-database.ts";
 import type { TestEvent } from "./events-stand-in.ts";
 import { DAY_MS, expectTruth, type House, membersOf, openHouse } from "./house.ts";
 
@@ -29,28 +29,6 @@ const lately = (name: string, seconds: bigint): MessageInitShape<typeof CreateSe
     },
   },
 });
-
-/** A process that dies around commits: some never happen, some happen unheard of. */
-class DyingDatabase {
-  deaths: ("before" | "after")[] = [];
-
-  wrap = (database: Database): Database => ({
-    ...{ engine: database.engine, reader: database.reader },
-    snapshot: (body) => database.snapshot(body),
-    ping: () => database.ping(),
-    close: () => database.close(),
-    transaction: async (body) => {
-      const death = this.deaths.shift();
-      const result = await database.transaction(async (trx) => {
-        const made = await body(trx);
-        if (death === "before") throw new Error("died before the commit");
-        return made;
-      });
-      if (death === "after") throw new Error("died after the commit");
-      return result;
-    },
-  });
-}
 
 describe.each(ENGINES)("told on %s", (engine) => {
   let house: House;

@@ -6,7 +6,7 @@ import { type CallContext, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 
 /** The profile that stands for the person. PROFILE_NOT_FOUND when the organisation has none of this id. */
-export async function findProfile(
+async function findProfile(
   { feed }: SegmentsDeps,
   context: CallContext,
   profileId: string,
