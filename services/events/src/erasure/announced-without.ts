@@ -1,12 +1,14 @@
 // What remains of what this service announced when people are erased.
-import { type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  type AnnouncedEvent,
+  AnnouncedEventSchema,
   type AnnouncedProfile,
   ProfileChangedSchema,
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { assert, bytesToUuid, type ProfileId } from "@muster/core";
-import { type Subjects, scrub } from "@muster/privacy";
+import { type Subjects, scrub, subjectsOf } from "@muster/privacy";
 import { announcedSchema } from "../domain-events.ts";
 
 export interface Erased extends Subjects {
@@ -14,12 +16,31 @@ export interface Erased extends Subjects {
   readonly formerRootIds: ReadonlySet<ProfileId>;
 }
 
-/** The data of a message without these people; undefined where it says nothing of them. */
+/**
+ * The data of a message without these people; undefined where it says nothing of them. What was said of an event
+ * leaves an empty place: tails count the events of a message that they have told.
+ */
 export function announcedWithout(type: string, data: Uint8Array, erased: Erased): Uint8Array | undefined {
   const schema = announcedSchema(type);
   assert(schema !== undefined, `a message of an unknown type cannot be erased: ${type}`);
-  const scrubbed = scrub(schema, data, erased);
+  const emptied = schema === TrackedEventsRecordedSchema ? withoutEvents(data, erased) : undefined;
+  const scrubbed = scrub(schema, emptied ?? data, erased) ?? emptied;
   return withoutProfiles(schema, scrubbed ?? data, erased) ?? scrubbed;
+}
+
+function withoutEvents(data: Uint8Array, erased: Erased): Uint8Array | undefined {
+  const message = fromBinary(TrackedEventsRecordedSchema, data);
+  const events = message.events.map((event) =>
+    isAbout(event, erased) ? create(AnnouncedEventSchema) : event,
+  );
+  if (events.every((event, index) => event === message.events[index])) return undefined;
+  message.events = events;
+  return toBinary(TrackedEventsRecordedSchema, message);
+}
+
+function isAbout(event: AnnouncedEvent, { organizationId, profileIds }: Erased): boolean {
+  if (event.organizationId.length === 0 || bytesToUuid(event.organizationId) !== organizationId) return false;
+  return subjectsOf(AnnouncedEventSchema, event).some((id) => profileIds.has(id));
 }
 
 function withoutProfiles(schema: DescMessage, data: Uint8Array, erased: Erased): Uint8Array | undefined {

@@ -109,7 +109,9 @@ function decodeData({ type, data }: Envelope): MessageData {
   switch (type) {
     case TRACKED_EVENTS_RECORDED: {
       const { events, newProfiles } = fromBinary(TrackedEventsRecordedSchema, data);
-      return { events, profiles: newProfiles, persons: [] };
+      // An erased event leaves an empty place.
+      const kept = events.filter(({ organizationId }) => organizationId.length > 0);
+      return { events: kept, profiles: newProfiles, persons: [] };
     }
     case PROFILE_CHANGED: {
       const { profile } = fromBinary(ProfileChangedSchema, data);

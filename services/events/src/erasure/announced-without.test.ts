@@ -1,0 +1,45 @@
+// What remains of an announcement when one of the people in it is erased.
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  AnnouncedEventSchema,
+  TrackedEventsRecordedSchema,
+} from "@muster/contracts/muster/events/v1/events_events_pb";
+import { type OrganizationId, type ProfileId, randomIds, uuidToBytes } from "@muster/core";
+import { expect, test } from "vitest";
+import { announcedWithout } from "./announced-without.ts";
+
+const TYPE = "muster.events.tracked_event.recorded.v1";
+const organizationId = randomIds.next<OrganizationId>(0);
+const [gone, stays] = [randomIds.next<ProfileId>(0), randomIds.next<ProfileId>(0)];
+const erased = { organizationId, profileIds: new Set([gone]), formerRootIds: new Set<ProfileId>() };
+
+function event(name: string, profileId: ProfileId, recordedProfileId?: ProfileId) {
+  return create(AnnouncedEventSchema, {
+    organizationId: uuidToBytes(organizationId),
+    profileId: uuidToBytes(profileId),
+    id: uuidToBytes(randomIds.next(0)),
+    name,
+    properties: "{}",
+    ...(recordedProfileId && { recordedProfileId: uuidToBytes(recordedProfileId) }),
+  });
+}
+
+function recorded(events: readonly ReturnType<typeof event>[]): Uint8Array {
+  return toBinary(TrackedEventsRecordedSchema, create(TrackedEventsRecordedSchema, { events: [...events] }));
+}
+
+test("events of the erased leave empty places, so that whoever counted on to the others is where it was", () => {
+  const data = recorded([event("one", gone), event("two", stays), event("three", stays, gone)]);
+  const rest = announcedWithout(TYPE, data, erased);
+  const { events } = fromBinary(TrackedEventsRecordedSchema, rest ?? data);
+  expect(events.map(({ name }) => name)).toEqual(["", "two", ""]);
+  expect(Buffer.from(rest ?? data).includes(uuidToBytes(gone))).toBe(false);
+  expect(announcedWithout(TYPE, rest ?? data, erased)).toBeUndefined();
+});
+
+test("what says nothing of them, or is of another organisation, stays as it is", () => {
+  const data = recorded([event("two", stays)]);
+  expect(announcedWithout(TYPE, data, erased)).toBeUndefined();
+  const elsewhere = { ...erased, organizationId: randomIds.next<OrganizationId>(0) };
+  expect(announcedWithout(TYPE, recorded([event("one", gone)]), elsewhere)).toBeUndefined();
+});
