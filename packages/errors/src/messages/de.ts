@@ -21,7 +21,7 @@ export const de = {
   SEGMENT_LIMIT_REACHED: "Die Organisation hat so viele Segmente, wie sie haben darf.",
   SEGMENT_IN_USE: "Andere Segmente verweisen auf dieses Segment.",
   SEGMENT_VERSION_STALE: "Die Regel des Segments wurde inzwischen geändert; lesen Sie sie erneut.",
-  USER_EVENT_EXISTS: "Benutzerereignis existiert bereits",
+  USER_EVENT_EXISTS: "Das Benutzerereignis existiert bereits.",
   EVENT_TYPE_NOT_FOUND: "Diesen Ereignistyp gibt es nicht.",
   EVENT_TYPE_EXISTS: "Einen Ereignistyp dieses Namens gibt es bereits.",
   EVENT_TYPE_LIMIT_REACHED: "Der Katalog hat so viele Ereignistypen, wie er haben darf.",

@@ -20,7 +20,7 @@ export const es = {
   SEGMENT_LIMIT_REACHED: "La organización tiene tantos segmentos como se le permiten.",
   SEGMENT_IN_USE: "Otros segmentos hacen referencia a este segmento.",
   SEGMENT_VERSION_STALE: "La regla del segmento ha cambiado entretanto; vuelva a leerla.",
-  USER_EVENT_EXISTS: "El evento de usuario ya existe",
+  USER_EVENT_EXISTS: "El evento de usuario ya existe.",
   EVENT_TYPE_NOT_FOUND: "No existe ese tipo de evento.",
   EVENT_TYPE_EXISTS: "Ya existe un tipo de evento con ese nombre.",
   EVENT_TYPE_LIMIT_REACHED: "El catálogo tiene el número máximo de tipos de evento.",

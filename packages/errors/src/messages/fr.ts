@@ -20,7 +20,7 @@ export const fr = {
   SEGMENT_LIMIT_REACHED: "L'organisation a atteint son nombre maximal de segments.",
   SEGMENT_IN_USE: "D'autres segments font référence à ce segment.",
   SEGMENT_VERSION_STALE: "La règle du segment a été modifiée entre-temps ; relisez-la.",
-  USER_EVENT_EXISTS: "L’événement utilisateur existe déjà",
+  USER_EVENT_EXISTS: "L’événement utilisateur existe déjà.",
   EVENT_TYPE_NOT_FOUND: "Ce type d’événement n’existe pas.",
   EVENT_TYPE_EXISTS: "Un type d’événement de ce nom existe déjà.",
   EVENT_TYPE_LIMIT_REACHED: "Le catalogue contient le nombre maximal de types d’événements.",
