@@ -28,6 +28,9 @@ import { Interruptible } from "./interruptible.ts";
 import { methodName } from "./method-plan.ts";
 import { writableAgain } from "./node-streams.ts";
 
+/** How much earlier than ours a peer's timer may ring. */
+const DEADLINE_SLACK_MS = 50;
+
 export interface GrpcCallerOptions {
   /** "host:port". A name with several addresses, such as a headless service's, is balanced over. */
   readonly address: string;
@@ -104,7 +107,9 @@ class RemoteCaller implements GrpcCaller {
           options.signal.removeEventListener("abort", onAbort);
           if (status.code !== Status.OK)
             return reject(
-              options.signal.aborted ? abortError(options.signal) : fromGrpcError(serviceError(status)),
+              options.signal.aborted
+                ? abortError(options.signal)
+                : this.#ended(fromGrpcError(serviceError(status)), deadlineMs),
             );
           try {
             resolve({ message: decodeAnswer(method.output, answer ?? missing(method)), headers });
@@ -153,12 +158,21 @@ class RemoteCaller implements GrpcCaller {
     try {
       for await (const bytes of call) yield decodeAnswer(method.output, bytes as Buffer);
     } catch (error) {
-      throw options.signal.aborted ? abortError(options.signal) : (sending.failure ?? fromGrpcError(error));
+      if (options.signal.aborted) throw abortError(options.signal);
+      throw sending.failure ?? this.#ended(fromGrpcError(error), options.deadlineMs);
     } finally {
       options.signal.removeEventListener("abort", onAbort);
       ended.abort();
       call.cancel();
     }
+  }
+
+  /** A peer keeps the same deadline by its own clock: where it is the first, its end shows as a reset stream. */
+  #ended(error: AppError, deadlineMs: number | undefined): AppError {
+    const isLate = deadlineMs !== undefined && this.#clock.nowMs() >= deadlineMs - DEADLINE_SLACK_MS;
+    return isLate && error.reason === "UNAVAILABLE"
+      ? new AppError("DEADLINE_EXCEEDED", { cause: error })
+      : error;
   }
 
   close(): void {

@@ -28,8 +28,8 @@ export interface RestResponse {
 export interface RestContext {
   readonly requestId: string;
   readonly signal: AbortSignal;
-  /** Epoch ms. */
-  readonly deadlineMs?: number | undefined;
+  /** Epoch ms, for a method that may take so long, in milliseconds; undefined: as long as any. */
+  deadlineOf?(methodMs: number | undefined): number;
   /** More metadata for the method; wins over the request's headers. */
   readonly metadata?: ReadonlyMap<string, string>;
 }

@@ -92,7 +92,8 @@ export class Transcoder {
       contentType: request.headers.get("content-type"),
       body: request.body ?? NO_BODY,
     });
-    const { signal, deadlineMs } = context;
+    const { signal } = context;
+    const deadlineMs = context.deadlineOf?.(route.deadlineMs);
     const answer = await this.#options
       .caller(route)
       .unary(route.method, message, { headers, signal, deadlineMs });

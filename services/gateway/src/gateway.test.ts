@@ -271,6 +271,13 @@ describe("calls", () => {
     await post("/v1/events", "{}");
     const { deadlineMs } = muster.caller.last.options;
     expect((deadlineMs ?? 0) - Date.now()).toBeGreaterThan(20_000);
+    expect((deadlineMs ?? 0) - Date.now()).toBeLessThan(30_001);
+  });
+
+  test("a method may take longer than others, if it says so", async () => {
+    await post("/v1/segments:preview", JSON.stringify({ event_name: "viewed", min_count: 1 }));
+    const { deadlineMs } = muster.caller.last.options;
+    expect((deadlineMs ?? 0) - Date.now()).toBeGreaterThan(290_000);
   });
 
   test("HEAD and OPTIONS", async () => {

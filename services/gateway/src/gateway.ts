@@ -123,7 +123,7 @@ export class RequestHandler {
 
   async #callRest(exchange: Exchange, url: string): Promise<void> {
     const { request, response, requestId, method } = exchange;
-    const { limits, transcoder, clock } = this.#deps;
+    const { limits, transcoder } = this.#deps;
     response.setTimeout(limits.idleTimeoutMs, () => request.socket.destroy());
     const left = new AbortController();
     response.once("close", () => {
@@ -136,12 +136,19 @@ export class RequestHandler {
       if (token !== undefined) metadata.set(SERVICE_TOKEN, token);
       const answer = await transcoder.handle(
         { method, url, headers: { get: (name) => headerOf(request.headers, name) }, body: body.bytes },
-        { requestId, signal: left.signal, deadlineMs: clock.nowMs() + limits.deadlineMs, metadata },
+        { requestId, signal: left.signal, deadlineOf: (ms) => this.#deadlineOf(exchange, ms), metadata },
       );
       this.#send(exchange, answer, answer.route?.template);
     } finally {
       body.release();
     }
+  }
+
+  /** A method that may take longer than others keeps its connection for as long. */
+  #deadlineOf({ response }: Exchange, methodMs: number | undefined): number {
+    const { clock, limits } = this.#deps;
+    if (methodMs !== undefined) response.setTimeout(methodMs + limits.idleTimeoutMs);
+    return clock.nowMs() + (methodMs ?? limits.deadlineMs);
   }
 
   #fail(exchange: Exchange, error: unknown): void {

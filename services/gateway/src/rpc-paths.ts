@@ -28,9 +28,10 @@ export class RpcPaths {
 export function limitDeadline(
   method: DescMethod,
   headers: Record<string, string | string[] | undefined>,
-  deadlineMs: number,
+  defaultMs: number,
 ): void {
   if (method.methodKind !== "unary") return;
+  const deadlineMs = getOption(method, policy).deadlineSeconds * 1000 || defaultMs;
   const contentType = headers["content-type"];
   if (typeof contentType === "string" && GRPC_WEB.test(contentType))
     headers["grpc-timeout"] ??= `${deadlineMs}m`;

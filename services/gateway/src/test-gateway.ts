@@ -7,6 +7,7 @@ import type { ServiceTokenPort } from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { randomIds, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
@@ -64,7 +65,7 @@ export async function startTestGateway(options: Partial<GatewayOptions> = {}): P
   const gateway = createGateway({
     host: "127.0.0.1",
     port: 0,
-    services: [EventService, ProfileService, EventFeedService],
+    services: [EventService, ProfileService, EventFeedService, SegmentService],
     caller: () => caller,
     clock: systemClock,
     ids: randomIds,

@@ -12,7 +12,8 @@ export function deadline(deps: { readonly clock: Clock }): Around {
   const { clock } = deps;
   return {
     unary(call, next) {
-      call.deadlineMs ??= clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
+      call.deadlineMs ??=
+        clock.nowMs() + (call.plan.policy.deadlineSeconds * 1000 || UNARY_DEADLINE_MS_DEFAULT);
       return new Promise((resolve, reject) => {
         const unwatch = watch(clock, call);
         const onAbort = (): void => {

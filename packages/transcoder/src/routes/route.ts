@@ -35,6 +35,8 @@ export interface Route {
   readonly anyMediaType: boolean;
   /** After inflation; undefined where only the server's own limit holds. */
   readonly bodyBytesMax: number | undefined;
+  /** How long the method may take, where it may take longer than others. */
+  readonly deadlineMs: number | undefined;
   readonly maskField: DescField | undefined;
   readonly requestHeaders: readonly string[];
   readonly input: MessageCodec;
@@ -72,6 +74,7 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     if (bound !== undefined) throw new Error(`${bound.path.name} is in the path and in the body`);
   }
   const rest = hasOption(method, restOption) ? getOption(method, restOption) : undefined;
+  const policy = hasOption(method, policyOption) ? getOption(method, policyOption) : undefined;
   const success = rest?.successStatus ?? 0;
   return {
     method,
@@ -82,7 +85,8 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     responseField:
       rule.responseBody === "" ? undefined : fieldOf(method.output, rule.responseBody, "response_body"),
     status: success !== 0 ? success : method.output.fields.length === 0 ? 204 : 200,
-    permission: hasOption(method, policyOption) ? getOption(method, policyOption).permission : "",
+    permission: policy?.permission ?? "",
+    deadlineMs: policy?.deadlineSeconds ? policy.deadlineSeconds * 1000 : undefined,
     ignoreUnknown: rest?.ignoreUnknown ?? false,
     trailingSlash: rest?.trailingSlash ?? false,
     anyMediaType: rest?.anyMediaType ?? false,
