@@ -36,7 +36,7 @@ const SIZES: Readonly<Record<string, Size>> = {
   },
   default: {
     ...{ profiles: 20_000, events: 1_000_000 },
-    rest: { kept: 20_000, exits: 10_000, states: 200_000, idleMs: 20_000 },
+    rest: { kept: 20_000, exits: 10_000, states: 1_000_000, idleMs: 30_000 },
   },
   full: {
     ...{ profiles: 100_000, events: 5_000_000 },
