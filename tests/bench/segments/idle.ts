@@ -35,7 +35,7 @@ async function fillStates(connection: Connection, wanted: number): Promise<numbe
     const rows = Math.min(CHUNK, wanted - start);
     await connection.query(
       `INSERT INTO profile_states (organization_id, shard, profile_id, next_due_at, state)
-       SELECT organization_id, seq MOD 16, UNHEX(MD5(CONCAT(seq, RAND()))), ?, state FROM seq_1_to_${rows}
+       SELECT organization_id, seq MOD 16, UNHEX(REPLACE(UUID(), '-', '')), ?, state FROM seq_1_to_${rows}
        CROSS JOIN (SELECT organization_id, state FROM profile_states ORDER BY LENGTH(state) LIMIT 1) AS one`,
       [systemClock.nowMs() + HOUR_MS + start],
     );

@@ -73,6 +73,9 @@ export function mixedRules(count: number): NamedRule[] {
 }
 
 /** The count segments that the usual way is compared on. */
+/** Few belong: who looks for them in the raw events has to count everybody's. */
+export const RARE_SEGMENT = { name: "Collectors", event_name: "product.viewed", min_count: 120 };
+
 export const COUNT_SEGMENTS = [
   { name: "Viewers", event_name: "product.viewed", min_count: 3, within_days: 7 },
   { name: "Buyers", event_name: "order.completed", min_count: 2, within_days: 30 },

@@ -13,7 +13,7 @@ import { organizationOf, writeHistory } from "./history.ts";
 import { measureIdle } from "./idle.ts";
 import { measureMaintenance } from "./maintenance.ts";
 import { createSegment, timeReads, untilLive } from "./reads.ts";
-import { COUNT_SEGMENTS, mixedRules } from "./rules.ts";
+import { COUNT_SEGMENTS, mixedRules, RARE_SEGMENT } from "./rules.ts";
 import { buildIndexedCopy, measureGroupBy, measureOneProfile } from "./usual-way.ts";
 
 interface Size {
@@ -32,7 +32,7 @@ const SIZES: Readonly<Record<string, Size>> = {
   small: {
     profiles: 4_000,
     events: 50_000,
-    rest: { kept: 4_000, exits: 2_000, states: 50_000, idleMs: 5_000 },
+    rest: { kept: 4_000, exits: 2_000, states: 1_000_000, idleMs: 30_000 },
   },
   default: {
     ...{ profiles: 20_000, events: 1_000_000 },
@@ -43,6 +43,7 @@ const SIZES: Readonly<Record<string, Size>> = {
     rest: { kept: 50_000, exits: 10_000, states: 1_000_000, idleMs: 60_000 },
   },
   "reads-1m": { profiles: 100_000, events: 1_000_000 },
+  "reads-5m": { profiles: 100_000, events: 5_000_000 },
   "reads-10m": { profiles: 100_000, events: 10_000_000 },
 };
 const SIZE = process.env.MUSTER_BENCH_SIZE ?? "default";
@@ -159,6 +160,27 @@ async function measureReads(
   const asked = Array.from({ length: READS }, (_, call) => uuidToBytes(someone(call)));
   const one = await measureOneProfile(events, organization, asked, COUNT_SEGMENTS);
   results.record({ part: `usual way: one profile in ${COUNT_SEGMENTS.length} segments`, ...one });
+  await measureRare({ rest, events, organization });
+}
+
+/** A page that is filled by the first profiles met ends early; this one has to meet them all. */
+async function measureRare({
+  rest,
+  events,
+  organization,
+}: Pick<Stage, "rest" | "events" | "organization">): Promise<void> {
+  const id = await createSegment(rest, RARE_SEGMENT);
+  await untilLive(rest, id);
+  const page = await timeReads(READS, () => rest.get(`/v1/segments/${id}/profiles`));
+  results.record({ part: "members of a rare segment", ...page });
+  for (const [part, table, rounds] of [
+    ["usual way, rare: GROUP BY, as stored", "tracked_events", 3],
+    ["usual way, rare: GROUP BY, covering index", "events_for_grouping", 10],
+  ] as const) {
+    const grouped = await measureGroupBy(events, table, organization, [RARE_SEGMENT], rounds);
+    const ratio = round(grouped.p50_ms / page.p50_ms, 1);
+    results.record({ part, ...grouped, "times the members page": ratio });
+  }
 }
 
 /** What is asked about one profile, about many, and before a segment is saved. */
