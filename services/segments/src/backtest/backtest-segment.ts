@@ -60,7 +60,7 @@ async function trialOf(
   const { organizationId } = context;
   if (named === undefined) return (await draftRule(deps, organizationId, request)).trial;
   if (rule !== undefined || (eventName ?? minCount ?? withinDays) !== undefined) {
-    throw invalidField("segment", "stands alone, without rule, event_name, min_count and within_days");
+    throw invalidField("segment", "cannot be combined with rule, event_name, min_count and within_days");
   }
   const segment = await findSegment(deps, organizationId, named);
   return new Trial(segment.rule, await listSegmentsOf(deps.database.reader, [organizationId]));

@@ -24,7 +24,7 @@ export async function draftRule(
 ): Promise<Draft> {
   const { rule, eventName, minCount, withinDays } = fields;
   if (rule !== undefined && (eventName ?? minCount ?? withinDays) !== undefined) {
-    throw invalidField("rule", "stands alone, without event_name, min_count and within_days");
+    throw invalidField("rule", "cannot be combined with event_name, min_count and within_days");
   }
   const asked = ruleOfRequest(fields, "", await deps.timeZones.for(organizationId, rule));
   await ensureTouched(deps.database, organizationId, deps.clock.nowMs());

@@ -47,7 +47,7 @@ export function editOf(request: UpdateSegmentRequest, timeZone: string): Segment
   const name = given("name");
   const isShort = SHORT_FORM.some((path) => paths.includes(path));
   if (isShort && paths.includes("rule")) {
-    throw invalidField(RULE_PATH, "stands alone, without event_name, min_count and within_days");
+    throw invalidField(RULE_PATH, "cannot be combined with event_name, min_count and within_days");
   }
   const definition = {
     rule: given("rule"),

@@ -17,7 +17,8 @@ export const file_muster_segments_v1_rule: GenFile = /*@__PURE__*/
   fileDesc("Ch1tdXN0ZXIvc2VnbWVudHMvdjEvcnVsZS5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIv4ECgRSdWxlEjIKCXBlcmZvcm1lZBgBIAEoCzIdLm11c3Rlci5zZWdtZW50cy52MS5QZXJmb3JtZWRIABJCChJwZXJmb3JtZWRfdGhlbl9ub3QYAiABKAsyJC5tdXN0ZXIuc2VnbWVudHMudjEuUGVyZm9ybWVkVGhlbk5vdEgAEigKA2FsbBgDIAEoCzIZLm11c3Rlci5zZWdtZW50cy52MS5BbGxPZkgAEigKA2FueRgEIAEoCzIZLm11c3Rlci5zZWdtZW50cy52MS5BbnlPZkgAEicKA25vdBgFIAEoCzIYLm11c3Rlci5zZWdtZW50cy52MS5SdWxlSAASMAoIc2VxdWVuY2UYBiABKAsyHC5tdXN0ZXIuc2VnbWVudHMudjEuU2VxdWVuY2VIABIxCgV0cmFpdBgHIAEoCzIgLm11c3Rlci5zZWdtZW50cy52MS5UcmFpdE1hdGNoZXNIABIzCgppbl9zZWdtZW50GAggASgLMh0ubXVzdGVyLnNlZ21lbnRzLnYxLkluU2VnbWVudEgAEjcKDGluYWN0aXZlX2ZvchgJIAEoCzIfLm11c3Rlci5zZWdtZW50cy52MS5JbmFjdGl2ZUZvckgAEjIKCWFnZ3JlZ2F0ZRgKIAEoCzIdLm11c3Rlci5zZWdtZW50cy52MS5BZ2dyZWdhdGVIABI0CgpvY2N1cnJlbmNlGAsgASgLMh4ubXVzdGVyLnNlZ21lbnRzLnYxLk9jY3VycmVuY2VIABI1CgthY3RpdmVfZGF5cxgMIAEoCzIeLm11c3Rlci5zZWdtZW50cy52MS5BY3RpdmVEYXlzSABCDQoEa2luZBIFukgCCAEiPAoFQWxsT2YSMwoFcnVsZXMYASADKAsyGC5tdXN0ZXIuc2VnbWVudHMudjEuUnVsZUIKukgHkgEECAEQQCI8CgVBbnlPZhIzCgVydWxlcxgBIAMoCzIYLm11c3Rlci5zZWdtZW50cy52MS5SdWxlQgq6SAeSAQQIARBAIrcBCglQZXJmb3JtZWQSJAoKZXZlbnRfbmFtZRgBIAEoCUIQukgHcgUgASj/AZq1GAIoARI5CgVjb3VudBgCIAEoCzIiLm11c3Rlci5zZWdtZW50cy52MS5Db3VudENvbmRpdGlvbkIGukgDyAEBEioKBndpbmRvdxgDIAEoCzIaLm11c3Rlci5zZWdtZW50cy52MS5XaW5kb3cSHQoFd2hlcmUYBCABKAlCDrpIBXIDKIAQmrUYAigEIrUBCg5Db3VudENvbmRpdGlvbhIbCghhdF9sZWFzdBgBIAEoBUIHukgEGgIoAUgAEhwKCW1vcmVfdGhhbhgCIAEoBUIHukgEGgIoAEgAEhoKB2V4YWN0bHkYAyABKAVCB7pIBBoCKABIABIaCgdhdF9tb3N0GAQgASgFQge6SAQaAigASAASHAoJbGVzc190aGFuGAUgASgFQge6SAQaAigBSABCEgoJY29uZGl0aW9uEgW6SAIIASLFAQoGV2luZG93Ej8KBGxhc3QYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFLpIEaoBDiIGCICGsJYBMgQQwIQ9SAASLgoHYmV0d2VlbhgCIAEoCzIbLm11c3Rlci5zZWdtZW50cy52MS5CZXR3ZWVuSAASOQoNY2FsZW5kYXJfZGF5cxgDIAEoCzIgLm11c3Rlci5zZWdtZW50cy52MS5DYWxlbmRhckRheXNIAEIPCgZ3aW5kb3cSBbpIAggBImsKB0JldHdlZW4SMAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIuCgJ0bxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBASJKCgxDYWxlbmRhckRheXMSGAoEZGF5cxgBIAEoBUIKukgHGgUYwhwoARIgCgl0aW1lX3pvbmUYAiABKAlCDbpIBHICKECatRgCKAEi8QEKEFBlcmZvcm1lZFRoZW5Ob3QSJAoKZXZlbnRfbmFtZRgBIAEoCUIQukgHcgUgASj/AZq1GAIoARItChN0aGVuX25vdF9ldmVudF9uYW1lGAIgASgJQhC6SAdyBSABKP8BmrUYAigBEh0KBXdoZXJlGAMgASgJQg66SAVyAyiAEJq1GAIoBBImCg50aGVuX25vdF93aGVyZRgEIAEoCUIOukgFcgMogBCatRgCKAQSQQoIaGVsZF9mb3IYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFLpIEaoBDiIGCICGsJYBMgQQwIQ9IrcBCghTZXF1ZW5jZRI7CgVzdGVwcxgBIAMoCzIgLm11c3Rlci5zZWdtZW50cy52MS5TZXF1ZW5jZVN0ZXBCCrpIB5IBBAgCEAgSQgoGd2l0aGluGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhe6SBTIAQGqAQ4iBgiAhrCWATIEEMCEPRIqCgZ3aW5kb3cYAyABKAsyGi5tdXN0ZXIuc2VnbWVudHMudjEuV2luZG93IlMKDFNlcXVlbmNlU3RlcBIkCgpldmVudF9uYW1lGAEgASgJQhC6SAdyBSABKP8BmrUYAigBEh0KBXdoZXJlGAIgASgJQg66SAVyAyiAEJq1GAIoBCIvCgxUcmFpdE1hdGNoZXMSHwoFd2hlcmUYASABKAlCELpIB3IFIAEogBCatRgCKAQiMQoJSW5TZWdtZW50EiQKCnNlZ21lbnRfaWQYASABKAlCELpIB3IFIAEo/wGatRgCKAEiUwoLSW5hY3RpdmVGb3ISRAoIZHVyYXRpb24YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CF7pIFMgBAaoBDiIGCICGsJYBMgQQwIQ9Iv4DCglBZ2dyZWdhdGUSRAoIZnVuY3Rpb24YASABKA4yJi5tdXN0ZXIuc2VnbWVudHMudjEuQWdncmVnYXRlLkZ1bmN0aW9uQgq6SAeCAQQQASAAEiQKCmV2ZW50X25hbWUYAiABKAlCELpIB3IFIAEo/wGatRgCKAESHQoFd2hlcmUYAyABKAlCDrpIBXIDKIAQmrUYAigEEiIKCHByb3BlcnR5GAQgASgJQhC6SAdyBSABKP8BmrUYAigBEioKBndpbmRvdxgFIAEoCzIaLm11c3Rlci5zZWdtZW50cy52MS5XaW5kb3cSGwoIYXRfbGVhc3QYBiABKAFCB7pIBBICQAFIABIcCgltb3JlX3RoYW4YByABKAFCB7pIBBICQAFIABIaCgdleGFjdGx5GAggASgBQge6SAQSAkABSAASGgoHYXRfbW9zdBgJIAEoAUIHukgEEgJAAUgAEhwKCWxlc3NfdGhhbhgKIAEoAUIHukgEEgJAAUgAInAKCEZ1bmN0aW9uEhgKFEZVTkNUSU9OX1VOU1BFQ0lGSUVEEAASEAoMRlVOQ1RJT05fU1VNEAESFAoQRlVOQ1RJT05fQVZFUkFHRRACEhAKDEZVTkNUSU9OX01JThADEhAKDEZVTkNUSU9OX01BWBAEQhMKCmNvbXBhcmlzb24SBbpIAggBIoUDCgpPY2N1cnJlbmNlEj8KBXdoaWNoGAEgASgOMiQubXVzdGVyLnNlZ21lbnRzLnYxLk9jY3VycmVuY2UuV2hpY2hCCrpIB4IBBBABIAASJAoKZXZlbnRfbmFtZRgCIAEoCUIQukgHcgUgASj/AZq1GAIoARIdCgV3aGVyZRgDIAEoCUIOukgFcgMogBCatRgCKAQSLAoGYmVmb3JlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEisKBWFmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEkEKBndpdGhpbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIUukgRqgEOIgYIgIawlgEyBBDAhD1IACI/CgVXaGljaBIVChFXSElDSF9VTlNQRUNJRklFRBAAEg8KC1dISUNIX0ZJUlNUEAESDgoKV0hJQ0hfTEFTVBACQhIKCWNvbmRpdGlvbhIFukgCCAEisQEKCkFjdGl2ZURheXMSHAoIYXRfbGVhc3QYASABKAVCCrpIBxoFGJADKAESIAoMb2ZfbGFzdF9kYXlzGAIgASgFQgq6SAcaBRiQAygBEiIKCmV2ZW50X25hbWUYAyABKAlCDrpIBXIDKP8BmrUYAigBEh0KBXdoZXJlGAQgASgJQg66SAVyAyiAEJq1GAIoBBIgCgl0aW1lX3pvbmUYBSABKAlCDbpIBHICKECatRgCKAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
- * Who belongs: a typed tree over what profiles did and are. At most 8 levels and 64 leaves.
+ * A segment rule: a typed tree of conditions on the events and traits of a profile. At most 8 levels and 64
+ * leaves.
  *
  * @generated from message muster.segments.v1.Rule
  */
@@ -51,7 +52,7 @@ export type Rule = Message<"muster.segments.v1.Rule"> & {
     case: "any";
   } | {
     /**
-     * Those of whom the rule does not hold, who never did a thing among them.
+     * Profiles that do not match the nested rule, including profiles without events.
      *
      * @generated from field: muster.segments.v1.Rule not = 5;
      */
@@ -110,7 +111,7 @@ export const RuleSchema: GenMessage<Rule> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 0);
 
 /**
- * Each of them holds.
+ * Matches when every nested rule matches.
  *
  * @generated from message muster.segments.v1.AllOf
  */
@@ -129,7 +130,7 @@ export const AllOfSchema: GenMessage<AllOf> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 1);
 
 /**
- * At least one of them holds.
+ * Matches when at least one nested rule matches.
  *
  * @generated from message muster.segments.v1.AnyOf
  */
@@ -148,7 +149,7 @@ export const AnyOfSchema: GenMessage<AnyOf> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 2);
 
 /**
- * Did something so many times.
+ * Matches profiles by the number of their events of one name.
  *
  * @generated from message muster.segments.v1.Performed
  */
@@ -159,22 +160,22 @@ export type Performed = Message<"muster.segments.v1.Performed"> & {
   eventName: string;
 
   /**
-   * At most 1,000 with a window that moves.
+   * At most 1,000 with a moving window.
    *
    * @generated from field: muster.segments.v1.CountCondition count = 2;
    */
   count?: CountCondition | undefined;
 
   /**
-   * Unset means ever.
+   * Unset means over all time.
    *
    * @generated from field: muster.segments.v1.Window window = 3;
    */
   window?: Window | undefined;
 
   /**
-   * Only events of whose properties this CEL predicate holds, such as
-   * `properties.category == "shoes" && properties.price > 50`. Empty means all.
+   * A CEL predicate on the properties of the events to count, such as `properties.category == "shoes" &&
+   * properties.price > 50`. Empty means all events of the name.
    *
    * @generated from field: string where = 4;
    */
@@ -244,7 +245,7 @@ export type Window = Message<"muster.segments.v1.Window"> & {
    */
   window: {
     /**
-     * The instants in (now - last, now]; whole milliseconds, 1 ms to 3,650 days.
+     * The instants in (now - last, now]. Whole milliseconds, 1 ms to 3,650 days.
      *
      * @generated from field: google.protobuf.Duration last = 1;
      */
@@ -273,7 +274,7 @@ export const WindowSchema: GenMessage<Window> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 5);
 
 /**
- * The instants in [from, to), as far as they have come.
+ * The instants in [from, to) that are not in the future.
  *
  * @generated from message muster.segments.v1.Between
  */
@@ -301,20 +302,20 @@ export const BetweenSchema: GenMessage<Between> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 6);
 
 /**
- * Today and the days before it.
+ * Today and the calendar days before it.
  *
  * @generated from message muster.segments.v1.CalendarDays
  */
 export type CalendarDays = Message<"muster.segments.v1.CalendarDays"> & {
   /**
-   * Today included; 1 means since midnight.
+   * The number of days, today included; 1 means since midnight.
    *
    * @generated from field: int32 days = 1;
    */
   days: number;
 
   /**
-   * IANA name. Empty means the organisation's, which is stored here when the rule is saved.
+   * IANA name. Empty means the organization's time zone, which is stored in the rule when the rule is saved.
    *
    * @generated from field: string time_zone = 2;
    */
@@ -329,7 +330,7 @@ export const CalendarDaysSchema: GenMessage<CalendarDays> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 7);
 
 /**
- * Did A, and no B at that instant or later.
+ * Matches profiles with an event A and no event B at the instant of A or later.
  *
  * @generated from message muster.segments.v1.PerformedThenNot
  */
@@ -345,22 +346,22 @@ export type PerformedThenNot = Message<"muster.segments.v1.PerformedThenNot"> & 
   thenNotEventName: string;
 
   /**
-   * Of A, as in `Performed`.
+   * A predicate on A, as in `Performed`.
    *
    * @generated from field: string where = 3;
    */
   where: string;
 
   /**
-   * Of B, as in `Performed`.
+   * A predicate on B, as in `Performed`.
    *
    * @generated from field: string then_not_where = 4;
    */
   thenNotWhere: string;
 
   /**
-   * Only once it has been so for this long: some A is at least this old, and no B came at its instant or
-   * later. Whole milliseconds, at most 3,650 days. Unset means at once.
+   * Matches only after the condition has held for this long: some A is at least this old, and no B came at
+   * the instant of that A or later. Whole milliseconds, at most 3,650 days. Unset means at once.
    *
    * @generated from field: google.protobuf.Duration held_for = 5;
    */
@@ -375,7 +376,7 @@ export const PerformedThenNotSchema: GenMessage<PerformedThenNot> = /*@__PURE__*
   messageDesc(file_muster_segments_v1_rule, 8);
 
 /**
- * Did one after the other, at strictly later instants.
+ * Matches profiles that completed the steps in order, each at a strictly later instant than the one before.
  *
  * @generated from message muster.segments.v1.Sequence
  */
@@ -386,14 +387,14 @@ export type Sequence = Message<"muster.segments.v1.Sequence"> & {
   steps: SequenceStep[];
 
   /**
-   * The last step is at most this long after the first. Whole milliseconds, 1 ms to 3,650 days.
+   * The longest time from the first step to the last. Whole milliseconds, 1 ms to 3,650 days.
    *
    * @generated from field: google.protobuf.Duration within = 2;
    */
   within?: Duration | undefined;
 
   /**
-   * Where the last step must lie. Unset: once completed, it holds for ever.
+   * The window of the last step. Unset: a completed sequence matches for ever.
    *
    * @generated from field: muster.segments.v1.Window window = 3;
    */
@@ -432,7 +433,7 @@ export const SequenceStepSchema: GenMessage<SequenceStep> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 10);
 
 /**
- * The profile's traits are such.
+ * Matches profiles by their traits.
  *
  * @generated from message muster.segments.v1.TraitMatches
  */
@@ -453,13 +454,13 @@ export const TraitMatchesSchema: GenMessage<TraitMatches> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 11);
 
 /**
- * Is in another segment.
+ * Matches the members of another segment.
  *
  * @generated from message muster.segments.v1.InSegment
  */
 export type InSegment = Message<"muster.segments.v1.InSegment"> & {
   /**
-   * Id or slug when saved; the id when read.
+   * Id or slug in a request, always the id in a response.
    *
    * @generated from field: string segment_id = 1;
    */
@@ -474,7 +475,8 @@ export const InSegmentSchema: GenMessage<InSegment> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 12);
 
 /**
- * No event of any name in (now - duration, now]; of a profile without any, counted from its creation.
+ * Matches profiles without an event of any name in (now - duration, now]. For a profile without events, the
+ * duration counts from the creation of the profile.
  *
  * @generated from message muster.segments.v1.InactiveFor
  */
@@ -495,8 +497,8 @@ export const InactiveForSchema: GenMessage<InactiveFor> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 13);
 
 /**
- * What the numbers of a property come to. The sum of none is 0; an average, a least or a greatest of
- * none there is not, and then the rule does not hold.
+ * Compares an aggregate of a numeric event property. The sum of no numbers is 0. The average, minimum and
+ * maximum of no numbers are undefined, and then the rule does not match.
  *
  * @generated from message muster.segments.v1.Aggregate
  */
@@ -519,15 +521,15 @@ export type Aggregate = Message<"muster.segments.v1.Aggregate"> & {
   where: string;
 
   /**
-   * At the top level of the properties. Events in which it is no number, or one beyond 1e100, do not count.
+   * A property at the top level. Events without a number in it, or with a number beyond 1e100, do not count.
    *
    * @generated from field: string property = 4;
    */
   property: string;
 
   /**
-   * Unset means ever. Of a window that moves the newest 10,000 numbers count; an organisation with more
-   * than ten of them shares that out.
+   * Unset means over all time. In a moving window, the newest 10,000 numbers count; an organization with more
+   * than ten such aggregates divides 100,000 numbers among them.
    *
    * @generated from field: muster.segments.v1.Window window = 5;
    */
@@ -618,7 +620,8 @@ export const Aggregate_FunctionSchema: GenEnum<Aggregate_Function> = /*@__PURE__
   enumDesc(file_muster_segments_v1_rule, 14, 0);
 
 /**
- * When something was done for the first or the last time; never done, it does not hold.
+ * Matches profiles by the instant of their first or last event of a name. Profiles without such an event do
+ * not match.
  *
  * @generated from message muster.segments.v1.Occurrence
  */
@@ -661,7 +664,7 @@ export type Occurrence = Message<"muster.segments.v1.Occurrence"> & {
     case: "after";
   } | {
     /**
-     * In (now - within, now]; whole milliseconds, 1 ms to 3,650 days.
+     * In (now - within, now]. Whole milliseconds, 1 ms to 3,650 days.
      *
      * @generated from field: google.protobuf.Duration within = 6;
      */
@@ -709,7 +712,8 @@ export const Occurrence_WhichSchema: GenEnum<Occurrence_Which> = /*@__PURE__*/
   enumDesc(file_muster_segments_v1_rule, 15, 0);
 
 /**
- * Did something on at least so many of the last days, today included.
+ * Matches profiles with events on at least `at_least` of the last `of_last_days` calendar days, today
+ * included.
  *
  * @generated from message muster.segments.v1.ActiveDays
  */
@@ -739,7 +743,7 @@ export type ActiveDays = Message<"muster.segments.v1.ActiveDays"> & {
   where: string;
 
   /**
-   * IANA name. Empty means the organisation's, which is stored here when the rule is saved.
+   * IANA name. Empty means the organization's time zone, which is stored in the rule when the rule is saved.
    *
    * @generated from field: string time_zone = 5;
    */

@@ -19,21 +19,21 @@ export const file_muster_segments_v1_segment_audit_service: GenFile = /*@__PURE_
  */
 export type AuditSegmentsRequest = Message<"muster.segments.v1.AuditSegmentsRequest"> & {
   /**
-   * How many profiles to check; all of them where there are fewer.
+   * The number of profiles to check; fewer if fewer exist.
    *
    * @generated from field: int32 profiles = 1;
    */
   profiles: number;
 
   /**
-   * The same seed takes the same profiles of the same data.
+   * The same seed selects the same profiles from the same data.
    *
    * @generated from field: int64 seed = 2;
    */
   seed: bigint;
 
   /**
-   * 16 bytes: only this organisation. Empty means all.
+   * 16 bytes: only this organization. Empty means all organizations.
    *
    * @generated from field: bytes organization_id = 3;
    */
@@ -62,7 +62,7 @@ export type AuditSegmentsResponse = Message<"muster.segments.v1.AuditSegmentsRes
     case: "mismatch";
   } | {
     /**
-     * The last part of the stream is one that says `done`.
+     * The last part of the stream is a progress with `done`.
      *
      * @generated from field: muster.segments.v1.AuditProgress progress = 2;
      */
@@ -79,7 +79,7 @@ export const AuditSegmentsResponseSchema: GenMessage<AuditSegmentsResponse> = /*
   messageDesc(file_muster_segments_v1_segment_audit_service, 1);
 
 /**
- * A membership on which the raw events and what is kept disagreed twice, a while apart.
+ * A membership for which raw events and stored data disagreed twice, about a second apart.
  *
  * @generated from message muster.segments.v1.AuditMismatch
  */
@@ -111,35 +111,35 @@ export type AuditMismatch = Message<"muster.segments.v1.AuditMismatch"> & {
   slug: string;
 
   /**
-   * The instant all four answers are about, in milliseconds since 1970 UTC.
+   * The instant of all four evaluations, in milliseconds since 1970 UTC.
    *
    * @generated from field: int64 evaluated_ms = 5;
    */
   evaluatedMs: bigint;
 
   /**
-   * Whether the profile is a member by its raw events: the truth.
+   * Whether the profile is a member according to its raw events: the reference.
    *
    * @generated from field: bool by_events = 6;
    */
   byEvents: boolean;
 
   /**
-   * By the facts kept of it.
+   * Whether the profile is a member according to its stored facts.
    *
    * @generated from field: bool by_facts = 7;
    */
   byFacts: boolean;
 
   /**
-   * By what its own state says, which answers for one profile.
+   * Whether the profile is a member according to its stored state, which serves reads of one profile.
    *
    * @generated from field: bool by_state = 8;
    */
   byState: boolean;
 
   /**
-   * By the segment's list of members.
+   * Whether the profile is a member according to the member list of the segment.
    *
    * @generated from field: bool by_members = 9;
    */
@@ -158,21 +158,21 @@ export const AuditMismatchSchema: GenMessage<AuditMismatch> = /*@__PURE__*/
  */
 export type AuditProgress = Message<"muster.segments.v1.AuditProgress"> & {
   /**
-   * Profiles there are.
+   * The number of existing profiles.
    *
    * @generated from field: int64 known = 1;
    */
   known: bigint;
 
   /**
-   * Profiles taken.
+   * The number of selected profiles.
    *
    * @generated from field: int32 chosen = 2;
    */
   chosen: number;
 
   /**
-   * Profiles of which every membership was compared.
+   * Profiles with every membership compared.
    *
    * @generated from field: int32 checked = 3;
    */
@@ -189,7 +189,7 @@ export type AuditProgress = Message<"muster.segments.v1.AuditProgress"> & {
   mismatches: bigint;
 
   /**
-   * Profiles that would not stand still: at each look a change of theirs was under way.
+   * Profiles that could not be compared, because each attempt met a change in progress.
    *
    * @generated from field: int32 unsettled = 6;
    */
@@ -201,14 +201,14 @@ export type AuditProgress = Message<"muster.segments.v1.AuditProgress"> & {
   done: boolean;
 
   /**
-   * Memberships that rest on facts cut at their caps, and say so: the events need not agree with them.
+   * Memberships based on facts that are marked as cut at their caps, so that raw events may disagree.
    *
    * @generated from field: int64 capped = 8;
    */
   capped: bigint;
 
   /**
-   * Memberships that rest on what happened before the raw events that are left: these can't prove them.
+   * Memberships based on events from before the remaining raw events, which cannot prove them.
    *
    * @generated from field: int64 beyond_retention = 9;
    */
@@ -223,15 +223,16 @@ export const AuditProgressSchema: GenMessage<AuditProgress> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_audit_service, 3);
 
 /**
- * Checks what a running system says against the raw events that it stored. Internal: gRPC with a
- * token of the operator, who knows the installation's secret; `muster audit-segments` calls it.
+ * Verifies segment memberships against the stored raw events. Internal: gRPC with an operator token, derived
+ * from the installation's secret; called by `muster audit-segments`.
  *
  * @generated from service muster.segments.v1.SegmentAuditService
  */
 export const SegmentAuditService: GenService<{
   /**
-   * Takes profiles at random, decides every segment of each from its raw events alone, and compares
-   * with the kept facts and memberships. Mismatches come as they are found, progress now and then.
+   * Takes a random sample of profiles, evaluates every segment of each profile from raw events alone, and
+   * compares the results with stored facts and memberships. The stream returns mismatches as found, and
+   * progress at intervals.
    *
    * @generated from rpc muster.segments.v1.SegmentAuditService.AuditSegments
    */

@@ -2,7 +2,7 @@
 // @generated from file muster/segments/v1/segment_checks.proto (package muster.segments.v1, syntax proto3)
 /* eslint-disable */
 
-// Whether profiles are in segments, many at once; and which segments ask about which.
+// Messages for batch membership checks and for dependencies between segments.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -80,7 +80,7 @@ export const MembershipCheckSchema: GenMessage<MembershipCheck> = /*@__PURE__*/
  */
 export type BatchCheckMembershipsResponse = Message<"muster.segments.v1.BatchCheckMembershipsResponse"> & {
   /**
-   * As many as there were checks, in their order.
+   * One result for each check, in the order of the checks.
    *
    * @generated from field: repeated muster.segments.v1.MembershipCheckResult results = 1;
    */
@@ -104,28 +104,28 @@ export type MembershipCheckResult = Message<"muster.segments.v1.MembershipCheckR
   member: boolean;
 
   /**
-   * When Muster saw the profile enter; unset where it is no member.
+   * When the profile became a member, as observed by Muster. Unset for profiles that are not members.
    *
    * @generated from field: google.protobuf.Timestamp entered_at = 2;
    */
   enteredAt?: Timestamp | undefined;
 
   /**
-   * Unset where there is no such segment.
+   * Unset if the segment does not exist.
    *
    * @generated from field: optional string segment_id = 3;
    */
   segmentId?: string | undefined;
 
   /**
-   * Unset where there is no such profile.
+   * Unset if the profile does not exist.
    *
    * @generated from field: optional string profile_id = 4;
    */
   profileId?: string | undefined;
 
   /**
-   * Why there is no answer: SEGMENT_NOT_FOUND or PROFILE_NOT_FOUND.
+   * Set if the check failed: SEGMENT_NOT_FOUND or PROFILE_NOT_FOUND.
    *
    * @generated from field: muster.errors.v1.Error error = 5;
    */
@@ -163,14 +163,14 @@ export const ListSegmentDependenciesRequestSchema: GenMessage<ListSegmentDepende
  */
 export type ListSegmentDependenciesResponse = Message<"muster.segments.v1.ListSegmentDependenciesResponse"> & {
   /**
-   * The segments that its rule names, oldest first.
+   * The segments that its rule references, oldest first.
    *
    * @generated from field: repeated muster.segments.v1.SegmentReference uses = 1;
    */
   uses: SegmentReference[];
 
   /**
-   * The segments whose rules name it, oldest first: while there is one it cannot be deleted.
+   * The segments with rules that reference this one, oldest first. A segment with any cannot be deleted.
    *
    * @generated from field: repeated muster.segments.v1.SegmentReference used_by = 2;
    */

@@ -2,7 +2,7 @@
 // @generated from file muster/segments/v1/segment_explain.proto (package muster.segments.v1, syntax proto3)
 /* eslint-disable */
 
-// Why a profile is in a segment, or not, and what would change that.
+// Messages that explain a membership and the changes that would reverse it.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -52,42 +52,42 @@ export type ExplainMembershipResponse = Message<"muster.segments.v1.ExplainMembe
   member: boolean;
 
   /**
-   * When Muster saw the profile enter; unset where it is no member.
+   * When the profile became a member, as observed by Muster. Unset for profiles that are not members.
    *
    * @generated from field: google.protobuf.Timestamp since = 2;
    */
   since?: Timestamp | undefined;
 
   /**
-   * The instant that the answer is about.
+   * The instant of the evaluation.
    *
    * @generated from field: google.protobuf.Timestamp evaluated_at = 3;
    */
   evaluatedAt?: Timestamp | undefined;
 
   /**
-   * When the answer changes by itself, with no further event, to the millisecond; unset means never.
+   * When the membership changes without a further event, to the millisecond. Unset means never.
    *
    * @generated from field: google.protobuf.Timestamp next_change_at = 4;
    */
   nextChangeAt?: Timestamp | undefined;
 
   /**
-   * Why it then changes; empty where it does not.
+   * The reason of that change; empty if there is none.
    *
    * @generated from field: string next_change_because = 5;
    */
   nextChangeBecause: string;
 
   /**
-   * The rule, with what was observed at each of its nodes.
+   * The rule, with the observation at each node.
    *
    * @generated from field: muster.segments.v1.ExplainedNode tree = 6;
    */
   tree?: ExplainedNode | undefined;
 
   /**
-   * The fewest steps that would make a member of one who is none; empty for members.
+   * The fewest steps that would make the profile a member; empty for members.
    *
    * @generated from field: repeated muster.segments.v1.MissingStep missing = 7;
    */
@@ -102,13 +102,13 @@ export const ExplainMembershipResponseSchema: GenMessage<ExplainMembershipRespon
   messageDesc(file_muster_segments_v1_segment_explain, 1);
 
 /**
- * A node of a rule.
+ * A node of a rule, evaluated.
  *
  * @generated from message muster.segments.v1.ExplainedNode
  */
 export type ExplainedNode = Message<"muster.segments.v1.ExplainedNode"> & {
   /**
-   * As in Rule, such as "performed".
+   * The kind of the rule, as in Rule, such as "performed".
    *
    * @generated from field: string kind = 1;
    */
@@ -120,21 +120,21 @@ export type ExplainedNode = Message<"muster.segments.v1.ExplainedNode"> & {
   holds: boolean;
 
   /**
-   * What the profile did or is.
+   * The activity or trait of the profile.
    *
    * @generated from field: muster.segments.v1.Observation observed = 3;
    */
   observed?: Observation | undefined;
 
   /**
-   * What the rule asks for.
+   * The requirement of the rule.
    *
    * @generated from field: muster.segments.v1.Observation needed = 4;
    */
   needed?: Observation | undefined;
 
   /**
-   * Of the events that count, the newest 1,000, newest first.
+   * The newest 1,000 events that count, newest first.
    *
    * @generated from field: repeated string event_ids = 5;
    */
@@ -146,7 +146,7 @@ export type ExplainedNode = Message<"muster.segments.v1.ExplainedNode"> & {
   resolution: Resolution;
 
   /**
-   * When `holds` changes by itself; unset means never.
+   * When `holds` changes without a further event. Unset means never.
    *
    * @generated from field: google.protobuf.Timestamp next_change_at = 7;
    */
@@ -158,8 +158,8 @@ export type ExplainedNode = Message<"muster.segments.v1.ExplainedNode"> & {
   children: ExplainedNode[];
 
   /**
-   * The answer may rest on what happened before this instant, of which some is no longer known: retention had
-   * removed raw events when it was counted. Unset: nothing that matters is missing.
+   * Set if events before this instant may be missing: retention had removed raw events before the facts were
+   * first counted. Unset: no relevant event is missing.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 9;
    */
@@ -174,7 +174,7 @@ export const ExplainedNodeSchema: GenMessage<ExplainedNode> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_explain, 2);
 
 /**
- * The same in words and as data; of the data what the kind of the node has.
+ * A text, and the same content as data. The kind of the node decides which data fields are set.
  *
  * @generated from message muster.segments.v1.Observation
  */
@@ -185,21 +185,21 @@ export type Observation = Message<"muster.segments.v1.Observation"> & {
   text: string;
 
   /**
-   * A count of events, days or steps.
+   * A number of events, days or steps.
    *
    * @generated from field: optional int64 count = 2;
    */
   count?: bigint | undefined;
 
   /**
-   * A sum, an average, a smallest or a largest value.
+   * A sum, average, minimum or maximum.
    *
    * @generated from field: optional double value = 3;
    */
   value?: number | undefined;
 
   /**
-   * An instant that decides.
+   * The decisive instant.
    *
    * @generated from field: google.protobuf.Timestamp at = 4;
    */
@@ -214,7 +214,7 @@ export const ObservationSchema: GenMessage<Observation> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_explain, 3);
 
 /**
- * One thing that is missing.
+ * One step towards membership.
  *
  * @generated from message muster.segments.v1.MissingStep
  */
@@ -225,35 +225,35 @@ export type MissingStep = Message<"muster.segments.v1.MissingStep"> & {
   text: string;
 
   /**
-   * The kind of the node that it is about.
+   * The kind of the node.
    *
    * @generated from field: string kind = 2;
    */
   kind: string;
 
   /**
-   * The event that is missing; unset where it is no event.
+   * The name of the missing event; unset if the step is not an event.
    *
    * @generated from field: optional string event_name = 3;
    */
   eventName?: string | undefined;
 
   /**
-   * On the properties of that event, or the traits of the profile.
+   * A predicate on the properties of that event, or on the traits of the profile.
    *
    * @generated from field: optional string where = 4;
    */
   where?: string | undefined;
 
   /**
-   * How many of these events.
+   * The number of missing events.
    *
    * @generated from field: optional int64 count = 5;
    */
   count?: bigint | undefined;
 
   /**
-   * When it comes by itself, with no further event.
+   * When the step happens without a further event.
    *
    * @generated from field: google.protobuf.Timestamp at = 6;
    */
@@ -268,7 +268,7 @@ export const MissingStepSchema: GenMessage<MissingStep> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_explain, 4);
 
 /**
- * How exact an answer is.
+ * How exact an observation is.
  *
  * @generated from enum muster.segments.v1.Resolution
  */
@@ -279,14 +279,14 @@ export const Resolution = {
   UNSPECIFIED: 0,
 
   /**
-   * By every event.
+   * Based on every event.
    *
    * @generated from enum value: RESOLUTION_EXACT = 1;
    */
   EXACT: 1,
 
   /**
-   * A fact had reached its cap: by the newest that are kept.
+   * Based on the newest stored values, because a fact had reached its cap.
    *
    * @generated from enum value: RESOLUTION_CAPPED = 2;
    */
@@ -294,7 +294,7 @@ export const Resolution = {
 } as const;
 
 /**
- * How exact an answer is.
+ * How exact an observation is.
  *
  * @generated from enum muster.segments.v1.Resolution
  */

@@ -2,8 +2,8 @@
 // @generated from file muster/segments/v1/segment_preview.proto (package muster.segments.v1, syntax proto3)
 /* eslint-disable */
 
-// What a rule would give before it is saved: who is in it, how it would have gone, what it costs. Rules come
-// as `rule`, or in the short form of `event_name`, `min_count` and perhaps `within_days`.
+// Messages that evaluate a rule before it is saved: members, history and cost. The rule is `rule`, or the
+// short form of `event_name`, `min_count` and the optional `within_days`.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -50,7 +50,7 @@ export type PreviewSegmentRequest = Message<"muster.segments.v1.PreviewSegmentRe
   withinDays?: number | undefined;
 
   /**
-   * Count everybody, however long it takes, up to the deadline.
+   * Evaluates every profile, up to the deadline, instead of a sample.
    *
    * @generated from field: bool exact = 5;
    */
@@ -69,50 +69,50 @@ export const PreviewSegmentRequestSchema: GenMessage<PreviewSegmentRequest> = /*
  */
 export type PreviewSegmentResponse = Message<"muster.segments.v1.PreviewSegmentResponse"> & {
   /**
-   * The profiles that are members; where not `exact`, an estimate.
+   * The number of members; an estimate if not `exact`.
    *
    * @generated from field: int64 count = 1;
    */
   count: bigint;
 
   /**
-   * Whether every profile was decided: so where it takes no more than 300 ms, or where it was asked for.
+   * Whether every profile was evaluated. True if that takes at most 300 ms, or on request.
    *
    * @generated from field: bool exact = 2;
    */
   exact: boolean;
 
   /**
-   * Where not `exact`: with 95 % confidence the true count is at most this far from `count`.
+   * If not `exact`: the largest difference between `count` and the true count, with 95 % confidence.
    *
    * @generated from field: int64 error_bound = 3;
    */
   errorBound: bigint;
 
   /**
-   * Profiles that were decided.
+   * The number of evaluated profiles.
    *
    * @generated from field: int64 profiles_checked = 4;
    */
   profilesChecked: bigint;
 
   /**
-   * Profiles there are.
+   * The number of existing profiles.
    *
    * @generated from field: int64 profile_count = 5;
    */
   profileCount: bigint;
 
   /**
-   * Up to 10 of the members.
+   * Up to 10 members.
    *
    * @generated from field: repeated muster.events.v1.Profile sample = 6;
    */
   sample: Profile[];
 
   /**
-   * Set where the rule looks back behind this instant and retention has removed raw events from before: the
-   * answer is what the others say. Unset: none that matter are missing.
+   * Set when retention removed raw events inside the rule's window; the result covers events after this
+   * instant only.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 7;
    */
@@ -131,7 +131,7 @@ export const PreviewSegmentResponseSchema: GenMessage<PreviewSegmentResponse> = 
  */
 export type BacktestSegmentRequest = Message<"muster.segments.v1.BacktestSegmentRequest"> & {
   /**
-   * Id or slug: its rule is replayed. Stands alone.
+   * Id or slug of the segment with the rule to replay. Excludes all fields that define a rule.
    *
    * @generated from field: optional string segment = 1;
    */
@@ -160,7 +160,7 @@ export type BacktestSegmentRequest = Message<"muster.segments.v1.BacktestSegment
   withinDays?: number | undefined;
 
   /**
-   * The last so many UTC days, today included; 0 means 30.
+   * The number of UTC days to replay, today included; 0 means 30.
    *
    * @generated from field: int32 days = 6;
    */
@@ -175,8 +175,8 @@ export const BacktestSegmentRequestSchema: GenMessage<BacktestSegmentRequest> = 
   messageDesc(file_muster_segments_v1_segment_preview, 2);
 
 /**
- * Every event counts from when it happened, not from when it came in; traits and the rules of other
- * segments are taken as they are now.
+ * Events count from the time they happened, not from the time they were received. Traits and the rules of
+ * other segments are taken as of now.
  *
  * @generated from message muster.segments.v1.BacktestSegmentResponse
  */
@@ -189,14 +189,14 @@ export type BacktestSegmentResponse = Message<"muster.segments.v1.BacktestSegmen
   days: BacktestDay[];
 
   /**
-   * Members when the first day began.
+   * The number of members at the start of the first day.
    *
    * @generated from field: int64 members_before = 2;
    */
   membersBefore: bigint;
 
   /**
-   * False where there are too many events to replay: then all numbers are of `profiles_replayed` alone.
+   * False if there are too many events to replay: then all numbers cover `profiles_replayed` profiles only.
    *
    * @generated from field: bool exact = 3;
    */
@@ -208,7 +208,7 @@ export type BacktestSegmentResponse = Message<"muster.segments.v1.BacktestSegmen
   profilesReplayed: bigint;
 
   /**
-   * Profiles there are.
+   * The number of existing profiles.
    *
    * @generated from field: int64 profile_count = 5;
    */
@@ -220,8 +220,8 @@ export type BacktestSegmentResponse = Message<"muster.segments.v1.BacktestSegmen
   eventsReplayed: bigint;
 
   /**
-   * Set where the rule looks back behind this instant and retention has removed raw events from before: the
-   * answer is what the others say. Unset: none that matter are missing.
+   * Set when retention removed raw events inside the rule's window; the result covers events after this
+   * instant only.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 7;
    */
@@ -247,7 +247,7 @@ export type BacktestDay = Message<"muster.segments.v1.BacktestDay"> & {
   date: string;
 
   /**
-   * Profiles that became members; one that does so twice counts twice.
+   * The number of entries; a profile that enters twice counts twice.
    *
    * @generated from field: int64 entries = 2;
    */
@@ -259,7 +259,7 @@ export type BacktestDay = Message<"muster.segments.v1.BacktestDay"> & {
   exits: bigint;
 
   /**
-   * Members at the end of the day, of today now.
+   * The number of members at the end of the day, or now for today.
    *
    * @generated from field: int64 members = 4;
    */
@@ -312,14 +312,14 @@ export const EstimateSegmentCostRequestSchema: GenMessage<EstimateSegmentCostReq
  */
 export type EstimateSegmentCostResponse = Message<"muster.segments.v1.EstimateSegmentCostResponse"> & {
   /**
-   * Each kind of event that the rule counts.
+   * The kinds of events that the rule counts.
    *
    * @generated from field: repeated muster.segments.v1.MatcherCost matchers = 1;
    */
   matchers: MatcherCost[];
 
   /**
-   * Of them, those that no segment of the organisation reads yet.
+   * The number of matchers that no segment of the organization uses yet.
    *
    * @generated from field: int32 matchers_new = 2;
    */
@@ -331,14 +331,14 @@ export type EstimateSegmentCostResponse = Message<"muster.segments.v1.EstimateSe
   matchersShared: number;
 
   /**
-   * Instants that the rule keeps of one profile at most.
+   * The largest number of instants that the rule stores for one profile.
    *
    * @generated from field: int64 instants_per_profile = 4;
    */
   instantsPerProfile: bigint;
 
   /**
-   * Bytes that the rule keeps of one profile, on average and of the largest, as measured from a sample.
+   * The average and the largest number of bytes that the rule stores for one profile, measured on a sample.
    *
    * @generated from field: double bytes_per_profile = 5;
    */
@@ -350,29 +350,29 @@ export type EstimateSegmentCostResponse = Message<"muster.segments.v1.EstimateSe
   bytesPerProfileMax: bigint;
 
   /**
-   * Profiles whose past is read when the segment is made: all.
+   * The number of profiles that the backfill of the segment reads: all.
    *
    * @generated from field: int64 profiles_to_backfill = 7;
    */
   profilesToBackfill: bigint;
 
   /**
-   * Events that the rule counts, for each of the last 7 days, as measured from the sample.
+   * The average number of counted events a day over the last 7 days, measured on the sample.
    *
    * @generated from field: double events_per_day = 8;
    */
   eventsPerDay: number;
 
   /**
-   * Profiles in the sample; where they are all there are, the measures are exact.
+   * The size of the sample. The measurements are exact if the sample holds all profiles.
    *
    * @generated from field: int32 profiles_sampled = 9;
    */
   profilesSampled: number;
 
   /**
-   * Set where the rule looks back behind this instant and retention has removed raw events from before: the
-   * answer is what the others say. Unset: none that matter are missing.
+   * Set when retention removed raw events inside the rule's window; the result covers events after this
+   * instant only.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 10;
    */
@@ -398,28 +398,29 @@ export type MatcherCost = Message<"muster.segments.v1.MatcherCost"> & {
   eventName?: string | undefined;
 
   /**
-   * The predicate on their properties; unset means whatever they are.
+   * A predicate on the properties of the events. Unset means no condition.
    *
    * @generated from field: optional string where = 2;
    */
   where?: string | undefined;
 
   /**
-   * Some segment of the organisation reads it already.
+   * Whether a segment of the organization already uses the matcher.
    *
    * @generated from field: bool shared = 3;
    */
   shared: boolean;
 
   /**
-   * Newest instants that are kept for the rule.
+   * The number of newest instants that the rule stores.
    *
    * @generated from field: int32 instants = 4;
    */
   instants: number;
 
   /**
-   * Deeper than what is kept now: saving the rule reads its profiles' past again.
+   * Whether the rule needs more instants than are stored now, so that saving it rebuilds the facts of all
+   * profiles.
    *
    * @generated from field: bool deeper = 5;
    */

@@ -26,7 +26,7 @@ export type ReserveRetentionRequest = Message<"muster.segments.v1.ReserveRetenti
   organizationId: Uint8Array;
 
   /**
-   * From receipt; 0 means for ever.
+   * Days since receipt; 0 means without limit.
    *
    * @generated from field: int32 raw_event_days = 2;
    */
@@ -65,14 +65,15 @@ export type ListMembershipsRequest = Message<"muster.segments.v1.ListMemberships
   organizationId: Uint8Array;
 
   /**
-   * 16 bytes: the one that stands for the person.
+   * 16 bytes: the root profile.
    *
    * @generated from field: bytes profile_id = 2;
    */
   profileId: Uint8Array;
 
   /**
-   * 16 bytes each: some of the profiles merged into it. What they were in before is told too.
+   * 16 bytes each: some of the profiles merged into the root profile. The response includes their stored
+   * memberships.
    *
    * @generated from field: repeated bytes merged_profile_ids = 3;
    */
@@ -91,7 +92,7 @@ export const ListMembershipsRequestSchema: GenMessage<ListMembershipsRequest> = 
  */
 export type ListMembershipsResponse = Message<"muster.segments.v1.ListMembershipsResponse"> & {
   /**
-   * Also those that it has left.
+   * Current and exited memberships.
    *
    * @generated from field: repeated muster.segments.v1.KeptMembership memberships = 1;
    */
@@ -139,7 +140,7 @@ export type KeptMembership = Message<"muster.segments.v1.KeptMembership"> & {
   changedMs: bigint;
 
   /**
-   * 16 bytes: which of the person's profiles.
+   * 16 bytes: the root profile or a merged profile.
    *
    * @generated from field: bytes profile_id = 6;
    */
@@ -154,15 +155,14 @@ export const KeptMembershipSchema: GenMessage<KeptMembership> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_privacy_service, 4);
 
 /**
- * What the events service asks of the segments service to keep its word to people: how long raw events are
- * needed, and what is known of one person. Internal: gRPC with a service token.
+ * Serves retention and personal-data exports of the events service. Internal: gRPC with a service token.
  *
  * @generated from service muster.segments.v1.SegmentPrivacyService
  */
 export const SegmentPrivacyService: GenService<{
   /**
-   * Agrees that raw events will be kept for so many days alone: from then on no rule may look further back.
-   * RETENTION_TOO_SHORT names the live segments whose windows do.
+   * Reserves a retention of raw events: afterwards no rule may look further back. RETENTION_TOO_SHORT names
+   * the segments with longer windows.
    *
    * @generated from rpc muster.segments.v1.SegmentPrivacyService.ReserveRetention
    */
@@ -172,7 +172,7 @@ export const SegmentPrivacyService: GenService<{
     output: typeof ReserveRetentionResponseSchema;
   },
   /**
-   * What is kept of one person, for an export.
+   * Lists the stored memberships of one profile and the profiles merged into it, for an export.
    *
    * @generated from rpc muster.segments.v1.SegmentPrivacyService.ListMemberships
    */

@@ -27,10 +27,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment_service.proto.
  */
 export const file_muster_segments_v1_segment_service: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuc2VnbWVudHMudjEirgYKFENyZWF0ZVNlZ21lbnRSZXF1ZXN0Eh4KBG5hbWUYASABKAlCELpIB3IFIAEo/wGatRgCKAESJgoEcnVsZRgCIAEoCzIYLm11c3Rlci5zZWdtZW50cy52MS5SdWxlEikKCmV2ZW50X25hbWUYAyABKAlCELpIB3IFIAEo/wGatRgCKAFIAIgBARIfCgltaW5fY291bnQYBCABKAVCB7pIBBoCKAFIAYgBARIkCgt3aXRoaW5fZGF5cxgFIAEoBUIKukgHGgUYwhwoAUgCiAEBEh4KEWFubm91bmNlX2JhY2tmaWxsGAYgASgISAOIAQE6+AO6SPQDGqoBCgpydWxlLmFsb25lEkBydWxlIHN0YW5kcyBhbG9uZSwgd2l0aG91dCBldmVudF9uYW1lLCBtaW5fY291bnQgYW5kIHdpdGhpbl9kYXlzGlohaGFzKHRoaXMucnVsZSkgfHwgIShoYXModGhpcy5ldmVudF9uYW1lKSB8fCBoYXModGhpcy5taW5fY291bnQpIHx8IGhhcyh0aGlzLndpdGhpbl9kYXlzKSkaaQoQZXZlbnRfbmFtZS5naXZlbhItZXZlbnRfbmFtZSBpcyByZXF1aXJlZCB3aGVyZSB0aGVyZSBpcyBubyBydWxlGiZoYXModGhpcy5ydWxlKSB8fCBoYXModGhpcy5ldmVudF9uYW1lKRpmCg9taW5fY291bnQuZ2l2ZW4SLG1pbl9jb3VudCBpcyByZXF1aXJlZCB3aGVyZSB0aGVyZSBpcyBubyBydWxlGiVoYXModGhpcy5ydWxlKSB8fCBoYXModGhpcy5taW5fY291bnQpGnIKEm1pbl9jb3VudC53aW5kb3dlZBIqbWluX2NvdW50IGlzIGF0IG1vc3QgMTAwMCB3aXRoIHdpdGhpbl9kYXlzGjAhaGFzKHRoaXMud2l0aGluX2RheXMpIHx8IHRoaXMubWluX2NvdW50IDw9IDEwMDBCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXNCFAoSX2Fubm91bmNlX2JhY2tmaWxsIkUKFUNyZWF0ZVNlZ21lbnRSZXNwb25zZRIsCgdzZWdtZW50GAEgASgLMhsubXVzdGVyLnNlZ21lbnRzLnYxLlNlZ21lbnQiNwoRR2V0U2VnbWVudFJlcXVlc3QSIgoKc2VnbWVudF9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiQgoSR2V0U2VnbWVudFJlc3BvbnNlEiwKB3NlZ21lbnQYASABKAsyGy5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudCJYChNMaXN0U2VnbWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAEJq1GAIoASJmChRMaXN0U2VnbWVudHNSZXNwb25zZRItCghzZWdtZW50cxgBIAMoCzIbLm11c3Rlci5zZWdtZW50cy52MS5TZWdtZW50Eh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBIjoKFERlbGV0ZVNlZ21lbnRSZXF1ZXN0EiIKCnNlZ21lbnRfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBIhcKFURlbGV0ZVNlZ21lbnRSZXNwb25zZSKCAQoZTGlzdFNlZ21lbnRNZW1iZXJzUmVxdWVzdBIiCgpzZWdtZW50X2lkGAEgASgJQg66SAVyAyj/AZq1GAIoARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgDIAEoCUIOukgFcgMogBCatRgCKAEicgoaTGlzdFNlZ21lbnRNZW1iZXJzUmVzcG9uc2USMwoIcHJvZmlsZXMYASADKAsyIS5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudE1lbWJlchIfCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBpq1GAIoASKDAQoaTGlzdFByb2ZpbGVTZWdtZW50c1JlcXVlc3QSIgoKcHJvZmlsZV9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAISHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRj0AygAEiIKCnBhZ2VfdG9rZW4YAyABKAlCDrpIBXIDKIAQmrUYAigBIm0KG0xpc3RQcm9maWxlU2VnbWVudHNSZXNwb25zZRItCghzZWdtZW50cxgBIAMoCzIbLm11c3Rlci5zZWdtZW50cy52MS5TZWdtZW50Eh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBMu8SCg5TZWdtZW50U2VydmljZRKjAQoNQ3JlYXRlU2VnbWVudBIoLm11c3Rlci5zZWdtZW50cy52MS5DcmVhdGVTZWdtZW50UmVxdWVzdBopLm11c3Rlci5zZWdtZW50cy52MS5DcmVhdGVTZWdtZW50UmVzcG9uc2UiPYq1GBIKDnNlZ21lbnRzLndyaXRlIAGStRgDCMkBgtPkkwIaOgEqYgdzZWdtZW50IgwvdjEvc2VnbWVudHMSmgEKCkdldFNlZ21lbnQSJS5tdXN0ZXIuc2VnbWVudHMudjEuR2V0U2VnbWVudFJlcXVlc3QaJi5tdXN0ZXIuc2VnbWVudHMudjEuR2V0U2VnbWVudFJlc3BvbnNlIj2KtRgPCg1zZWdtZW50cy5yZWFkgtPkkwIkYgdzZWdtZW50EhkvdjEvc2VnbWVudHMve3NlZ21lbnRfaWR9EooBCgxMaXN0U2VnbWVudHMSJy5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFNlZ21lbnRzUmVxdWVzdBooLm11c3Rlci5zZWdtZW50cy52MS5MaXN0U2VnbWVudHNSZXNwb25zZSInirUYDwoNc2VnbWVudHMucmVhZILT5JMCDhIML3YxL3NlZ21lbnRzErgBCg1VcGRhdGVTZWdtZW50EigubXVzdGVyLnNlZ21lbnRzLnYxLlVwZGF0ZVNlZ21lbnRSZXF1ZXN0GikubXVzdGVyLnNlZ21lbnRzLnYxLlVwZGF0ZVNlZ21lbnRSZXNwb25zZSJSirUYEwoOc2VnbWVudHMud3JpdGUwrAKStRgNIgt1cGRhdGVfbWFza4LT5JMCJDoHc2VnbWVudDIZL3YxL3NlZ21lbnRzL3tzZWdtZW50X2lkfRKiAQoNRGVsZXRlU2VnbWVudBIoLm11c3Rlci5zZWdtZW50cy52MS5EZWxldGVTZWdtZW50UmVxdWVzdBopLm11c3Rlci5zZWdtZW50cy52MS5EZWxldGVTZWdtZW50UmVzcG9uc2UiPIq1GBAKDnNlZ21lbnRzLndyaXRlkrUYAwjMAYLT5JMCGyoZL3YxL3NlZ21lbnRzL3tzZWdtZW50X2lkfRKyAQoSTGlzdFNlZ21lbnRNZW1iZXJzEi0ubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RTZWdtZW50TWVtYmVyc1JlcXVlc3QaLi5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFNlZ21lbnRNZW1iZXJzUmVzcG9uc2UiPYq1GA8KDXNlZ21lbnRzLnJlYWSC0+STAiQSIi92MS9zZWdtZW50cy97c2VnbWVudF9pZH0vcHJvZmlsZXMStQEKE0xpc3RQcm9maWxlU2VnbWVudHMSLi5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFByb2ZpbGVTZWdtZW50c1JlcXVlc3QaLy5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFByb2ZpbGVTZWdtZW50c1Jlc3BvbnNlIj2KtRgPCg1zZWdtZW50cy5yZWFkgtPkkwIkEiIvdjEvcHJvZmlsZXMve3Byb2ZpbGVfaWR9L3NlZ21lbnRzErgBChVCYXRjaENoZWNrTWVtYmVyc2hpcHMSMC5tdXN0ZXIuc2VnbWVudHMudjEuQmF0Y2hDaGVja01lbWJlcnNoaXBzUmVxdWVzdBoxLm11c3Rlci5zZWdtZW50cy52MS5CYXRjaENoZWNrTWVtYmVyc2hpcHNSZXNwb25zZSI6irUYEQoNc2VnbWVudHMucmVhZCABgtPkkwIfOgEqIhovdjEvbWVtYmVyc2hpcHM6YmF0Y2hDaGVjaxLFAQoXTGlzdFNlZ21lbnREZXBlbmRlbmNpZXMSMi5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFNlZ21lbnREZXBlbmRlbmNpZXNSZXF1ZXN0GjMubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RTZWdtZW50RGVwZW5kZW5jaWVzUmVzcG9uc2UiQYq1GA8KDXNlZ21lbnRzLnJlYWSC0+STAigSJi92MS9zZWdtZW50cy97c2VnbWVudF9pZH0vZGVwZW5kZW5jaWVzEsQBChFFeHBsYWluTWVtYmVyc2hpcBIsLm11c3Rlci5zZWdtZW50cy52MS5FeHBsYWluTWVtYmVyc2hpcFJlcXVlc3QaLS5tdXN0ZXIuc2VnbWVudHMudjEuRXhwbGFpbk1lbWJlcnNoaXBSZXNwb25zZSJSirUYDwoNc2VnbWVudHMucmVhZILT5JMCORI3L3YxL3NlZ21lbnRzL3tzZWdtZW50X2lkfS9wcm9maWxlcy97cHJvZmlsZV9pZH06ZXhwbGFpbhKgAQoOUHJldmlld1NlZ21lbnQSKS5tdXN0ZXIuc2VnbWVudHMudjEuUHJldmlld1NlZ21lbnRSZXF1ZXN0GioubXVzdGVyLnNlZ21lbnRzLnYxLlByZXZpZXdTZWdtZW50UmVzcG9uc2UiN4q1GBQKDXNlZ21lbnRzLnJlYWQgATCsAoLT5JMCGToBKiIUL3YxL3NlZ21lbnRzOnByZXZpZXcSpAEKD0JhY2t0ZXN0U2VnbWVudBIqLm11c3Rlci5zZWdtZW50cy52MS5CYWNrdGVzdFNlZ21lbnRSZXF1ZXN0GisubXVzdGVyLnNlZ21lbnRzLnYxLkJhY2t0ZXN0U2VnbWVudFJlc3BvbnNlIjiKtRgUCg1zZWdtZW50cy5yZWFkIAEwrAKC0+STAho6ASoiFS92MS9zZWdtZW50czpiYWNrdGVzdBKxAQoTRXN0aW1hdGVTZWdtZW50Q29zdBIuLm11c3Rlci5zZWdtZW50cy52MS5Fc3RpbWF0ZVNlZ21lbnRDb3N0UmVxdWVzdBovLm11c3Rlci5zZWdtZW50cy52MS5Fc3RpbWF0ZVNlZ21lbnRDb3N0UmVzcG9uc2UiOYq1GBEKDXNlZ21lbnRzLnJlYWQgAYLT5JMCHjoBKiIZL3YxL3NlZ21lbnRzOmVzdGltYXRlQ29zdBJ4CgxXYXRjaFNlZ21lbnQSJy5tdXN0ZXIuc2VnbWVudHMudjEuV2F0Y2hTZWdtZW50UmVxdWVzdBooLm11c3Rlci5zZWdtZW50cy52MS5XYXRjaFNlZ21lbnRSZXNwb25zZSITirUYDwoNc2VnbWVudHMucmVhZDABYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_muster_options_v1_options, file_muster_segments_v1_rule, file_muster_segments_v1_segment, file_muster_segments_v1_segment_checks, file_muster_segments_v1_segment_explain, file_muster_segments_v1_segment_preview, file_muster_segments_v1_segment_update, file_muster_segments_v1_segment_watch]);
+  fileDesc("CihtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuc2VnbWVudHMudjEiqAYKFENyZWF0ZVNlZ21lbnRSZXF1ZXN0Eh4KBG5hbWUYASABKAlCELpIB3IFIAEo/wGatRgCKAESJgoEcnVsZRgCIAEoCzIYLm11c3Rlci5zZWdtZW50cy52MS5SdWxlEikKCmV2ZW50X25hbWUYAyABKAlCELpIB3IFIAEo/wGatRgCKAFIAIgBARIfCgltaW5fY291bnQYBCABKAVCB7pIBBoCKAFIAYgBARIkCgt3aXRoaW5fZGF5cxgFIAEoBUIKukgHGgUYwhwoAUgCiAEBEh4KEWFubm91bmNlX2JhY2tmaWxsGAYgASgISAOIAQE68gO6SO4DGqwBCgpydWxlLmFsb25lEkJydWxlIGNhbm5vdCBiZSBjb21iaW5lZCB3aXRoIGV2ZW50X25hbWUsIG1pbl9jb3VudCBhbmQgd2l0aGluX2RheXMaWiFoYXModGhpcy5ydWxlKSB8fCAhKGhhcyh0aGlzLmV2ZW50X25hbWUpIHx8IGhhcyh0aGlzLm1pbl9jb3VudCkgfHwgaGFzKHRoaXMud2l0aGluX2RheXMpKRplChBldmVudF9uYW1lLmdpdmVuEilldmVudF9uYW1lIGlzIHJlcXVpcmVkIGlmIHJ1bGUgaXMgbm90IHNldBomaGFzKHRoaXMucnVsZSkgfHwgaGFzKHRoaXMuZXZlbnRfbmFtZSkaYgoPbWluX2NvdW50LmdpdmVuEihtaW5fY291bnQgaXMgcmVxdWlyZWQgaWYgcnVsZSBpcyBub3Qgc2V0GiVoYXModGhpcy5ydWxlKSB8fCBoYXModGhpcy5taW5fY291bnQpGnIKEm1pbl9jb3VudC53aW5kb3dlZBIqbWluX2NvdW50IGlzIGF0IG1vc3QgMTAwMCB3aXRoIHdpdGhpbl9kYXlzGjAhaGFzKHRoaXMud2l0aGluX2RheXMpIHx8IHRoaXMubWluX2NvdW50IDw9IDEwMDBCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXNCFAoSX2Fubm91bmNlX2JhY2tmaWxsIkUKFUNyZWF0ZVNlZ21lbnRSZXNwb25zZRIsCgdzZWdtZW50GAEgASgLMhsubXVzdGVyLnNlZ21lbnRzLnYxLlNlZ21lbnQiNwoRR2V0U2VnbWVudFJlcXVlc3QSIgoKc2VnbWVudF9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiQgoSR2V0U2VnbWVudFJlc3BvbnNlEiwKB3NlZ21lbnQYASABKAsyGy5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudCJYChNMaXN0U2VnbWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAEJq1GAIoASJmChRMaXN0U2VnbWVudHNSZXNwb25zZRItCghzZWdtZW50cxgBIAMoCzIbLm11c3Rlci5zZWdtZW50cy52MS5TZWdtZW50Eh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBIjoKFERlbGV0ZVNlZ21lbnRSZXF1ZXN0EiIKCnNlZ21lbnRfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBIhcKFURlbGV0ZVNlZ21lbnRSZXNwb25zZSKCAQoZTGlzdFNlZ21lbnRNZW1iZXJzUmVxdWVzdBIiCgpzZWdtZW50X2lkGAEgASgJQg66SAVyAyj/AZq1GAIoARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgDIAEoCUIOukgFcgMogBCatRgCKAEicgoaTGlzdFNlZ21lbnRNZW1iZXJzUmVzcG9uc2USMwoIcHJvZmlsZXMYASADKAsyIS5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudE1lbWJlchIfCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBpq1GAIoASKDAQoaTGlzdFByb2ZpbGVTZWdtZW50c1JlcXVlc3QSIgoKcHJvZmlsZV9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAISHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRj0AygAEiIKCnBhZ2VfdG9rZW4YAyABKAlCDrpIBXIDKIAQmrUYAigBIm0KG0xpc3RQcm9maWxlU2VnbWVudHNSZXNwb25zZRItCghzZWdtZW50cxgBIAMoCzIbLm11c3Rlci5zZWdtZW50cy52MS5TZWdtZW50Eh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBMu8SCg5TZWdtZW50U2VydmljZRKjAQoNQ3JlYXRlU2VnbWVudBIoLm11c3Rlci5zZWdtZW50cy52MS5DcmVhdGVTZWdtZW50UmVxdWVzdBopLm11c3Rlci5zZWdtZW50cy52MS5DcmVhdGVTZWdtZW50UmVzcG9uc2UiPYq1GBIKDnNlZ21lbnRzLndyaXRlIAGStRgDCMkBgtPkkwIaOgEqYgdzZWdtZW50IgwvdjEvc2VnbWVudHMSmgEKCkdldFNlZ21lbnQSJS5tdXN0ZXIuc2VnbWVudHMudjEuR2V0U2VnbWVudFJlcXVlc3QaJi5tdXN0ZXIuc2VnbWVudHMudjEuR2V0U2VnbWVudFJlc3BvbnNlIj2KtRgPCg1zZWdtZW50cy5yZWFkgtPkkwIkYgdzZWdtZW50EhkvdjEvc2VnbWVudHMve3NlZ21lbnRfaWR9EooBCgxMaXN0U2VnbWVudHMSJy5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFNlZ21lbnRzUmVxdWVzdBooLm11c3Rlci5zZWdtZW50cy52MS5MaXN0U2VnbWVudHNSZXNwb25zZSInirUYDwoNc2VnbWVudHMucmVhZILT5JMCDhIML3YxL3NlZ21lbnRzErgBCg1VcGRhdGVTZWdtZW50EigubXVzdGVyLnNlZ21lbnRzLnYxLlVwZGF0ZVNlZ21lbnRSZXF1ZXN0GikubXVzdGVyLnNlZ21lbnRzLnYxLlVwZGF0ZVNlZ21lbnRSZXNwb25zZSJSirUYEwoOc2VnbWVudHMud3JpdGUwrAKStRgNIgt1cGRhdGVfbWFza4LT5JMCJDoHc2VnbWVudDIZL3YxL3NlZ21lbnRzL3tzZWdtZW50X2lkfRKiAQoNRGVsZXRlU2VnbWVudBIoLm11c3Rlci5zZWdtZW50cy52MS5EZWxldGVTZWdtZW50UmVxdWVzdBopLm11c3Rlci5zZWdtZW50cy52MS5EZWxldGVTZWdtZW50UmVzcG9uc2UiPIq1GBAKDnNlZ21lbnRzLndyaXRlkrUYAwjMAYLT5JMCGyoZL3YxL3NlZ21lbnRzL3tzZWdtZW50X2lkfRKyAQoSTGlzdFNlZ21lbnRNZW1iZXJzEi0ubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RTZWdtZW50TWVtYmVyc1JlcXVlc3QaLi5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFNlZ21lbnRNZW1iZXJzUmVzcG9uc2UiPYq1GA8KDXNlZ21lbnRzLnJlYWSC0+STAiQSIi92MS9zZWdtZW50cy97c2VnbWVudF9pZH0vcHJvZmlsZXMStQEKE0xpc3RQcm9maWxlU2VnbWVudHMSLi5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFByb2ZpbGVTZWdtZW50c1JlcXVlc3QaLy5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFByb2ZpbGVTZWdtZW50c1Jlc3BvbnNlIj2KtRgPCg1zZWdtZW50cy5yZWFkgtPkkwIkEiIvdjEvcHJvZmlsZXMve3Byb2ZpbGVfaWR9L3NlZ21lbnRzErgBChVCYXRjaENoZWNrTWVtYmVyc2hpcHMSMC5tdXN0ZXIuc2VnbWVudHMudjEuQmF0Y2hDaGVja01lbWJlcnNoaXBzUmVxdWVzdBoxLm11c3Rlci5zZWdtZW50cy52MS5CYXRjaENoZWNrTWVtYmVyc2hpcHNSZXNwb25zZSI6irUYEQoNc2VnbWVudHMucmVhZCABgtPkkwIfOgEqIhovdjEvbWVtYmVyc2hpcHM6YmF0Y2hDaGVjaxLFAQoXTGlzdFNlZ21lbnREZXBlbmRlbmNpZXMSMi5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdFNlZ21lbnREZXBlbmRlbmNpZXNSZXF1ZXN0GjMubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RTZWdtZW50RGVwZW5kZW5jaWVzUmVzcG9uc2UiQYq1GA8KDXNlZ21lbnRzLnJlYWSC0+STAigSJi92MS9zZWdtZW50cy97c2VnbWVudF9pZH0vZGVwZW5kZW5jaWVzEsQBChFFeHBsYWluTWVtYmVyc2hpcBIsLm11c3Rlci5zZWdtZW50cy52MS5FeHBsYWluTWVtYmVyc2hpcFJlcXVlc3QaLS5tdXN0ZXIuc2VnbWVudHMudjEuRXhwbGFpbk1lbWJlcnNoaXBSZXNwb25zZSJSirUYDwoNc2VnbWVudHMucmVhZILT5JMCORI3L3YxL3NlZ21lbnRzL3tzZWdtZW50X2lkfS9wcm9maWxlcy97cHJvZmlsZV9pZH06ZXhwbGFpbhKgAQoOUHJldmlld1NlZ21lbnQSKS5tdXN0ZXIuc2VnbWVudHMudjEuUHJldmlld1NlZ21lbnRSZXF1ZXN0GioubXVzdGVyLnNlZ21lbnRzLnYxLlByZXZpZXdTZWdtZW50UmVzcG9uc2UiN4q1GBQKDXNlZ21lbnRzLnJlYWQgATCsAoLT5JMCGToBKiIUL3YxL3NlZ21lbnRzOnByZXZpZXcSpAEKD0JhY2t0ZXN0U2VnbWVudBIqLm11c3Rlci5zZWdtZW50cy52MS5CYWNrdGVzdFNlZ21lbnRSZXF1ZXN0GisubXVzdGVyLnNlZ21lbnRzLnYxLkJhY2t0ZXN0U2VnbWVudFJlc3BvbnNlIjiKtRgUCg1zZWdtZW50cy5yZWFkIAEwrAKC0+STAho6ASoiFS92MS9zZWdtZW50czpiYWNrdGVzdBKxAQoTRXN0aW1hdGVTZWdtZW50Q29zdBIuLm11c3Rlci5zZWdtZW50cy52MS5Fc3RpbWF0ZVNlZ21lbnRDb3N0UmVxdWVzdBovLm11c3Rlci5zZWdtZW50cy52MS5Fc3RpbWF0ZVNlZ21lbnRDb3N0UmVzcG9uc2UiOYq1GBEKDXNlZ21lbnRzLnJlYWQgAYLT5JMCHjoBKiIZL3YxL3NlZ21lbnRzOmVzdGltYXRlQ29zdBJ4CgxXYXRjaFNlZ21lbnQSJy5tdXN0ZXIuc2VnbWVudHMudjEuV2F0Y2hTZWdtZW50UmVxdWVzdBooLm11c3Rlci5zZWdtZW50cy52MS5XYXRjaFNlZ21lbnRSZXNwb25zZSITirUYDwoNc2VnbWVudHMucmVhZDABYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_muster_options_v1_options, file_muster_segments_v1_rule, file_muster_segments_v1_segment, file_muster_segments_v1_segment_checks, file_muster_segments_v1_segment_explain, file_muster_segments_v1_segment_preview, file_muster_segments_v1_segment_update, file_muster_segments_v1_segment_watch]);
 
 /**
- * Either `rule`, or the short form of `event_name`, `min_count` and perhaps `within_days`.
+ * Either `rule`, or the short form of `event_name`, `min_count` and the optional `within_days`.
  *
  * @generated from message muster.segments.v1.CreateSegmentRequest
  */
@@ -63,7 +63,7 @@ export type CreateSegmentRequest = Message<"muster.segments.v1.CreateSegmentRequ
   withinDays?: number | undefined;
 
   /**
-   * Announces also the profiles that are members because of their past, once it is counted.
+   * Also publishes entries of the backfill: the profiles that match because of past events.
    *
    * @generated from field: optional bool announce_backfill = 6;
    */
@@ -313,14 +313,14 @@ export const ListProfileSegmentsResponseSchema: GenMessage<ListProfileSegmentsRe
   messageDesc(file_muster_segments_v1_segment_service, 11);
 
 /**
- * Segments: audiences and who is in them. Reads include all that was acknowledged before them,
- * unless the metadata `muster-consistency: eventual` says otherwise.
+ * Manages segments and returns their members. Reads include every write acknowledged before, unless the
+ * metadata says `muster-consistency: eventual`.
  *
  * @generated from service muster.segments.v1.SegmentService
  */
 export const SegmentService: GenService<{
   /**
-   * Creates a segment and counts the past in the background. ALREADY_EXISTS when the slug is taken.
+   * Creates a segment and starts its backfill. ALREADY_EXISTS when the slug is taken.
    *
    * @generated from rpc muster.segments.v1.SegmentService.CreateSegment
    */
@@ -330,7 +330,7 @@ export const SegmentService: GenService<{
     output: typeof CreateSegmentResponseSchema;
   },
   /**
-   * Reads one segment by id or slug.
+   * Returns one segment by id or slug.
    *
    * @generated from rpc muster.segments.v1.SegmentService.GetSegment
    */
@@ -350,9 +350,10 @@ export const SegmentService: GenService<{
     output: typeof ListSegmentsResponseSchema;
   },
   /**
-   * Changes a segment's name or rule. A changed rule is counted in the background, while the old one says who is
-   * a member; then it takes over at once. With validate_only it changes nothing, and counts who would enter
-   * and leave. ALREADY_EXISTS when the slug is taken, ABORTED when the version named is not the segment's.
+   * Changes the name or the rule of a segment. A changed rule is backfilled while the old rule decides
+   * memberships, then replaces the old rule at once. With `validate_only`, nothing changes, and the response
+   * counts the entering and leaving profiles. ALREADY_EXISTS when the slug is taken, ABORTED when the given
+   * version is not the current one.
    *
    * @generated from rpc muster.segments.v1.SegmentService.UpdateSegment
    */
@@ -362,7 +363,7 @@ export const SegmentService: GenService<{
     output: typeof UpdateSegmentResponseSchema;
   },
   /**
-   * Deletes a segment and all that it kept. Refused while the rules of others name it.
+   * Deletes a segment and all its stored data. Rejected while other rules reference the segment.
    *
    * @generated from rpc muster.segments.v1.SegmentService.DeleteSegment
    */
@@ -372,7 +373,7 @@ export const SegmentService: GenService<{
     output: typeof DeleteSegmentResponseSchema;
   },
   /**
-   * The members of a segment, by profile id.
+   * Lists the members of a segment, by profile id.
    *
    * @generated from rpc muster.segments.v1.SegmentService.ListSegmentMembers
    */
@@ -382,7 +383,7 @@ export const SegmentService: GenService<{
     output: typeof ListSegmentMembersResponseSchema;
   },
   /**
-   * The segments that one profile is in, oldest segment first.
+   * Lists the segments of one profile, oldest segment first.
    *
    * @generated from rpc muster.segments.v1.SegmentService.ListProfileSegments
    */
@@ -392,7 +393,7 @@ export const SegmentService: GenService<{
     output: typeof ListProfileSegmentsResponseSchema;
   },
   /**
-   * Whether profiles are in segments, up to 1,000 at once. What does not exist is an error of its check alone.
+   * Checks up to 1,000 memberships. An unknown segment or profile is an error of its check alone.
    *
    * @generated from rpc muster.segments.v1.SegmentService.BatchCheckMemberships
    */
@@ -402,7 +403,7 @@ export const SegmentService: GenService<{
     output: typeof BatchCheckMembershipsResponseSchema;
   },
   /**
-   * The segments that a segment's rule names, and those whose rules name it.
+   * Lists the segments referenced by a segment's rule, and the segments with rules that reference it.
    *
    * @generated from rpc muster.segments.v1.SegmentService.ListSegmentDependencies
    */
@@ -412,7 +413,7 @@ export const SegmentService: GenService<{
     output: typeof ListSegmentDependenciesResponseSchema;
   },
   /**
-   * Why a profile is in a segment or not, as observed, when that changes by itself, and what is missing.
+   * Explains a membership: the observations, the next change without a further event, and the missing steps.
    *
    * @generated from rpc muster.segments.v1.SegmentService.ExplainMembership
    */
@@ -422,8 +423,8 @@ export const SegmentService: GenService<{
     output: typeof ExplainMembershipResponseSchema;
   },
   /**
-   * How many a rule that is not saved would hold, and some of them: exact where that takes no more than 300 ms
-   * or is asked for, else estimated from a random sample with its error bound.
+   * Counts and samples the profiles that match a rule without saving it. The count is exact if that takes at
+   * most 300 ms or on request, otherwise an estimate from a random sample with an error bound.
    *
    * @generated from rpc muster.segments.v1.SegmentService.PreviewSegment
    */
@@ -433,7 +434,7 @@ export const SegmentService: GenService<{
     output: typeof PreviewSegmentResponseSchema;
   },
   /**
-   * Who would have entered and left on each of the last days, by a rule or by a segment's.
+   * Replays a rule, or the rule of a segment, and counts entries and exits on each of the last days.
    *
    * @generated from rpc muster.segments.v1.SegmentService.BacktestSegment
    */
@@ -443,7 +444,7 @@ export const SegmentService: GenService<{
     output: typeof BacktestSegmentResponseSchema;
   },
   /**
-   * What keeping a rule would take, before it is saved.
+   * Estimates the storage and backfill cost of a rule without saving it.
    *
    * @generated from rpc muster.segments.v1.SegmentService.EstimateSegmentCost
    */
@@ -453,8 +454,8 @@ export const SegmentService: GenService<{
     output: typeof EstimateSegmentCostResponseSchema;
   },
   /**
-   * Follows a segment: its members by profile id, then who enters and leaves as it is committed. A reader
-   * that is too slow is ended with OVERLOADED, and may go on by the last token.
+   * Streams the members of a segment by profile id, then entries and exits as they are committed. A slow
+   * reader receives OVERLOADED, and can resume with the last token.
    *
    * @generated from rpc muster.segments.v1.SegmentService.WatchSegment
    */

@@ -21,8 +21,8 @@ export const file_muster_segments_v1_segment_update: GenFile = /*@__PURE__*/
   fileDesc("CidtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF91cGRhdGUucHJvdG8SEm11c3Rlci5zZWdtZW50cy52MSKnAgoOU2VnbWVudENoYW5nZXMSIwoEbmFtZRgBIAEoCUIQukgHcgUgASj/AZq1GAIoAUgAiAEBEiYKBHJ1bGUYAiABKAsyGC5tdXN0ZXIuc2VnbWVudHMudjEuUnVsZRIpCgpldmVudF9uYW1lGAMgASgJQhC6SAdyBSABKP8BmrUYAigBSAGIAQESHwoJbWluX2NvdW50GAQgASgFQge6SAQaAigBSAKIAQESJAoLd2l0aGluX2RheXMYBSABKAVCCrpIBxoFGMIcKAFIA4gBARIUCgd2ZXJzaW9uGAYgASgFSASIAQFCBwoFX25hbWVCDQoLX2V2ZW50X25hbWVCDAoKX21pbl9jb3VudEIOCgxfd2l0aGluX2RheXNCCgoIX3ZlcnNpb24itwEKFFVwZGF0ZVNlZ21lbnRSZXF1ZXN0EiIKCnNlZ21lbnRfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBEjMKB3NlZ21lbnQYAiABKAsyIi5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudENoYW5nZXMSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDXZhbGlkYXRlX29ubHkYBCABKAgivwEKFVVwZGF0ZVNlZ21lbnRSZXNwb25zZRIsCgdzZWdtZW50GAEgASgLMhsubXVzdGVyLnNlZ21lbnRzLnYxLlNlZ21lbnQSFQoIZW50ZXJpbmcYAiABKANIAIgBARIUCgdsZWF2aW5nGAMgASgDSAGIAQESMgoOY29tcGxldGVfc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgsKCV9lbnRlcmluZ0IKCghfbGVhdmluZ2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule, file_muster_segments_v1_segment]);
 
 /**
- * What an update may change. A new rule is `rule`, or the short form: both `event_name` and `min_count`,
- * and perhaps `within_days`.
+ * The fields that an update may change. A new rule is `rule`, or the short form: `event_name` and
+ * `min_count`, and the optional `within_days`.
  *
  * @generated from message muster.segments.v1.SegmentChanges
  */
@@ -55,7 +55,7 @@ export type SegmentChanges = Message<"muster.segments.v1.SegmentChanges"> & {
   withinDays?: number | undefined;
 
   /**
-   * Changes nothing; where it is given, and not the segment's, the update is refused.
+   * Not changed by the update. If set, the update is rejected unless the segment has this version.
    *
    * @generated from field: optional int32 version = 6;
    */
@@ -86,15 +86,15 @@ export type UpdateSegmentRequest = Message<"muster.segments.v1.UpdateSegmentRequ
   segment?: SegmentChanges | undefined;
 
   /**
-   * Paths of SegmentChanges; empty means the fields that are set. None can be cleared but within_days,
-   * which only counts along with event_name and min_count.
+   * Paths of SegmentChanges; empty means the fields that are set. Only `within_days` can be cleared, together
+   * with a new `event_name` and `min_count`.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
   updateMask?: FieldMask | undefined;
 
   /**
-   * Changes nothing, and says what would change.
+   * Changes nothing, and returns what the update would change.
    *
    * @generated from field: bool validate_only = 4;
    */
@@ -113,29 +113,29 @@ export const UpdateSegmentRequestSchema: GenMessage<UpdateSegmentRequest> = /*@_
  */
 export type UpdateSegmentResponse = Message<"muster.segments.v1.UpdateSegmentResponse"> & {
   /**
-   * As it is now, or with validate_only as it would be.
+   * The segment after the update; with `validate_only`, as it would be.
    *
    * @generated from field: muster.segments.v1.Segment segment = 1;
    */
   segment?: Segment | undefined;
 
   /**
-   * With validate_only: the profiles that the update would make members, all counted.
+   * With `validate_only`: the exact number of profiles that would enter.
    *
    * @generated from field: optional int64 entering = 2;
    */
   entering?: bigint | undefined;
 
   /**
-   * With validate_only: the members that it would make leave, all counted.
+   * With `validate_only`: the exact number of members that would leave.
    *
    * @generated from field: optional int64 leaving = 3;
    */
   leaving?: bigint | undefined;
 
   /**
-   * With validate_only, where the rules look back behind this instant and retention has removed raw events from
-   * before: the profiles were counted by the others. Unset: none that matter are missing.
+   * With `validate_only`, set when retention removed raw events inside a window of the rules; the counts
+   * cover events after this instant only.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 4;
    */

@@ -30,7 +30,7 @@ export type WatchSegmentRequest = Message<"muster.segments.v1.WatchSegmentReques
   segmentId: string;
 
   /**
-   * Goes on after the answer that carried this token; empty means from the members on.
+   * Resumes after the response with this token. Empty means a start from the first member.
    *
    * @generated from field: string resume_token = 2;
    */
@@ -45,8 +45,8 @@ export const WatchSegmentRequestSchema: GenMessage<WatchSegmentRequest> = /*@__P
   messageDesc(file_muster_segments_v1_segment_watch, 0);
 
 /**
- * Answers apply in their order: after each, the profiles told so far, up to the last one of `members`, are
- * members or not as the segment itself said at one instant.
+ * Responses apply in order. After each response, the profiles sent so far (up to the last one of `members`)
+ * are members or not as the segment was at one instant.
  *
  * @generated from message muster.segments.v1.WatchSegmentResponse
  */
@@ -69,7 +69,7 @@ export type WatchSegmentResponse = Message<"muster.segments.v1.WatchSegmentRespo
   } | { case: undefined; value?: undefined };
 
   /**
-   * Hand it back to go on after this answer.
+   * Resumes the watch after this response: see WatchSegmentRequest.resume_token.
    *
    * @generated from field: string resume_token = 3;
    */
@@ -84,13 +84,14 @@ export const WatchSegmentResponseSchema: GenMessage<WatchSegmentResponse> = /*@_
   messageDesc(file_muster_segments_v1_segment_watch, 1);
 
 /**
- * The next members by profile id.
+ * A page of members, by profile id.
  *
  * @generated from message muster.segments.v1.WatchedMembers
  */
 export type WatchedMembers = Message<"muster.segments.v1.WatchedMembers"> & {
   /**
-   * What was told before no longer holds: the segment has another rule. Set on the first page after it.
+   * Discards everything sent before, because the segment has another rule. Set on the first page after the
+   * switch.
    *
    * @generated from field: bool restart = 1;
    */
@@ -102,7 +103,7 @@ export type WatchedMembers = Message<"muster.segments.v1.WatchedMembers"> & {
   members: WatchedMember[];
 
   /**
-   * These were the last; from here on only changes follow.
+   * Marks the last page; only changes follow.
    *
    * @generated from field: bool complete = 3;
    */
@@ -126,7 +127,7 @@ export type WatchedMember = Message<"muster.segments.v1.WatchedMember"> & {
   profileId: string;
 
   /**
-   * When Muster saw the profile enter.
+   * When the profile became a member, as observed by Muster.
    *
    * @generated from field: google.protobuf.Timestamp entered_at = 2;
    */
@@ -141,8 +142,8 @@ export const WatchedMemberSchema: GenMessage<WatchedMember> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_watch, 3);
 
 /**
- * Who entered and left, in the order of each profile's changes. While the members are being told, only
- * of profiles that were told already.
+ * Entries and exits, in order for each profile. Until the last page of members, only changes of profiles that
+ * were sent already.
  *
  * @generated from message muster.segments.v1.WatchedChanges
  */
@@ -170,21 +171,21 @@ export type WatchedChange = Message<"muster.segments.v1.WatchedChange"> & {
   profileId: string;
 
   /**
-   * True for one that entered, false for one that left.
+   * True for an entry, false for an exit.
    *
    * @generated from field: bool member = 2;
    */
   member: boolean;
 
   /**
-   * When it happened, as far as that can be said: see MembershipChange.
+   * When the change happened, as far as known: see MembershipChange.
    *
    * @generated from field: google.protobuf.Timestamp change_time = 3;
    */
   changeTime?: Timestamp | undefined;
 
   /**
-   * When Muster saw it.
+   * When Muster observed the change.
    *
    * @generated from field: google.protobuf.Timestamp evaluate_time = 4;
    */
@@ -196,14 +197,14 @@ export type WatchedChange = Message<"muster.segments.v1.WatchedChange"> & {
   origin: MembershipOrigin;
 
   /**
-   * The id of the tracked event that caused it; unset where none did.
+   * The id of the tracked event that caused the change. Unset if no event caused it.
    *
    * @generated from field: optional string cause_event_id = 6;
    */
   causeEventId?: string | undefined;
 
   /**
-   * The version of the rule that decided.
+   * The version of the rule that decided the change.
    *
    * @generated from field: int32 rule_version = 7;
    */

@@ -2,7 +2,7 @@
 // @generated from file muster/segments/v1/segments_events.proto (package muster.segments.v1, syntax proto3)
 /* eslint-disable */
 
-// The domain events that the segments service announces.
+// The domain events of the segments service.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -16,8 +16,8 @@ export const file_muster_segments_v1_segments_events: GenFile = /*@__PURE__*/
   fileDesc("CihtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudHNfZXZlbnRzLnByb3RvEhJtdXN0ZXIuc2VnbWVudHMudjEiSwoSTWVtYmVyc2hpcHNDaGFuZ2VkEjUKB2NoYW5nZXMYASADKAsyJC5tdXN0ZXIuc2VnbWVudHMudjEuTWVtYmVyc2hpcENoYW5nZSKzAgoQTWVtYmVyc2hpcENoYW5nZRIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpzZWdtZW50X2lkGAIgASgMQgaatRgCKAESHAoMc2VnbWVudF9zbHVnGAMgASgJQgaatRgCKAESGgoKcHJvZmlsZV9pZBgEIAEoDEIGmrUYAigCEhQKDHJ1bGVfdmVyc2lvbhgFIAEoBRISCgpjaGFuZ2VkX21zGAYgASgDEhQKDGV2YWx1YXRlZF9tcxgHIAEoAxISCgplbnRlcmVkX21zGAggASgDEjQKBm9yaWdpbhgJIAEoDjIkLm11c3Rlci5zZWdtZW50cy52MS5NZW1iZXJzaGlwT3JpZ2luEh4KDmNhdXNlX2V2ZW50X2lkGAogASgMQgaatRgCKAEiZAoPU2VnbWVudFJlcGxhY2VkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhoKCnNlZ21lbnRfaWQYAiABKAxCBpq1GAIoARIUCgxydWxlX3ZlcnNpb24YAyABKAUiTQoOU2VnbWVudERlbGV0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKc2VnbWVudF9pZBgCIAEoDEIGmrUYAigBKqICChBNZW1iZXJzaGlwT3JpZ2luEiEKHU1FTUJFUlNISVBfT1JJR0lOX1VOU1BFQ0lGSUVEEAASGgoWTUVNQkVSU0hJUF9PUklHSU5fTElWRRABEhsKF01FTUJFUlNISVBfT1JJR0lOX1RJTUVSEAISHgoaTUVNQkVSU0hJUF9PUklHSU5fQkFDS0ZJTEwQAxIaChZNRU1CRVJTSElQX09SSUdJTl9FRElUEAQSGgoWTUVNQkVSU0hJUF9PUklHSU5fTEFURRAFEiAKHE1FTUJFUlNISVBfT1JJR0lOX0RFUklWQVRJT04QBhIbChdNRU1CRVJTSElQX09SSUdJTl9NRVJHRRAHEhsKF01FTUJFUlNISVBfT1JJR0lOX0VSQVNFEAhiBnByb3RvMw", [file_muster_options_v1_options]);
 
 /**
- * muster.segments.membership.entered.v1 and muster.segments.membership.exited.v1: one shard's share of
- * one commit, split where it is large. A profile changes at most once in a commit.
+ * muster.segments.membership.entered.v1 and muster.segments.membership.exited.v1: one shard's share of one
+ * commit, split if large. A profile changes at most once in a commit.
  *
  * @generated from message muster.segments.v1.MembershipsChanged
  */
@@ -66,29 +66,30 @@ export type MembershipChange = Message<"muster.segments.v1.MembershipChange"> & 
   profileId: Uint8Array;
 
   /**
-   * The version of the rule that decided.
+   * The version of the rule that decided the change.
    *
    * @generated from field: int32 rule_version = 5;
    */
   ruleVersion: number;
 
   /**
-   * When it happened, in milliseconds since 1970 UTC. Of LIVE when the cause happened, of TIMER the very
-   * instant at which the answer changed; of the others, which correct what was believed, evaluated_ms.
+   * When the change happened, in milliseconds since 1970 UTC. For LIVE, the time of the causing event; for
+   * TIMER, the exact instant of the change. Other origins correct an earlier state, and have `evaluated_ms`
+   * here.
    *
    * @generated from field: int64 changed_ms = 6;
    */
   changedMs: bigint;
 
   /**
-   * When Muster saw it, in milliseconds since 1970 UTC.
+   * When Muster observed the change, in milliseconds since 1970 UTC.
    *
    * @generated from field: int64 evaluated_ms = 7;
    */
   evaluatedMs: bigint;
 
   /**
-   * When Muster saw the profile enter, in milliseconds since 1970 UTC.
+   * When the profile became a member, in milliseconds since 1970 UTC.
    *
    * @generated from field: int64 entered_ms = 8;
    */
@@ -100,7 +101,7 @@ export type MembershipChange = Message<"muster.segments.v1.MembershipChange"> & 
   origin: MembershipOrigin;
 
   /**
-   * 16 bytes: TrackedEvent.id of the event that caused it. Empty where none did.
+   * 16 bytes: TrackedEvent.id of the causing event. Empty if no event caused the change.
    *
    * @generated from field: bytes cause_event_id = 10;
    */
@@ -115,9 +116,9 @@ export const MembershipChangeSchema: GenMessage<MembershipChange> = /*@__PURE__*
   messageDesc(file_muster_segments_v1_segments_events, 1);
 
 /**
- * muster.segments.segment.replaced.v1: from here on another version of the rule says who is a member.
- * Those who are in by it and were not before, or the other way round, are announced one by one behind this, with
- * the origin EDIT; unless nobody could read the members of the rule before, as while the segment was new.
+ * muster.segments.segment.replaced.v1: from this position on, another version of the rule decides
+ * memberships. Entries and exits caused by the switch follow one by one, with the origin EDIT. Entries are
+ * not published if the replaced version never served reads, as while the segment was new.
  *
  * @generated from message muster.segments.v1.SegmentReplaced
  */
@@ -150,7 +151,7 @@ export const SegmentReplacedSchema: GenMessage<SegmentReplaced> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segments_events, 2);
 
 /**
- * muster.segments.segment.deleted.v1: it has no members any more; none is announced to have left.
+ * muster.segments.segment.deleted.v1: the segment has no members any more. No exits are published.
  *
  * @generated from message muster.segments.v1.SegmentDeleted
  */
@@ -189,56 +190,56 @@ export const MembershipOrigin = {
   UNSPECIFIED: 0,
 
   /**
-   * An event came in.
+   * An event was received.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_LIVE = 1;
    */
   LIVE: 1,
 
   /**
-   * Time passed: a window ended, or an event dated ahead came due.
+   * Time passed: a window ended, or an event dated in the future became due.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_TIMER = 2;
    */
   TIMER: 2,
 
   /**
-   * The segment is new, and the past was counted.
+   * The segment is new, and its backfill evaluated past events.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_BACKFILL = 3;
    */
   BACKFILL: 3,
 
   /**
-   * The segment's rule was changed, and the changed one took over.
+   * The segment switched to a changed rule.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_EDIT = 4;
    */
   EDIT: 4,
 
   /**
-   * An event came in that happened before one that was counted already.
+   * An event was received more than a minute after it happened.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_LATE = 5;
    */
   LATE: 5,
 
   /**
-   * The profile was read again from its raw events.
+   * The profile was rebuilt from its raw events.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_DERIVATION = 6;
    */
   DERIVATION: 6,
 
   /**
-   * Two profiles became one person, or one became two again.
+   * Two profiles were merged, or a merge was undone.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_MERGE = 7;
    */
   MERGE: 7,
 
   /**
-   * The person was erased.
+   * The profile was erased.
    *
    * @generated from enum value: MEMBERSHIP_ORIGIN_ERASE = 8;
    */
