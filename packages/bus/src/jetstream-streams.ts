@@ -58,12 +58,12 @@ export class JetStreamStreams {
     if (known !== undefined) return known;
     const ensuring = this.#create(jetStream, source);
     this.#known.set(source, ensuring);
-    ensuring.catch(() => this.forget(source));
+    ensuring.catch(() => this.invalidate(source));
     return ensuring;
   }
 
   /** It may have been deleted. */
-  forget(source: string): void {
+  invalidate(source: string): void {
     this.#known.delete(source);
   }
 

@@ -74,7 +74,7 @@ export class JetStreamBus implements Bus {
       await this.#publishWindows(envelopes);
     } catch (error) {
       // The stream may have been deleted: looked for anew before the next attempt.
-      this.#streams.forget(first.source);
+      this.#streams.invalidate(first.source);
       throw new Error("the broker did not take the messages", { cause: error });
     }
   }
@@ -85,7 +85,7 @@ export class JetStreamBus implements Bus {
       clock: this.#options.clock,
       log: this.#options.log,
       open: async () => this.#streams.openConsumer(await this.#jetStream(), options),
-      lostStream: () => this.#streams.forget(options.source),
+      lostStream: () => this.#streams.invalidate(options.source),
       flushed: () => this.#flushed(),
       closed: (closing) => this.#subscriptions.delete(closing),
     });

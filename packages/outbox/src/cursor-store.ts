@@ -28,7 +28,7 @@ interface StoredCursor {
   shard: number;
   position: number;
   items_through: number;
-  epoch: number;
+  fencing_token: number;
   owner: Buffer;
   lease_until_ms: number;
 }
@@ -40,7 +40,7 @@ export async function seedCursors(trx: Transaction, key: ConsumerKey): Promise<v
   await insertRows(
     trx,
     "shard_cursors",
-    ["consumer", "source", "shard", "position", "items_through", "epoch", "owner", "lease_until_ms"],
+    ["consumer", "source", "shard", "position", "items_through", "fencing_token", "owner", "lease_until_ms"],
     shards.map((shard) => [consumer, source, shard, 0, 0, 0, Buffer.alloc(0), 0]),
     "keep",
     ["consumer", "source", "shard"],
@@ -67,7 +67,7 @@ export async function lockOwned(
     owned.map(({ shard }) => shard),
   );
   const rows: StoredCursor[] = await forUpdate(trx, query);
-  const epochs = new Map(rows.map((row) => [row.shard, row.epoch]));
+  const epochs = new Map(rows.map((row) => [row.shard, row.fencing_token]));
   return owned.every(({ shard, epoch }) => epochs.get(shard) === epoch);
 }
 
@@ -82,7 +82,8 @@ export async function advanceCursors(
   const updated = await trx("shard_cursors")
     .where(bound(key))
     .andWhere((any) => {
-      for (const { shard, epoch, from } of sorted) any.orWhere({ shard, epoch, position: from });
+      for (const { shard, epoch, from } of sorted)
+        any.orWhere({ shard, fencing_token: epoch, position: from });
     })
     .update({
       position: trx.raw(
@@ -108,7 +109,11 @@ export async function applyLeases(
   const rows = (shards: readonly number[]) => trx("shard_cursors").where(bound(key)).whereIn("shard", shards);
   if (plan.keep.length > 0) await rows(plan.keep).update({ lease_until_ms: lease.untilMs });
   if (plan.take.length > 0) {
-    await rows(plan.take).update({ owner, lease_until_ms: lease.untilMs, epoch: trx.raw("epoch + 1") });
+    await rows(plan.take).update({
+      owner,
+      lease_until_ms: lease.untilMs,
+      fencing_token: trx.raw("fencing_token + 1"),
+    });
   }
   if (plan.release.length > 0) {
     await rows(plan.release).update({ owner: Buffer.alloc(0), lease_until_ms: 0 });
@@ -151,7 +156,7 @@ export async function removeMembers(
 
 function selectCursors(db: Queryable, key: ConsumerKey) {
   return db("shard_cursors")
-    .select<StoredCursor[]>("shard", "position", "items_through", "epoch", "owner", "lease_until_ms")
+    .select<StoredCursor[]>("shard", "position", "items_through", "fencing_token", "owner", "lease_until_ms")
     .where(bound(key))
     .orderBy("shard");
 }
@@ -161,7 +166,7 @@ function fromStored(rows: readonly StoredCursor[]): CursorRow[] {
     shard: row.shard,
     position: row.position,
     itemsThrough: row.items_through,
-    epoch: row.epoch,
+    epoch: row.fencing_token,
     owner: row.owner.toString("utf8"),
     leaseUntilMs: row.lease_until_ms,
   }));

@@ -45,7 +45,7 @@ export async function createConsumerTables(schema: Schema): Promise<void> {
       shard: tiny(),
       position: integer(),
       items_through: integer(),
-      epoch: integer(),
+      fencing_token: integer(),
       owner: bytes(128),
       lease_until_ms: instant(),
     },
