@@ -5,6 +5,7 @@ import { runProcess } from "../run-process.ts";
 import { checkDocument } from "./documents.ts";
 import { checkGeneratedCode } from "./generated-code.ts";
 import { checkImports } from "./import-rules.ts";
+import { checkProse } from "./prose.ts";
 import { checkProtoBaseline } from "./proto-baseline.ts";
 import { type Finding, isGenerated, readSourceFiles } from "./source-files.ts";
 import { checkSourceFile } from "./source-rules.ts";
@@ -28,6 +29,7 @@ const checks: readonly Check[] = [
   { name: "import rules", run: importRules },
   { name: "source rules", run: async () => print(sourceRules()) },
   { name: "documents", run: async () => print(documents()) },
+  { name: "prose", run: async () => print(checkProse(ROOT)) },
 ];
 
 function program(name: string, command: string, parameters: readonly string[]): Check {
