@@ -36,7 +36,7 @@ export const GetPositionsRequestSchema: GenMessage<GetPositionsRequest> = /*@__P
  */
 export type GetPositionsResponse = Message<"muster.events.v1.GetPositionsResponse"> & {
   /**
-   * One for each shard, by its number; 0 where nothing was committed yet.
+   * One position per shard, in shard order; 0 for a shard without a committed message.
    *
    * @generated from field: repeated int64 positions = 1;
    */
@@ -65,7 +65,7 @@ export type ReadOutboxRequest = Message<"muster.events.v1.ReadOutboxRequest"> & 
   afterPosition: bigint;
 
   /**
-   * At most this many, and at most 4 MiB.
+   * Maximum number of messages; the response also holds at most 4 MiB.
    *
    * @generated from field: int32 limit = 3;
    */
@@ -179,35 +179,36 @@ export type ScanProfileEventsRequest = Message<"muster.events.v1.ScanProfileEven
   shard: number;
 
   /**
-   * Only these profiles (at most 1,000); empty means all after `after_profile_id`.
+   * 16 bytes each. Restricts the scan to these profiles (at most 1,000); empty means all profiles after
+   * `after_profile_id`.
    *
    * @generated from field: repeated bytes profile_ids = 3;
    */
   profileIds: Uint8Array[];
 
   /**
-   * Exclusive; empty means from the first.
+   * 16 bytes, exclusive; empty means from the first profile.
    *
    * @generated from field: bytes after_profile_id = 4;
    */
   afterProfileId: Uint8Array;
 
   /**
-   * At most this many profiles.
+   * Maximum number of profiles.
    *
    * @generated from field: int32 profile_limit = 5;
    */
   profileLimit: number;
 
   /**
-   * Only events of these names; empty means all.
+   * Restricts the scan to events with these names; empty means all names.
    *
    * @generated from field: repeated string event_names = 6;
    */
   eventNames: string[];
 
   /**
-   * The profiles alone: no event is read.
+   * Returns profiles without events.
    *
    * @generated from field: bool without_events = 7;
    */
@@ -257,22 +258,22 @@ export const ScanProfileEventsResponseSchema: GenMessage<ScanProfileEventsRespon
  */
 export type ScanSnapshot = Message<"muster.events.v1.ScanSnapshot"> & {
   /**
-   * The shard's position: the scan holds exactly what was committed up to it.
+   * The shard's position. The scan contains exactly the messages committed up to this position.
    *
    * @generated from field: int64 position = 1;
    */
   position: bigint;
 
   /**
-   * Whether more profiles follow after this scan's last.
+   * Whether more profiles follow the last profile of this scan.
    *
    * @generated from field: bool more = 2;
    */
   more: boolean;
 
   /**
-   * Raw events received before this instant (milliseconds since 1970 UTC) may be gone, by the organisation's
-   * retention. 0: none are.
+   * Milliseconds since 1970 UTC. Retention may have removed raw events received before this instant. 0 means
+   * that retention removed no event.
    *
    * @generated from field: int64 complete_since_ms = 3;
    */
@@ -287,8 +288,8 @@ export const ScanSnapshotSchema: GenMessage<ScanSnapshot> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_event_feed_service, 9);
 
 /**
- * One profile and a run of its events by (occurred_ms, id). A profile with many events comes in
- * several parts, one after the other.
+ * One root profile and a run of its events, ordered by (occurred_ms, id). A profile with many events arrives
+ * in several consecutive parts.
  *
  * @generated from message muster.events.v1.ScannedProfile
  */
@@ -428,21 +429,22 @@ export const BatchResolveProfilesRequestSchema: GenMessage<BatchResolveProfilesR
  */
 export type BatchResolveProfilesResponse = Message<"muster.events.v1.BatchResolveProfilesResponse"> & {
   /**
-   * One for each known one of `user_ids`.
+   * One entry per known user id of the request.
    *
    * @generated from field: repeated muster.events.v1.ResolvedUser users = 1;
    */
   users: ResolvedUser[];
 
   /**
-   * The known ones of `profile_ids`.
+   * 16 bytes each: the known profile ids of the request.
    *
    * @generated from field: repeated bytes profile_ids = 2;
    */
   profileIds: Uint8Array[];
 
   /**
-   * For each of these the profile that stands for the person: itself, or the one that it was merged into.
+   * 16 bytes each: the root profile of each id in `profile_ids`, in the same order. An unmerged profile is
+   * its own root.
    *
    * @generated from field: repeated bytes root_ids = 3;
    */
@@ -490,21 +492,21 @@ export type SampleProfilesRequest = Message<"muster.events.v1.SampleProfilesRequ
   organizationId: Uint8Array;
 
   /**
-   * The sample is of this shard: which profiles are in it has to do with nothing they do.
+   * The shard to sample. A profile's shard is a hash, so it does not depend on the profile's activity.
    *
    * @generated from field: int32 shard = 2;
    */
   shard: number;
 
   /**
-   * At most this many.
+   * Maximum size of the sample.
    *
    * @generated from field: int32 limit = 3;
    */
   limit: number;
 
   /**
-   * The same seed takes the same of the same profiles.
+   * The same seed selects the same sample from an unchanged set of profiles.
    *
    * @generated from field: int64 seed = 4;
    */
@@ -523,14 +525,14 @@ export const SampleProfilesRequestSchema: GenMessage<SampleProfilesRequest> = /*
  */
 export type SampleProfilesResponse = Message<"muster.events.v1.SampleProfilesResponse"> & {
   /**
-   * Of the organisation, in all shards.
+   * Number of the organization's root profiles in all shards.
    *
    * @generated from field: int64 profile_count = 1;
    */
   profileCount: bigint;
 
   /**
-   * In random order.
+   * 16 bytes each, in random order.
    *
    * @generated from field: repeated bytes profile_ids = 2;
    */
@@ -563,7 +565,7 @@ export type ReportErasureRequest = Message<"muster.events.v1.ReportErasureReques
   erasureId: Uint8Array;
 
   /**
-   * 16 bytes: which of the person's profiles this is about.
+   * 16 bytes: the erased profile, or a profile that was merged into the erased profile.
    *
    * @generated from field: bytes profile_id = 3;
    */
@@ -596,20 +598,20 @@ export const ReportErasureResponseSchema: GenMessage<ReportErasureResponse> = /*
   messageDesc(file_muster_events_v1_event_feed_service, 20);
 
 /**
- * What was removed from one place.
+ * The number of items removed from one place.
  *
  * @generated from message muster.events.v1.ErasedPlace
  */
 export type ErasedPlace = Message<"muster.events.v1.ErasedPlace"> & {
   /**
-   * Such as "segments.memberships" or "segments.outbox".
+   * For example "segments.memberships" or "segments.outbox".
    *
    * @generated from field: string place = 1;
    */
   place: string;
 
   /**
-   * Rows, messages or entries.
+   * Number of rows, messages or entries.
    *
    * @generated from field: int64 count = 2;
    */
@@ -624,14 +626,14 @@ export const ErasedPlaceSchema: GenMessage<ErasedPlace> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_event_feed_service, 21);
 
 /**
- * What other services of the installation read from the events service. Internal: gRPC with a
- * service token.
+ * Serves other services of the installation: outbox positions and messages, profiles, raw events.
+ * Internal: gRPC with a service token.
  *
  * @generated from service muster.events.v1.EventFeedService
  */
 export const EventFeedService: GenService<{
   /**
-   * The last committed position of every shard.
+   * Returns the last committed position of every shard.
    *
    * @generated from rpc muster.events.v1.EventFeedService.GetPositions
    */
@@ -641,7 +643,7 @@ export const EventFeedService: GenService<{
     output: typeof GetPositionsResponseSchema;
   },
   /**
-   * Outbox messages of one shard after a position, for a consumer that found a gap.
+   * Returns outbox messages of one shard after a position, for a consumer that found a gap.
    *
    * @generated from rpc muster.events.v1.EventFeedService.ReadOutbox
    */
@@ -651,7 +653,7 @@ export const EventFeedService: GenService<{
     output: typeof ReadOutboxResponseSchema;
   },
   /**
-   * A consumer says how far it has folded, so that the outbox can be trimmed and backlog bounded.
+   * Reports the positions a consumer has applied, so that the outbox can be trimmed and the backlog bounded.
    *
    * @generated from rpc muster.events.v1.EventFeedService.ReportFolded
    */
@@ -661,7 +663,8 @@ export const EventFeedService: GenService<{
     output: typeof ReportFoldedResponseSchema;
   },
   /**
-   * Profiles of one shard with their raw events, read in one snapshot that also says its position.
+   * Streams profiles of one shard with their raw events. One snapshot supplies the profiles, the events and
+   * the shard's position.
    *
    * @generated from rpc muster.events.v1.EventFeedService.ScanProfileEvents
    */
@@ -671,7 +674,7 @@ export const EventFeedService: GenService<{
     output: typeof ScanProfileEventsResponseSchema;
   },
   /**
-   * Profiles by id; those that do not exist are left out.
+   * Returns profiles by id; unknown ids are omitted.
    *
    * @generated from rpc muster.events.v1.EventFeedService.BatchGetProfiles
    */
@@ -681,7 +684,7 @@ export const EventFeedService: GenService<{
     output: typeof BatchGetProfilesResponseSchema;
   },
   /**
-   * How many profiles there are, and some of them at random.
+   * Returns the number of profiles and a random sample of their ids.
    *
    * @generated from rpc muster.events.v1.EventFeedService.SampleProfiles
    */
@@ -691,7 +694,8 @@ export const EventFeedService: GenService<{
     output: typeof SampleProfilesResponseSchema;
   },
   /**
-   * A consumer has removed what it kept of an erased person, and says what. Repeating it changes nothing.
+   * Reports the rows and messages that a consumer removed for an erased profile. Repeating the call changes
+   * nothing.
    *
    * @generated from rpc muster.events.v1.EventFeedService.ReportErasure
    */
@@ -701,7 +705,7 @@ export const EventFeedService: GenService<{
     output: typeof ReportErasureResponseSchema;
   },
   /**
-   * Which of these users and profiles there are; those that do not exist are left out.
+   * Resolves user ids and profile ids to root profiles; unknown ids are omitted.
    *
    * @generated from rpc muster.events.v1.EventFeedService.BatchResolveProfiles
    */

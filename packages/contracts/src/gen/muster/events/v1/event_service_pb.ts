@@ -116,14 +116,14 @@ export const RecordProfileEventResponseSchema: GenMessage<RecordProfileEventResp
  */
 export type BatchRecordEventsRequest = Message<"muster.events.v1.BatchRecordEventsRequest"> & {
   /**
-   * Up to 5,000. Each is judged by itself.
+   * Up to 5,000 events. Each event is validated independently.
    *
    * @generated from field: repeated muster.events.v1.EventInput events = 1;
    */
   events: EventInput[];
 
   /**
-   * Filled by the gateway: events of a REST body that are not of EventInput's shape.
+   * Set by the gateway: events of a REST body that do not parse as EventInput.
    *
    * @generated from field: repeated muster.errors.v1.ItemError unreadable_events = 2;
    */
@@ -142,7 +142,7 @@ export const BatchRecordEventsRequestSchema: GenMessage<BatchRecordEventsRequest
  */
 export type BatchRecordEventsResponse = Message<"muster.events.v1.BatchRecordEventsResponse"> & {
   /**
-   * As many as there were events, in their order.
+   * One result per event, in request order.
    *
    * @generated from field: repeated muster.events.v1.EventResult results = 1;
    */
@@ -178,14 +178,14 @@ export type EventResult = Message<"muster.events.v1.EventResult"> & {
   id?: string | undefined;
 
   /**
-   * The client's id, if it gave one.
+   * The client's event id, if the client sent one.
    *
    * @generated from field: optional string event_id = 4;
    */
   eventId?: string | undefined;
 
   /**
-   * The profile's id, unless rejected.
+   * The id of the root profile, unless rejected.
    *
    * @generated from field: optional string profile_id = 5;
    */
@@ -209,7 +209,7 @@ export const EventResultSchema: GenMessage<EventResult> = /*@__PURE__*/
  */
 export type IngestEventsRequest = Message<"muster.events.v1.IngestEventsRequest"> & {
   /**
-   * The client's own count, from 1, rising by 1.
+   * Number assigned by the client. Starts at 1 or more and increases by 1 with each event.
    *
    * @generated from field: int64 sequence = 1;
    */
@@ -233,7 +233,7 @@ export const IngestEventsRequestSchema: GenMessage<IngestEventsRequest> = /*@__P
  */
 export type IngestEventsResponse = Message<"muster.events.v1.IngestEventsResponse"> & {
   /**
-   * Every event up to this sequence is committed, or reported in this or an earlier answer's failures.
+   * Every event up to this sequence is committed, or listed in the failures of this or an earlier response.
    *
    * @generated from field: int64 acked_through = 1;
    */
@@ -296,21 +296,21 @@ export type ListEventsRequest = Message<"muster.events.v1.ListEventsRequest"> & 
   pageToken: string;
 
   /**
-   * Only events of these names; in a query repeatable, or a comma list.
+   * Restricts the list to events with these names. In a query string: a repeated parameter or a comma list.
    *
    * @generated from field: repeated string name = 4;
    */
   name: string[];
 
   /**
-   * First instant included; a bare date means its start in UTC.
+   * First included instant; a bare date means the start of the day in UTC.
    *
    * @generated from field: google.protobuf.Timestamp from = 5;
    */
   from?: Timestamp | undefined;
 
   /**
-   * Last instant included; a bare date means its last millisecond in UTC.
+   * Last included instant; a bare date means the last millisecond of the day in UTC.
    *
    * @generated from field: google.protobuf.Timestamp to = 6;
    */
@@ -351,21 +351,21 @@ export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PUR
  */
 export type TailEventsRequest = Message<"muster.events.v1.TailEventsRequest"> & {
   /**
-   * Only events of these names; empty means all.
+   * Restricts the stream to events with these names; empty means all names.
    *
    * @generated from field: repeated string names = 1;
    */
   names: string[];
 
   /**
-   * Only events of this profile.
+   * Restricts the stream to events of this profile.
    *
    * @generated from field: optional string profile_id = 2;
    */
   profileId?: string | undefined;
 
   /**
-   * Goes on after the answer that carried this token; empty means from now on.
+   * Continues after the response that carried this token; empty means from now on.
    *
    * @generated from field: string resume_token = 3;
    */
@@ -384,14 +384,14 @@ export const TailEventsRequestSchema: GenMessage<TailEventsRequest> = /*@__PURE_
  */
 export type TailEventsResponse = Message<"muster.events.v1.TailEventsResponse"> & {
   /**
-   * Unset in the first answer, which only says that the tail is attached.
+   * Unset in the first response, which confirms that the tail is attached.
    *
    * @generated from field: muster.events.v1.TrackedEvent event = 1;
    */
   event?: TrackedEvent | undefined;
 
   /**
-   * Hand it back to go on after this answer.
+   * Token to continue after this response.
    *
    * @generated from field: string resume_token = 2;
    */
@@ -422,14 +422,14 @@ export const EventResultStatus = {
   STORED: 1,
 
   /**
-   * Stored before with the same content.
+   * An earlier call stored the event with the same content.
    *
    * @generated from enum value: EVENT_RESULT_STATUS_DUPLICATE = 2;
    */
   DUPLICATE: 2,
 
   /**
-   * Not stored; `error` says why.
+   * Not stored; `error` holds the reason.
    *
    * @generated from enum value: EVENT_RESULT_STATUS_REJECTED = 3;
    */
@@ -448,7 +448,7 @@ export const EventResultStatusSchema: GenEnum<EventResultStatus> = /*@__PURE__*/
   enumDesc(file_muster_events_v1_event_service, 0);
 
 /**
- * Tracked events: what people do. A success means the event is committed to disk.
+ * Records and reads tracked events. A successful response means that the event is committed to disk.
  *
  * @generated from service muster.events.v1.EventService
  */
@@ -474,7 +474,7 @@ export const EventService: GenService<{
     output: typeof RecordProfileEventResponseSchema;
   },
   /**
-   * Records up to 5,000 events with a result for each: good ones are stored, bad ones reported.
+   * Records up to 5,000 events and returns a result for each: valid events are stored, others rejected.
    *
    * @generated from rpc muster.events.v1.EventService.BatchRecordEvents
    */
@@ -484,7 +484,7 @@ export const EventService: GenService<{
     output: typeof BatchRecordEventsResponseSchema;
   },
   /**
-   * Records events as they are streamed and answers, after each commit, how far it got.
+   * Records a stream of events. After each commit a response acknowledges the committed sequence numbers.
    *
    * @generated from rpc muster.events.v1.EventService.IngestEvents
    */
@@ -494,7 +494,7 @@ export const EventService: GenService<{
     output: typeof IngestEventsResponseSchema;
   },
   /**
-   * The events of one profile, newest first, ties by id.
+   * Lists the events of one profile, newest first. Events of equal time are ordered by descending id.
    *
    * @generated from rpc muster.events.v1.EventService.ListEvents
    */
@@ -504,7 +504,7 @@ export const EventService: GenService<{
     output: typeof ListEventsResponseSchema;
   },
   /**
-   * Streams the organisation's events from now on as they are committed.
+   * Streams the organization's events as they are committed, starting now or after a resume token.
    *
    * @generated from rpc muster.events.v1.EventService.TailEvents
    */

@@ -2,7 +2,7 @@
 // @generated from file muster/events/v1/events_events.proto (package muster.events.v1, syntax proto3)
 /* eslint-disable */
 
-// The domain events that the events service announces.
+// Defines the domain events that the events service publishes.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -16,8 +16,8 @@ export const file_muster_events_v1_events_events: GenFile = /*@__PURE__*/
   fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL2V2ZW50c19ldmVudHMucHJvdG8SEG11c3Rlci5ldmVudHMudjEigwEKFVRyYWNrZWRFdmVudHNSZWNvcmRlZBI4CgxuZXdfcHJvZmlsZXMYASADKAsyIi5tdXN0ZXIuZXZlbnRzLnYxLkFubm91bmNlZFByb2ZpbGUSMAoGZXZlbnRzGAIgAygLMiAubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRFdmVudCJFCg5Qcm9maWxlQ2hhbmdlZBIzCgdwcm9maWxlGAEgASgLMiIubXVzdGVyLmV2ZW50cy52MS5Bbm5vdW5jZWRQcm9maWxlIm0KDVByb2ZpbGVNZXJnZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKcHJvZmlsZV9pZBgCIAEoDEIGmrUYAigCEh8KD2ludG9fcHJvZmlsZV9pZBgDIAEoDEIGmrUYAigCIm8KD1Byb2ZpbGVVbm1lcmdlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISHwoPZnJvbV9wcm9maWxlX2lkGAMgASgMQgaatRgCKAIiaAoNUHJvZmlsZUVyYXNlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISGgoKZXJhc3VyZV9pZBgDIAEoDEIGmrUYAigBIjsKC0FsZXJ0c0ZpcmVkEiwKBmFsZXJ0cxgBIAMoCzIcLm11c3Rlci5ldmVudHMudjEuQWxlcnRGaXJlZCKMAgoKQWxlcnRGaXJlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIYCghhbGVydF9pZBgCIAEoDEIGmrUYAigBEhoKCnByb2ZpbGVfaWQYAyABKAxCBpq1GAIoAhIXCgdydWxlX2lkGAQgASgMQgaatRgCKAESDAoEY29kZRgFIAEoBRIYCghldmVudF9pZBgGIAEoDEIGmrUYAigEEhoKCmV2ZW50X25hbWUYByABKAlCBpq1GAIoBBITCgtvY2N1cnJlZF9tcxgIIAEoAxIQCghmaXJlZF9tcxgJIAEoAxIjChNyZWNvcmRlZF9wcm9maWxlX2lkGAogASgMQgaatRgCKAIifwoQQW5ub3VuY2VkUHJvZmlsZRIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgpwcm9maWxlX2lkGAIgASgMQgaatRgCKAISFgoOY3JlYXRlX3RpbWVfbXMYAyABKAMSFgoGdHJhaXRzGAQgASgJQgaatRgCKAQigwIKDkFubm91bmNlZEV2ZW50Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhoKCnByb2ZpbGVfaWQYAiABKAxCBpq1GAIoAhISCgJpZBgDIAEoDEIGmrUYAigBEhQKBG5hbWUYBCABKAlCBpq1GAIoBBITCgtvY2N1cnJlZF9tcxgFIAEoAxITCgtyZWNlaXZlZF9tcxgGIAEoAxIaCgpwcm9wZXJ0aWVzGAcgASgJQgaatRgCKAQSHwoPY2xpZW50X2V2ZW50X2lkGAggASgJQgaatRgCKAQSIwoTcmVjb3JkZWRfcHJvZmlsZV9pZBgJIAEoDEIGmrUYAigCYgZwcm90bzM", [file_muster_options_v1_options]);
 
 /**
- * muster.events.tracked_event.recorded.v1: one shard's share of one commit, in the order it was
- * stored: new profiles first, then events.
+ * Published for each shard that a commit of tracked events changed. Holds the shard's new profiles and events
+ * in the order of storage.
  *
  * @generated from message muster.events.v1.TrackedEventsRecorded
  */
@@ -41,7 +41,7 @@ export const TrackedEventsRecordedSchema: GenMessage<TrackedEventsRecorded> = /*
   messageDesc(file_muster_events_v1_events_events, 0);
 
 /**
- * muster.events.profile.changed.v1: a profile was created or updated by a call of its own.
+ * Published after a call created or updated a profile, or changed the visible fields of a root profile.
  *
  * @generated from message muster.events.v1.ProfileChanged
  */
@@ -60,8 +60,8 @@ export const ProfileChangedSchema: GenMessage<ProfileChanged> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 1);
 
 /**
- * muster.events.profile.merged.v1: one person from two, from here on. Announced in the shards of both. The
- * events of the profile that ended are announced for the other one from here on.
+ * Published after one profile was merged into another, in the shards of both profiles. Later events of the
+ * merged profile are published under the root profile.
  *
  * @generated from message muster.events.v1.ProfileMerged
  */
@@ -74,14 +74,14 @@ export type ProfileMerged = Message<"muster.events.v1.ProfileMerged"> & {
   organizationId: Uint8Array;
 
   /**
-   * 16 bytes: the profile that no longer stands for a person of its own.
+   * 16 bytes: the merged profile, which is no longer a root profile.
    *
    * @generated from field: bytes profile_id = 2;
    */
   profileId: Uint8Array;
 
   /**
-   * 16 bytes: the one that stands for both.
+   * 16 bytes: the root profile of both.
    *
    * @generated from field: bytes into_profile_id = 3;
    */
@@ -96,8 +96,8 @@ export const ProfileMergedSchema: GenMessage<ProfileMerged> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 2);
 
 /**
- * muster.events.profile.unmerged.v1: a person of its own again, with all that was ever recorded for it.
- * Announced in the shards of both.
+ * Published after a merge was undone, in the shards of both profiles. The profile is a root profile again and
+ * keeps all events that were recorded for it.
  *
  * @generated from message muster.events.v1.ProfileUnmerged
  */
@@ -110,14 +110,14 @@ export type ProfileUnmerged = Message<"muster.events.v1.ProfileUnmerged"> & {
   organizationId: Uint8Array;
 
   /**
-   * 16 bytes.
+   * 16 bytes: the separated profile.
    *
    * @generated from field: bytes profile_id = 2;
    */
   profileId: Uint8Array;
 
   /**
-   * 16 bytes: the one that stood for both.
+   * 16 bytes: the former root profile of both.
    *
    * @generated from field: bytes from_profile_id = 3;
    */
@@ -132,8 +132,9 @@ export const ProfileUnmergedSchema: GenMessage<ProfileUnmerged> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 3);
 
 /**
- * muster.events.profile.erased.v1: nothing about this person is to be kept. Announced in the shards of the
- * profile and of each that was merged into it, once for each; nothing of them follows in these shards.
+ * Published after a person was erased: consumers must delete all data about the profile. Published once for
+ * the root profile and once for each profile merged into the root, in the shard of that profile. No message
+ * about the profile follows in this shard.
  *
  * @generated from message muster.events.v1.ProfileErased
  */
@@ -153,7 +154,7 @@ export type ProfileErased = Message<"muster.events.v1.ProfileErased"> & {
   profileId: Uint8Array;
 
   /**
-   * 16 bytes: the receipt that consumers report to, by EventFeedService.ReportErasure.
+   * 16 bytes: the receipt to which consumers report with EventFeedService.ReportErasure.
    *
    * @generated from field: bytes erasure_id = 3;
    */
@@ -168,7 +169,7 @@ export const ProfileErasedSchema: GenMessage<ProfileErased> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 4);
 
 /**
- * muster.events.alert.fired.v1: one shard's share of one commit, in the order the alerts were fired.
+ * Published for each shard in which a commit fired alerts. Holds the shard's alerts in the order of firing.
  *
  * @generated from message muster.events.v1.AlertsFired
  */
@@ -187,7 +188,7 @@ export const AlertsFiredSchema: GenMessage<AlertsFired> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 5);
 
 /**
- * An event of a person made a rule fire.
+ * One alert: an event that matched a rule.
  *
  * @generated from message muster.events.v1.AlertFired
  */
@@ -207,7 +208,7 @@ export type AlertFired = Message<"muster.events.v1.AlertFired"> & {
   alertId: Uint8Array;
 
   /**
-   * 16 bytes: the profile that stands for the person.
+   * 16 bytes: the root profile.
    *
    * @generated from field: bytes profile_id = 3;
    */
@@ -252,7 +253,7 @@ export type AlertFired = Message<"muster.events.v1.AlertFired"> & {
   firedMs: bigint;
 
   /**
-   * 16 bytes: the profile that the event is recorded for, where that is not the one that stands for the person.
+   * 16 bytes: the profile for which the event was recorded, if this is not the root profile; otherwise empty.
    *
    * @generated from field: bytes recorded_profile_id = 10;
    */
@@ -267,6 +268,8 @@ export const AlertFiredSchema: GenMessage<AlertFired> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_events_events, 6);
 
 /**
+ * A profile as published to consumers.
+ *
  * @generated from message muster.events.v1.AnnouncedProfile
  */
 export type AnnouncedProfile = Message<"muster.events.v1.AnnouncedProfile"> & {
@@ -307,6 +310,8 @@ export const AnnouncedProfileSchema: GenMessage<AnnouncedProfile> = /*@__PURE__*
   messageDesc(file_muster_events_v1_events_events, 7);
 
 /**
+ * A tracked event as published to consumers.
+ *
  * @generated from message muster.events.v1.AnnouncedEvent
  */
 export type AnnouncedEvent = Message<"muster.events.v1.AnnouncedEvent"> & {
@@ -318,7 +323,7 @@ export type AnnouncedEvent = Message<"muster.events.v1.AnnouncedEvent"> & {
   organizationId: Uint8Array;
 
   /**
-   * 16 bytes: the profile that stands for the person, whichever of its profiles the event is recorded for.
+   * 16 bytes: the root profile, also for an event that was recorded for a merged profile.
    *
    * @generated from field: bytes profile_id = 2;
    */
@@ -358,14 +363,14 @@ export type AnnouncedEvent = Message<"muster.events.v1.AnnouncedEvent"> & {
   properties: string;
 
   /**
-   * The client's id, or empty.
+   * The client's id of the event, or empty.
    *
    * @generated from field: string client_event_id = 8;
    */
   clientEventId: string;
 
   /**
-   * 16 bytes: the profile that it is recorded for, where that is not the one that stands for the person.
+   * 16 bytes: the profile for which the event was recorded, if this is not the root profile; otherwise empty.
    *
    * @generated from field: bytes recorded_profile_id = 9;
    */

@@ -173,7 +173,7 @@ export const ListProfilesResponseSchema: GenMessage<ListProfilesResponse> = /*@_
   messageDesc(file_muster_events_v1_profile_service, 5);
 
 /**
- * The fields of a profile that a caller may change.
+ * The changeable fields of a profile.
  *
  * @generated from message muster.events.v1.ProfileChanges
  */
@@ -228,8 +228,8 @@ export type UpdateProfileRequest = Message<"muster.events.v1.UpdateProfileReques
   profile?: ProfileChanges | undefined;
 
   /**
-   * Paths of ProfileChanges. A path whose field is unset clears it; at least one of user_id,
-   * anonymous_id and email must remain. Empty means the fields that are set.
+   * Paths of ProfileChanges. A path with an unset field clears the field; at least one of user_id,
+   * anonymous_id and email must remain. Empty means all fields that are set.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -265,14 +265,14 @@ export const UpdateProfileResponseSchema: GenMessage<UpdateProfileResponse> = /*
  */
 export type MergeProfileRequest = Message<"muster.events.v1.MergeProfileRequest"> & {
   /**
-   * Of two people; a merged profile's id means its person.
+   * The profile to merge. The id of a merged profile stands for the root profile.
    *
    * @generated from field: string profile_id = 1;
    */
   profileId: string;
 
   /**
-   * The one who stays.
+   * The profile that remains as root profile.
    *
    * @generated from field: string into = 2;
    */
@@ -340,8 +340,8 @@ export const UnmergeProfileResponseSchema: GenMessage<UnmergeProfileResponse> = 
   messageDesc(file_muster_events_v1_profile_service, 12);
 
 /**
- * Profiles: who the people are. The id of a profile that was merged into another means the person, wherever it
- * is asked for; answers name the profile that stands for them.
+ * Manages profiles and merges. Every request accepts the id of a merged profile in place of the root
+ * profile. Responses contain the id of the root profile.
  *
  * @generated from service muster.events.v1.ProfileService
  */
@@ -357,7 +357,7 @@ export const ProfileService: GenService<{
     output: typeof CreateProfileResponseSchema;
   },
   /**
-   * Reads one profile.
+   * Returns one profile.
    *
    * @generated from rpc muster.events.v1.ProfileService.GetProfile
    */
@@ -367,8 +367,8 @@ export const ProfileService: GenService<{
     output: typeof GetProfileResponseSchema;
   },
   /**
-   * Lists profiles that stand for a person, oldest first; the filters are exact and ANDed, and find a person by
-   * every identity of theirs.
+   * Lists root profiles, oldest first. Filters are exact and combined with AND. A filter also matches the
+   * identities of merged profiles.
    *
    * @generated from rpc muster.events.v1.ProfileService.ListProfiles
    */
@@ -378,7 +378,7 @@ export const ProfileService: GenService<{
     output: typeof ListProfilesResponseSchema;
   },
   /**
-   * Changes the fields named by the mask.
+   * Changes the fields named by the update mask.
    *
    * @generated from rpc muster.events.v1.ProfileService.UpdateProfile
    */
@@ -388,8 +388,9 @@ export const ProfileService: GenService<{
     output: typeof UpdateProfileResponseSchema;
   },
   /**
-   * Makes one person of two: the person of `profile_id` becomes that of `into`. Every event keeps the profile
-   * it was recorded for, so that UnmergeProfile can give it back. Answers with the person.
+   * Merges the root profile of `profile_id` into the root profile of `into`. Every event stays with the
+   * profile for which the event was recorded, so that UnmergeProfile can undo the merge. Returns the
+   * remaining root profile.
    *
    * @generated from rpc muster.events.v1.ProfileService.MergeProfile
    */
@@ -399,8 +400,8 @@ export const ProfileService: GenService<{
     output: typeof MergeProfileResponseSchema;
   },
   /**
-   * Undoes a merge: the profile, with those that were merged into it, is a person of its own again. Answers
-   * with that person.
+   * Undoes a merge: the profile becomes a root profile again and keeps the profiles that were merged into the
+   * profile. Returns the separated profile.
    *
    * @generated from rpc muster.events.v1.ProfileService.UnmergeProfile
    */

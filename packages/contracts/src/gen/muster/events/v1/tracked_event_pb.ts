@@ -17,27 +17,27 @@ export const file_muster_events_v1_tracked_event: GenFile = /*@__PURE__*/
   fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL3RyYWNrZWRfZXZlbnQucHJvdG8SEG11c3Rlci5ldmVudHMudjEi7QEKDFRyYWNrZWRFdmVudBISCgJpZBgBIAEoCUIGmrUYAigBEhgKCGV2ZW50X2lkGAIgASgJQgaatRgCKAQSGgoKcHJvZmlsZV9pZBgDIAEoCUIGmrUYAigCEhQKBG5hbWUYBCABKAlCBpq1GAIoBBIcCgpwcm9wZXJ0aWVzGAUgASgJQgiatRgECAEoBBItCgl0aW1lc3RhbXAYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHJlY2VpdmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAizQIKCkV2ZW50SW5wdXQSIwoHdXNlcl9pZBgBIAEoCUIQukgHcgUgASj/AZq1GAIoA0gAEigKDGFub255bW91c19pZBgCIAEoCUIQukgHcgUgASj/AZq1GAIoA0gAEiYKCnByb2ZpbGVfaWQYAyABKAlCELpIB3IFIAEo/wGatRgCKAJIABIeCgRuYW1lGAQgASgJQhC6SAdyBSABKP8BmrUYAigEEiEKCnByb3BlcnRpZXMYBSABKAlCCJq1GAQIASgESAGIAQESLQoJdGltZXN0YW1wGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCghldmVudF9pZBgHIAEoCUIQukgHcgUgASj/AZq1GAIoBEgCiAEBQhEKCGlkZW50aXR5EgW6SAIIAUINCgtfcHJvcGVydGllc0ILCglfZXZlbnRfaWRiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
- * Something a person did, as stored.
+ * A stored event: an action of a person.
  *
  * @generated from message muster.events.v1.TrackedEvent
  */
 export type TrackedEvent = Message<"muster.events.v1.TrackedEvent"> & {
   /**
-   * UUID made by Muster from the event's time and the client's id, or at random where there is none.
+   * UUID derived from the event's time and the client's event id; random if the client sent no event id.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The client's id of the event; where the client gave none, the same as `id`.
+   * The client's id of the event; equals `id` if the client sent none.
    *
    * @generated from field: string event_id = 2;
    */
   eventId: string;
 
   /**
-   * The profile the event was recorded for.
+   * The root profile of the person.
    *
    * @generated from field: string profile_id = 3;
    */
@@ -58,14 +58,14 @@ export type TrackedEvent = Message<"muster.events.v1.TrackedEvent"> & {
   properties: string;
 
   /**
-   * When it happened, to the millisecond.
+   * Time of the event, with millisecond precision.
    *
    * @generated from field: google.protobuf.Timestamp timestamp = 6;
    */
   timestamp?: Timestamp | undefined;
 
   /**
-   * When Muster received it.
+   * Time at which Muster received the event.
    *
    * @generated from field: google.protobuf.Timestamp receive_time = 7;
    */
@@ -86,7 +86,7 @@ export const TrackedEventSchema: GenMessage<TrackedEvent> = /*@__PURE__*/
  */
 export type EventInput = Message<"muster.events.v1.EventInput"> & {
   /**
-   * Whose event it is; an unseen user_id or anonymous_id makes a new profile.
+   * The person who acted. A new user_id or anonymous_id creates a profile.
    *
    * @generated from oneof muster.events.v1.EventInput.identity
    */
@@ -123,14 +123,16 @@ export type EventInput = Message<"muster.events.v1.EventInput"> & {
   properties?: string | undefined;
 
   /**
-   * When it happened, kept to the millisecond; unset means now. A future time counts from then on.
+   * Time of the event, truncated to milliseconds; unset means now. An event with a future time takes effect
+   * at that time.
    *
    * @generated from field: google.protobuf.Timestamp timestamp = 6;
    */
   timestamp?: Timestamp | undefined;
 
   /**
-   * The client's id: the same id and timestamp (or none both times) is the same event.
+   * The client's id of the event. Two events with equal id and timestamp, or equal id and no timestamp, are
+   * the same event.
    *
    * @generated from field: optional string event_id = 7;
    */

@@ -18,21 +18,21 @@ export const file_muster_events_v1_tracking_service: GenFile = /*@__PURE__*/
   fileDesc("CidtdXN0ZXIvZXZlbnRzL3YxL3RyYWNraW5nX3NlcnZpY2UucHJvdG8SEG11c3Rlci5ldmVudHMudjEihQQKDFRyYWNraW5nQ2FsbBIbCgR0eXBlGAEgASgJQg26SARyAiggmrUYAigBEh8KB3VzZXJfaWQYAiABKAlCDrpIBXIDKP8BmrUYAigDEiQKDGFub255bW91c19pZBgDIAEoCUIOukgFcgMo/wGatRgCKAMSIgoKbWVzc2FnZV9pZBgEIAEoCUIOukgFcgMo/wGatRgCKAQSIwoLcHJldmlvdXNfaWQYBSABKAlCDrpIBXIDKP8BmrUYAigDEiAKCGdyb3VwX2lkGAYgASgJQg66SAVyAyj/AZq1GAIoBBIdCgVldmVudBgHIAEoCUIOukgFcgMo/wGatRgCKAQSHAoEbmFtZRgIIAEoCUIOukgFcgMogAiatRgCKAQSIAoIY2F0ZWdvcnkYCSABKAlCDrpIBXIDKIAImrUYAigEEiEKCnByb3BlcnRpZXMYCiABKAlCCJq1GAQIASgESACIAQESHQoGdHJhaXRzGAsgASgJQgiatRgECAEoBEgBiAEBEiAKCXRpbWVzdGFtcBgMIAEoCUINukgEcgIoQJq1GAIoARIpChJvcmlnaW5hbF90aW1lc3RhbXAYDSABKAlCDbpIBHICKECatRgCKAESHgoHc2VudF9hdBgOIAEoCUINukgEcgIoQJq1GAIoAUINCgtfcHJvcGVydGllc0IJCgdfdHJhaXRzIj8KD0lkZW50aWZ5UmVxdWVzdBIsCgRjYWxsGAEgASgLMh4ubXVzdGVyLmV2ZW50cy52MS5UcmFja2luZ0NhbGwiIwoQSWRlbnRpZnlSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIIjwKDFRyYWNrUmVxdWVzdBIsCgRjYWxsGAEgASgLMh4ubXVzdGVyLmV2ZW50cy52MS5UcmFja2luZ0NhbGwiIAoNVHJhY2tSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIIvkCCgtQYWdlUmVxdWVzdBIlCgd1c2VyX2lkGAEgASgJQgaatRgCKANIAFIHdXNlcl9pZIgBARIjCgtzZGtfdXNlcl9pZBgCIAEoCUIGmrUYAigDUgZ1c2VySWQSLQoQc2RrX2Fub255bW91c19pZBgDIAEoCUIGmrUYAigDUgthbm9ueW1vdXNJZBIpCg5zZGtfbWVzc2FnZV9pZBgEIAEoCUIGmrUYAigEUgltZXNzYWdlSWQSFAoEbmFtZRgFIAEoCUIGmrUYAigEEhgKCGNhdGVnb3J5GAYgASgJQgaatRgCKAQSIQoKcHJvcGVydGllcxgHIAEoCUIImrUYBAgBKARIAYgBARIZCgl0aW1lc3RhbXAYCCABKAlCBpq1GAIoARIiChJvcmlnaW5hbF90aW1lc3RhbXAYCSABKAlCBpq1GAIoARIXCgdzZW50X2F0GAogASgJQgaatRgCKAFCCgoIX3VzZXJfaWRCDQoLX3Byb3BlcnRpZXMiTwoMUGFnZVJlc3BvbnNlEhoKCGV2ZW50X2lkGAEgASgJQgaatRgCKAFIABIRCgdzdWNjZXNzGAIgASgISABCEAoGYW5zd2VyEgaitRgCCAEiPQoNU2NyZWVuUmVxdWVzdBIsCgRjYWxsGAEgASgLMh4ubXVzdGVyLmV2ZW50cy52MS5UcmFja2luZ0NhbGwiIQoOU2NyZWVuUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCCI8CgxHcm91cFJlcXVlc3QSLAoEY2FsbBgBIAEoCzIeLm11c3Rlci5ldmVudHMudjEuVHJhY2tpbmdDYWxsIiAKDUdyb3VwUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCCI8CgxBbGlhc1JlcXVlc3QSLAoEY2FsbBgBIAEoCzIeLm11c3Rlci5ldmVudHMudjEuVHJhY2tpbmdDYWxsIiAKDUFsaWFzUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCCKeAgoMQmF0Y2hSZXF1ZXN0EksKBWJhdGNoGAEgAygLMh4ubXVzdGVyLmV2ZW50cy52MS5UcmFja2luZ0NhbGxCHLpIA9gBA5q1GBIiEHVucmVhZGFibGVfY2FsbHMSNQoQdW5yZWFkYWJsZV9jYWxscxgCIAMoCzIbLm11c3Rlci5lcnJvcnMudjEuSXRlbUVycm9yEh4KB3NlbnRfYXQYAyABKAlCDbpIBHICKECatRgCKAE6arpIZxplCg9iYXRjaC5tYXhfaXRlbXMSHWEgYmF0Y2ggaG9sZHMgMSB0byA1MDAwIGNhbGxzGjN0aGlzLmJhdGNoLnNpemUoKSA+PSAxICYmIHRoaXMuYmF0Y2guc2l6ZSgpIDw9IDUwMDAiIAoNQmF0Y2hSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIIv8BCg1JbXBvcnRSZXF1ZXN0EksKBWJhdGNoGAEgAygLMh4ubXVzdGVyLmV2ZW50cy52MS5UcmFja2luZ0NhbGxCHLpIA9gBA5q1GBIiEHVucmVhZGFibGVfY2FsbHMSNQoQdW5yZWFkYWJsZV9jYWxscxgCIAMoCzIbLm11c3Rlci5lcnJvcnMudjEuSXRlbUVycm9yOmq6SGcaZQoPYmF0Y2gubWF4X2l0ZW1zEh1hIGJhdGNoIGhvbGRzIDEgdG8gNTAwMCBjYWxscxozdGhpcy5iYXRjaC5zaXplKCkgPj0gMSAmJiB0aGlzLmJhdGNoLnNpemUoKSA8PSA1MDAwIiEKDkltcG9ydFJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgyxwgKD1RyYWNraW5nU2VydmljZRKPAQoISWRlbnRpZnkSIS5tdXN0ZXIuZXZlbnRzLnYxLklkZW50aWZ5UmVxdWVzdBoiLm11c3Rlci5ldmVudHMudjEuSWRlbnRpZnlSZXNwb25zZSI8irUYEgoMZXZlbnRzLndyaXRlIAEoAZK1GAgYATgBQKDCHoLT5JMCFDoEY2FsbCIML3YxL2lkZW50aWZ5EoMBCgVUcmFjaxIeLm11c3Rlci5ldmVudHMudjEuVHJhY2tSZXF1ZXN0Gh8ubXVzdGVyLmV2ZW50cy52MS5UcmFja1Jlc3BvbnNlIjmKtRgSCgxldmVudHMud3JpdGUgASgBkrUYCBgBOAFAoMIegtPkkwIROgRjYWxsIgkvdjEvdHJhY2sSfAoEUGFnZRIdLm11c3Rlci5ldmVudHMudjEuUGFnZVJlcXVlc3QaHi5tdXN0ZXIuZXZlbnRzLnYxLlBhZ2VSZXNwb25zZSI1irUYEgoMZXZlbnRzLndyaXRlIAEoAZK1GAgYATgBQKDCHoLT5JMCDToBKiIIL3YxL3BhZ2UShwEKBlNjcmVlbhIfLm11c3Rlci5ldmVudHMudjEuU2NyZWVuUmVxdWVzdBogLm11c3Rlci5ldmVudHMudjEuU2NyZWVuUmVzcG9uc2UiOoq1GBIKDGV2ZW50cy53cml0ZSABKAGStRgIGAE4AUCgwh6C0+STAhI6BGNhbGwiCi92MS9zY3JlZW4SgwEKBUdyb3VwEh4ubXVzdGVyLmV2ZW50cy52MS5Hcm91cFJlcXVlc3QaHy5tdXN0ZXIuZXZlbnRzLnYxLkdyb3VwUmVzcG9uc2UiOYq1GBIKDGV2ZW50cy53cml0ZSABKAGStRgIGAE4AUCgwh6C0+STAhE6BGNhbGwiCS92MS9ncm91cBKDAQoFQWxpYXMSHi5tdXN0ZXIuZXZlbnRzLnYxLkFsaWFzUmVxdWVzdBofLm11c3Rlci5ldmVudHMudjEuQWxpYXNSZXNwb25zZSI5irUYEgoMZXZlbnRzLndyaXRlIAEoAZK1GAgYATgBQKDCHoLT5JMCEToEY2FsbCIJL3YxL2FsaWFzEoABCgVCYXRjaBIeLm11c3Rlci5ldmVudHMudjEuQmF0Y2hSZXF1ZXN0Gh8ubXVzdGVyLmV2ZW50cy52MS5CYXRjaFJlc3BvbnNlIjaKtRgSCgxldmVudHMud3JpdGUgASgBkrUYCBgBOAFAoMIegtPkkwIOOgEqIgkvdjEvYmF0Y2gShAEKBkltcG9ydBIfLm11c3Rlci5ldmVudHMudjEuSW1wb3J0UmVxdWVzdBogLm11c3Rlci5ldmVudHMudjEuSW1wb3J0UmVzcG9uc2UiN4q1GBIKDGV2ZW50cy53cml0ZSABKAGStRgIGAE4AUCgwh6C0+STAg86ASoiCi92MS9pbXBvcnRiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_muster_errors_v1_error, file_muster_options_v1_options]);
 
 /**
- * One call. An id that is empty is one that was not given; at least one of user_id and anonymous_id must be.
- * What SDKs send beside these fields (context, integrations) is not kept.
+ * One call. An empty id counts as absent; at least one of user_id and anonymous_id is required. Other SDK
+ * fields (context, integrations) are not stored.
  *
  * @generated from message muster.events.v1.TrackingCall
  */
 export type TrackingCall = Message<"muster.events.v1.TrackingCall"> & {
   /**
-   * In a batch: identify, track, page, screen, group or alias. Elsewhere the route says it.
+   * In a batch: identify, track, page, screen, group or alias. In other requests the route sets the type.
    *
    * @generated from field: string type = 1;
    */
   type: string;
 
   /**
-   * Whose call it is; wins over anonymous_id.
+   * The person's user id; takes precedence over anonymous_id.
    *
    * @generated from field: string user_id = 2;
    */
@@ -44,21 +44,21 @@ export type TrackingCall = Message<"muster.events.v1.TrackingCall"> & {
   anonymousId: string;
 
   /**
-   * The client's id of the call, by which it counts once however often it is sent.
+   * The client's id of the call. Calls with an equal id are recorded once per organization.
    *
    * @generated from field: string message_id = 4;
    */
   messageId: string;
 
   /**
-   * alias: the user id or anonymous id that is this user's too.
+   * alias: another user id or anonymous id of the same person.
    *
    * @generated from field: string previous_id = 5;
    */
   previousId: string;
 
   /**
-   * group: which one.
+   * group: the id of the group.
    *
    * @generated from field: string group_id = 6;
    */
@@ -72,14 +72,14 @@ export type TrackingCall = Message<"muster.events.v1.TrackingCall"> & {
   event: string;
 
   /**
-   * page, screen: its name.
+   * page, screen: the name of the page or screen.
    *
    * @generated from field: string name = 8;
    */
   name: string;
 
   /**
-   * page, screen: of what kind it is.
+   * page, screen: the category of the page or screen.
    *
    * @generated from field: string category = 9;
    */
@@ -93,28 +93,29 @@ export type TrackingCall = Message<"muster.events.v1.TrackingCall"> & {
   properties?: string | undefined;
 
   /**
-   * identify: what to know of the person from now on, a null being what to forget. group: of the group.
+   * identify: traits to set on the profile; null removes a trait. group: traits of the group.
    *
    * @generated from field: optional string traits = 11;
    */
   traits?: string | undefined;
 
   /**
-   * When it happened by the client's clock, in ISO 8601; without a zone it is UTC. Unset means now.
+   * Time of the event according to the client's clock, in ISO 8601; UTC if no zone is given. Unset means now.
    *
    * @generated from field: string timestamp = 12;
    */
   timestamp: string;
 
   /**
-   * Stands in for an unset `timestamp`.
+   * Used if `timestamp` is unset.
    *
    * @generated from field: string original_timestamp = 13;
    */
   originalTimestamp: string;
 
   /**
-   * When the client sent it by that same clock: by how much this differs from now, the clock is wrong.
+   * Time of sending according to the client's clock. The difference from the server's time corrects
+   * `timestamp`.
    *
    * @generated from field: string sent_at = 14;
    */
@@ -197,20 +198,20 @@ export const TrackResponseSchema: GenMessage<TrackResponse> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_tracking_service, 4);
 
 /**
- * Both forms at once. The fields keep to the rules of TrackingCall.
+ * The fields of both forms. The limits of TrackingCall apply.
  *
  * @generated from message muster.events.v1.PageRequest
  */
 export type PageRequest = Message<"muster.events.v1.PageRequest"> & {
   /**
-   * Of the form that is answered by an id; that form takes `name` and `timestamp` besides, in RFC 3339.
+   * Short form only. The short form also uses `name` and `timestamp` (RFC 3339).
    *
    * @generated from field: optional string user_id = 1 [json_name = "user_id"];
    */
   userId?: string | undefined;
 
   /**
-   * The other form's fields, by the names that SDKs give them.
+   * SDK form only, like the next two fields, with the SDKs' field names.
    *
    * @generated from field: string sdk_user_id = 2 [json_name = "userId"];
    */
@@ -402,21 +403,21 @@ export const AliasResponseSchema: GenMessage<AliasResponse> = /*@__PURE__*/
  */
 export type BatchRequest = Message<"muster.events.v1.BatchRequest"> & {
   /**
-   * Up to 5,000. Each is judged by itself.
+   * Up to 5,000 calls. Each call is validated independently.
    *
    * @generated from field: repeated muster.events.v1.TrackingCall batch = 1;
    */
   batch: TrackingCall[];
 
   /**
-   * Filled by the gateway: items of a REST body that are not of TrackingCall's shape.
+   * Set by the gateway: items of a REST body that do not parse as TrackingCall.
    *
    * @generated from field: repeated muster.errors.v1.ItemError unreadable_calls = 2;
    */
   unreadableCalls: ItemError[];
 
   /**
-   * Of every call that has none of its own.
+   * Time of sending for every call without its own sent_at.
    *
    * @generated from field: string sent_at = 3;
    */
@@ -452,14 +453,14 @@ export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
  */
 export type ImportRequest = Message<"muster.events.v1.ImportRequest"> & {
   /**
-   * Up to 5,000. Each is judged by itself.
+   * Up to 5,000 calls. Each call is validated independently.
    *
    * @generated from field: repeated muster.events.v1.TrackingCall batch = 1;
    */
   batch: TrackingCall[];
 
   /**
-   * Filled by the gateway: items of a REST body that are not of TrackingCall's shape.
+   * Set by the gateway: items of a REST body that do not parse as TrackingCall.
    *
    * @generated from field: repeated muster.errors.v1.ItemError unreadable_calls = 2;
    */
@@ -491,14 +492,14 @@ export const ImportResponseSchema: GenMessage<ImportResponse> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_tracking_service, 16);
 
 /**
- * What tracking SDKs send: Segment's HTTP tracking API, with its names of routes and fields. A call that
- * brings a messageId that was taken before changes nothing, and succeeds.
+ * Accepts calls of tracking SDKs: Segment's HTTP tracking API with Segment's names of routes and fields. A
+ * call with an already accepted messageId changes nothing and succeeds.
  *
  * @generated from service muster.events.v1.TrackingService
  */
 export const TrackingService: GenService<{
   /**
-   * Says who somebody is: their traits, and that an anonymous id is theirs.
+   * Sets traits of a person and links an anonymous id to a user id.
    *
    * @generated from rpc muster.events.v1.TrackingService.Identify
    */
@@ -508,7 +509,7 @@ export const TrackingService: GenService<{
     output: typeof IdentifyResponseSchema;
   },
   /**
-   * Records that somebody did something.
+   * Records an action of a person.
    *
    * @generated from rpc muster.events.v1.TrackingService.Track
    */
@@ -518,8 +519,8 @@ export const TrackingService: GenService<{
     output: typeof TrackResponseSchema;
   },
   /**
-   * Records that somebody saw a page, in one of two forms: as SDKs send it, answered by `success`; or a
-   * body with `user_id` and none of userId, anonymousId and messageId, answered 201 by the new event's id.
+   * Records a page view in one of two forms. The SDK form returns `success`. The short form is a body with
+   * `user_id` and without userId, anonymousId and messageId; the response is 201 with the new event's id.
    *
    * @generated from rpc muster.events.v1.TrackingService.Page
    */
@@ -529,7 +530,7 @@ export const TrackingService: GenService<{
     output: typeof PageResponseSchema;
   },
   /**
-   * Records that somebody saw a screen of an app.
+   * Records a view of an app screen.
    *
    * @generated from rpc muster.events.v1.TrackingService.Screen
    */
@@ -539,7 +540,7 @@ export const TrackingService: GenService<{
     output: typeof ScreenResponseSchema;
   },
   /**
-   * Records that somebody belongs to a group, such as a company.
+   * Records that a person belongs to a group, for example a company.
    *
    * @generated from rpc muster.events.v1.TrackingService.Group
    */
@@ -549,7 +550,7 @@ export const TrackingService: GenService<{
     output: typeof GroupResponseSchema;
   },
   /**
-   * Says that two ids are one person's.
+   * Links two ids of one person.
    *
    * @generated from rpc muster.events.v1.TrackingService.Alias
    */
@@ -559,7 +560,7 @@ export const TrackingService: GenService<{
     output: typeof AliasResponseSchema;
   },
   /**
-   * Takes calls of all kinds, each judged by itself, in their order. Fails where not one of them was good.
+   * Accepts calls of all types in order. Each call is validated independently. Fails if no call is valid.
    *
    * @generated from rpc muster.events.v1.TrackingService.Batch
    */
@@ -569,7 +570,7 @@ export const TrackingService: GenService<{
     output: typeof BatchResponseSchema;
   },
   /**
-   * As Batch, for what happened long ago: times are taken as they are.
+   * Accepts historical calls like Batch, but does not correct timestamps for clock differences.
    *
    * @generated from rpc muster.events.v1.TrackingService.Import
    */
