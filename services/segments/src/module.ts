@@ -77,7 +77,7 @@ export const segmentsModule: ModuleDefinition = {
       ...{ database, bus, folder, clock, ids, log },
       producer: feed,
       source: "events",
-      // Durable: renaming it folds everything again.
+      // Durable: after a change of this name, all messages are applied again.
       consumer: "segments",
       metrics: platform.metrics,
       instanceId: platform.instanceId,
@@ -99,7 +99,7 @@ export const segmentsModule: ModuleDefinition = {
     };
     return {
       services: implementations(deps, auditor),
-      // Started in this order and stopped in reverse: what the consumer commits is announced.
+      // Started in this order and stopped in reverse, so that the last commits of the consumer are announced.
       workers: [
         outbox,
         relay,
@@ -139,7 +139,7 @@ function implementations(deps: SegmentsDeps, auditor: Auditor): ServiceImplement
   ];
 }
 
-/** Passes on what other replicas and this one's own handlers say about new work. */
+/** Wakes the owners of shards when a replica or an RPC of this process adds work. */
 function wakeOnWork(platform: Platform, folder: SegmentsFolder, consumer: ShardConsumer): Worker {
   let stopListening: (() => void) | undefined;
   return {

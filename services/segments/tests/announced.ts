@@ -1,4 +1,4 @@
-// What the segments service has announced so far, and what whoever hears it believes.
+// Reads the announcements of the segments service, and replays them to memberships.
 
 import type { MembershipChange } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { bytesToUuid, SHARD_COUNT } from "@muster/core";
@@ -15,7 +15,7 @@ export interface Heard {
   readonly change: MembershipChange;
 }
 
-/** All entries and exits, each shard's in order. */
+/** Returns all entries and exits, in order for each shard. */
 export async function heardFrom(database: Database): Promise<Heard[]> {
   const heard: Heard[] = [];
   for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
@@ -31,7 +31,7 @@ export async function heardFrom(database: Database): Promise<Heard[]> {
   return heard;
 }
 
-/** Who is in, by what was heard. Nobody may enter twice, or leave without having entered. */
+/** Returns the members after these changes. Fails if a profile enters twice or exits without an entry. */
 export function believe(
   heard: readonly Pick<Heard, "member" | "profileId">[],
   before?: Iterable<string>,

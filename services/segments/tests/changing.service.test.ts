@@ -1,4 +1,4 @@
-// Changing segments: the old rule serves until the new one's past is counted, and then the new one at once.
+// Tests UpdateSegment: the old rule serves reads until the backfill of the new rule is done.
 import type { ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
@@ -25,7 +25,7 @@ function all(...rules: RuleInit[]): RuleInit {
   return { kind: { case: "all", value: { rules } } };
 }
 
-describe.each(ENGINES)("changing segments on %s", (engine) => {
+describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
   let house: House;
   afterEach(() => house.close());
 
@@ -48,20 +48,20 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
 
   async function reasonOf(call: Promise<unknown>): Promise<unknown> {
     const outcome = await call.then(
-      () => "it was answered",
+      () => "no error",
       (error: unknown) => error,
     );
     return outcome instanceof AppError ? outcome.reason : outcome;
   }
 
-  /** Lets the past be read of these shards only, until called again. */
+  /** Blocks the backfills of these shards, until the next call. */
   function holdScans(isHeld: (shard: number) => boolean): void {
     house.events.beforeScan = async (shard) => {
       if (isHeld(shard)) throw new AppError("UNAVAILABLE");
     };
   }
 
-  /** Does not wait for anything by itself: the clock stands still while it asks. */
+  /** Reads without waiting: the clock does not advance meanwhile. */
   async function shown(segmentId: string, of = house) {
     const eventual = of.first.as(of.organizationId, { "muster-consistency": "eventual" });
     return (await eventual.getSegment({ segmentId })).segment;
@@ -88,7 +88,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     );
   }
 
-  test("the old rule serves, and says so, until the new one's past is counted; then the new one at once", async () => {
+  test("the old rule serves until the backfill of the new rule is done, then the new rule at once", async () => {
     house = await openHouse(engine);
     const ids = await submitHistory(60);
     await house.segments.createSegment(VIEWERS);
@@ -104,7 +104,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     expect(segment?.rule?.kind.value).toMatchObject({ eventName: "bought" });
     await untilProgress("viewers", 0.5);
     expect(await membersOf(house.segments, "viewers", 7)).toEqual(viewers);
-    // What comes in meanwhile counts by the rule that serves.
+    // Events received meanwhile count according to the serving rule.
     const [none = house.newProfile()] = ids;
     await house.events.submit([event(none, "viewed"), event(none, "bought")]);
     expect(await membersOf(house.segments, "viewers")).toEqual([none, ...viewers].sort());
@@ -122,7 +122,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectTruth(house, "viewers");
   });
 
-  test("no read ever mixes two rules, however they follow one another", async () => {
+  test("no read mixes two rules during repeated rule switches", async () => {
     house = await openHouse(engine);
     await submitHistory(90);
     await house.segments.createSegment(VIEWERS);
@@ -163,7 +163,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectTruth(house, "viewers");
   }, 30_000);
 
-  test("a second edit replaces one that is still counted", async () => {
+  test("a second edit replaces a pending rule during its backfill", async () => {
     house = await openHouse(engine);
     await submitHistory(40);
     await house.segments.createSegment(VIEWERS);
@@ -185,7 +185,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectClean();
   });
 
-  test("an edit of a segment whose first past is still counted", async () => {
+  test("an edit during the first backfill of a segment", async () => {
     house = await openHouse(engine);
     await submitHistory(40);
     holdScans(() => true);
@@ -201,7 +201,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectClean();
   });
 
-  test("a larger count is read again from the past before it serves", async () => {
+  test("a larger count is backfilled before it serves", async () => {
     house = await openHouse(engine);
     const ada = house.newProfile();
     await house.events.submit(Array.from({ length: 9 }, (_, n) => event(ada, "viewed", n * 1000)));
@@ -213,7 +213,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     });
     await untilLive("lately", 2);
     expect(await membersOf(house.segments, "lately")).toEqual([ada]);
-    // Seven are left one millisecond after the eighth newest has.
+    // One millisecond after the eighth newest event has left the window, seven are left.
     house.clock.setNowMs(house.clock.nowMs() + DAY_MS - 7000 - 100_000);
     await expectTruth(house, "lately");
     house.clock.setNowMs(house.clock.nowMs() + 200_000);
@@ -221,7 +221,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     expect(await membersOf(house.segments, "lately")).toEqual([]);
   });
 
-  test("a new name is there at once, and is no new version", async () => {
+  test("a new name applies at once, and does not change the version", async () => {
     house = await openHouse(engine);
     await submitHistory(8);
     const created = await house.segments.createSegment(VIEWERS);
@@ -244,12 +244,12 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     });
     const dry = { segmentId, segment: { name: "TAKEN?" }, validateOnly: true };
     expect(await reasonOf(house.segments.updateSegment(dry))).toBe("SEGMENT_NAME_TAKEN");
-    // Its own slug is not another's.
+    // The slug is not taken, because the segment itself has it.
     await house.segments.updateSegment({ segmentId, segment: { name: "höchst neugierig" } });
     await expectTruth(house, segmentId);
   });
 
-  test("what is not to be changed stays, and what cannot be is refused", async () => {
+  test("fields outside the mask stay, and invalid changes are rejected", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWERS);
     const segmentId = "viewers";
@@ -259,7 +259,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     const same = await update({ name: "Viewers", eventName: "viewed", minCount: 1 });
     expect(same.segment).toEqual(before);
     expect((await update({})).segment).toEqual(before);
-    // Only what the mask names.
+    // Only the fields of the mask.
     expect((await update({ name: "Other", eventName: "x" }, ["name"])).segment).toMatchObject({ version: 1 });
     await update({ name: "Viewers" }).catch(() => undefined);
     const refused: [object, string[] | undefined, string][] = [
@@ -287,7 +287,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     );
   });
 
-  test("two editors: a stale one is refused, and of two at once both hold in an order or one does", async () => {
+  test("a stale version is rejected, and concurrent edits are serialized", async () => {
     house = await openHouse(engine);
     await submitHistory(12);
     await house.segments.createSegment(VIEWERS);
@@ -300,7 +300,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await edit("bought", 1);
     expect(await reasonOf(edit("sold", 1))).toBe("SEGMENT_VERSION_STALE");
     const outcomes = await Promise.all([reasonOf(edit("sold", 2)), reasonOf(edit("lost", 2))]);
-    expect(outcomes.sort()).toEqual(["SEGMENT_VERSION_STALE", "it was answered"]);
+    expect(outcomes.sort()).toEqual(["SEGMENT_VERSION_STALE", "no error"]);
     await Promise.all(Array.from({ length: 6 }, (_, index) => edit(`e${index}`)));
     expect((await house.segments.getSegment({ segmentId })).segment?.version).toBe(9);
     await edit("viewed");
@@ -309,7 +309,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectClean();
   });
 
-  test("validate_only says who would enter and leave, and changes nothing", async () => {
+  test("validate_only counts entering and leaving profiles, and changes nothing", async () => {
     house = await openHouse(engine);
     await submitHistory(120);
     await house.segments.createSegment(VIEWERS);
@@ -333,7 +333,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     expect(await reasonOf(house.segments.getSegment({ segmentId: "customers" }))).toBe("SEGMENT_NOT_FOUND");
   });
 
-  test("another replica takes an edit on where the first one left it, and ends it", async () => {
+  test("another replica continues and completes an edit", async () => {
     house = await openHouse(engine, { exclusive: false });
     await submitHistory(100);
     await house.segments.createSegment(VIEWERS);
@@ -354,7 +354,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectClean();
   });
 
-  test("segments that name one another take over together, and never disagree before", async () => {
+  test("segments that reference one another switch together, and never disagree before", async () => {
     house = await openHouse(engine);
     await submitHistory(60);
     await house.segments.createSegment(VIEWERS);
@@ -376,9 +376,9 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     expect(await shown("others")).toMatchObject({ version: 1 });
     expect(await shown("buyers")).toMatchObject({ state: LIVE });
     for (const slug of slugs) await expectTruth(house, slug);
-    // Made while what it names is changing, it changes along.
+    // Created while a referenced segment is changing, the segment switches with it.
     await house.segments.createSegment({ name: "Late", rule: not(inSegment("viewers")) });
-    // One of them is edited itself, another of them no longer waits for anybody.
+    // One segment is edited itself; another no longer waits for any other.
     await house.segments.updateSegment({
       segmentId: "buyers",
       segment: { eventName: "bought", minCount: 2 },
@@ -396,7 +396,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectClean();
   });
 
-  test("a rule that leads back to its segment is refused, naming the way", async () => {
+  test("a rule that refers back to its segment is rejected with the cycle", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment({ name: "A", eventName: "a", minCount: 1 });
     await house.segments.createSegment({ name: "B", rule: not(inSegment("a")) });
@@ -420,14 +420,14 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     });
   });
 
-  test("a segment that others name cannot be deleted, and they are named", async () => {
+  test("a referenced segment cannot be deleted, and the error names the dependents", async () => {
     house = await openHouse(engine);
     await submitHistory(20);
     await house.segments.createSegment(VIEWERS);
     await house.segments.createSegment({ name: "Others", rule: not(inSegment("viewers")) });
     const refused = { reason: "SEGMENT_IN_USE", details: { segments: "others" } };
     await expect(house.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(refused);
-    // As long as the rule that serves names it, it is in use.
+    // A reference of the serving rule keeps the segment in use.
     holdScans(() => true);
     await house.segments.updateSegment({
       segmentId: "others",
@@ -446,7 +446,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     await expectClean();
   });
 
-  test("what one organisation has, another cannot change", async () => {
+  test("another organization cannot change a segment", async () => {
     house = await openHouse(engine);
     const { segment } = await house.segments.createSegment(VIEWERS);
     const theirs = house.first.as(house.newOrganization());
@@ -459,7 +459,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     expect((await house.segments.getSegment({ segmentId: "viewers" })).segment?.name).toBe("Viewers");
   });
 
-  test("deleting leaves nothing, whatever was changed and is still being changed", async () => {
+  test("a deletion during and after rule changes leaves no rows", async () => {
     house = await openHouse(engine);
     await submitHistory(100);
     await expectTruth(house, "abandoned-cart");
@@ -486,7 +486,8 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     const states: { state: string }[] = await house.database.reader("profile_states").select("state");
     for (const { state } of states) expect(JSON.parse(state)).toMatchObject({ facts: [], in: [] });
     const left = await countRows();
-    // A state row stays for what it was derived of; announcements and the ledger keep their time.
+    // A state row stays with an empty state; outbox messages and idempotency keys are removed by their own
+    // retention.
     for (const table of Object.keys(left)) {
       if (!KEPT.includes(table)) expect([table, left[table]]).toEqual([table, empty[table]]);
     }
@@ -512,7 +513,7 @@ describe.each(ENGINES)("changing segments on %s", (engine) => {
     return counts;
   }
 
-  /** What is kept is of what serves, and nothing else. */
+  /** Stored rows belong to serving evaluations only. */
   async function expectClean(): Promise<void> {
     const db = house.database.reader;
     await waitFor(async () => {

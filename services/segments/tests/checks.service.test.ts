@@ -1,4 +1,4 @@
-// Whether profiles are in segments, many at once.
+// Tests BatchCheckMemberships: many memberships checked at once.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -22,7 +22,7 @@ describe.each(ENGINES)("membership checks on %s", (engine) => {
   const byProfile = (value: string) => ({ case: "profileId", value }) as const;
   const byUser = (value: string) => ({ case: "userId", value }) as const;
 
-  test("every answer is the membership, in the order of the checks, as of all events before it", async () => {
+  test("each result is the membership, in the order of the checks, as of all earlier events", async () => {
     const ms = house.clock.nowMs();
     const { segment } = await client.createSegment({ name: "Viewers", eventName: "viewed", minCount: 2 });
     for (const [index, profileId] of people.entries()) {
@@ -47,7 +47,7 @@ describe.each(ENGINES)("membership checks on %s", (engine) => {
     expect(results[0]?.segmentId).toBe(segment?.id);
   });
 
-  test("what does not exist is an error of its check alone", async () => {
+  test("an unknown segment or profile is an error of its check alone", async () => {
     const known = people[3] ?? "";
     const { results } = await client.batchCheckMemberships({
       checks: [
@@ -70,7 +70,7 @@ describe.each(ENGINES)("membership checks on %s", (engine) => {
     expect((await client.batchCheckMemberships({ checks: [] })).results).toEqual([]);
   });
 
-  test("a thousand checks at once; one more, or one without a profile, is refused by name", async () => {
+  test("takes 1,000 checks; rejects more, or a check without a profile, with the field", async () => {
     const invalid = { reason: "FIELD_INVALID" };
     const check = { segment: "abandoned-cart", profile: byProfile(people[1] ?? "") };
     const thousand = Array.from({ length: 1000 }, () => check);
@@ -85,7 +85,7 @@ describe.each(ENGINES)("membership checks on %s", (engine) => {
     ).rejects.toMatchObject({ ...invalid, fields: [{ field: "checks[1].profile" }] });
   });
 
-  test("of another organisation neither segments nor profiles are known", async () => {
+  test("segments and profiles of another organization are not found", async () => {
     const theirs = house.newOrganization();
     const other = house.first.as(theirs);
     const stranger = house.newProfile();

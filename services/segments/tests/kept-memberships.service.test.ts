@@ -1,4 +1,4 @@
-// What is told of one person for an export.
+// Tests ListMemberships: the stored memberships of one profile, for an export.
 import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Client } from "@muster/rpc";
@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asEvents } from "./as-events.ts";
 import { type House, openHouse } from "./house.ts";
 
-describe.each(ENGINES)("kept memberships on %s", (engine) => {
+describe.each(ENGINES)("ListMemberships on %s", (engine) => {
   let house: House;
-  /** By a token of now, for time passes. */
+  /** Uses a new token for each call, because time passes. */
   let asked: () => Client<typeof SegmentPrivacyService>;
 
   beforeAll(async () => {
@@ -27,7 +27,7 @@ describe.each(ENGINES)("kept memberships on %s", (engine) => {
     return memberships.map((kept) => ({ ...kept, profileId: bytesToUuid<ProfileId>(kept.profileId) }));
   }
 
-  test("includes what was acknowledged, those left, and nobody else's", async () => {
+  test("includes all acknowledged events and exited memberships, and no other profile", async () => {
     const organizationId = house.newOrganization();
     const client = house.first.as(organizationId);
     const performed = {
@@ -60,7 +60,7 @@ describe.each(ENGINES)("kept memberships on %s", (engine) => {
     ]);
   });
 
-  test("tells of the profiles merged into it which is which", async () => {
+  test("returns the profile id of each membership after a merge", async () => {
     const organizationId = house.newOrganization();
     const [ada, device, other] = [house.newProfile(), house.newProfile(), house.newProfile()];
     const ms = house.clock.nowMs();
@@ -71,7 +71,7 @@ describe.each(ENGINES)("kept memberships on %s", (engine) => {
     expect(kept.map(({ profileId }) => profileId)).toEqual([ada, device]);
   });
 
-  test("knows nothing of a profile of another organisation, and of one that nobody knows", async () => {
+  test("returns nothing for an unknown profile, or for a profile of another organization", async () => {
     const organizationId = house.newOrganization();
     const profileId = house.newProfile();
     const ms = house.clock.nowMs();
@@ -81,7 +81,7 @@ describe.each(ENGINES)("kept memberships on %s", (engine) => {
     expect(await keptOf(organizationId, house.newProfile())).toEqual([]);
   });
 
-  test("takes no more than its bounds", async () => {
+  test("rejects ids and lists outside their bounds", async () => {
     const organizationId = uuidToBytes(house.organizationId);
     const profileId = uuidToBytes(house.newProfile());
     const refused = { reason: "FIELD_INVALID" };

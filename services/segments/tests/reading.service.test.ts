@@ -1,4 +1,4 @@
-// What rules say before they are saved, and why a profile is in a segment: agreeing with what is kept.
+// Tests explain, preview, backtest and cost estimates against the stored memberships.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
@@ -70,7 +70,7 @@ const RULES: Readonly<Record<string, RuleInit>> = {
   },
 };
 
-describe.each(ENGINES)("reading segments on %s", (engine) => {
+describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
   let house: House;
   let organizationId: OrganizationId;
   let client: SegmentsClient;
@@ -131,7 +131,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     }
   });
 
-  test("explained: what counts, what is missing, when it changes; and then it does", async () => {
+  test("explain returns the counting events, the missing steps and the next change, which then happens", async () => {
     const mine = house.newOrganization();
     const own = house.first.as(mine);
     const rule = all(performed("viewed", 2, DAY_MS), not(performed("bought", 1)));
@@ -167,7 +167,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     expect(during.nextChangeAt && timestampMs(during.nextChangeAt)).toBe(ms - 1000 + DAY_MS);
     expect(during.nextChangeBecause).toContain("an event leaves the window");
 
-    // It is stored already, and will count when it comes due.
+    // The event is stored already, and counts from its due time on.
     await submit("bought", ms + 5000);
     const warned = await explain();
     expect(warned.member).toBe(true);
@@ -179,7 +179,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     expect(await membersOf(own, "lookers")).toEqual([]);
   });
 
-  test("a preview without time for everybody asks a sample, and says how far off it may be", async () => {
+  test("a preview without time for all profiles uses a sample, and returns an error bound", async () => {
     const many = house.newOrganization();
     const own = house.first.as(many);
     const ids = Array.from({ length: 200 }, () => house.newProfile());
@@ -198,7 +198,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
         const { count, errorBound } = await own.previewSegment({ rule });
         if (Math.abs(Number(count) - 50) > Number(errorBound)) misses += 1;
       }
-      // Each bound is passed once in twenty; four times in ten, once in a thousand.
+      // Each bound is exceeded once in twenty; four of ten exceeded happens once in a thousand.
       expect(misses).toBeLessThan(4);
       const { exact, errorBound, profilesChecked, profileCount } = await own.previewSegment({ rule });
       expect({ exact, profileCount }).toEqual({ exact: false, profileCount: 200n });
@@ -212,7 +212,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     }
   });
 
-  test("four readings of raw events at once, and no more", async () => {
+  test("at most four scans of raw events run in parallel", async () => {
     const rule = performed("viewed", 1);
     let open: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -230,7 +230,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
         client.backtestSegment({ rule }),
         client.estimateSegmentCost({ rule }),
       ];
-      // Four shards at once each, and one of the estimate.
+      // Four shards in parallel for each call, and one scan for the estimate.
       await waitFor(async () => waiting >= 13);
       await expect(client.previewSegment({ rule })).rejects.toMatchObject({ reason: "OVERLOADED" });
       open();
@@ -242,7 +242,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     expect(await client.previewSegment({ rule })).toMatchObject({ exact: true });
   });
 
-  test("a backtest counts every entry and exit on its day, timers' included", async () => {
+  test("a backtest counts every entry and exit on its day, timed exits included", async () => {
     const past = house.newOrganization();
     const own = house.first.as(past);
     const today = Math.floor(house.clock.nowMs() / DAY_MS) * DAY_MS;
@@ -254,9 +254,9 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
       ms,
     });
     await house.events.submit([
-      // In since before the first day; out by itself on it.
+      // A member before the first day, with a timed exit on that day.
       at(ada, today - 9.5 * DAY_MS),
-      // In, out by itself, in again on the same day.
+      // An entry, a timed exit and a second entry on the same day.
       at(bo, today - 3 * DAY_MS),
       at(bo, today - 2 * DAY_MS + 1),
     ]);
@@ -275,7 +275,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     ]);
   });
 
-  test("what a rule costs: matchers new and shared, the past to read, the events to come", async () => {
+  test("a cost estimate counts new and shared matchers, profiles to backfill and events per day", async () => {
     const mine = house.newOrganization();
     const own = house.first.as(mine);
     const ids = Array.from({ length: 30 }, () => house.newProfile());
@@ -311,7 +311,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     });
   });
 
-  test("dependencies go both ways", async () => {
+  test("dependencies are listed in both directions", async () => {
     const own = house.first.as(house.newOrganization());
     await own.createSegment({ name: "Base", rule: performed("viewed", 1) });
     await own.createSegment({ name: "Upper", rule: not(inSegment("base")) });
@@ -337,7 +337,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     await expect(client.estimateSegmentCost(request)).rejects.toMatchObject(refused);
   });
 
-  test("a backtest names either a segment or a rule, and at most 90 days", async () => {
+  test("a backtest takes either a segment or a rule, and at most 90 days", async () => {
     const invalid = (field: string) => ({ reason: "FIELD_INVALID", fields: [{ field }] });
     const both = { segment: "abandoned-cart", eventName: "a", minCount: 1 };
     await expect(client.backtestSegment(both)).rejects.toMatchObject(invalid("segment"));
@@ -346,7 +346,7 @@ describe.each(ENGINES)("reading segments on %s", (engine) => {
     expect((await client.backtestSegment({ segment: "abandoned-cart" })).days).toHaveLength(30);
   });
 
-  test("what one organisation has, another cannot read", async () => {
+  test("another organization cannot read a segment", async () => {
     const theirs = house.first.as(house.newOrganization());
     const secret = performed("viewed", 1);
     await client.createSegment({ name: "Secret", rule: secret });

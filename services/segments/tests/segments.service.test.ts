@@ -1,4 +1,4 @@
-// The RPCs: what they take, refuse and answer; who sees what; and that a repeated call has one effect.
+// Tests the RPCs of segments: results, rejected requests, isolation of organizations, and idempotency.
 import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
@@ -23,7 +23,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
 
   const newClient = (): SegmentsClient => house.first.as(house.newOrganization());
 
-  test("the short form is stored as its rule and answered whole", async () => {
+  test("the short form is stored and returned as a full rule", async () => {
     const client = newClient();
     const request = { name: "Shoe fans", eventName: "product.viewed", minCount: 3, withinDays: 7 };
     const { segment } = await client.createSegment(request);
@@ -41,7 +41,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await client.getSegment({ segmentId: segment?.id ?? "" })).segment).toEqual(read.segment);
   });
 
-  test("a rule of its own reads back as it was written", async () => {
+  test("a rule is returned as it was written", async () => {
     const client = newClient();
     const rule = {
       kind: {
@@ -94,7 +94,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
       },
       field: "rule.performed.window.last",
     },
-  ])("$request.name, $field: refused by name, and nothing is stored", async ({ request, field }) => {
+  ])("$request.name, $field: rejected with the field, and nothing is stored", async ({ request, field }) => {
     const client = newClient();
     const { reason, fields } = await reasonOf(client.createSegment(request));
     expect(reason).toBe("FIELD_INVALID");
@@ -102,13 +102,13 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await client.listSegments({})).segments).toHaveLength(1);
   });
 
-  test("an unwindowed count may be as large as it likes", async () => {
+  test("a count without a window has no upper limit", async () => {
     const client = newClient();
     await client.createSegment({ name: "Fanatics", eventName: "a", minCount: 2 ** 31 - 1 });
     expect(await membersOf(client, "fanatics")).toEqual([]);
   });
 
-  test("slugs are of any script, unique, and stand for the id", async () => {
+  test("slugs keep letters of any script, are unique, and work in place of the id", async () => {
     const client = newClient();
     for (const [name, slug] of [
       ["Ünïcode — Käufer", "ünïcode-käufer"],
@@ -122,7 +122,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect(await reasonOf(again)).toEqual({ reason: "SEGMENT_NAME_TAKEN", fields: ["name"] });
   });
 
-  test("two at once with the same name: one is made", async () => {
+  test("concurrent calls with the same name create one segment", async () => {
     const client = newClient();
     const calls = Array.from({ length: 6 }, () =>
       client.createSegment({ name: "Race", eventName: "a", minCount: 1 }),
@@ -135,7 +135,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     ]);
   });
 
-  test("abandoned-cart exists from the start, once, and stays deleted", async () => {
+  test("abandoned-cart is created once, and stays deleted", async () => {
     const client = newClient();
     const first = await Promise.all(Array.from({ length: 5 }, () => client.listSegments({})));
     for (const { segments } of first) expect(segments.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
@@ -147,7 +147,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     );
   });
 
-  test("an Idempotency-Key makes one segment of two calls", async () => {
+  test("two calls with one Idempotency-Key create one segment", async () => {
     const organizationId = house.newOrganization();
     const client = house.first.as(organizationId, { "idempotency-key": "key-1" });
     const request = { name: "Once", eventName: "a", minCount: 1 };
@@ -158,7 +158,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await house.first.as(organizationId).listSegments({})).segments).toHaveLength(2);
   });
 
-  test("lists come in pages, oldest first; a token fits its own list only", async () => {
+  test("lists have pages, oldest first; a page token is valid for its own list only", async () => {
     const client = newClient();
     for (let index = 0; index < 5; index += 1) {
       await client.createSegment({ name: `S ${index}`, eventName: "a", minCount: 1 });
@@ -177,7 +177,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await reasonOf(elsewhere)).reason).toBe("PAGE_TOKEN_INVALID");
   });
 
-  test("at most a thousand segments", async () => {
+  test("an organization has at most 1,000 segments", async () => {
     const organizationId = house.newOrganization();
     const client = house.first.as(organizationId);
     await client.listSegments({});
@@ -190,18 +190,18 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await reasonOf(more)).reason).toBe("SEGMENT_LIMIT_REACHED");
   });
 
-  test("windows may not keep more of a profile than fits its row", async () => {
+  test("windows that would store too many instants of a profile are rejected", async () => {
     const client = newClient();
     const create = (index: number, minCount: number) =>
       client.createSegment({ name: `W ${index}`, eventName: `e${index}`, minCount, withinDays: 1 });
     for (let index = 0; index < 49; index += 1) await create(index, 1000);
     expect((await reasonOf(create(49, 1000))).reason).toBe("SEGMENT_LIMIT_REACHED");
     await create(50, 500);
-    // Equal matchers share what they keep.
+    // Equal matchers share their stored instants.
     await client.createSegment({ name: "Shared", eventName: "e0", minCount: 900, withinDays: 2 });
   });
 
-  test("a profile's segments, and its fields among the members", async () => {
+  test("lists the segments of a profile, and the profile's fields among the members", async () => {
     const organizationId = house.newOrganization();
     const client = house.first.as(organizationId);
     await client.createSegment({ name: "Viewers", eventName: "viewed", minCount: 1 });
@@ -232,7 +232,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect(Number(profiles[0]?.enteredAt?.seconds) * 1000).toBe(Math.floor(ms / 1000) * 1000);
   });
 
-  test("what one organisation has, another cannot see, read or delete", async () => {
+  test("another organization cannot list, read or delete a segment", async () => {
     const [mine, theirs] = [newClient(), newClient()];
     const { segment } = await mine.createSegment({ name: "Mine", eventName: "a", minCount: 1 });
     for (const segmentId of [segment?.id ?? "", "mine"]) {
@@ -253,7 +253,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await mine.getSegment({ segmentId: "mine" })).segment?.id).toBe(segment?.id);
   });
 
-  test("a read that cannot be consistent before its deadline says so", async () => {
+  test("a read that cannot become consistent before its deadline fails", async () => {
     const client = newClient();
     await client.listSegments({});
     house.events.beforePositions = async () => {

@@ -1,5 +1,5 @@
-// An edit that takes over is told profile by profile: who is in by the new rule and was not by the old one, or
-// the other way round; once each, whatever happens to them meanwhile and whatever dies.
+// Tests rule switches: each profile that matches one rule and not the other gets exactly one change, despite
+// concurrent changes and crashes.
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
@@ -14,7 +14,7 @@ const BUYERS = { eventName: "bought", minCount: 1 };
 const LIVE = 2;
 const { EDIT } = MembershipOrigin;
 
-describe.each(ENGINES)("take-overs told on %s", (engine) => {
+describe.each(ENGINES)("rule switches on %s", (engine) => {
   let house: House;
   afterEach(() => house.close());
 
@@ -25,7 +25,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
   const heardOf = async (slug: string) =>
     (await heardFrom(house.database)).filter(({ change }) => change.segmentSlug === slug);
 
-  /** Until the rule serves and all have been told. */
+  /** Waits until the rule serves and its switch is fully published. */
   async function untilTold(segmentId: string, version: number): Promise<void> {
     const eventual = house.first.as(house.organizationId, { "muster-consistency": "eventual" });
     await waitFor(
@@ -42,7 +42,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
     );
   }
 
-  test("differences are told as edits; who stays has been in since it entered", async () => {
+  test("differences are announced as edits; profiles that match both rules keep entered_at", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWERS);
     await expectTruth(house, "viewers");
@@ -66,7 +66,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
       if (shard === 15) await waitFor(() => !isHeld);
     };
     await house.segments.updateSegment({ segmentId: "viewers", segment: BUYERS });
-    // Enters by the rule that serves while the other is counted.
+    // Enters according to the serving rule during the backfill of the other.
     house.clock.setNowMs(house.clock.nowMs() + 60_000);
     await house.events.submit([event(late, "viewed")]);
     isHeld = false;
@@ -91,7 +91,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
     expect([...believe(await heardOf("viewers"))].sort()).toEqual(await membersOf(house.segments, "viewers"));
   });
 
-  test("what nobody could read yet is told as a past is: not, unless asked", async () => {
+  test("entries of a version that never served reads are announced only on request", async () => {
     house = await openHouse(engine);
     const profiles = Array.from({ length: 20 }, () => house.newProfile());
     await house.events.submit(profiles.flatMap((id) => [event(id, "viewed"), event(id, "bought")]));
@@ -113,7 +113,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
     expect(believe(await heardOf("loud")).size).toBe(20);
   });
 
-  test("live changes, merges, erasures and deaths meanwhile: what was told adds up to what is", async () => {
+  test("announcements add up to the members despite concurrent changes, merges, erasures and crashes", async () => {
     const dying = new DyingDatabase();
     house = await openHouse(engine, { wrap: dying.wrap });
     const random = new SeededRandom(11);
@@ -121,7 +121,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
     await expectTruth(house, "viewers");
     const { organizationId } = house;
     const profiles = Array.from({ length: 120 }, () => house.newProfile());
-    // Of the erased only the last word is kept.
+    // For an erased profile, only the last announcement is kept.
     const erased = new Set<ProfileId>();
     const one = () => pick(profiles.filter((id) => !erased.has(id)));
     const pick = (ids: readonly ProfileId[]) => ids[random.integer(0, ids.length - 1)] ?? house.newProfile();
@@ -168,7 +168,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
     expect(origins.filter((origin) => origin === EDIT).length).toBeGreaterThan(20);
   }, 60_000);
 
-  test("edits follow one another: each is told before the next takes over", async () => {
+  test("each rule switch is fully announced before the next one starts", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWERS);
     await expectTruth(house, "viewers");
@@ -178,7 +178,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
     for (let round = 0; round < 4; round += 1) {
       const segment = round % 2 === 0 ? BUYERS : { eventName: "viewed", minCount: 1 };
       await house.segments.updateSegment({ segmentId: "viewers", segment });
-      // Some take over before the next edit, some never do.
+      // Some rules switch before the next edit; others are replaced before.
       if (round === 1) await untilTold("viewers", 3);
       else await house.clock.advance(round * 100);
     }
@@ -189,7 +189,7 @@ describe.each(ENGINES)("take-overs told on %s", (engine) => {
     expect(await house.database.reader("segments").whereNotNull("told_id")).toEqual([]);
   });
 
-  test("a watch begins anew once all have been told, and misses nothing from there on", async () => {
+  test("a watch restarts once the rule switch is fully announced, and misses no later change", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWERS);
     await expectTruth(house, "viewers");

@@ -1,4 +1,5 @@
-// Entered and exited: announced with their cause, in the transaction that makes them so; never lost, never twice.
+// Tests announcements: entries and exits with their causes, each exactly once, in the transaction of the
+// change.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CreateSegmentRequestSchema } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -15,7 +16,7 @@ const VIEWED: MessageInitShape<typeof CreateSegmentRequestSchema> = {
   ...{ name: "Viewed", eventName: "viewed", minCount: 1, withinDays: 1 },
 };
 
-/** Did it lately: what is announced stays to be read for a day only. */
+/** A short window, because announcements are kept for one day only. */
 const lately = (name: string, seconds: bigint): MessageInitShape<typeof CreateSegmentRequestSchema> => ({
   name,
   rule: {
@@ -30,14 +31,14 @@ const lately = (name: string, seconds: bigint): MessageInitShape<typeof CreateSe
   },
 });
 
-describe.each(ENGINES)("told on %s", (engine) => {
+describe.each(ENGINES)("announcements on %s", (engine) => {
   let house: House;
   afterEach(() => house.close());
 
   const submit = (profileId: ProfileId, name: string, ms: number, organizationId = house.organizationId) =>
     house.events.submit([{ organizationId, profileId, name, ms }]);
 
-  /** What was announced of one segment, once the reads are up to date. */
+  /** Returns the announcements about one segment, once reads are consistent. */
   async function heardOf(
     slug: string,
     organizationId: OrganizationId = house.organizationId,
@@ -46,7 +47,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     return (await heardFrom(house.database)).filter(({ change }) => change.segmentSlug === slug);
   }
 
-  test("who enters by an event and leaves by time: when, why, by which version", async () => {
+  test("an entry by an event and an exit by time have their time, cause and rule version", async () => {
     house = await openHouse(engine);
     const { segment } = await house.segments.createSegment(lately("Viewed", 60n));
     await membersOf(house.segments, "viewed");
@@ -63,7 +64,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     });
     expect(bytesToUuid(entered?.change.organizationId ?? new Uint8Array(16))).toBe(house.organizationId);
     expect(bytesToUuid(entered?.change.causeEventId ?? new Uint8Array(16))).toBe(house.events.raw[0]?.id);
-    // Seen late, said to the millisecond.
+    // Observed late, dated to the millisecond.
     house.clock.setNowMs(startMs + 100_000);
     const [, exited] = await heardOf("viewed");
     expect(exited).toMatchObject({
@@ -79,7 +80,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     });
   });
 
-  test("of two windows that end while nobody looks each has its own instant", async () => {
+  test("two windows that end before the next timer visit have their own instants", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(lately("Viewed", 60n));
     await house.segments.createSegment(lately("Longer", 90n));
@@ -97,7 +98,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     }
   });
 
-  test("the event that completed a cart is the cause of leaving it; the default segment is told of too", async () => {
+  test("the event that completes a cart is the cause of the exit, also for the default segment", async () => {
     house = await openHouse(engine);
     const ada = house.newProfile();
     const startMs = house.clock.nowMs();
@@ -112,7 +113,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     expect(bytesToUuid(heard[1]?.change.causeEventId ?? new Uint8Array(16))).toBe(house.events.raw[1]?.id);
   });
 
-  test("what comes in long after it happened is late: it corrects what was believed", async () => {
+  test("an event received long after it happened causes a late change", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWED);
     await membersOf(house.segments, "viewed");
@@ -123,7 +124,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     expect(heard?.change.causeEventId).toHaveLength(16);
   });
 
-  test("an event dated ahead is told of when it comes due", async () => {
+  test("an event dated in the future is announced when it becomes due", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWED);
     await membersOf(house.segments, "viewed");
@@ -138,12 +139,12 @@ describe.each(ENGINES)("told on %s", (engine) => {
     });
   });
 
-  test("members by their past are announced only if asked; later exits are in any case", async () => {
+  test("entries of a backfill are announced only on request; later exits always", async () => {
     house = await openHouse(engine);
     const startMs = house.clock.nowMs();
     const profiles = Array.from({ length: 20 }, () => house.newProfile());
     for (const profileId of profiles) await submit(profileId, "viewed", startMs);
-    // All of it is folded before there is a segment.
+    // All events are applied before the segment exists.
     await house.segments.listSegments({});
     await house.segments.createSegment(lately("Quiet", 60n));
     await house.segments.createSegment({ ...lately("Loud", 60n), announceBackfill: true });
@@ -156,7 +157,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     expect((await heardOf("quiet")).map(({ member }) => member)).toEqual(profiles.map(() => false));
   });
 
-  test("a profile that is read again is announced as such, for segments that were complete", async () => {
+  test("a change found by a rebuild is announced with its own origin", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWED);
     await membersOf(house.segments, "viewed");
@@ -177,7 +178,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     await expectTruth(house, "viewed");
   });
 
-  test("a shard's share is split to the size of a message, and nobody is left out", async () => {
+  test("a shard's share is split to the size of a message, without losing a profile", async () => {
     house = await openHouse(engine);
     const slug = "v".repeat(255);
     await house.segments.createSegment({ ...VIEWED, name: slug });
@@ -199,7 +200,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     expect(row?.bytes).toBeGreaterThan(400 * 1024);
   });
 
-  test("whatever dies around the commits, what was announced is what is", async () => {
+  test("announcements add up to the members despite crashes around the commits", async () => {
     const dying = new DyingDatabase();
     house = await openHouse(engine, { wrap: dying.wrap });
     await house.segments.createSegment(lately("Viewed", 60n));
@@ -231,7 +232,7 @@ describe.each(ENGINES)("told on %s", (engine) => {
     await expectTruth(house, "viewed");
   });
 
-  test("a replica that takes over neither forgets nor repeats", async () => {
+  test("a replica that takes over a shard neither loses nor repeats changes", async () => {
     house = await openHouse(engine, { exclusive: false });
     await house.segments.createSegment(VIEWED);
     await membersOf(house.segments, "viewed");

@@ -1,4 +1,4 @@
-// WatchSegment: the members, then every change, each once; resumable after any answer.
+// Tests WatchSegment: the members, then every change exactly once, resumable after any response.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CreateSegmentRequestSchema } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { WatchSegmentResponse } from "@muster/contracts/muster/segments/v1/segment_watch_pb";
@@ -11,7 +11,7 @@ import { believe } from "./announced.ts";
 import { expectTruth, type House, membersOf, openHouse, type SegmentsClient } from "./house.ts";
 
 const MINUTE_MS = 60_000;
-/** Did it in the last minute. */
+/** Matches events of the last minute. */
 const LATELY: MessageInitShape<typeof CreateSegmentRequestSchema> = {
   name: "Lately",
   rule: {
@@ -26,7 +26,7 @@ const LATELY: MessageInitShape<typeof CreateSegmentRequestSchema> = {
   },
 };
 
-/** A reader of a watch, who keeps to what it is told. */
+/** A reader of a watch that checks each response. */
 class Follower {
   readonly members = new Set<string>();
   isComplete = false;
@@ -41,7 +41,7 @@ class Follower {
     this.#segmentId = segmentId;
   }
 
-  /** Takes one answer in. */
+  /** Reads and applies one response. */
   async next(): Promise<WatchSegmentResponse> {
     this.#stream ??= this.#client
       .watchSegment({ segmentId: this.#segmentId, resumeToken: this.token })
@@ -79,7 +79,7 @@ class Follower {
   }
 }
 
-describe.each(ENGINES)("a watch on %s", (engine) => {
+describe.each(ENGINES)("WatchSegment on %s", (engine) => {
   let house: House;
   afterEach(() => house.close());
 
@@ -95,7 +95,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
       (error: unknown) => (error instanceof AppError ? error.reason : error),
     );
 
-  test("tells the members anew when another rule takes over, and nothing of a rule that does not serve", async () => {
+  test("sends the members again after a rule switch, and no changes of a pending rule", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(LATELY);
     const [ada, bo, cy] = profiles(3) as [ProfileId, ProfileId, ProfileId];
@@ -109,7 +109,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     };
     const segment = { eventName: "seen", minCount: 2 };
     await house.segments.updateSegment({ segmentId: "lately", segment });
-    // Enters by the rule that serves; by the one that is counted it would not.
+    // Enters according to the serving rule, not according to the pending one.
     await see([cy]);
     await follower.until(() => follower.members.has(cy));
     house.events.beforeScan = async () => {};
@@ -132,7 +132,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     await follower.hangUp();
   });
 
-  test("tells the members, then who enters and leaves, with cause; nothing of others", async () => {
+  test("sends the members, then entries and exits with causes, and no changes of other segments", async () => {
     house = await openHouse(engine);
     const { segment } = await house.segments.createSegment(LATELY);
     await house.segments.createSegment({ ...LATELY, name: "Twin" });
@@ -170,7 +170,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     await follower.hangUp();
   });
 
-  test("a segment without members begins with an empty page", async () => {
+  test("a segment without members starts with an empty page", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(LATELY);
     const follower = follow();
@@ -181,7 +181,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     await follower.hangUp();
   });
 
-  test("between the pages of a large segment those told hear of changes, the others appear as they are", async () => {
+  test("between the pages of a large segment, changes of sent profiles follow, and other profiles appear in their current state", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(LATELY);
     const everyone = profiles(1600);
@@ -192,7 +192,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     const follower = follow();
     await follower.next();
     expect(follower.members.size).toBe(500);
-    // The first 600 leave, some of them told and some not; others come, on both sides of what is told.
+    // The first 600 exit, both sent and unsent profiles; others enter before and after the cursor.
     house.clock.setNowMs(house.clock.nowMs() + 30_000);
     await see(everyone.filter((_, index) => index % 4 === 1));
     await house.segments.getSegment({ segmentId: "lately" });
@@ -202,7 +202,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     await follower.hangUp();
   });
 
-  test("goes on after any answer while everything moves, missing and repeating nothing", {
+  test("resumes after any response during constant changes, without a lost or repeated change", {
     timeout: 60_000,
   }, async () => {
     house = await openHouse(engine);
@@ -219,7 +219,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
         await house.segments.getSegment({ segmentId: "lately" });
       }
       isMoving = false;
-      // One more answer for those who have heard all of the above.
+      // One more response, so that all earlier changes have been read.
       await see(profiles(1));
     })();
     const quietly = async (follower: Follower, everyAnswers: number): Promise<void> => {
@@ -238,7 +238,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     await Promise.all([steady.hangUp(), torn.hangUp()]);
   });
 
-  test("hears what another replica commits", async () => {
+  test("sends changes that another replica commits", async () => {
     house = await openHouse(engine, { exclusive: false });
     await house.segments.createSegment(LATELY);
     const second = await house.start("second", false);
@@ -261,14 +261,14 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     await follower.hangUp();
   });
 
-  test("a reader that is too slow is told so, and goes on where it was", async () => {
+  test("a reader that is too slow is disconnected, and can resume", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(LATELY);
     const everyone = profiles(30);
     await see(everyone.slice(0, 10));
     const follower = follow();
     await follower.next();
-    // Whoever waits for more is not slow.
+    // A reader that waits for the next change is not slow.
     const next = follower.next();
     await house.clock.advance(20_000);
     await see(everyone.slice(10, 20));
@@ -283,7 +283,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     await follower.hangUp();
   });
 
-  test("a deleted segment ends its watches, and those that go on later", async () => {
+  test("a deleted segment ends its watches, and rejects resumed ones", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(LATELY);
     const follower = follow();
@@ -295,7 +295,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     expect(await refused(follower.next())).toBe("SEGMENT_NOT_FOUND");
   });
 
-  test("takes no token that is forged, of another segment or organisation, or too old", async () => {
+  test("rejects a token that is forged, expired, or of another segment or organization", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(LATELY);
     await house.segments.createSegment({ ...LATELY, name: "Twin" });
@@ -313,12 +313,12 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     expect(await resume(other, "lately", token)).toBe("POSITION_INVALID");
     await see(profiles(40));
     await house.segments.getSegment({ segmentId: "lately" });
-    // What the relay does with what is older than a day.
+    // The relay deletes messages that are older than a day.
     await house.database.transaction((trx) => trx("outbox_messages").delete());
     expect(await resume(house.segments, "lately", token)).toBe("POSITION_INVALID");
   });
 
-  test("another organisation's segment is not found, by id or slug", async () => {
+  test("a segment of another organization is not found, by id or slug", async () => {
     house = await openHouse(engine);
     const { segment } = await house.segments.createSegment(LATELY);
     const stranger = house.first.as(house.newOrganization());
@@ -327,7 +327,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     }
   });
 
-  test("nobody begins in the middle of a backfill, even who would not wait", async () => {
+  test("a watch cannot start during a backfill, even with eventual consistency", async () => {
     house = await openHouse(engine);
     await see(profiles(50));
     house.events.beforeScan = async () => {
@@ -339,7 +339,7 @@ describe.each(ENGINES)("a watch on %s", (engine) => {
     house.events.beforeScan = async () => {};
     const follower = follow();
     const first = follower.next();
-    // Slowly, for the read gives up after ten seconds of this clock.
+    // In small steps, because the read gives up after ten seconds of this clock.
     await waitFor(
       async () => {
         await house.clock.advance(20);

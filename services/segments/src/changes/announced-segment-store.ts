@@ -1,4 +1,4 @@
-// What an announcement says of a segment beside the change itself, as of the transaction that makes it.
+// Reads the segment fields of announcements, as of the transaction that appends them.
 import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
 
@@ -6,9 +6,9 @@ export interface AnnouncedSegment {
   readonly id: SegmentId;
   readonly slug: Buffer;
   readonly version: number;
-  /** Members by their past are announced too. */
+  /** Whether entries of the backfill are announced too. */
   readonly announceBackfill: boolean;
-  /** The evaluation before it, as long as not everybody has been told what its end changes for them. */
+  /** The previous evaluation, until the changes of the rule switch are published. */
   readonly toldId: SegmentId | undefined;
 }
 
@@ -37,12 +37,12 @@ const COLUMNS = [
   "told_id",
 ] as const;
 
-/** Organisations in one statement. */
+/** The number of organizations in one statement. */
 const CHUNK = 200;
 
 /**
- * By {@link segmentKeyText} of their evaluations. Those that do not serve are left out: nobody heard of their
- * members yet, or does any more.
+ * Returns segments by the {@link segmentKeyText} of their evaluations. Evaluations that do not serve reads
+ * are left out, because their members were never announced or no longer count.
  */
 export async function readAnnouncedSegments(
   trx: Transaction,

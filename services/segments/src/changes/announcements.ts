@@ -1,4 +1,4 @@
-// The domain events that this service announces, encoded and cut to the size of a message, and read back.
+// Encodes the domain events of this service, splits them to the size of a message, and decodes them.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
@@ -29,12 +29,12 @@ const EXITED = "muster.segments.membership.exited.v1";
 const SEGMENT_REPLACED = "muster.segments.segment.replaced.v1";
 const SEGMENT_DELETED = "muster.segments.segment.deleted.v1";
 
-/** Room for the envelope, and for estimates that are a little short. */
+/** Reserves space for the envelope and for inexact estimates. */
 const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;
 /** Ids, times, tags and lengths of one change. */
 const CHANGE_OVERHEAD_BYTES = 128;
 
-/** A membership that has just been written, and why. */
+/** A membership that was just written, and its cause. */
 export interface CausedChange extends Membership {
   readonly cause: Cause;
 }
@@ -43,7 +43,7 @@ export interface AnnouncedChange extends CausedChange {
   readonly segment: AnnouncedSegment;
 }
 
-/** What a message tells of one segment. */
+/** The content of a message about one segment. */
 export type Announcement =
   | { readonly kind: "changed"; readonly member: boolean; readonly change: MembershipChange }
   | { readonly kind: "erased" }
@@ -53,7 +53,7 @@ export type Announcement =
       readonly segmentId: Uint8Array;
     };
 
-/** One message for each shard's entries and one for its exits, or several where they would be too large. */
+/** Returns one message for each shard's entries and one for its exits; more if they would be too large. */
 export function membershipsChanged(changes: readonly AnnouncedChange[]): OutboxDraft[] {
   const shares = new Map<string, AnnouncedChange[]>();
   for (const change of changes) {
@@ -65,7 +65,7 @@ export function membershipsChanged(changes: readonly AnnouncedChange[]): OutboxD
   return [...shares.values()].flatMap(draftsOfShare);
 }
 
-/** In the segment's own shard: who follows it looks there first. */
+/** Uses the segment's own shard, which watches read first. */
 export function segmentReplaced(
   organizationId: OrganizationId,
   segmentId: SegmentId,
@@ -104,8 +104,8 @@ export function announcementsOf({ type, data }: Envelope): Announcement[] {
 }
 
 /**
- * The data of a message without these profiles; undefined where it says nothing of them. What was said of one
- * leaves an empty place: watches count the changes of a message that they have told.
+ * Returns the data of a message without these profiles; undefined if the message does not mention them. The
+ * change of a removed profile is left empty, because watches count the changes of a message.
  */
 export function announcedWithout(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
   if (type !== ENTERED && type !== EXITED) return undefined;

@@ -1,4 +1,4 @@
-// Tells the world who entered and left, in the transaction that makes it so: never lost, never told twice.
+// Appends membership changes to the outbox, in the transaction that writes them: none is lost or repeated.
 import type { OrganizationId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxPort } from "@muster/outbox";
@@ -23,10 +23,10 @@ export class Announcer {
   }
 
   /**
-   * The last statements of the transaction that wrote these memberships. They are of shards that the
-   * transaction's process owns, so that nobody else waits for their positions.
-   * Invariant: which rules serve is read while the positions are held, and a rule takes over while all of them
-   * are. So nothing that the rule before decided is announced behind its successor.
+   * Appends changes as the last statements of the transaction that wrote the memberships. The changes are of
+   * shards that the transaction's process owns, so that no other process waits for their positions.
+   * Invariant: the serving rules are read while the positions are locked, and a rule switch locks all
+   * positions. Therefore no change of a replaced rule is announced after the switch.
    */
   async announceChanges(trx: Transaction, changes: readonly CausedChange[]): Promise<void> {
     if (changes.length === 0) return;
@@ -35,9 +35,9 @@ export class Announcer {
     const announced: AnnouncedChange[] = [];
     for (const change of changes) {
       const segment = segments.get(segmentKeyText(change));
-      // Not what serves, or deleted meanwhile.
+      // The evaluation does not serve reads, or the segment was deleted meanwhile.
       if (segment === undefined) continue;
-      // Only entries: who was told to be in is also told to be out, whatever found it.
+      // Only entries are suppressed: an exit follows every announced entry, whatever the cause.
       const isQuiet = change.cause.origin === "backfill" && change.member && !segment.announceBackfill;
       if (!isQuiet) announced.push({ ...change, segment });
     }
@@ -47,12 +47,12 @@ export class Announcer {
     this.#hasAppended = true;
   }
 
-  /** Before the rule is made to serve; see {@link announceChanges}. */
+  /** Locks all positions before a rule switch; see {@link announceChanges}. */
   async holdAll(trx: Transaction): Promise<void> {
     await lockPositions(trx, ALL_SHARDS);
   }
 
-  /** From this transaction on, another version of the rule says who is a member. Its last statements. */
+  /** Announces a rule switch, as the last statements of its transaction. */
   async announceReplaced(
     trx: Transaction,
     organizationId: OrganizationId,
@@ -63,7 +63,7 @@ export class Announcer {
     this.#hasAppended = true;
   }
 
-  /** The last statements of the transaction that deletes it. */
+  /** Announces a deletion, as the last statements of its transaction. */
   async announceDeleted(
     trx: Transaction,
     organizationId: OrganizationId,
@@ -73,14 +73,14 @@ export class Announcer {
     this.#hasAppended = true;
   }
 
-  /** Called by the shards' owner between its transactions: wakes who waits for what they announced. */
+  /** Wakes the consumers of announcements. Called by the owner of the shards between its transactions. */
   committed(): void {
     if (!this.#hasAppended) return;
     this.#hasAppended = false;
     this.wake();
   }
 
-  /** Called by others after a transaction of theirs has committed. */
+  /** Wakes the consumers of announcements. Called by others after their transaction has committed. */
   wake(): void {
     this.#outbox.committed();
   }

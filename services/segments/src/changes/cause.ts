@@ -1,4 +1,4 @@
-// Why a membership changed, and when that happened. Pure.
+// Determines why and when a membership changed. Pure.
 import type { SegmentId } from "@muster/core";
 import type { DerivationReason } from "../backfills/derivation-reason.ts";
 import type { SegmentDefinition } from "../engine/definitions.ts";
@@ -8,25 +8,28 @@ export type ChangeOrigin = "live" | "timer" | "backfill" | "edit" | "late" | "de
 
 export interface Cause {
   readonly origin: ChangeOrigin;
-  /** When it happened; where the origin corrects what was believed, when that was seen. */
+  /**
+   * When the change happened, in milliseconds. If the origin corrects an earlier state, when the change was
+   * observed.
+   */
   readonly instantMs: number;
-  /** As the engine names it. */
+  /** The event id in the engine's form. */
   readonly eventId: string | undefined;
 }
 
-/** An event, or a profile's change, that is being folded. */
+/** An event, or a change of a profile, that is being applied. */
 export interface CausingEvent {
-  /** Without an id where it is the profile itself that changed. */
+  /** Without an id for a change of the profile itself. */
   readonly instant: readonly [ms: number, eventId: string | undefined];
   readonly receivedMs: number;
 }
 
-/** What comes in so long after it happened was not seen live: from an import, or a device that was offline. */
+/** The delay after which an event is late, as from an import or from a device that was offline. */
 const LATE_MS = 60_000;
 
-/** The segments that a fold touches, and which event touched each last. */
+/** The segments that a batch affects, and for each the last event that affected it. */
 export class TouchedSegments extends Set<SegmentDefinition> {
-  /** The event now being counted; undefined while only time passes. */
+  /** The event that is being applied; undefined while only time passes. */
   event: CausingEvent | undefined;
   readonly #causes = new Map<SegmentId, CausingEvent | undefined>();
 
@@ -35,9 +38,9 @@ export class TouchedSegments extends Set<SegmentDefinition> {
     return super.add(segment);
   }
 
-  /** Of a change that this fold brought. `dueMs` is when the profile was due, if it was. */
+  /** Returns the cause of a change in this batch. `dueMs` is when the profile was due, if it was. */
   causeOf({ segmentId }: MembershipChange, dueMs: number | undefined, nowMs: number): Cause {
-    // One that was not touched follows from another segment, and so from the last event.
+    // A change of an unaffected segment follows from another segment, and so from the last event.
     const event = this.#causes.has(segmentId) ? this.#causes.get(segmentId) : this.event;
     if (event === undefined) {
       return { origin: "timer", instantMs: Math.min(dueMs ?? nowMs, nowMs), eventId: undefined };
@@ -48,13 +51,16 @@ export class TouchedSegments extends Set<SegmentDefinition> {
   }
 }
 
-/** A rule's answer at an instant, by the facts as they are. */
+/** The result of a rule at an instant, based on the current facts. */
 export type AnswerAt = (ms: number) => {
   readonly member: boolean;
   readonly nextChangeAt: number | undefined;
 };
 
-/** Of a change that a visit by the clock found. The profile was due at `dueMs`, perhaps for something else. */
+/**
+ * Returns the cause of a change that a timer found. The profile was due at `dueMs`, perhaps for another
+ * reason.
+ */
 export function timerCause(
   { member }: MembershipChange,
   answerAt: AnswerAt | undefined,
@@ -68,7 +74,7 @@ export function timerCause(
   return { origin: "timer", instantMs, eventId: undefined };
 }
 
-/** What was read again was not believed before: nothing says when it happened. */
+/** Returns the cause of a change that a rebuild found. The time of the change is unknown. */
 export function derivedCause(
   { segmentId }: MembershipChange,
   backfilled: ReadonlySet<SegmentId>,
@@ -86,10 +92,10 @@ const originOf: Readonly<Record<DerivationReason, ChangeOrigin>> = {
   erased: "erase",
 };
 
-/** A rule changes its answer by itself a few times at most between two visits. */
+/** Between two timer visits, a rule changes its result only a few times without an event. */
 const STEPS_MAX = 100;
 
-/** From when on, between two instants, the answer has been what it is at the second. */
+/** Returns the first instant from which on the result has stayed the same until `toMs`. */
 function instantOfChange(answerAt: AnswerAt, member: boolean, fromMs: number, toMs: number): number {
   let sinceMs: number | undefined;
   let atMs = fromMs;

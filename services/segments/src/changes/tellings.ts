@@ -1,6 +1,7 @@
-// When another rule takes over, those who are in by one rule and not by the other are told one by one, by a walk
-// over each shard's profiles that clears away what the replaced rule kept. Until the walk has come by a profile,
-// the replaced rule's row of it says what was told of it last.
+// Computes the membership changes that a rule switch publishes. A walk over each shard's profiles publishes
+// an enter or exit for every profile whose membership differs between the two rules, and deletes the previous
+// rule's rows. Until the walk has passed a profile, the previous rule's row holds the last published
+// membership.
 import type { Transaction } from "@muster/db";
 import { listPurgesOf, type Purge, type Telling } from "../backfills/purge-store.ts";
 import { findMembers, type Membership, saveMemberships } from "../memberships/membership-store.ts";
@@ -8,8 +9,8 @@ import type { StoredProfile } from "../profiles/state-store.ts";
 import type { AnnouncedChange, CausedChange } from "./announcements.ts";
 
 /**
- * Those of the changes that are news to who was told of the replaced rule's members, which from here on know of
- * them. Invariant: the changes are of shards that the transaction's process owns, and so is the walk.
+ * Returns the changes that differ from the last published membership, and updates that membership.
+ * Invariant: the process of the transaction owns the shards of the changes, and runs the walk over them.
  */
 export async function withoutKnown(
   trx: Transaction,
@@ -23,7 +24,7 @@ export async function withoutKnown(
   return news;
 }
 
-/** Of one segment that is being told. */
+/** Handles the changes of one segment with a rule switch in progress. */
 async function newsOf(trx: Transaction, group: readonly AnnouncedChange[]): Promise<AnnouncedChange[]> {
   const [first] = group;
   const toldId = first?.segment.toldId;
@@ -43,7 +44,7 @@ async function newsOf(trx: Transaction, group: readonly AnnouncedChange[]): Prom
     ahead.map(({ profileId }) => profileId),
   );
   const news = ahead.filter(({ profileId, member }) => told.has(profileId) !== member);
-  // The counts go with the rows, at the end of the walk.
+  // The counts are deleted with the rows, at the end of the walk.
   await saveMemberships(
     trx,
     news.map((change) => ({ ...change, segmentId: toldId })),
@@ -53,11 +54,11 @@ async function newsOf(trx: Transaction, group: readonly AnnouncedChange[]): Prom
 
 export interface Differences {
   readonly changes: readonly CausedChange[];
-  /** Members by both, who entered by the replaced rule after they were counted by the other. */
+  /** Members according to both rules that entered by the previous rule after the backfill of the new one. */
   readonly entered: readonly Membership[];
 }
 
-/** What the walk finds of these profiles of its shard: those up to where it has come are left out. */
+/** Compares both rules for these profiles of a shard. Profiles that the walk has passed are left out. */
 export async function differencesOf(
   trx: Transaction,
   purge: Purge & { readonly telling: Telling },

@@ -1,5 +1,5 @@
-// WatchSegment: a segment's members, then who enters and leaves, as it is committed. Every answer carries a
-// token to go on after it.
+// WatchSegment: streams a segment's members, then its entries and exits as they are committed. Every response
+// carries a token to resume after it.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -19,7 +19,7 @@ import type { Segment } from "../segments/segment.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";
 import { type WatchedChange, WatchedSegment, type WatchPart } from "./watched-segment.ts";
 
-/** A reader that takes so long over one answer while others wait is told to come again. */
+/** A reader that takes longer for one response while more changes wait is disconnected. */
 const SLOW_MS = 15_000;
 const RETRY_MS = 1000;
 
@@ -44,7 +44,7 @@ async function* watch(
       yield create(WatchSegmentResponseSchema, { kind: partToProto(part), resumeToken });
       if (deps.clock.monotonicMs() - answeredMs > SLOW_MS && watched.isBehind) {
         throw new AppError("OVERLOADED", {
-          message: "The watch is read too slowly; go on by its last token.",
+          message: "The watch is read too slowly. Resume with its last token.",
           retryAfterMs: RETRY_MS,
         });
       }
@@ -68,7 +68,8 @@ async function open(
     return WatchedSegment.resume(deps, key, state);
   }
   await waitForSegments(deps, context, organizationId, [segment]);
-  // Whoever does not wait must not begin in the middle of a backfill either: its entries are not announced.
+  // An eventual read must not start during a backfill either, because entries of the backfill are not
+  // announced.
   const backfills = await listBackfillsOf(deps.database.reader, organizationId, [segment.evaluationId]);
   if (backfills.length > 0) throw new AppError("NOT_YET_CONSISTENT", { retryAfterMs: RETRY_MS });
   return WatchedSegment.begin(deps, key);

@@ -1,4 +1,4 @@
-// One watch of one segment: its members page by page, then its changes, each exactly once.
+// Reads one segment for a watch: its members page by page, then its changes, each exactly once.
 import type { Bus } from "@muster/bus";
 import type { MembershipChange } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import {
@@ -48,21 +48,21 @@ export interface WatchedChange {
 export type WatchPart =
   | {
       readonly kind: "members";
-      /** What was told before no longer holds. */
+      /** Whether everything sent before is outdated. */
       readonly restart: boolean;
       readonly members: readonly Member[];
       readonly complete: boolean;
     }
   | { readonly kind: "changes"; readonly changes: readonly WatchedChange[] };
 
-/** Of one part; a watch never holds more than a few of these. */
+/** The size of one part. A watch holds only a few parts at a time. */
 const MEMBERS_MAX = 500;
 const CHANGES_MAX = 500;
-/** A quiet segment's reader gets a newer token this often, lest its own grow too old to go on by. */
+/** A quiet watch gets a newer token at this interval, so that the token does not expire. */
 const REFRESH_MS = 60_000;
-/** Net under what says that a take-over has been told. */
+/** The poll interval for the end of a rule switch, in case its broadcast gets lost. */
 const TELLING_LOOK_MS = 200;
-/** As a place among profile ids: before all, and behind all. */
+/** Positions among profile ids: before all ids, and after all ids. */
 const NOBODY = "";
 const EVERYBODY = "~";
 
@@ -71,16 +71,17 @@ interface MembersPage {
   readonly members: Member[];
 }
 
-/** Another version of the rule says who is a member. */
+/** The segment switched to another rule. */
 class Replaced extends Error {
   override name = "Replaced";
 }
 
 /**
- * Invariant: the profiles told so far, those up to `told` by id, were told of every change up to the cursor
- * and of none behind it. Each page of members is read in one snapshot with the positions, and before it is told,
- * those told earlier hear what changed up to these positions. So no snapshot lasts longer than the reading of a
- * page, however large the segment and slow the reader, and a watch can go on after any part.
+ * Invariant: every change of the profiles sent so far (ids up to `told`) was sent up to the cursor, and none
+ * after it. Each page of members is read in one snapshot with the outbox positions. Before the page is sent,
+ * changes of earlier profiles are sent up to these positions. Therefore a snapshot lasts only for the read of
+ * one page, whatever the size of the segment and the speed of the reader, and a watch can resume after any
+ * part.
  */
 export class WatchedSegment {
   readonly #deps: WatchDeps;
@@ -106,7 +107,7 @@ export class WatchedSegment {
     return new WatchedSegment(deps, key, cursorAt([]), NOBODY);
   }
 
-  /** From what {@link state} said; POSITION_INVALID if it did not. */
+  /** Resumes from a {@link state}. Throws POSITION_INVALID for any other value. */
   static async resume(
     deps: WatchDeps,
     key: WatchedKey,
@@ -118,17 +119,17 @@ export class WatchedSegment {
     return new WatchedSegment(deps, key, cursor, told);
   }
 
-  /** All that has been told, for a token. */
+  /** The state of the watch, for a token. */
   get state(): (string | number)[] {
     return [...cursorToNumbers(this.#cursor), this.#told];
   }
 
-  /** Whether there is more to tell, as far as is known. */
+  /** Whether more changes are known to follow. */
   get isBehind(): boolean {
     return this.#told !== EVERYBODY || this.#deps.watches.isBeyond(this.#cursor.positions);
   }
 
-  /** Until the signal aborts. SEGMENT_NOT_FOUND once it is deleted. */
+  /** Runs until the signal aborts. Throws SEGMENT_NOT_FOUND after the deletion of the segment. */
   async *parts(signal: AbortSignal): AsyncGenerator<WatchPart> {
     for (let restart = false; ; restart = true) {
       try {
@@ -152,11 +153,11 @@ export class WatchedSegment {
     yield { kind: "members", restart, members: page, complete };
   }
 
-  /** Not before all have been told what the last take-over changed for them: what is told of it is no news then. */
+  /** Waits until the last rule switch is fully published, so that nothing is sent twice. */
   async #readPage(signal: AbortSignal): Promise<MembersPage> {
     for (;;) {
       const settled = new AbortController();
-      // Listening before looking, so that what settles in between is not missed.
+      // Subscribes before the read, so that no broadcast in between is missed.
       const stopListening = this.#deps.bus.onBroadcast(SETTLED_TOPIC, () => settled.abort());
       try {
         const page = await this.#readSettledPage();
@@ -172,9 +173,9 @@ export class WatchedSegment {
   #readSettledPage(): Promise<MembersPage | undefined> {
     const { organizationId, segmentId } = this.#key;
     return this.#deps.database.snapshot(async (trx) => {
-      // First of all, for the snapshot begins here.
+      // The first read, because it starts the snapshot.
       const positions = await readPositions(trx);
-      // Its deletion may lie before these positions, where nobody will look.
+      // A deletion before these positions would never be read from the outbox.
       const segment = await findSegmentById(trx, organizationId, segmentId);
       if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
       if ((await listTold(trx, organizationId)).has(segmentId)) return undefined;
@@ -201,12 +202,12 @@ export class WatchedSegment {
     }
   }
 
-  /** What changed for those told, up to these ends of the shards. */
+  /** Reads the changes of the profiles sent so far, up to these positions. */
   async *#changesUpTo(heads: readonly number[]): AsyncGenerator<WatchPart> {
     const { organizationId, segmentId } = this.#key;
     const cursor = this.#cursor;
-    // A message begun before a resume is finished first: a token has room for one. Then the segment's own
-    // shard, so that no other rule's change is told before the rule is known to be another.
+    // A message that was started before a resume is finished first, because a token has space for one offset.
+    // Then the segment's own shard, so that a rule switch is read before changes of the new rule.
     const begun = cursor.offset > 0 ? [cursor.shard] : [];
     let changes: WatchedChange[] = [];
     for (const shard of [...begun, shardOf(organizationId, segmentId), ...heads.keys()]) {
@@ -222,7 +223,7 @@ export class WatchedSegment {
     if (changes.length > 0) yield { kind: "changes", changes };
   }
 
-  /** Undefined when it is of another segment, or of a profile that is yet to be told. */
+  /** Undefined for another segment, or for a profile that was not sent yet. */
   #read(item: Announcement): WatchedChange | undefined {
     if (item.kind === "erased") return undefined;
     const { organizationId, segmentId } = item.kind === "changed" ? item.change : item;

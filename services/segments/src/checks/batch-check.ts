@@ -1,5 +1,5 @@
-// BatchCheckMemberships: whether profiles are in segments, many at once. What does not exist is an error of
-// its check alone.
+// BatchCheckMemberships: checks many memberships at once. An unknown segment or profile is an error of its
+// check alone.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -35,7 +35,8 @@ export function batchCheckMemberships(
           profileId: profileOf(check),
         }));
       await waitFor(deps, context, askedOf(await resolveSegments(db, organizationId, request)));
-      // Read again: another rule may have taken over meanwhile, or do so between two statements.
+      // Read again in one snapshot, because rules may have switched meanwhile, or may switch between two
+      // statements.
       const results = await deps.database.snapshot(async (trx) => {
         const asked = askedOf(await resolveSegments(trx, organizationId, request));
         const entered = await readMembers(trx, organizationId, asked);
@@ -43,7 +44,8 @@ export function batchCheckMemberships(
       });
       const isIn = results.every(({ member, profileId }) => member === true || profileId === undefined);
       if (isIn || context.eventual) return create(BatchCheckMembershipsResponseSchema, { results });
-      // Who is in nothing may have been merged while this waited, and be in it by who stands for them now.
+      // A profile without memberships may have been merged while the call waited, with memberships under its
+      // new root.
       const nowOf = await resolveProfiles(deps, context, request);
       if (request.checks.every((check) => nowOf(check) === profileOf(check))) {
         return create(BatchCheckMembershipsResponseSchema, { results });
@@ -63,7 +65,7 @@ async function resolveSegments(
   organizationId: OrganizationId,
   { checks }: BatchCheckMembershipsRequest,
 ): Promise<Map<string, Segment>> {
-  // No slug looks like an id.
+  // No slug has the form of an id.
   const names = [...new Set(checks.map(({ segment }) => segment))];
   const ids = names.filter(isUuid) as SegmentId[];
   const slugs = names.filter((name) => !isUuid(name));
@@ -95,7 +97,7 @@ async function resolveProfiles(
   };
 }
 
-/** Waits for the shards of the profiles that are asked about, and for the past of the segments in them. */
+/** Waits for the shards of the profiles, and for the backfills of the segments in these shards. */
 async function waitFor(
   { consistency, database }: SegmentsDeps,
   context: CallContext,
@@ -121,7 +123,7 @@ async function waitFor(
   });
 }
 
-/** By evaluation. */
+/** Times of entry, by evaluation. */
 type Entered = ReadonlyMap<SegmentId, ReadonlyMap<ProfileId, number>>;
 
 async function readMembers(

@@ -1,4 +1,4 @@
-// ListSegmentDependencies: the segments that a segment's rule names, and those whose rules name it.
+// ListSegmentDependencies: returns the segments that a rule references, and the segments that reference it.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { SegmentReferenceSchema } from "@muster/contracts/muster/segments/v1/segment_checks_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -26,7 +26,7 @@ export function listSegmentDependencies(
 }
 
 function referencesTo(segments: readonly Segment[]): MessageInitShape<typeof SegmentReferenceSchema>[] {
-  // Ids are UUIDv7: the oldest first.
+  // Ids are UUIDv7, so the oldest segment comes first.
   const sorted = [...segments].sort((a, b) => (a.id < b.id ? -1 : 1));
   return sorted.map(({ id, slug, name }) => ({ id, slug, name }));
 }

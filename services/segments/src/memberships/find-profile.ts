@@ -1,11 +1,11 @@
-// The person that a path names by any of its profiles, in the caller's organisation.
+// Reads the root profile that a path names by any profile id of the caller's organization.
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
 import { isUuid, type ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type CallContext, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 
-/** The profile that stands for the person. PROFILE_NOT_FOUND when the organisation has none of this id. */
+/** Returns the root profile. Throws PROFILE_NOT_FOUND if the organization has no profile with this id. */
 async function findProfile(
   { feed }: SegmentsDeps,
   context: CallContext,
@@ -18,16 +18,16 @@ async function findProfile(
   return profile;
 }
 
-/** What a read found out about a person. */
+/** The result of a read of one root profile. */
 export interface PersonRead<Answer> {
   readonly answer: Answer;
-  /** Something is kept of the profile. */
+  /** Whether the profile has stored state. */
   readonly isKept: boolean;
 }
 
 /**
- * Reads of the person that a path names. Of one that was merged while the read waited nothing is kept: it is read
- * again, by who stands for it then.
+ * Reads the root profile that a path names. A profile that was merged while the read waited has no stored
+ * state. Then the read is repeated with the new root profile.
  */
 export async function readPerson<Answer>(
   deps: SegmentsDeps,

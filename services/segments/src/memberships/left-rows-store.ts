@@ -1,4 +1,5 @@
-// The rows of `memberships` that say who has left, and how many there may be, in `segment_counts`.
+// Holds the statements that find and delete exited rows of `memberships`, and their numbers in
+// `segment_counts`.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 
@@ -7,12 +8,12 @@ interface SegmentKey {
   readonly segmentId: SegmentId;
 }
 
-/** Exits of one segment and shard for which it is worth walking the segment's rows. */
+/** The number of exits in one segment and shard that makes a walk over the segment's rows worthwhile. */
 export const SWEPT_EXITS_MIN = 250;
-/** Ids in one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
+/** Ids in one delete: with more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
 
-/** One that many have left, in these shards. */
+/** Returns a segment with many exits in these shards. */
 export async function findSweepable(
   db: Queryable,
   shards: readonly number[],
@@ -24,7 +25,7 @@ export async function findSweepable(
   return row && { organizationId: bytesToUuid(row.organization_id), segmentId: bytesToUuid(row.segment_id) };
 }
 
-/** By shard. */
+/** Returns the numbers of exits by shard. */
 export async function readExits(
   db: Queryable,
   key: SegmentKey,
@@ -38,7 +39,7 @@ export async function readExits(
   return new Map(rows.map(({ shard, exits }) => [shard, exits]));
 }
 
-/** A run of the segment's rows, whoever owns them. */
+/** Returns a run of the segment's rows, of all shards. */
 export async function listRows(
   db: Queryable,
   key: SegmentKey,
@@ -68,7 +69,7 @@ export async function deleteLeft(
   }
 }
 
-/** Their rows are gone; those of later exits may not be. */
+/** Subtracts the exits with deleted rows, so that later exits stay counted. */
 export async function forgetExits(
   trx: Transaction,
   key: SegmentKey,

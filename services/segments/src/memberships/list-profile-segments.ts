@@ -1,4 +1,4 @@
-// ListProfileSegments: the segments that one profile is in, oldest segment first.
+// ListProfileSegments: returns the segments of one profile, oldest segment first.
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
 import type { Queryable } from "@muster/db";
@@ -26,7 +26,7 @@ export function listProfileSegments(
       await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
       await deps.consistency.wait(context, {
         organizationId,
-        // Of its own shard for the memberships, of the others for the counts that come with them.
+        // The profile's own shard holds the memberships; the others are read for the member counts.
         shards: ALL_SHARDS,
         isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
       });
@@ -41,7 +41,7 @@ export function listProfileSegments(
   };
 }
 
-/** Undefined where nothing is kept of the profile. */
+/** Undefined if the profile has no stored state. */
 async function evaluationIdsOf(
   db: Queryable,
   organizationId: OrganizationId,

@@ -1,4 +1,4 @@
-// ListSegmentMembers: who is in a segment, by profile id, and since when.
+// ListSegmentMembers: returns the members of a segment by profile id, with their times of entry.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
@@ -22,7 +22,8 @@ export function listSegmentMembers(
     const scope = `members/${organizationId}/${segment.id}`;
     const { size, afterId } = readPage(deps.pageTokens, scope, request);
     await waitForSegments(deps, context, organizationId, [segment]);
-    // Read again: another rule may have taken over meanwhile, or do so between two statements.
+    // Read again in one snapshot, because the rule may have switched meanwhile, or may switch between two
+    // statements.
     const found = await deps.database.snapshot(async (trx) => {
       const current = await findSegmentById(trx, organizationId, segment.id);
       if (current === undefined) throw new AppError("SEGMENT_NOT_FOUND");
@@ -32,7 +33,7 @@ export function listSegmentMembers(
     const ids = rows.map(({ profileId }) => profileId);
     const profiles = await deps.feed.profiles(organizationId, ids, onBehalfOf(context));
     return {
-      // One that was erased meanwhile is left out.
+      // A profile that was erased meanwhile is left out.
       profiles: rows.flatMap((member) => toProto(member, profiles.get(member.profileId))),
       nextPageToken,
     };

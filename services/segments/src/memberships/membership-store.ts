@@ -1,4 +1,4 @@
-// Every statement against `memberships` and `segment_counts`.
+// Holds every statement against `memberships` and `segment_counts`.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 
@@ -21,12 +21,12 @@ const MEMBERSHIP_KEY = ["organization_id", "segment_id", "profile_id"] as const;
 const MEMBERSHIP_COLUMNS = [...MEMBERSHIP_KEY, "member", "entered_ms", "changed_ms"] as const;
 const COUNT_KEY = ["organization_id", "segment_id", "shard"] as const;
 const COUNT_COLUMNS = [...COUNT_KEY, "members", "exits"] as const;
-/** Rows named by one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
+/** Rows in one delete: with more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
-/** Ids in one lookup: under the size at which MariaDB turns IN lists into temporary tables. */
+/** Ids in one lookup: below the size at which MariaDB converts IN lists to temporary tables. */
 const LOOKUP_CHUNK = 500;
 
-/** Writes the rows and moves the counts with them. Each is a change: a profile in or out. */
+/** Saves changed memberships and updates the counts. Each row is a change: an entry or an exit. */
 export async function saveMemberships(trx: Transaction, changes: readonly Membership[]): Promise<void> {
   const sorted = [...changes].sort(compare);
   const rows = sorted.map(rowOf);
@@ -35,7 +35,7 @@ export async function saveMemberships(trx: Transaction, changes: readonly Member
   await addToCounts(trx, sorted);
 }
 
-/** Since when they are members, of those who are. */
+/** Saves the times of entry of current members. */
 export async function saveEntered(trx: Transaction, members: readonly Membership[]): Promise<void> {
   const rows = [...members].sort(compare).map(rowOf);
   await insertRows(
@@ -99,7 +99,7 @@ export async function listMembers(
   }));
 }
 
-/** Which of these profiles are members, each with when it entered. */
+/** Returns the members among these profiles, with their times of entry. */
 export async function findMembers(
   db: Queryable,
   organizationId: OrganizationId,
@@ -117,7 +117,7 @@ export async function findMembers(
   return found;
 }
 
-/** Members of each segment; those without any are left out. */
+/** Returns the number of members of each segment. Segments without members are left out. */
 export async function countMembers(
   db: Queryable,
   organizationId: OrganizationId,
@@ -135,7 +135,7 @@ export async function countMembers(
   return counts;
 }
 
-/** Resolves to how many rows there were. */
+/** Returns the number of deleted rows. */
 export async function deleteMemberships(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,16 +1,16 @@
-// Reads all rows of `memberships` about one profile, also those that say that it has left.
+// Reads all rows of `memberships` for one profile, exited ones included.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 
 export interface KeptRow {
-  /** What the row is kept under: a segment's evaluation. */
+  /** The evaluation of the row. */
   readonly evaluationId: SegmentId;
   readonly member: boolean;
   readonly enteredMs: number;
   readonly changedMs: number;
 }
 
-/** Ids in one lookup: beyond a few hundred MySQL's planner walks the table instead of the key. */
+/** Ids in one lookup: with more than a few hundred, MySQL's planner walks the table instead of the key. */
 const LOOKUP_CHUNK = 250;
 
 export async function listKeptRows(

@@ -1,5 +1,5 @@
-// ListMemberships: which segments one person is in, and which it has left as far as that is still known, as of
-// all that was acknowledged before.
+// ListMemberships: returns the stored memberships of one profile, exited ones included as long as their rows
+// exist. The read waits for all events acknowledged before the call.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   KeptMembershipSchema,
@@ -31,7 +31,7 @@ export function listMemberships(
   };
 }
 
-/** What a rule that was replaced said, and what is only being counted, was never anybody's answer. */
+/** Rows of replaced and pending rules are left out, because they never served reads or no longer do. */
 async function readKept(
   { database }: SegmentsDeps,
   organizationId: OrganizationId,

@@ -1,5 +1,5 @@
-// ReserveRetention: agrees that raw events will be kept for so many days alone, if no rule looks further back.
-// From then on none may: whoever saves one holds the same lock.
+// ReserveRetention: limits the days of raw events that rules may need, if no rule looks back further. Calls
+// that save a rule hold the same lock, so later rules respect the limit.
 import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -10,7 +10,7 @@ import { ensureTouched, lockOrganization, saveRawEventDays } from "../segments/o
 import type { Segment } from "../segments/segment.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
 
-/** An error is no list: of the segments that refuse, so many are named. */
+/** The number of segments in an error message. */
 const NAMED_MAX = 20;
 
 export function reserveRetention(
@@ -29,7 +29,7 @@ export function reserveRetention(
   };
 }
 
-/** The rule that serves, or the one that is to take over. */
+/** Checks the current and the pending rule. */
 function looksFurtherBack({ rule, pending }: Segment, days: number): boolean {
   const rules = pending === undefined ? [rule] : [rule, pending.rule];
   return rules.some((one) => longerThan(one, days).length > 0);

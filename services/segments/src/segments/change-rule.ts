@@ -1,4 +1,4 @@
-// What becomes of an organisation's segments when one of them gets a rule. It reads and writes nothing.
+// Computes how an organization's segments change when one of them gets a new rule. Reads and writes nothing.
 import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { Definitions } from "../engine/definitions.ts";
@@ -8,15 +8,15 @@ import { INSTANTS_MAX, type Segment } from "./segment.ts";
 import { refuseCycle } from "./segment-references.ts";
 
 export interface RuleChange {
-  /** All of the organisation's, afterwards. */
+  /** All segments of the organization, after the change. */
   readonly segments: readonly Segment[];
-  /** Those of them that are evaluated by another pending rule than before. */
+  /** The segments with a new pending rule. */
   readonly pending: readonly (Segment & { readonly pending: NonNullable<Segment["pending"]> })[];
-  /** Evaluations that nobody waits for any more. */
+  /** Evaluations that are no longer needed. */
   readonly dropped: readonly SegmentId[];
 }
 
-/** FIELD_INVALID at `path` when the rule leads back to the segment. */
+/** Throws FIELD_INVALID at `path` if the rule refers back to the segment. */
 export function changeRule(
   segments: readonly Segment[],
   changed: Segment,
@@ -30,7 +30,7 @@ export function changeRule(
   };
   const withRule = segments.map((segment) => (segment.id === changed.id ? edited : segment));
   refuseCycle(withRule, changed.id, path);
-  // What reads this segment is evaluated anew as well, and takes over together with it.
+  // Segments that depend on this one are evaluated again as well, and switch together with it.
   const stale = staleBy(withRule, changed.id);
   const restarted = stale.map((segment) => ({
     ...segment,
@@ -42,7 +42,10 @@ export function changeRule(
   return { segments: segments.map((segment) => byId.get(segment.id) ?? segment), pending, dropped };
 }
 
-/** A new segment: pending from the start where it names one that is, for that will take over. */
+/**
+ * Adds a pending rule to a new segment that references a pending segment, because it has to switch together
+ * with it.
+ */
 export function withPending(segments: readonly Segment[], added: Segment, nextId: () => SegmentId): Segment {
   const named = new Set(segmentsIn(added.rule));
   const isLinked = segments.some(({ id, pending }) => pending !== undefined && named.has(id));
@@ -50,11 +53,11 @@ export function withPending(segments: readonly Segment[], added: Segment, nextId
   return { ...added, pending: { evaluationId: nextId(), rule: added.rule, version: added.version } };
 }
 
-/** Whatever is evaluated, a profile's row stays within bounds. */
+/** Throws SEGMENT_LIMIT_REACHED if the rules together would let a profile's row grow beyond its bounds. */
 export function checkSize(segments: readonly Segment[]): void {
   if (new Definitions(0, definitionsOf(segments)).instantsMax <= INSTANTS_MAX) return;
   throw new AppError("SEGMENT_LIMIT_REACHED", {
-    message: "The counts with a window that the organisation's segments ask for are too large together.",
+    message: "The windowed counts of the organisation's segments are too large together.",
     details: { limit: String(INSTANTS_MAX) },
   });
 }

@@ -1,5 +1,5 @@
-// Who would enter and leave a segment by its pending rule: all profiles read from their raw events, as a backfill
-// reads them, and nothing written.
+// Counts the profiles that would enter and leave a segment with its pending rule. Reads all profiles from raw
+// events, as a backfill does, and writes nothing.
 import type { ProfileId, SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
@@ -16,9 +16,12 @@ import type { Segment } from "./segment.ts";
 export interface Difference {
   entering: number;
   leaving: number;
-  /** Of the rule that serves. */
+  /** Members according to the rule that serves reads. */
   members: number;
-  /** Since when the raw events are all there, where one of the rules looks back behind it; else undefined. */
+  /**
+   * The start of the complete raw events, in milliseconds, if one of the rules looks back further; else
+   * undefined.
+   */
   completeSinceMs: number | undefined;
 }
 
@@ -26,8 +29,8 @@ const PROFILES_AT_ONCE = 1000;
 const SHARDS_AT_ONCE = 4;
 
 /**
- * Both rules decide over the same events of a profile at the same instant, so the counts are exact as of the
- * snapshots that the scans read, each of one shard. Gives up when the caller does.
+ * Evaluates both rules over the same events of each profile at the same instant. The counts are exact as of
+ * the snapshots of the scans, one for each shard. Stops when the caller cancels.
  */
 export async function countDifference(
   deps: SegmentsDeps,
@@ -75,14 +78,14 @@ function reachBehind(definitions: Definitions, completeSinceMs: number, nowMs: n
   return rules.some((rule) => ruleReachesBehind(rule, completeSinceMs, nowMs, () => undefined));
 }
 
-/** These evaluations, and those that they read. */
+/** Selects these evaluations and, transitively, the evaluations that their rules reference. */
 function neededFor(
   definitions: readonly SegmentDefinition[],
   ids: readonly SegmentId[],
 ): SegmentDefinition[] {
   const byId = new Map(definitions.map((definition) => [definition.id, definition]));
   const needed = new Set(ids);
-  // A set grows while it is walked.
+  // Iterating a set also visits elements that are added meanwhile.
   for (const id of needed) {
     const definition = byId.get(id);
     for (const named of definition === undefined ? [] : segmentsIn(definition.rule)) needed.add(named);

@@ -1,4 +1,4 @@
-// CreateSegment: defines a segment. Counting the past begins at once, in the shards' owners.
+// CreateSegment: adds a segment and starts its backfill, which the owners of the shards run.
 import { create } from "@bufbuild/protobuf";
 import {
   CreateSegmentResponseSchema,
@@ -54,7 +54,10 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
   };
 }
 
-/** The definition, the work it brings and the new version commit together: see DefinitionsCache. */
+/**
+ * Invariant: the segment, its backfills and the new definitions version commit together. See
+ * DefinitionsCache.
+ */
 async function insertWithinLimit(
   trx: Transaction,
   asked: Segment,

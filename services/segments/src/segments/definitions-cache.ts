@@ -1,4 +1,4 @@
-// The compiled segments of organisations, never older than the transaction that asks.
+// Caches the compiled segments of organizations, never older than the transaction that loads them.
 import { assert, type OrganizationId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
@@ -6,7 +6,7 @@ import { definitionsOf } from "./evaluations.ts";
 import { readVersions, touchOrganization } from "./organization-store.ts";
 import { listSegmentsOf } from "./segment-store.ts";
 
-/** Segments kept compiled, over all organisations. */
+/** The number of cached segments, over all organizations. */
 const CACHED_SEGMENTS_MAX = 50_000;
 
 export class DefinitionsCache {
@@ -15,10 +15,10 @@ export class DefinitionsCache {
   #segments = 0;
 
   /**
-   * As of this transaction; an organisation never touched before gets its default segment.
-   * Invariant: a segment's backfill begins only in an owner that has loaded it, and every fold loads
-   * what is newest. So an event folded without the segment was committed before the backfill's
-   * snapshot and is in it, whoever folded it.
+   * Loads the definitions as of this transaction. A new organization gets its default segment.
+   * Invariant: a segment's backfill starts only in an owner that has loaded the segment, and each batch loads
+   * the newest definitions. An event that was applied without the segment was committed before the snapshot
+   * of the backfill. Therefore the snapshot contains the event.
    */
   async load(
     trx: Transaction,
@@ -26,14 +26,14 @@ export class DefinitionsCache {
     nowMs: number,
   ): Promise<Map<OrganizationId, Definitions>> {
     const versions = await readVersions(trx, organizationIds);
-    // Sorted, so that two folds that meet the same new organisations wait for each other in one order.
+    // Sorted, so that two transactions with the same new organizations take their locks in one order.
     for (const id of organizationIds.filter((one) => !versions.has(one)).sort()) {
       versions.set(id, await touchOrganization(trx, id, nowMs));
     }
     return this.#compile(trx, versions);
   }
 
-  /** Of one organisation that was touched before, as of now. */
+  /** Loads the newest definitions of one organization that exists already. */
   async loadKnown(db: Queryable, organizationId: OrganizationId): Promise<Definitions> {
     const loaded = await this.#compile(db, await readVersions(db, [organizationId]));
     const definitions = loaded.get(organizationId);

@@ -1,4 +1,4 @@
-// DeleteSegment: the segment is gone from every read at once; its owners clear away what it kept.
+// DeleteSegment: removes a segment from all reads at once. The owners of the shards delete its data later.
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -12,7 +12,7 @@ import type { Segment } from "./segment.ts";
 import { deleteSegmentRow, listSegmentsOf } from "./segment-store.ts";
 import { dropEvaluation, takeOver } from "./take-over.ts";
 
-/** An error stays small. */
+/** The number of dependents in an error message. */
 const USERS_SHOWN = 20;
 
 export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.deleteSegment> {
@@ -23,7 +23,7 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
       const known = await lockOrganization(trx, organizationId);
       const segments = await listSegmentsOf(trx, [organizationId]);
       const segment = segments.find((one) => one.id === id);
-      // Two at once: the other one deleted it, and answered so.
+      // A concurrent call has deleted the segment.
       if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
       refuseUsed(segments, id);
       await deleteSegmentRow(trx, organizationId, id);
@@ -32,7 +32,7 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
         await dropEvaluation(trx, organizationId, segment.pending.evaluationId);
       }
       await segmentsChanged(trx, organizationId, known, -1);
-      // Others may have waited only for this one.
+      // Other pending segments may have waited for this one alone.
       await takeOver(trx, organizationId, deps.announcer);
       await deps.announcer.announceDeleted(trx, organizationId, id);
     });
@@ -42,14 +42,14 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
   };
 }
 
-/** SEGMENT_IN_USE, naming the segments whose rules name this one. */
+/** Throws SEGMENT_IN_USE with the segments whose rules reference this one. */
 function refuseUsed(segments: readonly Segment[], id: SegmentId): void {
   const users = usersOf(segments, id).map(({ slug }) => slug);
   if (users.length === 0) return;
   const shown = users.slice(0, USERS_SHOWN).join(", ");
   const more = users.length > USERS_SHOWN ? ` and ${users.length - USERS_SHOWN} more` : "";
   throw new AppError("SEGMENT_IN_USE", {
-    message: `Other segments name this segment: ${shown}${more}.`,
+    message: `Other segments reference this segment: ${shown}${more}.`,
     details: { segments: shown },
   });
 }

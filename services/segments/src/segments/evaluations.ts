@@ -1,8 +1,8 @@
-// Which rules are evaluated, and when one takes over from another. It reads and writes nothing.
-//
-// Each rule that was ever saved is evaluated under an id of its own: memberships, counts and backfills are
-// kept by it. One evaluation of a segment serves; a changed rule is evaluated beside it, pending, and takes
-// over at once when its past is counted. Rules name segments; evaluations name evaluations.
+// Decides which rules are evaluated, and when a pending rule replaces the current one. Reads and writes
+// nothing.
+// Each saved rule has an evaluation with its own id, the key of its memberships, counts and backfills. One
+// evaluation of a segment serves reads. A changed rule is evaluated beside it as the pending one, and
+// replaces it once its backfill is done. Rules reference segments; evaluations reference evaluations.
 import type { SegmentId } from "@muster/core";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import { type Rule, segmentsIn } from "../engine/rule.ts";
@@ -10,9 +10,10 @@ import { mapSegments } from "./map-segments.ts";
 import type { Segment } from "./segment.ts";
 
 /**
- * Everything that is to be evaluated.
- * Invariant: what an evaluation's id stands for never changes. While a segment is pending all that name it
- * are, they are made anew with it, and they take over together: see {@link staleBy} and {@link finishedGroups}.
+ * Lists everything to evaluate.
+ * Invariant: the meaning of an evaluation id never changes. While a segment is pending, all segments that
+ * reference it are pending too: they get new evaluations with it and switch together with it. See {@link
+ * staleBy} and {@link finishedGroups}.
  */
 export function definitionsOf(segments: readonly Segment[]): SegmentDefinition[] {
   const serving = new Map(segments.map(({ id, evaluationId }) => [id, evaluationId]));
@@ -28,7 +29,7 @@ export function definitionsOf(segments: readonly Segment[]): SegmentDefinition[]
   });
 }
 
-/** The rule as it was saved last, whether it serves yet or not. */
+/** Returns the rule that was saved last, whether it serves reads yet or not. */
 export function savedRule({ rule, pending }: Segment): Rule {
   return pending?.rule ?? rule;
 }
@@ -37,7 +38,10 @@ export function savedVersion({ version, pending }: Segment): number {
   return pending?.version ?? version;
 }
 
-/** The segments whose saved rules read this one's, directly or through others: what is pending of them no longer holds. */
+/**
+ * Lists the segments whose saved rules depend on this one, directly or through others. Their pending
+ * evaluations are outdated when it changes.
+ */
 export function staleBy(segments: readonly Segment[], changedId: SegmentId): Segment[] {
   const stale = new Set<SegmentId>([changedId]);
   for (let before = 0; before < stale.size; ) {
@@ -50,12 +54,12 @@ export function staleBy(segments: readonly Segment[], changedId: SegmentId): Seg
   return segments.filter(({ id }) => stale.has(id));
 }
 
-/** The segments whose rules, serving or saved, name this one themselves. */
+/** Lists the segments whose current or saved rules reference this one directly. */
 export function usersOf(segments: readonly Segment[], id: SegmentId): Segment[] {
   return segments.filter((segment) => segment.id !== id && namesOf(segment).has(id));
 }
 
-/** The way from the segment by its saved rule and those of others back to itself; undefined if there is none. */
+/** Finds a path from the segment through saved rules back to itself; undefined if there is none. */
 export function findCycle(segments: readonly Segment[], id: SegmentId): Segment[] | undefined {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
   const seen = new Set<SegmentId>();
@@ -75,7 +79,10 @@ export function findCycle(segments: readonly Segment[], id: SegmentId): Segment[
   return start && walk(start, []);
 }
 
-/** The pending segments of which all take over now: their past is counted, and that of all that they are linked with. */
+/**
+ * Lists the pending segments that can switch now. Their backfills are done, and so are those of all linked
+ * segments.
+ */
 export function finishedGroups(segments: readonly Segment[], unfinished: ReadonlySet<SegmentId>): Segment[] {
   const pending = segments.filter((segment) => segment.pending !== undefined);
   const finished: Segment[] = [];
@@ -88,7 +95,7 @@ export function finishedGroups(segments: readonly Segment[], unfinished: Readonl
   return finished;
 }
 
-/** Segments of which one names the other, now or next, belong together. */
+/** Groups segments that reference one another, in current or pending rules. */
 function linkedGroups(segments: readonly Segment[]): Segment[][] {
   const linked = new Map(segments.map(({ id }) => [id, new Set<SegmentId>()]));
   for (const segment of segments) {
@@ -102,7 +109,7 @@ function linkedGroups(segments: readonly Segment[]): Segment[][] {
   for (const { id } of segments) {
     if (seen.has(id)) continue;
     const group = new Set([id]);
-    // A set grows while it is walked.
+    // Iterating a set also visits elements that are added meanwhile.
     for (const one of group) for (const other of linked.get(one) ?? []) group.add(other);
     for (const one of group) seen.add(one);
     groups.push(segments.filter((segment) => group.has(segment.id)));

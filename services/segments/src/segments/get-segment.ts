@@ -1,4 +1,4 @@
-// GetSegment: one segment by id or slug, with its count.
+// GetSegment: returns one segment by id or slug, with its member count.
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
@@ -13,7 +13,8 @@ export function getSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentServ
     const { organizationId } = context;
     const segment = await findSegment(deps, organizationId, request.segmentId);
     await waitForSegments(deps, context, organizationId, [segment]);
-    // Read again: another rule may have taken over meanwhile, or do so between two statements.
+    // Read again in one snapshot, because the rule may have switched meanwhile, or may switch between two
+    // statements.
     const [described] = await deps.database.snapshot(async (trx) => {
       const current = await findSegmentById(trx, organizationId, segment.id);
       return describeSegments(trx, organizationId, current === undefined ? [] : [current]);

@@ -1,4 +1,4 @@
-// ListSegments: the organisation's segments, oldest first, each with its count.
+// ListSegments: returns the organization's segments with their member counts, oldest first.
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
@@ -16,7 +16,8 @@ export function listSegments(deps: SegmentsDeps): MethodHandler<typeof SegmentSe
     await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
     const asked = await listSegmentsPage(deps.database.reader, organizationId, afterId, size);
     await waitForSegments(deps, context, organizationId, asked);
-    // Read again: other rules may have taken over meanwhile, or do so between two statements.
+    // Read again in one snapshot, because rules may have switched meanwhile, or may switch between two
+    // statements.
     return deps.database.snapshot(async (trx) => {
       const found = await listSegmentsPage(trx, organizationId, afterId, size + 1);
       const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, ({ id }) => id);

@@ -1,8 +1,8 @@
-// Puts other segments in the places of those that a rule names.
+// Replaces the segments that a rule references.
 import type { SegmentId } from "@muster/core";
 import type { Rule } from "../engine/rule.ts";
 
-/** The rule with each segment that it names replaced. `path` is where the rule stands, for errors. */
+/** Returns the rule with each referenced segment replaced. `path` is the path of the rule, for errors. */
 export function mapSegments(
   rule: Rule,
   replace: (id: SegmentId, path: string) => SegmentId,

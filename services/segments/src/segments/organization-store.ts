@@ -1,4 +1,4 @@
-// Every statement against `organizations`: what this service knows of one, its first touch, its lock.
+// Holds every statement against `organizations`: versions, limits, creation and the lock of an organization.
 import { AssertionError, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { type Database, forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { addBackfills, lockTaints, readTaintedShards } from "../backfills/backfill-store.ts";
@@ -7,7 +7,7 @@ import { insertSegmentOnce } from "./segment-store.ts";
 
 export interface KnownOrganization {
   readonly segmentCount: number;
-  /** How long raw events are kept; 0: for ever. */
+  /** Days that raw events are kept; 0 means without limit. */
   readonly rawEventDays: number;
 }
 
@@ -20,10 +20,10 @@ interface Row {
 }
 
 const COLUMNS = ["organization_id", "definitions_version", "segment_count", "has_default"] as const;
-/** Organisations in one statement. */
+/** The number of organizations in one statement. */
 const CHUNK = 500;
 
-/** The definitions' version of each organisation that was touched before. */
+/** Returns the definitions version of each existing organization. */
 export async function readVersions(
   db: Queryable,
   organizationIds: readonly OrganizationId[],
@@ -40,9 +40,9 @@ export async function readVersions(
 }
 
 /**
- * The first touch of an organisation, whether by a read or a fold: it gets its default segment.
- * Invariant: no event of an organisation is folded before its row is there, so the default segment needs
- * no backfill, except in shards that lost a message unread.
+ * Creates an organization with its default segment, on its first read or first event.
+ * Invariant: no event of an organization is applied before its row exists. Therefore the default segment
+ * needs no backfill, except in shards that lost an unreadable message.
  */
 export async function touchOrganization(
   trx: Transaction,
@@ -64,7 +64,7 @@ export async function touchOrganization(
   return definitions_version;
 }
 
-/** For reads: makes the organisation known if this is its first touch. */
+/** Creates the organization before a read, if it does not exist yet. */
 export async function ensureTouched(
   database: Database,
   organizationId: OrganizationId,
@@ -75,7 +75,7 @@ export async function ensureTouched(
   await database.transaction((trx) => touchOrganization(trx, organizationId, nowMs));
 }
 
-/** Locks the organisation's segments against other writers until the transaction ends. */
+/** Locks the organization's segments against other writers until the transaction ends. */
 export async function lockOrganization(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -84,7 +84,7 @@ export async function lockOrganization(
   return { segmentCount: row.segment_count, rawEventDays: row.raw_event_days };
 }
 
-/** How long raw events are kept; 0: for ever. */
+/** Returns the days that raw events are kept; 0 means without limit. */
 export async function readRawEventDays(db: Queryable, organizationId: OrganizationId): Promise<number> {
   const row = await db("organizations")
     .where("organization_id", uuidToBytes(organizationId))
@@ -92,7 +92,7 @@ export async function readRawEventDays(db: Queryable, organizationId: Organizati
   return row?.raw_event_days ?? 0;
 }
 
-/** The organisation is locked. */
+/** The caller holds the organization's lock. */
 export async function saveRawEventDays(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -103,7 +103,9 @@ export async function saveRawEventDays(
     .update({ raw_event_days: rawEventDays });
 }
 
-/** A segment came (+1) or went (-1); the organisation is locked. */
+/**
+ * Saves the segment count after a creation (+1) or a deletion (-1). The caller holds the organization's lock.
+ */
 export async function segmentsChanged(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -116,14 +118,14 @@ export async function segmentsChanged(
   await definitionsChanged(trx, organizationId);
 }
 
-/** What is to be evaluated is another from here on; the organisation is locked. */
+/** Marks the cached definitions as outdated. The caller holds the organization's lock. */
 export async function definitionsChanged(trx: Transaction, organizationId: OrganizationId): Promise<void> {
   await trx("organizations")
     .where("organization_id", uuidToBytes(organizationId))
     .increment("definitions_version");
 }
 
-/** All that were ever touched, by id, after the given one. */
+/** Lists existing organizations by id, after the given one. */
 export async function listOrganizationIds(
   db: Queryable,
   afterId: OrganizationId | undefined,

@@ -1,4 +1,4 @@
-// Where calendar days begin in a rule that does not say it itself: where the organisation's do.
+// Reads an organization's time zone, the default of calendar days in rules.
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import type { Rule } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { type Clock, type OrganizationId, uuidToBytes } from "@muster/core";
@@ -16,7 +16,10 @@ export class OrganizationTimeZones {
     this.#clock = clock;
   }
 
-  /** Asked only where the rule needs it: all other rules are saved whether identity answers or not. */
+  /**
+   * Calls the identity service only if the rule needs it, so that other rules can be saved while identity is
+   * down.
+   */
   async for(organizationId: OrganizationId, rule: Rule | undefined): Promise<string> {
     if (rule === undefined || !lacksTimeZone(rule)) return UTC;
     const { organization } = await this.#client.getOrganization(

@@ -1,4 +1,4 @@
-// A rule as callers write it and as it is stored, to the engine's. Whoever errs is told the field.
+// Converts a rule from its proto to the engine's form. Errors name the field.
 import { type Duration, durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type ActiveDays as ActiveDaysMessage,
@@ -34,15 +34,15 @@ import { isTimeZone } from "../engine/time-zone.ts";
 import { compilePredicate, type Predicate, type PredicateSubject } from "../predicates/predicate.ts";
 import { PredicateError } from "../predicates/predicate-error.ts";
 
-/** Where in the request something stands, and the time zone of what names none. */
+/** The path of a field in the request, and the default time zone. */
 interface Place {
   readonly path: string;
   readonly timeZone: string;
 }
 
 /**
- * FIELD_INVALID names the field, below `path`. Calendar days without a time zone of their own get
- * `timeZone`. The segments that it names are as written: ids or slugs.
+ * Throws FIELD_INVALID with the field, below `path`. Calendar days without a time zone get `timeZone`.
+ * Referenced segments stay as written: ids or slugs.
  */
 export function ruleFromProto(message: RuleMessage, path: string, timeZone: string): Rule {
   const rule = nodeFromProto(message, { path, timeZone }, 1);
@@ -53,7 +53,7 @@ export function ruleFromProto(message: RuleMessage, path: string, timeZone: stri
 
 function nodeFromProto({ kind }: RuleMessage, place: Place, level: number): Rule {
   if (level > RULE_DEPTH_MAX)
-    throw invalidField(place.path, `is below the ${RULE_DEPTH_MAX} levels of a rule`);
+    throw invalidField(place.path, `must be within the ${RULE_DEPTH_MAX} levels of a rule`);
   switch (kind.case) {
     case "all":
     case "any": {
@@ -104,7 +104,7 @@ function leafFromProto(kind: RuleMessage["kind"], place: Place): Rule {
   }
 }
 
-/** `countPath` is where the count stands, for the error when it is more than can be kept. */
+/** `countPath` is the path of the count, for the error if the count is too large. */
 export function performedOf(
   matcher: Matcher,
   count: CountCondition,
@@ -264,7 +264,7 @@ function predicateFrom({ path }: Place, source: string, subject: PredicateSubjec
 
 function timeZoneFrom(place: Place, name: string): string {
   const timeZone = name === "" ? place.timeZone : name;
-  if (!isTimeZone(timeZone)) throw invalidField(`${place.path}.time_zone`, "is no IANA time zone");
+  if (!isTimeZone(timeZone)) throw invalidField(`${place.path}.time_zone`, "must be an IANA time zone");
   return timeZone;
 }
 
@@ -272,7 +272,7 @@ function spanFrom({ path }: Place, message: Duration | undefined): number {
   if (message === undefined) throw invalidField(path, "is required");
   if (message.nanos % 1_000_000 !== 0) throw invalidField(path, "must be whole milliseconds");
   const ms = durationMs(message);
-  if (ms < 1) throw invalidField(path, "must be at least a millisecond");
+  if (ms < 1) throw invalidField(path, "must be at least 1 millisecond");
   if (ms > SPAN_MS_MAX) throw invalidField(path, "must be at most 3650 days");
   return ms;
 }

@@ -1,4 +1,4 @@
-// Rules in and out of their proto: nothing is lost, defaults are filled in, and whoever errs is told where.
+// Tests the conversion of rules from and to their proto: round trips, defaults and errors with field paths.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { AppError } from "@muster/errors";
@@ -29,7 +29,7 @@ function refusal(rule: RuleInit): string {
   return "none";
 }
 
-/** One of each kind, with everything set that can be. */
+/** One rule of each kind, with every field set. */
 const EVERY: RuleInit = {
   kind: {
     case: "all",
@@ -159,7 +159,7 @@ describe("what is refused names its field", () => {
       performed({
         window: { window: { case: "calendarDays", value: { days: 1, timeZone: "Mars/Olympus" } } },
       }),
-      "rule.performed.window.calendar_days.time_zone: is no IANA time zone",
+      "rule.performed.window.calendar_days.time_zone: must be an IANA time zone",
     ],
     [
       "more days than there are",

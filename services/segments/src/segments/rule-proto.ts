@@ -1,4 +1,4 @@
-// Rules as requests define them and as they are stored (the JSON form of their proto).
+// Converts the rules of requests, and the rules stored in the database (the JSON form of their proto).
 import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import type { CreateSegmentRequest } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -11,14 +11,14 @@ import { ruleToProto } from "./rule-to-proto.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 const UTC = "UTC";
 
-/** A rule in either form, as requests have it. */
+/** The fields that define a rule, in the long and the short form. */
 export type RuleFields = {
   readonly [F in "rule" | "eventName" | "minCount" | "withinDays"]?: CreateSegmentRequest[F] | undefined;
 };
 
 /**
- * The rule that a request defines, by `rule` or by the short form. The request has been validated; `prefix` is
- * where these fields stand in it, `timeZone` the organisation's.
+ * Returns the rule that a validated request defines, by `rule` or by the short form. `prefix` is the path of
+ * these fields in the request, `timeZone` the time zone of the organization.
  */
 export function ruleOfRequest(request: RuleFields, prefix = "", timeZone = UTC): Rule {
   if (request.rule !== undefined) return ruleFromProto(request.rule, `${prefix}rule`, timeZone);
@@ -32,19 +32,19 @@ export function ruleOfRequest(request: RuleFields, prefix = "", timeZone = UTC):
   return performedOf(matcherOf(eventName), count, window, { countPath: `${prefix}min_count` });
 }
 
-/** The stored form. */
+/** Returns the stored form. */
 export function encodeRule(rule: Rule): string {
   return toJsonString(RuleSchema, create(RuleSchema, ruleToProto(rule)));
 }
 
-/** Texts that were read last: every write to an organisation's segments reads all of its rules again. */
+/** The rules read last: every write to an organization's segments reads all of its rules again. */
 const decoded = new Map<string, Rule>();
 const DECODED_MAX = 10_000;
 
-/** The same text gives the same object, so what is worked out of a rule is worked out once. */
+/** Returns the same object for the same text, so that values derived from a rule are computed once. */
 export function decodeRule(text: string): Rule {
   const rule = decoded.get(text) ?? ruleFromProto(fromJsonString(RuleSchema, text), "rule", UTC);
-  // Set anew, the map holds the least recently read first.
+  // Reinserted, so that the map starts with the least recently read rule.
   decoded.delete(text);
   decoded.set(text, rule);
   if (decoded.size > DECODED_MAX) {

@@ -1,11 +1,11 @@
-// A rule may look back no further than the organisation keeps raw events.
+// Rejects rules that look back further than the organization keeps raw events.
 import { invalidField } from "@muster/errors";
 import { longerThan } from "../engine/reach.ts";
 import type { Rule } from "../engine/rule.ts";
 
 /**
- * FIELD_INVALID naming the window, where the rule looks back further. `rulePath` is where the rule stands in the
- * request: a field named `rule`, or one of the short form.
+ * Throws FIELD_INVALID with the window if the rule looks back further. `rulePath` is the path of the rule in
+ * the request: a field named `rule`, or a field of the short form.
  */
 export function refuseLongWindow(rule: Rule, rawEventDays: number, rulePath: string): void {
   const [tooLong] = longerThan(rule, rawEventDays);

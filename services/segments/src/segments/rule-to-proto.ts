@@ -1,4 +1,4 @@
-// The engine's rule as callers and the store see it.
+// Converts a rule from the engine's form to its proto.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -122,7 +122,7 @@ function windowToProto({ window }: { readonly window: Window | undefined }): {
   }
 }
 
-/** An empty name stands for any event, an empty predicate for all of them. */
+/** An empty name means any event; an empty predicate means all events. */
 function matcherToProto({ eventName, where }: Matcher): { eventName: string; where: string } {
   return { eventName: eventName ?? "", where: where?.source ?? "" };
 }

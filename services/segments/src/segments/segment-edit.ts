@@ -1,4 +1,4 @@
-// What an UpdateSegment asks for: the fields that its mask names, checked.
+// Reads and checks the fields that an UpdateSegment request changes.
 import type {
   SegmentChanges,
   UpdateSegmentRequest,
@@ -10,18 +10,18 @@ import { slugOf } from "./segment.ts";
 
 export interface SegmentEdit {
   readonly name: { readonly text: string; readonly slug: string } | undefined;
-  /** As written: the segments that it names are still to be found. */
+  /** As written: references to segments are not resolved yet. */
   readonly rule: Rule | undefined;
-  /** Where the rule stands in the request, for errors. */
+  /** The path of the rule in the request, for errors. */
   readonly rulePath: string;
-  /** What the segment's version must be. */
+  /** The version that the segment must have. */
   readonly version: number | undefined;
 }
 
 const PREFIX = "segment.";
 export const NAME_PATH = `${PREFIX}name`;
 const RULE_PATH = `${PREFIX}rule`;
-/** Mask paths and the fields they name. */
+/** Mask paths and their fields. */
 const changeable = {
   name: "name",
   rule: "rule",
@@ -33,7 +33,7 @@ const changeable = {
 type Path = keyof typeof changeable;
 const SHORT_FORM: readonly Path[] = ["event_name", "min_count", "within_days"];
 
-/** `timeZone` is the organisation's. */
+/** `timeZone` is the time zone of the organization. */
 export function editOf(request: UpdateSegmentRequest, timeZone: string): SegmentEdit {
   const paths = pathsOf(request);
   const { segment } = request;

@@ -1,4 +1,4 @@
-// Segments as callers see them: with their counts, and how far their past is counted.
+// Converts segments to their proto, with member counts and backfill progress.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type SegmentSchema, SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
@@ -12,7 +12,7 @@ import type { Segment } from "./segment.ts";
 
 type SegmentInit = MessageInitShape<typeof SegmentSchema>;
 
-/** Of one organisation, in the order given. */
+/** Returns segments of one organization, in the given order. */
 export async function describeSegments(
   db: Queryable,
   organizationId: OrganizationId,
@@ -35,7 +35,7 @@ export async function describeSegments(
   );
 }
 
-/** `shardsLeft` says in how many shards the past is not yet counted. */
+/** `shardsLeft` returns the number of shards with an unfinished backfill. */
 export function segmentToProto(
   segment: Segment,
   memberCount: number,

@@ -1,4 +1,4 @@
-// Every statement against `segments`.
+// Holds every statement against `segments`.
 import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
 import { insertRows, isUniqueViolation, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -37,7 +37,7 @@ interface Row {
   update_ms: number;
 }
 
-/** SEGMENT_NAME_TAKEN when another has the slug. */
+/** Throws SEGMENT_NAME_TAKEN if another segment has the slug. */
 export async function insertSegment(trx: Transaction, segment: Segment): Promise<void> {
   try {
     await insert(trx, segment, "fail");
@@ -46,7 +46,7 @@ export async function insertSegment(trx: Transaction, segment: Segment): Promise
   }
 }
 
-/** `field` is where the name stands in the request. */
+/** `field` is the path of the name in the request. */
 export function slugTaken(slug: string, field: string, cause?: unknown): AppError {
   return new AppError("SEGMENT_NAME_TAKEN", {
     fields: [{ field, message: "a segment with this slug exists" }],
@@ -55,7 +55,7 @@ export function slugTaken(slug: string, field: string, cause?: unknown): AppErro
   });
 }
 
-/** Everything that can change. Nobody else has the slug: the organisation is locked. */
+/** Saves everything that can change. The slug is free, because the caller holds the organization's lock. */
 export async function updateSegmentRow(trx: Transaction, segment: Segment): Promise<void> {
   const key = { organization_id: uuidToBytes(segment.organizationId), segment_id: uuidToBytes(segment.id) };
   const row = {
@@ -78,7 +78,7 @@ function evaluationColumns({ evaluationId, pending }: Segment) {
   };
 }
 
-/** Inserts it unless this very segment is there already. */
+/** Inserts the segment unless it exists already. */
 export async function insertSegmentOnce(trx: Transaction, segment: Segment): Promise<void> {
   await insert(trx, segment, "keep");
 }
@@ -99,7 +99,7 @@ async function insert(trx: Transaction, segment: Segment, onConflict: OnConflict
   await insertRows(trx, "segments", COLUMNS, [row], onConflict, ["organization_id", "segment_id"]);
 }
 
-/** Whether it was there. */
+/** Returns false if there was no such segment. */
 export async function deleteSegmentRow(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -131,7 +131,7 @@ export async function findSegmentBySlug(
   return row && fromRow(row);
 }
 
-/** Those of these that exist. */
+/** Returns the existing segments among these. */
 export async function listSegmentsBySlugs(
   db: Queryable,
   organizationId: OrganizationId,
@@ -163,7 +163,7 @@ export async function listSegmentsPage(
   return (await query).map(fromRow);
 }
 
-/** Those that one of these evaluations serves, oldest first, after the given id. */
+/** Returns segments that are served by one of these evaluations, oldest first, after the given id. */
 export async function listSegmentsServedBy(
   db: Queryable,
   organizationId: OrganizationId,
@@ -181,7 +181,7 @@ export async function listSegmentsServedBy(
   return (await query).map(fromRow);
 }
 
-/** Those of these that exist, oldest first, after the given id. */
+/** Returns the existing segments among these, oldest first, after the given id. */
 export async function listSegmentsByIds(
   db: Queryable,
   organizationId: OrganizationId,
@@ -199,7 +199,7 @@ export async function listSegmentsByIds(
   return (await query).map(fromRow);
 }
 
-/** All of several organisations: at most SEGMENTS_MAX each. */
+/** Returns all segments of several organizations: at most SEGMENTS_MAX each. */
 export async function listSegmentsOf(
   db: Queryable,
   organizationIds: readonly OrganizationId[],
@@ -210,7 +210,7 @@ export async function listSegmentsOf(
   return rows.map(fromRow);
 }
 
-/** All that rows of members in the shard may be kept under: what is evaluated, and what is being cleared away. */
+/** Lists all evaluations with possible membership rows in the shard: current, pending and purged ones. */
 export async function listEvaluationIds(
   db: Queryable,
   organizationId: OrganizationId,

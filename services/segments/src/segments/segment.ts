@@ -1,4 +1,4 @@
-// A segment as the service keeps it: its name, its slug, and the default that every organisation starts with.
+// Defines a segment, its slug, and the default segment of every organization.
 import { createHash } from "node:crypto";
 import { isUuid, type OrganizationId, type SegmentId, uuidToBytes, uuidV7 } from "@muster/core";
 import { invalidField } from "@muster/errors";
@@ -10,41 +10,41 @@ export interface Segment {
   readonly id: SegmentId;
   readonly slug: string;
   readonly name: string;
-  /** What says who is a member now; see `savedRule` and `savedVersion` for what was saved last. */
+  /** The rule that decides memberships now. See `savedRule` and `savedVersion` for the newest one. */
   readonly rule: Rule;
-  /** Counts the rules from 1. */
+  /** The number of the rule, starting at 1. */
   readonly version: number;
-  /** What memberships, counts and backfills of this rule are kept under: not the segment's own id. */
+  /** The key of this rule's memberships, counts and backfills. Different from the segment's own id. */
   readonly evaluationId: SegmentId;
-  /** What is to take over once its past is counted. */
+  /** The rule that replaces this one once its backfill is done. */
   readonly pending: PendingRule | undefined;
-  /** Who is a member because of the past is announced too, not only who enters later. */
+  /** Whether entries of the backfill are announced, and not only later ones. */
   readonly announceBackfill: boolean;
   readonly createMs: number;
   readonly updateMs: number;
 }
 
-/** A rule that was saved, or that reads another segment's that was. */
+/** A rule that was saved, or that references another segment with a pending rule. */
 export interface PendingRule {
   readonly evaluationId: SegmentId;
   readonly rule: Rule;
-  /** That of the serving rule when only another segment's has changed. */
+  /** The version of the current rule if only a referenced segment has changed. */
   readonly version: number;
 }
 
-/** Segments that one organisation may have at once. */
+/** The number of segments that one organization may have at once. */
 export const SEGMENTS_MAX = 1000;
 /**
- * Instants that one organisation's windows may keep of one profile, over all event names: a profile's row
- * stays within a few MiB, whatever is asked and whatever it does.
+ * The number of instants that one organization's windows may store for one profile, over all event names. The
+ * limit keeps a profile's row within a few MiB for all rules and activity.
  */
 export const INSTANTS_MAX = 50_000;
 /** Fits a path parameter and its column. */
 const SLUG_BYTES_MAX = 255;
 
 /**
- * The name's letters and digits, of any script, in lower case with single hyphens between.
- * FIELD_INVALID when nothing is left, or when it could be mistaken for an id.
+ * Returns the letters and digits of the name, of any script, in lower case with single hyphens between.
+ * Throws FIELD_INVALID if nothing is left, or if the slug has the form of an id.
  */
 export function slugOf(name: string, field = "name"): string {
   const words = name
@@ -52,16 +52,16 @@ export function slugOf(name: string, field = "name"): string {
     .toLowerCase()
     .split(/[^\p{L}\p{M}\p{N}]+/u);
   const slug = words.filter((word) => word !== "").join("-");
-  if (slug === "") throw invalidField(field, "must hold a letter or a digit");
+  if (slug === "") throw invalidField(field, "must contain a letter or a digit");
   if (isUuid(slug)) throw invalidField(field, "must not look like an id");
   if (Buffer.byteLength(slug) > SLUG_BYTES_MAX) throw invalidField(field, "is too long in lower case");
   return slug;
 }
 
 /**
- * The segment that every organisation has from the start.
- * Invariant: its id follows from the organisation's, so that two makers at once make the same row; and it
- * is older than the organisation by a millisecond, so it comes first.
+ * Returns the segment that every organization starts with.
+ * Invariant: its id is derived from the organization's id, so that concurrent creators insert the same row.
+ * It is a millisecond older than the organization, so that it is listed first.
  */
 export function defaultSegment(organizationId: OrganizationId, nowMs: number): Segment {
   const bytes = uuidToBytes(organizationId);

@@ -1,4 +1,4 @@
-// The moment at which a changed rule begins to say who is a member.
+// Switches segments to their pending rules.
 import type { OrganizationId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { deleteBackfills, listBackfillsOf } from "../backfills/backfill-store.ts";
@@ -11,10 +11,11 @@ import { listSegmentsOf, updateSegmentRow } from "./segment-store.ts";
 import { beginTelling, listTold } from "./telling-store.ts";
 
 /**
- * Lets pending rules take over whose past is counted; to be called when a backfill has ended, when everybody has
- * been told of the take-over before, or when a segment that others waited for has changed or gone.
- * Invariant: the organisation is locked, so of two that end their last backfills at once the second sees
- * both ended. Rows of members do not move: which of them answer is one column of the segment's row.
+ * Switches all segments whose pending rules are ready. Called when a backfill ends, when an earlier rule
+ * switch is fully published, and when a segment that others waited for changes or is deleted.
+ * Invariant: the organization is locked. If two transactions end their last backfills at once, the second one
+ * reads both as ended. Membership rows do not move: one column of the segment's row selects the evaluation
+ * that serves reads.
  */
 export async function takeOver(
   trx: Transaction,
@@ -26,7 +27,7 @@ export async function takeOver(
   if (pendingIds.length === 0) return;
   const unfinished = await listBackfillsOf(trx, organizationId, pendingIds);
   const waiting = new Set(unfinished.map(({ segmentId }) => segmentId));
-  // One after the other: what is told by a walk is the difference between two rules.
+  // One switch at a time, because a walk publishes the difference between two rules.
   const told = await listTold(trx, organizationId);
   for (const { id, pending } of segments) if (told.has(id) && pending) waiting.add(pending.evaluationId);
   const finished = finishedGroups(segments, waiting);
@@ -45,13 +46,13 @@ async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
   await updateSegmentRow(trx, { ...segment, ...pending, pending: undefined });
   const unfinished = await listBackfillsOf(trx, organizationId, [replacedId]);
   await deleteBackfills(trx, organizationId, replacedId);
-  // Who is in by the past of a rule that nobody could read yet is in by the past.
+  // If the replaced version never served reads, its members count as backfilled.
   const tellsEntries = unfinished.length === 0 || segment.announceBackfill;
   const telling = { heirId: pending.evaluationId, tellsEntries };
   await beginTelling(trx, organizationId, { segmentId, replacedId }, telling);
 }
 
-/** Nobody reads it any more; its owners clear away what it kept. */
+/** Ends an evaluation that nothing reads any more. The owners of the shards delete its data later. */
 export async function dropEvaluation(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,10 +1,10 @@
-// Every statement against `segments.told_id`: the evaluation that a segment had before, as long as not everybody
-// has been told what its end changes for them.
+// Holds every statement against `segments.told_id`: the previous evaluation of a segment, until the changes
+// of its rule switch are published.
 import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { addPurges, listPurgesOf, type Telling } from "../backfills/purge-store.ts";
 
-/** The organisation is locked, and all positions are held: see Announcer. */
+/** The caller holds the organization's lock and all outbox positions: see Announcer. */
 export async function beginTelling(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -17,7 +17,10 @@ export async function beginTelling(
   await addPurges(trx, organizationId, of.replacedId, telling);
 }
 
-/** One shard's part of it is over. True if it was the last. The organisation is locked. */
+/**
+ * Ends one shard's part of a rule switch. Returns true for the last shard. The caller holds the
+ * organization's lock.
+ */
 export async function endTelling(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -30,7 +33,7 @@ export async function endTelling(
   return true;
 }
 
-/** Segments of which somebody is yet to be told. */
+/** Lists the segments with a rule switch in progress. */
 export async function listTold(db: Queryable, organizationId: OrganizationId): Promise<Set<SegmentId>> {
   const rows = await db("segments")
     .select<{ segment_id: Buffer }[]>("segment_id")

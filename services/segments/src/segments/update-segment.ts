@@ -1,4 +1,4 @@
-// UpdateSegment: renames at once; a changed rule is counted beside the one that serves, and then takes over.
+// UpdateSegment: renames at once; a changed rule is backfilled beside the current one, and then replaces it.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -52,13 +52,13 @@ export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
 
 interface Plan {
   readonly before: Segment;
-  /** Its name and rule as they are to be; `change` has what that means for it and others. */
+  /** The segment with its new name and rule; `change` holds the effects on it and on others. */
   readonly after: Segment;
-  /** Undefined when the rule stays. */
+  /** Undefined if the rule stays. */
   readonly change: RuleChange | undefined;
 }
 
-/** Decides on one reading of the organisation's segments; whoever goes on to write has locked them. */
+/** Plans the edit on one read of the organization's segments. A caller that writes has locked them. */
 async function planEdit(
   deps: SegmentsDeps,
   db: Queryable,
@@ -84,7 +84,7 @@ async function planEdit(
   const renamed: Segment = {
     ...before,
     ...(edit.name && { name: edit.name.text, slug: edit.name.slug }),
-    // The clock may have been set back since.
+    // The clock may have been set back.
     updateMs: Math.max(nowMs, before.updateMs),
   };
   if (!isNewRule) return { before, after: renamed, change: undefined };
@@ -95,7 +95,10 @@ async function planEdit(
   return { before, after, change };
 }
 
-/** The definitions, the work they bring and the new version commit together: see DefinitionsCache. */
+/**
+ * Invariant: the rules, their backfills and the new definitions version commit together. See
+ * DefinitionsCache.
+ */
 async function apply(deps: SegmentsDeps, trx: Transaction, { before, after, change }: Plan): Promise<void> {
   const { organizationId } = after;
   if (after === before) return;
@@ -109,11 +112,11 @@ async function apply(deps: SegmentsDeps, trx: Transaction, { before, after, chan
   }
   for (const evaluationId of change.dropped) await dropEvaluation(trx, organizationId, evaluationId);
   await definitionsChanged(trx, organizationId);
-  // Others may have waited only for what was dropped.
+  // Other pending segments may have waited for the dropped evaluations alone.
   await takeOver(trx, organizationId, deps.announcer);
 }
 
-/** Everything but the writing. */
+/** Returns the effects of the edit without writing. */
 async function preview(
   deps: SegmentsDeps,
   context: CallContext,

@@ -1,5 +1,5 @@
-// Holds a read of segments until they hold every event and their past is counted, in every shard. A changed rule
-// is not waited for: until it takes over the one before serves.
+// Delays a read of segments until every acknowledged event is applied and the backfills are done, in every
+// shard. Pending rules do not delay a read, because the current rule serves until the switch.
 import type { OrganizationId } from "@muster/core";
 import type { CallContext } from "@muster/rpc";
 import { ALL_SHARDS, listBackfillsOf } from "../backfills/backfill-store.ts";
