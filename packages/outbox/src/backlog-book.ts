@@ -1,5 +1,5 @@
-// What this process knows of items committed and folded: its own appends and reports at once, other
-// processes' from the last poll.
+// The backlog tracker counts items committed and items applied. The appends and reports of this process count
+// at once, those of other processes from the last poll.
 import type { OutboxState } from "./outbox-state-store.ts";
 import type { FoldedShard } from "./ports.ts";
 
@@ -15,12 +15,15 @@ export class BacklogBook {
   #appends = 0;
   #reports = 0;
 
-  /** To be taken before a poll reads, so that it can tell whether it raced a local change. */
+  /**
+   * Returns the number of local changes. Must be called before a poll reads, so that `refresh` detects a
+   * concurrent local change.
+   */
   mark(): BookMark {
     return { appends: this.#appends, reports: this.#reports };
   }
 
-  /** An append that may still roll back; the next poll corrects it then. */
+  /** Counts an append that may still roll back; the next poll corrects the count then. */
   appended(shard: number, itemsThrough: number): void {
     this.#appends += 1;
     this.#items[shard] = Math.max(this.#items[shard] ?? 0, itemsThrough);
@@ -33,9 +36,9 @@ export class BacklogBook {
     this.#folded.set(consumer, known);
   }
 
-  /** Takes what a poll read; true if positions have moved since the poll before. */
+  /** Takes over what a poll has read. Returns whether positions have advanced since the poll before. */
   refresh(state: OutboxState, before: BookMark): boolean {
-    // What was read before a local change must not undo it; a poll later it will be there.
+    // A poll that started before a local change must not undo the change; the next poll includes it.
     this.#items = before.appends === this.#appends ? [...state.items] : larger(this.#items, state.items);
     const raced = before.reports !== this.#reports;
     for (const [consumer, { items }] of state.folded) {
@@ -47,7 +50,7 @@ export class BacklogBook {
     return moved;
   }
 
-  /** Items that the slowest registered consumer has not folded. Without a consumer there is no backlog. */
+  /** Items that the slowest registered consumer has not applied. Without a consumer there is no backlog. */
   backlogItems(): number {
     const committed = sum(this.#items);
     let backlog = 0;

@@ -1,5 +1,5 @@
-// How long to wait after the n-th failure in a row: doubling, capped, and spread so that many who
-// failed together do not come back together.
+// Computes the wait after consecutive failures: doubling, capped, and random, so that callers that failed
+// together do not retry together.
 import { randomInt } from "node:crypto";
 
 export interface BackoffRange {

@@ -1,4 +1,4 @@
-// What a ShardConsumer is made of.
+// Defines the options, timings and limits of a ShardConsumer.
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -7,40 +7,43 @@ import type { Metrics } from "@muster/metrics";
 import type { Folder, ProducerPort } from "./ports.ts";
 
 export interface ShardConsumerOptions {
-  /** The consuming service's own; its migrations have called createConsumerTables. */
+  /** The database of the consuming service. Its migrations have called createConsumerTables. */
   readonly database: Database;
   readonly bus: Bus;
   readonly producer: ProducerPort;
   readonly folder: Folder;
   /** The producing service, such as "events". */
   readonly source: string;
-  /** Durable name, such as "segments"; one for all replicas. */
+  /** Durable name, such as "segments"; the same in all replicas. */
   readonly consumer: string;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly instanceId: string;
-  /** No other process uses this database: all shards are taken by force, once. */
+  /** No other process uses this database: the consumer takes all shards by force, once. */
   readonly exclusive: boolean;
   readonly timings?: Partial<ConsumerTimings>;
 }
 
 export interface ConsumerTimings {
-  /** How long after a replica's death its shards are taken over. */
+  /** Time after a replica's death until other replicas take over its shards. */
   readonly leaseMs: number;
-  /** How often leases are renewed, shares balanced and replays looked for. */
+  /** Time between two ticks that renew leases, balance shares and find requested replays. */
   readonly leaseTickMs: number;
-  /** How often the producer is told what is folded, if that has changed. */
+  /** Time between two reports of changed positions to the producer. */
   readonly reportMs: number;
-  /** After so long without a message a shard asks the producer whether the bus has lost one. */
+  /**
+   * A shard without a message for so long requests messages from the producer, because the bus may have lost
+   * one.
+   */
   readonly quietMs: number;
   /**
-   * After taking a shard over, how long to ask the producer twice a second while the bus is silent: a
-   * broker may hold back what comes next until it gives up waiting for the dead owner's acks.
+   * Time after a takeover in which a silent shard requests messages from the producer twice a second. A
+   * broker may hold back the next messages until it stops waiting for the acks of the dead owner.
    */
   readonly handoverMs: number;
-  /** The first wait after a failure; doubled after each. */
+  /** Wait after the first failure; doubled after each further failure. */
   readonly retryMs: number;
 }
 
@@ -53,17 +56,17 @@ export const DEFAULT_CONSUMER_TIMINGS: ConsumerTimings = {
   retryMs: 100,
 };
 
-/** Failures of a message itself before it is put among the dead letters. */
+/** Failures caused by a message itself before it moves to the dead letters. */
 export const ATTEMPTS_MAX = 5;
-/** Items folded in one transaction; a single message may hold more. */
+/** Most items applied in one transaction; a single message may hold more. */
 export const FOLD_ITEMS_MAX = 2_000;
-/** Messages folded in one transaction, for those without items. */
+/** Most messages applied in one transaction, for messages without items. */
 export const FOLD_MESSAGES_MAX = 512;
-/** Deliveries of one shard that are neither acked nor naked. */
+/** Most deliveries of one shard that are neither acked nor naked. */
 export const IN_FLIGHT_MAX = 32;
-/** Messages of one refetch. */
+/** Most messages of one refetch. */
 export const REFETCH_MAX = 100;
-/** While a handover lasts, how long a shard is silent before the producer is asked. */
+/** Silence of a shard before it requests messages from the producer, during a handover. */
 export const HANDOVER_QUIET_MS = 500;
-/** A producer that has not answered a refetch by then is asked again. */
+/** Time after which a refetch without a response is retried. */
 export const REFETCH_TIMEOUT_MS = 10_000;

@@ -1,4 +1,5 @@
-// Exactly once in effect: whatever is repeated, lost, late or killed, the sums are those of the appends.
+// Tests that messages are applied exactly once in effect: repeats, losses, delays and kills do not change the
+// sums.
 import { type Clock, systemClock } from "@muster/core";
 import { waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -19,7 +20,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
   const put = (shard: number, ...values: number[]) =>
     append(producer.outbox, house.producing.database, shard, ...values);
 
-  it("folds everything in order while eight writers write", async () => {
+  it("applies all messages in order while eight writers write", async () => {
     const { outbox, relay } = producer;
     const { consumer, folder } = await house.newReplica(outbox);
     await relay.start();
@@ -33,13 +34,13 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(folder.overlaps).toBe(0);
     expect(await consumer.positions()).toEqual(await outbox.positions());
     expect(consumer.ownedShards()).toHaveLength(16);
-    // The producer hears of it, so its backlog is gone.
+    // The consumer reports to the producer, so the backlog is empty.
     await waitFor(() => outbox.backlogItems() === 0);
   });
 
-  it("publishes what a crash left between commit and publish", async () => {
+  it("publishes messages that a crash left between commit and publish", async () => {
     const { database } = house.producing;
-    // Committed, and the process died: nobody was told and nothing was published.
+    // The transaction has committed and the process died: nothing was broadcast and nothing was published.
     await database.transaction((trx) =>
       producer.outbox.append(trx, [draft(1, 10), draft(1, 20), draft(7, 5)]),
     );
@@ -49,9 +50,9 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(35);
   });
 
-  it("drops what is published twice, by one relay again and by two at once", async () => {
+  it("drops messages published twice, by one relay again and by two at once", async () => {
     const { outbox } = producer;
-    // Both believe that they have the lease.
+    // Both relays hold the lease, by force.
     const relays = [
       await house.newProducer({ exclusive: true }),
       await house.newProducer({ exclusive: true }),
@@ -66,7 +67,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1210);
   });
 
-  it("drops what is delivered again after a crash between commit and ack", async () => {
+  it("drops messages delivered again after a crash between commit and ack", async () => {
     const { outbox, relay } = producer;
     const first = await house.newReplica(outbox);
     first.bus.losesAcks = true;
@@ -81,7 +82,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(outbox))).toBe(16);
   });
 
-  it("goes on at once although the bus still waits for the acks of a dead owner", async () => {
+  it("continues at once although the bus still waits for the acks of a dead owner", async () => {
     const { outbox, relay } = producer;
     const first = await house.newReplica(outbox);
     first.bus.losesAcks = true;
@@ -98,7 +99,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(outbox))).toBe(IN_FLIGHT_MAX + 108);
   });
 
-  it("fetches from the producer what the bus has lost, and waits for a producer that is away", async () => {
+  it("reads from the producer what the bus has lost, and waits for a producer that is down", async () => {
     const { outbox, relay } = producer;
     const replica = await house.newReplica(outbox);
     replica.bus.loses = (envelope) => envelope.position === 2n || envelope.position === 3n;
@@ -114,7 +115,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1111);
   });
 
-  it("finds by itself that the bus has lost the last message of a shard", async () => {
+  it("detects that the bus has lost the last message of a shard", async () => {
     const { outbox, relay } = producer;
     const replica = await house.newReplica(outbox, { timings: { quietMs: 100 } });
     replica.bus.loses = () => true;
@@ -124,14 +125,14 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(outbox))).toBe(3);
   });
 
-  it("aborts the transaction of an owner whose epoch is stale", async () => {
+  it("aborts the transaction of an owner whose fencing token is stale", async () => {
     const { outbox, relay } = producer;
     const stale = await house.newReplica(outbox, { exclusive: true });
     await stale.consumer.start();
     const entered = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
-    // On SQLite there is one writer, so the old owner can only come too late; on MySQL it is overtaken
-    // in the middle of its transaction.
+    // On SQLite there is one writer, so the old owner can only come too late. On MySQL the new owner
+    // overtakes it in the middle of its transaction.
     if (pair === "mysql + JetStream") {
       stale.folder.beforeFold = async () => {
         entered.resolve();
@@ -141,7 +142,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
       await put(2, 7, 8);
       await entered.promise;
     }
-    // What the bus brings to the old owner alone, the new one asks the producer for.
+    // The bus delivers to the old owner only; the new owner reads from the producer.
     const fresh = await house.newReplica(outbox, { exclusive: true, timings: { quietMs: 100 } });
     await fresh.consumer.start();
     await relay.start();
@@ -150,7 +151,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     goOn.resolve();
     await put(2, 1000);
     await house.waitUntilFolded(outbox);
-    // It tried, failed, and knows.
+    // The old owner tried to commit, failed, and gave the shards up.
     await waitFor(async () => /fold_failures_total\{[^}]*\} [1-9]/.test(await stale.metrics.text()));
     await waitFor(() => stale.consumer.ownedShards().length === 0);
     await put(2, 10_000);
@@ -159,20 +160,20 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(fresh.consumer.ownedShards()).toHaveLength(16);
   });
 
-  it("never lets a message's own failures and a dependency's mix: only its own bury it", async () => {
+  it("moves a message to the dead letters for its own failures only, not for a dependency's", async () => {
     const { outbox, relay } = producer;
     const { consumer, folder } = await house.newReplica(outbox);
     let failures = 0;
     folder.beforeFold = (messages) => {
       if (!messages.some((message) => message.shard === 3)) return;
       failures += 1;
-      if (failures <= 7) throw new Error("the neighbour is away");
+      if (failures <= 7) throw new Error("the dependency is down");
     };
     await relay.start();
     await consumer.start();
     await put(3, 1);
     await put(8, 1);
-    // Others go on meanwhile.
+    // Other shards continue meanwhile.
     await waitFor(async () => (await readSum(house.consuming.database.reader, 8))?.total === 1);
     await waitFor(async () => (await readSum(house.consuming.database.reader, 3))?.total === 1, {
       timeoutMs: 12_000,
@@ -181,10 +182,10 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(folder.buried).toEqual([]);
   });
 
-  it("forgets no retry that becomes due in the middle of a pass", async () => {
+  it("runs a retry that becomes due in the middle of a pass", async () => {
     const { outbox, relay } = producer;
     let jumpsMs = 0;
-    // Every look at the clock is later than the one before, by more than a retry waits.
+    // Each read of the clock is later than the one before, by more than a retry waits.
     const clock: Clock = {
       ...systemClock,
       monotonicMs() {
@@ -196,7 +197,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     let failures = 0;
     folder.beforeFold = () => {
       failures += 1;
-      if (failures <= 2) throw new Error("the neighbour is away");
+      if (failures <= 2) throw new Error("the dependency is down");
     };
     await relay.start();
     await consumer.start();
@@ -205,7 +206,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(failures).toBe(3);
   });
 
-  it("folds at most two thousand items at once, but a larger message too", async () => {
+  it("applies at most two thousand items at once, but also a larger message", async () => {
     const { outbox, relay } = producer;
     const { consumer, folder } = await house.newReplica(outbox);
     const itemsAtOnce: number[] = [];
@@ -228,7 +229,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(itemsAtOnce.some((items) => items >= 900)).toBe(true);
   });
 
-  it("goes on after the relay and the bus were away", async () => {
+  it("continues after the relay and the bus were down", async () => {
     const { outbox, relay, bus } = producer;
     const { consumer, producer: asked } = await house.newReplica(outbox);
     asked.isDown = true;

@@ -1,9 +1,9 @@
-// Every statement against shard_cursors and consumer_members: positions, leases and fencing epochs.
+// Holds every statement against shard_cursors and consumer_members: positions, leases and fencing tokens.
 import { SHARD_COUNT } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { LeasePlan, LeaseRow } from "./lease-plan.ts";
 
-/** Which consumer of which producer. */
+/** Identifies a consumer of one producer. */
 export interface ConsumerKey {
   readonly consumer: string;
   readonly source: string;
@@ -15,7 +15,7 @@ export interface CursorRow extends LeaseRow {
   readonly epoch: number;
 }
 
-/** From a folded position to the next, while the epoch is ours. */
+/** A step from one applied position to the next, valid only with the owner's fencing token. */
 export interface CursorStep {
   readonly shard: number;
   readonly epoch: number;
@@ -33,7 +33,7 @@ interface StoredCursor {
   lease_until_ms: number;
 }
 
-/** A row for every shard, for a consumer that may be new. */
+/** Inserts a row for every shard, for a consumer that may be new. */
 export async function seedCursors(trx: Transaction, key: ConsumerKey): Promise<void> {
   const { consumer, source } = bound(key);
   const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
@@ -51,12 +51,15 @@ export async function readCursors(db: Queryable, key: ConsumerKey): Promise<Curs
   return fromStored(await selectCursors(db, key));
 }
 
-/** All cursors, locked: who plans leases plans alone. */
+/** Reads and locks all cursors, so that only one replica plans leases at a time. */
 export async function lockCursors(trx: Transaction, key: ConsumerKey): Promise<CursorRow[]> {
   return fromStored(await forUpdate(trx, selectCursors(trx, key)));
 }
 
-/** Whether all these shards still have these epochs; if so nobody takes them before the commit. */
+/**
+ * Whether all these shards still have these fencing tokens. If so, no other replica takes them before the
+ * commit.
+ */
 export async function lockOwned(
   trx: Transaction,
   key: ConsumerKey,
@@ -71,7 +74,10 @@ export async function lockOwned(
   return owned.every(({ shard, epoch }) => epochs.get(shard) === epoch);
 }
 
-/** Moves all cursors on; false (and the caller rolls back) if one has another epoch or position. */
+/**
+ * Advances all cursors. Returns false if one has another fencing token or position; the caller then rolls
+ * back.
+ */
 export async function advanceCursors(
   trx: Transaction,
   key: ConsumerKey,
@@ -98,7 +104,10 @@ export async function advanceCursors(
   return updated === sorted.length;
 }
 
-/** Carries a plan out on locked rows. Taking bumps the epoch, which fences the owner before. */
+/**
+ * Applies a plan to locked rows. Taking a shard increases its fencing token, so that the former owner cannot
+ * commit.
+ */
 export async function applyLeases(
   trx: Transaction,
   key: ConsumerKey,
@@ -120,7 +129,7 @@ export async function applyLeases(
   }
 }
 
-/** Says that this replica lives, forgets those long dead, and counts who is alive. */
+/** Marks this replica as alive, and returns the number of live members. */
 export async function keepMembership(
   trx: Transaction,
   key: ConsumerKey,
@@ -142,7 +151,7 @@ export async function keepMembership(
   return alive.length;
 }
 
-/** Removes one member, or with `deadBeforeMs` all that were last alive before. */
+/** Removes one member, or with `deadBeforeMs` all members that were last alive before that time. */
 export async function removeMembers(
   trx: Transaction,
   key: ConsumerKey,

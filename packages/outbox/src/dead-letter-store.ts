@@ -1,4 +1,4 @@
-// Every statement against dead_letters.
+// Holds every statement against dead_letters.
 import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { insertRows, pageAfter, type Queryable, type Transaction } from "@muster/db";
 import type { ConsumerKey } from "./cursor-store.ts";
@@ -8,7 +8,7 @@ export interface DeadLetter {
   readonly consumer: string;
   readonly source: string;
   readonly shard: number;
-  /** 0 if the message could not even be opened. */
+  /** 0 if the message could not be decoded. */
   readonly position: number;
   readonly type: string;
   /** The envelope, encoded. */
@@ -101,7 +101,10 @@ export async function listDeadLetters(
   return (await pageAfter(query, order, last)).map(fromStored);
 }
 
-/** Asks the shard's owner, wherever it runs, to fold the message again. False if there is none to replay. */
+/**
+ * Requests a replay from the shard's owner, in any process. Returns false if no such dead letter can be
+ * replayed.
+ */
 export async function requestReplay(trx: Transaction, id: string, nowMs: number): Promise<boolean> {
   await trx("dead_letters")
     .where("id", uuidToBytes(id))
@@ -130,7 +133,7 @@ export async function findRequestedReplays(
   return rows.map((row) => ({ id: bytesToUuid(row.id), shard: row.shard }));
 }
 
-/** The replay is over: with success at `replayedMs`, else with the error. */
+/** Ends a replay: with success at `replayedMs`, or with the error. */
 export async function endReplay(
   trx: Transaction,
   id: string,

@@ -1,5 +1,5 @@
-// Puts messages that can never be folded aside, so that their shard goes on, and folds them again when
-// somebody asks.
+// Moves messages that can never be applied to the dead letters, so that their shard continues, and replays
+// them on request.
 import { createHash } from "node:crypto";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
@@ -22,12 +22,12 @@ export class DeadLetters {
     this.#key = { consumer: options.consumer, source: options.source };
     this.#buried = options.metrics.counter(
       "muster_dead_letters_total",
-      "Messages put aside because they can never be folded.",
+      "Messages moved to the dead letters because they can never be applied.",
       ["consumer", "source"],
     );
   }
 
-  /** In the transaction that moves the cursor past the message. */
+  /** Stores the message in the transaction that advances the cursor past it. */
   async bury(trx: Transaction, owned: OwnedShard, envelope: Envelope, error: unknown): Promise<void> {
     await this.#options.folder.dead(trx, envelope, owned.shard);
     await store.insertDeadLetter(trx, {
@@ -41,8 +41,8 @@ export class DeadLetters {
   }
 
   /**
-   * Bytes that are no envelope. The cursor stays: the producer is asked for the message that was meant.
-   * A repeat of the same bytes is one letter.
+   * Stores bytes that are not an envelope. The cursor stays: the producer is read for the intended message. A
+   * repeat of the same bytes is stored once.
    */
   async buryUndecodable(owned: OwnedShard, raw: Uint8Array): Promise<void> {
     const id = this.#idOf(owned.shard, raw);
@@ -65,23 +65,25 @@ export class DeadLetters {
     if (isNew) this.announce(owned.shard, 0, error);
   }
 
-  /** Log and metric, once the burial has committed. */
+  /** Writes the log line and counts the message, once the transaction has committed. */
   announce(shard: number, position: number, error: unknown): void {
     const { consumer, source } = this.#options;
     this.#buried.inc({ consumer, source });
     this.#options.log.error(
       { err: error, consumer, source, shard, position },
-      "a message is a dead letter now",
+      "a message was moved to the dead letters",
     );
   }
 
-  /** Ids of letters of owned shards that somebody wants folded again. */
+  /** Returns the ids of dead letters of owned shards with a requested replay. */
   async requested(owned: ReadonlyMap<number, OwnedShard>): Promise<string[]> {
     const requests = await store.findRequestedReplays(this.#options.database.reader, this.#key, 100);
     return requests.filter(({ shard }) => owned.has(shard)).map(({ id }) => id);
   }
 
-  /** Folds the letter's message, alone, while the shard is ours. A folder knows it by its old position. */
+  /**
+   * Applies a dead letter alone, while the shard is owned. A projection recognizes it by its old position.
+   */
   async replay(id: string, shards: ReadonlyMap<number, OwnedShard>): Promise<void> {
     const { database, folder, clock, log } = this.#options;
     const letter = await store.findDeadLetter(database.reader, id);
@@ -94,10 +96,10 @@ export class DeadLetters {
         await store.endReplay(trx, id, { replayedMs: clock.nowMs() });
         if (!(await lockOwned(trx, this.#key, [owned]))) throw new LostOwnership();
       });
-      log.info({ id, shard: letter.shard, position: letter.position }, "a dead letter was folded after all");
+      log.info({ id, shard: letter.shard, position: letter.position }, "a dead letter was applied on replay");
     } catch (error) {
       if (!isPoison(error) && !(error instanceof NotAnEnvelope)) throw error;
-      log.warn({ err: error, id, shard: letter.shard }, "a dead letter still can't be folded");
+      log.warn({ err: error, id, shard: letter.shard }, "a dead letter still cannot be applied");
       await database.transaction((trx) => store.endReplay(trx, id, { error: describe(error) }));
     }
   }
@@ -135,7 +137,7 @@ function openEnvelope({ raw, source, shard }: store.DeadLetter): Envelope {
   throw new NotAnEnvelope("the envelope is not one of this shard");
 }
 
-/** For the operator; the whole chain of causes, for PoisonMessage says only which message. */
+/** Describes an error for the operator, with its causes, because PoisonMessage names only the message. */
 function describe(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at instanceof Error && parts.length < 4; at = at.cause)

@@ -1,5 +1,6 @@
-// The one loop that folds: gathers what is pending on all owned shards into one transaction with their
-// cursors, then lets the folder do its timed work. Nothing of a consumer ever folds beside it.
+// The apply loop is the only part of a consumer that applies messages. It selects pending messages of all
+// owned shards, applies them in one transaction with their cursors, and then runs the projection's background
+// work.
 import { setImmediate } from "node:timers/promises";
 import { type Clock, Wakeup } from "@muster/core";
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
@@ -25,7 +26,7 @@ export class FoldLoop {
   readonly #replays = new Set<string>();
   #turn = 0;
   #refetchAtMs = 0;
-  /** One instant for a whole pass: what is not yet due in it is waited for after it. */
+  /** Start of the current pass (monotonic): work that becomes due during the pass waits for the next pass. */
   #passMs = 0;
 
   constructor(
@@ -43,7 +44,7 @@ export class FoldLoop {
     this.#refetcher = new Refetcher(options, timings, () => this.wake());
   }
 
-  /** Something has arrived. */
+  /** A message has arrived. */
   wake(): void {
     this.#wakeup.notify();
   }
@@ -66,7 +67,8 @@ export class FoldLoop {
       await this.#replay();
       const hasFolded = await this.#foldPending(signal);
       const hasWorked = await this.#work.run(signal);
-      // A turn for deliveries and requests, even when every promise above was settled already.
+      // A turn of the event loop for deliveries and requests, even when every promise above was resolved
+      // already.
       if (hasFolded || hasWorked) await setImmediate();
       else await this.#wakeup.wait(this.#clock, this.#sleepMs(), signal);
     }
@@ -113,8 +115,8 @@ export class FoldLoop {
         await this.#letters.replay(id, this.#shards);
         this.#work.want();
       } catch (error) {
-        // Still requested in the table: the next look finds it again.
-        this.#options.log.warn({ err: error, id }, "a replay has to wait");
+        // The table still holds the request: the next read finds it again.
+        this.#options.log.warn({ err: error, id }, "a dead letter cannot be replayed now; retrying");
       }
     }
   }

@@ -1,4 +1,4 @@
-// The consumer's series.
+// Registers and updates the metrics of a consumer.
 import type { Metrics } from "@muster/metrics";
 
 export class FoldMetrics {
@@ -11,12 +11,16 @@ export class FoldMetrics {
   constructor(metrics: Metrics, consumer: string, source: string) {
     const names = ["consumer", "source"];
     this.#labels = { consumer, source };
-    this.#messages = metrics.counter("muster_consumer_folded_messages_total", "Messages folded.", names);
-    this.#items = metrics.counter("muster_consumer_folded_items_total", "Items folded.", names);
-    this.#seconds = metrics.histogram("muster_consumer_fold_seconds", "One folding transaction.", names);
+    this.#messages = metrics.counter("muster_consumer_folded_messages_total", "Messages applied.", names);
+    this.#items = metrics.counter("muster_consumer_folded_items_total", "Items applied.", names);
+    this.#seconds = metrics.histogram(
+      "muster_consumer_fold_seconds",
+      "Duration of a transaction that applies messages.",
+      names,
+    );
     this.#failures = metrics.counter(
       "muster_consumer_fold_failures_total",
-      "Folding transactions that were rolled back.",
+      "Transactions applying messages that were rolled back.",
       names,
     );
   }

@@ -1,10 +1,11 @@
-// Tells the producer how far this consumer has folded, so that it can trim and knows the backlog.
+// Reports applied positions to the producer, so that the producer can trim its outbox and compute the
+// backlog.
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
 import { readCursors } from "./cursor-store.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { FoldedShard } from "./ports.ts";
 
-/** Said again though nothing changed: a report may have overtaken another, or the producer forgotten. */
+/** Positions are reported again although unchanged, because reports may arrive out of order or be lost. */
 const REPEAT_MS = 10_000;
 const ANSWER_MS_MAX = 5_000;
 
@@ -38,16 +39,17 @@ export class FoldReporter {
     const nowMs = this.#options.clock.monotonicMs();
     const isRepeat = nowMs >= this.#repeatAtMs;
     try {
-      // Registers the consumer for every shard, whoever owns it, before anything could be trimmed.
+      // Registers the consumer for every shard, whichever replica owns it, before anything can be trimmed.
       const changed = this.#registered ? this.#changed(isRepeat) : await this.#everyShard();
       if (changed.length > 0) await this.#send(changed);
       for (const { shard, position } of changed) this.#reported.set(shard, position);
       this.#registered = true;
       if (isRepeat) this.#repeatAtMs = nowMs + REPEAT_MS;
-      if (this.#failing) this.#options.log.info({}, "folded positions are reported again");
+      if (this.#failing) this.#options.log.info({}, "applied positions are reported again");
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) this.#options.log.warn({ err: error }, "folded positions can't be reported");
+      if (!this.#failing)
+        this.#options.log.warn({ err: error }, "applied positions cannot be reported; retrying");
       this.#failing = true;
     }
   }

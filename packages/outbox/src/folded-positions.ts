@@ -1,4 +1,5 @@
-// How far everything is folded, as far as this replica knows, and waiting for more.
+// Applied positions record how far all shards are applied, as far as this replica has read, and let callers
+// wait for higher positions.
 import { type Clock, SHARD_COUNT, Wakeup } from "@muster/core";
 
 export interface WaitOptions {
@@ -7,10 +8,10 @@ export interface WaitOptions {
 }
 
 export interface FoldedSources {
-  /** All shards' positions from the table. */
+  /** Reads the positions of all shards from the table. */
   read(): Promise<number[]>;
   owns(shard: number): boolean;
-  /** Somebody has waited a while: the bus may have lost what is missing. */
+  /** A caller has waited for a while: the bus may have lost the missing messages. */
   expect(positions: readonly number[]): void;
 }
 
@@ -20,7 +21,7 @@ const EXPECT_AFTER_MS = 250;
 export class FoldedPositions {
   readonly #clock: Clock;
   readonly #sources: FoldedSources;
-  /** Only grows; each was true once, so it is a lower bound for ever. */
+  /** Positions only grow. Each was correct once, so it is a lower bound forever. */
   readonly #known: number[] = new Array<number>(SHARD_COUNT).fill(0);
   readonly #waiters = new Set<Wakeup>();
   #reading: Promise<void> | undefined;
@@ -30,7 +31,7 @@ export class FoldedPositions {
     this.#sources = sources;
   }
 
-  /** A committed position. */
+  /** Records a committed position. */
   note(shard: number, position: number): void {
     if (position > (this.#known[shard] ?? 0)) this.#known[shard] = position;
   }
@@ -48,7 +49,7 @@ export class FoldedPositions {
     let expectAtMs = startMs + EXPECT_AFTER_MS;
     try {
       for (let round = 0; ; round += 1) {
-        // What this replica folds itself it hears of without the table, unless it has lost the shard.
+        // Positions that this replica applies are recorded without the table, unless it has lost the shard.
         if (round > 0 || !this.#allOwned(positions)) await this.#refresh();
         if (this.#reached(positions)) return true;
         const nowMs = this.#clock.monotonicMs();
@@ -76,7 +77,7 @@ export class FoldedPositions {
     );
   }
 
-  /** One read of the table serves all who wait. */
+  /** One read of the table serves all waiting callers. */
   #refresh(): Promise<void> {
     this.#reading ??= this.#sources
       .read()

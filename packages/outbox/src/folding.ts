@@ -1,5 +1,5 @@
-// One folding transaction: the folder's writes and the cursors commit together. What fails is told apart:
-// a lost shard, a message's own fault, or something that will pass.
+// Applies one batch of messages: the projection's writes and the cursors commit in one transaction. A failure
+// is handled by its cause: a lost shard, a message that always fails, or a temporary problem.
 import type { Clock } from "@muster/core";
 import { backoffMs } from "./backoff.ts";
 import { ATTEMPTS_MAX, type ConsumerTimings, type ShardConsumerOptions } from "./consumer-options.ts";
@@ -10,11 +10,11 @@ import type { Picked } from "./gather.ts";
 import { isPoison, isUnavailable, LostOwnership } from "./ownership.ts";
 
 export interface FoldHooks {
-  /** A transaction has committed: this shard is folded up to here. */
+  /** A transaction has committed: this shard is applied up to `position`. */
   folded(shard: number, position: number): void;
-  /** After each such transaction. */
+  /** Called after each such transaction. */
   committed(): void;
-  /** The table says otherwise than we thought: find out what we own. */
+  /** The cursor table contradicts the state in memory: the owned shards must be read again. */
   resync(): Promise<void>;
 }
 
@@ -44,9 +44,10 @@ export class Folding {
     this.#metrics = new FoldMetrics(options.metrics, options.consumer, options.source);
   }
 
-  /** True if something was committed. */
+  /** Applies a batch. Returns whether messages are applied. */
   async fold(batch: readonly Picked[], signal: AbortSignal): Promise<boolean> {
-    // Whatever was learnt since they were gathered (a commit whose answer was lost), nothing folds twice.
+    // The positions may have advanced since the batch was selected (a commit whose response was lost). No
+    // message is applied twice.
     if (!batch.every(isNext)) return true;
     const startMs = this.#clock.monotonicMs();
     const messages = batch.flatMap((picked) => picked.envelopes);
@@ -69,8 +70,7 @@ export class Folding {
       const step = steps[index];
       if (step === undefined) continue;
       for (const delivery of owned.inbox.advance(step.to, step.itemsThrough)) delivery.ack();
-      if (owned.failures > 0)
-        this.#options.log.info({ shard: owned.shard }, "the shard is being folded again");
+      if (owned.failures > 0) this.#options.log.info({ shard: owned.shard }, "the shard is applied again");
       owned.failures = 0;
       owned.notBeforeMs = 0;
       if (owned.suspect !== undefined && owned.suspect.position <= step.to) owned.suspect = undefined;
@@ -88,7 +88,7 @@ export class Folding {
       return isAlone ? this.#poisoned(first, error) : this.#foldOneByOne(batch, signal);
     }
     if (batch.length > 1 && !isUnavailable(error)) {
-      // One shard's trouble must not hold up the others'.
+      // A failure of one shard must not delay the other shards.
       let hasFolded = false;
       for (const picked of batch) {
         if (!signal.aborted && (await this.fold([picked], signal))) hasFolded = true;
@@ -99,7 +99,10 @@ export class Folding {
     return false;
   }
 
-  /** Finds the culprit: each message in a transaction of its own, a shard only up to its first failure. */
+  /**
+   * Finds the message that fails: each message in a transaction of its own, each shard up to its first
+   * failure.
+   */
   async #foldOneByOne(batch: readonly Picked[], signal: AbortSignal): Promise<boolean> {
     let hasFolded = false;
     for (const { owned, envelopes } of batch) {
@@ -111,7 +114,7 @@ export class Folding {
     return hasFolded;
   }
 
-  /** A message that failed alone, and by its own fault. */
+  /** Handles a message that failed alone, because of its own content. */
   async #poisoned(picked: Picked, error: unknown): Promise<boolean> {
     const { owned } = picked;
     const position = owned.inbox.folded + 1;
@@ -143,7 +146,7 @@ export class Folding {
     return true;
   }
 
-  /** Nothing of these shards is folded for a while. */
+  /** Delays these shards after a failure. */
   delay(batch: readonly Picked[], error: unknown): void {
     const nowMs = this.#clock.monotonicMs();
     const isNews = batch.every(({ owned }) => owned.failures === 0);
@@ -154,10 +157,13 @@ export class Folding {
     }
     if (!isNews) return;
     const shards = batch.map(({ owned }) => owned.shard);
-    this.#options.log.error({ err: error, ...this.#key, shards }, "messages can't be folded; trying again");
+    this.#options.log.error({ err: error, ...this.#key, shards }, "messages cannot be applied; retrying");
   }
 
-  /** The table contradicts us; false, for nothing was folded. */
+  /**
+   * Reads the owned shards again after the table contradicted them. Always false, because nothing was
+   * applied.
+   */
   async resync(batch: readonly Picked[]): Promise<boolean> {
     try {
       await this.#hooks.resync();
@@ -165,14 +171,14 @@ export class Folding {
       this.delay(batch, error);
       return false;
     }
-    // A moment, lest a table that contradicts us keeps us spinning.
+    // A short wait, so that a table that keeps contradicting the state does not cause a busy loop.
     const notBeforeMs = this.#clock.monotonicMs() + this.#timings.retryMs;
     for (const { owned } of batch) owned.notBeforeMs = Math.max(owned.notBeforeMs, notBeforeMs);
     return false;
   }
 }
 
-/** Whether the messages still follow what is folded. */
+/** Whether the messages still follow the applied position. */
 function isNext({ owned, envelopes }: Picked): boolean {
   return Number(envelopes[0]?.position ?? 0n) === owned.inbox.folded + 1;
 }

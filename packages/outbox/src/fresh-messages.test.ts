@@ -9,7 +9,7 @@ const places = (messages: readonly { shard: number; position: bigint }[]) =>
   messages.map(({ shard, position }) => [shard, Number(position)]);
 
 describe("FreshMessages", () => {
-  test("hands out what follows the cursors, and drops what was published meanwhile", () => {
+  test("returns messages that follow the cursors, and drops messages published meanwhile", () => {
     const fresh = new FreshMessages(1000);
     fresh.offer([message(1, 5), message(2, 1)]);
     fresh.offer([message(1, 6)]);
@@ -22,7 +22,7 @@ describe("FreshMessages", () => {
     expect(fresh.take(new Map()).messages).toEqual([]);
   });
 
-  test("never hands out a message behind a gap, and says that there is one", () => {
+  test("returns no message after a gap, and reports the gap", () => {
     const fresh = new FreshMessages(1000);
     fresh.offer([message(1, 1), message(1, 3), message(2, 7)]);
     const { messages, isWhole } = fresh.take(new Map());
@@ -30,7 +30,7 @@ describe("FreshMessages", () => {
     expect(isWhole).toBe(false);
   });
 
-  test("keeps nothing once it is full", () => {
+  test("is empty once it has overflowed", () => {
     const fresh = new FreshMessages(10);
     expect(fresh.offer([message(1, 1, 10)])).toBe(true);
     expect(fresh.offer([message(1, 2, 1)])).toBe(false);

@@ -1,10 +1,11 @@
-// What this process has just committed, on its way to the relay: published from memory while that joins on
-// to what is published already. The table stays the truth; whatever is dropped here is read from it.
+// The buffer holds committed messages of this process on their way to the relay. Messages are published from
+// memory while they follow the published positions without a gap; dropped messages are read from the table,
+// which stays the source of truth.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 
 export class FreshMessages {
   readonly #bytesMax: number;
-  /** Of each shard, in position order unless `take` says otherwise. */
+  /** Messages of each shard, in position order unless `take` returns otherwise. */
   #byShard = new Map<number, Envelope[]>();
   #bytes = 0;
 
@@ -12,7 +13,7 @@ export class FreshMessages {
     this.#bytesMax = bytesMax;
   }
 
-  /** False if there is no room: then nothing is kept, and the table has to be read. */
+  /** Adds messages. Returns false if the buffer is full: it is then empty, and the table must be read. */
   offer(messages: readonly Envelope[]): boolean {
     for (const message of messages) {
       const shard = this.#byShard.get(message.shard);
@@ -26,8 +27,8 @@ export class FreshMessages {
   }
 
   /**
-   * All messages that follow the cursors without a gap, and forgets the rest; `isWhole` is false where a
-   * message that is missing lies before one that was here.
+   * Returns all messages that follow the cursors without a gap, and drops the rest. `isWhole` is false where
+   * a message is missing before a buffered one.
    */
   take(cursors: ReadonlyMap<number, number>): { readonly messages: Envelope[]; readonly isWhole: boolean } {
     const messages: Envelope[] = [];

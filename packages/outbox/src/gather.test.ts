@@ -1,4 +1,4 @@
-// What goes into a transaction: consecutive messages, fair shares, bounded items, suspects alone.
+// Tests the selection of a transaction's messages: consecutive, fair, bounded, and a failing message alone.
 import { create } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import fc from "fast-check";
@@ -7,7 +7,7 @@ import { FOLD_ITEMS_MAX, FOLD_MESSAGES_MAX } from "./consumer-options.ts";
 import { gather } from "./gather.ts";
 import { OwnedShard } from "./owned-shard.ts";
 
-/** A shard folded up to 10, holding messages of these sizes; undefined has not arrived. */
+/** A shard applied up to 10 that holds messages of these sizes; undefined has not arrived. */
 function shardWith(shard: number, sizes: readonly (number | undefined)[]): OwnedShard {
   const owned = new OwnedShard({ shard, epoch: 1, position: 10, itemsThrough: 1_000, monotonicMs: 0 });
   let through = 1_000;
@@ -26,7 +26,7 @@ const picked = (batch: ReturnType<typeof gather>["batch"]) =>
     ...envelopes.map((envelope) => Number(envelope.position)),
   ]);
 
-it("stops at a gap, skips shards that wait, and sets a suspect apart", () => {
+it("stops at a gap, skips waiting shards, and isolates a failing message", () => {
   const gap = shardWith(0, [1, undefined, 1]);
   const waiting = shardWith(1, [1]);
   waiting.notBeforeMs = 100;
@@ -55,7 +55,7 @@ it("shares a transaction among shards instead of letting one fill it", () => {
   ]);
 });
 
-it("always progresses, never exceeds its bounds but for one large message, and leaves no hole", () => {
+it("always progresses, exceeds its limits only for one large message, and leaves no gap", () => {
   const sizes = fc.array(fc.option(fc.integer({ min: 0, max: 2_500 }), { nil: undefined, freq: 8 }), {
     maxLength: 40,
   });

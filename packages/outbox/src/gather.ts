@@ -1,17 +1,17 @@
-// Which messages go into the next transaction. Pure.
+// Selects the messages of the next transaction. Pure.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { FOLD_ITEMS_MAX, FOLD_MESSAGES_MAX } from "./consumer-options.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 
-/** Consecutive messages of one shard, from the one after its folded position. */
+/** Consecutive messages of one shard, starting after its applied position. */
 export interface Picked {
   readonly owned: OwnedShard;
   readonly envelopes: Envelope[];
 }
 
 /**
- * Takes messages of all shards in turn, so that none waits for another's backlog, until the transaction
- * is full. A suspect goes alone, in `suspects`.
+ * Takes messages of all shards in turn until the transaction is full, so that no shard waits for the backlog
+ * of another. A message that failed before goes alone, in `suspects`.
  */
 export function gather(
   shards: readonly OwnedShard[],
@@ -36,7 +36,7 @@ export function gather(
         continue;
       }
       const itemsMore = inbox.itemsOf(position);
-      // A message larger than the bound goes too, but alone.
+      // A message larger than the limit is applied too, but alone.
       if (messages > 0 && items + itemsMore > FOLD_ITEMS_MAX) continue;
       if (pick.envelopes.length === 0) picks.push(pick);
       pick.envelopes.push(envelope);

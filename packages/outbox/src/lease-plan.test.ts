@@ -1,11 +1,11 @@
-// Shares of shards: even, complete and stable, whoever comes and goes.
+// Tests that shares of shards are even, complete and stable while replicas come and go.
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { type LeaseRow, planLeases } from "./lease-plan.ts";
 
 const SHARDS = Array.from({ length: 16 }, (_, shard) => shard);
 
-it("gives every shard exactly one owner, evenly, within a few ticks of any coming and going", () => {
+it("gives every shard exactly one owner, evenly, within a few ticks of any change of members", () => {
   const members = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 });
   const start = fc.array(fc.constantFrom("", "a", "b", "gone"), { minLength: 16, maxLength: 16 });
   fc.assert(
@@ -22,7 +22,7 @@ it("gives every shard exactly one owner, evenly, within a few ticks of any comin
           const plan = planLeases(rows, { owner, nowMs, aliveCount: alive.length });
           for (const shard of plan.take) {
             const row = rows[shard];
-            // Never one whose owner may still be at it.
+            // Never a shard whose owner may still be active.
             expect(row?.owner === "" || (row?.leaseUntilMs ?? 0) <= nowMs).toBe(true);
           }
           rows = rows.map((row) => {
@@ -37,7 +37,7 @@ it("gives every shard exactly one owner, evenly, within a few ticks of any comin
       const held = rows.filter((row) => row.owner === "gone" && !hasExpired).length;
       const foreign = rows.filter((row) => isDead(row.owner) && row.owner !== "gone").length;
       if (held === 0 && foreign === 0) expect(counts.reduce((sum, count) => sum + count)).toBe(16);
-      // Once settled nothing moves any more.
+      // Once balanced, no shard moves.
       for (const owner of alive) {
         const plan = planLeases(rows, { owner, nowMs, aliveCount: alive.length });
         expect([...plan.take, ...plan.release]).toEqual([]);

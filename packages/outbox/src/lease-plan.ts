@@ -1,4 +1,4 @@
-// Which shards a replica should keep, take and give up. Pure.
+// Plans which shards a replica keeps, takes and releases. Pure.
 
 export interface LeaseRow {
   readonly shard: number;
@@ -12,7 +12,7 @@ export interface LeasePlan {
   readonly release: readonly number[];
 }
 
-/** Aims for an even share: everybody's share rounded up, so that no shard is left without an owner. */
+/** Aims for an even share, rounded up so that no shard is left without an owner. */
 export function planLeases(
   rows: readonly LeaseRow[],
   replica: { readonly owner: string; readonly nowMs: number; readonly aliveCount: number },

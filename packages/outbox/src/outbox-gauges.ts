@@ -1,4 +1,4 @@
-// The outbox's series: what is committed and not yet published, and not yet folded.
+// Outbox gauges show how much is committed and not yet published or applied.
 import type { Metrics } from "@muster/metrics";
 import type { OutboxState } from "./outbox-state-store.ts";
 
@@ -23,12 +23,12 @@ export class OutboxGauges {
     );
     this.#backlog = metrics.gauge(
       "muster_outbox_backlog_items",
-      "Items committed and not yet folded by the slowest consumer.",
+      "Items committed and not yet applied by the slowest consumer.",
       ["service"],
     );
     this.#lag = metrics.gauge(
       "muster_outbox_consumer_lag_messages",
-      "Messages committed and not yet folded by a consumer.",
+      "Messages committed and not yet applied by a consumer.",
       ["service", "consumer"],
     );
   }

@@ -1,5 +1,6 @@
-// Publishes what is committed: every shard's messages in position order, under a lease. Two relays at
-// once (a lease lost unawares) repeat messages and harm nothing: consumers drop repeats by position.
+// The outbox relay publishes committed messages to the bus, each shard in position order, under a lease. If
+// two relays run at once because a lease expired unnoticed, messages are only repeated: consumers drop
+// repeats by position.
 import type { Bus } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert, type Clock, SHARD_COUNT, Wakeup } from "@muster/core";
@@ -16,42 +17,48 @@ export interface RelayOptions {
   readonly service: string;
   readonly database: Database;
   readonly bus: Bus;
-  /** Whose commits wake the relay, and hand it what they hold. */
+  /** Its commits wake the relay and hand over their messages. */
   readonly outbox: Pick<OutboxPort, "onCommitted" | "onAppended">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly instanceId: string;
-  /** No other process uses this database: the lease is taken by force, once. */
+  /** No other process uses this database: the relay takes the lease by force, once. */
   readonly exclusive: boolean;
   readonly timings?: Partial<RelayTimings>;
 }
 
 export interface RelayTimings {
   readonly leaseMs: number;
-  /** The net under the wakes. */
+  /** Time between two reads of the table, for commits without a wake-up. */
   readonly pollMs: number;
   readonly trimEveryMs: number;
-  /** Published messages stay at least so long: a broker may lose what it has acknowledged. */
+  /** Shortest time to keep published messages: a broker may lose messages that it has acknowledged. */
   readonly keepMs: number;
 }
 
 const TIMINGS: RelayTimings = { leaseMs: 5_000, pollMs: 1_000, trimEveryMs: 3_600_000, keepMs: 86_400_000 };
 const BACKOFF = { minMs: 50, maxMs: 5_000 };
-/** Of one shard in one round. */
+/** Most rows of one shard in one round. */
 const ROWS_MAX = 256;
 const ROWS_FIRST = 8;
-/** What a round of all shards should hold in memory. */
+/** Target size of a round of all shards in memory. */
 const ROUND_BYTES = 16 * 1024 * 1024;
-/** Messages of commits that come faster than they are published; above it they are read from the table. */
+/**
+ * Most bytes of committed messages that wait to be published from memory. Beyond the limit, messages are read
+ * from the table.
+ */
 const FRESH_BYTES_MAX = 16 * 1024 * 1024;
 const TRIM_ROWS = 500;
-/** Cursors are saved at most this often; what a crash has published and not saved is published again. */
+/**
+ * Shortest time between two saves of the cursors. After a crash, messages published since the last save are
+ * published again.
+ */
 const SAVE_MS = 200;
-/** Takes no renewals: nobody else is there to take it. */
+/** Lease duration in exclusive mode: no other process can take the lease, so it is never renewed. */
 const FOREVER_MS = 2 ** 52;
 
-/** A worker: start it, stop it. */
+/** Publishes the outbox of one service. It is a worker with `start` and `stop`. */
 export class OutboxRelay {
   readonly name: string;
   readonly #options: RelayOptions;
@@ -66,12 +73,15 @@ export class OutboxRelay {
   #askAgainMs = 0;
   #trimAtMs = 0;
   #rowsMax = ROWS_FIRST;
-  /** What is published, while the lease is held without a break; the table follows. */
+  /** Published positions, while the lease is held without a break. The table is updated later. */
   #cursors: Map<number, number> | undefined;
   #saved = new Map<number, number>();
   #savedAtMs = Number.NEGATIVE_INFINITY;
   readonly #fresh = new FreshMessages(FRESH_BYTES_MAX);
-  /** The table may hold what nobody handed over: after a start, a failure, or another process's commit. */
+  /**
+   * The table may hold messages that were not handed over: after a start, a failure, or a commit of another
+   * process.
+   */
   #mustRead = true;
   #readAtMs = 0;
   #failing = false;
@@ -83,12 +93,12 @@ export class OutboxRelay {
     this.#log = options.log.child({ relay: options.service });
     this.#published = options.metrics.counter(
       "muster_outbox_published_messages_total",
-      "Messages that the bus has taken from the outbox.",
+      "Messages published to the bus.",
       ["service"],
     );
     this.#failures = options.metrics.counter(
       "muster_outbox_publish_failures_total",
-      "Rounds of the relay in which something was not published.",
+      "Relay rounds in which publishing failed.",
       ["service"],
     );
   }
@@ -106,7 +116,7 @@ export class OutboxRelay {
       await this.#save();
       await this.#options.database.transaction((trx) => store.freeRelayLease(trx, this.#options.instanceId));
     } catch (error) {
-      this.#log.warn({ err: error }, "the relay's lease was not freed; it runs out by itself");
+      this.#log.warn({ err: error }, "the relay's lease was not released; it expires by itself");
     }
   }
 
@@ -134,7 +144,7 @@ export class OutboxRelay {
   #listen(): () => void {
     const { outbox } = this.#options;
     const unlisten = outbox.onCommitted((isOwn) => {
-      // Our own commits are handed over.
+      // This process hands over the messages of its own commits.
       if (isOwn) return;
       this.#mustRead = true;
       this.#wakeup.notify();
@@ -149,7 +159,7 @@ export class OutboxRelay {
     };
   }
 
-  /** Until the next look at the table, or until cursors are to be saved. */
+  /** Time until the next read of the table, or until the cursors must be saved. */
   #waitMs(): number {
     const { pollMs } = this.#timings;
     if (this.#leaseUntilMs === 0 || this.#unsaved().length === 0) return pollMs;
@@ -161,15 +171,15 @@ export class OutboxRelay {
     const { clock, database, instanceId, exclusive } = this.#options;
     const nowMs = clock.nowMs();
     const { leaseMs } = this.#timings;
-    // Renewed well before it ends, so that one slow renewal loses nothing.
+    // The lease is renewed well before it ends, so that one slow renewal does not lose it.
     if (this.#leaseUntilMs - nowMs > leaseMs * 0.6) return true;
-    // Commits wake a standby too; it asks for the lease no oftener than it polls.
+    // Commits wake a standby relay too; a standby requests the lease at most once per poll interval.
     if (this.#leaseUntilMs === 0 && clock.monotonicMs() < this.#askAgainMs) return false;
     const untilMs = exclusive ? FOREVER_MS : nowMs + leaseMs;
     const held = await database.transaction((trx) =>
       store.takeRelayLease(trx, { owner: instanceId, nowMs, untilMs, byForce: exclusive }),
     );
-    // Whoever had it meanwhile has moved the cursors.
+    // A relay that held the lease meanwhile has advanced the cursors.
     if (!held || this.#leaseUntilMs <= nowMs) {
       this.#cursors = undefined;
       this.#fresh.clear();
@@ -180,7 +190,7 @@ export class OutboxRelay {
     return held;
   }
 
-  /** True if there is, or may be, more to do at once. */
+  /** Runs one round. Returns whether more work is or may be waiting. */
   async #round(): Promise<boolean> {
     const { clock, database } = this.#options;
     if (this.#cursors === undefined) {
@@ -197,7 +207,7 @@ export class OutboxRelay {
     return this.#mustRead;
   }
 
-  /** The next unpublished messages of the table, where it may hold any. */
+  /** Reads the next unpublished messages from the table, if the table may hold any. */
   async #read(cursors: ReadonlyMap<number, number>): Promise<Envelope[]> {
     if (!this.#mustRead) return [];
     const { clock, database, service } = this.#options;
@@ -207,7 +217,7 @@ export class OutboxRelay {
     if (ranges.length === 0) return [];
     const envelopes = await readRanges(database.reader, service, ranges);
     assert(envelopes.length > 0, "unpublished outbox messages are missing");
-    // There may be more than one round takes.
+    // The table may hold more than one round takes.
     this.#mustRead = true;
     this.#tune(envelopes);
     return envelopes;
@@ -253,7 +263,7 @@ export class OutboxRelay {
       .map(([shard, position]) => ({ shard, position }));
   }
 
-  /** As many rows next time as keep a round of all shards within its bytes. */
+  /** Adjusts the rows of the next round, so that a round of all shards stays within ROUND_BYTES. */
   #tune(envelopes: readonly Envelope[]): void {
     let bytes = 0;
     for (const envelope of envelopes) bytes += envelope.data.byteLength;
@@ -282,7 +292,7 @@ export class OutboxRelay {
 
   #failed(error: unknown): void {
     this.#failures.inc({ service: this.#options.service });
-    if (!this.#failing) this.#log.error({ err: error }, "the outbox cannot be published; trying again");
+    if (!this.#failing) this.#log.error({ err: error }, "the outbox cannot be published; retrying");
     this.#failing = true;
   }
 

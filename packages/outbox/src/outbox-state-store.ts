@@ -1,8 +1,8 @@
-// How far everybody has come with an outbox: what is committed, published, and folded by each consumer.
+// Reads the state of an outbox: the positions that are committed, published, and applied by each consumer.
 import type { Queryable } from "@muster/db";
 import { byShard, zeros } from "./outbox-store.ts";
 
-/** One instant's view of all shards; arrays are indexed by shard. */
+/** State of all shards at one instant; arrays are indexed by shard. */
 export interface OutboxState {
   readonly positions: readonly number[];
   readonly items: readonly number[];
@@ -11,7 +11,7 @@ export interface OutboxState {
 }
 
 export async function readState(db: Queryable): Promise<OutboxState> {
-  // Cursors and consumers first: read after the positions they could be ahead of them.
+  // Cursors and consumers first: read after the positions, they could be ahead of them.
   const cursors: { shard: number; published_position: number }[] = await db("relay_cursors").select(
     "shard",
     "published_position",
@@ -40,7 +40,7 @@ export async function readState(db: Queryable): Promise<OutboxState> {
   };
 }
 
-/** When the oldest unpublished message was written; undefined if there is none. */
+/** Returns when the oldest unpublished message was written; undefined if every message is published. */
 export async function readOldestUnpublishedMs(
   db: Queryable,
   state: OutboxState,

@@ -1,4 +1,4 @@
-// Every statement of a producer against shard_positions, outbox_messages and outbox_consumers.
+// Holds every statement of a producer against shard_positions, outbox_messages and outbox_consumers.
 import { create } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert, bytesToUuid, SHARD_COUNT, uuidToBytes } from "@muster/core";
@@ -55,17 +55,19 @@ interface MessageRow {
   data: Buffer;
 }
 
-/** A read carries at most so much beyond its first message. */
+/** The most bytes that a read returns beyond its first message. */
 const READ_BYTES_MAX = 4 * 1024 * 1024;
 const READ_ROWS_FIRST = 8;
 
-/** Moves the shards' rows on and leaves them locked, in shard order; returns where each now ends. */
+/**
+ * Advances the rows of the shards and leaves them locked, in shard order. Returns the new end of each shard.
+ */
 export async function bumpPositions(
   trx: Transaction,
   growth: ReadonlyMap<number, Growth>,
 ): Promise<Map<number, ShardEnd>> {
   const shards = [...growth.keys()].sort((a, b) => a - b);
-  // A statement rather than a select for update: it locks in key order, and is one round trip for all.
+  // An update instead of a select for update: it locks in key order, and takes one round trip for all shards.
   const cases = shards.map(() => "when ? then ?").join(" ");
   const grown = (of: keyof Growth) => shards.flatMap((shard) => [shard, growth.get(shard)?.[of] ?? 0]);
   const updated = await trx("shard_positions")
@@ -87,7 +89,9 @@ export async function insertMessages(trx: Transaction, rows: readonly OutboxRow[
   await insertRows(trx, "outbox_messages", MESSAGE_COLUMNS, sorted.map(toRow), "fail", ["shard", "position"]);
 }
 
-/** Holds the ends of these shards until the transaction ends: no other transaction appends to them meanwhile. */
+/**
+ * Locks the ends of these shards until the transaction ends, so that no other transaction appends to them.
+ */
 export async function lockPositions(trx: Transaction, shards: readonly number[]): Promise<void> {
   const rows = trx("shard_positions")
     .select("shard")
@@ -102,8 +106,8 @@ export async function readPositions(db: Queryable): Promise<number[]> {
 }
 
 /**
- * Messages of one shard after a position, in order. Fewer than `limit` where they are large: only an
- * empty answer says that there are no more.
+ * Reads the messages of one shard after a position, in order. Returns fewer than `limit` where messages are
+ * large: only an empty result means that there are no more.
  */
 export async function readMessages(
   db: Queryable,
@@ -128,14 +132,14 @@ export async function readMessages(
       bytes += row.data.byteLength;
     }
     if (rows.length < wanted) break;
-    // As many as the bytes left will hold, if the rest are like those so far.
+    // As many rows as fit into the bytes left, if the rest have the same average size.
     const averageBytes = Math.max(1, bytes / envelopes.length);
     rowsNext = Math.max(1, Math.floor((READ_BYTES_MAX - bytes) / averageBytes));
   }
   return envelopes;
 }
 
-/** Messages of several shards, by shard and position. */
+/** Reads the messages of several shards, in order of shard and position. */
 export async function readRanges(
   db: Queryable,
   service: string,
@@ -154,7 +158,10 @@ export async function readRanges(
   return rows.map((row) => toEnvelope(service, row));
 }
 
-/** The latest report wins, even a smaller one: too small only keeps messages longer. */
+/**
+ * Stores a consumer's report. The latest report wins, even a smaller one: a value that is too small only
+ * keeps messages longer.
+ */
 export async function saveFolded(
   trx: Transaction,
   consumer: string,
@@ -188,7 +195,7 @@ function toRow(row: OutboxRow): (string | number | Buffer)[] {
   ];
 }
 
-/** The message as a read would find it. */
+/** Returns the message in the form in which a read returns it. */
 export function envelopeOf(service: string, row: OutboxRow): Envelope {
   return create(EnvelopeSchema, {
     id: row.messageId,
@@ -217,7 +224,7 @@ function toEnvelope(service: string, row: MessageRow): Envelope {
   });
 }
 
-/** One value for each shard, 0 where there is no row. */
+/** Returns one value for each shard, 0 where there is no row. */
 export function byShard<Row extends { shard: number }>(
   rows: readonly Row[],
   value: (row: Row) => number,

@@ -1,5 +1,5 @@
-// What live tails read: the outbox, woken by commits. Each message is read and decoded once for all
-// tails of the process that are up to date; a slow one falls back to reading for itself, at its own pace.
+// Feeds live tails from the outbox. Commits wake it. Each message is read and decoded once for all tails of
+// the process that are up to date; a slow tail reads for itself, at its own pace.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -14,16 +14,16 @@ export interface TailMessage<Item> {
 
 export interface OutboxTailOptions<Item> {
   readonly outbox: Pick<OutboxPort, "positions" | "read" | "onCommitted">;
-  /** What a message holds for tails: nothing, or items in their order. */
+  /** Returns the items of a message in order; none for a message that tails skip. */
   readonly decode: (envelope: Envelope) => readonly Item[];
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Counts the attached tails. */
+  /** Gauge of the number of attached tails. */
   readonly gauge: { readonly name: string; readonly help: string };
 }
 
-/** A read holds at most 2 MiB of messages, and all that are kept 32 MiB. */
+/** A read holds at most 2 MiB of messages, and all cached reads hold at most 32 MiB. */
 const MESSAGES_PER_READ = 4;
 const READS_KEPT = 16;
 const TAILS_MAX = 1000;
@@ -53,7 +53,9 @@ export class OutboxTail<Item> {
     this.#outbox.onCommitted(() => this.#refresh());
   }
 
-  /** Counts a tail in; the returned function counts it out. OVERLOADED when there are too many. */
+  /**
+   * Attaches a tail; the returned function detaches it. Throws OVERLOADED when too many tails are attached.
+   */
   attach(organizationId: OrganizationId): () => void {
     const count = this.#tailCounts.get(organizationId) ?? 0;
     if (this.#tails >= TAILS_MAX || count >= TAILS_PER_ORGANIZATION_MAX) {
@@ -70,28 +72,31 @@ export class OutboxTail<Item> {
     };
   }
 
-  /** The last committed position of every shard, now. */
+  /** The last committed position of every shard. */
   positions(): Promise<number[]> {
     return this.#outbox.positions();
   }
 
-  /** Whether anything beyond is known to be committed. */
+  /** Whether a message after these positions is known to be committed. */
   isBeyond(positions: readonly number[]): boolean {
     return this.#heads.some((head, shard) => head > (positions[shard] ?? 0));
   }
 
-  /** Resolves to the shards' ends once one of them lies beyond; undefined when the signal aborts. */
+  /**
+   * Resolves to the ends of the shards once one of them is after its position; undefined when the signal
+   * aborts.
+   */
   async beyond(positions: readonly number[], signal: AbortSignal): Promise<readonly number[] | undefined> {
     for (;;) {
       if (signal.aborted) return undefined;
       if (this.isBeyond(positions)) return this.#heads;
-      // What was committed before this tail came has woken nobody.
+      // Messages committed before this tail attached have not triggered a wake-up.
       if (this.#heads.length === 0) this.#refresh();
       await this.#change(signal);
     }
   }
 
-  /** The next few messages after a position; empty if they have been trimmed. */
+  /** Returns the next few messages after a position; none if they have been trimmed. */
   read(shard: number, afterPosition: number): Promise<readonly TailMessage<Item>[]> {
     const key = `${shard}/${afterPosition}`;
     const known = this.#reads.get(key);
@@ -114,7 +119,7 @@ export class OutboxTail<Item> {
     return reading;
   }
 
-  /** What was read may have been rewritten since. */
+  /** Drops cached reads, because the messages may have been rewritten. */
   forget(): void {
     this.#reads.clear();
   }
@@ -134,7 +139,7 @@ export class OutboxTail<Item> {
   #refresh(): void {
     this.#isStale = true;
     if (this.#tails > 0) this.#refreshing ??= this.#readHeads();
-    // Heads known from before would let a later tail believe it is up to date.
+    // Otherwise a later tail would take old heads for current ones.
     else this.#heads = [];
   }
 
@@ -145,7 +150,7 @@ export class OutboxTail<Item> {
         this.#heads = await this.#outbox.positions();
         for (const wake of [...this.#waiting]) wake();
       } catch (error) {
-        this.#log.warn({ err: error }, "tails cannot read the outbox; trying again");
+        this.#log.warn({ err: error }, "tails cannot read the outbox; retrying");
         this.#isStale = true;
         await this.#clock.sleep(RETRY_MS);
       }

@@ -1,4 +1,5 @@
-// What producers rely on: gapless positions in commit order, bounded messages, and a true backlog.
+// Tests the guarantees for producers: gapless positions in commit order, bounded messages, and a correct
+// backlog.
 import { setImmediate } from "node:timers/promises";
 import { SHARD_COUNT } from "@muster/core";
 import { waitFor } from "@muster/testkit";
@@ -40,7 +41,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
         for (const { shard } of drafts) kept[shard] = (kept[shard] ?? 0) + 1;
       }
     };
-    // Whoever reads after a position while others commit must never be shown one number before another.
+    // A reader that follows a position during concurrent commits must see the numbers in order.
     const followed = follow(outbox, before, () => writing);
     await Promise.all(Array.from({ length: 8 }, (_, seed) => writer(seed)));
     writing = false;
@@ -60,7 +61,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it("reads back what was appended, and reads no more than a few megabytes at once", async () => {
+  it("reads appended messages, and at most a few megabytes at once", async () => {
     const { database } = house.producing;
     const from = (await outbox.positions())[9] ?? 0;
     const large = { ...draft(9, 0), data: Buffer.alloc(MESSAGE_DATA_BYTES_MAX, 7) };
@@ -83,7 +84,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     expect(await outbox.read(9, from + 21, 10)).toEqual([]);
   });
 
-  it("refuses what no consumer could take, and writes nothing of it", async () => {
+  it("rejects messages that no consumer accepts, and writes nothing", async () => {
     const { database } = house.producing;
     const before = await outbox.positions();
     const tooLarge = { ...draft(3, 0), data: Buffer.alloc(MESSAGE_DATA_BYTES_MAX + 1) };
@@ -94,7 +95,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     expect(await outbox.positions()).toEqual(before);
   });
 
-  it("knows the backlog of the slowest consumer at once for its own appends, in a second for others'", async () => {
+  it("counts the backlog of the slowest consumer at once for its own appends, within a second for others'", async () => {
     const { database } = house.producing;
     const other = await house.newOutbox(await house.producing.openAnother());
     const positions = await outbox.positions();
@@ -106,7 +107,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     );
     await outbox.reportFolded("quick", ends);
     await outbox.reportFolded("slow", ends);
-    // Rolled back appends of the tests above are forgotten at the next poll.
+    // The next poll removes the rolled-back appends of the tests above.
     await waitFor(() => outbox.backlogItems() === 0);
 
     await database.transaction((trx) => outbox.append(trx, [draft(2, 1, 30), draft(4, 1, 12)]));
@@ -122,7 +123,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     expect(outbox.backlogItems()).toBe(12);
     await waitFor(() => other.backlogItems() === 12);
 
-    // What was rolled back is no backlog for long.
+    // A rolled-back append counts as backlog only until the next poll.
     const rolledBack = database.transaction(async (trx) => {
       await outbox.append(trx, [draft(2, 1, 1000)]);
       throw new Error("no");
@@ -131,7 +132,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     await waitFor(() => outbox.backlogItems() === 12);
   });
 
-  it("tells every replica of commits", async () => {
+  it("notifies every replica of commits", async () => {
     const other = await house.newOutbox(await house.producing.openAnother());
     let heard = 0;
     const stop = other.onCommitted(() => {
@@ -143,7 +144,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     stop();
   });
 
-  it("trims what is old, published and folded by everybody, and nothing else", async () => {
+  it("trims only messages that are old, published and applied by every consumer", async () => {
     const { database } = house.producing;
     const producer = await house.newProducer({ timings: { keepMs: 0, trimEveryMs: 30 } });
     const start = (await outbox.positions())[12] ?? 0;
@@ -169,12 +170,12 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
   });
 });
 
-/** Reads on from `start` as a relay does, until the writers are done and nothing is left. */
+/** Reads from `start` as a relay does, until the writers are done and no message is left. */
 async function follow(outbox: Outbox, start: readonly number[], goesOn: () => boolean) {
   const seen = start.map(() => [] as Awaited<ReturnType<Outbox["read"]>>);
   const cursors = [...start];
   for (let more = true; more; ) {
-    // SQLite answers at once, and its writers wait for a turn of the event loop between transactions.
+    // SQLite returns at once, and its writers wait for a turn of the event loop between transactions.
     await setImmediate();
     more = goesOn();
     for (let shard = 0; shard < SHARD_COUNT; shard += 1) {

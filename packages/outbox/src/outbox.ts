@@ -1,5 +1,5 @@
-// A producing service's outbox: appends inside its transactions, reads for the bus and for consumers
-// that found a gap, and keeps an eye on how far everybody has come.
+// The outbox of a producing service appends messages inside the service's transactions, reads them for the
+// bus and for consumers with a gap, and polls how far each consumer has applied them.
 import type { Bus } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert, type Clock, type IdSource, MESSAGE_BYTES_MAX, SHARD_COUNT } from "@muster/core";
@@ -25,16 +25,19 @@ export interface OutboxOptions {
   readonly instanceId: string;
 }
 
-/** What the envelope around `data` may take. A producer splits what is larger than the rest. */
+/**
+ * The largest `data` of a message, in bytes: the rest of MESSAGE_BYTES_MAX is for the envelope. A producer
+ * splits larger data.
+ */
 export const MESSAGE_DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 1024;
 const TYPE_BYTES_MAX = 128;
 const TRACE_PARENT_BYTES_MAX = 64;
-/** How old what this process knows of other processes' appends may become. */
+/** Longest time until this process reads the appends of other processes. */
 const POLL_MS = 1_000;
-/** Other replicas are told of commits at most this often. */
+/** Shortest time between two broadcasts of commits to other replicas. */
 const TELL_MS_MIN = 5;
 
-/** One per process and producing service. Also a worker: start it, stop it. */
+/** The outbox of one process and producing service. It is also a worker with `start` and `stop`. */
 export class Outbox implements OutboxPort, ProducerPort {
   readonly name: string;
   readonly #options: OutboxOptions;
@@ -79,8 +82,9 @@ export class Outbox implements OutboxPort, ProducerPort {
   }
 
   /**
-   * The last statements of the transaction: from here on it holds its shards' rows. Commits of one
-   * shard are therefore in position order, and whoever sees a position sees all before it.
+   * Appends messages, as the last statements of the transaction: from here on the transaction holds the rows
+   * of its shards. Commits of one shard are therefore in position order, so that a reader of a position can
+   * also read all positions before it.
    */
   async append(trx: Transaction, drafts: readonly OutboxDraft[]): Promise<number[]> {
     if (drafts.length === 0) return [];
@@ -159,7 +163,7 @@ export class Outbox implements OutboxPort, ProducerPort {
         const messages = rows.map((row) => store.envelopeOf(service, row));
         this.#tell(this.#appendListeners, messages);
       },
-      // Rolled back, or nobody knows: a poll finds what is there.
+      // The transaction was rolled back, or its outcome is unknown: a poll reads what is stored.
       () => {},
     );
   }
@@ -195,14 +199,13 @@ export class Outbox implements OutboxPort, ProducerPort {
       this.#gauges.set(state, this.#book.backlogItems(), oldestMs, this.#options.clock.nowMs());
       this.#pollFailed = false;
     } catch (error) {
-      if (!this.#pollFailed)
-        this.#log.warn({ err: error }, "the outbox's state cannot be read; trying again");
+      if (!this.#pollFailed) this.#log.warn({ err: error }, "the outbox's state cannot be read; retrying");
       this.#pollFailed = true;
     }
   }
 }
 
-/** Adds a listener, as a function of its own, and returns what removes it. */
+/** Adds a listener as a function of its own, and returns a function that removes it. */
 function added<Listener>(listeners: Set<Listener>, own: Listener): () => void {
   listeners.add(own);
   return () => void listeners.delete(own);

@@ -1,8 +1,8 @@
-// One shard that this replica owns: its inbox, and what stands in its way.
+// The state of one shard that this replica owns: its inbox, its failures and its refetches.
 import type { Delivery, Subscription } from "@muster/bus";
 import { ShardInbox } from "./shard-inbox.ts";
 
-/** The first message that could not be folded for a reason of its own. */
+/** The first message that failed because of its own content. */
 export interface Suspect {
   readonly position: number;
   readonly attempts: number;
@@ -10,25 +10,25 @@ export interface Suspect {
 
 export class OwnedShard {
   readonly shard: number;
-  /** Fences every commit: another replica that takes the shard has bumped it. */
+  /** Fences every commit: a replica that takes the shard increases it. */
   readonly epoch: number;
   readonly inbox: ShardInbox;
   subscription: Subscription | undefined;
-  /** Deliveries that are no envelope, after their last attempt. */
+  /** Deliveries that are not an envelope, after their last attempt. */
   readonly undecodable: Delivery[] = [];
   suspect: Suspect | undefined;
-  /** Failures in a row, of whatever kind; nothing is folded before `notBeforeMs` (monotonic). */
+  /** Consecutive failures of any kind; nothing is applied before `notBeforeMs` (monotonic). */
   failures = 0;
   notBeforeMs = 0;
-  /** The producer is to be asked for what follows, for the bus may be late or have lost it. */
+  /** Messages must be requested from the producer, because the bus may be late or have lost them. */
   checkWanted = true;
   refetching = false;
   refetchFailures = 0;
-  /** Monotonic; no refetch before it. */
+  /** No refetch starts before this time (monotonic). */
   refetchNotBeforeMs = 0;
   lastArrivalMs: number;
   readonly gainedMs: number;
-  /** How many the bus has brought. */
+  /** Number of deliveries from the bus. */
   deliveries = 0;
 
   constructor(cursor: {

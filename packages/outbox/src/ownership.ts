@@ -1,4 +1,5 @@
-// The error and the view of a replica that folds only while it owns.
+// Defines the errors of a replica that loses a shard, and the view of owned shards that the projection works
+// with.
 import { AssertionError, assert, PlainError } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -6,7 +7,7 @@ import { type ConsumerKey, lockOwned } from "./cursor-store.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { type OwnedShards, PoisonMessage } from "./ports.ts";
 
-/** Another replica has taken a shard: the transaction rolls back. */
+/** Another replica has taken a shard, so the transaction rolls back. */
 export class LostOwnership extends PlainError {
   override name = "LostOwnership";
 
@@ -15,17 +16,17 @@ export class LostOwnership extends PlainError {
   }
 }
 
-/** Whether the message itself is at fault, so that trying again can't help for ever. */
+/** Whether the message itself causes the error, so that a retry cannot succeed. */
 export function isPoison(error: unknown): boolean {
   return error instanceof PoisonMessage || error instanceof AssertionError;
 }
 
-/** Whether something that everybody needs is away, so that there is no point in finding a culprit. */
+/** Whether a dependency of all messages is unavailable, so that no single message causes the error. */
 export function isUnavailable(error: unknown): boolean {
   return error instanceof AppError && error.reason === "UNAVAILABLE";
 }
 
-/** What a folder's `work` may see and do. */
+/** The view of the owned shards that the projection's `work` receives. */
 export class OwnedView implements OwnedShards {
   readonly shards: readonly number[];
   readonly #database: Database;
@@ -48,7 +49,8 @@ export class OwnedView implements OwnedShards {
     const fences = shards.map((shard) => this.#find(shard));
     return this.#database.transaction(async (trx) => {
       const result = await body(trx);
-      // Last, like a fold's cursors: whoever wants to take a shard waits only for the commit.
+      // The last statement, like the cursors of an applied batch: a replica that takes a shard waits only for
+      // the commit.
       if (!(await lockOwned(trx, this.#key, fences))) throw new LostOwnership();
       return result;
     });

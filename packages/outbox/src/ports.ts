@@ -1,37 +1,48 @@
-// What producers append, and what consumers see. Positions are gapless per (service, shard) and in
-// commit order: the last statements of a producing transaction lock its shards' rows of
-// shard_positions in shard order and take each one's next number.
+// The outbox ports define what producers append and what consumers read. Positions are gapless per (service,
+// shard) and in commit order: the last statements of a producing transaction lock the rows of its shards in
+// shard_positions, in shard order, and take the next number of each shard.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { PlainError } from "@muster/core";
 import type { Transaction } from "@muster/db";
 
-/** A domain event about to be appended. At most 512 KiB once enveloped; the producer splits. */
+/**
+ * A domain event that is about to be appended. At most 512 KiB with its envelope; the producer splits larger
+ * data.
+ */
 export interface OutboxDraft {
   readonly shard: number;
   /** CloudEvents type: "muster.<service>.<noun>.<past-verb>.v1". */
   readonly type: string;
   readonly data: Uint8Array;
-  /** Tracked events it carries; 0 for others. */
+  /** Number of tracked events in the message; 0 for other messages. */
   readonly items: number;
   readonly traceParent: string;
 }
 
-/** Producer side of one service. */
+/** The outbox of one producing service. */
 export interface OutboxPort {
-  /** The last statements of the transaction. Returns each draft's position. */
+  /** Appends messages. Must be the last statements of the transaction. Returns the position of each draft. */
   append(trx: Transaction, drafts: readonly OutboxDraft[]): Promise<number[]>;
-  /** To be called once the transaction has committed: wakes the relay, here and elsewhere. */
+  /** Wakes the relay in this and in other processes. Must be called once the transaction has committed. */
   committed(): void;
   /** The last committed position of every shard. */
   positions(): Promise<number[]>;
   read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]>;
-  /** A consumer has folded this far. */
+  /** Stores how far a consumer has applied the messages of some shards. */
   reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void>;
-  /** Items committed and not yet folded by the slowest registered consumer; cheap, at most 1 s old. */
+  /**
+   * Items that are committed and not yet applied by the slowest registered consumer. Cheap; at most 1 s old.
+   */
   backlogItems(): number;
-  /** Called on every wake, in the process that committed (`isOwn`) and, within a second, in others. */
+  /**
+   * Calls the listener on every commit of this process (`isOwn`), and within a second of commits in other
+   * processes. Returns a function that removes the listener.
+   */
   onCommitted(listener: (isOwn: boolean) => void): () => void;
-  /** Called with what each transaction of this process has appended, once it has committed. */
+  /**
+   * Calls the listener with the messages of each transaction of this process, once the transaction has
+   * committed. Returns a function that removes the listener.
+   */
   onAppended(listener: (messages: readonly Envelope[]) => void): () => void;
 }
 
@@ -41,45 +52,48 @@ export interface FoldedShard {
   readonly itemsThrough: number;
 }
 
-/** What a consumer asks of the producer: its own outbox, or an internal RPC. */
+/** What a consumer requests from the producer: the producer's own outbox, or an internal RPC. */
 export interface ProducerPort {
   read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]>;
   reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void>;
 }
 
-/** The consuming service's part of a {@link ShardConsumer}. */
+/** The part of a {@link ShardConsumer} that the consuming service implements. */
 export interface Folder {
   /**
-   * Folds messages (each shard's in position order, without gap or repeat) inside the transaction
-   * that also advances the cursors. Throws PoisonMessage for a message that can never be folded;
-   * any other rejection rolls back and is tried again without limit.
+   * Applies messages inside the transaction that also advances the cursors. The messages of each shard are in
+   * position order, without gaps or repeats. Throws PoisonMessage for a message that can never be applied;
+   * any other rejection rolls the transaction back, and the messages are retried without limit.
    */
   fold(trx: Transaction, messages: readonly Envelope[]): Promise<void>;
-  /** Called in the transaction that puts a message among the dead letters, before the cursor moves. */
+  /**
+   * Called in the transaction that moves a message to the dead letters, before the cursor advances.
+   * `envelope` is undefined where the bytes cannot be decoded.
+   */
   dead(trx: Transaction, envelope: Envelope | undefined, shard: number): Promise<void>;
   /**
-   * Called by the owner between folds, never at the same time as a fold: timers, backfill steps.
-   * Returns after at most ~50 ms of work; resolves to when it wants to be called again (epoch ms;
-   * 0 = at once; Infinity = when woken).
+   * Does background work such as timers and backfill steps. The owner calls it between two applied batches,
+   * never at the same time as one. Returns after at most about 50 ms of work. Resolves to the next time to be
+   * called (epoch milliseconds; 0 means at once, Infinity means when woken).
    */
   work(owned: OwnedShards): Promise<number>;
 }
 
 export interface OwnedShards {
   readonly shards: readonly number[];
-  /** The folded position of an owned shard. */
+  /** The applied position of an owned shard. */
   position(shard: number): number;
-  /** A transaction that commits only while this process still owns the shards (fencing epoch). */
+  /** Runs a transaction that commits only while this process still owns the shards (fencing token). */
   transaction<T>(shards: readonly number[], body: (trx: Transaction) => Promise<T>): Promise<T>;
 }
 
-/** A message that can never be folded: goes to the dead letters, and the cursor moves on. */
+/** A message that can never be applied: it moves to the dead letters, and the cursor advances. */
 export class PoisonMessage extends PlainError {
   override name = "PoisonMessage";
   readonly envelope: Envelope;
 
   constructor(envelope: Envelope, cause: unknown) {
-    super(`message ${envelope.id} cannot be folded`, { cause });
+    super(`message ${envelope.id} cannot be applied`, { cause });
     this.envelope = envelope;
   }
 }

@@ -1,5 +1,5 @@
-// Asks the producer itself for messages that the bus has not brought: at a gap, after taking a shard
-// over, and when a shard has been quiet for long. A producer that can't be reached only delays.
+// Reads messages from the producer that the bus has not delivered: at a gap, after a takeover, and when a
+// shard has been quiet for long. An unreachable producer only causes delays.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { backoffMs } from "./backoff.ts";
 import {
@@ -12,7 +12,7 @@ import {
 import type { OwnedShard } from "./owned-shard.ts";
 
 const BACKOFF_MS_MAX = 5_000;
-/** More than this waits to be folded already. */
+/** Most messages of a shard in the inbox: with more waiting, nothing is fetched. */
 const INBOX_MAX = 256;
 
 export class Refetcher {
@@ -28,12 +28,12 @@ export class Refetcher {
     this.#arrived = arrived;
     this.#refetches = options.metrics.counter(
       "muster_consumer_refetched_messages_total",
-      "Messages that came from the producer itself, for the bus had not brought them.",
+      "Messages read from the producer because the bus had not delivered them.",
       ["consumer", "source"],
     );
   }
 
-  /** Starts what is due, and returns when (monotonic) to look again. */
+  /** Starts the fetches that are due. Returns the time of the next one (monotonic). */
   schedule(shards: Iterable<OwnedShard>): number {
     const nowMs = this.#options.clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
@@ -50,7 +50,7 @@ export class Refetcher {
 
   #quietMs(owned: OwnedShard, nowMs: number): number {
     const { quietMs, handoverMs } = this.#timings;
-    // With one process there is nobody to have taken the shard from.
+    // With one process, no other replica can have owned the shard.
     const isHandover = !this.#options.exclusive && nowMs - owned.gainedMs < handoverMs;
     return isHandover ? Math.min(HANDOVER_QUIET_MS, quietMs) : quietMs;
   }
@@ -63,7 +63,7 @@ export class Refetcher {
       const after = owned.inbox.contiguousEnd;
       const deliveriesBefore = owned.deliveries;
       const taken = this.#take(owned, await this.#read(owned.shard, after), after);
-      // As long as the bus brings nothing itself, the producer is read to its end.
+      // While the bus delivers nothing, the producer is read to its end.
       if (taken > 0 && owned.deliveries === deliveriesBefore) owned.checkWanted = true;
       this.#succeeded(owned);
     } catch (error) {
@@ -76,10 +76,7 @@ export class Refetcher {
       owned.refetchNotBeforeMs = clock.monotonicMs() + waitMs;
       if (!this.#failing) {
         this.#failing = true;
-        this.#options.log.warn(
-          { err: error, shard: owned.shard },
-          "the producer can't be asked; trying again",
-        );
+        this.#options.log.warn({ err: error, shard: owned.shard }, "the producer cannot be read; retrying");
       }
     }
     owned.refetching = false;
@@ -90,9 +87,9 @@ export class Refetcher {
     const nowMs = this.#options.clock.monotonicMs();
     owned.lastArrivalMs = nowMs;
     owned.refetchFailures = 0;
-    // A gap that the producer could not fill either (a replica that lags) is no reason to ask in a circle.
+    // If the producer cannot fill a gap either (a lagging replica), the retry waits.
     owned.refetchNotBeforeMs = owned.inbox.hasGap ? nowMs + this.#timings.retryMs : 0;
-    if (this.#failing) this.#options.log.info({}, "the producer answers again");
+    if (this.#failing) this.#options.log.info({}, "the producer is readable again");
     this.#failing = false;
   }
 
@@ -101,7 +98,7 @@ export class Refetcher {
     const late = this.#options.clock.sleep(REFETCH_TIMEOUT_MS, answered.signal).then(() => undefined);
     try {
       const answer = await Promise.race([this.#options.producer.read(shard, after, REFETCH_MAX), late]);
-      if (answer === undefined) throw new Error("the producer did not answer in time");
+      if (answer === undefined) throw new Error("the producer did not respond in time");
       return answer;
     } finally {
       answered.abort();
@@ -112,7 +109,7 @@ export class Refetcher {
     const { source, consumer } = this.#options;
     for (const envelope of envelopes) {
       if (envelope.source !== source || envelope.shard !== owned.shard) {
-        throw new Error(`the producer answered with another shard's message: ${envelope.id}`);
+        throw new Error(`the producer returned a message of another shard: ${envelope.id}`);
       }
     }
     const first = envelopes[0];

@@ -1,4 +1,4 @@
-// Every statement of the relay: its lease, its cursors, and the trimming of what everybody has passed.
+// Holds every statement of the relay: its lease, its cursors, and the trimming of applied messages.
 import { SHARD_COUNT } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 
@@ -9,7 +9,9 @@ export interface PublishedHead {
   readonly position: number;
 }
 
-/** True if the lease is ours until `untilMs`; `byForce` takes it from whoever has it. */
+/**
+ * Takes the lease until `untilMs`. Returns whether `owner` holds it; `byForce` takes it from any other owner.
+ */
 export async function takeRelayLease(
   trx: Transaction,
   lease: {
@@ -27,7 +29,7 @@ export async function takeRelayLease(
       if (lease.byForce) free.orWhere("id", LEASE_ID);
     })
     .update({ owner, until_ms: lease.untilMs });
-  // Asked back, for a driver may count only rows that changed.
+  // Read back, because a driver may count only rows that changed.
   const rows = await trx("relay_lease").select("id").where({ id: LEASE_ID, owner });
   return rows.length > 0;
 }
@@ -38,7 +40,7 @@ export async function freeRelayLease(trx: Transaction, owner: string): Promise<v
     .update({ until_ms: 0 });
 }
 
-/** Up to where each shard is known to be published. */
+/** Returns the published position of each shard. */
 export async function readPublished(db: Queryable): Promise<Map<number, number>> {
   const rows: { shard: number; published_position: number }[] = await db("relay_cursors").select(
     "shard",
@@ -47,7 +49,7 @@ export async function readPublished(db: Queryable): Promise<Map<number, number>>
   return new Map(rows.map((row) => [row.shard, row.published_position]));
 }
 
-/** Cursors only rise, so a relay that has lost its lease does no harm. */
+/** Saves published positions. Cursors only rise, so a relay that has lost its lease does no harm. */
 export async function savePublished(trx: Transaction, heads: readonly PublishedHead[]): Promise<void> {
   const sorted = [...heads].sort((a, b) => a.shard - b.shard);
   const cases = sorted.map(() => "when ? then ?").join(" ");
@@ -66,8 +68,8 @@ export async function savePublished(trx: Transaction, heads: readonly PublishedH
 }
 
 /**
- * Deletes up to `limit` of the shard's first messages that are old enough, published, and passed by
- * every registered consumer; returns how many.
+ * Deletes up to `limit` of the shard's first messages that are old enough, published, and applied by every
+ * registered consumer. Returns the number of deleted messages.
  */
 export async function trimShard(
   trx: Transaction,
@@ -85,7 +87,7 @@ export async function trimShard(
     .andWhere("position", "<=", passed)
     .orderBy("position")
     .limit(trim.limit);
-  // A prefix, so that what is left stays gapless.
+  // Only a prefix is deleted, so that the remaining messages stay gapless.
   const young = rows.findIndex((row) => row.time_ms >= trim.writtenBeforeMs);
   const old = young === -1 ? rows : rows.slice(0, young);
   const last = old.at(-1);
@@ -94,7 +96,7 @@ export async function trimShard(
   return old.length;
 }
 
-/** The rows that the relay and the positions start from. Safe to run again. */
+/** Inserts the initial rows of the relay and the positions. Safe to run again. */
 export async function seedOutbox(trx: Transaction): Promise<void> {
   const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
   await insertRows(

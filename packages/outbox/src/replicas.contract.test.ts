@@ -1,5 +1,5 @@
-// Several replicas of a consumer: even shares, take-over, waiting in a replica that folds nothing, and
-// the letters of the dead.
+// Tests several replicas of a consumer: even shares, takeover, waiting in a replica that applies nothing, and
+// dead letters.
 import { create, toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { AssertionError, systemClock, uuidToBytes } from "@muster/core";
@@ -39,7 +39,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
   };
   const owned = (replica: Replica): number => replica.consumer.ownedShards().length;
 
-  it("shares shards evenly, and hands them over when a replica stops", async () => {
+  it("shares shards evenly, and releases them when a replica stops", async () => {
     const [a, b, c] = [
       await house.newReplica(producer.outbox),
       await house.newReplica(producer.outbox),
@@ -61,7 +61,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(16 * 111);
   });
 
-  it("takes over from the dead once their leases have run out", async () => {
+  it("takes over the shards of dead replicas once their leases have expired", async () => {
     const [a, b] = [await house.newReplica(producer.outbox), await house.newReplica(producer.outbox)];
     await a.consumer.start();
     await b.consumer.start();
@@ -74,7 +74,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(16 * 11);
   });
 
-  it("tells in every replica when positions are folded, and when not in time", async () => {
+  it("resolves in every replica when positions are applied, and when they are not in time", async () => {
     const [a, b] = [await house.newReplica(producer.outbox), await house.newReplica(producer.outbox)];
     await a.consumer.start();
     await b.consumer.start();
@@ -98,7 +98,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     expect(await b.consumer.waitFolded(beyond, { timeoutMs: 100 })).toBe(false);
   });
 
-  it("asks the producer for what a reader waits for and the bus does not bring", async () => {
+  it("reads from the producer what a reader waits for and the bus does not deliver", async () => {
     const { consumer, bus } = await house.newReplica(producer.outbox);
     bus.loses = () => true;
     await consumer.start();
@@ -106,7 +106,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     expect(await consumer.waitFolded(await producer.outbox.positions(), { timeoutMs: 5_000 })).toBe(true);
   });
 
-  it("buries a message after five attempts of its own, goes on, and folds it when asked to", async () => {
+  it("moves a message to the dead letters after five failures, continues, and replays it on request", async () => {
     const { database } = house.consuming;
     const { consumer, folder } = await house.newReplica(producer.outbox);
     let isPoisonous = true;
@@ -136,7 +136,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
       const [found] = await listDeadLetters(database.reader, { limit: 1 });
       return found?.replayRequestedMs === undefined ? found : undefined;
     };
-    // Still poisonous: the request ends with the error.
+    // Still a poison message: the request ends with the error.
     expect(await database.transaction((trx) => requestReplay(trx, id, 1))).toBe(true);
     expect(await waitFor(replayed)).toMatchObject({ replayedMs: undefined, attempts: 6 });
     isPoisonous = false;
@@ -147,7 +147,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     expect(await listDeadLetters(database.reader, { limit: 10, openOnly: true })).toEqual([]);
   });
 
-  it("does timed work when asked, between folds, and commits it only while it owns the shards", async () => {
+  it("runs background work between batches, and commits it only while it owns the shards", async () => {
     const { database } = house.consuming;
     const a = await house.newReplica(producer.outbox, { exclusive: true });
     const calls: number[][] = [];
@@ -162,7 +162,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     expect(calls[0]).toHaveLength(16);
     a.consumer.wake();
     await waitFor(() => calls.length === 2);
-    // At its time, without any message.
+    // Runs at its time, without any message.
     nextMs = 0;
     a.folder.onWork = async () => {
       calls.push([]);
@@ -174,7 +174,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     await waitFor(() => calls.length === 11);
     expect(a.folder.overlaps).toBe(0);
 
-    // Overtaken: what it tries to commit now rolls back.
+    // A transaction of the former owner rolls back.
     let view: OwnedShards | undefined;
     a.folder.onWork = async (owned) => {
       view = owned;
@@ -200,7 +200,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
       bus.onBroadcast("topic.one", (payload) => heard.push(`${index}:${Buffer.from(payload)}`)),
     );
     a.onBroadcast("topic.two", () => heard.push("wrong topic"));
-    // Until both hear: a new subscription takes a moment to reach the broker.
+    // Until both receive broadcasts: a new subscription takes a moment to reach the broker.
     await waitFor(() => {
       a.broadcast("topic.one", Buffer.from("hello"));
       return heard.includes("0:hello") && heard.includes("1:hello");
@@ -219,7 +219,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
   });
 
   it.runIf(pair === "mysql + JetStream")(
-    "buries bytes that are no envelope, and folds what was meant",
+    "moves bytes that are not an envelope to the dead letters, and applies the intended message",
     async () => {
       const { consumer, folder } = await house.newReplica(producer.outbox);
       await consumer.start();
@@ -229,7 +229,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
       const subject = `${house.namespace}.${SERVICE}.tracked_event.recorded.v1.2`;
       const jetStream = broker.jetstream();
       await jetStream.publish(subject, Buffer.from("garbage"));
-      // An envelope of another shard under this shard's subject is no better.
+      // An envelope of another shard under this shard's subject is rejected too.
       const foreign = create(EnvelopeSchema, { source: SERVICE, shard: 3, position: 9n });
       await jetStream.publish(subject, toBinary(EnvelopeSchema, foreign));
       await broker.close();
@@ -243,7 +243,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
       ]);
       expect((await letters()).map(({ position }) => position)).toEqual([0, 0]);
       expect(uuidToBytes((await letters())[0]?.id ?? "")).toHaveLength(16);
-      // Replaying them ends with an error, not in a circle.
+      // A replay of undecodable bytes ends with an error and is not retried.
       const [letter] = await letters();
       await house.consuming.database.transaction((trx) => requestReplay(trx, letter?.id ?? "", 1));
       await waitFor(async () => (await letters()).some(({ attempts }) => attempts === 6));

@@ -1,32 +1,38 @@
-// Takes people out of what was announced before they were erased: from the outbox's rows, whose positions
-// stay, and from dead letters. Walks in small steps, so that nothing else waits; walking again is harmless.
+// Erases people from messages that were published before the erasure: from outbox rows, whose positions stay,
+// and from dead letters. Works in small steps that block no other work; a repeated run is harmless.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Database, Transaction } from "@muster/db";
 import * as store from "./scrub-store.ts";
 
-/** The data of a message without the person; undefined where it says nothing of them. */
+/** Returns the data of a message without the person; undefined if the message does not contain the person. */
 export type Rewrite = (type: string, data: Uint8Array) => Uint8Array | undefined;
 
 export interface ScrubOptions {
-  /** Ids of those to be found, in the form in which messages hold them. */
+  /** Profile ids to find, in the binary form that messages contain. */
   readonly needles: readonly Buffer[];
   readonly rewrite: Rewrite;
-  /** In the transaction of each step that has changed something, with what was there before: to count it for good. */
+  /**
+   * Called in the transaction of each step that has rewritten messages, with the data from before, so that
+   * each is counted exactly once.
+   */
   readonly changed?: (trx: Transaction, before: readonly Uint8Array[]) => Promise<void>;
-  /** Asked before each step: false stops. */
+  /** Called before each step; false stops the run. */
   readonly mayGoOn?: () => Promise<boolean>;
 }
 
-/** Positions looked through by one statement. A message is at most 512 KiB, most are far smaller. */
+/** Positions searched by one statement. A message is at most 512 KiB; most are far smaller. */
 const STEP_POSITIONS = 128;
 /** Messages rewritten in one transaction. */
 const REWRITE_MAX = 16;
 const LETTERS_MAX = 100;
-/** In one statement; more are looked for in further ones. */
+/** Most ids searched in one statement. */
 const NEEDLES_MAX = 32;
 
-/** Rewrites the shard's messages up to and including `through`. False if it was stopped before the end. */
+/**
+ * Rewrites the shard's messages up to and including `through`. Returns false if it was stopped before the
+ * end.
+ */
 export async function scrubOutbox(
   database: Database,
   range: { readonly shard: number; readonly through: number },
@@ -74,11 +80,11 @@ async function rewriteMessages(
   if (before.length > 0) await changed?.(trx, before);
 }
 
-const ERASED = "what could not be folded was erased";
+const ERASED = "the message was erased";
 
 /**
- * Rewrites the dead letters of all shards, for a person's id may stand in another shard's. Letters that hold
- * the id and can't be opened are deleted.
+ * Rewrites the dead letters of all shards, because a person's id may occur in another shard. Dead letters
+ * that contain the id and cannot be decoded are deleted.
  */
 export async function scrubDeadLetters(database: Database, options: ScrubOptions): Promise<boolean> {
   const { needles, mayGoOn } = options;

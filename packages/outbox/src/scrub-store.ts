@@ -1,15 +1,15 @@
-// Every statement that rewrites what was written before: messages of an outbox, and dead letters.
+// Holds every statement that rewrites stored messages of an outbox and dead letters.
 import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { forUpdate, type Queryable, type Transaction } from "@muster/db";
 
-/** A message as it may be rewritten: its place in the order of its shard stays. */
+/** A message that may be rewritten; its position stays. */
 export interface WrittenMessage {
   readonly position: number;
   readonly type: string;
   readonly data: Buffer;
 }
 
-/** The shard's first position after `after`, if it is not beyond `through`. */
+/** Returns the shard's first position after `after`, up to and including `through`. */
 export async function firstPosition(
   db: Queryable,
   range: { readonly shard: number; readonly after: number; readonly through: number },
@@ -24,7 +24,7 @@ export async function firstPosition(
   return row?.position;
 }
 
-/** Positions in the range, both ends included, of messages that hold one of the byte strings anywhere. */
+/** Returns positions in the range, both ends included, of messages that contain one of the byte strings. */
 export async function findHolding(
   db: Queryable,
   range: { readonly shard: number; readonly from: number; readonly through: number },
@@ -42,7 +42,7 @@ export async function findHolding(
   return rows.map((row) => row.position);
 }
 
-/** Locked, so that two who rewrite the same message do so one after the other. */
+/** Reads and locks messages, so that concurrent rewrites of a message run one after the other. */
 export async function lockMessages(
   trx: Transaction,
   shard: number,
@@ -68,7 +68,10 @@ export async function replaceData(
     .update({ data: Buffer.from(data) });
 }
 
-/** The next dead letters by id, as ids: all of them, or those that hold one of the byte strings anywhere. */
+/**
+ * Returns the last id of the next page of dead letters, and the ids of the page that contain one of the byte
+ * strings.
+ */
 export async function pageOfLetters(
   db: Queryable,
   after: string | undefined,
@@ -102,7 +105,7 @@ export async function lockLetters(
   return rows.map(({ id, raw }) => ({ id: bytesToUuid(id), raw }));
 }
 
-/** The error goes too, for it may quote what could not be read. */
+/** Replaces the error too, because it may quote the message. */
 export async function replaceLetter(
   trx: Transaction,
   id: string,

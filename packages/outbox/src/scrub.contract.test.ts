@@ -1,5 +1,5 @@
-// What was announced can be taken back: no row, no broker and no dead letter holds it any longer, while
-// positions stay, and whoever has not come so far folds what remains.
+// Tests the erasure from published messages: no row, broker or dead letter contains the person afterwards,
+// while positions stay and consumers that were behind apply the rest.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { randomIds } from "@muster/core";
@@ -10,7 +10,7 @@ import { scrubDeadLetters, scrubOutbox } from "./scrub-messages.ts";
 import { append, House, PAIRS, type Producer, totalOf } from "./testing/house.ts";
 
 const SHARD = 3;
-/** A value that a message holds, as the person's id would stand in it. */
+/** A value in messages that stands for the person's id. */
 const SECRET = 777;
 const needles = [Buffer.from(String(SECRET))];
 const rewrite = (_type: string, data: Uint8Array): Uint8Array | undefined =>
@@ -36,11 +36,11 @@ describe.each(PAIRS)("scrubbing on %s", (pair) => {
       return (rows[0]?.published_position ?? 0) >= ((await producer.outbox.positions())[SHARD] ?? 0);
     });
 
-  it("consumers that were behind fold what remains, whether the broker or they held the rest", async () => {
+  it("consumers that were behind apply the remaining messages, wherever the others were held", async () => {
     const { outbox, relay, bus } = producer;
     const { database } = house.producing;
     await relay.start();
-    // More than a consumer is handed at once, and people's messages all along.
+    // More messages than a consumer receives at once, some of them about the person.
     const values = Array.from({ length: 300 }, (_, index) => (index % 7 === 0 ? SECRET : 1));
     await put(SHARD, ...values);
     const secrets = values.filter((value) => value === SECRET).length;
@@ -58,7 +58,7 @@ describe.each(PAIRS)("scrubbing on %s", (pair) => {
     const { consumer } = await house.newReplica(outbox);
     await consumer.start();
     expect(totalOf(await house.waitUntilFolded(outbox))).toBe(values.length - secrets + 5);
-    // Again, while the consumer is there and everything has been handed to it before.
+    // Again, after the consumer has received everything before.
     await put(SHARD, 1, 1);
     await bus.forget("events", SHARD);
     await put(SHARD, 1);
@@ -67,7 +67,7 @@ describe.each(PAIRS)("scrubbing on %s", (pair) => {
     expect(found).toEqual([]);
   });
 
-  it("rewrites up to the position alone, may be run again, and stops when told to", async () => {
+  it("rewrites only up to the position, may run again, and stops on request", async () => {
     const { outbox } = producer;
     const { database } = house.producing;
     await put(SHARD, SECRET, SECRET);
@@ -83,7 +83,7 @@ describe.each(PAIRS)("scrubbing on %s", (pair) => {
     expect(await texts(SHARD + 1)).toEqual([String(SECRET)]);
   });
 
-  it("two at once lose neither's part", async () => {
+  it("two concurrent runs keep the changes of both", async () => {
     const { outbox } = producer;
     const { database } = house.producing;
     await put(SHARD, 123_456);
@@ -101,7 +101,7 @@ describe.each(PAIRS)("scrubbing on %s", (pair) => {
     expect(Buffer.from(left?.data ?? []).toString()).toBe("6");
   });
 
-  it("dead letters of every shard are rewritten; one that holds the person and can't be opened goes", async () => {
+  it("dead letters of every shard are rewritten; an undecodable one that contains the person is deleted", async () => {
     const { database } = house.consuming;
     const letter = (shard: number, raw: Uint8Array) => ({
       id: randomIds.next(shard),

@@ -1,5 +1,5 @@
-// A consumer of one producer's domain events: leases shards, folds their messages exactly once in
-// effect, and answers how far it has come. The folder is the consuming service's; all else is here.
+// A shard consumer leases shards of one producer, applies their domain events exactly once in effect, and
+// reports how far they are applied. The consuming service supplies only the projection.
 import type { Delivery } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert } from "@muster/core";
@@ -19,11 +19,11 @@ import { OwnedShard } from "./owned-shard.ts";
 import { leaseTopic, ShardLeases } from "./shard-leases.ts";
 import { ThrottledCall } from "./throttled-call.ts";
 
-/** Other replicas are told of folds at most this often. */
+/** Shortest time between two broadcasts of applied positions to other replicas. */
 const TELL_MS_MIN = 10;
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 
-/** A worker: start it, stop it. */
+/** Consumes the domain events of one producer. It is a worker with `start` and `stop`. */
 export class ShardConsumer {
   readonly name: string;
   readonly #options: ShardConsumerOptions;
@@ -87,7 +87,7 @@ export class ShardConsumer {
     ]);
   }
 
-  /** Finishes the fold, and frees its shards so that another replica takes them at once. */
+  /** Finishes the current batch and releases the shards, so that another replica takes them at once. */
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
@@ -100,11 +100,11 @@ export class ShardConsumer {
     try {
       await this.#leases.release();
     } catch (error) {
-      this.#options.log.warn({ err: error }, "leases were not freed; they run out by themselves");
+      this.#options.log.warn({ err: error }, "leases were not released; they expire by themselves");
     }
   }
 
-  /** The folded position of every shard, whoever owns it. */
+  /** The applied position of every shard, whichever replica owns it. */
   async positions(): Promise<number[]> {
     const { database, consumer, source } = this.#options;
     const rows = await readCursors(database.reader, { consumer, source });
@@ -112,14 +112,14 @@ export class ShardConsumer {
   }
 
   /**
-   * Resolves to true once every shard is folded up to its position (0: whatever it is), to false if
-   * that takes longer than `timeoutMs` or the signal aborts. Works in every replica.
+   * Resolves to true once every shard is applied up to its position (0 means any). Resolves to false if that
+   * takes longer than `timeoutMs` or the signal aborts. Works in every replica.
    */
   waitFolded(positions: readonly number[], options: WaitOptions): Promise<boolean> {
     return this.#folded.wait(positions, options);
   }
 
-  /** Has `work` called soon. */
+  /** Runs the projection's `work` soon. */
   wake(): void {
     this.#loop.wakeWork();
   }
@@ -147,8 +147,13 @@ export class ShardConsumer {
           owned.subscription = subscription;
           if (this.#shards.get(owned.shard) !== owned) this.#close(owned);
         },
-        // The producer is asked instead, at gaps and when the shard is quiet; slower, but nothing is lost.
-        (error: unknown) => this.#options.log.error({ err: error, shard: owned.shard }, "cannot subscribe"),
+        // The producer is read instead, at gaps and when the shard is quiet. That is slower, but no message
+        // is lost.
+        (error: unknown) =>
+          this.#options.log.error(
+            { err: error, shard: owned.shard },
+            "the shard cannot be subscribed to; its messages are read from the producer",
+          ),
       );
     this.#loop.wakeWork();
   }
@@ -160,7 +165,7 @@ export class ShardConsumer {
     this.#close(owned);
   }
 
-  /** A commit may have gone through although its answer was lost. */
+  /** The transaction may have committed although its response was lost. */
   #kept(cursor: CursorRow): void {
     const owned = this.#shards.get(cursor.shard);
     if (owned === undefined || cursor.position <= owned.inbox.folded) return;
@@ -171,8 +176,8 @@ export class ShardConsumer {
   }
 
   /**
-   * Acks what is left unfolded: the next owner begins by asking the producer for it, and a bus that
-   * waits for these acks would hold back what follows.
+   * Acks the deliveries that are not applied: the next owner first reads them from the producer, and a bus
+   * that waits for these acks would hold back later messages.
    */
   #close(owned: OwnedShard): void {
     const closing = (async () => {
@@ -209,7 +214,7 @@ export class ShardConsumer {
   }
 
   #undecodable(owned: OwnedShard, delivery: Delivery): void {
-    // Whatever the bus brought, the producer has what was meant.
+    // The producer still has the message whose delivery could not be decoded.
     owned.checkWanted = true;
     if (delivery.attempt >= ATTEMPTS_MAX) owned.undecodable.push(delivery);
     else delivery.nak(backoffMs(delivery.attempt, { minMs: 50, maxMs: 1_000 }));

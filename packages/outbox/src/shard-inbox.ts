@@ -1,11 +1,11 @@
-// What has arrived for one shard and is not folded: sorts it, drops repeats, sees gaps. Pure: it
-// keeps no time and does no I/O.
+// The inbox of a shard holds messages that have arrived and are not applied: it sorts them, drops repeats and
+// detects gaps. Pure: it reads no clock and does no I/O.
 import type { Delivery } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 
 interface Arrived {
   readonly envelope: Envelope;
-  /** None if it was fetched from the producer. */
+  /** Empty if the message was fetched from the producer. */
   readonly deliveries: Delivery[];
 }
 
@@ -31,19 +31,19 @@ export class ShardInbox {
     return this.#arrived.size;
   }
 
-  /** The last position up to which everything is folded or here. */
+  /** The last position up to which every message is applied or in the inbox. */
   get contiguousEnd(): number {
     let end = this.#folded;
     while (this.#arrived.has(end + 1)) end += 1;
     return end;
   }
 
-  /** Whether something is here that can't be folded because an earlier message is missing. */
+  /** Whether a message in the inbox cannot be applied because an earlier message is missing. */
   get hasGap(): boolean {
     return this.#arrived.size > this.contiguousEnd - this.#folded;
   }
 
-  /** Keeps a message; false if it was folded before (and the caller acks). */
+  /** Adds a message. Returns false if it was applied before; the caller then acks the delivery. */
   offer(envelope: Envelope, delivery: Delivery | undefined): boolean {
     const position = Number(envelope.position);
     if (position <= this.#folded) return false;
@@ -57,7 +57,7 @@ export class ShardInbox {
     return this.#arrived.get(position)?.envelope;
   }
 
-  /** The items of a message at the position: what it adds to the one before. */
+  /** Returns the number of items of the message at the position: the difference to the message before. */
   itemsOf(position: number): number {
     const through = Number(this.at(position)?.itemsThrough ?? 0n);
     const before =
@@ -65,7 +65,10 @@ export class ShardInbox {
     return Math.max(0, through - before);
   }
 
-  /** All up to the position are folded and committed; returns their deliveries, to be acked. */
+  /**
+   * Records that all messages up to the position are applied and committed. Returns their deliveries, to be
+   * acked.
+   */
   advance(position: number, itemsThrough: number): Delivery[] {
     this.#folded = position;
     this.#itemsThrough = itemsThrough;
@@ -78,7 +81,7 @@ export class ShardInbox {
     return settled;
   }
 
-  /** Gives up everything that is not folded; returns the deliveries. */
+  /** Drops every message that is not applied. Returns the deliveries. */
   drain(): Delivery[] {
     const dropped = [...this.#arrived.values()].flatMap((arrived) => arrived.deliveries);
     this.#arrived.clear();

@@ -1,5 +1,5 @@
-// Which shards this replica owns: leases them in even shares, renews them, takes over those of the
-// dead, and finds out about those it has lost. Safety does not rest on it: every commit checks the epoch.
+// Leases shards to this replica in even shares, renews the leases, takes over the shards of dead replicas,
+// and detects lost shards. Correctness does not depend on leases: every commit checks the fencing token.
 import { type Clock, Wakeup } from "@muster/core";
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
 import * as store from "./cursor-store.ts";
@@ -8,13 +8,13 @@ import { type LeasePlan, planLeases } from "./lease-plan.ts";
 export interface LeaseListener {
   gained(cursor: store.CursorRow): void;
   lost(shard: number): void;
-  /** Still ours with the same epoch; its committed position. */
+  /** Still owned with the same fencing token; `cursor` holds the committed position. */
   kept(cursor: store.CursorRow): void;
 }
 
-/** In exclusive mode nobody else is there, so nothing is renewed. */
+/** Lease duration in exclusive mode: no other replica exists, so leases are never renewed. */
 const FOREVER_MS = 2 ** 52;
-/** A member dead for so long is forgotten. */
+/** A member dead for so long is removed. */
 const FORGET_MS = 60_000;
 
 export class ShardLeases {
@@ -24,7 +24,7 @@ export class ShardLeases {
   readonly #listener: LeaseListener;
   readonly #clock: Clock;
   readonly #wakeup = new Wakeup();
-  /** Epoch of each shard we own. */
+  /** Fencing token of each owned shard. */
   readonly #epochs = new Map<number, number>();
   #tail: Promise<void> = Promise.resolve();
   #taken = false;
@@ -38,7 +38,7 @@ export class ShardLeases {
     this.#clock = options.clock;
   }
 
-  /** Other replicas have come or gone. */
+  /** The members have changed. */
   wake(): void {
     this.#wakeup.notify();
   }
@@ -63,20 +63,20 @@ export class ShardLeases {
         if (this.#failing) this.#options.log.info({}, "leases are being renewed again");
         this.#failing = false;
       } catch (error) {
-        if (!this.#failing) this.#options.log.warn({ err: error }, "leases can't be renewed; trying again");
+        if (!this.#failing) this.#options.log.warn({ err: error }, "leases cannot be renewed; retrying");
         this.#failing = true;
       }
     }
   }
 
-  /** Compares what we think we own with the table, and sets both right. One at a time. */
+  /** Compares the owned shards with the table and corrects both. Ticks run one at a time. */
   tick(): Promise<void> {
     const next = this.#tail.then(() => this.#tickNow());
     this.#tail = next.catch(() => {});
     return next;
   }
 
-  /** Gives everything up, so that others take it at once. */
+  /** Releases every shard, so that other replicas take them at once. */
   async release(): Promise<void> {
     await this.#tail;
     await this.#options.database.transaction(async (trx) => {
@@ -108,7 +108,7 @@ export class ShardLeases {
   #plan(rows: readonly store.CursorRow[], nowMs: number, aliveCount: number): LeasePlan {
     const owner = this.#options.instanceId;
     if (!this.#options.exclusive) return planLeases(rows, { owner, nowMs, aliveCount });
-    // By force, but once: whoever has taken the shards since is the process that now runs.
+    // By force, but only once: a later owner is the process that runs now.
     const mine = rows.filter((row) => row.owner === owner).map((row) => row.shard);
     return this.#taken
       ? { keep: mine, take: [], release: [] }

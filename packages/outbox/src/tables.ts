@@ -1,8 +1,9 @@
-// The tables that producers and consumers keep in their own schema. Their migrations call these.
+// Creates the tables that producers and consumers keep in their own schema. The migrations of the services
+// call these functions.
 import { blob, bytes, id16, instant, integer, nullable, type Schema, text, tiny } from "@muster/db";
 import { seedOutbox } from "./relay-store.ts";
 
-/** For a service that appends to an outbox. Safe to run again. */
+/** Creates the tables of a service that appends to an outbox. Safe to run again. */
 export async function createOutboxTables(schema: Schema): Promise<void> {
   await schema.createTable("shard_positions", {
     columns: { shard: tiny(), position: integer(), items: integer() },
@@ -36,7 +37,7 @@ export async function createOutboxTables(schema: Schema): Promise<void> {
   await seedOutbox(schema.trx);
 }
 
-/** For a service that runs a ShardConsumer. Safe to run again. */
+/** Creates the tables of a service that runs a ShardConsumer. Safe to run again. */
 export async function createConsumerTables(schema: Schema): Promise<void> {
   await schema.createTable("shard_cursors", {
     columns: {

@@ -1,9 +1,11 @@
-// How far one tail has come through an outbox, to the item, small enough to be handed out as a token.
+// A tail cursor records how far one tail has read an outbox, up to the item. It is small enough for a token.
 import { SHARD_COUNT } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { OutboxTail } from "./outbox-tail.ts";
 
-/** All before `positions` has been told, and of the next message of `shard` the first `offset` items. */
+/**
+ * All messages up to `positions` are delivered, and the first `offset` items of the next message of `shard`.
+ */
 export interface TailCursor {
   readonly positions: number[];
   shard: number;
@@ -18,7 +20,7 @@ export function cursorToNumbers({ positions, shard, offset }: TailCursor): numbe
   return [...positions, shard, offset];
 }
 
-/** Undefined where these are not numbers of a cursor, or lie beyond what is committed. */
+/** Returns undefined if the numbers are not a cursor, or are beyond the committed positions. */
 export function cursorFromNumbers(
   numbers: readonly (string | number)[],
   heads: readonly number[],
@@ -31,8 +33,9 @@ export function cursorFromNumbers(
 }
 
 /**
- * The items of one shard up to `head`; moves the cursor past each before it is handed out. A message begun
- * before a resume is finished first, by its shard's own call: the cursor has room for one.
+ * Yields the items of one shard up to `head`, and advances the cursor past each item before yielding it. A
+ * message that was begun before a resume is finished first, by the call for its shard, because the cursor has
+ * room for one message.
  */
 export async function* catchUp<Item>(
   tail: Pick<OutboxTail<Item>, "read">,

@@ -1,4 +1,4 @@
-// Calls a function at once and then at most once in so many milliseconds; the last call is never lost.
+// A throttled call runs a function at once and then at most once per interval; the last call is never lost.
 import type { Clock } from "@muster/core";
 
 export class ThrottledCall {

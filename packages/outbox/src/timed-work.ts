@@ -1,4 +1,5 @@
-// The folder's work between folds: called when it asked to be, when woken, and after every fold.
+// Runs the projection's background work between batches: when it is due, when woken, and after every applied
+// batch.
 import type { Clock } from "@muster/core";
 import { backoffMs } from "./backoff.ts";
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
@@ -15,7 +16,7 @@ export class TimedWork {
   readonly #clock: Clock;
   readonly #shards: ReadonlyMap<number, OwnedShard>;
   readonly #resync: () => Promise<unknown>;
-  /** Epoch ms, as the folder says it. */
+  /** Next time at which the projection requested to run, in epoch milliseconds. */
   #atMs = 0;
   #wanted = true;
   #failures = 0;
@@ -38,14 +39,14 @@ export class TimedWork {
     this.#wanted = true;
   }
 
-  /** How long until it is due by itself. */
+  /** Time until the work is due by itself, in milliseconds. */
   waitMs(): number {
     return this.#shards.size === 0 ? Number.POSITIVE_INFINITY : this.#atMs - this.#clock.nowMs();
   }
 
-  /** True if the folder wants to go on at once. */
+  /** Runs the work if it is due. Returns whether the projection requests to continue at once. */
   async run(signal: AbortSignal): Promise<boolean> {
-    // After a failure even a wake waits for its time.
+    // After a failure, a wake-up does not shorten the wait.
     const isWanted = this.#wanted && this.#failures === 0;
     const isDue = isWanted || this.#clock.nowMs() >= this.#atMs;
     if (!isDue || this.#shards.size === 0 || signal.aborted) return false;
@@ -54,7 +55,7 @@ export class TimedWork {
       this.#atMs = await this.#options.folder.work(
         new OwnedView(this.#options.database, this.#key, this.#shards),
       );
-      if (this.#failures > 0) this.#options.log.info({}, "timed work goes on");
+      if (this.#failures > 0) this.#options.log.info({}, "background work succeeds again");
       this.#failures = 0;
       return this.#wanted || this.#atMs <= this.#clock.nowMs();
     } catch (error) {
@@ -69,7 +70,7 @@ export class TimedWork {
     this.#atMs = this.#clock.nowMs() + waitMs;
     if (error instanceof LostOwnership) await this.#resync();
     else if (this.#failures === 1) {
-      this.#options.log.error({ err: error, ...this.#key }, "timed work failed; trying again");
+      this.#options.log.error({ err: error, ...this.#key }, "background work failed; retrying");
     }
   }
 }

@@ -1,12 +1,12 @@
-// The bus and the producer with switches for what may go wrong on the way.
+// Wraps the bus and the producer with switches for faults.
 import type { Bus, Delivery, SubscribeOptions, Subscription } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { FoldedShard, ProducerPort } from "../ports.ts";
 
 export class FaultyBus implements Bus {
-  /** Acks and naks get lost, as when the process dies before it sends them. */
+  /** Acks and naks are lost, as when the process dies before it sends them. */
   losesAcks = false;
-  /** What the broker has lost although it had taken it. */
+  /** Selects messages that the broker loses after it has acknowledged them. */
   loses: (envelope: Envelope) => boolean = () => false;
   publishFails = false;
   deliveries = 0;
@@ -61,7 +61,7 @@ export class FaultyBus implements Bus {
 
 export class FaultyProducer implements ProducerPort {
   isDown = false;
-  /** Answered ones. */
+  /** Number of successful reads. */
   reads = 0;
   readonly #producer: ProducerPort;
 

@@ -1,4 +1,4 @@
-// A producer and its consumers on one of the two pairs of adapters, for the contract suite.
+// Runs a producer and its consumers on one of the two pairs of adapters, for the contract suite.
 import { randomBytes } from "node:crypto";
 import type { Bus } from "@muster/bus";
 import { EmbeddedBus } from "@muster/bus/embedded";
@@ -24,7 +24,7 @@ export const PAIRS: readonly Pair[] = ["sqlite + embedded bus", "mysql + JetStre
 export const SERVICE = "events";
 export const CONSUMER = "sums";
 const TYPE = "muster.events.tracked_event.recorded.v1";
-/** Short, so that deaths and retries take a test little time. */
+/** Short, so that deaths and retries take little time in tests. */
 const TIMINGS = {
   leaseMs: 900,
   leaseTickMs: 100,
@@ -42,7 +42,7 @@ export interface Replica {
   readonly database: Database;
   readonly instanceId: string;
   readonly metrics: Metrics;
-  /** Cuts it off from bus and database as a kill does: it frees and finishes nothing. */
+  /** Cuts the replica off from bus and database, as a kill does: it releases and finishes nothing. */
   kill(): Promise<void>;
 }
 
@@ -165,7 +165,7 @@ export class House {
     return { consumer, folder, bus, producer, database, instanceId: common.instanceId, metrics, kill };
   }
 
-  /** Sums once as many messages are folded as the outbox holds positions. */
+  /** Returns the sums once every position of the outbox is applied. */
   async waitUntilFolded(outbox: Outbox, timeoutMs = 8_000): Promise<Sum[]> {
     const wanted = await outbox.positions();
     return waitFor(
@@ -174,7 +174,7 @@ export class House {
         const last = new Map(sums.map((sum) => [sum.shard, sum.lastPosition]));
         return wanted.every((position, shard) => (last.get(shard) ?? 0) >= position) ? sums : undefined;
       },
-      { timeoutMs, what: "everything to be folded" },
+      { timeoutMs, what: "all messages to be applied" },
     );
   }
 
@@ -205,11 +205,11 @@ export function draft(shard: number, value: number, items = 1): OutboxDraft {
   return { shard, type: TYPE, data: Buffer.from(String(value)), items, traceParent: "" };
 }
 
-/** Of all shards; and none was folded out of turn. */
+/** Returns the total of all shards, and asserts that no message was applied out of order. */
 export function totalOf(sums: readonly Sum[]): number {
   let total = 0;
   for (const sum of sums) {
-    assert(sum.disorder === 0, `shard ${sum.shard} was folded out of turn`);
+    assert(sum.disorder === 0, `shard ${sum.shard} was applied out of order`);
     total += sum.total;
   }
   return total;

@@ -1,4 +1,4 @@
-// A real folder that adds values up, and can be told to fail in every way a folder may.
+// A real projection that adds values up, and that tests can make fail in every way.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Transaction } from "@muster/db";
 import type { Folder, OwnedShards } from "../ports.ts";
@@ -8,9 +8,9 @@ export class SummingFolder implements Folder {
   readonly buried: { shard: number; position: number | undefined }[] = [];
   foldCalls = 0;
   largestFold = 0;
-  /** Called at the beginning of every fold. */
+  /** Called at the beginning of every batch. */
   beforeFold: (messages: readonly Envelope[], trx: Transaction) => Promise<void> | void = () => {};
-  /** Called at the end of every fold, still inside the transaction. */
+  /** Called at the end of every batch, still inside the transaction. */
   afterFold: (messages: readonly Envelope[], trx: Transaction) => Promise<void> | void = () => {};
   onWork: (owned: OwnedShards) => Promise<number> = async () => Number.POSITIVE_INFINITY;
   #busy = 0;
@@ -30,7 +30,7 @@ export class SummingFolder implements Folder {
 
   async dead(trx: Transaction, envelope: Envelope | undefined, shard: number): Promise<void> {
     const position = envelope === undefined ? undefined : Number(envelope.position);
-    // Counts as seen, with no value.
+    // Counts as a message with the value 0.
     if (position !== undefined) await addToSum(trx, shard, 0, position);
     this.buried.push({ shard, position });
   }

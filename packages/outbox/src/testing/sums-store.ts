@@ -1,4 +1,5 @@
-// The summing folder's table: what it holds shows every message that was doubled, lost or out of order.
+// Stores the sums of the summing projection: the rows show every message that was repeated, lost or out of
+// order.
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 
 export interface Sum {
@@ -9,7 +10,10 @@ export interface Sum {
   readonly lastPosition: number;
 }
 
-/** Counts a position that does not follow the last one; in the row, so that a rollback takes it back. */
+/**
+ * Adds a value, and counts a position that does not follow the last one. The count is in the row, so that a
+ * rollback undoes it.
+ */
 export async function addToSum(
   trx: Transaction,
   shard: number,
@@ -38,12 +42,12 @@ export async function readSum(db: Queryable, shard: number): Promise<Sum | undef
   return (await readSums(db)).find((sum) => sum.shard === shard);
 }
 
-/** Rows left in the outbox of one shard. */
+/** Returns the number of rows in the outbox of one shard. */
 export async function countMessages(db: Queryable, shard: number): Promise<number> {
   return (await db("outbox_messages").select("position").where({ shard })).length;
 }
 
-/** Whom the table says the shards belong to. */
+/** Returns the owners of the shards according to the table. */
 export async function readOwners(db: Queryable): Promise<string[]> {
   const rows: { owner: Buffer }[] = await db("shard_cursors").select("owner").orderBy("shard");
   return rows.map((row) => row.owner.toString("utf8"));

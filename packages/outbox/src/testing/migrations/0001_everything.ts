@@ -1,4 +1,4 @@
-// Tables of a service that both produces and consumes, and what the summing folder keeps.
+// Creates the tables of a service that both produces and consumes, and the table of the summing projection.
 import { integer, type Schema, tiny } from "@muster/db";
 import { createConsumerTables, createOutboxTables } from "../../tables.ts";
 
