@@ -14,9 +14,9 @@ const SPEECH = "software publishes, returns, stores, reads, requires or rejects"
 
 export const bannedPhrases: readonly BannedPhrase[] = [
   // Terms that the glossary replaced.
-  ban("tell|tells|telling|tellings|told|untold", "publish, published, rule switch, distinguish"),
-  ban("fold|folds|folded|folding", "apply, applied, projection"),
-  ban("settle|settles|settled|settling|unsettled", "save the response, resolve, apply, finish"),
+  ban("tells?|tellings?|(?:un)?told", "publish, published, rule switch, distinguish"),
+  ban("folds?|folded|folding", "apply, applied, projection"),
+  ban("(?:un)?settle[sd]?|settling", "save the response, resolve, apply, finish"),
   ban("scribes?", "identity writer"),
   ban("verdicts?", "evaluation"),
   ban("lookouts?", "work schedule"),

@@ -4,10 +4,10 @@ import { BANNED_OPENING, bannedPhrases, OPENING_ADVICE, pronouns } from "./banne
 import { isReadable, type ProseBlock, readProse } from "./read-prose.ts";
 import { britishSpellings, isSpellingExempt } from "./us-spelling.ts";
 
-export const PAGE_COLUMNS_MAX = 100;
-export const PRONOUN_PERCENT_MAX = 6;
+const PAGE_COLUMNS_MAX = 100;
+const PRONOUN_PERCENT_MAX = 6;
 /** A share of fewer words than this is chance. */
-export const PRONOUN_WORDS_MIN = 40;
+const PRONOUN_WORDS_MIN = 40;
 
 export function checkProseFile(file: SourceFile): Finding[] {
   const findings = isSpellingExempt(file.path) ? [] : checkSpelling(file);
