@@ -1,4 +1,4 @@
-// Read-your-writes: holds a read until all that was acknowledged before it is counted here.
+// Delays reads until they include everything that was acknowledged before them (read-your-writes).
 import type { Bus } from "@muster/bus";
 import { type Clock, CONSISTENCY_WAIT_MS_MAX, type OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -10,6 +10,7 @@ import { SETTLED_TOPIC, WORK_TOPIC } from "./folder.ts";
 import { isAnyDue } from "./profiles/state-store.ts";
 import type { SegmentsMetrics } from "./segments-metrics.ts";
 
+/** What the wait needs. */
 export interface ConsistencyDeps {
   readonly bus: Bus;
   readonly clock: Clock;
@@ -19,20 +20,23 @@ export interface ConsistencyDeps {
   readonly metrics: SegmentsMetrics;
 }
 
-/** What a read is about to answer from. */
+/** What a read depends on. */
 export interface ReadScope {
   readonly organizationId: OrganizationId;
   readonly shards: readonly number[];
-  /** Whether facts that the read depends on are yet to be derived from raw events. */
+  /** Whether rebuilds or backfills that the read depends on are still pending. */
   isDerivationPending(): Promise<boolean>;
 }
 
+/** Polling interval while work is pending, in case a broadcast is lost. */
 const POLL_MS = 25;
+/** The retry hint of NOT_YET_CONSISTENT. */
 const RETRY_AFTER_MS = 1000;
-/** Before the caller's deadline, so that the answer says why instead of merely being late. */
+/** The wait ends this long before the caller's deadline, so that the error still arrives. */
 const DEADLINE_MARGIN_MS = 50;
 const NOTHING = new Uint8Array();
 
+/** Waits for applied messages, due profiles and pending work, in this order. */
 export class Consistency {
   readonly #deps: ConsistencyDeps;
 
@@ -40,7 +44,9 @@ export class Consistency {
     this.#deps = deps;
   }
 
-  /** Rejects with NOT_YET_CONSISTENT after 10 s or shortly before the deadline; never lets a stale read by. */
+  /**
+   * Rejects with NOT_YET_CONSISTENT after 10 s or shortly before the deadline. Eventual reads do not wait.
+   */
   async wait(context: CallContext, scope: ReadScope): Promise<void> {
     if (context.eventual) return;
     const { clock, metrics } = this.#deps;
@@ -60,7 +66,7 @@ export class Consistency {
     if (!(await consumer.waitFolded(positions, options))) return false;
     for (let round = 0; ; round += 1) {
       const settled = new AbortController();
-      // Listening before looking, so that what settles in between is not missed.
+      // Subscribes before checking, so that no broadcast in between is lost.
       const stopListening = this.#deps.bus.onBroadcast(SETTLED_TOPIC, () => settled.abort());
       try {
         if (await this.#isSettled(scope, nowMs)) return true;
@@ -73,9 +79,9 @@ export class Consistency {
     }
   }
 
-  /** Whether no timer of before the read, and nothing that it depends on, is still to be worked. */
+  /** Whether no profile was due before the read, and no work of the read is pending. */
   async #isSettled(scope: ReadScope, nowMs: number): Promise<boolean> {
-    // In this order: a visit that a timer was due for may mark the profile to be derived.
+    // The order matters: the evaluation of a due profile may mark it for a rebuild.
     if (await isAnyDue(this.#deps.database.reader, scope.organizationId, scope.shards, nowMs)) return false;
     return !(await scope.isDerivationPending());
   }

@@ -1,4 +1,4 @@
-// What the RPC files may use.
+// Lists what RPC handlers may use.
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -9,6 +9,7 @@ import type { Consistency } from "./consistency.ts";
 import type { EventsFeed } from "./events-feed.ts";
 import type { OrganizationTimeZones } from "./segments/organization-time-zone.ts";
 
+/** Constructed once by `module.ts`. */
 export interface SegmentsDeps {
   readonly announcer: Announcer;
   readonly bus: Bus;

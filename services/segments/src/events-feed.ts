@@ -1,4 +1,4 @@
-// What this service asks of the events service, in its own words.
+// Calls the events service with the types of this service.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
   EventFeedService,
@@ -11,40 +11,46 @@ import { AppError } from "@muster/errors";
 import type { FoldedShard, ProducerPort } from "@muster/outbox";
 import { type Caller, type Client, type ClientCallOptions, createClient } from "@muster/rpc";
 
+/** One profile of an erasure. */
 interface ErasedProfile {
   readonly organizationId: OrganizationId;
   readonly erasureId: string;
   readonly profileId: ProfileId;
 }
 
-/** A scan that takes longer is given up, for its shards stand still meanwhile; a smaller one follows. */
+/** A longer scan is aborted, because its shards wait for it. The next one is smaller. */
 const SCAN_TIMEOUT_MS = 60_000;
 
+/** One scan: a range of profiles by id, or single profiles. */
+/** The header of a scan. */
 export interface ScanRequest {
   readonly organizationId: OrganizationId;
   readonly shard: number;
   readonly profiles:
     | { readonly after: ProfileId; readonly limit: number }
     | { readonly ids: readonly ProfileId[] };
-  /** Empty means all. */
+  /** Empty means all events. */
   readonly eventNames: readonly string[];
-  /** The profiles alone. */
+  /** Returns the profiles without their events. */
   readonly withoutEvents?: boolean;
 }
 
 export interface Scan {
-  /** The shard's position that the scan is a snapshot of. */
+  /** The shard's position of the snapshot. */
   readonly position: number;
+  /** Whether more profiles follow. */
   readonly more: boolean;
-  /** All that came or happened from then on is there; 0: all there ever was. */
+  /** Events received or dated from this instant on are complete; 0 means all events. */
   readonly completeSinceMs: number;
 }
 
+/** Root profiles, by tracked user id and by profile id. */
 export interface ResolvedPersons {
   readonly users: ReadonlyMap<string, ProfileId>;
   readonly profiles: ReadonlyMap<string, ProfileId>;
 }
 
+/** The client of `EventFeedService`. */
 export class EventsFeed implements ProducerPort {
   readonly #client: Client<typeof EventFeedService>;
   readonly #clock: Clock;
@@ -54,6 +60,7 @@ export class EventsFeed implements ProducerPort {
     this.#clock = clock;
   }
 
+  /** Messages of the shard's outbox after a position, at most `limit`. */
   async read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]> {
     const answer = await this.#client.readOutbox({ shard, afterPosition: BigInt(afterPosition), limit });
     return answer.envelopes;
@@ -76,7 +83,7 @@ export class EventsFeed implements ProducerPort {
     return answer.positions.map(Number);
   }
 
-  /** Those that stand for persons, by id. */
+  /** Root profiles among the given ones, by id. */
   async profiles(
     organizationId: OrganizationId,
     profileIds: readonly ProfileId[],
@@ -91,7 +98,7 @@ export class EventsFeed implements ProducerPort {
     return new Map(answer.profiles.map((profile) => [profile.id, profile]));
   }
 
-  /** Whose the user ids and the profile ids are, by the profiles that stand for the persons. */
+  /** Resolves tracked user ids and profile ids to root profiles. Unknown ids are missing. */
   async resolve(
     organizationId: OrganizationId,
     {
@@ -117,7 +124,7 @@ export class EventsFeed implements ProducerPort {
     };
   }
 
-  /** What is no longer kept of one of an erased person's profiles, by place. Repeating it changes nothing. */
+  /** Reports removed counts of one erased profile, by location. Repeating the call changes nothing. */
   async reportErasure(
     { organizationId, erasureId, profileId }: ErasedProfile,
     places: Readonly<Record<string, number>>,
@@ -130,7 +137,7 @@ export class EventsFeed implements ProducerPort {
     });
   }
 
-  /** How many profiles there are, and at most `limit` of a shard's at random. */
+  /** The number of profiles of the organization, and at most `limit` random ones of a shard. */
   async sample(
     organizationId: OrganizationId,
     of: { readonly shard: number; readonly limit: number; readonly seed: number },
@@ -144,7 +151,10 @@ export class EventsFeed implements ProducerPort {
     };
   }
 
-  /** Hands every profile of the scan to `onEvents`, in order of id, perhaps in several runs of events. */
+  /**
+   * Calls `onEvents` for every profile of the scan, in order of id. A profile with many events comes in
+   * several calls.
+   */
   async scan(
     request: ScanRequest,
     onEvents: (profileId: ProfileId, events: readonly ScannedEvent[], profile: ScannedProfile) => void,
@@ -175,7 +185,7 @@ export class EventsFeed implements ProducerPort {
       }
     }
     if (scan === undefined) {
-      throw new AppError("UNAVAILABLE", { cause: new Error("a scan of events ended before it began") });
+      throw new AppError("UNAVAILABLE", { cause: new Error("a scan of events ended without a snapshot") });
     }
     return scan;
   }

@@ -1,5 +1,5 @@
-// What the shard consumer calls: folds messages, marks dead ones, and between folds keeps the time, counts
-// the past of new segments and clears away deleted ones.
+// Connects the shard consumer to this service: applies messages, marks dead letters, and runs workers in
+// between.
 import type { Bus } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";
@@ -17,11 +17,12 @@ import { readOutlook } from "./workers/outlook-store.ts";
 import type { Purges } from "./workers/purge-segments.ts";
 import type { Sweeps } from "./workers/sweep-memberships.ts";
 
-/** Said by whoever adds work, or waits for it: owners look at once instead of at their next second. */
+/** Broadcast when work was added or a reader waits for it, so that owners check at once. */
 export const WORK_TOPIC = "segments.work";
-/** Said by owners when work is over that a reader may wait for. */
+/** Broadcast by owners after finishing work that a reader may wait for. */
 export const SETTLED_TOPIC = "segments.settled";
 
+/** The workers, and what applying messages needs. */
 export interface FolderDeps {
   readonly announcer: Announcer;
   readonly bus: Bus;
@@ -36,9 +37,10 @@ export interface FolderDeps {
 }
 
 const NOTHING = new Uint8Array();
-/** Net under everything else: what other owners and replicas left, and broadcasts that got lost. */
+/** Polling interval for work of other owners and replicas, and for lost broadcasts. */
 const LOOK_MS = 1000;
 
+/** All methods run in the process that owns the shards, never two at a time. */
 export class SegmentsFolder implements Folder {
   readonly #deps: FolderDeps;
   readonly #lookout = new Lookout();
@@ -48,7 +50,7 @@ export class SegmentsFolder implements Folder {
     this.#deps = deps;
   }
 
-  /** Somebody added work, or waits for it. */
+  /** Called when work was added or a reader waits for it. */
   look(): void {
     this.#lookout.ask();
   }
@@ -68,10 +70,10 @@ export class SegmentsFolder implements Folder {
 
   async work(owned: OwnedShards): Promise<number> {
     const { announcer, bus, timers, derivations, purges, sweeps } = this.#deps;
-    // What the folds before this call have committed.
+    // Announcements of the batches before this call are committed.
     announcer.committed();
     const shards = owned.shards.join();
-    // A shard taken over brings work of its own.
+    // A shard that was taken over has pending work of its own.
     if (shards !== this.#shards) this.look();
     this.#shards = shards;
     await this.#lookOut(owned);

@@ -1,4 +1,4 @@
-// Paging that every list here shares: sizes, and sealed tokens that hold the last id shown.
+// Pages every list of this service: sizes, and sealed tokens with the last id shown.
 import { PAGE_SIZE_DEFAULT, type PageTokens } from "@muster/core";
 import { AppError } from "@muster/errors";
 
@@ -20,7 +20,7 @@ export function readPage(
   return { size, afterId };
 }
 
-/** Cuts rows, of which one more than `size` was asked for, to the page and the token of the next. */
+/** Cuts rows to the page and the token of the next one. Callers read one row more than `size`. */
 export function cutPage<Row>(
   tokens: PageTokens,
   scope: string,

@@ -1,8 +1,10 @@
-// What this service counts of itself.
+// Counts applied events, membership changes, timers and read waits.
 import type { Metrics } from "@muster/metrics";
 
+/** Which part of the service found a membership change. */
 export type ChangeOrigin = "live" | "timer" | "backfill";
 
+/** The metrics of this process. */
 export class SegmentsMetrics {
   readonly #events;
   readonly #changes;
@@ -11,20 +13,23 @@ export class SegmentsMetrics {
   readonly #waits;
 
   constructor(metrics: Metrics) {
-    this.#events = metrics.counter("muster_segments_folded_events_total", "Tracked events folded.");
+    this.#events = metrics.counter(
+      "muster_segments_folded_events_total",
+      "Tracked events applied to facts and memberships.",
+    );
     this.#changes = metrics.counter(
       "muster_segments_membership_changes_total",
       "Profiles that entered or left a segment.",
       ["origin"],
     );
-    this.#visits = metrics.counter("muster_segments_timer_visits_total", "Profiles visited when due.");
+    this.#visits = metrics.counter("muster_segments_timer_visits_total", "Due profiles that were evaluated.");
     this.#lateness = metrics.histogram(
       "muster_segments_timer_lateness_seconds",
-      "How late the oldest due profile of a batch was visited.",
+      "How late the oldest due profile of a batch was evaluated.",
     );
     this.#waits = metrics.histogram(
       "muster_segments_read_wait_seconds",
-      "How long reads waited for what was acknowledged before them.",
+      "How long reads waited until they included all writes acknowledged before.",
       ["outcome"],
     );
   }

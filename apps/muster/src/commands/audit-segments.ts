@@ -1,4 +1,4 @@
-// `muster audit-segments`: asks a running server to prove its segments against the raw events.
+// `muster audit-segments` verifies the segments of a running server against the raw events.
 
 import { type Config, loadConfig } from "@muster/config";
 import type {
@@ -11,6 +11,7 @@ import { DataFolder } from "../data-folder.ts";
 import { StartError } from "../start-error.ts";
 import { wholeNumber } from "./demo-data.ts";
 
+/** The command line flags. */
 interface AuditFlags {
   readonly profiles: number;
   readonly seed?: number;
@@ -20,8 +21,9 @@ interface AuditFlags {
 }
 
 const EXAMPLES = `
-Takes profiles at random, decides every segment of each from its raw events alone, and compares with what
-is kept. Run it on the server's machine, or wherever MUSTER_SECRET is known. Ends with 1 if anything differs.
+Chooses random profiles, evaluates every segment of each from its raw events alone, and compares the results
+with the stored memberships. Run the command on the server's machine, or with MUSTER_SECRET set. The exit code
+is 1 if any membership differs.
 
 Examples:
   muster audit-segments
@@ -31,11 +33,15 @@ Examples:
 export function addAuditSegmentsCommand(program: Command): void {
   program
     .command("audit-segments")
-    .description("Check the segments of a running server against the raw events")
-    .option("--profiles <count>", "how many profiles to check, at most 100000", wholeNumber, 1000)
-    .option("--seed <number>", "the same seed takes the same profiles (default: by the clock)", wholeNumber)
-    .option("--organization <id>", "only this organisation", organizationId)
-    .option("--address <host:port>", "the gRPC port that serves segments (default: by the configuration)")
+    .description("Verify the segments of a running server against the raw events")
+    .option("--profiles <count>", "how many profiles to verify, at most 100000", wholeNumber, 1000)
+    .option(
+      "--seed <number>",
+      "the same seed chooses the same profiles (default: from the clock)",
+      wholeNumber,
+    )
+    .option("--organization <id>", "only this organization", organizationId)
+    .option("--address <host:port>", "the gRPC address of segments (default: from the configuration)")
     .option("--mode <mode>", "embedded or production (default: MUSTER_MODE)")
     .addHelpText("after", EXAMPLES)
     .action(async (flags: AuditFlags) => audit(flags));
@@ -62,7 +68,10 @@ async function audit(flags: AuditFlags): Promise<void> {
       if (part.case === "mismatch") process.stdout.write(`${describe(part.value)}\n`);
       if (part.case === "progress") last = showProgress(part.value);
     }
-    if (last?.done !== true) throw new StartError("The audit ended before it was done.");
+    if (last?.done !== true)
+      throw new StartError(
+        "The verification ended early: the server closed the stream. Run the command again.",
+      );
     process.stdout.write(
       `${last.checked} of ${last.known} profiles, ${last.memberships} memberships: ` +
         `${last.mismatches} mismatches, ${last.unsettled} unsettled${beyond(last)} (seed ${seed})\n`,
@@ -73,7 +82,7 @@ async function audit(flags: AuditFlags): Promise<void> {
   }
 }
 
-/** Only where retention has removed raw events. */
+/** Printed only if retention has removed raw events. */
 function beyond({ beyondRetention }: AuditProgress): string {
   return beyondRetention === 0n ? "" : `, ${beyondRetention} beyond retention`;
 }
@@ -103,10 +112,10 @@ function describe(mismatch: AuditMismatch): string {
   ].join(" ");
 }
 
-/** The installation's key: given, or that of the data folder. */
+/** The installation's key, from the configuration or the data folder. */
 async function secretOf(config: Config): Promise<Uint8Array> {
   if (config.secret !== undefined) return config.secret;
-  if (config.mode === "production") throw new StartError("MUSTER_SECRET is missing: it signs the call.");
+  if (config.mode === "production") throw new StartError("Set MUSTER_SECRET: it signs the call.");
   const kept = await DataFolder.at(config.dataDir).keptSecret();
   if (kept === undefined)
     throw new StartError(`No server has run in ${config.dataDir} yet (MUSTER_DATA_DIR).`);
@@ -122,6 +131,6 @@ function addressOf({ mode, grpcHost, grpcPort, segmentsAddress }: Config): strin
 }
 
 function organizationId(text: string): string {
-  if (!isUuid(text)) throw new InvalidArgumentError("Give the id of an organisation.");
+  if (!isUuid(text)) throw new InvalidArgumentError("Give the id of an organization.");
   return text;
 }

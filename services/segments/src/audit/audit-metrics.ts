@@ -1,6 +1,7 @@
-// What audits count.
+// Counts verified profiles and mismatches.
 import type { Metrics } from "@muster/metrics";
 
+/** The counters of all verifications of this process. */
 export class AuditMetrics {
   readonly #profiles;
   readonly #mismatches;
@@ -8,15 +9,15 @@ export class AuditMetrics {
   constructor(metrics: Metrics) {
     this.#profiles = metrics.counter(
       "muster_segment_audit_profiles_total",
-      "Profiles whose memberships an audit compared with their raw events.",
+      "Profiles whose memberships a verification compared with their raw events.",
     );
     this.#mismatches = metrics.counter(
       "muster_segment_audit_mismatches_total",
-      "Memberships that an audit found to be wrong. Always 0.",
+      "Wrong memberships that a verification found. Alert when it is not 0.",
     );
   }
 
-  /** One profile was compared. */
+  /** Counts one compared profile and its mismatches. */
   checked(mismatches: number): void {
     this.#profiles.inc();
     this.#mismatches.inc(mismatches);

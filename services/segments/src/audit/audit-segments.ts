@@ -1,4 +1,4 @@
-// AuditSegments: the proof on a running system, as a stream of progress and of what is wrong.
+// Verifies the segments of a running system, as a stream of progress and mismatches.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   AuditSegmentsResponseSchema,

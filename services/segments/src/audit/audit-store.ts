@@ -1,5 +1,4 @@
-// What is kept of some profiles, read for an audit in one snapshot: how far is folded, which segments there
-// are, states, and the lists of members.
+// Reads what is stored about some profiles in one snapshot: applied position, rules, states and memberships.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import { readCursors } from "@muster/outbox/cursor-store";
@@ -9,23 +8,24 @@ import { loadStates, profileKeyText, type StoredProfile } from "../profiles/stat
 import { definitionsOf } from "../segments/evaluations.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
 
+/** One snapshot of the segments database, for profiles of one shard. */
 export interface KeptProfiles {
-  /** The shard's position up to which everything is folded. */
+  /** The shard's applied position. */
   readonly folded: number;
-  /** All that is evaluated, the rules that are to take over included. */
+  /** All evaluated rules, including pending ones, by evaluation id. */
   readonly rules: ReadonlyMap<SegmentId, Rule>;
-  /** Whose rule an evaluation is. */
+  /** The segment of each evaluation. */
   readonly names: ReadonlyMap<SegmentId, { readonly segmentId: SegmentId; readonly slug: string }>;
-  /** The unfinished ones of the shard. */
+  /** The unfinished backfills of the shard. */
   readonly backfills: readonly Backfill[];
-  /** Profiles that wait to be derived anew. */
+  /** Profiles that wait for a rebuild. */
   readonly deriving: ReadonlySet<ProfileId>;
   readonly states: ReadonlyMap<ProfileId, StoredProfile>;
-  /** By profile, the evaluations whose lists of members name it. */
+  /** For each profile, the evaluations with a membership row for it. */
   readonly memberships: ReadonlyMap<ProfileId, ReadonlySet<SegmentId>>;
 }
 
-/** Pairs of segment and profile in one statement; more and the planner walks the table. */
+/** Pairs of segment and profile in one statement. With more, the planner walks the table. */
 const PAIRS_MAX = 500;
 
 export function readKept(

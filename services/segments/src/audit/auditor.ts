@@ -1,4 +1,4 @@
-// Looks at profiles of a running system again and again, until each has stood still for a look or time is up.
+// Verifies random profiles of a running system, with retries until each could be compared.
 import { type Clock, type OrganizationId, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import { PoisonMessage } from "@muster/outbox";
@@ -9,6 +9,7 @@ import { type Comparison, compareProfile, type Mismatch, NOTHING_TO_COMPARE } fr
 import { RandomSample } from "./random-sample.ts";
 import type { RawEventSource } from "./raw-profiles.ts";
 
+/** What the verifier needs. */
 export interface AuditDeps {
   readonly clock: Clock;
   readonly database: Database;
@@ -17,12 +18,15 @@ export interface AuditDeps {
 }
 
 export interface AuditRequest {
+  /** How many profiles to verify; all if there are fewer. */
   readonly profiles: number;
+  /** The same seed chooses the same profiles of the same data. */
   readonly seed: number;
-  /** Undefined means all. */
+  /** Undefined means all organizations. */
   readonly organizationId: OrganizationId | undefined;
 }
 
+/** Counts of one verification, as in the proto. */
 export interface Progress {
   readonly known: number;
   readonly chosen: number;
@@ -48,7 +52,7 @@ interface Chosen {
   readonly profileId: ProfileId;
 }
 
-/** Profiles of one look: they share an organisation and a shard. */
+/** Profiles of one attempt, of one organization and shard. */
 interface Group {
   readonly organizationId: OrganizationId;
   readonly shard: number;
@@ -57,11 +61,14 @@ interface Group {
 
 const GROUP_PROFILES_MAX = 50;
 const ORGANIZATIONS_PAGE = 500;
+/** Attempts for each profile. */
 const LOOKS_MAX = 15;
+/** Pause between two attempts. */
 const PAUSE_MS = 1000;
-/** With more messages to fold than this, a look would be about the past; it comes later. */
+/** With more unapplied messages, a comparison would be about the past, so it is retried later. */
 const LAG_MAX = 2000;
 
+/** Writes nothing, and does not pause the running system. */
 export class Auditor {
   readonly #deps: AuditDeps;
 
@@ -76,7 +83,7 @@ export class Auditor {
       chosen: sample.chosen.length,
       ...{ checked: 0, memberships: 0, capped: 0, beyondRetention: 0, mismatches: 0, unsettled: 0 },
     };
-    /** Profiles that disagreed at their last look. Reported if they do so again. */
+    /** Profiles whose last comparison found a mismatch. Only a second mismatch is reported. */
     const suspects = new Set<ProfileId>();
     let left = groupsOf(sample.chosen);
     for (let look = 1; left.length > 0; look += 1) {
@@ -105,7 +112,7 @@ export class Auditor {
     yield { kind: "progress", progress, done: true };
   }
 
-  /** The comparison that counts, or undefined if the profile is to be looked at again. */
+  /** Returns the comparison that counts; undefined if the profile is to be compared again. */
   #judge(
     profileId: ProfileId,
     compared: Comparison | undefined,
@@ -115,7 +122,7 @@ export class Auditor {
     if (compared === undefined) return undefined;
     const isSuspect = suspects.has(profileId);
     if (compared.mismatches.length > 0 && !isSuspect && look < LOOKS_MAX) {
-      // The clocks of two replicas may differ: around the instant of a change both can be right.
+      // The clocks of two replicas may differ, so both results can be right around the instant of a change.
       suspects.add(profileId);
       return undefined;
     }
@@ -152,8 +159,10 @@ export class Auditor {
   }
 
   /**
-   * Invariant: what is kept is read first, the raw events after, so these hold all that is folded; what
-   * they hold beyond it is told apart by the messages in between.
+   * Compares one group.
+   *
+   * Invariant: the stored data is read before the raw events, so the raw events include everything that was
+   * applied. The messages in between show which events were not applied yet.
    */
   async #look(group: Group, signal: AbortSignal): Promise<Map<ProfileId, Comparison>> {
     const { clock, database, raw } = this.#deps;
@@ -164,14 +173,14 @@ export class Auditor {
     const compared = new Map<ProfileId, Comparison>();
     if (position - kept.folded > LAG_MAX) return compared;
     const later = await raw.later(shard, kept.folded, position, signal).catch((error: unknown) => {
-      // It is on its way to the dead letters, and its profiles to a derivation.
+      // The message is about to become a dead letter, which marks its profiles for a rebuild.
       if (error instanceof PoisonMessage) return undefined;
       throw error;
     });
     if (later === undefined) return compared;
     for (const profileId of profileIds) {
       const truth = profiles.get(profileId);
-      // Erased meanwhile, or merged into another: it belongs to nothing.
+      // The profile was erased or merged meanwhile, so it has no memberships.
       if (truth === undefined) compared.set(profileId, NOTHING_TO_COMPARE);
       else {
         const comparison = compareProfile(profileId, truth, kept, later, nowMs);

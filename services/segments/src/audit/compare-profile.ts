@@ -1,5 +1,5 @@
-// One profile's memberships, four ways: by its raw events, by its facts, by its state, by the lists of
-// members. All that it looks at is given, the instant too.
+// Compares one profile's memberships from four sources: raw events, facts, state and lists of members. All
+// inputs are parameters, including the instant.
 import type { ProfileId, SegmentId } from "@muster/core";
 import { ALL_SEGMENTS } from "../backfills/backfill-store.ts";
 import { isMemberByRawEvents } from "../engine/brute-force.ts";
@@ -10,6 +10,7 @@ import { ruleReachesBehind } from "../engine/reach.ts";
 import type { KeptProfiles } from "./audit-store.ts";
 import type { LaterMessages, RawProfile } from "./raw-profiles.ts";
 
+/** One membership on which the four sources disagree. */
 export interface Mismatch {
   readonly segmentId: SegmentId;
   readonly slug: string;
@@ -20,11 +21,12 @@ export interface Mismatch {
   readonly byMembers: boolean;
 }
 
+/** The result for one profile; all fields count memberships. */
 export interface Comparison {
   readonly memberships: number;
-  /** Of these, how many rest on facts that were cut at their caps: the events need not agree. */
+  /** Memberships that rest on capped facts, which may differ from the raw events. */
   readonly capped: number;
-  /** Of these, how many rest on what happened before the raw events that retention has left. */
+  /** Memberships that rest on events which retention has removed. */
   readonly beyondRetention: number;
   readonly mismatches: readonly Mismatch[];
 }
@@ -33,7 +35,7 @@ export const NOTHING_TO_COMPARE: Comparison = {
   ...{ memberships: 0, capped: 0, beyondRetention: 0, mismatches: [] },
 };
 
-/** Undefined when the profile is being changed, so that there is nothing firm to compare. */
+/** Undefined while the profile is changing, because the sources are at different positions. */
 export function compareProfile(
   profileId: ProfileId,
   raw: RawProfile,
@@ -42,7 +44,7 @@ export function compareProfile(
   nowMs: number,
 ): Comparison | undefined {
   const stored = kept.states.get(profileId);
-  // A derived row holds what its snapshot held, which may be more than is folded.
+  // A rebuilt row contains its whole snapshot, which may be ahead of the applied position.
   const heldThrough = Math.max(kept.folded, stored?.state.asOf ?? 0);
   const isDue = (stored?.nextDueMs ?? Number.POSITIVE_INFINITY) <= nowMs;
   const isChanged = (later.profiles.get(profileId) ?? 0) > heldThrough;
@@ -80,7 +82,7 @@ export function compareProfile(
   return { memberships, capped, beyondRetention, mismatches };
 }
 
-/** Rules whose past is not yet counted for this profile. */
+/** Rules whose backfill has not reached the profile. */
 function backfillingOf(profileId: ProfileId, { backfills }: KeptProfiles): Set<SegmentId> {
   const unfinished = backfills.filter(({ afterProfileId }) => afterProfileId < profileId);
   return new Set(unfinished.map(({ segmentId }) => segmentId));

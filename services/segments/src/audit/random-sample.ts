@@ -1,5 +1,5 @@
-// A fair choice of some out of many that are seen once, one by one: each ends up chosen with the same
-// probability. Pure: the same seed and the same items in the same order give the same choice.
+// Samples items of a stream of unknown length with equal probability (reservoir sampling). Pure: the same
+// seed and the same items in the same order give the same sample.
 import { SeededRandom } from "@muster/core";
 
 export class RandomSample<Item> {

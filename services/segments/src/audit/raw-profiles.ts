@@ -1,4 +1,4 @@
-// What the events service stored of profiles: the truth that an audit starts from.
+// Reads raw profiles and events from the events service, as the reference of a verification.
 import {
   EventFeedService,
   type ScanProfileEventsRequest,
@@ -9,8 +9,9 @@ import { type Caller, type Client, createClient } from "@muster/rpc";
 import { NO_PROFILE } from "../backfills/backfill-store.ts";
 import { decodeMessage, eventIdText } from "../consumers/decode-message.ts";
 
+/** A profile with its raw events. */
 export interface RawProfileEvent {
-  /** As the engine names it. */
+  /** The engine's id of the event. */
   readonly id: string;
   readonly eventName: string;
   readonly ms: number;
@@ -23,28 +24,31 @@ export interface RawProfile {
   /** A JSON object. */
   readonly traits: string;
   readonly events: RawProfileEvent[];
-  /** All that came or happened from then on is among them; 0: all there ever was. */
+  /** Events received or dated from this instant on are complete; 0 means all events. */
   readonly completeSinceMs: number;
 }
 
+/** The result of one scan. */
 export interface RawProfiles {
-  /** The shard's position that all this is a snapshot of. */
+  /** The shard's position of the snapshot. */
   readonly position: number;
   readonly profiles: ReadonlyMap<ProfileId, RawProfile>;
 }
 
-/** What the messages after some position brought. */
+/** What the messages after a position contain. */
 export interface LaterMessages {
-  /** The position that brought each event, by the engine's name of it. */
+  /** By the engine's event id, the position of the event's message. */
   readonly events: ReadonlyMap<string, number>;
-  /** The last position that made or changed each profile, or whom it stands for. */
+  /** By profile, the last position that created it, changed it or changed its identity. */
   readonly profiles: ReadonlyMap<ProfileId, number>;
 }
 
+/** Deadline of one scan. */
 const SCAN_TIMEOUT_MS = 120_000;
 const PAGE_PROFILES = 1000;
 const MESSAGES_AT_ONCE = 200;
 
+/** Calls the events service with the tokens of this service. */
 export class RawEventSource {
   readonly #client: Client<typeof EventFeedService>;
   readonly #clock: Clock;
@@ -75,7 +79,7 @@ export class RawEventSource {
     }
   }
 
-  /** Those of these profiles that exist, with all their events. */
+  /** Existing profiles among the given ones, with all their events. */
   async read(
     organizationId: OrganizationId,
     shard: number,
@@ -104,19 +108,19 @@ export class RawEventSource {
       }
     }
     if (position === undefined) {
-      throw new AppError("UNAVAILABLE", { cause: new Error("a scan of events ended before it began") });
+      throw new AppError("UNAVAILABLE", { cause: new Error("a scan of events ended without a snapshot") });
     }
     return { position, profiles };
   }
 
-  /** What the shard's messages with positions in (after, through] brought. */
+  /** Reads the shard's messages with positions in (after, through]. */
   async later(shard: number, after: number, through: number, signal: AbortSignal): Promise<LaterMessages> {
     const events = new Map<string, number>();
     const profiles = new Map<ProfileId, number>();
     for (let position = after; position < through; ) {
       const request = { shard, afterPosition: BigInt(position), limit: MESSAGES_AT_ONCE };
       const { envelopes } = await this.#client.readOutbox(request, { signal });
-      // Gone already: nobody can tell what they brought.
+      // The producer has trimmed the messages, so their contents are unknown.
       if (envelopes.length === 0) throw new AppError("UNAVAILABLE");
       for (const message of envelopes.map(decodeMessage)) {
         position = message.position;

@@ -1,6 +1,5 @@
-// Every statement against the tables of facts that must be read again from raw events: `segment_backfills`,
-// `tainted_shards` and, as far as it is about what waits, `profile_derivations`. A row exists only while its work is
-// not done.
+// Stores backfills and incomplete shards: every statement against `segment_backfills` and `tainted_shards`,
+// and the queries for pending rows of `profile_derivations`. A row exists only while its work is pending.
 import {
   bytesToUuid,
   type OrganizationId,
@@ -11,14 +10,15 @@ import {
 } from "@muster/core";
 import { forUpdate, insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 
-/** Stands for every segment of the organisation. */
+/** The id that stands for every segment of the organization. */
 export const ALL_SEGMENTS = "00000000-0000-0000-0000-000000000000" as SegmentId;
 export const ALL_SHARDS: readonly number[] = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
 /** Sorts before every profile. */
 export const NO_PROFILE = "00000000-0000-0000-0000-000000000000" as ProfileId;
-/** Sorts behind every profile. */
+/** Sorts after every profile. */
 export const LAST_PROFILE = "ffffffff-ffff-ffff-ffff-ffffffffffff" as ProfileId;
 
+/** Progress of one segment's backfill in one shard. */
 export interface Backfill {
   readonly organizationId: OrganizationId;
   readonly segmentId: SegmentId;
@@ -37,7 +37,7 @@ interface BackfillRow {
 const BACKFILL_COLUMNS = ["organization_id", "segment_id", "shard", "after_profile_id"] as const;
 const BACKFILL_KEY = ["organization_id", "segment_id", "shard"] as const;
 
-/** From the first profile, in each of the shards; one that runs begins again. */
+/** Starts at the first profile in each of the shards. A running backfill starts over. */
 export async function addBackfills(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -61,7 +61,7 @@ export async function deleteBackfills(
     .delete();
 }
 
-/** Which of these shards have unfinished ones of the organisation. One index lookup for each shard. */
+/** The shards with unfinished backfills of the organization. Costs one index lookup for each shard. */
 export async function listBackfillingShards(
   db: Queryable,
   organizationId: OrganizationId,
@@ -78,7 +78,7 @@ export async function listBackfillingShards(
   return shards.filter((shard) => (row?.[`of_${shard}`] ?? null) !== null);
 }
 
-/** Unfinished ones of these shards, by shard, the oldest segment first. */
+/** Unfinished backfills of these shards, by shard, the oldest segment first. */
 export async function listBackfillsIn(
   db: Queryable,
   organizationId: OrganizationId,
@@ -92,7 +92,7 @@ export async function listBackfillsIn(
   return rows.map(fromRow);
 }
 
-/** The first organisation after the given one that has a backfill in these shards. */
+/** The first organization after the given one that has a backfill in these shards. */
 export function nextBackfilling(
   db: Queryable,
   shards: readonly number[],
@@ -101,7 +101,7 @@ export function nextBackfilling(
   return nextOrganization(db, "segment_backfills", shards, after);
 }
 
-/** The first organisation after the given one that has profiles to derive in these shards. */
+/** The first organization after the given one that has marked profiles in these shards. */
 export function nextDeriving(
   db: Queryable,
   shards: readonly number[],
@@ -125,7 +125,7 @@ async function nextOrganization(
   return row && bytesToUuid(row.organization_id);
 }
 
-/** Unfinished ones of these segments, those that stand for all of them included. */
+/** Unfinished backfills of these segments, including backfills of all segments. */
 export async function listBackfillsOf(
   db: Queryable,
   organizationId: OrganizationId,
@@ -138,7 +138,10 @@ export async function listBackfillsOf(
   return rows.map(fromRow);
 }
 
-/** Whether this profile is not yet reached by some backfill of its organisation, pending rules' aside. */
+/**
+ * Whether the profile waits for a rebuild or a backfill of its organization. Backfills of pending rules do
+ * not count.
+ */
 export async function isProfilePending(
   db: Queryable,
   organizationId: OrganizationId,
@@ -162,10 +165,10 @@ export async function isProfilePending(
   return single !== undefined;
 }
 
-/** Ids in one statement: beyond a few hundred MySQL's planner walks the table instead of the key. */
+/** Ids in one statement. With more than a few hundred, MySQL's planner walks the table instead of the key. */
 const ADVANCE_CHUNK = 250;
 
-/** Moves those of one organisation and shard on to `throughProfileId`, or away when nothing follows. */
+/** Moves backfills of one organization and shard on to `throughProfileId`; undefined deletes them. */
 export async function advanceBackfills(
   trx: Transaction,
   backfills: readonly Backfill[],
@@ -183,20 +186,21 @@ export async function advanceBackfills(
   }
 }
 
+/** The key of a profile's rows. The shard follows from the two ids. */
 export interface ProfileKey {
   readonly organizationId: OrganizationId;
   readonly shard: number;
   readonly profileId: ProfileId;
 }
 
-/** Not a shard, but the row whose lock orders the marking of shards and the first touches of organisations. */
+/** Not a shard: the row whose lock serializes marking a shard and provisioning an organization. */
 const TAINT_LOCK = 255;
 
 export async function seedTaintLock(trx: Transaction): Promise<void> {
   await insertRows(trx, "tainted_shards", ["shard", "marked_ms"], [[TAINT_LOCK, 0]], "keep", ["shard"]);
 }
 
-/** Whoever lists organisations to mark them, or makes one that marks concern, holds this. */
+/** Held while organizations are listed for marking, and while a new one is provisioned. */
 export async function lockTaints(trx: Transaction): Promise<void> {
   await forUpdate(trx, trx("tainted_shards").select("shard").where("shard", TAINT_LOCK));
 }

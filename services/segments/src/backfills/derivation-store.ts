@@ -1,10 +1,11 @@
-// Every statement that adds, reads and removes marks in `profile_derivations`: single profiles whose facts must be
-// read again from the raw events.
+// Stores marks of single profiles to rebuild from raw events: adds, reads and deletes rows of
+// `profile_derivations`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 import type { ProfileKey } from "./backfill-store.ts";
 import { type DerivationReason, REASONS } from "./derivation-reason.ts";
 
+/** The mark of one profile. */
 export interface ProfileDerivation extends ProfileKey {
   readonly reason: DerivationReason;
 }
@@ -18,7 +19,7 @@ interface Row {
 const KEY = ["organization_id", "shard", "profile_id"] as const;
 const COLUMNS = [...KEY, "reason"] as const;
 
-/** The keys are sorted and differ. A doubt says nothing new where there is a mark already. */
+/** The keys are sorted and unique. A stale mark does not replace an existing one; the other reasons do. */
 export async function addProfileDerivations(
   trx: Transaction,
   keys: readonly (ProfileKey & Partial<ProfileDerivation>)[],
@@ -38,6 +39,7 @@ export async function addProfileDerivations(
   );
 }
 
+/** Up to `limit` marked profiles of these shards. */
 export async function listProfileDerivations(
   db: Queryable,
   organizationId: OrganizationId,
@@ -56,7 +58,7 @@ export async function listProfileDerivations(
   }));
 }
 
-/** Of those of these profiles that are marked. */
+/** By profile; profiles without a mark are missing. */
 export async function readDerivationReasons(
   db: Queryable,
   organizationId: OrganizationId,
@@ -77,7 +79,7 @@ export async function hasProfileDerivations(db: Queryable, organizationId: Organ
   return row !== undefined;
 }
 
-/** Of one organisation and shard. */
+/** The profiles are of one organization and shard. */
 export async function deleteProfileDerivations(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,12 +1,13 @@
-// Every statement against `fact_horizons`: since when a kind of fact is complete that was first counted when
-// retention had removed raw events. Of profiles that have no such fact nothing else says so.
+// Stores fact horizons: every statement against `fact_horizons`. A horizon is the instant from which on a
+// fact is complete, for facts first counted after retention had removed raw events. Profiles without the fact
+// have no other record of it.
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 
 const COLUMNS = ["organization_id", "fact_key", "complete_since_ms"] as const;
 const KEY = ["organization_id", "fact_key"] as const;
 
-/** Of facts that are counted from the raw events alone. */
+/** For facts that were counted from the remaining raw events alone. */
 export async function saveFactHorizons(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -20,7 +21,7 @@ export async function saveFactHorizons(
   await insertRows(trx, "fact_horizons", COLUMNS, rows, { overwrite: ["complete_since_ms"] }, KEY);
 }
 
-/** By the facts' keys; a kind that has been counted from the beginning is not named. */
+/** By fact key. Facts that were counted from the beginning are missing. */
 export async function readFactHorizons(
   db: Queryable,
   organizationId: OrganizationId,

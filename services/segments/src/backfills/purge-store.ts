@@ -1,22 +1,25 @@
-// Every statement against `segment_purges`: what deleted segments and replaced rules left behind, by shard.
+// Stores purges: every statement against `segment_purges`, one row for each shard of a deleted or replaced
+// evaluation.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 import { ALL_SHARDS, NO_PROFILE } from "./backfill-store.ts";
 
+/** Progress of one evaluation's purge in one shard. */
 export interface Purge {
   readonly organizationId: OrganizationId;
   readonly segmentId: SegmentId;
   readonly shard: number;
+  /** Profiles up to and including this one are done. */
   readonly afterProfileId: ProfileId;
-  /** Of a replaced rule. */
+  /** Set for the evaluation of a replaced rule. */
   readonly telling: Telling | undefined;
 }
 
-/** What a rule's end leaves to be told: who is in by its successor and was not by it, or the other way round. */
+/** The switch from a replaced rule to its successor, whose differences are still to be published. */
 export interface Telling {
-  /** The evaluation that took over. */
+  /** The evaluation that serves now. */
   readonly heirId: SegmentId;
-  /** Those who are in now are told of, not only those who are out. */
+  /** Whether entries are published; exits always are. */
   readonly tellsEntries: boolean;
 }
 
@@ -31,7 +34,7 @@ interface Row {
 
 const COLUMNS = ["organization_id", "segment_id", "shard", "after_profile_id", "heir_id", "telling"] as const;
 const KEY = ["organization_id", "shard", "segment_id"] as const;
-/** Values of `telling`: nothing is told, exits, entries as well. */
+/** Values of the column `telling`: nothing is published, exits, exits and entries. */
 const [NOTHING, EXITS, ALL] = [0, 1, 2];
 
 export async function addPurges(
@@ -52,7 +55,10 @@ export async function addPurges(
   await insertRows(trx, "segment_purges", COLUMNS, rows, "keep", KEY);
 }
 
-/** Unfinished ones of these shards, an organisation's shard together; those alone that are told, if there are any. */
+/**
+ * Unfinished purges of these shards, grouped by organization and shard. Purges of rule switches come first
+ * and alone.
+ */
 export async function listPurges(db: Queryable, shards: readonly number[], limit: number): Promise<Purge[]> {
   const told = await db("segment_purges")
     .select<Row[]>(COLUMNS)
@@ -69,7 +75,7 @@ export async function listPurges(db: Queryable, shards: readonly number[], limit
   return rows.map(fromRow);
 }
 
-/** Those of an organisation's shard that are told. */
+/** Purges of an organization's shard that belong to rule switches. */
 export async function listTellings(
   db: Queryable,
   organizationId: OrganizationId,
@@ -82,7 +88,7 @@ export async function listTellings(
   return rows.map(fromRow).flatMap(({ telling, ...purge }) => (telling ? [{ ...purge, telling }] : []));
 }
 
-/** Of what one evaluation left, by shard. */
+/** Unfinished purges of one evaluation, in all shards. */
 export async function listPurgesOf(
   db: Queryable,
   organizationId: OrganizationId,
@@ -96,7 +102,7 @@ export async function listPurgesOf(
   return rows.map(fromRow);
 }
 
-/** Moves each of them on to `throughProfileId`, or away when nothing follows. */
+/** Moves each purge on to `throughProfileId`; undefined deletes them. */
 export async function advancePurges(
   trx: Transaction,
   purges: readonly Purge[],

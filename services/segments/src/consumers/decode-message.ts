@@ -1,4 +1,4 @@
-// Opens the domain events of the events service: which profiles a message is about, and what they did.
+// Decodes domain events of the events service into tracked events, profiles and identity changes.
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
@@ -22,23 +22,24 @@ const PROFILE_MERGED = "muster.events.profile.merged.v1";
 const PROFILE_UNMERGED = "muster.events.profile.unmerged.v1";
 const PROFILE_ERASED = "muster.events.profile.erased.v1";
 
+/** A tracked event of a profile. */
 export interface ProfileEvent extends EngineEvent {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
   readonly receivedMs: number;
 }
 
-/** A profile that was made or changed. */
+/** A profile that was created or changed. */
 export interface ChangedProfile extends ProfileKey, EngineProfile {}
 
-/** A profile that stands for another person from here on, or for none. */
+/** A profile whose identity changed: merged, separated or erased. */
 export interface ChangedPerson extends ProfileKey {
   readonly reason: Exclude<DerivationReason, "doubt">;
-  /** Of one that was erased: what is reported to. */
+  /** Set for an erased profile. */
   readonly erasureId: string | undefined;
 }
 
-/** Those of these persons that were erased. */
+/** The erased profiles among the identity changes. */
 export function erasedOf(
   persons: readonly ChangedPerson[],
 ): (ChangedPerson & { readonly erasureId: string })[] {
@@ -48,16 +49,17 @@ export function erasedOf(
   });
 }
 
+/** The contents of one message. */
 export interface DecodedMessage {
   readonly shard: number;
   readonly position: number;
   readonly events: readonly ProfileEvent[];
   readonly profiles: readonly ChangedProfile[];
-  /** Those of the message's shard. */
+  /** Only changes of the message's own shard. */
   readonly persons: readonly ChangedPerson[];
 }
 
-/** Throws PoisonMessage for what no one can read. Types not known here are for others: empty. */
+/** Throws PoisonMessage for a message that cannot be decoded. Unknown types decode as empty. */
 export function decodeMessage(envelope: Envelope): DecodedMessage {
   try {
     const { events, profiles, persons } = decodeData(envelope);
@@ -89,12 +91,12 @@ const schemas: Readonly<Record<string, DescMessage>> = {
   [PROFILE_ERASED]: ProfileErasedSchema,
 };
 
-/** What a message of the type holds, if it is one that is read here. */
+/** The schema of a message type that this service consumes. */
 export function receivedSchema(type: string): DescMessage | undefined {
   return schemas[type];
 }
 
-/** The engine's name of an event: its id, compactly. */
+/** The engine's id of an event: the UUID in base64url. */
 export function eventIdText(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("base64url");
 }
@@ -109,7 +111,7 @@ function decodeData({ type, data }: Envelope): MessageData {
   switch (type) {
     case TRACKED_EVENTS_RECORDED: {
       const { events, newProfiles } = fromBinary(TrackedEventsRecordedSchema, data);
-      // An erased event leaves an empty place.
+      // An erased event leaves an empty entry.
       const kept = events.filter(({ organizationId }) => organizationId.length > 0);
       return { events: kept, profiles: newProfiles, persons: [] };
     }
@@ -166,7 +168,7 @@ function toProfileEvent(event: AnnouncedEvent, ids: UuidTexts): ProfileEvent {
   };
 }
 
-/** Remembers the last id: the events of a message are mostly of one organisation. */
+/** Caches the last id, because most events of a message are of one organization. */
 class UuidTexts {
   #last: Uint8Array = new Uint8Array();
   #text = "";

@@ -1,5 +1,5 @@
-// Keeps facts and memberships in step with tracked events and profiles. The consumer drops repeats before they come
-// here; a profile derived from a later snapshot skips what that snapshot already held.
+// Applies tracked events, profiles and identity changes to facts and memberships. The consumer drops repeated
+// messages before. A profile rebuilt from a later snapshot skips the messages that the snapshot contains.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
@@ -41,19 +41,20 @@ export interface FoldDeps {
   readonly definitions: DefinitionsCache;
 }
 
+/** Counts and due times of one applied batch. */
 export interface Folded {
   readonly events: number;
   readonly membershipChanges: number;
-  /** By shard, the earliest instant at which a profile touched here wants a visit. */
+  /** By shard, the earliest due time of a changed profile. */
   readonly nextDues: ReadonlyMap<number, number>;
   /**
-   * Profiles that are read again from the raw events: some came too late to be placed, or the profile
-   * stands for another person.
+   * The number of profiles marked for a rebuild: an event came too late for its order, or an identity
+   * changed.
    */
   readonly derivations: number;
 }
 
-/** What one message brings for one profile: one of these. */
+/** What one message contains about one profile: exactly one of the optional fields. */
 interface News {
   readonly position: number;
   readonly event?: ProfileEvent;
@@ -61,13 +62,14 @@ interface News {
   readonly person?: ChangedPerson;
 }
 
-/** What one fold holds for one profile. */
+/** All updates of one profile in the batch. */
 interface ProfileWork {
   readonly key: ProfileKey;
   readonly definitions: Definitions;
   readonly news: News[];
 }
 
+/** Writes states, memberships, marks and erasures in the given transaction. */
 export async function foldMessages(
   deps: FoldDeps,
   trx: Transaction,
@@ -98,7 +100,7 @@ export async function foldMessages(
   };
 }
 
-/** The mark that keeps readers waiting from here on, where the profile is to be derived anew. */
+/** The mark that makes readers wait, if the profile needs a rebuild. */
 function markOf(
   { key, news }: ProfileWork,
   state: ProfileState | undefined,
@@ -107,7 +109,7 @@ function markOf(
   const person = news.findLast((one) => one.person !== undefined)?.person;
   if (person !== undefined) return { ...key, reason: person.reason };
   if (state === undefined || !needsDerivation(state, nowMs)) return undefined;
-  // Not the due time any more.
+  // From here on the mark, not the due time, makes readers wait.
   state.droppedMs = undefined;
   return { ...key, reason: "doubt" };
 }
@@ -131,7 +133,7 @@ function organizationsOf(decoded: readonly DecodedMessage[]): OrganizationId[] {
   return [...ids];
 }
 
-/** What some segment reads, by profile, each profile's in order of position. */
+/** Groups what some segment reads by profile, in order of position. */
 function gather(
   decoded: readonly DecodedMessage[],
   definitions: ReadonlyMap<OrganizationId, Definitions>,
@@ -144,7 +146,7 @@ function gather(
     else works.set(text, { key: keyOf(key), definitions: own, news: [news] });
   };
   for (const { shard, position, events, profiles, persons } of decoded) {
-    // A message's profiles were stored before its events.
+    // The profiles of a message were stored before its events.
     for (const profile of profiles) {
       const own = definitions.get(profile.organizationId);
       if (own?.readsProfiles === true) add(profile, own, { position, profile });
@@ -176,7 +178,7 @@ function foldProfile(work: ProfileWork, stored: StoredProfile | undefined, nowMs
   return {
     ...work.key,
     state,
-    // Only ever lowered here: what was not touched may still be due first.
+    // Only lowered here: an unevaluated segment may be due earlier.
     nextDueMs: state.isFrozen ? undefined : earlier(stored?.nextDueMs, nextDueMs),
     isStored: stored !== undefined,
     changes,

@@ -1,5 +1,4 @@
-// A message that could not be folded: what it was about is read again from the raw events before reads
-// answer for it.
+// Marks what a dead letter was about, so that it is rebuilt from raw events before reads return it.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
@@ -12,7 +11,7 @@ import { decodeMessage, erasedOf } from "./decode-message.ts";
 
 const PAGE = 500;
 
-/** Marks the message's profiles, or, if it can't be read, everything of its shard. */
+/** Marks the message's profiles, or the whole shard if the message cannot be decoded. */
 export async function markDead(
   trx: Transaction,
   envelope: Envelope | undefined,
@@ -24,13 +23,13 @@ export async function markDead(
   const { keys, erased } = dead;
   await addProfileDerivations(trx, keys);
   await addErasures(trx, erased, nowMs);
-  // Nothing of an organisation may pass by before its first touch: see touchOrganization.
+  // No message of an organization may pass before it is provisioned: see touchOrganization.
   const organizationIds = [...new Set(keys.map((key) => key.organizationId))];
   const known = await readVersions(trx, organizationIds);
   for (const id of organizationIds) if (!known.has(id)) await touchOrganization(trx, id, nowMs);
 }
 
-/** Undefined when it can't be read. */
+/** Undefined if the message cannot be decoded. */
 function profilesOf(
   envelope: Envelope,
 ): { readonly keys: ProfileDerivation[]; readonly erased: readonly ErasedProfile[] } | undefined {
@@ -50,7 +49,7 @@ function profilesOf(
   }
 }
 
-/** Of the organisations not yet seen none is known: the mark makes each begin with a backfill. */
+/** Organizations not yet provisioned are unknown here: the shard's mark starts each with a backfill. */
 async function markShard(trx: Transaction, shard: number, nowMs: number): Promise<void> {
   await lockTaints(trx);
   await taintShard(trx, shard, nowMs);

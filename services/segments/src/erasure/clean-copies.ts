@@ -1,6 +1,6 @@
-// Removes what this service still holds of erased profiles once their rows are gone: what it announced of them,
-// what it could not fold, and answers kept under idempotency keys. In short transactions, each of which counts
-// what it removed; whatever is done twice finds less to remove.
+// Removes the remaining copies of erased profiles after their rows are gone: outbox messages, dead letters
+// and stored responses. Works in short transactions, each of which counts what it removed. Repeating a step
+// is harmless.
 import type { DescService } from "@bufbuild/protobuf";
 import { assert, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
@@ -13,16 +13,18 @@ import { receivedSchema } from "../consumers/decode-message.ts";
 import { addPlaces, type Erasure } from "./erasure-store.ts";
 import { places } from "./places.ts";
 
+/** What the cleaning needs. */
 export interface CleanDeps {
   readonly database: Database;
   readonly answers: AnswerEraser;
-  /** Those whose answers are kept. */
+  /** The services whose responses are stored. */
   readonly services: readonly DescService[];
 }
 
+/** Responses of one transaction. */
 const ANSWERS_AT_ONCE = 20;
 
-/** The erasures are of one organisation and shard. False if it was stopped before the end. */
+/** The erasures are of one organization and shard. Returns false if stopped before the end. */
 export async function cleanCopies(
   { database, answers, services }: CleanDeps,
   erasures: readonly Erasure[],
@@ -81,7 +83,7 @@ async function countMentions(
   }
 }
 
-/** Throws where nobody can tell what the message says. */
+/** Throws for a message of an unknown type. */
 function receivedWithout(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
   const schema = receivedSchema(type);
   assert(schema !== undefined, `a message of an unknown type cannot be erased: ${type}`);

@@ -1,20 +1,21 @@
-// Every statement against `erasure_reports`: erased profiles that are not yet gone from here, or whose going the
-// events service has not acknowledged.
+// Stores unfinished erasures: every statement against `erasure_reports`. A row stays until the events service
+// has acknowledged the report.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { readPositions } from "@muster/outbox/outbox-store";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
 
+/** One profile of an erasure. */
 export interface ErasedProfile extends ProfileKey {
   readonly erasureId: string;
 }
 
 export interface Erasure extends ErasedProfile {
-  /** What this service announced in the shard up to here may speak of the profile. */
+  /** Outbox messages of the shard up to this position may contain the profile. */
   readonly through: number;
 }
 
-/** How many rows, messages or entries were removed, by the name of the place. */
+/** Removed rows, messages or entries, by location. */
 export type Places = Readonly<Record<string, number>>;
 
 interface Row {
@@ -29,7 +30,10 @@ interface Row {
 const KEY = ["shard", "organization_id", "erasure_id", "profile_id"] as const;
 const COLUMNS = [...KEY, "through_position", "places", "asked_ms"] as const;
 
-/** In the transaction from which on nothing is announced of them but that they left. Repeating it changes nothing. */
+/**
+ * Runs in the transaction that applies the erasure: later messages of the shard contain only the profile's
+ * exits. Repeating the call changes nothing.
+ */
 export async function addErasures(
   trx: Transaction,
   erased: readonly ErasedProfile[],
@@ -44,6 +48,7 @@ export async function addErasures(
   await insertRows(trx, "erasure_reports", COLUMNS, rows, "keep", KEY);
 }
 
+/** Unfinished erasures of these shards, by key. */
 export async function listErasures(
   db: Queryable,
   shards: readonly number[],
@@ -63,7 +68,7 @@ export async function listErasures(
   }));
 }
 
-/** Adds to what was removed of a profile; a place of which nothing was is named too. */
+/** Adds removed counts to the profile's erasures. A count of 0 adds its location too. */
 export async function addPlaces(trx: Transaction, profile: ProfileKey, places: Places): Promise<void> {
   const { shard, organizationId, profileId } = profile;
   const ofProfile = { organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) };
@@ -79,6 +84,7 @@ export async function addPlaces(trx: Transaction, profile: ProfileKey, places: P
   }
 }
 
+/** Removed counts so far; empty if the erasure is finished. */
 export async function readPlaces(db: Queryable, erasure: ErasedProfile): Promise<Places> {
   const row = await db("erasure_reports")
     .where(keyOf(erasure))
@@ -86,7 +92,7 @@ export async function readPlaces(db: Queryable, erasure: ErasedProfile): Promise
   return row === undefined ? {} : JSON.parse(row.places);
 }
 
-/** It is over. */
+/** Called after the report was acknowledged. */
 export async function deleteErasure(trx: Transaction, erasure: ErasedProfile): Promise<void> {
   await trx("erasure_reports").where(keyOf(erasure)).delete();
 }

@@ -1,5 +1,5 @@
-// Sees to it that erased people go from everything that was kept of them here, and then says so to the events
-// service. A worker that goes on with what a crash left: a row stays until the report is acknowledged.
+// Finishes erasures: removes remaining copies of erased profiles and reports to the events service. Resumes
+// after a crash, because a row stays until its report is acknowledged.
 import type { Bus } from "@muster/bus";
 import { type Clock, Wakeup } from "@muster/core";
 import type { Logger } from "@muster/log";
@@ -12,6 +12,7 @@ import { type CleanDeps, cleanCopies } from "./clean-copies.ts";
 import { deleteErasure, type Erasure, listErasures, readPlaces } from "./erasure-store.ts";
 import { NOTHING_REMOVED, places } from "./places.ts";
 
+/** What the worker needs. */
 export interface ErasuresOptions extends CleanDeps {
   readonly bus: Bus;
   readonly clock: Clock;
@@ -20,17 +21,20 @@ export interface ErasuresOptions extends CleanDeps {
   readonly log: Logger;
 }
 
-/** Said when messages in the outbox were rewritten: whoever keeps copies forgets them. */
+/** Broadcast after outbox messages were rewritten, so that caches of messages are emptied. */
 export const ERASED_TOPIC = "segments.erased";
 
 const NOTHING = new Uint8Array();
 const ERASURES_AT_ONCE = 100;
-/** The net under broadcasts, and how often a failure is tried again. */
+/** Polling interval in case a broadcast is lost, and pause after a failure. */
 const LOOK_MS = 2_000;
-/** Until the relay has published what the broker is to forget, or the profile's rows are gone. */
+/** Pause while the relay publishes older messages, or while the profile's rows are being deleted. */
 const WAIT_MS = 100;
 
-/** The owner of a shard works for it. Two at once, around a hand-over, do no harm: see cleanCopies. */
+/**
+ * Each process works for the shards it owns. During a handover two processes may work for one shard, which is
+ * harmless: see `cleanCopies`.
+ */
 export class Erasures {
   readonly name = "segments.erasures";
   readonly #options: ErasuresOptions;
@@ -49,7 +53,7 @@ export class Erasures {
     this.#loop = this.#run();
   }
 
-  /** Finishes the step it is at. */
+  /** Stops after the current step. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#stopListening?.();
@@ -63,17 +67,17 @@ export class Erasures {
       let isWaiting = false;
       try {
         isWaiting = await this.#step();
-        if (this.#isFailing) log.info({}, "erasures go on");
+        if (this.#isFailing) log.info({}, "erasures succeed again");
         this.#isFailing = false;
       } catch (error) {
-        if (!this.#isFailing) log.warn({ err: error }, "erasures can't go on; trying again");
+        if (!this.#isFailing) log.warn({ err: error }, "erasures failed; retrying");
         this.#isFailing = true;
       }
       await this.#wakeup.wait(clock, isWaiting ? WAIT_MS : LOOK_MS, signal);
     }
   }
 
-  /** True if something has to wait for others. */
+  /** Returns whether some erasure has to wait. */
   async #step(): Promise<boolean> {
     const { consumer, database } = this.#options;
     const found = await listErasures(database.reader, consumer.ownedShards(), ERASURES_AT_ONCE);
@@ -88,19 +92,19 @@ export class Erasures {
     return isWaiting;
   }
 
-  /** Those whose rows are gone, and of whom nothing is yet to be published. */
+  /** Erasures whose rows are gone and whose messages are published. */
   async #readyOf(group: readonly Erasure[]): Promise<Erasure[]> {
     const [first] = group;
     if (first === undefined) return [];
     const { reader } = this.#options.database;
     const ids = group.map(({ profileId }) => profileId);
     const marked = await readDerivationReasons(reader, first.organizationId, first.shard, ids);
-    // A relay may have a message in memory as it was; so it has to be past it.
+    // A relay may hold the original message in memory, so it must have published it.
     const published = (await readPublished(reader)).get(first.shard) ?? 0;
     return group.filter(({ profileId, through }) => !marked.has(profileId) && through <= published);
   }
 
-  /** They are of one organisation and shard. */
+  /** The erasures are of one organization and shard. */
   async #finish(erasures: readonly Erasure[]): Promise<void> {
     const { bus, database, feed } = this.#options;
     const [first] = erasures;

@@ -1,4 +1,5 @@
-// The places from which this service removes what it knows of an erased person, as receipts name them.
+// Names the locations from which this service removes data of erased profiles, as receipts show them.
+/** Public: receipts of erasures list these names. */
 export const places = {
   states: "segments.profile_states",
   memberships: "segments.memberships",
@@ -8,5 +9,5 @@ export const places = {
   stream: "segments.stream",
 } as const;
 
-/** A receipt names them all. */
+/** A receipt lists every location, so counts start at 0. */
 export const NOTHING_REMOVED = Object.fromEntries(Object.values(places).map((place) => [place, 0]));

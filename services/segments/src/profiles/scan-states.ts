@@ -1,26 +1,28 @@
-// Profiles' states read from one snapshot of their raw events.
+// Scans profiles from one snapshot of their raw events and computes their states.
 import type { ProfileId } from "@muster/core";
 import { eventIdText } from "../consumers/decode-message.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { emptyState, type ProfileState, recordEvent, recordProfile } from "../engine/profile-state.ts";
 import type { EventsFeed, ScanRequest } from "../events-feed.ts";
 
-/** Names that one scan may be limited to. */
+/** Event names that one scan may be limited to; with more, all events are read. */
 const EVENT_NAMES_MAX = 10_000;
 
+/** The result of one scan. */
 export interface ScannedStates {
-  /** The shard's position that the snapshot is of. */
+  /** The shard's position of the snapshot. */
   readonly position: number;
+  /** Whether more profiles follow. */
   readonly more: boolean;
-  /** All that came or happened from then on is in it; 0: all there ever was. */
+  /** Events received or dated from this instant on are complete; 0 means all events. */
   readonly completeSinceMs: number;
-  /** False where no rule reads anything: then there is no snapshot, and nobody in it. */
+  /** False if no rule reads anything: then nothing was scanned, and `states` is empty. */
   readonly isRead: boolean;
   /** By profile, in order of id; without memberships. */
   readonly states: ReadonlyMap<ProfileId, ProfileState>;
 }
 
-/** What the definitions' matchers make of each profile's events; those after `nowMs` wait in the state. */
+/** Applies each profile's events to the definitions' facts. Events later than `nowMs` wait in the state. */
 export async function scanStates(
   feed: EventsFeed,
   request: Omit<ScanRequest, "eventNames">,
@@ -29,7 +31,7 @@ export async function scanStates(
 ): Promise<ScannedStates> {
   const states = new Map<ProfileId, ProfileState>();
   const what = whatToRead(definitions);
-  // Nothing counts for anything: there is nothing to read.
+  // No rule reads anything.
   if (what === undefined) {
     return { position: Number.MAX_SAFE_INTEGER, more: false, completeSinceMs: 0, isRead: false, states };
   }
@@ -50,7 +52,7 @@ export async function scanStates(
   return { ...scan, isRead: true, states };
 }
 
-/** Undefined when no event counts and no profile as such. */
+/** Undefined if no rule reads events or profiles. */
 function whatToRead(definitions: Definitions): Pick<ScanRequest, "eventNames" | "withoutEvents"> | undefined {
   const eventNames = definitions.eventNames();
   if (eventNames === "every" || eventNames.length > EVENT_NAMES_MAX) return { eventNames: [] };

@@ -1,10 +1,11 @@
-// Every statement against `profile_states`.
+// Stores profile states: every statement against `profile_states`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
 import type { ProfileState } from "../engine/profile-state.ts";
 import { decodeState, encodeState } from "../engine/state-codec.ts";
 
+/** A profile's state and its due time in epoch milliseconds. */
 export interface StoredProfile extends ProfileKey {
   readonly state: ProfileState;
   readonly nextDueMs: number | undefined;
@@ -20,12 +21,12 @@ interface Row {
 
 const COLUMNS = ["organization_id", "shard", "profile_id", "next_due_at", "state"] as const;
 const KEY = ["organization_id", "shard", "profile_id"] as const;
-/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+/** Keys in one statement: below the size at which MariaDB turns IN lists into temporary tables. */
 const CHUNK = 500;
-/** Ids in one delete: beyond a few hundred MySQL's planner walks the table instead of the key. */
+/** Ids in one delete. With more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
 
-/** Orders as the primary key does. */
+/** The order of the primary key. */
 export function compareProfileKeys(a: ProfileKey, b: ProfileKey): number {
   if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
   if (a.shard !== b.shard) return a.shard - b.shard;
@@ -33,12 +34,12 @@ export function compareProfileKeys(a: ProfileKey, b: ProfileKey): number {
   return a.profileId < b.profileId ? -1 : 1;
 }
 
-/** Tells profiles of all organisations apart. */
+/** Unique across organizations. */
 export function profileKeyText(organizationId: OrganizationId, profileId: ProfileId): string {
   return `${organizationId}/${profileId}`;
 }
 
-/** The stored ones of these profiles, by {@link profileKeyText}. The keys are sorted. */
+/** Stored states of these profiles, by {@link profileKeyText}. The keys are sorted. */
 export async function loadStates(
   db: Queryable,
   keys: readonly ProfileKey[],
@@ -65,7 +66,7 @@ export async function loadStates(
   return found;
 }
 
-/** The profiles are sorted and differ. */
+/** The profiles are sorted and unique. */
 export async function saveStates(trx: Transaction, profiles: readonly StoredProfile[]): Promise<void> {
   const rows = profiles.map(({ organizationId, shard, profileId, nextDueMs, state }) => [
     uuidToBytes(organizationId),
@@ -77,7 +78,7 @@ export async function saveStates(trx: Transaction, profiles: readonly StoredProf
   await insertRows(trx, "profile_states", COLUMNS, rows, { overwrite: ["next_due_at", "state"] }, KEY);
 }
 
-/** The shard's profiles due by now, soonest first. Reads the index alone, in its order, not the states. */
+/** The shard's profiles that are due at `nowMs`, soonest first. Reads only the index, in its order. */
 export async function listDue(
   db: Queryable,
   shard: number,
@@ -93,7 +94,10 @@ export async function listDue(
   return rows.map(keyOf);
 }
 
-/** When each shard's first profile is due, where any is. One index lookup for each shard. */
+/**
+ * The due time of each shard's first profile; shards without due profiles are missing. Costs one index lookup
+ * for each shard.
+ */
 export async function readNextDues(db: Queryable, shards: readonly number[]): Promise<Map<number, number>> {
   if (shards.length === 0) return new Map();
   const lookups = shards.map((shard) =>
@@ -108,7 +112,7 @@ export async function readNextDues(db: Queryable, shards: readonly number[]): Pr
   return dues;
 }
 
-/** Whether any profile of the organisation in these shards is due by `nowMs` and not yet visited. */
+/** Whether any profile of the organization in these shards is due at `nowMs`. */
 export async function isAnyDue(
   db: Queryable,
   organizationId: OrganizationId,
@@ -123,7 +127,7 @@ export async function isAnyDue(
   return row !== undefined;
 }
 
-/** A run of one shard's profiles of an organisation, by id. */
+/** Profiles of one shard of an organization, in order of id. */
 export async function listStates(
   db: Queryable,
   organizationId: OrganizationId,
@@ -140,7 +144,7 @@ export async function listStates(
   return rows.map(fromRow);
 }
 
-/** The profiles of one shard that have a row, by id, after the first and up to the second if there is one. */
+/** Ids of one shard's stored profiles, after the first given id and up to the second if there is one. */
 export async function listStateIds(
   db: Queryable,
   organizationId: OrganizationId,
@@ -157,7 +161,7 @@ export async function listStateIds(
   return (await query).map((row) => bytesToUuid<ProfileId>(row.profile_id));
 }
 
-/** Of one shard's profiles of an organisation. Resolves to how many there were. */
+/** The profiles are of one shard. Returns the number of deleted rows. */
 export async function deleteStates(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,4 +1,4 @@
-// A profile whose facts or answers have just moved, and the one way all that is written.
+// Saves changed profiles: states, memberships, counts and announcements, in one transaction.
 import type { Transaction } from "@muster/db";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
@@ -8,18 +8,21 @@ import { isEmptyState } from "../engine/profile-state.ts";
 import { saveMemberships } from "../memberships/membership-store.ts";
 import { type StoredProfile, saveStates } from "./state-store.ts";
 
+/** A profile whose facts or memberships have changed. */
 export interface TouchedProfile extends StoredProfile {
-  /** A row is there already. */
+  /** Whether the profile already has a row. */
   readonly isStored: boolean;
+  /** Entries and exits. */
   readonly changes: readonly MembershipChange[];
-  /** Asked once for each change. */
+  /** Called once for each change. */
   causeOf(change: MembershipChange): Cause;
 }
 
 /**
- * Writes states, memberships and counts, and announces who entered and left. The profiles are sorted and differ.
- * Invariant: runs in the transaction that also fences the shard's owner, so facts, memberships and
- * counts move together or not at all.
+ * The profiles are sorted and unique.
+ *
+ * Invariant: runs in the transaction that also checks the ownership of the shards. So facts, memberships,
+ * counts and announcements change together or not at all.
  */
 export async function saveTouched(
   trx: Transaction,
@@ -44,6 +47,7 @@ export async function saveTouched(
   await announcer.announceChanges(trx, changes);
 }
 
+/** The key alone, without further fields. */
 export function keyOf({ organizationId, shard, profileId }: ProfileKey): ProfileKey {
   return { organizationId, shard, profileId };
 }

@@ -1,4 +1,4 @@
-// What becomes of a profile that is to be derived anew and is not in the snapshot: it was merged or erased.
+// Removes profiles that a rebuild did not find in the snapshot, because they were merged or erased.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { DerivationReason } from "../backfills/derivation-reason.ts";
@@ -15,13 +15,17 @@ import { deleteStates, type StoredProfile } from "../profiles/state-store.ts";
 import type { TouchedProfile } from "../profiles/touched-profile.ts";
 import { listEvaluationIds } from "../segments/segment-store.ts";
 
-/** Profiles of one shard of which nothing is to be kept, and which of them because they were erased. */
+/** Profiles of one shard whose rows are deleted. */
 export interface EndedProfiles {
   readonly over: readonly ProfileId[];
+  /** The subset that was erased; their deleted rows are counted for the erasure report. */
   readonly erased: readonly ProfileId[];
 }
 
-/** It is in nothing any more, and says nothing but up to where its messages are answered for. */
+/**
+ * The profile leaves every segment. Its empty state keeps only the snapshot's position, so that older
+ * messages are skipped.
+ */
 export function absentProfile(
   { organizationId, shard, profileId, state }: StoredProfile,
   definitions: Definitions,
@@ -38,8 +42,8 @@ export function absentProfile(
 }
 
 /**
- * Of these profiles of one shard, whose states are empty now, tells those to have left who were in by a replaced
- * rule alone: see tellings.
+ * Publishes exits for profiles that only a replaced rule still counts as members. The profiles are of one
+ * shard, and their states are already empty. See `tellings.ts`.
  */
 export async function tellAbsent(
   trx: Transaction,
@@ -60,17 +64,17 @@ export async function tellAbsent(
 }
 
 /**
- * Whether nothing of the profile is yet to be folded, so that its row may go: the message that ended it has
- * come, or all that the snapshot holds. Else the row stays, so that what is still on its way to it is skipped,
- * and goes when that message comes.
+ * Whether the profile's row may be deleted: the message that ended the profile has been applied, or
+ * everything that the snapshot contains has been. Otherwise the row stays, so that later messages up to the
+ * snapshot are skipped, and the message that ended the profile deletes it.
  */
 export function isOver(reason: DerivationReason, snapshot: number, folded: number): boolean {
   return reason === "merged" || reason === "erased" || snapshot <= folded;
 }
 
 /**
- * Removes all rows of these profiles of one shard, those of segments that they left included: purges find the
- * rows of a profile by its state. Counts those of the erased ones.
+ * Deletes all rows of these profiles of one shard, including memberships of deleted segments, because purges
+ * find rows only through a profile's state. Counts the deleted rows of erased profiles.
  */
 export async function forgetProfiles(
   trx: Transaction,

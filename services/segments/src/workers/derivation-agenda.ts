@@ -1,4 +1,4 @@
-// Picks what to read again next: single profiles first, then backfills, organisations taking turns.
+// Chooses which profiles to read next: marked profiles first, then backfills, with organizations in turn.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Database } from "@muster/db";
 import {
@@ -10,25 +10,34 @@ import {
 } from "../backfills/backfill-store.ts";
 import { listProfileDerivations } from "../backfills/derivation-store.ts";
 
-/** A chunk of one shard. */
+/** One chunk of one shard. */
 export interface DerivationTask {
   readonly organizationId: OrganizationId;
   readonly shard: number;
+  /** A range of profiles by id (a backfill), or single profiles (rebuilds). */
   readonly profiles:
     | { readonly after: ProfileId; readonly limit: number }
     | { readonly ids: readonly ProfileId[] };
-  /** The unfinished backfills of this organisation and shard, as they were when the task was made. */
+  /**
+   * The unfinished backfills of this organization and shard at the time of planning; empty for single
+   * profiles.
+   */
   readonly backfills: readonly Backfill[];
 }
 
-/** Scans at once; so progress of a large backfill shows shard by shard. */
+/**
+ * Shards scanned in parallel. The number is small so that a large backfill makes visible progress shard by
+ * shard.
+ */
 const SHARDS_AT_ONCE = 4;
+/** Single profiles of one step, over all shards. */
 const SINGLES_MAX = 200;
 const PROFILES_MIN = 1;
 const PROFILES_MAX = 1000;
-/** A step should take about this long: folding waits for it, but each one costs a commit and a round of scans. */
+/** Target duration of a step. Messages wait meanwhile, but each step costs a commit and a round of scans. */
 const STEP_MS = 100;
 
+/** Keeps two things between steps: the organization served last, and the current chunk size. */
 export class DerivationAgenda {
   readonly #database: Database;
   #last: OrganizationId | undefined;
@@ -38,12 +47,14 @@ export class DerivationAgenda {
     this.#database = database;
   }
 
-  /** Of one organisation, each of another shard; none when there is nothing to do. */
+  /**
+   * The tasks of the next step: one organization, each task of another shard. Empty when no work is pending.
+   */
   async next(shards: readonly number[]): Promise<DerivationTask[]> {
     return (await this.#singles(shards)) ?? (await this.#chunks(shards)) ?? [];
   }
 
-  /** A step took so long (Infinity: it failed): the next ones take more or fewer profiles. */
+  /** Adapts the chunk size to the duration of a step in milliseconds; Infinity means that the step failed. */
   took(ms: number): void {
     const factor = ms < STEP_MS / 2 ? 2 : ms > STEP_MS * 1.5 ? 0.5 : 1;
     const next = Math.round(this.#profilesPerShard * factor);
@@ -75,7 +86,7 @@ export class DerivationAgenda {
     const byShard = Map.groupBy(await listBackfillsIn(db, organizationId, now), ({ shard }) => shard);
     const tasks: DerivationTask[] = [];
     for (const [shard, backfills] of byShard) {
-      // The oldest segment leads; others whose cursors lie in its chunk go along.
+      // The oldest segment sets the range; other backfills with cursors inside the range advance with it.
       const [leader] = backfills;
       if (leader === undefined) continue;
       const profiles = { after: leader.afterProfileId, limit: this.#profilesPerShard };

@@ -1,4 +1,5 @@
-// Reads profiles again from their raw events: the backfill of new segments, and whatever lost its facts.
+// Rebuilds profiles from their raw events: all profiles for the backfill of a new rule, and single marked
+// ones.
 import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -33,21 +34,25 @@ export interface DeriveDeps {
 }
 
 export interface StepResult {
-  /** When the next step is wanted. */
+  /**
+   * When the next step is wanted, in epoch milliseconds; 0 means at once, Infinity after the next wake-up.
+   */
   readonly nextMs: number;
-  /** Some work is over that a reader may wait for. */
+  /** Whether a reader may be waiting for work that this step finished. */
   readonly settled: boolean;
 }
 
+/** Waits between attempts while the events service is unavailable, doubling with each failure. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
 
+/** Runs in the process that owns the shards, between batches of messages. */
 export class Derivations {
   readonly #deps: DeriveDeps;
   readonly #agenda: DerivationAgenda;
   readonly #lookout = new Lookout();
   #failures = 0;
-  /** Whoever asks, nothing is tried before. */
+  /** No step runs before this instant, even after a wake-up. */
   #notBeforeMs = 0;
 
   constructor(deps: DeriveDeps) {
@@ -55,12 +60,12 @@ export class Derivations {
     this.#agenda = new DerivationAgenda(deps.database);
   }
 
-  /** Something may have been added. */
+  /** Called when a backfill or a marked profile may have been added. */
   look(): void {
     this.#lookout.ask();
   }
 
-  /** One chunk. The shards' folding stands still meanwhile. */
+  /** Processes one chunk. No messages are applied in the owned shards meanwhile. */
   async step(owned: OwnedShards): Promise<StepResult> {
     const { clock } = this.#deps;
     const nowMs = clock.nowMs();
@@ -79,10 +84,11 @@ export class Derivations {
       this.#failures = 0;
       return { nextMs: 0, settled: true };
     } catch (error) {
-      // A lost shard, or a defect, is the consumer's to deal with.
+      // The consumer handles a lost shard or a defect.
       if (!(error instanceof AppError)) throw error;
-      // The events service is away. Timers and folding go on; who waits for this is told to come again.
-      if (this.#failures === 0) this.#deps.log.warn({ err: error }, "a backfill step failed; trying again");
+      // The events service is unavailable. Timers and messages continue, and waiting readers time out with a
+      // retry hint.
+      if (this.#failures === 0) this.#deps.log.warn({ err: error }, "a rebuild step failed; retrying");
       this.#agenda.took(Number.POSITIVE_INFINITY);
       this.#notBeforeMs = nowMs + Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(this.#failures, 10));
       this.#failures += 1;
@@ -90,13 +96,14 @@ export class Derivations {
     }
   }
 
-  /** The tasks are of one organisation and of different shards. */
+  /** All tasks are of one organization, each of another shard. */
   async #run(owned: OwnedShards, tasks: readonly DerivationTask[]): Promise<void> {
     const { database, clock } = this.#deps;
     const organizationId = tasks[0]?.organizationId;
     assert(organizationId !== undefined, "a step has a task");
-    // Invariant: loaded after the tasks were listed, so every segment whose backfill they advance is read. One
-    // that comes later has a backfill of its own before it; one that goes has its purge, also in this owner.
+    // Invariant: the definitions are loaded after the tasks were listed, so they include every segment whose
+    // backfill advances here. A segment created later starts its own backfill. A segment deleted later gets a
+    // purge, which the same owner runs afterwards.
     const definitions = await this.#deps.definitions.loadKnown(database.reader, organizationId);
     const scannedMs = clock.nowMs();
     const scans = await Promise.allSettled(
@@ -108,10 +115,10 @@ export class Derivations {
     );
     const derived = scans.flatMap((scan) => (scan.status === "fulfilled" ? [scan.value] : []));
     for (const { position, folded } of derived) {
-      // Invariant: the snapshot holds all that was folded, for nothing is folded during the step.
-      assert(position >= folded, "a snapshot is behind what is folded");
+      // Invariant: the snapshot contains all applied messages, because no message is applied during the step.
+      assert(position >= folded, "a snapshot is behind the applied position");
     }
-    // A shard that cannot be read holds up no other.
+    // A failed scan of one shard does not delay the others.
     if (derived.length > 0) {
       const shards = derived.map(({ task }) => task.shard).sort((a, b) => a - b);
       const changes = await owned.transaction(shards, (trx) =>
@@ -131,7 +138,7 @@ export class Derivations {
     return readUnfolded(this.#deps.feed, { organizationId, shard, after, through }, states);
   }
 
-  /** Resolves to how many memberships changed. */
+  /** Returns the number of changed memberships. */
   async #write(
     trx: Transaction,
     organizationId: OrganizationId,
@@ -139,7 +146,7 @@ export class Derivations {
     definitions: Definitions,
   ): Promise<number> {
     const nowMs = this.#deps.clock.nowMs();
-    // Before anything else, in the order of all who lock an organisation.
+    // Locks the organization first, which is the lock order of all writers.
     const isEnding = derived.some(isLastChunk);
     if (isEnding) await lockOrganization(trx, organizationId);
     const touched: TouchedProfile[] = [];
@@ -161,11 +168,12 @@ export class Derivations {
 }
 
 /**
- * Invariant: a profile made behind a backfill's cursor needs no visit. It is not in the snapshot of the chunk
- * that passed it, so it was made after it, and all its events come in later messages, which fold them with
- * the segment. A profile made ahead of the cursor is met by the scan; whatever was folded of it before is
- * replaced, and what the snapshot already held is skipped by `asOf`. One that stands for itself again, or for
- * more than before, is marked by the message that says so.
+ * Advances the backfills of a written chunk, or deletes the marks of rebuilt profiles.
+ *
+ * Invariant: a backfill may skip a profile that was created behind its cursor. That profile is not in the
+ * chunk's snapshot, so all its events arrive in later messages, and those are applied with the new segment.
+ * The scan finds a profile that was created ahead of the cursor: its state is replaced, and `asOf` skips the
+ * messages that the snapshot already contains. A merge or an undo marks the profiles concerned for a rebuild.
  */
 async function finish(trx: Transaction, { task, states, more, isRead }: Derived): Promise<void> {
   if ("ids" in task.profiles) {
@@ -180,8 +188,8 @@ async function finish(trx: Transaction, { task, states, more, isRead }: Derived)
 }
 
 /**
- * A shard that lost a message unread may have lost the one that ended a profile: those that have a row and are
- * not in the snapshot are asked for by their ids.
+ * Marks profiles that have a stored state but are not in the snapshot, so that the next step reads them by
+ * id. An unreadable message of the shard may have been the one that ended such a profile.
  */
 async function doubtAbsent(
   trx: Transaction,
@@ -199,14 +207,14 @@ async function doubtAbsent(
 }
 
 /**
- * Whether backfills of the shard end with it. One that wrote profiles does not end them yet: an empty one
- * behind it does, for the organisation stays locked to the end and whoever saves a segment waits.
+ * Whether this chunk completes a backfill. Only an empty chunk does, so the organization lock is held
+ * briefly.
  */
 function isLastChunk({ task, more, states }: Derived): boolean {
   return !more && states.size === 0 && !("ids" in task.profiles);
 }
 
-/** Whether the chunk takes the backfill on: it begins at or before the cursor, and ends behind it. */
+/** Whether the chunk advances the backfill: it starts at or before the cursor and ends after it. */
 function isCovered(
   { afterProfileId }: Backfill,
   profiles: DerivationTask["profiles"],

@@ -1,4 +1,5 @@
-// Visits profiles whose answers may have changed by time alone: windows that end, future events that come due.
+// Evaluates profiles whose memberships may change by time alone: windows that end, future events that come
+// due.
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
@@ -29,35 +30,43 @@ export interface TimerDeps {
   readonly metrics: SegmentsMetrics;
 }
 
+/** Profiles of one transaction. */
 const BATCH = 500;
-/** One call's share while folding waits for it… */
+/** Duration of one call while messages are waiting… */
 const BUDGET_MS = 50;
-/** …and when visits are late: no exit may be late by a second, whatever else there is to do. */
+/** …and when evaluations are late. An exit must not be a second late, whatever other work is pending. */
 const LATE_BUDGET_MS = 400;
+/** Lateness from which the larger budget applies. */
 const LATE_MS = 300;
 
+/** Runs in the process that owns the shards, between batches of messages. */
 export class Timers {
   readonly #deps: TimerDeps;
-  /** By shard, when its first profile is due, as far as this process knows; never later than the truth. */
+  /**
+   * The due time of each shard's first profile as far as this process knows; never later than the stored one.
+   */
   #dues = new Map<number, number>();
 
   constructor(deps: TimerDeps) {
     this.#deps = deps;
   }
 
-  /** A fold has written due times. */
+  /** Lowers due times after a batch of messages stored earlier ones. */
   lowered(dues: ReadonlyMap<number, number>): void {
     for (const [shard, dueMs] of dues) {
       this.#dues.set(shard, earlier(this.#dues.get(shard), dueMs) ?? dueMs);
     }
   }
 
-  /** Somebody has looked; nothing was folded meanwhile. */
+  /** Replaces all due times by freshly read ones. No messages were applied since the read. */
   seen(dues: Map<number, number>): void {
     this.#dues = dues;
   }
 
-  /** Visits what is due. Resolves to when it wants to be called again, and how many were visited. */
+  /**
+   * Evaluates due profiles. Returns when to call again (epoch milliseconds) and how many profiles were
+   * evaluated.
+   */
   async drain(owned: OwnedShards): Promise<{ readonly nextMs: number; readonly visited: number }> {
     const { clock } = this.#deps;
     const startMs = clock.monotonicMs();
@@ -75,7 +84,7 @@ export class Timers {
     }
   }
 
-  /** The shards that were due first, as far as a batch reaches. */
+  /** Takes the shards that were due first, up to one batch. */
   async #drainBatch(owned: OwnedShards, nowMs: number): Promise<number> {
     const { reader } = this.#deps.database;
     const soonest = [...this.#dues].filter(([, dueMs]) => dueMs <= nowMs).sort(([, a], [, b]) => a - b);
@@ -133,7 +142,7 @@ function visitProfile(
 ): TouchedProfile {
   const { state } = profile;
   if (needsDerivation(state, nowMs)) {
-    // From here on the mark keeps readers waiting, not the due time.
+    // From here on the rebuild mark, not the due time, makes readers wait.
     state.droppedMs = undefined;
     derive.push(keyOf(profile));
   }

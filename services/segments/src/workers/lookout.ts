@@ -1,19 +1,21 @@
-// When a worker looks for work next: at once if it was asked to, else when it said.
+// Schedules when a worker checks for pending work: at once after a wake-up, otherwise at a chosen time.
 
+/** Starts awake. Times are epoch milliseconds. */
 export class Lookout {
   #isAsked = true;
   #nextMs = 0;
 
-  /** Never lost, even if a look is under way that began before. */
+  /** Takes effect even while a check is running that started earlier. */
   ask(): void {
     this.#isAsked = true;
   }
 
+  /** When the next check is wanted; 0 means at once. */
   get nextMs(): number {
     return this.#isAsked ? 0 : this.#nextMs;
   }
 
-  /** A look begins: what is asked from here on is for the next one. */
+  /** A check starts: later wake-ups request another one. */
   begin(): void {
     this.#isAsked = false;
     this.#nextMs = 0;
@@ -23,7 +25,7 @@ export class Lookout {
     this.#nextMs = ms;
   }
 
-  /** Until somebody asks. */
+  /** Sleeps until the next wake-up. */
   rest(): void {
     this.#nextMs = Number.POSITIVE_INFINITY;
   }

@@ -1,16 +1,17 @@
-// What there is to do in some shards, in one statement: all that an idle owner ever asks.
+// Reads which work is pending in some shards, with one statement: the only query of an idle owner.
 import type { Queryable } from "@muster/db";
 import { SWEPT_EXITS_MIN } from "../memberships/left-rows-store.ts";
 
+/** Pending work of some shards, by kind. */
 export interface Outlook {
-  /** When each shard's first profile is due, where any is. */
+  /** The due time of each shard's first profile; shards without due profiles are missing. */
   readonly dues: Map<number, number>;
   readonly hasDerivations: boolean;
   readonly hasPurges: boolean;
   readonly hasSweeps: boolean;
 }
 
-/** A lookup by index for each shard's timers, and one for each kind of work that waits. */
+/** Costs one index lookup for each shard's due time, and one for each other kind of work. */
 export async function readOutlook(db: Queryable, shards: readonly number[]): Promise<Outlook> {
   const dues = new Map<number, number>();
   if (shards.length === 0) return { dues, hasDerivations: false, hasPurges: false, hasSweeps: false };

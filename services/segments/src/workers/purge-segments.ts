@@ -1,5 +1,5 @@
-// Removes what deleted segments and replaced rules left behind: memberships, counts, and facts that nothing reads
-// any more. On its way it tells who is in or out since a rule was replaced.
+// Purges what deleted segments and replaced rules left behind: memberships, counts and unused facts. After a
+// rule switch, the same walk publishes the differences between both rules.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
@@ -23,12 +23,14 @@ export interface PurgeDeps {
   readonly definitions: DefinitionsCache;
 }
 
+/** Profiles of one transaction. */
 const PROFILES = 250;
+/** Purges read at once; those of one organization and shard share a pass. */
 const PURGES_MAX = 200;
 
 /**
- * Works in the shard's owner, so that no fold with older definitions can write behind it: the owner's next
- * fold loads what is newest, and another owner's late one does not commit.
+ * Runs in the shard's owner, so that no batch with older definitions can write after a purge. The owner's
+ * next batch loads the newest definitions, and a late batch of another owner does not commit.
  */
 export class Purges {
   readonly #deps: PurgeDeps;
@@ -38,12 +40,15 @@ export class Purges {
     this.#deps = deps;
   }
 
-  /** Something may have been added. */
+  /** Called when a purge may have been added. */
   look(): void {
     this.#lookout.ask();
   }
 
-  /** One chunk. Resolves to when the next is wanted, and whether some work is over that a reader may wait for. */
+  /**
+   * Processes one chunk. Returns when the next is wanted, and whether a reader may be waiting for finished
+   * work.
+   */
   async step(owned: OwnedShards): Promise<{ readonly nextMs: number; readonly settled: boolean }> {
     const nowMs = this.#deps.clock.nowMs();
     if (nowMs < this.#lookout.nextMs) return { nextMs: this.#lookout.nextMs, settled: false };
@@ -63,10 +68,13 @@ export class Purges {
     return { nextMs: 0, settled: isEnding };
   }
 
-  /** Nobody of the shard is left to be told of; if of no other one either, the next rule may take over. */
+  /**
+   * Ends rule switches whose changes this shard has published. After the last shard, the next rule may take
+   * over.
+   */
   async #endTellings(trx: Transaction, purges: readonly Purge[]): Promise<void> {
     for (const { organizationId, segmentId } of purges) {
-      // Before anything else, in the order of all who lock an organisation.
+      // Locks the organization first, which is the lock order of all writers.
       await lockOrganization(trx, organizationId);
       await advancePurges(
         trx,
@@ -83,7 +91,7 @@ export class Purges {
     const { organizationId, shard, afterProfileId } = leader;
     const profiles = await listStates(trx, organizationId, shard, afterProfileId, PROFILES);
     const last = profiles.length === PROFILES ? profiles.at(-1)?.profileId : undefined;
-    // Others whose cursors lie in this chunk go along: one pass serves them all.
+    // Purges with cursors inside this chunk advance with it, so one pass serves all of them.
     const covered = together.filter(
       (one) => one.afterProfileId >= afterProfileId && (last === undefined || one.afterProfileId <= last),
     );
@@ -118,8 +126,8 @@ export class Purges {
   }
 
   /**
-   * Announces who is in by the rule that took over and was not before, or the other way round. Resolves to the
-   * profiles whose states it has changed.
+   * Publishes the differences between the replaced rule and its successor. Returns the profiles whose states
+   * have changed.
    */
   async #tell(
     trx: Transaction,
@@ -140,7 +148,7 @@ export class Purges {
   }
 }
 
-/** All of the shard have been told. */
+/** Whether all differences of the shard have been published. */
 function isTold({ telling, afterProfileId }: Purge): boolean {
   return telling !== undefined && afterProfileId === LAST_PROFILE;
 }

@@ -1,5 +1,6 @@
-// Retention against the plain meaning of rules over ALL events, those that are gone included: random rules, traces,
-// purges, derivations, lost messages and segments that come later. What says nothing of a horizon must be right.
+// Compares retention with a brute-force evaluation over ALL events, including removed ones. Random rules and
+// traces run with purges, rebuilds, lost messages and late segments. Every result without a `completeSince`
+// must be exact.
 import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -27,7 +28,7 @@ const PROFILE = "01000000-0000-7000-8000-000000000001" as ProfileId;
 const ORGANIZATION = "02000000-0000-7000-8000-000000000002" as OrganizationId;
 const { startMs } = FINE;
 
-/** What happens to the system at one tick, beside the trace. */
+/** One action at one tick, besides the events of the trace. */
 interface Turn {
   readonly tick: number;
   readonly does: "purge" | "derive" | "lose a message" | "add a segment" | "count its past";
@@ -41,7 +42,7 @@ interface Plan {
   readonly turns: readonly Turn[];
 }
 
-/** One profile of an organisation with retention, as the running system keeps it. */
+/** One profile of an organization with retention, as the running system stores it. */
 class Simulation {
   readonly #plan: Plan;
   #state = emptyState();
@@ -58,7 +59,7 @@ class Simulation {
 
   constructor(plan: Plan) {
     this.#plan = plan;
-    // Only rules that the retention allows could be saved. Here they name no one another.
+    // Only rules that the retention allows can be saved. Rules that reference segments are left out.
     const allowed = plan.rules.filter(
       (rule) => spansOf(rule).every(({ ms }) => ms <= plan.keepMs) && segmentsIn(rule).length === 0,
     );
@@ -209,7 +210,7 @@ class Simulation {
     this.#neverFewer();
   }
 
-  /** What was counted once stays counted. */
+  /** A counted event stays counted. */
   #neverFewer(): void {
     for (const [key, facts] of this.#state.facts) {
       const total = facts.kind === "count" ? facts.total : facts.kind === "tally" ? facts.count : 0;
@@ -241,7 +242,7 @@ function eventOf({ eventName = "", ms, properties, ...arrival }: Arrival, positi
   };
 }
 
-/** Perhaps much is committed that is not yet folded. */
+/** Sometimes many events are committed but not yet applied. */
 function anyLag(trace: readonly Arrival[]): fc.Arbitrary<readonly Arrival[]> {
   return fc
     .constantFrom(1, 4)
@@ -279,7 +280,7 @@ test("with retention: windows are exact, what is said to be complete is, and no 
     ),
     { numRuns: 1500 },
   );
-  // Both kinds came up.
+  // Both kinds of results occurred.
   expect(checked).toBeGreaterThan(10_000);
   expect(beyond).toBeGreaterThan(1_000);
 }, 60_000);

@@ -1,5 +1,5 @@
-// For organisations whose older raw events retention has removed: what was folded of a profile while they were
-// there, caught up with the snapshot that it is read again from, and kept where it knows more.
+// Retains facts that a rebuild cannot read again, because retention has removed older raw events. The stored
+// facts are first brought up to the snapshot's position, then merged with the facts from the raw events.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { PoisonMessage } from "@muster/outbox";
@@ -13,17 +13,18 @@ import type { EventsFeed } from "../events-feed.ts";
 
 const MESSAGES_AT_ONCE = 200;
 
-/** What the snapshot already holds and nobody has folded yet, of the profiles in it. */
+/** Messages that the snapshot contains and that have not been applied, for the profiles in the snapshot. */
 export interface UnfoldedNews {
+  /** By profile, in order of position. */
   readonly events: ReadonlyMap<
     ProfileId,
     readonly { readonly position: number; readonly event: ProfileEvent }[]
   >;
-  /** Profiles that stand for another person than before. */
+  /** Profiles whose identity changed. */
   readonly persons: ReadonlySet<ProfileId>;
 }
 
-/** What the shard's messages with positions in (after, through] bring for these profiles. */
+/** Reads the messages of the shard with positions in (after, through], for these profiles. */
 export async function readUnfolded(
   feed: EventsFeed,
   range: {
@@ -60,27 +61,29 @@ async function readMessages(feed: EventsFeed, shard: number, after: number): Pro
     const messages = (await feed.read(shard, after, MESSAGES_AT_ONCE)).map(decodeMessage);
     if (messages.length > 0) return messages;
   } catch (error) {
-    // It is on its way to the dead letters. Once the shard has passed it, this goes on.
+    // The message is about to become a dead letter; the rebuild succeeds after the shard has passed it.
     if (!(error instanceof PoisonMessage)) throw error;
   }
   throw new AppError("UNAVAILABLE");
 }
 
+/** One profile of a rebuild, and what is known about its stored facts. */
 export interface ReadAgain {
   readonly profileId: ProfileId;
-  /** As it is stored. */
+  /** The stored state. */
   readonly before: ProfileState | undefined;
-  /** Undefined where it is one of many that a backfill meets. */
+  /** Undefined for a profile that only a backfill reads. */
   readonly reason: DerivationReason | undefined;
+  /** Events received or dated from this instant on are complete; 0 means all events. */
   readonly completeSinceMs: number;
-  /** When the snapshot was asked for: what was ahead then waits in the new state. */
+  /** The time of the scan: later events wait in the new state. */
   readonly scannedMs: number;
   readonly unfolded: UnfoldedNews;
-  /** The unfinished ones of the shard. */
+  /** The unfinished backfills of the shard. */
   readonly backfills: readonly Backfill[];
 }
 
-/** Adds to `fresh`, which was read from the raw events, what was known beyond them. */
+/** Adds the facts that only the stored state contains to `fresh`, the state from the raw events. */
 export function keepKnown(fresh: ProfileState, definitions: Definitions, read: ReadAgain): void {
   const { profileId, before, reason, completeSinceMs, unfolded } = read;
   if (completeSinceMs === 0) return;
@@ -93,19 +96,19 @@ export function keepKnown(fresh: ProfileState, definitions: Definitions, read: R
     completeSinceMs,
     nowMs: read.scannedMs,
     kept: isOther ? undefined : caughtUp(before ?? emptyState(), definitions, read),
-    // A doubt that names no fact is about a message that nobody could fold.
+    // A mark without fact keys comes from a dead-lettered message.
     isDoubted: unfinished.has(ALL_SEGMENTS) || (reason === "doubt" && (before?.lacking.size ?? 0) === 0),
     isKnown: (fact) => isCounted(fact, unfinished),
   });
 }
 
-/** Some rule that reads it has had its past counted, so it holds all that was ever folded. */
+/** Whether some rule that reads the fact is backfilled, so that the fact contains every applied event. */
 export function isCounted({ segments }: TrackedFact, unfinished: ReadonlySet<string>): boolean {
   for (const { id } of segments) if (!unfinished.has(id)) return true;
   return false;
 }
 
-/** The stored state as it will be once all that the snapshot holds has been folded. */
+/** Applies the unapplied events to the stored state, up to the snapshot's position. */
 function caughtUp(state: ProfileState, definitions: Definitions, read: ReadAgain): ProfileState {
   const { profileId, scannedMs, unfolded } = read;
   settleFutures(state, definitions, scannedMs, new Set());

@@ -1,5 +1,5 @@
-// What a scan makes of the profiles of one shard: states that replace those that are kept, and profiles that are
-// no more.
+// Replaces the stored states of one shard's profiles by scanned ones, and finds profiles that no longer
+// exist.
 import type { ProfileId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { listBackfillsIn } from "../backfills/backfill-store.ts";
@@ -17,23 +17,26 @@ import { absentProfile, type EndedProfiles, isOver } from "./absent-profiles.ts"
 import type { DerivationTask } from "./derivation-agenda.ts";
 import { isCounted, keepKnown, type UnfoldedNews } from "./recollection.ts";
 
-/** What a scan has found of one shard. */
+/** The result of scanning one chunk of a shard. */
 export interface Derived extends ScannedStates {
   readonly task: DerivationTask;
-  /** The shard's position that is folded. */
+  /** The shard's applied position at the time of the scan. */
   readonly folded: number;
   readonly scannedMs: number;
-  /** Read only where retention has removed raw events. */
+  /** Read only if retention has removed raw events. */
   readonly unfolded: UnfoldedNews | undefined;
 }
 
 export interface Replaced extends EndedProfiles {
   readonly touched: readonly TouchedProfile[];
-  /** Those that are not in the snapshot. */
+  /** Profiles that the snapshot does not contain. */
   readonly absent: readonly TouchedProfile[];
 }
 
-/** What becomes of the shard's profiles, and which of them are no more. */
+/**
+ * Computes the new states. Backfills are read in the transaction, because a segment may have come since
+ * planning.
+ */
 export async function replaceStates(
   trx: Transaction,
   one: Derived,
@@ -42,7 +45,6 @@ export async function replaceStates(
 ): Promise<Replaced> {
   const { task, states, position, isRead, folded, unfolded } = one;
   const { organizationId, shard, profiles } = task;
-  // Those of the transaction: a segment may have come after the tasks were listed.
   const backfills = await listBackfillsIn(trx, organizationId, [shard]);
   const backfilled = new Set(backfills.map(({ segmentId }) => segmentId));
   const asked = "ids" in profiles ? profiles.ids : [];
@@ -62,13 +64,13 @@ export async function replaceStates(
     if (found === undefined) {
       const isEnded = isOver(reason, position, folded);
       if (isEnded) over.push(profileId);
-      // Where nothing counts nothing was read, and who is there is not known.
+      // If no rule reads anything, there was no scan, and the profile may exist.
       if (!isEnded && !isRead) continue;
       const known = before ?? { ...key, state: emptyState(), nextDueMs: undefined };
       absent.push(absentProfile(known, definitions, { asOf: isRead ? position : 0, reason, nowMs }));
       continue;
     }
-    // Cloned, for a deadlock runs this again.
+    // Cloned, because a deadlock runs this function again.
     const state: ProfileState = {
       ...structuredClone(found),
       memberships: before?.state.memberships ?? new Map(),
@@ -87,7 +89,7 @@ export async function replaceStates(
   return { touched, absent, over, erased: over.filter((id) => reasonOf(id) === "erased") };
 }
 
-/** Facts that no rule has counted from the beginning, where retention had removed raw events before. */
+/** Stores from when on facts are complete that are new since retention removed raw events. */
 async function saveHorizons(
   trx: Transaction,
   { task, states, completeSinceMs }: Derived,

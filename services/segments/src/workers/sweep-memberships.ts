@@ -1,4 +1,4 @@
-// Removes the rows of profiles that left: they stand between those of the members, and pages would walk past them.
+// Deletes the rows of exited memberships, which pages of members would otherwise have to skip.
 import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
@@ -12,20 +12,22 @@ import {
 } from "../memberships/left-rows-store.ts";
 import { Lookout } from "./lookout.ts";
 
+/** A walk over one segment's membership rows. */
 interface Sweep {
   readonly organizationId: OrganizationId;
   readonly segmentId: SegmentId;
-  /** Of each shard that is swept, the exits that there were when the sweep began. */
+  /** For each swept shard, the number of exits when the sweep began. */
   readonly exits: ReadonlyMap<number, number>;
   readonly after: ProfileId;
 }
 
-/** Rows of one step: few, for folding waits for it. */
+/** Rows of one step. The number is small, because messages wait for the step. */
 const ROWS = 1000;
 
 /**
- * Rows of all shards lie mixed, by profile; each owner removes those of its own, so nobody else writes them at
- * the same time. A sweep that ends early begins again: only its end takes the exits off the count.
+ * The rows of all shards are mixed, in order of profile. Each owner deletes only rows of its own shards, so
+ * two processes never write the same row. An interrupted sweep starts over: only its end subtracts the exits
+ * from the counter.
  */
 export class Sweeps {
   readonly #database: Database;
@@ -36,12 +38,12 @@ export class Sweeps {
     this.#database = database;
   }
 
-  /** There is a segment that many have left. */
+  /** Called when a segment has many exits. */
   look(): void {
     this.#lookout.ask();
   }
 
-  /** One chunk. Resolves to when the next is wanted. */
+  /** Processes one chunk. Returns when the next is wanted, in epoch milliseconds. */
   async step(owned: OwnedShards): Promise<number> {
     if (this.#sweep === undefined && this.#lookout.nextMs > 0) return this.#lookout.nextMs;
     this.#lookout.begin();
@@ -51,7 +53,7 @@ export class Sweeps {
     return this.#lookout.nextMs;
   }
 
-  /** Undefined when one of its shards has another owner now. */
+  /** Undefined if another process now owns one of the shards. */
   #current(owned: OwnedShards): Sweep | undefined {
     const { exits } = this.#sweep ?? {};
     const isOwned = exits !== undefined && [...exits.keys()].every((shard) => owned.shards.includes(shard));
@@ -65,7 +67,7 @@ export class Sweeps {
     return { ...found, exits: await readExits(reader, found, owned.shards), after: NO_PROFILE };
   }
 
-  /** Resolves to where the sweep goes on. */
+  /** Returns the sweep at its new cursor; undefined at the end. */
   async #walk(owned: OwnedShards, sweep: Sweep): Promise<Sweep | undefined> {
     const { organizationId, exits, after } = sweep;
     const rows = await listRows(this.#database.reader, sweep, after, ROWS);
