@@ -1,4 +1,4 @@
-// The facts of every kind, and how an event that has happened changes them.
+// Defines the union of all kinds of facts and applies past events to them.
 import { type DayFacts, emptyDayFacts, noteDay } from "./day-facts.ts";
 import type { FactSpec, Range } from "./fact-spec.ts";
 import { applyEvent, emptyFacts, type Facts, type Instant } from "./facts.ts";
@@ -9,22 +9,22 @@ import { emptyTally, emptyValueLog, logValue, type Tally, tallyValue, type Value
 
 export type AnyFacts = Facts | Tally | ValueLog | DayFacts | HeldFacts | SequenceFacts;
 
-/** An event as facts take it. */
+/** An event in the form that facts accept. */
 export interface FactEvent {
   readonly instant: Instant;
-  /** Numbers of properties that some facts read. */
+  /** Numeric values of the properties that facts of the matching matchers read, by property name. */
   readonly values: ReadonlyMap<string, number> | undefined;
 }
 
 export interface FeedOptions {
-  /** Which of the spec's matchers the event is of. */
+  /** Bit i is set when the event matches the spec's matcher i. */
   readonly marks: number;
   readonly nowMs: number;
-  /** Numbers that one log may keep. */
+  /** Most numbers that one value log may keep. */
   readonly valuesMax: number;
 }
 
-/** Invariant: only events that change the facts are worth a row. */
+/** Whether the event changes facts of this spec. Invariant: an event that changes no facts creates no row. */
 export function isOfInterest(spec: FactSpec, { instant, values }: FactEvent): boolean {
   if (spec.kind === "count" || spec.kind === "tally") {
     if (spec.range !== undefined && !isWithin(spec.range, instant[0])) return false;
@@ -50,7 +50,8 @@ export function emptyFactsOf(spec: FactSpec): AnyFacts {
 }
 
 /**
- * Takes in an event of interest. False when it came so late that only the raw events can tell its place.
+ * Applies an event for which `changesFacts` is true. Returns false when the event arrived too late to find
+ * its position in the order of events. The profile must then be rebuilt from its raw events.
  */
 export function feed(spec: FactSpec, facts: AnyFacts, event: FactEvent, options: FeedOptions): boolean {
   const { instant } = event;

@@ -1,5 +1,6 @@
-// The plain meaning of rules, straight over raw events: what the engine's tests compare it with. Slow, and
-// written without anything of the engine but the shape of rules.
+// Evaluates rules by plain loops over raw events. Slow on purpose, and it shares no engine code except the
+// types of rules: the engine's tests and the verification of memberships compare the engine with this
+// evaluator.
 import type { SegmentId } from "@muster/core";
 import type { Matcher } from "./matcher.ts";
 import type { Aggregate, Comparison, Occurrence, PerformedThenNot, Rule, Sequence, Window } from "./rule.ts";
@@ -11,7 +12,7 @@ export interface RawEvent {
   readonly properties?: string;
 }
 
-/** What rules may ask beside a profile's events. */
+/** What rules read in addition to a profile's events. */
 export interface RawSurroundings {
   readonly createMs?: number;
   /** A JSON object. */
@@ -47,7 +48,7 @@ export function isMemberByRawEvents(
     case "trait":
       return rule.where.matches(surroundings.traits ?? "{}");
     case "in_segment": {
-      // Decided once for each segment: many may name the same one, at every level.
+      // Each segment is evaluated once, because many rules at every level may refer to the same segment.
       const known = decided.get(rule.segmentId);
       if (known !== undefined) return known;
       const other = surroundings.ruleOf?.(rule.segmentId);
@@ -100,7 +101,7 @@ function holds(kind: Comparison, observed: number, wanted: number): boolean {
   return kind === "at_most" ? observed <= wanted : observed < wanted;
 }
 
-/** Some A has lasted long enough, and no B came at its instant or later. */
+/** Some A is at least `heldForMs` old, and no B happened at the same instant or later. */
 function isHeld(rule: PerformedThenNot, as: RawEvent[], bs: RawEvent[], nowMs: number): boolean {
   return as.some((a) => a.ms <= nowMs - rule.heldForMs && !bs.some((b) => b.ms >= a.ms));
 }
@@ -109,7 +110,7 @@ function isSequenceDone(rule: Sequence, steps: RawEvent[][], counts: (event: Raw
   const [starts = [], ...others] = steps;
   const lasts = others.pop() ?? [];
   return starts.some((start) => {
-    // The soonest way through the middle leaves the most room for the end.
+    // The earliest possible middle steps leave the most time for the last step.
     let atMs = start.ms;
     for (const step of others) {
       atMs = Math.min(...step.map(({ ms }) => ms).filter((ms) => ms > atMs), Number.POSITIVE_INFINITY);
@@ -130,10 +131,10 @@ function isAggregateMet(rule: Aggregate, events: RawEvent[]): boolean {
   return holds(kind, rule.function === "min" ? Math.min(...numbers) : Math.max(...numbers), wanted);
 }
 
-/** Doubles as whole numbers of 2^-1074: nothing is lost before the end. */
+/** Adds doubles as integer multiples of 2^-1074, so nothing is rounded before the final result. */
 function sumOf(numbers: readonly number[]): number {
   const sum = numbers.map(inSmallestUnits).reduce((a, b) => a + b, 0n);
-  // Down to a size that a double can hold with room to spare; what is cut off only breaks ties.
+  // Shortens the sum to a length that a double can represent; the removed bits only decide ties.
   const excessBits = BigInt(Math.max(0, (sum < 0n ? -sum : sum).toString(2).length - 70));
   const rest = sum & ((1n << excessBits) - 1n);
   const kept = ((sum >> excessBits) << 1n) | (rest === 0n ? 0n : 1n);
@@ -164,7 +165,7 @@ function isOccurrenceMet({ which, when }: Occurrence, instants: number[], nowMs:
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** The date that a wall calendar shows, in days since 1970. */
+/** The local calendar date of the instant, in days since 1970-01-01. */
 function calendarDay(ms: number, timeZone: string): number {
   const format = formats.get(timeZone) ?? new Intl.DateTimeFormat("sv-SE", { timeZone });
   formats.set(timeZone, format);

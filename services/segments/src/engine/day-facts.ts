@@ -1,9 +1,9 @@
-// The days of a time zone on which a matcher's events happened.
+// Keeps the days of a time zone on which a matcher's events happened.
 import type { DayNumber } from "./time-zone.ts";
 
 export interface DayFacts {
   readonly kind: "days";
-  /** Newest first, each once. Invariant: always the true newest ones, without a hole. */
+  /** Newest first, without duplicates. Invariant: always the newest days, without gaps. */
   readonly days: DayNumber[];
 }
 
@@ -11,7 +11,7 @@ export function emptyDayFacts(): DayFacts {
   return { kind: "days", days: [] };
 }
 
-/** Keeps the newest `room` days: older ones are in no window that asks for that many. */
+/** Keeps the newest `capacity` days, because no window reads more days than that. */
 export function noteDay({ days }: DayFacts, day: DayNumber, room: number): void {
   let index = 0;
   for (let other = days[index]; other !== undefined && other > day; other = days[index]) index += 1;

@@ -1,5 +1,5 @@
-// An organisation's segments, compiled for folding: which facts an event feeds, how much each must keep, and
-// which segments each touches.
+// Compiles an organisation's segments: which facts an event changes, how much each fact must keep, and which
+// segments each fact affects.
 import type { SegmentId } from "@muster/core";
 import type { Predicate } from "../predicates/predicate.ts";
 import type { JsonObject } from "../predicates/values.ts";
@@ -13,32 +13,35 @@ import { mayHoldWithoutEvents } from "./without-events.ts";
 export interface SegmentDefinition {
   readonly id: SegmentId;
   readonly rule: Rule;
-  /** What it is to take over from: who is a member by both has been one since it entered that. */
+  /**
+   * The evaluation that this definition replaces. Profiles that match both keep the predecessor's
+   * `enteredMs`.
+   */
   readonly succeeds?: SegmentId;
 }
 
-/** A matcher that some segment reads. */
+/** A matcher that at least one segment reads. */
 export interface TrackedMatcher {
   readonly matcher: Matcher;
   readonly feeds: readonly Feed[];
-  /** Properties whose numbers some of the facts take. */
+  /** Properties whose numeric values the matcher's facts read. */
   readonly properties: readonly string[];
 }
 
-/** Where an event of a matcher goes. */
+/** A fact that the events of a matcher change. */
 export interface Feed {
   readonly fact: TrackedFact;
-  /** The matcher's places among those that feed the fact, as bits. */
+  /** Bit i is set when the matcher is the fact's matcher i. */
   readonly marks: number;
 }
 
 export interface TrackedFact {
-  /** Serves every segment that reads it. */
+  /** Merged from the specs of all segments that read the fact. */
   readonly spec: FactSpec;
   readonly segments: ReadonlySet<SegmentDefinition>;
 }
 
-/** A predicate on traits that some segment reads. */
+/** A predicate on traits that at least one segment reads. */
 export interface TrackedTrait {
   readonly key: string;
   readonly predicate: Predicate;
@@ -59,18 +62,20 @@ interface GrowingTrait extends TrackedTrait {
   readonly segments: Set<SegmentDefinition>;
 }
 
-/** Numbers that one profile may keep in all its logs, as long as each has VALUES_MIN. */
+/**
+ * Most numbers in all value logs of one profile together, unless VALUES_MIN for each log exceeds the total.
+ */
 const VALUES_TOTAL = 100_000;
 const VALUES_MIN = 100;
 const NONE: readonly never[] = [];
 
-/** One version of them; never changes. */
+/** One immutable version of an organisation's segment definitions. */
 export class Definitions {
   readonly version: number;
   readonly segments: ReadonlyMap<SegmentId, SegmentDefinition>;
-  /** Those that a profile without events may be in, now or in time. */
+  /** Segments that a profile without events may match, now or later. */
   readonly everyProfile: readonly SegmentDefinition[];
-  /** Numbers that one log of a profile may keep. */
+  /** Most numbers that one value log of a profile may keep. */
   readonly valuesMax: number;
   readonly #facts = new Map<string, GrowingFact>();
   readonly #byMatcher = new Map<string, GrowingMatcher>();
@@ -84,13 +89,13 @@ export class Definitions {
     this.segments = new Map([...segments].map((segment) => [segment.id, segment]));
     for (const segment of this.segments.values()) this.#read(segment);
     for (const fact of this.#facts.values()) this.#connect(fact);
-    // Found by every name, so that an event asks one list.
+    // Added to the list of every name, so that an event needs a single lookup.
     for (const list of this.#byEventName.values()) list.push(...this.#ofAnyEvent);
     this.everyProfile = [...this.segments.values()].filter(({ rule }) => mayHoldWithoutEvents(rule));
     this.valuesMax = this.#shareOfValues();
   }
 
-  /** Each log has its share. */
+  /** Divides VALUES_TOTAL evenly among the value logs. */
   #shareOfValues(): number {
     let logs = 0;
     for (const { spec } of this.#facts.values()) if (spec.kind === "values") logs += 1;
@@ -154,24 +159,24 @@ export class Definitions {
 
   readonly ruleOf = (segmentId: SegmentId): Rule | undefined => this.segments.get(segmentId)?.rule;
 
-  /** The matchers that an event of this name may feed, by its properties. */
+  /** The matchers that an event of this name may match, depending on its properties. */
   candidates(eventName: string): readonly TrackedMatcher[] {
     return this.#byEventName.get(eventName) ?? this.#ofAnyEvent;
   }
 
-  /** The matchers that the event feeds; each distinct predicate is evaluated once. */
+  /** The matchers that the event matches. Each distinct predicate is evaluated once. */
   matching(eventName: string, properties: () => JsonObject): readonly TrackedMatcher[] {
     const candidates = this.candidates(eventName);
     if (!candidates.some(({ matcher }) => matcher.where !== undefined)) return candidates;
     return candidates.filter(({ matcher }) => matcher.where?.matches(properties()) ?? true);
   }
 
-  /** Undefined when no segment reads it any more. */
+  /** Undefined when no segment reads the matcher. */
   tracked(matcherKey: string): TrackedMatcher | undefined {
     return this.#byMatcher.get(matcherKey);
   }
 
-  /** Undefined when no segment reads it any more. */
+  /** Undefined when no segment reads the fact. */
   fact(factKey: string): TrackedFact | undefined {
     return this.#facts.get(factKey);
   }
@@ -184,22 +189,22 @@ export class Definitions {
     return this.#traits.values();
   }
 
-  /** Whether it matters to some segment that a profile is there, or what its traits are. */
+  /** Whether some segment depends on the existence or the traits of profiles. */
   get readsProfiles(): boolean {
     return this.everyProfile.length > 0 || this.#traits.size > 0;
   }
 
-  /** The segments whose rules refer to this one. */
+  /** The segments whose rules refer to this segment. */
   dependants(segmentId: SegmentId): readonly SegmentDefinition[] {
     return this.#dependants.get(segmentId) ?? NONE;
   }
 
-  /** The names of all events that count for some segment; "every" where any name does. */
+  /** The names of all events that affect some segment; "every" when a matcher accepts any name. */
   eventNames(): string[] | "every" {
     return this.#ofAnyEvent.length > 0 ? "every" : [...this.#byEventName.keys()];
   }
 
-  /** The most instants that one profile may ever keep. */
+  /** The largest number of instants that one profile may keep. */
   get instantsMax(): number {
     let sum = 0;
     for (const { spec } of this.#facts.values()) sum += instantsOf(spec);

@@ -1,4 +1,4 @@
-// Decides what the numbers of a property come to, and when that changes as they leave the window.
+// Evaluates aggregate leaves and computes when the result changes as numbers leave the window.
 import type { AnyFacts } from "./any-facts.ts";
 import { addExactly, type Partials, roundedSum } from "./exact-sum.ts";
 import { type Aggregate, compare } from "./rule.ts";
@@ -19,8 +19,9 @@ export function evaluateAggregate(leaf: Aggregate, facts: AnyFacts | undefined, 
 }
 
 /**
- * The numbers leave one by one, oldest first. So, from the newest back, each prefix is what will be left
- * at some time, and the last prefix that answers otherwise than the whole is the first to come.
+ * Numbers leave the window one by one, oldest first. Every prefix of the log, counted from the newest number,
+ * is therefore the whole window at some later time. The longest prefix with another result than the full log
+ * gives the next change.
  */
 function evaluateLog(
   leaf: Aggregate,
@@ -31,14 +32,14 @@ function evaluateLog(
   const log = facts?.log ?? [];
   const startMs = windowStart(window, nowMs);
   const running = new Running();
-  /** What each prefix answers, and when it will be all there is. */
+  /** The result of each prefix, and the instant from which that prefix is the whole window. */
   const answers: { readonly holds: boolean; readonly atMs: number }[] = [];
   for (let index = log.length - 1; index >= 0; index -= 1) {
     const [ms, value] = log[index] ?? [0, 0];
     if (ms < startMs) break;
     const newer = log[index + 1];
     const atMs = leavesAt(window, ms);
-    // Those that leave together are never seen apart.
+    // Numbers that leave at the same instant never form separate prefixes.
     if (newer === undefined || leavesAt(window, newer[0]) > atMs) {
       answers.push({ holds: isMet(leaf, running.value(leaf.function)), atMs });
     }

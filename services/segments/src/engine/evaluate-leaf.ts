@@ -1,4 +1,5 @@
-// Decides one leaf over its facts: what was observed, whether it holds, and when that changes by itself.
+// Evaluates one leaf over its facts: whether it holds, the evidence, and when the result changes without an
+// event.
 import type { AnyFacts } from "./any-facts.ts";
 import { evaluateAggregate } from "./evaluate-aggregate.ts";
 import { factsOfLeaf, traitKeyOf } from "./fact-spec.ts";
@@ -82,8 +83,9 @@ function evaluatePerformed(leaf: Performed, facts: Facts | undefined, nowMs: num
 }
 
 /**
- * The count only falls as events leave. At least n in (now - d, now] iff the n-th newest is in it, so that
- * turns when that one leaves; so do the others, at thresholds of their own.
+ * The count only falls as events leave the window. At least n events are in (now - d, now] exactly while the
+ * n-th newest event is. The result therefore changes when that event leaves; other comparisons use their own
+ * thresholds.
  */
 function nextTurn(
   { count }: Performed,
@@ -107,7 +109,7 @@ function evaluatePerformedThenNot(leaf: PerformedThenNot, view: ProfileView, now
   if (leaf.heldForMs > 0) return evaluateHeldFor(leaf, view, nowMs);
   const lastMs = countFacts(leaf, view)?.newest[0]?.[0];
   const thenNotLastMs = countFacts(leaf, view, 1)?.newest[0]?.[0];
-  // An equal instant counts as completed, whichever came in first.
+  // An A and a B at the same instant count as completed, whichever arrived first.
   const member = lastMs !== undefined && (thenNotLastMs === undefined || lastMs > thenNotLastMs);
   const because: Because = { kind: "performed_then_not", lastMs, thenNotLastMs, since: undefined };
   return exactly(member, undefined, because);
@@ -115,7 +117,7 @@ function evaluatePerformedThenNot(leaf: PerformedThenNot, view: ProfileView, now
 
 const NO_OUTCOME: HeldOutcome = { lastMs: undefined, thenNotLastMs: undefined, since: undefined };
 
-/** Some A <= now - d has no B in [A, now] iff the first A after the last B is such a one. */
+/** Some A <= now - d has no B in [A, now] exactly when the first A after the last B is such an A. */
 function evaluateHeldFor(leaf: PerformedThenNot, view: ProfileView, nowMs: number): Verdict {
   const facts = factsAt(leaf, 0, view);
   const outcome = facts?.kind === "held" ? outcomeOf(facts, advanceHeld) : NO_OUTCOME;
@@ -147,7 +149,7 @@ function evaluateSequence(leaf: Sequence, view: ProfileView, nowMs: number): Ver
   return exactly(member, nextChangeAt, { kind: "sequence", chain, steps });
 }
 
-/** The chain that could still be completed and has the most steps. */
+/** The chain with the most steps among the chains that can still be completed. */
 function furthest({ reached }: SequenceOutcome, withinMs: number, nowMs: number): Chain {
   const open = reached.findLast((one) => {
     const startMs = one?.chain[0]?.[0];
@@ -182,7 +184,7 @@ function evaluateOccurrence(leaf: Occurrence, facts: Facts | undefined, nowMs: n
   return exactly(nowMs < endMs, nowMs < endMs ? endMs : undefined, because);
 }
 
-/** The k-th newest day decides, and leaves the window at midnight. */
+/** The k-th newest day decides; the day leaves the window at midnight. */
 function evaluateActiveDays(leaf: ActiveDays, facts: AnyFacts | undefined, nowMs: number): Verdict {
   const { timeZone, ofLastDays, atLeast } = leaf;
   const kept = facts?.kind === "days" ? facts.days : [];

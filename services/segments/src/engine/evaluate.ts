@@ -1,16 +1,19 @@
-// Decides a rule over facts at an instant. Pure: no clock, no database. One function serves membership,
-// timers, preview, explain and backtests.
+// Evaluates a rule over facts at an instant. Pure: no clock, no database. The same function serves
+// memberships, timers, preview, explain and backtests.
 import type { SegmentId } from "@muster/core";
 import { evaluateLeaf } from "./evaluate-leaf.ts";
 import { type Rule, segmentsIn } from "./rule.ts";
 import type { ProfileView, Verdict } from "./verdict.ts";
 
-/** Turns that a tree may take before its own answer turns; further ones are found when that instant comes. */
+/**
+ * Leaf changes that are tried to find when a combined rule changes. Later changes are found once that instant
+ * comes.
+ */
 const LOOK_AHEAD_MAX = 64;
 
 /**
- * A profile at one instant. The view's facts must hold exactly the events with an instant <= nowMs.
- * Segments that others refer to are evaluated once.
+ * A profile at one instant. The view's facts must hold exactly the events with an instant <= nowMs. A segment
+ * that several rules refer to is evaluated once.
  */
 export class Moment {
   readonly view: ProfileView;
@@ -23,7 +26,7 @@ export class Moment {
     this.nowMs = nowMs;
   }
 
-  /** The same facts at a later instant; the same moment each time, so that what it has found is found once. */
+  /** The same facts at a later instant. Contexts are cached by instant, and so are their evaluations. */
   at(ms: number): Moment {
     this.#later ??= new Map();
     let moment = this.#later.get(ms);
@@ -34,10 +37,10 @@ export class Moment {
     return moment;
   }
 
-  /** Undefined when there is no such segment, or when it refers to itself, which saving refuses. */
+  /** Undefined for an unknown segment, and for a segment that refers to itself, which saving rejects. */
   verdictOf(segmentId: SegmentId): Verdict | undefined {
     this.#segments ??= new Map();
-    // Not by recursion: segments may refer to one another in a chain of any length.
+    // Uses a loop instead of recursion, because segments may refer to one another in a chain of any length.
     const path = [segmentId];
     for (let id = path.at(-1); id !== undefined && !this.#segments.has(segmentId); id = path.at(-1)) {
       const rule = this.view.ruleOf(id);
@@ -47,7 +50,7 @@ export class Moment {
         path.push(missing);
         continue;
       }
-      // One that leads back here has no answer while this one is decided.
+      // A reference back to this segment is undefined while the segment is being evaluated.
       this.#segments.set(id, undefined);
       if (rule !== undefined) this.#segments.set(id, evaluateNode(rule, this));
       path.pop();
@@ -61,14 +64,17 @@ export function evaluate(rule: Rule, view: ProfileView, nowMs: number): Verdict 
   return evaluateAt(rule, new Moment(view, nowMs));
 }
 
-/** The same, where several rules of one profile are evaluated at one instant. */
+/** Like {@link evaluate}, for several rules of one profile at one instant. */
 export function evaluateAt(rule: Rule, moment: Moment): Verdict {
   const verdict = evaluateNode(rule, moment);
   if (verdict.nextChangeAt === undefined || !isCombined(rule)) return verdict;
   return { ...verdict, nextChangeAt: firstChange(rule, moment, verdict) };
 }
 
-/** Leaves say exactly when they change; of a tree, where a leaf's change need not matter, that is tried. */
+/**
+ * Leaves know exactly when they change. A leaf's change need not change the whole rule, so each candidate
+ * instant is evaluated.
+ */
 function firstChange(rule: Rule, moment: Moment, verdict: Verdict): number | undefined {
   let atMs = verdict.nextChangeAt;
   for (let turns = 0; turns < LOOK_AHEAD_MAX && atMs !== undefined; turns += 1) {
@@ -83,7 +89,7 @@ function isCombined({ kind }: Rule): boolean {
   return kind === "all" || kind === "any" || kind === "not" || kind === "in_segment";
 }
 
-/** `nextChangeAt` is exact for leaves, and for others never too late. */
+/** `nextChangeAt` is exact for leaves; for combined rules it is never too late. */
 function evaluateNode(rule: Rule, moment: Moment): Verdict {
   switch (rule.kind) {
     case "all":
@@ -114,8 +120,9 @@ function combine(kind: "all" | "any", children: readonly Verdict[]): Verdict {
   const member =
     kind === "all" ? children.every((child) => child.member) : children.some((child) => child.member);
   const isUnanimous = member === (kind === "all");
-  // Those that make the answer what it is. Where all must agree, the first to turn can turn it; where one
-  // was enough, all of them must turn, so that cannot be before the last of them does.
+  // The children whose result equals the rule's result. If all children had to agree, the first change of a
+  // child can change the result. If one child was enough, all of them must change, so the last change
+  // decides.
   const holding = children.filter((child) => child.member === member);
   const turns = holding.map(({ nextChangeAt }) => nextChangeAt ?? Number.POSITIVE_INFINITY);
   const atMs = isUnanimous ? Math.min(...turns) : Math.max(...turns);

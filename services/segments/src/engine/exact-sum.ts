@@ -1,10 +1,10 @@
-// Sums of doubles without rounding on the way, so that a sum does not depend on the order of its terms
+// Adds doubles without intermediate rounding, so that a sum does not depend on the order of its terms
 // (Shewchuk's adaptive-precision addition).
 
-/** Terms of rising magnitude that do not overlap: together they are the exact sum. */
+/** Non-overlapping terms of rising magnitude, which together are the exact sum. */
 export type Partials = number[];
 
-/** The terms' magnitudes must leave room: see AGGREGATE_VALUE_MAX. */
+/** The magnitudes must stay far below the largest double: see AGGREGATE_VALUE_MAX. */
 export function addExactly(partials: Partials, term: number): void {
   let carried = term;
   let kept = 0;
@@ -22,7 +22,7 @@ export function addExactly(partials: Partials, term: number): void {
   partials.push(carried);
 }
 
-/** The double nearest to the exact sum; of two equally near the even one. */
+/** The double nearest to the exact sum; ties go to the even double. */
 export function roundedSum(partials: readonly number[]): number {
   let index = partials.length - 1;
   let high = partials[index] ?? 0;
@@ -34,13 +34,13 @@ export function roundedSum(partials: readonly number[]): number {
     low = next - (sum - high);
     high = sum;
   }
-  // Half-way cases are decided by the sign of what follows.
+  // The sign of the next partial decides exact ties.
   const following = partials[index - 1] ?? 0;
   if (index > 0 && ((low < 0 && following < 0) || (low > 0 && following > 0))) {
     const doubled = low * 2;
     const sum = high + doubled;
     if (doubled === sum - high) high = sum;
   }
-  // Never -0, which is no other sum.
+  // Turns -0 into 0.
   return high + 0;
 }

@@ -1,5 +1,5 @@
-// Which facts the leaves of rules need: what is kept of a profile, and which matchers feed it. Leaves that
-// need the same share it.
+// Specifies the facts that leaves read: what a profile keeps, and which matchers change it. Leaves with equal
+// specs share one fact.
 import type { Predicate } from "../predicates/predicate.ts";
 import { type Matcher, matcherOf, stableKey } from "./matcher.ts";
 import { type Aggregate, depthOf, type Leaf, type Performed, type Sequence, type Window } from "./rule.ts";
@@ -9,9 +9,9 @@ import { spanMsMax } from "./window.ts";
 export type FactSpec = CountSpec | TallySpec | ValuesSpec | DaysSpec | HeldSpec | SequenceSpec;
 
 interface BaseSpec {
-  /** Equal for what can be shared: facts are stored under it. */
+  /** Equal for specs that can share a fact. Facts are stored under this key. */
   readonly key: string;
-  /** Those that feed it; the place of each is its mark's bit. */
+  /** The matchers whose events change the fact. The index of a matcher is its bit in `matcherBits`. */
   readonly matchers: readonly Matcher[];
 }
 
@@ -23,9 +23,9 @@ export interface Range {
 
 export interface CountSpec extends BaseSpec {
   readonly kind: "count";
-  /** Newest instants that are kept. */
+  /** Number of newest instants that are kept. */
   readonly depth: number;
-  /** Only events in it count. */
+  /** Only events in this range count. */
   readonly range: Range | undefined;
 }
 
@@ -38,14 +38,14 @@ export interface TallySpec extends BaseSpec {
 export interface ValuesSpec extends BaseSpec {
   readonly kind: "values";
   readonly property: string;
-  /** Older ones count in no window. */
+  /** Numbers older than this are in no window. */
   readonly keepMs: number;
 }
 
 export interface DaysSpec extends BaseSpec {
   readonly kind: "days";
   readonly timeZone: string;
-  /** Newest days that are kept. */
+  /** Number of newest days that are kept. */
   readonly days: number;
 }
 
@@ -58,13 +58,13 @@ export interface SequenceSpec extends BaseSpec {
   readonly plan: SequencePlan;
 }
 
-/** Instants kept for explanations alone. */
+/** Newest instants that are kept only to explain the result. */
 const EXPLAINED_INSTANTS = 10;
 const ANY_EVENT = matcherOf(undefined);
 
 const known = new WeakMap<Leaf, readonly FactSpec[]>();
 
-/** What a leaf reads, in an order of its kind's own. */
+/** The facts that a leaf reads, in an order that depends on the kind of leaf. */
 export function factsOfLeaf(leaf: Leaf): readonly FactSpec[] {
   let specs = known.get(leaf);
   if (specs === undefined) {
@@ -76,7 +76,7 @@ export function factsOfLeaf(leaf: Leaf): readonly FactSpec[] {
 
 const traitKeys = new WeakMap<Predicate, string>();
 
-/** Under which a profile keeps whether a predicate on its traits holds. */
+/** The key under which a profile stores whether a predicate on its traits holds. */
 export function traitKeyOf(predicate: Predicate): string {
   let key = traitKeys.get(predicate);
   if (key === undefined) {
@@ -86,7 +86,7 @@ export function traitKeyOf(predicate: Predicate): string {
   return key;
 }
 
-/** Two specs of one key as one that serves both. */
+/** Merges two specs with the same key into one spec that serves both. */
 export function mergeSpecs(a: FactSpec, b: FactSpec): FactSpec {
   if (a.kind === "count" && b.kind === "count") return { ...a, depth: Math.max(a.depth, b.depth) };
   if (a.kind === "values" && b.kind === "values") return { ...a, keepMs: Math.max(a.keepMs, b.keepMs) };
@@ -147,7 +147,7 @@ function sequenceSpec({ steps, withinMs, window }: Sequence): SequenceSpec {
     withinMs,
     completedFromMs: range?.fromMs ?? Number.NEGATIVE_INFINITY,
     completedToMs: range?.toMs ?? Number.POSITIVE_INFINITY,
-    // A window that moves needs the newest completion; the others only whether there is any.
+    // A moving window needs the newest completion. Otherwise any completion is enough.
     isForEver: window === undefined || window.kind === "between",
   };
   const stepKeys = steps.map(({ key }) => key);

@@ -1,16 +1,16 @@
-// What is known of one profile's events of one matcher: exact, and small however many they are.
+// Counts one profile's events of one matcher: exact, and bounded in size for any number of events.
 
-/** When an event happened, and which it was. */
+/** When an event happened, and the id of the event. */
 export type Instant = readonly [ms: number, eventId: string];
 
 export interface Facts {
   readonly kind: "count";
   total: number;
-  /** Ties by event id, as in `newest`. */
+  /** The earliest event. Ties are ordered by event id, as in `newest`. */
   first: Instant | undefined;
   /**
-   * Newest first, ties by event id.
-   * Invariant: always the true newest ones, without a hole; how many are kept follows what rules ask.
+   * Newest first, ties ordered by event id.
+   * Invariant: always the newest events, without gaps. Rules decide how many are kept.
    */
   readonly newest: Instant[];
 }
@@ -19,14 +19,14 @@ export function emptyFacts(): Facts {
   return { kind: "count", total: 0, first: undefined, newest: [] };
 }
 
-/** Counts an event that has happened, whether it comes in order or late. Keeps `depth` instants. */
+/** Counts a past event, in order or late, and keeps the `depth` newest instants. */
 export function applyEvent(facts: Facts, instant: Instant, depth: number): void {
   const { newest } = facts;
   let index = 0;
   for (let other = newest[index]; other !== undefined && isNewer(other, instant); other = newest[index]) {
     index += 1;
   }
-  // Behind the last kept one there may be newer ones that were let go: then its place is not known.
+  // Events that were dropped may be newer than this late event: then its position is unknown.
   const placed = index < newest.length || facts.total === newest.length;
   if (placed) newest.splice(index, 0, instant);
   if (newest.length > depth) newest.length = depth;
@@ -34,12 +34,12 @@ export function applyEvent(facts: Facts, instant: Instant, depth: number): void 
   if (facts.first === undefined || isNewer(facts.first, instant)) facts.first = instant;
 }
 
-/** The n-th newest instant; undefined when there are fewer, or when it was not kept. */
+/** The n-th newest instant; undefined when there are fewer events, or when the instant was not kept. */
 export function nthNewest(facts: Facts, n: number): Instant | undefined {
   return facts.newest[n - 1];
 }
 
-/** How many of the kept ones are not before `startMs`. */
+/** Number of kept instants at or after `startMs`. */
 export function countSince({ newest }: Facts, startMs: number): number {
   let [low, high] = [0, newest.length];
   while (low < high) {

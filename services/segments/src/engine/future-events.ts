@@ -1,18 +1,24 @@
-// Events dated after now, as a profile keeps them until they come due.
+// Stores events dated after now in the profile's state until they come due.
 import type { FactEvent } from "./any-facts.ts";
 import type { Definitions } from "./definitions.ts";
 import type { ProfileState } from "./profile-state.ts";
 
-/** An event dated after now: it counts from its instant on. */
+/** An event dated after now. It counts from its own instant on. */
 export interface FutureEvent extends FactEvent {
-  /** The matchers it feeds. */
+  /** The matchers that the event matches. */
   readonly matcherKeys: readonly string[];
 }
 
-/** Future events that one profile keeps; the others are read again when they come due. */
+/**
+ * Most scheduled events in one profile's state. Further events are read from the raw events when they come
+ * due.
+ */
 export const FUTURE_EVENTS_MAX = 32;
 
-/** In the order in which they come due. One that finds no room is read again when it does, and missed until then. */
+/**
+ * Keeps scheduled events in the order in which they come due. When the list is full, the latest event is
+ * dropped and the profile is rebuilt when that event comes due.
+ */
 export function keepFuture(
   state: ProfileState,
   definitions: Definitions,

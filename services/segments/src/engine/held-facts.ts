@@ -1,4 +1,4 @@
-// Did A, and no B since: the first A after the last B, which is all that "for so long" needs.
+// Keeps the first A after the last B, which is all that `held_for` of "A, then not B" needs.
 import type { Instant } from "./facts.ts";
 import { noteInOrder, type OrderedFacts, outcomeOf } from "./ordered-facts.ts";
 
@@ -13,7 +13,7 @@ export interface HeldOutcome {
   readonly since: Instant | undefined;
 }
 
-/** Marks of events. */
+/** Bits of `matcherBits`. */
 const IS_A = 1;
 const IS_B = 2;
 
@@ -23,15 +23,15 @@ export function emptyHeldFacts(): HeldFacts {
   return { kind: "held", base: NOTHING, baseMs: undefined, recent: [] };
 }
 
-/** False when its place is not known any more. */
+/** Returns false when the event's position in the order is unknown. */
 export function noteHeld(facts: HeldFacts, instant: Instant, marks: number): boolean {
-  // Whatever happened up to a B that is known makes no difference any more.
+  // Events up to the last known B change nothing.
   const { thenNotLastMs } = outcomeOf(facts, advanceHeld);
   if (thenNotLastMs !== undefined && instant[0] <= thenNotLastMs) return true;
   return noteInOrder(facts, instant, marks, advanceHeld);
 }
 
-/** An equal instant counts as completed, whichever came in first. */
+/** An A and a B at the same instant count as completed, whichever arrived first. */
 export function advanceHeld(outcome: HeldOutcome, instant: Instant, marks: number): HeldOutcome {
   const [ms] = instant;
   let { lastMs, thenNotLastMs, since } = outcome;

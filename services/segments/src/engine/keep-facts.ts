@@ -1,5 +1,5 @@
-// What a profile read again from its raw events keeps of the facts it had, where retention has removed raw events:
-// facts that were folded while those were there know more than what is left. Pure.
+// Merges the retained facts of a profile into its rebuilt state when retention has removed raw events. Facts
+// that were updated while those events existed know more than the remaining events. Pure.
 import type { AnyFacts } from "./any-facts.ts";
 import type { Definitions, TrackedFact } from "./definitions.ts";
 import type { DaysSpec, FactSpec, ValuesSpec } from "./fact-spec.ts";
@@ -16,27 +16,30 @@ import {
 import type { Tally } from "./value-facts.ts";
 
 export interface Recollection {
-  /** All that happened from then on is among the raw events. */
+  /** The raw events are complete from this instant on. */
   readonly completeSinceMs: number;
   readonly nowMs: number;
-  /** The profile as it was, caught up with the snapshot of the raw events. Undefined: it is another person now. */
+  /**
+   * The stored state, updated up to the snapshot of the raw events. Undefined when the profile's identity has
+   * changed.
+   */
   readonly kept: ProfileState | undefined;
-  /** Any of its facts may lack an event that is among the raw ones. */
+  /** Any of the retained facts may lack an event that the raw events contain. */
   readonly isDoubted: boolean;
-  /** Whether the fact was kept before; one that is new knows the raw events alone. */
+  /** Whether the fact was kept before. A new fact reflects only the remaining raw events. */
   isKnown(fact: TrackedFact): boolean;
 }
 
-/** Clocks of two replicas may differ by this: an event may seem older than its profile. */
+/** Clocks of two replicas may differ by this much, so an event may seem older than its profile. */
 const CLOCK_MARGIN_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** Whether no event of the profile can be missing: it was made after the last that may have been removed. */
+/** Whether no event of the profile can be missing: the profile was created after the last removed event. */
 export function isRemembered(createMs: number | undefined, completeSinceMs: number): boolean {
   return completeSinceMs <= 0 || (createMs !== undefined && createMs - CLOCK_MARGIN_MS >= completeSinceMs);
 }
 
-/** Adds to `fresh`, which holds what the raw events say, what only the kept facts know. */
+/** Adds to `fresh`, which reflects the remaining raw events, what only the retained facts know. */
 export function recollect(fresh: ProfileState, definitions: Definitions, recollection: Recollection): void {
   const { completeSinceMs, nowMs, kept, isDoubted } = recollection;
   if (isRemembered(fresh.createMs, completeSinceMs)) return;
@@ -44,15 +47,16 @@ export function recollect(fresh: ProfileState, definitions: Definitions, recolle
     const { spec } = fact;
     const { key } = spec;
     if (spec.kind === "values" || spec.kind === "days") {
-      // Only windows that move read them, and those look no further back than the raw events go; but when more
-      // are to be kept from now on, it takes that long until more are there.
+      // Only moving windows read these facts, and a window reaches no further back than the raw events. A
+      // longer window is complete only after events of its full length have been kept.
       if (nowMs - keptMs(spec) < completeSinceMs) fresh.completeSince.set(key, completeSinceMs);
       continue;
     }
     const found = fresh.facts.get(key);
     if (kept === undefined) fresh.completeSince.set(key, completeSinceMs);
     else if (!recollection.isKnown(fact)) {
-      // What was folded since its rule is there may be less than is left, and must not be more.
+      // Events counted since the rule exists may be fewer than the remaining raw events, and must never be
+      // more.
       const counted = spec.kind === "count" || spec.kind === "tally" ? kept.facts.get(key) : undefined;
       const both = unite(spec, counted, found, false);
       if (both === undefined) continue;
@@ -72,7 +76,7 @@ function keptMs(spec: ValuesSpec | DaysSpec): number {
   return spec.kind === "values" ? spec.keepMs : spec.days * DAY_MS;
 }
 
-/** `isWhole`: the kept ones hold every event that they are of, so that the others add instants at most. */
+/** `isComplete`: the retained facts contain every event, so the raw events can only add instants. */
 function unite(
   spec: FactSpec,
   kept: AnyFacts | undefined,
@@ -91,7 +95,7 @@ function unite(
   return found;
 }
 
-/** Invariant: never fewer than were counted once. */
+/** Invariant: the total never falls below a total that was counted before. */
 function uniteCounts(kept: Facts, found: Facts, depth: number): Facts {
   const newest = newestOf(kept.newest, found.newest).slice(0, depth);
   return {
@@ -102,12 +106,12 @@ function uniteCounts(kept: Facts, found: Facts, depth: number): Facts {
   };
 }
 
-/** Numbers can't be told apart, so one of the two it is. */
+/** Equal numbers cannot be told apart, so the larger tally wins. */
 function largerTally(kept: Tally, found: Tally): Tally {
   return kept.count >= found.count ? kept : found;
 }
 
-/** The last B that either knows decides; of the As after it the first that either knows. */
+/** The latest B of both decides, then the first A after that B. */
 function uniteHeld(kept: HeldFacts, found: HeldFacts): HeldFacts {
   const [one, other] = [outcomeOf(kept, advanceHeld), outcomeOf(found, advanceHeld)];
   const thenNotLastMs = latest(one.thenNotLastMs, other.thenNotLastMs);
@@ -119,14 +123,14 @@ function uniteHeld(kept: HeldFacts, found: HeldFacts): HeldFacts {
     since: earlierOf(isAfter(one.since), isAfter(other.since)),
   };
   if (united.since?.[0] === other.since?.[0] && thenNotLastMs === other.thenNotLastMs) return found;
-  // Where they differ nothing earlier than all of it can be placed any more.
+  // After a merge, earlier events have no known position in the order.
   const ends = [kept.baseMs, found.baseMs, kept.recent.at(-1)?.[0], found.recent.at(-1)?.[0]];
   return { kind: "held", base: united, baseMs: ends.reduce(latest), recent: [] };
 }
 
 /**
- * A chain that can still be completed, or that a moving window asks for, lies where all raw events are. Only one
- * that was completed for ever may be older.
+ * A chain that can still be completed, or that a moving window reads, lies within the remaining raw events.
+ * Only a chain completed for ever may be older.
  */
 function uniteSequences(
   kept: SequenceFacts,
@@ -142,7 +146,7 @@ function uniteSequences(
   return completed === undefined ? found : { ...found, base: { ...found.base, completed } };
 }
 
-/** Two lists, newest first, as one; each event once. */
+/** Merges two lists, newest first, without duplicates. */
 function newestOf(a: readonly Instant[], b: readonly Instant[]): Instant[] {
   const byId = new Map([...a, ...b].map((instant) => [`${instant[0]}/${instant[1]}`, instant]));
   return [...byId.values()].sort((one, other) => compareInstants(other, one));

@@ -1,4 +1,4 @@
-// Brings a profile's memberships in step with its facts, and says when that could change by itself.
+// Updates a profile's memberships from its facts and computes when they may change without an event.
 import type { SegmentId } from "@muster/core";
 import type { Definitions, SegmentDefinition } from "./definitions.ts";
 import { evaluateAt, Moment } from "./evaluate.ts";
@@ -7,19 +7,19 @@ import { type ProfileState, settleFutures, viewOf } from "./profile-state.ts";
 export interface MembershipChange {
   readonly segmentId: SegmentId;
   readonly member: boolean;
-  /** When it entered: now, or for one that has left when it once did. */
+  /** When the profile entered the segment. For an exit, the time of the earlier entry. */
   readonly enteredMs: number;
 }
 
 export interface Evaluation {
   readonly changes: readonly MembershipChange[];
-  /** The earliest instant at which anything evaluated, or any future event, could change an answer. */
+  /** The earliest instant at which an evaluated rule or a scheduled event may change a membership. */
   readonly nextDueMs: number | undefined;
 }
 
 /**
- * Evaluates these segments at `nowMs`, and those that refer to one whose answer turns. The state's due
- * future events have been settled.
+ * Evaluates these segments at `nowMs`, and the segments that refer to a segment whose result changes. Due
+ * scheduled events must have been applied before.
  */
 export function evaluateSegments(
   state: ProfileState,
@@ -31,7 +31,7 @@ export function evaluateSegments(
   let nextDueMs = earlier(state.futures[0]?.instant[0], state.droppedMs);
   const moment = new Moment(viewOf(state, definitions.ruleOf), nowMs);
   const asked = new Set(segments);
-  // What is added meanwhile is met too.
+  // The loop also visits segments that are added to the set meanwhile.
   for (const { id, rule, succeeds } of asked) {
     const { member, nextChangeAt } = evaluateAt(rule, moment);
     nextDueMs = earlier(nextDueMs, nextChangeAt);
@@ -46,7 +46,7 @@ export function evaluateSegments(
   return { changes, nextDueMs };
 }
 
-/** A timer's visit: settles what has come due and evaluates every segment anew. */
+/** Applies due events and evaluates every segment, as a timer does. */
 export function evaluateAll(state: ProfileState, definitions: Definitions, nowMs: number): Evaluation {
   settleFutures(state, definitions, nowMs, new Set());
   return evaluateSegments(state, definitions, definitions.segments.values(), nowMs);

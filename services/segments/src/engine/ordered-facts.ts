@@ -1,29 +1,31 @@
-// Facts that depend on the order of events: what all but the newest events led to, and those newest, so that
-// a late one among them can still take its place.
+// Keeps facts that depend on the order of events: the outcome of all older events, and the newest events one
+// by one. A late event among the newest can still take its position.
 import type { Instant } from "./facts.ts";
 
 export interface OrderedFacts<Outcome> {
-  /** What the events let go have led to. */
+  /** The outcome of the events that are no longer kept one by one. */
   base: Outcome;
-  /** When the newest of those happened. */
+  /** The instant of the newest event in `base`. */
   baseMs: number | undefined;
-  /** By instant. */
+  /** Ordered by instant, oldest first. */
   readonly recent: MarkedInstant[];
 }
 
-/** `marks` are bits: which of the rule's matchers the event is of. */
+/** Bit i of `matcherBits` is set when the event matches the rule's matcher i. */
 export type MarkedInstant = readonly [ms: number, eventId: string, marks: number];
 
 /**
- * Takes one event into account.
- * Invariant: events of one instant may come in any order and lead to the same.
+ * Applies one event to an outcome.
+ * Invariant: events of one instant may come in any order and give the same outcome.
  */
 export type Advance<Outcome> = (outcome: Outcome, instant: Instant, marks: number) => Outcome;
 
-/** Events kept in order; what comes later than that is read again from the raw events. */
+/**
+ * Newest events that are kept one by one. An event older than these requires a rebuild from the raw events.
+ */
 export const RECENT_MAX = 16;
 
-/** False when it came so late that its place is not known any more: then nothing was changed. */
+/** Returns false, and changes nothing, when the event's position in the order is unknown. */
 export function noteInOrder<Outcome>(
   facts: OrderedFacts<Outcome>,
   [ms, eventId]: Instant,

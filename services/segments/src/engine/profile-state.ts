@@ -1,4 +1,5 @@
-// Everything kept of one profile: its facts, the segments it is in, and the events that lie ahead.
+// Holds everything that is kept of one profile: facts, memberships and scheduled events. Applies events to
+// it.
 import type { SegmentId } from "@muster/core";
 import { isMap, type JsonObject } from "../predicates/values.ts";
 import { type AnyFacts, emptyFactsOf, type FactEvent, feed, isOfInterest } from "./any-facts.ts";
@@ -10,36 +11,40 @@ import type { ProfileView } from "./verdict.ts";
 
 export interface ProfileState {
   /**
-   * The shard position up to which the facts hold every event: messages up to it skip the profile.
-   * Invariant: one position for all matchers of the row, so that no segment ever sees two instants of
-   * the past at once. 0 where the row was only ever folded, message by message.
+   * The shard position up to which the facts hold every event; messages up to this position skip the profile.
+   * Invariant: one position for all matchers of the row, so that no segment mixes two points in time. 0 in a
+   * row that was only updated message by message and never rebuilt.
    */
   asOf: number;
-  /** By the key of their specification. */
+  /** By the key of the fact's spec. */
   readonly facts: Map<string, AnyFacts>;
-  /** Undefined until some segment asked about every profile. */
+  /** Undefined until a segment depends on the existence or the traits of profiles. */
   createMs: number | undefined;
   /** The keys of the predicates on traits that hold. */
   readonly traits: Set<string>;
-  /** The segments it is in, each with when Muster saw it enter. */
+  /** The segments of which the profile is a member, with the time at which Muster recorded the entry. */
   readonly memberships: Map<SegmentId, number>;
   /** Soonest first, at most {@link FUTURE_EVENTS_MAX}. */
   readonly futures: FutureEvent[];
   /**
-   * From then on the row must be derived from raw again: the soonest future event that found no room, or
-   * at once for an event that came too late to be placed.
+   * From this instant on the row must be rebuilt from raw events: the soonest dropped scheduled event, or at
+   * once after an event that arrived too late for its position. Undefined: no rebuild is due.
    */
   droppedMs: number | undefined;
   /**
-   * Where retention had removed raw events when a fact was read from them: it may know nothing of what happened
-   * before. By the fact's key; what is not named here, a fact that is not there too, knows all.
+   * Facts that were read after retention had removed raw events, by key. The fact may lack events before the
+   * instant. A fact without an entry is complete, even when it has no events.
    */
   readonly completeSince: Map<string, number>;
-  /** The keys of facts that lack an event which came too late for its place, or found no room. */
+  /**
+   * The keys of facts that lack an event, because it arrived too late or was dropped from the scheduled
+   * events.
+   */
   readonly lacking: Set<string>;
   /**
-   * The profile stands for another person than its facts are about, or for none: nothing is folded into it
-   * and nothing told of it until it has been derived anew, from a snapshot that holds all that was folded.
+   * The identity of the profile has changed, so its facts describe other events than its own. No event is
+   * applied and no change is published until the profile has been rebuilt from a snapshot that holds all
+   * applied events.
    */
   isFrozen: boolean;
 }
@@ -59,7 +64,7 @@ export function emptyState(): ProfileState {
   };
 }
 
-/** Nothing in it that is worth a row, unless the profile is due for a visit. */
+/** Whether the state holds nothing worth a row, unless the profile has a due time. */
 export function isEmptyState(state: ProfileState): boolean {
   return (
     state.facts.size === 0 &&
@@ -72,7 +77,7 @@ export function isEmptyState(state: ProfileState): boolean {
   );
 }
 
-/** What rules are evaluated over. `ruleOf` finds the rules of segments that others refer to. */
+/** The view over which rules are evaluated. `ruleOf` returns the rules of referenced segments. */
 export function viewOf(state: ProfileState, ruleOf: ProfileView["ruleOf"]): ProfileView {
   return {
     facts: (key) => state.facts.get(key),
@@ -82,7 +87,7 @@ export function viewOf(state: ProfileState, ruleOf: ProfileView["ruleOf"]): Prof
   };
 }
 
-/** An event as the engine sees it. */
+/** An event in the form that the engine accepts. */
 export interface EngineEvent {
   readonly eventName: string;
   readonly instant: Instant;
@@ -90,14 +95,14 @@ export interface EngineEvent {
   readonly properties: string;
 }
 
-/** A profile as the engine sees it. */
+/** A profile in the form that the engine accepts. */
 export interface EngineProfile {
   readonly createMs: number;
   /** A JSON object. */
   readonly traits: string;
 }
 
-/** Takes in that the profile is there, and what it is like now. */
+/** Records that the profile exists, and its current traits. Adds affected segments to `changedSegments`. */
 export function recordProfile(
   state: ProfileState,
   definitions: Definitions,
@@ -119,7 +124,7 @@ export function recordProfile(
   }
 }
 
-/** Takes an event in, and adds to `touched` the segments it may change. */
+/** Applies or schedules an event, and adds affected segments to `changedSegments`. */
 export function recordEvent(
   state: ProfileState,
   definitions: Definitions,
@@ -143,7 +148,7 @@ export function recordEvent(
   } else feedAll(state, definitions, matching, fact, nowMs, touched);
 }
 
-/** Counts the future events that have come due by now, and adds to `touched` what they may change. */
+/** Applies the scheduled events that are due, and adds affected segments to `changedSegments`. */
 export function settleFutures(
   state: ProfileState,
   definitions: Definitions,
@@ -158,12 +163,12 @@ export function settleFutures(
   }
 }
 
-/** Whether only the raw events can tell the truth now: of ones that found no room, or came too late. */
+/** Whether the state must now be rebuilt from raw events: an event was dropped or arrived too late. */
 export function needsDerivation(state: ProfileState, nowMs: number): boolean {
   return state.droppedMs !== undefined && state.droppedMs <= nowMs;
 }
 
-/** Drops what no segment reads any more. Returns whether there was anything. */
+/** Drops everything that no segment reads any more. Returns whether anything was dropped. */
 export function prune(state: ProfileState, definitions: Definitions): boolean {
   let pruned = false;
   for (const id of state.memberships.keys()) {
@@ -201,7 +206,7 @@ function feedAll(
   for (const { feeds } of matching) {
     for (const { fact, marks: own } of feeds) {
       const marks = marked?.get(fact) ?? own;
-      // A fact that several matchers feed takes the event once, with the one in the first place.
+      // Several matchers may lead to the same fact. The lowest of their bits applies the event, exactly once.
       if ((marks & -marks & own) === 0 || !isOfInterest(fact.spec, event)) continue;
       const facts = factsIn(state, fact);
       const isPlaced = feed(fact.spec, facts, event, { marks, nowMs, valuesMax: definitions.valuesMax });
@@ -214,7 +219,7 @@ function feedAll(
   }
 }
 
-/** Of the facts that more than one of these matchers feeds, all the marks. */
+/** The combined matcher bits of facts that more than one of these matchers may reach. */
 function marksOf(matching: readonly TrackedMatcher[]): Map<TrackedFact, number> {
   const marks = new Map<TrackedFact, number>();
   for (const { feeds } of matching) {

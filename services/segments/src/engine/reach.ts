@@ -1,17 +1,18 @@
-// How far back a rule looks: what it asks of those who keep raw events, and what these can still prove. Pure.
+// Computes how far back a rule reads events: which retention the rule needs, and whether removed events
+// affect it. Pure.
 import { childrenOf, type Leaf, leavesOf, type Rule, type Window } from "./rule.ts";
 import { spanMsMax } from "./window.ts";
 
 const DAY_MS = 86_400_000;
 
-/** A time that a rule names, and the field that names it. */
+/** A duration that a rule contains, with the name of its field. */
 export interface NamedSpan {
   readonly ms: number;
-  /** Of the rule, such as "all.rules[0].performed.window.last". */
+  /** The path within the rule, such as "all.rules[0].performed.window.last". */
   readonly field: string;
 }
 
-/** All the times that the rule names: events that are kept for less would leave it without an answer. */
+/** All durations in the rule. Raw events must be kept at least this long, or the rule cannot be evaluated. */
 export function spansOf(rule: Rule): NamedSpan[] {
   switch (rule.kind) {
     case "all":
@@ -34,7 +35,7 @@ function spansOfLeaf(leaf: Leaf): NamedSpan[] {
     case "performed_then_not":
       return leaf.heldForMs === 0 ? [] : [{ ms: leaf.heldForMs, field: "held_for" }];
     case "sequence":
-      // Its last step must lie in the window, and its first may lie `within` before that.
+      // The last step must lie in the window; the first step may lie up to `within` before the last.
       return [
         { ms: leaf.withinMs, field: "within" },
         ...spansOfWindow(leaf.window).map(({ ms, field }) => ({ ms: ms + leaf.withinMs, field })),
@@ -51,19 +52,19 @@ function spansOfLeaf(leaf: Leaf): NamedSpan[] {
   }
 }
 
-/** One of fixed bounds moves away from now for ever: events are counted into it while they are there. */
+/** A fixed window moves into the past for ever. Its events are counted while they still exist. */
 function spansOfWindow(window: Window | undefined): NamedSpan[] {
   if (window === undefined || window.kind === "between") return [];
   const field = window.kind === "last" ? "window.last" : "window.calendar_days.days";
   return [{ ms: spanMsMax(window), field }];
 }
 
-/** No event counts for longer, whatever clocks do. */
+/** An upper bound for days of any length, including changes of daylight saving time. */
 function daysMsMax(days: number): number {
   return spanMsMax({ kind: "calendar_days", days, timeZone: "UTC" });
 }
 
-/** How long an event can make a difference to the leaf; undefined: for ever. */
+/** How long an event can affect the leaf; undefined: for ever. */
 function reachOf(leaf: Leaf): number | undefined {
   switch (leaf.kind) {
     case "trait":
@@ -85,13 +86,13 @@ function reachOf(leaf: Leaf): number | undefined {
   }
 }
 
-/** Whether the leaf's answer at `nowMs` may rest on what happened before `completeSinceMs`. */
+/** Whether the leaf's result at `nowMs` may depend on events before `completeSinceMs`. */
 export function reachesBehind(leaf: Leaf, completeSinceMs: number, nowMs: number): boolean {
   const ms = reachOf(leaf);
   return ms === undefined || nowMs - ms < completeSinceMs;
 }
 
-/** The same of a whole rule; `ruleOf` finds the rules of segments that it names. */
+/** Like {@link reachesBehind} for a whole rule. `ruleOf` returns the rules of referenced segments. */
 export function ruleReachesBehind(
   rule: Rule,
   completeSinceMs: number,
@@ -100,7 +101,7 @@ export function ruleReachesBehind(
 ): boolean {
   if (completeSinceMs <= 0) return false;
   const rules = new Set([rule]);
-  // A set grows while it is walked.
+  // The loop also visits rules that are added to the set meanwhile.
   for (const one of rules) {
     for (const leaf of leavesOf(one)) {
       if (reachesBehind(leaf, completeSinceMs, nowMs)) return true;
@@ -111,7 +112,7 @@ export function ruleReachesBehind(
   return false;
 }
 
-/** Spans that are longer than so many days of 24 hours; 0 means for ever. */
+/** The durations longer than `days` days of 24 hours; 0 means unlimited retention. */
 export function longerThan(rule: Rule, days: number): NamedSpan[] {
   return days === 0 ? [] : spansOf(rule).filter(({ ms }) => ms > days * DAY_MS);
 }

@@ -1,19 +1,19 @@
-// How large a rule may be.
+// Limits the size of rules.
 import { childrenOf, leavesOf, type Rule } from "./rule.ts";
 
-/** Levels of the tree; a leaf alone is one. */
+/** Levels of the tree. A single leaf has one level. */
 export const RULE_DEPTH_MAX = 8;
 const RULE_LEAVES_MAX = 64;
-/** The largest count a leaf with a moving window may ask for: that many instants are kept for each profile. */
+/** The largest count of a leaf with a moving window. Each profile keeps that many instants. */
 export const WINDOWED_COUNT_MAX = 1000;
-/** Of windows and of the times that sequences, absences and the like may take. */
+/** The longest duration in a rule: windows, `within`, `held_for` and the like. */
 export const SPAN_MS_MAX = 3650 * 86_400_000;
-/** Days back that days of activity are kept. */
+/** The largest window of `active_days`, in days. */
 export const ACTIVE_DAYS_MAX = 400;
 
-/** What is too large about the tree as a whole; undefined when nothing is. */
+/** Describes the limit that the tree as a whole exceeds; undefined when it exceeds none. */
 export function excessOf(rule: Rule): string | undefined {
-  // Levels first: what is deep is not walked to its end.
+  // The depth is checked first, so that counting leaves never walks a deep tree.
   if (!isWithinDepth(rule, RULE_DEPTH_MAX)) return `has more than ${RULE_DEPTH_MAX} levels`;
   const leaves = leavesOf(rule).length;
   return leaves > RULE_LEAVES_MAX ? `has ${leaves} leaves, the most is ${RULE_LEAVES_MAX}` : undefined;

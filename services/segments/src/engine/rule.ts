@@ -1,11 +1,12 @@
-// What a segment asks of a profile: a typed tree over matchers. Pure data; proto and storage forms live elsewhere.
+// Defines rules: typed trees whose leaves count events by matchers. Pure data; other files convert proto and
+// storage forms.
 import type { SegmentId } from "@muster/core";
 import type { Predicate } from "../predicates/predicate.ts";
 import { type Matcher, matcherOf } from "./matcher.ts";
 
 /**
- * A node is a leaf that reads facts, or combines other nodes. Each new kind needs a case in
- * {@link childrenOf} or {@link matchersOf}, in fact-spec.ts and in evaluate.ts.
+ * A node is a leaf that reads facts, or it combines other nodes. Each new kind needs a case in {@link
+ * childrenOf} or {@link matchersOf}, in fact-spec.ts and in evaluate.ts.
  */
 export type Rule = AllOf | AnyOf | Not | Leaf;
 
@@ -22,13 +23,13 @@ export type Leaf =
 
 export interface AllOf {
   readonly kind: "all";
-  /** At least one. */
+  /** At least one rule. */
   readonly rules: readonly Rule[];
 }
 
 export interface AnyOf {
   readonly kind: "any";
-  /** At least one. */
+  /** At least one rule. */
   readonly rules: readonly Rule[];
 }
 
@@ -37,7 +38,7 @@ export interface Not {
   readonly rule: Rule;
 }
 
-/** Did something so many times. */
+/** The number of matching events in the window compares as `count` says. */
 export interface Performed {
   readonly kind: "performed";
   readonly matcher: Matcher;
@@ -61,14 +62,14 @@ export interface LastWindow {
   readonly ms: number;
 }
 
-/** The instants in [fromMs, toMs), as far as they are not after now. */
+/** The instants in [fromMs, toMs), up to now. */
 export interface BetweenWindow {
   readonly kind: "between";
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** Today and the days before it, `days` in all, in a time zone. */
+/** Today and the days before, `days` in all, in a time zone. */
 export interface CalendarDaysWindow {
   readonly kind: "calendar_days";
   readonly days: number;
@@ -76,7 +77,7 @@ export interface CalendarDaysWindow {
   readonly timeZone: string;
 }
 
-/** Did A, and no B at that instant or later; for `heldForMs` since, where that is not 0. */
+/** Some A is at least `heldForMs` old, and no B happened at its instant or later. */
 export interface PerformedThenNot {
   readonly kind: "performed_then_not";
   readonly matcher: Matcher;
@@ -85,17 +86,17 @@ export interface PerformedThenNot {
   readonly heldForMs: number;
 }
 
-/** Did one after the other, at strictly later instants, the last at most `withinMs` after the first. */
+/** The steps happened at strictly increasing instants, the last at most `withinMs` after the first. */
 export interface Sequence {
   readonly kind: "sequence";
   /** 2 to 8. */
   readonly steps: readonly Matcher[];
   readonly withinMs: number;
-  /** Where the instant of the last step must lie. Undefined: once completed, true for ever. */
+  /** Where the instant of the last step must lie. Undefined: a completed sequence holds for ever. */
   readonly window: Window | undefined;
 }
 
-/** The profile's traits are such. */
+/** The profile's traits match a predicate. */
 export interface TraitMatches {
   readonly kind: "trait";
   readonly where: Predicate;
@@ -106,24 +107,27 @@ export interface InSegment {
   readonly segmentId: SegmentId;
 }
 
-/** No event of any name in (now - ms, now]; counted from the profile's creation if there is none at all. */
+/** No event of any name in (now - ms, now]. Without any event, the profile's creation counts instead. */
 export interface InactiveFor {
   readonly kind: "inactive_for";
   readonly ms: number;
 }
 
-/** What the numbers of a property come to. A sum of none is 0; of the others there is none to compare. */
+/**
+ * Compares the sum, average, minimum or maximum of a property. The sum of no numbers is 0; the other
+ * functions of no numbers never hold.
+ */
 export interface Aggregate {
   readonly kind: "aggregate";
   readonly function: "sum" | "average" | "min" | "max";
   readonly matcher: Matcher;
-  /** A property at the top level; events in which it is no number do not count. */
+  /** A top-level property. Events without a numeric value do not count. */
   readonly property: string;
   readonly window: Window | undefined;
   readonly comparison: { readonly kind: Comparison; readonly value: number };
 }
 
-/** When something was done for the first or the last time. Without such an event it does not hold. */
+/** Compares the first or last matching event. Never holds without such an event. */
 export interface Occurrence {
   readonly kind: "occurrence";
   readonly which: "first" | "last";
@@ -131,13 +135,13 @@ export interface Occurrence {
   readonly when: OccurrenceCondition;
 }
 
-/** `before` is exclusive and `after` inclusive, so that one of them holds; `within` is (now - ms, now]. */
+/** `before` is exclusive and `after` inclusive, so exactly one of both holds. `within` is (now - ms, now]. */
 export type OccurrenceCondition =
   | { readonly kind: "before"; readonly ms: number }
   | { readonly kind: "after"; readonly ms: number }
   | { readonly kind: "within"; readonly ms: number };
 
-/** Did something on at least so many of the last days, today included. */
+/** Matching events happened on at least `atLeast` of the last `ofLastDays` days, today included. */
 export interface ActiveDays {
   readonly kind: "active_days";
   readonly matcher: Matcher;
@@ -149,14 +153,14 @@ export interface ActiveDays {
 
 const ANY_EVENT = matcherOf(undefined);
 
-/** A matcher as one leaf uses it. */
+/** A matcher and how a leaf uses it. */
 export interface MatcherUse {
   readonly matcher: Matcher;
-  /** How many of the newest instants the leaf must see. */
+  /** Number of newest instants that the leaf reads. */
   readonly depth: number;
 }
 
-/** The nodes directly below; of a leaf none. */
+/** The direct children of a node; empty for a leaf. */
 export function childrenOf(rule: Rule): readonly Rule[] {
   if (rule.kind === "all" || rule.kind === "any") return rule.rules;
   return rule.kind === "not" ? [rule.rule] : [];
@@ -170,13 +174,13 @@ export function leavesOf(rule: Rule): Leaf[] {
   return [rule];
 }
 
-/** The segments that the rule refers to, each once. */
+/** The segments that the rule refers to, without duplicates. */
 export function segmentsIn(rule: Rule): SegmentId[] {
   const ids = leavesOf(rule).map((leaf) => (leaf.kind === "in_segment" ? leaf.segmentId : undefined));
   return [...new Set(ids.filter((id) => id !== undefined))];
 }
 
-/** Every matcher that the rule reads; the same one may come more than once. */
+/** Every matcher that the rule reads, possibly with duplicates. */
 export function matchersOf(rule: Rule): MatcherUse[] {
   return leavesOf(rule).flatMap(matchersOfLeaf);
 }
@@ -204,15 +208,15 @@ function matchersOfLeaf(leaf: Leaf): MatcherUse[] {
   }
 }
 
-/** Without a window, or with a fixed one, counts decide; the newest instants only say what happened last. */
+/** Without a moving window the total decides, and the newest instant only serves explanations. */
 export function depthOf({ count, window }: Performed): number {
   if (window === undefined || window.kind === "between") return 1;
   return thresholdsOf(count).at(-1) ?? 1;
 }
 
 /**
- * The counts at whose reaching the answer turns, in rising order; at least n turns at n, more than n at
- * n + 1, exactly n at both. A threshold of 0 is always reached and left out.
+ * The counts at which the result changes, in rising order. At least n changes at n, more than n at n + 1,
+ * exactly n at both. The threshold 0 is always reached and therefore left out.
  */
 export function thresholdsOf({ kind, n }: CountCondition): number[] {
   switch (kind) {

@@ -1,5 +1,5 @@
-// Did one after the other: of each step the chain that reached it and began last, which is all that can
-// still be completed best.
+// Keeps, for each step of a sequence, the chain that reached the step and started last. Only that chain has
+// the most time left to be completed.
 import type { Instant } from "./facts.ts";
 import { noteInOrder, type OrderedFacts } from "./ordered-facts.ts";
 
@@ -7,31 +7,31 @@ export interface SequenceFacts extends OrderedFacts<SequenceOutcome> {
   readonly kind: "sequence";
 }
 
-/** The events of the steps so far. */
+/** The events of the steps reached. */
 export type Chain = readonly Instant[];
 
 export interface SequenceOutcome {
-  /** For each step but the last. */
+  /** For each step except the last. */
   readonly reached: readonly (Reached | undefined)[];
-  /** The one whose last step is the newest that counts. */
+  /** The chain with the newest last step that counts. */
   readonly completed: Chain | undefined;
 }
 
 interface Reached {
   readonly chain: Chain;
-  /** When it was reached; */
+  /** The instant at which the step was reached. */
   readonly atMs: number;
-  /** and what held before that instant, for steps are strictly later than one another. */
+  /** The best chain before that instant, because steps must be strictly later than one another. */
   readonly before: Chain | undefined;
 }
 
 export interface SequencePlan {
   readonly steps: number;
   readonly withinMs: number;
-  /** Where the last step must lie, if that is fixed. */
+  /** Where the last step must lie, for a fixed window. */
   readonly completedFromMs: number;
   readonly completedToMs: number;
-  /** Once completed nothing more can change. */
+  /** A completed sequence never changes again. */
   readonly isForEver: boolean;
 }
 
@@ -39,7 +39,7 @@ export function emptySequenceFacts(): SequenceFacts {
   return { kind: "sequence", base: { reached: [], completed: undefined }, baseMs: undefined, recent: [] };
 }
 
-/** False when its place is not known any more. Bit i of `marks` is step i. */
+/** Returns false when the event's position in the order is unknown. Bit i of `matcherBits` is step i. */
 export function noteSequence(
   facts: SequenceFacts,
   instant: Instant,
@@ -61,7 +61,7 @@ export function advanceSequence(
   const [ms] = instant;
   const reached = [...outcome.reached];
   let { completed } = outcome;
-  // From the last step back: each one follows what was reached before this event.
+  // From the last step to the first, so that each step extends a chain from before this event.
   for (let step = plan.steps - 1; step >= 0; step -= 1) {
     if ((marks & (1 << step)) === 0) continue;
     const chain = extend(step === 0 ? [] : reachedBefore(outcome.reached[step - 1], ms), instant, plan);

@@ -1,4 +1,4 @@
-// The stored form of a profile's state: compact JSON, most of it arrays.
+// Encodes and decodes a profile's state as compact JSON, mostly arrays.
 import type { SegmentId } from "@muster/core";
 import type { AnyFacts } from "./any-facts.ts";
 import type { Instant } from "./facts.ts";
@@ -10,7 +10,7 @@ import type { Chain, SequenceOutcome } from "./sequence-facts.ts";
 import type { LoggedValue } from "./value-facts.ts";
 
 interface StoredState {
-  /** Version of this form. In the first one all facts were counts, with the instants' times alone. */
+  /** Version of this format. In version 1 all facts were counts, and instants had no event ids. */
   readonly v: 1 | 2;
   readonly asOf: number;
   readonly facts: readonly (StoredFacts | FirstFacts)[];
@@ -135,7 +135,7 @@ function decodeHeld([lastMs, thenNotLastMs, since]: StoredHeld): HeldOutcome {
 }
 
 function encodeSequence({ reached, completed }: SequenceOutcome): StoredSequence {
-  // Not `map`, which would leave out the steps never reached.
+  // `map` would skip steps that were never reached.
   const stored = Array.from(reached, (one): StoredReached | null =>
     one === undefined ? null : [one.chain, one.atMs, one.before ?? null],
   );

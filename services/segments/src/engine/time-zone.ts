@@ -1,15 +1,15 @@
-// Calendar days of a time zone, daylight saving and all: which day an instant is in, and when a day begins.
+// Converts between instants and calendar days of a time zone, including changes of daylight saving time.
 
-/** Days since 1970-01-01, by the calendar of the zone. */
+/** Days since 1970-01-01 in the zone's calendar. */
 export type DayNumber = number;
 
 const DAY_MS = 86_400_000;
-/** No zone was ever further from UTC. */
+/** Larger than every offset that any zone ever had. */
 const OFFSET_MS_MAX = 16 * 3_600_000;
-/** Starts of days remembered for each zone. */
+/** Most cached day starts of one zone. */
 const REMEMBERED_MAX = 4096;
 
-/** More than there are; but names may be written in many ways. */
+/** Most cached zones. Fewer zones exist, but the case of a name varies. */
 const ZONES_MAX = 1000;
 
 const zones = new Map<string, Zone>();
@@ -23,14 +23,14 @@ export function isTimeZone(name: string): boolean {
 }
 
 /**
- * The first instant of a day: mostly midnight, later where clocks skip it. A day that a zone left out
- * begins, and ends, where the next one does.
+ * The first instant of a day: usually midnight, later where clocks skip midnight. A day that a zone skipped
+ * starts and ends where the next day starts.
  */
 export function startOfDay(timeZone: string, day: DayNumber): number {
   return zoneOf(timeZone).startOf(day);
 }
 
-/** Invariant: the day whose start is the last one not after `ms`, so that days never run backwards. */
+/** Invariant: the day with the last start at or before `ms`, so that days never run backwards. */
 export function dayOf(timeZone: string, ms: number): DayNumber {
   const zone = zoneOf(timeZone);
   let day = Math.floor(ms / DAY_MS) + 1;
@@ -57,7 +57,7 @@ class Zone {
 
   #find(day: DayNumber): number {
     const midnightMs = day * DAY_MS;
-    // Right unless the offset changes close by.
+    // Correct unless the offset changes nearby.
     const guessMs = midnightMs - this.#offsetMs(midnightMs - this.#offsetMs(midnightMs));
     if (this.#isReached(day, guessMs) && !this.#isReached(day, guessMs - 1)) return guessMs;
     let beforeMs = midnightMs - OFFSET_MS_MAX;
@@ -74,7 +74,7 @@ class Zone {
     return ms + this.#offsetMs(ms) >= day * DAY_MS;
   }
 
-  /** What clocks show, less UTC. */
+  /** Local time minus UTC. */
   #offsetMs(ms: number): number {
     const wholeMs = Math.floor(ms / 1000) * 1000;
     const parts = new Map(this.#format.formatToParts(wholeMs).map(({ type, value }) => [type, value]));

@@ -1,32 +1,34 @@
-// The numbers of a property in a matcher's events: all of them summed up, or a log for windows that move.
+// Keeps the numbers of a property in a matcher's events: one tally of all, or a log for moving windows.
 import { addExactly, type Partials } from "./exact-sum.ts";
 
-/** What all numbers came to. Exact, in whatever order they came. */
+/** Count, sum, minimum and maximum of all numbers. Exact in any order of events. */
 export interface Tally {
   readonly kind: "tally";
   count: number;
   readonly sum: Partials;
-  /** Of none, 0. */
+  /** 0 when the count is 0. */
   min: number;
   max: number;
 }
 
-/** The numbers that may still count in some window. */
+/** The numbers that may still lie in a window. */
 export interface ValueLog {
   readonly kind: "values";
-  /** By instant. */
+  /** Ordered by instant, oldest first. */
   readonly log: LoggedValue[];
-  /** Of what was let go for want of room the newest: later ones are all there. */
+  /**
+   * The instant of the newest number that was dropped because the log was full. Later numbers are complete.
+   */
   cutMs: number | undefined;
 }
 
 export type LoggedValue = readonly [ms: number, value: number];
 
-/** Numbers beyond it do not count: so no sum leaves the range of doubles. */
+/** Larger magnitudes do not count, so that no sum exceeds the range of doubles. */
 export const AGGREGATE_VALUE_MAX = 1e100;
-/** Numbers that a log keeps at most. */
+/** Most numbers in one log. */
 export const VALUES_MAX = 10_000;
-/** Clocks of two owners may differ by this, and the later of them reads what the earlier kept. */
+/** Clocks of two shard owners may differ by this much, and the later owner reads the earlier owner's log. */
 const CLOCK_MARGIN_MS = 60_000;
 
 export function emptyTally(): Tally {
@@ -37,7 +39,7 @@ export function emptyValueLog(): ValueLog {
   return { kind: "values", log: [], cutMs: undefined };
 }
 
-/** The number that an event's property counts with; undefined where it does not. */
+/** The value as a number that counts; undefined otherwise. */
 export function countableNumber(value: unknown): number | undefined {
   if (typeof value !== "number" || !(Math.abs(value) <= AGGREGATE_VALUE_MAX)) return undefined;
   return value;
@@ -50,7 +52,7 @@ export function tallyValue(tally: Tally, value: number): void {
   addExactly(tally.sum, value);
 }
 
-/** Keeps at most `room` numbers, and none that is older than any window asks. */
+/** Keeps at most `capacity` numbers, and drops numbers older than every window. */
 export function logValue(
   facts: ValueLog,
   logged: LoggedValue,

@@ -1,4 +1,4 @@
-// What evaluating a rule gives, and what explains it.
+// Defines the result of evaluating a rule, and the evidence for it.
 import type { SegmentId } from "@muster/core";
 import type { AnyFacts } from "./any-facts.ts";
 import type { Instant } from "./facts.ts";
@@ -6,18 +6,18 @@ import type { Rule } from "./rule.ts";
 
 export interface Verdict {
   readonly member: boolean;
-  /** When the answer changes by itself, with no further event, to the millisecond. Undefined means never. */
+  /** When the result changes without a further event, to the millisecond. Undefined means never. */
   readonly nextChangeAt: number | undefined;
-  /** False where a fact that it rests on was cut at its cap: then it is the answer of what was kept. */
+  /** False when a fact was truncated at its size limit. The result then reflects the kept part. */
   readonly isExact: boolean;
   readonly because: Because;
 }
 
-/** What was observed that decided, by the kind of the rule's node. */
+/** The observations that decided, by kind of node. */
 export type Because =
   | {
       readonly kind: "all" | "any";
-      /** One for each rule, in their order. */
+      /** One per child rule, in the same order. */
       readonly children: readonly Verdict[];
     }
   | { readonly kind: "not"; readonly child: Verdict }
@@ -26,12 +26,12 @@ export type Because =
       readonly kind: "performed_then_not";
       readonly lastMs: number | undefined;
       readonly thenNotLastMs: number | undefined;
-      /** The first A after the last B: what it is counted from; of `held for` alone. */
+      /** The first A after the last B, from which `held_for` counts; undefined without `held_for`. */
       readonly since: Instant | undefined;
     }
   | {
       readonly kind: "sequence";
-      /** The chain that completed last, where one counts; else the newest one that got furthest. */
+      /** The last completed chain that counts; otherwise the open chain with the most steps. */
       readonly chain: readonly Instant[];
       readonly steps: number;
     }
@@ -40,43 +40,43 @@ export type Because =
   | {
       readonly kind: "inactive_for";
       readonly last: Instant | undefined;
-      /** What the time is counted from: the last event, else the creation. */
+      /** The start of the inactivity: the last event, otherwise the profile's creation. */
       readonly sinceMs: number | undefined;
     }
   | {
       readonly kind: "aggregate";
-      /** Undefined where no number counts. */
+      /** Undefined when no number counts. */
       readonly value: number | undefined;
       readonly count: number;
     }
   | { readonly kind: "occurrence"; readonly instant: Instant | undefined }
   | {
       readonly kind: "active_days";
-      /** Those that count, newest first: days since 1970-01-01 in the rule's time zone. */
+      /** The counted days, newest first, in days since 1970-01-01 in the rule's time zone. */
       readonly days: readonly number[];
     };
 
 export interface PerformedBecause {
   readonly kind: "performed";
-  /** Ever, or in a window of fixed bounds. */
+  /** All matching events, or all in the fixed window. */
   readonly total: number;
-  /** In the window. */
+  /** Matching events in the window. */
   readonly count: number;
-  /** There are more in the window than `count`, but they make no difference. */
+  /** The window contains more events than `count`, but they do not affect the result. */
   readonly orMore: boolean;
-  /** Newest first; the first `count` of them count, as far as they are kept. */
+  /** Newest first. The first `count` instants count, unless fewer are kept. */
   readonly newest: readonly Instant[];
-  /** The event whose leaving the window would turn the answer, or failing that the newest that counts. */
+  /** The event whose exit from the window changes the result; otherwise the newest event that counts. */
   readonly deciding: Instant | undefined;
 }
 
-/** What evaluation reads of one profile. */
+/** The part of a profile that evaluation reads. */
 export interface ProfileView {
-  /** The facts of a specification by its key; undefined when the profile has no such event. */
+  /** The facts of a spec by its key; undefined when the profile has no such event. */
   facts(key: string): AnyFacts | undefined;
   /** Whether a predicate on traits holds, by {@link traitKeyOf}. */
   trait(key: string): boolean;
   readonly createMs: number | undefined;
-  /** The rule of another segment; undefined when there is none. */
+  /** The rule of another segment; undefined when the segment does not exist. */
   ruleOf(segmentId: SegmentId): Rule | undefined;
 }

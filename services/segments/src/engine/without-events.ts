@@ -1,7 +1,8 @@
-// Which rules may hold, now or in time, for a profile that has no event: those are asked of every profile.
+// Decides which rules may match, now or later, a profile without events. Those rules are evaluated for every
+// profile.
 import { compare, type Rule } from "./rule.ts";
 
-/** Never says no wrongly. */
+/** May return true wrongly, but never false wrongly. */
 export function mayHoldWithoutEvents(rule: Rule): boolean {
   switch (rule.kind) {
     case "all":
@@ -16,7 +17,7 @@ export function mayHoldWithoutEvents(rule: Rule): boolean {
       return compare(rule.count.kind, 0, rule.count.n);
     case "aggregate":
       return rule.function === "sum" && compare(rule.comparison.kind, 0, rule.comparison.value);
-    // When the other segment's answer turns, this one is asked too.
+    // This rule is evaluated again when the referenced segment's result changes.
     case "in_segment":
     case "performed_then_not":
     case "sequence":
