@@ -1,5 +1,5 @@
-// What docs/segments.md says of rules, once more, straight from their JSON and without a line of the product:
-// so that a misunderstanding shared by the engine and its own brute-force evaluation shows too.
+// Evaluates rules as docs/segments.md describes them, straight from their JSON and without any code of the
+// product. It reveals misunderstandings that the engine and its own reference evaluator share.
 
 export interface PlainEvent {
   readonly name: string;
@@ -18,7 +18,7 @@ type Json = any;
 
 const DAY_MS = 86_400_000;
 
-/** `ruleOf` gives the rule of another segment by its id. */
+/** `ruleOf` returns the rule of another segment by its id. */
 export function holdsPlainly(
   rule: Json,
   profile: PlainProfile,
@@ -73,7 +73,7 @@ export function holdsPlainly(
   }
 }
 
-/** The instants at which the last step completes a chain, by trying every chain. */
+/** The instants at which the last step completes a chain, found by trying every chain. */
 function completions({ within }: Json, steps: readonly (readonly PlainEvent[])[]): number[] {
   let chains = (steps[0] ?? []).map(({ ms }) => ({ startMs: ms, ms }));
   for (const step of steps.slice(1)) {
@@ -144,7 +144,7 @@ function compares(comparison: Json, observed: number): boolean {
   }
 }
 
-/** The few forms that random rules use: comparisons of a field with a constant, joined by &&. */
+/** Supports the few forms that random rules use: comparisons of a field with a constant, joined by &&. */
 function satisfies(fields: Readonly<Record<string, unknown>>, where: string | undefined): boolean {
   if (where === undefined) return true;
   return where.split(" && ").every((term) => {
@@ -165,7 +165,7 @@ function milliseconds(duration: string): number {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** Days since 1970 of the date that a calendar on the wall there shows. */
+/** Days since 1970-01-01 of the local calendar date. */
 function dayNumber(ms: number, timeZone: string): number {
   const format = formats.get(timeZone) ?? new Intl.DateTimeFormat("en-CA", { timeZone, dateStyle: "short" });
   formats.set(timeZone, format);

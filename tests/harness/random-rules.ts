@@ -1,14 +1,14 @@
-// Random segment rules and random events, as a REST client writes them: small names, small counts and short
-// windows, so that many of them meet.
+// Generates random segment rules as REST JSON: few names, small counts and short windows, so that rules and
+// events often meet.
 import type { SeededRandom } from "@muster/core";
 
 export type RuleJson = Readonly<Record<string, unknown>>;
 
 export interface RuleWorld {
   readonly random: SeededRandom;
-  /** Around this instant `between`, `before` and `after` lie. */
+  /** The instants of `between`, `before` and `after` lie around this instant. */
   readonly nowMs: number;
-  /** Segments that others may refer to. */
+  /** Segments that a rule may refer to. */
   readonly segmentIds: readonly string[];
 }
 
@@ -24,7 +24,7 @@ const COMBINING = new Set(["all", "any", "not"]);
 const COMPARISONS = ["at_least", "more_than", "exactly", "at_most", "less_than"];
 const DEPTH_MAX = 3;
 
-/** The kinds that are in a rule, itself and below. */
+/** The kinds of nodes in a rule, itself and below. */
 export function kindsIn(rule: RuleJson): string[] {
   const [[kind = "", body] = []] = Object.entries(rule);
   const { rules } = body as { rules?: RuleJson[] };
@@ -138,7 +138,7 @@ function occurrence({ random, nowMs }: RuleWorld): RuleJson {
   return pick(random, [{ before: at }, { after: at }, { within: seconds(random, 300, 6000) }]);
 }
 
-/** A duration as JSON writes it, whole milliseconds. */
+/** A duration in JSON form, in whole milliseconds. */
 function seconds(random: SeededRandom, lowMs: number, highMs: number): string {
   return `${(random.integer(lowMs, highMs) / 1000).toFixed(3)}s`;
 }

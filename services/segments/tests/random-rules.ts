@@ -1,11 +1,15 @@
-// Random rules of every kind and random traces of events, for tests that compare the engine with raw events.
+// Generates random rules of every kind and random traces of events, for tests that compare the engine with
+// raw events.
 import type { SegmentId } from "@muster/core";
 import fc from "fast-check";
 import { matcherOf } from "../src/engine/matcher.ts";
 import type { Leaf, Rule } from "../src/engine/rule.ts";
 import { compilePredicate } from "../src/predicates/predicate.ts";
 
-/** What a tick of a run is: short for windows to the millisecond, long for calendar days. */
+/**
+ * Length of a tick and start of a run: short ticks for windows to the millisecond, long ticks for calendar
+ * days.
+ */
 export interface Scale {
   readonly tickMs: number;
   readonly startMs: number;
@@ -120,7 +124,7 @@ export interface Arrival {
   readonly ms: number;
   readonly properties: string;
   readonly arrivesMs: number;
-  /** Committed by the producer this long before it is folded. */
+  /** Time between the producer's commit and the event's application. */
   readonly lagMs: number;
 }
 
@@ -136,7 +140,7 @@ export function anyTrace({ tickMs, startMs }: Scale): fc.Arbitrary<Arrival[]> {
     { weight: 8, arbitrary: fc.record({ eventName: fc.constantFrom("a", "b", "c", "d"), properties }) },
     { weight: 1, arbitrary: changedTraits },
   );
-  // Mostly a little late; sometimes very late, or ahead of time.
+  // Mostly a little late; sometimes very late, or scheduled.
   const delay = fc.oneof(
     { weight: 6, arbitrary: fc.integer({ min: 0, max: 2 }) },
     { weight: 3, arbitrary: fc.integer({ min: 0, max: TICKS }) },

@@ -1,4 +1,4 @@
-// BacktestSegment: who would have entered and left on each of the last days, by replaying the raw events.
+// Handles BacktestSegment: counts the entries and exits of the last days by replaying raw events.
 
 import type { BacktestSegmentRequest } from "@muster/contracts/muster/segments/v1/segment_preview_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -15,7 +15,7 @@ import { listSegmentsOf } from "../segments/segment-store.ts";
 import { Replay, Tallies } from "./replay.ts";
 
 const DAYS_DEFAULT = 30;
-/** Replayed at most: some tens of seconds. */
+/** Most replayed events; they take some tens of seconds. */
 const EVENTS_MAX = 1_000_000;
 
 export function backtestSegment(

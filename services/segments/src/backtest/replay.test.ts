@@ -1,4 +1,4 @@
-// A replay agrees with the plain meaning of the rule at the end of every day, and its changes add up.
+// Compares a replay with the reference evaluator at the end of every day, and checks that its changes add up.
 import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { isMemberByRawEvents, type RawEvent } from "../engine/brute-force.ts";
@@ -30,7 +30,7 @@ describe.each(Array.from({ length: 40 }, (_, index) => index + 1))("seed %i", (s
       const events = Array.from({ length: random.integer(0, 12) }, () => randomEvent(random));
       const createMs = NOW_MS - random.integer(0, 14 * DAY_MS);
       const tallies = replay(rule, createMs, events, 7);
-      // There from its creation or its first event on.
+      // A profile exists from its creation or its first event on.
       const bornMs = Math.min(createMs, ...events.map(({ ms }) => ms));
       const isMember = (ms: number) =>
         ms >= bornMs && isMemberByRawEvents(rule, events, ms, { createMs }) ? 1 : 0;

@@ -1,5 +1,5 @@
-// How memberships would have gone: one profile's events under a rule, with the clock moved from instant to
-// instant at which its answer may change. Pure.
+// Replays one profile's events under a rule and counts entries and exits per day. The clock moves from each
+// instant at which the result may change to the next. Pure.
 import { assert } from "@muster/core";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
 import type { Trial, TrialProfile } from "../preview/trial.ts";
@@ -11,15 +11,15 @@ export interface DayTally {
   exits: number;
 }
 
-/** What all profiles' replays come to. */
+/** Sums up the replays of all profiles. */
 export class Tallies {
-  /** When the first UTC day began. */
+  /** Start of the first UTC day. */
   readonly startMs: number;
   readonly nowMs: number;
   readonly days: readonly DayTally[];
   membersBefore = 0;
 
-  /** The last `days` UTC days, that of `nowMs` included. */
+  /** The last `days` UTC days, the day of `nowMs` included. */
   constructor(nowMs: number, days: number) {
     this.nowMs = nowMs;
     this.startMs = Math.floor(nowMs / DAY_MS) * DAY_MS - (days - 1) * DAY_MS;
@@ -38,11 +38,11 @@ export class Tallies {
   }
 }
 
-/** Events come in the order in which they happened; those of one instant count together. */
+/** Events arrive in the order in which they happened. Events of one instant count together. */
 export class Replay {
   readonly #profile: TrialProfile;
   readonly #tallies: Tallies;
-  /** The instant of the events noted last, not yet decided. */
+  /** The instant of the last events, which have not been evaluated yet. */
   #pendingMs: number | undefined;
   #isMember = false;
 
@@ -63,11 +63,11 @@ export class Replay {
     this.#passUntil(this.#tallies.nowMs + 1);
   }
 
-  /** Decides what was noted, and follows the time up to, but not at, `endMs`. */
+  /** Evaluates the pending events and every later change before `endMs`. */
   #passUntil(endMs: number): void {
     const { startMs } = this.#tallies;
-    // A profile is there from its creation or, if they are dated before that, from its first event on. What
-    // went on before the first day matters only in what it came to.
+    // A profile exists from its creation or an earlier first event on. Of the time before the first day only
+    // the final result matters.
     let atMs: number | undefined = Math.max(this.#pendingMs ?? this.#profile.createMs, startMs - 1);
     while (atMs !== undefined && atMs < endMs) {
       const { member, nextChangeAt } = this.#profile.decide(atMs);

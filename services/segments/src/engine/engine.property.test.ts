@@ -1,5 +1,5 @@
-// The engine against the plain meaning of rules: random rule trees and traces with late, reordered and future
-// events, re-derivations at random positions, and a clock that stands on every tick once.
+// Compares the engine with the reference evaluator: random rule trees and traces with late, reordered and
+// scheduled events, rebuilds at random positions, and a clock that visits every tick once.
 import type { SegmentId } from "@muster/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -31,7 +31,7 @@ import {
 import { type Leaf, leavesOf, type Rule } from "./rule.ts";
 import { decodeState, encodeState } from "./state-codec.ts";
 
-/** Segments may only refer to earlier ones. */
+/** Segments may only refer to earlier segments. */
 function segmentsOf(rules: readonly Rule[]): SegmentDefinition[] {
   return rules.map((rule, index) => ({ id: `s${index}` as SegmentId, rule: referringBack(rule, index) }));
 }
@@ -45,7 +45,10 @@ function referringBack(rule: Rule, index: number): Rule {
   return { kind: "in_segment", segmentId: "missing" as SegmentId };
 }
 
-/** One profile as the running system keeps it: folds, a timer at the due instant, derivations. */
+/**
+ * One profile as the running system maintains it: events are applied, a timer fires at the due instant, and
+ * the state is rebuilt.
+ */
 class Simulation {
   state: ProfileState = emptyState();
   nextDueMs: number | undefined;
@@ -54,7 +57,9 @@ class Simulation {
   readonly trace: readonly Arrival[];
   readonly futuresMax: number;
   readonly createMs: number;
-  /** Positions in the trace of another profile's events: they are this one's as long as it stands for both. */
+  /**
+   * Positions in the trace of another profile's events. They belong to this profile while both are merged.
+   */
   others: ReadonlySet<number> = new Set();
   standsForBoth = false;
 
@@ -75,12 +80,12 @@ class Simulation {
     );
   }
 
-  /** Whether what arrived at the position is about the person. */
+  /** Whether the arrival at the position belongs to this profile now. */
   isOurs(position: number): boolean {
     return this.standsForBoth || !this.others.has(position);
   }
 
-  /** From here on the person is another: what is known is read again, whatever has been committed by now. */
+  /** From here on the identity differs: the state is rebuilt from everything committed by now. */
   changePerson(standsForBoth: boolean, folded: number, nowMs: number): void {
     this.standsForBoth = standsForBoth;
     this.derive(Math.max(folded, this.committed(nowMs)), nowMs);
@@ -101,11 +106,11 @@ class Simulation {
     if (this.nextDueMs === undefined || this.nextDueMs > nowMs) return;
     this.nextDueMs = evaluateAll(this.state, this.definitions, nowMs).nextDueMs;
     if (needsDerivation(this.state, nowMs)) this.derive(this.committed(nowMs), nowMs);
-    // A row is never due again at the instant it was visited: the loop of timers ends.
+    // A row is never due again at the instant of its evaluation, so the timer loop ends.
     expect(this.nextDueMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(nowMs);
   }
 
-  /** How many messages of the trace the producer has committed by now. */
+  /** Number of messages of the trace that the producer has committed by now. */
   committed(nowMs: number): number {
     return this.trace.findLastIndex(({ arrivesMs, lagMs }) => arrivesMs - lagMs <= nowMs) + 1;
   }
@@ -157,7 +162,7 @@ function rawEventsOf(trace: readonly Arrival[]) {
   );
 }
 
-/** Runs the whole trace; fails where an answer differs from the raw events'. */
+/** Runs the whole trace and fails where a result differs from the raw events. */
 function runTrace(
   run: Simulation,
   scale: Scale,
@@ -227,7 +232,7 @@ describe("the engine equals a brute-force evaluation over the raw events", () =>
           const state = emptyState();
           const profile = { createMs: startMs, traits: traitsOf(trace) };
           recordProfile(state, definitions, profile, new Set());
-          // In order, so that no event comes too late to be placed.
+          // In order, so that no event arrives too late for its position.
           for (const [index, { ms, ...event }] of [...past].sort((a, b) => a.ms - b.ms).entries()) {
             recordEvent(state, definitions, { ...event, instant: [ms, `e${index}`] }, nowMs, new Set());
           }
@@ -239,7 +244,7 @@ describe("the engine equals a brute-force evaluation over the raw events", () =>
             for (let ms = nowMs + 1; changeMs === undefined && ms <= nowMs + 50; ms += 1) {
               if (isMemberByRawEvents(rule, past, ms, surroundings) !== verdict.member) changeMs = ms;
             }
-            // Of calendar days midnight, beyond what is looked at here.
+            // Midnights of calendar days lie beyond the instants tested here.
             const isSeen = (verdict.nextChangeAt ?? 0) <= nowMs + 50;
             expect(isSeen ? verdict.nextChangeAt : undefined).toBe(changeMs);
           }
@@ -260,7 +265,7 @@ test("a person of two profiles is one from the merge on, and none of it is left 
       fc.integer({ min: 1, max: 4 }),
       (rules, trace, isOther, mergeTicks, futuresMax) => {
         const run = new Simulation(rules, trace, futuresMax, FINE.startMs);
-        // Traits are the profile's own: what a person's are is not for the engine to say.
+        // Traits are not tested: merging traits of two profiles is no task of the engine.
         run.others = new Set(
           trace.flatMap(({ eventName }, index) =>
             eventName !== undefined && isOther[index % isOther.length] === true ? [index + 1] : [],
@@ -312,7 +317,7 @@ test("what comes too late to be placed is read again, so that orders are right e
       window: fc.constant({ kind: "last" as const, ms: 20 }),
     }),
   );
-  // Mostly As in order, and now and then something from long before.
+  // Mostly As in order, with a very late event now and then.
   const anyLongTrace = fc
     .array(
       fc.record({

@@ -1,4 +1,4 @@
-// The corners of the engine by name: ties, window ends, deeper rules over shallower facts, pruning.
+// Tests edge cases of the engine by name: ties, window ends, deeper rules over shallower facts, pruning.
 import type { SegmentId } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { Definitions, type SegmentDefinition } from "./definitions.ts";
@@ -75,7 +75,7 @@ describe("a window (now - d, now]", () => {
 test("facts that were kept for a shallower rule never guess what they let go", () => {
   const facts = emptyFacts();
   for (const ms of [10, 20, 30]) applyEvent(facts, [ms, `e${ms}`], 2);
-  // A deeper rule has come; 5 is older than 20, but 10 was let go: the third newest is not known.
+  // The rule is deeper now. 5 is older than 20, but 10 was dropped: the third newest is unknown.
   applyEvent(facts, [5, "late"], 4);
   expect(nthNewest(facts, 3)).toBeUndefined();
   applyEvent(facts, [40, "new"], 4);
@@ -121,7 +121,7 @@ describe("A, then no B at once", () => {
 describe("segments that refer to others", () => {
   const chain = (length: number, last: Rule): Rule[] => {
     const back = (index: number): Rule => ({ kind: "in_segment", segmentId: `s${index}` as SegmentId });
-    // Each refers to the one before twice: without memory that would be 2^length evaluations.
+    // Each refers to the previous segment twice: without caching, evaluation would take 2^length steps.
     const links = Array.from(
       { length },
       (_, index): Rule => ({ kind: "any", rules: [back(index), back(index)] }),

@@ -1,4 +1,4 @@
-// Days of time zones by name: changes of clocks, midnights that are skipped, days that never were.
+// Tests calendar days of named time zones: clock changes, skipped midnights, skipped days.
 import { describe, expect, test } from "vitest";
 import { dayOf, isTimeZone, startOfDay } from "./time-zone.ts";
 
@@ -17,7 +17,7 @@ describe("days begin", () => {
     { timeZone: "Asia/Kathmandu", date: "2026-01-01", start: "2025-12-31T18:15:00.000Z" },
     // Midnight is skipped: the day begins at one o'clock.
     { timeZone: "America/Santiago", date: "2026-09-06", start: "2026-09-06T04:00:00.000Z" },
-    // Samoa went over the date line: the 30th began and ended where the 31st began.
+    // Samoa crossed the date line: the 30th began and ended where the 31st began.
     { timeZone: "Pacific/Apia", date: "2011-12-30", start: "2011-12-30T10:00:00.000Z" },
     { timeZone: "Pacific/Apia", date: "2011-12-31", start: "2011-12-30T10:00:00.000Z" },
   ])("$date in $timeZone at $start", ({ timeZone, date, start }) => {

@@ -1,4 +1,4 @@
-// Sums that do not depend on order, and what a log of numbers says about what it let go.
+// Tests that sums do not depend on order, and that a truncated value log reports its missing numbers.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compilePredicate } from "../predicates/predicate.ts";

@@ -1,4 +1,5 @@
-// ExplainMembership: whether and why a profile is in a segment, when that changes by itself, and what is missing.
+// Handles ExplainMembership: whether and why a profile is in a segment, when the result changes without an
+// event, and which steps are missing.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
@@ -44,7 +45,7 @@ export function explainMembership(
         isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
       });
       return deps.database.snapshot(async (trx) => {
-        // Read again: another rule may have taken over meanwhile.
+        // Segments are read again, because another rule may have become active meanwhile.
         const segments = await readWithNamed(trx, organizationId, segment.id);
         const stored = await loadStates(trx, [{ organizationId, shard, profileId }]);
         const kept = stored.get(profileKeyText(organizationId, profileId))?.state;
@@ -60,7 +61,7 @@ export function explainMembership(
   };
 }
 
-/** The segment, and after it those that its rule names, directly or through others. */
+/** The segment, followed by the segments that its rule refers to, directly or through others. */
 async function readWithNamed(
   db: Queryable,
   organizationId: OrganizationId,
@@ -79,7 +80,10 @@ interface Observed {
   readonly segments: readonly Segment[];
   readonly definitions: Definitions;
   readonly state: ProfileState;
-  /** Facts that were first counted when retention had removed raw events, and since when those were complete. */
+  /**
+   * Facts that were first counted after retention had removed raw events, with the instant since when they
+   * are complete.
+   */
   readonly horizons: ReadonlyMap<string, number>;
   readonly profile: Profile;
   readonly nowMs: number;
@@ -91,7 +95,7 @@ function explain({ segments, definitions, state, horizons, profile, nowMs }: Obs
   const rule = definitions.segments.get(segment.slug as SegmentId)?.rule;
   assert(rule !== undefined, "a segment is among its definitions");
   settleFutures(state, definitions, nowMs, new Set());
-  // Kept for rules that ask about every profile alone.
+  // The state has a creation time only for rules that depend on every profile.
   state.createMs ??= profile.createTime === undefined ? undefined : timestampMs(profile.createTime);
 
   const view = viewOf(state, definitions.ruleOf);
@@ -112,7 +116,10 @@ function explain({ segments, definitions, state, horizons, profile, nowMs }: Obs
   };
 }
 
-/** A fact says it itself. That there is none is known since its kind was first counted, or all along. */
+/**
+ * A stored fact has its own instant. The absence of a fact is known since its key was first counted, or from
+ * the beginning.
+ */
 function completeSinceOf(key: string, state: ProfileState, horizons: ReadonlyMap<string, number>): number {
   const said = state.completeSince.get(key);
   if (said !== undefined || state.facts.has(key)) return said ?? 0;
@@ -120,7 +127,7 @@ function completeSinceOf(key: string, state: ProfileState, horizons: ReadonlyMap
   return isRemembered(state.createMs, horizonMs) ? 0 : horizonMs;
 }
 
-/** For people: the rules name segments by their slugs. Facts are kept by what they are of, not by these names. */
+/** Rules refer to segments by slug, for readable descriptions. Fact keys do not depend on segment ids. */
 function namedBySlug(segments: readonly Segment[]): Definitions {
   const slugs = new Map(segments.map(({ id, slug }) => [id, slug as SegmentId]));
   const named = segments.map(({ slug, rule }) => ({

@@ -1,4 +1,4 @@
-// A rule beside what was observed, node by node.
+// Builds the explanation of a rule, node by node: what was needed and what was observed.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -17,21 +17,21 @@ import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
 type NodeInit = MessageInitShape<typeof ExplainedNodeSchema>;
 type ObservationInit = MessageInitShape<typeof ObservationSchema>;
 
-/** Ids that one node lists at most. */
+/** Most event ids of one node. */
 const EVENT_IDS_MAX = 1000;
 
-/** What one explanation is told with. */
+/** Options of one explanation. */
 export interface Telling {
   readonly nowMs: number;
-  /** Segments whose rules stand in it already. */
+  /** Segments whose rules the explanation already contains. */
   readonly shown: Set<SegmentId>;
-  /** Since when the fact of this key knows all; 0: from the beginning. */
+  /** The instant since when the fact of this key is complete; 0: from the beginning. */
   completeSinceOf(factKey: string): number;
 }
 
 /**
- * The verdict is the rule's, over this view. The rule of another segment stands below the first node that
- * names it and not again: a few segments that name one another twice would make a tree without end.
+ * Explains the evaluation of the rule over this view. The rule of another segment appears only below the
+ * first node that refers to it, because mutual references would otherwise multiply the tree.
  */
 export function explainNode(rule: Rule, verdict: Verdict, view: ProfileView, telling: Telling): NodeInit {
   const { because, member, nextChangeAt, isExact } = verdict;
@@ -51,12 +51,12 @@ export function explainNode(rule: Rule, verdict: Verdict, view: ProfileView, tel
   };
 }
 
-/** The engine keeps ids of events compactly. */
+/** The engine keeps event ids in base64url. */
 function uuidOfEvent(id: string): string {
   return bytesToUuid(Buffer.from(id, "base64url"));
 }
 
-/** Since when all is known that a leaf's answer rests on; undefined where nothing that matters is missing. */
+/** The instant since when the facts of a leaf are complete; undefined when no missing event can matter. */
 function completeSinceOf(rule: Rule, { completeSinceOf, nowMs }: Telling): number | undefined {
   if (rule.kind === "all" || rule.kind === "any" || rule.kind === "not") return undefined;
   const sinceMs = Math.max(0, ...factsOfLeaf(rule).map(({ key }) => completeSinceOf(key)));
@@ -78,7 +78,7 @@ export interface ChildVerdict {
   readonly verdict: Verdict;
 }
 
-/** The nodes below with their verdicts; below `in_segment` stands the other segment's rule. */
+/** The child nodes with their evaluations; below `in_segment`, the other segment's rule. */
 export function childVerdicts(rule: Rule, because: Because, view: ProfileView): ChildVerdict[] {
   if (because.kind === "in_segment") {
     const other = view.ruleOf(because.segmentId);
@@ -205,7 +205,7 @@ function instantsThatCount(rule: Rule, because: Because, view: ProfileView): rea
   }
 }
 
-/** The newest event of the first thing that a leaf reads. */
+/** The newest event of the first fact that a leaf reads. */
 function newestOf(rule: Rule, view: ProfileView): readonly Instant[] {
   const [spec] = factsOfLeaf(rule as Leaf);
   const facts = spec === undefined ? undefined : view.facts(spec.key);

@@ -1,4 +1,4 @@
-// Who does what is said to be missing becomes a member.
+// Tests that a profile becomes a member by performing the missing steps.
 import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { Definitions } from "../engine/definitions.ts";
@@ -90,7 +90,7 @@ function randomRule(random: SeededRandom, depth: number): Rule {
   const name = () => matcherOf(["a", "b", "c"][random.integer(0, 2)]);
   const ms = random.integer(1, 48) * HOUR_MS;
   const window = random.chance(0.5) ? undefined : ({ kind: "last", ms } as const);
-  // Leaves that more events never undo, so that steps of several do not stand in each other's way.
+  // Only leaves that further events never undo, so that the steps of several leaves do not conflict.
   switch (random.integer(0, depth > 0 ? 4 : 2)) {
     case 0: {
       const kind = random.chance(0.5) ? "at_least" : "more_than";

@@ -1,4 +1,4 @@
-// What is missing to one who is no member: the fewest steps that would change it.
+// Finds the fewest steps that would make a profile a member.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { MissingStepSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
@@ -10,15 +10,15 @@ import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
 
 type Step = MessageInitShape<typeof MissingStepSchema>;
 
-/** Steps of one answer; what is further than that is not near. */
+/** Most steps of one response; longer lists are not returned. */
 const STEPS_MAX = 100;
 
-/** Empty for members, and where nothing that may still happen would make one. */
+/** Empty for members, and when no future event can create a membership. */
 export function missingSteps(rule: Rule, verdict: Verdict, view: ProfileView): Step[] {
   return new StepFinder(view).stepsTo(true, { rule, verdict }) ?? [];
 }
 
-/** Walks the rule and, once each, the rules of the segments that it names. */
+/** Visits the rule and, once each, the rules of the segments that it refers to. */
 class StepFinder {
   readonly #view: ProfileView;
   readonly #ofSegments = new Map<string, Step[] | undefined>();
@@ -27,7 +27,7 @@ class StepFinder {
     this.#view = view;
   }
 
-  /** The steps that make the node hold, or no longer hold; undefined where there are none. */
+  /** Steps after which the node holds, or no longer holds; undefined when there are none. */
   stepsTo(wanted: boolean, { rule, verdict }: ChildVerdict): Step[] | undefined {
     if (verdict.member === wanted) return [];
     const children = childVerdicts(rule, verdict.because, this.#view);
@@ -71,7 +71,7 @@ class StepFinder {
   }
 }
 
-/** Events to come; a step that needs none counts as one. */
+/** Number of events in the steps; a step without events counts as one. */
 function sizeOf(steps: readonly Step[]): number {
   return steps.reduce((sum, { count }) => sum + Number(count ?? 1), 0);
 }
@@ -90,12 +90,12 @@ function stepsToHold(leaf: Leaf, because: Because): Step[] | undefined {
     case "performed":
       return because.kind === "performed" ? countSteps(leaf, because.count, true) : undefined;
     case "performed_then_not":
-      // It has been done and is only to last.
+      // The event has happened; only time is missing.
       if (because.kind === "performed_then_not" && because.since !== undefined) return undefined;
       return [more(leaf, leaf.matcher, 1, `, and no ${matcherInWords(leaf.thenNot)} since`)];
     case "sequence": {
       const done = because.kind === "sequence" ? because.chain.length : 0;
-      // A chain that is complete, but out of its window, begins again.
+      // A complete chain outside its window starts again.
       const left = leaf.steps.slice(done % leaf.steps.length);
       return left.map((step) => more(leaf, step, 1, ""));
     }
@@ -134,10 +134,10 @@ function stepsToEnd(leaf: Leaf, because: Because): Step[] | undefined {
   }
 }
 
-/** Events by which the count comes to be what is wanted; undefined where only fewer would do. */
+/** Events that raise the count to the next threshold; undefined when only fewer events would help. */
 function countSteps(leaf: Performed, count: number, wanted: boolean): Step[] | undefined {
   const { kind, n } = leaf.count;
-  // From these counts on the answer is another one; `exactly` has two such.
+  // The counts at which the result changes; `exactly` has two.
   const turns = kind === "at_least" || kind === "less_than" ? [n] : kind === "exactly" ? [n, n + 1] : [n + 1];
   const turn = turns.find((at) => at > count);
   if (turn === undefined) return undefined;

@@ -1,4 +1,4 @@
-// When a profile's answer changes with no further event, and why.
+// Computes when a profile's result changes without a further event, and why.
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
 import { type ProfileState, settleFutures, viewOf } from "../engine/profile-state.ts";
@@ -15,12 +15,12 @@ export interface NextChange {
 export interface Explained {
   readonly rule: Rule;
   readonly verdict: Verdict;
-  /** With nothing in it that is due. */
+  /** Without due events. */
   readonly state: ProfileState;
   readonly definitions: Definitions;
 }
 
-/** Events that are stored but dated ahead count as they come due. */
+/** Scheduled events count from their own instants on. */
 export function nextChangeOf({ rule, verdict, state, definitions }: Explained): NextChange | undefined {
   const ahead = structuredClone(state);
   const view = viewOf(ahead, definitions.ruleOf);
@@ -42,7 +42,7 @@ export function nextChangeOf({ rule, verdict, state, definitions }: Explained): 
   }
 }
 
-/** What is different then: the first leaf that turns. */
+/** Describes the first leaf whose result differs. */
 function turnInWords(rule: Rule, now: Verdict, then: Verdict, view: ProfileView): string {
   const turned = turnedLeaf(rule, now, then, view);
   if (turned === undefined) return "time passes";

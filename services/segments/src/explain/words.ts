@@ -1,4 +1,4 @@
-// Rules in words, for explanations. Pure.
+// Describes rules as English text for explanations. Pure.
 import type { Matcher } from "../engine/matcher.ts";
 import type { Comparison, Leaf, OccurrenceCondition, Window } from "../engine/rule.ts";
 
@@ -18,7 +18,7 @@ const COMPARISONS: Readonly<Record<Comparison, string>> = {
   less_than: "less than",
 };
 
-/** What a leaf asks for. */
+/** Describes the condition of a leaf. */
 export function leafInWords(leaf: Leaf): string {
   switch (leaf.kind) {
     case "performed":

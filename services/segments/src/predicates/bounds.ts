@@ -1,4 +1,5 @@
-// Pure. The static bounds of a predicate: its worst-case cost, its comprehensions, and the fields it reads.
+// Pure. Computes the static bounds of a predicate: worst-case cost, comprehensions, and the fields that it
+// reads.
 
 import type { Fail } from "./check.ts";
 import {
@@ -9,7 +10,7 @@ import {
 } from "./limits.ts";
 import { type Comprehension, childrenOf, type Node } from "./syntax-tree.ts";
 
-/** Nodes visited at most in one evaluation; refuses what is beyond the limits. */
+/** Most nodes visited in one evaluation. Rejects predicates beyond the limits. */
 export function worstCaseSteps(root: Node, fail: Fail): number {
   const steps = stepsOf(root, 0, fail);
   if (steps > PREDICATE_COST_STEPS_MAX) {
@@ -49,7 +50,7 @@ function sum(numbers: readonly number[]): number {
 export interface FieldsRead {
   /** Names of top-level properties, sorted. */
   readonly fields: readonly string[];
-  /** True if it may read any other one too, such as `size(properties)`. */
+  /** True if the predicate may also read any other property, such as `size(properties)`. */
   readonly readsAll: boolean;
 }
 

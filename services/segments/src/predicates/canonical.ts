@@ -1,11 +1,11 @@
-// Pure. Writes a syntax tree as text in one form: spaces, brackets, quotes, number spellings and the names of
-// comprehension variables don't tell two predicates apart. Segments share matchers by this text, so a
-// change here changes the keys under which facts are stored.
+// Pure. Writes a syntax tree as canonical text. Predicates that differ only in spaces, brackets, quotes,
+// number spellings and names of comprehension variables have equal text. Segments share matchers by this
+// text, so a change here changes the keys under which facts are stored.
 
 import type { BinaryOperator, Comprehension, Node, NodeOf } from "./syntax-tree.ts";
 import { isFieldName } from "./token-cursor.ts";
 
-/** Binds tighter as it grows, as in CEL's grammar. */
+/** Precedence levels of CEL's grammar; a larger number binds tighter. */
 const CONDITIONAL = 1;
 const OR = 2;
 const AND = 3;
@@ -31,7 +31,7 @@ const BINDING: Readonly<Record<BinaryOperator, number>> = {
 };
 
 export function canonicalText(root: Node, subject: string): string {
-  // Comprehensions don't nest, so one name serves them all.
+  // Comprehensions do not nest, so one name is enough.
   const item = "item";
 
   function write(node: Node, binding = CONDITIONAL): string {

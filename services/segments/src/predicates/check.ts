@@ -1,11 +1,11 @@
-// Pure. Type-checks a syntax tree when it is saved: names, functions, kinds of operands, and a bool in the end.
-// What comes out of JSON is "dyn": it may be anything, so it is checked again at each evaluation.
+// Pure. Type-checks a syntax tree when a predicate is saved: names, functions, operand types, and a bool as
+// result. JSON values have the type "dyn": any value is possible, so each evaluation checks again.
 import { FUNCTIONS, type StaticType } from "./functions.ts";
 import type { BinaryOperator, Comprehension, Node, NodeOf } from "./syntax-tree.ts";
 import { parseInstant, parseSpan } from "./time-literal.ts";
 import { kindOf } from "./values.ts";
 
-/** The part at fault and why. */
+/** Reports the invalid node and the reason. */
 export type Fail = (node: Node, reason: string) => never;
 
 interface Scope {
@@ -125,7 +125,7 @@ function typeOfBinary(node: NodeOf<"binary">, scope: Scope): StaticType {
   return scope.fail(node, `${operator} doesn't take ${one} and ${other}`);
 }
 
-/** Undefined if no values of these types can be operated on. */
+/** Undefined if the operator accepts no values of these types. */
 function typeOfOperation(
   operator: BinaryOperator,
   left: StaticType,

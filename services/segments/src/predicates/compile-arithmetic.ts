@@ -1,4 +1,4 @@
-// Pure. + - * / % on numbers, + on texts, + and - on timestamps and durations.
+// Pure. Compiles + - * / % on numbers, + on strings, and + and - on timestamps and durations.
 import type { Compiler, Evaluate } from "./compile.ts";
 import type { ArithmeticOperator, NodeOf } from "./syntax-tree.ts";
 import { instantOf, spanOf } from "./time-literal.ts";
@@ -26,7 +26,7 @@ export function compileArithmetic(
   };
 }
 
-/** Not finite for a division by zero, nor for a remainder of fractions: JSON has no number for it. */
+/** Not finite for a division by zero and for a remainder of fractions, because JSON has no such number. */
 function calculate(operator: ArithmeticOperator, one: number, other: number): number {
   switch (operator) {
     case "+":
@@ -42,7 +42,7 @@ function calculate(operator: ArithmeticOperator, one: number, other: number): nu
   }
 }
 
-/** Null if these kinds have no sum, undefined if the sum is out of range. */
+/** Null if values of these kinds cannot be added, undefined if the sum is out of range. */
 function add(run: Run, one: unknown, other: unknown): Value | undefined {
   if (typeof one === "string" && typeof other === "string") {
     scan(run, one.length + other.length);

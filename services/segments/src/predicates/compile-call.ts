@@ -1,4 +1,4 @@
-// Pure. Calls of the functions in functions.ts.
+// Pure. Compiles calls of the functions in functions.ts.
 import { assert } from "@muster/core";
 import type { Compiler, Evaluate } from "./compile.ts";
 import { FUNCTIONS } from "./functions.ts";
@@ -21,7 +21,7 @@ export function compileCall(node: NodeOf<"call">, compiler: Compiler): Evaluate 
     const two = second(run);
     return two instanceof Problem ? two : (apply(run, one, two) ?? noAnswer);
   };
-  // A timestamp or duration written out is read once.
+  // A constant timestamp or duration is parsed once.
   return nodes.every((arg) => arg.kind === "constant") ? onlyOnce(evaluate) : evaluate;
 }
 

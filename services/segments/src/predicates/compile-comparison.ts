@@ -1,4 +1,4 @@
-// Pure. Equality, order and `in`.
+// Pure. Compiles equality, order and `in`.
 import type { Compiler, Evaluate } from "./compile.ts";
 import type { NodeOf, OrderOperator } from "./syntax-tree.ts";
 import { equal, isMap, order, Problem, type Run } from "./values.ts";
@@ -29,7 +29,7 @@ function compileEquality(node: Binary, negated: boolean, { compile, problem }: C
   };
 }
 
-/** One closure per operator: numbers, the usual case, are compared at once. */
+/** One closure per operator, so that numbers, the usual case, are compared without a further call. */
 function compileOrder(node: Binary, operator: OrderOperator, compiler: Compiler): Evaluate {
   const [left, right] = [compiler.compile(node.left), compiler.compile(node.right)];
   const slowly = compileSlowOrder(node, operator, compiler);
@@ -102,7 +102,7 @@ export function compileMembership(node: Binary, compiler: Compiler): Evaluate {
     if (range instanceof Problem) return range;
     if (isMap(range)) {
       if (typeof item === "string") return Object.hasOwn(range, item) && range[item] !== undefined;
-      // Keys of other kinds exist in CEL, though not in JSON.
+      // CEL allows keys of other kinds; JSON has only strings.
       return typeof item === "number" || typeof item === "boolean" ? false : mismatch;
     }
     if (!Array.isArray(range)) return mismatch;
@@ -120,7 +120,7 @@ function isItem(run: Run, item: unknown, list: readonly unknown[]): boolean | un
   return isUncertain ? undefined : false;
 }
 
-/** `x in ["a", "b"]` looks into a set. */
+/** `x in ["a", "b"]` becomes a lookup in a set. */
 function constantsOf({ right }: Binary): ReadonlySet<unknown> | undefined {
   if (right.kind !== "list") return undefined;
   const values = new Set<unknown>();

@@ -1,4 +1,4 @@
-// Pure. exists, all, exists_one, filter and map over the items of a list or the keys of a map.
+// Pure. Compiles exists, all, exists_one, filter and map over the items of a list or the keys of a map.
 import type { Compiler, Evaluate } from "./compile.ts";
 import { COMPREHENSION_ITEMS_MAX } from "./limits.ts";
 import type { NodeOf } from "./syntax-tree.ts";
@@ -35,7 +35,7 @@ function compileWalk(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
   }
 }
 
-/** Like || and &&: an item that decides is enough, whatever problem another one has. */
+/** Like || and &&: one deciding item is enough, even if another item has a problem. */
 function compileSearch(node: NodeOf<"comprehension">, decisive: boolean, compiler: Compiler): Walk {
   const test = compileTest(node, compiler);
   return (run, items) => {

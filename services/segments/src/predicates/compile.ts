@@ -1,5 +1,5 @@
-// Pure. Turns a checked syntax tree into closures over JSON as it is: nothing is converted or copied, nothing
-// is thrown except SCANNED_TOO_MUCH.
+// Pure. Compiles a checked syntax tree to closures over plain JSON. Nothing is converted or copied, and the
+// only thrown value is SCANNED_TOO_MUCH.
 import { canonicalText } from "./canonical.ts";
 import { compileArithmetic } from "./compile-arithmetic.ts";
 import { compileCall } from "./compile-call.ts";
@@ -9,12 +9,12 @@ import { placeOf } from "./predicate-error.ts";
 import type { Node, NodeOf } from "./syntax-tree.ts";
 import { isMap, Problem, type Run } from "./values.ts";
 
-/** Gives a JSON value, an instant, a span or a problem. */
+/** Returns a JSON value, an instant, a span or a problem. */
 export type Evaluate = (run: Run) => unknown;
 
 export interface Compiler {
   readonly compile: (node: Node) => Evaluate;
-  /** Made now, so that an evaluation makes none. */
+  /** Created at compile time, so that an evaluation creates no problems. */
   readonly problem: (node: Node, reason: string) => Problem;
 }
 
@@ -148,7 +148,7 @@ function compileList(node: NodeOf<"list">, { compile }: Compiler): Evaluate {
 function compileMap(node: NodeOf<"map">, { compile }: Compiler): Evaluate {
   const entries = node.entries.map(({ key, value }) => ({ key, evaluate: compile(value) }));
   return (run) => {
-    // Without a prototype, so that a key named __proto__ is a key.
+    // Without a prototype, so that `__proto__` is a plain key.
     const map: Record<string, unknown> = Object.create(null);
     for (const { key, evaluate } of entries) {
       const value = evaluate(run);
@@ -179,7 +179,9 @@ function compileNegate(node: NodeOf<"negate">, { compile, problem }: Compiler): 
   };
 }
 
-/** One term that decides is enough, whatever problem another one has; else the first problem stands. */
+/**
+ * One deciding term is enough, even if another term has a problem. Otherwise the first problem is the result.
+ */
 function compileChain(node: NodeOf<"and" | "or">, { compile, problem }: Compiler): Evaluate {
   const decisive = node.kind === "or";
   const terms = node.terms.map((term) => ({

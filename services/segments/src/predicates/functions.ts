@@ -1,9 +1,9 @@
-// Pure. The functions of predicates: what each takes and gives, and what it does. Regular expressions
-// (`matches`) are left out: their cost can't be foretold by the size of the text.
+// Pure. Defines the functions of predicates: parameters, result and implementation. Regular expressions
+// (`matches`) are left out, because their cost cannot be predicted from the size of the text.
 import { parseInstant, parseSpan } from "./time-literal.ts";
 import { isMap, keysOf, type Run, scan, type Value, type ValueKind } from "./values.ts";
 
-/** What is known of a node's value when the predicate is saved. */
+/** The type of a node as far as it is known when the predicate is saved. */
 export type StaticType = ValueKind | "dyn";
 
 export interface PredicateFunction {
@@ -11,7 +11,7 @@ export interface PredicateFunction {
   readonly forms: readonly ("function" | "method")[];
   readonly takes: readonly (readonly ValueKind[])[];
   readonly gives: ValueKind;
-  /** Undefined if the values, though of the right kinds, have no answer. */
+  /** Undefined if the values have the right kinds, but no result. */
   readonly apply: (run: Run, ...args: Value[]) => Value | undefined;
 }
 
@@ -33,7 +33,7 @@ export const FUNCTIONS: ReadonlyMap<string, PredicateFunction> = new Map([
   ["endsWith", onTexts((_run, text, part) => text.endsWith(part), { units: (_text, part) => part.length })],
   [
     "contains",
-    // A search can compare each character with many of a long part.
+    // A search may compare each character with many characters of a long part.
     onTexts((_run, text, part) => text.includes(part), {
       units: (text, part) => text.length * (1 + (part.length >> 5)),
     }),
@@ -79,7 +79,7 @@ function onTexts(
   };
 }
 
-/** Only A to Z: what other letters do depends on the language. */
+/** Only A to Z, because the case of other letters depends on the language. */
 function changesCase(letters: RegExp, change: (letters: string) => string): PredicateFunction {
   return {
     forms: ["method"],
@@ -119,7 +119,7 @@ function toNumber(_run: Run, value: Value = null): number | undefined {
   return Number.isFinite(number) ? number : undefined;
 }
 
-/** Numbers as JavaScript writes them: 3, 1.5, 1e+21. */
+/** Numbers in JavaScript's spelling: 3, 1.5, 1e+21. */
 function toText(_run: Run, value: Value = null): string {
   return String(value);
 }

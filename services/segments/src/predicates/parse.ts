@@ -1,4 +1,4 @@
-// Pure. Parses CEL's expressions into a syntax tree, by recursive descent with a bound on every recursion.
+// Pure. Parses CEL expressions into a syntax tree by recursive descent with bounded recursion.
 import {
   type BinaryOperator,
   childrenOf,
@@ -46,7 +46,7 @@ class Parser {
     const terms = [first];
     while (this.#cursor.accept(sign)) terms.push(term());
     if (terms.length === 1) return first;
-    // Both are associative, errors included, so brackets inside a chain say nothing.
+    // Both operators are associative, including errors, so brackets inside a chain have no effect.
     const flat = terms.flatMap((each) => (each.kind === kind ? each.terms : [each]));
     return this.#node(offset, { kind, terms: flat });
   }
@@ -172,7 +172,7 @@ class Parser {
       if (this.#cursor.accept(close)) break;
       if (!this.#cursor.isSign(",")) this.#cursor.unexpected(`, or ${close}`);
       this.#cursor.advance();
-      // CEL lets a list end with a comma, a call not.
+      // CEL allows a trailing comma in a list, but not in a call.
       if (close === ")" && this.#cursor.isSign(")")) this.#cursor.unexpected("a value");
     }
     return nodes;

@@ -1,6 +1,7 @@
-// Pure. Why a predicate can't be saved, and where: ready for FIELD_INVALID (`invalidField(path, error.message)`).
+// Pure. Defines the error for an invalid predicate, with its position. The message fits FIELD_INVALID:
+// `invalidField(path, error.message)`.
 
-/** A place in the source; both count from 1, columns in characters. */
+/** A position in the source. Line and column start at 1; columns count characters. */
 export interface Place {
   readonly line: number;
   readonly column: number;

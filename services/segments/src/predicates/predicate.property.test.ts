@@ -1,5 +1,5 @@
-// Our evaluation against that of @bufbuild/cel, on random predicates and data: the same texts mean the same,
-// problems included. Where we decided otherwise, the other text says what we mean in plain CEL.
+// Compares predicates with @bufbuild/cel on random predicates and data: equal texts give equal results,
+// problems included. Where the languages differ on purpose, the second text is the equivalent in plain CEL.
 import { CelScalar, celEnv, celFunc, isCelError, listType, mapType, parse, plan } from "@bufbuild/cel";
 import { strings } from "@bufbuild/cel/ext";
 import fc from "fast-check";
@@ -21,9 +21,9 @@ const environment = celEnv({
   variables: { properties: mapType(STRING, DYN) },
   funcs: [
     ...strings,
-    // The library takes a key with null for a missing one; the specification of CEL does not.
+    // The library treats a key with null as missing; the specification of CEL does not.
     celFunc("hasKey", [MAP, STRING], BOOL, has),
-    // The library turns an index of any kind into a number: list[false], list["1"].
+    // The library converts an index of any kind to a number: list[false], list["1"].
     celFunc("at", [MAP, STRING], DYN, (map, key) => present(map.get(key))),
     celFunc("at", [listType(DYN), CelScalar.DOUBLE], DYN, (list, at) => present(list.get(at))),
     celFunc("@in", [STRING, MAP], BOOL, (key, map) => has(map, key)),
@@ -69,7 +69,7 @@ describe("random predicates", () => {
       ),
       { numRuns: 1500 },
     );
-    // Nothing is proved by predicates that all come out alike.
+    // The test proves nothing unless every result occurs often.
     expect(Math.min(...Object.values(seen))).toBeGreaterThan(150);
   }, 60_000);
 

@@ -1,4 +1,4 @@
-// What saved predicates mean, on plain and on hostile data.
+// Tests the results of predicates on plain and on hostile data.
 import { describe, expect, test } from "vitest";
 import { compilePredicate } from "./predicate.ts";
 
@@ -304,7 +304,7 @@ describe("hostile data", () => {
     };
     const tooLarge = { holds: false, problem: "the data is too large for this predicate" };
     expect(compilePredicate(source, "event").judge(data)).toEqual(tooLarge);
-    // Not even || takes it for a missing value.
+    // Not even || absorbs an exceeded limit.
     expect(compilePredicate(`${source} || true`, "event").judge(data)).toEqual(tooLarge);
   });
 });

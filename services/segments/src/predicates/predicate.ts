@@ -1,5 +1,6 @@
-// Pure. Predicates of segment rules on an event's properties or a profile's traits: CEL, checked and bounded when
-// saved, compiled once, never failing when evaluated. README.md says what the language is.
+// Pure. Compiles predicates of segment rules on an event's properties or a profile's traits. The language is
+// CEL, described in README.md. A predicate is checked and bounded when it is saved, compiled once, and its
+// evaluation never throws.
 import { fieldsRead, worstCaseSteps } from "./bounds.ts";
 import { canonicalText } from "./canonical.ts";
 import { checkPredicate, type Fail } from "./check.ts";
@@ -9,10 +10,10 @@ import { parse } from "./parse.ts";
 import { PredicateError, placeOf } from "./predicate-error.ts";
 import { isMap, type JsonObject, Problem, SCANNED_TOO_MUCH } from "./values.ts";
 
-/** What a predicate is about: `properties` of an event, or `traits` of a profile. */
+/** The data of a predicate: `properties` of an event, or `traits` of a profile. */
 export type PredicateSubject = "event" | "traits";
 
-/** What came of an evaluation; a problem (such as a missing key) makes the predicate false. */
+/** The result of one evaluation. A problem (such as a missing key) makes the predicate false. */
 export interface Verdict {
   readonly holds: boolean;
   readonly problem: string | undefined;
@@ -21,23 +22,23 @@ export interface Verdict {
 export interface Predicate {
   readonly source: string;
   readonly subject: PredicateSubject;
-  /** The same text for the same predicate in another spelling: what matchers are shared by. */
+  /** The canonical text, equal for all spellings of one predicate. Matchers are shared by this text. */
   readonly key: string;
-  /** Names of top-level properties or traits that it reads, sorted. */
+  /** Names of the top-level properties or traits that the predicate reads, sorted. */
   readonly fields: readonly string[];
-  /** True if it reads others too, such as `size(properties)`. */
+  /** True if the predicate also reads other fields, such as `size(properties)`. */
   readonly readsAllFields: boolean;
   /** Steps of one evaluation in the worst case. */
   readonly costSteps: number;
-  /** False too for whatever is no JSON object. Never throws. */
+  /** False for everything except a JSON object. Never throws. */
   matches(json: string | JsonObject): boolean;
-  /** The same answer, with the reason if a part of the data stood in its way. */
+  /** Like `matches`, with the reason if the data prevented a result. */
   judge(json: string | JsonObject): Verdict;
 }
 
 const ROOT_NAMES: Readonly<Record<PredicateSubject, string>> = { event: "properties", traits: "traits" };
 
-/** Throws PredicateError if it can't be saved. */
+/** Throws PredicateError if the predicate is invalid. */
 export function compilePredicate(source: string, subject: PredicateSubject): Predicate {
   const root = ROOT_NAMES[subject];
   const fail: Fail = (node, reason) => {

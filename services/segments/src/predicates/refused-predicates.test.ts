@@ -1,4 +1,4 @@
-// What can't be saved, with the place and the words that say so.
+// Tests which predicates are rejected when they are saved, with position and message.
 import { describe, expect, test } from "vitest";
 import { compilePredicate, type PredicateSubject } from "./predicate.ts";
 import { PredicateError } from "./predicate-error.ts";

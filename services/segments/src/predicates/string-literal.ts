@@ -1,4 +1,4 @@
-// Pure. CEL's string literals: both quotes, tripled quotes, raw strings and escapes.
+// Pure. Parses CEL's string literals: single, double and triple quotes, raw strings and escapes.
 import { PredicateError, placeOf } from "./predicate-error.ts";
 
 const ESCAPE =
@@ -13,7 +13,7 @@ const SIMPLE_ESCAPES: ReadonlyMap<string, string> = new Map([
   ["v", "\v"],
 ]);
 
-/** Reads the literal that starts at `offset` (at its `r` if it is raw). */
+/** Parses the literal that starts at `offset`; a raw literal starts at its `r`. */
 export function readString(
   source: string,
   offset: number,

@@ -1,10 +1,10 @@
-// Pure. The syntax tree of a predicate. Macros are nodes of their own, chains of && and || one node, and
-// `a["b"]` is the same node as `a.b`, so that equal meanings have one form.
+// Pure. Defines the syntax tree of a predicate. A macro is one node, a chain of && or || is one node, and
+// `a["b"]` is the same node as `a.b`, so that predicates with equal meaning have equal trees.
 
 interface Located {
-  /** Where the node's own sign or name starts in the source, in UTF-16 units. */
+  /** Start of the node's own operator or name in the source, in UTF-16 units. */
   readonly offset: number;
-  /** Levels of nodes below this one, itself included. */
+  /** Levels of the tree from this node down, itself included. */
   readonly depth: number;
 }
 
@@ -58,9 +58,9 @@ export interface Comprehension {
   readonly macro: Macro;
   readonly range: Node;
   readonly variable: string;
-  /** The test; undefined for the `map(x, result)` that has none. */
+  /** Undefined for `map(x, result)` without a test. */
   readonly test: Node | undefined;
-  /** What `map` makes of each item. */
+  /** The expression that `map` evaluates for each item. */
   readonly result: Node | undefined;
 }
 

@@ -1,4 +1,5 @@
-// Pure. Reads timestamps (RFC 3339) and durations ("1h30m") from text, to the nanosecond; no clock, no zones by name.
+// Pure. Parses timestamps (RFC 3339) and durations ("1h30m") to the nanosecond, without a clock and without
+// named time zones.
 import { Instant, Span } from "./values.ts";
 
 const TIMESTAMP =

@@ -1,9 +1,9 @@
-// Pure. Walks over the tokens of a predicate, counts its nesting and says what is wrong where.
+// Pure. Steps through the tokens of a predicate, bounds its nesting and reports errors with their position.
 import { PREDICATE_DEPTH_MAX } from "./limits.ts";
 import { PredicateError, placeOf } from "./predicate-error.ts";
 import { type Token, tokensOf } from "./tokens.ts";
 
-/** Words that CEL keeps for itself; never names of variables, functions or fields. */
+/** Words that CEL reserves: never names of variables, functions or fields. */
 const RESERVED: ReadonlySet<string> = new Set(
   (
     "as break const continue else false for function if import in let loop namespace null package return " +
@@ -15,7 +15,7 @@ export function isReserved(name: string): boolean {
   return RESERVED.has(name);
 }
 
-/** Whether the name may stand after a dot. */
+/** Whether the name may follow a dot. */
 export function isFieldName(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !isReserved(name);
 }
@@ -65,7 +65,7 @@ export class TokenCursor {
     return token;
   }
 
-  /** Parses one level further in: what keeps the parser's own stack bounded. */
+  /** Parses one level deeper. The limit bounds the parser's own stack. */
   nested<Result>(offset: number, parseInner: () => Result): Result {
     this.#nesting += 1;
     this.checkDepth(this.#nesting, offset);

@@ -1,4 +1,4 @@
-// Pure. Cuts the text of a predicate into CEL's tokens.
+// Pure. Splits the text of a predicate into CEL tokens.
 import { PredicateError, placeOf } from "./predicate-error.ts";
 import { readString } from "./string-literal.ts";
 
@@ -59,7 +59,7 @@ export function tokensOf(source: string): Token[] {
 function numberOf(text: string, fail: (reason: string) => never): number {
   const value = Number(text);
   if (!Number.isFinite(value)) return fail("the number is too large");
-  // JSON holds doubles: a longer whole number would silently stand for its neighbour.
+  // JSON numbers are doubles: a longer whole number would silently be rounded.
   if (!/[.eE]/.test(text.replace(/^0[xX].*/, "0")) && !Number.isSafeInteger(value)) {
     return fail("whole numbers above 9007199254740991 are not exact in JSON: compare them as strings");
   }

@@ -1,11 +1,11 @@
-// Pure. What a predicate computes with: JSON values, instants, durations, and problems that pass upwards
-// until && or || or an exists absorbs them.
+// Pure. Defines the values of predicates: JSON values, instants, durations, and problems. A problem passes
+// upwards until &&, || or exists absorbs it.
 import { JSON_DEPTH_MAX } from "@muster/core";
 import { EVALUATION_SCAN_UNITS_MAX, SCAN_UNITS_PER_KEY, SCAN_UNITS_PER_VALUE } from "./limits.ts";
 
-/** Plain data; only its own keys count, whatever their names. */
+/** Plain data. Only own keys count, whatever their names. */
 export type JsonObject = { readonly [key: string]: unknown };
-/** Unknown members are JSON; anything else in them counts as a problem where it is used. */
+/** Unknown members are JSON; any other value is a problem where it is used. */
 export type Value =
   | string
   | number
@@ -33,7 +33,10 @@ export class Span {
   }
 }
 
-/** Why a part has no value (a missing key, a wrong kind). Made once per node; the words only when asked for. */
+/**
+ * The reason why a part has no value (a missing key, a wrong kind). Created once per node; the text is
+ * created on demand.
+ */
 export class Problem {
   readonly describe: () => string;
   constructor(describe: () => string) {
@@ -41,7 +44,7 @@ export class Problem {
   }
 }
 
-/** One evaluation. Comprehensions don't nest, so one variable is all there can be. */
+/** The state of one evaluation. Comprehensions do not nest, so one variable is enough. */
 export interface Run {
   subject: unknown;
   item: unknown;
@@ -49,7 +52,7 @@ export interface Run {
   scanned: number;
 }
 
-/** Thrown to end an evaluation: unlike a problem it must not be absorbed. */
+/** Thrown to end an evaluation. Unlike a problem, it must not be absorbed. */
 export const SCANNED_TOO_MUCH = new Problem(() => "the data is too large for this predicate");
 
 export function scan(run: Run, units: number): void {
@@ -59,7 +62,7 @@ export function scan(run: Run, units: number): void {
 
 export type ValueKind = "bool" | "number" | "string" | "null" | "list" | "map" | "timestamp" | "duration";
 
-/** Undefined for a problem, and for what JSON can't hold. */
+/** Undefined for a problem, and for values that JSON cannot hold. */
 export function kindOf(value: unknown): ValueKind | undefined {
   switch (typeof value) {
     case "string":
@@ -89,7 +92,7 @@ export function keysOf(run: Run, map: JsonObject): string[] {
   return keys;
 }
 
-/** Deep equality; values of different kinds are unequal. Undefined if the nesting is beyond JSON's bound. */
+/** Deep equality; values of different kinds are unequal. Undefined if the nesting exceeds JSON's limit. */
 export function equal(run: Run, left: unknown, right: unknown, levels = JSON_DEPTH_MAX): boolean | undefined {
   scan(run, SCAN_UNITS_PER_VALUE);
   const kind = kindOf(left);
@@ -130,8 +133,8 @@ function equalMaps(run: Run, left: unknown, right: unknown, levels: number): boo
 }
 
 /**
- * Negative, zero or positive; undefined if the two have no order. Strings go by code point, as in CEL.
- * Numbers never come here: they are compared on the spot.
+ * Negative, zero or positive; undefined if the two values have no order. Strings are ordered by code point,
+ * as in CEL. Numbers are compared by the caller.
  */
 export function order(run: Run, left: unknown, right: unknown): number | undefined {
   if (typeof left === "string" && typeof right === "string") return orderTexts(run, left, right);
@@ -154,7 +157,7 @@ function orderTexts(run: Run, left: string, right: string): number {
   return codePointRank(left.charCodeAt(at)) - codePointRank(right.charCodeAt(at));
 }
 
-/** Surrogates stand for characters above U+FFFF, so they rank above U+E000 to U+FFFF. */
+/** Surrogates encode characters above U+FFFF, so they rank above U+E000 to U+FFFF. */
 function codePointRank(unit: number): number {
   if (unit < 0xd800) return unit;
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;

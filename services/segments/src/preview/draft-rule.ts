@@ -1,4 +1,4 @@
-// A rule that a request brings without saving it, ready to be tried.
+// Reads an unsaved rule from a request and prepares its simulation.
 import type { OrganizationId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { SegmentsDeps } from "../deps.ts";
@@ -12,11 +12,11 @@ import { Trial } from "./trial.ts";
 
 export interface Draft {
   readonly trial: Trial;
-  /** All of the organisation's. */
+  /** All segments of the organisation. */
   readonly segments: readonly Segment[];
 }
 
-/** FIELD_INVALID for what could not be saved either. */
+/** Rejects every rule that could not be saved either, with FIELD_INVALID. */
 export async function draftRule(
   deps: SegmentsDeps,
   organizationId: OrganizationId,

@@ -1,4 +1,5 @@
-// EstimateSegmentCost: what keeping a rule would take, before it is saved; measured from a random sample.
+// Handles EstimateSegmentCost: measures the cost of maintaining a rule on a random sample before the rule is
+// saved.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { MatcherCostSchema } from "@muster/contracts/muster/segments/v1/segment_preview_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -54,12 +55,12 @@ export function estimateSegmentCost(
   };
 }
 
-/** What the sample's profiles would keep, and how often they do what counts. */
+/** Measures the state and the counted events of the sample's profiles. */
 class Measures {
   profiles = 0;
   bytes = 0;
   bytesMax = 0;
-  /** That count, in the last days. */
+  /** Counted events of the last DAYS days. */
   events = 0;
   readonly #trial: Trial;
   readonly #nowMs: number;
@@ -106,7 +107,7 @@ function matcherCosts(
   });
 }
 
-/** By the matcher's key, the use that asks most. */
+/** The most demanding use of each matcher, by the matcher's key. */
 function deepest(uses: readonly MatcherUse[]): Map<string, MatcherUse> {
   const byKey = new Map<string, MatcherUse>();
   for (const use of uses) {

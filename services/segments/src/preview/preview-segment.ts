@@ -1,5 +1,5 @@
-// PreviewSegment: how many a rule would hold, and some of them, without saving it. Everybody is asked if that
-// takes no longer than 300 ms; else a random sample is, and the answer says how far it may be from the truth.
+// Handles PreviewSegment: counts the profiles that match an unsaved rule and returns some of them. All
+// profiles are evaluated if that takes at most 300 ms; otherwise a random sample is, with an error bound.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { PreviewSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_preview_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -20,7 +20,7 @@ import type { ScanTurns } from "./scan-turns.ts";
 import type { Trial } from "./trial.ts";
 import { estimateCount } from "./wilson.ts";
 
-/** What asking everybody may take, and what asking a sample may take after that. */
+/** Time limit of the full count, and again of the sample that follows it. */
 const BUDGET_MS = 300;
 const SAMPLE_PROFILES_MAX = 5000;
 const SHOWN_MAX = 10;
@@ -71,7 +71,7 @@ async function takePoll(
   };
 }
 
-/** Decides profiles as they come, all at the same instant, and counts those that hold. */
+/** Evaluates profiles one by one, all at the same instant, and counts the matches. */
 class Ballot {
   checked = 0;
   members = 0;
@@ -93,13 +93,13 @@ class Ballot {
     };
   }
 
-  /** Whether everybody was asked in time. */
+  /** Whether all profiles were evaluated in time. */
   async askAll(budgetMs: number | undefined): Promise<boolean> {
     const options = onBehalfOf(this.#context);
     if (budgetMs === undefined) return scanAll({ ...this.#scan, options }, () => false);
     const over = new AbortController();
     const done = new AbortController();
-    // A page that takes too long is given up in its midst.
+    // The timeout aborts a page in progress.
     const ended = AbortSignal.any([done.signal, this.#context.signal]);
     const ring = (): void => over.abort();
     this.#deps.clock.sleep(budgetMs, ended).then(ring, ring);
@@ -114,7 +114,7 @@ class Ballot {
     }
   }
 
-  /** Resolves to how many profiles there are. */
+  /** Resolves to the total number of profiles. */
   async askSample(seed: number): Promise<number> {
     const scan = { ...this.#scan, options: onBehalfOf(this.#context) };
     const { profileCount, profileIds } = await sampleProfiles(scan, SAMPLE_PROFILES_MAX, seed);

@@ -1,4 +1,4 @@
-// Hands profiles with their raw events to whoever wants them one after the other: all of an organisation, or some.
+// Reads profiles with their raw events, one after the other: all of an organisation, or a given set.
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type OrganizationId,
@@ -16,7 +16,7 @@ import { ruleReachesBehind } from "../engine/reach.ts";
 import type { EventsFeed, ScanRequest } from "../events-feed.ts";
 import type { Trial } from "./trial.ts";
 
-/** Takes one profile's events, in the order in which they happened. */
+/** Receives one profile's events in the order in which they happened. */
 export interface ProfileSink {
   note(event: EngineEvent): void;
   finish(): void;
@@ -31,12 +31,12 @@ export interface ProfileScan {
   readonly organizationId: OrganizationId;
   readonly trial: Trial;
   readonly options: ClientCallOptions;
-  /** Told of each snapshot that is read. */
+  /** Records the completeness of each snapshot. */
   readonly horizon: Horizon;
   begin(profile: IdentifiedProfile): ProfileSink;
 }
 
-/** Since when the raw events that were read are all there; 0: there are all there ever were. */
+/** Tracks the instant since when all raw events that were read are complete; 0: from the beginning. */
 export class Horizon {
   #ms = 0;
 
@@ -44,18 +44,18 @@ export class Horizon {
     this.#ms = Math.max(this.#ms, completeSinceMs);
   }
 
-  /** For answers about instants from `fromMs` on; nothing where nothing that matters is missing. */
+  /** For results about instants from `fromMs` on; empty when no missing event can matter. */
   completeSince({ rule, definitions }: Trial, fromMs: number): { completeSince?: Timestamp } {
     const isBehind = ruleReachesBehind(rule, this.#ms, fromMs, (id) => definitions.ruleOf(id as SegmentId));
     return isBehind ? { completeSince: timestampFromMs(this.#ms) } : {};
   }
 }
 
-/** Small enough that a scan that is given up was not large, large enough that few calls are made. */
+/** A smaller page wastes less work when a scan is aborted; a larger page needs fewer calls. */
 const PROFILES_AT_ONCE = 250;
 const SHARDS_AT_ONCE = 4;
 
-/** All profiles, unless `isOver` says so between two pages; then false. */
+/** Scans all profiles. Returns false if `shouldStop` ended the scan between two pages. */
 export async function scanAll(scan: ProfileScan, isOver: () => boolean): Promise<boolean> {
   const shards = [...ALL_SHARDS];
   const lane = async (): Promise<void> => {
@@ -71,7 +71,7 @@ export async function scanAll(scan: ProfileScan, isOver: () => boolean): Promise
   return !isOver();
 }
 
-/** These profiles, of any shards, as long as `isOver` does not say so between two pages. */
+/** Scans these profiles of any shards until `shouldStop` returns true between two pages. */
 export async function scanSome(
   scan: ProfileScan,
   profileIds: readonly ProfileId[],
@@ -81,7 +81,7 @@ export async function scanSome(
   let pages = 0;
   for (const [shard, own] of byShard) {
     for (let start = 0; start < own.length; start += PROFILES_AT_ONCE) {
-      // One page at least, so that there is an answer.
+      // At least one page, so that there is a result.
       if (pages > 0 && isOver()) return;
       await scanPage(scan, shard, { ids: own.slice(start, start + PROFILES_AT_ONCE) });
       pages += 1;
@@ -89,13 +89,13 @@ export async function scanSome(
   }
 }
 
-/** At most `limit` profiles at random, and how many there are in all. */
+/** At most `limit` random profiles, and the total number of profiles. */
 export async function sampleProfiles(
   { feed, organizationId, options }: Pick<ProfileScan, "feed" | "organizationId" | "options">,
   limit: number,
   seed: number,
 ): Promise<{ readonly profileCount: number; readonly profileIds: ProfileId[] }> {
-  // A shard is a fair sample by itself; more of them are asked only where one has too few.
+  // Shards are random samples themselves. Further shards are read only when one has too few profiles.
   const first = new SeededRandom(seed).integer(0, SHARD_COUNT - 1);
   const profileIds: ProfileId[] = [];
   let profileCount = 0;
@@ -120,7 +120,7 @@ async function scanPage(
   const request = {
     ...{ organizationId, shard, profiles },
     eventNames: names === "every" ? [] : names,
-    // An empty list of names would mean all of them.
+    // An empty list of names would select all events.
     withoutEvents: names.length === 0,
   };
   const { more, completeSinceMs } = await feed.scan(

@@ -1,5 +1,5 @@
-// How many readings that walk over raw events may run at once in a process: they are for people who look on, and
-// must not keep folding and the events service from their work.
+// Limits the concurrent scans over raw events in a process. Scans serve interactive users and must not slow
+// down the projection or the events service.
 import { AppError } from "@muster/errors";
 
 const AT_ONCE_MAX = 4;
@@ -8,7 +8,7 @@ const RETRY_AFTER_MS = 1000;
 export class ScanTurns {
   #running = 0;
 
-  /** OVERLOADED when too many run already: nobody waits in a line that might not move. */
+  /** Rejects with OVERLOADED when too many scans are running. Callers never queue. */
   async take<T>(read: () => Promise<T>): Promise<T> {
     if (this.#running >= AT_ONCE_MAX) throw new AppError("OVERLOADED", { retryAfterMs: RETRY_AFTER_MS });
     this.#running += 1;

@@ -1,4 +1,4 @@
-// A rule on trial: decides it for profiles from their raw events alone, keeping nothing. Pure.
+// Simulates a rule: evaluates it for profiles from their raw events alone and stores nothing. Pure.
 import type { SegmentId } from "@muster/core";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
@@ -14,15 +14,15 @@ import {
 import { type Rule, segmentsIn } from "../engine/rule.ts";
 import type { ProfileView, Verdict } from "../engine/verdict.ts";
 
-/** No segment has it. */
+/** No segment has this id. */
 const ON_TRIAL = "ffffffff-ffff-ffff-ffff-ffffffffffff" as SegmentId;
 
 export class Trial {
   readonly rule: Rule;
-  /** Of the rule and of those that it names, directly or through others. */
+  /** Definitions of the rule and of the segments that it refers to, directly or through others. */
   readonly definitions: Definitions;
 
-  /** `segments` are all that the rule may name. */
+  /** `segments` are all segments that the rule may refer to. */
   constructor(rule: Rule, segments: readonly SegmentDefinition[]) {
     this.rule = rule;
     this.definitions = new Definitions(0, [{ id: ON_TRIAL, rule }, ...namedBy(rule, segments)]);
@@ -33,7 +33,7 @@ export class Trial {
   }
 }
 
-/** One profile under the rule. Events come in the order in which they happened. */
+/** One profile under the simulated rule. Events arrive in the order in which they happened. */
 export class TrialProfile {
   readonly createMs: number;
   readonly state: ProfileState = emptyState();
@@ -48,7 +48,7 @@ export class TrialProfile {
     this.#view = viewOf(this.state, trial.definitions.ruleOf);
   }
 
-  /** Counts an event that has happened by `nowMs`. Whether the rule has anything to do with it. */
+  /** Applies an event that has happened by `nowMs`. Returns whether the event affects the rule. */
   note(event: EngineEvent, nowMs: number): boolean {
     this.#touched.clear();
     recordEvent(this.state, this.#trial.definitions, event, nowMs, this.#touched);
@@ -60,11 +60,11 @@ export class TrialProfile {
   }
 }
 
-/** The segments that the rule names, directly or through others. */
+/** The segments that the rule refers to, directly or through others. */
 function namedBy<S extends SegmentDefinition>(rule: Rule, segments: readonly S[]): S[] {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
   const named = new Set(segmentsIn(rule));
-  // A set grows while it is walked.
+  // The loop also visits ids that are added to the set meanwhile.
   for (const id of named) {
     const segment = byId.get(id);
     for (const other of segment === undefined ? [] : segmentsIn(segment.rule)) named.add(other);

@@ -1,4 +1,4 @@
-// The error bound holds as often as it says.
+// Tests that the error bound holds as often as it claims.
 import { SeededRandom } from "@muster/core";
 import { expect, test } from "vitest";
 import { estimateCount } from "./wilson.ts";
@@ -34,6 +34,6 @@ test("who asks everybody knows; who asks nobody knows nothing; nobody found is n
   const { count, errorBound } = estimateCount(0, 100, 10_000);
   expect(count).toBe(0);
   expect(errorBound).toBeGreaterThan(300);
-  // What the sample itself proves bounds it too.
+  // The members and non-members in the sample limit the bound too.
   expect(estimateCount(1, 9, 10).errorBound).toBeLessThanOrEqual(1);
 });

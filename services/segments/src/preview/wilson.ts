@@ -1,7 +1,7 @@
-// How far a share estimated from a random sample may be from the true one: Wilson's score interval, cut to what
-// the sample itself proves. Pure.
+// Estimates a count from a random sample, with an error bound by Wilson's score interval. The known members
+// and non-members of the sample limit the interval. Pure.
 
-/** Of the normal distribution: 95 % lie within so many standard deviations. */
+/** In a normal distribution, 95 % lie within this many standard deviations. */
 const Z_95 = 1.959964;
 
 export interface Estimate {
@@ -20,7 +20,7 @@ export function estimateCount(holding: number, sampled: number, total: number): 
   const denominator = 1 + z2 / sampled;
   const centre = (share + z2 / (2 * sampled)) / denominator;
   const half = (Z_95 * Math.sqrt((share * (1 - share)) / sampled + z2 / (4 * sampled ** 2))) / denominator;
-  // Those of the sample are known to be what they are.
+  // The sampled profiles are known exactly.
   const low = Math.max(holding, (centre - half) * total);
   const high = Math.min(total - (sampled - holding), (centre + half) * total);
   return { count, errorBound: Math.ceil(Math.max(count - low, high - count, 0)) };

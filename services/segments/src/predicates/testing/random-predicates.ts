@@ -1,8 +1,8 @@
-// Random predicates, each written twice: as ours and as plain CEL for @bufbuild/cel; and random data for them.
+// Generates random predicates, each as our text and as plain CEL for @bufbuild/cel, and random data for both.
 import fc from "fast-check";
 import type { JsonObject } from "../values.ts";
 
-/** One expression, for us and for the library. */
+/** One expression in our language and in the library's. */
 export interface Pair {
   readonly ours: string;
   readonly theirs: string;
@@ -33,7 +33,7 @@ function pair(strings: TemplateStringsArray, ...parts: (Pair | string)[]): Pair 
   return { ours: text("ours"), theirs: text("theirs") };
 }
 
-/** A number as JSON has it is always a double. */
+/** A JSON number is always a double. */
 function numberPair(number: number): Pair {
   const isWhole = Number.isInteger(number) && Math.abs(number) < 1e15;
   return { ours: String(number), theirs: isWhole ? `${number}.0` : String(number) };
@@ -49,9 +49,9 @@ interface Expressions {
 
 interface Parts {
   readonly tie: fc.LetrecTypedTie<Expressions>;
-  /** One of these kinds of expressions. */
+  /** An expression of one of these kinds. */
   readonly either: (...kinds: (keyof Expressions)[]) => fc.Arbitrary<Pair>;
-  /** The name inside a comprehension's body, where another comprehension can't stand. */
+  /** The variable inside a comprehension's body, where no further comprehension is allowed. */
   readonly variable: string | undefined;
 }
 
@@ -99,7 +99,7 @@ function numbers({ tie, either }: Parts): Arbitraries {
     anyNumber.map(numberPair),
     fc
       .tuple(dyn, fc.constantFrom("+", "-", "*"), dyn)
-      // Two paths may join texts with +, so that one side is surely a number here.
+      // Two paths may join texts with +, so one side must be a number here.
       .map(([one, sign, other]) => pair`(${one} ${sign} ${other} * ${numberPair(1)})`),
     fc.tuple(dyn, fc.constantFrom(-2, 4, 0.5)).map(([one, by]) => pair`(${one} / ${numberPair(by)})`),
     tie("path").map((one) => pair`(-${one})`),
