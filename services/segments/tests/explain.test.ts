@@ -76,40 +76,40 @@ const ours = keys.filter((key) => key.organizationId === organizationId);
 const { profileId, shard } = ours[0] ?? { profileId: NO_PROFILE, shard: 0 };
 
 const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
-  "fold: definitions' versions": (db) => readVersions(db, organizations.slice(0, 3)),
-  "fold: definitions": (db) => listSegmentsOf(db, [organizationId]),
-  "fold: states": (db) => loadStates(db, ours.slice(0, 500)),
+  "apply: versions of definitions": (db) => readVersions(db, organizations.slice(0, 3)),
+  "apply: definitions": (db) => listSegmentsOf(db, [organizationId]),
+  "apply: states": (db) => loadStates(db, ours.slice(0, 500)),
   "timers: due": (db) => listDue(db, shard, NOW_MS, 500),
   "timers: next due": (db) => readNextDues(db, ALL_SHARDS),
-  "backfill: whose turn": (db) => nextBackfilling(db, ALL_SHARDS, organizationId),
-  "backfill: which shards": (db) => listBackfillingShards(db, organizationId, ALL_SHARDS),
-  "backfill: an organisation's": (db) => listBackfillsIn(db, organizationId, ALL_SHARDS),
-  "derivation: marked profiles": (db) => listProfileDerivations(db, organizationId, [shard], 200),
-  "derivation: why profiles are marked": (db) =>
+  "backfill: next organization": (db) => nextBackfilling(db, ALL_SHARDS, organizationId),
+  "backfill: shards": (db) => listBackfillingShards(db, organizationId, ALL_SHARDS),
+  "backfill: of an organization": (db) => listBackfillsIn(db, organizationId, ALL_SHARDS),
+  "rebuild: marked profiles": (db) => listProfileDerivations(db, organizationId, [shard], 200),
+  "rebuild: reasons of marked profiles": (db) =>
     readDerivationReasons(
       db,
       organizationId,
       shard,
       ours.slice(0, 50).map((key) => key.profileId),
     ),
-  "derivation: who has a state": (db) => listStateIds(db, organizationId, shard, NO_PROFILE, profileId),
-  "erasure: what rows may be kept under": (db) => listEvaluationIds(db, organizationId, shard),
+  "rebuild: profiles with a state": (db) => listStateIds(db, organizationId, shard, NO_PROFILE, profileId),
+  "erasure: evaluations of stored rows": (db) => listEvaluationIds(db, organizationId, shard),
   "erasure: next": (db) => listErasures(db, ALL_SHARDS, 100),
-  "export: what is kept of a person": (db) => listKeptRows(db, organizationId, profileId, segmentIds),
-  "retention: how long raw events are kept": (db) => readRawEventDays(db, organizationId),
-  "read: facts first counted when events were gone": (db) =>
+  "export: memberships of a profile": (db) => listKeptRows(db, organizationId, profileId, segmentIds),
+  "retention: days of raw events": (db) => readRawEventDays(db, organizationId),
+  "read: facts first counted after retention": (db) =>
     readFactHorizons(db, organizationId, factKeys.slice(0, 3)),
   "purge: next": (db) => listPurges(db, ALL_SHARDS, 200),
-  "take-over: whom to tell still": (db) => listPurgesOf(db, organizationId, segmentId),
-  "take-over: what is told in a shard": (db) => listTellings(db, organizationId, shard),
-  "take-over: which segments are told": (db) => listTold(db, organizationId),
+  "rule switch: unfinished shards": (db) => listPurgesOf(db, organizationId, segmentId),
+  "rule switch: switches of a shard": (db) => listTellings(db, organizationId, shard),
+  "rule switch: switching segments": (db) => listTold(db, organizationId),
   "purge: states": (db) => listStates(db, organizationId, shard, NO_PROFILE, 250),
-  "idle: outlook": (db) => readOutlook(db, ALL_SHARDS),
-  "sweep: whose turn": (db) => findSweepable(db, ALL_SHARDS),
+  "idle: pending work": (db) => readOutlook(db, ALL_SHARDS),
+  "sweep: next segment": (db) => findSweepable(db, ALL_SHARDS),
   "sweep: rows": (db) => listRows(db, { organizationId, segmentId }, profileId, 1000),
   "read: anything due": (db) => isAnyDue(db, organizationId, ALL_SHARDS, NOW_MS),
   "read: backfills": (db) => listBackfillsOf(db, organizationId, [segmentId]),
-  "read: derivations": (db) => hasProfileDerivations(db, organizationId),
+  "read: rebuilds": (db) => hasProfileDerivations(db, organizationId),
   "read: a profile's backfills": (db) => isProfilePending(db, organizationId, shard, profileId),
   "read: a profile's state": (db) => loadStates(db, ours.slice(0, 1)),
   "read: members page": (db) => listMembers(db, organizationId, segmentId, profileId, 51),
@@ -173,7 +173,7 @@ beforeAll(async () => {
 });
 afterAll(() => opened.close());
 
-test("hot queries go by their keys", async () => {
+test("hot queries use their keys", async () => {
   const [[{ version }]] = (await database.reader.raw("SELECT VERSION() AS version")) as [
     [{ version: string }],
   ];

@@ -63,7 +63,7 @@ test("an hour of membership is an entry and an exit, at whatever time of day", (
   ]);
 });
 
-test("events of one instant count together, and those of the future not at all", () => {
+test("events of one instant count together, and future events do not count", () => {
   const rule: Rule = {
     kind: "performed_then_not",
     matcher: matcherOf("a"),

@@ -193,12 +193,12 @@ function runTrace(
   }
 }
 
-describe("the engine equals a brute-force evaluation over the raw events", () => {
+describe("the engine equals the reference evaluator over the raw events", () => {
   test.each([
     { name: "milliseconds", scale: FINE, numRuns: 1500 },
     { name: "calendar days", scale: COARSE, numRuns: 400 },
   ])(
-    "at every tick, whatever comes late, out of order or early: $name",
+    "at every tick, with late, reordered and scheduled events: $name",
     ({ scale, numRuns }) => {
       fc.assert(
         fc.property(
@@ -218,7 +218,7 @@ describe("the engine equals a brute-force evaluation over the raw events", () =>
     60_000,
   );
 
-  test("and says to the millisecond when the answer will change by itself", () => {
+  test("and predicts the next change to the millisecond", () => {
     const { startMs } = FINE;
     fc.assert(
       fc.property(
@@ -255,7 +255,7 @@ describe("the engine equals a brute-force evaluation over the raw events", () =>
   }, 60_000);
 });
 
-test("a person of two profiles is one from the merge on, and none of it is left when that is undone", () => {
+test("merged profiles share their events from the merge until it is undone", () => {
   fc.assert(
     fc.property(
       fc.array(anyRule(FINE), { minLength: 1, maxLength: 4 }),
@@ -301,7 +301,7 @@ function aboutA(leaf: Leaf): Leaf {
   return "matcher" in leaf ? { ...leaf, matcher: a(leaf.matcher) } : leaf;
 }
 
-test("what comes too late to be placed is read again, so that orders are right even then", () => {
+test("an event too late for its position triggers a rebuild, so that orders stay right", () => {
   const { startMs } = FINE;
   const a = matcherOf("a");
   const b = matcherOf("b");

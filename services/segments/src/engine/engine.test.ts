@@ -72,7 +72,7 @@ describe("a window (now - d, now]", () => {
   });
 });
 
-test("facts that were kept for a shallower rule never guess what they let go", () => {
+test("facts kept for a shallower rule never guess dropped instants", () => {
   const facts = emptyFacts();
   for (const ms of [10, 20, 30]) applyEvent(facts, [ms, `e${ms}`], 2);
   // The rule is deeper now. 5 is older than 20, but 10 was dropped: the third newest is unknown.
@@ -129,7 +129,7 @@ describe("segments that refer to others", () => {
     return [last, ...links];
   };
 
-  test("follow in the same visit, however long the chain", () => {
+  test("change in the same evaluation, however long the chain", () => {
     const definitions = define(...chain(999, viewedTwiceLately));
     const state = emptyState();
     const touched = new Set<SegmentDefinition>();
@@ -145,7 +145,7 @@ describe("segments that refer to others", () => {
     expect(last && evaluate(last, viewOf(state, definitions.ruleOf), 9)).toMatchObject({ nextChangeAt: 105 });
   });
 
-  test("in a circle, which cannot be saved, do not hold and do not hang", () => {
+  test("in a cycle, which cannot be saved, do not hold and do not hang", () => {
     const definitions = define(
       { kind: "in_segment", segmentId: "s1" as SegmentId },
       { kind: "any", rules: [{ kind: "in_segment", segmentId: "s0" as SegmentId }, viewedTwiceLately] },
@@ -155,7 +155,7 @@ describe("segments that refer to others", () => {
   });
 });
 
-test("future events are bounded; the soonest of the others asks for the raw events", () => {
+test("scheduled events are bounded, and the soonest dropped event requires a rebuild", () => {
   const definitions = define(abandoned);
   const state = emptyState();
   for (let index = FUTURE_EVENTS_MAX + 3; index > 0; index -= 1) {

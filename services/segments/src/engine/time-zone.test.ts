@@ -37,7 +37,7 @@ test.each(["UTC", "Europe/Berlin", "America/Santiago", "Australia/Lord_Howe", "P
   },
 );
 
-test("names are checked", () => {
+test("time zone names are validated", () => {
   expect(isTimeZone("Europe/Berlin")).toBe(true);
   expect(isTimeZone("Europe/Nowhere")).toBe(false);
   expect(isTimeZone("")).toBe(false);

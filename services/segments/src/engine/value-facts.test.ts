@@ -34,7 +34,7 @@ test("sums are rounded once, at the end", () => {
   );
 });
 
-test("beyond its room a log says that it is not exact, and is again when the window has moved on", () => {
+test("a full log is not exact until the window has moved past the dropped numbers", () => {
   const rule: Aggregate = {
     kind: "aggregate",
     function: "sum",

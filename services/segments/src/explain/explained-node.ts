@@ -178,7 +178,7 @@ function thenNotInWords(rule: Rule, because: Extract<Because, { kind: "performed
 }
 
 function inSegmentInWords({ verdict }: Extract<Because, { kind: "in_segment" }>): string {
-  if (verdict === undefined) return "there is no such segment";
+  if (verdict === undefined) return "the segment does not exist";
   return verdict.member ? "in it" : "not in it";
 }
 

@@ -31,7 +31,7 @@ function explainer(rule: Rule) {
 }
 
 describe.each(Array.from({ length: 60 }, (_, index) => index + 1))("seed %i", (seed) => {
-  test("events that are missing, done in their order, make a member", () => {
+  test("performing the missing events in order makes the profile a member", () => {
     const random = new SeededRandom(seed);
     for (let round = 0; round < 10; round += 1) {
       const rule = randomRule(random, 2);
@@ -66,12 +66,12 @@ const performed = (kind: Comparison, n: number, ms?: number): Rule => ({
   window: ms === undefined ? undefined : { kind: "last", ms },
 });
 
-test("of several ways the shortest is told", () => {
+test("the shortest of several ways is returned", () => {
   const rule: Rule = { kind: "any", rules: [performed("at_least", 5), performed("exactly", 2)] };
   expect(explainer(rule).missing(NOW_MS)).toMatchObject([{ eventName: "viewed", count: 2n }]);
 });
 
-test("what only time can bring says when", () => {
+test("a step that only time completes has an instant", () => {
   const one = explainer(performed("at_most", 1, HOUR_MS));
   one.note("viewed", NOW_MS - 1000);
   one.note("viewed", NOW_MS);
@@ -80,7 +80,7 @@ test("what only time can bring says when", () => {
   expect(step?.count).toBeUndefined();
 });
 
-test("what cannot be undone is not told as a step", () => {
+test("nothing is returned when only undoing an event would help", () => {
   const one = explainer({ kind: "not", rule: performed("at_least", 1) });
   one.note("viewed", NOW_MS);
   expect(one.missing(NOW_MS)).toEqual([]);

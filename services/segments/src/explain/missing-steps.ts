@@ -80,7 +80,7 @@ function leafSteps(wanted: boolean, leaf: Leaf, verdict: Verdict): Step[] | unde
   const byEvents = wanted ? stepsToHold(leaf, verdict.because) : stepsToEnd(leaf, verdict.because);
   if (byEvents !== undefined) return byEvents;
   if (verdict.nextChangeAt === undefined) return undefined;
-  const text = `by itself at ${instantInWords(verdict.nextChangeAt)}: ${leafInWords(leaf)}`;
+  const text = `without an event at ${instantInWords(verdict.nextChangeAt)}: ${leafInWords(leaf)}`;
   const at = timestampFromMs(verdict.nextChangeAt);
   return [{ kind: leaf.kind, text: wanted ? text : `${text}, no longer`, at }];
 }

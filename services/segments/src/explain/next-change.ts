@@ -36,7 +36,7 @@ export function nextChangeOf({ rule, verdict, state, definitions }: Explained): 
     const then = evaluate(rule, view, dueMs);
     if (then.member !== verdict.member) {
       const what = names.map(matcherInWords).join(", ");
-      return { atMs: dueMs, because: `an event that is dated ahead comes due: ${what}` };
+      return { atMs: dueMs, because: `a scheduled event comes due: ${what}` };
     }
     atMs = then.nextChangeAt;
   }
@@ -71,9 +71,9 @@ function turnedLeaf(
 function causeInWords(leaf: Leaf): string {
   switch (leaf.kind) {
     case "performed_then_not":
-      return "it has lasted for as long as asked";
+      return "the required time has passed";
     case "inactive_for":
-      return "nothing has happened for as long as asked";
+      return "no event has happened for the required time";
     case "active_days":
       return "a day leaves the window";
     default:

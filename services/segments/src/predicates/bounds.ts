@@ -24,7 +24,7 @@ function stepsOf(node: Node, nesting: number, fail: Fail): number {
     return 1 + sum(childrenOf(node).map((child) => stepsOf(child, nesting, fail)));
   }
   if (nesting >= COMPREHENSION_NESTING_MAX) {
-    fail(node, `${node.macro} can't stand inside the body of another comprehension`);
+    fail(node, `${node.macro} is not allowed inside the body of another comprehension`);
   }
   const body = bodyOf(node);
   const nodes = sum(body.map(nodesOf));

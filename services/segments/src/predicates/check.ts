@@ -31,7 +31,7 @@ const ORDERED: readonly StaticType[] = ["number", "string", "bool", "timestamp",
 
 export function checkPredicate(node: Node, subject: string, fail: Fail): void {
   const type = typeOf(node, { subject, variable: undefined, fail });
-  if (!isPossibly(type, ["bool"])) fail(node, `a predicate answers true or false, this is ${NAMES[type]}`);
+  if (!isPossibly(type, ["bool"])) fail(node, `a predicate must be true or false, this is ${NAMES[type]}`);
 }
 
 function isPossibly(type: StaticType, kinds: readonly StaticType[]): boolean {
@@ -92,7 +92,7 @@ function expectType(
 function typeOfVariable(node: NodeOf<"variable">, scope: Scope): StaticType {
   if (node.name === scope.subject) return "map";
   if (node.name === scope.variable) return "dyn";
-  return scope.fail(node, `unknown name ${node.name}: a value is read as ${scope.subject}.${node.name}`);
+  return scope.fail(node, `unknown name ${node.name}: write ${scope.subject}.${node.name}`);
 }
 
 function typeOfIndex(node: NodeOf<"index">, scope: Scope): StaticType {
@@ -120,7 +120,7 @@ function typeOfBinary(node: NodeOf<"binary">, scope: Scope): StaticType {
     return scope.fail(node, `${operator} compares ${one} with ${other}, which are never equal`);
   }
   if (operator === "in") {
-    return scope.fail(node, `in looks for an item of a list or a key of a map, not ${one} in ${other}`);
+    return scope.fail(node, `in takes an item and a list, or a key and a map, not ${one} in ${other}`);
   }
   return scope.fail(node, `${operator} doesn't take ${one} and ${other}`);
 }
@@ -223,7 +223,7 @@ function checkTime(name: string, node: Node, text: string, scope: Scope): void {
 function typeOfComprehension(node: Node & Comprehension, scope: Scope): StaticType {
   const { macro, variable } = node;
   expectType(node.range, ["list", "map"], `${macro} walks a list or the keys of a map`, scope);
-  if (variable === scope.subject) scope.fail(node, `choose another name than ${variable} for the item`);
+  if (variable === scope.subject) scope.fail(node, `the item needs another name than ${variable}`);
   const inner = { ...scope, variable };
   if (node.test !== undefined) expectType(node.test, ["bool"], `the test of ${macro} is a bool`, inner);
   if (node.result !== undefined) typeOf(node.result, inner);

@@ -10,7 +10,7 @@ export function compileCall(node: NodeOf<"call">, compiler: Compiler): Evaluate 
   assert(declared !== undefined, `unchecked function ${node.name}`);
   const nodes = node.target === undefined ? node.args : [node.target, ...node.args];
   const args = nodes.map((arg, at) => compileArgument(arg, declared.takes[at] ?? [], compiler));
-  const noAnswer = compiler.problem(node, "has no answer for this value");
+  const noAnswer = compiler.problem(node, "has no result for this value");
   const [first, second] = args;
   if (first === undefined) return () => noAnswer;
   const { apply } = declared;
@@ -36,7 +36,7 @@ function compileArgument(
   { compile, problem }: Compiler,
 ): (run: Run) => Value {
   const argument = compile(node);
-  const mismatch = problem(node, `is no ${kinds.join(" or ")}`);
+  const mismatch = problem(node, `is not a ${kinds.join(" or ")}`);
   return (run) => {
     const value = argument(run);
     if (value instanceof Problem) return value;

@@ -62,7 +62,7 @@ function compileOrder(node: Binary, operator: OrderOperator, compiler: Compiler)
 }
 
 function compileSlowOrder(node: Binary, operator: OrderOperator, { problem }: Compiler) {
-  const mismatch = problem(node, "compares values of kinds that have no order");
+  const mismatch = problem(node, "compares values without an order");
   return (run: Run, one: unknown, other: unknown): boolean | Problem => {
     if (one instanceof Problem) return one;
     if (other instanceof Problem) return other;
@@ -93,7 +93,7 @@ export function compileMembership(node: Binary, compiler: Compiler): Evaluate {
     };
   }
   const right = compile(node.right);
-  const mismatch = problem(node, "looks for no item of a list, nor for a key of a map");
+  const mismatch = problem(node, "searches neither a list nor a map");
   const tooDeep = problem(node, "compares values that are nested too deep");
   return (run) => {
     const item = left(run);

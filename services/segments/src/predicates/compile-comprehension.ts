@@ -8,7 +8,7 @@ type Walk = (run: Run, items: readonly unknown[]) => unknown;
 
 export function compileComprehension(node: NodeOf<"comprehension">, compiler: Compiler): Evaluate {
   const range = compiler.compile(node.range);
-  const mismatch = compiler.problem(node.range, "is neither list nor map");
+  const mismatch = compiler.problem(node.range, "is neither a list nor a map");
   const tooLong = compiler.problem(node.range, `has more than ${COMPREHENSION_ITEMS_MAX} items`);
   const walk = compileWalk(node, compiler);
   return (run) => {
@@ -89,7 +89,7 @@ function compileTest(
 ): (run: Run) => boolean | Problem {
   if (node.test === undefined) return () => true;
   const test = compile(node.test);
-  const mismatch = problem(node.test, "is no bool");
+  const mismatch = problem(node.test, "is not a bool");
   return (run) => {
     const value = test(run);
     return typeof value === "boolean" || value instanceof Problem ? value : mismatch;

@@ -91,7 +91,7 @@ function compileSelect(node: NodeOf<"select">, { compile, problem }: Compiler): 
   const { field } = node;
   const target = compile(node.target);
   const missing = problem(node, "is missing");
-  const noMap = problem(node.target, "is no map");
+  const noMap = problem(node.target, "is not a map");
   return (run) => {
     const value = target(run);
     if (isMap(value)) {
@@ -105,7 +105,7 @@ function compileSelect(node: NodeOf<"select">, { compile, problem }: Compiler): 
 function compileHas(node: NodeOf<"has">, { compile, problem }: Compiler): Evaluate {
   const { field } = node;
   const target = compile(node.target);
-  const noMap = problem(node.target, "is no map");
+  const noMap = problem(node.target, "is not a map");
   return (run) => {
     const value = target(run);
     if (isMap(value)) return Object.hasOwn(value, field) && value[field] !== undefined;
@@ -161,7 +161,7 @@ function compileMap(node: NodeOf<"map">, { compile }: Compiler): Evaluate {
 
 function compileNot(node: NodeOf<"not">, { compile, problem }: Compiler): Evaluate {
   const operand = compile(node.operand);
-  const mismatch = problem(node.operand, "is no bool");
+  const mismatch = problem(node.operand, "is not a bool");
   return (run) => {
     const value = operand(run);
     if (typeof value === "boolean") return !value;
@@ -171,7 +171,7 @@ function compileNot(node: NodeOf<"not">, { compile, problem }: Compiler): Evalua
 
 function compileNegate(node: NodeOf<"negate">, { compile, problem }: Compiler): Evaluate {
   const operand = compile(node.operand);
-  const mismatch = problem(node.operand, "is no number");
+  const mismatch = problem(node.operand, "is not a number");
   return (run) => {
     const value = operand(run);
     if (typeof value === "number") return -value;
@@ -186,7 +186,7 @@ function compileChain(node: NodeOf<"and" | "or">, { compile, problem }: Compiler
   const decisive = node.kind === "or";
   const terms = node.terms.map((term) => ({
     evaluate: compile(term),
-    mismatch: problem(term, "is no bool"),
+    mismatch: problem(term, "is not a bool"),
   }));
   return (run) => {
     let found: Problem | undefined;
@@ -202,7 +202,7 @@ function compileChain(node: NodeOf<"and" | "or">, { compile, problem }: Compiler
 function compileConditional(node: NodeOf<"conditional">, { compile, problem }: Compiler): Evaluate {
   const condition = compile(node.condition);
   const [then, otherwise] = [compile(node.then), compile(node.otherwise)];
-  const mismatch = problem(node.condition, "is no bool");
+  const mismatch = problem(node.condition, "is not a bool");
   return (run) => {
     const value = condition(run);
     if (typeof value === "boolean") return value ? then(run) : otherwise(run);

@@ -184,7 +184,7 @@ class Parser {
       const key = this.#cursor.peek();
       if (key.kind !== "string") this.#cursor.unexpected("a string as key, as in JSON");
       else {
-        if (entries.has(key.value)) this.#cursor.fail("the key stands twice");
+        if (entries.has(key.value)) this.#cursor.fail("duplicate key");
         this.#cursor.advance();
         this.#cursor.expect(":");
         entries.set(key.value, { key: key.value, value: this.#expression() });

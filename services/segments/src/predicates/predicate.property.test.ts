@@ -52,7 +52,7 @@ function isTooLarge(run: () => void): boolean {
 }
 
 describe("random predicates", () => {
-  test("mean what @bufbuild/cel takes them for", () => {
+  test("give the same results as @bufbuild/cel", () => {
     const seen = { true: 0, false: 0, problem: 0 };
     fc.assert(
       fc.property(
@@ -90,7 +90,7 @@ describe("random predicates", () => {
     );
   }, 60_000);
 
-  test("depend on nothing but the fields they name", () => {
+  test("depend only on the fields that they name", () => {
     fc.assert(
       fc.property(anyPredicate, anyObject, ({ ours }, properties) => {
         fc.pre(!isTooLarge(() => compilePredicate(ours, "event")));
@@ -140,7 +140,7 @@ describe("random texts", () => {
     ),
     ..."has( size( .exists(x, .map(x, // ''' \\ r' 3u while \n 👟 \ud800 \u0000".split(" "),
   );
-  test("are accepted or refused with a place inside them", () => {
+  test("are accepted, or rejected with a position inside the text", () => {
     fc.assert(
       fc.property(
         fc.oneof(

@@ -39,7 +39,7 @@ const MEANINGS: Record<string, [source: string, expected: boolean | "problem"][]
     ["1e308 * 10 > 1", "problem"],
     ["0.1 + 0.2 == 0.3", false],
   ],
-  "missing keys and wrong kinds have no answer": [
+  "missing keys and wrong kinds have no result": [
     ["properties.none == 1", "problem"],
     ["properties.none != 1", "problem"],
     ["!(properties.none == 1)", "problem"],
@@ -51,7 +51,7 @@ const MEANINGS: Record<string, [source: string, expected: boolean | "problem"][]
     ["properties.paid", true],
     ["properties.name.size() > 3 && properties.price.startsWith('x')", "problem"],
   ],
-  "&& and || absorb what doesn't matter, on both sides": [
+  "&& and || absorb irrelevant problems on both sides": [
     ["properties.none == 1 || properties.qty == 3", true],
     ["properties.qty == 3 || properties.none == 1", true],
     ["properties.none == 1 || properties.qty == 4", "problem"],
@@ -60,7 +60,7 @@ const MEANINGS: Record<string, [source: string, expected: boolean | "problem"][]
     ["properties.none == 1 && properties.qty == 3", "problem"],
     ["properties.name || properties.paid", true],
   ],
-  "has() asks for the last key alone": [
+  "has() tests only the last key": [
     ["has(properties.price)", true],
     ["has(properties.nothing)", true],
     ["has(properties.none)", false],
@@ -83,7 +83,7 @@ const MEANINGS: Record<string, [source: string, expected: boolean | "problem"][]
     ["properties.address == {'city': 'Bern'}", false],
     ["properties.items[0] == {'sku': 'a', 'price': 5.0}", true],
   ],
-  "in looks for items and keys": [
+  "in searches items and keys": [
     ["'new' in properties.tags", true],
     ["'old' in properties.tags", false],
     ["properties.qty in [1, 2, 3]", true],
@@ -167,12 +167,12 @@ describe.each(Object.entries(MEANINGS))("%s", (_rule, rows) => {
   });
 });
 
-describe("a predicate says", () => {
-  test("which part of the data stood in its way", () => {
+describe("a predicate reports", () => {
+  test("which part of the data caused a problem", () => {
     const predicate = compilePredicate("properties.a == 1 ||\n properties.b.c > 2", "event");
     expect(predicate.judge({ b: { c: "x" } }).problem).toBe("line 1, column 12: properties.a is missing");
     expect(predicate.judge({ a: 2, b: { c: "x" } }).problem).toBe(
-      "line 2, column 17: properties.b.c > 2 compares values of kinds that have no order",
+      "line 2, column 17: properties.b.c > 2 compares values without an order",
     );
     expect(predicate.judge({ a: 1 })).toEqual({ holds: true, problem: undefined });
   });
@@ -189,12 +189,12 @@ describe("a predicate says", () => {
     expect(compilePredicate(source, "event")).toMatchObject({ fields, readsAllFields });
   });
 
-  test("what it costs at worst", () => {
+  test("its worst-case cost", () => {
     expect(compilePredicate("properties.price > 10", "event").costSteps).toBe(4);
     expect(compilePredicate("properties.a.exists(x, x > 1)", "event").costSteps).toBe(1 + 2 + 1000 * 3);
   });
 
-  test("the same of traits", () => {
+  test("the same for traits", () => {
     const predicate = compilePredicate("traits.plan == 'pro'", "traits");
     expect(predicate.key).toBe('traits.plan == "pro"');
     expect(predicate.matches({ plan: "pro" })).toBe(true);
@@ -263,7 +263,7 @@ describe("hostile data", () => {
     ).toBe(false);
   });
 
-  test("data nested beyond JSON's bound has no answer, and doesn't overflow the stack", () => {
+  test("data nested beyond JSON's limit has no result and does not overflow the stack", () => {
     const deep = `${"[".repeat(60_000)}${"]".repeat(60_000)}`;
     const predicate = compilePredicate("properties.a == properties.b", "event");
     expect(predicate.matches(`{"a": ${deep}, "b": ${deep}}`)).toBe(false);
@@ -271,7 +271,7 @@ describe("hostile data", () => {
     expect(predicate.matches(`{"a": ${shallow}, "b": ${shallow}}`)).toBe(true);
   });
 
-  test("comprehensions end at their bound", () => {
+  test("comprehensions end at their limit", () => {
     const predicate = compilePredicate("properties.l.all(x, x == 1)", "event");
     const of = (length: number) => ({ l: Array.from({ length }, () => 1) });
     expect(predicate.matches(of(1000))).toBe(true);
@@ -292,7 +292,7 @@ describe("hostile data", () => {
     ["keys counted", "properties.l.exists(x, size(properties.map) == 3)"],
     ["keys compared", "properties.empty.exists(x, x == properties.map)"],
     ["case", "properties.l.exists(x, properties.text.upperAscii() == x)"],
-  ])("much work on large data ends the evaluation: %s", (_what, source) => {
+  ])("too much work on large data ends the evaluation: %s", (_what, source) => {
     const numbers = Array.from({ length: 20_000 }, () => 1);
     const data = {
       text: "a".repeat(100_000),

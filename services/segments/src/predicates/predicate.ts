@@ -69,7 +69,7 @@ function checkText(source: string): void {
     throw new PredicateError(reason, { line: 1, column: 1 });
   }
   const broken = source.isWellFormed() ? -1 : source.search(/\p{Surrogate}/u);
-  if (broken >= 0) throw new PredicateError("half of a surrogate pair", placeOf(source, broken));
+  if (broken >= 0) throw new PredicateError("unpaired surrogate", placeOf(source, broken));
 }
 
 function outcome(evaluate: Evaluate, json: string | JsonObject): unknown {
@@ -83,7 +83,7 @@ function outcome(evaluate: Evaluate, json: string | JsonObject): unknown {
   }
 }
 
-const NO_OBJECT = new Problem(() => "the data is no JSON object");
+const NO_OBJECT = new Problem(() => "the data is not a JSON object");
 
 function parsed(json: string): unknown {
   try {
@@ -96,5 +96,5 @@ function parsed(json: string): unknown {
 function verdictOf(value: unknown): Verdict {
   if (value instanceof Problem) return { holds: false, problem: value.describe() };
   if (typeof value === "boolean") return { holds: value, problem: undefined };
-  return { holds: false, problem: "the predicate gives no bool for this data" };
+  return { holds: false, problem: "the predicate is not a bool for this data" };
 }

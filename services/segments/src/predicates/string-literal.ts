@@ -49,7 +49,7 @@ function unescaped(source: string, at: number, match: RegExpExecArray | null): s
   const code =
     octal === undefined ? Number.parseInt(hex2 ?? hex4 ?? hex8 ?? "", 16) : Number.parseInt(octal, 8);
   if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
-    throw new PredicateError("the escape is no Unicode character", placeOf(source, at));
+    throw new PredicateError("the escape is not a Unicode character", placeOf(source, at));
   }
   return String.fromCodePoint(code);
 }

@@ -43,8 +43,8 @@ export function tokensOf(source: string): Token[] {
       tokens.push({ kind: "number", value: numberOf(number[0], fail), offset });
       offset += number[0].length;
       const suffix = take(NUMBER_END)?.[0];
-      if (suffix === "u" || suffix === "U") fail("unsigned numbers are not supported: leave the u out");
-      if (suffix !== undefined) fail(`a number can't go on with ${JSON.stringify(suffix)}`);
+      if (suffix === "u" || suffix === "U") fail("unsigned numbers are not supported: drop the u");
+      if (suffix !== undefined) fail(`a number can't be followed by ${JSON.stringify(suffix)}`);
       continue;
     }
     const name = take(NAME);

@@ -9,7 +9,7 @@ test.each([
   { total: 10_000, members: 9900, sampled: 400 },
   { total: 100_000, members: 10, sampled: 1000 },
   { total: 300, members: 60, sampled: 200 },
-])("$members of $total, $sampled asked: within the bound 19 times of 20", ({ total, members, sampled }) => {
+])("$members of $total, $sampled sampled: within the bound 19 times of 20", ({ total, members, sampled }) => {
   const random = new SeededRandom(total + members);
   let within = 0;
   for (let round = 0; round < 1000; round += 1) {
@@ -28,7 +28,7 @@ test.each([
   expect(within).toBeGreaterThanOrEqual(929);
 });
 
-test("who asks everybody knows; who asks nobody knows nothing; nobody found is not nobody there", () => {
+test("a full sample is exact, an empty sample bounds nothing, and no match does not prove zero", () => {
   expect(estimateCount(7, 20, 20)).toEqual({ count: 7, errorBound: 0 });
   expect(estimateCount(0, 0, 20)).toEqual({ count: 0, errorBound: 20 });
   const { count, errorBound } = estimateCount(0, 100, 10_000);
