@@ -1,5 +1,5 @@
-// Evaluates rules as docs/segments.md describes them, straight from their JSON and without any code of the
-// product. It reveals misunderstandings that the engine and its own reference evaluator share.
+// Evaluates rules as docs/segments.md describes them, straight from JSON and without any code of the product.
+// Misunderstandings that the engine shares with its own reference evaluator show up here.
 
 export interface PlainEvent {
   readonly name: string;

@@ -1,4 +1,4 @@
-// Compares a replay with the reference evaluator at the end of every day, and checks that its changes add up.
+// Compares a replay with the reference evaluator at the end of every day, and checks that the changes add up.
 import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { isMemberByRawEvents, type RawEvent } from "../engine/brute-force.ts";

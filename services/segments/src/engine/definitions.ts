@@ -1,4 +1,4 @@
-// Compiles an organisation's segments: which facts an event changes, how much each fact must keep, and which
+// Compiles an organization's segments: which facts an event changes, how much each fact must keep, and which
 // segments each fact affects.
 import type { SegmentId } from "@muster/core";
 import type { Predicate } from "../predicates/predicate.ts";
@@ -69,7 +69,7 @@ const VALUES_TOTAL = 100_000;
 const VALUES_MIN = 100;
 const NONE: readonly never[] = [];
 
-/** One immutable version of an organisation's segment definitions. */
+/** One immutable version of an organization's segment definitions. */
 export class Definitions {
   readonly version: number;
   readonly segments: ReadonlyMap<SegmentId, SegmentDefinition>;

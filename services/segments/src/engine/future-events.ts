@@ -1,9 +1,9 @@
-// Stores events dated after now in the profile's state until they come due.
+// Stores events dated after now in the profile's state until their instant.
 import type { FactEvent } from "./any-facts.ts";
 import type { Definitions } from "./definitions.ts";
 import type { ProfileState } from "./profile-state.ts";
 
-/** An event dated after now. It counts from its own instant on. */
+/** An event dated after now. The event counts from that instant on. */
 export interface FutureEvent extends FactEvent {
   /** The matchers that the event matches. */
   readonly matcherKeys: readonly string[];

@@ -106,7 +106,7 @@ function uniteCounts(kept: Facts, found: Facts, depth: number): Facts {
   };
 }
 
-/** Equal numbers cannot be told apart, so the larger tally wins. */
+/** Equal numbers are indistinguishable, so the larger tally wins. */
 function largerTally(kept: Tally, found: Tally): Tally {
   return kept.count >= found.count ? kept : found;
 }

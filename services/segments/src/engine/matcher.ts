@@ -1,5 +1,5 @@
 // Selects events by name and an optional predicate on properties. A matcher has no window and no threshold,
-// so the segments of an organisation share the facts of equal matchers.
+// so the segments of an organization share the facts of equal matchers.
 import { createHash } from "node:crypto";
 import type { Predicate } from "../predicates/predicate.ts";
 

@@ -1,9 +1,9 @@
-// Keeps facts that depend on the order of events: the outcome of all older events, and the newest events one
-// by one. A late event among the newest can still take its position.
+// Keeps facts that depend on the order of events: the outcome of all older events, and the newest events
+// individually. A late event among the newest can still take its position.
 import type { Instant } from "./facts.ts";
 
 export interface OrderedFacts<Outcome> {
-  /** The outcome of the events that are no longer kept one by one. */
+  /** The outcome of the events that are no longer kept individually. */
   base: Outcome;
   /** The instant of the newest event in `base`. */
   baseMs: number | undefined;
@@ -20,9 +20,7 @@ export type MarkedInstant = readonly [ms: number, eventId: string, marks: number
  */
 export type Advance<Outcome> = (outcome: Outcome, instant: Instant, marks: number) => Outcome;
 
-/**
- * Newest events that are kept one by one. An event older than these requires a rebuild from the raw events.
- */
+/** Newest events that are kept individually. An older event requires a rebuild from the raw events. */
 export const RECENT_MAX = 16;
 
 /** Returns false, and changes nothing, when the event's position in the order is unknown. */

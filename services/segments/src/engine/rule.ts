@@ -38,7 +38,7 @@ export interface Not {
   readonly rule: Rule;
 }
 
-/** The number of matching events in the window compares as `count` says. */
+/** The number of matching events in the window compares as in `count`. */
 export interface Performed {
   readonly kind: "performed";
   readonly matcher: Matcher;

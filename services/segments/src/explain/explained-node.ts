@@ -1,4 +1,4 @@
-// Builds the explanation of a rule, node by node: what was needed and what was observed.
+// Builds the explanation of a rule, node by node: needed and observed values.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {

@@ -1,5 +1,4 @@
-// Pure. Computes the static bounds of a predicate: worst-case cost, comprehensions, and the fields that it
-// reads.
+// Pure. Computes the static bounds of a predicate: worst-case cost, comprehensions, and the fields read.
 
 import type { Fail } from "./check.ts";
 import {

@@ -35,7 +35,7 @@ function compileWalk(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
   }
 }
 
-/** Like || and &&: one deciding item is enough, even if another item has a problem. */
+/** Like || and &&: a deciding item is enough, even if a further item has a problem. */
 function compileSearch(node: NodeOf<"comprehension">, decisive: boolean, compiler: Compiler): Walk {
   const test = compileTest(node, compiler);
   return (run, items) => {

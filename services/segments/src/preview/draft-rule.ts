@@ -12,7 +12,7 @@ import { Trial } from "./trial.ts";
 
 export interface Draft {
   readonly trial: Trial;
-  /** All segments of the organisation. */
+  /** All segments of the organization. */
   readonly segments: readonly Segment[];
 }
 

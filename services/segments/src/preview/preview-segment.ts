@@ -71,7 +71,7 @@ async function takePoll(
   };
 }
 
-/** Evaluates profiles one by one, all at the same instant, and counts the matches. */
+/** Evaluates each profile at the same instant, and counts the matches. */
 class Ballot {
   checked = 0;
   members = 0;

@@ -1,4 +1,4 @@
-// Reads profiles with their raw events, one after the other: all of an organisation, or a given set.
+// Reads profiles with their raw events, one after the other: all of an organization, or a given set.
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type OrganizationId,

@@ -1,4 +1,4 @@
-// Simulates a rule: evaluates it for profiles from their raw events alone and stores nothing. Pure.
+// Simulates a rule: evaluates profiles from raw events alone and stores no state. Pure.
 import type { SegmentId } from "@muster/core";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
@@ -19,7 +19,7 @@ const ON_TRIAL = "ffffffff-ffff-ffff-ffff-ffffffffffff" as SegmentId;
 
 export class Trial {
   readonly rule: Rule;
-  /** Definitions of the rule and of the segments that it refers to, directly or through others. */
+  /** Definitions of the rule and of the segments that it refers to, directly or indirectly. */
   readonly definitions: Definitions;
 
   /** `segments` are all segments that the rule may refer to. */
@@ -60,7 +60,7 @@ export class TrialProfile {
   }
 }
 
-/** The segments that the rule refers to, directly or through others. */
+/** The segments that the rule refers to, directly or indirectly. */
 function namedBy<S extends SegmentDefinition>(rule: Rule, segments: readonly S[]): S[] {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
   const named = new Set(segmentsIn(rule));
