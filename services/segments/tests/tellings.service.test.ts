@@ -1,4 +1,4 @@
-// Tests rule switches: each profile that matches one rule and not the other gets exactly one change, despite
+// Tests rule switches: a profile that matches only one of the two rules gets exactly one change, despite
 // concurrent changes and crashes.
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom } from "@muster/core";
@@ -178,7 +178,7 @@ describe.each(ENGINES)("rule switches on %s", (engine) => {
     for (let round = 0; round < 4; round += 1) {
       const segment = round % 2 === 0 ? BUYERS : { eventName: "viewed", minCount: 1 };
       await house.segments.updateSegment({ segmentId: "viewers", segment });
-      // Some rules switch before the next edit; others are replaced before.
+      // Some rules switch before the next edit; the next edit replaces the rest.
       if (round === 1) await untilTold("viewers", 3);
       else await house.clock.advance(round * 100);
     }

@@ -1,4 +1,5 @@
-// Encodes the domain events of this service, splits them to the size of a message, and decodes them.
+// Encodes the domain events of this service, splits large events to the size of a message, and decodes
+// events.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
@@ -53,7 +54,10 @@ export type Announcement =
       readonly segmentId: Uint8Array;
     };
 
-/** Returns one message for each shard's entries and one for its exits; more if they would be too large. */
+/**
+ * Returns one message for the entries and one for the exits of each shard; more if a message would be too
+ * large.
+ */
 export function membershipsChanged(changes: readonly AnnouncedChange[]): OutboxDraft[] {
   const shares = new Map<string, AnnouncedChange[]>();
   for (const change of changes) {
@@ -104,8 +108,8 @@ export function announcementsOf({ type, data }: Envelope): Announcement[] {
 }
 
 /**
- * Returns the data of a message without these profiles; undefined if the message does not mention them. The
- * change of a removed profile is left empty, because watches count the changes of a message.
+ * Returns the data of a message without the given profiles; undefined if the message does not mention any.
+ * The change of a removed profile is left empty, because watches count the changes of a message.
  */
 export function announcedWithout(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
   if (type !== ENTERED && type !== EXITED) return undefined;

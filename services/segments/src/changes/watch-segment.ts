@@ -1,5 +1,5 @@
-// WatchSegment: streams a segment's members, then its entries and exits as they are committed. Every response
-// carries a token to resume after it.
+// WatchSegment: streams the members of a segment, then entries and exits as committed. Every response carries
+// a token to resume after it.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";

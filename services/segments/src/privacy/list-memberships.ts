@@ -1,5 +1,5 @@
-// ListMemberships: returns the stored memberships of one profile, exited ones included as long as their rows
-// exist. The read waits for all events acknowledged before the call.
+// ListMemberships: returns the stored memberships of a profile, including exited rows that still exist. The
+// read waits for all events acknowledged before the call.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   KeptMembershipSchema,
@@ -31,7 +31,7 @@ export function listMemberships(
   };
 }
 
-/** Rows of replaced and pending rules are left out, because they never served reads or no longer do. */
+/** Leaves out rows of replaced and pending rules, which do not serve reads. */
 async function readKept(
   { database }: SegmentsDeps,
   organizationId: OrganizationId,

@@ -1,4 +1,5 @@
-// Computes how an organization's segments change when one of them gets a new rule. Reads and writes nothing.
+// Computes how the segments of an organization change when one segment gets a new rule. Reads and writes
+// nothing.
 import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { Definitions } from "../engine/definitions.ts";
@@ -30,7 +31,7 @@ export function changeRule(
   };
   const withRule = segments.map((segment) => (segment.id === changed.id ? edited : segment));
   refuseCycle(withRule, changed.id, path);
-  // Segments that depend on this one are evaluated again as well, and switch together with it.
+  // Dependent segments are evaluated again as well, and switch together with this one.
   const stale = staleBy(withRule, changed.id);
   const restarted = stale.map((segment) => ({
     ...segment,
@@ -43,8 +44,8 @@ export function changeRule(
 }
 
 /**
- * Adds a pending rule to a new segment that references a pending segment, because it has to switch together
- * with it.
+ * Adds a pending rule to a new segment that references a pending segment, because both have to switch
+ * together.
  */
 export function withPending(segments: readonly Segment[], added: Segment, nextId: () => SegmentId): Segment {
   const named = new Set(segmentsIn(added.rule));

@@ -32,7 +32,7 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
         await dropEvaluation(trx, organizationId, segment.pending.evaluationId);
       }
       await segmentsChanged(trx, organizationId, known, -1);
-      // Other pending segments may have waited for this one alone.
+      // Other pending segments may have waited for this segment alone.
       await takeOver(trx, organizationId, deps.announcer);
       await deps.announcer.announceDeleted(trx, organizationId, id);
     });
@@ -42,7 +42,7 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
   };
 }
 
-/** Throws SEGMENT_IN_USE with the segments whose rules reference this one. */
+/** Throws SEGMENT_IN_USE with the segments that reference this one. */
 function refuseUsed(segments: readonly Segment[], id: SegmentId): void {
   const users = usersOf(segments, id).map(({ slug }) => slug);
   if (users.length === 0) return;

@@ -1,8 +1,9 @@
 // Decides which rules are evaluated, and when a pending rule replaces the current one. Reads and writes
 // nothing.
-// Each saved rule has an evaluation with its own id, the key of its memberships, counts and backfills. One
-// evaluation of a segment serves reads. A changed rule is evaluated beside it as the pending one, and
-// replaces it once its backfill is done. Rules reference segments; evaluations reference evaluations.
+// Each saved rule has an evaluation. The evaluation id is the key of memberships, counts and backfills. A
+// segment has a serving evaluation, which decides its members. After a change of the rule, the segment also
+// has a pending evaluation, which replaces the serving evaluation when the backfill is done. Rules reference
+// segments; evaluations reference evaluations.
 import type { SegmentId } from "@muster/core";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import { type Rule, segmentsIn } from "../engine/rule.ts";
@@ -12,8 +13,8 @@ import type { Segment } from "./segment.ts";
 /**
  * Lists everything to evaluate.
  * Invariant: the meaning of an evaluation id never changes. While a segment is pending, all segments that
- * reference it are pending too: they get new evaluations with it and switch together with it. See {@link
- * staleBy} and {@link finishedGroups}.
+ * reference it are pending too. All get new evaluations and switch together. See {@link staleBy} and {@link
+ * finishedGroups}.
  */
 export function definitionsOf(segments: readonly Segment[]): SegmentDefinition[] {
   const serving = new Map(segments.map(({ id, evaluationId }) => [id, evaluationId]));
@@ -39,8 +40,8 @@ export function savedVersion({ version, pending }: Segment): number {
 }
 
 /**
- * Lists the segments whose saved rules depend on this one, directly or through others. Their pending
- * evaluations are outdated when it changes.
+ * Lists the segments with saved rules that depend on this segment, directly or through others. A change of
+ * this segment makes their pending evaluations outdated.
  */
 export function staleBy(segments: readonly Segment[], changedId: SegmentId): Segment[] {
   const stale = new Set<SegmentId>([changedId]);
@@ -54,12 +55,12 @@ export function staleBy(segments: readonly Segment[], changedId: SegmentId): Seg
   return segments.filter(({ id }) => stale.has(id));
 }
 
-/** Lists the segments whose current or saved rules reference this one directly. */
+/** Lists the segments with current or saved rules that reference this segment directly. */
 export function usersOf(segments: readonly Segment[], id: SegmentId): Segment[] {
   return segments.filter((segment) => segment.id !== id && namesOf(segment).has(id));
 }
 
-/** Finds a path from the segment through saved rules back to itself; undefined if there is none. */
+/** Finds a path from the segment through saved rules back to the segment; undefined if there is no cycle. */
 export function findCycle(segments: readonly Segment[], id: SegmentId): Segment[] | undefined {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
   const seen = new Set<SegmentId>();
@@ -80,8 +81,8 @@ export function findCycle(segments: readonly Segment[], id: SegmentId): Segment[
 }
 
 /**
- * Lists the pending segments that can switch now. Their backfills are done, and so are those of all linked
- * segments.
+ * Lists the pending segments that can switch now: their backfills and the backfills of all linked segments
+ * are done.
  */
 export function finishedGroups(segments: readonly Segment[], unfinished: ReadonlySet<SegmentId>): Segment[] {
   const pending = segments.filter((segment) => segment.pending !== undefined);
@@ -95,7 +96,7 @@ export function finishedGroups(segments: readonly Segment[], unfinished: Readonl
   return finished;
 }
 
-/** Groups segments that reference one another, in current or pending rules. */
+/** Groups segments that are linked by references, in current or pending rules. */
 function linkedGroups(segments: readonly Segment[]): Segment[][] {
   const linked = new Map(segments.map(({ id }) => [id, new Set<SegmentId>()]));
   for (const segment of segments) {

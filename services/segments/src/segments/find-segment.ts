@@ -6,7 +6,7 @@ import { ensureTouched } from "./organization-store.ts";
 import type { Segment } from "./segment.ts";
 import { findSegmentById, findSegmentBySlug } from "./segment-store.ts";
 
-/** Throws SEGMENT_NOT_FOUND if there is none. */
+/** Throws SEGMENT_NOT_FOUND if the organization has no such segment. */
 export async function findSegment(
   { clock, database }: SegmentsDeps,
   organizationId: OrganizationId,
@@ -16,7 +16,7 @@ export async function findSegment(
   const find = isUuid(idOrSlug) ? findSegmentById : findSegmentBySlug;
   const known = await find(database.reader, organizationId, idOrSlug);
   if (known !== undefined) return known;
-  // A new organization gets its default segment.
+  // A new organization gets the default segment.
   await ensureTouched(database, organizationId, clock.nowMs());
   const segment = await find(database.reader, organizationId, idOrSlug);
   if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");

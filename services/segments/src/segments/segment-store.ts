@@ -55,7 +55,7 @@ export function slugTaken(slug: string, field: string, cause?: unknown): AppErro
   });
 }
 
-/** Saves everything that can change. The slug is free, because the caller holds the organization's lock. */
+/** Saves all fields that can change. The slug is free, because the caller holds the organization's lock. */
 export async function updateSegmentRow(trx: Transaction, segment: Segment): Promise<void> {
   const key = { organization_id: uuidToBytes(segment.organizationId), segment_id: uuidToBytes(segment.id) };
   const row = {
@@ -78,7 +78,7 @@ function evaluationColumns({ evaluationId, pending }: Segment) {
   };
 }
 
-/** Inserts the segment unless it exists already. */
+/** Inserts the segment unless the row exists already. */
 export async function insertSegmentOnce(trx: Transaction, segment: Segment): Promise<void> {
   await insert(trx, segment, "keep");
 }
@@ -99,7 +99,7 @@ async function insert(trx: Transaction, segment: Segment, onConflict: OnConflict
   await insertRows(trx, "segments", COLUMNS, [row], onConflict, ["organization_id", "segment_id"]);
 }
 
-/** Returns false if there was no such segment. */
+/** Returns false if the segment does not exist. */
 export async function deleteSegmentRow(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -131,7 +131,7 @@ export async function findSegmentBySlug(
   return row && fromRow(row);
 }
 
-/** Returns the existing segments among these. */
+/** Returns the existing segments with the given slugs. */
 export async function listSegmentsBySlugs(
   db: Queryable,
   organizationId: OrganizationId,
@@ -163,7 +163,7 @@ export async function listSegmentsPage(
   return (await query).map(fromRow);
 }
 
-/** Returns segments that are served by one of these evaluations, oldest first, after the given id. */
+/** Returns segments that are served by the given evaluations, oldest first, after the given id. */
 export async function listSegmentsServedBy(
   db: Queryable,
   organizationId: OrganizationId,
@@ -181,7 +181,7 @@ export async function listSegmentsServedBy(
   return (await query).map(fromRow);
 }
 
-/** Returns the existing segments among these, oldest first, after the given id. */
+/** Returns the existing segments with the given ids, oldest first, after the given id. */
 export async function listSegmentsByIds(
   db: Queryable,
   organizationId: OrganizationId,

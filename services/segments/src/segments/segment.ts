@@ -18,7 +18,7 @@ export interface Segment {
   readonly evaluationId: SegmentId;
   /** The rule that replaces this one once its backfill is done. */
   readonly pending: PendingRule | undefined;
-  /** Whether entries of the backfill are announced, and not only later ones. */
+  /** Whether entries of the backfill are announced, and not only later entries. */
   readonly announceBackfill: boolean;
   readonly createMs: number;
   readonly updateMs: number;
@@ -32,7 +32,7 @@ export interface PendingRule {
   readonly version: number;
 }
 
-/** The number of segments that one organization may have at once. */
+/** The number of segments that an organization may have at the same time. */
 export const SEGMENTS_MAX = 1000;
 /**
  * The number of instants that one organization's windows may store for one profile, over all event names. The
@@ -60,8 +60,8 @@ export function slugOf(name: string, field = "name"): string {
 
 /**
  * Returns the segment that every organization starts with.
- * Invariant: its id is derived from the organization's id, so that concurrent creators insert the same row.
- * It is a millisecond older than the organization, so that it is listed first.
+ * Invariant: the segment id is derived from the organization id, so that concurrent creators insert the same
+ * row. The id is a millisecond older than the organization, so that the segment is listed first.
  */
 export function defaultSegment(organizationId: OrganizationId, nowMs: number): Segment {
   const bytes = uuidToBytes(organizationId);

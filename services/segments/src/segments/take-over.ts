@@ -11,11 +11,11 @@ import { listSegmentsOf, updateSegmentRow } from "./segment-store.ts";
 import { beginTelling, listTold } from "./telling-store.ts";
 
 /**
- * Switches all segments whose pending rules are ready. Called when a backfill ends, when an earlier rule
+ * Switches all segments with pending rules that are ready. Called when a backfill ends, when an earlier rule
  * switch is fully published, and when a segment that others waited for changes or is deleted.
- * Invariant: the organization is locked. If two transactions end their last backfills at once, the second one
- * reads both as ended. Membership rows do not move: one column of the segment's row selects the evaluation
- * that serves reads.
+ * Invariant: the organization is locked. If two transactions end the last backfills at once, the second
+ * transaction reads both as ended. Membership rows do not move: one column of the segment's row selects the
+ * serving evaluation.
  */
 export async function takeOver(
   trx: Transaction,
@@ -27,7 +27,7 @@ export async function takeOver(
   if (pendingIds.length === 0) return;
   const unfinished = await listBackfillsOf(trx, organizationId, pendingIds);
   const waiting = new Set(unfinished.map(({ segmentId }) => segmentId));
-  // One switch at a time, because a walk publishes the difference between two rules.
+  // Switches are serialized, because a walk publishes the difference between two rules.
   const told = await listTold(trx, organizationId);
   for (const { id, pending } of segments) if (told.has(id) && pending) waiting.add(pending.evaluationId);
   const finished = finishedGroups(segments, waiting);
@@ -52,7 +52,7 @@ async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
   await beginTelling(trx, organizationId, { segmentId, replacedId }, telling);
 }
 
-/** Ends an evaluation that nothing reads any more. The owners of the shards delete its data later. */
+/** Ends an evaluation without readers. The owners of the shards delete its data later. */
 export async function dropEvaluation(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,4 +1,4 @@
-// UpdateSegment: renames at once; a changed rule is backfilled beside the current one, and then replaces it.
+// UpdateSegment: renames at once. A changed rule is backfilled first, and then replaces the current rule.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -52,7 +52,7 @@ export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
 
 interface Plan {
   readonly before: Segment;
-  /** The segment with its new name and rule; `change` holds the effects on it and on others. */
+  /** The segment with the new name and rule; `change` holds the effects on all segments. */
   readonly after: Segment;
   /** Undefined if the rule stays. */
   readonly change: RuleChange | undefined;
@@ -95,10 +95,7 @@ async function planEdit(
   return { before, after, change };
 }
 
-/**
- * Invariant: the rules, their backfills and the new definitions version commit together. See
- * DefinitionsCache.
- */
+/** Invariant: rules, backfills and the new definitions version commit together. See DefinitionsCache. */
 async function apply(deps: SegmentsDeps, trx: Transaction, { before, after, change }: Plan): Promise<void> {
   const { organizationId } = after;
   if (after === before) return;

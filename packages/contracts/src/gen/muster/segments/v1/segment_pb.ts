@@ -18,20 +18,20 @@ export const file_muster_segments_v1_segment: GenFile = /*@__PURE__*/
   fileDesc("CiBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudC5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIr0CCgdTZWdtZW50EhIKAmlkGAEgASgJQgaatRgCKAESFAoEc2x1ZxgCIAEoCUIGmrUYAigBEhQKBG5hbWUYAyABKAlCBpq1GAIoARImCgRydWxlGAQgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSLwoFc3RhdGUYBSABKA4yIC5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudFN0YXRlEhAKCHByb2dyZXNzGAYgASgBEhQKDG1lbWJlcl9jb3VudBgHIAEoAxIPCgd2ZXJzaW9uGAggASgFEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi9wIKDVNlZ21lbnRNZW1iZXISEgoCaWQYASABKAlCBpq1GAIoAhIcCgd1c2VyX2lkGAIgASgJQgaatRgCKANIAIgBARIhCgxhbm9ueW1vdXNfaWQYAyABKAlCBpq1GAIoA0gBiAEBEhoKBWVtYWlsGAQgASgJQgaatRgCKANIAogBARIZCgRuYW1lGAUgASgJQgaatRgCKANIA4gBARIYCgZ0cmFpdHMYBiABKAlCCJq1GAQIASgEEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZW50ZXJlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWxCBwoFX25hbWUqgAEKDFNlZ21lbnRTdGF0ZRIdChlTRUdNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZU0VHTUVOVF9TVEFURV9CQUNLRklMTElORxABEhYKElNFR01FTlRfU1RBVEVfTElWRRACEhoKFlNFR01FTlRfU1RBVEVfVVBEQVRJTkcQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule]);
 
 /**
- * An audience, kept exactly and at once.
+ * A segment: a rule, and the profiles that match it at every instant.
  *
  * @generated from message muster.segments.v1.Segment
  */
 export type Segment = Message<"muster.segments.v1.Segment"> & {
   /**
-   * UUIDv7, made by Muster.
+   * UUIDv7, created by Muster.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * Made of the name; unique in the organisation; stands for the id in paths.
+   * Derived from the name; unique in the organization. Paths accept the slug in place of the id.
    *
    * @generated from field: string slug = 2;
    */
@@ -53,7 +53,7 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
   state: SegmentState;
 
   /**
-   * Share of the profiles whose past is counted by the rule that is to take over, 0 to 1.
+   * The share of shards in which the newest rule is backfilled, 0 to 1.
    *
    * @generated from field: double progress = 6;
    */
@@ -65,7 +65,7 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
   memberCount: bigint;
 
   /**
-   * Counts the changes of the rule, from 1.
+   * The number of rules saved so far, starting at 1.
    *
    * @generated from field: int32 version = 8;
    */
@@ -90,7 +90,7 @@ export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment, 0);
 
 /**
- * A profile that is in a segment: the profile's fields, and since when.
+ * A member of a segment: the fields of the profile, and the time of entry.
  *
  * @generated from message muster.segments.v1.SegmentMember
  */
@@ -138,7 +138,7 @@ export type SegmentMember = Message<"muster.segments.v1.SegmentMember"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * When Muster saw the profile enter.
+   * When the profile became a member, as observed by Muster.
    *
    * @generated from field: google.protobuf.Timestamp entered_at = 9;
    */
@@ -162,7 +162,7 @@ export const SegmentState = {
   UNSPECIFIED: 0,
 
   /**
-   * Past events are being counted; reads of the members wait for it.
+   * The backfill is running; reads of the members wait for it.
    *
    * @generated from enum value: SEGMENT_STATE_BACKFILLING = 1;
    */
@@ -176,8 +176,8 @@ export const SegmentState = {
   LIVE: 2,
 
   /**
-   * Every acknowledged event counts, by the rule before the one shown. Past events are being counted by the
-   * one shown, which then takes over; or the same of a segment that this one's rule names.
+   * Every acknowledged event counts, according to the rule before the one shown. The rule shown, or the
+   * changed rule of a referenced segment, is being backfilled and then replaces the current rule.
    *
    * @generated from enum value: SEGMENT_STATE_UPDATING = 3;
    */

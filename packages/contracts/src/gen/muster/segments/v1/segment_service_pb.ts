@@ -314,7 +314,7 @@ export const ListProfileSegmentsResponseSchema: GenMessage<ListProfileSegmentsRe
 
 /**
  * Manages segments and returns their members. Reads include every write acknowledged before, unless the
- * metadata says `muster-consistency: eventual`.
+ * metadata has `muster-consistency: eventual`.
  *
  * @generated from service muster.segments.v1.SegmentService
  */
