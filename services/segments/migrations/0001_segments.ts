@@ -1,4 +1,4 @@
-// Segments, what is kept of each profile, who is a member, and the work that waits.
+// Creates the tables of segments, profile states, memberships and pending work.
 
 import { bool, bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 import { createIdempotencyTable } from "@muster/idempotency";
@@ -14,14 +14,14 @@ export async function up(schema: Schema): Promise<void> {
 }
 
 async function createSegmentTables(schema: Schema): Promise<void> {
-  // What this service knows of an organisation; made at its first touch, and the lock of its segments.
+  // One row for each provisioned organization; also the lock of its segments.
   await schema.createTable("organizations", {
     columns: {
       organization_id: id16(),
-      // Counts every creation and deletion of a segment: folding reads it and reloads what changed.
+      // Counts every change of the segments: each batch reads it and reloads changed definitions.
       definitions_version: integer(),
       segment_count: integer(),
-      // The default segment has been made; it is never made again, even if deleted.
+      // Whether the default segment was created. It is never created again, even after a deletion.
       has_default: bool(),
     },
     primaryKey: ["organization_id"],
@@ -48,15 +48,15 @@ async function createProfileTables(schema: Schema): Promise<void> {
       organization_id: id16(),
       shard: tiny(),
       profile_id: id16(),
-      // The earliest instant at which time alone could change something; events only ever lower it.
+      // The earliest instant at which time alone could change a membership; events only lower it.
       next_due_at: nullable(instant()),
       state: json(),
     },
-    // The shard follows from the other two; here it lets the shard's owner walk its own rows.
+    // The shard follows from the other two columns. It lets the shard's owner walk its own rows.
     primaryKey: ["organization_id", "shard", "profile_id"],
     indexes: { profile_states_due: ["shard", "next_due_at"] },
   });
-  // Rows stay when a profile leaves: an upsert with a flag is a tenth of a delete's cost.
+  // Rows stay after an exit: an upsert with a flag costs a tenth of a delete.
   await schema.createTable("memberships", {
     columns: {
       organization_id: id16(),
@@ -74,27 +74,27 @@ async function createProfileTables(schema: Schema): Promise<void> {
   });
 }
 
-/** Rows exist only while their work is not done, so that "is it done?" is "is there no row?". */
+/** Rows exist only while work is pending, so "is it done?" is "is there no row?". */
 async function createBacklogTables(schema: Schema): Promise<void> {
-  // Segments whose past is not yet counted in a shard. Segment 0 stands for all of the organisation's.
+  // Backfills by shard. Segment 0 stands for all segments of the organization.
   await schema.createTable("segment_backfills", {
     columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), after_profile_id: id16() },
     primaryKey: ["organization_id", "segment_id", "shard"],
     indexes: { segment_backfills_shard: ["shard"] },
   });
-  // Single profiles whose facts must be read again from the raw events.
+  // Single profiles to rebuild from raw events.
   await schema.createTable("profile_derivations", {
     columns: { organization_id: id16(), shard: tiny(), profile_id: id16() },
     primaryKey: ["organization_id", "shard", "profile_id"],
     indexes: { profile_derivations_shard: ["shard"] },
   });
-  // Shards that lost a message nobody could read: organisations first seen later begin with a backfill.
+  // Shards that lost an unreadable message: organizations provisioned later start with a backfill.
   await schema.createTable("tainted_shards", {
     columns: { shard: tiny(), marked_ms: instant() },
     primaryKey: ["shard"],
   });
   await seedTaintLock(schema.trx);
-  // What deleted segments left behind in a shard.
+  // Remaining data of deleted segments, by shard.
   await schema.createTable("segment_purges", {
     columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), after_profile_id: id16() },
     primaryKey: ["organization_id", "shard", "segment_id"],

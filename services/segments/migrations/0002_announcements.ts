@@ -1,4 +1,4 @@
-// What this service announces: who enters and leaves, and for which segments also the past.
+// Adds the outbox, and the option to announce backfilled entries of a segment.
 import { bool, type Schema, withDefault } from "@muster/db";
 import { createOutboxTables } from "@muster/outbox";
 

@@ -1,4 +1,4 @@
-// Whom kept answers are about, so that those of an erased person are found.
+// Adds the profiles of stored responses, so that an erasure finds the responses.
 import type { Schema } from "@muster/db";
 import { createIdempotencySubjectsTable } from "@muster/idempotency";
 

@@ -7,7 +7,7 @@ export interface PageRequest {
   readonly pageToken: string;
 }
 
-/** `scope` names the list and all its other arguments. */
+/** `scope` names the list and all other arguments. */
 export function readPage(
   tokens: PageTokens,
   scope: string,
@@ -20,7 +20,7 @@ export function readPage(
   return { size, afterId };
 }
 
-/** Cuts rows to the page and the token of the next one. Callers read one row more than `size`. */
+/** Cuts rows to the page and the token of the next page. Callers read `size` rows plus one. */
 export function cutPage<Row>(
   tokens: PageTokens,
   scope: string,

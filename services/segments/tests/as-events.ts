@@ -1,4 +1,4 @@
-// The calls that the events service makes, with its token.
+// Calls the segments service with the token of the events service.
 import { ServiceTokens } from "@muster/authz";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { createLogger } from "@muster/log";
@@ -6,7 +6,7 @@ import { Metrics } from "@muster/metrics";
 import { type Client, createClient, createDispatcher } from "@muster/rpc";
 import type { House } from "./house.ts";
 
-/** By a token of the moment at which it is called. */
+/** Returns a factory of clients, each with a token minted at the time of the call. */
 export function asEvents({ clock, first }: House): () => Client<typeof SegmentPrivacyService> {
   const serviceTokens = new ServiceTokens({ service: "events", key: Buffer.alloc(32, 7), clock });
   const dispatcher = createDispatcher({

@@ -1,4 +1,5 @@
-// The audit finds nothing where nothing is wrong, whatever is under way, and names whatever is.
+// The verification finds no mismatch in correct data, whatever work is pending, and reports every planted
+// mismatch.
 import { type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import { Metrics } from "@muster/metrics";
 import { ENGINES, waitFor } from "@muster/testkit";
@@ -11,7 +12,7 @@ import { DAY_MS, type House, openHouse } from "./house.ts";
 
 const EVERYTHING: AuditRequest = { profiles: 1000, seed: 1, organizationId: undefined };
 
-describe.each(ENGINES)("the audit on %s", (engine) => {
+describe.each(ENGINES)("the verification on %s", (engine) => {
   let house: House;
   let metrics: Metrics;
   let profiles: ProfileId[];
@@ -46,7 +47,7 @@ describe.each(ENGINES)("the audit on %s", (engine) => {
     return found;
   }
 
-  /** Runs it to the end, with the time that it takes between looks. */
+  /** Runs the verification to the end and advances the clock between attempts. */
   async function audit(
     request: AuditRequest = EVERYTHING,
   ): Promise<{ progress: Progress; mismatches: FoundMismatch[] }> {
@@ -75,7 +76,7 @@ describe.each(ENGINES)("the audit on %s", (engine) => {
     return { progress: last, mismatches };
   }
 
-  test("nothing is wrong, and every profile was looked at", async () => {
+  test("correct data has no mismatch, and every profile is compared", async () => {
     const { progress, mismatches } = await audit();
     expect(mismatches).toEqual([]);
     expect(progress).toEqual({
@@ -88,18 +89,19 @@ describe.each(ENGINES)("the audit on %s", (engine) => {
     expect(some.progress).toMatchObject({ known: 12, chosen: 5, checked: 5 });
   });
 
-  test("events that are stored and not yet folded are told apart from those that are", async () => {
+  test("events that are stored but not yet applied are left out of the comparison", async () => {
     await house.first.stop();
     const nowMs = house.clock.nowMs();
     await submit(...profiles.map((_, profile) => ({ profile, name: "cart.added", ms: nowMs })));
     const { progress } = await audit();
-    // Nobody keeps the time any more: those that fall due during the audit are never firm.
+    // No process evaluates due profiles any more: profiles that become due during the verification stay
+    // inconclusive.
     expect(progress.mismatches).toBe(0);
     expect(progress.checked).toBeGreaterThan(0);
     expect(progress.checked + progress.unsettled).toBe(12);
   });
 
-  test("a wrong list of members, a wrong state and a lost event are found", async () => {
+  test("finds a wrong list of members, a wrong state and a lost event", async () => {
     const { organizationId, database } = house;
     const [listed, stated, lost] = [id(1), id(3), id(5)];
     await database.transaction(async (trx) => {
@@ -136,8 +138,8 @@ describe.each(ENGINES)("the audit on %s", (engine) => {
   });
 });
 
-describe("a sample", () => {
-  test("takes everybody equally often, and the same for the same seed", () => {
+describe("a random sample", () => {
+  test("chooses all items equally often, and the same items for the same seed", () => {
     const times = new Array<number>(20).fill(0);
     for (let seed = 0; seed < 4000; seed += 1) {
       for (const item of sampleOf(5, seed)) times[item] = (times[item] ?? 0) + 1;

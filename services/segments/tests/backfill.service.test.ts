@@ -1,5 +1,5 @@
-// The past: backfills beside live folding, what a snapshot holds beyond what is folded, takeovers, deletions,
-// lost messages. Every answer is compared with a brute-force evaluation over the raw events.
+// Backfills next to live messages: snapshots ahead of the applied position, handovers, deletions, lost
+// messages. Every result is compared with a brute-force evaluation over the raw events.
 import { toBinary } from "@bufbuild/protobuf";
 import { TrackedEventsRecordedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { type OrganizationId, type ProfileId, randomIds, uuidToBytes } from "@muster/core";
@@ -14,7 +14,7 @@ import { DAY_MS, expectTruth, type House, membersOf, openHouse } from "./house.t
 const LIVE = 2;
 const WATCHERS = { name: "Watchers", eventName: "viewed", minCount: 2, withinDays: 1 };
 
-describe.each(ENGINES)("the past on %s", (engine) => {
+describe.each(ENGINES)("backfills on %s", (engine) => {
   let house: House;
   afterEach(() => house.close());
 
@@ -46,7 +46,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     ]);
   }
 
-  test("a segment made over old events holds them at its first read", async () => {
+  test("a segment created after its events contains them at its first read", async () => {
     house = await openHouse(engine);
     await submitHistory(120);
     await house.segments.createSegment(WATCHERS);
@@ -54,7 +54,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     expect((await membersOf(house.segments, "watchers", 7)).length).toBe(60);
   });
 
-  test("events committed during a scan count once: folded later, they are skipped", async () => {
+  test("events committed during a scan count once: applied later, they are skipped", async () => {
     house = await openHouse(engine);
     const [ada, bo] = await submitHistory(8);
     if (ada === undefined || bo === undefined) throw new Error("unreachable");
@@ -62,7 +62,8 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     house.events.beforeScan = async () => {
       if (during === 3) return;
       during += 1;
-      // The scan that follows holds these; folding stands still, so they are folded after it.
+      // The following scan contains these events. No messages are applied during the step, so they are
+      // applied later.
       await house.events.submit([
         event(ada, "viewed"),
         event(bo, "viewed"),
@@ -74,7 +75,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     expect(during).toBe(3);
   });
 
-  test("segments come and go during a scan", async () => {
+  test("segments are created and deleted during a scan", async () => {
     house = await openHouse(engine);
     const [ada] = await submitHistory(40);
     if (ada === undefined) throw new Error("unreachable");
@@ -96,7 +97,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     expect(stage).toBeGreaterThan(6);
   });
 
-  test("a read says 503 while the past cannot be counted, and eventual reads show how far it is", async () => {
+  test("a read returns 503 while the backfill cannot run, and eventual reads return its progress", async () => {
     house = await openHouse(engine);
     await submitHistory(20);
     let isAway = true;
@@ -122,7 +123,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     await expectTruth(house, "watchers");
   });
 
-  test("another replica takes a backfill on where the first one left it", async () => {
+  test("another replica resumes a backfill where the first stopped", async () => {
     house = await openHouse(engine, { exclusive: false });
     await submitHistory(200);
     const eventual = house.first.as(house.organizationId, { "muster-consistency": "eventual" });
@@ -146,14 +147,14 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     expect(Math.min(...scanned)).toBe(4);
   });
 
-  test("a replica that owns nothing answers as truly as the owner", async () => {
+  test("a replica without shards returns the same results as the owner", async () => {
     house = await openHouse(engine, { exclusive: false });
     const second = await house.start("second", false);
     await submitHistory(60);
     const client = second.as(house.organizationId);
     await client.createSegment(WATCHERS);
     const throughSecond = { ...house, first: second };
-    // Replicas tell one another at most every few milliseconds: the clock has to run.
+    // Replicas notify each other at most every few milliseconds, so the clock has to run.
     await ticking(expectTruth(throughSecond, "watchers"));
     await submitHistory(20);
     house.clock.setNowMs(house.clock.nowMs() + DAY_MS);
@@ -179,7 +180,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     for (const { state } of states) expect(JSON.parse(state)).toMatchObject({ facts: [], in: [] });
     const { segments } = await house.segments.listSegments({});
     expect(segments.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
-    // The name is free again, and the past is counted anew.
+    // The name is free again, and the new segment starts a new backfill.
     await house.segments.createSegment(WATCHERS);
     await expectTruth(house, "watchers");
   });
@@ -191,7 +192,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
     await expectTruth(house, "watchers");
     const stranger = { ...event(house.newProfile(), "cart.added"), organizationId: house.newOrganization() };
-    // Ada's event is lost with the message, and so is one of an organisation that nobody has met yet.
+    // The message loses Ada's event and an event of an organization that is not provisioned yet.
     await house.events.submitSpoilt([event(ada, "viewed"), stranger], Buffer.from([0xff, 0xff, 0xff]));
     await waitFor(async () => {
       await house.clock.advance(500);
@@ -201,14 +202,14 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     await expectTruth(house, "abandoned-cart", stranger.organizationId);
   });
 
-  test("a message that can be read but not folded makes its profiles be read again", async () => {
+  test("a message that can be parsed but not decoded causes a rebuild of its shard", async () => {
     house = await openHouse(engine);
     const [ada] = await submitHistory(30);
     if (ada === undefined) throw new Error("unreachable");
     await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
     await expectTruth(house, "watchers");
     const good = event(ada, "viewed");
-    // One event's id is not an id: the message as a whole is poison.
+    // The profile id of one event has the wrong length, so the whole message cannot be decoded.
     const data = toBinary(TrackedEventsRecordedSchema, {
       $typeName: "muster.events.v1.TrackedEventsRecorded",
       newProfiles: [],
@@ -235,7 +236,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
     await expectTruth(house, "watchers");
   });
 
-  test("random interleavings of events, segments, scans and time tell the truth", async () => {
+  test("random interleavings of events, segments, scans and time give exact memberships", async () => {
     const anyEvent = fc.record({
       who: fc.nat({ max: 9 }),
       name: fc.constantFrom("viewed", "cart.added", "order.completed"),
@@ -284,7 +285,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
         },
       },
     ];
-    /** Rules may name segments that are not there, lead in circles, or keep others from being deleted. */
+    /** Rules may name missing segments, form cycles, or prevent the deletion of a segment. */
     const isRefused = async (call: Promise<unknown>): Promise<boolean> => {
       const error = await call.then(
         () => undefined,
@@ -324,7 +325,7 @@ describe.each(ENGINES)("the past on %s", (engine) => {
           else if ("advanceMs" in step) house.clock.setNowMs(house.clock.nowMs() + step.advanceMs);
           else if ("look" in step) await look();
           else if ("handOver" in step) {
-            // The next one runs before the last has stopped, with backfills and timers under way.
+            // The next replica starts before the last has stopped, with backfills and timers pending.
             replicas += 1;
             const next = await house.start(`replica ${replicas}`, false);
             await current.first.stop();

@@ -1,7 +1,7 @@
-// What a process leaves that dies around its commits.
+// Simulates a process that crashes around its commits.
 import type { Database } from "@muster/db";
 
-/** Some commits never happen, some happen unheard of. */
+/** Fails chosen transactions before the commit, or after it with the result lost. */
 export class DyingDatabase {
   deaths: ("before" | "after" | "no")[] = [];
 

@@ -1,5 +1,5 @@
-// Erased people leave nothing here: no row, no announcement, no letter, no kept answer; and the events service
-// hears of it, whatever dies in between.
+// Erased profiles leave no row, announcement, dead letter or stored response, and the events service receives
+// the report, whatever crashes in between.
 import { toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
@@ -23,7 +23,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     return { organizationId: house.organizationId, profileId, name, ms: house.clock.nowMs() };
   }
 
-  /** Tables and columns that hold the id in any form, the announcements of the exits aside. */
+  /** Tables and columns that contain the id in any form. The exit announcements contain it too. */
   async function tracesOf(profileId: ProfileId): Promise<string[]> {
     const found: string[] = [];
     const db = house.database.reader;
@@ -60,7 +60,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
       { timeoutMs: 20_000 },
     );
 
-  test("a person of several profiles goes from everywhere, is told to have left, and is reported", async () => {
+  test("erasing merged profiles removes all copies, publishes an exit, and reports each profile", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWERS);
     await house.segments.createSegment({ ...VIEWERS, name: "Gone", eventName: "x" });
@@ -115,7 +115,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     ]);
   });
 
-  /** A letter about the profile that can, or can't, be opened. */
+  /** Adds a dead letter about the profile, with or without a decodable message. */
   async function letter(shard: number, profileId: ProfileId, isReadable: boolean): Promise<void> {
     if (isReadable) await house.events.submit([event(profileId)]);
     const own = shardOf(house.organizationId, profileId);
@@ -131,7 +131,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     );
   }
 
-  test("a watch told half of a message goes on behind what was erased from it", async () => {
+  test("a watch resumes inside a message after an erased entry", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWERS);
     await expectTruth(house, "viewers");
@@ -169,7 +169,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect([...first.told, ...rest.told].slice(0, 700).sort()).toEqual([...profiles].sort());
   }, 30_000);
 
-  test("the report is said again until it is acknowledged; new activity is another person's", async () => {
+  test("the report is retried until it is acknowledged; new activity belongs to a new profile", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(VIEWERS);
     await expectTruth(house, "viewers");
@@ -198,7 +198,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect(states).toHaveLength(1);
   });
 
-  test("an erasure that nobody was there to fold is folded by who comes", async () => {
+  test("an erasure without a running replica is applied by the next replica", async () => {
     house = await openHouse(engine);
     const { organizationId } = house;
     const ada = house.newProfile();

@@ -1,5 +1,5 @@
-// Stands in for the events service: a real outbox, and raw events in memory, so that a test decides what
-// is committed when, and what a scan sees.
+// Fakes the events service with a real outbox and raw events in memory. Tests decide when each commit happens
+// and what a scan returns.
 import { create, type DescMethod, type Message, toBinary } from "@bufbuild/protobuf";
 import type { Bus } from "@muster/bus";
 import {
@@ -52,11 +52,11 @@ export interface TestEvent {
   readonly ms: number;
 }
 
-/** As recorded: its profile stays what it was when somebody else stands for it. */
+/** A recorded event. The profile id stays the same after a merge. */
 export interface RawEvent extends TestEvent {
   readonly id: string;
   readonly receivedMs: number;
-  /** Where it was announced. */
+  /** The shard and position of its message. */
   readonly shard: number;
   readonly position: number;
 }
@@ -74,21 +74,23 @@ export class EventsStandIn {
   readonly outbox: Outbox;
   readonly raw: RawEvent[] = [];
   readonly profiles = new Map<ProfileId, OrganizationId>();
-  /** What was said to be removed of erased persons. */
+  /** Received erasure reports. */
   readonly erasureReports: ReportErasureRequest[] = [];
-  /** Called before each such report is taken. */
+  /** Called before each erasure report is accepted. */
   beforeErasureReport: () => Promise<void> = async () => {};
-  /** Of each profile that was merged, the one it was merged into. */
+  /** By merged profile, the profile that it was merged into. */
   readonly #parents = new Map<ProfileId, ProfileId>();
-  /** By shard, up to where all that is said here has been committed. */
+  /** By shard, the last committed position. */
   readonly #committed = new Map<number, number>();
-  /** By organisation, before when retention has removed what came and happened; `raw` still holds it. */
+  /**
+   * By organization, the retention horizon: scans leave out older events, while `raw` still contains them.
+   */
   readonly #completeSince = new Map<OrganizationId, number>();
-  /** Commits one after the other, as epochs have it in the events service. */
+  /** Serializes commits, as identity versions do in the events service. */
   #turn: Promise<unknown> = Promise.resolve();
-  /** Called before each scan reads. */
+  /** Called before each scan is read. */
   beforeScan: (shard: number) => Promise<void> = async () => {};
-  /** Called before each answer of positions. */
+  /** Called before each response with positions. */
   beforePositions: () => Promise<void> = async () => {};
   scans = 0;
   readonly #options: StandInOptions;
@@ -98,7 +100,7 @@ export class EventsStandIn {
     this.outbox = new Outbox({ ...options, service: "events", instanceId: "stand-in" });
   }
 
-  /** Commits them, one message for each shard, and lets the bus know. */
+  /** Commits the events, in one message for each shard, and publishes the messages. */
   submit(events: readonly TestEvent[]): Promise<void> {
     return this.#inTurn(async () => {
       const byShard = new Map<number, TestEvent[]>();
@@ -126,7 +128,7 @@ export class EventsStandIn {
     });
   }
 
-  /** Commits a message that holds whatever `data` is, instead of the events that it records. */
+  /** Commits a message with the given `data` in place of its events. */
   async submitSpoilt(events: readonly TestEvent[], data: Uint8Array): Promise<void> {
     for (const event of events) {
       const shard = shardOf(event.organizationId, event.profileId);
@@ -139,18 +141,18 @@ export class EventsStandIn {
     }
   }
 
-  /** Removes the raw events that came and happened before; scans go without them, and say so. */
+  /** Removes events that were received and dated before the instant. Scans return it as `completeSinceMs`. */
   purge(organizationId: OrganizationId, completeSinceMs: number): void {
     this.#completeSince.set(organizationId, completeSinceMs);
   }
 
-  /** The profile that stands for the person. */
+  /** The root profile. */
   rootOf(profileId: ProfileId): ProfileId {
     const parent = this.#parents.get(profileId);
     return parent === undefined ? profileId : this.rootOf(parent);
   }
 
-  /** One person from those of these profiles. `data` is what is announced, if not what it should be. */
+  /** Merges the identities of two profiles. `data` replaces the announced message, if given. */
   merge(
     organizationId: OrganizationId,
     profileId: ProfileId,
@@ -173,7 +175,7 @@ export class EventsStandIn {
     });
   }
 
-  /** A person of its own again, with all that were merged into it. */
+  /** Separates a merged profile from its root, together with all profiles merged into it. */
   unmerge(organizationId: OrganizationId, profileId: ProfileId): Promise<void> {
     return this.#inTurn(async () => {
       const root = this.rootOf(profileId);
@@ -190,7 +192,7 @@ export class EventsStandIn {
     });
   }
 
-  /** Resolves to the erasure's id and the profiles of the person. */
+  /** Returns the erasure's id and the profiles of the identity. */
   async erase(
     organizationId: OrganizationId,
     profileId: ProfileId,
@@ -235,7 +237,7 @@ export class EventsStandIn {
     return own;
   }
 
-  /** `take` makes it true of what is said here, at the instant that the positions are known. */
+  /** Appends the messages. `take` updates the state in memory as soon as the positions are known. */
   async #commit(drafts: readonly OutboxDraft[], take: (positions: number[]) => void): Promise<void> {
     const positions = await this.#options.database.transaction((trx) => this.outbox.append(trx, drafts));
     take(positions);
@@ -245,7 +247,7 @@ export class EventsStandIn {
     }
   }
 
-  /** Those that stand for a person of the organisation. */
+  /** Root profiles of the organization. */
   #roots(organizationId: Uint8Array): ProfileId[] {
     const owner = bytesToUuid<OrganizationId>(organizationId);
     const own = [...this.profiles].filter(([, organization]) => organization === owner);
@@ -291,7 +293,7 @@ export class EventsStandIn {
     }
   }
 
-  /** The user id of a profile is what {@link userIdOf} makes of its id. */
+  /** The user id of a profile is {@link userIdOf} of its id. */
   #resolve({ organizationId, userIds, profileIds }: BatchResolveProfilesRequest): Message {
     const own = [...this.profiles].filter(([, owner]) => owner === bytesToUuid(organizationId));
     const ids = new Set(own.map(([id]) => id));
@@ -337,7 +339,7 @@ export class EventsStandIn {
         .filter(({ receivedMs, ms }) => Math.max(receivedMs, ms) >= completeSinceMs)
         .filter(({ name }) => eventNames.length === 0 || eventNames.includes(name))
         .sort((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1));
-      // In several parts, as a profile with many events comes.
+      // A profile with many events comes in several parts.
       for (let start = 0; start === 0 || start < events.length; start += 2) {
         const run = events.slice(start, start + 2).map(({ id, name, ms }) => ({
           id: uuidToBytes(id),

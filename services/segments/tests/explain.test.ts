@@ -1,5 +1,4 @@
-// Reviews the plans of hot queries on MariaDB: every query must use a key and never scan a table. Row
-// estimates do not matter.
+// Checks the plans of hot queries on MariaDB: every query uses a key. Row estimates are left out.
 import { type OrganizationId, type ProfileId, randomIds, type SegmentId, shardOf } from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import { golden, openTestDatabase, type TestDatabase } from "@muster/testkit";
@@ -177,7 +176,7 @@ test("hot queries use their keys", async () => {
   const [[{ version }]] = (await database.reader.raw("SELECT VERSION() AS version")) as [
     [{ version: string }],
   ];
-  // MySQL words its plans differently; reviewing one engine is enough.
+  // The wording of plans differs between MariaDB and MySQL, so only MariaDB's plans are compared.
   if (!version.includes("MariaDB")) return;
   const plans: string[] = [];
   for (const [name, run] of Object.entries(QUERIES)) plans.push(`${name}\n${await explain(run)}\n`);

@@ -1,4 +1,5 @@
-// The whole segments module over a real shard consumer on the embedded bus, beside a stand-in for events.
+// Runs the whole segments module with a real shard consumer on the embedded bus, beside a fake events
+// service.
 import type { Bus } from "@muster/bus";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -24,10 +25,13 @@ export type SegmentsClient = Client<typeof SegmentService>;
 export interface Replica {
   readonly module: Module;
   readonly metrics: Metrics;
-  /** A client with an API key of the organisation. */
+  /** A client with an API key of the organization. */
   as(organizationId: OrganizationId, headers?: Record<string, string>): SegmentsClient;
   stop(): Promise<void>;
-  /** Only with a bus of its own: cuts it off from bus and database as a kill does, finishing and freeing nothing. */
+  /**
+   * Cuts the replica off from bus and database, as a kill does: no work is finished and no lease is released.
+   * Needs a bus of its own.
+   */
   kill(): Promise<void>;
 }
 
@@ -37,7 +41,7 @@ export interface House {
   readonly events: EventsStandIn;
   readonly organizationId: OrganizationId;
   readonly first: Replica;
-  /** Of the house's organisation. */
+  /** A client of the harness's organization. */
   readonly segments: SegmentsClient;
   start(instanceId: string, exclusive?: boolean): Promise<Replica>;
   newOrganization(): OrganizationId;
@@ -47,9 +51,12 @@ export interface House {
 
 export interface HouseOptions {
   readonly exclusive?: boolean;
-  /** Stands between the replicas and their database. */
+  /** Wraps the database of each replica. */
   readonly wrap?: (database: Database) => Database;
-  /** One for each replica and one for events, as between processes, in place of one for all. */
+  /**
+   * Makes a bus for each replica and for the fake events service, as between processes. By default all share
+   * a bus.
+   */
   readonly newBus?: (clock: FakeClock, log: Logger) => Promise<Bus>;
 }
 
@@ -155,7 +162,7 @@ async function startReplica({ database, events, ...common }: Parts): Promise<Omi
   };
 }
 
-/** The member ids of a segment, all pages. */
+/** The member ids of a segment, from all pages. */
 export async function membersOf(
   client: SegmentsClient,
   segmentId: string,
@@ -170,7 +177,7 @@ export async function membersOf(
   }
 }
 
-/** Compares a segment's members and its count with a brute-force evaluation over the raw events. */
+/** Compares a segment's members and count with a brute-force evaluation over the raw events. */
 export async function expectTruth(
   house: House,
   slug: string,
@@ -179,14 +186,14 @@ export async function expectTruth(
   const client = house.first.as(organizationId);
   await client.listSegments({});
   for (;;) {
-    // What serves may have become another rule while the reads below waited.
+    // A rule switch may have happened while the reads below waited.
     const segments = await listSegmentsOf(house.database.reader, [organizationId]);
     const segment = segments.find((one) => one.slug === slug);
     if (segment === undefined) throw new Error(`no segment ${slug}`);
     const committed = house.events.raw.length;
     const members = await membersOf(client, slug);
     const { segment: described } = await client.getSegment({ segmentId: slug });
-    // Something was committed between the reads: they need not agree.
+    // A commit happened between the reads, so they may differ.
     if (house.events.raw.length !== committed) continue;
     const now = await listSegmentsOf(house.database.reader, [organizationId]);
     if (now.some(({ id, version }) => segments.find((one) => one.id === id)?.version !== version)) continue;

@@ -1,5 +1,5 @@
-// Persons: two profiles become one, and two again, while events come in. Every answer is as if they had always
-// been what they are now, and what was told adds up.
+// Identity changes: profiles are merged and separated while events arrive. Every result is the same as if the
+// identities had always been so, and the announcements add up.
 import { randomInt } from "node:crypto";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom, shardOf } from "@muster/core";
@@ -27,7 +27,7 @@ function performed(
 }
 
 const step = (eventName: string) => ({ eventName });
-/** Where order matters, and late events are read again. */
+/** The order of events matters in this rule, so late events cause rebuilds. */
 const THEN: RuleInit = {
   kind: {
     case: "sequence",
@@ -43,7 +43,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     return { organizationId: house.organizationId, profileId, name, ms: house.clock.nowMs() - agoMs };
   }
 
-  /** Another profile than these, of the same shard as the first of them or of another one. */
+  /** Another profile, either in the same shard or in a different shard. */
   function profileBeside(profileId: ProfileId, isSameShard: boolean): ProfileId {
     const shardOfOne = (id: ProfileId) => shardOf(house.organizationId, id);
     for (;;) {
@@ -57,7 +57,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
   const heardOf = async (slug: string) =>
     (await heardFrom(house.database)).filter(({ change }) => change.segmentSlug === slug);
 
-  /** Rows of whatever kind that name the profile. */
+  /** Counts the rows of all kinds that contain the profile. */
   async function rowsOf(profileId: ProfileId): Promise<number> {
     let rows = 0;
     for (const table of ["profile_states", "profile_derivations", "memberships"]) {
@@ -86,7 +86,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     await expectTruth(house, "twice");
     await expectTruth(house, "never");
 
-    // What any of them does is hers.
+    // Events of any merged profile count for the root.
     await house.events.submit([event(device, "cart.added")]);
     expect(await membersOf(house.segments, "abandoned-cart")).toEqual([ada]);
     for (const profileId of [ada, device, other]) {
@@ -158,7 +158,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     await expectTruth(house, "never");
     await merge(device, ada);
     await membersOf(house.segments, "never");
-    // Folded while the past cannot be read: the device has viewed, though not in any of these messages.
+    // Applied while the history cannot be read: the device has viewed, but not in any of these messages.
     let isHeld = true;
     house.events.beforeScan = async () => {
       await waitFor(() => !isHeld);
@@ -179,7 +179,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     const device = profileBeside(ada, false);
     await house.events.submit([event(ada), event(device), event(device)]);
     await expectTruth(house, "twice");
-    // Read again by an unreadable message, whose snapshot holds the merge that is folded later.
+    // An unreadable message causes a rebuild. Its snapshot contains the merge, which is applied later.
     let isFirst = true;
     house.events.beforeScan = async () => {
       if (!isFirst) return;
@@ -243,7 +243,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
   test(`any order of merges, undoing and events, seed ${SEED}: every answer is the truth, and what was told adds up`, async () => {
     house = await openHouse(engine);
     const random = new SeededRandom(SEED);
-    // Minutes, for what is announced stays to be read for a day only.
+    // Minutes, because announcements can be read only for a day.
     const windowed = {
       name: "Lately",
       rule: performed("viewed", { case: "atLeast", value: 2 }, 3600n),

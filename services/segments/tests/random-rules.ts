@@ -6,16 +6,13 @@ import { matcherOf } from "../src/engine/matcher.ts";
 import type { Leaf, Rule } from "../src/engine/rule.ts";
 import { compilePredicate } from "../src/predicates/predicate.ts";
 
-/**
- * Length of a tick and start of a run: short ticks for windows to the millisecond, long ticks for calendar
- * days.
- */
+/** The duration of a tick: short for windows to the millisecond, long for calendar days. */
 export interface Scale {
   readonly tickMs: number;
   readonly startMs: number;
 }
 export const FINE: Scale = { tickMs: 1, startMs: 1_000_000 };
-/** Clocks change in both zones about then; ticks fall on, before and after midnights. */
+/** Clocks change in both zones around then; ticks fall on, before and after midnights. */
 export const COARSE: Scale = { tickMs: 6 * 3_600_000 + 1, startMs: Date.parse("2026-03-26T21:00:00Z") };
 export const TICKS = 60;
 export const TAIL_TICKS = 45;
@@ -35,7 +32,7 @@ const anyMatcherOrAll = fc.oneof(
 );
 const anyComparison = fc.constantFrom("at_least", "more_than", "exactly", "at_most", "less_than" as const);
 
-/** One leaf, by kind. */
+/** A single leaf, by kind. */
 export function anyLeaves({ tickMs, startMs }: Scale): Record<Leaf["kind"], fc.Arbitrary<Leaf>> {
   const ticks = (min: number, max: number) => fc.integer({ min, max }).map((count) => count * tickMs);
   const instant = ticks(-5, TICKS + 10).map((ms) => startMs + ms);
@@ -119,12 +116,12 @@ export function anyRule(scale: Scale): fc.Arbitrary<Rule> {
 }
 
 export interface Arrival {
-  /** Undefined where the profile's traits changed. */
+  /** Undefined for a change of the profile's traits. */
   readonly eventName: string | undefined;
   readonly ms: number;
   readonly properties: string;
   readonly arrivesMs: number;
-  /** Time between the producer's commit and the event's application. */
+  /** The event is committed this long before it is applied. */
   readonly lagMs: number;
 }
 
@@ -140,7 +137,7 @@ export function anyTrace({ tickMs, startMs }: Scale): fc.Arbitrary<Arrival[]> {
     { weight: 8, arbitrary: fc.record({ eventName: fc.constantFrom("a", "b", "c", "d"), properties }) },
     { weight: 1, arbitrary: changedTraits },
   );
-  // Mostly a little late; sometimes very late, or scheduled.
+  // Mostly a little late; sometimes very late, or dated in the future.
   const delay = fc.oneof(
     { weight: 6, arbitrary: fc.integer({ min: 0, max: 2 }) },
     { weight: 3, arbitrary: fc.integer({ min: 0, max: TICKS }) },

@@ -1,5 +1,5 @@
-// Two and three replicas on one MariaDB and one broker: shards move when one comes, stops or dies, while events
-// come in and segments change, and no answer is ever wrong.
+// Two and three replicas on MariaDB and a broker: shards move when a replica joins, stops or crashes, while
+// events arrive and segments change. Every result is exact.
 import { randomBytes } from "node:crypto";
 import { JetStreamBus } from "@muster/bus/jetstream";
 import { type ProfileId, systemClock } from "@muster/core";
@@ -57,7 +57,7 @@ test("events, edits, a replica that joins and one that is killed: the truth thro
   })();
   let alive: Replica = house.first;
   const through = (): House => ({ ...house, first: alive, segments: alive.as(organizationId) });
-  /** Of what has been acknowledged so far, whoever owns which shard at this moment. */
+  /** Compares all acknowledged events, whatever replica owns each shard. */
   const expectTruthNow = async (...slugs: string[]): Promise<void> => {
     isPaused = true;
     await submitted;
@@ -101,7 +101,7 @@ test("events, edits, a replica that joins and one that is killed: the truth thro
     isDone = true;
     await Promise.all([ticking, submitting]);
   }
-  // The clock goes on for what waits for one another, and stands still for who compares.
+  // The clock runs while replicas wait for each other, and stands still during each comparison.
   let isCompared = false;
   const nudging = (async () => {
     for (; !isCompared; await new Promise((resolve) => setTimeout(resolve, 5))) await house.clock.advance(5);

@@ -1,5 +1,5 @@
-// Random lives of an organisation with retention, in the running service: windows answer as if nothing had ever
-// been removed, and who was counted once stays counted.
+// Random traces of an organization with retention, in the running service: windows are exact despite removed
+// events, and counted events stay counted.
 import { type ProfileId, SeededRandom, uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { describe, expect, test } from "vitest";
@@ -30,7 +30,7 @@ describe.each(ENGINES)("on %s", (engine) => {
 
     const submit = () => {
       const nowMs = clock.nowMs();
-      // Now and then from long ago, or ahead.
+      // Sometimes dated long ago, or in the future.
       const ms = nowMs - random.integer(-1, random.integer(0, 12)) * (DAY_MS / 2);
       return house.events.submit([{ organizationId, profileId: anyProfile(), name: anyName(), ms }]);
     };
@@ -55,7 +55,7 @@ describe.each(ENGINES)("on %s", (engine) => {
       const now = await membersOf(segments, "ever");
       expect(now).toEqual(expect.arrayContaining([...ever]));
       ever = now;
-      // Nothing was bought that anybody forgot: the rule was there from the start.
+      // The rule existed from the start, so every purchase was applied.
       await expectTruth(house, "ever");
     }
     await house.close();

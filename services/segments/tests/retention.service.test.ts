@@ -1,5 +1,5 @@
-// Retention in the running service: what it agrees to, and what facts, explanations, trials and audits say once
-// raw events are gone.
+// Retention in the running service: which limits it accepts, and what facts, explanations, previews and
+// verifications return after raw events are removed.
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
@@ -34,9 +34,9 @@ describe.each(ENGINES)("retention on %s", (engine) => {
     await house.events.submit([{ organizationId, profileId, name, ms }]);
   }
 
-  /** Days go by, and what is older than `keep` of them goes. */
+  /** Advances the clock by days and removes events older than `keep` days. */
   async function live(days: number, keep: number): Promise<void> {
-    // What was submitted is folded before, and the past of each segment counted.
+    // Applies all submitted events and finishes all backfills first.
     const { segments } = await house.segments.listSegments({});
     for (const { slug } of segments) await membersOf(house.segments, slug);
     house.clock.setNowMs(house.clock.nowMs() + days * DAY_MS);
@@ -71,7 +71,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await segments.deleteSegment({ segmentId: "asleep" });
       await reserve(7);
       await expect(reserve(6)).rejects.toMatchObject({ details: { segments: "week" } });
-      // Of a rule that is to take over just as of one that serves.
+      // Pending rules count like serving rules.
       await reserve(0);
       await segments.updateSegment({
         segmentId: "ever",
@@ -124,12 +124,12 @@ describe.each(ENGINES)("retention on %s", (engine) => {
           refusing("segment.within_days"),
         );
       }
-      // Names, what is short enough, and what looks back for ever stay possible; so does more again.
+      // Names, short windows and rules without windows are still accepted; so is a longer retention.
       await segments.updateSegment({ segmentId: "ever", segment: { name: "Always" } });
       await segments.createSegment({ name: "C", ...short, withinDays: 7 });
       await reserve(8);
       await segments.createSegment({ name: "D", ...short });
-      // Another organisation's is its own.
+      // Each organization has its own retention.
       await house.first.as(house.newOrganization()).createSegment({ name: "A", ...short });
     });
   });
@@ -145,7 +145,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await live(10, 7);
       await submit(ada, "bought");
       await submit(ada, "seen");
-      // Reads everybody again. What was bought 10 days ago is gone, what was seen then too.
+      // The backfill reads every profile. The purchase and the view of 10 days ago are gone.
       await segments.createSegment({ name: "Seers", eventName: "seen", minCount: 1 });
       await segments.createSegment({ name: "Lately", eventName: "bought", minCount: 1, withinDays: 7 });
       expect(await membersOf(segments, "seers")).toEqual([ada]);
@@ -155,7 +155,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await completeSinceOf("buyers", ada)).toBeUndefined();
       expect(await completeSinceOf("lately", ada)).toBeUndefined();
       expect(await completeSinceOf("seers", ada)).toBe(sinceMs);
-      // That he never saw anything is not known: the event is gone.
+      // Whether Bob has ever seen it is unknown: the event is gone.
       expect(await completeSinceOf("seers", bob)).toBe(sinceMs);
       expect(await completeSinceOf("buyers", bob)).toBeUndefined();
     });
@@ -226,7 +226,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await said(segments.estimateSegmentCost(ever))).toBe(sinceMs);
       expect(await said(segments.estimateSegmentCost(lately))).toBeUndefined();
       expect(await said(segments.backtestSegment({ ...ever, days: 1 }))).toBe(sinceMs);
-      // The window of the first day begins before what is left.
+      // The window of the first day begins before the remaining events.
       expect(await said(segments.backtestSegment({ ...lately, days: 3 }))).toBe(sinceMs);
       const change = { eventName: "bought", minCount: 2 };
       const update = { segmentId: "buyers", validateOnly: true, segment: change };
@@ -244,9 +244,9 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await membersOf(segments, "buyers");
       const { progress, mismatches } = await audit();
       expect(mismatches).toEqual([]);
-      // Of abandoned-cart and buyers nobody can say.
+      // The memberships of abandoned-cart and buyers cannot be proven.
       expect(progress).toMatchObject({ checked: 1, memberships: 3, beyondRetention: 2, mismatches: 0 });
-      // A window that nobody may be wrong about is still looked at.
+      // A window within the retention is still compared.
       await house.database.transaction((trx) =>
         trx("memberships")
           .where({ organization_id: uuidToBytes(organizationId) })

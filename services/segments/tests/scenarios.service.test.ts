@@ -1,10 +1,11 @@
-// Golden scenarios as step tables: submit, advance the clock, look. Reads include all that came before them.
+// Scenarios as step tables: submit events, advance the clock, compare members. Reads include all earlier
+// steps.
 import type { ProfileId } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DAY_MS, type House, membersOf, openHouse } from "./house.ts";
 
-/** `at` of events counts from the start of the table; steps follow each other. */
+/** Event times count from the start of the table; steps follow each other. */
 type Step =
   | { readonly submit: readonly (readonly [who: string, name: string, atMs: number])[] }
   | { readonly advanceMs: number }

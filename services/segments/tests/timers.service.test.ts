@@ -1,4 +1,4 @@
-// Time alone: exits and entries that no event and no reader brings about.
+// Exits and entries by time alone, without events or reads.
 import type { ProfileId } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
@@ -13,7 +13,7 @@ describe.each(ENGINES)("timers on %s", (engine) => {
     await house.events.submit([{ organizationId, profileId, name, ms: atMs }]);
   }
 
-  /** Sees what is stored, without nudging anybody. */
+  /** Reads stored members without waking workers. */
   function storedMembers(): Promise<number> {
     return house.database
       .reader("memberships")

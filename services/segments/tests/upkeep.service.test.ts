@@ -1,5 +1,5 @@
-// What the owner of shards does between folds besides timers and backfills: clears away the rows of those who
-// left, and where there is nothing to do, next to nothing.
+// Maintenance by the owner of shards: it deletes rows of exited memberships, and idles at the cost of a query
+// a second.
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { SWEPT_EXITS_MIN } from "../src/memberships/left-rows-store.ts";
@@ -22,7 +22,7 @@ describe.each(ENGINES)("upkeep on %s", (engine) => {
       ...{ organizationId, profileId, name: "viewed", ms },
     });
     const startMs = house.clock.nowMs();
-    // Enough for a sweep in every shard, and more than one step walks.
+    // Enough for a sweep in every shard, and for more than a single step.
     const leaving = Array.from({ length: SWEPT_EXITS_MIN * 20 }, () => house.newProfile());
     const staying = Array.from({ length: 300 }, () => house.newProfile());
     await house.events.submit(leaving.map((id) => view(id, startMs)));
@@ -31,7 +31,7 @@ describe.each(ENGINES)("upkeep on %s", (engine) => {
     await expectTruth(house, "lately");
     house.clock.setNowMs(startMs + DAY_MS);
     expect(await membersOf(house.segments, "lately")).toEqual([...staying].sort());
-    // Events come in between the steps of the sweep.
+    // Events arrive between the steps of the sweep.
     const [back = house.newProfile()] = leaving;
     await house.events.submit([view(back, startMs + DAY_MS)]);
     await waitFor(
@@ -61,7 +61,7 @@ describe.each(ENGINES)("upkeep on %s", (engine) => {
     const own = /profile_states|segment|memberships|derivations/;
     const note = ({ sql }: { sql: string }): void => void (own.test(sql) && asked.push(sql));
     house.database.reader.on("query", note);
-    // What was still under way ends; a second later there is nothing.
+    // Pending work ends within three seconds.
     for (let step = 0; step < 30; step += 1) await house.clock.advance(100);
     await waitFor(() => asked.length > 0);
     const before = asked.length;

@@ -1,4 +1,4 @@
-// Beside the real events service: what it stores and announces is what segments count.
+// Runs segments beside the real events service and compares memberships with the submitted events.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
 import { EmbeddedBus } from "@muster/bus/embedded";
@@ -21,7 +21,7 @@ import { segmentsModule } from "../src/module.ts";
 
 type RuleInit = MessageInitShape<typeof RuleSchema>;
 
-/** Whom the events service would ask about retention and exports. */
+/** The services that events calls for retention and exports. */
 const NOBODY: Caller = {
   unary: () => Promise.reject(new Error("events calls nobody here")),
   stream: () => {
@@ -93,7 +93,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
     const submitted: { user: string; eventName: string; ms: number }[] = [];
     const nowMs = clock.nowMs();
     for (let round = 0; round < 4; round += 1) {
-      // Deterministic, and mixed enough: late, out of order, many for one and one for many.
+      // Deterministic and varied: late, out of order, many events of a profile and many profiles.
       const batch = Array.from({ length: 150 }, (_, index) => ({
         user: `user ${(index * 7 + round * 3) % 40}`,
         eventName: NAMES[(index * index + round) % 3] ?? "",
@@ -229,7 +229,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
       ...{ never: [...never, "eve"], none: [...never, "eve"] },
     };
     await check(now);
-    // The same again, counted from the past.
+    // The same segments again, from backfills.
     for (const name of Object.keys(rules).reverse()) await segments.deleteSegment({ segmentId: name });
     await define();
     await check(now);

@@ -1,4 +1,4 @@
-// Reads what is stored about some profiles in one snapshot: applied position, rules, states and memberships.
+// Reads the stored data of profiles in a single snapshot: applied position, rules, states and memberships.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import { readCursors } from "@muster/outbox/cursor-store";
@@ -8,7 +8,7 @@ import { loadStates, profileKeyText, type StoredProfile } from "../profiles/stat
 import { definitionsOf } from "../segments/evaluations.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
 
-/** One snapshot of the segments database, for profiles of one shard. */
+/** A snapshot of the segments database, for profiles of the same shard. */
 export interface KeptProfiles {
   /** The shard's applied position. */
   readonly folded: number;
@@ -21,11 +21,11 @@ export interface KeptProfiles {
   /** Profiles that wait for a rebuild. */
   readonly deriving: ReadonlySet<ProfileId>;
   readonly states: ReadonlyMap<ProfileId, StoredProfile>;
-  /** For each profile, the evaluations with a membership row for it. */
+  /** For each profile, the evaluations with a membership row. */
   readonly memberships: ReadonlyMap<ProfileId, ReadonlySet<SegmentId>>;
 }
 
-/** Pairs of segment and profile in one statement. With more, the planner walks the table. */
+/** Pairs of segment and profile in a statement. With more, the planner walks the table. */
 const PAIRS_MAX = 500;
 
 export function readKept(

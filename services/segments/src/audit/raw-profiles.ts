@@ -28,22 +28,22 @@ export interface RawProfile {
   readonly completeSinceMs: number;
 }
 
-/** The result of one scan. */
+/** The result of a scan. */
 export interface RawProfiles {
   /** The shard's position of the snapshot. */
   readonly position: number;
   readonly profiles: ReadonlyMap<ProfileId, RawProfile>;
 }
 
-/** What the messages after a position contain. */
+/** The content of the messages after a position. */
 export interface LaterMessages {
   /** By the engine's event id, the position of the event's message. */
   readonly events: ReadonlyMap<string, number>;
-  /** By profile, the last position that created it, changed it or changed its identity. */
+  /** By profile, the last position with a creation, a change or an identity change. */
   readonly profiles: ReadonlyMap<ProfileId, number>;
 }
 
-/** Deadline of one scan. */
+/** Deadline of a scan. */
 const SCAN_TIMEOUT_MS = 120_000;
 const PAGE_PROFILES = 1000;
 const MESSAGES_AT_ONCE = 200;
@@ -58,7 +58,7 @@ export class RawEventSource {
     this.#clock = clock;
   }
 
-  /** The ids of all profiles of one shard, in order, page by page. */
+  /** The ids of all profiles of a shard, in order, page by page. */
   async *walk(
     organizationId: OrganizationId,
     shard: number,
@@ -79,7 +79,7 @@ export class RawEventSource {
     }
   }
 
-  /** Existing profiles among the given ones, with all their events. */
+  /** Existing profiles among the given ids, with all their events. */
   async read(
     organizationId: OrganizationId,
     shard: number,
@@ -120,7 +120,7 @@ export class RawEventSource {
     for (let position = after; position < through; ) {
       const request = { shard, afterPosition: BigInt(position), limit: MESSAGES_AT_ONCE };
       const { envelopes } = await this.#client.readOutbox(request, { signal });
-      // The producer has trimmed the messages, so their contents are unknown.
+      // The producer has trimmed the messages, so the contents are unknown.
       if (envelopes.length === 0) throw new AppError("UNAVAILABLE");
       for (const message of envelopes.map(decodeMessage)) {
         position = message.position;

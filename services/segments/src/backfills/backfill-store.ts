@@ -18,7 +18,7 @@ export const NO_PROFILE = "00000000-0000-0000-0000-000000000000" as ProfileId;
 /** Sorts after every profile. */
 export const LAST_PROFILE = "ffffffff-ffff-ffff-ffff-ffffffffffff" as ProfileId;
 
-/** Progress of one segment's backfill in one shard. */
+/** Progress of a segment's backfill in a shard. */
 export interface Backfill {
   readonly organizationId: OrganizationId;
   readonly segmentId: SegmentId;
@@ -61,7 +61,7 @@ export async function deleteBackfills(
     .delete();
 }
 
-/** The shards with unfinished backfills of the organization. Costs one index lookup for each shard. */
+/** The shards with unfinished backfills of the organization. Costs an index lookup for each shard. */
 export async function listBackfillingShards(
   db: Queryable,
   organizationId: OrganizationId,
@@ -78,7 +78,7 @@ export async function listBackfillingShards(
   return shards.filter((shard) => (row?.[`of_${shard}`] ?? null) !== null);
 }
 
-/** Unfinished backfills of these shards, by shard, the oldest segment first. */
+/** Unfinished backfills by shard, the oldest segment first. */
 export async function listBackfillsIn(
   db: Queryable,
   organizationId: OrganizationId,
@@ -92,7 +92,7 @@ export async function listBackfillsIn(
   return rows.map(fromRow);
 }
 
-/** The first organization after the given one that has a backfill in these shards. */
+/** The first organization after the given id with a backfill in the shards. */
 export function nextBackfilling(
   db: Queryable,
   shards: readonly number[],
@@ -101,7 +101,7 @@ export function nextBackfilling(
   return nextOrganization(db, "segment_backfills", shards, after);
 }
 
-/** The first organization after the given one that has marked profiles in these shards. */
+/** The first organization after the given id with marked profiles in the shards. */
 export function nextDeriving(
   db: Queryable,
   shards: readonly number[],
@@ -125,7 +125,7 @@ async function nextOrganization(
   return row && bytesToUuid(row.organization_id);
 }
 
-/** Unfinished backfills of these segments, including backfills of all segments. */
+/** Unfinished backfills of the segments, including backfills of all segments. */
 export async function listBackfillsOf(
   db: Queryable,
   organizationId: OrganizationId,
@@ -165,10 +165,13 @@ export async function isProfilePending(
   return single !== undefined;
 }
 
-/** Ids in one statement. With more than a few hundred, MySQL's planner walks the table instead of the key. */
+/** Ids in a statement. With more than a few hundred, MySQL's planner walks the table instead of the key. */
 const ADVANCE_CHUNK = 250;
 
-/** Moves backfills of one organization and shard on to `throughProfileId`; undefined deletes them. */
+/**
+ * Moves backfills on to `throughProfileId`; undefined deletes them. All are of the same organization and
+ * shard.
+ */
 export async function advanceBackfills(
   trx: Transaction,
   backfills: readonly Backfill[],
@@ -200,7 +203,7 @@ export async function seedTaintLock(trx: Transaction): Promise<void> {
   await insertRows(trx, "tainted_shards", ["shard", "marked_ms"], [[TAINT_LOCK, 0]], "keep", ["shard"]);
 }
 
-/** Held while organizations are listed for marking, and while a new one is provisioned. */
+/** Held while organizations are listed for marking, and while an organization is provisioned. */
 export async function lockTaints(trx: Transaction): Promise<void> {
   await forUpdate(trx, trx("tainted_shards").select("shard").where("shard", TAINT_LOCK));
 }

@@ -19,7 +19,7 @@ interface Row {
 const KEY = ["organization_id", "shard", "profile_id"] as const;
 const COLUMNS = [...KEY, "reason"] as const;
 
-/** The keys are sorted and unique. A stale mark does not replace an existing one; the other reasons do. */
+/** The keys are sorted and unique. A stale mark never replaces an existing mark; the other reasons do. */
 export async function addProfileDerivations(
   trx: Transaction,
   keys: readonly (ProfileKey & Partial<ProfileDerivation>)[],
@@ -39,7 +39,7 @@ export async function addProfileDerivations(
   );
 }
 
-/** Up to `limit` marked profiles of these shards. */
+/** Up to `limit` marked profiles of the shards. */
 export async function listProfileDerivations(
   db: Queryable,
   organizationId: OrganizationId,
@@ -79,7 +79,7 @@ export async function hasProfileDerivations(db: Queryable, organizationId: Organ
   return row !== undefined;
 }
 
-/** The profiles are of one organization and shard. */
+/** The profiles are of the same organization and shard. */
 export async function deleteProfileDerivations(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,10 +1,10 @@
-// Stores purges: every statement against `segment_purges`, one row for each shard of a deleted or replaced
+// Stores purges: every statement against `segment_purges`, with a row for each shard of a deleted or replaced
 // evaluation.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 import { ALL_SHARDS, NO_PROFILE } from "./backfill-store.ts";
 
-/** Progress of one evaluation's purge in one shard. */
+/** Progress of an evaluation's purge in a shard. */
 export interface Purge {
   readonly organizationId: OrganizationId;
   readonly segmentId: SegmentId;
@@ -15,7 +15,7 @@ export interface Purge {
   readonly telling: Telling | undefined;
 }
 
-/** The switch from a replaced rule to its successor, whose differences are still to be published. */
+/** The switch from a replaced rule to its successor, with differences left to publish. */
 export interface Telling {
   /** The evaluation that serves now. */
   readonly heirId: SegmentId;
@@ -34,7 +34,7 @@ interface Row {
 
 const COLUMNS = ["organization_id", "segment_id", "shard", "after_profile_id", "heir_id", "telling"] as const;
 const KEY = ["organization_id", "shard", "segment_id"] as const;
-/** Values of the column `telling`: nothing is published, exits, exits and entries. */
+/** Values of the column `telling`: no changes are published, exits, exits and entries. */
 const [NOTHING, EXITS, ALL] = [0, 1, 2];
 
 export async function addPurges(
@@ -55,10 +55,7 @@ export async function addPurges(
   await insertRows(trx, "segment_purges", COLUMNS, rows, "keep", KEY);
 }
 
-/**
- * Unfinished purges of these shards, grouped by organization and shard. Purges of rule switches come first
- * and alone.
- */
+/** Unfinished purges, grouped by organization and shard. Purges of rule switches come first and alone. */
 export async function listPurges(db: Queryable, shards: readonly number[], limit: number): Promise<Purge[]> {
   const told = await db("segment_purges")
     .select<Row[]>(COLUMNS)
@@ -88,7 +85,7 @@ export async function listTellings(
   return rows.map(fromRow).flatMap(({ telling, ...purge }) => (telling ? [{ ...purge, telling }] : []));
 }
 
-/** Unfinished purges of one evaluation, in all shards. */
+/** Unfinished purges of an evaluation, in all shards. */
 export async function listPurgesOf(
   db: Queryable,
   organizationId: OrganizationId,

@@ -41,7 +41,7 @@ export interface FoldDeps {
   readonly definitions: DefinitionsCache;
 }
 
-/** Counts and due times of one applied batch. */
+/** Counts and due times of an applied batch. */
 export interface Folded {
   readonly events: number;
   readonly membershipChanges: number;
@@ -54,7 +54,7 @@ export interface Folded {
   readonly derivations: number;
 }
 
-/** What one message contains about one profile: exactly one of the optional fields. */
+/** The content of a message for a single profile: exactly one of the optional fields. */
 interface News {
   readonly position: number;
   readonly event?: ProfileEvent;
@@ -62,7 +62,7 @@ interface News {
   readonly person?: ChangedPerson;
 }
 
-/** All updates of one profile in the batch. */
+/** All updates of a profile in the batch. */
 interface ProfileWork {
   readonly key: ProfileKey;
   readonly definitions: Definitions;
@@ -133,7 +133,7 @@ function organizationsOf(decoded: readonly DecodedMessage[]): OrganizationId[] {
   return [...ids];
 }
 
-/** Groups what some segment reads by profile, in order of position. */
+/** Groups the relevant content of messages by profile, in order of position. */
 function gather(
   decoded: readonly DecodedMessage[],
   definitions: ReadonlyMap<OrganizationId, Definitions>,

@@ -1,6 +1,6 @@
-// Removes the remaining copies of erased profiles after their rows are gone: outbox messages, dead letters
-// and stored responses. Works in short transactions, each of which counts what it removed. Repeating a step
-// is harmless.
+// Removes the remaining copies of erased profiles after the rows are gone: outbox messages, dead letters and
+// stored responses. Works in short transactions, each of which counts the removed copies. Repeating a step is
+// harmless.
 import type { DescService } from "@bufbuild/protobuf";
 import { assert, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
@@ -13,18 +13,18 @@ import { receivedSchema } from "../consumers/decode-message.ts";
 import { addPlaces, type Erasure } from "./erasure-store.ts";
 import { places } from "./places.ts";
 
-/** What the cleaning needs. */
+/** The dependencies of the cleaning. */
 export interface CleanDeps {
   readonly database: Database;
   readonly answers: AnswerEraser;
-  /** The services whose responses are stored. */
+  /** The services with stored responses. */
   readonly services: readonly DescService[];
 }
 
-/** Responses of one transaction. */
+/** Responses of a transaction. */
 const ANSWERS_AT_ONCE = 20;
 
-/** The erasures are of one organization and shard. Returns false if stopped before the end. */
+/** The erasures are of the same organization and shard. Returns false if stopped before the end. */
 export async function cleanCopies(
   { database, answers, services }: CleanDeps,
   erasures: readonly Erasure[],

@@ -1,5 +1,5 @@
 // Finishes erasures: removes remaining copies of erased profiles and reports to the events service. Resumes
-// after a crash, because a row stays until its report is acknowledged.
+// after a crash, because a row stays until the report is acknowledged.
 import type { Bus } from "@muster/bus";
 import { type Clock, Wakeup } from "@muster/core";
 import type { Logger } from "@muster/log";
@@ -12,7 +12,7 @@ import { type CleanDeps, cleanCopies } from "./clean-copies.ts";
 import { deleteErasure, type Erasure, listErasures, readPlaces } from "./erasure-store.ts";
 import { NOTHING_REMOVED, places } from "./places.ts";
 
-/** What the worker needs. */
+/** The dependencies of the worker. */
 export interface ErasuresOptions extends CleanDeps {
   readonly bus: Bus;
   readonly clock: Clock;
@@ -32,8 +32,8 @@ const LOOK_MS = 2_000;
 const WAIT_MS = 100;
 
 /**
- * Each process works for the shards it owns. During a handover two processes may work for one shard, which is
- * harmless: see `cleanCopies`.
+ * Each process works for the shards it owns. During a handover two processes may work for the same shard,
+ * which is harmless: see `cleanCopies`.
  */
 export class Erasures {
   readonly name = "segments.erasures";
@@ -77,7 +77,7 @@ export class Erasures {
     }
   }
 
-  /** Returns whether some erasure has to wait. */
+  /** Returns whether an erasure has to wait. */
   async #step(): Promise<boolean> {
     const { consumer, database } = this.#options;
     const found = await listErasures(database.reader, consumer.ownedShards(), ERASURES_AT_ONCE);
@@ -92,19 +92,19 @@ export class Erasures {
     return isWaiting;
   }
 
-  /** Erasures whose rows are gone and whose messages are published. */
+  /** Erasures without remaining rows and unpublished messages. */
   async #readyOf(group: readonly Erasure[]): Promise<Erasure[]> {
     const [first] = group;
     if (first === undefined) return [];
     const { reader } = this.#options.database;
     const ids = group.map(({ profileId }) => profileId);
     const marked = await readDerivationReasons(reader, first.organizationId, first.shard, ids);
-    // A relay may hold the original message in memory, so it must have published it.
+    // A relay may hold the original message in memory, so the message must be published first.
     const published = (await readPublished(reader)).get(first.shard) ?? 0;
     return group.filter(({ profileId, through }) => !marked.has(profileId) && through <= published);
   }
 
-  /** The erasures are of one organization and shard. */
+  /** The erasures are of the same organization and shard. */
   async #finish(erasures: readonly Erasure[]): Promise<void> {
     const { bus, database, feed } = this.#options;
     const [first] = erasures;

@@ -1,14 +1,14 @@
-// Scans profiles from one snapshot of their raw events and computes their states.
+// Scans profiles from a snapshot of their raw events and computes the states.
 import type { ProfileId } from "@muster/core";
 import { eventIdText } from "../consumers/decode-message.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { emptyState, type ProfileState, recordEvent, recordProfile } from "../engine/profile-state.ts";
 import type { EventsFeed, ScanRequest } from "../events-feed.ts";
 
-/** Event names that one scan may be limited to; with more, all events are read. */
+/** Event names in the filter of a scan; with more, all events are read. */
 const EVENT_NAMES_MAX = 10_000;
 
-/** The result of one scan. */
+/** The result of a scan. */
 export interface ScannedStates {
   /** The shard's position of the snapshot. */
   readonly position: number;
@@ -16,7 +16,7 @@ export interface ScannedStates {
   readonly more: boolean;
   /** Events received or dated from this instant on are complete; 0 means all events. */
   readonly completeSinceMs: number;
-  /** False if no rule reads anything: then nothing was scanned, and `states` is empty. */
+  /** False if no rule reads events or profiles: then there was no scan, and `states` is empty. */
   readonly isRead: boolean;
   /** By profile, in order of id; without memberships. */
   readonly states: ReadonlyMap<ProfileId, ProfileState>;
@@ -31,7 +31,7 @@ export async function scanStates(
 ): Promise<ScannedStates> {
   const states = new Map<ProfileId, ProfileState>();
   const what = whatToRead(definitions);
-  // No rule reads anything.
+  // No rule reads events or profiles.
   if (what === undefined) {
     return { position: Number.MAX_SAFE_INTEGER, more: false, completeSinceMs: 0, isRead: false, states };
   }

@@ -21,9 +21,9 @@ interface Row {
 
 const COLUMNS = ["organization_id", "shard", "profile_id", "next_due_at", "state"] as const;
 const KEY = ["organization_id", "shard", "profile_id"] as const;
-/** Keys in one statement: below the size at which MariaDB turns IN lists into temporary tables. */
+/** Keys in a statement: below the size at which MariaDB turns IN lists into temporary tables. */
 const CHUNK = 500;
-/** Ids in one delete. With more than a few hundred, MySQL's planner walks the table instead of the key. */
+/** Ids in a delete. With more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
 
 /** The order of the primary key. */
@@ -95,7 +95,7 @@ export async function listDue(
 }
 
 /**
- * The due time of each shard's first profile; shards without due profiles are missing. Costs one index lookup
+ * The due time of each shard's first profile; shards without due profiles are missing. Costs an index lookup
  * for each shard.
  */
 export async function readNextDues(db: Queryable, shards: readonly number[]): Promise<Map<number, number>> {
@@ -127,7 +127,7 @@ export async function isAnyDue(
   return row !== undefined;
 }
 
-/** Profiles of one shard of an organization, in order of id. */
+/** Profiles of a shard of an organization, in order of id. */
 export async function listStates(
   db: Queryable,
   organizationId: OrganizationId,
@@ -144,7 +144,7 @@ export async function listStates(
   return rows.map(fromRow);
 }
 
-/** Ids of one shard's stored profiles, after the first given id and up to the second if there is one. */
+/** Ids of a shard's stored profiles, after the first given id and, if given, up to the second. */
 export async function listStateIds(
   db: Queryable,
   organizationId: OrganizationId,
@@ -161,7 +161,7 @@ export async function listStateIds(
   return (await query).map((row) => bytesToUuid<ProfileId>(row.profile_id));
 }
 
-/** The profiles are of one shard. Returns the number of deleted rows. */
+/** The profiles are of the same shard. Returns the number of deleted rows. */
 export async function deleteStates(
   trx: Transaction,
   organizationId: OrganizationId,

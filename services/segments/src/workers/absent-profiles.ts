@@ -1,4 +1,4 @@
-// Removes profiles that a rebuild did not find in the snapshot, because they were merged or erased.
+// Removes profiles that are missing in the snapshot of a rebuild, because they were merged or erased.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { DerivationReason } from "../backfills/derivation-reason.ts";
@@ -15,15 +15,15 @@ import { deleteStates, type StoredProfile } from "../profiles/state-store.ts";
 import type { TouchedProfile } from "../profiles/touched-profile.ts";
 import { listEvaluationIds } from "../segments/segment-store.ts";
 
-/** Profiles of one shard whose rows are deleted. */
+/** Profiles of a single shard that are deleted. */
 export interface EndedProfiles {
   readonly over: readonly ProfileId[];
-  /** The subset that was erased; their deleted rows are counted for the erasure report. */
+  /** The erased profiles among them; the erasure report counts their deleted rows. */
   readonly erased: readonly ProfileId[];
 }
 
 /**
- * The profile leaves every segment. Its empty state keeps only the snapshot's position, so that older
+ * The profile leaves every segment. The empty state keeps only the snapshot's position, so that older
  * messages are skipped.
  */
 export function absentProfile(
@@ -73,8 +73,8 @@ export function isOver(reason: DerivationReason, snapshot: number, folded: numbe
 }
 
 /**
- * Deletes all rows of these profiles of one shard, including memberships of deleted segments, because purges
- * find rows only through a profile's state. Counts the deleted rows of erased profiles.
+ * Deletes all rows of profiles of one shard, including memberships of deleted segments, because purges find
+ * rows only through a profile's state. Counts the deleted rows of erased profiles.
  */
 export async function forgetProfiles(
   trx: Transaction,

@@ -188,8 +188,8 @@ async function finish(trx: Transaction, { task, states, more, isRead }: Derived)
 }
 
 /**
- * Marks profiles that have a stored state but are not in the snapshot, so that the next step reads them by
- * id. An unreadable message of the shard may have been the one that ended such a profile.
+ * Marks profiles that have a stored state but are missing in the snapshot, so that the next step reads them
+ * by id. An unreadable message of the shard may have ended such a profile.
  */
 async function doubtAbsent(
   trx: Transaction,

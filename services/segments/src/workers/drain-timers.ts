@@ -42,9 +42,7 @@ const LATE_MS = 300;
 /** Runs in the process that owns the shards, between batches of messages. */
 export class Timers {
   readonly #deps: TimerDeps;
-  /**
-   * The due time of each shard's first profile as far as this process knows; never later than the stored one.
-   */
+  /** A lower bound of the due time of each shard's first profile. */
   #dues = new Map<number, number>();
 
   constructor(deps: TimerDeps) {

@@ -1,8 +1,8 @@
-// Reads which work is pending in some shards, with one statement: the only query of an idle owner.
+// Reads the pending work of a list of shards in a single statement: the only query of an idle owner.
 import type { Queryable } from "@muster/db";
 import { SWEPT_EXITS_MIN } from "../memberships/left-rows-store.ts";
 
-/** Pending work of some shards, by kind. */
+/** Pending work of the shards, by kind. */
 export interface Outlook {
   /** The due time of each shard's first profile; shards without due profiles are missing. */
   readonly dues: Map<number, number>;
@@ -11,7 +11,7 @@ export interface Outlook {
   readonly hasSweeps: boolean;
 }
 
-/** Costs one index lookup for each shard's due time, and one for each other kind of work. */
+/** Costs an index lookup for each shard's due time, and a lookup for each other kind of work. */
 export async function readOutlook(db: Queryable, shards: readonly number[]): Promise<Outlook> {
   const dues = new Map<number, number>();
   if (shards.length === 0) return { dues, hasDerivations: false, hasPurges: false, hasSweeps: false };

@@ -1,5 +1,5 @@
-// Purges what deleted segments and replaced rules left behind: memberships, counts and unused facts. After a
-// rule switch, the same walk publishes the differences between both rules.
+// Purges the data of deleted segments and replaced rules: memberships, counts and unused facts. After a rule
+// switch, the same walk publishes the differences between both rules.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
@@ -25,7 +25,7 @@ export interface PurgeDeps {
 
 /** Profiles of one transaction. */
 const PROFILES = 250;
-/** Purges read at once; those of one organization and shard share a pass. */
+/** Purges read at once. Purges of the same organization and shard share a pass. */
 const PURGES_MAX = 200;
 
 /**
@@ -69,7 +69,7 @@ export class Purges {
   }
 
   /**
-   * Ends rule switches whose changes this shard has published. After the last shard, the next rule may take
+   * Ends rule switches with all changes of the shard published. After the last shard, the next rule may take
    * over.
    */
   async #endTellings(trx: Transaction, purges: readonly Purge[]): Promise<void> {
@@ -91,7 +91,7 @@ export class Purges {
     const { organizationId, shard, afterProfileId } = leader;
     const profiles = await listStates(trx, organizationId, shard, afterProfileId, PROFILES);
     const last = profiles.length === PROFILES ? profiles.at(-1)?.profileId : undefined;
-    // Purges with cursors inside this chunk advance with it, so one pass serves all of them.
+    // Purges with cursors inside this chunk advance too, so a single pass serves all purges.
     const covered = together.filter(
       (one) => one.afterProfileId >= afterProfileId && (last === undefined || one.afterProfileId <= last),
     );
@@ -126,8 +126,8 @@ export class Purges {
   }
 
   /**
-   * Publishes the differences between the replaced rule and its successor. Returns the profiles whose states
-   * have changed.
+   * Publishes the differences between the replaced rule and its successor. Returns the profiles with changed
+   * states.
    */
   async #tell(
     trx: Transaction,

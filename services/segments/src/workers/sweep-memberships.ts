@@ -53,7 +53,7 @@ export class Sweeps {
     return this.#lookout.nextMs;
   }
 
-  /** Undefined if another process now owns one of the shards. */
+  /** Undefined if a shard of the sweep has a new owner. */
   #current(owned: OwnedShards): Sweep | undefined {
     const { exits } = this.#sweep ?? {};
     const isOwned = exits !== undefined && [...exits.keys()].every((shard) => owned.shards.includes(shard));

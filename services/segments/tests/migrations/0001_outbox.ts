@@ -1,4 +1,4 @@
-// The tables of a producing service and nothing else.
+// Creates the tables of a producing service only.
 import type { Schema } from "@muster/db";
 import { createOutboxTables } from "@muster/outbox";
 
