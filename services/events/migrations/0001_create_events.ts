@@ -1,4 +1,4 @@
-// Profiles, tracked events, the outbox that announces them, and the idempotency ledger.
+// Creates the tables of profiles, tracked events, the outbox and the idempotency ledger.
 
 import { bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 import { createIdempotencyTable } from "@muster/idempotency";
@@ -18,7 +18,7 @@ export async function up(schema: Schema): Promise<void> {
       create_ms: instant(),
       update_ms: instant(),
     },
-    // UUIDv7: also the order of creation, by which profiles are listed.
+    // UUIDv7, so the key order is the order of creation, in which profiles are listed.
     primaryKey: ["organization_id", "profile_id"],
     indexes: { profiles_by_shard: ["organization_id", "shard", "profile_id"] },
   });
@@ -26,7 +26,7 @@ export async function up(schema: Schema): Promise<void> {
     columns: {
       organization_id: id16(),
       kind: tiny(),
-      // Emails in lower case; others as they are.
+      // Emails in lower case; other identities as sent.
       value: bytes(255),
       profile_id: id16(),
     },
@@ -35,7 +35,7 @@ export async function up(schema: Schema): Promise<void> {
   await schema.createTable("tracked_events", {
     columns: {
       organization_id: id16(),
-      // Days since 1970 in UTC, negative before.
+      // Days since 1970-01-01 UTC, negative before.
       day: integer(),
       event_id: id16(),
       profile_id: id16(),

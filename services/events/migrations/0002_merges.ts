@@ -1,15 +1,15 @@
-// One person from several profiles: which one stands for them, and who decided so.
+// Adds identity links between profiles, and the journal of merges.
 import { SHARD_COUNT } from "@muster/core";
 import { bytes, id16, insertRows, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {
-  // The profile it was merged into, and the one that stands for the person by now. Null: it does so itself.
+  // The parent of a merged profile, and the root of its group. Null for a root profile.
   await schema.addColumn("profiles", "parent_id", nullable(id16()));
   await schema.addColumn("profiles", "root_id", nullable(id16()));
   await schema.addColumn("profiles", "merged_ms", nullable(instant()));
-  // Fields that an update cleared, each with the merge up to which no merged profile fills it.
+  // JSON object: for each overridden field the time up to which merged profiles do not fill the field.
   await schema.addColumn("profiles", "settled", nullable(json()));
-  // Those of a person; and, under the null of roots, the people of a shard.
+  // Serves the merged profiles of a root and, with root_id null, the root profiles of a shard.
   await schema.addIndex("profiles", "profiles_by_root", [
     "organization_id",
     "root_id",
@@ -17,7 +17,7 @@ export async function up(schema: Schema): Promise<void> {
     "profile_id",
   ]);
   await schema.dropIndex("profiles", "profiles_by_shard");
-  // So that ingest learns both with one look.
+  // A copy of the profile's root_id, so that ingest reads the profile and the root in one statement.
   await schema.addColumn("profile_identities", "root_id", nullable(id16()));
   await schema.createTable("profile_merges", {
     columns: {
@@ -33,7 +33,7 @@ export async function up(schema: Schema): Promise<void> {
     primaryKey: ["organization_id", "profile_id", "merge_id"],
     indexes: { profile_merges_by_into: ["organization_id", "into_profile_id", "profile_id", "merge_id"] },
   });
-  // Grows with whatever changes who is who in a shard.
+  // The identity version of each shard: grows with every change of identity links in the shard.
   await schema.createTable("shard_epochs", {
     columns: { shard: tiny(), epoch: integer() },
     primaryKey: ["shard"],

@@ -1,4 +1,4 @@
-// What the slices of this service may use.
+// Declares the dependencies of the slices of this service.
 
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -9,7 +9,7 @@ import type { TailItem } from "./tracked-events/tail-filter.ts";
 
 export interface EventsDeps {
   readonly clock: Clock;
-  /** Of events. */
+  /** Source of event ids and of other ids. */
   readonly ids: IdSource;
   readonly profileIds: IdSource;
   readonly database: Database;

@@ -1,4 +1,4 @@
-// The domain events this service announces, encoded and cut to the size of a message.
+// Encodes the domain events of this service and splits them into messages of bounded size.
 import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
@@ -27,18 +27,18 @@ const PROFILE_MERGED = "muster.events.profile.merged.v1";
 const PROFILE_ERASED = "muster.events.profile.erased.v1";
 const PROFILE_UNMERGED = "muster.events.profile.unmerged.v1";
 
-/** Room for the envelope, and for estimates that are a little short. */
+/** Leaves room for the envelope and for inexact size estimates. */
 const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;
-/** Ids, times, tags and lengths of one event or profile. */
+/** Estimated bytes of the ids, times, tags and lengths of one event or profile. */
 const ITEM_OVERHEAD_BYTES = 96;
 
-/** One message for each shard's share, or several where it would be too large. */
+/** Encodes one message per shard, or several if a message would be too large. */
 export function trackedEventsRecorded(shares: readonly ShardShare[]): OutboxDraft[] {
   const ids = new BytesOnce();
   return shares.flatMap((share) => draftsOfShare(share, ids));
 }
 
-/** What tails read of a message, in its order. */
+/** Returns the items of a message that tails read, in message order. */
 export function tailItemsOf({ type, data }: Envelope): readonly TailItem[] {
   if (type === TRACKED_EVENTS_RECORDED) return fromBinary(TrackedEventsRecordedSchema, data).events;
   if (type === PROFILE_MERGED) return [fromBinary(ProfileMergedSchema, data)];
@@ -57,7 +57,7 @@ const SCHEMAS: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
   [ALERT_FIRED, AlertsFiredSchema],
 ]);
 
-/** Of the data of each type that this service announces. */
+/** Returns the message schema of a domain event type of this service. */
 export function announcedSchema(type: string): DescMessage | undefined {
   return SCHEMAS.get(type);
 }
@@ -75,12 +75,12 @@ export function profileChanged(profile: Profile, traceParent: string): OutboxDra
 export interface TwoProfiles {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
-  /** The one that stands for both, or did. */
+  /** The current or former root profile of both. */
   readonly rootId: ProfileId;
   readonly traceParent: string;
 }
 
-/** In the shards of both, once where it is one. */
+/** Returns one message per shard of the two profiles. */
 export function profileMerged(two: TwoProfiles): OutboxDraft[] {
   const message = create(ProfileMergedSchema, {
     organizationId: uuidToBytes(two.organizationId),
@@ -90,7 +90,7 @@ export function profileMerged(two: TwoProfiles): OutboxDraft[] {
   return inShardsOf(two, PROFILE_MERGED, toBinary(ProfileMergedSchema, message));
 }
 
-/** In the shards of both, once where it is one. */
+/** Returns one message per shard of the two profiles. */
 export function profileUnmerged(two: TwoProfiles): OutboxDraft[] {
   const message = create(ProfileUnmergedSchema, {
     organizationId: uuidToBytes(two.organizationId),
@@ -100,7 +100,7 @@ export function profileUnmerged(two: TwoProfiles): OutboxDraft[] {
   return inShardsOf(two, PROFILE_UNMERGED, toBinary(ProfileUnmergedSchema, message));
 }
 
-/** In the shard of that profile: nothing of it follows there. */
+/** Returns the message in the profile's shard. No message about the profile may follow in this shard. */
 export function profileErased(
   erasure: { readonly organizationId: OrganizationId; readonly id: string },
   profileId: ProfileId,
@@ -118,7 +118,7 @@ export function profileErased(
   };
 }
 
-/** The shards in which these announce that who is who has changed. */
+/** Returns the shards in which these messages publish a merge or an undone merge. */
 export function shardsOfPeopleChanged(drafts: readonly OutboxDraft[]): number[] {
   const changes = drafts.filter(({ type }) => type === PROFILE_MERGED || type === PROFILE_UNMERGED);
   return [...new Set(changes.map(({ shard }) => shard))];

@@ -1,4 +1,4 @@
-// The events service's composition root: the only file that constructs its parts.
+// Composes the events service. No other file constructs the parts of the service.
 
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
@@ -106,7 +106,7 @@ export const eventsModule: ModuleDefinition = {
     const services = implementations(deps, { platform, retention, erasures });
     return {
       services,
-      // Started in this order and stopped in reverse: what is still queued is committed and announced.
+      // Started in this order and stopped in reverse, so that queued events are committed and published.
       workers: [outbox, relay, ingest, erasures, retention, new IdempotencySweeper({ database, clock, log })],
     };
   },

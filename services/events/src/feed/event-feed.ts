@@ -1,4 +1,4 @@
-// What the segments service reads: positions, missed messages, profiles. Small enough for one file.
+// Implements the small methods of EventFeedService: positions, missed messages and profiles.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import {
@@ -26,9 +26,9 @@ export function getPositions(deps: EventsDeps): UnaryHandler<Methods["getPositio
   return async () => ({ positions: (await deps.outbox.positions()).map(BigInt) });
 }
 
-/** So many messages of the largest size fit an answer. */
+/** Number of messages of maximum size that fit into a response. */
 const READ_AT_ONCE = 7;
-/** Leaves room for the answer's own fields. */
+/** Leaves room for the other fields of the response. */
 const ANSWER_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
 
 export function readOutbox(deps: EventsDeps): UnaryHandler<Methods["readOutbox"]> {
@@ -100,7 +100,7 @@ export function sampleProfiles(deps: EventsDeps): UnaryHandler<Methods["samplePr
     const ids = limit === 0 ? [] : await listShardProfileIds(db, organization, shard);
     const random = new SeededRandom(Number(seed));
     const count = Math.min(limit, ids.length);
-    // The first steps of a Fisher-Yates shuffle: each place gets any of those left with the same chance.
+    // The first steps of a Fisher-Yates shuffle: each position gets any remaining id with equal probability.
     for (let place = 0; place < count; place += 1) {
       const other = random.integer(place, ids.length - 1);
       const [one, two] = [ids[place], ids[other]];

@@ -1,7 +1,7 @@
-// Hands items from a callback that must stay open (a snapshot) to a stream, one at a time: the producer
-// waits until the consumer asks for the next, so nothing piles up.
+// Converts a callback that must stay open (a snapshot) to a stream. The producer waits until the consumer
+// requests the next item, so items do not accumulate.
 
-/** Rejects the producer's `put` once the consumer has gone away. */
+/** Rejects the producer's `put` after the consumer has stopped reading. */
 class ConsumerGone extends Error {
   override name = "ConsumerGone";
 }
@@ -24,7 +24,7 @@ export async function* handOff<Item>(
     isGone = true;
     offer?.gone(new ConsumerGone());
   };
-  // A consumer that is never asked again does not come back here: its signal must free the producer.
+  // If the consumer stops reading, this generator is not resumed, so the signal must release the producer.
   signal.addEventListener("abort", leave, { once: true });
   const producing = produce(
     (item) =>
@@ -37,7 +37,7 @@ export async function* handOff<Item>(
     isDone = true;
     wake();
   });
-  // Awaited below; until then a rejection must not count as unhandled.
+  // The promise is awaited below; until then a rejection must not count as unhandled.
   producing.catch(() => {});
   try {
     while (!isDone || offer !== undefined) {

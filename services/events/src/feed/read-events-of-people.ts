@@ -1,5 +1,5 @@
-// The raw events of many people, person by person, each person's by (occurred_ms, id): those of all their
-// profiles in one order. Never more in memory than about one statement's worth.
+// Reads the raw events of many profile groups, group by group, each group's events by (occurred_ms, id).
+// Memory is bounded by about one statement's result.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Profile } from "../profiles/profile.ts";
@@ -7,19 +7,21 @@ import { comparePlaces, getEventsAt } from "../tracked-events/event-keys-store.t
 import { type EventRow, type ScanCursor, scanEvents } from "../tracked-events/event-store.ts";
 import { mergedPlaces } from "../tracked-events/merged-places.ts";
 
-/** Events of one statement; fewer where they are large. */
+/** Maximum number of events in one statement; fewer if the events are large. */
 const STATEMENT_EVENTS_MAX = 1000;
 const STATEMENT_EVENTS_MIN = 32;
 const STATEMENT_BYTES_AIM = 4 * 1024 * 1024;
-/** Profiles of one statement, under the size at which MariaDB turns IN lists into temporary tables. */
+/**
+ * Maximum number of profiles in one statement: below the size at which MariaDB uses a temporary table for IN.
+ */
 const STATEMENT_PROFILES_MAX = 500;
-/** Events of a large person fetched at once by their places. */
+/** Number of events of a large group that one statement fetches by sort key. */
 const PLACES_AT_ONCE = 200;
 
 export interface ScannedPerson {
-  /** As everybody sees it. */
+  /** The visible profile. */
   readonly profile: Profile;
-  /** Of all profiles of the person, the one that stands for it included. */
+  /** Ids of all linked profiles, the root included. */
   readonly profileIds: readonly ProfileId[];
 }
 
@@ -52,7 +54,7 @@ interface Scan {
   readonly take: Take;
 }
 
-/** People from `start` on whose profiles fit one statement; at least one. */
+/** Returns the groups from `start` whose profiles fit into one statement; at least one group. */
 function groupOf(people: readonly ScannedPerson[], start: number, countMax: number): ScannedPerson[] {
   const group: ScannedPerson[] = [];
   let profiles = 0;
@@ -64,7 +66,7 @@ function groupOf(people: readonly ScannedPerson[], start: number, countMax: numb
   return group;
 }
 
-/** Of people with one profile each: one walk, in pages where it is long. */
+/** Reads groups with one profile each by one index scan, in pages of adaptive size. */
 async function readByProfile(scan: Scan, people: readonly ScannedPerson[]): Promise<void> {
   const byId = new Map(people.map((person) => [person.profile.id, person]));
   let profileIds = Array.from(byId.keys(), uuidToBytes);
@@ -81,7 +83,7 @@ async function readByProfile(scan: Scan, people: readonly ScannedPerson[]): Prom
     }
     const last = rows.at(-1);
     if (rows.length < limit || last === undefined) {
-      // Done with the cursor's profile, or with all of them.
+      // The cursor's profile is complete; without a cursor all profiles are complete.
       if (after === undefined) return;
       after = undefined;
     } else {
@@ -94,7 +96,10 @@ async function readByProfile(scan: Scan, people: readonly ScannedPerson[]): Prom
   }
 }
 
-/** Takes all events of a group; takes none, and says so, where they are more than a statement's. */
+/**
+ * Reads all events of the chunk in one statement. Returns false without events if the result would be too
+ * large.
+ */
 async function readTogether(scan: Scan, group: readonly ScannedPerson[]): Promise<boolean> {
   const owners = new Map<ProfileId, ScannedPerson>();
   for (const person of group) for (const id of person.profileIds) owners.set(id, person);

@@ -1,5 +1,6 @@
-// ScanProfileEvents: a page of a shard's people with their raw events, in one snapshot that also says the
-// shard's position: the events are exactly those announced up to it, here or before a merge elsewhere.
+// ScanProfileEvents streams a page of a shard's root profiles with their raw events. One snapshot also
+// supplies the shard's position: the events are exactly those published up to this position, in this shard
+// or, before a merge, in another shard.
 import { create } from "@bufbuild/protobuf";
 import {
   type EventFeedService,
@@ -24,11 +25,11 @@ import type { EventRow } from "../tracked-events/event-store.ts";
 import { handOff } from "./handoff.ts";
 import { readEventsOfPeople, type ScannedPerson } from "./read-events-of-people.ts";
 
-/** Of one part of the stream. */
+/** Maximum size of one part of the stream. */
 const PART_BYTES_MAX = 256 * 1024;
-/** People whose merged profiles are in memory at once. */
+/** Maximum number of roots whose merged profiles are in memory at once. */
 const PEOPLE_AT_ONCE = 100;
-/** A longer list of names is compared here, not by the database. */
+/** Maximum number of event names in a statement. A longer list is filtered in memory. */
 const STATEMENT_NAMES_MAX = 500;
 
 type Put = (part: ScanProfileEventsResponse) => Promise<void>;
@@ -53,7 +54,7 @@ function checkIds({ profileIds, afterProfileId }: ScanProfileEventsRequest): voi
 }
 
 async function scan(trx: Transaction, request: ScanProfileEventsRequest, put: Put): Promise<void> {
-  // First of all, for the snapshot begins here.
+  // Must be the first statement, because the snapshot begins here.
   const position = (await readPositions(trx))[request.shard] ?? 0;
   const { people, more } = await readPeople(trx, request);
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
@@ -92,7 +93,7 @@ async function readPeople(
   return { people, more: roots.length > profileLimit };
 }
 
-/** One more than asked for, if there are more. */
+/** Returns one root more than the limit if more exist. */
 async function readRoots(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -119,7 +120,7 @@ function namesFilter(eventNames: readonly string[]) {
   };
 }
 
-/** Groups rows, which come by person, into parts of bounded size; people without events count too. */
+/** Groups rows, ordered by profile, into parts of bounded size. Profiles without events get a part too. */
 class PartWriter {
   readonly #profiles: readonly Profile[];
   readonly #put: Put;

@@ -1,27 +1,27 @@
-// What a batch must know of the tables before it can be planned: whose the identities are and, where
-// events may have been sent before, what is stored. Also collects what to ask for.
+// Declares the stored data that the planner of a batch needs: the owners of identities and possible
+// duplicates. Also collects the keys to load.
 import type { OrganizationId, TrackedEventId } from "@muster/core";
 import type { ProfileLink } from "../profiles/profile.ts";
 import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
 import type { Submission } from "./submission.ts";
 
-/** One organisation's facts. The planner adds what the batch itself creates. */
+/** The context of one organization. The planner adds the profiles and events that the batch creates. */
 export interface OrganizationFacts {
   readonly user_id: Map<string, ProfileLink>;
   readonly anonymous_id: Map<string, ProfileLink>;
   readonly profile_id: Map<string, ProfileLink>;
-  /** Stored events that the batch may repeat, by id. */
+  /** Stored events with an id of the batch, by id. */
   readonly eventsById: Map<TrackedEventId, TrackedEvent>;
-  /** Stored events whose client gave an id but no time, by that id. */
+  /** Stored events with a client id but without a client time, by client id. */
   readonly eventsByUndatedId: Map<string, TrackedEvent>;
-  /** Events that were erased with their person, by id, or by the client's where it gave no time. */
+  /** Ids of erased events; client ids of erased events without a client time. */
   readonly erasedIds: Set<TrackedEventId>;
   readonly erasedUndatedIds: Set<string>;
 }
 
 export type BatchFacts = Map<OrganizationId, OrganizationFacts>;
 
-/** What one organisation's events refer to. */
+/** The keys to which the events of one organization refer. */
 export interface Wanted {
   readonly user_id: Set<string>;
   readonly anonymous_id: Set<string>;

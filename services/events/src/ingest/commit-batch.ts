@@ -1,5 +1,5 @@
-// One transaction that stores a batch of submissions: events, new profiles, what is announced of them,
-// and the answers kept under idempotency keys. All or nothing.
+// Commits a batch of submissions in one transaction: events, new profiles, outbox messages and the responses
+// saved under idempotency keys. All or nothing.
 import { assert, type Clock, type IdSource, type OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
@@ -21,25 +21,26 @@ export interface CommitDeps {
   readonly outbox: Pick<OutboxPort, "append" | "committed">;
   readonly clock: Clock;
   readonly profileIds: IdSource;
-  /** In the order in which every transaction takes them, and so their locks. */
+  /** In a fixed order, so that every transaction acquires the locks of the steps in the same order. */
   readonly steps: readonly IngestStep[];
   readonly erased: Pick<ErasedLookup, "find">;
 }
 
-/** One submission's answer could not be kept: it alone is to fail. */
+/** Saving the response of one submission failed. Only this submission must fail. */
 export class SettleFailed extends Error {
   override name = "SettleFailed";
   readonly submission: Submission;
 
   constructor(submission: Submission, cause: unknown) {
-    super("an answer could not be kept under its idempotency key", { cause });
+    super("saving a response under its idempotency key failed", { cause });
     this.submission = submission;
   }
 }
 
 /**
- * Commits and resolves to the outcomes. Without `lookFirst` an event or identity that is there already
- * rejects with the unique violation; with it, only one that somebody else stores at the same moment.
+ * Commits the submissions and resolves to the plan with all outcomes. Without `lookFirst`, an event or
+ * identity that is already stored rejects with the unique violation. With `lookFirst`, only a concurrent
+ * insert does.
  */
 export async function commitBatch(
   deps: CommitDeps,
@@ -50,15 +51,16 @@ export async function commitBatch(
   const [{ prepare } = { prepare: undefined }] = submissions;
   assert(
     submissions.length === 1 || submissions.every((one) => one.prepare === undefined),
-    "what prepares commits alone",
+    "a submission with an identity change shares its transaction with other submissions",
   );
   const withStoredEvents = options.lookFirst || prepare !== undefined;
-  // What a failure came from. Errors leave the transaction as they are, for packages/db judges them.
+  // The submission whose response is being saved, to attribute a failure. The error itself leaves the
+  // transaction unchanged, because packages/db decides by its type whether to retry.
   let settling: Submission | undefined;
   const body = async (trx: Transaction): Promise<BatchPlan> => {
     settling = undefined;
     const planNow = async (): Promise<{ readonly epochs: Epochs; readonly plan: BatchPlan }> => {
-      // Before anything that is decided by them.
+      // Read before the data whose validity the versions prove.
       const epochs = await readEpochs(trx);
       const facts = await loadFacts(trx, wanted, { withStoredEvents });
       addErased(facts, await deps.erased.find(trx, wanted, epochs));
@@ -70,7 +72,7 @@ export async function commitBatch(
     if (prepare !== undefined && newCount > 0) {
       prepared = await prepare(trx, plan.outcomes[0] ?? noOutcomes);
       ({ epochs, plan } = await planNow());
-      // Somebody stored one of them meanwhile: then it must not say anything a second time.
+      // A concurrent transaction stored one of the events, so its identity claim must not apply twice.
       if (plan.newEvents.length !== newCount) throw new PeopleChanged();
     }
     await insertProfiles(trx, plan.newProfiles);
@@ -108,16 +110,17 @@ export async function commitBatch(
 const noOutcomes: readonly EventOutcome[] = [];
 
 /**
- * Throws PeopleChanged unless everybody is still who they were. Invariant: `now` was read with the positions of
- * the shards held, behind which whoever changes an epoch of theirs has to wait until this has committed.
+ * Throws PeopleChanged if an identity version of the plan's shards has changed. Invariant: `now` was read
+ * while this transaction held the positions of the shards. A transaction that changes one of the versions
+ * needs the same positions, so it waits for this commit.
  */
 function requireEpochs(now: Epochs, before: Epochs, plan: BatchPlan): void {
   if (plan.shares.some(({ shard }) => now[shard] !== before[shard])) throw new PeopleChanged();
 }
 
 /**
- * Throws PeopleChanged where what is stored now was erased since it was looked for. Its row is there only
- * because the erased one was gone by then, and so its hash is there too.
+ * Throws PeopleChanged if an event of the plan was erased after the lookup for erased events. Its insert
+ * succeeded only because the erased row was already deleted, so the hash of the erased event is visible now.
  */
 function requireKept(plan: BatchPlan, erased: ReadonlyMap<OrganizationId, ErasedIds>): void {
   for (const { organizationId, id, clientEventId } of plan.newEvents) {
@@ -136,8 +139,8 @@ function addErased(facts: BatchFacts, erased: ReadonlyMap<OrganizationId, Erased
 }
 
 /**
- * Encodes while the database is busy with the rows. Invariant: returns or throws only once the insert is
- * over, for what it still sends after a rollback would be outside of any transaction.
+ * Encodes messages while the database inserts the rows. Invariant: the function returns or throws only after
+ * the insert has ended, because statements sent after a rollback would run outside of any transaction.
  */
 async function insertAndEncode(trx: Transaction, plan: BatchPlan): Promise<OutboxDraft[]> {
   const inserted = insertEvents(trx, plan.newEvents);

@@ -1,5 +1,5 @@
-// Reads what a batch must know, for all its organisations at once: a handful of statements, however
-// many organisations share the commit.
+// Loads the context of a batch for all its organizations. The number of statements does not depend on the
+// number of organizations that share the commit.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { paddedValues, selectPrepared, type Transaction } from "@muster/db";
 import { identityKindNumbers, type ProfileLink } from "../profiles/profile.ts";
@@ -8,7 +8,7 @@ import { type Bound, type KeyGroup, keyConditions } from "../tracked-events/key-
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { type BatchFacts, emptyFacts, type OrganizationFacts, type Wanted } from "./batch-facts.ts";
 
-/** Values of the IN list of a prepared statement; a power of two. */
+/** Maximum number of values in the IN list of a prepared statement; a power of two. */
 const PREPARED_VALUES_MAX = 512;
 
 interface IdentityGroup extends KeyGroup {
@@ -76,7 +76,7 @@ function linkOf({ profile_id, root_id }: LinkRow): ProfileLink {
   return { profileId, rootId: root_id === null ? profileId : bytesToUuid<ProfileId>(root_id) };
 }
 
-/** Identities of one kind and one organisation, which is what most commits ask for. */
+/** Selects identities of one kind and one organization with a prepared statement: the most frequent case. */
 async function selectOfOne(trx: Transaction, { fixed, values }: IdentityGroup): Promise<IdentityRow[]> {
   const [organization, kind] = fixed;
   const found: IdentityRow[] = [];
@@ -117,7 +117,7 @@ async function loadProfileIds(
   }
 }
 
-/** Of profiles by (organisation, id). */
+/** Selects the root ids of profiles by (organization, id). */
 async function selectLinks(trx: Transaction, groups: readonly KeyGroup[]): Promise<LinkRow[]> {
   const found: LinkRow[] = [];
   for (const [condition, bindings] of keyConditions(["organization_id", "profile_id"], groups)) {
@@ -152,7 +152,7 @@ async function loadStoredEvents(
   }
 }
 
-/** Where the events are stored that clients gave an id but no time. */
+/** Returns the primary keys of events with a client id but without a client time, grouped by day. */
 async function placesOfUndated(
   trx: Transaction,
   wanted: ReadonlyMap<OrganizationId, Wanted>,
@@ -182,11 +182,11 @@ async function placesOfUndated(
 interface StoredEvent {
   readonly facts: OrganizationFacts;
   readonly event: TrackedEvent;
-  /** Its profile is gone, and it is about to go too. */
+  /** The profile was erased; a worker will delete the event. */
   readonly isErased: boolean;
 }
 
-/** Events by (organisation, day, id), each with the profile that stands for its person by now. */
+/** Selects events by (organization, day, id), each with its current root profile. */
 async function selectEvents(
   trx: Transaction,
   groups: readonly KeyGroup[],

@@ -1,5 +1,5 @@
-// Submissions waiting for their commit: bounded, and each organisation gets its turn (deficit round
-// robin by rows, so that thousands of one organisation's events do not hold up another's single one).
+// Queues submissions for their commit. The queue is bounded and fair to organizations: deficit round robin by
+// rows, so that thousands of events of one organization do not delay a single event of another.
 import type { OrganizationId } from "@muster/core";
 
 export interface QueuedWork {
@@ -11,7 +11,7 @@ export interface QueuedWork {
 interface Line<Work> {
   readonly organizationId: OrganizationId;
   readonly waiting: Work[];
-  /** Rows it may still take before the others have had their turn. */
+  /** Rows that the organization may still take before the turn passes to the next organization. */
   credit: number;
   isGranted: boolean;
   rows: number;
@@ -21,13 +21,13 @@ interface Line<Work> {
 export interface FairQueueLimits {
   readonly rowsMax: number;
   readonly bytesMax: number;
-  /** Rows that a line may take at each of its turns. */
+  /** Rows that an organization may take at each turn. */
   readonly quantumRows: number;
 }
 
 export class FairQueue<Work extends QueuedWork> {
   readonly #limits: FairQueueLimits;
-  /** Lines with something waiting, the next in turn first. */
+  /** Organizations with waiting work, the next in turn first. */
   readonly #turns: Line<Work>[] = [];
   readonly #lines = new Map<OrganizationId, Line<Work>>();
   #rows = 0;
@@ -45,7 +45,7 @@ export class FairQueue<Work extends QueuedWork> {
     return this.#turns.length === 0;
   }
 
-  /** False when there is no room: in all, or in the half that one organisation may fill. */
+  /** Returns false if the queue is full, or if the organization already fills half of the queue. */
   offer(work: Work): boolean {
     const { rowsMax, bytesMax } = this.#limits;
     const line = this.#lines.get(work.organizationId);
@@ -55,7 +55,7 @@ export class FairQueue<Work extends QueuedWork> {
     return true;
   }
 
-  /** Takes what the next transaction holds: at least one, and more while they stay within the bounds. */
+  /** Takes the work of the next transaction: at least one item, further items within the bounds. */
   take(rowsMax: number, bytesMax: number): Work[] {
     const taken: Work[] = [];
     let rows = 0;
@@ -77,7 +77,7 @@ export class FairQueue<Work extends QueuedWork> {
     return taken;
   }
 
-  /** A line that can't afford its first work gets its share once a turn; after that the next has its turn. */
+  /** Grants an organization its rows once a turn. If the credit is still too small, the turn passes on. */
   #grantOrPass(line: Line<Work>): void {
     if (line.isGranted) {
       this.#turns.push(...this.#turns.splice(0, 1));

@@ -1,4 +1,4 @@
-// The series of the ingest path: how much goes in, and how many requests share a commit.
+// Records the metrics of the ingest path: events, submissions and commits.
 import type { Metrics } from "@muster/metrics";
 import type { EventOutcome } from "./submission.ts";
 
@@ -12,18 +12,24 @@ export class IngestMetrics {
 
   constructor(metrics: Metrics, queuedRows: () => number) {
     this.#commits = metrics.counter("muster_ingest_commits_total", "Transactions that stored submissions.");
-    this.#requests = metrics.counter("muster_ingest_submissions_total", "Requests whose events were judged.");
-    this.#events = metrics.counter("muster_ingest_events_total", "Events by what became of them.", [
-      "outcome",
-    ]);
-    this.#refused = metrics.counter("muster_ingest_refused_total", "Submissions refused for lack of room.", [
-      "why",
-    ]);
+    this.#requests = metrics.counter(
+      "muster_ingest_submissions_total",
+      "Submissions whose events were stored or rejected.",
+    );
+    this.#events = metrics.counter("muster_ingest_events_total", "Events by outcome.", ["outcome"]);
+    this.#refused = metrics.counter(
+      "muster_ingest_refused_total",
+      "Submissions refused because the queue or the backlog was full.",
+      ["why"],
+    );
     this.#again = metrics.counter(
       "muster_ingest_reruns_total",
-      "Commits run again over what others committed meanwhile.",
+      "Commits retried because of a concurrent commit.",
     );
-    this.#seconds = metrics.histogram("muster_ingest_commit_seconds", "From begin to commit.");
+    this.#seconds = metrics.histogram(
+      "muster_ingest_commit_seconds",
+      "Duration of a commit, retries included.",
+    );
     const queued = metrics.gauge("muster_ingest_queued_events", "Events waiting for a transaction.");
     Object.assign(queued, { collect: () => queued.set(queuedRows()) });
   }

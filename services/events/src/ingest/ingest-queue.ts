@@ -1,5 +1,6 @@
-// Group commit without a timer: while one transaction is in flight, the next gathers whatever arrives.
-// One event alone waits for nothing, and a crowd costs one flush. Bounded, and fair to organisations.
+// Commits submissions in groups without a timer: while one transaction is in flight, the queue collects the
+// submissions of the next. A single event does not wait; many concurrent events share one flush. The queue is
+// bounded and fair to organizations.
 import { assert } from "@muster/core";
 import { isUniqueViolation } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -16,16 +17,19 @@ export interface IngestQueueOptions extends CommitDeps {
   readonly outbox: Pick<OutboxPort, "append" | "committed" | "backlogItems">;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Events acknowledged and not yet folded above which batches are refused; singles at twice as many. */
+  /**
+   * Maximum number of committed events that consumers have not applied yet. Above this number batches are
+   * refused; single events are refused above twice the number.
+   */
   readonly backlogItemsMax: number;
   readonly limits?: Partial<IngestLimits>;
 }
 
 export interface IngestLimits {
-  /** Of one transaction, unless a single submission is larger. */
+  /** Limits of one transaction. A larger single submission gets a transaction without other submissions. */
   readonly transactionRowsMax: number;
   readonly transactionBytesMax: number;
-  /** Waiting for a transaction. */
+  /** Limits of the queue. */
   readonly queueRowsMax: number;
   readonly queueBytesMax: number;
 }
@@ -36,14 +40,14 @@ const defaultLimits: IngestLimits = {
   queueRowsMax: 100_000,
   queueBytesMax: 64 * 1024 * 1024,
 };
-/** Transactions at once of submissions that commit alone. */
+/** Maximum number of concurrent exclusive transactions. */
 const ALONE_COMMITS_MAX = 4;
-/** What an organisation takes at each of its turns. */
+/** Rows that an organization takes at each turn. */
 const QUANTUM_ROWS = 500;
 const RETRY_AFTER_MS = 1000;
-/** Runs of a batch that lose against other processes' rows before its submissions run alone. */
+/** Maximum number of unique violations of a batch before the batch is divided. */
 const VIOLATIONS_MAX = 6;
-/** For how many batches after a repeated event the next ones look before they insert. */
+/** Number of batches after a duplicate event that check for duplicates before inserting. */
 const WARY_BATCHES = 50;
 
 interface Waiting extends QueuedWork {
@@ -59,11 +63,14 @@ export class IngestQueue {
   readonly #queue: FairQueue<Waiting>;
   readonly #metrics: IngestMetrics;
   #running: Promise<void> | undefined;
-  /** Those that share their transaction with nobody. */
+  /** Submissions that each get a transaction without other submissions. */
   readonly #lonely: FairQueue<Waiting>;
   readonly #lonelyRuns: (Promise<void> | undefined)[] = new Array(ALONE_COMMITS_MAX).fill(undefined);
   #isStopped = false;
-  /** Batches left that look first: repeats come in runs (a re-import, a client's retries). */
+  /**
+   * Duplicates come in runs (a repeated import, retries of a client), so the next batches check for
+   * duplicates.
+   */
   #waryBatches = 0;
 
   constructor(options: IngestQueueOptions) {
@@ -77,21 +84,25 @@ export class IngestQueue {
 
   async start(): Promise<void> {}
 
-  /** Commits what is waiting and takes no more. */
+  /** Commits all waiting submissions and rejects new ones. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
     await Promise.all(this.#lonelyRuns);
   }
 
-  /** Resolves once committed, with an outcome for each event. OVERLOADED when there is no room. */
+  /**
+   * Resolves after the commit with an outcome for each event. Rejects with OVERLOADED if the queue is full.
+   */
   submit(submission: Submission, kind: "single" | "batch"): Promise<readonly EventOutcome[]> {
     return this.#enqueue(submission, kind, this.#queue, () => {
       this.#running ??= this.#run();
     });
   }
 
-  /** As `submit`, in a transaction of its own: its `prepare` decides by what nobody else may change meanwhile. */
+  /**
+   * Like `submit`, but in an exclusive transaction, because an identity change locks the affected profiles.
+   */
   submitAlone(submission: Submission, kind: "single" | "batch"): Promise<readonly EventOutcome[]> {
     return this.#enqueue(submission, kind, this.#lonely, () => {
       const free = this.#lonelyRuns.indexOf(undefined);
@@ -125,7 +136,8 @@ export class IngestQueue {
 
   async #run(): Promise<void> {
     while (!this.#queue.isEmpty) {
-      // One turn of the event loop, so that what has arrived already joins; SQLite's commits take none.
+      // Yields to the event loop once, so that requests that have already arrived join the batch. SQLite
+      // commits synchronously and does not yield.
       await new Promise((resolve) => setImmediate(resolve));
       const { transactionRowsMax, transactionBytesMax } = this.#limits;
       await this.#commit(this.#queue.take(transactionRowsMax, transactionBytesMax));
@@ -140,7 +152,7 @@ export class IngestQueue {
     this.#lonelyRuns[place] = undefined;
   }
 
-  /** Never rejects: every submission gets its own answer. */
+  /** Never rejects: each submission is resolved or rejected individually. */
   async #commit(batch: readonly Waiting[]): Promise<void> {
     let rest = batch;
     for (let violations = 0, peopleChanges = 0; rest.length > 0; ) {
@@ -177,10 +189,13 @@ export class IngestQueue {
     for (const [index, waiting] of batch.entries()) waiting.resolve(outcomes[index] ?? []);
   }
 
-  /** Finds out whose fault it is, so that neighbours share the commit but not the failure. */
+  /**
+   * Divides a failed batch to isolate the failing submission, so that other submissions do not share the
+   * failure.
+   */
   async #divide(batch: readonly Waiting[], error: unknown): Promise<void> {
     const cause = error instanceof SettleFailed ? error.cause : error;
-    // Not one submission's fault: alone they would fail as well, one by one and slowly.
+    // An unavailable database fails every submission, so dividing would only delay the failures.
     if (batch.length === 1 || isUnavailable(cause)) {
       const answer =
         isUniqueViolation(cause) || cause instanceof PeopleChanged

@@ -1,5 +1,5 @@
-// Decides, for every event of a batch, whether it is new, stored before or refused, and which profiles
-// come into being. No I/O: facts in, rows out.
+// Plans a batch: classifies each event as new, duplicate or rejected and creates the missing profiles. Pure:
+// the input is the stored context, the output are the rows to insert.
 import { assert, type IdSource, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type Profile, type ProfileLink, profileOfIdentity } from "../profiles/profile.ts";
@@ -7,12 +7,12 @@ import { hasContent, type TrackedEvent } from "../tracked-events/tracked-event.t
 import { type BatchFacts, emptyFacts, type OrganizationFacts } from "./batch-facts.ts";
 import type { EventOutcome, StoredOutcome, Submission, SubmittedEvent } from "./submission.ts";
 
-/** What one shard gains, in the order it is announced. */
+/** The new profiles and events of one shard, in the order of publication. */
 export interface ShardShare {
   readonly shard: number;
   readonly newProfiles: Profile[];
   readonly events: TrackedEvent[];
-  /** Of the first request that contributed and has one. */
+  /** The trace of the first contributing request that has one. */
   traceParent: string;
 }
 
@@ -21,13 +21,13 @@ export interface BatchPlan {
   readonly newEvents: readonly TrackedEvent[];
   /** The outcome of each new event, in the order of `newEvents`. */
   readonly stored: readonly StoredOutcome[];
-  /** Those among the new events whose client gave an id but no time. */
+  /** New events with a client id but without a client time. */
   readonly newUndated: readonly TrackedEvent[];
-  /** Touched shards, by number. */
+  /** The changed shards, in shard order. */
   readonly shares: readonly ShardShare[];
-  /** Of each submission, in its order. */
+  /** One list per submission, in the order of the submissions. */
   readonly outcomes: readonly (readonly EventOutcome[])[];
-  /** Whether some event had been stored before. */
+  /** Whether an event of the batch was a duplicate. */
   readonly hasRepeats: boolean;
 }
 
@@ -128,7 +128,7 @@ class Planner {
 
   #addProfile(event: SubmittedEvent, { submission, facts }: Place): ProfileLink {
     const kind = event.identityKind;
-    assert(kind !== "profile_id", "no profile is made for an unknown profile id");
+    assert(kind !== "profile_id", "an unknown profile id cannot create a profile");
     const profileId = this.#profileIds.next<ProfileId>(this.#nowMs);
     const identity = { kind, value: event.identity };
     const profile = profileOfIdentity(submission.organizationId, profileId, identity, this.#nowMs);

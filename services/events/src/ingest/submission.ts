@@ -1,14 +1,14 @@
-// What enters the ingest queue and what becomes of it.
+// Declares the input and the outcomes of the ingest queue.
 import type { OrganizationId, TrackedEventId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { AppError } from "@muster/errors";
 import type { OutboxDraft } from "@muster/outbox";
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 
-/** How a sent event says whose it is. */
+/** The field by which a sent event names the person. */
 export type SentIdentity = "user_id" | "anonymous_id" | "profile_id";
 
-/** An event as sent: checked by itself, not yet against what is stored. */
+/** A sent event with valid fields. Duplicates and conflicts with stored events are not checked yet. */
 export interface SubmittedEvent {
   readonly identityKind: SentIdentity;
   readonly identity: string;
@@ -18,15 +18,15 @@ export interface SubmittedEvent {
   readonly occurredMs: number;
   readonly receivedMs: number;
   readonly clientEventId: string | undefined;
-  /** The client said when it happened; otherwise `occurredMs` is the time of receipt. */
+  /** Whether the client sent a time; otherwise `occurredMs` is the time of receipt. */
   readonly isDated: boolean;
-  /** The id it gets if it is new. */
+  /** The id of the event if it is new. */
   readonly id: TrackedEventId;
-  /** About what it takes in a statement and on the bus. */
+  /** Estimated size in a statement and in a message. */
   readonly bytes: number;
 }
 
-/** `alertCodes` are those of the rules that the event fired, ascending; an ingest step fills them in. */
+/** `alertCodes` are the codes of the fired alert rules, ascending; an ingest step appends the codes. */
 export interface StoredOutcome {
   readonly status: "stored";
   readonly event: TrackedEvent;
@@ -38,18 +38,18 @@ export type EventOutcome =
   | { readonly status: "duplicate"; readonly event: TrackedEvent }
   | { readonly status: "rejected"; readonly error: AppError };
 
-/** The events of one request: they commit together, and share no failure with other submissions. */
+/** The events of one request. The events commit together and do not fail because of other submissions. */
 export interface Submission {
   readonly organizationId: OrganizationId;
   readonly events: readonly SubmittedEvent[];
   readonly bytes: number;
   /** W3C traceparent, or empty. */
   readonly traceParent: string;
-  /** Keeps the answer in the transaction that stores the events. Called again when that is run again. */
+  /** Saves the response in the transaction that stores the events. A retried transaction calls it again. */
   readonly settle: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
   /**
-   * What the events bring about before they are stored, if any is new: who is who from then on. Is told what
-   * would become of each, and returns what to announce. Called again when the transaction is run again.
+   * Applies identity claims before the insert if at least one event is new. Receives the planned outcome of
+   * each event and returns the messages to publish. A retried transaction calls it again.
    */
   readonly prepare: Prepare | undefined;
 }

@@ -1,10 +1,10 @@
-// Who asks for a change of who is who, and within which request.
+// Declares the origin of an identity change: organization, credential and request trace.
 import type { OrganizationId } from "@muster/core";
 import type { CallContext } from "@muster/rpc";
 
 export interface Asked {
   readonly organizationId: OrganizationId;
-  /** Kind and id of the credential. */
+  /** Kind and id of the credential, for example `api_key:<id>`. */
   readonly actor: string;
   readonly traceParent: string;
 }

@@ -1,4 +1,4 @@
-// Sets fields of a person: on the profile that stands for it, in place of what merged ones would show.
+// Updates fields of a profile group. Fields are set on the root profile and override the merged profiles.
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { deleteIdentities, findOwner, insertIdentities, moveIdentity } from "../profiles/identity-store.ts";
@@ -15,15 +15,15 @@ import { sameJson } from "../tracked-events/json-object.ts";
 import { type Person, profileOf, settle } from "./person.ts";
 import { changeTraits } from "./traits.ts";
 
-/** Fields that are there and undefined are cleared. */
+/** A present field with the value undefined is cleared. */
 export interface PersonChanges extends Readonly<Partial<Record<ProfileField, string | undefined>>> {
-  /** A JSON object: traits to set beside those there are, of which a null removes one. */
+  /** A JSON object: traits to add or replace. Null removes a trait. */
   readonly addedTraits?: string;
 }
 
 /**
- * Changes a locked person. An identity that one of its merged profiles has is its own: it moves to the profile
- * that stands for the person, unless it shows there anyway. Throws PROFILE_IDENTITY_TAKEN for another person's.
+ * Updates a locked group. An identity of a merged profile moves to the root profile, unless the group already
+ * shows the identity. Throws PROFILE_IDENTITY_TAKEN for an identity of another group.
  */
 export async function changePerson(
   trx: Transaction,
@@ -43,7 +43,7 @@ export async function changePerson(
   return { root, merged };
 }
 
-/** Those that would show something else than now. */
+/** Returns the fields whose visible value would change. */
 function changedFields(
   person: Person,
   changes: Omit<PersonChanges, "addedTraits">,
@@ -76,12 +76,12 @@ function applyChanges(
       settled.map(([field]) => field),
       nowMs,
     ),
-    // The clock may have been set back since.
+    // The clock may have been set back since the last update.
     updateMs: Math.max(nowMs, root.updateMs),
   };
 }
 
-/** A profile that had an identity keeps one. */
+/** Throws FIELD_INVALID if the update would remove the last identity of the profile. */
 function requireIdentity(
   before: StoredProfile,
   after: StoredProfile,
@@ -98,7 +98,7 @@ function requireIdentity(
   });
 }
 
-/** Makes the identities the root's; returns the person's merged profiles without what has moved from them. */
+/** Assigns the identities to the root profile. Returns the merged profiles without the moved identities. */
 async function claim(
   trx: Transaction,
   { root, merged }: Person,

@@ -1,9 +1,9 @@
-// Every statement against `shard_epochs`. A shard's epoch grows with whatever changes who is who among the
-// people announced in it: a merge, its undoing, an erasure.
+// Holds every statement against `shard_epochs`. The identity version of a shard grows with each change of the
+// identity graph that is published in the shard: a merge, an undone merge, an erasure.
 import { assert, SHARD_COUNT } from "@muster/core";
 import { selectPrepared, type Transaction } from "@muster/db";
 
-/** One for each shard. */
+/** One identity version per shard. */
 export type Epochs = readonly number[];
 
 export async function readEpochs(trx: Transaction): Promise<Epochs> {
@@ -18,8 +18,9 @@ export async function readEpochs(trx: Transaction): Promise<Epochs> {
 }
 
 /**
- * Invariant: the transaction holds the positions of these shards. Whatever was decided by who was who before
- * is then either committed, and so announced before what this transaction announces, or is decided again.
+ * Increments the versions of the shards. Invariant: the transaction holds the positions of these shards. A
+ * transaction that used the previous identity graph has therefore committed and published before this one, or
+ * will detect the new version and run again.
  */
 export async function bumpEpochs(trx: Transaction, shards: readonly number[]): Promise<void> {
   if (shards.length === 0) return;

@@ -1,4 +1,5 @@
-// What the traits of an identify call change: those named email and name may be fields of the profile.
+// Converts the traits of an identify call to field changes. The traits email and name may become profile
+// fields.
 import { create } from "@bufbuild/protobuf";
 import { CreateProfileRequestSchema } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import type { Transaction } from "@muster/db";
@@ -10,7 +11,7 @@ import type { PersonChanges } from "./change-person.ts";
 import { type Person, profileOf } from "./person.ts";
 import { changeTraits, removesTraits, TRAITS_BYTES_MAX, withTrait } from "./traits.ts";
 
-/** Throws FIELD_INVALID where the person would have more traits than a profile may. */
+/** Throws FIELD_INVALID if the group would exceed the trait limit of a profile. */
 export async function changesOfTraits(
   trx: Transaction,
   person: Person,
@@ -19,7 +20,7 @@ export async function changesOfTraits(
   if (sent === "{}") return {};
   const { email, name } = JSON.parse(sent) as { readonly email?: unknown; readonly name?: unknown };
   const isEmail = typeof email === "string" && (await mayHaveEmail(trx, person, email));
-  // It becomes the profile's, and is no trait any more.
+  // The email becomes a profile field and is removed from the traits.
   const traits = isEmail ? withTrait(sent, "email", "null") : sent;
   const mayLoseEmail = person.root.userId !== undefined || person.root.anonymousId !== undefined;
   return {
@@ -30,7 +31,7 @@ export async function changesOfTraits(
   };
 }
 
-/** An address that is nobody else's. */
+/** Whether the email is valid and no other group has the address. */
 async function mayHaveEmail(trx: Transaction, { root }: Person, email: string): Promise<boolean> {
   const [identity] = identitiesOf({ email });
   if (identity === undefined || !isValid({ email })) return false;
@@ -38,7 +39,7 @@ async function mayHaveEmail(trx: Transaction, { root }: Person, email: string): 
   return owner === undefined || owner.rootId === root.id;
 }
 
-/** As a field of a profile. */
+/** Whether the value is valid as a profile field. */
 function isValid(fields: { readonly email: string } | { readonly name: string }): boolean {
   const request = create(CreateProfileRequestSchema, { userId: "some", ...fields });
   const texts = Object.values(fields);
@@ -48,10 +49,10 @@ function isValid(fields: { readonly email: string } | { readonly name: string })
   );
 }
 
-/** Set on the root alone, so that an undone merge takes away what came with it. */
+/** Sets traits on the root profile only, so that an undone merge also removes the merged profile's traits. */
 function changesOfOthers(person: Person, traits: string): PersonChanges {
   const ofMerged = profileOf({ root: { ...person.root, traits: "{}" }, merged: person.merged }).traits;
-  // What a merged profile would show again is hidden by setting all traits of the person.
+  // To remove a trait of a merged profile, the root profile must override all traits of the group.
   const isHiding = removesTraits(ofMerged, traits);
   const changed = changeTraits(isHiding ? profileOf(person).traits : person.root.traits, traits);
   if (Buffer.byteLength(changed) > TRAITS_BYTES_MAX) {

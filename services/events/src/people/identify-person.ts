@@ -1,5 +1,5 @@
-// What identify and alias calls say: that ids are one person's. Decides who is meant, makes who is missing, and
-// merges where nothing speaks against it. Both are to be used inside a transaction.
+// Applies identity claims of identify and alias calls inside a transaction: finds the profiles of the ids,
+// creates missing profiles and merges profiles where allowed.
 import type { IdSource, OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -22,16 +22,16 @@ export interface IdentifyDeps extends MergeDeps {
 }
 
 export interface Identification {
-  /** At least one of both. */
+  /** At least one of the two ids is set. */
   readonly userId: string | undefined;
   readonly anonymousId: string | undefined;
-  /** A JSON object; a null removes a trait. */
+  /** A JSON object; null removes a trait. */
   readonly traits: string;
 }
 
 /**
- * The ids are one person's, who has these traits. An anonymous id that belongs to another user stays theirs: two
- * known users never become one by this.
+ * Links the ids to one profile group and sets the traits. An anonymous id of another user stays with that
+ * user: an identify call never merges two profiles with user ids.
  */
 export async function identifyPerson(
   deps: IdentifyDeps,
@@ -48,7 +48,7 @@ export async function identifyPerson(
   return scribe.finish(await scribe.describe(person, traits));
 }
 
-/** Whoever has the previous id, as user id or else as anonymous id, is this user. */
+/** Merges the owner of the previous id, a user id or else an anonymous id, into the user's profile group. */
 export async function aliasPerson(
   deps: IdentifyDeps,
   trx: Transaction,
@@ -95,7 +95,7 @@ function hasUser(person: Person): boolean {
   return profilesOf(person).some(({ userId }) => userId !== undefined);
 }
 
-/** Of each list of identities the person of the first that is anybody's, all of them locked. */
+/** Finds and locks, for each list of identities, the profile group of the first identity with an owner. */
 async function lockOwners(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -112,7 +112,7 @@ async function lockOwners(
     organizationId,
     owners.filter((owner) => owner !== undefined),
   );
-  // An identity may have moved before its person was locked; from here on none can.
+  // An identity may have moved before its profile group was locked. The lock prevents later moves.
   const now = await find();
   if (now.some((owner, index) => owner !== owners[index])) throw new PeopleChanged();
   return owners.map((owner) => owner && people.get(owner));
@@ -130,7 +130,7 @@ async function findFirst(
   return undefined;
 }
 
-/** Writes what was decided, and remembers what is to be announced of it. */
+/** Writes identity changes and collects the messages to publish. */
 class Scribe {
   readonly #deps: IdentifyDeps;
   readonly #trx: Transaction;
@@ -168,7 +168,7 @@ class Scribe {
     try {
       return await changePerson(this.#trx, person, changes, { nowMs: this.#nowMs, fieldPrefix: "" });
     } catch (error) {
-      // Free a moment ago: whoever looks again finds it taken, and decides by that.
+      // A concurrent transaction took the identity after it was found free. The retry will find the owner.
       const isTaken = error instanceof AppError && error.reason === "PROFILE_IDENTITY_TAKEN";
       throw isTaken ? new PeopleChanged() : error;
     }
@@ -179,7 +179,7 @@ class Scribe {
     return Object.keys(changes).length === 0 ? person : this.change(person, changes);
   }
 
-  /** A new profile as one of a person; none where they may have no more. */
+  /** Creates a profile and merges it into the group; does nothing if the group has the maximum size. */
   async mergeNew(ids: { anonymousId: string }, staying: Person): Promise<Person> {
     if (profilesOf(staying).length >= LINKED_PROFILES_MAX) return staying;
     return this.merge(await this.create(ids), staying);
@@ -191,7 +191,7 @@ class Scribe {
     return person;
   }
 
-  /** Where one person may not stand for so many, the two stay apart. */
+  /** Merges the groups unless the result would exceed a limit. */
   async mergeIfMay(ending: Person, staying: Person): Promise<Person> {
     return canMerge(ending, staying) ? this.merge(ending, staying) : staying;
   }

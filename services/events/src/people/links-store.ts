@@ -1,14 +1,15 @@
-// Every statement about which profiles are one person: `parent_id`, `root_id` and `merged_ms` of `profiles`.
+// Holds every statement about identity links: the columns `parent_id`, `root_id` and `merged_ms` of
+// `profiles`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import type { MergedInto } from "../profiles/profile.ts";
 
-/** Profiles of one person, the one that stands for them included: what a read may have to union. */
+/** Maximum number of linked profiles, the root included. Bounds the union of rows that a read needs. */
 export const LINKED_PROFILES_MAX = 1000;
-/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+/** Maximum number of keys in one statement: below the size at which MariaDB uses a temporary table for IN. */
 const LOOKUP_CHUNK = 500;
 
-/** The profile that stands for the person; undefined where there is no such profile. */
+/** Returns the root of a profile; undefined for an unknown profile. */
 export async function rootOf(
   db: Queryable,
   organizationId: OrganizationId,
@@ -17,7 +18,7 @@ export async function rootOf(
   return (await rootsOf(db, organizationId, [profileId])).get(profileId);
 }
 
-/** The profile that stands for the person of each of these; those that do not exist are left out. */
+/** Returns the root of each profile; unknown profiles are omitted. */
 export async function rootsOf(
   db: Queryable,
   organizationId: OrganizationId,
@@ -37,7 +38,7 @@ export async function rootsOf(
   return roots;
 }
 
-/** All profiles of a person, the root first, the others by id. */
+/** Returns the ids of all linked profiles: the root first, the merged profiles by id. */
 export async function linkedProfileIds(
   db: Queryable,
   organizationId: OrganizationId,
@@ -46,7 +47,9 @@ export async function linkedProfileIds(
   return [rootId, ...((await mergedIdsOf(db, organizationId, [rootId])).get(rootId) ?? [])];
 }
 
-/** The profiles merged into each of these people, by id; people without any are left out. */
+/**
+ * Returns the ids of the profiles merged into each root, ordered; roots without merged profiles are omitted.
+ */
 export async function mergedIdsOf(
   db: Queryable,
   organizationId: OrganizationId,
@@ -68,7 +71,7 @@ export async function mergedIdsOf(
   );
 }
 
-/** Whether any profile of the organisation was merged into another. */
+/** Whether the organization has any merged profile. */
 export async function hasMerged(db: Queryable, organizationId: OrganizationId): Promise<boolean> {
   const rows = await db("profiles")
     .select("shard")
@@ -78,7 +81,7 @@ export async function hasMerged(db: Queryable, organizationId: OrganizationId): 
   return rows.length > 0;
 }
 
-/** Hangs a profile where it says, or lets it stand for itself. */
+/** Sets the parent and root of a profile; undefined makes the profile a root. */
 export async function updateLink(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -95,7 +98,7 @@ export async function updateLink(
     });
 }
 
-/** Says of merged profiles, whose places among one another stay, which profile stands for them by now. */
+/** Sets `root_id` of merged profiles; their parent links do not change. */
 export async function updateRoots(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -111,7 +114,7 @@ export async function updateRoots(
   }
 }
 
-/** Says that the person changed at this instant, unless the clock was set back since an earlier change. */
+/** Raises `update_ms` of a profile; a later stored time stays, because the clock may have been set back. */
 export async function touchProfile(
   trx: Transaction,
   organizationId: OrganizationId,

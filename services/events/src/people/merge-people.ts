@@ -1,5 +1,5 @@
-// Makes one person of two, and two of one again. Nothing moves: profiles are hung below one another, and what
-// is read or announced of them follows the links. Both are to be used inside a transaction.
+// Merges and separates profile groups inside a transaction. Rows do not move: a merge links profiles, and
+// reads and published messages follow the links.
 import type { Clock, IdSource, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -15,7 +15,7 @@ import { insertMerge, markMergeUndone } from "./merges-store.ts";
 import { lockPeople } from "./people.ts";
 import { branchOf, nextMergeMs, type Person, profileIdsOf, profileOf, profilesOf } from "./person.ts";
 
-/** Of all profiles of a person together: what a read takes into memory to show one. */
+/** Maximum size of the traits of all linked profiles, because a read loads all of them into memory. */
 const PERSON_TRAITS_BYTES_MAX = 1024 * 1024;
 
 export interface MergeDeps {
@@ -23,13 +23,13 @@ export interface MergeDeps {
   readonly ids: IdSource;
 }
 
-/** What is to be announced, as the last thing in the transaction, and the person it has become. */
+/** The changed group, and the messages to publish at the end of the transaction. */
 export interface PeopleChange {
   readonly person: Person;
   readonly drafts: readonly OutboxDraft[];
 }
 
-/** The person of `profileId` becomes that of `intoId`. */
+/** Locks both groups and merges the group of `profileId` into the group of `intoId`. */
 export async function mergeInTransaction(
   deps: MergeDeps,
   trx: Transaction,
@@ -44,14 +44,14 @@ export async function mergeInTransaction(
   return mergeLocked(deps, trx, asked, { ending, staying });
 }
 
-/** Whether one person may hold the profiles of both. */
+/** Whether the merged group would stay within the limits of linked profiles and traits. */
 export function canMerge(one: Person, other: Person): boolean {
   const profiles = [...profilesOf(one), ...profilesOf(other)];
   const bytes = profiles.reduce((sum, { traits }) => sum + Buffer.byteLength(traits), 0);
   return profiles.length <= LINKED_PROFILES_MAX && bytes <= PERSON_TRAITS_BYTES_MAX;
 }
 
-/** As `mergeInTransaction`, for two different people that are locked and may be one. */
+/** Like `mergeInTransaction`, for two different locked groups for which `canMerge` holds. */
 export async function mergeLocked(
   deps: MergeDeps,
   trx: Transaction,
@@ -95,7 +95,7 @@ export async function mergeLocked(
   return { person, drafts: [...profileMerged(two), ...announceShown(staying, person, traceParent)] };
 }
 
-/** The profile, with those merged into it, is a person of its own again. */
+/** Separates the profile, together with all profiles merged into the profile, as a group. */
 export async function unmergeInTransaction(
   deps: MergeDeps,
   trx: Transaction,
@@ -138,8 +138,9 @@ export async function unmergeInTransaction(
 }
 
 /**
- * Announces at the end of a transaction. From here on it holds the positions of its shards; whoever decided in
- * them by who was who before has committed, or decides again.
+ * Appends the messages at the end of a transaction and increments the identity versions. The transaction then
+ * holds the positions of its shards. A transaction that used the previous identity graph has committed
+ * before, or will run again.
  */
 export async function announce(
   outbox: Pick<OutboxPort, "append">,
@@ -150,7 +151,7 @@ export async function announce(
   await bumpEpochs(trx, shardsOfPeopleChanged(drafts));
 }
 
-/** Nothing where what is announced of a person has not changed. */
+/** Returns no message if the published fields of the group did not change. */
 function announceShown(before: Person, after: Person, traceParent: string): OutboxDraft[] {
   const [was, is] = [profileOf(before), profileOf(after)];
   const isSame = was.traits === is.traits && was.createMs === is.createMs;

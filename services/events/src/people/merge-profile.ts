@@ -1,4 +1,4 @@
-// MergeProfile: one person from two.
+// MergeProfile merges two profile groups and publishes the change.
 import { create } from "@bufbuild/protobuf";
 import {
   MergeProfileResponseSchema,

@@ -1,4 +1,4 @@
-// Every statement against `profile_merges`, the journal of who was made one person with whom.
+// Holds every statement against `profile_merges`, the journal of merges and undone merges.
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Transaction } from "@muster/db";
 
@@ -35,7 +35,7 @@ export async function insertMerge(trx: Transaction, merge: MergeRecord): Promise
   await insertRows(trx, "profile_merges", MERGE_COLUMNS, [row], "fail", key);
 }
 
-/** Says of the profile's merge that is not undone yet who undid it and when. */
+/** Records the actor and the time of undoing in the profile's open merge. */
 export async function markMergeUndone(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,9 +1,12 @@
-// Who is who may change while somebody decides by it: then the decision is made again.
+// Declares the error of a transaction that lost a race against a change of the identity graph.
 
-/** Somebody was merged, separated or erased meanwhile. The transaction is to be given up and run again. */
+/**
+ * A concurrent transaction merged, separated or erased an affected profile. The caller rolls back and
+ * retries.
+ */
 export class PeopleChanged extends Error {
   override name = "PeopleChanged";
 }
 
-/** Runs in a row that lose against merges before a caller is told to come again. */
+/** Maximum number of consecutive conflicts before the call fails with UNAVAILABLE. */
 export const PEOPLE_CHANGES_MAX = 20;

@@ -1,4 +1,4 @@
-// Finds people by any of their profiles, and locks them for a change.
+// Loads profile groups by the id of any linked profile, and locks groups for a change.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import type { StoredProfile } from "../profiles/profile.ts";
@@ -7,24 +7,24 @@ import { hasMerged, rootsOf } from "./links-store.ts";
 import { PeopleChanged } from "./people-changed.ts";
 import type { Person } from "./person.ts";
 
-/** People whose merged profiles are read at once, for each may have many. */
+/** Maximum number of roots whose merged profiles are read at once, because a root may have many. */
 const PEOPLE_AT_ONCE = 100;
 
-/** The person of a profile; undefined where there is no such profile. */
+/** Returns the group of a profile; undefined for an unknown profile. */
 export async function getPerson(
   db: Queryable,
   organizationId: OrganizationId,
   profileId: ProfileId,
 ): Promise<Person | undefined> {
   let root = await getProfile(db, organizationId, profileId);
-  // Twice where it was merged, and more often only while it is being merged on.
+  // A merged profile needs a second read. Further reads happen only during a concurrent merge of the root.
   while (root?.mergedInto !== undefined) {
     root = await getProfile(db, organizationId, root.mergedInto.rootId);
   }
   return root && { root, merged: await listMerged(db, organizationId, [root.id]) };
 }
 
-/** The people for whom these profiles stand, in their order. */
+/** Returns the groups of these roots, in the given order. */
 export async function getPeople(
   db: Queryable,
   organizationId: OrganizationId,
@@ -48,9 +48,10 @@ export async function getPeople(
 }
 
 /**
- * The people of these profiles, by the ids asked for; unknown ones are left out. Until the transaction ends
- * nobody else merges, separates, changes or erases them. Rejects with PeopleChanged where somebody was faster.
- * Invariant: who is who changes only under the locks of the profiles that stand for those concerned.
+ * Locks the groups of the profiles and returns the groups by requested id; unknown ids are omitted. Until the
+ * transaction ends no other transaction merges, separates, updates or erases the groups. Rejects with
+ * PeopleChanged if a concurrent transaction changed a link before the lock. Invariant: identity links change
+ * only under the locks of all affected root profiles.
  */
 export async function lockPeople(
   trx: Transaction,

@@ -1,16 +1,17 @@
-// One person from several profiles. A merge moves nothing: the profile that stands for the person, the root,
-// shows its own fields, and what it lacks from those merged into it. Pure.
+// Composes the visible profile of a profile group: the root profile shows its own fields, and merged profiles
+// fill missing fields. A merge moves no data. Pure.
 import type { ProfileId } from "@muster/core";
 import type { Profile, ProfileField, StoredProfile } from "../profiles/profile.ts";
 import { fillTraits } from "./traits.ts";
 
+/** A root profile and all profiles merged into the root, directly or through other merged profiles. */
 export interface Person {
   readonly root: StoredProfile;
-  /** In no order. */
+  /** Unordered. */
   readonly merged: readonly StoredProfile[];
 }
 
-/** The person's profile, as everybody sees it. */
+/** Returns the visible profile of the group. */
 export function profileOf(person: Person): Profile {
   const { root, merged } = person;
   if (merged.length === 0) return root;
@@ -36,23 +37,23 @@ export function profilesOf({ root, merged }: Person): StoredProfile[] {
   return [root, ...merged];
 }
 
-/** Ids of all profiles of the person, the root's first. */
+/** Returns the ids of all profiles of the group, the root's id first. */
 export function profileIdsOf(person: Person): ProfileId[] {
   return profilesOf(person).map(({ id }) => id);
 }
 
-/** Of one merged profile and all that were merged into it, as a person of their own: what separates with it. */
+/** Returns a merged profile with all profiles merged into it, as a group: the part that an undo separates. */
 export function branchOf(person: Person, profileId: ProfileId): Person | undefined {
   const root = person.merged.find(({ id }) => id === profileId);
   if (root === undefined) return undefined;
   const children = childrenOf(person);
   const branch = [root];
-  // Grows while it is walked.
+  // The array grows during the iteration.
   for (const { id } of branch) branch.push(...(children.get(id) ?? []));
   return { root, merged: branch.slice(1) };
 }
 
-/** An instant later than any merge into the root, and than anything that was settled for the person. */
+/** Returns a time later than every merge into the root and every override of the root. */
 export function nextMergeMs({ root, merged }: Person, nowMs: number): number {
   let latestMs = Math.max(...Object.values(root.settled), Number.NEGATIVE_INFINITY);
   for (const { mergedInto } of merged) {
@@ -61,7 +62,7 @@ export function nextMergeMs({ root, merged }: Person, nowMs: number): number {
   return Math.max(nowMs, latestMs + 1);
 }
 
-/** What `settled` becomes when these fields are set for the person: nothing merged so far fills them. */
+/** Returns the override times after an update of these fields: profiles merged so far no longer fill them. */
 export function settle(
   person: Person,
   fields: readonly ProfileField[],
@@ -78,8 +79,9 @@ interface Showing {
 }
 
 /**
- * The profiles in the order in which they fill the person's fields: each before those merged into it, and these
- * in the order of merging. So a person shows the same before a merge as in what it becomes part of.
+ * Returns the profiles in the order in which they fill fields: each profile before the profiles merged into
+ * it, and these in merge order. A merged group therefore contributes the same fields that it showed before
+ * the merge.
  */
 function showingProfiles(person: Person): Showing[] {
   const children = childrenOf(person);

@@ -1,15 +1,15 @@
-// Traits of several profiles as those of one person, and a person's traits with changes. JSON objects as text,
-// taken apart at their first level alone; numbers keep the digits they were sent with. Pure.
+// Combines and changes traits. Traits are JSON objects as text; only the first level is parsed, and numbers
+// keep the digits of the request. Pure.
 
-/** Of a profile, and of a person. */
+/** Maximum size of the traits of a profile and of a profile group. */
 export const TRAITS_BYTES_MAX = 64 * 1024;
 
-/** A value as it is written, by its name. */
+/** JSON text of each value, by trait name. */
 type Entries = Map<string, string>;
 
 /**
- * The first of these objects, with what it lacks from the second, then from the third, and so on. What would
- * make it larger than a profile's traits may be is left out.
+ * Returns the first object with missing traits filled from the second object, then from the third, and so on.
+ * Traits that would exceed the size limit of a profile are omitted.
  */
 export function fillTraits(texts: readonly string[]): string {
   const [first = "{}", ...others] = texts.filter((text) => text !== "{}");
@@ -28,7 +28,7 @@ export function fillTraits(texts: readonly string[]): string {
   return textOf(filled);
 }
 
-/** `traits` with those of `changes`; a null removes. */
+/** Returns `traits` with the changes applied; null removes a trait. */
 export function changeTraits(traits: string, changes: string): string {
   if (changes === "{}") return traits;
   const changed = entriesOf(traits);
@@ -39,13 +39,13 @@ export function changeTraits(traits: string, changes: string): string {
   return textOf(changed);
 }
 
-/** Whether a null in `changes` names one of `traits`. */
+/** Whether `changes` removes one of `traits`. */
 export function removesTraits(traits: string, changes: string): boolean {
   const had = entriesOf(traits);
   return [...entriesOf(changes)].some(([name, value]) => value === "null" && had.has(name));
 }
 
-/** `traits` with one more, or another value of it; as JSON. */
+/** Returns `traits` with one trait added or replaced; `value` is JSON text. */
 export function withTrait(traits: string, name: string, value: string): string {
   return textOf(entriesOf(traits).set(name, value));
 }
@@ -63,7 +63,7 @@ function textOf(entries: Entries): string {
   return `{${Array.from(entries, ([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`;
 }
 
-/** JSON.parse and JSON.rawJSON as this Node has them: a number's own text is seen, and written. */
+/** JSON.parse and JSON.rawJSON of Node 24: they read and write the source text of a number. */
 const parse = JSON.parse as (
   text: string,
   reviver: (name: string, value: unknown, context: { readonly source?: string }) => unknown,

@@ -1,4 +1,4 @@
-// UnmergeProfile: what was merged is a person of its own again.
+// UnmergeProfile undoes a merge and publishes the change.
 import { create } from "@bufbuild/protobuf";
 import {
   type ProfileService,

@@ -1,7 +1,7 @@
-// Rows in the order of their keys: two batches that write in it never wait for each other in a ring.
+// Orders rows by key, so that two batches that write in this order cannot deadlock.
 import type { Value } from "@muster/db";
 
-/** Orders rows by their first columns, the key's. */
+/** Returns a comparator for rows whose first columns are the key. */
 export function compareRows(columnCount: number) {
   return (a: readonly Value[], b: readonly Value[]): number => {
     for (let column = 0; column < columnCount; column += 1) {

@@ -1,4 +1,4 @@
-// CreateProfile: adds a profile and announces it.
+// CreateProfile adds a profile and publishes it.
 import { create } from "@bufbuild/protobuf";
 import {
   CreateProfileResponseSchema,

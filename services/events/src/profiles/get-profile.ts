@@ -1,4 +1,4 @@
-// GetProfile: reads one person, by the id of any of its profiles.
+// GetProfile returns the visible profile for the id of a root profile or a merged profile.
 import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";

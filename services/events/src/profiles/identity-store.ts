@@ -1,5 +1,5 @@
-// Every statement against `profile_identities`. Invariant: a row stands for each identity that a row of
-// `profiles` has, and for nothing else; its root is that of its profile.
+// Holds every statement against `profile_identities`. Invariant: the table has exactly one row for each
+// identity in `profiles`, with the root id of the profile.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { compareRows } from "./compare-rows.ts";
@@ -12,10 +12,10 @@ import {
 } from "./profile.ts";
 
 const IDENTITY_COLUMNS = ["organization_id", "kind", "value", "profile_id"] as const;
-/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+/** Maximum number of keys in one statement: below the size at which MariaDB uses a temporary table for IN. */
 const LOOKUP_CHUNK = 500;
 
-/** Whose the identity is, if anybody's. */
+/** Returns the owner of the identity, if any. */
 export async function findOwner(
   db: Queryable,
   organizationId: OrganizationId,
@@ -24,7 +24,7 @@ export async function findOwner(
   return (await findOwners(db, organizationId, kind, [value])).get(value);
 }
 
-/** Whose each of these identities is; those that are nobody's are left out. */
+/** Returns the owners of the identities by value; identities without an owner are omitted. */
 export async function findOwners(
   db: Queryable,
   organizationId: OrganizationId,
@@ -54,7 +54,7 @@ export async function findOwners(
   return owners;
 }
 
-/** Of profiles that stand for themselves. A taken one rejects with the unique violation. */
+/** Inserts identities of root profiles. A taken identity rejects with the unique violation. */
 export async function insertIdentities(
   trx: Transaction,
   entries: readonly { readonly profile: Profile; readonly identity: Identity }[],
@@ -86,7 +86,7 @@ export async function deleteIdentities(
   }
 }
 
-/** Makes an identity of a merged profile that of the profile that stands for its person. */
+/** Moves an identity of a merged profile to the root profile. */
 export async function moveIdentity(
   trx: Transaction,
   root: Profile,
@@ -99,7 +99,7 @@ export async function moveIdentity(
     .update({ profile_id: uuidToBytes(root.id), root_id: null });
 }
 
-/** Says of identities, all of profiles of one person, which profile stands for it by now. */
+/** Sets the root id of identities; undefined makes the identities' own profiles the roots. */
 export async function updateIdentityRoots(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,4 +1,5 @@
-// ListProfiles: people, oldest first. A filter names an identity of any of their profiles, so it finds one at most.
+// ListProfiles lists root profiles, oldest first. A filter matches an identity of any linked profile, so a
+// filtered list has at most one entry.
 import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { isUuid, type OrganizationId, PAGE_SIZE_DEFAULT, type ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";

@@ -1,8 +1,8 @@
-// Ids of new profiles: those made by one process rise, also within a millisecond, so that the order of
-// ids, by which profiles are listed, is the order in which they came.
+// Generates ids that increase strictly within a process, also within a millisecond. Profiles are listed in id
+// order, so the list shows the order of creation.
 import type { IdSource } from "@muster/core";
 
-/** UUIDv7 has twelve bits after its version digit, which RFC 9562 lets us count in. */
+/** RFC 9562 allows a counter in the twelve bits after the version digit of a UUIDv7. */
 const COUNT_MAX = 0xfff;
 const COUNT_START = 15;
 const COUNT_END = 18;
@@ -21,7 +21,7 @@ export class RisingIds implements IdSource {
       this.#lastMs = nowMs;
       this.#count = 0;
     } else if (this.#count === COUNT_MAX) {
-      // A little ahead of the clock, as after a clock that was set back.
+      // The counter is exhausted, so ids run slightly ahead of the clock, as after a clock was set back.
       this.#lastMs += 1;
       this.#count = 0;
     } else {

@@ -1,8 +1,8 @@
-// Statements that read which profiles there are, by their keys alone: many at once, and without what is in them.
+// Counts and lists profiles by key, without reading their contents.
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 
-/** Of those that stand for a person. */
+/** Returns the number of the organization's root profiles. */
 export async function countProfiles(db: Queryable, organizationId: OrganizationId): Promise<number> {
   const [row] = await db("profiles")
     .where("organization_id", uuidToBytes(organizationId))
@@ -11,7 +11,7 @@ export async function countProfiles(db: Queryable, organizationId: OrganizationI
   return Number(row?.profiles ?? 0);
 }
 
-/** All of a shard that stand for a person, by id: one walk along the index. */
+/** Lists the ids of all root profiles of a shard, ordered: one index scan. */
 export async function listShardProfileIds(
   db: Queryable,
   organizationId: OrganizationId,

@@ -1,4 +1,4 @@
-// Profiles as messages, and what is read from messages about them.
+// Converts profiles to messages, and validates profile fields of requests.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
@@ -20,7 +20,7 @@ export function profileToProto(profile: Profile): MessageInitShape<typeof Profil
   };
 }
 
-/** A text that is no id of ours names no profile. */
+/** Parses a profile id. A text that is not a UUID throws PROFILE_NOT_FOUND, like an unknown id. */
 export function requireProfileId(text: string): ProfileId {
   if (!isUuid(text)) throw new AppError("PROFILE_NOT_FOUND");
   return text as ProfileId;
@@ -34,7 +34,7 @@ export interface SentProfileFields {
   readonly traits?: string | undefined;
 }
 
-/** Throws FIELD_INVALID for what the rules in the proto cannot say. */
+/** Throws FIELD_INVALID for rules that the proto constraints cannot express. */
 export function checkProfileFields(sent: SentProfileFields, fieldPrefix = ""): void {
   const fields: FieldError[] = [];
   const texts = { user_id: sent.userId, anonymous_id: sent.anonymousId, email: sent.email, name: sent.name };

@@ -1,4 +1,4 @@
-// Statements against rows of `profiles` as they are; which of them are one person is in people/.
+// Reads and writes rows of `profiles`. The identity graph has its own store for the link columns.
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { compareRows } from "./compare-rows.ts";
@@ -50,7 +50,7 @@ export async function getProfile(
   return rows[0] && fromRow(rows[0]);
 }
 
-/** Those of the profiles that exist, locked in the order of their ids until the transaction ends. */
+/** Locks the existing profiles in id order until the transaction ends. */
 export async function lockProfiles(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -62,7 +62,7 @@ export async function lockProfiles(
   return (await forUpdate(trx, query)).map(fromRow);
 }
 
-/** Those that stand for a person, oldest first: ids are UUIDv7, made when the profile is. */
+/** Lists root profiles, oldest first: ids are UUIDv7 of the creation time. */
 export async function listProfiles(
   db: Queryable,
   organizationId: OrganizationId,
@@ -74,7 +74,7 @@ export async function listProfiles(
   return (await query).map(fromRow);
 }
 
-/** Those of one shard that stand for a person, by id. */
+/** Lists root profiles of one shard, by id. */
 export async function listShardProfiles(
   db: Queryable,
   organizationId: OrganizationId,
@@ -91,7 +91,7 @@ export async function listShardProfiles(
   return (await query).map(fromRow);
 }
 
-/** Those of the profiles that exist, by id. */
+/** Returns the existing profiles, ordered by id. */
 export async function getProfiles(
   db: Queryable,
   organizationId: OrganizationId,
@@ -101,7 +101,7 @@ export async function getProfiles(
   return (await profilesOf(db, organizationId).whereIn("profile_id", ids).orderBy("profile_id")).map(fromRow);
 }
 
-/** Those that were merged and for which one of these stands by now. */
+/** Returns the profiles that were merged into these roots. */
 export async function listMerged(
   db: Queryable,
   organizationId: OrganizationId,
@@ -110,7 +110,7 @@ export async function listMerged(
   return (await profilesOf(db, organizationId).whereIn("root_id", rootIds.map(uuidToBytes))).map(fromRow);
 }
 
-/** Adds profiles with their identities. A taken identity rejects with the unique violation. */
+/** Inserts profiles with their identities. A taken identity rejects with the unique violation. */
 export async function insertProfiles(trx: Transaction, profiles: readonly Profile[]): Promise<void> {
   if (profiles.length === 0) return;
   const rows = profiles.map(toRow).sort(compareRows(2));
@@ -136,7 +136,7 @@ export async function updateProfileRow(trx: Transaction, profile: StoredProfile)
     });
 }
 
-/** Takes an identity from a profile's row. */
+/** Clears an identity column of a profile. */
 export async function clearIdentityColumn(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,4 +1,4 @@
-// What a profile is and which identities lead to it. Pure.
+// Declares the profile and its identities. Pure.
 import type { OrganizationId, ProfileId } from "@muster/core";
 
 export interface Profile {
@@ -6,7 +6,7 @@ export interface Profile {
   readonly id: ProfileId;
   readonly userId: string | undefined;
   readonly anonymousId: string | undefined;
-  /** As written; {@link identitiesOf} lower-cases it. */
+  /** As written; {@link identitiesOf} converts the email to lower case. */
   readonly email: string | undefined;
   readonly name: string | undefined;
   /** A JSON object. */
@@ -15,40 +15,40 @@ export interface Profile {
   readonly updateMs: number;
 }
 
-/** Which profile an identity leads to, and which one stands for the person: itself, unless it was merged. */
+/** The profile that owns an identity, and the root of this profile. An unmerged profile is its own root. */
 export interface ProfileLink {
   readonly profileId: ProfileId;
   readonly rootId: ProfileId;
 }
 
-/** What a person can be asked for, and may get from a profile that was merged. */
+/** A visible field of a root profile that a merged profile may fill. */
 export type ProfileField = "userId" | "anonymousId" | "email" | "name" | "traits";
 
-/** Where a merged profile hangs. */
+/** The link of a merged profile. */
 export interface MergedInto {
   readonly parentId: ProfileId;
-  /** The end of the way from parent to parent. */
+  /** The end of the chain of parents. */
   readonly rootId: ProfileId;
-  /** Rises with every merge into the same parent: the order in which they fill what it lacks. */
+  /** Epoch ms; increases with every merge into the same parent. Merged profiles fill fields in this order. */
   readonly atMs: number;
 }
 
-/** A profile as stored, which may be one of several of a person. */
+/** A stored profile: a root profile or a merged profile. */
 export interface StoredProfile extends Profile {
-  /** Undefined: it stands for the person. */
+  /** Undefined for a root profile. */
   readonly mergedInto: MergedInto | undefined;
-  /** Fields that were set for the person as a whole: what was merged up to that instant no longer fills them. */
+  /** Epoch ms by field: profiles merged up to this time no longer fill the field. */
   readonly settled: Readonly<Partial<Record<ProfileField, number>>>;
 }
 
-/** How each kind is stored. Invariant: never changes, for rows are kept by it. */
+/** The stored number of each kind. Invariant: numbers never change, because rows contain them. */
 export const identityKindNumbers = { user_id: 1, anonymous_id: 2, email: 3 } as const;
 export type IdentityKind = keyof typeof identityKindNumbers;
 
-/** What no two profiles of an organisation share; also the field's name in errors. */
+/** A value that no two profiles of an organization share. `kind` is also the field's name in errors. */
 export interface Identity {
   readonly kind: IdentityKind;
-  /** In the form that is compared. */
+  /** In the normalized form that is compared. */
   readonly value: string;
 }
 
@@ -70,7 +70,7 @@ function emailKey(email: string): string {
   return email.toLowerCase();
 }
 
-/** The profile that an event makes of a person nobody has seen before. */
+/** Returns the profile that an event with an unknown identity creates. */
 export function profileOfIdentity(
   organizationId: OrganizationId,
   id: ProfileId,

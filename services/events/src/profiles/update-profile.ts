@@ -1,4 +1,4 @@
-// UpdateProfile: changes the fields named by the mask, moves identities along, and announces it.
+// UpdateProfile changes the fields named by the mask, moves identities and publishes the profile.
 import type {
   ProfileService,
   UpdateProfileRequest,
@@ -14,7 +14,7 @@ import { checkProfileFields, profileToProto, requireProfileId } from "./profile-
 import { claimingTransaction } from "./write-identities.ts";
 
 const FIELD_PREFIX = "profile.";
-/** Mask paths and the fields they name. */
+/** Fields of a profile by mask path. */
 const changeable = {
   user_id: "userId",
   anonymous_id: "anonymousId",

@@ -1,4 +1,4 @@
-// Writes that claim identities, or change who is who: whoever loses a race looks again and is told the outcome.
+// Runs transactions that take identities or change identity links, and retries after a lost race.
 import type { Database, Transaction } from "@muster/db";
 import { isUniqueViolation } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -10,8 +10,8 @@ import { identitiesTaken } from "./profile-proto.ts";
 const ATTEMPTS_MAX = 4;
 
 /**
- * Runs `body`, and again when another transaction took an identity or merged somebody meanwhile: the next run
- * finds it so and decides by it.
+ * Runs `body` in a transaction. Runs it again if a concurrent transaction took an identity or changed a link;
+ * the next run reads the new state. Throws UNAVAILABLE after too many conflicts.
  */
 export async function claimingTransaction<T>(
   database: Database,
@@ -30,7 +30,7 @@ export async function claimingTransaction<T>(
   }
 }
 
-/** Throws PROFILE_IDENTITY_TAKEN naming each of `wanted` that another profile has. */
+/** Throws PROFILE_IDENTITY_TAKEN with every identity that another profile owns. */
 export async function refuseTaken(
   trx: Transaction,
   profile: Profile,

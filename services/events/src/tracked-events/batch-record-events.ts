@@ -1,4 +1,4 @@
-// BatchRecordEvents: up to 5,000 events in one transaction, each judged by itself.
+// BatchRecordEvents records up to 5,000 events in one transaction and returns a result for each event.
 import { create } from "@bufbuild/protobuf";
 import type { ItemError } from "@muster/contracts/muster/errors/v1/error_pb";
 import {
@@ -33,7 +33,7 @@ export function batchRecordEvents(
 
 interface ReadBatch {
   readonly good: readonly SubmittedEvent[];
-  /** By index; those not in it are good. */
+  /** Rejected events by index; all other events are valid. */
   readonly refused: ReadonlyMap<number, AppError>;
 }
 
@@ -55,7 +55,9 @@ function readBatch(deps: EventsDeps, request: BatchRecordEventsRequest, context:
   return { good, refused };
 }
 
-/** What the gateway could not read as events; their places in the list hold empty ones. */
+/**
+ * Errors of events that the gateway could not parse. The list of events holds an empty event at each index.
+ */
 function unreadable(errors: readonly ItemError[], eventCount: number): Map<number, AppError> {
   const refused = new Map<number, AppError>();
   for (const { index, field, message } of errors) {

@@ -1,4 +1,4 @@
-// Bytes of ids and names that recur within a batch: organisations, profiles, names of events.
+// Caches the bytes of ids and texts that recur within a batch: organizations, profiles, names of events.
 import { uuidToBytes } from "@muster/core";
 
 export class BytesOnce {

@@ -1,11 +1,11 @@
-// Events of several profiles in one order, by their places alone; and the events of such places.
+// Reads the sort keys of events of several profiles, and the events of given sort keys.
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { EVENT_COLUMNS, type EventRow } from "./event-store.ts";
 import { keyConditions } from "./key-groups.ts";
 import { dayOf } from "./tracked-event.ts";
 
-/** Where an event stands among those of a person. */
+/** The position of an event in the time order of a person's events. */
 export interface EventPlace {
   readonly occurredMs: number;
   readonly eventId: Buffer;
@@ -16,9 +16,9 @@ export type Order = "asc" | "desc";
 export interface PlaceFilter {
   readonly organizationId: OrganizationId;
   readonly order: Order;
-  /** Empty means all. */
+  /** Event names; empty means all names. */
   readonly names: readonly Buffer[];
-  /** Both included. */
+  /** Inclusive bounds. */
   readonly fromMs?: number | undefined;
   readonly toMs?: number | undefined;
 }
@@ -29,7 +29,7 @@ export interface ProfilePlaces {
   readonly after: EventPlace | undefined;
 }
 
-/** The first places of each profile, in order: one walk along the index for each. */
+/** Returns the first sort keys of each profile, in order. Each profile costs one index range scan. */
 export async function listPlaces(
   db: Queryable,
   filter: PlaceFilter,
@@ -48,7 +48,7 @@ export async function listPlaces(
     if (profile === undefined) continue;
     found.get(profile.profileId)?.push({ occurredMs: Number(occurred_ms), eventId: event_id });
   }
-  // An engine may hand a union over in any order.
+  // SQL does not guarantee the order of rows in a union.
   for (const places of found.values()) places.sort(comparePlaces(filter.order));
   return found;
 }
@@ -69,7 +69,7 @@ function walk(db: Queryable, filter: PlaceFilter, { profileId, after }: ProfileP
   if (names.length > 0) query.whereIn("name", [...names]);
   if (after !== undefined) {
     const beyond = order === "asc" ? ">" : "<";
-    // The first condition is implied by the second, but it alone bounds the index range.
+    // The second condition implies the first, but only the first bounds the index range.
     query
       .where("occurred_ms", `${beyond}=`, after.occurredMs)
       .where((either) =>
@@ -79,7 +79,7 @@ function walk(db: Queryable, filter: PlaceFilter, { profileId, after }: ProfileP
   return query;
 }
 
-/** The events at these places, in their order. */
+/** Returns the events of the given sort keys, in the given order. Deleted events are omitted. */
 export async function getEventsAt(
   db: Queryable,
   organizationId: OrganizationId,

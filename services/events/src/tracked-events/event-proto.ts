@@ -1,4 +1,4 @@
-// Tracked events as messages.
+// Converts tracked events to messages.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
@@ -19,7 +19,7 @@ export function eventToProto(event: TrackedEvent): MessageInitShape<typeof Track
 const FIRST_SECOND = -62_135_596_800; // 0001-01-01T00:00:00Z
 const LAST_SECOND = 253_402_300_799; // 9999-12-31T23:59:59Z
 
-/** Epoch ms, cut towards the past below the millisecond; undefined for what is no RFC 3339 instant. */
+/** Returns epoch ms, rounded down; undefined if the timestamp is not a valid RFC 3339 instant. */
 export function msOfTimestamp({ seconds, nanos }: Timestamp): number | undefined {
   const wholeSeconds = Number(seconds);
   const isValid =

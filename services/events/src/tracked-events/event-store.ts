@@ -1,4 +1,4 @@
-// Every statement that writes `tracked_events` and `undated_event_ids`, and the lists of one profile.
+// Holds the statements that write `tracked_events` and `undated_event_ids`, and the lists of one profile.
 import {
   bytesToUuid,
   type OrganizationId,
@@ -33,7 +33,7 @@ export interface EventRow {
   readonly properties: string;
 }
 
-/** Inserts new events in the order of their key. A stored one rejects with the unique violation. */
+/** Inserts new events in key order. An event that is already stored rejects with the unique violation. */
 export async function insertEvents(trx: Transaction, events: readonly TrackedEvent[]): Promise<void> {
   if (events.length === 0) return;
   const bytes = new BytesOnce();
@@ -57,7 +57,7 @@ export async function insertEvents(trx: Transaction, events: readonly TrackedEve
   ]);
 }
 
-/** Keeps the client's ids of events that came without a time. A known one rejects. */
+/** Inserts the client ids of events without a client time. A stored id rejects with the unique violation. */
 export async function insertUndatedIds(trx: Transaction, events: readonly TrackedEvent[]): Promise<void> {
   if (events.length === 0) return;
   const rows = events.map((event): [Buffer, Buffer, Buffer, number] => [
@@ -74,16 +74,16 @@ export async function insertUndatedIds(trx: Transaction, events: readonly Tracke
 export interface EventListFilter {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
-  /** Empty means all. */
+  /** Empty means all names. */
   readonly names: readonly string[];
-  /** Both included. */
+  /** Inclusive bounds. */
   readonly fromMs: number | undefined;
   readonly toMs: number | undefined;
-  /** The last event of the page before. */
+  /** The last event of the previous page. */
   readonly after: { readonly occurredMs: number; readonly id: TrackedEventId } | undefined;
 }
 
-/** Newest first, ties by id descending: one walk backwards over the index of the profile. */
+/** Lists events newest first, ties by descending id: one backward scan of the profile's index. */
 export async function listEvents(
   db: Queryable,
   filter: EventListFilter,
@@ -107,7 +107,7 @@ export async function listEvents(
     );
   const { after } = filter;
   if (after !== undefined) {
-    // The first condition is implied by the second, but it alone bounds the index range.
+    // The second condition implies the first, but only the first bounds the index range.
     query
       .where("occurred_ms", "<=", after.occurredMs)
       .where((either) =>
@@ -123,7 +123,7 @@ export interface ScanCursor {
   readonly eventId: Buffer;
 }
 
-/** Events of several profiles by (profile, occurred_ms, id), after the cursor within its profile. */
+/** Lists events by (profile, occurred_ms, id): of several profiles, or of one profile after a cursor. */
 export async function scanEvents(
   db: Queryable,
   organizationId: OrganizationId,

@@ -1,6 +1,6 @@
-// IngestEvents: a stream of events in, how far they are committed out. While one submission commits, the
-// next gathers what arrives; when four are in flight and a fifth is full, reading stops, and so in the
-// end does the client.
+// IngestEvents records a stream of events and acknowledges committed sequence numbers. While one submission
+// commits, the next buffers arriving events. Reading stops while four submissions are in flight and a fifth
+// is full, so flow control also stops the client.
 import { create } from "@bufbuild/protobuf";
 import {
   type EventService,
@@ -41,11 +41,11 @@ class IngestStream {
   readonly #context: CallContext;
   #gathered: Gathered[] = [];
   #gatheredBytes = 0;
-  /** In the order of their sequences. */
+  /** In sequence order. */
   readonly #inFlight: InFlight[] = [];
   #lastSequence: bigint | undefined;
   #hasEnded = false;
-  /** Why reading ended before the client's end; told once all that was read has been answered. */
+  /** The error that ended reading before the client's end of stream; thrown after all responses were sent. */
   #failure: unknown;
   #isClosed = false;
   #wake: (() => void) | undefined;
@@ -161,7 +161,7 @@ class IngestStream {
     return create(IngestEventsResponseSchema, { ackedThrough: gathered.at(-1)?.sequence ?? 0n, failures });
   }
 
-  /** Where single calls are told to come back later, a stream waits: its client is held by not reading. */
+  /** A stream waits where a single call fails with OVERLOADED: flow control stops the client meanwhile. */
   async #submit(events: readonly SubmittedEvent[]): Promise<readonly EventOutcome[]> {
     const { organizationId, traceParent, signal } = this.#context;
     const submission = createSubmission(organizationId, events, { traceParent });

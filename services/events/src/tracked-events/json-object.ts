@@ -1,10 +1,10 @@
-// JSON objects as callers send them: checked once, kept as text, compared exactly when they must be. Pure.
+// Validates and compares JSON objects that callers send as text. Pure.
 import { JSON_DEPTH_MAX } from "@muster/core";
 
-/** What is wrong with `text` as a JSON object of bounded depth, or undefined when it is one. */
+/** Returns the problem of `text` as a JSON object of bounded depth, or undefined for a valid object. */
 export function jsonObjectProblem(text: string): string | undefined {
   if (text === "{}") return undefined;
-  // A lone surrogate has no UTF-8 form: stored, it would read back as another character.
+  // A lone surrogate has no UTF-8 form, so it would be stored as a replacement character.
   if (!text.isWellFormed()) return "must be valid Unicode";
   let value: unknown;
   try {
@@ -18,7 +18,7 @@ export function jsonObjectProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** Whether so many brackets open at all. Cheap, and enough to clear most events. */
+/** Whether more than `levels` brackets open. The check is cheap and accepts most events. */
 function mayBeDeeperThan(text: string, levels: number): boolean {
   let opened = 0;
   for (const bracket of "{[") {
@@ -36,12 +36,14 @@ function isDeeperThan(value: object, levels: number): boolean {
   return false;
 }
 
-/** Whether two texts, both checked, hold deep-equal objects; numbers compare by their exact value. */
+/** Whether two valid texts hold deep-equal objects. Numbers compare by exact value. */
 export function sameJson(left: string, right: string): boolean {
   return left === right || canonicalJson(left) === canonicalJson(right);
 }
 
-/** One text for all spellings of a value: keys sorted, escapes resolved, numbers as exact decimals. */
+/**
+ * Returns one text for all spellings of a value: sorted keys, resolved escapes, numbers as exact decimals.
+ */
 export function canonicalJson(text: string): string {
   return write(
     parseExactly(text, (_key, value, { source }) => {
@@ -50,7 +52,7 @@ export function canonicalJson(text: string): string {
   );
 }
 
-/** JSON.parse as this Node has it: the reviver also sees a number's own text. */
+/** JSON.parse with the third reviver argument of Node 24: the source text of a number. */
 const parseExactly = JSON.parse as (
   text: string,
   reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
@@ -75,7 +77,7 @@ function write(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** "1.50e3", "1500" and "1500.0" are one number; so are 0 and -0. */
+/** Returns equal texts for equal numbers: "1.50e3", "1500" and "1500.0"; also for 0 and -0. */
 function canonicalNumber(source: string): string {
   const [, sign = "", whole = "", fraction = "", exponent = "0"] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(source) ?? [];

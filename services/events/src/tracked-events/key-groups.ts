@@ -1,19 +1,19 @@
-// Many keys at once as few conditions of SQL, each bounded: what an index can be asked for. Pure.
+// Builds a bounded number of SQL conditions that select many keys by an index. Pure.
 
-/** Values of all IN lists of one statement. */
+/** Maximum number of values in all IN lists of one statement. */
 const STATEMENT_VALUES_MAX = 1000;
-/** Groups of one statement. */
+/** Maximum number of groups in one statement. */
 const STATEMENT_GROUPS_MAX = 64;
 
 export type Bound = number | Buffer;
 
-/** `fixed` columns equal these, and the last column is one of `values`. */
+/** A set of keys: the first columns equal `fixed` and the last column is one of `values`. */
 export interface KeyGroup {
   readonly fixed: readonly Bound[];
   readonly values: readonly Bound[];
 }
 
-/** Conditions, each with its bindings, that together select every group by the key's columns. */
+/** Yields conditions with bindings. Together the conditions select every group by the key's columns. */
 export function* keyConditions(
   columns: readonly string[],
   groups: readonly KeyGroup[],

@@ -1,4 +1,4 @@
-// ListEvents: one person's events, newest first; of one instant, the larger id first.
+// ListEvents lists one person's events, newest first. Events of one instant are ordered by descending id.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { isUuid, PAGE_SIZE_DEFAULT, type ProfileId, type TrackedEventId, uuidToBytes } from "@muster/core";
@@ -45,7 +45,7 @@ export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.m
   };
 }
 
-/** Of the person for whom the filter's profile stands. */
+/** Reads one page of the events of all linked profiles of the filter's root profile. */
 async function readPage(
   db: Queryable,
   filter: EventListFilter,
@@ -62,7 +62,7 @@ async function readPage(
   };
   const rows: EventRow[] = [];
   for await (const run of mergedPlaces(db, placeFilter, profileIds, limit)) {
-    // More than once where some were removed since their places were read.
+    // Repeats only if events were deleted after their sort keys were read.
     for (let start = 0; start < run.length && rows.length < limit; ) {
       const some = run.slice(start, start + limit - rows.length);
       rows.push(...(await getEventsAt(db, organizationId, some)));
@@ -81,7 +81,7 @@ function boundOf(
   if (timestamp === undefined) return undefined;
   const ms = msOfTimestamp(timestamp);
   if (ms === undefined) throw invalidField(field, "must lie between the years 0001 and 9999");
-  // Events are kept to the millisecond: a bound between two takes in the inner one.
+  // Event times have millisecond precision, so a finer bound is rounded to the inner millisecond.
   return ms + round((timestamp.nanos % 1_000_000) / 1_000_000);
 }
 

@@ -1,25 +1,25 @@
-// The places of a person's events in one order, from those of each of its profiles: read a little ahead of each,
-// and never more than what a few statements hold.
+// Merges the ordered sort keys of several profiles into one order. Each profile is read ahead a little, and
+// the buffered keys are bounded by a few statements.
 import type { ProfileId } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { comparePlaces, type EventPlace, listPlaces, type PlaceFilter } from "./event-keys-store.ts";
 
-/** Profiles of one statement. */
+/** Maximum number of profiles in one statement. */
 const PROFILES_AT_ONCE = 50;
-/** Places read ahead of each profile, and of all of them together where they are many. */
+/** Sort keys that are read ahead for each profile, and the total for many profiles. */
 const AHEAD_MIN = 32;
 const AHEAD_MAX = 1000;
 const AHEAD_OF_ALL = 8000;
 
 interface Source {
   readonly profileId: ProfileId;
-  /** Read and not yet taken. */
+  /** Sort keys that were read and not yet returned. */
   ahead: EventPlace[];
   last: EventPlace | undefined;
   isRead: boolean;
 }
 
-/** Runs of places, each after the one before. `wanted`: how many will be taken, as far as is known. */
+/** Yields runs of sort keys in order. `wanted` is the expected number of keys that the caller will use. */
 export async function* mergedPlaces(
   db: Queryable,
   filter: PlaceFilter & { readonly after: EventPlace | undefined },
@@ -34,7 +34,8 @@ export async function* mergedPlaces(
   );
   while (sources.length > 0) {
     await readAhead(db, filter, sources, limit);
-    // Nothing that is still unread comes before the first of the ends reached so far.
+    // Every unread key of a profile comes after the last buffered key of this profile. Keys up to the
+    // smallest of these last keys are therefore complete.
     const ends = sources.flatMap(({ isRead, last }) => (isRead || last === undefined ? [] : [last]));
     const [end] = ends.sort(compare);
     const run: EventPlace[] = [];

@@ -1,5 +1,5 @@
-// From an event as a client sends it to one that can be stored, or to what is wrong with it. One and
-// the same way for a single event, a batch and a stream.
+// Converts a sent event to a submitted event or to an error. Single events, batches and streams share these
+// functions.
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { type EventInput, EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
@@ -11,10 +11,10 @@ import { msOfTimestamp } from "./event-proto.ts";
 import { jsonObjectProblem } from "./json-object.ts";
 import { datedEventId } from "./tracked-event.ts";
 
-/** Bytes of a row and of its share of a message beside the texts. */
+/** Estimated bytes of an event's row and message without its texts. */
 export const ROW_OVERHEAD_BYTES = 160;
 
-/** What every form of event has in common. */
+/** The common fields of all request forms of an event. */
 export interface SentEvent {
   readonly identityKind: SentIdentity;
   readonly identity: string;
@@ -28,11 +28,11 @@ export interface EventReader {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
   readonly ids: IdSource;
-  /** Put before the names of fields in errors, such as "event.". */
+  /** Prefix of field names in errors, for example "event.". */
   readonly fieldPrefix: string;
 }
 
-/** Reads one event of a batch or stream, which the validate interceptor leaves to us. */
+/** Validates and reads one event of a batch or stream. The validate interceptor skips these events. */
 export function readBatchedEvent(
   input: EventInput | undefined,
   reader: EventReader,
@@ -43,7 +43,7 @@ export function readBatchedEvent(
   return readEventInput(input, reader);
 }
 
-/** Reads an event that has been validated. */
+/** Reads an event that the validate interceptor has validated. */
 export function readEventInput(input: EventInput, reader: EventReader): SubmittedEvent | AppError {
   const { identity } = input;
   if (identity.case === undefined) return fieldsError([{ field: "identity", message: "is required" }]);
@@ -64,7 +64,7 @@ const identityKinds = {
   profileId: "profile_id",
 } as const;
 
-/** Whether the encoded message is over the limit; encodes only where the texts' lengths can't tell. */
+/** Whether the encoded message exceeds the limit. Encodes only if the lengths of the texts do not decide. */
 export function isTooLarge<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,

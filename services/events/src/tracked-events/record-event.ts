@@ -1,4 +1,4 @@
-// RecordEvent and RecordProfileEvent: one event, committed together with whatever else is arriving.
+// RecordEvent and RecordProfileEvent record one event each, in a commit shared with concurrent requests.
 import { create, type Message } from "@bufbuild/protobuf";
 import {
   type EventService,
@@ -74,7 +74,7 @@ async function record<Response extends Message>(
   return responseOf(outcome.event);
 }
 
-/** Keeps the answer in the events' own transaction, for calls with an idempotency key alone. */
+/** Saves the response in the transaction of the events, for calls with an idempotency key only. */
 export function settleOf(
   context: CallContext,
   responseOf: (outcomes: readonly EventOutcome[]) => Message | undefined,
@@ -86,7 +86,7 @@ export function settleOf(
   };
 }
 
-/** Also of answers that show no profile: whose events they are about. */
+/** Returns the profiles of the events, also for responses without profile ids, so that erasure finds them. */
 function subjectsOf(outcomes: readonly EventOutcome[]): ProfileId[] {
   return outcomes.flatMap((outcome) =>
     outcome.status === "rejected" ? [] : [outcome.event.profileId, outcome.event.rootId],

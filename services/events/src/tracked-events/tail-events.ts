@@ -1,5 +1,5 @@
-// TailEvents: the organisation's events as they are committed. The first answer says that the tail is
-// attached; every answer carries a token to go on after it.
+// TailEvents streams the organization's events as they are committed. The first response confirms that the
+// tail is attached. Every response carries a token to continue after the response.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type EventService,
@@ -31,7 +31,7 @@ async function* tail(
   try {
     const scope = JSON.stringify(["tail", organizationId]);
     const cursor = await startOf(deps, scope, request.resumeToken);
-    // After the start is known: who becomes who from then on is met on the way.
+    // Opened after the start is fixed, so that the stream contains every later merge.
     const filter = await TailFilter.open(deps.database.reader, organizationId, request);
     const answer = (event?: MessageInitShape<typeof TrackedEventSchema>): TailEventsResponse =>
       create(TailEventsResponseSchema, {
@@ -42,7 +42,8 @@ async function* tail(
     for (;;) {
       const heads = await deps.tails.beyond(cursor.positions, signal);
       if (heads === undefined) return;
-      // A message begun before a resume is finished first: a token has room for one.
+      // A partly returned message is finished first, because a token stores the offset within one message
+      // only.
       for (const shard of [cursor.shard, ...heads.keys()]) {
         for await (const item of catchUp(deps.tails, cursor, shard, heads[shard] ?? 0)) {
           const event = await filter.take(item);

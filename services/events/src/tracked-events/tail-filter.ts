@@ -1,4 +1,4 @@
-// Which of the announcements a tail tells: its organisation's events, of the names and the person asked for.
+// Selects the published events of a tail: by organization, event names and profile.
 import type { TailEventsRequest } from "@muster/contracts/muster/events/v1/event_service_pb";
 import type {
   AnnouncedEvent,
@@ -11,7 +11,7 @@ import { AppError } from "@muster/errors";
 import { linkedProfileIds, rootOf } from "../people/links-store.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
 
-/** What tails read of the announcements: events, and who becomes who. */
+/** The items of domain events that tails read: events, merges and undone merges. */
 export type TailItem = AnnouncedEvent | ProfileMerged | ProfileUnmerged;
 
 export class TailFilter {
@@ -20,7 +20,7 @@ export class TailFilter {
   readonly #organization: Buffer;
   readonly #names: ReadonlySet<string> | undefined;
   readonly #profileId: ProfileId | undefined;
-  /** All of the person, for older messages name whoever stood for them then. */
+  /** All linked profiles, because older messages contain a former root profile. */
   #profiles: ReadonlySet<string> = new Set();
 
   private constructor(db: Queryable, organizationId: OrganizationId, request: TailEventsRequest) {
@@ -41,7 +41,9 @@ export class TailFilter {
     return filter;
   }
 
-  /** The event, if it is to be told. Takes note of merges: what follows them is announced for another profile. */
+  /**
+   * Returns the event if it matches. A merge refreshes the profile ids, because later events have a new root.
+   */
   async take(item: TailItem): Promise<AnnouncedEvent | undefined> {
     if (!this.#organization.equals(item.organizationId)) return undefined;
     if (item.$typeName !== "muster.events.v1.AnnouncedEvent") {
@@ -53,7 +55,7 @@ export class TailFilter {
     return isOther ? undefined : item;
   }
 
-  /** Whether the person asked for is there. */
+  /** Reloads the linked profiles; false if the requested profile does not exist. */
   async #look(): Promise<boolean> {
     if (this.#profileId === undefined) return true;
     const rootId = await rootOf(this.#db, this.#organizationId, this.#profileId);

@@ -1,4 +1,4 @@
-// What a tracked event is, which id it gets, and when two are the same. Pure.
+// Declares the tracked event, its id and the equality of events. Pure.
 import { hash } from "node:crypto";
 import { type OrganizationId, type ProfileId, type TrackedEventId, uuidV7 } from "@muster/core";
 import { sameJson } from "./json-object.ts";
@@ -9,28 +9,28 @@ const DAY_MS = 86_400_000;
 export interface TrackedEvent {
   readonly organizationId: OrganizationId;
   readonly id: TrackedEventId;
-  /** For which it was recorded: for ever. */
+  /** The profile for which the event was recorded. Never changes. */
   readonly profileId: ProfileId;
-  /** The profile that stands for the person: the same, unless that one was merged into another. */
+  /** The root profile. Equals `profileId` unless that profile was merged. */
   readonly rootId: ProfileId;
   readonly name: string;
   readonly occurredMs: number;
   readonly receivedMs: number;
-  /** The client's id of the event, if it gave one. */
+  /** The client's id of the event, if the client sent one. */
   readonly clientEventId: string | undefined;
   /** A JSON object. */
   readonly properties: string;
 }
 
-/** The UTC day an instant lies in, counted from 1970; negative before. */
+/** Returns the UTC day of an instant, counted from 1970-01-01; negative before. */
 export function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS);
 }
 
 /**
- * The id of an event to which the client gave both an id and a time: the same for every retry, so that
- * the primary key is the deduplication. The exact time is hashed too, for UUIDv7 holds its low 48 bits
- * only.
+ * Returns the id of an event with client id and client time. Every retry yields the same id, so the primary
+ * key deduplicates events. The hash includes the exact time, because UUIDv7 holds only the low 48 bits of the
+ * time.
  */
 export function datedEventId(
   organizationId: OrganizationId,
@@ -41,7 +41,9 @@ export function datedEventId(
   return uuidV7(occurredMs, digest) as TrackedEventId;
 }
 
-/** Whether a stored event is what somebody sends again for a person. Its id and time are known to be the same. */
+/**
+ * Whether a sent event has the root profile, name and properties of a stored event with equal id and time.
+ */
 export function hasContent(
   stored: TrackedEvent,
   rootId: ProfileId | undefined,

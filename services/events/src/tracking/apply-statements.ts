@@ -1,4 +1,4 @@
-// Makes true what calls say of people, in the transaction that stores their events.
+// Applies the identity claims of tracking calls in the transaction that stores the events of the calls.
 import type { OutboxDraft } from "@muster/outbox";
 import type { CallContext } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
@@ -7,10 +7,10 @@ import { askedBy } from "../people/asked.ts";
 import { aliasPerson, identifyPerson } from "../people/identify-person.ts";
 import type { Statement } from "./statement.ts";
 
-/** Why a statement is refused for good: every other failure may pass. */
+/** Reasons for which an identity claim is rejected permanently. Other failures are temporary. */
 export const refusals: ReadonlySet<string> = new Set(["MERGE_LIMIT_REACHED", "FIELD_INVALID"]);
 
-/** One statement for each event of a submission, one after the other; those of repeated events say nothing more. */
+/** Applies one claim per event of a submission, in order. Claims of duplicate events are skipped. */
 export function applyStatements(
   deps: EventsDeps,
   context: CallContext,

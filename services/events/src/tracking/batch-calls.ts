@@ -1,4 +1,4 @@
-// Batch and Import: many calls of all kinds, each judged by itself and taken in their order.
+// Batch and Import accept many calls of all types in order and validate each call independently.
 import { create, type MessageShape } from "@bufbuild/protobuf";
 import type { ItemError } from "@muster/contracts/muster/errors/v1/error_pb";
 import {
@@ -16,7 +16,7 @@ import { parseClientInstant } from "./instant-text.ts";
 import { NO_INSTANT, type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
 import type { TrackingMetrics } from "./tracking-metrics.ts";
 
-/** Named in an answer; a client with more has them told after mending these. */
+/** Maximum number of problems in an error. Further problems appear after the client has fixed these. */
 const PROBLEMS_MAX = 20;
 
 interface Batch {
@@ -86,7 +86,7 @@ interface PlacedCall {
   readonly call: ReadCall;
 }
 
-/** Why a call was not taken. */
+/** The field errors of a rejected call. */
 interface Problem {
   readonly index: number;
   readonly fields: readonly FieldError[];
@@ -124,7 +124,7 @@ function refusedOf(calls: readonly PlacedCall[], outcomes: CallOutcomes): Proble
   });
 }
 
-/** Errors that name no field are of the call as a whole. */
+/** An error without field names becomes an error of the whole call. */
 function problemOf(index: number, { fields, message }: AppError): Problem {
   return { index, fields: fields.length > 0 ? fields : [{ field: `batch[${index}]`, message }] };
 }

@@ -1,4 +1,4 @@
-// The kinds of calls: what each must bring, which event it becomes, and what it says of a person.
+// Defines the types of calls: required fields, the resulting event and the identity claim.
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { withMembers } from "./object-members.ts";
 import type { Statement } from "./statement.ts";
@@ -6,7 +6,7 @@ import type { Statement } from "./statement.ts";
 export type CallType = "identify" | "track" | "page" | "screen" | "group" | "alias";
 
 interface CallTypeRow {
-  /** Fields that must not be empty, with what they are. */
+  /** Fields that must not be empty, with their values. */
   readonly required: (call: TrackingCall) => readonly (readonly [field: string, value: string])[];
   readonly event: (call: TrackingCall) => { readonly name: string; readonly properties: string };
   readonly statement?: (call: TrackingCall) => Statement;
@@ -14,7 +14,7 @@ interface CallTypeRow {
 
 const none = (): [] => [];
 
-/** By the type as a batch names it. */
+/** Call types by the `type` of a batched call. */
 export const callTypes: Readonly<Record<CallType, CallTypeRow>> = {
   identify: {
     required: none,

@@ -1,5 +1,5 @@
-// Commits calls in their order: runs of those that only say what happened share their submission with whatever
-// else arrives, and runs of those that say who somebody is commit alone, before the calls that follow them.
+// Commits calls in order. Runs of calls without an identity claim share commits with other requests. Runs of
+// calls with identity claims commit exclusively, before the calls that follow.
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
@@ -7,23 +7,25 @@ import { createSubmission, type EventOutcome, type Submission } from "../ingest/
 import { applyStatements, refusals } from "./apply-statements.ts";
 import type { ReadCall } from "./read-call.ts";
 
-/** Of one submission, so that others of the organisation have their turn in between. */
+/** Maximum number of calls in one submission, so that other requests of the organization are not delayed. */
 const RUN_CALLS_MAX = 1000;
-/** Of one that changes people: until it commits they are locked. */
+/**
+ * Maximum number of calls in a submission with identity claims, because it locks profiles until the commit.
+ */
 const STATEMENT_RUN_CALLS_MAX = 50;
 
-/** What became of each call, in their order. */
+/** The outcome of each call, in order. */
 export type CallOutcomes = readonly EventOutcome[];
 
 export interface CommitOptions {
   readonly kind: "single" | "batch";
-  /** Keeps the answer to all calls, in the transaction of the last ones. */
+  /** Saves the response to all calls in the transaction of the last calls. */
   readonly settle: Submission["settle"];
 }
 
 /**
- * Rejects when a call could not be tried, as for lack of room or time: those before it stay, and their message
- * ids keep them from counting again.
+ * Commits all calls. Rejects if a call could not be tried, for example because of overload or a deadline.
+ * Earlier calls stay committed, and their message ids prevent duplicates when the client retries.
  */
 export async function commitCalls(
   deps: EventsDeps,
@@ -39,10 +41,10 @@ export async function commitCalls(
   return outcomes;
 }
 
-/** Whether the call's event is there, or was before it was erased. */
+/** Whether the event of the call is stored, or was stored before an erasure. */
 export function wasTaken(outcome: EventOutcome): boolean {
   if (outcome.status !== "rejected") return true;
-  // The id alone decides: what else a repeated call says does not matter any more.
+  // The message id alone identifies a repeated call; other content is ignored.
   return outcome.error.reason === "EVENT_CONFLICT" || outcome.error.reason === "EVENT_ERASED";
 }
 
@@ -50,9 +52,9 @@ interface Progress {
   readonly deps: EventsDeps;
   readonly context: CallContext;
   readonly options: CommitOptions;
-  /** Of all calls. */
+  /** Number of all calls. */
   readonly count: number;
-  /** Of those so far. */
+  /** Outcomes of the calls that were already committed. */
   readonly outcomes: EventOutcome[];
 }
 
@@ -67,7 +69,7 @@ async function commitRun(progress: Progress, run: readonly ReadCall[]): Promise<
     outcomes.push(...(await deps.ingest.submitAlone(submission, options.kind)));
   } catch (error) {
     if (!(error instanceof AppError) || !refusals.has(error.reason)) throw error;
-    // A statement that is refused is its own call's failure: alone the others are not.
+    // A rejected claim fails only its own call, so the calls of the run are committed one by one.
     if (run.length === 1) outcomes.push({ status: "rejected", error });
     else for (const call of run) await commitRun(progress, [call]);
   }
@@ -90,7 +92,7 @@ function submissionOf(progress: Progress, run: readonly ReadCall[]): Submission 
   );
 }
 
-/** Neighbours that all say who somebody is, or all do not. */
+/** Yields runs of consecutive calls: all calls of a run have an identity claim, or none has. */
 function* runsOf(calls: readonly ReadCall[]): Generator<readonly ReadCall[]> {
   const saysWho = (index: number): boolean => calls[index]?.statement !== undefined;
   for (let start = 0, end = 1; start < calls.length; start = end, end += 1) {

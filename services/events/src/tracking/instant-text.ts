@@ -1,14 +1,14 @@
-// Instants as tracking clients write them: ISO 8601, with the liberties that the SDKs of many languages take. Pure.
+// Parses instants of tracking clients: ISO 8601 with the variants that SDKs of many languages write. Pure.
 
 const FIRST_MS = -62_135_596_800_000; // 0001-01-01T00:00:00.000Z
 const LAST_MS = 253_402_300_799_999; // 9999-12-31T23:59:59.999Z
 
-/** A date; a time that may lack seconds; a zone that may lack its colon, its minutes, or be missing: then UTC. */
+/** A date; an optional time with optional seconds; an optional zone, with or without colon and minutes. */
 const LENIENT =
   /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,30}))?)?)? ?([Zz]|[+-]\d\d(?::?\d\d)?)?$/;
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,30})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
-/** Epoch ms, cut towards the past below the millisecond; undefined for what is no instant. */
+/** Returns epoch ms, rounded down; undefined for an invalid text. A text without a zone is UTC. */
 export function parseClientInstant(text: string): number | undefined {
   const match = LENIENT.exec(text);
   if (match === null) return undefined;
@@ -21,19 +21,19 @@ export function parseClientInstant(text: string): number | undefined {
   return withinRange(local + timeMs + Number(fraction.slice(0, 3).padEnd(3, "0")) - offset);
 }
 
-/** As parseClientInstant, for RFC 3339 alone. */
+/** Like parseClientInstant, but accepts RFC 3339 only. */
 export function parseInstant(text: string): number | undefined {
   return RFC_3339.test(text) ? parseClientInstant(text) : undefined;
 }
 
-/** The instant if it lies in the years 0001 to 9999. */
+/** Returns the instant if it lies in the years 0001 to 9999, otherwise undefined. */
 export function withinRange(ms: number): number | undefined {
   return ms >= FIRST_MS && ms <= LAST_MS ? ms : undefined;
 }
 
-/** The day's begin as if it were UTC; undefined for a day that no calendar has. */
+/** Returns the start of the day in UTC as epoch ms; undefined for an invalid date. */
 function localMs(year: number, month: number, day: number): number | undefined {
-  // Date.UTC takes a year below 100 for one of the 1900s; the calendar repeats itself every 400 years.
+  // Date.UTC maps years below 100 to the 1900s. The calendar repeats every 400 years, so the year is shifted.
   const ms = Date.UTC(year + 400, month - 1, day) - YEARS_400_MS;
   const date = new Date(ms);
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? ms : undefined;

@@ -1,6 +1,6 @@
-// A JSON object's text with members put into it, its numbers as they were written. Pure.
+// Adds members to a JSON object given as text and keeps the source text of numbers. Pure.
 
-/** JSON.parse and JSON.rawJSON as this Node has them: the reviver also sees a number's own text. */
+/** JSON.parse and JSON.rawJSON of Node 24: the reviver receives the source text of a number. */
 const json = JSON as unknown as {
   parse(
     text: string,
@@ -9,7 +9,7 @@ const json = JSON as unknown as {
   rawJSON(text: string): unknown;
 };
 
-/** `text` is a checked JSON object. Members that are empty are left out; the others replace those of their names. */
+/** Returns the valid JSON object `text` with the non-empty members added or replaced. */
 export function withMembers(text: string, members: Readonly<Record<string, string>>): string {
   const added = Object.entries(members).filter(([, value]) => value !== "");
   if (added.length === 0) return text;

@@ -1,5 +1,5 @@
-// Page, in its two forms: as SDKs send it, and the short one, which is answered by the new event's id and counts
-// every time.
+// Page accepts two forms of page views: the SDK form, and the short form that returns the new event's id and
+// has no message id, so that every request counts.
 import { create } from "@bufbuild/protobuf";
 import {
   type PageRequest,
@@ -14,7 +14,7 @@ import type { EventsDeps } from "../deps.ts";
 import { parseInstant } from "./instant-text.ts";
 import { takeCall } from "./take-call.ts";
 
-/** By which REST answers with another success than the method's own. */
+/** Response metadata that replaces the success status of the REST response. */
 const HTTP_STATUS_METADATA = "muster-http-status";
 
 export function page(deps: EventsDeps): UnaryHandler<typeof TrackingService.method.page> {

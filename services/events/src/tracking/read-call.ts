@@ -1,5 +1,5 @@
-// From a call of a tracking SDK to an event that can be stored and what it says of a person, or to what is wrong
-// with it. One and the same way for a single call and for one of a batch.
+// Converts a call of a tracking SDK to a submitted event and an optional identity claim, or to an error.
+// Single calls and batched calls share these functions.
 import { toBinary } from "@bufbuild/protobuf";
 import {
   type TrackingCall,
@@ -16,7 +16,7 @@ import { type CallType, callTypes, isCallType } from "./call-types.ts";
 import { parseClientInstant, withinRange } from "./instant-text.ts";
 import type { Statement } from "./statement.ts";
 
-/** All texts of a call beside its two objects. */
+/** Maximum size of all texts of a call without `properties` and `traits`. */
 const SHORT_TEXTS_BYTES_MAX = 8 * 1024;
 
 export const NO_INSTANT = "must be an ISO 8601 time, such as 2019-10-01T00:00:00.000Z";
@@ -25,17 +25,17 @@ export interface CallReader {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
   readonly ids: IdSource;
-  /** What stands in for a call's own `sent_at`. */
+  /** Used for a call without `sent_at`. */
   readonly sentAt: string;
-  /** Whether the client's clock is held against ours. */
+  /** Whether times are corrected by the difference between the client's clock and the server's clock. */
   readonly correctsClock: boolean;
-  /** Put before the names of fields in errors, such as "batch[3].". */
+  /** Prefix of field names in errors, for example "batch[3].". */
   readonly fieldPrefix: string;
 }
 
 export interface ReadCall {
   readonly event: SubmittedEvent;
-  /** To come true before the event is stored. */
+  /** Applied before the event is stored. */
   readonly statement: Statement | undefined;
 }
 
@@ -57,7 +57,7 @@ export function readCall(call: TrackingCall, type: string, reader: CallReader): 
     ...{ identityKind, identity, name, properties, occurredMs: time },
     clientEventId: call.messageId === "" ? undefined : call.messageId,
     receivedMs: reader.nowMs,
-    // A retry may bring another time: the clock is held against ours anew. So the id alone decides.
+    // A retry may have another corrected time, so only the message id identifies the call.
     isDated: false,
     id: reader.ids.next(time),
     bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (name.length + identity.length),
@@ -65,13 +65,13 @@ export function readCall(call: TrackingCall, type: string, reader: CallReader): 
   return { event, statement: callTypes[type].statement?.(call) };
 }
 
-/** An error of a call alone as one of what the call is part of. */
+/** Adds a prefix to the field names of an error. */
 export function withFieldPrefix(error: AppError, prefix: string): AppError {
   if (prefix === "" || error.fields.length === 0) return error;
   return fieldsError(error.fields.map(({ field, message }) => ({ field: `${prefix}${field}`, message })));
 }
 
-/** A user id wins: it says more. */
+/** The user id takes precedence because it is more specific. */
 function identityOf({ userId, anonymousId }: TrackingCall): ["user_id" | "anonymous_id", string] {
   return userId === "" ? ["anonymous_id", anonymousId] : ["user_id", userId];
 }
@@ -100,7 +100,10 @@ function textProblems(call: TrackingCall, type: CallType): FieldError[] {
   return problems;
 }
 
-/** When it happened by our clock: the client's is wrong by as much as its time of sending differs from now. */
+/**
+ * Returns the event time by the server's clock. The difference of `sent_at` from now is the client's clock
+ * error.
+ */
 function occurredMsOf(call: TrackingCall, { nowMs, sentAt, correctsClock }: CallReader): number | FieldError {
   const [field, text] =
     call.timestamp === ""
@@ -119,7 +122,9 @@ function instantOf(field: string, text: string, otherwise: number): number | Fie
   return parseClientInstant(text) ?? { field, message: NO_INSTANT };
 }
 
-/** Encoded, as every other event. Encodes only where the lengths of its texts cannot tell. */
+/**
+ * Whether the encoded call exceeds the event limit. Encodes only if the lengths of the texts do not decide.
+ */
 function isOversized(call: TrackingCall): boolean {
   const characters = (call.properties?.length ?? 0) + (call.traits?.length ?? 0);
   if (characters * 3 + SHORT_TEXTS_BYTES_MAX <= EVENT_BYTES_MAX) return false;

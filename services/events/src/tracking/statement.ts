@@ -1,15 +1,15 @@
-// What a call says about who somebody is, to come true in the transaction that stores its event.
+// Declares identity claims of calls. A claim is applied in the transaction that stores the event of the call.
 
-/** These are one person's ids, as far as given, and so are these traits. */
+/** The given ids belong to one person with these traits. */
 export interface Identification {
   readonly kind: "identify";
   readonly userId: string | undefined;
   readonly anonymousId: string | undefined;
-  /** A JSON object: changes, a null being what to forget. */
+  /** A JSON object of trait changes; null removes a trait. */
   readonly traits: string;
 }
 
-/** Whoever has the previous id, as user id or else as anonymous id, is this user. */
+/** The owner of the previous id, a user id or else an anonymous id, is this user. */
 export interface Renaming {
   readonly kind: "alias";
   readonly userId: string;

@@ -1,4 +1,4 @@
-// One call of a route of its own: read, committed, answered.
+// Reads and commits a single call and returns the response.
 import type { Message } from "@bufbuild/protobuf";
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError } from "@muster/errors";
@@ -13,9 +13,9 @@ import { readCall, withFieldPrefix } from "./read-call.ts";
 export interface SingleCall<Answer extends Message> {
   readonly call: TrackingCall;
   readonly type: CallType;
-  /** Put before the names of fields in errors. */
+  /** Prefix of field names in errors. */
   readonly fieldPrefix: string;
-  /** The answer to a call that was taken, now or before. */
+  /** Returns the response to a call that was accepted now or earlier. */
   readonly answerOf: (outcome: EventOutcome) => Answer;
 }
 

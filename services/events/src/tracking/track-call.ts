@@ -1,4 +1,4 @@
-// Identify, Track, Screen, Group and Alias: one call each, of the kind that its route says.
+// Identify, Track, Screen, Group and Alias accept one call each; the route determines the type.
 import { create, type Message } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import {

@@ -1,4 +1,5 @@
-// What batches lost: a batch succeeds as long as one of its calls is good, so nobody is told of the others.
+// Counts the rejected calls of batches. A batch succeeds if one call is valid, so the response hides the
+// others.
 import type { Metrics } from "@muster/metrics";
 
 export class TrackingMetrics {
@@ -7,7 +8,7 @@ export class TrackingMetrics {
   constructor(metrics: Metrics) {
     this.#rejected = metrics.counter(
       "muster_tracking_calls_rejected_total",
-      "Calls of tracking batches that were not taken.",
+      "Rejected calls of tracking batches.",
     );
   }
 

@@ -1,4 +1,4 @@
-// TrackingService: which handler answers which route.
+// Implements TrackingService: the handler of each method.
 import {
   AliasResponseSchema,
   GroupResponseSchema,
