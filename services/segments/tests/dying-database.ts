@@ -14,10 +14,10 @@ export class DyingDatabase {
       const death = this.deaths.shift();
       const result = await database.transaction(async (trx) => {
         const made = await body(trx);
-        if (death === "before") throw new Error("died before the commit");
+        if (death === "before") throw new Error("crashed before the commit");
         return made;
       });
-      if (death === "after") throw new Error("died after the commit");
+      if (death === "after") throw new Error("crashed after the commit");
       return result;
     },
   });

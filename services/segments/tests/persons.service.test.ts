@@ -35,7 +35,7 @@ const THEN: RuleInit = {
   },
 };
 
-describe.each(ENGINES)("persons on %s", (engine) => {
+describe.each(ENGINES)("identity changes on %s", (engine) => {
   let house: House;
   afterEach(() => house.close());
 
@@ -67,65 +67,68 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     return rows;
   }
 
-  test.each([true, false])("two become one and two again, in one shard: %s", async (isSameShard) => {
-    house = await openHouse(engine);
-    await house.segments.createSegment(TWICE);
-    await house.segments.createSegment(NEVER);
-    await expectTruth(house, "never");
-    const ada = house.newProfile();
-    const device = profileBeside(ada, isSameShard);
-    const other = profileBeside(ada, !isSameShard);
-    await house.events.submit([event(ada), event(device), event(other), event(other)]);
-    expect(await membersOf(house.segments, "twice")).toEqual([other]);
+  test.each([true, false])(
+    "two profiles are merged and separated, in the same shard: %s",
+    async (isSameShard) => {
+      house = await openHouse(engine);
+      await house.segments.createSegment(TWICE);
+      await house.segments.createSegment(NEVER);
+      await expectTruth(house, "never");
+      const ada = house.newProfile();
+      const device = profileBeside(ada, isSameShard);
+      const other = profileBeside(ada, !isSameShard);
+      await house.events.submit([event(ada), event(device), event(other), event(other)]);
+      expect(await membersOf(house.segments, "twice")).toEqual([other]);
 
-    await merge(device, ada);
-    expect(await membersOf(house.segments, "twice")).toEqual([ada, other].sort());
-    await merge(other, ada);
-    expect(await membersOf(house.segments, "twice")).toEqual([ada]);
-    for (const gone of [device, other]) expect(await rowsOf(gone)).toBe(0);
-    await expectTruth(house, "twice");
-    await expectTruth(house, "never");
+      await merge(device, ada);
+      expect(await membersOf(house.segments, "twice")).toEqual([ada, other].sort());
+      await merge(other, ada);
+      expect(await membersOf(house.segments, "twice")).toEqual([ada]);
+      for (const gone of [device, other]) expect(await rowsOf(gone)).toBe(0);
+      await expectTruth(house, "twice");
+      await expectTruth(house, "never");
 
-    // Events of any merged profile count for the root.
-    await house.events.submit([event(device, "cart.added")]);
-    expect(await membersOf(house.segments, "abandoned-cart")).toEqual([ada]);
-    for (const profileId of [ada, device, other]) {
-      const { segments } = await house.segments.listProfileSegments({ profileId });
-      expect(segments.map(({ slug }) => slug).sort()).toEqual(["abandoned-cart", "twice"]);
-      const explained = await house.segments.explainMembership({ segmentId: "twice", profileId });
-      expect(explained.member).toBe(true);
-    }
-    const { results } = await house.segments.batchCheckMemberships({
-      checks: [ada, device].map((id) => ({
-        segment: "twice",
-        profile: { case: "profileId" as const, value: id },
-      })),
-    });
-    expect(results).toMatchObject([
-      { member: true, profileId: ada },
-      { member: true, profileId: ada },
-    ]);
+      // Events of any merged profile count for the root.
+      await house.events.submit([event(device, "cart.added")]);
+      expect(await membersOf(house.segments, "abandoned-cart")).toEqual([ada]);
+      for (const profileId of [ada, device, other]) {
+        const { segments } = await house.segments.listProfileSegments({ profileId });
+        expect(segments.map(({ slug }) => slug).sort()).toEqual(["abandoned-cart", "twice"]);
+        const explained = await house.segments.explainMembership({ segmentId: "twice", profileId });
+        expect(explained.member).toBe(true);
+      }
+      const { results } = await house.segments.batchCheckMemberships({
+        checks: [ada, device].map((id) => ({
+          segment: "twice",
+          profile: { case: "profileId" as const, value: id },
+        })),
+      });
+      expect(results).toMatchObject([
+        { member: true, profileId: ada },
+        { member: true, profileId: ada },
+      ]);
 
-    await unmerge(device);
-    await unmerge(other);
-    expect(await membersOf(house.segments, "twice")).toEqual([other]);
-    expect(await membersOf(house.segments, "abandoned-cart")).toEqual([device]);
-    await expectTruth(house, "never");
-    const heard = await heardOf("twice");
-    expect([...believe(heard)]).toEqual([other]);
-    const origins = heard.map(({ profileId, member, change }) => [profileId, member, change.origin]);
-    expect(origins.filter(([id]) => id === ada)).toEqual([
-      [ada, true, MERGE],
-      [ada, false, MERGE],
-    ]);
-    expect(origins.filter(([id]) => id === other)).toEqual([
-      [other, true, LIVE],
-      [other, false, MERGE],
-      [other, true, MERGE],
-    ]);
-  });
+      await unmerge(device);
+      await unmerge(other);
+      expect(await membersOf(house.segments, "twice")).toEqual([other]);
+      expect(await membersOf(house.segments, "abandoned-cart")).toEqual([device]);
+      await expectTruth(house, "never");
+      const heard = await heardOf("twice");
+      expect([...believe(heard)]).toEqual([other]);
+      const origins = heard.map(({ profileId, member, change }) => [profileId, member, change.origin]);
+      expect(origins.filter(([id]) => id === ada)).toEqual([
+        [ada, true, MERGE],
+        [ada, false, MERGE],
+      ]);
+      expect(origins.filter(([id]) => id === other)).toEqual([
+        [other, true, LIVE],
+        [other, false, MERGE],
+        [other, true, MERGE],
+      ]);
+    },
+  );
 
-  test("who is merged while a read waits is read as who they are then", async () => {
+  test("a profile merged while a read waits is read by its new root", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(TWICE);
     const people = Array.from({ length: 6 }, () => [house.newProfile(), house.newProfile()] as const);
@@ -150,7 +153,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     }
   });
 
-  test("nothing is told of a profile by half of what is known of its person", async () => {
+  test("no change is published from a part of the profile's history", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(NEVER);
     const [ada, device] = [house.newProfile(), house.newProfile()];
@@ -171,7 +174,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     await expectTruth(house, "abandoned-cart");
   });
 
-  test("a profile that ended while its shard was behind ends once, with all that was on its way to it", async () => {
+  test("a profile that was merged away while its shard lagged ends once, with all pending messages", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(TWICE);
     await expectTruth(house, "twice");
@@ -199,7 +202,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     expect((await heardOf("abandoned-cart")).filter(({ profileId }) => profileId === device)).toEqual([]);
   });
 
-  test("a merge that cannot be read is found by whoever reads again", async () => {
+  test("a merge in an unreadable message is found by the rebuild", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(TWICE);
     await expectTruth(house, "twice");
@@ -218,7 +221,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     expect(await rowsOf(device)).toBe(0);
   });
 
-  test("segments that come and go meanwhile hold nobody who ended", async () => {
+  test("segments created and deleted meanwhile contain no merged-away profile", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment(TWICE);
     const profiles = Array.from({ length: 40 }, () => house.newProfile());
@@ -240,7 +243,7 @@ describe.each(ENGINES)("persons on %s", (engine) => {
     for (const id of others) expect(await rowsOf(id)).toBe(0);
   });
 
-  test(`any order of merges, undoing and events, seed ${SEED}: every answer is the truth, and what was told adds up`, async () => {
+  test(`any order of merges, undos and events, seed ${SEED}: members are exact, and announcements add up`, async () => {
     house = await openHouse(engine);
     const random = new SeededRandom(SEED);
     // Minutes, because announcements can be read only for a day.

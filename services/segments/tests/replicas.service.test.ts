@@ -27,7 +27,7 @@ function open(): Promise<House> {
   });
 }
 
-test("events, edits, a replica that joins and one that is killed: the truth throughout", async () => {
+test("members stay exact through events, edits, a joining replica and a killed replica", async () => {
   house = await open();
   const { organizationId } = house;
   const people: ProfileId[] = Array.from({ length: 120 }, () => house.newProfile());

@@ -50,8 +50,8 @@ describe.each(ENGINES)("retention on %s", (engine) => {
     return leaf?.completeSince && timestampMs(leaf.completeSince);
   }
 
-  describe("what is agreed", () => {
-    test("a window that is longer refuses, whichever rule it is in, and names the segments", async () => {
+  describe("accepted limits", () => {
+    test("a longer window in any rule rejects the limit and names the segments", async () => {
       const { segments } = house;
       await segments.createSegment({ name: "Month", eventName: "viewed", minCount: 1, withinDays: 30 });
       await segments.createSegment({ name: "Week", eventName: "viewed", minCount: 1, withinDays: 7 });
@@ -80,7 +80,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await expect(reserve(8)).rejects.toMatchObject({ details: { segments: "ever" } });
     });
 
-    test("from then on no rule may look further back, saved or on trial", async () => {
+    test("afterwards no rule may look further back, saved or simulated", async () => {
       const { segments } = house;
       await segments.createSegment({ name: "Ever", eventName: "viewed", minCount: 1 });
       await reserve(7);
@@ -134,8 +134,8 @@ describe.each(ENGINES)("retention on %s", (engine) => {
     });
   });
 
-  describe("what is known once raw events are gone", () => {
-    test("what was folded is not forgotten when a new segment's past is read", async () => {
+  describe("after raw events are removed", () => {
+    test("the backfill of a new segment keeps applied facts", async () => {
       const { segments } = house;
       const [ada, bob] = [house.newProfile(), house.newProfile()];
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 2 });
@@ -160,7 +160,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await completeSinceOf("buyers", bob)).toBeUndefined();
     });
 
-    test("what comes too late for its place costs the facts that it is about their past, and no other", async () => {
+    test("an event too late for its order makes only its own facts incomplete", async () => {
       const { segments } = house;
       const ada = house.newProfile();
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
@@ -190,7 +190,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await completeSinceOf("buyers", ada)).toBeUndefined();
     });
 
-    test("of two that become one person the raw events that are left count", async () => {
+    test("after a merge, the remaining raw events count", async () => {
       const { segments } = house;
       const [ada, device] = [house.newProfile(), house.newProfile()];
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 2 });
@@ -206,7 +206,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await membersOf(segments, "buyers")).toEqual([ada]);
     });
 
-    test("trials say where they look back behind what is left", async () => {
+    test("simulations return completeSince if they look back further than the remaining events", async () => {
       const { segments } = house;
       const ada = house.newProfile();
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
@@ -233,7 +233,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await said(segments.updateSegment(update))).toBe(sinceMs);
     });
 
-    test("the audit compares what raw events can prove, and counts the rest", async () => {
+    test("the verification compares what raw events can prove, and counts the rest", async () => {
       const { segments } = house;
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
       await segments.createSegment({ name: "Lately", eventName: "bought", minCount: 1, withinDays: 7 });

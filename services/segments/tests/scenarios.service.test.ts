@@ -21,7 +21,7 @@ interface Scenario {
 
 const SCENARIOS: readonly Scenario[] = [
   {
-    title: "a window lets the oldest counted event go exactly when its time is over",
+    title: "a window drops the oldest event exactly at its end",
     segment: { eventName: "viewed", minCount: 2, withinDays: 1 },
     steps: [
       {
@@ -39,7 +39,7 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    title: "a later event keeps the profile in, and moves the end",
+    title: "a later event keeps the membership and moves its end",
     segment: { eventName: "viewed", minCount: 1, withinDays: 1 },
     steps: [
       { submit: [["ada", "viewed", 0]] },
@@ -54,7 +54,7 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    title: "late and out-of-order events count by when they happened",
+    title: "late and out-of-order events count by their timestamp",
     segment: { eventName: "viewed", minCount: 2, withinDays: 1 },
     steps: [
       { submit: [["ada", "viewed", 0]] },
@@ -67,7 +67,7 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    title: "an event dated after now counts from its instant on",
+    title: "an event dated in the future counts from its timestamp on",
     segment: { eventName: "viewed", minCount: 1 },
     steps: [
       { submit: [["ada", "viewed", 500]] },
@@ -79,7 +79,7 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    title: "a cart stays abandoned until an order at that instant or later",
+    title: "a cart stays abandoned until an order with an equal or later timestamp",
     segment: "abandoned-cart",
     steps: [
       {
@@ -111,7 +111,7 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    title: "more future events than are kept come back from the raw events in time",
+    title: "future events beyond the stored number are read from the raw events in time",
     segment: { eventName: "viewed", minCount: 40 },
     steps: [
       { submit: Array.from({ length: 45 }, (_, index) => ["ada", "viewed", 100 + index] as const) },

@@ -21,7 +21,7 @@ describe.each(ENGINES)("timers on %s", (engine) => {
       .then((rows: unknown[]) => rows.length);
   }
 
-  test("an exit happens within a second of its instant, with nobody looking", async () => {
+  test("an exit happens within a second of its instant, without any read", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment({ name: "Lately", eventName: "viewed", minCount: 1, withinDays: 1 });
     const startMs = house.clock.nowMs();
@@ -48,7 +48,7 @@ describe.each(ENGINES)("timers on %s", (engine) => {
     await waitFor(async () => (await storedMembers()) === 0);
   });
 
-  test("an event of one segment does not make the profile forget another one's end", async () => {
+  test("an event of one segment does not remove the due time of another segment", async () => {
     house = await openHouse(engine);
     for (const eventName of ["viewed", "bought"]) {
       await house.segments.createSegment({ name: eventName, eventName, minCount: 1, withinDays: 1 });
@@ -66,7 +66,7 @@ describe.each(ENGINES)("timers on %s", (engine) => {
     await expectTruth(house, "bought");
   });
 
-  test("thousands due in the same millisecond all leave before the next read answers", async () => {
+  test("thousands of profiles due in the same millisecond exit before the next read returns", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment({ name: "Lately", eventName: "viewed", minCount: 1, withinDays: 1 });
     const startMs = house.clock.nowMs();

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { SWEPT_EXITS_MIN } from "../src/memberships/left-rows-store.ts";
 import { DAY_MS, expectTruth, type House, membersOf, openHouse } from "./house.ts";
 
-describe.each(ENGINES)("upkeep on %s", (engine) => {
+describe.each(ENGINES)("maintenance on %s", (engine) => {
   let house: House;
   afterEach(() => house.close());
 
@@ -14,7 +14,7 @@ describe.each(ENGINES)("upkeep on %s", (engine) => {
     return Number(rows[0]?.rows);
   }
 
-  test("rows of profiles that left go, those of members stay, and who comes back is a member", async () => {
+  test("exited rows are deleted, members' rows stay, and a profile that returns is a member", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment({ name: "Lately", eventName: "viewed", minCount: 1, withinDays: 1 });
     const { organizationId } = house;
@@ -53,7 +53,7 @@ describe.each(ENGINES)("upkeep on %s", (engine) => {
     await expectTruth(house, "lately");
   }, 60_000);
 
-  test("an owner with nothing to do asks one thing a second", async () => {
+  test("an idle owner runs a single query a second", async () => {
     house = await openHouse(engine);
     await house.segments.createSegment({ name: "Lately", eventName: "viewed", minCount: 1, withinDays: 1 });
     await expectTruth(house, "lately");

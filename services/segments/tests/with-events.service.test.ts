@@ -23,9 +23,9 @@ type RuleInit = MessageInitShape<typeof RuleSchema>;
 
 /** The services that events calls for retention and exports. */
 const NOBODY: Caller = {
-  unary: () => Promise.reject(new Error("events calls nobody here")),
+  unary: () => Promise.reject(new Error("the events service makes no calls in this test")),
   stream: () => {
-    throw new Error("events calls nobody here");
+    throw new Error("the events service makes no calls in this test");
   },
 };
 const KEY = new Uint8Array(32).fill(9);
@@ -136,7 +136,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
     }
   });
 
-  test("a member shows its profile's fields; a profile shows its segments", async () => {
+  test("a member has its profile's fields; a profile lists its segments", async () => {
     const { events, profiles, segments } = await open();
     const { profile } = await profiles.createProfile({
       userId: "ada",
@@ -158,7 +158,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
     expect((await segments.listProfileSegments({ profileId })).segments).toEqual([]);
   });
 
-  test("what holds of profiles without events, by their traits and by other segments is kept too", async () => {
+  test("rules about missing events, traits and other segments are exact", async () => {
     const { events, profiles, segments } = await open();
     const rules = {
       never: { case: "not", value: atLeastOnce("order.completed") },
