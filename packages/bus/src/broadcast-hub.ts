@@ -1,4 +1,5 @@
-// Hands broadcasts to this process's handlers: each on a turn of its own, none able to hurt another.
+// The broadcast hub dispatches broadcasts to the handlers of this process. Each handler runs on a turn of its
+// own, so that a failing handler does not affect the others.
 import type { Logger } from "@muster/log";
 
 type Handler = (payload: Uint8Array) => void;
@@ -12,7 +13,7 @@ export class BroadcastHub {
   }
 
   on(topic: string, handler: Handler): () => void {
-    // Wrapped, so that the same function registered twice is two subscriptions.
+    // Wrapped, so that a function registered twice has two subscriptions.
     const own: Handler = (payload) => handler(payload);
     const handlers = this.#handlers.get(topic) ?? new Set();
     this.#handlers.set(topic, handlers.add(own));

@@ -1,5 +1,5 @@
-// What every bus does alike: in order at first, at least once, bounded in flight, and one subscriber's
-// trouble is its own.
+// Tests the guarantees of every bus: ordered first deliveries, at least once, bounded in flight, and
+// independent subscribers.
 import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
@@ -16,7 +16,7 @@ const log = createLogger({ level: "silent" });
 const clock = systemClock;
 const namespace = `b${randomBytes(6).toString("hex")}`;
 
-/** A producer's committed messages. */
+/** The committed messages of a producer. */
 class ListSource implements OutboxSource {
   readonly envelopes: Envelope[] = [];
   isBroken = false;
@@ -118,12 +118,12 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     expect(one.positions()).toEqual(Array.from({ length: 205 }, (_, index) => index + 1));
   });
 
-  it("keeps at most so many in flight, and delivers again what was naked", async () => {
+  it("keeps at most maxInFlight deliveries in flight, and redelivers naked messages", async () => {
     const { deliveries, positions } = follow("one", { maxInFlight: 3 });
     await publish(0, 1, 2, 3, 4, 5, 6);
     await waitFor(() => deliveries.length === 3);
     deliveries[1]?.nak(30);
-    // An answer counts once.
+    // Only the first ack or nak of a delivery counts.
     deliveries[1]?.ack();
     await waitFor(() => deliveries.length === 4);
     expect(positions()).toEqual([1, 2, 3, 2]);
@@ -133,7 +133,7 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     expect(positions().slice(4)).toEqual([4, 5, 6]);
   });
 
-  it("lets no subscriber's exception or idleness hold up another", async () => {
+  it("delivers to other subscribers although one throws or never acks", async () => {
     const failing = await bus.subscribe({
       source: service,
       consumer: "failing",
@@ -151,7 +151,7 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     await failing.close();
   });
 
-  it("delivers nothing more after close, and what was not acked to the next one", async () => {
+  it("delivers nothing after close, and redelivers unacked messages to the next subscription", async () => {
     const first = follow("one");
     await publish(0, 1, 2, 3);
     await waitFor(() => first.deliveries.length === 3);
@@ -180,7 +180,7 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     expect(data.equals(deliveries[0]?.envelope?.data ?? Buffer.alloc(0))).toBe(true);
   });
 
-  it("delivers what comes after it was told to forget, and of what came before nothing that it held", async () => {
+  it("delivers messages published after a purge, and none that it held before", async () => {
     await bus.forget(service, 0);
     await publish(0, 1, 2, 3);
     await publish(1, 1);
@@ -188,11 +188,11 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     await publish(0, 4);
     const [forgotten, other] = [follow("one"), follow("two", { shard: 1 })];
     await waitFor(() => forgotten.positions().includes(4) && other.deliveries.length === 1);
-    // Without a broker the outbox alone holds messages, and it forgets nothing.
+    // Without a broker the outbox alone holds messages, and nothing is purged.
     expect(forgotten.positions()).toEqual(kind === "embedded" ? [1, 2, 3, 4] : [4]);
   });
 
-  it("goes on for a consumer whose pending messages were forgotten", async () => {
+  it("continues for a consumer whose pending messages were purged", async () => {
     const { deliveries, positions } = follow("one", { maxInFlight: 2 });
     await publish(0, 1, 2, 3, 4);
     await waitFor(() => deliveries.length === 2);

@@ -1,26 +1,27 @@
-// The bus port: domain events from one service to the others, and best-effort broadcasts.
+// The bus port carries domain events from one service to the others, and best-effort broadcasts to all
+// processes.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 
 export interface Bus {
   /**
-   * Publishes one shard's envelopes in their order and resolves when the bus holds all of them.
-   * On a rejection a prefix may have been published; publishing again is harmless.
+   * Publishes envelopes of one shard in order. Resolves when the bus holds all of them. After a rejection a
+   * prefix may have been published; publishing again is harmless.
    */
   publish(envelopes: readonly Envelope[]): Promise<void>;
   /** Starts delivering; see {@link SubscribeOptions}. */
   subscribe(options: SubscribeOptions): Promise<Subscription>;
-  /** To every process, best effort, unordered: for wake-ups and revocations. */
+  /** Sends to every process, best effort and unordered: for wake-ups and revocations. */
   broadcast(topic: string, payload: Uint8Array): void;
   /** Returns a function that ends the subscription. */
   onBroadcast(topic: string, handler: (payload: Uint8Array) => void): () => void;
   /**
-   * Tells a bus that stores nothing itself where to read a producer's committed messages. Called by
-   * the producer's outbox; a bus with a broker ignores it.
+   * Attaches the source of a producer's committed messages, for a bus that stores nothing. The producer's
+   * outbox calls it; a bus with a broker ignores it.
    */
   attachSource(service: string, source: OutboxSource): void;
   /**
-   * Removes every copy that the bus itself holds of the shard's messages so far, delivered or not. Consumers
-   * find a gap where they had not come so far, and ask the producer, whose outbox has what remains of them.
+   * Removes every copy of the shard's messages that the bus itself holds, delivered or not. Consumers that
+   * were behind find a gap and read the remaining messages from the producer's outbox.
    */
   forget(service: string, shard: number): Promise<void>;
   /** Stops deliveries and closes connections. */
@@ -30,25 +31,28 @@ export interface Bus {
 export interface SubscribeOptions {
   /** The producing service, such as "events". */
   readonly source: string;
-  /** Durable name of the consumer: renaming it delivers everything again. */
+  /** Durable name of the consumer. A renamed consumer receives every message again. */
   readonly consumer: string;
   readonly shard: number;
-  /** The position folded so far; delivery begins after it at the latest. */
+  /** The applied position of the consumer. Delivery begins after it at the latest. */
   readonly startAfter: number;
   /** At most this many deliveries are neither acked nor naked. */
   readonly maxInFlight: number;
-  /** At-least-once; after a nak or a reconnect also out of order and repeated. Must not throw. */
+  /**
+   * Called at least once per message; after a nak or a reconnect also out of order and repeatedly. Must not
+   * throw.
+   */
   readonly onDelivery: (delivery: Delivery) => void;
 }
 
 export interface Delivery {
-  /** Undecoded where the bytes are not an Envelope: then `raw` is all there is. */
+  /** Undefined where the bytes are not an Envelope; `raw` still holds them. */
   readonly envelope: Envelope | undefined;
   readonly raw: Uint8Array;
-  /** 1 at first. */
+  /** Number of this delivery of the message, from 1. */
   readonly attempt: number;
   ack(): void;
-  /** Delivers it again after `delayMs`. */
+  /** Requests a redelivery after `delayMs`. */
   nak(delayMs: number): void;
 }
 
@@ -57,10 +61,10 @@ export interface Subscription {
 }
 
 /**
- * Where the embedded bus reads a producer's committed outbox: its durability is the outbox itself.
- * The JetStream bus ignores it.
+ * The producer's committed outbox, from which the embedded bus reads because it stores nothing itself. The
+ * JetStream bus ignores it.
  */
 export interface OutboxSource {
-  /** Up to `limit` envelopes of the shard after the position, in order. */
+  /** Reads up to `limit` envelopes of the shard after the position, in order. */
   read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]>;
 }

@@ -1,5 +1,5 @@
-// The bus of one process. It stores nothing: the producer's outbox is its durability, and each
-// subscription reads that outbox from its own position. It serves no second process.
+// The embedded bus delivers within one process. It stores nothing: each subscription reads the producer's
+// outbox from its own position. It does not reach other processes.
 import { toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { type Clock, Wakeup } from "@muster/core";
@@ -14,7 +14,7 @@ export interface EmbeddedBusOptions {
 
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 2_000;
-/** Nothing but a wake ends the wait; the bound only keeps the timer inside its range. */
+/** Only a wake-up ends the wait; the limit keeps the timer within its range. */
 const IDLE_MS_MAX = 2 ** 30;
 
 export class EmbeddedBus implements Bus {
@@ -36,7 +36,7 @@ export class EmbeddedBus implements Bus {
     }
   }
 
-  /** Only wakes: the envelopes are in the outbox already, where subscriptions read them. */
+  /** Only wakes subscriptions: they read the envelopes from the outbox. */
   async publish(envelopes: readonly Envelope[]): Promise<void> {
     if (this.#closed) throw new Error("the bus is closed");
     for (const envelope of envelopes) {
@@ -64,7 +64,7 @@ export class EmbeddedBus implements Bus {
     return this.#hub.on(topic, handler);
   }
 
-  /** It holds nothing: what is rewritten in the outbox is what it delivers. */
+  /** Does nothing: subscriptions read the outbox, where the messages are already rewritten. */
   async forget(): Promise<void> {}
 
   async close(): Promise<void> {
@@ -79,7 +79,7 @@ interface SubscriptionOwner {
   closed(subscription: EmbeddedSubscription): void;
 }
 
-/** One reader of one shard: a loop of its own, so that a slow or failing one delays no other. */
+/** A subscription reads one shard in a loop of its own, so that a slow or failing one delays no other. */
 class EmbeddedSubscription implements Subscription {
   readonly #options: SubscribeOptions;
   readonly #clock: Clock;
@@ -131,7 +131,7 @@ class EmbeddedSubscription implements Subscription {
         failures = 0;
         if (delivered === 0) await this.#wakeup.wait(this.#clock, IDLE_MS_MAX, signal);
       } catch (error) {
-        if (failures === 0) this.#log.warn({ err: error }, "the outbox cannot be read; trying again");
+        if (failures === 0) this.#log.warn({ err: error }, "the outbox cannot be read; retrying");
         failures += 1;
         await this.#clock.sleep(Math.min(RETRY_MS_MIN * 2 ** Math.min(failures, 10), RETRY_MS_MAX), signal);
       }
@@ -175,7 +175,7 @@ class EmbeddedSubscription implements Subscription {
     try {
       this.#options.onDelivery(delivery);
     } catch (error) {
-      this.#log.error({ err: error }, "a delivery handler threw; delivering again");
+      this.#log.error({ err: error }, "a delivery handler threw; the message is redelivered");
       delivery.nak(RETRY_MS_MAX);
     }
   }

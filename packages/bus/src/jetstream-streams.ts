@@ -1,4 +1,4 @@
-// Names and settings of streams and durable consumers, and making sure that they exist.
+// Names and configures streams and durable consumers, and creates them when they are missing.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
   AckPolicy,
@@ -14,25 +14,28 @@ import {
 import type { SubscribeOptions } from "./bus.ts";
 
 export interface StreamSettings {
-  /** Keeps installations on one broker apart: begins every stream and subject. */
+  /** Prefix of every stream and subject, so that several installations can share a broker. */
   readonly namespace?: string | undefined;
-  /** Of each stream; the oldest go first, and a consumer that missed them asks the producer. -1: no bound. */
+  /**
+   * Largest size of each stream, in bytes; -1 means no limit. The oldest messages are dropped first, and a
+   * consumer that missed them reads them from the producer.
+   */
   readonly streamBytesMax?: number | undefined;
   readonly streamAgeMsMax?: number | undefined;
-  /** Copies of a stream in a cluster. */
+  /** Number of copies of a stream in a cluster. */
   readonly replicas?: number | undefined;
-  /** A delivery neither acked nor naked by then is delivered again. */
+  /** A delivery that is neither acked nor naked within this time is redelivered. */
   readonly ackWaitMs?: number | undefined;
 }
 
 const NAMESPACE = "muster";
-/** Longer than the day that outbox rows stay at least; what is older still comes from the producer. */
+/** Longer than outbox rows are kept at least (one day). Older messages still come from the producer. */
 const STREAM_AGE_MS = 3 * 86_400_000;
 const DUPLICATE_WINDOW_MS = 120_000;
 const ACK_WAIT_MS = 30_000;
-/** The broker's code for a stream of that name with another configuration. */
+/** The broker's code for an existing stream of the same name with another configuration. */
 const STREAM_EXISTS = 10058;
-/** The broker's code for a stream that is not there. */
+/** The broker's code for a missing stream. */
 const STREAM_NOT_FOUND = 10059;
 
 export class JetStreamStreams {
@@ -42,7 +45,8 @@ export class JetStreamStreams {
 
   constructor(settings: StreamSettings) {
     this.namespace = settings.namespace ?? NAMESPACE;
-    if (!/^[a-z][a-z0-9_-]*$/.test(this.namespace)) throw new Error("a namespace is a plain lower-case name");
+    if (!/^[a-z][a-z0-9_-]*$/.test(this.namespace))
+      throw new Error("a namespace must be a lower-case name of letters, digits, _ and -");
     this.#settings = settings;
   }
 
@@ -52,7 +56,7 @@ export class JetStreamStreams {
     return `${type}.${envelope.shard}`;
   }
 
-  /** Makes sure of the producing service's stream, once. */
+  /** Creates the stream of the producing service, once. */
   ensure(jetStream: JetStreamClient, source: string): Promise<void> {
     const known = this.#known.get(source);
     if (known !== undefined) return known;
@@ -62,7 +66,7 @@ export class JetStreamStreams {
     return ensuring;
   }
 
-  /** It may have been deleted. */
+  /** Drops the cached state of a stream that may have been deleted. */
   invalidate(source: string): void {
     this.#known.delete(source);
   }
@@ -73,7 +77,7 @@ export class JetStreamStreams {
     const manager = await jetStream.jetstreamManager(false);
     const stream = this.#streamName(source);
     const durable = `${consumer}_${source}_${shard}`;
-    // No max_deliver: what a message deserves after failures is the consumer's to decide.
+    // No max_deliver: the consumer decides what happens to a message after failures.
     const ackWaitMs = this.#settings.ackWaitMs ?? ACK_WAIT_MS;
     const changeable = { ack_wait: nanos(ackWaitMs), max_ack_pending: maxInFlight, max_deliver: -1 };
     try {
@@ -91,18 +95,18 @@ export class JetStreamStreams {
     return jetStream.consumers.get(stream, durable);
   }
 
-  /** Removes what the stream holds of one shard. */
+  /** Removes the messages of one shard from the stream. */
   async purge(jetStream: JetStreamClient, source: string, shard: number): Promise<void> {
     const manager = await jetStream.jetstreamManager(false);
     try {
       await manager.streams.purge(this.#streamName(source), { filter: this.#subjectsOf(source, shard) });
     } catch (error) {
-      // No stream, no copies.
+      // A missing stream holds no copies.
       if (!(error instanceof NatsError) || error.api_error?.err_code !== STREAM_NOT_FOUND) throw error;
     }
   }
 
-  /** Every version of every type: a shard's positions are gapless only over all of them. */
+  /** The subjects of every type and version: a shard's positions are gapless only over all types. */
   #subjectsOf(source: string, shard: number): string {
     return `${this.namespace}.${source}.*.*.*.${shard}`;
   }
@@ -127,7 +131,8 @@ export class JetStreamStreams {
       await manager.streams.add({ name, ...fixed, ...limits });
     } catch (error) {
       if (!(error instanceof NatsError) || error.api_error?.err_code !== STREAM_EXISTS) throw error;
-      // Made by an older version or with other settings; what is fixed for a stream stays.
+      // The stream was created by an older version or with other settings; only its changeable settings are
+      // updated.
       await manager.streams.update(name, limits);
     }
   }

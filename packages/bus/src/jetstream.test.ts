@@ -1,4 +1,4 @@
-// A broker that is away: calls end in time, and everything goes on when it is back.
+// Tests a broker that is down: calls end in time, and delivery continues when the broker is back.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,9 +63,9 @@ it("starts without a broker, rejects in time, and delivers once there is one", a
   const heard: string[] = [];
   bus.onBroadcast("topic", (payload) => heard.push(Buffer.from(payload).toString()));
   bus.broadcast("topic", Buffer.from("here"));
-  // Its own process hears it even so.
+  // The handlers of the same process receive the broadcast nevertheless.
   await waitFor(() => heard.length === 1);
-  await expect(bus.publish([message(1)])).rejects.toThrow("the broker does not answer");
+  await expect(bus.publish([message(1)])).rejects.toThrow("the broker does not respond");
   server = await startNatsServer({ folder, port });
   await waitFor(
     () =>
@@ -79,7 +79,7 @@ it("starts without a broker, rejects in time, and delivers once there is one", a
   await subscription.close();
 });
 
-it("goes on after the broker was killed, and after its stream was deleted", async () => {
+it("continues after the broker was killed, and after its stream was deleted", async () => {
   server = await startNatsServer({ folder, port });
   bus = await open();
   const positions = new Set<number>();

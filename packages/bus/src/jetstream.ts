@@ -1,5 +1,6 @@
-// The bus between processes: NATS JetStream. One stream per producing service, one durable pull
-// consumer per (consumer, source, shard). The jetstream, pull-subscription and publisher files alone know the client.
+// The JetStream bus connects processes over NATS: one stream per producing service, one durable pull consumer
+// per (consumer, source, shard). Only the jetstream, pull-subscription and publisher files use the client
+// library.
 import { toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";
@@ -12,15 +13,15 @@ import { type Outgoing, Publisher } from "./publisher.ts";
 import { PullSubscription } from "./pull-subscription.ts";
 
 export interface JetStreamOptions extends StreamSettings {
-  /** Such as "nats://127.0.0.1:4222"; several of one cluster. */
+  /** Addresses such as "nats://127.0.0.1:4222"; several belong to one cluster. */
   readonly servers: readonly string[];
   /** Shown in the server's list of connections. */
   readonly name: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** TLS and credentials, as the client library takes them. */
+  /** TLS and credentials, in the client library's form. */
   readonly connection?: Partial<ConnectionOptions>;
-  /** A broker that does not answer by then makes the call reject. */
+  /** Time after which a call without a response from the broker rejects. */
   readonly timeoutMs?: number;
 }
 
@@ -28,7 +29,7 @@ const TIMEOUT_MS = 5_000;
 const FIRST_CONNECT_MS = 2_000;
 const RETRY_MS = 250;
 const FLUSH_MS_MAX = 500;
-/** Published and not yet acknowledged, per call. */
+/** Most messages that are published and not yet acknowledged, per call. */
 const WINDOW_MESSAGES = 64;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
@@ -43,7 +44,7 @@ export class JetStreamBus implements Bus {
   #connection: NatsConnection | undefined;
   #client: JetStreamClient | undefined;
   #publisher: Publisher | undefined;
-  /** Topics that the connection follows; few, and never left. */
+  /** Topics that the connection is subscribed to; few, and never unsubscribed. */
   readonly #topics = new Set<string>();
 
   private constructor(options: JetStreamOptions) {
@@ -52,19 +53,25 @@ export class JetStreamBus implements Bus {
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.#hub = new BroadcastHub(options.log);
     this.#connecting = this.#connect();
-    // Who needs it awaits it; here nobody does.
+    // Calls that need the connection await it; no call awaits it here.
     this.#connecting.catch(() => {});
   }
 
-  /** Waits a moment for the broker. One that is down stops no start: it is tried until it is there. */
+  /**
+   * Waits a short time for the broker. A broker that is down does not prevent the start: the connection is
+   * retried until it succeeds.
+   */
   static async connect(options: JetStreamOptions): Promise<JetStreamBus> {
     const bus = new JetStreamBus(options);
     const connection = await within(options.clock, FIRST_CONNECT_MS, bus.#connecting);
-    if (connection === undefined) options.log.warn({}, "the broker does not answer yet; trying on");
+    if (connection === undefined) options.log.warn({}, "the broker does not respond yet; retrying");
     return bus;
   }
 
-  /** Pipelined, so later messages may be stored although an earlier one was not: see consumers' gaps. */
+  /**
+   * Publishing is pipelined, so later messages may be stored although an earlier one was not; consumers
+   * handle the gap.
+   */
   async publish(envelopes: readonly Envelope[]): Promise<void> {
     const [first] = envelopes;
     if (first === undefined) return;
@@ -73,7 +80,7 @@ export class JetStreamBus implements Bus {
     try {
       await this.#publishWindows(envelopes);
     } catch (error) {
-      // The stream may have been deleted: looked for anew before the next attempt.
+      // The stream may have been deleted: it is created again before the next attempt.
       this.#streams.invalidate(first.source);
       throw new Error("the broker did not take the messages", { cause: error });
     }
@@ -93,7 +100,10 @@ export class JetStreamBus implements Bus {
     return subscription;
   }
 
-  /** This process's handlers at once, the other processes' by core NATS (the connection echoes nothing). */
+  /**
+   * Dispatches to the handlers of this process at once, and to other processes by core NATS (the connection
+   * has no echo).
+   */
   broadcast(topic: string, payload: Uint8Array): void {
     if (this.#closing.signal.aborted) return;
     this.#hub.dispatch(topic, payload);
@@ -113,7 +123,7 @@ export class JetStreamBus implements Bus {
     return this.#hub.on(topic, handler);
   }
 
-  /** Nothing to attach: the streams hold what was published. */
+  /** Does nothing: the streams hold the published messages. */
   attachSource(): void {}
 
   async forget(service: string, shard: number): Promise<void> {
@@ -124,7 +134,7 @@ export class JetStreamBus implements Bus {
     this.#closing.abort();
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
     this.#hub.close();
-    // Closing makes an attempt that still dials reject.
+    // After closing, a connection attempt in progress rejects.
     const dialled = this.#connecting.catch(() => undefined);
     const connection = this.#connection ?? (await within(this.#options.clock, 0, dialled));
     if (connection === undefined || connection.isClosed()) return;
@@ -132,7 +142,7 @@ export class JetStreamBus implements Bus {
     await connection.close();
   }
 
-  /** What was acked must reach the broker, but a broker that is gone must not hold up the end. */
+  /** Acks must reach the broker, but an unreachable broker must not block closing. */
   async #flushed(): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined || connection.isClosed()) return;
@@ -169,19 +179,22 @@ export class JetStreamBus implements Bus {
         if (!this.#closing.signal.aborted) return connection;
         await connection.close();
       } catch (error) {
-        this.#options.log.debug({ err: error }, "the broker does not answer");
+        this.#options.log.debug({ err: error }, "the broker does not respond");
       }
       if (this.#closing.signal.aborted) throw new Error("the bus is closed");
       await this.#options.clock.sleep(RETRY_MS, this.#closing.signal);
     }
   }
 
-  /** Only what somebody here listens to: others' commits and folds are told many times a second. */
+  /**
+   * Subscribes only to topics with a handler here, because commits and applied positions are broadcast many
+   * times a second.
+   */
   #followTopic(connection: NatsConnection, topic: string): void {
     connection.subscribe(`${this.#streams.namespace}.broadcast.${topic}`, {
       callback: (error, message) => {
         if (error === null) this.#hub.dispatch(topic, message.data);
-        else this.#options.log.warn({ err: error }, "broadcasts can't be received");
+        else this.#options.log.warn({ err: error }, "broadcasts cannot be received");
       },
     });
   }
@@ -200,7 +213,7 @@ export class JetStreamBus implements Bus {
     if (this.#closing.signal.aborted) throw new Error("the bus is closed");
     if (this.#client !== undefined) return this.#client;
     const connection = await within(this.#options.clock, this.#timeoutMs, this.#connecting);
-    if (connection === undefined) throw new Error("the broker does not answer");
+    if (connection === undefined) throw new Error("the broker does not respond");
     this.#publisher ??= new Publisher(connection, this.#options.clock, this.#timeoutMs);
     this.#client ??= connection.jetstream({ timeout: this.#timeoutMs });
     return this.#client;
@@ -223,10 +236,10 @@ export class JetStreamBus implements Bus {
   }
 }
 
-/** A ready-made reason spares every wait a DOMException. */
+/** A ready-made abort reason saves creating a DOMException for every wait. */
 const ANSWERED = "answered";
 
-/** The promise's value, or undefined if it takes longer. */
+/** Resolves to the promise's value, or to undefined if it takes longer than `timeoutMs`. */
 async function within<T>(clock: Clock, timeoutMs: number, promise: Promise<T>): Promise<T | undefined> {
   const answered = new AbortController();
   try {

@@ -1,12 +1,12 @@
-// Publishes to a stream and waits for the broker's acknowledgements: one inbox for all, and one timer
-// for a window of messages, where the client library's request makes an error and a timer for each.
+// Publishes to a stream and waits for the broker's acknowledgments: one inbox for all messages, and one timer
+// per window. The client library's request creates an error and a timer for each message.
 import type { Clock } from "@muster/core";
 import { createInbox, headers, type Msg, type NatsConnection } from "nats";
 
 export interface Outgoing {
   readonly subject: string;
   readonly payload: Uint8Array;
-  /** By which the broker drops repeats. */
+  /** Id by which the broker drops repeats. */
   readonly messageId: string;
 }
 
@@ -14,7 +14,7 @@ type Answered = (error: Error | undefined) => void;
 
 const MESSAGE_ID_HEADER = "Nats-Msg-Id";
 const NO_RESPONDERS = 503;
-/** A ready-made reason spares every window a DOMException. */
+/** A ready-made abort reason saves creating a DOMException for every window. */
 const SETTLED = "settled";
 
 export class Publisher {
@@ -37,8 +37,8 @@ export class Publisher {
   }
 
   /**
-   * Sends all at once. Resolves when the broker has taken them all; otherwise rejects when every one is
-   * answered or has timed out, so that none is still on its way when the failure is told.
+   * Sends all messages at once. Resolves when the broker has stored all of them. Rejects only once every
+   * message has a reply or has timed out, so that none is still in transit after the rejection.
    */
   async publish(window: readonly Outgoing[]): Promise<void> {
     const replies: string[] = [];
@@ -70,19 +70,20 @@ export class Publisher {
   }
 }
 
-/** Why the broker did not take a message; undefined if it did. */
+/** Returns why the broker rejected a message; undefined if it stored the message. */
 function refusal(message: Msg): Error | undefined {
-  if (message.headers?.code === NO_RESPONDERS) return new Error("no stream takes the subject");
+  if (message.headers?.code === NO_RESPONDERS) return new Error("no stream has the subject");
   try {
     const { error, stream } = message.json<{
       readonly error?: { readonly code?: number; readonly description?: string };
       readonly stream?: string;
     }>();
-    if (error !== undefined) return new Error(`the broker refused: ${error.description ?? error.code}`);
+    if (error !== undefined)
+      return new Error(`the broker rejected the message: ${error.description ?? error.code}`);
     return stream === undefined || stream === ""
-      ? new Error("the broker's answer names no stream")
+      ? new Error("the broker's reply names no stream")
       : undefined;
   } catch (cause) {
-    return new Error("the broker's answer cannot be read", { cause });
+    return new Error("the broker's reply cannot be read", { cause });
   }
 }

@@ -1,4 +1,5 @@
-// One durable pull consumer being followed: opened again whenever the broker or the stream went away.
+// A pull subscription follows one durable pull consumer, and opens it again after the broker or the stream
+// was unavailable.
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";
@@ -9,12 +10,12 @@ import type { Delivery, SubscribeOptions, Subscription } from "./bus.ts";
 export interface PullRuntime {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Makes sure that stream and consumer exist. */
+  /** Creates the stream and the consumer if they are missing, and opens the consumer. */
   open(): Promise<Consumer>;
-  /** What was known of the stream may be wrong. */
+  /** Called when the cached state of the stream may be wrong. */
   lostStream(): void;
   closed(subscription: PullSubscription): void;
-  /** Until the broker has heard all that was said so far; not for long if it is away. */
+  /** Resolves when the broker has received all messages sent so far, or after a short time. */
   flushed(): Promise<void>;
 }
 
@@ -39,12 +40,12 @@ export class PullSubscription implements Subscription {
     void this.#run();
   }
 
-  /** Delivers nothing more. Does not wait for a broker that is away. */
+  /** Stops deliveries. Does not wait for an unreachable broker. */
   async close(): Promise<void> {
     this.#stopping.abort();
     this.#runtime.closed(this);
     await this.#messages?.close();
-    // From here on the broker sends nothing to the inbox that is no more.
+    // After this the broker sends nothing to the closed inbox.
     await this.#runtime.flushed();
   }
 
@@ -55,12 +56,12 @@ export class PullSubscription implements Subscription {
       try {
         const consumer = await this.#runtime.open();
         if (signal.aborted) return;
-        if (failures > 0) this.#log.info({}, "following the stream again");
+        if (failures > 0) this.#log.info({}, "the stream is followed again");
         failures = 0;
         await this.#follow(consumer);
       } catch (error) {
         if (signal.aborted) return;
-        if (failures === 0) this.#log.warn({ err: error }, "the stream can't be followed; trying again");
+        if (failures === 0) this.#log.warn({ err: error }, "the stream cannot be followed; retrying");
         failures += 1;
         this.#runtime.lostStream();
         await this.#runtime.clock.sleep(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * failures), signal);
@@ -68,7 +69,7 @@ export class PullSubscription implements Subscription {
     }
   }
 
-  /** Until the subscription closes; rejects when stream or consumer are gone. */
+  /** Resolves when the subscription closes; rejects when the stream or the consumer is missing. */
   async #follow(consumer: Consumer): Promise<void> {
     const messages = await consumer.consume({
       max_messages: this.#options.maxInFlight,
@@ -97,17 +98,19 @@ export class PullSubscription implements Subscription {
     try {
       this.#options.onDelivery(delivery);
     } catch (error) {
-      this.#log.error({ err: error }, "a delivery handler threw; delivering again");
+      this.#log.error({ err: error }, "a delivery handler threw; the message is redelivered");
       delivery.nak(RETRY_MS_MAX);
     }
   }
 
-  /** An answer that can't be sent is as good as one that got lost: the message comes again. */
+  /**
+   * Sends an ack or nak. One that cannot be sent has the effect of a lost one: the message is redelivered.
+   */
   #settle(answer: () => void): void {
     try {
       answer();
     } catch (error) {
-      this.#log.debug({ err: error }, "a delivery's outcome was not sent");
+      this.#log.debug({ err: error }, "an ack or nak was not sent");
     }
   }
 }

@@ -1,10 +1,13 @@
-// Makes and drops whole databases on a MySQL server.
+// Creates and drops databases on a MySQL server.
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { databaseUnavailable } from "./faults.ts";
 import { connectionSettings } from "./mysql-database.ts";
 import { translateMysqlError } from "./mysql-faults.ts";
 
-/** The user needs no right to create databases when it is there already. */
+/**
+ * Creates a database if it is absent. A user without the right to create databases may call it for an
+ * existing one.
+ */
 export async function createDatabaseIfAbsent(url: string, name: string): Promise<void> {
   await onServer(url, name, async (query) => {
     const found = await query("SELECT schema_name FROM information_schema.schemata WHERE schema_name = ?", [
@@ -26,8 +29,8 @@ async function onServer(
   name: string,
   body: (query: (sql: string, values: string[]) => Promise<number>) => Promise<void>,
 ): Promise<void> {
-  if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) throw new Error(`not a name of a database: ${name}`);
-  // "" keeps a database named in the URL out of the way: it may not exist yet.
+  if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) throw new Error(`not a valid database name: ${name}`);
+  // "" ignores the database named in the URL, because it may not exist yet.
   const connection = await createConnection(connectionSettings(url, "")).catch((error: unknown) => {
     throw databaseUnavailable(error);
   });

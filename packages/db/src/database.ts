@@ -1,54 +1,55 @@
-// The database port. Services see this and nothing of an engine.
+// The database port hides the engine from the services.
 import type { Knex } from "knex";
 
-/** An open transaction: a knex query builder bound to it. */
+/** An open transaction: a knex query builder bound to the transaction. */
 export type Transaction = Knex.Transaction;
-/** Anything that runs a query. */
+/** Any query builder that runs statements. */
 export type Queryable = Knex | Knex.Transaction;
-/** "mysql" stands for MariaDB, MySQL 8 and TiDB alike. */
+/** "mysql" stands for MariaDB, MySQL 8 and TiDB. */
 export type Engine = "sqlite" | "mysql";
 
 export interface Database {
   readonly engine: Engine;
-  /** Single statements over committed data; never writes (the connection refuses). */
+  /** Runs single statements over committed data. It never writes: the connection rejects writes. */
   readonly reader: Knex;
   /**
-   * Runs `body` in a READ COMMITTED transaction and commits. On a deadlock, lock timeout or snapshot
-   * conflict it rolls back and runs `body` again, so `body` does no I/O but this transaction's. After
-   * too many, or when the database does not answer, it rejects with UNAVAILABLE; then, if it was the
-   * COMMIT that got no answer, nobody knows whether it took effect.
+   * Runs `body` in a READ COMMITTED transaction and commits. On a deadlock, lock timeout or snapshot conflict
+   * it rolls back and runs `body` again, so `body` must not do other I/O. Rejects with UNAVAILABLE after too
+   * many attempts, or when the database does not respond. If the COMMIT had no response, its outcome is
+   * unknown.
    */
   transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
-  /** Runs `body` in a read-only transaction whose statements all see one instant. */
+  /** Runs `body` in a read-only transaction whose statements all read the same snapshot. */
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
-  /** Rejects unless the database answers. */
+  /** Rejects unless the database responds. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What becomes of a row whose key is there already. */
+/** What happens to a row whose key exists. */
 export type OnConflict =
-  /** The unique violation rejects; see isUniqueViolation. */
+  /** Rejects with a unique violation; see isUniqueViolation. */
   | "fail"
-  /** The stored row stays (never INSERT IGNORE, which hides other errors). */
+  /** Keeps the stored row (never INSERT IGNORE, which hides other errors). */
   | "keep"
-  /** These columns take the new row's values. */
+  /** Overwrites these columns with the new row's values. */
   | { readonly overwrite: readonly string[] }
-  /** These columns grow by the new row's values, bytes at their end; others stay. */
+  /** Adds the new row's values to these columns, or appends its bytes; other columns stay. */
   | {
       readonly add: readonly string[];
       readonly append?: readonly string[];
       readonly overwrite?: readonly string[];
     };
 
-/** A value as it is bound: identifiers, names and keys as Buffers, instants as epoch-ms numbers. */
+/** A bound value: identifiers, names and keys as Buffers, instants as numbers of epoch milliseconds. */
 export type Value = string | number | bigint | Buffer | null;
 
 /**
- * Inserts rows in their order by prepared multi-row statements (<= 512 rows each; the bulk path of
- * each engine), inside the transaction. The caller sorts by key, for unsorted upserts deadlock.
- * After a rejection some rows may be in, so the transaction is to be given up. Unless `onConflict` is
- * "fail", `key` is the table's only unique key: MySQL takes a conflict on any for one on `key`.
+ * Inserts rows in order by prepared multi-row statements (at most 512 rows each; the bulk path of each
+ * engine), inside the transaction. The caller sorts rows by key, because unsorted upserts deadlock. After a
+ * rejection some rows may be inserted, so the transaction must roll back. Unless `onConflict` is "fail",
+ * `key` must be the table's only unique key, because MySQL treats a conflict on any unique key as a conflict
+ * on `key`.
  */
 export type InsertRows = (
   trx: Transaction,
@@ -56,6 +57,6 @@ export type InsertRows = (
   columns: readonly string[],
   rows: readonly (readonly Value[])[],
   onConflict: OnConflict,
-  /** Columns of the primary or unique key that a conflict is about. */
+  /** Columns of the primary or unique key that a conflict concerns. */
   key: readonly string[],
 ) => Promise<void>;

@@ -1,14 +1,14 @@
-// What can go wrong in a database, in words that no engine owns. Driver text stays in `cause`.
+// Defines the errors of a database independently of the engine. Driver messages stay in `cause`.
 import { PlainError } from "@muster/core";
 import { AppError } from "@muster/errors";
 
-/** Name of the key when a primary key is violated, on every engine. */
+/** Name of a violated primary key, on every engine. */
 export const PRIMARY_KEY = "PRIMARY";
 
-/** A row with this key is there already. */
+/** A row with this key exists. */
 export class UniqueViolation extends PlainError {
   override name = "UniqueViolation";
-  /** The unique index's name, or {@link PRIMARY_KEY}. */
+  /** Name of the unique index, or {@link PRIMARY_KEY}. */
   readonly keyName: string;
 
   constructor(keyName: string, cause: unknown) {
@@ -17,7 +17,7 @@ export class UniqueViolation extends PlainError {
   }
 }
 
-/** The transaction lost against another one and is to be run again as a whole. */
+/** The transaction conflicts with another one and must run again as a whole. */
 export class TransactionConflict extends PlainError {
   override name = "TransactionConflict";
 
@@ -27,14 +27,14 @@ export class TransactionConflict extends PlainError {
 }
 
 /**
- * Whether `error` says that a row with the same key exists; with `keyName`, that it is this unique index
- * ({@link PRIMARY_KEY} for a primary key).
+ * Whether `error` is a unique violation; with `keyName`, a violation of this unique index ({@link
+ * PRIMARY_KEY} for a primary key).
  */
 export function isUniqueViolation(error: unknown, keyName?: string): error is UniqueViolation {
   return error instanceof UniqueViolation && (keyName === undefined || error.keyName === keyName);
 }
 
-/** How long a caller is told to wait when the database does not answer. */
+/** Retry time for callers when the database does not respond. */
 const RETRY_AFTER_MS = 1000;
 
 export function databaseUnavailable(cause: unknown): AppError {
@@ -44,8 +44,8 @@ export function databaseUnavailable(cause: unknown): AppError {
 const lost = new WeakMap<object, Error>();
 
 /**
- * Remembers that the transaction open on `connection` is lost. MySQL goes on in autocommit mode after a
- * deadlock, so a body that swallows the error would write outside of any transaction.
+ * Marks the open transaction of `connection` as lost. MySQL continues in autocommit mode after a deadlock, so
+ * a body that ignores the error would otherwise write outside of any transaction.
  */
 export function markLost(connection: object, error: Error): void {
   lost.set(connection, error);

@@ -1,4 +1,4 @@
-// The bulk path: every size and every way to meet a row that is there already.
+// Tests the bulk path with every number of rows and every kind of conflict.
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -91,7 +91,7 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
     expect(found.map((row) => Object.values(row))).toEqual(grown(whole).map((row) => row.with(2, 3)));
   });
 
-  test("a key twice in one call is met in order", async () => {
+  test("a key that occurs twice in one call is applied in order", async () => {
     const [row = []] = rows(1, 1);
     await insert([row, row, row], { add: ["total"], overwrite: ["latest"] });
     expect(await stored()).toEqual([[row[0], row[1], 3, 1, row[4]]]);
@@ -122,7 +122,7 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
     expect(lengths).toEqual({ bytes: 300 * (128 * 1024 + 2) });
   });
 
-  test("any bytes and texts come back as they went in, whatever the number of rows", async () => {
+  test("any bytes and texts are read back unchanged, for any number of rows", async () => {
     const everyByte = Buffer.from(Array.from({ length: 254 }, (_, index) => 255 - index));
     const hostile = [
       `'"\\ \0 \n \u001a ? ?? :a :a: %s \u2028 👩‍👧 '); DROP TABLE totals; -- `,
@@ -134,7 +134,7 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
       await database.transaction((trx) => trx("totals").delete());
       const odd = rows(size, 1).map((row, index) => [
         row[0] ?? null,
-        // First its place, by which rows are read back.
+        // The index comes first, because rows are read back by it.
         Buffer.concat([Buffer.from([index]), everyByte]),
         -(2 ** 53 - 1),
         2 ** 53 - 1,
@@ -145,7 +145,7 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
     }
   });
 
-  test("two that upsert the same sorted keys at once both get through", async () => {
+  test("two concurrent upserts of the same sorted keys both succeed", async () => {
     const other = await place.openAnother();
     const counters = rows(200, 1);
     await Promise.all(
@@ -158,7 +158,7 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
     expect((await stored()).map((row) => row[2])).toEqual(Array(200).fill(4));
   });
 
-  test("outside of its transaction it writes nothing", async () => {
+  test("writes nothing after the end of its transaction", async () => {
     const ended = await database.transaction(async (trx) => ({ trx }));
     const late = insertRows(ended.trx, "totals", COLUMNS, rows(1, 1), "fail", ["id", "name"]);
     await expect(late).rejects.toThrow(/after the end/);
@@ -186,7 +186,7 @@ describe.each(ENGINES)("insertRows on %s", (engine) => {
   }
 });
 
-/** Sorted by key. Ids hold bytes that are no UTF-8. */
+/** Rows sorted by key. Ids contain bytes that are not UTF-8. */
 function rows(size: number, value: number): Value[][] {
   return Array.from({ length: size }, (_, index) => {
     const id = Buffer.alloc(16, 0xc3);

@@ -1,16 +1,18 @@
-// The bulk path of each engine. The only place that writes upserts.
+// Inserts rows by the bulk path of each engine. It is the only place that writes upserts.
 import { assert } from "@muster/core";
 import type { InsertRows, OnConflict, Value } from "./database.ts";
 import { MysqlClient } from "./mysql-client.ts";
 import { SqliteClient } from "./sqlite-client.ts";
 
-/** A power of two, so that at most ten statements per table and kind are ever prepared. */
+/**
+ * Most rows of a statement. A power of two, so that at most ten statements per table and kind are prepared.
+ */
 const STATEMENT_ROWS_MAX = 512;
-/** Fewer rows than this, unless a power of two, are not worth preparing a statement for. */
+/** Fewer rows than this are not worth a prepared statement, unless their number is a power of two. */
 const TEXT_ROWS_MAX = 64;
-/** Bytes stand in a text as twice as many hexadecimal digits. */
+/** Bytes take two hexadecimal digits each in a text statement. */
 const TEXT_BYTES_MAX = 256 * 1024;
-/** Well under max_allowed_packet (16 MiB by default). */
+/** Well below max_allowed_packet (16 MiB by default). */
 const STATEMENT_BYTES_MAX = 4 * 1024 * 1024;
 /** The protocol's limit on placeholders. */
 const STATEMENT_VALUES_MAX = 65_535;
@@ -42,7 +44,8 @@ async function insertIntoMysql(
   for (let start = 0; start < rows.length; ) {
     const fitting = fittingRows(rows, start, columns.length);
     const prepared = 2 ** Math.floor(Math.log2(fitting));
-    // A short rest goes as one text: a round trip for each of its powers of two would take longer.
+    // A short rest is sent as one text statement, because a round trip for each of its powers of two would
+    // take longer.
     const isShort = fitting !== prepared && isShortText(rows.slice(start, start + fitting));
     const count = isShort ? fitting : prepared;
     const sql = insertHead(table, columns, count) + conflict;
@@ -56,7 +59,7 @@ function isShortText(rows: readonly Row[]): boolean {
   return rows.length < TEXT_ROWS_MAX && rows.reduce((sum, row) => sum + rowBytes(row), 0) < TEXT_BYTES_MAX;
 }
 
-/** How many rows, from `start` on, one statement may hold; at least one. */
+/** Returns how many rows from `start` fit into one statement; at least one. */
 function fittingRows(rows: readonly Row[], start: number, columnCount: number): number {
   const rowsMax = Math.min(
     STATEMENT_ROWS_MAX,
@@ -90,7 +93,7 @@ function sqliteConflict(table: string, onConflict: OnConflict, key: readonly str
   if (onConflict === "fail") return "";
   const target = ` ON CONFLICT (${key.map(quote).join()}) DO`;
   if (onConflict === "keep") return `${target} NOTHING`;
-  // Bytes joined by || are text to SQLite, holding the same bytes.
+  // Bytes joined by || have the type TEXT in SQLite, with the same bytes.
   return `${target} UPDATE SET ${assignments(table, onConflict, {
     incoming: (column) => `excluded.${column}`,
     joined: (there, incoming) => `CAST(${there} || ${incoming} AS BLOB)`,
@@ -113,7 +116,7 @@ function mysqlConflict(table: string, onConflict: OnConflict, key: readonly stri
   return `${update}${first} = ${quote(table)}.${first}`;
 }
 
-/** How an engine says these in an upsert. */
+/** Engine-specific expressions of an upsert. */
 interface Dialect {
   readonly incoming: (column: string) => string;
   readonly joined: (there: string, incoming: string) => string;
@@ -136,6 +139,6 @@ function assignments(
 }
 
 function quote(name: string): string {
-  assert(/^[a-z][a-z0-9_]*$/.test(name), `not a name of a table or column: ${name}`);
+  assert(/^[a-z][a-z0-9_]*$/.test(name), `not a valid table or column name: ${name}`);
   return `\`${name}\``;
 }

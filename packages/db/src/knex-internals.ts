@@ -1,14 +1,14 @@
-// The parts of knex that its types leave out: the dialect classes and the transaction they run.
+// Types the parts of knex that its declarations omit: the dialect classes and their transaction.
 import { createRequire } from "node:module";
 import type { Knex } from "knex";
 
 /** A driver's connection as knex keeps it in its pool. */
 export interface PooledConnection {
-  /** Set when the connection must not be used again; the pool then drops it. */
+  /** Set when the connection must not be reused; the pool then drops it. */
   __knex__disposed?: unknown;
 }
 
-/** What a knex client hands to its driver for one statement. */
+/** The statement that a knex client passes to its driver. */
 export interface DriverQuery {
   readonly sql: string;
   readonly bindings?: readonly unknown[];
@@ -18,14 +18,14 @@ export interface DriverQuery {
 }
 
 export interface DialectClient extends Knex.Client {
-  /** Set on the client that a transaction runs its statements by. */
+  /** Set on the client that runs the statements of a transaction. */
   readonly transacting?: boolean;
   _query(connection: PooledConnection, query: DriverQuery): Promise<DriverQuery>;
 }
 
 export type DialectClass = new (config: Knex.Config) => DialectClient;
 
-/** The outcome that ends a transaction: 1 resolves its promise, 2 rejects it. */
+/** The outcome at the end of a transaction: 1 resolves its promise, 2 rejects it. */
 type Ending = 1 | 2;
 
 interface KnexTransaction {
@@ -52,14 +52,14 @@ export const SqliteDialect = load("knex/lib/dialects/better-sqlite3/index.js") a
 export const MysqlDialect = load("knex/lib/dialects/mysql2/index.js") as DialectClass;
 const BaseTransaction = load("knex/lib/execution/transaction.js") as KnexTransactionClass;
 
-/** A dialect that says how its transactions begin. */
+/** A dialect that defines how its transactions begin. */
 export interface BeginningClient extends Knex.Client {
   beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[];
 }
 
 /**
- * knex's transaction, but its body does not run when BEGIN has failed, and a connection whose COMMIT or
- * ROLLBACK has failed leaves the pool, for nobody knows what is still open on it.
+ * A knex transaction with two changes. The body does not run when BEGIN has failed. A connection whose COMMIT
+ * or ROLLBACK has failed leaves the pool, because its transaction state is unknown.
  */
 export class EngineTransaction extends BaseTransaction {
   override async begin(connection: PooledConnection): Promise<void> {
@@ -92,7 +92,7 @@ export class EngineTransaction extends BaseTransaction {
   }
 }
 
-/** knex writes its warnings to the console; errors reach the caller anyhow. */
+/** A silent logger: knex writes its warnings to the console, and errors reach the caller anyway. */
 export const silentKnexLog: Knex.Logger = {
   warn: () => {},
   error: () => {},

@@ -1,4 +1,4 @@
-// Migrations: in order, once, by one at a time, and whole again after a crash in their midst.
+// Tests that migrations run in order, once, one process at a time, and are complete again after a crash.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     rmSync(path, { recursive: true });
   });
 
-  test("run in order, once, and say when", async () => {
+  test("run in order, once, and record when", async () => {
     file("0001_create_things", CREATE_THINGS);
     const clock = new FakeClock(1_700_000_000_000);
     expect(await migrationStatus(database, folder)).toEqual([
@@ -53,7 +53,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
   });
 
-  test("two at once apply each migration once", async () => {
+  test("two concurrent runs apply each migration once", async () => {
     const steps = join(path, "steps");
     const noting = (body: string): string => `
       const { appendFileSync } = await import("node:fs");
@@ -71,7 +71,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
   });
 
-  test("one that comes while another takes long waits for it, beyond any retry", async () => {
+  test("a run waits for another long run, beyond the retries of a transaction", async () => {
     file("0001_create_things", CREATE_THINGS);
     file("0002_takes_long", `${ADD_COLOUR} await new Promise((resolve) => setTimeout(resolve, 1500));`);
     const impatient = await place.openAnother({
@@ -83,7 +83,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     expect(await Promise.all([first, migrate(impatient, folder)])).toEqual([[1, 2], []]);
   });
 
-  test("one that fails is not noted, and runs again when it is mended", async () => {
+  test("a failed migration is not recorded, and runs again once it is fixed", async () => {
     file("0001_create_things", CREATE_THINGS);
     file("0002_fails", `${ADD_COLOUR} throw new Error("on purpose");`);
     await expect(migrate(database, folder)).rejects.toThrow("on purpose");
@@ -96,7 +96,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     expect(await migrate(database, folder)).toEqual([2]);
   });
 
-  test("a kill in the midst of one leaves nothing that the next run cannot finish", async () => {
+  test("the next run completes a migration that was killed", async () => {
     const reached = join(path, "reached");
     file("0001_create_things", CREATE_THINGS);
     file(
@@ -124,7 +124,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     await expect(again).rejects.toMatchObject({ keyName: "things_size_uq" });
   });
 
-  test("a history that does not fit the folder is refused", async () => {
+  test("a history that does not match the folder is rejected", async () => {
     file("0001_create_things", CREATE_THINGS);
     await migrate(database, folder);
     rmSync(join(path, "0001_create_things.ts"));
@@ -136,7 +136,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     await expect(migrate(database, folder)).rejects.toThrow(/without gaps: 0003_gap/);
   });
 
-  test("a folder without migrations is refused", async () => {
+  test("a folder without migrations is rejected", async () => {
     await expect(migrate(database, folder)).rejects.toThrow(/no migrations/);
   });
 

@@ -1,4 +1,5 @@
-// Brings a schema to its newest version: numbered, forward only, safe twice and by two at once.
+// Migrates a schema to its newest version. Migrations are numbered and forward only; repeated and concurrent
+// runs are safe.
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Clock, systemClock } from "@muster/core";
@@ -8,21 +9,21 @@ import { TransactionConflict } from "./faults.ts";
 import { insertRows } from "./insert-rows.ts";
 import { instant, integer, Schema, text } from "./schema.ts";
 
-/** What a file `0001_name.ts` in a migrations folder exports. */
+/** The export of a file `0001_name.ts` in a migrations folder. */
 export interface Migration {
   up(schema: Schema): Promise<void>;
 }
 
 export interface MigrationOptions {
   readonly clock?: Clock;
-  /** Told of every migration once it is done. */
+  /** Called for every migration once it is applied. */
   readonly onApplied?: (migration: MigrationStatus) => void;
 }
 
 export interface MigrationStatus {
   readonly number: number;
   readonly name: string;
-  /** Undefined: not yet. */
+  /** Undefined if the migration is not applied. */
   readonly appliedMs: number | undefined;
 }
 
@@ -34,11 +35,11 @@ interface MigrationFile {
 
 const TABLE = "schema_migrations";
 const LOCK_TABLE = "schema_migration_lock";
-/** How long to wait for another process that migrates: it may be building an index. */
+/** Longest wait for another process that migrates: it may be building an index. */
 const WAIT_MS_MAX = 600_000;
 const WAIT_STEP_MS = 100;
 
-/** Applies what is missing, in order, and resolves to the numbers applied. */
+/** Applies missing migrations in order. Resolves to the numbers of the applied migrations. */
 export async function migrate(
   database: Database,
   folder: URL,
@@ -65,7 +66,7 @@ export async function migrate(
   return done;
 }
 
-/** Every migration of the folder, and when it was applied. Changes nothing. */
+/** Returns every migration of the folder and when it was applied. Changes nothing. */
 export async function migrationStatus(database: Database, folder: URL): Promise<MigrationStatus[]> {
   const files = await migrationFiles(folder);
   const applied = await appliedMigrations(database);
@@ -92,14 +93,15 @@ async function createTables(schema: Schema): Promise<void> {
     primaryKey: ["number"],
   });
   await schema.createTable(LOCK_TABLE, { columns: { id: integer() }, primaryKey: ["id"] });
-  // Looked for first, for an upsert would wait for whoever holds its lock.
+  // Read first, because an upsert would wait for the owner of the lock.
   const row: unknown = await schema.trx(LOCK_TABLE).where("id", 1).first("id");
   if (row === undefined) await insertRows(schema.trx, LOCK_TABLE, ["id"], [[1]], "keep", ["id"]);
 }
 
 /**
- * Runs `body` while no other process migrates. On MySQL by a row lock on a connection of its own, which a
- * crash releases; SQLite's migrations are whole transactions of the only writer, so they need no more.
+ * Runs `body` while no other process migrates. On MySQL a row lock on a connection of its own protects the
+ * run; a crash releases the lock. On SQLite each migration is a transaction of the only writer, so no lock is
+ * needed.
  */
 async function exclusively(
   database: Database,
@@ -111,7 +113,7 @@ async function exclusively(
   await whenFree(database, clock, lock, (trx) => body(() => lock(trx)));
 }
 
-/** A transaction whose `enter` may be held up for long by another process that migrates. */
+/** Runs a transaction whose `enter` may wait long for another process that migrates. */
 async function whenFree<T>(
   database: Database,
   clock: Clock,
@@ -139,7 +141,7 @@ async function lock(trx: Transaction): Promise<void> {
   await trx(LOCK_TABLE).where("id", 1).select("id").forUpdate();
 }
 
-/** When it was applied just now, or undefined if it had been before. */
+/** Returns when the migration was applied by this call; undefined if it was applied before. */
 async function applyOnce(database: Database, file: MigrationFile, clock: Clock): Promise<number | undefined> {
   const { up } = (await import(file.url)) as Migration;
   const apply = async (trx: Transaction): Promise<number | undefined> => {

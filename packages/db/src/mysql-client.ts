@@ -1,4 +1,4 @@
-// knex's mysql2 dialect with consistent snapshots, prepared statements and errors in the words of faults.ts.
+// Extends knex's mysql2 dialect with consistent snapshots, prepared statements and the errors of faults.ts.
 import type { Knex } from "knex";
 import type { Connection } from "mysql2";
 import { clearLost, databaseUnavailable, markLost, refuseIfLost, TransactionConflict } from "./faults.ts";
@@ -19,9 +19,9 @@ export type MysqlValue = string | number | bigint | Buffer | null;
 export class MysqlClient extends MysqlDialect implements BeginningClient {
   beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[] {
     clearLost(connection);
-    // Every statement of the pool for writing is in a transaction: see its session statements.
+    // Every statement of the write pool is in a transaction: see its session statements.
     if (!readOnly) return [];
-    // The pool of snapshots is read-only by its session; TiDB's grammar allows no READ ONLY here.
+    // The snapshot pool is read-only by its session; TiDB's grammar allows no READ ONLY here.
     return ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"];
   }
 
@@ -51,13 +51,13 @@ export class MysqlClient extends MysqlDialect implements BeginningClient {
     return run(this, connection, sql, (done) => connection.execute(sql, values, done));
   }
 
-  /** Runs a statement whose values stand in its text: dearer by the row, but nothing to prepare or keep. */
+  /** Runs a statement with its values in the text: more expensive per row, but nothing is prepared. */
   executeText(connection: MysqlConnection, sql: string, values: MysqlValue[]): Promise<unknown> {
     return run(this, connection, sql, (done) => connection.query(sql, values, done));
   }
 }
 
-// No private method of the class: knex makes a transaction's client from the bare prototype.
+// Not a private method of the class: knex creates a transaction's client from the bare prototype.
 function failure(client: DialectClient, connection: MysqlConnection, error: unknown): unknown {
   const translated = translateMysqlError(error);
   if (translated instanceof TransactionConflict) {

@@ -1,27 +1,27 @@
-// MariaDB, MySQL 8 and TiDB as the database port.
+// Opens MariaDB, MySQL 8 and TiDB as the database port.
 import knexModule, { type Knex } from "knex";
 import type { Database, Transaction } from "./database.ts";
 import { silentKnexLog } from "./knex-internals.ts";
 import { MysqlClient, type MysqlConnection } from "./mysql-client.ts";
 import { defaultRetryPolicy, type RetryPolicy, retryConflicts } from "./retry.ts";
 
-// A CommonJS module: Node sees no named export in it.
+// A CommonJS module: Node finds no named export in it.
 const { knex } = knexModule;
 
 export interface MysqlOptions {
   /** mysql://user:password@host:port/database */
   readonly url: string;
-  /** Instead of the one in the URL. */
+  /** Replaces the database of the URL. */
   readonly database?: string;
-  /** Connections for transactions, and as many for single reads. */
+  /** Size of the pool for transactions, and of the pool for single reads. */
   readonly poolMax?: number;
-  /** Snapshots open at once; more wait. */
+  /** Most snapshots open at once; more wait. */
   readonly snapshotPoolMax?: number;
   readonly acquireTimeoutMs?: number;
-  /** After this long a waiting statement gives up and its transaction runs again. */
+  /** Time after which a waiting statement fails and its transaction runs again. */
   readonly lockWaitSeconds?: number;
   readonly retry?: Partial<RetryPolicy>;
-  /** Run on every new connection. */
+  /** Statements that run on every new connection. */
   readonly sessionStatements?: readonly string[];
 }
 
@@ -31,9 +31,9 @@ const LOCK_WAIT_SECONDS = 10;
 const PING_TIMEOUT_MS = 5_000;
 // Migrations hold one connection for their lock and use another.
 const POOL_MIN = 2;
-/** Of one connection; a server allows some 16,000 in all. */
+/** Prepared statements of one connection; a server allows about 16,000 in all. */
 const PREPARED_STATEMENTS_MAX = 256;
-/** The strictest of what MariaDB and MySQL 8 default to, so that a statement means the same on both. */
+/** The strictest of the defaults of MariaDB and MySQL 8, so that a statement has the same meaning on both. */
 const SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY";
 
 export async function openMysql(options: MysqlOptions): Promise<Database> {
@@ -67,7 +67,9 @@ function openPool(options: MysqlOptions, max: number, readOnly: boolean): Knex {
   });
 }
 
-/** mysql2's settings. `FOUND_ROWS` stays on: an UPDATE counts the rows it matched, as on SQLite. */
+/**
+ * Returns the settings for mysql2. `FOUND_ROWS` stays on: an UPDATE counts the matched rows, as on SQLite.
+ */
 export function connectionSettings(url: string, database: string | undefined): Record<string, unknown> {
   const { hostname, port, username, password, pathname } = new URL(url);
   const name = database ?? decodeURIComponent(pathname.slice(1));
@@ -79,7 +81,7 @@ export function connectionSettings(url: string, database: string | undefined): R
     ...(name === "" ? {} : { database: name }),
     charset: "UTF8MB4_BIN",
     connectTimeout: CONNECT_TIMEOUT_MS,
-    // SUM() is a DECIMAL; no column is one, and no sum passes 2^53.
+    // SUM() is a DECIMAL. No column is a DECIMAL, and no sum exceeds 2^53.
     decimalNumbers: true,
     maxPreparedStatements: PREPARED_STATEMENTS_MAX,
   };
@@ -89,7 +91,7 @@ function sessionStatements(options: MysqlOptions, readOnly: boolean): readonly s
   return [
     `SET SESSION sql_mode = '${SQL_MODE}', innodb_lock_wait_timeout = ${options.lockWaitSeconds ?? LOCK_WAIT_SECONDS}`,
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    // Without autocommit a transaction begins with its first statement: one round trip less for each.
+    // Without autocommit a transaction begins with its first statement, which saves a round trip.
     readOnly ? "SET SESSION TRANSACTION READ ONLY" : "SET SESSION autocommit = 0",
     ...(options.sessionStatements ?? []),
   ];

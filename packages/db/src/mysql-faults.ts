@@ -1,12 +1,13 @@
-// Error numbers of MariaDB, MySQL and TiDB in the words of faults.ts. By number, for mysql2 misnames some.
+// Translates error numbers of MariaDB, MySQL and TiDB to the errors of faults.ts. It goes by number, because
+// mysql2 misnames some errors.
 import { databaseUnavailable, PRIMARY_KEY, TransactionConflict, UniqueViolation } from "./faults.ts";
 
 /** Lock wait timeout, deadlock, snapshot conflict (MariaDB), write conflicts (TiDB). */
 const CONFLICTS = new Set([1205, 1213, 1020, 8002, 8022, 9007]);
 const DUPLICATE_ENTRY = 1062;
 /**
- * Not the statement's fault: full disk, too many connections, shutting down, network, read-only after a
- * failover, connection killed, region or store away (TiDB).
+ * Not caused by the statement: full disk, too many connections, shutdown, network, read-only after a
+ * failover, connection killed, region or store unavailable (TiDB).
  */
 const UNAVAILABLE = new Set([
   1021, 1040, 1041, 1047, 1053, 1077, 1079, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1836, 1927, 2006, 2013,
@@ -20,7 +21,7 @@ interface DriverError extends Error {
   readonly sqlMessage?: string;
 }
 
-/** The error to reject with: one of faults.ts, or `error` itself when it is a defect of a statement. */
+/** Returns the error to reject with: one of faults.ts, or `error` itself when the statement is defective. */
 export function translateMysqlError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { errno, fatal, syscall, sqlMessage }: DriverError = error;
@@ -31,7 +32,9 @@ export function translateMysqlError(error: unknown): unknown {
   return error;
 }
 
-/** "Duplicate entry '…' for key 'name'", on MySQL and TiDB 'table.name'. The entry may hold quotes of its own. */
+/**
+ * Parses "Duplicate entry '…' for key 'name'", on MySQL and TiDB 'table.name'. The entry may contain quotes.
+ */
 function violatedKey(message: string): string {
   const key = /for key '([^']*)'$/.exec(message)?.[1] ?? "";
   const name = key.slice(key.lastIndexOf(".") + 1);

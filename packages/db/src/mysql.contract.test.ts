@@ -1,4 +1,4 @@
-// What only a server does: deadlocks, snapshot errors, connections that break.
+// Tests what only a server does: deadlocks, snapshot errors, broken connections.
 import { freePort, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -35,7 +35,7 @@ beforeEach(async () => {
 afterAll(() => place.close());
 
 describe("a deadlock", () => {
-  test("costs one of two a second run, and both commit", async () => {
+  test("makes one of two transactions run again, and both commit", async () => {
     const attempts = await deadlock(async (trx, second) => {
       await bump(trx, second);
     });
@@ -43,10 +43,10 @@ describe("a deadlock", () => {
     expect(await values(database)).toEqual([2, 2]);
   });
 
-  test("that the body swallows does not let it write outside of a transaction", async () => {
+  test("that the body ignores does not let it write outside of a transaction", async () => {
     const attempts = await deadlock(async (trx, second, attempt) => {
       await bump(trx, second).catch(() => {});
-      // After the server's rollback this would commit at once, whatever becomes of the body.
+      // After the server's rollback this would commit at once, even if the body fails.
       await trx("counters")
         .insert({ id: 100 * second + attempt, value: 0 })
         .catch(() => {});
@@ -55,7 +55,7 @@ describe("a deadlock", () => {
     expect(await values(database)).toEqual([2, 2, 0, 0]);
   });
 
-  /** Two transactions take rows 1 and 2 in opposite order; resolves to the runs that it took. */
+  /** Two transactions lock rows 1 and 2 in opposite order. Resolves to the number of runs. */
   async function deadlock(
     then: (trx: Transaction, second: number, attempt: number) => Promise<void>,
   ): Promise<number> {
@@ -78,7 +78,7 @@ describe("a deadlock", () => {
 });
 
 describe("with innodb_snapshot_isolation, as MariaDB has it from 11.6 on", () => {
-  test("READ COMMITTED sees no snapshot error", async () => {
+  test("READ COMMITTED has no snapshot error", async () => {
     if (!(await isMariadb())) return;
     const strict = await place.openAnother({
       mysql: { sessionStatements: ["SET SESSION innodb_snapshot_isolation = ON"] },
@@ -123,7 +123,7 @@ describe("with innodb_snapshot_isolation, as MariaDB has it from 11.6 on", () =>
 });
 
 describe("a connection", () => {
-  test("that is killed within a transaction makes it UNAVAILABLE and undone; the next one works", async () => {
+  test("killed within a transaction makes it UNAVAILABLE and rolls it back; the next one works", async () => {
     const broken = database.transaction(async (trx) => {
       await bump(trx, 1);
       const [rows] = await trx.raw<{ id: number }[][]>("SELECT CONNECTION_ID() AS id");
@@ -135,7 +135,7 @@ describe("a connection", () => {
     expect(await values(database)).toEqual([0, 1]);
   });
 
-  test("killed while idle is replaced without anybody noticing", async () => {
+  test("killed while idle is replaced without an error", async () => {
     const lonely = await place.openAnother();
     const [rows] = await lonely.reader.raw<{ id: number }[][]>("SELECT CONNECTION_ID() AS id");
     const id = rows?.[0]?.id;
@@ -150,7 +150,7 @@ describe("a connection", () => {
     await expect(lonely.ping()).resolves.toBeUndefined();
   });
 
-  test("to a server that is not there is UNAVAILABLE, and the reason is in the cause alone", async () => {
+  test("to an absent server is UNAVAILABLE, and the reason is only in the cause", async () => {
     const url = `mysql://root:secret@127.0.0.1:${await freePort()}/muster`;
     const away = await openMysql({ url });
     for (const call of [
@@ -169,13 +169,13 @@ describe("a connection", () => {
     await away.close();
   });
 
-  test("refuses to write when it is the reader's", async () => {
+  test("of the reader rejects writes", async () => {
     await expect(database.reader("counters").insert({ id: 3, value: 0 })).rejects.toThrow(/READ ONLY/);
     expect(await values(database)).toEqual([0, 0]);
   });
 });
 
-test("a database is made once, with bytes for names", async () => {
+test("a database is created once, with binary names", async () => {
   const [rows] = await database.reader.raw<[{ charset: string; collation: string }[]]>(
     "SELECT @@character_set_database AS charset, @@collation_database AS collation",
   );

@@ -1,4 +1,4 @@
-// Walking a list while others write: nothing twice, nothing missing, one instant in a snapshot.
+// Tests paging through a list during writes: no repeats, no omissions, one instant in a snapshot.
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -29,7 +29,7 @@ describe.each(ENGINES)("lists on %s", (engine) => {
   });
   beforeEach(async () => {
     await database.transaction((trx) => trx("things").delete());
-    // Five share each instant, so that pages end in the midst of equals.
+    // Five rows share each instant, so that pages end between equal instants.
     await add(Array.from({ length: 100 }, (_, index) => index * 2));
   });
   afterAll(() => place.close());
@@ -52,7 +52,7 @@ describe.each(ENGINES)("lists on %s", (engine) => {
     const before = await walk(order, 1000, async () => {});
     let step = 0;
     const seen = await walk(order, 7, async () => {
-      // Not for ever: what is added ahead of the walk lengthens it.
+      // Bounded, because rows added ahead lengthen the list.
       if (step === 8) return;
       step += 1;
       await add([step * 13 * 2 + 1]);
@@ -69,9 +69,9 @@ describe.each(ENGINES)("lists on %s", (engine) => {
     );
   });
 
-  test("a snapshot sees one instant, whatever is committed meanwhile", async () => {
+  test("a snapshot reads one instant, regardless of later commits", async () => {
     await database.snapshot(async (trx) => {
-      // The first statement comes after the change, which the snapshot must not see all the same.
+      // The first statement comes after the change, but the snapshot must not contain the change.
       await add([1]);
       await database.transaction((other) => other("things").where("id", id(2)).delete());
       const [counted] = await trx("things").count<{ count: number }[]>({ count: "*" });
@@ -91,7 +91,7 @@ describe.each(ENGINES)("lists on %s", (engine) => {
     expect(await database.reader("things").pluck("id")).toHaveLength(100);
   });
 
-  test("open snapshots hold up neither writers nor readers", async () => {
+  test("open snapshots block neither writers nor readers", async () => {
     const release = Promise.withResolvers<void>();
     const opened = Array.from({ length: 8 }, () => Promise.withResolvers<void>());
     const snapshots = opened.map((one) =>

@@ -1,8 +1,8 @@
-// Query pieces that every store needs and that must mean the same on each engine.
+// Builds query parts that have the same meaning on each engine.
 import type { Knex } from "knex";
 import type { Transaction, Value } from "./database.ts";
 
-/** Locks the rows that `query` finds until the transaction ends. SQLite's writer is alone already. */
+/** Locks the rows of `query` until the transaction ends. SQLite has only one writer, so it needs no lock. */
 export function forUpdate<Q extends Knex.QueryBuilder>(trx: Transaction, query: Q): Q {
   query.transacting(trx).forUpdate();
   return query;
@@ -14,8 +14,9 @@ export interface OrderColumn {
 }
 
 /**
- * Orders `query` by `order` and keeps what comes after `last`, the order columns of the last row seen
- * (undefined: from the start). The columns together are unique, so a page repeats and skips nothing.
+ * Orders `query` by `order` and returns only rows after `last`, the order columns of the last row of the page
+ * before (undefined: from the start). The columns must be unique together, so that pages repeat and omit
+ * nothing.
  */
 export function pageAfter<Q extends Knex.QueryBuilder>(
   query: Q,
@@ -24,7 +25,7 @@ export function pageAfter<Q extends Knex.QueryBuilder>(
 ): Q {
   for (const { column, direction } of order) query.orderBy(column, direction);
   if (last === undefined) return query;
-  // (a, b) > (x, y) spelled out, for a row comparison can't mix directions and is badly planned by MySQL.
+  // Equivalent to (a, b) > (x, y). A row comparison cannot mix directions, and MySQL plans it badly.
   query.where((anyOf) => {
     for (const [depth, { column, direction }] of order.entries()) {
       anyOf.orWhere((allOf) => {
@@ -36,7 +37,7 @@ export function pageAfter<Q extends Knex.QueryBuilder>(
     }
   });
   const [first] = order;
-  // The same once more on the first column alone, which lets every engine start its index scan there.
+  // The condition on the first column alone lets every engine start its index scan there.
   if (first !== undefined && order.length > 1) {
     query.where(first.column, first.direction === "asc" ? ">=" : "<=", bound(last[0]));
   }
@@ -44,6 +45,7 @@ export function pageAfter<Q extends Knex.QueryBuilder>(
 }
 
 function bound(value: Value | undefined): Knex.Value {
-  if (value === undefined || value === null) throw new TypeError("a page's last row has no such column");
+  if (value === undefined || value === null)
+    throw new TypeError("the last row of a page must have every order column");
   return value as Knex.Value;
 }

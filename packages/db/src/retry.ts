@@ -1,11 +1,11 @@
-// Runs a transaction again when it lost against another one: bounded, with growing and jittered pauses.
+// Runs a transaction again after a conflict with another one: bounded, with growing random pauses.
 import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "@muster/core";
 import { databaseUnavailable, TransactionConflict } from "./faults.ts";
 
 export interface RetryPolicy {
   readonly attemptsMax: number;
-  /** No new attempt after this long: a lock wait alone may take seconds. */
+  /** No new attempt starts after this time: a lock wait alone may take seconds. */
   readonly elapsedMsMax: number;
   readonly pauseMsMin: number;
   readonly pauseMsMax: number;
@@ -23,7 +23,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   random: () => randomInt(2 ** 32) / 2 ** 32,
 };
 
-/** Resolves or rejects as `run` does; after too many conflicts rejects with UNAVAILABLE. */
+/** Resolves or rejects as `run` does. Rejects with UNAVAILABLE after too many conflicts. */
 export async function retryConflicts<T>(policy: RetryPolicy, run: () => Promise<T>): Promise<T> {
   const startMs = policy.clock.monotonicMs();
   for (let attempt = 1; ; attempt += 1) {
@@ -34,7 +34,7 @@ export async function retryConflicts<T>(policy: RetryPolicy, run: () => Promise<
       const isTooLong = policy.clock.monotonicMs() - startMs >= policy.elapsedMsMax;
       if (attempt >= policy.attemptsMax || isTooLong) throw databaseUnavailable(error);
       const pauseMs = Math.min(policy.pauseMsMax, policy.pauseMsMin * 2 ** (attempt - 1));
-      // Full jitter: two that collided do not meet again.
+      // Full jitter, so that two conflicting transactions do not collide again.
       await policy.clock.sleep(pauseMs * policy.random());
     }
   }

@@ -1,5 +1,5 @@
-// What migrations say about tables, written once for every engine. Each step is a no-op when already done,
-// for MySQL commits each on its own and a crash can come between two.
+// Creates and changes tables, written once for every engine. Each step is a no-op when already done, because
+// MySQL commits each step on its own and a crash can come between two.
 import { assert } from "@muster/core";
 import type { Knex } from "knex";
 import type { Engine, Transaction } from "./database.ts";
@@ -8,9 +8,9 @@ export interface Column {
   readonly mysql: string;
   readonly sqlite: string;
   readonly isNullable: boolean;
-  /** SQL of the default; needed when a column is added to a table with rows and is not nullable. */
+  /** SQL of the default. Required when a column that is not nullable is added to a table with rows. */
   readonly defaultSql?: string;
-  /** SQLite only: what MySQL's type checks by itself. */
+  /** SQLite only: a check of what MySQL's type checks by itself. */
   readonly sqliteCheck?: (name: string) => string;
 }
 
@@ -48,12 +48,12 @@ export function bool(): Column {
   return column("TINYINT UNSIGNED", "INTEGER");
 }
 
-/** JSON as text that we make and parse; never compared. */
+/** JSON as text that the service writes and parses; never compared. */
 export function json(): Column {
   return column("MEDIUMTEXT", "TEXT");
 }
 
-/** Text for people, never looked up by; `lengthMax` in characters. */
+/** Text for display, never used for lookups; `lengthMax` in characters. */
 export function text(lengthMax: number): Column {
   return column(`VARCHAR(${lengthMax})`, "TEXT");
 }
@@ -67,23 +67,23 @@ export function nullable(of: Column): Column {
   return { ...of, isNullable: true };
 }
 
-/** A default, for columns added to tables that have rows. */
+/** Adds a default, for columns that are added to tables with rows. */
 export function withDefault(of: Column, value: number): Column {
-  assert(Number.isSafeInteger(value), "a default is a whole number");
+  assert(Number.isSafeInteger(value), "a default must be a whole number");
   return { ...of, defaultSql: String(value) };
 }
 
 export interface Table {
   readonly columns: Readonly<Record<string, Column>>;
   readonly primaryKey: readonly string[];
-  /** Name to columns. Names are unique in the schema: isUniqueViolation goes by them. */
+  /** Maps names to columns. Names are unique in the schema, because isUniqueViolation compares them. */
   readonly unique?: Readonly<Record<string, readonly string[]>>;
   readonly indexes?: Readonly<Record<string, readonly string[]>>;
 }
 
 export class Schema {
   readonly engine: Engine;
-  /** For data steps. On MySQL it is in no transaction once a table has been made or changed. */
+  /** For data steps. On MySQL no transaction is open after a table has been created or changed. */
   readonly trx: Transaction;
 
   constructor(engine: Engine, trx: Transaction) {
@@ -184,6 +184,6 @@ function quoteAll(names: readonly string[]): string {
 }
 
 function quote(name: string): string {
-  assert(/^[a-z][a-z0-9_]*$/.test(name), `not a name of a table, column or index: ${name}`);
+  assert(/^[a-z][a-z0-9_]*$/.test(name), `not a valid table, column or index name: ${name}`);
   return `\`${name}\``;
 }

@@ -1,4 +1,4 @@
-// Prepared queries: the values that the builder's queries find, by the transaction that asks.
+// Tests that prepared queries return the same values as the query builder, inside their transaction.
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytes, id16, insertRows, integer, paddedValues, Schema, selectPrepared } from "./index.ts";
@@ -18,7 +18,7 @@ describe.each(ENGINES)("selectPrepared on %s", (engine) => {
 
   afterAll(() => place.close());
 
-  test("finds what its own transaction has written, byte for byte", async () => {
+  test("finds rows that its own transaction has written, byte for byte", async () => {
     const id = Buffer.alloc(16, 7);
     const names = ["a", "a ", "A", "013", "13"].map((name) => Buffer.from(name));
     const sql = "select name, total from named where id = ? and name in (?, ?, ?, ?) order by name";
@@ -34,7 +34,7 @@ describe.each(ENGINES)("selectPrepared on %s", (engine) => {
     ]);
   });
 
-  test("rejects what the engine refuses, and the transaction writes nothing", async () => {
+  test("rejects an invalid statement, and the transaction writes nothing", async () => {
     const writing = place.database.transaction(async (trx) => {
       const row = [Buffer.alloc(16, 8), Buffer.from("x"), 1];
       await insertRows(trx, "named", ["id", "name", "total"], [row], "fail", ["id", "name"]);
@@ -45,7 +45,7 @@ describe.each(ENGINES)("selectPrepared on %s", (engine) => {
   });
 });
 
-test("an IN list has few sizes, and asks for nothing more", () => {
+test("an IN list has few sizes, and finds no other rows", () => {
   expect(paddedValues([])).toEqual([]);
   expect(paddedValues(["a"])).toEqual(["a"]);
   expect(paddedValues(["a", "b", "c"])).toEqual(["a", "b", "c", "c"]);

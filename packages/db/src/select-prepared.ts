@@ -1,12 +1,12 @@
-// A constant query on the engine's own path: prepared once for a connection, and built by nobody.
+// Runs a constant query as a prepared statement, without the query builder.
 import { assert } from "@muster/core";
 import type { Transaction, Value } from "./database.ts";
 import { MysqlClient } from "./mysql-client.ts";
 import { SqliteClient } from "./sqlite-client.ts";
 
 /**
- * Rows of `sql`, which takes few different forms. Bind Buffers and texts only: MySQL's protocol sends a
- * number as a DOUBLE, with which an index may be of no use.
+ * Returns the rows of `sql`, which must have only few different texts. Bind only Buffers and strings: MySQL's
+ * protocol sends a number as a DOUBLE, for which an index may be useless.
  */
 export async function selectPrepared<Row>(
   trx: Transaction,
@@ -22,7 +22,10 @@ export async function selectPrepared<Row>(
   return (await client.execute(await client.acquireConnection(), sql, [...values])) as Row[];
 }
 
-/** The values of an IN list that has one of a few sizes: the last one repeats up to a power of two. */
+/**
+ * Pads the values of an IN list to a power of two by repeating the last one, so that few statement texts
+ * occur.
+ */
 export function paddedValues<T extends Value>(values: readonly T[]): T[] {
   const last = values.at(-1);
   if (last === undefined) return [];

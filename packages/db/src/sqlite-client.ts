@@ -1,4 +1,4 @@
-// knex's better-sqlite3 dialect with cached statements, BEGIN IMMEDIATE and errors in the words of faults.ts.
+// Extends knex's better-sqlite3 dialect with cached statements, BEGIN IMMEDIATE and the errors of faults.ts.
 import type BetterSqlite3 from "better-sqlite3";
 import type { Knex } from "knex";
 import { clearLost, databaseUnavailable, markLost, refuseIfLost, TransactionConflict } from "./faults.ts";
@@ -14,14 +14,14 @@ import { translateSqliteError } from "./sqlite-faults.ts";
 
 export type SqliteConnection = BetterSqlite3.Database & PooledConnection;
 
-/** Statements kept per connection; the oldest unused one goes first. */
+/** Cached statements per connection; the least recently used one is dropped first. */
 const STATEMENTS_MAX = 256;
-/** Longer text (a long IN list) is hardly ever asked twice. */
+/** A longer text (a long IN list) is rarely executed twice. */
 const CACHED_SQL_LENGTH_MAX = 4096;
 
 const statementsOf = new WeakMap<object, Map<string, BetterSqlite3.Statement>>();
 
-/** Prepares, or finds what is prepared already. */
+/** Returns a cached statement, or prepares it. */
 function prepareCached(connection: SqliteConnection, sql: string): BetterSqlite3.Statement {
   if (sql.length > CACHED_SQL_LENGTH_MAX) return connection.prepare(sql);
   let statements = statementsOf.get(connection);
@@ -113,7 +113,7 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
   }
 }
 
-// No private method of the class: knex makes a transaction's client from the bare prototype.
+// Not a private method of the class: knex creates a transaction's client from the bare prototype.
 function failure(client: DialectClient, connection: SqliteConnection, error: unknown): unknown {
   const translated = translateSqliteError(connection, error);
   if (translated instanceof TransactionConflict) {

@@ -1,4 +1,4 @@
-// SQLite as the database port: one writer, and readers that cannot write, on one file.
+// Opens SQLite as the database port: one writer, and readers that cannot write, on one file.
 import { closeSync, openSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import knexModule, { type Knex } from "knex";
@@ -7,31 +7,35 @@ import { silentKnexLog } from "./knex-internals.ts";
 import { defaultRetryPolicy, type RetryPolicy, retryConflicts } from "./retry.ts";
 import { SqliteClient, type SqliteConnection } from "./sqlite-client.ts";
 
-// A CommonJS module: Node sees no named export in it.
+// A CommonJS module: Node finds no named export in it.
 const { knex } = knexModule;
 
 export interface SqliteOptions {
-  /** The file; its folder exists. */
+  /** The database file; its folder must exist. */
   readonly path: string;
-  /** Connections for single reads. */
+  /** Size of the pool for single reads. */
   readonly readerPoolMax?: number;
-  /** Snapshots open at once; more wait. */
+  /** Most snapshots open at once; more wait. */
   readonly snapshotPoolMax?: number;
   readonly acquireTimeoutMs?: number;
   readonly retry?: Partial<RetryPolicy>;
 }
 
-// better-sqlite3 waits for a lock without letting anything else run, so most of the waiting is retryConflicts'.
+// better-sqlite3 blocks the thread while it waits for a lock, so most of the waiting is left to
+// retryConflicts.
 const BUSY_TIMEOUT_MS = 20;
-/** Pages of log between checkpoints: at SQLite's 1,000 checkpoints take most of an ingest's time. */
+/**
+ * Pages of log between checkpoints: with SQLite's default of 1,000, checkpoints take most of an ingest's
+ * time.
+ */
 const CHECKPOINT_PAGES = 16_000;
 const ACQUIRE_TIMEOUT_MS = 10_000;
 
 export async function openSqlite(options: SqliteOptions): Promise<Database> {
-  // Made here with owner-only rights, for it holds people's data.
+  // Created here with owner-only rights, because it holds personal data.
   closeSync(openSync(options.path, "a", 0o600));
   const writer = openPool(options, 1, false);
-  // WAL mode is a property of the file; readers can only open it once the writer has set it.
+  // WAL mode is a property of the file; readers can open it only once the writer has set the mode.
   await writer.raw("SELECT 1");
   const reader = openPool(options, options.readerPoolMax ?? 4, true);
   const snapshots = openPool(options, options.snapshotPoolMax ?? 8, true);
@@ -89,8 +93,8 @@ class SqliteDatabase implements Database {
 
   async transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
     const result = await retryConflicts(this.#retry, () => this.#writer.transaction(body));
-    // The driver never leaves this thread: without a turn of the event loop, back-to-back transactions
-    // would let no socket and no other worker of the process run.
+    // The driver never leaves this thread. Without a turn of the event loop, consecutive transactions would
+    // block all sockets and workers of the process.
     await setImmediate();
     return result;
   }

@@ -1,11 +1,11 @@
-// SQLite's result codes in the words of faults.ts.
+// Translates SQLite's result codes to the errors of faults.ts.
 import { databaseUnavailable, PRIMARY_KEY, TransactionConflict, UniqueViolation } from "./faults.ts";
 import type { SqliteConnection } from "./sqlite-client.ts";
 
-/** Of the file or the disk, not of the statement. */
+/** Caused by the file or the disk, not by the statement. */
 const UNAVAILABLE = /^SQLITE_(FULL|IOERR|CANTOPEN|READONLY|NOMEM|CORRUPT|NOTADB|PROTOCOL)/;
 
-/** The error to reject with: one of faults.ts, or `error` itself when it is a defect of a statement. */
+/** Returns the error to reject with: one of faults.ts, or `error` itself when the statement is defective. */
 export function translateSqliteError(connection: SqliteConnection, error: unknown): unknown {
   const code = codeOf(error);
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return new TransactionConflict(error);
@@ -24,7 +24,7 @@ function codeOf(error: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-/** SQLite names the columns ("… failed: t.a, t.b"), not the index; the schema tells which index has them. */
+/** SQLite names the columns ("… failed: t.a, t.b"), not the index, so the index is found in the schema. */
 function violatedIndex(connection: SqliteConnection, message: string): string {
   const columns = /UNIQUE constraint failed: (.*)$/s.exec(message)?.[1]?.split(", ") ?? [];
   const table = columns[0]?.split(".")[0] ?? "";

@@ -1,4 +1,4 @@
-// What only a file does: modes, rights, a full disk.
+// Tests what only a file has: modes, rights, a full disk.
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,7 +51,7 @@ test("the reader cannot write", async () => {
   expect(await database.reader("things").select("id")).toEqual([]);
 });
 
-test("a full disk is UNAVAILABLE, undoes the transaction and ends with it", async () => {
+test("a full disk is UNAVAILABLE, rolls the transaction back and ends with it", async () => {
   const full = database.transaction(async (trx) => {
     await trx.raw("PRAGMA max_page_count = 20");
     await trx("things").insert({ id: 1, data: Buffer.alloc(10) });
@@ -66,12 +66,12 @@ test("a full disk is UNAVAILABLE, undoes the transaction and ends with it", asyn
   expect(await database.reader("things").select("id")).toEqual([{ id: 2 }]);
 });
 
-test("a value of another kind than its column is refused rather than stored as it comes", async () => {
+test("a value of another type than its column is rejected", async () => {
   const text = database.transaction((trx) => trx("things").insert({ id: 1, data: "text" }));
   await expect(text).rejects.toThrow(/cannot store TEXT value in BLOB column/);
 });
 
-test("closing writes the log back, so one file is the whole database", async () => {
+test("closing writes the log back, so that one file is the whole database", async () => {
   await database.transaction((trx) => trx("things").insert({ id: 1, data: Buffer.alloc(100_000) }));
   expect(existsSync(`${path}-wal`)).toBe(true);
   await database.close();
@@ -80,7 +80,7 @@ test("closing writes the log back, so one file is the whole database", async () 
   expect(await database.reader("things").select("id")).toEqual([{ id: 1 }]);
 });
 
-test("a connection whose COMMIT failed is not used again", async () => {
+test("a connection whose COMMIT failed is not reused", async () => {
   const pool = knex({
     client: SqliteClient as unknown as typeof Knex.Client,
     connection: { filename: join(folder, "other.sqlite") },
@@ -88,7 +88,7 @@ test("a connection whose COMMIT failed is not used again", async () => {
     log: silentKnexLog,
     pool: { min: 0, max: 1 },
   });
-  // The one way to have SQLite refuse a COMMIT and keep the transaction open.
+  // The only way to make SQLite reject a COMMIT and keep the transaction open.
   await pool.raw("PRAGMA foreign_keys = ON");
   await pool.raw("CREATE TABLE parents (id INTEGER PRIMARY KEY)");
   await pool.raw("CREATE TABLE children (id INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)");
@@ -98,6 +98,6 @@ test("a connection whose COMMIT failed is not used again", async () => {
   await pool.destroy();
 });
 
-test("a folder that is not there is said at once", async () => {
+test("a missing folder is an error at once", async () => {
   await expect(openSqlite({ path: join(folder, "absent", "x.sqlite") })).rejects.toThrow(/ENOENT/);
 });

@@ -1,5 +1,5 @@
-// What every engine's transactions keep to: all or nothing, run again after a conflict, bounded, and silent
-// about the driver.
+// Tests the guarantees of transactions on every engine: atomic, retried after a conflict, bounded, and
+// without driver messages.
 import { AppError } from "@muster/errors";
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -38,7 +38,7 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
     expect([result, await values(database)]).toEqual(["done", [1, 0]]);
   });
 
-  test("an error in the body undoes everything and comes out as it is", async () => {
+  test("an error in the body rolls everything back and is rethrown unchanged", async () => {
     const error = new Error("from the body");
     const failing = database.transaction(async (trx) => {
       await bump(trx, 1);
@@ -49,7 +49,7 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
     expect(await values(database)).toEqual([0, 0]);
   });
 
-  test("a transaction that has ended takes no more statements", async () => {
+  test("a transaction that has ended accepts no statements", async () => {
     let kept: Transaction | undefined;
     await database.transaction(async (trx) => {
       kept = trx;
@@ -57,7 +57,7 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
     await expect(kept?.raw("SELECT 1")).rejects.toThrow();
   });
 
-  test("nobody else sees what is not committed", async () => {
+  test("uncommitted changes are invisible to others", async () => {
     await database.transaction(async (trx) => {
       await bump(trx, 1);
       expect(await values(database)).toEqual([0, 0]);
@@ -67,7 +67,7 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
     expect(await values(database)).toEqual([1, 0]);
   });
 
-  test("transactions on one row come one after the other, from any process", async () => {
+  test("transactions on one row run one after the other, from any process", async () => {
     const other = await place.openAnother();
     const increments = Array.from({ length: 40 }, (_, index) =>
       (index % 2 === 0 ? database : other).transaction(async (trx) => {
@@ -83,14 +83,14 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
     expect(await values(database)).toEqual([40, 0]);
   });
 
-  test("an UPDATE counts the rows that it matched, changed or not", async () => {
+  test("an UPDATE counts matched rows, changed or not", async () => {
     await database.transaction(async (trx) => {
       expect(await trx("counters").where({ id: 1, value: 0 }).update({ value: 0 })).toBe(1);
       expect(await trx("counters").where({ id: 1, value: 9 }).update({ value: 0 })).toBe(0);
     });
   });
 
-  test("conflicts without end become UNAVAILABLE, with a time to come back and no driver text", async () => {
+  test("endless conflicts become UNAVAILABLE, with a retry time and without driver text", async () => {
     const impatient = await place.openAnother({
       sqlite: { retry: { attemptsMax: 3, pauseMsMin: 1 } },
       mysql: { retry: { attemptsMax: 2, pauseMsMin: 1 }, lockWaitSeconds: 1 },
@@ -107,7 +107,7 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
       expect(error).toMatchObject({ reason: "UNAVAILABLE", retryAfterMs: 1000 });
       expect((error as AppError).message).not.toMatch(/sqlite|lock|busy|mysql|update|counters/i);
     });
-    // SQLite's BEGIN IMMEDIATE already fails, so the body is not even tried.
+    // SQLite's BEGIN IMMEDIATE fails already, so the body does not run.
     expect(attempts).toBe(engine === "sqlite" ? 0 : 2);
     expect(await values(database)).toEqual([1, 0]);
   });
@@ -126,7 +126,7 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
     await Promise.all(holders);
   });
 
-  test("after close nothing answers, and it says so", async () => {
+  test("after close every call fails with an error", async () => {
     const closed = await place.openAnother();
     await closed.close();
     await expect(closed.ping()).rejects.toMatchObject({ reason: "UNAVAILABLE" });

@@ -1,4 +1,4 @@
-// What is stored is what comes back, byte for byte, and keys tell apart what people would not.
+// Tests that stored values are read back byte for byte, and that similar keys stay distinct.
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -74,7 +74,7 @@ describe.each(ENGINES)("values on %s", (engine) => {
     "'\\",
   ];
 
-  test("identifiers that look alike are different people", async () => {
+  test("identifiers that look alike are different", async () => {
     await insert(NAMES.map((name, index) => row({ id: id(index), name: Buffer.from(name) })));
     for (const [index, name] of NAMES.entries()) {
       const found = await database.reader("people").where("name", Buffer.from(name)).select("id", "name");
@@ -126,7 +126,7 @@ describe.each(ENGINES)("values on %s", (engine) => {
     expect(sums).toEqual({ count: 3, sum: 3 * 2 ** 50 + 6, max: 2 ** 50 + 3 });
   });
 
-  test("unique keys are told apart by name, whatever the value says", async () => {
+  test("violated unique keys are identified by name, for any value", async () => {
     const tricky = Buffer.from("x' for key 'people_email_uq'");
     await insert([row({ id: id(1), name: tricky, email: Buffer.from("e") })]);
     const same = { name: tricky, email: Buffer.from("e") };
@@ -141,21 +141,21 @@ describe.each(ENGINES)("values on %s", (engine) => {
     expect(isUniqueViolation(first, "people_name_uq")).toBe(true);
     expect(isUniqueViolation(first, "people_email_uq")).toBe(false);
     expect(String(first)).not.toMatch(/insert|x'/i);
-    // Nulls are not equal to one another.
+    // Nulls are not equal to each other.
     await insert([
       row({ id: id(5), name: id(5), email: null }),
       row({ id: id(6), name: id(6), email: null }),
     ]);
   });
 
-  test("a violation in the bulk path is told the same way, and undoes all rows", async () => {
+  test("a violation in the bulk path is reported the same way, and rolls all rows back", async () => {
     await insert([row({ id: id(1), name: id(1) })]);
     const failing = insert([row({ id: id(2), name: id(2) }), row({ id: id(3), name: id(1) })]);
     await expect(failing).rejects.toMatchObject({ keyName: "people_name_uq" });
     expect(await database.reader("people").pluck("name")).toEqual([id(1)]);
   });
 
-  test("what does not fit is an error, never cut short", async () => {
+  test("a value that is too long is an error, never truncated", async () => {
     await expect(insert([row({ id: Buffer.alloc(17) })])).rejects.toThrow();
     await expect(insert([row({ document: null })])).rejects.toThrow();
     expect(isUniqueViolation(await insert([row({ document: null })]).catch((error: unknown) => error))).toBe(

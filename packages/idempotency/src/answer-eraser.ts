@@ -1,5 +1,5 @@
-// Takes erased people out of kept answers. The key stays used: a retry is told that its effect was erased,
-// instead of bringing it back.
+// Removes erased people from kept responses. The key stays used: a retry receives the error EVENT_ERASED
+// instead of repeating the effect.
 import type { Transaction } from "@muster/db";
 import { AnswerSeal } from "./answer-seal.ts";
 import { IdempotencyStore } from "./idempotency-store.ts";
@@ -7,7 +7,7 @@ import type { KeptAnswer } from "./ledger.ts";
 import { claimsAbout, removeSubjects } from "./subject-store.ts";
 
 /**
- * What is kept instead of an answer, undefined where it may stay; `method` as in
+ * Returns the response to keep instead; undefined where the response may stay. `method` has the form
  * "muster.events.v1.EventService/RecordEvent".
  */
 export type AnswerRewrite = (method: string, answer: KeptAnswer) => KeptAnswer | undefined;
@@ -16,14 +16,14 @@ export class AnswerEraser {
   readonly #seal: AnswerSeal;
   readonly #store = new IdempotencyStore();
 
-  /** `key` is the one that the service's ledger has. */
+  /** `key` is the same key as the one of the service's ledger. */
   constructor(key: Uint8Array) {
     this.#seal = new AnswerSeal(key);
   }
 
   /**
-   * Rewrites up to `limit` answers about any of these profiles, at most 500; `found` is 0 at the end. One that
-   * is about several of them is rewritten once.
+   * Rewrites up to `limit` responses about any of these profiles (at most 500). `found` is 0 at the end. A
+   * response about several of the profiles is rewritten once.
    */
   async erase(
     trx: Transaction,
@@ -35,7 +35,7 @@ export class AnswerEraser {
     let rewritten = 0;
     for (const claim of claims) {
       const sealed = await this.#store.lockAnswer(trx, claim);
-      // Without one the key has been used anew since its day was over.
+      // Without a response the key was used again after its lifetime.
       const answer = sealed && rewrite(methodOf(claim.scope), this.#seal.open(claim, sealed));
       if (answer !== undefined) {
         await this.#store.replaceAnswer(trx, claim, this.#seal.seal(claim, answer));
@@ -47,7 +47,7 @@ export class AnswerEraser {
   }
 }
 
-/** A scope is the caller and the method, or the method alone. */
+/** Returns the method of a scope: a scope is the caller and the method, or the method alone. */
 function methodOf(scope: string): string {
   return scope.split("/").slice(-2).join("/");
 }

@@ -11,7 +11,7 @@ const answer: KeptAnswer = {
 };
 
 describe("AnswerSeal", () => {
-  test("opens what it sealed, and shows none of it before", () => {
+  test("opens a sealed response, and the sealed bytes reveal nothing", () => {
     const bytes = seal.seal(claim, answer);
     const opened = seal.open(claim, bytes);
     expect(opened).toEqual({ ...answer, body: Buffer.from(opened.body) });
@@ -19,7 +19,7 @@ describe("AnswerSeal", () => {
     for (const text of ["secret", "body", "muster-http-status"]) expect(bytes.includes(text)).toBe(false);
   });
 
-  test("the same answer is sealed differently each time", () => {
+  test("the same response is sealed differently each time", () => {
     expect(seal.seal(claim, answer).equals(seal.seal(claim, answer))).toBe(false);
   });
 
@@ -29,7 +29,7 @@ describe("AnswerSeal", () => {
     expect(opened.body.length).toBe(0);
   });
 
-  test("opens for its own claim and installation only", () => {
+  test("opens only for its own claim and installation", () => {
     const bytes = seal.seal(claim, answer);
     const strangers: Claim[] = [
       { ...claim, scope: "other/Method" },
@@ -40,7 +40,7 @@ describe("AnswerSeal", () => {
     expect(() => new AnswerSeal(new Uint8Array(32).fill(2)).open(claim, bytes)).toThrow();
   });
 
-  test("every changed byte is noticed", () => {
+  test("every changed byte is detected", () => {
     const bytes = seal.seal(claim, answer);
     for (let index = 0; index < bytes.length; index += 1) {
       const changed = Buffer.from(bytes);
@@ -50,7 +50,7 @@ describe("AnswerSeal", () => {
     expect(() => seal.open(claim, bytes.subarray(0, 20))).toThrow();
   });
 
-  test("fingerprints are keyed and tell bodies apart", () => {
+  test("fingerprints are keyed and distinguish bodies", () => {
     const print = seal.fingerprint(Buffer.from("body"));
     expect(print.length).toBe(32);
     expect(seal.fingerprint(Buffer.from("body")).equals(print)).toBe(true);
@@ -60,7 +60,7 @@ describe("AnswerSeal", () => {
     );
   });
 
-  test("limits: a short key, an answer that no row holds", () => {
+  test("limits: a short key, a response that is too large for a row", () => {
     expect(() => new AnswerSeal(new Uint8Array(31))).toThrow("32 bytes");
     const huge = { ok: true, body: new Uint8Array(ANSWER_BYTES_MAX), headers: {} };
     expect(() => seal.seal(claim, huge)).toThrow("too large to be kept");

@@ -1,5 +1,5 @@
-// Kept answers may hold secrets shown once, so every one lies encrypted in the ledger; bodies and the
-// callers' keys leave only keyed digests.
+// Seals kept responses: they may hold secrets that are shown once, so the ledger stores them encrypted.
+// Request bodies and the callers' keys are stored only as keyed digests.
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { assert } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -11,7 +11,10 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 const KEY_BYTES = 32;
-/** A statement spells each byte with two, and MariaDB takes packets of 16 MiB by default. */
+/**
+ * Largest sealed response. A statement takes two characters per byte, and MariaDB accepts packets of 16 MiB
+ * by default.
+ */
 export const ANSWER_BYTES_MAX = 7 * 1024 * 1024;
 
 export class AnswerSeal {
@@ -21,13 +24,13 @@ export class AnswerSeal {
 
   /** `key` is the installation's key for idempotency, of at least 32 bytes. */
   constructor(key: Uint8Array) {
-    assert(key.length >= KEY_BYTES, "the idempotency key has fewer than 32 bytes");
+    assert(key.length >= KEY_BYTES, "the idempotency key must have at least 32 bytes");
     this.#fingerprintKey = derive(key, "fingerprint");
     this.#encryptionKey = derive(key, "answer");
     this.#nameKey = derive(key, "key");
   }
 
-  /** What stands for a caller's key in the ledger. */
+  /** Returns the keyed digest that stands for a caller's key in the ledger. */
   nameOf(scope: string, key: string): string {
     return createHmac("sha256", this.#nameKey)
       .update(JSON.stringify([scope, key]))
@@ -51,7 +54,7 @@ export class AnswerSeal {
       cipher.final(),
     ];
     const bytes = Buffer.concat([Buffer.of(FORMAT), nonce, cipher.getAuthTag(), ...sealed]);
-    // Thrown where the effect has not committed yet, so it takes the effect back.
+    // Thrown before the effect has committed, so that the effect rolls back.
     if (bytes.length > ANSWER_BYTES_MAX) throw new AppError("TOO_LARGE", { message: TOO_LARGE });
     return bytes;
   }
@@ -69,7 +72,7 @@ export class AnswerSeal {
     return { ok, headers, body: plain.subarray(bodyStart) };
   }
 
-  /** A key for each claim: no count of answers wears out the random nonces. */
+  /** Each claim has a key of its own, so that the number of responses never exhausts the random nonces. */
   #claimKey(claim: Claim): Buffer {
     return createHmac("sha256", this.#encryptionKey).update(claim.token).digest();
   }
@@ -79,7 +82,7 @@ function derive(key: Uint8Array, use: string): Buffer {
   return Buffer.from(hkdfSync("sha256", key, new Uint8Array(0), `muster.idempotency.${use}`, KEY_BYTES));
 }
 
-/** An answer moved to another row does not open. */
+/** Binds a response to its row: a response moved to another row does not open. */
 function boundTo({ scope, key, token }: Claim): Buffer {
   return Buffer.from(JSON.stringify([scope, key, token]), "utf8");
 }

@@ -68,7 +68,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     return rows.map(({ name }) => name.toString()).filter((name) => name.startsWith(key));
   }
 
-  test("the first runs; later ones get its answer, status and metadata", async () => {
+  test("the first request runs; later ones receive its response, status and metadata", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     await effect(claim, key, "made");
 
@@ -80,12 +80,12 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect(bodyOf(again)).toBe("made");
   });
 
-  test("an answer without an effect is kept as well", async () => {
+  test("a response without an effect is kept as well", async () => {
     await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("refused", false));
     expect(await ledger.begin(SCOPE, key, BODY)).toMatchObject({ kind: "replay", answer: { ok: false } });
   });
 
-  test("another body is refused, while the first runs and after", async () => {
+  test("another body is rejected, while the first request runs and after", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     const otherBody = Buffer.from("another body");
     const refused = { reason: "IDEMPOTENCY_KEY_REUSED", row: { http: 422 } };
@@ -94,7 +94,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     await expect(ledger.begin(SCOPE, key, otherBody)).rejects.toMatchObject(refused);
   });
 
-  test("while one runs, the same again is told to wait", async () => {
+  test("while a request runs, the same request is rejected with a retry time", async () => {
     await ledger.begin(SCOPE, key, BODY);
     await expect(replica.begin(SCOPE, key, BODY)).rejects.toMatchObject({
       reason: "IDEMPOTENCY_IN_PROGRESS",
@@ -103,7 +103,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     });
   });
 
-  test("keys and scopes are told apart byte for byte", async () => {
+  test("keys and scopes are compared byte for byte", async () => {
     const spellings = ["Key", "key", "key ", "kéy", "013", "13"].map((text) => `${key}${text}`);
     for (const spelling of spellings) {
       expect((await ledger.begin(SCOPE, spelling, BODY)).kind, spelling).toBe("run");
@@ -111,7 +111,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect((await ledger.begin(`${SCOPE}2`, `${key}Key`, BODY)).kind).toBe("run");
   });
 
-  test("of fifty at once exactly one runs", async () => {
+  test("of fifty concurrent requests exactly one runs", async () => {
     const begun = await Promise.allSettled(
       Array.from({ length: 50 }, (_, index) => (index % 2 ? ledger : replica).begin(SCOPE, key, BODY)),
     );
@@ -121,19 +121,19 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     }
   });
 
-  test("a freed key runs anew, with any body", async () => {
+  test("a released key runs again, with any body", async () => {
     await ledger.release(claimOf(await ledger.begin(SCOPE, key, BODY)));
     expect((await ledger.begin(SCOPE, key, Buffer.from("another"))).kind).toBe("run");
   });
 
-  test("releasing an answered key does not forget the answer", async () => {
+  test("releasing a key with a response keeps the response", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     await ledger.keep(claim, answer("done"));
     await ledger.release(claim);
     expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("done");
   });
 
-  test("a crash frees the key when the lease ends, not before", async () => {
+  test("after a crash the key is free when the lease ends, not before", async () => {
     await ledger.begin(SCOPE, key, BODY);
     await clock.advance(LEASE_MS - 1);
     await expect(replica.begin(SCOPE, key, BODY)).rejects.toMatchObject({
@@ -143,7 +143,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect((await replica.begin(SCOPE, key, BODY)).kind).toBe("run");
   });
 
-  test("of many that take a dead claim over, one does", async () => {
+  test("of many requests that take over an expired claim, one succeeds", async () => {
     await ledger.begin(SCOPE, key, BODY);
     await clock.advance(LEASE_MS);
     const begun = await Promise.allSettled(
@@ -152,7 +152,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect(begun.filter((one) => one.status === "fulfilled")).toHaveLength(1);
   });
 
-  test("whoever lost the claim has no effect; the successor's answer stands", async () => {
+  test("a request that lost its claim has no effect; the successor's response stays", async () => {
     const stale = claimOf(await ledger.begin(SCOPE, key, BODY));
     await clock.advance(LEASE_MS);
     const successor = claimOf(await replica.begin(SCOPE, key, BODY));
@@ -168,14 +168,14 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("successor");
   });
 
-  test("a claim past its lease that nobody took over may still settle", async () => {
+  test("a claim past its lease that no request took over may still save its response", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     await clock.advance(LEASE_MS * 2);
     await effect(claim, key, "late");
     expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("late");
   });
 
-  test("settling and taking over at the same time: one of them, never both", async () => {
+  test("of saving a response and taking over the claim at the same time, exactly one succeeds", async () => {
     for (let round = 0; round < 10; round += 1) {
       const name = `${key}-${round}`;
       const claim = claimOf(await ledger.begin(SCOPE, name, BODY));
@@ -189,7 +189,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     }
   });
 
-  test("a rolled back effect takes its answer with it", async () => {
+  test("a rolled-back effect keeps no response", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     const failing = opened.database.transaction(async (trx) => {
       await trx("effects").insert({ name: Buffer.from(key) });
@@ -203,7 +203,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("second try");
   });
 
-  test("a key means its request for a day, then whatever comes next", async () => {
+  test("a key stands for its request for a day, then for the next request", async () => {
     await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("old"));
     await clock.advance(KEY_LIFETIME_MS - 1);
     expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("old");
@@ -213,7 +213,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect(bodyOf(await ledger.begin(SCOPE, key, Buffer.from("another body")))).toBe("new");
   });
 
-  test("the largest answer is kept, and none lies readable in the table", async () => {
+  test("the largest response is kept, and no response is readable in the table", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     const body = Buffer.alloc(ANSWER_BYTES_MAX - 1024, "mk_secret ");
     await ledger.keep(claim, { ok: true, body, headers: {} });
@@ -227,14 +227,14 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     for (const row of rows) expect(row.answer?.includes("mk_secret") ?? false).toBe(false);
   });
 
-  test("the key itself leaves only a digest", async () => {
+  test("the key itself is stored only as a digest", async () => {
     await ledger.keep(claimOf(await ledger.begin(SCOPE, `ada@example.com ${key}`, BODY)), answer("done"));
     for (const row of await opened.database.reader("idempotency_keys").select()) {
       expect(JSON.stringify(Object.values(row).map(String))).not.toContain("ada@example.com");
     }
   });
 
-  describe("answers about people", () => {
+  describe("responses about people", () => {
     const [ada, bob] = [randomIds.next(1), randomIds.next(2)];
     const eraser = new AnswerEraser(KEY);
     const erase = (subjects: string[], limit = 100) =>
@@ -252,7 +252,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     const kept = async (name: string): Promise<string> =>
       bodyOf(await ledger.begin(SCOPE, `${key}${name}`, BODY));
 
-    test("are rewritten, wherever they are about that profile, and the key stays used", async () => {
+    test("are rewritten if they are about the profile, and the key stays used", async () => {
       await keep("both", [bob, ada, ada]);
       await keep("ada", [ada]);
       await keep("bob", [bob]);
@@ -277,7 +277,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
       expect(await erase([carol], 2)).toEqual({ found: 1, rewritten: 1 });
     });
 
-    test("a key used anew since keeps the newer answer; a swept one leaves nothing", async () => {
+    test("a key used again since keeps the newer response; an expired one leaves nothing", async () => {
       const dora = randomIds.next(4);
       await keep("again", [dora]);
       await clock.advance(KEY_LIFETIME_MS);
@@ -290,7 +290,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
       expect(await opened.database.reader("idempotency_subjects").select()).toEqual([]);
     });
 
-    test("an effect that is rolled back leaves no subject", async () => {
+    test("a rolled-back effect leaves no subject", async () => {
       const eve = randomIds.next(5);
       const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
       const failing = opened.database.transaction(async (trx) => {
@@ -302,7 +302,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     });
   });
 
-  test("the sweeper deletes what is past its day, over several chunks, and nothing else", async () => {
+  test("the worker deletes only expired rows, over several chunks", async () => {
     const sweeper = new IdempotencySweeper({
       database: opened.database,
       clock,
@@ -334,7 +334,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect(bodyOf(await ledger.begin(SCOPE, `${key}-young`, BODY))).toBe("young");
   });
 
-  test("the worker sweeps every ten minutes until it is stopped", async () => {
+  test("the worker runs every ten minutes until it is stopped", async () => {
     await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("x"));
     const sweeper = new IdempotencySweeper({
       database: opened.database,
@@ -345,7 +345,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     await clock.advance(KEY_LIFETIME_MS - 600_000);
     const rows = () => opened.database.reader("idempotency_keys").select("token");
     expect((await rows()).length).toBeGreaterThan(0);
-    // The worker's queries are real, so it may still be at its last sweep when the clock moves.
+    // The worker's queries are real, so its last sweep may still run when the clock advances.
     await waitFor(async () => {
       await clock.advance(600_000);
       return (await rows()).length === 0;

@@ -1,5 +1,5 @@
-// The ledger over a service's own database. One request at a time runs under a key; its answer is
-// kept in the transaction of its effect, so that there is never one without the other.
+// The idempotency ledger keeps responses in the service's own database. One request at a time runs under a
+// key. Its response is saved in the transaction of its effect, so that neither exists without the other.
 import { assert, type Clock, IDEMPOTENCY_KEY_BYTES_MAX, type IdSource } from "@muster/core";
 import { type Database, isUniqueViolation, type Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -9,12 +9,12 @@ import { SCOPE_BYTES_MAX } from "./idempotency-table.ts";
 import { type Begun, type Claim, type IdempotencyLedgerPort, type NewAnswer, StaleClaim } from "./ledger.ts";
 import { addSubjects } from "./subject-store.ts";
 
-/** A request that has neither answered nor been refused by then is taken for dead. */
+/** A request without a response or a release within this time counts as dead. */
 export const LEASE_MS = 30_000;
-/** How long a key means the request it was first used for. */
+/** Time for which a key stands for its first request. */
 export const KEY_LIFETIME_MS = 24 * 3_600_000;
 const RETRY_AFTER_MS = 1_000;
-/** Each further attempt means that another request changed the key just then. */
+/** Each further attempt means that another request changed the key at the same time. */
 const BEGIN_ATTEMPTS_MAX = 8;
 
 export class IdempotencyLedger implements IdempotencyLedgerPort {
@@ -24,7 +24,7 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
   readonly #seal: AnswerSeal;
   readonly #store = new IdempotencyStore();
 
-  /** `key` is the installation's key for this use, of at least 32 bytes. */
+  /** `key` is the installation's key for idempotency, of at least 32 bytes. */
   constructor(options: {
     readonly database: Database;
     readonly clock: Clock;
@@ -38,15 +38,21 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
   }
 
   async begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun> {
-    assert(Buffer.byteLength(scope) <= SCOPE_BYTES_MAX, "the idempotency scope is too long");
-    assert(Buffer.byteLength(key) <= IDEMPOTENCY_KEY_BYTES_MAX, "the idempotency key is too long");
+    assert(
+      Buffer.byteLength(scope) <= SCOPE_BYTES_MAX,
+      "the idempotency scope must not be longer than its column",
+    );
+    assert(
+      Buffer.byteLength(key) <= IDEMPOTENCY_KEY_BYTES_MAX,
+      "the idempotency key must not be longer than its limit",
+    );
     const fingerprint = this.#seal.fingerprint(canonicalBody);
     const name = this.#seal.nameOf(scope, key);
     for (let attempt = 0; attempt < BEGIN_ATTEMPTS_MAX; attempt += 1) {
       const claim = this.#newClaim(scope, name, fingerprint);
       if (await this.#insert(claim)) return run(claim);
       const found = await this.#store.find(this.#database.reader, scope, name);
-      // Freed between the two statements.
+      // Released between the two statements.
       if (found === undefined) continue;
       if (!isFree(found, this.#clock.nowMs())) return this.#answerFrom(found, claim);
       const taken = await this.#database.transaction((trx) => this.#store.replace(trx, found, claim));
@@ -104,7 +110,7 @@ function run({ scope, key, token }: NewClaim): Begun {
   return { kind: "run", claim: { scope, key, token } };
 }
 
-/** Nobody's any more: the day is over, or its request died without an answer. */
+/** Whether the record is free: its lifetime is over, or its request died without a response. */
 function isFree(record: KeyRecord, nowMs: number): boolean {
   if (record.expireTimeMs <= nowMs) return true;
   return record.answer === undefined && record.leaseUntilMs <= nowMs;

@@ -1,17 +1,17 @@
-// Every statement against `idempotency_keys`, a table that each service has in its own schema.
+// Holds every statement against `idempotency_keys`, a table in the schema of each service.
 import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { forUpdate, type Queryable, type Transaction } from "@muster/db";
 import type { Claim } from "./ledger.ts";
 
 const TABLE = "idempotency_keys";
 
-/** What a row says. */
+/** The content of a row. */
 export interface KeyRecord {
   readonly token: string;
   readonly fingerprint: Buffer;
   readonly leaseUntilMs: number;
   readonly expireTimeMs: number;
-  /** The sealed answer, once kept. */
+  /** The sealed response, once saved. */
   readonly answer: Buffer | undefined;
 }
 
@@ -41,12 +41,12 @@ export class IdempotencyStore {
     };
   }
 
-  /** Rejects with a unique violation when the key is there. */
+  /** Rejects with a unique violation when the key exists. */
   async insert(trx: Transaction, claim: NewClaim): Promise<void> {
     await trx(TABLE).insert({ ...primaryKey(claim.scope, claim.key), ...columns(claim) });
   }
 
-  /** Replaces the record read before, unless it has changed since. */
+  /** Replaces a record read before, unless it has changed since. */
   async replace(trx: Transaction, read: KeyRecord, claim: NewClaim): Promise<boolean> {
     const query = trx(TABLE)
       .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(read.token) })
@@ -55,12 +55,12 @@ export class IdempotencyStore {
     return (await query) === 1;
   }
 
-  /** Only while the claim stands; whoever takes it over changes its token. */
+  /** Saves the response only while the claim stands: a takeover changes the token. */
   async keep(trx: Transaction, claim: Claim, answer: Buffer): Promise<boolean> {
     return (await standing(trx, claim).update({ answer })) === 1;
   }
 
-  /** The kept answer of a claim that may have lost its key since; locked. */
+  /** Reads and locks the kept response of a claim that may have lost its key since. */
   async lockAnswer(trx: Transaction, claim: Claim): Promise<Buffer | undefined> {
     const query = trx(TABLE)
       .select<{ answer: Buffer | null }[]>("answer")
@@ -79,17 +79,17 @@ export class IdempotencyStore {
     await standing(trx, claim).delete();
   }
 
-  /** Deletes up to `limit` records that expired by then; resolves to how many were found. */
+  /** Deletes up to `limit` records that had expired at `nowMs`. Resolves to the number of records found. */
   async removeExpired(trx: Transaction, nowMs: number, limit: number): Promise<number> {
     const rows = await trx(TABLE)
       .select<{ scope: Buffer; idempotency_key: Buffer }[]>("scope", "idempotency_key")
       .where("expire_time_ms", "<=", nowMs)
       .orderBy(["expire_time_ms", "scope", "idempotency_key"])
       .limit(limit);
-    // In the primary key's order, so that two sweepers do not deadlock.
+    // In the order of the primary key, so that two workers do not deadlock.
     rows.sort((a, b) => a.scope.compare(b.scope) || a.idempotency_key.compare(b.idempotency_key));
     for (const row of rows) {
-      // Looked at again: it may have been claimed anew since it was read.
+      // Checked again, because a new request may have claimed the key since the read.
       await trx(TABLE)
         .where({ scope: row.scope, idempotency_key: row.idempotency_key })
         .andWhere("expire_time_ms", "<=", nowMs)

@@ -1,4 +1,4 @@
-// Deletes keys past their day, in chunks small enough to hold nobody up.
+// Deletes expired idempotency keys, in chunks small enough not to block other work.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { Logger } from "@muster/log";
@@ -8,7 +8,7 @@ import { removeExpiredSubjects } from "./subject-store.ts";
 const INTERVAL_MS = 10 * 60_000;
 const CHUNK_ROWS = 500;
 
-/** A worker of the service that owns the database. Several at once do no harm. */
+/** A worker of the service that owns the database. Several instances at once are harmless. */
 export class IdempotencySweeper {
   readonly name = "idempotency-sweeper";
   readonly #database: Database;
@@ -33,7 +33,7 @@ export class IdempotencySweeper {
     await this.#running;
   }
 
-  /** Deletes all that has expired by now, or until it is stopped; resolves to how many keys. */
+  /** Deletes all rows that have expired by now, or until it is stopped. Resolves to the number of keys. */
   async sweep(): Promise<number> {
     const nowMs = this.#clock.nowMs();
     const keys = await this.#inChunks((trx) => this.#store.removeExpired(trx, nowMs, CHUNK_ROWS));
@@ -57,8 +57,8 @@ export class IdempotencySweeper {
       try {
         await this.sweep();
       } catch (error) {
-        // Nothing depends on it: expired keys are ignored wherever they are read.
-        this.#log.warn({ err: error }, "expired idempotency keys were not deleted; trying again later");
+        // Expired keys are ignored wherever they are read, so a failure is harmless.
+        this.#log.warn({ err: error }, "expired idempotency keys were not deleted; retrying later");
       }
     }
   }

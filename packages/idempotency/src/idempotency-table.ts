@@ -1,4 +1,4 @@
-// The ledger's tables, for the migrations of every service that has one.
+// Creates the tables of the idempotency ledger, for the migrations of every service that has a ledger.
 import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
 import { blob, bytes, id16, instant, nullable, type Schema } from "@muster/db";
 
@@ -20,7 +20,10 @@ export async function createIdempotencyTable(schema: Schema): Promise<void> {
   });
 }
 
-/** Whom kept answers are about, so that those of an erased person are found. Safe to run again. */
+/**
+ * Creates the table of the profiles that kept responses are about, by which an erasure finds responses. Safe
+ * to run again.
+ */
 export async function createIdempotencySubjectsTable(schema: Schema): Promise<void> {
   await schema.createTable("idempotency_subjects", {
     columns: {

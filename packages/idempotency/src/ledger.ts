@@ -1,25 +1,25 @@
-// The Idempotency-Key ledger's port: claims, answers, replays.
+// The port of the Idempotency-Key ledger defines claims, saved responses and replays.
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 
 /** A claim on (scope, key), committed with a 30 s lease before the handler runs. */
 export interface Claim {
   readonly scope: string;
-  /** A keyed digest: what a caller writes there may be a person's name. */
+  /** A keyed digest of the caller's key, because the key may contain personal data. */
   readonly key: string;
-  /** Tells this claim from a later one on the same key. */
+  /** Distinguishes this claim from a later claim on the same key. */
   readonly token: string;
 }
 
 export interface KeptAnswer {
-  /** Whether `body` is the response message, else a google.rpc.Status. */
+  /** Whether `body` is the response message; otherwise it is a google.rpc.Status. */
   readonly ok: boolean;
   readonly body: Uint8Array;
-  /** Metadata of the answer that REST shows. */
+  /** Response metadata that REST shows. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** An answer with the profiles that it is about, UUIDs as text, by which an erasure finds it. */
+/** A response with the profiles that it is about (UUIDs as text), by which an erasure finds it. */
 export interface NewAnswer extends KeptAnswer {
   readonly subjects?: readonly string[];
 }
@@ -29,22 +29,25 @@ export type Begun =
   | { readonly kind: "replay"; readonly answer: KeptAnswer };
 
 export interface IdempotencyLedgerPort {
-  /** IDEMPOTENCY_KEY_REUSED for another body, IDEMPOTENCY_IN_PROGRESS while one runs. */
+  /**
+   * Claims a key, or returns the kept response. Throws IDEMPOTENCY_KEY_REUSED for another body, and
+   * IDEMPOTENCY_IN_PROGRESS while a request with the key runs.
+   */
   begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun>;
-  /** Keeps the answer in the transaction of the effect. Rejects with StaleClaim if the claim was lost. */
+  /** Saves the response in the transaction of the effect. Rejects with StaleClaim if the claim was lost. */
   settle(trx: Transaction, claim: Claim, answer: NewAnswer): Promise<void>;
   /**
-   * Keeps the answer in a transaction of its own: for answers without an effect. Rejects with
-   * StaleClaim if the claim was lost.
+   * Saves a response in a transaction of its own, for responses without an effect. Rejects with StaleClaim if
+   * the claim was lost.
    */
   keep(claim: Claim, answer: NewAnswer): Promise<void>;
-  /** Frees the key: the call failed in a way worth trying again. Harmless when the answer was kept. */
+  /** Releases the key after a failure that is worth a retry. Harmless when a response was saved. */
   release(claim: Claim): Promise<void>;
 }
 
 /**
- * The claim's lease ran out and another request took the key over, so this one must leave no trace.
- * The caller is told to ask again: it then gets the other request's answer.
+ * The claim's lease expired and another request took the key over, so this request must not have an effect. A
+ * retry of the caller receives the response of the other request.
  */
 export class StaleClaim extends AppError {
   override name = "StaleClaim";

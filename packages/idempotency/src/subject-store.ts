@@ -1,4 +1,5 @@
-// Every statement against `idempotency_subjects`: which profiles the kept answers are about.
+// Holds every statement against `idempotency_subjects`, which links kept responses to the profiles that they
+// are about.
 import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { insertRows, type Transaction } from "@muster/db";
 import type { Claim } from "./ledger.ts";
@@ -24,7 +25,7 @@ export async function addSubjects(
   await insertRows(trx, TABLE, COLUMNS, rows, "keep", ["subject", "token"]);
 }
 
-/** Some of the claims whose answers are about one of the subjects, each once. */
+/** Returns some of the claims whose responses are about one of the subjects, each once. */
 export async function claimsAbout(
   trx: Transaction,
   subjects: readonly string[],
@@ -53,7 +54,7 @@ export async function removeSubjects(
     .delete();
 }
 
-/** Deletes up to `limit` rows that expired by then; resolves to how many were found. */
+/** Deletes up to `limit` rows that had expired at `nowMs`. Resolves to the number of rows found. */
 export async function removeExpiredSubjects(trx: Transaction, nowMs: number, limit: number): Promise<number> {
   const rows: { subject: Buffer; token: Buffer }[] = await trx(TABLE)
     .select("subject", "token")

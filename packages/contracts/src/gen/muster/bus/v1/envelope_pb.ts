@@ -14,14 +14,14 @@ export const file_muster_bus_v1_envelope: GenFile = /*@__PURE__*/
   fileDesc("ChxtdXN0ZXIvYnVzL3YxL2VudmVsb3BlLnByb3RvEg1tdXN0ZXIuYnVzLnYxIskBCghFbnZlbG9wZRISCgJpZBgBIAEoCUIGmrUYAigBEhYKBnNvdXJjZRgCIAEoCUIGmrUYAigBEhQKBHR5cGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDEg0KBXNoYXJkGAUgASgFEhAKCHBvc2l0aW9uGAYgASgDEhUKDWl0ZW1zX3Rocm91Z2gYByABKAMSHAoMdHJhY2VfcGFyZW50GAggASgJQgaatRgCKAESFAoEZGF0YRgJIAEoDEIGmrUYAigEYgZwcm90bzM", [file_muster_options_v1_options]);
 
 /**
- * One domain event as it travels: the attributes of CloudEvents 1.0 and typed Protobuf data.
- * At most 512 KiB encoded.
+ * Envelope carries one domain event over the bus: the attributes of CloudEvents 1.0 and typed
+ * Protobuf data. At most 512 KiB encoded.
  *
  * @generated from message muster.bus.v1.Envelope
  */
 export type Envelope = Message<"muster.bus.v1.Envelope"> & {
   /**
-   * CloudEvents id: UUIDv7 of the outbox row; also the broker's deduplication id.
+   * CloudEvents id: the UUIDv7 of the outbox row. It is also the broker's deduplication id.
    *
    * @generated from field: string id = 1;
    */
@@ -49,35 +49,35 @@ export type Envelope = Message<"muster.bus.v1.Envelope"> & {
   timeMs: bigint;
 
   /**
-   * 0 to 15: hash(organisation, profile) mod 16.
+   * Shard number, 0 to 15: hash(organization, profile) mod 16.
    *
    * @generated from field: int32 shard = 5;
    */
   shard: number;
 
   /**
-   * Gapless from 1 within (source, shard), in commit order.
+   * Position within (source, shard): gapless from 1, in commit order.
    *
    * @generated from field: int64 position = 6;
    */
   position: bigint;
 
   /**
-   * How many items (tracked events) this shard has carried up to and including this message.
+   * Number of items (tracked events) in all messages of this shard up to and including this one.
    *
    * @generated from field: int64 items_through = 7;
    */
   itemsThrough: bigint;
 
   /**
-   * W3C traceparent of the request that caused it, or empty.
+   * W3C traceparent of the request that caused the domain event, or empty.
    *
    * @generated from field: string trace_parent = 8;
    */
   traceParent: string;
 
   /**
-   * The message that `type` names, encoded.
+   * The encoded Protobuf message that `type` names.
    *
    * @generated from field: bytes data = 9;
    */
