@@ -1,5 +1,5 @@
-// The embedded bus delivers within one process. It stores nothing: each subscription reads the producer's
-// outbox from its own position. It does not reach other processes.
+// The embedded bus delivers messages within one process. The bus stores no messages: each subscription reads
+// the producer's outbox from a position of its own. Other processes are not reached.
 import { toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { type Clock, Wakeup } from "@muster/core";
@@ -14,7 +14,7 @@ export interface EmbeddedBusOptions {
 
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 2_000;
-/** Only a wake-up ends the wait; the limit keeps the timer within its range. */
+/** Only a wake-up ends the wait; the limit keeps the timer within the timer's range. */
 const IDLE_MS_MAX = 2 ** 30;
 
 export class EmbeddedBus implements Bus {
@@ -36,7 +36,7 @@ export class EmbeddedBus implements Bus {
     }
   }
 
-  /** Only wakes subscriptions: they read the envelopes from the outbox. */
+  /** Only wakes subscriptions, because subscriptions read the envelopes from the outbox. */
   async publish(envelopes: readonly Envelope[]): Promise<void> {
     if (this.#closed) throw new Error("the bus is closed");
     for (const envelope of envelopes) {
@@ -64,7 +64,7 @@ export class EmbeddedBus implements Bus {
     return this.#hub.on(topic, handler);
   }
 
-  /** Does nothing: subscriptions read the outbox, where the messages are already rewritten. */
+  /** Does not remove messages: subscriptions read the outbox, where the messages are already rewritten. */
   async forget(): Promise<void> {}
 
   async close(): Promise<void> {
@@ -79,7 +79,10 @@ interface SubscriptionOwner {
   closed(subscription: EmbeddedSubscription): void;
 }
 
-/** A subscription reads one shard in a loop of its own, so that a slow or failing one delays no other. */
+/**
+ * A subscription reads one shard in a loop of its own, so that a slow or failing subscription delays no
+ * other.
+ */
 class EmbeddedSubscription implements Subscription {
   readonly #options: SubscribeOptions;
   readonly #clock: Clock;

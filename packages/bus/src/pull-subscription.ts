@@ -104,7 +104,8 @@ export class PullSubscription implements Subscription {
   }
 
   /**
-   * Sends an ack or nak. One that cannot be sent has the effect of a lost one: the message is redelivered.
+   * Sends an ack or nak. An ack or nak that cannot be sent has the effect of a lost one: the message is
+   * redelivered.
    */
   #settle(answer: () => void): void {
     try {

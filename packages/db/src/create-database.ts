@@ -4,10 +4,7 @@ import { databaseUnavailable } from "./faults.ts";
 import { connectionSettings } from "./mysql-database.ts";
 import { translateMysqlError } from "./mysql-faults.ts";
 
-/**
- * Creates a database if it is absent. A user without the right to create databases may call it for an
- * existing one.
- */
+/** Creates a database if it is absent; an existing database needs no right to create databases. */
 export async function createDatabaseIfAbsent(url: string, name: string): Promise<void> {
   await onServer(url, name, async (query) => {
     const found = await query("SELECT schema_name FROM information_schema.schemata WHERE schema_name = ?", [
@@ -30,7 +27,7 @@ async function onServer(
   body: (query: (sql: string, values: string[]) => Promise<number>) => Promise<void>,
 ): Promise<void> {
   if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) throw new Error(`not a valid database name: ${name}`);
-  // "" ignores the database named in the URL, because it may not exist yet.
+  // "" ignores the database named in the URL, because that database may not exist yet.
   const connection = await createConnection(connectionSettings(url, "")).catch((error: unknown) => {
     throw databaseUnavailable(error);
   });

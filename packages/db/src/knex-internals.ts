@@ -1,14 +1,14 @@
-// Types the parts of knex that its declarations omit: the dialect classes and their transaction.
+// Types the parts of knex that the declarations of knex omit: the dialect classes and the transaction class.
 import { createRequire } from "node:module";
 import type { Knex } from "knex";
 
-/** A driver's connection as knex keeps it in its pool. */
+/** A driver's connection in knex's pool. */
 export interface PooledConnection {
-  /** Set when the connection must not be reused; the pool then drops it. */
+  /** Set when the connection must not be reused; the pool then drops the connection. */
   __knex__disposed?: unknown;
 }
 
-/** The statement that a knex client passes to its driver. */
+/** The statement that a knex client passes to the driver. */
 export interface DriverQuery {
   readonly sql: string;
   readonly bindings?: readonly unknown[];
@@ -25,7 +25,7 @@ export interface DialectClient extends Knex.Client {
 
 export type DialectClass = new (config: Knex.Config) => DialectClient;
 
-/** The outcome at the end of a transaction: 1 resolves its promise, 2 rejects it. */
+/** The outcome at the end of a transaction: 1 resolves the promise, 2 rejects the promise. */
 type Ending = 1 | 2;
 
 interface KnexTransaction {
@@ -52,14 +52,14 @@ export const SqliteDialect = load("knex/lib/dialects/better-sqlite3/index.js") a
 export const MysqlDialect = load("knex/lib/dialects/mysql2/index.js") as DialectClass;
 const BaseTransaction = load("knex/lib/execution/transaction.js") as KnexTransactionClass;
 
-/** A dialect that defines how its transactions begin. */
+/** A dialect that defines how transactions begin. */
 export interface BeginningClient extends Knex.Client {
   beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[];
 }
 
 /**
- * A knex transaction with two changes. The body does not run when BEGIN has failed. A connection whose COMMIT
- * or ROLLBACK has failed leaves the pool, because its transaction state is unknown.
+ * A knex transaction with two changes. The body does not run when BEGIN has failed. A connection leaves the
+ * pool after a failed COMMIT or ROLLBACK, because the transaction state is unknown.
  */
 export class EngineTransaction extends BaseTransaction {
   override async begin(connection: PooledConnection): Promise<void> {

@@ -1,4 +1,4 @@
-// Migrates a schema to its newest version. Migrations are numbered and forward only; repeated and concurrent
+// Migrates a schema to the newest version. Migrations are numbered and forward only; repeated and concurrent
 // runs are safe.
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -99,8 +99,8 @@ async function createTables(schema: Schema): Promise<void> {
 }
 
 /**
- * Runs `body` while no other process migrates. On MySQL a row lock on a connection of its own protects the
- * run; a crash releases the lock. On SQLite each migration is a transaction of the only writer, so no lock is
+ * Runs `body` while no other process migrates. On MySQL a row lock on a separate connection protects the run;
+ * a crash releases the lock. On SQLite each migration is a transaction of the only writer, so no lock is
  * needed.
  */
 async function exclusively(

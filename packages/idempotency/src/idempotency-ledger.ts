@@ -1,5 +1,5 @@
 // The idempotency ledger keeps responses in the service's own database. One request at a time runs under a
-// key. Its response is saved in the transaction of its effect, so that neither exists without the other.
+// key. The response is saved in the transaction of the effect, so that response and effect exist together.
 import { assert, type Clock, IDEMPOTENCY_KEY_BYTES_MAX, type IdSource } from "@muster/core";
 import { type Database, isUniqueViolation, type Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -11,7 +11,7 @@ import { addSubjects } from "./subject-store.ts";
 
 /** A request without a response or a release within this time counts as dead. */
 export const LEASE_MS = 30_000;
-/** Time for which a key stands for its first request. */
+/** Time for which a key stands for the first request with the key. */
 export const KEY_LIFETIME_MS = 24 * 3_600_000;
 const RETRY_AFTER_MS = 1_000;
 /** Each further attempt means that another request changed the key at the same time. */
@@ -110,7 +110,7 @@ function run({ scope, key, token }: NewClaim): Begun {
   return { kind: "run", claim: { scope, key, token } };
 }
 
-/** Whether the record is free: its lifetime is over, or its request died without a response. */
+/** Whether the record is free: the lifetime is over, or the request died without a response. */
 function isFree(record: KeyRecord, nowMs: number): boolean {
   if (record.expireTimeMs <= nowMs) return true;
   return record.answer === undefined && record.leaseUntilMs <= nowMs;

@@ -1,5 +1,5 @@
-// Holds every statement against `idempotency_subjects`, which links kept responses to the profiles that they
-// are about.
+// Holds every statement against `idempotency_subjects`, which links kept responses to the profiles in the
+// responses.
 import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { insertRows, type Transaction } from "@muster/db";
 import type { Claim } from "./ledger.ts";
@@ -25,7 +25,7 @@ export async function addSubjects(
   await insertRows(trx, TABLE, COLUMNS, rows, "keep", ["subject", "token"]);
 }
 
-/** Returns some of the claims whose responses are about one of the subjects, each once. */
+/** Returns claims whose responses are about the subjects, each once and at most `limit`. */
 export async function claimsAbout(
   trx: Transaction,
   subjects: readonly string[],

@@ -57,7 +57,7 @@ export async function lockCursors(trx: Transaction, key: ConsumerKey): Promise<C
 }
 
 /**
- * Whether all these shards still have these fencing tokens. If so, no other replica takes them before the
+ * Whether all shards still have the given fencing tokens. If so, no other replica takes the shards before the
  * commit.
  */
 export async function lockOwned(
@@ -75,8 +75,8 @@ export async function lockOwned(
 }
 
 /**
- * Advances all cursors. Returns false if one has another fencing token or position; the caller then rolls
- * back.
+ * Advances all cursors. Returns false if a cursor has another fencing token or position; the caller then
+ * rolls back.
  */
 export async function advanceCursors(
   trx: Transaction,
@@ -105,7 +105,7 @@ export async function advanceCursors(
 }
 
 /**
- * Applies a plan to locked rows. Taking a shard increases its fencing token, so that the former owner cannot
+ * Applies a plan to locked rows. Taking a shard increases the fencing token, so that the former owner cannot
  * commit.
  */
 export async function applyLeases(

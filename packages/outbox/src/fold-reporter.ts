@@ -1,4 +1,4 @@
-// Reports applied positions to the producer, so that the producer can trim its outbox and compute the
+// Reports applied positions to the producer, which needs the positions to trim the outbox and to compute the
 // backlog.
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
 import { readCursors } from "./cursor-store.ts";
@@ -39,7 +39,7 @@ export class FoldReporter {
     const nowMs = this.#options.clock.monotonicMs();
     const isRepeat = nowMs >= this.#repeatAtMs;
     try {
-      // Registers the consumer for every shard, whichever replica owns it, before anything can be trimmed.
+      // Registers the consumer for every shard, with any owner, before the first trim.
       const changed = this.#registered ? this.#changed(isRepeat) : await this.#everyShard();
       if (changed.length > 0) await this.#send(changed);
       for (const { shard, position } of changed) this.#reported.set(shard, position);

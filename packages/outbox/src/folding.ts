@@ -1,5 +1,5 @@
-// Applies one batch of messages: the projection's writes and the cursors commit in one transaction. A failure
-// is handled by its cause: a lost shard, a message that always fails, or a temporary problem.
+// Applies one batch of messages: the projection's writes and the cursors commit in one transaction. Failures
+// are handled by cause: a lost shard, a message that always fails, or a temporary problem.
 import type { Clock } from "@muster/core";
 import { backoffMs } from "./backoff.ts";
 import { ATTEMPTS_MAX, type ConsumerTimings, type ShardConsumerOptions } from "./consumer-options.ts";
@@ -12,7 +12,7 @@ import { isPoison, isUnavailable, LostOwnership } from "./ownership.ts";
 export interface FoldHooks {
   /** A transaction has committed: this shard is applied up to `position`. */
   folded(shard: number, position: number): void;
-  /** Called after each such transaction. */
+  /** Called after each transaction that has applied messages. */
   committed(): void;
   /** The cursor table contradicts the state in memory: the owned shards must be read again. */
   resync(): Promise<void>;
@@ -100,7 +100,7 @@ export class Folding {
   }
 
   /**
-   * Finds the message that fails: each message in a transaction of its own, each shard up to its first
+   * Finds the failing message: each message runs in a separate transaction, each shard up to the first
    * failure.
    */
   async #foldOneByOne(batch: readonly Picked[], signal: AbortSignal): Promise<boolean> {
@@ -114,7 +114,7 @@ export class Folding {
     return hasFolded;
   }
 
-  /** Handles a message that failed alone, because of its own content. */
+  /** Handles a message that failed alone, because of the message's own content. */
   async #poisoned(picked: Picked, error: unknown): Promise<boolean> {
     const { owned } = picked;
     const position = owned.inbox.folded + 1;
@@ -146,7 +146,7 @@ export class Folding {
     return true;
   }
 
-  /** Delays these shards after a failure. */
+  /** Delays the shards of a batch after a failure. */
   delay(batch: readonly Picked[], error: unknown): void {
     const nowMs = this.#clock.monotonicMs();
     const isNews = batch.every(({ owned }) => owned.failures === 0);

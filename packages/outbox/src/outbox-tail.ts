@@ -1,5 +1,5 @@
-// Feeds live tails from the outbox. Commits wake it. Each message is read and decoded once for all tails of
-// the process that are up to date; a slow tail reads for itself, at its own pace.
+// Feeds live tails from the outbox, woken by commits. Each message is read and decoded once for all tails of
+// the process that are up to date; a slow tail reads the outbox separately, at the tail's own pace.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -14,7 +14,7 @@ export interface TailMessage<Item> {
 
 export interface OutboxTailOptions<Item> {
   readonly outbox: Pick<OutboxPort, "positions" | "read" | "onCommitted">;
-  /** Returns the items of a message in order; none for a message that tails skip. */
+  /** Returns the items of a message in order; an empty list for a message that tails skip. */
   readonly decode: (envelope: Envelope) => readonly Item[];
   readonly clock: Clock;
   readonly log: Logger;
@@ -83,8 +83,8 @@ export class OutboxTail<Item> {
   }
 
   /**
-   * Resolves to the ends of the shards once one of them is after its position; undefined when the signal
-   * aborts.
+   * Resolves to the ends of the shards once a shard has messages after the given position; undefined when the
+   * signal aborts.
    */
   async beyond(positions: readonly number[], signal: AbortSignal): Promise<readonly number[] | undefined> {
     for (;;) {
@@ -96,7 +96,7 @@ export class OutboxTail<Item> {
     }
   }
 
-  /** Returns the next few messages after a position; none if they have been trimmed. */
+  /** Returns the next few messages after a position; an empty list if the messages have been trimmed. */
   read(shard: number, afterPosition: number): Promise<readonly TailMessage<Item>[]> {
     const key = `${shard}/${afterPosition}`;
     const known = this.#reads.get(key);

@@ -1,5 +1,5 @@
-// The outbox of a producing service appends messages inside the service's transactions, reads them for the
-// bus and for consumers with a gap, and polls how far each consumer has applied them.
+// The outbox of a producing service appends messages inside the service's transactions, reads messages for
+// the bus and for consumers with a gap, and polls how far each consumer has applied the messages.
 import type { Bus } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert, type Clock, type IdSource, MESSAGE_BYTES_MAX, SHARD_COUNT } from "@muster/core";
@@ -37,7 +37,7 @@ const POLL_MS = 1_000;
 /** Shortest time between two broadcasts of commits to other replicas. */
 const TELL_MS_MIN = 5;
 
-/** The outbox of one process and producing service. It is also a worker with `start` and `stop`. */
+/** The outbox of one process and producing service. Also a worker with `start` and `stop`. */
 export class Outbox implements OutboxPort, ProducerPort {
   readonly name: string;
   readonly #options: OutboxOptions;
@@ -83,7 +83,7 @@ export class Outbox implements OutboxPort, ProducerPort {
 
   /**
    * Appends messages, as the last statements of the transaction: from here on the transaction holds the rows
-   * of its shards. Commits of one shard are therefore in position order, so that a reader of a position can
+   * of the shards. Commits of one shard are therefore in position order, so that a reader of a position can
    * also read all positions before it.
    */
   async append(trx: Transaction, drafts: readonly OutboxDraft[]): Promise<number[]> {
@@ -163,7 +163,7 @@ export class Outbox implements OutboxPort, ProducerPort {
         const messages = rows.map((row) => store.envelopeOf(service, row));
         this.#tell(this.#appendListeners, messages);
       },
-      // The transaction was rolled back, or its outcome is unknown: a poll reads what is stored.
+      // The transaction was rolled back, or the outcome is unknown: a poll reads the stored state.
       () => {},
     );
   }
@@ -205,7 +205,7 @@ export class Outbox implements OutboxPort, ProducerPort {
   }
 }
 
-/** Adds a listener as a function of its own, and returns a function that removes it. */
+/** Adds a listener as a separate function, and returns a function that removes the listener. */
 function added<Listener>(listeners: Set<Listener>, own: Listener): () => void {
   listeners.add(own);
   return () => void listeners.delete(own);

@@ -1,8 +1,8 @@
-// The state of one shard that this replica owns: its inbox, its failures and its refetches.
+// The state of one shard that this replica owns: inbox, failures and refetches.
 import type { Delivery, Subscription } from "@muster/bus";
 import { ShardInbox } from "./shard-inbox.ts";
 
-/** The first message that failed because of its own content. */
+/** The first message that failed because of the message's own content. */
 export interface Suspect {
   readonly position: number;
   readonly attempts: number;
@@ -10,17 +10,17 @@ export interface Suspect {
 
 export class OwnedShard {
   readonly shard: number;
-  /** Fences every commit: a replica that takes the shard increases it. */
+  /** Fences every commit: a replica that takes the shard increases the token. */
   readonly epoch: number;
   readonly inbox: ShardInbox;
   subscription: Subscription | undefined;
-  /** Deliveries that are not an envelope, after their last attempt. */
+  /** Deliveries that are not an envelope, after the last attempt. */
   readonly undecodable: Delivery[] = [];
   suspect: Suspect | undefined;
-  /** Consecutive failures of any kind; nothing is applied before `notBeforeMs` (monotonic). */
+  /** Consecutive failures of any kind; no message is applied before `notBeforeMs` (monotonic). */
   failures = 0;
   notBeforeMs = 0;
-  /** Messages must be requested from the producer, because the bus may be late or have lost them. */
+  /** Messages must be requested from the producer, because the bus may be late or have lost messages. */
   checkWanted = true;
   refetching = false;
   refetchFailures = 0;

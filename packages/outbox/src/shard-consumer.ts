@@ -1,5 +1,5 @@
-// A shard consumer leases shards of one producer, applies their domain events exactly once in effect, and
-// reports how far they are applied. The consuming service supplies only the projection.
+// A shard consumer leases shards of one producer, applies domain events exactly once in effect, and reports
+// the applied positions. The consuming service supplies only the projection.
 import type { Delivery } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert } from "@muster/core";
@@ -23,7 +23,7 @@ import { ThrottledCall } from "./throttled-call.ts";
 const TELL_MS_MIN = 10;
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 
-/** Consumes the domain events of one producer. It is a worker with `start` and `stop`. */
+/** Consumes the domain events of one producer. A worker with `start` and `stop`. */
 export class ShardConsumer {
   readonly name: string;
   readonly #options: ShardConsumerOptions;
@@ -112,8 +112,8 @@ export class ShardConsumer {
   }
 
   /**
-   * Resolves to true once every shard is applied up to its position (0 means any). Resolves to false if that
-   * takes longer than `timeoutMs` or the signal aborts. Works in every replica.
+   * Resolves to true once every shard is applied up to the given position (0 means any). Resolves to false if
+   * that takes longer than `timeoutMs` or the signal aborts. Works in every replica.
    */
   waitFolded(positions: readonly number[], options: WaitOptions): Promise<boolean> {
     return this.#folded.wait(positions, options);
@@ -165,7 +165,7 @@ export class ShardConsumer {
     this.#close(owned);
   }
 
-  /** The transaction may have committed although its response was lost. */
+  /** The transaction may have committed although the response was lost. */
   #kept(cursor: CursorRow): void {
     const owned = this.#shards.get(cursor.shard);
     if (owned === undefined || cursor.position <= owned.inbox.folded) return;
@@ -176,8 +176,8 @@ export class ShardConsumer {
   }
 
   /**
-   * Acks the deliveries that are not applied: the next owner first reads them from the producer, and a bus
-   * that waits for these acks would hold back later messages.
+   * Acks the deliveries that are not applied: the next owner first reads the messages from the producer, and
+   * a bus that waits for the acks would hold back later messages.
    */
   #close(owned: OwnedShard): void {
     const closing = (async () => {

@@ -1,4 +1,4 @@
-// Runs a producer and its consumers on one of the two pairs of adapters, for the contract suite.
+// Runs a producer and its consumers on a pair of adapters (database and bus), for the contract suite.
 import { randomBytes } from "node:crypto";
 import type { Bus } from "@muster/bus";
 import { EmbeddedBus } from "@muster/bus/embedded";
@@ -42,7 +42,9 @@ export interface Replica {
   readonly database: Database;
   readonly instanceId: string;
   readonly metrics: Metrics;
-  /** Cuts the replica off from bus and database, as a kill does: it releases and finishes nothing. */
+  /**
+   * Cuts the replica off from bus and database, as a kill does: shards stay leased and work stays unfinished.
+   */
   kill(): Promise<void>;
 }
 
