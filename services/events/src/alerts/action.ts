@@ -1,25 +1,28 @@
-// An event as rules see it: where it stands among the person's others, and which amounts it names. Pure.
+// Reads from a tracked event the order and the amounts that alert rules evaluate. Pure.
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { parseDecimal, parseJsonNumber } from "./decimal.ts";
 
-/** Where an action stands among others of its person: by time, and of one instant by arrival. */
+/** The order of an action among the actions of the person: by instant, then by arrival. */
 export interface Place {
-  /** Exact milliseconds since 1970, past the year 9999 too. */
+  /** Exact milliseconds since 1970, beyond the year 9999 too. */
   readonly orderMs: bigint;
+  /** Rises with each action of the person. */
   readonly arrival: number;
 }
 
+/** A tracked event as alert rules evaluate the event. */
 export interface Action {
   readonly event: TrackedEvent;
   readonly orderMs: bigint;
-  /** Amounts by property, exact. */
+  /** Exact amounts by property, in ten-billionths. */
   readonly amounts: ReadonlyMap<string, bigint>;
 }
 
-/** The last instant that is shown, and that anything later is kept at. */
+/** The last instant that can be shown, in milliseconds. Later instants are stored as this instant. */
 export const LAST_INSTANT_MS = 253_402_300_799_999;
 const TIME = "time";
 
+/** Reads the order and the amounts of `properties` from an event. */
 export function actionOf(event: TrackedEvent, properties: ReadonlySet<string>): Action {
   const isLast = event.occurredMs === LAST_INSTANT_MS;
   const asked = isLast ? new Set([...properties, TIME]) : properties;
@@ -28,10 +31,13 @@ export function actionOf(event: TrackedEvent, properties: ReadonlySet<string>): 
 }
 
 const noAmounts: ReadonlyMap<string, bigint> = new Map();
-/** Of decimals: ten-billionths in a unit. */
+/** Ten-billionths in one unit of a decimal. */
 const UNIT = 10n ** 10n;
 
-/** What happened past the year 9999 is kept at its end, with the second as sent among its properties. */
+/**
+ * Reads the order of an event after the year 9999: the stored instant is clamped, and the property `time`
+ * holds the second as sent.
+ */
 function lateOrder(amounts: ReadonlyMap<string, bigint>): bigint {
   const last = BigInt(LAST_INSTANT_MS);
   const sent = amounts.get(TIME);
@@ -40,13 +46,15 @@ function lateOrder(amounts: ReadonlyMap<string, bigint>): bigint {
   return sentMs > last && sentMs <= BigInt(Number.MAX_SAFE_INTEGER) * 1000n ? sentMs : last;
 }
 
-/** JSON.parse as this Node has it: the reviver also sees a number's own text. */
+/** `JSON.parse` as this Node version types it: the reviver also receives the source text of a number. */
 const parseExactly = JSON.parse as (
   text: string,
   reviver: (this: object, key: string, value: unknown, context: { readonly source?: string }) => unknown,
 ) => Record<string, unknown>;
 
-/** Those of the properties that are numbers, or strings of a decimal's digits; objects within are not looked at. */
+/**
+ * Reads top-level properties that hold a number or a string of decimal digits. Nested objects do not count.
+ */
 function readAmounts(text: string, properties: ReadonlySet<string>): ReadonlyMap<string, bigint> {
   const numbers: { readonly holder: object; readonly key: string; readonly source: string }[] = [];
   const root = parseExactly(text, function (key, value, { source }) {

@@ -1,4 +1,4 @@
-// Alerts and their rules as messages, and rules as they are read from messages.
+// Converts alerts and alert rules to messages, and rule kinds from messages.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -18,12 +18,13 @@ const protoKinds: Readonly<Record<RuleKind, AlertRuleKind>> = {
   window_sum: AlertRuleKind.WINDOW_SUM,
 };
 
-/** Undefined for what names no kind. */
+/** Undefined when the value is not a rule kind. */
 export function kindFromProto(kind: AlertRuleKind): RuleKind | undefined {
   const found = Object.entries(protoKinds).find(([, number]) => number === kind);
   return found?.[0] as RuleKind | undefined;
 }
 
+/** `since` are the series starts of the rule set that contains the rule. */
 export function ruleToProto(rule: AlertRule, since: SeriesSince): MessageInitShape<typeof AlertRuleSchema> {
   const countsSinceMs = keptSince(rule, since);
   return {
@@ -44,7 +45,7 @@ export function ruleToProto(rule: AlertRule, since: SeriesSince): MessageInitSha
   };
 }
 
-/** Who an alert is about by now. */
+/** The current root profile of an alert, and the user id of that profile. */
 export interface AlertPerson {
   readonly profileId: ProfileId;
   readonly userId: string | undefined;

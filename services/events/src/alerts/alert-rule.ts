@@ -1,14 +1,15 @@
-// What a rule of alerts is, what each kind of it asks for, and the four that every organisation starts with.
-// Pure.
+// Defines alert rules, the fields that each kind requires, and the four default rules. Pure.
 import { hash } from "node:crypto";
 import { type OrganizationId, uuidV7 } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
 import { parseDecimal } from "./decimal.ts";
 
+/** The number of rules in an organization. */
 export const RULES_MAX = 100;
+/** The `count` of a rule. */
 export const COUNT_MAX = 100;
 
-/** How each kind is stored. Invariant: never changes, for rows are kept by it. */
+/** The stored number of each kind. Invariant: a number never changes, because stored rows contain it. */
 export const ruleKindNumbers = { threshold: 1, consecutive: 2, rising: 3, window_sum: 4 } as const;
 export type RuleKind = keyof typeof ruleKindNumbers;
 
@@ -18,17 +19,17 @@ export interface AlertRule {
   readonly code: number;
   readonly name: string;
   readonly kind: RuleKind;
-  /** The rule is judged on events of this name. */
+  /** Events of this name trigger an evaluation of the rule. */
   readonly eventName: string;
-  /** Of `consecutive`: what breaks a run. */
+  /** Used by `consecutive`: events of these names interrupt a run. */
   readonly otherEventNames: readonly string[];
   readonly property: string | undefined;
-  /** A decimal as it was written. */
+  /** A decimal as the caller wrote it. */
   readonly threshold: string | undefined;
   readonly count: number | undefined;
   readonly windowSeconds: number | undefined;
   readonly isEnabled: boolean;
-  /** Undefined for the rules that every organisation starts with. */
+  /** Undefined for the default rules. */
   readonly createMs: number | undefined;
   readonly updateMs: number | undefined;
 }
@@ -46,13 +47,13 @@ const settingsOf: Readonly<
   Record<RuleKind, { readonly required: readonly Setting[]; readonly optional: readonly Setting[] }>
 > = {
   threshold: { required: ["property", "threshold"], optional: [] },
-  // Without a property, every event of its names counts.
+  // Without a property, every event of the named kinds counts.
   consecutive: { required: ["count"], optional: ["property"] },
   rising: { required: ["property", "count"], optional: [] },
   window_sum: { required: ["property", "threshold", "windowSeconds"], optional: [] },
 };
 
-/** Throws FIELD_INVALID naming each field that the rule's kind asks for in vain, or has no use for. */
+/** Throws FIELD_INVALID with each field that the kind of the rule requires or does not accept. */
 export function checkRule(rule: AlertRule, fieldPrefix: string): void {
   const fields: FieldError[] = [];
   const add = (field: string, message: string): void =>
@@ -84,7 +85,7 @@ export function checkRule(rule: AlertRule, fieldPrefix: string): void {
   }
 }
 
-/** The rules of an organisation that has changed none. */
+/** Returns the rules of an organization that never changed a rule. */
 export function defaultRules(organizationId: OrganizationId): AlertRule[] {
   const amount = { property: "amount", isEnabled: true, createMs: undefined, updateMs: undefined };
   const none = { otherEventNames: [], threshold: undefined, count: undefined, windowSeconds: undefined };
@@ -109,7 +110,7 @@ export function defaultRules(organizationId: OrganizationId): AlertRule[] {
   return rules.map((rule) => ({ ...rule, id: defaultRuleId(organizationId, rule.code) }));
 }
 
-/** The same whenever it is asked for, so that it stays when the rules become rows. */
+/** Returns a stable id, so that a default rule keeps the id when the rules become rows. */
 function defaultRuleId(organizationId: OrganizationId, code: number): string {
   return uuidV7(0, hash("sha256", `alert-rule/${organizationId}/${code}`, "buffer"));
 }

@@ -1,4 +1,4 @@
-// AlertService with its handlers.
+// Lists the handlers of AlertService.
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
@@ -10,6 +10,7 @@ import { listAlerts } from "./list-alerts.ts";
 import { recordAction } from "./record-action.ts";
 import { updateAlertRule } from "./update-alert-rule.ts";
 
+/** Binds every RPC of AlertService to the handler. */
 export function alertService(deps: EventsDeps): ServiceImplementation {
   return implement(AlertService, {
     recordAction: recordAction(deps),

@@ -1,5 +1,6 @@
-// Judges what a commit stores, in its transaction: people one after the other by a locked row, and each one's
-// events in the order of their arrival, as if each had come alone. What is fired is stored and announced.
+// Evaluates alert rules on the events of a commit, in the transaction of the commit. A locked row serializes
+// the evaluations of a person. The events of a person are evaluated in arrival order, as if each event had
+// come alone. Fired alerts are stored and published.
 import { assert, type Clock, type IdSource, type ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxDraft } from "@muster/outbox";
@@ -27,10 +28,10 @@ import { cellsOf, PersonPast } from "./person-past.ts";
 import type { NamedRules } from "./rule-set.ts";
 import { RulesCache } from "./rules-cache.ts";
 
-/** Arrivals go by the clock, with room for as many events of one person in each of its milliseconds. */
+/** Arrival numbers follow the clock, with room for this many events of a person per millisecond. */
 const ARRIVALS_PER_MS = 1000;
 
-/** An event that rules look at. */
+/** An event that at least one rule evaluates or counts. */
 interface Candidate {
   readonly action: Action;
   readonly outcome: StoredOutcome;
@@ -46,7 +47,7 @@ export class AlertStep implements IngestStep {
   readonly #clock: Clock;
   readonly #ids: IdSource;
 
-  /** `ids` rise, so that alerts are listed in the order of firing. */
+  /** `ids` are monotonic, so that lists of alerts have the order of firing. */
   constructor({ clock, ids }: { readonly clock: Clock; readonly ids: IdSource }) {
     this.#clock = clock;
     this.#ids = ids;
@@ -72,7 +73,7 @@ export class AlertStep implements IngestStep {
     return alertsFired(fired, new Map(plan.shares.map(({ shard, traceParent }) => [shard, traceParent])));
   }
 
-  /** Costs one statement where no rule looks at any of the events. */
+  /** Costs one statement when no rule applies to any of the events. */
   async #candidatesOf(trx: Transaction, plan: BatchPlan): Promise<Candidate[]> {
     const organizationIds = new Set(plan.newEvents.map(({ organizationId }) => organizationId));
     const sets = await this.#rules.of(trx, [...organizationIds]);
@@ -93,7 +94,7 @@ export class AlertStep implements IngestStep {
     return candidates;
   }
 
-  /** Keeps the action first, so that it counts itself. */
+  /** Adds the action to the history first, so that the action counts itself. */
   #judge({ action, outcome, named }: Candidate, past: LoadedPast | undefined): Alert[] {
     const { event } = action;
     if (past !== undefined && named.series.length > 0) {
@@ -115,7 +116,7 @@ export class AlertStep implements IngestStep {
 
 const noPast = new PersonPast([]);
 
-/** In the order in which each first appears. */
+/** Groups candidates by root profile, in the order of first appearance. */
 function peopleOf(candidates: readonly Candidate[]): PersonBatch[] {
   const people = new Map<ProfileId, PersonBatch>();
   for (const candidate of candidates) {
@@ -133,7 +134,7 @@ interface LoadedPast extends PersonKey {
   lastArrival: number;
 }
 
-/** Locks and reads the past of those people whose events need one. */
+/** Locks and reads the histories of the root profiles whose events need a history. */
 async function loadPasts(
   trx: Transaction,
   people: readonly PersonBatch[],
@@ -159,12 +160,14 @@ async function loadPasts(
   return pasts;
 }
 
-/** Made as a part of a person, a profile has been through no merge; its first event tells of it. */
+/**
+ * A profile created as a part of a person was never merged; the first event of such a profile shows the link.
+ */
 function isOfMerged({ action: { event } }: Candidate): boolean {
   return event.profileId !== event.rootId;
 }
 
-/** The other profiles of those people who may have any. */
+/** Lists the merged profiles of roots that can have merged profiles. */
 async function mergedInto(
   trx: Transaction,
   people: readonly LockedPerson[],

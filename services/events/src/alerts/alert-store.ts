@@ -1,4 +1,4 @@
-// Every statement against `alerts`.
+// Stores fired alerts: every statement against `alerts`.
 import {
   bytesToUuid,
   type OrganizationId,
@@ -53,19 +53,22 @@ export async function insertAlerts(trx: Transaction, alerts: readonly Alert[]): 
   await insertRows(trx, "alerts", ALERT_COLUMNS, rows, "fail", ["organization_id", "alert_id"]);
 }
 
+/** The alerts that a list contains. */
 export interface AlertFilter {
   readonly organizationId: OrganizationId;
-  /** All of one person's; undefined: of anybody's. */
+  /** All profiles of one person; undefined selects the alerts of all profiles. */
   readonly profileIds: readonly ProfileId[] | undefined;
   readonly code: number | undefined;
-  /** The last alert of the page before. */
+  /** The id of the last alert on the previous page. */
   readonly after: string | undefined;
 }
 
-/** Profiles of one statement: each is a walk of its own. */
+/**
+ * Lists alerts, newest first: a single backward walk over an index, or a walk for each profile of a person.
+ */
 const WALKS_MAX = 100;
 
-/** Newest first: one walk backwards over an index, or one for each of a person's profiles. */
+/** Lists alerts, newest first: one backward walk over an index, or one walk for each profile of a person. */
 export async function listAlerts(db: Queryable, filter: AlertFilter, limit: number): Promise<Alert[]> {
   const { profileIds } = filter;
   if (profileIds === undefined || profileIds.length === 1) {

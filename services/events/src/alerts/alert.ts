@@ -1,4 +1,4 @@
-// An alert that was fired. Pure.
+// Defines an alert that a rule fired. Pure.
 import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
 
 export interface Alert {
@@ -7,7 +7,7 @@ export interface Alert {
   readonly id: string;
   readonly ruleId: string;
   readonly code: number;
-  /** The one that the event was recorded for. */
+  /** The profile of the event as recorded, before merges. */
   readonly profileId: ProfileId;
   readonly eventId: TrackedEventId;
   readonly eventName: string;

@@ -1,4 +1,4 @@
-// The domain event that tells of fired alerts.
+// Encodes fired alerts as domain events.
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type AlertFired,
@@ -10,16 +10,16 @@ import type { OutboxDraft } from "@muster/outbox";
 import { ALERT_FIRED } from "../domain-events.ts";
 import type { Alert } from "./alert.ts";
 
-/** Of a message: some 400 bytes each, under the size of a message by far. */
+/** Alerts in one message: about 400 bytes each, far below the size limit of a message. */
 const ALERTS_MAX = 500;
 
 export interface FiredAlert {
   readonly alert: Alert;
-  /** The profile that stands for the person. */
+  /** The root profile of the person. */
   readonly rootId: ProfileId;
 }
 
-/** One message for each shard, or several where there are many; in the order of firing. */
+/** Returns one message for each shard, or several for many alerts, in the order of firing. */
 export function alertsFired(
   fired: readonly FiredAlert[],
   traceParents: ReadonlyMap<number, string>,

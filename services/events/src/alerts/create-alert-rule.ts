@@ -1,4 +1,4 @@
-// CreateAlertRule: adds a rule. It judges what comes in from here on.
+// CreateAlertRule adds a rule, which applies to events received from now on.
 import { create } from "@bufbuild/protobuf";
 import {
   type AlertService,

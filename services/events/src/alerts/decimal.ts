@@ -1,20 +1,23 @@
-// Exact decimals: whole numbers of ten-billionths. Pure.
+// Parses exact decimals into whole numbers of ten-billionths. Pure.
 
 /** Digits after the dot. */
 const SCALE = 10;
 const WHOLE_DIGITS_MAX = 30;
 const LIMIT = 10n ** BigInt(WHOLE_DIGITS_MAX + SCALE);
-/** Longer texts are no amounts, however many of their digits are zeros. */
+/** Longer texts are not amounts, even if most digits are zeros. */
 const CHARACTERS_MAX = 64;
 
-/** Digits, perhaps a sign, a dot and more digits; undefined for anything else, and past 30 + 10 digits. */
+/**
+ * Accepts an optional sign, digits, and an optional dot with digits. Returns undefined for other texts and
+ * beyond 30 + 10 digits.
+ */
 export function parseDecimal(text: string): bigint | undefined {
   if (text.length > CHARACTERS_MAX) return undefined;
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
   return match === null ? undefined : scaled(match[1] === "-", match[2] ?? "", match[3] ?? "", 0);
 }
 
-/** A number as JSON writes it, by its digits and not by the nearest double. */
+/** Parses a JSON number by the digits of the text, not by the nearest double. */
 export function parseJsonNumber(text: string): bigint | undefined {
   if (text.length > CHARACTERS_MAX) return undefined;
   const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);

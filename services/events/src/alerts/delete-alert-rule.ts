@@ -1,4 +1,4 @@
-// DeleteAlertRule: for good, also one of those that every organisation starts with.
+// DeleteAlertRule deletes a rule permanently; default rules can be deleted too.
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";

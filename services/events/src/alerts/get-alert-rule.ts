@@ -1,4 +1,4 @@
-// GetAlertRule: reads one rule.
+// GetAlertRule reads one rule.
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";

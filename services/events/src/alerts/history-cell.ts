@@ -1,13 +1,16 @@
-// The two forms in which a person's past is kept, each in cells of bounded size: the newest actions of a
-// series in one cell, and sums by time in a tree of cells. Pure.
+// Encodes the alert history of a profile in cells of bounded size. One cell holds the newest actions of a
+// series; a tree of cells holds sums by time. Pure.
 import { COUNT_MAX } from "./alert-rule.ts";
 import type { KeptAction } from "./judge.ts";
 import { comparePlaces } from "./judge.ts";
 
-/** Series (8 bytes), level (1) and place in its level (8), in hex. Invariant: never changes, for rows are kept by it. */
+/**
+ * Series (8 bytes), level (1 byte) and index in the level (8 bytes), in hex. Invariant: the format never
+ * changes, because stored rows contain it.
+ */
 export type CellId = string;
 
-/** The newest actions of a series, the oldest of them first: as many as any rule may ask for. */
+/** The newest actions of a series, oldest first: as many as a rule can require. */
 export class NewestCell {
   readonly actions: KeptAction[];
 
@@ -17,7 +20,7 @@ export class NewestCell {
 
   add(action: KeptAction): void {
     const { actions } = this;
-    // Mostly the newest of all.
+    // The action is usually the newest.
     let at = actions.length;
     for (let before = actions[at - 1]; before !== undefined && comparePlaces(before, action) > 0; ) {
       at -= 1;
@@ -60,13 +63,13 @@ export class NewestCell {
   }
 }
 
-/** Children of a node: 2^9 instants of a node of the lowest level, 2^9 nodes of the level below elsewhere. */
+/** Children of a node: 2^9 instants at the lowest level, 2^9 nodes of the level below at higher levels. */
 const LEVEL_BITS = 9;
 const CHILD_MASK = (1n << BigInt(LEVEL_BITS)) - 1n;
-/** Nodes of the top span 2^36 ms, more than two years: a window touches two of them at most. */
+/** A top node spans 2^36 ms, more than two years. A window overlaps at most two top nodes. */
 const LEVELS = 4;
 
-/** A node of the tree: the sum of each of its children that has one. */
+/** A node of the tree: the sums of the children that have a sum. */
 export class SumsCell {
   readonly sums: Map<number, bigint>;
 
@@ -74,7 +77,7 @@ export class SumsCell {
     this.sums = new Map(sums);
   }
 
-  /** Children in order, each with the digits of its sum. */
+  /** Encodes the children in order, each with the digits of the sum. */
   encode(): Buffer {
     const entries = [...this.sums].sort(([a], [b]) => a - b);
     return Buffer.concat(
@@ -100,12 +103,15 @@ export class SumsCell {
   }
 }
 
-/** The cells whose sums an instant is part of, the lowest first; also all that a window's edge there needs. */
+/**
+ * Returns the cells that contain the sum of an instant, lowest level first. A window that ends at the instant
+ * needs no other cells.
+ */
 export function pathOf(seriesId: string, ms: bigint): CellId[] {
   return Array.from({ length: LEVELS }, (_, index) => nodeId(seriesId, index + 1, ms));
 }
 
-/** Adds to every node above the instant. */
+/** Adds the amount to every node above the instant. */
 export function addToSums(
   cellOf: (id: CellId) => SumsCell,
   seriesId: string,
@@ -120,8 +126,8 @@ export function addToSums(
 }
 
 /**
- * The sum between two instants, both included, of at most the span of a node of the top. Reads no cell but
- * those of the two instants' paths.
+ * Returns the sum between two instants, both included. The range spans at most one top node. Reads only cells
+ * on the paths of the two instants.
  */
 export function sumBetween(
   cellOf: (id: CellId) => SumsCell | undefined,
@@ -129,7 +135,7 @@ export function sumBetween(
   fromMs: bigint,
   toMs: bigint,
 ): bigint {
-  /** Of one node, by its place in its level. */
+  /** The sum within one node; `node` is the index in the level. */
   const within = (level: number, node: bigint): bigint => {
     const cell = cellOf(cellId(seriesId, level, node));
     if (cell === undefined) return 0n;
@@ -139,7 +145,7 @@ export function sumBetween(
     for (const [index, part] of cell.sums) {
       const child = (node << BigInt(LEVEL_BITS)) | BigInt(index);
       if (child < firstEdge || child > lastEdge) continue;
-      // An instant has nothing below it; a child between the edges counts as a whole.
+      // An instant has no children, and a child between the edges counts completely.
       const isWhole = level === 1 || (child !== firstEdge && child !== lastEdge);
       sum += isWhole ? part : within(level - 1, child);
     }
@@ -166,7 +172,7 @@ function cellId(seriesId: string, level: number, place: bigint): CellId {
   return `${seriesId}${levelDigits}${(place + SIGN).toString(16).padStart(16, "0")}`;
 }
 
-/** The newest actions are at level 0, sums above. */
+/** Level 0 holds the newest actions; higher levels hold sums. */
 export function isNewest(id: CellId): boolean {
   return id.slice(16, 18) === "00";
 }

@@ -1,18 +1,19 @@
-// Every statement against `alert_people` and `alert_history`.
+// Stores alert histories: every statement against `alert_people` and `alert_history`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import type { CellId } from "./history-cell.ts";
 import { type KeyGroup, keyConditions } from "./key-ranges.ts";
 
-/** A profile that stands for a person. */
+/** A root profile. */
 export interface PersonKey {
   readonly organizationId: OrganizationId;
   readonly rootId: ProfileId;
 }
 
+/** The locked row of a root profile: arrival numbers continue after `lastArrival`. */
 export interface LockedPerson extends PersonKey {
   readonly lastArrival: number;
-  /** Only then may there be other profiles of the person. */
+  /** Set once the profile took part in a merge. Only then can the root have merged profiles. */
   readonly wasMerged: boolean;
 }
 
@@ -21,13 +22,13 @@ const PEOPLE_KEY = ["organization_id", "profile_id"];
 const HISTORY_COLUMNS = ["organization_id", "profile_id", "cell", "content", "touched_ms"];
 const HISTORY_KEY = ["organization_id", "profile_id", "cell"];
 
-/** Locks what stands for each person's past until the transaction ends, in the order of the keys. */
+/** Locks the rows of the root profiles until the transaction ends, in key order. */
 export async function lockPasts(trx: Transaction, people: readonly PersonKey[]): Promise<LockedPerson[]> {
   const known = await lockKnown(trx, people);
   const knownIds = new Set(known.map(({ rootId }) => rootId));
   const others = people.filter(({ rootId }) => !knownIds.has(rootId));
   if (others.length === 0) return known;
-  // A row that somebody else has made meanwhile is locked by the insert that finds it.
+  // The insert also locks a row that another transaction created in the meantime.
   const rows = others.map(({ organizationId, rootId }): Value[] => [
     uuidToBytes(organizationId),
     uuidToBytes(rootId),
@@ -65,9 +66,9 @@ export async function saveArrivals(trx: Transaction, people: readonly LockedPers
 }
 
 /**
- * For whoever changes which profiles are one person: `rootIds` are those that stood or will stand for them.
- * What comes after is judged after all that came before, for either of them. To be called before the positions
- * of shards are locked, as every ingest does.
+ * Locks the histories before an identity change; `rootIds` are the roots before and after the change. Later
+ * events are evaluated after all earlier events of both roots. Call this before locking the positions of
+ * shards, as every ingest does.
  */
 export async function lockAlertHistory(
   trx: Transaction,
@@ -85,19 +86,21 @@ export async function lockAlertHistory(
   );
 }
 
+/** The cells to read for one profile. */
 export interface WantedCells {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
   readonly cells: ReadonlySet<CellId>;
 }
 
+/** A cell as stored, with the encoded content. */
 export interface StoredCell {
   readonly profileId: ProfileId;
   readonly id: CellId;
   readonly content: Buffer;
 }
 
-/** Profile ids are unique among organisations, so the answer goes without. */
+/** Returns cells without the organization, because profile ids are unique among organizations. */
 export async function readCells(db: Queryable, wanted: Iterable<WantedCells>): Promise<StoredCell[]> {
   const groups = Array.from(
     wanted,
@@ -119,6 +122,7 @@ export async function readCells(db: Queryable, wanted: Iterable<WantedCells>): P
   return found;
 }
 
+/** A cell to write. `touchedMs` is the time of receipt of the last event in the cell. */
 export interface ChangedCell extends StoredCell {
   readonly organizationId: OrganizationId;
   readonly touchedMs: number;
@@ -152,7 +156,7 @@ function personFromRow(row: PeopleRow): LockedPerson {
   };
 }
 
-/** By organisation, ids in order. */
+/** Groups by organization, ids in order. */
 function groupsOf(people: readonly PersonKey[]): KeyGroup[] {
   const byOrganization = Map.groupBy(people, ({ organizationId }) => organizationId);
   return Array.from(byOrganization)
@@ -166,7 +170,7 @@ function groupsOf(people: readonly PersonKey[]): KeyGroup[] {
     }));
 }
 
-/** By their first columns, the key's, which are bytes. */
+/** Compares rows by the first columns, which are the bytes of the key. */
 function byKey(columnCount: number) {
   return (a: readonly Value[], b: readonly Value[]): number => {
     for (let column = 0; column < columnCount; column += 1) {

@@ -1,23 +1,23 @@
-// Whether a rule fires on an action, from the little it needs of the person's past, the action included.
-// Pure: no clock, no database.
+// Evaluates an alert rule on an action and the history of the person, which includes the action. Pure: no
+// clock, no database.
 import type { Action, Place } from "./action.ts";
 import { parseDecimal } from "./decimal.ts";
 import type { PreparedRule, Series } from "./rule-set.ts";
 
-/** An action of a series as it is kept: 0 where the series judges no property. */
+/** An action of a series as stored. The amount is 0 when the series has no property. */
 export interface KeptAction extends Place {
   readonly amount: bigint;
 }
 
-/** A person's past, in all their profiles. */
+/** The alert history of a person, over all profiles. */
 export interface Past {
-  /** The latest `count` of a series, the oldest of them first; fewer where there are no more. */
+  /** Returns the latest `count` actions of a series, oldest first; fewer when the series is shorter. */
   latest(series: Series, count: number): readonly KeptAction[];
-  /** The sum of a series between two instants, both included. */
+  /** Returns the sum of a series between two instants, both included. */
   sumBetween(series: Series, fromMs: bigint, toMs: bigint): bigint;
 }
 
-/** Invariant: `past` holds the action already. */
+/** Invariant: `past` already contains the action. */
 export function fires(rule: PreparedRule, action: Action, past: Past): boolean {
   const [own] = rule.past;
   switch (rule.kind) {
@@ -48,7 +48,10 @@ function isRising(latest: readonly KeptAction[], count: number): boolean {
   });
 }
 
-/** As many of the rule's own as it asks for, and none of the others after the first of them. */
+/**
+ * Matches when the latest `count` actions have the first event name and no action of another name follows the
+ * first of them.
+ */
 function isRun({ past: [own, ...others], count = 0 }: PreparedRule, past: Past): boolean {
   if (own === undefined) return false;
   const run = past.latest(own, count);

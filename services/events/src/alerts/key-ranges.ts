@@ -1,18 +1,18 @@
-// Conditions that select many rows by their keys, a bounded number of them in each statement.
+// Builds conditions that select many rows by key, with a bounded number of keys per statement.
 type Bound = number | Buffer;
 
-/** Values of all IN lists of one statement. */
+/** Values in all IN lists of one statement. */
 const STATEMENT_VALUES_MAX = 1000;
-/** Groups of one statement. */
+/** Groups in one statement. */
 const STATEMENT_GROUPS_MAX = 64;
 
-/** `fixed` columns equal these, and the last column is one of `values`. */
+/** The `fixed` columns have these values, and the last column is in `values`. */
 export interface KeyGroup {
   readonly fixed: readonly Bound[];
   readonly values: readonly Bound[];
 }
 
-/** Conditions, each with its bindings, that together select every group by the key's columns. */
+/** Returns conditions with bindings that together select every group by the columns of the key. */
 export function* keyConditions(
   columns: readonly string[],
   groups: Iterable<KeyGroup>,

@@ -1,4 +1,4 @@
-// ListAlertRules: by code. They are few, and read all at once.
+// ListAlertRules lists rules by code. An organization has few rules, so a page reads all rules.
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { PAGE_SIZE_DEFAULT } from "@muster/core";
 import { AppError } from "@muster/errors";

@@ -1,4 +1,4 @@
-// ListAlerts: what was fired, newest first.
+// ListAlerts lists fired alerts, newest first.
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { isUuid, type OrganizationId, PAGE_SIZE_DEFAULT, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
@@ -21,7 +21,7 @@ export function listAlerts(deps: EventsDeps): UnaryHandler<typeof AlertService.m
     const scope = JSON.stringify(["alerts", organizationId, userId ?? null, code ?? null]);
     const after = openToken(deps, scope, request.pageToken);
     const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
-    // One instant, so that nobody is shown under whom they were merged into or taken out of meanwhile.
+    // One snapshot, so that a concurrent merge or unmerge cannot show an alert under two root profiles.
     return deps.database.snapshot(async (db) => {
       const profileIds = userId === undefined ? undefined : await profilesOf(db, organizationId, userId);
       const alerts = await readPage(db, { organizationId, profileIds, code, after }, pageSize + 1);
@@ -46,7 +46,7 @@ function openToken(deps: EventsDeps, scope: string, token: string): string | und
   return id;
 }
 
-/** All profiles of the user's person; none for a user never seen. */
+/** Returns all profiles of the user, or an empty list for an unknown user. */
 async function profilesOf(
   db: Queryable,
   organizationId: OrganizationId,
@@ -56,7 +56,7 @@ async function profilesOf(
   return owner === undefined ? [] : linkedProfileIds(db, organizationId, owner.rootId);
 }
 
-/** Whom the alerts are about, by the profiles that their events were recorded for. */
+/** Maps the recorded profiles of the alerts to the current root profiles. */
 async function peopleOf(
   db: Queryable,
   organizationId: OrganizationId,

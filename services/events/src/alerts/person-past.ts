@@ -1,5 +1,5 @@
-// One person's past while their events are judged: cells of all their profiles, of which only the profile
-// that an event is recorded for gains by it. Undoing a merge so needs nothing but the links.
+// Holds the alert history of a person during an evaluation: the cells of all profiles. New actions change
+// only the cells of the recorded profile, so that undoing a merge changes only links.
 import type { ProfileId } from "@muster/core";
 import type { Action } from "./action.ts";
 import {
@@ -18,10 +18,11 @@ type Cell = NewestCell | SumsCell;
 
 interface ProfileCells {
   readonly cells: Map<CellId, Cell>;
-  /** Those to be written, with the time of receipt of what touched them last. */
+  /** Changed cells, with the time of receipt of the latest event in the cell. */
   readonly touched: Map<CellId, number>;
 }
 
+/** The history of one person, loaded cell by cell. */
 export class PersonPast implements Past {
   readonly #profiles = new Map<ProfileId, ProfileCells>();
 
@@ -33,12 +34,13 @@ export class PersonPast implements Past {
     return this.#profiles.keys();
   }
 
+  /** Adds a stored cell. */
   load(profileId: ProfileId, id: CellId, content: Buffer): void {
     const cell = isNewest(id) ? NewestCell.decode(content) : SumsCell.decode(content);
     this.#profiles.get(profileId)?.cells.set(id, cell);
   }
 
-  /** Keeps an action in every series that it is part of. */
+  /** Adds an action to every series that contains the action. */
   add(action: Action, arrival: number, series: readonly Series[]): void {
     const { profileId, receivedMs } = action.event;
     for (const one of series) {
@@ -77,7 +79,7 @@ export class PersonPast implements Past {
     return sum;
   }
 
-  /** What is to be written. */
+  /** Returns the changed cells. */
   *touched(): Generator<{ profileId: ProfileId; id: CellId; content: Buffer; touchedMs: number }> {
     for (const [profileId, { cells, touched }] of this.#profiles) {
       for (const [id, touchedMs] of touched) {
@@ -103,7 +105,7 @@ export class PersonPast implements Past {
   }
 }
 
-/** The cells that judging an action reads and that keeping it writes. */
+/** Returns the cells that the evaluation of an action reads and writes. */
 export function* cellsOf(action: Action, named: NamedRules): Generator<CellId> {
   for (const { past, windowSeconds } of named.judged) {
     for (const { form, id } of past) {

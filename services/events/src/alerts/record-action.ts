@@ -1,5 +1,5 @@
-// RecordAction: a deposit or withdrawal of a known user, as a tracked event like any other; the answer tells
-// what the alert step made of it.
+// RecordAction records a deposit or withdrawal of an existing user as a tracked event. The response contains
+// the codes of the alerts that the event fired.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -23,7 +23,7 @@ export function recordAction(deps: EventsDeps): UnaryHandler<typeof AlertService
     const identity = { kind: "user_id", value: userId } as const;
     const profileId = (await findOwner(deps.database.reader, organizationId, identity))?.profileId;
     if (profileId === undefined) throw new AppError("PROFILE_NOT_FOUND");
-    // By the profile's id: a user who is erased at this moment is not made anew.
+    // The event names the profile id, so that a concurrent erasure does not create the user again.
     const sent = eventOf(request, profileId);
     const reader = { organizationId, nowMs: deps.clock.nowMs(), ids: deps.ids, fieldPrefix: "" };
     const read = readSentEvent(sent, reader);
@@ -59,7 +59,7 @@ function eventOf({ type = "", amount = "", time = 0n }: RecordActionRequest, ide
     identity,
     name: type,
     properties: JSON.stringify({ amount, time: seconds }),
-    // Shown so; what is later is judged by the time among the properties.
+    // The shown instant is clamped; evaluation uses the `time` property for later instants.
     timestamp: timestampFromMs(Math.min(seconds * 1000, LAST_INSTANT_MS)),
     eventId: undefined,
   };

@@ -1,47 +1,52 @@
-// All rules of an organisation, made ready for judging: which events they look at, and which series of a
-// person's past they need. Pure.
+// Prepares the alert rules of an organization for evaluation: the event names and the history series of each
+// rule. Pure.
 import { hash } from "node:crypto";
 import type { AlertRule } from "./alert-rule.ts";
 
-/** How a series is kept: its newest actions one by one, or sums by time. */
+/** A series stores the newest actions one by one, or sums by time. */
 export type SeriesForm = "newest" | "sums";
 
-/** What is kept of the past of each person's events of one name. */
+/** The history of the events with one name and one property. */
 export interface Series {
-  /** Eight bytes in hex. Another one when keeping it was interrupted, so that no rule sees a past with holes. */
+  /**
+   * Eight bytes in hex. An interrupted series gets another id, so that no rule reads an incomplete history.
+   */
   readonly id: string;
   readonly form: SeriesForm;
   readonly eventName: string;
   readonly property: string | undefined;
 }
 
-/** Of the events of one name. */
+/** The rules and series for events of one name. */
 export interface NamedRules {
-  /** The properties that rules judge. */
+  /** The properties that rules evaluate. */
   readonly properties: ReadonlySet<string>;
-  /** Judged on such an event, by code. */
+  /** Rules that an event of this name triggers, by code. */
   readonly judged: readonly PreparedRule[];
-  /** The series that such an event belongs to. */
+  /** The series that contain events of this name. */
   readonly series: readonly Series[];
 }
 
+/** A rule together with the series of the history. */
 export interface PreparedRule extends AlertRule {
-  /** What it needs of the past; the series of its own event first. */
+  /** The series that the rule reads; the series of the triggering event comes first. */
   readonly past: readonly Series[];
 }
 
-/** By the series' own keys: since which version of the rules it is kept, and when that was. */
+/** By series key: the first rule set version that recorded the series, and the instant of that version. */
 export type SeriesSince = Readonly<Record<string, { readonly version: number; readonly ms: number }>>;
 
+/** All alert rules of an organization at one version. */
 export interface RuleSet {
   readonly version: number;
-  /** Disabled ones too, by code. */
+  /** All rules by code, disabled rules included. */
   readonly rules: readonly AlertRule[];
   readonly since: SeriesSince;
-  /** By the names of the events that enabled rules look at. */
+  /** By event name, for all names in enabled rules. */
   readonly byEventName: ReadonlyMap<string, NamedRules>;
 }
 
+/** Prepares the enabled rules of a version. */
 export function ruleSet(version: number, rules: readonly AlertRule[], since: SeriesSince): RuleSet {
   const byCode = [...rules].sort((a, b) => a.code - b.code);
   const enabled = byCode.filter(({ isEnabled }) => isEnabled);
@@ -71,7 +76,7 @@ export function ruleSet(version: number, rules: readonly AlertRule[], since: Ser
   return { version, rules: byCode, since, byEventName };
 }
 
-/** Since when each series is kept once these are the rules: what was kept before goes on. */
+/** Returns the start of each series under the new rules; series of the previous rules continue. */
 export function seriesSince(
   before: RuleSet,
   rules: readonly AlertRule[],
@@ -82,13 +87,16 @@ export function seriesSince(
   for (const key of seriesKeysOf(rules)) {
     const sinceBefore = before.since[key];
     if (!kept.has(key)) since[key] = now;
-    // What is kept and not there is kept from the start.
+    // A continued series without a start exists from the first event.
     else if (sinceBefore !== undefined) since[key] = sinceBefore;
   }
   return since;
 }
 
-/** Since when the past is kept that a rule looks at; undefined where that is from the start, or it needs none. */
+/**
+ * Returns the instant since which the history of the rule is complete. Undefined when the rule needs no
+ * history or the history is complete from the first event.
+ */
 export function keptSince(rule: AlertRule, since: SeriesSince): number | undefined {
   const starts = seriesOf(rule).flatMap((series) => since[keyOf(series)]?.ms ?? []);
   return rule.isEnabled && starts.length > 0 ? Math.max(...starts) : undefined;

@@ -1,4 +1,4 @@
-// Every statement against `alert_rule_sets` and `alert_rules`.
+// Stores alert rules: every statement against `alert_rule_sets` and `alert_rules`.
 import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import {
   forUpdate,
@@ -53,12 +53,12 @@ interface RuleRow {
   readonly update_ms: number | null;
 }
 
-/** An organisation that has deleted all its rules. */
+/** The joined row of an organization without rules. */
 interface NoRule {
   readonly rule_id: null;
 }
 
-/** Versions of those organisations that have changed their rules at some time. */
+/** Reads the rule set versions of organizations that changed a rule at least once. */
 export async function readVersions(
   trx: Transaction,
   organizationIds: readonly OrganizationId[],
@@ -76,9 +76,10 @@ export async function readVersions(
   return versions;
 }
 
-/** The rules as they are now. */
+/** Reads the current rules. */
 export async function readRules(db: Queryable, organizationId: OrganizationId): Promise<RuleSet> {
-  // One statement, and so one instant: a rule judged under another version's series would lose its past.
+  // One statement reads one version: a rule evaluated with the series of another version would lose the
+  // history.
   const rows = await db("alert_rule_sets as sets")
     .leftJoin("alert_rules as rules", "rules.organization_id", "sets.organization_id")
     .select<(SetRow & (RuleRow | NoRule))[]>(
@@ -94,12 +95,12 @@ export async function readRules(db: Queryable, organizationId: OrganizationId): 
 }
 
 /**
- * The rules, locked until the transaction ends; made rows where they were not. Invariant: whoever commits has
- * called saveRuleSet.
+ * Locks the rules until the transaction ends and inserts the default rules as rows if needed. Invariant: the
+ * transaction calls saveRuleSet before the commit.
  */
 export async function lockRules(trx: Transaction, organizationId: OrganizationId): Promise<RuleSet> {
   const key = uuidToBytes(organizationId);
-  // An insert that finds the row locks it.
+  // An insert that finds the row locks the row.
   await insertRows(trx, "alert_rule_sets", SET_COLUMNS, [[key, 0, "{}"]], "keep", ["organization_id"]);
   await forUpdate(trx, trx("alert_rule_sets").select("version").where("organization_id", key));
   const set = await readRules(trx, organizationId);
@@ -107,6 +108,7 @@ export async function lockRules(trx: Transaction, organizationId: OrganizationId
   return set;
 }
 
+/** The rule set of an organization that never changed a rule: version 0. */
 export function defaultRuleSet(organizationId: OrganizationId): RuleSet {
   return ruleSet(0, defaultRules(organizationId), {});
 }
@@ -139,7 +141,7 @@ export async function deleteRule(
   await ruleOf(trx, organizationId, ruleId).delete();
 }
 
-/** The last step of a change: from here on, every process reads the rules anew. */
+/** The last step of a change. After the commit every process reads the new rules. */
 export async function saveRuleSet(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -196,7 +198,7 @@ const kinds = new Map(
 
 function ruleFromRow(row: RuleRow): AlertRule {
   const kind = kinds.get(row.kind);
-  if (kind === undefined) throw new Error(`no kind of alert rule has the number ${row.kind}`);
+  if (kind === undefined) throw new Error(`unknown kind of alert rule: ${row.kind}`);
   return {
     id: bytesToUuid(row.rule_id),
     code: Number(row.code),

@@ -1,16 +1,17 @@
-// Each organisation's rules, made ready once for each version of them. Which version is the last is asked of
-// the database in the transaction that judges by them.
+// Caches the prepared rules of organizations by version. The evaluating transaction reads the current version
+// from the database.
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { RuleSet } from "./rule-set.ts";
 import { defaultRuleSet, readRules, readVersions } from "./rule-store.ts";
 
-/** Organisations whose rules are kept ready; the one unused for longest goes first. */
+/** Cached organizations. The least recently used entry is evicted first. */
 const ORGANIZATIONS_MAX = 2000;
 
 export class RulesCache {
   readonly #sets = new Map<OrganizationId, RuleSet>();
 
+  /** Returns the current rule set of each organization. */
   async of(
     trx: Transaction,
     organizationIds: readonly OrganizationId[],
@@ -33,7 +34,7 @@ export class RulesCache {
   }
 }
 
-/** Rules that changed again since the version was read are kept under their own. */
+/** A set that changed after the version was read is cached under the newer version. */
 function read(trx: Transaction, organizationId: OrganizationId, version: number): Promise<RuleSet> {
   return version === 0 ? Promise.resolve(defaultRuleSet(organizationId)) : readRules(trx, organizationId);
 }

@@ -1,4 +1,4 @@
-// UpdateAlertRule: changes the fields named by the mask.
+// UpdateAlertRule changes the fields named by the mask.
 import type {
   AlertRuleChanges,
   AlertService,
@@ -13,7 +13,7 @@ import { refuseTakenCode, requireRule } from "./change-rules.ts";
 import { lockRules, readRules, saveRuleSet, updateRule } from "./rule-store.ts";
 
 const FIELD_PREFIX = "alert_rule.";
-/** Mask paths and the fields they name. */
+/** Mask paths and the fields of the message. */
 const changeable = {
   code: "code",
   name: "name",
@@ -88,7 +88,7 @@ function applyChanges(
     threshold: has("threshold") ? changes?.threshold : before.threshold,
     count: has("count") ? changes?.count : before.count,
     windowSeconds: has("window_seconds") ? changes?.windowSeconds : before.windowSeconds,
-    // The clock may have been set back since.
+    // The clock can have been set back since the last update.
     updateMs: Math.max(nowMs, before.updateMs ?? nowMs),
   };
 }

@@ -1,4 +1,4 @@
-// Every statement against `event_counts`: how often each profile's events have each name.
+// Stores event counts per profile and event name: every statement against `event_counts`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { BytesOnce } from "../tracked-events/bytes-once.ts";
@@ -7,9 +7,9 @@ import type { EventCount } from "./points.ts";
 
 const COLUMNS = ["organization_id", "profile_id", "name", "count"];
 const KEY = ["organization_id", "profile_id", "name"];
-/** Profiles of one statement. */
+/** Profiles in one statement. */
 const PROFILES_MAX = 250;
-/** Names of one statement; of more, all of the profiles' names are read. */
+/** Names in one statement. For more names, the statement reads all names of the profiles. */
 const NAMES_MAX = 16;
 
 interface Count {
@@ -17,7 +17,10 @@ interface Count {
   count: number;
 }
 
-/** Counts new events, each for the profile it is recorded for. Nothing is read first, so nothing is lost. */
+/**
+ * Counts new events for the recorded profiles. The upserts read no rows first, so concurrent counts are not
+ * lost.
+ */
 export async function addCounts(trx: Transaction, events: readonly TrackedEvent[]): Promise<void> {
   const counts = new Map<string, Count>();
   for (const event of events) {
@@ -37,7 +40,9 @@ export async function addCounts(trx: Transaction, events: readonly TrackedEvent[
   await insertRows(trx, "event_counts", COLUMNS, rows satisfies Value[][], { add: ["count"] }, KEY);
 }
 
-/** How often events of these names are recorded for these profiles; what never happened is left out. */
+/**
+ * Returns how many events with these names each profile has. Profiles and names without events are omitted.
+ */
 export async function listCounts(
   db: Queryable,
   organizationId: OrganizationId,

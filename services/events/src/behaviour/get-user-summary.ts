@@ -1,4 +1,4 @@
-// GetUserSummary: what a user viewed in the last 168 hours, from the hours of all profiles that are this person.
+// GetUserSummary summarizes the page views of a user in the last 168 hours, over all linked profiles.
 import type { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";

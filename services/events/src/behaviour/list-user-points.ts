@@ -1,5 +1,5 @@
-// ListUserPoints: what users earned by the event catalogue, at today's prices. Read from counts that are kept as
-// events come in, so that a new price or type is that of the past too, at once.
+// ListUserPoints lists the points that users earned, at the current prices of the event catalog. The counts
+// are maintained with the events, so that a new price or type applies to past events immediately.
 
 import { create } from "@bufbuild/protobuf";
 import {
@@ -22,9 +22,12 @@ import { earnedByProfile, earnedTogether } from "./points.ts";
 
 const QUERIED = "User events queried Successfully";
 const PAGE_USERS = 1000;
-/** One more than a page holds: where all have points, that says whether there is a next one. */
+/** One more than a page holds, to detect whether a next page exists when all users have points. */
 const WALK_USERS = PAGE_USERS + 1;
-/** Users without a point that one request walks past; then the page ends early, and its token goes on. */
+/**
+ * Users without points that one request skips. Beyond the limit the page ends early, with a token for the
+ * rest.
+ */
 const WALKED_USERS_MAX = 100_000;
 
 export function listUserPoints(
@@ -36,7 +39,7 @@ export function listUserPoints(
     }
     const scope = JSON.stringify(["user-points", organizationId, request.eventType ?? null]);
     const after = openToken(deps, scope, request.pageToken);
-    // One instant for the whole page, or somebody merged meanwhile could be on it twice.
+    // One snapshot for the whole page, so that a concurrent merge cannot list a person twice.
     const { data, last } = await deps.database.snapshot((trx) =>
       readPage(deps, trx, { organizationId, eventType: request.eventType, after }),
     );
@@ -67,7 +70,7 @@ interface Wanted {
   readonly after: string | undefined;
 }
 
-/** `last`: where the next page goes on, if there is more. */
+/** `last` is the position of the next page; undefined on the last page. */
 async function readPage(
   deps: EventsDeps,
   db: Queryable,
@@ -83,7 +86,7 @@ async function readPage(
     for (const { userId, profileIds } of people) {
       const together = earnedTogether(profileIds, earned);
       if (together === undefined) continue;
-      // One more than fits says that there is a next page.
+      // One more user than fits proves that a next page exists.
       if (data.length === PAGE_USERS) return { data, last: data.at(-1)?.user };
       data.push(toProto(userId, together));
     }
@@ -93,7 +96,7 @@ async function readPage(
   return { data, last: types.size > 0 ? last : undefined };
 }
 
-/** The whole catalogue, or of it the type that was asked for. */
+/** The whole catalog, or only the requested type. */
 async function typesOf(
   deps: EventsDeps,
   db: Queryable,

@@ -1,12 +1,12 @@
-// Every statement against `page_view_hours`: each profile's page views, an hour of UTC in a row.
+// Stores page views per profile and UTC hour: every statement against `page_view_hours`.
 //
-// A view is added blindly, as bytes at the end of part 0 of its hour: nothing is read first, so two who add at
-// once, or make the row at once, lose nothing, and one late or in the future is as cheap as any other. A part 0
-// that has become full is moved aside as a part that never changes again, under the lock that the adding took.
-// So adding rewrites little more than FULL_BYTES and what it brings, however many views an hour has: 100,000 of
-// one profile in one hour make about 150 parts, and are read in some 20 ms. Looking whether rows are full costs as
-// much as looking up their profiles, so a commit looks at those to which it adds many views and, of the others, at
-// every sixteenth, beginning at random: these are moved aside a few views late.
+// A view is appended to part 0 of the hour without reading the row. Concurrent writers lose no view, and late
+// or future views cost the same as any other. A full part 0 becomes a separate part that never changes again,
+// under the row lock of the append. An append therefore rewrites little more than FULL_BYTES, however many
+// views the hour has. For example, 100,000 views of a profile in one hour make about 150 parts, which are
+// read in about 20 ms. Checking whether rows are full costs as much as looking up the profiles. A commit
+// therefore checks only the hours with many new views and every sixteenth of the others, from a random start.
+// The other full parts are split a few views later.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { BytesOnce } from "../tracked-events/bytes-once.ts";
@@ -19,16 +19,16 @@ const KEY = COLUMNS.slice(0, 5);
 const OVERWRITE = { overwrite: COLUMNS.slice(5) };
 /** About 700 views. */
 const FULL_BYTES = 16 * 1024;
-/** Of so many hours with few new views one is looked at. */
+/** Of hours with few new views, a commit checks one in this many. */
 const LOOKED_AT_OF = 16;
-/** New views of an hour that is always looked at. */
+/** An hour with this many new views is always checked. */
 const MANY_VIEWS = 16;
-/** Keys that one statement asks for. */
+/** Keys in one statement. */
 const STATEMENT_KEYS_MAX = 500;
 const STATEMENT_HOURS_MAX = 64;
-/** Profiles of one statement that reads; each asks for up to eight days. */
+/** Profiles in one reading statement, each for up to eight days. */
 const PROFILES_MAX = 50;
-/** Parts read at once, which bounds what a read holds. */
+/** Parts read at once, which bounds the memory of a read. */
 const PARTS_MAX = 64;
 
 interface ProfileHour extends ViewHour {
@@ -36,7 +36,7 @@ interface ProfileHour extends ViewHour {
   readonly profileId: ProfileId;
 }
 
-/** Adds new page views, each for the profile it is recorded for. `random` is any whole number. */
+/** Adds new page views to the recorded profiles. `random` is any integer. */
 export async function addPageViews(
   trx: Transaction,
   views: readonly TrackedEvent[],
@@ -78,7 +78,7 @@ interface FullRow {
   readonly views: Buffer;
 }
 
-/** Those of the hours whose part 0 is full. */
+/** Lists the hours whose part 0 is full. */
 export async function listFullHours(db: Queryable, hours: readonly ProfileHour[]): Promise<FullRow[]> {
   const full: FullRow[] = [];
   for (const [condition, bindings] of keysOf(hours)) {
@@ -91,7 +91,10 @@ export async function listFullHours(db: Queryable, hours: readonly ProfileHour[]
   return full;
 }
 
-/** Invariant: the transaction has written to these hours, so that nobody else does until it ends. */
+/**
+ * Invariant: the transaction has written to these hours, so that no other transaction changes the rows before
+ * the end.
+ */
 async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): Promise<void> {
   const full = await listFullHours(trx, hours);
   if (full.length === 0) return;
@@ -109,7 +112,7 @@ async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): P
     .sort((a, b) => compareHours(a.of, b.of));
   const bytes = new BytesOnce();
   const parts = moved.map(({ of, part, views }) => toRow(of, { part, fullParts: 0, views }, bytes));
-  // One of that number is there only where retention is removing the hour, and has begun with its part 0.
+  // A part with this number exists only while retention removes the hour, after the removal of part 0.
   await insertRows(trx, TABLE, COLUMNS, parts, OVERWRITE, KEY);
   const heads = moved.map(({ of, part }) =>
     toRow(of, { part: 0, fullParts: part, views: Buffer.alloc(0) }, bytes),
@@ -122,7 +125,10 @@ export interface ViewRange {
   readonly toMs: number;
 }
 
-/** Tells `visit` every view of the profiles on the days of the range, and so some outside of it. */
+/**
+ * Calls `visit` for every view of the profiles on the days of the range, including views of those days
+ * outside the range.
+ */
 export async function visitPageViews(
   db: Queryable,
   organizationId: OrganizationId,
@@ -148,7 +154,10 @@ export async function visitPageViews(
   }
 }
 
-/** As many as there were when part 0 was read: what was moved aside since then has been visited in it. */
+/**
+ * Reads the parts that existed when part 0 was read. Parts split later were already visited as a piece of
+ * part 0.
+ */
 async function visitFullParts(
   db: Queryable,
   key: ViewHour & { readonly organization_id: Buffer; readonly profile_id: Buffer },
@@ -173,7 +182,7 @@ function toRow(
   return [bytes.uuid(organizationId), day, bytes.uuid(profileId), hour, part, fullParts, views.length, views];
 }
 
-/** The order of the table's key. */
+/** Compares by the key of the table. */
 function compareHours(a: ProfileHour, b: ProfileHour): number {
   if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
   if (a.day !== b.day) return a.day - b.day;
@@ -181,7 +190,7 @@ function compareHours(a: ProfileHour, b: ProfileHour): number {
   return a.hour - b.hour;
 }
 
-/** Conditions, each with its bindings, that together name part 0 of every hour. */
+/** Returns conditions with bindings that together select part 0 of every hour. */
 function* keysOf(hours: readonly ProfileHour[]): Generator<[string, (number | Buffer)[]]> {
   const groups = Map.groupBy(hours, ({ organizationId, day, hour }) => `${organizationId}/${day}/${hour}`);
   let conditions: string[] = [];

@@ -1,8 +1,9 @@
-// What a page view is, and how the views of one hour are kept: one after the other, each its instant and its
-// page, so that a new one is bytes at the end of the old ones and nobody has to read these first. Pure.
+// Encodes the page views of an hour. Each entry holds the instant and the page, so that a new view is
+// appended without reading the previous bytes. Pure.
 import { assert } from "@muster/core";
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 
+/** The event name of a page view. */
 export const PAGE_VIEWED = "page.viewed";
 
 const HOUR_MS = 3_600_000;
@@ -11,9 +12,9 @@ const INSTANT_BYTES = 3;
 
 /** An hour of UTC. */
 export interface ViewHour {
-  /** Since 1970; negative before. */
+  /** Days since 1970; negative before 1970. */
   readonly day: number;
-  /** Of the day. */
+  /** Hour of the day, 0 to 23. */
   readonly hour: number;
 }
 
@@ -23,13 +24,13 @@ export function viewHourOf(ms: number): ViewHour {
   return { day, hour: hours - day * DAY_HOURS };
 }
 
-/** Empty where the view says no name of a page. */
+/** Empty when the view has no page name. */
 export function pageOf(view: TrackedEvent): string {
   const { name } = JSON.parse(view.properties) as { readonly name?: unknown };
   return typeof name === "string" ? name : "";
 }
 
-/** Three bytes of the instant within its hour, then the page with its length before it. */
+/** Encodes three bytes for the instant in the hour, the length of the page name, and the name. */
 export function encodeView(occurredMs: number, page: string): Buffer {
   const name = Buffer.from(page);
   const prefix = lengthBytes(name.length);
@@ -40,7 +41,7 @@ export function encodeView(occurredMs: number, page: string): Buffer {
   return entry;
 }
 
-/** Tells `visit` every view of an hour, in the order in which they came. */
+/** Calls `visit` for every view of an hour, in the order of arrival. */
 export function decodeViews(
   { day, hour }: ViewHour,
   views: Buffer,
@@ -57,13 +58,13 @@ export function decodeViews(
       length += (byte & 127) * unit;
       if (byte < 128) break;
     }
-    assert(at + length <= views.length, "the views of an hour end within a page's name");
+    assert(at + length <= views.length, "the encoded views of an hour end within a page name");
     visit(occurredMs, views.toString("utf8", at, at + length));
     at += length;
   }
 }
 
-/** Seven bits a byte, the low ones first. */
+/** Seven bits per byte, low bits first. */
 function lengthBytes(length: number): number[] {
   const bytes: number[] = [];
   let rest = length;

@@ -1,4 +1,4 @@
-// Walks people by the bytes of their user ids: each person once, under the id that their profile shows.
+// Walks user ids by bytes and lists each person once, under the effective user id of the root profile.
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { hasMerged, mergedIdsOf } from "../people/links-store.ts";
@@ -9,13 +9,13 @@ import { listUsers, type User } from "./user-store.ts";
 
 export interface NamedPerson {
   readonly userId: string;
-  /** All that are this person. */
+  /** The root profile and all profiles merged into the root. */
   readonly profileIds: readonly ProfileId[];
 }
 
 const noneMerged: ReadonlyMap<ProfileId, readonly ProfileId[]> = new Map();
 
-/** The people among the next `limit` user ids. `lastUserId` is the last one looked at, undefined at the end. */
+/** Lists the persons of the next `limit` user ids. `lastUserId` is the last id read; undefined at the end. */
 export async function listPeopleByUserId(
   db: Queryable,
   organizationId: OrganizationId,
@@ -28,7 +28,7 @@ export async function listPeopleByUserId(
     ({ userId, profileId, rootId }) => profileId === rootId || shown.get(rootId) === userId,
   );
   const rootIds = standing.map(({ rootId }) => rootId);
-  // Where nobody was ever merged, which one look tells.
+  // A single lookup detects organizations without merges.
   const isMerged = await hasMerged(db, organizationId);
   const merged = isMerged ? await mergedIdsOf(db, organizationId, rootIds) : noneMerged;
   return {
@@ -41,8 +41,8 @@ export async function listPeopleByUserId(
 }
 
 /**
- * Which user id the people show of whom a merged profile has one. A profile that stands for its person shows its
- * own, so nobody else needs a look.
+ * Reads the effective user ids of roots with a merged profile. A root profile that is a user shows its own
+ * id, so other roots need no lookup.
  */
 async function shownUserIds(
   db: Queryable,

@@ -1,14 +1,15 @@
-// What people's events have earned: each event's price of today, summed exactly. Pure.
+// Sums the points of event counts exactly, at the current price of each event type. Pure.
 import type { ProfileId } from "@muster/core";
 import type { EventType } from "../catalogue/event-type.ts";
 
+/** How many events with a name a profile has. */
 export interface EventCount {
   readonly profileId: ProfileId;
   readonly name: string;
   readonly count: number;
 }
 
-/** Millionths of points by profile; profiles without an event of the types are left out. */
+/** Millionths of points by profile. Profiles without an event of these types are omitted. */
 export function earnedByProfile(
   counts: readonly EventCount[],
   types: ReadonlyMap<string, EventType>,
@@ -21,7 +22,7 @@ export function earnedByProfile(
   return earned;
 }
 
-/** Of all profiles of one person; undefined where none of them has such an event. */
+/** Sums the points of all profiles of a person. Undefined when no profile has such an event. */
 export function earnedTogether(
   profileIds: readonly ProfileId[],
   earned: ReadonlyMap<ProfileId, bigint>,

@@ -1,5 +1,5 @@
-// Keeps what summaries and points are read from in step with the events: in their own transaction, each new
-// event once, for the profile it is recorded for. Merging moves nothing, and a read unites a person's profiles.
+// Updates the read models of summaries and points in the transaction of the events. Each new event counts
+// once, for the recorded profile. A merge changes no counts, because reads combine the profiles of a person.
 import type { IdSource } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { IngestStep } from "../ingest/ingest-step.ts";

@@ -1,4 +1,4 @@
-// The summary against a naive one that sorts everything, as the contract tells it.
+// Compares summaries with a simple reference implementation of the contract, which sorts all views.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeViews, encodeView, viewHourOf } from "./page-views.ts";

@@ -1,10 +1,10 @@
-// The summary of a user's last 168 hours. Pure, and told its views one by one in any order: what it keeps does
-// not grow with them, but for the names of pages.
+// Summarizes page views of the last 168 hours. Views arrive in any order, and memory grows only with the
+// number of page names. Pure.
 
 const WINDOW_MS = 168 * 3_600_000;
 const DAY_MS = 86_400_000;
 const DAYS_MAX = 7;
-/** A gap as long as this, or longer, starts a new session. */
+/** A gap of at least this length starts a new session. */
 const SESSION_GAP_MS = 30 * 60_000;
 const MINUTE_MS = 60_000;
 
@@ -12,7 +12,7 @@ export interface RecentBehaviour {
   readonly pagesViewed: number;
   readonly minutesSpent: number;
   readonly daysActive: number;
-  /** Undefined where no view names a page. */
+  /** Undefined when no view has a page name. */
   readonly mostViewedPage: string | undefined;
 }
 
@@ -27,15 +27,15 @@ interface Page {
 }
 
 export class RecentViews {
-  /** The window, both ends included. */
+  /** The window; both ends are included. */
   readonly fromMs: number;
   readonly toMs: number;
   #count = 0;
   readonly #days = new Set<number>();
   readonly #pages = new Map<string, Page>();
   /**
-   * First and last view of each half hour. Two views within one are always nearer than the gap that ends a
-   * session, so that the rest of its views are of no matter for the time spent.
+   * The first and last view of each half hour. Views within a half hour never start a new session, so views
+   * between the first and the last do not change the time spent.
    */
   readonly #halfHours = new Map<number, Span>();
 
@@ -44,7 +44,7 @@ export class RecentViews {
     this.toMs = nowMs;
   }
 
-  /** `page` is empty where the view names none. */
+  /** `page` is empty when the view has no page name. */
   add(occurredMs: number, page: string): void {
     if (occurredMs < this.fromMs || occurredMs > this.toMs) return;
     this.#count += 1;
@@ -57,7 +57,7 @@ export class RecentViews {
     return {
       pagesViewed: this.#count,
       minutesSpent: Math.floor(this.#spentMs() / MINUTE_MS),
-      // A window that begins within a day ends within the eighth.
+      // A window that begins during a day ends on the eighth day.
       daysActive: Math.min(this.#days.size, DAYS_MAX),
       mostViewedPage: this.#mostViewed(),
     };
@@ -102,7 +102,7 @@ export class RecentViews {
   }
 }
 
-/** More views first, then the later last view, then the name by its bytes. */
+/** More views first, then the later last view, then the name by bytes. */
 function isBefore(
   [name, page]: readonly [string, Page],
   [otherName, other]: readonly [string, Page],

@@ -1,4 +1,5 @@
-// RecordUserEvent: something of the event catalogue that a user did, once for each user, type and timestamp.
+// RecordUserEvent records an event of the event catalog for a tracked user, once per user, type and
+// timestamp.
 import { hash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -15,7 +16,10 @@ import { readSentEvent, type SentEvent } from "../tracked-events/read-event-inpu
 import { settleOf } from "../tracked-events/record-event.ts";
 
 const RECORDED = "User events recorded Successfully";
-/** The last millisecond of the year 9999: what comes later is stored as then, and kept as sent beside it. */
+/**
+ * The last millisecond of the year 9999. Later instants are stored as this instant, with the sent value in
+ * the properties.
+ */
 const INSTANT_MS_MAX = 253_402_300_799_999;
 
 export function recordUserEvent(
@@ -51,7 +55,10 @@ function toResponse({ event }: StoredOutcome) {
   return create(RecordUserEventResponseSchema, { message: RECORDED, id: event.id });
 }
 
-/** Its id says all that there is to say of it, so one of the same id is the same, whoever the user is by now. */
+/**
+ * The event id is a hash of the whole content. An event with the same id is the same event, even after a
+ * merge.
+ */
 function isStoredBefore(
   outcome: Exclude<EventOutcome, StoredOutcome>,
 ): outcome is Extract<EventOutcome, { status: "duplicate" }> {
@@ -67,7 +74,7 @@ function toEvent({ userId, eventType, timestamp = 0n }: RecordUserEventRequest):
     name: eventType,
     properties: JSON.stringify({ timestamp: Number(timestamp) }),
     timestamp: timestampFromMs(Math.min(Number(timestamp), INSTANT_MS_MAX)),
-    // Hashed, for the three together may be longer than an id may be.
+    // A hash, because the three values together can exceed the length of an id.
     eventId: `user-event-${hash("sha256", identity, "hex")}`,
   };
 }

@@ -1,4 +1,4 @@
-// Walks the users of an organisation by the bytes of their ids.
+// Walks the tracked users of an organization by the bytes of the user ids.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { identityKindNumbers, type ProfileLink } from "../profiles/profile.ts";
@@ -7,6 +7,7 @@ export interface User extends ProfileLink {
   readonly userId: string;
 }
 
+/** Lists up to `limit` users after the given user id. */
 export async function listUsers(
   db: Queryable,
   organizationId: OrganizationId,

@@ -1,5 +1,5 @@
-// An organisation's catalogue: the installation's event types as the organisation changed them. Read afresh for
-// every request, so that a changed price is every replica's at once.
+// Combines the default event types of the installation with the changes of an organization. Every request
+// reads the changes from the database, so that a new price applies on all replicas immediately.
 import type { OrganizationId } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import type { EventType } from "./event-type.ts";
@@ -12,7 +12,7 @@ export class Catalogue {
     this.#defaults = new Map(defaults.map((type) => [type.name, type]));
   }
 
-  /** By name. */
+  /** All event types of the organization, by name. */
   async typesOf(db: Queryable, organizationId: OrganizationId): Promise<Map<string, EventType>> {
     const types = new Map(this.#defaults);
     for (const change of await listChanges(db, organizationId)) {
@@ -28,7 +28,7 @@ export class Catalogue {
     return change.isDeleted ? undefined : change;
   }
 
-  /** Whether every organisation has it that did not take it out. */
+  /** Returns whether the type belongs to the defaults of the installation. */
   isDefault(name: string): boolean {
     return this.#defaults.has(name);
   }

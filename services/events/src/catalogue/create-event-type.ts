@@ -1,4 +1,5 @@
-// CreateEventType: adds a type to the organisation's catalogue. Past events of its name earn from now on.
+// CreateEventType adds a type to the catalog of the organization. Past events of the name earn points from
+// now on.
 import { create } from "@bufbuild/protobuf";
 import {
   CreateEventTypeResponseSchema,

@@ -1,4 +1,4 @@
-// DeleteEventType: takes a type out of the organisation's catalogue.
+// DeleteEventType removes a type from the catalog of the organization.
 import type { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
@@ -13,7 +13,7 @@ export function deleteEventType(
       await lockCatalogue(trx, organizationId);
       const type = await deps.catalogue.find(trx, organizationId, name);
       if (type === undefined) throw new AppError("EVENT_TYPE_NOT_FOUND");
-      // Without a row the installation's own type would be back.
+      // Without a row the default type would reappear.
       if (deps.catalogue.isDefault(name)) await putChange(trx, organizationId, { ...type, isDeleted: true });
       else await deleteChange(trx, organizationId, name);
     });

@@ -1,4 +1,4 @@
-// Event types as messages.
+// Converts event types to messages and validates written event types.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { EventTypeSchema } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { AppError } from "@muster/errors";
@@ -14,7 +14,7 @@ export function eventTypeToProto(type: EventType): MessageInitShape<typeof Event
   return { name: type.name, description: type.description, price: priceOf(type) };
 }
 
-/** Throws FIELD_INVALID naming each field that is wrong. */
+/** Throws FIELD_INVALID with each invalid field. */
 export function requireEventType(written: WrittenEventType, fieldPrefix = ""): EventType {
   const fields = eventTypeProblems(written).map(({ field, message }) => ({
     field: `${fieldPrefix}${field}`,

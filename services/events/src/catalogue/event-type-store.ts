@@ -1,9 +1,9 @@
-// Every statement against `event_types` and `event_catalogues`: what organisations changed of the catalogue.
+// Stores catalog changes of organizations: every statement against `event_types` and `event_catalogues`.
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { EventType } from "./event-type.ts";
 
-/** A row: an event type of the organisation's own, or one of the installation's that it took out. */
+/** A row: an event type of the organization, or a default type that the organization deleted. */
 export interface CatalogueChange extends EventType {
   readonly isDeleted: boolean;
 }
@@ -17,7 +17,7 @@ interface EventTypeRow {
 
 const COLUMNS = ["organization_id", "name", "description", "price_millionths", "is_deleted"];
 
-/** All of the organisation's changes: one walk along its rows, of which there are few. */
+/** Lists all changes of the organization. An organization has few changes. */
 export async function listChanges(db: Queryable, organizationId: OrganizationId): Promise<CatalogueChange[]> {
   const rows: EventTypeRow[] = await db("event_types")
     .select("name", "description", "price_millionths", "is_deleted")
@@ -38,7 +38,7 @@ export async function getChange(
   return row && fromRow(row);
 }
 
-/** Nobody else changes the organisation's catalogue until the transaction ends: its row is written, and so locked. */
+/** Locks the catalog of the organization until the transaction ends, by writing to the row. */
 export async function lockCatalogue(trx: Transaction, organizationId: OrganizationId): Promise<void> {
   const row = [uuidToBytes(organizationId), 1];
   await insertRows(trx, "event_catalogues", ["organization_id", "changes"], [row], { add: ["changes"] }, [

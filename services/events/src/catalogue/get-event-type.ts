@@ -1,4 +1,4 @@
-// GetEventType: reads one type of the organisation's catalogue.
+// GetEventType reads one type of the catalog of the organization.
 import type { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";

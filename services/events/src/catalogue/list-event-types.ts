@@ -1,4 +1,4 @@
-// ListEventTypes: the organisation's catalogue by the bytes of its names.
+// ListEventTypes lists the catalog of the organization by the bytes of the names.
 import type { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { PAGE_SIZE_DEFAULT } from "@muster/core";
 import { AppError } from "@muster/errors";

@@ -1,4 +1,4 @@
-// The catalogue file: what it gives, and how a bad one says where it is bad.
+// Tests the catalog file: the resulting types, and the line numbers of problems.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { pointsOf } from "./event-type.ts";
@@ -44,7 +44,7 @@ describe("a bad file says file, line and what", () => {
     ["types that are no list", "event_types: 7\n", /^events\.yaml:1: the file holds one key/],
     ["no YAML", "event_types:\n  - name: [A\n    price: 1\n", /^events\.yaml:\d: /],
     ["a tab", "event_types:\n\t- name: A\n", /^events\.yaml:2: /],
-    ["another key", `${good}colours: []\n`, /^events\.yaml:4: colours is no key of the file$/],
+    ["another key", `${good}colours: []\n`, /^events\.yaml:4: colours is not a key of the file$/],
     ["the same key twice", `${good}event_types: []\n`, /^events\.yaml:4: /],
     ["a type that is text", `${good}  - B\n`, /^events\.yaml:4: the file holds one key/],
     ["no name", "event_types:\n  - price: 1\n", /^events\.yaml:2: name is missing$/],
@@ -56,12 +56,12 @@ describe("a bad file says file, line and what", () => {
     [
       "a name that is a number",
       "event_types:\n  - name: 7\n    price: 1\n",
-      /^events\.yaml:2: name must be a text$/,
+      /^events\.yaml:2: name must be a string$/,
     ],
     [
       "a name of 256 bytes",
       `event_types:\n  - name: ${"ä".repeat(128)}\n    price: 1\n`,
-      /^events\.yaml:2: name is at most 255 bytes$/,
+      /^events\.yaml:2: name must be at most 255 bytes$/,
     ],
     ["no price", `${good}  - name: B\n`, /^events\.yaml:4: price is missing$/],
     ["a price in words", `${good}  - name: B\n    price: ten\n`, /^events\.yaml:5: price must be a number$/],
@@ -78,10 +78,14 @@ describe("a bad file says file, line and what", () => {
     [
       "seven decimals",
       `${good}  - name: B\n    price: 0.1234567\n`,
-      /^events\.yaml:5: price has at most 6 decimals$/,
+      /^events\.yaml:5: price must have at most 6 decimals$/,
     ],
-    ["an unknown field", `${good}    points: 3\n`, /^events\.yaml:4: points is no field of an event type$/],
-    ["a name twice", `${good}  - name: A\n    price: 2\n`, /^events\.yaml:4: A is there twice$/],
+    [
+      "an unknown field",
+      `${good}    points: 3\n`,
+      /^events\.yaml:4: points is not a field of an event type$/,
+    ],
+    ["a name twice", `${good}  - name: A\n    price: 2\n`, /^events\.yaml:4: A is listed twice$/],
     [
       "a type that is an alias",
       "event_types:\n  - &a {name: A, price: 1}\n  - *a\n",
@@ -95,7 +99,7 @@ describe("a bad file says file, line and what", () => {
     expect(problemsOf("event_types:\n  - price: x\n  - name: 3\n").split("\n")).toEqual([
       "events.yaml:2: name is missing",
       "events.yaml:2: price must be a number",
-      "events.yaml:3: name must be a text",
+      "events.yaml:3: name must be a string",
       "events.yaml:3: price is missing",
     ]);
   });

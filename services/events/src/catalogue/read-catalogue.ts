@@ -1,4 +1,4 @@
-// Reads the installation's event catalogue from its YAML, and says of a bad one where it is bad.
+// Reads the default event types from YAML and reports each problem with file and line.
 import { isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
 import {
   EVENT_TYPES_MAX,
@@ -8,14 +8,14 @@ import {
   type WrittenEventType,
 } from "./event-type.ts";
 
-/** Each problem on a line of its own, with file and line before it. */
+/** The message lists one problem per line, each with file and line number. */
 export class CatalogueError extends Error {
   override name = "CatalogueError";
 }
 
 const SHAPE = "the file holds one key, event_types: a list of types with name, description and price";
 
-/** `file` is what errors call the text's place. */
+/** `file` names the source in error messages. */
 export function readCatalogue(text: string, file: string): EventType[] {
   const reader = new Reader(text, file);
   const types = reader.read();
@@ -46,7 +46,8 @@ class Reader {
     const { contents } = this.#document;
     const root = isMap(contents) ? contents : undefined;
     for (const pair of root?.items ?? []) {
-      if (keyOf(pair) !== "event_types") this.#say(startOf(pair.key), `${keyOf(pair)} is no key of the file`);
+      if (keyOf(pair) !== "event_types")
+        this.#say(startOf(pair.key), `${keyOf(pair)} is not a key of the file`);
     }
     const list = root?.get("event_types");
     if (!isSeq(list)) {
@@ -58,7 +59,7 @@ class Reader {
     return list.items.flatMap((item) => {
       const type = this.#readType(item);
       if (type === undefined) return [];
-      if (names.has(type.name)) this.#say(startOf(item), `${type.name} is there twice`);
+      if (names.has(type.name)) this.#say(startOf(item), `${type.name} is listed twice`);
       names.add(type.name);
       return [type];
     });
@@ -76,7 +77,8 @@ class Reader {
     };
     for (const pair of item.items) {
       const key = keyOf(pair);
-      if (!Object.hasOwn(written, key)) this.#say(startOf(pair.key), `${key} is no field of an event type`);
+      if (!Object.hasOwn(written, key))
+        this.#say(startOf(pair.key), `${key} is not a field of an event type`);
     }
     if (!isComplete(written)) return undefined;
     for (const { field, message } of eventTypeProblems(written)) {
@@ -88,7 +90,7 @@ class Reader {
   #text(item: YAMLMap, name: string): string | undefined {
     const value = item.get(name);
     if (typeof value === "string") return value;
-    this.#sayWrong(item, name, "a text");
+    this.#sayWrong(item, name, "a string");
     return undefined;
   }
 

@@ -1,5 +1,5 @@
-// UpdateEventType: changes what the mask names. One of the installation's types is the organisation's own from
-// then on.
+// UpdateEventType changes the fields named by the mask. A changed default type becomes a type of the
+// organization.
 import type {
   EventTypeService,
   UpdateEventTypeRequest,

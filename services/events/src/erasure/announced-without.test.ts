@@ -1,4 +1,4 @@
-// What remains of an announcement when one of the people in it is erased.
+// Tests how published messages change when a person in the message is erased.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AnnouncedEventSchema,

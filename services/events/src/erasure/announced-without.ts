@@ -1,4 +1,4 @@
-// What remains of what this service announced when people are erased.
+// Removes erased profiles from messages that this service published.
 import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type AnnouncedEvent,
@@ -11,14 +11,18 @@ import { assert, bytesToUuid, type ProfileId } from "@muster/core";
 import { type Subjects, scrub, subjectsOf } from "@muster/privacy";
 import { announcedSchema } from "../domain-events.ts";
 
+/** The erased profiles of an organization, and the profiles that published data about them. */
 export interface Erased extends Subjects {
-  /** Who stood for them in the past: what was announced as theirs shows traits of the erased. */
+  /**
+   * Profiles into which the erased profiles were merged in the past. Published versions of a merge target
+   * show traits of the erased person.
+   */
   readonly formerRootIds: ReadonlySet<ProfileId>;
 }
 
 /**
- * The data of a message without these people; undefined where it says nothing of them. What was said of an event
- * leaves an empty place: tails count the events of a message that they have told.
+ * Returns the data of a message without the erased profiles, or undefined when the message does not mention
+ * them. An erased event leaves an empty entry, because tails count the events of a message.
  */
 export function announcedWithout(type: string, data: Uint8Array, erased: Erased): Uint8Array | undefined {
   const schema = announcedSchema(type);

@@ -1,5 +1,6 @@
-// Removes what our tables hold of an erased person, in short transactions, each of which says in the receipt
-// what it removed. Whatever is done twice, after a crash or by two at once, finds less to remove.
+// Removes data about an erased person from the tables of this service, in short transactions. Each
+// transaction adds the removed counts to the receipt. Repeated steps, after a crash or by two workers, find
+// less to remove.
 import type { DescService } from "@bufbuild/protobuf";
 import { type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
@@ -15,22 +16,26 @@ import type { EventHasher } from "./event-hash.ts";
 import { deleteStep, PROFILE_ROWS, placeOf } from "./profile-rows-store.ts";
 import { setStage } from "./task-store.ts";
 
+/** The dependencies of the cleanup. */
 export interface CleanDeps {
   readonly database: Database;
   readonly hasher: EventHasher;
   readonly answers: AnswerEraser;
-  /** Those whose answers are kept under idempotency keys. */
+  /** Services whose responses are stored under idempotency keys. */
   readonly services: () => readonly DescService[];
 }
 
-/** Asked before each transaction: false stops, because the process does or the tasks are another's by now. */
+/**
+ * Called before each transaction. False stops the work, because the process stops or another worker holds the
+ * lease.
+ */
 export type MayGoOn = () => Promise<boolean>;
 
 const EVENTS_AT_ONCE = 200;
 const ANSWERS_AT_ONCE = 20;
 const SUBJECTS_AT_ONCE = 500;
 
-/** True once nothing of these tasks, all of one erasure, is left in our tables. */
+/** Removes all rows of the given tasks, which belong to one erasure. Returns true when no row is left. */
 export async function cleanRows(
   deps: CleanDeps,
   erasure: ErasureKey,
@@ -112,14 +117,17 @@ class Cleaner {
     return true;
   }
 
-  /** Those of whom the shard's messages may speak. */
+  /** Profiles that messages of the shard can mention. */
   #idsIn(shard: number, formerRootIds: ReadonlySet<ProfileId>): ProfileId[] {
     const { organizationId, profileIds } = this.#subjects;
     if (formerRootIds.size > 0) return [...profileIds, ...formerRootIds];
     return [...profileIds].filter((id) => shardOf(organizationId, id) === shard);
   }
 
-  /** Runs `step` in transactions of its own until it is the last; each adds its counts to the receipt. */
+  /**
+   * Runs `step` in separate transactions until the step is the last. Each transaction adds the counts to the
+   * receipt.
+   */
   async #repeat(
     { erasure, profileId }: ErasureTask,
     step: (trx: Transaction) => Promise<{ isLast: boolean; counts: readonly PlaceCount[] }>,

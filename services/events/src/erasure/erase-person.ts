@@ -1,5 +1,6 @@
-// The transaction from which on a person is gone: nobody can read them, their identities are free, and nothing
-// more of them is announced. What was written about them is removed after it, by tasks that it leaves behind.
+// Begins an erasure in one transaction. After the commit no read returns the person, the identities are free,
+// and no further message about the person is published. The transaction leaves tasks that remove the
+// remaining data.
 import type { Clock, IdSource, OrganizationId, ProfileId } from "@muster/core";
 import { shardOf } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
@@ -28,21 +29,23 @@ export interface ErasePersonDeps {
   readonly outbox: Pick<OutboxPort, "append" | "committed">;
 }
 
+/** The person to erase, and the lease on the first cleanup. */
 export interface EraseRequest {
   readonly organizationId: OrganizationId;
   readonly traceParent: string;
-  /** Any profile of the person; undefined: there is nobody to erase. */
+  /** Finds any profile of the person. Undefined: no person to erase. */
   readonly find: (trx: Transaction) => Promise<ProfileId | undefined>;
-  /** Until then the tasks are the caller's. */
+  /** The lease of the caller on the tasks, in milliseconds. */
   readonly leaseUntilMs: number;
 }
 
+/** A committed erasure with the tasks of the cleanup. */
 export interface BegunErasure {
   readonly erasure: ErasureKey;
   readonly tasks: readonly ErasureTask[];
 }
 
-/** Undefined where there is nobody to erase. */
+/** Returns undefined when no person exists. */
 export async function erasePerson(
   deps: ErasePersonDeps,
   request: EraseRequest,
@@ -71,7 +74,7 @@ async function eraseInTransaction(
   if (profileId === undefined) return undefined;
   const person = (await lockPeople(trx, organizationId, [profileId])).get(profileId);
   if (person === undefined) return undefined;
-  // What led to the profile may have been another's by the time it was locked.
+  // The profile can belong to another person by the time of the lock.
   if ((await find(trx)) !== profileId) throw new PeopleChanged();
   const nowMs = deps.clock.nowMs();
   const erasure: ErasureKey = { organizationId, id: deps.ids.next(nowMs) };
@@ -79,7 +82,7 @@ async function eraseInTransaction(
   const formerIds = await formerRootsOf(trx, organizationId, profileIds);
   await removePerson(trx, erasure, person, nowMs);
   const shards = [...profileIds, ...formerIds].map((id) => shardOf(organizationId, id));
-  // Whoever is announcing something of these people does it before this, or decides again.
+  // Concurrent transactions publish about these profiles before this point, or plan again.
   await lockPositions(
     trx,
     [...new Set(shards)].sort((a, b) => a - b),
@@ -109,7 +112,7 @@ async function removePerson(
   nowMs: number,
 ): Promise<void> {
   await insertErasure(trx, erasure, nowMs);
-  // A receipt names every place that was looked at.
+  // A receipt lists every location that was searched.
   await keepPlaces(
     trx,
     erasure,
@@ -133,8 +136,9 @@ async function removePerson(
 }
 
 /**
- * What was announced of those who stood for the person shows the person's traits, and is to go; so whoever has
- * not folded it yet gets what is true by now. Invariant: the positions of their shards are held.
+ * Publishes the current state of merge targets again, because their older messages show traits of the person
+ * and are rewritten. Consumers that did not apply the older messages receive the current state. Invariant:
+ * the transaction holds the positions of the shards.
  */
 async function announceAgain(
   trx: Transaction,

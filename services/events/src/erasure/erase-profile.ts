@@ -1,4 +1,4 @@
-// EraseProfile: erases a person by the id of any of their profiles.
+// EraseProfile erases a person by the id of any profile of the person.
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { AppError } from "@muster/errors";
 import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";

@@ -1,4 +1,4 @@
-// EraseUser: erases a person by their user id. Whoever is not there needs no erasing.
+// EraseUser erases a person by user id. An unknown user is not an error.
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import type { ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";

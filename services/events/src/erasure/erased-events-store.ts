@@ -1,4 +1,4 @@
-// Removes a profile's raw events, and keeps of each only what recognises it when it is sent again.
+// Deletes the raw events of a profile and stores a keyed hash of each event id, which detects re-sent events.
 import {
   bytesToUuid,
   type OrganizationId,
@@ -11,7 +11,7 @@ import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster
 import { datedEventId } from "../tracked-events/tracked-event.ts";
 import type { EventHasher } from "./event-hash.ts";
 
-/** The row of `shard_epochs` that grows with every event that is erased, in whichever shard. */
+/** The row of `shard_epochs` that changes with every erased event of any shard. */
 export const ERASURES_EPOCH = SHARD_COUNT;
 
 interface ErasedRow {
@@ -21,6 +21,7 @@ interface ErasedRow {
   readonly occurred_ms: number;
 }
 
+/** The counts of one step. */
 export interface ErasedEvents {
   readonly found: number;
   readonly events: number;
@@ -28,8 +29,8 @@ export interface ErasedEvents {
 }
 
 /**
- * Up to `limit` events. Invariant: an event's row, its hash and the epoch change in one transaction, so whoever
- * finds the row gone finds the hash there, or the epoch changed since they looked for it.
+ * Erases up to `limit` events. Invariant: the row, the hash and the erasures version change in one
+ * transaction. A transaction that no longer finds the row finds the hash, or a changed version.
  */
 export async function eraseEvents(
   trx: Transaction,
@@ -84,7 +85,7 @@ async function deleteUndatedIds(
     trx("undated_event_ids")
       .where("organization_id", organization)
       .whereIn("client_event_id", clientIds.sort(Buffer.compare))
-      // A client's id may stand for another, later event by now.
+      // The client id can belong to another, later event.
       .whereIn(
         "event_id",
         rows.map((row) => row.event_id),
@@ -93,7 +94,7 @@ async function deleteUndatedIds(
   );
 }
 
-/** From here on the organisation's events are looked for among the erased ones. */
+/** Marks the organization, so that ingest compares new events with erased events. */
 export async function markErasing(trx: Transaction, organizationId: OrganizationId): Promise<void> {
   const known = await trx("erasing_organizations")
     .select("organization_id")
@@ -108,7 +109,7 @@ async function bumpErasuresEpoch(trx: Transaction): Promise<void> {
   await trx("shard_epochs").where("shard", ERASURES_EPOCH).increment("epoch", 1);
 }
 
-/** Those of the organisations that have erased somebody. */
+/** Returns the organizations that erased a person at least once. */
 export async function listErasing(
   db: Queryable,
   organizationIds: readonly OrganizationId[],
@@ -119,10 +120,10 @@ export async function listErasing(
   return rows.map((row) => bytesToUuid<OrganizationId>(row.organization_id));
 }
 
-/** Hashes in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+/** Hashes in one statement, below the size at which MariaDB converts IN lists to temporary tables. */
 const LOOKUP_CHUNK = 500;
 
-/** Those of the hashes that are erased events', in base64. */
+/** Returns the hashes of erased events, in base64. */
 export async function findErased(
   db: Queryable,
   organizationId: OrganizationId,

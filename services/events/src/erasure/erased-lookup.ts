@@ -1,35 +1,40 @@
-// Which of the events that come in were erased before. Costs organisations that never erased anybody nothing.
+// Finds erased events among incoming events. Organizations without erasures cost no statement.
 import type { OrganizationId, TrackedEventId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Epochs } from "../people/epochs-store.ts";
 import { ERASURES_EPOCH, findErased, listErasing } from "./erased-events-store.ts";
 import type { EventHasher } from "./event-hash.ts";
 
-/** What one organisation's events have for ids of the client's. */
+/** The client ids among the events of one organization. */
 export interface ClientIds {
   readonly datedIdsByDay: ReadonlyMap<number, ReadonlySet<TrackedEventId>>;
   readonly undatedIds: ReadonlySet<string>;
 }
 
-/** Those of them that are erased. */
+/** The erased ids among the client ids. */
 export interface ErasedIds {
   readonly ids: ReadonlySet<TrackedEventId>;
   readonly undatedIds: ReadonlySet<string>;
 }
 
-/** Organisations remembered at once; what is forgotten is asked for again. */
+/** Cached organizations. A dropped entry is read again. */
 const KNOWN_MAX = 10_000;
 
 export class ErasedLookup {
   readonly #hasher: EventHasher;
-  /** Whether an organisation has ever erased anybody, or the epoch at which it had not. */
+  /**
+   * True after the first erasure of an organization, otherwise the erasures version at which none existed.
+   */
   readonly #known = new Map<OrganizationId, true | number>();
 
   constructor(hasher: EventHasher) {
     this.#hasher = hasher;
   }
 
-  /** Organisations without any are left out. `epochs` were read by this transaction, before. */
+  /**
+   * Returns the erased ids by organization; organizations without erased ids are omitted. The same
+   * transaction read `epochs` before.
+   */
   async find(
     trx: Transaction,
     wanted: ReadonlyMap<OrganizationId, ClientIds>,
@@ -68,7 +73,7 @@ export class ErasedLookup {
     };
   }
 
-  /** Once an organisation has erased somebody it has for ever; that it has not is true up to its epoch. */
+  /** An organization with erasures stays marked. The absence of erasures is valid for one version. */
   async #erasing(
     trx: Transaction,
     organizationIds: readonly OrganizationId[],

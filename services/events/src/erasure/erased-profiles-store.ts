@@ -1,8 +1,8 @@
-// Deletes profiles: the only statement that does.
+// Deletes profiles; no other statement does.
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
 
-/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+/** Keys in one statement, below the size at which MariaDB converts IN lists to temporary tables. */
 const DELETE_CHUNK = 500;
 
 export async function deleteProfiles(

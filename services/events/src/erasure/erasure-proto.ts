@@ -1,4 +1,4 @@
-// Receipts as messages.
+// Converts receipts to messages.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type ErasureSchema, ErasureState } from "@muster/contracts/muster/events/v1/erasure_pb";

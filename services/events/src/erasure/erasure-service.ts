@@ -1,4 +1,4 @@
-// ErasureService with its handlers.
+// Lists the handlers of ErasureService.
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";

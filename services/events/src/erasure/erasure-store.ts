@@ -1,4 +1,4 @@
-// Every statement against `erasures` and `erasure_places`: the receipts.
+// Stores erasure receipts: every statement against `erasures` and `erasure_places`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { type Erasure, type ErasureKey, type PlaceCount, places } from "./erasure.ts";
@@ -16,7 +16,7 @@ export async function insertErasure(trx: Transaction, erasure: ErasureKey, creat
   await trx("erasures").insert({ ...keyOf(erasure), create_ms: createMs });
 }
 
-/** What more was removed from a place; adds to what is known of it. */
+/** Adds removed entries to the counts of the receipt. */
 export async function addPlaces(
   trx: Transaction,
   erasure: ErasureKey,
@@ -27,7 +27,7 @@ export async function addPlaces(
   await insertPlaces(trx, erasure, profileId, grown, { add: ["entries"] });
 }
 
-/** Places that have no count yet; one that has keeps it. */
+/** Inserts counts for locations without a count; existing counts do not change. */
 export async function keepPlaces(
   trx: Transaction,
   erasure: ErasureKey,
@@ -52,7 +52,10 @@ async function insertPlaces(
   await insertRows(trx, "erasure_places", [...PLACE_KEY, "entries"], rows, onConflict, PLACE_KEY);
 }
 
-/** Until the transaction ends nobody else completes it. False if there is no such erasure. */
+/**
+ * Locks the receipt, so that no other transaction completes the erasure. False when the receipt does not
+ * exist.
+ */
 export async function lockErasure(trx: Transaction, erasure: ErasureKey): Promise<boolean> {
   const rows = await forUpdate(trx, trx("erasures").select("create_ms").where(keyOf(erasure)));
   return rows.length === 1;
@@ -72,7 +75,7 @@ export async function getErasure(db: Queryable, erasure: ErasureKey): Promise<Er
   return found;
 }
 
-/** Newest first. */
+/** Lists receipts, newest first. */
 export async function listErasures(
   db: Queryable,
   organizationId: OrganizationId,
@@ -88,7 +91,7 @@ export async function listErasures(
   return withPlaces(db, organizationId, await query);
 }
 
-/** The profiles of the erased person. */
+/** Returns the profiles of the erased person. */
 export async function erasedProfileIds(db: Queryable, erasure: ErasureKey): Promise<ProfileId[]> {
   const { organization_id, erasure_id } = keyOf(erasure);
   const rows: { profile_id: Buffer }[] = await db("erasure_places")
@@ -97,7 +100,7 @@ export async function erasedProfileIds(db: Queryable, erasure: ErasureKey): Prom
   return rows.map((row) => bytesToUuid<ProfileId>(row.profile_id)).sort();
 }
 
-/** Erasures whose counts one statement adds up. */
+/** Erasures whose counts one statement sums. */
 const COUNTED_AT_ONCE = 50;
 
 async function withPlaces(

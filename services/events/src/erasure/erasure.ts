@@ -1,4 +1,4 @@
-// What an erasure is: its receipt, and what is left to do of it. Pure.
+// Defines erasures: the receipt and the remaining tasks. Pure.
 import type { OrganizationId, ProfileId } from "@muster/core";
 
 export interface ErasureKey {
@@ -7,43 +7,47 @@ export interface ErasureKey {
   readonly id: string;
 }
 
-/** The receipt: what was removed, and where. Nothing of the person but ids. */
+/** The receipt: how much was removed from which location. A receipt contains ids and counts only. */
 export interface Erasure extends ErasureKey {
   readonly createMs: number;
-  /** Undefined: it is running. */
+  /** Undefined while the erasure is running. */
   readonly completeMs: number | undefined;
   readonly profileIds: readonly ProfileId[];
-  /** By name; counts of all the person's profiles together. */
+  /** Counts of all erased profiles together, ordered by location. */
   readonly places: readonly PlaceCount[];
 }
 
+/** The number of removed rows, messages or responses in one location. */
 export interface PlaceCount {
   readonly place: string;
   readonly count: number;
 }
 
-/** Steps of a task. Invariant: never change, for rows are kept by them. */
+/** Stages of a task. Invariant: the numbers never change, because stored rows contain them. */
 export const stages = {
-  /** Rows that speak of the profile are to be deleted or rewritten. */
+  /** Rows about the profile are not yet deleted or rewritten. */
   rows: 0,
-  /** Nothing is left in our tables; the broker is to forget its copies. */
+  /** The tables are clean; the broker still holds copies. */
   broker: 1,
-  /** Nothing is left anywhere that this service wrote to. */
+  /** No location of this service holds data about the profile. */
   done: 2,
 } as const;
 
-/** What is left to do about one profile of an erased person. */
+/** The remaining work for one profile of an erased person. */
 export interface ErasureTask {
   readonly erasure: ErasureKey;
   readonly shard: number;
   readonly profileId: ProfileId;
-  /** The profile is another's, who stood for the person in the past: only what its shard announced is touched. */
+  /**
+   * The profile is a merge target: another person, into which the erased profile was merged in the past. Only
+   * the published messages of the shard change.
+   */
   readonly isFormerRoot: boolean;
-  /** The shard has announced nothing of the person after this position. */
+  /** The shard published no message about the person after this position. */
   readonly position: number;
 }
 
-/** The places that every receipt names. */
+/** The locations that every receipt lists. */
 export const places = {
   profiles: "events.profiles",
   identities: "events.profile_identities",

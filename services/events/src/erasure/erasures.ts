@@ -1,5 +1,5 @@
-// Erases people: begins, and sees to it that everything that was written about them goes. A worker that goes on
-// with what a crash left, in this process or another.
+// Erases persons and removes the remaining data in the background. The worker also resumes erasures that a
+// crash interrupted, in this process or another.
 import type { Bus } from "@muster/bus";
 import { type Clock, Wakeup } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -12,29 +12,30 @@ import { addPlaces } from "./erasure-store.ts";
 import { finishErasure } from "./finish-erasure.ts";
 import { freeTasks, listBrokerTasks, listOpenTasks, renewTasks, setStage, takeTask } from "./task-store.ts";
 
+/** The ports of the worker. */
 export interface ErasuresOptions extends ErasePersonDeps, CleanDeps {
   readonly clock: Clock;
   readonly database: Database;
   readonly bus: Bus;
   readonly log: Logger;
-  /** No other process has these tables: nobody else is at work on a task. */
+  /** No other process uses the database, so no other worker holds a task. */
   readonly exclusive: boolean;
 }
 
-/** Said when messages in the outbox were rewritten: whoever keeps copies forgets them. */
+/** Broadcast after outbox messages were rewritten, so that holders of copies drop the copies. */
 export const ERASED_TOPIC = "events.erased";
 
 const NOTHING = new Uint8Array();
-/** A task that its process left off is anybody's after this. */
+/** The lease on a task; an expired task is taken by any worker. */
 const LEASE_MS = 10_000;
-/** The net under everything else. */
+/** The poll interval for expired tasks. */
 const LOOK_MS = 5_000;
-/** Until the relay has published what the broker is to forget. */
+/** The poll interval until the relay has published the messages that the broker must purge. */
 const BROKER_LOOK_MS = 100;
 const TASKS_AT_ONCE = 500;
-/** A call waits no longer for what it has begun. */
+/** The longest wait of a call for the cleanup. */
 const WAIT_MS_MAX = 5_000;
-/** And leaves so much of its deadline to answer. */
+/** Time reserved before the deadline of the call for sending the response. */
 const ANSWER_MS = 500;
 
 export class Erasures {
@@ -58,15 +59,15 @@ export class Erasures {
     this.#loop ??= this.#run();
   }
 
-  /** Finishes the step it is at; another start, here or elsewhere, goes on from there. */
+  /** Finishes the current step. Another start, in any process, resumes from there. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all([this.#loop, ...this.#cleanings]);
   }
 
   /**
-   * Erases the person and resolves to the receipt, once our tables hold nothing of them or the time to wait for
-   * that is over; undefined where there is nobody to erase.
+   * Erases a person and returns the receipt when the tables are clean or the wait is over. Returns undefined
+   * when no person exists.
    */
   async erase(
     request: Omit<EraseRequest, "leaseUntilMs"> & { readonly deadlineMs: number | undefined },
@@ -86,8 +87,11 @@ export class Erasures {
 
   #cleanBegun({ erasure, tasks }: BegunErasure): Promise<void> {
     const cleaning = this.#clean(erasure, tasks).catch((error: unknown) => {
-      // The tasks are there; the loop takes them when the lease is over.
-      this.#log.warn({ err: error, erasure_id: erasure.id }, "an erasure was interrupted; it goes on later");
+      // The tasks remain; the loop takes the tasks after the lease expires.
+      this.#log.warn(
+        { err: error, erasure_id: erasure.id },
+        "erasure interrupted; the worker resumes it after the lease expires",
+      );
     });
     this.#cleanings.add(cleaning);
     void cleaning.finally(() => this.#cleanings.delete(cleaning));
@@ -101,7 +105,7 @@ export class Erasures {
     this.#wakeup.notify();
   }
 
-  /** Keeps the lease while the work goes on. */
+  /** Renews the lease during the work. */
   #mayGoOn(tasks: readonly ErasureTask[]): MayGoOn {
     const { clock, database } = this.#options;
     let renewedMs = clock.nowMs();
@@ -124,17 +128,17 @@ export class Erasures {
       try {
         await this.#goOn();
         if (await this.#forgetCopies()) waitMs = BROKER_LOOK_MS;
-        if (this.#isFailing) this.#log.info({}, "erasures go on");
+        if (this.#isFailing) this.#log.info({}, "erasures succeed again");
         this.#isFailing = false;
       } catch (error) {
-        if (!this.#isFailing) this.#log.warn({ err: error }, "erasures can't go on; trying again");
+        if (!this.#isFailing) this.#log.warn({ err: error }, "erasures fail; retrying");
         this.#isFailing = true;
       }
       await this.#wakeup.wait(clock, waitMs, signal);
     }
   }
 
-  /** Takes up what nobody is at work on. */
+  /** Resumes tasks with an expired lease. */
   async #goOn(): Promise<void> {
     const { clock, database } = this.#options;
     const open = await listOpenTasks(database.reader, clock.nowMs(), TASKS_AT_ONCE);
@@ -153,13 +157,14 @@ export class Erasures {
     }
   }
 
-  /** True if some copies have to wait until they are published. */
+  /** Returns true when some copies must wait for the relay. */
   async #forgetCopies(): Promise<boolean> {
     const { bus, clock, database } = this.#options;
     const tasks = await listBrokerTasks(database.reader, TASKS_AT_ONCE);
     if (tasks.length === 0) return false;
     const published = await readPublished(database.reader);
-    // A relay may have it in memory as it was, and so has to be past it; what it reads from now on is clean.
+    // A relay can still hold the old message in memory, so the relay must be past the position. Later reads
+    // are clean.
     const ready = tasks.filter(({ shard, position }) => position <= (published.get(shard) ?? 0));
     for (const [shard, ofShard] of Map.groupBy(ready, (task) => task.shard)) {
       await bus.forget("events", shard);

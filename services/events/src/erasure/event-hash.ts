@@ -1,5 +1,5 @@
-// By what an erased event is recognised when it is sent again: a keyed hash, so that the table of them tells
-// nobody who has not the installation's key whether somebody's event was there.
+// Hashes the ids of erased events with a key, so that re-sent events are detected. Without the key of the
+// installation the hashes do not reveal which events existed.
 import { createHmac } from "node:crypto";
 import type { OrganizationId, TrackedEventId } from "@muster/core";
 
@@ -8,17 +8,17 @@ const HASH_BYTES = 16;
 export class EventHasher {
   readonly #key: Uint8Array;
 
-  /** `key` is the installation's key for erased events. */
+  /** `key` is the key of the installation for erased events. */
   constructor(key: Uint8Array) {
     this.#key = key;
   }
 
-  /** Of an event with an id and a time of the client's, from which its stored id is made. */
+  /** Hashes an event with a client id and a client time, which together determine the stored id. */
   dated(organizationId: OrganizationId, id: TrackedEventId): Buffer {
     return this.#hash(["dated", organizationId, id]);
   }
 
-  /** Of an event with an id of the client's alone. */
+  /** Hashes an event with a client id only. */
   undated(organizationId: OrganizationId, clientEventId: string): Buffer {
     return this.#hash(["undated", organizationId, clientEventId]);
   }

@@ -1,11 +1,15 @@
-// Who stood for a person in the past: what was announced meanwhile speaks of the person under their names.
+// Finds merge targets: profiles into which a profile was merged in the past. Messages published during the
+// merge name the merge target.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 
-/** Keys in one statement: under the size at which MariaDB turns IN lists into temporary tables. */
+/** Keys in one statement, below the size at which MariaDB converts IN lists to temporary tables. */
 const LOOKUP_CHUNK = 500;
 
-/** All profiles that the journal leads to from these, over any number of merges, undone or not; without them. */
+/**
+ * Follows the merge journal over any number of merges, including undone merges. Returns the merge targets
+ * without the given profiles.
+ */
 export async function formerRootsOf(
   db: Queryable,
   organizationId: OrganizationId,

@@ -1,4 +1,4 @@
-// GetErasure: reads one receipt.
+// GetErasure reads one receipt.
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { isUuid } from "@muster/core";
 import { AppError } from "@muster/errors";

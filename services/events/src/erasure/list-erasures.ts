@@ -1,4 +1,4 @@
-// ListErasures: newest first.
+// ListErasures lists receipts, newest first.
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { isUuid, PAGE_SIZE_DEFAULT } from "@muster/core";
 import { AppError } from "@muster/errors";

@@ -1,21 +1,22 @@
-// Where this service keeps rows about a profile besides the profile itself and its raw events. A table that is
-// missing here fails a test that reads the schema.
+// Lists the tables with rows about a profile, besides the profile and the raw events, and deletes the rows. A
+// test compares the list with the schema.
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
 
+/** A table with rows about profiles. */
 export interface ProfileRows {
   readonly table: string;
-  /** Names the profile. Invariant: an index begins with the organisation and this. */
+  /** The column with the profile id. Invariant: an index begins with the organization and this column. */
   readonly column: string;
-  /** A column of the key by which rows are deleted in steps. */
+  /** A key column; rows are deleted in steps along this column. */
   readonly step: string;
-  /** Values of it in one step. */
+  /** Values of the step column in one step. */
   readonly stepMax: number;
 }
 
 export const PROFILE_ROWS: readonly ProfileRows[] = [
   { table: "event_counts", column: "profile_id", step: "name", stepMax: 500 },
-  // Up to some hundred rows a day.
+  // Up to a few hundred rows a day.
   { table: "page_view_hours", column: "profile_id", step: "day", stepMax: 8 },
   { table: "alert_people", column: "profile_id", step: "profile_id", stepMax: 1 },
   { table: "alert_history", column: "profile_id", step: "cell", stepMax: 200 },
@@ -24,12 +25,12 @@ export const PROFILE_ROWS: readonly ProfileRows[] = [
   { table: "profile_merges", column: "into_profile_id", step: "merge_id", stepMax: 500 },
 ];
 
-/** As receipts name it. */
+/** The name of the location in receipts. */
 export function placeOf({ table }: ProfileRows): string {
   return `events.${table}`;
 }
 
-/** Deletes one step's rows. */
+/** Deletes the rows of one step. */
 export async function deleteStep(
   trx: Transaction,
   { table, column, step, stepMax }: ProfileRows,

@@ -1,4 +1,4 @@
-// ReportErasure: another service says what it has removed of one profile of an erased person.
+// ReportErasure records how much another service removed about one erased profile.
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
 import { invalidField } from "@muster/errors";
@@ -13,7 +13,7 @@ export function reportErasure(
 ): UnaryHandler<typeof EventFeedService.method.reportErasure> {
   return async ({ organizationId, erasureId, profileId, places }) => {
     const bad = places.findIndex(({ count }) => count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER));
-    if (bad >= 0) throw invalidField(`places[${bad}].count`, "must be a number of entries");
+    if (bad >= 0) throw invalidField(`places[${bad}].count`, "must be from 0 to 2^53-1");
     const erasure = {
       organizationId: bytesToUuid<OrganizationId>(organizationId),
       id: bytesToUuid(erasureId),
@@ -21,7 +21,7 @@ export function reportErasure(
     const profile = bytesToUuid<ProfileId>(profileId);
     const counts = new Map(places.map(({ place, count }) => [place, Number(count)]));
     await deps.database.transaction(async (trx) => {
-      // Nothing to say about one that is not ours any more, as after a restored backup.
+      // An unknown receipt is ignored, for example after a restored backup.
       if (!(await lockErasure(trx, erasure))) return;
       const kept = Array.from(counts, ([place, count]) => ({ place, count }));
       await keepPlaces(trx, erasure, profile, kept);

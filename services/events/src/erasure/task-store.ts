@@ -1,5 +1,4 @@
-// Every statement against `erasure_tasks`: what is left to do of erasures, so that a crash at any moment
-// forgets none of it.
+// Stores the remaining work of erasures, so that a crash loses none: every statement against `erasure_tasks`.
 import { bytesToUuid, type OrganizationId, type ProfileId, SHARD_COUNT, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 import { type ErasureKey, type ErasureTask, stages } from "./erasure.ts";
@@ -35,14 +34,14 @@ export async function insertTasks(
   const rows = tasks
     .map(({ shard, erasure, profileId, isFormerRoot, position }) => [
       ...[shard, uuidToBytes(erasure.id), uuidToBytes(profileId), uuidToBytes(erasure.organizationId)],
-      // Of another's profile nobody is told that it was erased, and so nobody reports.
+      // The erasure of a merge target is not published, so no service reports back.
       ...[isFormerRoot ? 1 : 0, position, stages.rows, isFormerRoot ? 1 : 0, leaseUntilMs],
     ])
     .sort((a, b) => Number(a[0]) - Number(b[0]) || Buffer.compare(a[2] as Buffer, b[2] as Buffer));
   await insertRows(trx, TABLE, COLUMNS, rows, "fail", ["shard", "erasure_id", "profile_id"]);
 }
 
-/** Whether the tasks' lease is ours until then: nobody else has them, or had them up to `nowMs`. */
+/** Takes the lease of a task. Returns false when another worker holds the lease at `nowMs`. */
 export async function takeTask(
   trx: Transaction,
   task: ErasureTask,
@@ -55,12 +54,12 @@ export async function takeTask(
   return taken === 1;
 }
 
-/** Whoever held them is no more. */
+/** Clears all leases after the previous process has stopped. */
 export async function freeTasks(trx: Transaction): Promise<void> {
   await trx(TABLE).whereIn("shard", ALL_SHARDS).andWhere("stage", stages.rows).update({ lease_until_ms: 0 });
 }
 
-/** Keeps the tasks of an erasure that its holder is at work on. */
+/** Renews the lease on the tasks of an erasure. */
 export async function renewTasks(
   trx: Transaction,
   tasks: readonly ErasureTask[],
@@ -73,7 +72,7 @@ export async function renewTasks(
   }
 }
 
-/** Tasks of which rows are left, and that nobody works on. */
+/** Lists tasks with remaining rows and without a valid lease. */
 export async function listOpenTasks(db: Queryable, nowMs: number, limit: number): Promise<ErasureTask[]> {
   const rows: TaskRow[] = await tasksOf(db)
     .where("stage", stages.rows)
@@ -82,7 +81,7 @@ export async function listOpenTasks(db: Queryable, nowMs: number, limit: number)
   return rows.map(fromRow);
 }
 
-/** Tasks of which the broker may hold copies. */
+/** Lists tasks whose messages the broker can still hold. */
 export async function listBrokerTasks(db: Queryable, limit: number): Promise<ErasureTask[]> {
   const rows: TaskRow[] = await tasksOf(db).where("stage", stages.broker).limit(limit);
   return rows.map(fromRow);
@@ -102,7 +101,7 @@ export async function markReported(
     .update({ is_reported: 1 });
 }
 
-/** Removes what is done of the erasure; resolves to whether anything is left. */
+/** Removes finished and reported tasks. Returns whether any task is left. */
 export async function removeDoneTasks(trx: Transaction, erasure: ErasureKey): Promise<boolean> {
   await trx(TABLE)
     .where({ ...ofErasure(erasure), stage: stages.done, is_reported: 1 })

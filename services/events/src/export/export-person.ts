@@ -1,4 +1,4 @@
-// All records about one person, one after the other, so that an export of any size needs little memory.
+// Generates all records about a person one at a time, so that an export of any size needs little memory.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ExportedRecordSchema } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
@@ -12,12 +12,13 @@ import { type Person, profilesOf } from "../people/person.ts";
 import { profileToProto } from "../profiles/profile-proto.ts";
 import { sections } from "./sections.ts";
 
+/** A record of the export; `data` is a JSON object. */
 export type ExportedRecord = MessageInitShape<typeof ExportedRecordSchema> & {
   readonly kind: string;
   readonly data: string;
 };
 
-/** Each profile of the person as it is kept, then what each of them did, kind by kind. */
+/** Yields the stored profiles of the person, then the records of each kind for all profiles. */
 export async function* recordsOf(
   db: Queryable,
   person: Person,

@@ -1,4 +1,4 @@
-// ExportProfile and GetProfileExport: all that is known of one person, as a stream or in one answer.
+// ExportProfile and GetProfileExport return all data about a person, as a stream or in one response.
 import { create } from "@bufbuild/protobuf";
 import {
   type ExportProfileResponse,
@@ -19,18 +19,19 @@ import type { KnownMemberships } from "./known-memberships.ts";
 
 type Methods = typeof ExportService.method;
 
+/** The dependencies of both RPCs. */
 export interface ExportDeps extends Pick<EventsDeps, "clock" | "database"> {
   readonly memberships: KnownMemberships;
   readonly turns: ExportTurns;
 }
 
-/** Of one answer of the stream; a record that is larger goes alone. */
+/** The records of one message of the stream; a larger record is sent alone. */
 const PART_BYTES_MAX = 256 * 1024;
-/** Leaves room for what stands around the records. */
+/** Leaves room for the message around the records. */
 const ANSWER_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
-/** Of each record besides its data. */
+/** The size of a record besides the data. */
 const RECORD_OVERHEAD_BYTES = 32;
-/** A reader that takes nothing for so long is ended: the snapshot it holds keeps the database from tidying up. */
+/** An idle reader is ended after this time, because the open snapshot prevents cleanup in the database. */
 const READER_IDLE_MS_MAX = 30_000;
 
 export function exportProfile(deps: ExportDeps): ServerStreamHandler<Methods["exportProfile"]> {
@@ -64,7 +65,10 @@ interface Subject {
   readonly memberships: readonly KeptMembership[];
 }
 
-/** Segments is asked before the snapshot is opened, which so includes all that segments has counted. */
+/**
+ * Reads the memberships before the snapshot opens, so that the snapshot includes every event that segments
+ * has applied.
+ */
 async function findSubject(deps: ExportDeps, context: CallContext, profileId: string): Promise<Subject> {
   const { organizationId } = context;
   const id = requireProfileId(profileId);
@@ -83,7 +87,7 @@ async function readRecords(
   let isBegun = false;
   await turns.take(() =>
     database.snapshot(async (trx) => {
-      // Reading a snapshot conflicts with nobody; if it ever did, a second run would tell things twice.
+      // A snapshot read causes no conflicts. A second run would send records twice.
       if (isBegun) throw new AppError("UNAVAILABLE");
       const person = await getPerson(trx, organizationId, profileId);
       if (person === undefined) throw new AppError("PROFILE_NOT_FOUND");
@@ -98,8 +102,7 @@ function bytesOf({ data }: ExportedRecord): number {
 }
 
 function tooMuch(): AppError {
-  const problem =
-    "more is known of this person than fits one answer of 4 MiB; stream it by ExportService.ExportProfile";
+  const problem = "has an export of more than 4 MiB; stream the export by ExportService.ExportProfile";
   return invalidField("profile_id", problem);
 }
 
@@ -115,7 +118,7 @@ async function takenInTime(clock: Clock, taken: Promise<void>): Promise<void> {
   }
 }
 
-/** Groups records into answers of bounded size. */
+/** Groups records into messages of bounded size. */
 class Parts {
   readonly #put: (part: ExportProfileResponse) => Promise<void>;
   #records: ExportedRecord[] = [];

@@ -1,4 +1,4 @@
-// ExportService with its handlers.
+// Lists the handlers of ExportService.
 import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { type Caller, implement, type ServiceImplementation } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";

@@ -1,4 +1,4 @@
-// How many exports may run at once in a process: each holds a snapshot of the database as long as it is read.
+// Limits the exports that run at once in a process, because each export holds a database snapshot.
 import { AppError } from "@muster/errors";
 
 const AT_ONCE_MAX = 4;
@@ -7,7 +7,7 @@ const RETRY_AFTER_MS = 1000;
 export class ExportTurns {
   #running = 0;
 
-  /** OVERLOADED when too many run already. */
+  /** Throws OVERLOADED when too many exports run. */
   async take<T>(run: () => Promise<T>): Promise<T> {
     if (this.#running >= AT_ONCE_MAX) throw new AppError("OVERLOADED", { retryAfterMs: RETRY_AFTER_MS });
     this.#running += 1;

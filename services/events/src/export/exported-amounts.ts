@@ -1,20 +1,21 @@
-// Reads what alert rules remember of somebody's past, for that person to read. Pure.
+// Decodes the alert history of a profile for an export. Pure.
 import { isNewest, NewestCell, SumsCell } from "../alerts/history-cell.ts";
 
+/** An amount with the order of the event in milliseconds since 1970. */
 export interface Amount {
   readonly orderMs: bigint;
   readonly amount: string;
 }
 
-/** A cell's name: its series (16 hex digits), level (2) and place (16), where 2^63 stands for 0. */
+/** The id of a cell: series (16 hex digits), level (2) and index (16), where 2^63 represents index 0. */
 const LEVEL_AT = 16;
 const PLACE_AT = 18;
 const ZERO_PLACE = 1n << 63n;
-/** Sums of single instants; those of the levels above are sums of these. */
+/** The level with the sums of single instants; higher levels hold sums of these. */
 const INSTANTS_LEVEL = "01";
 const INSTANT_BITS = 9n;
 
-/** The amounts of a cell of `alert_history`; none of one whose sums other cells hold too. */
+/** Returns the amounts of a cell of `alert_history`. A cell whose sums repeat other cells has no amounts. */
 export function amountsOf(id: string, content: Buffer): Amount[] {
   if (isNewest(id)) {
     return NewestCell.decode(content).actions.map(({ orderMs, amount }) => ({
@@ -30,7 +31,7 @@ export function amountsOf(id: string, content: Buffer): Amount[] {
   }));
 }
 
-/** Amounts are kept as whole ten-billionths. */
+/** Amounts are stored as ten-billionths. */
 const SCALE = 10;
 
 function decimalText(amount: bigint): string {

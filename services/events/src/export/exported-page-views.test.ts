@@ -1,4 +1,4 @@
-// However many views an hour has, and however long their names are, each is in exactly one record.
+// Tests that each page view is in exactly one record, for any number of views and any length of names.
 import { expect, test } from "vitest";
 import { encodeView } from "../behaviour/page-views.ts";
 import { viewRecordsOf } from "./exported-page-views.ts";

@@ -1,16 +1,17 @@
-// Cuts the page views of an hour, of which one row may hold very many, to records of bounded size. Pure.
+// Splits the page views of an hour into records of bounded size. Pure.
 import { decodeViews, type ViewHour } from "../behaviour/page-views.ts";
 
+/** A page view; `page` is empty when the view has no page name. */
 export interface ExportedView {
   readonly occurredMs: number;
   readonly page: string;
 }
 
-/** Of the pages' names and what stands around each; a single name may be longer. */
+/** Characters of a record, including overhead; a single page name can be longer. */
 const RECORD_CHARACTERS_MAX = 64 * 1024;
 const VIEW_CHARACTERS = 64;
 
-/** The views in the order in which they came; none makes no record. */
+/** Returns the views in the order of arrival. An hour without views has no record. */
 export function viewRecordsOf(hour: ViewHour, views: Buffer): ExportedView[][] {
   const records: ExportedView[][] = [];
   let characters = Number.POSITIVE_INFINITY;

@@ -1,20 +1,25 @@
-// Walks the rows that a table keeps of one profile, by an index that begins with organisation and profile.
+// Walks the rows of a table for one profile, along an index that begins with organization and profile.
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 
+/** A table with rows about profiles. */
 export interface KeptTable<Row> {
   readonly name: string;
-  /** Those of the row. */
+  /** The columns of the row. */
   readonly columns: readonly string[];
-  /** The rest of the index: the order of the walk. */
+  /** The remaining columns of the index, which order the walk. */
   readonly order: readonly (keyof Row & string)[];
 }
 
-/** Of one statement: so many even where rows are of the largest size, and as many as make this where they are small. */
+/**
+ * Rows in one statement: this minimum even for the largest rows, and more up to the byte target for small
+ * rows.
+ */
 const STATEMENT_ROWS_MIN = 32;
 const STATEMENT_ROWS_MAX = 1000;
 const STATEMENT_BYTES_AIM = 2 * 1024 * 1024;
 
+/** Yields all rows of the profile in index order. */
 export async function* walkRows<Row extends object>(
   db: Queryable,
   table: KeptTable<Row>,
@@ -50,7 +55,7 @@ function bytesOf(row: object): number {
 
 type Condition = ReturnType<ReturnType<Queryable>["where"]>;
 
-/** Each column's first condition is implied by its second, but it alone bounds the index range. */
+/** The second condition of a column implies the first, but only the first bounds the index range. */
 function goOnAfter(condition: Condition, order: readonly string[], last: object): void {
   const [column, ...rest] = order;
   if (column === undefined) return;

@@ -1,4 +1,4 @@
-// What the segments service knows of a person.
+// Reads the memberships of a person from the segments service.
 import {
   type KeptMembership,
   SegmentPrivacyService,
@@ -6,7 +6,9 @@ import {
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { type CallContext, type Caller, type Client, createClient, onBehalfOf } from "@muster/rpc";
 
-/** Merged profiles of one question: an answer about them and as many segments as there may be is 2 MiB. */
+/**
+ * Merged profiles in one request. A response for these profiles and the maximum number of segments has 2 MiB.
+ */
 const MERGED_AT_ONCE = 20;
 
 export class KnownMemberships {
@@ -16,7 +18,7 @@ export class KnownMemberships {
     this.#client = createClient(SegmentPrivacyService, segments);
   }
 
-  /** Of all that was acknowledged so far; NOT_YET_CONSISTENT where segments can't say so in time. */
+  /** Includes every acknowledged event; throws NOT_YET_CONSISTENT when segments cannot catch up in time. */
   async of(
     context: CallContext,
     organizationId: OrganizationId,
@@ -34,7 +36,7 @@ export class KnownMemberships {
         },
         onBehalfOf(context),
       );
-      // The root's were told by the first answer.
+      // The first response already contained the memberships of the root.
       const isNew = ({ profileId }: KeptMembership) =>
         start === 0 || Buffer.compare(profileId, rootBytes) !== 0;
       for (const membership of memberships) if (isNew(membership)) found.push(membership);

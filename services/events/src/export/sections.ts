@@ -1,4 +1,4 @@
-// What an export holds of each profile: one section for each table that keeps something of people.
+// Defines the sections of an export: one for each table with data about persons.
 import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlertSchema } from "@muster/contracts/muster/events/v1/alert_pb";
@@ -18,14 +18,15 @@ import { amountsOf } from "./exported-amounts.ts";
 import { viewRecordsOf } from "./exported-page-views.ts";
 import { type KeptTable, walkRows } from "./kept-rows-store.ts";
 
+/** The records of one table. */
 export interface Section {
   readonly kind: string;
   readonly table: string;
-  /** Each a JSON object. */
+  /** Yields JSON objects. */
   records(db: Queryable, organizationId: OrganizationId, profileId: ProfileId): AsyncIterable<string>;
 }
 
-/** What labels show of each row, as the messages that it makes. */
+/** Converts each row to messages, whose labels decide which fields the export shows. */
 function section<Row extends object, Schema extends DescMessage>(
   kind: string,
   schema: Schema,
@@ -78,7 +79,7 @@ const events = section(
     columns: EVENT_COLUMNS,
     order: ["occurred_ms", "event_id"],
   } satisfies KeptTable<EventRow>,
-  // As recorded, whoever stands for the person by now.
+  // The recorded profile, not the current root.
   (row: EventRow, profileId) => [eventToProto(eventFromRow(row, profileId))],
 );
 
@@ -171,5 +172,5 @@ const alerts = section(
   ],
 );
 
-/** In the order of the export. A test knows of every table that keeps something of a profile. */
+/** The sections in export order. A test compares the list with the tables that contain profile ids. */
 export const sections: readonly Section[] = [merges, events, eventCounts, pageViews, amounts, alerts];

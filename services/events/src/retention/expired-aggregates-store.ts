@@ -1,8 +1,8 @@
-// Every statement that finds page views by hour and history of alerts which are too old, and removes them.
+// Finds and deletes expired hourly page views, alerts and alert history.
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 
-/** The organisation's first day that has page views. */
+/** Returns the first day of the organization with page views. */
 export async function firstDayWithViews(
   db: Queryable,
   organizationId: OrganizationId,
@@ -15,8 +15,8 @@ export async function firstDayWithViews(
 }
 
 /**
- * The day's first profiles, and all their views of it, of at least `limit` rows if there are so many.
- * Invariant: the parts of an hour go together, for the first of them counts the others.
+ * Deletes all page views of the first profiles of a day: at least `limit` rows if the day has as many.
+ * Invariant: the parts of an hour are deleted together, because the first part counts the others.
  */
 export async function deleteViewsOfDay(
   trx: Transaction,
@@ -35,7 +35,7 @@ export async function deleteViewsOfDay(
   return trx("page_view_hours").where(ofDay).whereIn("profile_id", profileIds).delete();
 }
 
-/** Removes up to `limit` of the organisation's oldest alerts, as far as they were fired before the horizon. */
+/** Deletes up to `limit` of the oldest alerts that fired before the horizon. */
 export async function deleteAlertsBefore(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -61,18 +61,19 @@ export async function deleteAlertsBefore(
 
 const PROFILE_BYTES = 16;
 
+/** The key of a history cell, and the time of receipt of the last event in the cell. */
 export interface HistoryCell {
   readonly profile_id: Buffer;
   readonly cell: Buffer;
   readonly touched_ms: number;
 }
 
-/** Where a cell stands among all of its organisation. */
+/** Returns the position of a cell among the cells of the organization. */
 export function keyOfCell({ profile_id, cell }: HistoryCell): Buffer {
   return Buffer.concat([profile_id, cell]);
 }
 
-/** Cells after the given key, in the order of their keys. */
+/** Lists cells after the given key, in key order. */
 export async function listHistory(
   db: Queryable,
   organizationId: OrganizationId,
@@ -86,7 +87,7 @@ export async function listHistory(
     .limit(limit);
   if (after !== undefined) {
     const [profileId, cell] = [after.subarray(0, PROFILE_BYTES), after.subarray(PROFILE_BYTES)];
-    // The first condition is implied by the second, but it alone bounds the range of the key.
+    // The second condition implies the first, but only the first bounds the key range.
     query
       .where("profile_id", ">=", profileId)
       .where((either) => either.where("profile_id", ">", profileId).orWhere("cell", ">", cell));
@@ -94,7 +95,7 @@ export async function listHistory(
   return query;
 }
 
-/** Removes those of the cells that nothing has touched since the horizon, not even meanwhile. */
+/** Deletes the cells that received no event since the horizon. A concurrent change prevents the deletion. */
 export async function deleteHistory(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,9 +1,9 @@
-// Every statement that finds raw events which are too old, and removes them.
+// Finds and deletes expired raw events.
 import { type OrganizationId, uuidToBytes, uuidV7 } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { dayOf } from "../tracked-events/tracked-event.ts";
 
-/** What deciding about an event takes. */
+/** The columns that decide whether an event has expired. */
 export interface AgingEvent {
   readonly event_id: Buffer;
   readonly client_event_id: Buffer | null;
@@ -14,7 +14,7 @@ export interface AgingEvent {
 const FIRST_ID = Buffer.alloc(16);
 const LAST_TAIL = new Uint8Array(10).fill(0xff);
 
-/** The organisation's first day after the given one that has events: one seek in the primary key. */
+/** Returns the first day with events after the given day: a single seek in the primary key. */
 export async function nextDayWithEvents(
   db: Queryable,
   organizationId: OrganizationId,
@@ -29,8 +29,8 @@ export async function nextDayWithEvents(
 }
 
 /**
- * The day's events after the given one, in the order of their ids. Of the horizon's own day only those up to
- * it: ids begin with the instant, so what lies behind it is not walked.
+ * Lists the events of a day after the given id, in id order. On the day of the horizon, the walk ends at the
+ * horizon, because ids begin with the instant.
  */
 export async function listAgingEvents(
   db: Queryable,
@@ -45,14 +45,14 @@ export async function listAgingEvents(
     .andWhere("event_id", ">", after ?? FIRST_ID)
     .orderBy(["organization_id", "day", "event_id"])
     .limit(limit);
-  // Before 1970 ids count down from the end of their range.
+  // Before 1970, ids count down from the end of the range.
   if (day >= 0 && day === dayOf(horizonMs)) {
     query.andWhere("event_id", "<=", uuidToBytes(uuidV7(horizonMs, LAST_TAIL)));
   }
   return query;
 }
 
-/** Removes these events of one day, and what told repeats of those without a time of their own. */
+/** Deletes events of one day, and the client ids that detect repeats of events without a client time. */
 export async function deleteExpiredEvents(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -66,7 +66,7 @@ export async function deleteExpiredEvents(
     await trx("undated_event_ids")
       .where("organization_id", organization)
       .whereIn("client_event_id", clientIds)
-      // A client's id may stand for another, later event by now.
+      // The client id can belong to another, later event.
       .whereIn("event_id", ids)
       .delete();
   }

@@ -1,4 +1,4 @@
-// GetRetention: how long the organisation's events are kept.
+// GetRetention reads the retention of the organization.
 import type { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";

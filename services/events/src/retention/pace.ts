@@ -1,18 +1,21 @@
-// How fast old rows are removed: in batches that others do not feel, and fewer the busier the database is.
+// Throttles the deletion of expired rows: small batches with pauses that grow with the load of the database.
 import type { Clock } from "@muster/core";
 
+/** The pauses between batches. */
 export interface PaceTimings {
-  /** Between two batches, at least. */
+  /** The minimum pause between two batches, in milliseconds. */
   readonly pauseMs: number;
-  /** And this many times what the batch took: one that others slow down is followed by a longer pause. */
+  /** The pause as a multiple of the batch duration, so that slower batches have longer pauses. */
   readonly pauseFactor: number;
 }
 
 const TIMINGS: PaceTimings = { pauseMs: 20, pauseFactor: 4 };
-/** Rows of one statement: beyond a few hundred keys MySQL walks the table instead, and locks what it walks. */
+/** Rows in one statement. Beyond a few hundred keys MySQL scans and locks the table instead. */
 const BATCH_ROWS_MAX = 250;
 const BATCH_ROWS_MIN = 20;
-/** A batch should take about this long, for it holds a connection, and in SQLite all writers. */
+/**
+ * The target duration of a batch in milliseconds. A batch holds a connection, and in SQLite the write lock.
+ */
 const BATCH_MS = 50;
 
 export class Pace {
@@ -31,12 +34,12 @@ export class Pace {
     return this.#signal.aborted;
   }
 
-  /** Rows that the next batch may look at. */
+  /** The number of rows for the next batch. */
   get rows(): number {
     return this.#rows;
   }
 
-  /** Runs one batch, and rests after it. */
+  /** Runs a batch, then pauses. */
   async batch<T>(run: () => Promise<T>): Promise<T> {
     const startMs = this.#clock.monotonicMs();
     const result = await run();

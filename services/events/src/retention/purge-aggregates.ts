@@ -1,4 +1,4 @@
-// Removes what one organisation keeps by hour or as history, once it is too old: page views and alerts.
+// Deletes expired page views, alerts and alert history of an organization.
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { dayOf } from "../tracked-events/tracked-event.ts";
@@ -24,14 +24,14 @@ export interface PurgeAggregatesOptions {
 }
 
 export interface PurgedAggregates {
-  /** False when it gave up before all was removed. */
+  /** False when the purge stopped before the end. */
   readonly isDone: boolean;
   readonly history: HistoryWalk;
 }
 
-/** Nothing tells which of the history is old but a walk over all of it. */
+/** Only a walk over the whole history finds expired cells. */
 const HISTORY_EVERY_MS = 6 * 3_600_000;
-/** Deletes of one batch of it go by profile, one statement each. */
+/** A batch deletes by profile, with a statement for each profile. */
 const HISTORY_ROWS_MAX = 100;
 
 export async function purgeAggregates(
@@ -44,7 +44,7 @@ export async function purgeAggregates(
   return { isDone: history.after === undefined, history };
 }
 
-/** Day by day; the day that the horizon lies in goes when it is over. */
+/** Deletes day by day. The day of the horizon is deleted after the day has ended. */
 async function purgeViews(deps: PurgeDeps, options: PurgeAggregatesOptions): Promise<boolean> {
   const { organizationId, horizonMs, pace } = options;
   for (;;) {
@@ -64,7 +64,7 @@ async function purgeAlerts(deps: PurgeDeps, options: PurgeAggregatesOptions): Pr
   );
 }
 
-/** Until nothing is left to remove; false when it gave up before. */
+/** Deletes until no row is left. Returns false when the purge stopped before. */
 async function repeatedly(
   { database, metrics }: PurgeDeps,
   { pace, mayGoOn }: PurgeAggregatesOptions,

@@ -1,7 +1,8 @@
-// Removes the raw events of one organisation that are too old, day by day along the primary key.
+// Deletes the expired raw events of an organization, day by day along the primary key.
 //
-// An event is too old once it was received and happened before the horizon. So whatever happened at the horizon
-// or later is there, however it came: a window that is no longer than the retention misses nothing.
+// An event expires when both the receipt and the instant are before the horizon. All events that happened at
+// the horizon or later are therefore stored, however late they arrived. A window that is no longer than the
+// retention misses no event.
 import type { OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
 import { dayOf } from "../tracked-events/tracked-event.ts";
@@ -15,7 +16,7 @@ import type { Pace } from "./pace.ts";
 import type { RetentionMetrics } from "./retention-metrics.ts";
 import { raiseCompleteSince, readOldestOfDay, saveOldestOfDay } from "./retention-store.ts";
 
-/** A day that kept late events is visited again when the first of them has been due for so long. */
+/** A day with remaining late events is visited again when the first of them expired this long ago. */
 const REVISIT_MS = 15 * 60_000;
 
 export interface PurgeDeps {
@@ -27,14 +28,14 @@ export interface PurgeOptions {
   readonly organizationId: OrganizationId;
   readonly rawEventDays: number;
   readonly horizonMs: number;
-  /** The first day to look at; undefined: the organisation's first. */
+  /** The first day of the purge; undefined starts at the first day of the organization. */
   readonly fromDay: number | undefined;
   readonly pace: Pace;
-  /** Asked between batches: false gives up, because time is up or the lease is lost. */
+  /** Called between batches. False stops the purge, because the time is over or the lease is lost. */
   mayGoOn(): Promise<boolean>;
 }
 
-/** Resolves to the day at which to go on, or to undefined when nothing is left that is too old. */
+/** Returns the day to resume from, or undefined when no expired event is left. */
 export async function purgeRawEvents(deps: PurgeDeps, options: PurgeOptions): Promise<number | undefined> {
   const { organizationId, horizonMs, fromDay, mayGoOn } = options;
   const { reader } = deps.database;
@@ -62,7 +63,7 @@ async function isWorthAVisit(
   return oldestMs === undefined || oldestMs < horizonMs - REVISIT_MS;
 }
 
-/** False when it gave up. */
+/** Returns false when the purge stopped. */
 async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Promise<boolean> {
   const { organizationId, rawEventDays, horizonMs, pace, mayGoOn } = options;
   const { database, metrics } = deps;
@@ -93,7 +94,7 @@ async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Pr
     });
   }
   if (isRevoked) return false;
-  // Of the horizon's own day only the part before it was walked.
+  // On the day of the horizon, only the part before the horizon was read.
   if (day === dayOf(horizonMs)) return true;
   const known = await readOldestOfDay(database.reader, organizationId, day);
   if (known !== oldestKeptMs) {
@@ -102,7 +103,7 @@ async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Pr
   return true;
 }
 
-/** Its age counts from its receipt, or from its own instant where that is later. */
+/** The age of an event counts from the receipt, or from the instant if that is later. */
 function agesFrom({ occurred_ms, received_ms }: AgingEvent): number {
   return Math.max(Number(occurred_ms), Number(received_ms));
 }

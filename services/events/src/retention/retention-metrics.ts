@@ -1,4 +1,4 @@
-// What the purge of old rows counts.
+// Measures the purge of expired rows.
 import type { Metrics } from "@muster/metrics";
 
 export class RetentionMetrics {
@@ -8,12 +8,12 @@ export class RetentionMetrics {
   constructor(metrics: Metrics) {
     this.#purged = metrics.counter(
       "muster_retention_purged_rows_total",
-      "Rows removed because they were older than their organisation keeps them.",
+      "Rows deleted because the retention of the organization has expired.",
       ["place"],
     );
     this.#behind = metrics.gauge(
       "muster_retention_behind_seconds",
-      "How long ago what is removed right now became too old; 0 while nothing is too old.",
+      "Time since the expiry of the rows that the purge deletes now; 0 when no row has expired.",
     );
   }
 

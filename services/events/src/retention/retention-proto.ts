@@ -1,4 +1,4 @@
-// An organisation's retention as callers see it.
+// Converts the retention of an organization to a message.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { RetentionSchema } from "@muster/contracts/muster/events/v1/retention_service_pb";

@@ -1,4 +1,4 @@
-// Every statement against `retentions` and `retention_days`.
+// Stores the retention of organizations: every statement against `retentions` and `retention_days`.
 import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { FOR_EVER, keptForEver, type Retention, type RetentionDays } from "./retention.ts";
@@ -36,7 +36,7 @@ export async function readRetention(db: Queryable, organizationId: OrganizationI
   return row === undefined ? keptForEver(organizationId) : fromRow(row);
 }
 
-/** Raw events that were received and happened before may be gone; 0: none is. */
+/** Returns the instant before which received events can be missing; 0 when no event is missing. */
 export async function readCompleteSince(db: Queryable, organizationId: OrganizationId): Promise<number> {
   const row = await db("retentions")
     .where("organization_id", uuidToBytes(organizationId))
@@ -45,11 +45,11 @@ export async function readCompleteSince(db: Queryable, organizationId: Organizat
 }
 
 export interface LockedRetention extends Retention {
-  /** Until then somebody else is changing it. */
+  /** Another change is in progress until this instant. */
   readonly changingUntilMs: number;
 }
 
-/** Locked until the transaction ends; the row is made where there is none. */
+/** Locks the row until the transaction ends, and inserts the row if needed. */
 export async function lockRetention(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -64,7 +64,7 @@ export async function lockRetention(
     : { ...fromRow(row), changingUntilMs: row.changing_until_ms };
 }
 
-/** Until `untilMs` nobody else may begin a change; 0 ends it. */
+/** Blocks other changes until `untilMs`; 0 ends the change. */
 export async function markChanging(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -75,7 +75,7 @@ export async function markChanging(
     .update({ changing_until_ms: untilMs });
 }
 
-/** A pass is wanted at once: more may be too old now. */
+/** Saves the days and requests a pass immediately, because more rows can be expired. */
 export async function saveRetentionDays(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -94,9 +94,9 @@ export async function saveRetentionDays(
 }
 
 /**
- * From here on whoever reads knows that earlier events may be gone. False where the organisation keeps another
- * number of days by now: then nothing may be deleted by this horizon.
- * Invariant: in the transaction that deletes them, so that no snapshot lacks one without saying so.
+ * Raises `complete_since`, so that readers know that earlier events can be missing. Returns false when the
+ * retention has changed; the caller then deletes nothing. Invariant: the deleting transaction calls this, so
+ * that every snapshot without an event has the new value.
  */
 export async function raiseCompleteSince(
   trx: Transaction,
@@ -119,20 +119,20 @@ export interface DueRetention {
   readonly organizationId: OrganizationId;
   readonly days: RetentionDays;
   readonly nextPassMs: number;
-  /** Where the last pass left off. */
+  /** The day at which the last pass stopped. */
   readonly resumeDay: number | undefined;
   readonly history: HistoryWalk;
 }
 
-/** The walk over the history of alerts. */
+/** The walk over the alert history. */
 export interface HistoryWalk {
-  /** When it begins, or goes on. */
+  /** The start of the next part of the walk, in milliseconds. */
   readonly dueMs: number;
-  /** The key that it has come to; undefined: it has not begun. */
+  /** The last key of the walk; undefined when the walk has not started. */
   readonly after: Buffer | undefined;
 }
 
-/** The first organisation after the given one that limits something and is to be looked through by now. */
+/** Returns the first organization after the given id with a limited retention and a due pass. */
 export async function findDueRetention(
   db: Queryable,
   after: OrganizationId | undefined,
@@ -157,7 +157,9 @@ export async function findDueRetention(
   };
 }
 
-/** Whether the pass is ours until `untilMs`: of two that ask, the second finds the row moved on. */
+/**
+ * Takes the lease on a pass until `untilMs`. The second of two workers finds a changed row and returns false.
+ */
 export async function takePass(
   trx: Transaction,
   { organizationId, nextPassMs }: DueRetention,
@@ -169,7 +171,7 @@ export async function takePass(
   return taken > 0;
 }
 
-/** Whether nobody has taken the pass, or asked for another one, since it was taken. */
+/** Returns whether the lease is still valid, and no new pass was requested in the meantime. */
 export async function holdsPass(
   db: Queryable,
   { organizationId, nextPassMs }: Pick<DueRetention, "organizationId" | "nextPassMs">,
@@ -180,7 +182,10 @@ export async function holdsPass(
   return row?.next_pass_ms === nextPassMs;
 }
 
-/** The pass that is ours until `heldUntilMs` ends here. A change made meanwhile has asked for one of its own. */
+/**
+ * Ends the pass that is leased until `heldUntilMs`. A change of the retention in the meantime has requested
+ * another pass.
+ */
 export async function endPass(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -201,7 +206,10 @@ export async function endPass(
     });
 }
 
-/** When the first came or happened of what the day kept at its last visit; undefined: it kept nothing, or had none. */
+/**
+ * Returns the age start of the oldest event that the last visit of the day left. Undefined: the day had no
+ * visit or no remaining event.
+ */
 export async function readOldestOfDay(
   db: Queryable,
   organizationId: OrganizationId,

@@ -1,5 +1,5 @@
-// Goes round the organisations that limit how long something is kept, and removes what is too old. Each pass is
-// leased by its row, so one replica does it; two at once would only find less to delete.
+// Deletes expired rows of all organizations with a limited retention. The row of the organization leases each
+// pass, so that a single replica does the work. Two concurrent passes would be harmless.
 import { type Clock, type OrganizationId, Wakeup } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
@@ -19,11 +19,11 @@ export interface RetentionWorkerOptions {
   readonly pace?: PaceTimings;
 }
 
-/** Between two passes over one organisation. */
+/** The interval between two passes over an organization. */
 const PASS_EVERY_MS = 5 * 60_000;
-/** A pass that its process left off is anybody's after this. */
+/** The lease on a pass; an expired pass is taken by any replica. */
 const LEASE_MS = 60_000;
-/** One organisation's turn; a longer pass goes on after the others have had theirs. */
+/** The longest turn of an organization. A longer pass continues after the other organizations. */
 const TURN_MS = 20_000;
 const LOOK_EVERY_MS = 60_000;
 
@@ -49,12 +49,12 @@ export class RetentionWorker {
     await this.#running;
   }
 
-  /** Somebody keeps less from now on. */
+  /** Wakes the worker after a retention was shortened. */
   look(): void {
     this.#wakeup.notify();
   }
 
-  /** Removes all that is too old by now, or until it is stopped. */
+  /** Deletes all expired rows, unless the worker stops. */
   async purge(): Promise<void> {
     const { clock, database } = this.#options;
     let after: OrganizationId | undefined;
@@ -119,8 +119,8 @@ export class RetentionWorker {
       try {
         if (!signal.aborted) await this.purge();
       } catch (error) {
-        // What is left is found again; nothing but its removal waits for it.
-        log.warn({ err: error }, "what is too old was not all removed; trying again");
+        // The next pass finds the remaining rows; only the deletion is delayed.
+        log.warn({ err: error }, "the purge of expired rows failed; retrying");
       }
     }
   }

@@ -1,25 +1,27 @@
-// How long an organisation's events are kept, and from which instant on. Pure.
+// Defines the retention of an organization and the horizon of expired events. Pure.
 import type { OrganizationId } from "@muster/core";
 
 const DAY_MS = 86_400_000;
-/** Summaries look back 7 days: less would take from them. */
+/** Summaries look back 7 days, so a smaller value would remove page views that summaries need. */
 export const AGGREGATE_DAYS_MIN = 8;
-/** Says that what is kept is kept for ever. */
+/** The number of days that means unlimited retention. */
 export const FOR_EVER = 0;
 
 export interface Retention {
   readonly organizationId: OrganizationId;
   readonly rawEventDays: number;
   readonly aggregateDays: number;
-  /** Raw events that were received and happened before may be gone; 0: none is. */
+  /**
+   * Raw events that were received and happened before this instant can be missing; 0: no event is missing.
+   */
   readonly completeSinceMs: number;
-  /** Undefined where nobody ever changed it. */
+  /** Undefined if the retention never changed. */
   readonly updateMs: number | undefined;
 }
 
 export type RetentionDays = Pick<Retention, "rawEventDays" | "aggregateDays">;
 
-/** What is true of an organisation that never said. */
+/** Returns the retention of an organization that never set a limit. */
 export function keptForEver(organizationId: OrganizationId): Retention {
   return {
     organizationId,
@@ -30,12 +32,12 @@ export function keptForEver(organizationId: OrganizationId): Retention {
   };
 }
 
-/** What came before and happened before is too old; undefined where nothing ever is. */
+/** Events that were received and happened before the horizon have expired. Undefined: no event expires. */
 export function horizonMs(days: number, nowMs: number): number | undefined {
   return days === FOR_EVER ? undefined : nowMs - days * DAY_MS;
 }
 
-/** Whether `next` lets go of something that `current` keeps. */
+/** Returns whether `next` expires data that `current` keeps. */
 export function isShorter(next: number, current: number): boolean {
   return next !== FOR_EVER && (current === FOR_EVER || next < current);
 }

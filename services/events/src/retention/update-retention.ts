@@ -1,9 +1,8 @@
-// UpdateRetention: changes how long events are kept, in agreement with the segments service, whose rules look
-// back at them.
+// UpdateRetention changes the retention together with the segments service, whose rules read past events.
 //
-// Of the two services segments always holds the shorter promise: it is asked first where days become fewer and
-// last where they become more. So a crash between the two leaves a rule refused that could be allowed, never
-// one allowed that lacks its events; the same call again sets it right.
+// Segments always holds the stricter limit. Segments applies a reduction first and an extension last, so that
+// a crash in between only rejects a rule that would be allowed. A rule never lacks events. Repeating the call
+// completes the change.
 import type {
   RetentionService,
   UpdateRetentionRequest,
@@ -17,11 +16,11 @@ import { AGGREGATE_DAYS_MIN, FOR_EVER, isShorter, type Retention, type Retention
 import { retentionToProto } from "./retention-proto.ts";
 import { lockRetention, markChanging, readRetention, saveRetentionDays } from "./retention-store.ts";
 
-/** Mask paths and the fields they name. */
+/** Mask paths and the fields of the message. */
 const changeable = { raw_event_days: "rawEventDays", aggregate_days: "aggregateDays" } as const;
 type Path = keyof typeof changeable;
 
-/** Agreeing takes no longer, so that a change whose process died holds up the next one no longer. */
+/** The deadline of a reservation, so that a crashed change blocks the next change only for a bounded time. */
 const AGREE_MS_MAX = 10_000;
 const CHANGE_MS_MAX = 3 * AGREE_MS_MAX;
 
@@ -41,7 +40,7 @@ export function updateRetention(
       );
     const { before, after, untilMs } = await begin(deps, organizationId, changes);
     try {
-      // Where they are equal this may be the call after a crash: segments is told again.
+      // Equal values can be a repeated call after a crash, so segments receives the limit again.
       const isLonger = isShorter(before.rawEventDays, after.rawEventDays);
       const isAsked = changes.rawEventDays !== undefined;
       if (isAsked && !isLonger) await agree(after.rawEventDays);
@@ -61,7 +60,7 @@ function changesOf(request: UpdateRetentionRequest): Partial<RetentionDays> {
   for (const path of pathsOf(request)) changes[changeable[path]] = retention?.[changeable[path]] ?? FOR_EVER;
   const { aggregateDays = FOR_EVER } = changes;
   if (aggregateDays !== FOR_EVER && aggregateDays < AGGREGATE_DAYS_MIN) {
-    const least = `must be at least ${AGGREGATE_DAYS_MIN}, for summaries look back 7 days; 0 or null means for ever`;
+    const least = `must be at least ${AGGREGATE_DAYS_MIN}, because summaries look back 7 days; 0 or null means indefinitely`;
     throw invalidField("retention.aggregate_days", least);
   }
   return changes;
@@ -80,7 +79,7 @@ function pathsOf({ retention, updateMask }: UpdateRetentionRequest): Path[] {
   return [...new Set(paths as Path[])];
 }
 
-/** One change at a time, or the two services could end with different ones. */
+/** Serializes changes, so that both services end with the same limit. */
 async function begin(
   deps: EventsDeps,
   organizationId: OrganizationId,
@@ -91,7 +90,7 @@ async function begin(
     const before = await lockRetention(trx, organizationId);
     if (before.changingUntilMs > nowMs) {
       throw new AppError("UNAVAILABLE", {
-        message: "Another change of the retention is under way; try again.",
+        message: "Another change of the retention is in progress; try again.",
         retryAfterMs: 1_000,
       });
     }
@@ -110,7 +109,7 @@ async function store(
 ): Promise<void> {
   await deps.database.transaction(async (trx) => {
     const locked = await lockRetention(trx, organizationId);
-    // We took so long that somebody else may have agreed on something else since.
+    // Another change may have taken effect after the lock expired.
     if (locked.changingUntilMs !== untilMs) throw new AppError("UNAVAILABLE", { retryAfterMs: 1_000 });
     await saveRetentionDays(trx, organizationId, days, deps.clock.nowMs());
   });

@@ -16,20 +16,21 @@ export const file_muster_events_v1_alert: GenFile = /*@__PURE__*/
   fileDesc("ChxtdXN0ZXIvZXZlbnRzL3YxL2FsZXJ0LnByb3RvEhBtdXN0ZXIuZXZlbnRzLnYxIv4DCglBbGVydFJ1bGUSEgoCaWQYASABKAlCBpq1GAIoARIMCgRjb2RlGAIgASgFEhQKBG5hbWUYAyABKAlCBpq1GAIoARItCgRraW5kGAQgASgOMh8ubXVzdGVyLmV2ZW50cy52MS5BbGVydFJ1bGVLaW5kEhoKCmV2ZW50X25hbWUYBSABKAlCBpq1GAIoARIhChFvdGhlcl9ldmVudF9uYW1lcxgGIAMoCUIGmrUYAigBEh0KCHByb3BlcnR5GAcgASgJQgaatRgCKAFIAIgBARIeCgl0aHJlc2hvbGQYCCABKAlCBpq1GAIoAUgBiAEBEhIKBWNvdW50GAkgASgFSAKIAQESGwoOd2luZG93X3NlY29uZHMYCiABKAVIA4gBARIPCgdlbmFibGVkGAsgASgIEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY291bnRzX3NpbmNlGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEILCglfcHJvcGVydHlCDAoKX3RocmVzaG9sZEIICgZfY291bnRCEQoPX3dpbmRvd19zZWNvbmRzIqQCCgVBbGVydBISCgJpZBgBIAEoCUIGmrUYAigBEhcKB3J1bGVfaWQYAiABKAlCBpq1GAIoARIUCgRjb2RlGAMgASgFQgaatRgCKAQSGgoKcHJvZmlsZV9pZBgEIAEoCUIGmrUYAigCEhwKB3VzZXJfaWQYBSABKAlCBpq1GAIoA0gAiAEBEhgKCGV2ZW50X2lkGAYgASgJQgaatRgCKAQSGgoKZXZlbnRfbmFtZRgHIAEoCUIGmrUYAigEEi0KCXRpbWVzdGFtcBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJZmlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIKCghfdXNlcl9pZCqsAQoNQWxlcnRSdWxlS2luZBIfChtBTEVSVF9SVUxFX0tJTkRfVU5TUEVDSUZJRUQQABIdChlBTEVSVF9SVUxFX0tJTkRfVEhSRVNIT0xEEAESHwobQUxFUlRfUlVMRV9LSU5EX0NPTlNFQ1VUSVZFEAISGgoWQUxFUlRfUlVMRV9LSU5EX1JJU0lORxADEh4KGkFMRVJUX1JVTEVfS0lORF9XSU5ET1dfU1VNEARiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
- * What makes an alert. Judged on each event of `event_name` as it comes in, which counts itself.
+ * A rule that fires alerts. Muster evaluates the rule on each incoming event of `event_name`; that event
+ * counts too. The history of a rule covers all linked profiles of a person.
  *
  * @generated from message muster.events.v1.AlertRule
  */
 export type AlertRule = Message<"muster.events.v1.AlertRule"> & {
   /**
-   * UUID, made by Muster.
+   * UUID, assigned by Muster.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * Unique in the organisation; what answers tell.
+   * Unique in the organization. Alerts and action responses contain this code.
    *
    * @generated from field: int32 code = 2;
    */
@@ -53,49 +54,49 @@ export type AlertRule = Message<"muster.events.v1.AlertRule"> & {
   eventName: string;
 
   /**
-   * Of `consecutive`: events of these names break a run.
+   * Used by `consecutive` only: events of these names interrupt a run.
    *
    * @generated from field: repeated string other_event_names = 6;
    */
   otherEventNames: string[];
 
   /**
-   * The property that is judged: a JSON number or a string of digits. Events without it do not count.
+   * The evaluated property: a JSON number or a string of digits. Events without the property do not count.
    *
    * @generated from field: optional string property = 7;
    */
   property?: string | undefined;
 
   /**
-   * A decimal number. Of `threshold` and `window_sum`.
+   * A decimal number. Used by `threshold` and `window_sum`.
    *
    * @generated from field: optional string threshold = 8;
    */
   threshold?: string | undefined;
 
   /**
-   * Of `consecutive` and `rising`.
+   * Used by `consecutive` and `rising`.
    *
    * @generated from field: optional int32 count = 9;
    */
   count?: number | undefined;
 
   /**
-   * Of `window_sum`: the window ends at the judged event, and both its ends count.
+   * Used by `window_sum`. The window ends at the evaluated event; both ends are included.
    *
    * @generated from field: optional int32 window_seconds = 10;
    */
   windowSeconds?: number | undefined;
 
   /**
-   * A disabled rule judges nothing.
+   * A disabled rule is not evaluated.
    *
    * @generated from field: bool enabled = 11;
    */
   enabled: boolean;
 
   /**
-   * Unset for the rules that every organisation starts with.
+   * Unset for the default rules of every organization.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 12;
    */
@@ -107,7 +108,8 @@ export type AlertRule = Message<"muster.events.v1.AlertRule"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Events received before this do not count when later ones are judged by this rule; unset where all do.
+   * Events received before this instant do not count in later evaluations of the rule. Unset: all events
+   * count.
    *
    * @generated from field: google.protobuf.Timestamp counts_since = 14;
    */
@@ -122,13 +124,13 @@ export const AlertRuleSchema: GenMessage<AlertRule> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_alert, 0);
 
 /**
- * An alert that was fired.
+ * An alert that a rule fired.
  *
  * @generated from message muster.events.v1.Alert
  */
 export type Alert = Message<"muster.events.v1.Alert"> & {
   /**
-   * UUIDv7, made by Muster.
+   * UUIDv7, assigned by Muster.
    *
    * @generated from field: string id = 1;
    */
@@ -140,28 +142,28 @@ export type Alert = Message<"muster.events.v1.Alert"> & {
   ruleId: string;
 
   /**
-   * The rule's code as it was.
+   * The code of the rule when the alert fired.
    *
    * @generated from field: int32 code = 3;
    */
   code: number;
 
   /**
-   * The profile that stands for the person.
+   * The root profile of the person.
    *
    * @generated from field: string profile_id = 4;
    */
   profileId: string;
 
   /**
-   * That profile's.
+   * The user id of that profile.
    *
    * @generated from field: optional string user_id = 5;
    */
   userId?: string | undefined;
 
   /**
-   * TrackedEvent.id of the event it was judged on.
+   * `TrackedEvent.id` of the evaluated event.
    *
    * @generated from field: string event_id = 6;
    */
@@ -173,7 +175,7 @@ export type Alert = Message<"muster.events.v1.Alert"> & {
   eventName: string;
 
   /**
-   * When that event happened.
+   * The instant of that event.
    *
    * @generated from field: google.protobuf.Timestamp timestamp = 8;
    */
@@ -202,28 +204,28 @@ export const AlertRuleKind = {
   UNSPECIFIED: 0,
 
   /**
-   * The property of one event is over the threshold.
+   * Matches when the property of the event exceeds the threshold.
    *
    * @generated from enum value: ALERT_RULE_KIND_THRESHOLD = 1;
    */
   THRESHOLD: 1,
 
   /**
-   * The person's latest `count` events, of all the rule's names, are of its first name alone.
+   * Matches when the latest `count` events of all names of the rule have its first name.
    *
    * @generated from enum value: ALERT_RULE_KIND_CONSECUTIVE = 2;
    */
   CONSECUTIVE: 2,
 
   /**
-   * The property of the person's latest `count` events strictly rises.
+   * Matches when the property strictly rises over the latest `count` events.
    *
    * @generated from enum value: ALERT_RULE_KIND_RISING = 3;
    */
   RISING: 3,
 
   /**
-   * The property, summed over the person's events of the last `window_seconds`, is over the threshold.
+   * Matches when the sum of the property over the last `window_seconds` exceeds the threshold.
    *
    * @generated from enum value: ALERT_RULE_KIND_WINDOW_SUM = 4;
    */

@@ -17,28 +17,28 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/alert_service.proto.
  */
 export const file_muster_events_v1_alert_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL2FsZXJ0X3NlcnZpY2UucHJvdG8SEG11c3Rlci5ldmVudHMudjEitAMKE1JlY29yZEFjdGlvblJlcXVlc3QSNAoEdHlwZRgBIAEoCUIhukgYyAEBchNSB2RlcG9zaXRSCHdpdGhkcmF3mrUYAigESACIAQES3AEKBmFtb3VudBgCIAEoCULGAbpIvAG6AbEBCg5hbW91bnQuZGVjaW1hbBJXbXVzdCBiZSBhIHN0cmluZyBvZiBhdCBtb3N0IDMwIGRpZ2l0cywgYW5kIHBlcmhhcHMgYSBkb3QgYW5kIG9uZSBvciB0d28gbW9yZTsgb3ZlciB6ZXJvGkZ0aGlzLm1hdGNoZXMoJ15bMC05XXsxLDMwfShbLl1bMC05XXsxLDJ9KT8kJykgJiYgdGhpcy5tYXRjaGVzKCdbMS05XScpyAEBcgIoIZq1GAIoBEgBiAEBEjEKB3VzZXJfaWQYAyABKANCG7pIEMgBASILGP////////8PKACatRgEKAMwAUgCiAEBEiwKBHRpbWUYBCABKANCGbpIEMgBASILGP////////8PKACatRgCMAFIA4gBAUIHCgVfdHlwZUIJCgdfYW1vdW50QgoKCF91c2VyX2lkQgcKBV90aW1lIlMKFFJlY29yZEFjdGlvblJlc3BvbnNlEg0KBWFsZXJ0GAEgASgIEhMKC2FsZXJ0X2NvZGVzGAIgAygFEhcKB3VzZXJfaWQYAyABKANCBpq1GAIoAyKtAQoRTGlzdEFsZXJ0c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEiIKCnBhZ2VfdG9rZW4YAiABKAlCDrpIBXIDKIAQmrUYAigBEiQKB3VzZXJfaWQYAyABKAlCDrpIBXIDKP8BmrUYAigDSACIAQESGgoEY29kZRgEIAEoBUIHukgEGgIoAEgBiAEBQgoKCF91c2VyX2lkQgcKBV9jb2RlIl4KEkxpc3RBbGVydHNSZXNwb25zZRInCgZhbGVydHMYASADKAsyFy5tdXN0ZXIuZXZlbnRzLnYxLkFsZXJ0Eh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBIloKFUxpc3RBbGVydFJ1bGVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgCIAEoCUIOukgFcgMogBCatRgCKAEiawoWTGlzdEFsZXJ0UnVsZXNSZXNwb25zZRIwCgthbGVydF9ydWxlcxgBIAMoCzIbLm11c3Rlci5ldmVudHMudjEuQWxlcnRSdWxlEh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBIokEChZDcmVhdGVBbGVydFJ1bGVSZXF1ZXN0Eh0KBGNvZGUYASABKAVCCrpIB8gBARoCKABIAIgBARIeCgRuYW1lGAIgASgJQhC6SAdyBSABKP8BmrUYAigBEjkKBGtpbmQYAyABKA4yHy5tdXN0ZXIuZXZlbnRzLnYxLkFsZXJ0UnVsZUtpbmRCCrpIB4IBBBABIAASJAoKZXZlbnRfbmFtZRgEIAEoCUIQukgHcgUgASj/AZq1GAIoARIyChFvdGhlcl9ldmVudF9uYW1lcxgFIAMoCUIXukgOkgELEBQiB3IFIAEo/wGatRgCKAESJwoIcHJvcGVydHkYBiABKAlCELpIB3IFIAEo/wGatRgCKAFIAYgBARJFCgl0aHJlc2hvbGQYByABKAlCLbpIJHIiMiBeLT9bMC05XXsxLDMwfShbLl1bMC05XXsxLDEwfSk/JJq1GAIoAUgCiAEBEh0KBWNvdW50GAggASgFQgm6SAYaBBhkKAFIA4gBARIpCg53aW5kb3dfc2Vjb25kcxgJIAEoBUIMukgJGgcYgIqKDygBSASIAQESFAoHZW5hYmxlZBgKIAEoCEgFiAEBQgcKBV9jb2RlQgsKCV9wcm9wZXJ0eUIMCgpfdGhyZXNob2xkQggKBl9jb3VudEIRCg9fd2luZG93X3NlY29uZHNCCgoIX2VuYWJsZWQiSgoXQ3JlYXRlQWxlcnRSdWxlUmVzcG9uc2USLwoKYWxlcnRfcnVsZRgBIAEoCzIbLm11c3Rlci5ldmVudHMudjEuQWxlcnRSdWxlIjwKE0dldEFsZXJ0UnVsZVJlcXVlc3QSJQoNYWxlcnRfcnVsZV9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiRwoUR2V0QWxlcnRSdWxlUmVzcG9uc2USLwoKYWxlcnRfcnVsZRgBIAEoCzIbLm11c3Rlci5ldmVudHMudjEuQWxlcnRSdWxlIucDChBBbGVydFJ1bGVDaGFuZ2VzEhoKBGNvZGUYASABKAVCB7pIBBoCKABIAIgBARIjCgRuYW1lGAIgASgJQhC6SAdyBSABKP8BmrUYAigBSAGIAQESKQoKZXZlbnRfbmFtZRgDIAEoCUIQukgHcgUgASj/AZq1GAIoAUgCiAEBEjIKEW90aGVyX2V2ZW50X25hbWVzGAQgAygJQhe6SA6SAQsQFCIHcgUgASj/AZq1GAIoARInCghwcm9wZXJ0eRgFIAEoCUIQukgHcgUgASj/AZq1GAIoAUgDiAEBEkUKCXRocmVzaG9sZBgGIAEoCUItukgkciIyIF4tP1swLTldezEsMzB9KFsuXVswLTldezEsMTB9KT8kmrUYAigBSASIAQESHQoFY291bnQYByABKAVCCbpIBhoEGGQoAUgFiAEBEikKDndpbmRvd19zZWNvbmRzGAggASgFQgy6SAkaBxiAiooPKAFIBogBARIUCgdlbmFibGVkGAkgASgISAeIAQFCBwoFX2NvZGVCBwoFX25hbWVCDQoLX2V2ZW50X25hbWVCCwoJX3Byb3BlcnR5QgwKCl90aHJlc2hvbGRCCAoGX2NvdW50QhEKD193aW5kb3dfc2Vjb25kc0IKCghfZW5hYmxlZCKoAQoWVXBkYXRlQWxlcnRSdWxlUmVxdWVzdBIlCg1hbGVydF9ydWxlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoARI2CgphbGVydF9ydWxlGAIgASgLMiIubXVzdGVyLmV2ZW50cy52MS5BbGVydFJ1bGVDaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJKChdVcGRhdGVBbGVydFJ1bGVSZXNwb25zZRIvCgphbGVydF9ydWxlGAEgASgLMhsubXVzdGVyLmV2ZW50cy52MS5BbGVydFJ1bGUiPwoWRGVsZXRlQWxlcnRSdWxlUmVxdWVzdBIlCg1hbGVydF9ydWxlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASIZChdEZWxldGVBbGVydFJ1bGVSZXNwb25zZTL1CAoMQWxlcnRTZXJ2aWNlEpMBCgxSZWNvcmRBY3Rpb24SJS5tdXN0ZXIuZXZlbnRzLnYxLlJlY29yZEFjdGlvblJlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLlJlY29yZEFjdGlvblJlc3BvbnNlIjSKtRgSCgxldmVudHMud3JpdGUgASgBkrUYBBABGAGC0+STAhA6ASoiCy9hcGkvZXZlbnRzEnwKCkxpc3RBbGVydHMSIy5tdXN0ZXIuZXZlbnRzLnYxLkxpc3RBbGVydHNSZXF1ZXN0GiQubXVzdGVyLmV2ZW50cy52MS5MaXN0QWxlcnRzUmVzcG9uc2UiI4q1GA0KC2FsZXJ0cy5yZWFkgtPkkwIMEgovdjEvYWxlcnRzEo0BCg5MaXN0QWxlcnRSdWxlcxInLm11c3Rlci5ldmVudHMudjEuTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0GigubXVzdGVyLmV2ZW50cy52MS5MaXN0QWxlcnRSdWxlc1Jlc3BvbnNlIiiKtRgNCgthbGVydHMucmVhZILT5JMCERIPL3YxL2FsZXJ0LXJ1bGVzEqkBCg9DcmVhdGVBbGVydFJ1bGUSKC5tdXN0ZXIuZXZlbnRzLnYxLkNyZWF0ZUFsZXJ0UnVsZVJlcXVlc3QaKS5tdXN0ZXIuZXZlbnRzLnYxLkNyZWF0ZUFsZXJ0UnVsZVJlc3BvbnNlIkGKtRgQCgxhbGVydHMud3JpdGUgAZK1GAMIyQGC0+STAiA6ASpiCmFsZXJ0X3J1bGUiDy92MS9hbGVydC1ydWxlcxKjAQoMR2V0QWxlcnRSdWxlEiUubXVzdGVyLmV2ZW50cy52MS5HZXRBbGVydFJ1bGVSZXF1ZXN0GiYubXVzdGVyLmV2ZW50cy52MS5HZXRBbGVydFJ1bGVSZXNwb25zZSJEirUYDQoLYWxlcnRzLnJlYWSC0+STAi1iCmFsZXJ0X3J1bGUSHy92MS9hbGVydC1ydWxlcy97YWxlcnRfcnVsZV9pZH0SygEKD1VwZGF0ZUFsZXJ0UnVsZRIoLm11c3Rlci5ldmVudHMudjEuVXBkYXRlQWxlcnRSdWxlUmVxdWVzdBopLm11c3Rlci5ldmVudHMudjEuVXBkYXRlQWxlcnRSdWxlUmVzcG9uc2UiYoq1GA4KDGFsZXJ0cy53cml0ZZK1GA0iC3VwZGF0ZV9tYXNrgtPkkwI5OgphbGVydF9ydWxlYgphbGVydF9ydWxlMh8vdjEvYWxlcnQtcnVsZXMve2FsZXJ0X3J1bGVfaWR9EqEBCg9EZWxldGVBbGVydFJ1bGUSKC5tdXN0ZXIuZXZlbnRzLnYxLkRlbGV0ZUFsZXJ0UnVsZVJlcXVlc3QaKS5tdXN0ZXIuZXZlbnRzLnYxLkRlbGV0ZUFsZXJ0UnVsZVJlc3BvbnNlIjmKtRgOCgxhbGVydHMud3JpdGWC0+STAiEqHy92MS9hbGVydC1ydWxlcy97YWxlcnRfcnVsZV9pZH1iBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_events_v1_alert, file_muster_options_v1_options]);
+  fileDesc("CiRtdXN0ZXIvZXZlbnRzL3YxL2FsZXJ0X3NlcnZpY2UucHJvdG8SEG11c3Rlci5ldmVudHMudjEiwgMKE1JlY29yZEFjdGlvblJlcXVlc3QSNAoEdHlwZRgBIAEoCUIhukgYyAEBchNSB2RlcG9zaXRSCHdpdGhkcmF3mrUYAigESACIAQES6gEKBmFtb3VudBgCIAEoCULUAbpIygG6Ab8BCg5hbW91bnQuZGVjaW1hbBJlbXVzdCBiZSBhIHN0cmluZyBvZiBhdCBtb3N0IDMwIGRpZ2l0cyB3aXRoIGFuIG9wdGlvbmFsIGRvdCBhbmQgb25lIG9yIHR3byBkZWNpbWFscywgZ3JlYXRlciB0aGFuIHplcm8aRnRoaXMubWF0Y2hlcygnXlswLTldezEsMzB9KFsuXVswLTldezEsMn0pPyQnKSAmJiB0aGlzLm1hdGNoZXMoJ1sxLTldJynIAQFyAighmrUYAigESAGIAQESMQoHdXNlcl9pZBgDIAEoA0IbukgQyAEBIgsY/////////w8oAJq1GAQoAzABSAKIAQESLAoEdGltZRgEIAEoA0IZukgQyAEBIgsY/////////w8oAJq1GAIwAUgDiAEBQgcKBV90eXBlQgkKB19hbW91bnRCCgoIX3VzZXJfaWRCBwoFX3RpbWUiUwoUUmVjb3JkQWN0aW9uUmVzcG9uc2USDQoFYWxlcnQYASABKAgSEwoLYWxlcnRfY29kZXMYAiADKAUSFwoHdXNlcl9pZBgDIAEoA0IGmrUYAigDIq0BChFMaXN0QWxlcnRzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgCIAEoCUIOukgFcgMogBCatRgCKAESJAoHdXNlcl9pZBgDIAEoCUIOukgFcgMo/wGatRgCKANIAIgBARIaCgRjb2RlGAQgASgFQge6SAQaAigASAGIAQFCCgoIX3VzZXJfaWRCBwoFX2NvZGUiXgoSTGlzdEFsZXJ0c1Jlc3BvbnNlEicKBmFsZXJ0cxgBIAMoCzIXLm11c3Rlci5ldmVudHMudjEuQWxlcnQSHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEiWgoVTGlzdEFsZXJ0UnVsZXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAEJq1GAIoASJrChZMaXN0QWxlcnRSdWxlc1Jlc3BvbnNlEjAKC2FsZXJ0X3J1bGVzGAEgAygLMhsubXVzdGVyLmV2ZW50cy52MS5BbGVydFJ1bGUSHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEiiQQKFkNyZWF0ZUFsZXJ0UnVsZVJlcXVlc3QSHQoEY29kZRgBIAEoBUIKukgHyAEBGgIoAEgAiAEBEh4KBG5hbWUYAiABKAlCELpIB3IFIAEo/wGatRgCKAESOQoEa2luZBgDIAEoDjIfLm11c3Rlci5ldmVudHMudjEuQWxlcnRSdWxlS2luZEIKukgHggEEEAEgABIkCgpldmVudF9uYW1lGAQgASgJQhC6SAdyBSABKP8BmrUYAigBEjIKEW90aGVyX2V2ZW50X25hbWVzGAUgAygJQhe6SA6SAQsQFCIHcgUgASj/AZq1GAIoARInCghwcm9wZXJ0eRgGIAEoCUIQukgHcgUgASj/AZq1GAIoAUgBiAEBEkUKCXRocmVzaG9sZBgHIAEoCUItukgkciIyIF4tP1swLTldezEsMzB9KFsuXVswLTldezEsMTB9KT8kmrUYAigBSAKIAQESHQoFY291bnQYCCABKAVCCbpIBhoEGGQoAUgDiAEBEikKDndpbmRvd19zZWNvbmRzGAkgASgFQgy6SAkaBxiAiooPKAFIBIgBARIUCgdlbmFibGVkGAogASgISAWIAQFCBwoFX2NvZGVCCwoJX3Byb3BlcnR5QgwKCl90aHJlc2hvbGRCCAoGX2NvdW50QhEKD193aW5kb3dfc2Vjb25kc0IKCghfZW5hYmxlZCJKChdDcmVhdGVBbGVydFJ1bGVSZXNwb25zZRIvCgphbGVydF9ydWxlGAEgASgLMhsubXVzdGVyLmV2ZW50cy52MS5BbGVydFJ1bGUiPAoTR2V0QWxlcnRSdWxlUmVxdWVzdBIlCg1hbGVydF9ydWxlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASJHChRHZXRBbGVydFJ1bGVSZXNwb25zZRIvCgphbGVydF9ydWxlGAEgASgLMhsubXVzdGVyLmV2ZW50cy52MS5BbGVydFJ1bGUi5wMKEEFsZXJ0UnVsZUNoYW5nZXMSGgoEY29kZRgBIAEoBUIHukgEGgIoAEgAiAEBEiMKBG5hbWUYAiABKAlCELpIB3IFIAEo/wGatRgCKAFIAYgBARIpCgpldmVudF9uYW1lGAMgASgJQhC6SAdyBSABKP8BmrUYAigBSAKIAQESMgoRb3RoZXJfZXZlbnRfbmFtZXMYBCADKAlCF7pIDpIBCxAUIgdyBSABKP8BmrUYAigBEicKCHByb3BlcnR5GAUgASgJQhC6SAdyBSABKP8BmrUYAigBSAOIAQESRQoJdGhyZXNob2xkGAYgASgJQi26SCRyIjIgXi0/WzAtOV17MSwzMH0oWy5dWzAtOV17MSwxMH0pPySatRgCKAFIBIgBARIdCgVjb3VudBgHIAEoBUIJukgGGgQYZCgBSAWIAQESKQoOd2luZG93X3NlY29uZHMYCCABKAVCDLpICRoHGICKig8oAUgGiAEBEhQKB2VuYWJsZWQYCSABKAhIB4gBAUIHCgVfY29kZUIHCgVfbmFtZUINCgtfZXZlbnRfbmFtZUILCglfcHJvcGVydHlCDAoKX3RocmVzaG9sZEIICgZfY291bnRCEQoPX3dpbmRvd19zZWNvbmRzQgoKCF9lbmFibGVkIqgBChZVcGRhdGVBbGVydFJ1bGVSZXF1ZXN0EiUKDWFsZXJ0X3J1bGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBEjYKCmFsZXJ0X3J1bGUYAiABKAsyIi5tdXN0ZXIuZXZlbnRzLnYxLkFsZXJ0UnVsZUNoYW5nZXMSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkoKF1VwZGF0ZUFsZXJ0UnVsZVJlc3BvbnNlEi8KCmFsZXJ0X3J1bGUYASABKAsyGy5tdXN0ZXIuZXZlbnRzLnYxLkFsZXJ0UnVsZSI/ChZEZWxldGVBbGVydFJ1bGVSZXF1ZXN0EiUKDWFsZXJ0X3J1bGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBIhkKF0RlbGV0ZUFsZXJ0UnVsZVJlc3BvbnNlMvUICgxBbGVydFNlcnZpY2USkwEKDFJlY29yZEFjdGlvbhIlLm11c3Rlci5ldmVudHMudjEuUmVjb3JkQWN0aW9uUmVxdWVzdBomLm11c3Rlci5ldmVudHMudjEuUmVjb3JkQWN0aW9uUmVzcG9uc2UiNIq1GBIKDGV2ZW50cy53cml0ZSABKAGStRgEEAEYAYLT5JMCEDoBKiILL2FwaS9ldmVudHMSfAoKTGlzdEFsZXJ0cxIjLm11c3Rlci5ldmVudHMudjEuTGlzdEFsZXJ0c1JlcXVlc3QaJC5tdXN0ZXIuZXZlbnRzLnYxLkxpc3RBbGVydHNSZXNwb25zZSIjirUYDQoLYWxlcnRzLnJlYWSC0+STAgwSCi92MS9hbGVydHMSjQEKDkxpc3RBbGVydFJ1bGVzEicubXVzdGVyLmV2ZW50cy52MS5MaXN0QWxlcnRSdWxlc1JlcXVlc3QaKC5tdXN0ZXIuZXZlbnRzLnYxLkxpc3RBbGVydFJ1bGVzUmVzcG9uc2UiKIq1GA0KC2FsZXJ0cy5yZWFkgtPkkwIREg8vdjEvYWxlcnQtcnVsZXMSqQEKD0NyZWF0ZUFsZXJ0UnVsZRIoLm11c3Rlci5ldmVudHMudjEuQ3JlYXRlQWxlcnRSdWxlUmVxdWVzdBopLm11c3Rlci5ldmVudHMudjEuQ3JlYXRlQWxlcnRSdWxlUmVzcG9uc2UiQYq1GBAKDGFsZXJ0cy53cml0ZSABkrUYAwjJAYLT5JMCIDoBKmIKYWxlcnRfcnVsZSIPL3YxL2FsZXJ0LXJ1bGVzEqMBCgxHZXRBbGVydFJ1bGUSJS5tdXN0ZXIuZXZlbnRzLnYxLkdldEFsZXJ0UnVsZVJlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLkdldEFsZXJ0UnVsZVJlc3BvbnNlIkSKtRgNCgthbGVydHMucmVhZILT5JMCLWIKYWxlcnRfcnVsZRIfL3YxL2FsZXJ0LXJ1bGVzL3thbGVydF9ydWxlX2lkfRLKAQoPVXBkYXRlQWxlcnRSdWxlEigubXVzdGVyLmV2ZW50cy52MS5VcGRhdGVBbGVydFJ1bGVSZXF1ZXN0GikubXVzdGVyLmV2ZW50cy52MS5VcGRhdGVBbGVydFJ1bGVSZXNwb25zZSJiirUYDgoMYWxlcnRzLndyaXRlkrUYDSILdXBkYXRlX21hc2uC0+STAjk6CmFsZXJ0X3J1bGViCmFsZXJ0X3J1bGUyHy92MS9hbGVydC1ydWxlcy97YWxlcnRfcnVsZV9pZH0SoQEKD0RlbGV0ZUFsZXJ0UnVsZRIoLm11c3Rlci5ldmVudHMudjEuRGVsZXRlQWxlcnRSdWxlUmVxdWVzdBopLm11c3Rlci5ldmVudHMudjEuRGVsZXRlQWxlcnRSdWxlUmVzcG9uc2UiOYq1GA4KDGFsZXJ0cy53cml0ZYLT5JMCISofL3YxL2FsZXJ0LXJ1bGVzL3thbGVydF9ydWxlX2lkfWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_events_v1_alert, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.events.v1.RecordActionRequest
  */
 export type RecordActionRequest = Message<"muster.events.v1.RecordActionRequest"> & {
   /**
-   * "deposit" or "withdraw": the name of the event that is recorded.
+   * "deposit" or "withdraw": the name of the recorded event.
    *
    * @generated from field: optional string type = 1;
    */
   type?: string | undefined;
 
   /**
-   * Digits, and perhaps a dot with one or two more; over zero.
+   * Digits with an optional dot and one or two decimals; greater than zero.
    *
    * @generated from field: optional string amount = 2;
    */
   amount?: string | undefined;
 
   /**
-   * The user whose user_id is written with these digits.
+   * The user whose `user_id` consists of these digits.
    *
    * @generated from field: optional int64 user_id = 3;
    */
@@ -69,7 +69,7 @@ export type RecordActionResponse = Message<"muster.events.v1.RecordActionRespons
   alert: boolean;
 
   /**
-   * Of the rules that fired, ascending.
+   * Codes of the fired rules, ascending.
    *
    * @generated from field: repeated int32 alert_codes = 2;
    */
@@ -105,14 +105,14 @@ export type ListAlertsRequest = Message<"muster.events.v1.ListAlertsRequest"> & 
   pageToken: string;
 
   /**
-   * Only those of this user.
+   * Only alerts of this user.
    *
    * @generated from field: optional string user_id = 3;
    */
   userId?: string | undefined;
 
   /**
-   * Only those of this code.
+   * Only alerts with this code.
    *
    * @generated from field: optional int32 code = 4;
    */
@@ -195,7 +195,7 @@ export const ListAlertRulesResponseSchema: GenMessage<ListAlertRulesResponse> = 
   messageDesc(file_muster_events_v1_alert_service, 5);
 
 /**
- * Each kind asks for its own of property, threshold, count and window_seconds, and takes no other.
+ * Each kind requires certain fields of property, threshold, count and window_seconds, and rejects the others.
  *
  * @generated from message muster.events.v1.CreateAlertRuleRequest
  */
@@ -231,7 +231,7 @@ export type CreateAlertRuleRequest = Message<"muster.events.v1.CreateAlertRuleRe
   property?: string | undefined;
 
   /**
-   * At most 30 digits before the dot and 10 after it.
+   * At most 30 digits before the dot and 10 after the dot.
    *
    * @generated from field: optional string threshold = 7;
    */
@@ -316,7 +316,7 @@ export const GetAlertRuleResponseSchema: GenMessage<GetAlertRuleResponse> = /*@_
   messageDesc(file_muster_events_v1_alert_service, 9);
 
 /**
- * The fields of a rule that a caller may change.
+ * The fields of a rule that a caller can change.
  *
  * @generated from message muster.events.v1.AlertRuleChanges
  */
@@ -347,7 +347,7 @@ export type AlertRuleChanges = Message<"muster.events.v1.AlertRuleChanges"> & {
   property?: string | undefined;
 
   /**
-   * At most 30 digits before the dot and 10 after it.
+   * At most 30 digits before the dot and 10 after the dot.
    *
    * @generated from field: optional string threshold = 6;
    */
@@ -393,8 +393,8 @@ export type UpdateAlertRuleRequest = Message<"muster.events.v1.UpdateAlertRuleRe
   alertRule?: AlertRuleChanges | undefined;
 
   /**
-   * Paths of AlertRuleChanges. A path whose field is unset clears it; what the rule's kind asks for cannot be
-   * cleared. Empty means the fields that are set.
+   * Paths of AlertRuleChanges. A path whose field is unset clears the field; a field that the kind of the
+   * rule requires cannot be cleared. Empty means all fields that are set.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -456,13 +456,14 @@ export const DeleteAlertRuleResponseSchema: GenMessage<DeleteAlertRuleResponse> 
   messageDesc(file_muster_events_v1_alert_service, 14);
 
 /**
- * Alerts: what people's events are judged by as they come in, and what was found.
+ * Alerts: rules that Muster evaluates on incoming events, and the alerts that the rules fired.
  *
  * @generated from service muster.events.v1.AlertService
  */
 export const AlertService: GenService<{
   /**
-   * Records a deposit or withdrawal of a known user and says which alerts it fires. Each call is an action.
+   * Records a deposit or withdrawal of an existing user and returns the codes of the fired alerts. Each call
+   * is a separate action.
    *
    * @generated from rpc muster.events.v1.AlertService.RecordAction
    */
@@ -472,7 +473,7 @@ export const AlertService: GenService<{
     output: typeof RecordActionResponseSchema;
   },
   /**
-   * The alerts that were fired, newest first.
+   * Lists fired alerts, newest first.
    *
    * @generated from rpc muster.events.v1.AlertService.ListAlerts
    */
@@ -482,7 +483,7 @@ export const AlertService: GenService<{
     output: typeof ListAlertsResponseSchema;
   },
   /**
-   * The organisation's rules by code. Every organisation starts with four.
+   * Lists the rules of the organization by code. Every organization starts with four rules.
    *
    * @generated from rpc muster.events.v1.AlertService.ListAlertRules
    */
@@ -492,7 +493,7 @@ export const AlertService: GenService<{
     output: typeof ListAlertRulesResponseSchema;
   },
   /**
-   * Adds a rule. ALREADY_EXISTS when another has its code.
+   * Adds a rule. ALREADY_EXISTS when another rule has the code.
    *
    * @generated from rpc muster.events.v1.AlertService.CreateAlertRule
    */
@@ -502,6 +503,8 @@ export const AlertService: GenService<{
     output: typeof CreateAlertRuleResponseSchema;
   },
   /**
+   * Reads one rule.
+   *
    * @generated from rpc muster.events.v1.AlertService.GetAlertRule
    */
   getAlertRule: {
@@ -510,7 +513,7 @@ export const AlertService: GenService<{
     output: typeof GetAlertRuleResponseSchema;
   },
   /**
-   * Changes the fields named by the mask. A rule's kind stays.
+   * Changes the fields named by the mask. The kind of a rule cannot change.
    *
    * @generated from rpc muster.events.v1.AlertService.UpdateAlertRule
    */
@@ -520,7 +523,7 @@ export const AlertService: GenService<{
     output: typeof UpdateAlertRuleResponseSchema;
   },
   /**
-   * Deletes a rule for good. The alerts that it fired stay.
+   * Deletes a rule permanently. Alerts that the rule fired remain.
    *
    * @generated from rpc muster.events.v1.AlertService.DeleteAlertRule
    */

@@ -20,14 +20,14 @@ export const file_muster_events_v1_behaviour_service: GenFile = /*@__PURE__*/
  */
 export type RecordUserEventRequest = Message<"muster.events.v1.RecordUserEventRequest"> & {
   /**
-   * An unseen one makes a new profile.
+   * An unknown user id creates a profile.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * The name of an event type of the catalogue.
+   * The name of an event type in the catalog.
    *
    * @generated from field: string event_type = 2;
    */
@@ -60,7 +60,7 @@ export type RecordUserEventResponse = Message<"muster.events.v1.RecordUserEventR
   message: string;
 
   /**
-   * TrackedEvent.id.
+   * The `id` of the stored TrackedEvent.
    *
    * @generated from field: string id = 2;
    */
@@ -86,14 +86,14 @@ export type ListUserPointsRequest = Message<"muster.events.v1.ListUserPointsRequ
   userId?: string | undefined;
 
   /**
-   * Only points of events of this type.
+   * Only points for events of this type.
    *
    * @generated from field: optional string event_type = 2;
    */
   eventType?: string | undefined;
 
   /**
-   * Means something without a user_id alone: pages hold up to 1,000 users, in the order of their ids' bytes.
+   * Applies only without a user_id. A page holds up to 1,000 users, ordered by the bytes of the user ids.
    *
    * @generated from field: string page_token = 3;
    */
@@ -119,7 +119,7 @@ export type ListUserPointsResponse = Message<"muster.events.v1.ListUserPointsRes
   message: string;
 
   /**
-   * People without an event of a (matching) type of the catalogue are left out.
+   * Users without an event of a matching catalog type are omitted.
    *
    * @generated from field: repeated muster.events.v1.UserPoints data = 2;
    */
@@ -132,7 +132,7 @@ export type ListUserPointsResponse = Message<"muster.events.v1.ListUserPointsRes
    */
   page: {
     /**
-     * Empty at the end.
+     * Empty on the last page.
      *
      * @generated from field: string next_page_token = 3;
      */
@@ -153,14 +153,14 @@ export const ListUserPointsResponseSchema: GenMessage<ListUserPointsResponse> = 
  */
 export type UserPoints = Message<"muster.events.v1.UserPoints"> & {
   /**
-   * REST spells it userId here and nowhere else.
+   * REST spells this field userId, here and nowhere else.
    *
    * @generated from field: string user = 1 [json_name = "userId"];
    */
   user: string;
 
   /**
-   * The sum of count times price, exact before it became a double.
+   * The sum of count times price, exact until the conversion to a double.
    *
    * @generated from field: double points = 2;
    */
@@ -192,13 +192,13 @@ export const GetUserSummaryRequestSchema: GenMessage<GetUserSummaryRequest> = /*
   messageDesc(file_muster_events_v1_behaviour_service, 5);
 
 /**
- * Of page views with an instant in [now - 168 h, now].
+ * Covers page views with an instant in [now - 168 h, now].
  *
  * @generated from message muster.events.v1.GetUserSummaryResponse
  */
 export type GetUserSummaryResponse = Message<"muster.events.v1.GetUserSummaryResponse"> & {
   /**
-   * As asked.
+   * The user id of the request.
    *
    * @generated from field: string user_id = 1;
    */
@@ -217,14 +217,15 @@ export type GetUserSummaryResponse = Message<"muster.events.v1.GetUserSummaryRes
   timeSpentOnSiteInLast7Days: bigint;
 
   /**
-   * Distinct dates in UTC, at most 7.
+   * Distinct UTC dates, at most 7.
    *
    * @generated from field: int32 number_of_days_active_in_last_7_days = 4;
    */
   numberOfDaysActiveInLast7Days: number;
 
   /**
-   * Of as many views: the most recently viewed, then the first by the bytes of its name. Unset: no view with a name.
+   * Ties go to the most recently viewed page, then to the first name by bytes. Unset when no view has a page
+   * name.
    *
    * @generated from field: optional string most_viewed_page_in_last_7_days = 5;
    */
@@ -239,14 +240,15 @@ export const GetUserSummaryResponseSchema: GenMessage<GetUserSummaryResponse> = 
   messageDesc(file_muster_events_v1_behaviour_service, 6);
 
 /**
- * What users did lately, and the points they earned: answered from read models that are kept as events come in.
+ * Recent page views of tracked users, and the points that users earned. Responses come from read models that
+ * Muster updates with each event.
  *
  * @generated from service muster.events.v1.BehaviourService
  */
 export const BehaviourService: GenService<{
   /**
-   * Records that a user did something of the event catalogue. ALREADY_EXISTS for the same user, type and
-   * timestamp again.
+   * Records an event of the event catalog for a tracked user. ALREADY_EXISTS when the same user, type and
+   * timestamp were recorded before.
    *
    * @generated from rpc muster.events.v1.BehaviourService.RecordUserEvent
    */
@@ -256,7 +258,7 @@ export const BehaviourService: GenService<{
     output: typeof RecordUserEventResponseSchema;
   },
   /**
-   * The points of one user, or of all who have an event of the catalogue, by today's prices.
+   * Lists the points of one user, or of all users with an event of the catalog, at the current prices.
    *
    * @generated from rpc muster.events.v1.BehaviourService.ListUserPoints
    */
@@ -266,7 +268,7 @@ export const BehaviourService: GenService<{
     output: typeof ListUserPointsResponseSchema;
   },
   /**
-   * The page views of a user in the last 168 hours.
+   * Summarizes the page views of a user in the last 168 hours.
    *
    * @generated from rpc muster.events.v1.BehaviourService.GetUserSummary
    */

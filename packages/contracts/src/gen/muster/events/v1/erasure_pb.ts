@@ -16,13 +16,14 @@ export const file_muster_events_v1_erasure: GenFile = /*@__PURE__*/
   fileDesc("Ch5tdXN0ZXIvZXZlbnRzL3YxL2VyYXN1cmUucHJvdG8SEG11c3Rlci5ldmVudHMudjEi/QEKB0VyYXN1cmUSEgoCaWQYASABKAlCBpq1GAIoARItCgVzdGF0ZRgCIAEoDjIeLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZVN0YXRlEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1jb21wbGV0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCgtwcm9maWxlX2lkcxgFIAMoCUIGmrUYAigCEi4KBnBsYWNlcxgGIAMoCzIeLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZUNvdW50IjQKDEVyYXN1cmVDb3VudBIVCgVwbGFjZRgBIAEoCUIGmrUYAigBEg0KBWNvdW50GAIgASgDKmQKDEVyYXN1cmVTdGF0ZRIdChlFUkFTVVJFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVRVJBU1VSRV9TVEFURV9SVU5OSU5HEAESGgoWRVJBU1VSRV9TVEFURV9DT01QTEVURRACYgZwcm90bzM", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
- * The receipt of an erasure: what was removed, and where. It holds nothing of the person but ids.
+ * The receipt of an erasure: how much was removed from which location. A receipt contains ids and counts
+ * only.
  *
  * @generated from message muster.events.v1.Erasure
  */
 export type Erasure = Message<"muster.events.v1.Erasure"> & {
   /**
-   * UUIDv7, made by Muster.
+   * UUIDv7, assigned by Muster.
    *
    * @generated from field: string id = 1;
    */
@@ -39,21 +40,21 @@ export type Erasure = Message<"muster.events.v1.Erasure"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * Unset while it is running.
+   * Unset while the erasure is running.
    *
    * @generated from field: google.protobuf.Timestamp complete_time = 4;
    */
   completeTime?: Timestamp | undefined;
 
   /**
-   * The profiles that the person had: the one that stood for them, and those merged into it.
+   * The erased profiles: the root profile and all profiles merged into the root.
    *
    * @generated from field: repeated string profile_ids = 5;
    */
   profileIds: string[];
 
   /**
-   * By name.
+   * Ordered by name.
    *
    * @generated from field: repeated muster.events.v1.ErasureCount places = 6;
    */
@@ -68,20 +69,20 @@ export const ErasureSchema: GenMessage<Erasure> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_erasure, 0);
 
 /**
- * How much was removed from one place.
+ * How much was removed from one location.
  *
  * @generated from message muster.events.v1.ErasureCount
  */
 export type ErasureCount = Message<"muster.events.v1.ErasureCount"> & {
   /**
-   * The service and what it keeps there, such as "events.tracked_events" or "segments.memberships".
+   * The service and the kind of data, such as "events.tracked_events" or "segments.memberships".
    *
    * @generated from field: string place = 1;
    */
   place: string;
 
   /**
-   * Rows, messages or answers, of all the person's profiles.
+   * Rows, messages or stored responses, of all erased profiles together.
    *
    * @generated from field: int64 count = 2;
    */
@@ -105,14 +106,14 @@ export const ErasureState = {
   UNSPECIFIED: 0,
 
   /**
-   * The person is nowhere to be read any more; what was written about them is being removed place by place.
+   * No read returns the person; Muster still removes the data location by location.
    *
    * @generated from enum value: ERASURE_STATE_RUNNING = 1;
    */
   RUNNING: 1,
 
   /**
-   * Nothing of the person is left in any place.
+   * No location holds data about the person.
    *
    * @generated from enum value: ERASURE_STATE_COMPLETE = 2;
    */

@@ -160,15 +160,15 @@ export const ListErasuresResponseSchema: GenMessage<ListErasuresResponse> = /*@_
   messageDesc(file_muster_events_v1_erasure_service, 7);
 
 /**
- * A person's right to leave: everything that was ever written about them goes, and a receipt says what.
+ * The right to erasure: Muster removes all data about a person and keeps a receipt of the removal.
  *
  * @generated from service muster.events.v1.ErasureService
  */
 export const ErasureService: GenService<{
   /**
-   * Erases a person, by the id of any of their profiles. From the answer on nobody can read them, their
-   * identities are free and an event of theirs is not taken again; the answer's metadata `muster-erasure-id`
-   * names the receipt, which says when the last copy was gone.
+   * Erases a person by the id of any profile of the person. After the response no read returns the person,
+   * the identities are free, and the erased events are rejected when sent again. The response metadata
+   * `muster-erasure-id` names the receipt, which records when the last copy was removed.
    *
    * @generated from rpc muster.events.v1.ErasureService.EraseProfile
    */
@@ -178,7 +178,7 @@ export const ErasureService: GenService<{
     output: typeof EraseProfileResponseSchema;
   },
   /**
-   * The same by user id. A user never seen, or erased before, is no error.
+   * Erases a person by user id. An unknown or already erased user is not an error.
    *
    * @generated from rpc muster.events.v1.ErasureService.EraseUser
    */

@@ -36,7 +36,7 @@ export type EventType = Message<"muster.events.v1.EventType"> & {
   description: string;
 
   /**
-   * Points of one event: at least 0, with at most 6 decimals.
+   * Points for one event: at least 0, with at most 6 decimals.
    *
    * @generated from field: double price = 3;
    */
@@ -175,7 +175,7 @@ export const GetEventTypeResponseSchema: GenMessage<GetEventTypeResponse> = /*@_
   messageDesc(file_muster_events_v1_event_type_service, 6);
 
 /**
- * The fields of an event type that a caller may change.
+ * The fields of an event type that a caller can change.
  *
  * @generated from message muster.events.v1.EventTypeChanges
  */
@@ -213,8 +213,8 @@ export type UpdateEventTypeRequest = Message<"muster.events.v1.UpdateEventTypeRe
   eventType?: EventTypeChanges | undefined;
 
   /**
-   * Paths of EventTypeChanges. A named description that is unset is cleared; a price cannot be. Empty means
-   * the fields that are set.
+   * Paths of EventTypeChanges. An unset description clears the description; the price cannot be cleared.
+   * Empty means all fields that are set.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -276,14 +276,15 @@ export const DeleteEventTypeResponseSchema: GenMessage<DeleteEventTypeResponse> 
   messageDesc(file_muster_events_v1_event_type_service, 11);
 
 /**
- * An organisation's event catalogue: which events earn points, and how many. It begins as the installation's
- * (config/events.yaml); what the organisation changes is its own from then on.
+ * The event catalog of an organization: which events earn points, and how many. The catalog starts with the
+ * types of the installation (config/events.yaml). A type that the organization changes becomes a type of the
+ * organization.
  *
  * @generated from service muster.events.v1.EventTypeService
  */
 export const EventTypeService: GenService<{
   /**
-   * Lists the catalogue by name.
+   * Lists the catalog by name.
    *
    * @generated from rpc muster.events.v1.EventTypeService.ListEventTypes
    */
@@ -293,7 +294,8 @@ export const EventTypeService: GenService<{
     output: typeof ListEventTypesResponseSchema;
   },
   /**
-   * Adds an event type; past events of its name count at once. ALREADY_EXISTS when the catalogue has the name.
+   * Adds an event type; past events of the name count immediately. ALREADY_EXISTS when the catalog contains
+   * the name.
    *
    * @generated from rpc muster.events.v1.EventTypeService.CreateEventType
    */
@@ -313,7 +315,7 @@ export const EventTypeService: GenService<{
     output: typeof GetEventTypeResponseSchema;
   },
   /**
-   * Changes the fields named by the mask; a new price is that of past events too.
+   * Changes the fields named by the mask. A new price applies to past events too.
    *
    * @generated from rpc muster.events.v1.EventTypeService.UpdateEventType
    */
@@ -323,7 +325,7 @@ export const EventTypeService: GenService<{
     output: typeof UpdateEventTypeResponseSchema;
   },
   /**
-   * Takes an event type out of the catalogue. Its events stay, and earn nothing.
+   * Removes an event type from the catalog. The events remain and earn no points.
    *
    * @generated from rpc muster.events.v1.EventTypeService.DeleteEventType
    */

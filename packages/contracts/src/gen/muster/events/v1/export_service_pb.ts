@@ -95,7 +95,7 @@ export type ExportedRecord = Message<"muster.events.v1.ExportedRecord"> & {
   kind: string;
 
   /**
-   * A JSON object: the fields of the record's message that tell something about a person, and its times.
+   * A JSON object: the fields of the message that are labeled as personal, and the timestamps.
    *
    * @generated from field: string data = 2;
    */
@@ -110,15 +110,16 @@ export const ExportedRecordSchema: GenMessage<ExportedRecord> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_export_service, 4);
 
 /**
- * All that is known of one person, for that person to read or to take along: whichever of its profiles is named,
- * of all of them. What is in a record is decided by the labels of the message that it is made of.
+ * Exports all data about one person, for data access and portability requests. An export covers all profiles
+ * of the person, whichever profile the request names. The personal-data labels of a message decide which
+ * fields a record contains.
  *
  * @generated from service muster.events.v1.ExportService
  */
 export const ExportService: GenService<{
   /**
-   * Streams the records in the order of their kinds, read at one instant that includes all that was
-   * acknowledged before. OVERLOADED when too many exports run, or when the reader stops reading.
+   * Streams the records ordered by kind. All records come from one snapshot, which includes every
+   * acknowledged write. OVERLOADED when too many exports run or the reader stops reading.
    *
    * @generated from rpc muster.events.v1.ExportService.ExportProfile
    */
@@ -128,7 +129,7 @@ export const ExportService: GenService<{
     output: typeof ExportProfileResponseSchema;
   },
   /**
-   * The same in one answer, of at most 4 MiB. INVALID_ARGUMENT where more is known than that.
+   * Returns the same records in one response of at most 4 MiB. INVALID_ARGUMENT when the export is larger.
    *
    * @generated from rpc muster.events.v1.ExportService.GetProfileExport
    */

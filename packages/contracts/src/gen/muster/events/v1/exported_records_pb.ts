@@ -2,7 +2,7 @@
 // @generated from file muster/events/v1/exported_records.proto (package muster.events.v1, syntax proto3)
 /* eslint-disable */
 
-// What an export tells of a person beside Profile, TrackedEvent, Alert and the memberships that segments keeps.
+// Records of an export besides Profile, TrackedEvent, Alert and the memberships from the segments service.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -18,7 +18,7 @@ export const file_muster_events_v1_exported_records: GenFile = /*@__PURE__*/
   fileDesc("CidtdXN0ZXIvZXZlbnRzL3YxL2V4cG9ydGVkX3JlY29yZHMucHJvdG8SEG11c3Rlci5ldmVudHMudjEiqwEKDUV4cG9ydGVkTWVyZ2USGgoKcHJvZmlsZV9pZBgBIAEoCUIGmrUYAigCEh8KD2ludG9fcHJvZmlsZV9pZBgCIAEoCUIGmrUYAigCEi4KCm1lcmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXVuZG9fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwoSRXhwb3J0ZWRFdmVudENvdW50EhoKCnByb2ZpbGVfaWQYASABKAlCBpq1GAIoAhIaCgpldmVudF9uYW1lGAIgASgJQgaatRgCKAQSFQoFY291bnQYAyABKANCBpq1GAIoBCJiChFFeHBvcnRlZFBhZ2VWaWV3cxIaCgpwcm9maWxlX2lkGAEgASgJQgaatRgCKAISMQoFdmlld3MYAiADKAsyIi5tdXN0ZXIuZXZlbnRzLnYxLkV4cG9ydGVkUGFnZVZpZXciUgoQRXhwb3J0ZWRQYWdlVmlldxIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgRwYWdlGAIgASgJQgaatRgCKAQiYAoPRXhwb3J0ZWRBbW91bnRzEhoKCnByb2ZpbGVfaWQYASABKAlCBpq1GAIoAhIxCgdhbW91bnRzGAIgAygLMiAubXVzdGVyLmV2ZW50cy52MS5FeHBvcnRlZEFtb3VudCJCCg5FeHBvcnRlZEFtb3VudBIYCghvcmRlcl9tcxgBIAEoA0IGmrUYAigEEhYKBmFtb3VudBgCIAEoCUIGmrUYAigEYgZwcm90bzM", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
- * Two profiles were one person from then on, perhaps not for ever.
+ * A merge of two profiles. An undone merge has an `undo_time`.
  *
  * @generated from message muster.events.v1.ExportedMerge
  */
@@ -52,7 +52,7 @@ export const ExportedMergeSchema: GenMessage<ExportedMerge> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_exported_records, 0);
 
 /**
- * How often something was done. Kept also when the events themselves are too old to be.
+ * The number of events with one name. The count remains after retention has removed the events.
  *
  * @generated from message muster.events.v1.ExportedEventCount
  */
@@ -81,7 +81,7 @@ export const ExportedEventCountSchema: GenMessage<ExportedEventCount> = /*@__PUR
   messageDesc(file_muster_events_v1_exported_records, 1);
 
 /**
- * Page views of one hour, or some of them.
+ * Page views of one hour. Several records share an hour with many views.
  *
  * @generated from message muster.events.v1.ExportedPageViews
  */
@@ -114,7 +114,7 @@ export type ExportedPageView = Message<"muster.events.v1.ExportedPageView"> & {
   time?: Timestamp | undefined;
 
   /**
-   * Empty where the view said no name.
+   * Empty when the view has no page name.
    *
    * @generated from field: string page = 2;
    */
@@ -129,7 +129,7 @@ export const ExportedPageViewSchema: GenMessage<ExportedPageView> = /*@__PURE__*
   messageDesc(file_muster_events_v1_exported_records, 3);
 
 /**
- * What alert rules remember of a person's events: amounts, each of one event or summed over an instant.
+ * Amounts from the history of alert rules: the amount of one event, or a sum over one instant.
  *
  * @generated from message muster.events.v1.ExportedAmounts
  */
@@ -157,7 +157,7 @@ export const ExportedAmountsSchema: GenMessage<ExportedAmounts> = /*@__PURE__*/
  */
 export type ExportedAmount = Message<"muster.events.v1.ExportedAmount"> & {
   /**
-   * Milliseconds since 1970 UTC, as the event was ordered by, beyond the year 9999 too.
+   * Milliseconds since 1970 UTC, the order of the event. Instants after the year 9999 are possible.
    *
    * @generated from field: int64 order_ms = 1;
    */

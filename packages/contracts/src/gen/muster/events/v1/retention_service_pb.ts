@@ -22,30 +22,30 @@ export const file_muster_events_v1_retention_service: GenFile = /*@__PURE__*/
  */
 export type Retention = Message<"muster.events.v1.Retention"> & {
   /**
-   * Days of 24 hours that a raw event is kept from its receipt, or from its own instant where that is later.
-   * Unset means for ever.
+   * Days of 24 hours. A raw event expires this long after its receipt, or after its own instant if that is
+   * later. Unset means indefinitely.
    *
    * @generated from field: optional int32 raw_event_days = 1;
    */
   rawEventDays?: number | undefined;
 
   /**
-   * Days of 24 hours that page views by hour and the history of alerts are kept. Unset means for ever.
+   * Days of 24 hours for hourly page views and the history of alerts. Unset means indefinitely.
    *
    * @generated from field: optional int32 aggregate_days = 2;
    */
   aggregateDays?: number | undefined;
 
   /**
-   * Every raw event that was received or happened at this instant or later is there; of what came before and
-   * happened before, some is gone. Unset: all of it is there.
+   * Every raw event that was received or happened at this instant or later is stored. Events that were
+   * received and happened earlier may be missing. Unset means that no event is missing.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 3;
    */
   completeSince?: Timestamp | undefined;
 
   /**
-   * Unset where nobody ever changed it.
+   * Unset if the retention never changed.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 4;
    */
@@ -94,14 +94,14 @@ export const GetRetentionResponseSchema: GenMessage<GetRetentionResponse> = /*@_
  */
 export type RetentionChanges = Message<"muster.events.v1.RetentionChanges"> & {
   /**
-   * 1 to 36,500; 0 or unset means for ever.
+   * 1 to 36,500; 0 or unset means indefinitely.
    *
    * @generated from field: optional int32 raw_event_days = 1;
    */
   rawEventDays?: number | undefined;
 
   /**
-   * 8 to 36,500, for summaries look back 7 days; 0 or unset means for ever.
+   * 8 to 36,500, because summaries look back 7 days; 0 or unset means indefinitely.
    *
    * @generated from field: optional int32 aggregate_days = 2;
    */
@@ -125,7 +125,7 @@ export type UpdateRetentionRequest = Message<"muster.events.v1.UpdateRetentionRe
   retention?: RetentionChanges | undefined;
 
   /**
-   * Paths of RetentionChanges. Empty means the fields that are set.
+   * Paths of RetentionChanges. Empty means all fields that are set.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -157,13 +157,13 @@ export const UpdateRetentionResponseSchema: GenMessage<UpdateRetentionResponse> 
   messageDesc(file_muster_events_v1_retention_service, 5);
 
 /**
- * How long an organisation's events are kept.
+ * The retention of an organization: how long Muster keeps the events.
  *
  * @generated from service muster.events.v1.RetentionService
  */
 export const RetentionService: GenService<{
   /**
-   * Reads it; of an organisation that never said, everything is kept for ever.
+   * Reads the retention. An organization that never set a retention keeps all data indefinitely.
    *
    * @generated from rpc muster.events.v1.RetentionService.GetRetention
    */
@@ -173,8 +173,8 @@ export const RetentionService: GenService<{
     output: typeof GetRetentionResponseSchema;
   },
   /**
-   * Changes the fields named by the mask. RETENTION_TOO_SHORT where rules of segments look further back than
-   * raw events would be kept. What is too old is deleted in the background, and never comes back.
+   * Changes the fields named by the mask. RETENTION_TOO_SHORT when rules of segments look back further than
+   * the requested days. A background worker deletes expired data permanently.
    *
    * @generated from rpc muster.events.v1.RetentionService.UpdateRetention
    */
