@@ -1,5 +1,5 @@
-# Muster's commands. Every one brings what it needs: Node 24 if the machine's is older (tools/ensure-node.sh),
-# and the packages of the lock file. `make help` lists them.
+# Commands of Muster. Every command installs what is missing: Node 24 if the machine's version is older
+# (tools/ensure-node.sh), and the packages of the lock file. `make help` lists the commands.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -19,7 +19,7 @@ help: ## This list
 .PHONY: setup
 setup: node_modules/.package-lock.json ## Node 24 and the packages of the lock file; nothing if they are there
 
-# npm writes this file when it has installed everything.
+# npm writes this file at the end of the installation.
 node_modules/.package-lock.json: package-lock.json
 	@$(WITH_NODE) npm ci && touch $@
 
@@ -34,11 +34,11 @@ up: setup ## The production topology from this machine's binaries, in .muster-up
 	@$(NODE) tools/up.ts up
 
 .PHONY: down
-down: setup ## Stop what `make up` started; its data stays
+down: setup ## Stop what `make up` started; the data stays
 	@$(NODE) tools/up.ts down
 
 .PHONY: status
-status: setup ## What of `make up` runs, and where
+status: setup ## List the parts of `make up` that run, and their addresses
 	@$(NODE) tools/up.ts status
 
 .PHONY: migrate
@@ -74,11 +74,11 @@ test-e2e: setup ## Whole installations in both modes, from outside, killed and r
 	@$(VITEST) tests/e2e tests/fault
 
 .PHONY: test-interop
-test-interop: setup ## Stock clients of others
+test-interop: setup ## Stock clients of other projects
 	@$(VITEST) packages/rpc/tests tests/e2e/watch tests/interop
 
 .PHONY: bench
-bench: setup ## Throughput and latency beside the ceiling of the same run; results in bench-results/
+bench: setup ## Throughput and latency beside a database baseline of the same run; results in bench-results/
 	@$(NODE) tests/bench/run.ts
 
 .PHONY: bench-segments
@@ -122,7 +122,7 @@ gen-check: setup ## Whether the committed generated code is current
 	@$(NODE) tools/lint/lint.ts 'generated code'
 
 .PHONY: proto-baseline
-proto-baseline: setup ## Move what `buf breaking` compares with: DECISION=docs/decisions/<page>.md says why
+proto-baseline: setup ## Move the image that `buf breaking` compares with: DECISION=docs/decisions/<page>.md gives the reason
 	@$(NODE) tools/lint/proto-baseline.ts $(DECISION)
 
 .PHONY: clean

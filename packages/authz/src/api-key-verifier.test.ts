@@ -19,7 +19,7 @@ const RECORD: ApiKeyRecord = {
   expireTimeMs: undefined,
 };
 
-/** Answers look-ups when told to, and counts them. */
+/** Responds to look-ups as the test sets it up, and counts them. */
 class Directory {
   readonly records = new Map<string, ApiKeyRecord>();
   readonly held: (() => void)[] = [];
@@ -169,7 +169,7 @@ describe("CachingApiKeyVerifier", () => {
     const late = verifier.verify(key);
     directory.letGo();
 
-    // The early one began before the key ended, so either answer is right for it.
+    // The early look-up began before the key ended, so either result is right for it.
     await early;
     expect(await late).toBeUndefined();
     directory.holding = false;

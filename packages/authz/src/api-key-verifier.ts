@@ -1,5 +1,5 @@
-// Verifies API keys with a bounded cache in front of identity. A revocation acts at once; where its
-// broadcast is lost, the entry's age bounds how long a revoked key lives on.
+// Verifies API keys with a bounded cache in front of identity. A revocation takes effect at once; if its
+// broadcast is lost, the age of the cache entry bounds the remaining life of the key.
 import type { ApiKeyId, Clock, OrganizationId } from "@muster/core";
 import { bytesToUuid } from "@muster/core";
 import { LRUCache } from "lru-cache";
@@ -7,14 +7,14 @@ import { hashApiKey, isApiKey } from "./api-key.ts";
 import { permissionsOf } from "./permissions.ts";
 import type { ApiKeyPrincipal, ApiKeyVerifier } from "./principal.ts";
 
-/** Broadcast with a key's 16-byte id: what is cached about the key no longer holds. */
+/** Broadcast with the 16-byte id of a revoked key; receivers drop cached entries of the key. */
 export const CREDENTIALS_REVOKED_TOPIC = "credentials.revoked";
 
 const ENTRIES_MAX = 10_000;
 const POSITIVE_TTL_MS = 60_000;
 const NEGATIVE_TTL_MS = 1_000;
 
-/** A valid key as identity knows it. */
+/** A valid key as stored by identity. */
 export interface ApiKeyRecord {
   readonly id: ApiKeyId;
   readonly organizationId: OrganizationId;
@@ -23,10 +23,13 @@ export interface ApiKeyRecord {
   readonly expireTimeMs: number | undefined;
 }
 
-/** Finds a key by its hash. Undefined only when identity says so; rejects when it can't be asked. */
+/**
+ * Finds a key by its hash. Undefined only when identity has no such valid key; rejects when identity is
+ * unreachable.
+ */
 export type ApiKeyLookup = (keyHash: Uint8Array) => Promise<ApiKeyRecord | undefined>;
 
-/** The part of the bus that tells of revocations. */
+/** The part of the bus that delivers revocations. */
 export interface BroadcastSource {
   onBroadcast(topic: string, handler: (payload: Uint8Array) => void): () => void;
 }
@@ -40,7 +43,7 @@ export class CachingApiKeyVerifier implements ApiKeyVerifier {
   readonly #lookup: ApiKeyLookup;
   readonly #clock: Clock;
   readonly #valid: LRUCache<string, Entry>;
-  // A cache of its own, so that a flood of made-up keys pushes no good one out.
+  // A separate cache, so that a flood of made-up keys evicts no valid key.
   readonly #unknown: LRUCache<string, true>;
   readonly #inFlight = new Map<string, Promise<Entry | undefined>>();
   readonly #unsubscribe: () => void;
@@ -71,7 +74,7 @@ export class CachingApiKeyVerifier implements ApiKeyVerifier {
     return this.#current(await this.#find(name, hash));
   }
 
-  /** Stops listening for revocations. */
+  /** Unsubscribes from revocations. */
   close(): void {
     this.#unsubscribe();
   }
@@ -87,8 +90,8 @@ export class CachingApiKeyVerifier implements ApiKeyVerifier {
     if (running !== undefined) return running;
     const call: Promise<Entry | undefined> = this.#ask(hash).then(
       (entry) => {
-        // Detached by a revocation: the answer may be older than it, so it serves those who waited
-        // for it since before, and nobody else.
+        // A revocation detached this look-up. The result may predate the revocation, so it serves only the
+        // callers that were waiting already.
         if (this.#inFlight.get(name) !== call) return entry;
         this.#inFlight.delete(name);
         if (entry === undefined) this.#unknown.set(name, true);
@@ -124,7 +127,8 @@ export class CachingApiKeyVerifier implements ApiKeyVerifier {
     for (const [name, entry] of this.#valid.entries()) {
       if (entry.principal.id === id) this.#valid.delete(name);
     }
-    // Which key a call in flight is about is not known yet: none of them may be cached or joined.
+    // The key of a look-up in flight is unknown until it returns, so no look-up in flight may be cached or
+    // joined.
     this.#inFlight.clear();
   }
 }

@@ -1,4 +1,4 @@
-// The text of an API key: how it is made, recognised, hashed and shown.
+// Creates, recognizes and hashes the text of an API key.
 import { createHash, randomBytes } from "node:crypto";
 
 const API_KEY = /^mk_[A-Za-z0-9_-]{43}$/;
@@ -10,7 +10,7 @@ export function newApiKeySecret(random: (size: number) => Buffer = randomBytes):
   return `mk_${random(SECRET_BYTES).toString("base64url")}`;
 }
 
-/** Whether the text could be a key at all; saves looking others up. */
+/** Whether the text has the form of a key; saves looking other texts up. */
 export function isApiKey(text: string): boolean {
   return API_KEY.test(text);
 }
@@ -20,7 +20,7 @@ export function hashApiKey(key: string): Buffer {
   return createHash("sha256").update(key, "utf8").digest();
 }
 
-/** The first characters, to recognise a key by in lists. */
+/** The first characters, which identify a key in lists. */
 export function apiKeyPrefix(key: string): string {
   return key.slice(0, PREFIX_CHARACTERS);
 }

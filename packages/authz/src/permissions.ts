@@ -1,5 +1,5 @@
-// Permissions: exact names such as "events.write", or "*" for every one. Which exist is read from the
-// methods' policy options, so that no second list can fall behind.
+// Reads permissions: exact names such as "events.write", or "*" for every permission. The names come from the
+// policy options of the methods, so that no second list can fall behind.
 import { type DescService, getOption } from "@bufbuild/protobuf";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { Permissions } from "./principal.ts";
@@ -7,14 +7,14 @@ import type { Permissions } from "./principal.ts";
 /** The scope that holds every permission, those of later versions included. */
 export const EVERY_PERMISSION = "*";
 
-/** What a credential of these scopes may do. */
+/** The permissions of a credential with these scopes. */
 export function permissionsOf(scopes: Iterable<string>): Permissions {
   const held = new Set(scopes);
   if (held.has(EVERY_PERMISSION)) return { has: () => true };
   return { has: (permission) => held.has(permission) };
 }
 
-/** Every permission that a method of these services asks for, sorted. */
+/** Every permission that a method of these services requires, sorted. */
 export function allPermissions(services: readonly DescService[]): string[] {
   const found = new Set<string>();
   for (const method of services.flatMap((service) => service.methods)) {

@@ -1,9 +1,9 @@
-// Who is calling, as every service sees it.
+// Declares the callers that a service distinguishes, and the ports that verify them.
 import type { OrganizationId } from "@muster/core";
 
 export type Principal = ApiKeyPrincipal | DemoPrincipal | ServicePrincipal;
 
-/** An API key of an organisation. */
+/** An API key of an organization. */
 export interface ApiKeyPrincipal {
   readonly kind: "api_key";
   /** The key's id: the scope of its idempotency keys. */
@@ -12,7 +12,7 @@ export interface ApiKeyPrincipal {
   readonly permissions: Permissions;
 }
 
-/** A local caller without credentials, acting for the demo organisation (embedded mode only). */
+/** A local caller without credentials, acting for the demo organization (embedded mode only). */
 export interface DemoPrincipal {
   readonly kind: "demo";
   readonly id: "demo";
@@ -20,7 +20,7 @@ export interface DemoPrincipal {
   readonly permissions: Permissions;
 }
 
-/** Another service of the installation; only internal methods take it. */
+/** Another service of the installation; only internal methods accept it. */
 export interface ServicePrincipal {
   readonly kind: "service";
   /** The service's name, such as "segments". */
@@ -32,12 +32,12 @@ export interface Permissions {
   has(permission: string): boolean;
 }
 
-/** Looks an API key up. Undefined when nobody issued it, or it was revoked or has expired. */
+/** Looks an API key up. Undefined when the key is unknown, revoked or expired. */
 export interface ApiKeyVerifier {
   verify(key: string): Promise<ApiKeyPrincipal | undefined>;
 }
 
-/** Signs and checks the short-lived tokens by which services know one another. */
+/** Signs and verifies the short-lived tokens by which services authenticate to each other. */
 export interface ServiceTokenPort {
   /** A token of this service, valid about a minute; cached. With `actAsDemo` only the gateway's. */
   mint(options?: { readonly actAsDemo?: boolean }): string;
@@ -46,6 +46,6 @@ export interface ServiceTokenPort {
 
 export interface ServiceTokenClaims {
   readonly service: string;
-  /** The gateway has established that the caller may act for the demo organisation. */
+  /** The gateway has verified that the caller may act for the demo organization. */
   readonly actAsDemo: boolean;
 }

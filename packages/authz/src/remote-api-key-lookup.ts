@@ -1,21 +1,21 @@
-// Looks API keys up in identity from another process. Whatever keeps identity from answering is
-// UNAVAILABLE, never a wrong "unauthenticated".
+// Looks API keys up in identity from another process. Every failure to reach identity becomes UNAVAILABLE,
+// never a wrong "unauthenticated".
 import { bytesToUuid, type Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { ApiKeyLookup } from "./api-key-verifier.ts";
 
-/** Many requests may wait for one look-up, so it has a deadline of its own. */
+/** Many requests may wait for the same look-up, so the look-up has a deadline of its own. */
 const DEADLINE_MS = 5_000;
 
-/** Marks the UNAUTHENTICATED that speaks of the key asked about, not of the asking service's token. */
+/** Marks an UNAUTHENTICATED error about the key itself, as opposed to the calling service's token. */
 const UNKNOWN_KEY_DETAIL = { credential: "api_key" };
 
-/** What CredentialService answers about a key that nobody may use (any more). */
+/** The error of CredentialService for a key that is unknown, revoked or expired. */
 export function unknownApiKey(): AppError {
   return new AppError("UNAUTHENTICATED", { details: UNKNOWN_KEY_DETAIL });
 }
 
-/** The one method of a CredentialService client that is needed here. */
+/** The method of a CredentialService client that this file needs. */
 export interface CredentialClient {
   verifyApiKey(
     request: { keyHash: Uint8Array },

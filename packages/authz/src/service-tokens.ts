@@ -1,5 +1,5 @@
-// The short-lived tokens by which services of one installation know one another: JWTs signed with a
-// key that all of them derive from the installation's secret.
+// Issues and verifies the short-lived tokens by which the services of an installation authenticate to each
+// other. Tokens are JWTs signed with a key that every service derives from the installation's secret.
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { assert, type Clock } from "@muster/core";
 import jsonwebtoken from "jsonwebtoken";
@@ -10,14 +10,14 @@ const AUDIENCE = "muster";
 const ALGORITHM = "HS256";
 const KEY_BYTES_MIN = 32;
 const LIFETIME_S = 60;
-/** How far the clocks of two machines may be apart. */
+/** Largest accepted difference between the clocks of two machines. */
 const CLOCK_TOLERANCE_S = 5;
-/** A cached token is replaced while it is still good for this long. */
+/** A cached token is replaced when less than this time of its life is left. */
 const REPLACE_BEFORE_MS = 20_000;
 const VERIFIED_TOKENS_MAX = 1_000;
 const TOKEN_CHARACTERS_MAX = 1_024;
 const SERVICE_NAME = /^[a-z][a-z0-9_-]{0,31}$/;
-/** The only service that meets outside callers, and so the only one that may say who is local. */
+/** The only service with outside callers, and therefore the only service that may mark a caller as local. */
 const GATEWAY = "gateway";
 const ACT_DEMO = "demo";
 
@@ -55,7 +55,7 @@ export class ServiceTokens implements ServiceTokenPort {
     );
     const nowMs = this.#clock.nowMs();
     const cached = this.#minted.get(actAsDemo);
-    // The second bound notices a clock that was set back.
+    // The second bound detects a clock that was set back.
     if (
       cached !== undefined &&
       nowMs < cached.replaceAtMs &&
@@ -118,7 +118,7 @@ export class ServiceTokens implements ServiceTokenPort {
       return typeof payload === "string" ? undefined : payload;
     } catch (error) {
       if (error instanceof jsonwebtoken.JsonWebTokenError) return undefined;
-      // Broken JSON inside a token is the library's SyntaxError.
+      // The library throws a SyntaxError for broken JSON inside a token.
       if (error instanceof SyntaxError) return undefined;
       throw error;
     }

@@ -1,4 +1,4 @@
-// The configuration: what it gives, what it refuses and how it says so.
+// Tests which configurations are accepted, and the messages for the rest.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {

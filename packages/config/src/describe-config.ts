@@ -1,10 +1,10 @@
-// What people read of the configuration: the values in use, without secrets, and the example file.
+// Prints the configuration for people: the values in use, without secrets, and the example file.
 import { type Environment, type Flags, withFlags } from "./load-config.ts";
 import { type Variable, variables } from "./variables.ts";
 
 const all: readonly Variable<unknown>[] = Object.values(variables);
 
-/** NAME=value lines of what is in use; says what is a default, and hides secrets. */
+/** NAME=value lines of the values in use; marks defaults and hides secrets. */
 export function printConfig(flags: Flags = {}, environment: Environment = process.env): string {
   const values = withFlags(environment, flags);
   const mode = variables.mode.kind.parse(values[variables.mode.name] ?? "") ?? "embedded";

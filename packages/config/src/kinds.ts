@@ -1,11 +1,11 @@
-// The kinds of values a variable may have: how each is read from text, and what is said when it can't be.
+// Parses the values of variables by kind, and describes each kind for error messages.
 
 export interface Kind<T> {
   /** Completes "expected …". */
   readonly expected: string;
-  /** Undefined when the text is none of this kind. */
+  /** Undefined when the text is not of this kind. */
   parse(text: string): T | undefined;
-  /** What of a secret may be shown; the whole is hidden where this is missing. */
+  /** The printable part of a secret; without this function the whole value is hidden. */
   redact?(text: string): string;
 }
 

@@ -1,4 +1,4 @@
-// The environment, read once, into one frozen object. The only code that looks at process.env.
+// Reads the environment once into one frozen object. No other code reads process.env.
 import { closestName } from "./closest-name.ts";
 import {
   type Mode,
@@ -18,13 +18,13 @@ export type Config = { readonly [K in VariableKey]: ValueOf<Variables[K]> };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Of the command line; they win over the environment. */
+/** Flags of the command line; a flag overrides the environment. */
 export interface Flags {
   readonly mode?: string | undefined;
   readonly target?: string | undefined;
 }
 
-/** Everything that is wrong with the configuration, each problem on a line that names its variable. */
+/** Lists everything that is wrong with the configuration, each problem on a line that names its variable. */
 export class ConfigError extends Error {
   override name = "ConfigError";
   readonly problems: readonly string[];
@@ -35,7 +35,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Not ours to judge: what tests and tools read. */
+/** Variables of tests and tools, which this check ignores. */
 const FOREIGN = /^MUSTER_(TEST|UP|BENCH|GOLDEN)_/;
 
 export function loadConfig(options: {
@@ -98,7 +98,7 @@ function unknownVariables(environment: Environment): string[] {
   });
 }
 
-/** What no single variable can tell. */
+/** Problems that involve more than one variable. */
 function contradictions({ mode, targets }: Purpose, config: Record<string, unknown>): string[] {
   if (mode === "embedded") {
     const isWhole = targets.length === TARGETS.length;
@@ -118,7 +118,7 @@ function contradictions({ mode, targets }: Purpose, config: Record<string, unkno
   ];
 }
 
-/** Services never share a database, so the server's URL names none. */
+/** Services never share a database, so the URL of the server must not name a database. */
 function sharedDatabase(url: unknown): string[] {
   if (typeof url !== "string" || new URL(url).pathname.length <= 1) return [];
   return [

@@ -1,4 +1,5 @@
-// Every variable that Muster reads. `.env.example`, --print-config and validation all come from here.
+// Declares every variable that Muster reads. `.env.example`, --print-config and validation are derived from
+// this list.
 import {
   address,
   choice,
@@ -19,11 +20,11 @@ export const MODES = ["embedded", "production"] as const;
 export type Target = (typeof TARGETS)[number];
 export type Mode = (typeof MODES)[number];
 
-/** What the process is about to do, for a variable may be needed by one and not by another. */
+/** Purpose of the process, because a variable may be required by one command and not by another. */
 export interface Purpose {
   readonly mode: Mode;
   readonly targets: readonly Target[];
-  /** "serve" runs services; "administer" touches their databases and nothing else. */
+  /** "serve" runs services; "administer" only changes their databases. */
   readonly command: "serve" | "administer";
 }
 
@@ -31,10 +32,10 @@ export interface Variable<T> {
   readonly name: `MUSTER_${string}`;
   readonly doc: string;
   readonly kind: Kind<T>;
-  /** As it would stand in the environment. */
+  /** The default, as text of the environment. */
   readonly fallback?: (mode: Mode) => string;
   readonly requiredFor?: (purpose: Purpose) => boolean;
-  /** Where it means something; everywhere if it does not say. */
+  /** The modes in which the variable has a meaning; every mode if absent. */
   readonly modes?: readonly Mode[];
   readonly isSecret?: boolean;
 }
@@ -42,7 +43,7 @@ export interface Variable<T> {
 const TEXT = /^[^\0]+$/;
 const HOST = text(/^[\w.:-]+$/, "a host name or address");
 
-/** A variable with a default, so it always has a value. */
+/** A variable with a default, which therefore always has a value. */
 function given<T>(variable: Variable<T> & { readonly fallback: (mode: Mode) => string }): Variable<T> {
   return variable;
 }
@@ -65,8 +66,8 @@ function isRemote(service: Target): (purpose: Purpose) => boolean {
 }
 
 /**
- * The gateway reaches every service; every service reaches identity; segments reads events, and events asks
- * segments about retention and exports. None waits for another when it starts.
+ * The gateway calls every service; every service calls identity; segments calls events, and events calls
+ * segments about retention and exports. No service waits for another when it starts.
  */
 function isAskedFor(service: Target, targets: readonly Target[]): boolean {
   if (targets.includes("gateway") || service === "identity") return true;

@@ -1,15 +1,15 @@
-// Every limit that more than one package keeps to, with its unit last in its name.
+// Declares the limits that several packages share. The unit comes last in each name.
 
 /** A REST body after inflation, and a gRPC message. */
 export const BODY_BYTES_MAX = 4 * 1024 * 1024;
-/** One tracked event, encoded, on every mount. */
+/** Size of a tracked event, encoded, on every mount. */
 export const EVENT_BYTES_MAX = 128 * 1024;
-/** One bus message, encoded. */
+/** Size of a bus message, encoded. */
 export const MESSAGE_BYTES_MAX = 512 * 1024;
 /** Nesting of any JSON that a caller sends. */
 export const JSON_DEPTH_MAX = 64;
 export const PAGE_SIZE_DEFAULT = 50;
-/** How long a read waits for what was acknowledged before it. */
+/** Longest time for which a read waits until acknowledged writes are visible. */
 export const CONSISTENCY_WAIT_MS_MAX = 10_000;
 /** Idempotency-Key header, in bytes. */
 export const IDEMPOTENCY_KEY_BYTES_MAX = 255;

@@ -1,7 +1,8 @@
-// What logs may show of errors is decided where their messages are written.
+// Marks errors whose messages logs may show.
 
 /**
- * An error whose message consists of our own words, and of ids and names of our own things: a log shows it.
- * Of any other error, which may quote a statement's values or a person's text, a log shows type, codes and stack.
+ * An error whose message consists of fixed text and of ids and names of Muster's own objects, so a log shows
+ * the message. For any other error, which may quote a statement's values or user-supplied text, a log shows
+ * only type, codes and stack.
  */
 export abstract class PlainError extends Error {}

@@ -1,4 +1,5 @@
-// A seeded stream of numbers: the same seed gives the same stream on every machine. Never for secrets.
+// Generates a seeded stream of numbers: the same seed gives the same stream on every machine. Never for
+// secrets.
 
 /** Mulberry32 (Tommy Ettinger, public domain): 32 bits of state, ample for made-up data and samples. */
 export class SeededRandom {
@@ -30,7 +31,7 @@ export class SeededRandom {
     return -Math.log(1 - this.next()) * mean;
   }
 
-  /** An integer in [0, size) that favours small ones, as shoppers favour few products. */
+  /** An integer in [0, size), skewed towards small values, as shoppers prefer few products. */
   skewed(size: number): number {
     return Math.floor(size * this.next() ** 3);
   }

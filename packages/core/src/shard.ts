@@ -1,12 +1,12 @@
-// Which of the fixed shards a profile, or another resource, belongs to.
+// Computes the shard of a profile or another resource. The number of shards is fixed.
 import { uuidToBytes } from "./ids.ts";
 
 /** Fixed when an installation is made; a power of two. */
 export const SHARD_COUNT = 16;
 
 /**
- * Shard of a resource of an organisation: FNV-1a (32 bit) over both ids' bytes, folded to four bits.
- * Invariant: never changes, for positions and facts are kept by it.
+ * Shard of a resource of an organization: FNV-1a (32 bit) over the bytes of both ids, reduced to four bits by
+ * XOR. Invariant: this function never changes, because positions and facts are stored by shard.
  */
 export function shardOf(organizationId: string, resourceId: string): number {
   let hash = 0x811c9dc5;

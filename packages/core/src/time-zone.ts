@@ -1,11 +1,11 @@
-// Names of time zones, as the platform's own tables know them.
+// Checks names of time zones against the platform's tables.
 
 /**
- * The IANA name as it is usually written ("europe/berlin" is "Europe/Berlin"), or undefined where there is no
- * such zone. An alias stays what it is, for people look for the name that they gave.
+ * The IANA name in its usual spelling ("europe/berlin" is "Europe/Berlin"), or undefined for an unknown zone.
+ * An alias is not replaced by its target, because people expect the name that they entered.
  */
 export function timeZoneNamed(text: string): string | undefined {
-  // Intl also takes bare offsets, which know no daylight saving time.
+  // Intl also accepts bare offsets, which have no daylight saving time.
   if (!/^[A-Za-z]/.test(text)) return undefined;
   try {
     const { timeZone } = new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions();

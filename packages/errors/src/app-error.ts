@@ -1,4 +1,4 @@
-// The one error class that crosses layers and services.
+// Declares the error class that crosses layers and services.
 import { Code, type CodeName, type ReasonName, type ReasonRow, reasonTable } from "./reason-table.ts";
 
 export interface FieldError {
@@ -8,31 +8,33 @@ export interface FieldError {
 }
 
 export interface AppErrorOptions {
-  /** For the caller: says what to do, holds no secret, no SQL, no stack. */
+  /** Message for the caller: states what to do; contains no secret, no SQL, no stack. */
   readonly message?: string;
   readonly fields?: readonly FieldError[];
   /** Extra facts for the caller; at most 16 short strings. */
   readonly details?: Readonly<Record<string, string>>;
   /** How long to wait before trying again. */
   readonly retryAfterMs?: number;
-  /** The request that got this error; a replay repeats it. */
+  /** Id of the request that failed; a replay repeats it. */
   readonly requestId?: string;
-  /** The Idempotency-Key's kept answer. */
+  /** The error is the saved response of an Idempotency-Key. */
   readonly replayed?: boolean;
-  /** For the log alone. */
+  /** Only for the log. */
   readonly cause?: unknown;
 }
 
-/** What a handler throws when it answers with an error. Anything else thrown is a defect (INTERNAL). */
+/** Thrown by handlers to respond with an error. Any other thrown value is a defect (INTERNAL). */
 export class AppError extends Error {
   override name = "AppError";
   readonly reason: ReasonName;
   readonly fields: readonly FieldError[];
   readonly details: Readonly<Record<string, string>>;
   readonly retryAfterMs: number | undefined;
-  /** Set once the error has been given to a caller: what its envelope shows as request_id. */
+  /** Set once the error has been sent to a caller: the request_id of the envelope. */
   readonly requestId: string | undefined;
-  /** Kept under the Idempotency-Key of an earlier call: REST says `Idempotency-Replayed: true`. */
+  /**
+   * The error was saved under the Idempotency-Key of an earlier call: REST adds `Idempotency-Replayed: true`.
+   */
   readonly replayed: boolean;
 
   constructor(reason: ReasonName, options: AppErrorOptions = {}) {

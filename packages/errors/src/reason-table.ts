@@ -1,7 +1,7 @@
-// Each reason's code and HTTP status: the one place that says so. docs/errors.md is generated from it.
+// Maps each reason to its code and HTTP status. docs/errors.md is generated from this table.
 import type { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
 
-/** gRPC status codes (google.rpc.Code) that Muster answers with. */
+/** gRPC status codes (google.rpc.Code) that Muster returns. */
 export const Code = {
   cancelled: 1,
   invalid_argument: 3,
@@ -20,13 +20,13 @@ export const Code = {
 } as const;
 
 export type CodeName = keyof typeof Code;
-/** A reason without its enum prefix, as it stands in REST envelopes and in google.rpc.ErrorInfo. */
+/** A reason without its enum prefix, as in REST envelopes and in google.rpc.ErrorInfo. */
 export type ReasonName = Exclude<keyof typeof Reason, "UNSPECIFIED">;
 
 export interface ReasonRow {
   readonly code: CodeName;
   readonly http: number;
-  /** Sent where the thrower gives no message of its own. */
+  /** Sent when the thrown error has no message of its own. */
   readonly message: string;
 }
 

@@ -1,4 +1,5 @@
-// What a line may hold: plain values, and of errors, messages and bytes only what tells nothing about anybody.
+// Converts values for the log: plain values pass; errors, messages and bytes are reduced to parts without
+// personal data.
 import { PlainError } from "@muster/core";
 
 const DEPTH_MAX = 8;
@@ -7,12 +8,15 @@ const TEXT_LENGTH_MAX = 1024;
 const CAUSES_MAX = 4;
 const FRAMES_MAX = 20;
 
-/** Names and numbers by which libraries and we ourselves tell errors apart. */
+/** Properties that identify the kind of an error, in libraries and in Muster. */
 const ERROR_CODES = ["reason", "code", "errno", "sqlState", "syscall"] as const;
 const CODE_FORM = /^[\w.-]{1,64}$/;
 const FRAME_FORM = /^ {4}at [^\n]*(?:file:\/\/|node:|[/\\])[^\n]*:\d+:\d+\)?$/;
 
-/** A copy that can be written. Messages and bytes that were not made readable by packages/privacy are only named. */
+/**
+ * A copy that can be written. Messages and bytes appear only by type, unless packages/privacy made them
+ * readable.
+ */
 export function loggable(value: unknown, depth = 1): unknown {
   if (typeof value === "string") return cutText(value);
   if (typeof value === "bigint") return value.toString();
@@ -21,7 +25,7 @@ export function loggable(value: unknown, depth = 1): unknown {
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
   if ("$typeName" in value) return { message: String(value.$typeName) };
   if (depth >= DEPTH_MAX) return "…";
-  // The line of a call, which is nearly every line there is.
+  // Fast path: the fields of nearly every line are plain values.
   if (isPlain(value)) return value;
   if (Array.isArray(value)) return value.slice(0, ITEMS_MAX).map((item) => loggable(item, depth + 1));
   const entries = Object.entries(value).slice(0, ITEMS_MAX);
@@ -40,8 +44,9 @@ function isPlain(value: object): boolean {
 }
 
 /**
- * Type, codes and frames of an error and of what caused it. Its message only where its class vouches for it:
- * drivers quote statements, parsers quote what they read. What else hangs on it is left out for the same reason.
+ * Type, codes and frames of an error and of its causes. The message is included only for {@link PlainError}:
+ * drivers quote statements, and parsers quote their input. Other properties of an error are left out for the
+ * same reason.
  */
 function describeError(error: Error, causes = 0): Record<string, unknown> {
   const described: Record<string, unknown> = { type: cutText(error.name) };

@@ -1,10 +1,10 @@
-// What a line shows of errors, messages and bytes: never what they hold.
+// Tests which parts of errors, messages and bytes a log line contains.
 import { Writable } from "node:stream";
 import { AssertionError } from "@muster/core";
 import { expect, test } from "vitest";
 import { createLogger, type LogFields } from "./logger.ts";
 
-/** The line that these fields make. */
+/** The line written for these fields. */
 function lineOf(fields: LogFields, child?: LogFields): Record<string, unknown> {
   let text = "";
   const destination = new Writable({

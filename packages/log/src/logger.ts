@@ -1,8 +1,11 @@
-// One JSON line per request, delivery or incident. The only place that writes logs.
+// Writes one JSON line per request, delivery or incident. No other code writes logs.
 import { type Logger as PinoLogger, pino } from "pino";
 import { loggable } from "./loggable.ts";
 
-/** Levels: error wakes a person; warn is worth a look today; info is the normal record; debug is off. */
+/**
+ * Levels: error pages somebody on call; warn deserves attention within a day; info is the normal record;
+ * debug is off.
+ */
 export interface Logger {
   error(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
@@ -11,7 +14,10 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
-/** Never a secret, never a body; messages by `redact` of packages/privacy alone. `err` holds an Error. */
+/**
+ * Never a secret, never a body; messages only as returned by `redact` of packages/privacy. `err` holds an
+ * Error.
+ */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export function createLogger(options: {
@@ -22,7 +28,7 @@ export function createLogger(options: {
     level: options.level,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    // Errors arrive described; pino's own description would add whatever hangs on them.
+    // Errors arrive described; pino's own serializer would add their other properties.
     serializers: { err: (described: unknown) => described },
   };
   const writer: PinoLogger =
@@ -32,7 +38,7 @@ export function createLogger(options: {
 
 type Level = "error" | "warn" | "info" | "debug";
 
-/** Nothing reaches the writer but by {@link loggable}, whatever a caller puts into its fields. */
+/** Passes every field through {@link loggable} before the writer receives it. */
 class GuardedLogger implements Logger {
   readonly #writer: PinoLogger;
 

@@ -1,15 +1,15 @@
-// The process's Prometheus registry. Passed, never global.
+// Registers metrics in the process's Prometheus registry. The registry is passed, never global.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
 export class Metrics {
   readonly registry = new Registry();
 
-  /** Node's own series (heap, event loop lag, …). Once per process. */
+  /** Registers the series of Node (heap, event loop lag, …). Once per process. */
   collectProcess(): void {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** The counter of that name, made at its first use. */
+  /** The counter with this name, registered by its first use. */
   counter(name: string, help: string, labelNames: readonly string[] = []): Counter {
     return (
       (this.registry.getSingleMetric(name) as Counter | undefined) ??
@@ -24,7 +24,7 @@ export class Metrics {
     );
   }
 
-  /** Seconds, from 1 ms to 10 s unless told. */
+  /** Seconds; buckets from 1 ms to 10 s by default. */
   histogram(name: string, help: string, labelNames: readonly string[] = [], buckets?: number[]): Histogram {
     return (
       (this.registry.getSingleMetric(name) as Histogram | undefined) ??

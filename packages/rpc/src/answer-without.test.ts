@@ -1,4 +1,4 @@
-// What a retry under an Idempotency-Key is told when the people of its first answer were erased.
+// Tests the response to a retry under an Idempotency-Key after profiles of the first response were erased.
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   BehaviourService,

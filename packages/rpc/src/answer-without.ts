@@ -1,4 +1,4 @@
-// What remains of an answer kept under an Idempotency-Key when people it is about are erased.
+// Removes erased profiles from a response saved under an Idempotency-Key.
 import { type DescMessage, type DescService, fromBinary } from "@bufbuild/protobuf";
 import { AppError } from "@muster/errors";
 import type { AnswerRewrite, KeptAnswer } from "@muster/idempotency";
@@ -8,8 +8,9 @@ import { methodName } from "./method-plan.ts";
 import { boundError } from "./status-proto.ts";
 
 /**
- * An answer that says nothing about anybody stays. One that is about others too loses what it says of the erased ones; any other becomes EVENT_ERASED, so
- * that a retry learns what became of its effect and does not have it again.
+ * A response without personal data stays. A response that is also about other profiles loses the fields about
+ * the erased profiles. Any other response becomes EVENT_ERASED, so that a retry reports the erasure and does
+ * not repeat the effect.
  */
 export function answerWithout(services: readonly DescService[], subjects: Subjects): AnswerRewrite {
   const outputs = new Map<string, DescMessage>();

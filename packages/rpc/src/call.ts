@@ -1,4 +1,4 @@
-// One call on its way through the interceptors; its handler sees it as CallContext.
+// Carries a call through the interceptors; handlers receive the call as CallContext.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
 import { AssertionError, type OrganizationId } from "@muster/core";
@@ -8,7 +8,7 @@ import type { CallContext } from "./handler.ts";
 import { AUTHORIZATION, CONSISTENCY, SERVICE_TOKEN, traceParentFrom } from "./metadata.ts";
 import type { MethodPlan } from "./method-plan.ts";
 
-/** Where the request comes from: a message (perhaps not decoded yet), or a stream of them. */
+/** Source of the request: a message (not necessarily decoded yet), or a stream of messages. */
 export type RequestSource =
   | { readonly decode: () => Message }
   | { readonly messages: AsyncIterable<Message> };
@@ -20,7 +20,7 @@ export class Call implements CallContext {
   readonly requestHeaders: ReadonlyMap<string, string>;
   readonly responseHeaders = new Map<string, string>();
   readonly eventual: boolean;
-  /** Given by the caller; the deadline interceptor turns it into the handler's. */
+  /** Set by the caller; the deadline interceptor derives the handler's options. */
   readonly options: CallOptions;
   readonly source: RequestSource;
   /** Epoch ms; the deadline interceptor sets the default. */
@@ -29,7 +29,7 @@ export class Call implements CallContext {
   caller: Principal | undefined;
   /** Set by validate: the message, or the stream of a bidirectional call. */
   request: Message | AsyncIterable<Message> | undefined;
-  /** A message of the request stream was refused: the call fails even if the handler goes on. */
+  /** A message of the request stream was refused: the call fails even if the handler continues. */
   requestFailure: AppError | undefined;
   /** Set by idempotency. */
   keepAnswer: ((...answer: Parameters<CallContext["settle"]>) => Promise<void>) | undefined;
@@ -44,7 +44,7 @@ export class Call implements CallContext {
     this.traceParent = traceParentFrom(options.headers);
     this.eventual = options.headers.get(CONSISTENCY) === "eventual";
     const headers = new Map(options.headers);
-    // Credentials end at the interceptors; no handler can log or forward them.
+    // Credentials stay with the interceptors; no handler can log or forward them.
     headers.delete(AUTHORIZATION);
     headers.delete(SERVICE_TOKEN);
     this.requestHeaders = headers;
@@ -69,7 +69,7 @@ export class Call implements CallContext {
     return principal.organizationId;
   }
 
-  /** Ends the call with this error; the handler sees its signal abort. */
+  /** Ends the call with this error and aborts the handler's signal. */
   abort(error: AppError): void {
     this.#controller.abort(error);
   }

@@ -1,4 +1,4 @@
-// How a call reaches a service, wherever it runs: in this process, or behind a gRPC address.
+// Declares how a call reaches a service: in this process, or behind a gRPC address.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 
 export interface CallOptions {
@@ -11,13 +11,13 @@ export interface CallOptions {
 
 export interface UnaryAnswer {
   readonly message: Message;
-  /** Metadata of the answer, names in lower case. */
+  /** Metadata of the response, names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
 export interface StreamAnswer {
   readonly messages: AsyncIterable<Message>;
-  /** Metadata of the answer, known once the first message (or the end) has come. */
+  /** Metadata of the response, complete once the first message or the end has arrived. */
   readonly headers: ReadonlyMap<string, string>;
 }
 

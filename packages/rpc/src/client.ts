@@ -1,4 +1,4 @@
-// Typed clients for calls from one service to another, over any Caller.
+// Creates typed clients for calls between services, over any Caller.
 import {
   create,
   type DescMessage,
@@ -34,12 +34,12 @@ type ClientMethod<M extends DescMethod> = M["methodKind"] extends "unary"
         options?: ClientCallOptions,
       ) => AsyncIterable<MessageShape<M["output"]>>;
 
-/** Unary methods answer a promise, streaming ones an async iterable. Rejections are always AppError. */
+/** Unary methods return a promise, streaming methods an async iterable. Rejections are always AppError. */
 export type Client<S extends DescService> = {
   readonly [K in keyof S["method"]]: ClientMethod<S["method"][K]>;
 };
 
-/** A client of the service; `defaults` hold for every call that brings no option of that name. */
+/** A client of the service; `defaults` apply to every call that does not set the option. */
 export function createClient<S extends DescService>(
   service: S,
   caller: Caller,
@@ -50,7 +50,7 @@ export function createClient<S extends DescService>(
   return client as Client<S>;
 }
 
-/** The options of a call made on behalf of another: its request id, trace, signal and deadline. */
+/** Options of a call made on behalf of another call: request id, trace, signal and deadline. */
 export function onBehalfOf(context: CallContext): ClientCallOptions {
   const headers = new Map([[REQUEST_ID, context.requestId]]);
   if (context.traceParent !== "") headers.set(TRACE_PARENT, context.traceParent);
@@ -85,7 +85,7 @@ function clientMethod(method: DescMethod, caller: Caller, defaults: ClientCallOp
   }
 }
 
-/** A stream of one message. */
+/** A stream of a single message. */
 export async function* single<T>(message: T): AsyncIterable<T> {
   yield message;
 }
@@ -94,7 +94,7 @@ async function* mapped<A, B>(source: AsyncIterable<A>, change: (item: A) => B): 
   for await (const item of source) yield change(item);
 }
 
-/** The first message of a stream; REQUEST_MALFORMED when there is none. */
+/** The first message of a stream; REQUEST_MALFORMED when the stream is empty. */
 export async function firstOf<T>(messages: AsyncIterable<T>): Promise<T> {
   for await (const message of messages) return message;
   throw new AppError("REQUEST_MALFORMED", { message: "The call carries no message." });

@@ -1,6 +1,6 @@
-// Connect, gRPC-Web and gRPC on a node:http or node:http2 server. It takes the place of connect-node's
-// own adapter, whose request listener throws on a malformed Host header, which ends the process, and
-// which writes to the console whenever a client leaves in the middle of an answer.
+// Serves Connect, gRPC-Web and gRPC on a node:http or node:http2 server. Replaces connect-node's own adapter
+// for two reasons: its request listener throws on a malformed Host header, which ends the process, and writes
+// to the console whenever a client disconnects during a response.
 import { createConnectRouter } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "@muster/log";
@@ -14,9 +14,9 @@ type NodeRequest = Parameters<typeof universalRequestFromNodeRequest>[0];
 type NodeResponse = Parameters<typeof universalResponseToNodeResponse>[1];
 
 export interface ConnectHandler {
-  /** Whether a request for this URL (path and query) is one of the services' methods. */
+  /** Whether the URL (path and query) belongs to a method of the services. */
   handles(url: string): boolean;
-  /** Answers the request, whatever becomes of it. */
+  /** Responds to the request; never throws. */
   handle(request: NodeRequest, response: NodeResponse): void;
 }
 

@@ -1,4 +1,4 @@
-// The Connect, gRPC-Web and gRPC protocols on an HTTP server of connect-node, in front of Callers.
+// Registers the methods of Callers as routes of a ConnectRouter, for Connect, gRPC-Web and gRPC.
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import type { ConnectRouter, ConnectRouterOptions, HandlerContext, MethodImpl } from "@connectrpc/connect";
@@ -12,17 +12,17 @@ import { ERASURE_ID, forwardedHeaders, IDEMPOTENCY_REPLAYED, RETRY_AFTER } from 
 
 export interface ConnectRoutesOptions {
   readonly services: readonly DescService[];
-  /** One for all, or the one that reaches the method's service. */
+  /** A caller for all methods, or a function that returns the caller of a method's service. */
   readonly caller: Caller | ((method: DescMethod) => Caller);
-  /** May add metadata to that of the client, such as a service token for the demo. */
+  /** May add metadata to the client's, such as a service token for the demo organization. */
   readonly addHeaders?: (context: HandlerContext, headers: Map<string, string>) => void;
   readonly clock?: Clock;
 }
 
-/** Limits and options for a ConnectRouter, beside its routes; see createConnectHandler. */
+/** Limits and options of a ConnectRouter besides its routes; see createConnectHandler. */
 export const connectLimits: Partial<ConnectRouterOptions> = {
   readMaxBytes: BODY_BYTES_MAX,
-  // Compressing an answer costs several times what making it does.
+  // Compressing a response costs several times more than building it.
   acceptCompression: [],
 };
 

@@ -25,7 +25,7 @@ interface Shape {
   readonly policy: MessageInitShape<typeof MethodPolicySchema>;
   readonly clientStreaming?: boolean;
   readonly serverStreaming?: boolean;
-  /** Empty unless given. */
+  /** Empty by default. */
   readonly input?: DescMessage;
 }
 
@@ -35,7 +35,7 @@ function filesOf(file: DescFile, found = new Map<string, DescFile>()): Map<strin
   return found;
 }
 
-/** A service of one method, Do, that answers Empty. */
+/** A service with a single method, Do, that returns Empty. */
 function serviceOf({
   policy,
   clientStreaming = false,

@@ -1,5 +1,5 @@
-// Runs a service's methods behind the interceptors. It is the direct mount; the gRPC server and the
-// Connect routes stand in front of it.
+// Runs a service's methods behind the interceptors. Calls within the process use the dispatcher directly; the
+// gRPC server and the Connect routes call the same dispatcher.
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import type { ApiKeyVerifier, ServiceTokenPort } from "@muster/authz";
 import { AssertionError, type Clock, type IdSource, type OrganizationId, randomIds } from "@muster/core";
@@ -42,21 +42,21 @@ export interface DispatcherOptions {
   readonly metrics: Metrics;
   readonly apiKeys: ApiKeyVerifier;
   readonly serviceTokens: ServiceTokenPort;
-  /** Set in embedded mode: whom a local caller without credentials acts for. */
+  /** Set in embedded mode: the organization for which a local caller without credentials acts. */
   readonly demoOrganizationId?: OrganizationId | undefined;
-  /** Without it a call that brings an Idempotency-Key is refused. */
+  /** Without a ledger, calls with an Idempotency-Key are refused. */
   readonly ledger?: IdempotencyLedgerPort | undefined;
   /** Makes request ids. */
   readonly ids?: IdSource | undefined;
 }
 
-/** A caller that a mount can hand requests to before they are decoded. */
+/** A caller that accepts requests before they are decoded. */
 export interface LazyCaller extends Caller {
-  /** As `unary`; `decode` runs only once the caller is known and allowed. */
+  /** As `unary`; `decode` runs only after the caller is authenticated and authorized. */
   unaryLazy(method: DescMethod, decode: () => Message, options: CallOptions): Promise<UnaryAnswer>;
 }
 
-/** One module's methods. */
+/** The methods of a module. */
 export interface Dispatcher extends LazyCaller {
   readonly serviceName: string;
   readonly implementations: readonly ServiceImplementation[];
@@ -146,7 +146,7 @@ async function* handleStream(call: Call): AsyncIterable<Message> {
     for await (const init of handler(call.request as Message, call)) yield create(call.method.output, init);
     if (call.requestFailure !== undefined) throw call.requestFailure;
   } finally {
-    // A handler may read beside what it answers: that reading ends with the call.
+    // A handler may leave a read of the request stream pending; that read ends with the call.
     if (call.request instanceof Interruptible) await call.request.return();
   }
 }

@@ -1,4 +1,4 @@
-// The error of one item inside an answer that succeeds as a whole.
+// Converts the error of an item inside a response that succeeds as a whole.
 import { create } from "@bufbuild/protobuf";
 import { type Error as ErrorMessage, ErrorSchema } from "@muster/contracts/muster/errors/v1/error_pb";
 import type { AppError } from "@muster/errors";

@@ -1,5 +1,4 @@
-// A Caller that reaches a service at its gRPC address: balanced over all addresses of a name, and
-// reconnecting by itself.
+// Calls a service at its gRPC address. Balances over all addresses of a name and reconnects automatically.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import {
   type ChannelCredentials,
@@ -28,11 +27,11 @@ import { Interruptible } from "./interruptible.ts";
 import { methodName } from "./method-plan.ts";
 import { writableAgain } from "./node-streams.ts";
 
-/** How much earlier than ours a peer's timer may ring. */
+/** Largest lead of a peer's timer over the timer of this process. */
 const DEADLINE_SLACK_MS = 50;
 
 export interface GrpcCallerOptions {
-  /** "host:port". A name with several addresses, such as a headless service's, is balanced over. */
+  /** "host:port". Calls are balanced over a name with several addresses, such as a headless service. */
   readonly address: string;
   readonly tls?: GrpcClientTls | undefined;
   readonly clock?: Clock;
@@ -41,7 +40,7 @@ export interface GrpcCallerOptions {
 export interface GrpcClientTls {
   /** PEM; undefined trusts the machine's roots. */
   readonly ca?: Buffer | undefined;
-  /** PEM, for servers that ask who connects. */
+  /** PEM, for servers that require client certificates. */
   readonly certificate?: Buffer | undefined;
   readonly key?: Buffer | undefined;
 }
@@ -62,11 +61,11 @@ const CLIENT_OPTIONS = {
   "grpc.enable_http_proxy": 0,
   "grpc-node.flow_control_window": 1024 * 1024,
   "grpc.enable_channelz": 0,
-  // Its backoff and its connections are its own, not shared with other callers of the process.
+  // Backoff and connections are not shared with other callers of the process.
   "grpc.use_local_subchannel_pool": 1,
 } as const;
 
-/** An address that says by itself how it is resolved. */
+/** An address with an explicit resolver scheme. */
 const TARGET_FORM = /^(dns|ipv4|ipv6|unix):/;
 
 export function grpcCaller(options: GrpcCallerOptions): GrpcCaller {
@@ -90,7 +89,7 @@ class RemoteCaller implements GrpcCaller {
       const deadlineMs = options.deadlineMs ?? this.#clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
       let headers: ReadonlyMap<string, string> = NO_HEADERS;
       let answer: Buffer | undefined;
-      // The channel's own call: makeUnaryRequest adds an event emitter, interceptors and a stack trace.
+      // Uses the channel directly: makeUnaryRequest adds an event emitter, interceptors and a stack trace.
       const call = this.#client
         .getChannel()
         .createCall(`/${methodName(method)}`, deadlineMs, null, null, null);
@@ -129,7 +128,7 @@ class RemoteCaller implements GrpcCaller {
     return { messages: this.#messages(method, requests, options, headers), headers };
   }
 
-  /** A server stream is a bidirectional one on the wire whose caller sends a single message. */
+  /** On the wire a server stream is a bidirectional stream whose caller sends a single message. */
   async *#messages(
     method: DescMethod,
     requests: AsyncIterable<Message>,
@@ -149,7 +148,7 @@ class RemoteCaller implements GrpcCaller {
     call.on("metadata", (metadata: Metadata) => {
       for (const [name, value] of headersFrom(metadata)) headers.set(name, value);
     });
-    // The status reaches the reader below; without a listener it would also be an uncaught event.
+    // The reader below receives the status; without a listener the error would also be an uncaught event.
     call.on("error", () => {});
     const onAbort = (): void => call.cancel();
     options.signal.addEventListener("abort", onAbort, { once: true });
@@ -167,7 +166,10 @@ class RemoteCaller implements GrpcCaller {
     }
   }
 
-  /** A peer keeps the same deadline by its own clock: where it is the first, its end shows as a reset stream. */
+  /**
+   * A peer enforces the same deadline by its own clock. When the peer's timer fires first, the end arrives as
+   * a reset stream.
+   */
   #ended(error: AppError, deadlineMs: number | undefined): AppError {
     const isLate = deadlineMs !== undefined && this.#clock.nowMs() >= deadlineMs - DEADLINE_SLACK_MS;
     return isLate && error.reason === "UNAVAILABLE"
@@ -180,7 +182,7 @@ class RemoteCaller implements GrpcCaller {
   }
 }
 
-/** The status as makeUnaryRequest would throw it. */
+/** The error that makeUnaryRequest would throw for the status. */
 function serviceError(status: StatusObject): Error {
   return Object.assign(new Error(`${status.code}: ${status.details}`), status);
 }
@@ -192,11 +194,11 @@ function missing(method: DescMethod): never {
 }
 
 interface Sending {
-  /** Why the requests could not be produced or encoded. */
+  /** Set when the requests could not be produced or encoded. */
   failure: AppError | undefined;
 }
 
-/** Writes the requests as fast as the other side takes them, until they or the call end. */
+/** Writes the requests as fast as the peer accepts them, until the requests or the call end. */
 function send(
   call: ClientDuplexStream<Buffer, Buffer>,
   method: DescMethod,

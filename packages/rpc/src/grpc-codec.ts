@@ -1,16 +1,16 @@
-// Bytes and metadata between grpc-js and the rest: messages stay bytes inside grpc-js, so that a
-// message which cannot be read is our error and not the library's.
+// Converts bytes and metadata of grpc-js. Messages stay bytes inside grpc-js, so that an unreadable message
+// is an error of Muster and not of the library.
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { Metadata } from "@grpc/grpc-js";
 import { BODY_BYTES_MAX } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { METADATA_BYTES_MAX } from "./metadata.ts";
 
-/** A body as large as REST takes, and the wrapping that an answer of such bodies adds. */
+/** Size of the largest REST body, plus the wrapping of a response that contains such bodies. */
 const MESSAGE_BYTES_MAX_GRPC = BODY_BYTES_MAX + 256 * 1024;
 /**
- * Where grpc-js cuts a message off by itself, without details. Above our own limit, so that callers
- * somewhat over it are told properly, and low enough to bound what is buffered.
+ * Size at which grpc-js cuts a message off without details. Larger than Muster's own limit, so that callers
+ * slightly above that limit receive a proper error, and small enough to bound buffering.
  */
 export const MESSAGE_BYTES_CUT = 2 * MESSAGE_BYTES_MAX_GRPC;
 
@@ -64,12 +64,12 @@ export function refuseLargeMetadata(metadata: Metadata): void {
   }
 }
 
-/** What gRPC carries in a metadata value. */
+/** Characters that gRPC allows in a metadata value. */
 const VALUE_FORM = /^[\x20-\x7e]*$/;
 
 /**
- * A value that gRPC cannot carry travels as an empty one, which no reader takes for a value: an
- * idempotency key is then refused like any malformed one, not silently dropped.
+ * A value that gRPC cannot carry is sent as an empty value, which readers refuse: an idempotency key is then
+ * rejected like any malformed key instead of being dropped silently.
  */
 export function metadataFrom(headers: ReadonlyMap<string, string>): Metadata {
   const metadata = new Metadata();

@@ -1,14 +1,14 @@
-// AppError as a grpc-js status and back.
+// Converts between AppError and grpc-js statuses.
 import { status as GrpcStatus, Metadata, type ServiceError, type StatusObject } from "@grpc/grpc-js";
 import { AppError } from "@muster/errors";
 import { IDEMPOTENCY_REPLAYED, RETRY_AFTER, retryAfterSeconds } from "./metadata.ts";
 import { boundError, errorFromCode, errorFromStatusBytes } from "./status-proto.ts";
 
 const DETAILS = "grpc-status-details-bin";
-/** grpc-message, percent-encoded; the whole text is in the details. */
+/** Limit of grpc-message, percent-encoded; the details hold the whole text. */
 const GRPC_MESSAGE_BYTES_MAX = 1024;
 
-/** What a grpc-js handler answers or emits. */
+/** The status that a grpc-js handler returns or emits. */
 export function toGrpcStatus(error: AppError): StatusObject {
   const { message, statusBytes } = boundError(error);
   const metadata = new Metadata();
@@ -26,7 +26,7 @@ function clipEncoded(message: string): string {
   return text;
 }
 
-/** Whatever grpc-js rejects with, as an AppError. */
+/** Any rejection of grpc-js, as an AppError. */
 export function fromGrpcError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (!isServiceError(error)) return new AppError("INTERNAL", { cause: error });

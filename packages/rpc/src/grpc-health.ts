@@ -1,4 +1,4 @@
-// grpc.health.v1: whether the server and each of its services take calls. Needs no credentials.
+// Serves grpc.health.v1: whether the server and each of its services accept calls. Needs no credentials.
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
 import {
   Health,
@@ -41,7 +41,7 @@ export class HealthService implements LazyCaller {
     const request = decode();
     if (method === Health.method.list) return { message: this.#list(), headers: NO_HEADERS };
     const { service } = request as HealthCheckRequest;
-    // The protocol's word for it; there is no reason of ours for a health question.
+    // The protocol requires this status; Muster's closed list has no reason for unknown health names.
     if (!this.#names.has(service))
       throw new AppError("ROUTE_NOT_FOUND", { message: "There is no such service." });
     return { message: this.#status(service), headers: NO_HEADERS };
@@ -51,7 +51,7 @@ export class HealthService implements LazyCaller {
     return { messages: this.#watch(requests, options.signal), headers: NO_HEADERS };
   }
 
-  /** Unlike Check it answers SERVICE_UNKNOWN for a name that nobody serves, and goes on. */
+  /** Unlike Check, Watch reports SERVICE_UNKNOWN for an unknown name and keeps the stream open. */
   async *#watch(requests: AsyncIterable<Message>, signal: AbortSignal): AsyncIterable<Message> {
     const { service } = (await firstOf(requests)) as HealthCheckRequest;
     const aborted = Promise.withResolvers<void>();
@@ -61,7 +61,7 @@ export class HealthService implements LazyCaller {
       yield this.#status(service);
       await Promise.race([changed, aborted.promise]);
     }
-    // A draining server has a last word; a caller that left has no ear for it.
+    // A draining server sends a last status; a caller that disconnected cannot receive a status.
     if (!(signal.reason instanceof AppError)) return;
     yield this.#status(service);
     throw signal.reason;

@@ -1,5 +1,5 @@
-// Serves methods of a LazyCaller on a grpc-js server. A handler that throws or rejects never becomes
-// an unhandled rejection, which would end the process and leave the caller hanging.
+// Serves methods of a LazyCaller on a grpc-js server. A handler that throws or rejects never becomes an
+// unhandled rejection, which would end the process and leave the caller waiting.
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type {
   Deadline,
@@ -38,7 +38,7 @@ export interface GrpcMount {
   readonly server: Server;
   readonly log: Logger;
   readonly newRequestId: () => string;
-  /** Aborts, with an AppError, when the server drains: streams then end with it. */
+  /** Aborts with an AppError when the server drains; streams then end with that error. */
   readonly draining: AbortSignal;
 }
 
@@ -105,8 +105,8 @@ function serveBidi(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
 }
 
 /**
- * When the server drains, the requests end as if the caller had closed its side, so that the handler
- * finishes what it has; only then does the caller hear that the server goes away.
+ * When the server drains, the requests end as if the caller had closed its side, so that the handler finishes
+ * its current work. Only then does the caller receive the status that the server is going away.
  */
 async function* untilDrained(incoming: AsyncIterable<Buffer>, draining: AbortSignal): AsyncIterable<Buffer> {
   yield* new Interruptible(incoming, draining, { endOnAbort: true });
@@ -141,7 +141,7 @@ async function answerStream(
     if (mount.draining.aborted) throw mount.draining.reason;
     call.end();
   } catch (error) {
-    // Nobody listens to a cancelled call, and its stream is destroyed.
+    // A cancelled call has no listeners, and its stream is destroyed.
     if (!call.cancelled) call.emit("error", toGrpcStatus(answerable(mount, method, headers, error)));
   }
 }
@@ -152,7 +152,7 @@ interface IncomingCall {
   once(event: "cancelled", listener: () => void): unknown;
 }
 
-/** Fills `headers` from the call, with a request id in any case. */
+/** Fills `headers` from the call; a request id is always set. */
 function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, string>): void {
   headers.set(REQUEST_ID, mount.newRequestId());
   refuseLargeMetadata(call.metadata);
@@ -161,7 +161,7 @@ function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, 
   for (const [name, value] of given) if (name !== REQUEST_ID || isGood) headers.set(name, value);
 }
 
-/** As callOptions; but grpc-js says "cancelled" after every call, and then nobody listens any more. */
+/** As callOptions; but grpc-js emits "cancelled" after every call, including calls that have ended. */
 function unaryOptions(
   call: IncomingCall,
   headers: ReadonlyMap<string, string>,
@@ -186,7 +186,8 @@ function callOptions(
 ): CallOptions {
   const controller = new AbortController();
   const onEnding = (): void => controller.abort(ending?.reason);
-  // grpc-js says "cancelled" after every call; the reason is ready-made, for a DOMException is dear.
+  // grpc-js emits "cancelled" after every call. The reason is a constant, because a DOMException is
+  // expensive.
   call.once("cancelled", () => {
     ending?.removeEventListener("abort", onEnding);
     controller.abort(CALLER_GONE);
@@ -198,7 +199,7 @@ function callOptions(
 
 const CALLER_GONE = "the caller is gone";
 
-/** The error as the caller may see it; a defect of the mount or of an answer is logged here. */
+/** The error for the caller; a defect of the mount or of a response is logged here. */
 function answerable(
   mount: GrpcMount,
   method: DescMethod,

@@ -1,4 +1,4 @@
-// Server reflection, v1 and v1alpha, from the descriptors in memory. Needs no credentials.
+// Serves server reflection, v1 and v1alpha, from the descriptors in memory. Needs no credentials.
 import {
   create,
   type DescFile,
@@ -33,7 +33,7 @@ export class ReflectionService implements LazyCaller {
   readonly #serviceNames: readonly string[];
   readonly #files = new Map<string, DescFile>();
   readonly #symbols = new Map<string, DescFile>();
-  /** Extended message, then extension number. */
+  /** By extended message, then by extension number. */
   readonly #extensions = new Map<string, Map<number, DescFile>>();
 
   constructor(services: readonly DescService[]) {
@@ -117,7 +117,7 @@ export class ReflectionService implements LazyCaller {
   }
 }
 
-/** The file and all it imports, less what this stream has had already. */
+/** The file and all its imports, except the files already sent on this stream. */
 function fileResponse(file: DescFile | undefined, asked: string, sent: Set<DescFile>): Response {
   if (file === undefined) return notFound(asked);
   const files: DescFile[] = [];
@@ -127,7 +127,7 @@ function fileResponse(file: DescFile | undefined, asked: string, sent: Set<DescF
     for (const dependency of one.dependencies) add(dependency);
   };
   add(file);
-  // Asked again, the file itself is sent again.
+  // A repeated request receives the file itself again.
   if (files.length === 0) files.push(file);
   for (const one of files) sent.add(one);
   return {

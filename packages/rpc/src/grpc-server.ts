@@ -1,4 +1,4 @@
-// The gRPC port: every service of the process, health and reflection, on grpc-js.
+// Serves the gRPC port with grpc-js: every service of the process, health and reflection.
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { AssertionError, type Clock, type IdSource, randomIds, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -12,7 +12,7 @@ import { ReflectionService } from "./grpc-reflection.ts";
 export interface GrpcServerOptions {
   readonly dispatchers: readonly Dispatcher[];
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   readonly port: number;
   readonly tls?: GrpcServerTls | undefined;
   readonly log: Logger;
@@ -24,7 +24,7 @@ export interface GrpcServerTls {
   /** PEM. */
   readonly certificate: Buffer;
   readonly key: Buffer;
-  /** PEM. With it clients must show a certificate that it signed. */
+  /** PEM. If set, clients must present a certificate signed by this authority. */
   readonly clientCa?: Buffer | undefined;
 }
 
@@ -32,23 +32,23 @@ export interface GrpcServer {
   readonly port: number;
   /** "host:port" as clients dial it. */
   readonly address: string;
-  /** What health checks answer; true from the start. */
+  /** Sets the result of health checks; true from the start. */
   setServing(isServing: boolean): void;
   /**
-   * Takes no new calls, ends streams (a bidirectional one once it has answered what it was sent),
-   * lets unary calls finish for up to `graceMs`, then cuts what is left.
+   * Accepts no new calls and ends streams; a bidirectional stream ends once the requests received so far have
+   * responses. Lets unary calls finish for up to `graceMs`, then cuts the remaining calls.
    */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Pings find dead peers; small windows would throttle a batch of megabytes to a crawl. */
+/** Pings detect dead peers; small windows would throttle a batch of megabytes. */
 const SERVER_OPTIONS = {
   "grpc.max_receive_message_length": MESSAGE_BYTES_CUT,
   "grpc.max_send_message_length": MESSAGE_BYTES_CUT,
   "grpc.max_concurrent_streams": 1024,
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
-  // Callers then resolve the name again, and so find replicas that came later.
+  // Reconnecting callers resolve the name again and so find replicas that were added later.
   "grpc.max_connection_age_ms": 600_000,
   "grpc-node.flow_control_window": 1024 * 1024,
   "grpc.enable_channelz": 0,
@@ -107,8 +107,8 @@ function bind(server: Server, options: GrpcServerOptions): Promise<number> {
 }
 
 function shutDown(server: Server, address: string, graceMs: number): Promise<void> {
-  // Before tryShutdown, for sessions that are closing already are never cut; and not forceShutdown,
-  // which knows of no sessions where channelz is off.
+  // Called before tryShutdown, because sessions that are closing already are never cut. forceShutdown is not
+  // used: with channelz off it has no list of sessions.
   server.drain(address, graceMs);
   return new Promise((resolve) => server.tryShutdown(() => resolve()));
 }
@@ -117,7 +117,7 @@ function listenAddress(host: string, port: number): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** A wildcard address is no place to dial. */
+/** Clients cannot dial a wildcard address. */
 function dialable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";

@@ -1,15 +1,18 @@
-// What a handler is: a function of (message, context), typed by the generated service, that knows no
-// transport. packages/rpc mounts it three ways: called directly, by grpc-js, by connect-node.
+// Declares handlers: functions of (message, context), typed by the generated service, without a transport.
+// packages/rpc mounts handlers three ways: direct calls, grpc-js and connect-node.
 import type { DescMethod, DescService, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 
-/** Everything a handler may know of its call besides the message. */
+/** Everything that a handler receives about its call besides the message. */
 export interface CallContext {
   readonly method: DescMethod;
   readonly principal: Principal;
-  /** The caller's organisation. Throws for another service's call: internal methods take theirs from the message. */
+  /**
+   * The caller's organization. Throws for a call of another service: internal methods take the organization
+   * from the message.
+   */
   readonly organizationId: OrganizationId;
   readonly requestId: string;
   /** W3C traceparent, or empty. */
@@ -20,14 +23,14 @@ export interface CallContext {
   readonly deadlineMs: number | undefined;
   /** Request metadata, names in lower case. */
   readonly requestHeaders: ReadonlyMap<string, string>;
-  /** Metadata of the answer. */
+  /** Metadata of the response. */
   readonly responseHeaders: Map<string, string>;
-  /** The caller accepts an answer that does not yet include every acknowledged write. */
+  /** The caller accepts a response that does not yet include every acknowledged write. */
   readonly eventual: boolean;
   /**
-   * Keeps the answer under the call's Idempotency-Key in the transaction that has the effect; does
-   * nothing where the call has none. Rejects, and so rolls back, if the claim was lost meanwhile. `subjects`
-   * are profiles that the answer is about besides those that its fields name as such.
+   * Saves the response under the call's Idempotency-Key in the transaction that has the effect; a no-op for
+   * calls without a key. Rejects, and so rolls back, if the claim was lost meanwhile. `subjects` are profiles
+   * that the response is about besides the profiles in its subject fields.
    */
   settle(trx: Transaction, response: Message, options?: SettleOptions): Promise<void>;
 }
@@ -57,12 +60,12 @@ export type MethodHandler<M extends DescMethod> = M["methodKind"] extends "unary
     ? ServerStreamHandler<M>
     : BidiStreamHandler<M>;
 
-/** One handler for each method: a missing one does not compile. */
+/** A handler for each method: a missing handler does not compile. */
 export type ServiceHandlers<S extends DescService> = {
   readonly [K in keyof S["method"]]: MethodHandler<S["method"][K]>;
 };
 
-/** A service with its handlers, types erased. Made by {@link implement}. */
+/** A service with its handlers, types erased. Created by {@link implement}. */
 export interface ServiceImplementation {
   readonly service: DescService;
   readonly handlers: Readonly<Record<string, unknown>>;

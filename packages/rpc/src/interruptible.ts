@@ -1,12 +1,12 @@
-// An async iterable whose reader need not wait for a source that hangs: it stops when a signal aborts
-// or when the reader leaves, even while a message is awaited. (An async generator's `return` would
-// queue behind that wait, and racing every message against one long-lived promise would pile up
-// reactions on it.)
+// Wraps an async iterable so that its reader need not wait for a source that hangs. The iteration stops when
+// a signal aborts or when the reader returns, even while a message is awaited. (An async generator's `return`
+// would queue behind that wait, and racing every message against a single long-lived promise would accumulate
+// reactions on that promise.)
 
 export interface InterruptibleOptions<T> {
   /** On abort the stream ends, instead of failing with the signal's reason. */
   readonly endOnAbort?: boolean;
-  /** Sees every message before the reader does; what it throws ends the stream. */
+  /** Receives every message before the reader; an exception ends the stream. */
   readonly check?: (message: T) => void;
 }
 
@@ -16,7 +16,7 @@ export class Interruptible<T> implements AsyncIterableIterator<T, undefined> {
   readonly #source: AsyncIterator<T>;
   readonly #signal: AbortSignal;
   readonly #options: InterruptibleOptions<T>;
-  /** What ends the waits that are under way. */
+  /** Callbacks that end the pending waits. */
   readonly #waits = new Set<() => void>();
   #isOver = false;
 
@@ -44,7 +44,7 @@ export class Interruptible<T> implements AsyncIterableIterator<T, undefined> {
       this.#source.next().then(
         (result) => {
           this.#waits.delete(interrupted);
-          // The reader has its answer already.
+          // The reader was released already.
           if (this.#isOver) return;
           if (result.done === true) {
             this.#end();
@@ -76,7 +76,7 @@ export class Interruptible<T> implements AsyncIterableIterator<T, undefined> {
     for (const wait of [...this.#waits]) wait();
   };
 
-  /** Lets the source clean up, without waiting for it: it may hang. */
+  /** Lets the source clean up without waiting: the source may hang. */
   #close(): void {
     if (this.#isOver) return;
     this.#end();

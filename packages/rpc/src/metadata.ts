@@ -1,4 +1,4 @@
-// Request metadata: its names, which of it travels with a call, and the ids read from it.
+// Declares names of request metadata, selects the metadata that travels with a call, and reads ids from it.
 import type { DescMethod } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import { rest } from "@muster/contracts/muster/options/v1/options_pb";
@@ -7,7 +7,7 @@ export const AUTHORIZATION = "authorization";
 export const SERVICE_TOKEN = "muster-service-token";
 export const IDEMPOTENCY_KEY = "idempotency-key";
 export const IDEMPOTENCY_REPLAYED = "idempotency-replayed";
-/** The receipt of the erasure that a call began. */
+/** Id of the receipt of an erasure that the call began. */
 export const ERASURE_ID = "muster-erasure-id";
 export const CONSISTENCY = "muster-consistency";
 export const REQUEST_ID = "x-request-id";
@@ -17,7 +17,7 @@ export const RETRY_AFTER = "retry-after";
 /** All metadata of one request, names and values, in bytes. */
 export const METADATA_BYTES_MAX = 16 * 1024;
 
-/** Handed to every method by the mounts that face clients. */
+/** Passed to every method by the mounts that face clients. */
 const FORWARDED = [
   AUTHORIZATION,
   IDEMPOTENCY_KEY,
@@ -30,8 +30,8 @@ const FORWARDED = [
 const forwardedByMethod = new WeakMap<DescMethod, readonly string[]>();
 
 /**
- * Names of the request headers that a client-facing mount hands to the method; all others stay
- * behind, above all a client's own `muster-service-token`.
+ * Names of the request headers that a client-facing mount passes to the method. All other headers are
+ * dropped, above all a client's own `muster-service-token`.
  */
 function forwardedHeaderNames(method: DescMethod): readonly string[] {
   let names = forwardedByMethod.get(method);
@@ -58,7 +58,7 @@ export function forwardedHeaders(
 
 const REQUEST_ID_FORM = /^[A-Za-z0-9._-]{1,128}$/;
 
-/** The request id that a caller brought, if it is well formed. */
+/** The caller's request id, if it is well formed. */
 export function requestIdFrom(headers: ReadonlyMap<string, string>): string | undefined {
   const id = headers.get(REQUEST_ID);
   return id !== undefined && REQUEST_ID_FORM.test(id) ? id : undefined;
@@ -66,13 +66,13 @@ export function requestIdFrom(headers: ReadonlyMap<string, string>): string | un
 
 const TRACE_PARENT_FORM = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** The W3C traceparent that a caller brought, or empty. */
+/** The caller's W3C traceparent, or empty. */
 export function traceParentFrom(headers: ReadonlyMap<string, string>): string {
   const value = headers.get(TRACE_PARENT);
   return value !== undefined && TRACE_PARENT_FORM.test(value) ? value : "";
 }
 
-/** Whole seconds, rounded up, as the Retry-After header wants them. */
+/** Whole seconds, rounded up, as required by the Retry-After header. */
 export function retryAfterSeconds(retryAfterMs: number): string {
   return String(Math.max(0, Math.ceil(retryAfterMs / 1000)));
 }

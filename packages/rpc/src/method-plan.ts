@@ -1,5 +1,5 @@
-// What the dispatcher knows of a method before the first call: read from its descriptor once, and
-// refused at construction where the descriptor leaves a gap.
+// Reads each method's descriptor once, before the first call, into a plan. Construction fails where the
+// descriptor leaves a gap.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import { type MethodPolicy, policy as policyOption } from "@muster/contracts/muster/options/v1/options_pb";
@@ -26,7 +26,7 @@ export function methodName(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
-/** The plans of all methods, by descriptor. Throws on a method that nobody said who may call. */
+/** The plans of all methods, by descriptor. Throws for a method without a permission or callers. */
 export function planMethods(implementations: readonly ServiceImplementation[]): Map<DescMethod, MethodPlan> {
   const plans = new Map<DescMethod, MethodPlan>();
   for (const { service, handlers } of implementations) {

@@ -1,10 +1,10 @@
-// Node's streams for code that awaits: reading without owning the stream, writing with backpressure.
+// Adapts Node's streams to async code: reading without owning the stream, writing with backpressure.
 import type { Readable, Writable } from "node:stream";
 import { AppError } from "@muster/errors";
 
 /**
- * The chunks of a stream as they are asked for. Unlike the stream's own iterator it never destroys
- * it: a call whose handler fails while a read is waiting has its status still to send.
+ * The chunks of a stream, read on demand. Unlike the stream's own iterator, this iterator never destroys the
+ * stream: a call whose handler fails while a read is pending must still send its status.
  */
 export async function* readChunks<T>(stream: Readable): AsyncIterable<T> {
   let wake: () => void = () => {};
@@ -27,10 +27,10 @@ export async function* readChunks<T>(stream: Readable): AsyncIterable<T> {
   }
 }
 
-/** Every way in which waiting for room ends: there is room, or nobody will read any more. */
+/** Events that end a wait for room: room is available, or the reader is gone. */
 const ENDINGS = ["drain", "close", "error", "cancelled", "status"] as const;
 
-/** Resolves when the stream takes more, or has ended; the next write or read then tells which. */
+/** Resolves when the stream accepts more data or has ended; the next write or read shows which. */
 export function writableAgain(stream: Writable): Promise<void> {
   if (stream.destroyed || !stream.writableNeedDrain) return Promise.resolve();
   return new Promise((resolve) => {

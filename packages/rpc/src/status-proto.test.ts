@@ -87,7 +87,7 @@ describe("errors of others", () => {
   ] as const)("code %i, %s", (code, message, reason) => {
     const error = errorFromCode(code, message, undefined);
     expect(error.reason).toBe(reason);
-    // What others say is for the log.
+    // Messages of foreign errors are only for the log.
     expect(error.message).not.toBe(message);
   });
 

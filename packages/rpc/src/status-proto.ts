@@ -1,5 +1,5 @@
-// AppError as google.rpc.Status and back: how an error crosses between processes, and how the
-// idempotency ledger keeps one.
+// Converts AppError to google.rpc.Status and back, for calls between processes and for the idempotency
+// ledger.
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyIs, anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -12,12 +12,12 @@ import { type Status, StatusSchema } from "@muster/contracts/google/rpc/status_p
 import { AppError, type FieldError, type ReasonName, reasonTable } from "@muster/errors";
 import { VIOLATIONS_MAX } from "./validation.ts";
 
-/** Marks ErrorInfo as ours: its reason is one of the closed list. */
+/** Marks an ErrorInfo as Muster's: its reason belongs to the closed list. */
 const ERROR_DOMAIN = "muster";
 
 /**
- * Encoded status, before base64: with it and the message, trailers stay under the 8 KiB that the
- * strictest gRPC stacks accept (beyond 64 KiB the whole call is lost).
+ * Limit of the encoded status, before base64. With this limit, trailers including the message stay under the
+ * 8 KiB that the strictest gRPC stacks accept (beyond 64 KiB the whole call is lost).
  */
 const STATUS_BYTES_MAX = 5 * 1024;
 const MESSAGE_CHARS_MAX = 512;
@@ -26,13 +26,13 @@ const DETAILS_MAX = 16;
 const DETAIL_KEY_CHARS_MAX = 32;
 const DETAIL_CHARS_MAX = 160;
 
-/** One google.rpc detail, as Connect takes it. */
+/** A google.rpc detail in the form of Connect. */
 export interface ErrorDetail {
   readonly desc: DescMessage;
   readonly value: Record<string, unknown>;
 }
 
-/** The error as its callers see it, within the bounds of every transport. */
+/** The error for callers, within the bounds of every transport. */
 export interface BoundedError {
   readonly message: string;
   readonly details: readonly ErrorDetail[];
@@ -40,7 +40,7 @@ export interface BoundedError {
   readonly statusBytes: Uint8Array;
 }
 
-/** Leaves out violations from the end, then details, until the status fits. */
+/** Drops violations from the end, then details, until the status fits. */
 export function boundError(error: AppError): BoundedError {
   const message = clip(error.message, MESSAGE_CHARS_MAX);
   let fields = error.fields.slice(0, VIOLATIONS_MAX);
@@ -83,18 +83,18 @@ function errorDetails(
   return details;
 }
 
-/** At most so many characters, without half a surrogate pair: encodeURI would throw on one. */
+/** Cuts the text without splitting a surrogate pair, because encodeURI would throw on half a pair. */
 function clip(text: string, charsMax: number): string {
   return (text.length > charsMax ? `${text.slice(0, charsMax - 1)}…` : text).toWellFormed();
 }
 
-/** What the transport knows beside the details. */
+/** Information from the transport besides the details. */
 export interface Received {
   readonly cause?: unknown;
   readonly replayed?: boolean;
 }
 
-/** The error a status tells of, or undefined when its details are not Muster's. */
+/** The error encoded in a status, or undefined when its details are not Muster's. */
 export function errorFromStatusBytes(bytes: Uint8Array, received: Received = {}): AppError | undefined {
   let status: Status;
   try {
@@ -119,7 +119,7 @@ function unpack<Desc extends DescMessage>(detail: Any, desc: Desc): MessageShape
 
 export type FindDetail = <Desc extends DescMessage>(desc: Desc) => MessageShape<Desc> | undefined;
 
-/** Puts an AppError together from its google.rpc details, however the transport carries them. */
+/** Builds an AppError from google.rpc details of any transport. */
 export function errorFromDetails(
   message: string,
   find: FindDetail,
@@ -146,7 +146,7 @@ function isReason(text: string): text is ReasonName {
   return Object.hasOwn(reasonTable, text);
 }
 
-/** The reason for a bare status code, from a peer or a library that knows no Muster reasons. */
+/** The reason for a bare status code of a peer or library without Muster reasons. */
 export function errorFromCode(code: number, message: string, cause: unknown): AppError {
   return new AppError(reasonOfCode(code, message), { cause });
 }
@@ -166,7 +166,7 @@ function reasonOfCode(code: number, message: string): ReasonName {
     case 12:
       return "UNIMPLEMENTED";
     case 13:
-      // A peer that died in the middle of a call shows as a reset stream.
+      // A peer that crashed during a call appears as a reset stream.
       return /RST_STREAM|ECONNRESET|EPIPE/.test(message) ? "UNAVAILABLE" : "INTERNAL";
     case 14:
       return "UNAVAILABLE";

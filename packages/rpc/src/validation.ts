@@ -1,5 +1,5 @@
-// Checks messages against the buf.validate rules of their descriptors. One validator serves the
-// process: making one costs milliseconds.
+// Validates messages against the buf.validate rules of their descriptors. The process shares a single
+// validator, because constructing a validator costs milliseconds.
 import {
   create,
   type DescMessage,
@@ -18,13 +18,13 @@ import {
 import { AssertionError } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
 
-/** Violations shown; a caller with more has them told after mending these. */
+/** Number of violations in an error; further violations appear after these are corrected. */
 export const VIOLATIONS_MAX = 20;
 
 const validator = createValidator();
 const constrained = new WeakMap<DescMessage, boolean>();
 
-/** What is wrong with the message, at most {@link VIOLATIONS_MAX}; empty if nothing. */
+/** Violations of the message, at most {@link VIOLATIONS_MAX}; empty if the message is valid. */
 export function validateMessage<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
@@ -38,7 +38,7 @@ export function validateMessage<Desc extends DescMessage>(
   return result.violations.slice(0, VIOLATIONS_MAX).map((violation) => fieldError(schema, violation));
 }
 
-/** Throws FIELD_INVALID naming every field that breaks its rule. */
+/** Throws FIELD_INVALID with every field that breaks its rule. */
 export function assertValid(schema: DescMessage, message: Message): void {
   const fields = validateMessage(schema, message);
   const first = fields[0];
@@ -47,7 +47,7 @@ export function assertValid(schema: DescMessage, message: Message): void {
   throw new AppError("FIELD_INVALID", { message: text, fields });
 }
 
-/** Compiles the schema's rules, so that the first request does not wait and a broken rule stops the start. */
+/** Compiles the schema's rules, so that the first request does not wait and a broken rule fails the start. */
 export function warmValidator(schema: DescMessage): void {
   validateMessage(schema, create(schema));
 }
@@ -57,13 +57,13 @@ function fieldError(schema: DescMessage, violation: Violation): FieldError {
   return { field: path === "" ? fieldOfRule(schema, violation.ruleId) : path, message: violation.message };
 }
 
-/** A rule of the whole message has no path; by convention its id begins with the field it is about. */
+/** A rule of the whole message has no path; by convention its id begins with a field name. */
 function fieldOfRule(schema: DescMessage, ruleId: string): string {
   const name = ruleId.split(".", 1)[0] ?? "";
   return schema.fields.some((field) => field.name === name) ? name : "";
 }
 
-/** Whether any rule can apply to the message or to anything in it. */
+/** Whether any rule can apply to the message or to a nested message. */
 function isConstrained(schema: DescMessage): boolean {
   let known = constrained.get(schema);
   if (known === undefined) {

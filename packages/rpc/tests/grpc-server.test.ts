@@ -1,4 +1,4 @@
-// The gRPC port as others see it: stock clients, health, reflection, limits, draining.
+// Tests the gRPC port with stock clients: health, reflection, limits, draining.
 import { execFile } from "node:child_process";
 import { connect } from "node:http2";
 import { fileURLToPath } from "node:url";
@@ -165,7 +165,7 @@ describe("a stock grpc-js client with proto-loader", () => {
   });
 });
 
-/** A client that sends what it likes. */
+/** A client that sends arbitrary bytes. */
 function raw(
   path: string,
   bytes: Buffer,

@@ -1,4 +1,4 @@
-// The Idempotency-Key over the real ledger, at every mount.
+// Tests the Idempotency-Key with the real ledger, at every mount.
 import { create } from "@bufbuild/protobuf";
 import {
   CreateOrganizationRequestSchema,
@@ -42,7 +42,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     module.observed.calls.length = 0;
   });
 
-  /** Each call under a request id of its own, which the answer repeats. */
+  /** Each call has its own request id, which the response repeats. */
   async function call(
     organization: string,
     key: string,

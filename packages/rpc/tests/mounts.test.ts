@@ -1,4 +1,4 @@
-// One suite for every mount: what a caller sees must not depend on how the call travels.
+// Tests every mount with the same suite: callers must not notice how a call travels.
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
@@ -129,7 +129,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
         await new Promise<never>(() => {});
       }
       expect(await failure(collect(eventsClient().ingestEvents(requests())))).toMatchObject(whole);
-      // The handler's own end, and that of the reading beside it.
+      // The handler has ended, and so has the pending read beside it.
       await waitFor(() => module.observed.ended === 2);
     });
 
@@ -240,7 +240,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       const pending = failure(collect(eventsClient().ingestEvents(endless(), options)));
       await waitFor(() => module.observed.read === 1);
       await settled(() => sent);
-      // 64 KiB each: a few windows and queues of 16 messages, not what the sender would like.
+      // 64 KiB each: a few windows and queues of 16 messages, independent of the sender's pace.
       expect(sent).toBeLessThan(300);
       controller.abort();
       await pending;
@@ -274,7 +274,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       { authorization: `Basic ${Buffer.from("writer").toString("base64")}` },
       { authorization: "Bearer writer extra" },
     ])("nobody with %j", async (headers) => {
-      // An invalid message and too small a scope must not show through: 401 comes first.
+      // An invalid message and a missing scope must not show through: 401 comes first.
       expect((await call(with_(headers), "")).reason).toBe("UNAUTHENTICATED");
       expect(module.observed.calls).toEqual([]);
     });
@@ -335,7 +335,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   });
 });
 
-/** Internal methods are on the gRPC port and in the process; the gateway's mounts do not have them. */
+/** Internal methods are served on the gRPC port and in the process, and not by the gateway's mounts. */
 describe.each(["direct", "grpc-js"])("internal methods, %s", (name) => {
   let mounted: Mounted;
   beforeAll(async () => {
@@ -380,7 +380,7 @@ describe.each(["Connect on connect-node", "gRPC on connect-node"])("internal met
   });
 });
 
-/** Waits until a count has not moved for a while. */
+/** Waits until a count has stopped changing. */
 async function settled(count: () => number): Promise<void> {
   let last = -1;
   let stillSinceMs = performance.now();

@@ -1,4 +1,4 @@
-// The same dispatcher reached in each of the ways that Muster offers.
+// Reaches the same dispatcher through each of Muster's mounts.
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { DescMethod, DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
@@ -81,7 +81,7 @@ async function listen(server: Http2Server): Promise<Listening> {
   };
 }
 
-/** A Connect client as a Caller: what a TypeScript client of the gateway sees. */
+/** A Connect client as a Caller, as a TypeScript client of the gateway would use it. */
 function transportCaller(transport: Transport): Caller {
   const timeout = (options: CallOptions): number | undefined =>
     options.deadlineMs === undefined ? undefined : Math.max(1, options.deadlineMs - Date.now());

@@ -1,4 +1,4 @@
-// Hand-written handlers behind a real dispatcher: what the tests of the mounts call.
+// Provides hand-written handlers behind a real dispatcher, for the tests of the mounts.
 import { create } from "@bufbuild/protobuf";
 import type { ApiKeyVerifier, ServiceTokenClaims, ServiceTokenPort } from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
@@ -25,11 +25,11 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
-/** What a handler did, for the tests to look at. */
+/** Records the actions of handlers, for assertions. */
 export interface Observed {
   readonly log: LogLine[];
   readonly calls: CallContext[];
-  /** Messages that a streaming handler has read, or has been asked for. */
+  /** Messages that a streaming handler has read or requested. */
   read: number;
   yielded: number;
   ended: number;
@@ -77,7 +77,7 @@ export interface TestModule {
 
 export interface TestModuleOptions {
   readonly ledger?: IdempotencyLedgerPort;
-  /** Has a table "effects" that the organisation named "stored…" is written to. */
+  /** Database with a table "effects", written for organizations named "stored…". */
   readonly database?: Database;
 }
 
@@ -119,7 +119,7 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The name of the organisation says what becomes of the call. */
+/** The name of the organization selects the outcome of the call. */
 function organizations(observed: Observed, database?: Database) {
   return implement(OrganizationService, {
     createOrganization(request, context) {
@@ -158,7 +158,7 @@ function organizations(observed: Observed, database?: Database) {
   }
 }
 
-/** Writes the effect and the answer in one transaction; "stored, then fails" rolls both back. */
+/** Writes the effect and the response in the same transaction; "stored, then fails" rolls both back. */
 async function store(name: string, context: CallContext, database: Database | undefined) {
   const response = create(CreateOrganizationResponseSchema, { secret: context.requestId });
   context.responseHeaders.set("muster-http-status", "202");
@@ -179,7 +179,9 @@ function apiKeyMethods() {
   });
 }
 
-/** The first name asked for says what a tail does; the first event's user says what an ingest does. */
+/**
+ * The first requested name selects the behavior of a tail; the first event's user selects that of an ingest.
+ */
 function events(observed: Observed) {
   return implement(EventService, {
     recordEvent: async (request) => ({ event: { name: request.event?.name ?? "" } }),
@@ -210,7 +212,7 @@ function events(observed: Observed) {
         }
         yield { ackedThrough: -1n };
       } catch (error) {
-        // A handler that goes on after a refused message must not turn it into a success.
+        // A handler that continues after a refused message must not turn the refusal into a success.
         if (error instanceof AppError && error.reason === "REQUEST_MALFORMED") return;
         throw error;
       } finally {

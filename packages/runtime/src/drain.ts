@@ -1,15 +1,18 @@
-// How a process ends without dropping what it has accepted.
+// Stops a process without dropping accepted requests.
 import type { Clock } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Readiness } from "./readiness.ts";
 import type { WorkerGroup } from "./worker-group.ts";
 
-/** Something that accepts requests. */
+/** A server that accepts requests. */
 export interface Listener {
   readonly name: string;
-  /** Health checks say that it is leaving; requests are still accepted. */
+  /** Health checks report that the process is draining; requests are still accepted. */
   notServing(): void;
-  /** Accepts nothing more and resolves when what was under way is done, at the latest after `timeoutMs`. */
+  /**
+   * Accepts no new requests and resolves when the requests in flight are done, at the latest after
+   * `timeoutMs`.
+   */
   stop(timeoutMs: number): Promise<void>;
 }
 
@@ -20,14 +23,16 @@ export interface DrainOptions {
   /** Outermost first: the gateway before the services it calls. */
   readonly listeners: readonly Listener[];
   readonly workers: WorkerGroup;
-  /** Buses and databases, at the very end. */
+  /** Closes buses and databases, last of all. */
   readonly close: () => Promise<void>;
-  /** How long requests are still accepted, so that balancers see the probes change first. */
+  /**
+   * Time during which requests are still accepted, so that load balancers notice the failing probes first.
+   */
   readonly delayMs: number;
   readonly timeoutMs: number;
 }
 
-/** Never rejects: whatever fails, the rest is still stopped. */
+/** Never rejects: a failure of one part does not keep the others from stopping. */
 export async function drain(options: DrainOptions): Promise<void> {
   const { clock, log, timeoutMs } = options;
   options.readiness.drain();

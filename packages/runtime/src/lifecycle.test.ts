@@ -1,4 +1,4 @@
-// Start, readiness and drain of a process, with a clock of our own.
+// Tests start, readiness and drain of a process with a controlled clock.
 import { type Clock, systemClock } from "@muster/core";
 import { createLogger } from "@muster/log";
 import { describe, expect, test } from "vitest";
@@ -10,7 +10,7 @@ import { WorkerGroup } from "./worker-group.ts";
 
 const log = createLogger({ level: "silent" });
 
-/** Sleeps take no time; the monotonic time is what the test says. */
+/** Sleeps take no time; the test sets the monotonic time. */
 class StillClock implements Clock {
   ms = 0;
   nowMs(): number {
@@ -20,7 +20,7 @@ class StillClock implements Clock {
     return this.ms;
   }
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    // One turn of the loop, so that what is done at once wins against it.
+    // One turn of the event loop, so that work that finishes at once wins the race against the sleep.
     await new Promise((resolve) => setImmediate(resolve));
     if (signal?.aborted !== true) this.ms += ms;
   }
@@ -103,7 +103,7 @@ describe("readiness", () => {
     expect(pings).toBe(1);
 
     ping = () => Promise.reject(new Error("away"));
-    expect((await readiness.check()).isReady).toBe(true); // Still the answer of just now.
+    expect((await readiness.check()).isReady).toBe(true); // Still the result of the check before.
     clock.ms += 501;
     expect(await readiness.check()).toEqual({
       isReady: false,

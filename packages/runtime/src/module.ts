@@ -1,4 +1,4 @@
-// What a service is to the process that runs it, and what the process gives it.
+// Declares the interface between a service module and the process that runs the module.
 import type { ApiKeyVerifier, ServiceTokenPort } from "@muster/authz";
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
@@ -9,7 +9,7 @@ import type { Caller, ServiceImplementation } from "@muster/rpc";
 
 export type ServiceName = "identity" | "events" | "segments";
 
-/** The process as a module sees it: ports only, no adapter and no mode. */
+/** The process as a module uses it: ports only, no adapter and no mode. */
 export interface Platform {
   readonly clock: Clock;
   readonly ids: IdSource;
@@ -24,7 +24,7 @@ export interface Platform {
   readonly serviceTokens: ServiceTokenPort;
   /** 32 bytes, of the installation, for the named use ("page-tokens", "idempotency"). */
   key(use: string): Uint8Array;
-  /** Unique to this process start: the owner's name in leases. */
+  /** Unique to this process start: the name of the lease owner. */
   readonly instanceId: string;
   /** No other process uses these databases, so leases of a dead process are taken over at once. */
   readonly exclusive: boolean;
@@ -32,11 +32,14 @@ export interface Platform {
 }
 
 export interface ModuleSettings {
-  /** Set in embedded mode: the organisation that callers without credentials act for. */
+  /** Set in embedded mode: the organization for which callers without credentials act. */
   readonly demoOrganizationId: OrganizationId | undefined;
-  /** Events acknowledged and not yet folded above which batches are refused; single posts at twice as many. */
+  /**
+   * Limit of acknowledged events that are not applied yet. Above it batches are refused, and single posts at
+   * twice as many.
+   */
   readonly backlogItemsMax: number;
-  /** What the events service's catalogue of every organisation starts with. */
+  /** Initial event catalog of every organization, for the events service. */
   readonly eventCatalogue: readonly CatalogueEntry[];
 }
 
@@ -59,10 +62,10 @@ export interface Module {
   readonly workers: readonly Worker[];
 }
 
-/** Something that runs beside the requests. */
+/** A task that runs beside the requests. */
 export interface Worker {
   readonly name: string;
   start(): Promise<void>;
-  /** Finishes what it is doing and stops. */
+  /** Finishes its current work and stops. */
   stop(): Promise<void>;
 }

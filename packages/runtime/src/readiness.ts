@@ -1,11 +1,11 @@
-// Whether the process should get requests: its own databases answer, and it is neither starting nor
-// draining. A broker or another service that is away takes no process out.
+// Decides whether the process should receive requests: the databases of the process respond, and the process
+// is neither starting nor draining. An unreachable broker or service takes no process out of rotation.
 import type { Clock } from "@muster/core";
 import { withinTime } from "./within-time.ts";
 
 export interface ReadinessAnswer {
   readonly isReady: boolean;
-  /** In words, for whoever reads the probe. */
+  /** Text for people who read the probe. */
   readonly reason: string;
 }
 
@@ -14,7 +14,7 @@ export interface Pingable {
 }
 
 const PING_TIMEOUT_MS = 2_000;
-/** Probes closer together share one look at the databases. */
+/** Probes within this time share one check of the databases. */
 const ANSWER_AGE_MS_MAX = 500;
 
 const READY: ReadinessAnswer = { isReady: true, reason: "ready" };

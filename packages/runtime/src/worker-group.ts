@@ -1,4 +1,4 @@
-// The workers of a process: started in their order, stopped in reverse, each within its time.
+// Starts the workers of a process in order and stops them in reverse, each within a time limit.
 import type { Clock } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Worker } from "./module.ts";
@@ -16,16 +16,16 @@ export class WorkerGroup {
     this.#log = options.log;
   }
 
-  /** Rejects if one fails to start; {@link stop} then stops those that did. */
+  /** Rejects if a worker fails to start; {@link stop} then stops the workers that started. */
   async start(): Promise<void> {
     for (const worker of this.#workers) {
-      // Counted as started before it has: a start that failed half-way has something to stop.
+      // Recorded before the start: a start that failed half-way leaves something to stop.
       this.#started.push(worker);
       await worker.start();
     }
   }
 
-  /** Never rejects: one that fails or hangs keeps no other from stopping. */
+  /** Never rejects: a worker that fails or hangs does not keep the others from stopping. */
   async stop(timeoutMs: number): Promise<void> {
     for (let worker = this.#started.pop(); worker !== undefined; worker = this.#started.pop()) {
       const { name } = worker;

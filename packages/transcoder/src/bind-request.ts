@@ -1,4 +1,4 @@
-// From an HTTP request to the method's message: body, then query, then path.
+// Binds an HTTP request to the method's message: body, then query, then path.
 import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { type FieldMask, isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { AppError } from "@muster/errors";
@@ -15,16 +15,16 @@ export interface RequestParts {
   readonly path: RequestPath;
   readonly query: readonly QueryParameter[];
   readonly contentType: string | undefined;
-  /** Empty where there is none. */
+  /** Empty for a request without a body. */
   readonly body: Uint8Array;
 }
 
 const JSON_MEDIA_TYPE = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-?8"?)?\s*;?\s*$/i;
-/** What tracking clients and navigator.sendBeacon call the JSON that they send. */
+/** Media types that tracking clients and navigator.sendBeacon use for JSON. */
 const MISLABELLED_JSON = /^(?:(?:application\/x-www-form-urlencoded|text\/plain)\s*(?:;.*)?)?$/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Throws DecodeError (whose path is the request field's) or AppError. */
+/** Throws DecodeError (with the path of the request's field) or AppError. */
 export function bindRequest(codecs: MessageCodecs, route: Route, parts: RequestParts): Message {
   const message = create(route.method.input);
   const local = message as unknown as LocalMessage;
@@ -72,7 +72,9 @@ function bindBody(codecs: MessageCodecs, route: Route, parts: RequestParts, mess
   }
 }
 
-/** The message that the body is as a JSON object; undefined where it is a list, a map or a single value. */
+/**
+ * The message type of the body's JSON object; undefined where the body is a list, a map or a single value.
+ */
 function bodyMessage(codecs: MessageCodecs, { method, body }: Route): DescMessage | undefined {
   if (body.kind === "message") return method.input;
   if (body.kind === "none" || body.field.fieldKind !== "message") return undefined;
@@ -80,7 +82,7 @@ function bodyMessage(codecs: MessageCodecs, { method, body }: Route): DescMessag
   return codecs.value(message) === codecs.message(message) && !isWrapperDesc(message) ? message : undefined;
 }
 
-/** The body's value; for a missing body, an empty object where the target is a message, else nothing. */
+/** The body's value; a missing body is an empty object where the target is a message, else undefined. */
 function readJson(
   route: Route,
   parts: RequestParts,
@@ -112,7 +114,10 @@ function maskKeys(field: { readonly name: string; readonly jsonName: string }): 
   return new Set([field.name, field.jsonName]);
 }
 
-/** The mask from the body's own key of its name, else from the body's other keys. The query may replace it. */
+/**
+ * The mask from the body's key with the mask's name, else from the body's other keys. The query may replace
+ * the mask.
+ */
 function bindMask(
   codecs: MessageCodecs,
   route: Route,
@@ -163,7 +168,7 @@ function isOpenEnded(route: Route, end: number): boolean {
   return route.template.segments[end - 1]?.kind === "many";
 }
 
-/** Several segments as one text: decoded, except that an encoded slash stays encoded. */
+/** Several segments as a single text: decoded, except that an encoded slash stays encoded. */
 function captureMany(path: RequestPath, start: number, end: number): string {
   return path.raw
     .slice(start, end)

@@ -1,11 +1,11 @@
-// Which of our languages a client gets, by its Accept-Language header.
+// Selects the language of a response by the Accept-Language header.
 import { LANGUAGES, type Language } from "@muster/errors";
 import Negotiator from "negotiator";
 
-/** Browsers send less; what is longer is not worth reading. */
+/** Browsers send less; longer headers are ignored. */
 const HEADER_CHARACTERS_MAX = 256;
 
-/** English where there is no header, no match or no sense in it. */
+/** English where the header is missing, malformed or matches no language. */
 export function negotiateLanguage(acceptLanguage: string | undefined): Language {
   if (acceptLanguage === undefined || acceptLanguage.length > HEADER_CHARACTERS_MAX) return "en";
   const preferred = new Negotiator({ headers: { "accept-language": acceptLanguage } }).language(LANGUAGES);

@@ -1,15 +1,18 @@
-// The one error envelope, for every 4xx and 5xx.
+// Renders the error envelope of every 4xx and 5xx.
 import { AppError, type FieldError, invalidField, reasonMessage } from "@muster/errors";
 import { DecodeError } from "./json/decode-error.ts";
 import { negotiateLanguage } from "./language.ts";
 import type { RestResponse } from "./rest.ts";
 
 export interface ErrorContext {
-  /** Shown unless the error brings its own: a replay shows the id of the request it was first the answer to. */
+  /** Used unless the error has an id: a replay shows the id of the original request. */
   readonly requestId: string;
-  /** The request's header: what language `message` is in. Undefined where the request has none or was not read. */
+  /**
+   * The request's header, which selects the language of `message`. Undefined where the header is missing or
+   * was not read.
+   */
   readonly acceptLanguage: string | undefined;
-  /** The field that the HTTP body is: clients see their own paths, without it. */
+  /** The field that the HTTP body is bound to: paths in the envelope leave it out. */
   readonly bodyField?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -41,7 +44,7 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
   return { status: error.row.http, headers, body };
 }
 
-/** What an error of decoding is to the client; other errors that are no AppError are defects. */
+/** Maps an error of decoding to the client's error; other errors that are no AppError are defects. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (!(error instanceof DecodeError)) return new AppError("INTERNAL", { cause: error });
@@ -50,7 +53,7 @@ export function toAppError(error: unknown): AppError {
   return new AppError("REQUEST_MALFORMED", { message, fields });
 }
 
-/** What went wrong in particular, where the thrower said so. */
+/** Message about the particular error, where the thrown error has a message. */
 function englishMessage({ message }: AppError, bodyField: string | undefined): string {
   return bodyField === undefined ? message : withoutLeadingPath(message, bodyField);
 }

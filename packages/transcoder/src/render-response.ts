@@ -1,4 +1,4 @@
-// From the method's answer to the HTTP answer.
+// Renders the method's response as an HTTP response.
 import type { Message } from "@bufbuild/protobuf";
 import type { HttpBody } from "@muster/contracts/google/api/httpbody_pb";
 import type { LocalMessage } from "./json/field-codec.ts";
@@ -6,7 +6,7 @@ import type { MessageCodecs } from "./json/message-codec.ts";
 import type { RestResponse } from "./rest.ts";
 import { isHttpBody, type Route } from "./routes/route.ts";
 
-/** Metadata by which a handler answers with another success status than its method's. */
+/** Metadata by which a handler sets another success status than its method's. */
 const STATUS_METADATA = "muster-http-status";
 const SUCCESS_STATUS = /^2\d\d$/;
 const NO_CONTENT = 204;
@@ -42,7 +42,7 @@ function jsonOf(codecs: MessageCodecs, route: Route, message: Message): string {
   return codec?.write(message as unknown as LocalMessage) ?? "null";
 }
 
-/** The raw body where the answer, or the field that is the HTTP body, is a google.api.HttpBody. */
+/** The raw body where the response, or the field that is the HTTP body, is a google.api.HttpBody. */
 function httpBodyOf(
   { method, responseField }: Route,
   message: Message,

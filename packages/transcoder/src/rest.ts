@@ -1,15 +1,15 @@
-// HTTP as the transcoder sees it: no sockets, no streams.
+// Declares HTTP requests and responses of the transcoder, without sockets and streams.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { AppError } from "@muster/errors";
 
 export interface RestRequest {
   /** Such as "GET", in upper case. */
   readonly method: string;
-  /** Path and query as they stand in the request line. */
+  /** Path and query of the request line. */
   readonly url: string;
   /** By names in lower case. */
   readonly headers: { get(name: string): string | undefined };
-  /** After inflation; undefined or empty where there is none. */
+  /** After inflation; undefined or empty for a request without a body. */
   readonly body?: Uint8Array | undefined;
 }
 
@@ -18,23 +18,26 @@ export interface RestResponse {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array | undefined;
-  /** The method that was called, if the request reached one, and its path template. */
+  /** The called method and its path template, if the request reached a method. */
   readonly route?: { readonly method: DescMethod; readonly template: string } | undefined;
   /** The error behind a 4xx or 5xx, for the log. */
   readonly error?: AppError | undefined;
 }
 
-/** What one request brings besides itself. */
+/** Context of a request besides the request itself. */
 export interface RestContext {
   readonly requestId: string;
   readonly signal: AbortSignal;
-  /** Epoch ms, for a method that may take so long, in milliseconds; undefined: as long as any. */
+  /**
+   * Returns the deadline, in epoch ms. The argument is the method's own limit in milliseconds; undefined
+   * means the default limit.
+   */
   deadlineOf?(methodMs: number | undefined): number;
-  /** More metadata for the method; wins over the request's headers. */
+  /** More metadata for the method; overrides the request's headers. */
   readonly metadata?: ReadonlyMap<string, string>;
 }
 
-/** Calls unary methods. Rejects with AppError. The Caller of @muster/rpc is one. */
+/** Calls unary methods. Rejects with AppError. The Caller of @muster/rpc implements this interface. */
 export interface UnaryCaller {
   unary(
     method: DescMethod,

@@ -6,7 +6,7 @@ import { Transcoder } from "./transcoder.ts";
 
 type Fields = Record<string, unknown>;
 
-/** A caller that notes what it is called with and answers what it is told. */
+/** A caller that records calls and returns prepared responses. */
 class RecordingCaller {
   request: Fields | undefined;
   metadata: ReadonlyMap<string, string> | undefined;
@@ -72,7 +72,7 @@ async function bound(
   return caller.request;
 }
 
-/** Status, reason and fields of a refusal. */
+/** Status, reason and fields of an error response. */
 async function refusal(
   method: string,
   url: string,

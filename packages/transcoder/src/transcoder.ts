@@ -1,4 +1,5 @@
-// REST in, RPC out, REST back: finds the route, makes the message, calls the method, writes the answer.
+// Transcodes REST to RPC and back: finds the route, builds the message, calls the method, renders the
+// response.
 import { createRegistry, type DescService, type Message } from "@bufbuild/protobuf";
 import { AppError } from "@muster/errors";
 import { bindRequest } from "./bind-request.ts";
@@ -11,7 +12,7 @@ import type { RestContext, RestRequest, RestResponse, UnaryCaller } from "./rest
 import type { Route } from "./routes/route.ts";
 import { type PathAlias, printRouteTable, type RouteMatch, RouteTable } from "./routes/route-table.ts";
 
-/** A query parameter that becomes metadata instead of a field, on every method that has no such field. */
+/** A query parameter that becomes metadata instead of a field, for methods without a field of that name. */
 export interface QueryMetadata {
   readonly metadata: string;
   readonly values: readonly string[];
@@ -19,21 +20,24 @@ export interface QueryMetadata {
 
 export interface TranscoderOptions {
   readonly services: readonly DescService[];
-  /** Reaches the service of the method that was asked for. */
+  /** Returns the caller of the route's service. */
   readonly caller: (route: Route) => UnaryCaller;
   readonly alias?: PathAlias;
   /** By the query parameter's name. */
   readonly queryMetadata?: Readonly<Record<string, QueryMetadata>>;
-  /** Request headers that every method gets as metadata, in lower case; others are its own option's. */
+  /**
+   * Request headers that every method receives as metadata, in lower case. A method's option adds further
+   * headers.
+   */
   readonly requestHeaders?: readonly string[];
-  /** Metadata of the answer that clients see as headers. */
+  /** Metadata of the response that clients receive as headers. */
   readonly responseHeaders?: readonly string[];
 }
 
 const VISIBLE_ASCII = /^[\x20-\x7e]*$/;
 const NO_BODY = new Uint8Array(0);
 
-/** Throws at once, naming the method, where a google.api.http rule is wrong or ambiguous. */
+/** Throws during construction, naming the method, where a google.api.http rule is wrong or ambiguous. */
 export class Transcoder {
   readonly #options: TranscoderOptions;
   readonly #codecs: MessageCodecs;
@@ -49,12 +53,12 @@ export class Transcoder {
     return this.#table.routes;
   }
 
-  /** One line for each route, for a golden file. */
+  /** A line for each route, for a golden file. */
   printRoutes(): string {
     return printRouteTable(this.#table);
   }
 
-  /** Never rejects: every failure is an answer in the error envelope. */
+  /** Never rejects: every failure becomes a response with the error envelope. */
   async handle(request: RestRequest, context: RestContext): Promise<RestResponse> {
     let route: Route | undefined;
     try {
@@ -68,7 +72,8 @@ export class Transcoder {
       return request.method === "HEAD" && route.verb !== "HEAD" ? withoutBody(answer) : answer;
     } catch (error) {
       const failure = toAppError(error);
-      // Errors of reading the request are in the client's own paths already; the method's are in the message's.
+      // Decoding errors have paths of the client's body already; errors of the method have paths of the
+      // message.
       const body = error instanceof AppError ? route?.body : undefined;
       const bodyField = body?.kind === "field" ? body.field.name : undefined;
       const answer = renderError(failure, { ...errorContext(request, context), bodyField });
@@ -106,7 +111,7 @@ export class Transcoder {
     for (const name of [...(this.#options.requestHeaders ?? []), ...route.requestHeaders]) {
       const value = headers.get(name);
       if (value === undefined) continue;
-      // What travels on as metadata must be what every transport can carry.
+      // Metadata must be representable by every transport.
       if (!VISIBLE_ASCII.test(value)) throw new DecodeError("must be visible ASCII characters").under(name);
       metadata.set(name, value);
     }
@@ -145,7 +150,7 @@ function errorContext(request: RestRequest, { requestId }: RestContext): ErrorCo
   return { requestId, acceptLanguage: request.headers.get("accept-language") };
 }
 
-/** 404, 405 with Allow, or the answer to OPTIONS. */
+/** 404, 405 with Allow, or the response to OPTIONS. */
 function answerWithoutRoute(
   request: RestRequest,
   { result }: RouteMatch,
@@ -160,7 +165,7 @@ function answerWithoutRoute(
   return { ...renderError(error, { ...errorContext(request, context), headers: { allow } }), error };
 }
 
-/** What HEAD answers: the headers that GET would, without its body. */
+/** The response to HEAD: the headers of GET without the body. */
 function withoutBody(answer: RestResponse): RestResponse {
   if (answer.body === undefined) return answer;
   const length = String(Buffer.byteLength(answer.body));

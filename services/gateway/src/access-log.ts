@@ -1,4 +1,5 @@
-// One line and one observation for each request. Paths are shown as their templates: a path may name a person.
+// Logs a line and records an observation for each request. Paths appear as templates, because a path may name
+// a person.
 import type { Clock } from "@muster/core";
 import type { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
@@ -30,7 +31,7 @@ export class AccessLog {
     );
   }
 
-  /** Call what it returns once the answer is written. */
+  /** Call the returned function once the response is written. */
   begin(): (answered: Answered) => void {
     const startMs = this.#clock.monotonicMs();
     return ({ requestId, method, route, status, error }) => {
@@ -48,7 +49,7 @@ export class AccessLog {
         reason: error?.reason,
         duration_ms: Math.round(durationMs * 1000) / 1000,
       };
-      // The service has logged its own defects; those of the gateway have their cause with them.
+      // Services log their own defects; an error with a cause is a defect of the gateway.
       if (status >= 500 && error?.cause !== undefined)
         this.#log.error({ ...fields, err: error.cause }, "request");
       else this.#log.info(fields, "request");

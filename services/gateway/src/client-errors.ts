@@ -1,8 +1,8 @@
-// Answers to bytes that are no HTTP request, and to clients that are too slow, in the error envelope.
+// Builds responses to bytes that are not HTTP and to slow clients, in the error envelope.
 import { AppError } from "@muster/errors";
 import { renderError } from "@muster/transcoder";
 
-/** An error and the status that HTTP has for it, where that is not the reason's own. */
+/** An error and its HTTP status, which may differ from the status of the reason. */
 export interface ClientError {
   readonly error: AppError;
   readonly status: number;
@@ -16,7 +16,7 @@ const REASON_PHRASES: Readonly<Record<number, string>> = {
   413: "Content Too Large",
 };
 
-/** What node:http reports in "clientError" events, by its code. */
+/** The error for the code of a node:http "clientError" event. */
 export function clientErrorOf(code: string | undefined): ClientError {
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
@@ -40,7 +40,7 @@ function withStatus(error: AppError): ClientError {
 
 /** A whole HTTP/1.1 response, after which the connection ends. */
 export function rawResponse({ error, status }: ClientError, requestId: string): string {
-  // Nothing of the request can be relied on, its headers neither.
+  // The request is unreliable as a whole, including its headers.
   const { headers, body: envelope } = renderError(error, { requestId, acceptLanguage: undefined });
   const body = String(envelope);
   return [

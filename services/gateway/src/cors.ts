@@ -1,9 +1,9 @@
-// Which pages of other origins may call the gateway: those that the configuration names, none by default.
+// Allows the configured origins to call the gateway from browsers; none by default.
 
 export interface CorsRequest {
   readonly method: string;
   readonly origin: string | undefined;
-  /** Access-Control-Request-Method: the question before the request. */
+  /** Access-Control-Request-Method of a preflight. */
   readonly requestedMethod: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export class Cors {
     this.#origins = new Set(origins.map((origin) => origin.toLowerCase()));
   }
 
-  /** Headers for the answer to a request of this origin; undefined where no origin is allowed at all. */
+  /** Headers for the response to a request of this origin; undefined where no origin is allowed at all. */
   headers({ origin }: CorsRequest): CorsAnswer | undefined {
     if (this.#origins.size === 0) return undefined;
     if (!this.#allows(origin)) return { vary: "origin" };
@@ -55,7 +55,9 @@ export class Cors {
     };
   }
 
-  /** Headers for the answer to a preflight; undefined if it is none, or not an allowed one. */
+  /**
+   * Headers for the response to a preflight; undefined for other requests and origins that are not allowed.
+   */
   preflight(request: CorsRequest): CorsAnswer | undefined {
     if (request.method !== "OPTIONS" || request.requestedMethod === undefined) return undefined;
     if (!this.#allows(request.origin)) return undefined;

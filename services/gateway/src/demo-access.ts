@@ -1,8 +1,8 @@
-// Whether a request without credentials may act for the demo organisation: only a program on this
-// machine may, never a page that a browser here has open.
+// Decides whether a request without credentials may act for the demo organization. Only programs on the same
+// machine may, never a page open in a local browser.
 
 export interface DemoRequest {
-  /** Of the TCP connection's other end. */
+  /** Remote address of the TCP connection. */
   readonly remoteAddress: string | undefined;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -17,7 +17,7 @@ export function mayActAsDemo({ remoteAddress, headers }: DemoRequest): boolean {
   if (remoteAddress !== "::1" && !LOOPBACK_ADDRESS.test(remoteAddress ?? "")) return false;
   if (Object.keys(headers).some((name) => name === "forwarded" || name.startsWith("x-forwarded-")))
     return false;
-  // Against names that were rebound to this machine.
+  // Rejects host names that were rebound to this machine.
   const host = LOOPBACK_HOST.exec(textOf(headers.host))?.[1];
   if (host === undefined) return false;
   if (headers.origin !== undefined) {

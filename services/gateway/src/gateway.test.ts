@@ -35,7 +35,7 @@ beforeEach(() => {
 const post = (path: string, body: TestRequest["body"], headers: Record<string, string> = JSON_TYPE) =>
   send(muster.port, path, { method: "POST", body, headers });
 
-/** Every refusal, of whatever kind, is this envelope. */
+/** Every error response has this envelope. */
 function expectEnvelope(answer: TestAnswer, status: number, reason: string): Record<string, unknown> {
   expect(answer.status).toBe(status);
   expect(answer.headers["content-type"]).toBe("application/json");

@@ -1,4 +1,4 @@
-// What happens to each request: probes, preflights, Connect and gRPC-Web, and REST for all else.
+// Routes each request to probes, preflights, Connect and gRPC-Web, or REST.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Clock } from "@muster/core";
@@ -26,11 +26,11 @@ export interface RequestHandlerDeps extends ProbeDeps {
   readonly cors: Cors;
   readonly accessLog: AccessLog;
   readonly newRequestId: () => string;
-  /** The token for a request that may act for the demo organisation. */
+  /** The service token for a request that may act for the demo organization. */
   readonly demoToken: (request: IncomingMessage) => string | undefined;
 }
 
-/** One request on its way to its answer. */
+/** A request and its response. */
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -84,7 +84,7 @@ export class RequestHandler {
     await this.#callRest(exchange, target);
   }
 
-  /** Sets the headers that pages of other origins need; true if the request was only asking for them. */
+  /** Sets the headers for pages of other origins; true if the request was a preflight. */
   #answerCors(exchange: Exchange): boolean {
     const { headers } = exchange.request;
     const question: CorsRequest = {
@@ -115,7 +115,7 @@ export class RequestHandler {
     checkRpcRequest(rpc, headerOf(request.headers, "content-type"));
     limitDeadline(rpc, request.headers, this.#deps.limits.deadlineMs);
     const token = this.#deps.demoToken(request);
-    // Read back by addHeaders of the Connect handler; a client's own was stripped above.
+    // Read again by addHeaders of the Connect handler; a client's own value was removed above.
     if (token !== undefined) request.headers[SERVICE_TOKEN] = token;
     response.once("close", () => finish({ requestId, method, route: path, status: response.statusCode }));
     this.#deps.connect.handle(request, response);
@@ -144,7 +144,7 @@ export class RequestHandler {
     }
   }
 
-  /** A method that may take longer than others keeps its connection for as long. */
+  /** A method with a longer deadline keeps its connection open for that time. */
   #deadlineOf({ response }: Exchange, methodMs: number | undefined): number {
     const { clock, limits } = this.#deps;
     if (methodMs !== undefined) response.setTimeout(methodMs + limits.idleTimeoutMs);
@@ -172,7 +172,7 @@ export class RequestHandler {
       return;
     }
     for (const [name, value] of Object.entries(headers)) {
-      // An answer that varies by origin too says both.
+      // A response that already varies by another header keeps both values.
       if (name === "vary") response.appendHeader(name, value);
       else response.setHeader(name, value);
     }
@@ -181,7 +181,7 @@ export class RequestHandler {
     response.end(method === "HEAD" ? undefined : body);
   }
 
-  /** Reads on and forgets, within limits, what nobody will look at. */
+  /** Reads and discards the rest of the body, within limits. */
   #drop(request: IncomingMessage): void {
     if (request.complete || request.listenerCount("data") > 0) return;
     let bytes = 0;

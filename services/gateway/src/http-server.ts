@@ -1,5 +1,4 @@
-// The HTTP/1.1 server: limits, timeouts and errors of the protocol itself. What a request means is
-// not known here.
+// Runs the HTTP/1.1 server with its limits, timeouts and protocol errors. The handler interprets requests.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -11,12 +10,12 @@ import { announcesTooMuch } from "./request-body.ts";
 
 export interface HttpServerOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   readonly port: number;
   readonly limits: HttpLimits;
   readonly clock: Clock;
   readonly newRequestId: () => string;
-  /** Answers every well-formed request; never throws. */
+  /** Responds to every well-formed request; never throws. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   readonly onClientError: (error: ClientError, requestId: string) => void;
 }
@@ -24,7 +23,7 @@ export interface HttpServerOptions {
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
-  /** The answer under way on a connection, to which nothing may be added. */
+  /** The response in progress on a connection; other bytes must not be mixed in. */
   readonly #answering = new WeakMap<Duplex, ServerResponse>();
   #leaving = false;
 
@@ -37,7 +36,7 @@ export class HttpServer {
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       connectionsCheckingInterval: limits.timeoutCheckMs,
-      // Node's own answer to a missing Host has no body; ours has.
+      // Node's own response to a missing Host has no body.
       requireHostHeader: false,
       noDelay: true,
     });
@@ -68,12 +67,12 @@ export class HttpServer {
     });
   }
 
-  /** Answers from now on end their connections, so that clients go elsewhere. */
+  /** Later responses close their connections, so that clients reconnect elsewhere. */
   leave(): void {
     this.#leaving = true;
   }
 
-  /** Accepts nothing more, lets what is under way end, and cuts what has not by then. */
+  /** Accepts no new requests, lets requests in flight end, and cuts the rest after the timeout. */
   async stop(timeoutMs: number): Promise<void> {
     this.leave();
     if (!this.#server.listening) return;
@@ -89,7 +88,7 @@ export class HttpServer {
 
   #accept(request: IncomingMessage, response: ServerResponse): void {
     this.#answering.set(request.socket, response);
-    // Otherwise an error of the connection would end the process.
+    // Without a listener, an error of the connection would end the process.
     response.on("error", () => {});
     if (this.#leaving) response.setHeader("connection", "close");
     this.#options.handle(request, response);

@@ -1,5 +1,4 @@
-// What a request says about itself before anything is done with it: its path, its id, and headers
-// rid of what only Muster's own parts may say.
+// Reads a request's path and id, and removes headers that only Muster's own parts may set.
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { AppError } from "@muster/errors";
 import { CONSISTENCY, REQUEST_ID, requestIdFrom } from "@muster/rpc";
@@ -8,7 +7,7 @@ import type { HttpLimits } from "./limits.ts";
 const INTERNAL_PREFIX = "muster-";
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)(.*)$/i;
 
-/** The id that the client gave, if it is well formed, else a new one; the headers carry it from now on. */
+/** The client's request id if it is well formed, else a new id; sets the header to the result. */
 export function adoptRequestId(headers: IncomingHttpHeaders, newRequestId: () => string): string {
   const given = headers[REQUEST_ID];
   const id = requestIdFrom(new Map(typeof given === "string" ? [[REQUEST_ID, given]] : [])) ?? newRequestId();
@@ -16,14 +15,14 @@ export function adoptRequestId(headers: IncomingHttpHeaders, newRequestId: () =>
   return id;
 }
 
-/** Removes metadata that clients could pass for Muster's own. */
+/** Removes metadata that clients could pass off as Muster's own. */
 export function stripInternals(headers: IncomingHttpHeaders): void {
   for (const name of Object.keys(headers)) {
     if (name.startsWith(INTERNAL_PREFIX) && name !== CONSISTENCY) delete headers[name];
   }
 }
 
-/** Path and query. An absolute target replaces the Host header, as RFC 9112 has it. */
+/** Path and query. An absolute target replaces the Host header, as RFC 9112 requires. */
 export function targetOf(request: IncomingMessage, limits: HttpLimits): string {
   const target = request.url ?? "/";
   if (target.length > limits.urlBytesMax)
@@ -46,7 +45,7 @@ export function pathOf(target: string): string {
   return question < 0 ? target : target.slice(0, question);
 }
 
-/** A header that HTTP has once. */
+/** A header that occurs at most once in HTTP. */
 export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value.join(", ") : value;

@@ -1,4 +1,4 @@
-// What one client may take of the gateway.
+// Declares the limits of the gateway per client.
 import { BODY_BYTES_MAX } from "@muster/core";
 
 export interface HttpLimits {
@@ -8,20 +8,23 @@ export interface HttpLimits {
   readonly urlBytesMax: number;
   /** A body, as sent and after inflation. */
   readonly bodyBytesMax: number;
-  /** Bodies that are being read or handled, together; above it requests are turned away. */
+  /** Total size of the bodies that are being read or handled; requests beyond it are refused. */
   readonly bodiesBytesMax: number;
-  /** Of a refused body, how much more is read so that the client sees the answer rather than a reset. */
+  /**
+   * Bytes of a refused body that are still read, so that the client receives the response rather than a
+   * reset.
+   */
   readonly discardBytesMax: number;
   /** From the first byte to the last header. */
   readonly headersTimeoutMs: number;
   /** From the first byte of a request to its last. */
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
-  /** How long nothing may move on a connection whose answer is being written. */
+  /** Longest time without progress on a connection whose response is being written. */
   readonly idleTimeoutMs: number;
-  /** How often the timeouts above are looked at. */
+  /** Interval at which the timeouts above are checked. */
   readonly timeoutCheckMs: number;
-  /** The deadline of a REST request, and of a unary call that brings none. */
+  /** The deadline of a REST request, and of a unary call without a deadline. */
   readonly deadlineMs: number;
 }
 

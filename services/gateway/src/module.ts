@@ -1,4 +1,4 @@
-// The gateway: composes its parts. It owns no tables and knows no business words.
+// Composes the gateway. The gateway owns no tables and contains no domain terms.
 import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
 import type { ServiceTokenPort } from "@muster/authz";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
@@ -32,18 +32,21 @@ export type { HttpLimits } from "./limits.ts";
 
 export interface GatewayOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   readonly port: number;
-  /** Whose methods are served; internal ones are left out. */
+  /** Services whose methods are served; internal methods are left out. */
   readonly services: readonly DescService[];
-  /** Reaches the method's service. */
+  /** Returns the caller of the method's service. */
   readonly caller: (method: DescMethod) => Caller;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly reason: string }>;
-  /** Set where local callers without credentials may act for the demo organisation: the gateway's own tokens. */
+  /**
+   * The gateway's service tokens. Set where local callers without credentials may act for the demo
+   * organization.
+   */
   readonly demoTokens?: ServiceTokenPort | undefined;
   readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<HttpLimits>;
@@ -54,7 +57,7 @@ export interface Gateway extends Listener {
   start(): Promise<number>;
 }
 
-/** Throws at once where a google.api.http rule is wrong or ambiguous. */
+/** Throws where a google.api.http rule is wrong or ambiguous. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { clock, log, host, port } = options;
   const limits = { ...defaultLimits, ...options.limits };
@@ -106,7 +109,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-/** The REST side alone: routes, for a golden file or documentation, and what they call. */
+/** The REST part alone: the routes, for a golden file or documentation, and their calls. */
 export function createTranscoder(
   services: readonly DescService[],
   caller: (method: DescMethod) => Caller,

@@ -1,4 +1,4 @@
-// Reads a request's body, inflates it, and never holds more of it than the limits say.
+// Reads and inflates a request's body within the limits on memory.
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate } from "node:zlib";
@@ -12,7 +12,7 @@ const inflaters = new Map([
   ["br", promisify(brotliDecompress)],
 ]);
 
-/** Bytes of bodies that are held at this moment, over all requests. */
+/** Total bytes of bodies in memory, over all requests. */
 export class BodyBudget {
   readonly #bytesMax: number;
   #bytes = 0;
@@ -21,7 +21,7 @@ export class BodyBudget {
     this.#bytesMax = bytesMax;
   }
 
-  /** Throws OVERLOADED where it does not fit. */
+  /** Throws OVERLOADED where the bytes exceed the budget. */
   take(bytes: number): void {
     if (this.#bytes + bytes > this.#bytesMax) throw new AppError("OVERLOADED", { retryAfterMs: 1_000 });
     this.#bytes += bytes;
@@ -34,18 +34,21 @@ export class BodyBudget {
 
 export interface RequestBody {
   readonly bytes: Uint8Array;
-  /** To be called once the body is no longer needed. */
+  /** Must be called once the body is no longer needed. */
   release(): void;
 }
 
 const EMPTY: RequestBody = { bytes: new Uint8Array(0), release: () => {} };
 
-/** Whether Content-Length alone says that the body is too large. */
+/** Whether Content-Length alone shows that the body is too large. */
 export function announcesTooMuch(request: IncomingMessage, limits: HttpLimits): boolean {
   return Number(request.headers["content-length"] ?? 0) > limits.bodyBytesMax;
 }
 
-/** Rejects with TOO_LARGE, MEDIA_TYPE_UNSUPPORTED, REQUEST_MALFORMED, OVERLOADED, or CANCELLED when the client leaves. */
+/**
+ * Rejects with TOO_LARGE, MEDIA_TYPE_UNSUPPORTED, REQUEST_MALFORMED, OVERLOADED, or CANCELLED when the client
+ * disconnects.
+ */
 export async function readBody(
   request: IncomingMessage,
   limits: HttpLimits,
@@ -73,7 +76,10 @@ export async function readBody(
   }
 }
 
-/** Goes on reading and forgetting after a refusal: a client that is still sending would not see the answer. */
+/**
+ * Continues to read and discard after a refusal: a client that is still sending would not receive the
+ * response.
+ */
 function collect(
   request: IncomingMessage,
   limits: HttpLimits,
@@ -119,7 +125,7 @@ async function inflated(sent: Buffer, encoding: string | undefined, limits: Http
     });
   }
   try {
-    // Stops as soon as the output passes the limit.
+    // Stops as soon as the output exceeds the limit.
     return await inflater(sent, { maxOutputLength: limits.bodyBytesMax });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(limits);

@@ -1,5 +1,5 @@
-// Connect and gRPC-Web requests, told from REST by their path; those that the protocols would refuse
-// without a word are refused here in the error envelope.
+// Recognizes Connect and gRPC-Web requests by path. Requests that the protocols would refuse without an error
+// message are refused here with the error envelope.
 import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { AppError } from "@muster/errors";
@@ -24,7 +24,7 @@ export class RpcPaths {
   }
 }
 
-/** Gives a unary call without a deadline one, in the words of its protocol. */
+/** Adds a deadline to a unary call without one, in the header of its protocol. */
 export function limitDeadline(
   method: DescMethod,
   headers: Record<string, string | string[] | undefined>,
@@ -38,7 +38,7 @@ export function limitDeadline(
   else headers["connect-timeout-ms"] ??= String(deadlineMs);
 }
 
-/** Throws where the request is no call that this port can serve. */
+/** Throws for a request that this port cannot serve. */
 export function checkRpcRequest(method: DescMethod, contentType = ""): void {
   const connect = method.methodKind === "unary" ? CONNECT_UNARY : CONNECT_STREAM;
   if (!connect.test(contentType) && !GRPC_WEB.test(contentType)) {

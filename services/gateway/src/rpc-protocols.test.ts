@@ -1,4 +1,4 @@
-// Connect and gRPC-Web by their stock clients, and who may act for the demo organisation.
+// Tests Connect and gRPC-Web with their stock clients, and access to the demo organization.
 import { create, type DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";

@@ -1,4 +1,4 @@
-// A gateway over real HTTP in front of a caller that tests can see into. For tests only.
+// Starts a gateway over real HTTP in front of a scripted caller. For tests only.
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
 import { PassThrough } from "node:stream";
@@ -15,7 +15,7 @@ import { Metrics } from "@muster/metrics";
 import type { Caller, CallOptions, StreamAnswer, UnaryAnswer } from "@muster/rpc";
 import { createGateway, type Gateway, type GatewayOptions } from "./module.ts";
 
-/** Answers what a test tells it to, and keeps what it was called with. */
+/** Returns scripted responses and records calls. */
 export class ScriptedCaller implements Caller {
   calls: { method: DescMethod; request: Message; options: CallOptions }[] = [];
   answer: (method: DescMethod, request: Message, options: CallOptions) => Promise<UnaryAnswer> = async () => {
@@ -50,7 +50,7 @@ export interface TestGateway {
   readonly port: number;
   readonly caller: ScriptedCaller;
   readonly metrics: Metrics;
-  /** The log's lines so far. */
+  /** The lines logged so far. */
   logged(): Record<string, unknown>[];
 }
 
@@ -98,7 +98,7 @@ export interface TestRequest {
   readonly chunked?: boolean;
 }
 
-/** One request by node's own client, whose every header is ours to choose. */
+/** A request by node's own client, which lets a test choose every header. */
 export function send(port: number, path: string, options: TestRequest = {}): Promise<TestAnswer> {
   const { method = "GET", headers = {}, body, chunked } = options;
   return new Promise((resolve, reject) => {
@@ -126,7 +126,7 @@ export function send(port: number, path: string, options: TestRequest = {}): Pro
   });
 }
 
-/** Sends bytes and resolves with all that comes back until the gateway ends the connection. */
+/** Sends bytes and resolves with all received bytes once the gateway ends the connection. */
 export function sendRaw(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes));

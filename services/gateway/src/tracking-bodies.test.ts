@@ -1,4 +1,5 @@
-// Bodies as tracking clients send them: routes that say so take JSON by other names, up to a size of their own.
+// Tests bodies of tracking clients: some routes accept JSON under other media types, up to a limit of their
+// own.
 import { gzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";

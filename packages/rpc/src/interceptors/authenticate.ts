@@ -1,4 +1,4 @@
-// Finds out who calls: an API key, another service, or a local caller acting for the demo organisation.
+// Authenticates the caller: an API key, another service, or a local caller acting for the demo organization.
 import type { ApiKeyVerifier, DemoPrincipal, Principal, ServiceTokenPort } from "@muster/authz";
 import type { OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -7,7 +7,7 @@ import { apiKeyFrom } from "../credentials.ts";
 import { AUTHORIZATION, SERVICE_TOKEN } from "../metadata.ts";
 import type { Before } from "./interceptor.ts";
 
-/** The only service that may vouch for a local caller. */
+/** The only service whose tokens may mark a caller as local. */
 const GATEWAY = "gateway";
 
 export interface AuthenticateDeps {
@@ -39,7 +39,7 @@ function byServiceToken(deps: AuthenticateDeps, call: Call, token: string): Prin
   if (claims === undefined) return undefined;
   const { policy } = call.plan;
   if (policy.internal) {
-    // A token for the demo speaks for a person, never for the gateway itself.
+    // A token for the demo organization stands for the local caller, never for the gateway itself.
     return claims.actAsDemo ? undefined : { kind: "service", id: claims.service };
   }
   const isDemo = claims.actAsDemo && claims.service === GATEWAY && policy.anonymousDemo;
@@ -48,7 +48,7 @@ function byServiceToken(deps: AuthenticateDeps, call: Call, token: string): Prin
     : undefined;
 }
 
-/** May do what the method asks for, and nothing else. */
+/** Holds only the permission of the called method. */
 function demoPrincipal(organizationId: OrganizationId, permission: string): DemoPrincipal {
   return { kind: "demo", id: "demo", organizationId, permissions: { has: (asked) => asked === permission } };
 }

@@ -1,4 +1,4 @@
-// Holds the caller to the method's policy option.
+// Checks the caller against the method's policy option.
 import { AppError } from "@muster/errors";
 import type { Before } from "./interceptor.ts";
 

@@ -1,5 +1,5 @@
-// Ends a call when its deadline passes or its caller goes away, even if the handler hangs: the
-// handler's signal aborts and the caller has its answer at once.
+// Ends a call when its deadline passes or its caller disconnects, even if the handler hangs. The handler's
+// signal aborts, and the caller receives the response at once.
 import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Call } from "../call.ts";
@@ -37,12 +37,12 @@ export function deadline(deps: { readonly clock: Clock }): Around {
   };
 }
 
-/** Aborts the call at its deadline, or when its caller does. Returns what ends the watch. */
+/** Aborts the call at its deadline, or when its caller aborts. Returns a function that ends the watch. */
 function watch(clock: Clock, call: Call): () => void {
   const { deadlineMs } = call;
   const outer = call.options.signal;
   const ended = new AbortController();
-  // From here on the wall clock may step: only the time left counts.
+  // The wall clock may step from here on, so only the remaining time is used.
   const endMs = deadlineMs === undefined ? Infinity : clock.monotonicMs() + deadlineMs - clock.nowMs();
   const onOuterAbort = (): void => {
     if (outer.reason instanceof AppError) call.abort(outer.reason);
@@ -68,9 +68,9 @@ async function expire(clock: Clock, call: Call, endMs: number, ended: AbortSigna
   }
 }
 
-/** A mount keeps the same deadline with a timer of its own, which may ring a little earlier. */
+/** A mount enforces the same deadline with its own timer, which may fire slightly earlier. */
 const MOUNT_TIMER_SLACK_MS = 20;
 /** Node's timers overflow beyond 2^31 - 1 ms. */
 const TIMER_MS_MAX = 2_000_000_000;
-/** A ready-made reason spares every call a DOMException. */
+/** A constant reason saves a DOMException per call. */
 const ENDED = "ended";

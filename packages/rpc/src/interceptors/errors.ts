@@ -1,4 +1,4 @@
-// Whatever is thrown leaves as an AppError that carries the request id and nothing of its cause.
+// Converts every thrown value into an AppError with the request id and without its cause.
 import { isMessage } from "@bufbuild/protobuf";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
@@ -26,7 +26,7 @@ export function errors(deps: { readonly log: Logger }): Around {
   };
 }
 
-/** The error as the caller may see it. A defect's cause is logged under the request id. */
+/** The error for the caller. The cause of a defect is logged under the request id. */
 function answerError(log: Logger, call: Call, error: unknown): AppError {
   const fields = { method: call.plan.name, request_id: call.requestId };
   if (!(error instanceof AppError)) {
@@ -40,12 +40,12 @@ function answerError(log: Logger, call: Call, error: unknown): AppError {
   return stamped(error, call.requestId);
 }
 
-/** What the handler was asked, as far as a log may show it. A stream's messages are not kept. */
+/** The request, as far as a log may show it. Messages of a stream are not kept. */
 function requestOf({ method, request }: Call): object | undefined {
   return isMessage(request, method.input) ? redact(method.input, request) : undefined;
 }
 
-/** The same error with the id of the request that it answers, unless it has one, and without its cause. */
+/** A copy of the error without its cause; carries the id of the failed request unless an id is set. */
 export function stamped(error: AppError, requestId: string): AppError {
   if (error.requestId !== undefined && error.cause === undefined) return error;
   return copyError(error, { requestId: error.requestId ?? requestId });

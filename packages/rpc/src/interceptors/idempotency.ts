@@ -1,4 +1,4 @@
-// The Idempotency-Key of unary methods: the first call runs, later ones get its answer.
+// Implements the Idempotency-Key of unary methods: the first call runs, later calls receive its response.
 import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
@@ -13,7 +13,7 @@ import { stamped } from "./errors.ts";
 import type { Around } from "./interceptor.ts";
 
 const KEY_FORM = new RegExp(`^[\\x20-\\x7e]{1,${IDEMPOTENCY_KEY_BYTES_MAX}}$`);
-/** Answers that stay true when asked again; all others free the key. */
+/** Statuses of responses that stay valid for a repeated request; all others free the key. */
 const KEPT_HTTP = new Set<number>([400, 404, 409, 412, 422]);
 
 export interface IdempotencyDeps {
@@ -33,7 +33,7 @@ export function idempotency(deps: IdempotencyDeps): Around {
           `must be 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters`,
         );
       }
-      // Running it would look like a promise that nobody keeps.
+      // Running the call would imply a guarantee that no ledger backs.
       if (ledger === undefined)
         throw new AppError("UNIMPLEMENTED", { message: "There is no idempotency here." });
       const begun = await ledger.begin(scopeOf(call), key, canonicalBody(call));
@@ -43,7 +43,7 @@ export function idempotency(deps: IdempotencyDeps): Around {
   };
 }
 
-/** Keys live per caller and method; everyone who acts for the demo organisation is one caller. */
+/** Keys are scoped by caller and method; all callers of the demo organization count as the same caller. */
 function scopeOf(call: Call): string {
   const { principal } = call;
   return principal.kind === "demo" ? call.plan.name : `${principal.id}/${call.plan.name}`;
@@ -89,7 +89,7 @@ async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
   try {
     const response = await next(call);
     if (!isSettled) {
-      // The effect, if any, has happened: failing to keep the answer must not deny it.
+      // The effect, if any, is committed: a failure to save the response must not fail the call.
       await ledger.keep(claim, okAnswer(call, response)).catch((error: unknown) => {
         log.warn({ ...fields, err: error }, "answer not kept");
       });

@@ -1,4 +1,4 @@
-// What an interceptor is, and how a list of them becomes one function.
+// Declares interceptors and composes a list of them into a function.
 import type { Message } from "@bufbuild/protobuf";
 import type { Call } from "../call.ts";
 
@@ -7,13 +7,13 @@ export type StreamNext = (call: Call) => AsyncIterable<Message>;
 
 export type Interceptor = Around | Before;
 
-/** Sees the call begin and end. Without `stream` it lets streaming calls pass. */
+/** Runs around the call. Without `stream` it does not apply to streaming calls. */
 export interface Around {
   readonly unary: (call: Call, next: UnaryNext) => Promise<Message>;
   readonly stream?: (call: Call, next: StreamNext) => AsyncIterable<Message>;
 }
 
-/** Refuses a call by throwing, or lets it go on. */
+/** Runs before the call; refuses the call by throwing. */
 export interface Before {
   readonly before: (call: Call) => Promise<void> | void;
 }
@@ -31,7 +31,10 @@ export function composeUnary(interceptors: readonly Interceptor[], handler: Unar
   }, handler);
 }
 
-/** Outermost first. Every layer costs each message of the stream, so those that need none are left out. */
+/**
+ * Outermost first. Every layer costs time per message of a stream, so layers without a stream function are
+ * left out.
+ */
 export function composeStream(interceptors: readonly Interceptor[], handler: StreamNext): StreamNext {
   const checks: Before["before"][] = [];
   const layers: NonNullable<Around["stream"]>[] = [];

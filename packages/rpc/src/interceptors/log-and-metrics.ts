@@ -1,4 +1,4 @@
-// Outermost: one line and one observation per call.
+// Logs a line and records an observation per call. The outermost interceptor.
 import type { Clock } from "@muster/core";
 import { AppError, reasonTable } from "@muster/errors";
 import type { Logger } from "@muster/log";
@@ -32,7 +32,7 @@ export function logAndMetrics(deps: {
       organization_id: principal?.kind === "service" ? undefined : principal?.organizationId,
     };
     if (error?.reason === "INTERNAL") log.error(fields, "call");
-    // Services ask one another all the time: only their failures are news.
+    // Services call each other all the time, so only failures are logged at info.
     else if (error === undefined && call.plan.policy.internal) log.debug(fields, "call");
     else log.info(fields, "call");
   }
@@ -51,7 +51,7 @@ export function logAndMetrics(deps: {
     },
     async *stream(call, next) {
       const startMs = clock.monotonicMs();
-      // What stands if the caller stops reading before the end.
+      // The outcome if the caller stops reading before the end.
       let outcome: AppError | undefined = new AppError("CANCELLED");
       try {
         yield* next(call);

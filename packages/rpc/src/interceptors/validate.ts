@@ -1,4 +1,4 @@
-// Reads the request only once the caller is known, and holds every message to its rules.
+// Decodes the request only after the caller is authenticated, and checks every message against its rules.
 import type { Message } from "@bufbuild/protobuf";
 import { AssertionError } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -34,7 +34,7 @@ async function readSingle(call: Call, messages: AsyncIterable<Message>): Promise
   call.request = message;
 }
 
-/** A refused message fails the call even if the handler, having seen the failure, goes on. */
+/** A refused message fails the call even if the handler catches the failure and continues. */
 function checkOfStream(call: Call, message: Message): void {
   try {
     assertValid(call.method.input, message);
@@ -44,7 +44,7 @@ function checkOfStream(call: Call, message: Message): void {
   }
 }
 
-/** A message that cannot be read fails the call in the same way. */
+/** An unreadable message fails the call in the same way. */
 async function* failing(call: Call, messages: AsyncIterable<Message>): AsyncIterable<Message> {
   try {
     yield* messages;

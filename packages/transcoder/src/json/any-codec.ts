@@ -1,4 +1,4 @@
-// google.protobuf.Any: an object with "@type", for the types that the registry knows.
+// Encodes google.protobuf.Any as an object with "@type", for the types of the registry.
 import {
   type DescMessage,
   fromJson,

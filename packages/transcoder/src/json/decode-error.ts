@@ -1,14 +1,17 @@
-// Why a piece of JSON or text cannot be read, and where it stands. The path grows as the error climbs.
+// Reports why JSON or text cannot be read, and at which path. Callers prepend to the path while the error
+// propagates.
 
 const SHOWN_CHARACTERS_MAX = 120;
 
-/** What a client sent is not of its field's type. Becomes REQUEST_MALFORMED with one field. */
+/**
+ * The value sent by the client does not have the field's type. Becomes REQUEST_MALFORMED with a single field.
+ */
 export class DecodeError extends Error {
   override name = "DecodeError";
   /** Path in snake_case, such as "events[0].name"; empty at the top. */
   path = "";
 
-  /** Puts the name of the field, or an index in brackets, before the path. */
+  /** Prepends the name of the field, or an index in brackets, to the path. */
   under(segment: string): this {
     const shown = segment.slice(0, SHOWN_CHARACTERS_MAX).toWellFormed();
     if (this.path === "") this.path = shown;
@@ -17,7 +20,7 @@ export class DecodeError extends Error {
   }
 }
 
-/** Runs `read`; an error of its gets the segment before its path. */
+/** Runs `read` and prepends the segment to the path of a DecodeError. */
 export function under<T>(segment: string, read: () => T): T {
   try {
     return read();

@@ -1,4 +1,4 @@
-// One field of a message: reads its JSON into the message, writes the message's value as JSON text.
+// Reads a field's JSON into the message and writes the message's value as JSON text.
 import { create, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { DecodeError } from "./decode-error.ts";
@@ -7,20 +7,23 @@ import { type DecodeContext, isJsonObject, jsonObjectText, plainNumber } from ".
 import { enumCodec, scalarCodec } from "./scalar-codec.ts";
 import type { ValueCodec } from "./value-codec.ts";
 
-/** A message as protobuf-es keeps it: its fields are properties, its oneofs `{case, value}`. */
+/** A message in the form of protobuf-es: fields are properties, oneofs `{case, value}`. */
 export type LocalMessage = Record<string, unknown>;
 
 export interface FieldCodec {
   readonly field: DescField;
-  /** Of the value, the item, or the map's value. */
+  /** Codec of the value, of a list's item, or of a map's value. */
   readonly value: ValueCodec;
-  /** JSON null leaves the field unset, even a google.protobuf.Value; in a new message that is nothing to do. */
+  /**
+   * JSON null leaves the field unset, even for a google.protobuf.Value; in a new message nothing needs to be
+   * done.
+   */
   read(message: LocalMessage, json: unknown, context: DecodeContext): void;
   /** JSON text; "null" for an unset field that has presence. */
   write(message: LocalMessage): string;
 }
 
-/** How the codec of a message type is found, lazily, for types may contain themselves. */
+/** Returns the codec of a message type. Lazy, because types may contain themselves. */
 export type MessageCodecs = (field: DescField & { message: object }) => ValueCodec;
 
 export function compileField(field: DescField, options: FieldOptions, messages: MessageCodecs): FieldCodec {
@@ -45,7 +48,7 @@ function elementCodec(field: DescField, messages: MessageCodecs, options: FieldO
   const inner = field.message.fields[0];
   if (inner?.fieldKind !== "scalar") throw new Error(`${field.message.typeName} has no value field`);
   const scalar = scalarCodec(inner.scalar, inner.longAsString);
-  // protobuf-es keeps a wrapper as its bare value in a singular field outside a oneof, else as a message.
+  // protobuf-es stores a wrapper as a bare value in a singular field outside a oneof, else as a message.
   if (field.fieldKind === "message" && field.oneof === undefined) return scalar;
   const { message: desc } = field;
   const box = (bare: unknown): unknown => Object.assign(create(desc), { [inner.localName]: bare });
@@ -57,7 +60,7 @@ function elementCodec(field: DescField, messages: MessageCodecs, options: FieldO
   };
 }
 
-/** No digits in a string, and none that a double has lost. */
+/** Accepts only JSON numbers that a double represents exactly, and no strings of digits. */
 function numberAlone(codec: ValueCodec): ValueCodec {
   return {
     ...codec,
@@ -105,7 +108,7 @@ function singularField(field: DescField, value: ValueCodec, rawJson: boolean): F
       },
     };
   }
-  // An unset scalar of explicit presence may show a default through the prototype (proto2, editions).
+  // An unset scalar with explicit presence may expose a default through the prototype (proto2, editions).
   const ownOnly = field.fieldKind !== "message" && field.presence !== IMPLICIT_PRESENCE;
   return {
     field,
@@ -166,12 +169,12 @@ function listField(field: DescField, value: ValueCodec, itemErrors: ItemErrors |
   };
 }
 
-/** In a list that reports them one by one; with more it is refused as a whole. */
+/** Limit for a list that reports unreadable items; a list with more is refused as a whole. */
 const UNREADABLE_ITEMS_MAX = 5000;
 
-/** What happens to an item that cannot be read where the field's option says that others go on. */
+/** Reports an unreadable item of a list whose option accepts the other items. */
 export interface ItemErrors {
-  /** Notes the error in the sibling field and returns the empty item that takes its place. */
+  /** Records the error in the sibling field and returns the empty item for its position. */
   report(message: LocalMessage, index: number, error: DecodeError): unknown;
 }
 
@@ -205,7 +208,7 @@ function mapField(field: DescField & { fieldKind: "map" }, value: ValueCodec): F
   };
 }
 
-/** Assignment that makes an own property even of "__proto__". */
+/** Assignment that creates an own property even for "__proto__". */
 function setOwn(target: LocalMessage, key: string, value: unknown): void {
   if (key === "__proto__") {
     Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });

@@ -1,5 +1,5 @@
-// Looks at JSON as text, where JSON.parse would be slow or would lose something: how deep it nests, and
-// how its numbers are written.
+// Reads JSON as text where JSON.parse would be slow or lose information: nesting depth, and the spelling of
+// numbers.
 
 const QUOTE = 34;
 const MINUS = 45;
@@ -9,12 +9,12 @@ const CLOSE_BRACKET = 93;
 const OPEN_BRACE = 123;
 const CLOSE_BRACE = 125;
 
-/** A number that keeps its text: JSON.stringify writes it as it was read. */
+/** A number with its source text, which JSON.stringify writes unchanged. */
 export interface RawNumber {
   readonly rawJSON: string;
 }
 
-// Part of ECMAScript since 2025; TypeScript's library has no words for it yet.
+// Part of ECMAScript since 2025; missing in TypeScript's library.
 const json = JSON as unknown as {
   rawJSON(text: string): RawNumber;
   isRawJSON(value: unknown): value is RawNumber;
@@ -24,7 +24,9 @@ export function isRawNumber(value: unknown): value is RawNumber {
   return json.isRawJSON(value);
 }
 
-/** Whether no array or object lies deeper than `depthMax`. Any text may be asked about, also no JSON at all. */
+/**
+ * Whether no array or object lies deeper than `depthMax`. Accepts any text, including text that is not JSON.
+ */
 export function nestsWithin(text: string, depthMax: number): boolean {
   let depth = 0;
   for (let index = 0; index < text.length; index++) {
@@ -41,7 +43,7 @@ export function nestsWithin(text: string, depthMax: number): boolean {
   return true;
 }
 
-/** Index of the quote that ends the string beginning at `start`; -1 if none does. */
+/** Index of the quote that ends the string beginning at `start`; -1 for an unterminated string. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end > 0) {
@@ -53,12 +55,15 @@ function endOfString(text: string, start: number): number {
   return -1;
 }
 
-/** Reads text that is known to be JSON, nested no deeper than the stack; numbers keep their text where it matters. */
+/**
+ * Reads text that is valid JSON, nested no deeper than the stack; numbers keep their text where a double
+ * would lose digits.
+ */
 export function readKeepingNumbers(text: string): unknown {
   return new KeepingReader(text).read();
 }
 
-/** JSON.parse with a reviver can do this too, but takes seconds for a long array. */
+/** JSON.parse with a reviver has the same result, but takes seconds for a long array. */
 class KeepingReader {
   readonly #text: string;
   #index = 0;

@@ -30,7 +30,7 @@ const duration = fc
     nanos: s < 0 ? -n : n,
   }));
 
-/** Through JSON once, so that -0 and unpaired surrogates are gone. */
+/** Passes the value through JSON, which removes -0 and unpaired surrogates. */
 function stable(value: unknown): Record<string, unknown> {
   return JSON.parse(
     JSON.stringify(value)

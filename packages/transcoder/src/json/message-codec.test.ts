@@ -156,7 +156,7 @@ describe("accepted input", () => {
       { $typeName: "google.protobuf.Duration", seconds: -3n, nanos: -500_000_000 },
     ],
     ['{"choice_text":null,"choice_large":4}', "choice", { case: "choiceLarge", value: 4n }],
-    // Numbers with their source kept do not disturb typed fields.
+    // Numbers with their source text do not disturb typed fields.
     [
       '{"raw_always":{"a":1.10},"small":2.0,"real":1.50,"struct":{"x":2.50,"y":[1e2]}}',
       "struct",

@@ -1,4 +1,4 @@
-// Whole messages between JSON and protobuf-es, compiled once per type by walking its descriptor.
+// Encodes and decodes whole messages. Each type is compiled once from its descriptor.
 import {
   create,
   createRegistry,
@@ -21,14 +21,14 @@ import { wellKnownCodec } from "./well-known-codec.ts";
 
 interface KeyReader {
   readonly codec: FieldCodec;
-  /** The same field's other spelling, when the key is the less usual one. */
+  /** The field's preferred spelling, when the key is the other one. */
   readonly canonical: string | undefined;
 }
 
 interface FieldWriter {
   readonly prefix: string;
   readonly codec: FieldCodec;
-  /** The oneof that shows no member but the one that is set. */
+  /** The oneof, if its option shows only the member that is set. */
   readonly onlyOf: string | undefined;
 }
 
@@ -37,7 +37,7 @@ interface CompiledFields {
   readonly writers: readonly FieldWriter[];
 }
 
-/** The JSON form of one message type. Made by {@link MessageCodecs}. */
+/** The JSON form of a message type. Created by {@link MessageCodecs}. */
 export class MessageCodec implements ValueCodec {
   readonly fromText = undefined;
   readonly desc: DescMessage;
@@ -57,7 +57,7 @@ export class MessageCodec implements ValueCodec {
     return message;
   }
 
-  /** Fills a new message. `skip`: keys that something else reads. */
+  /** Fills a new message. `skip`: keys that other code reads. */
   decodeInto(message: LocalMessage, json: unknown, context: DecodeContext, skip?: ReadonlySet<string>): void {
     if (!isJsonObject(json, context)) throw new DecodeError("must be an object");
     if (++context.depth > JSON_DEPTH_MAX) throw tooDeep();
@@ -84,7 +84,7 @@ export class MessageCodec implements ValueCodec {
     context.depth--;
   }
 
-  /** JSON text with every field of the type in it, but for a oneof's members that its option leaves out. */
+  /** JSON text with every field of the type, except members of a oneof that its option leaves out. */
   encode(value: unknown): string {
     const message = value as LocalMessage;
     const { writers } = this.#fields();
@@ -96,7 +96,7 @@ export class MessageCodec implements ValueCodec {
     return `${text}}`;
   }
 
-  /** The field's codec by its snake_case or camelCase name; none for fields that clients may not fill. */
+  /** The field's codec by snake_case or camelCase name; none for fields that clients may not set. */
   reader(key: string): FieldCodec | undefined {
     return this.#fields().readers.get(key)?.codec;
   }
@@ -126,7 +126,7 @@ export class MessageCodec implements ValueCodec {
   }
 }
 
-/** snake_case, unless the proto gives the field a JSON name that is not made from its own. */
+/** snake_case, unless the proto sets a JSON name that is not derived from the field's name. */
 function restNameOf({ name, jsonName }: DescField): string {
   return jsonName === protoCamelCase(name) ? name : jsonName;
 }
@@ -157,13 +157,13 @@ export class MessageCodecs {
     return codec;
   }
 
-  /** The codec of a field's message type, the well-known ones included. */
+  /** The codec of a field's message type, including well-known types. */
   value(desc: DescMessage): ValueCodec {
     if (desc.typeName === "google.protobuf.Any") return this.#any;
     return wellKnownCodec(desc) ?? this.message(desc);
   }
 
-  /** Whether a field of the type, however deep, keeps its JSON as text. */
+  /** Whether a field of the type, at any depth, keeps its JSON as text. */
   hasRawJson(desc: DescMessage, seen: Set<DescMessage> = new Set()): boolean {
     if (seen.has(desc)) return false;
     seen.add(desc);

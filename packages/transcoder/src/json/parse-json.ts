@@ -1,10 +1,9 @@
-// JSON text to values, keeping what JSON.parse would lose where a field keeps its JSON as text: long
-// integers and trailing zeros.
+// Parses JSON text and keeps long integers and trailing zeros where a field stores its JSON as text.
 import { JSON_DEPTH_MAX } from "@muster/core";
 import { DecodeError } from "./decode-error.ts";
 import { isRawNumber, nestsWithin, readKeepingNumbers } from "./json-text.ts";
 
-/** What reading one body has to watch for. */
+/** Properties of a body that affect decoding. */
 export interface DecodeContext {
   readonly ignoreUnknown: boolean;
   /** The text has escapes that may hide half a surrogate pair. */
@@ -21,17 +20,17 @@ export interface ParsedJson {
 
 export interface ParseOptions {
   readonly ignoreUnknown: boolean;
-  /** Some field keeps its JSON as text, so numbers must survive as written. */
+  /** A field keeps its JSON as text, so numbers must survive as written. */
   readonly keepNumbers: boolean;
 }
 
-/** Below this JSON.parse is done before a look at the nesting would be worth it. */
+/** Below this size JSON.parse is faster than a check of the nesting depth. */
 const UNSEEN_CHARACTERS_MAX = 256 * 1024;
 
 /**
- * The end of a number that its double might not print the same: 16 or more digits, an exponent, a
- * trailing zero after the point, minus zero, or many leading zeros. Text inside strings may match
- * too; that costs time only. Written backwards from the terminator, which makes it linear.
+ * Matches the end of a number that its double might not print identically: 16 or more digits, an exponent, a
+ * trailing zero after the point, minus zero, or many leading zeros. Text inside strings may match too, which
+ * only costs time. Written backwards from the terminator, which makes the match linear.
  */
 const UNFAITHFUL_NUMBER = /[,}\]\s](?<=(?:[\d.]{16}|\.\d*0|[eE][+-]?\d+|-0|0\.0{6}\d+).)/;
 
@@ -55,7 +54,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** For a value that came from no JSON text, such as the object that a missing body stands for. */
+/** For a value without JSON text, such as the object that stands for a missing body. */
 export function textContext(): DecodeContext {
   return { ignoreUnknown: false, surrogates: false, exact: false, depth: 0 };
 }
@@ -74,12 +73,12 @@ export function isJsonObject(value: unknown, context: DecodeContext): value is R
   );
 }
 
-/** The double of a number that kept its text; anything else as it is. */
+/** The double of a number that kept its text; any other value unchanged. */
 export function plainNumber(value: unknown, context: DecodeContext): unknown {
   return context.exact && isRawNumber(value) ? Number(value.rawJSON) : value;
 }
 
-/** The text of a JSON object, its numbers as they were sent. */
+/** The text of a JSON object, with numbers as sent. */
 export function jsonObjectText(value: unknown, context: DecodeContext): string {
   if (!isJsonObject(value, context)) throw new DecodeError("must be a JSON object");
   checkJson(value, context, context.depth);

@@ -1,4 +1,4 @@
-// Scalars and enums. Strict: nothing is converted that ProtoJSON does not convert, nothing is rounded.
+// Encodes and decodes scalars and enums. Strict: no conversions beyond ProtoJSON, no rounding.
 import type { DescEnum } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
 import { DecodeError } from "./decode-error.ts";
@@ -51,7 +51,7 @@ const stringCodec: ValueCodec = {
   fromText: (text) => text,
 };
 
-// Most strings need no escape, and a test of that is cheaper than JSON.stringify.
+// Most strings need no escape, and this test is cheaper than JSON.stringify.
 const PLAIN = /^[ !#-[\]-~]*$/;
 const PLAIN_CHARACTERS_MAX = 64;
 
@@ -153,7 +153,7 @@ function int64Codec(min: bigint, max: bigint, longAsString: boolean): ValueCodec
       if (typeof json === "string") return fromText(json);
       const value = plainNumber(json, context);
       if (typeof value !== "number" || !Number.isInteger(value)) throw new DecodeError("must be an integer");
-      // Past 2^53-1 the number as sent is lost already: only a string can carry it.
+      // Beyond 2^53-1 the number as sent is lost already: only a string can represent the value.
       if (!Number.isSafeInteger(value)) throw new DecodeError("must be a string above 2^53-1");
       return keep(BigInt(value));
     },
@@ -162,7 +162,10 @@ function int64Codec(min: bigint, max: bigint, longAsString: boolean): ValueCodec
   };
 }
 
-/** Names without the enum's own prefix, in lower case; input takes any case, with or without it, or the number. */
+/**
+ * Names without the enum's prefix, in lower case. Input accepts any case, names with or without the prefix,
+ * and numbers.
+ */
 export function enumCodec(desc: DescEnum): ValueCodec {
   if (desc.typeName === "google.protobuf.NullValue") return nullCodec;
   const prefix = `${desc.name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase()}_`;

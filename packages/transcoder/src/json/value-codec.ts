@@ -1,5 +1,5 @@
-// One value of a field (or one item of a list, or one value of a map) between JSON, text and the form
-// protobuf-es keeps it in.
+// Declares codecs for a value of a field, a list item or a map value: between JSON, text and the form of
+// protobuf-es.
 import type { DecodeContext } from "./parse-json.ts";
 
 export interface ValueCodec {

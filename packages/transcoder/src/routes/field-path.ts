@@ -1,11 +1,11 @@
-// A field path such as "a.b": resolved once against a message type, then set in messages.
+// Resolves a field path such as "a.b" against a message type once, then sets it in messages.
 import { create, type DescField, type DescMessage } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { DecodeError } from "../json/decode-error.ts";
 import type { FieldCodec, LocalMessage } from "../json/field-codec.ts";
 import type { MessageCodecs } from "../json/message-codec.ts";
 
-/** A field that a path segment or a query parameter gives. */
+/** A field set by a path segment or a query parameter. */
 export interface FieldPath {
   /** In snake_case, with dots. */
   readonly name: string;
@@ -14,7 +14,7 @@ export interface FieldPath {
   readonly codec: FieldCodec;
 }
 
-/** Resolves a path by snake_case or camelCase names; undefined if there is no such field. */
+/** Resolves a path by snake_case or camelCase names; undefined for an unknown field. */
 export function resolveFieldPath(
   codecs: MessageCodecs,
   desc: DescMessage,
@@ -36,7 +36,7 @@ export function resolveFieldPath(
   return undefined;
 }
 
-/** The value at the path; undefined where it or a message above it is unset. */
+/** The value at the path; undefined where the field or a parent message is unset. */
 export function getAt(message: LocalMessage, path: FieldPath): unknown {
   let at: unknown = message;
   for (const parent of path.parents) {
@@ -46,7 +46,7 @@ export function getAt(message: LocalMessage, path: FieldPath): unknown {
   return get(at as LocalMessage, path.codec.field);
 }
 
-/** Sets the value, making the messages above it where they are missing. */
+/** Sets the value and creates missing parent messages. */
 export function setAt(message: LocalMessage, path: FieldPath, value: unknown): void {
   let at = message;
   for (const parent of path.parents) {

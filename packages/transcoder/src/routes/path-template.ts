@@ -1,17 +1,17 @@
-// Path templates of google.api.http: the grammar of http.proto, parsed once.
+// Parses path templates of google.api.http by the grammar of http.proto.
 
-/** One segment of the path: a literal (decoded), any one segment, or any number of them. */
+/** A segment of the path: a literal (decoded), any one segment, or any number of segments. */
 export type TemplateSegment =
   | { readonly kind: "literal"; readonly text: string }
   | { readonly kind: "one" }
   | { readonly kind: "many" };
 
-/** A variable and the segments it captures, from `start` up to but not including `end`. */
+/** A variable and the segments that it captures, from `start` up to but not including `end`. */
 export interface TemplateVariable {
   readonly fieldPath: readonly string[];
   readonly start: number;
   readonly end: number;
-  /** Captures exactly one segment, so that "%2F" in it is decoded. */
+  /** Captures exactly one segment, so that "%2F" in the segment is decoded. */
   readonly single: boolean;
 }
 
@@ -19,14 +19,14 @@ export interface PathTemplate {
   readonly text: string;
   readonly segments: readonly TemplateSegment[];
   readonly variables: readonly TemplateVariable[];
-  /** Without its colon; empty if there is none. */
+  /** Without the colon; empty for a template without a verb. */
   readonly verb: string;
 }
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const LITERAL = /^(?:[A-Za-z0-9\-._~!$&'()+,;@]|%[0-9A-Fa-f]{2})+$/;
 
-/** Throws an Error that says what is wrong with the template. */
+/** Throws an Error that describes the fault of the template. */
 export function parsePathTemplate(text: string): PathTemplate {
   const fail = (what: string): never => {
     throw new Error(`path template ${JSON.stringify(text)}: ${what}`);
@@ -62,7 +62,7 @@ export function parsePathTemplate(text: string): PathTemplate {
   return { text, segments, variables, verb: decodeURIComponent(verb ?? "") };
 }
 
-/** The verb stands after the last colon outside braces, in the last segment. */
+/** The verb follows the last colon outside braces, in the last segment. */
 function splitVerb(text: string): readonly [path: string, verb: string | undefined] {
   const colon = text.lastIndexOf(":");
   const boundary = Math.max(text.lastIndexOf("/"), text.lastIndexOf("}"));

@@ -2,7 +2,7 @@
 // backtracking. Each node of the tree is visited at most once for a path.
 import type { PathTemplate, TemplateSegment } from "./path-template.ts";
 
-/** What stands at the end of a template, by HTTP method; "*" takes every method. */
+/** Rules at the end of a template, by HTTP method; "*" matches every method. */
 export type RulesByMethod<Rule> = Map<string, Rule>;
 
 interface Node<Rule> {

@@ -1,5 +1,5 @@
-// Every route of the services, found by (method, path). Built once; refuses to be built where two
-// rules could mean the same request.
+// Finds the route of a method and path among all services. Construction fails where two rules could match the
+// same request.
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { http } from "@muster/contracts/google/api/annotations_pb";
 import { policy, rest } from "@muster/contracts/muster/options/v1/options_pb";
@@ -9,7 +9,7 @@ import { parsePathTemplate } from "./path-template.ts";
 import { type PathMatch, PathTrie } from "./path-trie.ts";
 import { compileRoute, nameOfMethod, type Route } from "./route.ts";
 
-/** A second prefix under which the same paths answer, unless a rule of their own stands there. */
+/** A second prefix for the same paths. A rule of its own under the alias wins. */
 export interface PathAlias {
   /** Such as "/v1/". */
   readonly prefix: string;
@@ -17,7 +17,7 @@ export interface PathAlias {
   readonly alias: string;
 }
 
-/** The segments of a path: as they came, and decoded. */
+/** The segments of a path, encoded and decoded. */
 export interface RequestPath {
   readonly raw: readonly string[];
   readonly decoded: readonly string[];
@@ -30,7 +30,7 @@ export interface RouteMatch {
 
 export class RouteTable {
   readonly #trie = new PathTrie<Route>();
-  /** Those among them that answer with a slash at the end too, found without it. */
+  /** Routes that accept a trailing slash, stored without the slash. */
   readonly #slashed = new PathTrie<Route>();
   readonly #routes: Route[] = [];
 
@@ -46,18 +46,20 @@ export class RouteTable {
     return this.#routes;
   }
 
-  /** `path` is the URL's, still encoded, without its query. Throws DecodeError where it cannot be decoded. */
+  /**
+   * `path` is the URL's path, still encoded, without the query. Throws DecodeError for an invalid encoding.
+   */
   match(method: string, path: string): RouteMatch {
     const segments = path.slice(1).split("/");
     const isSlashed = segments.length > 1 && segments.at(-1) === "";
     const raw = isSlashed ? segments.slice(0, -1) : segments;
     const trie = isSlashed ? this.#slashed : this.#trie;
     const last = raw.at(-1) ?? "";
-    // A raw colon starts a custom verb, if there is one of that name; an encoded colon never does.
+    // A raw colon starts a custom verb if the route table has that verb; an encoded colon never does.
     const colon = last.lastIndexOf(":");
     const verb = colon < 0 ? "" : decodeSegment(last.slice(colon + 1));
     if (verb !== "" && trie.has(verb)) {
-      // What stands before the verb is empty, and so is nothing's name.
+      // The name before the verb is empty, which matches no route.
       if (colon === 0) return { result: { kind: "not_found" }, path: { raw, decoded: raw } };
       const found = lookUp(trie, method, verb, [...raw.slice(0, -1), last.slice(0, colon)]);
       if (found.result.kind !== "not_found") return found;
@@ -113,7 +115,7 @@ function decodeSegment(segment: string): string {
   }
 }
 
-/** One line for each route, sorted: the text of a golden file. */
+/** A line for each route, sorted: the text of a golden file. */
 export function printRouteTable(table: RouteTable): string {
   const lines = table.routes.map((route) => {
     const body =
@@ -133,7 +135,7 @@ export function printRouteTable(table: RouteTable): string {
   return `${lines.map(([path, verb, ...rest]) => [verb, path, ...rest].join(" ")).join("\n")}\n`;
 }
 
-/** In what a route differs from the rest. */
+/** Options of a route that differ from the defaults. */
 function marksOf({ ignoreUnknown, trailingSlash, anyMediaType, bodyBytesMax }: Route): string[] {
   return [
     ...(ignoreUnknown ? ["ignore_unknown"] : []),

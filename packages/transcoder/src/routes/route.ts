@@ -1,4 +1,4 @@
-// One way to reach one method over HTTP: a google.api.http rule, checked against the method's messages.
+// Compiles a google.api.http rule into a route and checks the rule against the method's messages.
 import { type DescField, type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
 import type { HttpRule } from "@muster/contracts/google/api/http_pb";
 import { policy as policyOption, rest as restOption } from "@muster/contracts/muster/options/v1/options_pb";
@@ -6,7 +6,7 @@ import type { MessageCodec, MessageCodecs } from "../json/message-codec.ts";
 import { type FieldPath, resolveFieldPath } from "./field-path.ts";
 import { type PathTemplate, parsePathTemplate, type TemplateVariable } from "./path-template.ts";
 
-/** Where the HTTP body goes: nowhere, into the whole message, or into one field of it. */
+/** Target of the HTTP body: none, the whole message, or a field. */
 export type BodyBinding =
   | { readonly kind: "none" }
   | { readonly kind: "message" }
@@ -19,28 +19,28 @@ export interface PathBinding {
 
 export interface Route {
   readonly method: DescMethod;
-  /** Such as "GET"; "*" takes every verb. */
+  /** HTTP method, such as "GET"; "*" matches every method. */
   readonly verb: string;
   readonly template: PathTemplate;
   readonly bindings: readonly PathBinding[];
   readonly body: BodyBinding;
-  /** The field of the answer that is the HTTP body; undefined means the whole answer. */
+  /** The field of the response that is the HTTP body; undefined means the whole response. */
   readonly responseField: DescField | undefined;
   readonly status: number;
   readonly permission: string;
   readonly ignoreUnknown: boolean;
-  /** The path answers with a slash at its end too. */
+  /** The path is accepted with a trailing slash too. */
   readonly trailingSlash: boolean;
-  /** JSON is taken under the labels that tracking clients put on it. */
+  /** JSON is accepted under the media types of tracking clients. */
   readonly anyMediaType: boolean;
-  /** After inflation; undefined where only the server's own limit holds. */
+  /** After inflation; undefined where only the server's limit applies. */
   readonly bodyBytesMax: number | undefined;
-  /** How long the method may take, where it may take longer than others. */
+  /** Deadline of a method that may take longer than the default. */
   readonly deadlineMs: number | undefined;
   readonly maskField: DescField | undefined;
   readonly requestHeaders: readonly string[];
   readonly input: MessageCodec;
-  /** Some field of the request keeps its JSON as text. */
+  /** A field of the request keeps its JSON as text. */
   readonly keepNumbers: boolean;
 }
 
@@ -55,7 +55,7 @@ export function nameOfMethod(method: DescMethod): string {
   return `${method.parent.typeName}.${method.name}`;
 }
 
-/** Throws an Error naming the method where the rule does not fit it. */
+/** Throws an Error that names the method where the rule does not fit. */
 export function compileRoute(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Route {
   try {
     return compile(codecs, method, rule);

@@ -14,7 +14,7 @@ export const file_muster_errors_v1_error: GenFile = /*@__PURE__*/
   fileDesc("ChxtdXN0ZXIvZXJyb3JzL3YxL2Vycm9yLnByb3RvEhBtdXN0ZXIuZXJyb3JzLnYxIjwKCkZpZWxkRXJyb3ISFQoFZmllbGQYASABKAlCBpq1GAIoBBIXCgdtZXNzYWdlGAIgASgJQgaatRgCKAQifAoFRXJyb3ISFAoEY29kZRgBIAEoCUIGmrUYAigBEhYKBnJlYXNvbhgCIAEoCUIGmrUYAigBEhcKB21lc3NhZ2UYAyABKAlCBpq1GAIoBBIsCgZmaWVsZHMYBCADKAsyHC5tdXN0ZXIuZXJyb3JzLnYxLkZpZWxkRXJyb3IiSgoJSXRlbUVycm9yEg0KBWluZGV4GAEgASgFEhUKBWZpZWxkGAIgASgJQgaatRgCKAQSFwoHbWVzc2FnZRgDIAEoCUIGmrUYAigEYgZwcm90bzM", [file_muster_options_v1_options]);
 
 /**
- * One field and what is wrong with it.
+ * A field and its error.
  *
  * @generated from message muster.errors.v1.FieldError
  */
@@ -40,7 +40,7 @@ export const FieldErrorSchema: GenMessage<FieldError> = /*@__PURE__*/
   messageDesc(file_muster_errors_v1_error, 0);
 
 /**
- * An error inside an answer that succeeded as a whole, such as one event of a batch.
+ * An error inside a response that succeeded as a whole, such as one event of a batch.
  *
  * @generated from message muster.errors.v1.Error
  */

@@ -32,7 +32,7 @@ export const Reason = {
   REQUEST_MALFORMED: 1,
 
   /**
-   * A field's value breaks its rule; `fields` says which and how.
+   * A field's value breaks its rule; `fields` lists the fields and the rules.
    *
    * @generated from enum value: REASON_FIELD_INVALID = 2;
    */
@@ -46,28 +46,28 @@ export const Reason = {
   PAGE_TOKEN_INVALID: 3,
 
   /**
-   * No credentials, or credentials that nobody issued, or that were revoked or have expired.
+   * Credentials are missing, unknown, revoked or expired.
    *
    * @generated from enum value: REASON_UNAUTHENTICATED = 4;
    */
   UNAUTHENTICATED: 4,
 
   /**
-   * The credential does not hold the permission the method asks for.
+   * The credential does not hold the permission of the method.
    *
    * @generated from enum value: REASON_PERMISSION_DENIED = 5;
    */
   PERMISSION_DENIED: 5,
 
   /**
-   * There is no such route.
+   * The route does not exist.
    *
    * @generated from enum value: REASON_ROUTE_NOT_FOUND = 6;
    */
   ROUTE_NOT_FOUND: 6,
 
   /**
-   * The path exists, the method does not; the Allow header lists those that do.
+   * The path exists, the method does not; the Allow header lists the methods that do.
    *
    * @generated from enum value: REASON_METHOD_NOT_ALLOWED = 7;
    */
@@ -88,7 +88,7 @@ export const Reason = {
   MEDIA_TYPE_UNSUPPORTED: 9,
 
   /**
-   * No such profile in this organisation.
+   * The profile does not exist in this organization.
    *
    * @generated from enum value: REASON_PROFILE_NOT_FOUND = 10;
    */
@@ -109,35 +109,35 @@ export const Reason = {
   EVENT_CONFLICT: 12,
 
   /**
-   * No such segment in this organisation.
+   * The segment does not exist in this organization.
    *
    * @generated from enum value: REASON_SEGMENT_NOT_FOUND = 13;
    */
   SEGMENT_NOT_FOUND: 13,
 
   /**
-   * A segment whose name gives the same slug exists.
+   * A segment with another name but the same slug exists.
    *
    * @generated from enum value: REASON_SEGMENT_NAME_TAKEN = 14;
    */
   SEGMENT_NAME_TAKEN: 14,
 
   /**
-   * The organisation has as many segments as it may.
+   * The organization has as many segments as it may.
    *
    * @generated from enum value: REASON_SEGMENT_LIMIT_REACHED = 15;
    */
   SEGMENT_LIMIT_REACHED: 15,
 
   /**
-   * No such API key in this organisation.
+   * The API key does not exist in this organization.
    *
    * @generated from enum value: REASON_API_KEY_NOT_FOUND = 16;
    */
   API_KEY_NOT_FOUND: 16,
 
   /**
-   * No such organisation, or not one of the caller's.
+   * The organization does not exist or is not the caller's.
    *
    * @generated from enum value: REASON_ORGANIZATION_NOT_FOUND = 17;
    */
@@ -172,14 +172,14 @@ export const Reason = {
   OVERLOADED: 21,
 
   /**
-   * A service or database that is needed does not answer.
+   * A required service or database does not respond.
    *
    * @generated from enum value: REASON_UNAVAILABLE = 22;
    */
   UNAVAILABLE: 22,
 
   /**
-   * The deadline passed before the answer was ready.
+   * The deadline passed before the response was ready.
    *
    * @generated from enum value: REASON_DEADLINE_EXCEEDED = 23;
    */
@@ -207,7 +207,7 @@ export const Reason = {
   INTERNAL: 26,
 
   /**
-   * A read position that this installation never handed out.
+   * A read position that this installation never returned.
    *
    * @generated from enum value: REASON_POSITION_INVALID = 27;
    */
@@ -221,7 +221,7 @@ export const Reason = {
   API_KEY_ROTATED: 28,
 
   /**
-   * Other segments' rules name the segment; `details.segments` says which.
+   * Rules of other segments refer to the segment; `details.segments` lists them.
    *
    * @generated from enum value: REASON_SEGMENT_IN_USE = 29;
    */
@@ -242,28 +242,28 @@ export const Reason = {
   USER_EVENT_EXISTS: 31,
 
   /**
-   * No such event type in this organisation's catalogue.
+   * The event type does not exist in this organization's catalog.
    *
    * @generated from enum value: REASON_EVENT_TYPE_NOT_FOUND = 32;
    */
   EVENT_TYPE_NOT_FOUND: 32,
 
   /**
-   * The catalogue has an event type of this name.
+   * The catalog has an event type of this name.
    *
    * @generated from enum value: REASON_EVENT_TYPE_EXISTS = 33;
    */
   EVENT_TYPE_EXISTS: 33,
 
   /**
-   * The catalogue has as many event types as it may.
+   * The catalog has as many event types as it may.
    *
    * @generated from enum value: REASON_EVENT_TYPE_LIMIT_REACHED = 34;
    */
   EVENT_TYPE_LIMIT_REACHED: 34,
 
   /**
-   * No such alert rule in this organisation.
+   * The alert rule does not exist in this organization.
    *
    * @generated from enum value: REASON_ALERT_RULE_NOT_FOUND = 35;
    */
@@ -277,7 +277,7 @@ export const Reason = {
   ALERT_RULE_CODE_TAKEN: 36,
 
   /**
-   * The organisation has as many alert rules as it may.
+   * The organization has as many alert rules as it may.
    *
    * @generated from enum value: REASON_ALERT_RULE_LIMIT_REACHED = 37;
    */
@@ -291,35 +291,35 @@ export const Reason = {
   PROFILE_NOT_MERGED: 38,
 
   /**
-   * The two profiles are one person already.
+   * The two profiles are merged already.
    *
    * @generated from enum value: REASON_PROFILE_MERGED_BEFORE = 39;
    */
   PROFILE_MERGED_BEFORE: 39,
 
   /**
-   * One person may stand for only so many merged profiles.
+   * A root profile has as many merged profiles as it may.
    *
    * @generated from enum value: REASON_MERGE_LIMIT_REACHED = 40;
    */
   MERGE_LIMIT_REACHED: 40,
 
   /**
-   * The event was erased with its person; sending it again brings nothing back.
+   * The event was erased with its profile; sending the event again does not restore it.
    *
    * @generated from enum value: REASON_EVENT_ERASED = 41;
    */
   EVENT_ERASED: 41,
 
   /**
-   * No such erasure in this organisation.
+   * The erasure does not exist in this organization.
    *
    * @generated from enum value: REASON_ERASURE_NOT_FOUND = 42;
    */
   ERASURE_NOT_FOUND: 42,
 
   /**
-   * Rules of segments look further back than raw events would be kept; `details.segments` says which.
+   * Rules of segments look further back than raw events would be kept; `details.segments` lists the segments.
    *
    * @generated from enum value: REASON_RETENTION_TOO_SHORT = 43;
    */

@@ -16,7 +16,8 @@ export const file_muster_identity_v1_api_key: GenFile = /*@__PURE__*/
   fileDesc("CiBtdXN0ZXIvaWRlbnRpdHkvdjEvYXBpX2tleS5wcm90bxISbXVzdGVyLmlkZW50aXR5LnYxIsQBCgZBcGlLZXkSEgoCaWQYASABKAlCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAESFgoGcHJlZml4GAMgASgJQgaatRgCKAESFgoGc2NvcGVzGAQgAygJQgaatRgCKAESLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
- * A credential of an organisation. Its secret is kept as a hash and shown once, when it is made.
+ * A credential of an organization. The secret is stored as a hash and returned once, by the call that creates
+ * the key.
  *
  * @generated from message muster.identity.v1.ApiKey
  */
@@ -34,14 +35,14 @@ export type ApiKey = Message<"muster.identity.v1.ApiKey"> & {
   name: string;
 
   /**
-   * The first characters of the key, enough to recognise it by.
+   * The first characters of the key, enough to recognize it.
    *
    * @generated from field: string prefix = 3;
    */
   prefix: string;
 
   /**
-   * The permissions it holds, such as "events.write"; "*" holds every one.
+   * The permissions of the key, such as "events.write"; "*" holds every permission.
    *
    * @generated from field: repeated string scopes = 4;
    */

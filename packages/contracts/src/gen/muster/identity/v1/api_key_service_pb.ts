@@ -49,7 +49,7 @@ export type CreateApiKeyResponse = Message<"muster.identity.v1.CreateApiKeyRespo
   apiKey?: ApiKey | undefined;
 
   /**
-   * The whole key, shown this once.
+   * The whole key. No other call returns it.
    *
    * @generated from field: string secret = 2;
    */
@@ -173,7 +173,7 @@ export type RotateApiKeyResponse = Message<"muster.identity.v1.RotateApiKeyRespo
   apiKey?: ApiKey | undefined;
 
   /**
-   * The whole new key, shown this once.
+   * The whole new key. No other call returns it.
    *
    * @generated from field: string secret = 2;
    */
@@ -188,13 +188,13 @@ export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@_
   messageDesc(file_muster_identity_v1_api_key_service, 7);
 
 /**
- * API keys of the caller's organisation.
+ * API keys of the caller's organization.
  *
  * @generated from service muster.identity.v1.ApiKeyService
  */
 export const ApiKeyService: GenService<{
   /**
-   * Makes a key. Its scopes must be among the caller's own.
+   * Creates a key. The scopes must be among the caller's own.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.CreateApiKey
    */
@@ -204,7 +204,7 @@ export const ApiKeyService: GenService<{
     output: typeof CreateApiKeyResponseSchema;
   },
   /**
-   * Lists the keys that are valid, oldest first, without their secrets.
+   * Lists the valid keys, oldest first, without secrets.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.ListApiKeys
    */
@@ -214,7 +214,7 @@ export const ApiKeyService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
-   * Ends a key at once, everywhere.
+   * Revokes a key at once, in every process.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.DeleteApiKey
    */
@@ -224,7 +224,7 @@ export const ApiKeyService: GenService<{
     output: typeof DeleteApiKeyResponseSchema;
   },
   /**
-   * Makes a new key with the old one's name and scopes; the old one stays valid for the overlap.
+   * Creates a key with the name and the scopes of the old key, which stays valid for the overlap.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.RotateApiKey
    */

@@ -19,7 +19,7 @@ export const file_muster_identity_v1_credential_service: GenFile = /*@__PURE__*/
  */
 export type VerifyApiKeyRequest = Message<"muster.identity.v1.VerifyApiKeyRequest"> & {
   /**
-   * SHA-256 of the whole key: the key itself does not travel. 32 bytes.
+   * SHA-256 of the whole key, so that the key itself stays in the calling process. 32 bytes.
    *
    * @generated from field: bytes key_hash = 1;
    */
@@ -72,13 +72,14 @@ export const VerifyApiKeyResponseSchema: GenMessage<VerifyApiKeyResponse> = /*@_
   messageDesc(file_muster_identity_v1_credential_service, 1);
 
 /**
- * What other services of the installation ask of identity. Internal: gRPC with a service token.
+ * Verifies credentials for the other services of the installation. Internal: gRPC with a service token.
  *
  * @generated from service muster.identity.v1.CredentialService
  */
 export const CredentialService: GenService<{
   /**
-   * Whose key this is and what it may do. UNAUTHENTICATED when it is unknown, revoked or expired.
+   * Returns the organization and the permissions of a key. UNAUTHENTICATED when the key is unknown, revoked
+   * or expired.
    *
    * @generated from rpc muster.identity.v1.CredentialService.VerifyApiKey
    */

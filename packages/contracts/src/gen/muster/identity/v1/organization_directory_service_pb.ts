@@ -53,13 +53,13 @@ export const GetOrganizationResponseSchema: GenMessage<GetOrganizationResponse> 
   messageDesc(file_muster_identity_v1_organization_directory_service, 1);
 
 /**
- * What other services of the installation ask about organisations. Internal: gRPC with a service token.
+ * Returns organizations to the other services of the installation. Internal: gRPC with a service token.
  *
  * @generated from service muster.identity.v1.OrganizationDirectoryService
  */
 export const OrganizationDirectoryService: GenService<{
   /**
-   * ORGANIZATION_NOT_FOUND when there is none.
+   * ORGANIZATION_NOT_FOUND when the organization does not exist.
    *
    * @generated from rpc muster.identity.v1.OrganizationDirectoryService.GetOrganization
    */

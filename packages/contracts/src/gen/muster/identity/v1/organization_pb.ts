@@ -16,7 +16,7 @@ export const file_muster_identity_v1_organization: GenFile = /*@__PURE__*/
   fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEihAEKDE9yZ2FuaXphdGlvbhISCgJpZBgBIAEoCUIGmrUYAigBEhQKBG5hbWUYAiABKAlCBpq1GAIoARIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoJdGltZV96b25lGAQgASgJQgaatRgCKAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
- * A tenant: everything Muster keeps belongs to exactly one.
+ * A tenant: everything that Muster stores belongs to exactly one organization.
  *
  * @generated from message muster.identity.v1.Organization
  */
@@ -39,7 +39,8 @@ export type Organization = Message<"muster.identity.v1.Organization"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * IANA name, such as "Europe/Berlin": where its calendar days begin. "UTC" unless set.
+   * IANA name, such as "Europe/Berlin", of the time zone in which the calendar days of the organization
+   * begin. "UTC" unless set.
    *
    * @generated from field: string time_zone = 4;
    */

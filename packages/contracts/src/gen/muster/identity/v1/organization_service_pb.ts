@@ -55,14 +55,14 @@ export type CreateOrganizationResponse = Message<"muster.identity.v1.CreateOrgan
   organization?: Organization | undefined;
 
   /**
-   * The first key, with every scope inside the new organisation.
+   * The first key, with every scope inside the new organization.
    *
    * @generated from field: muster.identity.v1.ApiKey api_key = 2;
    */
   apiKey?: ApiKey | undefined;
 
   /**
-   * The whole key, shown this once.
+   * The whole key. No other call returns it.
    *
    * @generated from field: string secret = 3;
    */
@@ -123,7 +123,7 @@ export const ListOrganizationsResponseSchema: GenMessage<ListOrganizationsRespon
   messageDesc(file_muster_identity_v1_organization_service, 3);
 
 /**
- * What an update may change; unset fields are untouched unless the mask names them.
+ * The fields that an update may change. A field that is unset keeps its value unless the mask names it.
  *
  * @generated from message muster.identity.v1.OrganizationChanges
  */
@@ -134,7 +134,7 @@ export type OrganizationChanges = Message<"muster.identity.v1.OrganizationChange
   name?: string | undefined;
 
   /**
-   * IANA name, such as "Europe/Berlin". Rules keep the time zone that they were saved with.
+   * IANA name, such as "Europe/Berlin". Rules keep the time zone that was set when they were saved.
    *
    * @generated from field: optional string time_zone = 2;
    */
@@ -196,13 +196,13 @@ export const UpdateOrganizationResponseSchema: GenMessage<UpdateOrganizationResp
   messageDesc(file_muster_identity_v1_organization_service, 6);
 
 /**
- * Organisations.
+ * Organizations.
  *
  * @generated from service muster.identity.v1.OrganizationService
  */
 export const OrganizationService: GenService<{
   /**
-   * Makes an organisation and its first API key.
+   * Creates an organization and its first API key.
    *
    * @generated from rpc muster.identity.v1.OrganizationService.CreateOrganization
    */
@@ -212,7 +212,7 @@ export const OrganizationService: GenService<{
     output: typeof CreateOrganizationResponseSchema;
   },
   /**
-   * Lists the organisations that the caller belongs to.
+   * Lists the organizations that the caller belongs to.
    *
    * @generated from rpc muster.identity.v1.OrganizationService.ListOrganizations
    */

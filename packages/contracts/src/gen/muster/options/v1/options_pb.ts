@@ -2,8 +2,8 @@
 // @generated from file muster/options/v1/options.proto (package muster.options.v1, syntax proto3)
 /* eslint-disable */
 
-// What a method or a field promises beyond its types. Every option here is read from descriptors at
-// run time, by the interceptors of packages/rpc and by packages/transcoder; nothing restates it.
+// Options declare what a method or a field guarantees beyond its types. The interceptors of packages/rpc and
+// packages/transcoder read every option here from descriptors at run time; no other list repeats them.
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -18,14 +18,14 @@ export const file_muster_options_v1_options: GenFile = /*@__PURE__*/
   fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSKTAQoMTWV0aG9kUG9saWN5EhIKCnBlcm1pc3Npb24YASABKAkSEAoIaW50ZXJuYWwYAiABKAgSDwoHY2FsbGVycxgDIAMoCRIaChJpZGVtcG90ZW5jeV9sZWRnZXIYBCABKAgSFgoOYW5vbnltb3VzX2RlbW8YBSABKAgSGAoQZGVhZGxpbmVfc2Vjb25kcxgGIAEoBSLHAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkixwEKC0ZpZWxkUG9saWN5EhAKCHJhd19qc29uGAEgASgIEhIKCmNvbW1hX2xpc3QYAiABKAgSLwoJYmFyZV9kYXRlGAMgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuRGF0ZUJvdW5kEhkKEWl0ZW1fZXJyb3JzX2ZpZWxkGAQgASgJEjEKCHBlcnNvbmFsGAUgASgOMh8ubXVzdGVyLm9wdGlvbnMudjEuUGVyc29uYWxEYXRhEhMKC2pzb25fbnVtYmVyGAYgASgIIh8KC09uZW9mUG9saWN5EhAKCG9ubHlfc2V0GAEgASgIKlEKCURhdGVCb3VuZBIaChZEQVRFX0JPVU5EX1VOU1BFQ0lGSUVEEAASFAoQREFURV9CT1VORF9TVEFSVBABEhIKDkRBVEVfQk9VTkRfRU5EEAIqsQEKDFBlcnNvbmFsRGF0YRIdChlQRVJTT05BTF9EQVRBX1VOU1BFQ0lGSUVEEAASFgoSUEVSU09OQUxfREFUQV9OT05FEAESGQoVUEVSU09OQUxfREFUQV9TVUJKRUNUEAISGgoWUEVSU09OQUxfREFUQV9JREVOVElUWRADEhkKFVBFUlNPTkFMX0RBVEFfQ09OVEVOVBAEEhgKFFBFUlNPTkFMX0RBVEFfU0VDUkVUEAU6WQoGcG9saWN5Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIfLm11c3Rlci5vcHRpb25zLnYxLk1ldGhvZFBvbGljeVIGcG9saWN5OlMKBHJlc3QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjShgMgASgLMh0ubXVzdGVyLm9wdGlvbnMudjEuUmVzdFBvbGljeVIEcmVzdDpVCgVmaWVsZBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY04YDIAEoCzIeLm11c3Rlci5vcHRpb25zLnYxLkZpZWxkUG9saWN5UgVmaWVsZDpiCgxvbmVvZl9wb2xpY3kSHS5nb29nbGUucHJvdG9idWYuT25lb2ZPcHRpb25zGNSGAyABKAsyHi5tdXN0ZXIub3B0aW9ucy52MS5PbmVvZlBvbGljeVILb25lb2ZQb2xpY3liBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
- * Who may call a method, and what a repeated call does.
+ * Permission and callers of a method, and the effect of a repeated call.
  *
  * @generated from message muster.options.v1.MethodPolicy
  */
 export type MethodPolicy = Message<"muster.options.v1.MethodPolicy"> & {
   /**
-   * The permission a caller's credential must hold, such as "events.write". Every method that is
-   * not internal names one.
+   * The permission that a caller's credential must hold, such as "events.write". Every method that is not
+   * internal names a permission.
    *
    * @generated from field: string permission = 1;
    */
@@ -39,28 +39,28 @@ export type MethodPolicy = Message<"muster.options.v1.MethodPolicy"> & {
   internal: boolean;
 
   /**
-   * The services whose token an internal method takes, such as "segments".
+   * The services whose token an internal method accepts, such as "segments".
    *
    * @generated from field: repeated string callers = 3;
    */
   callers: string[];
 
   /**
-   * The Idempotency-Key ledger covers this method. Every method with a POST rule says so.
+   * The Idempotency-Key ledger covers this method. Every method with a POST rule sets this option.
    *
    * @generated from field: bool idempotency_ledger = 4;
    */
   idempotencyLedger: boolean;
 
   /**
-   * In embedded mode a local caller without credentials acts for the demo organisation.
+   * In embedded mode a local caller without credentials acts for the demo organization.
    *
    * @generated from field: bool anonymous_demo = 5;
    */
   anonymousDemo: boolean;
 
   /**
-   * How long a unary call may take whose caller names no deadline, over REST above all; 0 means 30 seconds.
+   * Deadline of a unary call whose caller sets none, which is the usual case over REST; 0 means 30 seconds.
    *
    * @generated from field: int32 deadline_seconds = 6;
    */
@@ -75,7 +75,7 @@ export const MethodPolicySchema: GenMessage<MethodPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 0);
 
 /**
- * What REST adds to google.api.http.
+ * Options of REST beyond google.api.http.
  *
  * @generated from message muster.options.v1.RestPolicy
  */
@@ -88,7 +88,7 @@ export type RestPolicy = Message<"muster.options.v1.RestPolicy"> & {
   successStatus: number;
 
   /**
-   * No /api twin of the /v1 paths.
+   * No /api alias of the /v1 paths.
    *
    * @generated from field: bool no_api_alias = 2;
    */
@@ -102,37 +102,38 @@ export type RestPolicy = Message<"muster.options.v1.RestPolicy"> & {
   ignoreUnknown: boolean;
 
   /**
-   * The google.protobuf.FieldMask field that is filled from the keys of the body, unless the query
-   * or the body's own key of that name brings one.
+   * The google.protobuf.FieldMask field that is filled from the keys of the body, unless the query or the
+   * mask's own key in the body sets it.
    *
    * @generated from field: string mask_field = 4;
    */
   maskField: string;
 
   /**
-   * The paths answer with a trailing slash too.
+   * Requests whose path ends with a slash are accepted too.
    *
    * @generated from field: bool trailing_slash = 6;
    */
   trailingSlash: boolean;
 
   /**
-   * A body labelled application/x-www-form-urlencoded, text/plain or not at all is read as the JSON it is:
-   * what tracking SDKs and navigator.sendBeacon send.
+   * A body with the media type application/x-www-form-urlencoded or text/plain, or without a media type, is
+   * read as JSON. Tracking SDKs and navigator.sendBeacon send such bodies.
    *
    * @generated from field: bool any_media_type = 7;
    */
   anyMediaType: boolean;
 
   /**
-   * Of the body after inflation; 0 means the gateway's limit for all routes.
+   * Limit of the body after inflation, in bytes; 0 means the gateway's limit for all routes.
    *
    * @generated from field: int32 body_bytes_max = 8;
    */
   bodyBytesMax: number;
 
   /**
-   * Request headers handed to the method as metadata, in lower case, beyond those every method gets.
+   * Request headers passed to the method as metadata, in lower case, in addition to the headers that every
+   * method receives.
    *
    * @generated from field: repeated string request_headers = 5;
    */
@@ -147,13 +148,13 @@ export const RestPolicySchema: GenMessage<RestPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 1);
 
 /**
- * What REST does with one field.
+ * Options of REST for a single field.
  *
  * @generated from message muster.options.v1.FieldPolicy
  */
 export type FieldPolicy = Message<"muster.options.v1.FieldPolicy"> & {
   /**
-   * A string field holding a JSON object: REST shows the object itself, both ways.
+   * A string field holding a JSON object: REST reads and writes the object itself.
    *
    * @generated from field: bool raw_json = 1;
    */
@@ -174,7 +175,7 @@ export type FieldPolicy = Message<"muster.options.v1.FieldPolicy"> & {
   bareDate: DateBound;
 
   /**
-   * On a repeated message field: an item that can't be read does not refuse the request, but is
+   * Allowed on a repeated message field. An item that can't be read does not fail the request: the item is
    * left empty and reported in the named sibling field, a repeated muster.errors.v1.ItemError.
    *
    * @generated from field: string item_errors_field = 4;
@@ -182,14 +183,14 @@ export type FieldPolicy = Message<"muster.options.v1.FieldPolicy"> & {
   itemErrorsField: string;
 
   /**
-   * Drives export, erasure and what logs may show.
+   * Controls export, erasure and logging.
    *
    * @generated from field: muster.options.v1.PersonalData personal = 5;
    */
   personal: PersonalData;
 
   /**
-   * JSON takes a number alone, where others of its type take its digits in a string too.
+   * JSON accepts only a number, where other fields of the type accept the digits in a string too.
    *
    * @generated from field: bool json_number = 6;
    */
@@ -204,14 +205,14 @@ export const FieldPolicySchema: GenMessage<FieldPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 2);
 
 /**
- * What REST does with the members of a oneof.
+ * Options of REST for the members of a oneof.
  *
  * @generated from message muster.options.v1.OneofPolicy
  */
 export type OneofPolicy = Message<"muster.options.v1.OneofPolicy"> & {
   /**
-   * Answers show the member that is set, and not the others as null: forms of an answer that have nothing
-   * in common.
+   * Responses contain the member that is set and omit the others, instead of writing them as null. For
+   * responses whose forms have nothing in common.
    *
    * @generated from field: bool only_set = 1;
    */
@@ -226,7 +227,7 @@ export const OneofPolicySchema: GenMessage<OneofPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 3);
 
 /**
- * Which end of a UTC day a bare date (YYYY-MM-DD) in a query parameter means.
+ * The end of a UTC day that a bare date (YYYY-MM-DD) in a query parameter means.
  *
  * @generated from enum muster.options.v1.DateBound
  */
@@ -252,7 +253,7 @@ export const DateBound = {
 } as const;
 
 /**
- * Which end of a UTC day a bare date (YYYY-MM-DD) in a query parameter means.
+ * The end of a UTC day that a bare date (YYYY-MM-DD) in a query parameter means.
  *
  * @generated from enum muster.options.v1.DateBound
  */
@@ -265,7 +266,7 @@ export const DateBoundSchema: GenEnum<DateBound> = /*@__PURE__*/
   enumDesc(file_muster_options_v1_options, 0);
 
 /**
- * What a field tells about a person. Every string and bytes field says one of these; a build without it fails.
+ * Classifies the personal data in a field. The build fails for a string or bytes field without a class.
  *
  * @generated from enum muster.options.v1.PersonalData
  */
@@ -276,28 +277,28 @@ export const PersonalData = {
   UNSPECIFIED: 0,
 
   /**
-   * Nothing about a person: names of things, settings, tokens of lists.
+   * No personal data: names of things, settings, tokens of lists.
    *
    * @generated from enum value: PERSONAL_DATA_NONE = 1;
    */
   NONE: 1,
 
   /**
-   * The id of the profile that the message around it is about: what an erasure looks for.
+   * The id of the profile that the message is about. An erasure searches for this id.
    *
    * @generated from enum value: PERSONAL_DATA_SUBJECT = 2;
    */
   SUBJECT: 2,
 
   /**
-   * Says who somebody is: a user id, an anonymous id, an email address, a name.
+   * Identifies a person: a user id, an anonymous id, an email address, a name.
    *
    * @generated from enum value: PERSONAL_DATA_IDENTITY = 3;
    */
   IDENTITY: 3,
 
   /**
-   * What somebody did or is like: properties, traits, names of events and pages.
+   * Describes a person or an action: properties, traits, names of events and pages.
    *
    * @generated from enum value: PERSONAL_DATA_CONTENT = 4;
    */
@@ -312,7 +313,7 @@ export const PersonalData = {
 } as const;
 
 /**
- * What a field tells about a person. Every string and bytes field says one of these; a build without it fails.
+ * Classifies the personal data in a field. The build fails for a string or bytes field without a class.
  *
  * @generated from enum muster.options.v1.PersonalData
  */
