@@ -7,7 +7,7 @@ import { comparePlaces, getEventsAt } from "../tracked-events/event-keys-store.t
 import { type EventRow, type ScanCursor, scanEvents } from "../tracked-events/event-store.ts";
 import { mergedPlaces } from "../tracked-events/merged-places.ts";
 
-/** Maximum number of events in one statement; fewer if the events are large. */
+/** Maximum number of events in a statement; fewer if the events are large. */
 const STATEMENT_EVENTS_MAX = 1000;
 const STATEMENT_EVENTS_MIN = 32;
 const STATEMENT_BYTES_AIM = 4 * 1024 * 1024;
@@ -66,7 +66,7 @@ function groupOf(people: readonly ScannedPerson[], start: number, countMax: numb
   return group;
 }
 
-/** Reads groups with one profile each by one index scan, in pages of adaptive size. */
+/** Reads groups of a single profile by an index scan, in pages of adaptive size. */
 async function readByProfile(scan: Scan, people: readonly ScannedPerson[]): Promise<void> {
   const byId = new Map(people.map((person) => [person.profile.id, person]));
   let profileIds = Array.from(byId.keys(), uuidToBytes);

@@ -25,7 +25,7 @@ import type { EventRow } from "../tracked-events/event-store.ts";
 import { handOff } from "./handoff.ts";
 import { readEventsOfPeople, type ScannedPerson } from "./read-events-of-people.ts";
 
-/** Maximum size of one part of the stream. */
+/** Maximum size of a part of the stream. */
 const PART_BYTES_MAX = 256 * 1024;
 /** Maximum number of roots whose merged profiles are in memory at once. */
 const PEOPLE_AT_ONCE = 100;
@@ -93,7 +93,7 @@ async function readPeople(
   return { people, more: roots.length > profileLimit };
 }
 
-/** Returns one root more than the limit if more exist. */
+/** Returns an extra root beyond the limit if more exist. */
 async function readRoots(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -1,4 +1,4 @@
-// ListEvents lists one person's events, newest first. Events of one instant are ordered by descending id.
+// ListEvents lists a person's events, newest first. Events of equal time are ordered by descending id.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { isUuid, PAGE_SIZE_DEFAULT, type ProfileId, type TrackedEventId, uuidToBytes } from "@muster/core";
@@ -45,7 +45,7 @@ export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.m
   };
 }
 
-/** Reads one page of the events of all linked profiles of the filter's root profile. */
+/** Reads a page of the events of all linked profiles of the filter's root profile. */
 async function readPage(
   db: Queryable,
   filter: EventListFilter,
@@ -62,7 +62,7 @@ async function readPage(
   };
   const rows: EventRow[] = [];
   for await (const run of mergedPlaces(db, placeFilter, profileIds, limit)) {
-    // Repeats only if events were deleted after their sort keys were read.
+    // Repeats only if events were deleted after the sort keys were read.
     for (let start = 0; start < run.length && rows.length < limit; ) {
       const some = run.slice(start, start + limit - rows.length);
       rows.push(...(await getEventsAt(db, organizationId, some)));
