@@ -1,4 +1,4 @@
-// Batches of 500 over REST, and an acknowledged stream over gRPC.
+// Measures batches of 500 events over REST, and an acknowledged stream over gRPC.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -24,7 +24,7 @@ export async function measureRestBatches(
   return runFor(durationMs, lanes, (call) => sendBatch(rest, run, call));
 }
 
-/** Sends one batch, waiting as told where the server is busy; returns how many events were stored. */
+/** Sends one batch and retries as long as the server is busy. Returns the number of stored events. */
 export async function sendBatch(rest: RestClient, run: string, batch: number): Promise<number> {
   const body = JSON.stringify({ events: benchBatch(run, batch, BATCH) });
   for (;;) {

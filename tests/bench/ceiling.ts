@@ -1,5 +1,5 @@
-// The ceiling: the same rows written straight by mysql2 multi-row inserts in transactions, into a table
-// of the same shape, with nothing around it.
+// Measures the database baseline: the same rows, written by multi-row inserts of mysql2 into a table of the
+// same shape.
 import { createHash, randomBytes } from "node:crypto";
 import { createConnection } from "mysql2/promise";
 import { benchEvent } from "./events.ts";
@@ -46,7 +46,10 @@ async function columnNames(
   return (found as { name: string }[]).map(({ name }) => name);
 }
 
-/** A row as the product would store the n-th event: time-ordered id, the profile by hash of the user. */
+/**
+ * A row like the product stores for the n-th event: a time-ordered id, and a profile id from the hash of the
+ * user.
+ */
 function row(
   columns: readonly string[],
   organization: Buffer,

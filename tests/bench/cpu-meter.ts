@@ -1,4 +1,4 @@
-// Processor time by process: on a machine that others use too it says more than a rate does.
+// Measures processor time by process, which is more reliable than rates on a shared machine.
 import { readFileSync } from "node:fs";
 import { round } from "./measure.ts";
 
@@ -13,7 +13,7 @@ export class CpuMeter {
     this.#processes = processes;
   }
 
-  /** Runs `part`, and says what each process spent for each of the events it is about. */
+  /** Runs `part` and returns the processor time of each process per event. */
   async during<Result>(
     part: () => Promise<Result>,
     eventsOf: (result: Result) => number,
@@ -36,7 +36,7 @@ export class CpuMeter {
 /** User and system time of all threads of a process (Linux). */
 function cpuMicroseconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The second field, the program's name, may hold spaces; user and system time are the 14th and 15th.
+  // The second field, the program name, can contain spaces; user and system time are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * TICK_MICROSECONDS;
 }

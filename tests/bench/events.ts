@@ -1,4 +1,5 @@
-// The events every part of the benchmark writes: about 215 bytes of properties, skewed over the users.
+// Generates the events of the benchmarks: about 215 bytes of properties, with a skewed distribution over
+// users.
 
 const USERS = 10_000;
 const START_MS = Date.UTC(2026, 0, 1);
@@ -11,7 +12,9 @@ export interface BenchEvent {
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-/** The n-th event of a run: the same for the same arguments, never repeated within a run. */
+/**
+ * Returns the n-th event of a run. The same arguments return the same event; a run never repeats an event.
+ */
 export function benchEvent(run: string, n: number): BenchEvent {
   const user = Math.floor(USERS * (((n * 2_654_435_761) % 4_294_967_296) / 4_294_967_296) ** 2);
   return {

@@ -1,4 +1,4 @@
-// A bare JSON echo over node:http, in a process of its own: what HTTP and JSON cost without anything else.
+// Echoes JSON over node:http in a separate process, to measure the cost of HTTP and JSON alone.
 import { createServer } from "node:http";
 
 const server = createServer((request, response) => {

@@ -1,8 +1,8 @@
-// Running load for a while, and what comes out of it.
+// Runs load for a fixed time and computes rates and latencies.
 import { readFileSync } from "node:fs";
 import { systemClock } from "@muster/core";
 
-/** As Linux counts them on every machine that Muster runs on. */
+/** Clock ticks of Linux on the supported machines. */
 const TICKS_PER_SECOND = 100;
 
 export interface Latencies {
@@ -22,8 +22,8 @@ export function round(number: number, digits = 2): number {
 }
 
 /**
- * Runs `once` in `lanes` parallel lanes for `durationMs`; each call says how much it did. Returns how
- * much a second was done, counted from the first start to the last end.
+ * Runs `once` in `lanes` parallel lanes for `durationMs`. Each call returns the amount of work done. Returns
+ * the rate per second from the first start to the last end.
  */
 export async function runFor(
   durationMs: number,
@@ -52,7 +52,7 @@ export function residentMiB(pid: number): number {
 
 /** Processor seconds that a process has used (Linux). */
 export function cpuSeconds(pid: number): number {
-  // The name, in brackets, may hold anything; what follows it is numbers.
+  // The name, in brackets, can contain any text; numbers follow.
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
     .replace(/^.*\) /, "")
     .split(" ");

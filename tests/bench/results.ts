@@ -1,4 +1,5 @@
-// What a benchmark found: a line each as it comes, a table at the end, and a JSON file in bench-results/.
+// Reports the results of a benchmark: a line for each result, a table at the end, and a JSON file in
+// bench-results/.
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// `make bench`: what Muster does on this machine beside what the machine can do, in one run, on the
-// production adapters. Results go to bench-results/ as JSON and to the terminal as a table.
+// Measures Muster on the production adapters beside the limits of the same machine (`make bench`). Results go
+// to bench-results/ as JSON and to the terminal as a table.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
@@ -19,7 +19,9 @@ import { Results, type Row } from "./results.ts";
 import { measureSinglePosts } from "./single-posts.ts";
 import { measureVisibility } from "./visibility.ts";
 
-/** MUSTER_BENCH_SECONDS shortens or lengthens each part; MUSTER_BENCH_EVENTS the memory part. */
+/**
+ * MUSTER_BENCH_SECONDS sets the length of each part; MUSTER_BENCH_EVENTS sets the size of the memory part.
+ */
 const SECONDS = Number(process.env.MUSTER_BENCH_SECONDS ?? 10);
 const MEMORY_EVENTS = Number(process.env.MUSTER_BENCH_EVENTS ?? 1_000_000);
 
@@ -105,7 +107,7 @@ async function measure(installation: Installation, servers: Servers): Promise<vo
   }
 }
 
-/** Muster's processes, and the servers' where they are private. */
+/** The processes of Muster, and the servers if the benchmark started them. */
 function cpuMeter(installation: Installation, servers: Servers): CpuMeter {
   const processes = new Map([...installation.processes].map(([target, { pid }]) => [target, pid]));
   for (const [name, server] of [
@@ -155,7 +157,10 @@ async function measureSingles(
   });
 }
 
-/** The same single event over the gateway and straight to the service, one at a time and 64 at a time. */
+/**
+ * Sends the same single event through the gateway and directly to the service, alone and with 64 parallel
+ * requests.
+ */
 async function measureGatewayCost(installation: Installation): Promise<void> {
   const caller = grpcCaller({ address: installation.eventsAddress });
   const rest = new RestClient(installation);
@@ -213,7 +218,7 @@ async function fill(rest: RestClient, events: number): Promise<void> {
   process.stderr.write("\n");
 }
 
-/** Waits until every event sent so far is folded: the next part starts with an idle system. */
+/** Waits until segments has applied every event, so that the next part starts with an idle system. */
 async function folded(rest: RestClient): Promise<void> {
   while ((await rest.get("/v1/segments/abandoned-cart")).status !== 200) await systemClock.sleep(100);
 }

@@ -1,4 +1,4 @@
-// Concurrent single POSTs over keep-alive connections, by autocannon.
+// Measures concurrent single POSTs over keep-alive connections with autocannon.
 import autocannon from "autocannon";
 import { benchEvent } from "./events.ts";
 import { type Latencies, round } from "./measure.ts";
@@ -6,7 +6,7 @@ import { type Latencies, round } from "./measure.ts";
 export interface SinglePosts extends Latencies {
   readonly perSecond: number;
   readonly total: number;
-  /** Answers other than 2xx. */
+  /** Responses other than 2xx. */
   readonly refused: number;
 }
 

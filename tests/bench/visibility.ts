@@ -1,5 +1,5 @@
-// How long after its acknowledgement an event shows among a segment's members, while half of the
-// maximum load runs beside it.
+// Measures the time from the acknowledgment of an event to the membership in a segment, at half of the
+// maximum load.
 import { systemClock } from "@muster/core";
 import type { RestClient } from "../harness/rest.ts";
 import { sendBatch } from "./batches.ts";
@@ -41,7 +41,7 @@ export async function measureVisibility(
   return { ...latencies(samples), offeredPerSecond };
 }
 
-/** Batches at a steady pace, sent when due whether or not earlier ones have been answered. */
+/** Sends batches at a constant rate, independent of earlier responses. */
 class Background {
   readonly #rest: RestClient;
   readonly #run: string;
@@ -54,7 +54,7 @@ class Background {
     this.#everyMs = (1000 * BATCH) / eventsPerSecond;
   }
 
-  /** Returns how many events a second were sent. */
+  /** Returns how many events were sent per second. */
   async run(): Promise<number> {
     const startMs = systemClock.monotonicMs();
     const sending = new Set<Promise<unknown>>();

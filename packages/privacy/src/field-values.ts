@@ -1,4 +1,4 @@
-// Reads and removes the values of a message's fields, whichever way the generated types hold them.
+// Reads and removes field values of messages, in the forms that the generated types use.
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 
@@ -8,7 +8,7 @@ interface Chosen {
   value?: unknown;
 }
 
-/** Undefined where it is unset; a list or map that is empty is a value. */
+/** Undefined when the field is unset. An empty list or map is a value. */
 export function fieldValue(message: Message, field: DescField): unknown {
   const held = message as unknown as Held;
   if (field.oneof === undefined) return held[field.localName];
@@ -16,7 +16,7 @@ export function fieldValue(message: Message, field: DescField): unknown {
   return chosen.case === field.localName ? chosen.value : undefined;
 }
 
-/** The messages that a field holds: none, one, or all of a list or map. */
+/** Returns the messages in a field: none, a single message, or all messages of a list or map. */
 export function messagesOf(message: Message, field: DescField): Message[] {
   if (field.message === undefined) return [];
   const value = fieldValue(message, field);
@@ -30,7 +30,10 @@ export function clearField(schema: DescMessage, message: Message, field: DescFie
   reflect(schema, message).clear(field);
 }
 
-/** Keeps of a list or map, or of the one value there is, what `keeps` says; true if something went. */
+/**
+ * Removes the values for which `keeps` returns false, from a list, a map or a single field. Returns whether a
+ * value was removed.
+ */
 export function keepOnly(
   schema: DescMessage,
   message: Message,

@@ -1,4 +1,4 @@
-// What each field tells about a person, as its proto says.
+// Reads the personal-data label of each field from the proto options.
 import { type DescField, getOption, ScalarType } from "@bufbuild/protobuf";
 import {
   type FieldPolicy,
@@ -8,7 +8,7 @@ import {
 
 export { PersonalData };
 
-/** What holds any value at all, so that its own fields can say nothing. */
+/** Types that can hold any value, so that the labels of their own fields have no meaning. */
 const OPAQUE_TYPES = new Set([
   "google.protobuf.Any",
   "google.protobuf.BytesValue",
@@ -25,9 +25,10 @@ const TELLING: ReadonlySet<PersonalData> = new Set([
   PersonalData.CONTENT,
 ]);
 
-/** Options are decoded anew by each look at them. */
+/** A cache, because every read of an option decodes the option. */
 const policies = new Map<DescField, FieldPolicy>();
 
+/** The options of a field in `muster.options.v1.field`. */
 export function policyOf(field: DescField): FieldPolicy {
   let policy = policies.get(field);
   if (policy === undefined) {
@@ -41,14 +42,20 @@ export function personalDataOf(field: DescField): PersonalData {
   return policyOf(field).personal;
 }
 
-/** Whether a build fails without a label: text and bytes, lists and maps of them, and what holds any value. */
+/**
+ * Returns whether a build fails without a label: text and bytes, also in lists and map keys, and types that
+ * can hold any value.
+ */
 export function needsLabel(field: DescField): boolean {
   if (field.fieldKind === "map" && field.mapKey === ScalarType.STRING) return true;
   if (field.message !== undefined) return OPAQUE_TYPES.has(field.message.typeName);
   return field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES;
 }
 
-/** Whether a field tells something about a person: of whom the message tells, who that is, what they did. */
+/**
+ * Returns whether a field contains personal data: the subject of the message, an identity, or the content of
+ * an activity.
+ */
 export function isPersonal(field: DescField): boolean {
   return TELLING.has(personalDataOf(field));
 }

@@ -1,4 +1,4 @@
-// What an export shows of a message.
+// Tests the JSON that an export shows of a message.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -16,7 +16,7 @@ import { personalJson } from "./personal-json.ts";
 
 const ADA = "01900000-0000-7000-8000-0000000000a1";
 
-test("labelled fields that are set, and times; JSON as it was sent", () => {
+test("shows labeled fields that are set, and timestamps; keeps JSON as sent", () => {
   const profile = create(ProfileSchema, {
     id: ADA,
     email: 'ada"@example.com',
@@ -28,7 +28,7 @@ test("labelled fields that are set, and times; JSON as it was sent", () => {
   );
 });
 
-test("numbers and truths that are labelled; ids of ours that are not stay out", () => {
+test("shows labeled numbers and booleans; omits unlabeled ids", () => {
   const kept = create(KeptMembershipSchema, {
     profileId: uuidToBytes(ADA),
     segmentSlug: "shoes",
@@ -45,7 +45,7 @@ test("numbers and truths that are labelled; ids of ours that are not stay out", 
   );
 });
 
-test("what messages inside hold", () => {
+test("shows nested messages", () => {
   const views = create(ExportedPageViewsSchema, {
     profileId: ADA,
     views: [{ time: timestampFromMs(5), page: "Pricing" }, { page: "" }],
@@ -60,7 +60,7 @@ test("what messages inside hold", () => {
   );
 });
 
-test("no secret, and nothing of what tells nothing", () => {
+test("omits secrets and fields with the label NONE", () => {
   const answer = create(CreateApiKeyResponseSchema, { apiKey: { name: "shop" }, secret: "mk_1" });
   expect(personalJson(CreateApiKeyResponseSchema, answer)).toBe('{"api_key":{}}');
   const rule = {

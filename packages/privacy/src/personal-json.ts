@@ -1,4 +1,4 @@
-// What an export shows of a message: what its labels say is about a person, and when.
+// Renders the personal data of a message for an export.
 import {
   type DescEnum,
   type DescField,
@@ -14,8 +14,8 @@ import { isPersonal, policyOf } from "./labels.ts";
 import { reachesField } from "./reachable-fields.ts";
 
 /**
- * A JSON object of the message's labelled fields that are set, of its times, and of what the messages inside it
- * hold of both, in the field names of the proto. A field that is labelled later appears by itself.
+ * Returns a JSON object with the labeled fields that are set, the timestamps, and the same parts of nested
+ * messages. Names are those of the proto. A field that is labeled later appears automatically.
  */
 export function personalJson(schema: DescMessage, message: Message): string {
   const members = schema.fields.flatMap((field) => {
@@ -53,7 +53,7 @@ function jsonOfValue(field: DescField, value: unknown): string {
   if (isMessage(value, TimestampSchema)) return JSON.stringify(timestampDate(value).toISOString());
   if (field.message !== undefined) return personalJson(field.message, value as Message);
   if (field.scalar === ScalarType.BYTES) return JSON.stringify(textOfBytes(value as Uint8Array));
-  // As the text it was sent as, numbers of any length included.
+  // The text as sent, including numbers of any length.
   if (field.scalar === ScalarType.STRING && policyOf(field).rawJson) {
     return (value as string) || "null";
   }
@@ -62,7 +62,7 @@ function jsonOfValue(field: DescField, value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** As REST shows it: lower snake case, and the number where no name is known. */
+/** The REST form: lower snake case, or the number of an unknown value. */
 function enumName(type: DescEnum, value: number): string | number {
   return type.value[value]?.localName.toLowerCase() ?? value;
 }

@@ -1,7 +1,7 @@
-// The fields of a type and of all types inside it.
+// Searches the fields of a message type and of all nested types.
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 
-/** Whether one of them, at whatever depth, is such. Types may hold themselves, so each is looked at once. */
+/** Returns whether any field at any depth matches. Types can be recursive, so each type is searched once. */
 export function reachesField(schema: DescMessage, isSuch: (field: DescField) => boolean): boolean {
   const reached = new Set([schema]);
   for (const type of reached) {

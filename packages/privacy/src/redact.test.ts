@@ -1,4 +1,4 @@
-// What a log may show of a message.
+// Tests the parts of a message that logs can show.
 import { create } from "@bufbuild/protobuf";
 import { BatchGetProfilesRequestSchema } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import {
@@ -15,7 +15,7 @@ import { redact } from "./redact.ts";
 
 const ADA = "01900000-0000-7000-8000-0000000000a1";
 
-test("ids and times stay, what somebody did does not", () => {
+test("keeps ids and timestamps, and hides activities", () => {
   const event = create(TrackedEventSchema, {
     id: ADA,
     eventId: "from the client",
@@ -34,7 +34,7 @@ test("ids and times stay, what somebody did does not", () => {
   });
 });
 
-test("a secret is not shown, the name of its key is", () => {
+test("hides a secret and shows the name of the key", () => {
   const answer = create(CreateApiKeyResponseSchema, {
     apiKey: { name: "shop", scopes: ["*"] },
     secret: "mk_1",
@@ -45,7 +45,7 @@ test("a secret is not shown, the name of its key is", () => {
   });
 });
 
-test("what a caller wrote where an id belongs is not shown", () => {
+test("hides invalid ids from callers", () => {
   const request = create(ListEventsRequestSchema, { profileId: "ada@example.com", name: ["a", "b"] });
   expect(redact(ListEventsRequestSchema, request)).toMatchObject({
     profile_id: "[redacted]",
@@ -53,7 +53,7 @@ test("what a caller wrote where an id belongs is not shown", () => {
   });
 });
 
-test("ids in bytes are shown as ids", () => {
+test("shows ids in bytes as ids", () => {
   const request = create(BatchGetProfilesRequestSchema, {
     organizationId: uuidToBytes(ADA),
     profileIds: [uuidToBytes(ADA), Buffer.of(1)],
@@ -64,7 +64,7 @@ test("ids in bytes are shown as ids", () => {
   });
 });
 
-test("long texts, long lists and deep trees are cut", () => {
+test("truncates long texts, long lists and deep trees", () => {
   const request = create(CreateSegmentRequestSchema, { name: "x".repeat(1000) });
   expect(redact(CreateSegmentRequestSchema, request)).toEqual({ name: `${"x".repeat(128)}…` });
 

@@ -1,4 +1,4 @@
-// What a log may show of a message: its shape, ids and names of things, never a person or a secret.
+// Renders a message for logs: structure, ids and names of resources, without personal data and secrets.
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { bytesToUuid } from "@muster/core";
 import { fieldValue } from "./field-values.ts";
@@ -6,17 +6,17 @@ import { needsLabel, PersonalData, personalDataOf } from "./labels.ts";
 import { profileIdOf } from "./subjects.ts";
 
 const REDACTED = "[redacted]";
-/** Of a list or map; the rest is counted. */
+/** Items of a list or map; further items are only counted. */
 const ITEMS_MAX = 10;
 const DEPTH_MAX = 6;
 const TEXT_LENGTH_MAX = 128;
 
-/** What JSON can hold. */
+/** A value that JSON can hold. */
 export type RedactedMessage = { readonly [field: string]: unknown };
 
 /**
- * The message as a plain object in the field names of its proto. Text and bytes show only if their label says
- * that they tell nothing about a person, ids of profiles only if they are ids. Long texts and lists are cut.
+ * Returns the message as a plain object with the field names of the proto. Text and bytes appear only with
+ * the label NONE, and profile ids only if valid. Long texts and lists are truncated.
  */
 export function redact(schema: DescMessage, message: Message): RedactedMessage {
   return redactMessage(schema, message, 1);
@@ -34,7 +34,7 @@ function redactMessage(schema: DescMessage, message: Message, depth: number): Re
 function redactField(field: DescField, value: unknown, depth: number): unknown {
   if (field.fieldKind === "list") return cut(value as unknown[], (item) => redactValue(field, item, depth));
   if (field.fieldKind !== "map") return redactValue(field, value, depth);
-  // A map's keys are as personal as its values.
+  // The keys of a map are as personal as the values.
   return cut(Object.values(value as object), (item) => redactValue(field, item, depth));
 }
 

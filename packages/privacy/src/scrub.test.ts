@@ -1,4 +1,5 @@
-// Erasing people from encoded domain events: exactly theirs goes, in whichever form their ids stand.
+// Tests the erasure of persons from encoded domain events: only their data is removed, in every form of the
+// ids.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   BatchGetProfilesRequestSchema,
@@ -38,14 +39,14 @@ function event(id: ProfileId, name: string, organization = OURS) {
   return create(AnnouncedEventSchema, { ...ids, id: uuidToBytes(EVE), name, properties: "{}" });
 }
 
-describe("messages inside a message", () => {
+describe("nested messages", () => {
   const message = create(TrackedEventsRecordedSchema, {
     newProfiles: [profile(ADA), profile(BOB), profile(ADA, THEIRS)],
     events: [event(BOB, "b1"), event(ADA, "a1"), event(ADA, "a2"), event(BOB, "b2")],
   });
   const bytes = toBinary(TrackedEventsRecordedSchema, message);
 
-  test("those about the person go, the others stay as they are and in their order", () => {
+  test("messages about the person are removed; the others stay unchanged and in order", () => {
     const left = scrub(TrackedEventsRecordedSchema, bytes, ada);
     const expected = create(TrackedEventsRecordedSchema, {
       newProfiles: [profile(BOB), profile(ADA, THEIRS)],
@@ -54,7 +55,7 @@ describe("messages inside a message", () => {
     expect(left).toEqual(toBinary(TrackedEventsRecordedSchema, expected));
   });
 
-  test("several people at once; nothing is left of a message about them alone", () => {
+  test("several persons at once; a message about them alone becomes empty", () => {
     const both: Subjects = { organizationId: OURS, profileIds: new Set([ADA, BOB]) };
     const own = create(TrackedEventsRecordedSchema, { events: [event(BOB, "b"), event(ADA, "a")] });
     expect(scrub(TrackedEventsRecordedSchema, toBinary(TrackedEventsRecordedSchema, own), both)).toEqual(
@@ -62,15 +63,15 @@ describe("messages inside a message", () => {
     );
   });
 
-  test("a message about others is not rewritten", () => {
+  test("a message about other persons is not rewritten", () => {
     const eve: Subjects = { organizationId: OURS, profileIds: new Set([EVE]) };
-    // EVE stands in it as an event's id, which is no subject.
+    // The message contains EVE as the id of an event, which is not a subject.
     expect(scrub(TrackedEventsRecordedSchema, bytes, eve)).toBeUndefined();
     const absent: Subjects = { organizationId: THEIRS, profileIds: new Set([BOB]) };
     expect(scrub(TrackedEventsRecordedSchema, bytes, absent)).toBeUndefined();
   });
 
-  test("a membership goes whole, though it names no one but by id", () => {
+  test("a membership that contains only the id is removed completely", () => {
     const change = (id: ProfileId) =>
       create(MembershipChangeSchema, { organizationId: uuidToBytes(OURS), profileId: uuidToBytes(id) });
     const changed = create(MembershipsChangedSchema, { changes: [change(ADA), change(BOB)] });
@@ -101,8 +102,8 @@ describe("messages inside a message", () => {
   });
 });
 
-describe("a message that is itself about the person", () => {
-  test("with ids alone stays: its readers have to learn of it", () => {
+describe("a message whose own subject is the person", () => {
+  test("stays if it contains only ids, because consumers need it", () => {
     const merged = create(ProfileMergedSchema, {
       organizationId: uuidToBytes(OURS),
       profileId: uuidToBytes(ADA),
@@ -111,7 +112,7 @@ describe("a message that is itself about the person", () => {
     expect(scrub(ProfileMergedSchema, toBinary(ProfileMergedSchema, merged), ada)).toBeUndefined();
   });
 
-  test("keeps its ids and loses what it says, counts included", () => {
+  test("keeps ids and loses content, counts included", () => {
     const left = scrub(
       AnnouncedEventSchema,
       toBinary(AnnouncedEventSchema, { ...event(ADA, "x"), occurredMs: 7n }),
@@ -121,12 +122,12 @@ describe("a message that is itself about the person", () => {
     expect(left).toEqual(toBinary(AnnouncedEventSchema, expected));
   });
 
-  test("of another organisation stays", () => {
+  test("stays if it belongs to another organization", () => {
     const bytes = toBinary(AnnouncedEventSchema, event(ADA, "x", THEIRS));
     expect(scrub(AnnouncedEventSchema, bytes, ada)).toBeUndefined();
   });
 
-  test("what is inside belongs to the organisation named around it", () => {
+  test("a nested message inherits the organization of the enclosing message", () => {
     const request = (organization: OrganizationId) =>
       toBinary(
         BatchGetProfilesRequestSchema,
@@ -141,7 +142,7 @@ describe("a message that is itself about the person", () => {
   });
 });
 
-test("a subject of an unreadable length is nobody", () => {
+test("a subject id of invalid length matches no profile", () => {
   const report = create(ReportErasureRequestSchema, {
     profileId: Buffer.concat([uuidToBytes(ADA), Buffer.of(1)]),
   });

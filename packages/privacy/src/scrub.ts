@@ -1,20 +1,20 @@
-// Takes persons out of messages that were written before they were erased.
+// Removes erased persons from encoded messages.
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { clearField, fieldValue, keepOnly } from "./field-values.ts";
 import { PersonalData, personalDataOf } from "./labels.ts";
 import { profileIdOf, subjectPlanOf } from "./subjects.ts";
 
-/** Profiles of one organisation. */
+/** Profiles of one organization. */
 export interface Subjects {
   readonly organizationId: OrganizationId;
   readonly profileIds: ReadonlySet<ProfileId>;
 }
 
 /**
- * The encoded message without what it says about these profiles, or undefined if it says nothing. Every
- * message inside it that is about one of them is gone. A message that is itself about one keeps its ids, for
- * its readers are owed the fact that something was there, and loses the rest.
+ * Returns the encoded message without data about the given profiles, or undefined when the message does not
+ * mention them. Nested messages about a profile are removed. A message whose own subject is a profile loses
+ * all fields except ids, because consumers must still find a message in this position.
  */
 export function scrub(schema: DescMessage, bytes: Uint8Array, subjects: Subjects): Uint8Array | undefined {
   if (!mentions(bytes, subjects.profileIds)) return undefined;
@@ -25,14 +25,17 @@ export function scrub(schema: DescMessage, bytes: Uint8Array, subjects: Subjects
   return isChanged ? toBinary(schema, message) : undefined;
 }
 
-/** Ids stand in a message as they are, so most messages need not be decoded. */
+/** Ids appear in encoded messages unchanged, so most messages need no decoding. */
 function mentions(bytes: Uint8Array, profileIds: ReadonlySet<ProfileId>): boolean {
   const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (const id of profileIds) if (haystack.includes(uuidToBytes(id)) || haystack.includes(id)) return true;
   return false;
 }
 
-/** `isOurs`: whether what surrounds the messages is of the organisation, for those that do not say. */
+/**
+ * `isOurs` is inherited by nested messages without an organization: whether the enclosing message belongs to
+ * the organization.
+ */
 function scrubInside(schema: DescMessage, message: Message, subjects: Subjects, isOurs: boolean): boolean {
   const { own, nested } = subjectPlanOf(schema);
   let isChanged = false;
@@ -74,7 +77,7 @@ function isOfOrganization(message: Message, organizationId: OrganizationId, othe
   return typeof named === "string" ? named === organizationId : otherwise;
 }
 
-/** Clears all that is neither a profile's id nor labelled as telling nothing. */
+/** Clears all fields except profile ids and fields with the label NONE. */
 function emptyOut(schema: DescMessage, message: Message): boolean {
   const before = toBinary(schema, message);
   for (const field of schema.fields) {

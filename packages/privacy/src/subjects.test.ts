@@ -1,4 +1,4 @@
-// Whom a message is about, at any depth.
+// Tests the subjects of messages, at any depth.
 import { create } from "@bufbuild/protobuf";
 import { BatchGetProfilesRequestSchema } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import {
@@ -15,18 +15,18 @@ import { subjectsOf } from "./subjects.ts";
 const ADA = "01900000-0000-7000-8000-0000000000a1";
 const BOB = "01900000-0000-7000-8000-0000000000b0";
 
-test("of an answer", () => {
+test("finds the subjects of a response", () => {
   const answer = create(RecordEventResponseSchema, { event: { id: BOB, profileId: ADA } });
   expect(subjectsOf(RecordEventResponseSchema, answer)).toEqual([ADA]);
 });
 
-test("of a list, each once", () => {
+test("finds each subject of a list once", () => {
   const results = [{ profileId: ADA }, {}, { profileId: BOB }, { profileId: ADA }];
   const answer = create(BatchRecordEventsResponseSchema, { results });
   expect(subjectsOf(BatchRecordEventsResponseSchema, answer)).toEqual([ADA, BOB]);
 });
 
-test("of a choice of fields, only the one that is chosen", () => {
+test("finds only the selected field of a oneof", () => {
   const byProfile = create(RecordEventRequestSchema, {
     event: { identity: { case: "profileId", value: ADA } },
   });
@@ -35,17 +35,17 @@ test("of a choice of fields, only the one that is chosen", () => {
   expect(subjectsOf(RecordEventRequestSchema, byUser)).toEqual([]);
 });
 
-test("of ids in bytes", () => {
+test("finds ids in bytes", () => {
   const request = create(BatchGetProfilesRequestSchema, { profileIds: [uuidToBytes(ADA), Buffer.of(1, 2)] });
   expect(subjectsOf(BatchGetProfilesRequestSchema, request)).toEqual([ADA]);
 });
 
-test("what a caller put in an id's place is no id", () => {
+test("ignores invalid ids from callers", () => {
   const request = create(GetProfileRequestSchema, { profileId: "ada@example.com" });
   expect(subjectsOf(GetProfileRequestSchema, request)).toEqual([]);
 });
 
-test("a type that holds itself and names nobody", () => {
+test("handles a recursive type without subjects", () => {
   const rule = { kind: { case: "not" as const, value: {} } };
   expect(subjectsOf(CreateSegmentRequestSchema, create(CreateSegmentRequestSchema, { rule }))).toEqual([]);
 });

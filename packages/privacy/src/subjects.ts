@@ -1,15 +1,15 @@
-// Which profiles a message is about.
+// Finds the profiles that a message is about.
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { bytesToUuid, isUuid, type ProfileId } from "@muster/core";
 import { fieldValue, messagesOf } from "./field-values.ts";
 import { PersonalData, personalDataOf } from "./labels.ts";
 import { reachesField } from "./reachable-fields.ts";
 
-/** How subjects are found in the messages of one type. */
+/** The fields of a message type that lead to subjects. */
 interface SubjectPlan {
-  /** The fields of the type itself that name a profile. */
+  /** Fields of the type that contain a profile id. */
   readonly own: readonly DescField[];
-  /** The fields that hold messages in which, at whatever depth, a profile may be named. */
+  /** Fields with nested messages that can contain a profile id at any depth. */
   readonly nested: readonly DescField[];
 }
 
@@ -29,7 +29,7 @@ export function subjectPlanOf(schema: DescMessage): SubjectPlan {
   return plan;
 }
 
-/** The ids of the profiles that a message and those inside it are about, each once. What is no id is left out. */
+/** Returns the distinct profile ids in a message and all nested messages. Invalid ids are omitted. */
 export function subjectsOf(schema: DescMessage, message: Message): ProfileId[] {
   const found = new Set<ProfileId>();
   collect(schema, message, found);
@@ -53,7 +53,7 @@ function idsOf(message: Message, field: DescField): ProfileId[] {
   return values.map(profileIdOf).filter((id) => id !== undefined);
 }
 
-/** Ids are 16 bytes within the installation, text outside. */
+/** Ids have 16 bytes in internal messages and are text in public messages. */
 export function profileIdOf(value: unknown): ProfileId | undefined {
   if (value instanceof Uint8Array) return value.length === 16 ? bytesToUuid(value) : undefined;
   return typeof value === "string" && isUuid(value) ? (value as ProfileId) : undefined;

@@ -1,4 +1,4 @@
-// What is kept of events as they come in, so that summaries and points read no events; and the event catalogue.
+// Creates the read models of summaries and points, and the event catalog.
 import { blob, bool, bytes, id16, insertRows, integer, type Schema, tiny, type Value } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {
@@ -9,19 +9,19 @@ export async function up(schema: Schema): Promise<void> {
   await schema.createTable("page_view_hours", {
     columns: {
       organization_id: id16(),
-      // Days since 1970 in UTC, and the hour of the day.
+      // UTC days since 1970, and the hour of the day.
       day: integer(),
       profile_id: id16(),
       hour: tiny(),
-      // 0 takes what comes in; the others are full and never change.
+      // Part 0 receives new views; the other parts are full and never change.
       part: integer(),
-      // Of part 0: how many others there are.
+      // In part 0: the number of other parts.
       full_parts: integer(),
       size_bytes: integer(),
-      // One view after the other, as they came: see page-views.ts.
+      // The encoded views in order of arrival: see page-views.ts.
       views: blob(),
     },
-    // By time first, so that what comes in goes to one end of the table.
+    // Time first, so that new rows go to one end of the table.
     primaryKey: ["organization_id", "day", "profile_id", "hour", "part"],
     indexes: { page_view_hours_by_profile: ["organization_id", "profile_id", "day", "hour", "part"] },
   });
@@ -31,12 +31,12 @@ export async function up(schema: Schema): Promise<void> {
       name: bytes(255),
       description: bytes(1024),
       price_millionths: integer(),
-      // The organisation took one of the installation's out.
+      // The organization deleted a default type.
       is_deleted: bool(),
     },
     primaryKey: ["organization_id", "name"],
   });
-  // One row for each organisation that changed its catalogue, locked by whoever does.
+  // One row for each organization with catalog changes; every change locks the row.
   await schema.createTable("event_catalogues", {
     columns: { organization_id: id16(), changes: integer() },
     primaryKey: ["organization_id"],
@@ -45,7 +45,7 @@ export async function up(schema: Schema): Promise<void> {
   await keepPageViews(schema);
 }
 
-/** Of what was stored before. Run again from the start after a crash. */
+/** Counts the events stored before. After a crash the migration starts again from the beginning. */
 async function countEvents({ trx }: Schema): Promise<void> {
   await trx("event_counts").delete();
   await trx.raw(
@@ -64,7 +64,7 @@ const CHUNK_ROWS = 2000;
 const HOUR_MS = 3_600_000;
 const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_parts", "size_bytes", "views"];
 
-/** Each stored page view becomes a view of its hour, day by day; whatever adds to a full hour later tidies it up. */
+/** Adds each stored page view to the row of the hour, day by day. A later append splits full hours. */
 async function keepPageViews({ trx }: Schema): Promise<void> {
   await trx("page_view_hours").delete();
   const days = await trx("tracked_events")
@@ -99,7 +99,7 @@ function toRow(organization: Buffer, day: number, view: StoredView): Value[] {
   return [organization, day, view.profile_id, hours - day * 24, 0, 0, entry.length, entry];
 }
 
-/** Seven bits a byte, the low ones first. */
+/** Seven bits per byte, low bits first. */
 function lengthPrefix(length: number): Buffer {
   const bytes: number[] = [];
   let rest = length;
@@ -107,7 +107,7 @@ function lengthPrefix(length: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** Of one organisation and day. */
+/** Compares rows of one organization and day. */
 function byKey(a: readonly Value[], b: readonly Value[]): number {
   return Buffer.compare(a[2] as Buffer, b[2] as Buffer) || Number(a[3]) - Number(b[3]);
 }

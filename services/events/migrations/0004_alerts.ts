@@ -1,4 +1,4 @@
-// What people's events are judged by as they come in, what of their past that takes, and the alerts fired.
+// Creates the tables of alert rules, alert histories and fired alerts.
 import { blob, bool, bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {
@@ -8,13 +8,13 @@ export async function up(schema: Schema): Promise<void> {
 }
 
 async function createRules(schema: Schema): Promise<void> {
-  // An organisation without a row has the rules that every organisation starts with.
+  // An organization without a row has the default rules.
   await schema.createTable("alert_rule_sets", {
     columns: {
       organization_id: id16(),
-      // Grows with every change of the rules.
+      // Increases with every change of the rules.
       version: integer(),
-      // Which series are kept, and since which version.
+      // The recorded series, and the first version of each.
       series: json(),
     },
     primaryKey: ["organization_id"],
@@ -30,7 +30,7 @@ async function createRules(schema: Schema): Promise<void> {
       // A JSON array.
       other_event_names: json(),
       property: nullable(bytes(255)),
-      // As written.
+      // As the caller wrote the value.
       threshold: nullable(bytes(64)),
       count: nullable(integer()),
       window_seconds: nullable(integer()),
@@ -44,28 +44,29 @@ async function createRules(schema: Schema): Promise<void> {
 }
 
 async function createHistory(schema: Schema): Promise<void> {
-  // One row for each profile that stands, or stood, for a person whose past matters. Locked while the person's
-  // events are judged, so that they are judged one after the other.
+  // One row for each profile that is or was a root with an alert history. An evaluation locks the row, which
+  // serializes the evaluations of a person.
   await schema.createTable("alert_people", {
     columns: {
       organization_id: id16(),
       profile_id: id16(),
-      // Of the person's last event: rises with each, and goes by the clock between persons.
+      // The arrival number of the last event: increases with each event, and follows the clock between
+      // persons.
       last_arrival: integer(),
-      // Was part of a merge at some time: only then may the person have other profiles.
+      // The profile took part in a merge; only then can the person have other profiles.
       was_merged: bool(),
     },
     primaryKey: ["organization_id", "profile_id"],
   });
-  // What the rules need of the past, by the profile it was recorded for.
+  // The history for alert rules, by recorded profile.
   await schema.createTable("alert_history", {
     columns: {
       organization_id: id16(),
       profile_id: id16(),
-      // The series, and which part of it: see history-cell.ts.
+      // The series and the part of the series: see history-cell.ts.
       cell: bytes(17),
       content: blob(),
-      // When its last event was received.
+      // The time of receipt of the last event in the cell.
       touched_ms: instant(),
     },
     primaryKey: ["organization_id", "profile_id", "cell"],
@@ -76,11 +77,11 @@ async function createAlerts(schema: Schema): Promise<void> {
   await schema.createTable("alerts", {
     columns: {
       organization_id: id16(),
-      // UUIDv7 of the instant of firing: the order of lists.
+      // UUIDv7 of the instant of firing, which orders lists.
       alert_id: id16(),
       rule_id: id16(),
       code: integer(),
-      // The one that the event was recorded for.
+      // The recorded profile of the event.
       profile_id: id16(),
       event_id: id16(),
       event_name: bytes(255),

@@ -1,4 +1,4 @@
-// Erasures: their receipts, what is still to be done of them, and by which erased events are recognised.
+// Creates the tables of erasures: receipts, remaining tasks, and the hashes that detect re-sent events.
 import { SHARD_COUNT } from "@muster/core";
 import { bool, bytes, id16, insertRows, instant, integer, nullable, type Schema, tiny } from "@muster/db";
 import { createIdempotencySubjectsTable } from "@muster/idempotency";
@@ -7,7 +7,7 @@ export async function up(schema: Schema): Promise<void> {
   await schema.createTable("erasures", {
     columns: {
       organization_id: id16(),
-      // UUIDv7: receipts are listed by it.
+      // UUIDv7, which orders lists of receipts.
       erasure_id: id16(),
       create_ms: instant(),
       complete_ms: nullable(instant()),
@@ -24,9 +24,9 @@ export async function up(schema: Schema): Promise<void> {
     },
     primaryKey: ["organization_id", "erasure_id", "profile_id", "place"],
   });
-  // One for each profile of an erased person until all that this service wrote about it is gone, and whoever
-  // follows its shard has said the same. Besides one for each profile that stood for them in the past: what its
-  // shard announced meanwhile may speak of them.
+  // One row for each profile of an erased person, until this service has removed all data and the consumers
+  // of the shard have reported. A merge target also has a row, because messages of that shard can mention the
+  // person.
   await schema.createTable("erasure_tasks", {
     columns: {
       shard: tiny(),
@@ -34,11 +34,11 @@ export async function up(schema: Schema): Promise<void> {
       profile_id: id16(),
       organization_id: id16(),
       is_former_root: bool(),
-      // The shard has announced nothing of the person after it.
+      // The shard published no message about the person after this position.
       position: integer(),
       stage: tiny(),
       is_reported: bool(),
-      // Whoever works on it has it until then.
+      // The lease of the worker ends at this instant.
       lease_until_ms: instant(),
     },
     primaryKey: ["shard", "erasure_id", "profile_id"],
@@ -48,16 +48,16 @@ export async function up(schema: Schema): Promise<void> {
     },
   });
   await schema.createTable("erased_events", {
-    // A keyed hash of the id, so that nobody who reads the table learns whether somebody's event was there.
+    // A keyed hash of the id, so that the table does not reveal which events existed.
     columns: { organization_id: id16(), event_hash: id16() },
     primaryKey: ["organization_id", "event_hash"],
   });
-  // Organisations with erased events: the others need not ask.
+  // Organizations with erased events; other organizations need no lookup.
   await schema.createTable("erasing_organizations", {
     columns: { organization_id: id16() },
     primaryKey: ["organization_id"],
   });
-  // Beside the shards' own epochs one that grows with every event that is erased, in whichever shard.
+  // One row besides the shards: the version changes with every erased event of any shard.
   await insertRows(schema.trx, "shard_epochs", ["shard", "epoch"], [[SHARD_COUNT, 0]], "keep", ["shard"]);
   await createIdempotencySubjectsTable(schema);
 }

@@ -1,4 +1,5 @@
-// Judging from cells, against the plain reading of the rules over the whole history: no database.
+// Compares evaluations from history cells with a reference evaluation over the whole history, without a
+// database.
 import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -19,7 +20,7 @@ const name = fc.constantFrom(...NAMES);
 const action: fc.Arbitrary<NaiveAction> = fc.record({
   name,
   amount,
-  // Near one another mostly, and days apart at times.
+  // Most instants are close together; some are days apart.
   time: fc.oneof(fc.integer({ min: 0, max: 90 }), fc.integer({ min: -4e9, max: 4e9 })),
 });
 const rule: fc.Arbitrary<NaiveRule> = fc
@@ -59,7 +60,7 @@ function toRule(naive: NaiveRule, index: number): AlertRule {
   };
 }
 
-test("random rules over random histories, kept in cells that are written and read again at every step", () => {
+test("random rules match over random histories as in the reference, when cells are written and read at every step", () => {
   fc.assert(
     fc.property(
       fc.array(rule, { minLength: 1, maxLength: 6 }),
@@ -97,7 +98,7 @@ test("random rules over random histories, kept in cells that are written and rea
           const fired = named.judged.filter((prepared) => fires(prepared, judged, past));
           expect(fired.map(({ code }) => code)).toEqual(expected);
           for (const { profileId, id, content } of past.touched()) {
-            // What is written was read before.
+            // Every written cell was read before.
             expect(wanted.has(id)).toBe(true);
             stored.set(`${profileId}/${id}`, content);
           }
@@ -108,7 +109,7 @@ test("random rules over random histories, kept in cells that are written and rea
   );
 });
 
-test("a sum over any range is that of its instants, from few cells, however many there are", () => {
+test("a sum over any range equals the sum of the instants and reads few cells", () => {
   const cells = new Map<CellId, SumsCell>();
   const past = new PersonPast(["a" as ProfileId]);
   const series = { id: "0".repeat(16), form: "sums" as const, eventName: "n", property: "p" };

@@ -1,4 +1,4 @@
-// Rules of alerts as an organisation changes them: what is refused, what acts at once, and since when.
+// Tests changes of alert rules: rejected changes, immediate effects, and the start of histories.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
@@ -15,7 +15,7 @@ const { recordEvent, batchRecordEvents } = EventService.method;
 const { THRESHOLD, CONSECUTIVE, RISING, WINDOW_SUM } = AlertRuleKind;
 type NewRule = MessageInitShape<(typeof createAlertRule)["input"]>;
 
-describe.each(ENGINES)("rules of alerts on %s", (engine) => {
+describe.each(ENGINES)("alert rules on %s", (engine) => {
   const clock = new FakeClock();
   let events: EventsUnderTest;
   let organizationId: OrganizationId;
@@ -54,7 +54,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     ...{ property: "value", threshold: "50" },
   };
 
-  test("every organisation starts with four, which stay who they are", async () => {
+  test("every organization starts with four rules, which keep their ids", async () => {
     const found = await rules();
     expect(found).toMatchObject([
       {
@@ -72,7 +72,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     expect((await events.call(getAlertRule, { alertRuleId: first?.id ?? "" }, as)).alertRule).toEqual(first);
   });
 
-  test("a rule that is added judges from then on, in every process, and one that is deleted no more", async () => {
+  test("a new rule applies immediately in every process, and a deleted rule no longer applies", async () => {
     const other = await EventsUnderTest.open(engine, { beside: events, clock });
     try {
       expect(await send("refund", { value: 60 }, 1, other)).toEqual([]);
@@ -88,7 +88,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
       await events.call(deleteAlertRule, { alertRuleId: added?.id ?? "" }, as);
       expect(await send("refund", { value: 60 }, 6, other)).toEqual([]);
       expect(await codes()).toEqual([30, 123, 300, 1100]);
-      // What was fired stays, with the code of its time.
+      // Fired alerts remain with the code at the time of firing.
       const { alerts } = await events.call(listAlerts, {}, as);
       expect(alerts.map(({ code, ruleId }) => [code, ruleId])).toEqual([
         [8, added?.id],
@@ -99,7 +99,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     }
   });
 
-  test("a changed threshold, count or window acts on the whole past", async () => {
+  test("a changed threshold, count or window applies to the whole history", async () => {
     for (const [amount, atMs] of [
       [60, 0],
       [61, 40_000],
@@ -119,7 +119,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     expect((await rules()).every(({ countsSince }) => countsSince === undefined)).toBe(true);
   });
 
-  test("what no rule looked at is not its past, and a rule says since when its past is kept", async () => {
+  test("a history contains only events since a rule recorded the series, and counts_since shows that start", async () => {
     const rising = { name: "Rising", kind: RISING, eventName: "step", property: "height", count: 2 };
     await send("step", { height: 1 }, 1);
     const first = await add({ ...rising, code: 1 });
@@ -127,7 +127,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     expect(await send("step", { height: 2 }, 2)).toEqual([]);
     expect(await send("step", { height: 3 }, 3)).toEqual([1]);
     await clock.advance(1000);
-    // Another rule over the same past has all of it.
+    // Another rule over the same series uses the complete history.
     const second = await add({ ...rising, code: 2, count: 3 });
     expect(second?.countsSince).toEqual(first?.countsSince);
     expect(await send("step", { height: 4 }, 4)).toEqual([1, 2]);
@@ -135,13 +135,13 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     await send("step", { height: 1 }, 5);
     await clock.advance(1000);
     const { alertRule: again } = await change(first?.id ?? "", { enabled: true });
-    // Nothing with a hole in it: the past begins anew.
+    // The history starts again, because an interrupted history would be incomplete.
     expect(again?.countsSince).toEqual(timestampFromMs(clock.nowMs()));
     expect(await send("step", { height: 5 }, 6)).toEqual([]);
     expect(await send("step", { height: 6 }, 7)).toEqual([1]);
   });
 
-  test("a run may be of any names, with or without a property", async () => {
+  test("a run can have any event names, with or without a property", async () => {
     const run = { name: "Failed logins", kind: CONSECUTIVE, eventName: "login.failed", count: 2 };
     await add({ ...run, code: 5, otherEventNames: ["login", "reset"] });
     expect(await send("login.failed", {}, 1)).toEqual([]);
@@ -187,7 +187,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     expect(await codes()).toEqual([30, 123, 300, 1100]);
   });
 
-  test("no two rules share a code, and what a kind asks for cannot be cleared", async () => {
+  test("codes are unique, and required fields cannot be cleared", async () => {
     const taken = { reason: "ALERT_RULE_CODE_TAKEN", fields: [{ field: "code" }] };
     await expect(add({ ...refund, code: 123 })).rejects.toMatchObject(taken);
     const results = await Promise.allSettled(Array.from({ length: 6 }, () => add(refund)));
@@ -214,7 +214,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     expect(await rules()).toContainEqual(alertRule);
   });
 
-  test("an organisation has at most a hundred, and deletes any of them for good", async () => {
+  test("an organization has at most a hundred rules and can delete any rule permanently", async () => {
     for (let code = 0; code < 96; code += 1) await add({ ...refund, code: 10_000 + code });
     await expect(add(refund)).rejects.toMatchObject({ reason: "ALERT_RULE_LIMIT_REACHED" });
     expect(await send("refund", { value: 51 }, 1)).toHaveLength(96);
@@ -233,7 +233,7 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     expect(pages).toEqual(Array.from({ length: 96 }, (_, index) => 10_000 + index));
   });
 
-  test("another organisation's rules are not there", async () => {
+  test("rules of another organization are not found", async () => {
     const added = await add(refund);
     const other = { organizationId: newOrganization() };
     const notFound = { reason: "ALERT_RULE_NOT_FOUND" };
@@ -250,14 +250,14 @@ describe.each(ENGINES)("rules of alerts on %s", (engine) => {
     expect(await codes()).toEqual([7, 30, 123, 300, 1100]);
   });
 
-  test("an idempotency key answers again with the rule that it made", async () => {
+  test("an idempotency key returns the created rule again", async () => {
     const keyed = { ...as, idempotencyKey: "k" };
     const first = await events.call(createAlertRule, refund, keyed);
     expect(await events.call(createAlertRule, refund, keyed)).toEqual(first);
     expect(await codes()).toHaveLength(5);
   });
 
-  test("many organisations with rules of their own share a commit", async () => {
+  test("events of many organizations with different rules share a commit", async () => {
     const organizations = Array.from({ length: 20 }, newOrganization);
     for (const [index, one] of organizations.entries()) {
       const rule = { ...refund, threshold: String(index) };

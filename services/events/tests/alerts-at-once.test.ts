@@ -1,4 +1,5 @@
-// One person's actions at once, through two processes: judged as if one after the other, whatever that order was.
+// Tests concurrent actions of a person through two processes: the alerts equal those of some sequential
+// order.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -16,7 +17,7 @@ const { recordAction, listAlerts } = AlertService.method;
 const { batchRecordEvents, listEvents } = EventService.method;
 const { createProfile, listProfiles, mergeProfile, unmergeProfile } = ProfileService.method;
 
-describe.each(ENGINES)("actions at once on %s", (engine) => {
+describe.each(ENGINES)("concurrent actions on %s", (engine) => {
   let processes: [EventsUnderTest, EventsUnderTest];
   let organizationId: OrganizationId;
   let as: { organizationId: OrganizationId };
@@ -52,16 +53,16 @@ describe.each(ENGINES)("actions at once on %s", (engine) => {
     return page.events;
   };
 
-  test("parallel deposits of equal size fire as often as one after the other", async () => {
+  test("parallel deposits of equal size fire as often as sequential deposits", async () => {
     await processes[0].call(createProfile, { userId: "1" }, as);
-    // In whichever order, the third and every later one brings the sum over 200.
+    // In any order, the third and each later deposit raises the sum above 200.
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, index) => {
         const request = { type: "deposit", amount: "70", userId: 1n, time: BigInt(index % 2) };
         return (processes[index % 2] ?? processes[0]).call(recordAction, request, as);
       }),
     );
-    // Those of second 0 see those of second 0 alone; those of second 1 see all that came before.
+    // Deposits of second 0 count deposits of second 0 only; deposits of second 1 count all earlier deposits.
     const fired = answers.filter(({ alertCodes }) => alertCodes.includes(123)).length;
     expect(fired).toBeGreaterThanOrEqual(40 - 2 - 2);
     expect(fired).toBeLessThanOrEqual(40 - 2);
@@ -69,7 +70,7 @@ describe.each(ENGINES)("actions at once on %s", (engine) => {
     expect([...(await codesByEvent()).values()].flat()).toHaveLength(answered);
   });
 
-  test("parallel batches and single actions equal a serial replay in the order of arrival", async () => {
+  test("parallel batches and single actions equal a sequential replay in order of arrival", async () => {
     const numbers = new SeededRandom(11);
     const random = (): number => numbers.next();
     await processes[0].call(createProfile, { userId: "1" }, as);
@@ -100,7 +101,7 @@ describe.each(ENGINES)("actions at once on %s", (engine) => {
     const stored = await eventsOf(profileId);
     const arrivals = await arrivalsOf(processes[0], profileId);
     expect(arrivals.length).toBeGreaterThan(50);
-    // Nothing but the order of arrival is needed to tell, from the events alone, what had to be fired.
+    // The order of arrival and the events alone determine the expected alerts.
     const left = [...stored];
     const judge = new NaiveJudge();
     const expected: [string, number[]][] = [];
@@ -111,7 +112,7 @@ describe.each(ENGINES)("actions at once on %s", (engine) => {
         return event.name === name && msOf(event) === orderMs && tenths === amount;
       });
       const [event] = left.splice(at, 1);
-      if (event === undefined || at < 0) throw new Error("an action that no event tells of");
+      if (event === undefined || at < 0) throw new Error("an action without a stored event");
       const properties = JSON.parse(event.properties) as { amount: string };
       const codes = judge.act({ name, amount: properties.amount, time: Number(orderMs) / 1000 });
       if (codes.length > 0) expected.push([event.id, codes]);
@@ -120,7 +121,7 @@ describe.each(ENGINES)("actions at once on %s", (engine) => {
     expect(Object.fromEntries(await codesByEvent())).toEqual(Object.fromEntries(expected));
   });
 
-  test("actions in flight while two people become one and two again are judged with one past or the other", async () => {
+  test("actions during a merge and an unmerge are evaluated with the history before or after the change", async () => {
     const ids = await Promise.all(
       ["1", "2"].map(async (userId) => {
         const { profile } = await processes[0].call(createProfile, { userId }, as);
@@ -142,18 +143,18 @@ describe.each(ENGINES)("actions at once on %s", (engine) => {
         processes[round % 2]?.call(unmergeProfile, { profileId: second }, as),
       ]);
     }
-    // All are withdrawals: every one but the first two of each, at most, makes three in a row.
+    // All actions are withdrawals: each except at most the first two of a person is the third in a row.
     const codes = await codesByEvent();
     expect(codes.size).toBeGreaterThanOrEqual(80 - 4);
     for (const id of ids) {
       const own = await eventsOf(id);
       expect(own).toHaveLength(40);
-      // Nothing was lost and nothing counted twice: the past of each is exactly what it did.
+      // No action is lost or counted twice: the history of each profile contains exactly its actions.
       expect(await arrivalsOf(processes[0], id)).toHaveLength(40);
     }
   });
 
-  /** What is kept of a profile's newest actions, in the order in which they came. */
+  /** Reads the newest actions of a profile in order of arrival. */
   async function arrivalsOf(process: EventsUnderTest, profileId: string) {
     const arrivals: (KeptAction & { readonly name: string })[] = [];
     for (const name of ["deposit", "withdraw"]) {

@@ -1,4 +1,4 @@
-// Deposits and withdrawals, the four rules that every organisation starts with, and what they fire.
+// Tests deposits and withdrawals, the four default rules, and the fired alerts.
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
@@ -16,7 +16,7 @@ const { batchRecordEvents, listEvents } = EventService.method;
 const { createProfile, mergeProfile, unmergeProfile } = ProfileService.method;
 const FARTHEST = 2n ** 53n - 1n;
 
-/** Type, amount, time, and the codes it fires. */
+/** Type, amount, time, and the expected codes. */
 type Step = readonly [
   type: "deposit" | "withdraw",
   amount: string,
@@ -67,12 +67,12 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
         ["deposit", "1", 25],
         ["withdraw", "1", 31],
         ["withdraw", "1", 32, 30],
-        // Not the latest itself, and the three latest are withdrawals all the same.
+        // This withdrawal is not the latest, but the three latest actions are withdrawals.
         ["withdraw", "1", 0, 30],
       ],
     ],
     [
-      "three deposits rising strictly, whatever is withdrawn between",
+      "three strictly rising deposits, with any withdrawals between",
       [
         ["deposit", "1", 1],
         ["withdraw", "1", 2],
@@ -85,7 +85,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
       ],
     ],
     [
-      "of one instant, the later arrival is the later",
+      "at the same instant, the later arrival is the later action",
       [
         ["deposit", "1", 5],
         ["deposit", "2", 5],
@@ -99,7 +99,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
         ["deposit", "100", 40],
         ["deposit", "0.01", 40, 123],
         ["deposit", "100", 41, 123],
-        // The window ends at its own time: later deposits are none of its business.
+        // The window ends at the time of the deposit, so later deposits do not count.
         ["deposit", "0.5", 39],
         ["deposit", "100.49", 39, 123],
       ],
@@ -114,7 +114,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
       ],
     ],
     [
-      "several at once",
+      "several rules match one action",
       [
         ["withdraw", "101", 0, 1100],
         ["withdraw", "102", 0, 1100],
@@ -141,7 +141,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     expect(codes).toEqual(steps.map(([, , , ...expected]) => expected));
   });
 
-  test("an unknown user is nobody, and nothing is stored; a known one is found by the digits of the id", async () => {
+  test("an unknown user is rejected and no event is stored; an existing user is found by the digits of the id", async () => {
     await known("01", "1.0");
     await expect(act("deposit", "300", 0)).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
     const [profileId = ""] = await known("1");
@@ -187,7 +187,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     });
   });
 
-  test("each call is an action of its own, but one with an idempotency key is answered again", async () => {
+  test("each call is a separate action; a repeated idempotency key returns the stored response", async () => {
     await known("1");
     expect(await act("deposit", "150", 0)).toEqual([]);
     expect(await act("deposit", "150", 0)).toEqual([123]);
@@ -201,7 +201,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     expect(await fired({ code: 1100 })).toHaveLength(1);
   });
 
-  test("events of any route are judged; those without an amount are no actions", async () => {
+  test("events of any route are evaluated; events without an amount are not actions", async () => {
     const sent = (name: string, properties: string, atMs: number) => ({
       identity: { case: "userId" as const, value: "new" },
       name,
@@ -239,7 +239,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     });
   });
 
-  test("a random history of several people, in batches and alone, is judged as the plain reading says", async () => {
+  test("a random history of several persons, in batches and single calls, fires as in the reference", async () => {
     const random = (() => {
       let state = 7;
       return (below: number): number => {
@@ -278,7 +278,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     expect(alerts.map(({ userId, code }) => `${userId} ${code}`).sort()).toEqual(expected.sort());
   });
 
-  test("what is fired is announced, once, in the shard of the person", async () => {
+  test("a fired alert is published once, in the shard of the person", async () => {
     const [profileId = ""] = await known("1");
     await act("withdraw", "500", 1);
     await act("deposit", "500", 2);
@@ -301,7 +301,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     );
   });
 
-  test("pages of a list repeat nothing and skip nothing, also by user and by code", async () => {
+  test("pages of a list repeat and skip no alert, also by user and by code", async () => {
     await known("1", "2");
     for (let index = 0; index < 7; index += 1) {
       await act("withdraw", "101", index, BigInt(1 + (index % 2)));
@@ -335,7 +335,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     }
   });
 
-  test("people who were merged have one past, and each their own again once they are not", async () => {
+  test("merged persons share a history, and have separate histories again after an unmerge", async () => {
     const [first = "", second = ""] = await known("1", "2");
     await act("withdraw", "1", 10, 1n);
     await act("deposit", "150", 10, 2n);
@@ -343,7 +343,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     await act("withdraw", "1", 20, 2n);
     await events.call(mergeProfile, { profileId: second, into: first }, as);
     await clock.advance(1);
-    // 10 withdraw, 10 deposit, 20 withdraw, 30 withdraw: the deposit came after the first.
+    // 10 withdraw, 10 deposit, 20 withdraw, 30 withdraw: the deposit arrived after the first withdrawal.
     expect(await act("withdraw", "1", 30, 2n)).toEqual([]);
     expect(await act("withdraw", "1", 31, 1n)).toEqual([30]);
     expect(await act("deposit", "51", 40, 1n)).toEqual([123]);
@@ -361,7 +361,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     expect(await fired({ userId: "2" })).toEqual([]);
   });
 
-  test("another organisation's people and actions are not there", async () => {
+  test("persons and actions of another organization are not found", async () => {
     await known("1");
     await act("withdraw", "1", 1);
     await act("withdraw", "1", 2);

@@ -1,4 +1,4 @@
-// Page views and points through the service, on both engines.
+// Tests page views and points through the service, on both engines.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -22,7 +22,7 @@ interface View {
   readonly atMs: number;
 }
 
-describe.each(ENGINES)("behaviour on %s", (engine) => {
+describe.each(ENGINES)("behavior on %s", (engine) => {
   const clock = new FakeClock(Date.UTC(2026, 0, 20, 12));
   let events: EventsUnderTest;
   let beside: EventsUnderTest;
@@ -63,7 +63,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
     (await events.call(listProfiles, { userId }, { organizationId })).profiles[0]?.id ?? "";
 
   describe("GetUserSummary", () => {
-    test("has what was just viewed, lets it go as the window slides, and awaits what is to come", async () => {
+    test("includes a new view at once, excludes it when the window has moved, and includes future views when due", async () => {
       const organizationId = newOrganization();
       const nowMs = clock.nowMs();
       await expect(summaryOf(organizationId, "u")).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
@@ -95,7 +95,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       await expect(summaryOf(newOrganization(), "u")).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
     });
 
-    test("loses no view of an hour that two processes crowd, and keeps its rows small", async () => {
+    test("loses no view when two processes fill one hour, and keeps rows small", async () => {
       const organizationId = newOrganization();
       const startMs = Math.floor(clock.nowMs() / HOUR_MS) * HOUR_MS - HOUR_MS;
       const batches = Array.from({ length: 24 }, (_, batch) =>
@@ -112,7 +112,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
         numberPagesViewedInTheLast7Days: 3000n,
         timeSpentOnSiteInLast7Days: 49n,
         numberOfDaysActiveInLast7Days: 1,
-        // 3,000 = 7 * 428 + 4: the first four pages were seen once more, and of these the fourth last.
+        // 3,000 = 7 * 428 + 4: the first four pages have one more view, and the fourth was viewed last.
         mostViewedPageInLast7Days: "Page 3 of a longer name",
       });
       const parts = await events.database
@@ -122,7 +122,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       for (const { views } of parts) expect(views.length).toBeLessThan(16_384 + 2000 * 40);
     });
 
-    test("of a merged person is that of both, as if they had always been one, until it is undone", async () => {
+    test("covers both profiles of a merged person until the unmerge", async () => {
       const organizationId = newOrganization();
       const nowMs = clock.nowMs();
       await send(organizationId, [
@@ -151,7 +151,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
   });
 
   describe("RecordUserEvent", () => {
-    test("stores a tracked event named after its type, and the same again is there already", async () => {
+    test("stores a tracked event named after the type, and rejects a repetition", async () => {
       const organizationId = newOrganization();
       const answer = await record(organizationId, "13", "PURCHASE", 14_223_343);
       expect(answer).toMatchObject({ message: "User events recorded Successfully" });
@@ -173,7 +173,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       }
     });
 
-    test("keeps the largest timestamps as sent, and tells them apart", async () => {
+    test("stores and distinguishes the largest timestamps as sent", async () => {
       const organizationId = newOrganization();
       const sent = [0, 253_402_300_799_999, 253_402_300_800_000, 2 ** 53 - 2, 2 ** 53 - 1];
       for (const timestamp of sent) await record(organizationId, "late", "LOGIN", timestamp);
@@ -188,7 +188,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       expect(await pointsOf(organizationId)).toEqual([["late", 5]]);
     });
 
-    test("of twenty at once through two processes, one is new", async () => {
+    test("stores one of twenty concurrent repetitions through two processes", async () => {
       const organizationId = newOrganization();
       const request = { userId: "race", eventType: "LOGIN", timestamp: 7n };
       const all = await Promise.allSettled(
@@ -202,7 +202,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       expect(await pointsOf(organizationId)).toEqual([["race", 1]]);
     });
 
-    test("is the user's: another who is merged, and another who gets the id later, have theirs", async () => {
+    test("is unique per user id: a merged user and a later owner of the id have separate events", async () => {
       const organizationId = newOrganization();
       for (const user of ["a", "b"]) await record(organizationId, user, "LOGIN", 1);
       const [a, b] = [await idOf(organizationId, "a"), await idOf(organizationId, "b")];
@@ -219,7 +219,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       });
     });
 
-    test("with an idempotency key is answered again, and not stored again", async () => {
+    test("with an idempotency key returns the stored response and stores no second event", async () => {
       const organizationId = newOrganization();
       const request = { userId: "retry", eventType: "LOGIN", timestamp: 1n };
       const as = { organizationId, idempotencyKey: "once" };
@@ -249,7 +249,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
   });
 
   describe("ListUserPoints", () => {
-    test("is price times count over the catalogue, exact, of users with such an event", async () => {
+    test("sums price times count over the catalog exactly, for users with such an event", async () => {
       const organizationId = newOrganization();
       await events.call(createEventType, { name: "SIP", price: 0.1 }, { organizationId });
       await events.call(createEventType, { name: "GLANCE", price: 0 }, { organizationId });
@@ -286,7 +286,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       expect(await pointsOf(newOrganization())).toEqual([]);
     });
 
-    test("is by today's catalogue: a price, a new type and a type taken out act on the past", async () => {
+    test("uses the current catalog: prices, new types and deleted types apply to past events", async () => {
       const organizationId = newOrganization();
       await record(organizationId, "u", "LOGIN", 1);
       await send(organizationId, [{ user: "u", page: "Home", atMs: 1 }]);
@@ -310,7 +310,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       expect(await pointsOf(organizationId)).toEqual([["u", 8]]);
     });
 
-    test("shows a merged person once, and echoes the id that was asked for", async () => {
+    test("lists a merged person once, and returns the requested id", async () => {
       const organizationId = newOrganization();
       for (const user of ["z", "m", "a"]) await record(organizationId, user, "LOGIN", 1);
       await events.call(createProfile, { anonymousId: "device" }, { organizationId });
@@ -327,7 +327,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
         ["z", 1],
       ]);
       expect(await pointsOf(organizationId, { userId: "a" })).toEqual([["a", 2]]);
-      // A root without a user id of its own shows the one that was merged first.
+      // A root without a user id shows the user id of the first merged profile.
       await events.call(mergeProfile, { profileId: m, into: device }, { organizationId });
       await events.call(mergeProfile, { profileId: z, into: device }, { organizationId });
       expect(await pointsOf(organizationId)).toEqual([["m", 3]]);
@@ -338,7 +338,7 @@ describe.each(ENGINES)("behaviour on %s", (engine) => {
       ]);
     });
 
-    test("comes in pages of a thousand by the bytes of user ids; a user's answer has no page", async () => {
+    test("has pages of a thousand, ordered by the bytes of user ids; the response for one user has no page", async () => {
       const organizationId = newOrganization();
       const users = Array.from({ length: 2500 }, (_, index) => `u${index}${index % 100 === 0 ? "ü𝒳" : ""}`);
       const sent = users.map((value) => ({ identity: { case: "userId" as const, value }, name: "LOGIN" }));

@@ -1,5 +1,5 @@
-// People are erased while their events stream in, while they are merged, and by two at once: whatever was
-// acknowledged is there, or is recognised as erased; nothing is half there.
+// Tests erasures that run beside ingest, merges and other erasures. Every acknowledged event is stored or
+// rejected as erased; no data remains partially.
 
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -31,10 +31,10 @@ const BATCHES = 8;
 const EVENTS_PER_BATCH = 10;
 const USERS = ["ada", "bob", "cid"];
 const NOW_MS = systemClock.nowMs();
-/** What losing a race may answer. */
+/** Error reasons of a call that lost a race. */
 const LOST = ["PROFILE_NOT_FOUND", "PROFILE_MERGED_BEFORE", "PROFILE_NOT_MERGED", "UNAVAILABLE"];
 
-describe.each(ENGINES)("erasure beside everything else on %s", (engine) => {
+describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
   let events: EventsUnderTest;
   let beside: EventsUnderTest;
 
@@ -47,83 +47,88 @@ describe.each(ENGINES)("erasure beside everything else on %s", (engine) => {
     await events.close();
   });
 
-  test.each([1, 2])("seed %i", { timeout: 60_000 }, async (seed) => {
-    const organizationId = newOrganization();
-    const as = { organizationId };
-    const random = new SeededRandom(seed);
-    const processes = [events, beside];
-    const processAt = (index: number) => processes[index % 2] ?? events;
-    const acknowledged: ReturnType<typeof eventOf>[] = [];
-    let isWriting = true;
+  test.each([1, 2])(
+    "erasures, merges and repeats beside ingest, seed %i",
+    { timeout: 60_000 },
+    async (seed) => {
+      const organizationId = newOrganization();
+      const as = { organizationId };
+      const random = new SeededRandom(seed);
+      const processes = [events, beside];
+      const processAt = (index: number) => processes[index % 2] ?? events;
+      const acknowledged: ReturnType<typeof eventOf>[] = [];
+      let isWriting = true;
 
-    const eventOf = (writer: number, index: number) => {
-      const isDated = random.integer(0, 2) > 0;
-      const identity =
-        random.integer(0, 4) === 0
-          ? { case: "anonymousId" as const, value: `device-${random.integer(0, 2)}` }
-          : { case: "userId" as const, value: USERS[random.integer(0, USERS.length - 1)] ?? "ada" };
-      return {
-        ...{ identity, eventId: `${writer}-${index}` },
-        name: random.integer(0, 1) === 0 ? "page.viewed" : "withdraw",
-        properties: JSON.stringify({ name: "a page", amount: "500.00", time: index }),
-        ...(isDated && { timestamp: timestampFromMs(NOW_MS - random.integer(0, 86_400_000)) }),
+      const eventOf = (writer: number, index: number) => {
+        const isDated = random.integer(0, 2) > 0;
+        const identity =
+          random.integer(0, 4) === 0
+            ? { case: "anonymousId" as const, value: `device-${random.integer(0, 2)}` }
+            : { case: "userId" as const, value: USERS[random.integer(0, USERS.length - 1)] ?? "ada" };
+        return {
+          ...{ identity, eventId: `${writer}-${index}` },
+          name: random.integer(0, 1) === 0 ? "page.viewed" : "withdraw",
+          properties: JSON.stringify({ name: "a page", amount: "500.00", time: index }),
+          ...(isDated && { timestamp: timestampFromMs(NOW_MS - random.integer(0, 86_400_000)) }),
+        };
       };
-    };
-    const write = async (writer: number): Promise<void> => {
-      for (let batch = 0; batch < BATCHES; batch += 1) {
-        const sent = Array.from({ length: EVENTS_PER_BATCH }, (_, index) =>
-          eventOf(writer, batch * EVENTS_PER_BATCH + index),
-        );
-        const { results } = await processAt(writer).call(batchRecordEvents, { events: sent }, as);
-        for (const [index, { status }] of results.entries()) {
-          const event = sent[index];
-          if (status === EventResultStatus.STORED && event !== undefined) acknowledged.push(event);
+      const write = async (writer: number): Promise<void> => {
+        for (let batch = 0; batch < BATCHES; batch += 1) {
+          const sent = Array.from({ length: EVENTS_PER_BATCH }, (_, index) =>
+            eventOf(writer, batch * EVENTS_PER_BATCH + index),
+          );
+          const { results } = await processAt(writer).call(batchRecordEvents, { events: sent }, as);
+          for (const [index, { status }] of results.entries()) {
+            const event = sent[index];
+            if (status === EventResultStatus.STORED && event !== undefined) acknowledged.push(event);
+          }
         }
-      }
-    };
-    const lose = (error: { reason?: string }): void => {
-      if (!LOST.includes(error.reason ?? "")) throw error;
-    };
-    const disturb = async (index: number): Promise<void> => {
-      const muster = processAt(index);
-      while (isWriting) {
-        const userId = USERS[random.integer(0, USERS.length - 1)] ?? "ada";
-        if (random.integer(0, 1) === 0) await muster.call(eraseUser, { userId }, as);
-        const { profiles } = await muster.call(listProfiles, {}, as);
-        const [one, other] = [0, 1].map(
-          () => profiles[random.integer(0, Math.max(0, profiles.length - 1))]?.id ?? "",
-        );
-        if (one === other || one === undefined) continue;
-        await muster.call(mergeProfile, { profileId: one, into: other ?? "" }, as).catch(lose);
-        if (random.integer(0, 1) === 0) await muster.call(unmergeProfile, { profileId: one }, as).catch(lose);
-      }
-    };
-    /** What was acknowledged comes again and again, as from a client that heard nothing. */
-    const replay = async (index: number): Promise<void> => {
-      while (isWriting) {
-        const again = acknowledged.filter(() => random.integer(0, 9) === 0).slice(-100);
-        if (again.length === 0) {
-          await systemClock.sleep(5);
-          continue;
+      };
+      const lose = (error: { reason?: string }): void => {
+        if (!LOST.includes(error.reason ?? "")) throw error;
+      };
+      const disturb = async (index: number): Promise<void> => {
+        const muster = processAt(index);
+        while (isWriting) {
+          const userId = USERS[random.integer(0, USERS.length - 1)] ?? "ada";
+          if (random.integer(0, 1) === 0) await muster.call(eraseUser, { userId }, as);
+          const { profiles } = await muster.call(listProfiles, {}, as);
+          const [one, other] = [0, 1].map(
+            () => profiles[random.integer(0, Math.max(0, profiles.length - 1))]?.id ?? "",
+          );
+          if (one === other || one === undefined) continue;
+          await muster.call(mergeProfile, { profileId: one, into: other ?? "" }, as).catch(lose);
+          if (random.integer(0, 1) === 0)
+            await muster.call(unmergeProfile, { profileId: one }, as).catch(lose);
         }
-        const { results } = await processAt(index).call(batchRecordEvents, { events: again }, as);
-        for (const { eventId, status } of results) {
-          expect(status, `${eventId} once more`).not.toBe(EventResultStatus.STORED);
+      };
+      /** Sends acknowledged events again and again, like a client without responses. */
+      const replay = async (index: number): Promise<void> => {
+        while (isWriting) {
+          const again = acknowledged.filter(() => random.integer(0, 9) === 0).slice(-100);
+          if (again.length === 0) {
+            await systemClock.sleep(5);
+            continue;
+          }
+          const { results } = await processAt(index).call(batchRecordEvents, { events: again }, as);
+          for (const { eventId, status } of results) {
+            expect(status, `${eventId} once more`).not.toBe(EventResultStatus.STORED);
+          }
         }
-      }
-    };
-    const disturbing = [...[0, 1, 2].map(disturb), ...[0, 1].map(replay)];
-    await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
-    isWriting = false;
-    await Promise.all(disturbing);
+      };
+      const disturbing = [...[0, 1, 2].map(disturb), ...[0, 1].map(replay)];
+      await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
+      isWriting = false;
+      await Promise.all(disturbing);
 
-    await expectNoOrphans(organizationId);
-    await expectEachOnce(organizationId, acknowledged);
-    await expectSilence(organizationId);
-  });
+      await expectNoOrphans(organizationId);
+      await expectEachOnce(organizationId, acknowledged);
+      await expectSilence(organizationId);
+    },
+  );
 
-  // SQLite's transactions follow one another.
-  test.runIf(engine === "mysql")("an event that goes while it comes again stays gone", async () => {
+  // SQLite runs transactions sequentially.
+  test.runIf(engine === "mysql")("an event that is erased while it is sent again stays erased", async () => {
     const organizationId = newOrganization();
     const as = { organizationId };
     const [user, other] = ["ada", "bob"].map((value) => ({ identity: { case: "userId" as const, value } }));
@@ -135,7 +140,7 @@ describe.each(ENGINES)("erasure beside everything else on %s", (engine) => {
     const find: ErasedLookup["find"] = async (...asked) => {
       const found = await lookup.find(...asked);
       looks += 1;
-      // After it was looked for, and before it is stored.
+      // The event was searched for and not yet stored.
       if (looks === 1) await events.call(eraseUser, { userId: "ada" }, as);
       return found;
     };
@@ -157,7 +162,7 @@ describe.each(ENGINES)("erasure beside everything else on %s", (engine) => {
     expect((await events.call(listProfiles, {}, as)).profiles).toEqual([]);
   });
 
-  /** No row of a profile that is gone. */
+  /** Expects that no table has a row of a deleted profile. */
   async function expectNoOrphans(organizationId: OrganizationId): Promise<void> {
     const organization = Buffer.from(organizationId.replaceAll("-", ""), "hex");
     const { reader } = events.database;
@@ -170,14 +175,12 @@ describe.each(ENGINES)("erasure beside everything else on %s", (engine) => {
     for (const { table, column } of tables) {
       if (column === "into_profile_id") continue;
       for (const row of await reader(table).where("organization_id", organization)) {
-        expect(known, `${table} has a row of a profile that was erased`).toContain(
-          row[column].toString("hex"),
-        );
+        expect(known, `${table} has a row of an erased profile`).toContain(row[column].toString("hex"));
       }
     }
   }
 
-  /** Sent again, what is there is a repeat, and what is not was erased. */
+  /** Sends all acknowledged events again: a stored event is a duplicate, and any other event was erased. */
   async function expectEachOnce(organizationId: OrganizationId, acknowledged: object[]): Promise<void> {
     const as = { organizationId };
     const stored = new Set<string>();
@@ -196,7 +199,7 @@ describe.each(ENGINES)("erasure beside everything else on %s", (engine) => {
     for (const { eventId, status, error } of results) {
       const outcome = error?.reason ?? status;
       const isThere = stored.has(eventId ?? "");
-      // A repeat for somebody who was merged meanwhile may be another person's by now.
+      // A repeat for a profile that was merged in the meantime can belong to another person.
       const expected = isThere ? [EventResultStatus.DUPLICATE, "EVENT_CONFLICT"] : ["EVENT_ERASED"];
       expect(expected, `${eventId}, which is ${isThere ? "there" : "gone"}`).toContain(outcome);
     }
@@ -204,7 +207,10 @@ describe.each(ENGINES)("erasure beside everything else on %s", (engine) => {
     expect(stored.size).toBe(results.filter(({ error }) => error?.reason !== "EVENT_ERASED").length);
   }
 
-  /** After a profile's erasure its shard says nothing more of it, and before it no content. */
+  /**
+   * Expects that the shard of an erased profile contains no later message about the profile, and no earlier
+   * content.
+   */
   async function expectSilence(organizationId: OrganizationId): Promise<void> {
     for (let shard = 0; shard < 16; shard += 1) {
       const erased: Buffer[] = [];

@@ -1,5 +1,5 @@
-// A person's right to leave: after an erasure nothing of them is anywhere, what is sent again brings nothing
-// back, and everybody else stays as they are.
+// Tests the right to erasure: no data about the person remains, re-sent events are rejected, and other
+// persons are unchanged.
 import { randomBytes } from "node:crypto";
 import { fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -30,7 +30,7 @@ const { recordUserEvent } = BehaviourService.method;
 const { recordAction, listAlerts } = AlertService.method;
 
 const NOW_MS = systemClock.nowMs();
-/** In everything that says who the person is or what they did; of each test its own. */
+/** A text in every identity and property of the person, different for each test. */
 let mark = "";
 
 describe.each(ENGINES)("erasure on %s", (engine) => {
@@ -62,7 +62,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     headers.get("muster-erasure-id") ?? "";
   const receiptOf = async (erasureId: string, by: CallAs = as) =>
     (await events.call(getErasure, { erasureId }, by)).erasure;
-  /** What segments says once it has folded the erasure. */
+  /** The report of the segments service after applying the erasure. */
   const report = (erasureId: string, profileId: string, count = 1n) =>
     events.feed.reportErasure({
       organizationId: uuidToBytes(organizationId),
@@ -72,7 +72,9 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     });
   const found = () => findInTables(events.database, mark);
 
-  /** A person of three profiles with something in every place, and a bystander in the same messages. */
+  /**
+   * Creates a person of three profiles with data in every location, and another person in the same messages.
+   */
   async function somebody(): Promise<{ rootId: string; mergedId: string; otherId: string }> {
     const { profile } = await events.call(
       createProfile,
@@ -113,13 +115,13 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
       { profileId: mergedId ?? "", into: rootId ?? "" },
       { ...as, idempotencyKey: `${mark}-merge` },
     );
-    // For the merged profile, and so announced for the root.
+    // Recorded for the merged profile, and therefore published for the root.
     await record(dated("", `${mark}-4`, { ...anonymous, name: "page.viewed" }));
     await record(dated(`${mark}-user`, `${mark}-5`, undated), { idempotencyKey: `${mark}-single` });
     return { rootId: rootId ?? "", mergedId: mergedId ?? "", otherId: otherId ?? "" };
   }
 
-  test("nothing of the person is left in any table, and nobody else misses anything", async () => {
+  test("no table contains data about the person, and other persons keep all data", async () => {
     const { rootId, mergedId, otherId } = await somebody();
     expect(await found()).not.toEqual([]);
     const before = await events.call(listEvents, { profileId: otherId }, as);
@@ -140,7 +142,9 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     await expectAnnounced(otherId, [rootId, mergedId], erasureId);
   });
 
-  /** Positions are whole, the bystander's event is there, and each profile is said to be erased, at the end. */
+  /**
+   * Expects gapless positions, the event of the other person, and a final erasure message for each profile.
+   */
   async function expectAnnounced(otherId: string, erasedIds: string[], erasureId: string): Promise<void> {
     const erased: string[] = [];
     const told: string[] = [];
@@ -159,12 +163,12 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect(told).toEqual(["muster.events.tracked_event.recorded.v1"]);
   }
 
-  test("the receipt says what was removed where, and is complete once everybody has said so", async () => {
+  test("the receipt counts removed data per location, and completes after all reports", async () => {
     const { rootId, mergedId } = await somebody();
     const erasureId = erasureIdOf(await events.callWithHeaders(eraseProfile, { profileId: rootId }, as));
     expect(await receiptOf(erasureId)).toMatchObject({ id: erasureId, state: ErasureState.RUNNING });
     await report(erasureId, rootId, 2n);
-    // Said twice, as after an answer that got lost.
+    // Sent twice, as after a lost response.
     await report(erasureId, rootId, 2n);
     await waitFor(async () =>
       (await receiptOf(erasureId))?.places.some(
@@ -202,7 +206,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     ).toEqual([]);
   });
 
-  test("receipts are listed newest first, page by page, each organisation its own", async () => {
+  test("receipts are listed newest first in pages, for one organization", async () => {
     const ids: string[] = [];
     for (let index = 0; index < 5; index += 1) {
       await record(dated(`u${index}`, `e${index}`));
@@ -224,7 +228,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     });
   });
 
-  test("a user never seen, or erased before, is erased without an error and without a receipt", async () => {
+  test("erasing an unknown or erased user is not an error and creates no receipt", async () => {
     const twice = async (userId: string) => [
       erasureIdOf(await events.callWithHeaders(eraseUser, { userId }, as)),
       erasureIdOf(await events.callWithHeaders(eraseUser, { userId }, as)),
@@ -232,14 +236,14 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect(await twice("nobody")).toEqual(["", ""]);
     await record(dated("ada", "e1"));
     expect(await twice("ada")).toEqual([expect.stringMatching(/-/), ""]);
-    // Another organisation's user of the same id is another person.
+    // A user with the same id in another organization is another person.
     const other = { organizationId: newOrganization() };
     await record(dated("eve", "e1"), other);
     expect(await twice("eve")).toEqual(["", ""]);
     expect((await events.call(listProfiles, {}, other)).profiles).toHaveLength(1);
   });
 
-  test("what is sent again brings nothing back; what is new starts afresh", async () => {
+  test("re-sent events are rejected; new events create a new profile", async () => {
     const undated = { timestamp: undefined };
     const sent = [
       dated("ada", "e1"),
@@ -253,7 +257,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
 
     const erased = { reason: "EVENT_ERASED", row: { http: 409 } };
     for (const event of sent) await expect(record(event)).rejects.toMatchObject(erased);
-    // Whoever is said to have done it now.
+    // The event is rejected for any user.
     await expect(record(dated("bob", "e1"))).rejects.toMatchObject(erased);
     const again = await events.call(
       batchRecordEvents,
@@ -272,11 +276,11 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect(profiles[0]?.id).not.toBe(first.results[0]?.profileId);
     const listed = await events.call(listEvents, { profileId: profiles[0]?.id ?? "" }, as);
     expect(listed.events.map(({ eventId }) => eventId)).toEqual(["e4"]);
-    // Another organisation has erased nobody.
+    // The other organization has no erasures.
     await record(dated("ada", "e1"), { organizationId: newOrganization() });
   });
 
-  test("a kept answer about the person is not given again; one about others too loses their part", async () => {
+  test("a stored response about the person is not returned again; a response about several persons loses the erased part", async () => {
     const single = dated("ada", "e1");
     await record(single, { idempotencyKey: "single" });
     const batch = { events: [dated("ada", "e2"), dated("bob", "e3")] };
@@ -305,7 +309,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect((await events.call(listProfiles, {}, as)).profiles.map(({ userId }) => userId)).toEqual(["bob"]);
   });
 
-  test("of a person that was separated nothing is left under the name of the other one", async () => {
+  test("after an unmerge and an erasure, no data about the person remains under the merge target", async () => {
     const ada = await record(dated(`${mark}-ada`, `${mark}-1`));
     const bob = await record(dated("bob", "b1", { name: "kept", properties: "{}" }));
     const [adaId, bobId] = [ada.event?.profileId ?? "", bob.event?.profileId ?? ""];
@@ -321,7 +325,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect(await found()).toEqual([]);
     const { profile } = await events.call(getProfile, { profileId: bobId }, as);
     expect(profile).toMatchObject({ userId: "bob", traits: "{}" });
-    // Bob's own event and what is true of him now are announced still.
+    // The event of Bob and the current profile of Bob are still published.
     const shard = shardOf(organizationId, bobId as ProfileId);
     const { envelopes } = await events.feed.readOutbox({ shard, afterPosition: 0n, limit: 1000 });
     const mine = envelopes
@@ -331,8 +335,8 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     expect(mine.at(-1)).toBe("muster.events.profile.changed.v1");
   });
 
-  test("every table with rows of profiles has an eraser", async () => {
-    /** Receipts hold ids alone, and profiles go when the erasure begins. */
+  test("every table with profile ids is erased", async () => {
+    /** Receipts contain only ids, and profiles are deleted when the erasure begins. */
     const others = ["profiles", "profile_identities", "tracked_events", "erasure_places", "erasure_tasks"];
     const cleaned = PROFILE_ROWS.map(({ table, column }) => `${table}.${column}`);
     for (const [table, columns] of await columnsOf(events.database)) {

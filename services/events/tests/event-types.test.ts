@@ -1,4 +1,4 @@
-// The event catalogue of an organisation: the installation's types, and what it makes of them.
+// Tests the event catalog of an organization: the default types and the changes of the organization.
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import type { OrganizationId } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
@@ -21,7 +21,7 @@ describe.each(ENGINES)("event types on %s", (engine) => {
     return eventTypes.map(({ name, price }) => [name, price]);
   };
 
-  test("start as the installation's, and are changed by one organisation for itself alone", async () => {
+  test("start with the defaults of the installation, and change for one organization only", async () => {
     const organizationId = newOrganization();
     const defaults = [
       ["LOGIN", 1],
@@ -46,7 +46,7 @@ describe.each(ENGINES)("event types on %s", (engine) => {
     expect(await typesOf(newOrganization())).toEqual(defaults);
   });
 
-  test("taken out may be added again, one's own and the installation's", async () => {
+  test("can be added again after a deletion, for both default and own types", async () => {
     const as = { organizationId: newOrganization() };
     for (const name of ["LOGIN", "own"]) {
       if (name === "own") await events.call(createEventType, { name, price: 1 }, as);
@@ -59,7 +59,7 @@ describe.each(ENGINES)("event types on %s", (engine) => {
     }
   });
 
-  test("change by mask: what is not named stays, and a cleared description is empty", async () => {
+  test("change by mask: other fields stay, and a cleared description is empty", async () => {
     const as = { organizationId: newOrganization() };
     await events.call(createEventType, { name: "T", price: 1.5, description: "before" }, as);
     const changed = await events.call(
@@ -102,7 +102,7 @@ describe.each(ENGINES)("event types on %s", (engine) => {
     expect(await typesOf(organizationId)).toHaveLength(3);
   });
 
-  test("of one name added by twenty at once, one is new", async () => {
+  test("with one name are created once by twenty concurrent calls", async () => {
     const as = { organizationId: newOrganization() };
     const all = await Promise.allSettled(
       Array.from({ length: 20 }, (_, price) => events.call(createEventType, { name: "race", price }, as)),
@@ -113,7 +113,7 @@ describe.each(ENGINES)("event types on %s", (engine) => {
     }
   });
 
-  test("number 1,000 at most, also when they come at once, and are listed in pages by name", async () => {
+  test("are limited to 1,000, also for concurrent calls, and are listed in pages by name", async () => {
     const as = { organizationId: newOrganization() };
     const name = (index: number) => `T${String(index).padStart(4, "0")}`;
     for (let start = 0; start < 1010; start += 101) {
@@ -143,7 +143,7 @@ describe.each(ENGINES)("event types on %s", (engine) => {
     });
   });
 
-  test("an added type is answered again under its idempotency key", async () => {
+  test("are returned again for the same idempotency key", async () => {
     const as = { organizationId: newOrganization(), idempotencyKey: "add" };
     const request = { name: "kept", price: 2 };
     const first = await events.call(createEventType, request, as);

@@ -1,5 +1,5 @@
-// How MariaDB runs what goes on beside the requests, deletes included: by which index, for a delete that walks a
-// table locks all of it. Golden, so that a change of a query or an index shows.
+// Tests the execution plans of background statements in MariaDB, deletes included, because a delete that
+// scans a table locks the whole table. The golden file shows changed queries and indexes.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
@@ -49,7 +49,7 @@ interface Plan {
 
 const DAY_MS = 86_400_000;
 const DAYS = 30;
-/** As many rows as one batch may have. */
+/** The maximum number of rows in a batch. */
 const BATCH = 250;
 const organizationId = newOrganization();
 let events: EventsUnderTest;
@@ -58,7 +58,7 @@ let profileIds: ProfileId[];
 let aging: AgingEvent[];
 const claim = { token: randomIds.next(1), scope: "everybody", key: "key" };
 
-/** As many as a person may have. */
+/** As many profiles as a person can have. */
 async function listShardProfileIdsOf(organization: typeof organizationId): Promise<ProfileId[]> {
   const ids: ProfileId[] = [];
   for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
@@ -101,7 +101,7 @@ afterAll(() => events.close());
 
 class RolledBack extends Error {}
 
-/** How each statement that `run` sends is executed. What it does is rolled back. */
+/** Returns the execution plan of each statement that `run` sends. The changes are rolled back. */
 async function plansOf(run: (trx: Transaction) => Promise<unknown>): Promise<Plan[]> {
   const sent: { sql: string; bindings: unknown[] }[] = [];
   const plans: Plan[] = [];
@@ -128,7 +128,7 @@ async function plansOf(run: (trx: Transaction) => Promise<unknown>): Promise<Pla
   return plans;
 }
 
-test("what removes and looks for what is to be removed goes by its keys", async () => {
+test("statements that find and delete rows use keys", async () => {
   const day = Math.floor(events.clock.nowMs() / DAY_MS);
   const horizonMs = events.clock.nowMs() + DAY_MS;
   const cells = await listHistory(events.database.reader, organizationId, undefined, 100);
@@ -138,11 +138,11 @@ test("what removes and looks for what is to be removed goes by its keys", async 
   const hasher = new EventHasher(new Uint8Array(32));
   const hashes = Array.from({ length: 10 }, (_, index) => Buffer.alloc(32, index));
   const queries: Record<string, (trx: Transaction) => Promise<unknown>> = {
-    "retention: whose turn": (trx) => findDueRetention(trx, undefined, horizonMs),
-    "retention: is the turn still ours": (trx) => holdsPass(trx, { organizationId, nextPassMs: 1 }),
-    "retention: next day": (trx) => nextDayWithEvents(trx, organizationId, 3),
-    "retention: what a day kept": (trx) => readOldestOfDay(trx, organizationId, 3),
-    "retention: a day kept nothing": (trx) => saveOldestOfDay(trx, organizationId, 3, undefined),
+    "retention: next due organization": (trx) => findDueRetention(trx, undefined, horizonMs),
+    "retention: lease of a pass": (trx) => holdsPass(trx, { organizationId, nextPassMs: 1 }),
+    "retention: next day with events": (trx) => nextDayWithEvents(trx, organizationId, 3),
+    "retention: oldest event of a day": (trx) => readOldestOfDay(trx, organizationId, 3),
+    "retention: day without remaining events": (trx) => saveOldestOfDay(trx, organizationId, 3, undefined),
     "retention: events of a day": (trx) =>
       listAgingEvents(trx, organizationId, { day, after: aging[0]?.event_id, horizonMs }, BATCH),
     "retention: events of the horizon's day": (trx) =>
@@ -152,30 +152,31 @@ test("what removes and looks for what is to be removed goes by its keys", async 
         { day, after: aging[0]?.event_id, horizonMs: horizonMs - DAY_MS },
         BATCH,
       ),
-    "retention: since when events are complete": (trx) =>
+    "retention: raise complete_since": (trx) =>
       raiseCompleteSince(trx, organizationId, { rawEventDays: 3650, ms: 1 }),
-    "retention: events that go": (trx) => deleteExpiredEvents(trx, organizationId, day, aging),
+    "retention: delete events": (trx) => deleteExpiredEvents(trx, organizationId, day, aging),
     "retention: first day of page views": (trx) => firstDayWithViews(trx, organizationId),
-    "retention: page views that go": (trx) => deleteViewsOfDay(trx, organizationId, 1, BATCH),
-    "retention: alerts that go": (trx) => deleteAlertsBefore(trx, organizationId, horizonMs, BATCH),
-    "retention: history of alerts": (trx) => listHistory(trx, organizationId, keyOfCell(cell), 100),
-    "retention: history that goes": (trx) => deleteHistory(trx, organizationId, [cell], horizonMs),
-    "scan: since when events are complete": (trx) => readCompleteSince(trx, organizationId),
-    "erasure: events that go": (trx) => eraseEvents(trx, hasher, { organizationId, profileId }, BATCH),
-    "erasure: profiles that go": (trx) => deleteProfiles(trx, organizationId, [profileId]),
+    "retention: delete page views": (trx) => deleteViewsOfDay(trx, organizationId, 1, BATCH),
+    "retention: delete alerts": (trx) => deleteAlertsBefore(trx, organizationId, horizonMs, BATCH),
+    "retention: alert history": (trx) => listHistory(trx, organizationId, keyOfCell(cell), 100),
+    "retention: delete alert history": (trx) => deleteHistory(trx, organizationId, [cell], horizonMs),
+    "scan: read complete_since": (trx) => readCompleteSince(trx, organizationId),
+    "erasure: delete events": (trx) => eraseEvents(trx, hasher, { organizationId, profileId }, BATCH),
+    "erasure: delete profiles": (trx) => deleteProfiles(trx, organizationId, [profileId]),
     "erasure: open tasks": (trx) => listOpenTasks(trx, horizonMs, 10),
     "erasure: tasks at the broker": (trx) => listBrokerTasks(trx, 10),
-    "ingest: who erased anybody": (trx) => listErasing(trx, [organizationId]),
+    "ingest: organizations with erasures": (trx) => listErasing(trx, [organizationId]),
     "ingest: erased events": (trx) => findErased(trx, organizationId, hashes),
     "ListErasures, next page": (trx) => listErasures(trx, organizationId, erasure.id, 51),
-    "erasure: kept answers about people": (trx) => claimsAbout(trx, [profileId, randomIds.next(1)], 100),
-    "erasure: an answer that goes": (trx) => removeSubjects(trx, [profileId], claim),
-    "merge: a link": (trx) => updateLink(trx, organizationId, profileId, undefined),
-    "merge: who stands for many": (trx) => updateRoots(trx, organizationId, profileIds, profileId),
-    "merge: when a person changed": (trx) => touchProfile(trx, organizationId, profileId, 1),
+    "erasure: stored responses about profiles": (trx) =>
+      claimsAbout(trx, [profileId, randomIds.next(1)], 100),
+    "erasure: delete subjects of a response": (trx) => removeSubjects(trx, [profileId], claim),
+    "merge: update a link": (trx) => updateLink(trx, organizationId, profileId, undefined),
+    "merge: update root profiles": (trx) => updateRoots(trx, organizationId, profileIds, profileId),
+    "merge: raise the update time": (trx) => touchProfile(trx, organizationId, profileId, 1),
     GetErasure: (trx) => getErasure(trx, erasure),
   };
-  // Where nothing is stored here the choice would be by chance.
+  // For an empty table the choice of the plan is arbitrary.
   for (const rows of PROFILE_ROWS.filter(({ table }) => table !== "profile_merges")) {
     queries[`erasure: ${rows.table} by ${rows.column}`] = (trx) =>
       deleteStep(trx, rows, organizationId, profileId);
@@ -184,7 +185,7 @@ test("what removes and looks for what is to be removed goes by its keys", async 
   for (const [name, run] of Object.entries(queries)) {
     lines.push(name);
     for (const { table, type, key } of await plansOf(run)) {
-      // What finds nothing by a whole key is not executed at all.
+      // A lookup by a complete key without a match is not executed.
       if (table === null) lines.push("  by one lookup");
       else {
         expect(type, name).not.toBe("ALL");
@@ -195,13 +196,13 @@ test("what removes and looks for what is to be removed goes by its keys", async 
   const [[version]] = (await events.database.reader.raw("SELECT VERSION() AS version")) as unknown as [
     [{ version: string }],
   ];
-  // Other servers may choose otherwise.
+  // Other database servers can choose other plans.
   if (version.version.includes("MariaDB")) {
     await golden("events/upkeep-queries.txt", `${[...dedupe(lines)].join("\n")}\n`);
   }
 });
 
-/** Repeated statements of one query say nothing new. */
+/** Omits repeated plans of a query. */
 function* dedupe(lines: readonly string[]): Generator<string> {
   let seen = new Set<string>();
   for (const line of lines) {

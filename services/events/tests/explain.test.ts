@@ -1,5 +1,5 @@
-// How MariaDB runs the hot queries: by which index, and never by sorting or scanning a table. Golden, so
-// that a change of a query or an index shows.
+// Tests the execution plans of hot queries in MariaDB: each query uses an index and neither sorts nor scans a
+// table. The golden file shows changed queries and indexes.
 import { randomBytes } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
@@ -57,7 +57,7 @@ let profileId: ProfileId;
 
 beforeAll(async () => {
   events = await EventsUnderTest.open("mysql");
-  // A pool of its own: on it nobody else sends statements.
+  // A separate pool, on which no other test sends statements.
   db = (await events.stored.openAnother()).reader;
   for (const organization of [newOrganization(), organizationId, newOrganization()]) {
     const sent = Array.from({ length: 5000 }, (_, index) => ({
@@ -84,7 +84,7 @@ beforeAll(async () => {
       const type = { name: `type ${name}`, price: 1 };
       await events.call(EventTypeService.method.createEventType, type, as);
     }
-    // From the end, so that the first user stays.
+    // From the end, so that the first user remains.
     for (let user = 480; user < 500; user += 1) {
       await events.call(ErasureService.method.eraseUser, { userId: String(user) }, as);
     }
@@ -100,7 +100,7 @@ beforeAll(async () => {
 });
 afterAll(() => events.close());
 
-/** How each statement that `run` sends is executed. */
+/** Returns the execution plan of each statement that `run` sends. */
 async function plansOf(run: () => Promise<unknown>): Promise<Plan[]> {
   const sent: { sql: string; bindings: unknown[] }[] = [];
   const record = (query: { sql: string; bindings: unknown[] }): void => void sent.push(query);
@@ -165,12 +165,12 @@ test("hot queries use their indexes and sort nothing", async () => {
   const hasher = new EventHasher(randomBytes(32));
   const cells = new Set([...pathOf("0".repeat(16), 7n), NewestCell.idOf("0".repeat(16))]);
   const queries: Record<string, () => Promise<unknown>> = {
-    "ingest: what a batch must know": () =>
+    "ingest: context of a batch": () =>
       loadFacts(db as unknown as Transaction, collectWanted(submissions), { withStoredEvents: true }),
     "ListEvents, first page": () => listEvents(db, filter, 51),
     "ListEvents, between instants, by name, next page": () =>
       listEvents(db, { ...filter, names: ["n1", "n2"], fromMs: 0, toMs: 9 * DAY_MS, after }, 51),
-    "ingest: hours whose page views are full": () =>
+    "ingest: full hours of page views": () =>
       listFullHours(
         db,
         [0, 1, 2].map((hour) => ({ organizationId, profileId, day: 7, hour })),
@@ -182,7 +182,7 @@ test("hot queries use their indexes and sort nothing", async () => {
     "ListUserPoints: counts by many names": () =>
       listCounts(db, organizationId, [profileId], new Set(Array.from({ length: 99 }, (_, n) => `n${n}`))),
     "ListUserPoints: users, next page": () => listUsers(db, organizationId, "7", 1000),
-    "event catalogue": () => listChanges(db, organizationId),
+    "event catalog": () => listChanges(db, organizationId),
     "event type": () => getChange(db, organizationId, "type 7"),
     "export: events of a profile, every page": () =>
       drain(walkRows(db, exportedEvents, organizationId, profileId, 15)),
@@ -192,7 +192,7 @@ test("hot queries use their indexes and sort nothing", async () => {
         () => drain(records(db, organizationId, profileId)),
       ]),
     ),
-    "ingest: what rules need of people's pasts": () =>
+    "ingest: alert histories": () =>
       readCells(
         db,
         [profileId, randomIds.next<ProfileId>(1)].map((id) => ({ organizationId, profileId: id, cells })),
@@ -203,33 +203,32 @@ test("hot queries use their indexes and sort nothing", async () => {
     "ListAlerts of a user and a code, next page": () =>
       listAlerts(db, { ...alerts, profileIds: [profileId], code: 1100 }, 51),
     "ListAlerts of a code, next page": () => listAlerts(db, { ...alerts, code: 30 }, 51),
-    "events of several profiles: their places": () =>
+    "events of several profiles: cursors": () =>
       listPlaces(db, { organizationId, order: "desc", names: [] }, places, 51),
-    "events of several profiles: places by name, between instants, next page": () =>
+    "events of several profiles: cursors by name, between instants, next page": () =>
       listPlaces(
         db,
         { organizationId, order: "desc", names: [Buffer.from("n1")], fromMs: 0, toMs: 9 * DAY_MS },
         places.map((one) => ({ ...one, after: lastPlace })),
         51,
       ),
-    "events at their places": () =>
-      getEventsAt(db, organizationId, [lastPlace, { ...lastPlace, occurredMs: 0 }]),
-    "ingest: organisations that erased somebody": () => listErasing(db, [organizationId, randomIds.next(1)]),
-    "ingest: events that were erased": () =>
+    "events at cursors": () => getEventsAt(db, organizationId, [lastPlace, { ...lastPlace, occurredMs: 0 }]),
+    "ingest: organizations with erasures": () => listErasing(db, [organizationId, randomIds.next(1)]),
+    "ingest: erased events": () =>
       findErased(db, organizationId, [hasher.undated(organizationId, "e490"), randomBytes(16)]),
-    "erasures: tasks that nobody works on": () => listOpenTasks(db, 2 ** 45, 500),
+    "erasures: tasks without a lease": () => listOpenTasks(db, 2 ** 45, 500),
     "erasures: tasks that wait for the broker": () => listBrokerTasks(db, 500),
-    "erasures: messages that speak of somebody": () =>
+    "erasures: messages about a profile": () =>
       findHolding(db, { shard: 3, from: 1, through: 2 }, [uuidToBytes(profileId)]),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),
     "profiles by many identities": () => findOwners(db, organizationId, "user_id", ["7", "8", "9"]),
-    "who stands for profiles": () => rootsOf(db, organizationId, [profileId, randomIds.next(1)]),
-    "profiles of a person": () => mergedIdsOf(db, organizationId, [profileId]),
-    "merged profiles of people": () => listMerged(db, organizationId, [profileId, randomIds.next(1)]),
-    "whether anybody was merged": () => hasMerged(db, organizationId),
-    "how many profiles": () => countProfiles(db, organizationId),
+    "roots of profiles": () => rootsOf(db, organizationId, [profileId, randomIds.next(1)]),
+    "merged profiles of a root": () => mergedIdsOf(db, organizationId, [profileId]),
+    "merged profiles of roots": () => listMerged(db, organizationId, [profileId, randomIds.next(1)]),
+    "existence of merges": () => hasMerged(db, organizationId),
+    "count of profiles": () => countProfiles(db, organizationId),
     "profile ids of a shard": () => listShardProfileIds(db, organizationId, 3),
     "scan: profiles of a shard, next page": () =>
       listShardProfiles(db, organizationId, 3, uuidToBytes(profileId), 201),
@@ -242,7 +241,7 @@ test("hot queries use their indexes and sort nothing", async () => {
   for (const [name, run] of Object.entries(queries)) {
     lines.push(name);
     for (const { table, type, key, Extra } of await plansOf(run)) {
-      // A result in memory, bounded by the limits of what it comes from.
+      // A result in memory; the limits of the source bound the size.
       if (table.startsWith("<")) continue;
       expect(type, name).not.toBe("ALL");
       expect(Extra ?? "", name).not.toMatch(/filesort|temporary/);
@@ -250,6 +249,6 @@ test("hot queries use their indexes and sort nothing", async () => {
     }
   }
   const [[version]] = (await db.raw("SELECT VERSION() AS version")) as unknown as [[{ version: string }]];
-  // Other servers may choose otherwise; what is forbidden above is forbidden there too.
+  // Other database servers can choose other plans; the prohibitions above apply there too.
   if (version.version.includes("MariaDB")) await golden("events/hot-queries.txt", `${lines.join("\n")}\n`);
 });

@@ -1,4 +1,4 @@
-// What an export tells: all that is known of one person in all their profiles, and of nobody else.
+// Tests exports: all data about one person over all profiles, and no data about other persons.
 import { create } from "@bufbuild/protobuf";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -19,7 +19,7 @@ import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const TEN_KIB = "x".repeat(10 * 1024);
 
-/** Segments, as far as an export asks it: everybody is in one segment and has left another. */
+/** A segments service for exports: every profile is in one segment and has left another. */
 class SegmentsStandIn {
   readonly asked: ListMembershipsRequest[] = [];
   isBehind = false;
@@ -90,7 +90,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     );
   }
 
-  test("tells everything, by kind, and nothing of others", async () => {
+  test("contains all data by kind, and no data of other persons", async () => {
     const ada = await newProfile("ada", { email: "Ada@example.com", name: "Ada", traits: '{"plan":"pro"}' });
     await newProfile("mallory", { email: "mallory@example.com" });
     const nowMs = clock.nowMs();
@@ -129,7 +129,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     expect(await streamed(ada)).toEqual(records);
   });
 
-  test("tells the amounts that alert rules remember, each at its instant", async () => {
+  test("contains the amounts of the alert history, each with the instant", async () => {
     const ada = await newProfile("7");
     const alerts = events.client(AlertService, { organizationId });
     for (const [amount, time] of [
@@ -142,11 +142,11 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     const told = byKind((await exported(ada)).records).amounts ?? [];
     const amounts = told.flatMap((cell) => cell.amounts as { order_ms: number; amount: string }[]);
     const texts = new Set(amounts.map(({ order_ms, amount }) => `${order_ms}: ${amount}`));
-    // Of the series that rises each action; of the one that is summed the sum of each instant.
+    // The rising series contains each action; the summed series contains the sum of each instant.
     expect(texts).toEqual(new Set(["100000: 42.5", "100000: 1", "100000: 43.5", "4000000: 0.07"]));
   });
 
-  test("a person of several profiles is told whole, whichever of them is named", async () => {
+  test("covers all profiles of a person, whichever profile is named", async () => {
     const [ada, laptop, phone] = [
       await newProfile("ada"),
       await newProfile("laptop"),
@@ -180,7 +180,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     expect(left.event?.map(({ name }) => name)).toEqual(["ada did"]);
   });
 
-  test("segments is asked of all profiles, a bounded number at a time", async () => {
+  test("segments receives all profiles, in requests of bounded size", async () => {
     const root = await newProfile("root");
     for (let index = 0; index < 21; index += 1) await merge(await newProfile(`device ${index}`), root);
     const { records } = await exported(root);
@@ -191,7 +191,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     for (const asked of segments.asked) expect(bytesToUuid(asked.organizationId)).toBe(organizationId);
   });
 
-  test("more than one answer holds is refused there and streamed in parts", async () => {
+  test("an export beyond one response is rejected, and is streamed in parts", async () => {
     const ada = await newProfile("ada");
     const client = events.client(EventService, { organizationId });
     const large = (index: number) => ({
@@ -216,7 +216,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     expect(names.size).toBe(450);
   });
 
-  test("a stream tells of one instant, whatever comes in while it is read", async () => {
+  test("a stream shows one snapshot, whatever arrives during the read", async () => {
     const ada = await newProfile("ada");
     for (let index = 0; index < 60; index += 1) {
       await record("ada", `before ${index}`, { properties: JSON.stringify({ text: TEN_KIB }) });
@@ -235,7 +235,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     expect(JSON.stringify(await exported(ada).catch(() => streamed(ada)))).toContain("after");
   });
 
-  test("a reader that stops reading is ended, and only so many may read", async () => {
+  test("an idle reader is ended, and the number of readers is limited", async () => {
     const ada = await newProfile("ada");
     for (let index = 0; index < 60; index += 1) {
       await record("ada", `${index}`, { properties: JSON.stringify({ text: TEN_KIB }) });
@@ -257,7 +257,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     await Promise.all(readers.map((one) => one.return?.(undefined)));
   });
 
-  test("another organisation's profile, an unknown one and no id at all are not found", async () => {
+  test("a profile of another organization, an unknown profile and an invalid id are not found", async () => {
     const ada = await newProfile("ada");
     const notFound = { reason: "PROFILE_NOT_FOUND" };
     await expect(exported(ada, newOrganization())).rejects.toMatchObject(notFound);
@@ -271,14 +271,14 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     });
   });
 
-  test("nothing stale is told where segments is behind", async () => {
+  test("an export fails instead of showing stale memberships when segments is behind", async () => {
     const ada = await newProfile("ada");
     segments.isBehind = true;
     await expect(exported(ada)).rejects.toMatchObject({ reason: "NOT_YET_CONSISTENT" });
     await expect(streamed(ada)).rejects.toMatchObject({ reason: "NOT_YET_CONSISTENT" });
   });
 
-  test("every table that keeps something of a profile has a section, or a reason", async () => {
+  test("every table with profile ids has a section or a documented exception", async () => {
     const tables = await events.stored.database.reader
       .raw(
         engine === "sqlite"
@@ -290,14 +290,14 @@ describe.each(ENGINES)("exports on %s", (engine) => {
       ...sections.map(({ table }) => table),
       // The first kind of record.
       "profiles",
-      // The identities of `profiles` again, in the form that is compared.
+      // The identities of `profiles` again, in the compared form.
       "profile_identities",
-      // That there is a past, which the amounts tell.
+      // Only the existence of a history; the amounts contain the history.
       "alert_people",
-      // Of people who are there no more.
+      // Persons that no longer exist.
       "erasure_places",
       "erasure_tasks",
-      // Which kept answers to erase; the answers are a day old at most, and tell what is exported anyway.
+      // Subjects of stored responses. Responses are at most a day old and repeat exported data.
       "idempotency_subjects",
     ]);
     const forgotten = (tables as { name: string }[]).filter(({ name }) => !known.has(name));

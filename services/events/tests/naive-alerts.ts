@@ -1,4 +1,4 @@
-// What rules of alerts say, in the plainest words: everything is looked at again for each action.
+// Evaluates alert rules in the simplest way: each action is compared with the whole history.
 
 export interface NaiveAction {
   readonly name: string;
@@ -22,7 +22,7 @@ export const FOUR_RULES: readonly NaiveRule[] = [
   { code: 1100, kind: "threshold", eventName: "withdraw", threshold: "100" },
 ];
 
-/** One person's actions in the order of their arrival, and the codes that each fires. */
+/** Records the actions of a person in order of arrival and returns the fired codes. */
 export class NaiveJudge {
   readonly #rules: readonly NaiveRule[];
   readonly #actions: NaiveAction[] = [];
@@ -39,7 +39,7 @@ export class NaiveJudge {
   }
 
   #fires(rule: NaiveRule, action: NaiveAction): boolean {
-    // The sort is stable: of one time, the earlier arrival stays first.
+    // The sort is stable: of two actions at the same time, the earlier arrival stays first.
     const history = this.#actions.toSorted((a, b) => a.time - b.time);
     switch (rule.kind) {
       case "threshold":

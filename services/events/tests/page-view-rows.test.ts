@@ -1,4 +1,4 @@
-// Rows of page views: they stay small one view at a time too, and an hour that is being removed takes new ones.
+// Tests the rows of page views: single views keep rows small, and an hour under removal accepts new views.
 import {
   type OrganizationId,
   type ProfileId,
@@ -30,7 +30,7 @@ describe.each(ENGINES)("rows of page views on %s", (engine) => {
     ...{ occurredMs: START_MS + nth, receivedMs: START_MS + nth },
     properties: JSON.stringify({ name: `Page ${nth} with a name of forty characters or so` }),
   });
-  /** One after the other, as single posts come. */
+  /** Adds views one by one, as single posts do. */
   const add = (profileId: ProfileId, from: number, to: number) =>
     stored.database.transaction(async (trx) => {
       for (let nth = from; nth < to; nth += 1) await addPageViews(trx, [viewOf(profileId, nth)], nth);
@@ -46,7 +46,7 @@ describe.each(ENGINES)("rows of page views on %s", (engine) => {
   const rowsOf = (profileId: ProfileId) =>
     stored.database.reader("page_view_hours").where("profile_id", uuidToBytes(profileId));
 
-  test("stay small where views come one by one", async () => {
+  test("stay small when views arrive one by one", async () => {
     const profileId = randomIds.next<ProfileId>(1);
     await add(profileId, 0, 1200);
     expect(await instantsOf(profileId)).toEqual(Array.from({ length: 1200 }, (_, nth) => nth));
@@ -58,12 +58,12 @@ describe.each(ENGINES)("rows of page views on %s", (engine) => {
     expect(rows.length).toBeGreaterThan(3);
     for (const { views, size_bytes } of rows) {
       expect(views.length).toBe(Number(size_bytes));
-      // Looked at every sixteenth time, so up to as many views late.
+      // Every sixteenth append checks the row, so a row can exceed the limit by that many views.
       expect(views.length).toBeLessThan(16_384 + 16 * 60);
     }
   });
 
-  test("of an hour whose removal has begun take what comes late", async () => {
+  test("accept late views for an hour whose removal has begun", async () => {
     const profileId = randomIds.next<ProfileId>(1);
     await add(profileId, 0, 700);
     await stored.database.transaction((trx) =>

@@ -1,5 +1,5 @@
-// After any load, however sent, the read models are what counting all raw events anew gives, at any instant;
-// and so they are after the migration that makes them of events stored before.
+// Compares the read models with a count over all raw events: after any load, at any instant, and after the
+// migration that builds the models from stored events.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -24,7 +24,7 @@ const sentEvent = fc.record(
   {
     user: fc.constantFrom(...USERS),
     name: fc.constantFrom("page.viewed", "page.viewed", "LOGIN", "PURCHASE", "seen"),
-    // Late by up to nine days, and in the future by up to two.
+    // Up to nine days late, and up to two days in the future.
     agoMs: fc.oneof(
       fc.integer({ min: -48 * HOUR_MS, max: 216 * HOUR_MS }),
       fc.integer({ min: 0, max: 90 }).map((minutes) => minutes * MINUTE_MS),
@@ -74,7 +74,7 @@ async function rawEvents(events: EventsUnderTest, organizationId: OrganizationId
   }));
 }
 
-/** The contract's five fields, as of the raw events. */
+/** The five fields of the contract, computed from the raw events. */
 function naiveSummary(raw: readonly RawEvent[], userId: string, nowMs: number) {
   const recent = new RecentViews(nowMs);
   for (const { user, name, occurredMs, page } of raw) {
@@ -132,7 +132,7 @@ describe.each(ENGINES)("read models on %s", (engine: Engine) => {
     clock.setNowMs(START_MS);
   };
 
-  test("equal a recount after random loads through two processes at once, at every instant", async () => {
+  test("equal a recount after random loads through two processes, at every instant", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(sentEvent, { maxLength: 20 }), { minLength: 1, maxLength: 8 }),
@@ -140,7 +140,7 @@ describe.each(ENGINES)("read models on %s", (engine: Engine) => {
         async (batches, later) => {
           const organizationId = newOrganization();
           await Promise.all(batches.map((batch, index) => send(batch, organizationId, index)));
-          // And once more, as clients that got no answer do.
+          // Sent once more, as clients without a response do.
           await send(batches[0] ?? [], organizationId, 1);
           await expectEqualToRaw(organizationId, [START_MS, ...later.map((ms) => START_MS + ms)]);
         },
@@ -149,7 +149,7 @@ describe.each(ENGINES)("read models on %s", (engine: Engine) => {
     );
   });
 
-  test("are made anew by their migration, as often as it runs, and grow on after it", async () => {
+  test("are rebuilt by the migration in every run, and grow correctly afterwards", async () => {
     const organizationId = newOrganization();
     const [early, later] = fc.sample(fc.array(sentEvent, { minLength: 300, maxLength: 300 }), {
       numRuns: 2,

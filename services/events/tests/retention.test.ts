@@ -1,4 +1,4 @@
-// How long events are kept: what goes when, what a scan says of it, and the agreement with segments.
+// Tests retention: the expiry of events, the results of scans, and the coordination with segments.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ScanSnapshot } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
@@ -20,7 +20,7 @@ const START_MS = Date.UTC(2026, 0, 1, 12);
 const { getRetention, updateRetention } = RetentionService.method;
 const { batchRecordEvents, listEvents, recordEvent } = EventService.method;
 
-/** What segments was asked, and what it says. */
+/** Records the calls to the segments service; `answer` runs during each call. */
 class Segments implements Caller {
   readonly asked: { readonly organizationId: string; readonly rawEventDays: number }[] = [];
   answer: () => Promise<void> = async () => {};
@@ -37,7 +37,7 @@ class Segments implements Caller {
   }
 }
 
-/** Its parts, to be replaced one by one. */
+/** Binds the methods of the database, so that a test can replace each method. */
 function bound(database: Database): Database {
   return {
     engine: database.engine,
@@ -49,7 +49,7 @@ function bound(database: Database): Database {
   };
 }
 
-describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
+describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
   const clock = new FakeClock(START_MS);
   const segments = new Segments();
   let events: EventsUnderTest;
@@ -113,7 +113,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     return { completeSinceMs: Number(snapshot?.completeSinceMs), names: found.sort() };
   }
 
-  test("without a word everything is kept for ever", async () => {
+  test("keeps all data indefinitely by default", async () => {
     const organizationId = newOrganization();
     const { retention } = await events.call(getRetention, {}, { organizationId });
     expect(retention).toMatchObject({ $typeName: "muster.events.v1.Retention" });
@@ -124,7 +124,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     expect(await scan(organizationId, profileId)).toEqual({ completeSinceMs: 0, names: ["old"] });
   });
 
-  test("an event goes once it was received and happened too long ago, not before", async () => {
+  test("expires an event when both receipt and instant are before the horizon", async () => {
     clock.setNowMs(START_MS);
     const organizationId = newOrganization();
     const profileId = await send(organizationId, { name: "undated", id: "u1" });
@@ -147,7 +147,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     });
     const after = await events.call(getRetention, {}, { organizationId });
     expect(timestampMs(after.retention?.completeSince ?? timestampFromMs(0))).toBe(START_MS + DAY_MS);
-    // The id of an event without a time of its own went along: to us the same one again is another.
+    // The client id of an undated event was deleted with the event, so the same id is a new event.
     await send(organizationId, { name: "another", id: "u1" });
     expect(await names(organizationId, profileId)).toEqual(["ahead", "another"]);
 
@@ -159,7 +159,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     expect(await names(organizationId, profileId)).toEqual([]);
   });
 
-  test("a day that got late events is looked through again when they are due", async () => {
+  test("visits a day with late events again when the events expire", async () => {
     clock.setNowMs(START_MS);
     const organizationId = newOrganization();
     const profileId = await send(organizationId, { name: "first", at: START_MS - 50 * DAY_MS });
@@ -179,7 +179,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     expect(left).toEqual([all, all.slice(1), all.slice(2), all.slice(3), all.slice(4), []]);
   });
 
-  test("thousands go in batches; other organisations and younger events stay", async () => {
+  test("deletes thousands of events in batches; other organizations and newer events stay", async () => {
     clock.setNowMs(START_MS);
     const [ours, other] = [newOrganization(), newOrganization()];
     const sent = (user: string) =>
@@ -196,7 +196,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     clock.setNowMs(START_MS + 7 * DAY_MS + 1);
     await send(ours, { name: "young", user: "a" });
     const before = await events.count("muster_retention_purged_rows_total");
-    // A second replica at the same time takes nothing twice.
+    // A second replica at the same time deletes no row twice.
     await Promise.all([worker.purge(), workerOf(events).purge()]);
     expect(await names(ours, profileId)).toEqual(["young"]);
     expect((await events.count("muster_retention_purged_rows_total")) - before).toBe(3000);
@@ -204,7 +204,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     expect(rows).toHaveLength(3000);
   });
 
-  test("a purge that died goes on where it was, once its lease is over", async () => {
+  test("resumes a crashed purge after the lease expires", async () => {
     clock.setNowMs(START_MS);
     const organizationId = newOrganization();
     const sent = Array.from({ length: 2000 }, (_, index) => ({
@@ -233,7 +233,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     const half = await left();
     expect(half).toBeGreaterThan(0);
     expect(half).toBeLessThan(2000);
-    // What is gone is said to be gone already.
+    // `complete_since` already covers the deleted events.
     expect((await scan(organizationId, profileId)).completeSinceMs).toBe(START_MS + DAY_MS);
     await worker.purge();
     expect(await left()).toBe(half);
@@ -242,7 +242,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     expect(await left()).toBe(0);
   });
 
-  test("what was purged does not come back by asking to keep more, and nothing more goes", async () => {
+  test("does not restore deleted events when the retention is extended, and deletes no more", async () => {
     clock.setNowMs(START_MS);
     const organizationId = newOrganization();
     const profileId = await send(organizationId, { name: "gone" });
@@ -264,7 +264,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     });
   });
 
-  test("page views by hour and the history of alerts go by their own days, raw events stay", async () => {
+  test("deletes page views and alert history by aggregate_days, and keeps raw events", async () => {
     clock.setNowMs(START_MS);
     const [ours, other] = [newOrganization(), newOrganization()];
     const count = async (table: string, organizationId: OrganizationId): Promise<number> => {
@@ -290,13 +290,13 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
 
     clock.setNowMs(START_MS + 7 * DAY_MS);
     await worker.purge();
-    // Of the day before yesterday's views: those of whole days alone.
+    // Views of the day before yesterday; only whole days expire.
     expect(await count("page_view_hours", ours)).toBe(2);
     await send(ours, { ...withdraw, user: "bob" });
     clock.setNowMs(START_MS + 9 * DAY_MS + 1);
     await worker.purge();
     expect(await count("page_view_hours", ours)).toBe(0);
-    // Bob's.
+    // The alert of Bob.
     expect(await count("alerts", ours)).toBe(1);
     const [, , history, counted, raw] = await counts(ours);
     expect(history).toBe(before[2]);
@@ -304,7 +304,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     expect(await counts(other)).toEqual(before);
   });
 
-  test("segments agrees first to fewer days, and hears last of more", async () => {
+  test("reserves a reduction in segments first, and an extension last", async () => {
     const organizationId = newOrganization();
     const days = async () =>
       (await events.call(getRetention, {}, { organizationId })).retention?.rawEventDays;
@@ -320,11 +320,11 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     segments.answer = async () => {};
     expect(segments.asked.map(({ rawEventDays }) => rawEventDays)).toEqual([30, 7, 7, 90, 0]);
     expect(segments.asked.every((one) => one.organizationId === organizationId)).toBe(true);
-    // What events had stored when it asked.
+    // The retention stored in events during each call.
     expect(seen).toEqual([undefined, 30, 7, 90, undefined]);
   });
 
-  test("a refusal changes nothing and is passed on; a crash of segments too, and the next try works", async () => {
+  test("passes on a rejection or crash of segments without changes, and succeeds on the next call", async () => {
     const organizationId = newOrganization();
     await keep(organizationId, { rawEventDays: 90 });
     for (const error of [
@@ -346,7 +346,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     await keep(organizationId, { rawEventDays: 1 });
   });
 
-  test("of two changes at once one has to come again", async () => {
+  test("rejects one of two concurrent changes", async () => {
     const organizationId = newOrganization();
     let arrived = (): void => {};
     const isAsking = new Promise<void>((resolve) => {
@@ -380,7 +380,7 @@ describe.each(["sqlite", "mysql"] as const)("on %s", (engine) => {
     await expect(refused).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field }] });
   });
 
-  test("needs its permission, and is each organisation's own", async () => {
+  test("requires the permission, and is separate for each organization", async () => {
     const organizationId = newOrganization();
     const as = { organizationId, scopes: ["events.write"] };
     await expect(events.call(updateRetention, { retention: {} }, as)).rejects.toMatchObject({

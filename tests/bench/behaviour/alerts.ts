@@ -1,5 +1,5 @@
-// What alerts cost: an event that no rule looks at, one that four rules judge, and the answer to a deposit of
-// somebody who has made very many, beside judging it from the raw events.
+// Measures the cost of alerts: for events without rules, for events that four rules evaluate, and for a
+// deposit of a user with a very long history. The last is compared with the same sum over raw events.
 import { randomIds, systemClock, uuidToBytes } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { AlertStep } from "../../../services/events/src/alerts/alert-step.ts";
@@ -15,7 +15,7 @@ export interface AlertSizes {
   readonly batches: number;
   /** Single actions of each kind. */
   readonly actions: number;
-  /** Deposits of the one who makes very many, within the window of a rule. */
+  /** Deposits of the heavy user within the window of a rule. */
   readonly deposits: number;
 }
 
@@ -31,7 +31,7 @@ const HEAVY = 1;
 const WINDOW_SECONDS = 30 * 86_400;
 const FIRST_USER = 1_000_000;
 
-/** Events whose names no rule looks at, by turns with and without the step, as the read models are measured. */
+/** Compares ingest with and without the alert step, for events that no rule evaluates. */
 export function measureUnlooked({ rounds, batches }: AlertSizes): Promise<Row[]> {
   const alerts = new AlertStep({ clock: systemClock, ids: new RisingIds(randomIds) });
   const mixes = { "without alerts": [], "with alerts, of which no rule looks at the events": [alerts] };
@@ -60,7 +60,7 @@ async function createPeople(rest: RestClient): Promise<void> {
   }
 }
 
-/** Events a second in batches, of a name that rules look at or of another. */
+/** Sends batches of events with a name that rules evaluate, or another name. */
 async function measureBatches(rest: RestClient, name: string, batches: number): Promise<Row> {
   const startMs = systemClock.monotonicMs();
   for (let batch = 0; batch < batches; batch += 1) {
@@ -134,7 +134,7 @@ async function deposit(rest: RestClient, user_id: number, time: number): Promise
   if (answer.status !== 200) throw new Error(`a deposit was answered ${answer.status}: ${answer.text}`);
 }
 
-/** Waits as told where the server is busy. */
+/** Retries as long as the server is busy. */
 async function postBatch(rest: RestClient, events: readonly object[]): Promise<void> {
   for (;;) {
     const answer = await rest.post("/v1/events:batch", { events });

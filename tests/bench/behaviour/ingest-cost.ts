@@ -1,6 +1,6 @@
-// What the read models cost an event: the same batches through two ingest queues that differ in nothing else, by
-// turns, each on a database of its own on the same server. Processor time is this process's; the server's share
-// shows in the time it takes.
+// Measures the cost of the read models per event. The same batches go through two otherwise identical ingest
+// queues in turns, each with a separate database on the same server. Processor time covers this process only;
+// the share of the server shows in the elapsed time.
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { type OrganizationId, randomIds, systemClock, uuidV7 } from "@muster/core";
 import { createLogger } from "@muster/log";
@@ -19,7 +19,7 @@ import { round } from "../measure.ts";
 import type { Row } from "../results.ts";
 
 const BATCH = 500;
-/** Submissions waiting at once, of which a transaction takes four. */
+/** Parallel submissions; a transaction takes four. */
 const LANES = 8;
 
 export interface Cost {
@@ -27,7 +27,7 @@ export interface Cost {
   readonly cpuMicrosPerEvent: number;
 }
 
-/** One row for each list of steps, and what each costs more than the first. */
+/** Returns a row for each list of steps, with the additional cost compared to the first list. */
 export async function measureIngestCost(
   mixes: Readonly<Record<string, readonly IngestStep[]>>,
   options: { readonly rounds: number; readonly batches: number; readonly onlyViews: boolean },

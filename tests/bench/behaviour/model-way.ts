@@ -1,5 +1,5 @@
-// Our way without the way over HTTP and between services, for a comparison of nothing but reading: the statements
-// that the handlers send, through the same pool, for a profile that is known already.
+// Reads summaries and points with the statements of the handlers, through the same pool, for a known profile.
+// HTTP and calls between services are left out, so that only the reads are compared.
 import { bytesToUuid, type OrganizationId, type ProfileId, systemClock } from "@muster/core";
 import type { Database } from "@muster/db";
 import { listCounts } from "../../../services/events/src/behaviour/event-count-store.ts";
@@ -9,7 +9,7 @@ import { type RecentBehaviour, RecentViews } from "../../../services/events/src/
 export interface ModelWay {
   readonly database: Database;
   readonly organization: Buffer;
-  /** Names and points of the catalogue. */
+  /** Names and points of the catalog. */
   readonly prices: ReadonlyMap<string, number>;
 }
 

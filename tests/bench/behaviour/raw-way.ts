@@ -1,5 +1,5 @@
-// The usual way: summaries and points computed from the raw events when somebody asks, by the index that a
-// profile's timeline has. Same server, same events, same run.
+// Computes summaries and points from the raw events on each request, with the index of the profile timeline.
+// Server, events and run are the same as for the read models.
 import { systemClock } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type RecentBehaviour, RecentViews } from "../../../services/events/src/behaviour/recent-views.ts";
@@ -8,7 +8,7 @@ import { type Latencies, latencies } from "../measure.ts";
 export interface RawWay {
   readonly connection: Connection;
   readonly organization: Buffer;
-  /** Names and points of the catalogue. */
+  /** Names and points of the catalog. */
   readonly prices: ReadonlyMap<string, number>;
 }
 
@@ -40,7 +40,9 @@ export async function rawPoints(
   return rows.reduce((sum, { name, count }) => sum + (prices.get(name.toString()) ?? 0) * Number(count), 0);
 }
 
-/** Of all users; a page of them needs as much, for nothing else says who has points. */
+/**
+ * Computes the points of all users. A page of users costs the same, because no index lists users with points.
+ */
 export async function rawPointsOfAll({ connection, organization, prices }: RawWay): Promise<number> {
   const [rows] = await connection.query<RowDataPacket[]>(
     `SELECT profile_id, name, COUNT(*) AS count FROM tracked_events WHERE organization_id = ? AND name IN (?)

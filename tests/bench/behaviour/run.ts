@@ -1,6 +1,6 @@
-// `make bench-behaviour`: what the read models cost an event, and how long summaries and points take beside
-// computing them from the raw events, in one run, on the production adapters. MUSTER_BENCH_SIZE=small tries it,
-// =full takes 5 million events; by default it is a million.
+// Measures the cost of the read models per event, and compares summaries and points with the same results
+// from raw events (`make bench-behaviour`). One run uses the production adapters. MUSTER_BENCH_SIZE is
+// `small` for a short check or `full` for 5 million events; the default is one million.
 import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, uuidToBytes } from "@muster/core";
 import { type Database, openMysql, Schema } from "@muster/db";
 import { startServers } from "@muster/testkit";
@@ -39,7 +39,7 @@ const BATCH = 500;
 
 const results = new Results("bench-behaviour");
 
-/** What every part of the bench works on. */
+/** The installation and connections for all parts of the benchmark. */
 export interface Stage {
   readonly installation: Installation;
   readonly rest: RestClient;
@@ -47,7 +47,7 @@ export interface Stage {
   /** The same database, as the product reads it. */
   readonly database: Database;
   readonly organization: Buffer;
-  /** In the order of their numbers: user `shopper-7` is the eighth. */
+  /** Ordered by number: user `shopper-7` is the eighth profile. */
   readonly profiles: readonly ProfileId[];
 }
 
@@ -82,7 +82,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** Raw events straight into their table; then the migration makes the read models of them, as an update would. */
+/**
+ * Inserts raw events directly into the table; the migration then builds the read models, as an update does.
+ */
 async function writePast(
   events: Connection,
   database: Database,
@@ -106,7 +108,7 @@ async function addEventTypes(rest: RestClient): Promise<void> {
   }
 }
 
-/** One user with so many views in one hour. */
+/** Adds a user with many views in one hour. */
 async function addCrowd(rest: RestClient): Promise<void> {
   const startMs = systemClock.nowMs() - 3_600_000;
   for (let start = 0; start < VIEWS; start += BATCH) {
@@ -125,7 +127,7 @@ async function measureReads(stage: Stage): Promise<void> {
   const { rest, events: connection, database, organization, profiles } = stage;
   const raw: RawWay = { connection, organization, prices: PRICES };
   const model: ModelWay = { database, organization, prices: PRICES };
-  // By a step that has no factor in common with their number, so that all kinds of users are asked for.
+  // The step is coprime to the number of profiles, so that reads cover all kinds of users.
   const pick = (call: number): number => (call * 7919) % profiles.length;
   const profileAt = (call: number): Buffer => uuidToBytes(profiles[pick(call)] ?? "");
   const crowd = await crowdProfile(rest);
@@ -170,7 +172,7 @@ async function crowdProfile(rest: RestClient): Promise<Buffer> {
   return uuidToBytes(body.profiles[0].id);
 }
 
-/** Both ways must give the same, or neither figure means anything. */
+/** Both sources must return the same result; otherwise the figures have no meaning. */
 async function requireSame(rest: RestClient, raw: RawWay, crowd: Buffer): Promise<void> {
   const { body } = await rest.get(`/v1/user/${CROWD}`);
   const naive = await rawSummary(raw, crowd);

@@ -1,4 +1,5 @@
-// Many profiles leave a segment in the same second, because its window ends for all of them: how late are they?
+// Measures the lateness of exits when many profiles leave a segment in the same second, because a window
+// ends.
 import { systemClock, uuidToBytes } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import type { RestClient } from "../../harness/rest.ts";
@@ -9,7 +10,7 @@ import { createSegment } from "./reads.ts";
 
 const BATCH = 500;
 
-/** The connection is to the segments service's database. */
+/** `connection` is a connection to the database of the segments service. */
 export async function measureExits(rest: RestClient, connection: Connection, profiles: number): Promise<Row> {
   const windowMs = 20_000 + profiles;
   const id = await createSegment(rest, {
@@ -23,7 +24,7 @@ export async function measureExits(rest: RestClient, connection: Connection, pro
     const events = Array.from({ length: Math.min(BATCH, profiles - start) }, (_, index) => ({
       user_id: `leaver-${start + index}`,
       name: "leaving",
-      // Spread over one second.
+      // Distributed over one second.
       timestamp: new Date(happenedMs + Math.floor(((start + index) * 1000) / profiles)).toISOString(),
       event_id: `leaving-${start + index}`,
     }));
@@ -41,7 +42,7 @@ export async function measureExits(rest: RestClient, connection: Connection, pro
     "SELECT changed_ms FROM memberships WHERE segment_id = ? AND member = 0 ORDER BY changed_ms",
     [uuidToBytes(id)],
   );
-  // Both in order: the k-th to fall due against the k-th seen to leave.
+  // Both lists are ordered: the k-th due exit is compared with the k-th stored exit.
   const lateness = rows.map(
     (row, index) => row.changed_ms - (happenedMs + windowMs + (index * 1000) / profiles),
   );

@@ -1,5 +1,6 @@
-// A shop's history straight into the events service's own tables, rows as the product writes them: over REST it
-// would take longer than all the measurements. A backfill then reads it like any other past.
+// Inserts the history of a shop directly into the tables of the events service, as the product stores rows.
+// The same events over REST would take longer than all measurements. A backfill reads the rows like any other
+// history.
 import { createHash, randomBytes } from "node:crypto";
 import { type OrganizationId, type ProfileId, shardOf, uuidToBytes, uuidV7 } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
@@ -8,7 +9,7 @@ import { benchEvent } from "../events.ts";
 export const DAY_MS = 86_400_000;
 const HISTORY_DAYS = 90;
 const ROWS = 1000;
-/** Twelve names, a few of them much more often than the others. */
+/** Twelve names; a few are much more frequent than the others. */
 const NAMES = [
   ...Array<string>(6).fill("product.viewed"),
   ...Array<string>(6).fill("page.viewed"),
@@ -22,7 +23,7 @@ export interface History {
   readonly organizationId: OrganizationId;
   readonly profiles: number;
   readonly events: number;
-  /** The instant after its last event. */
+  /** The instant after the last event. */
   readonly endMs: number;
 }
 
@@ -32,7 +33,7 @@ function userOf(index: number): string {
   return `shopper-${index}`;
 }
 
-/** Returns the profiles' ids. */
+/** Returns the ids of the profiles. */
 export async function writeHistory(connection: Connection, history: History): Promise<ProfileId[]> {
   const ids = await writeProfiles(connection, history);
   const organization = uuidToBytes(history.organizationId);
@@ -48,7 +49,7 @@ export async function writeHistory(connection: Connection, history: History): Pr
     const digest = createHash("sha256").update(text).digest();
     const name = NAMES[digest.readUInt16BE(0) % NAMES.length] ?? "";
     const category = CATEGORIES[digest.readUInt8(2) % CATEGORIES.length];
-    // Some do much, most do little.
+    // A few profiles have many events, and most profiles have few.
     const profile = bytes[Math.floor(ids.length * (digest.readUInt32BE(3) / 2 ** 32) ** 1.5)] ?? null;
     return [
       organization,
@@ -115,7 +116,7 @@ async function insertMany(
   await connection.query(`ANALYZE TABLE ${table}`);
 }
 
-/** The only organisation there is. */
+/** Returns the only organization of the installation. */
 export async function organizationOf(connection: Connection, identityDatabase: string): Promise<Buffer> {
   const [rows] = await connection.query<RowDataPacket[]>(
     `SELECT id FROM ${identityDatabase}.organizations LIMIT 1`,

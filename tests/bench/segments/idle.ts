@@ -1,4 +1,4 @@
-// What it costs to keep many profiles of whom nothing is heard: nobody asks, nothing comes in, no window ends.
+// Measures the cost of many idle profiles: no requests, no events, and no window ends.
 import { systemClock } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import type { Installation } from "../../harness/installation.ts";
@@ -8,7 +8,10 @@ import type { Row } from "../results.ts";
 const CHUNK = 100_000;
 const HOUR_MS = 3_600_000;
 
-/** The connection is to the segments service's database; `states` is how many profiles it is to keep at least. */
+/**
+ * `connection` is a connection to the database of the segments service; `states` is the minimum number of
+ * profile states.
+ */
 export async function measureIdle(
   installation: Installation,
   connection: Connection,
@@ -24,7 +27,7 @@ export async function measureIdle(
   }));
 }
 
-/** Copies of the smallest state, each due an hour from now or later: with windows that end, but not yet. */
+/** Copies the smallest state. The windows of the copies end an hour from now or later. */
 async function fillStates(connection: Connection, wanted: number): Promise<number> {
   const count = async (): Promise<number> => {
     const [rows] = await connection.query<RowDataPacket[]>("SELECT COUNT(*) AS states FROM profile_states");

@@ -1,5 +1,5 @@
-// What keeping segments costs for each event: processor time of the segments process, and how fast events come
-// in and are folded with everything on this machine.
+// Measures the cost of segments per event: the processor time of the segments process, and the rate of sent
+// and applied events with all processes on this machine.
 import { systemClock } from "@muster/core";
 import type { Installation } from "../../harness/installation.ts";
 import { runMuster } from "../../harness/process.ts";
@@ -11,12 +11,12 @@ import { createSegment, untilLive } from "./reads.ts";
 const BATCH = 500;
 const LANES = 4;
 const USERS = 5000;
-/** Every event touches this many segments, however many there are. */
+/** Every event affects this many segments, whatever the number of segments. */
 const TOUCHED = 10;
 
 /**
- * An organisation of its own for each number of segments, the default one among them, so that nothing else is
- * folded. Its past is counted before, so that what is measured is maintenance alone.
+ * Uses a separate organization for each number of segments, including the default segment, so that only its
+ * events are applied. All backfills finish before the measurement.
  */
 export async function measureMaintenance(
   installation: Installation,
@@ -84,7 +84,7 @@ async function send(rest: RestClient, run: string, events: number): Promise<void
   await Promise.all(Array.from({ length: LANES }, lane));
 }
 
-/** Waits as told where the server is busy. */
+/** Retries as long as the server is busy. */
 export async function postBatch(rest: RestClient, body: string): Promise<void> {
   for (;;) {
     const answer = await rest.post("/v1/events:batch", body);

@@ -1,4 +1,4 @@
-// How long reads take over REST, as a client meets them: each after the other, on warm connections.
+// Measures reads over REST from the view of a client: sequential requests on warm connections.
 import { systemClock } from "@muster/core";
 import type { RestAnswer, RestClient } from "../../harness/rest.ts";
 import { type Latencies, latencies } from "../measure.ts";
@@ -11,14 +11,14 @@ export async function timeReads(
   for (let call = -5; call < count; call += 1) {
     const startMs = systemClock.monotonicMs();
     const answer = await read(Math.max(0, call));
-    // The first few open connections and fill caches.
+    // The first requests open connections and fill caches.
     if (call >= 0) samples.push(systemClock.monotonicMs() - startMs);
     if (answer.status !== 200) throw new Error(`a read was answered ${answer.status}: ${answer.text}`);
   }
   return latencies(samples);
 }
 
-/** Waits until the past of the segment is counted; returns how long that took. */
+/** Waits until the backfill of the segment is complete. Returns the duration in milliseconds. */
 export async function untilLive(rest: RestClient, segmentId: string): Promise<number> {
   const startMs = systemClock.monotonicMs();
   for (;;) {

@@ -1,4 +1,4 @@
-// A hundred segments of mixed kinds over the shop's history, as an organisation might keep them.
+// Defines a hundred segments of mixed kinds over the history of the shop.
 
 export type RuleJson = Readonly<Record<string, unknown>>;
 
@@ -9,9 +9,9 @@ export interface NamedRule {
 
 const days = (count: number) => ({ last: `${count * 86_400}s` });
 
-/** The n-th of a kind differs in what it counts, not in how. */
+/** Segments of a kind differ in the counted events, not in the structure. */
 const KINDS: readonly ((n: number) => RuleJson)[] = [
-  // Browsers of women's shoes three times in the last week, and the like.
+  // Profiles that viewed women's shoes three times in the last week, and similar rules.
   (n) => ({
     performed: {
       event_name: "product.viewed",
@@ -63,7 +63,7 @@ const KINDS: readonly ((n: number) => RuleJson)[] = [
   (n) => ({ trait: { where: `traits.plan == "gold" && traits.age >= ${20 + n}` } }),
 ];
 
-/** Kinds take turns; `count` of them. */
+/** Returns `count` rules and alternates the kinds. */
 export function mixedRules(count: number): NamedRule[] {
   return Array.from({ length: count }, (_, index) => {
     const kind = KINDS[index % KINDS.length];
@@ -72,8 +72,8 @@ export function mixedRules(count: number): NamedRule[] {
   });
 }
 
-/** The count segments that the usual way is compared on. */
-/** Few belong: who looks for them in the raw events has to count everybody's. */
+/** The count segments that are compared with the baseline. */
+/** A segment with few members. A query over raw events must count the events of all profiles. */
 export const RARE_SEGMENT = { name: "Collectors", event_name: "product.viewed", min_count: 120 };
 
 export const COUNT_SEGMENTS = [

@@ -1,6 +1,7 @@
-// `make bench-segments`: reading, keeping and making segments beside the usual way, in one run, on the production
-// adapters. MUSTER_BENCH_SIZE=full takes 100,000 profiles and 5 million events; by default it is a fifth. reads-1m and
-// reads-10m compare reading alone over a tenfold history of as many profiles.
+// Measures reads, maintenance and backfills of segments beside a GROUP BY over raw events (`make
+// bench-segments`). One run uses the production adapters. MUSTER_BENCH_SIZE=full uses 100,000 profiles and 5
+// million events; the default uses a fifth of that. The sizes reads-1m and reads-10m compare reads alone,
+// over histories of different length with the same number of profiles.
 import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, uuidToBytes } from "@muster/core";
 import { startServers } from "@muster/testkit";
 import { type Connection, createConnection } from "mysql2/promise";
@@ -19,7 +20,7 @@ import { buildIndexedCopy, measureGroupBy, measureOneProfile } from "./usual-way
 interface Size {
   readonly profiles: number;
   readonly events: number;
-  /** What follows beside the reads of a few count segments; none of it where a size is there to compare those. */
+  /** The parts after the reads of count segments; unset for sizes that compare only reads. */
   readonly rest?: {
     readonly kept: number;
     readonly exits: number;
@@ -62,7 +63,8 @@ interface Stage {
 }
 
 async function main(): Promise<void> {
-  // Of its own, with room for what both ways read: the usual way is not to wait for the disk.
+  // A private server whose buffer pool holds the data of both sides, so that the baseline does not wait for
+  // the disk.
   const servers = await startServers({ isPrivate: true, bufferPoolMiB: 2048 });
   process.env.MUSTER_TEST_MYSQL_URL = servers.mysqlUrl;
   process.env.MUSTER_TEST_NATS_URL = servers.natsUrl;
@@ -163,7 +165,10 @@ async function measureReads(
   await measureRare({ rest, events, organization });
 }
 
-/** A page that is filled by the first profiles met ends early; this one has to meet them all. */
+/**
+ * A page of a large segment ends after the first matching profiles; a page of a rare segment must read all
+ * profiles.
+ */
 async function measureRare({
   rest,
   events,
@@ -183,7 +188,7 @@ async function measureRare({
   }
 }
 
-/** What is asked about one profile, about many, and before a segment is saved. */
+/** Measures requests about a single profile, about many profiles, and before a segment is saved. */
 async function measureAnswers(
   rest: RestClient,
   segment: (call: number) => string,

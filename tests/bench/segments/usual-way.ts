@@ -1,5 +1,5 @@
-// The usual way: GROUP BY over the raw events when somebody asks. Same server, same events, same run; on the
-// product's own table, and on a copy with the covering index that such a query would be given.
+// Computes the baseline: GROUP BY over the raw events on each request, with the same server, events and run.
+// The query runs on the table of the product, and on a copy with the covering index for such queries.
 import { systemClock } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type Latencies, latencies } from "../measure.ts";
@@ -24,7 +24,7 @@ export async function buildIndexedCopy(connection: Connection): Promise<void> {
   await connection.query(`ANALYZE TABLE ${INDEXED}`);
 }
 
-/** The first page of members. */
+/** Reads the first page of members. */
 export async function measureGroupBy(
   connection: Connection,
   table: "tracked_events" | typeof INDEXED,
@@ -50,7 +50,7 @@ export async function measureGroupBy(
   return { ...latencies(samples), members: members.slice(0, questions.length).join("/") };
 }
 
-/** Whether one profile belongs: an index walk over its own events. */
+/** Checks the membership of a profile by an index walk over the events of the profile. */
 export async function measureOneProfile(
   connection: Connection,
   organization: Buffer,

@@ -44,7 +44,7 @@ function naive(views: readonly View[], nowMs: number): RecentBehaviour {
 }
 
 describe("the summary of the last 168 hours", () => {
-  test("is what sorting everything gives, at every instant", () => {
+  test("equals the reference at every instant", () => {
     const nearEdges = fc.constantFrom(0, 1, -1, 168 * HOUR_MS, 168 * HOUR_MS + 1, 168 * HOUR_MS - 1);
     const ago = fc.oneof(
       fc.integer({ min: -3 * HOUR_MS, max: 200 * HOUR_MS }),
@@ -64,7 +64,7 @@ describe("the summary of the last 168 hours", () => {
     );
   });
 
-  test("without a recent view is nothing", () => {
+  test("is empty without recent views", () => {
     const nothing = { pagesViewed: 0, minutesSpent: 0, daysActive: 0, mostViewedPage: undefined };
     expect(summarise([])).toEqual(nothing);
     expect(
@@ -75,7 +75,7 @@ describe("the summary of the last 168 hours", () => {
     ).toEqual(nothing);
   });
 
-  test("takes in both ends of the window", () => {
+  test("includes both ends of the window", () => {
     const views: View[] = [
       [NOW_MS - 168 * HOUR_MS, "a"],
       [NOW_MS, "b"],
@@ -90,7 +90,7 @@ describe("the summary of the last 168 hours", () => {
     expect(summarise(at(100.5, 100, 10.5, 10)).minutesSpent).toBe(1);
   });
 
-  test("days are UTC's, and never more than seven", () => {
+  test("counts UTC days, at most seven", () => {
     const midnight = Date.UTC(2026, 2, 5);
     expect(
       summarise([
@@ -106,7 +106,7 @@ describe("the summary of the last 168 hours", () => {
   });
 });
 
-test("views of an hour come back as they went in, whatever the page", () => {
+test("views of an hour are decoded as encoded, for any page name", () => {
   const start = Date.UTC(1969, 11, 31, 5);
   const view = fc.tuple(
     fc.nat(HOUR_MS - 1).map((ms) => start + ms),

@@ -16,7 +16,7 @@ function problemsOf(text: string): string {
   return "";
 }
 
-test("the committed file holds the contract's three types", () => {
+test("the committed file contains the three types of the contract", () => {
   const types = readCatalogue(readFileSync(COMMITTED, "utf8"), "config/events.yaml");
   expect(types.map(({ name, priceMillionths }) => [name, priceMillionths / 1_000_000])).toEqual([
     ["LOGIN", 1],
@@ -25,18 +25,18 @@ test("the committed file holds the contract's three types", () => {
   ]);
 });
 
-test("prices may be fractions of up to six decimals, and nothing", () => {
+test("prices can be zero or fractions with up to six decimals", () => {
   const text =
     "event_types:\n  - {name: a, price: 0.1}\n  - {name: b, price: 999999999.123456}\n  - {name: c, price: 0}\n";
   const prices = readCatalogue(text, "f").map(({ priceMillionths }) => priceMillionths);
   expect(prices).toEqual([100_000, 999_999_999_123_456, 0]);
 });
 
-test("an empty list is a catalogue", () => {
+test("an empty list is a valid catalog", () => {
   expect(readCatalogue("event_types: []", "f")).toEqual([]);
 });
 
-describe("a bad file says file, line and what", () => {
+describe("an invalid file is reported with file, line and problem", () => {
   const good = "event_types:\n  - name: A\n    price: 1\n";
   test.each([
     ["nothing", "", /^events\.yaml:1: the file holds one key, event_types/],
@@ -66,12 +66,12 @@ describe("a bad file says file, line and what", () => {
     ["no price", `${good}  - name: B\n`, /^events\.yaml:4: price is missing$/],
     ["a price in words", `${good}  - name: B\n    price: ten\n`, /^events\.yaml:5: price must be a number$/],
     [
-      "a price below none",
+      "a negative price",
       `${good}  - name: B\n    price: -1\n`,
       /^events\.yaml:5: price must be a number from 0/,
     ],
     [
-      "a price that is none",
+      "a price that is not a number",
       `${good}  - name: B\n    price: .nan\n`,
       /^events\.yaml:5: price must be a number from 0/,
     ],
@@ -95,7 +95,7 @@ describe("a bad file says file, line and what", () => {
     expect(problemsOf(text)).toMatch(expected);
   });
 
-  test("all mistakes at once", () => {
+  test("reports all mistakes at once", () => {
     expect(problemsOf("event_types:\n  - price: x\n  - name: 3\n").split("\n")).toEqual([
       "events.yaml:2: name is missing",
       "events.yaml:2: price must be a number",

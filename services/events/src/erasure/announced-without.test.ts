@@ -28,7 +28,7 @@ function recorded(events: readonly ReturnType<typeof event>[]): Uint8Array {
   return toBinary(TrackedEventsRecordedSchema, create(TrackedEventsRecordedSchema, { events: [...events] }));
 }
 
-test("events of the erased leave empty places, so that whoever counted on to the others is where it was", () => {
+test("erased events leave empty entries, so that the positions of other events do not change", () => {
   const data = recorded([event("one", gone), event("two", stays), event("three", stays, gone)]);
   const rest = announcedWithout(TYPE, data, erased);
   const { events } = fromBinary(TrackedEventsRecordedSchema, rest ?? data);
@@ -37,7 +37,7 @@ test("events of the erased leave empty places, so that whoever counted on to the
   expect(announcedWithout(TYPE, rest ?? data, erased)).toBeUndefined();
 });
 
-test("what says nothing of them, or is of another organisation, stays as it is", () => {
+test("messages without the person or of another organization stay unchanged", () => {
   const data = recorded([event("two", stays)]);
   expect(announcedWithout(TYPE, data, erased)).toBeUndefined();
   const elsewhere = { ...erased, organizationId: randomIds.next<OrganizationId>(0) };

@@ -6,7 +6,7 @@ import { viewRecordsOf } from "./exported-page-views.ts";
 const hour = { day: 1, hour: 1 };
 const startMs = 25 * 3_600_000;
 
-test("few make one record, none make none", () => {
+test("few views make one record, and no views make none", () => {
   const views = Buffer.concat([encodeView(startMs + 5, "b"), encodeView(startMs + 4, "")]);
   expect(viewRecordsOf(hour, views)).toEqual([
     [
@@ -17,7 +17,7 @@ test("few make one record, none make none", () => {
   expect(viewRecordsOf(hour, Buffer.alloc(0))).toEqual([]);
 });
 
-test("many make several, in their order", () => {
+test("many views make several records, in order", () => {
   const sent = Array.from({ length: 5000 }, (_, index) => ({
     occurredMs: startMs + index,
     page: "x".repeat(index % 300 === 7 ? 100_000 : index % 50),
