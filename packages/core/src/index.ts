@@ -1,4 +1,5 @@
 export * from "./assert.ts";
+export * from "./backoff.ts";
 export * from "./clock.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
