@@ -1,5 +1,6 @@
 export * from "./assert.ts";
 export * from "./backoff.ts";
+export * from "./chunks.ts";
 export * from "./clock.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";

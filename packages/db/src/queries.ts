@@ -2,6 +2,12 @@
 import type { Knex } from "knex";
 import type { Transaction, Value } from "./database.ts";
 
+/**
+ * Most values of an IN list in one statement: below the size at which MariaDB turns the list into a temporary
+ * table.
+ */
+export const IN_LIST_VALUES_MAX = 500;
+
 /** Locks the rows of `query` until the transaction ends. SQLite has only one writer, so it needs no lock. */
 export function forUpdate<Q extends Knex.QueryBuilder>(trx: Transaction, query: Q): Q {
   query.transacting(trx).forUpdate();
