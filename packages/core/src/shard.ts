@@ -4,6 +4,9 @@ import { uuidToBytes } from "./ids.ts";
 /** Fixed when an installation is made; a power of two. */
 export const SHARD_COUNT = 16;
 
+/** Every shard number, in order. */
+export const ALL_SHARDS: readonly number[] = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
+
 /**
  * Shard of a resource of an organization: FNV-1a (32 bit) over the bytes of both ids, reduced to four bits by
  * XOR. Invariant: this function never changes, because positions and facts are stored by shard.
