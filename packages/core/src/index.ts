@@ -10,3 +10,4 @@ export * from "./seeded-random.ts";
 export * from "./shard.ts";
 export * from "./time-zone.ts";
 export * from "./wakeup.ts";
+export * from "./with-timeout.ts";
