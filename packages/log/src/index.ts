@@ -1,1 +1,2 @@
+export * from "./failure-log.ts";
 export * from "./logger.ts";
