@@ -1,3 +1,4 @@
+export * from "./concurrency-limit.ts";
 export { deriveKey } from "./derive-key.ts";
 export { type DrainOptions, drain, type Listener } from "./drain.ts";
 export * from "./module.ts";
