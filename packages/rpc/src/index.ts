@@ -13,4 +13,5 @@ export * from "./handler.ts";
 export * from "./metadata.ts";
 export * from "./service-token-caller.ts";
 export * from "./status-proto.ts";
+export * from "./update-mask.ts";
 export * from "./validation.ts";
