@@ -11,6 +11,7 @@ export * from "./grpc-errors.ts";
 export * from "./grpc-server.ts";
 export * from "./handler.ts";
 export * from "./metadata.ts";
+export * from "./page.ts";
 export * from "./service-token-caller.ts";
 export * from "./status-proto.ts";
 export * from "./update-mask.ts";
