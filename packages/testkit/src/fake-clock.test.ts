@@ -13,11 +13,12 @@ test("sleepers wake in the order in which they are due, each at its own instant"
   };
   const all = [sleep("c", 30), sleep("a", 10), sleep("b", 20), sleep("a2", 10)];
   await clock.advance(9);
-  expect([woken, clock.sleeperCount]).toEqual([[], 4]);
+  expect([woken, clock.sleeperCount, clock.nextWakeMs]).toEqual([[], 4, 10]);
   await clock.advance(21);
   await Promise.all(all);
   expect(woken).toEqual(["a 1010", "a2 1010", "b 1020", "c 1030"]);
   expect([clock.nowMs(), clock.monotonicMs(), clock.sleeperCount]).toEqual([1030, 30, 0]);
+  expect(clock.nextWakeMs).toBe(Number.POSITIVE_INFINITY);
 });
 
 test("a loop that sleeps again runs as often as fits", async () => {

@@ -30,6 +30,11 @@ export class FakeClock implements Clock {
     return this.#sleepers.size;
   }
 
+  /** Monotonic ms at which the next sleeper is due; infinite if nobody sleeps. */
+  get nextWakeMs(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...[...this.#sleepers].map(({ wakeMs }) => wakeMs));
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted || ms <= 0) return Promise.resolve();
     return new Promise((resolve) => {

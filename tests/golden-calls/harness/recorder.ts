@@ -1,0 +1,241 @@
+// Recorder makes calls one at a time, and records requests, responses, outbox rows and changed rows.
+import type { DescMethod, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import {
+  ApiKeyService,
+  type CreateApiKeyResponse,
+} from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { bytesToUuid } from "@muster/core";
+import type { CallOptions, UnaryAnswer } from "@muster/rpc";
+import type { ServiceName } from "@muster/runtime";
+import { Normalizer } from "./normalizer.ts";
+import { renderChanges, renderError, renderMessage } from "./render.ts";
+import { type RowChange, TableSnapshot } from "./table-snapshot.ts";
+import type { World } from "./world.ts";
+
+export interface CallAs {
+  /** The name of the API key that the call brings; the default is the owner's, with every permission. */
+  readonly key?: string | undefined;
+  /** The service of the installation that calls. */
+  readonly service?: string;
+  /** Without any credentials. */
+  readonly anonymous?: boolean;
+  readonly idempotencyKey?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface StreamAs extends CallAs {
+  /** After so many messages the caller goes away. */
+  readonly take: number;
+  /** Steps to take after so many messages. */
+  readonly after?: ReadonlyMap<number, () => Promise<unknown>>;
+}
+
+/** A script makes fewer calls. */
+export const SCRIPT_CALLS = 1000;
+/** Goes by after each call, for work that waits for the clock. */
+const AFTER_CALL_MS = 2000;
+
+/** Permissions of the second key of every script. */
+const READER_SCOPES = ["profiles.read", "segments.read"];
+
+export class Recorder {
+  /** The organization of the script; the owner's key is its first. */
+  organizationId = "";
+  readonly recorded = new Set<DescMethod>();
+  readonly #world: World;
+  readonly #normalizer: Normalizer;
+  readonly #keys = new Map<string, string>();
+  readonly #snapshots = new Map<ServiceName, TableSnapshot>();
+  readonly #blocks: string[] = [];
+  readonly #firstCall: number;
+
+  private constructor(world: World, firstCall: number) {
+    this.#world = world;
+    this.#firstCall = firstCall;
+    const last = firstCall + SCRIPT_CALLS - 1;
+    this.#normalizer = new Normalizer({
+      startMs: world.clock.nowMs(),
+      nameOfId: (hex) => world.nameOfId(hex, { first: firstCall, last }),
+    });
+  }
+
+  static async open(world: World, firstCall: number): Promise<Recorder> {
+    const recorder = new Recorder(world, firstCall);
+    world.beginCall(firstCall);
+    const { organizationId, secret } = await world.createOrganization("Acme");
+    recorder.organizationId = organizationId;
+    recorder.addKey("owner", secret);
+    const { createApiKey } = ApiKeyService.method;
+    const { message } = await recorder.#unary(createApiKey, { name: "reader", scopes: READER_SCOPES }, {});
+    recorder.addKey("reader", (message as CreateApiKeyResponse).secret);
+    await world.rest();
+    for (const [service, database] of world.databases) {
+      recorder.#snapshots.set(service, await TableSnapshot.open(database));
+    }
+    return recorder;
+  }
+
+  get text(): string {
+    return `${this.#blocks.join("\n\n")}\n`;
+  }
+
+  get nowMs(): number {
+    return this.#world.clock.nowMs();
+  }
+
+  addKey(name: string, secret: string): void {
+    this.#keys.set(name, secret);
+  }
+
+  /** Rejects if the call fails. */
+  async ok<M extends DescMethodUnary>(
+    method: M,
+    request: MessageInitShape<M["input"]>,
+    as: CallAs = {},
+  ): Promise<MessageShape<M["output"]>> {
+    this.#begin();
+    const { message, headers } = await this.#unary(method, request, as);
+    const sent = [...headers].sort().map(([name, value]) => `header ${name}: ${value}\n`);
+    await this.#end(
+      method,
+      as,
+      [request],
+      `${sent.join("")}response: ${renderMessage(method.output, message)}`,
+    );
+    return message as MessageShape<M["output"]>;
+  }
+
+  /** Rejects if the call succeeds. */
+  async refused<M extends DescMethodUnary>(
+    method: M,
+    request: MessageInitShape<M["input"]>,
+    as: CallAs = {},
+  ): Promise<void> {
+    this.#begin();
+    const error = await this.#unary(method, request, as).then(
+      () => new Error(`${method.name} was to be refused`),
+      (reason: unknown) => reason,
+    );
+    await this.#end(method, as, [request], `error: ${renderError(error)}`);
+  }
+
+  /** Records the messages of a stream, and the error at the end. */
+  async stream<M extends DescMethod>(
+    method: M,
+    requests: readonly MessageInitShape<M["input"]>[],
+    as: StreamAs,
+  ): Promise<MessageShape<M["output"]>[]> {
+    this.#begin();
+    const messages: MessageShape<M["output"]>[] = [];
+    const lines: string[] = [];
+    const leaving = new AbortController();
+    const inputs = requests.map((request) => create(method.input, request));
+    const { messages: stream } = this.#dispatcher(method).stream(method, each(inputs), {
+      headers: this.#headersOf(as),
+      signal: leaving.signal,
+    });
+    try {
+      for await (const message of stream) {
+        messages.push(message as MessageShape<M["output"]>);
+        lines.push(`message: ${renderMessage(method.output, message)}`);
+        if (messages.length >= as.take) break;
+        await as.after?.get(messages.length)?.();
+      }
+      lines.push(messages.length >= as.take ? "the caller goes away" : "end");
+    } catch (error) {
+      lines.push(`error: ${renderError(error)}`);
+    }
+    leaving.abort();
+    await this.#end(method, as, requests, lines.join("\n"));
+    return messages;
+  }
+
+  /** Moves the clock on, and records the rows that workers write meanwhile. */
+  async pass(what: string, ms: number): Promise<void> {
+    const { clock } = this.#world;
+    if (ms > 5000) clock.setNowMs(clock.nowMs() + ms - 5000);
+    await this.#world.pass(Math.min(ms, 5000));
+    await this.#add([`## The clock moves on: ${what}`]);
+  }
+
+  /** A heading for the following calls. */
+  note(text: string): void {
+    this.#blocks.push(`# ${text}`);
+  }
+
+  #begin(): void {
+    this.#world.beginCall(this.#firstCall + this.#blocks.length + 1);
+  }
+
+  async #end(
+    method: DescMethod,
+    as: CallAs,
+    requests: readonly MessageInitShape<DescMethod["input"]>[],
+    outcome: string,
+  ): Promise<void> {
+    this.recorded.add(method);
+    const shown = requests.map(
+      (request) => `request: ${renderMessage(method.input, create(method.input, request))}`,
+    );
+    await this.#world.pass(AFTER_CALL_MS);
+    await this.#add([`## ${method.name} ${callerText(as)}`, ...shown, outcome]);
+  }
+
+  async #add(lines: readonly string[]): Promise<void> {
+    const all = [...lines];
+    for (const [service, snapshot] of this.#snapshots) {
+      const changes = (await snapshot.changes()).filter((change) => !this.#isOfAnother(service, change));
+      all.push(...renderChanges(service, changes));
+    }
+    this.#blocks.push(this.#normalizer.normalize(all.join("\n")));
+  }
+
+  /** Work that earlier scripts left to the workers: saved responses that expire, passes over organizations. */
+  #isOfAnother(service: ServiceName, { table, before, after }: RowChange): boolean {
+    if (table.startsWith("idempotency_") && after === undefined) {
+      return Number(before?.expire_time_ms) <= this.#world.clock.nowMs();
+    }
+    const organization = (after ?? before)?.organization_id;
+    if (service === "identity" || !(organization instanceof Uint8Array)) return false;
+    return bytesToUuid(organization) !== this.organizationId;
+  }
+
+  async #unary(
+    method: DescMethodUnary,
+    request: MessageInitShape<DescMethodUnary["input"]>,
+    as: CallAs,
+  ): Promise<UnaryAnswer> {
+    const options: CallOptions = { headers: this.#headersOf(as), signal: new AbortController().signal };
+    return this.#dispatcher(method).unary(method, create(method.input, request), options);
+  }
+
+  #dispatcher(method: DescMethod) {
+    return this.#world.dispatcherOf(method.parent.file.proto.package.split(".")[1] as ServiceName);
+  }
+
+  #headersOf({
+    key = "owner",
+    service,
+    anonymous,
+    idempotencyKey,
+    headers = {},
+  }: CallAs): Map<string, string> {
+    const all = new Map(Object.entries(headers));
+    if (service !== undefined) all.set("muster-service-token", this.#world.tokensOf(service).mint());
+    else if (anonymous !== true) all.set("authorization", `Bearer ${this.#keys.get(key) ?? key}`);
+    if (idempotencyKey !== undefined) all.set("idempotency-key", idempotencyKey);
+    return all;
+  }
+}
+
+function callerText({ key = "owner", service, anonymous, idempotencyKey, headers = {} }: CallAs): string {
+  const caller = service === undefined ? `with the key ${key}` : `by the service ${service}`;
+  const sent = Object.entries({ ...headers, ...(idempotencyKey && { "idempotency-key": idempotencyKey }) });
+  const shown = sent.map(([name, value]) => `, ${name}: ${value}`).join("");
+  return `${anonymous === true ? "without credentials" : caller}${shown}`;
+}
+
+async function* each<T>(items: readonly T[]): AsyncIterable<T> {
+  yield* items;
+}

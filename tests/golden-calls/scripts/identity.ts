@@ -1,0 +1,83 @@
+// Calls of identity's four services.
+import { hashApiKey } from "@muster/authz";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { uuidToBytes } from "@muster/core";
+import type { Recorder } from "../harness/recorder.ts";
+import { type Script, UNKNOWN_ID } from "./script.ts";
+
+async function apiKeys(calls: Recorder): Promise<void> {
+  const { createApiKey, listApiKeys, deleteApiKey, rotateApiKey } = ApiKeyService.method;
+  const request = { name: "Import", scopes: ["events.write", "api_keys.write"] };
+  const { apiKey, secret } = await calls.ok(createApiKey, request, { idempotencyKey: "first" });
+  calls.addKey("import", secret);
+  await calls.ok(createApiKey, request, { idempotencyKey: "first" });
+  await calls.refused(createApiKey, { ...request, name: "Other" }, { idempotencyKey: "first" });
+  await calls.refused(createApiKey, { name: "", scopes: [] });
+  await calls.refused(createApiKey, { name: "Unknown scope", scopes: ["events.fly"] });
+  await calls.refused(createApiKey, { name: "More than its maker", scopes: ["*"] }, { key: "import" });
+  await calls.refused(createApiKey, request, { key: "reader" });
+  await calls.refused(createApiKey, request, { anonymous: true });
+  const { nextPageToken } = await calls.ok(listApiKeys, { pageSize: 2 });
+  await calls.ok(listApiKeys, { pageSize: 2, pageToken: nextPageToken });
+  await calls.refused(listApiKeys, { pageToken: "bm9uc2Vuc2U" });
+  await calls.refused(listApiKeys, { pageSize: 501 });
+  const apiKeyId = apiKey?.id ?? "";
+  const rotated = await calls.ok(rotateApiKey, { apiKeyId, overlapSeconds: 60 });
+  await calls.refused(rotateApiKey, { apiKeyId, overlapSeconds: 60 });
+  await calls.refused(rotateApiKey, { apiKeyId: UNKNOWN_ID });
+  await calls.ok(deleteApiKey, { apiKeyId: rotated.apiKey?.id ?? "" });
+  await calls.refused(deleteApiKey, { apiKeyId: rotated.apiKey?.id ?? "" });
+  await calls.refused(deleteApiKey, { apiKeyId: "no id" });
+}
+
+async function organizations(calls: Recorder): Promise<void> {
+  const { createOrganization, listOrganizations, updateOrganization } = OrganizationService.method;
+  const made = await calls.ok(createOrganization, { name: "Umbrella", timeZone: "Asia/Tokyo" });
+  calls.addKey("umbrella", made.secret);
+  await calls.ok(createOrganization, { name: "Initech" }, { idempotencyKey: "one" });
+  await calls.ok(createOrganization, { name: "Initech" }, { idempotencyKey: "one" });
+  await calls.refused(createOrganization, { name: "Nowhere", timeZone: "Mars/Base" });
+  await calls.refused(createOrganization, { name: "" });
+  await calls.refused(createOrganization, { name: "Denied" }, { key: "reader" });
+  await calls.ok(listOrganizations, {}, { key: "umbrella" });
+  await calls.refused(listOrganizations, { pageToken: "nonsense" });
+  const organizationId = made.organization?.id ?? "";
+  const change = { organizationId, organization: { name: "Umbrella Corporation" } };
+  await calls.ok(updateOrganization, { ...change, updateMask: { paths: ["name"] } }, { key: "umbrella" });
+  await calls.ok(updateOrganization, { ...change, organization: { timeZone: "UTC" } }, { key: "umbrella" });
+  await calls.refused(updateOrganization, { ...change, updateMask: { paths: ["id"] } }, { key: "umbrella" });
+  await calls.refused(updateOrganization, change);
+  await calls.refused(updateOrganization, { organizationId: UNKNOWN_ID, organization: { name: "None" } });
+}
+
+async function credentials(calls: Recorder): Promise<void> {
+  const { verifyApiKey } = CredentialService.method;
+  const { secret } = await calls.ok(ApiKeyService.method.createApiKey, {
+    name: "Import",
+    scopes: ["events.write"],
+  });
+  await calls.ok(verifyApiKey, { keyHash: hashApiKey(secret) }, { service: "events" });
+  await calls.refused(verifyApiKey, { keyHash: Buffer.alloc(32, 1) }, { service: "gateway" });
+  await calls.refused(verifyApiKey, { keyHash: Buffer.alloc(3) }, { service: "segments" });
+  await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) }, { service: "operator" });
+  await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) });
+}
+
+async function organizationDirectory(calls: Recorder): Promise<void> {
+  const { getOrganization } = OrganizationDirectoryService.method;
+  const organizationId = uuidToBytes(calls.organizationId);
+  await calls.ok(getOrganization, { organizationId }, { service: "segments" });
+  await calls.refused(getOrganization, { organizationId: uuidToBytes(UNKNOWN_ID) }, { service: "segments" });
+  await calls.refused(getOrganization, { organizationId }, { service: "events" });
+  await calls.refused(getOrganization, { organizationId });
+}
+
+export const identityScripts: readonly Script[] = [
+  { service: ApiKeyService, run: apiKeys },
+  { service: OrganizationService, run: organizations },
+  { service: CredentialService, run: credentials },
+  { service: OrganizationDirectoryService, run: organizationDirectory },
+];

@@ -1,0 +1,25 @@
+// The scripts in the order in which they run: the feed first, for its positions are those of the whole outbox.
+import { alertScripts } from "./alerts.ts";
+import { behaviorScripts } from "./behavior.ts";
+import { eventScripts } from "./events.ts";
+import { eventsFeedScripts } from "./events-feed.ts";
+import { identityScripts } from "./identity.ts";
+import { privacyScripts } from "./privacy.ts";
+import { profileScripts } from "./profiles.ts";
+import type { Script } from "./script.ts";
+import { segmentScripts } from "./segments.ts";
+import { segmentInternalScripts } from "./segments-internal.ts";
+import { trackingScripts } from "./tracking.ts";
+
+export const scripts: readonly Script[] = [
+  ...eventsFeedScripts,
+  ...profileScripts,
+  ...eventScripts,
+  ...trackingScripts,
+  ...behaviorScripts,
+  ...alertScripts,
+  ...privacyScripts,
+  ...segmentScripts,
+  ...segmentInternalScripts,
+  ...identityScripts,
+];
