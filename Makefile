@@ -85,9 +85,9 @@ bench: setup ## Throughput and latency beside a database baseline of the same ru
 bench-segments: setup ## Segments beside GROUP BY over the raw events; MUSTER_BENCH_SIZE=full takes 5 million
 	@$(NODE) tests/bench/segments/run.ts
 
-.PHONY: bench-behaviour
-bench-behaviour: setup ## Read models, summaries, points and alerts beside the raw events; MUSTER_BENCH_SIZE as above
-	@$(NODE) tests/bench/behaviour/run.ts
+.PHONY: bench-behavior
+bench-behavior: setup ## Read models, summaries, points and alerts beside the raw events; MUSTER_BENCH_SIZE as above
+	@$(NODE) tests/bench/behavior/run.ts
 
 .PHONY: golden-update
 golden-update: setup ## Rewrite the golden files; read the diff before you commit it

@@ -28,10 +28,10 @@ export async function measureRestBatches(
 export async function sendBatch(rest: RestClient, run: string, batch: number): Promise<number> {
   const body = JSON.stringify({ events: benchBatch(run, batch, BATCH) });
   for (;;) {
-    const answer = await rest.post("/v1/events:batch", body);
-    if (answer.status === 200) return BATCH;
-    if (answer.status !== 429) throw new Error(`a batch was answered ${answer.status}: ${answer.text}`);
-    await systemClock.sleep(1000 * Number(answer.headers.get("retry-after") ?? 1));
+    const response = await rest.post("/v1/events:batch", body);
+    if (response.status === 200) return BATCH;
+    if (response.status !== 429) throw new Error(`a batch was answered ${response.status}: ${response.text}`);
+    await systemClock.sleep(1000 * Number(response.headers.get("retry-after") ?? 1));
   }
 }
 
@@ -49,10 +49,10 @@ export async function measureGrpcStream(
   });
   let acked = 0;
   for await (const message of messages) {
-    const answer = message as IngestEventsResponse;
-    if (answer.failures.length > 0)
-      throw new Error(`the stream refused events: ${answer.failures[0]?.error?.message}`);
-    acked = Number(answer.ackedThrough);
+    const response = message as IngestEventsResponse;
+    if (response.failures.length > 0)
+      throw new Error(`the stream refused events: ${response.failures[0]?.error?.message}`);
+    acked = Number(response.ackedThrough);
   }
   const perSecond = Math.round((1000 * acked) / (systemClock.monotonicMs() - startMs));
   await caller.close();

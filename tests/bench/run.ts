@@ -11,8 +11,8 @@ import { type Installation, startInstallation } from "../harness/installation.ts
 import { freePort } from "../harness/process.ts";
 import { RestClient } from "../harness/rest.ts";
 import { measureGrpcStream, measureRestBatches, sendBatch } from "./batches.ts";
-import { measureCeiling } from "./ceiling.ts";
 import { CpuMeter } from "./cpu-meter.ts";
+import { measureDatabaseBaseline } from "./database-baseline.ts";
 import { benchEvent } from "./events.ts";
 import { latencies, residentMiB, round, runFor } from "./measure.ts";
 import { Results, type Row } from "./results.ts";
@@ -57,45 +57,45 @@ async function measure(installation: Installation, servers: Servers): Promise<vo
     within_days: 7,
   });
   await measureRestBatches(rest, "warm", 3_000, 4);
-  await folded(rest);
+  await untilIdle(rest);
   const before = memory(installation);
 
-  const ceiling = (await measureCeiling(servers.mysqlUrl, database, SECONDS * 1000)).perSecond;
-  record({ part: "ceiling: bare mysql2 inserts", "events/s": ceiling, ratio: 1 });
+  const baseline = (await measureDatabaseBaseline(servers.mysqlUrl, database, SECONDS * 1000)).perSecond;
+  record({ part: "baseline: bare mysql2 inserts", "events/s": baseline, ratio: 1 });
   const { result: batch, cpu: batchCpu } = await meter.during(
-    () => untilFolded(rest, measureRestBatches(rest, "batch", SECONDS * 1000, 8)),
+    () => finishThenIdle(rest, measureRestBatches(rest, "batch", SECONDS * 1000, 8)),
     ({ total }) => total,
   );
   record({
     part: "REST batches of 500",
     "events/s": batch.perSecond,
-    ratio: round(batch.perSecond / ceiling),
+    ratio: round(batch.perSecond / baseline),
     ...batchCpu,
   });
   const { eventsAddress, apiKey } = installation;
   const { result: stream, cpu: streamCpu } = await meter.during(
-    () => untilFolded(rest, measureGrpcStream(eventsAddress, apiKey, "stream", SECONDS * 1000)),
+    () => finishThenIdle(rest, measureGrpcStream(eventsAddress, apiKey, "stream", SECONDS * 1000)),
     ({ total }) => total,
   );
   record({
     part: "gRPC stream",
     "events/s": stream.perSecond,
-    ratio: round(stream.perSecond / ceiling),
+    ratio: round(stream.perSecond / baseline),
     ...streamCpu,
   });
-  await measureSingles(installation, rest, meter, ceiling);
+  await measureSingles(installation, rest, meter, baseline);
   await measureGatewayCost(installation);
-  await folded(rest);
+  await untilIdle(rest);
   const visible = await measureVisibility(rest, "visible", {
     eventsPerSecond: batch.perSecond / 2,
     probes: 200,
   });
   record({ part: "acknowledged to visible at half load", ...visible });
-  await folded(rest);
+  await untilIdle(rest);
 
   const middle = memory(installation);
   await fill(rest, MEMORY_EVENTS);
-  await folded(rest);
+  await untilIdle(rest);
   const after = memory(installation);
   for (const target of before.keys()) {
     record({
@@ -123,7 +123,7 @@ async function measureSingles(
   installation: Installation,
   rest: RestClient,
   meter: CpuMeter,
-  ceiling: number,
+  baseline: number,
 ): Promise<void> {
   const port = await freePort();
   const echo = spawn(process.execPath, [
@@ -142,17 +142,17 @@ async function measureSingles(
   });
   const url = `${installation.url}/v1/events`;
   const { result: singles, cpu } = await meter.during(
-    () => untilFolded(rest, measureSinglePosts(url, installation.apiKey, { ...load, run: "single" })),
+    () => finishThenIdle(rest, measureSinglePosts(url, installation.apiKey, { ...load, run: "single" })),
     ({ total }) => total,
   );
   record({
     part: "single POSTs, 64 connections",
     "events/s": singles.perSecond,
-    ratio: round(singles.perSecond / ceiling),
+    ratio: round(singles.perSecond / baseline),
     "ratio to echo": round(singles.perSecond / bare.perSecond),
     p50_ms: singles.p50_ms,
     p99_ms: singles.p99_ms,
-    refused: singles.refused,
+    rejected: singles.rejected,
     ...cpu,
   });
 }
@@ -178,8 +178,8 @@ async function measureGatewayCost(installation: Installation): Promise<void> {
   };
   const overGateway = async (run: string, n: number): Promise<void> => {
     const { user_id, name, properties } = benchEvent(run, n);
-    const answer = await rest.post("/v1/events", { user_id, name, properties });
-    if (answer.status !== 201) throw new Error(answer.text);
+    const response = await rest.post("/v1/events", { user_id, name, properties });
+    if (response.status !== 201) throw new Error(response.text);
   };
   for (const [part, send] of [
     ["gRPC to the service", direct],
@@ -219,13 +219,13 @@ async function fill(rest: RestClient, events: number): Promise<void> {
 }
 
 /** Waits until segments has applied every event, so that the next part starts with an idle system. */
-async function folded(rest: RestClient): Promise<void> {
+async function untilIdle(rest: RestClient): Promise<void> {
   while ((await rest.get("/v1/segments/abandoned-cart")).status !== 200) await systemClock.sleep(100);
 }
 
-async function untilFolded<Result>(rest: RestClient, part: Promise<Result>): Promise<Result> {
+async function finishThenIdle<Result>(rest: RestClient, part: Promise<Result>): Promise<Result> {
   const result = await part;
-  await folded(rest);
+  await untilIdle(rest);
   return result;
 }
 

@@ -7,7 +7,7 @@ export interface SinglePosts extends Latencies {
   readonly perSecond: number;
   readonly total: number;
   /** Responses other than 2xx. */
-  readonly refused: number;
+  readonly rejected: number;
 }
 
 export async function measureSinglePosts(
@@ -34,7 +34,7 @@ export async function measureSinglePosts(
   return {
     perSecond: Math.round(result["2xx"] / result.duration),
     total: result["2xx"],
-    refused: result.non2xx + result.errors,
+    rejected: result.non2xx + result.errors,
     p50_ms: round(result.latency.p50),
     p99_ms: round(result.latency.p99),
   };

@@ -21,14 +21,14 @@ export function messagesOf(files: readonly DescFile[]): DescMessage[] {
 }
 
 /** Fields that have to say what they tell about a person, and do not. */
-export function unlabelledFields(files: readonly DescFile[]): string[] {
+export function unlabeledFields(files: readonly DescFile[]): string[] {
   return fieldsOf(files)
     .filter((field) => needsLabel(field) && personalDataOf(field) === PersonalData.UNSPECIFIED)
     .map(nameOf);
 }
 
 /** Fields that do not say what their names promise. */
-export function mislabelledFields(files: readonly DescFile[]): string[] {
+export function mislabeledFields(files: readonly DescFile[]): string[] {
   return fieldsOf(files).flatMap((field) => {
     const promised = NAMES.find(([form]) => form.test(field.name))?.[1];
     if (promised === undefined || field.message !== undefined) return [];
@@ -48,8 +48,8 @@ export function ownerlessMessages(files: readonly DescFile[]): string[] {
   return messagesOf(files.filter(({ name }) => name.endsWith("_events")))
     .filter((message) => {
       const labels = new Set(message.fields.map(personalDataOf));
-      const tells = labels.has(PersonalData.IDENTITY) || labels.has(PersonalData.CONTENT);
-      return tells && !labels.has(PersonalData.SUBJECT);
+      const isPersonal = labels.has(PersonalData.IDENTITY) || labels.has(PersonalData.CONTENT);
+      return isPersonal && !labels.has(PersonalData.SUBJECT);
     })
     .map(({ typeName }) => typeName);
 }

@@ -7,7 +7,7 @@ import { validateMessage } from "@muster/rpc/validation";
 
 /** In no other text. Of 16 bytes, so that it passes where an id belongs. */
 export const MARKER = "ada-lovelace-@#1";
-/** In what tells nothing; where it stands for the id of an organisation, it is this one's. */
+/** In what tells nothing; where it stands for the id of an organization, it is this one's. */
 const PLAIN = "nothing personal";
 export const PLAIN_ORGANIZATION = bytesToUuid<OrganizationId>(Buffer.from(PLAIN));
 const DEPTH_MAX = 4;

@@ -47,7 +47,7 @@ async function metricsOf(target: Target): Promise<RegisteredMetric[]> {
   const only = { ...config, targets: [target] };
   const remote = platform.remoteCaller;
   const directory = new ServiceDirectory({ local: ["identity", "events", "segments"], remote });
-  await buildServices({ ...deps, config: only, eventCatalogue: [], platform, directory, metrics });
+  await buildServices({ ...deps, config: only, eventCatalog: [], platform, directory, metrics });
   const readiness = new Readiness({ clock: deps.clock, databases: platform.databases });
   const listener = await startHttpListener({
     ...deps,

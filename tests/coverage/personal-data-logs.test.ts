@@ -1,4 +1,4 @@
-// Calls of every RPC there is, with markers in every field that is labelled: whatever becomes of a call, no line
+// Calls of every RPC there is, with markers in every field that is labeled: whatever becomes of a call, no line
 // of the log holds one.
 import { Writable } from "node:stream";
 import { type DescMethod, type DescService, type Message, toBinary } from "@bufbuild/protobuf";

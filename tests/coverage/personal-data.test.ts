@@ -12,15 +12,15 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { ProfileId } from "@muster/core";
-import { scrub } from "@muster/privacy";
+import { eraseSubjects } from "@muster/privacy";
 import { afterAll, describe, expect, test } from "vitest";
 import { allFiles } from "./all-services.ts";
 import {
   messagesOf,
-  mislabelledFields,
+  mislabeledFields,
   openFields,
   ownerlessMessages,
-  unlabelledFields,
+  unlabeledFields,
 } from "./label-rules.ts";
 
 import { MARKER, markedMessage, PLAIN_ORGANIZATION } from "./marked-message.ts";
@@ -34,11 +34,11 @@ describe("of our protos", () => {
   });
 
   test("every text and bytes field has a label; add (muster.options.v1.field).personal to these", () => {
-    expect(unlabelledFields(files)).toEqual([]);
+    expect(unlabeledFields(files)).toEqual([]);
   });
 
-  test("a field is labelled as its name promises", () => {
-    expect(mislabelledFields(files)).toEqual([]);
+  test("a field is labeled as its name promises", () => {
+    expect(mislabeledFields(files)).toEqual([]);
   });
 
   test("no JSON object from outside is said to tell nothing", () => {
@@ -54,26 +54,26 @@ describe("an erasure by labels alone", () => {
   const ada = "01900000-0000-7000-8000-0000000000a1" as ProfileId;
   const subjects = { organizationId: PLAIN_ORGANIZATION, profileIds: new Set([ada]) };
   const announced = messagesOf(files.filter(({ name }) => name.endsWith("_events")));
-  const telling = announced.filter((schema) => encoded(schema).includes(MARKER));
+  const personalEvents = announced.filter((schema) => encoded(schema).includes(MARKER));
 
   function encoded(schema: DescMessage): Buffer {
     return Buffer.from(toBinary(schema, markedMessage(schema, ada)));
   }
 
-  test.each(telling.map((schema) => [schema.typeName, schema] as const))(
+  test.each(personalEvents.map((schema) => [schema.typeName, schema] as const))(
     "leaves nothing of %s",
     (_, schema) => {
-      const left = scrub(schema, encoded(schema), subjects);
+      const left = eraseSubjects(schema, encoded(schema), subjects);
       expect(left).toBeDefined();
       expect(Buffer.from(left ?? []).includes(MARKER)).toBe(false);
-      expect(scrub(schema, left ?? new Uint8Array(), subjects)).toBeUndefined();
+      expect(eraseSubjects(schema, left ?? new Uint8Array(), subjects)).toBeUndefined();
       const others = { ...subjects, profileIds: new Set([PLAIN_ORGANIZATION as string as ProfileId]) };
-      expect(scrub(schema, encoded(schema), others)).toBeUndefined();
+      expect(eraseSubjects(schema, encoded(schema), others)).toBeUndefined();
     },
   );
 
   test("there are messages to look at", () => {
-    expect(telling.length).toBeGreaterThan(3);
+    expect(personalEvents.length).toBeGreaterThan(3);
   });
 });
 
@@ -112,7 +112,7 @@ describe("a violation that is planted", () => {
     }`);
 
   test("without a label is named, wherever it stands", () => {
-    expect(unlabelledFields(planted)).toEqual([
+    expect(unlabeledFields(planted)).toEqual([
       "planted.v1.Outer.silent",
       "planted.v1.Outer.silent_list",
       "planted.v1.Outer.silent_map",
@@ -122,7 +122,7 @@ describe("a violation that is planted", () => {
   });
 
   test("with another label than its name promises is named", () => {
-    expect(mislabelledFields(planted)).toEqual([
+    expect(mislabeledFields(planted)).toEqual([
       "planted.v1.Outer.Inner.user_id is IDENTITY",
       "planted.v1.Outer.Inner.profile_id is SUBJECT",
       "planted.v1.Outer.Inner.secret is SECRET",

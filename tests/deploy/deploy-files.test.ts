@@ -124,16 +124,16 @@ describe("deploy/k8s/base", () => {
     }
   });
 
-  test("the events pods get the event catalogue, as config/events.yaml has it", () => {
-    const [name, key] = ["muster-event-catalogue", "events.yaml"];
-    const catalogue = ofKind("ConfigMap").find((document) => at(document, "metadata", "name") === name);
-    expect(at(catalogue, "data", key)).toBe(read("config/events.yaml"));
+  test("the events pods get the event catalog, as config/events.yaml has it", () => {
+    const [name, key] = ["muster-event-catalog", "events.yaml"];
+    const catalog = ofKind("ConfigMap").find((document) => at(document, "metadata", "name") === name);
+    expect(at(catalog, "data", key)).toBe(read("config/events.yaml"));
     const [, pod] = pods.find(([pod]) => pod === "muster-events") ?? [];
     const container = at(pod, "containers", 0) as Fields;
-    const mount = (container.volumeMounts as Fields[]).find((one) => one.name === "event-catalogue");
-    expect(pod?.volumes).toContainEqual({ name: "event-catalogue", configMap: { name } });
+    const mount = (container.volumeMounts as Fields[]).find((one) => one.name === "event-catalog");
+    expect(pod?.volumes).toContainEqual({ name: "event-catalog", configMap: { name } });
     expect(container.env).toContainEqual({
-      name: "MUSTER_EVENT_CATALOGUE",
+      name: "MUSTER_EVENT_CATALOG",
       value: `${mount?.mountPath}/${key}`,
     });
   });

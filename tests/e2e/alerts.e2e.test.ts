@@ -23,10 +23,10 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
     return users;
   };
   const act = async (user_id: number, type: string, amount: string, time: number): Promise<number[]> => {
-    const answer = await rest.post("/api/events", { type, amount, user_id, time });
-    expect(answer.status, answer.text).toBe(200);
-    expect(answer.body.alert).toBe(answer.body.alert_codes.length > 0);
-    return answer.body.alert_codes;
+    const response = await rest.post("/api/events", { type, amount, user_id, time });
+    expect(response.status, response.text).toBe(200);
+    expect(response.body.alert).toBe(response.body.alert_codes.length > 0);
+    return response.body.alert_codes;
   };
 
   test("an answer has exactly the contract's fields", async () => {
@@ -115,9 +115,9 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
     ["a list", undefined, []],
     ["broken JSON", undefined, "{"],
   ])("refuses %s", async (_title, field, body) => {
-    const answer = await rest.post("/api/events", body);
-    expect(answer.status, answer.text).toBe(400);
-    const named = answer.body.fields.map((one: { field: string }) => one.field);
+    const response = await rest.post("/api/events", body);
+    expect(response.status, response.text).toBe(400);
+    const named = response.body.fields.map((one: { field: string }) => one.field);
     expect(named).toEqual(field === undefined ? [] : [field]);
   });
 

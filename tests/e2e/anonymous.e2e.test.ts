@@ -57,7 +57,7 @@ function statusOf(url: string, route: string, headers: Readonly<Record<string, s
   });
 }
 
-const strangers: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+const unauthorized: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
   ["a proxied request", { "x-forwarded-for": "203.0.113.7" }],
   ["a proxied request with an empty header", { "x-forwarded-host": "" }],
   ["a proxied request as the standard has it", { forwarded: "for=203.0.113.7" }],
@@ -81,7 +81,7 @@ describe("in embedded mode", () => {
 
   test.each(open)("%s takes a program of this machine and no stranger", async (route) => {
     expect(await statusOf(installation.url, route, {})).not.toBe(401);
-    for (const [title, headers] of strangers) {
+    for (const [title, headers] of unauthorized) {
       expect(await statusOf(installation.url, route, headers), title).toBe(401);
     }
   });

@@ -213,7 +213,7 @@ const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
   ],
   [`PATCH /v1/organizations/${NOBODY}`]: [
     ["a time zone that is none", { time_zone: "Mars/Olympus" }, 400, "time_zone"],
-    ["an unknown organisation", { name: "x" }, 404],
+    ["an unknown organization", { name: "x" }, 404],
   ],
   "POST /v1/organizations": [
     ["no name", {}, 400, "name"],
@@ -223,7 +223,7 @@ const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
 
 const queries: Readonly<Record<string, readonly QueryCase[]>> = {
   "GET /v1/profiles": [
-    ["an unknown parameter", "/v1/profiles?colour=red", 400, "colour"],
+    ["an unknown parameter", "/v1/profiles?color=red", 400, "color"],
     ["a page too large", "/v1/profiles?page_size=501", 400, "page_size"],
     ["a page below none", "/v1/profiles?page_size=-1", 400, "page_size"],
     ["a page that is no number", "/v1/profiles?page_size=ten", 400, "page_size"],
@@ -276,7 +276,7 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
   "GET /v1/event-types": [
     ["a garbled token", "/v1/event-types?page_token=AAAA", 400],
     ["a page too large", "/v1/event-types?page_size=501", 400, "page_size"],
-    ["an unknown parameter", "/v1/event-types?colour=red", 400, "colour"],
+    ["an unknown parameter", "/v1/event-types?color=red", 400, "color"],
   ],
   "GET /v1/event-types/{name}": [["an unknown type", "/v1/event-types/nothing", 404]],
   "DELETE /v1/event-types/{name}": [["an unknown type", "/v1/event-types/nothing", 404]],
@@ -302,7 +302,7 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
     ["a code below none", "/v1/alerts?code=-1", 400, "code"],
     ["a page too large", "/v1/alerts?page_size=501", 400, "page_size"],
     ["a garbled token", "/v1/alerts?page_token=garbled", 400],
-    ["an unknown parameter", "/v1/alerts?colour=red", 400, "colour"],
+    ["an unknown parameter", "/v1/alerts?color=red", 400, "color"],
   ],
   "GET /v1/alert-rules": [["a garbled token", "/v1/alert-rules?page_token=AAAA", 400]],
   "GET /v1/alert-rules/{id}": [
@@ -343,19 +343,19 @@ describe("bad input", () => {
   afterAll(async () => installation?.stop());
 
   const expectEnvelope = (
-    answer: Awaited<ReturnType<RestClient["get"]>>,
+    result: Awaited<ReturnType<RestClient["get"]>>,
     status: number,
     field?: string,
   ): void => {
-    expect(answer.status, answer.text).toBe(status);
-    expect(Object.keys(answer.body).toSorted()).toEqual(
+    expect(result.status, result.text).toBe(status);
+    expect(Object.keys(result.body).toSorted()).toEqual(
       ["code", "reason", "message", "fields", "details", "request_id"].toSorted(),
     );
-    expect(answer.text).not.toMatch(
+    expect(result.text).not.toMatch(
       /at .*\.ts:|select |insert |node_modules|muster\.(events|segments|identity)\.v1/i,
     );
     if (field !== undefined)
-      expect(answer.body.fields.map((named: { field: string }) => named.field)).toContain(field);
+      expect(result.body.fields.map((named: { field: string }) => named.field)).toContain(field);
   };
 
   for (const [route, cases] of Object.entries(bodies)) {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, startInstallation } from "../harness/installation.ts";
-import { type RestAnswer, RestClient } from "../harness/rest.ts";
+import { RestClient, type RestResponse } from "../harness/rest.ts";
 
 const long = (length: number): string => "x".repeat(length);
 const deep = `${'{"a":'.repeat(200)}1${"}".repeat(200)}`;
@@ -146,9 +146,9 @@ describe("bad input of the tracking routes", () => {
   });
   afterAll(async () => installation?.stop());
 
-  function expectEnvelope(answer: RestAnswer, status: number, field?: string): void {
-    expect(answer.status, answer.text.slice(0, 500)).toBe(status);
-    expect(Object.keys(answer.body)).toEqual([
+  function expectEnvelope(response: RestResponse, status: number, field?: string): void {
+    expect(response.status, response.text.slice(0, 500)).toBe(status);
+    expect(Object.keys(response.body)).toEqual([
       "code",
       "reason",
       "message",
@@ -156,9 +156,9 @@ describe("bad input of the tracking routes", () => {
       "details",
       "request_id",
     ]);
-    expect(answer.text).not.toMatch(/at .*\.ts:|select |insert |node_modules|muster\.events\.v1/i);
+    expect(response.text).not.toMatch(/at .*\.ts:|select |insert |node_modules|muster\.events\.v1/i);
     if (field !== undefined)
-      expect(answer.body.fields.map((named: { field: string }) => named.field)).toContain(field);
+      expect(response.body.fields.map((named: { field: string }) => named.field)).toContain(field);
   }
 
   describe.each(Object.entries(tables))("%s", (route, cases) => {
@@ -242,8 +242,8 @@ describe("bad input of the tracking routes", () => {
       "text/plain;charset=UTF-8",
       "application/x-www-form-urlencoded",
     ]) {
-      const answer = await rest.post("/v1/track?r=1", call, { "content-type": type });
-      expect([answer.status, answer.text]).toEqual([200, '{"success":true}']);
+      const response = await rest.post("/v1/track?r=1", call, { "content-type": type });
+      expect([response.status, response.text]).toEqual([200, '{"success":true}']);
     }
     const { body } = await rest.get("/v1/profiles?user_id=kept");
     const shown = await rest.get(`/v1/profiles/${body.profiles[0].id}/events`);

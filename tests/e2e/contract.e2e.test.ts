@@ -19,8 +19,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   afterAll(async () => installation?.stop());
 
   test("GET /version is v1 in plain text", async () => {
-    const answer = await rest.get("/version");
-    expect([answer.status, answer.headers.get("content-type"), answer.text]).toEqual([
+    const response = await rest.get("/version");
+    expect([response.status, response.headers.get("content-type"), response.text]).toEqual([
       200,
       "text/plain; charset=utf-8",
       "v1",
@@ -153,15 +153,15 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     test("an event of a profile that is not there is 404 and stores nothing", async () => {
       const id = "01890000-0000-7000-8000-000000000000";
       for (const path of [`/v1/profiles/${id}/events`, "/v1/profiles/nonsense/events"]) {
-        const answer = await rest.post(path, { name: "x" });
-        expect([answer.status, answer.body.reason], path).toEqual([404, "PROFILE_NOT_FOUND"]);
+        const response = await rest.post(path, { name: "x" });
+        expect([response.status, response.body.reason], path).toEqual([404, "PROFILE_NOT_FOUND"]);
       }
       expect((await rest.post("/v1/events", { profile_id: id, name: "x" })).status).toBe(404);
       expect((await rest.get(`/v1/profiles/${id}/events`)).status).toBe(404);
     });
 
     test("a batch stores the good, reports the bad by index", async () => {
-      const answer = await rest.post("/v1/events:batch", {
+      const response = await rest.post("/v1/events:batch", {
         events: [
           { user_id: "batch", name: "one", timestamp: "2025-01-01T00:00:00Z", event_id: "b1" },
           { name: "nobody" },
@@ -169,13 +169,16 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
           "not an object",
           { user_id: "batch", name: "one", timestamp: "2025-01-01T00:00:00Z", event_id: "b1" },
           { user_id: "batch", name: "two", timestamp: "not a time" },
-          { user_id: "batch", name: "two", colour: "red" },
+          { user_id: "batch", name: "two", color: "red" },
           { anonymous_id: "batch", name: "two" },
         ],
       });
-      expect(answer.status).toBe(200);
+      expect(response.status).toBe(200);
       expect(
-        answer.body.results.map((result: { index: number; status: string }) => [result.index, result.status]),
+        response.body.results.map((result: { index: number; status: string }) => [
+          result.index,
+          result.status,
+        ]),
       ).toEqual([
         [0, "stored"],
         [1, "rejected"],
@@ -186,7 +189,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
         [6, "rejected"],
         [7, "stored"],
       ]);
-      expect(answer.body.results[2].error).toMatchObject({
+      expect(response.body.results[2].error).toMatchObject({
         code: "invalid_argument",
         fields: [{ field: "name" }],
       });
@@ -283,8 +286,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       await rest.post("/v1/segments", { name: "Patched", event_name: "patched.thing", min_count: 2 });
       expect(await members("patched")).toEqual(["thrice", "twice"]);
       const change = { name: "Patched anew", event_name: "patched.thing", min_count: 3, version: 1 };
-      const told = await rest.request("PATCH", "/v1/segments/patched?validate_only=true", change);
-      expect([told.status, told.body.entering, told.body.leaving]).toEqual([200, 0, 1]);
+      const dryRun = await rest.request("PATCH", "/v1/segments/patched?validate_only=true", change);
+      expect([dryRun.status, dryRun.body.entering, dryRun.body.leaving]).toEqual([200, 0, 1]);
       const changed = await rest.request("PATCH", "/v1/segments/patched", change);
       expect(changed.body).toMatchObject({
         segment: { slug: "patched-anew", version: 2 },
@@ -343,7 +346,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     });
   });
 
-  describe("the organisation", () => {
+  describe("the organization", () => {
     test("has a time zone, in which the days of rules begin that name none", async () => {
       const own = async () => (await rest.get("/v1/organizations")).body.organizations[0];
       const { id, name, time_zone: before } = await own();
@@ -412,10 +415,10 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
           { "idempotency-key": "told", "accept-language": language },
         );
       const english = await replayed("en");
-      const told = [await replayed("de"), await replayed("de")];
-      expect(told.map((answer) => answer.text)).toEqual([
+      const dryRun = [await replayed("de"), await replayed("de")];
+      expect(dryRun.map((response) => response.text)).toEqual([
         JSON.stringify({ ...english.body, message: "Dieses Profil gibt es nicht." }),
-        told[0]?.text,
+        dryRun[0]?.text,
       ]);
       expect((await replayed("en")).text).toBe(english.text);
     });
@@ -423,8 +426,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     test("twenty requests with one key at once have one effect", async () => {
       const send = () =>
         rest.post("/v1/events", { user_id: "crowd", name: "once" }, { "idempotency-key": "crowd" });
-      const answers = await Promise.all(Array.from({ length: 20 }, send));
-      const statuses = new Set(answers.map((answer) => answer.status));
+      const responses = await Promise.all(Array.from({ length: 20 }, send));
+      const statuses = new Set(responses.map((response) => response.status));
       expect([...statuses].filter((status) => status !== 201 && status !== 409)).toEqual([]);
       const profile = (await rest.get("/v1/profiles?user_id=crowd")).body.profiles[0];
       expect(await rest.all(`/v1/profiles/${profile.id}/events`, "events")).toHaveLength(1);
@@ -457,10 +460,10 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       await expect.poll(async () => (await renewed.get("/v1/profiles")).status, { timeout: 2_000 }).toBe(401);
     });
 
-    test("one organisation sees nothing of another", async () => {
-      const made = await rest.post("/v1/organizations", { name: "Neighbour" });
+    test("one organization sees nothing of another", async () => {
+      const made = await rest.post("/v1/organizations", { name: "Neighbor" });
       expect(made.status).toBe(201);
-      const neighbour = new RestClient({ url: installation.url, apiKey: made.body.secret });
+      const neighbor = new RestClient({ url: installation.url, apiKey: made.body.secret });
       const mine = await rest.post("/v1/events", { user_id: "private", name: "secret.thing" });
       const segment = await rest.post("/v1/segments", {
         name: "Private",
@@ -475,14 +478,14 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
         "/v1/segments/private",
         `/v1/segments/${segment.body.id}/profiles`,
       ]) {
-        expect((await neighbour.get(path)).status, path).toBe(404);
+        expect((await neighbor.get(path)).status, path).toBe(404);
       }
-      expect((await neighbour.request("DELETE", `/v1/segments/${segment.body.id}`)).status).toBe(404);
+      expect((await neighbor.request("DELETE", `/v1/segments/${segment.body.id}`)).status).toBe(404);
       expect(
-        (await neighbour.request("PATCH", `/v1/profiles/${mine.body.profile_id}`, { name: "x" })).status,
+        (await neighbor.request("PATCH", `/v1/profiles/${mine.body.profile_id}`, { name: "x" })).status,
       ).toBe(404);
-      expect((await neighbour.get("/v1/profiles")).body.profiles).toEqual([]);
-      const segments = (await neighbour.get("/v1/segments")).body.segments;
+      expect((await neighbor.get("/v1/profiles")).body.profiles).toEqual([]);
+      const segments = (await neighbor.get("/v1/segments")).body.segments;
       expect(segments.map((found: { slug: string }) => found.slug)).toEqual(["abandoned-cart"]);
     });
   });

@@ -6,7 +6,7 @@ import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findInInstallation } from "../harness/find-in-installation.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
-import { type RestAnswer, RestClient } from "../harness/rest.ts";
+import { RestClient, type RestResponse } from "../harness/rest.ts";
 
 describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   let installation: Installation;
@@ -25,11 +25,11 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   const nowMs = systemClock.nowMs();
   const at = (ms: number): string => new Date(nowMs - ms).toISOString();
 
-  const erase = (path: string): Promise<RestAnswer> => rest.request("DELETE", path);
-  const ok = async (answering: Promise<RestAnswer>, status = 200): Promise<RestAnswer> => {
-    const answer = await answering;
-    expect(answer.status, answer.text).toBe(status);
-    return answer;
+  const erase = (path: string): Promise<RestResponse> => rest.request("DELETE", path);
+  const ok = async (call: Promise<RestResponse>, status = 200): Promise<RestResponse> => {
+    const response = await call;
+    expect(response.status, response.text).toBe(status);
+    return response;
   };
   const event = { user_id: user, name: "bought", properties: { what: mark }, event_id: `${mark}-1` };
   const dated = { ...event, event_id: `${mark}-2`, timestamp: at(60_000) };
@@ -67,9 +67,9 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     const { id, mergedId } = await live();
     expect(await findInInstallation(installation, mark)).not.toEqual([]);
 
-    const answer = await ok(erase(`/v1/user/${user}`), 204);
-    expect(answer.text).toBe("");
-    const erasureId = answer.headers.get("muster-erasure-id");
+    const response = await ok(erase(`/v1/user/${user}`), 204);
+    expect(response.text).toBe("");
+    const erasureId = response.headers.get("muster-erasure-id");
     for (const gone of [`/v1/profiles/${id}`, `/v1/profiles/${mergedId}`, `/v1/user/${user}`]) {
       await ok(rest.get(gone), 404);
     }
@@ -90,7 +90,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(receipt).toMatchObject({ id: erasureId, profile_ids: [id, mergedId].sort() });
     expect(receipt.complete_time >= receipt.create_time).toBe(true);
     const counts = new Map(
-      receipt.places.map(({ place, count }: { place: string; count: number }) => [place, count]),
+      receipt.locations.map(({ location, count }: { location: string; count: number }) => [location, count]),
     );
     expect(counts.get("events.profiles")).toBe(2);
     expect(counts.get("events.tracked_events")).toBeGreaterThan(6);

@@ -12,7 +12,7 @@ import { RestClient } from "../harness/rest.ts";
 /** In nothing but what is said about Ada. */
 const MARKER = "lovelace-1815";
 
-interface Told {
+interface ExportedRecord {
   readonly kind: string;
   // biome-ignore lint/suspicious/noExplicitAny: the test asserts what the JSON holds.
   readonly data: any;
@@ -27,18 +27,18 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   });
   afterAll(async () => installation?.stop());
 
-  const of = (records: readonly Told[], kind: string) =>
+  const of = (records: readonly ExportedRecord[], kind: string) =>
     records.filter((record) => record.kind === kind).map(({ data }) => data);
 
   async function track(identity: object, name: string, properties: object = {}): Promise<void> {
-    const answer = await rest.post("/v1/events", { ...identity, name, properties });
-    expect(answer.status, answer.text).toBe(201);
+    const response = await rest.post("/v1/events", { ...identity, name, properties });
+    expect(response.status, response.text).toBe(201);
   }
 
-  async function exported(profileId: string): Promise<Told[]> {
-    const answer = await rest.get(`/v1/profiles/${profileId}:export`);
-    expect(answer.status, answer.text).toBe(200);
-    return answer.body.records;
+  async function exported(profileId: string): Promise<ExportedRecord[]> {
+    const response = await rest.get(`/v1/profiles/${profileId}:export`);
+    expect(response.status, response.text).toBe(200);
+    return response.body.records;
   }
 
   test("an export tells all that was acknowledged before it, of one person alone", async () => {
@@ -75,28 +75,28 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(await streamedByGrpc(ada.id)).toEqual(records);
   });
 
-  const opened = (records: readonly { kind: string; data: string }[]): Told[] =>
+  const opened = (records: readonly { kind: string; data: string }[]): ExportedRecord[] =>
     records.map(({ kind, data }) => ({ kind, data: JSON.parse(data) }));
   const authorization = () => `Bearer ${installation.apiKey}`;
 
-  async function streamedByConnect(profileId: string): Promise<Told[]> {
+  async function streamedByConnect(profileId: string): Promise<ExportedRecord[]> {
     const transport = createConnectTransport({ baseUrl: installation.url });
     const client = createConnectClient(ExportService, transport);
-    const told: Told[] = [];
+    const received: ExportedRecord[] = [];
     const headers = { authorization: authorization() };
     for await (const { records } of client.exportProfile({ profileId }, { headers }))
-      told.push(...opened(records));
-    return told;
+      received.push(...opened(records));
+    return received;
   }
 
-  async function streamedByGrpc(profileId: string): Promise<Told[]> {
+  async function streamedByGrpc(profileId: string): Promise<ExportedRecord[]> {
     const caller = grpcCaller({ address: installation.eventsAddress });
     try {
       const headers = new Map([["authorization", authorization()]]);
       const client = createClient(ExportService, caller, { headers });
-      const told: Told[] = [];
-      for await (const { records } of client.exportProfile({ profileId })) told.push(...opened(records));
-      return told;
+      const received: ExportedRecord[] = [];
+      for await (const { records } of client.exportProfile({ profileId })) received.push(...opened(records));
+      return received;
     } finally {
       caller.close();
     }

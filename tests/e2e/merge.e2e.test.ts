@@ -14,19 +14,19 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   afterAll(async () => installation?.stop());
 
   async function made(fields: object): Promise<string> {
-    const answer = await rest.post("/v1/profiles", fields);
-    expect(answer.status, answer.text).toBe(201);
-    return answer.body.id;
+    const response = await rest.post("/v1/profiles", fields);
+    expect(response.status, response.text).toBe(201);
+    return response.body.id;
   }
   async function ok(path: string, body: object, status = 200) {
-    const answer = await rest.post(path, body);
-    expect(answer.status, answer.text).toBe(status);
-    return answer.body;
+    const response = await rest.post(path, body);
+    expect(response.status, response.text).toBe(status);
+    return response.body;
   }
   async function read(path: string) {
-    const answer = await rest.get(path);
-    expect(answer.status, answer.text).toBe(200);
-    return answer.body;
+    const response = await rest.get(path);
+    expect(response.status, response.text).toBe(200);
+    return response.body;
   }
 
   test("whatever was recorded for either is the person's, until it is undone", async () => {
@@ -98,8 +98,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   test("what cannot be merged or undone says why", async () => {
     const [one, two] = [await made({ user_id: "a" }), await made({ user_id: "b" })];
     const refused = async (path: string, body: object, status: number, reason: string) => {
-      const answer = await rest.post(path, body);
-      expect([answer.status, answer.body.reason]).toEqual([status, reason]);
+      const response = await rest.post(path, body);
+      expect([response.status, response.body.reason]).toEqual([status, reason]);
     };
     await refused(`/v1/profiles/${one}:merge`, { into: one }, 400, "FIELD_INVALID");
     await refused(`/v1/profiles/${one}:unmerge`, {}, 409, "PROFILE_NOT_MERGED");

@@ -5,7 +5,7 @@ import { randomInt } from "node:crypto";
 import { SeededRandom, systemClock } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
-import { COLOURS, EVENT_NAMES, PLANS, pick, randomRule } from "../harness/random-rules.ts";
+import { COLORS, EVENT_NAMES, PLANS, pick, randomRule } from "../harness/random-rule-json.ts";
 import { RestClient } from "../harness/rest.ts";
 
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
@@ -26,21 +26,21 @@ async function addHistory(rest: RestClient, random: SeededRandom, nowMs: number)
     user_id: `user ${index < PROFILES ? index : random.integer(0, PROFILES - 1)}`,
     name: pick(random, EVENT_NAMES),
     timestamp: new Date(nowMs - random.integer(0, random.chance(0.6) ? 15_000 : 6 * DAY_MS)).toISOString(),
-    properties: { colour: pick(random, COLOURS), price: random.integer(0, 10) },
+    properties: { color: pick(random, COLORS), price: random.integer(0, 10) },
   }));
   expect((await rest.post("/v1/events:batch", { events })).status).toBe(200);
 }
 
 async function expectAgreement(rest: RestClient, name: string, rule: unknown): Promise<void> {
   const what = `seed ${SEED}: ${name}: ${JSON.stringify(rule)}`;
-  const ask = async (path: string, body?: object) => {
-    const answer = body === undefined ? await rest.get(path) : await rest.post(path, body);
-    expect(answer.status, `${what}: ${answer.text}`).toBeLessThan(300);
-    return answer.body;
+  const call = async (path: string, body?: object) => {
+    const response = body === undefined ? await rest.get(path) : await rest.post(path, body);
+    expect(response.status, `${what}: ${response.text}`).toBeLessThan(300);
+    return response.body;
   };
-  const preview = await ask("/v1/segments:preview", { rule, exact: true });
-  const replayed = await ask("/v1/segments:backtest", { rule, days: 8 });
-  const { id } = await ask("/v1/segments", { name, rule });
+  const preview = await call("/v1/segments:preview", { rule, exact: true });
+  const replayed = await call("/v1/segments:backtest", { rule, days: 8 });
+  const { id } = await call("/v1/segments", { name, rule });
   const members = await rest.all(`/v1/segments/${id}/profiles`, "profiles");
   const memberIds = new Set(members.map((member) => member.id));
 
@@ -51,21 +51,21 @@ async function expectAgreement(rest: RestClient, name: string, rule: unknown): P
     what,
   ).toBe(true);
   expect(replayed.days.at(-1).members, what).toBe(memberIds.size);
-  expect((await ask("/v1/segments:backtest", { segment: id, days: 8 })).days).toEqual(replayed.days);
+  expect((await call("/v1/segments:backtest", { segment: id, days: 8 })).days).toEqual(replayed.days);
 
   const profiles = await rest.all("/v1/profiles", "profiles");
   const checks = profiles.flatMap((profile) => [
     { segment: id, profile_id: profile.id },
     { segment: id, user_id: profile.user_id },
   ]);
-  const { results } = await ask("/v1/memberships:batchCheck", { checks });
+  const { results } = await call("/v1/memberships:batchCheck", { checks });
   for (const [index, profile] of profiles.entries()) {
     const is = memberIds.has(profile.id);
     expect([results[2 * index].member, results[2 * index + 1].member], `${what}: ${profile.id}`).toEqual([
       is,
       is,
     ]);
-    const explained = await ask(`/v1/segments/${id}/profiles/${profile.id}:explain`);
+    const explained = await call(`/v1/segments/${id}/profiles/${profile.id}:explain`);
     expect([explained.member, explained.tree.holds], `${what}: ${profile.id}`).toEqual([is, is]);
     if (is) expect(explained.missing).toEqual([]);
   }

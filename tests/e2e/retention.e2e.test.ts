@@ -16,7 +16,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
 
   const keep = (body: unknown) => rest.request("PATCH", "/v1/retention", body);
 
-  test("an organisation keeps everything until it says otherwise, and then what it said", async () => {
+  test("an organization keeps everything until it says otherwise, and then what it said", async () => {
     const forEver = { raw_event_days: null, aggregate_days: null, complete_since: null, update_time: null };
     expect((await rest.get("/v1/retention")).body).toEqual(forEver);
     const shorter = await keep({ raw_event_days: 30 });
@@ -68,9 +68,9 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     [{ aggregate_days: 7 }, "aggregate_days"],
     [{ complete_since: null }, "complete_since"],
   ])("%j is refused", async (body, field) => {
-    const { status, body: answer } = await keep(body);
+    const { status, body: response } = await keep(body);
     expect(status).toBe(400);
-    expect(answer.fields[0].field).toBe(field);
+    expect(response.fields[0].field).toBe(field);
   });
 
   test.runIf(mode === "production")("without segments nothing is agreed, and events goes on", async () => {

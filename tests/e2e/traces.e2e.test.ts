@@ -6,22 +6,22 @@
 import { randomInt } from "node:crypto";
 import { SeededRandom, systemClock } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isMemberByRawEvents } from "../../services/segments/src/engine/brute-force.ts";
+import { isMemberByRawEvents } from "../../services/segments/src/engine/reference-evaluator.ts";
 import type { Rule } from "../../services/segments/src/engine/rule.ts";
 import { decodeRule } from "../../services/segments/src/segments/rule-proto.ts";
+import { IdentityGraphModel, type SentEvent } from "../harness/identity-graph-model.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
-import { PeopleModel, type SentEvent } from "../harness/people-model.ts";
-import { holdsPlainly, type PlainProfile } from "../harness/plain-meaning.ts";
 import { runMuster } from "../harness/process.ts";
 import {
-  COLOURS,
+  COLORS,
   EVENT_NAMES,
   kindsIn,
   PLANS,
   pick,
   type RuleJson,
   randomRule,
-} from "../harness/random-rules.ts";
+} from "../harness/random-rule-json.ts";
+import { type ReferenceProfile, referenceMatches } from "../harness/reference-evaluator.ts";
 import { RestClient } from "../harness/rest.ts";
 
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
@@ -49,12 +49,12 @@ class TraceRun {
   readonly #rest: RestClient;
   readonly #random: SeededRandom;
   readonly segments: TracedSegment[] = [];
-  readonly #people = new PeopleModel();
+  readonly #identities = new IdentityGraphModel();
   /** Each user's own profile. */
   readonly #profileIds = new Map<string, string>();
   #edited: TracedSegment | undefined;
   #made = 0;
-  answers = 0;
+  responses = 0;
 
   constructor(rest: RestClient, random: SeededRandom) {
     this.#rest = rest;
@@ -81,8 +81,8 @@ class TraceRun {
     const profiles = await this.#rest.all("/v1/profiles", "profiles");
     for (let change = 0; change < count; change += 1) {
       const { id } = pick(this.#random, profiles);
-      const answer = await this.#rest.request("PATCH", `/v1/profiles/${id}`, { traits: this.#traits() });
-      expect(answer.status, answer.text).toBe(200);
+      const response = await this.#rest.request("PATCH", `/v1/profiles/${id}`, { traits: this.#traits() });
+      expect(response.status, response.text).toBe(200);
     }
   }
 
@@ -130,7 +130,7 @@ class TraceRun {
   }
 
   /** Persons become one, or two again. */
-  async changePeople(count: number): Promise<void> {
+  async changeIdentities(count: number): Promise<void> {
     const users = [...this.#profileIds.keys()];
     for (let change = 0; change < count; change += 1) {
       const [user, into] = [pick(this.#random, users), pick(this.#random, users)];
@@ -140,28 +140,28 @@ class TraceRun {
   }
 
   async #merge(user: string, into: string): Promise<void> {
-    const isOne = this.#people.rootOf(user) === this.#people.rootOf(into);
+    const isOne = this.#identities.rootOf(user) === this.#identities.rootOf(into);
     const path = `/v1/profiles/${this.#profileIds.get(user)}:merge`;
-    const answer = await this.#rest.post(path, { into: this.#profileIds.get(into) });
+    const response = await this.#rest.post(path, { into: this.#profileIds.get(into) });
     const refused = user === into ? 400 : 409;
-    expect(answer.status, answer.text).toBe(isOne ? refused : 200);
-    if (!isOne) this.#people.merge(user, into);
+    expect(response.status, response.text).toBe(isOne ? refused : 200);
+    if (!isOne) this.#identities.merge(user, into);
   }
 
   async #unmerge(user: string): Promise<void> {
-    const isMerged = this.#people.isMerged(user);
-    const answer = await this.#rest.post(`/v1/profiles/${this.#profileIds.get(user)}:unmerge`, {});
-    expect(answer.status, answer.text).toBe(isMerged ? 200 : 409);
-    if (isMerged) this.#people.unmerge(user);
+    const isMerged = this.#identities.isMerged(user);
+    const response = await this.#rest.post(`/v1/profiles/${this.#profileIds.get(user)}:unmerge`, {});
+    expect(response.status, response.text).toBe(isMerged ? 200 : 409);
+    if (isMerged) this.#identities.unmerge(user);
   }
 
   /** A person goes, and what they did does not come back by being sent again. */
-  async erasePerson(): Promise<void> {
+  async eraseUser(): Promise<void> {
     const user = pick(this.#random, [...this.#profileIds.keys()]);
-    const answer = await this.#rest.request("DELETE", `/v1/profiles/${this.#profileIds.get(user)}`);
-    expect(answer.status, answer.text).toBe(204);
-    for (const gone of this.#people.erase(user, this.#profileIds.keys())) this.#profileIds.delete(gone);
-    const events = this.#people.erased.slice(-3);
+    const response = await this.#rest.request("DELETE", `/v1/profiles/${this.#profileIds.get(user)}`);
+    expect(response.status, response.text).toBe(204);
+    for (const gone of this.#identities.erase(user, this.#profileIds.keys())) this.#profileIds.delete(gone);
+    const events = this.#identities.erased.slice(-3);
     if (events.length === 0) return;
     const replayed = await this.#rest.post("/v1/events:batch", { events });
     const statuses = replayed.body.results.map(({ status }: { status: string }) => status);
@@ -169,16 +169,16 @@ class TraceRun {
   }
 
   async send(count: number): Promise<void> {
-    const { known } = this.#people;
+    const { allEvents } = this.#identities;
     const events = Array.from({ length: count }, (_, index) =>
-      known.length > 0 && this.#random.chance(0.08)
-        ? pick(this.#random, known)
-        : this.#newEvent(known.length + index),
+      allEvents.length > 0 && this.#random.chance(0.08)
+        ? pick(this.#random, allEvents)
+        : this.#newEvent(allEvents.length + index),
     );
-    const answer = await this.#rest.post("/v1/events:batch", { events });
-    expect(answer.status, answer.text).toBe(200);
-    for (const { status } of answer.body.results) expect(["stored", "duplicate"]).toContain(status);
-    for (const event of events) this.#people.record(event);
+    const response = await this.#rest.post("/v1/events:batch", { events });
+    expect(response.status, response.text).toBe(200);
+    for (const { status } of response.body.results) expect(["stored", "duplicate"]).toContain(status);
+    for (const event of events) this.#identities.record(event);
   }
 
   #newEvent(index: number): SentEvent {
@@ -198,7 +198,7 @@ class TraceRun {
       name: pick(random, EVENT_NAMES),
       timestamp: new Date(ms).toISOString(),
       event_id: `event ${index} ${random.integer(0, 1e9)}`,
-      properties: { colour: pick(random, COLOURS), price: random.integer(0, 10) },
+      properties: { color: pick(random, COLORS), price: random.integer(0, 10) },
     };
   }
 
@@ -213,7 +213,7 @@ class TraceRun {
       const found = new Set(members.map(({ user_id }) => user_id));
       expect(found.size).toBe(members.length);
       for (const user of found) expect(profiles.has(user), `${user} stands for nobody`).toBe(true);
-      this.answers += profiles.size;
+      this.responses += profiles.size;
       const looks = worlds.map((world) =>
         this.#findWrong(segment.id, world, profiles, found, fromMs, untilMs),
       );
@@ -241,7 +241,7 @@ class TraceRun {
   #findWrong(
     segmentId: string,
     world: World,
-    profiles: ReadonlyMap<string, PlainProfile>,
+    profiles: ReadonlyMap<string, ReferenceProfile>,
     found: ReadonlySet<string>,
     fromMs: number,
     untilMs: number,
@@ -253,17 +253,17 @@ class TraceRun {
   }
 
   /** By the user who stands for the person. What they did is what we sent; what they are is asked for. */
-  async #profiles(): Promise<Map<string, PlainProfile>> {
+  async #profiles(): Promise<Map<string, ReferenceProfile>> {
     const stored = await this.#rest.all("/v1/profiles", "profiles");
-    const profiles = new Map<string, PlainProfile>();
+    const profiles = new Map<string, ReferenceProfile>();
     for (const { id, user_id, create_time, traits } of stored) {
       if (!this.#profileIds.has(user_id)) this.#profileIds.set(user_id, id);
-      const events = this.#people.eventsOf(user_id).map(({ name, timestamp, properties }) => ({
+      const events = this.#identities.eventsOf(user_id).map(({ name, timestamp, properties }) => ({
         ...{ name, properties, ms: Date.parse(timestamp) },
       }));
       profiles.set(user_id, { createMs: Date.parse(create_time), traits, events });
     }
-    const roots = [...this.#profileIds.keys()].filter((user) => !this.#people.isMerged(user));
+    const roots = [...this.#profileIds.keys()].filter((user) => !this.#identities.isMerged(user));
     expect([...profiles.keys()].sort()).toEqual(roots.sort());
     return profiles;
   }
@@ -271,7 +271,7 @@ class TraceRun {
   #wasEver(
     segmentId: string,
     world: World,
-    profile: PlainProfile,
+    profile: ReferenceProfile,
     member: boolean,
     fromMs: number,
     untilMs: number,
@@ -289,7 +289,7 @@ class TraceRun {
     };
     for (let ms = untilMs; ms >= fromMs; ms -= 1) {
       const truth = isMemberByRawEvents(rule, raw, ms, surroundings);
-      const plain = holdsPlainly(json, profile, ms, (id) => world(id)?.json);
+      const plain = referenceMatches(json, profile, ms, (id) => world(id)?.json);
       if (truth !== plain) {
         expect.fail(
           `seed ${SEED}: two meanings of ${JSON.stringify(json)} at ${ms}: ${JSON.stringify(profile)}`,
@@ -340,22 +340,22 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     for (let round = 0; round < ROUNDS; round += 1) {
       await run.send(EVENTS_PER_ROUND);
       // Beside the events that follow.
-      early ??= expectCleanAudit(installation, /0 mismatches/);
+      early ??= expectCleanVerification(installation, /0 mismatches/);
       // Awaited below; should something fail before, that is the news.
       early.catch(() => {});
       await run.changeTraits(4);
       await run.check();
       // Who is who changes while they do something.
-      await Promise.all([run.send(EVENTS_PER_ROUND), run.changePeople(5), run.editSegment()]);
+      await Promise.all([run.send(EVENTS_PER_ROUND), run.changeIdentities(5), run.editSegment()]);
       await run.check();
-      await run.erasePerson();
+      await run.eraseUser();
       await run.check();
       if (round % 2 === 1) await run.deleteSegment();
       if (round >= ROUNDS / 2) {
         for (let more = 0; more < SEGMENTS / ROUNDS; more += 1) await run.addSegment();
       }
     }
-    await run.changePeople(6);
+    await run.changeIdentities(6);
     const quietMs = systemClock.nowMs() + QUIET_MS;
     while (systemClock.nowMs() < quietMs) {
       await run.check();
@@ -363,15 +363,18 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     }
     const kinds = new Set(run.segments.flatMap(({ json }) => kindsIn(json)));
     expect(kinds.size).toBeGreaterThan(7);
-    expect(run.answers).toBeGreaterThan(SEGMENTS * PROFILES * ROUNDS);
+    expect(run.responses).toBeGreaterThan(SEGMENTS * PROFILES * ROUNDS);
 
     await early;
-    await expectCleanAudit(installation, /^(\d+) of \1 profiles, \d+ memberships: 0 mismatches, 0 unsettled/);
+    await expectCleanVerification(
+      installation,
+      /^(\d+) of \1 profiles, \d+ memberships: 0 mismatches, 0 inconclusive/,
+    );
   });
 });
 
-async function expectCleanAudit(installation: Installation, summary: RegExp): Promise<void> {
-  const audit = await runMuster(["audit-segments", "--seed", "1"], installation.variables);
-  expect(audit.stdout + audit.stderr).toMatch(summary);
-  expect(audit.code).toBe(0);
+async function expectCleanVerification(installation: Installation, summary: RegExp): Promise<void> {
+  const verification = await runMuster(["verify-segments", "--seed", "1"], installation.variables);
+  expect(verification.stdout + verification.stderr).toMatch(summary);
+  expect(verification.code).toBe(0);
 }

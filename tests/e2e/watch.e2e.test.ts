@@ -109,10 +109,10 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       ...Array.from({ length: 5 }, () => MembershipOrigin.TIMER),
     ];
     for (const [index, { members, origins }] of resumed.entries()) {
-      const heard = () => [...(followers[index]?.origins ?? []), ...origins];
-      await waitFor(() => members.size === 0 && heard().length === everyone.length, { timeoutMs: 45_000 });
+      const received = () => [...(followers[index]?.origins ?? []), ...origins];
+      await waitFor(() => members.size === 0 && received().length === everyone.length, { timeoutMs: 45_000 });
       // Ada and Bo were members from the start; each of the others came by an event, and all left by time.
-      expect(heard().sort()).toEqual(everyone);
+      expect(received().sort()).toEqual(everyone);
     }
     expect(await membersByRest()).toEqual([]);
 

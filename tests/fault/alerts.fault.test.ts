@@ -2,9 +2,9 @@
 // replay in the order of arrival. None is lost, none doubled, and every answer told the truth.
 import { SeededRandom } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type NaiveAction, NaiveJudge } from "../../services/events/tests/naive-alerts.ts";
+import { type ReferenceAction, ReferenceAlerts } from "../../services/events/tests/reference-alerts.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
-import { type RestAnswer, RestClient } from "../harness/rest.ts";
+import { RestClient, type RestResponse } from "../harness/rest.ts";
 
 const KILLS = 4;
 const BATCH_USERS = 8;
@@ -14,11 +14,11 @@ const ACTIONS_MIN = 40;
 const RETRY_MS = 50;
 
 /** One person's actions, each sent again until it is acknowledged, so that their order of arrival is known. */
-class Person {
+class SimulatedUser {
   readonly userId: number;
-  readonly sent: NaiveAction[] = [];
+  readonly sent: ReferenceAction[] = [];
   /** What the answers told, where they tell it. */
-  readonly answered: number[][] = [];
+  readonly responses: number[][] = [];
   readonly #rest: RestClient;
   readonly #random: SeededRandom;
   #isRunning = true;
@@ -29,7 +29,7 @@ class Person {
     this.#random = new SeededRandom(userId);
   }
 
-  /** Batches of events with ids and times: a retry is recognised by these. */
+  /** Batches of events with ids and times: a retry is recognized by these. */
   async sendBatches(): Promise<void> {
     for (let batch = 0; this.#isRunning || this.sent.length < ACTIONS_MIN; batch += 1) {
       const actions = Array.from({ length: 1 + Math.floor(this.#random.next() * 6) }, () => this.#next());
@@ -38,21 +38,21 @@ class Person {
         timestamp: new Date(time * 1000).toISOString(),
         event_id: `${this.userId}-${batch}-${index}`,
       }));
-      const { body } = await this.#untilAnswered(() => this.#rest.post("/v1/events:batch", { events }));
+      const { body } = await this.#untilResponse(() => this.#rest.post("/v1/events:batch", { events }));
       for (const { status } of body.results) expect(["stored", "duplicate"]).toContain(status);
       this.sent.push(...actions);
     }
   }
 
-  /** Single actions: a retry is recognised by its idempotency key. */
+  /** Single actions: a retry is recognized by its idempotency key. */
   async sendActions(): Promise<void> {
     while (this.#isRunning || this.sent.length < ACTIONS_MIN) {
       const action = this.#next();
       const body = { type: action.name, amount: action.amount, user_id: this.userId, time: action.time };
       const key = { "idempotency-key": `${this.userId}-${this.sent.length}` };
-      const answer = await this.#untilAnswered(() => this.#rest.post("/api/events", body, key));
+      const response = await this.#untilResponse(() => this.#rest.post("/api/events", body, key));
       this.sent.push(action);
-      this.answered.push(answer.body.alert_codes);
+      this.responses.push(response.body.alert_codes);
     }
   }
 
@@ -60,7 +60,7 @@ class Person {
     this.#isRunning = false;
   }
 
-  #next(): NaiveAction {
+  #next(): ReferenceAction {
     const { length } = this.sent;
     return {
       name: this.#random.chance(0.7) ? "deposit" : "withdraw",
@@ -70,13 +70,13 @@ class Person {
     };
   }
 
-  async #untilAnswered(send: () => Promise<RestAnswer>): Promise<RestAnswer> {
+  async #untilResponse(send: () => Promise<RestResponse>): Promise<RestResponse> {
     for (;;) {
-      const answer = await send().catch(() => undefined);
-      if (answer?.status === 200) return answer;
+      const response = await send().catch(() => undefined);
+      if (response?.status === 200) return response;
       // Busy, gone, or still holding the key of a request that died with its process.
-      const mayPass = answer === undefined || [409, 429, 500, 502, 503].includes(answer.status);
-      expect(mayPass, answer?.text).toBe(true);
+      const mayPass = response === undefined || [409, 429, 500, 502, 503].includes(response.status);
+      expect(mayPass, response?.text).toBe(true);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
@@ -95,38 +95,40 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   test("kill -9 under a load of deposits leaves the alerts of a serial replay", {
     timeout: 180_000,
   }, async () => {
-    const people = Array.from(
+    const users = Array.from(
       { length: BATCH_USERS + ACTION_USERS[mode] },
-      (_, index) => new Person(rest, index + 1),
+      (_, index) => new SimulatedUser(rest, index + 1),
     );
     const profileIds: string[] = [];
-    for (const { userId } of people) {
+    for (const { userId } of users) {
       const created = await rest.post("/v1/profiles", { user_id: String(userId) });
       expect(created.status, created.text).toBe(201);
       profileIds.push(created.body.id);
     }
     const running = Promise.all(
-      people.map((person, index) => (index < BATCH_USERS ? person.sendBatches() : person.sendActions())),
+      users.map((simulated, index) =>
+        index < BATCH_USERS ? simulated.sendBatches() : simulated.sendActions(),
+      ),
     );
-    const judging = installation.processes.get(mode === "embedded" ? "all" : "events");
+    const eventsProcess = installation.processes.get(mode === "embedded" ? "all" : "events");
     for (let kill = 0; kill < KILLS; kill += 1) {
       // At no particular moment: whatever is being committed just then.
       await new Promise((resolve) => setTimeout(resolve, 400 + 173 * kill));
-      await judging?.end("SIGKILL");
-      await judging?.start();
+      await eventsProcess?.end("SIGKILL");
+      await eventsProcess?.start();
     }
-    for (const person of people) person.stop();
+    for (const simulated of users) simulated.stop();
     await running;
 
     let total = 0;
-    for (const [index, { userId, sent, answered }] of people.entries()) {
-      const judge = new NaiveJudge();
-      const expected = sent.map((action) => judge.act(action));
+    for (const [index, { userId, sent, responses }] of users.entries()) {
+      const reference = new ReferenceAlerts();
+      const expected = sent.map((action) => reference.record(action));
       const alerts = await rest.all(`/v1/alerts?user_id=${userId}`, "alerts");
       const codes = alerts.map(({ code }: { code: number }) => code).reverse();
       // Oldest first, and of one event by code, as they are fired.
       expect(codes, `user ${userId}`).toEqual(expected.flat());
-      if (answered.length > 0) expect(answered).toEqual(expected);
+      if (responses.length > 0) expect(responses).toEqual(expected);
       const events = await rest.all(`/v1/profiles/${profileIds[index]}/events`, "events");
       expect(events).toHaveLength(sent.length);
       total += alerts.length;

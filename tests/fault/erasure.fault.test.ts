@@ -25,7 +25,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   afterAll(async () => installation?.stop());
 
   /** Somebody with so many events that erasing them takes many transactions. */
-  async function somebody(mark: string): Promise<void> {
+  async function recordUser(mark: string): Promise<void> {
     for (let start = 0; start < EVENTS; start += EVENTS_PER_BATCH) {
       const events = Array.from({ length: EVENTS_PER_BATCH }, (_, index) => ({
         user_id: mark,
@@ -45,7 +45,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     const victims = mode === "embedded" ? ["all"] : ["events", "segments"];
     for (let kill = 0; kill < KILLS; kill += 1) {
       const user = `${run}-${kill}`;
-      await somebody(user);
+      await recordUser(user);
       const erasing = rest.request("DELETE", `/v1/user/${user}`).catch(() => undefined);
       // At no particular moment: before it has begun, while rows go, or while others follow.
       await new Promise((resolve) => setTimeout(resolve, 5 + 60 * kill));
@@ -67,9 +67,9 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       { timeoutMs: COMPLETE_MS, what: "all erasures to be complete" },
     );
     expect(receipts).toHaveLength(KILLS);
-    for (const { places } of receipts) {
+    for (const { locations } of receipts) {
       const counts = new Map(
-        places.map(({ place, count }: { place: string; count: number }) => [place, count]),
+        locations.map(({ location, count }: { location: string; count: number }) => [location, count]),
       );
       // Counted in the transactions that removed them, and so neither twice nor never.
       expect(counts.get("events.tracked_events")).toBe(EVENTS);
@@ -80,8 +80,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(await findInInstallation(installation, run)).toEqual([]);
     const { body } = await waitFor(
       async () => {
-        const answer = await rest.get("/v1/segments/buyers");
-        return answer.status === 200 ? answer : undefined;
+        const response = await rest.get("/v1/segments/buyers");
+        return response.status === 200 ? response : undefined;
       },
       { timeoutMs: COMPLETE_MS, what: "segments to have caught up" },
     );

@@ -40,9 +40,9 @@ class Writer {
   /** A retry of an unanswered batch must neither fail nor double: ids and times repeat. */
   async #send(events: readonly { event_id: string }[]): Promise<void> {
     for (;;) {
-      const answer = await this.#rest.post("/v1/events:batch", { events }).catch(() => undefined);
-      if (answer?.status === 200) {
-        for (const result of answer.body.results) {
+      const response = await this.#rest.post("/v1/events:batch", { events }).catch(() => undefined);
+      if (response?.status === 200) {
+        for (const result of response.body.results) {
           expect(["stored", "duplicate"]).toContain(result.status);
           this.acknowledged.push(result.event_id);
         }
@@ -129,7 +129,7 @@ async function expectExactCounts(rest: RestClient, acknowledged: readonly string
 
 async function send(rest: RestClient, events: readonly unknown[]): Promise<void> {
   for (let start = 0; start < events.length; start += 1000) {
-    const answer = await rest.post("/v1/events:batch", { events: events.slice(start, start + 1000) });
-    expect(answer.status, answer.text).toBe(200);
+    const response = await rest.post("/v1/events:batch", { events: events.slice(start, start + 1000) });
+    expect(response.status, response.text).toBe(200);
   }
 }

@@ -1,6 +1,6 @@
 // A REST client as an outsider would write it: fetch, JSON, an API key.
 
-export interface RestAnswer {
+export interface RestResponse {
   readonly status: number;
   readonly headers: Headers;
   // biome-ignore lint/suspicious/noExplicitAny: the tests assert what the JSON holds.
@@ -22,7 +22,7 @@ export class RestClient {
     path: string,
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
-  ): Promise<RestAnswer> {
+  ): Promise<RestResponse> {
     const response = await fetch(this.#url + path, {
       method,
       headers: {
@@ -42,11 +42,11 @@ export class RestClient {
     };
   }
 
-  get(path: string): Promise<RestAnswer> {
+  get(path: string): Promise<RestResponse> {
     return this.request("GET", path);
   }
 
-  post(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<RestAnswer> {
+  post(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<RestResponse> {
     return this.request("POST", path, body, headers);
   }
 
@@ -58,12 +58,12 @@ export class RestClient {
     let token = "";
     do {
       const separator = path.includes("?") ? "&" : "?";
-      const answer = await this.get(
+      const page = await this.get(
         `${path}${separator}page_size=${pageSize}${token === "" ? "" : `&page_token=${encodeURIComponent(token)}`}`,
       );
-      if (answer.status !== 200) throw new Error(`GET ${path} answered ${answer.status}: ${answer.text}`);
-      found.push(...answer.body[items]);
-      token = answer.body.next_page_token;
+      if (page.status !== 200) throw new Error(`GET ${path} answered ${page.status}: ${page.text}`);
+      found.push(...page.body[items]);
+      token = page.body.next_page_token;
     } while (token !== "");
     return found;
   }

@@ -12,7 +12,7 @@ export interface CuttingProxy {
   /** Requests that were passed on so far, answered or not. */
   readonly passed: number;
   /** Of so many of the next answers the client will see nothing but a connection that ends. */
-  loseAnswers(count: number): void;
+  loseResponses(count: number): void;
   stop(): Promise<void>;
 }
 
@@ -22,19 +22,19 @@ export async function startCuttingProxy(target: string, options: ProxyOptions = 
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const answer = await fetch(target + (request.url ?? "/"), {
+    const upstream = await fetch(target + (request.url ?? "/"), {
       method: request.method ?? "GET",
       headers: headersOf(request, options),
       body: Buffer.concat(chunks),
     });
-    const text = await answer.text();
+    const text = await upstream.text();
     passed += 1;
     if (toLose > 0) {
       toLose -= 1;
       request.socket.destroy();
       return;
     }
-    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
+    response.writeHead(upstream.status, { "content-type": upstream.headers.get("content-type") ?? "" });
     response.end(text);
   };
   const server = createServer((request, response) => {
@@ -48,7 +48,7 @@ export async function startCuttingProxy(target: string, options: ProxyOptions = 
     get passed() {
       return passed;
     },
-    loseAnswers: (count) => {
+    loseResponses: (count) => {
       toLose = count;
     },
     stop: async () => {
@@ -60,14 +60,14 @@ export async function startCuttingProxy(target: string, options: ProxyOptions = 
 
 /** Those that say something of the request itself; the others are of each connection. */
 function headersOf({ headers }: IncomingMessage, { dropsCredentials }: ProxyOptions): Record<string, string> {
-  const kept = [
+  const forwarded = [
     "content-type",
     "content-encoding",
     "user-agent",
     ...(dropsCredentials ? [] : ["authorization"]),
   ];
   return Object.fromEntries(
-    kept.flatMap((name) => {
+    forwarded.flatMap((name) => {
       const value = headers[name];
       return typeof value === "string" ? [[name, value]] : [];
     }),

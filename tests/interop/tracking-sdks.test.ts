@@ -52,7 +52,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   });
   afterAll(async () => installation?.stop());
 
-  async function personOf(userId: string) {
+  async function profileOf(userId: string) {
     const { body } = await rest.get(`/v1/profiles?user_id=${userId}`);
     expect(body.profiles).toHaveLength(1);
     return body.profiles[0];
@@ -60,8 +60,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
 
   /** All that one `callAll` brings about, everywhere it shows, and nothing twice. */
   async function expectOnce(name: string, paidAt: Date): Promise<void> {
-    const person = await personOf(name);
-    expect(person).toMatchObject({
+    const profile = await profileOf(name);
+    expect(profile).toMatchObject({
       user_id: name,
       anonymous_id: `${name}-device`,
       email: `${name}@example.test`,
@@ -70,9 +70,9 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     });
     for (const device of [`${name}-device`, `${name}-old-device`]) {
       const { body } = await rest.get(`/v1/profiles?anonymous_id=${device}`);
-      expect(body.profiles.map(({ id }: { id: string }) => id)).toEqual([person.id]);
+      expect(body.profiles.map(({ id }: { id: string }) => id)).toEqual([profile.id]);
     }
-    const events: ShownEvent[] = await rest.all(`/v1/profiles/${person.id}/events`, "events");
+    const events: ShownEvent[] = await rest.all(`/v1/profiles/${profile.id}/events`, "events");
     const shown = Object.fromEntries(events.map((event) => [event.name, event.properties]));
     expect(shown).toMatchObject({
       ...EXPECTED,
@@ -82,10 +82,10 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(events).toHaveLength(Object.keys(EXPECTED).length);
     const paid = events.find((event) => event.name === "PURCHASE");
     expect(Math.abs(Date.parse(paid?.timestamp ?? "") - paidAt.getTime())).toBeLessThan(60_000);
-    await expectBehaviour(name);
+    await expectBehavior(name);
   }
 
-  async function expectBehaviour(name: string): Promise<void> {
+  async function expectBehavior(name: string): Promise<void> {
     expect((await rest.get(`/v1/user/${name}`)).body).toMatchObject({
       number_pages_viewed_in_the_last_7_days: 1,
       most_viewed_page_in_last_7_days: "Pricing Page",
@@ -110,7 +110,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const proxy = await startCuttingProxy(installation.url);
       const client = open({ url: proxy.url, key: installation.apiKey });
       const paidAt = new Date(Date.now() - HOUR_MS);
-      proxy.loseAnswers(2);
+      proxy.loseResponses(2);
       callAll(client, `${name}-again`, paidAt);
       await client.deliver();
       await client.close();
@@ -127,14 +127,14 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       expect(body.profiles).toEqual([]);
     });
 
-    test.runIf(mode === "embedded")("no key at all is the demo organisation's, on this machine", async () => {
+    test.runIf(mode === "embedded")("no key at all is the demo organization's, on this machine", async () => {
       const proxy: CuttingProxy = await startCuttingProxy(installation.url, { dropsCredentials: true });
       const client = open({ url: proxy.url, key: "ignored" });
       client.track({ userId: `${name}-demo` }, "x", { a: "b" });
       await client.deliver();
       await client.close();
       await proxy.stop();
-      const { id } = await personOf(`${name}-demo`);
+      const { id } = await profileOf(`${name}-demo`);
       const events: ShownEvent[] = await rest.all(`/v1/profiles/${id}/events`, "events");
       expect(events).toMatchObject([{ name: "x", properties: { a: "b" } }]);
     });

@@ -8,13 +8,7 @@ import { IdempotencyLedger } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
-import {
-  type CatalogueEntry,
-  deriveKey,
-  type Platform,
-  type ServiceName,
-  type Worker,
-} from "@muster/runtime";
+import { type CatalogEntry, deriveKey, type Platform, type ServiceName, type Worker } from "@muster/runtime";
 import { ownApiKeyLookup } from "@muster/service-identity";
 import type { OpenPlatform } from "./platform.ts";
 import type { ServiceDirectory } from "./service-directory.ts";
@@ -22,7 +16,7 @@ import { modules, servicesOf } from "./targets.ts";
 
 export interface BuildDeps {
   readonly config: Config;
-  readonly eventCatalogue: readonly CatalogueEntry[];
+  readonly eventCatalog: readonly CatalogEntry[];
   readonly platform: OpenPlatform;
   /** Where the built services are announced. */
   readonly directory: ServiceDirectory;
@@ -68,12 +62,12 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
 function platformOf(
   service: ServiceName,
   instanceId: string,
-  { config, eventCatalogue, platform, directory, clock, ids, log, metrics }: BuildDeps,
+  { config, eventCatalog, platform, directory, clock, ids, log, metrics }: BuildDeps,
 ): Platform {
   const database = platform.databases.get(service);
   assert(database !== undefined, `${service} has no database`);
   const tokens = serviceTokens(service, platform.secret, clock);
-  const caller = (asked: ServiceName) => withServiceToken(directory.callerOf(asked), tokens);
+  const caller = (target: ServiceName) => withServiceToken(directory.callerOf(target), tokens);
   return {
     clock,
     ids,
@@ -94,7 +88,7 @@ function platformOf(
     settings: {
       demoOrganizationId: platform.demo?.organizationId,
       backlogItemsMax: config.backlogItemsMax,
-      eventCatalogue,
+      eventCatalog,
     },
   };
 }

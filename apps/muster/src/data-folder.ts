@@ -30,18 +30,18 @@ export class DataFolder {
 
   /** The installation's key, made at the first start. */
   async secret(): Promise<Uint8Array> {
-    const kept = await this.keptSecret();
-    if (kept !== undefined) return kept;
+    const stored = await this.storedSecret();
+    if (stored !== undefined) return stored;
     const made = randomBytes(SECRET_BYTES);
     await this.write("secret", made.toString("base64"));
     return made;
   }
 
   /** The installation's key, if it was ever started. */
-  async keptSecret(): Promise<Uint8Array | undefined> {
-    const kept = await this.read("secret");
-    if (kept === undefined) return undefined;
-    const secret = Buffer.from(kept, "base64");
+  async storedSecret(): Promise<Uint8Array | undefined> {
+    const stored = await this.read("secret");
+    if (stored === undefined) return undefined;
+    const secret = Buffer.from(stored, "base64");
     if (secret.length >= SECRET_BYTES) return secret;
     throw new StartError(`${this.file("secret")} is damaged: it holds ${secret.length} bytes.`);
   }

@@ -14,7 +14,7 @@ export async function startHealthServer(options: {
   readonly metrics: Metrics;
 }): Promise<HealthServer> {
   const server = createServer((request, response) => {
-    answer(request, options).then(
+    respondTo(request, options).then(
       ({ status, type, text }) => respond(response, status, type, text),
       () => respond(response, 500, "text/plain; charset=utf-8", "failed\n"),
     );
@@ -46,16 +46,16 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   });
 }
 
-interface Answer {
+interface HealthResponse {
   readonly status: number;
   readonly type: string;
   readonly text: string;
 }
 
-async function answer(
+async function respondTo(
   request: IncomingMessage,
   { readiness, metrics }: { readonly readiness: Readiness; readonly metrics: Metrics },
-): Promise<Answer> {
+): Promise<HealthResponse> {
   const plain = { type: "text/plain; charset=utf-8" };
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { ...plain, status: 405, text: "GET only\n" };

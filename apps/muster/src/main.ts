@@ -3,12 +3,12 @@
 import { ConfigError, loadConfig, printConfig } from "@muster/config";
 import { AppError } from "@muster/errors";
 import { Command } from "commander";
-import { addAuditSegmentsCommand } from "./commands/audit-segments.ts";
 import { addCreateOrganizationCommand } from "./commands/create-organization.ts";
 import { addDemoDataCommand } from "./commands/demo-data.ts";
 import { addImportCommand } from "./commands/import.ts";
 import { addMigrateCommand } from "./commands/migrate.ts";
 import { addServeCommand } from "./commands/serve.ts";
+import { addVerifySegmentsCommand } from "./commands/verify-segments.ts";
 import { ImportFailed } from "./import/send-batches.ts";
 import { StartError } from "./start-error.ts";
 
@@ -25,7 +25,7 @@ function buildProgram(): Command {
     .description("Events in, profiles kept, audiences known exactly and at once.")
     .option("--print-config", "print the configuration without its secrets, and end")
     .enablePositionalOptions() // Or `serve --print-config` would be taken for ours.
-    .showHelpAfterError("(muster --help tells more)")
+    .showHelpAfterError("(muster --help prints more)")
     .addHelpText("after", EXAMPLES)
     .allowExcessArguments()
     .action((flags: { readonly printConfig?: boolean }, command: Command) => {
@@ -40,7 +40,7 @@ function buildProgram(): Command {
   addCreateOrganizationCommand(program);
   addImportCommand(program);
   addDemoDataCommand(program);
-  addAuditSegmentsCommand(program);
+  addVerifySegmentsCommand(program);
   return program;
 }
 

@@ -22,7 +22,7 @@ export interface OpenPlatform {
   readonly secret: Uint8Array;
   /** No other process uses these databases. */
   readonly isExclusive: boolean;
-  /** The demo organisation, where the mode has one. */
+  /** The demo organization, where the mode has one. */
   readonly demo: DemoOrganization | undefined;
   /** Reaches a service that another process runs. */
   remoteCaller(service: ServiceName): Caller;

@@ -8,22 +8,22 @@ import { type RunningServer, serverDeps, startServer } from "./server.ts";
 const DRAIN_TIMEOUTS_MAX = 3;
 const DRAIN_MARGIN_MS = 5_000;
 
-export async function runUntilTold(config: Config): Promise<void> {
+export async function runUntilStopped(config: Config): Promise<void> {
   const deps = serverDeps(config);
   const { clock, log } = deps;
   const stopping = new AbortController();
-  const told = stopSignal(() => stopping.abort());
+  const stopRequested = stopSignal(() => stopping.abort());
   process.on("uncaughtException", (error) => {
     log.error({ err: error }, "a defect ended this process");
     process.exit(1);
   });
   const server = await startServer(config, deps, stopping.signal).catch((error: unknown) => {
     if (!stopping.signal.aborted) throw error;
-    log.info({}, "told to stop before it was ready");
+    log.info({}, "stopped before it was ready");
     process.exit(0);
   });
   announce(config, server, log);
-  const signal = await told;
+  const signal = await stopRequested;
   log.info({ signal }, "stopping");
   const limitMs = config.drainDelayMs + DRAIN_TIMEOUTS_MAX * config.drainTimeoutMs + DRAIN_MARGIN_MS;
   void clock.sleep(limitMs).then(() => {

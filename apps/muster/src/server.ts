@@ -5,7 +5,7 @@ import { createLogger, type Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { drain, type Listener, Readiness, WorkerGroup } from "@muster/runtime";
 import { buildServices } from "./build-services.ts";
-import { loadEventCatalogue } from "./event-catalogue.ts";
+import { loadEventCatalog } from "./event-catalog.ts";
 import { startGrpcListener } from "./grpc-listener.ts";
 import { startHttpListener } from "./http-listener.ts";
 import { type OpenPlatform, openPlatform } from "./platform.ts";
@@ -39,7 +39,7 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { clock, log } = deps;
   // First: a mistake in it is not to wait for a database.
-  const eventCatalogue = await loadEventCatalogue(config);
+  const eventCatalog = await loadEventCatalog(config);
   const metrics = new Metrics();
   metrics.collectProcess();
   const platform = await openPlatform(config, deps);
@@ -65,7 +65,7 @@ export async function startServer(
     listeners.push(http);
     await platform.untilUsable(signal);
     signal.throwIfAborted();
-    const services = await buildServices({ ...deps, config, eventCatalogue, platform, directory, metrics });
+    const services = await buildServices({ ...deps, config, eventCatalog, platform, directory, metrics });
     workers = new WorkerGroup({ workers: services.workers, clock, log });
     await workers.start();
     const grpc = await startGrpcListener(config, services.dispatchers, deps);

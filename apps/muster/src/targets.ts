@@ -3,7 +3,7 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { SERVICE_NAMES, type Target } from "@muster/config";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
-import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -16,9 +16,9 @@ import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_serv
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
-import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
 import { assert } from "@muster/core";
 import type { ModuleDefinition, ServiceName } from "@muster/runtime";
 import { eventsModule } from "@muster/service-events";
@@ -35,7 +35,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
   identity: [ApiKeyService, CredentialService, OrganizationDirectoryService, OrganizationService],
   events: [
     AlertService,
-    BehaviourService,
+    BehaviorService,
     ErasureService,
     EventFeedService,
     EventService,
@@ -45,7 +45,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     RetentionService,
     TrackingService,
   ],
-  segments: [SegmentAuditService, SegmentPrivacyService, SegmentService],
+  segments: [SegmentVerificationService, SegmentPrivacyService, SegmentService],
 };
 
 const serviceByType = new Map(

@@ -80,7 +80,7 @@ describe("embedded", { timeout: 60_000 }, () => {
     expect((await post(second.url, key)).status).toBe(201);
   });
 
-  test("a lost demo key is replaced; an organisation can be made beside a running server", async () => {
+  test("a lost demo key is replaced; an organization can be made beside a running server", async () => {
     const one = await server([], { MUSTER_DATA_DIR: dataDir });
     await one.process.start();
     await one.process.end("SIGTERM");

@@ -29,11 +29,11 @@ class Directory {
 
   readonly lookup = async (hash: Uint8Array): Promise<ApiKeyRecord | undefined> => {
     this.calls += 1;
-    const answer = this.records.get(Buffer.from(hash).toString("hex"));
+    const response = this.records.get(Buffer.from(hash).toString("hex"));
     const failure = this.failing;
     if (this.holding) await new Promise<void>((resolve) => this.held.push(resolve));
     if (failure !== undefined) throw failure;
-    return answer;
+    return response;
   };
 
   put(key: string, record: ApiKeyRecord): void {
@@ -80,7 +80,7 @@ beforeEach(() => {
 });
 
 describe("CachingApiKeyVerifier", () => {
-  test("a key gives its organisation and exactly its scopes", async () => {
+  test("a key gives its organization and exactly its scopes", async () => {
     const principal = await verifier.verify(key);
     expect(principal).toMatchObject({
       kind: "api_key",
@@ -138,9 +138,9 @@ describe("CachingApiKeyVerifier", () => {
 
   test("a hundred requests at once make one call", async () => {
     directory.holding = true;
-    const answers = Array.from({ length: 100 }, () => verifier.verify(key));
+    const responses = Array.from({ length: 100 }, () => verifier.verify(key));
     directory.letGo();
-    const principals = await Promise.all(answers);
+    const principals = await Promise.all(responses);
     expect(new Set(principals).size).toBe(1);
     expect(principals[0]).toBeDefined();
     expect(directory.calls).toBe(1);

@@ -88,7 +88,7 @@ export class CachingApiKeyVerifier implements ApiKeyVerifier {
   #find(name: string, hash: Uint8Array): Promise<Entry | undefined> {
     const running = this.#inFlight.get(name);
     if (running !== undefined) return running;
-    const call: Promise<Entry | undefined> = this.#ask(hash).then(
+    const call: Promise<Entry | undefined> = this.#fetchEntry(hash).then(
       (entry) => {
         // A revocation detached this look-up. The result may predate the revocation, so it serves only the
         // callers that were waiting already.
@@ -107,7 +107,7 @@ export class CachingApiKeyVerifier implements ApiKeyVerifier {
     return call;
   }
 
-  async #ask(hash: Uint8Array): Promise<Entry | undefined> {
+  async #fetchEntry(hash: Uint8Array): Promise<Entry | undefined> {
     const record = await this.#lookup(hash);
     if (record === undefined) return undefined;
     return {

@@ -35,7 +35,7 @@ test("the permissions that exist are read from the methods, internal ones having
   ]);
 });
 
-test("a key is random, recognisable, and kept as its hash", () => {
+test("a key is random, recognizable, and kept as its hash", () => {
   const secret = newApiKeySecret();
   expect(isApiKey(secret)).toBe(true);
   expect(newApiKeySecret()).not.toBe(secret);

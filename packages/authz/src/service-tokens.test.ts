@@ -80,7 +80,7 @@ describe("ServiceTokens", () => {
     expect(tokens.verify(token)).toBeDefined();
   });
 
-  test("only the gateway acts for the demo organisation", async () => {
+  test("only the gateway acts for the demo organization", async () => {
     const clock = settableClock();
     const gateway = new ServiceTokens({ service: "gateway", key: KEY, clock });
     const events = new ServiceTokens({ service: "events", key: KEY, clock });

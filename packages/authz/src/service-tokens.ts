@@ -51,7 +51,7 @@ export class ServiceTokens implements ServiceTokenPort {
     const actAsDemo = options.actAsDemo ?? false;
     assert(
       !actAsDemo || this.#service === GATEWAY,
-      "only the gateway's token acts for the demo organisation",
+      "only the gateway's token acts for the demo organization",
     );
     const nowMs = this.#clock.nowMs();
     const cached = this.#minted.get(actAsDemo);

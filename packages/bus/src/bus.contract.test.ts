@@ -181,10 +181,10 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
   });
 
   it("delivers messages published after a purge, and none that it held before", async () => {
-    await bus.forget(service, 0);
+    await bus.purge(service, 0);
     await publish(0, 1, 2, 3);
     await publish(1, 1);
-    await bus.forget(service, 0);
+    await bus.purge(service, 0);
     await publish(0, 4);
     const [forgotten, other] = [follow("one"), follow("two", { shard: 1 })];
     await waitFor(() => forgotten.positions().includes(4) && other.deliveries.length === 1);
@@ -196,7 +196,7 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     const { deliveries, positions } = follow("one", { maxInFlight: 2 });
     await publish(0, 1, 2, 3, 4);
     await waitFor(() => deliveries.length === 2);
-    await bus.forget(service, 0);
+    await bus.purge(service, 0);
     deliveries[0]?.ack();
     deliveries[1]?.ack();
     await publish(0, 5);

@@ -23,7 +23,7 @@ export interface Bus {
    * Removes every copy of the shard's messages that the bus itself holds, delivered or not. Consumers that
    * were behind find a gap and read the remaining messages from the producer's outbox.
    */
-  forget(service: string, shard: number): Promise<void>;
+  purge(service: string, shard: number): Promise<void>;
   /** Stops deliveries and closes connections. */
   close(): Promise<void>;
 }

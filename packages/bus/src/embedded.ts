@@ -65,7 +65,7 @@ export class EmbeddedBus implements Bus {
   }
 
   /** Does not remove messages: subscriptions read the outbox, where the messages are already rewritten. */
-  async forget(): Promise<void> {}
+  async purge(): Promise<void> {}
 
   async close(): Promise<void> {
     this.#closed = true;
@@ -156,10 +156,10 @@ class EmbeddedSubscription implements Subscription {
   }
 
   #deliver(envelope: Envelope, attempt: number): void {
-    let settled = false;
-    const settle = (): boolean => {
-      const first = !settled;
-      settled = true;
+    let hasOutcome = false;
+    const claimOutcome = (): boolean => {
+      const first = !hasOutcome;
+      hasOutcome = true;
       return first;
     };
     const delivery: Delivery = {
@@ -169,10 +169,10 @@ class EmbeddedSubscription implements Subscription {
       },
       attempt,
       ack: () => {
-        if (settle()) this.#finish();
+        if (claimOutcome()) this.#finish();
       },
       nak: (delayMs) => {
-        if (settle()) void this.#redeliver(envelope, attempt + 1, delayMs);
+        if (claimOutcome()) void this.#redeliver(envelope, attempt + 1, delayMs);
       },
     };
     try {

@@ -126,7 +126,7 @@ export class JetStreamBus implements Bus {
   /** Does nothing: the streams hold the published messages. */
   attachSource(): void {}
 
-  async forget(service: string, shard: number): Promise<void> {
+  async purge(service: string, shard: number): Promise<void> {
     await this.#streams.purge(await this.#jetStream(), service, shard);
   }
 
@@ -135,8 +135,8 @@ export class JetStreamBus implements Bus {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
     this.#hub.close();
     // After closing, a connection attempt in progress rejects.
-    const dialled = this.#connecting.catch(() => undefined);
-    const connection = this.#connection ?? (await within(this.#options.clock, 0, dialled));
+    const dialed = this.#connecting.catch(() => undefined);
+    const connection = this.#connection ?? (await within(this.#options.clock, 0, dialed));
     if (connection === undefined || connection.isClosed()) return;
     await this.#flushed();
     await connection.close();
@@ -237,14 +237,14 @@ export class JetStreamBus implements Bus {
 }
 
 /** A ready-made abort reason saves creating a DOMException for every wait. */
-const ANSWERED = "answered";
+const DONE = "answered";
 
 /** Resolves to the promise's value, or to undefined if it takes longer than `timeoutMs`. */
 async function within<T>(clock: Clock, timeoutMs: number, promise: Promise<T>): Promise<T | undefined> {
-  const answered = new AbortController();
+  const done = new AbortController();
   try {
-    return await Promise.race([promise, clock.sleep(timeoutMs, answered.signal).then(() => undefined)]);
+    return await Promise.race([promise, clock.sleep(timeoutMs, done.signal).then(() => undefined)]);
   } finally {
-    answered.abort(ANSWERED);
+    done.abort(DONE);
   }
 }

@@ -10,19 +10,19 @@ export interface Outgoing {
   readonly messageId: string;
 }
 
-type Answered = (error: Error | undefined) => void;
+type OnReply = (error: Error | undefined) => void;
 
 const MESSAGE_ID_HEADER = "Nats-Msg-Id";
 const NO_RESPONDERS = 503;
 /** A ready-made abort reason saves creating a DOMException for every window. */
-const SETTLED = "settled";
+const DONE = "settled";
 
 export class Publisher {
   readonly #connection: NatsConnection;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #inbox = createInbox();
-  readonly #waiting = new Map<string, Answered>();
+  readonly #waiting = new Map<string, OnReply>();
   #sent = 0;
 
   constructor(connection: NatsConnection, clock: Clock, timeoutMs: number) {
@@ -42,26 +42,26 @@ export class Publisher {
    */
   async publish(window: readonly Outgoing[]): Promise<void> {
     const replies: string[] = [];
-    const settled = new AbortController();
+    const done = new AbortController();
     let failure: Error | undefined;
     let open = window.length;
-    const answer = (reply: string, error: Error | undefined): void => {
+    const onReply = (reply: string, error: Error | undefined): void => {
       this.#waiting.delete(reply);
       failure ??= error;
       open -= 1;
-      if (open === 0) settled.abort(SETTLED);
+      if (open === 0) done.abort(DONE);
     };
     try {
       for (const { subject, payload, messageId } of window) {
         this.#sent += 1;
         const reply = `${this.#inbox}.${this.#sent}`;
         replies.push(reply);
-        this.#waiting.set(reply, (error) => answer(reply, error));
+        this.#waiting.set(reply, (error) => onReply(reply, error));
         const head = headers();
         head.set(MESSAGE_ID_HEADER, messageId);
         this.#connection.publish(subject, payload, { reply, headers: head });
       }
-      await this.#clock.sleep(this.#timeoutMs, settled.signal);
+      await this.#clock.sleep(this.#timeoutMs, done.signal);
     } finally {
       for (const reply of replies) this.#waiting.delete(reply);
     }

@@ -85,15 +85,15 @@ export class PullSubscription implements Subscription {
 
   #deliver(message: JsMsg): void {
     if (this.#stopping.signal.aborted) {
-      this.#settle(() => message.nak());
+      this.#send(() => message.nak());
       return;
     }
     const delivery: Delivery = {
       envelope: decode(message),
       raw: message.data,
       attempt: message.info.deliveryCount,
-      ack: () => this.#settle(() => message.ack()),
-      nak: (delayMs) => this.#settle(() => message.nak(Math.ceil(delayMs))),
+      ack: () => this.#send(() => message.ack()),
+      nak: (delayMs) => this.#send(() => message.nak(Math.ceil(delayMs))),
     };
     try {
       this.#options.onDelivery(delivery);
@@ -107,9 +107,9 @@ export class PullSubscription implements Subscription {
    * Sends an ack or nak. An ack or nak that cannot be sent has the effect of a lost one: the message is
    * redelivered.
    */
-  #settle(answer: () => void): void {
+  #send(respond: () => void): void {
     try {
-      answer();
+      respond();
     } catch (error) {
       this.#log.debug({ err: error }, "an ack or nak was not sent");
     }

@@ -26,9 +26,9 @@ export function choiceList<const T extends string>(...choices: readonly T[]): Ki
     expected: `all, or a comma list of ${choices.join(", ")}`,
     parse(value) {
       if (value === "all") return choices;
-      const asked = value.split(",").map((part) => part.trim());
-      const known = choices.filter((one) => asked.includes(one));
-      return known.length > 0 && known.length === new Set(asked).size ? known : undefined;
+      const requested = value.split(",").map((part) => part.trim());
+      const known = choices.filter((one) => requested.includes(one));
+      return known.length > 0 && known.length === new Set(requested).size ? known : undefined;
     },
   };
 }

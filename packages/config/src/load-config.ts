@@ -89,10 +89,10 @@ function readValue<T>(
 
 function unknownVariables(environment: Environment): string[] {
   const known = new Set<string>(Object.values(variables).map(({ name }) => name));
-  const strangers = Object.keys(environment).filter(
+  const unknownNames = Object.keys(environment).filter(
     (name) => name.startsWith("MUSTER_") && !known.has(name) && !FOREIGN.test(name),
   );
-  return strangers.sort().map((name) => {
+  return unknownNames.sort().map((name) => {
     const suggestion = closestName(name, known);
     return `${name} is no variable of Muster${suggestion === undefined ? "" : `: did you mean ${suggestion}?`}`;
   });

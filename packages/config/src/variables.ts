@@ -62,14 +62,14 @@ function isRemote(service: Target): (purpose: Purpose) => boolean {
     mode === "production" &&
     command === "serve" &&
     !targets.includes(service) &&
-    isAskedFor(service, targets);
+    isRequested(service, targets);
 }
 
 /**
  * The gateway calls every service; every service calls identity; segments calls events, and events calls
  * segments about retention and exports. No service waits for another when it starts.
  */
-function isAskedFor(service: Target, targets: readonly Target[]): boolean {
+function isRequested(service: Target, targets: readonly Target[]): boolean {
   if (targets.includes("gateway") || service === "identity") return true;
   return targets.includes(service === "events" ? "segments" : "events");
 }
@@ -191,9 +191,9 @@ export const variables = {
     kind: integer(1000, 100_000_000),
     fallback: () => "250000",
   }),
-  eventCatalogue: optional({
-    name: "MUSTER_EVENT_CATALOGUE",
-    doc: "File of the event catalogue, which says what events earn points. Unset: config/events.yaml beside the code.",
+  eventCatalog: optional({
+    name: "MUSTER_EVENT_CATALOG",
+    doc: "File of the event catalog, which says what events earn points. Unset: config/events.yaml beside the code.",
     kind: text(TEXT, "a file"),
   }),
   drainDelayMs: given({

@@ -1,8 +1,8 @@
 // Creates and drops databases on a MySQL server.
 import { createConnection, type RowDataPacket } from "mysql2/promise";
-import { databaseUnavailable } from "./faults.ts";
+import { databaseUnavailable } from "./database-errors.ts";
 import { connectionSettings } from "./mysql-database.ts";
-import { translateMysqlError } from "./mysql-faults.ts";
+import { translateMysqlError } from "./mysql-errors.ts";
 
 /** Creates a database if it is absent; an existing database needs no right to create databases. */
 export async function createDatabaseIfAbsent(url: string, name: string): Promise<void> {

@@ -1,6 +1,6 @@
 export { createDatabaseIfAbsent, dropDatabase } from "./create-database.ts";
 export * from "./database.ts";
-export { isUniqueViolation, PRIMARY_KEY, UniqueViolation } from "./faults.ts";
+export { isUniqueViolation, PRIMARY_KEY, UniqueViolation } from "./database-errors.ts";
 export { insertRows } from "./insert-rows.ts";
 export { migrate, migrationStatus } from "./migrate.ts";
 export { type MysqlOptions, openMysql } from "./mysql-database.ts";

@@ -36,21 +36,21 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     expect(await migrate(database, folder, { clock })).toEqual([1]);
 
     file("0002_fill_things", "await schema.trx('things').insert({ id: 1, size: 2 });");
-    file("0003_add_colour", ADD_COLOUR);
+    file("0003_add_color", ADD_COLOR);
     const told: string[] = [];
     const onApplied = (one: { name: string }): void => void told.push(one.name);
     expect(await migrate(database, folder, { clock, onApplied })).toEqual([2, 3]);
     expect(await migrate(database, folder, { clock, onApplied })).toEqual([]);
 
-    expect(told).toEqual(["0002_fill_things", "0003_add_colour"]);
+    expect(told).toEqual(["0002_fill_things", "0003_add_color"]);
     expect(await migrationStatus(database, folder)).toEqual(
-      ["0001_create_things", "0002_fill_things", "0003_add_colour"].map((name, index) => ({
+      ["0001_create_things", "0002_fill_things", "0003_add_color"].map((name, index) => ({
         number: index + 1,
         name,
         appliedMs: 1_700_000_000_000,
       })),
     );
-    expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
+    expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, color: 5 }]);
   });
 
   test("two concurrent runs apply each migration once", async () => {
@@ -63,17 +63,17 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
       appendFileSync(${JSON.stringify(steps)}, "end ");`;
     file("0001_create_things", noting(CREATE_THINGS));
     file("0002_fill_things", noting("await schema.trx('things').insert({ id: 1, size: 2 });"));
-    file("0003_add_colour", noting(ADD_COLOUR));
+    file("0003_add_color", noting(ADD_COLOR));
     const others = await Promise.all([place.openAnother(), place.openAnother()]);
     const applied = await Promise.all([database, ...others].map((one) => migrate(one, folder)));
     expect(applied.flat().sort()).toEqual([1, 2, 3]);
     expect(readFileSync(steps, "utf8")).toBe("start end start end start end ");
-    expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, colour: 5 }]);
+    expect(await database.reader("things").select()).toEqual([{ id: 1, size: 2, color: 5 }]);
   });
 
   test("a run waits for another long run, beyond the retries of a transaction", async () => {
     file("0001_create_things", CREATE_THINGS);
-    file("0002_takes_long", `${ADD_COLOUR} await new Promise((resolve) => setTimeout(resolve, 1500));`);
+    file("0002_takes_long", `${ADD_COLOR} await new Promise((resolve) => setTimeout(resolve, 1500));`);
     const impatient = await place.openAnother({
       sqlite: { retry: { attemptsMax: 1 } },
       mysql: { retry: { attemptsMax: 1 }, lockWaitSeconds: 1 },
@@ -85,14 +85,14 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
 
   test("a failed migration is not recorded, and runs again once it is fixed", async () => {
     file("0001_create_things", CREATE_THINGS);
-    file("0002_fails", `${ADD_COLOUR} throw new Error("on purpose");`);
+    file("0002_fails", `${ADD_COLOR} throw new Error("on purpose");`);
     await expect(migrate(database, folder)).rejects.toThrow("on purpose");
     expect((await migrationStatus(database, folder)).map((one) => one.appliedMs === undefined)).toEqual([
       false,
       true,
     ]);
     rmSync(join(path, "0002_fails.ts"));
-    file("0002_mended", ADD_COLOUR);
+    file("0002_mended", ADD_COLOR);
     expect(await migrate(database, folder)).toEqual([2]);
   });
 
@@ -101,14 +101,14 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     file("0001_create_things", CREATE_THINGS);
     file(
       "0002_dies_once",
-      `${ADD_COLOUR}
+      `${ADD_COLOR}
        const { existsSync, writeFileSync } = await import("node:fs");
        if (!existsSync(${JSON.stringify(reached)})) {
          writeFileSync(${JSON.stringify(reached)}, "");
          await new Promise((resolve) => setTimeout(resolve, 60_000));
        }
        await schema.dropIndex("things", "things_size");
-       await schema.addUnique("things", "things_size_uq", ["size", "colour"]);`,
+       await schema.addUnique("things", "things_size_uq", ["size", "color"]);`,
     );
     const child = spawn(process.execPath, ["--input-type=module", "-e", await childScript()], {
       stdio: "inherit",
@@ -119,8 +119,8 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     await ended;
 
     expect(await migrate(database, folder)).toEqual([2]);
-    await database.transaction((trx) => trx("things").insert({ id: 1, size: 2, colour: 3 }));
-    const again = database.transaction((trx) => trx("things").insert({ id: 2, size: 2, colour: 3 }));
+    await database.transaction((trx) => trx("things").insert({ id: 1, size: 2, color: 3 }));
+    const again = database.transaction((trx) => trx("things").insert({ id: 2, size: 2, color: 3 }));
     await expect(again).rejects.toMatchObject({ keyName: "things_size_uq" });
   });
 
@@ -162,4 +162,4 @@ const CREATE_THINGS = `
     indexes: { things_size: ["size"] },
   });
 `;
-const ADD_COLOUR = 'await schema.addColumn("things", "colour", withDefault(integer(), 5));';
+const ADD_COLOR = 'await schema.addColumn("things", "color", withDefault(integer(), 5));';

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type Clock, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Database, Transaction } from "./database.ts";
-import { TransactionConflict } from "./faults.ts";
+import { TransactionConflict } from "./database-errors.ts";
 import { insertRows } from "./insert-rows.ts";
 import { instant, integer, Schema, text } from "./schema.ts";
 
@@ -54,9 +54,9 @@ export async function migrate(
     async () => {},
   );
   const done: number[] = [];
-  await exclusively(database, clock, async (stillOurs) => {
+  await exclusively(database, clock, async (checkLock) => {
     for (const file of files) {
-      await stillOurs();
+      await checkLock();
       const appliedMs = await applyOnce(database, file, clock);
       if (appliedMs === undefined) continue;
       done.push(file.number);
@@ -106,7 +106,7 @@ async function createTables(schema: Schema): Promise<void> {
 async function exclusively(
   database: Database,
   clock: Clock,
-  body: (stillOurs: () => Promise<void>) => Promise<void>,
+  body: (checkLock: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   if (database.engine === "sqlite") return body(async () => {});
   // Locked again before each migration, so that a lock lost with its connection stops the run.

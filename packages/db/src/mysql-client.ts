@@ -1,7 +1,13 @@
 // Extends knex's mysql2 dialect with consistent snapshots, prepared statements and the errors of faults.ts.
 import type { Knex } from "knex";
 import type { Connection } from "mysql2";
-import { clearLost, databaseUnavailable, markLost, refuseIfLost, TransactionConflict } from "./faults.ts";
+import {
+  clearLost,
+  databaseUnavailable,
+  markLost,
+  refuseIfLost,
+  TransactionConflict,
+} from "./database-errors.ts";
 import {
   type BeginningClient,
   type DialectClient,
@@ -10,7 +16,7 @@ import {
   MysqlDialect,
   type PooledConnection,
 } from "./knex-internals.ts";
-import { translateMysqlError } from "./mysql-faults.ts";
+import { translateMysqlError } from "./mysql-errors.ts";
 
 export type MysqlConnection = Connection & PooledConnection;
 /** A value of a prepared statement. */

@@ -36,21 +36,21 @@ export function pageAfter<Q extends Knex.QueryBuilder>(
     for (const [depth, { column, direction }] of order.entries()) {
       anyOf.orWhere((allOf) => {
         for (const [index, equal] of order.slice(0, depth).entries()) {
-          allOf.where(equal.column, bound(last[index]));
+          allOf.where(equal.column, boundValue(last[index]));
         }
-        allOf.where(column, direction === "asc" ? ">" : "<", bound(last[depth]));
+        allOf.where(column, direction === "asc" ? ">" : "<", boundValue(last[depth]));
       });
     }
   });
   const [first] = order;
   // The condition on the first column alone lets every engine start its index scan there.
   if (first !== undefined && order.length > 1) {
-    query.where(first.column, first.direction === "asc" ? ">=" : "<=", bound(last[0]));
+    query.where(first.column, first.direction === "asc" ? ">=" : "<=", boundValue(last[0]));
   }
   return query;
 }
 
-function bound(value: Value | undefined): Knex.Value {
+function boundValue(value: Value | undefined): Knex.Value {
   if (value === undefined || value === null)
     throw new TypeError("the last row of a page must have every order column");
   return value as Knex.Value;

@@ -1,7 +1,7 @@
 // Runs a transaction again after a conflict with another one: bounded, with growing random pauses.
 import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "@muster/core";
-import { databaseUnavailable, TransactionConflict } from "./faults.ts";
+import { databaseUnavailable, TransactionConflict } from "./database-errors.ts";
 
 export interface RetryPolicy {
   readonly attemptsMax: number;

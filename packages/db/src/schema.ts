@@ -169,8 +169,8 @@ export class Schema {
   }
 
   async #finds(sql: string, bindings: readonly string[]): Promise<boolean> {
-    const answer: unknown = await this.trx.raw(sql, bindings as Knex.RawBinding[]);
-    const rows = this.engine === "mysql" && Array.isArray(answer) ? (answer[0] as unknown) : answer;
+    const result: unknown = await this.trx.raw(sql, bindings as Knex.RawBinding[]);
+    const rows = this.engine === "mysql" && Array.isArray(result) ? (result[0] as unknown) : result;
     return Array.isArray(rows) && rows.length > 0;
   }
 

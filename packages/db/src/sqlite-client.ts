@@ -1,7 +1,13 @@
 // Extends knex's better-sqlite3 dialect with cached statements, BEGIN IMMEDIATE and the errors of faults.ts.
 import type BetterSqlite3 from "better-sqlite3";
 import type { Knex } from "knex";
-import { clearLost, databaseUnavailable, markLost, refuseIfLost, TransactionConflict } from "./faults.ts";
+import {
+  clearLost,
+  databaseUnavailable,
+  markLost,
+  refuseIfLost,
+  TransactionConflict,
+} from "./database-errors.ts";
 import {
   type BeginningClient,
   type DialectClient,
@@ -10,7 +16,7 @@ import {
   type PooledConnection,
   SqliteDialect,
 } from "./knex-internals.ts";
-import { translateSqliteError } from "./sqlite-faults.ts";
+import { translateSqliteError } from "./sqlite-errors.ts";
 
 export type SqliteConnection = BetterSqlite3.Database & PooledConnection;
 

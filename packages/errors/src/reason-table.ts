@@ -3,7 +3,7 @@ import type { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
 
 /** gRPC status codes (google.rpc.Code) that Muster returns. */
 export const Code = {
-  cancelled: 1,
+  canceled: 1,
   invalid_argument: 3,
   deadline_exceeded: 4,
   not_found: 5,
@@ -65,7 +65,7 @@ export const reasonTable = {
   SEGMENT_LIMIT_REACHED: {
     code: "failed_precondition",
     http: 400,
-    message: "The organisation has as many segments as it may.",
+    message: "The organization has as many segments as it may.",
   },
   SEGMENT_IN_USE: { code: "failed_precondition", http: 409, message: "Other segments name this segment." },
   SEGMENT_VERSION_STALE: {
@@ -79,14 +79,14 @@ export const reasonTable = {
   EVENT_TYPE_LIMIT_REACHED: {
     code: "failed_precondition",
     http: 400,
-    message: "The catalogue has as many event types as it may.",
+    message: "The catalog has as many event types as it may.",
   },
   ALERT_RULE_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such alert rule." },
   ALERT_RULE_CODE_TAKEN: { code: "already_exists", http: 409, message: "Another alert rule has this code." },
   ALERT_RULE_LIMIT_REACHED: {
     code: "failed_precondition",
     http: 400,
-    message: "The organisation has as many alert rules as it may.",
+    message: "The organization has as many alert rules as it may.",
   },
   PROFILE_NOT_MERGED: {
     code: "failed_precondition",
@@ -120,7 +120,7 @@ export const reasonTable = {
     http: 409,
     message: "The API key was rotated before; rotate its successor.",
   },
-  ORGANIZATION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such organisation." },
+  ORGANIZATION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such organization." },
   IDEMPOTENCY_KEY_REUSED: {
     code: "failed_precondition",
     http: 422,
@@ -143,7 +143,7 @@ export const reasonTable = {
     http: 504,
     message: "The deadline passed before the answer.",
   },
-  CANCELLED: { code: "cancelled", http: 499, message: "The caller cancelled the request." },
+  CANCELED: { code: "canceled", http: 499, message: "The caller canceled the request." },
   UNIMPLEMENTED: { code: "unimplemented", http: 501, message: "This method is not implemented here." },
   INTERNAL: { code: "internal", http: 500, message: "Something went wrong on our side." },
 } as const satisfies Record<ReasonName, ReasonRow>;

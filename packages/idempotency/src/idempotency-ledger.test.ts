@@ -4,29 +4,29 @@ import { bytes, type Database, insertRows, Schema } from "@muster/db";
 import { createLogger } from "@muster/log";
 import { ENGINES, FakeClock, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { AnswerEraser } from "./answer-eraser.ts";
-import { ANSWER_BYTES_MAX } from "./answer-seal.ts";
 import { IdempotencyLedger, KEY_LIFETIME_MS, LEASE_MS } from "./idempotency-ledger.ts";
-import { IdempotencySweeper } from "./idempotency-sweeper.ts";
 import { createIdempotencySubjectsTable, createIdempotencyTable } from "./idempotency-table.ts";
-import { type Begun, type Claim, type KeptAnswer, StaleClaim } from "./ledger.ts";
+import { IdempotencyWorker } from "./idempotency-worker.ts";
+import { type BeginResult, type Claim, type KeptResponse, StaleClaim } from "./ledger.ts";
+import { ResponseEraser } from "./response-eraser.ts";
+import { RESPONSE_BYTES_MAX } from "./response-seal.ts";
 
 const KEY = new Uint8Array(32).fill(3);
 const SCOPE = "0190a5b4-0000-7000-8000-000000000001/muster.identity.v1.ApiKeyService/CreateApiKey";
 const BODY = Buffer.from("the canonical body");
 
-function answer(text: string, ok = true): KeptAnswer {
+function response(text: string, ok = true): KeptResponse {
   return { ok, body: Buffer.from(text), headers: { "muster-http-status": "201" } };
 }
 
-function claimOf(begun: Begun): Claim {
+function claimOf(begun: BeginResult): Claim {
   if (begun.kind !== "run") throw new Error("expected to run");
   return begun.claim;
 }
 
-function bodyOf(begun: Begun): string {
+function bodyOf(begun: BeginResult): string {
   if (begun.kind !== "replay") throw new Error("expected a replay");
-  return Buffer.from(begun.answer.body).toString("utf8");
+  return Buffer.from(begun.response.body).toString("utf8");
 }
 
 describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
@@ -59,7 +59,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
   async function effect(claim: Claim, name: string, text: string): Promise<void> {
     await opened.database.transaction(async (trx) => {
       await trx("effects").insert({ name: Buffer.from(name) });
-      await ledger.settle(trx, claim, answer(text));
+      await ledger.saveResponse(trx, claim, response(text));
     });
   }
 
@@ -75,14 +75,14 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     const again = await replica.begin(SCOPE, key, BODY);
     expect(again).toMatchObject({
       kind: "replay",
-      answer: { ok: true, headers: { "muster-http-status": "201" } },
+      response: { ok: true, headers: { "muster-http-status": "201" } },
     });
     expect(bodyOf(again)).toBe("made");
   });
 
   test("a response without an effect is kept as well", async () => {
-    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("refused", false));
-    expect(await ledger.begin(SCOPE, key, BODY)).toMatchObject({ kind: "replay", answer: { ok: false } });
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), response("refused", false));
+    expect(await ledger.begin(SCOPE, key, BODY)).toMatchObject({ kind: "replay", response: { ok: false } });
   });
 
   test("another body is rejected, while the first request runs and after", async () => {
@@ -90,7 +90,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     const otherBody = Buffer.from("another body");
     const refused = { reason: "IDEMPOTENCY_KEY_REUSED", row: { http: 422 } };
     await expect(ledger.begin(SCOPE, key, otherBody)).rejects.toMatchObject(refused);
-    await ledger.keep(claim, answer("done"));
+    await ledger.keep(claim, response("done"));
     await expect(ledger.begin(SCOPE, key, otherBody)).rejects.toMatchObject(refused);
   });
 
@@ -128,7 +128,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
 
   test("releasing a key with a response keeps the response", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
-    await ledger.keep(claim, answer("done"));
+    await ledger.keep(claim, response("done"));
     await ledger.release(claim);
     expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("done");
   });
@@ -158,7 +158,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     const successor = claimOf(await replica.begin(SCOPE, key, BODY));
 
     await expect(effect(stale, `${key}-stale`, "stale")).rejects.toBeInstanceOf(StaleClaim);
-    await expect(ledger.keep(stale, answer("stale"))).rejects.toBeInstanceOf(StaleClaim);
+    await expect(ledger.keep(stale, response("stale"))).rejects.toBeInstanceOf(StaleClaim);
     await ledger.release(stale);
     expect(await effects()).toEqual([]);
 
@@ -193,7 +193,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     const failing = opened.database.transaction(async (trx) => {
       await trx("effects").insert({ name: Buffer.from(key) });
-      await ledger.settle(trx, claim, answer("never"));
+      await ledger.saveResponse(trx, claim, response("never"));
       throw new Error("later statement failed");
     });
     await expect(failing).rejects.toThrow("later statement");
@@ -204,31 +204,31 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
   });
 
   test("a key stands for its request for a day, then for the next request", async () => {
-    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("old"));
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), response("old"));
     await clock.advance(KEY_LIFETIME_MS - 1);
     expect(bodyOf(await ledger.begin(SCOPE, key, BODY))).toBe("old");
     await clock.advance(1);
     const claim = claimOf(await ledger.begin(SCOPE, key, Buffer.from("another body")));
-    await ledger.keep(claim, answer("new"));
+    await ledger.keep(claim, response("new"));
     expect(bodyOf(await ledger.begin(SCOPE, key, Buffer.from("another body")))).toBe("new");
   });
 
   test("the largest response is kept, and no response is readable in the table", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
-    const body = Buffer.alloc(ANSWER_BYTES_MAX - 1024, "mk_secret ");
+    const body = Buffer.alloc(RESPONSE_BYTES_MAX - 1024, "mk_secret ");
     await ledger.keep(claim, { ok: true, body, headers: {} });
     const again = await ledger.begin(SCOPE, key, BODY);
-    expect(again.kind === "replay" && body.equals(again.answer.body)).toBe(true);
+    expect(again.kind === "replay" && body.equals(again.response.body)).toBe(true);
 
     const rows = await opened.database
       .reader("idempotency_keys")
-      .select<{ answer: Buffer | null }[]>("answer");
-    expect(rows.some((row) => (row.answer?.length ?? 0) > body.length)).toBe(true);
-    for (const row of rows) expect(row.answer?.includes("mk_secret") ?? false).toBe(false);
+      .select<{ response: Buffer | null }[]>("response");
+    expect(rows.some((row) => (row.response?.length ?? 0) > body.length)).toBe(true);
+    for (const row of rows) expect(row.response?.includes("mk_secret") ?? false).toBe(false);
   });
 
   test("the key itself is stored only as a digest", async () => {
-    await ledger.keep(claimOf(await ledger.begin(SCOPE, `ada@example.com ${key}`, BODY)), answer("done"));
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, `ada@example.com ${key}`, BODY)), response("done"));
     for (const row of await opened.database.reader("idempotency_keys").select()) {
       expect(JSON.stringify(Object.values(row).map(String))).not.toContain("ada@example.com");
     }
@@ -236,7 +236,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
 
   describe("responses about people", () => {
     const [ada, bob] = [randomIds.next(1), randomIds.next(2)];
-    const eraser = new AnswerEraser(KEY);
+    const eraser = new ResponseEraser(KEY);
     const erase = (subjects: string[], limit = 100) =>
       opened.database.transaction((trx) =>
         eraser.erase(trx, subjects, limit, (method, { body }) => {
@@ -247,7 +247,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     const methods = new Set<string>();
     const keep = async (name: string, subjects: readonly string[]): Promise<void> => {
       const claim = claimOf(await ledger.begin(SCOPE, `${key}${name}`, BODY));
-      await ledger.keep(claim, { ...answer(name), subjects });
+      await ledger.keep(claim, { ...response(name), subjects });
     };
     const kept = async (name: string): Promise<string> =>
       bodyOf(await ledger.begin(SCOPE, `${key}${name}`, BODY));
@@ -286,7 +286,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
       expect(await kept("again")).toBe("again");
       await clock.advance(KEY_LIFETIME_MS);
       const log = createLogger({ level: "silent" });
-      await new IdempotencySweeper({ database: opened.database, clock, log }).sweep();
+      await new IdempotencyWorker({ database: opened.database, clock, log }).sweep();
       expect(await opened.database.reader("idempotency_subjects").select()).toEqual([]);
     });
 
@@ -294,7 +294,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
       const eve = randomIds.next(5);
       const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
       const failing = opened.database.transaction(async (trx) => {
-        await ledger.settle(trx, claim, { ...answer("never"), subjects: [eve] });
+        await ledger.saveResponse(trx, claim, { ...response("never"), subjects: [eve] });
         throw new Error("later statement failed");
       });
       await expect(failing).rejects.toThrow("later statement");
@@ -303,7 +303,7 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
   });
 
   test("the worker deletes only expired rows, over several chunks", async () => {
-    const sweeper = new IdempotencySweeper({
+    const sweeper = new IdempotencyWorker({
       database: opened.database,
       clock,
       log: createLogger({ level: "silent" }),
@@ -320,12 +320,12 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
       null,
     ]);
     const columns = ["scope", "idempotency_key", "token", "fingerprint"];
-    columns.push("lease_until_ms", "expire_time_ms", "answer");
+    columns.push("lease_until_ms", "expire_time_ms", "response");
     await opened.database.transaction((trx) =>
       insertRows(trx, "idempotency_keys", columns, rows, "fail", ["scope", "idempotency_key"]),
     );
     await clock.advance(1);
-    await ledger.keep(claimOf(await ledger.begin(SCOPE, `${key}-young`, BODY)), answer("young"));
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, `${key}-young`, BODY)), response("young"));
 
     await clock.advance(KEY_LIFETIME_MS - 2);
     expect(await sweeper.sweep()).toBe(0);
@@ -335,8 +335,8 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
   });
 
   test("the worker runs every ten minutes until it is stopped", async () => {
-    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), answer("x"));
-    const sweeper = new IdempotencySweeper({
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY)), response("x"));
+    const sweeper = new IdempotencyWorker({
       database: opened.database,
       clock,
       log: createLogger({ level: "silent" }),

@@ -3,10 +3,16 @@
 import { assert, type Clock, IDEMPOTENCY_KEY_BYTES_MAX, type IdSource } from "@muster/core";
 import { type Database, isUniqueViolation, type Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
-import { AnswerSeal } from "./answer-seal.ts";
 import { IdempotencyStore, type KeyRecord, type NewClaim } from "./idempotency-store.ts";
 import { SCOPE_BYTES_MAX } from "./idempotency-table.ts";
-import { type Begun, type Claim, type IdempotencyLedgerPort, type NewAnswer, StaleClaim } from "./ledger.ts";
+import {
+  type BeginResult,
+  type Claim,
+  type IdempotencyLedgerPort,
+  type NewResponse,
+  StaleClaim,
+} from "./ledger.ts";
+import { ResponseSeal } from "./response-seal.ts";
 import { addSubjects } from "./subject-store.ts";
 
 /** A request without a response or a release within this time counts as dead. */
@@ -21,7 +27,7 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #ids: IdSource;
-  readonly #seal: AnswerSeal;
+  readonly #seal: ResponseSeal;
   readonly #store = new IdempotencyStore();
 
   /** `key` is the installation's key for idempotency, of at least 32 bytes. */
@@ -34,10 +40,10 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
     this.#database = options.database;
     this.#clock = options.clock;
     this.#ids = options.ids;
-    this.#seal = new AnswerSeal(options.key);
+    this.#seal = new ResponseSeal(options.key);
   }
 
-  async begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun> {
+  async begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<BeginResult> {
     assert(
       Buffer.byteLength(scope) <= SCOPE_BYTES_MAX,
       "the idempotency scope must not be longer than its column",
@@ -54,22 +60,22 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
       const found = await this.#store.find(this.#database.reader, scope, name);
       // Released between the two statements.
       if (found === undefined) continue;
-      if (!isFree(found, this.#clock.nowMs())) return this.#answerFrom(found, claim);
+      if (!isFree(found, this.#clock.nowMs())) return this.#responseFrom(found, claim);
       const taken = await this.#database.transaction((trx) => this.#store.replace(trx, found, claim));
       if (taken) return run(claim);
     }
     throw inProgress();
   }
 
-  async settle(trx: Transaction, claim: Claim, answer: NewAnswer): Promise<void> {
-    const kept = await this.#store.keep(trx, claim, this.#seal.seal(claim, answer));
+  async saveResponse(trx: Transaction, claim: Claim, response: NewResponse): Promise<void> {
+    const kept = await this.#store.keep(trx, claim, this.#seal.seal(claim, response));
     if (!kept) throw new StaleClaim();
     const expireTimeMs = this.#clock.nowMs() + KEY_LIFETIME_MS;
-    await addSubjects(trx, claim, answer.subjects ?? [], expireTimeMs);
+    await addSubjects(trx, claim, response.subjects ?? [], expireTimeMs);
   }
 
-  async keep(claim: Claim, answer: NewAnswer): Promise<void> {
-    await this.#database.transaction((trx) => this.settle(trx, claim, answer));
+  async keep(claim: Claim, response: NewResponse): Promise<void> {
+    await this.#database.transaction((trx) => this.saveResponse(trx, claim, response));
   }
 
   async release(claim: Claim): Promise<void> {
@@ -98,22 +104,22 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
     }
   }
 
-  #answerFrom(found: KeyRecord, { scope, key, fingerprint }: NewClaim): Begun {
+  #responseFrom(found: KeyRecord, { scope, key, fingerprint }: NewClaim): BeginResult {
     if (!found.fingerprint.equals(fingerprint)) throw new AppError("IDEMPOTENCY_KEY_REUSED");
-    if (found.answer === undefined) throw inProgress();
+    if (found.response === undefined) throw inProgress();
     const claim = { scope, key, token: found.token };
-    return { kind: "replay", answer: this.#seal.open(claim, found.answer) };
+    return { kind: "replay", response: this.#seal.open(claim, found.response) };
   }
 }
 
-function run({ scope, key, token }: NewClaim): Begun {
+function run({ scope, key, token }: NewClaim): BeginResult {
   return { kind: "run", claim: { scope, key, token } };
 }
 
 /** Whether the record is free: the lifetime is over, or the request died without a response. */
 function isFree(record: KeyRecord, nowMs: number): boolean {
   if (record.expireTimeMs <= nowMs) return true;
-  return record.answer === undefined && record.leaseUntilMs <= nowMs;
+  return record.response === undefined && record.leaseUntilMs <= nowMs;
 }
 
 function inProgress(): AppError {

@@ -12,23 +12,23 @@ export interface KeyRecord {
   readonly leaseUntilMs: number;
   readonly expireTimeMs: number;
   /** The sealed response, once saved. */
-  readonly answer: Buffer | undefined;
+  readonly response: Buffer | undefined;
 }
 
-export type NewClaim = Claim & Omit<KeyRecord, "answer">;
+export type NewClaim = Claim & Omit<KeyRecord, "response">;
 
 interface Row {
   readonly token: Buffer;
   readonly fingerprint: Buffer;
   readonly lease_until_ms: number;
   readonly expire_time_ms: number;
-  readonly answer: Buffer | null;
+  readonly response: Buffer | null;
 }
 
 export class IdempotencyStore {
   async find(queryable: Queryable, scope: string, key: string): Promise<KeyRecord | undefined> {
     const row = await queryable(TABLE)
-      .select("token", "fingerprint", "lease_until_ms", "expire_time_ms", "answer")
+      .select("token", "fingerprint", "lease_until_ms", "expire_time_ms", "response")
       .where(primaryKey(scope, key))
       .first<Row | undefined>();
     if (row === undefined) return undefined;
@@ -37,7 +37,7 @@ export class IdempotencyStore {
       fingerprint: row.fingerprint,
       leaseUntilMs: row.lease_until_ms,
       expireTimeMs: row.expire_time_ms,
-      answer: row.answer ?? undefined,
+      response: row.response ?? undefined,
     };
   }
 
@@ -51,32 +51,32 @@ export class IdempotencyStore {
     const query = trx(TABLE)
       .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(read.token) })
       .update(columns(claim));
-    if (read.answer === undefined) query.whereNull("answer");
+    if (read.response === undefined) query.whereNull("response");
     return (await query) === 1;
   }
 
   /** Saves the response only while the claim stands: a takeover changes the token. */
-  async keep(trx: Transaction, claim: Claim, answer: Buffer): Promise<boolean> {
-    return (await standing(trx, claim).update({ answer })) === 1;
+  async keep(trx: Transaction, claim: Claim, response: Buffer): Promise<boolean> {
+    return (await activeClaim(trx, claim).update({ response })) === 1;
   }
 
   /** Reads and locks the kept response of a claim that may have lost its key since. */
-  async lockAnswer(trx: Transaction, claim: Claim): Promise<Buffer | undefined> {
+  async lockResponse(trx: Transaction, claim: Claim): Promise<Buffer | undefined> {
     const query = trx(TABLE)
-      .select<{ answer: Buffer | null }[]>("answer")
+      .select<{ response: Buffer | null }[]>("response")
       .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(claim.token) });
     const [row] = await forUpdate(trx, query);
-    return row?.answer ?? undefined;
+    return row?.response ?? undefined;
   }
 
-  async replaceAnswer(trx: Transaction, claim: Claim, answer: Buffer): Promise<void> {
+  async replaceResponse(trx: Transaction, claim: Claim, response: Buffer): Promise<void> {
     await trx(TABLE)
       .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(claim.token) })
-      .update({ answer });
+      .update({ response });
   }
 
   async remove(trx: Transaction, claim: Claim): Promise<void> {
-    await standing(trx, claim).delete();
+    await activeClaim(trx, claim).delete();
   }
 
   /** Deletes up to `limit` records that had expired at `nowMs`. Resolves to the number of records found. */
@@ -99,10 +99,10 @@ export class IdempotencyStore {
   }
 }
 
-function standing(trx: Transaction, claim: Claim) {
+function activeClaim(trx: Transaction, claim: Claim) {
   return trx(TABLE)
     .where({ ...primaryKey(claim.scope, claim.key), token: uuidToBytes(claim.token) })
-    .whereNull("answer");
+    .whereNull("response");
 }
 
 function primaryKey(scope: string, key: string): { scope: Buffer; idempotency_key: Buffer } {
@@ -115,6 +115,6 @@ function columns(claim: NewClaim) {
     fingerprint: claim.fingerprint,
     lease_until_ms: claim.leaseUntilMs,
     expire_time_ms: claim.expireTimeMs,
-    answer: null,
+    response: null,
   };
 }

@@ -13,7 +13,7 @@ export async function createIdempotencyTable(schema: Schema): Promise<void> {
       fingerprint: bytes(32),
       lease_until_ms: instant(),
       expire_time_ms: instant(),
-      answer: nullable(blob()),
+      response: nullable(blob()),
     },
     primaryKey: ["scope", "idempotency_key"],
     indexes: { idempotency_keys_expire_ix: ["expire_time_ms"] },

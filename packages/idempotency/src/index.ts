@@ -1,5 +1,5 @@
-export { AnswerEraser, type AnswerRewrite } from "./answer-eraser.ts";
 export { IdempotencyLedger } from "./idempotency-ledger.ts";
-export { IdempotencySweeper } from "./idempotency-sweeper.ts";
 export { createIdempotencySubjectsTable, createIdempotencyTable } from "./idempotency-table.ts";
+export { IdempotencyWorker } from "./idempotency-worker.ts";
 export * from "./ledger.ts";
+export { ResponseEraser, type ResponseRewrite } from "./response-eraser.ts";

@@ -11,7 +11,7 @@ export interface Claim {
   readonly token: string;
 }
 
-export interface KeptAnswer {
+export interface KeptResponse {
   /** Whether `body` is the response message; otherwise it is a google.rpc.Status. */
   readonly ok: boolean;
   readonly body: Uint8Array;
@@ -20,27 +20,27 @@ export interface KeptAnswer {
 }
 
 /** A response with the profiles that it is about (UUIDs as text), by which an erasure finds it. */
-export interface NewAnswer extends KeptAnswer {
+export interface NewResponse extends KeptResponse {
   readonly subjects?: readonly string[];
 }
 
-export type Begun =
+export type BeginResult =
   | { readonly kind: "run"; readonly claim: Claim }
-  | { readonly kind: "replay"; readonly answer: KeptAnswer };
+  | { readonly kind: "replay"; readonly response: KeptResponse };
 
 export interface IdempotencyLedgerPort {
   /**
    * Claims a key, or returns the kept response. Throws IDEMPOTENCY_KEY_REUSED for another body, and
    * IDEMPOTENCY_IN_PROGRESS while a request with the key runs.
    */
-  begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<Begun>;
+  begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<BeginResult>;
   /** Saves the response in the transaction of the effect. Rejects with StaleClaim if the claim was lost. */
-  settle(trx: Transaction, claim: Claim, answer: NewAnswer): Promise<void>;
+  saveResponse(trx: Transaction, claim: Claim, response: NewResponse): Promise<void>;
   /**
    * Saves a response in a transaction of its own, for responses without an effect. Rejects with StaleClaim if
    * the claim was lost.
    */
-  keep(claim: Claim, answer: NewAnswer): Promise<void>;
+  keep(claim: Claim, response: NewResponse): Promise<void>;
   /** Releases the key after a failure that is worth a retry. Harmless when a response was saved. */
   release(claim: Claim): Promise<void>;
 }

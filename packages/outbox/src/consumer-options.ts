@@ -4,14 +4,14 @@ import type { Clock, IdSource } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
-import type { Folder, ProducerPort } from "./ports.ts";
+import type { ProducerPort, Projection } from "./ports.ts";
 
 export interface ShardConsumerOptions {
   /** The database of the consuming service. Its migrations have called createConsumerTables. */
   readonly database: Database;
   readonly bus: Bus;
   readonly producer: ProducerPort;
-  readonly folder: Folder;
+  readonly projection: Projection;
   /** The producing service, such as "events". */
   readonly source: string;
   /** Durable name, such as "segments"; the same in all replicas. */
@@ -59,9 +59,9 @@ export const DEFAULT_CONSUMER_TIMINGS: ConsumerTimings = {
 /** Failures caused by a message itself before it moves to the dead letters. */
 export const ATTEMPTS_MAX = 5;
 /** Most items applied in one transaction; a single message may hold more. */
-export const FOLD_ITEMS_MAX = 2_000;
+export const APPLY_ITEMS_MAX = 2_000;
 /** Most messages applied in one transaction, for messages without items. */
-export const FOLD_MESSAGES_MAX = 512;
+export const APPLY_MESSAGES_MAX = 512;
 /** Most deliveries of one shard that are neither acked nor naked. */
 export const IN_FLIGHT_MAX = 32;
 /** Most messages of one refetch. */

@@ -4,34 +4,34 @@ import { type Clock, systemClock } from "@muster/core";
 import { waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { IN_FLIGHT_MAX } from "./consumer-options.ts";
-import { append, draft, House, PAIRS, type Producer, totalOf } from "./testing/house.ts";
+import { append, draft, OutboxHarness, PAIRS, type Producer, totalOf } from "./testing/outbox-harness.ts";
 import { readSum, readSums } from "./testing/sums-store.ts";
 
 describe.each(PAIRS)("consumer on %s", (pair) => {
-  let house: House;
+  let harness: OutboxHarness;
   let producer: Producer;
 
   beforeEach(async () => {
-    house = await House.open(pair);
-    producer = await house.newProducer();
+    harness = await OutboxHarness.open(pair);
+    producer = await harness.newProducer();
   });
-  afterEach(() => house.close());
+  afterEach(() => harness.close());
 
   const put = (shard: number, ...values: number[]) =>
-    append(producer.outbox, house.producing.database, shard, ...values);
+    append(producer.outbox, harness.producing.database, shard, ...values);
 
   it("applies all messages in order while eight writers write", async () => {
     const { outbox, relay } = producer;
-    const { consumer, folder } = await house.newReplica(outbox);
+    const { consumer, projection } = await harness.newReplica(outbox);
     await relay.start();
     await consumer.start();
     const writer = async (seed: number): Promise<void> => {
       for (let turn = 0; turn < 25; turn += 1) await put((seed * 5 + turn) % 16, seed + 1, turn);
     };
     await Promise.all(Array.from({ length: 8 }, (_, seed) => writer(seed)));
-    const sums = await house.waitUntilFolded(outbox);
+    const sums = await harness.waitUntilApplied(outbox);
     expect(totalOf(sums)).toBe(36 * 25 + 300 * 8);
-    expect(folder.overlaps).toBe(0);
+    expect(projection.overlaps).toBe(0);
     expect(await consumer.positions()).toEqual(await outbox.positions());
     expect(consumer.ownedShards()).toHaveLength(16);
     // The consumer reports to the producer, so the backlog is empty.
@@ -39,132 +39,132 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
   });
 
   it("publishes messages that a crash left between commit and publish", async () => {
-    const { database } = house.producing;
+    const { database } = harness.producing;
     // The transaction has committed and the process died: nothing was broadcast and nothing was published.
     await database.transaction((trx) =>
       producer.outbox.append(trx, [draft(1, 10), draft(1, 20), draft(7, 5)]),
     );
-    const { consumer } = await house.newReplica(producer.outbox);
+    const { consumer } = await harness.newReplica(producer.outbox);
     await consumer.start();
     await producer.relay.start();
-    expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(35);
+    expect(totalOf(await harness.waitUntilApplied(producer.outbox))).toBe(35);
   });
 
   it("drops messages published twice, by one relay again and by two at once", async () => {
     const { outbox } = producer;
     // Both relays hold the lease, by force.
     const relays = [
-      await house.newProducer({ exclusive: true }),
-      await house.newProducer({ exclusive: true }),
+      await harness.newProducer({ exclusive: true }),
+      await harness.newProducer({ exclusive: true }),
     ];
-    const { consumer } = await house.newReplica(outbox);
+    const { consumer } = await harness.newReplica(outbox);
     for (const { relay } of relays) await relay.start();
     await consumer.start();
     for (let value = 1; value <= 20; value += 1) await put(value % 3, value);
-    await house.waitUntilFolded(outbox);
+    await harness.waitUntilApplied(outbox);
     await producer.bus.publish(await outbox.read(1, 0, 100));
     await put(1, 1000);
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1210);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(1210);
   });
 
   it("drops messages delivered again after a crash between commit and ack", async () => {
     const { outbox, relay } = producer;
-    const first = await house.newReplica(outbox);
+    const first = await harness.newReplica(outbox);
     first.bus.losesAcks = true;
     await relay.start();
     await first.consumer.start();
     await put(4, 1, 2, 3);
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(6);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(6);
     await first.kill();
-    const second = await house.newReplica(outbox);
+    const second = await harness.newReplica(outbox);
     await second.consumer.start();
     await put(4, 10);
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(16);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(16);
   });
 
   it("continues at once although the bus still waits for the acks of a dead owner", async () => {
     const { outbox, relay } = producer;
-    const first = await house.newReplica(outbox);
+    const first = await harness.newReplica(outbox);
     first.bus.losesAcks = true;
     first.producer.isDown = true;
     await relay.start();
     await first.consumer.start();
     await put(4, ...Array.from({ length: IN_FLIGHT_MAX + 8 }, () => 1));
-    await waitFor(async () => (await readSum(house.consuming.database.reader, 4))?.total === IN_FLIGHT_MAX);
+    await waitFor(async () => (await readSum(harness.consuming.database.reader, 4))?.total === IN_FLIGHT_MAX);
     await first.kill();
-    const second = await house.newReplica(outbox, { timings: { handoverMs: 60_000 } });
+    const second = await harness.newReplica(outbox, { timings: { handoverMs: 60_000 } });
     await second.consumer.start();
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(IN_FLIGHT_MAX + 8);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(IN_FLIGHT_MAX + 8);
     await put(4, 100);
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(IN_FLIGHT_MAX + 108);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(IN_FLIGHT_MAX + 108);
   });
 
   it("reads from the producer what the bus has lost, and waits for a producer that is down", async () => {
     const { outbox, relay } = producer;
-    const replica = await house.newReplica(outbox);
+    const replica = await harness.newReplica(outbox);
     replica.bus.loses = (envelope) => envelope.position === 2n || envelope.position === 3n;
     await replica.consumer.start();
     await waitFor(() => replica.producer.reads >= 16);
     replica.producer.isDown = true;
     await relay.start();
     await put(5, 1, 10, 100, 1000);
-    await waitFor(async () => (await readSum(house.consuming.database.reader, 5))?.total === 1);
+    await waitFor(async () => (await readSum(harness.consuming.database.reader, 5))?.total === 1);
     await waitFor(() => replica.bus.deliveries >= 2);
-    expect((await readSum(house.consuming.database.reader, 5))?.lastPosition).toBe(1);
+    expect((await readSum(harness.consuming.database.reader, 5))?.lastPosition).toBe(1);
     replica.producer.isDown = false;
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1111);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(1111);
   });
 
   it("detects that the bus has lost the last message of a shard", async () => {
     const { outbox, relay } = producer;
-    const replica = await house.newReplica(outbox, { timings: { quietMs: 100 } });
+    const replica = await harness.newReplica(outbox, { timings: { quietMs: 100 } });
     replica.bus.loses = () => true;
     await relay.start();
     await replica.consumer.start();
     await put(6, 1, 2);
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(3);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(3);
   });
 
   it("aborts the transaction of an owner whose fencing token is stale", async () => {
     const { outbox, relay } = producer;
-    const stale = await house.newReplica(outbox, { exclusive: true });
+    const stale = await harness.newReplica(outbox, { exclusive: true });
     await stale.consumer.start();
     const entered = Promise.withResolvers<void>();
-    const goOn = Promise.withResolvers<void>();
+    const proceed = Promise.withResolvers<void>();
     // On SQLite there is one writer, so the old owner can only come too late. On MySQL the new owner
     // overtakes it in the middle of its transaction.
     if (pair === "mysql + JetStream") {
-      stale.folder.beforeFold = async () => {
+      stale.projection.beforeApply = async () => {
         entered.resolve();
-        await goOn.promise;
+        await proceed.promise;
       };
       await relay.start();
       await put(2, 7, 8);
       await entered.promise;
     }
     // The bus delivers to the old owner only; the new owner reads from the producer.
-    const fresh = await house.newReplica(outbox, { exclusive: true, timings: { quietMs: 100 } });
+    const fresh = await harness.newReplica(outbox, { exclusive: true, timings: { quietMs: 100 } });
     await fresh.consumer.start();
     await relay.start();
     await put(2, 100);
-    await house.waitUntilFolded(outbox);
-    goOn.resolve();
+    await harness.waitUntilApplied(outbox);
+    proceed.resolve();
     await put(2, 1000);
-    await house.waitUntilFolded(outbox);
+    await harness.waitUntilApplied(outbox);
     // The old owner tried to commit, failed, and gave the shards up.
-    await waitFor(async () => /fold_failures_total\{[^}]*\} [1-9]/.test(await stale.metrics.text()));
+    await waitFor(async () => /apply_failures_total\{[^}]*\} [1-9]/.test(await stale.metrics.text()));
     await waitFor(() => stale.consumer.ownedShards().length === 0);
     await put(2, 10_000);
     const values = pair === "mysql + JetStream" ? 11_115 : 11_100;
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(values);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(values);
     expect(fresh.consumer.ownedShards()).toHaveLength(16);
   });
 
   it("moves a message to the dead letters for its own failures only, not for a dependency's", async () => {
     const { outbox, relay } = producer;
-    const { consumer, folder } = await house.newReplica(outbox);
+    const { consumer, projection } = await harness.newReplica(outbox);
     let failures = 0;
-    folder.beforeFold = (messages) => {
+    projection.beforeApply = (messages) => {
       if (!messages.some((message) => message.shard === 3)) return;
       failures += 1;
       if (failures <= 7) throw new Error("the dependency is down");
@@ -174,12 +174,12 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     await put(3, 1);
     await put(8, 1);
     // Other shards continue meanwhile.
-    await waitFor(async () => (await readSum(house.consuming.database.reader, 8))?.total === 1);
-    await waitFor(async () => (await readSum(house.consuming.database.reader, 3))?.total === 1, {
+    await waitFor(async () => (await readSum(harness.consuming.database.reader, 8))?.total === 1);
+    await waitFor(async () => (await readSum(harness.consuming.database.reader, 3))?.total === 1, {
       timeoutMs: 12_000,
     });
     expect(failures).toBeGreaterThan(7);
-    expect(folder.buried).toEqual([]);
+    expect(projection.deadLettered).toEqual([]);
   });
 
   it("runs a retry that becomes due in the middle of a pass", async () => {
@@ -193,25 +193,25 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
         return systemClock.monotonicMs() + jumpsMs;
       },
     };
-    const { consumer, folder } = await house.newReplica(outbox, { clock, timings: { quietMs: 1e9 } });
+    const { consumer, projection } = await harness.newReplica(outbox, { clock, timings: { quietMs: 1e9 } });
     let failures = 0;
-    folder.beforeFold = () => {
+    projection.beforeApply = () => {
       failures += 1;
       if (failures <= 2) throw new Error("the dependency is down");
     };
     await relay.start();
     await consumer.start();
     await put(3, 1);
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(1);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(1);
     expect(failures).toBe(3);
   });
 
   it("applies at most two thousand items at once, but also a larger message", async () => {
     const { outbox, relay } = producer;
-    const { consumer, folder } = await house.newReplica(outbox);
+    const { consumer, projection } = await harness.newReplica(outbox);
     const itemsAtOnce: number[] = [];
     const through = new Map<number, number>();
-    folder.afterFold = (messages) => {
+    projection.afterApply = (messages) => {
       let items = 0;
       for (const { shard, itemsThrough } of messages) {
         items += Number(itemsThrough) - (through.get(shard) ?? 0);
@@ -220,10 +220,10 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
       itemsAtOnce.push(items);
     };
     const drafts = Array.from({ length: 60 }, (_, index) => draft(index % 4, 1, 450));
-    await house.producing.database.transaction((trx) => outbox.append(trx, [...drafts, draft(1, 1, 3000)]));
+    await harness.producing.database.transaction((trx) => outbox.append(trx, [...drafts, draft(1, 1, 3000)]));
     await relay.start();
     await consumer.start();
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(61);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(61);
     expect(Math.max(...itemsAtOnce)).toBe(3000);
     expect(itemsAtOnce.filter((items) => items > 2000)).toEqual([3000]);
     expect(itemsAtOnce.some((items) => items >= 900)).toBe(true);
@@ -231,15 +231,15 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
 
   it("continues after the relay and the bus were down", async () => {
     const { outbox, relay, bus } = producer;
-    const { consumer, producer: asked } = await house.newReplica(outbox);
-    asked.isDown = true;
+    const { consumer, producer: producerPort } = await harness.newReplica(outbox);
+    producerPort.isDown = true;
     bus.publishFails = true;
     await relay.start();
     await consumer.start();
     await put(1, 1, 2);
-    await waitFor(async () => /publish_failures_total\{[^}]*\} [1-9]/.test(await house.metrics.text()));
-    expect(await readSums(house.consuming.database.reader)).toEqual([]);
+    await waitFor(async () => /publish_failures_total\{[^}]*\} [1-9]/.test(await harness.metrics.text()));
+    expect(await readSums(harness.consuming.database.reader)).toEqual([]);
     bus.publishFails = false;
-    expect(totalOf(await house.waitUntilFolded(outbox))).toBe(3);
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(3);
   });
 });

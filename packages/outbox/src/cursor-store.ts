@@ -12,13 +12,13 @@ export interface ConsumerKey {
 export interface CursorRow extends LeaseRow {
   readonly position: number;
   readonly itemsThrough: number;
-  readonly epoch: number;
+  readonly fencingToken: number;
 }
 
 /** A step from one applied position to the next, valid only with the owner's fencing token. */
 export interface CursorStep {
   readonly shard: number;
-  readonly epoch: number;
+  readonly fencingToken: number;
   readonly from: number;
   readonly to: number;
   readonly itemsThrough: number;
@@ -35,7 +35,7 @@ interface StoredCursor {
 
 /** Inserts a row for every shard, for a consumer that may be new. */
 export async function seedCursors(trx: Transaction, key: ConsumerKey): Promise<void> {
-  const { consumer, source } = bound(key);
+  const { consumer, source } = keyColumns(key);
   const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
   await insertRows(
     trx,
@@ -63,15 +63,15 @@ export async function lockCursors(trx: Transaction, key: ConsumerKey): Promise<C
 export async function lockOwned(
   trx: Transaction,
   key: ConsumerKey,
-  owned: readonly { readonly shard: number; readonly epoch: number }[],
+  owned: readonly { readonly shard: number; readonly fencingToken: number }[],
 ): Promise<boolean> {
   const query = selectCursors(trx, key).whereIn(
     "shard",
     owned.map(({ shard }) => shard),
   );
   const rows: StoredCursor[] = await forUpdate(trx, query);
-  const epochs = new Map(rows.map((row) => [row.shard, row.fencing_token]));
-  return owned.every(({ shard, epoch }) => epochs.get(shard) === epoch);
+  const fencingTokens = new Map(rows.map((row) => [row.shard, row.fencing_token]));
+  return owned.every(({ shard, fencingToken }) => fencingTokens.get(shard) === fencingToken);
 }
 
 /**
@@ -86,10 +86,10 @@ export async function advanceCursors(
   const sorted = [...steps].sort((a, b) => a.shard - b.shard);
   const cases = sorted.map(() => "when ? then ?").join(" ");
   const updated = await trx("shard_cursors")
-    .where(bound(key))
+    .where(keyColumns(key))
     .andWhere((any) => {
-      for (const { shard, epoch, from } of sorted)
-        any.orWhere({ shard, fencing_token: epoch, position: from });
+      for (const { shard, fencingToken, from } of sorted)
+        any.orWhere({ shard, fencing_token: fencingToken, position: from });
     })
     .update({
       position: trx.raw(
@@ -115,7 +115,8 @@ export async function applyLeases(
   lease: { readonly owner: string; readonly untilMs: number },
 ): Promise<void> {
   const owner = Buffer.from(lease.owner, "utf8");
-  const rows = (shards: readonly number[]) => trx("shard_cursors").where(bound(key)).whereIn("shard", shards);
+  const rows = (shards: readonly number[]) =>
+    trx("shard_cursors").where(keyColumns(key)).whereIn("shard", shards);
   if (plan.keep.length > 0) await rows(plan.keep).update({ lease_until_ms: lease.untilMs });
   if (plan.take.length > 0) {
     await rows(plan.take).update({
@@ -135,7 +136,7 @@ export async function keepMembership(
   key: ConsumerKey,
   member: { readonly owner: string; readonly nowMs: number; readonly aliveUntilMs: number },
 ): Promise<number> {
-  const { consumer, source } = bound(key);
+  const { consumer, source } = keyColumns(key);
   await insertRows(
     trx,
     "consumer_members",
@@ -155,18 +156,18 @@ export async function keepMembership(
 export async function removeMembers(
   trx: Transaction,
   key: ConsumerKey,
-  who: { readonly owner: string } | { readonly deadBeforeMs: number },
+  selection: { readonly owner: string } | { readonly deadBeforeMs: number },
 ): Promise<void> {
-  const members = trx("consumer_members").where(bound(key));
-  if ("owner" in who) members.andWhere("owner", Buffer.from(who.owner, "utf8"));
-  else members.andWhere("alive_until_ms", "<", who.deadBeforeMs);
+  const members = trx("consumer_members").where(keyColumns(key));
+  if ("owner" in selection) members.andWhere("owner", Buffer.from(selection.owner, "utf8"));
+  else members.andWhere("alive_until_ms", "<", selection.deadBeforeMs);
   await members.delete();
 }
 
 function selectCursors(db: Queryable, key: ConsumerKey) {
   return db("shard_cursors")
     .select<StoredCursor[]>("shard", "position", "items_through", "fencing_token", "owner", "lease_until_ms")
-    .where(bound(key))
+    .where(keyColumns(key))
     .orderBy("shard");
 }
 
@@ -175,12 +176,12 @@ function fromStored(rows: readonly StoredCursor[]): CursorRow[] {
     shard: row.shard,
     position: row.position,
     itemsThrough: row.items_through,
-    epoch: row.fencing_token,
+    fencingToken: row.fencing_token,
     owner: row.owner.toString("utf8"),
     leaseUntilMs: row.lease_until_ms,
   }));
 }
 
-function bound(key: ConsumerKey): { consumer: Buffer; source: Buffer } {
+function keyColumns(key: ConsumerKey): { consumer: Buffer; source: Buffer } {
   return { consumer: Buffer.from(key.consumer, "utf8"), source: Buffer.from(key.source, "utf8") };
 }

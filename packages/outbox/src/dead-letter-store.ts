@@ -51,23 +51,23 @@ const COLUMNS = [
 ] as const;
 const ERROR_CHARS_MAX = 500;
 
-export async function insertDeadLetter(trx: Transaction, letter: DeadLetter): Promise<void> {
+export async function insertDeadLetter(trx: Transaction, deadLetter: DeadLetter): Promise<void> {
   await insertRows(
     trx,
     "dead_letters",
     COLUMNS,
     [
       [
-        uuidToBytes(letter.id),
-        Buffer.from(letter.consumer, "utf8"),
-        Buffer.from(letter.source, "utf8"),
-        letter.shard,
-        letter.position,
-        Buffer.from(letter.type, "utf8").subarray(0, 128),
-        Buffer.from(letter.raw),
-        letter.error.slice(0, ERROR_CHARS_MAX),
-        letter.attempts,
-        letter.deadMs,
+        uuidToBytes(deadLetter.id),
+        Buffer.from(deadLetter.consumer, "utf8"),
+        Buffer.from(deadLetter.source, "utf8"),
+        deadLetter.shard,
+        deadLetter.position,
+        Buffer.from(deadLetter.type, "utf8").subarray(0, 128),
+        Buffer.from(deadLetter.raw),
+        deadLetter.error.slice(0, ERROR_CHARS_MAX),
+        deadLetter.attempts,
+        deadLetter.deadMs,
         null,
         null,
       ],

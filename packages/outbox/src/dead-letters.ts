@@ -15,12 +15,12 @@ import { isPoison, LostOwnership } from "./ownership.ts";
 export class DeadLetters {
   readonly #options: ShardConsumerOptions;
   readonly #key: ConsumerKey;
-  readonly #buried;
+  readonly #deadLettered;
 
   constructor(options: ShardConsumerOptions) {
     this.#options = options;
     this.#key = { consumer: options.consumer, source: options.source };
-    this.#buried = options.metrics.counter(
+    this.#deadLettered = options.metrics.counter(
       "muster_dead_letters_total",
       "Messages moved to the dead letters because they can never be applied.",
       ["consumer", "source"],
@@ -28,15 +28,15 @@ export class DeadLetters {
   }
 
   /** Stores the message in the transaction that advances the cursor past it. */
-  async bury(trx: Transaction, owned: OwnedShard, envelope: Envelope, error: unknown): Promise<void> {
-    await this.#options.folder.dead(trx, envelope, owned.shard);
+  async setAside(trx: Transaction, owned: OwnedShard, envelope: Envelope, error: unknown): Promise<void> {
+    await this.#options.projection.onDeadLetter(trx, envelope, owned.shard);
     await store.insertDeadLetter(trx, {
-      ...this.#letter(owned, error),
+      ...this.#deadLetter(owned, error),
       id: this.#options.ids.next(this.#options.clock.nowMs()),
       position: Number(envelope.position),
       type: envelope.type,
       raw: toBinary(EnvelopeSchema, envelope),
-      attempts: owned.suspect?.attempts ?? ATTEMPTS_MAX,
+      attempts: owned.failingMessage?.attempts ?? ATTEMPTS_MAX,
     });
   }
 
@@ -44,31 +44,31 @@ export class DeadLetters {
    * Stores bytes that are not an envelope. The cursor stays: the producer is read for the intended message. A
    * repeat of the same bytes is stored once.
    */
-  async buryUndecodable(owned: OwnedShard, raw: Uint8Array): Promise<void> {
+  async setAsideUndecodable(owned: OwnedShard, raw: Uint8Array): Promise<void> {
     const id = this.#idOf(owned.shard, raw);
     const error = new Error("the bytes are not an envelope of this shard");
     const isNew = await this.#options.database.transaction(async (trx) => {
       if ((await store.findDeadLetter(trx, id)) !== undefined) return false;
-      await this.#options.folder.dead(trx, undefined, owned.shard);
-      const letter = {
-        ...this.#letter(owned, error),
+      await this.#options.projection.onDeadLetter(trx, undefined, owned.shard);
+      const deadLetter = {
+        ...this.#deadLetter(owned, error),
         id,
         position: 0,
         type: "",
         raw,
         attempts: ATTEMPTS_MAX,
       };
-      await store.insertDeadLetter(trx, letter);
+      await store.insertDeadLetter(trx, deadLetter);
       if (!(await lockOwned(trx, this.#key, [owned]))) throw new LostOwnership();
       return true;
     });
-    if (isNew) this.announce(owned.shard, 0, error);
+    if (isNew) this.report(owned.shard, 0, error);
   }
 
   /** Writes the log line and counts the message, once the transaction has committed. */
-  announce(shard: number, position: number, error: unknown): void {
+  report(shard: number, position: number, error: unknown): void {
     const { consumer, source } = this.#options;
-    this.#buried.inc({ consumer, source });
+    this.#deadLettered.inc({ consumer, source });
     this.#options.log.error(
       { err: error, consumer, source, shard, position },
       "a message was moved to the dead letters",
@@ -76,7 +76,7 @@ export class DeadLetters {
   }
 
   /** Returns the ids of dead letters of owned shards with a requested replay. */
-  async requested(owned: ReadonlyMap<number, OwnedShard>): Promise<string[]> {
+  async findReplayRequests(owned: ReadonlyMap<number, OwnedShard>): Promise<string[]> {
     const requests = await store.findRequestedReplays(this.#options.database.reader, this.#key, 100);
     return requests.filter(({ shard }) => owned.has(shard)).map(({ id }) => id);
   }
@@ -85,30 +85,33 @@ export class DeadLetters {
    * Applies a dead letter alone, while the shard is owned. A projection recognizes it by its old position.
    */
   async replay(id: string, shards: ReadonlyMap<number, OwnedShard>): Promise<void> {
-    const { database, folder, clock, log } = this.#options;
-    const letter = await store.findDeadLetter(database.reader, id);
-    const owned = letter === undefined ? undefined : shards.get(letter.shard);
-    if (letter?.replayRequestedMs === undefined || owned === undefined) return;
+    const { database, projection, clock, log } = this.#options;
+    const deadLetter = await store.findDeadLetter(database.reader, id);
+    const owned = deadLetter === undefined ? undefined : shards.get(deadLetter.shard);
+    if (deadLetter?.replayRequestedMs === undefined || owned === undefined) return;
     try {
-      const envelope = openEnvelope(letter);
+      const envelope = openEnvelope(deadLetter);
       await database.transaction(async (trx) => {
-        await folder.fold(trx, [envelope]);
+        await projection.apply(trx, [envelope]);
         await store.endReplay(trx, id, { replayedMs: clock.nowMs() });
         if (!(await lockOwned(trx, this.#key, [owned]))) throw new LostOwnership();
       });
-      log.info({ id, shard: letter.shard, position: letter.position }, "a dead letter was applied on replay");
+      log.info(
+        { id, shard: deadLetter.shard, position: deadLetter.position },
+        "a dead letter was applied on replay",
+      );
     } catch (error) {
       if (!isPoison(error) && !(error instanceof NotAnEnvelope)) throw error;
-      log.warn({ err: error, id, shard: letter.shard }, "a dead letter still cannot be applied");
-      await database.transaction((trx) => store.endReplay(trx, id, { error: describe(error) }));
+      log.warn({ err: error, id, shard: deadLetter.shard }, "a dead letter still cannot be applied");
+      await database.transaction((trx) => store.endReplay(trx, id, { error: describeError(error) }));
     }
   }
 
-  #letter(owned: OwnedShard, error: unknown) {
+  #deadLetter(owned: OwnedShard, error: unknown) {
     return {
       ...this.#key,
       shard: owned.shard,
-      error: describe(error),
+      error: describeError(error),
       deadMs: this.#options.clock.nowMs(),
       replayRequestedMs: undefined,
       replayedMs: undefined,
@@ -138,7 +141,7 @@ function openEnvelope({ raw, source, shard }: store.DeadLetter): Envelope {
 }
 
 /** Describes an error for the operator, with its causes, because PoisonMessage names only the message. */
-function describe(error: unknown): string {
+function describeError(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at instanceof Error && parts.length < 4; at = at.cause)
     parts.push(`${at.name}: ${at.message}`);

@@ -42,10 +42,10 @@ export class OutboxGauges {
     this.#unpublished.set({ service }, unpublished);
     this.#oldest.set({ service }, oldestMs === undefined ? 0 : Math.max(0, nowMs - oldestMs) / 1000);
     this.#backlog.set({ service }, backlogItems);
-    for (const [consumer, folded] of state.folded) {
+    for (const [consumer, applied] of state.applied) {
       let lag = 0;
       for (const [shard, position] of state.positions.entries()) {
-        lag += Math.max(0, position - (folded.positions[shard] ?? 0));
+        lag += Math.max(0, position - (applied.positions[shard] ?? 0));
       }
       this.#lag.set({ service, consumer }, lag);
     }

@@ -8,7 +8,7 @@ import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { backoffMs } from "./backoff.ts";
-import { FreshMessages } from "./fresh-messages.ts";
+import { CommittedMessageBuffer } from "./committed-message-buffer.ts";
 import { readPositions, readRanges, type ShardRange } from "./outbox-store.ts";
 import type { OutboxPort } from "./ports.ts";
 import * as store from "./relay-store.ts";
@@ -48,7 +48,7 @@ const ROUND_BYTES = 16 * 1024 * 1024;
  * Most bytes of committed messages that wait to be published from memory. Beyond the limit, messages are read
  * from the table.
  */
-const FRESH_BYTES_MAX = 16 * 1024 * 1024;
+const BUFFER_BYTES_MAX = 16 * 1024 * 1024;
 const TRIM_ROWS = 500;
 /**
  * Shortest time between two saves of the cursors. After a crash, messages published since the last save are
@@ -70,20 +70,20 @@ export class OutboxRelay {
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #leaseUntilMs = 0;
-  #askAgainMs = 0;
-  #trimAtMs = 0;
+  #nextLeaseAttemptMs = 0;
+  #nextTrimMs = 0;
   #rowsMax = ROWS_FIRST;
   /** Published positions, while the lease is held without a break. The table is updated later. */
   #cursors: Map<number, number> | undefined;
   #saved = new Map<number, number>();
   #savedAtMs = Number.NEGATIVE_INFINITY;
-  readonly #fresh = new FreshMessages(FRESH_BYTES_MAX);
+  readonly #buffer = new CommittedMessageBuffer(BUFFER_BYTES_MAX);
   /**
    * The table may hold messages that were not handed over: after a start, a failure, or a commit of another
    * process.
    */
-  #mustRead = true;
-  #readAtMs = 0;
+  #isReadDue = true;
+  #nextReadMs = 0;
   #failing = false;
 
   constructor(options: RelayOptions) {
@@ -104,7 +104,7 @@ export class OutboxRelay {
   }
 
   async start(): Promise<void> {
-    this.#trimAtMs = this.#options.clock.nowMs() + Math.min(60_000, this.#timings.trimEveryMs);
+    this.#nextTrimMs = this.#options.clock.nowMs() + Math.min(60_000, this.#timings.trimEveryMs);
     this.#loop ??= this.#run();
   }
 
@@ -127,13 +127,13 @@ export class OutboxRelay {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        const more = (await this.#holdLease()) && (await this.#round());
+        const more = (await this.#ensureLease()) && (await this.#round());
         this.#recovered();
         failures = 0;
         if (!more) await this.#wakeup.wait(clock, this.#waitMs(), signal);
       } catch (error) {
         failures += 1;
-        this.#mustRead = true;
+        this.#isReadDue = true;
         this.#failed(error);
         await clock.sleep(backoffMs(failures, BACKOFF), signal);
       }
@@ -146,11 +146,11 @@ export class OutboxRelay {
     const unlisten = outbox.onCommitted((isOwn) => {
       // This process hands over the messages of its own commits.
       if (isOwn) return;
-      this.#mustRead = true;
+      this.#isReadDue = true;
       this.#wakeup.notify();
     });
     const unlistenAppends = outbox.onAppended((messages) => {
-      if (this.#leaseUntilMs === 0 || !this.#fresh.offer(messages)) this.#mustRead = true;
+      if (this.#leaseUntilMs === 0 || !this.#buffer.offer(messages)) this.#isReadDue = true;
       this.#wakeup.notify();
     });
     return () => {
@@ -167,14 +167,14 @@ export class OutboxRelay {
     return Math.min(pollMs, Math.max(1, dueMs));
   }
 
-  async #holdLease(): Promise<boolean> {
+  async #ensureLease(): Promise<boolean> {
     const { clock, database, instanceId, exclusive } = this.#options;
     const nowMs = clock.nowMs();
     const { leaseMs } = this.#timings;
     // The lease is renewed well before it ends, so that one slow renewal does not lose it.
     if (this.#leaseUntilMs - nowMs > leaseMs * 0.6) return true;
     // Commits wake a standby relay too; a standby requests the lease at most once per poll interval.
-    if (this.#leaseUntilMs === 0 && clock.monotonicMs() < this.#askAgainMs) return false;
+    if (this.#leaseUntilMs === 0 && clock.monotonicMs() < this.#nextLeaseAttemptMs) return false;
     const untilMs = exclusive ? FOREVER_MS : nowMs + leaseMs;
     const held = await database.transaction((trx) =>
       store.takeRelayLease(trx, { owner: instanceId, nowMs, untilMs, byForce: exclusive }),
@@ -182,11 +182,11 @@ export class OutboxRelay {
     // A relay that held the lease meanwhile has advanced the cursors.
     if (!held || this.#leaseUntilMs <= nowMs) {
       this.#cursors = undefined;
-      this.#fresh.clear();
-      this.#mustRead = true;
+      this.#buffer.clear();
+      this.#isReadDue = true;
     }
     this.#leaseUntilMs = held ? untilMs : 0;
-    this.#askAgainMs = clock.monotonicMs() + this.#timings.pollMs * 0.9;
+    this.#nextLeaseAttemptMs = clock.monotonicMs() + this.#timings.pollMs * 0.9;
     return held;
   }
 
@@ -197,29 +197,29 @@ export class OutboxRelay {
       this.#cursors = await store.readPublished(database.reader);
       this.#saved = new Map(this.#cursors);
     }
-    const { messages, isWhole } = this.#fresh.take(this.#cursors);
-    if (!isWhole || clock.monotonicMs() >= this.#readAtMs) this.#mustRead = true;
+    const { messages, isComplete } = this.#buffer.take(this.#cursors);
+    if (!isComplete || clock.monotonicMs() >= this.#nextReadMs) this.#isReadDue = true;
     const envelopes = messages.length > 0 ? messages : await this.#read(this.#cursors);
     if (envelopes.length > 0) await this.#publish(envelopes, this.#cursors);
     if (clock.monotonicMs() - this.#savedAtMs >= SAVE_MS) await this.#save();
     if (envelopes.length > 0) return true;
-    if (clock.nowMs() >= this.#trimAtMs) await this.#trim();
-    return this.#mustRead;
+    if (clock.nowMs() >= this.#nextTrimMs) await this.#trim();
+    return this.#isReadDue;
   }
 
   /** Reads the next unpublished messages from the table, if the table may hold any. */
   async #read(cursors: ReadonlyMap<number, number>): Promise<Envelope[]> {
-    if (!this.#mustRead) return [];
+    if (!this.#isReadDue) return [];
     const { clock, database, service } = this.#options;
-    this.#mustRead = false;
+    this.#isReadDue = false;
     const ranges = this.#unpublished(cursors, await readPositions(database.reader));
-    this.#readAtMs = clock.monotonicMs() + this.#timings.pollMs;
+    this.#nextReadMs = clock.monotonicMs() + this.#timings.pollMs;
     if (ranges.length === 0) return [];
     const envelopes = await readRanges(database.reader, service, ranges);
     assert(envelopes.length > 0, "unpublished outbox messages are missing");
     // The table may hold more than one round takes.
-    this.#mustRead = true;
-    this.#tune(envelopes);
+    this.#isReadDue = true;
+    this.#adjustRowsMax(envelopes);
     return envelopes;
   }
 
@@ -264,7 +264,7 @@ export class OutboxRelay {
   }
 
   /** Adjusts the rows of the next round, so that a round of all shards stays within ROUND_BYTES. */
-  #tune(envelopes: readonly Envelope[]): void {
+  #adjustRowsMax(envelopes: readonly Envelope[]): void {
     let bytes = 0;
     for (const envelope of envelopes) bytes += envelope.data.byteLength;
     const average = Math.max(1, bytes / Math.max(1, envelopes.length));
@@ -283,10 +283,10 @@ export class OutboxRelay {
         );
         trimmed += count;
         if (count < TRIM_ROWS || this.#stopping.signal.aborted) break;
-        if (!(await this.#holdLease())) return;
+        if (!(await this.#ensureLease())) return;
       }
     }
-    this.#trimAtMs = clock.nowMs() + this.#timings.trimEveryMs;
+    this.#nextTrimMs = clock.nowMs() + this.#timings.trimEveryMs;
     if (trimmed > 0) this.#log.info({ trimmed }, "outbox trimmed");
   }
 

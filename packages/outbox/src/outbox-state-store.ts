@@ -7,7 +7,7 @@ export interface OutboxState {
   readonly positions: readonly number[];
   readonly items: readonly number[];
   readonly published: readonly number[];
-  readonly folded: ReadonlyMap<string, { readonly positions: number[]; readonly items: number[] }>;
+  readonly applied: ReadonlyMap<string, { readonly positions: number[]; readonly items: number[] }>;
 }
 
 export async function readState(db: Queryable): Promise<OutboxState> {
@@ -24,19 +24,19 @@ export async function readState(db: Queryable): Promise<OutboxState> {
     "position",
     "items",
   );
-  const folded = new Map<string, { positions: number[]; items: number[] }>();
+  const applied = new Map<string, { positions: number[]; items: number[] }>();
   for (const row of consumers) {
     const name = row.consumer.toString("utf8");
-    const shards = folded.get(name) ?? { positions: zeros(), items: zeros() };
+    const shards = applied.get(name) ?? { positions: zeros(), items: zeros() };
     shards.positions[row.shard] = row.position;
     shards.items[row.shard] = row.items_through;
-    folded.set(name, shards);
+    applied.set(name, shards);
   }
   return {
     positions: byShard(positions, (row) => row.position),
     items: byShard(positions, (row) => row.items),
     published: byShard(cursors, (row) => row.published_position),
-    folded,
+    applied,
   };
 }
 

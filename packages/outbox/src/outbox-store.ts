@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert, bytesToUuid, SHARD_COUNT, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import type { FoldedShard } from "./ports.ts";
+import type { AppliedShard } from "./ports.ts";
 
 export interface Growth {
   readonly messages: number;
@@ -162,10 +162,10 @@ export async function readRanges(
  * Stores a consumer's report. The latest report wins, even a smaller one: a value that is too small only
  * keeps messages longer.
  */
-export async function saveFolded(
+export async function saveAppliedPositions(
   trx: Transaction,
   consumer: string,
-  shards: readonly FoldedShard[],
+  shards: readonly AppliedShard[],
 ): Promise<void> {
   const name = Buffer.from(consumer, "utf8");
   const rows = [...shards]

@@ -86,7 +86,10 @@ export class OutboxTail<Item> {
    * Resolves to the ends of the shards once a shard has messages after the given position; undefined when the
    * signal aborts.
    */
-  async beyond(positions: readonly number[], signal: AbortSignal): Promise<readonly number[] | undefined> {
+  async waitBeyond(
+    positions: readonly number[],
+    signal: AbortSignal,
+  ): Promise<readonly number[] | undefined> {
     for (;;) {
       if (signal.aborted) return undefined;
       if (this.isBeyond(positions)) return this.#heads;
@@ -108,10 +111,10 @@ export class OutboxTail<Item> {
       })),
     );
     this.#reads.set(key, reading);
-    const forget = (): void => {
+    const dropReads = (): void => {
       if (this.#reads.get(key) === reading) this.#reads.delete(key);
     };
-    reading.then((messages) => messages.length === 0 && forget(), forget);
+    reading.then((messages) => messages.length === 0 && dropReads(), dropReads);
     for (const oldest of this.#reads.keys()) {
       if (this.#reads.size <= READS_KEPT) break;
       this.#reads.delete(oldest);
@@ -120,7 +123,7 @@ export class OutboxTail<Item> {
   }
 
   /** Drops cached reads, because the messages may have been rewritten. */
-  forget(): void {
+  dropReads(): void {
     this.#reads.clear();
   }
 

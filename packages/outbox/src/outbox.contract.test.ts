@@ -5,21 +5,21 @@ import { SHARD_COUNT } from "@muster/core";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MESSAGE_DATA_BYTES_MAX, type Outbox } from "./outbox.ts";
-import { append, draft, House, PAIRS } from "./testing/house.ts";
+import { append, draft, OutboxHarness, PAIRS } from "./testing/outbox-harness.ts";
 import { countMessages } from "./testing/sums-store.ts";
 
 describe.each(PAIRS)("outbox on %s", (pair) => {
-  let house: House;
+  let harness: OutboxHarness;
   let outbox: Outbox;
 
   beforeAll(async () => {
-    house = await House.open(pair);
-    outbox = await house.newOutbox();
+    harness = await OutboxHarness.open(pair);
+    outbox = await harness.newOutbox();
   });
-  afterAll(() => house.close());
+  afterAll(() => harness.close());
 
   it("numbers messages without gap and in commit order under eight writers and rollbacks", async () => {
-    const { database } = house.producing;
+    const { database } = harness.producing;
     const before = await outbox.positions();
     const kept = new Array<number>(SHARD_COUNT).fill(0);
     let writing = true;
@@ -62,7 +62,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
   });
 
   it("reads appended messages, and at most a few megabytes at once", async () => {
-    const { database } = house.producing;
+    const { database } = harness.producing;
     const from = (await outbox.positions())[9] ?? 0;
     const large = { ...draft(9, 0), data: Buffer.alloc(MESSAGE_DATA_BYTES_MAX, 7) };
     const traced = {
@@ -85,7 +85,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
   });
 
   it("rejects messages that no consumer accepts, and writes nothing", async () => {
-    const { database } = house.producing;
+    const { database } = harness.producing;
     const before = await outbox.positions();
     const tooLarge = { ...draft(3, 0), data: Buffer.alloc(MESSAGE_DATA_BYTES_MAX + 1) };
     for (const bad of [tooLarge, draft(SHARD_COUNT, 1), draft(-1, 1), draft(1.5, 1), draft(1, 1, -1)]) {
@@ -96,8 +96,8 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
   });
 
   it("counts the backlog of the slowest consumer at once for its own appends, within a second for others'", async () => {
-    const { database } = house.producing;
-    const other = await house.newOutbox(await house.producing.openAnother());
+    const { database } = harness.producing;
+    const other = await harness.newOutbox(await harness.producing.openAnother());
     const positions = await outbox.positions();
     const ends = await Promise.all(
       positions.map(async (position, shard) => {
@@ -105,19 +105,19 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
         return { shard, position, itemsThrough: Number(last?.itemsThrough ?? 0n) };
       }),
     );
-    await outbox.reportFolded("quick", ends);
-    await outbox.reportFolded("slow", ends);
+    await outbox.reportApplied("quick", ends);
+    await outbox.reportApplied("slow", ends);
     // The next poll removes the rolled-back appends of the tests above.
     await waitFor(() => outbox.backlogItems() === 0);
 
     await database.transaction((trx) => outbox.append(trx, [draft(2, 1, 30), draft(4, 1, 12)]));
     expect(outbox.backlogItems()).toBe(42);
     const end = ends[2] ?? { shard: 2, position: 0, itemsThrough: 0 };
-    await outbox.reportFolded("quick", [
+    await outbox.reportApplied("quick", [
       { shard: 2, position: end.position + 1, itemsThrough: end.itemsThrough + 30 },
     ]);
     expect(outbox.backlogItems()).toBe(42);
-    await outbox.reportFolded("slow", [
+    await outbox.reportApplied("slow", [
       { shard: 2, position: end.position + 1, itemsThrough: end.itemsThrough + 30 },
     ]);
     expect(outbox.backlogItems()).toBe(12);
@@ -133,28 +133,28 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
   });
 
   it("notifies every replica of commits", async () => {
-    const other = await house.newOutbox(await house.producing.openAnother());
+    const other = await harness.newOutbox(await harness.producing.openAnother());
     let heard = 0;
     const stop = other.onCommitted(() => {
       heard += 1;
     });
     const before = heard;
-    await append(outbox, house.producing.database, 1, 5);
+    await append(outbox, harness.producing.database, 1, 5);
     await waitFor(() => heard > before);
     stop();
   });
 
   it("trims only messages that are old, published and applied by every consumer", async () => {
-    const { database } = house.producing;
-    const producer = await house.newProducer({ timings: { keepMs: 0, trimEveryMs: 30 } });
+    const { database } = harness.producing;
+    const producer = await harness.newProducer({ timings: { keepMs: 0, trimEveryMs: 30 } });
     const start = (await outbox.positions())[12] ?? 0;
     await append(outbox, database, 12, 1, 2, 3, 4, 5, 6);
-    await outbox.reportFolded("quick", [{ shard: 12, position: start + 6, itemsThrough: 0 }]);
-    await outbox.reportFolded("slow", [{ shard: 12, position: start + 2, itemsThrough: 0 }]);
+    await outbox.reportApplied("quick", [{ shard: 12, position: start + 6, itemsThrough: 0 }]);
+    await outbox.reportApplied("slow", [{ shard: 12, position: start + 2, itemsThrough: 0 }]);
     producer.bus.publishFails = true;
     await producer.relay.start();
     const failed = () =>
-      house.metrics.text().then((text) => /publish_failures_total\{[^}]*\} [1-9]/.test(text));
+      harness.metrics.text().then((text) => /publish_failures_total\{[^}]*\} [1-9]/.test(text));
     await waitFor(failed);
     expect(await countMessages(database.reader, 12)).toBe(start + 6);
 
@@ -163,7 +163,7 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
     expect((await outbox.read(12, start + 2, 10)).map((envelope) => Number(envelope.position))).toEqual(
       [3, 4, 5, 6].map((step) => start + step),
     );
-    await outbox.reportFolded("slow", [{ shard: 12, position: start + 6, itemsThrough: 0 }]);
+    await outbox.reportApplied("slow", [{ shard: 12, position: start + 6, itemsThrough: 0 }]);
     await waitFor(async () => (await countMessages(database.reader, 12)) === 0);
     await append(outbox, database, 12, 7);
     expect((await outbox.positions())[12]).toBe(start + 7);

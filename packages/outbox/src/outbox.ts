@@ -6,11 +6,11 @@ import { assert, type Clock, type IdSource, MESSAGE_BYTES_MAX, SHARD_COUNT } fro
 import type { Database, Transaction } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
-import { BacklogBook } from "./backlog-book.ts";
+import { BacklogTracker } from "./backlog-tracker.ts";
 import { OutboxGauges } from "./outbox-gauges.ts";
 import { readOldestUnpublishedMs, readState } from "./outbox-state-store.ts";
 import * as store from "./outbox-store.ts";
-import type { FoldedShard, OutboxDraft, OutboxPort, ProducerPort } from "./ports.ts";
+import type { AppliedShard, OutboxDraft, OutboxPort, ProducerPort } from "./ports.ts";
 import { ThrottledCall } from "./throttled-call.ts";
 
 export interface OutboxOptions {
@@ -35,18 +35,18 @@ const TRACE_PARENT_BYTES_MAX = 64;
 /** Longest time until this process reads the appends of other processes. */
 const POLL_MS = 1_000;
 /** Shortest time between two broadcasts of commits to other replicas. */
-const TELL_MS_MIN = 5;
+const NOTIFY_MS_MIN = 5;
 
 /** The outbox of one process and producing service. Also a worker with `start` and `stop`. */
 export class Outbox implements OutboxPort, ProducerPort {
   readonly name: string;
   readonly #options: OutboxOptions;
   readonly #log: Logger;
-  readonly #book = new BacklogBook();
+  readonly #tracker = new BacklogTracker();
   readonly #gauges: OutboxGauges;
   readonly #listeners = new Set<(isOwn: boolean) => void>();
   readonly #appendListeners = new Set<(messages: readonly Envelope[]) => void>();
-  readonly #tellOthers: ThrottledCall;
+  readonly #notifyOthers: ThrottledCall;
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #unsubscribe: (() => void) | undefined;
@@ -59,11 +59,11 @@ export class Outbox implements OutboxPort, ProducerPort {
     this.#gauges = new OutboxGauges(options.metrics, options.service);
     const topic = `outbox.${options.service}`;
     const sender = Buffer.from(options.instanceId, "utf8");
-    this.#tellOthers = new ThrottledCall(options.clock, TELL_MS_MIN, () =>
+    this.#notifyOthers = new ThrottledCall(options.clock, NOTIFY_MS_MIN, () =>
       options.bus.broadcast(topic, sender),
     );
     this.#unsubscribe = options.bus.onBroadcast(topic, (payload) => {
-      if (!sender.equals(payload)) this.#announce(false);
+      if (!sender.equals(payload)) this.#notifyCommitted(false);
     });
     options.bus.attachSource(options.service, this);
   }
@@ -77,7 +77,7 @@ export class Outbox implements OutboxPort, ProducerPort {
     this.#stopping.abort();
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
-    this.#tellOthers.cancel();
+    this.#notifyOthers.cancel();
     await this.#loop;
   }
 
@@ -109,19 +109,19 @@ export class Outbox implements OutboxPort, ProducerPort {
         type: draft.type,
         timeMs: nowMs,
         itemsThrough: at.items,
-        traceParent: fits(draft.traceParent) ? draft.traceParent : "",
+        traceParent: fitsColumn(draft.traceParent) ? draft.traceParent : "",
         data: draft.data,
       };
     });
     await store.insertMessages(trx, rows);
-    for (const [shard, end] of ends) this.#book.appended(shard, end.items);
-    this.#tellOnceCommitted(trx, rows);
+    for (const [shard, end] of ends) this.#tracker.appended(shard, end.items);
+    this.#notifyOnceCommitted(trx, rows);
     return rows.map((row) => row.position);
   }
 
   committed(): void {
-    this.#announce(true);
-    this.#tellOthers.call();
+    this.#notifyCommitted(true);
+    this.#notifyOthers.call();
   }
 
   positions(): Promise<number[]> {
@@ -136,46 +136,49 @@ export class Outbox implements OutboxPort, ProducerPort {
     });
   }
 
-  async reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void> {
+  async reportApplied(consumer: string, shards: readonly AppliedShard[]): Promise<void> {
     const valid = shards.filter(({ shard }) => shard >= 0 && shard < SHARD_COUNT);
     if (valid.length === 0) return;
-    await this.#options.database.transaction((trx) => store.saveFolded(trx, consumer, valid));
-    this.#book.folded(consumer, valid);
+    await this.#options.database.transaction((trx) => store.saveAppliedPositions(trx, consumer, valid));
+    this.#tracker.applied(consumer, valid);
   }
 
   backlogItems(): number {
-    return this.#book.backlogItems();
+    return this.#tracker.backlogItems();
   }
 
   onCommitted(listener: (isOwn: boolean) => void): () => void {
-    return added(this.#listeners, (isOwn) => listener(isOwn));
+    return addListener(this.#listeners, (isOwn) => listener(isOwn));
   }
 
   onAppended(listener: (messages: readonly Envelope[]) => void): () => void {
-    return added(this.#appendListeners, (messages) => listener(messages));
+    return addListener(this.#appendListeners, (messages) => listener(messages));
   }
 
-  #tellOnceCommitted(trx: Transaction, rows: readonly store.OutboxRow[]): void {
+  #notifyOnceCommitted(trx: Transaction, rows: readonly store.OutboxRow[]): void {
     if (this.#appendListeners.size === 0) return;
     trx.executionPromise.then(
       () => {
         const { service } = this.#options;
         const messages = rows.map((row) => store.envelopeOf(service, row));
-        this.#tell(this.#appendListeners, messages);
+        this.#notify(this.#appendListeners, messages);
       },
       // The transaction was rolled back, or the outcome is unknown: a poll reads the stored state.
       () => {},
     );
   }
 
-  #announce(isOwn: boolean): void {
-    this.#tell(this.#listeners, isOwn);
+  #notifyCommitted(isOwn: boolean): void {
+    this.#notify(this.#listeners, isOwn);
   }
 
-  #tell<News>(listeners: ReadonlySet<(news: News) => void>, news: News): void {
+  #notify<Notification>(
+    listeners: ReadonlySet<(notification: Notification) => void>,
+    notification: Notification,
+  ): void {
     for (const listener of listeners) {
       try {
-        listener(news);
+        listener(notification);
       } catch (error) {
         this.#log.error({ err: error }, "a listener of commits threw");
       }
@@ -192,11 +195,11 @@ export class Outbox implements OutboxPort, ProducerPort {
 
   async #poll(): Promise<void> {
     try {
-      const before = this.#book.mark();
+      const before = this.#tracker.localChanges();
       const state = await readState(this.#options.database.reader);
-      if (this.#book.refresh(state, before)) this.#announce(false);
+      if (this.#tracker.refresh(state, before)) this.#notifyCommitted(false);
       const oldestMs = await readOldestUnpublishedMs(this.#options.database.reader, state);
-      this.#gauges.set(state, this.#book.backlogItems(), oldestMs, this.#options.clock.nowMs());
+      this.#gauges.set(state, this.#tracker.backlogItems(), oldestMs, this.#options.clock.nowMs());
       this.#pollFailed = false;
     } catch (error) {
       if (!this.#pollFailed) this.#log.warn({ err: error }, "the outbox's state cannot be read; retrying");
@@ -206,12 +209,12 @@ export class Outbox implements OutboxPort, ProducerPort {
 }
 
 /** Adds a listener as a separate function, and returns a function that removes the listener. */
-function added<Listener>(listeners: Set<Listener>, own: Listener): () => void {
+function addListener<Listener>(listeners: Set<Listener>, own: Listener): () => void {
   listeners.add(own);
   return () => void listeners.delete(own);
 }
 
-function fits(traceParent: string): boolean {
+function fitsColumn(traceParent: string): boolean {
   return Buffer.byteLength(traceParent) <= TRACE_PARENT_BYTES_MAX;
 }
 

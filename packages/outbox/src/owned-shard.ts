@@ -3,7 +3,7 @@ import type { Delivery, Subscription } from "@muster/bus";
 import { ShardInbox } from "./shard-inbox.ts";
 
 /** The first message that failed because of the message's own content. */
-export interface Suspect {
+export interface FailingMessage {
   readonly position: number;
   readonly attempts: number;
 }
@@ -11,37 +11,37 @@ export interface Suspect {
 export class OwnedShard {
   readonly shard: number;
   /** Fences every commit: a replica that takes the shard increases the token. */
-  readonly epoch: number;
+  readonly fencingToken: number;
   readonly inbox: ShardInbox;
   subscription: Subscription | undefined;
   /** Deliveries that are not an envelope, after the last attempt. */
   readonly undecodable: Delivery[] = [];
-  suspect: Suspect | undefined;
+  failingMessage: FailingMessage | undefined;
   /** Consecutive failures of any kind; no message is applied before `notBeforeMs` (monotonic). */
   failures = 0;
   notBeforeMs = 0;
   /** Messages must be requested from the producer, because the bus may be late or have lost messages. */
-  checkWanted = true;
-  refetching = false;
+  isRefetchRequested = true;
+  isRefetching = false;
   refetchFailures = 0;
   /** No refetch starts before this time (monotonic). */
   refetchNotBeforeMs = 0;
   lastArrivalMs: number;
-  readonly gainedMs: number;
+  readonly acquiredMs: number;
   /** Number of deliveries from the bus. */
   deliveries = 0;
 
   constructor(cursor: {
     readonly shard: number;
-    readonly epoch: number;
+    readonly fencingToken: number;
     readonly position: number;
     readonly itemsThrough: number;
     readonly monotonicMs: number;
   }) {
     this.shard = cursor.shard;
-    this.epoch = cursor.epoch;
+    this.fencingToken = cursor.fencingToken;
     this.inbox = new ShardInbox(cursor.position, cursor.itemsThrough);
     this.lastArrivalMs = cursor.monotonicMs;
-    this.gainedMs = cursor.monotonicMs;
+    this.acquiredMs = cursor.monotonicMs;
   }
 }

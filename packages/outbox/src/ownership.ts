@@ -41,7 +41,7 @@ export class OwnedView implements OwnedShards {
   }
 
   position(shard: number): number {
-    return this.#find(shard).inbox.folded;
+    return this.#find(shard).inbox.applied;
   }
 
   async transaction<T>(shards: readonly number[], body: (trx: Transaction) => Promise<T>): Promise<T> {

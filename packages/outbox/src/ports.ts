@@ -29,7 +29,7 @@ export interface OutboxPort {
   positions(): Promise<number[]>;
   read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]>;
   /** Stores how far a consumer has applied the messages of some shards. */
-  reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void>;
+  reportApplied(consumer: string, shards: readonly AppliedShard[]): Promise<void>;
   /**
    * Items that are committed and not yet applied by the slowest registered consumer. Cheap; at most 1 s old.
    */
@@ -46,7 +46,7 @@ export interface OutboxPort {
   onAppended(listener: (messages: readonly Envelope[]) => void): () => void;
 }
 
-export interface FoldedShard {
+export interface AppliedShard {
   readonly shard: number;
   readonly position: number;
   readonly itemsThrough: number;
@@ -55,22 +55,22 @@ export interface FoldedShard {
 /** What a consumer requests from the producer: the producer's own outbox, or an internal RPC. */
 export interface ProducerPort {
   read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]>;
-  reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void>;
+  reportApplied(consumer: string, shards: readonly AppliedShard[]): Promise<void>;
 }
 
 /** The part of a {@link ShardConsumer} that the consuming service implements. */
-export interface Folder {
+export interface Projection {
   /**
    * Applies messages inside the transaction that also advances the cursors. The messages of each shard are in
    * position order, without gaps or repeats. Throws PoisonMessage for a message that can never be applied;
    * any other rejection rolls the transaction back, and the messages are retried without limit.
    */
-  fold(trx: Transaction, messages: readonly Envelope[]): Promise<void>;
+  apply(trx: Transaction, messages: readonly Envelope[]): Promise<void>;
   /**
    * Called in the transaction that moves a message to the dead letters, before the cursor advances.
    * `envelope` is undefined where the bytes cannot be decoded.
    */
-  dead(trx: Transaction, envelope: Envelope | undefined, shard: number): Promise<void>;
+  onDeadLetter(trx: Transaction, envelope: Envelope | undefined, shard: number): Promise<void>;
   /**
    * Does background work such as timers and backfill steps. The owner calls it between two applied batches,
    * never at the same time as one. Returns after at most about 50 ms of work. Resolves to the next time to be

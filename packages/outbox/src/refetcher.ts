@@ -38,8 +38,8 @@ export class Refetcher {
     const nowMs = this.#options.clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const owned of shards) {
-      if (owned.refetching || owned.inbox.size >= INBOX_MAX) continue;
-      const isWanted = owned.checkWanted || owned.inbox.hasGap;
+      if (owned.isRefetching || owned.inbox.size >= INBOX_MAX) continue;
+      const isWanted = owned.isRefetchRequested || owned.inbox.hasGap;
       const wantedMs = isWanted ? nowMs : owned.lastArrivalMs + this.#quietMs(owned, nowMs);
       const dueMs = Math.max(wantedMs, owned.refetchNotBeforeMs);
       if (dueMs <= nowMs) void this.#refetch(owned);
@@ -51,23 +51,23 @@ export class Refetcher {
   #quietMs(owned: OwnedShard, nowMs: number): number {
     const { quietMs, handoverMs } = this.#timings;
     // With one process, no other replica can have owned the shard.
-    const isHandover = !this.#options.exclusive && nowMs - owned.gainedMs < handoverMs;
+    const isHandover = !this.#options.exclusive && nowMs - owned.acquiredMs < handoverMs;
     return isHandover ? Math.min(HANDOVER_QUIET_MS, quietMs) : quietMs;
   }
 
   async #refetch(owned: OwnedShard): Promise<void> {
     const { clock } = this.#options;
-    owned.refetching = true;
-    owned.checkWanted = false;
+    owned.isRefetching = true;
+    owned.isRefetchRequested = false;
     try {
       const after = owned.inbox.contiguousEnd;
       const deliveriesBefore = owned.deliveries;
       const taken = this.#take(owned, await this.#read(owned.shard, after), after);
       // While the bus delivers nothing, the producer is read to its end.
-      if (taken > 0 && owned.deliveries === deliveriesBefore) owned.checkWanted = true;
+      if (taken > 0 && owned.deliveries === deliveriesBefore) owned.isRefetchRequested = true;
       this.#succeeded(owned);
     } catch (error) {
-      owned.checkWanted = true;
+      owned.isRefetchRequested = true;
       owned.refetchFailures += 1;
       const waitMs = backoffMs(owned.refetchFailures, {
         minMs: this.#timings.retryMs,
@@ -79,7 +79,7 @@ export class Refetcher {
         this.#options.log.warn({ err: error, shard: owned.shard }, "the producer cannot be read; retrying");
       }
     }
-    owned.refetching = false;
+    owned.isRefetching = false;
     this.#arrived();
   }
 
@@ -113,7 +113,7 @@ export class Refetcher {
       }
     }
     const first = envelopes[0];
-    if (first !== undefined && Number(first.position) > Math.max(after, owned.inbox.folded) + 1) {
+    if (first !== undefined && Number(first.position) > Math.max(after, owned.inbox.applied) + 1) {
       throw new Error(`the producer no longer has position ${after + 1}; this consumer needs a backfill`);
     }
     let count = 0;

@@ -79,8 +79,8 @@ export async function trimShard(
   const published: { published_position: number }[] = await trx("relay_cursors")
     .select("published_position")
     .where({ shard });
-  const folded: { position: number }[] = await trx("outbox_consumers").select("position").where({ shard });
-  const passed = Math.min(published[0]?.published_position ?? 0, ...folded.map((row) => row.position));
+  const applied: { position: number }[] = await trx("outbox_consumers").select("position").where({ shard });
+  const passed = Math.min(published[0]?.published_position ?? 0, ...applied.map((row) => row.position));
   const rows: { position: number; time_ms: number }[] = await trx("outbox_messages")
     .select("position", "time_ms")
     .where("shard", shard)

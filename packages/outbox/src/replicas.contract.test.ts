@@ -12,28 +12,28 @@ import { type OwnedShards, PoisonMessage } from "./ports.ts";
 import {
   append,
   CONSUMER,
-  House,
+  OutboxHarness,
   PAIRS,
   type Producer,
   type Replica,
   SERVICE,
   totalOf,
-} from "./testing/house.ts";
+} from "./testing/outbox-harness.ts";
 import { addToSum, readOwners, readSum } from "./testing/sums-store.ts";
 
 describe.each(PAIRS)("replicas on %s", (pair) => {
-  let house: House;
+  let harness: OutboxHarness;
   let producer: Producer;
 
   beforeEach(async () => {
-    house = await House.open(pair);
-    producer = await house.newProducer();
+    harness = await OutboxHarness.open(pair);
+    producer = await harness.newProducer();
     await producer.relay.start();
   });
-  afterEach(() => house.close());
+  afterEach(() => harness.close());
 
   const put = (shard: number, ...values: number[]) =>
-    append(producer.outbox, house.producing.database, shard, ...values);
+    append(producer.outbox, harness.producing.database, shard, ...values);
   const putEverywhere = async (value: number): Promise<void> => {
     for (let shard = 0; shard < 16; shard += 1) await put(shard, value);
   };
@@ -41,9 +41,9 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
 
   it("shares shards evenly, and releases them when a replica stops", async () => {
     const [a, b, c] = [
-      await house.newReplica(producer.outbox),
-      await house.newReplica(producer.outbox),
-      await house.newReplica(producer.outbox),
+      await harness.newReplica(producer.outbox),
+      await harness.newReplica(producer.outbox),
+      await harness.newReplica(producer.outbox),
     ];
     await a.consumer.start();
     expect(owned(a)).toBe(16);
@@ -53,65 +53,65 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     await c.consumer.start();
     await waitFor(() => [a, b, c].every((replica) => owned(replica) >= 4 && owned(replica) <= 6));
     await putEverywhere(10);
-    await house.waitUntilFolded(producer.outbox);
+    await harness.waitUntilApplied(producer.outbox);
     await a.consumer.stop();
-    expect(await readOwners(house.consuming.database.reader)).not.toContain(a.instanceId);
+    expect(await readOwners(harness.consuming.database.reader)).not.toContain(a.instanceId);
     await waitFor(() => owned(b) === 8 && owned(c) === 8);
     await putEverywhere(100);
-    expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(16 * 111);
+    expect(totalOf(await harness.waitUntilApplied(producer.outbox))).toBe(16 * 111);
   });
 
   it("takes over the shards of dead replicas once their leases have expired", async () => {
-    const [a, b] = [await house.newReplica(producer.outbox), await house.newReplica(producer.outbox)];
+    const [a, b] = [await harness.newReplica(producer.outbox), await harness.newReplica(producer.outbox)];
     await a.consumer.start();
     await b.consumer.start();
     await waitFor(() => owned(a) === 8 && owned(b) === 8);
     await putEverywhere(1);
-    await house.waitUntilFolded(producer.outbox);
+    await harness.waitUntilApplied(producer.outbox);
     await a.kill();
     await putEverywhere(10);
     await waitFor(() => owned(b) === 16);
-    expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(16 * 11);
+    expect(totalOf(await harness.waitUntilApplied(producer.outbox))).toBe(16 * 11);
   });
 
   it("resolves in every replica when positions are applied, and when they are not in time", async () => {
-    const [a, b] = [await house.newReplica(producer.outbox), await house.newReplica(producer.outbox)];
+    const [a, b] = [await harness.newReplica(producer.outbox), await harness.newReplica(producer.outbox)];
     await a.consumer.start();
     await b.consumer.start();
     await waitFor(() => owned(a) === 8 && owned(b) === 8);
     const gate = Promise.withResolvers<void>();
-    for (const { folder } of [a, b]) folder.beforeFold = () => gate.promise;
+    for (const { projection } of [a, b]) projection.beforeApply = () => gate.promise;
     await putEverywhere(1);
     const positions = await producer.outbox.positions();
-    expect(await a.consumer.waitFolded(positions, { timeoutMs: 60 })).toBe(false);
+    expect(await a.consumer.waitForApplied(positions, { timeoutMs: 60 })).toBe(false);
     const gone = new AbortController();
-    const abandoned = b.consumer.waitFolded(positions, { timeoutMs: 60_000, signal: gone.signal });
+    const abandoned = b.consumer.waitForApplied(positions, { timeoutMs: 60_000, signal: gone.signal });
     gone.abort();
     expect(await abandoned).toBe(false);
-    expect(await b.consumer.waitFolded([], { timeoutMs: 0 })).toBe(true);
+    expect(await b.consumer.waitForApplied([], { timeoutMs: 0 })).toBe(true);
 
-    const waits = [a, b].map(({ consumer }) => consumer.waitFolded(positions, { timeoutMs: 10_000 }));
+    const waits = [a, b].map(({ consumer }) => consumer.waitForApplied(positions, { timeoutMs: 10_000 }));
     gate.resolve();
     expect(await Promise.all(waits)).toEqual([true, true]);
     expect(await a.consumer.positions()).toEqual(positions);
     const beyond = positions.map((position) => position + 1);
-    expect(await b.consumer.waitFolded(beyond, { timeoutMs: 100 })).toBe(false);
+    expect(await b.consumer.waitForApplied(beyond, { timeoutMs: 100 })).toBe(false);
   });
 
   it("reads from the producer what a reader waits for and the bus does not deliver", async () => {
-    const { consumer, bus } = await house.newReplica(producer.outbox);
+    const { consumer, bus } = await harness.newReplica(producer.outbox);
     bus.loses = () => true;
     await consumer.start();
     await put(3, 1);
-    expect(await consumer.waitFolded(await producer.outbox.positions(), { timeoutMs: 5_000 })).toBe(true);
+    expect(await consumer.waitForApplied(await producer.outbox.positions(), { timeoutMs: 5_000 })).toBe(true);
   });
 
   it("moves a message to the dead letters after five failures, continues, and replays it on request", async () => {
-    const { database } = house.consuming;
-    const { consumer, folder } = await house.newReplica(producer.outbox);
+    const { database } = harness.consuming;
+    const { consumer, projection } = await harness.newReplica(producer.outbox);
     let isPoisonous = true;
     let attempts = 0;
-    folder.beforeFold = (messages) => {
+    projection.beforeApply = (messages) => {
       for (const message of messages) {
         if (message.shard !== 6 || message.position !== 3n || !isPoisonous) continue;
         if (messages.length === 1) attempts += 1;
@@ -122,16 +122,22 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     await consumer.start();
     await put(6, 1, 10, 100, 1000);
     await put(7, 5);
-    const sums = await house.waitUntilFolded(producer.outbox);
+    const sums = await harness.waitUntilApplied(producer.outbox);
     expect(totalOf(sums)).toBe(1016);
     expect(attempts).toBe(5);
-    expect(folder.buried).toEqual([{ shard: 6, position: 3 }]);
-    const [letter, ...others] = await listDeadLetters(database.reader, { limit: 10, openOnly: true });
+    expect(projection.deadLettered).toEqual([{ shard: 6, position: 3 }]);
+    const [deadLetter, ...others] = await listDeadLetters(database.reader, { limit: 10, openOnly: true });
     expect(others).toEqual([]);
-    expect(letter).toMatchObject({ consumer: CONSUMER, source: SERVICE, shard: 6, position: 3, attempts: 5 });
-    expect(letter?.error).toContain("cannot be decoded");
+    expect(deadLetter).toMatchObject({
+      consumer: CONSUMER,
+      source: SERVICE,
+      shard: 6,
+      position: 3,
+      attempts: 5,
+    });
+    expect(deadLetter?.error).toContain("cannot be decoded");
 
-    const id = letter?.id ?? "";
+    const id = deadLetter?.id ?? "";
     const replayed = async () => {
       const [found] = await listDeadLetters(database.reader, { limit: 1 });
       return found?.replayRequestedMs === undefined ? found : undefined;
@@ -148,11 +154,11 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
   });
 
   it("runs background work between batches, and commits it only while it owns the shards", async () => {
-    const { database } = house.consuming;
-    const a = await house.newReplica(producer.outbox, { exclusive: true });
+    const { database } = harness.consuming;
+    const a = await harness.newReplica(producer.outbox, { exclusive: true });
     const calls: number[][] = [];
     let nextMs = Number.POSITIVE_INFINITY;
-    a.folder.onWork = async (owned) => {
+    a.projection.onWork = async (owned) => {
       calls.push([...owned.shards]);
       await owned.transaction([owned.shards[0] ?? 0], (trx) => addToSum(trx, 15, 1, calls.length));
       return nextMs;
@@ -164,7 +170,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     await waitFor(() => calls.length === 2);
     // Runs at its time, without any message.
     nextMs = 0;
-    a.folder.onWork = async () => {
+    a.projection.onWork = async () => {
       calls.push([]);
       return calls.length < 10 ? systemClock.nowMs() + 10 : Number.POSITIVE_INFINITY;
     };
@@ -172,17 +178,17 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
     await waitFor(() => calls.length === 10);
     await put(1, 5);
     await waitFor(() => calls.length === 11);
-    expect(a.folder.overlaps).toBe(0);
+    expect(a.projection.overlaps).toBe(0);
 
     // A transaction of the former owner rolls back.
     let view: OwnedShards | undefined;
-    a.folder.onWork = async (owned) => {
+    a.projection.onWork = async (owned) => {
       view = owned;
       return Number.POSITIVE_INFINITY;
     };
     a.consumer.wake();
     await waitFor(() => view !== undefined);
-    const b = await house.newReplica(producer.outbox, { exclusive: true });
+    const b = await harness.newReplica(producer.outbox, { exclusive: true });
     await b.consumer.start();
     const before = await readSum(database.reader, 15);
     const late = view?.transaction([4, 15], (trx) => addToSum(trx, 15, 1000, 3));
@@ -191,7 +197,7 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
   });
 
   it("brings broadcasts to every process exactly once, and survives a handler that throws", async () => {
-    const [a, b] = [await house.newBus(), await house.newBus()];
+    const [a, b] = [await harness.newBus(), await harness.newBus()];
     const heard: string[] = [];
     a.onBroadcast("topic.one", () => {
       throw new Error("a handler's own trouble");
@@ -221,12 +227,12 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
   it.runIf(pair === "mysql + JetStream")(
     "moves bytes that are not an envelope to the dead letters, and applies the intended message",
     async () => {
-      const { consumer, folder } = await house.newReplica(producer.outbox);
+      const { consumer, projection } = await harness.newReplica(producer.outbox);
       await consumer.start();
       await put(2, 1);
-      await house.waitUntilFolded(producer.outbox);
+      await harness.waitUntilApplied(producer.outbox);
       const broker = await connect({ servers: await testNatsUrl() });
-      const subject = `${house.namespace}.${SERVICE}.tracked_event.recorded.v1.2`;
+      const subject = `${harness.namespace}.${SERVICE}.tracked_event.recorded.v1.2`;
       const jetStream = broker.jetstream();
       await jetStream.publish(subject, Buffer.from("garbage"));
       // An envelope of another shard under this shard's subject is rejected too.
@@ -234,19 +240,19 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
       await jetStream.publish(subject, toBinary(EnvelopeSchema, foreign));
       await broker.close();
       await put(2, 10);
-      expect(totalOf(await house.waitUntilFolded(producer.outbox))).toBe(11);
-      const letters = () => listDeadLetters(house.consuming.database.reader, { limit: 10 });
-      await waitFor(async () => (await letters()).length === 2, { timeoutMs: 10_000 });
-      expect(folder.buried).toEqual([
+      expect(totalOf(await harness.waitUntilApplied(producer.outbox))).toBe(11);
+      const deadLetters = () => listDeadLetters(harness.consuming.database.reader, { limit: 10 });
+      await waitFor(async () => (await deadLetters()).length === 2, { timeoutMs: 10_000 });
+      expect(projection.deadLettered).toEqual([
         { shard: 2, position: undefined },
         { shard: 2, position: undefined },
       ]);
-      expect((await letters()).map(({ position }) => position)).toEqual([0, 0]);
-      expect(uuidToBytes((await letters())[0]?.id ?? "")).toHaveLength(16);
+      expect((await deadLetters()).map(({ position }) => position)).toEqual([0, 0]);
+      expect(uuidToBytes((await deadLetters())[0]?.id ?? "")).toHaveLength(16);
       // A replay of undecodable bytes ends with an error and is not retried.
-      const [letter] = await letters();
-      await house.consuming.database.transaction((trx) => requestReplay(trx, letter?.id ?? "", 1));
-      await waitFor(async () => (await letters()).some(({ attempts }) => attempts === 6));
+      const [deadLetter] = await deadLetters();
+      await harness.consuming.database.transaction((trx) => requestReplay(trx, deadLetter?.id ?? "", 1));
+      await waitFor(async () => (await deadLetters()).some(({ attempts }) => attempts === 6));
     },
   );
 });

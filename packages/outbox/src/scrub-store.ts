@@ -25,10 +25,10 @@ export async function firstPosition(
 }
 
 /** Returns positions in the range, both ends included, of messages that contain one of the byte strings. */
-export async function findHolding(
+export async function findContaining(
   db: Queryable,
   range: { readonly shard: number; readonly from: number; readonly through: number },
-  needles: readonly Buffer[],
+  profileIdBytes: readonly Buffer[],
 ): Promise<number[]> {
   const rows: { position: number }[] = await db("outbox_messages")
     .select("position")
@@ -36,7 +36,7 @@ export async function findHolding(
     .andWhere("position", ">=", range.from)
     .andWhere("position", "<=", range.through)
     .andWhere((any) => {
-      for (const needle of needles) any.orWhereRaw("instr(data, ?) > 0", [needle]);
+      for (const idBytes of profileIdBytes) any.orWhereRaw("instr(data, ?) > 0", [idBytes]);
     })
     .orderBy("position");
   return rows.map((row) => row.position);
@@ -72,28 +72,28 @@ export async function replaceData(
  * Returns the last id of the next page of dead letters, and the ids of the page that contain one of the byte
  * strings.
  */
-export async function pageOfLetters(
+export async function pageOfDeadLetters(
   db: Queryable,
   after: string | undefined,
-  needles: readonly Buffer[],
+  profileIdBytes: readonly Buffer[],
   limit: number,
-): Promise<{ readonly holding: string[]; readonly last: string | undefined }> {
+): Promise<{ readonly containing: string[]; readonly last: string | undefined }> {
   const query = db("dead_letters").select<{ id: Buffer }[]>("id").orderBy("id").limit(limit);
   if (after !== undefined) query.where("id", ">", uuidToBytes(after));
   const ids = (await query).map((row) => row.id);
-  if (ids.length === 0) return { holding: [], last: undefined };
+  if (ids.length === 0) return { containing: [], last: undefined };
   const rows: { id: Buffer }[] = await db("dead_letters")
     .select("id")
     .whereIn("id", ids)
     .andWhere((any) => {
-      for (const needle of needles) any.orWhereRaw("instr(raw, ?) > 0", [needle]);
+      for (const idBytes of profileIdBytes) any.orWhereRaw("instr(raw, ?) > 0", [idBytes]);
     })
     .orderBy("id");
   const last = ids.at(-1);
-  return { holding: rows.map(({ id }) => bytesToUuid(id)), last: last && bytesToUuid(last) };
+  return { containing: rows.map(({ id }) => bytesToUuid(id)), last: last && bytesToUuid(last) };
 }
 
-export async function lockLetters(
+export async function lockDeadLetters(
   trx: Transaction,
   ids: readonly string[],
 ): Promise<{ id: string; raw: Buffer }[]> {
@@ -106,16 +106,16 @@ export async function lockLetters(
 }
 
 /** Replaces the error too, because it may quote the message. */
-export async function replaceLetter(
+export async function replaceDeadLetter(
   trx: Transaction,
   id: string,
-  letter: { readonly raw: Uint8Array; readonly error: string },
+  deadLetter: { readonly raw: Uint8Array; readonly error: string },
 ): Promise<void> {
   await trx("dead_letters")
     .where("id", uuidToBytes(id))
-    .update({ raw: Buffer.from(letter.raw), error: letter.error });
+    .update({ raw: Buffer.from(deadLetter.raw), error: deadLetter.error });
 }
 
-export async function deleteLetter(trx: Transaction, id: string): Promise<void> {
+export async function deleteDeadLetter(trx: Transaction, id: string): Promise<void> {
   await trx("dead_letters").where("id", uuidToBytes(id)).delete();
 }

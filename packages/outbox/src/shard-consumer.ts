@@ -3,6 +3,8 @@
 import type { Delivery } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert } from "@muster/core";
+import { AppliedPositions, type WaitOptions } from "./applied-positions.ts";
+import { ApplyLoop } from "./apply-loop.ts";
 import { backoffMs } from "./backoff.ts";
 import {
   ATTEMPTS_MAX,
@@ -12,15 +14,13 @@ import {
   type ShardConsumerOptions,
 } from "./consumer-options.ts";
 import { type CursorRow, readCursors } from "./cursor-store.ts";
-import { FoldLoop } from "./fold-loop.ts";
-import { FoldReporter } from "./fold-reporter.ts";
-import { FoldedPositions, type WaitOptions } from "./folded-positions.ts";
 import { OwnedShard } from "./owned-shard.ts";
+import { PositionReporter } from "./position-reporter.ts";
 import { leaseTopic, ShardLeases } from "./shard-leases.ts";
 import { ThrottledCall } from "./throttled-call.ts";
 
 /** Shortest time between two broadcasts of applied positions to other replicas. */
-const TELL_MS_MIN = 10;
+const NOTIFY_MS_MIN = 10;
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 
 /** Consumes the domain events of one producer. A worker with `start` and `stop`. */
@@ -29,10 +29,10 @@ export class ShardConsumer {
   readonly #options: ShardConsumerOptions;
   readonly #shards = new Map<number, OwnedShard>();
   readonly #leases: ShardLeases;
-  readonly #loop: FoldLoop;
-  readonly #reporter: FoldReporter;
-  readonly #folded: FoldedPositions;
-  readonly #tellOthers: ThrottledCall;
+  readonly #loop: ApplyLoop;
+  readonly #reporter: PositionReporter;
+  readonly #applied: AppliedPositions;
+  readonly #notifyOthers: ThrottledCall;
   readonly #stopping = new AbortController();
   readonly #closing = new Set<Promise<void>>();
   #unsubscribe: (() => void)[] = [];
@@ -48,40 +48,40 @@ export class ShardConsumer {
     this.#options = options;
     this.name = `consumer.${options.consumer}.${options.source}`;
     this.#leases = new ShardLeases(options, timings, {
-      gained: (cursor) => this.#gained(cursor),
+      acquired: (cursor) => this.#acquired(cursor),
       lost: (shard) => this.#lost(shard),
-      kept: (cursor) => this.#kept(cursor),
+      renewed: (cursor) => this.#renewed(cursor),
     });
-    this.#folded = new FoldedPositions(options.clock, {
+    this.#applied = new AppliedPositions(options.clock, {
       read: () => this.positions(),
       owns: (shard) => this.#shards.has(shard),
-      expect: (positions) => this.#expect(positions),
+      requestMissing: (positions) => this.#requestMissing(positions),
     });
-    const topic = `folded.${options.consumer}.${options.source}`;
-    this.#tellOthers = new ThrottledCall(options.clock, TELL_MS_MIN, () =>
+    const topic = `applied.${options.consumer}.${options.source}`;
+    this.#notifyOthers = new ThrottledCall(options.clock, NOTIFY_MS_MIN, () =>
       options.bus.broadcast(topic, Buffer.from(options.instanceId, "utf8")),
     );
-    this.#loop = new FoldLoop(options, timings, this.#shards, {
-      folded: (shard, position) => this.#folded.note(shard, position),
+    this.#loop = new ApplyLoop(options, timings, this.#shards, {
+      applied: (shard, position) => this.#applied.advance(shard, position),
       committed: () => {
-        this.#folded.wakeWaiters();
-        this.#tellOthers.call();
+        this.#applied.wakeWaiters();
+        this.#notifyOthers.call();
       },
       resync: () => this.#leases.tick(),
     });
-    this.#reporter = new FoldReporter(options, timings, this.#shards);
+    this.#reporter = new PositionReporter(options, timings, this.#shards);
   }
 
   async start(): Promise<void> {
     const { consumer, source } = this.#options;
     this.#unsubscribe = [
-      this.#onOthers(leaseTopic({ consumer, source }), () => this.#leases.wake()),
-      this.#onOthers(`folded.${consumer}.${source}`, () => this.#folded.wakeWaiters()),
+      this.#onBroadcastFromOthers(leaseTopic({ consumer, source }), () => this.#leases.wake()),
+      this.#onBroadcastFromOthers(`applied.${consumer}.${source}`, () => this.#applied.wakeWaiters()),
     ];
     await this.#leases.start();
     const { signal } = this.#stopping;
     this.#loops = Promise.all([
-      this.#leases.run(signal, () => this.#loop.lookForReplays()),
+      this.#leases.run(signal, () => this.#loop.findReplays()),
       this.#loop.run(signal),
       this.#reporter.run(signal),
     ]);
@@ -92,7 +92,7 @@ export class ShardConsumer {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    this.#tellOthers.cancel();
+    this.#notifyOthers.cancel();
     await this.#loops;
     await this.#reporter.report();
     for (const shard of [...this.#shards.keys()]) this.#lost(shard);
@@ -115,24 +115,24 @@ export class ShardConsumer {
    * Resolves to true once every shard is applied up to the given position (0 means any). Resolves to false if
    * that takes longer than `timeoutMs` or the signal aborts. Works in every replica.
    */
-  waitFolded(positions: readonly number[], options: WaitOptions): Promise<boolean> {
-    return this.#folded.wait(positions, options);
+  waitForApplied(positions: readonly number[], options: WaitOptions): Promise<boolean> {
+    return this.#applied.wait(positions, options);
   }
 
   /** Runs the projection's `work` soon. */
   wake(): void {
-    this.#loop.wakeWork();
+    this.#loop.wakeBackgroundWork();
   }
 
   ownedShards(): number[] {
     return [...this.#shards.keys()].sort((a, b) => a - b);
   }
 
-  #gained(cursor: CursorRow): void {
+  #acquired(cursor: CursorRow): void {
     const monotonicMs = this.#options.clock.monotonicMs();
     const owned = new OwnedShard({ ...cursor, monotonicMs });
     this.#shards.set(cursor.shard, owned);
-    this.#folded.note(cursor.shard, cursor.position);
+    this.#applied.advance(cursor.shard, cursor.position);
     this.#options.bus
       .subscribe({
         source: this.#options.source,
@@ -155,7 +155,7 @@ export class ShardConsumer {
             "the shard cannot be subscribed to; its messages are read from the producer",
           ),
       );
-    this.#loop.wakeWork();
+    this.#loop.wakeBackgroundWork();
   }
 
   #lost(shard: number): void {
@@ -166,13 +166,13 @@ export class ShardConsumer {
   }
 
   /** The transaction may have committed although the response was lost. */
-  #kept(cursor: CursorRow): void {
+  #renewed(cursor: CursorRow): void {
     const owned = this.#shards.get(cursor.shard);
-    if (owned === undefined || cursor.position <= owned.inbox.folded) return;
+    if (owned === undefined || cursor.position <= owned.inbox.applied) return;
     for (const delivery of owned.inbox.advance(cursor.position, cursor.itemsThrough)) delivery.ack();
-    this.#folded.note(cursor.shard, cursor.position);
-    this.#folded.wakeWaiters();
-    this.#loop.wakeWork();
+    this.#applied.advance(cursor.shard, cursor.position);
+    this.#applied.wakeWaiters();
+    this.#loop.wakeBackgroundWork();
   }
 
   /**
@@ -215,22 +215,22 @@ export class ShardConsumer {
 
   #undecodable(owned: OwnedShard, delivery: Delivery): void {
     // The producer still has the message whose delivery could not be decoded.
-    owned.checkWanted = true;
+    owned.isRefetchRequested = true;
     if (delivery.attempt >= ATTEMPTS_MAX) owned.undecodable.push(delivery);
     else delivery.nak(backoffMs(delivery.attempt, { minMs: 50, maxMs: 1_000 }));
   }
 
-  #expect(positions: readonly number[]): void {
+  #requestMissing(positions: readonly number[]): void {
     for (const owned of this.#shards.values()) {
-      if ((positions[owned.shard] ?? 0) > owned.inbox.contiguousEnd) owned.checkWanted = true;
+      if ((positions[owned.shard] ?? 0) > owned.inbox.contiguousEnd) owned.isRefetchRequested = true;
     }
     this.#loop.wake();
   }
 
-  #onOthers(topic: string, heard: () => void): () => void {
+  #onBroadcastFromOthers(topic: string, listener: () => void): () => void {
     const own = Buffer.from(this.#options.instanceId, "utf8");
     return this.#options.bus.onBroadcast(topic, (payload) => {
-      if (!own.equals(payload)) heard();
+      if (!own.equals(payload)) listener();
     });
   }
 }

@@ -10,17 +10,17 @@ interface Arrived {
 }
 
 export class ShardInbox {
-  #folded: number;
+  #applied: number;
   #itemsThrough: number;
   readonly #arrived = new Map<number, Arrived>();
 
-  constructor(folded: number, itemsThrough: number) {
-    this.#folded = folded;
+  constructor(applied: number, itemsThrough: number) {
+    this.#applied = applied;
     this.#itemsThrough = itemsThrough;
   }
 
-  get folded(): number {
-    return this.#folded;
+  get applied(): number {
+    return this.#applied;
   }
 
   get itemsThrough(): number {
@@ -33,20 +33,20 @@ export class ShardInbox {
 
   /** The last position up to which every message is applied or in the inbox. */
   get contiguousEnd(): number {
-    let end = this.#folded;
+    let end = this.#applied;
     while (this.#arrived.has(end + 1)) end += 1;
     return end;
   }
 
   /** Whether a message in the inbox cannot be applied because an earlier message is missing. */
   get hasGap(): boolean {
-    return this.#arrived.size > this.contiguousEnd - this.#folded;
+    return this.#arrived.size > this.contiguousEnd - this.#applied;
   }
 
   /** Adds a message. Returns false if it was applied before; the caller then acks the delivery. */
   offer(envelope: Envelope, delivery: Delivery | undefined): boolean {
     const position = Number(envelope.position);
-    if (position <= this.#folded) return false;
+    if (position <= this.#applied) return false;
     const arrived = this.#arrived.get(position) ?? { envelope, deliveries: [] };
     if (delivery !== undefined) arrived.deliveries.push(delivery);
     this.#arrived.set(position, arrived);
@@ -61,7 +61,7 @@ export class ShardInbox {
   itemsOf(position: number): number {
     const through = Number(this.at(position)?.itemsThrough ?? 0n);
     const before =
-      position === this.#folded + 1 ? this.#itemsThrough : Number(this.at(position - 1)?.itemsThrough ?? 0n);
+      position === this.#applied + 1 ? this.#itemsThrough : Number(this.at(position - 1)?.itemsThrough ?? 0n);
     return Math.max(0, through - before);
   }
 
@@ -70,7 +70,7 @@ export class ShardInbox {
    * acked.
    */
   advance(position: number, itemsThrough: number): Delivery[] {
-    this.#folded = position;
+    this.#applied = position;
     this.#itemsThrough = itemsThrough;
     const settled: Delivery[] = [];
     for (const [at, arrived] of this.#arrived) {

@@ -6,16 +6,16 @@ import * as store from "./cursor-store.ts";
 import { type LeasePlan, planLeases } from "./lease-plan.ts";
 
 export interface LeaseListener {
-  gained(cursor: store.CursorRow): void;
+  acquired(cursor: store.CursorRow): void;
   lost(shard: number): void;
   /** Still owned with the same fencing token; `cursor` holds the committed position. */
-  kept(cursor: store.CursorRow): void;
+  renewed(cursor: store.CursorRow): void;
 }
 
 /** Lease duration in exclusive mode: no other replica exists, so leases are never renewed. */
 const FOREVER_MS = 2 ** 52;
 /** A member dead for so long is removed. */
-const FORGET_MS = 60_000;
+const DEAD_MEMBER_RETENTION_MS = 60_000;
 
 export class ShardLeases {
   readonly #options: ShardConsumerOptions;
@@ -25,9 +25,9 @@ export class ShardLeases {
   readonly #clock: Clock;
   readonly #wakeup = new Wakeup();
   /** Fencing token of each owned shard. */
-  readonly #epochs = new Map<number, number>();
-  #tail: Promise<void> = Promise.resolve();
-  #taken = false;
+  readonly #fencingTokens = new Map<number, number>();
+  #lastTick: Promise<void> = Promise.resolve();
+  #hasTakenAll = false;
   #failing = false;
 
   constructor(options: ShardConsumerOptions, timings: ConsumerTimings, listener: LeaseListener) {
@@ -44,13 +44,13 @@ export class ShardLeases {
   }
 
   async start(): Promise<void> {
-    const deadBeforeMs = this.#clock.nowMs() - FORGET_MS;
+    const deadBeforeMs = this.#clock.nowMs() - DEAD_MEMBER_RETENTION_MS;
     await this.#options.database.transaction(async (trx) => {
       await store.seedCursors(trx, this.#key);
       await store.removeMembers(trx, this.#key, { deadBeforeMs });
     });
     await this.tick();
-    this.#tellOthers();
+    this.#notifyOthers();
   }
 
   async run(signal: AbortSignal, eachTick: () => Promise<void>): Promise<void> {
@@ -71,22 +71,22 @@ export class ShardLeases {
 
   /** Compares the owned shards with the table and corrects both. Ticks run one at a time. */
   tick(): Promise<void> {
-    const next = this.#tail.then(() => this.#tickNow());
-    this.#tail = next.catch(() => {});
+    const next = this.#lastTick.then(() => this.#tickNow());
+    this.#lastTick = next.catch(() => {});
     return next;
   }
 
   /** Releases every shard, so that other replicas take them at once. */
   async release(): Promise<void> {
-    await this.#tail;
+    await this.#lastTick;
     await this.#options.database.transaction(async (trx) => {
       const rows = await store.lockCursors(trx, this.#key);
       const mine = rows.filter((row) => row.owner === this.#options.instanceId).map((row) => row.shard);
       await store.applyLeases(trx, this.#key, { keep: [], take: [], release: mine }, this.#lease());
       await store.removeMembers(trx, this.#key, { owner: this.#options.instanceId });
     });
-    for (const shard of [...this.#epochs.keys()]) this.#lose(shard);
-    this.#tellOthers();
+    for (const shard of [...this.#fencingTokens.keys()]) this.#lose(shard);
+    this.#notifyOthers();
   }
 
   async #tickNow(): Promise<void> {
@@ -100,9 +100,9 @@ export class ShardLeases {
       await store.applyLeases(trx, this.#key, planned, lease);
       return { rows: locked, plan: planned };
     });
-    this.#taken = true;
-    this.#settle(rows, plan);
-    if (plan.release.length > 0) this.#tellOthers();
+    this.#hasTakenAll = true;
+    this.#applyPlan(rows, plan);
+    if (plan.release.length > 0) this.#notifyOthers();
   }
 
   #plan(rows: readonly store.CursorRow[], nowMs: number, aliveCount: number): LeasePlan {
@@ -110,36 +110,36 @@ export class ShardLeases {
     if (!this.#options.exclusive) return planLeases(rows, { owner, nowMs, aliveCount });
     // By force, but only once: a later owner is the process that runs now.
     const mine = rows.filter((row) => row.owner === owner).map((row) => row.shard);
-    return this.#taken
+    return this.#hasTakenAll
       ? { keep: mine, take: [], release: [] }
       : { keep: [], take: rows.map((row) => row.shard), release: [] };
   }
 
-  #settle(rows: readonly store.CursorRow[], plan: LeasePlan): void {
+  #applyPlan(rows: readonly store.CursorRow[], plan: LeasePlan): void {
     for (const row of rows) {
       const { shard } = row;
-      const known = this.#epochs.get(shard);
+      const known = this.#fencingTokens.get(shard);
       if (plan.take.includes(shard)) {
         if (known !== undefined) this.#lose(shard);
-        this.#gain({ ...row, epoch: row.epoch + 1 });
+        this.#acquire({ ...row, fencingToken: row.fencingToken + 1 });
       } else if (!plan.keep.includes(shard)) {
         if (known !== undefined) this.#lose(shard);
-      } else if (known === row.epoch) {
-        this.#listener.kept(row);
+      } else if (known === row.fencingToken) {
+        this.#listener.renewed(row);
       } else {
         if (known !== undefined) this.#lose(shard);
-        this.#gain(row);
+        this.#acquire(row);
       }
     }
   }
 
-  #gain(cursor: store.CursorRow): void {
-    this.#epochs.set(cursor.shard, cursor.epoch);
-    this.#listener.gained(cursor);
+  #acquire(cursor: store.CursorRow): void {
+    this.#fencingTokens.set(cursor.shard, cursor.fencingToken);
+    this.#listener.acquired(cursor);
   }
 
   #lose(shard: number): void {
-    this.#epochs.delete(shard);
+    this.#fencingTokens.delete(shard);
     this.#listener.lost(shard);
   }
 
@@ -148,7 +148,7 @@ export class ShardLeases {
     return { owner: this.#options.instanceId, untilMs };
   }
 
-  #tellOthers(): void {
+  #notifyOthers(): void {
     this.#options.bus.broadcast(leaseTopic(this.#key), Buffer.from(this.#options.instanceId, "utf8"));
   }
 }

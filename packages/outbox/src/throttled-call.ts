@@ -5,9 +5,9 @@ export class ThrottledCall {
   readonly #clock: Clock;
   readonly #intervalMs: number;
   readonly #body: () => void;
-  readonly #cancelled = new AbortController();
-  #quiet = true;
-  #again = false;
+  readonly #canceled = new AbortController();
+  #isIdle = true;
+  #isCallPending = false;
 
   constructor(clock: Clock, intervalMs: number, body: () => void) {
     this.#clock = clock;
@@ -16,22 +16,22 @@ export class ThrottledCall {
   }
 
   call(): void {
-    if (this.#cancelled.signal.aborted) return;
-    if (this.#quiet) void this.#run();
-    else this.#again = true;
+    if (this.#canceled.signal.aborted) return;
+    if (this.#isIdle) void this.#run();
+    else this.#isCallPending = true;
   }
 
   cancel(): void {
-    this.#cancelled.abort();
+    this.#canceled.abort();
   }
 
   async #run(): Promise<void> {
-    this.#quiet = false;
+    this.#isIdle = false;
     do {
-      this.#again = false;
+      this.#isCallPending = false;
       this.#body();
-      await this.#clock.sleep(this.#intervalMs, this.#cancelled.signal);
-    } while (this.#again && !this.#cancelled.signal.aborted);
-    this.#quiet = true;
+      await this.#clock.sleep(this.#intervalMs, this.#canceled.signal);
+    } while (this.#isCallPending && !this.#canceled.signal.aborted);
+    this.#isIdle = true;
   }
 }

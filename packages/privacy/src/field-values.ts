@@ -2,18 +2,18 @@
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 
-type Held = Record<string, unknown>;
-interface Chosen {
+type FieldValues = Record<string, unknown>;
+interface OneofValue {
   case: string | undefined;
   value?: unknown;
 }
 
 /** Undefined when the field is unset. An empty list or map is a value. */
 export function fieldValue(message: Message, field: DescField): unknown {
-  const held = message as unknown as Held;
-  if (field.oneof === undefined) return held[field.localName];
-  const chosen = held[field.oneof.localName] as Chosen;
-  return chosen.case === field.localName ? chosen.value : undefined;
+  const values = message as unknown as FieldValues;
+  if (field.oneof === undefined) return values[field.localName];
+  const selected = values[field.oneof.localName] as OneofValue;
+  return selected.case === field.localName ? selected.value : undefined;
 }
 
 /** Returns the messages in a field: none, a single message, or all messages of a list or map. */
@@ -34,7 +34,7 @@ export function clearField(schema: DescMessage, message: Message, field: DescFie
  * Removes the values for which `keeps` returns false, from a list, a map or a single field. Returns whether a
  * value was removed.
  */
-export function keepOnly(
+export function filterField(
   schema: DescMessage,
   message: Message,
   field: DescField,
@@ -45,14 +45,14 @@ export function keepOnly(
   if (field.fieldKind === "list") {
     const list = value as unknown[];
     const kept = list.filter(keeps);
-    (message as unknown as Held)[field.localName] = kept;
+    (message as unknown as FieldValues)[field.localName] = kept;
     return kept.length < list.length;
   }
   if (field.fieldKind === "map") {
-    const map = value as Held;
-    const gone = Object.keys(map).filter((key) => !keeps(map[key]));
-    for (const key of gone) delete map[key];
-    return gone.length > 0;
+    const map = value as FieldValues;
+    const removedKeys = Object.keys(map).filter((key) => !keeps(map[key]));
+    for (const key of removedKeys) delete map[key];
+    return removedKeys.length > 0;
   }
   if (keeps(value)) return false;
   clearField(schema, message, field);

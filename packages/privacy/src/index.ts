@@ -1,5 +1,5 @@
+export * from "./erase-subjects.ts";
 export * from "./labels.ts";
 export * from "./personal-json.ts";
 export * from "./redact.ts";
-export * from "./scrub.ts";
 export * from "./subjects.ts";

@@ -19,7 +19,7 @@ const OPAQUE_TYPES = new Set([
   "google.api.HttpBody",
 ]);
 
-const TELLING: ReadonlySet<PersonalData> = new Set([
+const PERSONAL: ReadonlySet<PersonalData> = new Set([
   PersonalData.SUBJECT,
   PersonalData.IDENTITY,
   PersonalData.CONTENT,
@@ -57,5 +57,5 @@ export function needsLabel(field: DescField): boolean {
  * an activity.
  */
 export function isPersonal(field: DescField): boolean {
-  return TELLING.has(personalDataOf(field));
+  return PERSONAL.has(personalDataOf(field));
 }

@@ -8,7 +8,7 @@ import {
 import { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
 import { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import { CreateApiKeyResponseSchema } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
-import { KeptMembershipSchema } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { StoredMembershipSchema } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { CreateSegmentRequestSchema } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { uuidToBytes } from "@muster/core";
 import { expect, test } from "vitest";
@@ -29,13 +29,13 @@ test("shows labeled fields that are set, and timestamps; keeps JSON as sent", ()
 });
 
 test("shows labeled numbers and booleans; omits unlabeled ids", () => {
-  const kept = create(KeptMembershipSchema, {
+  const kept = create(StoredMembershipSchema, {
     profileId: uuidToBytes(ADA),
     segmentSlug: "shoes",
     member: false,
     enteredMs: 12345678901234n,
   });
-  expect(JSON.parse(personalJson(KeptMembershipSchema, kept))).toEqual({
+  expect(JSON.parse(personalJson(StoredMembershipSchema, kept))).toEqual({
     ...{ profile_id: ADA, segment_id: "", segment_slug: "shoes", member: false },
     ...{ entered_ms: 12345678901234, changed_ms: 0 },
   });
@@ -61,8 +61,8 @@ test("shows nested messages", () => {
 });
 
 test("omits secrets and fields with the label NONE", () => {
-  const answer = create(CreateApiKeyResponseSchema, { apiKey: { name: "shop" }, secret: "mk_1" });
-  expect(personalJson(CreateApiKeyResponseSchema, answer)).toBe('{"api_key":{}}');
+  const response = create(CreateApiKeyResponseSchema, { apiKey: { name: "shop" }, secret: "mk_1" });
+  expect(personalJson(CreateApiKeyResponseSchema, response)).toBe('{"api_key":{}}');
   const rule = {
     kind: { case: "not" as const, value: { kind: { case: "trait" as const, value: { where: "x" } } } },
   };

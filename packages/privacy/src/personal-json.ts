@@ -28,15 +28,15 @@ export function personalJson(schema: DescMessage, message: Message): string {
 const shown = new Map<DescField, boolean>();
 
 function isShown(field: DescField): boolean {
-  let answer = shown.get(field);
-  if (answer === undefined) {
-    answer = isTold(field) || (field.message !== undefined && reachesField(field.message, isTold));
-    shown.set(field, answer);
+  let cached = shown.get(field);
+  if (cached === undefined) {
+    cached = isExported(field) || (field.message !== undefined && reachesField(field.message, isExported));
+    shown.set(field, cached);
   }
-  return answer;
+  return cached;
 }
 
-function isTold(field: DescField): boolean {
+function isExported(field: DescField): boolean {
   return isPersonal(field) || field.message?.typeName === TimestampSchema.typeName;
 }
 

@@ -35,11 +35,11 @@ test("keeps ids and timestamps, and hides activities", () => {
 });
 
 test("hides a secret and shows the name of the key", () => {
-  const answer = create(CreateApiKeyResponseSchema, {
+  const response = create(CreateApiKeyResponseSchema, {
     apiKey: { name: "shop", scopes: ["*"] },
     secret: "mk_1",
   });
-  expect(redact(CreateApiKeyResponseSchema, answer)).toEqual({
+  expect(redact(CreateApiKeyResponseSchema, response)).toEqual({
     api_key: { id: "", name: "shop", prefix: "", scopes: ["*"] },
     secret: "[redacted]",
   });

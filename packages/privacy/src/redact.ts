@@ -32,13 +32,14 @@ function redactMessage(schema: DescMessage, message: Message, depth: number): Re
 }
 
 function redactField(field: DescField, value: unknown, depth: number): unknown {
-  if (field.fieldKind === "list") return cut(value as unknown[], (item) => redactValue(field, item, depth));
+  if (field.fieldKind === "list")
+    return truncateList(value as unknown[], (item) => redactValue(field, item, depth));
   if (field.fieldKind !== "map") return redactValue(field, value, depth);
   // The keys of a map are as personal as the values.
-  return cut(Object.values(value as object), (item) => redactValue(field, item, depth));
+  return truncateList(Object.values(value as object), (item) => redactValue(field, item, depth));
 }
 
-function cut(values: readonly unknown[], show: (value: unknown) => unknown): unknown[] {
+function truncateList(values: readonly unknown[], show: (value: unknown) => unknown): unknown[] {
   const shown = values.slice(0, ITEMS_MAX).map(show);
   const left = values.length - shown.length;
   return left > 0 ? [...shown, `and ${left} more`] : shown;
@@ -46,9 +47,10 @@ function cut(values: readonly unknown[], show: (value: unknown) => unknown): unk
 
 function redactValue(field: DescField, value: unknown, depth: number): unknown {
   const label = personalDataOf(field);
-  const isOpen = label === PersonalData.NONE || (label === PersonalData.UNSPECIFIED && !needsLabel(field));
+  const isLoggable =
+    label === PersonalData.NONE || (label === PersonalData.UNSPECIFIED && !needsLabel(field));
   if (label === PersonalData.SUBJECT) return profileIdOf(value) ?? REDACTED;
-  if (!isOpen) return REDACTED;
+  if (!isLoggable) return REDACTED;
   if (field.message !== undefined && depth >= DEPTH_MAX) return "…";
   if (field.message !== undefined) return redactMessage(field.message, value as Message, depth + 1);
   if (field.scalar === ScalarType.BYTES) return showBytes(value as Uint8Array);

@@ -16,14 +16,14 @@ const ADA = "01900000-0000-7000-8000-0000000000a1";
 const BOB = "01900000-0000-7000-8000-0000000000b0";
 
 test("finds the subjects of a response", () => {
-  const answer = create(RecordEventResponseSchema, { event: { id: BOB, profileId: ADA } });
-  expect(subjectsOf(RecordEventResponseSchema, answer)).toEqual([ADA]);
+  const response = create(RecordEventResponseSchema, { event: { id: BOB, profileId: ADA } });
+  expect(subjectsOf(RecordEventResponseSchema, response)).toEqual([ADA]);
 });
 
 test("finds each subject of a list once", () => {
   const results = [{ profileId: ADA }, {}, { profileId: BOB }, { profileId: ADA }];
-  const answer = create(BatchRecordEventsResponseSchema, { results });
-  expect(subjectsOf(BatchRecordEventsResponseSchema, answer)).toEqual([ADA, BOB]);
+  const response = create(BatchRecordEventsResponseSchema, { results });
+  expect(subjectsOf(BatchRecordEventsResponseSchema, response)).toEqual([ADA, BOB]);
 });
 
 test("finds only the selected field of a oneof", () => {

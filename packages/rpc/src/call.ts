@@ -32,7 +32,7 @@ export class Call implements CallContext {
   /** A message of the request stream was refused: the call fails even if the handler continues. */
   requestFailure: AppError | undefined;
   /** Set by idempotency. */
-  keepAnswer: ((...answer: Parameters<CallContext["settle"]>) => Promise<void>) | undefined;
+  responseSaver: ((...saveParameters: Parameters<CallContext["saveResponse"]>) => Promise<void>) | undefined;
   readonly #controller = new AbortController();
 
   constructor(plan: MethodPlan, requestId: string, source: RequestSource, options: CallOptions) {
@@ -65,7 +65,7 @@ export class Call implements CallContext {
 
   get organizationId(): OrganizationId {
     const principal = this.principal;
-    if (principal.kind === "service") throw new AssertionError("a service's call has no organisation");
+    if (principal.kind === "service") throw new AssertionError("a service's call has no organization");
     return principal.organizationId;
   }
 
@@ -74,7 +74,7 @@ export class Call implements CallContext {
     this.#controller.abort(error);
   }
 
-  async settle(...answer: Parameters<CallContext["settle"]>): Promise<void> {
-    await this.keepAnswer?.(...answer);
+  async saveResponse(...saveParameters: Parameters<CallContext["saveResponse"]>): Promise<void> {
+    await this.responseSaver?.(...saveParameters);
   }
 }

@@ -9,13 +9,13 @@ export interface CallOptions {
   readonly deadlineMs?: number | undefined;
 }
 
-export interface UnaryAnswer {
+export interface UnaryResponse {
   readonly message: Message;
   /** Metadata of the response, names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
-export interface StreamAnswer {
+export interface StreamResponse {
   readonly messages: AsyncIterable<Message>;
   /** Metadata of the response, complete once the first message or the end has arrived. */
   readonly headers: ReadonlyMap<string, string>;
@@ -23,6 +23,6 @@ export interface StreamAnswer {
 
 /** Rejections are always AppError. */
 export interface Caller {
-  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer>;
-  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer;
+  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse>;
+  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamResponse;
 }

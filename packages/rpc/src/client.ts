@@ -71,8 +71,8 @@ function clientMethod(method: DescMethod, caller: Caller, defaults: ClientCallOp
   switch (method.methodKind) {
     case "unary":
       return async (request: MessageInitShape<DescMessage>, options: ClientCallOptions = {}) => {
-        const answer = await caller.unary(method, build(request), callOptions(options));
-        return answer.message;
+        const response = await caller.unary(method, build(request), callOptions(options));
+        return response.message;
       };
     case "server_streaming":
       return (request: MessageInitShape<DescMessage>, options: ClientCallOptions = {}) =>

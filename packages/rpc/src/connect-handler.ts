@@ -36,9 +36,9 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
         return end(response, 400);
       }
       method(universal)
-        .then((answer) => universalResponseToNodeResponse(answer, response))
+        .then((universalResponse) => universalResponseToNodeResponse(universalResponse, response))
         .catch((error: unknown) => {
-          options.log.debug({ method: method.requestPath, err: error }, "answer not delivered");
+          options.log.debug({ method: method.requestPath, err: error }, "response not delivered");
           response.destroy();
         });
     },

@@ -43,9 +43,9 @@ function forward(options: ConnectRoutesOptions, method: DescMethod): MethodImpl<
   if (method.methodKind === "unary") {
     return (async (request: Message, context: HandlerContext) => {
       try {
-        const answer = await target.unary(method, request, callOptions(options, method, context));
-        showHeaders(answer.headers, context);
-        return answer.message;
+        const response = await target.unary(method, request, callOptions(options, method, context));
+        showHeaders(response.headers, context);
+        return response.message;
       } catch (error) {
         throw toConnectError(asAppError(error));
       }
@@ -54,9 +54,9 @@ function forward(options: ConnectRoutesOptions, method: DescMethod): MethodImpl<
   return async function* (requests: Message | AsyncIterable<Message>, context: HandlerContext) {
     try {
       const source = Symbol.asyncIterator in requests ? requests : single(requests);
-      const answer = target.stream(method, source, callOptions(options, method, context));
-      for await (const message of answer.messages) {
-        showHeaders(answer.headers, context);
+      const response = target.stream(method, source, callOptions(options, method, context));
+      for await (const message of response.messages) {
+        showHeaders(response.headers, context);
         yield message;
       }
     } catch (error) {

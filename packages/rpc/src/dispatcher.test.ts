@@ -148,7 +148,7 @@ describe("construction refuses a method", () => {
   });
 });
 
-describe("acting for the demo organisation", () => {
+describe("acting for the demo organization", () => {
   const open: Shape = { policy: { permission: "events.write", anonymousDemo: true } };
 
   test("is for the gateway's word, on methods that allow it, with that method's permission alone", async () => {
@@ -230,7 +230,7 @@ describe("a unary call", () => {
     expect(context?.requestId).toMatch(/^[0-9a-f-]{36}$/);
     expect(context).toMatchObject({ traceParent: "", eventual: true });
     expect([...(context?.requestHeaders.keys() ?? [])]).not.toContain("muster-service-token");
-    expect(() => context?.organizationId).toThrow("no organisation");
+    expect(() => context?.organizationId).toThrow("no organization");
   });
 });
 

@@ -8,10 +8,10 @@ import type { IdempotencyLedgerPort } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { Call, type RequestSource } from "./call.ts";
-import type { Caller, CallOptions, StreamAnswer, UnaryAnswer } from "./caller.ts";
+import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "./caller.ts";
 import type { ServiceImplementation } from "./handler.ts";
 import { authenticate } from "./interceptors/authenticate.ts";
-import { authorise } from "./interceptors/authorise.ts";
+import { authorize } from "./interceptors/authorize.ts";
 import { deadline } from "./interceptors/deadline.ts";
 import { errors } from "./interceptors/errors.ts";
 import { idempotency } from "./interceptors/idempotency.ts";
@@ -53,7 +53,7 @@ export interface DispatcherOptions {
 /** A caller that accepts requests before they are decoded. */
 export interface LazyCaller extends Caller {
   /** As `unary`; `decode` runs only after the caller is authenticated and authorized. */
-  unaryLazy(method: DescMethod, decode: () => Message, options: CallOptions): Promise<UnaryAnswer>;
+  unaryLazy(method: DescMethod, decode: () => Message, options: CallOptions): Promise<UnaryResponse>;
 }
 
 /** The methods of a module. */
@@ -86,17 +86,17 @@ class InterceptedDispatcher implements Dispatcher {
     this.#runStream = composeStream(interceptors, handleStream);
   }
 
-  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer> {
+  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
     return this.unaryLazy(method, () => request, options);
   }
 
-  async unaryLazy(method: DescMethod, decode: () => Message, options: CallOptions): Promise<UnaryAnswer> {
+  async unaryLazy(method: DescMethod, decode: () => Message, options: CallOptions): Promise<UnaryResponse> {
     const call = this.#call(method, { decode }, options);
     const message = await this.#runUnary(call);
     return { message, headers: call.responseHeaders };
   }
 
-  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer {
+  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamResponse {
     if (!this.#plans.has(method)) return { messages: unimplemented(), headers: new Map() };
     const call = this.#call(method, { messages: requests }, options);
     return { messages: this.#runStream(call), headers: call.responseHeaders };
@@ -129,7 +129,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
       serviceTokens: options.serviceTokens,
       demoOrganizationId: options.demoOrganizationId,
     }),
-    authorise(),
+    authorize(),
     validate(),
     idempotency({ ledger: options.ledger, log }),
   ];

@@ -12,9 +12,9 @@ import {
 } from "@grpc/grpc-js";
 import { type Clock, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
-import type { Caller, CallOptions, StreamAnswer, UnaryAnswer } from "./caller.ts";
+import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "./caller.ts";
 import {
-  decodeAnswer,
+  decodeResponse,
   encode,
   headersFrom,
   MESSAGE_BYTES_CUT,
@@ -82,13 +82,13 @@ class RemoteCaller implements GrpcCaller {
     this.#clock = clock;
   }
 
-  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer> {
+  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
     return new Promise((resolve, reject) => {
       if (options.signal.aborted) throw abortError(options.signal);
       const argument = encode(method.input, request);
       const deadlineMs = options.deadlineMs ?? this.#clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
       let headers: ReadonlyMap<string, string> = NO_HEADERS;
-      let answer: Buffer | undefined;
+      let response: Buffer | undefined;
       // Uses the channel directly: makeUnaryRequest adds an event emitter, interceptors and a stack trace.
       const call = this.#client
         .getChannel()
@@ -100,7 +100,7 @@ class RemoteCaller implements GrpcCaller {
           headers = headersFrom(metadata);
         },
         onReceiveMessage: (bytes: Buffer) => {
-          answer = bytes;
+          response = bytes;
         },
         onReceiveStatus: (status) => {
           options.signal.removeEventListener("abort", onAbort);
@@ -111,7 +111,7 @@ class RemoteCaller implements GrpcCaller {
                 : this.#ended(fromGrpcError(serviceError(status)), deadlineMs),
             );
           try {
-            resolve({ message: decodeAnswer(method.output, answer ?? missing(method)), headers });
+            resolve({ message: decodeResponse(method.output, response ?? missing(method)), headers });
           } catch (failure) {
             reject(failure);
           }
@@ -123,7 +123,7 @@ class RemoteCaller implements GrpcCaller {
     });
   }
 
-  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer {
+  stream(method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamResponse {
     const headers = new Map<string, string>();
     return { messages: this.#messages(method, requests, options, headers), headers };
   }
@@ -155,7 +155,7 @@ class RemoteCaller implements GrpcCaller {
     const ended = new AbortController();
     const sending = send(call, method, requests, ended.signal);
     try {
-      for await (const bytes of call) yield decodeAnswer(method.output, bytes as Buffer);
+      for await (const bytes of call) yield decodeResponse(method.output, bytes as Buffer);
     } catch (error) {
       if (options.signal.aborted) throw abortError(options.signal);
       throw sending.failure ?? this.#ended(fromGrpcError(error), options.deadlineMs);
@@ -222,7 +222,7 @@ function send(
 const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 
 function abortError(signal: AbortSignal): AppError {
-  return signal.reason instanceof AppError ? signal.reason : new AppError("CANCELLED");
+  return signal.reason instanceof AppError ? signal.reason : new AppError("CANCELED");
 }
 
 function channelCredentials(tls: GrpcClientTls | undefined): ChannelCredentials {

@@ -30,7 +30,7 @@ export function decodeRequest(schema: DescMessage, bytes: Buffer): Message {
   }
 }
 
-export function decodeAnswer(schema: DescMessage, bytes: Buffer): Message {
+export function decodeResponse(schema: DescMessage, bytes: Buffer): Message {
   try {
     return fromBinary(schema, bytes);
   } catch (error) {

@@ -9,7 +9,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "@muster/contracts/grpc/health/v1/health_pb";
 import { AppError } from "@muster/errors";
-import type { CallOptions, StreamAnswer, UnaryAnswer } from "./caller.ts";
+import type { CallOptions, StreamResponse, UnaryResponse } from "./caller.ts";
 import { firstOf } from "./client.ts";
 import type { LazyCaller } from "./dispatcher.ts";
 
@@ -33,11 +33,11 @@ export class HealthService implements LazyCaller {
     this.#changed = Promise.withResolvers();
   }
 
-  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer> {
+  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
     return this.unaryLazy(method, () => request, options);
   }
 
-  async unaryLazy(method: DescMethod, decode: () => Message, _options: CallOptions): Promise<UnaryAnswer> {
+  async unaryLazy(method: DescMethod, decode: () => Message, _options: CallOptions): Promise<UnaryResponse> {
     const request = decode();
     if (method === Health.method.list) return { message: this.#list(), headers: NO_HEADERS };
     const { service } = request as HealthCheckRequest;
@@ -47,7 +47,7 @@ export class HealthService implements LazyCaller {
     return { message: this.#status(service), headers: NO_HEADERS };
   }
 
-  stream(_method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer {
+  stream(_method: DescMethod, requests: AsyncIterable<Message>, options: CallOptions): StreamResponse {
     return { messages: this.#watch(requests, options.signal), headers: NO_HEADERS };
   }
 

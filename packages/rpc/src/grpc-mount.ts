@@ -12,7 +12,7 @@ import type {
 } from "@grpc/grpc-js";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
-import type { CallOptions, StreamAnswer } from "./caller.ts";
+import type { CallOptions, StreamResponse } from "./caller.ts";
 import { single } from "./client.ts";
 import type { LazyCaller } from "./dispatcher.ts";
 import { copyError } from "./error-copy.ts";
@@ -70,25 +70,25 @@ function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
     const run = async (): Promise<void> => {
       readHeaders(mount, call, headers);
       const decode = (): Message => decodeRequest(method.input, call.request);
-      const answer = await caller.unaryLazy(
+      const response = await caller.unaryLazy(
         method,
         decode,
-        unaryOptions(call, headers, () => isAnswered),
+        unaryOptions(call, headers, () => isSent),
       );
-      const bytes = encode(method.output, answer.message);
-      if (answer.headers.size > 0) call.sendMetadata(metadataFrom(answer.headers));
-      isAnswered = true;
+      const bytes = encode(method.output, response.message);
+      if (response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
+      isSent = true;
       respond(null, bytes);
     };
-    let isAnswered = false;
-    run().catch((error: unknown) => respond(toGrpcStatus(answerable(mount, method, headers, error))));
+    let isSent = false;
+    run().catch((error: unknown) => respond(toGrpcStatus(toSendableError(mount, method, headers, error))));
   };
 }
 
 function serveServerStream(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
   return (call: ServerStream): void => {
     const requests = decoded(method, single(call.request));
-    void answerStream(mount, method, call, (headers) => {
+    void sendStream(mount, method, call, (headers) => {
       const options = callOptions(call, headers, mount.draining);
       return caller.stream(method, requests, options);
     });
@@ -98,7 +98,7 @@ function serveServerStream(mount: GrpcMount, method: DescMethod, caller: LazyCal
 function serveBidi(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
   return (call: BidiStream): void => {
     const requests = decoded(method, untilDrained(readChunks<Buffer>(call), mount.draining));
-    void answerStream(mount, method, call, (headers) =>
+    void sendStream(mount, method, call, (headers) =>
       caller.stream(method, requests, callOptions(call, headers)),
     );
   };
@@ -116,9 +116,9 @@ async function* decoded(method: DescMethod, messages: AsyncIterable<Buffer>): As
   for await (const bytes of messages) yield decodeRequest(method.input, bytes);
 }
 
-type Open = (headers: Map<string, string>) => StreamAnswer;
+type Open = (headers: Map<string, string>) => StreamResponse;
 
-async function answerStream(
+async function sendStream(
   mount: GrpcMount,
   method: DescMethod,
   call: ServerStream | BidiStream,
@@ -127,13 +127,13 @@ async function answerStream(
   const headers = new Map<string, string>();
   try {
     readHeaders(mount, call, headers);
-    const answer = open(headers);
+    const response = open(headers);
     let isStarted = false;
     const start = (): void => {
-      if (!isStarted && answer.headers.size > 0) call.sendMetadata(metadataFrom(answer.headers));
+      if (!isStarted && response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
       isStarted = true;
     };
-    for await (const message of answer.messages) {
+    for await (const message of response.messages) {
       start();
       if (!call.write(encode(method.output, message))) await writableAgain(call);
     }
@@ -142,7 +142,7 @@ async function answerStream(
     call.end();
   } catch (error) {
     // A cancelled call has no listeners, and its stream is destroyed.
-    if (!call.cancelled) call.emit("error", toGrpcStatus(answerable(mount, method, headers, error)));
+    if (!call.cancelled) call.emit("error", toGrpcStatus(toSendableError(mount, method, headers, error)));
   }
 }
 
@@ -165,11 +165,11 @@ function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, 
 function unaryOptions(
   call: IncomingCall,
   headers: ReadonlyMap<string, string>,
-  isAnswered: () => boolean,
+  isSent: () => boolean,
 ): CallOptions {
   const controller = new AbortController();
   call.once("cancelled", () => {
-    if (!isAnswered()) controller.abort(CALLER_GONE);
+    if (!isSent()) controller.abort(CALLER_GONE);
   });
   return { headers, signal: controller.signal, deadlineMs: deadlineOf(call) };
 }
@@ -200,7 +200,7 @@ function callOptions(
 const CALLER_GONE = "the caller is gone";
 
 /** The error for the caller; a defect of the mount or of a response is logged here. */
-function answerable(
+function toSendableError(
   mount: GrpcMount,
   method: DescMethod,
   headers: ReadonlyMap<string, string>,
@@ -209,6 +209,6 @@ function answerable(
   const requestId = headers.get(REQUEST_ID) ?? "";
   if (error instanceof AppError)
     return error.requestId === undefined ? copyError(error, { requestId }) : error;
-  mount.log.error({ method: methodName(method), request_id: requestId, err: error }, "answer failed");
+  mount.log.error({ method: methodName(method), request_id: requestId, err: error }, "response failed");
   return new AppError("INTERNAL", { requestId });
 }

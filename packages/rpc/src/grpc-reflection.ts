@@ -18,7 +18,7 @@ import {
 } from "@muster/contracts/grpc/reflection/v1/reflection_pb";
 import { ServerReflection as ServerReflectionAlpha } from "@muster/contracts/grpc/reflection/v1alpha/reflection_pb";
 import { AppError } from "@muster/errors";
-import type { CallOptions, StreamAnswer, UnaryAnswer } from "./caller.ts";
+import type { CallOptions, StreamResponse, UnaryResponse } from "./caller.ts";
 import type { LazyCaller } from "./dispatcher.ts";
 
 const NO_HEADERS: ReadonlyMap<string, string> = new Map();
@@ -42,49 +42,49 @@ export class ReflectionService implements LazyCaller {
     for (const service of all) this.#addFile(service.file);
   }
 
-  async unary(): Promise<UnaryAnswer> {
+  async unary(): Promise<UnaryResponse> {
     throw new AppError("UNIMPLEMENTED");
   }
 
-  async unaryLazy(): Promise<UnaryAnswer> {
+  async unaryLazy(): Promise<UnaryResponse> {
     throw new AppError("UNIMPLEMENTED");
   }
 
-  stream(method: DescMethod, requests: AsyncIterable<Message>, _options: CallOptions): StreamAnswer {
-    return { messages: this.#answers(method.output, requests), headers: NO_HEADERS };
+  stream(method: DescMethod, requests: AsyncIterable<Message>, _options: CallOptions): StreamResponse {
+    return { messages: this.#responses(method.output, requests), headers: NO_HEADERS };
   }
 
-  async *#answers(output: DescMessage, requests: AsyncIterable<Message>): AsyncIterable<Message> {
+  async *#responses(output: DescMessage, requests: AsyncIterable<Message>): AsyncIterable<Message> {
     const sent = new Set<DescFile>();
     for await (const message of requests) {
       const originalRequest = message as ServerReflectionRequest;
-      const messageResponse = this.#answer(originalRequest, sent);
+      const messageResponse = this.#response(originalRequest, sent);
       yield create(output, { validHost: originalRequest.host, originalRequest, messageResponse });
     }
   }
 
-  #answer({ messageRequest: asked }: ServerReflectionRequest, sent: Set<DescFile>): Response {
-    switch (asked.case) {
+  #response({ messageRequest: requested }: ServerReflectionRequest, sent: Set<DescFile>): Response {
+    switch (requested.case) {
       case "listServices":
         return {
           case: "listServicesResponse",
           value: { service: this.#serviceNames.map((name) => ({ name })) },
         };
       case "fileByFilename":
-        return fileResponse(this.#files.get(asked.value), asked.value, sent);
+        return fileResponse(this.#files.get(requested.value), requested.value, sent);
       case "fileContainingSymbol":
-        return fileResponse(this.#symbols.get(asked.value.replace(/^\./, "")), asked.value, sent);
+        return fileResponse(this.#symbols.get(requested.value.replace(/^\./, "")), requested.value, sent);
       case "fileContainingExtension": {
-        const { containingType, extensionNumber } = asked.value;
+        const { containingType, extensionNumber } = requested.value;
         const file = this.#extensions.get(containingType)?.get(extensionNumber);
         return fileResponse(file, `${containingType} ${extensionNumber}`, sent);
       }
       case "allExtensionNumbersOfType": {
-        const numbers = this.#extensions.get(asked.value);
-        if (numbers === undefined && !this.#symbols.has(asked.value)) return notFound(asked.value);
+        const numbers = this.#extensions.get(requested.value);
+        if (numbers === undefined && !this.#symbols.has(requested.value)) return notFound(requested.value);
         return {
           case: "allExtensionNumbersResponse",
-          value: { baseTypeName: asked.value, extensionNumber: [...(numbers?.keys() ?? [])] },
+          value: { baseTypeName: requested.value, extensionNumber: [...(numbers?.keys() ?? [])] },
         };
       }
       default:
@@ -118,8 +118,8 @@ export class ReflectionService implements LazyCaller {
 }
 
 /** The file and all its imports, except the files already sent on this stream. */
-function fileResponse(file: DescFile | undefined, asked: string, sent: Set<DescFile>): Response {
-  if (file === undefined) return notFound(asked);
+function fileResponse(file: DescFile | undefined, requested: string, sent: Set<DescFile>): Response {
+  if (file === undefined) return notFound(requested);
   const files: DescFile[] = [];
   const add = (one: DescFile): void => {
     if (sent.has(one) || files.includes(one)) return;
@@ -136,6 +136,6 @@ function fileResponse(file: DescFile | undefined, asked: string, sent: Set<DescF
   };
 }
 
-function notFound(asked: string): Response {
-  return { case: "errorResponse", value: { errorCode: NOT_FOUND, errorMessage: `not found: ${asked}` } };
+function notFound(requested: string): Response {
+  return { case: "errorResponse", value: { errorCode: NOT_FOUND, errorMessage: `not found: ${requested}` } };
 }

@@ -32,10 +32,10 @@ export interface CallContext {
    * calls without a key. Rejects, and so rolls back, if the claim was lost meanwhile. `subjects` are profiles
    * that the response is about besides the profiles in its subject fields.
    */
-  settle(trx: Transaction, response: Message, options?: SettleOptions): Promise<void>;
+  saveResponse(trx: Transaction, response: Message, options?: SaveResponseOptions): Promise<void>;
 }
 
-export interface SettleOptions {
+export interface SaveResponseOptions {
   readonly subjects?: readonly ProfileId[];
 }
 

@@ -1,4 +1,3 @@
-export * from "./answer-without.ts";
 export * from "./caller.ts";
 export * from "./client.ts";
 export * from "./connect-errors.ts";
@@ -12,6 +11,7 @@ export * from "./grpc-server.ts";
 export * from "./handler.ts";
 export * from "./metadata.ts";
 export * from "./page.ts";
+export * from "./response-without.ts";
 export * from "./service-token-caller.ts";
 export * from "./status-proto.ts";
 export * from "./update-mask.ts";

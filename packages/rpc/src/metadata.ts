@@ -36,8 +36,8 @@ const forwardedByMethod = new WeakMap<DescMethod, readonly string[]>();
 function forwardedHeaderNames(method: DescMethod): readonly string[] {
   let names = forwardedByMethod.get(method);
   if (names === undefined) {
-    const asked = getOption(method, rest).requestHeaders.map((name) => name.toLowerCase());
-    names = [...new Set([...FORWARDED, ...asked])].filter((name) => name !== SERVICE_TOKEN);
+    const requested = getOption(method, rest).requestHeaders.map((name) => name.toLowerCase());
+    names = [...new Set([...FORWARDED, ...requested])].filter((name) => name !== SERVICE_TOKEN);
     forwardedByMethod.set(method, names);
   }
   return names;

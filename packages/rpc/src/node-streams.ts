@@ -19,7 +19,7 @@ export async function* readChunks<T>(stream: Readable): AsyncIterable<T> {
       const chunk: T | null = stream.read();
       if (chunk !== null) yield chunk;
       else if (stream.readableEnded) return;
-      else if (stream.destroyed) throw new AppError("CANCELLED");
+      else if (stream.destroyed) throw new AppError("CANCELED");
       else await changed;
     }
   } finally {

@@ -71,7 +71,7 @@ test("an error within bounds crosses whole, by gRPC and by Connect", () => {
 
 describe("errors of others", () => {
   test.each([
-    [1, "Cancelled on client", "CANCELLED"],
+    [1, "Canceled on client", "CANCELED"],
     [2, "Unknown error", "INTERNAL"],
     [3, "bad", "REQUEST_MALFORMED"],
     [4, "Deadline exceeded", "DEADLINE_EXCEEDED"],

@@ -154,7 +154,7 @@ export function errorFromCode(code: number, message: string, cause: unknown): Ap
 function reasonOfCode(code: number, message: string): ReasonName {
   switch (code) {
     case 1:
-      return "CANCELLED";
+      return "CANCELED";
     case 3:
       return "REQUEST_MALFORMED";
     case 4:

@@ -46,17 +46,17 @@ describe.each([
   ["gRPC-Web", () => createGrpcWebTransport({ baseUrl: `http://127.0.0.1:${port}` })],
 ])("a browser's client, %s", (_name, transport) => {
   test("calls", async () => {
-    const answer = await createClient(OrganizationService, transport()).createOrganization(
+    const response = await createClient(OrganizationService, transport()).createOrganization(
       { name: "Acme" },
       WRITER,
     );
-    expect(answer.organization?.name).toBe("Acme");
+    expect(response.organization?.name).toBe("Acme");
   });
 
   test("reads a server stream", async () => {
     const tokens: string[] = [];
-    for await (const answer of createClient(EventService, transport()).tailEvents({}, WRITER)) {
-      tokens.push(answer.resumeToken);
+    for await (const response of createClient(EventService, transport()).tailEvents({}, WRITER)) {
+      tokens.push(response.resumeToken);
     }
     expect(tokens).toEqual(["attached"]);
   });
@@ -104,11 +104,11 @@ test("a client cannot bring a service's token", async () => {
 test.each(["[", "a b", "", "x:y:z", "%"])(
   "a Host header of %j is answered and harms nobody",
   async (host) => {
-    const answer = await send(
+    const response = await send(
       `POST /muster.events.v1.EventService/RecordEvent HTTP/1.1\r\nHost: ${host}\r\n` +
         "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
     );
-    expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
+    expect(response).toMatch(/^HTTP\/1\.1 4\d\d /);
   },
 );
 
@@ -126,11 +126,11 @@ async function drain(messages: AsyncIterable<unknown>): Promise<void> {
 function send(text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(text));
-    let answer = "";
+    let response = "";
     socket.on("data", (chunk) => {
-      answer += chunk.toString();
+      response += chunk.toString();
     });
-    socket.on("end", () => resolve(answer));
+    socket.on("end", () => resolve(response));
     socket.on("error", reject);
   });
 }

@@ -101,14 +101,14 @@ describe("a stock grpc-js client with proto-loader", () => {
   function createOrganization(
     name: string,
     headers: Record<string, string>,
-  ): Promise<Failure | { answer: unknown }> {
+  ): Promise<Failure | { response: unknown }> {
     return new Promise((resolve) => {
       const call = organizations.createOrganization;
       call?.call(
         organizations,
         { name },
         metadataOf(headers),
-        (error: ServiceError | null, answer: unknown) => resolve(error === null ? { answer } : { error }),
+        (error: ServiceError | null, response: unknown) => resolve(error === null ? { response } : { error }),
       );
     });
   }
@@ -122,7 +122,7 @@ describe("a stock grpc-js client with proto-loader", () => {
 
   test("calls, and reads the answer", async () => {
     const result = await createOrganization("Acme", { authorization: "Bearer writer" });
-    expect(result).toMatchObject({ answer: { organization: { name: "Acme" } } });
+    expect(result).toMatchObject({ response: { organization: { name: "Acme" } } });
   });
 
   test("reads every detail of an error", async () => {
@@ -135,12 +135,14 @@ describe("a stock grpc-js client with proto-loader", () => {
     expect(error.details).toBe(FULL_ERROR.message);
     expect(error.metadata.get("retry-after")).toEqual(["3"]);
     const [bytes] = error.metadata.get("grpc-status-details-bin");
-    const told = decode("google.rpc.Status", bytes as Buffer);
-    expect(told).toMatchObject({ code: status.ALREADY_EXISTS, message: FULL_ERROR.message });
-    const details = (told.details as { type_url: string; value: Buffer }[]).map(({ type_url, value }) => ({
-      type: type_url,
-      ...decode(type_url.replace("type.googleapis.com/", ""), value),
-    }));
+    const decodedStatus = decode("google.rpc.Status", bytes as Buffer);
+    expect(decodedStatus).toMatchObject({ code: status.ALREADY_EXISTS, message: FULL_ERROR.message });
+    const details = (decodedStatus.details as { type_url: string; value: Buffer }[]).map(
+      ({ type_url, value }) => ({
+        type: type_url,
+        ...decode(type_url.replace("type.googleapis.com/", ""), value),
+      }),
+    );
     expect(details).toMatchObject([
       {
         type: "type.googleapis.com/google.rpc.ErrorInfo",
@@ -276,7 +278,7 @@ describe("hostile requests", () => {
     await waitFor(() => module.observed.read === 1);
     session.destroy();
     await waitFor(() => module.observed.ended === 1);
-    expect(module.observed.calls[0]?.signal.reason).toMatchObject({ reason: "CANCELLED" });
+    expect(module.observed.calls[0]?.signal.reason).toMatchObject({ reason: "CANCELED" });
   });
 });
 
@@ -299,7 +301,7 @@ describe("health", () => {
     const health = loaded.client("grpc.health.v1.Health");
     const seen: string[] = [];
     const watch = health.watch?.call(health, { service: "" });
-    watch?.on("data", (answer: { status: string }) => seen.push(answer.status));
+    watch?.on("data", (response: { status: string }) => seen.push(response.status));
     watch?.on("error", () => {});
     await waitFor(() => seen.length === 1);
     server.setServing(false);
@@ -400,7 +402,7 @@ describe("draining", () => {
     const startMs = performance.now();
     await own.server.stop(100);
     expect(performance.now() - startMs).toBeLessThan(2000);
-    expect(await hanging).toMatchObject({ reason: expect.stringMatching(/^(UNAVAILABLE|CANCELLED)$/) });
+    expect(await hanging).toMatchObject({ reason: expect.stringMatching(/^(UNAVAILABLE|CANCELED)$/) });
     own.caller.close();
   });
 

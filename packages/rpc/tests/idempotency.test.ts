@@ -131,7 +131,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     expect(await refused(call("waits", "k-5"))).toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });
     expect(module.observed.calls).toHaveLength(1);
     controller.abort();
-    expect((await first).reason).toBe("CANCELLED");
+    expect((await first).reason).toBe("CANCELED");
     const isFree = () => call("Other", "k-5").then(Boolean, () => false);
     await waitFor(isFree);
   });
@@ -144,9 +144,9 @@ describe.each(Object.keys(mounts))("%s", (name) => {
 
   test("20 at once have one effect", async () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => call("stored by 20", "k-7")));
-    const answers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    expect(new Set(answers.map((answer) => answer.requestId)).size).toBe(1);
-    expect(answers.filter((answer) => !answer.isReplayed)).toHaveLength(1);
+    const responses = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    expect(new Set(responses.map((response) => response.requestId)).size).toBe(1);
+    expect(responses.filter((response) => !response.isReplayed)).toHaveLength(1);
     for (const outcome of outcomes) {
       if (outcome.status === "rejected")
         expect(outcome.reason).toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });

@@ -61,21 +61,21 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   const eventsClient = () => createClient(EventService, mounted.caller, WRITER);
 
   describe("an answer", () => {
-    test("of a unary call, with the caller's organisation and request id", async () => {
-      const answer = await organizations().createOrganization({ name: "Ada & Söhne" });
-      expect(answer.organization).toMatchObject({ id: ORGANIZATION, name: "Ada & Söhne" });
-      expect(answer.secret).toBe(REQUEST_ID);
+    test("of a unary call, with the caller's organization and request id", async () => {
+      const response = await organizations().createOrganization({ name: "Ada & Söhne" });
+      expect(response.organization).toMatchObject({ id: ORGANIZATION, name: "Ada & Söhne" });
+      expect(response.secret).toBe(REQUEST_ID);
     });
 
     test("of a server stream", async () => {
-      const answers = await collect(eventsClient().tailEvents({}));
-      expect(answers.map((answer) => answer.resumeToken)).toEqual(["attached"]);
+      const responses = await collect(eventsClient().tailEvents({}));
+      expect(responses.map((response) => response.resumeToken)).toEqual(["attached"]);
       expect(module.observed.ended).toBe(1);
     });
 
     test("of a bidirectional stream, message by message", async () => {
-      const answers = await collect(eventsClient().ingestEvents(ingest("a", "b", "c")));
-      expect(answers.map((answer) => answer.ackedThrough)).toEqual([1n, 2n, 3n, -1n]);
+      const responses = await collect(eventsClient().ingestEvents(ingest("a", "b", "c")));
+      expect(responses.map((response) => response.ackedThrough)).toEqual([1n, 2n, 3n, -1n]);
     });
 
     test("while the caller's side of a stream stays open", async () => {
@@ -85,12 +85,12 @@ describe.each(Object.keys(mounts))("%s", (name) => {
         await gate.promise;
         yield { sequence: 2n, event: { name: "b" } };
       }
-      const answers = eventsClient().ingestEvents(requests())[Symbol.asyncIterator]();
-      expect((await answers.next()).value?.ackedThrough).toBe(1n);
+      const responses = eventsClient().ingestEvents(requests())[Symbol.asyncIterator]();
+      expect((await responses.next()).value?.ackedThrough).toBe(1n);
       gate.resolve();
-      expect((await answers.next()).value?.ackedThrough).toBe(2n);
-      expect((await answers.next()).value?.ackedThrough).toBe(-1n);
-      expect((await answers.next()).done).toBe(true);
+      expect((await responses.next()).value?.ackedThrough).toBe(2n);
+      expect((await responses.next()).value?.ackedThrough).toBe(-1n);
+      expect((await responses.next()).done).toBe(true);
     });
 
     test("ends a stream though the caller would go on", async () => {
@@ -199,28 +199,28 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       expect(error.reason).toBe("DEADLINE_EXCEEDED");
     });
 
-    test("cancelling a unary call aborts the handler's signal", async () => {
+    test("canceling a unary call aborts the handler's signal", async () => {
       const controller = new AbortController();
       const options = { ...WRITER, signal: controller.signal };
       const pending = failure(organizations().createOrganization({ name: "waits" }, options));
       await waitFor(() => module.observed.calls.length === 1);
       controller.abort();
-      expect((await pending).reason).toBe("CANCELLED");
+      expect((await pending).reason).toBe("CANCELED");
       await waitFor(() => module.observed.ended === 1);
     });
 
-    test.each(["waits", "floods"])("leaving a stream ends its handler (%s)", async (behaviour) => {
-      for await (const _ of eventsClient().tailEvents({ names: [behaviour, "10"] })) break;
+    test.each(["waits", "floods"])("leaving a stream ends its handler (%s)", async (behavior) => {
+      for await (const _ of eventsClient().tailEvents({ names: [behavior, "10"] })) break;
       await waitFor(() => module.observed.calls[0]?.signal.aborted || module.observed.ended === 1);
     });
 
-    test("cancelling a bidirectional stream aborts the handler's signal", async () => {
+    test("canceling a bidirectional stream aborts the handler's signal", async () => {
       const controller = new AbortController();
       const options = { ...WRITER, signal: controller.signal };
       const pending = failure(collect(eventsClient().ingestEvents(ingest("stalls"), options)));
       await waitFor(() => module.observed.read === 1);
       controller.abort();
-      expect((await pending).reason).toBe("CANCELLED");
+      expect((await pending).reason).toBe("CANCELED");
       await waitFor(() => module.observed.ended === 1);
     });
   });
@@ -239,7 +239,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       const options = { ...WRITER, signal: controller.signal };
       const pending = failure(collect(eventsClient().ingestEvents(endless(), options)));
       await waitFor(() => module.observed.read === 1);
-      await settled(() => sent);
+      await untilStable(() => sent);
       // 64 KiB each: a few windows and queues of 16 messages, independent of the sender's pace.
       expect(sent).toBeLessThan(300);
       controller.abort();
@@ -247,14 +247,14 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     });
 
     test("a caller that does not read stops the handler", async () => {
-      const answers = eventsClient()
+      const responses = eventsClient()
         .tailEvents({ names: ["floods", String(64 * 1024)] })
         [Symbol.asyncIterator]();
-      await answers.next();
-      await answers.next();
-      await settled(() => module.observed.yielded);
+      await responses.next();
+      await responses.next();
+      await untilStable(() => module.observed.yielded);
       expect(module.observed.yielded).toBeLessThan(300);
-      await answers.return?.();
+      await responses.return?.();
     });
   });
 
@@ -285,8 +285,8 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       `Basic ${Buffer.from("writer:").toString("base64")}`,
       `bASIC ${Buffer.from("writer:ignored").toString("base64")}`,
     ])("a key by %s", async (authorization) => {
-      const answer = await organizations().createOrganization({ name: "Acme" }, with_({ authorization }));
-      expect(answer.organization?.id).toBe(ORGANIZATION);
+      const response = await organizations().createOrganization({ name: "Acme" }, with_({ authorization }));
+      expect(response.organization?.id).toBe(ORGANIZATION);
     });
 
     test("not a key without the method's permission, whatever it sends", async () => {
@@ -381,7 +381,7 @@ describe.each(["Connect on connect-node", "gRPC on connect-node"])("internal met
 });
 
 /** Waits until a count has stopped changing. */
-async function settled(count: () => number): Promise<void> {
+async function untilStable(count: () => number): Promise<void> {
   let last = -1;
   let stillSinceMs = performance.now();
   await waitFor(() => {

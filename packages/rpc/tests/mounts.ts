@@ -88,14 +88,14 @@ function transportCaller(transport: Transport): Caller {
   return {
     async unary(method, request, options) {
       try {
-        const answer = await transport.unary(
+        const response = await transport.unary(
           method as DescMethodUnary,
           options.signal,
           timeout(options),
           new Headers([...options.headers]),
           request,
         );
-        return { message: answer.message as Message, headers: new Map(answer.header) };
+        return { message: response.message as Message, headers: new Map(response.header) };
       } catch (error) {
         throw fromConnectError(error);
       }
@@ -106,15 +106,15 @@ function transportCaller(transport: Transport): Caller {
         // Connect's streams end early only by their signal.
         const left = new AbortController();
         try {
-          const answer = await transport.stream(
+          const response = await transport.stream(
             method as DescMethodStreaming,
             AbortSignal.any([options.signal, left.signal]),
             timeout(options),
             new Headers([...options.headers]),
             requests,
           );
-          for (const [name, value] of answer.header) headers.set(name, value);
-          for await (const message of answer.message) yield message as Message;
+          for (const [name, value] of response.header) headers.set(name, value);
+          for await (const message of response.message) yield message as Message;
         } catch (error) {
           throw fromConnectError(error);
         } finally {

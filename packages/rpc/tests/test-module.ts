@@ -164,7 +164,7 @@ async function store(name: string, context: CallContext, database: Database | un
   context.responseHeaders.set("muster-http-status", "202");
   await database?.transaction(async (trx) => {
     await trx("effects").insert({ name: Buffer.from(name) });
-    await context.settle(trx, response);
+    await context.saveResponse(trx, response);
     if (name === "stored, then fails") throw new Error("the database went away");
   });
   return response;
@@ -193,14 +193,14 @@ function events(observed: Observed) {
       try {
         for await (const request of requests) {
           observed.read += 1;
-          const behaviour = request.event?.name;
-          if (behaviour === "throws") throw new Error("SELECT secret FROM keys");
-          if (behaviour === "fails") throw FULL_ERROR;
-          if (behaviour === "stalls") await aborted(context.signal);
-          if (behaviour === "quits") return;
-          if (behaviour === "fails while reading") {
-            const beside = requests[Symbol.asyncIterator]().next();
-            beside.then(
+          const behavior = request.event?.name;
+          if (behavior === "throws") throw new Error("SELECT secret FROM keys");
+          if (behavior === "fails") throw FULL_ERROR;
+          if (behavior === "stalls") await aborted(context.signal);
+          if (behavior === "quits") return;
+          if (behavior === "fails while reading") {
+            const pendingRead = requests[Symbol.asyncIterator]().next();
+            pendingRead.then(
               ({ done }) => {
                 if (done === true) observed.ended += 1;
               },
@@ -221,15 +221,15 @@ function events(observed: Observed) {
     },
     async *tailEvents(request, context) {
       observed.calls.push(context);
-      const [behaviour, size] = request.names;
-      if (behaviour === "fails at once") throw FULL_ERROR;
+      const [behavior, size] = request.names;
+      if (behavior === "fails at once") throw FULL_ERROR;
       try {
         yield { resumeToken: "attached" };
-        if (behaviour === "throws") throw new Error("SELECT secret FROM keys");
-        if (behaviour === "fails") throw FULL_ERROR;
-        if (behaviour === "hangs") await new Promise<never>(() => {});
-        if (behaviour === "waits") await aborted(context.signal);
-        while (behaviour === "floods") {
+        if (behavior === "throws") throw new Error("SELECT secret FROM keys");
+        if (behavior === "fails") throw FULL_ERROR;
+        if (behavior === "hangs") await new Promise<never>(() => {});
+        if (behavior === "waits") await aborted(context.signal);
+        while (behavior === "floods") {
           observed.yielded += 1;
           yield { resumeToken: "x".repeat(Number(size)) };
         }
@@ -244,7 +244,7 @@ function feed() {
   return implement(EventFeedService, {
     getPositions: async () => ({ positions: [1n, 2n] }),
     readOutbox: async () => ({}),
-    reportFolded: async () => ({}),
+    reportApplied: async () => ({}),
     scanProfileEvents: async function* () {},
     batchGetProfiles: async () => ({}),
     batchResolveProfiles: async () => ({}),

@@ -40,10 +40,10 @@ export interface ModuleSettings {
    */
   readonly backlogItemsMax: number;
   /** Initial event catalog of every organization, for the events service. */
-  readonly eventCatalogue: readonly CatalogueEntry[];
+  readonly eventCatalog: readonly CatalogEntry[];
 }
 
-export interface CatalogueEntry {
+export interface CatalogEntry {
   readonly name: string;
   readonly description: string;
   /** Points of one event, in millionths. */

@@ -3,7 +3,7 @@
 import type { Clock } from "@muster/core";
 import { withinTime } from "./within-time.ts";
 
-export interface ReadinessAnswer {
+export interface ReadinessResult {
   readonly isReady: boolean;
   /** Text for people who read the probe. */
   readonly reason: string;
@@ -15,15 +15,15 @@ export interface Pingable {
 
 const PING_TIMEOUT_MS = 2_000;
 /** Probes within this time share one check of the databases. */
-const ANSWER_AGE_MS_MAX = 500;
+const RESULT_AGE_MS_MAX = 500;
 
-const READY: ReadinessAnswer = { isReady: true, reason: "ready" };
+const READY: ReadinessResult = { isReady: true, reason: "ready" };
 
 export class Readiness {
   readonly #clock: Clock;
   readonly #databases: ReadonlyMap<string, Pingable>;
   #state: "starting" | "running" | "draining" = "starting";
-  #asked: { readonly atMs: number; readonly answer: Promise<ReadinessAnswer> } | undefined;
+  #latest: { readonly atMs: number; readonly result: Promise<ReadinessResult> } | undefined;
 
   /** Databases by the service that owns them. */
   constructor(options: { readonly clock: Clock; readonly databases: ReadonlyMap<string, Pingable> }) {
@@ -39,19 +39,19 @@ export class Readiness {
     this.#state = "draining";
   }
 
-  async check(): Promise<ReadinessAnswer> {
+  async check(): Promise<ReadinessResult> {
     if (this.#state !== "running") return { isReady: false, reason: this.#state };
     const nowMs = this.#clock.monotonicMs();
-    if (this.#asked === undefined || nowMs - this.#asked.atMs > ANSWER_AGE_MS_MAX) {
-      this.#asked = { atMs: nowMs, answer: this.#pingAll() };
+    if (this.#latest === undefined || nowMs - this.#latest.atMs > RESULT_AGE_MS_MAX) {
+      this.#latest = { atMs: nowMs, result: this.#pingAll() };
     }
-    return this.#asked.answer;
+    return this.#latest.result;
   }
 
-  async #pingAll(): Promise<ReadinessAnswer> {
+  async #pingAll(): Promise<ReadinessResult> {
     for (const [service, database] of this.#databases) {
-      const answers = await withinTime(this.#clock, PING_TIMEOUT_MS, database.ping()).catch(() => false);
-      if (!answers) return { isReady: false, reason: `the database of ${service} does not answer` };
+      const isAlive = await withinTime(this.#clock, PING_TIMEOUT_MS, database.ping()).catch(() => false);
+      if (!isAlive) return { isReady: false, reason: `the database of ${service} does not answer` };
     }
     return READY;
   }

@@ -8,11 +8,11 @@ export async function withinTime(
   promise: Promise<unknown>,
 ): Promise<boolean> {
   const cut = new AbortController();
-  const settled = promise.then(() => true);
-  settled.catch(() => {}); // After the time is up nobody listens.
+  const finished = promise.then(() => true);
+  finished.catch(() => {}); // After the time is up nobody listens.
   const tooLate = clock.sleep(timeoutMs, cut.signal).then(() => false);
   try {
-    return await Promise.race([settled, tooLate]);
+    return await Promise.race([finished, tooLate]);
   } finally {
     cut.abort();
   }

@@ -56,11 +56,11 @@ export class FakeClock implements Clock {
    */
   async advance(ms: number): Promise<void> {
     const endMs = this.#monotonicMs + ms;
-    await settle();
+    await flushTimers();
     for (let next = this.#next(endMs); next !== undefined; next = this.#next(endMs)) {
       this.#moveTo(Math.max(this.#monotonicMs, next.wakeMs));
       next.wake();
-      await settle();
+      await flushTimers();
     }
     this.#moveTo(endMs);
   }
@@ -92,6 +92,6 @@ export class FakeClock implements Clock {
 }
 
 /** Lets everything run that needs no I/O. */
-function settle(): Promise<void> {
+function flushTimers(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

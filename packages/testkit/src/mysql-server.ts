@@ -30,7 +30,7 @@ export async function startMysqlServer(options: MysqlServerOptions): Promise<Pri
     folder: options.folder,
     url,
     ...(await commandLine(options, port)),
-    isReady: () => answers(url),
+    isReady: () => isResponding(url),
   });
   await server.start({ isDetached: options.isDetached === true });
   return server;
@@ -114,7 +114,7 @@ function tuning(options: MysqlServerOptions): string[] {
   ];
 }
 
-async function answers(url: string): Promise<boolean> {
+async function isResponding(url: string): Promise<boolean> {
   const connection = await createConnection({ uri: url, connectTimeout: 2000 });
   try {
     await connection.query("SELECT 1");

@@ -33,7 +33,7 @@ async function runServerUrl(kind: ServerKind): Promise<string> {
     throw new Error(`set MUSTER_TEST_${kind.toUpperCase()}_URL, or run under vitest.config.ts`);
   }
   await mkdir(runFolder, { recursive: true, mode: 0o700 });
-  if (await isFirst(join(runFolder, `${kind}.asked`))) await startKeeper(kind, runFolder, runPid);
+  if (await isFirst(join(runFolder, `${kind}.requested`))) await startKeeper(kind, runFolder, runPid);
   return waitFor(
     async () => {
       const failure = await content(join(runFolder, `${kind}.error`));

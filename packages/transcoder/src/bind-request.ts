@@ -21,7 +21,7 @@ export interface RequestParts {
 
 const JSON_MEDIA_TYPE = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-?8"?)?\s*;?\s*$/i;
 /** Media types that tracking clients and navigator.sendBeacon use for JSON. */
-const MISLABELLED_JSON = /^(?:(?:application\/x-www-form-urlencoded|text\/plain)\s*(?:;.*)?)?$/i;
+const MISLABELED_JSON = /^(?:(?:application\/x-www-form-urlencoded|text\/plain)\s*(?:;.*)?)?$/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Throws DecodeError (with the path of the request's field) or AppError. */
@@ -90,7 +90,7 @@ function readJson(
 ): { value: unknown; context: DecodeContext } | undefined {
   if (parts.body.length === 0) return object ? { value: {}, context: textContext() } : undefined;
   const label = parts.contentType ?? "";
-  if (!JSON_MEDIA_TYPE.test(label) && !(route.anyMediaType && MISLABELLED_JSON.test(label)))
+  if (!JSON_MEDIA_TYPE.test(label) && !(route.anyMediaType && MISLABELED_JSON.test(label)))
     throw new AppError("MEDIA_TYPE_UNSUPPORTED");
   let text: string;
   try {

@@ -11,28 +11,28 @@ const STATUS_METADATA = "muster-http-status";
 const SUCCESS_STATUS = /^2\d\d$/;
 const NO_CONTENT = 204;
 
-export function renderAnswer(
+export function renderResponse(
   codecs: MessageCodecs,
   route: Route,
-  answer: { readonly message: Message; readonly headers: ReadonlyMap<string, string> },
+  response: { readonly message: Message; readonly headers: ReadonlyMap<string, string> },
   shownHeaders: readonly string[],
 ): RestResponse {
   const headers: Record<string, string> = {};
   for (const name of shownHeaders) {
-    const value = answer.headers.get(name);
+    const value = response.headers.get(name);
     if (value !== undefined) headers[name] = value;
   }
-  const wanted = answer.headers.get(STATUS_METADATA) ?? "";
+  const wanted = response.headers.get(STATUS_METADATA) ?? "";
   const status = SUCCESS_STATUS.test(wanted) ? Number(wanted) : route.status;
   if (status === NO_CONTENT) return { status, headers, body: undefined };
 
-  const raw = httpBodyOf(route, answer.message);
+  const raw = httpBodyOf(route, response.message);
   if (raw !== undefined) {
     headers["content-type"] = raw.contentType === "" ? "application/octet-stream" : raw.contentType;
     return { status, headers, body: raw.data };
   }
   headers["content-type"] = "application/json";
-  return { status, headers, body: jsonOf(codecs, route, answer.message) };
+  return { status, headers, body: jsonOf(codecs, route, response.message) };
 }
 
 function jsonOf(codecs: MessageCodecs, route: Route, message: Message): string {

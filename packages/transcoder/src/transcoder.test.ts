@@ -10,15 +10,15 @@ type Fields = Record<string, unknown>;
 class RecordingCaller {
   request: Fields | undefined;
   metadata: ReadonlyMap<string, string> | undefined;
-  answer: (request: Message) => { message: Message; headers?: Record<string, string> } = () => {
+  rendered: (request: Message) => { message: Message; headers?: Record<string, string> } = () => {
     throw new AppError("UNIMPLEMENTED");
   };
 
   async unary(_method: unknown, request: Message, options: { headers: ReadonlyMap<string, string> }) {
     this.request = request as unknown as Fields;
     this.metadata = options.headers;
-    const { message: answer, headers } = this.answer(request);
-    return { message: answer, headers: new Map(Object.entries(headers ?? {})) };
+    const { message: rendered, headers } = this.rendered(request);
+    return { message: rendered, headers: new Map(Object.entries(headers ?? {})) };
   }
 }
 
@@ -32,7 +32,7 @@ const transcoder = new Transcoder({
   responseHeaders: ["idempotency-replayed"],
 });
 
-const bookAnswer = (book: Fields) => () => ({
+const bookResponse = (book: Fields) => () => ({
   message: create(message("GetBookResponse"), { book: create(message("Book"), book) }),
 });
 
@@ -66,7 +66,7 @@ async function bound(
   body?: string,
   headers?: Record<string, string>,
 ): Promise<Fields> {
-  caller.answer = bookAnswer({ id: "b" });
+  caller.rendered = bookResponse({ id: "b" });
   const response = await send(method, url, body, headers);
   if (caller.request === undefined) throw new Error(String(response.body));
   return caller.request;
@@ -104,7 +104,7 @@ describe("binding", () => {
   test("path variables of every type with a text form", async () => {
     expect(await bound("GET", "/v1/echo/9007199254740993/Red/2020-01-01T00:00:00Z/w")).toMatchObject({
       large: 9007199254740993n,
-      colour: 1,
+      color: 1,
       time: { seconds: 1577836800n },
       wrappedText: "w",
     });
@@ -117,7 +117,7 @@ describe("binding", () => {
     const request = await bound(
       "GET",
       "/v1/books?query=a+b%26c&authors=x,y&authors=z&years=1&years=2&shelf.floor=-1&maxAge=3.5s&available=true" +
-        "&fields=title,subTitle&colour=dark_blue&strict=false&cursor=_-8&from=2020-02-29&to=2020-02-29&postcode=12&weight=1e3",
+        "&fields=title,subTitle&color=dark_blue&strict=false&cursor=_-8&from=2020-02-29&to=2020-02-29&postcode=12&weight=1e3",
     );
     expect(request).toMatchObject({
       query: "a b&c",
@@ -127,7 +127,7 @@ describe("binding", () => {
       maxAge: { seconds: 3n, nanos: 500_000_000 },
       available: true,
       fields: { paths: ["title", "sub_title"] },
-      colour: 2,
+      color: 2,
       strict: false,
       cursor: new Uint8Array([255, 239]),
       from: { seconds: 1582934400n, nanos: 0 },
@@ -297,7 +297,7 @@ describe("refusals", () => {
     "application/json",
     "",
     undefined,
-  ])("a method that takes any media type reads JSON labelled %s", async (type) => {
+  ])("a method that takes any media type reads JSON labeled %s", async (type) => {
     const headers: Record<string, string> = type === undefined ? {} : { "content-type": type };
     expect(await bound("POST", "/v1/loans", '{"userId":"ada"}', headers)).toMatchObject({ reader: "ada" });
     expect(await refusal("POST", "/v1/loans", "userId=ada", headers)).toMatch(/^400 REQUEST_MALFORMED/);
@@ -350,7 +350,7 @@ describe("methods", () => {
   });
 
   test("HEAD is GET without its body", async () => {
-    caller.answer = bookAnswer({ id: "b", title: "é" });
+    caller.rendered = bookResponse({ id: "b", title: "é" });
     const get = await send("GET", "/v1/books/7");
     const head = await send("HEAD", "/v1/books/7");
     expect(head.body).toBeUndefined();
@@ -364,7 +364,7 @@ describe("methods", () => {
 
 describe("answers", () => {
   test("a field of the answer as the body, with the method's status", async () => {
-    caller.answer = bookAnswer({ id: "b", title: "t", extra: '{"n":1.50}' });
+    caller.rendered = bookResponse({ id: "b", title: "t", extra: '{"n":1.50}' });
     const response = await send("POST", "/v1/books", "{}");
     expect(response).toMatchObject({ status: 201, headers: { "content-type": "application/json" } });
     expect(response.body).toBe('{"id":"b","title":"t","sub_title":null,"pages":null,"extra":{"n":1.50}}');
@@ -372,19 +372,19 @@ describe("answers", () => {
   });
 
   test("an unset field of the answer is null", async () => {
-    caller.answer = () => ({ message: create(message("GetBookResponse")) });
+    caller.rendered = () => ({ message: create(message("GetBookResponse")) });
     expect((await send("GET", "/v1/books/7")).body).toBe("null");
   });
 
   test("an empty message is 204", async () => {
-    caller.answer = () => ({ message: create(message("DeleteBookResponse")) });
+    caller.rendered = () => ({ message: create(message("DeleteBookResponse")) });
     expect(await send("DELETE", "/v1/books/7")).toMatchObject({ status: 204, body: undefined, headers: {} });
   });
 
   test("metadata may set another success status and shown headers, nothing else", async () => {
-    const answer = bookAnswer({ id: "b" });
-    const withMetadata = (headers: Record<string, string>) => () => ({ ...answer(), headers });
-    caller.answer = withMetadata({
+    const rendered = bookResponse({ id: "b" });
+    const withMetadata = (headers: Record<string, string>) => () => ({ ...rendered(), headers });
+    caller.rendered = withMetadata({
       "muster-http-status": "206",
       "idempotency-replayed": "true",
       secret: "s",
@@ -392,9 +392,9 @@ describe("answers", () => {
     const response = await send("GET", "/v1/books/7");
     expect(response.status).toBe(206);
     expect(response.headers).toEqual({ "content-type": "application/json", "idempotency-replayed": "true" });
-    caller.answer = withMetadata({ "muster-http-status": "500" });
+    caller.rendered = withMetadata({ "muster-http-status": "500" });
     expect((await send("GET", "/v1/books/7")).status).toBe(200);
-    caller.answer = withMetadata({ "muster-http-status": "204" });
+    caller.rendered = withMetadata({ "muster-http-status": "204" });
     expect((await send("GET", "/v1/books/7")).body).toBeUndefined();
   });
 });
@@ -415,8 +415,8 @@ describe("JSON names of a field's own", () => {
   });
 
   test("an answer of one form shows nothing of the others", async () => {
-    const shown = async (answer: Fields) => {
-      caller.answer = () => ({ message: create(message("TrackBookResponse"), { answer }) });
+    const shown = async (response: Fields) => {
+      caller.rendered = () => ({ message: create(message("TrackBookResponse"), { response }) });
       return (await send("POST", "/v1/loans", "{}")).body;
     };
     expect(await shown({ case: "eventId", value: "e" })).toBe('{"event_id":"e"}');
@@ -429,13 +429,13 @@ describe("google.api.HttpBody", () => {
   const csv = new TextEncoder().encode("a;b\n");
 
   test("as an answer", async () => {
-    caller.answer = () => ({ message: create(registryHttpBody(), { contentType: "text/csv", data: csv }) });
+    caller.rendered = () => ({ message: create(registryHttpBody(), { contentType: "text/csv", data: csv }) });
     const response = await send("GET", "/v1/files/x.csv");
     expect(response).toMatchObject({ status: 200, headers: { "content-type": "text/csv" }, body: csv });
   });
 
   test("as a field both ways", async () => {
-    caller.answer = () => ({
+    caller.rendered = () => ({
       message: create(message("PutFileResponse"), { content: create(registryHttpBody(), { data: csv }) }),
     });
     const response = await send("PUT", "/v1/files/a/b", csv, { "content-type": "text/csv" });
@@ -447,7 +447,7 @@ describe("google.api.HttpBody", () => {
   });
 
   test("as the whole request", async () => {
-    caller.answer = bookAnswer({ id: "b" });
+    caller.rendered = bookResponse({ id: "b" });
     await send("POST", "/v1/raw", csv, { "content-type": "text/csv" });
     expect(caller.request).toMatchObject({ contentType: "text/csv", data: csv });
   });
@@ -465,7 +465,7 @@ describe("errors", () => {
   };
 
   test("the envelope, with the client's own paths and Retry-After rounded up", async () => {
-    caller.answer = failing(
+    caller.rendered = failing(
       new AppError("FIELD_INVALID", {
         message: "book.title: is too long",
         fields: [
@@ -517,7 +517,7 @@ describe("errors", () => {
     [`${"x,".repeat(200)}de`, "en"],
   ] as const)("Accept-Language: %s gives %s", async (acceptLanguage, language) => {
     const fields = [{ field: "book.title", message: "is too long" }];
-    caller.answer = failing(new AppError("FIELD_INVALID", { message: "book.title: is too long", fields }));
+    caller.rendered = failing(new AppError("FIELD_INVALID", { message: "book.title: is too long", fields }));
     const headers = { "content-type": "application/json", "accept-language": acceptLanguage };
     const response = await send("POST", "/v1/books", "{}", headers);
     expect(response.headers).toMatchObject({ "content-language": language, vary: "accept-language" });
@@ -543,21 +543,21 @@ describe("errors", () => {
 
   test("a kept error is told in the language of each call, the same for the same language", async () => {
     const kept = { message: "profile p is gone", requestId: "first", replayed: true };
-    caller.answer = failing(new AppError("PROFILE_NOT_FOUND", kept));
-    const told = async (language: string) =>
+    caller.rendered = failing(new AppError("PROFILE_NOT_FOUND", kept));
+    const replayedIn = async (language: string) =>
       (await send("GET", "/v1/books/7", undefined, { "accept-language": language })).body;
-    expect(await told("fr")).toBe(await told("fr"));
-    expect(await told("fr")).toContain('"message":"Ce profil n\'existe pas."');
-    expect(await told("en")).toContain('"message":"profile p is gone"');
+    expect(await replayedIn("fr")).toBe(await replayedIn("fr"));
+    expect(await replayedIn("fr")).toContain('"message":"Ce profil n\'existe pas."');
+    expect(await replayedIn("en")).toContain('"message":"profile p is gone"');
   });
 
   test("a replay shows the request id of the first answer", async () => {
-    caller.answer = failing(new AppError("PROFILE_NOT_FOUND", { requestId: "first" }));
+    caller.rendered = failing(new AppError("PROFILE_NOT_FOUND", { requestId: "first" }));
     expect((await send("GET", "/v1/books/7")).json()).toMatchObject({ request_id: "first" });
   });
 
   test("a defect tells nothing about itself", async () => {
-    caller.answer = failing(new TypeError("secret detail"));
+    caller.rendered = failing(new TypeError("secret detail"));
     const response = await send("GET", "/v1/books/7");
     expect(response.status).toBe(500);
     expect(String(response.body)).not.toContain("secret");

@@ -7,7 +7,7 @@ import { DecodeError } from "./json/decode-error.ts";
 import { MessageCodecs } from "./json/message-codec.ts";
 import { parseQuery, type QueryParameter } from "./query.ts";
 import { type ErrorContext, renderError, toAppError } from "./render-error.ts";
-import { renderAnswer } from "./render-response.ts";
+import { renderResponse } from "./render-response.ts";
 import type { RestContext, RestRequest, RestResponse, UnaryCaller } from "./rest.ts";
 import type { Route } from "./routes/route.ts";
 import { type PathAlias, printRouteTable, type RouteMatch, RouteTable } from "./routes/route-table.ts";
@@ -62,22 +62,22 @@ export class Transcoder {
   async handle(request: RestRequest, context: RestContext): Promise<RestResponse> {
     let route: Route | undefined;
     try {
-      const question = request.url.indexOf("?");
-      const path = question < 0 ? request.url : request.url.slice(0, question);
+      const queryStart = request.url.indexOf("?");
+      const path = queryStart < 0 ? request.url : request.url.slice(0, queryStart);
       const match = this.#table.match(request.method, path);
-      if (match.result.kind !== "found") return answerWithoutRoute(request, match, context);
+      if (match.result.kind !== "found") return respondWithoutRoute(request, match, context);
       route = match.result.rule;
-      const query = parseQuery(question < 0 ? "" : request.url.slice(question + 1));
-      const answer = await this.#call(request, context, route, match, query);
-      return request.method === "HEAD" && route.verb !== "HEAD" ? withoutBody(answer) : answer;
+      const query = parseQuery(queryStart < 0 ? "" : request.url.slice(queryStart + 1));
+      const rendered = await this.#call(request, context, route, match, query);
+      return request.method === "HEAD" && route.verb !== "HEAD" ? withoutBody(rendered) : rendered;
     } catch (error) {
       const failure = toAppError(error);
       // Decoding errors have paths of the client's body already; errors of the method have paths of the
       // message.
       const body = error instanceof AppError ? route?.body : undefined;
       const bodyField = body?.kind === "field" ? body.field.name : undefined;
-      const answer = renderError(failure, { ...errorContext(request, context), bodyField });
-      const shown = request.method === "HEAD" ? withoutBody(answer) : answer;
+      const rendered = renderError(failure, { ...errorContext(request, context), bodyField });
+      const shown = request.method === "HEAD" ? withoutBody(rendered) : rendered;
       return { ...shown, error: failure, route: route && describe(route) };
     }
   }
@@ -99,11 +99,11 @@ export class Transcoder {
     });
     const { signal } = context;
     const deadlineMs = context.deadlineOf?.(route.deadlineMs);
-    const answer = await this.#options
+    const rendered = await this.#options
       .caller(route)
       .unary(route.method, message, { headers, signal, deadlineMs });
     const shown = this.#options.responseHeaders ?? [];
-    return { ...renderAnswer(this.#codecs, route, answer, shown), route: describe(route) };
+    return { ...renderResponse(this.#codecs, route, rendered, shown), route: describe(route) };
   }
 
   #requestMetadata({ headers }: RestRequest, context: RestContext, route: Route): Map<string, string> {
@@ -151,7 +151,7 @@ function errorContext(request: RestRequest, { requestId }: RestContext): ErrorCo
 }
 
 /** 404, 405 with Allow, or the response to OPTIONS. */
-function answerWithoutRoute(
+function respondWithoutRoute(
   request: RestRequest,
   { result }: RouteMatch,
   context: RestContext,
@@ -166,8 +166,8 @@ function answerWithoutRoute(
 }
 
 /** The response to HEAD: the headers of GET without the body. */
-function withoutBody(answer: RestResponse): RestResponse {
-  if (answer.body === undefined) return answer;
-  const length = String(Buffer.byteLength(answer.body));
-  return { ...answer, headers: { ...answer.headers, "content-length": length }, body: undefined };
+function withoutBody(rendered: RestResponse): RestResponse {
+  if (rendered.body === undefined) return rendered;
+  const length = String(Buffer.byteLength(rendered.body));
+  return { ...rendered, headers: { ...rendered.headers, "content-length": length }, body: undefined };
 }

@@ -34,10 +34,12 @@ export async function up(schema: Schema): Promise<void> {
     indexes: { profile_merges_by_into: ["organization_id", "into_profile_id", "profile_id", "merge_id"] },
   });
   // The identity version of each shard: grows with every change of identity links in the shard.
-  await schema.createTable("shard_epochs", {
-    columns: { shard: tiny(), epoch: integer() },
+  await schema.createTable("shard_identity_versions", {
+    columns: { shard: tiny(), identity_version: integer() },
     primaryKey: ["shard"],
   });
   const rows = Array.from({ length: SHARD_COUNT }, (_, shard) => [shard, 0]);
-  await insertRows(schema.trx, "shard_epochs", ["shard", "epoch"], rows, "keep", ["shard"]);
+  await insertRows(schema.trx, "shard_identity_versions", ["shard", "identity_version"], rows, "keep", [
+    "shard",
+  ]);
 }

@@ -37,7 +37,7 @@ export async function up(schema: Schema): Promise<void> {
     primaryKey: ["organization_id", "name"],
   });
   // One row for each organization with catalog changes; every change locks the row.
-  await schema.createTable("event_catalogues", {
+  await schema.createTable("event_catalogs", {
     columns: { organization_id: id16(), changes: integer() },
     primaryKey: ["organization_id"],
   });

@@ -46,7 +46,7 @@ async function createRules(schema: Schema): Promise<void> {
 async function createHistory(schema: Schema): Promise<void> {
   // One row for each profile that is or was a root with an alert history. An evaluation locks the row, which
   // serializes the evaluations of a person.
-  await schema.createTable("alert_people", {
+  await schema.createTable("alert_profiles", {
     columns: {
       organization_id: id16(),
       profile_id: id16(),
@@ -67,7 +67,7 @@ async function createHistory(schema: Schema): Promise<void> {
       cell: bytes(17),
       content: blob(),
       // The time of receipt of the last event in the cell.
-      touched_ms: instant(),
+      last_received_ms: instant(),
     },
     primaryKey: ["organization_id", "profile_id", "cell"],
   });

@@ -14,15 +14,15 @@ export async function up(schema: Schema): Promise<void> {
     },
     primaryKey: ["organization_id", "erasure_id"],
   });
-  await schema.createTable("erasure_places", {
+  await schema.createTable("erasure_counts", {
     columns: {
       organization_id: id16(),
       erasure_id: id16(),
       profile_id: id16(),
-      place: bytes(64),
+      location: bytes(64),
       entries: integer(),
     },
-    primaryKey: ["organization_id", "erasure_id", "profile_id", "place"],
+    primaryKey: ["organization_id", "erasure_id", "profile_id", "location"],
   });
   // One row for each profile of an erased person, until this service has removed all data and the consumers
   // of the shard have reported. A merge target also has a row, because messages of that shard can mention the
@@ -33,7 +33,7 @@ export async function up(schema: Schema): Promise<void> {
       erasure_id: id16(),
       profile_id: id16(),
       organization_id: id16(),
-      is_former_root: bool(),
+      is_merge_target: bool(),
       // The shard published no message about the person after this position.
       position: integer(),
       stage: tiny(),
@@ -53,11 +53,18 @@ export async function up(schema: Schema): Promise<void> {
     primaryKey: ["organization_id", "event_hash"],
   });
   // Organizations with erased events; other organizations need no lookup.
-  await schema.createTable("erasing_organizations", {
+  await schema.createTable("organizations_with_erasures", {
     columns: { organization_id: id16() },
     primaryKey: ["organization_id"],
   });
   // One row besides the shards: the version changes with every erased event of any shard.
-  await insertRows(schema.trx, "shard_epochs", ["shard", "epoch"], [[SHARD_COUNT, 0]], "keep", ["shard"]);
+  await insertRows(
+    schema.trx,
+    "shard_identity_versions",
+    ["shard", "identity_version"],
+    [[SHARD_COUNT, 0]],
+    "keep",
+    ["shard"],
+  );
   await createIdempotencySubjectsTable(schema);
 }

@@ -3,7 +3,7 @@
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OutboxPort, OutboxTail } from "@muster/outbox";
-import type { Catalogue } from "./catalogue/catalogue.ts";
+import type { Catalog } from "./catalog/catalog.ts";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
 import type { TailItem } from "./tracked-events/tail-filter.ts";
 
@@ -17,5 +17,5 @@ export interface EventsDeps {
   readonly ingest: IngestQueue;
   readonly tails: OutboxTail<TailItem>;
   readonly pageTokens: PageTokens;
-  readonly catalogue: Catalogue;
+  readonly catalog: Catalog;
 }

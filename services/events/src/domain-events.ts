@@ -15,11 +15,11 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { MESSAGE_BYTES_MAX, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
-import type { ShardShare } from "./ingest/plan-batch.ts";
+import type { ShardChanges } from "./ingest/plan-batch.ts";
 import type { Profile } from "./profiles/profile.ts";
-import { BytesOnce } from "./tracked-events/bytes-once.ts";
 import type { TailItem } from "./tracked-events/tail-filter.ts";
 import type { TrackedEvent } from "./tracked-events/tracked-event.ts";
+import { UuidBytesCache } from "./tracked-events/uuid-bytes-cache.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";
@@ -33,9 +33,9 @@ const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;
 const ITEM_OVERHEAD_BYTES = 96;
 
 /** Encodes one message per shard, or several if a message would be too large. */
-export function trackedEventsRecorded(shares: readonly ShardShare[]): OutboxDraft[] {
-  const ids = new BytesOnce();
-  return shares.flatMap((share) => draftsOfShare(share, ids));
+export function trackedEventsRecorded(shardChanges: readonly ShardChanges[]): OutboxDraft[] {
+  const ids = new UuidBytesCache();
+  return shardChanges.flatMap((changes) => draftsOfShard(changes, ids));
 }
 
 /** Returns the items of a message that tails read, in message order. */
@@ -58,7 +58,7 @@ const SCHEMAS: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
 ]);
 
 /** Returns the message schema of a domain event type of this service. */
-export function announcedSchema(type: string): DescMessage | undefined {
+export function domainEventSchema(type: string): DescMessage | undefined {
   return SCHEMAS.get(type);
 }
 
@@ -66,13 +66,16 @@ export function profileChanged(profile: Profile, traceParent: string): OutboxDra
   return {
     shard: shardOf(profile.organizationId, profile.id),
     type: PROFILE_CHANGED,
-    data: toBinary(ProfileChangedSchema, create(ProfileChangedSchema, { profile: announceProfile(profile) })),
+    data: toBinary(
+      ProfileChangedSchema,
+      create(ProfileChangedSchema, { profile: toAnnouncedProfile(profile) }),
+    ),
     items: 0,
     traceParent,
   };
 }
 
-export interface TwoProfiles {
+export interface ProfilePair {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
   /** The current or former root profile of both. */
@@ -81,23 +84,23 @@ export interface TwoProfiles {
 }
 
 /** Returns one message per shard of the two profiles. */
-export function profileMerged(two: TwoProfiles): OutboxDraft[] {
+export function profileMerged(pair: ProfilePair): OutboxDraft[] {
   const message = create(ProfileMergedSchema, {
-    organizationId: uuidToBytes(two.organizationId),
-    profileId: uuidToBytes(two.profileId),
-    intoProfileId: uuidToBytes(two.rootId),
+    organizationId: uuidToBytes(pair.organizationId),
+    profileId: uuidToBytes(pair.profileId),
+    intoProfileId: uuidToBytes(pair.rootId),
   });
-  return inShardsOf(two, PROFILE_MERGED, toBinary(ProfileMergedSchema, message));
+  return inShardsOf(pair, PROFILE_MERGED, toBinary(ProfileMergedSchema, message));
 }
 
 /** Returns one message per shard of the two profiles. */
-export function profileUnmerged(two: TwoProfiles): OutboxDraft[] {
+export function profileUnmerged(pair: ProfilePair): OutboxDraft[] {
   const message = create(ProfileUnmergedSchema, {
-    organizationId: uuidToBytes(two.organizationId),
-    profileId: uuidToBytes(two.profileId),
-    fromProfileId: uuidToBytes(two.rootId),
+    organizationId: uuidToBytes(pair.organizationId),
+    profileId: uuidToBytes(pair.profileId),
+    fromProfileId: uuidToBytes(pair.rootId),
   });
-  return inShardsOf(two, PROFILE_UNMERGED, toBinary(ProfileUnmergedSchema, message));
+  return inShardsOf(pair, PROFILE_UNMERGED, toBinary(ProfileUnmergedSchema, message));
 }
 
 /** Returns the message in the profile's shard. No message about the profile may follow in this shard. */
@@ -119,17 +122,17 @@ export function profileErased(
 }
 
 /** Returns the shards in which these messages publish a merge or an undone merge. */
-export function shardsOfPeopleChanged(drafts: readonly OutboxDraft[]): number[] {
+export function shardsOfIdentityChanges(drafts: readonly OutboxDraft[]): number[] {
   const changes = drafts.filter(({ type }) => type === PROFILE_MERGED || type === PROFILE_UNMERGED);
   return [...new Set(changes.map(({ shard }) => shard))];
 }
 
-function inShardsOf(two: TwoProfiles, type: string, data: Uint8Array): OutboxDraft[] {
-  const shards = new Set([two.profileId, two.rootId].map((id) => shardOf(two.organizationId, id)));
-  return Array.from(shards, (shard) => ({ shard, type, data, items: 0, traceParent: two.traceParent }));
+function inShardsOf(pair: ProfilePair, type: string, data: Uint8Array): OutboxDraft[] {
+  const shards = new Set([pair.profileId, pair.rootId].map((id) => shardOf(pair.organizationId, id)));
+  return Array.from(shards, (shard) => ({ shard, type, data, items: 0, traceParent: pair.traceParent }));
 }
 
-function draftsOfShare(share: ShardShare, ids: BytesOnce): OutboxDraft[] {
+function draftsOfShard(changes: ShardChanges, ids: UuidBytesCache): OutboxDraft[] {
   const drafts: OutboxDraft[] = [];
   let newProfiles: AnnouncedProfile[] = [];
   let events: AnnouncedEvent[] = [];
@@ -139,27 +142,27 @@ function draftsOfShare(share: ShardShare, ids: BytesOnce): OutboxDraft[] {
     message.newProfiles = newProfiles;
     message.events = events;
     drafts.push({
-      shard: share.shard,
+      shard: changes.shard,
       type: TRACKED_EVENTS_RECORDED,
       data: toBinary(TrackedEventsRecordedSchema, message),
       items: events.length,
-      traceParent: share.traceParent,
+      traceParent: changes.traceParent,
     });
     newProfiles = [];
     events = [];
     bytes = 0;
   };
-  const makeRoom = (itemBytes: number): void => {
+  const closeIfFull = (itemBytes: number): void => {
     if (bytes > 0 && bytes + itemBytes > DATA_BYTES_MAX) close();
     bytes += itemBytes;
   };
-  for (const profile of share.newProfiles) {
-    makeRoom(ITEM_OVERHEAD_BYTES + Buffer.byteLength(profile.traits));
-    newProfiles.push(announceProfile(profile));
+  for (const profile of changes.newProfiles) {
+    closeIfFull(ITEM_OVERHEAD_BYTES + Buffer.byteLength(profile.traits));
+    newProfiles.push(toAnnouncedProfile(profile));
   }
-  for (const event of share.events) {
-    makeRoom(bytesOfEvent(event));
-    events.push(announceEvent(event, ids));
+  for (const event of changes.events) {
+    closeIfFull(bytesOfEvent(event));
+    events.push(toAnnouncedEvent(event, ids));
   }
   close();
   return drafts;
@@ -170,7 +173,7 @@ function bytesOfEvent(event: TrackedEvent): number {
   return ITEM_OVERHEAD_BYTES + Buffer.byteLength(event.properties) + 3 * idCharacters;
 }
 
-function announceProfile(profile: Profile): AnnouncedProfile {
+function toAnnouncedProfile(profile: Profile): AnnouncedProfile {
   const announced = create(AnnouncedProfileSchema);
   announced.organizationId = uuidToBytes(profile.organizationId);
   announced.profileId = uuidToBytes(profile.id);
@@ -179,7 +182,7 @@ function announceProfile(profile: Profile): AnnouncedProfile {
   return announced;
 }
 
-function announceEvent(event: TrackedEvent, ids: BytesOnce): AnnouncedEvent {
+function toAnnouncedEvent(event: TrackedEvent, ids: UuidBytesCache): AnnouncedEvent {
   const announced = create(AnnouncedEventSchema);
   announced.organizationId = ids.uuid(event.organizationId);
   announced.profileId = ids.uuid(event.rootId);

@@ -1,33 +1,33 @@
 // Composes the events service. No other file constructs the parts of the service.
 
-import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { PageTokens } from "@muster/core";
-import { AnswerEraser, IdempotencySweeper } from "@muster/idempotency";
+import { IdempotencyWorker, ResponseEraser } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { ModuleDefinition, Platform } from "@muster/runtime";
 import { alertService } from "./alerts/alert-service.ts";
 import { AlertStep } from "./alerts/alert-step.ts";
-import { getUserSummary } from "./behaviour/get-user-summary.ts";
-import { listUserPoints } from "./behaviour/list-user-points.ts";
-import { ReadModelStep } from "./behaviour/read-model-step.ts";
-import { recordUserEvent } from "./behaviour/record-user-event.ts";
-import { Catalogue } from "./catalogue/catalogue.ts";
-import { createEventType } from "./catalogue/create-event-type.ts";
-import { deleteEventType } from "./catalogue/delete-event-type.ts";
-import { getEventType } from "./catalogue/get-event-type.ts";
-import { listEventTypes } from "./catalogue/list-event-types.ts";
-import { updateEventType } from "./catalogue/update-event-type.ts";
+import { getTrackedUserSummary } from "./behavior/get-tracked-user-summary.ts";
+import { listTrackedUserPoints } from "./behavior/list-tracked-user-points.ts";
+import { ReadModelStep } from "./behavior/read-model-step.ts";
+import { recordTrackedUserEvent } from "./behavior/record-tracked-user-event.ts";
+import { Catalog } from "./catalog/catalog.ts";
+import { createEventType } from "./catalog/create-event-type.ts";
+import { deleteEventType } from "./catalog/delete-event-type.ts";
+import { getEventType } from "./catalog/get-event-type.ts";
+import { listEventTypes } from "./catalog/list-event-types.ts";
+import { updateEventType } from "./catalog/update-event-type.ts";
 import type { EventsDeps } from "./deps.ts";
 import { tailItemsOf } from "./domain-events.ts";
 import { ErasedLookup } from "./erasure/erased-lookup.ts";
 import { erasureService } from "./erasure/erasure-service.ts";
-import { ERASED_TOPIC, Erasures } from "./erasure/erasures.ts";
+import { ERASED_TOPIC, ErasureWorker } from "./erasure/erasure-worker.ts";
 import { EventHasher } from "./erasure/event-hash.ts";
 import { reportErasure } from "./erasure/report-erasure.ts";
 import { exportService } from "./export/export-service.ts";
@@ -36,17 +36,17 @@ import {
   batchResolveProfiles,
   getPositions,
   readOutbox,
-  reportFolded,
+  reportApplied,
   sampleProfiles,
 } from "./feed/event-feed.ts";
 import { scanProfileEvents } from "./feed/scan-profile-events.ts";
+import { mergeProfile } from "./identity-graph/merge-profile.ts";
+import { unmergeProfile } from "./identity-graph/unmerge-profile.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
-import { mergeProfile } from "./people/merge-profile.ts";
-import { unmergeProfile } from "./people/unmerge-profile.ts";
 import { createProfile } from "./profiles/create-profile.ts";
 import { getProfile } from "./profiles/get-profile.ts";
 import { listProfiles } from "./profiles/list-profiles.ts";
-import { RisingIds } from "./profiles/profile-ids.ts";
+import { MonotonicIds } from "./profiles/monotonic-ids.ts";
 import { updateProfile } from "./profiles/update-profile.ts";
 import { getRetention } from "./retention/get-retention.ts";
 import { RetentionWorker } from "./retention/retention-worker.ts";
@@ -58,7 +58,7 @@ import { recordEvent, recordProfileEvent } from "./tracked-events/record-event.t
 import { tailEvents } from "./tracked-events/tail-events.ts";
 import { trackingService } from "./tracking/tracking-service.ts";
 
-export { CatalogueError, readCatalogue } from "./catalogue/read-catalogue.ts";
+export { CatalogError, readCatalog } from "./catalog/read-catalog.ts";
 
 export const eventsModule: ModuleDefinition = {
   name: "events",
@@ -67,10 +67,10 @@ export const eventsModule: ModuleDefinition = {
     const { clock, ids, database, log } = platform;
     const outbox = new Outbox({ ...platform, service: "events" });
     const relay = new OutboxRelay({ ...platform, service: "events", outbox });
-    const { backlogItemsMax, eventCatalogue } = platform.settings;
-    const profileIds = new RisingIds(ids);
+    const { backlogItemsMax, eventCatalog } = platform.settings;
+    const profileIds = new MonotonicIds(ids);
     const hasher = new EventHasher(platform.key("erased-events"));
-    const alerts = new AlertStep({ clock, ids: new RisingIds(ids) });
+    const alerts = new AlertStep({ clock, ids: new MonotonicIds(ids) });
     const ingest = new IngestQueue({
       ...platform,
       profileIds,
@@ -84,7 +84,7 @@ export const eventsModule: ModuleDefinition = {
       gauge: { name: "muster_tails", help: "Live tails attached to this process." },
     });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
-    const catalogue = new Catalogue(eventCatalogue);
+    const catalog = new Catalog(eventCatalog);
     const deps: EventsDeps = {
       clock,
       ids,
@@ -94,20 +94,27 @@ export const eventsModule: ModuleDefinition = {
       ingest,
       tails,
       pageTokens,
-      catalogue,
+      catalog,
     };
     const retention = new RetentionWorker(platform);
-    const erasures = new Erasures({
+    const erasureWorker = new ErasureWorker({
       ...{ ...platform, outbox, hasher },
-      answers: new AnswerEraser(platform.key("idempotency")),
+      responses: new ResponseEraser(platform.key("idempotency")),
       services: () => services.map(({ service }) => service),
     });
-    platform.bus.onBroadcast(ERASED_TOPIC, () => tails.forget());
-    const services = implementations(deps, { platform, retention, erasures });
+    platform.bus.onBroadcast(ERASED_TOPIC, () => tails.dropReads());
+    const services = implementations(deps, { platform, retention, erasureWorker });
     return {
       services,
       // Started in this order and stopped in reverse, so that queued events are committed and published.
-      workers: [outbox, relay, ingest, erasures, retention, new IdempotencySweeper({ database, clock, log })],
+      workers: [
+        outbox,
+        relay,
+        ingest,
+        erasureWorker,
+        retention,
+        new IdempotencyWorker({ database, clock, log }),
+      ],
     };
   },
 };
@@ -115,12 +122,12 @@ export const eventsModule: ModuleDefinition = {
 interface Parts {
   readonly platform: Platform;
   readonly retention: RetentionWorker;
-  readonly erasures: Erasures;
+  readonly erasureWorker: ErasureWorker;
 }
 
 function implementations(
   deps: EventsDeps,
-  { platform, retention, erasures }: Parts,
+  { platform, retention, erasureWorker }: Parts,
 ): readonly ServiceImplementation[] {
   const segments = platform.caller("segments");
   return [
@@ -140,16 +147,16 @@ function implementations(
       listEvents: listEvents(deps),
       tailEvents: tailEvents(deps),
     }),
-    erasureService(deps, erasures),
+    erasureService(deps, erasureWorker),
     trackingService(deps, platform.metrics),
     implement(RetentionService, {
       getRetention: getRetention(deps),
-      updateRetention: updateRetention(deps, segments, () => retention.look()),
+      updateRetention: updateRetention(deps, segments, () => retention.wake()),
     }),
-    implement(BehaviourService, {
-      recordUserEvent: recordUserEvent(deps),
-      listUserPoints: listUserPoints(deps),
-      getUserSummary: getUserSummary(deps),
+    implement(BehaviorService, {
+      recordTrackedUserEvent: recordTrackedUserEvent(deps),
+      listTrackedUserPoints: listTrackedUserPoints(deps),
+      getTrackedUserSummary: getTrackedUserSummary(deps),
     }),
     implement(EventTypeService, {
       listEventTypes: listEventTypes(deps),
@@ -163,7 +170,7 @@ function implementations(
     implement(EventFeedService, {
       getPositions: getPositions(deps),
       readOutbox: readOutbox(deps),
-      reportFolded: reportFolded(deps),
+      reportApplied: reportApplied(deps),
       scanProfileEvents: scanProfileEvents(deps),
       batchGetProfiles: batchGetProfiles(deps),
       batchResolveProfiles: batchResolveProfiles(deps),

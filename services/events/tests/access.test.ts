@@ -1,9 +1,9 @@
-// Who may call what, and that no organisation sees or touches another's: every method, told from its
+// Who may call what, and that no organization sees or touches another's: every method, told from its
 // descriptor, so that none is forgotten.
 import { create, type DescMethod, getOption } from "@bufbuild/protobuf";
 import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
-import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -24,7 +24,7 @@ const METHODS = [
   ProfileService,
   EventService,
   EventFeedService,
-  BehaviourService,
+  BehaviorService,
   EventTypeService,
 ].flatMap(({ methods }) => [...methods] as DescMethod[]);
 const DEFAULT_TYPES = ["LOGIN", "PURCHASE", "REFERRAL"].map((name) => ({ name }));
@@ -61,12 +61,16 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     const own = { organizationId: mine };
     await events.call(EventTypeService.method.createEventType, { name: "OURS", price: 1 }, own);
     const userEvent = { userId: "ours", eventType: "OURS", timestamp: 1n };
-    await events.call(BehaviourService.method.recordUserEvent, userEvent, own);
+    await events.call(BehaviorService.method.recordTrackedUserEvent, userEvent, own);
     await events.call(ProfileService.method.createProfile, { userId: "77" }, own);
     const withdrawal = { type: "withdraw", amount: "101", userId: 77n, time: 0n };
     await events.call(AlertService.method.recordAction, withdrawal, own);
     await events.call(ProfileService.method.createProfile, { userId: "gone" }, own);
-    const erased = await events.callWithHeaders(ErasureService.method.eraseUser, { userId: "gone" }, own);
+    const erased = await events.callWithHeaders(
+      ErasureService.method.eraseTrackedUser,
+      { userId: "gone" },
+      own,
+    );
     erasureId = erased.headers.get("muster-erasure-id") ?? "";
     const { alertRules } = await events.call(AlertService.method.listAlertRules, {}, own);
     alertRuleId = alertRules[0]?.id ?? "";
@@ -87,7 +91,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     },
     unmergeProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
     eraseProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
-    eraseUser: { request: () => ({ userId: "77" }), foreign: {} },
+    eraseTrackedUser: { request: () => ({ userId: "77" }), foreign: {} },
     getErasure: { request: () => ({ erasureId }), foreign: "ERASURE_NOT_FOUND" },
     listErasures: { request: () => ({}), foreign: { erasures: [] } },
     exportProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
@@ -103,12 +107,12 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
       foreign: { failures: [{ sequence: 1n, error: { code: "not_found" } }] },
     },
     listEvents: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
-    recordUserEvent: {
+    recordTrackedUserEvent: {
       request: () => ({ userId: "13", eventType: "OURS", timestamp: 1n }),
       foreign: "FIELD_INVALID",
     },
-    listUserPoints: { request: () => ({ userId: "ours" }), foreign: { data: [] } },
-    getUserSummary: { request: () => ({ userId: "ours" }), foreign: "PROFILE_NOT_FOUND" },
+    listTrackedUserPoints: { request: () => ({ userId: "ours" }), foreign: { data: [] } },
+    getTrackedUserSummary: { request: () => ({ userId: "ours" }), foreign: "PROFILE_NOT_FOUND" },
     listEventTypes: { request: () => ({}), foreign: { eventTypes: DEFAULT_TYPES } },
     createEventType: {
       request: () => ({ name: "THEIRS", price: 1 }),
@@ -160,7 +164,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     expect(PUBLIC.map(({ localName }) => localName).sort()).toEqual(Object.keys(requests).sort());
   });
 
-  test.each(PUBLIC)("$localName: another organisation's things are not there", async (method) => {
+  test.each(PUBLIC)("$localName: another organization's things are not there", async (method) => {
     const { request, foreign } = requests[method.localName] ?? { request: () => ({}), foreign: {} };
     const answer = first(method, request(), { organizationId: other });
     if (typeof foreign === "string") await expect(answer).rejects.toMatchObject({ reason: foreign });

@@ -9,7 +9,7 @@ import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { ENGINES, FakeClock } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
-import { type NaiveAction, NaiveJudge } from "./naive-alerts.ts";
+import { type ReferenceAction, ReferenceAlerts } from "./reference-alerts.ts";
 
 const { recordAction, listAlerts } = AlertService.method;
 const { batchRecordEvents, listEvents } = EventService.method;
@@ -43,7 +43,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     const made = userIds.map((userId) => events.call(createProfile, { userId }, as));
     return (await Promise.all(made)).map(({ profile }) => profile?.id ?? "");
   };
-  const act = async (type: string, amount: string, time: number | bigint, userId = 1n) => {
+  const record = async (type: string, amount: string, time: number | bigint, userId = 1n) => {
     const { alertCodes } = await events.call(recordAction, { type, amount, userId, time: BigInt(time) }, as);
     return alertCodes;
   };
@@ -137,21 +137,21 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
   ])("%s", async (_name, steps) => {
     await known("1");
     const codes: number[][] = [];
-    for (const [type, amount, time] of steps) codes.push(await act(type, amount, time));
+    for (const [type, amount, time] of steps) codes.push(await record(type, amount, time));
     expect(codes).toEqual(steps.map(([, , , ...expected]) => expected));
   });
 
   test("an unknown user is rejected and no event is stored; an existing user is found by the digits of the id", async () => {
     await known("01", "1.0");
-    await expect(act("deposit", "300", 0)).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
+    await expect(record("deposit", "300", 0)).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
     const [profileId = ""] = await known("1");
     expect(await fired()).toEqual([]);
-    const answer = await events.call(
+    const response = await events.call(
       recordAction,
       { type: "deposit", amount: "300", userId: 1n, time: 10n },
       as,
     );
-    expect(answer).toMatchObject({ alert: true, alertCodes: [123], userId: 1n });
+    expect(response).toMatchObject({ alert: true, alertCodes: [123], userId: 1n });
     const { events: listed } = await events.call(listEvents, { profileId }, as);
     expect(listed).toMatchObject([
       { name: "deposit", properties: '{"amount":"300","time":10}', timestamp: timestampFromMs(10_000) },
@@ -189,8 +189,8 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
 
   test("each call is a separate action; a repeated idempotency key returns the stored response", async () => {
     await known("1");
-    expect(await act("deposit", "150", 0)).toEqual([]);
-    expect(await act("deposit", "150", 0)).toEqual([123]);
+    expect(await record("deposit", "150", 0)).toEqual([]);
+    expect(await record("deposit", "150", 0)).toEqual([123]);
     const request = { type: "withdraw", amount: "150", userId: 1n, time: 0n };
     const keyed = { ...as, idempotencyKey: "k" };
     const first = await events.callWithHeaders(recordAction, request, keyed);
@@ -248,11 +248,11 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
       };
     })();
     await known("1", "2", "3");
-    const judges = new Map([1, 2, 3].map((user) => [user, new NaiveJudge()]));
+    const judges = new Map([1, 2, 3].map((user) => [user, new ReferenceAlerts()]));
     const expected: string[] = [];
     for (let round = 0; round < 40; round += 1) {
       const batch = Array.from({ length: 1 + random(12) }, () => {
-        const action: NaiveAction = {
+        const action: ReferenceAction = {
           name: random(2) === 0 ? "deposit" : "withdraw",
           amount: `${1 + random(120)}.${random(10)}`,
           time: random(150),
@@ -260,11 +260,11 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
         return { user: 1 + random(3), action };
       });
       for (const { user, action } of batch) {
-        for (const code of judges.get(user)?.act(action) ?? []) expected.push(`${user} ${code}`);
+        for (const code of judges.get(user)?.record(action) ?? []) expected.push(`${user} ${code}`);
       }
       const [only] = batch;
       if (batch.length === 1 && only !== undefined) {
-        await act(only.action.name, only.action.amount, only.action.time, BigInt(only.user));
+        await record(only.action.name, only.action.amount, only.action.time, BigInt(only.user));
         continue;
       }
       const sent = batch.map(({ user, action: { name, amount, time } }) => ({
@@ -280,17 +280,17 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
 
   test("a fired alert is published once, in the shard of the person", async () => {
     const [profileId = ""] = await known("1");
-    await act("withdraw", "500", 1);
-    await act("deposit", "500", 2);
+    await record("withdraw", "500", 1);
+    await record("deposit", "500", 2);
     const { envelopes } = await events.announced();
-    const told = envelopes
+    const published = envelopes
       .filter(({ type }) => type === "muster.events.alert.fired.v1")
       .flatMap(({ data }) => fromBinary(AlertsFiredSchema, data).alerts)
       .filter((alert) => uuidToBytes(organizationId).equals(alert.organizationId));
     const alerts = (await fired()).reverse();
     expect(alerts.map(({ code }) => code)).toEqual([1100, 123]);
     expect(
-      told.map(({ alertId, ruleId, eventId, ...alert }) => ({
+      published.map(({ alertId, ruleId, eventId, ...alert }) => ({
         ...{ id: bytesToUuid(alertId), ruleId: bytesToUuid(ruleId), eventId: bytesToUuid(eventId) },
         ...{ code: alert.code, eventName: alert.eventName, profileId: bytesToUuid(alert.profileId) },
       })),
@@ -304,7 +304,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
   test("pages of a list repeat and skip no alert, also by user and by code", async () => {
     await known("1", "2");
     for (let index = 0; index < 7; index += 1) {
-      await act("withdraw", "101", index, BigInt(1 + (index % 2)));
+      await record("withdraw", "101", index, BigInt(1 + (index % 2)));
       await clock.advance(index % 3);
     }
     const whole = await fired();
@@ -337,16 +337,16 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
 
   test("merged persons share a history, and have separate histories again after an unmerge", async () => {
     const [first = "", second = ""] = await known("1", "2");
-    await act("withdraw", "1", 10, 1n);
-    await act("deposit", "150", 10, 2n);
+    await record("withdraw", "1", 10, 1n);
+    await record("deposit", "150", 10, 2n);
     await clock.advance(1);
-    await act("withdraw", "1", 20, 2n);
+    await record("withdraw", "1", 20, 2n);
     await events.call(mergeProfile, { profileId: second, into: first }, as);
     await clock.advance(1);
     // 10 withdraw, 10 deposit, 20 withdraw, 30 withdraw: the deposit arrived after the first withdrawal.
-    expect(await act("withdraw", "1", 30, 2n)).toEqual([]);
-    expect(await act("withdraw", "1", 31, 1n)).toEqual([30]);
-    expect(await act("deposit", "51", 40, 1n)).toEqual([123]);
+    expect(await record("withdraw", "1", 30, 2n)).toEqual([]);
+    expect(await record("withdraw", "1", 31, 1n)).toEqual([30]);
+    expect(await record("deposit", "51", 40, 1n)).toEqual([123]);
     const alerts = await fired({ userId: "2" });
     expect(alerts.map(({ code, profileId, userId }) => [code, profileId, userId])).toEqual([
       [123, first, "1"],
@@ -354,17 +354,17 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     ]);
     expect(await fired({ userId: "1" })).toEqual(alerts);
     await events.call(unmergeProfile, { profileId: second }, as);
-    expect(await act("deposit", "149.01", 40, 1n)).toEqual([123]);
-    expect(await act("deposit", "49", 40, 2n)).toEqual([]);
-    expect(await act("withdraw", "1", 41, 2n)).toEqual([]);
+    expect(await record("deposit", "149.01", 40, 1n)).toEqual([123]);
+    expect(await record("deposit", "49", 40, 2n)).toEqual([]);
+    expect(await record("withdraw", "1", 41, 2n)).toEqual([]);
     expect((await fired({ userId: "1" })).map(({ code }) => code)).toEqual([123, 123, 30]);
     expect(await fired({ userId: "2" })).toEqual([]);
   });
 
   test("persons and actions of another organization are not found", async () => {
     await known("1");
-    await act("withdraw", "1", 1);
-    await act("withdraw", "1", 2);
+    await record("withdraw", "1", 1);
+    await record("withdraw", "1", 2);
     const other = { organizationId: newOrganization() };
     const request = { type: "withdraw", amount: "1", userId: 1n, time: 3n };
     await expect(events.call(recordAction, request, other)).rejects.toMatchObject({
@@ -372,7 +372,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     });
     await events.call(createProfile, { userId: "1" }, other);
     expect((await events.call(recordAction, request, other)).alertCodes).toEqual([]);
-    expect(await act("withdraw", "1", 3)).toEqual([30]);
+    expect(await record("withdraw", "1", 3)).toEqual([30]);
     expect((await events.call(listAlerts, {}, other)).alerts).toEqual([]);
   });
 });

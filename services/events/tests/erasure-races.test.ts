@@ -16,7 +16,7 @@ import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ErasedLookup } from "../src/erasure/erased-lookup.ts";
 import { EventHasher } from "../src/erasure/event-hash.ts";
-import { PROFILE_ROWS } from "../src/erasure/profile-rows-store.ts";
+import { PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { IngestQueue } from "../src/ingest/ingest-queue.ts";
 import { createSubmission } from "../src/ingest/submission.ts";
 import { readBatchedEvent } from "../src/tracked-events/read-event-input.ts";
@@ -24,7 +24,7 @@ import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { batchRecordEvents, listEvents } = EventService.method;
 const { listProfiles, mergeProfile, unmergeProfile } = ProfileService.method;
-const { eraseUser } = ErasureService.method;
+const { eraseTrackedUser } = ErasureService.method;
 
 const WRITERS = 4;
 const BATCHES = 8;
@@ -32,7 +32,7 @@ const EVENTS_PER_BATCH = 10;
 const USERS = ["ada", "bob", "cid"];
 const NOW_MS = systemClock.nowMs();
 /** Error reasons of a call that lost a race. */
-const LOST = ["PROFILE_NOT_FOUND", "PROFILE_MERGED_BEFORE", "PROFILE_NOT_MERGED", "UNAVAILABLE"];
+const LOST_RACE_REASONS = ["PROFILE_NOT_FOUND", "PROFILE_MERGED_BEFORE", "PROFILE_NOT_MERGED", "UNAVAILABLE"];
 
 describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
   let events: EventsUnderTest;
@@ -84,22 +84,22 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
           }
         }
       };
-      const lose = (error: { reason?: string }): void => {
-        if (!LOST.includes(error.reason ?? "")) throw error;
+      const ignoreLostRace = (error: { reason?: string }): void => {
+        if (!LOST_RACE_REASONS.includes(error.reason ?? "")) throw error;
       };
       const disturb = async (index: number): Promise<void> => {
-        const muster = processAt(index);
+        const process = processAt(index);
         while (isWriting) {
           const userId = USERS[random.integer(0, USERS.length - 1)] ?? "ada";
-          if (random.integer(0, 1) === 0) await muster.call(eraseUser, { userId }, as);
-          const { profiles } = await muster.call(listProfiles, {}, as);
+          if (random.integer(0, 1) === 0) await process.call(eraseTrackedUser, { userId }, as);
+          const { profiles } = await process.call(listProfiles, {}, as);
           const [one, other] = [0, 1].map(
             () => profiles[random.integer(0, Math.max(0, profiles.length - 1))]?.id ?? "",
           );
           if (one === other || one === undefined) continue;
-          await muster.call(mergeProfile, { profileId: one, into: other ?? "" }, as).catch(lose);
+          await process.call(mergeProfile, { profileId: one, into: other ?? "" }, as).catch(ignoreLostRace);
           if (random.integer(0, 1) === 0)
-            await muster.call(unmergeProfile, { profileId: one }, as).catch(lose);
+            await process.call(unmergeProfile, { profileId: one }, as).catch(ignoreLostRace);
         }
       };
       /** Sends acknowledged events again and again, like a client without responses. */
@@ -123,7 +123,7 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
 
       await expectNoOrphans(organizationId);
       await expectEachOnce(organizationId, acknowledged);
-      await expectSilence(organizationId);
+      await expectNothingPublishedAfter(organizationId);
     },
   );
 
@@ -136,12 +136,12 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
     await events.call(batchRecordEvents, { events: [{ ...user, ...sent }] }, as);
 
     const lookup = new ErasedLookup(new EventHasher(new Uint8Array(32).fill(9)));
-    let looks = 0;
-    const find: ErasedLookup["find"] = async (...asked) => {
-      const found = await lookup.find(...asked);
-      looks += 1;
+    let lookups = 0;
+    const find: ErasedLookup["find"] = async (...parameters) => {
+      const found = await lookup.find(...parameters);
+      lookups += 1;
       // The event was searched for and not yet stored.
-      if (looks === 1) await events.call(eraseUser, { userId: "ada" }, as);
+      if (lookups === 1) await events.call(eraseTrackedUser, { userId: "ada" }, as);
       return found;
     };
     const queue = new IngestQueue({
@@ -158,7 +158,7 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
     if (event instanceof AppError) throw event;
     const submission = createSubmission(organizationId, [event], { traceParent: "" });
     expect(await queue.submit(submission, "single")).toMatchObject([{ error: { reason: "EVENT_ERASED" } }]);
-    expect(looks).toBeGreaterThan(2);
+    expect(lookups).toBeGreaterThan(2);
     expect((await events.call(listProfiles, {}, as)).profiles).toEqual([]);
   });
 
@@ -170,7 +170,7 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
     for (const row of await reader("profiles").where("organization_id", organization)) {
       known.add(row.profile_id.toString("hex"));
     }
-    const tables = [...PROFILE_ROWS, { table: "tracked_events", column: "profile_id" }];
+    const tables = [...PROFILE_TABLES, { table: "tracked_events", column: "profile_id" }];
     tables.push({ table: "profile_identities", column: "profile_id" });
     for (const { table, column } of tables) {
       if (column === "into_profile_id") continue;
@@ -211,7 +211,7 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
    * Expects that the shard of an erased profile contains no later message about the profile, and no earlier
    * content.
    */
-  async function expectSilence(organizationId: OrganizationId): Promise<void> {
+  async function expectNothingPublishedAfter(organizationId: OrganizationId): Promise<void> {
     for (let shard = 0; shard < 16; shard += 1) {
       const erased: Buffer[] = [];
       for (let afterPosition = 0n; ; ) {

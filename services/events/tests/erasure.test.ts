@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
-import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { ErasureState } from "@muster/contracts/muster/events/v1/erasure_pb";
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -20,13 +20,13 @@ import {
 } from "@muster/core";
 import { columnsOf, ENGINES, findInTables, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { PROFILE_ROWS } from "../src/erasure/profile-rows-store.ts";
+import { PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { recordEvent, batchRecordEvents, listEvents } = EventService.method;
 const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile } = ProfileService.method;
-const { eraseProfile, eraseUser, getErasure, listErasures } = ErasureService.method;
-const { recordUserEvent } = BehaviourService.method;
+const { eraseProfile, eraseTrackedUser, getErasure, listErasures } = ErasureService.method;
+const { recordTrackedUserEvent } = BehaviorService.method;
 const { recordAction, listAlerts } = AlertService.method;
 
 const NOW_MS = systemClock.nowMs();
@@ -68,14 +68,14 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
       organizationId: uuidToBytes(organizationId),
       erasureId: uuidToBytes(erasureId),
       profileId: uuidToBytes(profileId),
-      places: [{ place: "segments.memberships", count }],
+      locations: [{ location: "segments.memberships", count }],
     });
   const found = () => findInTables(events.database, mark);
 
   /**
    * Creates a person of three profiles with data in every location, and another person in the same messages.
    */
-  async function somebody(): Promise<{ rootId: string; mergedId: string; otherId: string }> {
+  async function createMergedPerson(): Promise<{ rootId: string; mergedId: string; otherId: string }> {
     const { profile } = await events.call(
       createProfile,
       {
@@ -87,14 +87,14 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
       { ...as, idempotencyKey: `${mark}-create` },
     );
     const anonymous = { identity: { case: "anonymousId" as const, value: `${mark}-device` } };
-    const bystander = dated("bob", "b1", { name: "kept", properties: '{"k":1}' });
+    const otherEvent = dated("bob", "b1", { name: "kept", properties: '{"k":1}' });
     const undated = { timestamp: undefined };
     const { results } = await events.call(
       batchRecordEvents,
       {
         events: [
           dated(`${mark}-user`, `${mark}-1`),
-          bystander,
+          otherEvent,
           dated("", `${mark}-2`, {
             ...anonymous,
             ...undated,
@@ -122,7 +122,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
   }
 
   test("no table contains data about the person, and other persons keep all data", async () => {
-    const { rootId, mergedId, otherId } = await somebody();
+    const { rootId, mergedId, otherId } = await createMergedPerson();
     expect(await found()).not.toEqual([]);
     const before = await events.call(listEvents, { profileId: otherId }, as);
 
@@ -139,40 +139,44 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     const { profiles } = await events.call(listProfiles, {}, as);
     expect(profiles.map(({ id }) => id)).toEqual([otherId]);
     expect(await events.call(listEvents, { profileId: otherId }, as)).toEqual(before);
-    await expectAnnounced(otherId, [rootId, mergedId], erasureId);
+    await expectErasurePublished(otherId, [rootId, mergedId], erasureId);
   });
 
   /**
    * Expects gapless positions, the event of the other person, and a final erasure message for each profile.
    */
-  async function expectAnnounced(otherId: string, erasedIds: string[], erasureId: string): Promise<void> {
+  async function expectErasurePublished(
+    otherId: string,
+    erasedIds: string[],
+    erasureId: string,
+  ): Promise<void> {
     const erased: string[] = [];
-    const told: string[] = [];
+    const published: string[] = [];
     const { positions } = await events.feed.getPositions({});
     for (const [shard, head] of positions.entries()) {
       const { envelopes } = await events.feed.readOutbox({ shard, afterPosition: 0n, limit: 1000 });
       expect(BigInt(envelopes.length)).toBe(head);
       for (const { type, data } of envelopes) {
-        if (Buffer.from(data).includes(uuidToBytes(otherId))) told.push(type);
+        if (Buffer.from(data).includes(uuidToBytes(otherId))) published.push(type);
         if (type !== "muster.events.profile.erased.v1") continue;
         const message = fromBinary(ProfileErasedSchema, data);
         if (bytesToUuid(message.erasureId) === erasureId) erased.push(bytesToUuid(message.profileId));
       }
     }
     expect(erased.sort()).toEqual(erasedIds.sort());
-    expect(told).toEqual(["muster.events.tracked_event.recorded.v1"]);
+    expect(published).toEqual(["muster.events.tracked_event.recorded.v1"]);
   }
 
   test("the receipt counts removed data per location, and completes after all reports", async () => {
-    const { rootId, mergedId } = await somebody();
+    const { rootId, mergedId } = await createMergedPerson();
     const erasureId = erasureIdOf(await events.callWithHeaders(eraseProfile, { profileId: rootId }, as));
     expect(await receiptOf(erasureId)).toMatchObject({ id: erasureId, state: ErasureState.RUNNING });
     await report(erasureId, rootId, 2n);
     // Sent twice, as after a lost response.
     await report(erasureId, rootId, 2n);
     await waitFor(async () =>
-      (await receiptOf(erasureId))?.places.some(
-        ({ place, count }) => place === "events.stream" && count > 0n,
+      (await receiptOf(erasureId))?.locations.some(
+        ({ location, count }) => location === "events.stream" && count > 0n,
       ),
     );
     expect((await receiptOf(erasureId))?.state).toBe(ErasureState.RUNNING);
@@ -183,7 +187,9 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     });
     expect(receipt.completeTime).toBeDefined();
     expect(receipt.profileIds).toEqual([rootId, mergedId].sort());
-    const counts = Object.fromEntries(receipt.places.map(({ place, count }) => [place, Number(count)]));
+    const counts = Object.fromEntries(
+      receipt.locations.map(({ location, count }) => [location, Number(count)]),
+    );
     expect(counts).toMatchObject({
       "events.profiles": 2,
       "events.profile_identities": 3,
@@ -191,11 +197,17 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
       "events.undated_event_ids": 2,
       "events.alerts": 1,
       "events.profile_merges": 1,
-      "events.idempotency_answers": 4,
+      "events.idempotency_responses": 4,
       "segments.memberships": 3,
     });
-    for (const place of ["event_counts", "page_view_hours", "alert_history", "outbox_messages", "stream"]) {
-      expect(counts[`events.${place}`], place).toBeGreaterThan(0);
+    for (const location of [
+      "event_counts",
+      "page_view_hours",
+      "alert_history",
+      "outbox_messages",
+      "stream",
+    ]) {
+      expect(counts[`events.${location}`], location).toBeGreaterThan(0);
     }
     await expect(receiptOf(erasureId, { organizationId: newOrganization() })).rejects.toMatchObject({
       reason: "ERASURE_NOT_FOUND",
@@ -210,7 +222,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     const ids: string[] = [];
     for (let index = 0; index < 5; index += 1) {
       await record(dated(`u${index}`, `e${index}`));
-      ids.unshift(erasureIdOf(await events.callWithHeaders(eraseUser, { userId: `u${index}` }, as)));
+      ids.unshift(erasureIdOf(await events.callWithHeaders(eraseTrackedUser, { userId: `u${index}` }, as)));
     }
     const listed: string[] = [];
     let pageToken = "";
@@ -230,8 +242,8 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
 
   test("erasing an unknown or erased user is not an error and creates no receipt", async () => {
     const twice = async (userId: string) => [
-      erasureIdOf(await events.callWithHeaders(eraseUser, { userId }, as)),
-      erasureIdOf(await events.callWithHeaders(eraseUser, { userId }, as)),
+      erasureIdOf(await events.callWithHeaders(eraseTrackedUser, { userId }, as)),
+      erasureIdOf(await events.callWithHeaders(eraseTrackedUser, { userId }, as)),
     ];
     expect(await twice("nobody")).toEqual(["", ""]);
     await record(dated("ada", "e1"));
@@ -252,8 +264,8 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     ];
     const first = await events.call(batchRecordEvents, { events: sent }, as);
     const purchase = { userId: "ada", eventType: "PURCHASE", timestamp: BigInt(NOW_MS) };
-    await events.call(recordUserEvent, purchase, as);
-    await events.call(eraseUser, { userId: "ada" }, as);
+    await events.call(recordTrackedUserEvent, purchase, as);
+    await events.call(eraseTrackedUser, { userId: "ada" }, as);
 
     const erased = { reason: "EVENT_ERASED", row: { http: 409 } };
     for (const event of sent) await expect(record(event)).rejects.toMatchObject(erased);
@@ -268,7 +280,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
       ...["EVENT_ERASED", "EVENT_ERASED", "EVENT_ERASED"],
       undefined,
     ]);
-    await expect(events.call(recordUserEvent, purchase, as)).rejects.toMatchObject({
+    await expect(events.call(recordTrackedUserEvent, purchase, as)).rejects.toMatchObject({
       reason: "USER_EVENT_EXISTS",
     });
     const { profiles } = await events.call(listProfiles, {}, as);
@@ -290,7 +302,7 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     await events
       .call(recordAction, { type: "deposit", amount: "1.00", userId: 7n, time: 1n }, as)
       .catch(() => {});
-    await events.call(eraseUser, { userId: "ada" }, as);
+    await events.call(eraseTrackedUser, { userId: "ada" }, as);
 
     await expect(record(single, { idempotencyKey: "single" })).rejects.toMatchObject({
       reason: "EVENT_ERASED",
@@ -337,8 +349,8 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
 
   test("every table with profile ids is erased", async () => {
     /** Receipts contain only ids, and profiles are deleted when the erasure begins. */
-    const others = ["profiles", "profile_identities", "tracked_events", "erasure_places", "erasure_tasks"];
-    const cleaned = PROFILE_ROWS.map(({ table, column }) => `${table}.${column}`);
+    const others = ["profiles", "profile_identities", "tracked_events", "erasure_counts", "erasure_tasks"];
+    const cleaned = PROFILE_TABLES.map(({ table, column }) => `${table}.${column}`);
     for (const [table, columns] of await columnsOf(events.database)) {
       for (const column of columns) {
         if (others.includes(table) || !/profile_id$|^(root|parent)_id$|^subject$/.test(column)) continue;

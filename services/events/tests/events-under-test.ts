@@ -22,7 +22,7 @@ import { FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit"
 import { eventsModule } from "../src/module.ts";
 
 const KEY = new Uint8Array(32).fill(9);
-const EVENT_CATALOGUE = Object.entries({ LOGIN: 1, PURCHASE: 10, REFERRAL: 20 }).map(([name, points]) => ({
+const EVENT_CATALOG = Object.entries({ LOGIN: 1, PURCHASE: 10, REFERRAL: 20 }).map(([name, points]) => ({
   name,
   description: "",
   priceMillionths: points * 1_000_000,
@@ -48,7 +48,7 @@ export interface CallAs {
 export interface OpenOptions {
   readonly clock?: Clock;
   readonly backlogItemsMax?: number;
-  readonly eventCatalogue?: Platform["settings"]["eventCatalogue"];
+  readonly eventCatalog?: Platform["settings"]["eventCatalog"];
   /** Another process on the data of this one. */
   readonly beside?: EventsUnderTest;
   /** What the segments service answers; by default it agrees to everything and knows nothing. */
@@ -109,7 +109,7 @@ export class EventsUnderTest {
       settings: {
         demoOrganizationId: undefined,
         backlogItemsMax: options.backlogItemsMax ?? 1_000_000,
-        eventCatalogue: options.eventCatalogue ?? EVENT_CATALOGUE,
+        eventCatalog: options.eventCatalog ?? EVENT_CATALOG,
       },
     };
     const module = await eventsModule.build(platform);

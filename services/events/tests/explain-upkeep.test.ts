@@ -8,13 +8,17 @@ import type { Transaction } from "@muster/db";
 import { addSubjects, claimsAbout, removeSubjects } from "@muster/idempotency/subject-store";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { eraseEvents, findErased, listErasing } from "../src/erasure/erased-events-store.ts";
+import {
+  eraseEvents,
+  findErased,
+  listOrganizationsWithErasures,
+} from "../src/erasure/erased-events-store.ts";
 import { deleteProfiles } from "../src/erasure/erased-profiles-store.ts";
 import { getErasure, listErasures } from "../src/erasure/erasure-store.ts";
 import { EventHasher } from "../src/erasure/event-hash.ts";
-import { deleteStep, PROFILE_ROWS } from "../src/erasure/profile-rows-store.ts";
+import { deleteStep, PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
-import { touchProfile, updateLink, updateRoots } from "../src/people/links-store.ts";
+import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";
 import { listShardProfileIds } from "../src/profiles/profile-keys-store.ts";
 import {
   deleteAlertsBefore,
@@ -25,8 +29,8 @@ import {
   listHistory,
 } from "../src/retention/expired-aggregates-store.ts";
 import {
-  type AgingEvent,
   deleteExpiredEvents,
+  type EventAge,
   listAgingEvents,
   nextDayWithEvents,
 } from "../src/retention/expired-events-store.ts";
@@ -55,7 +59,7 @@ const organizationId = newOrganization();
 let events: EventsUnderTest;
 let profileId: ProfileId;
 let profileIds: ProfileId[];
-let aging: AgingEvent[];
+let aging: EventAge[];
 const claim = { token: randomIds.next(1), scope: "everybody", key: "key" };
 
 /** As many profiles as a person can have. */
@@ -105,20 +109,20 @@ class RolledBack extends Error {}
 async function plansOf(run: (trx: Transaction) => Promise<unknown>): Promise<Plan[]> {
   const sent: { sql: string; bindings: unknown[] }[] = [];
   const plans: Plan[] = [];
-  const inVain = async (body: (trx: Transaction) => Promise<unknown>): Promise<void> => {
+  const rolledBack = async (body: (trx: Transaction) => Promise<unknown>): Promise<void> => {
     const ended = events.database.transaction(async (trx) => {
       await body(trx);
       throw new RolledBack();
     });
     await expect(ended).rejects.toBeInstanceOf(RolledBack);
   };
-  await inVain(async (trx) => {
+  await rolledBack(async (trx) => {
     const record = (query: { sql: string; bindings: unknown[] }): void => void sent.push(query);
     trx.on("query", record);
     await run(trx);
     trx.removeListener("query", record);
   });
-  await inVain(async (trx) => {
+  await rolledBack(async (trx) => {
     for (const { sql, bindings } of sent) {
       if (/^insert/i.test(sql)) continue;
       const [rows] = (await trx.raw(`EXPLAIN ${sql}`, bindings as Buffer[])) as unknown as [Plan[]];
@@ -165,7 +169,7 @@ test("statements that find and delete rows use keys", async () => {
     "erasure: delete profiles": (trx) => deleteProfiles(trx, organizationId, [profileId]),
     "erasure: open tasks": (trx) => listOpenTasks(trx, horizonMs, 10),
     "erasure: tasks at the broker": (trx) => listBrokerTasks(trx, 10),
-    "ingest: organizations with erasures": (trx) => listErasing(trx, [organizationId]),
+    "ingest: organizations with erasures": (trx) => listOrganizationsWithErasures(trx, [organizationId]),
     "ingest: erased events": (trx) => findErased(trx, organizationId, hashes),
     "ListErasures, next page": (trx) => listErasures(trx, organizationId, erasure.id, 51),
     "erasure: stored responses about profiles": (trx) =>
@@ -173,11 +177,11 @@ test("statements that find and delete rows use keys", async () => {
     "erasure: delete subjects of a response": (trx) => removeSubjects(trx, [profileId], claim),
     "merge: update a link": (trx) => updateLink(trx, organizationId, profileId, undefined),
     "merge: update root profiles": (trx) => updateRoots(trx, organizationId, profileIds, profileId),
-    "merge: raise the update time": (trx) => touchProfile(trx, organizationId, profileId, 1),
+    "merge: raise the update time": (trx) => raiseUpdateTime(trx, organizationId, profileId, 1),
     GetErasure: (trx) => getErasure(trx, erasure),
   };
   // For an empty table the choice of the plan is arbitrary.
-  for (const rows of PROFILE_ROWS.filter(({ table }) => table !== "profile_merges")) {
+  for (const rows of PROFILE_TABLES.filter(({ table }) => table !== "profile_merges")) {
     queries[`erasure: ${rows.table} by ${rows.column}`] = (trx) =>
       deleteStep(trx, rows, organizationId, profileId);
   }

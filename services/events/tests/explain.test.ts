@@ -9,26 +9,26 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
-import { findHolding } from "@muster/outbox/scrub-store";
+import { findContaining } from "@muster/outbox/scrub-store";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listAlerts } from "../src/alerts/alert-store.ts";
 import { NewestCell, pathOf } from "../src/alerts/history-cell.ts";
 import { readCells } from "../src/alerts/history-store.ts";
 import { readRules } from "../src/alerts/rule-store.ts";
-import { listCounts } from "../src/behaviour/event-count-store.ts";
-import { listFullHours, visitPageViews } from "../src/behaviour/page-view-store.ts";
-import { listUsers } from "../src/behaviour/user-store.ts";
-import { getChange, listChanges } from "../src/catalogue/event-type-store.ts";
-import { findErased, listErasing } from "../src/erasure/erased-events-store.ts";
+import { listCounts } from "../src/behavior/event-count-store.ts";
+import { listFullHours, visitPageViews } from "../src/behavior/page-view-store.ts";
+import { listTrackedUsers } from "../src/behavior/tracked-user-store.ts";
+import { getChange, listChanges } from "../src/catalog/event-type-store.ts";
+import { findErased, listOrganizationsWithErasures } from "../src/erasure/erased-events-store.ts";
 import { EventHasher } from "../src/erasure/event-hash.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
-import { type KeptTable, walkRows } from "../src/export/kept-rows-store.ts";
+import { type ExportedTable, walkRows } from "../src/export/exported-rows-store.ts";
 import { sections } from "../src/export/sections.ts";
-import { collectWanted } from "../src/ingest/batch-facts.ts";
-import { loadFacts } from "../src/ingest/facts-store.ts";
+import { hasMerged, mergedIdsOf, rootsOf } from "../src/identity-graph/links-store.ts";
+import { collectKeys } from "../src/ingest/batch-context.ts";
+import { loadBatchContext } from "../src/ingest/batch-context-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
-import { hasMerged, mergedIdsOf, rootsOf } from "../src/people/links-store.ts";
 import { findOwner, findOwners } from "../src/profiles/identity-store.ts";
 import { countProfiles, listShardProfileIds } from "../src/profiles/profile-keys-store.ts";
 import {
@@ -38,7 +38,7 @@ import {
   listProfiles,
   listShardProfiles,
 } from "../src/profiles/profile-store.ts";
-import { getEventsAt, listPlaces } from "../src/tracked-events/event-keys-store.ts";
+import { getEventsAt, listEventCursors } from "../src/tracked-events/event-cursor-store.ts";
 import { EVENT_COLUMNS, type EventRow, listEvents, scanEvents } from "../src/tracked-events/event-store.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -86,7 +86,7 @@ beforeAll(async () => {
     }
     // From the end, so that the first user remains.
     for (let user = 480; user < 500; user += 1) {
-      await events.call(ErasureService.method.eraseUser, { userId: String(user) }, as);
+      await events.call(ErasureService.method.eraseTrackedUser, { userId: String(user) }, as);
     }
     if (organization === organizationId) profileId = results[0]?.profileId as ProfileId;
   }
@@ -94,7 +94,7 @@ beforeAll(async () => {
     "ANALYZE TABLE event_counts, page_view_hours, event_types, alerts, alert_history, alert_rules, alert_rule_sets",
   );
   await db.raw(
-    "ANALYZE TABLE erased_events, erasing_organizations, erasures, erasure_tasks, outbox_messages",
+    "ANALYZE TABLE erased_events, organizations_with_erasures, erasures, erasure_tasks, outbox_messages",
   );
   await db.raw("ANALYZE TABLE profiles, profile_identities, tracked_events, undated_event_ids");
 });
@@ -128,7 +128,7 @@ function submitted(change: Partial<SubmittedEvent>): SubmittedEvent {
   return { identityKind: "user_id", identity: "7", ...dated, id, bytes: 100, ...change };
 }
 
-const exportedEvents: KeptTable<EventRow> = {
+const exportedEvents: ExportedTable<EventRow> = {
   name: "tracked_events",
   columns: EVENT_COLUMNS,
   order: ["occurred_ms", "event_id"],
@@ -166,7 +166,7 @@ test("hot queries use their indexes and sort nothing", async () => {
   const cells = new Set([...pathOf("0".repeat(16), 7n), NewestCell.idOf("0".repeat(16))]);
   const queries: Record<string, () => Promise<unknown>> = {
     "ingest: context of a batch": () =>
-      loadFacts(db as unknown as Transaction, collectWanted(submissions), { withStoredEvents: true }),
+      loadBatchContext(db as unknown as Transaction, collectKeys(submissions), { withStoredEvents: true }),
     "ListEvents, first page": () => listEvents(db, filter, 51),
     "ListEvents, between instants, by name, next page": () =>
       listEvents(db, { ...filter, names: ["n1", "n2"], fromMs: 0, toMs: 9 * DAY_MS, after }, 51),
@@ -175,13 +175,13 @@ test("hot queries use their indexes and sort nothing", async () => {
         db,
         [0, 1, 2].map((hour) => ({ organizationId, profileId, day: 7, hour })),
       ),
-    "GetUserSummary: page views of eight days": () =>
+    "GetTrackedUserSummary: page views of eight days": () =>
       visitPageViews(db, organizationId, [profileId], { fromMs: 0, toMs: 7 * DAY_MS }, () => {}),
-    "ListUserPoints: counts by name": () =>
+    "ListTrackedUserPoints: counts by name": () =>
       listCounts(db, organizationId, [profileId, randomIds.next(1)], new Set(["n1", "n2"])),
-    "ListUserPoints: counts by many names": () =>
+    "ListTrackedUserPoints: counts by many names": () =>
       listCounts(db, organizationId, [profileId], new Set(Array.from({ length: 99 }, (_, n) => `n${n}`))),
-    "ListUserPoints: users, next page": () => listUsers(db, organizationId, "7", 1000),
+    "ListTrackedUserPoints: users, next page": () => listTrackedUsers(db, organizationId, "7", 1000),
     "event catalog": () => listChanges(db, organizationId),
     "event type": () => getChange(db, organizationId, "type 7"),
     "export: events of a profile, every page": () =>
@@ -204,22 +204,23 @@ test("hot queries use their indexes and sort nothing", async () => {
       listAlerts(db, { ...alerts, profileIds: [profileId], code: 1100 }, 51),
     "ListAlerts of a code, next page": () => listAlerts(db, { ...alerts, code: 30 }, 51),
     "events of several profiles: cursors": () =>
-      listPlaces(db, { organizationId, order: "desc", names: [] }, places, 51),
+      listEventCursors(db, { organizationId, order: "desc", names: [] }, places, 51),
     "events of several profiles: cursors by name, between instants, next page": () =>
-      listPlaces(
+      listEventCursors(
         db,
         { organizationId, order: "desc", names: [Buffer.from("n1")], fromMs: 0, toMs: 9 * DAY_MS },
         places.map((one) => ({ ...one, after: lastPlace })),
         51,
       ),
     "events at cursors": () => getEventsAt(db, organizationId, [lastPlace, { ...lastPlace, occurredMs: 0 }]),
-    "ingest: organizations with erasures": () => listErasing(db, [organizationId, randomIds.next(1)]),
+    "ingest: organizations with erasures": () =>
+      listOrganizationsWithErasures(db, [organizationId, randomIds.next(1)]),
     "ingest: erased events": () =>
       findErased(db, organizationId, [hasher.undated(organizationId, "e490"), randomBytes(16)]),
     "erasures: tasks without a lease": () => listOpenTasks(db, 2 ** 45, 500),
     "erasures: tasks that wait for the broker": () => listBrokerTasks(db, 500),
     "erasures: messages about a profile": () =>
-      findHolding(db, { shard: 3, from: 1, through: 2 }, [uuidToBytes(profileId)]),
+      findContaining(db, { shard: 3, from: 1, through: 2 }, [uuidToBytes(profileId)]),
     "ListProfiles, next page": () => listProfiles(db, organizationId, profileId, 51),
     GetProfile: () => getProfile(db, organizationId, profileId),
     "profiles by identity": () => findOwner(db, organizationId, { kind: "user_id", value: "7" }),

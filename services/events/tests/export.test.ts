@@ -20,7 +20,7 @@ import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 const TEN_KIB = "x".repeat(10 * 1024);
 
 /** A segments service for exports: every profile is in one segment and has left another. */
-class SegmentsStandIn {
+class FakeSegmentsService {
   readonly asked: ListMembershipsRequest[] = [];
   isBehind = false;
   readonly caller: Caller = {
@@ -44,12 +44,12 @@ class SegmentsStandIn {
 describe.each(ENGINES)("exports on %s", (engine) => {
   let events: EventsUnderTest;
   let clock: FakeClock;
-  let segments: SegmentsStandIn;
+  let segments: FakeSegmentsService;
   let organizationId: OrganizationId;
 
   beforeAll(async () => {
     clock = new FakeClock();
-    segments = new SegmentsStandIn();
+    segments = new FakeSegmentsService();
     events = await EventsUnderTest.open(engine, { clock, segments: segments.caller });
   });
   afterAll(() => events.close());
@@ -84,9 +84,12 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     events.client(ProfileService, { organizationId }).mergeProfile({ profileId, into });
 
   function byKind(records: readonly ExportedRecord[]): Record<string, Record<string, unknown>[]> {
-    const told = records.map(({ kind, data }) => [kind, JSON.parse(data)] as const);
+    const recordsByKind = records.map(({ kind, data }) => [kind, JSON.parse(data)] as const);
     return Object.fromEntries(
-      [...Map.groupBy(told, ([kind]) => kind)].map(([kind, own]) => [kind, own.map(([, data]) => data)]),
+      [...Map.groupBy(recordsByKind, ([kind]) => kind)].map(([kind, own]) => [
+        kind,
+        own.map(([, data]) => data),
+      ]),
     );
   }
 
@@ -99,29 +102,29 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     await record("ada", "withdraw", { properties: '{"amount":"100.50","time":5}', timestamp: time });
     await record("mallory", "page.viewed", { properties: '{"name":"Mallory\'s page"}', timestamp: time });
     const { records } = await exported(ada);
-    const told = byKind(records);
+    const recordsByKind = byKind(records);
     const at = new Date(nowMs).toISOString();
-    expect(told.profile).toEqual([
+    expect(recordsByKind.profile).toEqual([
       expect.objectContaining({
         ...{ id: ada, user_id: "ada", email: "Ada@example.com", name: "Ada", traits: { plan: "pro" } },
         create_time: at,
       }),
     ]);
-    expect(told.event).toHaveLength(2);
-    expect(told.event).toContainEqual({
+    expect(recordsByKind.event).toHaveLength(2);
+    expect(recordsByKind.event).toContainEqual({
       ...{ event_id: "e1", profile_id: ada, name: "page.viewed", properties: { name: "Pricing" } },
       ...{ timestamp: at, receive_time: at },
     });
-    expect(told.event_count).toEqual([
+    expect(recordsByKind.event_count).toEqual([
       { profile_id: ada, event_name: "page.viewed", count: 1 },
       { profile_id: ada, event_name: "withdraw", count: 1 },
     ]);
-    expect(told.page_views).toEqual([{ profile_id: ada, views: [{ time: at, page: "Pricing" }] }]);
-    expect(told.alert).toEqual([
+    expect(recordsByKind.page_views).toEqual([{ profile_id: ada, views: [{ time: at, page: "Pricing" }] }]);
+    expect(recordsByKind.alert).toEqual([
       expect.objectContaining({ profile_id: ada, code: 1100, event_name: "withdraw", timestamp: at }),
     ]);
-    expect(told.amounts?.length).toBeGreaterThan(0);
-    expect(told.membership).toEqual([
+    expect(recordsByKind.amounts?.length).toBeGreaterThan(0);
+    expect(recordsByKind.membership).toEqual([
       expect.objectContaining({ profile_id: ada, segment_slug: "shoes", member: true, entered_ms: 1 }),
       expect.objectContaining({ profile_id: ada, segment_slug: "hats", member: false }),
     ]);
@@ -139,8 +142,8 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     ] as const) {
       await alerts.recordAction({ type: "deposit", amount, userId: 7n, time });
     }
-    const told = byKind((await exported(ada)).records).amounts ?? [];
-    const amounts = told.flatMap((cell) => cell.amounts as { order_ms: number; amount: string }[]);
+    const recordsByKind = byKind((await exported(ada)).records).amounts ?? [];
+    const amounts = recordsByKind.flatMap((cell) => cell.amounts as { order_ms: number; amount: string }[]);
     const texts = new Set(amounts.map(({ order_ms, amount }) => `${order_ms}: ${amount}`));
     // The rising series contains each action; the summed series contains the sum of each instant.
     expect(texts).toEqual(new Set(["100000: 42.5", "100000: 1", "100000: 43.5", "4000000: 0.07"]));
@@ -156,9 +159,9 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     await merge(phone, laptop);
     await merge(laptop, ada);
     const { records } = await exported(ada);
-    const told = byKind(records);
-    expect(told.profile?.map(({ user_id }) => user_id).sort()).toEqual(["ada", "laptop", "phone"]);
-    expect(told.event?.map(({ profile_id, name }) => [profile_id, name]).sort()).toEqual(
+    const recordsByKind = byKind(records);
+    expect(recordsByKind.profile?.map(({ user_id }) => user_id).sort()).toEqual(["ada", "laptop", "phone"]);
+    expect(recordsByKind.event?.map(({ profile_id, name }) => [profile_id, name]).sort()).toEqual(
       [
         [ada, "ada did"],
         [laptop, "laptop did"],
@@ -166,14 +169,14 @@ describe.each(ENGINES)("exports on %s", (engine) => {
       ].sort(),
     );
     expect(
-      told.merge?.map(({ profile_id, into_profile_id }) => [profile_id, into_profile_id]).sort(),
+      recordsByKind.merge?.map(({ profile_id, into_profile_id }) => [profile_id, into_profile_id]).sort(),
     ).toEqual(
       [
         [laptop, ada],
         [phone, laptop],
       ].sort(),
     );
-    expect(told.membership).toHaveLength(6);
+    expect(recordsByKind.membership).toHaveLength(6);
     for (const profileId of [laptop, phone]) expect((await exported(profileId)).records).toEqual(records);
     await events.client(ProfileService, { organizationId }).unmergeProfile({ profileId: laptop });
     const left = byKind((await exported(ada)).records);
@@ -184,9 +187,11 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     const root = await newProfile("root");
     for (let index = 0; index < 21; index += 1) await merge(await newProfile(`device ${index}`), root);
     const { records } = await exported(root);
-    const told = byKind(records).membership ?? [];
-    expect(new Set(told.map((one) => `${one.profile_id}/${one.segment_slug}`)).size).toBe(told.length);
-    expect(told).toHaveLength(2 * 22);
+    const recordsByKind = byKind(records).membership ?? [];
+    expect(new Set(recordsByKind.map((one) => `${one.profile_id}/${one.segment_slug}`)).size).toBe(
+      recordsByKind.length,
+    );
+    expect(recordsByKind).toHaveLength(2 * 22);
     expect(segments.asked.map(({ mergedProfileIds }) => mergedProfileIds.length)).toEqual([20, 1]);
     for (const asked of segments.asked) expect(bytesToUuid(asked.organizationId)).toBe(organizationId);
   });
@@ -285,7 +290,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
           ? "select m.name as name from sqlite_master m join pragma_table_info(m.name) c where m.type = 'table' and c.name = 'profile_id'"
           : "select table_name as name from information_schema.columns where table_schema = database() and column_name = 'profile_id'",
       )
-      .then((answer: unknown) => (engine === "sqlite" ? answer : (answer as unknown[])[0]));
+      .then((rows: unknown) => (engine === "sqlite" ? rows : (rows as unknown[])[0]));
     const known = new Set([
       ...sections.map(({ table }) => table),
       // The first kind of record.
@@ -293,15 +298,15 @@ describe.each(ENGINES)("exports on %s", (engine) => {
       // The identities of `profiles` again, in the compared form.
       "profile_identities",
       // Only the existence of a history; the amounts contain the history.
-      "alert_people",
+      "alert_profiles",
       // Persons that no longer exist.
-      "erasure_places",
+      "erasure_counts",
       "erasure_tasks",
       // Subjects of stored responses. Responses are at most a day old and repeat exported data.
       "idempotency_subjects",
     ]);
-    const forgotten = (tables as { name: string }[]).filter(({ name }) => !known.has(name));
-    expect(forgotten).toEqual([]);
+    const uncovered = (tables as { name: string }[]).filter(({ name }) => !known.has(name));
+    expect(uncovered).toEqual([]);
     expect(tables).not.toEqual([]);
   });
 });

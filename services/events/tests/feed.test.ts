@@ -219,7 +219,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     );
   });
 
-  test("profiles by id: those that exist, of the organisation asked for", async () => {
+  test("profiles by id: those that exist, of the organization asked for", async () => {
     const { profile } = await events.call(createProfile, { userId: "13", traits: '{"a":1}' }, as);
     const profileIds = [uuidToBytes(profile?.id ?? ""), uuidToBytes(randomIds.next(1))];
     const get = (organization: OrganizationId) =>
@@ -228,7 +228,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect((await get(newOrganization())).profiles).toEqual([]);
   });
 
-  test("users and profiles are found by their ids, byte for byte, in their organisation alone", async () => {
+  test("users and profiles are found by their ids, byte for byte, in their organization alone", async () => {
     const ids = new Map<string, string>();
     for (const userId of ["13", "013", "ada", "Ada", "ada ", "é"]) {
       ids.set(userId, (await events.call(createProfile, { userId }, as)).profile?.id ?? "");

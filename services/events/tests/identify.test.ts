@@ -3,10 +3,10 @@ import { ProfileService } from "@muster/contracts/muster/events/v1/profile_servi
 import { type OrganizationId, type ProfileId, randomIds } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { aliasPerson, identifyPerson } from "../src/people/identify-person.ts";
-import { announce, type PeopleChange } from "../src/people/merge-people.ts";
-import { profileOf } from "../src/people/person.ts";
-import { claimingTransaction } from "../src/profiles/write-identities.ts";
+import { aliasProfile, identifyProfile } from "../src/identity-graph/identify-profile.ts";
+import { appendIdentityChange, type IdentityChange } from "../src/identity-graph/merge-profile-groups.ts";
+import { effectiveProfile } from "../src/identity-graph/profile-group.ts";
+import { identityTransaction } from "../src/profiles/identity-transaction.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile, updateProfile } =
@@ -149,18 +149,20 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
     return [...people.values()];
   }
 
-  type Deps = Parameters<typeof identifyPerson>[0];
-  async function told(say: (deps: Deps, trx: Parameters<typeof identifyPerson>[1]) => Promise<PeopleChange>) {
+  type Deps = Parameters<typeof identifyProfile>[0];
+  async function told(
+    say: (deps: Deps, trx: Parameters<typeof identifyProfile>[1]) => Promise<IdentityChange>,
+  ) {
     const deps: Deps = { clock: events.clock, ids: randomIds, profileIds: randomIds };
     const outbox = { append: async () => [] };
-    const { person } = await claimingTransaction(events.database, async (trx) => {
+    const { group } = await identityTransaction(events.database, async (trx) => {
       const change = await say(deps, trx);
-      await announce(outbox, trx, change.drafts);
+      await appendIdentityChange(outbox, trx, change.drafts);
       return change;
     });
     // What it answers is what everybody reads.
-    const read = (await events.call(getProfile, { profileId: person.root.id }, as)).profile;
-    const { id, userId, anonymousId, email, name, traits } = profileOf(person);
+    const read = (await events.call(getProfile, { profileId: group.root.id }, as)).profile;
+    const { id, userId, anonymousId, email, name, traits } = effectiveProfile(group);
     expect({ userId, anonymousId, email, name, ...read }).toMatchObject({
       id,
       userId,
@@ -169,13 +171,13 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
       name,
       traits,
     });
-    return profileOf(person);
+    return effectiveProfile(group);
   }
-  const asked = () => ({ organizationId, actor: "test", traceParent: "" });
+  const origin = () => ({ organizationId, actor: "test", traceParent: "" });
   const identify = (ids: readonly string[], traits = "{}") =>
-    told((deps, trx) => identifyPerson(deps, trx, asked(), { ...idsOf(ids), traits }));
+    told((deps, trx) => identifyProfile(deps, trx, origin(), { ...idsOf(ids), traits }));
   const alias = (previousId: string, userId: string) =>
-    told((deps, trx) => aliasPerson(deps, trx, asked(), { previousId, userId }));
+    told((deps, trx) => aliasProfile(deps, trx, origin(), { previousId, userId }));
 
   test.each(identified)("identify: $what", async ({ before, sent, after }) => {
     await make(before);
@@ -263,7 +265,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
     });
   });
 
-  test("people of another organisation are strangers", async () => {
+  test("people of another organization are strangers", async () => {
     const other = { organizationId: newOrganization() };
     const { profile } = await events.call(createProfile, { userId: "u1", anonymousId: "a1" }, other);
     const mine = await identify(["u1", "a1"], '{"plan":"pro"}');

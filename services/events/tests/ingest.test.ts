@@ -20,7 +20,7 @@ const { listProfiles } = ProfileService.method;
 const { STORED, DUPLICATE } = EventResultStatus;
 const user = (value: string) => ({ case: "userId", value }) as const;
 
-/** All events of an organisation, by the lists that callers see. */
+/** All events of an organization, by the lists that callers see. */
 async function stored(events: EventsUnderTest, organizationId: OrganizationId) {
   const as = { organizationId };
   const found: string[] = [];
@@ -75,7 +75,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     expect(told.profileIds.sort()).toEqual(profiles.map(({ id }) => id).sort());
   });
 
-  test("many organisations share a commit and see nothing of one another", async () => {
+  test("many organizations share a commit and see nothing of one another", async () => {
     const organizations = Array.from({ length: 90 }, newOrganization);
     const sent = { identity: user("13"), name: "seen", eventId: "e", timestamp: timestampFromMs(1) };
     const send = () =>
@@ -135,17 +135,17 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     const tight = await EventsUnderTest.open(engine, { backlogItemsMax: 3 });
     try {
       const as = { organizationId: newOrganization() };
-      await tight.feed.reportFolded({ consumer: "segments", shards: [] });
+      await tight.feed.reportApplied({ consumer: "segments", shards: [] });
       const { positions } = await tight.feed.getPositions({});
       const shards = positions.map((position, shard) => ({ shard, position, itemsThrough: 0n }));
-      await tight.feed.reportFolded({ consumer: "segments", shards });
+      await tight.feed.reportApplied({ consumer: "segments", shards });
       const event = { identity: user("13"), name: "seen" };
       const overloaded = { reason: "OVERLOADED", retryAfterMs: 1000 };
       await tight.call(batchRecordEvents, { events: Array(4).fill(event) }, as);
       await expect(tight.call(batchRecordEvents, { events: [event] }, as)).rejects.toMatchObject(overloaded);
       for (let index = 0; index < 3; index += 1) await tight.call(recordEvent, { event }, as);
       await expect(tight.call(recordEvent, { event }, as)).rejects.toMatchObject(overloaded);
-      expect(await tight.count("muster_ingest_refused_total")).toBe(2);
+      expect(await tight.count("muster_ingest_refused_submissions_total")).toBe(2);
     } finally {
       await tight.close();
     }
@@ -194,7 +194,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
           if (error !== undefined) throw error;
           if (mergesMeanwhile > 0) {
             mergesMeanwhile -= 1;
-            await trx("shard_epochs").increment("epoch", 1);
+            await trx("shard_identity_versions").increment("identity_version", 1);
           }
           await trx("shard_positions").where("shard", 0).select("position");
           return drafts.map(() => 1);
@@ -205,7 +205,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     });
   }
 
-  const sent = (name: string, settle?: () => Promise<void>) =>
+  const sent = (name: string, saveResponse?: () => Promise<void>) =>
     createSubmission(
       organizationId,
       [
@@ -222,7 +222,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
           bytes: 200,
         },
       ],
-      { traceParent: "", ...(settle && { settle }) },
+      { traceParent: "", ...(saveResponse && { saveResponse }) },
     );
   const statusOf = (outcomes: readonly EventOutcome[]) => outcomes.map(({ status }) => status);
   const names = async () => {
@@ -289,8 +289,8 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
   test("two equal new events in one commit, the first of which fails: the second is stored", async () => {
     const queue = queueOf(opened.database);
     const event = { ...sent("twin").events[0], clientEventId: "twin", isDated: false } as const;
-    const twin = (settle?: () => Promise<void>) => {
-      const submission = sent("twin", settle);
+    const twin = (saveResponse?: () => Promise<void>) => {
+      const submission = sent("twin", saveResponse);
       return { ...submission, events: [{ ...event, id: submission.events[0]?.id }] } as typeof submission;
     };
     const [, first, second, third] = await Promise.allSettled([
@@ -307,7 +307,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(third?.status === "fulfilled" && statusOf(third.value)).toEqual(["duplicate"]);
   });
 
-  test("a full queue refuses, and the crowd of one organisation leaves room for others", async () => {
+  test("a full queue refuses, and the crowd of one organization leaves room for others", async () => {
     const queue = new IngestQueue({
       ...{ steps: [], erased: new ErasedLookup(new EventHasher(new Uint8Array(32))) },
       ...{ database: opened.database, clock: new FakeClock(), profileIds: randomIds },

@@ -255,7 +255,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
     expect(await listed()).toEqual([b]);
   });
 
-  test("another organisation's profiles are nobody's, on either side", async () => {
+  test("another organization's profiles are nobody's, on either side", async () => {
     const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
     const other = { organizationId: newOrganization() };
     const { profile } = await events.call(createProfile, { userId: "a" }, other);

@@ -8,7 +8,7 @@ import {
 } from "@muster/core";
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { addPageViews, visitPageViews } from "../src/behaviour/page-view-store.ts";
+import { addPageViews, visitPageViews } from "../src/behavior/page-view-store.ts";
 import { eventsModule } from "../src/module.ts";
 import type { TrackedEvent } from "../src/tracked-events/tracked-event.ts";
 

@@ -1,7 +1,7 @@
 // Compares the read models with a count over all raw events: after any load, at any instant, and after the
 // migration that builds the models from stored events.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { type Engine, Schema } from "@muster/db";
@@ -9,11 +9,11 @@ import { ENGINES, FakeClock } from "@muster/testkit";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { up } from "../migrations/0003_read_models.ts";
-import { RecentViews } from "../src/behaviour/recent-views.ts";
+import { RecentViews } from "../src/behavior/recent-views.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { batchRecordEvents } = EventService.method;
-const { getUserSummary, listUserPoints } = BehaviourService.method;
+const { getTrackedUserSummary, listTrackedUserPoints } = BehaviorService.method;
 const START_MS = Date.UTC(2026, 4, 4, 22, 10);
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -75,12 +75,12 @@ async function rawEvents(events: EventsUnderTest, organizationId: OrganizationId
 }
 
 /** The five fields of the contract, computed from the raw events. */
-function naiveSummary(raw: readonly RawEvent[], userId: string, nowMs: number) {
+function referenceSummary(raw: readonly RawEvent[], userId: string, nowMs: number) {
   const recent = new RecentViews(nowMs);
   for (const { user, name, occurredMs, page } of raw) {
     if (user === userId && name === "page.viewed") recent.add(occurredMs, String(page ?? ""));
   }
-  const { pagesViewed, minutesSpent, daysActive, mostViewedPage } = recent.summarise();
+  const { pagesViewed, minutesSpent, daysActive, mostViewedPage } = recent.summarize();
   return {
     numberPagesViewedInTheLast7Days: BigInt(pagesViewed),
     timeSpentOnSiteInLast7Days: BigInt(minutesSpent),
@@ -89,7 +89,7 @@ function naiveSummary(raw: readonly RawEvent[], userId: string, nowMs: number) {
   };
 }
 
-function naivePoints(raw: readonly RawEvent[]): [string, number][] {
+function referencePoints(raw: readonly RawEvent[]): [string, number][] {
   const earning = raw.filter(({ name }) => PRICES[name] !== undefined);
   return [...Map.groupBy(earning, ({ user }) => user)]
     .map(([user, own]): [string, number] => [
@@ -123,12 +123,16 @@ describe.each(ENGINES)("read models on %s", (engine: Engine) => {
     for (const nowMs of instants) {
       clock.setNowMs(nowMs);
       for (const userId of new Set(raw.map(({ user }) => user))) {
-        const { $typeName, ...summary } = await events.call(getUserSummary, { userId }, { organizationId });
-        expect(summary).toEqual({ userId, ...naiveSummary(raw, userId, nowMs) });
+        const { $typeName, ...summary } = await events.call(
+          getTrackedUserSummary,
+          { userId },
+          { organizationId },
+        );
+        expect(summary).toEqual({ userId, ...referenceSummary(raw, userId, nowMs) });
       }
     }
-    const { data } = await events.call(listUserPoints, {}, { organizationId });
-    expect(data.map(({ user, points }) => [user, points])).toEqual(naivePoints(raw));
+    const { data } = await events.call(listTrackedUserPoints, {}, { organizationId });
+    expect(data.map(({ user, points }) => [user, points])).toEqual(referencePoints(raw));
     clock.setNowMs(START_MS);
   };
 

@@ -131,7 +131,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     }
   });
 
-  test("profile_id must name a profile of the organisation", async () => {
+  test("profile_id must name a profile of the organization", async () => {
     const { profile } = await events.call(createProfile, { userId: "13" }, as);
     const profileId = profile?.id ?? "";
     const stored = await record({ identity: { case: "profileId", value: profileId }, name: "seen" });

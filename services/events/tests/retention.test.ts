@@ -21,13 +21,13 @@ const { getRetention, updateRetention } = RetentionService.method;
 const { batchRecordEvents, listEvents, recordEvent } = EventService.method;
 
 /** Records the calls to the segments service; `answer` runs during each call. */
-class Segments implements Caller {
+class FakeSegmentsService implements Caller {
   readonly asked: { readonly organizationId: string; readonly rawEventDays: number }[] = [];
-  answer: () => Promise<void> = async () => {};
+  response: () => Promise<void> = async () => {};
 
   async unary(...[method, request]: Parameters<Caller["unary"]>): ReturnType<Caller["unary"]> {
     const { organizationId, rawEventDays } = request as unknown as ReserveRetentionRequest;
-    await this.answer();
+    await this.response();
     this.asked.push({ organizationId: bytesToUuid(organizationId), rawEventDays });
     return { message: create(method.output), headers: new Map() };
   }
@@ -51,7 +51,7 @@ function bound(database: Database): Database {
 
 describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
   const clock = new FakeClock(START_MS);
-  const segments = new Segments();
+  const segments = new FakeSegmentsService();
   let events: EventsUnderTest;
   let worker: RetentionWorker;
 
@@ -63,8 +63,8 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
 
   function workerOf(of: EventsUnderTest, database: Database = of.database): RetentionWorker {
     const log = createLogger({ level: "silent" });
-    const pace = { pauseMs: 0, pauseFactor: 0 };
-    return new RetentionWorker({ database, clock, log, metrics: of.metrics, pace });
+    const throttle = { pauseMs: 0, pauseFactor: 0 };
+    return new RetentionWorker({ database, clock, log, metrics: of.metrics, throttle });
   }
 
   const keep = (
@@ -216,14 +216,14 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
     await keep(organizationId, { rawEventDays: 1 });
     clock.setNowMs(START_MS + 2 * DAY_MS);
     let transactions = 0;
-    const dying: Database = {
+    const crashing: Database = {
       ...bound(events.database),
       transaction: (body) => {
         transactions += 1;
         return transactions > 4 ? Promise.reject(new Error("killed")) : events.database.transaction(body);
       },
     };
-    await expect(workerOf(events, dying).purge()).rejects.toThrow("killed");
+    await expect(workerOf(events, crashing).purge()).rejects.toThrow("killed");
     const left = async (): Promise<number> => {
       const rows = await events.database.reader("tracked_events").where({
         ...{ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) },
@@ -310,14 +310,14 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
       (await events.call(getRetention, {}, { organizationId })).retention?.rawEventDays;
     const seen: (number | undefined)[] = [];
     segments.asked.length = 0;
-    segments.answer = async () => void seen.push(await days());
+    segments.response = async () => void seen.push(await days());
     await keep(organizationId, { rawEventDays: 30 });
     await keep(organizationId, { rawEventDays: 7 });
     await keep(organizationId, { rawEventDays: 7 });
     await keep(organizationId, { rawEventDays: 90 });
     await keep(organizationId, { rawEventDays: 0 });
     await keep(organizationId, { aggregateDays: 8 });
-    segments.answer = async () => {};
+    segments.response = async () => {};
     expect(segments.asked.map(({ rawEventDays }) => rawEventDays)).toEqual([30, 7, 7, 90, 0]);
     expect(segments.asked.every((one) => one.organizationId === organizationId)).toBe(true);
     // The retention stored in events during each call.
@@ -331,7 +331,7 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
       new AppError("RETENTION_TOO_SHORT", { details: { segments: "shoe-fans" } }),
       new AppError("UNAVAILABLE"),
     ]) {
-      segments.answer = async () => {
+      segments.response = async () => {
         throw error;
       };
       const refused = await keep(organizationId, { rawEventDays: 1, aggregateDays: 9 }).catch(
@@ -342,29 +342,29 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
       expect(retention?.rawEventDays).toBe(90);
       expect(retention?.aggregateDays).toBeUndefined();
     }
-    segments.answer = async () => {};
+    segments.response = async () => {};
     await keep(organizationId, { rawEventDays: 1 });
   });
 
   test("rejects one of two concurrent changes", async () => {
     const organizationId = newOrganization();
     let arrived = (): void => {};
-    const isAsking = new Promise<void>((resolve) => {
+    const reserveStarted = new Promise<void>((resolve) => {
       arrived = resolve;
     });
-    let letGo = (): void => {};
+    let finishReserve = (): void => {};
     const gate = new Promise<void>((resolve) => {
-      letGo = resolve;
+      finishReserve = resolve;
     });
-    segments.answer = () => {
+    segments.response = () => {
       arrived();
       return gate;
     };
     const first = keep(organizationId, { rawEventDays: 30 });
-    await isAsking;
+    await reserveStarted;
     await expect(keep(organizationId, { rawEventDays: 60 })).rejects.toMatchObject({ reason: "UNAVAILABLE" });
-    segments.answer = async () => {};
-    letGo();
+    segments.response = async () => {};
+    finishReserve();
     await first;
     const { retention } = await keep(organizationId, { rawEventDays: 60 });
     expect(retention?.rawEventDays).toBe(60);

@@ -171,7 +171,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       const tight = await EventsUnderTest.open(engine, { backlogItemsMax: 5 });
       try {
         const shards = Array.from({ length: 16 }, (_, shard) => ({ shard, position: 0n, itemsThrough: 0n }));
-        await tight.feed.reportFolded({ consumer: "segments", shards });
+        await tight.feed.reportApplied({ consumer: "segments", shards });
         const answers: IngestEventsResponse[] = [];
         await tight.call(
           batchRecordEvents,
@@ -181,10 +181,10 @@ describe.each(ENGINES)("streams on %s", (engine) => {
         const reading = (async () => {
           for await (const answer of ingest(asStream(numbered(5)), tight)) answers.push(answer);
         })();
-        await waitFor(async () => (await tight.count("muster_ingest_refused_total")) > 0);
+        await waitFor(async () => (await tight.count("muster_ingest_refused_submissions_total")) > 0);
         expect(answers).toEqual([]);
         const { positions } = await tight.feed.getPositions({});
-        await tight.feed.reportFolded({
+        await tight.feed.reportApplied({
           consumer: "segments",
           shards: positions.map((position, shard) => ({ shard, position, itemsThrough: 1000n })),
         });
@@ -213,7 +213,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       return value;
     }
 
-    test("says first that it is attached, then tells the organisation's events and no others", async () => {
+    test("says first that it is attached, then tells the organization's events and no others", async () => {
       const cut = new AbortController();
       await record("before");
       const answers = tail({}, cut.signal);
@@ -309,7 +309,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       }
     });
 
-    test("takes no token that is forged, of another organisation, or too old", async () => {
+    test("takes no token that is forged, of another organization, or too old", async () => {
       const cut = new AbortController();
       const { resumeToken } = await next(tail({}, cut.signal));
       const refused = async (token: string, on = as) =>

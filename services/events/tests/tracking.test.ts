@@ -224,7 +224,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect(await names()).toEqual(["x"]);
     });
 
-    test("ids of one organisation say nothing to another", async () => {
+    test("ids of one organization say nothing to another", async () => {
       const sent = { userId: "u", event: "x", messageId: "m" };
       await call(track, sent);
       const other = { organizationId: newOrganization() };
@@ -241,9 +241,9 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       ];
       const keyed = { ...as, idempotencyKey: "k1" };
       for (let time = 0; time < 2; time += 1) {
-        const answer = await events.callWithHeaders(batch, { batch: calls }, keyed);
-        expect(answer.message.success).toBe(true);
-        expect(answer.headers.get("idempotency-replayed")).toBe(time === 0 ? undefined : "true");
+        const result = await events.callWithHeaders(batch, { batch: calls }, keyed);
+        expect(result.message.success).toBe(true);
+        expect(result.headers.get("idempotency-replayed")).toBe(time === 0 ? undefined : "true");
       }
       expect(await names()).toEqual(["user.identified", "x"]);
     });
@@ -256,7 +256,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       for (let time = 0; time < 2; time += 1) answers.push(await events.callWithHeaders(page, sent, as));
       const ids = answers.map(({ message, headers }) => {
         expect(headers.get("muster-http-status")).toBe("201");
-        return message.answer.case === "eventId" ? message.answer.value : undefined;
+        return message.result.case === "eventId" ? message.result.value : undefined;
       });
       expect(new Set(ids).size).toBe(2);
       const [profile] = await profiles();
@@ -273,9 +273,9 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
         { sdkAnonymousId: "s" },
         { sdkUserId: "s", sdkMessageId: "m" },
       ]) {
-        const answer = await events.callWithHeaders(page, { userId: "u", name: "n", ...theirs }, as);
-        expect(answer.message.answer).toEqual({ case: "success", value: true });
-        expect(answer.headers.has("muster-http-status")).toBe(false);
+        const result = await events.callWithHeaders(page, { userId: "u", name: "n", ...theirs }, as);
+        expect(result.message.result).toEqual({ case: "success", value: true });
+        expect(result.headers.has("muster-http-status")).toBe(false);
       }
       expect((await profiles()).flatMap(({ userId }) => userId ?? [])).toEqual(["s"]);
     });
@@ -340,7 +340,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       const tight = await EventsUnderTest.open(engine, { clock, backlogItemsMax: 1 });
       const { positions } = await tight.feed.getPositions({});
       const report = (itemsThrough: bigint) =>
-        tight.feed.reportFolded({
+        tight.feed.reportApplied({
           consumer: "segments",
           shards: positions.map((position, shard) => ({ shard, position, itemsThrough })),
         });

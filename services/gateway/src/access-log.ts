@@ -5,7 +5,7 @@ import type { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 
-export interface Answered {
+export interface CompletedRequest {
   readonly requestId: string;
   readonly method: string;
   /** The path's template, or undefined where no route was found. */
@@ -32,7 +32,7 @@ export class AccessLog {
   }
 
   /** Call the returned function once the response is written. */
-  begin(): (answered: Answered) => void {
+  begin(): (completed: CompletedRequest) => void {
     const startMs = this.#clock.monotonicMs();
     return ({ requestId, method, route, status, error }) => {
       const durationMs = this.#clock.monotonicMs() - startMs;

@@ -7,7 +7,7 @@ export interface CorsRequest {
   readonly requestedMethod: string | undefined;
 }
 
-export type CorsAnswer = Readonly<Record<string, string>>;
+export type CorsHeaders = Readonly<Record<string, string>>;
 
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS = [
@@ -45,7 +45,7 @@ export class Cors {
   }
 
   /** Headers for the response to a request of this origin; undefined where no origin is allowed at all. */
-  headers({ origin }: CorsRequest): CorsAnswer | undefined {
+  headers({ origin }: CorsRequest): CorsHeaders | undefined {
     if (this.#origins.size === 0) return undefined;
     if (!this.#allows(origin)) return { vary: "origin" };
     return {
@@ -58,7 +58,7 @@ export class Cors {
   /**
    * Headers for the response to a preflight; undefined for other requests and origins that are not allowed.
    */
-  preflight(request: CorsRequest): CorsAnswer | undefined {
+  preflight(request: CorsRequest): CorsHeaders | undefined {
     if (request.method !== "OPTIONS" || request.requestedMethod === undefined) return undefined;
     if (!this.#allows(request.origin)) return undefined;
     return {

@@ -11,9 +11,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import {
   send,
   startTestGateway,
-  type TestAnswer,
   type TestGateway,
   type TestRequest,
+  type TestResponse,
 } from "./test-gateway.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => muster.gateway.stop(1_000));
 beforeEach(() => {
   muster.caller.calls = [];
-  muster.caller.answer = async (method) => ({
+  muster.caller.response = async (method) => ({
     message: create(method.output),
     headers: new Map(),
   });
@@ -36,22 +36,22 @@ const post = (path: string, body: TestRequest["body"], headers: Record<string, s
   send(muster.port, path, { method: "POST", body, headers });
 
 /** Every error response has this envelope. */
-function expectEnvelope(answer: TestAnswer, status: number, reason: string): Record<string, unknown> {
-  expect(answer.status).toBe(status);
-  expect(answer.headers["content-type"]).toBe("application/json");
-  const envelope = answer.json();
+function expectEnvelope(response: TestResponse, status: number, reason: string): Record<string, unknown> {
+  expect(response.status).toBe(status);
+  expect(response.headers["content-type"]).toBe("application/json");
+  const envelope = response.json();
   expect(Object.keys(envelope)).toEqual(["code", "reason", "message", "fields", "details", "request_id"]);
   expect(envelope.reason).toBe(reason);
-  expect(envelope.request_id).toBe(answer.headers["x-request-id"]);
+  expect(envelope.request_id).toBe(response.headers["x-request-id"]);
   return envelope;
 }
 
 describe("fixed routes", () => {
   test("/version", async () => {
-    const answer = await send(muster.port, "/version");
-    expect(answer).toMatchObject({ status: 200, text: "v1" });
-    expect(answer.headers["content-type"]).toBe("text/plain; charset=utf-8");
-    expect(answer.headers["x-content-type-options"]).toBe("nosniff");
+    const response = await send(muster.port, "/version");
+    expect(response).toMatchObject({ status: 200, text: "v1" });
+    expect(response.headers["content-type"]).toBe("text/plain; charset=utf-8");
+    expect(response.headers["x-content-type-options"]).toBe("nosniff");
   });
 
   test("probes and metrics", async () => {
@@ -100,7 +100,7 @@ describe("bad input", () => {
     ["wrong method", "/v1/profiles", { method: "DELETE" }, 405, "METHOD_NOT_ALLOWED"],
     ["unknown method of HTTP", "/v1/profiles", { method: "PROPFIND" }, 405, "METHOD_NOT_ALLOWED"],
     ["broken path", "/v1/profiles/%zz", {}, 400, "REQUEST_MALFORMED"],
-    ["unknown parameter", "/v1/profiles?colour=red", {}, 400, "REQUEST_MALFORMED"],
+    ["unknown parameter", "/v1/profiles?color=red", {}, 400, "REQUEST_MALFORMED"],
     [
       "broken JSON",
       "/v1/profiles",
@@ -156,15 +156,15 @@ describe("bad input", () => {
       "UNIMPLEMENTED",
     ],
   ])("%s", async (_, path, request, status, reason) => {
-    const answer = await send(muster.port, path, request);
-    expectEnvelope(answer, status, reason);
-    if (status === 405) expect(answer.headers.allow).toBeDefined();
+    const response = await send(muster.port, path, request);
+    expectEnvelope(response, status, reason);
+    if (status === 405) expect(response.headers.allow).toBeDefined();
     expect(muster.caller.calls).toEqual([]);
   });
 
   test("the field is named", async () => {
-    const answer = await post("/v1/events", '{"name":1}');
-    expect(expectEnvelope(answer, 400, "REQUEST_MALFORMED").fields).toEqual([
+    const response = await post("/v1/events", '{"name":1}');
+    expect(expectEnvelope(response, 400, "REQUEST_MALFORMED").fields).toEqual([
       { field: "name", message: "must be a string" },
     ]);
   });
@@ -179,8 +179,11 @@ describe("bodies", () => {
     ["deflate", deflateSync],
     ["br", brotliCompressSync],
   ])("%s is inflated", async (encoding, compress) => {
-    const answer = await post("/v1/events", compress(event), { ...JSON_TYPE, "content-encoding": encoding });
-    expect(answer.status).toBe(201);
+    const response = await post("/v1/events", compress(event), {
+      ...JSON_TYPE,
+      "content-encoding": encoding,
+    });
+    expect(response.status).toBe(201);
     expect(muster.caller.last.request).toMatchObject({ event: { name: "n" } });
   });
 
@@ -200,19 +203,19 @@ describe("bodies", () => {
 
   test("a truncated stream of gzip", async () => {
     const half = gzipSync(event).subarray(0, 20);
-    const answer = await post("/v1/events", half, { ...JSON_TYPE, "content-encoding": "gzip" });
-    expectEnvelope(answer, 400, "REQUEST_MALFORMED");
+    const response = await post("/v1/events", half, { ...JSON_TYPE, "content-encoding": "gzip" });
+    expectEnvelope(response, 400, "REQUEST_MALFORMED");
   });
 
   test.each([false, true])("too large, chunked: %s", async (chunked) => {
     const body = Buffer.alloc(5 * MEBIBYTE, " ");
-    const answer = await send(muster.port, "/v1/events", {
+    const response = await send(muster.port, "/v1/events", {
       method: "POST",
       body,
       headers: JSON_TYPE,
       chunked,
     });
-    expectEnvelope(answer, 413, "TOO_LARGE");
+    expectEnvelope(response, 413, "TOO_LARGE");
   });
 
   test("as large as is allowed", async () => {
@@ -221,17 +224,17 @@ describe("bodies", () => {
   });
 
   test("Expect: 100-continue is answered before a body too large is sent", async () => {
-    const answer = await send(muster.port, "/v1/events", {
+    const response = await send(muster.port, "/v1/events", {
       method: "POST",
       headers: { ...JSON_TYPE, expect: "100-continue", "content-length": String(5 * MEBIBYTE) },
       body: undefined,
     }).catch((error: unknown) => error);
-    expect(answer).toMatchObject({ status: 413 });
+    expect(response).toMatchObject({ status: 413 });
   });
 
   test("more bodies than fit are turned away, and room is found again", async () => {
     const small = await startTestGateway({ limits: { bodiesBytesMax: 1000 } });
-    small.caller.answer = async () => ({ message: create(RecordEventResponseSchema), headers: new Map() });
+    small.caller.response = async () => ({ message: create(RecordEventResponseSchema), headers: new Map() });
     const large = JSON.stringify({ user_id: "u", name: "n", properties: { p: "x".repeat(1000) } });
     const turned = await send(small.port, "/v1/events", { method: "POST", body: large, headers: JSON_TYPE });
     expectEnvelope(turned, 429, "OVERLOADED");
@@ -281,7 +284,7 @@ describe("calls", () => {
   });
 
   test("HEAD and OPTIONS", async () => {
-    muster.caller.answer = async () => ({
+    muster.caller.response = async () => ({
       message: create(GetProfileResponseSchema, { profile: { id: "p" } }),
       headers: new Map(),
     });
@@ -296,18 +299,18 @@ describe("calls", () => {
 
   test("OPTIONS of an RPC path", async () => {
     const path = "/muster.events.v1.EventService/RecordEvent";
-    const answer = await send(muster.port, path, { method: "OPTIONS" });
-    expect(answer).toMatchObject({ status: 204, headers: { allow: "OPTIONS, POST" } });
+    const response = await send(muster.port, path, { method: "OPTIONS" });
+    expect(response).toMatchObject({ status: 204, headers: { allow: "OPTIONS, POST" } });
   });
 
   test("replays are marked, refused ones too", async () => {
-    muster.caller.answer = async () => ({
+    muster.caller.response = async () => ({
       message: create(BatchRecordEventsResponseSchema),
       headers: new Map([["idempotency-replayed", "true"]]),
     });
-    const answer = await post("/v1/events:batch", '{"events":[]}');
-    expect(answer.headers["idempotency-replayed"]).toBe("true");
-    muster.caller.answer = async () => {
+    const response = await post("/v1/events:batch", '{"events":[]}');
+    expect(response.headers["idempotency-replayed"]).toBe("true");
+    muster.caller.response = async () => {
       throw new AppError("EVENT_CONFLICT", { replayed: true, requestId: "first" });
     };
     const refused = await post("/v1/events", "{}");
@@ -330,31 +333,33 @@ describe("calls", () => {
   });
 
   test("a client that leaves cancels its call", async () => {
-    const { promise: cancelled, resolve } = Promise.withResolvers<void>();
-    muster.caller.answer = (_method, _request, { signal }) =>
+    const { promise: canceled, resolve } = Promise.withResolvers<void>();
+    muster.caller.response = (_method, _request, { signal }) =>
       new Promise((_, reject) => {
         signal.addEventListener("abort", () => {
           resolve();
-          reject(new AppError("CANCELLED"));
+          reject(new AppError("CANCELED"));
         });
       });
-    const leaving = new AbortController();
-    const request = fetch(`http://127.0.0.1:${muster.port}/v1/profiles/p`, { signal: leaving.signal });
+    const abortController = new AbortController();
+    const request = fetch(`http://127.0.0.1:${muster.port}/v1/profiles/p`, {
+      signal: abortController.signal,
+    });
     await waitFor(() => muster.caller.calls.length === 1);
-    leaving.abort();
+    abortController.abort();
     await expect(request).rejects.toThrow();
-    await cancelled;
+    await canceled;
   });
 
   test("a defect tells nothing, and the log where it is, in no words that may be personal", async () => {
-    muster.caller.answer = async () => {
+    muster.caller.response = async () => {
       throw new TypeError("secret detail");
     };
-    const answer = await send(muster.port, "/v1/profiles/p");
-    expectEnvelope(answer, 500, "INTERNAL");
-    expect(answer.text).not.toContain("secret");
+    const response = await send(muster.port, "/v1/profiles/p");
+    expectEnvelope(response, 500, "INTERNAL");
+    expect(response.text).not.toContain("secret");
     const line = await waitFor(() =>
-      muster.logged().find((entry) => entry.request_id === answer.headers["x-request-id"]),
+      muster.logged().find((entry) => entry.request_id === response.headers["x-request-id"]),
     );
     expect(line).toMatchObject({ err: { type: "TypeError" } });
     expect(JSON.stringify(line)).toContain("gateway.test.ts");
@@ -389,8 +394,8 @@ describe("languages", () => {
 describe("other origins", () => {
   test("a page that the configuration names", async () => {
     const headers = { origin: "https://app.example.com" };
-    const answer = await send(muster.port, "/version", { headers });
-    expect(answer.headers).toMatchObject({ vary: "origin", "access-control-allow-origin": headers.origin });
+    const response = await send(muster.port, "/version", { headers });
+    expect(response.headers).toMatchObject({ vary: "origin", "access-control-allow-origin": headers.origin });
     const preflight = await send(muster.port, "/v1/events", {
       method: "OPTIONS",
       headers: { ...headers, "access-control-request-method": "POST" },
@@ -402,8 +407,8 @@ describe("other origins", () => {
 
   test("any other page", async () => {
     const headers = { origin: "https://evil.example", "access-control-request-method": "POST" };
-    const answer = await send(muster.port, "/v1/events", { method: "OPTIONS", headers });
-    expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
-    expect(answer.headers["access-control-allow-methods"]).toBeUndefined();
+    const response = await send(muster.port, "/v1/events", { method: "OPTIONS", headers });
+    expect(response.headers["access-control-allow-origin"]).toBeUndefined();
+    expect(response.headers["access-control-allow-methods"]).toBeUndefined();
   });
 });

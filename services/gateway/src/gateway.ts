@@ -10,7 +10,7 @@ import type { AccessLog } from "./access-log.ts";
 import type { Cors, CorsRequest } from "./cors.ts";
 import { adoptRequestId, headerOf, pathOf, stripInternals, targetOf } from "./incoming.ts";
 import type { HttpLimits } from "./limits.ts";
-import { answerProbe, type ProbeDeps } from "./probes.ts";
+import { type ProbeDeps, respondToProbe } from "./probes.ts";
 import { type BodyBudget, readBody } from "./request-body.ts";
 import { checkRpcRequest, limitDeadline, type RpcPaths } from "./rpc-paths.ts";
 
@@ -68,11 +68,11 @@ export class RequestHandler {
     const { request, method } = exchange;
     const target = targetOf(request, this.#deps.limits);
     const path = pathOf(target);
-    if (this.#answerCors(exchange)) return;
-    const probe = await answerProbe(path, method, this.#deps);
+    if (this.#handleCors(exchange)) return;
+    const probe = await respondToProbe(path, method, this.#deps);
     if (probe !== undefined) {
-      this.#drop(request);
-      if ("allow" in probe) throw new NotAllowed(probe.allow);
+      this.#discardBody(request);
+      if ("allow" in probe) throw new MethodNotAllowed(probe.allow);
       this.#send(exchange, probe, path);
       return;
     }
@@ -85,20 +85,20 @@ export class RequestHandler {
   }
 
   /** Sets the headers for pages of other origins; true if the request was a preflight. */
-  #answerCors(exchange: Exchange): boolean {
+  #handleCors(exchange: Exchange): boolean {
     const { headers } = exchange.request;
-    const question: CorsRequest = {
+    const corsRequest: CorsRequest = {
       method: exchange.method,
       origin: headerOf(headers, "origin"),
       requestedMethod: headerOf(headers, "access-control-request-method"),
     };
-    const preflight = this.#deps.cors.preflight(question);
+    const preflight = this.#deps.cors.preflight(corsRequest);
     if (preflight !== undefined) {
-      this.#drop(exchange.request);
+      this.#discardBody(exchange.request);
       this.#send(exchange, { status: 204, headers: preflight, body: undefined }, "preflight");
       return true;
     }
-    for (const [name, value] of Object.entries(this.#deps.cors.headers(question) ?? {})) {
+    for (const [name, value] of Object.entries(this.#deps.cors.headers(corsRequest) ?? {})) {
       exchange.response.setHeader(name, value);
     }
     return false;
@@ -107,11 +107,11 @@ export class RequestHandler {
   #callRpc(exchange: Exchange, path: string, rpc: DescMethod): void {
     const { request, response, requestId, method, finish } = exchange;
     if (method === "OPTIONS") {
-      this.#drop(request);
+      this.#discardBody(request);
       this.#send(exchange, { status: 204, headers: { allow: RPC_ALLOW }, body: undefined }, path);
       return;
     }
-    if (method !== "POST") throw new NotAllowed(RPC_ALLOW);
+    if (method !== "POST") throw new MethodNotAllowed(RPC_ALLOW);
     checkRpcRequest(rpc, headerOf(request.headers, "content-type"));
     limitDeadline(rpc, request.headers, this.#deps.limits.deadlineMs);
     const token = this.#deps.demoToken(request);
@@ -125,20 +125,25 @@ export class RequestHandler {
     const { request, response, requestId, method } = exchange;
     const { limits, transcoder } = this.#deps;
     response.setTimeout(limits.idleTimeoutMs, () => request.socket.destroy());
-    const left = new AbortController();
+    const clientLeft = new AbortController();
     response.once("close", () => {
-      if (!response.writableFinished) left.abort(new AppError("CANCELLED"));
+      if (!response.writableFinished) clientLeft.abort(new AppError("CANCELED"));
     });
     const body = await readBody(request, limits, this.#deps.budget);
     try {
       const token = this.#deps.demoToken(request);
       const metadata = new Map([[REQUEST_ID, requestId]]);
       if (token !== undefined) metadata.set(SERVICE_TOKEN, token);
-      const answer = await transcoder.handle(
+      const rendered = await transcoder.handle(
         { method, url, headers: { get: (name) => headerOf(request.headers, name) }, body: body.bytes },
-        { requestId, signal: left.signal, deadlineOf: (ms) => this.#deadlineOf(exchange, ms), metadata },
+        {
+          requestId,
+          signal: clientLeft.signal,
+          deadlineOf: (ms) => this.#deadlineOf(exchange, ms),
+          metadata,
+        },
       );
-      this.#send(exchange, answer, answer.route?.template);
+      this.#send(exchange, rendered, rendered.route?.template);
     } finally {
       body.release();
     }
@@ -153,19 +158,19 @@ export class RequestHandler {
 
   #fail(exchange: Exchange, error: unknown): void {
     const failure = error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
-    this.#drop(exchange.request);
-    const headers = error instanceof NotAllowed ? { allow: error.allow } : {};
+    this.#discardBody(exchange.request);
+    const headers = error instanceof MethodNotAllowed ? { allow: error.allow } : {};
     const acceptLanguage = headerOf(exchange.request.headers, "accept-language");
-    const answer = renderError(failure, { requestId: exchange.requestId, acceptLanguage, headers });
-    this.#send(exchange, { ...answer, error: failure }, undefined);
+    const rendered = renderError(failure, { requestId: exchange.requestId, acceptLanguage, headers });
+    this.#send(exchange, { ...rendered, error: failure }, undefined);
   }
 
   #send(
     { request, response, requestId, method, finish }: Exchange,
-    answer: Pick<RestResponse, "status" | "headers" | "body" | "error">,
+    rendered: Pick<RestResponse, "status" | "headers" | "body" | "error">,
     route: string | undefined,
   ): void {
-    const { status, headers, body, error } = answer;
+    const { status, headers, body, error } = rendered;
     finish({ requestId, method, route, status, error });
     if (response.headersSent || response.destroyed) {
       request.socket.destroy();
@@ -182,7 +187,7 @@ export class RequestHandler {
   }
 
   /** Reads and discards the rest of the body, within limits. */
-  #drop(request: IncomingMessage): void {
+  #discardBody(request: IncomingMessage): void {
     if (request.complete || request.listenerCount("data") > 0) return;
     let bytes = 0;
     request.on("data", (chunk: Buffer) => {
@@ -193,7 +198,7 @@ export class RequestHandler {
   }
 }
 
-class NotAllowed extends AppError {
+class MethodNotAllowed extends AppError {
   readonly allow: string;
 
   constructor(allow: string) {

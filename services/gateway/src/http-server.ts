@@ -6,7 +6,7 @@ import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type ClientError, clientErrorOf, rawResponse } from "./client-errors.ts";
 import type { HttpLimits } from "./limits.ts";
-import { announcesTooMuch } from "./request-body.ts";
+import { declaresTooLarge } from "./request-body.ts";
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -24,8 +24,8 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   /** The response in progress on a connection; other bytes must not be mixed in. */
-  readonly #answering = new WeakMap<Duplex, ServerResponse>();
-  #leaving = false;
+  readonly #openResponses = new WeakMap<Duplex, ServerResponse>();
+  #isDraining = false;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -42,7 +42,7 @@ export class HttpServer {
     });
     this.#server.on("request", (request, response) => this.#accept(request, response));
     this.#server.on("checkContinue", (request, response) => {
-      if (!announcesTooMuch(request, limits)) response.writeContinue();
+      if (!declaresTooLarge(request, limits)) response.writeContinue();
       this.#accept(request, response);
     });
     this.#server.on("checkExpectation", (request, response) => this.#accept(request, response));
@@ -68,13 +68,13 @@ export class HttpServer {
   }
 
   /** Later responses close their connections, so that clients reconnect elsewhere. */
-  leave(): void {
-    this.#leaving = true;
+  startDraining(): void {
+    this.#isDraining = true;
   }
 
   /** Accepts no new requests, lets requests in flight end, and cuts the rest after the timeout. */
   async stop(timeoutMs: number): Promise<void> {
-    this.leave();
+    this.startDraining();
     if (!this.#server.listening) return;
     const waiting = new AbortController();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -87,10 +87,10 @@ export class HttpServer {
   }
 
   #accept(request: IncomingMessage, response: ServerResponse): void {
-    this.#answering.set(request.socket, response);
+    this.#openResponses.set(request.socket, response);
     // Without a listener, an error of the connection would end the process.
     response.on("error", () => {});
-    if (this.#leaving) response.setHeader("connection", "close");
+    if (this.#isDraining) response.setHeader("connection", "close");
     this.#options.handle(request, response);
   }
 
@@ -103,8 +103,8 @@ export class HttpServer {
   }
 
   #end(error: ClientError, socket: Duplex): void {
-    const answer = this.#answering.get(socket);
-    if (answer?.headersSent && !answer.writableEnded) {
+    const openResponse = this.#openResponses.get(socket);
+    if (openResponse?.headersSent && !openResponse.writableEnded) {
       socket.destroy();
       return;
     }

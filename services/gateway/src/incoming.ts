@@ -41,8 +41,8 @@ export function targetOf(request: IncomingMessage, limits: HttpLimits): string {
 }
 
 export function pathOf(target: string): string {
-  const question = target.indexOf("?");
-  return question < 0 ? target : target.slice(0, question);
+  const queryStart = target.indexOf("?");
+  return queryStart < 0 ? target : target.slice(0, queryStart);
 }
 
 /** A header that occurs at most once in HTTP. */

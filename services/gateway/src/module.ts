@@ -104,7 +104,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     name: "gateway",
     start: () => server.start(),
-    notServing: () => server.leave(),
+    notServing: () => server.startDraining(),
     stop: (timeoutMs) => server.stop(timeoutMs),
   };
 }

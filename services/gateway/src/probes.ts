@@ -10,24 +10,28 @@ export interface ProbeDeps {
 const PLAIN = "text/plain; charset=utf-8";
 const ALLOW = "GET, HEAD, OPTIONS";
 
-type Answer = Pick<RestResponse, "status" | "headers" | "body">;
+type ProbeResponse = Pick<RestResponse, "status" | "headers" | "body">;
 
 /** Undefined for any other path. "method_not_allowed" carries its Allow header. */
-export async function answerProbe(
+export async function respondToProbe(
   path: string,
   method: string,
   deps: ProbeDeps,
-): Promise<Answer | { readonly allow: string } | undefined> {
-  const answer = routes[path];
-  if (answer === undefined) return undefined;
+): Promise<ProbeResponse | { readonly allow: string } | undefined> {
+  const route = routes[path];
+  if (route === undefined) return undefined;
   if (method === "OPTIONS") return { status: 204, headers: { allow: ALLOW }, body: undefined };
   if (method !== "GET" && method !== "HEAD") return { allow: ALLOW };
-  return answer(deps);
+  return route(deps);
 }
 
-const text = (status: number, body: string): Answer => ({ status, headers: { "content-type": PLAIN }, body });
+const text = (status: number, body: string): ProbeResponse => ({
+  status,
+  headers: { "content-type": PLAIN },
+  body,
+});
 
-const routes: Readonly<Record<string, (deps: ProbeDeps) => Promise<Answer>>> = {
+const routes: Readonly<Record<string, (deps: ProbeDeps) => Promise<ProbeResponse>>> = {
   "/version": async () => text(200, "v1"),
   "/livez": async () => text(200, "live\n"),
   "/readyz": async ({ readiness }) => {

@@ -15,12 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => muster.gateway.stop(1_000));
 
-function expectRawEnvelope(answer: string, status: number, reason: string): void {
-  expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
-  const body = answer.slice(answer.indexOf("\r\n\r\n") + 4);
+function expectRawEnvelope(response: string, status: number, reason: string): void {
+  expect(response).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  const body = response.slice(response.indexOf("\r\n\r\n") + 4);
   expect(JSON.parse(body)).toMatchObject({ reason, request_id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
-  expect(answer).toMatch(/\r\ncontent-language: en\r\nvary: .*accept-language\r\n/);
-  expect(answer.toLowerCase()).not.toContain("<html");
+  expect(response).toMatch(/\r\ncontent-language: en\r\nvary: .*accept-language\r\n/);
+  expect(response.toLowerCase()).not.toContain("<html");
 }
 
 describe("malformed", () => {
@@ -64,11 +64,11 @@ describe("malformed", () => {
   });
 
   test("an absolute target is its path", async () => {
-    const answer = await sendRaw(
+    const response = await sendRaw(
       muster.port,
       "GET http://muster.example/version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
     );
-    expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\n\r\nv1$/);
+    expect(response).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\n\r\nv1$/);
   });
 });
 
@@ -89,14 +89,14 @@ describe("slow clients", () => {
   });
 
   test("a connection that says nothing more is closed", async () => {
-    const answer = await sendRaw(muster.port, "GET /version HTTP/1.1\r\nhost: x\r\n\r\n");
-    expect(answer).toContain("200 OK");
+    const response = await sendRaw(muster.port, "GET /version HTTP/1.1\r\nhost: x\r\n\r\n");
+    expect(response).toContain("200 OK");
   });
 
   test("one that does not read its answer is cut", async () => {
     const patient = await startTestGateway({ limits: { idleTimeoutMs: 200 } });
     const name = "x".repeat(32 * 1024 * 1024);
-    patient.caller.answer = async () => ({
+    patient.caller.response = async () => ({
       message: create(GetProfileResponseSchema, { profile: { name } }),
       headers: new Map(),
     });
@@ -114,35 +114,35 @@ describe("slow clients", () => {
 
 describe("the end", () => {
   test("what is under way is answered, new connections are refused", async () => {
-    const leaving = await startTestGateway();
+    const draining = await startTestGateway();
     const { promise, resolve } = Promise.withResolvers<void>();
-    leaving.caller.answer = async (method) => {
+    draining.caller.response = async (method) => {
       await promise;
       return { message: create(method.output), headers: new Map() };
     };
-    const underWay = send(leaving.port, "/v1/profiles/p");
-    await waitFor(() => leaving.caller.calls.length === 1);
-    const stopped = leaving.gateway.stop(5_000);
-    await expect(send(leaving.port, "/version")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    const underWay = send(draining.port, "/v1/profiles/p");
+    await waitFor(() => draining.caller.calls.length === 1);
+    const stopped = draining.gateway.stop(5_000);
+    await expect(send(draining.port, "/version")).rejects.toMatchObject({ code: "ECONNREFUSED" });
     resolve();
     expect((await underWay).status).toBe(200);
     await stopped;
   });
 
   test("what does not end in time is cut", async () => {
-    const leaving = await startTestGateway();
-    leaving.caller.answer = () => new Promise(() => {});
-    const underWay = send(leaving.port, "/v1/profiles/p");
-    await waitFor(() => leaving.caller.calls.length === 1);
-    await leaving.gateway.stop(50);
+    const draining = await startTestGateway();
+    draining.caller.response = () => new Promise(() => {});
+    const underWay = send(draining.port, "/v1/profiles/p");
+    await waitFor(() => draining.caller.calls.length === 1);
+    await draining.gateway.stop(50);
     await expect(underWay).rejects.toThrow();
   });
 
   test("a gateway that is leaving ends its connections", async () => {
-    const leaving = await startTestGateway();
-    leaving.gateway.notServing();
-    const answer = await sendRaw(leaving.port, "GET /version HTTP/1.1\r\nhost: x\r\n\r\n");
-    expect(answer.toLowerCase()).toContain("connection: close");
-    await leaving.gateway.stop(1_000);
+    const draining = await startTestGateway();
+    draining.gateway.notServing();
+    const response = await sendRaw(draining.port, "GET /version HTTP/1.1\r\nhost: x\r\n\r\n");
+    expect(response.toLowerCase()).toContain("connection: close");
+    await draining.gateway.stop(1_000);
   });
 });

@@ -22,12 +22,12 @@ export class BodyBudget {
   }
 
   /** Throws OVERLOADED where the bytes exceed the budget. */
-  take(bytes: number): void {
+  reserve(bytes: number): void {
     if (this.#bytes + bytes > this.#bytesMax) throw new AppError("OVERLOADED", { retryAfterMs: 1_000 });
     this.#bytes += bytes;
   }
 
-  give(bytes: number): void {
+  free(bytes: number): void {
     this.#bytes -= bytes;
   }
 }
@@ -41,7 +41,7 @@ export interface RequestBody {
 const EMPTY: RequestBody = { bytes: new Uint8Array(0), release: () => {} };
 
 /** Whether Content-Length alone shows that the body is too large. */
-export function announcesTooMuch(request: IncomingMessage, limits: HttpLimits): boolean {
+export function declaresTooLarge(request: IncomingMessage, limits: HttpLimits): boolean {
   return Number(request.headers["content-length"] ?? 0) > limits.bodyBytesMax;
 }
 
@@ -56,19 +56,19 @@ export async function readBody(
 ): Promise<RequestBody> {
   const { "content-length": length, "transfer-encoding": transfer } = request.headers;
   if (transfer === undefined && (length === undefined || length === "0")) return EMPTY;
-  let held = 0;
-  const hold = (bytes: number): void => {
-    budget.take(bytes);
-    held += bytes;
+  let reserved = 0;
+  const reserve = (bytes: number): void => {
+    budget.reserve(bytes);
+    reserved += bytes;
   };
   const release = (): void => {
-    budget.give(held);
-    held = 0;
+    budget.free(reserved);
+    reserved = 0;
   };
   try {
-    const sent = await collect(request, limits, hold);
+    const sent = await collect(request, limits, reserve);
     const bytes = await inflated(sent, request.headers["content-encoding"], limits);
-    if (bytes !== sent) hold(bytes.length);
+    if (bytes !== sent) reserve(bytes.length);
     return { bytes, release };
   } catch (error) {
     release();
@@ -83,7 +83,7 @@ export async function readBody(
 function collect(
   request: IncomingMessage,
   limits: HttpLimits,
-  hold: (bytes: number) => void,
+  reserve: (bytes: number) => void,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -94,23 +94,23 @@ function collect(
       chunks.length = 0;
       reject(error);
     };
-    if (announcesTooMuch(request, limits)) refuse(tooLarge(limits));
+    if (declaresTooLarge(request, limits)) refuse(tooLarge(limits));
     request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes > limits.discardBytesMax) request.destroy();
       if (refused) return;
       if (bytes > limits.bodyBytesMax) return refuse(tooLarge(limits));
       try {
-        hold(chunk.length);
+        reserve(chunk.length);
         chunks.push(chunk);
       } catch (error) {
         refuse(error);
       }
     });
     request.on("end", () => resolve(Buffer.concat(chunks)));
-    request.on("error", () => refuse(new AppError("CANCELLED")));
+    request.on("error", () => refuse(new AppError("CANCELED")));
     request.on("close", () => {
-      if (!request.complete) refuse(new AppError("CANCELLED"));
+      if (!request.complete) refuse(new AppError("CANCELED"));
     });
   });
 }

@@ -42,18 +42,18 @@ describe.each([
     createClient(service, transport(`http://127.0.0.1:${muster.port}`));
 
   test("a unary call, with the metadata that clients may give", async () => {
-    muster.caller.answer = async () => ({
+    muster.caller.response = async () => ({
       message: create(RecordEventResponseSchema, { event: { name: "n" } }),
       headers: new Map([["idempotency-replayed", "true"]]),
     });
     let replayed: string | null = null;
     const request = { event: { identity: { case: "userId", value: "u" }, name: "n" } } as const;
-    const answer = await client(EventService).recordEvent(request, {
+    const response = await client(EventService).recordEvent(request, {
       onHeader: (headers) => {
         replayed = headers.get("idempotency-replayed");
       },
     });
-    expect(answer.event?.name).toBe("n");
+    expect(response.event?.name).toBe("n");
     expect(replayed).toBe("true");
     const { headers } = muster.caller.last.options;
     expect(headers.get("authorization")).toBe("Bearer mk_x");
@@ -66,7 +66,7 @@ describe.each([
   });
 
   test("errors keep their details", async () => {
-    muster.caller.answer = async () => {
+    muster.caller.response = async () => {
       throw invalidField("event.name", "is too long");
     };
     const error = await client(EventService)
@@ -85,7 +85,7 @@ describe.each([
         yield create(TailEventsResponseSchema, { resumeToken: "1" });
         yield create(TailEventsResponseSchema, { resumeToken: "2" });
         await new Promise((_, reject) =>
-          signal.addEventListener("abort", () => reject(new AppError("CANCELLED"))),
+          signal.addEventListener("abort", () => reject(new AppError("CANCELED"))),
         );
       } finally {
         ended = true;
@@ -94,8 +94,8 @@ describe.each([
     const leaving = new AbortController();
     const tokens: string[] = [];
     const reading = async () => {
-      for await (const answer of client(EventService).tailEvents({}, { signal: leaving.signal })) {
-        tokens.push(answer.resumeToken);
+      for await (const response of client(EventService).tailEvents({}, { signal: leaving.signal })) {
+        tokens.push(response.resumeToken);
         if (tokens.length === 2) leaving.abort();
       }
     };
@@ -114,9 +114,9 @@ describe.each([
   });
 });
 
-describe("the demo organisation", () => {
+describe("the demo organization", () => {
   const tokenOf = async (headers: Record<string, string>, path = "/v1/profiles/p") => {
-    muster.caller.answer = async (method) => ({ message: create(method.output), headers: new Map() });
+    muster.caller.response = async (method) => ({ message: create(method.output), headers: new Map() });
     const isRpc = path.startsWith("/muster");
     await send(muster.port, path, {
       method: isRpc ? "POST" : "GET",
@@ -136,7 +136,7 @@ describe("the demo organisation", () => {
 
   test("nobody acts for it where the gateway has no tokens for that", async () => {
     const production = await startTestGateway();
-    production.caller.answer = async (method) => ({ message: create(method.output), headers: new Map() });
+    production.caller.response = async (method) => ({ message: create(method.output), headers: new Map() });
     await send(production.port, "/v1/profiles/p", { headers: { host: "localhost" } });
     expect(production.caller.last.options.headers.has("muster-service-token")).toBe(false);
     await production.gateway.stop(500);

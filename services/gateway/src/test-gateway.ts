@@ -12,23 +12,24 @@ import { randomIds, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
-import type { Caller, CallOptions, StreamAnswer, UnaryAnswer } from "@muster/rpc";
+import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "@muster/rpc";
 import { createGateway, type Gateway, type GatewayOptions } from "./module.ts";
 
 /** Returns scripted responses and records calls. */
 export class ScriptedCaller implements Caller {
   calls: { method: DescMethod; request: Message; options: CallOptions }[] = [];
-  answer: (method: DescMethod, request: Message, options: CallOptions) => Promise<UnaryAnswer> = async () => {
-    throw new AppError("UNIMPLEMENTED");
-  };
+  response: (method: DescMethod, request: Message, options: CallOptions) => Promise<UnaryResponse> =
+    async () => {
+      throw new AppError("UNIMPLEMENTED");
+    };
   messages: (options: CallOptions) => AsyncIterable<Message> = async function* () {};
 
-  async unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryAnswer> {
+  async unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
     this.calls.push({ method, request, options });
-    return this.answer(method, request, options);
+    return this.response(method, request, options);
   }
 
-  stream(method: DescMethod, _requests: AsyncIterable<Message>, options: CallOptions): StreamAnswer {
+  stream(method: DescMethod, _requests: AsyncIterable<Message>, options: CallOptions): StreamResponse {
     this.calls.push({ method, request: { $typeName: "" }, options });
     return { messages: this.messages(options), headers: new Map() };
   }
@@ -83,7 +84,7 @@ export async function startTestGateway(options: Partial<GatewayOptions> = {}): P
   return { gateway, port, caller, metrics, logged };
 }
 
-export interface TestAnswer {
+export interface TestResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -99,7 +100,7 @@ export interface TestRequest {
 }
 
 /** A request by node's own client, which lets a test choose every header. */
-export function send(port: number, path: string, options: TestRequest = {}): Promise<TestAnswer> {
+export function send(port: number, path: string, options: TestRequest = {}): Promise<TestResponse> {
   const { method = "GET", headers = {}, body, chunked } = options;
   return new Promise((resolve, reject) => {
     const length = body === undefined || chunked ? {} : { "content-length": String(Buffer.byteLength(body)) };

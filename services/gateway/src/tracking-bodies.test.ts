@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => muster.gateway.stop(1_000));
 beforeEach(() => {
   muster.caller.calls = [];
-  muster.caller.answer = async (method) => ({
+  muster.caller.response = async (method) => ({
     message: create(method.output, { success: true }),
     headers: new Map(),
   });
@@ -31,14 +31,14 @@ const batchOf = (bytes: number): string => {
   return frame.replace('""', `"${"x".repeat(bytes - frame.length)}"`);
 };
 
-test("gzip'ed JSON labelled as a form is read as what it is", async () => {
+test("gzip'ed JSON labeled as a form is read as what it is", async () => {
   const body = gzipSync('{"batch":[{"type":"track","userId":"u","event":"x"}]}');
-  const answer = await post("/v1/batch", body, { "content-type": FORM, "content-encoding": "gzip" });
-  expect([answer.status, answer.text]).toEqual([200, '{"success":true}']);
+  const response = await post("/v1/batch", body, { "content-type": FORM, "content-encoding": "gzip" });
+  expect([response.status, response.text]).toEqual([200, '{"success":true}']);
   expect(muster.caller.last.request).toMatchObject({ batch: [{ type: "track", userId: "u", event: "x" }] });
 });
 
-test.each(["text/plain;charset=UTF-8", FORM, ""])("JSON labelled %j, without compression", async (type) => {
+test.each(["text/plain;charset=UTF-8", FORM, ""])("JSON labeled %j, without compression", async (type) => {
   const headers: Record<string, string> = type === "" ? {} : { "content-type": type };
   expect((await post("/v1/track", '{"userId":"u"}', headers)).status).toBe(200);
   expect((await post("/v1/events:batch", '{"events":[]}', headers)).status).toBe(415);

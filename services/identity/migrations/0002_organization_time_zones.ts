@@ -1,4 +1,4 @@
-// Where an organisation's calendar days begin.
+// Where an organization's calendar days begin.
 import { bytes, nullable, type Schema } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {

@@ -2,7 +2,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { allPermissions } from "@muster/authz";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
-import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -15,15 +15,15 @@ import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_serv
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
-import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
 
 /** Every service of Muster; a test compares it with the generated code. */
 export const INSTALLATION_SERVICES: readonly DescService[] = [
   AlertService,
   ApiKeyService,
-  BehaviourService,
+  BehaviorService,
   CredentialService,
   ErasureService,
   EventFeedService,
@@ -34,7 +34,7 @@ export const INSTALLATION_SERVICES: readonly DescService[] = [
   OrganizationService,
   ProfileService,
   RetentionService,
-  SegmentAuditService,
+  SegmentVerificationService,
   SegmentPrivacyService,
   SegmentService,
   TrackingService,

@@ -4,7 +4,7 @@ import { CredentialService } from "@muster/contracts/muster/identity/v1/credenti
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { PageTokens } from "@muster/core";
-import { IdempotencySweeper } from "@muster/idempotency";
+import { IdempotencyWorker } from "@muster/idempotency";
 import { implement } from "@muster/rpc";
 import type { ModuleDefinition } from "@muster/runtime";
 import { ApiKeyStore } from "./api-keys/api-key-store.ts";
@@ -55,7 +55,7 @@ export const identityModule: ModuleDefinition = {
         implement(CredentialService, { verifyApiKey: verifyApiKey(ownApiKeyLookup(database, clock)) }),
         implement(OrganizationDirectoryService, { getOrganization: getOrganization(deps) }),
       ],
-      workers: [new IdempotencySweeper({ database, clock, log })],
+      workers: [new IdempotencyWorker({ database, clock, log })],
     };
   },
 };

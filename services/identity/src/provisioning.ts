@@ -1,4 +1,4 @@
-// Organisations made without a caller: by the command line, and the demo organisation of the embedded
+// Organizations made without a caller: by the command line, and the demo organization of the embedded
 // mode. They go straight to identity's own database, for no key exists yet that could call.
 import { EVERY_PERMISSION } from "@muster/authz";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
@@ -6,10 +6,10 @@ import { type Database, isUniqueViolation } from "@muster/db";
 import { invalidField } from "@muster/errors";
 import { ApiKeyStore } from "./api-keys/api-key-store.ts";
 import { issueApiKey } from "./api-keys/issue-api-key.ts";
-import { foundOrganization, insertFounded } from "./organizations/found-organization.ts";
+import { insertNewOrganization, newOrganization } from "./organizations/new-organization.ts";
 import { OrganizationStore } from "./organizations/organization-store.ts";
 
-/** The demo organisation of every embedded installation. */
+/** The demo organization of every embedded installation. */
 export const DEMO_ORGANIZATION_ID = "01900000-0000-7000-8000-00000000de30" as OrganizationId;
 const DEMO_ORGANIZATION_NAME = "Demo";
 const DEMO_KEY_NAME = "Demo key";
@@ -22,7 +22,7 @@ export interface Provisioning {
   readonly ids: IdSource;
 }
 
-/** An organisation and its first key, with every scope. The secret is known here and never again. */
+/** An organization and its first key, with every scope. The secret is known here and never again. */
 export async function createOrganizationDirect(
   database: Database,
   { clock, ids, name }: Provisioning & { readonly name: string },
@@ -31,14 +31,14 @@ export async function createOrganizationDirect(
   if (bytes === 0 || bytes > NAME_BYTES_MAX) {
     throw invalidField("name", `must be 1 to ${NAME_BYTES_MAX} bytes`);
   }
-  const founded = foundOrganization({ clock, ids }, { name });
-  await database.transaction((trx) => insertFounded(trx, stores, founded));
-  return { organizationId: founded.organization.id, secret: founded.secret };
+  const created = newOrganization({ clock, ids }, { name });
+  await database.transaction((trx) => insertNewOrganization(trx, stores, created));
+  return { organizationId: created.organization.id, secret: created.secret };
 }
 
 /**
- * Makes the demo organisation and its key unless they exist; of several at once one makes them. The
- * secret is given to whoever made a key. `keyLost` asks for another key where the organisation exists:
+ * Makes the demo organization and its key unless they exist; of several at once one makes them. The
+ * secret is given to whoever made a key. `keyLost` asks for another key where the organization exists:
  * a crash may come between making the first and writing it down.
  */
 export async function ensureDemoOrganization(
@@ -46,13 +46,13 @@ export async function ensureDemoOrganization(
   { clock, ids, keyLost = false }: Provisioning & { readonly keyLost?: boolean },
 ): Promise<{ readonly organizationId: OrganizationId; readonly secret: string | undefined }> {
   const organizationId = DEMO_ORGANIZATION_ID;
-  const founded = foundOrganization(
+  const created = newOrganization(
     { clock, ids },
     { id: organizationId, name: DEMO_ORGANIZATION_NAME, keyName: DEMO_KEY_NAME },
   );
   try {
-    await database.transaction((trx) => insertFounded(trx, stores, founded));
-    return { organizationId, secret: founded.secret };
+    await database.transaction((trx) => insertNewOrganization(trx, stores, created));
+    return { organizationId, secret: created.secret };
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
   }

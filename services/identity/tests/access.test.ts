@@ -62,13 +62,13 @@ describe.each(ENGINES)("access to identity on %s", (engine) => {
 
   test.each(PUBLIC)("$localName: no credentials, or none that anybody issued, are 401", async (method) => {
     const before = await identity.rowCounts();
-    const strangers = [
+    const unauthorized = [
       {},
       { key: newApiKeySecret() },
       { key: "nonsense" },
       { key: owner.secret.slice(0, -1) },
     ];
-    for (const as of [...strangers, { service: "gateway" }]) {
+    for (const as of [...unauthorized, { service: "gateway" }]) {
       await expect(identity.call(method, requestOf(method), as)).rejects.toMatchObject({
         reason: "UNAUTHENTICATED",
       });

@@ -146,7 +146,7 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     }
   });
 
-  test("another organisation's key can be neither seen, deleted nor rotated", async () => {
+  test("another organization's key can be neither seen, deleted nor rotated", async () => {
     const { id, secret } = await issue();
     expect(await listed(foreignKey)).not.toContain(id);
     await expect(identity.call(deleteApiKey, { apiKeyId: id }, { key: foreignKey })).rejects.toMatchObject(
@@ -272,7 +272,7 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
-  test("a page token of another list, organisation or making is refused", async () => {
+  test("a page token of another list, organization or making is refused", async () => {
     for (let index = 0; index < 2; index += 1) await issue();
     const { nextPageToken } = await identity.call(listApiKeys, { pageSize: 1 }, { key });
     expect(nextPageToken).not.toBe("");
@@ -301,9 +301,9 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     });
     const rows = await identity.database
       .reader("idempotency_keys")
-      .select<{ answer: Buffer | null }[]>("answer");
+      .select<{ response: Buffer | null }[]>("response");
     expect(rows.length).toBeGreaterThan(0);
-    for (const { answer } of rows) expect(answer?.includes(first.secret) ?? false).toBe(false);
+    for (const { response } of rows) expect(response?.includes(first.secret) ?? false).toBe(false);
 
     const rotated = { key, idempotencyKey: "rotate" };
     const apiKeyId = first.apiKey?.id ?? "";
@@ -314,11 +314,11 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
   test("of ten requests under one idempotency key at once, one makes a key", async () => {
     const as = { key, idempotencyKey: "burst" };
     const request = { name: "Burst", scopes: ["events.read"] };
-    const answers = await Promise.allSettled(
+    const responses = await Promise.allSettled(
       Array.from({ length: 10 }, () => identity.call(createApiKey, request, as)),
     );
-    expect(answers.some(({ status }) => status === "fulfilled")).toBe(true);
-    for (const one of answers) {
+    expect(responses.some(({ status }) => status === "fulfilled")).toBe(true);
+    for (const one of responses) {
       if (one.status === "rejected") expect(one.reason).toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });
     }
     expect(await listed()).toHaveLength(2);

@@ -77,7 +77,7 @@ export class IdentityUnderTest {
       key: () => KEY,
       instanceId: "test",
       exclusive: true,
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1, eventCatalogue: [] },
+      settings: { demoOrganizationId: undefined, backlogItemsMax: 1, eventCatalog: [] },
     };
     const { services } = await identityModule.build(platform);
     const Ledger = crashing ? CrashingLedger : IdempotencyLedger;
@@ -105,15 +105,15 @@ export class IdentityUnderTest {
     if (as.idempotencyKey !== undefined) headers.set("idempotency-key", as.idempotencyKey);
     if (as.service !== undefined) headers.set("muster-service-token", this.tokensOf(as.service).mint());
     const { signal } = new AbortController();
-    const answer = await this.dispatcher.unary(method, create(method.input, request), { headers, signal });
-    return answer.message as MessageShape<M["output"]>;
+    const response = await this.dispatcher.unary(method, create(method.input, request), { headers, signal });
+    return response.message as MessageShape<M["output"]>;
   }
 
   tokensOf(service: string, key = KEY): ServiceTokens {
     return new ServiceTokens({ service, key, clock: this.clock });
   }
 
-  /** A new organisation's id and its first key, which may do everything. */
+  /** A new organization's id and its first key, which may do everything. */
   organization(name = "Acme"): Promise<{ readonly organizationId: string; readonly secret: string }> {
     return createOrganizationDirect(this.database, { clock: this.clock, ids: randomIds, name });
   }

@@ -17,7 +17,7 @@ const { createOrganization, listOrganizations, updateOrganization } = Organizati
 const { getOrganization } = OrganizationDirectoryService.method;
 const { listApiKeys } = ApiKeyService.method;
 
-describe.each(ENGINES)("organisations on %s", (engine) => {
+describe.each(ENGINES)("organizations on %s", (engine) => {
   let identity: IdentityUnderTest;
   let key: string;
 
@@ -27,7 +27,7 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
   });
   afterAll(() => identity.close());
 
-  test("a new organisation has a first key that may do everything, in it alone", async () => {
+  test("a new organization has a first key that may do everything, in it alone", async () => {
     const made = await identity.call(createOrganization, { name: "Zoë & co " }, { key });
     expect(made.apiKey).toMatchObject({ scopes: ["*"], prefix: made.secret.slice(0, 11) });
 
@@ -39,12 +39,12 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
     expect(keys.apiKeys).toEqual([made.apiKey]);
   });
 
-  test("nobody sees an organisation that is not theirs", async () => {
+  test("nobody sees an organization that is not theirs", async () => {
     const { organizations } = await identity.call(listOrganizations, {}, { key });
     expect(organizations.map(({ name }) => name)).toEqual(["Acme"]);
   });
 
-  test("two of one name are two organisations", async () => {
+  test("two of one name are two organizations", async () => {
     const [one, two] = await Promise.all([
       identity.call(createOrganization, { name: "Twin" }, { key }),
       identity.call(createOrganization, { name: "Twin" }, { key }),
@@ -82,9 +82,9 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
         fields: [{ field: "time_zone" }],
       });
     }
-    const asked = { organizationId: uuidToBytes(organization?.id ?? "") };
-    const heard = await identity.call(getOrganization, asked, { service: "segments" });
-    expect(heard.organization).toEqual(organization);
+    const query = { organizationId: uuidToBytes(organization?.id ?? "") };
+    const loaded = await identity.call(getOrganization, query, { service: "segments" });
+    expect(loaded.organization).toEqual(organization);
     const unknown = { organizationId: new Uint8Array(16) };
     await expect(identity.call(getOrganization, unknown, { service: "segments" })).rejects.toMatchObject({
       reason: "ORGANIZATION_NOT_FOUND",
@@ -96,14 +96,14 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
     const organizationId = made.organization?.id ?? "";
     const update = async (organization: object, paths: string[] = []) => {
       const request = { organizationId, organization, updateMask: { paths } };
-      const answer = await identity.call(updateOrganization, request, { key: made.secret });
+      const response = await identity.call(updateOrganization, request, { key: made.secret });
       const { organizations } = await identity.call(listOrganizations, {}, { key: made.secret });
-      expect(organizations).toEqual([answer.organization]);
-      expect(answer.organization).toMatchObject({
+      expect(organizations).toEqual([response.organization]);
+      expect(response.organization).toMatchObject({
         id: organizationId,
         createTime: made.organization?.createTime,
       });
-      return [answer.organization?.name, answer.organization?.timeZone];
+      return [response.organization?.name, response.organization?.timeZone];
     };
     expect(await update({ timeZone: "Europe/Berlin" })).toEqual(["Before", "Europe/Berlin"]);
     expect(await update({ name: "After", timeZone: "Asia/Tokyo" }, ["name"])).toEqual([
@@ -124,7 +124,7 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
     expect(await update({})).toEqual(["After", "UTC"]);
   });
 
-  test("another's organisation is not found, and not changed", async () => {
+  test("another's organization is not found, and not changed", async () => {
     const other = await identity.organization("Other");
     for (const organizationId of [other.organizationId, "", "nonsense"]) {
       const request = { organizationId, organization: { name: "Mine" } };
@@ -136,7 +136,7 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
     expect(organizations.map(({ name }) => name)).toEqual(["Other"]);
   });
 
-  test("the same idempotency key makes one organisation", async () => {
+  test("the same idempotency key makes one organization", async () => {
     const as = { key, idempotencyKey: "found" };
     const first = await identity.call(createOrganization, { name: "Once" }, as);
     const counts = await identity.rowCounts();
@@ -144,7 +144,7 @@ describe.each(ENGINES)("organisations on %s", (engine) => {
     expect(await identity.rowCounts()).toEqual(counts);
   });
 
-  test("the demo organisation is made once, by one of several, and a lost key can be replaced", async () => {
+  test("the demo organization is made once, by one of several, and a lost key can be replaced", async () => {
     const options = { clock: identity.clock, ids: randomIds };
     const made = await Promise.all(
       Array.from({ length: 5 }, () => ensureDemoOrganization(identity.database, options)),

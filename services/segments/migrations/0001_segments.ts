@@ -3,7 +3,7 @@
 import { bool, bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 import { createIdempotencyTable } from "@muster/idempotency";
 import { createConsumerTables } from "@muster/outbox";
-import { seedTaintLock } from "../src/backfills/backfill-store.ts";
+import { seedIncompleteShardsLock } from "../src/backfills/backfill-store.ts";
 
 export async function up(schema: Schema): Promise<void> {
   await createSegmentTables(schema);
@@ -83,17 +83,17 @@ async function createBacklogTables(schema: Schema): Promise<void> {
     indexes: { segment_backfills_shard: ["shard"] },
   });
   // Single profiles to rebuild from raw events.
-  await schema.createTable("profile_derivations", {
+  await schema.createTable("profile_rebuilds", {
     columns: { organization_id: id16(), shard: tiny(), profile_id: id16() },
     primaryKey: ["organization_id", "shard", "profile_id"],
-    indexes: { profile_derivations_shard: ["shard"] },
+    indexes: { profile_rebuilds_shard: ["shard"] },
   });
   // Shards that lost an unreadable message: organizations provisioned later start with a backfill.
-  await schema.createTable("tainted_shards", {
+  await schema.createTable("incomplete_shards", {
     columns: { shard: tiny(), marked_ms: instant() },
     primaryKey: ["shard"],
   });
-  await seedTaintLock(schema.trx);
+  await seedIncompleteShardsLock(schema.trx);
   // Remaining data of deleted segments, by shard.
   await schema.createTable("segment_purges", {
     columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), after_profile_id: id16() },

@@ -6,15 +6,15 @@ import { AppError } from "@muster/errors";
 import type { ShardConsumer } from "@muster/outbox";
 import { type CallContext, onBehalfOf } from "@muster/rpc";
 import type { EventsFeed } from "./events-feed.ts";
-import { SETTLED_TOPIC, WORK_TOPIC } from "./folder.ts";
-import { isAnyDue } from "./profiles/state-store.ts";
+import { hasDueProfiles } from "./profiles/state-store.ts";
+import { WORK_DONE_TOPIC, WORK_TOPIC } from "./segment-projection.ts";
 import type { SegmentsMetrics } from "./segments-metrics.ts";
 
 /** What the wait needs. */
 export interface ConsistencyDeps {
   readonly bus: Bus;
   readonly clock: Clock;
-  readonly consumer: Pick<ShardConsumer, "waitFolded">;
+  readonly consumer: Pick<ShardConsumer, "waitForApplied">;
   readonly database: Database;
   readonly feed: EventsFeed;
   readonly metrics: SegmentsMetrics;
@@ -25,7 +25,7 @@ export interface ReadScope {
   readonly organizationId: OrganizationId;
   readonly shards: readonly number[];
   /** Whether rebuilds or backfills that the read depends on are still pending. */
-  isDerivationPending(): Promise<boolean>;
+  hasPendingWork(): Promise<boolean>;
 }
 
 /** Polling interval while work is pending, in case a broadcast is lost. */
@@ -51,28 +51,28 @@ export class Consistency {
     if (context.eventual) return;
     const { clock, metrics } = this.#deps;
     const startMs = clock.monotonicMs();
-    const isConsistent = await this.#settles(context, scope, clock.nowMs());
+    const isConsistent = await this.#waitUntilCaughtUp(context, scope, clock.nowMs());
     metrics.readWaited(isConsistent ? "consistent" : "timeout", clock.monotonicMs() - startMs);
     if (!isConsistent) throw new AppError("NOT_YET_CONSISTENT", { retryAfterMs: RETRY_AFTER_MS });
   }
 
-  async #settles(context: CallContext, scope: ReadScope, nowMs: number): Promise<boolean> {
+  async #waitUntilCaughtUp(context: CallContext, scope: ReadScope, nowMs: number): Promise<boolean> {
     const { clock, consumer, feed } = this.#deps;
     const deadlineMs = (context.deadlineMs ?? Number.POSITIVE_INFINITY) - DEADLINE_MARGIN_MS;
     const limitMs = Math.min(nowMs + CONSISTENCY_WAIT_MS_MAX, deadlineMs);
     const acknowledged = await feed.positions(onBehalfOf(context));
     const positions = acknowledged.map((position, shard) => (scope.shards.includes(shard) ? position : 0));
     const options = { timeoutMs: limitMs - clock.nowMs(), signal: context.signal };
-    if (!(await consumer.waitFolded(positions, options))) return false;
+    if (!(await consumer.waitForApplied(positions, options))) return false;
     for (let round = 0; ; round += 1) {
-      const settled = new AbortController();
+      const workDone = new AbortController();
       // Subscribes before checking, so that no broadcast in between is lost.
-      const stopListening = this.#deps.bus.onBroadcast(SETTLED_TOPIC, () => settled.abort());
+      const stopListening = this.#deps.bus.onBroadcast(WORK_DONE_TOPIC, () => workDone.abort());
       try {
-        if (await this.#isSettled(scope, nowMs)) return true;
+        if (await this.#isCaughtUp(scope, nowMs)) return true;
         if (clock.nowMs() >= limitMs || context.signal.aborted) return false;
         if (round % 10 === 0) this.#deps.bus.broadcast(WORK_TOPIC, NOTHING);
-        await clock.sleep(POLL_MS, AbortSignal.any([settled.signal, context.signal]));
+        await clock.sleep(POLL_MS, AbortSignal.any([workDone.signal, context.signal]));
       } finally {
         stopListening();
       }
@@ -80,9 +80,10 @@ export class Consistency {
   }
 
   /** Whether no profile was due before the read, and no work of the read is pending. */
-  async #isSettled(scope: ReadScope, nowMs: number): Promise<boolean> {
+  async #isCaughtUp(scope: ReadScope, nowMs: number): Promise<boolean> {
     // The order matters: the evaluation of a due profile may mark it for a rebuild.
-    if (await isAnyDue(this.#deps.database.reader, scope.organizationId, scope.shards, nowMs)) return false;
-    return !(await scope.isDerivationPending());
+    if (await hasDueProfiles(this.#deps.database.reader, scope.organizationId, scope.shards, nowMs))
+      return false;
+    return !(await scope.hasPendingWork());
   }
 }

@@ -8,7 +8,7 @@ import {
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
 import { bytesToUuid, type Clock, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
-import type { FoldedShard, ProducerPort } from "@muster/outbox";
+import type { AppliedShard, ProducerPort } from "@muster/outbox";
 import { type Caller, type Client, type ClientCallOptions, createClient } from "@muster/rpc";
 
 /** One profile of an erasure. */
@@ -45,7 +45,7 @@ export interface Scan {
 }
 
 /** Root profiles, by tracked user id and by profile id. */
-export interface ResolvedPersons {
+export interface ResolvedProfiles {
   readonly users: ReadonlyMap<string, ProfileId>;
   readonly profiles: ReadonlyMap<string, ProfileId>;
 }
@@ -62,12 +62,12 @@ export class EventsFeed implements ProducerPort {
 
   /** Messages of the shard's outbox after a position, at most `limit`. */
   async read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]> {
-    const answer = await this.#client.readOutbox({ shard, afterPosition: BigInt(afterPosition), limit });
-    return answer.envelopes;
+    const response = await this.#client.readOutbox({ shard, afterPosition: BigInt(afterPosition), limit });
+    return response.envelopes;
   }
 
-  async reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void> {
-    await this.#client.reportFolded({
+  async reportApplied(consumer: string, shards: readonly AppliedShard[]): Promise<void> {
+    await this.#client.reportApplied({
       consumer,
       shards: shards.map(({ shard, position, itemsThrough }) => ({
         shard,
@@ -79,8 +79,8 @@ export class EventsFeed implements ProducerPort {
 
   /** The last committed position of every shard. */
   async positions(options: ClientCallOptions): Promise<number[]> {
-    const answer = await this.#client.getPositions({}, options);
-    return answer.positions.map(Number);
+    const response = await this.#client.getPositions({}, options);
+    return response.positions.map(Number);
   }
 
   /** Root profiles among the given ones, by id. */
@@ -94,8 +94,8 @@ export class EventsFeed implements ProducerPort {
       organizationId: uuidToBytes(organizationId),
       profileIds: profileIds.map(uuidToBytes),
     };
-    const answer = await this.#client.batchGetProfiles(request, options);
-    return new Map(answer.profiles.map((profile) => [profile.id, profile]));
+    const response = await this.#client.batchGetProfiles(request, options);
+    return new Map(response.profiles.map((profile) => [profile.id, profile]));
   }
 
   /** Resolves tracked user ids and profile ids to root profiles. Unknown ids are missing. */
@@ -106,19 +106,19 @@ export class EventsFeed implements ProducerPort {
       profileIds,
     }: { readonly userIds: readonly string[]; readonly profileIds: readonly ProfileId[] },
     options: ClientCallOptions,
-  ): Promise<ResolvedPersons> {
+  ): Promise<ResolvedProfiles> {
     const request = {
       organizationId: uuidToBytes(organizationId),
       userIds: [...userIds],
       profileIds: profileIds.map(uuidToBytes),
     };
-    const answer = await this.#client.batchResolveProfiles(request, options);
+    const response = await this.#client.batchResolveProfiles(request, options);
     return {
-      users: new Map(answer.users.map((user) => [user.userId, bytesToUuid<ProfileId>(user.profileId)])),
+      users: new Map(response.users.map((user) => [user.userId, bytesToUuid<ProfileId>(user.profileId)])),
       profiles: new Map(
-        answer.profileIds.map((id, index) => [
+        response.profileIds.map((id, index) => [
           bytesToUuid(id),
-          bytesToUuid<ProfileId>(answer.rootIds[index] ?? id),
+          bytesToUuid<ProfileId>(response.rootIds[index] ?? id),
         ]),
       ),
     };
@@ -127,13 +127,13 @@ export class EventsFeed implements ProducerPort {
   /** Reports removed counts of one erased profile, by location. Repeating the call changes nothing. */
   async reportErasure(
     { organizationId, erasureId, profileId }: ErasedProfile,
-    places: Readonly<Record<string, number>>,
+    locations: Readonly<Record<string, number>>,
   ): Promise<void> {
     await this.#client.reportErasure({
       organizationId: uuidToBytes(organizationId),
       erasureId: uuidToBytes(erasureId),
       profileId: uuidToBytes(profileId),
-      places: Object.entries(places).map(([place, count]) => ({ place, count: BigInt(count) })),
+      locations: Object.entries(locations).map(([location, count]) => ({ location, count: BigInt(count) })),
     });
   }
 
@@ -165,7 +165,7 @@ export class EventsFeed implements ProducerPort {
       "ids" in profiles
         ? { profileIds: profiles.ids.map(uuidToBytes), profileLimit: profiles.ids.length }
         : { afterProfileId: uuidToBytes(profiles.after), profileLimit: profiles.limit };
-    const answers = this.#client.scanProfileEvents(
+    const responses = this.#client.scanProfileEvents(
       {
         organizationId: uuidToBytes(request.organizationId),
         shard: request.shard,
@@ -176,7 +176,7 @@ export class EventsFeed implements ProducerPort {
       { deadlineMs: this.#clock.nowMs() + SCAN_TIMEOUT_MS, ...options },
     );
     let scan: Scan | undefined;
-    for await (const { part } of answers) {
+    for await (const { part } of responses) {
       if (part.case === "snapshot") {
         const { position, more, completeSinceMs } = part.value;
         scan = { position: Number(position), more, completeSinceMs: Number(completeSinceMs) };

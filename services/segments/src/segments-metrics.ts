@@ -8,13 +8,13 @@ export type ChangeOrigin = "live" | "timer" | "backfill";
 export class SegmentsMetrics {
   readonly #events;
   readonly #changes;
-  readonly #visits;
+  readonly #evaluations;
   readonly #lateness;
   readonly #waits;
 
   constructor(metrics: Metrics) {
     this.#events = metrics.counter(
-      "muster_segments_folded_events_total",
+      "muster_segments_applied_events_total",
       "Tracked events applied to facts and memberships.",
     );
     this.#changes = metrics.counter(
@@ -22,7 +22,10 @@ export class SegmentsMetrics {
       "Profiles that entered or left a segment.",
       ["origin"],
     );
-    this.#visits = metrics.counter("muster_segments_timer_visits_total", "Due profiles that were evaluated.");
+    this.#evaluations = metrics.counter(
+      "muster_segments_timer_evaluations_total",
+      "Due profiles that were evaluated.",
+    );
     this.#lateness = metrics.histogram(
       "muster_segments_timer_lateness_seconds",
       "How late the oldest due profile of a batch was evaluated.",
@@ -34,7 +37,7 @@ export class SegmentsMetrics {
     );
   }
 
-  eventsFolded(count: number): void {
+  eventsApplied(count: number): void {
     this.#events.inc(count);
   }
 
@@ -42,8 +45,8 @@ export class SegmentsMetrics {
     this.#changes.inc({ origin }, count);
   }
 
-  timersVisited(count: number, changes: number): void {
-    this.#visits.inc(count);
+  timersEvaluated(count: number, changes: number): void {
+    this.#evaluations.inc(count);
     this.membershipsChanged("timer", changes);
   }
 

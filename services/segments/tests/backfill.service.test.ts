@@ -8,27 +8,33 @@ import { listDeadLetters } from "@muster/outbox";
 import { ENGINES, waitFor } from "@muster/testkit";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import type { TestEvent } from "./events-stand-in.ts";
-import { DAY_MS, expectTruth, type House, membersOf, openHouse } from "./house.ts";
+import type { TestEvent } from "./fake-events-service.ts";
+import {
+  DAY_MS,
+  expectExactMembers,
+  membersOf,
+  openHarness,
+  type SegmentsHarness,
+} from "./segments-harness.ts";
 
 const LIVE = 2;
 const WATCHERS = { name: "Watchers", eventName: "viewed", minCount: 2, withinDays: 1 };
 
 describe.each(ENGINES)("backfills on %s", (engine) => {
-  let house: House;
-  afterEach(() => house.close());
+  let harness: SegmentsHarness;
+  afterEach(() => harness.close());
 
   function event(profileId: ProfileId, name: string, agoMs = 0): TestEvent {
-    return { organizationId: house.organizationId, profileId, name, ms: house.clock.nowMs() - agoMs };
+    return { organizationId: harness.organizationId, profileId, name, ms: harness.clock.nowMs() - agoMs };
   }
 
   async function submitHistory(profiles: number): Promise<ProfileId[]> {
-    const ids = Array.from({ length: profiles }, () => house.newProfile());
+    const ids = Array.from({ length: profiles }, () => harness.newProfile());
     const events = ids.flatMap((id, index) =>
       Array.from({ length: index % 4 }, (_, n) => event(id, "viewed", n * 1000)),
     );
-    for (const id of ids) house.events.addProfile(house.organizationId, id);
-    await house.events.submit(events);
+    for (const id of ids) harness.events.addProfile(harness.organizationId, id);
+    await harness.events.submit(events);
     return ids;
   }
 
@@ -40,137 +46,137 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
     await Promise.all([
       done,
       waitFor(async () => {
-        await house.clock.advance(5);
+        await harness.clock.advance(5);
         return isDone;
       }),
     ]);
   }
 
   test("a segment created after its events contains them at its first read", async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
     await submitHistory(120);
-    await house.segments.createSegment(WATCHERS);
-    await expectTruth(house, "watchers");
-    expect((await membersOf(house.segments, "watchers", 7)).length).toBe(60);
+    await harness.segments.createSegment(WATCHERS);
+    await expectExactMembers(harness, "watchers");
+    expect((await membersOf(harness.segments, "watchers", 7)).length).toBe(60);
   });
 
   test("events committed during a scan count once: applied later, they are skipped", async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
     const [ada, bo] = await submitHistory(8);
     if (ada === undefined || bo === undefined) throw new Error("unreachable");
     let during = 0;
-    house.events.beforeScan = async () => {
+    harness.events.beforeScan = async () => {
       if (during === 3) return;
       during += 1;
       // The following scan contains these events. No messages are applied during the step, so they are
       // applied later.
-      await house.events.submit([
+      await harness.events.submit([
         event(ada, "viewed"),
         event(bo, "viewed"),
-        event(house.newProfile(), "viewed"),
+        event(harness.newProfile(), "viewed"),
       ]);
     };
-    await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 4 });
-    await expectTruth(house, "watchers");
+    await harness.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 4 });
+    await expectExactMembers(harness, "watchers");
     expect(during).toBe(3);
   });
 
   test("segments are created and deleted during a scan", async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
     const [ada] = await submitHistory(40);
     if (ada === undefined) throw new Error("unreachable");
-    await house.events.submit([event(ada, "bought")]);
+    await harness.events.submit([event(ada, "bought")]);
     let stage = 0;
-    house.events.beforeScan = async () => {
+    harness.events.beforeScan = async () => {
       stage += 1;
       if (stage === 1)
-        await house.segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
-      if (stage === 6) await house.segments.deleteSegment({ segmentId: "doomed" });
+        await harness.segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
+      if (stage === 6) await harness.segments.deleteSegment({ segmentId: "doomed" });
     };
-    await house.segments.createSegment({ name: "Doomed", eventName: "bought", minCount: 1 });
-    await house.segments.createSegment(WATCHERS);
-    await expectTruth(house, "watchers");
-    await expectTruth(house, "buyers");
-    await expect(house.segments.getSegment({ segmentId: "doomed" })).rejects.toMatchObject({
+    await harness.segments.createSegment({ name: "Doomed", eventName: "bought", minCount: 1 });
+    await harness.segments.createSegment(WATCHERS);
+    await expectExactMembers(harness, "watchers");
+    await expectExactMembers(harness, "buyers");
+    await expect(harness.segments.getSegment({ segmentId: "doomed" })).rejects.toMatchObject({
       reason: "SEGMENT_NOT_FOUND",
     });
     expect(stage).toBeGreaterThan(6);
   });
 
   test("a read returns 503 while the backfill cannot run, and eventual reads return its progress", async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
     await submitHistory(20);
     let isAway = true;
-    house.events.beforeScan = async (shard) => {
+    harness.events.beforeScan = async (shard) => {
       if (isAway && shard >= 8) throw new AppError("UNAVAILABLE");
     };
-    await house.segments.createSegment(WATCHERS);
-    const read = house.segments.getSegment({ segmentId: "watchers" }).catch((error: unknown) => error);
+    await harness.segments.createSegment(WATCHERS);
+    const read = harness.segments.getSegment({ segmentId: "watchers" }).catch((error: unknown) => error);
     const outcome = await waitFor(async () => {
-      await house.clock.advance(250);
+      await harness.clock.advance(250);
       return Promise.race([read, Promise.resolve(undefined)]);
     });
     expect(outcome).toMatchObject({ reason: "NOT_YET_CONSISTENT", retryAfterMs: 1000 });
-    const eventual = house.first.as(house.organizationId, { "muster-consistency": "eventual" });
+    const eventual = harness.first.as(harness.organizationId, { "muster-consistency": "eventual" });
     const { segment } = await eventual.getSegment({ segmentId: "watchers" });
     expect(segment).toMatchObject({ state: 1 });
     expect(segment?.progress).toBeLessThan(1);
     isAway = false;
     await waitFor(async () => {
-      await house.clock.advance(250);
+      await harness.clock.advance(250);
       return (await eventual.getSegment({ segmentId: "watchers" })).segment?.state === 2;
     });
-    await expectTruth(house, "watchers");
+    await expectExactMembers(harness, "watchers");
   });
 
   test("another replica resumes a backfill where the first stopped", async () => {
-    house = await openHouse(engine, { exclusive: false });
+    harness = await openHarness(engine, { exclusive: false });
     await submitHistory(200);
-    const eventual = house.first.as(house.organizationId, { "muster-consistency": "eventual" });
+    const eventual = harness.first.as(harness.organizationId, { "muster-consistency": "eventual" });
     let isFirst = true;
     const scanned = new Set<number>();
-    house.events.beforeScan = async (shard) => {
+    harness.events.beforeScan = async (shard) => {
       if (isFirst && shard >= 4) throw new AppError("UNAVAILABLE");
       if (!isFirst) scanned.add(shard);
     };
-    await house.segments.createSegment(WATCHERS);
+    await harness.segments.createSegment(WATCHERS);
     await waitFor(async () => {
       const { segment } = await eventual.getSegment({ segmentId: "watchers" });
       return (segment?.progress ?? 0) >= 4 / 16;
     });
     isFirst = false;
-    await house.first.stop();
+    await harness.first.stop();
     await submitHistory(50);
-    const second = await house.start("second", false);
-    const moving = { ...house, first: second };
-    await expectTruth(moving, "watchers");
+    const second = await harness.start("second", false);
+    const moving = { ...harness, first: second };
+    await expectExactMembers(moving, "watchers");
     expect(Math.min(...scanned)).toBe(4);
   });
 
   test("a replica without shards returns the same results as the owner", async () => {
-    house = await openHouse(engine, { exclusive: false });
-    const second = await house.start("second", false);
+    harness = await openHarness(engine, { exclusive: false });
+    const second = await harness.start("second", false);
     await submitHistory(60);
-    const client = second.as(house.organizationId);
+    const client = second.as(harness.organizationId);
     await client.createSegment(WATCHERS);
-    const throughSecond = { ...house, first: second };
+    const throughSecond = { ...harness, first: second };
     // Replicas notify each other at most every few milliseconds, so the clock has to run.
-    await ticking(expectTruth(throughSecond, "watchers"));
+    await ticking(expectExactMembers(throughSecond, "watchers"));
     await submitHistory(20);
-    house.clock.setNowMs(house.clock.nowMs() + DAY_MS);
-    await ticking(expectTruth(throughSecond, "watchers"));
-    await expectTruth(house, "watchers");
+    harness.clock.setNowMs(harness.clock.nowMs() + DAY_MS);
+    await ticking(expectExactMembers(throughSecond, "watchers"));
+    await expectExactMembers(harness, "watchers");
   });
 
   test("a deleted segment leaves nothing, even in the middle of its backfill", async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
     await submitHistory(300);
-    await house.segments.createSegment(WATCHERS);
-    await membersOf(house.segments, "watchers");
-    await house.segments.createSegment({ name: "Short-lived", eventName: "viewed", minCount: 3 });
-    await house.segments.deleteSegment({ segmentId: "short-lived" });
-    await house.segments.deleteSegment({ segmentId: "watchers" });
-    const db = house.database.reader;
+    await harness.segments.createSegment(WATCHERS);
+    await membersOf(harness.segments, "watchers");
+    await harness.segments.createSegment({ name: "Short-lived", eventName: "viewed", minCount: 3 });
+    await harness.segments.deleteSegment({ segmentId: "short-lived" });
+    await harness.segments.deleteSegment({ segmentId: "watchers" });
+    const db = harness.database.reader;
     await waitFor(async () => {
       const tables = ["segment_purges", "segment_backfills", "memberships", "segment_counts"];
       const rows = await Promise.all(tables.map((table) => db(table).count({ rows: "*" }).first()));
@@ -178,36 +184,39 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
     });
     const states: { state: string }[] = await db("profile_states").select("state");
     for (const { state } of states) expect(JSON.parse(state)).toMatchObject({ facts: [], in: [] });
-    const { segments } = await house.segments.listSegments({});
+    const { segments } = await harness.segments.listSegments({});
     expect(segments.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
     // The name is free again, and the new segment starts a new backfill.
-    await house.segments.createSegment(WATCHERS);
-    await expectTruth(house, "watchers");
+    await harness.segments.createSegment(WATCHERS);
+    await expectExactMembers(harness, "watchers");
   });
 
   test("a message that cannot be read makes everything of its shard be read again", async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
     const [ada] = await submitHistory(30);
     if (ada === undefined) throw new Error("unreachable");
-    await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
-    await expectTruth(house, "watchers");
-    const stranger = { ...event(house.newProfile(), "cart.added"), organizationId: house.newOrganization() };
+    await harness.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
+    await expectExactMembers(harness, "watchers");
+    const stranger = {
+      ...event(harness.newProfile(), "cart.added"),
+      organizationId: harness.newOrganization(),
+    };
     // The message loses Ada's event and an event of an organization that is not provisioned yet.
-    await house.events.submitSpoilt([event(ada, "viewed"), stranger], Buffer.from([0xff, 0xff, 0xff]));
+    await harness.events.submitCorrupt([event(ada, "viewed"), stranger], Buffer.from([0xff, 0xff, 0xff]));
     await waitFor(async () => {
-      await house.clock.advance(500);
-      return (await listDeadLetters(house.database.reader, { limit: 10 })).length === 2;
+      await harness.clock.advance(500);
+      return (await listDeadLetters(harness.database.reader, { limit: 10 })).length === 2;
     });
-    await expectTruth(house, "watchers");
-    await expectTruth(house, "abandoned-cart", stranger.organizationId);
+    await expectExactMembers(harness, "watchers");
+    await expectExactMembers(harness, "abandoned-cart", stranger.organizationId);
   });
 
   test("a message that can be parsed but not decoded causes a rebuild of its shard", async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
     const [ada] = await submitHistory(30);
     if (ada === undefined) throw new Error("unreachable");
-    await house.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
-    await expectTruth(house, "watchers");
+    await harness.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 1 });
+    await expectExactMembers(harness, "watchers");
     const good = event(ada, "viewed");
     // The profile id of one event has the wrong length, so the whole message cannot be decoded.
     const data = toBinary(TrackedEventsRecordedSchema, {
@@ -228,12 +237,12 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
         },
       ],
     });
-    await house.events.submitSpoilt([good], data);
+    await harness.events.submitCorrupt([good], data);
     await waitFor(async () => {
-      await house.clock.advance(500);
-      return (await listDeadLetters(house.database.reader, { limit: 10 })).length === 1;
+      await harness.clock.advance(500);
+      return (await listDeadLetters(harness.database.reader, { limit: 10 })).length === 1;
     });
-    await expectTruth(house, "watchers");
+    await expectExactMembers(harness, "watchers");
   });
 
   test("random interleavings of events, segments, scans and time give exact memberships", async () => {
@@ -295,13 +304,13 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
       expect(["FIELD_INVALID", "SEGMENT_IN_USE"]).toContain(error instanceof AppError && error.reason);
       return true;
     };
-    house = await openHouse(engine, { exclusive: false });
-    let current: House = house;
+    harness = await openHarness(engine, { exclusive: false });
+    let current: SegmentsHarness = harness;
     let replicas = 1;
     await fc.assert(
       fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 35 }), async (steps) => {
-        const organizationId: OrganizationId = house.newOrganization();
-        const people = Array.from({ length: 10 }, () => house.newProfile());
+        const organizationId: OrganizationId = harness.newOrganization();
+        const people = Array.from({ length: 10 }, () => harness.newProfile());
         const defined = new Set<number>();
         const pending: TestEvent[][] = [];
         const toEvents = (drafts: readonly { who: number; name: string; agoMs: number }[]): TestEvent[] =>
@@ -309,27 +318,27 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
             const profileId = people[who];
             return profileId === undefined
               ? []
-              : [{ organizationId, profileId, name, ms: house.clock.nowMs() - agoMs }];
+              : [{ organizationId, profileId, name, ms: harness.clock.nowMs() - agoMs }];
           });
-        house.events.beforeScan = async () => {
+        harness.events.beforeScan = async () => {
           const next = pending.shift();
-          if (next !== undefined) await house.events.submit(next);
+          if (next !== undefined) await harness.events.submit(next);
         };
         const look = async (): Promise<void> => {
-          await expectTruth(current, "abandoned-cart", organizationId);
-          for (const index of defined) await expectTruth(current, `r${index}`, organizationId);
+          await expectExactMembers(current, "abandoned-cart", organizationId);
+          for (const index of defined) await expectExactMembers(current, `r${index}`, organizationId);
         };
         for (const step of steps) {
-          if ("submit" in step) await house.events.submit(toEvents(step.submit));
+          if ("submit" in step) await harness.events.submit(toEvents(step.submit));
           else if ("duringScan" in step) pending.push(toEvents(step.duringScan));
-          else if ("advanceMs" in step) house.clock.setNowMs(house.clock.nowMs() + step.advanceMs);
+          else if ("advanceMs" in step) harness.clock.setNowMs(harness.clock.nowMs() + step.advanceMs);
           else if ("look" in step) await look();
           else if ("handOver" in step) {
             // The next replica starts before the last has stopped, with backfills and timers pending.
             replicas += 1;
-            const next = await house.start(`replica ${replicas}`, false);
+            const next = await harness.start(`replica ${replicas}`, false);
             await current.first.stop();
-            current = { ...house, first: next };
+            current = { ...harness, first: next };
           } else if ("define" in step && !defined.has(step.define)) {
             const rule = RULES[step.define];
             if (rule === undefined) continue;
@@ -347,7 +356,7 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
         await look();
         const eventual = current.first.as(organizationId, { "muster-consistency": "eventual" });
         await waitFor(async () => {
-          await house.clock.advance(100);
+          await harness.clock.advance(100);
           const { segments } = await eventual.listSegments({});
           return segments.every((one) => one.state === LIVE);
         });

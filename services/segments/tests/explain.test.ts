@@ -8,22 +8,22 @@ import {
   addBackfills,
   isProfilePending,
   listBackfillingShards,
-  listBackfillsIn,
-  listBackfillsOf,
+  listBackfillsOfSegments,
+  listBackfillsOfShards,
   NO_PROFILE,
-  nextBackfilling,
+  nextOrganizationToBackfill,
 } from "../src/backfills/backfill-store.ts";
-import {
-  addProfileDerivations,
-  hasProfileDerivations,
-  listProfileDerivations,
-  readDerivationReasons,
-} from "../src/backfills/derivation-store.ts";
 import { readFactHorizons, saveFactHorizons } from "../src/backfills/fact-horizon-store.ts";
-import { addPurges, listPurges, listPurgesOf, listTellings } from "../src/backfills/purge-store.ts";
+import { addPurges, listPurges, listPurgesOf, listRuleSwitches } from "../src/backfills/purge-store.ts";
+import {
+  addProfileRebuilds,
+  hasProfileRebuilds,
+  listProfileRebuilds,
+  readRebuildReasons,
+} from "../src/backfills/rebuild-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
 import { listErasures } from "../src/erasure/erasure-store.ts";
-import { findSweepable, listRows } from "../src/memberships/left-rows-store.ts";
+import { findSweepable, listMembershipRows } from "../src/memberships/exited-membership-store.ts";
 import {
   countMembers,
   findMembers,
@@ -31,29 +31,29 @@ import {
   saveMemberships,
 } from "../src/memberships/membership-store.ts";
 import { segmentsModule } from "../src/module.ts";
-import { listKeptRows } from "../src/privacy/kept-membership-store.ts";
+import { listStoredMemberships } from "../src/privacy/stored-membership-store.ts";
 import {
   compareProfileKeys,
-  isAnyDue,
-  listDue,
+  hasDueProfiles,
+  listDueProfiles,
   listStateIds,
   listStates,
   loadStates,
-  readNextDues,
+  readNextDueTimes,
   saveStates,
 } from "../src/profiles/state-store.ts";
-import { readRawEventDays, readVersions, touchOrganization } from "../src/segments/organization-store.ts";
+import { provisionOrganization, readRawEventDays, readVersions } from "../src/segments/organization-store.ts";
+import { listSwitchingSegments } from "../src/segments/rule-switch-store.ts";
 import {
   findSegmentBySlug,
   listEvaluationIds,
+  listSegmentsByEvaluations,
   listSegmentsByIds,
   listSegmentsBySlugs,
   listSegmentsOf,
   listSegmentsPage,
-  listSegmentsServedBy,
 } from "../src/segments/segment-store.ts";
-import { listTold } from "../src/segments/telling-store.ts";
-import { readOutlook } from "../src/workers/outlook-store.ts";
+import { readPendingWork } from "../src/workers/pending-work-store.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const organizations = Array.from({ length: 200 }, (_, index) =>
@@ -78,14 +78,14 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "apply: versions of definitions": (db) => readVersions(db, organizations.slice(0, 3)),
   "apply: definitions": (db) => listSegmentsOf(db, [organizationId]),
   "apply: states": (db) => loadStates(db, ours.slice(0, 500)),
-  "timers: due": (db) => listDue(db, shard, NOW_MS, 500),
-  "timers: next due": (db) => readNextDues(db, ALL_SHARDS),
-  "backfill: next organization": (db) => nextBackfilling(db, ALL_SHARDS, organizationId),
+  "timers: due profiles": (db) => listDueProfiles(db, shard, NOW_MS, 500),
+  "timers: next due times": (db) => readNextDueTimes(db, ALL_SHARDS),
+  "backfill: next organization": (db) => nextOrganizationToBackfill(db, ALL_SHARDS, organizationId),
   "backfill: shards": (db) => listBackfillingShards(db, organizationId, ALL_SHARDS),
-  "backfill: of an organization": (db) => listBackfillsIn(db, organizationId, ALL_SHARDS),
-  "rebuild: marked profiles": (db) => listProfileDerivations(db, organizationId, [shard], 200),
+  "backfill: of an organization": (db) => listBackfillsOfShards(db, organizationId, ALL_SHARDS),
+  "rebuild: marked profiles": (db) => listProfileRebuilds(db, organizationId, [shard], 200),
   "rebuild: reasons of marked profiles": (db) =>
-    readDerivationReasons(
+    readRebuildReasons(
       db,
       organizationId,
       shard,
@@ -94,21 +94,22 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "rebuild: profiles with a state": (db) => listStateIds(db, organizationId, shard, NO_PROFILE, profileId),
   "erasure: evaluations of stored rows": (db) => listEvaluationIds(db, organizationId, shard),
   "erasure: next": (db) => listErasures(db, ALL_SHARDS, 100),
-  "export: memberships of a profile": (db) => listKeptRows(db, organizationId, profileId, segmentIds),
+  "export: memberships of a profile": (db) =>
+    listStoredMemberships(db, organizationId, profileId, segmentIds),
   "retention: days of raw events": (db) => readRawEventDays(db, organizationId),
   "read: facts first counted after retention": (db) =>
     readFactHorizons(db, organizationId, factKeys.slice(0, 3)),
   "purge: next": (db) => listPurges(db, ALL_SHARDS, 200),
   "rule switch: unfinished shards": (db) => listPurgesOf(db, organizationId, segmentId),
-  "rule switch: switches of a shard": (db) => listTellings(db, organizationId, shard),
-  "rule switch: switching segments": (db) => listTold(db, organizationId),
+  "rule switch: switches of a shard": (db) => listRuleSwitches(db, organizationId, shard),
+  "rule switch: switching segments": (db) => listSwitchingSegments(db, organizationId),
   "purge: states": (db) => listStates(db, organizationId, shard, NO_PROFILE, 250),
-  "idle: pending work": (db) => readOutlook(db, ALL_SHARDS),
+  "idle: pending work": (db) => readPendingWork(db, ALL_SHARDS),
   "sweep: next segment": (db) => findSweepable(db, ALL_SHARDS),
-  "sweep: rows": (db) => listRows(db, { organizationId, segmentId }, profileId, 1000),
-  "read: anything due": (db) => isAnyDue(db, organizationId, ALL_SHARDS, NOW_MS),
-  "read: backfills": (db) => listBackfillsOf(db, organizationId, [segmentId]),
-  "read: rebuilds": (db) => hasProfileDerivations(db, organizationId),
+  "sweep: rows": (db) => listMembershipRows(db, { organizationId, segmentId }, profileId, 1000),
+  "read: due profiles": (db) => hasDueProfiles(db, organizationId, ALL_SHARDS, NOW_MS),
+  "read: backfills": (db) => listBackfillsOfSegments(db, organizationId, [segmentId]),
+  "read: rebuilds": (db) => hasProfileRebuilds(db, organizationId),
   "read: a profile's backfills": (db) => isProfilePending(db, organizationId, shard, profileId),
   "read: a profile's state": (db) => loadStates(db, ours.slice(0, 1)),
   "read: members page": (db) => listMembers(db, organizationId, segmentId, profileId, 51),
@@ -123,7 +124,8 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "read: segment by slug": (db) => findSegmentBySlug(db, organizationId, "abandoned-cart"),
   "read: segments by slugs": (db) => listSegmentsBySlugs(db, organizationId, ["abandoned-cart", "viewers"]),
   "read: segments page": (db) => listSegmentsPage(db, organizationId, segmentId, 51),
-  "read: segments by evaluation": (db) => listSegmentsServedBy(db, organizationId, segmentIds, segmentId, 51),
+  "read: segments by evaluation": (db) =>
+    listSegmentsByEvaluations(db, organizationId, segmentIds, segmentId, 51),
   "read: segments by id": (db) => listSegmentsByIds(db, organizationId, segmentIds, segmentId, 51),
 };
 
@@ -135,14 +137,14 @@ beforeAll(async () => {
   database = opened.database;
   await database.transaction(async (trx) => {
     for (const id of organizations) {
-      await touchOrganization(trx, id, NOW_MS);
+      await provisionOrganization(trx, id, NOW_MS);
       await addBackfills(trx, id, segmentId, ALL_SHARDS);
       await addPurges(trx, id, segmentId);
     }
     for (const id of organizations.slice(0, 10)) await saveFactHorizons(trx, id, factKeys, NOW_MS);
     const few = new Set(ours.slice(0, 200));
     const marked = keys.filter((key) => key.organizationId !== organizationId || few.has(key));
-    await addProfileDerivations(trx, marked);
+    await addProfileRebuilds(trx, marked);
     const states = keys.map((key, index) => ({
       ...key,
       state: emptyState(),
@@ -165,7 +167,7 @@ beforeAll(async () => {
     "segments",
     "segment_backfills",
     "fact_horizons",
-    "profile_derivations",
+    "profile_rebuilds",
   ]) {
     await database.reader.raw(`ANALYZE TABLE ${table}`);
   }
@@ -193,13 +195,13 @@ interface Plan {
 }
 
 async function explain(run: (db: Queryable) => Promise<unknown>): Promise<string> {
-  const asked: { sql: string; bindings: readonly unknown[] }[] = [];
-  const note = (query: { sql: string; bindings: readonly unknown[] }): void => void asked.push(query);
-  database.reader.on("query", note);
+  const statements: { sql: string; bindings: readonly unknown[] }[] = [];
+  const record = (query: { sql: string; bindings: readonly unknown[] }): void => void statements.push(query);
+  database.reader.on("query", record);
   await run(database.reader);
-  database.reader.removeListener("query", note);
+  database.reader.removeListener("query", record);
   const lines: string[] = [];
-  for (const { sql, bindings } of asked) {
+  for (const { sql, bindings } of statements) {
     const [plans] = (await database.reader.raw(`EXPLAIN ${sql}`, bindings as never)) as [Plan[]];
     for (const { table, type, key, Extra } of plans) {
       const sorted = Extra.includes("filesort") ? " filesort" : "";

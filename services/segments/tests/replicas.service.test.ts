@@ -5,20 +5,20 @@ import { JetStreamBus } from "@muster/bus/jetstream";
 import { type ProfileId, systemClock } from "@muster/core";
 import { removeStreams, testNatsUrl, waitFor } from "@muster/testkit";
 import { afterEach, expect, test } from "vitest";
-import { expectTruth, type House, openHouse, type Replica } from "./house.ts";
+import { expectExactMembers, openHarness, type Replica, type SegmentsHarness } from "./segments-harness.ts";
 
 const LIVE = 2;
 const NAMES = ["viewed", "bought", "shared"];
 const namespace = `t${randomBytes(6).toString("hex")}`;
-let house: House;
+let harness: SegmentsHarness;
 
 afterEach(async () => {
-  await house.close();
+  await harness.close();
   await removeStreams(namespace);
 });
 
-function open(): Promise<House> {
-  return openHouse("mysql", {
+function open(): Promise<SegmentsHarness> {
+  return openHarness("mysql", {
     exclusive: false,
     newBus: async (_clock, log) =>
       JetStreamBus.connect({
@@ -28,22 +28,22 @@ function open(): Promise<House> {
 }
 
 test("members stay exact through events, edits, a joining replica and a killed replica", async () => {
-  house = await open();
-  const { organizationId } = house;
-  const people: ProfileId[] = Array.from({ length: 120 }, () => house.newProfile());
-  for (const id of people) house.events.addProfile(organizationId, id);
+  harness = await open();
+  const { organizationId } = harness;
+  const people: ProfileId[] = Array.from({ length: 120 }, () => harness.newProfile());
+  for (const id of people) harness.events.addProfile(organizationId, id);
   let isDone = false;
   // Faster than the real clock, so that leases end soon.
   const ticking = (async () => {
-    for (; !isDone; await new Promise((resolve) => setTimeout(resolve, 5))) await house.clock.advance(15);
+    for (; !isDone; await new Promise((resolve) => setTimeout(resolve, 5))) await harness.clock.advance(15);
   })();
   const submit = (round: number) =>
-    house.events.submit(
+    harness.events.submit(
       Array.from({ length: 60 }, (_, index) => ({
         organizationId,
-        profileId: people[(index * 7 + round * 13) % people.length] ?? house.newProfile(),
+        profileId: people[(index * 7 + round * 13) % people.length] ?? harness.newProfile(),
         name: NAMES[(index + round) % NAMES.length] ?? "",
-        ms: house.clock.nowMs() - ((index * 7919) % 5000),
+        ms: harness.clock.nowMs() - ((index * 7919) % 5000),
       })),
     );
   let isPaused = false;
@@ -55,13 +55,13 @@ test("members stay exact through events, edits, a joining replica and a killed r
       await new Promise((resolve) => setTimeout(resolve, 40));
     }
   })();
-  let alive: Replica = house.first;
-  const through = (): House => ({ ...house, first: alive, segments: alive.as(organizationId) });
+  let alive: Replica = harness.first;
+  const through = (): SegmentsHarness => ({ ...harness, first: alive, segments: alive.as(organizationId) });
   /** Compares all acknowledged events, whatever replica owns each shard. */
   const expectTruthNow = async (...slugs: string[]): Promise<void> => {
     isPaused = true;
     await submitted;
-    for (const slug of slugs) await expectTruth(through(), slug);
+    for (const slug of slugs) await expectExactMembers(through(), slug);
     isPaused = false;
   };
   const edit = (segmentId: string, eventName: string, minCount: number) =>
@@ -77,15 +77,15 @@ test("members stay exact through events, edits, a joining replica and a killed r
       withinDays: 1,
     });
     await edit("viewers", "bought", 3);
-    const second = await house.start("second", false);
+    const second = await harness.start("second", false);
     await expectTruthNow("viewers", "among-them");
     await edit("lately", "viewed", 4);
     await edit("viewers", "shared", 2);
-    await house.first.kill();
+    await harness.first.kill();
     alive = second;
     await expectTruthNow("lately", "abandoned-cart");
     await edit("lately", "shared", 5);
-    await house.start("third", false);
+    await harness.start("third", false);
     const eventual = alive.as(organizationId, { "muster-consistency": "eventual" });
     await waitFor(
       async () => {
@@ -104,11 +104,12 @@ test("members stay exact through events, edits, a joining replica and a killed r
   // The clock runs while replicas wait for each other, and stands still during each comparison.
   let isCompared = false;
   const nudging = (async () => {
-    for (; !isCompared; await new Promise((resolve) => setTimeout(resolve, 5))) await house.clock.advance(5);
+    for (; !isCompared; await new Promise((resolve) => setTimeout(resolve, 5)))
+      await harness.clock.advance(5);
   })();
   try {
     for (const slug of ["viewers", "among-them", "lately", "abandoned-cart"]) {
-      await expectTruth(through(), slug);
+      await expectExactMembers(through(), slug);
     }
     const { segments } = await through().segments.listSegments({});
     expect(segments.map(({ version }) => version)).toEqual([1, 3, 1, 3]);

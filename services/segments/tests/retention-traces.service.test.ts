@@ -3,8 +3,8 @@
 import { type ProfileId, SeededRandom, uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { describe, expect, test } from "vitest";
-import { asEvents } from "./as-events.ts";
-import { DAY_MS, expectTruth, membersOf, openHouse } from "./house.ts";
+import { callAsEvents } from "./call-as-events.ts";
+import { DAY_MS, expectExactMembers, membersOf, openHarness } from "./segments-harness.ts";
 
 const KEEP_DAYS = 5;
 const STEPS = 60;
@@ -13,13 +13,13 @@ const NAMES = ["viewed", "bought"] as const;
 
 describe.each(ENGINES)("on %s", (engine) => {
   test.each([1, 2, 3])("seed %i", { timeout: 120_000 }, async (seed) => {
-    const house = await openHouse(engine);
-    const { clock, organizationId, segments } = house;
+    const harness = await openHarness(engine);
+    const { clock, organizationId, segments } = harness;
     const random = new SeededRandom(seed);
-    const profiles = Array.from({ length: PROFILES }, () => house.newProfile());
+    const profiles = Array.from({ length: PROFILES }, () => harness.newProfile());
     const anyProfile = () => profiles[random.integer(0, PROFILES - 1)] as ProfileId;
     const anyName = () => NAMES[random.integer(0, 1)] ?? "viewed";
-    await asEvents(house)().reserveRetention({
+    await callAsEvents(harness)().reserveRetention({
       organizationId: uuidToBytes(organizationId),
       rawEventDays: KEEP_DAYS,
     });
@@ -32,12 +32,12 @@ describe.each(ENGINES)("on %s", (engine) => {
       const nowMs = clock.nowMs();
       // Sometimes dated long ago, or in the future.
       const ms = nowMs - random.integer(-1, random.integer(0, 12)) * (DAY_MS / 2);
-      return house.events.submit([{ organizationId, profileId: anyProfile(), name: anyName(), ms }]);
+      return harness.events.submit([{ organizationId, profileId: anyProfile(), name: anyName(), ms }]);
     };
-    const live = async () => {
+    const letTimePass = async () => {
       clock.setNowMs(clock.nowMs() + random.integer(1, 36) * 3_600_000);
       await clock.advance(1500);
-      house.events.purge(organizationId, clock.nowMs() - KEEP_DAYS * DAY_MS);
+      harness.events.purge(organizationId, clock.nowMs() - KEEP_DAYS * DAY_MS);
     };
     const addSegment = async (step: number) => {
       const rule = { eventName: anyName(), minCount: random.integer(1, 3) };
@@ -48,16 +48,16 @@ describe.each(ENGINES)("on %s", (engine) => {
     for (let step = 0; step < STEPS; step += 1) {
       const turn = random.integer(0, 9);
       if (turn < 6) await submit();
-      else if (turn < 9) await live();
+      else if (turn < 9) await letTimePass();
       else await addSegment(step);
       if (step % 10 !== 9) continue;
-      for (const slug of windows) await expectTruth(house, slug);
+      for (const slug of windows) await expectExactMembers(harness, slug);
       const now = await membersOf(segments, "ever");
       expect(now).toEqual(expect.arrayContaining([...ever]));
       ever = now;
       // The rule existed from the start, so every purchase was applied.
-      await expectTruth(house, "ever");
+      await expectExactMembers(harness, "ever");
     }
-    await house.close();
+    await harness.close();
   });
 });

@@ -7,52 +7,52 @@ import { Metrics } from "@muster/metrics";
 import type { Client } from "@muster/rpc";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AuditMetrics } from "../src/audit/audit-metrics.ts";
-import { Auditor, type FoundMismatch, type Progress } from "../src/audit/auditor.ts";
-import { RawEventSource } from "../src/audit/raw-profiles.ts";
-import { asEvents } from "./as-events.ts";
-import { DAY_MS, type House, membersOf, openHouse } from "./house.ts";
+import { RawEventSource } from "../src/verification/raw-profiles.ts";
+import { type FoundMismatch, type Progress, SegmentVerifier } from "../src/verification/segment-verifier.ts";
+import { VerificationMetrics } from "../src/verification/verification-metrics.ts";
+import { callAsEvents } from "./call-as-events.ts";
+import { DAY_MS, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
 const DAY_SECONDS = 86_400n;
 
 describe.each(ENGINES)("retention on %s", (engine) => {
-  let house: House;
-  let asked: () => Client<typeof SegmentPrivacyService>;
+  let harness: SegmentsHarness;
+  let privacyClient: () => Client<typeof SegmentPrivacyService>;
   let organizationId: OrganizationId;
 
   beforeEach(async () => {
-    house = await openHouse(engine);
-    asked = asEvents(house);
-    organizationId = house.organizationId;
+    harness = await openHarness(engine);
+    privacyClient = callAsEvents(harness);
+    organizationId = harness.organizationId;
   });
-  afterEach(() => house.close());
+  afterEach(() => harness.close());
 
   const reserve = (rawEventDays: number, of = organizationId) =>
-    asked().reserveRetention({ organizationId: uuidToBytes(of), rawEventDays });
+    privacyClient().reserveRetention({ organizationId: uuidToBytes(of), rawEventDays });
 
-  async function submit(profileId: ProfileId, name: string, ms = house.clock.nowMs()): Promise<void> {
-    await house.events.submit([{ organizationId, profileId, name, ms }]);
+  async function submit(profileId: ProfileId, name: string, ms = harness.clock.nowMs()): Promise<void> {
+    await harness.events.submit([{ organizationId, profileId, name, ms }]);
   }
 
   /** Advances the clock by days and removes events older than `keep` days. */
-  async function live(days: number, keep: number): Promise<void> {
+  async function letDaysPass(days: number, keep: number): Promise<void> {
     // Applies all submitted events and finishes all backfills first.
-    const { segments } = await house.segments.listSegments({});
-    for (const { slug } of segments) await membersOf(house.segments, slug);
-    house.clock.setNowMs(house.clock.nowMs() + days * DAY_MS);
-    await house.clock.advance(2000);
-    house.events.purge(organizationId, house.clock.nowMs() - keep * DAY_MS);
+    const { segments } = await harness.segments.listSegments({});
+    for (const { slug } of segments) await membersOf(harness.segments, slug);
+    harness.clock.setNowMs(harness.clock.nowMs() + days * DAY_MS);
+    await harness.clock.advance(2000);
+    harness.events.purge(organizationId, harness.clock.nowMs() - keep * DAY_MS);
   }
 
   async function completeSinceOf(segmentId: string, profileId: ProfileId): Promise<number | undefined> {
-    const { tree } = await house.segments.explainMembership({ segmentId, profileId });
+    const { tree } = await harness.segments.explainMembership({ segmentId, profileId });
     const leaf = tree?.children[0] ?? tree;
     return leaf?.completeSince && timestampMs(leaf.completeSince);
   }
 
   describe("accepted limits", () => {
     test("a longer window in any rule rejects the limit and names the segments", async () => {
-      const { segments } = house;
+      const { segments } = harness;
       await segments.createSegment({ name: "Month", eventName: "viewed", minCount: 1, withinDays: 30 });
       await segments.createSegment({ name: "Week", eventName: "viewed", minCount: 1, withinDays: 7 });
       await segments.createSegment({ name: "Ever", eventName: "viewed", minCount: 1 });
@@ -81,7 +81,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
     });
 
     test("afterwards no rule may look further back, saved or simulated", async () => {
-      const { segments } = house;
+      const { segments } = harness;
       await segments.createSegment({ name: "Ever", eventName: "viewed", minCount: 1 });
       await reserve(7);
       const short = { eventName: "viewed", minCount: 1, withinDays: 8 };
@@ -130,19 +130,19 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await reserve(8);
       await segments.createSegment({ name: "D", ...short });
       // Each organization has its own retention.
-      await house.first.as(house.newOrganization()).createSegment({ name: "A", ...short });
+      await harness.first.as(harness.newOrganization()).createSegment({ name: "A", ...short });
     });
   });
 
   describe("after raw events are removed", () => {
     test("the backfill of a new segment keeps applied facts", async () => {
-      const { segments } = house;
-      const [ada, bob] = [house.newProfile(), house.newProfile()];
+      const { segments } = harness;
+      const [ada, bob] = [harness.newProfile(), harness.newProfile()];
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 2 });
       await reserve(7);
       await submit(ada, "bought");
       await submit(bob, "seen");
-      await live(10, 7);
+      await letDaysPass(10, 7);
       await submit(ada, "bought");
       await submit(ada, "seen");
       // The backfill reads every profile. The purchase and the view of 10 days ago are gone.
@@ -151,7 +151,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await membersOf(segments, "seers")).toEqual([ada]);
       expect(await membersOf(segments, "buyers")).toEqual([ada]);
       expect(await membersOf(segments, "lately")).toEqual([ada]);
-      const sinceMs = house.clock.nowMs() - 7 * DAY_MS;
+      const sinceMs = harness.clock.nowMs() - 7 * DAY_MS;
       expect(await completeSinceOf("buyers", ada)).toBeUndefined();
       expect(await completeSinceOf("lately", ada)).toBeUndefined();
       expect(await completeSinceOf("seers", ada)).toBe(sinceMs);
@@ -161,8 +161,8 @@ describe.each(ENGINES)("retention on %s", (engine) => {
     });
 
     test("an event too late for its order makes only its own facts incomplete", async () => {
-      const { segments } = house;
-      const ada = house.newProfile();
+      const { segments } = harness;
+      const ada = harness.newProfile();
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
       await segments.createSegment({
         name: "Waiting",
@@ -179,87 +179,87 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await reserve(7);
       await submit(ada, "bought");
       await submit(ada, "asked");
-      await live(10, 7);
-      const askedMs = house.clock.nowMs() - 2 * DAY_MS;
+      await letDaysPass(10, 7);
+      const askedMs = harness.clock.nowMs() - 2 * DAY_MS;
       for (let index = 0; index < 40; index += 1) await submit(ada, "asked", askedMs + index * 1000);
       expect(await completeSinceOf("waiting", ada)).toBeUndefined();
       await submit(ada, "asked", askedMs - 1000);
       expect(await membersOf(segments, "waiting")).toEqual([ada]);
       expect(await membersOf(segments, "buyers")).toEqual([ada]);
-      expect(await completeSinceOf("waiting", ada)).toBe(house.clock.nowMs() - 7 * DAY_MS);
+      expect(await completeSinceOf("waiting", ada)).toBe(harness.clock.nowMs() - 7 * DAY_MS);
       expect(await completeSinceOf("buyers", ada)).toBeUndefined();
     });
 
     test("after a merge, the remaining raw events count", async () => {
-      const { segments } = house;
-      const [ada, device] = [house.newProfile(), house.newProfile()];
+      const { segments } = harness;
+      const [ada, device] = [harness.newProfile(), harness.newProfile()];
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 2 });
       await reserve(7);
       await submit(ada, "bought");
       await submit(device, "bought");
-      await live(10, 7);
+      await letDaysPass(10, 7);
       await submit(device, "bought");
-      await house.events.merge(organizationId, device, ada);
+      await harness.events.merge(organizationId, device, ada);
       expect(await membersOf(segments, "buyers")).toEqual([]);
-      expect(await completeSinceOf("buyers", ada)).toBe(house.clock.nowMs() - 7 * DAY_MS);
+      expect(await completeSinceOf("buyers", ada)).toBe(harness.clock.nowMs() - 7 * DAY_MS);
       await submit(device, "bought");
       expect(await membersOf(segments, "buyers")).toEqual([ada]);
     });
 
     test("simulations return completeSince if they look back further than the remaining events", async () => {
-      const { segments } = house;
-      const ada = house.newProfile();
+      const { segments } = harness;
+      const ada = harness.newProfile();
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
       await reserve(7);
       await submit(ada, "bought");
       const ever = { eventName: "bought", minCount: 1 };
       const lately = { ...ever, withinDays: 7 };
       expect((await segments.previewSegment(ever)).completeSince).toBeUndefined();
-      await live(10, 7);
-      const sinceMs = house.clock.nowMs() - 7 * DAY_MS;
-      const said = async (answer: Promise<{ completeSince?: Timestamp | undefined }>) => {
+      await letDaysPass(10, 7);
+      const sinceMs = harness.clock.nowMs() - 7 * DAY_MS;
+      const completeSinceIn = async (answer: Promise<{ completeSince?: Timestamp | undefined }>) => {
         const { completeSince } = await answer;
         return completeSince && timestampMs(completeSince);
       };
-      expect(await said(segments.previewSegment(ever))).toBe(sinceMs);
-      expect(await said(segments.previewSegment(lately))).toBeUndefined();
-      expect(await said(segments.estimateSegmentCost(ever))).toBe(sinceMs);
-      expect(await said(segments.estimateSegmentCost(lately))).toBeUndefined();
-      expect(await said(segments.backtestSegment({ ...ever, days: 1 }))).toBe(sinceMs);
+      expect(await completeSinceIn(segments.previewSegment(ever))).toBe(sinceMs);
+      expect(await completeSinceIn(segments.previewSegment(lately))).toBeUndefined();
+      expect(await completeSinceIn(segments.estimateSegmentCost(ever))).toBe(sinceMs);
+      expect(await completeSinceIn(segments.estimateSegmentCost(lately))).toBeUndefined();
+      expect(await completeSinceIn(segments.backtestSegment({ ...ever, days: 1 }))).toBe(sinceMs);
       // The window of the first day begins before the remaining events.
-      expect(await said(segments.backtestSegment({ ...lately, days: 3 }))).toBe(sinceMs);
+      expect(await completeSinceIn(segments.backtestSegment({ ...lately, days: 3 }))).toBe(sinceMs);
       const change = { eventName: "bought", minCount: 2 };
       const update = { segmentId: "buyers", validateOnly: true, segment: change };
-      expect(await said(segments.updateSegment(update))).toBe(sinceMs);
+      expect(await completeSinceIn(segments.updateSegment(update))).toBe(sinceMs);
     });
 
     test("the verification compares what raw events can prove, and counts the rest", async () => {
-      const { segments } = house;
+      const { segments } = harness;
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
       await segments.createSegment({ name: "Lately", eventName: "bought", minCount: 1, withinDays: 7 });
       await reserve(7);
-      const ada = house.newProfile();
+      const ada = harness.newProfile();
       await submit(ada, "bought");
-      await live(10, 7);
+      await letDaysPass(10, 7);
       await membersOf(segments, "buyers");
-      const { progress, mismatches } = await audit();
+      const { progress, mismatches } = await verify();
       expect(mismatches).toEqual([]);
       // The memberships of abandoned-cart and buyers cannot be proven.
       expect(progress).toMatchObject({ checked: 1, memberships: 3, beyondRetention: 2, mismatches: 0 });
       // A window within the retention is still compared.
-      await house.database.transaction((trx) =>
+      await harness.database.transaction((trx) =>
         trx("memberships")
           .where({ organization_id: uuidToBytes(organizationId) })
           .update({ member: 0 }),
       );
-      expect((await audit()).mismatches.map(({ slug }) => slug)).toEqual(["buyers"]);
+      expect((await verify()).mismatches.map(({ slug }) => slug)).toEqual(["buyers"]);
     });
   });
 
-  async function audit(): Promise<{ progress: Progress; mismatches: FoundMismatch[] }> {
-    const { clock, database, events } = house;
-    const auditor = new Auditor({
-      ...{ clock, database, metrics: new AuditMetrics(new Metrics()) },
+  async function verify(): Promise<{ progress: Progress; mismatches: FoundMismatch[] }> {
+    const { clock, database, events } = harness;
+    const verifier = new SegmentVerifier({
+      ...{ clock, database, metrics: new VerificationMetrics(new Metrics()) },
       raw: new RawEventSource(events.caller, clock),
     });
     const mismatches: FoundMismatch[] = [];
@@ -267,7 +267,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
     let isDone = false;
     const running = (async () => {
       const request = { profiles: 100, seed: 1, organizationId };
-      for await (const part of auditor.run(request, new AbortController().signal)) {
+      for await (const part of verifier.run(request, new AbortController().signal)) {
         if (part.kind === "mismatch") mismatches.push(part.mismatch);
         else progress = part.progress;
       }

@@ -3,7 +3,7 @@
 import type { ProfileId } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { DAY_MS, type House, membersOf, openHouse } from "./house.ts";
+import { DAY_MS, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
 /** Event times count from the start of the table; steps follow each other. */
 type Step =
@@ -124,23 +124,23 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 describe.each(ENGINES)("scenarios on %s", (engine) => {
-  let house: House;
+  let harness: SegmentsHarness;
   beforeAll(async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
   });
-  afterAll(() => house.close());
+  afterAll(() => harness.close());
 
   test.each(SCENARIOS)("$title", async ({ segment, steps }) => {
-    const organizationId = house.newOrganization();
-    const client = house.first.as(organizationId);
+    const organizationId = harness.newOrganization();
+    const client = harness.first.as(organizationId);
     let segmentId = "abandoned-cart";
     if (segment !== "abandoned-cart") {
       segmentId = (await client.createSegment({ name: "Watched", ...segment })).segment?.id ?? "";
     }
-    const startMs = house.clock.nowMs();
+    const startMs = harness.clock.nowMs();
     const people = new Map<string, ProfileId>();
     const idOf = (who: string): ProfileId => {
-      const id = people.get(who) ?? house.newProfile();
+      const id = people.get(who) ?? harness.newProfile();
       people.set(who, id);
       return id;
     };
@@ -152,8 +152,8 @@ describe.each(ENGINES)("scenarios on %s", (engine) => {
           name,
           ms: startMs + atMs,
         }));
-        await house.events.submit(events);
-      } else if ("advanceMs" in step) house.clock.setNowMs(house.clock.nowMs() + step.advanceMs);
+        await harness.events.submit(events);
+      } else if ("advanceMs" in step) harness.clock.setNowMs(harness.clock.nowMs() + step.advanceMs);
       else {
         const ids = await membersOf(client, segmentId);
         const names = [...people].filter(([, id]) => ids.includes(id)).map(([who]) => who);

@@ -3,7 +3,7 @@ import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type House, membersOf, openHouse, type SegmentsClient } from "./house.ts";
+import { membersOf, openHarness, type SegmentsClient, type SegmentsHarness } from "./segments-harness.ts";
 
 async function reasonOf(call: Promise<unknown>): Promise<{ reason: string; fields: string[] }> {
   const error = await call.then(
@@ -15,13 +15,13 @@ async function reasonOf(call: Promise<unknown>): Promise<{ reason: string; field
 }
 
 describe.each(ENGINES)("segments on %s", (engine) => {
-  let house: House;
+  let harness: SegmentsHarness;
   beforeAll(async () => {
-    house = await openHouse(engine);
+    harness = await openHarness(engine);
   });
-  afterAll(() => house.close());
+  afterAll(() => harness.close());
 
-  const newClient = (): SegmentsClient => house.first.as(house.newOrganization());
+  const newClient = (): SegmentsClient => harness.first.as(harness.newOrganization());
 
   test("the short form is stored and returned as a full rule", async () => {
     const client = newClient();
@@ -148,21 +148,21 @@ describe.each(ENGINES)("segments on %s", (engine) => {
   });
 
   test("two calls with one Idempotency-Key create one segment", async () => {
-    const organizationId = house.newOrganization();
-    const client = house.first.as(organizationId, { "idempotency-key": "key-1" });
+    const organizationId = harness.newOrganization();
+    const client = harness.first.as(organizationId, { "idempotency-key": "key-1" });
     const request = { name: "Once", eventName: "a", minCount: 1 };
     const first = await client.createSegment(request);
     expect(await client.createSegment(request)).toEqual(first);
     const other = client.createSegment({ ...request, minCount: 2 });
     expect((await reasonOf(other)).reason).toBe("IDEMPOTENCY_KEY_REUSED");
-    expect((await house.first.as(organizationId).listSegments({})).segments).toHaveLength(2);
+    expect((await harness.first.as(organizationId).listSegments({})).segments).toHaveLength(2);
   });
 
   test("lists have pages, oldest first; a page token is valid for its own list only", async () => {
     const client = newClient();
     for (let index = 0; index < 5; index += 1) {
       await client.createSegment({ name: `S ${index}`, eventName: "a", minCount: 1 });
-      house.clock.setNowMs(house.clock.nowMs() + 1);
+      harness.clock.setNowMs(harness.clock.nowMs() + 1);
     }
     const first = await client.listSegments({ pageSize: 4 });
     expect(first.segments.map(({ slug }) => slug)).toEqual(["abandoned-cart", "s-0", "s-1", "s-2"]);
@@ -178,11 +178,11 @@ describe.each(ENGINES)("segments on %s", (engine) => {
   });
 
   test("an organization has at most 1,000 segments", async () => {
-    const organizationId = house.newOrganization();
-    const client = house.first.as(organizationId);
+    const organizationId = harness.newOrganization();
+    const client = harness.first.as(organizationId);
     await client.listSegments({});
     const key = Buffer.from(organizationId.replaceAll("-", ""), "hex");
-    await house.database.transaction((trx) =>
+    await harness.database.transaction((trx) =>
       trx("organizations").where("organization_id", key).update({ segment_count: 999 }),
     );
     await client.createSegment({ name: "The last", eventName: "a", minCount: 1 });
@@ -202,13 +202,13 @@ describe.each(ENGINES)("segments on %s", (engine) => {
   });
 
   test("lists the segments of a profile, and the profile's fields among the members", async () => {
-    const organizationId = house.newOrganization();
-    const client = house.first.as(organizationId);
+    const organizationId = harness.newOrganization();
+    const client = harness.first.as(organizationId);
     await client.createSegment({ name: "Viewers", eventName: "viewed", minCount: 1 });
-    const [ada, bo] = [house.newProfile(), house.newProfile()];
-    house.events.addProfile(organizationId, bo);
-    const ms = house.clock.nowMs();
-    await house.events.submit([
+    const [ada, bo] = [harness.newProfile(), harness.newProfile()];
+    harness.events.addProfile(organizationId, bo);
+    const ms = harness.clock.nowMs();
+    await harness.events.submit([
       { organizationId, profileId: ada, name: "viewed", ms },
       { organizationId, profileId: ada, name: "cart.added", ms },
     ]);
@@ -224,7 +224,7 @@ describe.each(ENGINES)("segments on %s", (engine) => {
       "viewers",
     ]);
     expect((await client.listProfileSegments({ profileId: bo })).segments).toEqual([]);
-    for (const profileId of [house.newProfile(), "nobody", ""]) {
+    for (const profileId of [harness.newProfile(), "nobody", ""]) {
       expect((await reasonOf(client.listProfileSegments({ profileId }))).reason).toBe("PROFILE_NOT_FOUND");
     }
     const { profiles } = await client.listSegmentMembers({ segmentId: "viewers" });
@@ -246,9 +246,9 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     }
     expect((await theirs.listSegments({})).segments.map(({ slug }) => slug)).toEqual(["abandoned-cart"]);
     await theirs.createSegment({ name: "Mine", eventName: "b", minCount: 1 });
-    const organizationId = house.newOrganization();
-    const profileId = house.newProfile();
-    house.events.addProfile(organizationId, profileId);
+    const organizationId = harness.newOrganization();
+    const profileId = harness.newProfile();
+    harness.events.addProfile(organizationId, profileId);
     expect((await reasonOf(theirs.listProfileSegments({ profileId }))).reason).toBe("PROFILE_NOT_FOUND");
     expect((await mine.getSegment({ segmentId: "mine" })).segment?.id).toBe(segment?.id);
   });
@@ -256,13 +256,13 @@ describe.each(ENGINES)("segments on %s", (engine) => {
   test("a read that cannot become consistent before its deadline fails", async () => {
     const client = newClient();
     await client.listSegments({});
-    house.events.beforePositions = async () => {
+    harness.events.beforePositions = async () => {
       throw new AppError("UNAVAILABLE");
     };
     try {
       expect((await reasonOf(client.getSegment({ segmentId: "abandoned-cart" }))).reason).toBe("UNAVAILABLE");
     } finally {
-      house.events.beforePositions = async () => {};
+      harness.events.beforePositions = async () => {};
     }
     await waitFor(async () => (await client.listSegments({})).segments.length === 1);
   });

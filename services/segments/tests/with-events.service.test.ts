@@ -14,8 +14,8 @@ import type { ModuleDefinition, Worker } from "@muster/runtime";
 import { eventsModule } from "@muster/service-events";
 import { ENGINES, openTestDatabase } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import { isMemberByRawEvents } from "../src/engine/brute-force.ts";
 import { matcherOf } from "../src/engine/matcher.ts";
+import { isMemberByRawEvents } from "../src/engine/reference-evaluator.ts";
 import type { Rule } from "../src/engine/rule.ts";
 import { segmentsModule } from "../src/module.ts";
 
@@ -54,7 +54,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
       ...{ clock, log, bus, serviceTokens, ids: randomIds, metrics: new Metrics() },
       ...{ database: stored.database, apiKeys: { verify }, key: () => KEY, exclusive: true },
       instanceId: definition.name,
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalogue: [] },
+      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalog: [] },
       caller: () => (events === undefined ? NOBODY : withServiceToken(events, serviceTokens)),
     };
     const module = await definition.build(platform);

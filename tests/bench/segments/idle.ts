@@ -17,11 +17,11 @@ export async function measureIdle(
   connection: Connection,
   { states, forMs }: { readonly states: number; readonly forMs: number },
 ): Promise<Row[]> {
-  const kept = await fillStates(connection, states);
+  const maintained = await fillStates(connection, states);
   const before = new Map([...installation.processes].map(([target, { pid }]) => [target, cpuSeconds(pid)]));
   await systemClock.sleep(forMs);
   return [...installation.processes].map(([target, { pid }]) => ({
-    part: `idle with ${kept} profile states: ${target}`,
+    part: `idle with ${maintained} profile states: ${target}`,
     "processor %": round((100_000 * (cpuSeconds(pid) - (before.get(target) ?? 0))) / forMs),
     "resident MiB": residentMiB(pid),
   }));

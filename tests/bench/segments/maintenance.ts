@@ -12,7 +12,7 @@ const BATCH = 500;
 const LANES = 4;
 const USERS = 5000;
 /** Every event affects this many segments, whatever the number of segments. */
-const TOUCHED = 10;
+const AFFECTED = 10;
 
 /**
  * Uses a separate organization for each number of segments, including the default segment, so that only its
@@ -21,16 +21,16 @@ const TOUCHED = 10;
 export async function measureMaintenance(
   installation: Installation,
   segments: number,
-  shape: "10 touched" | "all touched",
+  shape: "10 affected" | "all affected",
   events: number,
 ): Promise<Row> {
   const rest = await newOrganization(installation, `${shape} of ${segments}`);
   const ids: string[] = [];
   for (let index = 0; index < segments - 1; index += 1) {
-    const isTouched = shape === "all touched" || index < TOUCHED;
+    const isAffected = shape === "all affected" || index < AFFECTED;
     const segment = {
       name: `Kept ${index}`,
-      event_name: isTouched ? "kept" : `other ${index}`,
+      event_name: isAffected ? "kept" : `other ${index}`,
       min_count: 1 + (index % 20),
       within_days: 1 + (index % 30),
     };
@@ -38,12 +38,12 @@ export async function measureMaintenance(
   }
   for (const id of ids) await untilLive(rest, id);
   await send(rest, "warm", 2 * BATCH);
-  await folded(rest);
+  await untilIdle(rest);
   const pid = installation.processes.get("segments")?.pid ?? 0;
   const startSeconds = cpuSeconds(pid);
   const startMs = systemClock.monotonicMs();
   await send(rest, "run", events);
-  await folded(rest);
+  await untilIdle(rest);
   const seconds = (systemClock.monotonicMs() - startMs) / 1000;
   return {
     part: `maintenance: ${segments} segments, ${shape}`,
@@ -87,13 +87,13 @@ async function send(rest: RestClient, run: string, events: number): Promise<void
 /** Retries as long as the server is busy. */
 export async function postBatch(rest: RestClient, body: string): Promise<void> {
   for (;;) {
-    const answer = await rest.post("/v1/events:batch", body);
-    if (answer.status === 200) return;
-    if (answer.status !== 429) throw new Error(`a batch was answered ${answer.status}: ${answer.text}`);
-    await systemClock.sleep(1000 * Number(answer.headers.get("retry-after") ?? 1));
+    const response = await rest.post("/v1/events:batch", body);
+    if (response.status === 200) return;
+    if (response.status !== 429) throw new Error(`a batch was answered ${response.status}: ${response.text}`);
+    await systemClock.sleep(1000 * Number(response.headers.get("retry-after") ?? 1));
   }
 }
 
-async function folded(rest: RestClient): Promise<void> {
+async function untilIdle(rest: RestClient): Promise<void> {
   while ((await rest.get("/v1/segments/abandoned-cart")).status !== 200) await systemClock.sleep(20);
 }

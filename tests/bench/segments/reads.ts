@@ -1,19 +1,19 @@
 // Measures reads over REST from the view of a client: sequential requests on warm connections.
 import { systemClock } from "@muster/core";
-import type { RestAnswer, RestClient } from "../../harness/rest.ts";
+import type { RestClient, RestResponse } from "../../harness/rest.ts";
 import { type Latencies, latencies } from "../measure.ts";
 
 export async function timeReads(
   count: number,
-  read: (call: number) => Promise<RestAnswer>,
+  read: (call: number) => Promise<RestResponse>,
 ): Promise<Latencies> {
   const samples: number[] = [];
   for (let call = -5; call < count; call += 1) {
     const startMs = systemClock.monotonicMs();
-    const answer = await read(Math.max(0, call));
+    const response = await read(Math.max(0, call));
     // The first requests open connections and fill caches.
     if (call >= 0) samples.push(systemClock.monotonicMs() - startMs);
-    if (answer.status !== 200) throw new Error(`a read was answered ${answer.status}: ${answer.text}`);
+    if (response.status !== 200) throw new Error(`a read was answered ${response.status}: ${response.text}`);
   }
   return latencies(samples);
 }

@@ -6,23 +6,23 @@ import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, uuidToBy
 import { startServers } from "@muster/testkit";
 import { type Connection, createConnection } from "mysql2/promise";
 import { type Installation, startInstallation } from "../../harness/installation.ts";
-import { type RestAnswer, RestClient } from "../../harness/rest.ts";
+import { RestClient, type RestResponse } from "../../harness/rest.ts";
 import { round } from "../measure.ts";
 import { Results } from "../results.ts";
 import { measureExits } from "./exits.ts";
+import { buildIndexedCopy, measureGroupBy, measureOneProfile } from "./group-by-baseline.ts";
 import { organizationOf, writeHistory } from "./history.ts";
 import { measureIdle } from "./idle.ts";
 import { measureMaintenance } from "./maintenance.ts";
 import { createSegment, timeReads, untilLive } from "./reads.ts";
 import { COUNT_SEGMENTS, mixedRules, RARE_SEGMENT } from "./rules.ts";
-import { buildIndexedCopy, measureGroupBy, measureOneProfile } from "./usual-way.ts";
 
 interface Size {
   readonly profiles: number;
   readonly events: number;
   /** The parts after the reads of count segments; unset for sizes that compare only reads. */
   readonly rest?: {
-    readonly kept: number;
+    readonly maintained: number;
     readonly exits: number;
     readonly states: number;
     readonly idleMs: number;
@@ -33,15 +33,15 @@ const SIZES: Readonly<Record<string, Size>> = {
   small: {
     profiles: 4_000,
     events: 50_000,
-    rest: { kept: 4_000, exits: 2_000, states: 1_000_000, idleMs: 30_000 },
+    rest: { maintained: 4_000, exits: 2_000, states: 1_000_000, idleMs: 30_000 },
   },
   default: {
     ...{ profiles: 20_000, events: 1_000_000 },
-    rest: { kept: 20_000, exits: 10_000, states: 1_000_000, idleMs: 30_000 },
+    rest: { maintained: 20_000, exits: 10_000, states: 1_000_000, idleMs: 30_000 },
   },
   full: {
     ...{ profiles: 100_000, events: 5_000_000 },
-    rest: { kept: 50_000, exits: 10_000, states: 1_000_000, idleMs: 60_000 },
+    rest: { maintained: 50_000, exits: 10_000, states: 1_000_000, idleMs: 60_000 },
   },
   "reads-1m": { profiles: 100_000, events: 1_000_000 },
   "reads-5m": { profiles: 100_000, events: 5_000_000 },
@@ -78,7 +78,7 @@ async function main(): Promise<void> {
     const stage = { installation, rest: new RestClient(installation), events, segments, organization };
     const profiles = await load(stage);
     await measureReads(stage, await makeSegments(stage), profiles);
-    if (REST !== undefined) await measureKeeping(stage, REST);
+    if (REST !== undefined) await measureUpkeep(stage, REST);
     await results.report({ mode: installation.mode, size: SIZE, profiles: PROFILES, events: EVENTS });
   } finally {
     await Promise.all([events.end(), segments.end()]);
@@ -138,30 +138,31 @@ async function measureReads(
   counting: readonly string[],
   profiles: readonly ProfileId[],
 ): Promise<void> {
-  const someone = (call: number): ProfileId => profiles[(call * 7919) % profiles.length] ?? ("" as ProfileId);
+  const profileAt = (call: number): ProfileId =>
+    profiles[(call * 7919) % profiles.length] ?? ("" as ProfileId);
   const segment = (call: number): string => counting[call % counting.length] ?? "";
   const page = await timeReads(READS, (call) => rest.get(`/v1/segments/${segment(call)}/profiles`));
   results.record({ part: "members, first page of 50", ...page });
   const deep = (call: number) => rest.get(`/v1/segments/${segment(call)}/profiles?page_size=500`);
   results.record({ part: "members, page of 500", ...(await timeReads(READS / 4, deep)) });
-  const own = await timeReads(READS, (call) => rest.get(`/v1/profiles/${someone(call)}/segments`));
+  const own = await timeReads(READS, (call) => rest.get(`/v1/profiles/${profileAt(call)}/segments`));
   results.record({ part: "all segments of one profile", ...own });
 
-  await measureAnswers(rest, segment, someone);
+  await measureQueries(rest, segment, profileAt);
 
   const grouped = await measureGroupBy(events, "tracked_events", organization, COUNT_SEGMENTS, 3);
   const ratio = round(grouped.p50_ms / page.p50_ms, 1);
-  results.record({ part: "usual way: GROUP BY, as stored", ...grouped, "times the members page": ratio });
+  results.record({ part: "baseline: GROUP BY, as stored", ...grouped, "times the members page": ratio });
   await buildIndexedCopy(events);
   const indexed = await measureGroupBy(events, "events_for_grouping", organization, COUNT_SEGMENTS, 10);
   results.record({
-    part: "usual way: GROUP BY, covering index",
+    part: "baseline: GROUP BY, covering index",
     ...indexed,
     "times the members page": round(indexed.p50_ms / page.p50_ms, 1),
   });
-  const asked = Array.from({ length: READS }, (_, call) => uuidToBytes(someone(call)));
-  const one = await measureOneProfile(events, organization, asked, COUNT_SEGMENTS);
-  results.record({ part: `usual way: one profile in ${COUNT_SEGMENTS.length} segments`, ...one });
+  const requested = Array.from({ length: READS }, (_, call) => uuidToBytes(profileAt(call)));
+  const one = await measureOneProfile(events, organization, requested, COUNT_SEGMENTS);
+  results.record({ part: `baseline: one profile in ${COUNT_SEGMENTS.length} segments`, ...one });
   await measureRare({ rest, events, organization });
 }
 
@@ -179,8 +180,8 @@ async function measureRare({
   const page = await timeReads(READS, () => rest.get(`/v1/segments/${id}/profiles`));
   results.record({ part: "members of a rare segment", ...page });
   for (const [part, table, rounds] of [
-    ["usual way, rare: GROUP BY, as stored", "tracked_events", 3],
-    ["usual way, rare: GROUP BY, covering index", "events_for_grouping", 10],
+    ["baseline, rare: GROUP BY, as stored", "tracked_events", 3],
+    ["baseline, rare: GROUP BY, covering index", "events_for_grouping", 10],
   ] as const) {
     const grouped = await measureGroupBy(events, table, organization, [RARE_SEGMENT], rounds);
     const ratio = round(grouped.p50_ms / page.p50_ms, 1);
@@ -189,19 +190,19 @@ async function measureRare({
 }
 
 /** Measures requests about a single profile, about many profiles, and before a segment is saved. */
-async function measureAnswers(
+async function measureQueries(
   rest: RestClient,
   segment: (call: number) => string,
-  someone: (call: number) => ProfileId,
+  profileAt: (call: number) => ProfileId,
 ): Promise<void> {
   const explained = await timeReads(READS, (call) =>
-    rest.get(`/v1/segments/${segment(call)}/profiles/${someone(call)}:explain`),
+    rest.get(`/v1/segments/${segment(call)}/profiles/${profileAt(call)}:explain`),
   );
   results.record({ part: "explain", ...explained });
   const checked = await timeReads(READS / 10, (call) => {
     const checks = Array.from({ length: 1000 }, (_, index) => ({
       segment: segment(index),
-      profile_id: someone(call * 1000 + index),
+      profile_id: profileAt(call * 1000 + index),
     }));
     return rest.post("/v1/memberships:batchCheck", { checks });
   });
@@ -212,31 +213,31 @@ async function measureAnswers(
 async function measurePreviews(rest: RestClient): Promise<void> {
   const rule = { event_name: "product.viewed", min_count: 4, within_days: 9 };
   const preview = (exact: boolean) => rest.post("/v1/segments:preview", { ...rule, exact });
-  const told = ({ body }: RestAnswer) => ({
+  const figures = ({ body }: RestResponse) => ({
     exact: String(body.exact),
     count: `${body.count} ± ${body.error_bound}`,
   });
-  let answer = await preview(false);
+  let response = await preview(false);
   const previewed = await timeReads(5, async () => {
-    answer = await preview(false);
-    return answer;
+    response = await preview(false);
+    return response;
   });
-  results.record({ part: "preview of a new rule", ...previewed, ...told(answer) });
+  results.record({ part: "preview of a new rule", ...previewed, ...figures(response) });
   const startMs = systemClock.monotonicMs();
   const exact = await preview(true);
   if (exact.status !== 200) throw new Error(`an exact preview was answered ${exact.status}: ${exact.text}`);
   const seconds = round((systemClock.monotonicMs() - startMs) / 1000);
-  results.record({ part: "preview of a new rule, exact", seconds, ...told(exact) });
+  results.record({ part: "preview of a new rule, exact", seconds, ...figures(exact) });
 }
 
-async function measureKeeping(
+async function measureUpkeep(
   { installation, rest, segments }: Stage,
-  { kept, exits, states, idleMs }: NonNullable<Size["rest"]>,
+  { maintained, exits, states, idleMs }: NonNullable<Size["rest"]>,
 ): Promise<void> {
   results.record(await measureExits(rest, segments, exits));
-  for (const shape of ["10 touched", "all touched"] as const) {
+  for (const shape of ["10 affected", "all affected"] as const) {
     for (const count of [10, 100, 1000]) {
-      results.record(await measureMaintenance(installation, count, shape, kept));
+      results.record(await measureMaintenance(installation, count, shape, maintained));
     }
   }
   for (const row of await measureIdle(installation, segments, { states, forMs: idleMs })) results.record(row);

@@ -6,7 +6,7 @@ import {
   type CreateApiKeyResponse,
 } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { bytesToUuid } from "@muster/core";
-import type { CallOptions, UnaryAnswer } from "@muster/rpc";
+import type { CallOptions, UnaryResponse } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
 import { Normalizer } from "./normalizer.ts";
 import { renderChanges, renderError, renderMessage } from "./render.ts";
@@ -205,7 +205,7 @@ export class Recorder {
     method: DescMethodUnary,
     request: MessageInitShape<DescMethodUnary["input"]>,
     as: CallAs,
-  ): Promise<UnaryAnswer> {
+  ): Promise<UnaryResponse> {
     const options: CallOptions = { headers: this.#headersOf(as), signal: new AbortController().signal };
     return this.#dispatcher(method).unary(method, create(method.input, request), options);
   }

@@ -32,7 +32,7 @@ const DOMAIN_EVENTS: Readonly<Record<string, DescMessage>> = {
   "muster.segments.segment.replaced.v1": SegmentReplacedSchema,
 };
 /** Sealed with a random nonce, so different in every run. */
-const SEALED_COLUMNS = new Set(["answer"]);
+const SEALED_COLUMNS = new Set(["response"]);
 const LINE_WIDTH = 110;
 const JSON_LENGTH_MAX = 8000;
 const BYTES_SHOWN_MAX = 96;

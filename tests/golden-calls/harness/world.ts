@@ -184,7 +184,7 @@ export class World {
       ...{ ids: this.#idsOf(service), metrics: new Metrics(), instanceId: service, exclusive: true },
       apiKeys: new CachingApiKeyVerifier({ lookup, clock, broadcasts: this.#bus }),
       key: (use) => deriveKey(SECRET, `${service}/${use}`),
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalogue: EVENT_TYPES },
+      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalog: EVENT_TYPES },
     };
   }
 }

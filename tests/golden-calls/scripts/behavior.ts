@@ -1,26 +1,26 @@
 // Calls about points, summaries, and the catalog of event types.
-import { BehaviourService } from "@muster/contracts/muster/events/v1/behaviour_service_pb";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import type { Recorder } from "../harness/recorder.ts";
 import type { Script } from "./script.ts";
 
 async function behavior(calls: Recorder): Promise<void> {
-  const { recordUserEvent, listUserPoints, getUserSummary } = BehaviourService.method;
+  const { recordTrackedUserEvent, listTrackedUserPoints, getTrackedUserSummary } = BehaviorService.method;
   const timestamp = BigInt(Math.floor(calls.nowMs / 1000));
   const login = { userId: "ada", eventType: "LOGIN", timestamp };
-  await calls.ok(recordUserEvent, login, { idempotencyKey: "login" });
-  await calls.ok(recordUserEvent, login, { idempotencyKey: "login" });
-  await calls.refused(recordUserEvent, login);
-  await calls.ok(recordUserEvent, { ...login, eventType: "PURCHASE" });
-  await calls.ok(recordUserEvent, { ...login, userId: "bob" });
-  await calls.refused(recordUserEvent, { ...login, eventType: "DANCE" });
-  await calls.refused(recordUserEvent, { userId: "ada", eventType: "LOGIN" });
-  await calls.refused(recordUserEvent, login, { key: "reader" });
-  await calls.ok(listUserPoints, {});
-  await calls.ok(listUserPoints, { userId: "ada", eventType: "PURCHASE" });
-  await calls.ok(listUserPoints, { userId: "nobody" });
-  await calls.refused(listUserPoints, { pageToken: "nonsense" });
+  await calls.ok(recordTrackedUserEvent, login, { idempotencyKey: "login" });
+  await calls.ok(recordTrackedUserEvent, login, { idempotencyKey: "login" });
+  await calls.refused(recordTrackedUserEvent, login);
+  await calls.ok(recordTrackedUserEvent, { ...login, eventType: "PURCHASE" });
+  await calls.ok(recordTrackedUserEvent, { ...login, userId: "bob" });
+  await calls.refused(recordTrackedUserEvent, { ...login, eventType: "DANCE" });
+  await calls.refused(recordTrackedUserEvent, { userId: "ada", eventType: "LOGIN" });
+  await calls.refused(recordTrackedUserEvent, login, { key: "reader" });
+  await calls.ok(listTrackedUserPoints, {});
+  await calls.ok(listTrackedUserPoints, { userId: "ada", eventType: "PURCHASE" });
+  await calls.ok(listTrackedUserPoints, { userId: "nobody" });
+  await calls.refused(listTrackedUserPoints, { pageToken: "nonsense" });
   for (const [seconds, name] of [
     [600, "/home"],
     [540, "/docs"],
@@ -29,9 +29,9 @@ async function behavior(calls: Recorder): Promise<void> {
     const at = new Date(calls.nowMs - seconds * 1000).toISOString();
     await calls.ok(TrackingService.method.page, { userId: "ada", name, timestamp: at });
   }
-  await calls.ok(getUserSummary, { userId: "ada" });
-  await calls.ok(getUserSummary, { userId: "nobody" }).catch(() => undefined);
-  await calls.refused(getUserSummary, { userId: "ada" }, { key: "reader" });
+  await calls.ok(getTrackedUserSummary, { userId: "ada" });
+  await calls.ok(getTrackedUserSummary, { userId: "nobody" }).catch(() => undefined);
+  await calls.refused(getTrackedUserSummary, { userId: "ada" }, { key: "reader" });
 }
 
 async function eventTypes(calls: Recorder): Promise<void> {
@@ -64,6 +64,6 @@ async function eventTypes(calls: Recorder): Promise<void> {
 }
 
 export const behaviorScripts: readonly Script[] = [
-  { service: BehaviourService, run: behavior },
+  { service: BehaviorService, run: behavior },
   { service: EventTypeService, run: eventTypes },
 ];

@@ -11,7 +11,7 @@ import { type Script, secondsAgo, UNKNOWN_ID } from "./script.ts";
 const SEGMENTS = { service: "segments" } as const;
 
 async function eventFeed(calls: Recorder): Promise<void> {
-  const { getPositions, readOutbox, reportFolded, reportErasure } = EventFeedService.method;
+  const { getPositions, readOutbox, reportApplied, reportErasure } = EventFeedService.method;
   const { profile } = await calls.ok(ProfileService.method.createProfile, {
     userId: "ada",
     email: "ada@x.test",
@@ -30,11 +30,11 @@ async function eventFeed(calls: Recorder): Promise<void> {
   await calls.refused(readOutbox, { shard: 16, limit: 10 }, SEGMENTS);
   await calls.refused(readOutbox, { shard, limit: 10 }, { service: "gateway" });
   await calls.ok(
-    reportFolded,
+    reportApplied,
     { consumer: "golden", shards: [{ shard, position: 1n, itemsThrough: 0n }] },
     SEGMENTS,
   );
-  await calls.refused(reportFolded, { consumer: "" }, SEGMENTS);
+  await calls.refused(reportApplied, { consumer: "" }, SEGMENTS);
   await scans(calls, ada, shard);
   await lookups(calls, [ada, other?.id ?? ""], shard);
   await calls.ok(ErasureService.method.eraseProfile, { profileId: ada });

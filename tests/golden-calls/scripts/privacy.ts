@@ -29,7 +29,7 @@ async function prepare(calls: Recorder): Promise<string> {
 }
 
 async function erasures(calls: Recorder): Promise<void> {
-  const { eraseProfile, eraseUser, getErasure, listErasures } = ErasureService.method;
+  const { eraseProfile, eraseTrackedUser, getErasure, listErasures } = ErasureService.method;
   const profileId = await prepare(calls);
   await calls.refused(eraseProfile, { profileId }, { key: "reader" });
   await calls.refused(eraseProfile, { profileId: UNKNOWN_ID });
@@ -42,10 +42,10 @@ async function erasures(calls: Recorder): Promise<void> {
   await calls.refused(getErasure, { erasureId }, { key: "reader" });
   await calls.refused(eraseProfile, { profileId });
   await calls.ok(TrackingService.method.track, { call: { userId: "8", event: "login" } });
-  await calls.ok(eraseUser, { userId: "8" });
+  await calls.ok(eraseTrackedUser, { userId: "8" });
   await calls.pass("5 seconds", 5000);
-  await calls.refused(eraseUser, { userId: "8" }, { key: "reader" });
-  await calls.ok(eraseUser, { userId: "8" });
+  await calls.refused(eraseTrackedUser, { userId: "8" }, { key: "reader" });
+  await calls.ok(eraseTrackedUser, { userId: "8" });
   await calls.ok(listErasures, {});
   await calls.refused(listErasures, { pageToken: "nonsense" });
 }

@@ -1,8 +1,8 @@
 // Calls that other services and the operator make of segments.
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
-import { SegmentAuditService } from "@muster/contracts/muster/segments/v1/segment_audit_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
 import { uuidToBytes } from "@muster/core";
 import type { Recorder } from "../harness/recorder.ts";
 import { type Script, UNKNOWN_ID } from "./script.ts";
@@ -19,13 +19,13 @@ async function prepare(calls: Recorder): Promise<Buffer> {
 }
 
 async function verification(calls: Recorder): Promise<void> {
-  const { auditSegments } = SegmentAuditService.method;
+  const { verifySegments } = SegmentVerificationService.method;
   await prepare(calls);
   const request = { profiles: 10, seed: 3n, organizationId: uuidToBytes(calls.organizationId) };
   const as = { service: "operator", take: 20 };
-  await calls.stream(auditSegments, [request], as);
-  await calls.stream(auditSegments, [{ ...request, profiles: 0 }], as);
-  await calls.stream(auditSegments, [request], { take: 20 });
+  await calls.stream(verifySegments, [request], as);
+  await calls.stream(verifySegments, [{ ...request, profiles: 0 }], as);
+  await calls.stream(verifySegments, [request], { take: 20 });
 }
 
 async function privacy(calls: Recorder): Promise<void> {
@@ -44,6 +44,6 @@ async function privacy(calls: Recorder): Promise<void> {
 }
 
 export const segmentInternalScripts: readonly Script[] = [
-  { service: SegmentAuditService, run: verification },
+  { service: SegmentVerificationService, run: verification },
   { service: SegmentPrivacyService, run: privacy },
 ];

@@ -1,4 +1,4 @@
-// `muster create-organization`: an organisation and its first API key, straight in identity's database.
+// `muster create-organization`: an organization and its first API key, straight in identity's database.
 import { loadConfig } from "@muster/config";
 import { randomIds, systemClock } from "@muster/core";
 import type { Command } from "commander";
@@ -16,8 +16,8 @@ Example:
 export function addCreateOrganizationCommand(program: Command): void {
   program
     .command("create-organization")
-    .description("Make an organisation and its first API key, with every scope; prints both")
-    .requiredOption("--name <name>", "the organisation's name")
+    .description("Make an organization and its first API key, with every scope; prints both")
+    .requiredOption("--name <name>", "the organization's name")
     .option("--mode <mode>", "embedded or production (default: MUSTER_MODE)")
     .addHelpText("after", EXAMPLES)
     .action(async (flags: CreateOrganizationFlags) => create(flags));

@@ -81,7 +81,7 @@ async function runImport(file: string, flags: ImportFlags): Promise<void> {
       batchSize: Math.min(flags.batchSize, 5000),
       concurrency: flags.concurrency,
       progress: showProgress(size, process.stderr),
-      onBadLine: (line, message) => process.stderr.write(`line ${line}: ${message}\n`),
+      onInvalidLine: (line, message) => process.stderr.write(`line ${line}: ${message}\n`),
     });
     report(summary);
   } finally {

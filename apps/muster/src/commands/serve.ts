@@ -35,6 +35,6 @@ async function serve(flags: ServeFlags): Promise<void> {
     return;
   }
   // Loaded late, so that `--help` and `import` need not wait for every service.
-  const { runUntilTold } = await import("../run-server.ts");
-  await runUntilTold(config);
+  const { runUntilStopped } = await import("../run-server.ts");
+  await runUntilStopped(config);
 }

@@ -2,7 +2,7 @@
 // id is made of the file's digest and the line.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { BadRecord, type ColumnMapping, type ImportedEvent, mapRecord } from "./map-record.ts";
+import { type ColumnMapping, type ImportedEvent, InvalidRecord, mapRecord } from "./map-record.ts";
 import type { Progress } from "./progress.ts";
 import { type NumberedRecord, readRecords } from "./read-records.ts";
 import { type LineOutcome, type SendOptions, sendBatch } from "./send-batches.ts";
@@ -17,7 +17,7 @@ export interface ImportOptions extends SendOptions {
   readonly concurrency: number;
   readonly progress: Progress;
   /** Told of each line that is no event. */
-  readonly onBadLine: (line: number, message: string) => void;
+  readonly onInvalidLine: (line: number, message: string) => void;
 }
 
 export interface ImportSummary {
@@ -43,12 +43,12 @@ function emptyBatch(): Batch {
 export async function importFile(options: ImportOptions): Promise<ImportSummary> {
   const digest = await digestOf(options.path);
   const summary: ImportSummary = { stored: 0, duplicates: 0, bad: 0 };
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   let bytes = 0;
   let failure: unknown;
   const bad = (line: number, message: string): void => {
     summary.bad += 1;
-    options.onBadLine(line, message);
+    options.onInvalidLine(line, message);
   };
   const send = (batch: Batch): void => {
     const sending = sendBatch(batch.events, batch.lines, options)
@@ -59,8 +59,8 @@ export async function importFile(options: ImportOptions): Promise<ImportSummary>
       .catch((error: unknown) => {
         failure ??= error;
       })
-      .finally(() => underWay.delete(sending));
-    underWay.add(sending);
+      .finally(() => inFlight.delete(sending));
+    inFlight.add(sending);
   };
   let batch = emptyBatch();
   const records = readRecords(options.path, options.format, options.delimiter, (size) => {
@@ -73,7 +73,7 @@ export async function importFile(options: ImportOptions): Promise<ImportSummary>
     if (batch.events.length >= options.batchSize || batch.bytes + json.length > BATCH_BYTES_MAX) {
       send(batch);
       batch = emptyBatch();
-      while (underWay.size >= options.concurrency) await Promise.race(underWay);
+      while (inFlight.size >= options.concurrency) await Promise.race(inFlight);
       if (failure !== undefined) break;
     }
     batch.events.push(json);
@@ -81,7 +81,7 @@ export async function importFile(options: ImportOptions): Promise<ImportSummary>
     batch.bytes += json.length;
   }
   if (batch.events.length > 0 && failure === undefined) send(batch);
-  await Promise.all(underWay);
+  await Promise.all(inFlight);
   options.progress.stop();
   if (failure !== undefined) throw failure;
   return summary;
@@ -100,7 +100,7 @@ function toEvent(
   try {
     return mapRecord(record, mapping, `${digest}:${line}`);
   } catch (error) {
-    if (!(error instanceof BadRecord)) throw error;
+    if (!(error instanceof InvalidRecord)) throw error;
     bad(line, error.message);
     return undefined;
   }

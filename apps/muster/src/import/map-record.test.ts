@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { BadRecord, type ColumnMapping, mapRecord } from "./map-record.ts";
+import { type ColumnMapping, InvalidRecord, mapRecord } from "./map-record.ts";
 import { parseTime } from "./parse-time.ts";
 
 const mapping: ColumnMapping = {
@@ -15,7 +15,7 @@ const mapping: ColumnMapping = {
 test("named columns become the event, the others its properties", () => {
   const record = { event_time: "2019-10-01 00:00:00 UTC", event_type: "view", user_id: "541312140" };
   const event = mapRecord(
-    { ...record, price: "35.79", brand: "", secret: "x", colour: "red" },
+    { ...record, price: "35.79", brand: "", secret: "x", color: "red" },
     mapping,
     "d:2",
   );
@@ -24,7 +24,7 @@ test("named columns become the event, the others its properties", () => {
     name: "product.viewed",
     timestamp: "2019-10-01T00:00:00.000Z",
     event_id: "d:2",
-    properties: { price: 35.79, colour: "red" },
+    properties: { price: 35.79, color: "red" },
   });
 });
 
@@ -40,7 +40,7 @@ test.each([
   [{ user_id: "u", name: "x", event_time: "2019-02-30" }, '"2019-02-30" is no time'],
   [{ user_id: "u", name: "x", price: "cheap" }, 'price: "cheap" is no number'],
 ])("%j is refused: %s", (record, message) => {
-  expect(() => mapRecord(record, mapping, "d:1")).toThrowError(new BadRecord(message));
+  expect(() => mapRecord(record, mapping, "d:1")).toThrowError(new InvalidRecord(message));
 });
 
 test.each([

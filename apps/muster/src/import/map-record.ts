@@ -29,7 +29,7 @@ export interface ImportedEvent {
 }
 
 /** Why a record is no event, for the person who ran the import. */
-export class BadRecord extends Error {
+export class InvalidRecord extends Error {
   override name = "BadRecord";
 }
 
@@ -41,11 +41,11 @@ export function mapRecord(record: FileRecord, mapping: ColumnMapping, eventId: s
     return column === undefined ? undefined : record[column];
   };
   const name = take(mapping.nameColumns);
-  if (name === undefined) throw new BadRecord(`no event name in ${listed(mapping.nameColumns)}`);
+  if (name === undefined) throw new InvalidRecord(`no event name in ${listed(mapping.nameColumns)}`);
   const user = take(mapping.userColumns);
   const anonymous = user === undefined ? take(mapping.anonymousColumns) : undefined;
   if (user === undefined && anonymous === undefined)
-    throw new BadRecord(`no user in ${listed(mapping.userColumns)}`);
+    throw new InvalidRecord(`no user in ${listed(mapping.userColumns)}`);
   const time = take(mapping.timeColumns);
   return {
     ...(user === undefined ? { anonymous_id: String(anonymous) } : { user_id: String(user) }),
@@ -59,7 +59,7 @@ export function mapRecord(record: FileRecord, mapping: ColumnMapping, eventId: s
 function isoTime(value: unknown): string {
   const ms = parseTime(String(value));
   if (ms === undefined || Math.abs(ms) > 8.64e15)
-    throw new BadRecord(`"${String(value).slice(0, 40)}" is no time`);
+    throw new InvalidRecord(`"${String(value).slice(0, 40)}" is no time`);
   return new Date(ms).toISOString();
 }
 
@@ -86,7 +86,7 @@ function define(target: Record<string, unknown>, key: string, value: unknown): v
 function numberOf(column: string, value: unknown): number {
   const number = typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value);
   if (!Number.isFinite(number))
-    throw new BadRecord(`${column}: "${String(value).slice(0, 40)}" is no number`);
+    throw new InvalidRecord(`${column}: "${String(value).slice(0, 40)}" is no number`);
   return number;
 }
 

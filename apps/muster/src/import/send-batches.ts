@@ -16,7 +16,7 @@ export interface LineOutcome {
   readonly message: string;
 }
 
-interface BatchAnswer {
+interface BatchResponse {
   readonly results: readonly {
     readonly index: number;
     readonly status: LineOutcome["status"];
@@ -37,9 +37,9 @@ export async function sendBatch(
 ): Promise<LineOutcome[]> {
   const body = `{"events":[${events.join(",")}]}`;
   for (let attempt = 1; ; attempt += 1) {
-    const answer = await post(body, options);
-    if (typeof answer !== "number") {
-      return answer.results.map(({ index, status, error }) => ({
+    const sent = await post(body, options);
+    if (typeof sent !== "number") {
+      return sent.results.map(({ index, status, error }) => ({
         line: lines[index] ?? 0,
         status,
         message: error?.message ?? "",
@@ -50,12 +50,12 @@ export async function sendBatch(
         `${options.url} could not take events after ${attempt} tries. Run the import again to go on.`,
       );
     }
-    await options.clock.sleep(Math.max(answer, Math.min(5_000, 100 * 2 ** attempt)));
+    await options.clock.sleep(Math.max(sent, Math.min(5_000, 100 * 2 ** attempt)));
   }
 }
 
 /** The answer, or in how many milliseconds it is worth trying again. */
-async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchAnswer | number> {
+async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchResponse | number> {
   let response: Response;
   try {
     response = await fetch(new URL("/v1/events:batch", url), {
@@ -66,7 +66,7 @@ async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchAn
   } catch {
     return 500;
   }
-  if (response.ok) return (await response.json()) as BatchAnswer;
+  if (response.ok) return (await response.json()) as BatchResponse;
   const text = await response.text();
   if (response.status === 429 || response.status >= 500) {
     return 1000 * Number(response.headers.get("retry-after") ?? 0);

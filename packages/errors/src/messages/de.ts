@@ -44,7 +44,7 @@ export const de = {
   OVERLOADED: "Es warten zu viele Anfragen; versuchen Sie es später erneut.",
   UNAVAILABLE: "Ein Teil von Muster antwortet nicht; versuchen Sie es erneut.",
   DEADLINE_EXCEEDED: "Die Frist lief ab, bevor die Antwort da war.",
-  CANCELLED: "Der Aufrufer hat die Anfrage abgebrochen.",
+  CANCELED: "Der Aufrufer hat die Anfrage abgebrochen.",
   UNIMPLEMENTED: "Diese Methode ist hier nicht verfügbar.",
   INTERNAL: "Bei uns ist ein Fehler aufgetreten.",
 } as const satisfies Record<ReasonName, string>;

@@ -43,7 +43,7 @@ export const es = {
   OVERLOADED: "Hay demasiadas solicitudes en espera; inténtelo más tarde.",
   UNAVAILABLE: "Una parte de Muster no responde; inténtelo de nuevo.",
   DEADLINE_EXCEEDED: "El plazo venció antes de la respuesta.",
-  CANCELLED: "El cliente canceló la solicitud.",
+  CANCELED: "El cliente canceló la solicitud.",
   UNIMPLEMENTED: "Este método no está disponible aquí.",
   INTERNAL: "Se produjo un error por nuestra parte.",
 } as const satisfies Record<ReasonName, string>;

@@ -43,7 +43,7 @@ export const fr = {
   OVERLOADED: "Trop de requêtes sont en attente ; réessayez plus tard.",
   UNAVAILABLE: "Une partie de Muster ne répond pas ; veuillez réessayer.",
   DEADLINE_EXCEEDED: "Le délai est passé avant la réponse.",
-  CANCELLED: "L'appelant a annulé la requête.",
+  CANCELED: "L'appelant a annulé la requête.",
   UNIMPLEMENTED: "Cette méthode n'est pas disponible ici.",
   INTERNAL: "Une erreur s'est produite de notre côté.",
 } as const satisfies Record<ReasonName, string>;

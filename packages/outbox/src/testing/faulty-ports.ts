@@ -1,7 +1,7 @@
 // Wraps the bus and the producer with switches for faults.
 import type { Bus, Delivery, SubscribeOptions, Subscription } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import type { FoldedShard, ProducerPort } from "../ports.ts";
+import type { AppliedShard, ProducerPort } from "../ports.ts";
 
 export class FaultyBus implements Bus {
   /** Acks and naks are lost, as when the process dies before it sends them. */
@@ -46,8 +46,8 @@ export class FaultyBus implements Bus {
     return this.#bus.onBroadcast(topic, handler);
   }
 
-  forget(service: string, shard: number): Promise<void> {
-    return this.#bus.forget(service, shard);
+  purge(service: string, shard: number): Promise<void> {
+    return this.#bus.purge(service, shard);
   }
 
   attachSource(...source: Parameters<Bus["attachSource"]>): void {
@@ -76,8 +76,8 @@ export class FaultyProducer implements ProducerPort {
     return envelopes;
   }
 
-  async reportFolded(consumer: string, shards: readonly FoldedShard[]): Promise<void> {
+  async reportApplied(consumer: string, shards: readonly AppliedShard[]): Promise<void> {
     if (this.isDown) throw new Error("the producer is away");
-    await this.#producer.reportFolded(consumer, shards);
+    await this.#producer.reportApplied(consumer, shards);
   }
 }

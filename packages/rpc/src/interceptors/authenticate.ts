@@ -50,5 +50,10 @@ function byServiceToken(deps: AuthenticateDeps, call: Call, token: string): Prin
 
 /** Holds only the permission of the called method. */
 function demoPrincipal(organizationId: OrganizationId, permission: string): DemoPrincipal {
-  return { kind: "demo", id: "demo", organizationId, permissions: { has: (asked) => asked === permission } };
+  return {
+    kind: "demo",
+    id: "demo",
+    organizationId,
+    permissions: { has: (requested) => requested === permission },
+  };
 }

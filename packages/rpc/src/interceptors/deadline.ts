@@ -27,9 +27,9 @@ export function deadline(deps: { readonly clock: Clock }): Around {
     },
     async *stream(call, next) {
       const unwatch = watch(clock, call);
-      const answers = new Interruptible(next(call), call.signal);
+      const responses = new Interruptible(next(call), call.signal);
       try {
-        yield* answers;
+        yield* responses;
       } finally {
         unwatch();
       }
@@ -48,7 +48,7 @@ function watch(clock: Clock, call: Call): () => void {
     if (outer.reason instanceof AppError) call.abort(outer.reason);
     else
       call.abort(
-        new AppError(clock.monotonicMs() >= endMs - MOUNT_TIMER_SLACK_MS ? "DEADLINE_EXCEEDED" : "CANCELLED"),
+        new AppError(clock.monotonicMs() >= endMs - MOUNT_TIMER_SLACK_MS ? "DEADLINE_EXCEEDED" : "CANCELED"),
       );
   };
   if (outer.aborted) onOuterAbort();

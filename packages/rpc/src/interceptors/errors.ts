@@ -13,21 +13,21 @@ export function errors(deps: { readonly log: Logger }): Around {
       try {
         return await next(call);
       } catch (error) {
-        throw answerError(deps.log, call, error);
+        throw toCallerError(deps.log, call, error);
       }
     },
     async *stream(call, next) {
       try {
         yield* next(call);
       } catch (error) {
-        throw answerError(deps.log, call, error);
+        throw toCallerError(deps.log, call, error);
       }
     },
   };
 }
 
 /** The error for the caller. The cause of a defect is logged under the request id. */
-function answerError(log: Logger, call: Call, error: unknown): AppError {
+function toCallerError(log: Logger, call: Call, error: unknown): AppError {
   const fields = { method: call.plan.name, request_id: call.requestId };
   if (!(error instanceof AppError)) {
     log.error({ ...fields, request: requestOf(call), err: error }, "handler failed");

@@ -2,11 +2,11 @@
 import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
-import type { Claim, IdempotencyLedgerPort, KeptAnswer, NewAnswer } from "@muster/idempotency";
+import type { Claim, IdempotencyLedgerPort, KeptResponse, NewResponse } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
 import { subjectsOf } from "@muster/privacy";
 import type { Call } from "../call.ts";
-import type { SettleOptions } from "../handler.ts";
+import type { SaveResponseOptions } from "../handler.ts";
 import { IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED } from "../metadata.ts";
 import { boundError, errorFromStatusBytes } from "../status-proto.ts";
 import { stamped } from "./errors.ts";
@@ -37,7 +37,7 @@ export function idempotency(deps: IdempotencyDeps): Around {
       if (ledger === undefined)
         throw new AppError("UNIMPLEMENTED", { message: "There is no idempotency here." });
       const begun = await ledger.begin(scopeOf(call), key, canonicalBody(call));
-      if (begun.kind === "replay") return replay(call, begun.answer);
+      if (begun.kind === "replay") return replay(call, begun.response);
       return run({ call, next, ledger, log, claim: begun.claim });
     },
   };
@@ -54,16 +54,16 @@ function canonicalBody(call: Call): Uint8Array {
   return toBinary(call.method.input, call.request as Message, { writeUnknownFields: false });
 }
 
-function replay(call: Call, answer: KeptAnswer): Message {
-  if (!answer.ok) {
+function replay(call: Call, response: KeptResponse): Message {
+  if (!response.ok) {
     throw (
-      errorFromStatusBytes(answer.body, { replayed: true }) ??
+      errorFromStatusBytes(response.body, { replayed: true }) ??
       new AppError("INTERNAL", { cause: new Error("a kept error cannot be read") })
     );
   }
-  for (const [name, value] of Object.entries(answer.headers)) call.responseHeaders.set(name, value);
+  for (const [name, value] of Object.entries(response.headers)) call.responseHeaders.set(name, value);
   call.responseHeaders.set(IDEMPOTENCY_REPLAYED, "true");
-  return fromBinary(call.method.output, answer.body);
+  return fromBinary(call.method.output, response.body);
 }
 
 interface Run {
@@ -76,30 +76,30 @@ interface Run {
 
 async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
   const fields = { method: call.plan.name, request_id: call.requestId };
-  let isSettled = false;
-  call.keepAnswer = async (trx, response, options) => {
-    isSettled = true;
+  let isResponseSaved = false;
+  call.responseSaver = async (trx, response, options) => {
+    isResponseSaved = true;
     try {
-      await ledger.settle(trx, claim, okAnswer(call, response, options));
+      await ledger.saveResponse(trx, claim, okResponse(call, response, options));
     } catch (error) {
-      isSettled = false;
+      isResponseSaved = false;
       throw error;
     }
   };
   try {
     const response = await next(call);
-    if (!isSettled) {
+    if (!isResponseSaved) {
       // The effect, if any, is committed: a failure to save the response must not fail the call.
-      await ledger.keep(claim, okAnswer(call, response)).catch((error: unknown) => {
-        log.warn({ ...fields, err: error }, "answer not kept");
+      await ledger.keep(claim, okResponse(call, response)).catch((error: unknown) => {
+        log.warn({ ...fields, err: error }, "the response was not kept for the Idempotency-Key");
       });
     }
     return response;
   } catch (error) {
-    const answer = error instanceof AppError ? stamped(error, call.requestId) : undefined;
+    const response = error instanceof AppError ? stamped(error, call.requestId) : undefined;
     const ended =
-      answer !== undefined && isKept(answer)
-        ? ledger.keep(claim, errorAnswer(answer))
+      response !== undefined && isKept(response)
+        ? ledger.keep(claim, errorResponse(response))
         : ledger.release(claim);
     await ended.catch((failure: unknown) => {
       log.warn({ ...fields, err: failure }, "idempotency key stays claimed until its lease ends");
@@ -112,7 +112,7 @@ function isKept(error: AppError): boolean {
   return KEPT_HTTP.has(error.row.http) && !error.reason.startsWith("IDEMPOTENCY_");
 }
 
-function okAnswer(call: Call, response: Message, options: SettleOptions = {}): NewAnswer {
+function okResponse(call: Call, response: Message, options: SaveResponseOptions = {}): NewResponse {
   const { output } = call.method;
   const message = create(output, response);
   return {
@@ -123,6 +123,6 @@ function okAnswer(call: Call, response: Message, options: SettleOptions = {}): N
   };
 }
 
-function errorAnswer(error: AppError): KeptAnswer {
+function errorResponse(error: AppError): KeptResponse {
   return { ok: false, body: boundError(error).statusBytes, headers: {} };
 }

@@ -52,7 +52,7 @@ export function logAndMetrics(deps: {
     async *stream(call, next) {
       const startMs = clock.monotonicMs();
       // The outcome if the caller stops reading before the end.
-      let outcome: AppError | undefined = new AppError("CANCELLED");
+      let outcome: AppError | undefined = new AppError("CANCELED");
       try {
         yield* next(call);
         outcome = undefined;

@@ -54,9 +54,9 @@ describe("refused input", () => {
     ['{"blob":"?"}', "blob: must be base64"],
     ['{"blob":"a"}', "blob: must be base64"],
     ['{"blob":"YQ="}', "blob: must be base64"],
-    ['{"colour":"pink"}', "colour: must be one of unspecified, red, dark_blue"],
-    ['{"colour":7}', "colour: must be one of unspecified, red, dark_blue"],
-    ['{"colour":true}', "colour: must be one of unspecified, red, dark_blue"],
+    ['{"color":"pink"}', "color: must be one of unspecified, red, dark_blue"],
+    ['{"color":7}', "color: must be one of unspecified, red, dark_blue"],
+    ['{"color":true}', "color: must be one of unspecified, red, dark_blue"],
     ['{"time":"2019-02-29T00:00:00Z"}', "time: is a time that does not exist"],
     ['{"time":12}', "time: must be a string"],
     ['{"duration":"3.5"}', 'duration: must be a duration in seconds, such as "3.5s"'],
@@ -135,9 +135,9 @@ describe("accepted input", () => {
     ['{"real":"1.5e3"}', "real", 1500],
     ['{"blob":"-_8="}', "blob", new Uint8Array([251, 255])],
     ['{"blob":"+/8"}', "blob", new Uint8Array([251, 255])],
-    ['{"colour":"DARK_blue"}', "colour", 2],
-    ['{"colour":"COLOUR_RED"}', "colour", 1],
-    ['{"colour":2}', "colour", 2],
+    ['{"color":"DARK_blue"}', "color", 2],
+    ['{"color":"COLOR_RED"}', "color", 1],
+    ['{"color":2}', "color", 2],
     ['{"maybe_small":null}', "maybeSmall", undefined],
     ['{"texts":null}', "texts", []],
     ['{"child":null}', "child", undefined],
@@ -213,7 +213,7 @@ test("a list of nothing but unreadable items is refused as a whole, rather than 
 
 test("a decoded message equals what the library decodes", () => {
   const json =
-    '{"text":"t","child":{"small":3,"colours":["COLOUR_RED",2]},"byNumber":{"-4":{"flag":true}},"value":[null,{"a":1}],' +
+    '{"text":"t","child":{"small":3,"colors":["COLOR_RED",2]},"byNumber":{"-4":{"flag":true}},"value":[null,{"a":1}],' +
     '"time":"2019-10-01T02:00:00.5+02:00","choiceWrapped":"w","wrappedFlags":[true],"listValue":[1],"struct":{"s":null},' +
     '"any":{"@type":"type.googleapis.com/transcoder.test.v1.Item","name":"n"},"duration":"1.000000001s"}';
   const library = fromJson(Everything, JSON.parse(json) as JsonValue, { registry });
@@ -228,7 +228,7 @@ test("every field is written, in snake_case", () => {
     flag: false,
     blob: "",
     large: 0,
-    colour: "unspecified",
+    color: "unspecified",
     maybe_text: null,
     child: null,
     texts: [],
@@ -245,7 +245,7 @@ test.each([
   ['{"time":"2019-10-01T00:00:00Z"}', '"time":"2019-10-01T00:00:00.000Z"'],
   ['{"duration":"3.500s"}', '"duration":"3.5s"'],
   ['{"large":"9223372036854775807"}', '"large":9223372036854775807'],
-  ['{"colour":"dark_blue"}', '"colour":"dark_blue"'],
+  ['{"color":"dark_blue"}', '"color":"dark_blue"'],
   ['{"real":"NaN"}', '"real":"NaN"'],
   ['{"blob":"_-8"}', '"blob":"/+8="'],
   ['{"labels":{"b":"2","a":"1"}}', '"labels":{"a":"1","b":"2"}'],

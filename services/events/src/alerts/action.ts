@@ -3,7 +3,7 @@ import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 import { parseDecimal, parseJsonNumber } from "./decimal.ts";
 
 /** The order of an action among the actions of the person: by instant, then by arrival. */
-export interface Place {
+export interface ActionOrder {
   /** Exact milliseconds since 1970, beyond the year 9999 too. */
   readonly orderMs: bigint;
   /** Rises with each action of the person. */
@@ -25,8 +25,8 @@ const TIME = "time";
 /** Reads the order and the amounts of `properties` from an event. */
 export function actionOf(event: TrackedEvent, properties: ReadonlySet<string>): Action {
   const isLast = event.occurredMs === LAST_INSTANT_MS;
-  const asked = isLast ? new Set([...properties, TIME]) : properties;
-  const amounts = asked.size === 0 ? noAmounts : readAmounts(event.properties, asked);
+  const requested = isLast ? new Set([...properties, TIME]) : properties;
+  const amounts = requested.size === 0 ? noAmounts : readAmounts(event.properties, requested);
   return { event, orderMs: isLast ? lateOrder(amounts) : BigInt(event.occurredMs), amounts };
 }
 

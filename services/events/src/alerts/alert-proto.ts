@@ -9,7 +9,7 @@ import {
 import type { ProfileId } from "@muster/core";
 import type { Alert } from "./alert.ts";
 import type { AlertRule, RuleKind } from "./alert-rule.ts";
-import { keptSince, type SeriesSince } from "./rule-set.ts";
+import { historyStartMs, type SeriesStarts } from "./rule-set.ts";
 
 const protoKinds: Readonly<Record<RuleKind, AlertRuleKind>> = {
   threshold: AlertRuleKind.THRESHOLD,
@@ -25,8 +25,11 @@ export function kindFromProto(kind: AlertRuleKind): RuleKind | undefined {
 }
 
 /** `since` are the series starts of the rule set that contains the rule. */
-export function ruleToProto(rule: AlertRule, since: SeriesSince): MessageInitShape<typeof AlertRuleSchema> {
-  const countsSinceMs = keptSince(rule, since);
+export function ruleToProto(
+  rule: AlertRule,
+  seriesStarts: SeriesStarts,
+): MessageInitShape<typeof AlertRuleSchema> {
+  const countsSinceMs = historyStartMs(rule, seriesStarts);
   return {
     id: rule.id,
     code: rule.code,
@@ -46,12 +49,12 @@ export function ruleToProto(rule: AlertRule, since: SeriesSince): MessageInitSha
 }
 
 /** The current root profile of an alert, and the user id of that profile. */
-export interface AlertPerson {
+export interface AlertProfile {
   readonly profileId: ProfileId;
   readonly userId: string | undefined;
 }
 
-export function alertToProto(alert: Alert, person: AlertPerson): MessageInitShape<typeof AlertSchema> {
+export function alertToProto(alert: Alert, person: AlertProfile): MessageInitShape<typeof AlertSchema> {
   return {
     id: alert.id,
     ruleId: alert.ruleId,

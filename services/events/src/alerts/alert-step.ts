@@ -4,28 +4,28 @@
 import { assert, type Clock, type IdSource, type ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxDraft } from "@muster/outbox";
+import { mergedIdsOf } from "../identity-graph/links-store.ts";
 import type { IngestStep } from "../ingest/ingest-step.ts";
 import type { BatchPlan } from "../ingest/plan-batch.ts";
 import type { StoredOutcome } from "../ingest/submission.ts";
-import { mergedIdsOf } from "../people/links-store.ts";
 import { type Action, actionOf } from "./action.ts";
+import { ActionHistory, cellsOf } from "./action-history.ts";
 import type { Alert } from "./alert.ts";
 import { insertAlerts } from "./alert-store.ts";
 import { alertsFired, type FiredAlert } from "./alerts-fired.ts";
+import { matches } from "./evaluate-alert.ts";
 import type { CellId } from "./history-cell.ts";
 import {
   type ChangedCell,
-  type LockedPerson,
-  lockPasts,
-  type PersonKey,
+  type LockedHistory,
+  lockHistories,
+  type RequestedCells,
+  type RootKey,
   readCells,
   saveArrivals,
   saveCells,
-  type WantedCells,
 } from "./history-store.ts";
-import { fires } from "./judge.ts";
-import { cellsOf, PersonPast } from "./person-past.ts";
-import type { NamedRules } from "./rule-set.ts";
+import type { EventRules } from "./rule-set.ts";
 import { RulesCache } from "./rules-cache.ts";
 
 /** Arrival numbers follow the clock, with room for this many events of a person per millisecond. */
@@ -35,10 +35,10 @@ const ARRIVALS_PER_MS = 1000;
 interface Candidate {
   readonly action: Action;
   readonly outcome: StoredOutcome;
-  readonly named: NamedRules;
+  readonly eventRules: EventRules;
 }
 
-interface PersonBatch extends PersonKey {
+interface ProfileBatch extends RootKey {
   readonly candidates: Candidate[];
 }
 
@@ -56,21 +56,24 @@ export class AlertStep implements IngestStep {
   async apply(trx: Transaction, plan: BatchPlan): Promise<readonly OutboxDraft[]> {
     const candidates = await this.#candidatesOf(trx, plan);
     if (candidates.length === 0) return [];
-    const people = peopleOf(candidates);
-    const pasts = await loadPasts(trx, people);
+    const roots = groupByRoot(candidates);
+    const histories = await loadHistories(trx, roots);
     const fired: FiredAlert[] = [];
-    for (const { rootId, candidates: own } of people) {
-      const past = pasts.get(rootId);
+    for (const { rootId, candidates: own } of roots) {
+      const history = histories.get(rootId);
       for (const candidate of own) {
-        for (const alert of this.#judge(candidate, past)) fired.push({ alert, rootId });
+        for (const alert of this.#evaluate(candidate, history)) fired.push({ alert, rootId });
       }
     }
-    await savePasts(trx, [...pasts.values()]);
+    await saveHistories(trx, [...histories.values()]);
     await insertAlerts(
       trx,
       fired.map(({ alert }) => alert),
     );
-    return alertsFired(fired, new Map(plan.shares.map(({ shard, traceParent }) => [shard, traceParent])));
+    return alertsFired(
+      fired,
+      new Map(plan.shardChanges.map(({ shard, traceParent }) => [shard, traceParent])),
+    );
   }
 
   /** Costs one statement when no rule applies to any of the events. */
@@ -79,30 +82,32 @@ export class AlertStep implements IngestStep {
     const sets = await this.#rules.of(trx, [...organizationIds]);
     const candidates: Candidate[] = [];
     for (const [index, event] of plan.newEvents.entries()) {
-      const named = sets.get(event.organizationId)?.byEventName.get(event.name);
-      if (named === undefined) continue;
+      const eventRules = sets.get(event.organizationId)?.byEventName.get(event.name);
+      if (eventRules === undefined) continue;
       const outcome = plan.stored[index];
       assert(outcome !== undefined, "every new event has an outcome");
-      const action = actionOf(event, named.properties);
-      const isJudged = ({ property }: { readonly property: string | undefined }): boolean =>
+      const action = actionOf(event, eventRules.properties);
+      const hasAmount = ({ property }: { readonly property: string | undefined }): boolean =>
         property === undefined || action.amounts.has(property);
-      const judged = named.judged.filter(isJudged);
-      const series = named.series.filter(isJudged);
-      if (judged.length + series.length === 0) continue;
-      candidates.push({ action, outcome, named: { ...named, judged, series } });
+      const evaluated = eventRules.evaluated.filter(hasAmount);
+      const series = eventRules.series.filter(hasAmount);
+      if (evaluated.length + series.length === 0) continue;
+      candidates.push({ action, outcome, eventRules: { ...eventRules, evaluated, series } });
     }
     return candidates;
   }
 
   /** Adds the action to the history first, so that the action counts itself. */
-  #judge({ action, outcome, named }: Candidate, past: LoadedPast | undefined): Alert[] {
+  #evaluate({ action, outcome, eventRules }: Candidate, history: LoadedHistory | undefined): Alert[] {
     const { event } = action;
-    if (past !== undefined && named.series.length > 0) {
-      past.lastArrival = Math.max(past.lastArrival + 1, event.receivedMs * ARRIVALS_PER_MS);
-      past.past.add(action, past.lastArrival, named.series);
+    if (history !== undefined && eventRules.series.length > 0) {
+      history.lastArrival = Math.max(history.lastArrival + 1, event.receivedMs * ARRIVALS_PER_MS);
+      history.history.add(action, history.lastArrival, eventRules.series);
     }
     const nowMs = this.#clock.nowMs();
-    const fired = named.judged.filter((rule) => fires(rule, action, past?.past ?? noPast));
+    const fired = eventRules.evaluated.filter((rule) =>
+      matches(rule, action, history?.history ?? EMPTY_HISTORY),
+    );
     return fired.map(({ id, code }) => {
       outcome.alertCodes.push(code);
       return {
@@ -114,112 +119,113 @@ export class AlertStep implements IngestStep {
   }
 }
 
-const noPast = new PersonPast([]);
+const EMPTY_HISTORY = new ActionHistory([]);
 
 /** Groups candidates by root profile, in the order of first appearance. */
-function peopleOf(candidates: readonly Candidate[]): PersonBatch[] {
-  const people = new Map<ProfileId, PersonBatch>();
+function groupByRoot(candidates: readonly Candidate[]): ProfileBatch[] {
+  const roots = new Map<ProfileId, ProfileBatch>();
   for (const candidate of candidates) {
     const { organizationId, rootId } = candidate.action.event;
-    const person = people.get(rootId) ?? { organizationId, rootId, candidates: [] };
-    people.set(rootId, person);
-    person.candidates.push(candidate);
+    const root = roots.get(rootId) ?? { organizationId, rootId, candidates: [] };
+    roots.set(rootId, root);
+    root.candidates.push(candidate);
   }
-  return [...people.values()];
+  return [...roots.values()];
 }
 
-interface LoadedPast extends PersonKey {
-  readonly past: PersonPast;
+interface LoadedHistory extends RootKey {
+  readonly history: ActionHistory;
   readonly wasMerged: boolean;
   lastArrival: number;
 }
 
 /** Locks and reads the histories of the root profiles whose events need a history. */
-async function loadPasts(
+async function loadHistories(
   trx: Transaction,
-  people: readonly PersonBatch[],
-): Promise<Map<ProfileId, LoadedPast>> {
-  const needing = people.filter(({ candidates }) => candidates.some(needsPast));
+  roots: readonly ProfileBatch[],
+): Promise<Map<ProfileId, LoadedHistory>> {
+  const needing = roots.filter(({ candidates }) => candidates.some(needsHistory));
   if (needing.length === 0) return new Map();
-  const linked = new Set(
-    needing.filter(({ candidates }) => candidates.some(isOfMerged)).map(({ rootId }) => rootId),
+  const newlyMerged = new Set(
+    needing.filter(({ candidates }) => candidates.some(isForMergedProfile)).map(({ rootId }) => rootId),
   );
-  const locked = (await lockPasts(trx, needing)).map((person) => ({
-    ...person,
-    wasMerged: person.wasMerged || linked.has(person.rootId),
+  const locked = (await lockHistories(trx, needing)).map((root) => ({
+    ...root,
+    wasMerged: root.wasMerged || newlyMerged.has(root.rootId),
   }));
-  const merged = await mergedInto(trx, locked);
-  const pasts = new Map<ProfileId, LoadedPast>();
-  for (const person of locked) {
-    const past = new PersonPast([person.rootId, ...(merged.get(person.rootId) ?? [])]);
-    pasts.set(person.rootId, { ...person, past });
+  const merged = await listMergedIds(trx, locked);
+  const histories = new Map<ProfileId, LoadedHistory>();
+  for (const root of locked) {
+    const history = new ActionHistory([root.rootId, ...(merged.get(root.rootId) ?? [])]);
+    histories.set(root.rootId, { ...root, history });
   }
-  for (const { profileId, id, content, past } of await readPasts(trx, needing, pasts)) {
-    past.load(profileId, id, content);
+  for (const { profileId, id, content, history } of await readHistories(trx, needing, histories)) {
+    history.load(profileId, id, content);
   }
-  return pasts;
+  return histories;
 }
 
 /**
  * A profile created as a part of a person was never merged; the first event of such a profile shows the link.
  */
-function isOfMerged({ action: { event } }: Candidate): boolean {
+function isForMergedProfile({ action: { event } }: Candidate): boolean {
   return event.profileId !== event.rootId;
 }
 
 /** Lists the merged profiles of roots that can have merged profiles. */
-async function mergedInto(
+async function listMergedIds(
   trx: Transaction,
-  people: readonly LockedPerson[],
+  roots: readonly LockedHistory[],
 ): Promise<Map<ProfileId, readonly ProfileId[]>> {
   const merged = new Map<ProfileId, readonly ProfileId[]>();
-  const asked = Map.groupBy(
-    people.filter(({ wasMerged }) => wasMerged),
+  const requested = Map.groupBy(
+    roots.filter(({ wasMerged }) => wasMerged),
     ({ organizationId }) => organizationId,
   );
-  for (const [organizationId, own] of asked) {
+  for (const [organizationId, own] of requested) {
     const rootIds = own.map(({ rootId }) => rootId);
     for (const [rootId, ids] of await mergedIdsOf(trx, organizationId, rootIds)) merged.set(rootId, ids);
   }
   return merged;
 }
 
-function needsPast({ named }: Candidate): boolean {
-  return named.series.length > 0 || named.judged.some(({ past }) => past.length > 0);
+function needsHistory({ eventRules }: Candidate): boolean {
+  return eventRules.series.length > 0 || eventRules.evaluated.some(({ history }) => history.length > 0);
 }
 
-async function readPasts(
+async function readHistories(
   trx: Transaction,
-  people: readonly PersonBatch[],
-  pasts: ReadonlyMap<ProfileId, LoadedPast>,
+  roots: readonly ProfileBatch[],
+  histories: ReadonlyMap<ProfileId, LoadedHistory>,
 ) {
-  const wanted: WantedCells[] = [];
-  const owners = new Map<ProfileId, PersonPast>();
-  for (const { organizationId, rootId, candidates } of people) {
-    const past = pasts.get(rootId)?.past;
-    if (past === undefined) continue;
+  const requested: RequestedCells[] = [];
+  const historyByProfile = new Map<ProfileId, ActionHistory>();
+  for (const { organizationId, rootId, candidates } of roots) {
+    const history = histories.get(rootId)?.history;
+    if (history === undefined) continue;
     const cells = new Set<CellId>();
-    for (const { action, named } of candidates) for (const id of cellsOf(action, named)) cells.add(id);
-    for (const profileId of past.profileIds) {
-      owners.set(profileId, past);
-      wanted.push({ organizationId, profileId, cells });
+    for (const { action, eventRules } of candidates)
+      for (const id of cellsOf(action, eventRules)) cells.add(id);
+    for (const profileId of history.profileIds) {
+      historyByProfile.set(profileId, history);
+      requested.push({ organizationId, profileId, cells });
     }
   }
-  const found = await readCells(trx, wanted);
+  const found = await readCells(trx, requested);
   return found.flatMap((cell) => {
-    const past = owners.get(cell.profileId);
-    return past === undefined ? [] : [{ ...cell, past }];
+    const history = historyByProfile.get(cell.profileId);
+    return history === undefined ? [] : [{ ...cell, history }];
   });
 }
 
-async function savePasts(trx: Transaction, pasts: readonly LoadedPast[]): Promise<void> {
-  if (pasts.length === 0) return;
-  const people: LockedPerson[] = [];
+async function saveHistories(trx: Transaction, histories: readonly LoadedHistory[]): Promise<void> {
+  if (histories.length === 0) return;
+  const roots: LockedHistory[] = [];
   const cells: ChangedCell[] = [];
-  for (const { past, organizationId, rootId, lastArrival, wasMerged } of pasts) {
-    people.push({ organizationId, rootId, lastArrival, wasMerged });
-    for (const cell of past.touched()) cells.push({ ...cell, organizationId });
+  for (const { history, organizationId, rootId, lastArrival, wasMerged } of histories) {
+    roots.push({ organizationId, rootId, lastArrival, wasMerged });
+    for (const cell of history.changedCells()) cells.push({ ...cell, organizationId });
   }
-  await saveArrivals(trx, people);
+  await saveArrivals(trx, roots);
   await saveCells(trx, cells);
 }

@@ -29,15 +29,15 @@ export function alertsFired(
   for (const [shard, alerts] of [...byShard].sort(([a], [b]) => a - b)) {
     const traceParent = traceParents.get(shard) ?? "";
     for (let start = 0; start < alerts.length; start += ALERTS_MAX) {
-      const told = alerts.slice(start, start + ALERTS_MAX).map(announce);
-      const data = toBinary(AlertsFiredSchema, create(AlertsFiredSchema, { alerts: told }));
+      const encoded = alerts.slice(start, start + ALERTS_MAX).map(encodeAlert);
+      const data = toBinary(AlertsFiredSchema, create(AlertsFiredSchema, { alerts: encoded }));
       drafts.push({ shard, type: ALERT_FIRED, data, items: 0, traceParent });
     }
   }
   return drafts;
 }
 
-function announce({ alert, rootId }: FiredAlert): AlertFired {
+function encodeAlert({ alert, rootId }: FiredAlert): AlertFired {
   return create(AlertFiredSchema, {
     organizationId: uuidToBytes(alert.organizationId),
     alertId: uuidToBytes(alert.id),

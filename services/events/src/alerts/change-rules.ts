@@ -11,7 +11,7 @@ export function requireRule({ rules }: RuleSet, id: string): AlertRule {
 }
 
 /** Throws ALERT_RULE_CODE_TAKEN when another rule has the code. */
-export function refuseTakenCode({ rules }: RuleSet, rule: AlertRule, fieldPrefix: string): void {
+export function rejectTakenCode({ rules }: RuleSet, rule: AlertRule, fieldPrefix: string): void {
   if (!rules.some(({ id, code }) => code === rule.code && id !== rule.id)) return;
   throw new AppError("ALERT_RULE_CODE_TAKEN", {
     fields: [{ field: `${fieldPrefix}code`, message: "another rule has this code" }],

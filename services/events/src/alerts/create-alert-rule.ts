@@ -10,7 +10,7 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { kindFromProto, ruleToProto } from "./alert-proto.ts";
 import { type AlertRule, checkRule, RULES_MAX } from "./alert-rule.ts";
-import { refuseTakenCode } from "./change-rules.ts";
+import { rejectTakenCode } from "./change-rules.ts";
 import { insertRule, lockRules, saveRuleSet } from "./rule-store.ts";
 
 export function createAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertService.method.createAlertRule> {
@@ -21,14 +21,14 @@ export function createAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertServ
     checkRule(rule, "");
     return deps.database.transaction(async (trx) => {
       const before = await lockRules(trx, organizationId);
-      refuseTakenCode(before, rule, "");
+      rejectTakenCode(before, rule, "");
       if (before.rules.length >= RULES_MAX) {
         throw new AppError("ALERT_RULE_LIMIT_REACHED", { details: { limit: String(RULES_MAX) } });
       }
       await insertRule(trx, organizationId, rule);
-      const { since } = await saveRuleSet(trx, organizationId, before, [...before.rules, rule], nowMs);
-      const response = create(CreateAlertRuleResponseSchema, { alertRule: ruleToProto(rule, since) });
-      await context.settle(trx, response);
+      const { seriesStarts } = await saveRuleSet(trx, organizationId, before, [...before.rules, rule], nowMs);
+      const response = create(CreateAlertRuleResponseSchema, { alertRule: ruleToProto(rule, seriesStarts) });
+      await context.saveResponse(trx, response);
       return response;
     });
   };

@@ -9,6 +9,6 @@ import { readRules } from "./rule-store.ts";
 export function getAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertService.method.getAlertRule> {
   return async (request, context) => {
     const rules = await readRules(deps.database.reader, context.organizationId);
-    return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId), rules.since) };
+    return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId), rules.seriesStarts) };
   };
 }

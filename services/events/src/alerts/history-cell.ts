@@ -1,8 +1,8 @@
 // Encodes the alert history of a profile in cells of bounded size. One cell holds the newest actions of a
 // series; a tree of cells holds sums by time. Pure.
 import { COUNT_MAX } from "./alert-rule.ts";
-import type { KeptAction } from "./judge.ts";
-import { comparePlaces } from "./judge.ts";
+import type { HistoryAction } from "./evaluate-alert.ts";
+import { compareActionOrder } from "./evaluate-alert.ts";
 
 /**
  * Series (8 bytes), level (1 byte) and index in the level (8 bytes), in hex. Invariant: the format never
@@ -12,17 +12,17 @@ export type CellId = string;
 
 /** The newest actions of a series, oldest first: as many as a rule can require. */
 export class NewestCell {
-  readonly actions: KeptAction[];
+  readonly actions: HistoryAction[];
 
-  constructor(actions: readonly KeptAction[] = []) {
+  constructor(actions: readonly HistoryAction[] = []) {
     this.actions = [...actions];
   }
 
-  add(action: KeptAction): void {
+  add(action: HistoryAction): void {
     const { actions } = this;
     // The action is usually the newest.
     let at = actions.length;
-    for (let before = actions[at - 1]; before !== undefined && comparePlaces(before, action) > 0; ) {
+    for (let before = actions[at - 1]; before !== undefined && compareActionOrder(before, action) > 0; ) {
       at -= 1;
       before = actions[at - 1];
     }
@@ -45,7 +45,7 @@ export class NewestCell {
   }
 
   static decode(content: Buffer): NewestCell {
-    const actions: KeptAction[] = [];
+    const actions: HistoryAction[] = [];
     for (let at = 0; at < content.length; ) {
       const end = at + 17 + content.readUInt8(at + 16);
       actions.push({
@@ -167,9 +167,9 @@ function shiftOf(level: number): bigint {
 
 const SIGN = 1n << 63n;
 
-function cellId(seriesId: string, level: number, place: bigint): CellId {
+function cellId(seriesId: string, level: number, index: bigint): CellId {
   const levelDigits = level.toString(16).padStart(2, "0");
-  return `${seriesId}${levelDigits}${(place + SIGN).toString(16).padStart(16, "0")}`;
+  return `${seriesId}${levelDigits}${(index + SIGN).toString(16).padStart(16, "0")}`;
 }
 
 /** Level 0 holds the newest actions; higher levels hold sums. */

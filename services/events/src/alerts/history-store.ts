@@ -1,32 +1,32 @@
-// Stores alert histories: every statement against `alert_people` and `alert_history`.
+// Stores alert histories: every statement against `alert_profiles` and `alert_history`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import type { CellId } from "./history-cell.ts";
 import { type KeyGroup, keyConditions } from "./key-ranges.ts";
 
 /** A root profile. */
-export interface PersonKey {
+export interface RootKey {
   readonly organizationId: OrganizationId;
   readonly rootId: ProfileId;
 }
 
 /** The locked row of a root profile: arrival numbers continue after `lastArrival`. */
-export interface LockedPerson extends PersonKey {
+export interface LockedHistory extends RootKey {
   readonly lastArrival: number;
   /** Set once the profile took part in a merge. Only then can the root have merged profiles. */
   readonly wasMerged: boolean;
 }
 
-const PEOPLE_COLUMNS = ["organization_id", "profile_id", "last_arrival", "was_merged"];
-const PEOPLE_KEY = ["organization_id", "profile_id"];
-const HISTORY_COLUMNS = ["organization_id", "profile_id", "cell", "content", "touched_ms"];
+const PROFILE_COLUMNS = ["organization_id", "profile_id", "last_arrival", "was_merged"];
+const PROFILE_KEY = ["organization_id", "profile_id"];
+const HISTORY_COLUMNS = ["organization_id", "profile_id", "cell", "content", "last_received_ms"];
 const HISTORY_KEY = ["organization_id", "profile_id", "cell"];
 
 /** Locks the rows of the root profiles until the transaction ends, in key order. */
-export async function lockPasts(trx: Transaction, people: readonly PersonKey[]): Promise<LockedPerson[]> {
-  const known = await lockKnown(trx, people);
+export async function lockHistories(trx: Transaction, roots: readonly RootKey[]): Promise<LockedHistory[]> {
+  const known = await lockKnown(trx, roots);
   const knownIds = new Set(known.map(({ rootId }) => rootId));
-  const others = people.filter(({ rootId }) => !knownIds.has(rootId));
+  const others = roots.filter(({ rootId }) => !knownIds.has(rootId));
   if (others.length === 0) return known;
   // The insert also locks a row that another transaction created in the meantime.
   const rows = others.map(({ organizationId, rootId }): Value[] => [
@@ -35,21 +35,21 @@ export async function lockPasts(trx: Transaction, people: readonly PersonKey[]):
     0,
     0,
   ]);
-  await insertRows(trx, "alert_people", PEOPLE_COLUMNS, rows.sort(byKey(2)), "keep", PEOPLE_KEY);
+  await insertRows(trx, "alert_profiles", PROFILE_COLUMNS, rows.sort(byKey(2)), "keep", PROFILE_KEY);
   return [...known, ...(await lockKnown(trx, others))];
 }
 
-async function lockKnown(trx: Transaction, people: readonly PersonKey[]): Promise<LockedPerson[]> {
-  const locked: LockedPerson[] = [];
-  for (const [condition, bindings] of keyConditions(PEOPLE_KEY, groupsOf(people))) {
-    const query = trx("alert_people").select<PeopleRow[]>(PEOPLE_COLUMNS).whereRaw(condition, bindings);
-    for (const row of await forUpdate(trx, query)) locked.push(personFromRow(row));
+async function lockKnown(trx: Transaction, roots: readonly RootKey[]): Promise<LockedHistory[]> {
+  const locked: LockedHistory[] = [];
+  for (const [condition, bindings] of keyConditions(PROFILE_KEY, groupsOf(roots))) {
+    const query = trx("alert_profiles").select<ProfileRow[]>(PROFILE_COLUMNS).whereRaw(condition, bindings);
+    for (const row of await forUpdate(trx, query)) locked.push(historyFromRow(row));
   }
   return locked;
 }
 
-export async function saveArrivals(trx: Transaction, people: readonly LockedPerson[]): Promise<void> {
-  const rows = people.map(({ organizationId, rootId, lastArrival, wasMerged }): Value[] => [
+export async function saveArrivals(trx: Transaction, roots: readonly LockedHistory[]): Promise<void> {
+  const rows = roots.map(({ organizationId, rootId, lastArrival, wasMerged }): Value[] => [
     uuidToBytes(organizationId),
     uuidToBytes(rootId),
     lastArrival,
@@ -57,11 +57,11 @@ export async function saveArrivals(trx: Transaction, people: readonly LockedPers
   ]);
   await insertRows(
     trx,
-    "alert_people",
-    PEOPLE_COLUMNS,
+    "alert_profiles",
+    PROFILE_COLUMNS,
     rows.sort(byKey(2)),
     { overwrite: ["last_arrival", "was_merged"] },
-    PEOPLE_KEY,
+    PROFILE_KEY,
   );
 }
 
@@ -75,19 +75,19 @@ export async function lockAlertHistory(
   organizationId: OrganizationId,
   rootIds: readonly ProfileId[],
 ): Promise<void> {
-  const people = await lockPasts(
+  const roots = await lockHistories(
     trx,
     [...new Set(rootIds)].map((rootId) => ({ organizationId, rootId })),
   );
-  const lastArrival = Math.max(0, ...people.map((person) => person.lastArrival));
+  const lastArrival = Math.max(0, ...roots.map((locked) => locked.lastArrival));
   await saveArrivals(
     trx,
-    people.map((person) => ({ ...person, lastArrival, wasMerged: true })),
+    roots.map((locked) => ({ ...locked, lastArrival, wasMerged: true })),
   );
 }
 
 /** The cells to read for one profile. */
-export interface WantedCells {
+export interface RequestedCells {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
   readonly cells: ReadonlySet<CellId>;
@@ -101,9 +101,9 @@ export interface StoredCell {
 }
 
 /** Returns cells without the organization, because profile ids are unique among organizations. */
-export async function readCells(db: Queryable, wanted: Iterable<WantedCells>): Promise<StoredCell[]> {
+export async function readCells(db: Queryable, requested: Iterable<RequestedCells>): Promise<StoredCell[]> {
   const groups = Array.from(
-    wanted,
+    requested,
     ({ organizationId, profileId, cells }): KeyGroup => ({
       fixed: [uuidToBytes(organizationId), uuidToBytes(profileId)],
       values: Array.from(cells, (id) => Buffer.from(id, "hex")),
@@ -122,32 +122,32 @@ export async function readCells(db: Queryable, wanted: Iterable<WantedCells>): P
   return found;
 }
 
-/** A cell to write. `touchedMs` is the time of receipt of the last event in the cell. */
+/** A cell to write. `lastReceivedMs` is the time of receipt of the last event in the cell. */
 export interface ChangedCell extends StoredCell {
   readonly organizationId: OrganizationId;
-  readonly touchedMs: number;
+  readonly lastReceivedMs: number;
 }
 
 export async function saveCells(trx: Transaction, cells: readonly ChangedCell[]): Promise<void> {
-  const rows = cells.map(({ organizationId, profileId, id, content, touchedMs }): Value[] => [
+  const rows = cells.map(({ organizationId, profileId, id, content, lastReceivedMs }): Value[] => [
     uuidToBytes(organizationId),
     uuidToBytes(profileId),
     Buffer.from(id, "hex"),
     content,
-    touchedMs,
+    lastReceivedMs,
   ]);
-  const overwrite = { overwrite: ["content", "touched_ms"] };
+  const overwrite = { overwrite: ["content", "last_received_ms"] };
   await insertRows(trx, "alert_history", HISTORY_COLUMNS, rows.sort(byKey(3)), overwrite, HISTORY_KEY);
 }
 
-interface PeopleRow {
+interface ProfileRow {
   readonly organization_id: Buffer;
   readonly profile_id: Buffer;
   readonly last_arrival: number;
   readonly was_merged: number;
 }
 
-function personFromRow(row: PeopleRow): LockedPerson {
+function historyFromRow(row: ProfileRow): LockedHistory {
   return {
     organizationId: bytesToUuid<OrganizationId>(row.organization_id),
     rootId: bytesToUuid<ProfileId>(row.profile_id),
@@ -157,8 +157,8 @@ function personFromRow(row: PeopleRow): LockedPerson {
 }
 
 /** Groups by organization, ids in order. */
-function groupsOf(people: readonly PersonKey[]): KeyGroup[] {
-  const byOrganization = Map.groupBy(people, ({ organizationId }) => organizationId);
+function groupsOf(roots: readonly RootKey[]): KeyGroup[] {
+  const byOrganization = Map.groupBy(roots, ({ organizationId }) => organizationId);
   return Array.from(byOrganization)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([organizationId, own]) => ({

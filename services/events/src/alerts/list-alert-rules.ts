@@ -12,13 +12,13 @@ export function listAlertRules(deps: EventsDeps): UnaryHandler<typeof AlertServi
     const { organizationId } = context;
     const scope = JSON.stringify(["alert-rules", organizationId]);
     const after = openToken(deps, scope, request.pageToken);
-    const { rules, since } = await readRules(deps.database.reader, organizationId);
+    const { rules, seriesStarts } = await readRules(deps.database.reader, organizationId);
     const rest = rules.filter(({ code }) => code > after);
     const page = rest.slice(0, request.pageSize || PAGE_SIZE_DEFAULT);
     const last = page.at(-1);
     const hasMore = rest.length > page.length && last !== undefined;
     return {
-      alertRules: page.map((rule) => ruleToProto(rule, since)),
+      alertRules: page.map((rule) => ruleToProto(rule, seriesStarts)),
       nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.code]) : "",
     };
   };

@@ -5,13 +5,13 @@ import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { linkedProfileIds, rootsOf } from "../people/links-store.ts";
-import { getPeople } from "../people/people.ts";
-import { profileOf } from "../people/person.ts";
+import { linkedProfileIds, rootsOf } from "../identity-graph/links-store.ts";
+import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
+import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { findOwner } from "../profiles/identity-store.ts";
 import { getProfiles } from "../profiles/profile-store.ts";
 import type { Alert } from "./alert.ts";
-import { type AlertPerson, alertToProto } from "./alert-proto.ts";
+import { type AlertProfile, alertToProto } from "./alert-proto.ts";
 import { listAlerts as readPage } from "./alert-store.ts";
 
 export function listAlerts(deps: EventsDeps): UnaryHandler<typeof AlertService.method.listAlerts> {
@@ -23,7 +23,7 @@ export function listAlerts(deps: EventsDeps): UnaryHandler<typeof AlertService.m
     const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
     // One snapshot, so that a concurrent merge or unmerge cannot show an alert under two root profiles.
     return deps.database.snapshot(async (db) => {
-      const profileIds = userId === undefined ? undefined : await profilesOf(db, organizationId, userId);
+      const profileIds = userId === undefined ? undefined : await groupProfiles(db, organizationId, userId);
       const alerts = await readPage(db, { organizationId, profileIds, code, after }, pageSize + 1);
       const page = alerts.slice(0, pageSize);
       const people = await peopleOf(db, organizationId, page);
@@ -47,7 +47,7 @@ function openToken(deps: EventsDeps, scope: string, token: string): string | und
 }
 
 /** Returns all profiles of the user, or an empty list for an unknown user. */
-async function profilesOf(
+async function groupProfiles(
   db: Queryable,
   organizationId: OrganizationId,
   userId: string,
@@ -61,10 +61,10 @@ async function peopleOf(
   db: Queryable,
   organizationId: OrganizationId,
   alerts: readonly Alert[],
-): Promise<Map<ProfileId, AlertPerson>> {
+): Promise<Map<ProfileId, AlertProfile>> {
   const rootIds = await rootsOf(db, organizationId, [...new Set(alerts.map(({ profileId }) => profileId))]);
   const roots = await getProfiles(db, organizationId, [...new Set(rootIds.values())].map(uuidToBytes));
-  const people = (await getPeople(db, organizationId, roots)).map(profileOf);
+  const people = (await listProfileGroups(db, organizationId, roots)).map(effectiveProfile);
   const users = new Map(people.map(({ id, userId }) => [id, userId]));
   return new Map(
     Array.from(rootIds, ([profileId, rootId]) => [

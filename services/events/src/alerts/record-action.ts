@@ -13,7 +13,7 @@ import type { EventsDeps } from "../deps.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
 import { findOwner } from "../profiles/identity-store.ts";
 import { readSentEvent, type SentEvent } from "../tracked-events/read-event-input.ts";
-import { settleOf } from "../tracked-events/record-event.ts";
+import { responseSaver } from "../tracked-events/record-event.ts";
 import { LAST_INSTANT_MS } from "./action.ts";
 
 export function recordAction(deps: EventsDeps): UnaryHandler<typeof AlertService.method.recordAction> {
@@ -28,21 +28,21 @@ export function recordAction(deps: EventsDeps): UnaryHandler<typeof AlertService
     const reader = { organizationId, nowMs: deps.clock.nowMs(), ids: deps.ids, fieldPrefix: "" };
     const read = readSentEvent(sent, reader);
     if (read instanceof AppError) throw read;
-    const answerOf = (outcome: EventOutcome | undefined) =>
+    const responseOf = (outcome: EventOutcome | undefined) =>
       create(RecordActionResponseSchema, {
         ...alertsOf(outcome),
         userId: request.userId ?? 0n,
       });
-    const settle = settleOf(context, ([outcome]) =>
-      outcome?.status === "stored" ? answerOf(outcome) : undefined,
+    const saveResponse = responseSaver(context, ([outcome]) =>
+      outcome?.status === "stored" ? responseOf(outcome) : undefined,
     );
     const submission = createSubmission(organizationId, [read], {
       traceParent,
-      ...(settle !== undefined && { settle }),
+      ...(saveResponse !== undefined && { saveResponse }),
     });
     const [outcome] = await deps.ingest.submit(submission, "single");
     if (outcome?.status === "rejected") throw outcome.error;
-    return answerOf(outcome);
+    return responseOf(outcome);
   };
 }
 

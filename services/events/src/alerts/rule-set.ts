@@ -18,11 +18,11 @@ export interface Series {
 }
 
 /** The rules and series for events of one name. */
-export interface NamedRules {
+export interface EventRules {
   /** The properties that rules evaluate. */
   readonly properties: ReadonlySet<string>;
   /** Rules that an event of this name triggers, by code. */
-  readonly judged: readonly PreparedRule[];
+  readonly evaluated: readonly PreparedRule[];
   /** The series that contain events of this name. */
   readonly series: readonly Series[];
 }
@@ -30,75 +30,75 @@ export interface NamedRules {
 /** A rule together with the series of the history. */
 export interface PreparedRule extends AlertRule {
   /** The series that the rule reads; the series of the triggering event comes first. */
-  readonly past: readonly Series[];
+  readonly history: readonly Series[];
 }
 
 /** By series key: the first rule set version that recorded the series, and the instant of that version. */
-export type SeriesSince = Readonly<Record<string, { readonly version: number; readonly ms: number }>>;
+export type SeriesStarts = Readonly<Record<string, { readonly version: number; readonly ms: number }>>;
 
 /** All alert rules of an organization at one version. */
 export interface RuleSet {
   readonly version: number;
   /** All rules by code, disabled rules included. */
   readonly rules: readonly AlertRule[];
-  readonly since: SeriesSince;
+  readonly seriesStarts: SeriesStarts;
   /** By event name, for all names in enabled rules. */
-  readonly byEventName: ReadonlyMap<string, NamedRules>;
+  readonly byEventName: ReadonlyMap<string, EventRules>;
 }
 
 /** Prepares the enabled rules of a version. */
-export function ruleSet(version: number, rules: readonly AlertRule[], since: SeriesSince): RuleSet {
+export function ruleSet(version: number, rules: readonly AlertRule[], seriesStarts: SeriesStarts): RuleSet {
   const byCode = [...rules].sort((a, b) => a.code - b.code);
   const enabled = byCode.filter(({ isEnabled }) => isEnabled);
   const byEventName = new Map<
     string,
-    { properties: Set<string>; judged: PreparedRule[]; series: Series[] }
+    { properties: Set<string>; evaluated: PreparedRule[]; series: Series[] }
   >();
-  const named = (name: string) => {
-    const found = byEventName.get(name) ?? { properties: new Set(), judged: [], series: [] };
+  const rulesFor = (name: string) => {
+    const found = byEventName.get(name) ?? { properties: new Set(), evaluated: [], series: [] };
     byEventName.set(name, found);
     return found;
   };
   const known = new Map<string, Series>();
   for (const rule of enabled) {
-    const past = seriesOf(rule).map((one) => {
+    const history = seriesOf(rule).map((one) => {
       const key = keyOf(one);
-      const series = known.get(key) ?? { ...one, id: idOf(key, since[key]?.version ?? 0) };
-      if (!known.has(key)) named(one.eventName).series.push(series);
+      const series = known.get(key) ?? { ...one, id: idOf(key, seriesStarts[key]?.version ?? 0) };
+      if (!known.has(key)) rulesFor(one.eventName).series.push(series);
       known.set(key, series);
       return series;
     });
     for (const name of [rule.eventName, ...rule.otherEventNames]) {
-      if (rule.property !== undefined) named(name).properties.add(rule.property);
+      if (rule.property !== undefined) rulesFor(name).properties.add(rule.property);
     }
-    named(rule.eventName).judged.push({ ...rule, past });
+    rulesFor(rule.eventName).evaluated.push({ ...rule, history });
   }
-  return { version, rules: byCode, since, byEventName };
+  return { version, rules: byCode, seriesStarts, byEventName };
 }
 
 /** Returns the start of each series under the new rules; series of the previous rules continue. */
-export function seriesSince(
+export function seriesStartsOf(
   before: RuleSet,
   rules: readonly AlertRule[],
   now: { readonly version: number; readonly ms: number },
-): SeriesSince {
+): SeriesStarts {
   const kept = new Set(seriesKeysOf(before.rules));
-  const since: Record<string, { readonly version: number; readonly ms: number }> = {};
+  const seriesStarts: Record<string, { readonly version: number; readonly ms: number }> = {};
   for (const key of seriesKeysOf(rules)) {
-    const sinceBefore = before.since[key];
-    if (!kept.has(key)) since[key] = now;
+    const startBefore = before.seriesStarts[key];
+    if (!kept.has(key)) seriesStarts[key] = now;
     // A continued series without a start exists from the first event.
-    else if (sinceBefore !== undefined) since[key] = sinceBefore;
+    else if (startBefore !== undefined) seriesStarts[key] = startBefore;
   }
-  return since;
+  return seriesStarts;
 }
 
 /**
  * Returns the instant since which the history of the rule is complete. Undefined when the rule needs no
  * history or the history is complete from the first event.
  */
-export function keptSince(rule: AlertRule, since: SeriesSince): number | undefined {
-  const starts = seriesOf(rule).flatMap((series) => since[keyOf(series)]?.ms ?? []);
+export function historyStartMs(rule: AlertRule, seriesStarts: SeriesStarts): number | undefined {
+  const starts = seriesOf(rule).flatMap((series) => seriesStarts[keyOf(series)]?.ms ?? []);
   return rule.isEnabled && starts.length > 0 ? Math.max(...starts) : undefined;
 }
 
@@ -125,6 +125,6 @@ function keyOf({ form, eventName, property }: Omit<Series, "id">): string {
   return JSON.stringify([form, eventName, property ?? null]);
 }
 
-function idOf(key: string, sinceVersion: number): string {
-  return hash("sha256", `${sinceVersion}/${key}`, "hex").slice(0, 16);
+function idOf(key: string, startVersion: number): string {
+  return hash("sha256", `${startVersion}/${key}`, "hex").slice(0, 16);
 }

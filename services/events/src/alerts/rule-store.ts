@@ -10,7 +10,7 @@ import {
   type Value,
 } from "@muster/db";
 import { type AlertRule, defaultRules, type RuleKind, ruleKindNumbers } from "./alert-rule.ts";
-import { type RuleSet, ruleSet, type SeriesSince, seriesSince } from "./rule-set.ts";
+import { type RuleSet, ruleSet, type SeriesStarts, seriesStartsOf } from "./rule-set.ts";
 
 const SET_COLUMNS = ["organization_id", "version", "series"];
 const RULE_COLUMNS = [
@@ -65,11 +65,13 @@ export async function readVersions(
 ): Promise<Map<OrganizationId, number>> {
   const versions = new Map<OrganizationId, number>();
   for (let start = 0; start < organizationIds.length; start += PREPARED_VALUES_MAX) {
-    const asked = paddedValues(organizationIds.slice(start, start + PREPARED_VALUES_MAX).map(uuidToBytes));
+    const requested = paddedValues(
+      organizationIds.slice(start, start + PREPARED_VALUES_MAX).map(uuidToBytes),
+    );
     const rows = await selectPrepared<{ organization_id: Buffer; version: number }>(
       trx,
-      `select organization_id, version from alert_rule_sets where organization_id in (?${", ?".repeat(asked.length - 1)})`,
-      asked,
+      `select organization_id, version from alert_rule_sets where organization_id in (?${", ?".repeat(requested.length - 1)})`,
+      requested,
     );
     for (const row of rows) versions.set(bytesToUuid(row.organization_id), Number(row.version));
   }
@@ -91,7 +93,7 @@ export async function readRules(db: Queryable, organizationId: OrganizationId): 
   const [first] = rows;
   if (first === undefined || Number(first.version) === 0) return defaultRuleSet(organizationId);
   const rules = rows.filter((row): row is SetRow & RuleRow => row.rule_id !== null).map(ruleFromRow);
-  return ruleSet(Number(first.version), rules, JSON.parse(first.series) as SeriesSince);
+  return ruleSet(Number(first.version), rules, JSON.parse(first.series) as SeriesStarts);
 }
 
 /**
@@ -150,11 +152,11 @@ export async function saveRuleSet(
   nowMs: number,
 ): Promise<RuleSet> {
   const version = before.version + 1;
-  const since = seriesSince(before, rules, { version, ms: nowMs });
+  const seriesStarts = seriesStartsOf(before, rules, { version, ms: nowMs });
   await trx("alert_rule_sets")
     .where("organization_id", uuidToBytes(organizationId))
-    .update({ version, series: JSON.stringify(since) });
-  return ruleSet(version, rules, since);
+    .update({ version, series: JSON.stringify(seriesStarts) });
+  return ruleSet(version, rules, seriesStarts);
 }
 
 async function insertRuleRows(

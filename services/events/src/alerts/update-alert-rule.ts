@@ -9,7 +9,7 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { ruleToProto } from "./alert-proto.ts";
 import { type AlertRule, checkRule } from "./alert-rule.ts";
-import { refuseTakenCode, requireRule } from "./change-rules.ts";
+import { rejectTakenCode, requireRule } from "./change-rules.ts";
 import { lockRules, readRules, saveRuleSet, updateRule } from "./rule-store.ts";
 
 const FIELD_PREFIX = "alert_rule.";
@@ -33,18 +33,18 @@ export function updateAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertServ
     const paths = pathsOf(request);
     if (paths.length === 0) {
       const rules = await readRules(deps.database.reader, organizationId);
-      return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId), rules.since) };
+      return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId), rules.seriesStarts) };
     }
     const nowMs = deps.clock.nowMs();
     return deps.database.transaction(async (trx) => {
       const before = await lockRules(trx, organizationId);
       const changed = applyChanges(requireRule(before, request.alertRuleId), request.alertRule, paths, nowMs);
       checkRule(changed, FIELD_PREFIX);
-      refuseTakenCode(before, changed, FIELD_PREFIX);
+      rejectTakenCode(before, changed, FIELD_PREFIX);
       await updateRule(trx, organizationId, changed);
       const rules = before.rules.map((one) => (one.id === changed.id ? changed : one));
-      const { since } = await saveRuleSet(trx, organizationId, before, rules, nowMs);
-      return { alertRule: ruleToProto(changed, since) };
+      const { seriesStarts } = await saveRuleSet(trx, organizationId, before, rules, nowMs);
+      return { alertRule: ruleToProto(changed, seriesStarts) };
     });
   };
 }

@@ -4,23 +4,23 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
-import type { AnswerEraser } from "@muster/idempotency";
-import { scrubOutbox } from "@muster/outbox";
+import type { ResponseEraser } from "@muster/idempotency";
+import { eraseFromOutbox } from "@muster/outbox";
 import type { Subjects } from "@muster/privacy";
-import { answerWithout } from "@muster/rpc";
-import { announcedWithout } from "./announced-without.ts";
+import { responseWithout } from "@muster/rpc";
+import { eraseFromMessage } from "./erase-from-message.ts";
 import { eraseEvents } from "./erased-events-store.ts";
-import { type ErasureKey, type ErasureTask, type PlaceCount, places, stages } from "./erasure.ts";
-import { addPlaces, erasedProfileIds } from "./erasure-store.ts";
+import { type ErasureKey, type ErasureTask, locations, type RemovedCount, stages } from "./erasure.ts";
+import { addRemovedCounts, erasedProfileIds } from "./erasure-store.ts";
 import type { EventHasher } from "./event-hash.ts";
-import { deleteStep, PROFILE_ROWS, placeOf } from "./profile-rows-store.ts";
+import { deleteStep, locationOf, PROFILE_TABLES } from "./profile-tables-store.ts";
 import { setStage } from "./task-store.ts";
 
 /** The dependencies of the cleanup. */
 export interface CleanDeps {
   readonly database: Database;
   readonly hasher: EventHasher;
-  readonly answers: AnswerEraser;
+  readonly responses: ResponseEraser;
   /** Services whose responses are stored under idempotency keys. */
   readonly services: () => readonly DescService[];
 }
@@ -29,10 +29,10 @@ export interface CleanDeps {
  * Called before each transaction. False stops the work, because the process stops or another worker holds the
  * lease.
  */
-export type MayGoOn = () => Promise<boolean>;
+export type ShouldContinue = () => Promise<boolean>;
 
 const EVENTS_AT_ONCE = 200;
-const ANSWERS_AT_ONCE = 20;
+const RESPONSES_AT_ONCE = 20;
 const SUBJECTS_AT_ONCE = 500;
 
 /** Removes all rows of the given tasks, which belong to one erasure. Returns true when no row is left. */
@@ -40,16 +40,16 @@ export async function cleanRows(
   deps: CleanDeps,
   erasure: ErasureKey,
   tasks: readonly ErasureTask[],
-  mayGoOn: MayGoOn,
+  shouldContinue: ShouldContinue,
 ): Promise<boolean> {
   const profileIds = await erasedProfileIds(deps.database.reader, erasure);
   const subjects = { organizationId: erasure.organizationId, profileIds: new Set(profileIds) };
-  const cleaner = new Cleaner(deps, subjects, mayGoOn);
+  const cleaner = new Cleaner(deps, subjects, shouldContinue);
   for (const task of tasks) {
-    if (!task.isFormerRoot && !(await cleaner.cleanProfile(task))) return false;
+    if (!task.isMergeTarget && !(await cleaner.cleanProfile(task))) return false;
   }
   const [first] = tasks;
-  if (first !== undefined && !(await cleaner.cleanAnswers(first))) return false;
+  if (first !== undefined && !(await cleaner.cleanResponses(first))) return false;
   for (const [shard, ofShard] of Map.groupBy(tasks, (task) => task.shard)) {
     if (!(await cleaner.cleanOutbox(shard, ofShard))) return false;
   }
@@ -59,12 +59,12 @@ export async function cleanRows(
 class Cleaner {
   readonly #deps: CleanDeps;
   readonly #subjects: Subjects;
-  readonly #mayGoOn: MayGoOn;
+  readonly #shouldContinue: ShouldContinue;
 
-  constructor(deps: CleanDeps, subjects: Subjects, mayGoOn: MayGoOn) {
+  constructor(deps: CleanDeps, subjects: Subjects, shouldContinue: ShouldContinue) {
     this.#deps = deps;
     this.#subjects = subjects;
-    this.#mayGoOn = mayGoOn;
+    this.#shouldContinue = shouldContinue;
   }
 
   async cleanProfile(task: ErasureTask): Promise<boolean> {
@@ -72,20 +72,20 @@ class Cleaner {
     const { profileId } = task;
     const isDone = await this.#repeat(task, (trx) => this.#eraseEvents(trx, organizationId, profileId));
     if (!isDone) return false;
-    for (const rows of PROFILE_ROWS) {
-      const place = placeOf(rows);
+    for (const rows of PROFILE_TABLES) {
+      const location = locationOf(rows);
       const isEmpty = await this.#repeat(task, async (trx) => {
         const { isLast, deleted } = await deleteStep(trx, rows, organizationId, profileId);
-        return { isLast, counts: [{ place, count: deleted }] };
+        return { isLast, counts: [{ location, count: deleted }] };
       });
       if (!isEmpty) return false;
     }
     return true;
   }
 
-  async cleanAnswers(task: ErasureTask): Promise<boolean> {
+  async cleanResponses(task: ErasureTask): Promise<boolean> {
     for (const profileIds of chunks([...this.#subjects.profileIds], SUBJECTS_AT_ONCE)) {
-      if (!(await this.#repeat(task, (trx) => this.#eraseAnswers(trx, profileIds)))) return false;
+      if (!(await this.#repeat(task, (trx) => this.#eraseResponses(trx, profileIds)))) return false;
     }
     return true;
   }
@@ -94,20 +94,20 @@ class Cleaner {
     const [first] = tasks;
     if (first === undefined) return true;
     const { database } = this.#deps;
-    const formerRootIds = new Set(tasks.filter((task) => task.isFormerRoot).map((task) => task.profileId));
-    const erased = { ...this.#subjects, formerRootIds };
-    const isDone = await scrubOutbox(
+    const mergeTargetIds = new Set(tasks.filter((task) => task.isMergeTarget).map((task) => task.profileId));
+    const erased = { ...this.#subjects, mergeTargetIds };
+    const isDone = await eraseFromOutbox(
       database,
       { shard, through: Math.max(...tasks.map((task) => task.position)) },
       {
-        needles: this.#idsIn(shard, formerRootIds).map(uuidToBytes),
-        rewrite: (type, data) => announcedWithout(type, data, erased),
+        profileIdBytes: this.#idsIn(shard, mergeTargetIds).map(uuidToBytes),
+        rewrite: (type, data) => eraseFromMessage(type, data, erased),
         changed: async (trx, before) => {
-          await addPlaces(trx, first.erasure, first.profileId, [
-            { place: places.outbox, count: before.length },
+          await addRemovedCounts(trx, first.erasure, first.profileId, [
+            { location: locations.outbox, count: before.length },
           ]);
         },
-        mayGoOn: this.#mayGoOn,
+        shouldContinue: this.#shouldContinue,
       },
     );
     if (!isDone) return false;
@@ -118,9 +118,9 @@ class Cleaner {
   }
 
   /** Profiles that messages of the shard can mention. */
-  #idsIn(shard: number, formerRootIds: ReadonlySet<ProfileId>): ProfileId[] {
+  #idsIn(shard: number, mergeTargetIds: ReadonlySet<ProfileId>): ProfileId[] {
     const { organizationId, profileIds } = this.#subjects;
-    if (formerRootIds.size > 0) return [...profileIds, ...formerRootIds];
+    if (mergeTargetIds.size > 0) return [...profileIds, ...mergeTargetIds];
     return [...profileIds].filter((id) => shardOf(organizationId, id) === shard);
   }
 
@@ -130,13 +130,13 @@ class Cleaner {
    */
   async #repeat(
     { erasure, profileId }: ErasureTask,
-    step: (trx: Transaction) => Promise<{ isLast: boolean; counts: readonly PlaceCount[] }>,
+    step: (trx: Transaction) => Promise<{ isLast: boolean; counts: readonly RemovedCount[] }>,
   ): Promise<boolean> {
     for (;;) {
-      if (!(await this.#mayGoOn())) return false;
+      if (!(await this.#shouldContinue())) return false;
       const isLast = await this.#deps.database.transaction(async (trx) => {
         const done = await step(trx);
-        await addPlaces(trx, erasure, profileId, done.counts);
+        await addRemovedCounts(trx, erasure, profileId, done.counts);
         return done.isLast;
       });
       if (isLast) return true;
@@ -147,17 +147,20 @@ class Cleaner {
     const of = { organizationId, profileId };
     const { found, events, undatedIds } = await eraseEvents(trx, this.#deps.hasher, of, EVENTS_AT_ONCE);
     const counts = [
-      { place: places.trackedEvents, count: events },
-      { place: places.undatedIds, count: undatedIds },
+      { location: locations.trackedEvents, count: events },
+      { location: locations.undatedIds, count: undatedIds },
     ];
     return { isLast: found < EVENTS_AT_ONCE, counts };
   }
 
-  async #eraseAnswers(trx: Transaction, profileIds: readonly ProfileId[]) {
-    const { answers, services } = this.#deps;
-    const rewrite = answerWithout(services(), this.#subjects);
-    const { found, rewritten } = await answers.erase(trx, profileIds, ANSWERS_AT_ONCE, rewrite);
-    return { isLast: found < ANSWERS_AT_ONCE, counts: [{ place: places.answers, count: rewritten }] };
+  async #eraseResponses(trx: Transaction, profileIds: readonly ProfileId[]) {
+    const { responses, services } = this.#deps;
+    const rewrite = responseWithout(services(), this.#subjects);
+    const { found, rewritten } = await responses.erase(trx, profileIds, RESPONSES_AT_ONCE, rewrite);
+    return {
+      isLast: found < RESPONSES_AT_ONCE,
+      counts: [{ location: locations.responses, count: rewritten }],
+    };
   }
 }
 

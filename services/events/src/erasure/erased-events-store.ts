@@ -11,8 +11,8 @@ import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster
 import { datedEventId } from "../tracked-events/tracked-event.ts";
 import type { EventHasher } from "./event-hash.ts";
 
-/** The row of `shard_epochs` that changes with every erased event of any shard. */
-export const ERASURES_EPOCH = SHARD_COUNT;
+/** The row of `shard_identity_versions` that changes with every erased event of any shard. */
+export const ERASURES_VERSION = SHARD_COUNT;
 
 interface ErasedRow {
   readonly day: number;
@@ -71,7 +71,7 @@ async function keepHashes(trx: Transaction, organization: Buffer, hashes: readon
   const rows = [...hashes].sort(Buffer.compare).map((hash) => [organization, hash]);
   const key = ["organization_id", "event_hash"];
   await insertRows(trx, "erased_events", key, rows, "keep", key);
-  await bumpErasuresEpoch(trx);
+  await incrementErasuresVersion(trx);
 }
 
 async function deleteUndatedIds(
@@ -95,26 +95,29 @@ async function deleteUndatedIds(
 }
 
 /** Marks the organization, so that ingest compares new events with erased events. */
-export async function markErasing(trx: Transaction, organizationId: OrganizationId): Promise<void> {
-  const known = await trx("erasing_organizations")
+export async function markOrganizationWithErasures(
+  trx: Transaction,
+  organizationId: OrganizationId,
+): Promise<void> {
+  const known = await trx("organizations_with_erasures")
     .select("organization_id")
     .where("organization_id", uuidToBytes(organizationId));
   if (known.length > 0) return;
   const key = ["organization_id"];
-  await insertRows(trx, "erasing_organizations", key, [[uuidToBytes(organizationId)]], "keep", key);
-  await bumpErasuresEpoch(trx);
+  await insertRows(trx, "organizations_with_erasures", key, [[uuidToBytes(organizationId)]], "keep", key);
+  await incrementErasuresVersion(trx);
 }
 
-async function bumpErasuresEpoch(trx: Transaction): Promise<void> {
-  await trx("shard_epochs").where("shard", ERASURES_EPOCH).increment("epoch", 1);
+async function incrementErasuresVersion(trx: Transaction): Promise<void> {
+  await trx("shard_identity_versions").where("shard", ERASURES_VERSION).increment("identity_version", 1);
 }
 
 /** Returns the organizations that erased a person at least once. */
-export async function listErasing(
+export async function listOrganizationsWithErasures(
   db: Queryable,
   organizationIds: readonly OrganizationId[],
 ): Promise<OrganizationId[]> {
-  const rows: { organization_id: Buffer }[] = await db("erasing_organizations")
+  const rows: { organization_id: Buffer }[] = await db("organizations_with_erasures")
     .select("organization_id")
     .whereIn("organization_id", organizationIds.map(uuidToBytes));
   return rows.map((row) => bytesToUuid<OrganizationId>(row.organization_id));

@@ -1,8 +1,8 @@
 // Finds erased events among incoming events. Organizations without erasures cost no statement.
 import type { OrganizationId, TrackedEventId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { Epochs } from "../people/epochs-store.ts";
-import { ERASURES_EPOCH, findErased, listErasing } from "./erased-events-store.ts";
+import type { IdentityVersions } from "../identity-graph/identity-versions-store.ts";
+import { ERASURES_VERSION, findErased, listOrganizationsWithErasures } from "./erased-events-store.ts";
 import type { EventHasher } from "./event-hash.ts";
 
 /** The client ids among the events of one organization. */
@@ -37,16 +37,18 @@ export class ErasedLookup {
    */
   async find(
     trx: Transaction,
-    wanted: ReadonlyMap<OrganizationId, ClientIds>,
-    epochs: Epochs,
+    clientIds: ReadonlyMap<OrganizationId, ClientIds>,
+    versions: IdentityVersions,
   ): Promise<Map<OrganizationId, ErasedIds>> {
-    const asking = [...wanted].filter(([, own]) => own.datedIdsByDay.size > 0 || own.undatedIds.size > 0);
+    const requested = [...clientIds].filter(
+      ([, own]) => own.datedIdsByDay.size > 0 || own.undatedIds.size > 0,
+    );
     const found = new Map<OrganizationId, ErasedIds>();
-    if (asking.length === 0) return found;
-    const organizationIds = asking.map(([organizationId]) => organizationId);
-    const erasing = await this.#erasing(trx, organizationIds, epochs[ERASURES_EPOCH] ?? 0);
-    for (const [organizationId, own] of asking) {
-      if (erasing.has(organizationId))
+    if (requested.length === 0) return found;
+    const organizationIds = requested.map(([organizationId]) => organizationId);
+    const withErasures = await this.#withErasures(trx, organizationIds, versions[ERASURES_VERSION] ?? 0);
+    for (const [organizationId, own] of requested) {
+      if (withErasures.has(organizationId))
         found.set(organizationId, await this.#findOwn(trx, organizationId, own));
     }
     return found;
@@ -74,19 +76,19 @@ export class ErasedLookup {
   }
 
   /** An organization with erasures stays marked. The absence of erasures is valid for one version. */
-  async #erasing(
+  async #withErasures(
     trx: Transaction,
     organizationIds: readonly OrganizationId[],
-    epoch: number,
+    identityVersion: number,
   ): Promise<ReadonlySet<OrganizationId>> {
-    const unsure = organizationIds.filter((id) => {
+    const uncached = organizationIds.filter((id) => {
       const known = this.#known.get(id);
-      return known !== true && known !== epoch;
+      return known !== true && known !== identityVersion;
     });
-    if (unsure.length > 0) {
+    if (uncached.length > 0) {
       if (this.#known.size > KNOWN_MAX) this.#known.clear();
-      const erasing = new Set(await listErasing(trx, unsure));
-      for (const id of unsure) this.#known.set(id, erasing.has(id) || epoch);
+      const withErasures = new Set(await listOrganizationsWithErasures(trx, uncached));
+      for (const id of uncached) this.#known.set(id, withErasures.has(id) || identityVersion);
     }
     return new Set(organizationIds.filter((id) => this.#known.get(id) === true));
   }

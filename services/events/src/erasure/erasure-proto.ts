@@ -5,13 +5,13 @@ import { type ErasureSchema, ErasureState } from "@muster/contracts/muster/event
 import type { Erasure } from "./erasure.ts";
 
 export function erasureToProto(erasure: Erasure): MessageInitShape<typeof ErasureSchema> {
-  const { id, createMs, completeMs, profileIds, places } = erasure;
+  const { id, createMs, completeMs, profileIds, locations } = erasure;
   return {
     id,
     state: completeMs === undefined ? ErasureState.RUNNING : ErasureState.COMPLETE,
     createTime: timestampFromMs(createMs),
     ...(completeMs !== undefined && { completeTime: timestampFromMs(completeMs) }),
     profileIds: [...profileIds],
-    places: places.map(({ place, count }) => ({ place, count: BigInt(count) })),
+    locations: locations.map(({ location, count }) => ({ location, count: BigInt(count) })),
   };
 }

@@ -3,15 +3,15 @@ import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_servi
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { eraseProfile } from "./erase-profile.ts";
-import { eraseUser } from "./erase-user.ts";
-import type { Erasures } from "./erasures.ts";
+import { eraseTrackedUser } from "./erase-tracked-user.ts";
+import type { ErasureWorker } from "./erasure-worker.ts";
 import { getErasure } from "./get-erasure.ts";
 import { listErasures } from "./list-erasures.ts";
 
-export function erasureService(deps: EventsDeps, erasures: Erasures): ServiceImplementation {
+export function erasureService(deps: EventsDeps, worker: ErasureWorker): ServiceImplementation {
   return implement(ErasureService, {
-    eraseProfile: eraseProfile(erasures),
-    eraseUser: eraseUser(erasures),
+    eraseProfile: eraseProfile(worker),
+    eraseTrackedUser: eraseTrackedUser(worker),
     getErasure: getErasure(deps),
     listErasures: listErasures(deps),
   });

@@ -1,7 +1,7 @@
-// Stores erasure receipts: every statement against `erasures` and `erasure_places`.
+// Stores erasure receipts: every statement against `erasures` and `erasure_counts`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import { type Erasure, type ErasureKey, type PlaceCount, places } from "./erasure.ts";
+import { type Erasure, type ErasureKey, locations, type RemovedCount } from "./erasure.ts";
 
 interface ErasureRow {
   readonly erasure_id: Buffer;
@@ -10,46 +10,48 @@ interface ErasureRow {
 }
 
 const COLUMNS = ["erasure_id", "create_ms", "complete_ms"] as const;
-const PLACE_KEY = ["organization_id", "erasure_id", "profile_id", "place"];
+const LOCATION_KEY = ["organization_id", "erasure_id", "profile_id", "location"];
 
 export async function insertErasure(trx: Transaction, erasure: ErasureKey, createMs: number): Promise<void> {
   await trx("erasures").insert({ ...keyOf(erasure), create_ms: createMs });
 }
 
 /** Adds removed entries to the counts of the receipt. */
-export async function addPlaces(
+export async function addRemovedCounts(
   trx: Transaction,
   erasure: ErasureKey,
   profileId: ProfileId,
-  counts: readonly PlaceCount[],
+  counts: readonly RemovedCount[],
 ): Promise<void> {
   const grown = counts.filter(({ count }) => count > 0);
-  await insertPlaces(trx, erasure, profileId, grown, { add: ["entries"] });
+  await writeRemovedCounts(trx, erasure, profileId, grown, { add: ["entries"] });
 }
 
 /** Inserts counts for locations without a count; existing counts do not change. */
-export async function keepPlaces(
+export async function insertRemovedCounts(
   trx: Transaction,
   erasure: ErasureKey,
   profileId: ProfileId,
-  counts: readonly PlaceCount[],
+  counts: readonly RemovedCount[],
 ): Promise<void> {
-  await insertPlaces(trx, erasure, profileId, counts, "keep");
+  await writeRemovedCounts(trx, erasure, profileId, counts, "keep");
 }
 
-async function insertPlaces(
+async function writeRemovedCounts(
   trx: Transaction,
   erasure: ErasureKey,
   profileId: ProfileId,
-  counts: readonly PlaceCount[],
+  counts: readonly RemovedCount[],
   onConflict: Parameters<typeof insertRows>[4],
 ): Promise<void> {
   const { organization_id, erasure_id } = keyOf(erasure);
   const profile = uuidToBytes(profileId);
   const rows = counts
-    .map(({ place, count }) => [organization_id, erasure_id, profile, Buffer.from(place), count] as const)
+    .map(
+      ({ location, count }) => [organization_id, erasure_id, profile, Buffer.from(location), count] as const,
+    )
     .sort((a, b) => Buffer.compare(a[3], b[3]));
-  await insertRows(trx, "erasure_places", [...PLACE_KEY, "entries"], rows, onConflict, PLACE_KEY);
+  await insertRows(trx, "erasure_counts", [...LOCATION_KEY, "entries"], rows, onConflict, LOCATION_KEY);
 }
 
 /**
@@ -71,7 +73,7 @@ export async function completeErasure(
 
 export async function getErasure(db: Queryable, erasure: ErasureKey): Promise<Erasure | undefined> {
   const rows = await db("erasures").select<ErasureRow[]>(COLUMNS).where(keyOf(erasure));
-  const [found] = await withPlaces(db, erasure.organizationId, rows);
+  const [found] = await withRemovedCounts(db, erasure.organizationId, rows);
   return found;
 }
 
@@ -88,22 +90,22 @@ export async function listErasures(
     .orderBy("erasure_id", "desc")
     .limit(limit);
   if (before !== undefined) query.where("erasure_id", "<", uuidToBytes(before));
-  return withPlaces(db, organizationId, await query);
+  return withRemovedCounts(db, organizationId, await query);
 }
 
 /** Returns the profiles of the erased person. */
 export async function erasedProfileIds(db: Queryable, erasure: ErasureKey): Promise<ProfileId[]> {
   const { organization_id, erasure_id } = keyOf(erasure);
-  const rows: { profile_id: Buffer }[] = await db("erasure_places")
+  const rows: { profile_id: Buffer }[] = await db("erasure_counts")
     .select("profile_id")
-    .where({ organization_id, erasure_id, place: Buffer.from(places.profiles) });
+    .where({ organization_id, erasure_id, location: Buffer.from(locations.profiles) });
   return rows.map((row) => bytesToUuid<ProfileId>(row.profile_id)).sort();
 }
 
 /** Erasures whose counts one statement sums. */
 const COUNTED_AT_ONCE = 50;
 
-async function withPlaces(
+async function withRemovedCounts(
   db: Queryable,
   organizationId: OrganizationId,
   rows: readonly ErasureRow[],
@@ -111,7 +113,7 @@ async function withPlaces(
   const found: Erasure[] = [];
   for (let start = 0; start < rows.length; start += COUNTED_AT_ONCE) {
     const some = rows.slice(start, start + COUNTED_AT_ONCE);
-    const counts = await countPlaces(db, organizationId, some);
+    const counts = await sumRemovedCounts(db, organizationId, some);
     const profileIds = await listProfiles(db, organizationId, some);
     for (const row of some) {
       const id = bytesToUuid(row.erasure_id);
@@ -119,35 +121,35 @@ async function withPlaces(
         ...{ organizationId, id, createMs: Number(row.create_ms) },
         completeMs: row.complete_ms === null ? undefined : Number(row.complete_ms),
         profileIds: profileIds.get(id) ?? [],
-        places: counts.get(id) ?? [],
+        locations: counts.get(id) ?? [],
       });
     }
   }
   return found;
 }
 
-async function countPlaces(
+async function sumRemovedCounts(
   db: Queryable,
   organizationId: OrganizationId,
   erasures: readonly ErasureRow[],
-): Promise<Map<string, PlaceCount[]>> {
-  const rows: { erasure_id: Buffer; place: Buffer; count: number | string }[] = await db("erasure_places")
-    .select("erasure_id", "place")
+): Promise<Map<string, RemovedCount[]>> {
+  const rows: { erasure_id: Buffer; location: Buffer; count: number | string }[] = await db("erasure_counts")
+    .select("erasure_id", "location")
     .sum({ count: "entries" })
     .where("organization_id", uuidToBytes(organizationId))
     .whereIn(
       "erasure_id",
       erasures.map((row) => row.erasure_id),
     )
-    .groupBy("erasure_id", "place");
-  const counts = new Map<string, PlaceCount[]>();
-  for (const { erasure_id, place, count } of rows) {
+    .groupBy("erasure_id", "location");
+  const counts = new Map<string, RemovedCount[]>();
+  for (const { erasure_id, location, count } of rows) {
     const id = bytesToUuid(erasure_id);
     const known = counts.get(id) ?? [];
     counts.set(id, known);
-    known.push({ place: place.toString(), count: Number(count) });
+    known.push({ location: location.toString(), count: Number(count) });
   }
-  for (const places of counts.values()) places.sort((a, b) => (a.place < b.place ? -1 : 1));
+  for (const locations of counts.values()) locations.sort((a, b) => (a.location < b.location ? -1 : 1));
   return counts;
 }
 
@@ -156,14 +158,14 @@ async function listProfiles(
   organizationId: OrganizationId,
   erasures: readonly ErasureRow[],
 ): Promise<Map<string, ProfileId[]>> {
-  const rows: { erasure_id: Buffer; profile_id: Buffer }[] = await db("erasure_places")
+  const rows: { erasure_id: Buffer; profile_id: Buffer }[] = await db("erasure_counts")
     .select("erasure_id", "profile_id")
     .where("organization_id", uuidToBytes(organizationId))
     .whereIn(
       "erasure_id",
       erasures.map((row) => row.erasure_id),
     )
-    .andWhere("place", Buffer.from(places.profiles));
+    .andWhere("location", Buffer.from(locations.profiles));
   const ids = Map.groupBy(rows, (row) => bytesToUuid(row.erasure_id));
   return new Map(
     Array.from(

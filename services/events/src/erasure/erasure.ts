@@ -14,12 +14,12 @@ export interface Erasure extends ErasureKey {
   readonly completeMs: number | undefined;
   readonly profileIds: readonly ProfileId[];
   /** Counts of all erased profiles together, ordered by location. */
-  readonly places: readonly PlaceCount[];
+  readonly locations: readonly RemovedCount[];
 }
 
 /** The number of removed rows, messages or responses in one location. */
-export interface PlaceCount {
-  readonly place: string;
+export interface RemovedCount {
+  readonly location: string;
   readonly count: number;
 }
 
@@ -42,18 +42,18 @@ export interface ErasureTask {
    * The profile is a merge target: another person, into which the erased profile was merged in the past. Only
    * the published messages of the shard change.
    */
-  readonly isFormerRoot: boolean;
+  readonly isMergeTarget: boolean;
   /** The shard published no message about the person after this position. */
   readonly position: number;
 }
 
 /** The locations that every receipt lists. */
-export const places = {
+export const locations = {
   profiles: "events.profiles",
   identities: "events.profile_identities",
   trackedEvents: "events.tracked_events",
   undatedIds: "events.undated_event_ids",
-  answers: "events.idempotency_answers",
+  responses: "events.idempotency_responses",
   outbox: "events.outbox_messages",
   stream: "events.stream",
 } as const;

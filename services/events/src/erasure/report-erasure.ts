@@ -4,27 +4,27 @@ import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { keepPlaces, lockErasure } from "./erasure-store.ts";
+import { insertRemovedCounts, lockErasure } from "./erasure-store.ts";
 import { finishErasure } from "./finish-erasure.ts";
 import { markReported } from "./task-store.ts";
 
 export function reportErasure(
   deps: Pick<EventsDeps, "clock" | "database">,
 ): UnaryHandler<typeof EventFeedService.method.reportErasure> {
-  return async ({ organizationId, erasureId, profileId, places }) => {
-    const bad = places.findIndex(({ count }) => count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER));
+  return async ({ organizationId, erasureId, profileId, locations }) => {
+    const bad = locations.findIndex(({ count }) => count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER));
     if (bad >= 0) throw invalidField(`places[${bad}].count`, "must be from 0 to 2^53-1");
     const erasure = {
       organizationId: bytesToUuid<OrganizationId>(organizationId),
       id: bytesToUuid(erasureId),
     };
     const profile = bytesToUuid<ProfileId>(profileId);
-    const counts = new Map(places.map(({ place, count }) => [place, Number(count)]));
+    const counts = new Map(locations.map(({ location, count }) => [location, Number(count)]));
     await deps.database.transaction(async (trx) => {
       // An unknown receipt is ignored, for example after a restored backup.
       if (!(await lockErasure(trx, erasure))) return;
-      const kept = Array.from(counts, ([place, count]) => ({ place, count }));
-      await keepPlaces(trx, erasure, profile, kept);
+      const kept = Array.from(counts, ([location, count]) => ({ location, count }));
+      await insertRemovedCounts(trx, erasure, profile, kept);
       await markReported(trx, erasure, profile);
       await finishErasure(trx, erasure, deps.clock.nowMs());
     });

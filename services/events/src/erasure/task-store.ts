@@ -9,7 +9,7 @@ const COLUMNS = [
   "erasure_id",
   "profile_id",
   "organization_id",
-  "is_former_root",
+  "is_merge_target",
   "position",
   "stage",
   "is_reported",
@@ -22,7 +22,7 @@ interface TaskRow {
   readonly erasure_id: Buffer;
   readonly profile_id: Buffer;
   readonly organization_id: Buffer;
-  readonly is_former_root: number;
+  readonly is_merge_target: number;
   readonly position: number;
 }
 
@@ -32,35 +32,35 @@ export async function insertTasks(
   leaseUntilMs: number,
 ): Promise<void> {
   const rows = tasks
-    .map(({ shard, erasure, profileId, isFormerRoot, position }) => [
+    .map(({ shard, erasure, profileId, isMergeTarget, position }) => [
       ...[shard, uuidToBytes(erasure.id), uuidToBytes(profileId), uuidToBytes(erasure.organizationId)],
       // The erasure of a merge target is not published, so no service reports back.
-      ...[isFormerRoot ? 1 : 0, position, stages.rows, isFormerRoot ? 1 : 0, leaseUntilMs],
+      ...[isMergeTarget ? 1 : 0, position, stages.rows, isMergeTarget ? 1 : 0, leaseUntilMs],
     ])
     .sort((a, b) => Number(a[0]) - Number(b[0]) || Buffer.compare(a[2] as Buffer, b[2] as Buffer));
   await insertRows(trx, TABLE, COLUMNS, rows, "fail", ["shard", "erasure_id", "profile_id"]);
 }
 
 /** Takes the lease of a task. Returns false when another worker holds the lease at `nowMs`. */
-export async function takeTask(
+export async function leaseTask(
   trx: Transaction,
   task: ErasureTask,
   lease: { readonly nowMs: number; readonly untilMs: number },
 ): Promise<boolean> {
-  const taken = await trx(TABLE)
+  const leased = await trx(TABLE)
     .where({ ...keyOf(task), stage: stages.rows })
     .where("lease_until_ms", "<=", lease.nowMs)
     .update({ lease_until_ms: lease.untilMs });
-  return taken === 1;
+  return leased === 1;
 }
 
 /** Clears all leases after the previous process has stopped. */
-export async function freeTasks(trx: Transaction): Promise<void> {
+export async function releaseTasks(trx: Transaction): Promise<void> {
   await trx(TABLE).whereIn("shard", ALL_SHARDS).andWhere("stage", stages.rows).update({ lease_until_ms: 0 });
 }
 
 /** Renews the lease on the tasks of an erasure. */
-export async function renewTasks(
+export async function renewLeases(
   trx: Transaction,
   tasks: readonly ErasureTask[],
   untilMs: number,
@@ -112,7 +112,7 @@ export async function removeDoneTasks(trx: Transaction, erasure: ErasureKey): Pr
 
 function tasksOf(db: Queryable) {
   return db(TABLE)
-    .select("shard", "erasure_id", "profile_id", "organization_id", "is_former_root", "position")
+    .select("shard", "erasure_id", "profile_id", "organization_id", "is_merge_target", "position")
     .whereIn("shard", ALL_SHARDS);
 }
 
@@ -124,7 +124,7 @@ function fromRow(row: TaskRow): ErasureTask {
     },
     shard: row.shard,
     profileId: bytesToUuid<ProfileId>(row.profile_id),
-    isFormerRoot: row.is_former_root === 1,
+    isMergeTarget: row.is_merge_target === 1,
     position: Number(row.position),
   };
 }

@@ -5,30 +5,30 @@ import {
   ExportProfileResponseSchema,
   type ExportService,
 } from "@muster/contracts/muster/events/v1/export_service_pb";
-import type { KeptMembership } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import type { StoredMembership } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { BODY_BYTES_MAX, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import type { CallContext, ServerStreamHandler, UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { handOff } from "../feed/handoff.ts";
-import { getPerson } from "../people/people.ts";
+import { callbackStream } from "../feed/callback-stream.ts";
+import { getProfileGroup } from "../identity-graph/load-profile-groups.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
-import { type ExportedRecord, recordsOf } from "./export-person.ts";
-import type { ExportTurns } from "./export-turns.ts";
-import type { KnownMemberships } from "./known-memberships.ts";
+import type { ConcurrencyLimit } from "./concurrency-limit.ts";
+import { type ExportedRecord, recordsOf } from "./export-records.ts";
+import type { MembershipReader } from "./membership-reader.ts";
 
 type Methods = typeof ExportService.method;
 
 /** The dependencies of both RPCs. */
 export interface ExportDeps extends Pick<EventsDeps, "clock" | "database"> {
-  readonly memberships: KnownMemberships;
-  readonly turns: ExportTurns;
+  readonly memberships: MembershipReader;
+  readonly concurrency: ConcurrencyLimit;
 }
 
 /** The records of one message of the stream; a larger record is sent alone. */
 const PART_BYTES_MAX = 256 * 1024;
 /** Leaves room for the message around the records. */
-const ANSWER_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
+const RESPONSE_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
 /** The size of a record besides the data. */
 const RECORD_OVERHEAD_BYTES = 32;
 /** An idle reader is ended after this time, because the open snapshot prevents cleanup in the database. */
@@ -37,8 +37,8 @@ const READER_IDLE_MS_MAX = 30_000;
 export function exportProfile(deps: ExportDeps): ServerStreamHandler<Methods["exportProfile"]> {
   return async function* ({ profileId }, context) {
     const subject = await findSubject(deps, context, profileId);
-    yield* handOff<ExportProfileResponse>(context.signal, async (put) => {
-      const parts = new Parts((part) => takenInTime(deps.clock, put(part)));
+    yield* callbackStream<ExportProfileResponse>(context.signal, async (put) => {
+      const parts = new ResponseParts((part) => withReaderTimeout(deps.clock, put(part)));
       await readRecords(deps, subject, (record) => parts.add(record));
       await parts.finish();
     });
@@ -52,7 +52,7 @@ export function getProfileExport(deps: ExportDeps): UnaryHandler<Methods["getPro
     let bytes = 0;
     await readRecords(deps, subject, async (record) => {
       bytes += bytesOf(record);
-      if (bytes > ANSWER_BYTES_MAX) throw tooMuch();
+      if (bytes > RESPONSE_BYTES_MAX) throw tooLargeError();
       records.push(record);
     });
     return { records };
@@ -62,7 +62,7 @@ export function getProfileExport(deps: ExportDeps): UnaryHandler<Methods["getPro
 interface Subject {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
-  readonly memberships: readonly KeptMembership[];
+  readonly memberships: readonly StoredMembership[];
 }
 
 /**
@@ -72,7 +72,7 @@ interface Subject {
 async function findSubject(deps: ExportDeps, context: CallContext, profileId: string): Promise<Subject> {
   const { organizationId } = context;
   const id = requireProfileId(profileId);
-  const person = await getPerson(deps.database.reader, organizationId, id);
+  const person = await getProfileGroup(deps.database.reader, organizationId, id);
   if (person === undefined) throw new AppError("PROFILE_NOT_FOUND");
   const merged = person.merged.map((profile) => profile.id);
   const memberships = await deps.memberships.of(context, organizationId, person.root.id, merged);
@@ -80,18 +80,18 @@ async function findSubject(deps: ExportDeps, context: CallContext, profileId: st
 }
 
 async function readRecords(
-  { database, turns }: ExportDeps,
+  { database, concurrency }: ExportDeps,
   { organizationId, profileId, memberships }: Subject,
   take: (record: ExportedRecord) => Promise<void>,
 ): Promise<void> {
-  let isBegun = false;
-  await turns.take(() =>
+  let hasStarted = false;
+  await concurrency.take(() =>
     database.snapshot(async (trx) => {
       // A snapshot read causes no conflicts. A second run would send records twice.
-      if (isBegun) throw new AppError("UNAVAILABLE");
-      const person = await getPerson(trx, organizationId, profileId);
+      if (hasStarted) throw new AppError("UNAVAILABLE");
+      const person = await getProfileGroup(trx, organizationId, profileId);
       if (person === undefined) throw new AppError("PROFILE_NOT_FOUND");
-      isBegun = true;
+      hasStarted = true;
       for await (const record of recordsOf(trx, person, memberships)) await take(record);
     }),
   );
@@ -101,25 +101,25 @@ function bytesOf({ data }: ExportedRecord): number {
   return Buffer.byteLength(data) + RECORD_OVERHEAD_BYTES;
 }
 
-function tooMuch(): AppError {
+function tooLargeError(): AppError {
   const problem = "has an export of more than 4 MiB; stream the export by ExportService.ExportProfile";
   return invalidField("profile_id", problem);
 }
 
-async function takenInTime(clock: Clock, taken: Promise<void>): Promise<void> {
-  const settled = new AbortController();
-  const late = clock.sleep(READER_IDLE_MS_MAX, settled.signal).then(() => {
-    if (!settled.signal.aborted) throw new AppError("OVERLOADED");
+async function withReaderTimeout(clock: Clock, written: Promise<void>): Promise<void> {
+  const finished = new AbortController();
+  const timeout = clock.sleep(READER_IDLE_MS_MAX, finished.signal).then(() => {
+    if (!finished.signal.aborted) throw new AppError("OVERLOADED");
   });
   try {
-    await Promise.race([taken, late]);
+    await Promise.race([written, timeout]);
   } finally {
-    settled.abort();
+    finished.abort();
   }
 }
 
 /** Groups records into messages of bounded size. */
-class Parts {
+class ResponseParts {
   readonly #put: (part: ExportProfileResponse) => Promise<void>;
   #records: ExportedRecord[] = [];
   #bytes = 0;

@@ -9,8 +9,8 @@ export interface Amount {
 
 /** The id of a cell: series (16 hex digits), level (2) and index (16), where 2^63 represents index 0. */
 const LEVEL_AT = 16;
-const PLACE_AT = 18;
-const ZERO_PLACE = 1n << 63n;
+const INDEX_AT = 18;
+const ZERO_INDEX = 1n << 63n;
 /** The level with the sums of single instants; higher levels hold sums of these. */
 const INSTANTS_LEVEL = "01";
 const INSTANT_BITS = 9n;
@@ -23,10 +23,10 @@ export function amountsOf(id: string, content: Buffer): Amount[] {
       amount: decimalText(amount),
     }));
   }
-  if (id.slice(LEVEL_AT, PLACE_AT) !== INSTANTS_LEVEL) return [];
-  const place = BigInt(`0x${id.slice(PLACE_AT)}`) - ZERO_PLACE;
+  if (id.slice(LEVEL_AT, INDEX_AT) !== INSTANTS_LEVEL) return [];
+  const index = BigInt(`0x${id.slice(INDEX_AT)}`) - ZERO_INDEX;
   return Array.from(SumsCell.decode(content).sums, ([child, sum]) => ({
-    orderMs: (place << INSTANT_BITS) | BigInt(child),
+    orderMs: (index << INSTANT_BITS) | BigInt(child),
     amount: decimalText(sum),
   }));
 }

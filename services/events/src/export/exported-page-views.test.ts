@@ -1,6 +1,6 @@
 // Tests that each page view is in exactly one record, for any number of views and any length of names.
 import { expect, test } from "vitest";
-import { encodeView } from "../behaviour/page-views.ts";
+import { encodeView } from "../behavior/page-views.ts";
 import { viewRecordsOf } from "./exported-page-views.ts";
 
 const hour = { day: 1, hour: 1 };

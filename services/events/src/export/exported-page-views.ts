@@ -1,5 +1,5 @@
 // Splits the page views of an hour into records of bounded size. Pure.
-import { decodeViews, type ViewHour } from "../behaviour/page-views.ts";
+import { decodeViews, type ViewHour } from "../behavior/page-views.ts";
 
 /** A page view; `page` is empty when the view has no page name. */
 export interface ExportedView {

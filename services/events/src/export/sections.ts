@@ -16,7 +16,7 @@ import { eventToProto } from "../tracked-events/event-proto.ts";
 import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
 import { amountsOf } from "./exported-amounts.ts";
 import { viewRecordsOf } from "./exported-page-views.ts";
-import { type KeptTable, walkRows } from "./kept-rows-store.ts";
+import { type ExportedTable, walkRows } from "./exported-rows-store.ts";
 
 /** The records of one table. */
 export interface Section {
@@ -30,7 +30,7 @@ export interface Section {
 function section<Row extends object, Schema extends DescMessage>(
   kind: string,
   schema: Schema,
-  table: KeptTable<Row>,
+  table: ExportedTable<Row>,
   toMessages: (row: Row, profileId: ProfileId) => MessageInitShape<Schema>[],
 ): Section {
   return {
@@ -60,7 +60,7 @@ const merges = section(
     name: "profile_merges",
     columns: ["merge_id", "into_profile_id", "merged_ms", "undone_ms"],
     order: ["merge_id"],
-  } satisfies KeptTable<MergeRow>,
+  } satisfies ExportedTable<MergeRow>,
   (row: MergeRow, profileId) => [
     {
       profileId,
@@ -78,7 +78,7 @@ const events = section(
     name: "tracked_events",
     columns: EVENT_COLUMNS,
     order: ["occurred_ms", "event_id"],
-  } satisfies KeptTable<EventRow>,
+  } satisfies ExportedTable<EventRow>,
   // The recorded profile, not the current root.
   (row: EventRow, profileId) => [eventToProto(eventFromRow(row, profileId))],
 );
@@ -95,7 +95,7 @@ const eventCounts = section(
     name: "event_counts",
     columns: ["name", "count"],
     order: ["name"],
-  } satisfies KeptTable<CountRow>,
+  } satisfies ExportedTable<CountRow>,
   (row: CountRow, profileId) => [{ profileId, eventName: row.name.toString(), count: BigInt(row.count) }],
 );
 
@@ -113,7 +113,7 @@ const pageViews = section(
     name: "page_view_hours",
     columns: ["day", "hour", "part", "views"],
     order: ["day", "hour", "part"],
-  } satisfies KeptTable<ViewsRow>,
+  } satisfies ExportedTable<ViewsRow>,
   ({ day, hour, views }: ViewsRow, profileId) =>
     viewRecordsOf({ day: Number(day), hour: Number(hour) }, views).map((record) => ({
       profileId,
@@ -133,10 +133,10 @@ const amounts = section(
     name: "alert_history",
     columns: ["cell", "content"],
     order: ["cell"],
-  } satisfies KeptTable<HistoryRow>,
+  } satisfies ExportedTable<HistoryRow>,
   ({ cell, content }: HistoryRow, profileId) => {
-    const told = amountsOf(cell.toString("hex"), content);
-    return told.length === 0 ? [] : [{ profileId, amounts: told }];
+    const exportedAmounts = amountsOf(cell.toString("hex"), content);
+    return exportedAmounts.length === 0 ? [] : [{ profileId, amounts: exportedAmounts }];
   },
 );
 
@@ -157,7 +157,7 @@ const alerts = section(
     name: "alerts",
     columns: ["alert_id", "rule_id", "code", "event_id", "event_name", "occurred_ms", "fired_ms"],
     order: ["alert_id"],
-  } satisfies KeptTable<AlertRow>,
+  } satisfies ExportedTable<AlertRow>,
   (row: AlertRow, profileId) => [
     {
       id: bytesToUuid(row.alert_id),

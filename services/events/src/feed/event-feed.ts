@@ -12,9 +12,9 @@ import {
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { rootsOf } from "../people/links-store.ts";
-import { getPeople } from "../people/people.ts";
-import { profileOf } from "../people/person.ts";
+import { rootsOf } from "../identity-graph/links-store.ts";
+import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
+import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { findOwners } from "../profiles/identity-store.ts";
 import { countProfiles, listShardProfileIds } from "../profiles/profile-keys-store.ts";
 import { profileToProto } from "../profiles/profile-proto.ts";
@@ -29,7 +29,7 @@ export function getPositions(deps: EventsDeps): UnaryHandler<Methods["getPositio
 /** Number of messages of maximum size that fit into a response. */
 const READ_AT_ONCE = 7;
 /** Leaves room for the other fields of the response. */
-const ANSWER_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
+const RESPONSE_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
 
 export function readOutbox(deps: EventsDeps): UnaryHandler<Methods["readOutbox"]> {
   return async ({ shard, afterPosition, limit }) => {
@@ -39,7 +39,7 @@ export function readOutbox(deps: EventsDeps): UnaryHandler<Methods["readOutbox"]
       const found = await deps.outbox.read(shard, after, Math.min(READ_AT_ONCE, limit - envelopes.length));
       for (const envelope of found) {
         bytes += envelope.data.byteLength + 1024;
-        if (bytes > ANSWER_BYTES_MAX && envelopes.length > 0) return { envelopes };
+        if (bytes > RESPONSE_BYTES_MAX && envelopes.length > 0) return { envelopes };
         envelopes.push(envelope);
         after = Number(envelope.position);
       }
@@ -49,14 +49,14 @@ export function readOutbox(deps: EventsDeps): UnaryHandler<Methods["readOutbox"]
   };
 }
 
-export function reportFolded(deps: EventsDeps): UnaryHandler<Methods["reportFolded"]> {
+export function reportApplied(deps: EventsDeps): UnaryHandler<Methods["reportApplied"]> {
   return async ({ consumer, shards }) => {
-    const folded = shards.map(({ shard, position, itemsThrough }) => ({
+    const applied = shards.map(({ shard, position, itemsThrough }) => ({
       shard,
       position: Number(position),
       itemsThrough: Number(itemsThrough),
     }));
-    await deps.outbox.reportFolded(consumer, folded);
+    await deps.outbox.reportApplied(consumer, applied);
     return {};
   };
 }
@@ -68,11 +68,11 @@ export function batchGetProfiles(deps: EventsDeps): UnaryHandler<Methods["batchG
     if (profileIds.length === 0) return { profiles: [] };
     const organization = bytesToUuid<OrganizationId>(organizationId);
     const db = deps.database.reader;
-    const asked = profileIds.map((id) => bytesToUuid<ProfileId>(id));
-    const rootIds = new Set((await rootsOf(db, organization, asked)).values());
+    const requested = profileIds.map((id) => bytesToUuid<ProfileId>(id));
+    const rootIds = new Set((await rootsOf(db, organization, requested)).values());
     const roots = await getProfiles(db, organization, Array.from(rootIds, uuidToBytes));
-    const people = await getPeople(db, organization, roots);
-    return { profiles: people.map((person) => profileToProto(profileOf(person))) };
+    const people = await listProfileGroups(db, organization, roots);
+    return { profiles: people.map((person) => profileToProto(effectiveProfile(person))) };
   };
 }
 
@@ -82,8 +82,8 @@ export function batchResolveProfiles(deps: EventsDeps): UnaryHandler<Methods["ba
     const db = deps.database.reader;
     const owners = await findOwners(db, organization, "user_id", userIds);
     const users = [...owners].map(([userId, { rootId }]) => ({ userId, profileId: uuidToBytes(rootId) }));
-    const asked = profileIds.map((id) => bytesToUuid<ProfileId>(id));
-    const roots = [...(await rootsOf(db, organization, asked))];
+    const requested = profileIds.map((id) => bytesToUuid<ProfileId>(id));
+    const roots = [...(await rootsOf(db, organization, requested))];
     return {
       users,
       profileIds: roots.map(([profileId]) => uuidToBytes(profileId)),

@@ -16,31 +16,31 @@ import { invalidField } from "@muster/errors";
 import { readPositions } from "@muster/outbox/outbox-store";
 import type { ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { getPeople } from "../people/people.ts";
-import { profileIdsOf, profileOf } from "../people/person.ts";
+import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
+import { effectiveProfile, groupProfileIds } from "../identity-graph/profile-group.ts";
 import type { Profile, StoredProfile } from "../profiles/profile.ts";
 import { getProfiles, listShardProfiles } from "../profiles/profile-store.ts";
 import { readCompleteSince } from "../retention/retention-store.ts";
 import type { EventRow } from "../tracked-events/event-store.ts";
-import { handOff } from "./handoff.ts";
-import { readEventsOfPeople, type ScannedPerson } from "./read-events-of-people.ts";
+import { callbackStream } from "./callback-stream.ts";
+import { readProfileEvents, type ScanTarget } from "./read-profile-events.ts";
 
 /** Maximum size of a part of the stream. */
 const PART_BYTES_MAX = 256 * 1024;
 /** Maximum number of roots whose merged profiles are in memory at once. */
-const PEOPLE_AT_ONCE = 100;
+const ROOTS_AT_ONCE = 100;
 /** Maximum number of event names in a statement. A longer list is filtered in memory. */
 const STATEMENT_NAMES_MAX = 500;
 
-type Put = (part: ScanProfileEventsResponse) => Promise<void>;
+type Emit = (part: ScanProfileEventsResponse) => Promise<void>;
 
 export function scanProfileEvents(
   deps: EventsDeps,
 ): ServerStreamHandler<typeof EventFeedService.method.scanProfileEvents> {
   return (request, context) => {
     checkIds(request);
-    return handOff<ScanProfileEventsResponse>(context.signal, (put) =>
-      deps.database.snapshot((trx) => scan(trx, request, put)),
+    return callbackStream<ScanProfileEventsResponse>(context.signal, (emit) =>
+      deps.database.snapshot((trx) => scan(trx, request, emit)),
     );
   };
 }
@@ -53,44 +53,45 @@ function checkIds({ profileIds, afterProfileId }: ScanProfileEventsRequest): voi
   }
 }
 
-async function scan(trx: Transaction, request: ScanProfileEventsRequest, put: Put): Promise<void> {
+async function scan(trx: Transaction, request: ScanProfileEventsRequest, emit: Emit): Promise<void> {
   // Must be the first statement, because the snapshot begins here.
   const position = (await readPositions(trx))[request.shard] ?? 0;
-  const { people, more } = await readPeople(trx, request);
+  const { targets, more } = await readTargets(trx, request);
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
   const completeSinceMs = BigInt(await readCompleteSince(trx, organizationId));
-  await put(
+  await emit(
     create(ScanProfileEventsResponseSchema, {
       part: { case: "snapshot", value: { position: BigInt(position), more, completeSinceMs } },
     }),
   );
   const parts = new PartWriter(
-    people.map(({ profile }) => profile),
-    put,
+    targets.map(({ profile }) => profile),
+    emit,
   );
   const filter = namesFilter(request.eventNames);
   if (!request.withoutEvents) {
-    await readEventsOfPeople(trx, organizationId, people, filter.inStatement, async (person, row) => {
+    await readProfileEvents(trx, organizationId, targets, filter.inStatement, async (person, row) => {
       if (filter.accepts(row)) await parts.add(person.profile, row);
     });
   }
   await parts.finish();
 }
 
-async function readPeople(
+async function readTargets(
   trx: Transaction,
   request: ScanProfileEventsRequest,
-): Promise<{ people: ScannedPerson[]; more: boolean }> {
+): Promise<{ targets: ScanTarget[]; more: boolean }> {
   const { profileLimit } = request;
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
   const roots = await readRoots(trx, organizationId, request);
   const page = roots.slice(0, profileLimit);
-  const people: ScannedPerson[] = [];
-  for (let start = 0; start < page.length; start += PEOPLE_AT_ONCE) {
-    const some = await getPeople(trx, organizationId, page.slice(start, start + PEOPLE_AT_ONCE));
-    for (const person of some) people.push({ profile: profileOf(person), profileIds: profileIdsOf(person) });
+  const targets: ScanTarget[] = [];
+  for (let start = 0; start < page.length; start += ROOTS_AT_ONCE) {
+    const some = await listProfileGroups(trx, organizationId, page.slice(start, start + ROOTS_AT_ONCE));
+    for (const person of some)
+      targets.push({ profile: effectiveProfile(person), profileIds: groupProfileIds(person) });
   }
-  return { people, more: roots.length > profileLimit };
+  return { targets, more: roots.length > profileLimit };
 }
 
 /** Returns an extra root beyond the limit if more exist. */
@@ -123,14 +124,14 @@ function namesFilter(eventNames: readonly string[]) {
 /** Groups rows, ordered by profile, into parts of bounded size. Profiles without events get a part too. */
 class PartWriter {
   readonly #profiles: readonly Profile[];
-  readonly #put: Put;
+  readonly #emit: Emit;
   #index = 0;
   #events: ScannedEvent[] = [];
   #bytes = 0;
 
-  constructor(profiles: readonly Profile[], put: Put) {
+  constructor(profiles: readonly Profile[], emit: Emit) {
     this.#profiles = profiles;
-    this.#put = put;
+    this.#emit = emit;
   }
 
   async add(profile: Profile, row: EventRow): Promise<void> {
@@ -165,6 +166,6 @@ class PartWriter {
     };
     this.#events = [];
     this.#bytes = 0;
-    await this.#put(create(ScanProfileEventsResponseSchema, { part: { case: "profile", value } }));
+    await this.#emit(create(ScanProfileEventsResponseSchema, { part: { case: "profile", value } }));
   }
 }

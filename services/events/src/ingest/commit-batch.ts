@@ -3,15 +3,19 @@
 import { assert, type Clock, type IdSource, type OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
-import { shardsOfPeopleChanged, trackedEventsRecorded } from "../domain-events.ts";
-import { ERASURES_EPOCH } from "../erasure/erased-events-store.ts";
+import { shardsOfIdentityChanges, trackedEventsRecorded } from "../domain-events.ts";
+import { ERASURES_VERSION } from "../erasure/erased-events-store.ts";
 import type { ErasedIds, ErasedLookup } from "../erasure/erased-lookup.ts";
-import { bumpEpochs, type Epochs, readEpochs } from "../people/epochs-store.ts";
-import { PeopleChanged } from "../people/people-changed.ts";
+import { IdentityConflict } from "../identity-graph/identity-conflict.ts";
+import {
+  type IdentityVersions,
+  incrementIdentityVersions,
+  readIdentityVersions,
+} from "../identity-graph/identity-versions-store.ts";
 import { insertProfiles } from "../profiles/profile-store.ts";
 import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
-import { type BatchFacts, collectWanted } from "./batch-facts.ts";
-import { loadFacts } from "./facts-store.ts";
+import { type BatchContext, collectKeys } from "./batch-context.ts";
+import { loadBatchContext } from "./batch-context-store.ts";
 import type { IngestStep } from "./ingest-step.ts";
 import { type BatchPlan, planBatch } from "./plan-batch.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
@@ -27,7 +31,7 @@ export interface CommitDeps {
 }
 
 /** Saving the response of one submission failed. Only this submission must fail. */
-export class SettleFailed extends Error {
+export class ResponseSaveFailed extends Error {
   override name = "SettleFailed";
   readonly submission: Submission;
 
@@ -38,101 +42,104 @@ export class SettleFailed extends Error {
 }
 
 /**
- * Commits the submissions and resolves to the plan with all outcomes. Without `lookFirst`, an event or
- * identity that is already stored rejects with the unique violation. With `lookFirst`, only a concurrent
+ * Commits the submissions and resolves to the plan with all outcomes. Without `checkDuplicates`, an event or
+ * identity that is already stored rejects with the unique violation. With `checkDuplicates`, only a concurrent
  * insert does.
  */
 export async function commitBatch(
   deps: CommitDeps,
   submissions: readonly Submission[],
-  options: { readonly lookFirst: boolean },
+  options: { readonly checkDuplicates: boolean },
 ): Promise<BatchPlan> {
-  const wanted = collectWanted(submissions);
-  const [{ prepare } = { prepare: undefined }] = submissions;
+  const keys = collectKeys(submissions);
+  const [{ beforeInsert } = { beforeInsert: undefined }] = submissions;
   assert(
-    submissions.length === 1 || submissions.every((one) => one.prepare === undefined),
+    submissions.length === 1 || submissions.every((one) => one.beforeInsert === undefined),
     "a submission with an identity change shares its transaction with other submissions",
   );
-  const withStoredEvents = options.lookFirst || prepare !== undefined;
+  const withStoredEvents = options.checkDuplicates || beforeInsert !== undefined;
   // The submission whose response is being saved, to attribute a failure. The error itself leaves the
   // transaction unchanged, because packages/db decides by its type whether to retry.
-  let settling: Submission | undefined;
+  let savingResponse: Submission | undefined;
   const body = async (trx: Transaction): Promise<BatchPlan> => {
-    settling = undefined;
-    const planNow = async (): Promise<{ readonly epochs: Epochs; readonly plan: BatchPlan }> => {
+    savingResponse = undefined;
+    const readAndPlan = async (): Promise<{
+      readonly versions: IdentityVersions;
+      readonly plan: BatchPlan;
+    }> => {
       // Read before the data whose validity the versions prove.
-      const epochs = await readEpochs(trx);
-      const facts = await loadFacts(trx, wanted, { withStoredEvents });
-      addErased(facts, await deps.erased.find(trx, wanted, epochs));
-      return { epochs, plan: planBatch(submissions, facts, deps.profileIds, deps.clock.nowMs()) };
+      const versions = await readIdentityVersions(trx);
+      const context = await loadBatchContext(trx, keys, { withStoredEvents });
+      addErased(context, await deps.erased.find(trx, keys, versions));
+      return { versions, plan: planBatch(submissions, context, deps.profileIds, deps.clock.nowMs()) };
     };
-    let { epochs, plan } = await planNow();
-    let prepared: readonly OutboxDraft[] = [];
+    let { versions, plan } = await readAndPlan();
+    let identityDrafts: readonly OutboxDraft[] = [];
     const newCount = plan.newEvents.length;
-    if (prepare !== undefined && newCount > 0) {
-      prepared = await prepare(trx, plan.outcomes[0] ?? noOutcomes);
-      ({ epochs, plan } = await planNow());
+    if (beforeInsert !== undefined && newCount > 0) {
+      identityDrafts = await beforeInsert(trx, plan.outcomes[0] ?? noOutcomes);
+      ({ versions, plan } = await readAndPlan());
       // A concurrent transaction stored one of the events, so its identity claim must not apply twice.
-      if (plan.newEvents.length !== newCount) throw new PeopleChanged();
+      if (plan.newEvents.length !== newCount) throw new IdentityConflict();
     }
     await insertProfiles(trx, plan.newProfiles);
-    const drafts = [...prepared, ...(await insertAndEncode(trx, plan))];
+    const drafts = [...identityDrafts, ...(await insertAndEncode(trx, plan))];
     await insertUndatedIds(trx, plan.newUndated);
     if (plan.newEvents.length > 0) {
       for (const step of deps.steps) drafts.push(...(await step.apply(trx, plan)));
     }
     for (const [index, submission] of submissions.entries()) {
-      if (submission.settle === undefined) continue;
-      settling = submission;
-      await submission.settle(trx, plan.outcomes[index] ?? noOutcomes);
-      settling = undefined;
+      if (submission.saveResponse === undefined) continue;
+      savingResponse = submission;
+      await submission.saveResponse(trx, plan.outcomes[index] ?? noOutcomes);
+      savingResponse = undefined;
     }
     if (drafts.length > 0) {
       await deps.outbox.append(trx, drafts);
-      const now = await readEpochs(trx);
-      requireEpochs(now, epochs, plan);
-      if (now[ERASURES_EPOCH] !== epochs[ERASURES_EPOCH]) {
-        requireKept(plan, await deps.erased.find(trx, wanted, now));
+      const now = await readIdentityVersions(trx);
+      requireUnchangedVersions(now, versions, plan);
+      if (now[ERASURES_VERSION] !== versions[ERASURES_VERSION]) {
+        requireNotErased(plan, await deps.erased.find(trx, keys, now));
       }
-      await bumpEpochs(trx, shardsOfPeopleChanged(drafts));
+      await incrementIdentityVersions(trx, shardsOfIdentityChanges(drafts));
     }
     return plan;
   };
   try {
     const plan = await deps.database.transaction(body);
-    if (plan.shares.length > 0) deps.outbox.committed();
+    if (plan.shardChanges.length > 0) deps.outbox.committed();
     return plan;
   } catch (error) {
-    throw settling === undefined ? error : new SettleFailed(settling, error);
+    throw savingResponse === undefined ? error : new ResponseSaveFailed(savingResponse, error);
   }
 }
 
 const noOutcomes: readonly EventOutcome[] = [];
 
 /**
- * Throws PeopleChanged if an identity version of the plan's shards has changed. Invariant: `now` was read
+ * Throws IdentityConflict if an identity version of the plan's shards has changed. Invariant: `now` was read
  * while this transaction held the positions of the shards. A transaction that changes one of the versions
  * needs the same positions, so it waits for this commit.
  */
-function requireEpochs(now: Epochs, before: Epochs, plan: BatchPlan): void {
-  if (plan.shares.some(({ shard }) => now[shard] !== before[shard])) throw new PeopleChanged();
+function requireUnchangedVersions(now: IdentityVersions, before: IdentityVersions, plan: BatchPlan): void {
+  if (plan.shardChanges.some(({ shard }) => now[shard] !== before[shard])) throw new IdentityConflict();
 }
 
 /**
- * Throws PeopleChanged if an event of the plan was erased after the lookup for erased events. Its insert
+ * Throws IdentityConflict if an event of the plan was erased after the lookup for erased events. Its insert
  * succeeded only because the erased row was already deleted, so the hash of the erased event is visible now.
  */
-function requireKept(plan: BatchPlan, erased: ReadonlyMap<OrganizationId, ErasedIds>): void {
+function requireNotErased(plan: BatchPlan, erased: ReadonlyMap<OrganizationId, ErasedIds>): void {
   for (const { organizationId, id, clientEventId } of plan.newEvents) {
     const own = erased.get(organizationId);
     if (own === undefined || clientEventId === undefined) continue;
-    if (own.ids.has(id) || own.undatedIds.has(clientEventId)) throw new PeopleChanged();
+    if (own.ids.has(id) || own.undatedIds.has(clientEventId)) throw new IdentityConflict();
   }
 }
 
-function addErased(facts: BatchFacts, erased: ReadonlyMap<OrganizationId, ErasedIds>): void {
+function addErased(context: BatchContext, erased: ReadonlyMap<OrganizationId, ErasedIds>): void {
   for (const [organizationId, { ids, undatedIds }] of erased) {
-    const own = facts.get(organizationId);
+    const own = context.get(organizationId);
     for (const id of ids) own?.erasedIds.add(id);
     for (const id of undatedIds) own?.erasedUndatedIds.add(id);
   }
@@ -145,7 +152,7 @@ function addErased(facts: BatchFacts, erased: ReadonlyMap<OrganizationId, Erased
 async function insertAndEncode(trx: Transaction, plan: BatchPlan): Promise<OutboxDraft[]> {
   const inserted = insertEvents(trx, plan.newEvents);
   try {
-    return trackedEventsRecorded(plan.shares);
+    return trackedEventsRecorded(plan.shardChanges);
   } finally {
     await inserted;
   }

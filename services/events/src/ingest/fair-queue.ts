@@ -8,7 +8,7 @@ export interface QueuedWork {
   readonly bytes: number;
 }
 
-interface Line<Work> {
+interface OrganizationQueue<Work> {
   readonly organizationId: OrganizationId;
   readonly waiting: Work[];
   /** Rows that the organization may still take before the turn passes to the next organization. */
@@ -28,8 +28,8 @@ export interface FairQueueLimits {
 export class FairQueue<Work extends QueuedWork> {
   readonly #limits: FairQueueLimits;
   /** Organizations with waiting work, the next in turn first. */
-  readonly #turns: Line<Work>[] = [];
-  readonly #lines = new Map<OrganizationId, Line<Work>>();
+  readonly #roundRobin: OrganizationQueue<Work>[] = [];
+  readonly #queues = new Map<OrganizationId, OrganizationQueue<Work>>();
   #rows = 0;
   #bytes = 0;
 
@@ -42,16 +42,17 @@ export class FairQueue<Work extends QueuedWork> {
   }
 
   get isEmpty(): boolean {
-    return this.#turns.length === 0;
+    return this.#roundRobin.length === 0;
   }
 
   /** Returns false if the queue is full, or if the organization already fills half of the queue. */
   offer(work: Work): boolean {
     const { rowsMax, bytesMax } = this.#limits;
-    const line = this.#lines.get(work.organizationId);
+    const queue = this.#queues.get(work.organizationId);
     if (this.#rows + work.rows > rowsMax || this.#bytes + work.bytes > bytesMax) return false;
-    if (line && (line.rows + work.rows > rowsMax / 2 || line.bytes + work.bytes > bytesMax / 2)) return false;
-    this.#push(work, line ?? this.#addLine(work.organizationId));
+    if (queue && (queue.rows + work.rows > rowsMax / 2 || queue.bytes + work.bytes > bytesMax / 2))
+      return false;
+    this.#push(work, queue ?? this.#addQueue(work.organizationId));
     return true;
   }
 
@@ -60,35 +61,35 @@ export class FairQueue<Work extends QueuedWork> {
     const taken: Work[] = [];
     let rows = 0;
     let bytes = 0;
-    for (let line = this.#turns[0]; line !== undefined; line = this.#turns[0]) {
-      const work = line.waiting[0];
+    for (let queue = this.#roundRobin[0]; queue !== undefined; queue = this.#roundRobin[0]) {
+      const work = queue.waiting[0];
       if (work === undefined) break;
       if (taken.length > 0 && (rows + work.rows > rowsMax || bytes + work.bytes > bytesMax)) break;
-      if (line.credit < work.rows && this.#turns.length > 1) {
-        this.#grantOrPass(line);
+      if (queue.credit < work.rows && this.#roundRobin.length > 1) {
+        this.#grantOrPass(queue);
         continue;
       }
-      line.credit = Math.max(0, line.credit - work.rows);
+      queue.credit = Math.max(0, queue.credit - work.rows);
       taken.push(work);
       rows += work.rows;
       bytes += work.bytes;
-      this.#shift(line, work);
+      this.#shift(queue, work);
     }
     return taken;
   }
 
   /** Grants an organization its rows once a turn. If the credit is still too small, the turn passes on. */
-  #grantOrPass(line: Line<Work>): void {
-    if (line.isGranted) {
-      this.#turns.push(...this.#turns.splice(0, 1));
+  #grantOrPass(queue: OrganizationQueue<Work>): void {
+    if (queue.isGranted) {
+      this.#roundRobin.push(...this.#roundRobin.splice(0, 1));
     } else {
-      line.credit += this.#limits.quantumRows;
+      queue.credit += this.#limits.quantumRows;
     }
-    line.isGranted = !line.isGranted;
+    queue.isGranted = !queue.isGranted;
   }
 
-  #addLine(organizationId: OrganizationId): Line<Work> {
-    const line: Line<Work> = {
+  #addQueue(organizationId: OrganizationId): OrganizationQueue<Work> {
+    const queue: OrganizationQueue<Work> = {
       organizationId,
       waiting: [],
       credit: 0,
@@ -96,28 +97,28 @@ export class FairQueue<Work extends QueuedWork> {
       rows: 0,
       bytes: 0,
     };
-    this.#lines.set(organizationId, line);
-    this.#turns.push(line);
-    return line;
+    this.#queues.set(organizationId, queue);
+    this.#roundRobin.push(queue);
+    return queue;
   }
 
-  #push(work: Work, line: Line<Work>): void {
-    line.waiting.push(work);
-    line.rows += work.rows;
-    line.bytes += work.bytes;
+  #push(work: Work, queue: OrganizationQueue<Work>): void {
+    queue.waiting.push(work);
+    queue.rows += work.rows;
+    queue.bytes += work.bytes;
     this.#rows += work.rows;
     this.#bytes += work.bytes;
   }
 
-  #shift(line: Line<Work>, work: Work): void {
-    line.waiting.shift();
-    line.rows -= work.rows;
-    line.bytes -= work.bytes;
+  #shift(queue: OrganizationQueue<Work>, work: Work): void {
+    queue.waiting.shift();
+    queue.rows -= work.rows;
+    queue.bytes -= work.bytes;
     this.#rows -= work.rows;
     this.#bytes -= work.bytes;
-    if (line.waiting.length === 0) {
-      this.#turns.shift();
-      this.#lines.delete(line.organizationId);
+    if (queue.waiting.length === 0) {
+      this.#roundRobin.shift();
+      this.#queues.delete(queue.organizationId);
     }
   }
 }

@@ -7,7 +7,7 @@ export class IngestMetrics {
   readonly #events;
   readonly #requests;
   readonly #refused;
-  readonly #again;
+  readonly #retries;
   readonly #seconds;
 
   constructor(metrics: Metrics, queuedRows: () => number) {
@@ -18,12 +18,12 @@ export class IngestMetrics {
     );
     this.#events = metrics.counter("muster_ingest_events_total", "Events by outcome.", ["outcome"]);
     this.#refused = metrics.counter(
-      "muster_ingest_refused_total",
+      "muster_ingest_refused_submissions_total",
       "Submissions refused because the queue or the backlog was full.",
-      ["why"],
+      ["reason"],
     );
-    this.#again = metrics.counter(
-      "muster_ingest_reruns_total",
+    this.#retries = metrics.counter(
+      "muster_ingest_retries_total",
       "Commits retried because of a concurrent commit.",
     );
     this.#seconds = metrics.histogram(
@@ -44,11 +44,11 @@ export class IngestMetrics {
     this.#seconds.observe(tookMs / 1000);
   }
 
-  refused(why: "backlog" | "queue"): void {
-    this.#refused.inc({ why });
+  refused(reason: "backlog" | "queue"): void {
+    this.#refused.inc({ reason });
   }
 
-  ranAgain(): void {
-    this.#again.inc();
+  retried(): void {
+    this.#retries.inc();
   }
 }

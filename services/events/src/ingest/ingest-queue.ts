@@ -7,8 +7,8 @@ import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort } from "@muster/outbox";
-import { PEOPLE_CHANGES_MAX, PeopleChanged } from "../people/people-changed.ts";
-import { type CommitDeps, commitBatch, SettleFailed } from "./commit-batch.ts";
+import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-conflict.ts";
+import { type CommitDeps, commitBatch, ResponseSaveFailed } from "./commit-batch.ts";
 import { FairQueue, type QueuedWork } from "./fair-queue.ts";
 import { IngestMetrics } from "./ingest-metrics.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
@@ -41,16 +41,16 @@ const defaultLimits: IngestLimits = {
   queueBytesMax: 64 * 1024 * 1024,
 };
 /** Maximum number of concurrent exclusive transactions. */
-const ALONE_COMMITS_MAX = 4;
+const EXCLUSIVE_COMMITS_MAX = 4;
 /** Rows that an organization takes at each turn. */
 const QUANTUM_ROWS = 500;
 const RETRY_AFTER_MS = 1000;
 /** Maximum number of unique violations of a batch before the batch is divided. */
 const VIOLATIONS_MAX = 6;
 /** Number of batches after a duplicate event that check for duplicates before inserting. */
-const WARY_BATCHES = 50;
+const DUPLICATE_CHECK_BATCHES = 50;
 
-interface Waiting extends QueuedWork {
+interface QueuedSubmission extends QueuedWork {
   readonly submission: Submission;
   readonly resolve: (outcomes: readonly EventOutcome[]) => void;
   readonly reject: (error: unknown) => void;
@@ -60,26 +60,26 @@ export class IngestQueue {
   readonly name = "ingest-queue";
   readonly #options: IngestQueueOptions;
   readonly #limits: IngestLimits;
-  readonly #queue: FairQueue<Waiting>;
+  readonly #queue: FairQueue<QueuedSubmission>;
   readonly #metrics: IngestMetrics;
   #running: Promise<void> | undefined;
   /** Submissions that each get a transaction without other submissions. */
-  readonly #lonely: FairQueue<Waiting>;
-  readonly #lonelyRuns: (Promise<void> | undefined)[] = new Array(ALONE_COMMITS_MAX).fill(undefined);
+  readonly #exclusiveQueue: FairQueue<QueuedSubmission>;
+  readonly #exclusiveRuns: (Promise<void> | undefined)[] = new Array(EXCLUSIVE_COMMITS_MAX).fill(undefined);
   #isStopped = false;
   /**
    * Duplicates come in runs (a repeated import, retries of a client), so the next batches check for
    * duplicates.
    */
-  #waryBatches = 0;
+  #duplicateCheckBatchesLeft = 0;
 
   constructor(options: IngestQueueOptions) {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
     const bounds = { rowsMax: this.#limits.queueRowsMax, bytesMax: this.#limits.queueBytesMax };
     this.#queue = new FairQueue({ ...bounds, quantumRows: QUANTUM_ROWS });
-    this.#lonely = new FairQueue({ ...bounds, quantumRows: 1 });
-    this.#metrics = new IngestMetrics(options.metrics, () => this.#queue.rows + this.#lonely.rows);
+    this.#exclusiveQueue = new FairQueue({ ...bounds, quantumRows: 1 });
+    this.#metrics = new IngestMetrics(options.metrics, () => this.#queue.rows + this.#exclusiveQueue.rows);
   }
 
   async start(): Promise<void> {}
@@ -88,7 +88,7 @@ export class IngestQueue {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
-    await Promise.all(this.#lonelyRuns);
+    await Promise.all(this.#exclusiveRuns);
   }
 
   /**
@@ -103,17 +103,17 @@ export class IngestQueue {
   /**
    * Like `submit`, but in an exclusive transaction, because an identity change locks the affected profiles.
    */
-  submitAlone(submission: Submission, kind: "single" | "batch"): Promise<readonly EventOutcome[]> {
-    return this.#enqueue(submission, kind, this.#lonely, () => {
-      const free = this.#lonelyRuns.indexOf(undefined);
-      if (free !== -1) this.#lonelyRuns[free] = this.#runLonely(free);
+  submitExclusive(submission: Submission, kind: "single" | "batch"): Promise<readonly EventOutcome[]> {
+    return this.#enqueue(submission, kind, this.#exclusiveQueue, () => {
+      const free = this.#exclusiveRuns.indexOf(undefined);
+      if (free !== -1) this.#exclusiveRuns[free] = this.#runExclusive(free);
     });
   }
 
   #enqueue(
     submission: Submission,
     kind: "single" | "batch",
-    queue: FairQueue<Waiting>,
+    queue: FairQueue<QueuedSubmission>,
     run: () => void,
   ): Promise<readonly EventOutcome[]> {
     assert(submission.events.length > 0, "a submission holds at least one event");
@@ -129,8 +129,8 @@ export class IngestQueue {
     });
   }
 
-  #refuse(why: "backlog" | "queue"): Promise<never> {
-    this.#metrics.refused(why);
+  #refuse(reason: "backlog" | "queue"): Promise<never> {
+    this.#metrics.refused(reason);
     return Promise.reject(new AppError("OVERLOADED", { retryAfterMs: RETRY_AFTER_MS }));
   }
 
@@ -145,46 +145,49 @@ export class IngestQueue {
     this.#running = undefined;
   }
 
-  async #runLonely(place: number): Promise<void> {
-    while (!this.#lonely.isEmpty) {
-      for (const waiting of this.#lonely.take(1, 0)) await this.#commit([waiting]);
+  async #runExclusive(slot: number): Promise<void> {
+    while (!this.#exclusiveQueue.isEmpty) {
+      for (const waiting of this.#exclusiveQueue.take(1, 0)) await this.#commit([waiting]);
     }
-    this.#lonelyRuns[place] = undefined;
+    this.#exclusiveRuns[slot] = undefined;
   }
 
   /** Never rejects: each submission is resolved or rejected individually. */
-  async #commit(batch: readonly Waiting[]): Promise<void> {
-    let rest = batch;
-    for (let violations = 0, peopleChanges = 0; rest.length > 0; ) {
-      const lookFirst = this.#waryBatches > 0;
+  async #commit(batch: readonly QueuedSubmission[]): Promise<void> {
+    let remaining = batch;
+    for (let violations = 0, identityConflicts = 0; remaining.length > 0; ) {
+      const checkDuplicates = this.#duplicateCheckBatchesLeft > 0;
       try {
-        await this.#commitOnce(rest, lookFirst);
+        await this.#commitOnce(remaining, checkDuplicates);
         return;
       } catch (error) {
-        if (error instanceof SettleFailed && !isUnavailable(error.cause)) {
-          for (const waiting of rest)
+        if (error instanceof ResponseSaveFailed && !isUnavailable(error.cause)) {
+          for (const waiting of remaining)
             if (waiting.submission === error.submission) waiting.reject(error.cause);
-          rest = rest.filter((waiting) => waiting.submission !== error.submission);
+          remaining = remaining.filter((waiting) => waiting.submission !== error.submission);
         } else if (isUniqueViolation(error) && violations < VIOLATIONS_MAX) {
           violations += 1;
-          this.#metrics.ranAgain();
-          this.#waryBatches = WARY_BATCHES;
-        } else if (error instanceof PeopleChanged && peopleChanges < PEOPLE_CHANGES_MAX) {
-          peopleChanges += 1;
-          this.#metrics.ranAgain();
+          this.#metrics.retried();
+          this.#duplicateCheckBatchesLeft = DUPLICATE_CHECK_BATCHES;
+        } else if (error instanceof IdentityConflict && identityConflicts < IDENTITY_CONFLICTS_MAX) {
+          identityConflicts += 1;
+          this.#metrics.retried();
         } else {
-          await this.#divide(rest, error);
+          await this.#divide(remaining, error);
           return;
         }
       }
     }
   }
 
-  async #commitOnce(batch: readonly Waiting[], lookFirst: boolean): Promise<void> {
+  async #commitOnce(batch: readonly QueuedSubmission[], checkDuplicates: boolean): Promise<void> {
     const submissions = batch.map((waiting) => waiting.submission);
     const startMs = this.#options.clock.monotonicMs();
-    const { outcomes, hasRepeats } = await commitBatch(this.#options, submissions, { lookFirst });
-    if (lookFirst) this.#waryBatches = hasRepeats ? WARY_BATCHES : Math.max(0, this.#waryBatches - 1);
+    const { outcomes, hasDuplicates } = await commitBatch(this.#options, submissions, { checkDuplicates });
+    if (checkDuplicates)
+      this.#duplicateCheckBatchesLeft = hasDuplicates
+        ? DUPLICATE_CHECK_BATCHES
+        : Math.max(0, this.#duplicateCheckBatchesLeft - 1);
     this.#metrics.committed(outcomes, this.#options.clock.monotonicMs() - startMs);
     for (const [index, waiting] of batch.entries()) waiting.resolve(outcomes[index] ?? []);
   }
@@ -193,15 +196,15 @@ export class IngestQueue {
    * Divides a failed batch to isolate the failing submission, so that other submissions do not share the
    * failure.
    */
-  async #divide(batch: readonly Waiting[], error: unknown): Promise<void> {
-    const cause = error instanceof SettleFailed ? error.cause : error;
+  async #divide(batch: readonly QueuedSubmission[], error: unknown): Promise<void> {
+    const cause = error instanceof ResponseSaveFailed ? error.cause : error;
     // An unavailable database fails every submission, so dividing would only delay the failures.
     if (batch.length === 1 || isUnavailable(cause)) {
-      const answer =
-        isUniqueViolation(cause) || cause instanceof PeopleChanged
+      const response =
+        isUniqueViolation(cause) || cause instanceof IdentityConflict
           ? new AppError("UNAVAILABLE", { cause, retryAfterMs: RETRY_AFTER_MS })
           : cause;
-      for (const waiting of batch) waiting.reject(answer);
+      for (const waiting of batch) waiting.reject(response);
       return;
     }
     this.#options.log.warn({ err: cause, submissions: batch.length }, "a shared commit failed; dividing it");

@@ -1,14 +1,14 @@
-// Plans a batch: classifies each event as new, duplicate or rejected and creates the missing profiles. Pure:
-// the input is the stored context, the output are the rows to insert.
+// Plans a batch: classifies each event as new, duplicate or rejected and creates the missing profiles.
+// No I/O: the input is the stored context, the output the rows to insert.
 import { assert, type IdSource, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import { AppError } from "@muster/errors";
-import { type Profile, type ProfileLink, profileOfIdentity } from "../profiles/profile.ts";
-import { hasContent, type TrackedEvent } from "../tracked-events/tracked-event.ts";
-import { type BatchFacts, emptyFacts, type OrganizationFacts } from "./batch-facts.ts";
+import { newProfileForIdentity, type Profile, type ProfileLink } from "../profiles/profile.ts";
+import { hasSameContent, type TrackedEvent } from "../tracked-events/tracked-event.ts";
+import { type BatchContext, emptyContext, type OrganizationContext } from "./batch-context.ts";
 import type { EventOutcome, StoredOutcome, Submission, SubmittedEvent } from "./submission.ts";
 
 /** The new profiles and events of one shard, in the order of publication. */
-export interface ShardShare {
+export interface ShardChanges {
   readonly shard: number;
   readonly newProfiles: Profile[];
   readonly events: TrackedEvent[];
@@ -24,30 +24,30 @@ export interface BatchPlan {
   /** New events with a client id but without a client time. */
   readonly newUndated: readonly TrackedEvent[];
   /** The changed shards, in shard order. */
-  readonly shares: readonly ShardShare[];
+  readonly shardChanges: readonly ShardChanges[];
   /** One list per submission, in the order of the submissions. */
   readonly outcomes: readonly (readonly EventOutcome[])[];
   /** Whether an event of the batch was a duplicate. */
-  readonly hasRepeats: boolean;
+  readonly hasDuplicates: boolean;
 }
 
 export function planBatch(
   submissions: readonly Submission[],
-  facts: BatchFacts,
+  context: BatchContext,
   profileIds: IdSource,
   nowMs: number,
 ): BatchPlan {
   const planner = new Planner(profileIds, nowMs);
   const outcomes = submissions.map((submission) => {
-    const place = { submission, facts: facts.get(submission.organizationId) ?? emptyFacts() };
-    return submission.events.map((event) => planner.place(event, place));
+    const planEvent = { submission, context: context.get(submission.organizationId) ?? emptyContext() };
+    return submission.events.map((event) => planner.planEvent(event, planEvent));
   });
   return planner.finish(outcomes);
 }
 
-interface Place {
+interface PlanInput {
   readonly submission: Submission;
-  readonly facts: OrganizationFacts;
+  readonly context: OrganizationContext;
 }
 
 class Planner {
@@ -57,33 +57,33 @@ class Planner {
   readonly #newEvents: TrackedEvent[] = [];
   readonly #newUndated: TrackedEvent[] = [];
   readonly #stored: StoredOutcome[] = [];
-  readonly #shares: (ShardShare | undefined)[] = new Array(SHARD_COUNT).fill(undefined);
+  readonly #shardChanges: (ShardChanges | undefined)[] = new Array(SHARD_COUNT).fill(undefined);
   readonly #shards = new Map<ProfileId, number>();
-  #hasRepeats = false;
+  #hasDuplicates = false;
 
   constructor(profileIds: IdSource, nowMs: number) {
     this.#profileIds = profileIds;
     this.#nowMs = nowMs;
   }
 
-  place(event: SubmittedEvent, place: Place): EventOutcome {
-    const { facts } = place;
-    const known = facts[event.identityKind].get(event.identity);
+  planEvent(event: SubmittedEvent, planEvent: PlanInput): EventOutcome {
+    const { context } = planEvent;
+    const known = context[event.identityKind].get(event.identity);
     if (known === undefined && event.identityKind === "profile_id") {
       return { status: "rejected", error: new AppError("PROFILE_NOT_FOUND") };
     }
-    if (wasErased(event, facts)) {
-      this.#hasRepeats = true;
+    if (wasErased(event, context)) {
+      this.#hasDuplicates = true;
       return { status: "rejected", error: new AppError("EVENT_ERASED") };
     }
-    const stored = storedBefore(event, facts);
+    const stored = findStored(event, context);
     if (stored !== undefined) {
-      this.#hasRepeats = true;
-      return hasContent(stored, known?.rootId, event)
+      this.#hasDuplicates = true;
+      return hasSameContent(stored, known?.rootId, event)
         ? { status: "duplicate", event: stored }
         : { status: "rejected", error: new AppError("EVENT_CONFLICT") };
     }
-    const added = this.#add(event, known ?? this.#addProfile(event, place), place);
+    const added = this.#add(event, known ?? this.#addProfile(event, planEvent), planEvent);
     const outcome: StoredOutcome = { status: "stored", event: added, alertCodes: [] };
     this.#stored.push(outcome);
     return outcome;
@@ -95,13 +95,13 @@ class Planner {
       newEvents: this.#newEvents,
       newUndated: this.#newUndated,
       stored: this.#stored,
-      shares: this.#shares.filter((share) => share !== undefined),
+      shardChanges: this.#shardChanges.filter((changes) => changes !== undefined),
       outcomes,
-      hasRepeats: this.#hasRepeats,
+      hasDuplicates: this.#hasDuplicates,
     };
   }
 
-  #add(event: SubmittedEvent, link: ProfileLink, { submission, facts }: Place): TrackedEvent {
+  #add(event: SubmittedEvent, link: ProfileLink, { submission, context }: PlanInput): TrackedEvent {
     const stored: TrackedEvent = {
       organizationId: submission.organizationId,
       id: event.id,
@@ -116,52 +116,54 @@ class Planner {
     this.#newEvents.push(stored);
     if (event.clientEventId !== undefined) {
       if (event.isDated) {
-        facts.eventsById.set(stored.id, stored);
+        context.eventsById.set(stored.id, stored);
       } else {
-        facts.eventsByUndatedId.set(event.clientEventId, stored);
+        context.eventsByUndatedId.set(event.clientEventId, stored);
         this.#newUndated.push(stored);
       }
     }
-    this.#shareOf(submission, link.rootId).events.push(stored);
+    this.#changesOf(submission, link.rootId).events.push(stored);
     return stored;
   }
 
-  #addProfile(event: SubmittedEvent, { submission, facts }: Place): ProfileLink {
+  #addProfile(event: SubmittedEvent, { submission, context }: PlanInput): ProfileLink {
     const kind = event.identityKind;
     assert(kind !== "profile_id", "an unknown profile id cannot create a profile");
     const profileId = this.#profileIds.next<ProfileId>(this.#nowMs);
     const identity = { kind, value: event.identity };
-    const profile = profileOfIdentity(submission.organizationId, profileId, identity, this.#nowMs);
+    const profile = newProfileForIdentity(submission.organizationId, profileId, identity, this.#nowMs);
     const link = { profileId, rootId: profileId };
-    facts[kind].set(event.identity, link);
+    context[kind].set(event.identity, link);
     this.#newProfiles.push(profile);
-    this.#shareOf(submission, profileId).newProfiles.push(profile);
+    this.#changesOf(submission, profileId).newProfiles.push(profile);
     return link;
   }
 
-  #shareOf(submission: Submission, profileId: ProfileId): ShardShare {
+  #changesOf(submission: Submission, profileId: ProfileId): ShardChanges {
     let shard = this.#shards.get(profileId);
     if (shard === undefined) {
       shard = shardOf(submission.organizationId, profileId);
       this.#shards.set(profileId, shard);
     }
-    let share = this.#shares[shard];
-    if (share === undefined) {
-      share = { shard, newProfiles: [], events: [], traceParent: submission.traceParent };
-      this.#shares[shard] = share;
-    } else if (share.traceParent === "") {
-      share.traceParent = submission.traceParent;
+    let changes = this.#shardChanges[shard];
+    if (changes === undefined) {
+      changes = { shard, newProfiles: [], events: [], traceParent: submission.traceParent };
+      this.#shardChanges[shard] = changes;
+    } else if (changes.traceParent === "") {
+      changes.traceParent = submission.traceParent;
     }
-    return share;
+    return changes;
   }
 }
 
-function wasErased(event: SubmittedEvent, facts: OrganizationFacts): boolean {
+function wasErased(event: SubmittedEvent, context: OrganizationContext): boolean {
   if (event.clientEventId === undefined) return false;
-  return event.isDated ? facts.erasedIds.has(event.id) : facts.erasedUndatedIds.has(event.clientEventId);
+  return event.isDated ? context.erasedIds.has(event.id) : context.erasedUndatedIds.has(event.clientEventId);
 }
 
-function storedBefore(event: SubmittedEvent, facts: OrganizationFacts): TrackedEvent | undefined {
+function findStored(event: SubmittedEvent, context: OrganizationContext): TrackedEvent | undefined {
   if (event.clientEventId === undefined) return undefined;
-  return event.isDated ? facts.eventsById.get(event.id) : facts.eventsByUndatedId.get(event.clientEventId);
+  return event.isDated
+    ? context.eventsById.get(event.id)
+    : context.eventsByUndatedId.get(event.clientEventId);
 }

@@ -6,11 +6,11 @@ import type { OutboxDraft } from "@muster/outbox";
 import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
 
 /** The field by which a sent event names the person. */
-export type SentIdentity = "user_id" | "anonymous_id" | "profile_id";
+export type EventIdentityKind = "user_id" | "anonymous_id" | "profile_id";
 
 /** A sent event with valid fields. Duplicates and conflicts with stored events are not checked yet. */
 export interface SubmittedEvent {
-  readonly identityKind: SentIdentity;
+  readonly identityKind: EventIdentityKind;
   readonly identity: string;
   readonly name: string;
   /** A JSON object. */
@@ -46,15 +46,15 @@ export interface Submission {
   /** W3C traceparent, or empty. */
   readonly traceParent: string;
   /** Saves the response in the transaction that stores the events. A retried transaction calls it again. */
-  readonly settle: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
+  readonly saveResponse: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
   /**
    * Applies identity claims before the insert if at least one event is new. Receives the planned outcome of
    * each event and returns the messages to publish. A retried transaction calls it again.
    */
-  readonly prepare: Prepare | undefined;
+  readonly beforeInsert: BeforeInsert | undefined;
 }
 
-export type Prepare = (
+export type BeforeInsert = (
   trx: Transaction,
   outcomes: readonly EventOutcome[],
 ) => Promise<readonly OutboxDraft[]>;
@@ -64,12 +64,12 @@ export function createSubmission(
   events: readonly SubmittedEvent[],
   options: {
     readonly traceParent: string;
-    readonly settle?: Submission["settle"];
-    readonly prepare?: Prepare;
+    readonly saveResponse?: Submission["saveResponse"];
+    readonly beforeInsert?: BeforeInsert;
   },
 ): Submission {
   let bytes = 0;
   for (const event of events) bytes += event.bytes;
-  const { traceParent, settle, prepare } = options;
-  return { organizationId, events, bytes, traceParent, settle, prepare };
+  const { traceParent, saveResponse, beforeInsert } = options;
+  return { organizationId, events, bytes, traceParent, saveResponse, beforeInsert };
 }

@@ -8,10 +8,10 @@ import type { ProfileId } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { profileChanged } from "../domain-events.ts";
+import { identityTransaction, requireFreeIdentities } from "./identity-transaction.ts";
 import { identitiesOf, type Profile } from "./profile.ts";
 import { checkProfileFields, profileToProto } from "./profile-proto.ts";
 import { insertProfiles } from "./profile-store.ts";
-import { claimingTransaction, refuseTaken } from "./write-identities.ts";
 
 export function createProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.createProfile> {
   return async (request, context) => {
@@ -29,10 +29,10 @@ export function createProfile(deps: EventsDeps): UnaryHandler<typeof ProfileServ
       updateMs: nowMs,
     };
     const response = create(CreateProfileResponseSchema, { profile: profileToProto(profile) });
-    await claimingTransaction(deps.database, async (trx) => {
-      await refuseTaken(trx, profile, identitiesOf(profile));
+    await identityTransaction(deps.database, async (trx) => {
+      await requireFreeIdentities(trx, profile, identitiesOf(profile));
       await insertProfiles(trx, [profile]);
-      await context.settle(trx, response);
+      await context.saveResponse(trx, response);
       await deps.outbox.append(trx, [profileChanged(profile, context.traceParent)]);
     });
     deps.outbox.committed();

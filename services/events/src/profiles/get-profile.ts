@@ -3,15 +3,15 @@ import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { getPerson } from "../people/people.ts";
-import { profileOf } from "../people/person.ts";
+import { getProfileGroup } from "../identity-graph/load-profile-groups.ts";
+import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { profileToProto, requireProfileId } from "./profile-proto.ts";
 
 export function getProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.getProfile> {
   return async (request, context) => {
     const profileId = requireProfileId(request.profileId);
-    const person = await getPerson(deps.database.reader, context.organizationId, profileId);
-    if (person === undefined) throw new AppError("PROFILE_NOT_FOUND");
-    return { profile: profileToProto(profileOf(person)) };
+    const group = await getProfileGroup(deps.database.reader, context.organizationId, profileId);
+    if (group === undefined) throw new AppError("PROFILE_NOT_FOUND");
+    return { profile: profileToProto(effectiveProfile(group)) };
   };
 }

@@ -5,8 +5,8 @@ import { isUuid, type OrganizationId, PAGE_SIZE_DEFAULT, type ProfileId } from "
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { getPeople, getPerson } from "../people/people.ts";
-import { profileOf } from "../people/person.ts";
+import { getProfileGroup, listProfileGroups } from "../identity-graph/load-profile-groups.ts";
+import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { findOwner } from "./identity-store.ts";
 import { type Identity, identitiesOf, type Profile } from "./profile.ts";
 import { profileToProto } from "./profile-proto.ts";
@@ -26,11 +26,11 @@ export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileServi
     const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
     const db = deps.database.reader;
     const roots = await readPage(db, organizationId, after, pageSize + 1);
-    const page = await getPeople(db, organizationId, roots.slice(0, pageSize));
+    const page = await listProfileGroups(db, organizationId, roots.slice(0, pageSize));
     const last = page.at(-1)?.root;
     const hasMore = roots.length > pageSize && last !== undefined;
     return {
-      profiles: page.map((person) => profileToProto(profileOf(person))),
+      profiles: page.map((group) => profileToProto(effectiveProfile(group))),
       nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.id]) : "",
     };
   };
@@ -55,6 +55,6 @@ async function findByIdentities(
     if (owner === undefined || (rootId !== undefined && owner.rootId !== rootId)) return undefined;
     rootId = owner.rootId;
   }
-  const person = rootId && (await getPerson(db, organizationId, rootId));
-  return person && profileOf(person);
+  const group = rootId && (await getProfileGroup(db, organizationId, rootId));
+  return group && effectiveProfile(group);
 }

@@ -51,7 +51,7 @@ export function checkProfileFields(sent: SentProfileFields, fieldPrefix = ""): v
   }
 }
 
-export function identitiesTaken(taken: readonly Identity[], fieldPrefix = ""): AppError {
+export function identityTakenError(taken: readonly Identity[], fieldPrefix = ""): AppError {
   return new AppError("PROFILE_IDENTITY_TAKEN", {
     fields: taken.map(({ kind }) => ({
       field: `${fieldPrefix}${kind}`,

@@ -46,7 +46,7 @@ export async function getProfile(
   organizationId: OrganizationId,
   profileId: ProfileId,
 ): Promise<StoredProfile | undefined> {
-  const rows = await profilesOf(db, organizationId).where("profile_id", uuidToBytes(profileId)).limit(1);
+  const rows = await selectProfiles(db, organizationId).where("profile_id", uuidToBytes(profileId)).limit(1);
   return rows[0] && fromRow(rows[0]);
 }
 
@@ -56,7 +56,7 @@ export async function lockProfiles(
   organizationId: OrganizationId,
   profileIds: readonly ProfileId[],
 ): Promise<StoredProfile[]> {
-  const query = profilesOf(trx, organizationId)
+  const query = selectProfiles(trx, organizationId)
     .whereIn("profile_id", [...profileIds].sort().map(uuidToBytes))
     .orderBy("profile_id");
   return (await forUpdate(trx, query)).map(fromRow);
@@ -69,7 +69,7 @@ export async function listProfiles(
   after: ProfileId | undefined,
   limit: number,
 ): Promise<StoredProfile[]> {
-  const query = profilesOf(db, organizationId).whereNull("root_id").orderBy("profile_id").limit(limit);
+  const query = selectProfiles(db, organizationId).whereNull("root_id").orderBy("profile_id").limit(limit);
   if (after !== undefined) query.where("profile_id", ">", uuidToBytes(after));
   return (await query).map(fromRow);
 }
@@ -82,7 +82,7 @@ export async function listShardProfiles(
   after: Uint8Array | undefined,
   limit: number,
 ): Promise<StoredProfile[]> {
-  const query = profilesOf(db, organizationId)
+  const query = selectProfiles(db, organizationId)
     .whereNull("root_id")
     .where("shard", shard)
     .orderBy("profile_id")
@@ -98,7 +98,9 @@ export async function getProfiles(
   profileIds: readonly Uint8Array[],
 ): Promise<StoredProfile[]> {
   const ids = profileIds.map((id) => Buffer.from(id));
-  return (await profilesOf(db, organizationId).whereIn("profile_id", ids).orderBy("profile_id")).map(fromRow);
+  return (await selectProfiles(db, organizationId).whereIn("profile_id", ids).orderBy("profile_id")).map(
+    fromRow,
+  );
 }
 
 /** Returns the profiles that were merged into these roots. */
@@ -107,7 +109,7 @@ export async function listMerged(
   organizationId: OrganizationId,
   rootIds: readonly ProfileId[],
 ): Promise<StoredProfile[]> {
-  return (await profilesOf(db, organizationId).whereIn("root_id", rootIds.map(uuidToBytes))).map(fromRow);
+  return (await selectProfiles(db, organizationId).whereIn("root_id", rootIds.map(uuidToBytes))).map(fromRow);
 }
 
 /** Inserts profiles with their identities. A taken identity rejects with the unique violation. */
@@ -149,7 +151,7 @@ export async function clearIdentityColumn(
     .update({ [kind]: null });
 }
 
-function profilesOf(db: Queryable, organizationId: OrganizationId) {
+function selectProfiles(db: Queryable, organizationId: OrganizationId) {
   return db("profiles")
     .select<ProfileRow[]>([...PROFILE_COLUMNS, ...LINK_COLUMNS])
     .where("organization_id", uuidToBytes(organizationId));

@@ -71,7 +71,7 @@ function emailKey(email: string): string {
 }
 
 /** Returns the profile that an event with an unknown identity creates. */
-export function profileOfIdentity(
+export function newProfileForIdentity(
   organizationId: OrganizationId,
   id: ProfileId,
   identity: { readonly kind: "user_id" | "anonymous_id"; readonly value: string },

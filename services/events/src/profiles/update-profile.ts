@@ -7,11 +7,11 @@ import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { profileChanged } from "../domain-events.ts";
-import { changePerson, type PersonChanges } from "../people/change-person.ts";
-import { lockPeople } from "../people/people.ts";
-import { profileOf } from "../people/person.ts";
+import { lockProfileGroups } from "../identity-graph/load-profile-groups.ts";
+import { effectiveProfile } from "../identity-graph/profile-group.ts";
+import { type ProfileFieldChanges, updateProfileGroup } from "../identity-graph/update-profile-group.ts";
+import { identityTransaction } from "./identity-transaction.ts";
 import { checkProfileFields, profileToProto, requireProfileId } from "./profile-proto.ts";
-import { claimingTransaction } from "./write-identities.ts";
 
 const FIELD_PREFIX = "profile.";
 /** Fields of a profile by mask path. */
@@ -30,12 +30,12 @@ export function updateProfile(deps: EventsDeps): UnaryHandler<typeof ProfileServ
     const changes = changesOf(request);
     if (request.profile !== undefined) checkProfileFields(request.profile, FIELD_PREFIX);
     const isChange = Object.keys(changes).length > 0;
-    const profile = await claimingTransaction(deps.database, async (trx) => {
-      const person = (await lockPeople(trx, context.organizationId, [profileId])).get(profileId);
-      if (person === undefined) throw new AppError("PROFILE_NOT_FOUND");
-      if (!isChange) return profileOf(person);
+    const profile = await identityTransaction(deps.database, async (trx) => {
+      const group = (await lockProfileGroups(trx, context.organizationId, [profileId])).get(profileId);
+      if (group === undefined) throw new AppError("PROFILE_NOT_FOUND");
+      if (!isChange) return effectiveProfile(group);
       const options = { nowMs: deps.clock.nowMs(), fieldPrefix: FIELD_PREFIX };
-      const after = profileOf(await changePerson(trx, person, changes, options));
+      const after = effectiveProfile(await updateProfileGroup(trx, group, changes, options));
       await deps.outbox.append(trx, [profileChanged(after, context.traceParent)]);
       return after;
     });
@@ -44,7 +44,7 @@ export function updateProfile(deps: EventsDeps): UnaryHandler<typeof ProfileServ
   };
 }
 
-function changesOf(request: UpdateProfileRequest): PersonChanges {
+function changesOf(request: UpdateProfileRequest): ProfileFieldChanges {
   const fields = pathsOf(request).map((path) => changeable[path]);
   return Object.fromEntries(fields.map((field) => [field, request.profile?.[field]]));
 }

@@ -65,7 +65,7 @@ const PROFILE_BYTES = 16;
 export interface HistoryCell {
   readonly profile_id: Buffer;
   readonly cell: Buffer;
-  readonly touched_ms: number;
+  readonly last_received_ms: number;
 }
 
 /** Returns the position of a cell among the cells of the organization. */
@@ -81,7 +81,7 @@ export async function listHistory(
   limit: number,
 ): Promise<HistoryCell[]> {
   const query = db("alert_history")
-    .select<HistoryCell[]>("profile_id", "cell", "touched_ms")
+    .select<HistoryCell[]>("profile_id", "cell", "last_received_ms")
     .where("organization_id", uuidToBytes(organizationId))
     .orderBy(["organization_id", "profile_id", "cell"])
     .limit(limit);
@@ -111,7 +111,7 @@ export async function deleteHistory(
         "cell",
         own.map(({ cell }) => cell),
       )
-      .andWhere("touched_ms", "<", horizonMs)
+      .andWhere("last_received_ms", "<", horizonMs)
       .delete();
   }
   return deleted;

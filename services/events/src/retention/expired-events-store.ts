@@ -4,7 +4,7 @@ import type { Queryable, Transaction } from "@muster/db";
 import { dayOf } from "../tracked-events/tracked-event.ts";
 
 /** The columns that decide whether an event has expired. */
-export interface AgingEvent {
+export interface EventAge {
   readonly event_id: Buffer;
   readonly client_event_id: Buffer | null;
   readonly occurred_ms: number;
@@ -37,10 +37,10 @@ export async function listAgingEvents(
   organizationId: OrganizationId,
   range: { readonly day: number; readonly after: Buffer | undefined; readonly horizonMs: number },
   limit: number,
-): Promise<AgingEvent[]> {
+): Promise<EventAge[]> {
   const { day, after, horizonMs } = range;
   const query = db("tracked_events")
-    .select<AgingEvent[]>("event_id", "client_event_id", "occurred_ms", "received_ms")
+    .select<EventAge[]>("event_id", "client_event_id", "occurred_ms", "received_ms")
     .where({ organization_id: uuidToBytes(organizationId), day })
     .andWhere("event_id", ">", after ?? FIRST_ID)
     .orderBy(["organization_id", "day", "event_id"])
@@ -57,7 +57,7 @@ export async function deleteExpiredEvents(
   trx: Transaction,
   organizationId: OrganizationId,
   day: number,
-  events: readonly AgingEvent[],
+  events: readonly EventAge[],
 ): Promise<number> {
   const organization = uuidToBytes(organizationId);
   const ids = events.map(({ event_id }) => event_id);

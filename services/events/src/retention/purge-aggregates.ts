@@ -10,8 +10,8 @@ import {
   keyOfCell,
   listHistory,
 } from "./expired-aggregates-store.ts";
-import type { Pace } from "./pace.ts";
 import type { PurgeDeps } from "./purge-raw-events.ts";
+import type { PurgeThrottle } from "./purge-throttle.ts";
 import type { HistoryWalk } from "./retention-store.ts";
 
 export interface PurgeAggregatesOptions {
@@ -19,8 +19,8 @@ export interface PurgeAggregatesOptions {
   readonly horizonMs: number;
   readonly nowMs: number;
   readonly history: HistoryWalk;
-  readonly pace: Pace;
-  mayGoOn(): Promise<boolean>;
+  readonly throttle: PurgeThrottle;
+  shouldContinue(): Promise<boolean>;
 }
 
 export interface PurgedAggregates {
@@ -46,36 +46,36 @@ export async function purgeAggregates(
 
 /** Deletes day by day. The day of the horizon is deleted after the day has ended. */
 async function purgeViews(deps: PurgeDeps, options: PurgeAggregatesOptions): Promise<boolean> {
-  const { organizationId, horizonMs, pace } = options;
+  const { organizationId, horizonMs, throttle } = options;
   for (;;) {
     const day = await firstDayWithViews(deps.database.reader, organizationId);
     if (day === undefined || day >= dayOf(horizonMs)) return true;
-    const isGone = await repeatedly(deps, options, "page_view_hours", (trx) =>
-      deleteViewsOfDay(trx, organizationId, day, pace.rows),
+    const isGone = await deleteRepeatedly(deps, options, "page_view_hours", (trx) =>
+      deleteViewsOfDay(trx, organizationId, day, throttle.rows),
     );
     if (!isGone) return false;
   }
 }
 
 async function purgeAlerts(deps: PurgeDeps, options: PurgeAggregatesOptions): Promise<boolean> {
-  const { organizationId, horizonMs, pace } = options;
-  return repeatedly(deps, options, "alerts", (trx) =>
-    deleteAlertsBefore(trx, organizationId, horizonMs, pace.rows),
+  const { organizationId, horizonMs, throttle } = options;
+  return deleteRepeatedly(deps, options, "alerts", (trx) =>
+    deleteAlertsBefore(trx, organizationId, horizonMs, throttle.rows),
   );
 }
 
 /** Deletes until no row is left. Returns false when the purge stopped before. */
-async function repeatedly(
+async function deleteRepeatedly(
   { database, metrics }: PurgeDeps,
-  { pace, mayGoOn }: PurgeAggregatesOptions,
-  place: string,
+  { throttle, shouldContinue }: PurgeAggregatesOptions,
+  table: string,
   remove: (trx: Transaction) => Promise<number>,
 ): Promise<boolean> {
   for (;;) {
-    if (!(await mayGoOn())) return false;
-    const count = await pace.batch(() => database.transaction(remove));
+    if (!(await shouldContinue())) return false;
+    const count = await throttle.batch(() => database.transaction(remove));
     if (count === 0) return true;
-    metrics.purged(place, count);
+    metrics.purged(table, count);
   }
 }
 
@@ -83,16 +83,16 @@ async function walkHistory(
   { database, metrics }: PurgeDeps,
   options: PurgeAggregatesOptions,
 ): Promise<HistoryWalk> {
-  const { organizationId, horizonMs, nowMs, pace, mayGoOn } = options;
+  const { organizationId, horizonMs, nowMs, throttle, shouldContinue } = options;
   let { after } = options.history;
   for (;;) {
-    if (!(await mayGoOn())) return { dueMs: nowMs, after };
-    const isLast = await pace.batch(async () => {
-      const limit = Math.min(pace.rows, HISTORY_ROWS_MAX);
+    if (!(await shouldContinue())) return { dueMs: nowMs, after };
+    const isLast = await throttle.batch(async () => {
+      const limit = Math.min(throttle.rows, HISTORY_ROWS_MAX);
       const cells = await listHistory(database.reader, organizationId, after, limit);
       const last = cells.at(-1);
       after = last === undefined ? after : keyOfCell(last);
-      const expired = cells.filter(({ touched_ms }) => Number(touched_ms) < horizonMs);
+      const expired = cells.filter(({ last_received_ms }) => Number(last_received_ms) < horizonMs);
       if (expired.length > 0) {
         const remove = (trx: Transaction) => deleteHistory(trx, organizationId, expired, horizonMs);
         metrics.purged("alert_history", await database.transaction(remove));

@@ -7,12 +7,12 @@ import type { OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
 import { dayOf } from "../tracked-events/tracked-event.ts";
 import {
-  type AgingEvent,
   deleteExpiredEvents,
+  type EventAge,
   listAgingEvents,
   nextDayWithEvents,
 } from "./expired-events-store.ts";
-import type { Pace } from "./pace.ts";
+import type { PurgeThrottle } from "./purge-throttle.ts";
 import type { RetentionMetrics } from "./retention-metrics.ts";
 import { raiseCompleteSince, readOldestOfDay, saveOldestOfDay } from "./retention-store.ts";
 
@@ -30,22 +30,22 @@ export interface PurgeOptions {
   readonly horizonMs: number;
   /** The first day of the purge; undefined starts at the first day of the organization. */
   readonly fromDay: number | undefined;
-  readonly pace: Pace;
+  readonly throttle: PurgeThrottle;
   /** Called between batches. False stops the purge, because the time is over or the lease is lost. */
-  mayGoOn(): Promise<boolean>;
+  shouldContinue(): Promise<boolean>;
 }
 
 /** Returns the day to resume from, or undefined when no expired event is left. */
 export async function purgeRawEvents(deps: PurgeDeps, options: PurgeOptions): Promise<number | undefined> {
-  const { organizationId, horizonMs, fromDay, mayGoOn } = options;
+  const { organizationId, horizonMs, fromDay, shouldContinue } = options;
   const { reader } = deps.database;
   const lastDay = dayOf(horizonMs);
   let before = fromDay === undefined ? undefined : fromDay - 1;
   for (;;) {
     const day = await nextDayWithEvents(reader, organizationId, before);
     if (day === undefined || day > lastDay) return undefined;
-    if (!(await mayGoOn())) return day;
-    if (await isWorthAVisit(deps, organizationId, day, horizonMs)) {
+    if (!(await shouldContinue())) return day;
+    if (await isDueForVisit(deps, organizationId, day, horizonMs)) {
       const isDone = await purgeDay(deps, options, day);
       if (!isDone) return day;
     }
@@ -53,7 +53,7 @@ export async function purgeRawEvents(deps: PurgeDeps, options: PurgeOptions): Pr
   }
 }
 
-async function isWorthAVisit(
+async function isDueForVisit(
   { database }: PurgeDeps,
   organizationId: OrganizationId,
   day: number,
@@ -65,26 +65,26 @@ async function isWorthAVisit(
 
 /** Returns false when the purge stopped. */
 async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Promise<boolean> {
-  const { organizationId, rawEventDays, horizonMs, pace, mayGoOn } = options;
+  const { organizationId, rawEventDays, horizonMs, throttle, shouldContinue } = options;
   const { database, metrics } = deps;
   let isRevoked = false;
   let after: Buffer | undefined;
   let oldestKeptMs: number | undefined;
   for (let isLast = false; !isLast; ) {
-    if (isRevoked || !(await mayGoOn())) return false;
-    await pace.batch(async () => {
-      const limit = pace.rows;
+    if (isRevoked || !(await shouldContinue())) return false;
+    await throttle.batch(async () => {
+      const limit = throttle.rows;
       const range = { day, after, horizonMs };
       const events = await listAgingEvents(database.reader, organizationId, range, limit);
       isLast = events.length < limit;
       after = events.at(-1)?.event_id ?? after;
-      const expired = events.filter((event) => agesFrom(event) < horizonMs);
+      const expired = events.filter((event) => ageStartMs(event) < horizonMs);
       for (const event of events) {
-        const keptMs = agesFrom(event);
+        const keptMs = ageStartMs(event);
         if (keptMs >= horizonMs) oldestKeptMs = Math.min(oldestKeptMs ?? keptMs, keptMs);
       }
       if (expired.length === 0) return;
-      metrics.behind(horizonMs - Math.min(...expired.map(agesFrom)));
+      metrics.behind(horizonMs - Math.min(...expired.map(ageStartMs)));
       const count = await database.transaction(async (trx) => {
         const mayDelete = await raiseCompleteSince(trx, organizationId, { rawEventDays, ms: horizonMs });
         return mayDelete ? deleteExpiredEvents(trx, organizationId, day, expired) : undefined;
@@ -104,6 +104,6 @@ async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Pr
 }
 
 /** The age of an event counts from the receipt, or from the instant if that is later. */
-function agesFrom({ occurred_ms, received_ms }: AgingEvent): number {
+function ageStartMs({ occurred_ms, received_ms }: EventAge): number {
   return Math.max(Number(occurred_ms), Number(received_ms));
 }

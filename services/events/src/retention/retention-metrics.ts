@@ -9,7 +9,7 @@ export class RetentionMetrics {
     this.#purged = metrics.counter(
       "muster_retention_purged_rows_total",
       "Rows deleted because the retention of the organization has expired.",
-      ["place"],
+      ["table"],
     );
     this.#behind = metrics.gauge(
       "muster_retention_behind_seconds",
@@ -17,8 +17,8 @@ export class RetentionMetrics {
     );
   }
 
-  purged(place: string, rows: number): void {
-    if (rows > 0) this.#purged.inc({ place }, rows);
+  purged(table: string, rows: number): void {
+    if (rows > 0) this.#purged.inc({ table }, rows);
   }
 
   behind(ms: number): void {

@@ -2,13 +2,13 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { RetentionSchema } from "@muster/contracts/muster/events/v1/retention_service_pb";
-import { FOR_EVER, type Retention } from "./retention.ts";
+import { type Retention, UNLIMITED } from "./retention.ts";
 
 export function retentionToProto(retention: Retention): MessageInitShape<typeof RetentionSchema> {
   const { rawEventDays, aggregateDays, completeSinceMs, updateMs } = retention;
   return {
-    ...(rawEventDays !== FOR_EVER && { rawEventDays }),
-    ...(aggregateDays !== FOR_EVER && { aggregateDays }),
+    ...(rawEventDays !== UNLIMITED && { rawEventDays }),
+    ...(aggregateDays !== UNLIMITED && { aggregateDays }),
     ...(completeSinceMs > 0 && { completeSince: timestampFromMs(completeSinceMs) }),
     ...(updateMs !== undefined && { updateTime: timestampFromMs(updateMs) }),
   };

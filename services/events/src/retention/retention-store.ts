@@ -1,7 +1,7 @@
 // Stores the retention of organizations: every statement against `retentions` and `retention_days`.
 import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import { FOR_EVER, keptForEver, type Retention, type RetentionDays } from "./retention.ts";
+import { type Retention, type RetentionDays, UNLIMITED, unlimitedRetention } from "./retention.ts";
 
 interface Row {
   organization_id: Buffer;
@@ -33,7 +33,7 @@ export async function readRetention(db: Queryable, organizationId: OrganizationI
   const row = await db("retentions")
     .where("organization_id", uuidToBytes(organizationId))
     .first<Row | undefined>(COLUMNS);
-  return row === undefined ? keptForEver(organizationId) : fromRow(row);
+  return row === undefined ? unlimitedRetention(organizationId) : fromRow(row);
 }
 
 /** Returns the instant before which received events can be missing; 0 when no event is missing. */
@@ -55,12 +55,12 @@ export async function lockRetention(
   organizationId: OrganizationId,
 ): Promise<LockedRetention> {
   const key = uuidToBytes(organizationId);
-  const fresh = [key, FOR_EVER, FOR_EVER, 0, 0, null, 0, 0, null, 0];
+  const fresh = [key, UNLIMITED, UNLIMITED, 0, 0, null, 0, 0, null, 0];
   await insertRows(trx, "retentions", COLUMNS, [fresh], "keep", ["organization_id"]);
   const query = trx("retentions").select<Row[]>(COLUMNS).where("organization_id", key);
   const [row] = await forUpdate(trx, query);
   return row === undefined
-    ? { ...keptForEver(organizationId), changingUntilMs: 0 }
+    ? { ...unlimitedRetention(organizationId), changingUntilMs: 0 }
     : { ...fromRow(row), changingUntilMs: row.changing_until_ms };
 }
 
@@ -141,7 +141,7 @@ export async function findDueRetention(
   const query = db("retentions")
     .where("next_pass_ms", "<=", nowMs)
     .andWhere((limited) =>
-      limited.where("raw_event_days", ">", FOR_EVER).orWhere("aggregate_days", ">", FOR_EVER),
+      limited.where("raw_event_days", ">", UNLIMITED).orWhere("aggregate_days", ">", UNLIMITED),
     )
     .orderBy("organization_id")
     .first<Row | undefined>(COLUMNS);
@@ -160,7 +160,7 @@ export async function findDueRetention(
 /**
  * Takes the lease on a pass until `untilMs`. The second of two workers finds a changed row and returns false.
  */
-export async function takePass(
+export async function leasePass(
   trx: Transaction,
   { organizationId, nextPassMs }: DueRetention,
   untilMs: number,

@@ -4,19 +4,19 @@ import { type Clock, type OrganizationId, Wakeup } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
-import { Pace, type PaceTimings } from "./pace.ts";
 import { purgeAggregates } from "./purge-aggregates.ts";
 import { purgeRawEvents } from "./purge-raw-events.ts";
+import { PurgeThrottle, type PurgeThrottleTimings } from "./purge-throttle.ts";
 import { horizonMs } from "./retention.ts";
 import { RetentionMetrics } from "./retention-metrics.ts";
-import { type DueRetention, endPass, findDueRetention, holdsPass, takePass } from "./retention-store.ts";
+import { type DueRetention, endPass, findDueRetention, holdsPass, leasePass } from "./retention-store.ts";
 
 export interface RetentionWorkerOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly pace?: PaceTimings;
+  readonly throttle?: PurgeThrottleTimings;
 }
 
 /** The interval between two passes over an organization. */
@@ -25,7 +25,7 @@ const PASS_EVERY_MS = 5 * 60_000;
 const LEASE_MS = 60_000;
 /** The longest turn of an organization. A longer pass continues after the other organizations. */
 const TURN_MS = 20_000;
-const LOOK_EVERY_MS = 60_000;
+const POLL_EVERY_MS = 60_000;
 
 export class RetentionWorker {
   readonly name = "retention";
@@ -50,7 +50,7 @@ export class RetentionWorker {
   }
 
   /** Wakes the worker after a retention was shortened. */
-  look(): void {
+  wake(): void {
     this.#wakeup.notify();
   }
 
@@ -69,25 +69,25 @@ export class RetentionWorker {
   }
 
   async #takeTurn(due: DueRetention): Promise<void> {
-    const { clock, database, pace } = this.#options;
+    const { clock, database, throttle } = this.#options;
     const { organizationId, days } = due;
     const startMs = clock.nowMs();
     const turnEndMs = clock.monotonicMs() + TURN_MS;
     let held = { ...due, nextPassMs: startMs + LEASE_MS };
-    if (!(await database.transaction((trx) => takePass(trx, due, held.nextPassMs)))) return;
-    const mayGoOn = async (): Promise<boolean> => {
+    if (!(await database.transaction((trx) => leasePass(trx, due, held.nextPassMs)))) return;
+    const shouldContinue = async (): Promise<boolean> => {
       if (this.#stopping.signal.aborted || clock.monotonicMs() >= turnEndMs) return false;
       const nowMs = clock.nowMs();
       if (held.nextPassMs - nowMs > LEASE_MS / 2) return holdsPass(database.reader, held);
       const renewed = { ...held, nextPassMs: nowMs + LEASE_MS };
-      if (!(await database.transaction((trx) => takePass(trx, held, renewed.nextPassMs)))) return false;
+      if (!(await database.transaction((trx) => leasePass(trx, held, renewed.nextPassMs)))) return false;
       held = renewed;
       return true;
     };
     const purge = {
       organizationId,
-      mayGoOn,
-      pace: new Pace(clock, this.#stopping.signal, pace),
+      shouldContinue,
+      throttle: new PurgeThrottle(clock, this.#stopping.signal, throttle),
     };
     const deps = { database, metrics: this.#metrics };
     const aggregatesMs = horizonMs(days.aggregateDays, startMs);
@@ -115,7 +115,7 @@ export class RetentionWorker {
     const { clock, log } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await this.#wakeup.wait(clock, LOOK_EVERY_MS, signal);
+      await this.#wakeup.wait(clock, POLL_EVERY_MS, signal);
       try {
         if (!signal.aborted) await this.purge();
       } catch (error) {

@@ -5,7 +5,7 @@ const DAY_MS = 86_400_000;
 /** Summaries look back 7 days, so a smaller value would remove page views that summaries need. */
 export const AGGREGATE_DAYS_MIN = 8;
 /** The number of days that means unlimited retention. */
-export const FOR_EVER = 0;
+export const UNLIMITED = 0;
 
 export interface Retention {
   readonly organizationId: OrganizationId;
@@ -22,11 +22,11 @@ export interface Retention {
 export type RetentionDays = Pick<Retention, "rawEventDays" | "aggregateDays">;
 
 /** Returns the retention of an organization that never set a limit. */
-export function keptForEver(organizationId: OrganizationId): Retention {
+export function unlimitedRetention(organizationId: OrganizationId): Retention {
   return {
     organizationId,
-    rawEventDays: FOR_EVER,
-    aggregateDays: FOR_EVER,
+    rawEventDays: UNLIMITED,
+    aggregateDays: UNLIMITED,
     completeSinceMs: 0,
     updateMs: undefined,
   };
@@ -34,10 +34,10 @@ export function keptForEver(organizationId: OrganizationId): Retention {
 
 /** Events that were received and happened before the horizon have expired. Undefined: no event expires. */
 export function horizonMs(days: number, nowMs: number): number | undefined {
-  return days === FOR_EVER ? undefined : nowMs - days * DAY_MS;
+  return days === UNLIMITED ? undefined : nowMs - days * DAY_MS;
 }
 
 /** Returns whether `next` expires data that `current` keeps. */
 export function isShorter(next: number, current: number): boolean {
-  return next !== FOR_EVER && (current === FOR_EVER || next < current);
+  return next !== UNLIMITED && (current === UNLIMITED || next < current);
 }

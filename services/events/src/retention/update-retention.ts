@@ -12,7 +12,7 @@ import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import { type Caller, createClient, onBehalfOf, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { AGGREGATE_DAYS_MIN, FOR_EVER, isShorter, type Retention, type RetentionDays } from "./retention.ts";
+import { AGGREGATE_DAYS_MIN, isShorter, type Retention, type RetentionDays, UNLIMITED } from "./retention.ts";
 import { retentionToProto } from "./retention-proto.ts";
 import { lockRetention, markChanging, readRetention, saveRetentionDays } from "./retention-store.ts";
 
@@ -21,8 +21,8 @@ const changeable = { raw_event_days: "rawEventDays", aggregate_days: "aggregateD
 type Path = keyof typeof changeable;
 
 /** The deadline of a reservation, so that a crashed change blocks the next change only for a bounded time. */
-const AGREE_MS_MAX = 10_000;
-const CHANGE_MS_MAX = 3 * AGREE_MS_MAX;
+const RESERVE_MS_MAX = 10_000;
+const CHANGE_MS_MAX = 3 * RESERVE_MS_MAX;
 
 export function updateRetention(
   deps: EventsDeps,
@@ -33,19 +33,19 @@ export function updateRetention(
   return async (request, context) => {
     const { organizationId } = context;
     const changes = changesOf(request);
-    const agree = (rawEventDays: number) =>
+    const reserve = (rawEventDays: number) =>
       client.reserveRetention(
         { organizationId: uuidToBytes(organizationId), rawEventDays },
-        { ...onBehalfOf(context), deadlineMs: deps.clock.nowMs() + AGREE_MS_MAX },
+        { ...onBehalfOf(context), deadlineMs: deps.clock.nowMs() + RESERVE_MS_MAX },
       );
     const { before, after, untilMs } = await begin(deps, organizationId, changes);
     try {
       // Equal values can be a repeated call after a crash, so segments receives the limit again.
       const isLonger = isShorter(before.rawEventDays, after.rawEventDays);
-      const isAsked = changes.rawEventDays !== undefined;
-      if (isAsked && !isLonger) await agree(after.rawEventDays);
+      const isRequested = changes.rawEventDays !== undefined;
+      if (isRequested && !isLonger) await reserve(after.rawEventDays);
       await store(deps, organizationId, after, untilMs);
-      if (isAsked && isLonger) await agree(after.rawEventDays);
+      if (isRequested && isLonger) await reserve(after.rawEventDays);
     } finally {
       await end(deps, organizationId, untilMs);
     }
@@ -57,9 +57,9 @@ export function updateRetention(
 function changesOf(request: UpdateRetentionRequest): Partial<RetentionDays> {
   const { retention } = request;
   const changes: { -readonly [K in keyof RetentionDays]?: number } = {};
-  for (const path of pathsOf(request)) changes[changeable[path]] = retention?.[changeable[path]] ?? FOR_EVER;
-  const { aggregateDays = FOR_EVER } = changes;
-  if (aggregateDays !== FOR_EVER && aggregateDays < AGGREGATE_DAYS_MIN) {
+  for (const path of pathsOf(request)) changes[changeable[path]] = retention?.[changeable[path]] ?? UNLIMITED;
+  const { aggregateDays = UNLIMITED } = changes;
+  if (aggregateDays !== UNLIMITED && aggregateDays < AGGREGATE_DAYS_MIN) {
     const least = `must be at least ${AGGREGATE_DAYS_MIN}, because summaries look back 7 days; 0 or null means indefinitely`;
     throw invalidField("retention.aggregate_days", least);
   }

@@ -15,56 +15,56 @@ import { type CallContext, errorToProto, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
 import { readBatchedEvent } from "./read-event-input.ts";
-import { settleOf } from "./record-event.ts";
+import { responseSaver } from "./record-event.ts";
 
 export function batchRecordEvents(
   deps: EventsDeps,
 ): UnaryHandler<typeof EventService.method.batchRecordEvents> {
   return async (request, context) => {
     const batch = readBatch(deps, request, context);
-    if (batch.good.length === 0) return respond(request, batch, []);
-    const submission = createSubmission(context.organizationId, batch.good, {
+    if (batch.valid.length === 0) return respond(request, batch, []);
+    const submission = createSubmission(context.organizationId, batch.valid, {
       traceParent: context.traceParent,
-      settle: settleOf(context, (outcomes) => respond(request, batch, outcomes)),
+      saveResponse: responseSaver(context, (outcomes) => respond(request, batch, outcomes)),
     });
     return respond(request, batch, await deps.ingest.submit(submission, "batch"));
   };
 }
 
 interface ReadBatch {
-  readonly good: readonly SubmittedEvent[];
+  readonly valid: readonly SubmittedEvent[];
   /** Rejected events by index; all other events are valid. */
-  readonly refused: ReadonlyMap<number, AppError>;
+  readonly rejected: ReadonlyMap<number, AppError>;
 }
 
 function readBatch(deps: EventsDeps, request: BatchRecordEventsRequest, context: CallContext): ReadBatch {
-  const refused = unreadable(request.unreadableEvents, request.events.length);
+  const rejected = unreadable(request.unreadableEvents, request.events.length);
   const reader = {
     organizationId: context.organizationId,
     nowMs: deps.clock.nowMs(),
     ids: deps.ids,
     fieldPrefix: "",
   };
-  const good: SubmittedEvent[] = [];
+  const valid: SubmittedEvent[] = [];
   for (const [index, event] of request.events.entries()) {
-    if (refused.has(index)) continue;
+    if (rejected.has(index)) continue;
     const read = readBatchedEvent(event, reader);
-    if (read instanceof AppError) refused.set(index, read);
-    else good.push(read);
+    if (read instanceof AppError) rejected.set(index, read);
+    else valid.push(read);
   }
-  return { good, refused };
+  return { valid, rejected };
 }
 
 /**
  * Errors of events that the gateway could not parse. The list of events holds an empty event at each index.
  */
 function unreadable(errors: readonly ItemError[], eventCount: number): Map<number, AppError> {
-  const refused = new Map<number, AppError>();
+  const rejected = new Map<number, AppError>();
   for (const { index, field, message } of errors) {
     if (index < 0 || index >= eventCount)
       throw invalidField("unreadable_events", "names no event of the batch");
-    if (refused.has(index)) continue;
-    refused.set(
+    if (rejected.has(index)) continue;
+    rejected.set(
       index,
       new AppError("REQUEST_MALFORMED", {
         message: field === "" ? message : `${field}: ${message}`,
@@ -72,7 +72,7 @@ function unreadable(errors: readonly ItemError[], eventCount: number): Map<numbe
       }),
     );
   }
-  return refused;
+  return rejected;
 }
 
 function respond(
@@ -82,7 +82,7 @@ function respond(
 ): BatchRecordEventsResponse {
   let next = 0;
   const results = request.events.map((event, index) => {
-    const error = batch.refused.get(index);
+    const error = batch.rejected.get(index);
     const outcome = error === undefined ? outcomes[next++] : ({ status: "rejected", error } as const);
     return resultOf(index, event.eventId, outcome);
   });

@@ -7,8 +7,8 @@ import {
   uuidToBytes,
 } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
-import { BytesOnce } from "./bytes-once.ts";
 import { dayOf, type TrackedEvent } from "./tracked-event.ts";
+import { UuidBytesCache } from "./uuid-bytes-cache.ts";
 
 export const EVENT_COLUMNS = [
   "organization_id",
@@ -36,7 +36,7 @@ export interface EventRow {
 /** Inserts new events in key order. An event that is already stored rejects with the unique violation. */
 export async function insertEvents(trx: Transaction, events: readonly TrackedEvent[]): Promise<void> {
   if (events.length === 0) return;
-  const bytes = new BytesOnce();
+  const bytes = new UuidBytesCache();
   const rows = [...events]
     .sort(compareKeys)
     .map((event): Value[] => [

@@ -25,13 +25,13 @@ export function ingestEvents(deps: EventsDeps): BidiStreamHandler<typeof EventSe
   return (requests, context) => new IngestStream(deps, context).run(requests);
 }
 
-interface Gathered {
+interface BufferedEvent {
   readonly sequence: bigint;
   readonly read: SubmittedEvent | AppError;
 }
 
 interface InFlight {
-  answer: IngestEventsResponse | undefined;
+  response: IngestEventsResponse | undefined;
   error: unknown;
   isDone: boolean;
 }
@@ -39,8 +39,8 @@ interface InFlight {
 class IngestStream {
   readonly #deps: EventsDeps;
   readonly #context: CallContext;
-  #gathered: Gathered[] = [];
-  #gatheredBytes = 0;
+  #buffered: BufferedEvent[] = [];
+  #bufferedBytes = 0;
   /** In sequence order. */
   readonly #inFlight: InFlight[] = [];
   #lastSequence: bigint | undefined;
@@ -49,7 +49,7 @@ class IngestStream {
   #failure: unknown;
   #isClosed = false;
   #wake: (() => void) | undefined;
-  #makeRoom: (() => void) | undefined;
+  #resumeReading: (() => void) | undefined;
 
   constructor(deps: EventsDeps, context: CallContext) {
     this.#deps = deps;
@@ -60,23 +60,23 @@ class IngestStream {
     const reading = this.#read(requests);
     try {
       for (;;) {
-        this.#submitWhatMay();
+        this.#submitIfDue();
         const [first] = this.#inFlight;
         if (first?.isDone) {
           this.#inFlight.shift();
-          if (first.answer === undefined) throw first.error;
-          yield first.answer;
-        } else if (first === undefined && this.#hasEnded && this.#gathered.length === 0) {
+          if (first.response === undefined) throw first.error;
+          yield first.response;
+        } else if (first === undefined && this.#hasEnded && this.#buffered.length === 0) {
           break;
         } else {
-          await this.#change();
+          await this.#waitForChange();
         }
       }
       await reading;
       if (this.#failure !== undefined) throw this.#failure;
     } finally {
       this.#isClosed = true;
-      this.#makeRoom?.();
+      this.#resumeReading?.();
     }
   }
 
@@ -84,10 +84,10 @@ class IngestStream {
   async #read(requests: AsyncIterable<IngestEventsRequest>): Promise<void> {
     try {
       for await (const request of requests) {
-        this.#gather(request);
+        this.#buffer(request);
         while (this.#isFull && !this.#isClosed) {
           await new Promise<void>((resolve) => {
-            this.#makeRoom = resolve;
+            this.#resumeReading = resolve;
           });
         }
         if (this.#isClosed) break;
@@ -96,10 +96,10 @@ class IngestStream {
       this.#failure = error;
     }
     this.#hasEnded = true;
-    this.#changed();
+    this.#signalChange();
   }
 
-  #gather({ sequence, event }: IngestEventsRequest): void {
+  #buffer({ sequence, event }: IngestEventsRequest): void {
     const expected = this.#lastSequence === undefined ? sequence : this.#lastSequence + 1n;
     if (sequence !== expected || sequence < 1n) {
       throw invalidField("sequence", `must be ${sequence < 1n ? "at least 1" : `${expected} here`}`);
@@ -111,29 +111,29 @@ class IngestStream {
       ids: this.#deps.ids,
       fieldPrefix: "",
     });
-    this.#gathered.push({ sequence, read });
-    if (!(read instanceof AppError)) this.#gatheredBytes += read.bytes;
-    this.#changed();
+    this.#buffered.push({ sequence, read });
+    if (!(read instanceof AppError)) this.#bufferedBytes += read.bytes;
+    this.#signalChange();
   }
 
   get #isFull(): boolean {
-    return this.#gathered.length >= SUBMISSION_EVENTS_MAX || this.#gatheredBytes >= SUBMISSION_BYTES_MAX;
+    return this.#buffered.length >= SUBMISSION_EVENTS_MAX || this.#bufferedBytes >= SUBMISSION_BYTES_MAX;
   }
 
-  #submitWhatMay(): void {
+  #submitIfDue(): void {
     const count = this.#inFlight.length;
-    const may = count === 0 ? this.#gathered.length > 0 : this.#isFull && count < SUBMISSIONS_IN_FLIGHT_MAX;
-    if (!may) return;
-    const entry: InFlight = { answer: undefined, error: undefined, isDone: false };
+    const isDue = count === 0 ? this.#buffered.length > 0 : this.#isFull && count < SUBMISSIONS_IN_FLIGHT_MAX;
+    if (!isDue) return;
+    const entry: InFlight = { response: undefined, error: undefined, isDone: false };
     this.#inFlight.push(entry);
-    const gathered = this.#gathered;
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
-    this.#makeRoom?.();
-    this.#commit(gathered)
+    const buffered = this.#buffered;
+    this.#buffered = [];
+    this.#bufferedBytes = 0;
+    this.#resumeReading?.();
+    this.#commit(buffered)
       .then(
-        (answer) => {
-          entry.answer = answer;
+        (response) => {
+          entry.response = response;
         },
         (error: unknown) => {
           entry.error = error;
@@ -141,24 +141,24 @@ class IngestStream {
       )
       .finally(() => {
         entry.isDone = true;
-        this.#changed();
+        this.#signalChange();
       });
   }
 
-  async #commit(gathered: readonly Gathered[]): Promise<IngestEventsResponse> {
-    const good: SubmittedEvent[] = [];
-    for (const { read } of gathered) if (!(read instanceof AppError)) good.push(read);
-    const outcomes = good.length === 0 ? [] : await this.#submit(good);
+  async #commit(buffered: readonly BufferedEvent[]): Promise<IngestEventsResponse> {
+    const valid: SubmittedEvent[] = [];
+    for (const { read } of buffered) if (!(read instanceof AppError)) valid.push(read);
+    const outcomes = valid.length === 0 ? [] : await this.#submit(valid);
     const failures: IngestFailure[] = [];
     let next = 0;
-    for (const { sequence, read } of gathered) {
+    for (const { sequence, read } of buffered) {
       const outcome =
         read instanceof AppError ? { status: "rejected" as const, error: read } : outcomes[next++];
       if (outcome?.status === "rejected") {
         failures.push(create(IngestFailureSchema, { sequence, error: errorToProto(outcome.error) }));
       }
     }
-    return create(IngestEventsResponseSchema, { ackedThrough: gathered.at(-1)?.sequence ?? 0n, failures });
+    return create(IngestEventsResponseSchema, { ackedThrough: buffered.at(-1)?.sequence ?? 0n, failures });
   }
 
   /** A stream waits where a single call fails with OVERLOADED: flow control stops the client meanwhile. */
@@ -171,16 +171,16 @@ class IngestStream {
       } catch (error) {
         if (!(error instanceof AppError) || error.reason !== "OVERLOADED" || this.#isClosed) throw error;
         await this.#deps.clock.sleep(error.retryAfterMs ?? RETRY_MS, signal);
-        if (signal.aborted) throw new AppError("CANCELLED");
+        if (signal.aborted) throw new AppError("CANCELED");
       }
     }
   }
 
-  #changed(): void {
+  #signalChange(): void {
     this.#wake?.();
   }
 
-  async #change(): Promise<void> {
+  async #waitForChange(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });

@@ -6,9 +6,9 @@ import type { Queryable } from "@muster/db";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { linkedProfileIds, rootOf } from "../people/links-store.ts";
+import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
-import { getEventsAt } from "./event-keys-store.ts";
+import { getEventsAt } from "./event-cursor-store.ts";
 import { eventToProto, msOfTimestamp } from "./event-proto.ts";
 import {
   type EventListFilter,
@@ -16,7 +16,7 @@ import {
   eventFromRow,
   listEvents as listOfProfile,
 } from "./event-store.ts";
-import { mergedPlaces } from "./merged-places.ts";
+import { mergeEventCursors } from "./merge-event-cursors.ts";
 import type { TrackedEvent } from "./tracked-event.ts";
 
 export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.method.listEvents> {
@@ -54,14 +54,14 @@ async function readPage(
 ): Promise<TrackedEvent[]> {
   if (profileIds.length === 1) return listOfProfile(db, filter, limit);
   const { organizationId, after, profileId: rootId } = filter;
-  const placeFilter = {
+  const cursorFilter = {
     ...filter,
     order: "desc" as const,
     names: filter.names.map((name) => Buffer.from(name)),
     after: after && { occurredMs: after.occurredMs, eventId: uuidToBytes(after.id) },
   };
   const rows: EventRow[] = [];
-  for await (const run of mergedPlaces(db, placeFilter, profileIds, limit)) {
+  for await (const run of mergeEventCursors(db, cursorFilter, profileIds, limit)) {
     // Repeats only if events were deleted after the sort keys were read.
     for (let start = 0; start < run.length && rows.length < limit; ) {
       const some = run.slice(start, start + limit - rows.length);

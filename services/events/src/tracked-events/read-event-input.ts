@@ -6,7 +6,7 @@ import { type EventInput, EventInputSchema } from "@muster/contracts/muster/even
 import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
-import type { SentIdentity, SubmittedEvent } from "../ingest/submission.ts";
+import type { EventIdentityKind, SubmittedEvent } from "../ingest/submission.ts";
 import { msOfTimestamp } from "./event-proto.ts";
 import { jsonObjectProblem } from "./json-object.ts";
 import { datedEventId } from "./tracked-event.ts";
@@ -16,7 +16,7 @@ export const ROW_OVERHEAD_BYTES = 160;
 
 /** The common fields of all request forms of an event. */
 export interface SentEvent {
-  readonly identityKind: SentIdentity;
+  readonly identityKind: EventIdentityKind;
   readonly identity: string;
   readonly name: string;
   readonly properties: string | undefined;
@@ -24,7 +24,7 @@ export interface SentEvent {
   readonly eventId: string | undefined;
 }
 
-export interface EventReader {
+export interface EventReadOptions {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
   readonly ids: IdSource;
@@ -35,18 +35,18 @@ export interface EventReader {
 /** Validates and reads one event of a batch or stream. The validate interceptor skips these events. */
 export function readBatchedEvent(
   input: EventInput | undefined,
-  reader: EventReader,
+  reader: EventReadOptions,
 ): SubmittedEvent | AppError {
-  if (input === undefined) return fieldsError([{ field: "event", message: "is required" }]);
+  if (input === undefined) return invalidFieldsError([{ field: "event", message: "is required" }]);
   const violations = validateMessage(EventInputSchema, input);
-  if (violations.length > 0) return fieldsError(violations);
+  if (violations.length > 0) return invalidFieldsError(violations);
   return readEventInput(input, reader);
 }
 
 /** Reads an event that the validate interceptor has validated. */
-export function readEventInput(input: EventInput, reader: EventReader): SubmittedEvent | AppError {
+export function readEventInput(input: EventInput, reader: EventReadOptions): SubmittedEvent | AppError {
   const { identity } = input;
-  if (identity.case === undefined) return fieldsError([{ field: "identity", message: "is required" }]);
+  if (identity.case === undefined) return invalidFieldsError([{ field: "identity", message: "is required" }]);
   const sent: SentEvent = {
     identityKind: identityKinds[identity.case],
     identity: identity.value,
@@ -55,7 +55,7 @@ export function readEventInput(input: EventInput, reader: EventReader): Submitte
     timestamp: input.timestamp,
     eventId: input.eventId,
   };
-  return isTooLarge(EventInputSchema, input, sent) ? tooLarge() : readSentEvent(sent, reader);
+  return isTooLarge(EventInputSchema, input, sent) ? eventTooLargeError() : readSentEvent(sent, reader);
 }
 
 const identityKinds = {
@@ -76,19 +76,19 @@ export function isTooLarge<Desc extends DescMessage>(
   return characters > EVENT_BYTES_MAX || toBinary(schema, message).length > EVENT_BYTES_MAX;
 }
 
-export function tooLarge(): AppError {
+export function eventTooLargeError(): AppError {
   return new AppError("TOO_LARGE", {
     message: `An event is at most ${EVENT_BYTES_MAX} bytes.`,
     details: { limit_bytes: String(EVENT_BYTES_MAX) },
   });
 }
 
-export function readSentEvent(sent: SentEvent, reader: EventReader): SubmittedEvent | AppError {
+export function readSentEvent(sent: SentEvent, reader: EventReadOptions): SubmittedEvent | AppError {
   const properties = sent.properties ?? "{}";
   const occurredMs = sent.timestamp === undefined ? reader.nowMs : msOfTimestamp(sent.timestamp);
   const problem = jsonObjectProblem(properties);
   if (problem !== undefined || occurredMs === undefined || !hasWellFormedTexts(sent)) {
-    return fieldsError(fieldProblems(sent, problem, occurredMs, reader.fieldPrefix));
+    return invalidFieldsError(fieldProblems(sent, problem, occurredMs, reader.fieldPrefix));
   }
   const isDated = sent.timestamp !== undefined;
   return {
@@ -131,7 +131,7 @@ function fieldProblems(
   return fields;
 }
 
-export function fieldsError(fields: readonly FieldError[]): AppError {
+export function invalidFieldsError(fields: readonly FieldError[]): AppError {
   const [first] = fields;
   return new AppError("FIELD_INVALID", {
     ...(first && { message: `${first.field}: ${first.message}` }),

@@ -12,7 +12,13 @@ import type { CallContext, UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
 import { eventToProto } from "./event-proto.ts";
-import { type EventReader, isTooLarge, readEventInput, readSentEvent, tooLarge } from "./read-event-input.ts";
+import {
+  type EventReadOptions,
+  eventTooLargeError,
+  isTooLarge,
+  readEventInput,
+  readSentEvent,
+} from "./read-event-input.ts";
 import type { TrackedEvent } from "./tracked-event.ts";
 
 export function recordEvent(deps: EventsDeps): UnaryHandler<typeof EventService.method.recordEvent> {
@@ -38,7 +44,7 @@ export function recordProfileEvent(
       eventId: request.eventId,
     };
     const read = isTooLarge(RecordProfileEventRequestSchema, request, sent)
-      ? tooLarge()
+      ? eventTooLargeError()
       : readSentEvent(sent, readerOf(deps, context, ""));
     return record(deps, context, read, (event) =>
       create(RecordProfileEventResponseSchema, { event: eventToProto(event) }),
@@ -46,7 +52,7 @@ export function recordProfileEvent(
   };
 }
 
-function readerOf(deps: EventsDeps, context: CallContext, fieldPrefix: string): EventReader {
+function readerOf(deps: EventsDeps, context: CallContext, fieldPrefix: string): EventReadOptions {
   return {
     organizationId: context.organizationId,
     nowMs: deps.clock.nowMs(),
@@ -64,7 +70,7 @@ async function record<Response extends Message>(
   if (read instanceof AppError) throw read;
   const submission = createSubmission(context.organizationId, [read], {
     traceParent: context.traceParent,
-    settle: settleOf(context, ([outcome]) =>
+    saveResponse: responseSaver(context, ([outcome]) =>
       outcome === undefined || outcome.status === "rejected" ? undefined : responseOf(outcome.event),
     ),
   });
@@ -75,14 +81,14 @@ async function record<Response extends Message>(
 }
 
 /** Saves the response in the transaction of the events, for calls with an idempotency key only. */
-export function settleOf(
+export function responseSaver(
   context: CallContext,
   responseOf: (outcomes: readonly EventOutcome[]) => Message | undefined,
 ) {
   if (!context.requestHeaders.has("idempotency-key")) return undefined;
-  return async (trx: Parameters<CallContext["settle"]>[0], outcomes: readonly EventOutcome[]) => {
+  return async (trx: Parameters<CallContext["saveResponse"]>[0], outcomes: readonly EventOutcome[]) => {
     const response = responseOf(outcomes);
-    if (response !== undefined) await context.settle(trx, response, { subjects: subjectsOf(outcomes) });
+    if (response !== undefined) await context.saveResponse(trx, response, { subjects: subjectsOf(outcomes) });
   };
 }
 

@@ -33,21 +33,21 @@ async function* tail(
     const cursor = await startOf(deps, scope, request.resumeToken);
     // Opened after the start is fixed, so that the stream contains every later merge.
     const filter = await TailFilter.open(deps.database.reader, organizationId, request);
-    const answer = (event?: MessageInitShape<typeof TrackedEventSchema>): TailEventsResponse =>
+    const response = (event?: MessageInitShape<typeof TrackedEventSchema>): TailEventsResponse =>
       create(TailEventsResponseSchema, {
         ...(event && { event }),
         resumeToken: deps.pageTokens.seal(scope, cursorToNumbers(cursor)),
       });
-    yield answer();
+    yield response();
     for (;;) {
-      const heads = await deps.tails.beyond(cursor.positions, signal);
+      const heads = await deps.tails.waitBeyond(cursor.positions, signal);
       if (heads === undefined) return;
       // A partly returned message is finished first, because a token stores the offset within one message
       // only.
       for (const shard of [cursor.shard, ...heads.keys()]) {
         for await (const item of catchUp(deps.tails, cursor, shard, heads[shard] ?? 0)) {
-          const event = await filter.take(item);
-          if (event !== undefined) yield answer(announcedToProto(event));
+          const event = await filter.accept(item);
+          if (event !== undefined) yield response(announcedToProto(event));
         }
       }
     }

@@ -8,7 +8,7 @@ import type {
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
-import { linkedProfileIds, rootOf } from "../people/links-store.ts";
+import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
 
 /** The items of domain events that tails read: events, merges and undone merges. */
@@ -37,17 +37,17 @@ export class TailFilter {
     request: TailEventsRequest,
   ): Promise<TailFilter> {
     const filter = new TailFilter(db, organizationId, request);
-    if (!(await filter.#look())) throw new AppError("PROFILE_NOT_FOUND");
+    if (!(await filter.#refreshProfiles())) throw new AppError("PROFILE_NOT_FOUND");
     return filter;
   }
 
   /**
    * Returns the event if it matches. A merge refreshes the profile ids, because later events have a new root.
    */
-  async take(item: TailItem): Promise<AnnouncedEvent | undefined> {
+  async accept(item: TailItem): Promise<AnnouncedEvent | undefined> {
     if (!this.#organization.equals(item.organizationId)) return undefined;
     if (item.$typeName !== "muster.events.v1.AnnouncedEvent") {
-      await this.#look();
+      await this.#refreshProfiles();
       return undefined;
     }
     if (this.#names !== undefined && !this.#names.has(item.name)) return undefined;
@@ -56,7 +56,7 @@ export class TailFilter {
   }
 
   /** Reloads the linked profiles; false if the requested profile does not exist. */
-  async #look(): Promise<boolean> {
+  async #refreshProfiles(): Promise<boolean> {
     if (this.#profileId === undefined) return true;
     const rootId = await rootOf(this.#db, this.#organizationId, this.#profileId);
     if (rootId === undefined) return false;

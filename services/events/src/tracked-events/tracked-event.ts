@@ -44,7 +44,7 @@ export function datedEventId(
 /**
  * Whether a sent event has the root profile, name and properties of a stored event with equal id and time.
  */
-export function hasContent(
+export function hasSameContent(
   stored: TrackedEvent,
   rootId: ProfileId | undefined,
   sent: { readonly name: string; readonly properties: string },

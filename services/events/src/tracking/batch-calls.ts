@@ -10,10 +10,10 @@ import {
 import { AppError, type FieldError, invalidField } from "@muster/errors";
 import type { CallContext, UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { settleOf } from "../tracked-events/record-event.ts";
-import { type CallOutcomes, commitCalls, wasTaken } from "./commit-calls.ts";
+import { responseSaver } from "../tracked-events/record-event.ts";
+import { type CallOutcomes, commitCalls, wasAccepted } from "./commit-calls.ts";
 import { parseClientInstant } from "./instant-text.ts";
-import { NO_INSTANT, type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
+import { INSTANT_PROBLEM, type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
 import type { TrackingMetrics } from "./tracking-metrics.ts";
 
 /** Maximum number of problems in an error. Further problems appear after the client has fixed these. */
@@ -56,32 +56,34 @@ export function importCalls(
 
 type Success = MessageShape<typeof BatchResponseSchema> | MessageShape<typeof ImportResponseSchema>;
 
-async function takeBatch<Answer extends Success>(
+async function takeBatch<CallResponse extends Success>(
   deps: EventsDeps,
   metrics: TrackingMetrics,
   context: CallContext,
   sent: Batch,
-  success: Answer,
-): Promise<Answer> {
+  success: CallResponse,
+): Promise<CallResponse> {
   if (sent.sentAt !== "" && parseClientInstant(sent.sentAt) === undefined) {
-    throw invalidField("sent_at", NO_INSTANT);
+    throw invalidField("sent_at", INSTANT_PROBLEM);
   }
-  const { good, problems } = readBatch(deps, context, sent);
-  const settle = settleOf(context, (outcomes) => (outcomes.some(wasTaken) ? success : undefined));
-  const options = { kind: "batch", settle } as const;
+  const { valid, problems } = readBatch(deps, context, sent);
+  const saveResponse = responseSaver(context, (outcomes) =>
+    outcomes.some(wasAccepted) ? success : undefined,
+  );
+  const options = { kind: "batch", saveResponse } as const;
   const outcomes = await commitCalls(
     deps,
     context,
-    good.map(({ call }) => call),
+    valid.map(({ call }) => call),
     options,
   );
-  problems.push(...refusedOf(good, outcomes));
+  problems.push(...rejectedOf(valid, outcomes));
   metrics.rejected(problems.length);
-  if (outcomes.some(wasTaken)) return success;
-  throw nothingTaken(problems);
+  if (outcomes.some(wasAccepted)) return success;
+  throw noCallAcceptedError(problems);
 }
 
-interface PlacedCall {
+interface IndexedCall {
   readonly index: number;
   readonly call: ReadCall;
 }
@@ -96,7 +98,7 @@ function readBatch(
   deps: EventsDeps,
   context: CallContext,
   { calls, unreadable, sentAt, correctsClock }: Batch,
-): { readonly good: PlacedCall[]; readonly problems: Problem[] } {
+): { readonly valid: IndexedCall[]; readonly problems: Problem[] } {
   const problems = unreadable.map(({ index, field, message }): Problem => {
     if (index < 0 || index >= calls.length)
       throw invalidField("unreadable_calls", "names no call of the batch");
@@ -106,20 +108,20 @@ function readBatch(
   const skipped = new Set(problems.map(({ index }) => index));
   const { organizationId } = context;
   const reader = { organizationId, nowMs: deps.clock.nowMs(), ids: deps.ids, sentAt, correctsClock };
-  const good: PlacedCall[] = [];
+  const valid: IndexedCall[] = [];
   for (const [index, call] of calls.entries()) {
     if (skipped.has(index)) continue;
     const read = readCall(call, call.type, { ...reader, fieldPrefix: `batch[${index}].` });
     if (read instanceof AppError) problems.push(problemOf(index, read));
-    else good.push({ index, call: read });
+    else valid.push({ index, call: read });
   }
-  return { good, problems };
+  return { valid, problems };
 }
 
-function refusedOf(calls: readonly PlacedCall[], outcomes: CallOutcomes): Problem[] {
-  return calls.flatMap(({ index }, place) => {
-    const outcome = outcomes[place];
-    if (outcome?.status !== "rejected" || wasTaken(outcome)) return [];
+function rejectedOf(calls: readonly IndexedCall[], outcomes: CallOutcomes): Problem[] {
+  return calls.flatMap(({ index }, position) => {
+    const outcome = outcomes[position];
+    if (outcome?.status !== "rejected" || wasAccepted(outcome)) return [];
     return [problemOf(index, withFieldPrefix(outcome.error, `batch[${index}].`))];
   });
 }
@@ -129,7 +131,7 @@ function problemOf(index: number, { fields, message }: AppError): Problem {
   return { index, fields: fields.length > 0 ? fields : [{ field: `batch[${index}]`, message }] };
 }
 
-function nothingTaken(problems: Problem[]): AppError {
+function noCallAcceptedError(problems: Problem[]): AppError {
   problems.sort((a, b) => a.index - b.index);
   const fields = problems.flatMap((problem) => problem.fields).slice(0, PROBLEMS_MAX);
   const [first] = fields;

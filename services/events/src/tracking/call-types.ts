@@ -1,7 +1,7 @@
 // Defines the types of calls: required fields, the resulting event and the identity claim.
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import type { IdentityClaim } from "./identity-claim.ts";
 import { withMembers } from "./object-members.ts";
-import type { Statement } from "./statement.ts";
 
 export type CallType = "identify" | "track" | "page" | "screen" | "group" | "alias";
 
@@ -9,7 +9,7 @@ interface CallTypeRow {
   /** Fields that must not be empty, with their values. */
   readonly required: (call: TrackingCall) => readonly (readonly [field: string, value: string])[];
   readonly event: (call: TrackingCall) => { readonly name: string; readonly properties: string };
-  readonly statement?: (call: TrackingCall) => Statement;
+  readonly claim?: (call: TrackingCall) => IdentityClaim;
 }
 
 const none = (): [] => [];
@@ -19,10 +19,10 @@ export const callTypes: Readonly<Record<CallType, CallTypeRow>> = {
   identify: {
     required: none,
     event: ({ traits = "{}" }) => ({ name: "user.identified", properties: traits }),
-    statement: (call) => ({
+    claim: (call) => ({
       kind: "identify",
-      userId: given(call.userId),
-      anonymousId: given(call.anonymousId),
+      userId: idOrUndefined(call.userId),
+      anonymousId: idOrUndefined(call.anonymousId),
       traits: call.traits ?? "{}",
     }),
   },
@@ -45,7 +45,7 @@ export const callTypes: Readonly<Record<CallType, CallTypeRow>> = {
       ["previous_id", previousId],
     ],
     event: ({ previousId }) => ({ name: "user.aliased", properties: withMembers("{}", { previousId }) }),
-    statement: ({ userId, previousId }) => ({ kind: "alias", userId, previousId }),
+    claim: ({ userId, previousId }) => ({ kind: "alias", userId, previousId }),
   },
 };
 
@@ -57,6 +57,6 @@ function viewOf(eventName: string, { name, category, properties = "{}" }: Tracki
   return { name: eventName, properties: withMembers(properties, { name, category }) };
 }
 
-function given(id: string): string | undefined {
+function idOrUndefined(id: string): string | undefined {
   return id === "" ? undefined : id;
 }

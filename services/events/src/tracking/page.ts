@@ -21,17 +21,17 @@ export function page(deps: EventsDeps): UnaryHandler<typeof TrackingService.meth
   return async (request, context) => {
     const form = { type: "page", fieldPrefix: "" } as const;
     if (!isShort(request)) {
-      const answer = create(PageResponseSchema, { answer: { case: "success", value: true } });
-      return takeCall(deps, context, { ...form, call: sdkCallOf(request), answerOf: () => answer });
+      const result = create(PageResponseSchema, { result: { case: "success", value: true } });
+      return takeCall(deps, context, { ...form, call: sdkCallOf(request), responseOf: () => result });
     }
     const call = shortCallOf(request);
     context.responseHeaders.set(HTTP_STATUS_METADATA, "201");
     return takeCall(deps, context, {
       ...form,
       call,
-      answerOf: (outcome) => {
+      responseOf: (outcome) => {
         if (outcome.status === "rejected") throw new AppError("INTERNAL", { cause: outcome.error });
-        return create(PageResponseSchema, { answer: { case: "eventId", value: outcome.event.id } });
+        return create(PageResponseSchema, { result: { case: "eventId", value: outcome.event.id } });
       },
     });
   };

@@ -8,20 +8,24 @@ import {
 import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/core";
 import type { AppError, FieldError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
+import { TRAITS_BYTES_MAX } from "../identity-graph/traits.ts";
 import type { SubmittedEvent } from "../ingest/submission.ts";
-import { TRAITS_BYTES_MAX } from "../people/traits.ts";
 import { jsonObjectProblem } from "../tracked-events/json-object.ts";
-import { fieldsError, ROW_OVERHEAD_BYTES, tooLarge } from "../tracked-events/read-event-input.ts";
+import {
+  eventTooLargeError,
+  invalidFieldsError,
+  ROW_OVERHEAD_BYTES,
+} from "../tracked-events/read-event-input.ts";
 import { type CallType, callTypes, isCallType } from "./call-types.ts";
+import type { IdentityClaim } from "./identity-claim.ts";
 import { parseClientInstant, withinRange } from "./instant-text.ts";
-import type { Statement } from "./statement.ts";
 
 /** Maximum size of all texts of a call without `properties` and `traits`. */
 const SHORT_TEXTS_BYTES_MAX = 8 * 1024;
 
-export const NO_INSTANT = "must be an ISO 8601 time, such as 2019-10-01T00:00:00.000Z";
+export const INSTANT_PROBLEM = "must be an ISO 8601 time, such as 2019-10-01T00:00:00.000Z";
 
-export interface CallReader {
+export interface CallReadOptions {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
   readonly ids: IdSource;
@@ -36,13 +40,13 @@ export interface CallReader {
 export interface ReadCall {
   readonly event: SubmittedEvent;
   /** Applied before the event is stored. */
-  readonly statement: Statement | undefined;
+  readonly claim: IdentityClaim | undefined;
 }
 
-export function readCall(call: TrackingCall, type: string, reader: CallReader): ReadCall | AppError {
+export function readCall(call: TrackingCall, type: string, reader: CallReadOptions): ReadCall | AppError {
   const refuse = (problems: readonly FieldError[]): AppError =>
-    withFieldPrefix(fieldsError(problems), reader.fieldPrefix);
-  if (isOversized(call)) return tooLarge();
+    withFieldPrefix(invalidFieldsError(problems), reader.fieldPrefix);
+  if (isOversized(call)) return eventTooLargeError();
   const violations = validateMessage(TrackingCallSchema, call);
   if (violations.length > 0) return refuse(violations);
   if (!isCallType(type)) {
@@ -62,13 +66,15 @@ export function readCall(call: TrackingCall, type: string, reader: CallReader): 
     id: reader.ids.next(time),
     bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (name.length + identity.length),
   };
-  return { event, statement: callTypes[type].statement?.(call) };
+  return { event, claim: callTypes[type].claim?.(call) };
 }
 
 /** Adds a prefix to the field names of an error. */
 export function withFieldPrefix(error: AppError, prefix: string): AppError {
   if (prefix === "" || error.fields.length === 0) return error;
-  return fieldsError(error.fields.map(({ field, message }) => ({ field: `${prefix}${field}`, message })));
+  return invalidFieldsError(
+    error.fields.map(({ field, message }) => ({ field: `${prefix}${field}`, message })),
+  );
 }
 
 /** The user id takes precedence because it is more specific. */
@@ -104,7 +110,10 @@ function textProblems(call: TrackingCall, type: CallType): FieldError[] {
  * Returns the event time by the server's clock. The difference of `sent_at` from now is the client's clock
  * error.
  */
-function occurredMsOf(call: TrackingCall, { nowMs, sentAt, correctsClock }: CallReader): number | FieldError {
+function occurredMsOf(
+  call: TrackingCall,
+  { nowMs, sentAt, correctsClock }: CallReadOptions,
+): number | FieldError {
   const [field, text] =
     call.timestamp === ""
       ? (["original_timestamp", call.originalTimestamp] as const)
@@ -119,7 +128,7 @@ function occurredMsOf(call: TrackingCall, { nowMs, sentAt, correctsClock }: Call
 
 function instantOf(field: string, text: string, otherwise: number): number | FieldError {
   if (text === "") return otherwise;
-  return parseClientInstant(text) ?? { field, message: NO_INSTANT };
+  return parseClientInstant(text) ?? { field, message: INSTANT_PROBLEM };
 }
 
 /**

@@ -5,25 +5,25 @@ import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import type { EventOutcome } from "../ingest/submission.ts";
-import { settleOf } from "../tracked-events/record-event.ts";
+import { responseSaver } from "../tracked-events/record-event.ts";
 import type { CallType } from "./call-types.ts";
-import { commitCalls, wasTaken } from "./commit-calls.ts";
+import { commitCalls, wasAccepted } from "./commit-calls.ts";
 import { readCall, withFieldPrefix } from "./read-call.ts";
 
-export interface SingleCall<Answer extends Message> {
+export interface SingleCall<CallResponse extends Message> {
   readonly call: TrackingCall;
   readonly type: CallType;
   /** Prefix of field names in errors. */
   readonly fieldPrefix: string;
   /** Returns the response to a call that was accepted now or earlier. */
-  readonly answerOf: (outcome: EventOutcome) => Answer;
+  readonly responseOf: (outcome: EventOutcome) => CallResponse;
 }
 
-export async function takeCall<Answer extends Message>(
+export async function takeCall<CallResponse extends Message>(
   deps: EventsDeps,
   context: CallContext,
-  { call, type, fieldPrefix, answerOf }: SingleCall<Answer>,
-): Promise<Answer> {
+  { call, type, fieldPrefix, responseOf }: SingleCall<CallResponse>,
+): Promise<CallResponse> {
   const read = readCall(call, type, {
     organizationId: context.organizationId,
     nowMs: deps.clock.nowMs(),
@@ -33,11 +33,12 @@ export async function takeCall<Answer extends Message>(
     fieldPrefix,
   });
   if (read instanceof AppError) throw read;
-  const settle = settleOf(context, ([outcome]) =>
-    outcome !== undefined && wasTaken(outcome) ? answerOf(outcome) : undefined,
+  const saveResponse = responseSaver(context, ([outcome]) =>
+    outcome !== undefined && wasAccepted(outcome) ? responseOf(outcome) : undefined,
   );
-  const [outcome] = await commitCalls(deps, context, [read], { kind: "single", settle });
+  const [outcome] = await commitCalls(deps, context, [read], { kind: "single", saveResponse });
   if (outcome === undefined) throw new AppError("INTERNAL");
-  if (outcome.status === "rejected" && !wasTaken(outcome)) throw withFieldPrefix(outcome.error, fieldPrefix);
-  return answerOf(outcome);
+  if (outcome.status === "rejected" && !wasAccepted(outcome))
+    throw withFieldPrefix(outcome.error, fieldPrefix);
+  return responseOf(outcome);
 }

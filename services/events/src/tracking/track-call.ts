@@ -13,16 +13,16 @@ import { takeCall } from "./take-call.ts";
 type Request = Message & { readonly call?: TrackingCall | undefined };
 type Response = Message & { success: boolean };
 
-export function trackCall<Answer extends Response>(
+export function trackCall<CallResponse extends Response>(
   deps: EventsDeps,
   type: CallType,
-  schema: GenMessage<Answer>,
+  schema: GenMessage<CallResponse>,
 ) {
-  return (request: Request, context: CallContext): Promise<Answer> =>
+  return (request: Request, context: CallContext): Promise<CallResponse> =>
     takeCall(deps, context, {
       call: request.call ?? create(TrackingCallSchema),
       type,
       fieldPrefix: "call.",
-      answerOf: () => Object.assign(create(schema), { success: true }),
+      responseOf: () => Object.assign(create(schema), { success: true }),
     });
 }

@@ -18,8 +18,8 @@ export async function announceRevocation(
   const payload = uuidToBytes(id);
   const echo = new AbortController();
   // Subscribed last, so it hears after this process's caches.
-  const unsubscribe = bus.onBroadcast(CREDENTIALS_REVOKED_TOPIC, (heard) => {
-    if (payload.equals(heard)) echo.abort();
+  const unsubscribe = bus.onBroadcast(CREDENTIALS_REVOKED_TOPIC, (received) => {
+    if (payload.equals(received)) echo.abort();
   });
   try {
     bus.broadcast(CREDENTIALS_REVOKED_TOPIC, payload);

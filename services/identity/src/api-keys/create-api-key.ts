@@ -1,4 +1,4 @@
-// CreateApiKey: a new key of the caller's organisation, holding no more than its maker.
+// CreateApiKey: a new key of the caller's organization, holding no more than its maker.
 import { create } from "@bufbuild/protobuf";
 import {
   type ApiKeyService,
@@ -23,7 +23,7 @@ export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const response = create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
     await deps.database.transaction(async (trx) => {
       await deps.apiKeys.insert(trx, apiKey);
-      await context.settle(trx, response);
+      await context.saveResponse(trx, response);
     });
     return response;
   };

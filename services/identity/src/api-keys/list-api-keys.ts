@@ -1,4 +1,4 @@
-// ListApiKeys: the valid keys of the caller's organisation, oldest first.
+// ListApiKeys: the valid keys of the caller's organization, oldest first.
 import type { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { type ApiKeyId, PAGE_SIZE_DEFAULT, type PageTokens } from "@muster/core";
 import { AppError } from "@muster/errors";

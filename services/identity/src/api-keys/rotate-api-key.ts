@@ -31,7 +31,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       await endOld(trx, deps, old, nowMs, request.overlapSeconds * 1_000);
       await deps.apiKeys.removeEnded(trx, organizationId, nowMs);
       await deps.apiKeys.insert(trx, apiKey);
-      await context.settle(trx, response);
+      await context.saveResponse(trx, response);
     });
     await announceRevocation(deps, id);
     return response;

@@ -1,4 +1,4 @@
-// CreateOrganization: makes an organisation and its first API key, both or neither.
+// CreateOrganization: makes an organization and its first API key, both or neither.
 import { create } from "@bufbuild/protobuf";
 import {
   CreateOrganizationResponseSchema,
@@ -7,7 +7,7 @@ import {
 import type { UnaryHandler } from "@muster/rpc";
 import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
 import type { IdentityDeps } from "../deps.ts";
-import { foundOrganization, insertFounded } from "./found-organization.ts";
+import { insertNewOrganization, newOrganization } from "./new-organization.ts";
 import { requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { organizationToProto } from "./organization-proto.ts";
 
@@ -17,15 +17,15 @@ export function createOrganization(
   return async (request, context) => {
     const { name } = request;
     const timeZone = requireTimeZone(request.timeZone ?? TIME_ZONE_DEFAULT, "time_zone");
-    const founded = foundOrganization(deps, { name, timeZone });
+    const created = newOrganization(deps, { name, timeZone });
     const response = create(CreateOrganizationResponseSchema, {
-      organization: organizationToProto(founded.organization),
-      apiKey: apiKeyToProto(founded.apiKey),
-      secret: founded.secret,
+      organization: organizationToProto(created.organization),
+      apiKey: apiKeyToProto(created.apiKey),
+      secret: created.secret,
     });
     await deps.database.transaction(async (trx) => {
-      await insertFounded(trx, deps, founded);
-      await context.settle(trx, response);
+      await insertNewOrganization(trx, deps, created);
+      await context.saveResponse(trx, response);
     });
     return response;
   };

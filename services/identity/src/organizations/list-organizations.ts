@@ -1,4 +1,4 @@
-// ListOrganizations: the organisations that the caller belongs to. A key belongs to exactly one.
+// ListOrganizations: the organizations that the caller belongs to. A key belongs to exactly one.
 import type { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";

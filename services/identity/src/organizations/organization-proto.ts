@@ -1,4 +1,4 @@
-// Organisations as the contract shows them.
+// Organizations as the contract shows them.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {

@@ -1,4 +1,4 @@
-// UpdateOrganization: changes the fields named by the mask, of the caller's own organisation.
+// UpdateOrganization: changes the fields named by the mask, of the caller's own organization.
 import type {
   OrganizationService,
   UpdateOrganizationRequest,

@@ -1,5 +1,5 @@
-// Stores backfills and incomplete shards: every statement against `segment_backfills` and `tainted_shards`,
-// and the queries for pending rows of `profile_derivations`. A row exists only while its work is pending.
+// Stores backfills and incomplete shards: every statement against `segment_backfills` and `incomplete_shards`,
+// and the queries for pending rows of `profile_rebuilds`. A row exists only while its work is pending.
 import {
   bytesToUuid,
   type OrganizationId,
@@ -79,7 +79,7 @@ export async function listBackfillingShards(
 }
 
 /** Unfinished backfills by shard, the oldest segment first. */
-export async function listBackfillsIn(
+export async function listBackfillsOfShards(
   db: Queryable,
   organizationId: OrganizationId,
   shards: readonly number[],
@@ -93,7 +93,7 @@ export async function listBackfillsIn(
 }
 
 /** The first organization after the given id with a backfill in the shards. */
-export function nextBackfilling(
+export function nextOrganizationToBackfill(
   db: Queryable,
   shards: readonly number[],
   after: OrganizationId | undefined,
@@ -102,12 +102,12 @@ export function nextBackfilling(
 }
 
 /** The first organization after the given id with marked profiles in the shards. */
-export function nextDeriving(
+export function nextOrganizationToRebuild(
   db: Queryable,
   shards: readonly number[],
   after: OrganizationId | undefined,
 ): Promise<OrganizationId | undefined> {
-  return nextOrganization(db, "profile_derivations", shards, after);
+  return nextOrganization(db, "profile_rebuilds", shards, after);
 }
 
 async function nextOrganization(
@@ -126,7 +126,7 @@ async function nextOrganization(
 }
 
 /** Unfinished backfills of the segments, including backfills of all segments. */
-export async function listBackfillsOf(
+export async function listBackfillsOfSegments(
   db: Queryable,
   organizationId: OrganizationId,
   segmentIds: readonly SegmentId[],
@@ -161,7 +161,7 @@ export async function isProfilePending(
     if (behind.some((row) => !ids.has(bytesToUuid(row.segment_id)))) return true;
   }
   const key = { organization_id: uuidToBytes(organizationId), shard, profile_id: uuidToBytes(profileId) };
-  const single = await db("profile_derivations").where(key).first<{ shard: number } | undefined>("shard");
+  const single = await db("profile_rebuilds").where(key).first<{ shard: number } | undefined>("shard");
   return single !== undefined;
 }
 
@@ -197,26 +197,28 @@ export interface ProfileKey {
 }
 
 /** Not a shard: the row whose lock serializes marking a shard and provisioning an organization. */
-const TAINT_LOCK = 255;
+const INCOMPLETE_SHARDS_LOCK = 255;
 
-export async function seedTaintLock(trx: Transaction): Promise<void> {
-  await insertRows(trx, "tainted_shards", ["shard", "marked_ms"], [[TAINT_LOCK, 0]], "keep", ["shard"]);
+export async function seedIncompleteShardsLock(trx: Transaction): Promise<void> {
+  await insertRows(trx, "incomplete_shards", ["shard", "marked_ms"], [[INCOMPLETE_SHARDS_LOCK, 0]], "keep", [
+    "shard",
+  ]);
 }
 
 /** Held while organizations are listed for marking, and while an organization is provisioned. */
-export async function lockTaints(trx: Transaction): Promise<void> {
-  await forUpdate(trx, trx("tainted_shards").select("shard").where("shard", TAINT_LOCK));
+export async function lockIncompleteShards(trx: Transaction): Promise<void> {
+  await forUpdate(trx, trx("incomplete_shards").select("shard").where("shard", INCOMPLETE_SHARDS_LOCK));
 }
 
-export async function taintShard(trx: Transaction, shard: number, nowMs: number): Promise<void> {
+export async function markShardIncomplete(trx: Transaction, shard: number, nowMs: number): Promise<void> {
   const onConflict: OnConflict = { overwrite: ["marked_ms"] };
-  await insertRows(trx, "tainted_shards", ["shard", "marked_ms"], [[shard, nowMs]], onConflict, ["shard"]);
+  await insertRows(trx, "incomplete_shards", ["shard", "marked_ms"], [[shard, nowMs]], onConflict, ["shard"]);
 }
 
-export async function readTaintedShards(db: Queryable): Promise<number[]> {
-  const rows: { shard: number }[] = await db("tainted_shards")
+export async function readIncompleteShards(db: Queryable): Promise<number[]> {
+  const rows: { shard: number }[] = await db("incomplete_shards")
     .select("shard")
-    .where("shard", "<", TAINT_LOCK)
+    .where("shard", "<", INCOMPLETE_SHARDS_LOCK)
     .orderBy("shard");
   return rows.map((row) => row.shard);
 }

@@ -12,15 +12,15 @@ export interface Purge {
   /** Profiles up to and including this one are done. */
   readonly afterProfileId: ProfileId;
   /** Set for the evaluation of a replaced rule. */
-  readonly telling: Telling | undefined;
+  readonly telling: RuleSwitch | undefined;
 }
 
 /** The switch from a replaced rule to its successor, with differences left to publish. */
-export interface Telling {
+export interface RuleSwitch {
   /** The evaluation that serves now. */
-  readonly heirId: SegmentId;
+  readonly successorId: SegmentId;
   /** Whether entries are published; exits always are. */
-  readonly tellsEntries: boolean;
+  readonly publishesEntries: boolean;
 }
 
 interface Row {
@@ -28,11 +28,18 @@ interface Row {
   segment_id: Buffer;
   shard: number;
   after_profile_id: Buffer;
-  heir_id: Buffer | null;
+  successor_id: Buffer | null;
   telling: number;
 }
 
-const COLUMNS = ["organization_id", "segment_id", "shard", "after_profile_id", "heir_id", "telling"] as const;
+const COLUMNS = [
+  "organization_id",
+  "segment_id",
+  "shard",
+  "after_profile_id",
+  "successor_id",
+  "telling",
+] as const;
 const KEY = ["organization_id", "shard", "segment_id"] as const;
 /** Values of the column `telling`: no changes are published, exits, exits and entries. */
 const [NOTHING, EXITS, ALL] = [0, 1, 2];
@@ -41,29 +48,29 @@ export async function addPurges(
   trx: Transaction,
   organizationId: OrganizationId,
   segmentId: SegmentId,
-  telling?: Telling,
+  telling?: RuleSwitch,
 ): Promise<void> {
-  const heirId = telling === undefined ? null : uuidToBytes(telling.heirId);
-  const told = telling === undefined ? NOTHING : telling.tellsEntries ? ALL : EXITS;
+  const successorId = telling === undefined ? null : uuidToBytes(telling.successorId);
+  const published = telling === undefined ? NOTHING : telling.publishesEntries ? ALL : EXITS;
   const rows = ALL_SHARDS.map((shard) => [
     uuidToBytes(organizationId),
     uuidToBytes(segmentId),
     shard,
     uuidToBytes(NO_PROFILE),
-    ...[heirId, told],
+    ...[successorId, published],
   ]);
   await insertRows(trx, "segment_purges", COLUMNS, rows, "keep", KEY);
 }
 
 /** Unfinished purges, grouped by organization and shard. Purges of rule switches come first and alone. */
 export async function listPurges(db: Queryable, shards: readonly number[], limit: number): Promise<Purge[]> {
-  const told = await db("segment_purges")
+  const published = await db("segment_purges")
     .select<Row[]>(COLUMNS)
     .whereIn("telling", [EXITS, ALL])
     .whereIn("shard", [...shards])
     .orderBy(["organization_id", "shard", "segment_id"])
     .limit(limit);
-  if (told.length > 0) return told.map(fromRow);
+  if (published.length > 0) return published.map(fromRow);
   const rows = await db("segment_purges")
     .select<Row[]>(COLUMNS)
     .whereIn("shard", [...shards])
@@ -73,11 +80,11 @@ export async function listPurges(db: Queryable, shards: readonly number[], limit
 }
 
 /** Purges of an organization's shard that belong to rule switches. */
-export async function listTellings(
+export async function listRuleSwitches(
   db: Queryable,
   organizationId: OrganizationId,
   shard: number,
-): Promise<(Purge & { readonly telling: Telling })[]> {
+): Promise<(Purge & { readonly telling: RuleSwitch })[]> {
   const rows = await db("segment_purges")
     .select<Row[]>(COLUMNS)
     .where({ organization_id: uuidToBytes(organizationId), shard })
@@ -123,8 +130,8 @@ function fromRow(row: Row): Purge {
     shard: row.shard,
     afterProfileId: bytesToUuid(row.after_profile_id),
     telling:
-      row.heir_id === null
+      row.successor_id === null
         ? undefined
-        : { heirId: bytesToUuid(row.heir_id), tellsEntries: row.telling === ALL },
+        : { successorId: bytesToUuid(row.successor_id), publishesEntries: row.telling === ALL },
   };
 }

@@ -6,13 +6,18 @@ import { invalidField } from "@muster/errors";
 import { type CallContext, type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 import type { EngineEvent } from "../engine/profile-state.ts";
+import type { ConcurrencyLimit } from "../preview/concurrency-limit.ts";
 import { draftRule } from "../preview/draft-rule.ts";
-import { Horizon, type IdentifiedProfile, sampleProfiles, scanAll } from "../preview/scan-profiles.ts";
-import type { ScanTurns } from "../preview/scan-turns.ts";
-import { Trial } from "../preview/trial.ts";
+import { RuleSimulation } from "../preview/rule-simulation.ts";
+import {
+  type IdentifiedProfile,
+  RetentionHorizon,
+  sampleProfiles,
+  scanAll,
+} from "../preview/scan-profiles.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
-import { Replay, Tallies } from "./replay.ts";
+import { DailyCounts, Replay } from "./replay.ts";
 
 const DAYS_DEFAULT = 30;
 /** Most replayed events; they take some tens of seconds. */
@@ -20,63 +25,63 @@ const EVENTS_MAX = 1_000_000;
 
 export function backtestSegment(
   deps: SegmentsDeps,
-  turns: ScanTurns,
+  scanLimit: ConcurrencyLimit,
 ): MethodHandler<typeof SegmentService.method.backtestSegment> {
   return async (request, context) => {
-    const trial = await trialOf(deps, context, request);
-    const tallies = new Tallies(deps.clock.nowMs(), request.days === 0 ? DAYS_DEFAULT : request.days);
+    const simulation = await simulationOf(deps, context, request);
+    const dailyCounts = new DailyCounts(deps.clock.nowMs(), request.days === 0 ? DAYS_DEFAULT : request.days);
     const progress = { profiles: 0, events: 0 };
-    const horizon = new Horizon();
+    const horizon = new RetentionHorizon();
     const scan = {
       feed: deps.feed,
       organizationId: context.organizationId,
-      trial,
+      simulation,
       options: onBehalfOf(context),
       horizon,
-      begin: (profile: IdentifiedProfile) => replayOf(trial, profile, tallies, progress),
+      begin: (profile: IdentifiedProfile) => replayOf(simulation, profile, dailyCounts, progress),
     };
-    const isComplete = await turns.take(() => scanAll(scan, () => progress.events > EVENTS_MAX));
+    const isComplete = await scanLimit.run(() => scanAll(scan, () => progress.events > EVENTS_MAX));
     const { profileCount } = isComplete
       ? { profileCount: progress.profiles }
       : await sampleProfiles(scan, 0, 0);
     return {
-      days: daysOf(tallies),
-      membersBefore: BigInt(tallies.membersBefore),
+      days: daysOf(dailyCounts),
+      membersBefore: BigInt(dailyCounts.membersBefore),
       exact: isComplete,
       profilesReplayed: BigInt(progress.profiles),
       profileCount: BigInt(profileCount),
       eventsReplayed: BigInt(progress.events),
-      ...horizon.completeSince(trial, tallies.startMs),
+      ...horizon.completeSince(simulation, dailyCounts.startMs),
     };
   };
 }
 
-async function trialOf(
+async function simulationOf(
   deps: SegmentsDeps,
   context: CallContext,
   request: BacktestSegmentRequest,
-): Promise<Trial> {
+): Promise<RuleSimulation> {
   const { segment: named, rule, eventName, minCount, withinDays } = request;
   const { organizationId } = context;
-  if (named === undefined) return (await draftRule(deps, organizationId, request)).trial;
+  if (named === undefined) return (await draftRule(deps, organizationId, request)).simulation;
   if (rule !== undefined || (eventName ?? minCount ?? withinDays) !== undefined) {
     throw invalidField("segment", "cannot be combined with rule, event_name, min_count and within_days");
   }
   const segment = await findSegment(deps, organizationId, named);
-  return new Trial(segment.rule, await listSegmentsOf(deps.database.reader, [organizationId]));
+  return new RuleSimulation(segment.rule, await listSegmentsOf(deps.database.reader, [organizationId]));
 }
 
 function replayOf(
-  trial: Trial,
+  simulation: RuleSimulation,
   profile: IdentifiedProfile,
-  tallies: Tallies,
+  dailyCounts: DailyCounts,
   progress: { profiles: number; events: number },
 ) {
-  const replay = new Replay(trial, profile, tallies);
+  const replay = new Replay(simulation, profile, dailyCounts);
   return {
-    note(event: EngineEvent): void {
+    record(event: EngineEvent): void {
       progress.events += 1;
-      replay.note(event);
+      replay.record(event);
     },
     finish(): void {
       progress.profiles += 1;
@@ -85,12 +90,12 @@ function replayOf(
   };
 }
 
-function daysOf(tallies: Tallies) {
-  let members = tallies.membersBefore;
-  return tallies.days.map(({ entries, exits }, day) => {
+function daysOf(dailyCounts: DailyCounts) {
+  let members = dailyCounts.membersBefore;
+  return dailyCounts.days.map(({ entries, exits }, day) => {
     members += entries - exits;
     return {
-      date: tallies.dateOf(day),
+      date: dailyCounts.dateOf(day),
       entries: BigInt(entries),
       exits: BigInt(exits),
       members: BigInt(members),

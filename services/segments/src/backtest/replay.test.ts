@@ -1,24 +1,24 @@
 // Compares a replay with the reference evaluator at the end of every day, and checks that the changes add up.
 import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
-import { isMemberByRawEvents, type RawEvent } from "../engine/brute-force.ts";
 import { matcherOf } from "../engine/matcher.ts";
+import { isMemberByRawEvents, type RawEvent } from "../engine/reference-evaluator.ts";
 import type { Rule, Window } from "../engine/rule.ts";
-import { Trial } from "../preview/trial.ts";
-import { Replay, Tallies } from "./replay.ts";
+import { RuleSimulation } from "../preview/rule-simulation.ts";
+import { DailyCounts, Replay } from "./replay.ts";
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 2, 31, 9, 30, 0, 123);
 const NAMES = ["a", "b"];
 
-function replay(rule: Rule, createMs: number, events: readonly RawEvent[], days: number): Tallies {
-  const tallies = new Tallies(NOW_MS, days);
-  const one = new Replay(new Trial(rule, []), { createMs, traits: "{}" }, tallies);
+function replay(rule: Rule, createMs: number, events: readonly RawEvent[], days: number): DailyCounts {
+  const dailyCounts = new DailyCounts(NOW_MS, days);
+  const one = new Replay(new RuleSimulation(rule, []), { createMs, traits: "{}" }, dailyCounts);
   for (const [index, { eventName, ms }] of [...events].sort((a, b) => a.ms - b.ms).entries()) {
-    one.note({ eventName, instant: [ms, `${index}`], properties: "{}" });
+    one.record({ eventName, instant: [ms, `${index}`], properties: "{}" });
   }
   one.finish();
-  return tallies;
+  return dailyCounts;
 }
 
 describe.each(Array.from({ length: 40 }, (_, index) => index + 1))("seed %i", (seed) => {
@@ -29,19 +29,19 @@ describe.each(Array.from({ length: 40 }, (_, index) => index + 1))("seed %i", (s
       const rule = randomRule(random, 2);
       const events = Array.from({ length: random.integer(0, 12) }, () => randomEvent(random));
       const createMs = NOW_MS - random.integer(0, 14 * DAY_MS);
-      const tallies = replay(rule, createMs, events, 7);
+      const dailyCounts = replay(rule, createMs, events, 7);
       // A profile exists from its creation or its first event on.
       const bornMs = Math.min(createMs, ...events.map(({ ms }) => ms));
       const isMember = (ms: number) =>
         ms >= bornMs && isMemberByRawEvents(rule, events, ms, { createMs }) ? 1 : 0;
 
-      let members = tallies.membersBefore;
+      let members = dailyCounts.membersBefore;
       const what = JSON.stringify({ seed, rule, events, createMs });
-      expect(members, what).toBe(isMember(tallies.startMs - 1));
-      for (const [day, { entries, exits }] of tallies.days.entries()) {
+      expect(members, what).toBe(isMember(dailyCounts.startMs - 1));
+      for (const [day, { entries, exits }] of dailyCounts.days.entries()) {
         members += entries - exits;
-        const endMs = Math.min(NOW_MS, tallies.startMs + (day + 1) * DAY_MS - 1);
-        expect(members, `${tallies.dateOf(day)} of ${what}`).toBe(isMember(endMs));
+        const endMs = Math.min(NOW_MS, dailyCounts.startMs + (day + 1) * DAY_MS - 1);
+        expect(members, `${dailyCounts.dateOf(day)} of ${what}`).toBe(isMember(endMs));
       }
     }
   });
@@ -50,13 +50,13 @@ describe.each(Array.from({ length: 40 }, (_, index) => index + 1))("seed %i", (s
 test("an hour of membership is an entry and an exit, at whatever time of day", () => {
   const rule: Rule = performed("a", 1, { kind: "last", ms: 3_600_000 });
   const at = Date.UTC(2026, 2, 29, 23, 30);
-  const tallies = replay(rule, 0, [{ eventName: "a", ms: at }], 3);
-  expect(tallies.days).toEqual([
+  const dailyCounts = replay(rule, 0, [{ eventName: "a", ms: at }], 3);
+  expect(dailyCounts.days).toEqual([
     { entries: 1, exits: 0 },
     { entries: 0, exits: 1 },
     { entries: 0, exits: 0 },
   ]);
-  expect(tallies.days.map((_, day) => tallies.dateOf(day))).toEqual([
+  expect(dailyCounts.days.map((_, day) => dailyCounts.dateOf(day))).toEqual([
     "2026-03-29",
     "2026-03-30",
     "2026-03-31",

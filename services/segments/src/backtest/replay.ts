@@ -2,21 +2,21 @@
 // instant at which the result may change to the next. Pure.
 import { assert } from "@muster/core";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
-import type { Trial, TrialProfile } from "../preview/trial.ts";
+import type { RuleSimulation, SimulatedProfile } from "../preview/rule-simulation.ts";
 
 const DAY_MS = 86_400_000;
 
-export interface DayTally {
+export interface DayCounts {
   entries: number;
   exits: number;
 }
 
 /** Sums up the replays of all profiles. */
-export class Tallies {
+export class DailyCounts {
   /** Start of the first UTC day. */
   readonly startMs: number;
   readonly nowMs: number;
-  readonly days: readonly DayTally[];
+  readonly days: readonly DayCounts[];
   membersBefore = 0;
 
   /** The last `days` UTC days, the day of `nowMs` included. */
@@ -26,7 +26,7 @@ export class Tallies {
     this.days = Array.from({ length: days }, () => ({ entries: 0, exits: 0 }));
   }
 
-  changed(member: boolean, ms: number): void {
+  addChange(member: boolean, ms: number): void {
     const day = this.days[Math.floor((ms - this.startMs) / DAY_MS)];
     if (day === undefined) this.membersBefore += member ? 1 : -1;
     else if (member) day.entries += 1;
@@ -40,38 +40,38 @@ export class Tallies {
 
 /** Events arrive in the order in which they happened. Events of one instant count together. */
 export class Replay {
-  readonly #profile: TrialProfile;
-  readonly #tallies: Tallies;
+  readonly #profile: SimulatedProfile;
+  readonly #dailyCounts: DailyCounts;
   /** The instant of the last events, which have not been evaluated yet. */
   #pendingMs: number | undefined;
   #isMember = false;
 
-  constructor(trial: Trial, profile: EngineProfile, tallies: Tallies) {
-    this.#profile = trial.begin(profile);
-    this.#tallies = tallies;
+  constructor(simulation: RuleSimulation, profile: EngineProfile, dailyCounts: DailyCounts) {
+    this.#profile = simulation.begin(profile);
+    this.#dailyCounts = dailyCounts;
   }
 
-  note(event: EngineEvent): void {
+  record(event: EngineEvent): void {
     const [ms] = event.instant;
-    if (ms > this.#tallies.nowMs) return;
-    if (ms !== this.#pendingMs) this.#passUntil(ms);
+    if (ms > this.#dailyCounts.nowMs) return;
+    if (ms !== this.#pendingMs) this.#advanceUntil(ms);
     this.#pendingMs = ms;
-    this.#profile.note(event, ms);
+    this.#profile.record(event, ms);
   }
 
   finish(): void {
-    this.#passUntil(this.#tallies.nowMs + 1);
+    this.#advanceUntil(this.#dailyCounts.nowMs + 1);
   }
 
   /** Evaluates the pending events and every later change before `endMs`. */
-  #passUntil(endMs: number): void {
-    const { startMs } = this.#tallies;
+  #advanceUntil(endMs: number): void {
+    const { startMs } = this.#dailyCounts;
     // A profile exists from its creation or an earlier first event on. Of the time before the first day only
     // the final result matters.
     let atMs: number | undefined = Math.max(this.#pendingMs ?? this.#profile.createMs, startMs - 1);
     while (atMs !== undefined && atMs < endMs) {
-      const { member, nextChangeAt } = this.#profile.decide(atMs);
-      if (member !== this.#isMember) this.#tallies.changed(member, atMs);
+      const { member, nextChangeAt } = this.#profile.evaluate(atMs);
+      if (member !== this.#isMember) this.#dailyCounts.addChange(member, atMs);
       this.#isMember = member;
       assert(nextChangeAt === undefined || nextChangeAt > atMs, "the next change lies ahead");
       atMs = nextChangeAt;

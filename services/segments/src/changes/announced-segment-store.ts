@@ -9,7 +9,7 @@ export interface AnnouncedSegment {
   /** Whether entries of the backfill are announced too. */
   readonly announceBackfill: boolean;
   /** The previous evaluation, until the changes of the rule switch are published. */
-  readonly toldId: SegmentId | undefined;
+  readonly previousEvaluationId: SegmentId | undefined;
 }
 
 interface SegmentKey {
@@ -24,7 +24,7 @@ interface Row {
   slug: Buffer;
   version: number;
   announce_backfill: number;
-  told_id: Buffer | null;
+  previous_evaluation_id: Buffer | null;
 }
 
 const COLUMNS = [
@@ -34,7 +34,7 @@ const COLUMNS = [
   "slug",
   "version",
   "announce_backfill",
-  "told_id",
+  "previous_evaluation_id",
 ] as const;
 
 /** The number of organizations in one statement. */
@@ -78,7 +78,10 @@ export async function readAnnouncedSegments(
         slug: row.slug,
         version: row.version,
         announceBackfill: row.announce_backfill === 1,
-        toldId: row.told_id === null ? undefined : bytesToUuid<SegmentId>(row.told_id),
+        previousEvaluationId:
+          row.previous_evaluation_id === null
+            ? undefined
+            : bytesToUuid<SegmentId>(row.previous_evaluation_id),
       });
     }
   }

@@ -23,7 +23,7 @@ import type { OutboxDraft } from "@muster/outbox";
 import type { Subjects } from "@muster/privacy";
 import type { Membership } from "../memberships/membership-store.ts";
 import type { AnnouncedSegment } from "./announced-segment-store.ts";
-import type { Cause, ChangeOrigin } from "./cause.ts";
+import type { Cause, MembershipChangeOrigin } from "./cause.ts";
 
 const ENTERED = "muster.segments.membership.entered.v1";
 const EXITED = "muster.segments.membership.exited.v1";
@@ -111,7 +111,7 @@ export function announcementsOf({ type, data }: Envelope): Announcement[] {
  * Returns the data of a message without the given profiles; undefined if the message does not mention any.
  * The change of a removed profile is left empty, because watches count the changes of a message.
  */
-export function announcedWithout(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
+export function eraseFromMessage(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
   if (type !== ENTERED && type !== EXITED) return undefined;
   const message = fromBinary(MembershipsChangedSchema, data);
   let isChanged = false;
@@ -167,13 +167,13 @@ function toProto({ segment, cause, ...change }: AnnouncedChange): MembershipChan
   return announced;
 }
 
-const originToProto: Readonly<Record<ChangeOrigin, MembershipOrigin>> = {
+const originToProto: Readonly<Record<MembershipChangeOrigin, MembershipOrigin>> = {
   live: MembershipOrigin.LIVE,
   timer: MembershipOrigin.TIMER,
   backfill: MembershipOrigin.BACKFILL,
   edit: MembershipOrigin.EDIT,
   late: MembershipOrigin.LATE,
-  derivation: MembershipOrigin.DERIVATION,
+  rebuild: MembershipOrigin.REBUILD,
   merge: MembershipOrigin.MERGE,
   erase: MembershipOrigin.ERASE,
 };

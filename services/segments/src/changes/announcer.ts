@@ -12,7 +12,7 @@ import {
   segmentDeleted,
   segmentReplaced,
 } from "./announcements.ts";
-import { withoutKnown } from "./tellings.ts";
+import { withoutPublished } from "./rule-switch-changes.ts";
 
 export class Announcer {
   readonly #outbox: Pick<OutboxPort, "append" | "committed">;
@@ -38,17 +38,17 @@ export class Announcer {
       // The evaluation does not serve reads, or the segment was deleted meanwhile.
       if (segment === undefined) continue;
       // Only entries are suppressed: an exit follows every announced entry, whatever the cause.
-      const isQuiet = change.cause.origin === "backfill" && change.member && !segment.announceBackfill;
-      if (!isQuiet) announced.push({ ...change, segment });
+      const isSuppressed = change.cause.origin === "backfill" && change.member && !segment.announceBackfill;
+      if (!isSuppressed) announced.push({ ...change, segment });
     }
-    const news = await withoutKnown(trx, announced);
-    if (news.length === 0) return;
-    await this.#outbox.append(trx, membershipsChanged(news));
+    const unpublished = await withoutPublished(trx, announced);
+    if (unpublished.length === 0) return;
+    await this.#outbox.append(trx, membershipsChanged(unpublished));
     this.#hasAppended = true;
   }
 
   /** Locks all positions before a rule switch; see {@link announceChanges}. */
-  async holdAll(trx: Transaction): Promise<void> {
+  async lockAllPositions(trx: Transaction): Promise<void> {
     await lockPositions(trx, ALL_SHARDS);
   }
 

@@ -1,13 +1,21 @@
 // Determines why and when a membership changed. Pure.
 import type { SegmentId } from "@muster/core";
-import type { DerivationReason } from "../backfills/derivation-reason.ts";
+import type { RebuildReason } from "../backfills/rebuild-reason.ts";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import type { MembershipChange } from "../engine/membership.ts";
 
-export type ChangeOrigin = "live" | "timer" | "backfill" | "edit" | "late" | "derivation" | "merge" | "erase";
+export type MembershipChangeOrigin =
+  | "live"
+  | "timer"
+  | "backfill"
+  | "edit"
+  | "late"
+  | "rebuild"
+  | "merge"
+  | "erase";
 
 export interface Cause {
-  readonly origin: ChangeOrigin;
+  readonly origin: MembershipChangeOrigin;
   /**
    * When the change happened, in milliseconds. If the origin corrects an earlier state, when the change was
    * observed.
@@ -28,7 +36,7 @@ export interface CausingEvent {
 const LATE_MS = 60_000;
 
 /** The segments that a batch affects, and for each the last event that affected it. */
-export class TouchedSegments extends Set<SegmentDefinition> {
+export class ChangedSegments extends Set<SegmentDefinition> {
   /** The event that is being applied; undefined while only time passes. */
   event: CausingEvent | undefined;
   readonly #causes = new Map<SegmentId, CausingEvent | undefined>();
@@ -52,7 +60,7 @@ export class TouchedSegments extends Set<SegmentDefinition> {
 }
 
 /** The result of a rule at an instant, based on the current facts. */
-export type AnswerAt = (ms: number) => {
+export type ResultAt = (ms: number) => {
   readonly member: boolean;
   readonly nextChangeAt: number | undefined;
 };
@@ -63,30 +71,30 @@ export type AnswerAt = (ms: number) => {
  */
 export function timerCause(
   { member }: MembershipChange,
-  answerAt: AnswerAt | undefined,
+  resultAt: ResultAt | undefined,
   dueMs: number | undefined,
   nowMs: number,
 ): Cause {
   const instantMs =
-    answerAt === undefined || dueMs === undefined
+    resultAt === undefined || dueMs === undefined
       ? nowMs
-      : instantOfChange(answerAt, member, Math.min(dueMs, nowMs), nowMs);
+      : instantOfChange(resultAt, member, Math.min(dueMs, nowMs), nowMs);
   return { origin: "timer", instantMs, eventId: undefined };
 }
 
 /** Returns the cause of a change that a rebuild found. The time of the change is unknown. */
-export function derivedCause(
+export function rebuildCause(
   { segmentId }: MembershipChange,
   backfilled: ReadonlySet<SegmentId>,
-  reason: DerivationReason,
+  reason: RebuildReason,
   nowMs: number,
 ): Cause {
   const origin = backfilled.has(segmentId) ? "backfill" : originOf[reason];
   return { origin, instantMs: nowMs, eventId: undefined };
 }
 
-const originOf: Readonly<Record<DerivationReason, ChangeOrigin>> = {
-  doubt: "derivation",
+const originOf: Readonly<Record<RebuildReason, MembershipChangeOrigin>> = {
+  stale: "rebuild",
   merge: "merge",
   merged: "merge",
   erased: "erase",
@@ -96,15 +104,15 @@ const originOf: Readonly<Record<DerivationReason, ChangeOrigin>> = {
 const STEPS_MAX = 100;
 
 /** Returns the first instant from which on the result has stayed the same until `toMs`. */
-function instantOfChange(answerAt: AnswerAt, member: boolean, fromMs: number, toMs: number): number {
+function instantOfChange(resultAt: ResultAt, member: boolean, fromMs: number, toMs: number): number {
   let sinceMs: number | undefined;
   let atMs = fromMs;
   for (let step = 0; step < STEPS_MAX && atMs <= toMs; step += 1) {
-    const answer = answerAt(atMs);
-    if (answer.member !== member) sinceMs = undefined;
+    const result = resultAt(atMs);
+    if (result.member !== member) sinceMs = undefined;
     else sinceMs ??= atMs;
-    if (answer.nextChangeAt === undefined) break;
-    atMs = answer.nextChangeAt;
+    if (result.nextChangeAt === undefined) break;
+    atMs = result.nextChangeAt;
   }
   return sinceMs ?? toMs;
 }

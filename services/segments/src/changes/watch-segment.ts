@@ -12,7 +12,7 @@ import {
 import { bytesToUuid } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
-import { listBackfillsOf } from "../backfills/backfill-store.ts";
+import { listBackfillsOfSegments } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import type { Segment } from "../segments/segment.ts";
@@ -70,7 +70,9 @@ async function open(
   await waitForSegments(deps, context, organizationId, [segment]);
   // An eventual read must not start during a backfill either, because entries of the backfill are not
   // announced.
-  const backfills = await listBackfillsOf(deps.database.reader, organizationId, [segment.evaluationId]);
+  const backfills = await listBackfillsOfSegments(deps.database.reader, organizationId, [
+    segment.evaluationId,
+  ]);
   if (backfills.length > 0) throw new AppError("NOT_YET_CONSISTENT", { retryAfterMs: RETRY_MS });
   return WatchedSegment.begin(deps, key);
 }

@@ -21,10 +21,10 @@ import {
   type TailCursor,
 } from "@muster/outbox";
 import { readPositions } from "@muster/outbox/outbox-store";
-import { SETTLED_TOPIC } from "../folder.ts";
 import { listMembers, type Member } from "../memberships/membership-store.ts";
+import { WORK_DONE_TOPIC } from "../segment-projection.ts";
+import { listSwitchingSegments } from "../segments/rule-switch-store.ts";
 import { findSegmentById } from "../segments/segment-store.ts";
-import { listTold } from "../segments/telling-store.ts";
 import type { Announcement } from "./announcements.ts";
 
 export interface WatchDeps {
@@ -61,10 +61,10 @@ const CHANGES_MAX = 500;
 /** A quiet watch gets a newer token at this interval, so that the token does not expire. */
 const REFRESH_MS = 60_000;
 /** The poll interval for the end of a rule switch, in case its broadcast gets lost. */
-const TELLING_LOOK_MS = 200;
+const RULE_SWITCH_POLL_MS = 200;
 /** Positions among profile ids: before all ids, and after all ids. */
-const NOBODY = "";
-const EVERYBODY = "~";
+const BEFORE_FIRST = "";
+const AFTER_LAST = "~";
 
 interface MembersPage {
   readonly positions: number[];
@@ -72,8 +72,8 @@ interface MembersPage {
 }
 
 /** The segment switched to another rule. */
-class Replaced extends Error {
-  override name = "Replaced";
+class RuleReplaced extends Error {
+  override name = "RuleReplaced";
 }
 
 /**
@@ -88,10 +88,10 @@ export class WatchedSegment {
   readonly #key: WatchedKey;
   readonly #keyBytes: { readonly organizationId: Buffer; readonly segmentId: Buffer };
   #cursor: TailCursor;
-  #told: string;
-  #toldAtMs: number;
+  #sentThrough: string;
+  #lastSentMs: number;
 
-  private constructor(deps: WatchDeps, key: WatchedKey, cursor: TailCursor, told: string) {
+  private constructor(deps: WatchDeps, key: WatchedKey, cursor: TailCursor, sentThrough: string) {
     this.#deps = deps;
     this.#key = key;
     this.#keyBytes = {
@@ -99,12 +99,12 @@ export class WatchedSegment {
       segmentId: uuidToBytes(key.segmentId),
     };
     this.#cursor = cursor;
-    this.#told = told;
-    this.#toldAtMs = deps.clock.monotonicMs();
+    this.#sentThrough = sentThrough;
+    this.#lastSentMs = deps.clock.monotonicMs();
   }
 
   static begin(deps: WatchDeps, key: WatchedKey): WatchedSegment {
-    return new WatchedSegment(deps, key, cursorAt([]), NOBODY);
+    return new WatchedSegment(deps, key, cursorAt([]), BEFORE_FIRST);
   }
 
   /** Resumes from a {@link state}. Throws POSITION_INVALID for any other value. */
@@ -113,64 +113,64 @@ export class WatchedSegment {
     key: WatchedKey,
     state: readonly (string | number)[],
   ): Promise<WatchedSegment> {
-    const told = state.at(-1);
+    const sentThrough = state.at(-1);
     const cursor = cursorFromNumbers(state.slice(0, -1), await deps.watches.positions());
-    if (cursor === undefined || typeof told !== "string") throw new AppError("POSITION_INVALID");
-    return new WatchedSegment(deps, key, cursor, told);
+    if (cursor === undefined || typeof sentThrough !== "string") throw new AppError("POSITION_INVALID");
+    return new WatchedSegment(deps, key, cursor, sentThrough);
   }
 
   /** The state of the watch, for a token. */
   get state(): (string | number)[] {
-    return [...cursorToNumbers(this.#cursor), this.#told];
+    return [...cursorToNumbers(this.#cursor), this.#sentThrough];
   }
 
   /** Whether more changes are known to follow. */
   get isBehind(): boolean {
-    return this.#told !== EVERYBODY || this.#deps.watches.isBeyond(this.#cursor.positions);
+    return this.#sentThrough !== AFTER_LAST || this.#deps.watches.isBeyond(this.#cursor.positions);
   }
 
   /** Runs until the signal aborts. Throws SEGMENT_NOT_FOUND after the deletion of the segment. */
   async *parts(signal: AbortSignal): AsyncGenerator<WatchPart> {
     for (let restart = false; ; restart = true) {
       try {
-        for (; this.#told !== EVERYBODY; restart = false) yield* this.#nextMembers(restart, signal);
+        for (; this.#sentThrough !== AFTER_LAST; restart = false) yield* this.#nextMembers(restart, signal);
         yield* this.#follow(signal);
         return;
       } catch (error) {
-        if (!(error instanceof Replaced)) throw error;
-        this.#told = NOBODY;
+        if (!(error instanceof RuleReplaced)) throw error;
+        this.#sentThrough = BEFORE_FIRST;
       }
     }
   }
 
   async *#nextMembers(restart: boolean, signal: AbortSignal): AsyncGenerator<WatchPart> {
     const { positions, members } = await this.#readPage(signal);
-    if (this.#told !== NOBODY) yield* this.#changesUpTo(positions);
+    if (this.#sentThrough !== BEFORE_FIRST) yield* this.#changesUpTo(positions);
     const page = members.slice(0, MEMBERS_MAX);
     const complete = members.length <= MEMBERS_MAX;
     this.#cursor = cursorAt(positions);
-    this.#told = complete ? EVERYBODY : (page.at(-1)?.profileId ?? EVERYBODY);
+    this.#sentThrough = complete ? AFTER_LAST : (page.at(-1)?.profileId ?? AFTER_LAST);
     yield { kind: "members", restart, members: page, complete };
   }
 
   /** Waits until the last rule switch is fully published, so that nothing is sent twice. */
   async #readPage(signal: AbortSignal): Promise<MembersPage> {
     for (;;) {
-      const settled = new AbortController();
+      const workDone = new AbortController();
       // Subscribes before the read, so that no broadcast in between is missed.
-      const stopListening = this.#deps.bus.onBroadcast(SETTLED_TOPIC, () => settled.abort());
+      const stopListening = this.#deps.bus.onBroadcast(WORK_DONE_TOPIC, () => workDone.abort());
       try {
-        const page = await this.#readSettledPage();
+        const page = await this.#tryReadPage();
         if (page !== undefined) return page;
-        await this.#deps.clock.sleep(TELLING_LOOK_MS, AbortSignal.any([settled.signal, signal]));
-        if (signal.aborted) throw new AppError("CANCELLED");
+        await this.#deps.clock.sleep(RULE_SWITCH_POLL_MS, AbortSignal.any([workDone.signal, signal]));
+        if (signal.aborted) throw new AppError("CANCELED");
       } finally {
         stopListening();
       }
     }
   }
 
-  #readSettledPage(): Promise<MembersPage | undefined> {
+  #tryReadPage(): Promise<MembersPage | undefined> {
     const { organizationId, segmentId } = this.#key;
     return this.#deps.database.snapshot(async (trx) => {
       // The first read, because it starts the snapshot.
@@ -178,8 +178,8 @@ export class WatchedSegment {
       // A deletion before these positions would never be read from the outbox.
       const segment = await findSegmentById(trx, organizationId, segmentId);
       if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
-      if ((await listTold(trx, organizationId)).has(segmentId)) return undefined;
-      const after = this.#told === NOBODY ? undefined : this.#told;
+      if ((await listSwitchingSegments(trx, organizationId)).has(segmentId)) return undefined;
+      const after = this.#sentThrough === BEFORE_FIRST ? undefined : this.#sentThrough;
       return {
         positions,
         members: await listMembers(trx, organizationId, segment.evaluationId, after, MEMBERS_MAX + 1),
@@ -190,14 +190,14 @@ export class WatchedSegment {
   async *#follow(signal: AbortSignal): AsyncGenerator<WatchPart> {
     const { clock, watches } = this.#deps;
     for (;;) {
-      const heads = await watches.beyond(this.#cursor.positions, signal);
+      const heads = await watches.waitBeyond(this.#cursor.positions, signal);
       if (heads === undefined) return;
       for await (const part of this.#changesUpTo(heads)) {
-        this.#toldAtMs = clock.monotonicMs();
+        this.#lastSentMs = clock.monotonicMs();
         yield part;
       }
-      if (clock.monotonicMs() - this.#toldAtMs < REFRESH_MS) continue;
-      this.#toldAtMs = clock.monotonicMs();
+      if (clock.monotonicMs() - this.#lastSentMs < REFRESH_MS) continue;
+      this.#lastSentMs = clock.monotonicMs();
       yield { kind: "changes", changes: [] };
     }
   }
@@ -233,10 +233,10 @@ export class WatchedSegment {
       case "deleted":
         throw new AppError("SEGMENT_NOT_FOUND", { message: "The segment was deleted." });
       case "replaced":
-        throw new Replaced();
+        throw new RuleReplaced();
       case "changed": {
         const profileId = bytesToUuid<ProfileId>(item.change.profileId);
-        if (profileId > this.#told) return undefined;
+        if (profileId > this.#sentThrough) return undefined;
         return { profileId, member: item.member, change: item.change };
       }
     }

@@ -13,7 +13,7 @@ import {
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { PoisonMessage } from "@muster/outbox";
 import type { ProfileKey } from "../backfills/backfill-store.ts";
-import type { DerivationReason } from "../backfills/derivation-reason.ts";
+import type { RebuildReason } from "../backfills/rebuild-reason.ts";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
@@ -30,22 +30,22 @@ export interface ProfileEvent extends EngineEvent {
 }
 
 /** A profile that was created or changed. */
-export interface ChangedProfile extends ProfileKey, EngineProfile {}
+export interface UpdatedProfile extends ProfileKey, EngineProfile {}
 
 /** A profile whose identity changed: merged, separated or erased. */
-export interface ChangedPerson extends ProfileKey {
-  readonly reason: Exclude<DerivationReason, "doubt">;
+export interface IdentityChange extends ProfileKey {
+  readonly reason: Exclude<RebuildReason, "stale">;
   /** Set for an erased profile. */
   readonly erasureId: string | undefined;
 }
 
 /** The erased profiles among the identity changes. */
-export function erasedOf(
-  persons: readonly ChangedPerson[],
-): (ChangedPerson & { readonly erasureId: string })[] {
-  return persons.flatMap((person) => {
-    const { erasureId } = person;
-    return erasureId === undefined ? [] : [{ ...person, erasureId }];
+export function erasuresIn(
+  identityChanges: readonly IdentityChange[],
+): (IdentityChange & { readonly erasureId: string })[] {
+  return identityChanges.flatMap((identityChange) => {
+    const { erasureId } = identityChange;
+    return erasureId === undefined ? [] : [{ ...identityChange, erasureId }];
   });
 }
 
@@ -54,15 +54,15 @@ export interface DecodedMessage {
   readonly shard: number;
   readonly position: number;
   readonly events: readonly ProfileEvent[];
-  readonly profiles: readonly ChangedProfile[];
+  readonly profiles: readonly UpdatedProfile[];
   /** Only changes of the message's own shard. */
-  readonly persons: readonly ChangedPerson[];
+  readonly identityChanges: readonly IdentityChange[];
 }
 
 /** Throws PoisonMessage for a message that cannot be decoded. Unknown types decode as empty. */
 export function decodeMessage(envelope: Envelope): DecodedMessage {
   try {
-    const { events, profiles, persons } = decodeData(envelope);
+    const { events, profiles, identityChanges } = decodeData(envelope);
     const { shard } = envelope;
     const ids = new UuidTexts();
     return {
@@ -76,7 +76,7 @@ export function decodeMessage(envelope: Envelope): DecodedMessage {
         createMs: Number(createTimeMs),
         traits,
       })),
-      persons: persons.filter((person) => person.shard === shard),
+      identityChanges: identityChanges.filter((identityChange) => identityChange.shard === shard),
     };
   } catch (error) {
     throw new PoisonMessage(envelope, error);
@@ -92,7 +92,7 @@ const schemas: Readonly<Record<string, DescMessage>> = {
 };
 
 /** The schema of a message type that this service consumes. */
-export function receivedSchema(type: string): DescMessage | undefined {
+export function messageSchema(type: string): DescMessage | undefined {
   return schemas[type];
 }
 
@@ -104,7 +104,7 @@ export function eventIdText(id: Uint8Array): string {
 interface MessageData {
   readonly events: readonly AnnouncedEvent[];
   readonly profiles: readonly AnnouncedProfile[];
-  readonly persons: readonly ChangedPerson[];
+  readonly identityChanges: readonly IdentityChange[];
 }
 
 function decodeData({ type, data }: Envelope): MessageData {
@@ -113,44 +113,44 @@ function decodeData({ type, data }: Envelope): MessageData {
       const { events, newProfiles } = fromBinary(TrackedEventsRecordedSchema, data);
       // An erased event leaves an empty entry.
       const kept = events.filter(({ organizationId }) => organizationId.length > 0);
-      return { events: kept, profiles: newProfiles, persons: [] };
+      return { events: kept, profiles: newProfiles, identityChanges: [] };
     }
     case PROFILE_CHANGED: {
       const { profile } = fromBinary(ProfileChangedSchema, data);
-      return { events: [], profiles: profile === undefined ? [] : [profile], persons: [] };
+      return { events: [], profiles: profile === undefined ? [] : [profile], identityChanges: [] };
     }
     default:
-      return { events: [], profiles: [], persons: decodePersons(type, data) };
+      return { events: [], profiles: [], identityChanges: decodeIdentityChanges(type, data) };
   }
 }
 
-function decodePersons(type: string, data: Uint8Array): ChangedPerson[] {
+function decodeIdentityChanges(type: string, data: Uint8Array): IdentityChange[] {
   switch (type) {
     case PROFILE_MERGED: {
       const { organizationId, profileId, intoProfileId } = fromBinary(ProfileMergedSchema, data);
       return [
-        personOf(organizationId, profileId, "merged"),
-        personOf(organizationId, intoProfileId, "merge"),
+        identityChangeOf(organizationId, profileId, "merged"),
+        identityChangeOf(organizationId, intoProfileId, "merge"),
       ];
     }
     case PROFILE_UNMERGED: {
       const { organizationId, profileId, fromProfileId } = fromBinary(ProfileUnmergedSchema, data);
-      return [profileId, fromProfileId].map((id) => personOf(organizationId, id, "merge"));
+      return [profileId, fromProfileId].map((id) => identityChangeOf(organizationId, id, "merge"));
     }
     case PROFILE_ERASED: {
       const { organizationId, profileId, erasureId } = fromBinary(ProfileErasedSchema, data);
-      return [{ ...personOf(organizationId, profileId, "erased"), erasureId: toUuid(erasureId) }];
+      return [{ ...identityChangeOf(organizationId, profileId, "erased"), erasureId: toUuid(erasureId) }];
     }
     default:
       return [];
   }
 }
 
-function personOf(
+function identityChangeOf(
   organization: Uint8Array,
   profile: Uint8Array,
-  reason: ChangedPerson["reason"],
-): ChangedPerson {
+  reason: IdentityChange["reason"],
+): IdentityChange {
   const organizationId = toUuid(organization) as OrganizationId;
   const profileId = toUuid(profile) as ProfileId;
   const shard = shardOf(organizationId, profileId);

@@ -12,10 +12,10 @@ export function emptyDayFacts(): DayFacts {
 }
 
 /** Keeps the newest `capacity` days, because no window reads more days than that. */
-export function noteDay({ days }: DayFacts, day: DayNumber, room: number): void {
+export function applyToDayFacts({ days }: DayFacts, day: DayNumber, capacity: number): void {
   let index = 0;
   for (let other = days[index]; other !== undefined && other > day; other = days[index]) index += 1;
   if (days[index] === day) return;
   days.splice(index, 0, day);
-  if (days.length > room) days.length = room;
+  if (days.length > capacity) days.length = capacity;
 }

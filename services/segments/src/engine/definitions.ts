@@ -5,10 +5,10 @@ import type { Predicate } from "../predicates/predicate.ts";
 import type { JsonObject } from "../predicates/values.ts";
 import { type FactSpec, factsOfLeaf, mergeSpecs, traitKeyOf } from "./fact-spec.ts";
 import type { Matcher } from "./matcher.ts";
+import { mayMatchEmptyHistory } from "./matches-empty-history.ts";
 import { RECENT_MAX } from "./ordered-facts.ts";
 import { leavesOf, type Rule, segmentsIn } from "./rule.ts";
 import { VALUES_MAX } from "./value-facts.ts";
-import { mayHoldWithoutEvents } from "./without-events.ts";
 
 export interface SegmentDefinition {
   readonly id: SegmentId;
@@ -17,22 +17,22 @@ export interface SegmentDefinition {
    * The evaluation that this definition replaces. Profiles that match both keep the predecessor's
    * `enteredMs`.
    */
-  readonly succeeds?: SegmentId;
+  readonly predecessorId?: SegmentId;
 }
 
 /** A matcher that at least one segment reads. */
 export interface TrackedMatcher {
   readonly matcher: Matcher;
-  readonly feeds: readonly Feed[];
+  readonly targets: readonly FactTarget[];
   /** Properties whose numeric values the matcher's facts read. */
   readonly properties: readonly string[];
 }
 
 /** A fact that the events of a matcher change. */
-export interface Feed {
+export interface FactTarget {
   readonly fact: TrackedFact;
   /** Bit i is set when the matcher is the fact's matcher i. */
-  readonly marks: number;
+  readonly matcherBits: number;
 }
 
 export interface TrackedFact {
@@ -48,17 +48,17 @@ export interface TrackedTrait {
   readonly segments: ReadonlySet<SegmentDefinition>;
 }
 
-interface GrowingFact extends TrackedFact {
+interface MutableFact extends TrackedFact {
   spec: FactSpec;
   readonly segments: Set<SegmentDefinition>;
 }
 
-interface GrowingMatcher extends TrackedMatcher {
-  readonly feeds: Feed[];
+interface MutableMatcher extends TrackedMatcher {
+  readonly targets: FactTarget[];
   readonly properties: string[];
 }
 
-interface GrowingTrait extends TrackedTrait {
+interface MutableTrait extends TrackedTrait {
   readonly segments: Set<SegmentDefinition>;
 }
 
@@ -74,41 +74,41 @@ export class Definitions {
   readonly version: number;
   readonly segments: ReadonlyMap<SegmentId, SegmentDefinition>;
   /** Segments that a profile without events may match, now or later. */
-  readonly everyProfile: readonly SegmentDefinition[];
+  readonly emptyHistorySegments: readonly SegmentDefinition[];
   /** Most numbers that one value log of a profile may keep. */
   readonly valuesMax: number;
-  readonly #facts = new Map<string, GrowingFact>();
-  readonly #byMatcher = new Map<string, GrowingMatcher>();
+  readonly #facts = new Map<string, MutableFact>();
+  readonly #byMatcher = new Map<string, MutableMatcher>();
   readonly #byEventName = new Map<string, TrackedMatcher[]>();
-  readonly #ofAnyEvent: TrackedMatcher[] = [];
-  readonly #traits = new Map<string, GrowingTrait>();
-  readonly #dependants = new Map<SegmentId, SegmentDefinition[]>();
+  readonly #anyEventMatchers: TrackedMatcher[] = [];
+  readonly #traits = new Map<string, MutableTrait>();
+  readonly #dependents = new Map<SegmentId, SegmentDefinition[]>();
 
   constructor(version: number, segments: Iterable<SegmentDefinition>) {
     this.version = version;
     this.segments = new Map([...segments].map((segment) => [segment.id, segment]));
-    for (const segment of this.segments.values()) this.#read(segment);
-    for (const fact of this.#facts.values()) this.#connect(fact);
+    for (const segment of this.segments.values()) this.#addSegment(segment);
+    for (const fact of this.#facts.values()) this.#connectFact(fact);
     // Added to the list of every name, so that an event needs a single lookup.
-    for (const list of this.#byEventName.values()) list.push(...this.#ofAnyEvent);
-    this.everyProfile = [...this.segments.values()].filter(({ rule }) => mayHoldWithoutEvents(rule));
-    this.valuesMax = this.#shareOfValues();
+    for (const list of this.#byEventName.values()) list.push(...this.#anyEventMatchers);
+    this.emptyHistorySegments = [...this.segments.values()].filter(({ rule }) => mayMatchEmptyHistory(rule));
+    this.valuesMax = this.#valuesPerLog();
   }
 
   /** Divides VALUES_TOTAL evenly among the value logs. */
-  #shareOfValues(): number {
+  #valuesPerLog(): number {
     let logs = 0;
     for (const { spec } of this.#facts.values()) if (spec.kind === "values") logs += 1;
     return Math.max(VALUES_MIN, Math.min(VALUES_MAX, Math.floor(VALUES_TOTAL / Math.max(1, logs))));
   }
 
-  #read(segment: SegmentDefinition): void {
+  #addSegment(segment: SegmentDefinition): void {
     for (const leaf of leavesOf(segment.rule)) {
       for (const spec of factsOfLeaf(leaf)) this.#trackFact(spec, segment);
       if (leaf.kind === "trait") this.#trackTrait(leaf.where, segment);
     }
     for (const id of segmentsIn(segment.rule)) {
-      this.#dependants.set(id, [...(this.#dependants.get(id) ?? []), segment]);
+      this.#dependents.set(id, [...(this.#dependents.get(id) ?? []), segment]);
     }
   }
 
@@ -128,27 +128,27 @@ export class Definitions {
     else known.segments.add(segment);
   }
 
-  #connect(fact: TrackedFact): void {
+  #connectFact(fact: TrackedFact): void {
     const { spec } = fact;
-    const marks = new Map<string, number>();
+    const matcherBits = new Map<string, number>();
     for (const [index, { key }] of spec.matchers.entries()) {
-      marks.set(key, (marks.get(key) ?? 0) | (1 << index));
+      matcherBits.set(key, (matcherBits.get(key) ?? 0) | (1 << index));
     }
     for (const matcher of new Map(spec.matchers.map((one) => [one.key, one])).values()) {
       const tracked = this.#trackMatcher(matcher);
-      tracked.feeds.push({ fact, marks: marks.get(matcher.key) ?? 0 });
+      tracked.targets.push({ fact, matcherBits: matcherBits.get(matcher.key) ?? 0 });
       const isNumeric = spec.kind === "tally" || spec.kind === "values";
       if (isNumeric && !tracked.properties.includes(spec.property)) tracked.properties.push(spec.property);
     }
   }
 
-  #trackMatcher(matcher: Matcher): GrowingMatcher {
+  #trackMatcher(matcher: Matcher): MutableMatcher {
     const known = this.#byMatcher.get(matcher.key);
     if (known !== undefined) return known;
-    const tracked: GrowingMatcher = { matcher, feeds: [], properties: [] };
+    const tracked: MutableMatcher = { matcher, targets: [], properties: [] };
     this.#byMatcher.set(matcher.key, tracked);
     const { eventName } = matcher;
-    if (eventName === undefined) this.#ofAnyEvent.push(tracked);
+    if (eventName === undefined) this.#anyEventMatchers.push(tracked);
     else {
       const list = this.#byEventName.get(eventName);
       if (list === undefined) this.#byEventName.set(eventName, [tracked]);
@@ -161,7 +161,7 @@ export class Definitions {
 
   /** The matchers that an event of this name may match, depending on its properties. */
   candidates(eventName: string): readonly TrackedMatcher[] {
-    return this.#byEventName.get(eventName) ?? this.#ofAnyEvent;
+    return this.#byEventName.get(eventName) ?? this.#anyEventMatchers;
   }
 
   /** The matchers that the event matches. Each distinct predicate is evaluated once. */
@@ -191,17 +191,17 @@ export class Definitions {
 
   /** Whether some segment depends on the existence or the traits of profiles. */
   get readsProfiles(): boolean {
-    return this.everyProfile.length > 0 || this.#traits.size > 0;
+    return this.emptyHistorySegments.length > 0 || this.#traits.size > 0;
   }
 
   /** The segments whose rules refer to this segment. */
-  dependants(segmentId: SegmentId): readonly SegmentDefinition[] {
-    return this.#dependants.get(segmentId) ?? NONE;
+  dependents(segmentId: SegmentId): readonly SegmentDefinition[] {
+    return this.#dependents.get(segmentId) ?? NONE;
   }
 
   /** The names of all events that affect some segment; "every" when a matcher accepts any name. */
   eventNames(): string[] | "every" {
-    return this.#ofAnyEvent.length > 0 ? "every" : [...this.#byEventName.keys()];
+    return this.#anyEventMatchers.length > 0 ? "every" : [...this.#byEventName.keys()];
   }
 
   /** The largest number of instants that one profile may keep. */

@@ -14,33 +14,36 @@ import {
   TAIL_TICKS,
   TICKS,
 } from "../../tests/random-rules.ts";
-import { isMemberByRawEvents, type RawSurroundings } from "./brute-force.ts";
 import { Definitions, type SegmentDefinition } from "./definitions.ts";
 import { evaluate } from "./evaluate.ts";
 import { type Matcher, matcherOf } from "./matcher.ts";
 import { earlier, evaluateAll, evaluateSegments } from "./membership.ts";
 import {
+  applyDueEvents,
   emptyState,
-  needsDerivation,
+  needsRebuild,
   type ProfileState,
   recordEvent,
   recordProfile,
-  settleFutures,
   viewOf,
 } from "./profile-state.ts";
+import { isMemberByRawEvents, type ReferenceContext } from "./reference-evaluator.ts";
 import { type Leaf, leavesOf, type Rule } from "./rule.ts";
 import { decodeState, encodeState } from "./state-codec.ts";
 
 /** Segments may only refer to earlier segments. */
 function segmentsOf(rules: readonly Rule[]): SegmentDefinition[] {
-  return rules.map((rule, index) => ({ id: `s${index}` as SegmentId, rule: referringBack(rule, index) }));
+  return rules.map((rule, index) => ({
+    id: `s${index}` as SegmentId,
+    rule: referringToEarlier(rule, index),
+  }));
 }
 
-function referringBack(rule: Rule, index: number): Rule {
+function referringToEarlier(rule: Rule, index: number): Rule {
   if (rule.kind === "all" || rule.kind === "any") {
-    return { ...rule, rules: rule.rules.map((one) => referringBack(one, index)) };
+    return { ...rule, rules: rule.rules.map((one) => referringToEarlier(one, index)) };
   }
-  if (rule.kind === "not") return { ...rule, rule: referringBack(rule.rule, index) };
+  if (rule.kind === "not") return { ...rule, rule: referringToEarlier(rule.rule, index) };
   if (rule.kind !== "in_segment" || Number(rule.segmentId.slice(1)) < index) return rule;
   return { kind: "in_segment", segmentId: "missing" as SegmentId };
 }
@@ -49,63 +52,68 @@ function referringBack(rule: Rule, index: number): Rule {
  * One profile as the running system maintains it: events are applied, a timer fires at the due instant, and
  * the state is rebuilt.
  */
-class Simulation {
+class EngineSimulation {
   state: ProfileState = emptyState();
   nextDueMs: number | undefined;
-  derivations = 0;
+  rebuilds = 0;
   readonly definitions: Definitions;
   readonly trace: readonly Arrival[];
-  readonly futuresMax: number;
+  readonly scheduledEventsMax: number;
   readonly createMs: number;
   /**
    * Positions in the trace of another profile's events. They belong to this profile while both are merged.
    */
-  others: ReadonlySet<number> = new Set();
-  standsForBoth = false;
+  otherPositions: ReadonlySet<number> = new Set();
+  isMerged = false;
 
-  constructor(rules: readonly Rule[], trace: readonly Arrival[], futuresMax: number, createMs: number) {
+  constructor(
+    rules: readonly Rule[],
+    trace: readonly Arrival[],
+    scheduledEventsMax: number,
+    createMs: number,
+  ) {
     this.definitions = new Definitions(1, segmentsOf(rules));
     this.trace = trace;
-    this.futuresMax = futuresMax;
+    this.scheduledEventsMax = scheduledEventsMax;
     this.createMs = createMs;
   }
 
   create(nowMs: number): void {
     if (!this.definitions.readsProfiles) return;
-    const touched = new Set<SegmentDefinition>();
-    recordProfile(this.state, this.definitions, { createMs: this.createMs, traits: "{}" }, touched);
+    const changedSegments = new Set<SegmentDefinition>();
+    recordProfile(this.state, this.definitions, { createMs: this.createMs, traits: "{}" }, changedSegments);
     this.nextDueMs = earlier(
       this.nextDueMs,
-      evaluateSegments(this.state, this.definitions, touched, nowMs).nextDueMs,
+      evaluateSegments(this.state, this.definitions, changedSegments, nowMs).nextDueMs,
     );
   }
 
   /** Whether the arrival at the position belongs to this profile now. */
-  isOurs(position: number): boolean {
-    return this.standsForBoth || !this.others.has(position);
+  isOwn(position: number): boolean {
+    return this.isMerged || !this.otherPositions.has(position);
   }
 
   /** From here on the identity differs: the state is rebuilt from everything committed by now. */
-  changePerson(standsForBoth: boolean, folded: number, nowMs: number): void {
-    this.standsForBoth = standsForBoth;
-    this.derive(Math.max(folded, this.committed(nowMs)), nowMs);
+  changeIdentity(isMerged: boolean, applied: number, nowMs: number): void {
+    this.isMerged = isMerged;
+    this.rebuild(Math.max(applied, this.committed(nowMs)), nowMs);
   }
 
-  fold(position: number, nowMs: number): void {
+  apply(position: number, nowMs: number): void {
     const arrival = this.trace[position - 1];
-    if (arrival === undefined || position <= this.state.asOf || !this.isOurs(position)) return;
-    const touched = new Set<SegmentDefinition>();
-    settleFutures(this.state, this.definitions, nowMs, touched);
-    this.#record(this.state, arrival, position, nowMs, touched);
-    const { nextDueMs } = evaluateSegments(this.state, this.definitions, touched, nowMs);
+    if (arrival === undefined || position <= this.state.asOf || !this.isOwn(position)) return;
+    const changedSegments = new Set<SegmentDefinition>();
+    applyDueEvents(this.state, this.definitions, nowMs, changedSegments);
+    this.#record(this.state, arrival, position, nowMs, changedSegments);
+    const { nextDueMs } = evaluateSegments(this.state, this.definitions, changedSegments, nowMs);
     this.nextDueMs = earlier(this.nextDueMs, nextDueMs);
-    if (needsDerivation(this.state, nowMs)) this.derive(Math.max(position, this.committed(nowMs)), nowMs);
+    if (needsRebuild(this.state, nowMs)) this.rebuild(Math.max(position, this.committed(nowMs)), nowMs);
   }
 
   timer(nowMs: number): void {
     if (this.nextDueMs === undefined || this.nextDueMs > nowMs) return;
     this.nextDueMs = evaluateAll(this.state, this.definitions, nowMs).nextDueMs;
-    if (needsDerivation(this.state, nowMs)) this.derive(this.committed(nowMs), nowMs);
+    if (needsRebuild(this.state, nowMs)) this.rebuild(this.committed(nowMs), nowMs);
     // A row is never due again at the instant of its evaluation, so the timer loop ends.
     expect(this.nextDueMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(nowMs);
   }
@@ -115,24 +123,24 @@ class Simulation {
     return this.trace.findLastIndex(({ arrivesMs, lagMs }) => arrivesMs - lagMs <= nowMs) + 1;
   }
 
-  derive(position: number, nowMs: number): void {
-    this.derivations += 1;
-    const derived = emptyState();
-    derived.asOf = position;
+  rebuild(position: number, nowMs: number): void {
+    this.rebuilds += 1;
+    const rebuilt = emptyState();
+    rebuilt.asOf = position;
     const profile = { createMs: this.createMs, traits: traitsOf(this.trace.slice(0, position)) };
-    recordProfile(derived, this.definitions, profile, new Set());
+    recordProfile(rebuilt, this.definitions, profile, new Set());
     const arrivals = this.trace
       .slice(0, position)
       .map((arrival, index) => ({ arrival, position: index + 1 }));
-    const raw = arrivals.filter((one) => this.isOurs(one.position));
+    const raw = arrivals.filter((one) => this.isOwn(one.position));
     raw.sort((a, b) => a.arrival.ms - b.arrival.ms || (`e${a.position}` < `e${b.position}` ? -1 : 1));
     for (const one of raw) {
       if (one.arrival.eventName !== undefined)
-        this.#record(derived, one.arrival, one.position, nowMs, new Set());
+        this.#record(rebuilt, one.arrival, one.position, nowMs, new Set());
     }
-    for (const [id, enteredMs] of this.state.memberships) derived.memberships.set(id, enteredMs);
-    this.state = derived;
-    this.nextDueMs = evaluateAll(derived, this.definitions, nowMs).nextDueMs;
+    for (const [id, enteredMs] of this.state.memberships) rebuilt.memberships.set(id, enteredMs);
+    this.state = rebuilt;
+    this.nextDueMs = evaluateAll(rebuilt, this.definitions, nowMs).nextDueMs;
   }
 
   #record(
@@ -140,14 +148,19 @@ class Simulation {
     { eventName, ms, properties }: Arrival,
     position: number,
     nowMs: number,
-    touched: Set<SegmentDefinition>,
+    changedSegments: Set<SegmentDefinition>,
   ): void {
     if (eventName === undefined) {
       if (!this.definitions.readsProfiles) return;
-      recordProfile(state, this.definitions, { createMs: this.createMs, traits: properties }, touched);
+      recordProfile(
+        state,
+        this.definitions,
+        { createMs: this.createMs, traits: properties },
+        changedSegments,
+      );
     } else {
       const event = { eventName, instant: [ms, `e${position}`] as const, properties };
-      recordEvent(state, this.definitions, event, nowMs, touched, this.futuresMax);
+      recordEvent(state, this.definitions, event, nowMs, changedSegments, this.scheduledEventsMax);
     }
   }
 }
@@ -164,29 +177,29 @@ function rawEventsOf(trace: readonly Arrival[]) {
 
 /** Runs the whole trace and fails where a result differs from the raw events. */
 function runTrace(
-  run: Simulation,
+  run: EngineSimulation,
   scale: Scale,
-  derivationTicks: readonly number[],
+  rebuildTicks: readonly number[],
   mergeTicks: readonly number[] = [],
 ): void {
   const { trace, definitions } = run;
-  let folded = 0;
+  let applied = 0;
   for (let tick = 0; tick <= TICKS + TAIL_TICKS; tick += 1) {
     const nowMs = scale.startMs + tick * scale.tickMs;
     if (tick === 0) run.create(nowMs);
-    for (let next = trace[folded]; next !== undefined && next.arrivesMs <= nowMs; next = trace[folded]) {
-      folded += 1;
-      run.fold(folded, nowMs);
+    for (let next = trace[applied]; next !== undefined && next.arrivesMs <= nowMs; next = trace[applied]) {
+      applied += 1;
+      run.apply(applied, nowMs);
     }
     run.timer(nowMs);
-    if (mergeTicks.includes(tick)) run.changePerson(!run.standsForBoth, folded, nowMs);
-    if (derivationTicks.includes(tick)) run.derive(Math.max(folded, run.committed(nowMs)), nowMs);
+    if (mergeTicks.includes(tick)) run.changeIdentity(!run.isMerged, applied, nowMs);
+    if (rebuildTicks.includes(tick)) run.rebuild(Math.max(applied, run.committed(nowMs)), nowMs);
     run.state = decodeState(encodeState(run.state));
-    const known = trace.slice(0, Math.max(folded, run.state.asOf));
-    const surroundings = { createMs: run.createMs, traits: traitsOf(known), ruleOf: definitions.ruleOf };
-    const raw = rawEventsOf(known.filter((_, index) => run.isOurs(index + 1)));
+    const known = trace.slice(0, Math.max(applied, run.state.asOf));
+    const referenceContext = { createMs: run.createMs, traits: traitsOf(known), ruleOf: definitions.ruleOf };
+    const raw = rawEventsOf(known.filter((_, index) => run.isOwn(index + 1)));
     for (const { id, rule } of definitions.segments.values()) {
-      const expected = isMemberByRawEvents(rule, raw, nowMs, surroundings);
+      const expected = isMemberByRawEvents(rule, raw, nowMs, referenceContext);
       if (run.state.memberships.has(id) === expected) continue;
       expect.fail(`${id} at tick ${tick}: expected ${expected}`);
     }
@@ -207,9 +220,14 @@ describe("the engine equals the reference evaluator over the raw events", () => 
           fc.integer({ min: 1, max: 4 }),
           fc.array(fc.integer({ min: 0, max: TICKS }), { maxLength: 2 }),
           fc.integer({ min: 0, max: 20 }),
-          (rules, trace, futuresMax, derivationTicks, age) => {
-            const run = new Simulation(rules, trace, futuresMax, scale.startMs - age * scale.tickMs);
-            runTrace(run, scale, derivationTicks);
+          (rules, trace, scheduledEventsMax, rebuildTicks, age) => {
+            const run = new EngineSimulation(
+              rules,
+              trace,
+              scheduledEventsMax,
+              scale.startMs - age * scale.tickMs,
+            );
+            runTrace(run, scale, rebuildTicks);
           },
         ),
         { numRuns },
@@ -236,17 +254,17 @@ describe("the engine equals the reference evaluator over the raw events", () => 
           for (const [index, { ms, ...event }] of [...past].sort((a, b) => a.ms - b.ms).entries()) {
             recordEvent(state, definitions, { ...event, instant: [ms, `e${index}`] }, nowMs, new Set());
           }
-          const surroundings: RawSurroundings = { ...profile, ruleOf: definitions.ruleOf };
+          const referenceContext: ReferenceContext = { ...profile, ruleOf: definitions.ruleOf };
           for (const { rule } of definitions.segments.values()) {
-            const verdict = evaluate(rule, viewOf(state, definitions.ruleOf), nowMs);
-            expect(verdict.member).toBe(isMemberByRawEvents(rule, past, nowMs, surroundings));
+            const evaluation = evaluate(rule, viewOf(state, definitions.ruleOf), nowMs);
+            expect(evaluation.member).toBe(isMemberByRawEvents(rule, past, nowMs, referenceContext));
             let changeMs: number | undefined;
             for (let ms = nowMs + 1; changeMs === undefined && ms <= nowMs + 50; ms += 1) {
-              if (isMemberByRawEvents(rule, past, ms, surroundings) !== verdict.member) changeMs = ms;
+              if (isMemberByRawEvents(rule, past, ms, referenceContext) !== evaluation.member) changeMs = ms;
             }
             // Midnights of calendar days lie beyond the instants tested here.
-            const isSeen = (verdict.nextChangeAt ?? 0) <= nowMs + 50;
-            expect(isSeen ? verdict.nextChangeAt : undefined).toBe(changeMs);
+            const isSeen = (evaluation.nextChangeAt ?? 0) <= nowMs + 50;
+            expect(isSeen ? evaluation.nextChangeAt : undefined).toBe(changeMs);
           }
         },
       ),
@@ -263,10 +281,10 @@ test("merged profiles share their events from the merge until it is undone", () 
       fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
       fc.array(fc.integer({ min: 0, max: TICKS }), { minLength: 1, maxLength: 5 }),
       fc.integer({ min: 1, max: 4 }),
-      (rules, trace, isOther, mergeTicks, futuresMax) => {
-        const run = new Simulation(rules, trace, futuresMax, FINE.startMs);
+      (rules, trace, isOther, mergeTicks, scheduledEventsMax) => {
+        const run = new EngineSimulation(rules, trace, scheduledEventsMax, FINE.startMs);
         // Traits are not tested: merging traits of two profiles is no task of the engine.
-        run.others = new Set(
+        run.otherPositions = new Set(
           trace.flatMap(({ eventName }, index) =>
             eventName !== undefined && isOther[index % isOther.length] === true ? [index + 1] : [],
           ),
@@ -284,7 +302,7 @@ test.each(Object.entries(anyLeaves(FINE)))(
     fc.assert(
       fc.property(leaf, anyTrace(FINE), fc.integer({ min: 0, max: 20 }), (rule, trace, age) => {
         const ofOneName = trace.map((arrival) => ({ ...arrival, eventName: arrival.eventName && "a" }));
-        runTrace(new Simulation([aboutA(rule)], ofOneName, 4, FINE.startMs - age), FINE, []);
+        runTrace(new EngineSimulation([withEventNameA(rule)], ofOneName, 4, FINE.startMs - age), FINE, []);
       }),
       { numRuns: 300 },
     );
@@ -293,7 +311,7 @@ test.each(Object.entries(anyLeaves(FINE)))(
 );
 
 /** The leaf with "a" in place of every event's name. */
-function aboutA(leaf: Leaf): Leaf {
+function withEventNameA(leaf: Leaf): Leaf {
   const a = ({ eventName, where }: Matcher) => matcherOf(eventName && "a", where);
   if (leaf.kind === "sequence") return { ...leaf, steps: leaf.steps.map(a) };
   if (leaf.kind === "performed_then_not")
@@ -332,16 +350,16 @@ test("an event too late for its position triggers a rebuild, so that orders stay
         return { eventName: name, ms: arrivesMs - delay, properties: "{}", arrivesMs, lagMs: 0 };
       }),
     );
-  let derivations = 0;
+  let rebuilds = 0;
   fc.assert(
     fc.property(fc.array(anyOrdered, { minLength: 1, maxLength: 3 }), anyLongTrace, (rules, trace) => {
-      const run = new Simulation(rules, trace, 4, startMs);
+      const run = new EngineSimulation(rules, trace, 4, startMs);
       runTrace(run, FINE, []);
-      derivations += run.derivations;
+      rebuilds += run.rebuilds;
     }),
     { numRuns: 300 },
   );
-  expect(derivations).toBeGreaterThan(100);
+  expect(rebuilds).toBeGreaterThan(100);
 }, 60_000);
 
 test("midnights of calendar days and windows are found to the millisecond", () => {
@@ -364,10 +382,10 @@ test("midnights of calendar days and windows are found to the millisecond", () =
         for (const [index, { ms, ...event }] of [...past].sort((a, b) => a.ms - b.ms).entries()) {
           recordEvent(state, definitions, { ...event, instant: [ms, `e${index}`] }, nowMs, new Set());
         }
-        const surroundings = { createMs: startMs, ruleOf: definitions.ruleOf };
+        const referenceContext = { createMs: startMs, ruleOf: definitions.ruleOf };
         for (const segment of definitions.segments.values()) {
           const { member, nextChangeAt } = evaluate(segment.rule, viewOf(state, definitions.ruleOf), nowMs);
-          const isMemberAt = (ms: number) => isMemberByRawEvents(segment.rule, past, ms, surroundings);
+          const isMemberAt = (ms: number) => isMemberByRawEvents(segment.rule, past, ms, referenceContext);
           expect(isMemberAt(nowMs)).toBe(member);
           if (nextChangeAt === undefined) continue;
           expect(isMemberAt(nextChangeAt - 1)).toBe(member);

@@ -1,22 +1,28 @@
 // Tests edge cases of the engine by name: ties, window ends, deeper rules over shallower facts, pruning.
 import type { SegmentId } from "@muster/core";
 import { describe, expect, test } from "vitest";
+import {
+  applyToCountFacts,
+  type CountFacts,
+  type EventInstant,
+  emptyCountFacts,
+  nthNewest,
+} from "./count-facts.ts";
 import { Definitions, type SegmentDefinition } from "./definitions.ts";
 import { evaluate } from "./evaluate.ts";
-import { applyEvent, emptyFacts, type Facts, type Instant, nthNewest } from "./facts.ts";
-import { FUTURE_EVENTS_MAX } from "./future-events.ts";
 import { matcherOf } from "./matcher.ts";
 import { evaluateAll, evaluateSegments } from "./membership.ts";
 import {
   type EngineEvent,
   emptyState,
   isEmptyState,
-  needsDerivation,
+  needsRebuild,
   prune,
   recordEvent,
   viewOf,
 } from "./profile-state.ts";
 import type { Rule } from "./rule.ts";
+import { SCHEDULED_EVENTS_MAX } from "./scheduled-events.ts";
 
 const viewedTwiceLately: Rule = {
   kind: "performed",
@@ -38,7 +44,7 @@ function define(...rules: Rule[]): Definitions {
   );
 }
 
-function viewOfFacts(facts: Facts) {
+function viewOfFacts(facts: CountFacts) {
   const state = emptyState();
   state.facts.set(matcherOf("viewed").key, facts);
   return viewOf(state, define().ruleOf);
@@ -46,17 +52,17 @@ function viewOfFacts(facts: Facts) {
 
 describe("a window (now - d, now]", () => {
   test("holds to the last millisecond and ends exactly at the n-th newest + d", () => {
-    const facts = emptyFacts();
-    applyEvent(facts, [1000, "x"], 2);
-    applyEvent(facts, [1050, "y"], 2);
+    const facts = emptyCountFacts();
+    applyToCountFacts(facts, [1000, "x"], 2);
+    applyToCountFacts(facts, [1050, "y"], 2);
     const at = (nowMs: number) => evaluate(viewedTwiceLately, viewOfFacts(facts), nowMs);
     expect(at(1099)).toMatchObject({ member: true, nextChangeAt: 1100 });
     expect(at(1100)).toMatchObject({ member: false, nextChangeAt: undefined });
   });
 
   test("a late event takes its place by when it happened", () => {
-    const facts = emptyFacts();
-    for (const ms of [1050, 1000, 1040]) applyEvent(facts, [ms, `e${ms}`], 2);
+    const facts = emptyCountFacts();
+    for (const ms of [1050, 1000, 1040]) applyToCountFacts(facts, [ms, `e${ms}`], 2);
     expect(facts).toMatchObject({ total: 3, first: [1000, "e1000"] });
     expect(facts.newest).toEqual([
       [1050, "e1050"],
@@ -65,20 +71,20 @@ describe("a window (now - d, now]", () => {
   });
 
   test("equal instants count one by one", () => {
-    const facts = emptyFacts();
-    applyEvent(facts, [1000, "x"], 2);
-    applyEvent(facts, [1000, "y"], 2);
+    const facts = emptyCountFacts();
+    applyToCountFacts(facts, [1000, "x"], 2);
+    applyToCountFacts(facts, [1000, "y"], 2);
     expect(evaluate(viewedTwiceLately, viewOfFacts(facts), 1000).member).toBe(true);
   });
 });
 
 test("facts kept for a shallower rule never guess dropped instants", () => {
-  const facts = emptyFacts();
-  for (const ms of [10, 20, 30]) applyEvent(facts, [ms, `e${ms}`], 2);
+  const facts = emptyCountFacts();
+  for (const ms of [10, 20, 30]) applyToCountFacts(facts, [ms, `e${ms}`], 2);
   // The rule is deeper now. 5 is older than 20, but 10 was dropped: the third newest is unknown.
-  applyEvent(facts, [5, "late"], 4);
+  applyToCountFacts(facts, [5, "late"], 4);
   expect(nthNewest(facts, 3)).toBeUndefined();
-  applyEvent(facts, [40, "new"], 4);
+  applyToCountFacts(facts, [40, "new"], 4);
   expect(facts.newest.map(([ms]) => ms)).toEqual([40, 30, 20]);
 });
 
@@ -132,12 +138,12 @@ describe("segments that refer to others", () => {
   test("change in the same evaluation, however long the chain", () => {
     const definitions = define(...chain(999, viewedTwiceLately));
     const state = emptyState();
-    const touched = new Set<SegmentDefinition>();
+    const changedSegments = new Set<SegmentDefinition>();
     for (const ms of [5, 6]) {
       const event: EngineEvent = { eventName: "viewed", instant: [ms, `e${ms}`], properties: "{}" };
-      recordEvent(state, definitions, event, 9, touched);
+      recordEvent(state, definitions, event, 9, changedSegments);
     }
-    const { changes, nextDueMs } = evaluateSegments(state, definitions, touched, 9);
+    const { changes, nextDueMs } = evaluateSegments(state, definitions, changedSegments, 9);
     expect(changes).toHaveLength(1000);
     expect(nextDueMs).toBe(105);
     expect(evaluateAll(state, definitions, 105).changes).toHaveLength(1000);
@@ -158,16 +164,16 @@ describe("segments that refer to others", () => {
 test("scheduled events are bounded, and the soonest dropped event requires a rebuild", () => {
   const definitions = define(abandoned);
   const state = emptyState();
-  for (let index = FUTURE_EVENTS_MAX + 3; index > 0; index -= 1) {
-    const instant: Instant = [1000 + index, `e${index}`];
+  for (let index = SCHEDULED_EVENTS_MAX + 3; index > 0; index -= 1) {
+    const instant: EventInstant = [1000 + index, `e${index}`];
     const event = { eventName: "cart.added", instant, properties: "{}" };
     recordEvent(state, definitions, event, 1000, new Set());
   }
-  expect(state.futures).toHaveLength(FUTURE_EVENTS_MAX);
-  expect(state.futures[0]?.instant[0]).toBe(1001);
-  expect(state.droppedMs).toBe(1000 + FUTURE_EVENTS_MAX + 1);
-  expect(needsDerivation(state, 1000 + FUTURE_EVENTS_MAX)).toBe(false);
-  expect(needsDerivation(state, 1000 + FUTURE_EVENTS_MAX + 1)).toBe(true);
+  expect(state.scheduledEvents).toHaveLength(SCHEDULED_EVENTS_MAX);
+  expect(state.scheduledEvents[0]?.instant[0]).toBe(1001);
+  expect(state.rebuildDueMs).toBe(1000 + SCHEDULED_EVENTS_MAX + 1);
+  expect(needsRebuild(state, 1000 + SCHEDULED_EVENTS_MAX)).toBe(false);
+  expect(needsRebuild(state, 1000 + SCHEDULED_EVENTS_MAX + 1)).toBe(true);
 });
 
 test("an event that no segment reads leaves no trace", () => {
@@ -193,7 +199,7 @@ test("pruning drops exactly what no segment reads any more", () => {
   expect(prune(state, define(abandoned))).toBe(true);
   expect([...state.facts.keys()]).toEqual([matcherOf("cart.added").key]);
   expect([...state.memberships.keys()]).toEqual(["s0"]);
-  expect(state.futures).toEqual([]);
+  expect(state.scheduledEvents).toEqual([]);
 });
 
 test("matcher keys are stable: facts are stored under them", () => {

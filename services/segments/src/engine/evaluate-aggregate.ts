@@ -1,21 +1,21 @@
 // Evaluates aggregate leaves and computes when the result changes as numbers leave the window.
 import type { AnyFacts } from "./any-facts.ts";
+import type { Evaluation, Evidence } from "./evaluation.ts";
 import { addExactly, type Partials, roundedSum } from "./exact-sum.ts";
 import { type Aggregate, compare } from "./rule.ts";
 import type { Tally, ValueLog } from "./value-facts.ts";
-import type { Because, Verdict } from "./verdict.ts";
 import { leavesAt, type MovingWindow, windowStart } from "./window.ts";
 
-export function evaluateAggregate(leaf: Aggregate, facts: AnyFacts | undefined, nowMs: number): Verdict {
+export function evaluateAggregate(leaf: Aggregate, facts: AnyFacts | undefined, nowMs: number): Evaluation {
   const { window } = leaf;
   if (window !== undefined && window.kind !== "between") {
     return evaluateLog(leaf, window, facts?.kind === "values" ? facts : undefined, nowMs);
   }
-  const running = new Running();
-  if (facts?.kind === "tally") running.take(facts);
+  const running = new RunningAggregate();
+  if (facts?.kind === "tally") running.load(facts);
   const value = running.value(leaf.function);
-  const because: Because = { kind: "aggregate", value, count: running.count };
-  return { member: isMet(leaf, value), nextChangeAt: undefined, isExact: true, because };
+  const evidence: Evidence = { kind: "aggregate", value, count: running.count };
+  return { member: isMet(leaf, value), nextChangeAt: undefined, isExact: true, evidence };
 }
 
 /**
@@ -28,12 +28,12 @@ function evaluateLog(
   window: MovingWindow,
   facts: ValueLog | undefined,
   nowMs: number,
-): Verdict {
+): Evaluation {
   const log = facts?.log ?? [];
   const startMs = windowStart(window, nowMs);
-  const running = new Running();
+  const running = new RunningAggregate();
   /** The result of each prefix, and the instant from which that prefix is the whole window. */
-  const answers: { readonly holds: boolean; readonly atMs: number }[] = [];
+  const prefixes: { readonly holds: boolean; readonly atMs: number }[] = [];
   for (let index = log.length - 1; index >= 0; index -= 1) {
     const [ms, value] = log[index] ?? [0, 0];
     if (ms < startMs) break;
@@ -41,7 +41,7 @@ function evaluateLog(
     const atMs = leavesAt(window, ms);
     // Numbers that leave at the same instant never form separate prefixes.
     if (newer === undefined || leavesAt(window, newer[0]) > atMs) {
-      answers.push({ holds: isMet(leaf, running.value(leaf.function)), atMs });
+      prefixes.push({ holds: isMet(leaf, running.value(leaf.function)), atMs });
     }
     running.add(value);
   }
@@ -49,9 +49,9 @@ function evaluateLog(
   const member = isMet(leaf, value);
   return {
     member,
-    nextChangeAt: answers.findLast(({ holds }) => holds !== member)?.atMs,
-    isExact: facts?.cutMs === undefined || facts.cutMs < startMs,
-    because: { kind: "aggregate", value, count: running.count },
+    nextChangeAt: prefixes.findLast(({ holds }) => holds !== member)?.atMs,
+    isExact: facts?.truncatedMs === undefined || facts.truncatedMs < startMs,
+    evidence: { kind: "aggregate", value, count: running.count },
   };
 }
 
@@ -59,13 +59,13 @@ function isMet({ comparison }: Aggregate, value: number | undefined): boolean {
   return value !== undefined && compare(comparison.kind, value, comparison.value);
 }
 
-class Running {
+class RunningAggregate {
   count = 0;
   #sum: Partials = [];
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
 
-  take(tally: Tally): void {
+  load(tally: Tally): void {
     this.count = tally.count;
     this.#sum = tally.sum;
     this.#min = tally.min;

@@ -1,9 +1,10 @@
 // Evaluates one leaf over its facts: whether it holds, the evidence, and when the result changes without an
 // event.
 import type { AnyFacts } from "./any-facts.ts";
+import { type CountFacts, countSince } from "./count-facts.ts";
 import { evaluateAggregate } from "./evaluate-aggregate.ts";
+import type { Evaluation, Evidence, PerformedEvidence, ProfileView } from "./evaluation.ts";
 import { factsOfLeaf, traitKeyOf } from "./fact-spec.ts";
-import { countSince, type Facts } from "./facts.ts";
 import { advanceHeld, type HeldOutcome } from "./held-facts.ts";
 import { outcomeOf } from "./ordered-facts.ts";
 import {
@@ -20,11 +21,10 @@ import {
 } from "./rule.ts";
 import { advanceSequence, type Chain, type SequenceOutcome } from "./sequence-facts.ts";
 import { dayOf, startOfDay } from "./time-zone.ts";
-import type { Because, PerformedBecause, ProfileView, Verdict } from "./verdict.ts";
 import { leavesAt, type MovingWindow, windowStart } from "./window.ts";
 
 /** `nextChangeAt` is exact. */
-export function evaluateLeaf(leaf: Exclude<Leaf, InSegment>, view: ProfileView, nowMs: number): Verdict {
+export function evaluateLeaf(leaf: Exclude<Leaf, InSegment>, view: ProfileView, nowMs: number): Evaluation {
   switch (leaf.kind) {
     case "performed":
       return evaluatePerformed(leaf, countFacts(leaf, view), nowMs);
@@ -34,7 +34,7 @@ export function evaluateLeaf(leaf: Exclude<Leaf, InSegment>, view: ProfileView, 
       return evaluateSequence(leaf, view, nowMs);
     case "trait": {
       const holds = view.trait(traitKeyOf(leaf.where));
-      return exactly(holds, undefined, { kind: "trait", holds });
+      return exactEvaluation(holds, undefined, { kind: "trait", holds });
     }
     case "inactive_for":
       return evaluateInactiveFor(leaf, countFacts(leaf, view), view.createMs, nowMs);
@@ -52,34 +52,34 @@ function factsAt(leaf: Leaf, index: number, view: ProfileView): AnyFacts | undef
   return key === undefined ? undefined : view.facts(key);
 }
 
-function countFacts(leaf: Leaf, view: ProfileView, index = 0): Facts | undefined {
+function countFacts(leaf: Leaf, view: ProfileView, index = 0): CountFacts | undefined {
   const facts = factsAt(leaf, index, view);
   return facts?.kind === "count" ? facts : undefined;
 }
 
-function exactly(member: boolean, nextChangeAt: number | undefined, because: Because): Verdict {
-  return { member, nextChangeAt, isExact: true, because };
+function exactEvaluation(member: boolean, nextChangeAt: number | undefined, evidence: Evidence): Evaluation {
+  return { member, nextChangeAt, isExact: true, evidence };
 }
 
-function evaluatePerformed(leaf: Performed, facts: Facts | undefined, nowMs: number): Verdict {
+function evaluatePerformed(leaf: Performed, facts: CountFacts | undefined, nowMs: number): Evaluation {
   const { window, count } = leaf;
   const total = facts?.total ?? 0;
   const newest = facts?.newest ?? [];
   if (window === undefined || window.kind === "between") {
-    const because: PerformedBecause = {
+    const evidence: PerformedEvidence = {
       ...{ kind: "performed", total, count: total, orMore: false },
       ...{ newest, deciding: newest[0] },
     };
-    return exactly(compare(count.kind, total, count.n), undefined, because);
+    return exactEvaluation(compare(count.kind, total, count.n), undefined, evidence);
   }
   const counted = facts === undefined ? 0 : countSince(facts, windowStart(window, nowMs));
-  const turn = nextTurn(leaf, window, facts, counted);
-  const because: PerformedBecause = {
+  const nextChange = nextThresholdChange(leaf, window, facts, counted);
+  const evidence: PerformedEvidence = {
     ...{ kind: "performed", total, count: counted, newest },
     orMore: counted === newest.length && counted < total,
-    deciding: turn?.deciding ?? newest[Math.min(counted, 1) - 1],
+    deciding: nextChange?.deciding ?? newest[Math.min(counted, 1) - 1],
   };
-  return exactly(compare(count.kind, counted, count.n), turn?.atMs, because);
+  return exactEvaluation(compare(count.kind, counted, count.n), nextChange?.atMs, evidence);
 }
 
 /**
@@ -87,10 +87,10 @@ function evaluatePerformed(leaf: Performed, facts: Facts | undefined, nowMs: num
  * n-th newest event is. The result therefore changes when that event leaves; other comparisons use their own
  * thresholds.
  */
-function nextTurn(
+function nextThresholdChange(
   { count }: Performed,
   window: MovingWindow,
-  facts: Facts | undefined,
+  facts: CountFacts | undefined,
   counted: number,
 ): { readonly atMs: number; readonly deciding: readonly [ms: number, eventId: string] } | undefined {
   if (facts === undefined) return undefined;
@@ -105,38 +105,40 @@ function nextTurn(
   return undefined;
 }
 
-function evaluatePerformedThenNot(leaf: PerformedThenNot, view: ProfileView, nowMs: number): Verdict {
+function evaluatePerformedThenNot(leaf: PerformedThenNot, view: ProfileView, nowMs: number): Evaluation {
   if (leaf.heldForMs > 0) return evaluateHeldFor(leaf, view, nowMs);
   const lastMs = countFacts(leaf, view)?.newest[0]?.[0];
   const thenNotLastMs = countFacts(leaf, view, 1)?.newest[0]?.[0];
   // An A and a B at the same instant count as completed, whichever arrived first.
   const member = lastMs !== undefined && (thenNotLastMs === undefined || lastMs > thenNotLastMs);
-  const because: Because = { kind: "performed_then_not", lastMs, thenNotLastMs, since: undefined };
-  return exactly(member, undefined, because);
+  const evidence: Evidence = { kind: "performed_then_not", lastMs, thenNotLastMs, since: undefined };
+  return exactEvaluation(member, undefined, evidence);
 }
 
 const NO_OUTCOME: HeldOutcome = { lastMs: undefined, thenNotLastMs: undefined, since: undefined };
 
 /** Some A <= now - d has no B in [A, now] exactly when the first A after the last B is such an A. */
-function evaluateHeldFor(leaf: PerformedThenNot, view: ProfileView, nowMs: number): Verdict {
+function evaluateHeldFor(leaf: PerformedThenNot, view: ProfileView, nowMs: number): Evaluation {
   const facts = factsAt(leaf, 0, view);
   const outcome = facts?.kind === "held" ? outcomeOf(facts, advanceHeld) : NO_OUTCOME;
   const { since } = outcome;
   const startMs = since === undefined ? Number.POSITIVE_INFINITY : since[0] + leaf.heldForMs;
   const member = startMs <= nowMs;
   const nextChangeAt = member || since === undefined ? undefined : startMs;
-  return exactly(member, nextChangeAt, { kind: "performed_then_not", ...outcome });
+  return exactEvaluation(member, nextChangeAt, { kind: "performed_then_not", ...outcome });
 }
 
-function evaluateSequence(leaf: Sequence, view: ProfileView, nowMs: number): Verdict {
+function evaluateSequence(leaf: Sequence, view: ProfileView, nowMs: number): Evaluation {
   const [spec] = factsOfLeaf(leaf);
   const facts = factsAt(leaf, 0, view);
   const steps = leaf.steps.length;
   if (spec?.kind !== "sequence" || facts?.kind !== "sequence") {
-    return exactly(false, undefined, { kind: "sequence", chain: [], steps });
+    return exactEvaluation(false, undefined, { kind: "sequence", chain: [], steps });
   }
   const { plan } = spec;
-  const outcome = outcomeOf(facts, (before, instant, marks) => advanceSequence(before, instant, marks, plan));
+  const outcome = outcomeOf(facts, (before, instant, matcherBits) =>
+    advanceSequence(before, instant, matcherBits, plan),
+  );
   const completedMs = outcome.completed?.at(-1)?.[0];
   const { window } = leaf;
   let endMs = Number.POSITIVE_INFINITY;
@@ -144,13 +146,13 @@ function evaluateSequence(leaf: Sequence, view: ProfileView, nowMs: number): Ver
     endMs = leavesAt(window, completedMs);
   }
   const member = completedMs !== undefined && nowMs < endMs;
-  const chain = member ? (outcome.completed ?? []) : furthest(outcome, plan.withinMs, nowMs);
+  const chain = member ? (outcome.completed ?? []) : furthestChain(outcome, plan.withinMs, nowMs);
   const nextChangeAt = member && Number.isFinite(endMs) ? endMs : undefined;
-  return exactly(member, nextChangeAt, { kind: "sequence", chain, steps });
+  return exactEvaluation(member, nextChangeAt, { kind: "sequence", chain, steps });
 }
 
 /** The chain with the most steps among the chains that can still be completed. */
-function furthest({ reached }: SequenceOutcome, withinMs: number, nowMs: number): Chain {
+function furthestChain({ reached }: SequenceOutcome, withinMs: number, nowMs: number): Chain {
   const open = reached.findLast((one) => {
     const startMs = one?.chain[0]?.[0];
     return startMs !== undefined && startMs + withinMs >= nowMs;
@@ -160,37 +162,37 @@ function furthest({ reached }: SequenceOutcome, withinMs: number, nowMs: number)
 
 function evaluateInactiveFor(
   leaf: InactiveFor,
-  facts: Facts | undefined,
+  facts: CountFacts | undefined,
   createMs: number | undefined,
   nowMs: number,
-): Verdict {
+): Evaluation {
   const last = facts?.newest[0];
   const sinceMs = last?.[0] ?? createMs;
-  const because: Because = { kind: "inactive_for", last, sinceMs };
-  if (sinceMs === undefined) return exactly(false, undefined, because);
+  const evidence: Evidence = { kind: "inactive_for", last, sinceMs };
+  if (sinceMs === undefined) return exactEvaluation(false, undefined, evidence);
   const startMs = sinceMs + leaf.ms;
-  return exactly(startMs <= nowMs, startMs <= nowMs ? undefined : startMs, because);
+  return exactEvaluation(startMs <= nowMs, startMs <= nowMs ? undefined : startMs, evidence);
 }
 
-function evaluateOccurrence(leaf: Occurrence, facts: Facts | undefined, nowMs: number): Verdict {
+function evaluateOccurrence(leaf: Occurrence, facts: CountFacts | undefined, nowMs: number): Evaluation {
   const instant = leaf.which === "first" ? facts?.first : facts?.newest[0];
-  const because: Because = { kind: "occurrence", instant };
-  if (instant === undefined) return exactly(false, undefined, because);
+  const evidence: Evidence = { kind: "occurrence", instant };
+  if (instant === undefined) return exactEvaluation(false, undefined, evidence);
   const [ms] = instant;
   const { when } = leaf;
-  if (when.kind === "before") return exactly(ms < when.ms, undefined, because);
-  if (when.kind === "after") return exactly(ms >= when.ms, undefined, because);
+  if (when.kind === "before") return exactEvaluation(ms < when.ms, undefined, evidence);
+  if (when.kind === "after") return exactEvaluation(ms >= when.ms, undefined, evidence);
   const endMs = ms + when.ms;
-  return exactly(nowMs < endMs, nowMs < endMs ? endMs : undefined, because);
+  return exactEvaluation(nowMs < endMs, nowMs < endMs ? endMs : undefined, evidence);
 }
 
 /** The k-th newest day decides; the day leaves the window at midnight. */
-function evaluateActiveDays(leaf: ActiveDays, facts: AnyFacts | undefined, nowMs: number): Verdict {
+function evaluateActiveDays(leaf: ActiveDays, facts: AnyFacts | undefined, nowMs: number): Evaluation {
   const { timeZone, ofLastDays, atLeast } = leaf;
   const kept = facts?.kind === "days" ? facts.days : [];
   const firstDay = dayOf(timeZone, nowMs) - ofLastDays + 1;
   const days = kept.filter((day) => day >= firstDay);
   const deciding = days[atLeast - 1];
   const nextChangeAt = deciding === undefined ? undefined : startOfDay(timeZone, deciding + ofLastDays);
-  return exactly(deciding !== undefined, nextChangeAt, { kind: "active_days", days });
+  return exactEvaluation(deciding !== undefined, nextChangeAt, { kind: "active_days", days });
 }

@@ -2,8 +2,8 @@
 // memberships, timers, preview, explain and backtests.
 import type { SegmentId } from "@muster/core";
 import { evaluateLeaf } from "./evaluate-leaf.ts";
+import type { Evaluation, ProfileView } from "./evaluation.ts";
 import { type Rule, segmentsIn } from "./rule.ts";
-import type { ProfileView, Verdict } from "./verdict.ts";
 
 /**
  * Leaf changes that are tried to find when a combined rule changes. Later changes are found once that instant
@@ -15,11 +15,11 @@ const LOOK_AHEAD_MAX = 64;
  * A profile at one instant. The view's facts must hold exactly the events with an instant <= nowMs. A segment
  * that several rules refer to is evaluated once.
  */
-export class Moment {
+export class EvaluationContext {
   readonly view: ProfileView;
   readonly nowMs: number;
-  #segments: Map<SegmentId, Verdict | undefined> | undefined;
-  #later: Map<number, Moment> | undefined;
+  #segments: Map<SegmentId, Evaluation | undefined> | undefined;
+  #later: Map<number, EvaluationContext> | undefined;
 
   constructor(view: ProfileView, nowMs: number) {
     this.view = view;
@@ -27,18 +27,18 @@ export class Moment {
   }
 
   /** The same facts at a later instant. Contexts are cached by instant, and so are their evaluations. */
-  at(ms: number): Moment {
+  at(ms: number): EvaluationContext {
     this.#later ??= new Map();
-    let moment = this.#later.get(ms);
-    if (moment === undefined) {
-      moment = new Moment(this.view, ms);
-      this.#later.set(ms, moment);
+    let context = this.#later.get(ms);
+    if (context === undefined) {
+      context = new EvaluationContext(this.view, ms);
+      this.#later.set(ms, context);
     }
-    return moment;
+    return context;
   }
 
   /** Undefined for an unknown segment, and for a segment that refers to itself, which saving rejects. */
-  verdictOf(segmentId: SegmentId): Verdict | undefined {
+  evaluationOf(segmentId: SegmentId): Evaluation | undefined {
     this.#segments ??= new Map();
     // Uses a loop instead of recursion, because segments may refer to one another in a chain of any length.
     const path = [segmentId];
@@ -60,26 +60,26 @@ export class Moment {
 }
 
 /** The facts must hold exactly the events with an instant <= nowMs. */
-export function evaluate(rule: Rule, view: ProfileView, nowMs: number): Verdict {
-  return evaluateAt(rule, new Moment(view, nowMs));
+export function evaluate(rule: Rule, view: ProfileView, nowMs: number): Evaluation {
+  return evaluateAt(rule, new EvaluationContext(view, nowMs));
 }
 
 /** Like {@link evaluate}, for several rules of one profile at one instant. */
-export function evaluateAt(rule: Rule, moment: Moment): Verdict {
-  const verdict = evaluateNode(rule, moment);
-  if (verdict.nextChangeAt === undefined || !isCombined(rule)) return verdict;
-  return { ...verdict, nextChangeAt: firstChange(rule, moment, verdict) };
+export function evaluateAt(rule: Rule, context: EvaluationContext): Evaluation {
+  const evaluation = evaluateNode(rule, context);
+  if (evaluation.nextChangeAt === undefined || !isCombined(rule)) return evaluation;
+  return { ...evaluation, nextChangeAt: firstChange(rule, context, evaluation) };
 }
 
 /**
  * Leaves know exactly when they change. A leaf's change need not change the whole rule, so each candidate
  * instant is evaluated.
  */
-function firstChange(rule: Rule, moment: Moment, verdict: Verdict): number | undefined {
-  let atMs = verdict.nextChangeAt;
-  for (let turns = 0; turns < LOOK_AHEAD_MAX && atMs !== undefined; turns += 1) {
-    const then = evaluateNode(rule, moment.at(atMs));
-    if (then.member !== verdict.member) return atMs;
+function firstChange(rule: Rule, context: EvaluationContext, evaluation: Evaluation): number | undefined {
+  let atMs = evaluation.nextChangeAt;
+  for (let changes = 0; changes < LOOK_AHEAD_MAX && atMs !== undefined; changes += 1) {
+    const then = evaluateNode(rule, context.at(atMs));
+    if (then.member !== evaluation.member) return atMs;
     atMs = then.nextChangeAt;
   }
   return atMs;
@@ -90,46 +90,46 @@ function isCombined({ kind }: Rule): boolean {
 }
 
 /** `nextChangeAt` is exact for leaves; for combined rules it is never too late. */
-function evaluateNode(rule: Rule, moment: Moment): Verdict {
+function evaluateNode(rule: Rule, context: EvaluationContext): Evaluation {
   switch (rule.kind) {
     case "all":
     case "any":
       return combine(
         rule.kind,
-        rule.rules.map((one) => evaluateNode(one, moment)),
+        rule.rules.map((one) => evaluateNode(one, context)),
       );
     case "not": {
-      const child = evaluateNode(rule.rule, moment);
-      return { ...child, member: !child.member, because: { kind: "not", child } };
+      const child = evaluateNode(rule.rule, context);
+      return { ...child, member: !child.member, evidence: { kind: "not", child } };
     }
     case "in_segment": {
-      const verdict = moment.verdictOf(rule.segmentId);
+      const evaluation = context.evaluationOf(rule.segmentId);
       return {
-        member: verdict?.member ?? false,
-        nextChangeAt: verdict?.nextChangeAt,
-        isExact: verdict?.isExact ?? true,
-        because: { kind: "in_segment", segmentId: rule.segmentId, verdict },
+        member: evaluation?.member ?? false,
+        nextChangeAt: evaluation?.nextChangeAt,
+        isExact: evaluation?.isExact ?? true,
+        evidence: { kind: "in_segment", segmentId: rule.segmentId, evaluation },
       };
     }
     default:
-      return evaluateLeaf(rule, moment.view, moment.nowMs);
+      return evaluateLeaf(rule, context.view, context.nowMs);
   }
 }
 
-function combine(kind: "all" | "any", children: readonly Verdict[]): Verdict {
+function combine(kind: "all" | "any", children: readonly Evaluation[]): Evaluation {
   const member =
     kind === "all" ? children.every((child) => child.member) : children.some((child) => child.member);
   const isUnanimous = member === (kind === "all");
   // The children whose result equals the rule's result. If all children had to agree, the first change of a
   // child can change the result. If one child was enough, all of them must change, so the last change
   // decides.
-  const holding = children.filter((child) => child.member === member);
-  const turns = holding.map(({ nextChangeAt }) => nextChangeAt ?? Number.POSITIVE_INFINITY);
-  const atMs = isUnanimous ? Math.min(...turns) : Math.max(...turns);
+  const decisive = children.filter((child) => child.member === member);
+  const changes = decisive.map(({ nextChangeAt }) => nextChangeAt ?? Number.POSITIVE_INFINITY);
+  const atMs = isUnanimous ? Math.min(...changes) : Math.max(...changes);
   return {
     member,
     nextChangeAt: Number.isFinite(atMs) ? atMs : undefined,
-    isExact: isUnanimous ? children.every(({ isExact }) => isExact) : holding.some(({ isExact }) => isExact),
-    because: { kind, children },
+    isExact: isUnanimous ? children.every(({ isExact }) => isExact) : decisive.some(({ isExact }) => isExact),
+    evidence: { kind, children },
   };
 }

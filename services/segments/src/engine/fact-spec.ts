@@ -62,14 +62,14 @@ export interface SequenceSpec extends BaseSpec {
 const EXPLAINED_INSTANTS = 10;
 const ANY_EVENT = matcherOf(undefined);
 
-const known = new WeakMap<Leaf, readonly FactSpec[]>();
+const specsByLeaf = new WeakMap<Leaf, readonly FactSpec[]>();
 
 /** The facts that a leaf reads, in an order that depends on the kind of leaf. */
 export function factsOfLeaf(leaf: Leaf): readonly FactSpec[] {
-  let specs = known.get(leaf);
+  let specs = specsByLeaf.get(leaf);
   if (specs === undefined) {
-    specs = specify(leaf);
-    known.set(leaf, specs);
+    specs = specsOfLeaf(leaf);
+    specsByLeaf.set(leaf, specs);
   }
   return specs;
 }
@@ -94,7 +94,7 @@ export function mergeSpecs(a: FactSpec, b: FactSpec): FactSpec {
   return a;
 }
 
-function specify(leaf: Leaf): FactSpec[] {
+function specsOfLeaf(leaf: Leaf): FactSpec[] {
   switch (leaf.kind) {
     case "performed":
       return [countOfPerformed(leaf)];

@@ -1,6 +1,6 @@
 // Keeps the first A after the last B, which is all that `held_for` of "A, then not B" needs.
-import type { Instant } from "./facts.ts";
-import { noteInOrder, type OrderedFacts, outcomeOf } from "./ordered-facts.ts";
+import type { EventInstant } from "./count-facts.ts";
+import { insertInOrder, type OrderedFacts, outcomeOf } from "./ordered-facts.ts";
 
 export interface HeldFacts extends OrderedFacts<HeldOutcome> {
   readonly kind: "held";
@@ -10,36 +10,36 @@ export interface HeldOutcome {
   readonly lastMs: number | undefined;
   readonly thenNotLastMs: number | undefined;
   /** The first A strictly later than the last B. */
-  readonly since: Instant | undefined;
+  readonly since: EventInstant | undefined;
 }
 
 /** Bits of `matcherBits`. */
 const IS_A = 1;
 const IS_B = 2;
 
-const NOTHING: HeldOutcome = { lastMs: undefined, thenNotLastMs: undefined, since: undefined };
+const NO_OUTCOME: HeldOutcome = { lastMs: undefined, thenNotLastMs: undefined, since: undefined };
 
 export function emptyHeldFacts(): HeldFacts {
-  return { kind: "held", base: NOTHING, baseMs: undefined, recent: [] };
+  return { kind: "held", base: NO_OUTCOME, baseMs: undefined, recent: [] };
 }
 
 /** Returns false when the event's position in the order is unknown. */
-export function noteHeld(facts: HeldFacts, instant: Instant, marks: number): boolean {
+export function applyToHeldFacts(facts: HeldFacts, instant: EventInstant, matcherBits: number): boolean {
   // Events up to the last known B change nothing.
   const { thenNotLastMs } = outcomeOf(facts, advanceHeld);
   if (thenNotLastMs !== undefined && instant[0] <= thenNotLastMs) return true;
-  return noteInOrder(facts, instant, marks, advanceHeld);
+  return insertInOrder(facts, instant, matcherBits, advanceHeld);
 }
 
 /** An A and a B at the same instant count as completed, whichever arrived first. */
-export function advanceHeld(outcome: HeldOutcome, instant: Instant, marks: number): HeldOutcome {
+export function advanceHeld(outcome: HeldOutcome, instant: EventInstant, matcherBits: number): HeldOutcome {
   const [ms] = instant;
   let { lastMs, thenNotLastMs, since } = outcome;
-  if ((marks & IS_B) !== 0) {
+  if ((matcherBits & IS_B) !== 0) {
     thenNotLastMs = ms;
     if (since !== undefined && since[0] <= ms) since = undefined;
   }
-  if ((marks & IS_A) !== 0) {
+  if ((matcherBits & IS_A) !== 0) {
     lastMs = ms;
     if (since === undefined && (thenNotLastMs === undefined || ms > thenNotLastMs)) since = instant;
   }

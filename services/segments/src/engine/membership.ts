@@ -1,8 +1,8 @@
 // Updates a profile's memberships from its facts and computes when they may change without an event.
 import type { SegmentId } from "@muster/core";
 import type { Definitions, SegmentDefinition } from "./definitions.ts";
-import { evaluateAt, Moment } from "./evaluate.ts";
-import { type ProfileState, settleFutures, viewOf } from "./profile-state.ts";
+import { EvaluationContext, evaluateAt } from "./evaluate.ts";
+import { applyDueEvents, type ProfileState, viewOf } from "./profile-state.ts";
 
 export interface MembershipChange {
   readonly segmentId: SegmentId;
@@ -11,7 +11,7 @@ export interface MembershipChange {
   readonly enteredMs: number;
 }
 
-export interface Evaluation {
+export interface MembershipUpdate {
   readonly changes: readonly MembershipChange[];
   /** The earliest instant at which an evaluated rule or a scheduled event may change a membership. */
   readonly nextDueMs: number | undefined;
@@ -26,29 +26,29 @@ export function evaluateSegments(
   definitions: Definitions,
   segments: Iterable<SegmentDefinition>,
   nowMs: number,
-): Evaluation {
+): MembershipUpdate {
   const changes: MembershipChange[] = [];
-  let nextDueMs = earlier(state.futures[0]?.instant[0], state.droppedMs);
-  const moment = new Moment(viewOf(state, definitions.ruleOf), nowMs);
-  const asked = new Set(segments);
+  let nextDueMs = earlier(state.scheduledEvents[0]?.instant[0], state.rebuildDueMs);
+  const context = new EvaluationContext(viewOf(state, definitions.ruleOf), nowMs);
+  const pending = new Set(segments);
   // The loop also visits segments that are added to the set meanwhile.
-  for (const { id, rule, succeeds } of asked) {
-    const { member, nextChangeAt } = evaluateAt(rule, moment);
+  for (const { id, rule, predecessorId } of pending) {
+    const { member, nextChangeAt } = evaluateAt(rule, context);
     nextDueMs = earlier(nextDueMs, nextChangeAt);
     const enteredMs = state.memberships.get(id);
     if (member === (enteredMs !== undefined)) continue;
-    const sinceMs = (succeeds && state.memberships.get(succeeds)) ?? nowMs;
+    const sinceMs = (predecessorId && state.memberships.get(predecessorId)) ?? nowMs;
     changes.push({ segmentId: id, member, enteredMs: enteredMs ?? sinceMs });
     if (member) state.memberships.set(id, sinceMs);
     else state.memberships.delete(id);
-    for (const dependant of definitions.dependants(id)) asked.add(dependant);
+    for (const dependent of definitions.dependents(id)) pending.add(dependent);
   }
   return { changes, nextDueMs };
 }
 
 /** Applies due events and evaluates every segment, as a timer does. */
-export function evaluateAll(state: ProfileState, definitions: Definitions, nowMs: number): Evaluation {
-  settleFutures(state, definitions, nowMs, new Set());
+export function evaluateAll(state: ProfileState, definitions: Definitions, nowMs: number): MembershipUpdate {
+  applyDueEvents(state, definitions, nowMs, new Set());
   return evaluateSegments(state, definitions, definitions.segments.values(), nowMs);
 }
 

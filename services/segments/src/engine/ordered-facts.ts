@@ -1,6 +1,6 @@
 // Keeps facts that depend on the order of events: the outcome of all older events, and the newest events
 // individually. A late event among the newest can still take its position.
-import type { Instant } from "./facts.ts";
+import type { EventInstant } from "./count-facts.ts";
 
 export interface OrderedFacts<Outcome> {
   /** The outcome of the events that are no longer kept individually. */
@@ -8,26 +8,26 @@ export interface OrderedFacts<Outcome> {
   /** The instant of the newest event in `base`. */
   baseMs: number | undefined;
   /** Ordered by instant, oldest first. */
-  readonly recent: MarkedInstant[];
+  readonly recent: OrderedEvent[];
 }
 
 /** Bit i of `matcherBits` is set when the event matches the rule's matcher i. */
-export type MarkedInstant = readonly [ms: number, eventId: string, marks: number];
+export type OrderedEvent = readonly [ms: number, eventId: string, matcherBits: number];
 
 /**
  * Applies one event to an outcome.
  * Invariant: events of one instant may come in any order and give the same outcome.
  */
-export type Advance<Outcome> = (outcome: Outcome, instant: Instant, marks: number) => Outcome;
+export type Advance<Outcome> = (outcome: Outcome, instant: EventInstant, matcherBits: number) => Outcome;
 
 /** Newest events that are kept individually. An older event requires a rebuild from the raw events. */
 export const RECENT_MAX = 16;
 
 /** Returns false, and changes nothing, when the event's position in the order is unknown. */
-export function noteInOrder<Outcome>(
+export function insertInOrder<Outcome>(
   facts: OrderedFacts<Outcome>,
-  [ms, eventId]: Instant,
-  marks: number,
+  [ms, eventId]: EventInstant,
+  matcherBits: number,
   advance: Advance<Outcome>,
 ): boolean {
   const { recent } = facts;
@@ -36,7 +36,7 @@ export function noteInOrder<Outcome>(
   for (let other = recent[index - 1]; other !== undefined && other[0] > ms; other = recent[index - 1]) {
     index -= 1;
   }
-  recent.splice(index, 0, [ms, eventId, marks]);
+  recent.splice(index, 0, [ms, eventId, matcherBits]);
   if (recent.length <= RECENT_MAX) return true;
   const oldest = recent.shift();
   if (oldest === undefined) return true;
@@ -47,6 +47,7 @@ export function noteInOrder<Outcome>(
 
 export function outcomeOf<Outcome>(facts: OrderedFacts<Outcome>, advance: Advance<Outcome>): Outcome {
   let outcome = facts.base;
-  for (const [ms, eventId, marks] of facts.recent) outcome = advance(outcome, [ms, eventId], marks);
+  for (const [ms, eventId, matcherBits] of facts.recent)
+    outcome = advance(outcome, [ms, eventId], matcherBits);
   return outcome;
 }

@@ -2,12 +2,12 @@
 // it.
 import type { SegmentId } from "@muster/core";
 import { isMap, type JsonObject } from "../predicates/values.ts";
-import { type AnyFacts, emptyFactsOf, type FactEvent, feed, isOfInterest } from "./any-facts.ts";
+import { type AnyFacts, applyToFact, changesFacts, emptyFactsOf, type FactEvent } from "./any-facts.ts";
+import type { EventInstant } from "./count-facts.ts";
 import type { Definitions, SegmentDefinition, TrackedFact, TrackedMatcher } from "./definitions.ts";
-import type { Instant } from "./facts.ts";
-import { FUTURE_EVENTS_MAX, type FutureEvent, keepFuture } from "./future-events.ts";
+import type { ProfileView } from "./evaluation.ts";
+import { SCHEDULED_EVENTS_MAX, type ScheduledEvent, scheduleEvent } from "./scheduled-events.ts";
 import { countableNumber } from "./value-facts.ts";
-import type { ProfileView } from "./verdict.ts";
 
 export interface ProfileState {
   /**
@@ -24,13 +24,13 @@ export interface ProfileState {
   readonly traits: Set<string>;
   /** The segments of which the profile is a member, with the time at which Muster recorded the entry. */
   readonly memberships: Map<SegmentId, number>;
-  /** Soonest first, at most {@link FUTURE_EVENTS_MAX}. */
-  readonly futures: FutureEvent[];
+  /** Soonest first, at most {@link SCHEDULED_EVENTS_MAX}. */
+  readonly scheduledEvents: ScheduledEvent[];
   /**
    * From this instant on the row must be rebuilt from raw events: the soonest dropped scheduled event, or at
    * once after an event that arrived too late for its position. Undefined: no rebuild is due.
    */
-  droppedMs: number | undefined;
+  rebuildDueMs: number | undefined;
   /**
    * Facts that were read after retention had removed raw events, by key. The fact may lack events before the
    * instant. A fact without an entry is complete, even when it has no events.
@@ -40,13 +40,13 @@ export interface ProfileState {
    * The keys of facts that lack an event, because it arrived too late or was dropped from the scheduled
    * events.
    */
-  readonly lacking: Set<string>;
+  readonly incompleteFacts: Set<string>;
   /**
    * The identity of the profile has changed, so its facts describe other events than its own. No event is
    * applied and no change is published until the profile has been rebuilt from a snapshot that holds all
    * applied events.
    */
-  isFrozen: boolean;
+  isAwaitingRebuild: boolean;
 }
 
 export function emptyState(): ProfileState {
@@ -56,11 +56,11 @@ export function emptyState(): ProfileState {
     createMs: undefined,
     traits: new Set(),
     memberships: new Map(),
-    futures: [],
-    droppedMs: undefined,
+    scheduledEvents: [],
+    rebuildDueMs: undefined,
     completeSince: new Map(),
-    lacking: new Set(),
-    isFrozen: false,
+    incompleteFacts: new Set(),
+    isAwaitingRebuild: false,
   };
 }
 
@@ -70,10 +70,10 @@ export function isEmptyState(state: ProfileState): boolean {
     state.facts.size === 0 &&
     state.traits.size === 0 &&
     state.memberships.size === 0 &&
-    state.futures.length === 0 &&
-    state.droppedMs === undefined &&
+    state.scheduledEvents.length === 0 &&
+    state.rebuildDueMs === undefined &&
     state.completeSince.size === 0 &&
-    !state.isFrozen
+    !state.isAwaitingRebuild
   );
 }
 
@@ -90,7 +90,7 @@ export function viewOf(state: ProfileState, ruleOf: ProfileView["ruleOf"]): Prof
 /** An event in the form that the engine accepts. */
 export interface EngineEvent {
   readonly eventName: string;
-  readonly instant: Instant;
+  readonly instant: EventInstant;
   /** A JSON object. */
   readonly properties: string;
 }
@@ -107,10 +107,10 @@ export function recordProfile(
   state: ProfileState,
   definitions: Definitions,
   profile: EngineProfile,
-  touched: Set<SegmentDefinition>,
+  changedSegments: Set<SegmentDefinition>,
 ): void {
   if (state.createMs === undefined) {
-    for (const segment of definitions.everyProfile) touched.add(segment);
+    for (const segment of definitions.emptyHistorySegments) changedSegments.add(segment);
   }
   state.createMs = profile.createMs;
   let traits: JsonObject | undefined;
@@ -120,7 +120,7 @@ export function recordProfile(
     if (holds === state.traits.has(key)) continue;
     if (holds) state.traits.add(key);
     else state.traits.delete(key);
-    for (const segment of segments) touched.add(segment);
+    for (const segment of segments) changedSegments.add(segment);
   }
 }
 
@@ -130,8 +130,8 @@ export function recordEvent(
   definitions: Definitions,
   event: EngineEvent,
   nowMs: number,
-  touched: Set<SegmentDefinition>,
-  futuresMax = FUTURE_EVENTS_MAX,
+  changedSegments: Set<SegmentDefinition>,
+  scheduledEventsMax = SCHEDULED_EVENTS_MAX,
 ): void {
   let parsed: JsonObject | undefined;
   const properties = () => {
@@ -144,28 +144,32 @@ export function recordEvent(
   const fact: FactEvent = { instant, values: numbersOf(matching, properties) };
   if (instant[0] > nowMs) {
     const matcherKeys = matching.map(({ matcher }) => matcher.key);
-    keepFuture(state, definitions, { ...fact, matcherKeys }, futuresMax);
-  } else feedAll(state, definitions, matching, fact, nowMs, touched);
+    scheduleEvent(state, definitions, { ...fact, matcherKeys }, scheduledEventsMax);
+  } else applyToFacts(state, definitions, matching, fact, nowMs, changedSegments);
 }
 
 /** Applies the scheduled events that are due, and adds affected segments to `changedSegments`. */
-export function settleFutures(
+export function applyDueEvents(
   state: ProfileState,
   definitions: Definitions,
   nowMs: number,
-  touched: Set<SegmentDefinition>,
+  changedSegments: Set<SegmentDefinition>,
 ): void {
-  for (let next = state.futures[0]; next !== undefined && next.instant[0] <= nowMs; next = state.futures[0]) {
-    state.futures.shift();
+  for (
+    let next = state.scheduledEvents[0];
+    next !== undefined && next.instant[0] <= nowMs;
+    next = state.scheduledEvents[0]
+  ) {
+    state.scheduledEvents.shift();
     const matching = next.matcherKeys.map((key) => definitions.tracked(key));
     const tracked = matching.filter((one) => one !== undefined);
-    feedAll(state, definitions, tracked, next, nowMs, touched);
+    applyToFacts(state, definitions, tracked, next, nowMs, changedSegments);
   }
 }
 
 /** Whether the state must now be rebuilt from raw events: an event was dropped or arrived too late. */
-export function needsDerivation(state: ProfileState, nowMs: number): boolean {
-  return state.droppedMs !== undefined && state.droppedMs <= nowMs;
+export function needsRebuild(state: ProfileState, nowMs: number): boolean {
+  return state.rebuildDueMs !== undefined && state.rebuildDueMs <= nowMs;
 }
 
 /** Drops everything that no segment reads any more. Returns whether anything was dropped. */
@@ -184,53 +188,57 @@ export function prune(state: ProfileState, definitions: Definitions): boolean {
   for (const key of state.traits) {
     if (!known.has(key)) pruned = state.traits.delete(key) || pruned;
   }
-  const kept = state.futures.filter(({ matcherKeys }) =>
+  const kept = state.scheduledEvents.filter(({ matcherKeys }) =>
     matcherKeys.some((key) => definitions.tracked(key) !== undefined),
   );
-  if (kept.length < state.futures.length) {
-    state.futures.splice(0, state.futures.length, ...kept);
+  if (kept.length < state.scheduledEvents.length) {
+    state.scheduledEvents.splice(0, state.scheduledEvents.length, ...kept);
     pruned = true;
   }
   return pruned;
 }
 
-function feedAll(
+function applyToFacts(
   state: ProfileState,
   definitions: Definitions,
   matching: readonly TrackedMatcher[],
   event: FactEvent,
   nowMs: number,
-  touched: Set<SegmentDefinition>,
+  changedSegments: Set<SegmentDefinition>,
 ): void {
-  const marked = matching.length === 1 ? undefined : marksOf(matching);
-  for (const { feeds } of matching) {
-    for (const { fact, marks: own } of feeds) {
-      const marks = marked?.get(fact) ?? own;
+  const combinedBits = matching.length === 1 ? undefined : combinedBitsOf(matching);
+  for (const { targets } of matching) {
+    for (const { fact, matcherBits: own } of targets) {
+      const matcherBits = combinedBits?.get(fact) ?? own;
       // Several matchers may lead to the same fact. The lowest of their bits applies the event, exactly once.
-      if ((marks & -marks & own) === 0 || !isOfInterest(fact.spec, event)) continue;
-      const facts = factsIn(state, fact);
-      const isPlaced = feed(fact.spec, facts, event, { marks, nowMs, valuesMax: definitions.valuesMax });
-      if (!isPlaced) {
-        state.droppedMs = Math.min(state.droppedMs ?? nowMs, nowMs);
-        state.lacking.add(fact.spec.key);
+      if ((matcherBits & -matcherBits & own) === 0 || !changesFacts(fact.spec, event)) continue;
+      const facts = factsFor(state, fact);
+      const isApplied = applyToFact(fact.spec, facts, event, {
+        matcherBits,
+        nowMs,
+        valuesMax: definitions.valuesMax,
+      });
+      if (!isApplied) {
+        state.rebuildDueMs = Math.min(state.rebuildDueMs ?? nowMs, nowMs);
+        state.incompleteFacts.add(fact.spec.key);
       }
-      for (const segment of fact.segments) touched.add(segment);
+      for (const segment of fact.segments) changedSegments.add(segment);
     }
   }
 }
 
 /** The combined matcher bits of facts that more than one of these matchers may reach. */
-function marksOf(matching: readonly TrackedMatcher[]): Map<TrackedFact, number> {
-  const marks = new Map<TrackedFact, number>();
-  for (const { feeds } of matching) {
-    for (const { fact, marks: own } of feeds) {
-      if (fact.spec.matchers.length > 1) marks.set(fact, (marks.get(fact) ?? 0) | own);
+function combinedBitsOf(matching: readonly TrackedMatcher[]): Map<TrackedFact, number> {
+  const matcherBits = new Map<TrackedFact, number>();
+  for (const { targets } of matching) {
+    for (const { fact, matcherBits: own } of targets) {
+      if (fact.spec.matchers.length > 1) matcherBits.set(fact, (matcherBits.get(fact) ?? 0) | own);
     }
   }
-  return marks;
+  return matcherBits;
 }
 
-function factsIn(state: ProfileState, { spec }: TrackedFact): AnyFacts {
+function factsFor(state: ProfileState, { spec }: TrackedFact): AnyFacts {
   let facts = state.facts.get(spec.key);
   if (facts === undefined) {
     facts = emptyFactsOf(spec);

@@ -1,23 +1,23 @@
 // Keeps, for each step of a sequence, the chain that reached the step and started last. Only that chain has
 // the most time left to be completed.
-import type { Instant } from "./facts.ts";
-import { noteInOrder, type OrderedFacts } from "./ordered-facts.ts";
+import type { EventInstant } from "./count-facts.ts";
+import { insertInOrder, type OrderedFacts } from "./ordered-facts.ts";
 
 export interface SequenceFacts extends OrderedFacts<SequenceOutcome> {
   readonly kind: "sequence";
 }
 
 /** The events of the steps reached. */
-export type Chain = readonly Instant[];
+export type Chain = readonly EventInstant[];
 
 export interface SequenceOutcome {
   /** For each step except the last. */
-  readonly reached: readonly (Reached | undefined)[];
+  readonly reached: readonly (ReachedStep | undefined)[];
   /** The chain with the newest last step that counts. */
   readonly completed: Chain | undefined;
 }
 
-interface Reached {
+interface ReachedStep {
   readonly chain: Chain;
   /** The instant at which the step was reached. */
   readonly atMs: number;
@@ -40,22 +40,22 @@ export function emptySequenceFacts(): SequenceFacts {
 }
 
 /** Returns false when the event's position in the order is unknown. Bit i of `matcherBits` is step i. */
-export function noteSequence(
+export function applyToSequenceFacts(
   facts: SequenceFacts,
-  instant: Instant,
-  marks: number,
+  instant: EventInstant,
+  matcherBits: number,
   plan: SequencePlan,
 ): boolean {
   if (plan.isForEver && facts.base.completed !== undefined) return true;
-  return noteInOrder(facts, instant, marks, (outcome, one, bits) =>
+  return insertInOrder(facts, instant, matcherBits, (outcome, one, bits) =>
     advanceSequence(outcome, one, bits, plan),
   );
 }
 
 export function advanceSequence(
   outcome: SequenceOutcome,
-  instant: Instant,
-  marks: number,
+  instant: EventInstant,
+  matcherBits: number,
   plan: SequencePlan,
 ): SequenceOutcome {
   const [ms] = instant;
@@ -63,27 +63,27 @@ export function advanceSequence(
   let { completed } = outcome;
   // From the last step to the first, so that each step extends a chain from before this event.
   for (let step = plan.steps - 1; step >= 0; step -= 1) {
-    if ((marks & (1 << step)) === 0) continue;
+    if ((matcherBits & (1 << step)) === 0) continue;
     const chain = extend(step === 0 ? [] : reachedBefore(outcome.reached[step - 1], ms), instant, plan);
     if (chain === undefined) continue;
-    if (step < plan.steps - 1) reached[step] = better(outcome.reached[step], chain, ms);
+    if (step < plan.steps - 1) reached[step] = laterStarted(outcome.reached[step], chain, ms);
     else if (ms >= plan.completedFromMs && ms < plan.completedToMs) completed = chain;
   }
   return { reached, completed };
 }
 
-function reachedBefore(reached: Reached | undefined, ms: number): Chain | undefined {
+function reachedBefore(reached: ReachedStep | undefined, ms: number): Chain | undefined {
   if (reached === undefined) return undefined;
   return reached.atMs < ms ? reached.chain : reached.before;
 }
 
-function extend(chain: Chain | undefined, instant: Instant, plan: SequencePlan): Chain | undefined {
+function extend(chain: Chain | undefined, instant: EventInstant, plan: SequencePlan): Chain | undefined {
   if (chain === undefined) return undefined;
   const startMs = chain[0]?.[0] ?? instant[0];
   return instant[0] - startMs <= plan.withinMs ? [...chain, instant] : undefined;
 }
 
-function better(reached: Reached | undefined, chain: Chain, ms: number): Reached {
+function laterStarted(reached: ReachedStep | undefined, chain: Chain, ms: number): ReachedStep {
   if (reached === undefined) return { chain, atMs: ms, before: undefined };
   if (startOf(chain) <= startOf(reached.chain)) return reached;
   return { chain, atMs: ms, before: reached.atMs < ms ? reached.chain : reached.before };

@@ -1,11 +1,11 @@
 // Encodes and decodes a profile's state as compact JSON, mostly arrays.
 import type { SegmentId } from "@muster/core";
 import type { AnyFacts } from "./any-facts.ts";
-import type { Instant } from "./facts.ts";
-import type { FutureEvent } from "./future-events.ts";
+import type { EventInstant } from "./count-facts.ts";
 import type { HeldOutcome } from "./held-facts.ts";
-import type { MarkedInstant } from "./ordered-facts.ts";
+import type { OrderedEvent } from "./ordered-facts.ts";
 import type { ProfileState } from "./profile-state.ts";
+import type { ScheduledEvent } from "./scheduled-events.ts";
 import type { Chain, SequenceOutcome } from "./sequence-facts.ts";
 import type { LoggedValue } from "./value-facts.ts";
 
@@ -13,31 +13,37 @@ interface StoredState {
   /** Version of this format. In version 1 all facts were counts, and instants had no event ids. */
   readonly v: 1 | 2;
   readonly asOf: number;
-  readonly facts: readonly (StoredFacts | FirstFacts)[];
+  readonly facts: readonly (StoredFacts | StoredFactsV1)[];
   readonly in: readonly (readonly [segmentId: SegmentId, enteredMs: number])[];
   readonly createMs?: number;
   readonly traits?: readonly string[];
-  readonly futures?: readonly StoredFuture[];
-  readonly droppedMs?: number;
-  readonly frozen?: true;
+  readonly scheduledEvents?: readonly StoredScheduledEvent[];
+  readonly rebuildDueMs?: number;
+  readonly awaitingRebuild?: true;
   readonly since?: readonly (readonly [factKey: string, completeSinceMs: number])[];
-  readonly lacking?: readonly string[];
+  readonly incompleteFacts?: readonly string[];
 }
 
-type FirstFacts = readonly [key: string, total: number, firstMs: number, lastMs: number, newest: Instant[]];
+type StoredFactsV1 = readonly [
+  key: string,
+  total: number,
+  firstMs: number,
+  lastMs: number,
+  newest: EventInstant[],
+];
 
 type StoredFacts =
-  | readonly [key: string, kind: "c", total: number, first: Instant | null, newest: Instant[]]
+  | readonly [key: string, kind: "c", total: number, first: EventInstant | null, newest: EventInstant[]]
   | readonly [key: string, kind: "t", count: number, sum: number[], min: number, max: number]
-  | readonly [key: string, kind: "v", log: LoggedValue[], cutMs: number | null]
+  | readonly [key: string, kind: "v", log: LoggedValue[], truncatedMs: number | null]
   | readonly [key: string, kind: "d", days: number[]]
-  | readonly [key: string, kind: "h", base: StoredHeld, baseMs: number | null, recent: MarkedInstant[]]
-  | readonly [key: string, kind: "s", base: StoredSequence, baseMs: number | null, recent: MarkedInstant[]];
+  | readonly [key: string, kind: "h", base: StoredHeld, baseMs: number | null, recent: OrderedEvent[]]
+  | readonly [key: string, kind: "s", base: StoredSequence, baseMs: number | null, recent: OrderedEvent[]];
 
-type StoredHeld = readonly [lastMs: number | null, thenNotLastMs: number | null, since: Instant | null];
+type StoredHeld = readonly [lastMs: number | null, thenNotLastMs: number | null, since: EventInstant | null];
 type StoredReached = readonly [chain: Chain, atMs: number, before: Chain | null];
 type StoredSequence = readonly [reached: (StoredReached | null)[], completed: Chain | null];
-type StoredFuture = readonly [
+type StoredScheduledEvent = readonly [
   ms: number,
   eventId: string,
   matcherKeys: readonly string[],
@@ -45,7 +51,7 @@ type StoredFuture = readonly [
 ];
 
 export function encodeState(state: ProfileState): string {
-  const { facts, createMs, traits, futures, droppedMs } = state;
+  const { facts, createMs, traits, scheduledEvents, rebuildDueMs } = state;
   const stored: StoredState = {
     v: 2,
     asOf: state.asOf,
@@ -53,11 +59,11 @@ export function encodeState(state: ProfileState): string {
     in: [...state.memberships],
     ...(createMs !== undefined && { createMs }),
     ...(traits.size > 0 && { traits: [...traits] }),
-    ...(futures.length > 0 && { futures: futures.map(encodeFuture) }),
-    ...(droppedMs !== undefined && { droppedMs }),
-    ...(state.isFrozen && { frozen: true }),
+    ...(scheduledEvents.length > 0 && { scheduledEvents: scheduledEvents.map(encodeScheduledEvent) }),
+    ...(rebuildDueMs !== undefined && { rebuildDueMs }),
+    ...(state.isAwaitingRebuild && { awaitingRebuild: true }),
     ...(state.completeSince.size > 0 && { since: [...state.completeSince] }),
-    ...(state.lacking.size > 0 && { lacking: [...state.lacking] }),
+    ...(state.incompleteFacts.size > 0 && { incompleteFacts: [...state.incompleteFacts] }),
   };
   return JSON.stringify(stored);
 }
@@ -70,11 +76,11 @@ export function decodeState(text: string): ProfileState {
     createMs: stored.createMs,
     traits: new Set(stored.traits),
     memberships: new Map(stored.in),
-    futures: (stored.futures ?? []).map(decodeFuture),
-    droppedMs: stored.droppedMs,
+    scheduledEvents: (stored.scheduledEvents ?? []).map(decodeScheduledEvent),
+    rebuildDueMs: stored.rebuildDueMs,
     completeSince: new Map(stored.since),
-    lacking: new Set(stored.lacking),
-    isFrozen: stored.frozen ?? false,
+    incompleteFacts: new Set(stored.incompleteFacts),
+    isAwaitingRebuild: stored.awaitingRebuild ?? false,
   };
 }
 
@@ -85,7 +91,7 @@ function encodeFacts(key: string, facts: AnyFacts): StoredFacts {
     case "tally":
       return [key, "t", facts.count, facts.sum, facts.min, facts.max];
     case "values":
-      return [key, "v", facts.log, facts.cutMs ?? null];
+      return [key, "v", facts.log, facts.truncatedMs ?? null];
     case "days":
       return [key, "d", facts.days];
     case "held":
@@ -95,14 +101,14 @@ function encodeFacts(key: string, facts: AnyFacts): StoredFacts {
   }
 }
 
-function decodeFacts(stored: StoredFacts | FirstFacts): AnyFacts {
+function decodeFacts(stored: StoredFacts | StoredFactsV1): AnyFacts {
   switch (stored[1]) {
     case "c":
       return { kind: "count", total: stored[2], first: stored[3] ?? undefined, newest: stored[4] };
     case "t":
       return { kind: "tally", count: stored[2], sum: stored[3], min: stored[4], max: stored[5] };
     case "v":
-      return { kind: "values", log: stored[2], cutMs: stored[3] ?? undefined };
+      return { kind: "values", log: stored[2], truncatedMs: stored[3] ?? undefined };
     case "d":
       return { kind: "days", days: stored[2] };
     case "h": {
@@ -114,11 +120,11 @@ function decodeFacts(stored: StoredFacts | FirstFacts): AnyFacts {
       return { kind: "sequence", base, baseMs, recent };
     }
     default:
-      return decodeFirst(stored);
+      return decodeFactsV1(stored);
   }
 }
 
-function decodeFirst([, total, firstMs, , newest]: FirstFacts): AnyFacts {
+function decodeFactsV1([, total, firstMs, , newest]: StoredFactsV1): AnyFacts {
   return { kind: "count", total, first: total > newest.length ? [firstMs, ""] : newest.at(-1), newest };
 }
 
@@ -151,11 +157,11 @@ function decodeSequence([reached, completed]: StoredSequence): SequenceOutcome {
   };
 }
 
-function encodeFuture({ instant, matcherKeys, values }: FutureEvent): StoredFuture {
+function encodeScheduledEvent({ instant, matcherKeys, values }: ScheduledEvent): StoredScheduledEvent {
   const [ms, eventId] = instant;
   return values === undefined ? [ms, eventId, matcherKeys] : [ms, eventId, matcherKeys, [...values]];
 }
 
-function decodeFuture([ms, eventId, matcherKeys, values]: StoredFuture): FutureEvent {
+function decodeScheduledEvent([ms, eventId, matcherKeys, values]: StoredScheduledEvent): ScheduledEvent {
   return { instant: [ms, eventId], matcherKeys, values: values === undefined ? undefined : new Map(values) };
 }

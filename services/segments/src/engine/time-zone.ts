@@ -7,10 +7,10 @@ const DAY_MS = 86_400_000;
 /** Larger than every offset that any zone ever had. */
 const OFFSET_MS_MAX = 16 * 3_600_000;
 /** Most cached day starts of one zone. */
-const REMEMBERED_MAX = 4096;
+const CACHED_STARTS_MAX = 4096;
 
 /** Most cached zones. Fewer zones exist, but the case of a name varies. */
-const ZONES_MAX = 1000;
+const CACHED_ZONES_MAX = 1000;
 
 const zones = new Map<string, Zone>();
 
@@ -50,7 +50,7 @@ class Zone {
     const known = this.#starts.get(day);
     if (known !== undefined) return known;
     const startMs = this.#find(day);
-    if (this.#starts.size >= REMEMBERED_MAX) this.#starts.clear();
+    if (this.#starts.size >= CACHED_STARTS_MAX) this.#starts.clear();
     this.#starts.set(day, startMs);
     return startMs;
   }
@@ -89,7 +89,7 @@ function zoneOf(timeZone: string): Zone {
   const known = zones.get(timeZone);
   if (known !== undefined) return known;
   const zone = new Zone(timeZone);
-  if (zones.size >= ZONES_MAX) zones.clear();
+  if (zones.size >= CACHED_ZONES_MAX) zones.clear();
   zones.set(timeZone, zone);
   return zone;
 }

@@ -19,7 +19,7 @@ export interface ValueLog {
   /**
    * The instant of the newest number that was dropped because the log was full. Later numbers are complete.
    */
-  cutMs: number | undefined;
+  truncatedMs: number | undefined;
 }
 
 export type LoggedValue = readonly [ms: number, value: number];
@@ -36,7 +36,7 @@ export function emptyTally(): Tally {
 }
 
 export function emptyValueLog(): ValueLog {
-  return { kind: "values", log: [], cutMs: undefined };
+  return { kind: "values", log: [], truncatedMs: undefined };
 }
 
 /** The value as a number that counts; undefined otherwise. */
@@ -45,7 +45,7 @@ export function countableNumber(value: unknown): number | undefined {
   return value;
 }
 
-export function tallyValue(tally: Tally, value: number): void {
+export function addToTally(tally: Tally, value: number): void {
   tally.min = tally.count === 0 ? value : Math.min(tally.min, value);
   tally.max = tally.count === 0 ? value : Math.max(tally.max, value);
   tally.count += 1;
@@ -53,24 +53,24 @@ export function tallyValue(tally: Tally, value: number): void {
 }
 
 /** Keeps at most `capacity` numbers, and drops numbers older than every window. */
-export function logValue(
+export function addToLog(
   facts: ValueLog,
   logged: LoggedValue,
   keepMs: number,
-  room: number,
+  capacity: number,
   nowMs: number,
 ): void {
   const { log } = facts;
   const horizonMs = nowMs - keepMs - CLOCK_MARGIN_MS;
-  const stale = log.findIndex(([ms]) => ms > horizonMs);
-  log.splice(0, stale < 0 ? log.length : stale);
+  const firstCurrent = log.findIndex(([ms]) => ms > horizonMs);
+  log.splice(0, firstCurrent < 0 ? log.length : firstCurrent);
   const [ms] = logged;
-  if (ms <= horizonMs || ms <= (facts.cutMs ?? Number.NEGATIVE_INFINITY)) return;
+  if (ms <= horizonMs || ms <= (facts.truncatedMs ?? Number.NEGATIVE_INFINITY)) return;
   let index = log.length;
   for (let other = log[index - 1]; other !== undefined && other[0] > ms; other = log[index - 1]) index -= 1;
   log.splice(index, 0, logged);
   const [oldest] = log;
-  if (log.length <= room || oldest === undefined) return;
-  const cut = log.splice(0, log.length - room).at(-1) ?? oldest;
-  facts.cutMs = cut[0];
+  if (log.length <= capacity || oldest === undefined) return;
+  const cut = log.splice(0, log.length - capacity).at(-1) ?? oldest;
+  facts.truncatedMs = cut[0];
 }

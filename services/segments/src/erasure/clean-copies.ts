@@ -4,62 +4,67 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { assert, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
-import type { AnswerEraser } from "@muster/idempotency";
-import { scrubDeadLetters, scrubOutbox } from "@muster/outbox";
-import { type Subjects, scrub } from "@muster/privacy";
-import { answerWithout } from "@muster/rpc";
-import { announcedWithout } from "../changes/announcements.ts";
-import { receivedSchema } from "../consumers/decode-message.ts";
-import { addPlaces, type Erasure } from "./erasure-store.ts";
-import { places } from "./places.ts";
+import type { ResponseEraser } from "@muster/idempotency";
+import { eraseFromDeadLetters, eraseFromOutbox } from "@muster/outbox";
+import { eraseSubjects, type Subjects } from "@muster/privacy";
+import { responseWithout } from "@muster/rpc";
+import { eraseFromMessage } from "../changes/announcements.ts";
+import { messageSchema } from "../consumers/decode-message.ts";
+import { addRemovedCounts, type Erasure } from "./erasure-store.ts";
+import { locations } from "./locations.ts";
 
 /** The dependencies of the cleaning. */
 export interface CleanDeps {
   readonly database: Database;
-  readonly answers: AnswerEraser;
+  readonly responses: ResponseEraser;
   /** The services with stored responses. */
   readonly services: readonly DescService[];
 }
 
 /** Responses of a transaction. */
-const ANSWERS_AT_ONCE = 20;
+const RESPONSES_AT_ONCE = 20;
 
 /** The erasures are of the same organization and shard. Returns false if stopped before the end. */
 export async function cleanCopies(
-  { database, answers, services }: CleanDeps,
+  { database, responses, services }: CleanDeps,
   erasures: readonly Erasure[],
-  mayGoOn: () => Promise<boolean>,
+  shouldContinue: () => Promise<boolean>,
 ): Promise<boolean> {
   const [first] = erasures;
   if (first === undefined) return true;
   const { organizationId, shard } = first;
   const subjects = subjectsOf(organizationId, erasures);
-  const needles = [...subjects.profileIds].map(uuidToBytes);
+  const profileIdBytes = [...subjects.profileIds].map(uuidToBytes);
   const through = Math.max(...erasures.map((erasure) => erasure.through));
-  const isScrubbed = await scrubOutbox(
+  const isErased = await eraseFromOutbox(
     database,
     { shard, through },
     {
-      ...{ needles, mayGoOn },
-      rewrite: (type, data) => announcedWithout(type, data, subjects),
-      changed: (trx, before) => countMentions(trx, erasures, before, places.outbox),
+      ...{ profileIdBytes, shouldContinue },
+      rewrite: (type, data) => eraseFromMessage(type, data, subjects),
+      changed: (trx, before) => countMentions(trx, erasures, before, locations.outbox),
     },
   );
-  if (!isScrubbed) return false;
-  const areLettersScrubbed = await scrubDeadLetters(database, {
-    ...{ needles, mayGoOn },
-    rewrite: (type, data) => receivedWithout(type, data, subjects),
-    changed: (trx, before) => countMentions(trx, erasures, before, places.deadLetters),
+  if (!isErased) return false;
+  const areDeadLettersScrubbed = await eraseFromDeadLetters(database, {
+    ...{ profileIdBytes, shouldContinue },
+    rewrite: (type, data) => messageWithout(type, data, subjects),
+    changed: (trx, before) => countMentions(trx, erasures, before, locations.deadLetters),
   });
-  if (!areLettersScrubbed) return false;
-  const rewrite = answerWithout(services, subjects);
+  if (!areDeadLettersScrubbed) return false;
+  const rewrite = responseWithout(services, subjects);
   for (const erasure of erasures) {
     for (let isLast = false; !isLast; ) {
-      if (!(await mayGoOn())) return false;
+      if (!(await shouldContinue())) return false;
       isLast = await database.transaction(async (trx) => {
-        const { found, rewritten } = await answers.erase(trx, [erasure.profileId], ANSWERS_AT_ONCE, rewrite);
-        await addPlaces(trx, erasure, { [places.answers]: rewritten });
-        return found < ANSWERS_AT_ONCE;
+        const { found, rewritten } = await responses.erase(
+          trx,
+          [erasure.profileId],
+          RESPONSES_AT_ONCE,
+          rewrite,
+        );
+        await addRemovedCounts(trx, erasure, { [locations.responses]: rewritten });
+        return found < RESPONSES_AT_ONCE;
       });
     }
   }
@@ -74,18 +79,18 @@ async function countMentions(
   trx: Transaction,
   erasures: readonly Erasure[],
   messages: readonly Uint8Array[],
-  place: string,
+  location: string,
 ): Promise<void> {
   for (const erasure of erasures) {
-    const needle = uuidToBytes(erasure.profileId);
-    const count = messages.filter((message) => Buffer.from(message).includes(needle)).length;
-    await addPlaces(trx, erasure, { [place]: count });
+    const idBytes = uuidToBytes(erasure.profileId);
+    const count = messages.filter((message) => Buffer.from(message).includes(idBytes)).length;
+    await addRemovedCounts(trx, erasure, { [location]: count });
   }
 }
 
 /** Throws for a message of an unknown type. */
-function receivedWithout(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
-  const schema = receivedSchema(type);
+function messageWithout(type: string, data: Uint8Array, subjects: Subjects): Uint8Array | undefined {
+  const schema = messageSchema(type);
   assert(schema !== undefined, `a message of an unknown type cannot be erased: ${type}`);
-  return scrub(schema, data, subjects);
+  return eraseSubjects(schema, data, subjects);
 }

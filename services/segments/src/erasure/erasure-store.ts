@@ -16,7 +16,7 @@ export interface Erasure extends ErasedProfile {
 }
 
 /** Removed rows, messages or entries, by location. */
-export type Places = Readonly<Record<string, number>>;
+export type RemovedCounts = Readonly<Record<string, number>>;
 
 interface Row {
   shard: number;
@@ -24,11 +24,11 @@ interface Row {
   erasure_id: Buffer;
   profile_id: Buffer;
   through_position: number;
-  places: string;
+  locations: string;
 }
 
 const KEY = ["shard", "organization_id", "erasure_id", "profile_id"] as const;
-const COLUMNS = [...KEY, "through_position", "places", "asked_ms"] as const;
+const COLUMNS = [...KEY, "through_position", "locations", "requested_ms"] as const;
 
 /**
  * Runs in the transaction that applies the erasure: later messages of the shard contain only the profile's
@@ -69,27 +69,31 @@ export async function listErasures(
 }
 
 /** Adds removed counts to the profile's erasures. A count of 0 adds its location too. */
-export async function addPlaces(trx: Transaction, profile: ProfileKey, places: Places): Promise<void> {
+export async function addRemovedCounts(
+  trx: Transaction,
+  profile: ProfileKey,
+  locations: RemovedCounts,
+): Promise<void> {
   const { shard, organizationId, profileId } = profile;
   const ofProfile = { organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) };
   const query = trx("erasure_reports")
-    .select<Pick<Row, "erasure_id" | "places">[]>("erasure_id", "places")
+    .select<Pick<Row, "erasure_id" | "locations">[]>("erasure_id", "locations")
     .where({ shard, ...ofProfile });
   for (const row of await forUpdate(trx, query)) {
-    const sum: Record<string, number> = JSON.parse(row.places);
-    for (const [place, count] of Object.entries(places)) sum[place] = (sum[place] ?? 0) + count;
+    const sum: Record<string, number> = JSON.parse(row.locations);
+    for (const [location, count] of Object.entries(locations)) sum[location] = (sum[location] ?? 0) + count;
     await trx("erasure_reports")
       .where({ shard, erasure_id: row.erasure_id, ...ofProfile })
-      .update({ places: JSON.stringify(sum) });
+      .update({ locations: JSON.stringify(sum) });
   }
 }
 
 /** Removed counts so far; empty if the erasure is finished. */
-export async function readPlaces(db: Queryable, erasure: ErasedProfile): Promise<Places> {
+export async function readRemovedCounts(db: Queryable, erasure: ErasedProfile): Promise<RemovedCounts> {
   const row = await db("erasure_reports")
     .where(keyOf(erasure))
-    .first<Pick<Row, "places"> | undefined>("places");
-  return row === undefined ? {} : JSON.parse(row.places);
+    .first<Pick<Row, "locations"> | undefined>("locations");
+  return row === undefined ? {} : JSON.parse(row.locations);
 }
 
 /** Called after the report was acknowledged. */

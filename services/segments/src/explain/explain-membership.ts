@@ -14,20 +14,20 @@ import { readFactHorizons } from "../backfills/fact-horizon-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { Definitions } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
-import { isRemembered } from "../engine/keep-facts.ts";
-import { emptyState, type ProfileState, settleFutures, viewOf } from "../engine/profile-state.ts";
+import { applyDueEvents, emptyState, type ProfileState, viewOf } from "../engine/profile-state.ts";
+import { hasCompleteHistory } from "../engine/retained-facts.ts";
 import { segmentsIn } from "../engine/rule.ts";
-import { readPerson } from "../memberships/find-profile.ts";
+import { readRootProfile } from "../memberships/read-root-profile.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { findSegment } from "../segments/find-segment.ts";
-import { mapSegments } from "../segments/map-segments.ts";
+import { mapSegmentIds } from "../segments/map-segment-ids.ts";
 import { SEGMENTS_MAX, type Segment } from "../segments/segment.ts";
 import { listSegmentsByIds } from "../segments/segment-store.ts";
 import { explainNode } from "./explained-node.ts";
 import { missingSteps } from "./missing-steps.ts";
 import { nextChangeOf } from "./next-change.ts";
 
-type Answer = MessageInitShape<typeof ExplainMembershipResponseSchema>;
+type ResponseInit = MessageInitShape<typeof ExplainMembershipResponseSchema>;
 
 export function explainMembership(
   deps: SegmentsDeps,
@@ -36,33 +36,33 @@ export function explainMembership(
     const { organizationId } = context;
     const segment = await findSegment(deps, organizationId, request.segmentId);
     const db = deps.database.reader;
-    return readPerson(deps, context, request.profileId, async (profile) => {
+    return readRootProfile(deps, context, request.profileId, async (profile) => {
       const profileId = profile.id as ProfileId;
       const shard = shardOf(organizationId, profileId);
       await deps.consistency.wait(context, {
         organizationId,
         shards: [shard],
-        isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
+        hasPendingWork: () => isProfilePending(db, organizationId, shard, profileId),
       });
       return deps.database.snapshot(async (trx) => {
         // Segments are read again, because another rule may have become active meanwhile.
-        const segments = await readWithNamed(trx, organizationId, segment.id);
+        const segments = await readWithReferenced(trx, organizationId, segment.id);
         const stored = await loadStates(trx, [{ organizationId, shard, profileId }]);
         const kept = stored.get(profileKeyText(organizationId, profileId))?.state;
         const state = kept ?? emptyState();
-        const definitions = namedBySlug(segments);
+        const definitions = definitionsBySlug(segments);
         const keys = [...definitions.facts].map(({ spec }) => spec.key);
         const horizons = await readFactHorizons(trx, organizationId, keys);
         const nowMs = deps.clock.nowMs();
-        const answer = explain({ segments, definitions, state, horizons, profile, nowMs });
-        return { answer, isKept: kept !== undefined };
+        const result = explain({ segments, definitions, state, horizons, profile, nowMs });
+        return { result, hasState: kept !== undefined };
       });
     });
   };
 }
 
 /** The segment, followed by the segments that its rule refers to, directly or through others. */
-async function readWithNamed(
+async function readWithReferenced(
   db: Queryable,
   organizationId: OrganizationId,
   segmentId: SegmentId,
@@ -76,7 +76,7 @@ async function readWithNamed(
   return [...found.values()];
 }
 
-interface Observed {
+interface ExplainInput {
   readonly segments: readonly Segment[];
   readonly definitions: Definitions;
   readonly state: ProfileState;
@@ -89,30 +89,30 @@ interface Observed {
   readonly nowMs: number;
 }
 
-function explain({ segments, definitions, state, horizons, profile, nowMs }: Observed): Answer {
+function explain({ segments, definitions, state, horizons, profile, nowMs }: ExplainInput): ResponseInit {
   const [segment] = segments;
   if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
   const rule = definitions.segments.get(segment.slug as SegmentId)?.rule;
   assert(rule !== undefined, "a segment is among its definitions");
-  settleFutures(state, definitions, nowMs, new Set());
+  applyDueEvents(state, definitions, nowMs, new Set());
   // The state has a creation time only for rules that depend on every profile.
   state.createMs ??= profile.createTime === undefined ? undefined : timestampMs(profile.createTime);
 
   const view = viewOf(state, definitions.ruleOf);
-  const verdict = evaluate(rule, view, nowMs);
+  const evaluation = evaluate(rule, view, nowMs);
   const enteredMs = state.memberships.get(segment.evaluationId);
-  const next = nextChangeOf({ rule, verdict, state, definitions });
+  const next = nextChangeOf({ rule, evaluation, state, definitions });
   return {
-    member: verdict.member,
-    ...(verdict.member && enteredMs !== undefined && { since: timestampFromMs(enteredMs) }),
+    member: evaluation.member,
+    ...(evaluation.member && enteredMs !== undefined && { since: timestampFromMs(enteredMs) }),
     evaluatedAt: timestampFromMs(nowMs),
-    ...(next !== undefined && { nextChangeAt: timestampFromMs(next.atMs), nextChangeBecause: next.because }),
-    tree: explainNode(rule, verdict, view, {
+    ...(next !== undefined && { nextChangeAt: timestampFromMs(next.atMs), nextChangeReason: next.evidence }),
+    tree: explainNode(rule, evaluation, view, {
       nowMs,
-      shown: new Set(),
+      shownSegments: new Set(),
       completeSinceOf: (key) => completeSinceOf(key, state, horizons),
     }),
-    missing: missingSteps(rule, verdict, view),
+    missing: missingSteps(rule, evaluation, view),
   };
 }
 
@@ -124,15 +124,15 @@ function completeSinceOf(key: string, state: ProfileState, horizons: ReadonlyMap
   const said = state.completeSince.get(key);
   if (said !== undefined || state.facts.has(key)) return said ?? 0;
   const horizonMs = horizons.get(key) ?? 0;
-  return isRemembered(state.createMs, horizonMs) ? 0 : horizonMs;
+  return hasCompleteHistory(state.createMs, horizonMs) ? 0 : horizonMs;
 }
 
 /** Rules refer to segments by slug, for readable descriptions. Fact keys do not depend on segment ids. */
-function namedBySlug(segments: readonly Segment[]): Definitions {
+function definitionsBySlug(segments: readonly Segment[]): Definitions {
   const slugs = new Map(segments.map(({ id, slug }) => [id, slug as SegmentId]));
   const named = segments.map(({ slug, rule }) => ({
     id: slug as SegmentId,
-    rule: mapSegments(rule, (id) => slugs.get(id) ?? id),
+    rule: mapSegmentIds(rule, (id) => slugs.get(id) ?? id),
   }));
   return new Definitions(0, named);
 }

@@ -7,12 +7,12 @@ import {
   Resolution,
 } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
 import { bytesToUuid, type SegmentId } from "@muster/core";
+import type { EventInstant } from "../engine/count-facts.ts";
+import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation.ts";
 import { factsOfLeaf } from "../engine/fact-spec.ts";
-import type { Instant } from "../engine/facts.ts";
-import { reachesBehind } from "../engine/reach.ts";
+import { readsEventsBefore } from "../engine/lookback.ts";
 import { childrenOf, type Leaf, type Rule } from "../engine/rule.ts";
-import type { Because, ProfileView, Verdict } from "../engine/verdict.ts";
-import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
+import { describeLeaf, describeMatcher, formatInstant } from "./describe-rule.ts";
 
 type NodeInit = MessageInitShape<typeof ExplainedNodeSchema>;
 type ObservationInit = MessageInitShape<typeof ObservationSchema>;
@@ -21,10 +21,10 @@ type ObservationInit = MessageInitShape<typeof ObservationSchema>;
 const EVENT_IDS_MAX = 1000;
 
 /** Options of one explanation. */
-export interface Telling {
+export interface ExplainOptions {
   readonly nowMs: number;
   /** Segments whose rules the explanation already contains. */
-  readonly shown: Set<SegmentId>;
+  readonly shownSegments: Set<SegmentId>;
   /** The instant since when the fact of this key is complete; 0: from the beginning. */
   completeSinceOf(factKey: string): number;
 }
@@ -33,20 +33,25 @@ export interface Telling {
  * Explains the evaluation of the rule over this view. The rule of another segment appears only below the
  * first node that refers to it, because mutual references would otherwise multiply the tree.
  */
-export function explainNode(rule: Rule, verdict: Verdict, view: ProfileView, telling: Telling): NodeInit {
-  const { because, member, nextChangeAt, isExact } = verdict;
-  const completeSinceMs = completeSinceOf(rule, telling);
+export function explainNode(
+  rule: Rule,
+  evaluation: Evaluation,
+  view: ProfileView,
+  options: ExplainOptions,
+): NodeInit {
+  const { evidence, member, nextChangeAt, isExact } = evaluation;
+  const completeSinceMs = completeSinceOf(rule, options);
   return {
     kind: rule.kind,
     holds: member,
-    observed: observed(rule, because, view),
+    observed: observed(rule, evidence, view),
     needed: needed(rule),
-    eventIds: instantsThatCount(rule, because, view)
+    eventIds: instantsThatCount(rule, evidence, view)
       .slice(0, EVENT_IDS_MAX)
       .map(([, id]) => uuidOfEvent(id)),
     resolution: isExact ? Resolution.EXACT : Resolution.CAPPED,
     ...(nextChangeAt !== undefined && { nextChangeAt: timestampFromMs(nextChangeAt) }),
-    children: childNodes(rule, because, view, telling),
+    children: childNodes(rule, evidence, view, options),
     ...(completeSinceMs !== undefined && { completeSince: timestampFromMs(completeSinceMs) }),
   };
 }
@@ -57,44 +62,44 @@ function uuidOfEvent(id: string): string {
 }
 
 /** The instant since when the facts of a leaf are complete; undefined when no missing event can matter. */
-function completeSinceOf(rule: Rule, { completeSinceOf, nowMs }: Telling): number | undefined {
+function completeSinceOf(rule: Rule, { completeSinceOf, nowMs }: ExplainOptions): number | undefined {
   if (rule.kind === "all" || rule.kind === "any" || rule.kind === "not") return undefined;
   const sinceMs = Math.max(0, ...factsOfLeaf(rule).map(({ key }) => completeSinceOf(key)));
-  return sinceMs > 0 && reachesBehind(rule, sinceMs, nowMs) ? sinceMs : undefined;
+  return sinceMs > 0 && readsEventsBefore(rule, sinceMs, nowMs) ? sinceMs : undefined;
 }
 
-function childNodes(rule: Rule, because: Because, view: ProfileView, telling: Telling): NodeInit[] {
-  if (because.kind === "in_segment") {
-    if (telling.shown.has(because.segmentId)) return [];
-    telling.shown.add(because.segmentId);
+function childNodes(rule: Rule, evidence: Evidence, view: ProfileView, options: ExplainOptions): NodeInit[] {
+  if (evidence.kind === "in_segment") {
+    if (options.shownSegments.has(evidence.segmentId)) return [];
+    options.shownSegments.add(evidence.segmentId);
   }
-  return childVerdicts(rule, because, view).map((child) =>
-    explainNode(child.rule, child.verdict, view, telling),
+  return childEvaluations(rule, evidence, view).map((child) =>
+    explainNode(child.rule, child.evaluation, view, options),
   );
 }
 
-export interface ChildVerdict {
+export interface ChildEvaluation {
   readonly rule: Rule;
-  readonly verdict: Verdict;
+  readonly evaluation: Evaluation;
 }
 
 /** The child nodes with their evaluations; below `in_segment`, the other segment's rule. */
-export function childVerdicts(rule: Rule, because: Because, view: ProfileView): ChildVerdict[] {
-  if (because.kind === "in_segment") {
-    const other = view.ruleOf(because.segmentId);
-    return other === undefined || because.verdict === undefined
+export function childEvaluations(rule: Rule, evidence: Evidence, view: ProfileView): ChildEvaluation[] {
+  if (evidence.kind === "in_segment") {
+    const other = view.ruleOf(evidence.segmentId);
+    return other === undefined || evidence.evaluation === undefined
       ? []
-      : [{ rule: other, verdict: because.verdict }];
+      : [{ rule: other, evaluation: evidence.evaluation }];
   }
-  const verdicts =
-    because.kind === "all" || because.kind === "any"
-      ? because.children
-      : because.kind === "not"
-        ? [because.child]
+  const evaluations =
+    evidence.kind === "all" || evidence.kind === "any"
+      ? evidence.children
+      : evidence.kind === "not"
+        ? [evidence.child]
         : [];
   return childrenOf(rule).flatMap((child, index) => {
-    const verdict = verdicts[index];
-    return verdict === undefined ? [] : [{ rule: child, verdict }];
+    const evaluation = evaluations[index];
+    return evaluation === undefined ? [] : [{ rule: child, evaluation }];
   });
 }
 
@@ -107,62 +112,62 @@ function needed(rule: Rule): ObservationInit {
     case "not":
       return { text: "not this" };
     case "performed":
-      return { text: leafInWords(rule), count: BigInt(rule.count.n) };
+      return { text: describeLeaf(rule), count: BigInt(rule.count.n) };
     case "sequence":
-      return { text: leafInWords(rule), count: BigInt(rule.steps.length) };
+      return { text: describeLeaf(rule), count: BigInt(rule.steps.length) };
     case "aggregate":
-      return { text: leafInWords(rule), value: rule.comparison.value };
+      return { text: describeLeaf(rule), value: rule.comparison.value };
     case "active_days":
-      return { text: leafInWords(rule), count: BigInt(rule.atLeast) };
+      return { text: describeLeaf(rule), count: BigInt(rule.atLeast) };
     case "occurrence":
       return rule.when.kind === "within"
-        ? { text: leafInWords(rule) }
-        : { text: leafInWords(rule), at: timestampFromMs(rule.when.ms) };
+        ? { text: describeLeaf(rule) }
+        : { text: describeLeaf(rule), at: timestampFromMs(rule.when.ms) };
     default:
-      return { text: leafInWords(rule) };
+      return { text: describeLeaf(rule) };
   }
 }
 
-function observed(rule: Rule, because: Because, view: ProfileView): ObservationInit {
-  switch (because.kind) {
+function observed(rule: Rule, evidence: Evidence, view: ProfileView): ObservationInit {
+  switch (evidence.kind) {
     case "all":
     case "any": {
-      const holding = because.children.filter(({ member }) => member).length;
-      return { text: `${holding} of ${because.children.length} hold`, count: BigInt(holding) };
+      const holding = evidence.children.filter(({ member }) => member).length;
+      return { text: `${holding} of ${evidence.children.length} hold`, count: BigInt(holding) };
     }
     case "not":
-      return { text: because.child.member ? "this holds" : "this does not hold" };
+      return { text: evidence.child.member ? "this holds" : "this does not hold" };
     case "performed": {
-      const { count, orMore, total } = because;
+      const { count, orMore, total } = evidence;
       return { text: `${count}${orMore ? " or more" : ""} count, of ${total} ever`, count: BigInt(count) };
     }
     case "performed_then_not":
-      return { text: thenNotInWords(rule, because), ...at(because.lastMs) };
+      return { text: describeThenNot(rule, evidence), ...at(evidence.lastMs) };
     case "sequence":
       return {
-        text: `${because.chain.length} of ${because.steps} steps`,
-        count: BigInt(because.chain.length),
-        ...at(because.chain.at(-1)?.[0]),
+        text: `${evidence.chain.length} of ${evidence.steps} steps`,
+        count: BigInt(evidence.chain.length),
+        ...at(evidence.chain.at(-1)?.[0]),
       };
     case "trait":
-      return { text: because.holds ? "the traits match" : "the traits do not match" };
+      return { text: evidence.holds ? "the traits match" : "the traits do not match" };
     case "in_segment":
-      return { text: inSegmentInWords(because) };
+      return { text: describeInSegment(evidence) };
     case "inactive_for":
-      return { text: inactiveInWords(because, view), ...at(because.sinceMs) };
+      return { text: describeInactivity(evidence, view), ...at(evidence.sinceMs) };
     case "aggregate":
       return {
-        text: because.value === undefined ? "no number" : `${because.value} of ${because.count} events`,
-        ...(because.value !== undefined && { value: because.value }),
-        count: BigInt(because.count),
+        text: evidence.value === undefined ? "no number" : `${evidence.value} of ${evidence.count} events`,
+        ...(evidence.value !== undefined && { value: evidence.value }),
+        count: BigInt(evidence.count),
       };
     case "occurrence":
       return {
-        text: because.instant === undefined ? "never" : instantInWords(because.instant[0]),
-        ...at(because.instant?.[0]),
+        text: evidence.instant === undefined ? "never" : formatInstant(evidence.instant[0]),
+        ...at(evidence.instant?.[0]),
       };
     case "active_days":
-      return { text: `${because.days.length} days`, count: BigInt(because.days.length) };
+      return { text: `${evidence.days.length} days`, count: BigInt(evidence.days.length) };
   }
 }
 
@@ -170,43 +175,46 @@ function at(ms: number | undefined): { at?: ReturnType<typeof timestampFromMs> }
   return ms === undefined ? {} : { at: timestampFromMs(ms) };
 }
 
-function thenNotInWords(rule: Rule, because: Extract<Because, { kind: "performed_then_not" }>): string {
+function describeThenNot(rule: Rule, evidence: Extract<Evidence, { kind: "performed_then_not" }>): string {
   if (rule.kind !== "performed_then_not") return "";
-  const when = (ms: number | undefined) => (ms === undefined ? "never" : instantInWords(ms));
-  const last = `last ${matcherInWords(rule.matcher)}: ${when(because.lastMs)}`;
-  return `${last}; last ${matcherInWords(rule.thenNot)}: ${when(because.thenNotLastMs)}`;
+  const when = (ms: number | undefined) => (ms === undefined ? "never" : formatInstant(ms));
+  const last = `last ${describeMatcher(rule.matcher)}: ${when(evidence.lastMs)}`;
+  return `${last}; last ${describeMatcher(rule.thenNot)}: ${when(evidence.thenNotLastMs)}`;
 }
 
-function inSegmentInWords({ verdict }: Extract<Because, { kind: "in_segment" }>): string {
-  if (verdict === undefined) return "the segment does not exist";
-  return verdict.member ? "in it" : "not in it";
+function describeInSegment({ evaluation }: Extract<Evidence, { kind: "in_segment" }>): string {
+  if (evaluation === undefined) return "the segment does not exist";
+  return evaluation.member ? "in it" : "not in it";
 }
 
-function inactiveInWords(because: Extract<Because, { kind: "inactive_for" }>, view: ProfileView): string {
-  if (because.last !== undefined) return `last event: ${instantInWords(because.last[0])}`;
-  return view.createMs === undefined ? "no event" : `no event since ${instantInWords(view.createMs)}`;
+function describeInactivity(
+  evidence: Extract<Evidence, { kind: "inactive_for" }>,
+  view: ProfileView,
+): string {
+  if (evidence.last !== undefined) return `last event: ${formatInstant(evidence.last[0])}`;
+  return view.createMs === undefined ? "no event" : `no event since ${formatInstant(view.createMs)}`;
 }
 
 /** Newest first. */
-function instantsThatCount(rule: Rule, because: Because, view: ProfileView): readonly Instant[] {
-  switch (because.kind) {
+function instantsThatCount(rule: Rule, evidence: Evidence, view: ProfileView): readonly EventInstant[] {
+  switch (evidence.kind) {
     case "performed":
-      return because.newest.slice(0, because.count);
+      return evidence.newest.slice(0, evidence.count);
     case "performed_then_not":
-      return because.since === undefined ? newestOf(rule, view) : [because.since];
+      return evidence.since === undefined ? newestOf(rule, view) : [evidence.since];
     case "sequence":
-      return [...because.chain].reverse();
+      return [...evidence.chain].reverse();
     case "inactive_for":
-      return because.last === undefined ? [] : [because.last];
+      return evidence.last === undefined ? [] : [evidence.last];
     case "occurrence":
-      return because.instant === undefined ? [] : [because.instant];
+      return evidence.instant === undefined ? [] : [evidence.instant];
     default:
       return [];
   }
 }
 
 /** The newest event of the first fact that a leaf reads. */
-function newestOf(rule: Rule, view: ProfileView): readonly Instant[] {
+function newestOf(rule: Rule, view: ProfileView): readonly EventInstant[] {
   const [spec] = factsOfLeaf(rule as Leaf);
   const facts = spec === undefined ? undefined : view.facts(spec.key);
   return facts?.kind === "count" ? facts.newest.slice(0, 1) : [];

@@ -17,12 +17,12 @@ function explainer(rule: Rule) {
   const state: ProfileState = emptyState();
   let events = 0;
   return {
-    note(eventName: string, ms: number): void {
+    record(eventName: string, ms: number): void {
       events += 1;
       const event = { eventName, instant: [ms, `e${events}`] as const, properties: "{}" };
       recordEvent(state, definitions, event, ms, new Set());
     },
-    verdict: (ms: number) => evaluate(rule, viewOf(state, definitions.ruleOf), ms),
+    evaluation: (ms: number) => evaluate(rule, viewOf(state, definitions.ruleOf), ms),
     missing(ms: number) {
       const view = viewOf(state, definitions.ruleOf);
       return missingSteps(rule, evaluate(rule, view, ms), view);
@@ -39,9 +39,9 @@ describe.each(Array.from({ length: 60 }, (_, index) => index + 1))("seed %i", (s
       const ages = Array.from({ length: random.integer(0, 6) }, () => random.integer(1, 60)).sort(
         (a, b) => b - a,
       );
-      for (const age of ages) one.note(["a", "b", "c"][random.integer(0, 2)] ?? "", NOW_MS - age * HOUR_MS);
+      for (const age of ages) one.record(["a", "b", "c"][random.integer(0, 2)] ?? "", NOW_MS - age * HOUR_MS);
       const steps = one.missing(NOW_MS);
-      if (one.verdict(NOW_MS).member) {
+      if (one.evaluation(NOW_MS).member) {
         expect(steps).toEqual([]);
         continue;
       }
@@ -50,10 +50,10 @@ describe.each(Array.from({ length: 60 }, (_, index) => index + 1))("seed %i", (s
       for (const { eventName, count } of steps) {
         for (let done = 0; done < Number(count ?? 0); done += 1) {
           ms += 1;
-          one.note(eventName ?? "", ms);
+          one.record(eventName ?? "", ms);
         }
       }
-      expect(one.verdict(ms).member, JSON.stringify({ seed, rule, steps, ages }, bigintText)).toBe(true);
+      expect(one.evaluation(ms).member, JSON.stringify({ seed, rule, steps, ages }, bigintText)).toBe(true);
     }
   });
 });
@@ -73,8 +73,8 @@ test("the shortest of several ways is returned", () => {
 
 test("a step that only time completes has an instant", () => {
   const one = explainer(performed("at_most", 1, HOUR_MS));
-  one.note("viewed", NOW_MS - 1000);
-  one.note("viewed", NOW_MS);
+  one.record("viewed", NOW_MS - 1000);
+  one.record("viewed", NOW_MS);
   const [step] = one.missing(NOW_MS);
   expect(step).toMatchObject({ at: { seconds: BigInt((NOW_MS - 1000 + HOUR_MS) / 1000) } });
   expect(step?.count).toBeUndefined();
@@ -82,7 +82,7 @@ test("a step that only time completes has an instant", () => {
 
 test("nothing is returned when only undoing an event would help", () => {
   const one = explainer({ kind: "not", rule: performed("at_least", 1) });
-  one.note("viewed", NOW_MS);
+  one.record("viewed", NOW_MS);
   expect(one.missing(NOW_MS)).toEqual([]);
 });
 

@@ -2,11 +2,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { MissingStepSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
+import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation.ts";
 import type { Matcher } from "../engine/matcher.ts";
 import type { Aggregate, Leaf, Performed, Rule } from "../engine/rule.ts";
-import type { Because, ProfileView, Verdict } from "../engine/verdict.ts";
-import { type ChildVerdict, childVerdicts } from "./explained-node.ts";
-import { instantInWords, leafInWords, matcherInWords } from "./words.ts";
+import { describeLeaf, describeMatcher, formatInstant } from "./describe-rule.ts";
+import { type ChildEvaluation, childEvaluations } from "./explained-node.ts";
 
 type Step = MessageInitShape<typeof MissingStepSchema>;
 
@@ -14,8 +14,8 @@ type Step = MessageInitShape<typeof MissingStepSchema>;
 const STEPS_MAX = 100;
 
 /** Empty for members, and when no future event can create a membership. */
-export function missingSteps(rule: Rule, verdict: Verdict, view: ProfileView): Step[] {
-  return new StepFinder(view).stepsTo(true, { rule, verdict }) ?? [];
+export function missingSteps(rule: Rule, evaluation: Evaluation, view: ProfileView): Step[] {
+  return new StepFinder(view).stepsTo(true, { rule, evaluation }) ?? [];
 }
 
 /** Visits the rule and, once each, the rules of the segments that it refers to. */
@@ -28,9 +28,9 @@ class StepFinder {
   }
 
   /** Steps after which the node holds, or no longer holds; undefined when there are none. */
-  stepsTo(wanted: boolean, { rule, verdict }: ChildVerdict): Step[] | undefined {
-    if (verdict.member === wanted) return [];
-    const children = childVerdicts(rule, verdict.because, this.#view);
+  stepsTo(wanted: boolean, { rule, evaluation }: ChildEvaluation): Step[] | undefined {
+    if (evaluation.member === wanted) return [];
+    const children = childEvaluations(rule, evaluation.evidence, this.#view);
     switch (rule.kind) {
       case "all":
         return wanted ? this.#everyOf(wanted, children) : this.#fewestOf(wanted, children);
@@ -41,17 +41,17 @@ class StepFinder {
       case "in_segment":
         return this.#stepsOfSegment(wanted, rule.segmentId, children[0]);
       default:
-        return leafSteps(wanted, rule, verdict);
+        return leafSteps(wanted, rule, evaluation);
     }
   }
 
-  #stepsOfSegment(wanted: boolean, id: string, child: ChildVerdict | undefined): Step[] | undefined {
+  #stepsOfSegment(wanted: boolean, id: string, child: ChildEvaluation | undefined): Step[] | undefined {
     const key = `${wanted} ${id}`;
     if (!this.#ofSegments.has(key)) this.#ofSegments.set(key, child && this.stepsTo(wanted, child));
     return this.#ofSegments.get(key);
   }
 
-  #everyOf(wanted: boolean, children: readonly ChildVerdict[]): Step[] | undefined {
+  #everyOf(wanted: boolean, children: readonly ChildEvaluation[]): Step[] | undefined {
     const steps: Step[] = [];
     for (const child of children) {
       const own = this.stepsTo(wanted, child);
@@ -61,7 +61,7 @@ class StepFinder {
     return steps;
   }
 
-  #fewestOf(wanted: boolean, children: readonly ChildVerdict[]): Step[] | undefined {
+  #fewestOf(wanted: boolean, children: readonly ChildEvaluation[]): Step[] | undefined {
     let fewest: Step[] | undefined;
     for (const child of children) {
       const own = this.stepsTo(wanted, child);
@@ -76,40 +76,40 @@ function sizeOf(steps: readonly Step[]): number {
   return steps.reduce((sum, { count }) => sum + Number(count ?? 1), 0);
 }
 
-function leafSteps(wanted: boolean, leaf: Leaf, verdict: Verdict): Step[] | undefined {
-  const byEvents = wanted ? stepsToHold(leaf, verdict.because) : stepsToEnd(leaf, verdict.because);
+function leafSteps(wanted: boolean, leaf: Leaf, evaluation: Evaluation): Step[] | undefined {
+  const byEvents = wanted ? stepsToHold(leaf, evaluation.evidence) : stepsToEnd(leaf, evaluation.evidence);
   if (byEvents !== undefined) return byEvents;
-  if (verdict.nextChangeAt === undefined) return undefined;
-  const text = `without an event at ${instantInWords(verdict.nextChangeAt)}: ${leafInWords(leaf)}`;
-  const at = timestampFromMs(verdict.nextChangeAt);
+  if (evaluation.nextChangeAt === undefined) return undefined;
+  const text = `without an event at ${formatInstant(evaluation.nextChangeAt)}: ${describeLeaf(leaf)}`;
+  const at = timestampFromMs(evaluation.nextChangeAt);
   return [{ kind: leaf.kind, text: wanted ? text : `${text}, no longer`, at }];
 }
 
-function stepsToHold(leaf: Leaf, because: Because): Step[] | undefined {
+function stepsToHold(leaf: Leaf, evidence: Evidence): Step[] | undefined {
   switch (leaf.kind) {
     case "performed":
-      return because.kind === "performed" ? countSteps(leaf, because.count, true) : undefined;
+      return evidence.kind === "performed" ? countSteps(leaf, evidence.count, true) : undefined;
     case "performed_then_not":
       // The event has happened; only time is missing.
-      if (because.kind === "performed_then_not" && because.since !== undefined) return undefined;
-      return [more(leaf, leaf.matcher, 1, `, and no ${matcherInWords(leaf.thenNot)} since`)];
+      if (evidence.kind === "performed_then_not" && evidence.since !== undefined) return undefined;
+      return [eventStep(leaf, leaf.matcher, 1, `, and no ${describeMatcher(leaf.thenNot)} since`)];
     case "sequence": {
-      const done = because.kind === "sequence" ? because.chain.length : 0;
+      const done = evidence.kind === "sequence" ? evidence.chain.length : 0;
       // A complete chain outside its window starts again.
       const left = leaf.steps.slice(done % leaf.steps.length);
-      return left.map((step) => more(leaf, step, 1, ""));
+      return left.map((step) => eventStep(leaf, step, 1, ""));
     }
     case "trait":
-      return [{ kind: "trait", text: leafInWords(leaf), where: leaf.where.source }];
+      return [{ kind: "trait", text: describeLeaf(leaf), where: leaf.where.source }];
     case "aggregate":
-      return because.kind === "aggregate" ? aggregateSteps(leaf, because.value) : undefined;
+      return evidence.kind === "aggregate" ? aggregateSteps(leaf, evidence.value) : undefined;
     case "occurrence":
-      if (leaf.which === "first" && because.kind === "occurrence" && because.instant !== undefined)
+      if (leaf.which === "first" && evidence.kind === "occurrence" && evidence.instant !== undefined)
         return undefined;
-      return leaf.when.kind === "before" ? undefined : [more(leaf, leaf.matcher, 1, "")];
+      return leaf.when.kind === "before" ? undefined : [eventStep(leaf, leaf.matcher, 1, "")];
     case "active_days": {
-      const days = because.kind === "active_days" ? because.days.length : 0;
-      return [more(leaf, leaf.matcher, leaf.atLeast - days, ", each on another day")];
+      const days = evidence.kind === "active_days" ? evidence.days.length : 0;
+      return [eventStep(leaf, leaf.matcher, leaf.atLeast - days, ", each on another day")];
     }
     case "inactive_for":
     case "in_segment":
@@ -117,12 +117,12 @@ function stepsToHold(leaf: Leaf, because: Because): Step[] | undefined {
   }
 }
 
-function stepsToEnd(leaf: Leaf, because: Because): Step[] | undefined {
+function stepsToEnd(leaf: Leaf, evidence: Evidence): Step[] | undefined {
   switch (leaf.kind) {
     case "performed":
-      return because.kind === "performed" ? countSteps(leaf, because.count, false) : undefined;
+      return evidence.kind === "performed" ? countSteps(leaf, evidence.count, false) : undefined;
     case "performed_then_not":
-      return [more(leaf, leaf.thenNot, 1, "")];
+      return [eventStep(leaf, leaf.thenNot, 1, "")];
     case "inactive_for":
       return [{ kind: leaf.kind, text: "any event", count: 1n }];
     case "trait":
@@ -138,11 +138,12 @@ function stepsToEnd(leaf: Leaf, because: Because): Step[] | undefined {
 function countSteps(leaf: Performed, count: number, wanted: boolean): Step[] | undefined {
   const { kind, n } = leaf.count;
   // The counts at which the result changes; `exactly` has two.
-  const turns = kind === "at_least" || kind === "less_than" ? [n] : kind === "exactly" ? [n, n + 1] : [n + 1];
-  const turn = turns.find((at) => at > count);
-  if (turn === undefined) return undefined;
-  const risesToHold = kind === "at_least" || kind === "more_than" || (kind === "exactly" && turn === n);
-  return risesToHold === wanted ? [more(leaf, leaf.matcher, turn - count, "")] : undefined;
+  const thresholds =
+    kind === "at_least" || kind === "less_than" ? [n] : kind === "exactly" ? [n, n + 1] : [n + 1];
+  const threshold = thresholds.find((at) => at > count);
+  if (threshold === undefined) return undefined;
+  const startsToHold = kind === "at_least" || kind === "more_than" || (kind === "exactly" && threshold === n);
+  return startsToHold === wanted ? [eventStep(leaf, leaf.matcher, threshold - count, "")] : undefined;
 }
 
 function aggregateSteps(leaf: Aggregate, value: number | undefined): Step[] | undefined {
@@ -150,20 +151,20 @@ function aggregateSteps(leaf: Aggregate, value: number | undefined): Step[] | un
   const isRising = kind === "at_least" || kind === "more_than" || kind === "exactly";
   const difference = leaf.function === "sum" ? wanted - (value ?? 0) : undefined;
   if (difference !== undefined && (difference < 0 || !isRising)) return undefined;
-  const byHowMuch = difference === undefined ? "" : `: ${difference} is missing`;
+  const amountText = difference === undefined ? "" : `: ${difference} is missing`;
   return [
     {
       kind: leaf.kind,
-      text: `${leafInWords(leaf)}${byHowMuch}`,
+      text: `${describeLeaf(leaf)}${amountText}`,
       ...eventOf(leaf.matcher),
     },
   ];
 }
 
-function more(leaf: Leaf, matcher: Matcher, count: number, rest: string): Step {
+function eventStep(leaf: Leaf, matcher: Matcher, count: number, rest: string): Step {
   return {
     kind: leaf.kind,
-    text: `${count} more ${matcherInWords(matcher)}${rest}`,
+    text: `${count} more ${describeMatcher(matcher)}${rest}`,
     ...eventOf(matcher),
     count: BigInt(count),
   };

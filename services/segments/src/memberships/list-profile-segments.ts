@@ -7,10 +7,10 @@ import { ALL_SHARDS, isProfilePending } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { cutPage, readPage } from "../page.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
-import { ensureTouched } from "../segments/organization-store.ts";
+import { ensureOrganization } from "../segments/organization-store.ts";
 import { describeSegments } from "../segments/segment-proto.ts";
-import { listSegmentsServedBy } from "../segments/segment-store.ts";
-import { readPerson } from "./find-profile.ts";
+import { listSegmentsByEvaluations } from "../segments/segment-store.ts";
+import { readRootProfile } from "./read-root-profile.ts";
 
 export function listProfileSegments(
   deps: SegmentsDeps,
@@ -18,24 +18,30 @@ export function listProfileSegments(
   return async (request, context) => {
     const { organizationId } = context;
     const db = deps.database.reader;
-    return readPerson(deps, context, request.profileId, async ({ id }) => {
+    return readRootProfile(deps, context, request.profileId, async ({ id }) => {
       const profileId = id as ProfileId;
       const scope = `profile-segments/${organizationId}/${profileId}`;
       const { size, afterId } = readPage(deps.pageTokens, scope, request);
       const shard = shardOf(organizationId, profileId);
-      await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+      await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
       await deps.consistency.wait(context, {
         organizationId,
         // The profile's own shard holds the memberships; the others are read for the member counts.
         shards: ALL_SHARDS,
-        isDerivationPending: () => isProfilePending(db, organizationId, shard, profileId),
+        hasPendingWork: () => isProfilePending(db, organizationId, shard, profileId),
       });
       return deps.database.snapshot(async (trx) => {
         const evaluationIds = await evaluationIdsOf(trx, organizationId, shard, profileId);
-        const found = await listSegmentsServedBy(trx, organizationId, evaluationIds ?? [], afterId, size + 1);
+        const found = await listSegmentsByEvaluations(
+          trx,
+          organizationId,
+          evaluationIds ?? [],
+          afterId,
+          size + 1,
+        );
         const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, (row) => row.id);
-        const answer = { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
-        return { answer, isKept: evaluationIds !== undefined };
+        const result = { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
+        return { result, hasState: evaluationIds !== undefined };
       });
     });
   };

@@ -36,7 +36,7 @@ export async function saveMemberships(trx: Transaction, changes: readonly Member
 }
 
 /** Saves the times of entry of current members. */
-export async function saveEntered(trx: Transaction, members: readonly Membership[]): Promise<void> {
+export async function saveEnteredTimes(trx: Transaction, members: readonly Membership[]): Promise<void> {
   const rows = [...members].sort(compare).map(rowOf);
   await insertRows(
     trx,

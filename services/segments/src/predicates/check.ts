@@ -16,7 +16,7 @@ interface Scope {
   readonly fail: Fail;
 }
 
-const NAMES: Readonly<Record<StaticType, string>> = {
+const TYPE_NAMES: Readonly<Record<StaticType, string>> = {
   bool: "a bool",
   number: "a number",
   string: "a string",
@@ -31,7 +31,8 @@ const ORDERED: readonly StaticType[] = ["number", "string", "bool", "timestamp",
 
 export function checkPredicate(node: Node, subject: string, fail: Fail): void {
   const type = typeOf(node, { subject, variable: undefined, fail });
-  if (!isPossibly(type, ["bool"])) fail(node, `a predicate must be true or false, this is ${NAMES[type]}`);
+  if (!isPossibly(type, ["bool"]))
+    fail(node, `a predicate must be true or false, this is ${TYPE_NAMES[type]}`);
 }
 
 function isPossibly(type: StaticType, kinds: readonly StaticType[]): boolean {
@@ -85,7 +86,7 @@ function expectType(
   gives: StaticType = "dyn",
 ): StaticType {
   const type = typeOf(node, scope);
-  if (!isPossibly(type, kinds)) scope.fail(node, `${rule}, this is ${NAMES[type]}`);
+  if (!isPossibly(type, kinds)) scope.fail(node, `${rule}, this is ${TYPE_NAMES[type]}`);
   return gives;
 }
 
@@ -98,7 +99,7 @@ function typeOfVariable(node: NodeOf<"variable">, scope: Scope): StaticType {
 function typeOfIndex(node: NodeOf<"index">, scope: Scope): StaticType {
   const target = typeOf(node.target, scope);
   if (!isPossibly(target, ["list", "map"])) {
-    scope.fail(node.target, `[] takes a list or a map, this is ${NAMES[target]}`);
+    scope.fail(node.target, `[] takes a list or a map, this is ${TYPE_NAMES[target]}`);
   }
   if (target === "list") expectType(node.index, ["number"], "a list is indexed by a number", scope);
   else if (target === "map") expectType(node.index, ["string"], "a map is indexed by a string", scope);
@@ -115,7 +116,7 @@ function typeOfBinary(node: NodeOf<"binary">, scope: Scope): StaticType {
   const [left, right] = [typeOf(node.left, scope), typeOf(node.right, scope)];
   const result = typeOfOperation(operator, left, right);
   if (result !== undefined) return result;
-  const [one, other] = [NAMES[left], NAMES[right]];
+  const [one, other] = [TYPE_NAMES[left], TYPE_NAMES[right]];
   if (operator === "==" || operator === "!=") {
     return scope.fail(node, `${operator} compares ${one} with ${other}, which are never equal`);
   }
@@ -180,7 +181,10 @@ function typeOfConditional(node: NodeOf<"conditional">, scope: Scope): StaticTyp
   const [then, otherwise] = [typeOf(node.then, scope), typeOf(node.otherwise, scope)];
   if (then === otherwise) return then;
   if (then === "dyn" || otherwise === "dyn") return "dyn";
-  return scope.fail(node, `? gives ${NAMES[then]} or ${NAMES[otherwise]}: both must be of one kind`);
+  return scope.fail(
+    node,
+    `? gives ${TYPE_NAMES[then]} or ${TYPE_NAMES[otherwise]}: both must be of one kind`,
+  );
 }
 
 function typeOfCall(node: NodeOf<"call">, scope: Scope): StaticType {
@@ -204,7 +208,7 @@ function typeOfCall(node: NodeOf<"call">, scope: Scope): StaticType {
   }
   for (const [at, arg] of args.entries()) {
     const kinds = declared.takes[at] ?? [];
-    expectType(arg, kinds, `${name} takes ${kinds.map((kind) => NAMES[kind]).join(" or ")}`, scope);
+    expectType(arg, kinds, `${name} takes ${kinds.map((kind) => TYPE_NAMES[kind]).join(" or ")}`, scope);
   }
   const [text] = args;
   if (text?.kind === "constant" && typeof text.value === "string") checkTime(name, text, text.value, scope);

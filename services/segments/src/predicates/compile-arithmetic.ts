@@ -11,7 +11,7 @@ export function compileArithmetic(
 ): Evaluate {
   const [left, right] = [compile(node.left), compile(node.right)];
   const mismatch = problem(node, `${operator} doesn't take values of these kinds`);
-  const noNumber = problem(node, "has no finite result");
+  const notFinite = problem(node, "has no finite result");
   return (run) => {
     const one = left(run);
     if (one instanceof Problem) return one;
@@ -19,10 +19,10 @@ export function compileArithmetic(
     if (other instanceof Problem) return other;
     if (typeof one === "number" && typeof other === "number") {
       const result = calculate(operator, one, other);
-      return Number.isFinite(result) ? result : noNumber;
+      return Number.isFinite(result) ? result : notFinite;
     }
     const sum = operator === "+" ? add(run, one, other) : operator === "-" ? subtract(one, other) : null;
-    return sum === null ? mismatch : (sum ?? noNumber);
+    return sum === null ? mismatch : (sum ?? notFinite);
   };
 }
 

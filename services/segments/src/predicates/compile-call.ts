@@ -10,16 +10,16 @@ export function compileCall(node: NodeOf<"call">, compiler: Compiler): Evaluate 
   assert(declared !== undefined, `unchecked function ${node.name}`);
   const nodes = node.target === undefined ? node.args : [node.target, ...node.args];
   const args = nodes.map((arg, at) => compileArgument(arg, declared.takes[at] ?? [], compiler));
-  const noAnswer = compiler.problem(node, "has no result for this value");
+  const noResult = compiler.problem(node, "has no result for this value");
   const [first, second] = args;
-  if (first === undefined) return () => noAnswer;
+  if (first === undefined) return () => noResult;
   const { apply } = declared;
   const evaluate: Evaluate = (run) => {
     const one = first(run);
     if (one instanceof Problem) return one;
-    if (second === undefined) return apply(run, one) ?? noAnswer;
+    if (second === undefined) return apply(run, one) ?? noResult;
     const two = second(run);
-    return two instanceof Problem ? two : (apply(run, one, two) ?? noAnswer);
+    return two instanceof Problem ? two : (apply(run, one, two) ?? noResult);
   };
   // A constant timestamp or duration is parsed once.
   return nodes.every((arg) => arg.kind === "constant") ? onlyOnce(evaluate) : evaluate;

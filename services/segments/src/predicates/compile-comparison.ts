@@ -32,36 +32,44 @@ function compileEquality(node: Binary, negated: boolean, { compile, problem }: C
 /** One closure per operator, so that numbers, the usual case, are compared without a further call. */
 function compileOrder(node: Binary, operator: OrderOperator, compiler: Compiler): Evaluate {
   const [left, right] = [compiler.compile(node.left), compiler.compile(node.right)];
-  const slowly = compileSlowOrder(node, operator, compiler);
+  const compareOther = compileOtherOrder(node, operator, compiler);
   switch (operator) {
     case "<":
       return (run) => {
         const one = left(run);
         const other = right(run);
-        return typeof one === "number" && typeof other === "number" ? one < other : slowly(run, one, other);
+        return typeof one === "number" && typeof other === "number"
+          ? one < other
+          : compareOther(run, one, other);
       };
     case "<=":
       return (run) => {
         const one = left(run);
         const other = right(run);
-        return typeof one === "number" && typeof other === "number" ? one <= other : slowly(run, one, other);
+        return typeof one === "number" && typeof other === "number"
+          ? one <= other
+          : compareOther(run, one, other);
       };
     case ">":
       return (run) => {
         const one = left(run);
         const other = right(run);
-        return typeof one === "number" && typeof other === "number" ? one > other : slowly(run, one, other);
+        return typeof one === "number" && typeof other === "number"
+          ? one > other
+          : compareOther(run, one, other);
       };
     case ">=":
       return (run) => {
         const one = left(run);
         const other = right(run);
-        return typeof one === "number" && typeof other === "number" ? one >= other : slowly(run, one, other);
+        return typeof one === "number" && typeof other === "number"
+          ? one >= other
+          : compareOther(run, one, other);
       };
   }
 }
 
-function compileSlowOrder(node: Binary, operator: OrderOperator, { problem }: Compiler) {
+function compileOtherOrder(node: Binary, operator: OrderOperator, { problem }: Compiler) {
   const mismatch = problem(node, "compares values without an order");
   return (run: Run, one: unknown, other: unknown): boolean | Problem => {
     if (one instanceof Problem) return one;

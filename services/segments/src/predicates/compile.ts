@@ -1,11 +1,11 @@
 // Pure. Compiles a checked syntax tree to closures over plain JSON. Nothing is converted or copied, and the
-// only thrown value is SCANNED_TOO_MUCH.
+// only thrown value is SCAN_LIMIT_EXCEEDED.
 import { canonicalText } from "./canonical.ts";
 import { compileArithmetic } from "./compile-arithmetic.ts";
 import { compileCall } from "./compile-call.ts";
 import { compileComparison, compileMembership } from "./compile-comparison.ts";
 import { compileComprehension } from "./compile-comprehension.ts";
-import { placeOf } from "./predicate-error.ts";
+import { positionOf } from "./predicate-error.ts";
 import type { Node, NodeOf } from "./syntax-tree.ts";
 import { isMap, Problem, type Run } from "./values.ts";
 
@@ -29,7 +29,7 @@ export function compileTree(root: Node, source: string, subject: string): Evalua
 }
 
 function describe(node: Node, reason: string, source: string, subject: string): string {
-  const { line, column } = placeOf(source, node.offset);
+  const { line, column } = positionOf(source, node.offset);
   const text = canonicalText(node, subject);
   const shown = text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text;
   return `line ${line}, column ${column}: ${shown} ${reason}`;

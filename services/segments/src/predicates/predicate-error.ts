@@ -2,7 +2,7 @@
 // `invalidField(path, error.message)`.
 
 /** A position in the source. Line and column start at 1; columns count characters. */
-export interface Place {
+export interface SourcePosition {
   readonly line: number;
   readonly column: number;
 }
@@ -12,14 +12,14 @@ export class PredicateError extends Error {
   readonly line: number;
   readonly column: number;
 
-  constructor(reason: string, place: Place) {
-    super(`line ${place.line}, column ${place.column}: ${reason}`);
-    this.line = place.line;
-    this.column = place.column;
+  constructor(reason: string, position: SourcePosition) {
+    super(`line ${position.line}, column ${position.column}: ${reason}`);
+    this.line = position.line;
+    this.column = position.column;
   }
 }
 
-export function placeOf(source: string, offset: number): Place {
+export function positionOf(source: string, offset: number): SourcePosition {
   const before = source.slice(0, offset).split(/\r\n|\r|\n/);
   return { line: before.length, column: [...(before.at(-1) ?? "")].length + 1 };
 }

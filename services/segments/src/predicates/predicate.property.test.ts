@@ -37,7 +37,7 @@ function theirVerdict(source: string, properties: JsonObject): boolean | "proble
 }
 
 function ourVerdict(source: string, properties: JsonObject): boolean | "problem" {
-  const { holds, problem } = compilePredicate(source, "event").judge(properties);
+  const { holds, problem } = compilePredicate(source, "event").evaluate(properties);
   return problem === undefined ? holds : "problem";
 }
 
@@ -116,7 +116,7 @@ describe("random predicates", () => {
         fc.pre(!isTooLarge(() => compilePredicate(ours, "event")));
         const predicate = compilePredicate(ours, "event");
         const holds = predicate.matches(text);
-        expect(predicate.judge(text).holds).toBe(holds);
+        expect(predicate.evaluate(text).holds).toBe(holds);
         if (!text.startsWith("{")) return;
         let data: JsonObject;
         try {

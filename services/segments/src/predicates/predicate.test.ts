@@ -16,13 +16,13 @@ const DATA = {
   delivered: "2026-03-03T12:30:00.5+02:00",
 };
 
-function judge(source: string, data: object = DATA): boolean | "problem" {
-  const verdict = compilePredicate(source, "event").judge({ ...data });
-  if (verdict.problem !== undefined) expect(verdict.holds).toBe(false);
-  return verdict.problem === undefined ? verdict.holds : "problem";
+function evaluate(source: string, data: object = DATA): boolean | "problem" {
+  const result = compilePredicate(source, "event").evaluate({ ...data });
+  if (result.problem !== undefined) expect(result.holds).toBe(false);
+  return result.problem === undefined ? result.holds : "problem";
 }
 
-const MEANINGS: Record<string, [source: string, expected: boolean | "problem"][]> = {
+const EXPECTATIONS: Record<string, [source: string, expected: boolean | "problem"][]> = {
   "numbers are doubles, however they are written": [
     ["properties.price > 10", true],
     ["properties.qty == 3", true],
@@ -160,9 +160,9 @@ const MEANINGS: Record<string, [source: string, expected: boolean | "problem"][]
   ],
 };
 
-describe.each(Object.entries(MEANINGS))("%s", (_rule, rows) => {
+describe.each(Object.entries(EXPECTATIONS))("%s", (_rule, rows) => {
   test.each(rows)("%s", (source, expected) => {
-    expect(judge(source)).toBe(expected);
+    expect(evaluate(source)).toBe(expected);
     expect(compilePredicate(source, "event").matches(JSON.stringify(DATA))).toBe(expected === true);
   });
 });
@@ -170,11 +170,11 @@ describe.each(Object.entries(MEANINGS))("%s", (_rule, rows) => {
 describe("a predicate reports", () => {
   test("which part of the data caused a problem", () => {
     const predicate = compilePredicate("properties.a == 1 ||\n properties.b.c > 2", "event");
-    expect(predicate.judge({ b: { c: "x" } }).problem).toBe("line 1, column 12: properties.a is missing");
-    expect(predicate.judge({ a: 2, b: { c: "x" } }).problem).toBe(
+    expect(predicate.evaluate({ b: { c: "x" } }).problem).toBe("line 1, column 12: properties.a is missing");
+    expect(predicate.evaluate({ a: 2, b: { c: "x" } }).problem).toBe(
       "line 2, column 17: properties.b.c > 2 compares values without an order",
     );
-    expect(predicate.judge({ a: 1 })).toEqual({ holds: true, problem: undefined });
+    expect(predicate.evaluate({ a: 1 })).toEqual({ holds: true, problem: undefined });
   });
 
   test.each([
@@ -246,11 +246,11 @@ describe("hostile data", () => {
     expect(predicate.matches({})).toBe(false);
     expect(predicate.matches('{"__proto__": {"polluted": 1}}')).toBe(true);
     expect(predicate.matches('{"constructor": {"name": "Object"}}')).toBe(true);
-    expect(judge("has(properties.toString)", {})).toBe(false);
-    expect(judge("'hasOwnProperty' in properties", {})).toBe(false);
-    expect(judge("properties['__proto__'] == null", {})).toBe("problem");
-    expect(judge("properties.tags.length == 2")).toBe("problem");
-    expect(judge("properties.name.length == 2")).toBe("problem");
+    expect(evaluate("has(properties.toString)", {})).toBe(false);
+    expect(evaluate("'hasOwnProperty' in properties", {})).toBe(false);
+    expect(evaluate("properties['__proto__'] == null", {})).toBe("problem");
+    expect(evaluate("properties.tags.length == 2")).toBe("problem");
+    expect(evaluate("properties.name.length == 2")).toBe("problem");
     const literal = compilePredicate("properties == {'__proto__': {'polluted': 1}}", "event");
     expect(literal.matches('{"__proto__": {"polluted": 1}}')).toBe(true);
     expect(literal.matches({})).toBe(false);
@@ -275,7 +275,7 @@ describe("hostile data", () => {
     const predicate = compilePredicate("properties.l.all(x, x == 1)", "event");
     const of = (length: number) => ({ l: Array.from({ length }, () => 1) });
     expect(predicate.matches(of(1000))).toBe(true);
-    expect(predicate.judge(of(1001))).toEqual({
+    expect(predicate.evaluate(of(1001))).toEqual({
       holds: false,
       problem: "line 1, column 12: properties.l has more than 1000 items",
     });
@@ -303,8 +303,8 @@ describe("hostile data", () => {
       empty: Array.from({ length: 1000 }, () => ({})),
     };
     const tooLarge = { holds: false, problem: "the data is too large for this predicate" };
-    expect(compilePredicate(source, "event").judge(data)).toEqual(tooLarge);
+    expect(compilePredicate(source, "event").evaluate(data)).toEqual(tooLarge);
     // Not even || absorbs an exceeded limit.
-    expect(compilePredicate(`${source} || true`, "event").judge(data)).toEqual(tooLarge);
+    expect(compilePredicate(`${source} || true`, "event").evaluate(data)).toEqual(tooLarge);
   });
 });

@@ -7,14 +7,14 @@ import { checkPredicate, type Fail } from "./check.ts";
 import { compileTree, type Evaluate } from "./compile.ts";
 import { PREDICATE_SOURCE_BYTES_MAX } from "./limits.ts";
 import { parse } from "./parse.ts";
-import { PredicateError, placeOf } from "./predicate-error.ts";
-import { isMap, type JsonObject, Problem, SCANNED_TOO_MUCH } from "./values.ts";
+import { PredicateError, positionOf } from "./predicate-error.ts";
+import { isMap, type JsonObject, Problem, SCAN_LIMIT_EXCEEDED } from "./values.ts";
 
 /** The data of a predicate: `properties` of an event, or `traits` of a profile. */
 export type PredicateSubject = "event" | "traits";
 
 /** The result of one evaluation. A problem (such as a missing key) makes the predicate false. */
-export interface Verdict {
+export interface PredicateResult {
   readonly holds: boolean;
   readonly problem: string | undefined;
 }
@@ -33,7 +33,7 @@ export interface Predicate {
   /** False for everything except a JSON object. Never throws. */
   matches(json: string | JsonObject): boolean;
   /** Like `matches`, with the reason if the data prevented a result. */
-  judge(json: string | JsonObject): Verdict;
+  evaluate(json: string | JsonObject): PredicateResult;
 }
 
 const ROOT_NAMES: Readonly<Record<PredicateSubject, string>> = { event: "properties", traits: "traits" };
@@ -42,7 +42,7 @@ const ROOT_NAMES: Readonly<Record<PredicateSubject, string>> = { event: "propert
 export function compilePredicate(source: string, subject: PredicateSubject): Predicate {
   const root = ROOT_NAMES[subject];
   const fail: Fail = (node, reason) => {
-    throw new PredicateError(reason, placeOf(source, node.offset));
+    throw new PredicateError(reason, positionOf(source, node.offset));
   };
   checkText(source);
   const tree = parse(source);
@@ -58,7 +58,7 @@ export function compilePredicate(source: string, subject: PredicateSubject): Pre
     readsAllFields: readsAll,
     costSteps,
     matches: (json) => outcome(evaluate, json) === true,
-    judge: (json) => verdictOf(outcome(evaluate, json)),
+    evaluate: (json) => resultOf(outcome(evaluate, json)),
   };
 }
 
@@ -69,7 +69,7 @@ function checkText(source: string): void {
     throw new PredicateError(reason, { line: 1, column: 1 });
   }
   const broken = source.isWellFormed() ? -1 : source.search(/\p{Surrogate}/u);
-  if (broken >= 0) throw new PredicateError("unpaired surrogate", placeOf(source, broken));
+  if (broken >= 0) throw new PredicateError("unpaired surrogate", positionOf(source, broken));
 }
 
 function outcome(evaluate: Evaluate, json: string | JsonObject): unknown {
@@ -78,7 +78,7 @@ function outcome(evaluate: Evaluate, json: string | JsonObject): unknown {
   try {
     return evaluate({ subject, item: null, scanned: 0 });
   } catch (error) {
-    if (error === SCANNED_TOO_MUCH) return SCANNED_TOO_MUCH;
+    if (error === SCAN_LIMIT_EXCEEDED) return SCAN_LIMIT_EXCEEDED;
     throw error;
   }
 }
@@ -93,7 +93,7 @@ function parsed(json: string): unknown {
   }
 }
 
-function verdictOf(value: unknown): Verdict {
+function resultOf(value: unknown): PredicateResult {
   if (value instanceof Problem) return { holds: false, problem: value.describe() };
   if (typeof value === "boolean") return { holds: value, problem: undefined };
   return { holds: false, problem: "the predicate is not a bool for this data" };

@@ -1,5 +1,5 @@
 // Pure. Parses CEL's string literals: single, double and triple quotes, raw strings and escapes.
-import { PredicateError, placeOf } from "./predicate-error.ts";
+import { PredicateError, positionOf } from "./predicate-error.ts";
 
 const ESCAPE =
   /\\(?:([abfnrtv\\?"'`])|[xX]([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2}))/y;
@@ -25,7 +25,7 @@ export function readString(
   while (!source.startsWith(quote, at)) {
     const character = source[at];
     if (character === undefined || (quote.length === 1 && (character === "\n" || character === "\r"))) {
-      throw new PredicateError(`the string has no closing ${quote}`, placeOf(source, offset));
+      throw new PredicateError(`the string has no closing ${quote}`, positionOf(source, offset));
     }
     if (character === "\\" && !raw) {
       ESCAPE.lastIndex = at;
@@ -42,14 +42,14 @@ export function readString(
 
 function unescaped(source: string, at: number, match: RegExpExecArray | null): string {
   if (match === null) {
-    throw new PredicateError("unknown escape; a backslash itself is \\\\", placeOf(source, at));
+    throw new PredicateError("unknown escape; a backslash itself is \\\\", positionOf(source, at));
   }
   const [, simple, hex2, hex4, hex8, octal] = match;
   if (simple !== undefined) return SIMPLE_ESCAPES.get(simple) ?? simple;
   const code =
     octal === undefined ? Number.parseInt(hex2 ?? hex4 ?? hex8 ?? "", 16) : Number.parseInt(octal, 8);
   if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
-    throw new PredicateError("the escape is not a Unicode character", placeOf(source, at));
+    throw new PredicateError("the escape is not a Unicode character", positionOf(source, at));
   }
   return String.fromCodePoint(code);
 }

@@ -1,6 +1,6 @@
 // Pure. Steps through the tokens of a predicate, bounds its nesting and reports errors with their position.
 import { PREDICATE_DEPTH_MAX } from "./limits.ts";
-import { PredicateError, placeOf } from "./predicate-error.ts";
+import { PredicateError, positionOf } from "./predicate-error.ts";
 import { type Token, tokensOf } from "./tokens.ts";
 
 /** Words that CEL reserves: never names of variables, functions or fields. */
@@ -86,6 +86,6 @@ export class TokenCursor {
   }
 
   fail(reason: string, offset = this.peek().offset): never {
-    throw new PredicateError(reason, placeOf(this.#source, offset));
+    throw new PredicateError(reason, positionOf(this.#source, offset));
   }
 }

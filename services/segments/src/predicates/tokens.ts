@@ -1,5 +1,5 @@
 // Pure. Splits the text of a predicate into CEL tokens.
-import { PredicateError, placeOf } from "./predicate-error.ts";
+import { PredicateError, positionOf } from "./predicate-error.ts";
 import { readString } from "./string-literal.ts";
 
 export type Token =
@@ -21,7 +21,7 @@ export function tokensOf(source: string): Token[] {
   const tokens: Token[] = [];
   let offset = 0;
   const fail = (reason: string, at = offset): never => {
-    throw new PredicateError(reason, placeOf(source, at));
+    throw new PredicateError(reason, positionOf(source, at));
   };
   const take = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = offset;

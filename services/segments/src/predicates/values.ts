@@ -53,11 +53,11 @@ export interface Run {
 }
 
 /** Thrown to end an evaluation. Unlike a problem, it must not be absorbed. */
-export const SCANNED_TOO_MUCH = new Problem(() => "the data is too large for this predicate");
+export const SCAN_LIMIT_EXCEEDED = new Problem(() => "the data is too large for this predicate");
 
 export function scan(run: Run, units: number): void {
   run.scanned += units;
-  if (run.scanned > EVALUATION_SCAN_UNITS_MAX) throw SCANNED_TOO_MUCH;
+  if (run.scanned > EVALUATION_SCAN_UNITS_MAX) throw SCAN_LIMIT_EXCEEDED;
 }
 
 export type ValueKind = "bool" | "number" | "string" | "null" | "list" | "map" | "timestamp" | "duration";

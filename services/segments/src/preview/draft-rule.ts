@@ -2,16 +2,16 @@
 import type { OrganizationId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { SegmentsDeps } from "../deps.ts";
-import { ensureTouched, readRawEventDays } from "../segments/organization-store.ts";
-import { type RuleFields, ruleOfRequest } from "../segments/rule-proto.ts";
-import { refuseLongWindow } from "../segments/rule-retention.ts";
+import { ensureOrganization, readRawEventDays } from "../segments/organization-store.ts";
+import { type RuleFields, ruleFromRequest } from "../segments/rule-proto.ts";
+import { rejectLongWindow } from "../segments/rule-retention.ts";
 import type { Segment } from "../segments/segment.ts";
 import { resolveSegments } from "../segments/segment-references.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
-import { Trial } from "./trial.ts";
+import { RuleSimulation } from "./rule-simulation.ts";
 
 export interface Draft {
-  readonly trial: Trial;
+  readonly simulation: RuleSimulation;
   /** All segments of the organization. */
   readonly segments: readonly Segment[];
 }
@@ -26,10 +26,10 @@ export async function draftRule(
   if (rule !== undefined && (eventName ?? minCount ?? withinDays) !== undefined) {
     throw invalidField("rule", "cannot be combined with event_name, min_count and within_days");
   }
-  const asked = ruleOfRequest(fields, "", await deps.timeZones.for(organizationId, rule));
-  await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+  const requested = ruleFromRequest(fields, "", await deps.timeZones.for(organizationId, rule));
+  await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
   const rawEventDays = await readRawEventDays(deps.database.reader, organizationId);
-  refuseLongWindow(asked, rawEventDays, rule === undefined ? "event_name" : "rule");
+  rejectLongWindow(requested, rawEventDays, rule === undefined ? "event_name" : "rule");
   const segments = await listSegmentsOf(deps.database.reader, [organizationId]);
-  return { trial: new Trial(resolveSegments(asked, segments, "rule"), segments), segments };
+  return { simulation: new RuleSimulation(resolveSegments(requested, segments, "rule"), segments), segments };
 }

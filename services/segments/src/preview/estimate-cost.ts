@@ -10,10 +10,10 @@ import { type MatcherUse, matchersOf } from "../engine/rule.ts";
 import { encodeState } from "../engine/state-codec.ts";
 import { savedRule } from "../segments/evaluations.ts";
 import type { Segment } from "../segments/segment.ts";
+import type { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { draftRule } from "./draft-rule.ts";
-import { Horizon, type IdentifiedProfile, sampleProfiles, scanSome } from "./scan-profiles.ts";
-import type { ScanTurns } from "./scan-turns.ts";
-import type { Trial } from "./trial.ts";
+import type { RuleSimulation } from "./rule-simulation.ts";
+import { type IdentifiedProfile, RetentionHorizon, sampleProfiles, scanSome } from "./scan-profiles.ts";
 
 const SAMPLE_PROFILES = 500;
 const DAYS = 7;
@@ -21,67 +21,74 @@ const DAY_MS = 86_400_000;
 
 export function estimateSegmentCost(
   deps: SegmentsDeps,
-  turns: ScanTurns,
+  scanLimit: ConcurrencyLimit,
 ): MethodHandler<typeof SegmentService.method.estimateSegmentCost> {
   return async (request, context) => {
     const { organizationId } = context;
-    const { trial, segments } = await draftRule(deps, organizationId, request);
+    const { simulation, segments } = await draftRule(deps, organizationId, request);
     const nowMs = deps.clock.nowMs();
-    const measures = new Measures(trial, nowMs);
-    const begin = (profile: IdentifiedProfile) => measures.begin(profile);
-    const horizon = new Horizon();
-    const scan = { feed: deps.feed, organizationId, trial, options: onBehalfOf(context), horizon, begin };
-    const profileCount = await turns.take(async () => {
+    const costSample = new CostSample(simulation, nowMs);
+    const begin = (profile: IdentifiedProfile) => costSample.begin(profile);
+    const horizon = new RetentionHorizon();
+    const scan = {
+      feed: deps.feed,
+      organizationId,
+      simulation,
+      options: onBehalfOf(context),
+      horizon,
+      begin,
+    };
+    const profileCount = await scanLimit.run(async () => {
       const sample = await sampleProfiles(scan, SAMPLE_PROFILES, nowMs);
       await scanSome(scan, sample.profileIds, () => false);
       return sample.profileCount;
     });
 
-    const matchers = matcherCosts(trial, segments);
+    const matchers = matcherCosts(simulation, segments);
     const shared = matchers.filter((matcher) => matcher.shared).length;
-    const { profiles, bytes, bytesMax, events } = measures;
+    const { profiles, bytes, bytesMax, events } = costSample;
     return {
       matchers,
       matchersNew: matchers.length - shared,
       matchersShared: shared,
-      instantsPerProfile: BigInt(trial.definitions.instantsMax),
+      instantsPerProfile: BigInt(simulation.definitions.instantsMax),
       bytesPerProfile: bytes / Math.max(1, profiles),
       bytesPerProfileMax: BigInt(bytesMax),
       profilesToBackfill: BigInt(profileCount),
       eventsPerDay: ((events / DAYS) * profileCount) / Math.max(1, profiles),
       profilesSampled: profiles,
-      ...horizon.completeSince(trial, nowMs),
+      ...horizon.completeSince(simulation, nowMs),
     };
   };
 }
 
 /** Measures the state and the counted events of the sample's profiles. */
-class Measures {
+class CostSample {
   profiles = 0;
   bytes = 0;
   bytesMax = 0;
   /** Counted events of the last DAYS days. */
   events = 0;
-  readonly #trial: Trial;
+  readonly #simulation: RuleSimulation;
   readonly #nowMs: number;
 
-  constructor(trial: Trial, nowMs: number) {
-    this.#trial = trial;
+  constructor(simulation: RuleSimulation, nowMs: number) {
+    this.#simulation = simulation;
     this.#nowMs = nowMs;
   }
 
   begin(profile: IdentifiedProfile) {
-    const tried = this.#trial.begin(profile);
+    const simulated = this.#simulation.begin(profile);
     return {
-      note: (event: EngineEvent): void => {
+      record: (event: EngineEvent): void => {
         const [ms] = event.instant;
         if (ms > this.#nowMs) return;
-        const isCounted = tried.note(event, this.#nowMs);
-        if (isCounted && ms > this.#nowMs - DAYS * DAY_MS) this.events += 1;
+        const isBackfilled = simulated.record(event, this.#nowMs);
+        if (isBackfilled && ms > this.#nowMs - DAYS * DAY_MS) this.events += 1;
       },
       finish: (): void => {
         this.profiles += 1;
-        const bytes = isEmptyState(tried.state) ? 0 : Buffer.byteLength(encodeState(tried.state));
+        const bytes = isEmptyState(simulated.state) ? 0 : Buffer.byteLength(encodeState(simulated.state));
         this.bytes += bytes;
         this.bytesMax = Math.max(this.bytesMax, bytes);
       },
@@ -90,12 +97,12 @@ class Measures {
 }
 
 function matcherCosts(
-  trial: Trial,
+  simulation: RuleSimulation,
   segments: readonly Segment[],
 ): (MessageInitShape<typeof MatcherCostSchema> & { readonly shared: boolean })[] {
   const rules = segments.flatMap((segment) => [segment.rule, savedRule(segment)]);
   const kept = deepest(rules.flatMap(matchersOf));
-  return [...deepest(matchersOf(trial.rule)).values()].map(({ matcher, depth }) => {
+  return [...deepest(matchersOf(simulation.rule)).values()].map(({ matcher, depth }) => {
     const known = kept.get(matcher.key);
     return {
       ...(matcher.eventName !== undefined && { eventName: matcher.eventName }),

@@ -7,17 +7,17 @@ import type { ProfileId } from "@muster/core";
 import { type CallContext, type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 import type { EngineEvent } from "../engine/profile-state.ts";
+import type { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { draftRule } from "./draft-rule.ts";
+import type { RuleSimulation } from "./rule-simulation.ts";
 import {
-  Horizon,
   type IdentifiedProfile,
   type ProfileScan,
+  RetentionHorizon,
   sampleProfiles,
   scanAll,
   scanSome,
 } from "./scan-profiles.ts";
-import type { ScanTurns } from "./scan-turns.ts";
-import type { Trial } from "./trial.ts";
 import { estimateCount } from "./wilson.ts";
 
 /** Time limit of the full count, and again of the sample that follows it. */
@@ -27,87 +27,88 @@ const SHOWN_MAX = 10;
 
 export function previewSegment(
   deps: SegmentsDeps,
-  turns: ScanTurns,
+  scanLimit: ConcurrencyLimit,
 ): MethodHandler<typeof SegmentService.method.previewSegment> {
   return async (request, context) => {
     const { organizationId } = context;
-    const { trial } = await draftRule(deps, organizationId, request);
-    const poll = await turns.take(() => takePoll(deps, context, trial, request.exact));
-    const { members, shown, ...answer } = poll;
+    const { simulation } = await draftRule(deps, organizationId, request);
+    const counted = await scanLimit.run(() => countMatches(deps, context, simulation, request.exact));
+    const { members, shown, ...response } = counted;
     const profiles = await deps.feed.profiles(organizationId, shown, onBehalfOf(context));
-    return { ...answer, sample: shown.flatMap((id) => profiles.get(id) ?? []) };
+    return { ...response, sample: shown.flatMap((id) => profiles.get(id) ?? []) };
   };
 }
 
-interface Poll extends Omit<MessageInitShape<typeof PreviewSegmentResponseSchema>, "sample" | "$typeName"> {
+interface PreviewCount
+  extends Omit<MessageInitShape<typeof PreviewSegmentResponseSchema>, "sample" | "$typeName"> {
   readonly members: number;
   readonly shown: readonly ProfileId[];
 }
 
-async function takePoll(
+async function countMatches(
   deps: SegmentsDeps,
   context: CallContext,
-  trial: Trial,
+  simulation: RuleSimulation,
   isExactWanted: boolean,
-): Promise<Poll> {
+): Promise<PreviewCount> {
   const startMs = deps.clock.nowMs();
-  const all = new Ballot(deps, context, trial, startMs);
-  if (await all.askAll(isExactWanted ? undefined : BUDGET_MS)) {
+  const all = new MatchCounter(deps, context, simulation, startMs);
+  if (await all.countAll(isExactWanted ? undefined : BUDGET_MS)) {
     const { members, checked, shown } = all;
     return {
-      ...all.horizon.completeSince(trial, startMs),
+      ...all.horizon.completeSince(simulation, startMs),
       ...{ members, shown, exact: true, errorBound: 0n, count: BigInt(members) },
       ...{ profilesChecked: BigInt(checked), profileCount: BigInt(checked) },
     };
   }
-  const sampled = new Ballot(deps, context, trial, startMs);
-  const total = await sampled.askSample(startMs);
+  const sampled = new MatchCounter(deps, context, simulation, startMs);
+  const total = await sampled.countSample(startMs);
   const { members, checked, shown } = sampled;
   const { count, errorBound } = estimateCount(members, checked, total);
   return {
-    ...sampled.horizon.completeSince(trial, startMs),
+    ...sampled.horizon.completeSince(simulation, startMs),
     ...{ members, shown, exact: checked >= total, errorBound: BigInt(errorBound), count: BigInt(count) },
     ...{ profilesChecked: BigInt(checked), profileCount: BigInt(total) },
   };
 }
 
 /** Evaluates each profile at the same instant, and counts the matches. */
-class Ballot {
+class MatchCounter {
   checked = 0;
   members = 0;
   readonly shown: ProfileId[] = [];
-  readonly horizon = new Horizon();
+  readonly horizon = new RetentionHorizon();
   readonly #deps: SegmentsDeps;
   readonly #context: CallContext;
   readonly #scan: Omit<ProfileScan, "options">;
 
-  constructor(deps: SegmentsDeps, context: CallContext, trial: Trial, nowMs: number) {
+  constructor(deps: SegmentsDeps, context: CallContext, simulation: RuleSimulation, nowMs: number) {
     this.#deps = deps;
     this.#context = context;
     this.#scan = {
       feed: deps.feed,
       organizationId: context.organizationId,
-      trial,
+      simulation,
       horizon: this.horizon,
-      begin: (profile) => this.#begin(trial, profile, nowMs),
+      begin: (profile) => this.#begin(simulation, profile, nowMs),
     };
   }
 
   /** Whether all profiles were evaluated in time. */
-  async askAll(budgetMs: number | undefined): Promise<boolean> {
+  async countAll(budgetMs: number | undefined): Promise<boolean> {
     const options = onBehalfOf(this.#context);
     if (budgetMs === undefined) return scanAll({ ...this.#scan, options }, () => false);
-    const over = new AbortController();
+    const timeout = new AbortController();
     const done = new AbortController();
     // The timeout aborts a page in progress.
     const ended = AbortSignal.any([done.signal, this.#context.signal]);
-    const ring = (): void => over.abort();
-    this.#deps.clock.sleep(budgetMs, ended).then(ring, ring);
-    const signal = AbortSignal.any([over.signal, this.#context.signal]);
+    const abortOnTimeout = (): void => timeout.abort();
+    this.#deps.clock.sleep(budgetMs, ended).then(abortOnTimeout, abortOnTimeout);
+    const signal = AbortSignal.any([timeout.signal, this.#context.signal]);
     try {
-      return await scanAll({ ...this.#scan, options: { ...options, signal } }, () => over.signal.aborted);
+      return await scanAll({ ...this.#scan, options: { ...options, signal } }, () => timeout.signal.aborted);
     } catch (error) {
-      if (over.signal.aborted && !this.#context.signal.aborted) return false;
+      if (timeout.signal.aborted && !this.#context.signal.aborted) return false;
       throw error;
     } finally {
       done.abort();
@@ -115,7 +116,7 @@ class Ballot {
   }
 
   /** Resolves to the total number of profiles. */
-  async askSample(seed: number): Promise<number> {
+  async countSample(seed: number): Promise<number> {
     const scan = { ...this.#scan, options: onBehalfOf(this.#context) };
     const { profileCount, profileIds } = await sampleProfiles(scan, SAMPLE_PROFILES_MAX, seed);
     const { clock } = this.#deps;
@@ -124,15 +125,15 @@ class Ballot {
     return Math.max(profileCount, this.checked);
   }
 
-  #begin(trial: Trial, profile: IdentifiedProfile, nowMs: number) {
-    const tried = trial.begin(profile);
+  #begin(simulation: RuleSimulation, profile: IdentifiedProfile, nowMs: number) {
+    const simulated = simulation.begin(profile);
     return {
-      note: (event: EngineEvent) => {
-        if (event.instant[0] <= nowMs) tried.note(event, nowMs);
+      record: (event: EngineEvent) => {
+        if (event.instant[0] <= nowMs) simulated.record(event, nowMs);
       },
       finish: () => {
         this.checked += 1;
-        if (!tried.decide(nowMs).member) return;
+        if (!simulated.evaluate(nowMs).member) return;
         this.members += 1;
         if (this.shown.length < SHOWN_MAX) this.shown.push(profile.id);
       },

@@ -11,14 +11,14 @@ import {
 import type { ClientCallOptions } from "@muster/rpc";
 import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
 import { eventIdText } from "../consumers/decode-message.ts";
+import { ruleReadsEventsBefore } from "../engine/lookback.ts";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
-import { ruleReachesBehind } from "../engine/reach.ts";
 import type { EventsFeed, ScanRequest } from "../events-feed.ts";
-import type { Trial } from "./trial.ts";
+import type { RuleSimulation } from "./rule-simulation.ts";
 
 /** Receives one profile's events in the order in which they happened. */
 export interface ProfileSink {
-  note(event: EngineEvent): void;
+  record(event: EngineEvent): void;
   finish(): void;
 }
 
@@ -29,61 +29,63 @@ export interface IdentifiedProfile extends EngineProfile {
 export interface ProfileScan {
   readonly feed: EventsFeed;
   readonly organizationId: OrganizationId;
-  readonly trial: Trial;
+  readonly simulation: RuleSimulation;
   readonly options: ClientCallOptions;
   /** Records the completeness of each snapshot. */
-  readonly horizon: Horizon;
+  readonly horizon: RetentionHorizon;
   begin(profile: IdentifiedProfile): ProfileSink;
 }
 
 /** Tracks the instant since when all raw events that were read are complete; 0: from the beginning. */
-export class Horizon {
+export class RetentionHorizon {
   #ms = 0;
 
-  note(completeSinceMs: number): void {
+  record(completeSinceMs: number): void {
     this.#ms = Math.max(this.#ms, completeSinceMs);
   }
 
   /** For results about instants from `fromMs` on; empty when no missing event can matter. */
-  completeSince({ rule, definitions }: Trial, fromMs: number): { completeSince?: Timestamp } {
-    const isBehind = ruleReachesBehind(rule, this.#ms, fromMs, (id) => definitions.ruleOf(id as SegmentId));
+  completeSince({ rule, definitions }: RuleSimulation, fromMs: number): { completeSince?: Timestamp } {
+    const isBehind = ruleReadsEventsBefore(rule, this.#ms, fromMs, (id) =>
+      definitions.ruleOf(id as SegmentId),
+    );
     return isBehind ? { completeSince: timestampFromMs(this.#ms) } : {};
   }
 }
 
 /** A smaller page wastes less work when a scan is aborted; a larger page needs fewer calls. */
-const PROFILES_AT_ONCE = 250;
-const SHARDS_AT_ONCE = 4;
+const PROFILES_PER_PAGE = 250;
+const CONCURRENT_SHARDS = 4;
 
 /** Scans all profiles. Returns false if `shouldStop` ended the scan between two pages. */
-export async function scanAll(scan: ProfileScan, isOver: () => boolean): Promise<boolean> {
+export async function scanAll(scan: ProfileScan, shouldStop: () => boolean): Promise<boolean> {
   const shards = [...ALL_SHARDS];
-  const lane = async (): Promise<void> => {
+  const scanShards = async (): Promise<void> => {
     for (let shard = shards.shift(); shard !== undefined; shard = shards.shift()) {
       for (let after: ProfileId | undefined = NO_PROFILE; after !== undefined; ) {
-        if (isOver()) return;
-        const page = await scanPage(scan, shard, { after, limit: PROFILES_AT_ONCE });
+        if (shouldStop()) return;
+        const page = await scanPage(scan, shard, { after, limit: PROFILES_PER_PAGE });
         after = page.more ? page.last : undefined;
       }
     }
   };
-  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, lane));
-  return !isOver();
+  await Promise.all(Array.from({ length: CONCURRENT_SHARDS }, scanShards));
+  return !shouldStop();
 }
 
 /** Scans these profiles of any shards until `shouldStop` returns true between two pages. */
 export async function scanSome(
   scan: ProfileScan,
   profileIds: readonly ProfileId[],
-  isOver: () => boolean,
+  shouldStop: () => boolean,
 ): Promise<void> {
   const byShard = Map.groupBy(profileIds, (id) => shardOf(scan.organizationId, id));
   let pages = 0;
   for (const [shard, own] of byShard) {
-    for (let start = 0; start < own.length; start += PROFILES_AT_ONCE) {
+    for (let start = 0; start < own.length; start += PROFILES_PER_PAGE) {
       // At least one page, so that there is a result.
-      if (pages > 0 && isOver()) return;
-      await scanPage(scan, shard, { ids: own.slice(start, start + PROFILES_AT_ONCE) });
+      if (pages > 0 && shouldStop()) return;
+      await scanPage(scan, shard, { ids: own.slice(start, start + PROFILES_PER_PAGE) });
       pages += 1;
     }
   }
@@ -114,9 +116,9 @@ async function scanPage(
   shard: number,
   profiles: ScanRequest["profiles"],
 ): Promise<{ readonly more: boolean; readonly last: ProfileId | undefined }> {
-  const { feed, organizationId, trial, options, horizon } = scan;
+  const { feed, organizationId, simulation, options, horizon } = scan;
   let current: { readonly id: ProfileId; readonly sink: ProfileSink } | undefined;
-  const names = trial.definitions.eventNames();
+  const names = simulation.definitions.eventNames();
   const request = {
     ...{ organizationId, shard, profiles },
     eventNames: names === "every" ? [] : names,
@@ -132,12 +134,12 @@ async function scanPage(
       }
       for (const { id: eventId, name, occurredMs, properties } of events) {
         const instant = [Number(occurredMs), eventIdText(eventId)] as const;
-        current.sink.note({ eventName: name, instant, properties });
+        current.sink.record({ eventName: name, instant, properties });
       }
     },
     options,
   );
   current?.sink.finish();
-  horizon.note(completeSinceMs);
+  horizon.record(completeSinceMs);
   return { more, last: current?.id };
 }

@@ -14,7 +14,7 @@ test.each([
   let within = 0;
   for (let round = 0; round < 1000; round += 1) {
     let [holding, left, membersLeft] = [0, total, members];
-    for (let asked = 0; asked < sampled; asked += 1) {
+    for (let drawn = 0; drawn < sampled; drawn += 1) {
       if (random.chance(membersLeft / left)) {
         holding += 1;
         membersLeft -= 1;

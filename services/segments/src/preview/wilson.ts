@@ -18,10 +18,10 @@ export function estimateCount(holding: number, sampled: number, total: number): 
   const count = Math.round(share * total);
   const z2 = Z_95 ** 2;
   const denominator = 1 + z2 / sampled;
-  const centre = (share + z2 / (2 * sampled)) / denominator;
+  const center = (share + z2 / (2 * sampled)) / denominator;
   const half = (Z_95 * Math.sqrt((share * (1 - share)) / sampled + z2 / (4 * sampled ** 2))) / denominator;
   // The sampled profiles are known exactly.
-  const low = Math.max(holding, (centre - half) * total);
-  const high = Math.min(total - (sampled - holding), (centre + half) * total);
+  const low = Math.max(holding, (center - half) * total);
+  const high = Math.min(total - (sampled - holding), (center + half) * total);
   return { count, errorBound: Math.ceil(Math.max(count - low, high - count, 0)) };
 }

@@ -2,16 +2,16 @@
 // read waits for all events acknowledged before the call.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
-  KeptMembershipSchema,
   SegmentPrivacyService,
+  StoredMembershipSchema,
 } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
 import { isProfilePending } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
-import { ensureTouched } from "../segments/organization-store.ts";
+import { ensureOrganization } from "../segments/organization-store.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
-import { listKeptRows } from "./kept-membership-store.ts";
+import { listStoredMemberships } from "./stored-membership-store.ts";
 
 export function listMemberships(
   deps: SegmentsDeps,
@@ -20,34 +20,34 @@ export function listMemberships(
     const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
     const root = bytesToUuid<ProfileId>(request.profileId);
     const profileIds = [root, ...request.mergedProfileIds.map((id) => bytesToUuid<ProfileId>(id))];
-    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+    await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
     const shard = shardOf(organizationId, root);
     await deps.consistency.wait(context, {
       organizationId,
       shards: [...new Set(profileIds.map((id) => shardOf(organizationId, id)))],
-      isDerivationPending: () => isProfilePending(deps.database.reader, organizationId, shard, root),
+      hasPendingWork: () => isProfilePending(deps.database.reader, organizationId, shard, root),
     });
-    return { memberships: await readKept(deps, organizationId, profileIds) };
+    return { memberships: await readStoredMemberships(deps, organizationId, profileIds) };
   };
 }
 
 /** Leaves out rows of replaced and pending rules, which do not serve reads. */
-async function readKept(
+async function readStoredMemberships(
   { database }: SegmentsDeps,
   organizationId: OrganizationId,
   profileIds: readonly ProfileId[],
-): Promise<MessageInitShape<typeof KeptMembershipSchema>[]> {
+): Promise<MessageInitShape<typeof StoredMembershipSchema>[]> {
   return database.snapshot(async (trx) => {
     const segments = (await listSegmentsOf(trx, [organizationId])).sort((a, b) => (a.id < b.id ? -1 : 1));
     const evaluationIds = segments.map(({ evaluationId }) => evaluationId);
-    const kept: MessageInitShape<typeof KeptMembershipSchema>[] = [];
+    const stored: MessageInitShape<typeof StoredMembershipSchema>[] = [];
     for (const profileId of profileIds) {
-      const rows = await listKeptRows(trx, organizationId, profileId, evaluationIds);
+      const rows = await listStoredMemberships(trx, organizationId, profileId, evaluationIds);
       const byEvaluation = new Map(rows.map((row) => [row.evaluationId, row]));
       for (const { id, slug, evaluationId } of segments) {
         const row = byEvaluation.get(evaluationId);
         if (row === undefined) continue;
-        kept.push({
+        stored.push({
           profileId: uuidToBytes(profileId),
           segmentId: id,
           segmentSlug: slug,
@@ -57,6 +57,6 @@ async function readKept(
         });
       }
     }
-    return kept;
+    return stored;
   });
 }

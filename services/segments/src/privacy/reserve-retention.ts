@@ -5,8 +5,8 @@ import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
-import { longerThan } from "../engine/reach.ts";
-import { ensureTouched, lockOrganization, saveRawEventDays } from "../segments/organization-store.ts";
+import { spansLongerThan } from "../engine/lookback.ts";
+import { ensureOrganization, lockOrganization, saveRawEventDays } from "../segments/organization-store.ts";
 import type { Segment } from "../segments/segment.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
 
@@ -18,11 +18,11 @@ export function reserveRetention(
 ): UnaryHandler<typeof SegmentPrivacyService.method.reserveRetention> {
   return async ({ organizationId: bytes, rawEventDays }) => {
     const organizationId = bytesToUuid<OrganizationId>(bytes);
-    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+    await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
     await deps.database.transaction(async (trx) => {
       await lockOrganization(trx, organizationId);
       const segments = await listSegmentsOf(trx, [organizationId]);
-      refuse(segments.filter((segment) => looksFurtherBack(segment, rawEventDays)));
+      rejectExceeding(segments.filter((segment) => exceedsRetention(segment, rawEventDays)));
       await saveRawEventDays(trx, organizationId, rawEventDays);
     });
     return {};
@@ -30,12 +30,12 @@ export function reserveRetention(
 }
 
 /** Checks the current and the pending rule. */
-function looksFurtherBack({ rule, pending }: Segment, days: number): boolean {
+function exceedsRetention({ rule, pending }: Segment, days: number): boolean {
   const rules = pending === undefined ? [rule] : [rule, pending.rule];
-  return rules.some((one) => longerThan(one, days).length > 0);
+  return rules.some((one) => spansLongerThan(one, days).length > 0);
 }
 
-function refuse(segments: readonly Segment[]): void {
+function rejectExceeding(segments: readonly Segment[]): void {
   if (segments.length === 0) return;
   const slugs = segments.map(({ slug }) => slug).sort();
   const more = slugs.length > NAMED_MAX ? `, and ${slugs.length - NAMED_MAX} more` : "";

@@ -17,7 +17,7 @@ export interface ScannedStates {
   /** Events received or dated from this instant on are complete; 0 means all events. */
   readonly completeSinceMs: number;
   /** False if no rule reads events or profiles: then there was no scan, and `states` is empty. */
-  readonly isRead: boolean;
+  readonly isScanned: boolean;
   /** By profile, in order of id; without memberships. */
   readonly states: ReadonlyMap<ProfileId, ProfileState>;
 }
@@ -30,12 +30,12 @@ export async function scanStates(
   nowMs: number,
 ): Promise<ScannedStates> {
   const states = new Map<ProfileId, ProfileState>();
-  const what = whatToRead(definitions);
+  const filter = scanFilter(definitions);
   // No rule reads events or profiles.
-  if (what === undefined) {
-    return { position: Number.MAX_SAFE_INTEGER, more: false, completeSinceMs: 0, isRead: false, states };
+  if (filter === undefined) {
+    return { position: Number.MAX_SAFE_INTEGER, more: false, completeSinceMs: 0, isScanned: false, states };
   }
-  const scan = await feed.scan({ ...request, ...what }, (profileId, events, profile) => {
+  const scan = await feed.scan({ ...request, ...filter }, (profileId, events, profile) => {
     let state = states.get(profileId);
     if (state === undefined) {
       state = emptyState();
@@ -49,11 +49,11 @@ export async function scanStates(
     }
   });
   for (const state of states.values()) state.asOf = scan.position;
-  return { ...scan, isRead: true, states };
+  return { ...scan, isScanned: true, states };
 }
 
 /** Undefined if no rule reads events or profiles. */
-function whatToRead(definitions: Definitions): Pick<ScanRequest, "eventNames" | "withoutEvents"> | undefined {
+function scanFilter(definitions: Definitions): Pick<ScanRequest, "eventNames" | "withoutEvents"> | undefined {
   const eventNames = definitions.eventNames();
   if (eventNames === "every" || eventNames.length > EVENT_NAMES_MAX) return { eventNames: [] };
   if (eventNames.length > 0) return { eventNames };

@@ -79,7 +79,7 @@ export async function saveStates(trx: Transaction, profiles: readonly StoredProf
 }
 
 /** The shard's profiles that are due at `nowMs`, soonest first. Reads only the index, in its order. */
-export async function listDue(
+export async function listDueProfiles(
   db: Queryable,
   shard: number,
   nowMs: number,
@@ -98,22 +98,25 @@ export async function listDue(
  * The due time of each shard's first profile; shards without due profiles are missing. Costs an index lookup
  * for each shard.
  */
-export async function readNextDues(db: Queryable, shards: readonly number[]): Promise<Map<number, number>> {
+export async function readNextDueTimes(
+  db: Queryable,
+  shards: readonly number[],
+): Promise<Map<number, number>> {
   if (shards.length === 0) return new Map();
   const lookups = shards.map((shard) =>
     db("profile_states").min("next_due_at").where("shard", shard).as(`due_${shard}`),
   );
   const [row]: Record<string, number | null>[] = await db.select(lookups);
-  const dues = new Map<number, number>();
+  const dueTimes = new Map<number, number>();
   for (const shard of shards) {
     const dueMs = row?.[`due_${shard}`];
-    if (typeof dueMs === "number") dues.set(shard, dueMs);
+    if (typeof dueMs === "number") dueTimes.set(shard, dueMs);
   }
-  return dues;
+  return dueTimes;
 }
 
 /** Whether any profile of the organization in these shards is due at `nowMs`. */
-export async function isAnyDue(
+export async function hasDueProfiles(
   db: Queryable,
   organizationId: OrganizationId,
   shards: readonly number[],

@@ -4,9 +4,9 @@ import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { Definitions } from "../engine/definitions.ts";
 import { type Rule, segmentsIn } from "../engine/rule.ts";
-import { definitionsOf, savedRule, savedVersion, staleBy } from "./evaluations.ts";
+import { definitionsOf, savedRule, savedVersion, transitiveDependentsOf } from "./evaluations.ts";
 import { INSTANTS_MAX, type Segment } from "./segment.ts";
-import { refuseCycle } from "./segment-references.ts";
+import { rejectCycle } from "./segment-references.ts";
 
 export interface RuleChange {
   /** All segments of the organization, after the change. */
@@ -30,9 +30,9 @@ export function changeRule(
     pending: { evaluationId: nextId(), rule, version: savedVersion(changed) + 1 },
   };
   const withRule = segments.map((segment) => (segment.id === changed.id ? edited : segment));
-  refuseCycle(withRule, changed.id, path);
+  rejectCycle(withRule, changed.id, path);
   // Dependent segments are evaluated again as well, and switch together with this one.
-  const stale = staleBy(withRule, changed.id);
+  const stale = transitiveDependentsOf(withRule, changed.id);
   const restarted = stale.map((segment) => ({
     ...segment,
     pending: { evaluationId: nextId(), rule: savedRule(segment), version: savedVersion(segment) },
@@ -55,10 +55,10 @@ export function withPending(segments: readonly Segment[], added: Segment, nextId
 }
 
 /** Throws SEGMENT_LIMIT_REACHED if the rules together would let a profile's row grow beyond its bounds. */
-export function checkSize(segments: readonly Segment[]): void {
+export function rejectTooManyInstants(segments: readonly Segment[]): void {
   if (new Definitions(0, definitionsOf(segments)).instantsMax <= INSTANTS_MAX) return;
   throw new AppError("SEGMENT_LIMIT_REACHED", {
-    message: "The windowed counts of the organisation's segments are too large together.",
+    message: "The windowed counts of the organization's segments are too large together.",
     details: { limit: String(INSTANTS_MAX) },
   });
 }

@@ -6,8 +6,8 @@ import type { CallContext } from "@muster/rpc";
 import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
+import { ruleReadsEventsBefore } from "../engine/lookback.ts";
 import { evaluateAll } from "../engine/membership.ts";
-import { ruleReachesBehind } from "../engine/reach.ts";
 import { segmentsIn } from "../engine/rule.ts";
 import { scanStates } from "../profiles/scan-states.ts";
 import { definitionsOf } from "./evaluations.ts";
@@ -45,7 +45,7 @@ export async function countDifference(
   const sum: Difference = { entering: 0, leaving: 0, members: 0, completeSinceMs: undefined };
   const countShard = async (shard: number): Promise<void> => {
     for (let after: ProfileId | undefined = NO_PROFILE; after !== undefined; ) {
-      if (context.signal.aborted) throw new AppError("CANCELLED");
+      if (context.signal.aborted) throw new AppError("CANCELED");
       const request = {
         organizationId: context.organizationId,
         shard,
@@ -75,7 +75,7 @@ export async function countDifference(
 
 function reachBehind(definitions: Definitions, completeSinceMs: number, nowMs: number): boolean {
   const rules = [...definitions.segments.values()].map(({ rule }) => rule);
-  return rules.some((rule) => ruleReachesBehind(rule, completeSinceMs, nowMs, () => undefined));
+  return rules.some((rule) => ruleReadsEventsBefore(rule, completeSinceMs, nowMs, () => undefined));
 }
 
 /** Selects these evaluations and, transitively, the evaluations that their rules reference. */

@@ -10,11 +10,11 @@ import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import { ALL_SHARDS, addBackfills } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
-import { WORK_TOPIC } from "../folder.ts";
-import { checkSize, withPending } from "./change-rule.ts";
-import { ensureTouched, lockOrganization, segmentsChanged } from "./organization-store.ts";
-import { ruleOfRequest } from "./rule-proto.ts";
-import { refuseLongWindow } from "./rule-retention.ts";
+import { WORK_TOPIC } from "../segment-projection.ts";
+import { rejectTooManyInstants, withPending } from "./change-rule.ts";
+import { changeSegmentCount, ensureOrganization, lockOrganization } from "./organization-store.ts";
+import { ruleFromRequest } from "./rule-proto.ts";
+import { rejectLongWindow } from "./rule-retention.ts";
 import { SEGMENTS_MAX, type Segment, slugOf } from "./segment.ts";
 import { segmentToProto } from "./segment-proto.ts";
 import { resolveSegments } from "./segment-references.ts";
@@ -26,27 +26,29 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     const timeZone = await deps.timeZones.for(organizationId, request.rule);
     const nowMs = deps.clock.nowMs();
     const id = deps.ids.next<SegmentId>(nowMs);
-    const asked: Segment = {
+    const requested: Segment = {
       organizationId,
       id,
       evaluationId: id,
       pending: undefined,
       slug: slugOf(request.name),
       name: request.name,
-      rule: ruleOfRequest(request, "", timeZone),
+      rule: ruleFromRequest(request, "", timeZone),
       version: 1,
       announceBackfill: request.announceBackfill ?? false,
       createMs: nowMs,
       updateMs: nowMs,
     };
-    await ensureTouched(deps.database, organizationId, nowMs);
+    await ensureOrganization(deps.database, organizationId, nowMs);
     const response = await deps.database.transaction(async (trx) => {
       const rulePath = request.rule === undefined ? "event_name" : "rule";
-      const segment = await insertWithinLimit(trx, asked, rulePath, () => deps.ids.next<SegmentId>(nowMs));
+      const segment = await insertWithinLimit(trx, requested, rulePath, () =>
+        deps.ids.next<SegmentId>(nowMs),
+      );
       const created = create(CreateSegmentResponseSchema, {
         segment: segmentToProto(segment, 0, () => SHARD_COUNT),
       });
-      await context.settle(trx, created);
+      await context.saveResponse(trx, created);
       return created;
     });
     deps.bus.broadcast(WORK_TOPIC, new Uint8Array());
@@ -60,25 +62,25 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
  */
 async function insertWithinLimit(
   trx: Transaction,
-  asked: Segment,
+  requested: Segment,
   rulePath: string,
   nextId: () => SegmentId,
 ): Promise<Segment> {
-  const { organizationId } = asked;
+  const { organizationId } = requested;
   const known = await lockOrganization(trx, organizationId);
   if (known.segmentCount >= SEGMENTS_MAX) {
     throw new AppError("SEGMENT_LIMIT_REACHED", { details: { limit: String(SEGMENTS_MAX) } });
   }
-  refuseLongWindow(asked.rule, known.rawEventDays, rulePath);
+  rejectLongWindow(requested.rule, known.rawEventDays, rulePath);
   const others = await listSegmentsOf(trx, [organizationId]);
-  const rule = resolveSegments(asked.rule, others, "rule");
-  const segment = withPending(others, { ...asked, rule }, nextId);
-  checkSize([...others, segment]);
+  const rule = resolveSegments(requested.rule, others, "rule");
+  const segment = withPending(others, { ...requested, rule }, nextId);
+  rejectTooManyInstants([...others, segment]);
   await insertSegment(trx, segment);
   await addBackfills(trx, organizationId, segment.evaluationId, ALL_SHARDS);
   if (segment.pending !== undefined) {
     await addBackfills(trx, organizationId, segment.pending.evaluationId, ALL_SHARDS);
   }
-  await segmentsChanged(trx, organizationId, known, 1);
+  await changeSegmentCount(trx, organizationId, known, 1);
   return segment;
 }

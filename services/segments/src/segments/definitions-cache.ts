@@ -3,7 +3,7 @@ import { assert, type OrganizationId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { definitionsOf } from "./evaluations.ts";
-import { readVersions, touchOrganization } from "./organization-store.ts";
+import { provisionOrganization, readVersions } from "./organization-store.ts";
 import { listSegmentsOf } from "./segment-store.ts";
 
 /** The number of cached segments, over all organizations. */
@@ -28,16 +28,16 @@ export class DefinitionsCache {
     const versions = await readVersions(trx, organizationIds);
     // Sorted, so that two transactions with the same new organizations take their locks in one order.
     for (const id of organizationIds.filter((one) => !versions.has(one)).sort()) {
-      versions.set(id, await touchOrganization(trx, id, nowMs));
+      versions.set(id, await provisionOrganization(trx, id, nowMs));
     }
     return this.#compile(trx, versions);
   }
 
   /** Loads the newest definitions of one organization that exists already. */
-  async loadKnown(db: Queryable, organizationId: OrganizationId): Promise<Definitions> {
+  async loadProvisioned(db: Queryable, organizationId: OrganizationId): Promise<Definitions> {
     const loaded = await this.#compile(db, await readVersions(db, [organizationId]));
     const definitions = loaded.get(organizationId);
-    assert(definitions !== undefined, "the organisation was touched before");
+    assert(definitions !== undefined, "the organization was touched before");
     return definitions;
   }
 

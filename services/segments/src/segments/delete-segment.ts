@@ -4,16 +4,16 @@ import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
-import { WORK_TOPIC } from "../folder.ts";
-import { usersOf } from "./evaluations.ts";
+import { WORK_TOPIC } from "../segment-projection.ts";
+import { dependentsOf } from "./evaluations.ts";
 import { findSegment } from "./find-segment.ts";
-import { lockOrganization, segmentsChanged } from "./organization-store.ts";
+import { changeSegmentCount, lockOrganization } from "./organization-store.ts";
+import { dropEvaluation, switchFinishedRules } from "./rule-switch.ts";
 import type { Segment } from "./segment.ts";
 import { deleteSegmentRow, listSegmentsOf } from "./segment-store.ts";
-import { dropEvaluation, takeOver } from "./take-over.ts";
 
 /** The number of dependents in an error message. */
-const USERS_SHOWN = 20;
+const DEPENDENTS_SHOWN = 20;
 
 export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.deleteSegment> {
   return async (request, context) => {
@@ -25,15 +25,15 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
       const segment = segments.find((one) => one.id === id);
       // A concurrent call has deleted the segment.
       if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
-      refuseUsed(segments, id);
+      rejectIfReferenced(segments, id);
       await deleteSegmentRow(trx, organizationId, id);
       await dropEvaluation(trx, organizationId, segment.evaluationId);
       if (segment.pending !== undefined) {
         await dropEvaluation(trx, organizationId, segment.pending.evaluationId);
       }
-      await segmentsChanged(trx, organizationId, known, -1);
+      await changeSegmentCount(trx, organizationId, known, -1);
       // Other pending segments may have waited for this segment alone.
-      await takeOver(trx, organizationId, deps.announcer);
+      await switchFinishedRules(trx, organizationId, deps.announcer);
       await deps.announcer.announceDeleted(trx, organizationId, id);
     });
     deps.announcer.wake();
@@ -43,11 +43,12 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
 }
 
 /** Throws SEGMENT_IN_USE with the segments that reference this one. */
-function refuseUsed(segments: readonly Segment[], id: SegmentId): void {
-  const users = usersOf(segments, id).map(({ slug }) => slug);
-  if (users.length === 0) return;
-  const shown = users.slice(0, USERS_SHOWN).join(", ");
-  const more = users.length > USERS_SHOWN ? ` and ${users.length - USERS_SHOWN} more` : "";
+function rejectIfReferenced(segments: readonly Segment[], id: SegmentId): void {
+  const dependents = dependentsOf(segments, id).map(({ slug }) => slug);
+  if (dependents.length === 0) return;
+  const shown = dependents.slice(0, DEPENDENTS_SHOWN).join(", ");
+  const more =
+    dependents.length > DEPENDENTS_SHOWN ? ` and ${dependents.length - DEPENDENTS_SHOWN} more` : "";
   throw new AppError("SEGMENT_IN_USE", {
     message: `Other segments reference this segment: ${shown}${more}.`,
     details: { segments: shown },

@@ -7,14 +7,14 @@
 import type { SegmentId } from "@muster/core";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import { type Rule, segmentsIn } from "../engine/rule.ts";
-import { mapSegments } from "./map-segments.ts";
+import { mapSegmentIds } from "./map-segment-ids.ts";
 import type { Segment } from "./segment.ts";
 
 /**
  * Lists everything to evaluate.
  * Invariant: the meaning of an evaluation id never changes. While a segment is pending, all segments that
- * reference it are pending too. All get new evaluations and switch together. See {@link staleBy} and {@link
- * finishedGroups}.
+ * reference it are pending too. All get new evaluations and switch together. See {@link transitiveDependentsOf} and {@link
+ * readyToSwitch}.
  */
 export function definitionsOf(segments: readonly Segment[]): SegmentDefinition[] {
   const serving = new Map(segments.map(({ id, evaluationId }) => [id, evaluationId]));
@@ -23,10 +23,10 @@ export function definitionsOf(segments: readonly Segment[]): SegmentDefinition[]
   );
   return segments.flatMap((segment) => {
     const { evaluationId, rule, pending } = segment;
-    const definitions = [{ id: evaluationId, rule: mapSegments(rule, (id) => serving.get(id) ?? id) }];
+    const definitions = [{ id: evaluationId, rule: mapSegmentIds(rule, (id) => serving.get(id) ?? id) }];
     if (pending === undefined) return definitions;
-    const rulePending = mapSegments(pending.rule, (id) => next.get(id) ?? id);
-    return [...definitions, { id: pending.evaluationId, rule: rulePending, succeeds: evaluationId }];
+    const rulePending = mapSegmentIds(pending.rule, (id) => next.get(id) ?? id);
+    return [...definitions, { id: pending.evaluationId, rule: rulePending, predecessorId: evaluationId }];
   });
 }
 
@@ -43,7 +43,7 @@ export function savedVersion({ version, pending }: Segment): number {
  * Lists the segments with saved rules that depend on this segment, directly or through others. A change of
  * this segment makes their pending evaluations outdated.
  */
-export function staleBy(segments: readonly Segment[], changedId: SegmentId): Segment[] {
+export function transitiveDependentsOf(segments: readonly Segment[], changedId: SegmentId): Segment[] {
   const stale = new Set<SegmentId>([changedId]);
   for (let before = 0; before < stale.size; ) {
     before = stale.size;
@@ -56,8 +56,8 @@ export function staleBy(segments: readonly Segment[], changedId: SegmentId): Seg
 }
 
 /** Lists the segments with current or saved rules that reference this segment directly. */
-export function usersOf(segments: readonly Segment[], id: SegmentId): Segment[] {
-  return segments.filter((segment) => segment.id !== id && namesOf(segment).has(id));
+export function dependentsOf(segments: readonly Segment[], id: SegmentId): Segment[] {
+  return segments.filter((segment) => segment.id !== id && referencedIds(segment).has(id));
 }
 
 /** Finds a path from the segment through saved rules back to the segment; undefined if there is no cycle. */
@@ -84,7 +84,7 @@ export function findCycle(segments: readonly Segment[], id: SegmentId): Segment[
  * Lists the pending segments that can switch now: their backfills and the backfills of all linked segments
  * are done.
  */
-export function finishedGroups(segments: readonly Segment[], unfinished: ReadonlySet<SegmentId>): Segment[] {
+export function readyToSwitch(segments: readonly Segment[], unfinished: ReadonlySet<SegmentId>): Segment[] {
   const pending = segments.filter((segment) => segment.pending !== undefined);
   const finished: Segment[] = [];
   for (const group of linkedGroups(pending)) {
@@ -100,7 +100,7 @@ export function finishedGroups(segments: readonly Segment[], unfinished: Readonl
 function linkedGroups(segments: readonly Segment[]): Segment[][] {
   const linked = new Map(segments.map(({ id }) => [id, new Set<SegmentId>()]));
   for (const segment of segments) {
-    for (const named of namesOf(segment)) {
+    for (const named of referencedIds(segment)) {
       linked.get(named)?.add(segment.id);
       if (linked.has(named)) linked.get(segment.id)?.add(named);
     }
@@ -118,6 +118,6 @@ function linkedGroups(segments: readonly Segment[]): Segment[][] {
   return groups;
 }
 
-function namesOf({ rule, pending }: Segment): Set<SegmentId> {
+function referencedIds({ rule, pending }: Segment): Set<SegmentId> {
   return new Set([...segmentsIn(rule), ...(pending === undefined ? [] : segmentsIn(pending.rule))]);
 }

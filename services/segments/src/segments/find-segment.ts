@@ -2,7 +2,7 @@
 import { isUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { SegmentsDeps } from "../deps.ts";
-import { ensureTouched } from "./organization-store.ts";
+import { ensureOrganization } from "./organization-store.ts";
 import type { Segment } from "./segment.ts";
 import { findSegmentById, findSegmentBySlug } from "./segment-store.ts";
 
@@ -17,7 +17,7 @@ export async function findSegment(
   const known = await find(database.reader, organizationId, idOrSlug);
   if (known !== undefined) return known;
   // A new organization gets the default segment.
-  await ensureTouched(database, organizationId, clock.nowMs());
+  await ensureOrganization(database, organizationId, clock.nowMs());
   const segment = await find(database.reader, organizationId, idOrSlug);
   if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
   return segment;

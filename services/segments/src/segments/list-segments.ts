@@ -3,7 +3,7 @@ import type { SegmentService } from "@muster/contracts/muster/segments/v1/segmen
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../deps.ts";
 import { cutPage, readPage } from "../page.ts";
-import { ensureTouched } from "./organization-store.ts";
+import { ensureOrganization } from "./organization-store.ts";
 import { describeSegments } from "./segment-proto.ts";
 import { listSegmentsPage } from "./segment-store.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
@@ -13,9 +13,9 @@ export function listSegments(deps: SegmentsDeps): MethodHandler<typeof SegmentSe
     const { organizationId } = context;
     const scope = `segments/${organizationId}`;
     const { size, afterId } = readPage(deps.pageTokens, scope, request);
-    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
-    const asked = await listSegmentsPage(deps.database.reader, organizationId, afterId, size);
-    await waitForSegments(deps, context, organizationId, asked);
+    await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
+    const requested = await listSegmentsPage(deps.database.reader, organizationId, afterId, size);
+    await waitForSegments(deps, context, organizationId, requested);
     // Read again in one snapshot, because rules may have switched meanwhile, or may switch between two
     // statements.
     return deps.database.snapshot(async (trx) => {

@@ -1,11 +1,11 @@
 // Holds every statement against `organizations`: versions, limits, creation and the lock of an organization.
 import { AssertionError, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { type Database, forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import { addBackfills, lockTaints, readTaintedShards } from "../backfills/backfill-store.ts";
+import { addBackfills, lockIncompleteShards, readIncompleteShards } from "../backfills/backfill-store.ts";
 import { defaultSegment } from "./segment.ts";
 import { insertSegmentOnce } from "./segment-store.ts";
 
-export interface KnownOrganization {
+export interface LockedOrganization {
   readonly segmentCount: number;
   /** Days that raw events are kept; 0 means without limit. */
   readonly rawEventDays: number;
@@ -44,19 +44,19 @@ export async function readVersions(
  * Invariant: no event of an organization is applied before its row exists. Therefore the default segment
  * needs no backfill, except in shards that lost an unreadable message.
  */
-export async function touchOrganization(
+export async function provisionOrganization(
   trx: Transaction,
   organizationId: OrganizationId,
   nowMs: number,
 ): Promise<number> {
-  await lockTaints(trx);
+  await lockIncompleteShards(trx);
   const row = [uuidToBytes(organizationId), 0, 0, 0];
   await insertRows(trx, "organizations", COLUMNS, [row], "keep", ["organization_id"]);
   const known = await lockRow(trx, organizationId);
   if (known.has_default === 1) return known.definitions_version;
   const segment = defaultSegment(organizationId, nowMs);
   await insertSegmentOnce(trx, segment);
-  await addBackfills(trx, organizationId, segment.id, await readTaintedShards(trx));
+  await addBackfills(trx, organizationId, segment.id, await readIncompleteShards(trx));
   const definitions_version = known.definitions_version + 1;
   await trx("organizations")
     .where("organization_id", uuidToBytes(organizationId))
@@ -65,21 +65,21 @@ export async function touchOrganization(
 }
 
 /** Creates the organization before a read, if it does not exist yet. */
-export async function ensureTouched(
+export async function ensureOrganization(
   database: Database,
   organizationId: OrganizationId,
   nowMs: number,
 ): Promise<void> {
   const known = await readVersions(database.reader, [organizationId]);
   if (known.has(organizationId)) return;
-  await database.transaction((trx) => touchOrganization(trx, organizationId, nowMs));
+  await database.transaction((trx) => provisionOrganization(trx, organizationId, nowMs));
 }
 
 /** Locks the organization's segments against other writers until the transaction ends. */
 export async function lockOrganization(
   trx: Transaction,
   organizationId: OrganizationId,
-): Promise<KnownOrganization> {
+): Promise<LockedOrganization> {
   const row = await lockRow(trx, organizationId);
   return { segmentCount: row.segment_count, rawEventDays: row.raw_event_days };
 }
@@ -106,20 +106,23 @@ export async function saveRawEventDays(
 /**
  * Saves the segment count after a creation (+1) or a deletion (-1). The caller holds the organization's lock.
  */
-export async function segmentsChanged(
+export async function changeSegmentCount(
   trx: Transaction,
   organizationId: OrganizationId,
-  known: KnownOrganization,
+  known: LockedOrganization,
   by: 1 | -1,
 ): Promise<void> {
   await trx("organizations")
     .where("organization_id", uuidToBytes(organizationId))
     .update({ segment_count: known.segmentCount + by });
-  await definitionsChanged(trx, organizationId);
+  await incrementDefinitionsVersion(trx, organizationId);
 }
 
 /** Marks the cached definitions as outdated. The caller holds the organization's lock. */
-export async function definitionsChanged(trx: Transaction, organizationId: OrganizationId): Promise<void> {
+export async function incrementDefinitionsVersion(
+  trx: Transaction,
+  organizationId: OrganizationId,
+): Promise<void> {
   await trx("organizations")
     .where("organization_id", uuidToBytes(organizationId))
     .increment("definitions_version");
@@ -145,6 +148,6 @@ async function lockRow(trx: Transaction, organizationId: OrganizationId): Promis
     .select<Row[]>(...COLUMNS, "raw_event_days")
     .where("organization_id", key);
   const [row] = await forUpdate(trx, query);
-  if (row === undefined) throw new AssertionError("an organisation is touched before it is locked");
+  if (row === undefined) throw new AssertionError("an organization is touched before it is locked");
   return row;
 }

@@ -4,7 +4,7 @@ import type { Rule } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { type Clock, type OrganizationId, uuidToBytes } from "@muster/core";
 import { type Caller, type Client, createClient } from "@muster/rpc";
 
-const ASK_MS_MAX = 5000;
+const REQUEST_TIMEOUT_MS = 5000;
 const UTC = "UTC";
 
 export class OrganizationTimeZones {
@@ -24,7 +24,7 @@ export class OrganizationTimeZones {
     if (rule === undefined || !lacksTimeZone(rule)) return UTC;
     const { organization } = await this.#client.getOrganization(
       { organizationId: uuidToBytes(organizationId) },
-      { deadlineMs: this.#clock.nowMs() + ASK_MS_MAX },
+      { deadlineMs: this.#clock.nowMs() + REQUEST_TIMEOUT_MS },
     );
     return organization?.timeZone ?? UTC;
   }

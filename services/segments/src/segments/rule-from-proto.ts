@@ -25,7 +25,7 @@ import type {
 } from "../engine/rule.ts";
 import {
   ACTIVE_DAYS_MAX,
-  excessOf,
+  exceededLimit,
   RULE_DEPTH_MAX,
   SPAN_MS_MAX,
   WINDOWED_COUNT_MAX,
@@ -35,7 +35,7 @@ import { compilePredicate, type Predicate, type PredicateSubject } from "../pred
 import { PredicateError } from "../predicates/predicate-error.ts";
 
 /** The path of a field in the request, and the default time zone. */
-interface Place {
+interface RuleLocation {
   readonly path: string;
   readonly timeZone: string;
 }
@@ -46,19 +46,19 @@ interface Place {
  */
 export function ruleFromProto(message: RuleMessage, path: string, timeZone: string): Rule {
   const rule = nodeFromProto(message, { path, timeZone }, 1);
-  const excess = excessOf(rule);
+  const excess = exceededLimit(rule);
   if (excess !== undefined) throw invalidField(path, excess);
   return rule;
 }
 
-function nodeFromProto({ kind }: RuleMessage, place: Place, level: number): Rule {
+function nodeFromProto({ kind }: RuleMessage, location: RuleLocation, level: number): Rule {
   if (level > RULE_DEPTH_MAX)
-    throw invalidField(place.path, `must be within the ${RULE_DEPTH_MAX} levels of a rule`);
+    throw invalidField(location.path, `must be within the ${RULE_DEPTH_MAX} levels of a rule`);
   switch (kind.case) {
     case "all":
     case "any": {
       const children = kind.value.rules;
-      const own = at(place, kind.case);
+      const own = at(location, kind.case);
       if (children.length === 0) throw invalidField(`${own.path}.rules`, "is required");
       const rules = children.map((child, index) =>
         nodeFromProto(child, at(own, `rules[${index}]`), level + 1),
@@ -66,41 +66,44 @@ function nodeFromProto({ kind }: RuleMessage, place: Place, level: number): Rule
       return { kind: kind.case, rules };
     }
     case "not":
-      return { kind: "not", rule: nodeFromProto(kind.value, at(place, "not"), level + 1) };
+      return { kind: "not", rule: nodeFromProto(kind.value, at(location, "not"), level + 1) };
     default:
-      return leafFromProto(kind, place);
+      return leafFromProto(kind, location);
   }
 }
 
-function leafFromProto(kind: RuleMessage["kind"], place: Place): Rule {
+function leafFromProto(kind: RuleMessage["kind"], location: RuleLocation): Rule {
   switch (kind.case) {
     case "performed": {
-      const own = at(place, "performed");
+      const own = at(location, "performed");
       const { eventName, where, window } = kind.value;
       const count = countFrom(own, kind.value.count);
       const countPath = `${own.path}.count.${count.kind}`;
       return performedOf(matcherFrom(own, eventName, where), count, windowFrom(own, window), { countPath });
     }
     case "performedThenNot":
-      return performedThenNotFrom(kind.value, at(place, "performed_then_not"));
+      return performedThenNotFrom(kind.value, at(location, "performed_then_not"));
     case "sequence":
-      return sequenceFrom(kind.value, at(place, "sequence"));
+      return sequenceFrom(kind.value, at(location, "sequence"));
     case "trait": {
-      const where = predicateFrom(at(place, "trait.where"), kind.value.where, "traits");
+      const where = predicateFrom(at(location, "trait.where"), kind.value.where, "traits");
       return { kind: "trait", where };
     }
     case "inSegment":
       return { kind: "in_segment", segmentId: kind.value.segmentId as SegmentId };
     case "inactiveFor":
-      return { kind: "inactive_for", ms: spanFrom(at(place, "inactive_for.duration"), kind.value.duration) };
+      return {
+        kind: "inactive_for",
+        ms: durationMsFrom(at(location, "inactive_for.duration"), kind.value.duration),
+      };
     case "aggregate":
-      return aggregateFrom(kind.value, at(place, "aggregate"));
+      return aggregateFrom(kind.value, at(location, "aggregate"));
     case "occurrence":
-      return occurrenceFrom(kind.value, at(place, "occurrence"));
+      return occurrenceFrom(kind.value, at(location, "occurrence"));
     case "activeDays":
-      return activeDaysFrom(kind.value, at(place, "active_days"));
+      return activeDaysFrom(kind.value, at(location, "active_days"));
     default:
-      throw invalidField(place.path, "is required");
+      throw invalidField(location.path, "is required");
   }
 }
 
@@ -118,25 +121,25 @@ export function performedOf(
   return { kind: "performed", matcher, count, window };
 }
 
-function performedThenNotFrom(message: PerformedThenNotMessage, place: Place): Rule {
+function performedThenNotFrom(message: PerformedThenNotMessage, location: RuleLocation): Rule {
   const { eventName, where, thenNotEventName, thenNotWhere, heldFor } = message;
   return {
     kind: "performed_then_not",
-    matcher: matcherFrom(place, eventName, where),
-    thenNot: matcherFrom(place, thenNotEventName, thenNotWhere, "then_not_"),
-    heldForMs: heldFor === undefined ? 0 : spanFrom(at(place, "held_for"), heldFor),
+    matcher: matcherFrom(location, eventName, where),
+    thenNot: matcherFrom(location, thenNotEventName, thenNotWhere, "then_not_"),
+    heldForMs: heldFor === undefined ? 0 : durationMsFrom(at(location, "held_for"), heldFor),
   };
 }
 
-function sequenceFrom({ steps, within, window }: SequenceMessage, place: Place): Rule {
-  if (steps.length < 2 || steps.length > 8) throw invalidField(`${place.path}.steps`, "must be 2 to 8");
+function sequenceFrom({ steps, within, window }: SequenceMessage, location: RuleLocation): Rule {
+  if (steps.length < 2 || steps.length > 8) throw invalidField(`${location.path}.steps`, "must be 2 to 8");
   return {
     kind: "sequence",
     steps: steps.map(({ eventName, where }, index) =>
-      matcherFrom(at(place, `steps[${index}]`), eventName, where),
+      matcherFrom(at(location, `steps[${index}]`), eventName, where),
     ),
-    withinMs: spanFrom(at(place, "within"), within),
-    window: windowFrom(place, window),
+    withinMs: durationMsFrom(at(location, "within"), within),
+    window: windowFrom(location, window),
   };
 }
 
@@ -147,63 +150,63 @@ const FUNCTIONS: ReadonlyMap<Aggregate_Function, Aggregate["function"]> = new Ma
   [Aggregate_Function.MAX, "max"],
 ]);
 
-function aggregateFrom(message: AggregateMessage, place: Place): Rule {
+function aggregateFrom(message: AggregateMessage, location: RuleLocation): Rule {
   const { eventName, where, property, window, comparison } = message;
   const name = FUNCTIONS.get(message.function);
-  if (name === undefined) throw invalidField(`${place.path}.function`, "is required");
-  if (comparison.case === undefined) throw invalidField(place.path, "a comparison is required");
+  if (name === undefined) throw invalidField(`${location.path}.function`, "is required");
+  if (comparison.case === undefined) throw invalidField(location.path, "a comparison is required");
   return {
     kind: "aggregate",
     function: name,
-    matcher: matcherFrom(place, eventName, where),
+    matcher: matcherFrom(location, eventName, where),
     property,
-    window: windowFrom(place, window),
+    window: windowFrom(location, window),
     comparison: { kind: COMPARISONS[comparison.case], value: comparison.value },
   };
 }
 
-function occurrenceFrom(message: OccurrenceMessage, place: Place): Rule {
+function occurrenceFrom(message: OccurrenceMessage, location: RuleLocation): Rule {
   const { eventName, where, which, condition } = message;
   if (which !== Occurrence_Which.FIRST && which !== Occurrence_Which.LAST) {
-    throw invalidField(`${place.path}.which`, "is required");
+    throw invalidField(`${location.path}.which`, "is required");
   }
   return {
     kind: "occurrence",
     which: which === Occurrence_Which.FIRST ? "first" : "last",
-    matcher: matcherFrom(place, eventName, where),
-    when: occurrenceConditionFrom(condition, place),
+    matcher: matcherFrom(location, eventName, where),
+    when: occurrenceConditionFrom(condition, location),
   };
 }
 
 function occurrenceConditionFrom(
   condition: OccurrenceMessage["condition"],
-  place: Place,
+  location: RuleLocation,
 ): OccurrenceCondition {
   switch (condition.case) {
     case "before":
     case "after":
-      return { kind: condition.case, ms: instantFrom(at(place, condition.case), condition.value) };
+      return { kind: condition.case, ms: instantFrom(at(location, condition.case), condition.value) };
     case "within":
-      return { kind: "within", ms: spanFrom(at(place, "within"), condition.value) };
+      return { kind: "within", ms: durationMsFrom(at(location, "within"), condition.value) };
     default:
-      throw invalidField(place.path, "before, after or within is required");
+      throw invalidField(location.path, "before, after or within is required");
   }
 }
 
-function activeDaysFrom(message: ActiveDaysMessage, place: Place): Rule {
+function activeDaysFrom(message: ActiveDaysMessage, location: RuleLocation): Rule {
   const { eventName, where, atLeast, ofLastDays } = message;
   if (ofLastDays < 1 || ofLastDays > ACTIVE_DAYS_MAX) {
-    throw invalidField(`${place.path}.of_last_days`, `must be 1 to ${ACTIVE_DAYS_MAX}`);
+    throw invalidField(`${location.path}.of_last_days`, `must be 1 to ${ACTIVE_DAYS_MAX}`);
   }
   if (atLeast < 1 || atLeast > ofLastDays) {
-    throw invalidField(`${place.path}.at_least`, "must be at least 1 and at most of_last_days");
+    throw invalidField(`${location.path}.at_least`, "must be at least 1 and at most of_last_days");
   }
   return {
     kind: "active_days",
-    matcher: matcherFrom(place, eventName === "" ? undefined : eventName, where),
+    matcher: matcherFrom(location, eventName === "" ? undefined : eventName, where),
     atLeast,
     ofLastDays,
-    timeZone: timeZoneFrom(place, message.timeZone),
+    timeZone: timeZoneFrom(location, message.timeZone),
   };
 }
 
@@ -215,45 +218,51 @@ const COMPARISONS = {
   lessThan: "less_than",
 } as const satisfies Record<string, Comparison>;
 
-function countFrom(place: Place, message: CountMessage | undefined): CountCondition {
+function countFrom(location: RuleLocation, message: CountMessage | undefined): CountCondition {
   const condition = message?.condition;
-  if (condition?.case === undefined) throw invalidField(`${place.path}.count`, "is required");
+  if (condition?.case === undefined) throw invalidField(`${location.path}.count`, "is required");
   const { case: name, value: n } = condition;
   const least = name === "atLeast" || name === "lessThan" ? 1 : 0;
-  if (n < least) throw invalidField(`${place.path}.count.${COMPARISONS[name]}`, `must be at least ${least}`);
+  if (n < least)
+    throw invalidField(`${location.path}.count.${COMPARISONS[name]}`, `must be at least ${least}`);
   return { kind: COMPARISONS[name], n };
 }
 
-function windowFrom(parent: Place, message: WindowMessage | undefined): Window | undefined {
+function windowFrom(parent: RuleLocation, message: WindowMessage | undefined): Window | undefined {
   if (message === undefined) return undefined;
-  const place = at(parent, "window");
+  const location = at(parent, "window");
   const { window } = message;
   switch (window.case) {
     case "last":
-      return { kind: "last", ms: spanFrom(at(place, "last"), window.value) };
+      return { kind: "last", ms: durationMsFrom(at(location, "last"), window.value) };
     case "between": {
-      const fromMs = instantFrom(at(place, "between.from"), window.value.from);
-      const toMs = instantFrom(at(place, "between.to"), window.value.to);
-      if (toMs <= fromMs) throw invalidField(`${place.path}.between.to`, "must be after from");
+      const fromMs = instantFrom(at(location, "between.from"), window.value.from);
+      const toMs = instantFrom(at(location, "between.to"), window.value.to);
+      if (toMs <= fromMs) throw invalidField(`${location.path}.between.to`, "must be after from");
       return { kind: "between", fromMs, toMs };
     }
     case "calendarDays": {
       const { days } = window.value;
-      const own = at(place, "calendar_days");
+      const own = at(location, "calendar_days");
       if (days < 1) throw invalidField(`${own.path}.days`, "must be at least 1");
       return { kind: "calendar_days", days, timeZone: timeZoneFrom(own, window.value.timeZone) };
     }
     default:
-      throw invalidField(place.path, "is required");
+      throw invalidField(location.path, "is required");
   }
 }
 
-function matcherFrom(place: Place, eventName: string | undefined, where: string, prefix = ""): Matcher {
+function matcherFrom(
+  location: RuleLocation,
+  eventName: string | undefined,
+  where: string,
+  prefix = "",
+): Matcher {
   if (where === "") return matcherOf(eventName);
-  return matcherOf(eventName, predicateFrom(at(place, `${prefix}where`), where, "event"));
+  return matcherOf(eventName, predicateFrom(at(location, `${prefix}where`), where, "event"));
 }
 
-function predicateFrom({ path }: Place, source: string, subject: PredicateSubject): Predicate {
+function predicateFrom({ path }: RuleLocation, source: string, subject: PredicateSubject): Predicate {
   try {
     return compilePredicate(source, subject);
   } catch (error) {
@@ -262,13 +271,13 @@ function predicateFrom({ path }: Place, source: string, subject: PredicateSubjec
   }
 }
 
-function timeZoneFrom(place: Place, name: string): string {
-  const timeZone = name === "" ? place.timeZone : name;
-  if (!isTimeZone(timeZone)) throw invalidField(`${place.path}.time_zone`, "must be an IANA time zone");
+function timeZoneFrom(location: RuleLocation, name: string): string {
+  const timeZone = name === "" ? location.timeZone : name;
+  if (!isTimeZone(timeZone)) throw invalidField(`${location.path}.time_zone`, "must be an IANA time zone");
   return timeZone;
 }
 
-function spanFrom({ path }: Place, message: Duration | undefined): number {
+function durationMsFrom({ path }: RuleLocation, message: Duration | undefined): number {
   if (message === undefined) throw invalidField(path, "is required");
   if (message.nanos % 1_000_000 !== 0) throw invalidField(path, "must be whole milliseconds");
   const ms = durationMs(message);
@@ -277,12 +286,12 @@ function spanFrom({ path }: Place, message: Duration | undefined): number {
   return ms;
 }
 
-function instantFrom({ path }: Place, message: Timestamp | undefined): number {
+function instantFrom({ path }: RuleLocation, message: Timestamp | undefined): number {
   if (message === undefined) throw invalidField(path, "is required");
   if (message.nanos % 1_000_000 !== 0) throw invalidField(path, "must be whole milliseconds");
   return timestampMs(message);
 }
 
-function at(place: Place, field: string): Place {
-  return { ...place, path: `${place.path}.${field}` };
+function at(location: RuleLocation, field: string): RuleLocation {
+  return { ...location, path: `${location.path}.${field}` };
 }

@@ -4,7 +4,7 @@ import { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { AppError } from "@muster/errors";
 import { describe, expect, test } from "vitest";
 import { leavesOf } from "../engine/rule.ts";
-import { decodeRule, encodeRule, ruleOfRequest } from "./rule-proto.ts";
+import { decodeRule, encodeRule, ruleFromRequest } from "./rule-proto.ts";
 
 type RuleInit = MessageInitShape<typeof RuleSchema>;
 
@@ -16,7 +16,7 @@ const viewed: RuleInit = {
 };
 
 function read(rule: RuleInit, timeZone?: string) {
-  return ruleOfRequest({ rule: create(RuleSchema, rule) }, "", timeZone);
+  return ruleFromRequest({ rule: create(RuleSchema, rule) }, "", timeZone);
 }
 
 function refusal(rule: RuleInit): string {

@@ -20,7 +20,7 @@ export type RuleFields = {
  * Returns the rule that a validated request defines, by `rule` or by the short form. `prefix` is the path of
  * these fields in the request, `timeZone` the time zone of the organization.
  */
-export function ruleOfRequest(request: RuleFields, prefix = "", timeZone = UTC): Rule {
+export function ruleFromRequest(request: RuleFields, prefix = "", timeZone = UTC): Rule {
   if (request.rule !== undefined) return ruleFromProto(request.rule, `${prefix}rule`, timeZone);
   const { eventName, minCount, withinDays } = request;
   if (eventName === undefined) throw invalidField(`${prefix}event_name`, "is required");

@@ -5,7 +5,7 @@ import type {
 } from "@muster/contracts/muster/segments/v1/segment_update_pb";
 import { invalidField } from "@muster/errors";
 import type { Rule } from "../engine/rule.ts";
-import { ruleOfRequest } from "./rule-proto.ts";
+import { ruleFromRequest } from "./rule-proto.ts";
 import { slugOf } from "./segment.ts";
 
 export interface SegmentEdit {
@@ -22,7 +22,7 @@ const PREFIX = "segment.";
 export const NAME_PATH = `${PREFIX}name`;
 const RULE_PATH = `${PREFIX}rule`;
 /** Mask paths and their fields. */
-const changeable = {
+const maskFields = {
   name: "name",
   rule: "rule",
   event_name: "eventName",
@@ -30,15 +30,15 @@ const changeable = {
   within_days: "withinDays",
   version: "version",
 } as const;
-type Path = keyof typeof changeable;
+type Path = keyof typeof maskFields;
 const SHORT_FORM: readonly Path[] = ["event_name", "min_count", "within_days"];
 
 /** `timeZone` is the time zone of the organization. */
-export function editOf(request: UpdateSegmentRequest, timeZone: string): SegmentEdit {
+export function editFromRequest(request: UpdateSegmentRequest, timeZone: string): SegmentEdit {
   const paths = pathsOf(request);
   const { segment } = request;
-  const given = <P extends Path>(path: P): SegmentChanges[(typeof changeable)[P]] | undefined =>
-    paths.includes(path) ? segment?.[changeable[path]] : undefined;
+  const given = <P extends Path>(path: P): SegmentChanges[(typeof maskFields)[P]] | undefined =>
+    paths.includes(path) ? segment?.[maskFields[path]] : undefined;
   for (const path of ["name", "rule"] as const) {
     if (paths.includes(path) && given(path) === undefined) {
       throw invalidField(PREFIX + path, "can't be cleared");
@@ -57,7 +57,8 @@ export function editOf(request: UpdateSegmentRequest, timeZone: string): Segment
   };
   return {
     name: name === undefined ? undefined : { text: name, slug: slugOf(name, NAME_PATH) },
-    rule: isShort || definition.rule !== undefined ? ruleOfRequest(definition, PREFIX, timeZone) : undefined,
+    rule:
+      isShort || definition.rule !== undefined ? ruleFromRequest(definition, PREFIX, timeZone) : undefined,
     rulePath: isShort ? `${PREFIX}event_name` : RULE_PATH,
     version: given("version"),
   };
@@ -66,10 +67,10 @@ export function editOf(request: UpdateSegmentRequest, timeZone: string): Segment
 function pathsOf({ segment, updateMask }: UpdateSegmentRequest): Path[] {
   const paths = updateMask?.paths ?? [];
   if (paths.length === 0) {
-    return (Object.keys(changeable) as Path[]).filter((path) => segment?.[changeable[path]] !== undefined);
+    return (Object.keys(maskFields) as Path[]).filter((path) => segment?.[maskFields[path]] !== undefined);
   }
   for (const path of paths) {
-    if (!Object.hasOwn(changeable, path)) {
+    if (!Object.hasOwn(maskFields, path)) {
       throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
     }
   }

@@ -4,7 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type SegmentSchema, SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { ALL_SEGMENTS, listBackfillsOf } from "../backfills/backfill-store.ts";
+import { ALL_SEGMENTS, listBackfillsOfSegments } from "../backfills/backfill-store.ts";
 import { countMembers } from "../memberships/membership-store.ts";
 import { savedRule, savedVersion } from "./evaluations.ts";
 import { ruleToProto } from "./rule-to-proto.ts";
@@ -24,7 +24,7 @@ export async function describeSegments(
   );
   const counts = await countMembers(db, organizationId, ids);
   const unfinished = new Map<SegmentId, Set<number>>();
-  for (const { segmentId, shard } of await listBackfillsOf(db, organizationId, ids)) {
+  for (const { segmentId, shard } of await listBackfillsOfSegments(db, organizationId, ids)) {
     for (const id of segmentId === ALL_SEGMENTS ? ids : [segmentId]) {
       unfinished.set(id, (unfinished.get(id) ?? new Set()).add(shard));
     }

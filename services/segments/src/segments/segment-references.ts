@@ -3,7 +3,7 @@ import { isUuid, type SegmentId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { Rule } from "../engine/rule.ts";
 import { findCycle } from "./evaluations.ts";
-import { mapSegments } from "./map-segments.ts";
+import { mapSegmentIds } from "./map-segment-ids.ts";
 import type { Segment } from "./segment.ts";
 
 /**
@@ -16,11 +16,11 @@ export function resolveSegments(rule: Rule, segments: readonly Segment[], path: 
     if (found === undefined) throw invalidField(at, "must be the id or slug of a segment");
     return found.id;
   };
-  return mapSegments(rule, resolve, path);
+  return mapSegmentIds(rule, resolve, path);
 }
 
 /** Throws FIELD_INVALID with the cycle if the segment's saved rule refers back to the segment. */
-export function refuseCycle(segments: readonly Segment[], id: SegmentId, path: string): void {
+export function rejectCycle(segments: readonly Segment[], id: SegmentId, path: string): void {
   const cycle = findCycle(segments, id);
   if (cycle === undefined) return;
   const way = cycle.map(({ slug }) => slug).join(" -> ");

@@ -164,7 +164,7 @@ export async function listSegmentsPage(
 }
 
 /** Returns segments that are served by the given evaluations, oldest first, after the given id. */
-export async function listSegmentsServedBy(
+export async function listSegmentsByEvaluations(
   db: Queryable,
   organizationId: OrganizationId,
   evaluationIds: readonly SegmentId[],

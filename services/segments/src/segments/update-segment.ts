@@ -9,32 +9,32 @@ import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
 import { ALL_SHARDS, addBackfills } from "../backfills/backfill-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
-import { WORK_TOPIC } from "../folder.ts";
-import { changeRule, checkSize, type RuleChange } from "./change-rule.ts";
+import { WORK_TOPIC } from "../segment-projection.ts";
+import { changeRule, type RuleChange, rejectTooManyInstants } from "./change-rule.ts";
 import { countDifference } from "./count-difference.ts";
 import { savedRule, savedVersion } from "./evaluations.ts";
 import {
-  definitionsChanged,
-  ensureTouched,
+  ensureOrganization,
+  incrementDefinitionsVersion,
   lockOrganization,
   readRawEventDays,
 } from "./organization-store.ts";
 import { encodeRule } from "./rule-proto.ts";
-import { refuseLongWindow } from "./rule-retention.ts";
+import { rejectLongWindow } from "./rule-retention.ts";
+import { dropEvaluation, switchFinishedRules } from "./rule-switch.ts";
 import type { Segment } from "./segment.ts";
-import { editOf, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
+import { editFromRequest, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
 import { describeSegments, segmentToProto } from "./segment-proto.ts";
 import { resolveSegments } from "./segment-references.ts";
 import { listSegmentsOf, slugTaken, updateSegmentRow } from "./segment-store.ts";
-import { dropEvaluation, takeOver } from "./take-over.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
 
 export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.updateSegment> {
   return async (request, context) => {
     const { organizationId } = context;
     const timeZone = await deps.timeZones.for(context.organizationId, request.segment?.rule);
-    const edit = editOf(request, timeZone);
-    await ensureTouched(deps.database, organizationId, deps.clock.nowMs());
+    const edit = editFromRequest(request, timeZone);
+    await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
     if (request.validateOnly) return preview(deps, context, request.segmentId, edit);
     const described = await deps.database.transaction(async (trx) => {
       const { rawEventDays } = await lockOrganization(trx, organizationId);
@@ -88,9 +88,9 @@ async function planEdit(
     updateMs: Math.max(nowMs, before.updateMs),
   };
   if (!isNewRule) return { before, after: renamed, change: undefined };
-  refuseLongWindow(rule, edit.rawEventDays, edit.rulePath);
+  rejectLongWindow(rule, edit.rawEventDays, edit.rulePath);
   const change = changeRule(segments, renamed, rule, edit.rulePath, () => deps.ids.next<SegmentId>(nowMs));
-  checkSize(change.segments);
+  rejectTooManyInstants(change.segments);
   const after = change.pending.find(({ id }) => id === before.id) ?? renamed;
   return { before, after, change };
 }
@@ -108,9 +108,9 @@ async function apply(deps: SegmentsDeps, trx: Transaction, { before, after, chan
     await addBackfills(trx, organizationId, segment.pending.evaluationId, ALL_SHARDS);
   }
   for (const evaluationId of change.dropped) await dropEvaluation(trx, organizationId, evaluationId);
-  await definitionsChanged(trx, organizationId);
+  await incrementDefinitionsVersion(trx, organizationId);
   // Other pending segments may have waited for the dropped evaluations alone.
-  await takeOver(trx, organizationId, deps.announcer);
+  await switchFinishedRules(trx, organizationId, deps.announcer);
 }
 
 /** Returns the effects of the edit without writing. */

@@ -2,8 +2,8 @@
 // shard. Pending rules do not delay a read, because the current rule serves until the switch.
 import type { OrganizationId } from "@muster/core";
 import type { CallContext } from "@muster/rpc";
-import { ALL_SHARDS, listBackfillsOf } from "../backfills/backfill-store.ts";
-import { hasProfileDerivations } from "../backfills/derivation-store.ts";
+import { ALL_SHARDS, listBackfillsOfSegments } from "../backfills/backfill-store.ts";
+import { hasProfileRebuilds } from "../backfills/rebuild-store.ts";
 import type { SegmentsDeps } from "../deps.ts";
 import type { Segment } from "./segment.ts";
 
@@ -16,11 +16,11 @@ export async function waitForSegments(
   await consistency.wait(context, {
     organizationId,
     shards: ALL_SHARDS,
-    async isDerivationPending() {
+    async hasPendingWork() {
       const db = database.reader;
       const serving = segments.map(({ evaluationId }) => evaluationId);
-      if ((await listBackfillsOf(db, organizationId, serving)).length > 0) return true;
-      return hasProfileDerivations(db, organizationId);
+      if ((await listBackfillsOfSegments(db, organizationId, serving)).length > 0) return true;
+      return hasProfileRebuilds(db, organizationId);
     },
   });
 }

@@ -2,35 +2,35 @@
 // exist.
 import type { ProfileId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { listBackfillsIn } from "../backfills/backfill-store.ts";
-import type { DerivationReason } from "../backfills/derivation-reason.ts";
-import { readDerivationReasons } from "../backfills/derivation-store.ts";
+import { listBackfillsOfShards } from "../backfills/backfill-store.ts";
 import { saveFactHorizons } from "../backfills/fact-horizon-store.ts";
-import { derivedCause } from "../changes/cause.ts";
+import type { RebuildReason } from "../backfills/rebuild-reason.ts";
+import { readRebuildReasons } from "../backfills/rebuild-store.ts";
+import { rebuildCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluateAll } from "../engine/membership.ts";
 import { emptyState, type ProfileState } from "../engine/profile-state.ts";
+import type { ChangedProfile } from "../profiles/changed-profile.ts";
 import type { ScannedStates } from "../profiles/scan-states.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
-import type { TouchedProfile } from "../profiles/touched-profile.ts";
-import { absentProfile, type EndedProfiles, isOver } from "./absent-profiles.ts";
-import type { DerivationTask } from "./derivation-agenda.ts";
-import { isCounted, keepKnown, type UnfoldedNews } from "./recollection.ts";
+import { type EndedProfiles, hasEnded, missingProfile } from "./missing-profiles.ts";
+import type { RebuildTask } from "./rebuild-planner.ts";
+import { isBackfilled, retainKnownFacts, type UnappliedMessages } from "./retained-facts.ts";
 
 /** The result of scanning one chunk of a shard. */
-export interface Derived extends ScannedStates {
-  readonly task: DerivationTask;
+export interface ScannedShard extends ScannedStates {
+  readonly task: RebuildTask;
   /** The shard's applied position at the time of the scan. */
-  readonly folded: number;
+  readonly appliedPosition: number;
   readonly scannedMs: number;
   /** Read only if retention has removed raw events. */
-  readonly unfolded: UnfoldedNews | undefined;
+  readonly unapplied: UnappliedMessages | undefined;
 }
 
-export interface Replaced extends EndedProfiles {
-  readonly touched: readonly TouchedProfile[];
+export interface ReplacedStates extends EndedProfiles {
+  readonly changed: readonly ChangedProfile[];
   /** Profiles that the snapshot does not contain. */
-  readonly absent: readonly TouchedProfile[];
+  readonly missing: readonly ChangedProfile[];
 }
 
 /**
@@ -39,35 +39,35 @@ export interface Replaced extends EndedProfiles {
  */
 export async function replaceStates(
   trx: Transaction,
-  one: Derived,
+  scanned: ScannedShard,
   definitions: Definitions,
   nowMs: number,
-): Promise<Replaced> {
-  const { task, states, position, isRead, folded, unfolded } = one;
+): Promise<ReplacedStates> {
+  const { task, states, position, isScanned, appliedPosition, unapplied } = scanned;
   const { organizationId, shard, profiles } = task;
-  const backfills = await listBackfillsIn(trx, organizationId, [shard]);
+  const backfills = await listBackfillsOfShards(trx, organizationId, [shard]);
   const backfilled = new Set(backfills.map(({ segmentId }) => segmentId));
-  const asked = "ids" in profiles ? profiles.ids : [];
-  const reasons = await readDerivationReasons(trx, organizationId, shard, asked);
-  const reasonOf = (id: ProfileId): DerivationReason => reasons.get(id) ?? "doubt";
-  const profileIds = [...new Set([...states.keys(), ...asked])].sort();
+  const requestedIds = "ids" in profiles ? profiles.ids : [];
+  const reasons = await readRebuildReasons(trx, organizationId, shard, requestedIds);
+  const reasonOf = (id: ProfileId): RebuildReason => reasons.get(id) ?? "stale";
+  const profileIds = [...new Set([...states.keys(), ...requestedIds])].sort();
   const keys = profileIds.map((profileId) => ({ organizationId, shard, profileId }));
   const stored = await loadStates(trx, keys);
-  const touched: TouchedProfile[] = [];
-  const absent: TouchedProfile[] = [];
-  const over: ProfileId[] = [];
+  const changed: ChangedProfile[] = [];
+  const missing: ChangedProfile[] = [];
+  const ended: ProfileId[] = [];
   for (const key of keys) {
     const { profileId } = key;
     const reason = reasonOf(profileId);
     const before = stored.get(profileKeyText(organizationId, profileId));
     const found = states.get(profileId);
     if (found === undefined) {
-      const isEnded = isOver(reason, position, folded);
-      if (isEnded) over.push(profileId);
+      const isGone = hasEnded(reason, position, appliedPosition);
+      if (isGone) ended.push(profileId);
       // If no rule reads anything, there was no scan, and the profile may exist.
-      if (!isEnded && !isRead) continue;
+      if (!isGone && !isScanned) continue;
       const known = before ?? { ...key, state: emptyState(), nextDueMs: undefined };
-      absent.push(absentProfile(known, definitions, { asOf: isRead ? position : 0, reason, nowMs }));
+      missing.push(missingProfile(known, definitions, { asOf: isScanned ? position : 0, reason, nowMs }));
       continue;
     }
     // Cloned, because a deadlock runs this function again.
@@ -75,29 +75,29 @@ export async function replaceStates(
       ...structuredClone(found),
       memberships: before?.state.memberships ?? new Map(),
     };
-    if (unfolded !== undefined) {
+    if (unapplied !== undefined) {
       const known = { profileId, before: before?.state, reason: reasons.get(profileId), backfills };
-      keepKnown(state, definitions, { ...one, ...known, unfolded });
+      retainKnownFacts(state, definitions, { ...scanned, ...known, unapplied });
     }
-    touched.push({
+    changed.push({
       ...{ ...key, state, isStored: before !== undefined },
       ...evaluateAll(state, definitions, nowMs),
-      causeOf: (change) => derivedCause(change, backfilled, reason, nowMs),
+      causeOf: (change) => rebuildCause(change, backfilled, reason, nowMs),
     });
   }
-  await saveHorizons(trx, one, definitions, backfilled);
-  return { touched, absent, over, erased: over.filter((id) => reasonOf(id) === "erased") };
+  await saveHorizons(trx, scanned, definitions, backfilled);
+  return { changed, missing, ended, erased: ended.filter((id) => reasonOf(id) === "erased") };
 }
 
 /** Stores from when on facts are complete that are new since retention removed raw events. */
 async function saveHorizons(
   trx: Transaction,
-  { task, states, completeSinceMs }: Derived,
+  { task, states, completeSinceMs }: ScannedShard,
   definitions: Definitions,
   unfinished: ReadonlySet<SegmentId>,
 ): Promise<void> {
   if (completeSinceMs === 0 || states.size === 0 || "ids" in task.profiles) return;
-  const added = [...definitions.facts].filter((fact) => !isCounted(fact, unfinished));
+  const added = [...definitions.facts].filter((fact) => !isBackfilled(fact, unfinished));
   const keys = added.map(({ spec }) => spec.key);
   if (keys.length > 0) await saveFactHorizons(trx, task.organizationId, keys, completeSinceMs);
 }

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/erasure.proto.
  */
 export const file_muster_events_v1_erasure: GenFile = /*@__PURE__*/
-  fileDesc("Ch5tdXN0ZXIvZXZlbnRzL3YxL2VyYXN1cmUucHJvdG8SEG11c3Rlci5ldmVudHMudjEi/QEKB0VyYXN1cmUSEgoCaWQYASABKAlCBpq1GAIoARItCgVzdGF0ZRgCIAEoDjIeLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZVN0YXRlEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1jb21wbGV0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCgtwcm9maWxlX2lkcxgFIAMoCUIGmrUYAigCEi4KBnBsYWNlcxgGIAMoCzIeLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZUNvdW50IjQKDEVyYXN1cmVDb3VudBIVCgVwbGFjZRgBIAEoCUIGmrUYAigBEg0KBWNvdW50GAIgASgDKmQKDEVyYXN1cmVTdGF0ZRIdChlFUkFTVVJFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVRVJBU1VSRV9TVEFURV9SVU5OSU5HEAESGgoWRVJBU1VSRV9TVEFURV9DT01QTEVURRACYgZwcm90bzM", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
+  fileDesc("Ch5tdXN0ZXIvZXZlbnRzL3YxL2VyYXN1cmUucHJvdG8SEG11c3Rlci5ldmVudHMudjEigAIKB0VyYXN1cmUSEgoCaWQYASABKAlCBpq1GAIoARItCgVzdGF0ZRgCIAEoDjIeLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZVN0YXRlEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1jb21wbGV0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCgtwcm9maWxlX2lkcxgFIAMoCUIGmrUYAigCEjEKCWxvY2F0aW9ucxgGIAMoCzIeLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZUNvdW50IjcKDEVyYXN1cmVDb3VudBIYCghsb2NhdGlvbhgBIAEoCUIGmrUYAigBEg0KBWNvdW50GAIgASgDKmQKDEVyYXN1cmVTdGF0ZRIdChlFUkFTVVJFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVRVJBU1VSRV9TVEFURV9SVU5OSU5HEAESGgoWRVJBU1VSRV9TVEFURV9DT01QTEVURRACYgZwcm90bzM", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
  * The receipt of an erasure: how much was removed from which location. A receipt contains ids and counts
@@ -56,9 +56,9 @@ export type Erasure = Message<"muster.events.v1.Erasure"> & {
   /**
    * Ordered by name.
    *
-   * @generated from field: repeated muster.events.v1.ErasureCount places = 6;
+   * @generated from field: repeated muster.events.v1.ErasureCount locations = 6;
    */
-  places: ErasureCount[];
+  locations: ErasureCount[];
 };
 
 /**
@@ -77,9 +77,9 @@ export type ErasureCount = Message<"muster.events.v1.ErasureCount"> & {
   /**
    * The service and the kind of data, such as "events.tracked_events" or "segments.memberships".
    *
-   * @generated from field: string place = 1;
+   * @generated from field: string location = 1;
    */
-  place: string;
+  location: string;
 
   /**
    * Rows, messages or stored responses, of all erased profiles together.

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/erasure_service.proto.
  */
 export const file_muster_events_v1_erasure_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZtdXN0ZXIvZXZlbnRzL3YxL2VyYXN1cmVfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSI5ChNFcmFzZVByb2ZpbGVSZXF1ZXN0EiIKCnByb2ZpbGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigCIhYKFEVyYXNlUHJvZmlsZVJlc3BvbnNlIjMKEEVyYXNlVXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAMiEwoRRXJhc2VVc2VyUmVzcG9uc2UiNwoRR2V0RXJhc3VyZVJlcXVlc3QSIgoKZXJhc3VyZV9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiQAoSR2V0RXJhc3VyZVJlc3BvbnNlEioKB2VyYXN1cmUYASABKAsyGS5tdXN0ZXIuZXZlbnRzLnYxLkVyYXN1cmUiWAoTTGlzdEVyYXN1cmVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgCIAEoCUIOukgFcgMogBCatRgCKAEiZAoUTGlzdEVyYXN1cmVzUmVzcG9uc2USKwoIZXJhc3VyZXMYASADKAsyGS5tdXN0ZXIuZXZlbnRzLnYxLkVyYXN1cmUSHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEy4gQKDkVyYXN1cmVTZXJ2aWNlEpsBCgxFcmFzZVByb2ZpbGUSJS5tdXN0ZXIuZXZlbnRzLnYxLkVyYXNlUHJvZmlsZVJlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLkVyYXNlUHJvZmlsZVJlc3BvbnNlIjyKtRgQCg5wcm9maWxlcy5lcmFzZZK1GAMIzAGC0+STAhsqGS92MS9wcm9maWxlcy97cHJvZmlsZV9pZH0SjwEKCUVyYXNlVXNlchIiLm11c3Rlci5ldmVudHMudjEuRXJhc2VVc2VyUmVxdWVzdBojLm11c3Rlci5ldmVudHMudjEuRXJhc2VVc2VyUmVzcG9uc2UiOYq1GBIKDnByb2ZpbGVzLmVyYXNlKAGStRgFCMwBGAGC0+STAhQqEi92MS91c2VyL3t1c2VyX2lkfRKWAQoKR2V0RXJhc3VyZRIjLm11c3Rlci5ldmVudHMudjEuR2V0RXJhc3VyZVJlcXVlc3QaJC5tdXN0ZXIuZXZlbnRzLnYxLkdldEVyYXN1cmVSZXNwb25zZSI9irUYDwoNZXJhc3VyZXMucmVhZILT5JMCJGIHZXJhc3VyZRIZL3YxL2VyYXN1cmVzL3tlcmFzdXJlX2lkfRKGAQoMTGlzdEVyYXN1cmVzEiUubXVzdGVyLmV2ZW50cy52MS5MaXN0RXJhc3VyZXNSZXF1ZXN0GiYubXVzdGVyLmV2ZW50cy52MS5MaXN0RXJhc3VyZXNSZXNwb25zZSInirUYDwoNZXJhc3VyZXMucmVhZILT5JMCDhIML3YxL2VyYXN1cmVzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_muster_events_v1_erasure, file_muster_options_v1_options]);
+  fileDesc("CiZtdXN0ZXIvZXZlbnRzL3YxL2VyYXN1cmVfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSI5ChNFcmFzZVByb2ZpbGVSZXF1ZXN0EiIKCnByb2ZpbGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigCIhYKFEVyYXNlUHJvZmlsZVJlc3BvbnNlIjoKF0VyYXNlVHJhY2tlZFVzZXJSZXF1ZXN0Eh8KB3VzZXJfaWQYASABKAlCDrpIBXIDKP8BmrUYAigDIhoKGEVyYXNlVHJhY2tlZFVzZXJSZXNwb25zZSI3ChFHZXRFcmFzdXJlUmVxdWVzdBIiCgplcmFzdXJlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASJAChJHZXRFcmFzdXJlUmVzcG9uc2USKgoHZXJhc3VyZRgBIAEoCzIZLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZSJYChNMaXN0RXJhc3VyZXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAEJq1GAIoASJkChRMaXN0RXJhc3VyZXNSZXNwb25zZRIrCghlcmFzdXJlcxgBIAMoCzIZLm11c3Rlci5ldmVudHMudjEuRXJhc3VyZRIfCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBpq1GAIoATL3BAoORXJhc3VyZVNlcnZpY2USmwEKDEVyYXNlUHJvZmlsZRIlLm11c3Rlci5ldmVudHMudjEuRXJhc2VQcm9maWxlUmVxdWVzdBomLm11c3Rlci5ldmVudHMudjEuRXJhc2VQcm9maWxlUmVzcG9uc2UiPIq1GBAKDnByb2ZpbGVzLmVyYXNlkrUYAwjMAYLT5JMCGyoZL3YxL3Byb2ZpbGVzL3twcm9maWxlX2lkfRKkAQoQRXJhc2VUcmFja2VkVXNlchIpLm11c3Rlci5ldmVudHMudjEuRXJhc2VUcmFja2VkVXNlclJlcXVlc3QaKi5tdXN0ZXIuZXZlbnRzLnYxLkVyYXNlVHJhY2tlZFVzZXJSZXNwb25zZSI5irUYEgoOcHJvZmlsZXMuZXJhc2UoAZK1GAUIzAEYAYLT5JMCFCoSL3YxL3VzZXIve3VzZXJfaWR9EpYBCgpHZXRFcmFzdXJlEiMubXVzdGVyLmV2ZW50cy52MS5HZXRFcmFzdXJlUmVxdWVzdBokLm11c3Rlci5ldmVudHMudjEuR2V0RXJhc3VyZVJlc3BvbnNlIj2KtRgPCg1lcmFzdXJlcy5yZWFkgtPkkwIkYgdlcmFzdXJlEhkvdjEvZXJhc3VyZXMve2VyYXN1cmVfaWR9EoYBCgxMaXN0RXJhc3VyZXMSJS5tdXN0ZXIuZXZlbnRzLnYxLkxpc3RFcmFzdXJlc1JlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLkxpc3RFcmFzdXJlc1Jlc3BvbnNlIieKtRgPCg1lcmFzdXJlcy5yZWFkgtPkkwIOEgwvdjEvZXJhc3VyZXNiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_muster_events_v1_erasure, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.events.v1.EraseProfileRequest
@@ -48,9 +48,9 @@ export const EraseProfileResponseSchema: GenMessage<EraseProfileResponse> = /*@_
   messageDesc(file_muster_events_v1_erasure_service, 1);
 
 /**
- * @generated from message muster.events.v1.EraseUserRequest
+ * @generated from message muster.events.v1.EraseTrackedUserRequest
  */
-export type EraseUserRequest = Message<"muster.events.v1.EraseUserRequest"> & {
+export type EraseTrackedUserRequest = Message<"muster.events.v1.EraseTrackedUserRequest"> & {
   /**
    * Compared byte for byte.
    *
@@ -60,23 +60,23 @@ export type EraseUserRequest = Message<"muster.events.v1.EraseUserRequest"> & {
 };
 
 /**
- * Describes the message muster.events.v1.EraseUserRequest.
- * Use `create(EraseUserRequestSchema)` to create a new message.
+ * Describes the message muster.events.v1.EraseTrackedUserRequest.
+ * Use `create(EraseTrackedUserRequestSchema)` to create a new message.
  */
-export const EraseUserRequestSchema: GenMessage<EraseUserRequest> = /*@__PURE__*/
+export const EraseTrackedUserRequestSchema: GenMessage<EraseTrackedUserRequest> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_erasure_service, 2);
 
 /**
- * @generated from message muster.events.v1.EraseUserResponse
+ * @generated from message muster.events.v1.EraseTrackedUserResponse
  */
-export type EraseUserResponse = Message<"muster.events.v1.EraseUserResponse"> & {
+export type EraseTrackedUserResponse = Message<"muster.events.v1.EraseTrackedUserResponse"> & {
 };
 
 /**
- * Describes the message muster.events.v1.EraseUserResponse.
- * Use `create(EraseUserResponseSchema)` to create a new message.
+ * Describes the message muster.events.v1.EraseTrackedUserResponse.
+ * Use `create(EraseTrackedUserResponseSchema)` to create a new message.
  */
-export const EraseUserResponseSchema: GenMessage<EraseUserResponse> = /*@__PURE__*/
+export const EraseTrackedUserResponseSchema: GenMessage<EraseTrackedUserResponse> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_erasure_service, 3);
 
 /**
@@ -180,12 +180,12 @@ export const ErasureService: GenService<{
   /**
    * Erases a person by user id. An unknown or already erased user is not an error.
    *
-   * @generated from rpc muster.events.v1.ErasureService.EraseUser
+   * @generated from rpc muster.events.v1.ErasureService.EraseTrackedUser
    */
-  eraseUser: {
+  eraseTrackedUser: {
     methodKind: "unary";
-    input: typeof EraseUserRequestSchema;
-    output: typeof EraseUserResponseSchema;
+    input: typeof EraseTrackedUserRequestSchema;
+    output: typeof EraseTrackedUserResponseSchema;
   },
   /**
    * Reads one receipt.

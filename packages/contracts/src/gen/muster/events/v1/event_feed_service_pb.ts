@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/event_feed_service.proto.
  */
 export const file_muster_events_v1_event_feed_service: GenFile = /*@__PURE__*/
-  fileDesc("CiltdXN0ZXIvZXZlbnRzL3YxL2V2ZW50X2ZlZWRfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSIVChNHZXRQb3NpdGlvbnNSZXF1ZXN0IikKFEdldFBvc2l0aW9uc1Jlc3BvbnNlEhEKCXBvc2l0aW9ucxgBIAMoAyJgChFSZWFkT3V0Ym94UmVxdWVzdBIYCgVzaGFyZBgBIAEoBUIJukgGGgQQECgAEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgDEhkKBWxpbWl0GAMgASgFQgq6SAcaBRjoBygBIkAKElJlYWRPdXRib3hSZXNwb25zZRIqCgllbnZlbG9wZXMYASADKAsyFy5tdXN0ZXIuYnVzLnYxLkVudmVsb3BlInEKE1JlcG9ydEZvbGRlZFJlcXVlc3QSIQoIY29uc3VtZXIYASABKAlCD7pIBnIEIAEoQJq1GAIoARI3CgZzaGFyZHMYAiADKAsyHS5tdXN0ZXIuZXZlbnRzLnYxLkZvbGRlZFNoYXJkQgi6SAWSAQIQECJFCgtGb2xkZWRTaGFyZBINCgVzaGFyZBgBIAEoBRIQCghwb3NpdGlvbhgCIAEoAxIVCg1pdGVtc190aHJvdWdoGAMgASgDIhYKFFJlcG9ydEZvbGRlZFJlc3BvbnNlIoUCChhTY2FuUHJvZmlsZUV2ZW50c1JlcXVlc3QSJgoPb3JnYW5pemF0aW9uX2lkGAEgASgMQg26SAR6AmgQmrUYAigBEhgKBXNoYXJkGAIgASgFQgm6SAYaBBAQKAASJAoLcHJvZmlsZV9pZHMYAyADKAxCD7pIBpIBAxDoB5q1GAIoAhIgChBhZnRlcl9wcm9maWxlX2lkGAQgASgMQgaatRgCKAISIQoNcHJvZmlsZV9saW1pdBgFIAEoBUIKukgHGgUY6AcoARIkCgtldmVudF9uYW1lcxgGIAMoCUIPukgGkgEDEJBOmrUYAigBEhYKDndpdGhvdXRfZXZlbnRzGAcgASgIIowBChlTY2FuUHJvZmlsZUV2ZW50c1Jlc3BvbnNlEjIKCHNuYXBzaG90GAEgASgLMh4ubXVzdGVyLmV2ZW50cy52MS5TY2FuU25hcHNob3RIABIzCgdwcm9maWxlGAIgASgLMiAubXVzdGVyLmV2ZW50cy52MS5TY2FubmVkUHJvZmlsZUgAQgYKBHBhcnQiSQoMU2NhblNuYXBzaG90EhAKCHBvc2l0aW9uGAEgASgDEgwKBG1vcmUYAiABKAgSGQoRY29tcGxldGVfc2luY2VfbXMYAyABKAMijAEKDlNjYW5uZWRQcm9maWxlEhoKCnByb2ZpbGVfaWQYASABKAxCBpq1GAIoAhIWCg5jcmVhdGVfdGltZV9tcxgCIAEoAxIWCgZ0cmFpdHMYAyABKAlCBpq1GAIoBBIuCgZldmVudHMYBCADKAsyHi5tdXN0ZXIuZXZlbnRzLnYxLlNjYW5uZWRFdmVudCJpCgxTY2FubmVkRXZlbnQSEgoCaWQYASABKAxCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAQSEwoLb2NjdXJyZWRfbXMYAyABKAMSGgoKcHJvcGVydGllcxgEIAEoCUIGmrUYAigEImcKF0JhdGNoR2V0UHJvZmlsZXNSZXF1ZXN0EiYKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIkCgtwcm9maWxlX2lkcxgCIAMoDEIPukgGkgEDEOgHmrUYAigCIkcKGEJhdGNoR2V0UHJvZmlsZXNSZXNwb25zZRIrCghwcm9maWxlcxgBIAMoCzIZLm11c3Rlci5ldmVudHMudjEuUHJvZmlsZSKbAQobQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXF1ZXN0EiYKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIoCgh1c2VyX2lkcxgCIAMoCUIWukgNkgEKEOgHIgVyAyj/AZq1GAIoAxIqCgtwcm9maWxlX2lkcxgDIAMoDEIVukgMkgEJEOgHIgR6AmgQmrUYAigCIoQBChxCYXRjaFJlc29sdmVQcm9maWxlc1Jlc3BvbnNlEi0KBXVzZXJzGAEgAygLMh4ubXVzdGVyLmV2ZW50cy52MS5SZXNvbHZlZFVzZXISGwoLcHJvZmlsZV9pZHMYAiADKAxCBpq1GAIoAhIYCghyb290X2lkcxgDIAMoDEIGmrUYAigCIkMKDFJlc29sdmVkVXNlchIXCgd1c2VyX2lkGAEgASgJQgaatRgCKAMSGgoKcHJvZmlsZV9pZBgCIAEoDEIGmrUYAigCIoIBChVTYW1wbGVQcm9maWxlc1JlcXVlc3QSJgoPb3JnYW5pemF0aW9uX2lkGAEgASgMQg26SAR6AmgQmrUYAigBEhgKBXNoYXJkGAIgASgFQgm6SAYaBBAQKAASGQoFbGltaXQYAyABKAVCCrpIBxoFGJBOKAASDAoEc2VlZBgEIAEoAyJMChZTYW1wbGVQcm9maWxlc1Jlc3BvbnNlEhUKDXByb2ZpbGVfY291bnQYASABKAMSGwoLcHJvZmlsZV9pZHMYAiADKAxCBpq1GAIoAiK9AQoUUmVwb3J0RXJhc3VyZVJlcXVlc3QSJgoPb3JnYW5pemF0aW9uX2lkGAEgASgMQg26SAR6AmgQmrUYAigBEiEKCmVyYXN1cmVfaWQYAiABKAxCDbpIBHoCaBCatRgCKAESIQoKcHJvZmlsZV9pZBgDIAEoDEINukgEegJoEJq1GAIoAhI3CgZwbGFjZXMYBCADKAsyHS5tdXN0ZXIuZXZlbnRzLnYxLkVyYXNlZFBsYWNlQgi6SAWSAQIQICIXChVSZXBvcnRFcmFzdXJlUmVzcG9uc2UiPAoLRXJhc2VkUGxhY2USHgoFcGxhY2UYASABKAlCD7pIBnIEIAEoQJq1GAIoARINCgVjb3VudBgCIAEoAzLUBwoQRXZlbnRGZWVkU2VydmljZRJvCgxHZXRQb3NpdGlvbnMSJS5tdXN0ZXIuZXZlbnRzLnYxLkdldFBvc2l0aW9uc1JlcXVlc3QaJi5tdXN0ZXIuZXZlbnRzLnYxLkdldFBvc2l0aW9uc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEmkKClJlYWRPdXRib3gSIy5tdXN0ZXIuZXZlbnRzLnYxLlJlYWRPdXRib3hSZXF1ZXN0GiQubXVzdGVyLmV2ZW50cy52MS5SZWFkT3V0Ym94UmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMSbwoMUmVwb3J0Rm9sZGVkEiUubXVzdGVyLmV2ZW50cy52MS5SZXBvcnRGb2xkZWRSZXF1ZXN0GiYubXVzdGVyLmV2ZW50cy52MS5SZXBvcnRGb2xkZWRSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxKAAQoRU2NhblByb2ZpbGVFdmVudHMSKi5tdXN0ZXIuZXZlbnRzLnYxLlNjYW5Qcm9maWxlRXZlbnRzUmVxdWVzdBorLm11c3Rlci5ldmVudHMudjEuU2NhblByb2ZpbGVFdmVudHNSZXNwb25zZSIQirUYDBABGghzZWdtZW50czABEnsKEEJhdGNoR2V0UHJvZmlsZXMSKS5tdXN0ZXIuZXZlbnRzLnYxLkJhdGNoR2V0UHJvZmlsZXNSZXF1ZXN0GioubXVzdGVyLmV2ZW50cy52MS5CYXRjaEdldFByb2ZpbGVzUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMSdQoOU2FtcGxlUHJvZmlsZXMSJy5tdXN0ZXIuZXZlbnRzLnYxLlNhbXBsZVByb2ZpbGVzUmVxdWVzdBooLm11c3Rlci5ldmVudHMudjEuU2FtcGxlUHJvZmlsZXNSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJyCg1SZXBvcnRFcmFzdXJlEiYubXVzdGVyLmV2ZW50cy52MS5SZXBvcnRFcmFzdXJlUmVxdWVzdBonLm11c3Rlci5ldmVudHMudjEuUmVwb3J0RXJhc3VyZVJlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEocBChRCYXRjaFJlc29sdmVQcm9maWxlcxItLm11c3Rlci5ldmVudHMudjEuQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXF1ZXN0Gi4ubXVzdGVyLmV2ZW50cy52MS5CYXRjaFJlc29sdmVQcm9maWxlc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzYgZwcm90bzM", [file_buf_validate_validate, file_muster_bus_v1_envelope, file_muster_events_v1_profile, file_muster_options_v1_options]);
+  fileDesc("CiltdXN0ZXIvZXZlbnRzL3YxL2V2ZW50X2ZlZWRfc2VydmljZS5wcm90bxIQbXVzdGVyLmV2ZW50cy52MSIVChNHZXRQb3NpdGlvbnNSZXF1ZXN0IikKFEdldFBvc2l0aW9uc1Jlc3BvbnNlEhEKCXBvc2l0aW9ucxgBIAMoAyJgChFSZWFkT3V0Ym94UmVxdWVzdBIYCgVzaGFyZBgBIAEoBUIJukgGGgQQECgAEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgDEhkKBWxpbWl0GAMgASgFQgq6SAcaBRjoBygBIkAKElJlYWRPdXRib3hSZXNwb25zZRIqCgllbnZlbG9wZXMYASADKAsyFy5tdXN0ZXIuYnVzLnYxLkVudmVsb3BlInMKFFJlcG9ydEFwcGxpZWRSZXF1ZXN0EiEKCGNvbnN1bWVyGAEgASgJQg+6SAZyBCABKECatRgCKAESOAoGc2hhcmRzGAIgAygLMh4ubXVzdGVyLmV2ZW50cy52MS5BcHBsaWVkU2hhcmRCCLpIBZIBAhAQIkYKDEFwcGxpZWRTaGFyZBINCgVzaGFyZBgBIAEoBRIQCghwb3NpdGlvbhgCIAEoAxIVCg1pdGVtc190aHJvdWdoGAMgASgDIhcKFVJlcG9ydEFwcGxpZWRSZXNwb25zZSKFAgoYU2NhblByb2ZpbGVFdmVudHNSZXF1ZXN0EiYKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIYCgVzaGFyZBgCIAEoBUIJukgGGgQQECgAEiQKC3Byb2ZpbGVfaWRzGAMgAygMQg+6SAaSAQMQ6AeatRgCKAISIAoQYWZ0ZXJfcHJvZmlsZV9pZBgEIAEoDEIGmrUYAigCEiEKDXByb2ZpbGVfbGltaXQYBSABKAVCCrpIBxoFGOgHKAESJAoLZXZlbnRfbmFtZXMYBiADKAlCD7pIBpIBAxCQTpq1GAIoARIWCg53aXRob3V0X2V2ZW50cxgHIAEoCCKMAQoZU2NhblByb2ZpbGVFdmVudHNSZXNwb25zZRIyCghzbmFwc2hvdBgBIAEoCzIeLm11c3Rlci5ldmVudHMudjEuU2NhblNuYXBzaG90SAASMwoHcHJvZmlsZRgCIAEoCzIgLm11c3Rlci5ldmVudHMudjEuU2Nhbm5lZFByb2ZpbGVIAEIGCgRwYXJ0IkkKDFNjYW5TbmFwc2hvdBIQCghwb3NpdGlvbhgBIAEoAxIMCgRtb3JlGAIgASgIEhkKEWNvbXBsZXRlX3NpbmNlX21zGAMgASgDIowBCg5TY2FubmVkUHJvZmlsZRIaCgpwcm9maWxlX2lkGAEgASgMQgaatRgCKAISFgoOY3JlYXRlX3RpbWVfbXMYAiABKAMSFgoGdHJhaXRzGAMgASgJQgaatRgCKAQSLgoGZXZlbnRzGAQgAygLMh4ubXVzdGVyLmV2ZW50cy52MS5TY2FubmVkRXZlbnQiaQoMU2Nhbm5lZEV2ZW50EhIKAmlkGAEgASgMQgaatRgCKAESFAoEbmFtZRgCIAEoCUIGmrUYAigEEhMKC29jY3VycmVkX21zGAMgASgDEhoKCnByb3BlcnRpZXMYBCABKAlCBpq1GAIoBCJnChdCYXRjaEdldFByb2ZpbGVzUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESJAoLcHJvZmlsZV9pZHMYAiADKAxCD7pIBpIBAxDoB5q1GAIoAiJHChhCYXRjaEdldFByb2ZpbGVzUmVzcG9uc2USKwoIcHJvZmlsZXMYASADKAsyGS5tdXN0ZXIuZXZlbnRzLnYxLlByb2ZpbGUimwEKG0JhdGNoUmVzb2x2ZVByb2ZpbGVzUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESKAoIdXNlcl9pZHMYAiADKAlCFrpIDZIBChDoByIFcgMo/wGatRgCKAMSKgoLcHJvZmlsZV9pZHMYAyADKAxCFbpIDJIBCRDoByIEegJoEJq1GAIoAiKEAQocQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXNwb25zZRItCgV1c2VycxgBIAMoCzIeLm11c3Rlci5ldmVudHMudjEuUmVzb2x2ZWRVc2VyEhsKC3Byb2ZpbGVfaWRzGAIgAygMQgaatRgCKAISGAoIcm9vdF9pZHMYAyADKAxCBpq1GAIoAiJDCgxSZXNvbHZlZFVzZXISFwoHdXNlcl9pZBgBIAEoCUIGmrUYAigDEhoKCnByb2ZpbGVfaWQYAiABKAxCBpq1GAIoAiKCAQoVU2FtcGxlUHJvZmlsZXNSZXF1ZXN0EiYKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIYCgVzaGFyZBgCIAEoBUIJukgGGgQQECgAEhkKBWxpbWl0GAMgASgFQgq6SAcaBRiQTigAEgwKBHNlZWQYBCABKAMiTAoWU2FtcGxlUHJvZmlsZXNSZXNwb25zZRIVCg1wcm9maWxlX2NvdW50GAEgASgDEhsKC3Byb2ZpbGVfaWRzGAIgAygMQgaatRgCKAIiwwEKFFJlcG9ydEVyYXN1cmVSZXF1ZXN0EiYKD29yZ2FuaXphdGlvbl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIhCgplcmFzdXJlX2lkGAIgASgMQg26SAR6AmgQmrUYAigBEiEKCnByb2ZpbGVfaWQYAyABKAxCDbpIBHoCaBCatRgCKAISPQoJbG9jYXRpb25zGAQgAygLMiAubXVzdGVyLmV2ZW50cy52MS5FcmFzZWRMb2NhdGlvbkIIukgFkgECECAiFwoVUmVwb3J0RXJhc3VyZVJlc3BvbnNlIkIKDkVyYXNlZExvY2F0aW9uEiEKCGxvY2F0aW9uGAEgASgJQg+6SAZyBCABKECatRgCKAESDQoFY291bnQYAiABKAMy1wcKEEV2ZW50RmVlZFNlcnZpY2USbwoMR2V0UG9zaXRpb25zEiUubXVzdGVyLmV2ZW50cy52MS5HZXRQb3NpdGlvbnNSZXF1ZXN0GiYubXVzdGVyLmV2ZW50cy52MS5HZXRQb3NpdGlvbnNSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxJpCgpSZWFkT3V0Ym94EiMubXVzdGVyLmV2ZW50cy52MS5SZWFkT3V0Ym94UmVxdWVzdBokLm11c3Rlci5ldmVudHMudjEuUmVhZE91dGJveFJlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEnIKDVJlcG9ydEFwcGxpZWQSJi5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEFwcGxpZWRSZXF1ZXN0GicubXVzdGVyLmV2ZW50cy52MS5SZXBvcnRBcHBsaWVkUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMSgAEKEVNjYW5Qcm9maWxlRXZlbnRzEioubXVzdGVyLmV2ZW50cy52MS5TY2FuUHJvZmlsZUV2ZW50c1JlcXVlc3QaKy5tdXN0ZXIuZXZlbnRzLnYxLlNjYW5Qcm9maWxlRXZlbnRzUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMwARJ7ChBCYXRjaEdldFByb2ZpbGVzEikubXVzdGVyLmV2ZW50cy52MS5CYXRjaEdldFByb2ZpbGVzUmVxdWVzdBoqLm11c3Rlci5ldmVudHMudjEuQmF0Y2hHZXRQcm9maWxlc1Jlc3BvbnNlIhCKtRgMEAEaCHNlZ21lbnRzEnUKDlNhbXBsZVByb2ZpbGVzEicubXVzdGVyLmV2ZW50cy52MS5TYW1wbGVQcm9maWxlc1JlcXVlc3QaKC5tdXN0ZXIuZXZlbnRzLnYxLlNhbXBsZVByb2ZpbGVzUmVzcG9uc2UiEIq1GAwQARoIc2VnbWVudHMScgoNUmVwb3J0RXJhc3VyZRImLm11c3Rlci5ldmVudHMudjEuUmVwb3J0RXJhc3VyZVJlcXVlc3QaJy5tdXN0ZXIuZXZlbnRzLnYxLlJlcG9ydEVyYXN1cmVSZXNwb25zZSIQirUYDBABGghzZWdtZW50cxKHAQoUQmF0Y2hSZXNvbHZlUHJvZmlsZXMSLS5tdXN0ZXIuZXZlbnRzLnYxLkJhdGNoUmVzb2x2ZVByb2ZpbGVzUmVxdWVzdBouLm11c3Rlci5ldmVudHMudjEuQmF0Y2hSZXNvbHZlUHJvZmlsZXNSZXNwb25zZSIQirUYDBABGghzZWdtZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_muster_bus_v1_envelope, file_muster_events_v1_profile, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.events.v1.GetPositionsRequest
@@ -97,9 +97,9 @@ export const ReadOutboxResponseSchema: GenMessage<ReadOutboxResponse> = /*@__PUR
   messageDesc(file_muster_events_v1_event_feed_service, 3);
 
 /**
- * @generated from message muster.events.v1.ReportFoldedRequest
+ * @generated from message muster.events.v1.ReportAppliedRequest
  */
-export type ReportFoldedRequest = Message<"muster.events.v1.ReportFoldedRequest"> & {
+export type ReportAppliedRequest = Message<"muster.events.v1.ReportAppliedRequest"> & {
   /**
    * The consumer's durable name, such as "segments".
    *
@@ -108,22 +108,22 @@ export type ReportFoldedRequest = Message<"muster.events.v1.ReportFoldedRequest"
   consumer: string;
 
   /**
-   * @generated from field: repeated muster.events.v1.FoldedShard shards = 2;
+   * @generated from field: repeated muster.events.v1.AppliedShard shards = 2;
    */
-  shards: FoldedShard[];
+  shards: AppliedShard[];
 };
 
 /**
- * Describes the message muster.events.v1.ReportFoldedRequest.
- * Use `create(ReportFoldedRequestSchema)` to create a new message.
+ * Describes the message muster.events.v1.ReportAppliedRequest.
+ * Use `create(ReportAppliedRequestSchema)` to create a new message.
  */
-export const ReportFoldedRequestSchema: GenMessage<ReportFoldedRequest> = /*@__PURE__*/
+export const ReportAppliedRequestSchema: GenMessage<ReportAppliedRequest> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_event_feed_service, 4);
 
 /**
- * @generated from message muster.events.v1.FoldedShard
+ * @generated from message muster.events.v1.AppliedShard
  */
-export type FoldedShard = Message<"muster.events.v1.FoldedShard"> & {
+export type AppliedShard = Message<"muster.events.v1.AppliedShard"> & {
   /**
    * @generated from field: int32 shard = 1;
    */
@@ -143,23 +143,23 @@ export type FoldedShard = Message<"muster.events.v1.FoldedShard"> & {
 };
 
 /**
- * Describes the message muster.events.v1.FoldedShard.
- * Use `create(FoldedShardSchema)` to create a new message.
+ * Describes the message muster.events.v1.AppliedShard.
+ * Use `create(AppliedShardSchema)` to create a new message.
  */
-export const FoldedShardSchema: GenMessage<FoldedShard> = /*@__PURE__*/
+export const AppliedShardSchema: GenMessage<AppliedShard> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_event_feed_service, 5);
 
 /**
- * @generated from message muster.events.v1.ReportFoldedResponse
+ * @generated from message muster.events.v1.ReportAppliedResponse
  */
-export type ReportFoldedResponse = Message<"muster.events.v1.ReportFoldedResponse"> & {
+export type ReportAppliedResponse = Message<"muster.events.v1.ReportAppliedResponse"> & {
 };
 
 /**
- * Describes the message muster.events.v1.ReportFoldedResponse.
- * Use `create(ReportFoldedResponseSchema)` to create a new message.
+ * Describes the message muster.events.v1.ReportAppliedResponse.
+ * Use `create(ReportAppliedResponseSchema)` to create a new message.
  */
-export const ReportFoldedResponseSchema: GenMessage<ReportFoldedResponse> = /*@__PURE__*/
+export const ReportAppliedResponseSchema: GenMessage<ReportAppliedResponse> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_event_feed_service, 6);
 
 /**
@@ -572,9 +572,9 @@ export type ReportErasureRequest = Message<"muster.events.v1.ReportErasureReques
   profileId: Uint8Array;
 
   /**
-   * @generated from field: repeated muster.events.v1.ErasedPlace places = 4;
+   * @generated from field: repeated muster.events.v1.ErasedLocation locations = 4;
    */
-  places: ErasedPlace[];
+  locations: ErasedLocation[];
 };
 
 /**
@@ -600,15 +600,15 @@ export const ReportErasureResponseSchema: GenMessage<ReportErasureResponse> = /*
 /**
  * The number of items removed from one place.
  *
- * @generated from message muster.events.v1.ErasedPlace
+ * @generated from message muster.events.v1.ErasedLocation
  */
-export type ErasedPlace = Message<"muster.events.v1.ErasedPlace"> & {
+export type ErasedLocation = Message<"muster.events.v1.ErasedLocation"> & {
   /**
    * For example "segments.memberships" or "segments.outbox".
    *
-   * @generated from field: string place = 1;
+   * @generated from field: string location = 1;
    */
-  place: string;
+  location: string;
 
   /**
    * Number of rows, messages or entries.
@@ -619,10 +619,10 @@ export type ErasedPlace = Message<"muster.events.v1.ErasedPlace"> & {
 };
 
 /**
- * Describes the message muster.events.v1.ErasedPlace.
- * Use `create(ErasedPlaceSchema)` to create a new message.
+ * Describes the message muster.events.v1.ErasedLocation.
+ * Use `create(ErasedLocationSchema)` to create a new message.
  */
-export const ErasedPlaceSchema: GenMessage<ErasedPlace> = /*@__PURE__*/
+export const ErasedLocationSchema: GenMessage<ErasedLocation> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_event_feed_service, 21);
 
 /**
@@ -655,12 +655,12 @@ export const EventFeedService: GenService<{
   /**
    * Reports the positions a consumer has applied, so that the outbox can be trimmed and the backlog bounded.
    *
-   * @generated from rpc muster.events.v1.EventFeedService.ReportFolded
+   * @generated from rpc muster.events.v1.EventFeedService.ReportApplied
    */
-  reportFolded: {
+  reportApplied: {
     methodKind: "unary";
-    input: typeof ReportFoldedRequestSchema;
-    output: typeof ReportFoldedResponseSchema;
+    input: typeof ReportAppliedRequestSchema;
+    output: typeof ReportAppliedResponseSchema;
   },
   /**
    * Streams profiles of one shard with their raw events. One snapshot supplies the profiles, the events and

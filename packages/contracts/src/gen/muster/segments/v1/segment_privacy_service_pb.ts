@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment_privacy_service.proto.
  */
 export const file_muster_segments_v1_segment_privacy_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9wcml2YWN5X3NlcnZpY2UucHJvdG8SEm11c3Rlci5zZWdtZW50cy52MSJmChdSZXNlcnZlUmV0ZW50aW9uUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESIwoOcmF3X2V2ZW50X2RheXMYAiABKAVCC7pICBoGGJSdAigAIhoKGFJlc2VydmVSZXRlbnRpb25SZXNwb25zZSKVAQoWTGlzdE1lbWJlcnNoaXBzUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESIQoKcHJvZmlsZV9pZBgCIAEoDEINukgEegJoEJq1GAIoAhIwChJtZXJnZWRfcHJvZmlsZV9pZHMYAyADKAxCFLpIC5IBCBAUIgR6AmgQmrUYAigCIlIKF0xpc3RNZW1iZXJzaGlwc1Jlc3BvbnNlEjcKC21lbWJlcnNoaXBzGAEgAygLMiIubXVzdGVyLnNlZ21lbnRzLnYxLktlcHRNZW1iZXJzaGlwIrYBCg5LZXB0TWVtYmVyc2hpcBIaCgpzZWdtZW50X2lkGAEgASgJQgaatRgCKAQSHAoMc2VnbWVudF9zbHVnGAIgASgJQgaatRgCKAQSFgoGbWVtYmVyGAMgASgIQgaatRgCKAQSGgoKZW50ZXJlZF9tcxgEIAEoA0IGmrUYAigEEhoKCmNoYW5nZWRfbXMYBSABKANCBpq1GAIoBBIaCgpwcm9maWxlX2lkGAYgASgMQgaatRgCKAIykgIKFVNlZ21lbnRQcml2YWN5U2VydmljZRJ9ChBSZXNlcnZlUmV0ZW50aW9uEisubXVzdGVyLnNlZ21lbnRzLnYxLlJlc2VydmVSZXRlbnRpb25SZXF1ZXN0GiwubXVzdGVyLnNlZ21lbnRzLnYxLlJlc2VydmVSZXRlbnRpb25SZXNwb25zZSIOirUYChABGgZldmVudHMSegoPTGlzdE1lbWJlcnNoaXBzEioubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RNZW1iZXJzaGlwc1JlcXVlc3QaKy5tdXN0ZXIuc2VnbWVudHMudjEuTGlzdE1lbWJlcnNoaXBzUmVzcG9uc2UiDoq1GAoQARoGZXZlbnRzYgZwcm90bzM", [file_buf_validate_validate, file_muster_options_v1_options]);
+  fileDesc("CjBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudF9wcml2YWN5X3NlcnZpY2UucHJvdG8SEm11c3Rlci5zZWdtZW50cy52MSJmChdSZXNlcnZlUmV0ZW50aW9uUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESIwoOcmF3X2V2ZW50X2RheXMYAiABKAVCC7pICBoGGJSdAigAIhoKGFJlc2VydmVSZXRlbnRpb25SZXNwb25zZSKVAQoWTGlzdE1lbWJlcnNoaXBzUmVxdWVzdBImCg9vcmdhbml6YXRpb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESIQoKcHJvZmlsZV9pZBgCIAEoDEINukgEegJoEJq1GAIoAhIwChJtZXJnZWRfcHJvZmlsZV9pZHMYAyADKAxCFLpIC5IBCBAUIgR6AmgQmrUYAigCIlQKF0xpc3RNZW1iZXJzaGlwc1Jlc3BvbnNlEjkKC21lbWJlcnNoaXBzGAEgAygLMiQubXVzdGVyLnNlZ21lbnRzLnYxLlN0b3JlZE1lbWJlcnNoaXAiuAEKEFN0b3JlZE1lbWJlcnNoaXASGgoKc2VnbWVudF9pZBgBIAEoCUIGmrUYAigEEhwKDHNlZ21lbnRfc2x1ZxgCIAEoCUIGmrUYAigEEhYKBm1lbWJlchgDIAEoCEIGmrUYAigEEhoKCmVudGVyZWRfbXMYBCABKANCBpq1GAIoBBIaCgpjaGFuZ2VkX21zGAUgASgDQgaatRgCKAQSGgoKcHJvZmlsZV9pZBgGIAEoDEIGmrUYAigCMpICChVTZWdtZW50UHJpdmFjeVNlcnZpY2USfQoQUmVzZXJ2ZVJldGVudGlvbhIrLm11c3Rlci5zZWdtZW50cy52MS5SZXNlcnZlUmV0ZW50aW9uUmVxdWVzdBosLm11c3Rlci5zZWdtZW50cy52MS5SZXNlcnZlUmV0ZW50aW9uUmVzcG9uc2UiDoq1GAoQARoGZXZlbnRzEnoKD0xpc3RNZW1iZXJzaGlwcxIqLm11c3Rlci5zZWdtZW50cy52MS5MaXN0TWVtYmVyc2hpcHNSZXF1ZXN0GisubXVzdGVyLnNlZ21lbnRzLnYxLkxpc3RNZW1iZXJzaGlwc1Jlc3BvbnNlIg6KtRgKEAEaBmV2ZW50c2IGcHJvdG8z", [file_buf_validate_validate, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.segments.v1.ReserveRetentionRequest
@@ -94,9 +94,9 @@ export type ListMembershipsResponse = Message<"muster.segments.v1.ListMembership
   /**
    * Current and exited memberships.
    *
-   * @generated from field: repeated muster.segments.v1.KeptMembership memberships = 1;
+   * @generated from field: repeated muster.segments.v1.StoredMembership memberships = 1;
    */
-  memberships: KeptMembership[];
+  memberships: StoredMembership[];
 };
 
 /**
@@ -107,9 +107,9 @@ export const ListMembershipsResponseSchema: GenMessage<ListMembershipsResponse> 
   messageDesc(file_muster_segments_v1_segment_privacy_service, 3);
 
 /**
- * @generated from message muster.segments.v1.KeptMembership
+ * @generated from message muster.segments.v1.StoredMembership
  */
-export type KeptMembership = Message<"muster.segments.v1.KeptMembership"> & {
+export type StoredMembership = Message<"muster.segments.v1.StoredMembership"> & {
   /**
    * @generated from field: string segment_id = 1;
    */
@@ -148,10 +148,10 @@ export type KeptMembership = Message<"muster.segments.v1.KeptMembership"> & {
 };
 
 /**
- * Describes the message muster.segments.v1.KeptMembership.
- * Use `create(KeptMembershipSchema)` to create a new message.
+ * Describes the message muster.segments.v1.StoredMembership.
+ * Use `create(StoredMembershipSchema)` to create a new message.
  */
-export const KeptMembershipSchema: GenMessage<KeptMembership> = /*@__PURE__*/
+export const StoredMembershipSchema: GenMessage<StoredMembership> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_privacy_service, 4);
 
 /**

@@ -340,7 +340,7 @@ export const SegmentService: GenService<{
     output: typeof GetSegmentResponseSchema;
   },
   /**
-   * Lists the organisation's segments, oldest first.
+   * Lists the organization's segments, oldest first.
    *
    * @generated from rpc muster.segments.v1.SegmentService.ListSegments
    */

@@ -1,0 +1,68 @@
+// Evaluates an alert rule on an action and the history of the person, which includes the action. Pure: no
+// clock, no database.
+import type { Action, ActionOrder } from "./action.ts";
+import { parseDecimal } from "./decimal.ts";
+import type { PreparedRule, Series } from "./rule-set.ts";
+
+/** An action of a series as stored. The amount is 0 when the series has no property. */
+export interface HistoryAction extends ActionOrder {
+  readonly amount: bigint;
+}
+
+/** The alert history of a person, over all profiles. */
+export interface HistoryReader {
+  /** Returns the latest `count` actions of a series, oldest first; fewer when the series is shorter. */
+  latest(series: Series, count: number): readonly HistoryAction[];
+  /** Returns the sum of a series between two instants, both included. */
+  sumBetween(series: Series, fromMs: bigint, toMs: bigint): bigint;
+}
+
+/** Invariant: `past` already contains the action. */
+export function matches(rule: PreparedRule, action: Action, history: HistoryReader): boolean {
+  const [own] = rule.history;
+  switch (rule.kind) {
+    case "threshold":
+      return isOver(action.amounts.get(rule.property ?? ""), rule);
+    case "rising":
+      return own !== undefined && isRising(history.latest(own, rule.count ?? 0), rule.count ?? 0);
+    case "consecutive":
+      return isRun(rule, history);
+    case "window_sum": {
+      if (own === undefined) return false;
+      const fromMs = action.orderMs - BigInt(rule.windowSeconds ?? 0) * 1000n;
+      return isOver(history.sumBetween(own, fromMs, action.orderMs), rule);
+    }
+  }
+}
+
+function isOver(amount: bigint | undefined, { threshold }: PreparedRule): boolean {
+  const limit = parseDecimal(threshold ?? "");
+  return amount !== undefined && limit !== undefined && amount > limit;
+}
+
+function isRising(latest: readonly HistoryAction[], count: number): boolean {
+  if (latest.length < count) return false;
+  return latest.every((action, index) => {
+    const before = latest[index - 1];
+    return before === undefined || action.amount > before.amount;
+  });
+}
+
+/**
+ * Matches when the latest `count` actions have the first event name and no action of another name follows the
+ * first of them.
+ */
+function isRun({ history: [own, ...others], count = 0 }: PreparedRule, history: HistoryReader): boolean {
+  if (own === undefined) return false;
+  const run = history.latest(own, count);
+  const [first] = run;
+  if (first === undefined || run.length < count) return false;
+  return others.every((series) => {
+    const last = history.latest(series, 1).at(-1);
+    return last === undefined || compareActionOrder(last, first) < 0;
+  });
+}
+
+export function compareActionOrder(a: ActionOrder, b: ActionOrder): number {
+  return a.orderMs < b.orderMs ? -1 : a.orderMs > b.orderMs ? 1 : a.arrival - b.arrival;
+}

@@ -1,0 +1,133 @@
+// ListTrackedUserPoints lists the points that users earned, at the current prices of the event catalog. The counts
+// are maintained with the events, so that a new price or type applies to past events immediately.
+
+import { create } from "@bufbuild/protobuf";
+import {
+  type BehaviorService,
+  type ListTrackedUserPointsRequest,
+  type TrackedUserPoints,
+  TrackedUserPointsSchema,
+} from "@muster/contracts/muster/events/v1/behavior_service_pb";
+import type { OrganizationId, ProfileId } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import { type EventType, pointsOf } from "../catalog/event-type.ts";
+import type { EventsDeps } from "../deps.ts";
+import { linkedProfileIds } from "../identity-graph/links-store.ts";
+import { findOwner } from "../profiles/identity-store.ts";
+import { listCounts } from "./event-count-store.ts";
+import { earnedByProfile, totalEarned } from "./points.ts";
+import { listProfilesByUserId } from "./profiles-by-user-id.ts";
+
+const QUERIED = "User events queried Successfully";
+const PAGE_USERS = 1000;
+/** One more than a page holds, to detect whether a next page exists when all users have points. */
+const WALK_USERS = PAGE_USERS + 1;
+/**
+ * Users without points that one request skips. Beyond the limit the page ends early, with a token for the
+ * rest.
+ */
+const WALKED_USERS_MAX = 100_000;
+
+export function listTrackedUserPoints(
+  deps: EventsDeps,
+): UnaryHandler<typeof BehaviorService.method.listTrackedUserPoints> {
+  return async (request, { organizationId }) => {
+    if (request.userId !== undefined) {
+      return {
+        message: QUERIED,
+        data: await pointsOfTrackedUser(deps, organizationId, request, request.userId),
+      };
+    }
+    const scope = JSON.stringify(["user-points", organizationId, request.eventType ?? null]);
+    const after = openToken(deps, scope, request.pageToken);
+    // One snapshot for the whole page, so that a concurrent merge cannot list a person twice.
+    const { data, last } = await deps.database.snapshot((trx) =>
+      readPage(deps, trx, { organizationId, eventType: request.eventType, after }),
+    );
+    const nextPageToken = last === undefined ? "" : deps.pageTokens.seal(scope, [last]);
+    return { message: QUERIED, data, page: { case: "nextPageToken", value: nextPageToken } };
+  };
+}
+
+async function pointsOfTrackedUser(
+  deps: EventsDeps,
+  organizationId: OrganizationId,
+  request: ListTrackedUserPointsRequest,
+  userId: string,
+): Promise<TrackedUserPoints[]> {
+  const db = deps.database.reader;
+  const owner = await findOwner(db, organizationId, { kind: "user_id", value: userId });
+  if (owner === undefined) return [];
+  const profileIds = await linkedProfileIds(db, organizationId, owner.rootId);
+  const types = await typesOf(deps, db, organizationId, request.eventType);
+  const earned = await earnedBy(db, organizationId, profileIds, types);
+  const total = totalEarned(profileIds, earned);
+  return total === undefined ? [] : [toProto(userId, total)];
+}
+
+interface PageRequest {
+  readonly organizationId: OrganizationId;
+  readonly eventType: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** `last` is the position of the next page; undefined on the last page. */
+async function readPage(
+  deps: EventsDeps,
+  db: Queryable,
+  { organizationId, eventType, after }: PageRequest,
+): Promise<{ readonly data: TrackedUserPoints[]; readonly last: string | undefined }> {
+  const types = await typesOf(deps, db, organizationId, eventType);
+  const data: TrackedUserPoints[] = [];
+  let last = after;
+  for (let walked = 0; types.size > 0 && walked < WALKED_USERS_MAX; walked += WALK_USERS) {
+    const { people, lastUserId } = await listProfilesByUserId(db, organizationId, last, WALK_USERS);
+    const everyProfile = people.flatMap(({ profileIds }) => profileIds);
+    const earned = await earnedBy(db, organizationId, everyProfile, types);
+    for (const { userId, profileIds } of people) {
+      const total = totalEarned(profileIds, earned);
+      if (total === undefined) continue;
+      // One more user than fits proves that a next page exists.
+      if (data.length === PAGE_USERS) return { data, last: data.at(-1)?.user };
+      data.push(toProto(userId, total));
+    }
+    if (lastUserId === undefined) return { data, last: undefined };
+    last = lastUserId;
+  }
+  return { data, last: types.size > 0 ? last : undefined };
+}
+
+/** The whole catalog, or only the requested type. */
+async function typesOf(
+  deps: EventsDeps,
+  db: Queryable,
+  organizationId: OrganizationId,
+  eventType: string | undefined,
+): Promise<Map<string, EventType>> {
+  if (eventType === undefined) return deps.catalog.typesOf(db, organizationId);
+  const type = await deps.catalog.find(db, organizationId, eventType);
+  return new Map(type && [[eventType, type]]);
+}
+
+async function earnedBy(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+  types: ReadonlyMap<string, EventType>,
+): Promise<Map<ProfileId, bigint>> {
+  const counts = await listCounts(db, organizationId, profileIds, new Set(types.keys()));
+  return earnedByProfile(counts, types);
+}
+
+function toProto(user: string, millionths: bigint): TrackedUserPoints {
+  return create(TrackedUserPointsSchema, { user, points: pointsOf(millionths) });
+}
+
+function openToken(deps: EventsDeps, scope: string, token: string): string | undefined {
+  if (token === "") return undefined;
+  const [userId] = deps.pageTokens.open(scope, token) ?? [];
+  if (typeof userId !== "string") throw new AppError("PAGE_TOKEN_INVALID");
+  return userId;
+}

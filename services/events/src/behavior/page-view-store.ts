@@ -1,0 +1,219 @@
+// Stores page views per profile and UTC hour: every statement against `page_view_hours`.
+//
+// A view is appended to part 0 of the hour without reading the row. Concurrent writers lose no view, and late
+// or future views cost the same as any other. A full part 0 becomes a separate part that never changes again,
+// under the row lock of the append. An append therefore rewrites little more than FULL_BYTES, however many
+// views the hour has. For example, 100,000 views of a profile in one hour make about 150 parts, which are
+// read in about 20 ms. Checking whether rows are full costs as much as looking up the profiles. A commit
+// therefore checks only the hours with many new views and every sixteenth of the others, from a random start.
+// The other full parts are split a few views later.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
+import { UuidBytesCache } from "../tracked-events/uuid-bytes-cache.ts";
+import { decodeViews, encodeView, pageOf, type ViewHour, viewHourOf } from "./page-views.ts";
+
+const TABLE = "page_view_hours";
+const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_parts", "size_bytes", "views"];
+const KEY = COLUMNS.slice(0, 5);
+const OVERWRITE = { overwrite: COLUMNS.slice(5) };
+/** About 700 views. */
+const FULL_BYTES = 16 * 1024;
+/** Of hours with few new views, a commit checks one in this many. */
+const CHECK_ONE_OF = 16;
+/** An hour with this many new views is always checked. */
+const MANY_VIEWS = 16;
+/** Keys in one statement. */
+const STATEMENT_KEYS_MAX = 500;
+const STATEMENT_HOURS_MAX = 64;
+/** Profiles in one reading statement, each for up to eight days. */
+const PROFILES_MAX = 50;
+/** Parts read at once, which bounds the memory of a read. */
+const PARTS_MAX = 64;
+
+interface ProfileHour extends ViewHour {
+  readonly organizationId: OrganizationId;
+  readonly profileId: ProfileId;
+}
+
+/** Adds new page views to the recorded profiles. `random` is any integer. */
+export async function addPageViews(
+  trx: Transaction,
+  views: readonly TrackedEvent[],
+  random: number,
+): Promise<void> {
+  if (views.length === 0) return;
+  const added = new Map<string, { readonly of: ProfileHour; readonly entries: Buffer[] }>();
+  for (const view of views) {
+    const { organizationId, profileId, occurredMs } = view;
+    const of = { organizationId, profileId, ...viewHourOf(occurredMs) };
+    const key = `${organizationId}/${profileId}/${of.day}/${of.hour}`;
+    const entry = encodeView(occurredMs, pageOf(view));
+    const known = added.get(key);
+    if (known === undefined) added.set(key, { of, entries: [entry] });
+    else known.entries.push(entry);
+  }
+  const sorted = [...added.values()].sort((a, b) => compareHours(a.of, b.of));
+  const bytes = new UuidBytesCache();
+  const rows = sorted.map(({ of, entries }) => {
+    const joined = Buffer.concat(entries);
+    return toRow(of, { part: 0, fullParts: 0, views: joined }, bytes);
+  });
+  await insertRows(trx, TABLE, COLUMNS, rows, { add: ["size_bytes"], append: ["views"] }, KEY);
+  const checked = sorted.filter(
+    ({ entries }, index) => entries.length >= MANY_VIEWS || (index + random) % CHECK_ONE_OF === 0,
+  );
+  await moveFullAside(
+    trx,
+    checked.map(({ of }) => of),
+  );
+}
+
+interface FullRow {
+  readonly organization_id: Buffer;
+  readonly day: number;
+  readonly profile_id: Buffer;
+  readonly hour: number;
+  readonly full_parts: number;
+  readonly views: Buffer;
+}
+
+/** Lists the hours whose part 0 is full. */
+export async function listFullHours(db: Queryable, hours: readonly ProfileHour[]): Promise<FullRow[]> {
+  const full: FullRow[] = [];
+  for (const [condition, bindings] of keysOf(hours)) {
+    const rows = await db(TABLE)
+      .select<FullRow[]>("organization_id", "day", "profile_id", "hour", "full_parts", "views")
+      .where("size_bytes", ">=", FULL_BYTES)
+      .whereRaw(`(${condition})`, bindings);
+    for (const row of rows) full.push(row);
+  }
+  return full;
+}
+
+/**
+ * Invariant: the transaction has written to these hours, so that no other transaction changes the rows before
+ * the end.
+ */
+async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): Promise<void> {
+  const full = await listFullHours(trx, hours);
+  if (full.length === 0) return;
+  const moved = full
+    .map((row) => ({
+      of: {
+        organizationId: bytesToUuid<OrganizationId>(row.organization_id),
+        profileId: bytesToUuid<ProfileId>(row.profile_id),
+        day: Number(row.day),
+        hour: Number(row.hour),
+      },
+      part: Number(row.full_parts) + 1,
+      views: row.views,
+    }))
+    .sort((a, b) => compareHours(a.of, b.of));
+  const bytes = new UuidBytesCache();
+  const parts = moved.map(({ of, part, views }) => toRow(of, { part, fullParts: 0, views }, bytes));
+  // A part with this number exists only while retention removes the hour, after the removal of part 0.
+  await insertRows(trx, TABLE, COLUMNS, parts, OVERWRITE, KEY);
+  const heads = moved.map(({ of, part }) =>
+    toRow(of, { part: 0, fullParts: part, views: Buffer.alloc(0) }, bytes),
+  );
+  await insertRows(trx, TABLE, COLUMNS, heads, OVERWRITE, KEY);
+}
+
+export interface ViewRange {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/**
+ * Calls `visit` for every view of the profiles on the days of the range, including views of those days
+ * outside the range.
+ */
+export async function visitPageViews(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+  range: ViewRange,
+  visit: (occurredMs: number, page: string) => void,
+): Promise<void> {
+  const days: number[] = [];
+  for (let day = dayOf(range.fromMs); day <= dayOf(range.toMs); day += 1) days.push(day);
+  for (let start = 0; start < profileIds.length; start += PROFILES_MAX) {
+    const heads = await db(TABLE)
+      .select<Omit<FullRow, "organization_id">[]>("day", "profile_id", "hour", "full_parts", "views")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("day", days)
+      .whereIn("profile_id", profileIds.slice(start, start + PROFILES_MAX).map(uuidToBytes))
+      .where("part", 0);
+    for (const { day, profile_id, hour, full_parts, views } of heads) {
+      const of = { day: Number(day), hour: Number(hour) };
+      decodeViews(of, views, visit);
+      const key = { organization_id: uuidToBytes(organizationId), profile_id, ...of };
+      await visitFullParts(db, key, Number(full_parts), visit);
+    }
+  }
+}
+
+/**
+ * Reads the parts that existed when part 0 was read. Parts split later were already visited as a piece of
+ * part 0.
+ */
+async function visitFullParts(
+  db: Queryable,
+  key: ViewHour & { readonly organization_id: Buffer; readonly profile_id: Buffer },
+  fullParts: number,
+  visit: (occurredMs: number, page: string) => void,
+): Promise<void> {
+  for (let last = 0; last < fullParts; last += PARTS_MAX) {
+    const parts = await db(TABLE)
+      .select<{ views: Buffer }[]>("views")
+      .where(key)
+      .where("part", ">", last)
+      .where("part", "<=", Math.min(last + PARTS_MAX, fullParts));
+    for (const { views } of parts) decodeViews(key, views, visit);
+  }
+}
+
+function toRow(
+  { organizationId, profileId, day, hour }: ProfileHour,
+  { part, fullParts, views }: { readonly part: number; readonly fullParts: number; readonly views: Buffer },
+  bytes: UuidBytesCache,
+): Value[] {
+  return [bytes.uuid(organizationId), day, bytes.uuid(profileId), hour, part, fullParts, views.length, views];
+}
+
+/** Compares by the key of the table. */
+function compareHours(a: ProfileHour, b: ProfileHour): number {
+  if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
+  if (a.day !== b.day) return a.day - b.day;
+  if (a.profileId !== b.profileId) return a.profileId < b.profileId ? -1 : 1;
+  return a.hour - b.hour;
+}
+
+/** Returns conditions with bindings that together select part 0 of every hour. */
+function* keysOf(hours: readonly ProfileHour[]): Generator<[string, (number | Buffer)[]]> {
+  const groups = Map.groupBy(hours, ({ organizationId, day, hour }) => `${organizationId}/${day}/${hour}`);
+  let conditions: string[] = [];
+  let bindings: (number | Buffer)[] = [];
+  for (const group of groups.values()) {
+    for (let start = 0; start < group.length; start += STATEMENT_KEYS_MAX) {
+      const some = group.slice(start, start + STATEMENT_KEYS_MAX);
+      const [first] = some;
+      if (first === undefined) continue;
+      if (
+        conditions.length >= STATEMENT_HOURS_MAX ||
+        (conditions.length > 0 && bindings.length + some.length > STATEMENT_KEYS_MAX)
+      ) {
+        yield [conditions.join(" or "), bindings];
+        conditions = [];
+        bindings = [];
+      }
+      conditions.push(
+        `(organization_id = ? and day = ? and hour = ? and part = 0 and profile_id in (?${", ?".repeat(some.length - 1)}))`,
+      );
+      bindings.push(uuidToBytes(first.organizationId), first.day, first.hour);
+      for (const { profileId } of some) bindings.push(uuidToBytes(profileId));
+    }
+  }
+  if (conditions.length > 0) yield [conditions.join(" or "), bindings];
+}

@@ -1,0 +1,58 @@
+// Walks user ids by bytes and lists each person once, under the effective user id of the root profile.
+import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import type { Queryable } from "@muster/db";
+import { hasMerged, mergedIdsOf } from "../identity-graph/links-store.ts";
+import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
+import { effectiveProfile } from "../identity-graph/profile-group.ts";
+import { getProfiles } from "../profiles/profile-store.ts";
+import { listTrackedUsers, type TrackedUser } from "./tracked-user-store.ts";
+
+export interface UserProfiles {
+  readonly userId: string;
+  /** The root profile and all profiles merged into the root. */
+  readonly profileIds: readonly ProfileId[];
+}
+
+const NO_MERGES: ReadonlyMap<ProfileId, readonly ProfileId[]> = new Map();
+
+/** Lists the persons of the next `limit` user ids. `lastUserId` is the last id read; undefined at the end. */
+export async function listProfilesByUserId(
+  db: Queryable,
+  organizationId: OrganizationId,
+  after: string | undefined,
+  limit: number,
+): Promise<{ readonly people: UserProfiles[]; readonly lastUserId: string | undefined }> {
+  const users = await listTrackedUsers(db, organizationId, after, limit);
+  const shownUserIds = await readShownUserIds(db, organizationId, users);
+  const listed = users.filter(
+    ({ userId, profileId, rootId }) => profileId === rootId || shownUserIds.get(rootId) === userId,
+  );
+  const rootIds = listed.map(({ rootId }) => rootId);
+  // A single lookup detects organizations without merges.
+  const isMerged = await hasMerged(db, organizationId);
+  const merged = isMerged ? await mergedIdsOf(db, organizationId, rootIds) : NO_MERGES;
+  return {
+    people: listed.map(({ userId, rootId }) => ({
+      userId,
+      profileIds: [rootId, ...(merged.get(rootId) ?? [])],
+    })),
+    lastUserId: users.length < limit ? undefined : users.at(-1)?.userId,
+  };
+}
+
+/**
+ * Reads the effective user ids of roots with a merged profile. A root profile that is a user shows its own
+ * id, so other roots need no lookup.
+ */
+async function readShownUserIds(
+  db: Queryable,
+  organizationId: OrganizationId,
+  users: readonly TrackedUser[],
+): Promise<Map<ProfileId, string | undefined>> {
+  const merged = users.filter(({ profileId, rootId }) => profileId !== rootId);
+  if (merged.length === 0) return new Map();
+  const rootIds = [...new Set(merged.map(({ rootId }) => rootId))];
+  const roots = await getProfiles(db, organizationId, rootIds.map(uuidToBytes));
+  const people = await listProfileGroups(db, organizationId, roots);
+  return new Map(people.map((person) => [person.root.id, effectiveProfile(person).userId]));
+}

@@ -1,0 +1,63 @@
+// UpdateEventType changes the fields named by the mask. A changed default type becomes a type of the
+// organization.
+import type {
+  EventTypeService,
+  UpdateEventTypeRequest,
+} from "@muster/contracts/muster/events/v1/event_type_service_pb";
+import { AppError, invalidField } from "@muster/errors";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { type EventType, priceOf } from "./event-type.ts";
+import { eventTypeToProto, requireEventType } from "./event-type-proto.ts";
+import { lockCatalog, putChange } from "./event-type-store.ts";
+
+const FIELD_PREFIX = "event_type.";
+const changeable = ["description", "price"] as const;
+type Path = (typeof changeable)[number];
+
+export function updateEventType(
+  deps: EventsDeps,
+): UnaryHandler<typeof EventTypeService.method.updateEventType> {
+  return async (request, { organizationId }) => {
+    const paths = pathsOf(request);
+    const type = await deps.database.transaction(async (trx) => {
+      await lockCatalog(trx, organizationId);
+      const before = await deps.catalog.find(trx, organizationId, request.name);
+      if (before === undefined) throw new AppError("EVENT_TYPE_NOT_FOUND");
+      if (paths.length === 0) return before;
+      const after = applyChanges(before, request.eventType, paths);
+      await putChange(trx, organizationId, { ...after, isDeleted: false });
+      return after;
+    });
+    return { eventType: eventTypeToProto(type) };
+  };
+}
+
+function pathsOf({ eventType, updateMask }: UpdateEventTypeRequest): Path[] {
+  const paths = updateMask?.paths ?? [];
+  if (paths.length === 0) return changeable.filter((path) => eventType?.[path] !== undefined);
+  for (const path of paths) {
+    if (!changeable.some((known) => known === path)) {
+      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
+    }
+  }
+  return changeable.filter((path) => paths.includes(path));
+}
+
+function applyChanges(
+  before: EventType,
+  changes: UpdateEventTypeRequest["eventType"],
+  paths: readonly Path[],
+): EventType {
+  if (paths.includes("price") && changes?.price === undefined) {
+    throw invalidField(`${FIELD_PREFIX}price`, "cannot be cleared");
+  }
+  return requireEventType(
+    {
+      name: before.name,
+      description: paths.includes("description") ? (changes?.description ?? "") : before.description,
+      price: changes?.price !== undefined && paths.includes("price") ? changes.price : priceOf(before),
+    },
+    FIELD_PREFIX,
+  );
+}

@@ -1,0 +1,137 @@
+// Reads the raw events of many profile groups, group by group, each group's events by (occurred_ms, id).
+// Memory is bounded by about one statement's result.
+import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { Profile } from "../profiles/profile.ts";
+import { compareEventCursors, getEventsAt } from "../tracked-events/event-cursor-store.ts";
+import { type EventRow, type ScanCursor, scanEvents } from "../tracked-events/event-store.ts";
+import { mergeEventCursors } from "../tracked-events/merge-event-cursors.ts";
+
+/** Maximum number of events in a statement; fewer if the events are large. */
+const STATEMENT_EVENTS_MAX = 1000;
+const STATEMENT_EVENTS_MIN = 32;
+const STATEMENT_BYTES_AIM = 4 * 1024 * 1024;
+/**
+ * Maximum number of profiles in one statement: below the size at which MariaDB uses a temporary table for IN.
+ */
+const STATEMENT_PROFILES_MAX = 500;
+/** Number of events of a large group that one statement fetches by sort key. */
+const EVENTS_AT_ONCE = 200;
+
+export interface ScanTarget {
+  /** The visible profile. */
+  readonly profile: Profile;
+  /** Ids of all linked profiles, the root included. */
+  readonly profileIds: readonly ProfileId[];
+}
+
+type OnEvent = (target: ScanTarget, row: EventRow) => Promise<void>;
+
+export async function readProfileEvents(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  targets: readonly ScanTarget[],
+  names: readonly Buffer[],
+  onEvent: OnEvent,
+): Promise<void> {
+  const scan: Scan = { trx, organizationId, names, onEvent };
+  if (targets.every(({ profileIds }) => profileIds.length === 1)) return readByProfile(scan, targets);
+  let targetsAtOnce = STATEMENT_PROFILES_MAX;
+  for (let start = 0; start < targets.length; ) {
+    const chunk = chunkOf(targets, start, targetsAtOnce);
+    const isRead = await readTogether(scan, chunk);
+    const [first] = chunk;
+    if (!isRead && chunk.length === 1 && first !== undefined) await readLarge(scan, first);
+    if (isRead || chunk.length === 1) start += chunk.length;
+    targetsAtOnce = isRead ? 2 * targetsAtOnce : Math.ceil(chunk.length / 2);
+  }
+}
+
+interface Scan {
+  readonly trx: Transaction;
+  readonly organizationId: OrganizationId;
+  readonly names: readonly Buffer[];
+  readonly onEvent: OnEvent;
+}
+
+/** Returns the groups from `start` whose profiles fit into one statement; at least one group. */
+function chunkOf(targets: readonly ScanTarget[], start: number, countMax: number): ScanTarget[] {
+  const chunk: ScanTarget[] = [];
+  let profiles = 0;
+  for (const target of targets.slice(start, start + countMax)) {
+    profiles += target.profileIds.length;
+    if (profiles > STATEMENT_PROFILES_MAX && chunk.length > 0) break;
+    chunk.push(target);
+  }
+  return chunk;
+}
+
+/** Reads groups of a single profile by an index scan, in pages of adaptive size. */
+async function readByProfile(scan: Scan, targets: readonly ScanTarget[]): Promise<void> {
+  const byId = new Map(targets.map((target) => [target.profile.id, target]));
+  let profileIds = Array.from(byId.keys(), uuidToBytes);
+  let after: ScanCursor | undefined;
+  let limit = STATEMENT_EVENTS_MAX;
+  while (profileIds.length > 0 || after !== undefined) {
+    const range = after ? { after } : { profileIds };
+    const rows = await scanEvents(scan.trx, scan.organizationId, range, scan.names, limit);
+    let bytes = 0;
+    for (const row of rows) {
+      bytes += row.properties.length;
+      const target = byId.get(bytesToUuid<ProfileId>(row.profile_id));
+      if (target !== undefined) await scan.onEvent(target, row);
+    }
+    const last = rows.at(-1);
+    if (rows.length < limit || last === undefined) {
+      // The cursor's profile is complete; without a cursor all profiles are complete.
+      if (after === undefined) return;
+      after = undefined;
+    } else {
+      after = { profileId: last.profile_id, occurredMs: Number(last.occurred_ms), eventId: last.event_id };
+      profileIds = profileIds.filter((id) => Buffer.compare(id, last.profile_id) > 0);
+    }
+    const perRow = bytes / Math.max(1, rows.length);
+    const aim = Math.floor(STATEMENT_BYTES_AIM / (perRow + 1));
+    limit = Math.max(STATEMENT_EVENTS_MIN, Math.min(STATEMENT_EVENTS_MAX, aim));
+  }
+}
+
+/**
+ * Reads all events of the chunk in one statement. Returns false without events if the result would be too
+ * large.
+ */
+async function readTogether(scan: Scan, chunk: readonly ScanTarget[]): Promise<boolean> {
+  const owners = new Map<ProfileId, ScanTarget>();
+  for (const target of chunk) for (const id of target.profileIds) owners.set(id, target);
+  if (owners.size > STATEMENT_PROFILES_MAX) return false;
+  const range = { profileIds: Array.from(owners.keys()).sort().map(uuidToBytes) };
+  const rows = await scanEvents(scan.trx, scan.organizationId, range, scan.names, STATEMENT_EVENTS_MAX);
+  if (rows.length >= STATEMENT_EVENTS_MAX) return false;
+  const byTarget = Map.groupBy(rows, (row) => owners.get(bytesToUuid<ProfileId>(row.profile_id)));
+  for (const target of chunk) {
+    for (const row of (byTarget.get(target) ?? []).sort(compareRows)) await scan.onEvent(target, row);
+  }
+  return true;
+}
+
+async function readLarge(scan: Scan, target: ScanTarget): Promise<void> {
+  const { trx, organizationId, names } = scan;
+  if (target.profileIds.length === 1) return readByProfile(scan, [target]);
+  const filter = { organizationId, names, order: "asc" as const, after: undefined };
+  for await (const run of mergeEventCursors(trx, filter, target.profileIds, STATEMENT_EVENTS_MAX)) {
+    for (let start = 0; start < run.length; start += EVENTS_AT_ONCE) {
+      const rows = await getEventsAt(trx, organizationId, run.slice(start, start + EVENTS_AT_ONCE));
+      for (const row of rows) await scan.onEvent(target, row);
+    }
+  }
+}
+
+const inOrder = compareEventCursors("asc");
+
+function compareRows(a: EventRow, b: EventRow): number {
+  return inOrder(cursorOf(a), cursorOf(b));
+}
+
+function cursorOf({ occurred_ms, event_id }: EventRow) {
+  return { occurredMs: Number(occurred_ms), eventId: event_id };
+}

@@ -1,0 +1,30 @@
+// UnmergeProfile undoes a merge and publishes the change.
+import { create } from "@bufbuild/protobuf";
+import {
+  type ProfileService,
+  UnmergeProfileResponseSchema,
+} from "@muster/contracts/muster/events/v1/profile_service_pb";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { identityTransaction } from "../profiles/identity-transaction.ts";
+import { profileToProto, requireProfileId } from "../profiles/profile-proto.ts";
+import { changeOriginOf } from "./change-origin.ts";
+import { appendIdentityChange, lockAndUnmerge } from "./merge-profile-groups.ts";
+import { effectiveProfile, groupProfileIds } from "./profile-group.ts";
+
+export function unmergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.unmergeProfile> {
+  return async (request, context) => {
+    const origin = { ...changeOriginOf(context), profileId: requireProfileId(request.profileId) };
+    const response = await identityTransaction(deps.database, async (trx) => {
+      const { group, drafts } = await lockAndUnmerge(deps, trx, origin);
+      const response = create(UnmergeProfileResponseSchema, {
+        profile: profileToProto(effectiveProfile(group)),
+      });
+      await context.saveResponse(trx, response, { subjects: groupProfileIds(group) });
+      await appendIdentityChange(deps.outbox, trx, drafts);
+      return response;
+    });
+    deps.outbox.committed();
+    return response;
+  };
+}

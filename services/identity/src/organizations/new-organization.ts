@@ -1,0 +1,43 @@
+// An organization and its first key, which may do everything in it: made and stored together.
+import { EVERY_PERMISSION } from "@muster/authz";
+import type { Clock, IdSource, OrganizationId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { ApiKeyStore } from "../api-keys/api-key-store.ts";
+import { type IssuedApiKey, issueApiKey } from "../api-keys/issue-api-key.ts";
+import { type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
+import type { OrganizationStore } from "./organization-store.ts";
+
+const FIRST_KEY_NAME = "First key";
+
+export interface NewOrganization extends IssuedApiKey {
+  readonly organization: Organization;
+}
+
+interface NewOrganizationOptions {
+  readonly name: string;
+  readonly id?: OrganizationId;
+  readonly keyName?: string;
+  readonly timeZone?: string;
+}
+
+export function newOrganization(
+  { clock, ids }: { readonly clock: Clock; readonly ids: IdSource },
+  { name, id, keyName, timeZone = TIME_ZONE_DEFAULT }: NewOrganizationOptions,
+): NewOrganization {
+  const createTimeMs = clock.nowMs();
+  const organization = { id: id ?? ids.next<OrganizationId>(createTimeMs), name, createTimeMs, timeZone };
+  const issued = issueApiKey(
+    { clock, ids },
+    { organizationId: organization.id, name: keyName ?? FIRST_KEY_NAME, scopes: [EVERY_PERMISSION] },
+  );
+  return { organization, ...issued };
+}
+
+export async function insertNewOrganization(
+  trx: Transaction,
+  stores: { readonly organizations: OrganizationStore; readonly apiKeys: ApiKeyStore },
+  { organization, apiKey }: NewOrganization,
+): Promise<void> {
+  await stores.organizations.insert(trx, organization);
+  await stores.apiKeys.insert(trx, apiKey);
+}

@@ -1,0 +1,76 @@
+// Simulates a rule: evaluates profiles from raw events alone and stores no state. Pure.
+import type { SegmentId } from "@muster/core";
+import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
+import { evaluate } from "../engine/evaluate.ts";
+import type { Evaluation, ProfileView } from "../engine/evaluation.ts";
+import {
+  type EngineEvent,
+  type EngineProfile,
+  emptyState,
+  type ProfileState,
+  recordEvent,
+  recordProfile,
+  viewOf,
+} from "../engine/profile-state.ts";
+import { type Rule, segmentsIn } from "../engine/rule.ts";
+
+/** No segment has this id. */
+const SIMULATED_SEGMENT_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff" as SegmentId;
+
+export class RuleSimulation {
+  readonly rule: Rule;
+  /** Definitions of the rule and of the segments that it refers to, directly or indirectly. */
+  readonly definitions: Definitions;
+
+  /** `segments` are all segments that the rule may refer to. */
+  constructor(rule: Rule, segments: readonly SegmentDefinition[]) {
+    this.rule = rule;
+    this.definitions = new Definitions(0, [
+      { id: SIMULATED_SEGMENT_ID, rule },
+      ...referencedBy(rule, segments),
+    ]);
+  }
+
+  begin(profile: EngineProfile): SimulatedProfile {
+    return new SimulatedProfile(this, profile);
+  }
+}
+
+/** One profile under the simulated rule. Events arrive in the order in which they happened. */
+export class SimulatedProfile {
+  readonly createMs: number;
+  readonly state: ProfileState = emptyState();
+  readonly #simulation: RuleSimulation;
+  readonly #view: ProfileView;
+  readonly #changedSegments = new Set<SegmentDefinition>();
+
+  constructor(simulation: RuleSimulation, profile: EngineProfile) {
+    this.#simulation = simulation;
+    this.createMs = profile.createMs;
+    recordProfile(this.state, simulation.definitions, profile, this.#changedSegments);
+    this.#view = viewOf(this.state, simulation.definitions.ruleOf);
+  }
+
+  /** Applies an event that has happened by `nowMs`. Returns whether the event affects the rule. */
+  record(event: EngineEvent, nowMs: number): boolean {
+    this.#changedSegments.clear();
+    recordEvent(this.state, this.#simulation.definitions, event, nowMs, this.#changedSegments);
+    return this.#changedSegments.size > 0;
+  }
+
+  evaluate(nowMs: number): Evaluation {
+    return evaluate(this.#simulation.rule, this.#view, nowMs);
+  }
+}
+
+/** The segments that the rule refers to, directly or indirectly. */
+function referencedBy<S extends SegmentDefinition>(rule: Rule, segments: readonly S[]): S[] {
+  const byId = new Map(segments.map((segment) => [segment.id, segment]));
+  const named = new Set(segmentsIn(rule));
+  // The loop also visits ids that are added to the set meanwhile.
+  for (const id of named) {
+    const segment = byId.get(id);
+    for (const other of segment === undefined ? [] : segmentsIn(segment.rule)) named.add(other);
+  }
+  return segments.filter(({ id }) => named.has(id));
+}

@@ -1,0 +1,53 @@
+// Saves changed profiles: states, memberships, counts and announcements, in one transaction.
+import type { Transaction } from "@muster/db";
+import type { ProfileKey } from "../backfills/backfill-store.ts";
+import type { Announcer } from "../changes/announcer.ts";
+import type { Cause } from "../changes/cause.ts";
+import type { MembershipChange } from "../engine/membership.ts";
+import { isEmptyState } from "../engine/profile-state.ts";
+import { saveMemberships } from "../memberships/membership-store.ts";
+import { type StoredProfile, saveStates } from "./state-store.ts";
+
+/** A profile whose facts or memberships have changed. */
+export interface ChangedProfile extends StoredProfile {
+  /** Whether the profile already has a row. */
+  readonly isStored: boolean;
+  /** Entries and exits. */
+  readonly changes: readonly MembershipChange[];
+  /** Called once for each change. */
+  causeOf(change: MembershipChange): Cause;
+}
+
+/**
+ * The profiles are sorted and unique.
+ *
+ * Invariant: runs in the transaction that also checks the ownership of the shards. So facts, memberships,
+ * counts and announcements change together or not at all.
+ */
+export async function saveChangedProfiles(
+  trx: Transaction,
+  profiles: readonly ChangedProfile[],
+  announcer: Announcer,
+  nowMs: number,
+): Promise<void> {
+  await saveStates(
+    trx,
+    profiles.filter(
+      ({ isStored, nextDueMs, state }) => isStored || nextDueMs !== undefined || !isEmptyState(state),
+    ),
+  );
+  const changes = profiles.flatMap((profile) =>
+    profile.changes.map((change) => ({
+      ...{ ...keyOf(profile), ...change, changedMs: nowMs },
+      cause: profile.causeOf(change),
+    })),
+  );
+  if (changes.length === 0) return;
+  await saveMemberships(trx, changes);
+  await announcer.announceChanges(trx, changes);
+}
+
+/** The key alone, without further fields. */
+export function keyOf({ organizationId, shard, profileId }: ProfileKey): ProfileKey {
+  return { organizationId, shard, profileId };
+}

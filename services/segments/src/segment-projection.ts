@@ -1,0 +1,104 @@
+// Connects the shard consumer to this service: applies messages, marks dead letters, and runs workers in
+// between.
+import type { Bus } from "@muster/bus";
+import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import type { Clock } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import type { OwnedShards, Projection } from "@muster/outbox";
+import type { Announcer } from "./changes/announcer.ts";
+import { applyMessages } from "./consumers/apply-messages.ts";
+import { markDeadLetter } from "./consumers/mark-dead-letter.ts";
+import type { DefinitionsCache } from "./segments/definitions-cache.ts";
+import type { SegmentsMetrics } from "./segments-metrics.ts";
+import { readPendingWork } from "./workers/pending-work-store.ts";
+import type { PurgeWorker } from "./workers/purge-worker.ts";
+import type { RebuildWorker } from "./workers/rebuild-worker.ts";
+import type { SweepWorker } from "./workers/sweep-worker.ts";
+import type { TimerWorker } from "./workers/timer-worker.ts";
+import { WorkSchedule } from "./workers/work-schedule.ts";
+
+/** Broadcast when work was added or a reader waits for it, so that owners check at once. */
+export const WORK_TOPIC = "segments.work";
+/** Broadcast by owners after finishing work that a reader may wait for. */
+export const WORK_DONE_TOPIC = "segments.work-done";
+
+/** The workers, and what applying messages needs. */
+export interface SegmentProjectionDeps {
+  readonly announcer: Announcer;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly definitions: DefinitionsCache;
+  readonly metrics: SegmentsMetrics;
+  readonly timers: TimerWorker;
+  readonly rebuilds: RebuildWorker;
+  readonly purges: PurgeWorker;
+  readonly sweeps: SweepWorker;
+}
+
+const NOTHING = new Uint8Array();
+/** Polling interval for work of other owners and replicas, and for lost broadcasts. */
+const POLL_MS = 1000;
+
+/** All methods run in the process that owns the shards, never two at a time. */
+export class SegmentProjection implements Projection {
+  readonly #deps: SegmentProjectionDeps;
+  readonly #schedule = new WorkSchedule();
+  #shards = "";
+
+  constructor(deps: SegmentProjectionDeps) {
+    this.#deps = deps;
+  }
+
+  /** Called when work was added or a reader waits for it. */
+  wake(): void {
+    this.#schedule.wake();
+  }
+
+  async apply(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
+    const applied = await applyMessages(this.#deps, trx, messages);
+    this.#deps.timers.lowerDueTimes(applied.nextDueTimes);
+    if (applied.rebuilds > 0) this.#deps.rebuilds.wake();
+    this.#deps.metrics.eventsApplied(applied.events);
+    this.#deps.metrics.membershipsChanged("live", applied.membershipChanges);
+  }
+
+  async onDeadLetter(trx: Transaction, envelope: Envelope | undefined, shard: number): Promise<void> {
+    await markDeadLetter(trx, envelope, shard, this.#deps.clock.nowMs());
+    this.#deps.rebuilds.wake();
+  }
+
+  async work(owned: OwnedShards): Promise<number> {
+    const { announcer, bus, timers, rebuilds, purges, sweeps } = this.#deps;
+    // Announcements of the batches before this call are committed.
+    announcer.committed();
+    const shards = owned.shards.join();
+    // A shard that was taken over has pending work of its own.
+    if (shards !== this.#shards) this.wake();
+    this.#shards = shards;
+    await this.#findPendingWork(owned);
+    const drained = await timers.drain(owned);
+    announcer.committed();
+    const rebuilt = await rebuilds.step(owned);
+    announcer.committed();
+    const purged = await purges.step(owned);
+    announcer.committed();
+    const sweepMs = await sweeps.step(owned);
+    if (drained.evaluated > 0 || rebuilt.hasFinishedWork || purged.hasFinishedWork)
+      bus.broadcast(WORK_DONE_TOPIC, NOTHING);
+    return Math.min(drained.nextMs, rebuilt.nextMs, purged.nextMs, sweepMs, this.#schedule.nextMs);
+  }
+
+  async #findPendingWork(owned: OwnedShards): Promise<void> {
+    const { clock, database, timers, rebuilds, purges, sweeps } = this.#deps;
+    const nowMs = clock.nowMs();
+    if (nowMs < this.#schedule.nextMs) return;
+    this.#schedule.begin();
+    const pendingWork = await readPendingWork(database.reader, owned.shards);
+    timers.setDueTimes(pendingWork.dueTimes);
+    if (pendingWork.hasRebuilds) rebuilds.wake();
+    if (pendingWork.hasPurges) purges.wake();
+    if (pendingWork.hasSweeps) sweeps.wake();
+    this.#schedule.sleepUntil(nowMs + POLL_MS);
+  }
+}

@@ -1,0 +1,29 @@
+// Replaces the segments that a rule references.
+import type { SegmentId } from "@muster/core";
+import type { Rule } from "../engine/rule.ts";
+
+/** Returns the rule with each referenced segment replaced. `path` is the path of the rule, for errors. */
+export function mapSegmentIds(
+  rule: Rule,
+  replace: (id: SegmentId, path: string) => SegmentId,
+  path = "rule",
+): Rule {
+  switch (rule.kind) {
+    case "all":
+    case "any": {
+      const { kind } = rule;
+      return {
+        kind,
+        rules: rule.rules.map((child, index) =>
+          mapSegmentIds(child, replace, `${path}.${kind}.rules[${index}]`),
+        ),
+      };
+    }
+    case "not":
+      return { kind: "not", rule: mapSegmentIds(rule.rule, replace, `${path}.not`) };
+    case "in_segment":
+      return { ...rule, segmentId: replace(rule.segmentId, `${path}.in_segment.segment_id`) };
+    default:
+      return rule;
+  }
+}

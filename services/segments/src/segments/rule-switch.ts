@@ -1,0 +1,63 @@
+// Switches segments to their pending rules.
+import type { OrganizationId, SegmentId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import { deleteBackfills, listBackfillsOfSegments } from "../backfills/backfill-store.ts";
+import { addPurges } from "../backfills/purge-store.ts";
+import type { Announcer } from "../changes/announcer.ts";
+import { readyToSwitch } from "./evaluations.ts";
+import { incrementDefinitionsVersion } from "./organization-store.ts";
+import { beginRuleSwitch, listSwitchingSegments } from "./rule-switch-store.ts";
+import type { Segment } from "./segment.ts";
+import { listSegmentsOf, updateSegmentRow } from "./segment-store.ts";
+
+/**
+ * Switches all segments with pending rules that are ready. Called when a backfill ends, when an earlier rule
+ * switch is fully published, and when a segment that others waited for changes or is deleted.
+ * Invariant: the organization is locked. If two transactions end the last backfills at once, the second
+ * transaction reads both as ended. Membership rows do not move: one column of the segment's row selects the
+ * serving evaluation.
+ */
+export async function switchFinishedRules(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  announcer: Announcer,
+): Promise<void> {
+  const segments = await listSegmentsOf(trx, [organizationId]);
+  const pendingIds = segments.flatMap(({ pending }) => (pending === undefined ? [] : [pending.evaluationId]));
+  if (pendingIds.length === 0) return;
+  const unfinished = await listBackfillsOfSegments(trx, organizationId, pendingIds);
+  const waiting = new Set(unfinished.map(({ segmentId }) => segmentId));
+  // Switches are serialized, because a walk publishes the difference between two rules.
+  const switching = await listSwitchingSegments(trx, organizationId);
+  for (const { id, pending } of segments) if (switching.has(id) && pending) waiting.add(pending.evaluationId);
+  const finished = readyToSwitch(segments, waiting);
+  if (finished.length === 0) return;
+  await announcer.lockAllPositions(trx);
+  for (const segment of finished) await switchRule(trx, segment);
+  await incrementDefinitionsVersion(trx, organizationId);
+  for (const { id, pending } of finished) {
+    if (pending !== undefined) await announcer.announceReplaced(trx, organizationId, id, pending.version);
+  }
+}
+
+async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
+  const { organizationId, id: segmentId, evaluationId: replacedId, pending } = segment;
+  if (pending === undefined) return;
+  await updateSegmentRow(trx, { ...segment, ...pending, pending: undefined });
+  const unfinished = await listBackfillsOfSegments(trx, organizationId, [replacedId]);
+  await deleteBackfills(trx, organizationId, replacedId);
+  // If the replaced version never served reads, its members count as backfilled.
+  const publishesEntries = unfinished.length === 0 || segment.announceBackfill;
+  const telling = { successorId: pending.evaluationId, publishesEntries };
+  await beginRuleSwitch(trx, organizationId, { segmentId, replacedId }, telling);
+}
+
+/** Ends an evaluation without readers. The owners of the shards delete its data later. */
+export async function dropEvaluation(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  evaluationId: SegmentId,
+): Promise<void> {
+  await deleteBackfills(trx, organizationId, evaluationId);
+  await addPurges(trx, organizationId, evaluationId);
+}

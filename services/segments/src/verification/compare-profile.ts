@@ -1,0 +1,95 @@
+// Compares one profile's memberships from four sources: raw events, facts, state and lists of members. All
+// inputs are parameters, including the instant.
+import type { ProfileId, SegmentId } from "@muster/core";
+import { ALL_SEGMENTS } from "../backfills/backfill-store.ts";
+import { EvaluationContext, evaluateAt } from "../engine/evaluate.ts";
+import { ruleReadsEventsBefore } from "../engine/lookback.ts";
+import { emptyState, viewOf } from "../engine/profile-state.ts";
+import { isMemberByRawEvents } from "../engine/reference-evaluator.ts";
+import { hasCompleteHistory } from "../engine/retained-facts.ts";
+import type { LaterMessages, RawProfile } from "./raw-profiles.ts";
+import type { StoredSnapshot } from "./stored-snapshot.ts";
+
+/** One membership on which the four sources disagree. */
+export interface Mismatch {
+  readonly segmentId: SegmentId;
+  readonly slug: string;
+  readonly evaluatedMs: number;
+  readonly byEvents: boolean;
+  readonly byFacts: boolean;
+  readonly byState: boolean;
+  readonly byMembers: boolean;
+}
+
+/** The result for one profile; all fields count memberships. */
+export interface Comparison {
+  readonly memberships: number;
+  /** Memberships that rest on capped facts, which may differ from the raw events. */
+  readonly capped: number;
+  /** Memberships that rest on events which retention has removed. */
+  readonly beyondRetention: number;
+  readonly mismatches: readonly Mismatch[];
+}
+
+export const NOTHING_TO_COMPARE: Comparison = {
+  ...{ memberships: 0, capped: 0, beyondRetention: 0, mismatches: [] },
+};
+
+/** Undefined while the profile is changing, because the sources are at different positions. */
+export function compareProfile(
+  profileId: ProfileId,
+  raw: RawProfile,
+  snapshot: StoredSnapshot,
+  later: LaterMessages,
+  nowMs: number,
+): Comparison | undefined {
+  const stored = snapshot.states.get(profileId);
+  // A rebuilt row contains its whole snapshot, which may be ahead of the applied position.
+  const includedThrough = Math.max(snapshot.appliedPosition, stored?.state.asOf ?? 0);
+  const isDue = (stored?.nextDueMs ?? Number.POSITIVE_INFINITY) <= nowMs;
+  const isChanged = (later.profiles.get(profileId) ?? 0) > includedThrough;
+  const backfilling = backfillingOf(profileId, snapshot);
+  const isAwaitingRebuild = stored?.state.isAwaitingRebuild === true;
+  if (
+    isDue ||
+    isChanged ||
+    isAwaitingRebuild ||
+    snapshot.awaitingRebuild.has(profileId) ||
+    backfilling.has(ALL_SEGMENTS)
+  )
+    return undefined;
+  const events = raw.events.filter(({ id }) => (later.events.get(id) ?? 0) <= includedThrough);
+  const state = stored?.state ?? emptyState();
+  const ruleOf = (id: string) => snapshot.rules.get(id as SegmentId);
+  const evaluationContext = new EvaluationContext(viewOf(state, ruleOf), nowMs);
+  const referenceContext = { createMs: raw.createMs, traits: raw.traits, ruleOf };
+  const mismatches: Mismatch[] = [];
+  let memberships = 0;
+  let capped = 0;
+  let beyondRetention = 0;
+  const hasAllEvents = hasCompleteHistory(raw.createMs, raw.completeSinceMs);
+  for (const [id, rule] of snapshot.rules) {
+    if (backfilling.has(id)) continue;
+    const { member: byFacts, isExact } = evaluateAt(rule, evaluationContext);
+    memberships += 1;
+    if (!isExact) capped += 1;
+    const isProvable = hasAllEvents || !ruleReadsEventsBefore(rule, raw.completeSinceMs, nowMs, ruleOf);
+    if (!isProvable) beyondRetention += 1;
+    const results = {
+      byEvents: isExact && isProvable ? isMemberByRawEvents(rule, events, nowMs, referenceContext) : byFacts,
+      byFacts,
+      byState: state.memberships.has(id),
+      byMembers: snapshot.memberships.get(profileId)?.has(id) ?? false,
+    };
+    if (new Set(Object.values(results)).size === 1) continue;
+    const { segmentId, slug } = snapshot.names.get(id) ?? { segmentId: id, slug: "" };
+    mismatches.push({ segmentId, slug, evaluatedMs: nowMs, ...results });
+  }
+  return { memberships, capped, beyondRetention, mismatches };
+}
+
+/** Rules whose backfill has not reached the profile. */
+function backfillingOf(profileId: ProfileId, { backfills }: StoredSnapshot): Set<SegmentId> {
+  const unfinished = backfills.filter(({ afterProfileId }) => afterProfileId < profileId);
+  return new Set(unfinished.map(({ segmentId }) => segmentId));
+}

@@ -1,0 +1,234 @@
+// Rebuilds profiles from their raw events: all profiles for the backfill of a new rule, and single marked
+// ones.
+import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { Logger } from "@muster/log";
+import type { OwnedShards } from "@muster/outbox";
+import { ALL_SEGMENTS, advanceBackfills, type Backfill, LAST_PROFILE } from "../backfills/backfill-store.ts";
+import { addProfileRebuilds, deleteProfileRebuilds } from "../backfills/rebuild-store.ts";
+import type { Announcer } from "../changes/announcer.ts";
+import type { Definitions } from "../engine/definitions.ts";
+import type { EventsFeed } from "../events-feed.ts";
+import { type ChangedProfile, saveChangedProfiles } from "../profiles/changed-profile.ts";
+import { type ScannedStates, scanStates } from "../profiles/scan-states.ts";
+import { compareProfileKeys, listStateIds } from "../profiles/state-store.ts";
+import type { DefinitionsCache } from "../segments/definitions-cache.ts";
+import { lockOrganization } from "../segments/organization-store.ts";
+import { switchFinishedRules } from "../segments/rule-switch.ts";
+import type { SegmentsMetrics } from "../segments-metrics.ts";
+import { deleteProfiles, publishRemoved } from "./missing-profiles.ts";
+import { RebuildPlanner, type RebuildTask } from "./rebuild-planner.ts";
+import { type ReplacedStates, replaceStates, type ScannedShard } from "./replace-states.ts";
+import { readUnappliedMessages, type UnappliedMessages } from "./retained-facts.ts";
+import { WorkSchedule } from "./work-schedule.ts";
+
+export interface RebuildDeps {
+  readonly announcer: Announcer;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly definitions: DefinitionsCache;
+  readonly feed: EventsFeed;
+  readonly log: Logger;
+  readonly metrics: SegmentsMetrics;
+}
+
+export interface RebuildStep {
+  /**
+   * When the next step is wanted, in epoch milliseconds; 0 means at once, Infinity after the next wake-up.
+   */
+  readonly nextMs: number;
+  /** Whether a reader may be waiting for work that this step finished. */
+  readonly hasFinishedWork: boolean;
+}
+
+/** Waits between attempts while the events service is unavailable, doubling with each failure. */
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 15_000;
+
+/** Runs in the process that owns the shards, between batches of messages. */
+export class RebuildWorker {
+  readonly #deps: RebuildDeps;
+  readonly #planner: RebuildPlanner;
+  readonly #schedule = new WorkSchedule();
+  #failures = 0;
+  /** No step runs before this instant, even after a wake-up. */
+  #notBeforeMs = 0;
+
+  constructor(deps: RebuildDeps) {
+    this.#deps = deps;
+    this.#planner = new RebuildPlanner(deps.database);
+  }
+
+  /** Called when a backfill or a marked profile may have been added. */
+  wake(): void {
+    this.#schedule.wake();
+  }
+
+  /** Processes one chunk. No messages are applied in the owned shards meanwhile. */
+  async step(owned: OwnedShards): Promise<RebuildStep> {
+    const { clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    const nextMs = Math.max(this.#schedule.nextMs, this.#notBeforeMs);
+    if (nowMs < nextMs) return { nextMs, hasFinishedWork: false };
+    this.#schedule.begin();
+    const tasks = await this.#planner.next(owned.shards);
+    if (tasks.length === 0) {
+      this.#schedule.sleep();
+      return { nextMs: this.#schedule.nextMs, hasFinishedWork: false };
+    }
+    const startMs = clock.monotonicMs();
+    try {
+      await this.#run(owned, tasks);
+      this.#planner.adjustChunkSize(clock.monotonicMs() - startMs);
+      this.#failures = 0;
+      return { nextMs: 0, hasFinishedWork: true };
+    } catch (error) {
+      // The consumer handles a lost shard or a defect.
+      if (!(error instanceof AppError)) throw error;
+      // The events service is unavailable. Timers and messages continue, and waiting readers time out with a
+      // retry hint.
+      if (this.#failures === 0) this.#deps.log.warn({ err: error }, "a rebuild step failed; retrying");
+      this.#planner.adjustChunkSize(Number.POSITIVE_INFINITY);
+      this.#notBeforeMs = nowMs + Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(this.#failures, 10));
+      this.#failures += 1;
+      return { nextMs: this.#notBeforeMs, hasFinishedWork: false };
+    }
+  }
+
+  /** All tasks are of one organization, each of another shard. */
+  async #run(owned: OwnedShards, tasks: readonly RebuildTask[]): Promise<void> {
+    const { database, clock } = this.#deps;
+    const organizationId = tasks[0]?.organizationId;
+    assert(organizationId !== undefined, "a step has a task");
+    // Invariant: the definitions are loaded after the tasks were listed, so they include every segment whose
+    // backfill advances here. A segment created later starts its own backfill. A segment deleted later gets a
+    // purge, which the same owner runs afterwards.
+    const definitions = await this.#deps.definitions.loadProvisioned(database.reader, organizationId);
+    const scannedMs = clock.nowMs();
+    const scans = await Promise.allSettled(
+      tasks.map(async (task): Promise<ScannedShard> => {
+        const appliedPosition = owned.position(task.shard);
+        const scan = await scanStates(this.#deps.feed, task, definitions, scannedMs);
+        return {
+          task,
+          appliedPosition,
+          scannedMs,
+          ...scan,
+          unapplied: await this.#unapplied(task, appliedPosition, scan),
+        };
+      }),
+    );
+    const scannedShards = scans.flatMap((scan) => (scan.status === "fulfilled" ? [scan.value] : []));
+    for (const { position, appliedPosition } of scannedShards) {
+      // Invariant: the snapshot contains all applied messages, because no message is applied during the step.
+      assert(position >= appliedPosition, "a snapshot is behind the applied position");
+    }
+    // A failed scan of one shard does not delay the others.
+    if (scannedShards.length > 0) {
+      const shards = scannedShards.map(({ task }) => task.shard).sort((a, b) => a - b);
+      const changes = await owned.transaction(shards, (trx) =>
+        this.#write(trx, organizationId, scannedShards, definitions),
+      );
+      this.#deps.metrics.membershipsChanged("backfill", changes);
+    }
+    for (const scan of scans) if (scan.status === "rejected") throw scan.reason;
+  }
+
+  async #unapplied(
+    { organizationId, shard }: RebuildTask,
+    after: number,
+    { completeSinceMs, position: through, states }: ScannedStates,
+  ): Promise<UnappliedMessages | undefined> {
+    if (completeSinceMs === 0) return undefined;
+    return readUnappliedMessages(this.#deps.feed, { organizationId, shard, after, through }, states);
+  }
+
+  /** Returns the number of changed memberships. */
+  async #write(
+    trx: Transaction,
+    organizationId: OrganizationId,
+    scannedShards: readonly ScannedShard[],
+    definitions: Definitions,
+  ): Promise<number> {
+    const nowMs = this.#deps.clock.nowMs();
+    // Locks the organization first, which is the lock order of all writers.
+    const isEnding = scannedShards.some(isLastChunk);
+    if (isEnding) await lockOrganization(trx, organizationId);
+    const changed: ChangedProfile[] = [];
+    const replacedShards: (ReplacedStates & { readonly shard: number })[] = [];
+    for (const one of [...scannedShards].sort((a, b) => a.task.shard - b.task.shard)) {
+      const replaced = await replaceStates(trx, one, definitions, nowMs);
+      changed.push(...replaced.changed, ...replaced.missing);
+      replacedShards.push({ shard: one.task.shard, ...replaced });
+    }
+    await saveChangedProfiles(trx, changed.sort(compareProfileKeys), this.#deps.announcer, nowMs);
+    for (const of of replacedShards) {
+      await publishRemoved(trx, this.#deps.announcer, of.missing, nowMs);
+      await deleteProfiles(trx, organizationId, of.shard, of);
+    }
+    for (const one of scannedShards) await completeTask(trx, one);
+    if (isEnding) await switchFinishedRules(trx, organizationId, this.#deps.announcer);
+    return changed.reduce((sum, { changes }) => sum + changes.length, 0);
+  }
+}
+
+/**
+ * Advances the backfills of a written chunk, or deletes the marks of rebuilt profiles.
+ *
+ * Invariant: a backfill may skip a profile that was created behind its cursor. That profile is not in the
+ * chunk's snapshot, so all its events arrive in later messages, and those are applied with the new segment.
+ * The scan finds a profile that was created ahead of the cursor: its state is replaced, and `asOf` skips the
+ * messages that the snapshot already contains. A merge or an undo marks the profiles concerned for a rebuild.
+ */
+async function completeTask(
+  trx: Transaction,
+  { task, states, more, isScanned }: ScannedShard,
+): Promise<void> {
+  if ("ids" in task.profiles) {
+    await deleteProfileRebuilds(trx, task.organizationId, task.shard, task.profiles.ids);
+    return;
+  }
+  const last = [...states.keys()].sort().at(-1);
+  const advanced = task.backfills.filter((backfill) => isCovered(backfill, task.profiles, { more, last }));
+  const isAll = advanced.some(({ segmentId }) => segmentId === ALL_SEGMENTS);
+  if (isAll && isScanned) await markMissingProfiles(trx, task, states, more ? last : undefined);
+  await advanceBackfills(trx, advanced, more ? last : states.size > 0 ? LAST_PROFILE : undefined);
+}
+
+/**
+ * Marks profiles that have a stored state but are missing in the snapshot, so that the next step reads them
+ * by id. An unreadable message of the shard may have ended such a profile.
+ */
+async function markMissingProfiles(
+  trx: Transaction,
+  { organizationId, shard, profiles }: RebuildTask,
+  states: ScannedStates["states"],
+  last: ProfileId | undefined,
+): Promise<void> {
+  if ("ids" in profiles) return;
+  const storedIds = await listStateIds(trx, organizationId, shard, profiles.after, last);
+  const missing = storedIds.filter((profileId) => !states.has(profileId));
+  await addProfileRebuilds(
+    trx,
+    missing.map((profileId) => ({ organizationId, shard, profileId })),
+  );
+}
+
+/**
+ * Whether this chunk completes a backfill. Only an empty chunk does, so the organization lock is held
+ * briefly.
+ */
+function isLastChunk({ task, more, states }: ScannedShard): boolean {
+  return !more && states.size === 0 && !("ids" in task.profiles);
+}
+
+/** Whether the chunk advances the backfill: it starts at or before the cursor and ends after it. */
+function isCovered(
+  { afterProfileId }: Backfill,
+  profiles: RebuildTask["profiles"],
+  chunk: { readonly more: boolean; readonly last: ProfileId | undefined },
+): boolean {
+  if ("ids" in profiles || profiles.after > afterProfileId) return false;
+  return !chunk.more || (chunk.last !== undefined && afterProfileId <= chunk.last);
+}

@@ -1,0 +1,128 @@
+// Retains facts that a rebuild cannot read again, because retention has removed older raw events. The stored
+// facts are first brought up to the snapshot's position, then merged with the facts from the raw events.
+import type { OrganizationId, ProfileId } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { PoisonMessage } from "@muster/outbox";
+import { ALL_SEGMENTS, type Backfill } from "../backfills/backfill-store.ts";
+import type { RebuildReason } from "../backfills/rebuild-reason.ts";
+import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../consumers/decode-message.ts";
+import type { Definitions, TrackedFact } from "../engine/definitions.ts";
+import { applyDueEvents, emptyState, type ProfileState, recordEvent } from "../engine/profile-state.ts";
+import { mergeRetainedFacts } from "../engine/retained-facts.ts";
+import type { EventsFeed } from "../events-feed.ts";
+
+const MESSAGES_AT_ONCE = 200;
+
+/** Messages that the snapshot contains and that have not been applied, for the profiles in the snapshot. */
+export interface UnappliedMessages {
+  /** By profile, in order of position. */
+  readonly events: ReadonlyMap<
+    ProfileId,
+    readonly { readonly position: number; readonly event: ProfileEvent }[]
+  >;
+  /** Profiles whose identity changed. */
+  readonly identityChanges: ReadonlySet<ProfileId>;
+}
+
+/** Reads the messages of the shard with positions in (after, through], for these profiles. */
+export async function readUnappliedMessages(
+  feed: EventsFeed,
+  range: {
+    readonly organizationId: OrganizationId;
+    readonly shard: number;
+    readonly after: number;
+    readonly through: number;
+  },
+  profiles: ReadonlyMap<ProfileId, unknown>,
+): Promise<UnappliedMessages> {
+  const events = new Map<ProfileId, { readonly position: number; readonly event: ProfileEvent }[]>();
+  const identityChanges = new Set<ProfileId>();
+  for (let position = range.after; position < range.through; ) {
+    const messages = await readMessages(feed, range.shard, position);
+    for (const message of messages) {
+      position = message.position;
+      if (position > range.through) break;
+      for (const event of message.events) {
+        if (event.organizationId !== range.organizationId || !profiles.has(event.profileId)) continue;
+        const own = events.get(event.profileId);
+        if (own === undefined) events.set(event.profileId, [{ position, event }]);
+        else own.push({ position, event });
+      }
+      for (const identityChange of message.identityChanges) {
+        if (identityChange.organizationId === range.organizationId)
+          identityChanges.add(identityChange.profileId);
+      }
+    }
+  }
+  return { events, identityChanges };
+}
+
+async function readMessages(feed: EventsFeed, shard: number, after: number): Promise<DecodedMessage[]> {
+  try {
+    const messages = (await feed.read(shard, after, MESSAGES_AT_ONCE)).map(decodeMessage);
+    if (messages.length > 0) return messages;
+  } catch (error) {
+    // The message is about to become a dead letter; the rebuild succeeds after the shard has passed it.
+    if (!(error instanceof PoisonMessage)) throw error;
+  }
+  throw new AppError("UNAVAILABLE");
+}
+
+/** One profile of a rebuild, and what is known about its stored facts. */
+export interface RebuiltProfile {
+  readonly profileId: ProfileId;
+  /** The stored state. */
+  readonly before: ProfileState | undefined;
+  /** Undefined for a profile that only a backfill reads. */
+  readonly reason: RebuildReason | undefined;
+  /** Events received or dated from this instant on are complete; 0 means all events. */
+  readonly completeSinceMs: number;
+  /** The time of the scan: later events wait in the new state. */
+  readonly scannedMs: number;
+  readonly unapplied: UnappliedMessages;
+  /** The unfinished backfills of the shard. */
+  readonly backfills: readonly Backfill[];
+}
+
+/** Adds the facts that only the stored state contains to `fresh`, the state from the raw events. */
+export function retainKnownFacts(fresh: ProfileState, definitions: Definitions, read: RebuiltProfile): void {
+  const { profileId, before, reason, completeSinceMs, unapplied } = read;
+  if (completeSinceMs === 0) return;
+  const unfinished = new Set(
+    read.backfills.filter(({ afterProfileId }) => afterProfileId < profileId).map((one) => one.segmentId),
+  );
+  const hasOtherIdentity =
+    before?.isAwaitingRebuild === true ||
+    unapplied.identityChanges.has(profileId) ||
+    (reason ?? "stale") !== "stale";
+  mergeRetainedFacts(fresh, definitions, {
+    completeSinceMs,
+    nowMs: read.scannedMs,
+    kept: hasOtherIdentity ? undefined : withUnappliedEvents(before ?? emptyState(), definitions, read),
+    // A mark without fact keys comes from a dead-lettered message.
+    isStale:
+      unfinished.has(ALL_SEGMENTS) || (reason === "stale" && (before?.incompleteFacts.size ?? 0) === 0),
+    wasTracked: (fact) => isBackfilled(fact, unfinished),
+  });
+}
+
+/** Whether some rule that reads the fact is backfilled, so that the fact contains every applied event. */
+export function isBackfilled({ segments }: TrackedFact, unfinished: ReadonlySet<string>): boolean {
+  for (const { id } of segments) if (!unfinished.has(id)) return true;
+  return false;
+}
+
+/** Applies the unapplied events to the stored state, up to the snapshot's position. */
+function withUnappliedEvents(
+  state: ProfileState,
+  definitions: Definitions,
+  read: RebuiltProfile,
+): ProfileState {
+  const { profileId, scannedMs, unapplied } = read;
+  applyDueEvents(state, definitions, scannedMs, new Set());
+  for (const { position, event } of unapplied.events.get(profileId) ?? []) {
+    const isAhead = event.instant[0] > scannedMs;
+    if (position > state.asOf && !isAhead) recordEvent(state, definitions, event, scannedMs, new Set());
+  }
+  return state;
+}

@@ -1,0 +1,122 @@
+// The unauthorized case of every RPC there is, read from the descriptors: no handler is reached without
+// credentials, with a permission short, or from outside where a method is internal.
+import { create, type DescMethod, type DescService } from "@bufbuild/protobuf";
+import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
+import { TARGETS } from "@muster/config";
+import { type OrganizationId, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { createDispatcher, type Dispatcher, type ServiceImplementation } from "@muster/rpc";
+import { describe, expect, test } from "vitest";
+import { allServices, fullName, policyOf } from "./all-services.ts";
+
+const services = await allServices();
+const methods = services
+  .flatMap((service) => service.methods)
+  .map((method) => [fullName(method), method] as const);
+const everyPermission = new Set(methods.map(([, method]) => policyOf(method).permission).filter(Boolean));
+const tokenKey = Buffer.alloc(32, 1);
+const organizationId = "01900000-0000-7000-8000-000000000001" as OrganizationId;
+
+const reached: string[] = [];
+
+function stub(service: DescService): ServiceImplementation {
+  const handlers = service.methods.map((method) => {
+    const unary = async () => void reached.push(fullName(method));
+    const stream = async function* () {
+      reached.push(fullName(method));
+      yield* [];
+    };
+    return [method.localName, method.methodKind === "unary" ? unary : stream];
+  });
+  return { service, handlers: Object.fromEntries(handlers) };
+}
+
+/** A dispatcher whose API keys are their own list of scopes, with commas. */
+const dispatcher: Dispatcher = createDispatcher({
+  implementations: services.map(stub),
+  serviceName: "test",
+  clock: systemClock,
+  log: createLogger({ level: "silent" }),
+  metrics: new Metrics(),
+  apiKeys: {
+    verify: async (key): Promise<ApiKeyPrincipal | undefined> =>
+      key.startsWith("mk_")
+        ? { kind: "api_key", id: "key", organizationId, permissions: permissionsOf(key.slice(3).split("-")) }
+        : undefined,
+  },
+  serviceTokens: tokensOf("events"),
+  demoOrganizationId: organizationId,
+});
+
+function tokensOf(service: string): ServiceTokens {
+  return new ServiceTokens({ service, key: tokenKey, clock: systemClock });
+}
+
+/** The reason for which the call is refused, or "REACHED". */
+async function refusal(method: DescMethod, headers: Record<string, string>): Promise<string> {
+  reached.length = 0;
+  const options = { headers: new Map(Object.entries(headers)), signal: new AbortController().signal };
+  const request = create(method.input);
+  try {
+    if (method.methodKind === "unary") await dispatcher.unary(method, request, options);
+    else for await (const _ of dispatcher.stream(method, once(request), options).messages);
+  } catch (error) {
+    expect(reached).toEqual([]);
+    return error instanceof AppError ? error.reason : String(error);
+  }
+  return "REACHED";
+}
+
+async function* once<T>(value: T): AsyncIterable<T> {
+  yield value;
+}
+
+function key(permissions: Iterable<string>): Record<string, string> {
+  return { authorization: `Bearer mk_${[...permissions].join("-")}` };
+}
+
+function token(service: string, actAsDemo = false): Record<string, string> {
+  return { "muster-service-token": tokensOf(service).mint({ actAsDemo }) };
+}
+
+describe.each(methods)("%s", (_, method) => {
+  const { permission, internal, callers, anonymousDemo } = policyOf(method);
+
+  test("without credentials, or with made-up ones", async () => {
+    expect(await refusal(method, {})).toBe("UNAUTHENTICATED");
+    expect(await refusal(method, { authorization: "Bearer nonsense" })).toBe("UNAUTHENTICATED");
+    expect(await refusal(method, { "muster-service-token": "nonsense" })).toBe("UNAUTHENTICATED");
+  });
+
+  test("with every permission but its own", async () => {
+    const others = [...everyPermission].filter((other) => other !== permission);
+    expect(await refusal(method, key(others))).toBe("PERMISSION_DENIED");
+  });
+
+  test("as another service", async () => {
+    const unauthorized = TARGETS.filter((target) => !callers.includes(target));
+    for (const otherService of unauthorized) {
+      const reason = await refusal(method, token(otherService));
+      expect(["PERMISSION_DENIED", "UNAUTHENTICATED"], otherService).toContain(reason);
+    }
+  });
+
+  if (internal) {
+    test("internal: an API key with everything is not enough, nor is the demo", async () => {
+      expect(await refusal(method, key(["*"]))).toBe("PERMISSION_DENIED");
+      expect(await refusal(method, token("gateway", true))).toBe("UNAUTHENTICATED");
+    });
+  } else if (!anonymousDemo) {
+    test("the demo is refused where it is not offered", async () => {
+      expect(await refusal(method, token("gateway", true))).toBe("UNAUTHENTICATED");
+    });
+  }
+
+  test("with what it asks for, it is not refused for its caller", async () => {
+    const headers = internal ? token(callers[0] ?? "") : key([permission]);
+    const reason = await refusal(method, headers);
+    expect(["UNAUTHENTICATED", "PERMISSION_DENIED"]).not.toContain(reason);
+  });
+});
