@@ -3,7 +3,7 @@
 import { bool, bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 import { createIdempotencyTable } from "@muster/idempotency";
 import { createConsumerTables } from "@muster/outbox";
-import { seedIncompleteShardsLock } from "../src/backfills/backfill-store.ts";
+import { seedIncompleteShardsLock } from "../src/rebuild/backfill-store.ts";
 
 export async function up(schema: Schema): Promise<void> {
   await createSegmentTables(schema);

@@ -14,19 +14,23 @@ import { Announcer } from "./changes/announcer.ts";
 import { watchSegment } from "./changes/watch-segment.ts";
 import { batchCheckMemberships } from "./checks/batch-check-memberships.ts";
 import { listSegmentDependencies } from "./checks/list-segment-dependencies.ts";
-import { Consistency } from "./consistency.ts";
-import type { SegmentsDeps } from "./deps.ts";
 import { ERASED_TOPIC, ErasureWorker } from "./erasure/erasure-worker.ts";
-import { EventsFeed } from "./events-feed.ts";
+import { EventsFeed } from "./events/events-feed.ts";
 import { explainMembership } from "./explain/explain-membership.ts";
+import { Consistency } from "./handlers/consistency.ts";
+import type { SegmentsDeps } from "./handlers/deps.ts";
 import { listProfileSegments } from "./memberships/list-profile-segments.ts";
 import { listSegmentMembers } from "./memberships/list-segment-members.ts";
+import { SweepWorker } from "./memberships/sweep-worker.ts";
 import { ConcurrencyLimit } from "./preview/concurrency-limit.ts";
 import { estimateSegmentCost } from "./preview/estimate-cost.ts";
 import { previewSegment } from "./preview/preview-segment.ts";
 import { listMemberships } from "./privacy/list-memberships.ts";
 import { reserveRetention } from "./privacy/reserve-retention.ts";
-import { SegmentProjection, WORK_TOPIC } from "./segment-projection.ts";
+import { SegmentProjection, WORK_TOPIC } from "./projection/segment-projection.ts";
+import { TimerWorker } from "./projection/timer-worker.ts";
+import { RebuildWorker } from "./rebuild/rebuild-worker.ts";
+import { PurgeWorker } from "./rule-versions/purge-worker.ts";
 import { createSegment } from "./segments/create-segment.ts";
 import { DefinitionsCache } from "./segments/definitions-cache.ts";
 import { deleteSegment } from "./segments/delete-segment.ts";
@@ -39,10 +43,6 @@ import { RawEventSource } from "./verification/raw-profiles.ts";
 import { SegmentVerifier } from "./verification/segment-verifier.ts";
 import { VerificationMetrics } from "./verification/verification-metrics.ts";
 import { verifySegments } from "./verification/verify-segments.ts";
-import { PurgeWorker } from "./workers/purge-worker.ts";
-import { RebuildWorker } from "./workers/rebuild-worker.ts";
-import { SweepWorker } from "./workers/sweep-worker.ts";
-import { TimerWorker } from "./workers/timer-worker.ts";
 
 export const segmentsModule: ModuleDefinition = {
   name: "segments",

@@ -3,24 +3,7 @@ import { type OrganizationId, type ProfileId, randomIds, type SegmentId, shardOf
 import type { Database, Queryable } from "@muster/db";
 import { golden, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, test } from "vitest";
-import {
-  ALL_SHARDS,
-  addBackfills,
-  isProfilePending,
-  listBackfillingShards,
-  listBackfillsOfSegments,
-  listBackfillsOfShards,
-  NO_PROFILE,
-  nextOrganizationToBackfill,
-} from "../src/backfills/backfill-store.ts";
-import { readFactHorizons, saveFactHorizons } from "../src/backfills/fact-horizon-store.ts";
 import { addPurges, listPurges, listPurgesOf, listRuleSwitches } from "../src/backfills/purge-store.ts";
-import {
-  addProfileRebuilds,
-  hasProfileRebuilds,
-  listProfileRebuilds,
-  readRebuildReasons,
-} from "../src/backfills/rebuild-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
 import { listErasures } from "../src/erasure/erasure-store.ts";
 import { findSweepable, listMembershipRows } from "../src/memberships/exited-membership-store.ts";
@@ -33,6 +16,12 @@ import {
 import { segmentsModule } from "../src/module.ts";
 import { listStoredMemberships } from "../src/privacy/stored-membership-store.ts";
 import {
+  addProfileRebuilds,
+  hasProfileRebuilds,
+  listProfileRebuilds,
+  readRebuildReasons,
+} from "../src/profiles/rebuild-store.ts";
+import {
   compareProfileKeys,
   hasDueProfiles,
   listDueProfiles,
@@ -42,6 +31,18 @@ import {
   readNextDueTimes,
   saveStates,
 } from "../src/profiles/state-store.ts";
+import { readPendingWork } from "../src/projection/pending-work-store.ts";
+import {
+  ALL_SHARDS,
+  addBackfills,
+  isProfilePending,
+  listBackfillingShards,
+  listBackfillsOfSegments,
+  listBackfillsOfShards,
+  NO_PROFILE,
+  nextOrganizationToBackfill,
+} from "../src/rebuild/backfill-store.ts";
+import { readFactHorizons, saveFactHorizons } from "../src/rebuild/fact-horizon-store.ts";
 import { provisionOrganization, readRawEventDays, readVersions } from "../src/segments/organization-store.ts";
 import { listSwitchingSegments } from "../src/segments/rule-switch-store.ts";
 import {
@@ -53,7 +54,6 @@ import {
   listSegmentsOf,
   listSegmentsPage,
 } from "../src/segments/segment-store.ts";
-import { readPendingWork } from "../src/workers/pending-work-store.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const organizations = Array.from({ length: 200 }, (_, index) =>

@@ -2,7 +2,7 @@
 // evaluation.
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
-import { ALL_SHARDS, NO_PROFILE } from "./backfill-store.ts";
+import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
 
 /** Progress of an evaluation's purge in a shard. */
 export interface Purge {

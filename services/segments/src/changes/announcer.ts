@@ -3,7 +3,7 @@ import type { OrganizationId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxPort } from "@muster/outbox";
 import { lockPositions } from "@muster/outbox/outbox-store";
-import { ALL_SHARDS } from "../backfills/backfill-store.ts";
+import { ALL_SHARDS } from "../rebuild/backfill-store.ts";
 import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
 import {
   type AnnouncedChange,

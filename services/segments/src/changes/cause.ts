@@ -1,8 +1,8 @@
 // Determines why and when a membership changed. Pure.
 import type { SegmentId } from "@muster/core";
-import type { RebuildReason } from "../backfills/rebuild-reason.ts";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import type { MembershipChange } from "../engine/membership.ts";
+import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 
 export type MembershipChangeOrigin =
   | "live"

@@ -12,8 +12,8 @@ import {
 import { bytesToUuid } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
-import { listBackfillsOfSegments } from "../backfills/backfill-store.ts";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
+import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import type { Segment } from "../segments/segment.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";

@@ -22,7 +22,7 @@ import {
 } from "@muster/outbox";
 import { readPositions } from "@muster/outbox/outbox-store";
 import { listMembers, type Member } from "../memberships/membership-store.ts";
-import { WORK_DONE_TOPIC } from "../segment-projection.ts";
+import { WORK_DONE_TOPIC } from "../projection/segment-projection.ts";
 import { listSwitchingSegments } from "../segments/rule-switch-store.ts";
 import { findSegmentById } from "../segments/segment-store.ts";
 import type { Announcement } from "./announcements.ts";

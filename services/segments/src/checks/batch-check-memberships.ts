@@ -13,10 +13,10 @@ import { isUuid, type OrganizationId, type ProfileId, type SegmentId, shardOf } 
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { type CallContext, errorToProto, type MethodHandler, onBehalfOf } from "@muster/rpc";
-import { listBackfillsOfSegments } from "../backfills/backfill-store.ts";
-import { hasProfileRebuilds } from "../backfills/rebuild-store.ts";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { findMembers } from "../memberships/membership-store.ts";
+import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
+import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
 import { ensureOrganization } from "../segments/organization-store.ts";
 import { SEGMENTS_MAX, type Segment } from "../segments/segment.ts";
 import { listSegmentsByIds, listSegmentsBySlugs } from "../segments/segment-store.ts";

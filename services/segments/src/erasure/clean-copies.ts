@@ -9,7 +9,7 @@ import { eraseFromDeadLetters, eraseFromOutbox } from "@muster/outbox";
 import { eraseSubjects, type Subjects } from "@muster/privacy";
 import { responseWithout } from "@muster/rpc";
 import { eraseFromMessage } from "../changes/announcements.ts";
-import { messageSchema } from "../consumers/decode-message.ts";
+import { messageSchema } from "../events/decode-message.ts";
 import { addRemovedCounts, type Erasure } from "./erasure-store.ts";
 import { locations } from "./locations.ts";
 

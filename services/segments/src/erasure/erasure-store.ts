@@ -3,7 +3,7 @@
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { readPositions } from "@muster/outbox/outbox-store";
-import type { ProfileKey } from "../backfills/backfill-store.ts";
+import type { ProfileKey } from "../rebuild/backfill-store.ts";
 
 /** One profile of an erasure. */
 export interface ErasedProfile extends ProfileKey {

@@ -3,10 +3,10 @@ import type { SegmentService } from "@muster/contracts/muster/segments/v1/segmen
 import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import type { MethodHandler } from "@muster/rpc";
-import { ALL_SHARDS, isProfilePending } from "../backfills/backfill-store.ts";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { cutPage, readPage } from "../page.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { ALL_SHARDS, isProfilePending } from "../rebuild/backfill-store.ts";
 import { ensureOrganization } from "../segments/organization-store.ts";
 import { describeSegments } from "../segments/segment-proto.ts";
 import { listSegmentsByEvaluations } from "../segments/segment-store.ts";

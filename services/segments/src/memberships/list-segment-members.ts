@@ -6,7 +6,7 @@ import type { SegmentMemberSchema } from "@muster/contracts/muster/segments/v1/s
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { AppError } from "@muster/errors";
 import { type MethodHandler, onBehalfOf } from "@muster/rpc";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { cutPage, readPage } from "../page.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import { findSegmentById } from "../segments/segment-store.ts";

@@ -3,7 +3,7 @@ import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
 import { isUuid, type ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type CallContext, onBehalfOf } from "@muster/rpc";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 
 /** Returns the root profile. Throws PROFILE_NOT_FOUND if the organization has no profile with this id. */
 async function findProfile(

@@ -1,7 +1,7 @@
 // Reads an unsaved rule from a request and prepares its simulation.
 import type { OrganizationId } from "@muster/core";
 import { invalidField } from "@muster/errors";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization, readRawEventDays } from "../segments/organization-store.ts";
 import { type RuleFields, ruleFromRequest } from "../segments/rule-proto.ts";
 import { rejectLongWindow } from "../segments/rule-retention.ts";

@@ -9,11 +9,11 @@ import {
   shardOf,
 } from "@muster/core";
 import type { ClientCallOptions } from "@muster/rpc";
-import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
-import { eventIdText } from "../consumers/decode-message.ts";
 import { ruleReadsEventsBefore } from "../engine/lookback.ts";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
-import type { EventsFeed, ScanRequest } from "../events-feed.ts";
+import { eventIdText } from "../events/decode-message.ts";
+import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
+import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
 import type { RuleSimulation } from "./rule-simulation.ts";
 
 /** Receives one profile's events in the order in which they happened. */

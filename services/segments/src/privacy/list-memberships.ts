@@ -7,8 +7,8 @@ import type {
 } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
-import { isProfilePending } from "../backfills/backfill-store.ts";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
+import { isProfilePending } from "../rebuild/backfill-store.ts";
 import { ensureOrganization } from "../segments/organization-store.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
 import { listStoredMemberships } from "./stored-membership-store.ts";

@@ -4,8 +4,8 @@ import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1
 import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { SegmentsDeps } from "../deps.ts";
 import { spansLongerThan } from "../engine/lookback.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization, lockOrganization, saveRawEventDays } from "../segments/organization-store.ts";
 import type { Segment } from "../segments/segment.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";

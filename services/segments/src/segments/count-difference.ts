@@ -3,13 +3,13 @@
 import type { ProfileId, SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import { ALL_SHARDS, NO_PROFILE } from "../backfills/backfill-store.ts";
-import type { SegmentsDeps } from "../deps.ts";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { ruleReadsEventsBefore } from "../engine/lookback.ts";
 import { evaluateAll } from "../engine/membership.ts";
 import { segmentsIn } from "../engine/rule.ts";
-import { scanStates } from "../profiles/scan-states.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
+import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { scanStates } from "../rebuild/scan-states.ts";
 import { definitionsOf } from "./evaluations.ts";
 import type { Segment } from "./segment.ts";
 

@@ -3,8 +3,8 @@ import type { SegmentService } from "@muster/contracts/muster/segments/v1/segmen
 import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
-import type { SegmentsDeps } from "../deps.ts";
-import { WORK_TOPIC } from "../segment-projection.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
+import { WORK_TOPIC } from "../projection/segment-projection.ts";
 import { dependentsOf } from "./evaluations.ts";
 import { findSegment } from "./find-segment.ts";
 import { changeSegmentCount, lockOrganization } from "./organization-store.ts";

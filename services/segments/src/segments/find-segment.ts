@@ -1,7 +1,7 @@
 // Finds a segment of the caller's organization by the id or slug of a path.
 import { isUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization } from "./organization-store.ts";
 import type { Segment } from "./segment.ts";
 import { findSegmentById, findSegmentBySlug } from "./segment-store.ts";

@@ -2,7 +2,7 @@
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { findSegment } from "./find-segment.ts";
 import { describeSegments } from "./segment-proto.ts";
 import { findSegmentById } from "./segment-store.ts";

@@ -1,7 +1,7 @@
 // ListSegments: returns the organization's segments with their member counts, oldest first.
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { MethodHandler } from "@muster/rpc";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
 import { cutPage, readPage } from "../page.ts";
 import { ensureOrganization } from "./organization-store.ts";
 import { describeSegments } from "./segment-proto.ts";

@@ -1,7 +1,7 @@
 // Holds every statement against `organizations`: versions, limits, creation and the lock of an organization.
 import { AssertionError, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { type Database, forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import { addBackfills, lockIncompleteShards, readIncompleteShards } from "../backfills/backfill-store.ts";
+import { addBackfills, lockIncompleteShards, readIncompleteShards } from "../rebuild/backfill-store.ts";
 import { defaultSegment } from "./segment.ts";
 import { insertSegmentOnce } from "./segment-store.ts";
 

@@ -1,9 +1,9 @@
 // Switches segments to their pending rules.
 import type { OrganizationId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { deleteBackfills, listBackfillsOfSegments } from "../backfills/backfill-store.ts";
 import { addPurges } from "../backfills/purge-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
+import { deleteBackfills, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
 import { readyToSwitch } from "./evaluations.ts";
 import { incrementDefinitionsVersion } from "./organization-store.ts";
 import { beginRuleSwitch, listSwitchingSegments } from "./rule-switch-store.ts";

@@ -7,9 +7,9 @@ import { isUuid, type OrganizationId, type SegmentId, SHARD_COUNT } from "@muste
 import type { Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
-import { ALL_SHARDS, addBackfills } from "../backfills/backfill-store.ts";
-import type { SegmentsDeps } from "../deps.ts";
-import { WORK_TOPIC } from "../segment-projection.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
+import { WORK_TOPIC } from "../projection/segment-projection.ts";
+import { ALL_SHARDS, addBackfills } from "../rebuild/backfill-store.ts";
 import { changeRule, type RuleChange, rejectTooManyInstants } from "./change-rule.ts";
 import { countDifference } from "./count-difference.ts";
 import { savedRule, savedVersion } from "./evaluations.ts";

@@ -2,9 +2,9 @@
 // shard. Pending rules do not delay a read, because the current rule serves until the switch.
 import type { OrganizationId } from "@muster/core";
 import type { CallContext } from "@muster/rpc";
-import { ALL_SHARDS, listBackfillsOfSegments } from "../backfills/backfill-store.ts";
-import { hasProfileRebuilds } from "../backfills/rebuild-store.ts";
-import type { SegmentsDeps } from "../deps.ts";
+import type { SegmentsDeps } from "../handlers/deps.ts";
+import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
+import { ALL_SHARDS, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
 import type { Segment } from "./segment.ts";
 
 export async function waitForSegments(

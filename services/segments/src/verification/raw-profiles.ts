@@ -6,8 +6,8 @@ import {
 import { bytesToUuid, type Clock, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type Caller, type Client, createClient } from "@muster/rpc";
-import { NO_PROFILE } from "../backfills/backfill-store.ts";
-import { decodeMessage, eventIdText } from "../consumers/decode-message.ts";
+import { decodeMessage, eventIdText } from "../events/decode-message.ts";
+import { NO_PROFILE } from "../rebuild/backfill-store.ts";
 
 /** A profile with its raw events. */
 export interface RawProfileEvent {

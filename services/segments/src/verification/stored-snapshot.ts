@@ -2,9 +2,9 @@
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import { readCursors } from "@muster/outbox/cursor-store";
-import { type Backfill, listBackfillsOfShards } from "../backfills/backfill-store.ts";
 import type { Rule } from "../engine/rule.ts";
 import { loadStates, profileKeyText, type StoredProfile } from "../profiles/state-store.ts";
+import { type Backfill, listBackfillsOfShards } from "../rebuild/backfill-store.ts";
 import { definitionsOf } from "../segments/evaluations.ts";
 import { listSegmentsOf } from "../segments/segment-store.ts";
 

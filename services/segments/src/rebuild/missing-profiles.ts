@@ -1,8 +1,8 @@
 // Removes profiles that are missing in the snapshot of a rebuild, because they were merged or erased.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import type { ChangedProfile } from "../announcements/changed-profile.ts";
 import { listRuleSwitches } from "../backfills/purge-store.ts";
-import type { RebuildReason } from "../backfills/rebuild-reason.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { rebuildCause } from "../changes/cause.ts";
 import { differencesOf } from "../changes/rule-switch-changes.ts";
@@ -11,7 +11,7 @@ import { emptyState } from "../engine/profile-state.ts";
 import { addRemovedCounts } from "../erasure/erasure-store.ts";
 import { locations } from "../erasure/locations.ts";
 import { deleteMemberships } from "../memberships/membership-store.ts";
-import type { ChangedProfile } from "../profiles/changed-profile.ts";
+import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import { deleteStates, type StoredProfile } from "../profiles/state-store.ts";
 import { listEvaluationIds } from "../segments/segment-store.ts";
 

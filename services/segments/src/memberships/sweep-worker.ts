@@ -2,15 +2,15 @@
 import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
-import { NO_PROFILE } from "../backfills/backfill-store.ts";
+import { NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { WorkSchedule } from "../work-schedule.ts";
 import {
   deleteExited,
   findSweepable,
   listMembershipRows,
   readExits,
   subtractExits,
-} from "../memberships/exited-membership-store.ts";
-import { WorkSchedule } from "./work-schedule.ts";
+} from "./exited-membership-store.ts";
 
 /** A walk over one segment's membership rows. */
 interface Sweep {

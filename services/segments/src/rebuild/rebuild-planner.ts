@@ -1,14 +1,14 @@
 // Chooses which profiles to read next: marked profiles first, then backfills, with organizations in turn.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Database } from "@muster/db";
+import { listProfileRebuilds } from "../profiles/rebuild-store.ts";
 import {
   type Backfill,
   listBackfillingShards,
   listBackfillsOfShards,
   nextOrganizationToBackfill,
   nextOrganizationToRebuild,
-} from "../backfills/backfill-store.ts";
-import { listProfileRebuilds } from "../backfills/rebuild-store.ts";
+} from "./backfill-store.ts";
 
 /** One chunk of one shard. */
 export interface RebuildTask {

@@ -1,9 +1,9 @@
 // Scans profiles from a snapshot of their raw events and computes the states.
 import type { ProfileId } from "@muster/core";
-import { eventIdText } from "../consumers/decode-message.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { emptyState, type ProfileState, recordEvent, recordProfile } from "../engine/profile-state.ts";
-import type { EventsFeed, ScanRequest } from "../events-feed.ts";
+import { eventIdText } from "../events/decode-message.ts";
+import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
 
 /** Event names in the filter of a scan; with more, all events are read. */
 const EVENT_NAMES_MAX = 10_000;

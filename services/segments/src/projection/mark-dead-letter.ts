@@ -2,17 +2,17 @@
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import { addErasures, type ErasedProfile } from "../erasure/erasure-store.ts";
+import { decodeMessage, erasuresIn } from "../events/decode-message.ts";
+import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
+import { compareProfileKeys, profileKeyText } from "../profiles/state-store.ts";
 import {
   ALL_SEGMENTS,
   addBackfills,
   lockIncompleteShards,
   markShardIncomplete,
-} from "../backfills/backfill-store.ts";
-import { addProfileRebuilds, type ProfileRebuild } from "../backfills/rebuild-store.ts";
-import { addErasures, type ErasedProfile } from "../erasure/erasure-store.ts";
-import { compareProfileKeys, profileKeyText } from "../profiles/state-store.ts";
+} from "../rebuild/backfill-store.ts";
 import { listOrganizationIds, provisionOrganization, readVersions } from "../segments/organization-store.ts";
-import { decodeMessage, erasuresIn } from "./decode-message.ts";
 
 const PAGE = 500;
 

@@ -2,20 +2,20 @@
 // exist.
 import type { ProfileId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { listBackfillsOfShards } from "../backfills/backfill-store.ts";
-import { saveFactHorizons } from "../backfills/fact-horizon-store.ts";
-import type { RebuildReason } from "../backfills/rebuild-reason.ts";
-import { readRebuildReasons } from "../backfills/rebuild-store.ts";
+import type { ChangedProfile } from "../announcements/changed-profile.ts";
 import { rebuildCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluateAll } from "../engine/membership.ts";
 import { emptyState, type ProfileState } from "../engine/profile-state.ts";
-import type { ChangedProfile } from "../profiles/changed-profile.ts";
-import type { ScannedStates } from "../profiles/scan-states.ts";
+import type { RebuildReason } from "../profiles/rebuild-reason.ts";
+import { readRebuildReasons } from "../profiles/rebuild-store.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { listBackfillsOfShards } from "./backfill-store.ts";
+import { saveFactHorizons } from "./fact-horizon-store.ts";
 import { type EndedProfiles, hasEnded, missingProfile } from "./missing-profiles.ts";
 import type { RebuildTask } from "./rebuild-planner.ts";
 import { isBackfilled, retainKnownFacts, type UnappliedMessages } from "./retained-facts.ts";
+import type { ScannedStates } from "./scan-states.ts";
 
 /** The result of scanning one chunk of a shard. */
 export interface ScannedShard extends ScannedStates {

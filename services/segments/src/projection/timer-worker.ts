@@ -3,15 +3,14 @@
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
-import type { ProfileKey } from "../backfills/backfill-store.ts";
-import { addProfileRebuilds } from "../backfills/rebuild-store.ts";
+import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { timerCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
 import { earlier, evaluateAll } from "../engine/membership.ts";
 import { needsRebuild, viewOf } from "../engine/profile-state.ts";
-import { type ChangedProfile, keyOf, saveChangedProfiles } from "../profiles/changed-profile.ts";
+import { addProfileRebuilds } from "../profiles/rebuild-store.ts";
 import {
   compareProfileKeys,
   listDueProfiles,
@@ -19,6 +18,7 @@ import {
   readNextDueTimes,
   type StoredProfile,
 } from "../profiles/state-store.ts";
+import type { ProfileKey } from "../rebuild/backfill-store.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 

@@ -5,10 +5,10 @@ import type { Database } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { ShardConsumer } from "@muster/outbox";
 import { type CallContext, onBehalfOf } from "@muster/rpc";
-import type { EventsFeed } from "./events-feed.ts";
-import { hasDueProfiles } from "./profiles/state-store.ts";
-import { WORK_DONE_TOPIC, WORK_TOPIC } from "./segment-projection.ts";
-import type { SegmentsMetrics } from "./segments-metrics.ts";
+import type { EventsFeed } from "../events/events-feed.ts";
+import { hasDueProfiles } from "../profiles/state-store.ts";
+import { WORK_DONE_TOPIC, WORK_TOPIC } from "../projection/segment-projection.ts";
+import type { SegmentsMetrics } from "../segments-metrics.ts";
 
 /** What the wait needs. */
 export interface ConsistencyDeps {

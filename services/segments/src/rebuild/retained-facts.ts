@@ -3,13 +3,13 @@
 import type { OrganizationId, ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { PoisonMessage } from "@muster/outbox";
-import { ALL_SEGMENTS, type Backfill } from "../backfills/backfill-store.ts";
-import type { RebuildReason } from "../backfills/rebuild-reason.ts";
-import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../consumers/decode-message.ts";
 import type { Definitions, TrackedFact } from "../engine/definitions.ts";
 import { applyDueEvents, emptyState, type ProfileState, recordEvent } from "../engine/profile-state.ts";
 import { mergeRetainedFacts } from "../engine/retained-facts.ts";
-import type { EventsFeed } from "../events-feed.ts";
+import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../events/decode-message.ts";
+import type { EventsFeed } from "../events/events-feed.ts";
+import type { RebuildReason } from "../profiles/rebuild-reason.ts";
+import { ALL_SEGMENTS, type Backfill } from "./backfill-store.ts";
 
 const MESSAGES_AT_ONCE = 200;
 

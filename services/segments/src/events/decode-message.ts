@@ -12,9 +12,9 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { PoisonMessage } from "@muster/outbox";
-import type { ProfileKey } from "../backfills/backfill-store.ts";
-import type { RebuildReason } from "../backfills/rebuild-reason.ts";
 import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
+import type { RebuildReason } from "../profiles/rebuild-reason.ts";
+import type { ProfileKey } from "../rebuild/backfill-store.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";

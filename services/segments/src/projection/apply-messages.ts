@@ -3,8 +3,7 @@
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { ProfileKey } from "../backfills/backfill-store.ts";
-import { addProfileRebuilds, type ProfileRebuild } from "../backfills/rebuild-store.ts";
+import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { ChangedSegments } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
@@ -18,14 +17,6 @@ import {
   recordProfile,
 } from "../engine/profile-state.ts";
 import { addErasures } from "../erasure/erasure-store.ts";
-import { type ChangedProfile, keyOf, saveChangedProfiles } from "../profiles/changed-profile.ts";
-import {
-  compareProfileKeys,
-  loadStates,
-  profileKeyText,
-  type StoredProfile,
-} from "../profiles/state-store.ts";
-import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import {
   type DecodedMessage,
   decodeMessage,
@@ -33,7 +24,16 @@ import {
   type IdentityChange,
   type ProfileEvent,
   type UpdatedProfile,
-} from "./decode-message.ts";
+} from "../events/decode-message.ts";
+import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
+import {
+  compareProfileKeys,
+  loadStates,
+  profileKeyText,
+  type StoredProfile,
+} from "../profiles/state-store.ts";
+import type { ProfileKey } from "../rebuild/backfill-store.ts";
+import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 
 export interface ApplyDeps {
   readonly announcer: Announcer;

@@ -2,7 +2,7 @@
 // `profile_rebuilds`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
-import type { ProfileKey } from "./backfill-store.ts";
+import type { ProfileKey } from "../rebuild/backfill-store.ts";
 import { REBUILD_REASONS, type RebuildReason } from "./rebuild-reason.ts";
 
 /** The mark of one profile. */

@@ -5,8 +5,6 @@ import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Arrival, anyRule, anyTrace, FINE, TAIL_TICKS, TICKS } from "../../tests/random-rules.ts";
-import { NO_PROFILE } from "../backfills/backfill-store.ts";
-import type { RebuildReason } from "../backfills/rebuild-reason.ts";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
 import { factsOfLeaf } from "../engine/fact-spec.ts";
 import { readsEventsBefore, spansOf } from "../engine/lookback.ts";
@@ -22,6 +20,8 @@ import {
 import { isMemberByRawEvents } from "../engine/reference-evaluator.ts";
 import { leavesOf, type Rule, segmentsIn } from "../engine/rule.ts";
 import { decodeState, encodeState } from "../engine/state-codec.ts";
+import type { RebuildReason } from "../profiles/rebuild-reason.ts";
+import { NO_PROFILE } from "./backfill-store.ts";
 import { isBackfilled, retainKnownFacts } from "./retained-facts.ts";
 
 const PROFILE = "01000000-0000-7000-8000-000000000001" as ProfileId;

@@ -3,18 +3,18 @@
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
-import { LAST_PROFILE } from "../backfills/backfill-store.ts";
 import { advancePurges, listPurges, type Purge } from "../backfills/purge-store.ts";
 import type { Announcer } from "../changes/announcer.ts";
 import { differencesOf } from "../changes/rule-switch-changes.ts";
 import { prune } from "../engine/profile-state.ts";
 import { deleteCounts, deleteMemberships, saveEnteredTimes } from "../memberships/membership-store.ts";
 import { listStates, type StoredProfile, saveStates } from "../profiles/state-store.ts";
+import { LAST_PROFILE } from "../rebuild/backfill-store.ts";
 import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import { lockOrganization } from "../segments/organization-store.ts";
 import { switchFinishedRules } from "../segments/rule-switch.ts";
 import { endRuleSwitch } from "../segments/rule-switch-store.ts";
-import { WorkSchedule } from "./work-schedule.ts";
+import { WorkSchedule } from "../work-schedule.ts";
 
 export interface PurgeWorkerDeps {
   readonly announcer: Announcer;
