@@ -15,11 +15,11 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { MESSAGE_BYTES_MAX, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
+import type { TrackedEvent } from "./event-storage/tracked-event.ts";
+import { UuidBytesCache } from "./event-storage/uuid-bytes-cache.ts";
 import type { ShardChanges } from "./ingest/plan-batch.ts";
-import type { Profile } from "./profiles/profile.ts";
+import type { Profile } from "./profile-storage/profile.ts";
 import type { TailItem } from "./tracked-events/tail-filter.ts";
-import type { TrackedEvent } from "./tracked-events/tracked-event.ts";
-import { UuidBytesCache } from "./tracked-events/uuid-bytes-cache.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";

@@ -40,13 +40,13 @@ import {
   sampleProfiles,
 } from "./feed/event-feed.ts";
 import { scanProfileEvents } from "./feed/scan-profile-events.ts";
-import { mergeProfile } from "./identity-graph/merge-profile.ts";
-import { unmergeProfile } from "./identity-graph/unmerge-profile.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
+import { MonotonicIds } from "./profile-storage/monotonic-ids.ts";
 import { createProfile } from "./profiles/create-profile.ts";
 import { getProfile } from "./profiles/get-profile.ts";
 import { listProfiles } from "./profiles/list-profiles.ts";
-import { MonotonicIds } from "./profiles/monotonic-ids.ts";
+import { mergeProfile } from "./profiles/merge-profile.ts";
+import { unmergeProfile } from "./profiles/unmerge-profile.ts";
 import { updateProfile } from "./profiles/update-profile.ts";
 import { getRetention } from "./retention/get-retention.ts";
 import { RetentionWorker } from "./retention/retention-worker.ts";

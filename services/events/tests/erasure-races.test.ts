@@ -18,8 +18,8 @@ import { ErasedLookup } from "../src/erasure/erased-lookup.ts";
 import { EventHasher } from "../src/erasure/event-hash.ts";
 import { PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { IngestQueue } from "../src/ingest/ingest-queue.ts";
+import { readBatchedEvent } from "../src/ingest/read-event-input.ts";
 import { createSubmission } from "../src/ingest/submission.ts";
-import { readBatchedEvent } from "../src/tracked-events/read-event-input.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { batchRecordEvents, listEvents } = EventService.method;

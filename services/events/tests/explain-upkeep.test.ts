@@ -19,7 +19,7 @@ import { EventHasher } from "../src/erasure/event-hash.ts";
 import { deleteStep, PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
 import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";
-import { listShardProfileIds } from "../src/profiles/profile-keys-store.ts";
+import { listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
 import {
   deleteAlertsBefore,
   deleteHistory,

@@ -23,23 +23,23 @@ import { getChange, listChanges } from "../src/catalog/event-type-store.ts";
 import { findErased, listOrganizationsWithErasures } from "../src/erasure/erased-events-store.ts";
 import { EventHasher } from "../src/erasure/event-hash.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
+import { getEventsAt, listEventCursors } from "../src/event-storage/event-cursor-store.ts";
+import { EVENT_COLUMNS, type EventRow, listEvents, scanEvents } from "../src/event-storage/event-store.ts";
 import { type ExportedTable, walkRows } from "../src/export/exported-rows-store.ts";
 import { sections } from "../src/export/sections.ts";
 import { hasMerged, mergedIdsOf, rootsOf } from "../src/identity-graph/links-store.ts";
 import { collectKeys } from "../src/ingest/batch-context.ts";
 import { loadBatchContext } from "../src/ingest/batch-context-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
-import { findOwner, findOwners } from "../src/profiles/identity-store.ts";
-import { countProfiles, listShardProfileIds } from "../src/profiles/profile-keys-store.ts";
+import { findOwner, findOwners } from "../src/profile-storage/identity-store.ts";
+import { countProfiles, listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
 import {
   getProfile,
   getProfiles,
   listMerged,
   listProfiles,
   listShardProfiles,
-} from "../src/profiles/profile-store.ts";
-import { getEventsAt, listEventCursors } from "../src/tracked-events/event-cursor-store.ts";
-import { EVENT_COLUMNS, type EventRow, listEvents, scanEvents } from "../src/tracked-events/event-store.ts";
+} from "../src/profile-storage/profile-store.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 interface Plan {

@@ -4,9 +4,9 @@ import { type OrganizationId, type ProfileId, randomIds } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { aliasProfile, identifyProfile } from "../src/identity-graph/identify-profile.ts";
+import { identityTransaction } from "../src/identity-graph/identity-transaction.ts";
 import { appendIdentityChange, type IdentityChange } from "../src/identity-graph/merge-profile-groups.ts";
 import { effectiveProfile } from "../src/identity-graph/profile-group.ts";
-import { identityTransaction } from "../src/profiles/identity-transaction.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile, updateProfile } =

@@ -9,8 +9,8 @@ import {
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addPageViews, visitPageViews } from "../src/behavior/page-view-store.ts";
+import type { TrackedEvent } from "../src/event-storage/tracked-event.ts";
 import { eventsModule } from "../src/module.ts";
-import type { TrackedEvent } from "../src/tracked-events/tracked-event.ts";
 
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2026, 2, 1, 9);

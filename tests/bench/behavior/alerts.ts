@@ -3,7 +3,7 @@
 import { randomIds, systemClock, uuidToBytes } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { AlertStep } from "../../../services/events/src/alerts/alert-step.ts";
-import { MonotonicIds } from "../../../services/events/src/profiles/monotonic-ids.ts";
+import { MonotonicIds } from "../../../services/events/src/profile-storage/monotonic-ids.ts";
 import type { RestClient } from "../../harness/rest.ts";
 import { latencies, round } from "../measure.ts";
 import type { Row } from "../results.ts";

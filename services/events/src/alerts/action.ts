@@ -1,5 +1,5 @@
 // Reads from a tracked event the order and the amounts that alert rules evaluate. Pure.
-import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 import { parseDecimal, parseJsonNumber } from "./decimal.ts";
 
 /** The order of an action among the actions of the person: by instant, then by arrival. */

@@ -10,9 +10,9 @@ import {
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
-import { findOwner } from "../profiles/identity-store.ts";
-import { readSentEvent, type SentEvent } from "../tracked-events/read-event-input.ts";
+import { findOwner } from "../profile-storage/identity-store.ts";
 import { responseSaver } from "../tracked-events/record-event.ts";
 import { LAST_INSTANT_MS } from "./action.ts";
 

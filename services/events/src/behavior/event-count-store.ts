@@ -1,8 +1,8 @@
 // Stores event counts per profile and event name: every statement against `event_counts`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
-import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
-import { UuidBytesCache } from "../tracked-events/uuid-bytes-cache.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
+import { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
 import type { EventCount } from "./points.ts";
 
 const COLUMNS = ["organization_id", "profile_id", "name", "count"];

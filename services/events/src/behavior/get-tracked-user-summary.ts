@@ -4,7 +4,7 @@ import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { linkedProfileIds } from "../identity-graph/links-store.ts";
-import { findOwner } from "../profiles/identity-store.ts";
+import { findOwner } from "../profile-storage/identity-store.ts";
 import { visitPageViews } from "./page-view-store.ts";
 import { RecentViews } from "./recent-views.ts";
 

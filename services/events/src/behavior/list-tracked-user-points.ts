@@ -15,7 +15,7 @@ import type { UnaryHandler } from "@muster/rpc";
 import { type EventType, pointsOf } from "../catalog/event-type.ts";
 import type { EventsDeps } from "../deps.ts";
 import { linkedProfileIds } from "../identity-graph/links-store.ts";
-import { findOwner } from "../profiles/identity-store.ts";
+import { findOwner } from "../profile-storage/identity-store.ts";
 import { listCounts } from "./event-count-store.ts";
 import { earnedByProfile, totalEarned } from "./points.ts";
 import { listProfilesByUserId } from "./profiles-by-user-id.ts";

@@ -9,8 +9,8 @@
 // The other full parts are split a few views later.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
-import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
-import { UuidBytesCache } from "../tracked-events/uuid-bytes-cache.ts";
+import { dayOf, type TrackedEvent } from "../event-storage/tracked-event.ts";
+import { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
 import { decodeViews, encodeView, pageOf, type ViewHour, viewHourOf } from "./page-views.ts";
 
 const TABLE = "page_view_hours";

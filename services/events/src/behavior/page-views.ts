@@ -1,7 +1,7 @@
 // Encodes the page views of an hour. Each entry holds the instant and the page, so that a new view is
 // appended without reading the previous bytes. Pure.
 import { assert } from "@muster/core";
-import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 
 /** The event name of a page view. */
 export const PAGE_VIEWED = "page.viewed";

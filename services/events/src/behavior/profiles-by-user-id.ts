@@ -4,7 +4,7 @@ import type { Queryable } from "@muster/db";
 import { hasMerged, mergedIdsOf } from "../identity-graph/links-store.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
-import { getProfiles } from "../profiles/profile-store.ts";
+import { getProfiles } from "../profile-storage/profile-store.ts";
 import { listTrackedUsers, type TrackedUser } from "./tracked-user-store.ts";
 
 export interface UserProfiles {

@@ -11,8 +11,8 @@ import {
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
-import { readSentEvent, type SentEvent } from "../tracked-events/read-event-input.ts";
 import { responseSaver } from "../tracked-events/record-event.ts";
 
 const RECORDED = "User events recorded Successfully";

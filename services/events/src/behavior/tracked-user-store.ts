@@ -1,7 +1,7 @@
 // Walks the tracked users of an organization by the bytes of the user ids.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { identityKindNumbers, type ProfileLink } from "../profiles/profile.ts";
+import { identityKindNumbers, type ProfileLink } from "../profile-storage/profile.ts";
 
 export interface TrackedUser extends ProfileLink {
   readonly userId: string;

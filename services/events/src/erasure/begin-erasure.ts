@@ -12,8 +12,8 @@ import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/iden
 import { incrementIdentityVersions } from "../identity-graph/identity-versions-store.ts";
 import { getProfileGroup, lockProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile, groupProfiles, type ProfileGroup } from "../identity-graph/profile-group.ts";
-import { deleteIdentities } from "../profiles/identity-store.ts";
-import { identitiesOf } from "../profiles/profile.ts";
+import { deleteIdentities } from "../profile-storage/identity-store.ts";
+import { identitiesOf } from "../profile-storage/profile.ts";
 import { markOrganizationWithErasures } from "./erased-events-store.ts";
 import { deleteProfiles } from "./erased-profiles-store.ts";
 import { type ErasureKey, type ErasureTask, locations } from "./erasure.ts";

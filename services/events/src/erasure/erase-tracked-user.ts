@@ -3,7 +3,7 @@ import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_
 import type { ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
-import { findOwner } from "../profiles/identity-store.ts";
+import { findOwner } from "../profile-storage/identity-store.ts";
 import type { ErasureWorker } from "./erasure-worker.ts";
 
 export function eraseTrackedUser(

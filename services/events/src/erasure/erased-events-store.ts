@@ -8,7 +8,7 @@ import {
   uuidToBytes,
 } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import { datedEventId } from "../tracked-events/tracked-event.ts";
+import { datedEventId } from "../event-storage/tracked-event.ts";
 import type { EventHasher } from "./event-hash.ts";
 
 /** The row of `shard_identity_versions` that changes with every erased event of any shard. */

@@ -12,8 +12,8 @@ import { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_e
 import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { personalJson } from "@muster/privacy";
-import { eventToProto } from "../tracked-events/event-proto.ts";
-import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
+import { eventToProto } from "../event-storage/event-proto.ts";
+import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../event-storage/event-store.ts";
 import { amountsOf } from "./exported-amounts.ts";
 import { viewRecordsOf } from "./exported-page-views.ts";
 import { type ExportedTable, walkRows } from "./exported-rows-store.ts";

@@ -15,10 +15,10 @@ import type { EventsDeps } from "../deps.ts";
 import { rootsOf } from "../identity-graph/links-store.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
-import { findOwners } from "../profiles/identity-store.ts";
-import { countProfiles, listShardProfileIds } from "../profiles/profile-keys-store.ts";
+import { findOwners } from "../profile-storage/identity-store.ts";
+import { countProfiles, listShardProfileIds } from "../profile-storage/profile-keys-store.ts";
+import { getProfiles } from "../profile-storage/profile-store.ts";
 import { profileToProto } from "../profiles/profile-proto.ts";
-import { getProfiles } from "../profiles/profile-store.ts";
 
 type Methods = typeof EventFeedService.method;
 

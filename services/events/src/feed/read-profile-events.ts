@@ -2,10 +2,10 @@
 // Memory is bounded by about one statement's result.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { Profile } from "../profiles/profile.ts";
-import { compareEventCursors, getEventsAt } from "../tracked-events/event-cursor-store.ts";
-import { type EventRow, type ScanCursor, scanEvents } from "../tracked-events/event-store.ts";
-import { mergeEventCursors } from "../tracked-events/merge-event-cursors.ts";
+import { compareEventCursors, getEventsAt } from "../event-storage/event-cursor-store.ts";
+import { type EventRow, type ScanCursor, scanEvents } from "../event-storage/event-store.ts";
+import { mergeEventCursors } from "../event-storage/merge-event-cursors.ts";
+import type { Profile } from "../profile-storage/profile.ts";
 
 /** Maximum number of events in a statement; fewer if the events are large. */
 const STATEMENT_EVENTS_MAX = 1000;

@@ -16,12 +16,12 @@ import { invalidField } from "@muster/errors";
 import { readPositions } from "@muster/outbox/outbox-store";
 import type { ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import type { EventRow } from "../event-storage/event-store.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile, groupProfileIds } from "../identity-graph/profile-group.ts";
-import type { Profile, StoredProfile } from "../profiles/profile.ts";
-import { getProfiles, listShardProfiles } from "../profiles/profile-store.ts";
+import type { Profile, StoredProfile } from "../profile-storage/profile.ts";
+import { getProfiles, listShardProfiles } from "../profile-storage/profile-store.ts";
 import { readCompleteSince } from "../retention/retention-store.ts";
-import type { EventRow } from "../tracked-events/event-store.ts";
 import { callbackStream } from "./callback-stream.ts";
 import { readProfileEvents, type ScanTarget } from "./read-profile-events.ts";
 

@@ -5,8 +5,8 @@ import { CreateProfileRequestSchema } from "@muster/contracts/muster/events/v1/p
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
-import { findOwner } from "../profiles/identity-store.ts";
-import { identitiesOf } from "../profiles/profile.ts";
+import { findOwner } from "../profile-storage/identity-store.ts";
+import { identitiesOf } from "../profile-storage/profile.ts";
 import { effectiveProfile, type ProfileGroup } from "./profile-group.ts";
 import { changeTraits, removesTraits, TRAITS_BYTES_MAX, withTrait } from "./traits.ts";
 import type { ProfileFieldChanges } from "./update-profile-group.ts";

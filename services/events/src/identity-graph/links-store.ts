@@ -2,7 +2,7 @@
 // `profiles`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
-import type { MergedInto } from "../profiles/profile.ts";
+import type { MergedInto } from "../profile-storage/profile.ts";
 
 /** Maximum number of linked profiles, the root included. Bounds the union of rows that a read needs. */
 export const LINKED_PROFILES_MAX = 1000;

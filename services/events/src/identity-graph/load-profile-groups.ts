@@ -1,8 +1,8 @@
 // Loads profile groups by the id of any linked profile, and locks groups for a change.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
-import type { StoredProfile } from "../profiles/profile.ts";
-import { getProfile, listMerged, lockProfiles } from "../profiles/profile-store.ts";
+import type { StoredProfile } from "../profile-storage/profile.ts";
+import { getProfile, listMerged, lockProfiles } from "../profile-storage/profile-store.ts";
 import { IdentityConflict } from "./identity-conflict.ts";
 import { hasMerged, rootsOf } from "./links-store.ts";
 import type { ProfileGroup } from "./profile-group.ts";

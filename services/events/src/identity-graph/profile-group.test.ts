@@ -1,6 +1,6 @@
 import type { OrganizationId, ProfileId } from "@muster/core";
 import { describe, expect, test } from "vitest";
-import type { StoredProfile } from "../profiles/profile.ts";
+import type { StoredProfile } from "../profile-storage/profile.ts";
 import {
   branchOf,
   effectiveProfile,

@@ -1,7 +1,7 @@
 // Composes the visible profile of a profile group: the root profile shows its own fields, and merged profiles
 // fill missing fields. A merge moves no data. Pure.
 import type { ProfileId } from "@muster/core";
-import type { Profile, ProfileField, StoredProfile } from "../profiles/profile.ts";
+import type { Profile, ProfileField, StoredProfile } from "../profile-storage/profile.ts";
 import { fillTraits } from "./traits.ts";
 
 /** A root profile and all profiles merged into the root, directly or through other merged profiles. */

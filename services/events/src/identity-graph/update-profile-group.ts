@@ -1,17 +1,22 @@
 // Updates fields of a profile group. Fields are set on the root profile and override the merged profiles.
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
-import { deleteIdentities, findOwner, insertIdentities, moveIdentity } from "../profiles/identity-store.ts";
+import { sameJson } from "../json/json-object.ts";
+import {
+  deleteIdentities,
+  findOwner,
+  insertIdentities,
+  moveIdentity,
+} from "../profile-storage/identity-store.ts";
 import {
   type Identity,
   identitiesOf,
   type ProfileField,
   type ProfileLink,
   type StoredProfile,
-} from "../profiles/profile.ts";
+} from "../profile-storage/profile.ts";
+import { clearIdentityColumn, updateProfileRow } from "../profile-storage/profile-store.ts";
 import { identityTakenError } from "../profiles/profile-proto.ts";
-import { clearIdentityColumn, updateProfileRow } from "../profiles/profile-store.ts";
-import { sameJson } from "../tracked-events/json-object.ts";
 import { effectiveProfile, overrideFields, type ProfileGroup } from "./profile-group.ts";
 import { changeTraits } from "./traits.ts";
 

@@ -2,10 +2,10 @@
 // number of organizations that share the commit.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { paddedValues, selectPrepared, type Transaction } from "@muster/db";
-import { identityKindNumbers, type ProfileLink } from "../profiles/profile.ts";
-import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../tracked-events/event-store.ts";
-import { type Bound, type KeyGroup, keyConditions } from "../tracked-events/key-groups.ts";
-import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
+import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../event-storage/event-store.ts";
+import { type Bound, type KeyGroup, keyConditions } from "../event-storage/key-groups.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
+import { identityKindNumbers, type ProfileLink } from "../profile-storage/profile.ts";
 import {
   type BatchContext,
   type BatchKeys,

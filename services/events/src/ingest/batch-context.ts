@@ -1,8 +1,8 @@
 // Declares the stored data that the planner of a batch needs: the owners of identities and possible
 // duplicates. Also collects the keys to load.
 import type { OrganizationId, TrackedEventId } from "@muster/core";
-import type { ProfileLink } from "../profiles/profile.ts";
-import { dayOf, type TrackedEvent } from "../tracked-events/tracked-event.ts";
+import { dayOf, type TrackedEvent } from "../event-storage/tracked-event.ts";
+import type { ProfileLink } from "../profile-storage/profile.ts";
 import type { Submission } from "./submission.ts";
 
 /** The context of one organization. The planner adds the profiles and events that the batch creates. */

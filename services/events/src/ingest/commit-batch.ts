@@ -6,14 +6,14 @@ import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { shardsOfIdentityChanges, trackedEventsRecorded } from "../domain-events.ts";
 import { ERASURES_VERSION } from "../erasure/erased-events-store.ts";
 import type { ErasedIds, ErasedLookup } from "../erasure/erased-lookup.ts";
+import { insertEvents, insertUndatedIds } from "../event-storage/event-store.ts";
 import { IdentityConflict } from "../identity-graph/identity-conflict.ts";
 import {
   type IdentityVersions,
   incrementIdentityVersions,
   readIdentityVersions,
 } from "../identity-graph/identity-versions-store.ts";
-import { insertProfiles } from "../profiles/profile-store.ts";
-import { insertEvents, insertUndatedIds } from "../tracked-events/event-store.ts";
+import { insertProfiles } from "../profile-storage/profile-store.ts";
 import { type BatchContext, collectKeys } from "./batch-context.ts";
 import { loadBatchContext } from "./batch-context-store.ts";
 import type { IngestStep } from "./ingest-step.ts";

@@ -3,7 +3,7 @@ import type { OrganizationId, TrackedEventId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { AppError } from "@muster/errors";
 import type { OutboxDraft } from "@muster/outbox";
-import type { TrackedEvent } from "../tracked-events/tracked-event.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 
 /** The field by which a sent event names the person. */
 export type EventIdentityKind = "user_id" | "anonymous_id" | "profile_id";

@@ -8,10 +8,10 @@ import type { ProfileId } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { profileChanged } from "../domain-events.ts";
-import { identityTransaction, requireFreeIdentities } from "./identity-transaction.ts";
-import { identitiesOf, type Profile } from "./profile.ts";
+import { identityTransaction, requireFreeIdentities } from "../identity-graph/identity-transaction.ts";
+import { identitiesOf, type Profile } from "../profile-storage/profile.ts";
+import { insertProfiles } from "../profile-storage/profile-store.ts";
 import { checkProfileFields, profileToProto } from "./profile-proto.ts";
-import { insertProfiles } from "./profile-store.ts";
 
 export function createProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.createProfile> {
   return async (request, context) => {

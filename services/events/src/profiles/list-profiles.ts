@@ -7,10 +7,10 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { getProfileGroup, listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
-import { findOwner } from "./identity-store.ts";
-import { type Identity, identitiesOf, type Profile } from "./profile.ts";
+import { findOwner } from "../profile-storage/identity-store.ts";
+import { type Identity, identitiesOf, type Profile } from "../profile-storage/profile.ts";
+import { listProfiles as readPage } from "../profile-storage/profile-store.ts";
 import { profileToProto } from "./profile-proto.ts";
-import { listProfiles as readPage } from "./profile-store.ts";
 
 export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.listProfiles> {
   return async (request, context) => {

@@ -4,8 +4,8 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
 import { isUuid, type ProfileId } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
-import { jsonObjectProblem } from "../tracked-events/json-object.ts";
-import type { Identity, Profile } from "./profile.ts";
+import { jsonObjectProblem } from "../json/json-object.ts";
+import type { Identity, Profile } from "../profile-storage/profile.ts";
 
 export function profileToProto(profile: Profile): MessageInitShape<typeof ProfileSchema> {
   return {

@@ -7,10 +7,10 @@ import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { profileChanged } from "../domain-events.ts";
+import { identityTransaction } from "../identity-graph/identity-transaction.ts";
 import { lockProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { type ProfileFieldChanges, updateProfileGroup } from "../identity-graph/update-profile-group.ts";
-import { identityTransaction } from "./identity-transaction.ts";
 import { checkProfileFields, profileToProto, requireProfileId } from "./profile-proto.ts";
 
 const FIELD_PREFIX = "profile.";

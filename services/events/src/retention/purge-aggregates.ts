@@ -1,7 +1,7 @@
 // Deletes expired page views, alerts and alert history of an organization.
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { dayOf } from "../tracked-events/tracked-event.ts";
+import { dayOf } from "../event-storage/tracked-event.ts";
 import {
   deleteAlertsBefore,
   deleteHistory,

@@ -5,7 +5,7 @@
 // retention misses no event.
 import type { OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
-import { dayOf } from "../tracked-events/tracked-event.ts";
+import { dayOf } from "../event-storage/tracked-event.ts";
 import {
   deleteExpiredEvents,
   type EventAge,

@@ -13,8 +13,8 @@ import {
 import { AppError, invalidField } from "@muster/errors";
 import { type BidiStreamHandler, type CallContext, errorToProto } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { readBatchedEvent } from "../ingest/read-event-input.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
-import { readBatchedEvent } from "./read-event-input.ts";
 
 const SUBMISSION_EVENTS_MAX = 1000;
 const SUBMISSION_BYTES_MAX = 1024 * 1024;

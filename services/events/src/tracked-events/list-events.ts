@@ -6,18 +6,18 @@ import type { Queryable } from "@muster/db";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
-import { requireProfileId } from "../profiles/profile-proto.ts";
-import { getEventsAt } from "./event-cursor-store.ts";
-import { eventToProto, msOfTimestamp } from "./event-proto.ts";
+import { getEventsAt } from "../event-storage/event-cursor-store.ts";
+import { eventToProto, msOfTimestamp } from "../event-storage/event-proto.ts";
 import {
   type EventListFilter,
   type EventRow,
   eventFromRow,
   listEvents as listOfProfile,
-} from "./event-store.ts";
-import { mergeEventCursors } from "./merge-event-cursors.ts";
-import type { TrackedEvent } from "./tracked-event.ts";
+} from "../event-storage/event-store.ts";
+import { mergeEventCursors } from "../event-storage/merge-event-cursors.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
+import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
+import { requireProfileId } from "../profiles/profile-proto.ts";
 
 export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.method.listEvents> {
   return async (request, context) => {

@@ -10,16 +10,16 @@ import type { ProfileId } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import type { CallContext, UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
-import { eventToProto } from "./event-proto.ts";
+import { eventToProto } from "../event-storage/event-proto.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 import {
   type EventReadOptions,
   eventTooLargeError,
   isTooLarge,
   readEventInput,
   readSentEvent,
-} from "./read-event-input.ts";
-import type { TrackedEvent } from "./tracked-event.ts";
+} from "../ingest/read-event-input.ts";
+import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
 
 export function recordEvent(deps: EventsDeps): UnaryHandler<typeof EventService.method.recordEvent> {
   return async (request, context) => {

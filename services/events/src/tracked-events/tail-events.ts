@@ -14,7 +14,7 @@ import { AppError } from "@muster/errors";
 import { catchUp, cursorAt, cursorFromNumbers, cursorToNumbers, type TailCursor } from "@muster/outbox";
 import type { CallContext, ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { eventToProto } from "./event-proto.ts";
+import { eventToProto } from "../event-storage/event-proto.ts";
 import { TailFilter } from "./tail-filter.ts";
 
 export function tailEvents(deps: EventsDeps): ServerStreamHandler<typeof EventService.method.tailEvents> {

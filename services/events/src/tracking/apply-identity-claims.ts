@@ -4,8 +4,8 @@ import type { CallContext } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { changeOriginOf } from "../identity-graph/change-origin.ts";
 import { aliasProfile, identifyProfile } from "../identity-graph/identify-profile.ts";
+import type { IdentityClaim } from "../identity-graph/identity-claim.ts";
 import type { BeforeInsert } from "../ingest/submission.ts";
-import type { IdentityClaim } from "./identity-claim.ts";
 
 /** Reasons for which an identity claim is rejected permanently. Other failures are temporary. */
 export const rejectionReasons: ReadonlySet<string> = new Set(["MERGE_LIMIT_REACHED", "FIELD_INVALID"]);

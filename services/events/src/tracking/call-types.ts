@@ -1,7 +1,7 @@
 // Defines the types of calls: required fields, the resulting event and the identity claim.
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
-import type { IdentityClaim } from "./identity-claim.ts";
-import { withMembers } from "./object-members.ts";
+import type { IdentityClaim } from "../identity-graph/identity-claim.ts";
+import { withMembers } from "../json/object-members.ts";
 
 export type CallType = "identify" | "track" | "page" | "screen" | "group" | "alias";
 

@@ -8,16 +8,12 @@ import {
 import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/core";
 import type { AppError, FieldError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
+import type { IdentityClaim } from "../identity-graph/identity-claim.ts";
 import { TRAITS_BYTES_MAX } from "../identity-graph/traits.ts";
+import { eventTooLargeError, invalidFieldsError, ROW_OVERHEAD_BYTES } from "../ingest/read-event-input.ts";
 import type { SubmittedEvent } from "../ingest/submission.ts";
-import { jsonObjectProblem } from "../tracked-events/json-object.ts";
-import {
-  eventTooLargeError,
-  invalidFieldsError,
-  ROW_OVERHEAD_BYTES,
-} from "../tracked-events/read-event-input.ts";
+import { jsonObjectProblem } from "../json/json-object.ts";
 import { type CallType, callTypes, isCallType } from "./call-types.ts";
-import type { IdentityClaim } from "./identity-claim.ts";
 import { parseClientInstant, withinRange } from "./instant-text.ts";
 
 /** Maximum size of all texts of a call without `properties` and `traits`. */

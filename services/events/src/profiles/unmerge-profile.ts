@@ -6,11 +6,11 @@ import {
 } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { identityTransaction } from "../profiles/identity-transaction.ts";
-import { profileToProto, requireProfileId } from "../profiles/profile-proto.ts";
-import { changeOriginOf } from "./change-origin.ts";
-import { appendIdentityChange, lockAndUnmerge } from "./merge-profile-groups.ts";
-import { effectiveProfile, groupProfileIds } from "./profile-group.ts";
+import { changeOriginOf } from "../identity-graph/change-origin.ts";
+import { identityTransaction } from "../identity-graph/identity-transaction.ts";
+import { appendIdentityChange, lockAndUnmerge } from "../identity-graph/merge-profile-groups.ts";
+import { effectiveProfile, groupProfileIds } from "../identity-graph/profile-group.ts";
+import { profileToProto, requireProfileId } from "./profile-proto.ts";
 
 export function unmergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.unmergeProfile> {
   return async (request, context) => {

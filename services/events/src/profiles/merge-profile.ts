@@ -7,11 +7,11 @@ import {
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { identityTransaction } from "../profiles/identity-transaction.ts";
-import { profileToProto, requireProfileId } from "../profiles/profile-proto.ts";
-import { changeOriginOf } from "./change-origin.ts";
-import { appendIdentityChange, lockAndMerge } from "./merge-profile-groups.ts";
-import { effectiveProfile, groupProfileIds } from "./profile-group.ts";
+import { changeOriginOf } from "../identity-graph/change-origin.ts";
+import { identityTransaction } from "../identity-graph/identity-transaction.ts";
+import { appendIdentityChange, lockAndMerge } from "../identity-graph/merge-profile-groups.ts";
+import { effectiveProfile, groupProfileIds } from "../identity-graph/profile-group.ts";
+import { profileToProto, requireProfileId } from "./profile-proto.ts";
 
 export function mergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.mergeProfile> {
   return async (request, context) => {

@@ -6,10 +6,10 @@ import { type EventInput, EventInputSchema } from "@muster/contracts/muster/even
 import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
-import type { EventIdentityKind, SubmittedEvent } from "../ingest/submission.ts";
-import { msOfTimestamp } from "./event-proto.ts";
-import { jsonObjectProblem } from "./json-object.ts";
-import { datedEventId } from "./tracked-event.ts";
+import { msOfTimestamp } from "../event-storage/event-proto.ts";
+import { datedEventId } from "../event-storage/tracked-event.ts";
+import { jsonObjectProblem } from "../json/json-object.ts";
+import type { EventIdentityKind, SubmittedEvent } from "./submission.ts";
 
 /** Estimated bytes of an event's row and message without its texts. */
 export const ROW_OVERHEAD_BYTES = 160;

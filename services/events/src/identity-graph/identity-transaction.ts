@@ -2,10 +2,10 @@
 import type { Database, Transaction } from "@muster/db";
 import { isUniqueViolation } from "@muster/db";
 import { AppError } from "@muster/errors";
-import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-conflict.ts";
-import { findOwner } from "./identity-store.ts";
-import type { Identity, Profile } from "./profile.ts";
-import { identityTakenError } from "./profile-proto.ts";
+import { findOwner } from "../profile-storage/identity-store.ts";
+import type { Identity, Profile } from "../profile-storage/profile.ts";
+import { identityTakenError } from "../profiles/profile-proto.ts";
+import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "./identity-conflict.ts";
 
 const ATTEMPTS_MAX = 4;
 

@@ -1,7 +1,7 @@
 // Declares the tracked event, its id and the equality of events. Pure.
 import { hash } from "node:crypto";
 import { type OrganizationId, type ProfileId, type TrackedEventId, uuidV7 } from "@muster/core";
-import { sameJson } from "./json-object.ts";
+import { sameJson } from "../json/json-object.ts";
 
 const DAY_MS = 86_400_000;
 
