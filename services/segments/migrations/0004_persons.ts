@@ -8,8 +8,8 @@ export async function up(schema: Schema): Promise<void> {
   await schema.addColumn("segments", "previous_evaluation_id", nullable(id16()));
   // For a replaced evaluation: its successor, and which differences are published: see Telling.
   await schema.addColumn("segment_purges", "successor_id", nullable(id16()));
-  await schema.addColumn("segment_purges", "telling", withDefault(tiny(), 0));
-  await schema.addIndex("segment_purges", "segment_purges_rule_switch", ["telling", "shard"]);
+  await schema.addColumn("segment_purges", "published_changes", withDefault(tiny(), 0));
+  await schema.addIndex("segment_purges", "segment_purges_rule_switch", ["published_changes", "shard"]);
   // Erasures that are unfinished here or not acknowledged by the events service.
   await schema.createTable("erasure_reports", {
     columns: {

@@ -34,7 +34,7 @@ describe.each(ENGINES)("rule switches on %s", (engine) => {
         const { segment } = await eventual.getSegment({ segmentId });
         const [{ left } = { left: 1 }] = await harness.database
           .reader("segment_purges")
-          .where("telling", ">", 0)
+          .where("published_changes", ">", 0)
           .count<{ left: number }[]>({ left: "*" });
         return segment?.state === LIVE && segment.version === version && Number(left) === 0;
       },

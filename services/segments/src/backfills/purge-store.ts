@@ -12,7 +12,7 @@ export interface Purge {
   /** Profiles up to and including this one are done. */
   readonly afterProfileId: ProfileId;
   /** Set for the evaluation of a replaced rule. */
-  readonly telling: RuleSwitch | undefined;
+  readonly ruleSwitch: RuleSwitch | undefined;
 }
 
 /** The switch from a replaced rule to its successor, with differences left to publish. */
@@ -29,7 +29,7 @@ interface Row {
   shard: number;
   after_profile_id: Buffer;
   successor_id: Buffer | null;
-  telling: number;
+  published_changes: number;
 }
 
 const COLUMNS = [
@@ -38,20 +38,20 @@ const COLUMNS = [
   "shard",
   "after_profile_id",
   "successor_id",
-  "telling",
+  "published_changes",
 ] as const;
 const KEY = ["organization_id", "shard", "segment_id"] as const;
-/** Values of the column `telling`: no changes are published, exits, exits and entries. */
+/** Values of the column `published_changes`: none, exits, exits and entries. */
 const [NOTHING, EXITS, ALL] = [0, 1, 2];
 
 export async function addPurges(
   trx: Transaction,
   organizationId: OrganizationId,
   segmentId: SegmentId,
-  telling?: RuleSwitch,
+  ruleSwitch?: RuleSwitch,
 ): Promise<void> {
-  const successorId = telling === undefined ? null : uuidToBytes(telling.successorId);
-  const published = telling === undefined ? NOTHING : telling.publishesEntries ? ALL : EXITS;
+  const successorId = ruleSwitch === undefined ? null : uuidToBytes(ruleSwitch.successorId);
+  const published = ruleSwitch === undefined ? NOTHING : ruleSwitch.publishesEntries ? ALL : EXITS;
   const rows = ALL_SHARDS.map((shard) => [
     uuidToBytes(organizationId),
     uuidToBytes(segmentId),
@@ -66,7 +66,7 @@ export async function addPurges(
 export async function listPurges(db: Queryable, shards: readonly number[], limit: number): Promise<Purge[]> {
   const published = await db("segment_purges")
     .select<Row[]>(COLUMNS)
-    .whereIn("telling", [EXITS, ALL])
+    .whereIn("published_changes", [EXITS, ALL])
     .whereIn("shard", [...shards])
     .orderBy(["organization_id", "shard", "segment_id"])
     .limit(limit);
@@ -84,12 +84,14 @@ export async function listRuleSwitches(
   db: Queryable,
   organizationId: OrganizationId,
   shard: number,
-): Promise<(Purge & { readonly telling: RuleSwitch })[]> {
+): Promise<(Purge & { readonly ruleSwitch: RuleSwitch })[]> {
   const rows = await db("segment_purges")
     .select<Row[]>(COLUMNS)
     .where({ organization_id: uuidToBytes(organizationId), shard })
-    .andWhere("telling", ">", NOTHING);
-  return rows.map(fromRow).flatMap(({ telling, ...purge }) => (telling ? [{ ...purge, telling }] : []));
+    .andWhere("published_changes", ">", NOTHING);
+  return rows
+    .map(fromRow)
+    .flatMap(({ ruleSwitch, ...purge }) => (ruleSwitch ? [{ ...purge, ruleSwitch }] : []));
 }
 
 /** Unfinished purges of an evaluation, in all shards. */
@@ -129,9 +131,9 @@ function fromRow(row: Row): Purge {
     segmentId: bytesToUuid(row.segment_id),
     shard: row.shard,
     afterProfileId: bytesToUuid(row.after_profile_id),
-    telling:
+    ruleSwitch:
       row.successor_id === null
         ? undefined
-        : { successorId: bytesToUuid(row.successor_id), publishesEntries: row.telling === ALL },
+        : { successorId: bytesToUuid(row.successor_id), publishesEntries: row.published_changes === ALL },
   };
 }

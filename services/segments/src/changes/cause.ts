@@ -95,7 +95,7 @@ export function rebuildCause(
 
 const originOf: Readonly<Record<RebuildReason, MembershipChangeOrigin>> = {
   stale: "rebuild",
-  merge: "merge",
+  identity_changed: "merge",
   merged: "merge",
   erased: "erase",
 };

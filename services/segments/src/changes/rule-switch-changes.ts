@@ -64,12 +64,12 @@ export interface Differences {
 /** Compares both rules for these profiles of a shard. Profiles that the walk has passed are left out. */
 export async function differencesOf(
   trx: Transaction,
-  purge: Purge & { readonly telling: RuleSwitch },
+  purge: Purge & { readonly ruleSwitch: RuleSwitch },
   profiles: readonly StoredProfile[],
   nowMs: number,
 ): Promise<Differences> {
   const { organizationId, shard, segmentId, afterProfileId } = purge;
-  const { successorId, publishesEntries } = purge.telling;
+  const { successorId, publishesEntries } = purge.ruleSwitch;
   const ahead = profiles.filter(({ profileId }) => profileId > afterProfileId);
   const ids = ahead.map(({ profileId }) => profileId);
   const published = await findMembers(trx, organizationId, segmentId, ids);

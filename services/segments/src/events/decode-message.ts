@@ -130,12 +130,12 @@ function decodeIdentityChanges(type: string, data: Uint8Array): IdentityChange[]
       const { organizationId, profileId, intoProfileId } = fromBinary(ProfileMergedSchema, data);
       return [
         identityChangeOf(organizationId, profileId, "merged"),
-        identityChangeOf(organizationId, intoProfileId, "merge"),
+        identityChangeOf(organizationId, intoProfileId, "identity_changed"),
       ];
     }
     case PROFILE_UNMERGED: {
       const { organizationId, profileId, fromProfileId } = fromBinary(ProfileUnmergedSchema, data);
-      return [profileId, fromProfileId].map((id) => identityChangeOf(organizationId, id, "merge"));
+      return [profileId, fromProfileId].map((id) => identityChangeOf(organizationId, id, "identity_changed"));
     }
     case PROFILE_ERASED: {
       const { organizationId, profileId, erasureId } = fromBinary(ProfileErasedSchema, data);

@@ -5,5 +5,5 @@
  * erased profile. Except for stale facts, the message has been applied. Invariant: rows store the index, so
  * the order never changes.
  */
-export const REBUILD_REASONS = ["stale", "merge", "merged", "erased"] as const;
+export const REBUILD_REASONS = ["stale", "identity_changed", "merged", "erased"] as const;
 export type RebuildReason = (typeof REBUILD_REASONS)[number];

@@ -139,11 +139,11 @@ function groupByProfile(
   definitions: ReadonlyMap<OrganizationId, Definitions>,
 ): Map<string, ProfileWork> {
   const works = new Map<string, ProfileWork>();
-  const add = (key: ProfileKey, own: Definitions, updates: ProfileUpdate) => {
+  const add = (key: ProfileKey, own: Definitions, update: ProfileUpdate) => {
     const text = profileKeyText(key.organizationId, key.profileId);
     const work = works.get(text);
-    if (work !== undefined) work.updates.push(updates);
-    else works.set(text, { key: keyOf(key), definitions: own, updates: [updates] });
+    if (work !== undefined) work.updates.push(update);
+    else works.set(text, { key: keyOf(key), definitions: own, updates: [update] });
   };
   for (const { shard, position, events, profiles, identityChanges } of decoded) {
     // The profiles of a message were stored before its events.
@@ -170,9 +170,11 @@ function applyToProfile(work: ProfileWork, stored: StoredProfile | undefined, no
   const state = stored?.state ?? emptyState();
   const changed = new ChangedSegments();
   if (!state.isAwaitingRebuild) applyDueEvents(state, definitions, nowMs, changed);
-  for (const updates of work.updates)
-    if (updates.position > state.asOf && !state.isAwaitingRebuild)
-      applyUpdate(state, definitions, updates, changed, nowMs);
+  for (const update of work.updates) {
+    if (update.position > state.asOf && !state.isAwaitingRebuild) {
+      applyUpdate(state, definitions, update, changed, nowMs);
+    }
+  }
   const { changes, nextDueMs } = state.isAwaitingRebuild
     ? { changes: [], nextDueMs: undefined }
     : evaluateSegments(state, definitions, changed, nowMs);

@@ -115,7 +115,7 @@ export class RebuildWorker {
           appliedPosition,
           scannedMs,
           ...scan,
-          unapplied: await this.#unapplied(task, appliedPosition, scan),
+          unapplied: await this.#readUnapplied(task, appliedPosition, scan),
         };
       }),
     );
@@ -135,7 +135,7 @@ export class RebuildWorker {
     for (const scan of scans) if (scan.status === "rejected") throw scan.reason;
   }
 
-  async #unapplied(
+  async #readUnapplied(
     { organizationId, shard }: RebuildTask,
     after: number,
     { completeSinceMs, position: through, states }: ScannedStates,

@@ -85,11 +85,15 @@ export interface RebuiltProfile {
 }
 
 /** Adds the facts that only the stored state contains to `fresh`, the state from the raw events. */
-export function retainKnownFacts(fresh: ProfileState, definitions: Definitions, read: RebuiltProfile): void {
-  const { profileId, before, reason, completeSinceMs, unapplied } = read;
+export function retainKnownFacts(
+  fresh: ProfileState,
+  definitions: Definitions,
+  rebuilt: RebuiltProfile,
+): void {
+  const { profileId, before, reason, completeSinceMs, unapplied } = rebuilt;
   if (completeSinceMs === 0) return;
   const unfinished = new Set(
-    read.backfills.filter(({ afterProfileId }) => afterProfileId < profileId).map((one) => one.segmentId),
+    rebuilt.backfills.filter(({ afterProfileId }) => afterProfileId < profileId).map((one) => one.segmentId),
   );
   const hasOtherIdentity =
     before?.isAwaitingRebuild === true ||
@@ -97,8 +101,8 @@ export function retainKnownFacts(fresh: ProfileState, definitions: Definitions, 
     (reason ?? "stale") !== "stale";
   mergeRetainedFacts(fresh, definitions, {
     completeSinceMs,
-    nowMs: read.scannedMs,
-    kept: hasOtherIdentity ? undefined : withUnappliedEvents(before ?? emptyState(), definitions, read),
+    nowMs: rebuilt.scannedMs,
+    kept: hasOtherIdentity ? undefined : withUnappliedEvents(before ?? emptyState(), definitions, rebuilt),
     // A mark without fact keys comes from a dead-lettered message.
     isStale:
       unfinished.has(ALL_SEGMENTS) || (reason === "stale" && (before?.incompleteFacts.size ?? 0) === 0),
@@ -116,9 +120,9 @@ export function isBackfilled({ segments }: TrackedFact, unfinished: ReadonlySet<
 function withUnappliedEvents(
   state: ProfileState,
   definitions: Definitions,
-  read: RebuiltProfile,
+  rebuilt: RebuiltProfile,
 ): ProfileState {
-  const { profileId, scannedMs, unapplied } = read;
+  const { profileId, scannedMs, unapplied } = rebuilt;
   applyDueEvents(state, definitions, scannedMs, new Set());
   for (const { position, event } of unapplied.events.get(profileId) ?? []) {
     const isAhead = event.instant[0] > scannedMs;

@@ -118,7 +118,7 @@ export class PurgeWorker {
       profiles.map(({ profileId }) => profileId),
     );
     if (last === undefined) await deleteCounts(trx, organizationId, segmentIds, shard);
-    const isSwitch = ({ telling }: Purge) => telling !== undefined;
+    const isSwitch = ({ ruleSwitch }: Purge) => ruleSwitch !== undefined;
     await advancePurges(trx, covered.filter(isSwitch), last ?? LAST_PROFILE);
     await advancePurges(
       trx,
@@ -133,24 +133,24 @@ export class PurgeWorker {
    */
   async #publishDifferences(
     trx: Transaction,
-    { telling, ...purge }: Purge,
+    { ruleSwitch, ...purge }: Purge,
     profiles: readonly StoredProfile[],
     nowMs: number,
   ): Promise<StoredProfile[]> {
-    if (telling === undefined) return [];
-    const { changes, entered } = await differencesOf(trx, { ...purge, telling }, profiles, nowMs);
+    if (ruleSwitch === undefined) return [];
+    const { changes, entered } = await differencesOf(trx, { ...purge, ruleSwitch }, profiles, nowMs);
     await this.#deps.announcer.announceChanges(trx, changes);
     await saveEnteredTimes(trx, entered);
     const enteredMs = new Map(entered.map((member) => [member.profileId, member.enteredMs]));
     return profiles.filter(({ profileId, state }) => {
       const sinceMs = enteredMs.get(profileId);
-      if (sinceMs !== undefined) state.memberships.set(telling.successorId, sinceMs);
+      if (sinceMs !== undefined) state.memberships.set(ruleSwitch.successorId, sinceMs);
       return sinceMs !== undefined;
     });
   }
 }
 
 /** Whether all differences of the shard have been published. */
-function isSwitchPublished({ telling, afterProfileId }: Purge): boolean {
-  return telling !== undefined && afterProfileId === LAST_PROFILE;
+function isSwitchPublished({ ruleSwitch, afterProfileId }: Purge): boolean {
+  return ruleSwitch !== undefined && afterProfileId === LAST_PROFILE;
 }

@@ -9,12 +9,12 @@ export async function beginRuleSwitch(
   trx: Transaction,
   organizationId: OrganizationId,
   of: { readonly segmentId: SegmentId; readonly replacedId: SegmentId },
-  telling: RuleSwitch,
+  ruleSwitch: RuleSwitch,
 ): Promise<void> {
   await trx("segments")
     .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(of.segmentId) })
     .update({ previous_evaluation_id: uuidToBytes(of.replacedId) });
-  await addPurges(trx, organizationId, of.replacedId, telling);
+  await addPurges(trx, organizationId, of.replacedId, ruleSwitch);
 }
 
 /**

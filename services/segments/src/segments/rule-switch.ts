@@ -48,8 +48,8 @@ async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
   await deleteBackfills(trx, organizationId, replacedId);
   // If the replaced version never served reads, its members count as backfilled.
   const publishesEntries = unfinished.length === 0 || segment.announceBackfill;
-  const telling = { successorId: pending.evaluationId, publishesEntries };
-  await beginRuleSwitch(trx, organizationId, { segmentId, replacedId }, telling);
+  const ruleSwitch = { successorId: pending.evaluationId, publishesEntries };
+  await beginRuleSwitch(trx, organizationId, { segmentId, replacedId }, ruleSwitch);
 }
 
 /** Ends an evaluation without readers. The owners of the shards delete its data later. */
