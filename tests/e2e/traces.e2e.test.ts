@@ -8,7 +8,7 @@ import { SeededRandom, systemClock } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isMemberByRawEvents } from "../../services/segments/src/engine/reference-evaluator.ts";
 import type { Rule } from "../../services/segments/src/engine/rule.ts";
-import { decodeRule } from "../../services/segments/src/segments/rule-proto.ts";
+import { decodeRule } from "../../services/segments/src/rules/rule-proto.ts";
 import { IdentityGraphModel, type SentEvent } from "../harness/identity-graph-model.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { runMuster } from "../harness/process.ts";

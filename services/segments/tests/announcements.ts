@@ -5,8 +5,8 @@ import { bytesToUuid, SHARD_COUNT } from "@muster/core";
 import type { Database } from "@muster/db";
 import { readMessages } from "@muster/outbox/outbox-store";
 import { expect } from "vitest";
-import type { Announcement } from "../src/changes/announcements.ts";
-import { announcementsOf } from "../src/changes/announcements.ts";
+import type { Announcement } from "../src/announcements/announcements.ts";
+import { announcementsOf } from "../src/announcements/announcements.ts";
 
 export interface AnnouncedMembership {
   readonly member: boolean;

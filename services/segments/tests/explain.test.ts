@@ -3,7 +3,6 @@ import { type OrganizationId, type ProfileId, randomIds, type SegmentId, shardOf
 import type { Database, Queryable } from "@muster/db";
 import { golden, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, test } from "vitest";
-import { addPurges, listPurges, listPurgesOf, listRuleSwitches } from "../src/backfills/purge-store.ts";
 import { emptyState } from "../src/engine/profile-state.ts";
 import { listErasures } from "../src/erasure/erasure-store.ts";
 import { findSweepable, listMembershipRows } from "../src/memberships/exited-membership-store.ts";
@@ -14,6 +13,11 @@ import {
   saveMemberships,
 } from "../src/memberships/membership-store.ts";
 import { segmentsModule } from "../src/module.ts";
+import {
+  provisionOrganization,
+  readRawEventDays,
+  readVersions,
+} from "../src/organizations/organization-store.ts";
 import { listStoredMemberships } from "../src/privacy/stored-membership-store.ts";
 import {
   addProfileRebuilds,
@@ -43,8 +47,8 @@ import {
   nextOrganizationToBackfill,
 } from "../src/rebuild/backfill-store.ts";
 import { readFactHorizons, saveFactHorizons } from "../src/rebuild/fact-horizon-store.ts";
-import { provisionOrganization, readRawEventDays, readVersions } from "../src/segments/organization-store.ts";
-import { listSwitchingSegments } from "../src/segments/rule-switch-store.ts";
+import { addPurges, listPurges, listPurgesOf, listRuleSwitches } from "../src/rule-versions/purge-store.ts";
+import { listSwitchingSegments } from "../src/rule-versions/rule-switch-store.ts";
 import {
   findSegmentBySlug,
   listEvaluationIds,
@@ -53,7 +57,7 @@ import {
   listSegmentsBySlugs,
   listSegmentsOf,
   listSegmentsPage,
-} from "../src/segments/segment-store.ts";
+} from "../src/segment-model/segment-store.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const organizations = Array.from({ length: 200 }, (_, index) =>

@@ -15,7 +15,7 @@ import { expect } from "vitest";
 import { isMemberByRawEvents } from "../src/engine/reference-evaluator.ts";
 import type { Rule } from "../src/engine/rule.ts";
 import { segmentsModule } from "../src/module.ts";
-import { listSegmentsOf } from "../src/segments/segment-store.ts";
+import { listSegmentsOf } from "../src/segment-model/segment-store.ts";
 import { FakeEventsService } from "./fake-events-service.ts";
 
 export const DAY_MS = 24 * 60 * 60 * 1000;

@@ -1,12 +1,12 @@
 // Saves changed profiles: states, memberships, counts and announcements, in one transaction.
 import type { Transaction } from "@muster/db";
-import type { Announcer } from "../changes/announcer.ts";
-import type { Cause } from "../changes/cause.ts";
 import type { MembershipChange } from "../engine/membership.ts";
 import { isEmptyState } from "../engine/profile-state.ts";
 import { saveMemberships } from "../memberships/membership-store.ts";
 import { type StoredProfile, saveStates } from "../profiles/state-store.ts";
 import type { ProfileKey } from "../rebuild/backfill-store.ts";
+import type { Announcer } from "./announcer.ts";
+import type { Cause } from "./cause.ts";
 
 /** A profile whose facts or memberships have changed. */
 export interface ChangedProfile extends StoredProfile {

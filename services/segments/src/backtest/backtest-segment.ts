@@ -15,8 +15,8 @@ import {
   sampleProfiles,
   scanAll,
 } from "../preview/scan-profiles.ts";
+import { listSegmentsOf } from "../segment-model/segment-store.ts";
 import { findSegment } from "../segments/find-segment.ts";
-import { listSegmentsOf } from "../segments/segment-store.ts";
 import { DailyCounts, Replay } from "./replay.ts";
 
 const DAYS_DEFAULT = 30;

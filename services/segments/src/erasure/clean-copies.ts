@@ -8,7 +8,7 @@ import type { ResponseEraser } from "@muster/idempotency";
 import { eraseFromDeadLetters, eraseFromOutbox } from "@muster/outbox";
 import { eraseSubjects, type Subjects } from "@muster/privacy";
 import { responseWithout } from "@muster/rpc";
-import { eraseFromMessage } from "../changes/announcements.ts";
+import { eraseFromMessage } from "../announcements/announcements.ts";
 import { messageSchema } from "../events/decode-message.ts";
 import { addRemovedCounts, type Erasure } from "./erasure-store.ts";
 import { locations } from "./locations.ts";

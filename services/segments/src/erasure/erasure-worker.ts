@@ -7,7 +7,7 @@ import type { ShardConsumer } from "@muster/outbox";
 import { readPublished } from "@muster/outbox/relay-store";
 import type { EventsFeed } from "../events/events-feed.ts";
 import { readRebuildReasons } from "../profiles/rebuild-store.ts";
-import { WORK_DONE_TOPIC } from "../projection/segment-projection.ts";
+import { WORK_DONE_TOPIC } from "../topics.ts";
 import { type CleanDeps, cleanCopies } from "./clean-copies.ts";
 import { deleteErasure, type Erasure, listErasures, readRemovedCounts } from "./erasure-store.ts";
 import { locations, ZERO_COUNTS } from "./locations.ts";

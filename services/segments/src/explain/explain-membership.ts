@@ -15,14 +15,14 @@ import { applyDueEvents, emptyState, type ProfileState, viewOf } from "../engine
 import { hasCompleteHistory } from "../engine/retained-facts.ts";
 import { segmentsIn } from "../engine/rule.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { readRootProfile } from "../memberships/read-root-profile.ts";
+import { readRootProfile } from "../membership-queries/read-root-profile.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { isProfilePending } from "../rebuild/backfill-store.ts";
 import { readFactHorizons } from "../rebuild/fact-horizon-store.ts";
+import { mapSegmentIds } from "../rules/map-segment-ids.ts";
+import { SEGMENTS_MAX, type Segment } from "../segment-model/segment.ts";
+import { listSegmentsByIds } from "../segment-model/segment-store.ts";
 import { findSegment } from "../segments/find-segment.ts";
-import { mapSegmentIds } from "../segments/map-segment-ids.ts";
-import { SEGMENTS_MAX, type Segment } from "../segments/segment.ts";
-import { listSegmentsByIds } from "../segments/segment-store.ts";
 import { explainNode } from "./explained-node.ts";
 import { missingSteps } from "./missing-steps.ts";
 import { nextChangeOf } from "./next-change.ts";

@@ -7,8 +7,8 @@ import type { ShardConsumer } from "@muster/outbox";
 import { type CallContext, onBehalfOf } from "@muster/rpc";
 import type { EventsFeed } from "../events/events-feed.ts";
 import { hasDueProfiles } from "../profiles/state-store.ts";
-import { WORK_DONE_TOPIC, WORK_TOPIC } from "../projection/segment-projection.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
+import { WORK_DONE_TOPIC, WORK_TOPIC } from "../topics.ts";
 
 /** What the wait needs. */
 export interface ConsistencyDeps {

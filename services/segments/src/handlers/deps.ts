@@ -3,10 +3,10 @@ import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OutboxTail } from "@muster/outbox";
-import type { Announcement } from "../changes/announcements.ts";
-import type { Announcer } from "../changes/announcer.ts";
+import type { Announcement } from "../announcements/announcements.ts";
+import type { Announcer } from "../announcements/announcer.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
-import type { OrganizationTimeZones } from "../segments/organization-time-zone.ts";
+import type { OrganizationTimeZones } from "../organizations/organization-time-zones.ts";
 import type { Consistency } from "./consistency.ts";
 
 /** Constructed once by `module.ts`. */

@@ -2,12 +2,12 @@
 import type { OrganizationId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ensureOrganization, readRawEventDays } from "../segments/organization-store.ts";
-import { type RuleFields, ruleFromRequest } from "../segments/rule-proto.ts";
-import { rejectLongWindow } from "../segments/rule-retention.ts";
-import type { Segment } from "../segments/segment.ts";
-import { resolveSegments } from "../segments/segment-references.ts";
-import { listSegmentsOf } from "../segments/segment-store.ts";
+import { ensureOrganization, readRawEventDays } from "../organizations/organization-store.ts";
+import { resolveSegments } from "../rule-versions/segment-references.ts";
+import { type RuleFields, ruleFromRequest } from "../rules/rule-proto.ts";
+import { rejectLongWindow } from "../rules/rule-retention.ts";
+import type { Segment } from "../segment-model/segment.ts";
+import { listSegmentsOf } from "../segment-model/segment-store.ts";
 import { RuleSimulation } from "./rule-simulation.ts";
 
 export interface Draft {

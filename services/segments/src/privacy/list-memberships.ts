@@ -8,9 +8,9 @@ import type {
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
+import { ensureOrganization } from "../organizations/organization-store.ts";
 import { isProfilePending } from "../rebuild/backfill-store.ts";
-import { ensureOrganization } from "../segments/organization-store.ts";
-import { listSegmentsOf } from "../segments/segment-store.ts";
+import { listSegmentsOf } from "../segment-model/segment-store.ts";
 import { listStoredMemberships } from "./stored-membership-store.ts";
 
 export function listMemberships(

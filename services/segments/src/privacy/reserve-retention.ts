@@ -6,9 +6,13 @@ import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import { spansLongerThan } from "../engine/lookback.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ensureOrganization, lockOrganization, saveRawEventDays } from "../segments/organization-store.ts";
-import type { Segment } from "../segments/segment.ts";
-import { listSegmentsOf } from "../segments/segment-store.ts";
+import {
+  ensureOrganization,
+  lockOrganization,
+  saveRawEventDays,
+} from "../organizations/organization-store.ts";
+import type { Segment } from "../segment-model/segment.ts";
+import { listSegmentsOf } from "../segment-model/segment-store.ts";
 
 /** The number of segments in an error message. */
 const NAMED_MAX = 20;

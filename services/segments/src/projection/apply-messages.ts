@@ -3,9 +3,9 @@
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import type { Announcer } from "../announcements/announcer.ts";
+import { ChangedSegments } from "../announcements/cause.ts";
 import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
-import type { Announcer } from "../changes/announcer.ts";
-import { ChangedSegments } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { earlier, evaluateSegments } from "../engine/membership.ts";
 import {
@@ -33,7 +33,7 @@ import {
   type StoredProfile,
 } from "../profiles/state-store.ts";
 import type { ProfileKey } from "../rebuild/backfill-store.ts";
-import type { DefinitionsCache } from "../segments/definitions-cache.ts";
+import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 
 export interface ApplyDeps {
   readonly announcer: Announcer;

@@ -4,6 +4,11 @@ import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { addErasures, type ErasedProfile } from "../erasure/erasure-store.ts";
 import { decodeMessage, erasuresIn } from "../events/decode-message.ts";
+import {
+  listOrganizationIds,
+  provisionOrganization,
+  readVersions,
+} from "../organizations/organization-store.ts";
 import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
 import { compareProfileKeys, profileKeyText } from "../profiles/state-store.ts";
 import {
@@ -12,7 +17,6 @@ import {
   lockIncompleteShards,
   markShardIncomplete,
 } from "../rebuild/backfill-store.ts";
-import { listOrganizationIds, provisionOrganization, readVersions } from "../segments/organization-store.ts";
 
 const PAGE = 500;
 

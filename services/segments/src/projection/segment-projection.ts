@@ -5,22 +5,18 @@ import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards, Projection } from "@muster/outbox";
-import type { Announcer } from "../changes/announcer.ts";
+import type { Announcer } from "../announcements/announcer.ts";
 import type { SweepWorker } from "../memberships/sweep-worker.ts";
 import type { RebuildWorker } from "../rebuild/rebuild-worker.ts";
+import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 import type { PurgeWorker } from "../rule-versions/purge-worker.ts";
-import type { DefinitionsCache } from "../segments/definitions-cache.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
+import { WORK_DONE_TOPIC } from "../topics.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import { applyMessages } from "./apply-messages.ts";
 import { markDeadLetter } from "./mark-dead-letter.ts";
 import { readPendingWork } from "./pending-work-store.ts";
 import type { TimerWorker } from "./timer-worker.ts";
-
-/** Broadcast when work was added or a reader waits for it, so that owners check at once. */
-export const WORK_TOPIC = "segments.work";
-/** Broadcast by owners after finishing work that a reader may wait for. */
-export const WORK_DONE_TOPIC = "segments.work-done";
 
 /** The workers, and what applying messages needs. */
 export interface SegmentProjectionDeps {

@@ -3,9 +3,9 @@
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
+import type { Announcer } from "../announcements/announcer.ts";
+import { timerCause } from "../announcements/cause.ts";
 import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
-import type { Announcer } from "../changes/announcer.ts";
-import { timerCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluate } from "../engine/evaluate.ts";
 import { earlier, evaluateAll } from "../engine/membership.ts";
@@ -19,7 +19,7 @@ import {
   type StoredProfile,
 } from "../profiles/state-store.ts";
 import type { ProfileKey } from "../rebuild/backfill-store.ts";
-import type { DefinitionsCache } from "../segments/definitions-cache.ts";
+import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 
 export interface TimerWorkerDeps {

@@ -1,11 +1,9 @@
 // Removes profiles that are missing in the snapshot of a rebuild, because they were merged or erased.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import type { Announcer } from "../announcements/announcer.ts";
+import { rebuildCause } from "../announcements/cause.ts";
 import type { ChangedProfile } from "../announcements/changed-profile.ts";
-import { listRuleSwitches } from "../backfills/purge-store.ts";
-import type { Announcer } from "../changes/announcer.ts";
-import { rebuildCause } from "../changes/cause.ts";
-import { differencesOf } from "../changes/rule-switch-changes.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { emptyState } from "../engine/profile-state.ts";
 import { addRemovedCounts } from "../erasure/erasure-store.ts";
@@ -13,7 +11,9 @@ import { locations } from "../erasure/locations.ts";
 import { deleteMemberships } from "../memberships/membership-store.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import { deleteStates, type StoredProfile } from "../profiles/state-store.ts";
-import { listEvaluationIds } from "../segments/segment-store.ts";
+import { listRuleSwitches } from "../rule-versions/purge-store.ts";
+import { differencesOf } from "../rule-versions/rule-switch-changes.ts";
+import { listEvaluationIds } from "../segment-model/segment-store.ts";
 
 /** Profiles of a single shard that are deleted. */
 export interface EndedProfiles {

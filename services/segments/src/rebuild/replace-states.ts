@@ -2,8 +2,8 @@
 // exist.
 import type { ProfileId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import { rebuildCause } from "../announcements/cause.ts";
 import type { ChangedProfile } from "../announcements/changed-profile.ts";
-import { rebuildCause } from "../changes/cause.ts";
 import type { Definitions } from "../engine/definitions.ts";
 import { evaluateAll } from "../engine/membership.ts";
 import { emptyState, type ProfileState } from "../engine/profile-state.ts";

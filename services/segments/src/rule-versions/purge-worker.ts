@@ -3,18 +3,18 @@
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
-import { advancePurges, listPurges, type Purge } from "../backfills/purge-store.ts";
-import type { Announcer } from "../changes/announcer.ts";
-import { differencesOf } from "../changes/rule-switch-changes.ts";
+import type { Announcer } from "../announcements/announcer.ts";
 import { prune } from "../engine/profile-state.ts";
 import { deleteCounts, deleteMemberships, saveEnteredTimes } from "../memberships/membership-store.ts";
+import { lockOrganization } from "../organizations/organization-store.ts";
 import { listStates, type StoredProfile, saveStates } from "../profiles/state-store.ts";
 import { LAST_PROFILE } from "../rebuild/backfill-store.ts";
-import type { DefinitionsCache } from "../segments/definitions-cache.ts";
-import { lockOrganization } from "../segments/organization-store.ts";
-import { switchFinishedRules } from "../segments/rule-switch.ts";
-import { endRuleSwitch } from "../segments/rule-switch-store.ts";
 import { WorkSchedule } from "../work-schedule.ts";
+import type { DefinitionsCache } from "./definitions-cache.ts";
+import { advancePurges, listPurges, type Purge } from "./purge-store.ts";
+import { switchFinishedRules } from "./rule-switch.ts";
+import { differencesOf } from "./rule-switch-changes.ts";
+import { endRuleSwitch } from "./rule-switch-store.ts";
 
 export interface PurgeWorkerDeps {
   readonly announcer: Announcer;

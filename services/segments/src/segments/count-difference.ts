@@ -10,8 +10,8 @@ import { segmentsIn } from "../engine/rule.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
 import { scanStates } from "../rebuild/scan-states.ts";
-import { definitionsOf } from "./evaluations.ts";
-import type { Segment } from "./segment.ts";
+import { definitionsOf } from "../rule-versions/evaluations.ts";
+import type { Segment } from "../segment-model/segment.ts";
 
 export interface Difference {
   entering: number;

@@ -9,16 +9,20 @@ import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { WORK_TOPIC } from "../projection/segment-projection.ts";
+import {
+  changeSegmentCount,
+  ensureOrganization,
+  lockOrganization,
+} from "../organizations/organization-store.ts";
 import { ALL_SHARDS, addBackfills } from "../rebuild/backfill-store.ts";
-import { rejectTooManyInstants, withPending } from "./change-rule.ts";
-import { changeSegmentCount, ensureOrganization, lockOrganization } from "./organization-store.ts";
-import { ruleFromRequest } from "./rule-proto.ts";
-import { rejectLongWindow } from "./rule-retention.ts";
-import { SEGMENTS_MAX, type Segment, slugOf } from "./segment.ts";
+import { rejectTooManyInstants, withPending } from "../rule-versions/change-rule.ts";
+import { resolveSegments } from "../rule-versions/segment-references.ts";
+import { ruleFromRequest } from "../rules/rule-proto.ts";
+import { rejectLongWindow } from "../rules/rule-retention.ts";
+import { SEGMENTS_MAX, type Segment, slugOf } from "../segment-model/segment.ts";
+import { insertSegment, listSegmentsOf } from "../segment-model/segment-store.ts";
+import { WORK_TOPIC } from "../topics.ts";
 import { segmentToProto } from "./segment-proto.ts";
-import { resolveSegments } from "./segment-references.ts";
-import { insertSegment, listSegmentsOf } from "./segment-store.ts";
 
 export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.createSegment> {
   return async (request, context) => {

@@ -4,13 +4,13 @@ import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { WORK_TOPIC } from "../projection/segment-projection.ts";
-import { dependentsOf } from "./evaluations.ts";
+import { changeSegmentCount, lockOrganization } from "../organizations/organization-store.ts";
+import { dependentsOf } from "../rule-versions/evaluations.ts";
+import { dropEvaluation, switchFinishedRules } from "../rule-versions/rule-switch.ts";
+import type { Segment } from "../segment-model/segment.ts";
+import { deleteSegmentRow, listSegmentsOf } from "../segment-model/segment-store.ts";
+import { WORK_TOPIC } from "../topics.ts";
 import { findSegment } from "./find-segment.ts";
-import { changeSegmentCount, lockOrganization } from "./organization-store.ts";
-import { dropEvaluation, switchFinishedRules } from "./rule-switch.ts";
-import type { Segment } from "./segment.ts";
-import { deleteSegmentRow, listSegmentsOf } from "./segment-store.ts";
 
 /** The number of dependents in an error message. */
 const DEPENDENTS_SHOWN = 20;

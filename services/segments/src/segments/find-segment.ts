@@ -2,9 +2,9 @@
 import { isUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ensureOrganization } from "./organization-store.ts";
-import type { Segment } from "./segment.ts";
-import { findSegmentById, findSegmentBySlug } from "./segment-store.ts";
+import { ensureOrganization } from "../organizations/organization-store.ts";
+import type { Segment } from "../segment-model/segment.ts";
+import { findSegmentById, findSegmentBySlug } from "../segment-model/segment-store.ts";
 
 /** Throws SEGMENT_NOT_FOUND if the organization has no such segment. */
 export async function findSegment(

@@ -3,9 +3,9 @@ import type { SegmentService } from "@muster/contracts/muster/segments/v1/segmen
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
+import { findSegmentById } from "../segment-model/segment-store.ts";
 import { findSegment } from "./find-segment.ts";
 import { describeSegments } from "./segment-proto.ts";
-import { findSegmentById } from "./segment-store.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
 
 export function getSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.getSegment> {

@@ -2,10 +2,10 @@
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
+import { ensureOrganization } from "../organizations/organization-store.ts";
 import { cutPage, readPage } from "../page.ts";
-import { ensureOrganization } from "./organization-store.ts";
+import { listSegmentsPage } from "../segment-model/segment-store.ts";
 import { describeSegments } from "./segment-proto.ts";
-import { listSegmentsPage } from "./segment-store.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
 
 export function listSegments(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.listSegments> {

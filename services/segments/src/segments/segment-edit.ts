@@ -5,8 +5,8 @@ import type {
 } from "@muster/contracts/muster/segments/v1/segment_update_pb";
 import { invalidField } from "@muster/errors";
 import type { Rule } from "../engine/rule.ts";
-import { ruleFromRequest } from "./rule-proto.ts";
-import { slugOf } from "./segment.ts";
+import { ruleFromRequest } from "../rules/rule-proto.ts";
+import { slugOf } from "../segment-model/segment.ts";
 
 export interface SegmentEdit {
   readonly name: { readonly text: string; readonly slug: string } | undefined;

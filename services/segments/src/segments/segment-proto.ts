@@ -6,9 +6,9 @@ import { type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { countMembers } from "../memberships/membership-store.ts";
 import { ALL_SEGMENTS, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
-import { savedRule, savedVersion } from "./evaluations.ts";
-import { ruleToProto } from "./rule-to-proto.ts";
-import type { Segment } from "./segment.ts";
+import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
+import { ruleToProto } from "../rules/rule-to-proto.ts";
+import type { Segment } from "../segment-model/segment.ts";
 
 type SegmentInit = MessageInitShape<typeof SegmentSchema>;
 

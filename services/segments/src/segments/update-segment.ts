@@ -8,25 +8,25 @@ import type { Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { WORK_TOPIC } from "../projection/segment-projection.ts";
-import { ALL_SHARDS, addBackfills } from "../rebuild/backfill-store.ts";
-import { changeRule, type RuleChange, rejectTooManyInstants } from "./change-rule.ts";
-import { countDifference } from "./count-difference.ts";
-import { savedRule, savedVersion } from "./evaluations.ts";
 import {
   ensureOrganization,
   incrementDefinitionsVersion,
   lockOrganization,
   readRawEventDays,
-} from "./organization-store.ts";
-import { encodeRule } from "./rule-proto.ts";
-import { rejectLongWindow } from "./rule-retention.ts";
-import { dropEvaluation, switchFinishedRules } from "./rule-switch.ts";
-import type { Segment } from "./segment.ts";
+} from "../organizations/organization-store.ts";
+import { ALL_SHARDS, addBackfills } from "../rebuild/backfill-store.ts";
+import { changeRule, type RuleChange, rejectTooManyInstants } from "../rule-versions/change-rule.ts";
+import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
+import { dropEvaluation, switchFinishedRules } from "../rule-versions/rule-switch.ts";
+import { resolveSegments } from "../rule-versions/segment-references.ts";
+import { encodeRule } from "../rules/rule-proto.ts";
+import { rejectLongWindow } from "../rules/rule-retention.ts";
+import type { Segment } from "../segment-model/segment.ts";
+import { listSegmentsOf, slugTaken, updateSegmentRow } from "../segment-model/segment-store.ts";
+import { WORK_TOPIC } from "../topics.ts";
+import { countDifference } from "./count-difference.ts";
 import { editFromRequest, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
 import { describeSegments, segmentToProto } from "./segment-proto.ts";
-import { resolveSegments } from "./segment-references.ts";
-import { listSegmentsOf, slugTaken, updateSegmentRow } from "./segment-store.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
 
 export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.updateSegment> {

@@ -5,7 +5,7 @@ import type { CallContext } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
 import { ALL_SHARDS, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
-import type { Segment } from "./segment.ts";
+import type { Segment } from "../segment-model/segment.ts";
 
 export async function waitForSegments(
   { consistency, database }: SegmentsDeps,

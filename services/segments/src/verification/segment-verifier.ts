@@ -2,7 +2,7 @@
 import { type Clock, type OrganizationId, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import { PoisonMessage } from "@muster/outbox";
-import { listOrganizationIds } from "../segments/organization-store.ts";
+import { listOrganizationIds } from "../organizations/organization-store.ts";
 import { type Comparison, compareProfile, type Mismatch, NOTHING_TO_COMPARE } from "./compare-profile.ts";
 import { RandomSample } from "./random-sample.ts";
 import type { RawEventSource } from "./raw-profiles.ts";

@@ -5,8 +5,8 @@ import { readCursors } from "@muster/outbox/cursor-store";
 import type { Rule } from "../engine/rule.ts";
 import { loadStates, profileKeyText, type StoredProfile } from "../profiles/state-store.ts";
 import { type Backfill, listBackfillsOfShards } from "../rebuild/backfill-store.ts";
-import { definitionsOf } from "../segments/evaluations.ts";
-import { listSegmentsOf } from "../segments/segment-store.ts";
+import { definitionsOf } from "../rule-versions/evaluations.ts";
+import { listSegmentsOf } from "../segment-model/segment-store.ts";
 
 /** A snapshot of the segments database, for profiles of the same shard. */
 export interface StoredSnapshot {

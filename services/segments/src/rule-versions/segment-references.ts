@@ -2,9 +2,9 @@
 import { isUuid, type SegmentId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { Rule } from "../engine/rule.ts";
+import { mapSegmentIds } from "../rules/map-segment-ids.ts";
+import type { Segment } from "../segment-model/segment.ts";
 import { findCycle } from "./evaluations.ts";
-import { mapSegmentIds } from "./map-segment-ids.ts";
-import type { Segment } from "./segment.ts";
 
 /**
  * Returns the rule with ids in place of slugs. Throws FIELD_INVALID for a reference to an unknown segment.

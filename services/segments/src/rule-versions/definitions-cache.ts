@@ -2,9 +2,9 @@
 import { assert, type OrganizationId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
+import { provisionOrganization, readVersions } from "../organizations/organization-store.ts";
+import { listSegmentsOf } from "../segment-model/segment-store.ts";
 import { definitionsOf } from "./evaluations.ts";
-import { provisionOrganization, readVersions } from "./organization-store.ts";
-import { listSegmentsOf } from "./segment-store.ts";
 
 /** The number of cached segments, over all organizations. */
 const CACHED_SEGMENTS_MAX = 50_000;

@@ -1,14 +1,14 @@
 // Switches segments to their pending rules.
 import type { OrganizationId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { addPurges } from "../backfills/purge-store.ts";
-import type { Announcer } from "../changes/announcer.ts";
+import type { Announcer } from "../announcements/announcer.ts";
+import { incrementDefinitionsVersion } from "../organizations/organization-store.ts";
 import { deleteBackfills, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import type { Segment } from "../segment-model/segment.ts";
+import { listSegmentsOf, updateSegmentRow } from "../segment-model/segment-store.ts";
 import { readyToSwitch } from "./evaluations.ts";
-import { incrementDefinitionsVersion } from "./organization-store.ts";
+import { addPurges } from "./purge-store.ts";
 import { beginRuleSwitch, listSwitchingSegments } from "./rule-switch-store.ts";
-import type { Segment } from "./segment.ts";
-import { listSegmentsOf, updateSegmentRow } from "./segment-store.ts";
 
 /**
  * Switches all segments with pending rules that are ready. Called when a backfill ends, when an earlier rule

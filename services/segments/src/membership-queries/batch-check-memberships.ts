@@ -15,11 +15,11 @@ import { AppError } from "@muster/errors";
 import { type CallContext, errorToProto, type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { findMembers } from "../memberships/membership-store.ts";
+import { ensureOrganization } from "../organizations/organization-store.ts";
 import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
 import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
-import { ensureOrganization } from "../segments/organization-store.ts";
-import { SEGMENTS_MAX, type Segment } from "../segments/segment.ts";
-import { listSegmentsByIds, listSegmentsBySlugs } from "../segments/segment-store.ts";
+import { SEGMENTS_MAX, type Segment } from "../segment-model/segment.ts";
+import { listSegmentsByIds, listSegmentsBySlugs } from "../segment-model/segment-store.ts";
 
 export function batchCheckMemberships(
   deps: SegmentsDeps,

@@ -5,10 +5,10 @@ import type { SegmentService } from "@muster/contracts/muster/segments/v1/segmen
 import type { MethodHandler } from "@muster/rpc";
 import { segmentsIn } from "../engine/rule.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { dependentsOf, savedRule } from "../segments/evaluations.ts";
-import { findSegment } from "../segments/find-segment.ts";
-import type { Segment } from "../segments/segment.ts";
-import { listSegmentsOf } from "../segments/segment-store.ts";
+import { dependentsOf, savedRule } from "../rule-versions/evaluations.ts";
+import type { Segment } from "../segment-model/segment.ts";
+import { listSegmentsOf } from "../segment-model/segment-store.ts";
+import { findSegment } from "./find-segment.ts";
 
 export function listSegmentDependencies(
   deps: SegmentsDeps,

@@ -4,6 +4,7 @@ import type { Transaction } from "@muster/db";
 import type { OutboxPort } from "@muster/outbox";
 import { lockPositions } from "@muster/outbox/outbox-store";
 import { ALL_SHARDS } from "../rebuild/backfill-store.ts";
+import { withoutPublished } from "../rule-versions/rule-switch-changes.ts";
 import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
 import {
   type AnnouncedChange,
@@ -12,7 +13,6 @@ import {
   segmentDeleted,
   segmentReplaced,
 } from "./announcements.ts";
-import { withoutPublished } from "./rule-switch-changes.ts";
 
 export class Announcer {
   readonly #outbox: Pick<OutboxPort, "append" | "committed">;

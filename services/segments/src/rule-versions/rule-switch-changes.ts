@@ -3,10 +3,10 @@
 // rule's rows. Until the walk has passed a profile, the previous rule's row holds the last published
 // membership.
 import type { Transaction } from "@muster/db";
-import { listPurgesOf, type Purge, type RuleSwitch } from "../backfills/purge-store.ts";
+import type { AnnouncedChange, CausedChange } from "../announcements/announcements.ts";
 import { findMembers, type Membership, saveMemberships } from "../memberships/membership-store.ts";
 import type { StoredProfile } from "../profiles/state-store.ts";
-import type { AnnouncedChange, CausedChange } from "./announcements.ts";
+import { listPurgesOf, type Purge, type RuleSwitch } from "./purge-store.ts";
 
 /**
  * Returns the changes that differ from the last published membership, and updates that membership.

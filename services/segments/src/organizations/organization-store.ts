@@ -2,8 +2,8 @@
 import { AssertionError, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { type Database, forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { addBackfills, lockIncompleteShards, readIncompleteShards } from "../rebuild/backfill-store.ts";
-import { defaultSegment } from "./segment.ts";
-import { insertSegmentOnce } from "./segment-store.ts";
+import { defaultSegment } from "../segment-model/segment.ts";
+import { insertSegmentOnce } from "../segment-model/segment-store.ts";
 
 export interface LockedOrganization {
   readonly segmentCount: number;

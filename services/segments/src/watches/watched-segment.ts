@@ -21,11 +21,11 @@ import {
   type TailCursor,
 } from "@muster/outbox";
 import { readPositions } from "@muster/outbox/outbox-store";
+import type { Announcement } from "../announcements/announcements.ts";
 import { listMembers, type Member } from "../memberships/membership-store.ts";
-import { WORK_DONE_TOPIC } from "../projection/segment-projection.ts";
-import { listSwitchingSegments } from "../segments/rule-switch-store.ts";
-import { findSegmentById } from "../segments/segment-store.ts";
-import type { Announcement } from "./announcements.ts";
+import { listSwitchingSegments } from "../rule-versions/rule-switch-store.ts";
+import { findSegmentById } from "../segment-model/segment-store.ts";
+import { WORK_DONE_TOPIC } from "../topics.ts";
 
 export interface WatchDeps {
   readonly bus: Bus;

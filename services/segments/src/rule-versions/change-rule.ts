@@ -4,8 +4,8 @@ import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { Definitions } from "../engine/definitions.ts";
 import { type Rule, segmentsIn } from "../engine/rule.ts";
+import { INSTANTS_MAX, type Segment } from "../segment-model/segment.ts";
 import { definitionsOf, savedRule, savedVersion, transitiveDependentsOf } from "./evaluations.ts";
-import { INSTANTS_MAX, type Segment } from "./segment.ts";
 import { rejectCycle } from "./segment-references.ts";
 
 export interface RuleChange {

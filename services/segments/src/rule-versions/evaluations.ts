@@ -7,8 +7,8 @@
 import type { SegmentId } from "@muster/core";
 import type { SegmentDefinition } from "../engine/definitions.ts";
 import { type Rule, segmentsIn } from "../engine/rule.ts";
-import { mapSegmentIds } from "./map-segment-ids.ts";
-import type { Segment } from "./segment.ts";
+import { mapSegmentIds } from "../rules/map-segment-ids.ts";
+import type { Segment } from "../segment-model/segment.ts";
 
 /**
  * Lists everything to evaluate.

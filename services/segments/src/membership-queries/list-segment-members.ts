@@ -7,11 +7,11 @@ import type { SegmentService } from "@muster/contracts/muster/segments/v1/segmen
 import { AppError } from "@muster/errors";
 import { type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
+import { listMembers, type Member } from "../memberships/membership-store.ts";
 import { cutPage, readPage } from "../page.ts";
+import { findSegmentById } from "../segment-model/segment-store.ts";
 import { findSegment } from "../segments/find-segment.ts";
-import { findSegmentById } from "../segments/segment-store.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";
-import { listMembers, type Member } from "./membership-store.ts";
 
 export function listSegmentMembers(
   deps: SegmentsDeps,

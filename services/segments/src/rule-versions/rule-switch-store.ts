@@ -2,7 +2,7 @@
 // of its rule switch are published.
 import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
-import { addPurges, listPurgesOf, type RuleSwitch } from "../backfills/purge-store.ts";
+import { addPurges, listPurgesOf, type RuleSwitch } from "./purge-store.ts";
 
 /** The caller holds the organization's lock and all outbox positions: see Announcer. */
 export async function beginRuleSwitch(

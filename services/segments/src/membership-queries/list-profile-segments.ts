@@ -4,12 +4,12 @@ import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@m
 import type { Queryable } from "@muster/db";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
+import { ensureOrganization } from "../organizations/organization-store.ts";
 import { cutPage, readPage } from "../page.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";
 import { ALL_SHARDS, isProfilePending } from "../rebuild/backfill-store.ts";
-import { ensureOrganization } from "../segments/organization-store.ts";
+import { listSegmentsByEvaluations } from "../segment-model/segment-store.ts";
 import { describeSegments } from "../segments/segment-proto.ts";
-import { listSegmentsByEvaluations } from "../segments/segment-store.ts";
 import { readRootProfile } from "./read-root-profile.ts";
 
 export function listProfileSegments(

@@ -14,8 +14,8 @@ import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import type { Segment } from "../segment-model/segment.ts";
 import { findSegment } from "../segments/find-segment.ts";
-import type { Segment } from "../segments/segment.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";
 import { type WatchedChange, WatchedSegment, type WatchPart } from "./watched-segment.ts";
 

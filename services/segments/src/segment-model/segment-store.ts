@@ -2,7 +2,7 @@
 import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
 import { insertRows, isUniqueViolation, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
-import { decodeRule, encodeRule } from "./rule-proto.ts";
+import { decodeRule, encodeRule } from "../rules/rule-proto.ts";
 import type { Segment } from "./segment.ts";
 
 const COLUMNS = [
