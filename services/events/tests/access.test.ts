@@ -1,5 +1,5 @@
-// Who may call what, and that no organization sees or touches another's: every method, told from its
-// descriptor, so that none is forgotten.
+// Tests permissions and the isolation of organizations for every method. The methods come from the
+// descriptors, so that the list is complete.
 import { create, type DescMethod, getOption } from "@bufbuild/protobuf";
 import { AlertRuleKind } from "@muster/contracts/muster/events/v1/alert_pb";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
@@ -79,7 +79,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
 
   const sameUser = { identity: { case: "userId" as const, value: "13" }, name: "other", eventId: "e1" };
   const byProfileId = () => ({ identity: { case: "profileId" as const, value: profileId }, name: "seen" });
-  /** A good request of each method about what belongs to `mine`, and what `other` gets for it. */
+  /** A valid request of each method for data of `mine`, and the response that `other` receives. */
   const requests: Record<string, { request: () => object; foreign: object | ReasonName }> = {
     createProfile: { request: () => ({ userId: "13" }), foreign: { profile: { userId: "13" } } },
     getProfile: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
@@ -146,7 +146,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     tailEvents: { request: () => ({ profileId }), foreign: "PROFILE_NOT_FOUND" },
   };
 
-  /** The first answer of any method. */
+  /** Returns the first response of any method. */
   async function first(method: DescMethod, request: object, as: CallAs): Promise<unknown> {
     const cut = new AbortController();
     const options = { headers: events.headersOf(as), signal: cut.signal };
@@ -160,18 +160,18 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     return undefined;
   }
 
-  test("the list of public methods is whole", () => {
+  test("the list of public methods is complete", () => {
     expect(PUBLIC.map(({ localName }) => localName).sort()).toEqual(Object.keys(requests).sort());
   });
 
-  test.each(PUBLIC)("$localName: another organization's things are not there", async (method) => {
+  test.each(PUBLIC)("$localName: another organization's data does not exist", async (method) => {
     const { request, foreign } = requests[method.localName] ?? { request: () => ({}), foreign: {} };
     const answer = first(method, request(), { organizationId: other });
     if (typeof foreign === "string") await expect(answer).rejects.toMatchObject({ reason: foreign });
     else expect(await answer).toMatchObject(foreign);
   });
 
-  test("and nothing of what others tried has changed them", async () => {
+  test("calls of other organizations have changed nothing", async () => {
     const own = { organizationId: mine };
     const { profile } = await events.call(ProfileService.method.getProfile, { profileId }, own);
     expect(profile).toMatchObject({ userId: "13" });
@@ -193,7 +193,7 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     });
   });
 
-  test.each(INTERNAL)("$localName: for listed services alone", async (method) => {
+  test.each(INTERNAL)("$localName: for listed services only", async (method) => {
     await expect(first(method, {}, {})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
     await expect(first(method, {}, { organizationId: mine })).rejects.toMatchObject({
       reason: "PERMISSION_DENIED",

@@ -1,4 +1,4 @@
-// The events service as a process runs it: its module behind the dispatcher, on a real database.
+// Runs the events module behind the dispatcher on a real database, as a process does.
 import type { DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
@@ -36,11 +36,11 @@ const agreeing: Caller = {
 };
 
 export interface CallAs {
-  /** Whose API key the call brings; undefined: none. */
+  /** The organization of the call's API key; undefined: no key. */
   readonly organizationId?: OrganizationId | undefined;
   readonly scopes?: readonly string[];
   readonly idempotencyKey?: string;
-  /** The name of a service of the installation. */
+  /** The name of the calling service, for internal methods. */
   readonly service?: string;
   readonly signal?: AbortSignal;
 }
@@ -49,11 +49,11 @@ export interface OpenOptions {
   readonly clock?: Clock;
   readonly backlogItemsMax?: number;
   readonly eventCatalog?: Platform["settings"]["eventCatalog"];
-  /** Another process on the data of this one. */
+  /** Opens a second process on the data of this process. */
   readonly beside?: EventsUnderTest;
-  /** What the segments service answers; by default it agrees to everything and knows nothing. */
+  /** Responses of the segments service; by default empty messages. */
   readonly segments?: Caller;
-  /** Stands between the module and its database. */
+  /** Wraps the module's database. */
   readonly wrap?: (database: Database) => Database;
 }
 
@@ -170,18 +170,18 @@ export class EventsUnderTest {
     return headers;
   }
 
-  /** What segments asks. */
+  /** The feed as called by the segments service. */
   get feed(): Client<typeof EventFeedService> {
     return this.client(EventFeedService, { service: "segments" });
   }
 
-  /** Value of a counter, summed over its labels. */
+  /** Returns the value of a counter, summed over its labels. */
   async count(name: string): Promise<number> {
     const series = await this.metrics.registry.getSingleMetric(name)?.get();
     return (series?.values ?? []).reduce((sum, { value }) => sum + value, 0);
   }
 
-  /** The whole outbox; rejects if any shard's positions have a gap. */
+  /** Returns the whole outbox; rejects if a shard's positions have a gap. */
   async announced(): Promise<Announced> {
     const events: AnnouncedEvent[] = [];
     const profiles: AnnouncedProfile[] = [];

@@ -1,4 +1,4 @@
-// What the segments service reads: positions, missed messages, profiles, and scans in one snapshot.
+// Tests the feed for the segments service: positions, missed messages, profiles and scans in one snapshot.
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -52,7 +52,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
         parts += 1;
         const id = bytesToUuid(part.value.profileId);
         const run = profiles.get(id) ?? [];
-        // A profile's parts come one after the other.
+        // The parts of a profile are consecutive.
         if (profiles.has(id)) expect([...profiles.keys()].at(-1)).toBe(id);
         for (const event of part.value.events) {
           const { name, properties } = event;
@@ -113,7 +113,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect([...all.values()].reduce((sum, count) => sum + count, 0)).toBe(results.length);
   });
 
-  test("walk in pages, and take only the profiles asked for", async () => {
+  test("support pages and a restriction to given profiles", async () => {
     await record(200, (index) => ({ who: String(index), name: "seen", atMs: 1 }));
     const whole = await scan(3);
     const ids = [...whole.profiles.keys()];
@@ -144,7 +144,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect(parts).toBeGreaterThanOrEqual(40);
   });
 
-  test("a scan and the messages after its position together are all events, whatever commits meanwhile", async () => {
+  test("a scan and the messages after its position contain all events despite concurrent commits", async () => {
     await record(60, (index) => ({ who: String(index % 12), name: "seen", atMs: index }));
     let isDone = false;
     const writing = (async () => {
@@ -155,7 +155,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     })();
     const scans: Scanned[][] = [];
     while (!isDone || scans.length === 0) {
-      // SQLite answers without a turn of the event loop, which the writers wait for.
+      // SQLite returns synchronously, but the writers need a turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
       scans.push(await Promise.all(Array.from({ length: SHARD_COUNT }, (_, shard) => scan(shard))));
     }
@@ -183,7 +183,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     }
   });
 
-  test("a reader that goes away in the middle frees the snapshot", async () => {
+  test("a reader that disconnects releases the snapshot", async () => {
     await record(300, (index) => ({ who: String(index), name: "seen", atMs: 1 }));
     for (let round = 0; round < 30; round += 1) {
       for await (const { part } of events.feed.scanProfileEvents({
@@ -219,7 +219,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     );
   });
 
-  test("profiles by id: those that exist, of the organization asked for", async () => {
+  test("profiles by id: the existing profiles of the requested organization", async () => {
     const { profile } = await events.call(createProfile, { userId: "13", traits: '{"a":1}' }, as);
     const profileIds = [uuidToBytes(profile?.id ?? ""), uuidToBytes(randomIds.next(1))];
     const get = (organization: OrganizationId) =>
@@ -228,7 +228,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect((await get(newOrganization())).profiles).toEqual([]);
   });
 
-  test("users and profiles are found by their ids, byte for byte, in their organization alone", async () => {
+  test("users and profiles are resolved by id, byte for byte, within their organization", async () => {
     const ids = new Map<string, string>();
     for (const userId of ["13", "013", "ada", "Ada", "ada ", "é"]) {
       ids.set(userId, (await events.call(createProfile, { userId }, as)).profile?.id ?? "");
@@ -250,7 +250,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect([foreign.users, foreign.profileIds]).toEqual([[], []]);
   });
 
-  test("a sample is of one shard, at random, beside the number of all profiles", async () => {
+  test("a sample is random, from one shard, and includes the number of all profiles", async () => {
     const ids = new Set<string>();
     for (let index = 0; index < 60; index += 1)
       ids.add((await events.call(createProfile, { userId: `${index}` }, as)).profile?.id ?? "");
@@ -272,7 +272,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     expect(await sample(5, 1, newOrganization())).toEqual({ profileCount: 0n, ids: [] });
   });
 
-  test("ids of a wrong length are refused", async () => {
+  test("ids of a wrong length are rejected", async () => {
     const organization = uuidToBytes(organizationId);
     const bad = [new Uint8Array(15)];
     const invalid = { reason: "FIELD_INVALID" };

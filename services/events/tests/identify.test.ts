@@ -1,4 +1,4 @@
-// Which ids are whose, as identify and alias calls say it: the table of what becomes of users and visitors.
+// Tests identity claims: the resulting profile groups for all combinations of users and visitors.
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { type OrganizationId, type ProfileId, randomIds } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
@@ -12,13 +12,13 @@ import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile, updateProfile } =
   ProfileService.method;
 
-/** People, each by the ids that lead to them. */
+/** Profile groups, each given by its ids. */
 type People = readonly (readonly string[])[];
 
-/** Ids are written with their kind: `u1` is a user's, `a1` a visitor's. */
+/** The first letter of an id is its kind: `u1` is a user id, `a1` an anonymous id. */
 interface Case {
   readonly what: string;
-  /** Profiles; those of one person in one list, the one that stands for it first. */
+  /** Profile groups, each a list of profiles with the root profile first. */
   readonly before: readonly People[];
   readonly sent: readonly string[];
   readonly after: People;
@@ -29,9 +29,14 @@ const identified: readonly Case[] = [
   { what: "a new visitor", before: [], sent: ["a1"], after: [["a1"]] },
   { what: "a known visitor alone", before: [[["a1"]]], sent: ["a1"], after: [["a1"]] },
   { what: "a new user with a new visitor's id", before: [], sent: ["u1", "a1"], after: [["a1", "u1"]] },
-  { what: "a new user who was a visitor", before: [[["a1"]]], sent: ["u1", "a1"], after: [["a1", "u1"]] },
   {
-    what: "a user who was a visitor",
+    what: "a new user with a known visitor's id",
+    before: [[["a1"]]],
+    sent: ["u1", "a1"],
+    after: [["a1", "u1"]],
+  },
+  {
+    what: "a user with a known visitor's id",
     before: [[["a1"]], [["u1"]]],
     sent: ["u1", "a1"],
     after: [["a1", "u1"]],
@@ -43,21 +48,21 @@ const identified: readonly Case[] = [
     sent: ["u1", "a2"],
     after: [["a1", "a2", "u1"]],
   },
-  { what: "what is known", before: [[["u1", "a1"]]], sent: ["u1", "a1"], after: [["a1", "u1"]] },
+  { what: "a known link", before: [[["u1", "a1"]]], sent: ["u1", "a1"], after: [["a1", "u1"]] },
   {
-    what: "what is known of one person's profiles",
+    what: "a known link between merged profiles",
     before: [[["u1"], ["a1"]]],
     sent: ["u1", "a1"],
     after: [["a1", "u1"]],
   },
   {
-    what: "a new user at another user's device",
+    what: "a new user on another user's device",
     before: [[["u1", "a1"]]],
     sent: ["u2", "a1"],
     after: [["a1", "u1"], ["u2"]],
   },
   {
-    what: "a user at another user's device",
+    what: "a user on another user's device",
     before: [[["u1", "a1"]], [["u2"]]],
     sent: ["u2", "a1"],
     after: [["a1", "u1"], ["u2"]],
@@ -69,47 +74,52 @@ const identified: readonly Case[] = [
     after: [["a1", "u1"], ["u2"]],
   },
   {
-    what: "a new user at a device merged into another user",
+    what: "a new user on a device merged into another user",
     before: [[["u1"], ["a1"]]],
     sent: ["u2", "a1"],
     after: [["a1", "u1"], ["u2"]],
   },
   {
-    what: "devices that are one visitor's",
+    what: "two devices of one visitor",
     before: [[["a1"], ["a2"]], [["u1"]]],
     sent: ["u1", "a2"],
     after: [["a1", "a2", "u1"]],
   },
   {
-    what: "a new user by one of a visitor's devices",
+    what: "a new user on one of a visitor's devices",
     before: [[["a1"], ["a2"]]],
     sent: ["u1", "a2"],
     after: [["a1", "a2", "u1"]],
   },
 ];
 
-/** Sent: the previous id, then the user's. The previous may be either kind, so ids of aliases have none. */
+/** Sent: the previous id, then the user id. The previous id may be of either kind. */
 const aliased: readonly Case[] = [
-  { what: "nobody's", before: [], sent: ["a1", "u1"], after: [["a1", "u1"]] },
-  { what: "a visitor's, of a new user", before: [[["a1"]]], sent: ["a1", "u1"], after: [["a1", "u1"]] },
-  { what: "a visitor's, of a user", before: [[["a1"]], [["u1"]]], sent: ["a1", "u1"], after: [["a1", "u1"]] },
-  { what: "a user's, of a new user", before: [[["u1"]]], sent: ["u1", "u2"], after: [["u1", "u2"]] },
+  { what: "an unknown id", before: [], sent: ["a1", "u1"], after: [["a1", "u1"]] },
+  { what: "a visitor's id, for a new user", before: [[["a1"]]], sent: ["a1", "u1"], after: [["a1", "u1"]] },
   {
-    what: "a user's, of another user",
+    what: "a visitor's id, for a user",
+    before: [[["a1"]], [["u1"]]],
+    sent: ["a1", "u1"],
+    after: [["a1", "u1"]],
+  },
+  { what: "a user's id, for a new user", before: [[["u1"]]], sent: ["u1", "u2"], after: [["u1", "u2"]] },
+  {
+    what: "a user's id, for another user",
     before: [[["u1", "a1"]], [["u2", "a2"]]],
     sent: ["u1", "u2"],
     after: [["a1", "a2", "u1", "u2"]],
   },
   {
-    what: "another user's device, of a user",
+    what: "another user's device, for a user",
     before: [[["u1", "a1"]], [["u2"]]],
     sent: ["a1", "u2"],
     after: [["a1", "u1", "u2"]],
   },
-  { what: "the user's own", before: [[["u1"]]], sent: ["u1", "u1"], after: [["u1"]] },
+  { what: "the user's own id", before: [[["u1"]]], sent: ["u1", "u1"], after: [["u1"]] },
 ];
 
-describe.each(ENGINES)("who is who on %s", (engine) => {
+describe.each(ENGINES)("identity claims on %s", (engine) => {
   let events: EventsUnderTest;
   let organizationId: OrganizationId;
   let as: { organizationId: OrganizationId };
@@ -137,7 +147,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
         await events.call(mergeProfile, { profileId: await created(idsOf(ids)), into }, as);
     }
   }
-  /** Everybody, by the ids that lead to them. */
+  /** Returns all profile groups, given by their ids. */
   async function everybody(): Promise<People> {
     const people = new Map<string, string[]>();
     for (const id of ["a1", "a2", "u1", "u2"]) {
@@ -160,7 +170,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
       await appendIdentityChange(outbox, trx, change.drafts);
       return change;
     });
-    // What it answers is what everybody reads.
+    // The returned profile equals the readable profile.
     const read = (await events.call(getProfile, { profileId: group.root.id }, as)).profile;
     const { id, userId, anonymousId, email, name, traits } = effectiveProfile(group);
     expect({ userId, anonymousId, email, name, ...read }).toMatchObject({
@@ -183,7 +193,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
     await make(before);
     await identify(sent);
     expect(await everybody()).toEqual(after);
-    // Said again, nothing is new.
+    // A repeated claim changes nothing.
     await identify(sent);
     expect(await everybody()).toEqual(after);
   });
@@ -197,7 +207,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
     expect(await everybody()).toEqual(after);
   });
 
-  test("of many who say the same at once, and of two who say it differently, one person comes", async () => {
+  test("concurrent equal claims, and two claims in different order, result in one group", async () => {
     await make([[["u1"]]]);
     const calls = Array.from({ length: 12 }, (_, index) =>
       index % 3 === 0 ? alias("a1", "u1") : identify(["u1", `a${1 + (index % 2)}`]),
@@ -207,13 +217,13 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
   });
 
   describe("traits", () => {
-    test("are merged at their first level; null removes; numbers stay as they were sent", async () => {
+    test("are merged at the first level; null removes a trait; numbers keep their digits", async () => {
       await identify(["u1"], '{"a":1,"b":{"c":1,"d":2},"n":1.50}');
       const { traits } = await identify(["u1"], '{"a":null,"b":{"c":3},"__proto__":1}');
       expect(traits).toBe('{"b":{"c":3},"n":1.50,"__proto__":1}');
     });
 
-    test("named email and name become the profile's", async () => {
+    test("named email and name become profile fields", async () => {
       const profile = await identify(["u1"], '{"email":"Ann@x.org","name":"Ann","plan":"pro"}');
       expect(profile).toMatchObject({
         email: "Ann@x.org",
@@ -224,7 +234,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
       expect(cleared).toMatchObject({ email: undefined, name: undefined, traits: '{"plan":"pro"}' });
     });
 
-    test("stay traits where another has the address, it is none, or the name is no text", async () => {
+    test("stay traits if another profile has the email, or the email or name is invalid", async () => {
       await created({ userId: "u2", email: "ann@x.org" });
       const taken = await identify(["u1"], '{"email":"ANN@x.org","name":7}');
       expect(taken).toMatchObject({
@@ -235,7 +245,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
       const none = await identify(["u1"], '{"email":"no address","name":"\\ud800"}');
       expect(none).toMatchObject({ email: undefined, name: undefined });
       expect(none.traits).toContain('"email":"no address"');
-      // Free by now, it is no trait any more.
+      // The email is free now, so it becomes a profile field.
       const profileId = (await events.call(listProfiles, { userId: "u2" }, as)).profiles[0]?.id ?? "";
       await events.call(updateProfile, { profileId, profile: { email: "other@x.org" } }, as);
       const free = await identify(["u1"], '{"email":"ann@x.org"}');
@@ -243,7 +253,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
       expect(free.traits).not.toContain("email");
     });
 
-    test("of a merged visitor leave with them, but for what was removed from the person", async () => {
+    test("of a merged visitor are separated by an undo, except traits removed from the group", async () => {
       const visitor = await created({ anonymousId: "a1", traits: '{"seen":1,"campaign":"x"}' });
       await created({ userId: "u1", traits: '{"plan":"free"}' });
       expect(JSON.parse((await identify(["u1", "a1"], '{"plan":"pro"}')).traits)).toEqual({
@@ -257,7 +267,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
       expect((await identify(["u1", "a1"])).traits).toBe('{"plan":"pro","seen":1}');
     });
 
-    test("are at most a profile's", async () => {
+    test("are limited like the traits of a profile", async () => {
       const large = (key: string) => JSON.stringify({ [key]: "x".repeat(40_000) });
       await identify(["u1"], large("a"));
       await expect(identify(["u1"], large("b"))).rejects.toMatchObject({ fields: [{ field: "traits" }] });
@@ -265,7 +275,7 @@ describe.each(ENGINES)("who is who on %s", (engine) => {
     });
   });
 
-  test("people of another organization are strangers", async () => {
+  test("claims do not affect another organization", async () => {
     const other = { organizationId: newOrganization() };
     const { profile } = await events.call(createProfile, { userId: "u1", anonymousId: "a1" }, other);
     const mine = await identify(["u1", "a1"], '{"plan":"pro"}');

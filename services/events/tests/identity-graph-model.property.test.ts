@@ -1,5 +1,5 @@
-// Random merges, undoings, updates and events through two processes: one after the other against a model of a few
-// lines, and all at once, after which everybody and everything must still be in exactly one place.
+// Runs random merges, undos, updates and events through two processes. Sequential runs are compared with a
+// short model. After concurrent runs every profile and event must belong to exactly one group.
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
@@ -24,7 +24,7 @@ const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile, u
 
 const PROFILES = 7;
 const RUNS = 15;
-/** Many statements: on a busy machine they take long. */
+/** Many statements take long on a busy machine. */
 const TIMEOUT_MS = 180_000;
 const profile = fc.nat(PROFILES - 1);
 const step = fc.oneof(
@@ -48,7 +48,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** Parents alone say it all. */
+/** The parents determine the whole state. */
 class Model {
   readonly parents: (number | undefined)[] = new Array(PROFILES).fill(undefined);
   readonly events: { of: number; id: string }[] = [];
@@ -58,7 +58,7 @@ class Model {
     return parent === undefined ? one : this.rootOf(parent);
   }
 
-  /** The reason for which it is refused, if it is. */
+  /** The reason of the rejection, if rejected. */
   merge(one: number, into: number): string | undefined {
     if (one === into) return "FIELD_INVALID";
     const [source, target] = [this.rootOf(one), this.rootOf(into)];
@@ -74,7 +74,7 @@ class Model {
   }
 }
 
-describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
+describe.each(ENGINES)("a random identity graph on %s", (engine) => {
   let processes: EventsUnderTest[];
 
   beforeAll(async () => {
@@ -100,7 +100,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
     return ids;
   }
 
-  /** Resolves to why it was refused, and the ids of what was stored. */
+  /** Resolves to the reasons of rejections and the ids of stored events. */
   async function take(
     one: Step,
     place: { organizationId: OrganizationId; ids: readonly string[]; index: number },
@@ -132,7 +132,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
     return { reason: undefined, stored };
   }
 
-  /** Everybody's events as they are listed, by the id of who stands for them. */
+  /** Returns the listed events by root id. */
   async function listed(organizationId: OrganizationId): Promise<Map<string, string[]>> {
     const as = { organizationId };
     const { profiles } = await processOf(1).call(listProfiles, {}, as);
@@ -145,7 +145,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
   }
 
   test(
-    "one after the other, everything is as the model says",
+    "sequential steps equal the model",
     async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
@@ -182,7 +182,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
   );
 
   test(
-    "all at once, the forest stays one, and every event is in one place and told where it belongs",
+    "concurrent steps keep a forest, and every event is stored and published once under its root",
     async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 12, maxLength: 40 }), async (steps) => {
@@ -203,7 +203,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
           expect([...people.values()].flat().sort()).toEqual(storedIds.sort());
           expect(await misannounced(organizationId)).toEqual([]);
           for (const one of scans) await expectFolds(organizationId, one, people);
-          // And back again: whatever was merged is whole on its own.
+          // Undoes all merges: every profile is complete again.
           for (const profileId of ids) {
             await processOf(0)
               .call(unmergeProfile, { profileId }, { organizationId })
@@ -245,7 +245,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
     return { shard, position, people };
   }
 
-  /** A scan and the messages after it are all there is of everybody who was not to be read anew since. */
+  /** A scan and the later messages are complete for every profile without a later rebuild. */
   async function expectFolds(
     organizationId: OrganizationId,
     { shard, position, people }: Scan,
@@ -281,7 +281,7 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
     }
   }
 
-  /** Roots, places and identities agree with the parents. */
+  /** Roots, links and identities agree with the parents. */
   async function expectConsistentRows(organizationId: OrganizationId): Promise<void> {
     const db = processOf(0).database.reader;
     const organization = { organization_id: uuidToBytes(organizationId) };
@@ -312,8 +312,8 @@ describe.each(ENGINES)("who is who, at random, on %s", (engine) => {
   }
 
   /**
-   * What is told of somebody in the shard of a profile that does not stand for them at that position: a consumer
-   * would count it for a person who is no more.
+   * Returns messages about a profile that is no root at the message's position: a consumer would count the
+   * message for a profile that no longer exists.
    */
   async function misannounced(organizationId: OrganizationId): Promise<string[]> {
     const { envelopes } = await processOf(0).announced();

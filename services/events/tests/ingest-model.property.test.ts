@@ -1,4 +1,4 @@
-// Random submissions, sent at random concurrency through two processes, against a model of a few lines.
+// Compares random submissions, sent with random concurrency through two processes, with a short model.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventResultStatus, EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
@@ -34,13 +34,13 @@ function toInput({ user, name, eventId, atMs, properties }: SentEvent) {
   };
 }
 
-/** Equal for events of equal content. */
+/** Returns equal texts for events of equal content. */
 function contentOf({ user, name, properties }: SentEvent): string {
   const { a, b } = JSON.parse(properties ?? "{}") as { a?: number; b?: number };
   return JSON.stringify([user, name, a, b]);
 }
 
-/** Says what becomes of each event, one after the other. */
+/** Predicts the outcome of each event in sequence. */
 class Model {
   readonly kept: SentEvent[] = [];
   readonly #byKey = new Map<string, string>();
@@ -88,7 +88,7 @@ describe.each(ENGINES)("random submissions on %s", (engine) => {
     return { profiles, contents: contents.sort(), announced };
   };
 
-  test("sent one after the other are what the model says", async () => {
+  test("sequential submissions have the outcomes of the model", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(sentEvent, { maxLength: 12 }), { maxLength: 6 }),
@@ -111,7 +111,7 @@ describe.each(ENGINES)("random submissions on %s", (engine) => {
     );
   });
 
-  test("sent at once through two processes are stored once each, and told as they are stored", async () => {
+  test("concurrent submissions through two processes are stored once and published as stored", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(sentEvent, { maxLength: 12 }), { minLength: 2, maxLength: 8 }),
@@ -128,7 +128,7 @@ describe.each(ENGINES)("random submissions on %s", (engine) => {
           for (const [index, event] of sent.entries()) {
             if (results[index]?.status === STORED && event.eventId !== undefined) {
               const key = `${event.eventId}@${event.atMs}`;
-              // Of one id and time, one alone is stored.
+              // Of events with equal id and time only the first is stored.
               expect(winners.has(key)).toBe(false);
               winners.set(key, contentOf(event));
             }

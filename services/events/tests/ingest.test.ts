@@ -1,4 +1,4 @@
-// Shared commits: how many requests share them, what happens when one goes wrong, and who is refused.
+// Tests shared commits: the number of requests per commit, isolated failures and overload.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventResultStatus, EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
@@ -20,7 +20,7 @@ const { listProfiles } = ProfileService.method;
 const { STORED, DUPLICATE } = EventResultStatus;
 const user = (value: string) => ({ case: "userId", value }) as const;
 
-/** All events of an organization, by the lists that callers see. */
+/** Returns all events of an organization through the public lists. */
 async function stored(events: EventsUnderTest, organizationId: OrganizationId) {
   const as = { organizationId };
   const found: string[] = [];
@@ -54,7 +54,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
   });
   afterAll(() => events.close());
 
-  test("200 single events at once cost a handful of transactions, and the outbox tells exactly them", async () => {
+  test("200 concurrent single events cost few transactions, and the outbox contains exactly these events", async () => {
     const organizationId = newOrganization();
     const before = await events.count("muster_ingest_commits_total");
     const answers = await Promise.all(
@@ -75,7 +75,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     expect(told.profileIds.sort()).toEqual(profiles.map(({ id }) => id).sort());
   });
 
-  test("many organizations share a commit and see nothing of one another", async () => {
+  test("many organizations share a commit and cannot read each other's events", async () => {
     const organizations = Array.from({ length: 90 }, newOrganization);
     const sent = { identity: user("13"), name: "seen", eventId: "e", timestamp: timestampFromMs(1) };
     const send = () =>
@@ -88,7 +88,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     expect(await send()).toEqual(first);
   });
 
-  test("two processes with the same new users and the same events: nothing doubled, nothing lost", async () => {
+  test("two processes with the same new users and events store each of them once", async () => {
     const organizationId = newOrganization();
     const other = await EventsUnderTest.open(engine, { beside: events });
     try {
@@ -122,7 +122,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     }
   });
 
-  test("the largest batch is cut into messages of at most 512 KiB", async () => {
+  test("the largest batch is split into messages of at most 512 KiB", async () => {
     const organizationId = newOrganization();
     const properties = JSON.stringify({ a: "x".repeat(120_000) });
     const sent = Array.from({ length: 30 }, () => ({ identity: user("13"), name: "seen", properties }));
@@ -131,7 +131,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     expect(ids).toHaveLength(30);
   });
 
-  test("too much that is not yet folded refuses batches first, single events at twice as much", async () => {
+  test("a full backlog refuses batches, and single events at twice the size", async () => {
     const tight = await EventsUnderTest.open(engine, { backlogItemsMax: 3 });
     try {
       const as = { organizationId: newOrganization() };
@@ -151,13 +151,13 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     }
   });
 
-  test("a stop commits what is waiting and takes no more", async () => {
+  test("a stop commits waiting submissions and rejects new ones", async () => {
     const own = await EventsUnderTest.open(engine, { beside: events });
     const organizationId = newOrganization();
     const call = () =>
       own.call(recordEvent, { event: { identity: user("13"), name: "seen" } }, { organizationId });
     const waiting = Promise.all(Array.from({ length: 20 }, call));
-    // The dispatcher hands them on a few turns later.
+    // The dispatcher forwards the calls a few event loop turns later.
     await new Promise((resolve) => setImmediate(resolve));
     await own.close();
     await waiting;
@@ -169,7 +169,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
 describe.each(ENGINES)("a failing commit on %s", (engine) => {
   let opened: TestDatabase;
   let failures: ((sql: string) => Error | undefined) | undefined;
-  /** So many transactions find, in the end, that somebody was merged since they began. */
+  /** Number of transactions that detect a concurrent merge at the end. */
   let mergesMeanwhile = 0;
   const organizationId = newOrganization();
 
@@ -187,7 +187,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
       log: createLogger({ level: "silent" }),
       metrics: new Metrics(),
       backlogItemsMax: 1000,
-      // Counts what would be announced; the real one is under test above.
+      // Counts the messages to publish; the tests above use the real outbox.
       outbox: {
         append: async (trx, drafts) => {
           const error = failures?.("append");
@@ -234,7 +234,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
       .map(({ value }) => value.toString())
       .sort();
 
-  test("after the inserts leaves nothing behind and is told to every caller, who may send again", async () => {
+  test("after the inserts leaves no rows and fails every caller, and retries succeed", async () => {
     failures = () => new Error("the process dies here");
     const queue = queueOf(opened.database);
     const submissions = [sent("a"), sent("b")];
@@ -249,7 +249,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(await names()).toEqual(["a", "b"]);
   });
 
-  test("for one submission's answer fails that submission alone", async () => {
+  test("while saving a submission's response fails only that submission", async () => {
     const queue = queueOf(opened.database);
     const lost = new Error("the claim was lost");
     const all = await Promise.allSettled([
@@ -264,7 +264,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(await people()).not.toContain("d");
   });
 
-  test("for a reason unknown is divided until the one at fault stands alone", async () => {
+  test("for an unknown reason is divided until the failing submission is isolated", async () => {
     const queue = queueOf(opened.database);
     const bad = sent("bad");
     const spoilt = { ...bad, events: bad.events.map((event) => ({ ...event, occurredMs: Number.NaN })) };
@@ -286,7 +286,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(await people()).not.toContain("bad");
   });
 
-  test("two equal new events in one commit, the first of which fails: the second is stored", async () => {
+  test("of two equal new events in one commit, the second is stored if the first fails", async () => {
     const queue = queueOf(opened.database);
     const event = { ...sent("twin").events[0], clientEventId: "twin", isDated: false } as const;
     const twin = (saveResponse?: () => Promise<void>) => {
@@ -307,7 +307,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(third?.status === "fulfilled" && statusOf(third.value)).toEqual(["duplicate"]);
   });
 
-  test("a full queue refuses, and the crowd of one organization leaves room for others", async () => {
+  test("a full queue refuses, and an organization cannot fill more than half of the queue", async () => {
     const queue = new IngestQueue({
       ...{ steps: [], erased: new ErasedLookup(new EventHasher(new Uint8Array(32))) },
       ...{ database: opened.database, clock: new FakeClock(), profileIds: randomIds },
@@ -324,7 +324,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(statusOf(await guest)).toEqual(["stored"]);
   });
 
-  test("over people who were merged meanwhile runs again, and not for ever", async () => {
+  test("because of concurrent merges is retried a bounded number of times", async () => {
     const queue = queueOf(opened.database);
     mergesMeanwhile = 5;
     expect(statusOf(await queue.submit(sent("merged"), "single"))).toEqual(["stored"]);

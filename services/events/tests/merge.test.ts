@@ -1,4 +1,4 @@
-// One person from two profiles, and back: what everybody reads, lists, changes and hears of it.
+// Tests merging and undoing: reads, lists, updates and published messages.
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -56,8 +56,8 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       as,
     );
 
-  describe("a person", () => {
-    test("shows the fields of the one that stays, filled up in the order of merging", async () => {
+  describe("a profile group", () => {
+    test("shows the root's fields, filled in the order of merging", async () => {
       const first = await created({ anonymousId: "a", name: "First", traits: '{"a":1,"b":1}' });
       const second = await created({
         anonymousId: "b",
@@ -80,7 +80,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       for (const id of [second, third]) expect((await get(id)).id).toBe(third);
     });
 
-    test("keeps what it showed when it becomes part of another", async () => {
+    test("keeps its visible fields when it is merged", async () => {
       const leaf = await created({ anonymousId: "a", email: "leaf@x.org", name: "Leaf" });
       const middle = await created({ anonymousId: "b", name: "Middle" });
       const later = await created({ anonymousId: "c", email: "later@x.org" });
@@ -91,7 +91,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(await get(root)).toMatchObject({ anonymousId: "b", email: "leaf@x.org", name: "Middle" });
     });
 
-    test("has at most a profile's traits, whatever is merged", async () => {
+    test("has at most the traits of a profile", async () => {
       const large = (key: string) => `{"${key}":"${"x".repeat(40_000)}"}`;
       const root = await created({ userId: "u", traits: large("a") });
       for (const key of ["b", "c"])
@@ -100,7 +100,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(Object.keys(JSON.parse((await get(root)).traits))).toEqual(["a", "small"]);
     });
 
-    test("is found by every identity, listed once, and pages stay exact", async () => {
+    test("is found by every identity and listed once, and pages stay exact", async () => {
       const ids: string[] = [];
       for (let index = 0; index < 12; index += 1)
         ids.push(await created({ userId: `${index}`, email: `${index}@x.org` }));
@@ -122,7 +122,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(walked).toEqual([root, ...ids.slice(6)]);
     });
 
-    test("has the events of all its profiles, newest first, in pages that stay put", async () => {
+    test("lists the events of all its profiles, newest first, in stable pages", async () => {
       const ids = [];
       for (let index = 0; index < 70; index += 1) ids.push(await created({ userId: `${index}` }));
       const [root = ""] = ids;
@@ -157,7 +157,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(await walk(root, 11, filter)).toEqual(some.map(({ id }) => id));
     });
 
-    test("is meant by a merged profile's id, also when an event is sent; undo gives it back", async () => {
+    test("accepts a merged profile's id, also for new events; undo restores the profile", async () => {
       const visitor = await created({ anonymousId: "a" });
       const user = await created({ userId: "u" });
       await merge(visitor, user);
@@ -166,7 +166,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       const identity = { case: "anonymousId", value: "a" } as const;
       const sent = { identity, name: "by identity", eventId: "1", timestamp: timestampFromMs(5) };
       expect((await events.call(recordEvent, { event: sent }, as)).event?.profileId).toBe(user);
-      // The same event of the same person, however they are called, is the same event.
+      // An equal event for the same group is a duplicate, whichever id names the group.
       const again = { ...sent, identity: { case: "userId", value: "u" } as const };
       expect((await events.call(recordEvent, { event: again }, as)).event?.profileId).toBe(user);
       await seen("u", "the user's own", 1);
@@ -181,7 +181,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
   });
 
   describe("undoing", () => {
-    test("takes a profile out with all below it, wherever it hangs, in any order", async () => {
+    test("separates a profile with all profiles merged into it, at any level, in any order", async () => {
       const [a, b, c, d] = [
         await created({ userId: "a" }),
         await created({ userId: "b" }),
@@ -201,12 +201,12 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       await unmerge(d);
       expect(await listed()).toEqual([a, b, c, d]);
       for (const id of [a, b, c, d]) expect((await get(id)).id).toBe(id);
-      // And again, now the other way round.
+      // Repeats in the opposite direction.
       await merge(c, a);
       expect(await listed()).toEqual([a, b, d]);
     });
 
-    test("leaves a journal of who, when and undone when", async () => {
+    test("records actor and times in the journal", async () => {
       const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
       const journal = async () => {
         const rows = await events.database
@@ -238,7 +238,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
     });
   });
 
-  test("what cannot be merged says why, and changes nothing", async () => {
+  test("an impossible merge returns the reason and changes nothing", async () => {
     const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
     const stranger = randomIds.next(1);
     const notFound = { reason: "PROFILE_NOT_FOUND" };
@@ -255,7 +255,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
     expect(await listed()).toEqual([b]);
   });
 
-  test("another organization's profiles are nobody's, on either side", async () => {
+  test("another organization's profiles do not exist, on either side", async () => {
     const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
     const other = { organizationId: newOrganization() };
     const { profile } = await events.call(createProfile, { userId: "a" }, other);
@@ -270,7 +270,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
     expect((await events.call(listProfiles, {}, other)).profiles.map(({ id }) => id)).toEqual([foreign]);
   });
 
-  test("one person has at most 1,000 profiles", async () => {
+  test("a group has at most 1,000 profiles", async () => {
     const sent = Array.from({ length: 1001 }, (_, index) => ({
       identity: { case: "userId" as const, value: `${index}` },
       name: "seen",
@@ -279,7 +279,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
     const { results } = await events.call(batchRecordEvents, { events: sent }, as);
     const ids = results.map(({ profileId = "" }) => profileId);
     const [root = "", last = ""] = [ids[0], ids[1000]];
-    // As if merged one after the other, which takes a while.
+    // Writes the rows of 1,000 sequential merges directly, because the calls would take long.
     const merged = ids.slice(1, 999).map(uuidToBytes);
     await events.database.transaction(async (trx) => {
       await trx("profiles")
@@ -303,12 +303,12 @@ describe.each(ENGINES)("merging on %s", (engine) => {
         .map(({ id }) => id)
         .reverse(),
     );
-    // Also scanned: more than a statement's, of more profiles than one asks for.
+    // The scan covers more events and more profiles than one statement holds.
     const scanned = await scan(shardOf(organizationId, root), [root]);
     expect(scanned.get(root)?.events).toEqual([...walked].reverse());
   });
 
-  test("a retried merge answers the same, and a merge without effect keeps no answer", async () => {
+  test("a retried merge returns the same response, and a failed merge saves no response", async () => {
     const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
     const keyed = { ...as, idempotencyKey: "once" };
     const first = await events.call(mergeProfile, { profileId: a, into: b }, keyed);
@@ -319,7 +319,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
   });
 
   describe("an update", () => {
-    test("by any id changes what the person shows, and undo leaves it there", async () => {
+    test("by any id changes the group, and undo keeps the change on the root", async () => {
       const visitor = await created({ anonymousId: "a", name: "Visitor", traits: '{"a":1}' });
       const user = await created({ userId: "u" });
       await merge(visitor, user);
@@ -331,7 +331,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(await get(user)).toMatchObject({ name: "Ann", traits: '{"b":2}' });
     });
 
-    test("with null clears, though a merged profile would fill; a later merge fills again", async () => {
+    test("with null clears a field that a merged profile fills; a later merge fills it again", async () => {
       const visitor = await created({ anonymousId: "a", name: "Visitor", email: "v@x.org" });
       const user = await created({ userId: "u" });
       await merge(visitor, user);
@@ -346,17 +346,17 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       await expect(clear(["user_id"])).rejects.toMatchObject({ fields: [{ field: "profile.user_id" }] });
     });
 
-    test("may use every identity of the person, and none of another", async () => {
+    test("may use every identity of the group, and no other identity", async () => {
       const visitor = await created({ anonymousId: "a", email: "v@x.org" });
       const user = await created({ userId: "u", email: "u@x.org" });
       const other = await created({ userId: "o", email: "o@x.org" });
       await merge(visitor, user);
       const change = (profile: object) => events.call(updateProfile, { profileId: user, profile }, as);
       await expect(change({ email: "o@x.org" })).rejects.toMatchObject({ reason: "PROFILE_IDENTITY_TAKEN" });
-      // Shown already: nothing moves.
+      // The group already shows the identity, so it does not move.
       expect((await change({ anonymousId: "a", name: "Ann" })).profile?.anonymousId).toBe("a");
       expect((await change({ email: "v@x.org" })).profile?.email).toBe("v@x.org");
-      // Free again, for it was the user's own.
+      // The identity is free again, because it was the user's own.
       await events.call(updateProfile, { profileId: other, profile: { email: "u@x.org" } }, as);
       await unmerge(visitor);
       expect(await get(visitor)).toMatchObject({ anonymousId: "a" });
@@ -392,12 +392,12 @@ describe.each(ENGINES)("merging on %s", (engine) => {
   }
 
   describe("the feed", () => {
-    test("scans people with all their events in order, and no merged profile", async () => {
+    test("scans groups with all events in order, and no merged profile", async () => {
       const ids: string[] = [];
       for (let index = 0; index < 60; index += 1)
         ids.push(await created({ userId: `${index}`, traits: `{"t${index % 4}":${index}}` }));
       const sent = Array.from({ length: 3000 }, (_, index) => ({
-        // One of them has more than a statement holds.
+        // One profile has more events than a statement holds.
         identity: { case: "userId" as const, value: `${index % 2 === 0 ? 20 : (index * 31) % 60}` },
         name: `n${index % 3}`,
         timestamp: timestampFromMs((index * 7919) % 1009),
@@ -441,7 +441,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect((await scan(shardOf(organizationId, merged), [merged])).size).toBe(0);
     });
 
-    test("resolves, reads and samples people", async () => {
+    test("resolves, reads and samples groups", async () => {
       const [a, b, c] = [
         await created({ userId: "a", name: "A" }),
         await created({ userId: "b" }),
@@ -487,7 +487,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(sampled.sort()).toEqual([b, c].sort());
     });
 
-    test("hears of merges in the shards of both, and of events under the one that stands for both", async () => {
+    test("receives merges in the shards of both profiles, and events under the root", async () => {
       const [a, b] = [await created({ userId: "a", traits: '{"a":1}' }), await created({ userId: "b" })];
       await merge(a, b);
       await seen("a", "while merged", 1);
@@ -527,7 +527,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(traits).toEqual(["{}", '{"a":1}', "{}"]);
     });
 
-    test("a tail of a profile is one of its person, whoever that becomes meanwhile", async () => {
+    test("a tail of a profile follows the profile's group through merges", async () => {
       const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
       const said = async (user: string, name: string) => void (await seen(user, name, 1));
       const steps: (() => Promise<unknown>)[] = [
@@ -561,7 +561,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
   });
 });
 
-/** Where an id ends up when each is merged into the next. */
+/** Returns the root after each profile was merged into the next. */
 function rootsOfRoots(roots: ReadonlyMap<string, string>, id: string): string {
   const root = roots.get(id) ?? id;
   return root === id ? id : rootsOfRoots(roots, root);

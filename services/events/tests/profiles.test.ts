@@ -1,4 +1,4 @@
-// Profiles: creation, uniqueness of identities, lists, updates by mask, and what is announced of them.
+// Tests profiles: creation, uniqueness of identities, lists, updates by mask and published messages.
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { bytesToUuid, type OrganizationId } from "@muster/core";
@@ -33,7 +33,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     return profile;
   }
 
-  test("what is created reads back, and is announced", async () => {
+  test("a created profile is readable and published", async () => {
     const fields = {
       userId: "13",
       anonymousId: "a",
@@ -50,19 +50,19 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     expect(bytesToUuid(own[0]?.profileId ?? new Uint8Array(16))).toBe(profile.id);
   });
 
-  test("an identity has one profile; the error names every one that is taken", async () => {
+  test("an identity has one profile; the error names every taken identity", async () => {
     await created({ userId: "13", email: "ann@example.org" });
     await created({ anonymousId: "13" });
     await expect(created({ userId: "13" })).rejects.toMatchObject(taken("user_id"));
     await expect(created({ anonymousId: "13", email: "ANN@example.ORG" })).rejects.toMatchObject(
       taken("anonymous_id", "email"),
     );
-    // Refused as a whole: its free identity is still free.
+    // The request is rejected as a whole, so its free identity stays free.
     await expect(created({ userId: "14", email: "Ann@example.org" })).rejects.toMatchObject(taken("email"));
     await created({ userId: "14" });
   });
 
-  test("of many at once who want one identity, one gets it", async () => {
+  test("of many concurrent creations with one identity, one succeeds", async () => {
     const all = await Promise.allSettled(Array.from({ length: 12 }, () => created({ userId: "13" })));
     expect(all.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     for (const one of all) {
@@ -71,7 +71,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     expect((await events.call(listProfiles, {}, as)).profiles).toHaveLength(1);
   });
 
-  test("bad fields are named", async () => {
+  test("errors name invalid fields", async () => {
     await expect(created({ name: "nobody" })).rejects.toMatchObject({ reason: "FIELD_INVALID" });
     await expect(created({ userId: "1", traits: "[]" })).rejects.toMatchObject({
       fields: [{ field: "traits" }],
@@ -89,7 +89,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     expect(await events.call(createProfile, { userId: "13" }, keyed)).toEqual(first);
   });
 
-  test("a list walks all, oldest first, repeating and skipping nothing while others are added", async () => {
+  test("a list returns all profiles once, oldest first, while profiles are added", async () => {
     const ids: string[] = [];
     for (let index = 0; index < 7; index += 1) {
       ids.push((await created({ userId: String(index) })).id);
@@ -106,7 +106,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     expect(walked).toEqual(ids);
   });
 
-  test("a page token is good for its own list alone", async () => {
+  test("a page token is valid for its own list only", async () => {
     await created({ userId: "1" });
     await created({ userId: "2" });
     const { nextPageToken: pageToken } = await events.call(listProfiles, { pageSize: 1 }, as);
@@ -120,7 +120,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
     );
   });
 
-  test("filters are exact and ANDed, the email's case aside", async () => {
+  test("filters are exact except for the case of emails, and combined with AND", async () => {
     const { id } = await created({ userId: "Ann", email: "Ann@example.org" });
     await created({ userId: "Bob", anonymousId: "Ann" });
     const found = async (filter: object) =>
@@ -138,7 +138,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
   });
 
   describe("an update", () => {
-    test("changes what the mask names, clears what is unset, and moves identities", async () => {
+    test("changes the fields of the mask, clears unset fields and moves identities", async () => {
       const { id: profileId, ...before } = await created({
         userId: "13",
         email: "ann@example.org",
@@ -164,7 +164,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
       expect(profile?.email).toBeUndefined();
       expect(profile?.updateTime).not.toEqual(before.updateTime);
       expect((await events.call(getProfile, { profileId }, as)).profile).toEqual(profile);
-      // The old identities are free, the new one leads to the profile.
+      // The old identities are free, and the new identity resolves to the profile.
       expect((await created({ userId: "13", email: "ann@example.org" })).id).not.toBe(profileId);
       const event = { identity: { case: "userId" as const, value: "14" }, name: "seen" };
       const recorded = await events.call(EventService.method.recordEvent, { event }, as);
@@ -174,7 +174,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
       expect(told.map(({ traits }) => traits)).toEqual(['{"a":1}', '{"b":2}']);
     });
 
-    test("without a mask changes what is set; with nothing set, nothing", async () => {
+    test("without a mask changes the set fields only", async () => {
       const profile = await created({ userId: "13", name: "Ann" });
       const named = await events.call(updateProfile, { profileId: profile.id, profile: { name: "Bob" } }, as);
       expect(named.profile).toMatchObject({ userId: "13", name: "Bob" });
@@ -183,7 +183,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
       expect((await events.announced()).envelopes.length).toBe(before);
     });
 
-    test("keeps one identity, takes no other profile's, and knows its fields", async () => {
+    test("requires one identity, rejects taken identities and unknown mask paths", async () => {
       const ann = await created({ userId: "ann", email: "ann@example.org" });
       await created({ userId: "bob", email: "bob@example.org" });
       const update = (profile: object, ...paths: string[]) =>
@@ -205,7 +205,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
       });
     });
 
-    test("of an unknown profile is 404", async () => {
+    test("of an unknown profile returns 404", async () => {
       const profileId = "01980000-0000-7000-8000-000000000000";
       for (const id of [profileId, "x"]) {
         await expect(
@@ -215,7 +215,7 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
       }
     });
 
-    test("two profiles that swap identities at once end with each identity owned once", async () => {
+    test("two profiles that swap identities concurrently end with each identity owned once", async () => {
       const one = await created({ userId: "x", anonymousId: "1" });
       const two = await created({ userId: "y", anonymousId: "2" });
       const update = (profileId: string, profile: object, paths: string[]) =>

@@ -1,4 +1,4 @@
-// What one event, and a batch of them, become: identities, ids, repeats, conflicts, limits.
+// Tests single and batched events: identities, ids, duplicates, conflicts and limits.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventResultStatus, EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
@@ -35,7 +35,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
   }
   const profiles = async () => (await events.call(listProfiles, { pageSize: 500 }, as)).profiles;
 
-  test("a new user_id makes a profile, the next event finds it; an equal anonymous_id is somebody else", async () => {
+  test("a new user_id creates a profile, the next event finds it; an equal anonymous_id is another profile", async () => {
     const first = await record({ identity: user("13"), name: "seen" });
     const second = await record({ identity: user("13"), name: "seen" });
     const other = await record({ identity: visitor("13"), name: "seen" });
@@ -55,7 +55,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     expect((await profiles()).map(({ userId }) => userId).sort()).toEqual([...ids].sort());
   });
 
-  test("what comes back is what was sent, to the millisecond", async () => {
+  test("the response equals the request, with millisecond precision", async () => {
     const properties = '{"b":1.0,"a":[null,{"é":"\\ud800\\u0000"}],"n":9007199254740993}';
     const timestamp = { seconds: AT.seconds, nanos: 123_999_999 };
     const stored = await record({
@@ -70,7 +70,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     expect(listed).toEqual([stored]);
   });
 
-  test("without an id the event's own is told; without a time it happened when it was received", async () => {
+  test("without an id the event's own id is returned; without a time it is the time of receipt", async () => {
     const stored = await record({ identity: user("13"), name: "seen" });
     expect(stored.eventId).toBe(stored.id);
     expect(stored.timestamp).toEqual(timestampFromMs(events.clock.nowMs()));
@@ -98,7 +98,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
       ]) {
         await expect(record(other)).rejects.toMatchObject({ reason: "EVENT_CONFLICT" });
       }
-      // The refused ones have left nobody behind.
+      // Rejected events have created no profiles.
       expect(await profiles()).toHaveLength(1);
       const { events: listed } = await events.call(listEvents, { profileId: stored.profileId }, as);
       expect(listed).toEqual([stored]);
@@ -116,7 +116,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     expect(ids.size).toBe(4);
   });
 
-  test("instants from the year 1 to 9999 are kept, others refused", async () => {
+  test("instants from the year 1 to 9999 are stored, others rejected", async () => {
     for (const at of ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"]) {
       const timestamp = timestampFromMs(Date.parse(at));
       const sent = { identity: user("13"), name: "seen", eventId: "e", timestamp };
@@ -158,7 +158,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     ['{"a":"\ud800"}', "must be valid Unicode"],
     [`{"a":${"[".repeat(64)}${"]".repeat(64)}}`, "must not nest deeper than 64 levels"],
     [`${'{"a":'.repeat(50_000)}`, undefined],
-  ])("properties no. %# are refused", async (properties, message) => {
+  ])("properties no. %# are rejected", async (properties, message) => {
     await expect(record({ identity: user("13"), name: "seen", properties })).rejects.toMatchObject(
       message === undefined ? { reason: "TOO_LARGE" } : { fields: [{ field: "event.properties", message }] },
     );
@@ -180,7 +180,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
     });
   });
 
-  test("an idempotency key answers again what was answered, and stores nothing twice", async () => {
+  test("an idempotency key returns the same response and stores nothing twice", async () => {
     const keyed = { ...as, idempotencyKey: "k1" };
     const request = { event: { identity: user("13"), name: "paid" } };
     const first = await events.callWithHeaders(recordEvent, request, keyed);
@@ -196,7 +196,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
   });
 
   describe("a batch", () => {
-    test("judges each event by itself", async () => {
+    test("validates each event independently", async () => {
       const kept = await record({ identity: user("0"), name: "paid", eventId: "e0", timestamp: AT });
       const sent = { identity: user("1"), name: "paid", eventId: "e1", timestamp: AT };
       const { results } = await events.call(
@@ -247,7 +247,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
       expect((await profiles()).map(({ userId }) => userId)).toEqual(["0", "1"]);
     });
 
-    test("is sent again: every event is a duplicate, whatever was new meanwhile is stored", async () => {
+    test("that is sent again stores new events and reports all others as duplicates", async () => {
       const batch = (from: number, to: number) =>
         Array.from({ length: to - from }, (_, index) => ({
           identity: user(String((from + index) % 7)),
@@ -264,7 +264,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
       expect(again.results.slice(600).every(({ status }) => status === EventResultStatus.STORED)).toBe(true);
     });
 
-    test("of none, of bad ones alone, and of too many", async () => {
+    test("may be empty or contain only invalid events, but not too many events", async () => {
       expect(await events.call(batchRecordEvents, { events: [] }, as)).toMatchObject({ results: [] });
       const { results } = await events.call(
         batchRecordEvents,
@@ -291,7 +291,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
       expect(await events.count("muster_ingest_commits_total")).toBe(before + 1);
     });
 
-    test("answers an idempotency key again as it did, results and all", async () => {
+    test("returns the same results for an idempotency key", async () => {
       const keyed = { ...as, idempotencyKey: "batch" };
       const request = { events: [{ identity: user("1"), name: "seen" }, {}] };
       const first = await events.call(batchRecordEvents, request, keyed);

@@ -1,4 +1,4 @@
-// The two public streams: ingest, which acknowledges what is committed, and the live tail.
+// Tests the public streams: ingest, which acknowledges committed events, and the live tail.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -78,7 +78,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       expect(await countStored()).toBe(3000);
     });
 
-    test("what is acknowledged is stored by then, and the next follows while the stream stays open", async () => {
+    test("an acknowledged event is stored, and more events follow on the open stream", async () => {
       let send: (sent: Sent | undefined) => void = () => {};
       const requests = (async function* () {
         for (;;) {
@@ -105,7 +105,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       expect((await end).done).toBe(true);
     });
 
-    test("bad events are reported by sequence, and hold up no others; sent again they are no failures", async () => {
+    test("invalid events are reported by sequence and do not delay others; duplicates are no failures", async () => {
       const list = [...numbered(6)];
       const spoilt = list.map((sent, index): Sent => {
         if (index === 1) return { sequence: sent.sequence };
@@ -131,7 +131,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       expect(await countStored()).toBe(3);
     });
 
-    test("a sequence that does not rise by one ends the stream, once all before it is acknowledged", async () => {
+    test("a gap in the sequence ends the stream after all earlier events are acknowledged", async () => {
       const list = [...numbered(3, 7), { sequence: 11n, event: { identity: user("x"), name: "seen" } }];
       const answers: IngestEventsResponse[] = [];
       const reading = (async () => {
@@ -155,7 +155,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       })();
       const answers = ingest(requests)[Symbol.asyncIterator]();
       await answers.next();
-      // Nobody asks for the second answer: reading comes to rest.
+      // The second response is not consumed, so reading stops.
       let seen = -1;
       await waitFor(async () => {
         const isAtRest = seen === taken;
@@ -213,7 +213,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       return value;
     }
 
-    test("says first that it is attached, then tells the organization's events and no others", async () => {
+    test("confirms the attachment, then returns the organization's events only", async () => {
       const cut = new AbortController();
       await record("before");
       const answers = tail({}, cut.signal);
@@ -243,7 +243,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       await expect(unknown.next()).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
     });
 
-    test("goes on after any answer, missing and repeating nothing", async () => {
+    test("resumes after any response without gaps or duplicates", async () => {
       const cut = new AbortController();
       const answers = tail({}, cut.signal);
       const attached = await next(answers);
@@ -274,7 +274,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       }
     });
 
-    test("many tails hear everything while events keep coming", async () => {
+    test("many concurrent tails receive every event", async () => {
       const cut = new AbortController();
       const tails = Array.from({ length: 10 }, () => tail({}, cut.signal));
       await Promise.all(tails.map(next));
@@ -292,7 +292,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       cut.abort();
     });
 
-    test("hears what another process commits", async () => {
+    test("receives events committed by another process", async () => {
       const here = await EventsUnderTest.open(engine, { beside: events, clock: systemClock });
       const cut = new AbortController();
       try {
@@ -309,7 +309,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       }
     });
 
-    test("takes no token that is forged, of another organization, or too old", async () => {
+    test("rejects a token that is forged, of another organization, or too old", async () => {
       const cut = new AbortController();
       const { resumeToken } = await next(tail({}, cut.signal));
       const refused = async (token: string, on = as) =>
@@ -320,7 +320,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       await refused("nonsense");
       await refused(resumeToken, { organizationId: newOrganization() });
       await record("later");
-      // What the relay does with old messages that everybody has folded.
+      // Deletes old messages like the relay, which trims messages applied by all consumers.
       await events.database.transaction((trx) => trx("outbox_messages").delete());
       const answers = tail({ resumeToken }, cut.signal);
       await next(answers);

@@ -1,5 +1,5 @@
-// A batch is its calls one after the other: whoever sends them in one go, in several, or one by one, and some of
-// them twice, ends with the same people and the same events.
+// Tests that a batch equals its calls in sequence: sending calls in one batch, in several batches or singly,
+// with repetitions, results in the same profiles and events.
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
@@ -22,7 +22,7 @@ const call = fc.oneof(
   fc.record({ type: fc.constant("identify"), anonymousId, traits }),
   fc.record({ type: fc.constant("alias"), userId, previousId: fc.oneof(userId, anonymousId) }),
 );
-/** Message ids that come again are repeats with other content: only the first counts. */
+/** Repeated message ids have other content; only the first call counts. */
 const calls = fc
   .array(fc.tuple(call, fc.nat(30)), { minLength: 1, maxLength: 14 })
   .map((sent) => sent.map(([one, id]) => ({ ...one, messageId: `m${id}` })));
@@ -58,7 +58,7 @@ describe.each(ENGINES)("batches of tracking calls on %s", (engine) => {
     return people.sort((a, b) => (a.events.join() < b.events.join() ? -1 : 1));
   }
 
-  test("one after the other, in one go, in parts and once more", async () => {
+  test("sequential calls, one batch, several batches and repeated calls have equal results", async () => {
     await fc.assert(
       fc.asyncProperty(calls, cuts, async (sent, sizes) => {
         const single = await send(sent.map((one) => [one]));

@@ -1,4 +1,4 @@
-// What calls of tracking SDKs say of people: who becomes one, what is known of them, and what is not brought back.
+// Tests identity claims of tracking calls: merges, traits, repeated calls and erased data.
 import type { DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -20,7 +20,7 @@ const { listEvents } = EventService.method;
 type Call = MessageInitShape<typeof TrackingCallSchema>;
 type Single = typeof track | typeof identify | typeof alias | typeof group | typeof screen;
 
-describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
+describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
   let events: EventsUnderTest;
   let organizationId: OrganizationId;
   let as: { organizationId: OrganizationId };
@@ -55,7 +55,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     return error && `${error.reason} ${error.fields.map(({ field }) => field).join(" ")}`.trim();
   }
 
-  test("identify makes a known person of a visitor, with all that they did before", async () => {
+  test("identify links a visitor with all earlier events to a user", async () => {
     await call(track, { anonymousId: "a", event: "before" });
     await call(identify, {
       userId: "u",
@@ -71,7 +71,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect((await names()).sort()).toEqual(["before", "by user", "by visitor", "user.identified"]);
   });
 
-  test("a second device is the same person, and events in one list", async () => {
+  test("a second device joins the group, with events in one list", async () => {
     for (const anonymousId of ["phone", "desk"]) {
       await call(track, { anonymousId, event: `seen on ${anonymousId}` });
       await call(identify, { userId: "u", anonymousId });
@@ -81,7 +81,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(await names()).toHaveLength(6);
   });
 
-  test("a device of another user stays theirs", async () => {
+  test("a device of another user stays with that user", async () => {
     await call(identify, { userId: "u", anonymousId: "shared" });
     await call(identify, { userId: "v", anonymousId: "shared" });
     await call(track, { anonymousId: "shared", event: "x" });
@@ -91,7 +91,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(own[0]?.profileId).toBe(people.find(({ userId }) => userId === "u")?.id);
   });
 
-  test("traits are merged, a null forgets one, and an email of somebody else stays a trait", async () => {
+  test("traits are merged, null removes a trait, and an email of another profile stays a trait", async () => {
     await call(identify, { userId: "u", traits: '{"a":1.10,"b":{"c":1},"email":"one@example.test"}' });
     await call(identify, { userId: "u", traits: '{"b":null,"d":[1]}' });
     await call(identify, { userId: "v", traits: '{"email":"ONE@example.test"}' });
@@ -103,7 +103,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(JSON.parse(v?.traits ?? "")).toEqual({ email: "ONE@example.test" });
   });
 
-  test("a repeated identify does not undo what came after it", async () => {
+  test("a repeated identify does not undo later changes", async () => {
     const old = { userId: "u", traits: '{"plan":"free"}', messageId: "m1" };
     await call(identify, old);
     await call(identify, { userId: "u", traits: '{"plan":"pro"}', messageId: "m2" });
@@ -114,7 +114,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(await names()).toEqual(["user.identified", "user.identified"]);
   });
 
-  test("alias says that two are one, in the calls' order within a batch", async () => {
+  test("alias merges two profiles, in the order of calls within a batch", async () => {
     const calls = [
       { type: "track", anonymousId: "a", event: "browsed" },
       { type: "identify", userId: "old", anonymousId: "a", traits: '{"plan":"pro"}' },
@@ -133,14 +133,14 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(new Set((await stored()).map(({ profileId }) => profileId)).size).toBe(1);
   });
 
-  test("alias of ids that nobody has makes one person of both", async () => {
+  test("alias of two unknown ids creates one group", async () => {
     await call(alias, { userId: "u", previousId: "p" });
     await call(track, { anonymousId: "p", event: "x" });
     expect(await profiles()).toHaveLength(1);
     expect(await names()).toEqual(["user.aliased", "x"]);
   });
 
-  test("many at once about the same people end with each event once and each person whole", async () => {
+  test("concurrent calls for the same people store each event once and keep groups complete", async () => {
     const devices = ["a", "b", "c", "d"];
     await Promise.all(
       devices.flatMap((anonymousId) => [
@@ -165,7 +165,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     });
   });
 
-  test("a person with too many traits is the call's own failure", async () => {
+  test("too many traits fail only their own call", async () => {
     const large = (name: string) => JSON.stringify({ [name]: "x".repeat(40_000) });
     await call(identify, { userId: "u", traits: large("a") });
     expect(await refusal(identify, { call: { userId: "u", traits: large("b") } })).toBe(
@@ -183,7 +183,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(await profiles()).toMatchObject([{ userId: "u" }, { userId: "v", traits: '{"a":1}' }]);
   });
 
-  test("calls that say who somebody is share their commits, and repeats within one batch say nothing twice", async () => {
+  test("identity calls share commits, and repeated calls within a batch apply once", async () => {
     const calls = Array.from({ length: 120 }, (_, index) => ({
       type: "identify",
       userId: `u${index % 60}`,
@@ -199,7 +199,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(await names()).toHaveLength(60);
   });
 
-  test("what is announced of a merge comes before the event that brought it about", async () => {
+  test("a merge is published before the event that caused it", async () => {
     await call(track, { anonymousId: "a", event: "x" });
     await call(track, { userId: "u", event: "x" });
     const known = (await profiles()).find(({ userId }) => userId === "u");
@@ -213,7 +213,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     ]);
   });
 
-  test("an identify and its event are one: without the event nothing is said", async () => {
+  test("an identity claim needs its event: without the event nothing changes", async () => {
     let isFailing = false;
     const failing = (database: Database): Database =>
       new Proxy(database, {
@@ -242,7 +242,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     await other.close();
   });
 
-  test("two processes that say the same at once say it once", async () => {
+  test("concurrent equal calls through two processes apply once", async () => {
     const other = await EventsUnderTest.open(engine, { beside: events });
     const said = Array.from({ length: 8 }, (_, index) => ({
       userId: "u",
@@ -257,7 +257,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     await other.close();
   });
 
-  test("what was erased does not come back with a repeated call, and new calls start afresh", async () => {
+  test("a repeated call does not restore erased data, and new calls create a new profile", async () => {
     const calls = [
       { type: "identify", userId: "u", anonymousId: "a", traits: '{"secret":1}', messageId: "i" },
       { type: "track", userId: "u", event: "x", messageId: "t" },
@@ -281,7 +281,7 @@ describe.each(ENGINES)("people of tracking calls on %s", (engine) => {
     expect(await names()).toEqual(["y"]);
   });
 
-  test("no call of another organization touches anybody of this one", async () => {
+  test("calls of another organization change nothing in this organization", async () => {
     await call(identify, { userId: "u", anonymousId: "a", traits: '{"plan":"pro"}', messageId: "i" });
     await call(track, { anonymousId: "b", event: "x", messageId: "t" });
     const before = { profiles: await profiles(), events: await stored() };

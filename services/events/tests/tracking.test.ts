@@ -1,4 +1,4 @@
-// What the calls of tracking SDKs become: events, people, times by our clock, repeats, and batches of all kinds.
+// Tests tracking calls: events, profiles, corrected times, repeated calls and batches.
 import type { DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
@@ -40,7 +40,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
   type Single = typeof track | typeof identify | typeof alias | typeof group | typeof screen;
   const call = (method: Single, sent: Call) => events.call(method as typeof track, { call: sent }, as);
   const profiles = async () => (await events.call(listProfiles, { pageSize: 500 }, as)).profiles;
-  /** Everybody's, the oldest first. */
+  /** Events of all profiles, oldest first. */
   async function stored() {
     const found = [];
     for (const { id } of await profiles()) {
@@ -67,7 +67,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
   }
 
   describe("events", () => {
-    test("each kind of call is an event of its own name", async () => {
+    test("each type of call records an event with its own name", async () => {
       const userId = "ada";
       await call(track, { userId, event: "order.completed", properties: '{"total":1.10}' });
       await call(screen, { userId, name: "Home", category: "Start", properties: '{"name":"other","a":[]}' });
@@ -82,14 +82,14 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect(await profiles()).toHaveLength(1);
     });
 
-    test("numbers keep their digits, also where a name is put beside them", async () => {
+    test("numbers keep their digits, also if a name is added", async () => {
       await call(screen, { userId: "u", name: "n", properties: '{"amount":1.10,"id":12345678901234567890}' });
       const [{ id = "" } = {}] = await profiles();
       const { events: listed } = await events.call(listEvents, { profileId: id }, as);
       expect(listed[0]?.properties).toBe('{"amount":1.10,"id":12345678901234567890,"name":"n"}');
     });
 
-    test("a user id wins over an anonymous id, and alone links nobody", async () => {
+    test("a user id takes precedence over an anonymous id and links no profiles", async () => {
       await call(track, { anonymousId: "a", event: "first" });
       await call(track, { userId: "u", anonymousId: "a", event: "second" });
       expect(await profiles()).toMatchObject([{ anonymousId: "a" }, { userId: "u" }]);
@@ -128,7 +128,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect(await profiles()).toEqual([]);
     });
 
-    test("other kinds lack what is theirs", async () => {
+    test("other types require their own fields", async () => {
       expect(await refusal(group, { call: { userId: "u" } })).toBe("FIELD_INVALID call.group_id");
       expect(await refusal(alias, { call: { userId: "u" } })).toBe("FIELD_INVALID call.previous_id");
       expect(await refusal(alias, { call: { anonymousId: "a", previousId: "p" } })).toBe(
@@ -157,12 +157,12 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       ["another zone", { timestamp: "2026-01-01T14:00:00+03:00", sentAt: at(NOW) }, NOW - HOUR],
       ["no zone is UTC", { timestamp: "2026-01-01T11:00:00" }, NOW - HOUR],
       [
-        "the original one stands in",
+        "the original timestamp is the fallback",
         { originalTimestamp: at(NOW - HOUR), sentAt: at(NOW - MINUTE) },
         NOW - HOUR + MINUTE,
       ],
       [
-        "and only stands in",
+        "the original timestamp is only a fallback",
         { timestamp: at(NOW - 2 * HOUR), originalTimestamp: at(NOW - HOUR) },
         NOW - 2 * HOUR,
       ],
@@ -172,7 +172,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect((await stored()).map(({ atMs }) => atMs)).toEqual([expected]);
     });
 
-    test("a batch says for its calls when it was sent, unless they do", async () => {
+    test("the sent_at of a batch applies to calls without their own", async () => {
       const own = { type: "track", userId: "u", timestamp: at(NOW - HOUR) };
       const calls = [
         { ...own, event: "batch's" },
@@ -185,7 +185,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       ]);
     });
 
-    test("an import's times are taken as they are, however old", async () => {
+    test("an import's times are not corrected", async () => {
       const sent = {
         type: "track",
         userId: "u",
@@ -199,7 +199,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
   });
 
   describe("repeats", () => {
-    test("a message id counts once, whatever else is sent with it", async () => {
+    test("a message id counts once, whatever the content", async () => {
       const sent = { userId: "u", event: "x", messageId: "m1", timestamp: at(NOW - HOUR) };
       const again = [
         sent,
@@ -224,7 +224,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect(await names()).toEqual(["x"]);
     });
 
-    test("ids of one organization say nothing to another", async () => {
+    test("message ids are independent between organizations", async () => {
       const sent = { userId: "u", event: "x", messageId: "m" };
       await call(track, sent);
       const other = { organizationId: newOrganization() };
@@ -234,7 +234,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect(theirs[0]?.id).not.toBe((await profiles())[0]?.id);
     });
 
-    test("an Idempotency-Key replays the answer and counts once, of a batch too", async () => {
+    test("an Idempotency-Key replays the response and counts once, also for a batch", async () => {
       const calls = [
         { type: "track", userId: "u", event: "x" },
         { type: "identify", userId: "u", traits: '{"a":1}' },
@@ -250,7 +250,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
   });
 
   describe("the short form of a page", () => {
-    test("is answered by its event's id, and counts every time", async () => {
+    test("returns the event's id and counts every time", async () => {
       const sent = { userId: "019mr8mf4r", name: "Pricing Page", timestamp: "2012-12-02T00:30:12.984Z" };
       const answers = [];
       for (let time = 0; time < 2; time += 1) answers.push(await events.callWithHeaders(page, sent, as));
@@ -267,7 +267,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect((await stored())[0]?.atMs).toBe(Date.UTC(2012, 11, 2, 0, 30, 12, 984));
     });
 
-    test("with an id of SDKs beside it is theirs", async () => {
+    test("with an SDK id is treated as the SDK form", async () => {
       for (const theirs of [
         { sdkUserId: "s" },
         { sdkAnonymousId: "s" },
@@ -296,7 +296,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
   });
 
   describe("batches", () => {
-    test("good calls are taken whatever the bad ones are like, which are counted", async () => {
+    test("valid calls are accepted, and invalid calls are counted", async () => {
       const before = await events.count("muster_tracking_calls_rejected_total");
       const calls = [
         { type: "track", userId: "u", event: "good" },
@@ -311,7 +311,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect((await events.count("muster_tracking_calls_rejected_total")) - before).toBe(4);
     });
 
-    test("without any good call it fails, and names what each lacks", async () => {
+    test("without a valid call the batch fails and names each problem", async () => {
       const calls = [
         { type: "track", userId: "u" },
         { type: "group", groupId: "g" },
@@ -328,7 +328,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect(await profiles()).toEqual([]);
     });
 
-    test("calls that were all taken before are no failure", async () => {
+    test("a batch of repeated calls succeeds", async () => {
       const calls = [{ type: "track", userId: "u", event: "x", messageId: "m" }];
       for (let time = 0; time < 3; time += 1) {
         expect(await events.call(batch, { batch: calls }, as)).toMatchObject({ success: true });
@@ -336,7 +336,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect(await names()).toEqual(["x"]);
     });
 
-    test("overload in the middle asks to come again, and what was taken does not count twice then", async () => {
+    test("overload in the middle requests a retry, and accepted calls do not count twice", async () => {
       const tight = await EventsUnderTest.open(engine, { clock, backlogItemsMax: 1 });
       const { positions } = await tight.feed.getPositions({});
       const report = (itemsThrough: bigint) =>
@@ -359,7 +359,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       await tight.close();
     });
 
-    test("a thousand calls that only happened share one commit", async () => {
+    test("a thousand calls without identity claims share one commit", async () => {
       const calls = Array.from({ length: 1000 }, (_, index) => ({
         type: "track",
         userId: `u${index % 7}`,

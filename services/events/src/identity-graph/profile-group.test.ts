@@ -29,7 +29,7 @@ function stored(id: string, fields: Partial<StoredProfile> = {}): StoredProfile 
   };
 }
 
-/** Merged into `parent` at an instant. */
+/** A profile merged into `parent` at a time. */
 function mergedProfile(
   id: string,
   parent: string,
@@ -49,19 +49,19 @@ const group: ProfileGroup = {
   ],
 };
 
-test("a person alone shows itself", () => {
+test("a group without merged profiles shows its root", () => {
   const root = stored("root", { name: "R" });
   expect(effectiveProfile({ root, merged: [] })).toBe(root);
 });
 
-test("fields are filled by branches, in the order of merging, each before what hangs below it", () => {
+test("merged profiles fill fields in the order of merging, each before the profiles merged into it", () => {
   expect(effectiveProfile(group)).toMatchObject({
     ...{ id: ROOT, userId: "u", anonymousId: "a", name: "B", email: "c@x.org", traits: '{"b":1}' },
     ...{ createMs: 7, updateMs: 200 },
   });
 });
 
-test("as long as a chain may be, it is walked", () => {
+test("a chain of maximum length is followed", () => {
   const merged = Array.from({ length: 999 }, (_, index) =>
     mergedProfile(
       `${index}`,
@@ -73,21 +73,21 @@ test("as long as a chain may be, it is walked", () => {
   expect(effectiveProfile({ root: stored("root"), merged }).name).toBe("last");
 });
 
-describe("what is settled", () => {
-  test("hides what came before, with all below it, and nothing that comes later", () => {
+describe("an override", () => {
+  test("hides earlier merges with all profiles below, and no later merge", () => {
     const settled = { name: 2, traits: 2 };
     const cleared: ProfileGroup = { ...group, root: { ...group.root, settled } };
     expect(effectiveProfile(cleared)).toMatchObject({ name: "A", traits: "{}", email: "c@x.org" });
   });
 
-  test("is for a branch what its own people said, wherever it hangs", () => {
+  test("of a branch applies to the branch, at any level", () => {
     const merged = group.merged.map((one) => (one.id === "b" ? { ...one, settled: { email: 1 } } : one));
     expect(effectiveProfile({ ...group, merged }).email).toBe("a@x.org");
     const branch = branchOf({ ...group, merged }, "b" as ProfileId);
     expect(branch && effectiveProfile(branch).email).toBeUndefined();
   });
 
-  test("covers all merges so far and none to come, whatever the clock says", () => {
+  test("covers all earlier merges and no later merge, whatever the clock", () => {
     const settled = overrideFields(group, ["name"], 0);
     expect(effectiveProfile({ ...group, root: { ...group.root, settled } }).name).toBeUndefined();
     const later = nextMergeMs({ ...group, root: { ...group.root, settled } }, 0);
@@ -95,12 +95,12 @@ describe("what is settled", () => {
     expect(effectiveProfile({ root: { ...group.root, settled }, merged }).name).toBe("D");
   });
 
-  test("is nothing where nothing was merged", () => {
+  test("is empty without merged profiles", () => {
     expect(overrideFields({ root: group.root, merged: [] }, ["name"], 5)).toEqual({});
   });
 });
 
-test("a branch is a profile with all below it", () => {
+test("a branch is a profile with all profiles below", () => {
   const branch = branchOf(group, "b" as ProfileId);
   expect(branch && groupProfileIds(branch)).toEqual(["b", "c"]);
   expect(branchOf(group, ROOT)).toBeUndefined();

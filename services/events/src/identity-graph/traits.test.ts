@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { changeTraits, fillTraits, removesTraits, TRAITS_BYTES_MAX, withTrait } from "./traits.ts";
 
-test("the first has its say; what it lacks comes from the next, spelled as it was", () => {
+test("the first object takes precedence; missing traits come from the next object, with their spelling", () => {
   expect(fillTraits([])).toBe("{}");
   expect(fillTraits(["{}", '{ "a" : 1.0 }', "{}"])).toBe('{ "a" : 1.0 }');
   expect(
@@ -9,13 +9,13 @@ test("the first has its say; what it lacks comes from the next, spelled as it wa
   ).toBe('{"a":null,"é":1,"b":12345678901234567890.10,"c":[{"d":1e2}]}');
 });
 
-test("names of an object's own making are names like any other", () => {
+test("names of object members such as __proto__ are ordinary names", () => {
   expect(fillTraits(['{"a":1}', '{"__proto__":{"b":1},"constructor":2}'])).toBe(
     '{"a":1,"__proto__":{"b":1},"constructor":2}',
   );
 });
 
-test("what would not fit is left out, and what comes after it still in", () => {
+test("a trait that does not fit is omitted, and later traits still fit", () => {
   const large = "x".repeat(TRAITS_BYTES_MAX - 20);
   const filled = fillTraits([`{"a":"${large}"}`, `{"b":"${large}"}`, '{"c":1}']);
   expect(Object.keys(JSON.parse(filled))).toEqual(["a", "c"]);

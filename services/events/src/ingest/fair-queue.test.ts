@@ -11,7 +11,7 @@ const work = (organization: string, rows: number, bytes = rows) => ({
 });
 
 describe("FairQueue", () => {
-  test("one organization's crowd does not hold up another's single events", () => {
+  test("many events of one organization do not delay single events of another", () => {
     const queue = new FairQueue(limits);
     for (let index = 0; index < 4; index += 1) queue.offer(work("crowd", 1000));
     for (let index = 0; index < 20; index += 1) queue.offer(work("single", 1));
@@ -21,7 +21,7 @@ describe("FairQueue", () => {
     ).toHaveLength(20);
   });
 
-  test("equal crowds get equal rows, whatever the size of their submissions", () => {
+  test("equal loads get equal rows, whatever the size of their submissions", () => {
     const queue = new FairQueue({ ...limits, rowsMax: 100_000, bytesMax: 1e9 });
     for (let index = 0; index < 20; index += 1) queue.offer(work("large", 1000));
     for (let index = 0; index < 10_000; index += 1) queue.offer(work("small", 1));
@@ -34,7 +34,7 @@ describe("FairQueue", () => {
     expect(rows.large + rows.small).toBeGreaterThan(8000);
   });
 
-  test("refuses beyond its bounds, and beyond half of them for one organization", () => {
+  test("refuses work beyond its bounds, and beyond half of them for one organization", () => {
     const queue = new FairQueue({ rowsMax: 100, bytesMax: 1000, quantumRows: 10 });
     expect(queue.offer(work("a", 50))).toBe(true);
     expect(queue.offer(work("a", 1))).toBe(false);
@@ -46,7 +46,7 @@ describe("FairQueue", () => {
     expect(queue.offer(work("c", 1))).toBe(true);
   });
 
-  test("a submission larger than a transaction goes alone", () => {
+  test("a submission larger than a transaction is taken without others", () => {
     const queue = new FairQueue({ ...limits, rowsMax: 20_000 });
     queue.offer(work("a", 5000));
     queue.offer(work("a", 1));
@@ -54,7 +54,7 @@ describe("FairQueue", () => {
     expect(queue.take(2000, 1_000_000).map(({ rows }) => rows)).toEqual([1]);
   });
 
-  test("hands out everything exactly once, each organization's in order, within the bounds", () => {
+  test("returns every item once, in order per organization, within the bounds", () => {
     const offers = fc.array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.integer({ min: 1, max: 900 })), {
       maxLength: 60,
     });

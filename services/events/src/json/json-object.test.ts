@@ -30,7 +30,7 @@ describe("sameJson", () => {
     expect(sameJson(left, right)).toBe(false);
   });
 
-  test("any object equals itself however it is spelled, and no other", () => {
+  test("an object equals every spelling of itself, and no other object", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
         const reversed = Object.fromEntries(Object.entries(value).reverse());
@@ -46,7 +46,7 @@ describe("sameJson", () => {
 });
 
 describe("jsonObjectProblem", () => {
-  test("takes objects of up to 64 levels", () => {
+  test("accepts objects of up to 64 levels", () => {
     const nested = (levels: number) => '{"a":'.repeat(levels - 1).concat("{}", "}".repeat(levels - 1));
     expect(jsonObjectProblem(nested(64))).toBeUndefined();
     expect(jsonObjectProblem(nested(65))).toMatch(/deeper/);
@@ -54,7 +54,7 @@ describe("jsonObjectProblem", () => {
   });
 
   test.each(["", " ", "1", '"a"', "[{}]", "null", "{a:1}", "{}{}", '{"a":NaN}', "\ufeff{}"])(
-    "refuses %j",
+    "rejects %j",
     (text) => {
       expect(jsonObjectProblem(text)).toBe("must be a JSON object");
     },
