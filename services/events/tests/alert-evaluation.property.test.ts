@@ -3,13 +3,13 @@
 import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { actionOf } from "../src/alerts/action.ts";
-import { ActionHistory, cellsOf } from "../src/alerts/action-history.ts";
-import type { AlertRule } from "../src/alerts/alert-rule.ts";
-import { parseDecimal, parseJsonNumber } from "../src/alerts/decimal.ts";
-import { matches } from "../src/alerts/evaluate-alert.ts";
-import { type CellId, pathOf, SumsCell, sumBetween } from "../src/alerts/history-cell.ts";
-import { ruleSet } from "../src/alerts/rule-set.ts";
+import { actionOf } from "../src/alert-evaluation/action.ts";
+import { ActionHistory, cellsOf } from "../src/alert-evaluation/action-history.ts";
+import { matches } from "../src/alert-evaluation/evaluate-alert.ts";
+import { type CellId, pathOf, SumsCell, sumBetween } from "../src/alert-history/history-cell.ts";
+import type { AlertRule } from "../src/alert-rules/alert-rule.ts";
+import { parseDecimal, parseJsonNumber } from "../src/alert-rules/decimal.ts";
+import { ruleSet } from "../src/alert-rules/rule-set.ts";
 import { type ReferenceAction, ReferenceAlerts, type ReferenceRule } from "./reference-alerts.ts";
 
 const NAMES = ["deposit", "withdraw", "refund"];

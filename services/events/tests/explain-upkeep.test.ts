@@ -12,10 +12,10 @@ import {
   eraseEvents,
   findErased,
   listOrganizationsWithErasures,
-} from "../src/erasure/erased-events-store.ts";
+} from "../src/erased-events/erased-events-store.ts";
+import { EventHasher } from "../src/erased-events/event-hash.ts";
 import { deleteProfiles } from "../src/erasure/erased-profiles-store.ts";
 import { getErasure, listErasures } from "../src/erasure/erasure-store.ts";
-import { EventHasher } from "../src/erasure/event-hash.ts";
 import { deleteStep, PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
 import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";

@@ -2,7 +2,7 @@
 // deposit of a user with a very long history. The last is compared with the same sum over raw events.
 import { randomIds, systemClock, uuidToBytes } from "@muster/core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
-import { AlertStep } from "../../../services/events/src/alerts/alert-step.ts";
+import { AlertStep } from "../../../services/events/src/alert-evaluation/alert-step.ts";
 import { MonotonicIds } from "../../../services/events/src/profile-storage/monotonic-ids.ts";
 import type { RestClient } from "../../harness/rest.ts";
 import { latencies, round } from "../measure.ts";

@@ -7,9 +7,9 @@ import {
   type AlertSchema,
 } from "@muster/contracts/muster/events/v1/alert_pb";
 import type { ProfileId } from "@muster/core";
+import type { AlertRule, RuleKind } from "../alert-rules/alert-rule.ts";
+import { historyStartMs, type SeriesStarts } from "../alert-rules/rule-set.ts";
 import type { Alert } from "./alert.ts";
-import type { AlertRule, RuleKind } from "./alert-rule.ts";
-import { historyStartMs, type SeriesStarts } from "./rule-set.ts";
 
 const protoKinds: Readonly<Record<RuleKind, AlertRuleKind>> = {
   threshold: AlertRuleKind.THRESHOLD,

@@ -9,12 +9,12 @@ import {
 } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
+import { LAST_INSTANT_MS } from "../alert-evaluation/action.ts";
 import type { EventsDeps } from "../deps.ts";
 import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
 import { responseSaver } from "../tracked-events/record-event.ts";
-import { LAST_INSTANT_MS } from "./action.ts";
 
 export function recordAction(deps: EventsDeps): UnaryHandler<typeof AlertService.method.recordAction> {
   return async (request, context) => {

@@ -8,11 +8,11 @@ import type { ResponseEraser } from "@muster/idempotency";
 import { eraseFromOutbox } from "@muster/outbox";
 import type { Subjects } from "@muster/privacy";
 import { responseWithout } from "@muster/rpc";
+import { eraseEvents } from "../erased-events/erased-events-store.ts";
+import type { EventHasher } from "../erased-events/event-hash.ts";
 import { eraseFromMessage } from "./erase-from-message.ts";
-import { eraseEvents } from "./erased-events-store.ts";
 import { type ErasureKey, type ErasureTask, locations, type RemovedCount, stages } from "./erasure.ts";
 import { addRemovedCounts, erasedProfileIds } from "./erasure-store.ts";
-import type { EventHasher } from "./event-hash.ts";
 import { deleteStep, locationOf, PROFILE_TABLES } from "./profile-tables-store.ts";
 import { setStage } from "./task-store.ts";
 

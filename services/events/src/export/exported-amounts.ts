@@ -1,5 +1,5 @@
 // Decodes the alert history of a profile for an export. Pure.
-import { isNewest, NewestCell, SumsCell } from "../alerts/history-cell.ts";
+import { isNewest, NewestCell, SumsCell } from "../alert-history/history-cell.ts";
 
 /** An amount with the order of the event in milliseconds since 1970. */
 export interface Amount {

@@ -4,7 +4,7 @@ import type { Clock, IdSource, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
-import { lockAlertHistory } from "../alerts/history-store.ts";
+import { lockAlertHistory } from "../alert-history/history-store.ts";
 import { profileChanged, profileMerged, profileUnmerged, shardsOfIdentityChanges } from "../domain-events.ts";
 import { updateIdentityRoots } from "../profile-storage/identity-store.ts";
 import { identitiesOf } from "../profile-storage/profile.ts";

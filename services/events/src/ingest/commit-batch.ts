@@ -4,8 +4,8 @@ import { assert, type Clock, type IdSource, type OrganizationId } from "@muster/
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { shardsOfIdentityChanges, trackedEventsRecorded } from "../domain-events.ts";
-import { ERASURES_VERSION } from "../erasure/erased-events-store.ts";
-import type { ErasedIds, ErasedLookup } from "../erasure/erased-lookup.ts";
+import { ERASURES_VERSION } from "../erased-events/erased-events-store.ts";
+import type { ErasedIds, ErasedLookup } from "../erased-events/erased-lookup.ts";
 import { insertEvents, insertUndatedIds } from "../event-storage/event-store.ts";
 import { IdentityConflict } from "../identity-graph/identity-conflict.ts";
 import {

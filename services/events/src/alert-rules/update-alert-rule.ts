@@ -6,8 +6,8 @@ import type {
 } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
+import { ruleToProto } from "../alerts/alert-proto.ts";
 import type { EventsDeps } from "../deps.ts";
-import { ruleToProto } from "./alert-proto.ts";
 import { type AlertRule, checkRule } from "./alert-rule.ts";
 import { rejectTakenCode, requireRule } from "./change-rules.ts";
 import { lockRules, readRules, saveRuleSet, updateRule } from "./rule-store.ts";

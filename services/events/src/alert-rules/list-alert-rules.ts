@@ -3,8 +3,8 @@ import type { AlertService } from "@muster/contracts/muster/events/v1/alert_serv
 import { PAGE_SIZE_DEFAULT } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
+import { ruleToProto } from "../alerts/alert-proto.ts";
 import type { EventsDeps } from "../deps.ts";
-import { ruleToProto } from "./alert-proto.ts";
 import { readRules } from "./rule-store.ts";
 
 export function listAlertRules(deps: EventsDeps): UnaryHandler<typeof AlertService.method.listAlertRules> {

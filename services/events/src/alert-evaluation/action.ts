@@ -1,6 +1,7 @@
 // Reads from a tracked event the order and the amounts that alert rules evaluate. Pure.
+
+import { parseDecimal, parseJsonNumber } from "../alert-rules/decimal.ts";
 import type { TrackedEvent } from "../event-storage/tracked-event.ts";
-import { parseDecimal, parseJsonNumber } from "./decimal.ts";
 
 /** The order of an action among the actions of the person: by instant, then by arrival. */
 export interface ActionOrder {

@@ -1,8 +1,6 @@
 // Holds the alert history of a person during an evaluation: the cells of all profiles. New actions change
 // only the cells of the recorded profile, so that undoing a merge changes only links.
 import type { ProfileId } from "@muster/core";
-import type { Action } from "./action.ts";
-import { compareActionOrder, type HistoryAction, type HistoryReader } from "./evaluate-alert.ts";
 import {
   addToSums,
   type CellId,
@@ -11,8 +9,10 @@ import {
   pathOf,
   SumsCell,
   sumBetween,
-} from "./history-cell.ts";
-import type { EventRules, Series } from "./rule-set.ts";
+} from "../alert-history/history-cell.ts";
+import type { EventRules, Series } from "../alert-rules/rule-set.ts";
+import type { Action } from "./action.ts";
+import { compareActionOrder, type HistoryAction, type HistoryReader } from "./evaluate-alert.ts";
 
 type Cell = NewestCell | SumsCell;
 

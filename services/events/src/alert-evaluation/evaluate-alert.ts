@@ -1,8 +1,9 @@
 // Evaluates an alert rule on an action and the history of the person, which includes the action. Pure: no
 // clock, no database.
+
+import { parseDecimal } from "../alert-rules/decimal.ts";
+import type { PreparedRule, Series } from "../alert-rules/rule-set.ts";
 import type { Action, ActionOrder } from "./action.ts";
-import { parseDecimal } from "./decimal.ts";
-import type { PreparedRule, Series } from "./rule-set.ts";
 
 /** An action of a series as stored. The amount is 0 when the series has no property. */
 export interface HistoryAction extends ActionOrder {

@@ -4,17 +4,7 @@
 import { assert, type Clock, type IdSource, type ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxDraft } from "@muster/outbox";
-import { mergedIdsOf } from "../identity-graph/links-store.ts";
-import type { IngestStep } from "../ingest/ingest-step.ts";
-import type { BatchPlan } from "../ingest/plan-batch.ts";
-import type { StoredOutcome } from "../ingest/submission.ts";
-import { type Action, actionOf } from "./action.ts";
-import { ActionHistory, cellsOf } from "./action-history.ts";
-import type { Alert } from "./alert.ts";
-import { insertAlerts } from "./alert-store.ts";
-import { alertsFired, type FiredAlert } from "./alerts-fired.ts";
-import { matches } from "./evaluate-alert.ts";
-import type { CellId } from "./history-cell.ts";
+import type { CellId } from "../alert-history/history-cell.ts";
 import {
   type ChangedCell,
   type LockedHistory,
@@ -24,9 +14,19 @@ import {
   readCells,
   saveArrivals,
   saveCells,
-} from "./history-store.ts";
-import type { EventRules } from "./rule-set.ts";
-import { RulesCache } from "./rules-cache.ts";
+} from "../alert-history/history-store.ts";
+import type { EventRules } from "../alert-rules/rule-set.ts";
+import { RulesCache } from "../alert-rules/rules-cache.ts";
+import type { Alert } from "../alerts/alert.ts";
+import { insertAlerts } from "../alerts/alert-store.ts";
+import { alertsFired, type FiredAlert } from "../alerts/alerts-fired.ts";
+import { mergedIdsOf } from "../identity-graph/links-store.ts";
+import type { IngestStep } from "../ingest/ingest-step.ts";
+import type { BatchPlan } from "../ingest/plan-batch.ts";
+import type { StoredOutcome } from "../ingest/submission.ts";
+import { type Action, actionOf } from "./action.ts";
+import { ActionHistory, cellsOf } from "./action-history.ts";
+import { matches } from "./evaluate-alert.ts";
 
 /** Arrival numbers follow the clock, with room for this many events of a person per millisecond. */
 const ARRIVALS_PER_MS = 1000;
