@@ -29,6 +29,14 @@ test("paths are in snake_case, with indices, through nested messages and oneofs"
   expect(fieldsOf(validateMessage(ListEventsRequestSchema, list)).sort()).toEqual(["name[1]", "page_size"]);
 });
 
+test("an empty field is called empty", () => {
+  const input = create(EventInputSchema, { identity: { case: "userId", value: "" }, name: "" });
+  expect(validateMessage(EventInputSchema, input)).toEqual([
+    { field: "user_id", message: "must not be empty" },
+    { field: "name", message: "must not be empty" },
+  ]);
+});
+
 test("lengths are counted in bytes", () => {
   const identity = { case: "userId", value: "\u00fc".repeat(128) } as const;
   expect(

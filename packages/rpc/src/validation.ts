@@ -52,9 +52,13 @@ export function warmValidator(schema: DescMessage): void {
   validateMessage(schema, create(schema));
 }
 
+/** The library's words for a lower bound of one. */
+const AT_LEAST_ONE = /^must (be|contain) at least 1 (bytes|characters|item\(s\))$/;
+
 function fieldError(schema: DescMessage, violation: Violation): FieldError {
   const path = pathToString(violation.field);
-  return { field: path === "" ? fieldOfRule(schema, violation.ruleId) : path, message: violation.message };
+  const message = AT_LEAST_ONE.test(violation.message) ? "must not be empty" : violation.message;
+  return { field: path === "" ? fieldOfRule(schema, violation.ruleId) : path, message };
 }
 
 /** A rule of the whole message has no path; by convention its id begins with a field name. */
