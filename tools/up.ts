@@ -1,5 +1,6 @@
-// `make up`, `make down`, `make status`: the production topology out of this machine's own binaries, each
-// part a process of its own that outlives this shell. What died comes back; what runs is left alone.
+// Implements `make up`, `make down` and `make status`: the production topology from this machine's binaries,
+// each part a process that outlives the shell. `make up` restarts parts that died and leaves running parts
+// alone.
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TARGETS, type Target } from "@muster/config";
@@ -44,7 +45,7 @@ async function upNats({ natsPort }: Installation, processes: ProcessFiles): Prom
   if (server.pid !== undefined) processes.remember("nats", server.pid);
 }
 
-/** Whether it had to be started. */
+/** Whether the process had to be started. */
 function upTarget(target: Target, installation: Installation, processes: ProcessFiles): boolean {
   if (processes.pid(target) !== undefined) return false;
   processes.launch(target, {
@@ -75,7 +76,7 @@ async function untilReady(target: Target, { ports }: Installation, processes: Pr
   throw new Error(`${target} does not get ready; the end of ${logPath(target)}:\n${tail}`);
 }
 
-/** Runs a command of the CLI on the installation; resolves to what it printed. */
+/** Runs a command of the CLI on the installation; resolves to its output. */
 async function muster(installation: Installation, ...args: string[]): Promise<string> {
   const environment = environmentOf(installation);
   const parameters = ["--disable-warning=ExperimentalWarning", MAIN, ...args];
@@ -95,7 +96,7 @@ async function ensureDemoKey(installation: Installation): Promise<void> {
 
 async function down(): Promise<void> {
   const processes = new ProcessFiles(join(folder, "pids"));
-  // Those who ask before those who are asked; what all stand on comes last.
+  // Callers stop before the services that they call; the servers that all depend on stop last.
   for (const target of [...TARGETS].reverse()) await processes.stop(target, STOP_MS_MAX);
   await Promise.all(["nats", "mariadb"].map((name) => processes.stop(name, STOP_MS_MAX)));
   report(`Muster is down; its data stays in ${folder}.`);
@@ -126,7 +127,7 @@ function report(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** One command at a time: two would start everything twice. */
+/** Runs one command at a time, because two would start every part twice. */
 async function exclusively(body: () => Promise<void>): Promise<void> {
   const lock = new ProcessFiles(folder);
   const owner = lock.pid("up");
@@ -145,7 +146,7 @@ const commands: Readonly<Record<string, () => Promise<void>>> = {
   status,
 };
 
-// `make status | head` has seen enough.
+// `make status | head` closes the pipe early.
 process.stdout.on("error", () => {});
 
 const command = commands[process.argv[2] ?? ""];

@@ -1,4 +1,4 @@
-// What every RPC must say about itself in its proto, and that the app knows every one.
+// Checks the options that every RPC must set in its proto, and that the app serves every RPC.
 import { SERVICE_NAMES, TARGETS } from "@muster/config";
 import { createTranscoder } from "@muster/service-gateway";
 import { golden } from "@muster/testkit";
@@ -22,7 +22,7 @@ describe.each(named)("%s", (_, method) => {
     if (policy.internal) {
       expect(policy.permission).toBe("");
       expect(policy.callers.length).toBeGreaterThan(0);
-      // The operator is whoever knows the installation's secret: the CLI.
+      // "operator" is the CLI, which holds the installation's secret.
       for (const caller of policy.callers) expect([...TARGETS, "operator"]).toContain(caller);
       expect(policy.anonymousDemo).toBe(false);
     } else {

@@ -1,10 +1,10 @@
-// The rules for what fields say about persons, as findings about a set of proto files.
+// Checks the personal-data classes of fields; returns findings about a set of proto files.
 import { type DescField, type DescFile, type DescMessage, getOption } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { field as fieldOption, PersonalData } from "@muster/contracts/muster/options/v1/options_pb";
 import { needsLabel, personalDataOf } from "@muster/privacy";
 
-/** What names promise: a field called so says so. */
+/** Classes required by field names. */
 const NAMES: readonly (readonly [RegExp, keyof typeof PersonalData])[] = [
   [/(^|_)(profile|root)_ids?$/, "SUBJECT"],
   [/^(user_ids?|anonymous_ids?|emails?)$/, "IDENTITY"],
@@ -12,7 +12,10 @@ const NAMES: readonly (readonly [RegExp, keyof typeof PersonalData])[] = [
   [/(^|_)(secret|password|hash)$/, "SECRET"],
 ];
 
-/** All messages of the files, those inside others too. Options travel nowhere. */
+/**
+ * All messages of the files, including nested messages. Options are left out, because no message carries
+ * them.
+ */
 export function messagesOf(files: readonly DescFile[]): DescMessage[] {
   return files
     .filter(({ proto }) => proto.package !== "muster.options.v1")
@@ -20,14 +23,14 @@ export function messagesOf(files: readonly DescFile[]): DescMessage[] {
     .filter((type): type is DescMessage => type.kind === "message");
 }
 
-/** Fields that have to say what they tell about a person, and do not. */
+/** String and bytes fields without a class. */
 export function unlabeledFields(files: readonly DescFile[]): string[] {
   return fieldsOf(files)
     .filter((field) => needsLabel(field) && personalDataOf(field) === PersonalData.UNSPECIFIED)
     .map(nameOf);
 }
 
-/** Fields that do not say what their names promise. */
+/** Fields whose class contradicts their name. */
 export function mislabeledFields(files: readonly DescFile[]): string[] {
   return fieldsOf(files).flatMap((field) => {
     const promised = NAMES.find(([form]) => form.test(field.name))?.[1];
@@ -36,14 +39,16 @@ export function mislabeledFields(files: readonly DescFile[]): string[] {
   });
 }
 
-/** JSON objects that come from outside tell something: what, nobody can say beforehand. */
+/** JSON objects from outside may contain any personal data, so they must be classified as content. */
 export function openFields(files: readonly DescFile[]): string[] {
   return fieldsOf(files)
     .filter((field) => getOption(field, fieldOption).rawJson && personalDataOf(field) === PersonalData.NONE)
     .map(nameOf);
 }
 
-/** Messages of domain events that tell something without saying of whom, so that an erasure would not find them. */
+/**
+ * Messages of domain events with personal data but without a subject field, which an erasure would not find.
+ */
 export function ownerlessMessages(files: readonly DescFile[]): string[] {
   return messagesOf(files.filter(({ name }) => name.endsWith("_events")))
     .filter((message) => {

@@ -1,25 +1,25 @@
-// Messages of any type with a marker in every field that tells something about a person or is a secret.
+// Builds messages of any type with a marker in every field with personal data or a secret.
 import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { PersonalData, personalDataOf } from "@muster/privacy";
 import { validateMessage } from "@muster/rpc/validation";
 
-/** In no other text. Of 16 bytes, so that it passes where an id belongs. */
+/** Occurs in no other text. 16 bytes long, so that it is valid where an id is expected. */
 export const MARKER = "ada-lovelace-@#1";
-/** In what tells nothing; where it stands for the id of an organization, it is this one's. */
+/** Fills fields without personal data; the organization id is used for ids of organizations. */
 const PLAIN = "nothing personal";
 export const PLAIN_ORGANIZATION = bytesToUuid<OrganizationId>(Buffer.from(PLAIN));
 const DEPTH_MAX = 4;
 const REPAIRS_MAX = 5;
 
-/** Every field set; `subject`, or else the marker, in the place of profiles' ids. */
+/** A message with every field set; ids of profiles are `subject`, or else the marker. */
 export function markedMessage(schema: DescMessage, subject?: ProfileId, depth = 1): Message {
   const message = create(schema);
   const target = reflect(schema, message);
   const chosen = new Set<string>();
   for (const field of schema.fields) {
-    // Of a choice its first.
+    // Only the first member of a oneof is set.
     if (field.oneof !== undefined && chosen.has(field.oneof.name)) continue;
     if (field.message !== undefined && depth >= DEPTH_MAX) continue;
     if (field.oneof !== undefined) chosen.add(field.oneof.name);
@@ -28,7 +28,7 @@ export function markedMessage(schema: DescMessage, subject?: ProfileId, depth = 
   return message;
 }
 
-/** As full as its rules allow: what breaks one is unset. */
+/** A message as full as its rules allow: fields that break a rule are unset. */
 export function validMarkedMessage(schema: DescMessage): Message {
   const message = markedMessage(schema);
   for (let repair = 0; repair < REPAIRS_MAX; repair += 1) {

@@ -41,7 +41,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Builds one target as `muster serve --target=…` does and lists the metrics of its registry by name. */
+/** Builds a target as `muster serve --target=…` does and lists the metrics of its registry by name. */
 async function metricsOf(target: Target): Promise<RegisteredMetric[]> {
   const metrics = new Metrics();
   const only = { ...config, targets: [target] };
@@ -81,7 +81,7 @@ test("the metrics of every target are those that were reviewed", async () => {
   expect([...registered].sort()).toEqual(namesInSources());
 });
 
-/** Metric names written in the sources, so that one registered only on some path is found too. */
+/** Metric names written in the sources, so that a metric of a rare path is found too. */
 function namesInSources(): string[] {
   const names = new Set<string>();
   for (const root of ["packages", "services", "apps"]) {

@@ -1,5 +1,5 @@
-// Calls of every RPC there is, with markers in every field that is labeled: whatever becomes of a call, no line
-// of the log holds one.
+// Calls every RPC with markers in every classified field and checks that no log line contains a marker,
+// whatever the outcome of the call.
 import { Writable } from "node:stream";
 import { type DescMethod, type DescService, type Message, toBinary } from "@bufbuild/protobuf";
 import { permissionsOf, ServiceTokens } from "@muster/authz";
@@ -18,7 +18,7 @@ const methods = services
   .map((method) => [fullName(method), method] as const);
 const organizationId = "01900000-0000-7000-8000-000000000001" as OrganizationId;
 const tokenKey = Buffer.alloc(32, 1);
-/** As text, and as bytes may be written. */
+/** The marker as text and in the usual encodings of bytes. */
 const TRACES = [MARKER, ...(["hex", "base64"] as const).map((form) => Buffer.from(MARKER).toString(form))];
 
 let lines = "";
@@ -32,7 +32,7 @@ const log = createLogger({
   }),
 });
 
-/** What the handler reached does with its request. */
+/** The reached handler's response to its request. */
 let handle: (method: DescMethod, request: unknown) => Message;
 let isReached = false;
 
@@ -71,7 +71,7 @@ async function call(method: DescMethod, request: Message): Promise<void> {
     if (method.methodKind === "unary") await dispatcher.unary(method, request, options);
     else for await (const _ of dispatcher.stream(method, once(request), options).messages);
   } catch {
-    // What the caller gets is for the caller.
+    // The response is meant for the caller and may contain markers.
   }
 }
 
@@ -124,7 +124,7 @@ describe.each(methods)("%s", (_, method) => {
     };
     await call(method, validMarkedMessage(method.input));
     expectNoTrace();
-    // The line is still of use: it shows the request as far as labels allow.
+    // The line is still useful: it shows the request as far as the classes allow.
     if (isReached && method.methodKind !== "bidi_streaming" && method.input.fields.length > 0) {
       expect(lines).toContain('"request":{');
     }

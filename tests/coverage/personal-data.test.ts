@@ -1,4 +1,4 @@
-// Every field says what it tells about a person. Erasure, export and logs believe it.
+// Checks the personal-data class of every field. Erasure, export and logs rely on these classes.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

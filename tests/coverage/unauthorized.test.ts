@@ -1,5 +1,5 @@
-// The unauthorized case of every RPC there is, read from the descriptors: no handler is reached without
-// credentials, with a permission short, or from outside where a method is internal.
+// Calls every RPC without authorization: without credentials, without the permission, and from outside where
+// a method is internal. The methods come from descriptors. No call may reach its handler.
 import { create, type DescMethod, type DescService } from "@bufbuild/protobuf";
 import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
 import { TARGETS } from "@muster/config";
@@ -33,7 +33,7 @@ function stub(service: DescService): ServiceImplementation {
   return { service, handlers: Object.fromEntries(handlers) };
 }
 
-/** A dispatcher whose API keys are their own list of scopes, with commas. */
+/** A dispatcher whose API keys contain their own list of scopes, separated by commas. */
 const dispatcher: Dispatcher = createDispatcher({
   implementations: services.map(stub),
   serviceName: "test",
@@ -54,7 +54,7 @@ function tokensOf(service: string): ServiceTokens {
   return new ServiceTokens({ service, key: tokenKey, clock: systemClock });
 }
 
-/** The reason for which the call is refused, or "REACHED". */
+/** The reason of the refusal, or "REACHED". */
 async function refusal(method: DescMethod, headers: Record<string, string>): Promise<string> {
   reached.length = 0;
   const options = { headers: new Map(Object.entries(headers)), signal: new AbortController().signal };

@@ -1,5 +1,5 @@
-// No container engine runs here, so the files that people deploy with are read and held against the code:
-// every process they start must find a configuration that the code accepts.
+// Compares the deployment files with the code without a container engine: every process in the files must
+// have a configuration that the code accepts.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Config, loadConfig, TARGETS, variables } from "@muster/config";
@@ -16,7 +16,7 @@ function read(path: string): string {
   return readFileSync(join(ROOT, path), "utf8");
 }
 
-/** Follows a path of keys; undefined where it ends early. */
+/** The value at a path of keys; undefined where the path ends early. */
 function at(value: unknown, ...path: (string | number)[]): unknown {
   let found = value;
   for (const key of path) found = (found as Fields | undefined)?.[key];
@@ -30,7 +30,7 @@ function configOf(command: readonly string[], environment: Record<string, string
   return loadConfig({ command: purpose, flags: { target }, environment });
 }
 
-/** `${NAME:-default}` without anything set. */
+/** Values of `${NAME:-default}` when no variable is set. */
 function withDefaults(environment: unknown): Record<string, string> {
   const entries = Object.entries((environment ?? {}) as Record<string, string>);
   return Object.fromEntries(
@@ -158,7 +158,7 @@ test("every MUSTER_ name in a deployment file is a variable of the code", () => 
     ...readdirSync(BASE).map((file) => `deploy/k8s/base/${file}`),
   ];
   for (const file of files) {
-    // A comment may name what must not be set.
+    // A comment may name a variable that must not be set.
     const text = file === ".env.example" ? read(file) : read(file).replaceAll(/^\s*#.*$/gm, "");
     for (const [name] of text.matchAll(/MUSTER_\w+/g)) expect(known, `${name} in ${file}`).toContain(name);
   }

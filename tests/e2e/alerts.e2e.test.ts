@@ -1,4 +1,4 @@
-// Alerts over REST as an outsider sees them, in both modes: actions, the four rules, rules of one's own.
+// Tests alerts over REST in both modes: actions, the four rules, custom rules.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient } from "../harness/rest.ts";
@@ -127,7 +127,7 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
     expect((await rest.get("/v1/profiles?user_id=77")).body.profiles).toEqual([]);
     const user_id = await newUser();
     expect((await rest.post("/api/events", { ...good, user_id, note: "x" })).status).toBe(200);
-    // That one records any event of anybody, and is no action with an answer of codes.
+    // The /v1 route records any event, and its response has no alert codes.
     expect((await rest.post("/v1/events", { ...good, user_id })).status).toBe(400);
   });
 

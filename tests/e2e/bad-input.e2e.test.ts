@@ -1,5 +1,5 @@
-// Hostile and mistaken input: every route answers with the envelope of the contract and leaves nothing
-// behind. One table a route; a route without a table fails the last test.
+// Sends hostile and mistaken input to every route: each response has the envelope of the contract, and no
+// request has an effect. Each route has a table; the last test fails for a route without a table.
 import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,7 +10,7 @@ const NOBODY = "01890000-0000-7000-8000-000000000000";
 const long = (length: number): string => "x".repeat(length);
 const deep = `${'{"a":'.repeat(200)}1${"}".repeat(200)}`;
 
-/** What is sent as the body (text as it is), what comes back, and the field that is named. */
+/** The body (text as it is), the expected status, and the field named by the error. */
 type BodyCase = readonly [title: string, body: unknown, status: number, field?: string];
 type QueryCase = readonly [title: string, pathAndQuery: string, status: number, field?: string];
 
@@ -22,7 +22,7 @@ const anyBody: readonly BodyCase[] = [
   ["an unknown field", { nope: 1 }, 400, "nope"],
 ];
 
-/** A leaf with a predicate, or without one where it is empty. */
+/** A leaf of a rule, with a predicate unless `where` is empty. */
 function performed(where: string, more: object = {}): object {
   const predicate = where === "" ? {} : { where };
   return { performed: { event_name: "x", count: { at_least: 1 }, ...predicate, ...more } };
@@ -37,7 +37,7 @@ const alertRule = {
   ...{ event_name: "deposit", property: "amount", threshold: "5" },
 };
 
-/** They ignore what they do not know. */
+/** Routes that ignore unknown fields. */
 const tracking: ReadonlySet<string> = new Set(["POST /v1/users/events"]);
 
 const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
@@ -432,7 +432,7 @@ describe("bad input", () => {
 
   test("every route has its table", async () => {
     const golden = await readFile(new URL("../golden/routes.txt", import.meta.url), "utf8");
-    // Those of the tracking service take more: bad-tracking.e2e.test.ts has their tables.
+    // Tables of the tracking service's routes, which accept more, are in bad-tracking.e2e.test.ts.
     const lines = golden.split("\n").filter((line) => !line.includes(".TrackingService."));
     const routes = lines.join("\n").match(/\b(GET|POST|PATCH|PUT|DELETE)\s+\/v1\S*/g) ?? [];
     const shape = (route: string): string =>

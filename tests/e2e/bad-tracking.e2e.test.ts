@@ -1,5 +1,6 @@
-// Hostile and mistaken input of the tracking routes, which take more than others: unknown fields, and JSON by
-// other names. Everything else is refused with the envelope of the contract, and leaves nothing behind.
+// Sends hostile and mistaken input to the tracking routes, which accept more than others: unknown fields, and
+// JSON under other media types. All other input is refused with the envelope of the contract and has no
+// effect.
 import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,7 +11,7 @@ const long = (length: number): string => "x".repeat(length);
 const deep = `${'{"a":'.repeat(200)}1${"}".repeat(200)}`;
 const BATCH_BYTES_MAX = 500_000;
 
-/** What is sent as the body (text as it is), what comes back, and the field that is named. */
+/** The body (text as it is), the expected status, and the field named by the error. */
 type Case = readonly [title: string, body: unknown, status: number, field?: string];
 
 const anyBody: readonly Case[] = [
@@ -24,7 +25,7 @@ const anyBody: readonly Case[] = [
   ["501 kB", { context: long(501_000) }, 413],
 ];
 
-/** Of a call with what its kind needs, in a body of its own or in a batch. */
+/** Broken variants of a call, sent alone or in a batch. */
 function brokenCalls(good: Readonly<Record<string, unknown>>): readonly Case[] {
   return [
     ["nobody", { ...good, userId: undefined }, 400, "user_id"],
@@ -193,7 +194,7 @@ describe("bad input of the tracking routes", () => {
     const zipped = (bytes: number): Promise<number> =>
       fetch(`${installation.url}/v1/batch`, {
         method: "POST",
-        // As one of the public clients labels it.
+        // The media type of a public client.
         headers: {
           authorization: basic,
           "content-type": "application/x-www-form-urlencoded",

@@ -1,4 +1,4 @@
-// Page views, points and the event catalog as an outsider sees them, over real processes in both modes.
+// Tests page views, points and the event catalog over REST, with real processes in both modes.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

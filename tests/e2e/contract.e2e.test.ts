@@ -1,4 +1,4 @@
-// The REST contract as an outsider sees it, over real processes in both modes.
+// Tests the REST contract with real processes in both modes.
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
@@ -129,7 +129,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const later = await rest.post("/v1/events", { ...event, timestamp: "2025-03-02T12:00:00Z" });
       expect(later.status).toBe(201);
       expect(later.body.id).not.toBe(first.body.id);
-      // Not its alias: that path is for actions with amounts, and this is none.
+      // The alias path accepts only actions with amounts.
       expect((await rest.post("/api/events", event)).status).toBe(400);
       const { profile_id: id } = first.body;
       expect((await rest.get(`/v1/profiles/${id}`)).body.user_id).toBe("buyer");
@@ -451,7 +451,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const rotated = await rest.post(`/v1/api-keys/${made.body.api_key.id}:rotate`, {});
       expect(rotated.status).toBe(201);
       const revoked = async (): Promise<number> => (await reader.get("/v1/profiles")).status;
-      // Processes hear of a revocation by broadcast: in production, another one may be a moment behind.
+      // Processes receive a revocation by broadcast: in production, another process may lag slightly.
       if (mode === "embedded") expect(await revoked()).toBe(401);
       else await expect.poll(revoked, { timeout: 2_000 }).toBe(401);
       const renewed = new RestClient({ url: installation.url, apiKey: rotated.body.secret });

@@ -1,5 +1,5 @@
-// A person leaves: nothing of them stays in any service's tables, nor with the broker, and what is sent again
-// brings nothing back. Over REST, in both modes.
+// Erases a profile over REST in both modes: no data remains in any service's tables or on the broker, and
+// sending the same events again restores no data.
 import { randomBytes } from "node:crypto";
 import { systemClock } from "@muster/core";
 import { waitFor } from "@muster/testkit";
@@ -18,7 +18,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   });
   afterAll(async () => installation?.stop());
 
-  /** In everything that says who the person is or what they did. */
+  /** Part of every value that identifies or describes the person. */
   const mark = `erase-me-${randomBytes(4).toString("hex")}`;
   const user = `${mark}-user`;
   const numeric = 900_719_925_474_099;
@@ -40,7 +40,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   const purchase = { user_id: user, event_type: "PURCHASE", timestamp: nowMs };
   const keyed = { "idempotency-key": `${mark}-key` };
 
-  /** Two profiles of one person, with something in every place. */
+  /** Two merged profiles with data in every place that an erasure cleans. */
   async function live(): Promise<{ id: string; mergedId: string }> {
     await ok(rest.post("/v1/segments", { name: "Buyers", event_name: "bought", min_count: 1 }), 201);
     await ok(rest.post("/v1/segments", { name: "Great buyers", event_name: "bought", min_count: 4 }), 201);

@@ -1,5 +1,5 @@
-// What is known of a person, by REST, by Connect at the gateway and by gRPC at its service; and that the processes'
-// logs know nothing of anybody.
+// Exports a profile by REST, by Connect at the gateway and by gRPC at the service, and checks that the logs
+// contain no personal data.
 import { readFile } from "node:fs/promises";
 import { createClient as createConnectClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient } from "../harness/rest.ts";
 
-/** In nothing but what is said about Ada. */
+/** Occurs only in values about Ada. */
 const MARKER = "lovelace-1815";
 
 interface ExportedRecord {

@@ -1,5 +1,5 @@
-// One person from two, and back, as REST clients see it: lists, summaries, points, alerts and segments move as if
-// they had always been one.
+// Merges two profiles and undoes the merge over REST: lists, summaries, points, alerts and segments move as
+// if the profiles had always been one.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient } from "../harness/rest.ts";
@@ -84,7 +84,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     }
     const members = await read("/v1/segments/merged-fans/profiles");
     expect(members.profiles.map(({ id }: { id: string }) => id)).toEqual([laptop]);
-    // Three withdrawals in a row, of one person.
+    // Three withdrawals in a row, of the same root profile.
     const third = await ok("/api/events", { type: "withdraw", amount: "5.00", user_id: 502, time: 3 });
     expect(third.alert_codes).toEqual([30]);
 
@@ -105,7 +105,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     await refused(`/v1/profiles/${one}:unmerge`, {}, 409, "PROFILE_NOT_MERGED");
     await ok(`/api/profiles/${one}:merge`, { into: two });
     await refused(`/v1/profiles/${two}:merge`, { into: one }, 409, "PROFILE_MERGED_BEFORE");
-    // What a client sends that knows of no body.
+    // A request as sent by clients without a body.
     const bare = await rest.request("POST", `/v1/profiles/${one}:unmerge`);
     expect(bare.status, bare.text).toBe(200);
   });

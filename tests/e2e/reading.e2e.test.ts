@@ -1,6 +1,6 @@
-// What the readings of segments say agrees, through whole installations: a preview with the members of the segment
-// made of it, explanations and checks with its list, the last day of a backtest with its count. Random rules over
-// random events; MUSTER_TEST_SEED repeats them.
+// Compares the read methods of segments in whole installations: a preview with the members of the saved
+// segment, explanations and checks with the member list, the last day of a backtest with the count. Random
+// rules over random events; MUSTER_TEST_SEED repeats them.
 import { randomInt } from "node:crypto";
 import { SeededRandom, systemClock } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -12,7 +12,7 @@ const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
 const RULES = 12;
 const PROFILES = 20;
 const EVENTS = 250;
-/** Random rules ask about seconds: what is older than this moves nothing by itself any more. */
+/** Random rules use windows of seconds: events older than this change no membership by time alone. */
 const QUIET_MS = 30_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -22,7 +22,7 @@ async function addHistory(rest: RestClient, random: SeededRandom, nowMs: number)
     expect((await rest.post("/v1/profiles", { user_id: `user ${index}`, traits })).status).toBe(201);
   }
   const events = Array.from({ length: EVENTS }, (_, index) => ({
-    // Everybody has done something, for being new is news of today.
+    // Every profile has an event, because the creation of a profile counts as an event of today.
     user_id: `user ${index < PROFILES ? index : random.integer(0, PROFILES - 1)}`,
     name: pick(random, EVENT_NAMES),
     timestamp: new Date(nowMs - random.integer(0, random.chance(0.6) ? 15_000 : 6 * DAY_MS)).toISOString(),

@@ -1,4 +1,5 @@
-// Retention over REST, in both modes: what two services agree on, and what holds while one of them is away.
+// Tests retention over REST in both modes: the agreement of two services, and the behavior while a service is
+// unreachable.
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
@@ -36,7 +37,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     const { body: stored } = await rest.post("/v1/events", event);
     await rest.post("/v1/segments", { name: "Buyers", event_name: "bought", min_count: 1 });
     await keep({ raw_event_days: 1 });
-    // It came today: that counts.
+    // The event was received today, which is the time that retention uses.
     const list = `/v1/profiles/${stored.profile_id}/events`;
     expect((await rest.get(list)).body.events).toHaveLength(1);
     expect((await rest.get("/v1/segments/buyers/profiles")).body.profiles).toHaveLength(1);
@@ -77,7 +78,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     const [segments, events] = ["segments", "events"].map((name) => installation.processes.get(name));
     await segments?.end("SIGKILL");
     await events?.end("SIGTERM");
-    // It starts without anybody to agree with.
+    // The service starts without the other one.
     await events?.start();
     await waitFor(async () => {
       const { status } = await rest.post("/v1/events", { user_id: "bob", name: "viewed" });

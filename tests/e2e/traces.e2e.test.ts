@@ -1,8 +1,8 @@
-// Random rules over random events through whole installations: late, reordered, repeated and future events,
-// traits that change, windows of seconds that end while we look, people who become one, two again, or are erased,
-// and segments that are edited and deleted. Every answer must be what the raw events say at
-// some instant between the question and the answer, by two interpreters that share nothing with the engine or
-// with each other. MUSTER_TEST_SEED repeats a run's rules and events.
+// Runs random rules over random events through whole installations. Events are late, reordered, repeated or
+// in the future; traits change; windows of seconds end during the test; profiles are merged, split and
+// erased; segments are edited and deleted. Every response must match the raw events at some instant between
+// request and response. Two interpreters check this, which share no code with the engine or with each other.
+// MUSTER_TEST_SEED repeats a run's rules and events.
 import { randomInt } from "node:crypto";
 import { SeededRandom, systemClock } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -29,7 +29,7 @@ const SEGMENTS = 30;
 const PROFILES = 30;
 const ROUNDS = 6;
 const EVENTS_PER_ROUND = 45;
-/** After the last event: all windows, futures and waits are over by then. */
+/** Time after the last event when all windows, future events and waits are over. */
 const QUIET_MS = 9000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -42,7 +42,10 @@ interface TracedSegment extends TracedRule {
   readonly id: string;
 }
 
-/** Which rules say who is a member: those of now, or one of them as it was before its last edit. */
+/**
+ * Rules that may determine the members: the current rules, or the current rules with one of them as before
+ * its last edit.
+ */
 type World = (segmentId: string) => TracedRule | undefined;
 
 class TraceRun {
@@ -50,7 +53,7 @@ class TraceRun {
   readonly #random: SeededRandom;
   readonly segments: TracedSegment[] = [];
   readonly #identities = new IdentityGraphModel();
-  /** Each user's own profile. */
+  /** The profile of each user. */
   readonly #profileIds = new Map<string, string>();
   #edited: TracedSegment | undefined;
   #made = 0;
@@ -61,7 +64,7 @@ class TraceRun {
     this.#random = random;
   }
 
-  /** Some profiles are made before they do anything, and may never do anything. */
+  /** Some profiles are created before their first event, and may never have an event. */
   async addProfiles(): Promise<void> {
     for (let index = 0; index < PROFILES; index += 2) {
       const body = { user_id: `user ${index}`, traits: this.#traits() };
@@ -96,7 +99,7 @@ class TraceRun {
     this.segments.push({ id: made.body.id, ...tracedRule(json) });
   }
 
-  /** Another rule, about other segments of before it at most. One edit is over before the next. */
+  /** Replaces a rule; the new rule refers only to older segments. An edit ends before the next begins. */
   async editSegment(): Promise<void> {
     if (await this.#isEditing()) return;
     const random = this.#random;
@@ -111,7 +114,7 @@ class TraceRun {
     this.#edited = before;
   }
 
-  /** Unless others are about it. */
+  /** Deletes a segment unless rules of other segments refer to it. */
   async deleteSegment(): Promise<void> {
     if (await this.#isEditing()) return;
     const segment = pick(this.#random, this.segments);
@@ -121,7 +124,7 @@ class TraceRun {
     if (!isNamed) this.segments.splice(this.segments.indexOf(segment), 1);
   }
 
-  /** Whether the rule of before may still say who is a member. */
+  /** Whether the previous rule may still determine the members. */
   async #isEditing(): Promise<boolean> {
     if (this.#edited === undefined) return false;
     const { body } = await this.#rest.get(`/v1/segments/${this.#edited.id}`);
@@ -129,7 +132,7 @@ class TraceRun {
     return this.#edited !== undefined;
   }
 
-  /** Persons become one, or two again. */
+  /** Merges profiles or undoes merges. */
   async changeIdentities(count: number): Promise<void> {
     const users = [...this.#profileIds.keys()];
     for (let change = 0; change < count; change += 1) {
@@ -155,7 +158,7 @@ class TraceRun {
     if (isMerged) this.#identities.unmerge(user);
   }
 
-  /** A person goes, and what they did does not come back by being sent again. */
+  /** Erases a profile; sending its events again restores no data. */
   async eraseUser(): Promise<void> {
     const user = pick(this.#random, [...this.#profileIds.keys()]);
     const response = await this.#rest.request("DELETE", `/v1/profiles/${this.#profileIds.get(user)}`);
@@ -190,7 +193,7 @@ class TraceRun {
       nowMs - random.integer(0, 12_000),
       nowMs - random.integer(0, 4 * DAY_MS),
       nowMs + random.integer(0, 5000),
-      // On the second, where several meet.
+      // A full second, so that several events share an instant.
       Math.floor(nowMs / 1000) * 1000,
     ]);
     return {
@@ -202,7 +205,9 @@ class TraceRun {
     };
   }
 
-  /** Every member of every segment, against the truth between the question and the answer. */
+  /**
+   * Compares every member of every segment with the reference at the instants between request and response.
+   */
   async check(): Promise<void> {
     const profiles = await this.#profiles();
     for (const segment of this.segments) {
@@ -228,7 +233,7 @@ class TraceRun {
     }
   }
 
-  /** By whatever rules may say who is a member now: all by those of one time. */
+  /** The sets of rules that may determine the members now; each set belongs to one time. */
   async #worlds(): Promise<World[]> {
     const isEditing = await this.#isEditing();
     const now: World = (id) => this.segments.find((segment) => segment.id === id);
@@ -237,7 +242,7 @@ class TraceRun {
     return [now, (id) => (id === before?.id ? before : now(id))];
   }
 
-  /** Who is a member and should not be, or the other way round. */
+  /** Profiles that are members but should not be, or the reverse. */
   #findWrong(
     segmentId: string,
     world: World,
@@ -252,7 +257,10 @@ class TraceRun {
     return wrong?.[0];
   }
 
-  /** By the user who stands for the person. What they did is what we sent; what they are is asked for. */
+  /**
+   * Profiles by user of the root profile. Events come from the test's own record; traits are read from
+   * Muster.
+   */
   async #profiles(): Promise<Map<string, ReferenceProfile>> {
     const stored = await this.#rest.all("/v1/profiles", "profiles");
     const profiles = new Map<string, ReferenceProfile>();
@@ -300,7 +308,7 @@ class TraceRun {
     return false;
   }
 
-  /** The rule, and those of the segments that it names. */
+  /** The rule, and the rules of the segments that it names. */
   #rulesOf(json: RuleJson): RuleJson[] {
     const text = JSON.stringify(json);
     const named = this.segments.filter(({ id }) => text.includes(id));
@@ -308,7 +316,7 @@ class TraceRun {
   }
 }
 
-/** As the product stores it: enum values by their names in the proto. */
+/** The stored form: enum values by their names in the proto. */
 function storedForm(json: unknown): unknown {
   if (Array.isArray(json)) return json.map(storedForm);
   if (typeof json !== "object" || json === null) return json;
@@ -333,19 +341,19 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
 
   test(`random rules over random events, seed ${SEED}`, { timeout: 120_000 }, async () => {
     const run = new TraceRun(new RestClient(installation), new SeededRandom(SEED));
-    // Half of the segments meet the events live, half count them afterwards.
+    // Half of the segments receive the events live, half count the events afterwards.
     await run.addProfiles();
     while (run.segments.length < SEGMENTS / 2) await run.addSegment();
     let early: Promise<void> | undefined;
     for (let round = 0; round < ROUNDS; round += 1) {
       await run.send(EVENTS_PER_ROUND);
-      // Beside the events that follow.
+      // Runs beside the events that follow.
       early ??= expectCleanVerification(installation, /0 mismatches/);
-      // Awaited below; should something fail before, that is the news.
+      // Awaited below; a failure of another step is reported first.
       early.catch(() => {});
       await run.changeTraits(4);
       await run.check();
-      // Who is who changes while they do something.
+      // The identity graph changes while events arrive.
       await Promise.all([run.send(EVENTS_PER_ROUND), run.changeIdentities(5), run.editSegment()]);
       await run.check();
       await run.eraseUser();

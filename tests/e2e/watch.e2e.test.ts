@@ -1,5 +1,5 @@
-// A segment watched by gRPC at its service and by Connect at the gateway: both hear the same, go on after a cut, and
-// end when the segment does.
+// Watches a segment by gRPC at its service and by Connect at the gateway: both streams have the same changes,
+// continue after a cut, and end with the segment.
 import { Code, ConnectError, createClient as createConnectClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -111,7 +111,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     for (const [index, { members, origins }] of resumed.entries()) {
       const received = () => [...(followers[index]?.origins ?? []), ...origins];
       await waitFor(() => members.size === 0 && received().length === everyone.length, { timeoutMs: 45_000 });
-      // Ada and Bo were members from the start; each of the others came by an event, and all left by time.
+      // Ada and Bo were members from the start; the others entered by an event, and all left by time.
       expect(received().sort()).toEqual(everyone);
     }
     expect(await membersByRest()).toEqual([]);

@@ -1,5 +1,5 @@
-// SIGKILL of the process that judges, under a load of deposits and withdrawals: what was fired equals a serial
-// replay in the order of arrival. None is lost, none doubled, and every answer told the truth.
+// Kills the process that evaluates alerts, under a load of deposits and withdrawals: the stored alerts equal
+// a serial replay in the order of arrival. No alert is lost or doubled, and every response was correct.
 import { SeededRandom } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ReferenceAction, ReferenceAlerts } from "../../services/events/tests/reference-alerts.ts";
@@ -8,16 +8,16 @@ import { RestClient, type RestResponse } from "../harness/rest.ts";
 
 const KILLS = 4;
 const BATCH_USERS = 8;
-/** In one mode alone: the key of a request that died is held for half a minute. */
+/** Only in one mode, because the key of a request whose process died stays claimed for half a minute. */
 const ACTION_USERS = { embedded: 0, production: 3 } as const;
 const ACTIONS_MIN = 40;
 const RETRY_MS = 50;
 
-/** One person's actions, each sent again until it is acknowledged, so that their order of arrival is known. */
+/** Actions of a user, each sent again until it is acknowledged, so that the order of arrival is defined. */
 class SimulatedUser {
   readonly userId: number;
   readonly sent: ReferenceAction[] = [];
-  /** What the answers told, where they tell it. */
+  /** Alert codes of the responses that contain codes. */
   readonly responses: number[][] = [];
   readonly #rest: RestClient;
   readonly #random: SeededRandom;
@@ -29,7 +29,7 @@ class SimulatedUser {
     this.#random = new SeededRandom(userId);
   }
 
-  /** Batches of events with ids and times: a retry is recognized by these. */
+  /** Batches of events with ids and times, which identify a retry. */
   async sendBatches(): Promise<void> {
     for (let batch = 0; this.#isRunning || this.sent.length < ACTIONS_MIN; batch += 1) {
       const actions = Array.from({ length: 1 + Math.floor(this.#random.next() * 6) }, () => this.#next());
@@ -44,7 +44,7 @@ class SimulatedUser {
     }
   }
 
-  /** Single actions: a retry is recognized by its idempotency key. */
+  /** Single actions, whose idempotency key identifies a retry. */
   async sendActions(): Promise<void> {
     while (this.#isRunning || this.sent.length < ACTIONS_MIN) {
       const action = this.#next();
@@ -65,7 +65,7 @@ class SimulatedUser {
     return {
       name: this.#random.chance(0.7) ? "deposit" : "withdraw",
       amount: `${1 + Math.floor(this.#random.next() * 120)}.${Math.floor(this.#random.next() * 100)}`,
-      // Mostly forwards, and late at times.
+      // Mostly increasing, and late at times.
       time: length * 4 + Math.floor(this.#random.next() * 40),
     };
   }
@@ -74,7 +74,7 @@ class SimulatedUser {
     for (;;) {
       const response = await send().catch(() => undefined);
       if (response?.status === 200) return response;
-      // Busy, gone, or still holding the key of a request that died with its process.
+      // Overloaded, unreachable, or the key is still claimed by a request whose process died.
       const mayPass = response === undefined || [409, 429, 500, 502, 503].includes(response.status);
       expect(mayPass, response?.text).toBe(true);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -112,7 +112,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     );
     const eventsProcess = installation.processes.get(mode === "embedded" ? "all" : "events");
     for (let kill = 0; kill < KILLS; kill += 1) {
-      // At no particular moment: whatever is being committed just then.
+      // A random moment, whatever transaction is committing.
       await new Promise((resolve) => setTimeout(resolve, 400 + 173 * kill));
       await eventsProcess?.end("SIGKILL");
       await eventsProcess?.start();
@@ -126,7 +126,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const expected = sent.map((action) => reference.record(action));
       const alerts = await rest.all(`/v1/alerts?user_id=${userId}`, "alerts");
       const codes = alerts.map(({ code }: { code: number }) => code).reverse();
-      // Oldest first, and of one event by code, as they are fired.
+      // Oldest first; alerts of the same event are ordered by code.
       expect(codes, `user ${userId}`).toEqual(expected.flat());
       if (responses.length > 0) expect(responses).toEqual(expected);
       const events = await rest.all(`/v1/profiles/${profileIds[index]}/events`, "events");

@@ -1,5 +1,5 @@
-// SIGKILL in the middle of an erasure, of whichever process: it goes on by itself, and in the end nothing of the
-// person is left and the receipt says so.
+// Kills each process during an erasure: the erasure continues without help, and at the end no data remains
+// and the receipt is complete.
 import { randomBytes } from "node:crypto";
 import { systemClock } from "@muster/core";
 import { waitFor } from "@muster/testkit";
@@ -11,7 +11,7 @@ import { RestClient } from "../harness/rest.ts";
 const KILLS = 4;
 const EVENTS = 3_000;
 const EVENTS_PER_BATCH = 1_000;
-/** A lease of a dead process has to run out first. */
+/** The lease of a dead process must expire first. */
 const COMPLETE_MS = 60_000;
 
 describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
@@ -24,7 +24,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   });
   afterAll(async () => installation?.stop());
 
-  /** Somebody with so many events that erasing them takes many transactions. */
+  /** Records a user with so many events that an erasure needs many transactions. */
   async function recordUser(mark: string): Promise<void> {
     for (let start = 0; start < EVENTS; start += EVENTS_PER_BATCH) {
       const events = Array.from({ length: EVENTS_PER_BATCH }, (_, index) => ({
@@ -47,13 +47,13 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const user = `${run}-${kill}`;
       await recordUser(user);
       const erasing = rest.request("DELETE", `/v1/user/${user}`).catch(() => undefined);
-      // At no particular moment: before it has begun, while rows go, or while others follow.
+      // A random moment: before the erasure, while rows are removed, or during the later steps.
       await new Promise((resolve) => setTimeout(resolve, 5 + 60 * kill));
       const victim = installation.processes.get(victims[kill % victims.length] ?? "");
       await victim?.end("SIGKILL");
       await victim?.start();
       await erasing;
-      // Perhaps nothing was erased yet; and nothing is lost by asking again.
+      // The erasure may not have started; a repeated request is harmless.
       await waitFor(async () => (await rest.request("DELETE", `/v1/user/${user}`)).status === 204, {
         timeoutMs: COMPLETE_MS,
       });
@@ -71,10 +71,10 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const counts = new Map(
         locations.map(({ location, count }: { location: string; count: number }) => [location, count]),
       );
-      // Counted in the transactions that removed them, and so neither twice nor never.
+      // Counted in the transactions that removed the rows, and therefore exactly once.
       expect(counts.get("events.tracked_events")).toBe(EVENTS);
       expect(counts.get("events.undated_event_ids")).toBe(EVENTS / 2);
-      // None where segments was behind: what it folded after that was without the person.
+      // 0 if segments lagged: the messages that it applied later no longer contained the profile.
       expect([0, 1]).toContain(counts.get("segments.memberships"));
     }
     expect(await findInInstallation(installation, run)).toEqual([]);

@@ -1,5 +1,5 @@
-// SIGKILL of any process at any moment, under load: no acknowledged event is lost, none counts twice,
-// and everything starts again by itself.
+// Kills any process at any moment, under load: no acknowledged event is lost or counted twice, and every
+// process restarts without help.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient } from "../harness/rest.ts";
@@ -10,7 +10,7 @@ const KILLS = { embedded: 4, production: 6 } as const;
 const USERS = 50;
 const THRESHOLDS = Array.from({ length: 40 }, (_, index) => 250 * (index + 1));
 
-/** Writes batches until told to stop; keeps what was acknowledged, and retries what was not. */
+/** Writes batches until stopped; records acknowledged events and retries the others. */
 class Writer {
   readonly acknowledged: string[] = [];
   readonly #rest: RestClient;
@@ -37,7 +37,7 @@ class Writer {
     }
   }
 
-  /** A retry of an unanswered batch must neither fail nor double: ids and times repeat. */
+  /** A retry of a batch without a response must neither fail nor store duplicates: ids and times repeat. */
   async #send(events: readonly { event_id: string }[]): Promise<void> {
     for (;;) {
       const response = await this.#rest.post("/v1/events:batch", { events }).catch(() => undefined);
@@ -76,7 +76,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     const running = Promise.all(writers.map((writer) => writer.run()));
     const processes = [...installation.processes.values()];
     for (let kill = 0; kill < KILLS[mode]; kill += 1) {
-      // At no particular moment: whatever the writers and workers are doing just then.
+      // A random moment, whatever the writers and workers are doing.
       await new Promise((resolve) => setTimeout(resolve, 300 + 137 * kill));
       const process = processes[kill % processes.length];
       await process?.end("SIGKILL");
@@ -104,8 +104,9 @@ async function storedEvents(rest: RestClient): Promise<string[]> {
 }
 
 /**
- * The live fold's own counts: every user is brought to one event below the next threshold, which must
- * let nobody in, and then to the threshold, which must let everybody in. A lost or doubled fold shows.
+ * Checks the counts of the live projection: every user is brought to one event below the next threshold,
+ * where no profile may enter, and then to the threshold, where every profile must enter. A lost or doubled
+ * event shows.
  */
 async function expectExactCounts(rest: RestClient, acknowledged: readonly string[]): Promise<void> {
   const counts = new Map<string, number>();

@@ -1,4 +1,4 @@
-// The commands that a page shows, run as they stand against an installation under test: each, and its output.
+// Runs the commands of a page against an installation under test and returns each command with its output.
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ export interface Shown {
   readonly output: string;
 }
 
-/** What the page shows and what really comes out, without what differs from run to run. */
+/** The page's output and the real output, without the parts that differ between runs. */
 export async function runPage(
   path: string,
   installation: Installation,
@@ -25,7 +25,7 @@ export async function runPage(
   };
 }
 
-/** The same command, at the addresses of this installation. */
+/** The same command, with the addresses of this installation. */
 function toHere(command: string, installation: Installation): string {
   const dataFolder = installation.variables.MUSTER_DATA_DIR ?? "";
   return command
@@ -38,7 +38,10 @@ function toHere(command: string, installation: Installation): string {
     );
 }
 
-/** The steps of every ```console block: `$ ` begins a command, a backslash continues it, the rest is output. */
+/**
+ * The steps of every ```console block: `$ ` begins a command, a backslash continues it, the remaining lines
+ * are output.
+ */
 function stepsOf(markdown: string): Shown[] {
   const steps: Shown[] = [];
   for (const [, block = ""] of markdown.matchAll(/```console\n([\s\S]*?)```/g)) {
@@ -59,7 +62,7 @@ function stepsOf(markdown: string): Shown[] {
   return steps;
 }
 
-/** What differs from run to run: ids, instants, keys. */
+/** Removes ids, instants and keys, which differ between runs. */
 function withoutVariables(text: string): string {
   return text
     .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "<id>")
@@ -68,7 +71,7 @@ function withoutVariables(text: string): string {
     .trim();
 }
 
-/** One shell for the whole tour, so that variables last from step to step. */
+/** A single shell for all steps, so that variables last from step to step. */
 async function runSteps(steps: readonly Shown[], toHere: (command: string) => string): Promise<string[]> {
   const marker = "---- end of step ----";
   const shell = spawn("bash", ["--noprofile", "--norc"], { cwd: ROOT, env: process.env });

@@ -1,4 +1,4 @@
-// Looks for a text in everything that an installation keeps: all tables of all services, and the broker's streams.
+// Searches an installation for a text: all tables of all services, and the broker's streams.
 import { join } from "node:path";
 import { type Database, openMysql, openSqlite } from "@muster/db";
 import { findInStreams, findInTables } from "@muster/testkit";
@@ -6,7 +6,7 @@ import type { Installation } from "./installation.ts";
 
 const SERVICES = ["identity", "events", "segments"] as const;
 
-/** "service.table.column" and "stream/sequence" of whatever contains the text. */
+/** "service.table.column" and "stream/sequence" of every value that contains the text. */
 export async function findInInstallation(installation: Installation, text: string): Promise<string[]> {
   const found: string[] = [];
   for (const service of SERVICES) {

@@ -1,5 +1,5 @@
-// Who is who and what everybody did, as a test that sent all of it knows: persons of several users, by the plain
-// meaning of merging, undoing and erasing.
+// Models the identity graph and the events of users in a test that sent every request, by the plain meaning
+// of merging, undoing and erasing.
 
 export interface SentEvent {
   readonly user_id: string;
@@ -12,7 +12,7 @@ export interface SentEvent {
 export class IdentityGraphModel {
   /** By user; each event once, however often it was sent. */
   readonly #events = new Map<string, Map<string, SentEvent>>();
-  /** Of each user that was merged, the one it was merged into. */
+  /** The user into which each merged user was merged. */
   readonly #parents = new Map<string, string>();
   readonly #erased: SentEvent[] = [];
 
@@ -29,7 +29,7 @@ export class IdentityGraphModel {
     return this.#erased;
   }
 
-  /** The user that stands for the person. */
+  /** The user of the root profile. */
   rootOf(user: string): string {
     const parent = this.#parents.get(user);
     return parent === undefined ? user : this.rootOf(parent);
@@ -39,17 +39,17 @@ export class IdentityGraphModel {
     return this.#parents.has(user);
   }
 
-  /** The persons of both become one. */
+  /** Merges the group of the first user into the group of the second. */
   merge(user: string, into: string): void {
     this.#parents.set(this.rootOf(user), this.rootOf(into));
   }
 
-  /** Takes the user out again, with all that were merged into it. */
+  /** Takes the user out again, together with all users merged into it. */
   unmerge(user: string): void {
     this.#parents.delete(user);
   }
 
-  /** Nothing of the person is left; whoever of them does something again is somebody new. */
+  /** Erases the group of the user; later events of these users create new profiles. */
   erase(user: string, users: Iterable<string>): string[] {
     const root = this.rootOf(user);
     const removed = [...users].filter((one) => this.rootOf(one) === root);
@@ -61,7 +61,7 @@ export class IdentityGraphModel {
     return removed;
   }
 
-  /** What the person did, whichever of its users did it. */
+  /** Events of all users of the group. */
   eventsOf(root: string): SentEvent[] {
     return this.allEvents.filter((event) => this.rootOf(event.user_id) === root);
   }

@@ -1,4 +1,4 @@
-// A whole Muster under test, in either mode: real processes, private data, free ports.
+// Starts a whole Muster in either mode: real processes, private data, free ports.
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -18,14 +18,14 @@ export interface Installation {
   readonly eventsAddress: string;
   /** host:port of the gRPC port that serves the segments service. */
   readonly segmentsAddress: string;
-  /** Where that process answers probes and shows its metrics. */
+  /** Address of the probes and metrics of the process that runs segments. */
   readonly segmentsHealthUrl: string;
   readonly apiKey: string;
-  /** One in embedded mode; one a target in production. */
+  /** A single process in embedded mode; a process per target in production. */
   readonly processes: ReadonlyMap<string, MusterProcess>;
-  /** The environment that the CLI needs to work on this installation. */
+  /** The environment for CLI commands on this installation. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Ends everything and removes its data. */
+  /** Stops all processes and removes the data. */
   stop(): Promise<void>;
 }
 

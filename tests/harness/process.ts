@@ -1,4 +1,4 @@
-// One `muster` process under test: started, watched until ready, killed at will.
+// Runs a `muster` process under test: start, wait until ready, kill on demand.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { createServer } from "node:net";
@@ -8,7 +8,7 @@ import { systemClock } from "@muster/core";
 const MAIN = fileURLToPath(new URL("../../apps/muster/src/main.ts", import.meta.url));
 const READY_MS_MAX = 60_000;
 
-/** A TCP port that nobody listens on now. */
+/** A TCP port without a listener. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -18,13 +18,13 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** The environment of a child: ours without any MUSTER_ variable, and these. */
+/** The environment of a child: the current one without any MUSTER_ variable, plus the given variables. */
 function environment(variables: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("MUSTER_"));
   return { ...Object.fromEntries(inherited), ...variables };
 }
 
-/** Runs a command of the CLI to its end. */
+/** Runs a command of the CLI to the end. */
 export async function runMuster(
   args: readonly string[],
   variables: Readonly<Record<string, string>>,
@@ -48,7 +48,7 @@ export class MusterProcess {
   readonly #args: readonly string[];
   readonly #variables: Readonly<Record<string, string>>;
   readonly #healthUrl: string;
-  /** What the process wrote, of all its lives. */
+  /** Output of the process over all its starts. */
   readonly logPath: string;
   #child: ChildProcess | undefined;
 
@@ -64,7 +64,7 @@ export class MusterProcess {
     this.logPath = options.logPath;
   }
 
-  /** Of a process that ended by itself. */
+  /** Exit code of a process that ended without a signal of the test. */
   get exitCode(): number | null {
     return this.#child?.exitCode ?? null;
   }
@@ -73,7 +73,7 @@ export class MusterProcess {
     return this.#child?.pid ?? 0;
   }
 
-  /** Starts the process without waiting for it to be ready. */
+  /** Starts the process without waiting until it is ready. */
   spawn(): void {
     const log = createWriteStream(this.logPath, { flags: "a" });
     const child = spawn(process.execPath, [MAIN, ...this.#args], {
@@ -90,7 +90,7 @@ export class MusterProcess {
     await this.ready();
   }
 
-  /** Resolves when /readyz answers 200. */
+  /** Resolves when /readyz returns 200. */
   async ready(): Promise<void> {
     const deadline = systemClock.monotonicMs() + READY_MS_MAX;
     while (systemClock.monotonicMs() < deadline) {
@@ -105,7 +105,7 @@ export class MusterProcess {
     throw new Error(`muster ${this.#args.join(" ")} did not get ready; see ${this.logPath}`);
   }
 
-  /** Ends the process by the signal and waits until it is gone. */
+  /** Sends the signal and waits until the process has ended. */
   async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;

@@ -1,17 +1,17 @@
-// Stands between a client and an installation: passes requests on, and can lose an answer after the request
-// has taken effect, as networks do.
+// Forwards requests of a client to an installation, and can drop a response after the request has taken
+// effect, as networks do.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
 export interface ProxyOptions {
-  /** Passes requests on without their credentials. */
+  /** Forwards requests without their credentials. */
   readonly dropsCredentials?: boolean;
 }
 
 export interface CuttingProxy {
   readonly url: string;
-  /** Requests that were passed on so far, answered or not. */
+  /** Number of forwarded requests, including requests whose response was dropped. */
   readonly passed: number;
-  /** Of so many of the next answers the client will see nothing but a connection that ends. */
+  /** For the next `count` responses, the client's connection ends without a response. */
   loseResponses(count: number): void;
   stop(): Promise<void>;
 }
@@ -58,7 +58,7 @@ export async function startCuttingProxy(target: string, options: ProxyOptions = 
   };
 }
 
-/** Those that say something of the request itself; the others are of each connection. */
+/** Headers of the request itself; the other headers belong to a connection. */
 function headersOf({ headers }: IncomingMessage, { dropsCredentials }: ProxyOptions): Record<string, string> {
   const forwarded = [
     "content-type",

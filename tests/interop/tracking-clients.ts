@@ -1,5 +1,5 @@
-// The public tracking clients, told where Muster is by their own settings and nothing else. Both speak Segment's
-// HTTP API, each in its own way: what they have in common is what a program calls.
+// Wraps the public tracking clients, configured for Muster by their own settings only. Both clients use
+// Segment's HTTP API in slightly different ways; this interface contains the calls that both offer.
 import RudderAnalytics from "@rudderstack/rudder-sdk-node";
 import { Analytics as SegmentAnalytics } from "@segment/analytics-node";
 
@@ -11,13 +11,13 @@ export interface Ids {
 export interface TrackingClient {
   identify(ids: Ids, traits: Record<string, string | number | null>): void;
   track(ids: Ids, event: string, properties: Record<string, string | number>, timestamp?: Date): void;
-  /** Before anybody knows who it is. */
+  /** A call with an anonymous id only. */
   trackVisitor(anonymousId: string, event: string): void;
   page(ids: Ids, name: string, category: string, properties: Record<string, string>): void;
   screen(ids: Ids, name: string, properties: Record<string, string>): void;
   group(ids: Ids, groupId: string, traits: Record<string, string>): void;
   alias(userId: string, previousId: string): void;
-  /** Resolves when all calls so far have been answered; rejects if one was given up. */
+  /** Resolves when all calls so far have a response; rejects if a call was given up. */
   deliver(): Promise<void>;
   close(): Promise<void>;
 }

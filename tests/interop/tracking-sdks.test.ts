@@ -1,5 +1,5 @@
-// The public tracking clients against whole installations: what they send is there once, also when an answer is
-// lost and they send again.
+// Tests the public tracking clients against whole installations: each call is stored once, also when a
+// response is lost and the client sends the call again.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient } from "../harness/rest.ts";
@@ -19,7 +19,7 @@ interface ShownEvent {
   readonly event_id: string;
 }
 
-/** One of each call, and what must be there of them. */
+/** A call of each kind, and the expected result. */
 function callAll(client: TrackingClient, name: string, paidAt: Date): void {
   const ids = { userId: name, anonymousId: `${name}-device` };
   client.trackVisitor(ids.anonymousId, "ad.clicked");
@@ -58,7 +58,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     return body.profiles[0];
   }
 
-  /** All that one `callAll` brings about, everywhere it shows, and nothing twice. */
+  /** Everything that a single `callAll` causes, in every place where it shows, and no duplicates. */
   async function expectOnce(name: string, paidAt: Date): Promise<void> {
     const profile = await profileOf(name);
     expect(profile).toMatchObject({

@@ -1,5 +1,6 @@
-// Who may import whom, for dependency-cruiser. Its parser must be swc: it can't load TypeScript 7, and
-// without a parser it checks nothing and passes. import-rules.test.ts plants one violation of each rule.
+// Declares the import rules for dependency-cruiser. The parser must be swc: dependency-cruiser can't load
+// TypeScript 7, and without a parser the check passes without reading a file. import-rules.test.ts plants a
+// violation of each rule.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -148,7 +149,7 @@ export default {
   ],
   options: {
     parser: "swc",
-    tsPreCompilationDeps: true, // `import type` counts: a type that leaks is a leak.
+    tsPreCompilationDeps: true, // `import type` counts: a leaked type is a leak.
     doNotFollow: { path: "(node_modules|^packages/contracts/src/gen)" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],

@@ -1,5 +1,4 @@
-// Whether what the documents point at exists: relative links, headings within a page, and paths of the
-// repository named in code style.
+// Checks that links, headings and repository paths in documents exist.
 import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import type { Finding, SourceFile } from "./source-files.ts";
@@ -25,7 +24,7 @@ export function checkDocument(root: string, { path, text }: SourceFile): Finding
       }
     }
     for (const [, named = ""] of line.matchAll(NAMED_PATH)) {
-      // From the root, or from the folder that the page is about.
+      // Relative to the root, or to the folder that the page is about.
       const isThere = existsSync(join(root, named)) || existsSync(join(root, dirname(path), named));
       if (!isThere) report(`names ${named}, which does not exist`);
     }

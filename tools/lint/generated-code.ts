@@ -1,4 +1,4 @@
-// Whether the committed generated code is what the protos give today. Needs no network.
+// Compares the committed generated code with the output of the generators. Needs no network.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Plants one violation of every import rule in a copy of the tree's shape and expects each to be found:
-// dependency-cruiser passes in silence when it cannot read the sources.
+// Plants a violation of every import rule in a copy of the tree's shape and expects each to be found:
+// dependency-cruiser passes silently when it cannot read the sources.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -8,7 +8,7 @@ import { checkImports, type ImportReport } from "./import-rules.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
-/** What is planted: each file's imports, and the rules it must trip. */
+/** Planted files: the imports of each, and the rules that it must violate. */
 const planted: Record<string, { imports: string; rules: string[]; header?: string }> = {
   "packages/core/src/index.ts": { imports: "export const one = 1;", rules: [] },
   "packages/core/src/up.ts": {
@@ -26,7 +26,7 @@ const planted: Record<string, { imports: string; rules: string[]; header?: strin
   "packages/bus/src/jetstream.ts": { imports: 'import "nats";', rules: [] },
   "packages/testkit/src/index.ts": { imports: 'import "mysql2";', rules: [] },
   "packages/rpc/src/cycle-a.ts": { imports: 'import "./cycle-b.ts";', rules: ["no-cycles"] },
-  // A cycle is reported once, at its first file.
+  // A cycle is reported once, for its first file.
   "packages/rpc/src/cycle-b.ts": { imports: 'import "./cycle-a.ts";', rules: [] },
   "packages/rpc/src/missing.ts": { imports: 'import "./nowhere.ts";', rules: ["resolvable"] },
   "services/events/src/module.ts": {
@@ -98,7 +98,7 @@ beforeAll(async () => {
   report = await checkImports(folder);
 });
 
-/** Real packages for npm names, the planted ones for ours. */
+/** Links npm names to real packages, and Muster's names to the planted packages. */
 function linkModules(): void {
   mkdirSync(join(folder, "node_modules/@muster"), { recursive: true });
   for (const name of ["core", "errors", "log", "db", "bus", "testkit"]) {

@@ -1,4 +1,4 @@
-// Runs dependency-cruiser with our rules in any folder laid out like the repository.
+// Runs dependency-cruiser with Muster's rules in any folder laid out like the repository.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -13,7 +13,7 @@ export interface ImportViolation {
 
 export interface ImportReport {
   readonly violations: ImportViolation[];
-  /** So that a run which could not read the sources is told from one that found nothing. */
+  /** Distinguishes a run that could not read the sources from a run without violations. */
   readonly dependencyCount: number;
 }
 
@@ -44,7 +44,7 @@ export async function checkImports(folder: string): Promise<ImportReport> {
 function cruise(folder: string, parameters: readonly string[]): Promise<string> {
   return new Promise((done, fail) => {
     const options = { cwd: folder, maxBuffer: 256 * 1024 * 1024 };
-    // Its exit code counts violations; what it printed says more.
+    // The exit code counts violations; the printed report has the details.
     execFile(process.execPath, [...parameters], options, (error, stdout, stderr) => {
       if (stdout.startsWith("{")) done(stdout);
       else fail(new Error(`dependency-cruiser gave no report: ${stderr}${stdout}`, { cause: error }));

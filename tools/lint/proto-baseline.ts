@@ -1,5 +1,5 @@
-// The committed image that `buf breaking` compares with. It moves only by `make proto-baseline`, with a
-// decision that says why: the decision's page names the image's digest.
+// Compares the protos with a committed image. The image moves only by `make proto-baseline`, with a decision
+// page that gives the reason and names the image's digest.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -18,7 +18,7 @@ export async function checkProtoBaseline(root: string): Promise<Finding[]> {
   return findings;
 }
 
-/** Some decision names the digest of the image as it is. */
+/** Finds the decision page that names the digest of the current image. */
 export function checkDecision(root: string): Finding[] {
   const digest = digestOf(root);
   const folder = join(root, DECISIONS);
@@ -35,7 +35,7 @@ function digestOf(root: string): string {
     .slice(0, 16);
 }
 
-/** Makes the image anew and writes its digest at the end of the decision that moves it. */
+/** Rebuilds the image and writes its digest at the end of the decision page. */
 async function moveBaseline(root: string, decision: string | undefined): Promise<void> {
   if (decision === undefined || !decision.startsWith(`${DECISIONS}/`) || !existsSync(join(root, decision))) {
     throw new Error(`Write the decision first, then: make proto-baseline DECISION=${DECISIONS}/<page>.md`);

@@ -1,4 +1,4 @@
-// Which files of the repository the checks look at: what git tracks or would track.
+// Lists the files of the repository for the checks: files that git tracks or would track.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** Finding of one check. `warning` prints and passes. */
+/** A finding of a check. `warning` prints and passes. */
 export interface Finding {
   readonly path: string;
   readonly line: number;
@@ -37,7 +37,7 @@ export function isGenerated(path: string): boolean {
   return path.startsWith("packages/contracts/src/gen/") || path.startsWith("third_party/");
 }
 
-/** Tests, their fixtures and the tools that build and check: not part of what runs in production. */
+/** Tests, their fixtures and the tools that build and check: no part of production. */
 export function isTestOrTool(path: string): boolean {
   return (
     path.endsWith(".test.ts") ||

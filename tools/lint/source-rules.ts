@@ -1,5 +1,5 @@
-// Rules about single source files: calls that make code untestable, adapters chosen outside their
-// place, lengths, and notes that nobody owns.
+// Checks single source files: calls that make code untestable, adapters chosen outside their place, lengths,
+// and notes without an issue.
 import { stripTypeScriptTypes } from "node:module";
 import { type Node, parse } from "acorn";
 import { type Finding, isGenerated, isTestOrTool, type SourceFile } from "./source-files.ts";
@@ -10,7 +10,7 @@ export const FUNCTION_LINES_MAX = 70;
 
 interface BannedCall {
   readonly what: string;
-  /** Folders where it is the right thing. */
+  /** Folders in which the call is allowed. */
   readonly allowedIn: readonly string[];
   readonly instead: string;
 }
@@ -32,7 +32,9 @@ const CONSOLE: Omit<BannedCall, "what"> = {
   instead: "take a Logger (packages/log)",
 };
 
-/** Constructors of adapters: packages/db and packages/bus hand them out, one place takes them. */
+/**
+ * Constructors of adapters: exported by packages/db and packages/bus, imported by the platform files only.
+ */
 const ADAPTERS = new Set(["openSqlite", "openMysql", "EmbeddedBus", "JetStreamBus"]);
 const ADAPTER_HOMES = ["packages/db/", "packages/bus/", "apps/muster/src/platform-"];
 
@@ -92,7 +94,7 @@ function checkSyntax({ path, text }: SourceFile): Finding[] {
       findings.push({ path, line, message: `a function of ${lines} lines; at most ${FUNCTION_LINES_MAX}` });
     }
   });
-  const seen = new Set<string>(); // `globalThis.console.log` is found twice.
+  const seen = new Set<string>(); // `globalThis.console.log` matches twice.
   return findings.filter(({ line, message }) => {
     const isNew = !seen.has(`${line} ${message}`);
     seen.add(`${line} ${message}`);

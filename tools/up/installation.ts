@@ -1,5 +1,5 @@
-// The folder of `make up`: its ports and its key, chosen once and kept, so that a part that died comes back
-// where the others look for it.
+// Manages the folder of `make up`. Ports and key are chosen once and kept, so that a restarted part has the
+// same address.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -46,10 +46,10 @@ export async function openInstallation(
   return installation;
 }
 
-/** What a person may set for `make up`; everything else of Muster's is ours here. */
+/** Variables that a user may set for `make up`; this tool sets all others. */
 const PASSED_ON = ["MUSTER_LOG_LEVEL", "MUSTER_BACKLOG_ITEMS_MAX", "MUSTER_DATABASE_POOL_MAX"];
 
-/** The environment of one process, or of a command that administers. */
+/** The environment of a process, or of an administrative command. */
 export function environmentOf(installation: Installation, target?: Target): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("MUSTER_") || PASSED_ON.includes(name),
@@ -82,7 +82,7 @@ function isFree(port: number): Promise<boolean> {
   );
 }
 
-/** A port that nobody listens on at the moment. */
+/** A port without a listener at the moment. */
 function freePort(): Promise<number> {
   return listen(0);
 }

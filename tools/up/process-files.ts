@@ -1,4 +1,4 @@
-// Processes that outlive the command that started them, known again by a file each.
+// Starts processes that outlive the command, and finds them again by a file each.
 import { execFileSync, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ export class ProcessFiles {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** The process's id, if it still runs. */
+  /** The id of the process, if it still runs. */
   pid(name: string): number | undefined {
     let kept: string;
     try {
@@ -29,7 +29,7 @@ export class ProcessFiles {
       return undefined;
     }
     const pid = Number(kept.split(" ", 1)[0]);
-    // Ids are used again; a process is known by its start as well.
+    // Process ids are reused, so the start time identifies the process too.
     return kept === identity(pid) ? pid : undefined;
   }
 
@@ -37,7 +37,7 @@ export class ProcessFiles {
     writeFileSync(this.#path(name), `${identity(pid) ?? pid}\n`);
   }
 
-  /** Starts a process of its own session, so that it survives this shell; its output goes to its log. */
+  /** Starts a process in a session of its own, so that it survives this shell; output goes to a log file. */
   launch(name: string, plan: LaunchPlan): number {
     const log = openSync(plan.logPath, "a");
     const child = spawn(plan.program, [...plan.args], {
@@ -52,7 +52,7 @@ export class ProcessFiles {
     return child.pid;
   }
 
-  /** Asks it to end, makes it end after a while, and resolves when it is gone. */
+  /** Sends SIGTERM, then SIGKILL after a while, and resolves when the process has ended. */
   async stop(name: string, timeoutMs: number): Promise<void> {
     const pid = this.pid(name);
     if (pid !== undefined) {
@@ -79,7 +79,7 @@ export class ProcessFiles {
   }
 }
 
-/** "pid start" of a process that runs; undefined for one that does not, or is a zombie. */
+/** "pid start" of a running process; undefined for an ended process or a zombie. */
 function identity(pid: number): string | undefined {
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
   try {

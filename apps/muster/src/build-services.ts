@@ -18,7 +18,7 @@ export interface BuildDeps {
   readonly config: Config;
   readonly eventCatalog: readonly CatalogEntry[];
   readonly platform: OpenPlatform;
-  /** Where the built services are announced. */
+  /** Receives the built services. */
   readonly directory: ServiceDirectory;
   readonly clock: Clock;
   readonly ids: IdSource;
@@ -28,7 +28,7 @@ export interface BuildDeps {
 
 export interface BuiltServices {
   readonly dispatchers: readonly Dispatcher[];
-  /** In the order in which they start. */
+  /** In start order. */
   readonly workers: readonly Worker[];
 }
 
@@ -58,7 +58,7 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
   return { dispatchers, workers };
 }
 
-/** The keys of one use differ by service, so that a service's sealed answers open in no other. */
+/** The keys of a use differ by service, so that a response sealed by a service opens in no other service. */
 function platformOf(
   service: ServiceName,
   instanceId: string,
@@ -93,7 +93,7 @@ function platformOf(
   };
 }
 
-/** Identity looks in its own table; the others ask identity. */
+/** Identity reads its own table; other services call identity. */
 function lookupOf(
   service: ServiceName,
   database: Database,
@@ -104,7 +104,7 @@ function lookupOf(
   return remoteApiKeyLookup(createClient(CredentialService, caller("identity")), clock);
 }
 
-/** One key for all: any service can check any other's token. */
+/** All services share the key, so any service can verify any other's token. */
 export function serviceTokens(service: string, secret: Uint8Array, clock: Clock): ServiceTokens {
   return new ServiceTokens({ service, key: deriveKey(secret, "service-tokens"), clock });
 }

@@ -1,4 +1,4 @@
-// The event catalog of the installation, read from its file when the events service starts here.
+// Loads the event catalog of the installation from its file when the events service starts in this process.
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Config } from "@muster/config";
@@ -8,7 +8,7 @@ import { StartError } from "./start-error.ts";
 
 const DEFAULT_CATALOG_PATH = fileURLToPath(new URL("../../../config/events.yaml", import.meta.url));
 
-/** Throws StartError where the file cannot be read, or says something that makes no sense. */
+/** Throws StartError where the file cannot be read or is invalid. */
 export async function loadEventCatalog(config: Config): Promise<readonly CatalogEntry[]> {
   if (!config.targets.includes("events")) return [];
   const file = config.eventCatalog ?? DEFAULT_CATALOG_PATH;

@@ -24,7 +24,7 @@ function buildProgram(): Command {
   const program = new Command("muster")
     .description("Events in, profiles kept, audiences known exactly and at once.")
     .option("--print-config", "print the configuration without its secrets, and end")
-    .enablePositionalOptions() // Or `serve --print-config` would be taken for ours.
+    .enablePositionalOptions() // Without it, `serve --print-config` would be parsed as a global option.
     .showHelpAfterError("(muster --help prints more)")
     .addHelpText("after", EXAMPLES)
     .allowExcessArguments()
@@ -44,7 +44,10 @@ function buildProgram(): Command {
   return program;
 }
 
-/** What the person at the keyboard can act on is a sentence; anything else is a defect with its stack. */
+/**
+ * Errors that the user can correct are printed as a sentence; any other error is a defect and keeps its
+ * stack.
+ */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof StartError) return error.message.trimEnd();
   if (error instanceof AppError || error instanceof ImportFailed) return error.message;
@@ -52,7 +55,7 @@ function explain(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-// Whoever read our output has seen enough, as `head` has.
+// The reader of the output closed the pipe, as `head` does.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? 0 : 1);
 });
@@ -61,6 +64,6 @@ try {
   await buildProgram().parseAsync();
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
-  // Whatever is still open must not keep a start that failed from ending.
+  // Open handles must not keep a failed start from ending.
   process.exit(1);
 }

@@ -1,4 +1,5 @@
-// The embedded mode: SQLite files in a folder, the bus and all services in this process. Needs nothing else.
+// Opens the embedded mode: SQLite files in a folder, the bus and all services in this process. Needs no other
+// server.
 import { EmbeddedBus } from "@muster/bus/embedded";
 import type { Config } from "@muster/config";
 import type { Clock } from "@muster/core";
@@ -81,7 +82,7 @@ async function openDemo(
 ): Promise<DemoOrganization | undefined> {
   const identity = databases.get("identity");
   if (identity === undefined) return undefined;
-  // A crash may have come between making the key and writing it down.
+  // A crash may have happened between creating the key and writing the file.
   const keyLost = (await folder.read(DEMO_KEY_FILE)) === undefined;
   const { organizationId, secret } = await ensureDemoOrganization(identity, { clock, ids, keyLost });
   if (secret !== undefined) await folder.write(DEMO_KEY_FILE, secret);
@@ -93,8 +94,8 @@ interface FolderLock {
 }
 
 /**
- * One server at a time: an open write transaction on a file of its own. The operating system ends it with
- * the process, however that ends, so there is no stale lock.
+ * Allows a single server at a time: an open write transaction on a lock file. The operating system ends the
+ * transaction with the process, so no lock is left behind.
  */
 async function lockFolder(folder: DataFolder, clock: Clock): Promise<FolderLock> {
   const retry = { attemptsMax: 4, pauseMsMax: 50, clock };

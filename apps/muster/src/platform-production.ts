@@ -1,4 +1,4 @@
-// The production mode: MySQL databases, NATS JetStream, other services behind gRPC addresses.
+// Opens the production mode: MySQL databases, NATS JetStream, other services behind gRPC addresses.
 import type { Bus } from "@muster/bus";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { JetStreamBus } from "@muster/bus/jetstream";
@@ -47,7 +47,7 @@ export async function openProductionPlatform(config: Config, deps: PlatformDeps)
   };
 }
 
-/** For commands that administer: the databases are made where they are missing. */
+/** For administrative commands: creates missing databases. */
 export async function openProductionDatabases(
   config: Config,
   services: readonly ServiceName[],
@@ -79,7 +79,7 @@ async function openOwnDatabases(
   return databases;
 }
 
-/** A gateway alone exchanges no domain events: its bus reaches nobody. */
+/** A process with only the gateway exchanges no domain events, so its bus is local. */
 async function openBus(config: Config, { clock, log }: PlatformDeps): Promise<Bus> {
   if (config.natsUrls === undefined) return new EmbeddedBus({ clock, log });
   const name = `muster-${config.targets.join("-")}`;
@@ -93,7 +93,10 @@ async function openBus(config: Config, { clock, log }: PlatformDeps): Promise<Bu
   });
 }
 
-/** Waits for a database that does not answer; one whose schema is too old will not get better by waiting. */
+/**
+ * Waits for a database that does not respond. A schema that is too old fails at once, because waiting cannot
+ * change it.
+ */
 async function untilCurrent(
   service: ServiceName,
   database: Database,
@@ -120,7 +123,7 @@ async function untilCurrent(
 const ACCESS_DENIED = new Set([1044, 1045, 1698]);
 const UNKNOWN_DATABASE = 1049;
 
-/** What the server said that waiting will not change, in words that say what to do. */
+/** Errors of the server that waiting cannot resolve, as messages that state what to do. */
 function refusal(error: unknown, service: ServiceName): StartError | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { errno } = cause as { errno?: unknown };

@@ -1,5 +1,5 @@
-// What a mode gives the process: databases, a bus, the way to other services. The only place that
-// knows that there is more than one mode.
+// Opens what a mode provides to the process: databases, a bus, callers of other services. No other code
+// branches on the mode.
 import type { Bus } from "@muster/bus";
 import type { Config } from "@muster/config";
 import { assertNever, type Clock, type IdSource, type OrganizationId } from "@muster/core";
@@ -15,20 +15,20 @@ export interface PlatformDeps {
 }
 
 export interface OpenPlatform {
-  /** Of the services that run in this process. */
+  /** Databases of the services that run in this process. */
   readonly databases: ReadonlyMap<ServiceName, Database>;
   readonly bus: Bus;
-  /** The installation's key, of which all others are derived. */
+  /** The installation's key, from which all other keys are derived. */
   readonly secret: Uint8Array;
   /** No other process uses these databases. */
   readonly isExclusive: boolean;
-  /** The demo organization, where the mode has one. */
+  /** The demo organization, in embedded mode. */
   readonly demo: DemoOrganization | undefined;
-  /** Reaches a service that another process runs. */
+  /** Calls a service that another process runs. */
   remoteCaller(service: ServiceName): Caller;
   /**
-   * Resolves once the databases answer and their schemas are as new as this code; rejects with a
-   * StartError when they are older.
+   * Resolves once the databases respond and their schemas are current; rejects with a StartError when a
+   * schema is older.
    */
   untilUsable(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -36,14 +36,14 @@ export interface OpenPlatform {
 
 export interface DemoOrganization {
   readonly organizationId: OrganizationId;
-  /** The file that holds its API key. */
+  /** Path of the file with the API key. */
   readonly apiKeyPath: string;
-  /** The key itself, at its creation only. */
+  /** The API key, only when this start created it. */
   readonly newApiKey: string | undefined;
 }
 
 export async function openPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
-  // Loaded when asked for, so that neither mode pays for the other's drivers.
+  // Imported on demand, so that neither mode loads the drivers of the other.
   switch (config.mode) {
     case "embedded":
       return (await import("./platform-embedded.ts")).openEmbeddedPlatform(config, deps);
@@ -54,7 +54,7 @@ export async function openPlatform(config: Config, deps: PlatformDeps): Promise<
   }
 }
 
-/** The databases alone, made where they are missing: for commands that administer them. */
+/** Databases for administrative commands, created where they are missing. */
 export interface OpenDatabases {
   readonly databases: ReadonlyMap<ServiceName, Database>;
   close(): Promise<void>;

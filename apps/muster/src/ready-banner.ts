@@ -1,4 +1,4 @@
-// What a person sees once the embedded mode is up: where everything is, and what to type first.
+// Prints addresses and first commands once the embedded mode is ready.
 import type { Config } from "@muster/config";
 import type { RunningServer } from "./server.ts";
 

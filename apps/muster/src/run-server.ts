@@ -1,10 +1,10 @@
-// A server from its start to the signal that ends it.
+// Runs a server from its start to the signal that ends it.
 import type { Config } from "@muster/config";
 import type { Logger } from "@muster/log";
 import { readyBanner } from "./ready-banner.ts";
 import { type RunningServer, serverDeps, startServer } from "./server.ts";
 
-/** What a drain may take beside its delay: requests, streams and workers, each within the timeout. */
+/** Parts of a drain after its delay: requests, streams and workers, each within the timeout. */
 const DRAIN_TIMEOUTS_MAX = 3;
 const DRAIN_MARGIN_MS = 5_000;
 
@@ -41,7 +41,7 @@ function announce(config: Config, server: RunningServer, log: Logger): void {
   if (config.mode === "embedded") process.stdout.write(readyBanner(config, server));
 }
 
-/** The first signal asks, the second insists. */
+/** The first signal requests a drain, the second ends the process. */
 function stopSignal(onFirst: () => void): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let count = 0;

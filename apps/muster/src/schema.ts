@@ -1,17 +1,17 @@
-// Whether a service's database is as new as its code, and bringing it there.
+// Compares a service's database with the migrations of its code and applies missing migrations.
 
 import type { Clock } from "@muster/core";
 import { type Database, migrate, migrationStatus } from "@muster/db";
 import type { ServiceName } from "@muster/runtime";
 import { modules } from "./targets.ts";
 
-/** Names of the migrations that the database lacks. */
+/** Names of the migrations missing in the database. */
 export async function missingMigrations(service: ServiceName, database: Database): Promise<string[]> {
   const migrations = await migrationStatus(database, modules[service].migrations);
   return migrations.filter(({ appliedMs }) => appliedMs === undefined).map(({ name }) => name);
 }
 
-/** Applies what is missing; resolves to the names of what this call applied. */
+/** Applies the missing migrations; resolves to the names of the migrations applied by this call. */
 export async function migrateService(
   service: ServiceName,
   database: Database,

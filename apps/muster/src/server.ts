@@ -1,4 +1,4 @@
-// A running `muster serve`: what is started, in which order, and how all of it ends.
+// Starts the parts of `muster serve` in order and stops them.
 import type { Config } from "@muster/config";
 import { type Clock, type IdSource, randomIds, systemClock } from "@muster/core";
 import { createLogger, type Logger } from "@muster/log";
@@ -17,7 +17,7 @@ export interface RunningServer {
   /** Undefined where no service runs in this process. */
   readonly grpcPort: number | undefined;
   readonly platform: OpenPlatform;
-  /** Finishes what is under way and ends; never rejects. */
+  /** Finishes the work in flight and ends; never rejects. */
   stop(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export async function startServer(
   signal: AbortSignal,
 ): Promise<RunningServer> {
   const { clock, log } = deps;
-  // First: a mistake in it is not to wait for a database.
+  // First, because a mistake in the file must not wait for a database.
   const eventCatalog = await loadEventCatalog(config);
   const metrics = new Metrics();
   metrics.collectProcess();
@@ -60,7 +60,7 @@ export async function startServer(
   try {
     const local = servicesOf(config.targets);
     const directory = new ServiceDirectory({ local, remote: platform.remoteCaller });
-    // First, so that probes are answered while a database is awaited.
+    // First, so that probes respond while a database is awaited.
     const http = await startHttpListener({ ...deps, config, platform, directory, readiness, metrics });
     listeners.push(http);
     await platform.untilUsable(signal);

@@ -1,4 +1,4 @@
-// How a call finds its service: straight to the dispatcher where this process runs it, else by gRPC.
+// Routes a call to its service: to the dispatcher where this process runs the service, else by gRPC.
 import { AppError } from "@muster/errors";
 import type { Caller, Dispatcher } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
@@ -9,7 +9,7 @@ export class ServiceDirectory {
   readonly #dispatchers = new Map<ServiceName, Dispatcher>();
 
   constructor(options: {
-    /** The services that this process runs, or is about to. */
+    /** Services of this process, including services not built yet. */
     readonly local: readonly ServiceName[];
     readonly remote: (service: ServiceName) => Caller;
   }) {
@@ -21,7 +21,7 @@ export class ServiceDirectory {
     this.#dispatchers.set(service, dispatcher);
   }
 
-  /** May be taken before the service is built: services know one another in circles. */
+  /** May be called before the service is built, because services depend on each other in circles. */
   callerOf(service: ServiceName): Caller {
     if (!this.#local.has(service)) return this.#remote(service);
     return {

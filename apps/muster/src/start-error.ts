@@ -1,6 +1,6 @@
-// Why a start cannot succeed as things are.
+// Declares errors that prevent a start.
 
-/** Its message says what to do. */
+/** The message states what to do. */
 export class StartError extends Error {
   override name = "StartError";
 }

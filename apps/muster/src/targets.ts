@@ -1,5 +1,4 @@
-// What there is to run: each service's module, and which RPC services it answers. A coverage test
-// compares the lists with the protos.
+// Lists the module and the RPC services of each service. A coverage test compares the lists with the protos.
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { SERVICE_NAMES, type Target } from "@muster/config";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
@@ -52,14 +51,14 @@ const serviceByType = new Map(
   SERVICE_NAMES.flatMap((service) => contracts[service].map(({ typeName }) => [typeName, service] as const)),
 );
 
-/** Whose module answers the method. */
+/** The service whose module serves the method. */
 export function serviceOf(method: DescMethod): ServiceName {
   const found = serviceByType.get(method.parent.typeName);
   assert(found !== undefined, `no module answers ${method.parent.typeName}`);
   return found;
 }
 
-/** The services among the targets, in the order in which they start: the asked before the asking. */
+/** The services among the targets, in start order: called services before their callers. */
 export function servicesOf(targets: readonly Target[]): ServiceName[] {
   return SERVICE_NAMES.filter((service) => targets.includes(service));
 }

@@ -1,5 +1,5 @@
-// `muster serve` and its companions as a person meets them: real processes, both modes, and what they say
-// when they cannot start.
+// Tests `muster serve` and its companions as real processes, in both modes, including the messages of failed
+// starts.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -19,7 +19,7 @@ interface Server {
   readonly process: MusterProcess;
 }
 
-/** Not yet started; ends with the test. */
+/** Not started yet; ends with the test. */
 async function server(args: string[], given: Readonly<Record<string, string>>): Promise<Server> {
   const httpPort = await freePort();
   const variables = {
@@ -71,7 +71,7 @@ describe("embedded", { timeout: 60_000 }, () => {
     const { code, stderr } = await runMuster(["serve"], second.variables);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^The data folder .* is in use by another Muster \(process \d+ since /);
-    expect(stderr).not.toContain("    at "); // No stack: it is no defect.
+    expect(stderr).not.toContain("    at "); // No stack, because this failure is not a defect.
 
     await first.process.end("SIGKILL");
     await second.process.start();
@@ -113,7 +113,7 @@ describe("embedded", { timeout: 60_000 }, () => {
     await one.process.start();
     const key = readFileSync(join(dataDir, "demo-api-key"), "utf8").trim();
     const ended = one.process.end("SIGTERM");
-    // Still accepting, but no longer ready: balancers look elsewhere meanwhile.
+    // Still accepting, but no longer ready, so that load balancers choose other processes.
     await expect.poll(async () => (await fetch(`${one.url}/readyz`)).status).toBe(503);
     expect((await post(one.url, key)).status).toBe(201);
     await ended;
@@ -130,7 +130,7 @@ describe("production", { timeout: 90_000 }, () => {
       MUSTER_MODE: "production",
       MUSTER_DATABASE_URL: await testMysqlUrl(),
       MUSTER_DATABASE_PREFIX: prefix,
-      // Nobody listens there: a start does not wait for the broker.
+      // An address without a listener: a start does not wait for the broker.
       MUSTER_NATS_URL: `nats://127.0.0.1:${await freePort()}`,
       MUSTER_SECRET: randomBytes(32).toString("hex"),
       MUSTER_LOG_LEVEL: "warn",
@@ -164,7 +164,7 @@ describe("production", { timeout: 90_000 }, () => {
     const again = await runMuster(["migrate"], one.variables);
     expect(again.stdout).toBe("identity: up to date\nevents: up to date\nsegments: up to date\n");
 
-    await one.process.start(); // Ready, although the broker is away.
+    await one.process.start(); // Ready, although the broker is unreachable.
     const made = await runMuster(["create-organization", "--name", "Shop"], one.variables);
     const key = /mk_\S+/.exec(made.stdout)?.[0] ?? "";
     expect((await post(one.url, key)).status).toBe(201);

@@ -106,7 +106,7 @@ export const variables = {
   }),
   httpPort: given({
     name: "MUSTER_HTTP_PORT",
-    doc: "REST, Connect and gRPC-Web on the gateway; health and metrics on every process. 0 takes a free one.",
+    doc: "REST, Connect and gRPC-Web on the gateway; health and metrics on every process. 0 selects a free port.",
     kind: integer(0, 65_535),
     fallback: () => "3000",
   }),
@@ -118,7 +118,7 @@ export const variables = {
   }),
   grpcPort: given({
     name: "MUSTER_GRPC_PORT",
-    doc: "gRPC of the services that run in this process. 0 takes a free one.",
+    doc: "gRPC of the services that run in this process. 0 selects a free port.",
     kind: integer(0, 65_535),
     fallback: () => "50051",
   }),
@@ -130,14 +130,14 @@ export const variables = {
   }),
   secret: optional({
     name: "MUSTER_SECRET",
-    doc: "The installation's key, the same in every process: at least 32 random bytes in base64 or hexadecimal. Embedded mode makes one and keeps it in the data folder.",
+    doc: "The installation's key, the same in every process: at least 32 random bytes in base64 or hexadecimal. Embedded mode generates a key and stores it in the data folder.",
     kind: keyBytes,
     requiredFor: ({ mode, command }) => mode === "production" && command === "serve",
     isSecret: true,
   }),
   databaseUrl: optional({
     name: "MUSTER_DATABASE_URL",
-    doc: "MariaDB, MySQL 8 or TiDB. Each service has its own database there, named by prefix and service.",
+    doc: "MariaDB, MySQL 8 or TiDB. Each service has its own database, named by prefix and service.",
     kind: url("mysql"),
     modes: PRODUCTION,
     isSecret: true,
@@ -187,30 +187,30 @@ export const variables = {
   segmentsAddress: optional(addressOf("segments")),
   backlogItemsMax: given({
     name: "MUSTER_BACKLOG_ITEMS_MAX",
-    doc: "Events acknowledged and not yet folded above which batches are refused; single posts at twice as many.",
+    doc: "Limit of acknowledged events that are not applied yet. Above it batches are refused, and single posts at twice as many.",
     kind: integer(1000, 100_000_000),
     fallback: () => "250000",
   }),
   eventCatalog: optional({
     name: "MUSTER_EVENT_CATALOG",
-    doc: "File of the event catalog, which says what events earn points. Unset: config/events.yaml beside the code.",
+    doc: "File of the event catalog, which lists the events that earn points. Unset: config/events.yaml beside the code.",
     kind: text(TEXT, "a file"),
   }),
   drainDelayMs: given({
     name: "MUSTER_DRAIN_DELAY_MS",
-    doc: "How long a process that was told to stop goes on accepting while /readyz says 503, in milliseconds.",
+    doc: "How long a stopping process still accepts requests while /readyz returns 503, in milliseconds.",
     kind: integer(0, 300_000),
     fallback: () => "0",
   }),
   drainTimeoutMs: given({
     name: "MUSTER_DRAIN_TIMEOUT_MS",
-    doc: "How long what is under way may take to finish when stopping, in milliseconds.",
+    doc: "How long requests in flight may take to finish when stopping, in milliseconds.",
     kind: integer(0, 300_000),
     fallback: () => "10000",
   }),
   logLevel: given({
     name: "MUSTER_LOG_LEVEL",
-    doc: "error wakes a person, warn is worth a look, info is the normal record, debug is for developers.",
+    doc: "error pages somebody on call, warn deserves attention within a day, info is the normal record, debug is for developers.",
     kind: choice("error", "warn", "info", "debug"),
     fallback: byMode("warn", "info"),
   }),
@@ -219,7 +219,7 @@ export const variables = {
 function databaseUrlOf(service: (typeof SERVICE_NAMES)[number]): Variable<string> {
   return {
     name: `MUSTER_${service.toUpperCase()}_DATABASE_URL`,
-    doc: `Database server of ${service}, if it is another one; a path in it names the database.`,
+    doc: `Database server of ${service}, if it has its own; a path in the URL names the database.`,
     kind: url("mysql"),
     modes: PRODUCTION,
     isSecret: true,
@@ -229,7 +229,7 @@ function databaseUrlOf(service: (typeof SERVICE_NAMES)[number]): Variable<string
 function addressOf(service: (typeof SERVICE_NAMES)[number]): Variable<string> {
   return {
     name: `MUSTER_${service.toUpperCase()}_ADDRESS`,
-    doc: `gRPC address of ${service} where another process runs it.`,
+    doc: `gRPC address of ${service}, if another process runs it.`,
     kind: address,
     requiredFor: isRemote(service),
     modes: PRODUCTION,

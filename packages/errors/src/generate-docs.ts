@@ -26,9 +26,10 @@ export function reasonComments(proto: string): Map<string, string> {
 
 const PREAMBLE = `# Errors
 
-<!-- Written by packages/errors/src/generate-docs.ts (make gen); edit proto/muster/errors/v1/reason.proto instead. -->
+<!-- Written by packages/errors/src/generate-docs.ts (make gen). Edit reason.proto instead. -->
 
-Every error, on every mount, carries one \`reason\` of this closed list. REST answers every 4xx and 5xx with one envelope:
+This page is for developers of clients. Every error, on every mount, has a \`reason\` of this closed
+list. The body of every REST response with 4xx or 5xx is this envelope:
 
 \`\`\`json
 {
@@ -41,13 +42,15 @@ Every error, on every mount, carries one \`reason\` of this closed list. REST an
 }
 \`\`\`
 
-\`code\` is the Connect and gRPC code. gRPC and Connect callers find the same in the status details: \`google.rpc.ErrorInfo\`
-(\`reason\`, domain \`muster\`, \`details\` as metadata), \`BadRequest\` (\`fields\`), \`RetryInfo\` and \`RequestInfo\`. Decide by
-\`reason\`; \`message\` is for people and may change. Where there is a \`Retry-After\` header (\`RetryInfo\`), wait that long.
+\`code\` is the Connect and gRPC code. gRPC and Connect callers find the same content in the status
+details: \`google.rpc.ErrorInfo\` (\`reason\`, domain \`muster\`, \`details\` as metadata),
+\`BadRequest\` (\`fields\`), \`RetryInfo\` and \`RequestInfo\`. Branch on \`reason\`; \`message\` is for
+people and may change. If the response has a \`Retry-After\` header (\`RetryInfo\`), wait that long.
 
-REST answers in the language that \`Accept-Language\` prefers of English, German, French and Spanish, and in English where it names none
-of them or makes no sense; \`Content-Language\` says which. English tells what went wrong in particular, the others what the reason means;
-\`fields\` and \`details\` are in English always. gRPC and Connect answer in English.
+\`Accept-Language\` selects the language of \`message\` in REST: English, German, French or Spanish,
+and English by default. \`Content-Language\` names the selected language. The English message
+describes the particular error; the other languages contain the general sentence of the reason.
+\`fields\` and \`details\` are always English. gRPC and Connect always use English.
 
 `;
 
@@ -66,7 +69,7 @@ export function errorsDoc(proto: string, table: Readonly<Record<string, ReasonRo
   return PREAMBLE + markdownTable([HEADINGS, ...entries.map(({ cells }) => cells)]);
 }
 
-/** The first row is the heading. Padded as the formatter wants it. */
+/** The first row is the heading. Padded as the formatter requires. */
 function markdownTable(rows: readonly (readonly string[])[]): string {
   const escaped = rows.map((cells) => cells.map((cell) => cell.replaceAll("|", "\\|")));
   const widths = HEADINGS.map((_, column) => Math.max(...escaped.map((cells) => cells[column]?.length ?? 0)));

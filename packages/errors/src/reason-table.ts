@@ -96,17 +96,17 @@ export const reasonTable = {
   PROFILE_MERGED_BEFORE: {
     code: "failed_precondition",
     http: 409,
-    message: "The two profiles are one person already.",
+    message: "The two profiles are merged already.",
   },
   MERGE_LIMIT_REACHED: {
     code: "failed_precondition",
     http: 400,
-    message: "One person cannot stand for more merged profiles.",
+    message: "The profile has as many merged profiles as it may.",
   },
   EVENT_ERASED: {
     code: "failed_precondition",
     http: 409,
-    message: "This event was erased with its person; it is not recorded again.",
+    message: "This event was erased with its profile; it is not recorded again.",
   },
   ERASURE_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such erasure." },
   RETENTION_TOO_SHORT: {
@@ -137,11 +137,11 @@ export const reasonTable = {
     message: "The read could not include every acknowledged write in time; try again.",
   },
   OVERLOADED: { code: "resource_exhausted", http: 429, message: "Too much is waiting; try again later." },
-  UNAVAILABLE: { code: "unavailable", http: 503, message: "A part of Muster does not answer; try again." },
+  UNAVAILABLE: { code: "unavailable", http: 503, message: "A part of Muster does not respond; try again." },
   DEADLINE_EXCEEDED: {
     code: "deadline_exceeded",
     http: 504,
-    message: "The deadline passed before the answer.",
+    message: "The deadline passed before the response.",
   },
   CANCELED: { code: "canceled", http: 499, message: "The caller canceled the request." },
   UNIMPLEMENTED: { code: "unimplemented", http: 501, message: "This method is not implemented here." },

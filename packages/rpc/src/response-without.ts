@@ -30,7 +30,7 @@ export function responseWithout(services: readonly DescService[], subjects: Subj
 
 function erasedResponse(): KeptResponse {
   const error = new AppError("EVENT_ERASED", {
-    message: "What this request brought was erased with its person; a retry brings nothing back.",
+    message: "The profile of this request's first response was erased; a retry has no effect.",
   });
   return { ok: false, body: boundError(error).statusBytes, headers: {} };
 }

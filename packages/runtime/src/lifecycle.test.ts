@@ -107,7 +107,7 @@ describe("readiness", () => {
     clock.ms += 501;
     expect(await readiness.check()).toEqual({
       isReady: false,
-      reason: "the database of events does not answer",
+      reason: "the database of events does not respond",
     });
 
     ping = () => new Promise<void>(() => {});

@@ -51,7 +51,7 @@ export class Readiness {
   async #pingAll(): Promise<ReadinessResult> {
     for (const [service, database] of this.#databases) {
       const isAlive = await withinTime(this.#clock, PING_TIMEOUT_MS, database.ping()).catch(() => false);
-      if (!isAlive) return { isReady: false, reason: `the database of ${service} does not answer` };
+      if (!isAlive) return { isReady: false, reason: `the database of ${service} does not respond` };
     }
     return READY;
   }

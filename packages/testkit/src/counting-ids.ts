@@ -1,7 +1,7 @@
-// Ids that are the same in every run.
+// Generates ids that are the same in every run.
 import { type IdSource, uuidV7 } from "@muster/core";
 
-/** UUIDv7 whose random part counts from 1, so that golden files are stable and ids tell their order. */
+/** UUIDv7 whose random part counts from 1, so that golden files are stable and ids show their order. */
 export function countingIds(): IdSource {
   let count = 0;
   return {

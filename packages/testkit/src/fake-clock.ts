@@ -1,4 +1,4 @@
-// A clock that stands still until a test moves it.
+// Implements a clock that a test moves.
 import type { Clock } from "@muster/core";
 
 interface Sleeper {
@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
     return this.#monotonicMs;
   }
 
-  /** How many wait on this clock right now. */
+  /** Number of sleepers on this clock. */
   get sleeperCount(): number {
     return this.#sleepers.size;
   }
@@ -51,8 +51,8 @@ export class FakeClock implements Clock {
   }
 
   /**
-   * Moves time on, waking sleepers in the order in which they are due. What a sleeper does next happens
-   * before the following one wakes, and may sleep again within these same `ms`.
+   * Advances time and wakes sleepers in the order in which they are due. A sleeper's continuation runs before
+   * the next sleeper wakes, and may sleep again within the same `ms`.
    */
   async advance(ms: number): Promise<void> {
     const endMs = this.#monotonicMs + ms;
@@ -91,7 +91,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets everything run that needs no I/O. */
+/** Runs everything that needs no I/O. */
 function flushTimers(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,4 +1,4 @@
-// Looks for bytes in everything that the shared broker holds of a bus namespace.
+// Searches a bus namespace on the shared broker for bytes.
 import { connect } from "nats";
 import { testNatsUrl } from "./test-servers.ts";
 
@@ -12,7 +12,7 @@ export async function findInStreams(namespace: string, text: string): Promise<st
     if (!name.startsWith(prefix)) continue;
     const { state } = await manager.streams.info(name);
     for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
-      // Of those that were purged there is none.
+      // Purged sequences have no message.
       const message = await manager.streams.getMessage(name, { seq }).catch(() => undefined);
       if (message !== undefined && Buffer.from(message.data).includes(text)) found.push(`${name}/${seq}`);
     }

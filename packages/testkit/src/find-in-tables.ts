@@ -1,4 +1,4 @@
-// Looks for bytes in everything that a database holds, whatever its tables are.
+// Searches every table of a database for bytes.
 import type { Database } from "@muster/db";
 
 /** "table.column" of every value that contains the text, once each. */

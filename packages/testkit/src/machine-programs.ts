@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-// Servers live outside of an ordinary user's PATH.
+// Servers live outside the PATH of an ordinary user.
 const SERVER_FOLDERS = [
   "/usr/sbin",
   "/usr/local/sbin",
@@ -14,7 +14,7 @@ const SERVER_FOLDERS = [
 ];
 const INSTALL_TIMEOUT_MS = 300_000;
 
-/** Full path of the first of `names` that is there. */
+/** Full path of the first existing program among `names`. */
 export function findProgram(...names: readonly string[]): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(delimiter), ...SERVER_FOLDERS];
   for (const name of names) {
@@ -35,16 +35,16 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Whether a Docker daemon answers. */
+/** Whether a Docker daemon responds. */
 export async function hasDocker(): Promise<boolean> {
   if (findProgram("docker") === undefined) return false;
   return (await run("docker", ["info"], 10_000)).isSuccess;
 }
 
-/** apt-get refuses to run beside another one, and both servers are wanted at once. */
+/** apt-get refuses to run twice at once, and both servers may be missing. */
 let installing: Promise<unknown> = Promise.resolve();
 
-/** Installs a Debian package; false where this machine or user can't. */
+/** Installs a Debian package; false where the machine or the user does not allow it. */
 export function installDebianPackage(name: string): Promise<boolean> {
   const installed = installing.then(() => install(name));
   installing = installed;
@@ -63,13 +63,13 @@ async function install(name: string): Promise<boolean> {
 
 export interface RunResult {
   readonly isSuccess: boolean;
-  /** Standard output and error, its end. */
+  /** Last part of standard output and error. */
   readonly output: string;
 }
 
 const OUTPUT_LENGTH_MAX = 4000;
 
-/** Runs a program to its end. */
+/** Runs a program until it ends. */
 export function run(program: string, args: readonly string[], timeoutMs: number): Promise<RunResult> {
   return new Promise((resolve) => {
     const child = spawn(program, args, {

@@ -1,4 +1,4 @@
-// A private MariaDB: small and quick to start, but as durable as a real one.
+// Starts a private MariaDB: small and quick to start, but as durable as a real server.
 import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createConnection } from "mysql2/promise";
@@ -6,9 +6,12 @@ import { findProgram, hasDocker, installDebianPackage, run } from "./machine-pro
 import { freePort, PrivateServer } from "./private-server.ts";
 
 export interface ServerOptions {
-  /** Keeps data, socket and log; made if absent. Its path is short, for a socket's path has 107 bytes at most. */
+  /**
+   * Folder for data, socket and log; created if absent. The path must be short, because the path of a socket
+   * has at most 107 bytes.
+   */
   readonly folder: string;
-  /** A free one if absent. */
+  /** A free port if absent. */
   readonly port?: number;
   readonly isDetached?: boolean;
 }
@@ -20,7 +23,7 @@ export interface MysqlServerOptions extends ServerOptions {
 const IMAGE = "mariadb:10.11";
 const INSTALL_TIMEOUT_MS = 120_000;
 
-/** Starts a MariaDB, or says what to install. */
+/** Starts a MariaDB, or fails with the name of the package to install. */
 export async function startMysqlServer(options: MysqlServerOptions): Promise<PrivateServer> {
   await mkdir(options.folder, { recursive: true });
   const port = options.port ?? (await freePort());
@@ -80,7 +83,7 @@ async function makeData(installer: string, folder: string): Promise<void> {
       "--auth-root-authentication-method=normal",
       "--skip-test-db",
       "--skip-name-resolve",
-      // A container's own name often resolves to nothing, which does not matter here.
+      // A container's own name often resolves to no address, which does not matter here.
       "--force",
       ...(isRoot() ? ["--user=root"] : []),
     ],

@@ -1,4 +1,4 @@
-// A private NATS with JetStream on files.
+// Starts a private NATS with JetStream on files.
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { freePort, PrivateServer } from "./private-server.ts";
 const IMAGE = "nats:2.10";
 const GREETING_TIMEOUT_MS = 2000;
 
-/** Starts a NATS server, or says what to install. */
+/** Starts a NATS server, or fails with the name of the package to install. */
 export async function startNatsServer(options: ServerOptions): Promise<PrivateServer> {
   await mkdir(options.folder, { recursive: true });
   const port = options.port ?? (await freePort());
@@ -46,7 +46,7 @@ async function commandLine(
   return { program: "docker", args: ["run", "--rm", "-p", `127.0.0.1:${port}:4222`, IMAGE, "--jetstream"] };
 }
 
-/** A server says INFO {…} by itself; JetStream is on a moment after the port is open. */
+/** A server sends INFO {…} by itself; JetStream is available slightly later than the port. */
 function greets(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1");

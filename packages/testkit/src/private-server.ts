@@ -1,18 +1,18 @@
-// One server process of our own: started, killed and started again on the same data and port.
+// Runs a server process that can be started, killed and started again on the same data and port.
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
-/** How to run a server, whatever kind it is. */
+/** Command and readiness check of a server. */
 export interface ServerPlan {
   readonly name: string;
   readonly folder: string;
   readonly url: string;
   readonly program: string;
   readonly args: readonly string[];
-  /** Whether it serves; rejections mean not yet. */
+  /** Whether the server serves; rejections mean not yet. */
   isReady(): Promise<boolean>;
 }
 
@@ -37,7 +37,7 @@ export class PrivateServer {
     return this.#child?.pid;
   }
 
-  /** Resolves once the server answers. `isDetached`: it outlives this process. */
+  /** Resolves once the server responds. `isDetached`: the server outlives this process. */
   async start(options: { readonly isDetached?: boolean } = {}): Promise<void> {
     const { program, args, folder, name } = this.plan;
     const logPath = join(folder, `${name}.log`);
@@ -73,7 +73,7 @@ export class PrivateServer {
     }
   }
 
-  /** Asks it to end, and makes it end after a while. */
+  /** Sends SIGTERM, then SIGKILL after a while. */
   async stop(): Promise<void> {
     this.#child?.kill("SIGTERM");
     const timer = setTimeout(() => this.#child?.kill("SIGKILL"), STOP_TIMEOUT_MS);
@@ -81,14 +81,14 @@ export class PrivateServer {
     clearTimeout(timer);
   }
 
-  /** Ends it as a power cut would: no flush, no goodbye. */
+  /** Ends the server as a power failure would, without a flush. */
   async kill(): Promise<void> {
     this.#child?.kill("SIGKILL");
     await this.#exited;
   }
 }
 
-/** A port that nobody listens on at the moment. */
+/** A port without a listener at the moment. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

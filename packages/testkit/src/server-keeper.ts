@@ -1,5 +1,5 @@
-// A process that keeps one server for a test run: `server-keeper.ts <mysql|nats> <run folder> <pid of the run>`.
-// It outlives the test file that asked first, and ends, with the server, when the run does, however that ends.
+// Keeps a server for a test run: `server-keeper.ts <mysql|nats> <run folder> <pid of the run>`. The keeper
+// outlives the test file that started it and ends, with the server, when the run ends for any reason.
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startMysqlServer } from "./mysql-server.ts";
@@ -15,7 +15,8 @@ async function keep(kind: string, runFolder: string, runPid: number): Promise<vo
   process.on("SIGTERM", () => {
     isOver = true;
   });
-  // Interrupting the run in a terminal interrupts its whole group; the run's end is told by its pid.
+  // An interrupt in a terminal reaches the whole process group; the keeper watches the pid of the run
+  // instead.
   process.on("SIGINT", () => {});
   try {
     server = kind === "mysql" ? await startMysqlServer({ folder }) : await startNatsServer({ folder });
@@ -25,14 +26,14 @@ async function keep(kind: string, runFolder: string, runPid: number): Promise<vo
     return;
   }
   while (!isOver && isAlive(runPid)) await new Promise((resolve) => setTimeout(resolve, RUN_POLL_MS));
-  // Nobody needs the data any more, so it need not be flushed.
+  // The data is not needed any more, so the server need not flush.
   await server.kill();
   await rm(folder, { recursive: true, force: true });
   await publish(runFolder, `${kind}.ended`, "");
   if (!isAlive(runPid)) await rm(runFolder, { recursive: true, force: true });
 }
 
-/** A reader sees the whole file or none. */
+/** Writes atomically: readers find the whole file or no file. */
 async function publish(folder: string, name: string, content: string): Promise<void> {
   await writeFile(join(folder, `${name}.part`), content);
   await rename(join(folder, `${name}.part`), join(folder, name));

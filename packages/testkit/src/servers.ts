@@ -1,4 +1,5 @@
-// Private MariaDB and NATS for tests, benches and `make up`, where none are named by the environment.
+// Provides MariaDB and NATS for tests, benchmarks and `make up`: the servers named by the environment, or
+// private servers.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,14 +8,14 @@ import { startNatsServer } from "./nats-server.ts";
 import type { PrivateServer } from "./private-server.ts";
 
 export interface ServersOptions {
-  /** Keeps the data; a temporary one, removed by stop, if absent. */
+  /** Folder of the data; a temporary folder, removed by stop, if absent. */
   readonly folder?: string;
   readonly mysqlPort?: number;
   readonly natsPort?: number;
   /** The servers outlive this process; see `mysql` and `nats` for their process ids. */
   readonly isDetached?: boolean;
   readonly bufferPoolMiB?: number;
-  /** Start private ones even when the environment names servers: for tests that kill them. */
+  /** Starts private servers even when the environment names servers: for tests that kill them. */
   readonly isPrivate?: boolean;
 }
 
@@ -24,11 +25,11 @@ export interface Servers {
   /** Undefined when the environment names the server. */
   readonly mysql: PrivateServer | undefined;
   readonly nats: PrivateServer | undefined;
-  /** Stops what was started here, and removes a temporary folder. */
+  /** Stops the servers started here, and removes a temporary folder. */
   stop(): Promise<void>;
 }
 
-/** The servers of MUSTER_TEST_MYSQL_URL and MUSTER_TEST_NATS_URL, or private ones. */
+/** The servers of MUSTER_TEST_MYSQL_URL and MUSTER_TEST_NATS_URL, or private servers. */
 export async function startServers(options: ServersOptions = {}): Promise<Servers> {
   const mysqlUrl = options.isPrivate === true ? "" : (process.env.MUSTER_TEST_MYSQL_URL ?? "");
   const natsUrl = options.isPrivate === true ? "" : (process.env.MUSTER_TEST_NATS_URL ?? "");

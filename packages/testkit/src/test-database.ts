@@ -1,4 +1,4 @@
-// A database of its own for a test file, on either engine.
+// Creates a separate database for a test file, on either engine.
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,14 +16,14 @@ import {
 } from "@muster/db";
 import { testMysqlUrl } from "./test-servers.ts";
 
-/** For `describe.each`: what runs on one engine must run on both. */
+/** For `describe.each`: a test of an engine must run on both. */
 export const ENGINES: readonly Engine[] = ["sqlite", "mysql"];
 
 export interface TestDatabase {
   readonly database: Database;
-  /** What openSqlite or openMysql takes to open it in another process. */
+  /** Parameters of openSqlite or openMysql for another process. */
   readonly location: SqliteOptions | MysqlOptions;
-  /** A second, independent connection pool on the same data: another process, as far as the engine knows. */
+  /** A second, independent connection pool on the same data; to the engine it is another process. */
   openAnother(options?: TestDatabaseOptions): Promise<Database>;
   /** Closes every pool and drops the data. */
   close(): Promise<void>;

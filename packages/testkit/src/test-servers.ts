@@ -1,5 +1,5 @@
-// Where the tests' MariaDB and NATS are: named by the environment, or private to the test run and started by
-// the first test file that asks.
+// Finds the MariaDB and the NATS of the tests: named by the environment, or private to the test run and
+// started by the first test file that needs them.
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ export type ServerKind = "mysql" | "nats";
 // Long enough for a package manager to install the server first.
 const START_TIMEOUT_MS = 420_000;
 
-/** mysql://…, of a server on which tests make and drop databases. */
+/** mysql://…, of a server on which tests create and drop databases. */
 export async function testMysqlUrl(): Promise<string> {
   return process.env.MUSTER_TEST_MYSQL_URL || (await runServerUrl("mysql"));
 }
@@ -44,7 +44,7 @@ async function runServerUrl(kind: ServerKind): Promise<string> {
   );
 }
 
-/** Making a folder is atomic, so one of many test files wins. */
+/** Creating a folder is atomic, so exactly one of many test files succeeds. */
 async function isFirst(path: string): Promise<boolean> {
   return mkdir(path).then(
     () => true,

@@ -1,8 +1,8 @@
-// Waits on what a test expects, never on time.
+// Waits for a condition instead of a duration.
 
 export interface WaitOptions {
   readonly timeoutMs?: number;
-  /** Said when the wait is in vain. */
+  /** Part of the error message when the wait times out. */
   readonly what?: string;
 }
 

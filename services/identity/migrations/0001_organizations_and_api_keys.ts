@@ -1,4 +1,4 @@
-// Organizations, their API keys, and the idempotency ledger.
+// Creates organizations, their API keys, and the idempotency ledger.
 import { bytes, id16, instant, json, nullable, type Schema } from "@muster/db";
 import { createIdempotencyTable } from "@muster/idempotency";
 

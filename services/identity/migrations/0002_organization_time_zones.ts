@@ -1,7 +1,7 @@
-// Where an organization's calendar days begin.
+// Adds the time zone of an organization, in which its calendar days begin.
 import { bytes, nullable, type Schema } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {
-  // Null is UTC, as for all that were made before.
+  // Null means UTC, including for every organization created before.
   await schema.addColumn("organizations", "time_zone", nullable(bytes(64)));
 }

@@ -1,4 +1,4 @@
-// Whom kept answers are about.
+// Adds the profiles that saved responses are about.
 import type { Schema } from "@muster/db";
 import { createIdempotencySubjectsTable } from "@muster/idempotency";
 

@@ -1,4 +1,4 @@
-// What identity's handlers are given.
+// Declares the dependencies of identity's handlers.
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -13,6 +13,6 @@ export interface IdentityDeps {
   readonly organizations: OrganizationStore;
   readonly apiKeys: ApiKeyStore;
   readonly bus: Bus;
-  /** Every permission that some method of the installation asks for. */
+  /** Every permission that a method of the installation requires. */
   readonly knownPermissions: ReadonlySet<string>;
 }

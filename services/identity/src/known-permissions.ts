@@ -1,4 +1,4 @@
-// The permissions a key can be given: those that some method of the installation asks for.
+// Lists the permissions that a key can be given: those that some method of the installation requires.
 import type { DescService } from "@bufbuild/protobuf";
 import { allPermissions } from "@muster/authz";
 import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
@@ -19,7 +19,7 @@ import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segm
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
 
-/** Every service of Muster; a test compares it with the generated code. */
+/** Every service of Muster; a test compares the list with the generated code. */
 export const INSTALLATION_SERVICES: readonly DescService[] = [
   AlertService,
   ApiKeyService,

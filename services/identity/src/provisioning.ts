@@ -1,5 +1,5 @@
-// Organizations made without a caller: by the command line, and the demo organization of the embedded
-// mode. They go straight to identity's own database, for no key exists yet that could call.
+// Creates organizations without a caller: for the command line, and the demo organization of the embedded
+// mode. Writes directly to identity's own database, because no key exists yet.
 import { EVERY_PERMISSION } from "@muster/authz";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import { type Database, isUniqueViolation } from "@muster/db";
@@ -22,7 +22,7 @@ export interface Provisioning {
   readonly ids: IdSource;
 }
 
-/** An organization and its first key, with every scope. The secret is known here and never again. */
+/** An organization and its first key, with every scope. The secret is returned here and stored nowhere. */
 export async function createOrganizationDirect(
   database: Database,
   { clock, ids, name }: Provisioning & { readonly name: string },
@@ -37,9 +37,9 @@ export async function createOrganizationDirect(
 }
 
 /**
- * Makes the demo organization and its key unless they exist; of several at once one makes them. The
- * secret is given to whoever made a key. `keyLost` asks for another key where the organization exists:
- * a crash may come between making the first and writing it down.
+ * Creates the demo organization and its key unless they exist; of several concurrent calls one creates them.
+ * Returns the secret only to the call that created a key. `keyLost` creates a further key for an existing
+ * organization: a crash may happen between creating the first key and writing its file.
  */
 export async function ensureDemoOrganization(
   database: Database,

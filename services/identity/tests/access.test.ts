@@ -1,4 +1,5 @@
-// Who may call what: every method of identity, told from its descriptor, so that none is forgotten.
+// Tests the callers of every method of identity. The methods come from descriptors, so that no method is left
+// out.
 import type { DescMethod, DescMethodUnary } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import { newApiKeySecret } from "@muster/authz";
@@ -19,7 +20,7 @@ const METHODS = SERVICES.flatMap(({ methods }) =>
 const PUBLIC = METHODS.filter((method) => !getOption(method, policy).internal);
 const INTERNAL = METHODS.filter((method) => getOption(method, policy).internal);
 
-/** A good request of each method: what refuses it is the caller's rights alone. */
+/** A valid request of each method, so that only the caller's permissions can fail the call. */
 const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
   createOrganization: { name: "New" },
   listOrganizations: {},
@@ -88,7 +89,7 @@ describe.each(ENGINES)("access to identity on %s", (engine) => {
     await expect(identity.call(method, requestOf(method), { key: secret })).rejects.toMatchObject({
       reason: "PERMISSION_DENIED",
     });
-    // Refused before it is read: a malformed request tells no more.
+    // Refused before decoding: a malformed request reveals no more.
     await expect(identity.call(method, { pageSize: -1, name: "" }, { key: secret })).rejects.toMatchObject({
       reason: "PERMISSION_DENIED",
     });

@@ -21,7 +21,7 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
   afterAll(() => identity.close());
   beforeEach(async () => {
     key = (await identity.organization()).secret;
-    // Later keys are later: the list's order is then that of their making.
+    // Later keys have later times, so the list's order is the order of creation.
     await identity.clock.advance(1);
   });
 
@@ -250,7 +250,7 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
   test("pages walk every key once, oldest first, while others come and go", async () => {
     const made: string[] = [await listed().then(([first]) => first ?? "")];
     for (let index = 0; index < 7; index += 1) {
-      // Three keys of one millisecond: the id breaks the tie.
+      // Three keys share a millisecond: the id breaks the tie.
       if (index % 3 === 0) await identity.clock.advance(1);
       made.push((await issue()).id);
     }

@@ -1,4 +1,5 @@
-// A crash after the commit, before the answer: the retry gets the answer, and there is one effect.
+// Tests a crash after the commit and before the response: the retry gets the response, and the effect happens
+// once.
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { ENGINES } from "@muster/testkit";

@@ -1,4 +1,4 @@
-// Identity as a process runs it: its module behind the dispatcher, on a real database.
+// Runs identity's module behind the dispatcher, on a real database.
 import type { DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { CachingApiKeyVerifier, ServiceTokens } from "@muster/authz";
@@ -19,11 +19,11 @@ export interface CallAs {
   /** An API key. */
   readonly key?: string | undefined;
   readonly idempotencyKey?: string;
-  /** The name of a service of the installation. */
+  /** Name of a calling service of the installation. */
   readonly service?: string;
 }
 
-/** A process that dies right after the effect has committed. */
+/** A process that crashes right after the effect has committed. */
 class CrashingLedger extends IdempotencyLedger {
   override async keep(): Promise<void> {
     throw new Error("the process died before");
@@ -51,7 +51,10 @@ export class IdentityUnderTest {
     this.dispatcher = parts.dispatcher;
   }
 
-  /** With `crashing` nothing happens after a handler's transaction: what it did not settle is lost. */
+  /**
+   * With `crashing`, no code runs after a handler's transaction: a response that the transaction did not save
+   * is lost.
+   */
   static async open(engine: Engine, { crashing = false } = {}): Promise<IdentityUnderTest> {
     const clock = new FakeClock();
     const opened = await openTestDatabase(engine, identityModule.migrations);
@@ -113,12 +116,12 @@ export class IdentityUnderTest {
     return new ServiceTokens({ service, key, clock: this.clock });
   }
 
-  /** A new organization's id and its first key, which may do everything. */
+  /** The id of a new organization and its first key, which holds every permission. */
   organization(name = "Acme"): Promise<{ readonly organizationId: string; readonly secret: string }> {
     return createOrganizationDirect(this.database, { clock: this.clock, ids: randomIds, name });
   }
 
-  /** How many rows each table has, to see that a refused call left nothing behind. */
+  /** Number of rows per table, to verify that a refused call wrote none. */
   async rowCounts(): Promise<Record<string, number>> {
     const counts: Record<string, number> = {};
     for (const table of ["organizations", "api_keys"]) {

@@ -1,4 +1,5 @@
-// `muster create-organization`: an organization and its first API key, straight in identity's database.
+// Implements `muster create-organization`: stores an organization and its first API key directly in
+// identity's database.
 import { loadConfig } from "@muster/config";
 import { randomIds, systemClock } from "@muster/core";
 import type { Command } from "commander";

@@ -1,4 +1,4 @@
-// `muster serve`: runs services until it is told to stop.
+// Implements `muster serve`: runs services until a signal stops the process.
 import { loadConfig, printConfig } from "@muster/config";
 import type { Command } from "commander";
 
@@ -34,7 +34,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     process.stdout.write(printConfig(flags));
     return;
   }
-  // Loaded late, so that `--help` and `import` need not wait for every service.
+  // Imported late, so that `--help` and `import` need not load every service.
   const { runUntilStopped } = await import("../run-server.ts");
   await runUntilStopped(config);
 }

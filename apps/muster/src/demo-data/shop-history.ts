@@ -1,16 +1,16 @@
-// A made-up shop's history: sign-ins, product views, carts and orders, in order of time. Pure: the
+// Generates a made-up shop's history in order of time: sign-ins, product views, carts and orders. Pure: the
 // same options give the same events.
 import { SeededRandom } from "@muster/core";
 
 export interface ShopHistoryOptions {
-  /** How many events. */
+  /** Number of events. */
   readonly events: number;
   readonly seed: number;
-  /** How many shoppers there may be. */
+  /** Largest number of shoppers. */
   readonly shoppers: number;
   /** First instant, epoch ms. */
   readonly startMs: number;
-  /** How long the history lasts, in days. */
+  /** Length of the history, in days. */
   readonly days: number;
 }
 
@@ -40,10 +40,10 @@ const CATEGORIES = [
   "books",
 ];
 const PRODUCTS = 500;
-/** Sessions average about this many events; it spreads the asked-for number over the days. */
+/** Average number of events per session; spreads the requested number over the days. */
 const EVENTS_PER_SESSION = 5.4;
 
-/** Yields exactly `events` events, ordered by time; holds only the sessions that are under way. */
+/** Yields exactly `events` events, ordered by time; holds only the open sessions in memory. */
 export function* shopHistory(options: ShopHistoryOptions): Generator<ShopEvent> {
   const random = new SeededRandom(options.seed);
   const meanGapMs = (options.days * 86_400_000 * EVENTS_PER_SESSION) / options.events;
@@ -65,7 +65,7 @@ export function* shopHistory(options: ShopHistoryOptions): Generator<ShopEvent> 
   }
 }
 
-/** Invariant: both are ordered by time, and so is the result; ties keep the earlier session first. */
+/** Invariant: both inputs are ordered by time, and so is the result; ties keep the earlier session first. */
 function mergeByTime(left: readonly ShopEvent[], right: readonly ShopEvent[]): ShopEvent[] {
   const merged: ShopEvent[] = [];
   let taken = 0;

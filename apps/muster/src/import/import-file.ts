@@ -1,5 +1,5 @@
-// The whole import: digest, read, map, send, count. Running it again doubles nothing, for an event's
-// id is made of the file's digest and the line.
+// Imports a file: digest, read, map, send, count. A repeated import stores no duplicates, because an event's
+// id is derived from the file's digest and the line.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type ColumnMapping, type ImportedEvent, InvalidRecord, mapRecord } from "./map-record.ts";
@@ -13,10 +13,10 @@ export interface ImportOptions extends SendOptions {
   readonly delimiter: string;
   readonly mapping: ColumnMapping;
   readonly batchSize: number;
-  /** Batches under way at once. */
+  /** Number of batches in flight at once. */
   readonly concurrency: number;
   readonly progress: Progress;
-  /** Told of each line that is no event. */
+  /** Called for each line that is not an event. */
   readonly onInvalidLine: (line: number, message: string) => void;
 }
 
@@ -26,11 +26,11 @@ export interface ImportSummary {
   bad: number;
 }
 
-/** Leaves room below the 4 MiB that a body may have, for text that is longer in UTF-8. */
+/** Leaves room below the body limit of 4 MiB, for text that is longer in UTF-8. */
 const BATCH_BYTES_MAX = 1024 * 1024;
 
 interface Batch {
-  /** Each the JSON of one event. */
+  /** JSON text of each event. */
   readonly events: string[];
   readonly lines: number[];
   bytes: number;

@@ -1,13 +1,13 @@
-// Turns one record of a file into an event of the batch route. Pure.
+// Converts a record of a file into an event of the batch route. Pure.
 import { parseTime } from "./parse-time.ts";
 
-/** Which columns mean what; the others become properties under their own names. */
+/** Meaning of columns; other columns become properties under their own names. */
 export interface ColumnMapping {
   readonly userColumns: readonly string[];
   readonly anonymousColumns: readonly string[];
   readonly nameColumns: readonly string[];
   readonly timeColumns: readonly string[];
-  /** What a value of the name column is called in Muster; others keep their own. */
+  /** Event names by value of the name column; other values are used unchanged. */
   readonly renames: ReadonlyMap<string, string>;
   /** Columns whose properties are numbers rather than text. */
   readonly numberColumns: ReadonlySet<string>;
@@ -15,10 +15,10 @@ export interface ColumnMapping {
   readonly skippedColumns: ReadonlySet<string>;
 }
 
-/** A value of a record: text from CSV, anything from NDJSON. */
+/** A value of a record: text from CSV, any JSON value from NDJSON. */
 export type FileRecord = Readonly<Record<string, unknown>>;
 
-/** The JSON of one event as POST /v1/events:batch takes it. */
+/** The JSON of an event for POST /v1/events:batch. */
 export interface ImportedEvent {
   readonly user_id?: string;
   readonly anonymous_id?: string;
@@ -28,7 +28,7 @@ export interface ImportedEvent {
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-/** Why a record is no event, for the person who ran the import. */
+/** Reports why a record is not an event, to the person who runs the import. */
 export class InvalidRecord extends Error {
   override name = "BadRecord";
 }

@@ -5,14 +5,14 @@ import { parse } from "csv-parse";
 import type { FileRecord } from "./map-record.ts";
 
 export interface NumberedRecord {
-  /** Where the record begins, from 1. */
+  /** First line of the record, from 1. */
   readonly line: number;
-  /** Undefined where the line can't be read; `problem` says why. */
+  /** Undefined for an unreadable line; `problem` holds the reason. */
   readonly record: FileRecord | undefined;
   readonly problem?: string;
 }
 
-/** A record longer than this is refused: one event is at most 128 KiB. */
+/** Longer records are refused: an event is at most 128 KiB. */
 const RECORD_BYTES_MAX = 1024 * 1024;
 
 export async function* readRecords(
@@ -68,7 +68,7 @@ async function* readCsv(file: NodeJS.ReadableStream, delimiter: string): AsyncGe
   file.on("error", (error) => rows.destroy(error));
   let header: string[] | undefined;
   for await (const { record, info } of rows as AsyncIterable<CsvRow>) {
-    // `lines` is where the record ended; line breaks inside quotes lie before that.
+    // `lines` is the last line of the record; line breaks inside quotes lie before it.
     const line = info.lines - (record.join("").split("\n").length - 1);
     if (header === undefined) header = record;
     else if (record.length !== header.length) {

@@ -1,12 +1,12 @@
-// Sends events to the running server in batches, several at a time, and waits where it is told to.
+// Sends events to the running server in batches, several at a time, and waits when the server requests it.
 import type { Clock } from "@muster/core";
 
 export interface SendOptions {
-  /** Of the REST gateway, such as http://127.0.0.1:3000. */
+  /** URL of the REST gateway, such as http://127.0.0.1:3000. */
   readonly url: string;
   readonly apiKey: string;
   readonly clock: Clock;
-  /** How often a batch is tried while the server can't take it. */
+  /** Number of attempts per batch while the server cannot accept it. */
   readonly attemptsMax: number;
 }
 
@@ -24,12 +24,15 @@ interface BatchResponse {
   }[];
 }
 
-/** The server refused the whole import, or stayed away. The message says what to do. */
+/** The server refused the whole import, or stayed unreachable. The message states what to do. */
 export class ImportFailed extends Error {
   override name = "ImportFailed";
 }
 
-/** Sends one batch, each event as its JSON text, and tells each line's outcome. Sending it twice is harmless: ids repeat. */
+/**
+ * Sends a batch, each event as its JSON text, and returns the outcome of each line. Sending a batch twice is
+ * harmless: ids repeat.
+ */
 export async function sendBatch(
   events: readonly string[],
   lines: readonly number[],
@@ -54,7 +57,7 @@ export async function sendBatch(
   }
 }
 
-/** The answer, or in how many milliseconds it is worth trying again. */
+/** The response, or the number of milliseconds until a retry is worthwhile. */
 async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchResponse | number> {
   let response: Response;
   try {

@@ -18,10 +18,10 @@ export type PathMatch<Rule> =
   | { readonly kind: "not_found" };
 
 export class PathTrie<Rule> {
-  /** One tree for each custom verb; "" is the tree of templates without one. */
+  /** A tree for each custom verb; "" is the tree of templates without a verb. */
   readonly #roots = new Map<string, Node<Rule>>();
 
-  /** The rules that stand where the template ends; shared by templates of equal segment kinds. */
+  /** The rules of the template; templates with equal segment kinds share them. */
   at(template: PathTemplate): RulesByMethod<Rule> {
     let node = getOrAdd(this.#roots, template.verb);
     for (const segment of template.segments) node = child(node, segment);
@@ -33,7 +33,9 @@ export class PathTrie<Rule> {
     return this.#roots.has(verb);
   }
 
-  /** `segments` are decoded. The best match that takes the method, or the methods that some match takes. */
+  /**
+   * `segments` are decoded. Returns the best match for the method, or the methods of the matching templates.
+   */
   match(verb: string, segments: readonly string[], method: string): PathMatch<Rule> {
     const root = this.#roots.get(verb);
     const methods = new Set<string>();

@@ -1,15 +1,15 @@
-// Tells every process that a key is no longer what it was, once that has committed. Best effort:
-// where a notice is lost, the age of cached entries bounds how long the key lives on.
+// Broadcasts that a key was revoked, after the revocation has committed. Best effort: where a broadcast is
+// lost, the age of cached entries bounds the remaining life of the key.
 import { CREDENTIALS_REVOKED_TOPIC } from "@muster/authz";
 import type { Bus } from "@muster/bus";
 import { type ApiKeyId, type Clock, uuidToBytes } from "@muster/core";
 
-/** How long an answer waits for its notice to come round. */
+/** Longest time for which a response waits until its broadcast returns. */
 const ECHO_WAIT_MS = 250;
 
 /**
- * Resolves when the notice has come back to this process, and so has been handed to the others: the
- * caller's next request then meets no cache that still knows the key.
+ * Resolves when the broadcast has returned to this process, and so has been sent to the others: the caller's
+ * next request then finds no cache with the key.
  */
 export async function announceRevocation(
   { bus, clock }: { readonly bus: Bus; readonly clock: Clock },
@@ -17,7 +17,7 @@ export async function announceRevocation(
 ): Promise<void> {
   const payload = uuidToBytes(id);
   const echo = new AbortController();
-  // Subscribed last, so it hears after this process's caches.
+  // Subscribed last, so that this process's caches receive the broadcast first.
   const unsubscribe = bus.onBroadcast(CREDENTIALS_REVOKED_TOPIC, (received) => {
     if (payload.equals(received)) echo.abort();
   });

@@ -1,4 +1,4 @@
-// API keys as the contract shows them: without hash, without secret.
+// Converts API keys to messages of the contract: without hash, without secret.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type ApiKey as ApiKeyMessage, ApiKeySchema } from "@muster/contracts/muster/identity/v1/api_key_pb";

@@ -1,4 +1,4 @@
-// Every statement against `api_keys`.
+// Contains every statement against `api_keys`.
 import { type ApiKeyId, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { type OrderColumn, pageAfter, type Queryable, type Transaction } from "@muster/db";
 import type { ApiKey } from "./api-key.ts";
@@ -30,7 +30,7 @@ interface Row {
   readonly expire_time_ms: number | null;
 }
 
-/** Where a page begins: after this key, in the list's order. */
+/** Start of a page: the key before it, in the list's order. */
 export interface ApiKeyCursor {
   readonly createTimeMs: number;
   readonly id: ApiKeyId;
@@ -50,7 +50,7 @@ export class ApiKeyStore {
     });
   }
 
-  /** Valid or not; the caller knows the time. */
+  /** The key, valid or not; callers compare the time. */
   async findByHash(queryable: Queryable, hash: Uint8Array): Promise<ApiKey | undefined> {
     const row = await queryable("api_keys")
       .select(COLUMNS)
@@ -88,12 +88,12 @@ export class ApiKeyStore {
     return (await query).map(fromRow);
   }
 
-  /** False when somebody else removed it first. */
+  /** False when the key was removed before. */
   async remove(trx: Transaction, organizationId: OrganizationId, id: ApiKeyId): Promise<boolean> {
     return (await trx("api_keys").where(ofOrganization(organizationId, id)).delete()) === 1;
   }
 
-  /** False when it is gone, or its end was set before. */
+  /** False when the key was removed, or its end was set before. */
   async setEnd(
     trx: Transaction,
     organizationId: OrganizationId,
@@ -107,7 +107,7 @@ export class ApiKeyStore {
     return changed === 1;
   }
 
-  /** Rotation leaves ended keys behind; the next one clears them away. */
+  /** Rotation leaves ended keys behind; the next rotation removes them. */
   async removeEnded(trx: Transaction, organizationId: OrganizationId, nowMs: number): Promise<void> {
     await trx("api_keys")
       .where("organization_id", uuidToBytes(organizationId))

@@ -1,4 +1,4 @@
-// An API key as it is kept: never the secret, only its hash. Pure.
+// Declares a stored API key: the hash, never the secret. Pure.
 import { type ApiKeyId, isUuid, type OrganizationId } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
 
@@ -12,7 +12,7 @@ export interface ApiKey {
   readonly hash: Buffer;
   readonly scopes: readonly string[];
   readonly createTimeMs: number;
-  /** Set when it is rotated: the end of the overlap. Undefined means never. */
+  /** Set by a rotation: the end of the overlap. Undefined means never. */
   readonly expireTimeMs: number | undefined;
 }
 
@@ -20,13 +20,13 @@ export function isValidAt(key: ApiKey, nowMs: number): boolean {
   return key.expireTimeMs === undefined || nowMs < key.expireTimeMs;
 }
 
-/** What nobody issued is not found, rather than malformed: both tell a stranger the same. */
+/** A malformed id is reported as not found, so that it reveals no more than an unknown id. */
 export function parseApiKeyId(text: string): ApiKeyId {
   if (!isUuid(text)) throw new AppError("API_KEY_NOT_FOUND");
   return text as ApiKeyId;
 }
 
-/** Refuses scopes that no method asks for: a typo would otherwise show only when a call fails. */
+/** Refuses scopes that no method requires: a typo would otherwise show only when a call fails. */
 export function requireKnownScopes(scopes: readonly string[], known: ReadonlySet<string>): void {
   const fields = scopes.flatMap((scope, index): FieldError[] =>
     scope === "*" || known.has(scope)
@@ -38,7 +38,7 @@ export function requireKnownScopes(scopes: readonly string[], known: ReadonlySet
   throw new AppError("FIELD_INVALID", { message: `${first.field}: ${first.message}`, fields });
 }
 
-/** Invariant: nobody makes a key that may do more than its maker. */
+/** Invariant: a new key holds no more than the key that creates it. */
 export function requireHeldScopes(
   scopes: readonly string[],
   maker: { has(permission: string): boolean },

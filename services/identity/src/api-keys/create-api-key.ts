@@ -1,4 +1,4 @@
-// CreateApiKey: a new key of the caller's organization, holding no more than its maker.
+// CreateApiKey: creates a key of the caller's organization, with no more scopes than the caller's.
 import { create } from "@bufbuild/protobuf";
 import {
   type ApiKeyService,

@@ -1,4 +1,4 @@
-// ListApiKeys: the valid keys of the caller's organization, oldest first.
+// ListApiKeys: lists the valid keys of the caller's organization, oldest first.
 import type { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { type ApiKeyId, PAGE_SIZE_DEFAULT, type PageTokens } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -13,7 +13,7 @@ export function listApiKeys(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServi
     const after = cursorOf(deps.pageTokens, tokenScope, request.pageToken);
     const pageSize = request.pageSize === 0 ? PAGE_SIZE_DEFAULT : request.pageSize;
     const { reader } = deps.database;
-    // One more than the page shows whether another follows.
+    // A further row shows whether another page follows.
     const found = await deps.apiKeys.listPage(
       reader,
       organizationId,

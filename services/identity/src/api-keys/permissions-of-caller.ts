@@ -1,10 +1,10 @@
-// What the caller of a public method may do.
+// Returns the permissions of the caller of a public method.
 import type { Permissions } from "@muster/authz";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 
 export function permissionsOfCaller({ principal }: CallContext): Permissions {
-  // Services call internal methods only; the dispatcher sees to that.
+  // The dispatcher lets services call internal methods only.
   if (principal.kind === "service") throw new AppError("PERMISSION_DENIED");
   return principal.permissions;
 }

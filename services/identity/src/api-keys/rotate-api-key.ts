@@ -1,5 +1,5 @@
-// RotateApiKey: a successor with the same name and scopes; the old key ends after the overlap. Of
-// several rotations of one key exactly one wins.
+// RotateApiKey: creates a successor with the same name and scopes; the old key ends after the overlap. Of
+// several concurrent rotations of a key exactly one succeeds.
 import { create } from "@bufbuild/protobuf";
 import {
   type ApiKeyService,
@@ -22,7 +22,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const nowMs = deps.clock.nowMs();
     const old = await deps.apiKeys.find(deps.database.reader, organizationId, id);
     if (old === undefined || !isValidAt(old, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
-    // Its secret is about to be shown: that must give nobody more than they hold.
+    // The response contains the new secret, which must not grant more than the caller holds.
     requireHeldScopes(old.scopes, permissionsOfCaller(context));
     const { name, scopes } = old;
     const { apiKey, secret } = issueApiKey(deps, { organizationId, name, scopes });
@@ -38,7 +38,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
   };
 }
 
-/** Conditional on nobody having set its end before, which only a rotation does. */
+/** Succeeds only if no end was set before, which only a rotation does. */
 async function endOld(
   trx: Transaction,
   { apiKeys }: IdentityDeps,

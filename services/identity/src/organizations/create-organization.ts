@@ -1,4 +1,4 @@
-// CreateOrganization: makes an organization and its first API key, both or neither.
+// CreateOrganization: creates an organization and its first API key, both or neither.
 import { create } from "@bufbuild/protobuf";
 import {
   CreateOrganizationResponseSchema,

@@ -1,4 +1,4 @@
-// GetOrganization: what the other services need to know of an organization.
+// GetOrganization: returns an organization to the other services.
 import type { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";

@@ -1,4 +1,4 @@
-// ListOrganizations: the organizations that the caller belongs to. A key belongs to exactly one.
+// ListOrganizations: lists the organizations that the caller belongs to. A key belongs to exactly one.
 import type { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
@@ -9,7 +9,7 @@ export function listOrganizations(
   deps: IdentityDeps,
 ): UnaryHandler<typeof OrganizationService.method.listOrganizations> {
   return async (request, context) => {
-    // The only page is the first, so no token was ever handed out.
+    // The list has a single page, so no token was ever returned.
     if (request.pageToken !== "") throw new AppError("PAGE_TOKEN_INVALID");
     const organization = await deps.organizations.find(deps.database.reader, context.organizationId);
     return {

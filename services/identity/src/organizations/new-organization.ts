@@ -1,4 +1,4 @@
-// An organization and its first key, which may do everything in it: made and stored together.
+// Creates an organization together with its first key, which holds every permission.
 import { EVERY_PERMISSION } from "@muster/authz";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";

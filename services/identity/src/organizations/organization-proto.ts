@@ -1,4 +1,4 @@
-// Organizations as the contract shows them.
+// Converts organizations to messages of the contract.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {

@@ -11,7 +11,7 @@ import { organizationToProto } from "./organization-proto.ts";
 
 type Changes = Partial<Pick<Organization, "name" | "timeZone">>;
 
-/** Mask paths and the fields they name. */
+/** Fields by mask path. */
 const changeable = { name: "name", time_zone: "timeZone" } as const;
 type Path = keyof typeof changeable;
 
@@ -20,7 +20,7 @@ export function updateOrganization(
 ): UnaryHandler<typeof OrganizationService.method.updateOrganization> {
   return async (request, context) => {
     const changes = changesOf(request);
-    // Another's is not found, like one that never was.
+    // Another organization is reported as not found, like an unknown id.
     if (request.organizationId !== context.organizationId) throw new AppError("ORGANIZATION_NOT_FOUND");
     const organization = await deps.database.transaction(async (trx) => {
       const before = await deps.organizations.lock(trx, context.organizationId);
