@@ -8,7 +8,7 @@ import {
   parseClientInstant,
   parseInstant as parseRfc,
 } from "../../services/events/src/tracking/instant-text.ts";
-import { parseInstant as parseCel } from "../../services/segments/src/predicates/time-literal.ts";
+import { parseInstant as parseCel } from "../../services/segments/src/predicates/values/time-literal.ts";
 
 const TEXTS = [
   "2019-10-01T00:00:00Z",

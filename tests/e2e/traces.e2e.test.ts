@@ -6,8 +6,8 @@
 import { randomInt } from "node:crypto";
 import { SeededRandom, systemClock } from "@muster/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { isMemberByRawEvents } from "../../services/segments/src/engine/reference-evaluator.ts";
-import type { Rule } from "../../services/segments/src/engine/rule.ts";
+import { isMemberByRawEvents } from "../../services/segments/src/engine/reference/reference-evaluator.ts";
+import type { Rule } from "../../services/segments/src/engine/rule/rule.ts";
 import { decodeRule } from "../../services/segments/src/rules/rule-proto.ts";
 import { IdentityGraphModel, type SentEvent } from "../harness/identity-graph-model.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";

@@ -3,7 +3,7 @@ import { type OrganizationId, type ProfileId, randomIds, type SegmentId, shardOf
 import type { Database, Queryable } from "@muster/db";
 import { golden, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, test } from "vitest";
-import { emptyState } from "../src/engine/profile-state.ts";
+import { emptyState } from "../src/engine/state/profile-state.ts";
 import { listErasures } from "../src/erasure/erasure-store.ts";
 import { findSweepable, listMembershipRows } from "../src/memberships/exited-membership-store.ts";
 import {

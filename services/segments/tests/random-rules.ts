@@ -2,8 +2,8 @@
 // raw events.
 import type { SegmentId } from "@muster/core";
 import fc from "fast-check";
-import { matcherOf } from "../src/engine/matcher.ts";
-import type { Leaf, Rule } from "../src/engine/rule.ts";
+import { matcherOf } from "../src/engine/rule/matcher.ts";
+import type { Leaf, Rule } from "../src/engine/rule/rule.ts";
 import { compilePredicate } from "../src/predicates/predicate.ts";
 
 /** The duration of a tick: short for windows to the millisecond, long for calendar days. */

@@ -14,9 +14,9 @@ import type { ModuleDefinition, Worker } from "@muster/runtime";
 import { eventsModule } from "@muster/service-events";
 import { ENGINES, openTestDatabase } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import { matcherOf } from "../src/engine/matcher.ts";
-import { isMemberByRawEvents } from "../src/engine/reference-evaluator.ts";
-import type { Rule } from "../src/engine/rule.ts";
+import { isMemberByRawEvents } from "../src/engine/reference/reference-evaluator.ts";
+import { matcherOf } from "../src/engine/rule/matcher.ts";
+import type { Rule } from "../src/engine/rule/rule.ts";
 import { segmentsModule } from "../src/module.ts";
 
 type RuleInit = MessageInitShape<typeof RuleSchema>;

@@ -1,7 +1,7 @@
 // Determines why and when a membership changed. Pure.
 import type { SegmentId } from "@muster/core";
-import type { SegmentDefinition } from "../engine/definitions.ts";
-import type { MembershipChange } from "../engine/membership.ts";
+import type { SegmentDefinition } from "../engine/state/definitions.ts";
+import type { MembershipChange } from "../engine/state/membership.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 
 export type MembershipChangeOrigin =

@@ -1,7 +1,7 @@
 // Saves changed profiles: states, memberships, counts and announcements, in one transaction.
 import type { Transaction } from "@muster/db";
-import type { MembershipChange } from "../engine/membership.ts";
-import { isEmptyState } from "../engine/profile-state.ts";
+import type { MembershipChange } from "../engine/state/membership.ts";
+import { isEmptyState } from "../engine/state/profile-state.ts";
 import { saveMemberships } from "../memberships/membership-store.ts";
 import { type StoredProfile, saveStates } from "../profiles/state-store.ts";
 import type { ProfileKey } from "../rebuild/backfill-store.ts";

@@ -1,9 +1,9 @@
 // Compares a replay with the reference evaluator at the end of every day, and checks that the changes add up.
 import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
-import { matcherOf } from "../engine/matcher.ts";
-import { isMemberByRawEvents, type RawEvent } from "../engine/reference-evaluator.ts";
-import type { Rule, Window } from "../engine/rule.ts";
+import { isMemberByRawEvents, type RawEvent } from "../engine/reference/reference-evaluator.ts";
+import { matcherOf } from "../engine/rule/matcher.ts";
+import type { Rule, Window } from "../engine/rule/rule.ts";
 import { RuleSimulation } from "../preview/rule-simulation.ts";
 import { DailyCounts, Replay } from "./replay.ts";
 

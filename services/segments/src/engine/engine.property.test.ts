@@ -14,10 +14,12 @@ import {
   TAIL_TICKS,
   TICKS,
 } from "../../tests/random-rules.ts";
-import { Definitions, type SegmentDefinition } from "./definitions.ts";
-import { evaluate } from "./evaluate.ts";
-import { type Matcher, matcherOf } from "./matcher.ts";
-import { earlier, evaluateAll, evaluateSegments } from "./membership.ts";
+import { evaluate } from "./evaluation/evaluate.ts";
+import { isMemberByRawEvents, type ReferenceContext } from "./reference/reference-evaluator.ts";
+import { type Matcher, matcherOf } from "./rule/matcher.ts";
+import { type Leaf, leavesOf, type Rule } from "./rule/rule.ts";
+import { Definitions, type SegmentDefinition } from "./state/definitions.ts";
+import { earlier, evaluateAll, evaluateSegments } from "./state/membership.ts";
 import {
   applyDueEvents,
   emptyState,
@@ -26,10 +28,8 @@ import {
   recordEvent,
   recordProfile,
   viewOf,
-} from "./profile-state.ts";
-import { isMemberByRawEvents, type ReferenceContext } from "./reference-evaluator.ts";
-import { type Leaf, leavesOf, type Rule } from "./rule.ts";
-import { decodeState, encodeState } from "./state-codec.ts";
+} from "./state/profile-state.ts";
+import { decodeState, encodeState } from "./state/state-codec.ts";
 
 /** Segments may only refer to earlier segments. */
 function segmentsOf(rules: readonly Rule[]): SegmentDefinition[] {

@@ -1,17 +1,18 @@
 // Tests edge cases of the engine by name: ties, window ends, deeper rules over shallower facts, pruning.
 import type { SegmentId } from "@muster/core";
 import { describe, expect, test } from "vitest";
+import { evaluate } from "./evaluation/evaluate.ts";
 import {
   applyToCountFacts,
   type CountFacts,
   type EventInstant,
   emptyCountFacts,
   nthNewest,
-} from "./count-facts.ts";
-import { Definitions, type SegmentDefinition } from "./definitions.ts";
-import { evaluate } from "./evaluate.ts";
-import { matcherOf } from "./matcher.ts";
-import { evaluateAll, evaluateSegments } from "./membership.ts";
+} from "./facts/count-facts.ts";
+import { matcherOf } from "./rule/matcher.ts";
+import type { Rule } from "./rule/rule.ts";
+import { Definitions, type SegmentDefinition } from "./state/definitions.ts";
+import { evaluateAll, evaluateSegments } from "./state/membership.ts";
 import {
   type EngineEvent,
   emptyState,
@@ -20,9 +21,8 @@ import {
   prune,
   recordEvent,
   viewOf,
-} from "./profile-state.ts";
-import type { Rule } from "./rule.ts";
-import { SCHEDULED_EVENTS_MAX } from "./scheduled-events.ts";
+} from "./state/profile-state.ts";
+import { SCHEDULED_EVENTS_MAX } from "./state/scheduled-events.ts";
 
 const viewedTwiceLately: Rule = {
   kind: "performed",

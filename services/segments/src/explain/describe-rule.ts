@@ -1,6 +1,6 @@
 // Describes rules as English text for explanations. Pure.
-import type { Matcher } from "../engine/matcher.ts";
-import type { Comparison, Leaf, OccurrenceCondition, Window } from "../engine/rule.ts";
+import type { Matcher } from "../engine/rule/matcher.ts";
+import type { Comparison, Leaf, OccurrenceCondition, Window } from "../engine/rule/rule.ts";
 
 const UNITS = [
   ["d", 86_400_000],

@@ -9,11 +9,11 @@ import { assert, type OrganizationId, type ProfileId, type SegmentId, shardOf } 
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
-import { Definitions } from "../engine/definitions.ts";
-import { evaluate } from "../engine/evaluate.ts";
-import { applyDueEvents, emptyState, type ProfileState, viewOf } from "../engine/profile-state.ts";
-import { hasCompleteHistory } from "../engine/retained-facts.ts";
-import { segmentsIn } from "../engine/rule.ts";
+import { evaluate } from "../engine/evaluation/evaluate.ts";
+import { segmentsIn } from "../engine/rule/rule.ts";
+import { Definitions } from "../engine/state/definitions.ts";
+import { applyDueEvents, emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
+import { hasCompleteHistory } from "../engine/state/retained-facts.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { readRootProfile } from "../membership-queries/read-root-profile.ts";
 import { loadStates, profileKeyText } from "../profiles/state-store.ts";

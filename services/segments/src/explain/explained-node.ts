@@ -7,11 +7,11 @@ import {
   Resolution,
 } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
 import { bytesToUuid, type SegmentId } from "@muster/core";
-import type { EventInstant } from "../engine/count-facts.ts";
-import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation.ts";
-import { factsOfLeaf } from "../engine/fact-spec.ts";
-import { readsEventsBefore } from "../engine/lookback.ts";
-import { childrenOf, type Leaf, type Rule } from "../engine/rule.ts";
+import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation/evaluation.ts";
+import type { EventInstant } from "../engine/facts/count-facts.ts";
+import { factsOfLeaf } from "../engine/facts/fact-spec.ts";
+import { readsEventsBefore } from "../engine/rule/lookback.ts";
+import { childrenOf, type Leaf, type Rule } from "../engine/rule/rule.ts";
 import { describeLeaf, describeMatcher, formatInstant } from "./describe-rule.ts";
 
 type NodeInit = MessageInitShape<typeof ExplainedNodeSchema>;

@@ -1,11 +1,11 @@
 // Tests that a profile becomes a member by performing the missing steps.
 import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
-import { Definitions } from "../engine/definitions.ts";
-import { evaluate } from "../engine/evaluate.ts";
-import { matcherOf } from "../engine/matcher.ts";
-import { emptyState, type ProfileState, recordEvent, viewOf } from "../engine/profile-state.ts";
-import type { Comparison, Rule } from "../engine/rule.ts";
+import { evaluate } from "../engine/evaluation/evaluate.ts";
+import { matcherOf } from "../engine/rule/matcher.ts";
+import type { Comparison, Rule } from "../engine/rule/rule.ts";
+import { Definitions } from "../engine/state/definitions.ts";
+import { emptyState, type ProfileState, recordEvent, viewOf } from "../engine/state/profile-state.ts";
 import { missingSteps } from "./missing-steps.ts";
 
 const NOW_MS = Date.UTC(2026, 5, 1);

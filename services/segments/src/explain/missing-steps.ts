@@ -2,9 +2,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { MissingStepSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
-import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation.ts";
-import type { Matcher } from "../engine/matcher.ts";
-import type { Aggregate, Leaf, Performed, Rule } from "../engine/rule.ts";
+import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation/evaluation.ts";
+import type { Matcher } from "../engine/rule/matcher.ts";
+import type { Aggregate, Leaf, Performed, Rule } from "../engine/rule/rule.ts";
 import { describeLeaf, describeMatcher, formatInstant } from "./describe-rule.ts";
 import { type ChildEvaluation, childEvaluations } from "./explained-node.ts";
 

@@ -1,9 +1,10 @@
 // Computes when a profile's result changes without a further event, and why.
-import type { Definitions } from "../engine/definitions.ts";
-import { evaluate } from "../engine/evaluate.ts";
-import type { Evaluation, ProfileView } from "../engine/evaluation.ts";
-import { applyDueEvents, type ProfileState, viewOf } from "../engine/profile-state.ts";
-import type { Leaf, Rule } from "../engine/rule.ts";
+
+import { evaluate } from "../engine/evaluation/evaluate.ts";
+import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
+import type { Leaf, Rule } from "../engine/rule/rule.ts";
+import type { Definitions } from "../engine/state/definitions.ts";
+import { applyDueEvents, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
 import { describeLeaf, describeMatcher } from "./describe-rule.ts";
 import { childEvaluations } from "./explained-node.ts";
 

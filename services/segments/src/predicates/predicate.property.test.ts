@@ -4,10 +4,10 @@ import { CelScalar, celEnv, celFunc, isCelError, listType, mapType, parse, plan 
 import { strings } from "@bufbuild/cel/ext";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { PredicateError } from "./parse/predicate-error.ts";
 import { compilePredicate } from "./predicate.ts";
-import { PredicateError } from "./predicate-error.ts";
 import { anyObject, anyPredicate, KEYS } from "./testing/random-predicates.ts";
-import type { JsonObject } from "./values.ts";
+import type { JsonObject } from "./values/values.ts";
 
 const { BOOL, DYN, STRING } = CelScalar;
 const MAP = mapType(DYN, DYN);

@@ -1,14 +1,14 @@
 // Pure. Compiles predicates of segment rules on an event's properties or a profile's traits. The language is
 // CEL, described in README.md. A predicate is checked and bounded when it is saved, compiled once, and its
 // evaluation never throws.
-import { fieldsRead, worstCaseSteps } from "./bounds.ts";
-import { canonicalText } from "./canonical.ts";
-import { checkPredicate, type Fail } from "./check.ts";
-import { compileTree, type Evaluate } from "./compile.ts";
-import { PREDICATE_SOURCE_BYTES_MAX } from "./limits.ts";
-import { parse } from "./parse.ts";
-import { PredicateError, positionOf } from "./predicate-error.ts";
-import { isMap, type JsonObject, Problem, SCAN_LIMIT_EXCEEDED } from "./values.ts";
+import { fieldsRead, worstCaseSteps } from "./check/bounds.ts";
+import { checkPredicate, type Fail } from "./check/check.ts";
+import { compileTree, type Evaluate } from "./compile/compile.ts";
+import { canonicalText } from "./parse/canonical.ts";
+import { PREDICATE_SOURCE_BYTES_MAX } from "./parse/limits.ts";
+import { parse } from "./parse/parse.ts";
+import { PredicateError, positionOf } from "./parse/predicate-error.ts";
+import { isMap, type JsonObject, Problem, SCAN_LIMIT_EXCEEDED } from "./values/values.ts";
 
 /** The data of a predicate: `properties` of an event, or `traits` of a profile. */
 export type PredicateSubject = "event" | "traits";

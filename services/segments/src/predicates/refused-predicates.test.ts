@@ -1,7 +1,7 @@
 // Tests which predicates are rejected when they are saved, with position and message.
 import { describe, expect, test } from "vitest";
+import { PredicateError } from "./parse/predicate-error.ts";
 import { compilePredicate, type PredicateSubject } from "./predicate.ts";
-import { PredicateError } from "./predicate-error.ts";
 
 function refusal(source: string, subject: PredicateSubject = "event"): string {
   try {

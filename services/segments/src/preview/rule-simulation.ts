@@ -1,8 +1,9 @@
 // Simulates a rule: evaluates profiles from raw events alone and stores no state. Pure.
 import type { SegmentId } from "@muster/core";
-import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
-import { evaluate } from "../engine/evaluate.ts";
-import type { Evaluation, ProfileView } from "../engine/evaluation.ts";
+import { evaluate } from "../engine/evaluation/evaluate.ts";
+import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
+import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import {
   type EngineEvent,
   type EngineProfile,
@@ -11,8 +12,7 @@ import {
   recordEvent,
   recordProfile,
   viewOf,
-} from "../engine/profile-state.ts";
-import { type Rule, segmentsIn } from "../engine/rule.ts";
+} from "../engine/state/profile-state.ts";
 
 /** No segment has this id. */
 const SIMULATED_SEGMENT_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff" as SegmentId;

@@ -9,8 +9,8 @@ import {
   shardOf,
 } from "@muster/core";
 import type { ClientCallOptions } from "@muster/rpc";
-import { ruleReadsEventsBefore } from "../engine/lookback.ts";
-import type { EngineEvent, EngineProfile } from "../engine/profile-state.ts";
+import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
+import type { EngineEvent, EngineProfile } from "../engine/state/profile-state.ts";
 import { eventIdText } from "../events/decode-message.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
 import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";

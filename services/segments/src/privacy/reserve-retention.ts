@@ -4,7 +4,7 @@ import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1
 import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import { spansLongerThan } from "../engine/lookback.ts";
+import { spansLongerThan } from "../engine/rule/lookback.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import {
   ensureOrganization,

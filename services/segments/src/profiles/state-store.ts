@@ -1,8 +1,8 @@
 // Stores profile states: every statement against `profile_states`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
-import type { ProfileState } from "../engine/profile-state.ts";
-import { decodeState, encodeState } from "../engine/state-codec.ts";
+import type { ProfileState } from "../engine/state/profile-state.ts";
+import { decodeState, encodeState } from "../engine/state/state-codec.ts";
 import type { ProfileKey } from "../rebuild/backfill-store.ts";
 
 /** A profile's state and its due time in epoch milliseconds. */

@@ -6,8 +6,8 @@ import type { Transaction } from "@muster/db";
 import type { Announcer } from "../announcements/announcer.ts";
 import { ChangedSegments } from "../announcements/cause.ts";
 import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
-import type { Definitions } from "../engine/definitions.ts";
-import { earlier, evaluateSegments } from "../engine/membership.ts";
+import type { Definitions } from "../engine/state/definitions.ts";
+import { earlier, evaluateSegments } from "../engine/state/membership.ts";
 import {
   applyDueEvents,
   emptyState,
@@ -15,7 +15,7 @@ import {
   type ProfileState,
   recordEvent,
   recordProfile,
-} from "../engine/profile-state.ts";
+} from "../engine/state/profile-state.ts";
 import { addErasures } from "../erasure/erasure-store.ts";
 import {
   type DecodedMessage,

@@ -6,10 +6,10 @@ import type { OwnedShards } from "@muster/outbox";
 import type { Announcer } from "../announcements/announcer.ts";
 import { timerCause } from "../announcements/cause.ts";
 import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
-import type { Definitions } from "../engine/definitions.ts";
-import { evaluate } from "../engine/evaluate.ts";
-import { earlier, evaluateAll } from "../engine/membership.ts";
-import { needsRebuild, viewOf } from "../engine/profile-state.ts";
+import { evaluate } from "../engine/evaluation/evaluate.ts";
+import type { Definitions } from "../engine/state/definitions.ts";
+import { earlier, evaluateAll } from "../engine/state/membership.ts";
+import { needsRebuild, viewOf } from "../engine/state/profile-state.ts";
 import { addProfileRebuilds } from "../profiles/rebuild-store.ts";
 import {
   compareProfileKeys,

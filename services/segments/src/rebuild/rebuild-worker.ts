@@ -7,7 +7,7 @@ import type { Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
 import type { Announcer } from "../announcements/announcer.ts";
 import { type ChangedProfile, saveChangedProfiles } from "../announcements/changed-profile.ts";
-import type { Definitions } from "../engine/definitions.ts";
+import type { Definitions } from "../engine/state/definitions.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { addProfileRebuilds, deleteProfileRebuilds } from "../profiles/rebuild-store.ts";

@@ -5,10 +5,12 @@ import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Arrival, anyRule, anyTrace, FINE, TAIL_TICKS, TICKS } from "../../tests/random-rules.ts";
-import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
-import { factsOfLeaf } from "../engine/fact-spec.ts";
-import { readsEventsBefore, spansOf } from "../engine/lookback.ts";
-import { earlier, evaluateAll, evaluateSegments } from "../engine/membership.ts";
+import { factsOfLeaf } from "../engine/facts/fact-spec.ts";
+import { isMemberByRawEvents } from "../engine/reference/reference-evaluator.ts";
+import { readsEventsBefore, spansOf } from "../engine/rule/lookback.ts";
+import { leavesOf, type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
+import { earlier, evaluateAll, evaluateSegments } from "../engine/state/membership.ts";
 import {
   applyDueEvents,
   emptyState,
@@ -16,10 +18,8 @@ import {
   type ProfileState,
   recordEvent,
   recordProfile,
-} from "../engine/profile-state.ts";
-import { isMemberByRawEvents } from "../engine/reference-evaluator.ts";
-import { leavesOf, type Rule, segmentsIn } from "../engine/rule.ts";
-import { decodeState, encodeState } from "../engine/state-codec.ts";
+} from "../engine/state/profile-state.ts";
+import { decodeState, encodeState } from "../engine/state/state-codec.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import { NO_PROFILE } from "./backfill-store.ts";
 import { isBackfilled, retainKnownFacts } from "./retained-facts.ts";

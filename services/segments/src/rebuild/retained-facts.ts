@@ -3,9 +3,9 @@
 import type { OrganizationId, ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { PoisonMessage } from "@muster/outbox";
-import type { Definitions, TrackedFact } from "../engine/definitions.ts";
-import { applyDueEvents, emptyState, type ProfileState, recordEvent } from "../engine/profile-state.ts";
-import { mergeRetainedFacts } from "../engine/retained-facts.ts";
+import type { Definitions, TrackedFact } from "../engine/state/definitions.ts";
+import { applyDueEvents, emptyState, type ProfileState, recordEvent } from "../engine/state/profile-state.ts";
+import { mergeRetainedFacts } from "../engine/state/retained-facts.ts";
 import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../events/decode-message.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";

@@ -1,7 +1,7 @@
 // Scans profiles from a snapshot of their raw events and computes the states.
 import type { ProfileId } from "@muster/core";
-import type { Definitions } from "../engine/definitions.ts";
-import { emptyState, type ProfileState, recordEvent, recordProfile } from "../engine/profile-state.ts";
+import type { Definitions } from "../engine/state/definitions.ts";
+import { emptyState, type ProfileState, recordEvent, recordProfile } from "../engine/state/profile-state.ts";
 import { eventIdText } from "../events/decode-message.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
 

@@ -2,8 +2,8 @@
 // nothing.
 import type { SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
-import { Definitions } from "../engine/definitions.ts";
-import { type Rule, segmentsIn } from "../engine/rule.ts";
+import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import { Definitions } from "../engine/state/definitions.ts";
 import { INSTANTS_MAX, type Segment } from "../segment-model/segment.ts";
 import { definitionsOf, savedRule, savedVersion, transitiveDependentsOf } from "./evaluations.ts";
 import { rejectCycle } from "./segment-references.ts";

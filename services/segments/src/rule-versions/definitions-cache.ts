@@ -1,7 +1,7 @@
 // Caches the compiled segments of organizations, never older than the transaction that loads them.
 import { assert, type OrganizationId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
-import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
+import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import { provisionOrganization, readVersions } from "../organizations/organization-store.ts";
 import { listSegmentsOf } from "../segment-model/segment-store.ts";
 import { definitionsOf } from "./evaluations.ts";

@@ -5,8 +5,8 @@
 // has a pending evaluation, which replaces the serving evaluation when the backfill is done. Rules reference
 // segments; evaluations reference evaluations.
 import type { SegmentId } from "@muster/core";
-import type { SegmentDefinition } from "../engine/definitions.ts";
-import { type Rule, segmentsIn } from "../engine/rule.ts";
+import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import type { SegmentDefinition } from "../engine/state/definitions.ts";
 import { mapSegmentIds } from "../rules/map-segment-ids.ts";
 import type { Segment } from "../segment-model/segment.ts";
 

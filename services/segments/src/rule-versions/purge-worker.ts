@@ -4,7 +4,7 @@ import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
 import type { Announcer } from "../announcements/announcer.ts";
-import { prune } from "../engine/profile-state.ts";
+import { prune } from "../engine/state/profile-state.ts";
 import { deleteCounts, deleteMemberships, saveEnteredTimes } from "../memberships/membership-store.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { listStates, type StoredProfile, saveStates } from "../profiles/state-store.ts";

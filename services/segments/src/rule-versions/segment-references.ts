@@ -1,7 +1,7 @@
 // Resolves the segments that a rule references when it is saved, and rejects cycles.
 import { isUuid, type SegmentId } from "@muster/core";
 import { invalidField } from "@muster/errors";
-import type { Rule } from "../engine/rule.ts";
+import type { Rule } from "../engine/rule/rule.ts";
 import { mapSegmentIds } from "../rules/map-segment-ids.ts";
 import type { Segment } from "../segment-model/segment.ts";
 import { findCycle } from "./evaluations.ts";

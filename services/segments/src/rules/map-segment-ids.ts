@@ -1,6 +1,6 @@
 // Replaces the segments that a rule references.
 import type { SegmentId } from "@muster/core";
-import type { Rule } from "../engine/rule.ts";
+import type { Rule } from "../engine/rule/rule.ts";
 
 /** Returns the rule with each referenced segment replaced. `path` is the path of the rule, for errors. */
 export function mapSegmentIds(

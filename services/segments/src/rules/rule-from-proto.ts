@@ -14,7 +14,7 @@ import {
 } from "@muster/contracts/muster/segments/v1/rule_pb";
 import type { SegmentId } from "@muster/core";
 import { invalidField } from "@muster/errors";
-import { type Matcher, matcherOf } from "../engine/matcher.ts";
+import { type Matcher, matcherOf } from "../engine/rule/matcher.ts";
 import type {
   Aggregate,
   Comparison,
@@ -22,17 +22,17 @@ import type {
   OccurrenceCondition,
   Rule,
   Window,
-} from "../engine/rule.ts";
+} from "../engine/rule/rule.ts";
 import {
   ACTIVE_DAYS_MAX,
   exceededLimit,
   RULE_DEPTH_MAX,
   SPAN_MS_MAX,
   WINDOWED_COUNT_MAX,
-} from "../engine/rule-limits.ts";
-import { isTimeZone } from "../engine/time-zone.ts";
+} from "../engine/rule/rule-limits.ts";
+import { isTimeZone } from "../engine/rule/time-zone.ts";
+import { PredicateError } from "../predicates/parse/predicate-error.ts";
 import { compilePredicate, type Predicate, type PredicateSubject } from "../predicates/predicate.ts";
-import { PredicateError } from "../predicates/predicate-error.ts";
 
 /** The path of a field in the request, and the default time zone. */
 interface RuleLocation {

@@ -3,7 +3,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { AppError } from "@muster/errors";
 import { describe, expect, test } from "vitest";
-import { leavesOf } from "../engine/rule.ts";
+import { leavesOf } from "../engine/rule/rule.ts";
 import { decodeRule, encodeRule, ruleFromRequest } from "./rule-proto.ts";
 
 type RuleInit = MessageInitShape<typeof RuleSchema>;

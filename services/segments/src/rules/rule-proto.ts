@@ -3,8 +3,8 @@ import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import type { CreateSegmentRequest } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { invalidField } from "@muster/errors";
-import { matcherOf } from "../engine/matcher.ts";
-import type { Rule, Window } from "../engine/rule.ts";
+import { matcherOf } from "../engine/rule/matcher.ts";
+import type { Rule, Window } from "../engine/rule/rule.ts";
 import { performedOf, ruleFromProto } from "./rule-from-proto.ts";
 import { ruleToProto } from "./rule-to-proto.ts";
 

@@ -1,7 +1,7 @@
 // Rejects rules that look back further than the organization keeps raw events.
 import { invalidField } from "@muster/errors";
-import { spansLongerThan } from "../engine/lookback.ts";
-import type { Rule } from "../engine/rule.ts";
+import { spansLongerThan } from "../engine/rule/lookback.ts";
+import type { Rule } from "../engine/rule/rule.ts";
 
 /**
  * Throws FIELD_INVALID with the window if the rule looks back further. `rulePath` is the path of the rule in

@@ -10,8 +10,8 @@ import {
   type RuleSchema,
   type WindowSchema,
 } from "@muster/contracts/muster/segments/v1/rule_pb";
-import type { Matcher } from "../engine/matcher.ts";
-import type { Aggregate, Comparison, CountCondition, Occurrence, Rule, Window } from "../engine/rule.ts";
+import type { Matcher } from "../engine/rule/matcher.ts";
+import type { Aggregate, Comparison, CountCondition, Occurrence, Rule, Window } from "../engine/rule/rule.ts";
 
 type RuleInit = MessageInitShape<typeof RuleSchema>;
 type AggregateInit = MessageInitShape<typeof AggregateSchema>;

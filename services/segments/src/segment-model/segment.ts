@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { isUuid, type OrganizationId, type SegmentId, uuidToBytes, uuidV7 } from "@muster/core";
 import { invalidField } from "@muster/errors";
-import { matcherOf } from "../engine/matcher.ts";
-import type { Rule } from "../engine/rule.ts";
+import { matcherOf } from "../engine/rule/matcher.ts";
+import type { Rule } from "../engine/rule/rule.ts";
 
 export interface Segment {
   readonly organizationId: OrganizationId;

@@ -3,10 +3,10 @@
 import type { ProfileId, SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import { Definitions, type SegmentDefinition } from "../engine/definitions.ts";
-import { ruleReadsEventsBefore } from "../engine/lookback.ts";
-import { evaluateAll } from "../engine/membership.ts";
-import { segmentsIn } from "../engine/rule.ts";
+import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
+import { segmentsIn } from "../engine/rule/rule.ts";
+import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
+import { evaluateAll } from "../engine/state/membership.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
 import { scanStates } from "../rebuild/scan-states.ts";

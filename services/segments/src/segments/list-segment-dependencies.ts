@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { SegmentReferenceSchema } from "@muster/contracts/muster/segments/v1/segment_checks_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { MethodHandler } from "@muster/rpc";
-import { segmentsIn } from "../engine/rule.ts";
+import { segmentsIn } from "../engine/rule/rule.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { dependentsOf, savedRule } from "../rule-versions/evaluations.ts";
 import type { Segment } from "../segment-model/segment.ts";

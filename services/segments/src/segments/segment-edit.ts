@@ -4,7 +4,7 @@ import type {
   UpdateSegmentRequest,
 } from "@muster/contracts/muster/segments/v1/segment_update_pb";
 import { invalidField } from "@muster/errors";
-import type { Rule } from "../engine/rule.ts";
+import type { Rule } from "../engine/rule/rule.ts";
 import { ruleFromRequest } from "../rules/rule-proto.ts";
 import { slugOf } from "../segment-model/segment.ts";
 

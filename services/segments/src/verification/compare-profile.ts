@@ -1,11 +1,11 @@
 // Compares one profile's memberships from four sources: raw events, facts, state and lists of members. All
 // inputs are parameters, including the instant.
 import type { ProfileId, SegmentId } from "@muster/core";
-import { EvaluationContext, evaluateAt } from "../engine/evaluate.ts";
-import { ruleReadsEventsBefore } from "../engine/lookback.ts";
-import { emptyState, viewOf } from "../engine/profile-state.ts";
-import { isMemberByRawEvents } from "../engine/reference-evaluator.ts";
-import { hasCompleteHistory } from "../engine/retained-facts.ts";
+import { EvaluationContext, evaluateAt } from "../engine/evaluation/evaluate.ts";
+import { isMemberByRawEvents } from "../engine/reference/reference-evaluator.ts";
+import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
+import { emptyState, viewOf } from "../engine/state/profile-state.ts";
+import { hasCompleteHistory } from "../engine/state/retained-facts.ts";
 import { ALL_SEGMENTS } from "../rebuild/backfill-store.ts";
 import type { LaterMessages, RawProfile } from "./raw-profiles.ts";
 import type { StoredSnapshot } from "./stored-snapshot.ts";

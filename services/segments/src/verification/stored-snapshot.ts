@@ -2,7 +2,7 @@
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import { readCursors } from "@muster/outbox/cursor-store";
-import type { Rule } from "../engine/rule.ts";
+import type { Rule } from "../engine/rule/rule.ts";
 import { loadStates, profileKeyText, type StoredProfile } from "../profiles/state-store.ts";
 import { type Backfill, listBackfillsOfShards } from "../rebuild/backfill-store.ts";
 import { definitionsOf } from "../rule-versions/evaluations.ts";

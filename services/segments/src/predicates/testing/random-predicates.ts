@@ -1,6 +1,6 @@
 // Generates random predicates, each as our text and as plain CEL for @bufbuild/cel, and random data for both.
 import fc from "fast-check";
-import type { JsonObject } from "../values.ts";
+import type { JsonObject } from "../values/values.ts";
 
 /** One expression in our language and in the library's. */
 export interface Pair {

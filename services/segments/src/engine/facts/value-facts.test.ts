@@ -1,13 +1,13 @@
 // Tests that sums do not depend on order, and that a truncated value log reports its missing numbers.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compilePredicate } from "../predicates/predicate.ts";
-import { Definitions } from "./definitions.ts";
-import { evaluate } from "./evaluate.ts";
+import { compilePredicate } from "../../predicates/predicate.ts";
+import { evaluate } from "../evaluation/evaluate.ts";
+import { matcherOf } from "../rule/matcher.ts";
+import type { Aggregate } from "../rule/rule.ts";
+import { Definitions } from "../state/definitions.ts";
+import { emptyState, recordEvent, viewOf } from "../state/profile-state.ts";
 import { addExactly, roundedSum } from "./exact-sum.ts";
-import { matcherOf } from "./matcher.ts";
-import { emptyState, recordEvent, viewOf } from "./profile-state.ts";
-import type { Aggregate } from "./rule.ts";
 import { AGGREGATE_VALUE_MAX, VALUES_MAX } from "./value-facts.ts";
 
 const DAY_MS = 86_400_000;

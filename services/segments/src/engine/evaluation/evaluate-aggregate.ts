@@ -1,10 +1,10 @@
 // Evaluates aggregate leaves and computes when the result changes as numbers leave the window.
-import type { AnyFacts } from "./any-facts.ts";
+import type { AnyFacts } from "../facts/any-facts.ts";
+import { addExactly, type Partials, roundedSum } from "../facts/exact-sum.ts";
+import type { Tally, ValueLog } from "../facts/value-facts.ts";
+import { type Aggregate, compare } from "../rule/rule.ts";
+import { leavesAt, type MovingWindow, windowStart } from "../rule/window.ts";
 import type { Evaluation, Evidence } from "./evaluation.ts";
-import { addExactly, type Partials, roundedSum } from "./exact-sum.ts";
-import { type Aggregate, compare } from "./rule.ts";
-import type { Tally, ValueLog } from "./value-facts.ts";
-import { leavesAt, type MovingWindow, windowStart } from "./window.ts";
 
 export function evaluateAggregate(leaf: Aggregate, facts: AnyFacts | undefined, nowMs: number): Evaluation {
   const { window } = leaf;

@@ -1,13 +1,13 @@
 // Pure. Compiles a checked syntax tree to closures over plain JSON. Nothing is converted or copied, and the
 // only thrown value is SCAN_LIMIT_EXCEEDED.
-import { canonicalText } from "./canonical.ts";
+import { canonicalText } from "../parse/canonical.ts";
+import { positionOf } from "../parse/predicate-error.ts";
+import type { Node, NodeOf } from "../parse/syntax-tree.ts";
+import { isMap, Problem, type Run } from "../values/values.ts";
 import { compileArithmetic } from "./compile-arithmetic.ts";
 import { compileCall } from "./compile-call.ts";
 import { compileComparison, compileMembership } from "./compile-comparison.ts";
 import { compileComprehension } from "./compile-comprehension.ts";
-import { positionOf } from "./predicate-error.ts";
-import type { Node, NodeOf } from "./syntax-tree.ts";
-import { isMap, Problem, type Run } from "./values.ts";
 
 /** Returns a JSON value, an instant, a span or a problem. */
 export type Evaluate = (run: Run) => unknown;

@@ -1,7 +1,7 @@
 // Updates a profile's memberships from its facts and computes when they may change without an event.
 import type { SegmentId } from "@muster/core";
+import { EvaluationContext, evaluateAt } from "../evaluation/evaluate.ts";
 import type { Definitions, SegmentDefinition } from "./definitions.ts";
-import { EvaluationContext, evaluateAt } from "./evaluate.ts";
 import { applyDueEvents, type ProfileState, viewOf } from "./profile-state.ts";
 
 export interface MembershipChange {

@@ -1,9 +1,10 @@
 // Pure. Type-checks a syntax tree when a predicate is saved: names, functions, operand types, and a bool as
 // result. JSON values have the type "dyn": any value is possible, so each evaluation checks again.
-import { FUNCTIONS, type StaticType } from "./functions.ts";
-import type { BinaryOperator, Comprehension, Node, NodeOf } from "./syntax-tree.ts";
-import { parseInstant, parseSpan } from "./time-literal.ts";
-import { kindOf } from "./values.ts";
+
+import type { BinaryOperator, Comprehension, Node, NodeOf } from "../parse/syntax-tree.ts";
+import { FUNCTIONS, type StaticType } from "../values/functions.ts";
+import { parseInstant, parseSpan } from "../values/time-literal.ts";
+import { kindOf } from "../values/values.ts";
 
 /** Reports the invalid node and the reason. */
 export type Fail = (node: Node, reason: string) => never;

@@ -1,7 +1,7 @@
 // Defines rules: typed trees whose leaves count events by matchers. Pure data; other files convert proto and
 // storage forms.
 import type { SegmentId } from "@muster/core";
-import type { Predicate } from "../predicates/predicate.ts";
+import type { Predicate } from "../../predicates/predicate.ts";
 import { type Matcher, matcherOf } from "./matcher.ts";
 
 /**

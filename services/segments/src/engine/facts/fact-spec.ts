@@ -1,10 +1,17 @@
 // Specifies the facts that leaves read: what a profile keeps, and which matchers change it. Leaves with equal
 // specs share one fact.
-import type { Predicate } from "../predicates/predicate.ts";
-import { type Matcher, matcherOf, stableKey } from "./matcher.ts";
-import { type Aggregate, depthOf, type Leaf, type Performed, type Sequence, type Window } from "./rule.ts";
+import type { Predicate } from "../../predicates/predicate.ts";
+import { type Matcher, matcherOf, stableKey } from "../rule/matcher.ts";
+import {
+  type Aggregate,
+  depthOf,
+  type Leaf,
+  type Performed,
+  type Sequence,
+  type Window,
+} from "../rule/rule.ts";
+import { spanMsMax } from "../rule/window.ts";
 import type { SequencePlan } from "./sequence-facts.ts";
-import { spanMsMax } from "./window.ts";
 
 export type FactSpec = CountSpec | TallySpec | ValuesSpec | DaysSpec | HeldSpec | SequenceSpec;
 

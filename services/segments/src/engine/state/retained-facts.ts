@@ -1,19 +1,19 @@
 // Merges the retained facts of a profile into its rebuilt state when retention has removed raw events. Facts
 // that were updated while those events existed know more than the remaining events. Pure.
-import type { AnyFacts } from "./any-facts.ts";
-import type { CountFacts, EventInstant } from "./count-facts.ts";
-import type { Definitions, TrackedFact } from "./definitions.ts";
-import type { DaysSpec, FactSpec, ValuesSpec } from "./fact-spec.ts";
-import { advanceHeld, type HeldFacts, type HeldOutcome } from "./held-facts.ts";
-import { type Advance, outcomeOf } from "./ordered-facts.ts";
-import type { ProfileState } from "./profile-state.ts";
+import type { AnyFacts } from "../facts/any-facts.ts";
+import type { CountFacts, EventInstant } from "../facts/count-facts.ts";
+import type { DaysSpec, FactSpec, ValuesSpec } from "../facts/fact-spec.ts";
+import { advanceHeld, type HeldFacts, type HeldOutcome } from "../facts/held-facts.ts";
+import { type Advance, outcomeOf } from "../facts/ordered-facts.ts";
 import {
   advanceSequence,
   type SequenceFacts,
   type SequenceOutcome,
   type SequencePlan,
-} from "./sequence-facts.ts";
-import type { Tally } from "./value-facts.ts";
+} from "../facts/sequence-facts.ts";
+import type { Tally } from "../facts/value-facts.ts";
+import type { Definitions, TrackedFact } from "./definitions.ts";
+import type { ProfileState } from "./profile-state.ts";
 
 export interface RetainedFacts {
   /** The raw events are complete from this instant on. */

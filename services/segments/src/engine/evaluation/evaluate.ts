@@ -1,9 +1,9 @@
 // Evaluates a rule over facts at an instant. Pure: no clock, no database. The same function serves
 // memberships, timers, preview, explain and backtests.
 import type { SegmentId } from "@muster/core";
+import { type Rule, segmentsIn } from "../rule/rule.ts";
 import { evaluateLeaf } from "./evaluate-leaf.ts";
 import type { Evaluation, ProfileView } from "./evaluation.ts";
-import { type Rule, segmentsIn } from "./rule.ts";
 
 /**
  * Leaf changes that are tried to find when a combined rule changes. Later changes are found once that instant

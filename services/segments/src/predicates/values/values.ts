@@ -1,7 +1,7 @@
 // Pure. Defines the values of predicates: JSON values, instants, durations, and problems. A problem passes
 // upwards until &&, || or exists absorbs it.
 import { JSON_DEPTH_MAX } from "@muster/core";
-import { EVALUATION_SCAN_UNITS_MAX, SCAN_UNITS_PER_KEY, SCAN_UNITS_PER_VALUE } from "./limits.ts";
+import { EVALUATION_SCAN_UNITS_MAX, SCAN_UNITS_PER_KEY, SCAN_UNITS_PER_VALUE } from "../parse/limits.ts";
 
 /** Plain data. Only own keys count, whatever their names. */
 export type JsonObject = { readonly [key: string]: unknown };

@@ -1,12 +1,11 @@
 // Evaluates one leaf over its facts: whether it holds, the evidence, and when the result changes without an
 // event.
-import type { AnyFacts } from "./any-facts.ts";
-import { type CountFacts, countSince } from "./count-facts.ts";
-import { evaluateAggregate } from "./evaluate-aggregate.ts";
-import type { Evaluation, Evidence, PerformedEvidence, ProfileView } from "./evaluation.ts";
-import { factsOfLeaf, traitKeyOf } from "./fact-spec.ts";
-import { advanceHeld, type HeldOutcome } from "./held-facts.ts";
-import { outcomeOf } from "./ordered-facts.ts";
+import type { AnyFacts } from "../facts/any-facts.ts";
+import { type CountFacts, countSince } from "../facts/count-facts.ts";
+import { factsOfLeaf, traitKeyOf } from "../facts/fact-spec.ts";
+import { advanceHeld, type HeldOutcome } from "../facts/held-facts.ts";
+import { outcomeOf } from "../facts/ordered-facts.ts";
+import { advanceSequence, type Chain, type SequenceOutcome } from "../facts/sequence-facts.ts";
 import {
   type ActiveDays,
   compare,
@@ -18,10 +17,11 @@ import {
   type PerformedThenNot,
   type Sequence,
   thresholdsOf,
-} from "./rule.ts";
-import { advanceSequence, type Chain, type SequenceOutcome } from "./sequence-facts.ts";
-import { dayOf, startOfDay } from "./time-zone.ts";
-import { leavesAt, type MovingWindow, windowStart } from "./window.ts";
+} from "../rule/rule.ts";
+import { dayOf, startOfDay } from "../rule/time-zone.ts";
+import { leavesAt, type MovingWindow, windowStart } from "../rule/window.ts";
+import { evaluateAggregate } from "./evaluate-aggregate.ts";
+import type { Evaluation, Evidence, PerformedEvidence, ProfileView } from "./evaluation.ts";
 
 /** `nextChangeAt` is exact. */
 export function evaluateLeaf(leaf: Exclude<Leaf, InSegment>, view: ProfileView, nowMs: number): Evaluation {

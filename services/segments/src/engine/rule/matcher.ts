@@ -1,7 +1,7 @@
 // Selects events by name and an optional predicate on properties. A matcher has no window and no threshold,
 // so the segments of an organization share the facts of equal matchers.
 import { createHash } from "node:crypto";
-import type { Predicate } from "../predicates/predicate.ts";
+import type { Predicate } from "../../predicates/predicate.ts";
 
 export interface Matcher {
   /** Equal for equal matchers, in every process and for ever, because facts are stored under this key. */

@@ -1,5 +1,5 @@
 // Stores events dated after now in the profile's state until their instant.
-import type { FactEvent } from "./any-facts.ts";
+import type { FactEvent } from "../facts/any-facts.ts";
 import type { Definitions } from "./definitions.ts";
 import type { ProfileState } from "./profile-state.ts";
 

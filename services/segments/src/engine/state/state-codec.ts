@@ -1,13 +1,13 @@
 // Encodes and decodes a profile's state as compact JSON, mostly arrays.
 import type { SegmentId } from "@muster/core";
-import type { AnyFacts } from "./any-facts.ts";
-import type { EventInstant } from "./count-facts.ts";
-import type { HeldOutcome } from "./held-facts.ts";
-import type { OrderedEvent } from "./ordered-facts.ts";
+import type { AnyFacts } from "../facts/any-facts.ts";
+import type { EventInstant } from "../facts/count-facts.ts";
+import type { HeldOutcome } from "../facts/held-facts.ts";
+import type { OrderedEvent } from "../facts/ordered-facts.ts";
+import type { Chain, SequenceOutcome } from "../facts/sequence-facts.ts";
+import type { LoggedValue } from "../facts/value-facts.ts";
 import type { ProfileState } from "./profile-state.ts";
 import type { ScheduledEvent } from "./scheduled-events.ts";
-import type { Chain, SequenceOutcome } from "./sequence-facts.ts";
-import type { LoggedValue } from "./value-facts.ts";
 
 interface StoredState {
   /** Version of this format. In version 1 all facts were counts, and instants had no event ids. */

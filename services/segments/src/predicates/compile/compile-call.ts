@@ -1,9 +1,9 @@
 // Pure. Compiles calls of the functions in functions.ts.
 import { assert } from "@muster/core";
+import type { Node, NodeOf } from "../parse/syntax-tree.ts";
+import { FUNCTIONS } from "../values/functions.ts";
+import { kindOf, Problem, type Run, type Value, type ValueKind } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compile.ts";
-import { FUNCTIONS } from "./functions.ts";
-import type { Node, NodeOf } from "./syntax-tree.ts";
-import { kindOf, Problem, type Run, type Value, type ValueKind } from "./values.ts";
 
 export function compileCall(node: NodeOf<"call">, compiler: Compiler): Evaluate {
   const declared = FUNCTIONS.get(node.name);

@@ -1,13 +1,19 @@
 // Holds everything that is kept of one profile: facts, memberships and scheduled events. Applies events to
 // it.
 import type { SegmentId } from "@muster/core";
-import { isMap, type JsonObject } from "../predicates/values.ts";
-import { type AnyFacts, applyToFact, changesFacts, emptyFactsOf, type FactEvent } from "./any-facts.ts";
-import type { EventInstant } from "./count-facts.ts";
+import { isMap, type JsonObject } from "../../predicates/values/values.ts";
+import type { ProfileView } from "../evaluation/evaluation.ts";
+import {
+  type AnyFacts,
+  applyToFact,
+  changesFacts,
+  emptyFactsOf,
+  type FactEvent,
+} from "../facts/any-facts.ts";
+import type { EventInstant } from "../facts/count-facts.ts";
+import { countableNumber } from "../facts/value-facts.ts";
 import type { Definitions, SegmentDefinition, TrackedFact, TrackedMatcher } from "./definitions.ts";
-import type { ProfileView } from "./evaluation.ts";
 import { SCHEDULED_EVENTS_MAX, type ScheduledEvent, scheduleEvent } from "./scheduled-events.ts";
-import { countableNumber } from "./value-facts.ts";
 
 export interface ProfileState {
   /**

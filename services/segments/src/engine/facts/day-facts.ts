@@ -1,5 +1,5 @@
 // Keeps the days of a time zone on which a matcher's events happened.
-import type { DayNumber } from "./time-zone.ts";
+import type { DayNumber } from "../rule/time-zone.ts";
 
 export interface DayFacts {
   readonly kind: "days";

@@ -2,8 +2,16 @@
 // types of rules: the engine's tests and the verification of memberships compare the engine with this
 // evaluator.
 import type { SegmentId } from "@muster/core";
-import type { Matcher } from "./matcher.ts";
-import type { Aggregate, Comparison, Occurrence, PerformedThenNot, Rule, Sequence, Window } from "./rule.ts";
+import type { Matcher } from "../rule/matcher.ts";
+import type {
+  Aggregate,
+  Comparison,
+  Occurrence,
+  PerformedThenNot,
+  Rule,
+  Sequence,
+  Window,
+} from "../rule/rule.ts";
 
 export interface RawEvent {
   readonly eventName: string;

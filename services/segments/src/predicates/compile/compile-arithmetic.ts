@@ -1,8 +1,9 @@
 // Pure. Compiles + - * / % on numbers, + on strings, and + and - on timestamps and durations.
+
+import type { ArithmeticOperator, NodeOf } from "../parse/syntax-tree.ts";
+import { instantOf, spanOf } from "../values/time-literal.ts";
+import { Instant, Problem, type Run, Span, scan, type Value } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compile.ts";
-import type { ArithmeticOperator, NodeOf } from "./syntax-tree.ts";
-import { instantOf, spanOf } from "./time-literal.ts";
-import { Instant, Problem, type Run, Span, scan, type Value } from "./values.ts";
 
 export function compileArithmetic(
   node: NodeOf<"binary">,

@@ -1,7 +1,8 @@
 // Pure. Compiles equality, order and `in`.
+
+import type { NodeOf, OrderOperator } from "../parse/syntax-tree.ts";
+import { equal, isMap, order, Problem, type Run } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compile.ts";
-import type { NodeOf, OrderOperator } from "./syntax-tree.ts";
-import { equal, isMap, order, Problem, type Run } from "./values.ts";
 
 type Binary = NodeOf<"binary">;
 

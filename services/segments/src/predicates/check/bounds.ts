@@ -1,13 +1,13 @@
 // Pure. Computes the static bounds of a predicate: worst-case cost, comprehensions, and the fields read.
 
-import type { Fail } from "./check.ts";
 import {
   COMPREHENSION_BODY_NODES_MAX,
   COMPREHENSION_ITEMS_MAX,
   COMPREHENSION_NESTING_MAX,
   PREDICATE_COST_STEPS_MAX,
-} from "./limits.ts";
-import { type Comprehension, childrenOf, type Node } from "./syntax-tree.ts";
+} from "../parse/limits.ts";
+import { type Comprehension, childrenOf, type Node } from "../parse/syntax-tree.ts";
+import type { Fail } from "./check.ts";
 
 /** Most nodes visited in one evaluation. Rejects predicates beyond the limits. */
 export function worstCaseSteps(root: Node, fail: Fail): number {

@@ -1,14 +1,14 @@
 // Compiles an organization's segments: which facts an event changes, how much each fact must keep, and which
 // segments each fact affects.
 import type { SegmentId } from "@muster/core";
-import type { Predicate } from "../predicates/predicate.ts";
-import type { JsonObject } from "../predicates/values.ts";
-import { type FactSpec, factsOfLeaf, mergeSpecs, traitKeyOf } from "./fact-spec.ts";
-import type { Matcher } from "./matcher.ts";
-import { mayMatchEmptyHistory } from "./matches-empty-history.ts";
-import { RECENT_MAX } from "./ordered-facts.ts";
-import { leavesOf, type Rule, segmentsIn } from "./rule.ts";
-import { VALUES_MAX } from "./value-facts.ts";
+import type { Predicate } from "../../predicates/predicate.ts";
+import type { JsonObject } from "../../predicates/values/values.ts";
+import { type FactSpec, factsOfLeaf, mergeSpecs, traitKeyOf } from "../facts/fact-spec.ts";
+import { RECENT_MAX } from "../facts/ordered-facts.ts";
+import { VALUES_MAX } from "../facts/value-facts.ts";
+import type { Matcher } from "../rule/matcher.ts";
+import { mayMatchEmptyHistory } from "../rule/matches-empty-history.ts";
+import { leavesOf, type Rule, segmentsIn } from "../rule/rule.ts";
 
 export interface SegmentDefinition {
   readonly id: SegmentId;

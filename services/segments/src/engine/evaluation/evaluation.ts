@@ -1,8 +1,8 @@
 // Defines the result of evaluating a rule, and the evidence for it.
 import type { SegmentId } from "@muster/core";
-import type { AnyFacts } from "./any-facts.ts";
-import type { EventInstant } from "./count-facts.ts";
-import type { Rule } from "./rule.ts";
+import type { AnyFacts } from "../facts/any-facts.ts";
+import type { EventInstant } from "../facts/count-facts.ts";
+import type { Rule } from "../rule/rule.ts";
 
 export interface Evaluation {
   readonly member: boolean;

@@ -1,11 +1,11 @@
 // Defines the union of all kinds of facts and applies past events to them.
 
+import { dayOf } from "../rule/time-zone.ts";
 import { applyToCountFacts, type CountFacts, type EventInstant, emptyCountFacts } from "./count-facts.ts";
 import { applyToDayFacts, type DayFacts, emptyDayFacts } from "./day-facts.ts";
 import type { FactSpec, Range } from "./fact-spec.ts";
 import { applyToHeldFacts, emptyHeldFacts, type HeldFacts } from "./held-facts.ts";
 import { applyToSequenceFacts, emptySequenceFacts, type SequenceFacts } from "./sequence-facts.ts";
-import { dayOf } from "./time-zone.ts";
 import { addToLog, addToTally, emptyTally, emptyValueLog, type Tally, type ValueLog } from "./value-facts.ts";
 
 export type AnyFacts = CountFacts | Tally | ValueLog | DayFacts | HeldFacts | SequenceFacts;
