@@ -2,7 +2,9 @@
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { runProcess } from "../run-process.ts";
+import { checkDecisionPage } from "./decision-pages.ts";
 import { checkDocument } from "./documents.ts";
+import { checkFolderSizes } from "./folder-sizes.ts";
 import { checkGeneratedCode } from "./generated-code.ts";
 import { checkImports } from "./import-rules.ts";
 import { checkProse } from "./prose.ts";
@@ -28,6 +30,7 @@ const checks: readonly Check[] = [
   { name: "generated code", run: async () => print(await checkGeneratedCode(ROOT)) },
   { name: "import rules", run: importRules },
   { name: "source rules", run: async () => print(sourceRules()) },
+  { name: "folder sizes", run: async () => print(folderSizes()) },
   { name: "documents", run: async () => print(documents()) },
   { name: "prose", run: async () => print(checkProse(ROOT)) },
 ];
@@ -55,9 +58,13 @@ function sourceRules(): Finding[] {
   return files.flatMap(checkSourceFile);
 }
 
+function folderSizes(): Finding[] {
+  return checkFolderSizes(readSourceFiles(ROOT, () => true).map(({ path }) => path));
+}
+
 function documents(): Finding[] {
   const files = readSourceFiles(ROOT, (path) => path.endsWith(".md") && !isGenerated(path));
-  return files.flatMap((file) => checkDocument(ROOT, file));
+  return files.flatMap((file) => [...checkDocument(ROOT, file), ...checkDecisionPage(file)]);
 }
 
 /** Warnings are printed on the way and do not fail. */
