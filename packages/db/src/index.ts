@@ -2,7 +2,7 @@ export { createDatabaseIfAbsent, dropDatabase } from "./create-database.ts";
 export * from "./database.ts";
 export { isUniqueViolation, PRIMARY_KEY, UniqueViolation } from "./database-errors.ts";
 export { insertRows } from "./insert-rows.ts";
-export { migrate, migrationStatus } from "./migrate.ts";
+export { migrate, migrationStatus, UnknownMigration } from "./migrate.ts";
 export { type MysqlOptions, openMysql } from "./mysql-database.ts";
 export { forUpdate, IN_LIST_VALUES_MAX, type OrderColumn, pageAfter } from "./queries.ts";
 export * from "./schema.ts";

@@ -124,14 +124,31 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     await expect(again).rejects.toMatchObject({ keyName: "things_size_uq" });
   });
 
-  test("a history that does not match the folder is rejected", async () => {
+  test("a database of another version is rejected by name, and not changed", async () => {
     file("0001_create_things", CREATE_THINGS);
+    file("0002_add_color", ADD_COLOR);
     await migrate(database, folder);
+    const before = await migrationStatus(database, folder);
+    rmSync(join(path, "0002_add_color.ts"));
+    const missing = { name: "UnknownMigration", migration: "0002_add_color" };
+    await expect(migrate(database, folder)).rejects.toMatchObject(missing);
+    await expect(migrationStatus(database, folder)).rejects.toMatchObject(missing);
+
     rmSync(join(path, "0001_create_things.ts"));
-    file("0001_create_others", CREATE_THINGS);
-    await expect(migrate(database, folder)).rejects.toThrow(
-      /0001_create_others here, but 0001_create_things/,
-    );
+    file("0001_initial_schema", CREATE_THINGS.replaceAll("things", "others"));
+    const renamed = { name: "UnknownMigration", migration: "0001_create_things" };
+    await expect(migrate(database, folder)).rejects.toMatchObject(renamed);
+    await expect(migrationStatus(database, folder)).rejects.toMatchObject(renamed);
+
+    rmSync(join(path, "0001_initial_schema.ts"));
+    file("0001_create_things", CREATE_THINGS);
+    file("0002_add_color", ADD_COLOR);
+    expect(await migrationStatus(database, folder)).toEqual(before);
+    await expect(database.reader("others").select()).rejects.toThrow();
+  });
+
+  test("a folder with a gap is rejected", async () => {
+    file("0001_create_things", CREATE_THINGS);
     file("0003_gap", CREATE_THINGS);
     await expect(migrate(database, folder)).rejects.toThrow(/without gaps: 0003_gap/);
   });

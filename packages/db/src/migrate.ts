@@ -2,7 +2,7 @@
 // runs are safe.
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { type Clock, systemClock } from "@muster/core";
+import { type Clock, PlainError, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Database, Transaction } from "./database.ts";
 import { TransactionConflict } from "./database-errors.ts";
@@ -27,6 +27,21 @@ export interface MigrationStatus {
   readonly appliedMs: number | undefined;
 }
 
+/**
+ * The database was migrated by another version: a recorded migration is absent here, or has another name. No
+ * upgrade exists, so the database must be deleted or moved.
+ */
+export class UnknownMigration extends PlainError {
+  override name = "UnknownMigration";
+  /** Name of the first such migration in the database. */
+  readonly migration: string;
+
+  constructor(migration: string) {
+    super(`the database has the migration ${migration}, which this version does not have`);
+    this.migration = migration;
+  }
+}
+
 interface MigrationFile {
   readonly number: number;
   readonly name: string;
@@ -39,7 +54,10 @@ const LOCK_TABLE = "schema_migration_lock";
 const WAIT_MS_MAX = 600_000;
 const WAIT_STEP_MS = 100;
 
-/** Applies missing migrations in order. Resolves to the numbers of the applied migrations. */
+/**
+ * Applies missing migrations in order. Resolves to the numbers of the applied migrations. Rejects with
+ * UnknownMigration, and changes nothing, if another version has migrated the database.
+ */
 export async function migrate(
   database: Database,
   folder: URL,
@@ -47,6 +65,7 @@ export async function migrate(
 ): Promise<number[]> {
   const files = await migrationFiles(folder);
   const clock = options.clock ?? systemClock;
+  requireKnown(files, await appliedMigrations(database));
   await whenFree(
     database,
     clock,
@@ -66,10 +85,14 @@ export async function migrate(
   return done;
 }
 
-/** Returns every migration of the folder and when it was applied. Changes nothing. */
+/**
+ * Returns every migration of the folder and when it was applied. Changes nothing. Rejects with UnknownMigration
+ * as `migrate` does.
+ */
 export async function migrationStatus(database: Database, folder: URL): Promise<MigrationStatus[]> {
   const files = await migrationFiles(folder);
   const applied = await appliedMigrations(database);
+  requireKnown(files, applied);
   return files.map(({ number, name }) => ({ number, name, appliedMs: applied.get(number)?.appliedMs }));
 }
 
@@ -79,8 +102,19 @@ async function appliedMigrations(
   if (!(await hasTable(database, TABLE))) return new Map();
   const rows = await database
     .reader(TABLE)
-    .select<{ number: number; name: string; applied_ms: number }[]>("number", "name", "applied_ms");
+    .select<{ number: number; name: string; applied_ms: number }[]>("number", "name", "applied_ms")
+    .orderBy("number");
   return new Map(rows.map((row) => [row.number, { name: row.name, appliedMs: row.applied_ms }]));
+}
+
+function requireKnown(
+  files: readonly MigrationFile[],
+  applied: ReadonlyMap<number, { readonly name: string }>,
+): void {
+  const names = new Map(files.map(({ number, name }) => [number, name]));
+  for (const [number, { name }] of applied) {
+    if (names.get(number) !== name) throw new UnknownMigration(name);
+  }
 }
 
 async function hasTable(database: Database, table: string): Promise<boolean> {
@@ -148,7 +182,7 @@ async function applyOnce(database: Database, file: MigrationFile, clock: Clock):
     const row = await trx(TABLE).where("number", file.number).first<{ name: string } | undefined>("name");
     if (row !== undefined) {
       if (row.name === file.name) return undefined;
-      throw new Error(`migration ${file.number} is ${file.name} here, but ${row.name} in the database`);
+      throw new UnknownMigration(row.name);
     }
     await up(new Schema(database.engine, trx));
     const appliedMs = clock.nowMs();
