@@ -32,7 +32,9 @@ export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): 
     await lock.release();
   };
   try {
-    for (const [service, database] of databases) await migrateService(service, database, deps.clock);
+    for (const [service, database] of databases) {
+      await migrateService({ service, database, config }, deps.clock);
+    }
     const bus = new EmbeddedBus(deps);
     return {
       databases,

@@ -8,7 +8,7 @@ import { AppError } from "@muster/errors";
 import { grpcCaller } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
 import type { OpenDatabases, OpenPlatform, PlatformDeps } from "./platform.ts";
-import { missingMigrations } from "./schema.ts";
+import { missingMigrations, type ServiceDatabase } from "./schema.ts";
 import { StartError } from "./start-error.ts";
 import { servicesOf } from "./targets.ts";
 
@@ -34,7 +34,8 @@ export async function openProductionPlatform(config: Config, deps: PlatformDeps)
       return caller;
     },
     untilUsable: async (signal) => {
-      for (const [service, database] of databases) await untilCurrent(service, database, deps, signal);
+      for (const [service, database] of databases)
+        await untilCurrent({ service, database, config }, deps, signal);
     },
     close: async () => {
       for (const caller of callers.values()) caller.close();
@@ -98,14 +99,14 @@ async function openBus(config: Config, { clock, log }: PlatformDeps): Promise<Bu
  * change it.
  */
 async function untilCurrent(
-  service: ServiceName,
-  database: Database,
+  of: ServiceDatabase,
   { clock, log }: PlatformDeps,
   signal: AbortSignal,
 ): Promise<void> {
+  const { service } = of;
   for (let attempt = 1; !signal.aborted; attempt += 1) {
     try {
-      const [first] = await missingMigrations(service, database);
+      const [first] = await missingMigrations(of);
       if (first === undefined) return;
       throw new StartError(
         `The database of ${service} is older than this version (it lacks ${first}). Run \`muster migrate\` first.`,

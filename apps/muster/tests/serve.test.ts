@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dropDatabase } from "@muster/db";
+import { type Database, dropDatabase, openMysql, openSqlite } from "@muster/db";
 import { testMysqlUrl } from "@muster/testkit";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { freePort, MusterProcess, runMuster } from "../../../tests/harness/process.ts";
@@ -48,6 +48,13 @@ function post(url: string, key: string): Promise<Response> {
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
     body: JSON.stringify({ user_id: "ada", name: "product.viewed" }),
   });
+}
+
+/** Makes the database look like one of another version. */
+async function addMigration(database: Database): Promise<void> {
+  const row = { number: 2, name: "0002_of_another_version", applied_ms: 1 };
+  await database.transaction(async (trx) => void (await trx("schema_migrations").insert(row)));
+  await database.close();
 }
 
 describe("embedded", { timeout: 60_000 }, () => {
@@ -94,6 +101,21 @@ describe("embedded", { timeout: 60_000 }, () => {
     expect(made.stderr).toBe("The key is shown this once.\n");
     const [, key] = /^organization_id [0-9a-f-]{36}\napi_key +(mk_\S+)\n$/.exec(made.stdout) ?? [];
     expect((await post(one.url, key ?? "")).status).toBe(201);
+  });
+
+  test("a data folder of another version is rejected by path, at a start and by migrate", async () => {
+    const one = await server([], { MUSTER_DATA_DIR: dataDir });
+    await one.process.start();
+    await one.process.end("SIGTERM");
+    await addMigration(await openSqlite({ path: join(dataDir, "events.sqlite") }));
+    for (const command of ["serve", "migrate"]) {
+      const { code, stderr } = await runMuster([command], one.variables);
+      expect(code, command).toBe(1);
+      expect(stderr).toContain(`The data folder ${dataDir} was made by another version of Muster`);
+      expect(stderr).toContain("its events schema has the migration 0002_of_another_version");
+      expect(stderr).toContain("Delete or move the folder");
+      expect(stderr).not.toContain("    at ");
+    }
   });
 
   test("a port that is taken is named, with the variable that takes another", async () => {
@@ -168,6 +190,25 @@ describe("production", { timeout: 90_000 }, () => {
     const made = await runMuster(["create-organization", "--name", "Shop"], one.variables);
     const key = /mk_\S+/.exec(made.stdout)?.[0] ?? "";
     expect((await post(one.url, key)).status).toBe(201);
+  });
+
+  test("a database of another version is rejected by name, at a start and by migrate", async () => {
+    const other = `${prefix}other_`;
+    const one = await server(["--target=identity"], { ...shared, MUSTER_DATABASE_PREFIX: other });
+    await runMuster(["migrate", "--service", "identity"], one.variables);
+    const url = await testMysqlUrl();
+    await addMigration(await openMysql({ url, database: `${other}identity` }));
+    for (const command of [
+      ["serve", "--target=identity"],
+      ["migrate", "--service", "identity"],
+    ]) {
+      const { code, stderr } = await runMuster(command, one.variables);
+      expect(code, command.join(" ")).toBe(1);
+      expect(stderr).toContain(`The database ${other}identity was made by another version of Muster`);
+      expect(stderr).toContain("Drop or rename the database");
+      expect(stderr).not.toContain("    at ");
+    }
+    await dropDatabase(url, `${other}identity`);
   });
 
   test("wrong credentials of the database are not waited for", async () => {

@@ -32,7 +32,8 @@ async function create({ name, mode }: CreateOrganizationFlags): Promise<void> {
   const { databases, close } = await openDatabases(config, ["identity"]);
   try {
     const database = databases.get("identity");
-    if (database === undefined || (await missingMigrations("identity", database)).length > 0) {
+    const missing = database && (await missingMigrations({ service: "identity", database, config }));
+    if (database === undefined || missing === undefined || missing.length > 0) {
       throw new StartError("The database of identity is not up to date. Run `muster migrate` first.");
     }
     const made = await createOrganizationDirect(database, { clock: systemClock, ids: randomIds, name });

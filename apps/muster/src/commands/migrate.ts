@@ -33,7 +33,7 @@ async function migrateAll({ service, mode }: MigrateFlags): Promise<void> {
   const { databases, close } = await openDatabases(config, service === undefined ? SERVICE_NAMES : [service]);
   try {
     for (const [name, database] of databases) {
-      const applied = await migrateService(name, database, systemClock);
+      const applied = await migrateService({ service: name, database, config }, systemClock);
       process.stdout.write(
         `${name}: ${applied.length === 0 ? "up to date" : `applied ${applied.join(", ")}`}\n`,
       );
