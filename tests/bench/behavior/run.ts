@@ -2,10 +2,10 @@
 // from raw events (`make bench-behavior`). One run uses the production adapters. MUSTER_BENCH_SIZE is
 // `small` for a short check or `full` for 5 million events; the default is one million.
 import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, uuidToBytes } from "@muster/core";
-import { type Database, openMysql, Schema } from "@muster/db";
+import { type Database, openMysql } from "@muster/db";
 import { startServers } from "@muster/testkit";
 import { type Connection, createConnection } from "mysql2/promise";
-import { up as makeReadModels } from "../../../services/events/migrations/0003_read_models.ts";
+import { buildReadModels } from "../../../services/events/tests/build-read-models.ts";
 import { type Installation, startInstallation } from "../../harness/installation.ts";
 import { RestClient } from "../../harness/rest.ts";
 import { round } from "../measure.ts";
@@ -83,7 +83,7 @@ async function main(): Promise<void> {
 }
 
 /**
- * Inserts raw events directly into the table; the migration then builds the read models, as an update does.
+ * Inserts raw events directly into the table, and then builds the read models from the table.
  */
 async function writeEventHistory(
   events: Connection,
@@ -93,7 +93,7 @@ async function writeEventHistory(
   const endMs = systemClock.nowMs();
   const profiles = await writeHistory(events, { organizationId, profiles: PROFILES, events: EVENTS, endMs });
   const startMs = systemClock.monotonicMs();
-  await database.transaction((trx) => makeReadModels(new Schema("mysql", trx)));
+  await database.transaction(buildReadModels);
   await events.query("ANALYZE TABLE event_counts, page_view_hours");
   const seconds = (systemClock.monotonicMs() - startMs) / 1000;
   results.record({ part: "read models made of the past", events: EVENTS, seconds: round(seconds, 1) });

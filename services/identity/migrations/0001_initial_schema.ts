@@ -1,10 +1,16 @@
-// Creates organizations, their API keys, and the idempotency ledger.
+// Creates the tables of organizations, their API keys, and the idempotency ledger.
 import { bytes, id16, instant, json, nullable, type Schema } from "@muster/db";
-import { createIdempotencyTable } from "@muster/idempotency";
+import { createIdempotencySubjectsTable, createIdempotencyTable } from "@muster/idempotency";
 
 export async function up(schema: Schema): Promise<void> {
   await schema.createTable("organizations", {
-    columns: { id: id16(), name: bytes(255), create_time_ms: instant() },
+    columns: {
+      id: id16(),
+      name: bytes(255),
+      create_time_ms: instant(),
+      // IANA name of the time zone of calendar days; null is UTC.
+      time_zone: nullable(bytes(64)),
+    },
     primaryKey: ["id"],
   });
   await schema.createTable("api_keys", {
@@ -12,7 +18,9 @@ export async function up(schema: Schema): Promise<void> {
       id: id16(),
       organization_id: id16(),
       name: bytes(255),
+      // The first characters of the key, for lists.
       prefix: bytes(32),
+      // SHA-256 of the key.
       key_hash: bytes(32),
       scopes: json(),
       create_time_ms: instant(),
@@ -23,4 +31,5 @@ export async function up(schema: Schema): Promise<void> {
     indexes: { api_keys_organization_ix: ["organization_id", "create_time_ms", "id"] },
   });
   await createIdempotencyTable(schema);
+  await createIdempotencySubjectsTable(schema);
 }

@@ -1,52 +1,13 @@
-// Creates the read models of summaries and points, and the event catalog.
-import { blob, bool, bytes, id16, insertRows, integer, type Schema, tiny, type Value } from "@muster/db";
+// Builds the read models from raw events that were inserted without the ingest queue, for benches and tests.
+import { insertRows, type Transaction, type Value } from "@muster/db";
 
-export async function up(schema: Schema): Promise<void> {
-  await schema.createTable("event_counts", {
-    columns: { organization_id: id16(), profile_id: id16(), name: bytes(255), count: integer() },
-    primaryKey: ["organization_id", "profile_id", "name"],
-  });
-  await schema.createTable("page_view_hours", {
-    columns: {
-      organization_id: id16(),
-      // UTC days since 1970, and the hour of the day.
-      day: integer(),
-      profile_id: id16(),
-      hour: tiny(),
-      // Part 0 receives new views; the other parts are full and never change.
-      part: integer(),
-      // In part 0: the number of other parts.
-      full_parts: integer(),
-      size_bytes: integer(),
-      // The encoded views in order of arrival: see page-views.ts.
-      views: blob(),
-    },
-    // Time first, so that new rows go to one end of the table.
-    primaryKey: ["organization_id", "day", "profile_id", "hour", "part"],
-    indexes: { page_view_hours_by_profile: ["organization_id", "profile_id", "day", "hour", "part"] },
-  });
-  await schema.createTable("event_types", {
-    columns: {
-      organization_id: id16(),
-      name: bytes(255),
-      description: bytes(1024),
-      price_millionths: integer(),
-      // The organization deleted a default type.
-      is_deleted: bool(),
-    },
-    primaryKey: ["organization_id", "name"],
-  });
-  // One row for each organization with catalog changes; every change locks the row.
-  await schema.createTable("event_catalogs", {
-    columns: { organization_id: id16(), changes: integer() },
-    primaryKey: ["organization_id"],
-  });
-  await countEvents(schema);
-  await keepPageViews(schema);
+/** Replaces the event counts and page views of all organizations by those of the stored events. */
+export async function buildReadModels(trx: Transaction): Promise<void> {
+  await countEvents(trx);
+  await keepPageViews(trx);
 }
 
-/** Counts the events stored before. After a crash the migration starts again from the beginning. */
-async function countEvents({ trx }: Schema): Promise<void> {
+async function countEvents(trx: Transaction): Promise<void> {
   await trx("event_counts").delete();
   await trx.raw(
     "INSERT INTO event_counts (organization_id, profile_id, name, count) SELECT organization_id, profile_id, name, COUNT(*) FROM tracked_events GROUP BY organization_id, profile_id, name",
@@ -65,7 +26,7 @@ const HOUR_MS = 3_600_000;
 const COLUMNS = ["organization_id", "day", "profile_id", "hour", "part", "full_parts", "size_bytes", "views"];
 
 /** Adds each stored page view to the row of the hour, day by day. A later append splits full hours. */
-async function keepPageViews({ trx }: Schema): Promise<void> {
+async function keepPageViews(trx: Transaction): Promise<void> {
   await trx("page_view_hours").delete();
   const days = await trx("tracked_events")
     .distinct<{ organization_id: Buffer; day: number }[]>("organization_id", "day")

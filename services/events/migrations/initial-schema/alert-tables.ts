@@ -1,13 +1,13 @@
-// Creates the tables of alert rules, alert histories and fired alerts.
+// Creates the tables of alert rules, alert histories and fired alerts: a part of the initial schema.
 import { blob, bool, bytes, id16, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 
-export async function up(schema: Schema): Promise<void> {
-  await createRules(schema);
-  await createHistory(schema);
+export async function createAlertTables(schema: Schema): Promise<void> {
+  await createAlertRules(schema);
+  await createAlertHistory(schema);
   await createAlerts(schema);
 }
 
-async function createRules(schema: Schema): Promise<void> {
+async function createAlertRules(schema: Schema): Promise<void> {
   // An organization without a row has the default rules.
   await schema.createTable("alert_rule_sets", {
     columns: {
@@ -43,7 +43,7 @@ async function createRules(schema: Schema): Promise<void> {
   });
 }
 
-async function createHistory(schema: Schema): Promise<void> {
+async function createAlertHistory(schema: Schema): Promise<void> {
   // One row for each profile that is or was a root with an alert history. An evaluation locks the row, which
   // serializes the evaluations of a person.
   await schema.createTable("alert_profiles", {
