@@ -3,8 +3,11 @@
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OutboxPort, OutboxTail } from "@muster/outbox";
+import type { Caller } from "@muster/rpc";
 import type { Catalog } from "./catalog/catalog.ts";
+import type { ErasureWorker } from "./erasure/erasure-worker.ts";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
+import type { RetentionWorker } from "./retention/retention-worker.ts";
 import type { TailItem } from "./tracked-events/tail-filter.ts";
 
 export interface EventsDeps {
@@ -18,4 +21,8 @@ export interface EventsDeps {
   readonly tails: OutboxTail<TailItem>;
   readonly pageTokens: PageTokens;
   readonly catalog: Catalog;
+  /** Calls the segments service. */
+  readonly segments: Caller;
+  readonly erasures: Pick<ErasureWorker, "erase">;
+  readonly retention: Pick<RetentionWorker, "wake">;
 }

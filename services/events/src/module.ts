@@ -1,11 +1,8 @@
 // Composes the events service. No other file constructs the parts of the service.
 
-import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
-import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencyWorker, ResponseEraser } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
@@ -13,16 +10,10 @@ import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { ModuleDefinition, Platform } from "@muster/runtime";
 import { AlertStep } from "./alert-evaluation/alert-step.ts";
 import { alertService } from "./alerts/alert-service.ts";
-import { getTrackedUserSummary } from "./behavior/get-tracked-user-summary.ts";
-import { listTrackedUserPoints } from "./behavior/list-tracked-user-points.ts";
+import { behaviorService } from "./behavior/behavior-service.ts";
 import { ReadModelStep } from "./behavior/read-model-step.ts";
-import { recordTrackedUserEvent } from "./behavior/record-tracked-user-event.ts";
 import { Catalog } from "./catalog/catalog.ts";
-import { createEventType } from "./catalog/create-event-type.ts";
-import { deleteEventType } from "./catalog/delete-event-type.ts";
-import { getEventType } from "./catalog/get-event-type.ts";
-import { listEventTypes } from "./catalog/list-event-types.ts";
-import { updateEventType } from "./catalog/update-event-type.ts";
+import { eventTypeService } from "./catalog/event-type-service.ts";
 import type { EventsDeps } from "./deps.ts";
 import { tailItemsOf } from "./domain-events.ts";
 import { ErasedLookup } from "./erased-events/erased-lookup.ts";
@@ -48,9 +39,8 @@ import { listProfiles } from "./profiles/list-profiles.ts";
 import { mergeProfile } from "./profiles/merge-profile.ts";
 import { unmergeProfile } from "./profiles/unmerge-profile.ts";
 import { updateProfile } from "./profiles/update-profile.ts";
-import { getRetention } from "./retention/get-retention.ts";
+import { retentionService } from "./retention/retention-service.ts";
 import { RetentionWorker } from "./retention/retention-worker.ts";
-import { updateRetention } from "./retention/update-retention.ts";
 import { batchRecordEvents } from "./tracked-events/batch-record-events.ts";
 import { ingestEvents } from "./tracked-events/ingest-events.ts";
 import { listEvents } from "./tracked-events/list-events.ts";
@@ -85,6 +75,12 @@ export const eventsModule: ModuleDefinition = {
     });
     const pageTokens = new PageTokens(platform.key("page-tokens"));
     const catalog = new Catalog(eventCatalog);
+    const retention = new RetentionWorker(platform);
+    const erasureWorker = new ErasureWorker({
+      ...{ ...platform, outbox, hasher },
+      responses: new ResponseEraser(platform.key("idempotency")),
+      services: () => services.map(({ service }) => service),
+    });
     const deps: EventsDeps = {
       clock,
       ids,
@@ -95,15 +91,12 @@ export const eventsModule: ModuleDefinition = {
       tails,
       pageTokens,
       catalog,
+      segments: platform.caller("segments"),
+      erasures: erasureWorker,
+      retention,
     };
-    const retention = new RetentionWorker(platform);
-    const erasureWorker = new ErasureWorker({
-      ...{ ...platform, outbox, hasher },
-      responses: new ResponseEraser(platform.key("idempotency")),
-      services: () => services.map(({ service }) => service),
-    });
     platform.bus.onBroadcast(ERASED_TOPIC, () => tails.dropReads());
-    const services = implementations(deps, { platform, retention, erasureWorker });
+    const services: readonly ServiceImplementation[] = implementations(deps, platform);
     return {
       services,
       // Started in this order and stopped in reverse, so that queued events are committed and published.
@@ -119,17 +112,7 @@ export const eventsModule: ModuleDefinition = {
   },
 };
 
-interface Parts {
-  readonly platform: Platform;
-  readonly retention: RetentionWorker;
-  readonly erasureWorker: ErasureWorker;
-}
-
-function implementations(
-  deps: EventsDeps,
-  { platform, retention, erasureWorker }: Parts,
-): readonly ServiceImplementation[] {
-  const segments = platform.caller("segments");
+function implementations(deps: EventsDeps, platform: Platform): readonly ServiceImplementation[] {
   return [
     implement(ProfileService, {
       createProfile: createProfile(deps),
@@ -147,26 +130,13 @@ function implementations(
       listEvents: listEvents(deps),
       tailEvents: tailEvents(deps),
     }),
-    erasureService(deps, erasureWorker),
+    erasureService(deps),
     trackingService(deps, platform.metrics),
-    implement(RetentionService, {
-      getRetention: getRetention(deps),
-      updateRetention: updateRetention(deps, segments, () => retention.wake()),
-    }),
-    implement(BehaviorService, {
-      recordTrackedUserEvent: recordTrackedUserEvent(deps),
-      listTrackedUserPoints: listTrackedUserPoints(deps),
-      getTrackedUserSummary: getTrackedUserSummary(deps),
-    }),
-    implement(EventTypeService, {
-      listEventTypes: listEventTypes(deps),
-      createEventType: createEventType(deps),
-      getEventType: getEventType(deps),
-      updateEventType: updateEventType(deps),
-      deleteEventType: deleteEventType(deps),
-    }),
+    retentionService(deps),
+    behaviorService(deps),
+    eventTypeService(deps),
     alertService(deps),
-    exportService(deps, segments),
+    exportService(deps),
     implement(EventFeedService, {
       getPositions: getPositions(deps),
       readOutbox: readOutbox(deps),

@@ -1,20 +1,16 @@
 // UpdateAlertRule changes the fields named by the mask.
-import type {
-  AlertRuleChanges,
-  AlertService,
-  UpdateAlertRuleRequest,
-} from "@muster/contracts/muster/events/v1/alert_service_pb";
+import type { AlertRuleChanges, AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { invalidField } from "@muster/errors";
-import type { UnaryHandler } from "@muster/rpc";
-import { ruleToProto } from "../alerts/alert-proto.ts";
+import { changedPaths, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { type AlertRule, checkRule } from "./alert-rule.ts";
+import { ruleToProto } from "./alert-rule-proto.ts";
 import { rejectTakenCode, requireRule } from "./change-rules.ts";
 import { lockRules, readRules, saveRuleSet, updateRule } from "./rule-store.ts";
 
 const FIELD_PREFIX = "alert_rule.";
 /** Mask paths and the fields of the message. */
-const changeable = {
+const FIELDS = {
   code: "code",
   name: "name",
   event_name: "eventName",
@@ -25,12 +21,12 @@ const changeable = {
   window_seconds: "windowSeconds",
   enabled: "enabled",
 } as const;
-type Path = keyof typeof changeable;
+type Path = keyof typeof FIELDS;
 
 export function updateAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertService.method.updateAlertRule> {
   return async (request, context) => {
     const { organizationId } = context;
-    const paths = pathsOf(request);
+    const paths = changedPaths(request.updateMask, request.alertRule, FIELDS);
     if (paths.length === 0) {
       const rules = await readRules(deps.database.reader, organizationId);
       return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId), rules.seriesStarts) };
@@ -47,22 +43,6 @@ export function updateAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertServ
       return { alertRule: ruleToProto(changed, seriesStarts) };
     });
   };
-}
-
-function pathsOf({ alertRule, updateMask }: UpdateAlertRuleRequest): Path[] {
-  const paths = updateMask?.paths ?? [];
-  if (paths.length === 0) {
-    return (Object.keys(changeable) as Path[]).filter((path) => {
-      const value = alertRule?.[changeable[path]];
-      return Array.isArray(value) ? value.length > 0 : value !== undefined;
-    });
-  }
-  for (const path of paths) {
-    if (!Object.hasOwn(changeable, path)) {
-      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
-    }
-  }
-  return [...new Set(paths as Path[])];
 }
 
 function applyChanges(

@@ -5,21 +5,22 @@ import type {
   UpdateEventTypeRequest,
 } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { AppError, invalidField } from "@muster/errors";
-import type { UnaryHandler } from "@muster/rpc";
+import { changedPaths, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { type EventType, priceOf } from "./event-type.ts";
 import { eventTypeToProto, requireEventType } from "./event-type-proto.ts";
 import { lockCatalog, putChange } from "./event-type-store.ts";
 
 const FIELD_PREFIX = "event_type.";
-const changeable = ["description", "price"] as const;
-type Path = (typeof changeable)[number];
+/** Mask paths and the fields of the message. */
+const FIELDS = { description: "description", price: "price" } as const;
+type Path = keyof typeof FIELDS;
 
 export function updateEventType(
   deps: EventsDeps,
 ): UnaryHandler<typeof EventTypeService.method.updateEventType> {
   return async (request, { organizationId }) => {
-    const paths = pathsOf(request);
+    const paths = changedPaths(request.updateMask, request.eventType, FIELDS);
     const type = await deps.database.transaction(async (trx) => {
       await lockCatalog(trx, organizationId);
       const before = await deps.catalog.find(trx, organizationId, request.name);
@@ -31,17 +32,6 @@ export function updateEventType(
     });
     return { eventType: eventTypeToProto(type) };
   };
-}
-
-function pathsOf({ eventType, updateMask }: UpdateEventTypeRequest): Path[] {
-  const paths = updateMask?.paths ?? [];
-  if (paths.length === 0) return changeable.filter((path) => eventType?.[path] !== undefined);
-  for (const path of paths) {
-    if (!changeable.some((known) => known === path)) {
-      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
-    }
-  }
-  return changeable.filter((path) => paths.includes(path));
 }
 
 function applyChanges(

@@ -2,15 +2,17 @@
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { AppError } from "@muster/errors";
 import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
 import { requireProfileId } from "../profiles/profile-proto.ts";
-import type { ErasureWorker } from "./erasure-worker.ts";
 
-export function eraseProfile(worker: ErasureWorker): UnaryHandler<typeof ErasureService.method.eraseProfile> {
+export function eraseProfile({
+  erasures,
+}: Pick<EventsDeps, "erasures">): UnaryHandler<typeof ErasureService.method.eraseProfile> {
   return async (request, context) => {
     const { organizationId, traceParent, deadlineMs } = context;
     const profileId = requireProfileId(request.profileId);
     const find = async () => profileId;
-    const erasure = await worker.erase({ organizationId, traceParent, deadlineMs, find });
+    const erasure = await erasures.erase({ organizationId, traceParent, deadlineMs, find });
     if (erasure === undefined) throw new AppError("PROFILE_NOT_FOUND");
     context.responseHeaders.set(ERASURE_ID, erasure.id);
     return {};

@@ -3,17 +3,17 @@ import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_
 import type { ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
-import type { ErasureWorker } from "./erasure-worker.ts";
 
-export function eraseTrackedUser(
-  worker: ErasureWorker,
-): UnaryHandler<typeof ErasureService.method.eraseTrackedUser> {
+export function eraseTrackedUser({
+  erasures,
+}: Pick<EventsDeps, "erasures">): UnaryHandler<typeof ErasureService.method.eraseTrackedUser> {
   return async ({ userId }, context) => {
     const { organizationId, traceParent, deadlineMs } = context;
     const find = async (trx: Transaction): Promise<ProfileId | undefined> =>
       (await findOwner(trx, organizationId, { kind: "user_id", value: userId }))?.profileId;
-    const erasure = await worker.erase({ organizationId, traceParent, deadlineMs, find });
+    const erasure = await erasures.erase({ organizationId, traceParent, deadlineMs, find });
     if (erasure !== undefined) context.responseHeaders.set(ERASURE_ID, erasure.id);
     return {};
   };

@@ -4,14 +4,14 @@ import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { eraseProfile } from "./erase-profile.ts";
 import { eraseTrackedUser } from "./erase-tracked-user.ts";
-import type { ErasureWorker } from "./erasure-worker.ts";
 import { getErasure } from "./get-erasure.ts";
 import { listErasures } from "./list-erasures.ts";
 
-export function erasureService(deps: EventsDeps, worker: ErasureWorker): ServiceImplementation {
+/** Binds every RPC of ErasureService to the handler. */
+export function erasureService(deps: EventsDeps): ServiceImplementation {
   return implement(ErasureService, {
-    eraseProfile: eraseProfile(worker),
-    eraseTrackedUser: eraseTrackedUser(worker),
+    eraseProfile: eraseProfile(deps),
+    eraseTrackedUser: eraseTrackedUser(deps),
     getErasure: getErasure(deps),
     listErasures: listErasures(deps),
   });

@@ -3,7 +3,7 @@ import {
   SegmentPrivacyService,
   type StoredMembership,
 } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
-import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { type CallContext, type Caller, type Client, createClient, onBehalfOf } from "@muster/rpc";
 
 /**
@@ -27,19 +27,23 @@ export class MembershipReader {
   ): Promise<StoredMembership[]> {
     const rootBytes = uuidToBytes(root);
     const found: StoredMembership[] = [];
-    for (let start = 0; start === 0 || start < merged.length; start += MERGED_AT_ONCE) {
+    // Without merged profiles a single request reads the memberships of the root.
+    const requests = merged.length === 0 ? [[]] : chunksOf(merged, MERGED_AT_ONCE);
+    let isFirst = true;
+    for (const mergedIds of requests) {
       const { memberships } = await this.#client.listMemberships(
         {
           organizationId: uuidToBytes(organizationId),
           profileId: rootBytes,
-          mergedProfileIds: merged.slice(start, start + MERGED_AT_ONCE).map(uuidToBytes),
+          mergedProfileIds: mergedIds.map(uuidToBytes),
         },
         onBehalfOf(context),
       );
       // The first response already contained the memberships of the root.
-      const isNew = ({ profileId }: StoredMembership) =>
-        start === 0 || Buffer.compare(profileId, rootBytes) !== 0;
-      for (const membership of memberships) if (isNew(membership)) found.push(membership);
+      for (const membership of memberships) {
+        if (isFirst || Buffer.compare(membership.profileId, rootBytes) !== 0) found.push(membership);
+      }
+      isFirst = false;
     }
     return found;
   }

@@ -10,15 +10,14 @@ import type {
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
-import { type Caller, createClient, onBehalfOf, type UnaryHandler } from "@muster/rpc";
+import { changedPaths, createClient, onBehalfOf, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { AGGREGATE_DAYS_MIN, isShorter, type Retention, type RetentionDays, UNLIMITED } from "./retention.ts";
 import { retentionToProto } from "./retention-proto.ts";
 import { lockRetention, markChanging, readRetention, saveRetentionDays } from "./retention-store.ts";
 
 /** Mask paths and the fields of the message. */
-const changeable = { raw_event_days: "rawEventDays", aggregate_days: "aggregateDays" } as const;
-type Path = keyof typeof changeable;
+const FIELDS = { raw_event_days: "rawEventDays", aggregate_days: "aggregateDays" } as const;
 
 /** The deadline of a reservation, so that a crashed change blocks the next change only for a bounded time. */
 const RESERVE_MS_MAX = 10_000;
@@ -26,10 +25,8 @@ const CHANGE_MS_MAX = 3 * RESERVE_MS_MAX;
 
 export function updateRetention(
   deps: EventsDeps,
-  segments: Caller,
-  onChanged: () => void,
 ): UnaryHandler<typeof RetentionService.method.updateRetention> {
-  const client = createClient(SegmentPrivacyService, segments);
+  const client = createClient(SegmentPrivacyService, deps.segments);
   return async (request, context) => {
     const { organizationId } = context;
     const changes = changesOf(request);
@@ -49,34 +46,22 @@ export function updateRetention(
     } finally {
       await end(deps, organizationId, untilMs);
     }
-    onChanged();
+    deps.retention.wake();
     return { retention: retentionToProto(await readRetention(deps.database.reader, organizationId)) };
   };
 }
 
-function changesOf(request: UpdateRetentionRequest): Partial<RetentionDays> {
-  const { retention } = request;
+function changesOf({ retention, updateMask }: UpdateRetentionRequest): Partial<RetentionDays> {
   const changes: { -readonly [K in keyof RetentionDays]?: number } = {};
-  for (const path of pathsOf(request)) changes[changeable[path]] = retention?.[changeable[path]] ?? UNLIMITED;
+  for (const path of changedPaths(updateMask, retention, FIELDS)) {
+    changes[FIELDS[path]] = retention?.[FIELDS[path]] ?? UNLIMITED;
+  }
   const { aggregateDays = UNLIMITED } = changes;
   if (aggregateDays !== UNLIMITED && aggregateDays < AGGREGATE_DAYS_MIN) {
     const least = `must be at least ${AGGREGATE_DAYS_MIN}, because summaries look back 7 days; 0 or null means indefinitely`;
     throw invalidField("retention.aggregate_days", least);
   }
   return changes;
-}
-
-function pathsOf({ retention, updateMask }: UpdateRetentionRequest): Path[] {
-  const paths = updateMask?.paths ?? [];
-  if (paths.length === 0) {
-    return (Object.keys(changeable) as Path[]).filter((path) => retention?.[changeable[path]] !== undefined);
-  }
-  for (const path of paths) {
-    if (!Object.hasOwn(changeable, path)) {
-      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
-    }
-  }
-  return [...new Set(paths as Path[])];
 }
 
 /** Serializes changes, so that both services end with the same limit. */
