@@ -7,9 +7,9 @@ import {
 } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import { kindFromProto, ruleToProto } from "../alerts/alert-proto.ts";
 import type { EventsDeps } from "../deps.ts";
 import { type AlertRule, checkRule, RULES_MAX } from "./alert-rule.ts";
+import { kindFromProto, ruleToProto } from "./alert-rule-proto.ts";
 import { rejectTakenCode } from "./change-rules.ts";
 import { insertRule, lockRules, saveRuleSet } from "./rule-store.ts";
 

@@ -10,8 +10,7 @@ import {
 } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { AppError } from "@muster/errors";
-import type { UnaryHandler } from "@muster/rpc";
+import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import { type EventType, pointsOf } from "../catalog/event-type.ts";
 import type { EventsDeps } from "../deps.ts";
 import { linkedProfileIds } from "../identity-graph/links-store.ts";
@@ -41,10 +40,11 @@ export function listTrackedUserPoints(
       };
     }
     const scope = JSON.stringify(["user-points", organizationId, request.eventType ?? null]);
-    const after = openToken(deps, scope, request.pageToken);
+    const page = { pageSize: PAGE_USERS, pageToken: request.pageToken };
+    const { after } = readPage(deps.pageTokens, scope, page, parsePosition);
     // One snapshot for the whole page, so that a concurrent merge cannot list a person twice.
     const { data, last } = await deps.database.snapshot((trx) =>
-      readPage(deps, trx, { organizationId, eventType: request.eventType, after }),
+      readUsers(deps, trx, { organizationId, eventType: request.eventType, after }),
     );
     const nextPageToken = last === undefined ? "" : deps.pageTokens.seal(scope, [last]);
     return { message: QUERIED, data, page: { case: "nextPageToken", value: nextPageToken } };
@@ -74,7 +74,7 @@ interface PageRequest {
 }
 
 /** `last` is the position of the next page; undefined on the last page. */
-async function readPage(
+async function readUsers(
   deps: EventsDeps,
   db: Queryable,
   { organizationId, eventType, after }: PageRequest,
@@ -125,9 +125,6 @@ function toProto(user: string, millionths: bigint): TrackedUserPoints {
   return create(TrackedUserPointsSchema, { user, points: pointsOf(millionths) });
 }
 
-function openToken(deps: EventsDeps, scope: string, token: string): string | undefined {
-  if (token === "") return undefined;
-  const [userId] = deps.pageTokens.open(scope, token) ?? [];
-  if (typeof userId !== "string") throw new AppError("PAGE_TOKEN_INVALID");
-  return userId;
+function parsePosition([userId]: PagePosition): string | undefined {
+  return typeof userId === "string" ? userId : undefined;
 }

@@ -2,6 +2,7 @@
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { type Erasure, type ErasureKey, locations, type RemovedCount } from "./erasure.ts";
+import { removeDoneTasks } from "./task-store.ts";
 
 interface ErasureRow {
   readonly erasure_id: Buffer;
@@ -63,12 +64,20 @@ export async function lockErasure(trx: Transaction, erasure: ErasureKey): Promis
   return rows.length === 1;
 }
 
-export async function completeErasure(
-  trx: Transaction,
-  erasure: ErasureKey,
-  completeMs: number,
-): Promise<void> {
+async function completeErasure(trx: Transaction, erasure: ErasureKey, completeMs: number): Promise<void> {
   await trx("erasures").where(keyOf(erasure)).whereNull("complete_ms").update({ complete_ms: completeMs });
+}
+
+/**
+ * Completes an erasure when no task is left, here or in the services that follow. False when the receipt does not
+ * exist.
+ */
+export async function finishErasure(trx: Transaction, erasure: ErasureKey, nowMs: number): Promise<boolean> {
+  // The lock serializes two transactions that finish the last parts at the same time.
+  if (!(await lockErasure(trx, erasure))) return false;
+  const isLeft = await removeDoneTasks(trx, erasure);
+  if (!isLeft) await completeErasure(trx, erasure, nowMs);
+  return true;
 }
 
 export async function getErasure(db: Queryable, erasure: ErasureKey): Promise<Erasure | undefined> {

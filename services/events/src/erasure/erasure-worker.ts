@@ -1,9 +1,9 @@
 // Erases persons and removes the remaining data in the background. The worker also resumes erasures that a
 // crash interrupted, in this process or another.
 import type { Bus } from "@muster/bus";
-import { type Clock, Wakeup } from "@muster/core";
+import { type Clock, Wakeup, withTimeout } from "@muster/core";
 import type { Database } from "@muster/db";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import { readPublished } from "@muster/outbox/relay-store";
 import {
   type BeginErasureDeps,
@@ -13,8 +13,7 @@ import {
 } from "./begin-erasure.ts";
 import { type CleanDeps, cleanRows, type ShouldContinue } from "./clean-rows.ts";
 import { type ErasureKey, type ErasureTask, locations, stages } from "./erasure.ts";
-import { addRemovedCounts } from "./erasure-store.ts";
-import { finishErasure } from "./finish-erasure.ts";
+import { addRemovedCounts, finishErasure } from "./erasure-store.ts";
 import {
   leaseTask,
   listBrokerTasks,
@@ -57,12 +56,16 @@ export class ErasureWorker {
   readonly #wakeup = new Wakeup();
   readonly #stopping = new AbortController();
   readonly #cleanings = new Set<Promise<unknown>>();
+  readonly #failures: FailureLog;
   #loop: Promise<void> | undefined;
-  #isFailing = false;
 
   constructor(options: ErasureWorkerOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#failures = new FailureLog(options.log, {
+      failed: "erasures fail; retrying",
+      recovered: "erasures succeed again",
+    });
   }
 
   async start(): Promise<void> {
@@ -91,12 +94,8 @@ export class ErasureWorker {
     const cleaning = this.#cleanInBackground(started);
     const { deadlineMs } = request;
     const leftMs = deadlineMs === undefined ? CALL_WAIT_MS_MAX : deadlineMs - RESPONSE_MS - clock.nowMs();
-    const responded = new AbortController();
-    await Promise.race([
-      cleaning,
-      clock.sleep(Math.min(CALL_WAIT_MS_MAX, Math.max(0, leftMs)), responded.signal),
-    ]);
-    responded.abort();
+    const waitMs = Math.min(CALL_WAIT_MS_MAX, Math.max(0, leftMs));
+    await withTimeout(clock, waitMs, cleaning, () => undefined);
     return started.erasure;
   }
 
@@ -143,11 +142,9 @@ export class ErasureWorker {
       try {
         await this.#resumeExpiredTasks();
         if (await this.#purgeBrokerCopies()) waitMs = BROKER_POLL_MS;
-        if (this.#isFailing) this.#log.info({}, "erasures succeed again");
-        this.#isFailing = false;
+        this.#failures.succeeded();
       } catch (error) {
-        if (!this.#isFailing) this.#log.warn({ err: error }, "erasures fail; retrying");
-        this.#isFailing = true;
+        this.#failures.failed(error);
       }
       await this.#wakeup.wait(clock, waitMs, signal);
     }

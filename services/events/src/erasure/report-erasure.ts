@@ -4,8 +4,7 @@ import { bytesToUuid, type OrganizationId, type ProfileId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { insertRemovedCounts, lockErasure } from "./erasure-store.ts";
-import { finishErasure } from "./finish-erasure.ts";
+import { finishErasure, insertRemovedCounts, lockErasure } from "./erasure-store.ts";
 import { markReported } from "./task-store.ts";
 
 export function reportErasure(
