@@ -7,7 +7,13 @@ import { PageTokens } from "@muster/core";
 import { IdempotencyWorker, ResponseEraser } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail, ShardConsumer } from "@muster/outbox";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { Module, ModuleDefinition, Platform, Worker } from "@muster/runtime";
+import {
+  ConcurrencyLimit,
+  type Module,
+  type ModuleDefinition,
+  type Platform,
+  type Worker,
+} from "@muster/runtime";
 import { announcementsOf } from "./announcements/announcements.ts";
 import { Announcer } from "./announcements/announcer.ts";
 import { backtestSegment } from "./backtest/backtest-segment.ts";
@@ -21,9 +27,9 @@ import { listProfileSegments } from "./membership-queries/list-profile-segments.
 import { listSegmentMembers } from "./membership-queries/list-segment-members.ts";
 import { SweepWorker } from "./memberships/sweep-worker.ts";
 import { OrganizationTimeZones } from "./organizations/organization-time-zones.ts";
-import { ConcurrencyLimit } from "./preview/concurrency-limit.ts";
 import { estimateSegmentCost } from "./preview/estimate-cost.ts";
 import { previewSegment } from "./preview/preview-segment.ts";
+import { SCAN_LIMIT } from "./preview/scan-profiles.ts";
 import { listMemberships } from "./privacy/list-memberships.ts";
 import { reserveRetention } from "./privacy/reserve-retention.ts";
 import { SegmentProjection } from "./projection/segment-projection.ts";
@@ -120,7 +126,7 @@ export const segmentsModule: ModuleDefinition = {
 };
 
 function implementations(deps: SegmentsDeps, verifier: SegmentVerifier): ServiceImplementation[] {
-  const scanLimit = new ConcurrencyLimit();
+  const scanLimit = new ConcurrencyLimit(SCAN_LIMIT);
   return [
     implement(SegmentVerificationService, { verifySegments: verifySegments(verifier) }),
     implement(SegmentPrivacyService, {

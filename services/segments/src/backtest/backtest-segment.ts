@@ -4,9 +4,9 @@ import type { BacktestSegmentRequest } from "@muster/contracts/muster/segments/v
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { invalidField } from "@muster/errors";
 import { type CallContext, type MethodHandler, onBehalfOf } from "@muster/rpc";
-import type { EngineEvent } from "../engine/state/profile-state.ts";
+import type { ConcurrencyLimit } from "@muster/runtime";
+import type { EngineEvent } from "../engine/state/apply-events.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import type { ConcurrencyLimit } from "../preview/concurrency-limit.ts";
 import { draftRule } from "../preview/draft-rule.ts";
 import { RuleSimulation } from "../preview/rule-simulation.ts";
 import {

@@ -1,7 +1,7 @@
 // Replays one profile's events under a rule and counts entries and exits per day. The clock moves from each
 // instant at which the result may change to the next. Pure.
 import { assert } from "@muster/core";
-import type { EngineEvent, EngineProfile } from "../engine/state/profile-state.ts";
+import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
 import type { RuleSimulation, SimulatedProfile } from "../preview/rule-simulation.ts";
 
 const DAY_MS = 86_400_000;

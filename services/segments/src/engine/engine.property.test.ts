@@ -18,17 +18,10 @@ import { evaluate } from "./evaluation/evaluate.ts";
 import { isMemberByRawEvents, type ReferenceContext } from "./reference/reference-evaluator.ts";
 import { type Matcher, matcherOf } from "./rule/matcher.ts";
 import { type Leaf, leavesOf, type Rule } from "./rule/rule.ts";
+import { applyDueEvents, recordEvent, recordProfile } from "./state/apply-events.ts";
 import { Definitions, type SegmentDefinition } from "./state/definitions.ts";
 import { earlier, evaluateAll, evaluateSegments } from "./state/membership.ts";
-import {
-  applyDueEvents,
-  emptyState,
-  needsRebuild,
-  type ProfileState,
-  recordEvent,
-  recordProfile,
-  viewOf,
-} from "./state/profile-state.ts";
+import { emptyState, needsRebuild, type ProfileState, viewOf } from "./state/profile-state.ts";
 import { decodeState, encodeState } from "./state/state-codec.ts";
 
 /** Segments may only refer to earlier segments. */

@@ -11,17 +11,10 @@ import {
 } from "./facts/count-facts.ts";
 import { matcherOf } from "./rule/matcher.ts";
 import type { Rule } from "./rule/rule.ts";
+import { type EngineEvent, recordEvent } from "./state/apply-events.ts";
 import { Definitions, type SegmentDefinition } from "./state/definitions.ts";
 import { evaluateAll, evaluateSegments } from "./state/membership.ts";
-import {
-  type EngineEvent,
-  emptyState,
-  isEmptyState,
-  needsRebuild,
-  prune,
-  recordEvent,
-  viewOf,
-} from "./state/profile-state.ts";
+import { emptyState, isEmptyState, needsRebuild, prune, viewOf } from "./state/profile-state.ts";
 import { SCHEDULED_EVENTS_MAX } from "./state/scheduled-events.ts";
 
 const viewedTwiceLately: Rule = {

@@ -12,7 +12,7 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { PoisonMessage } from "@muster/outbox";
-import type { EngineEvent, EngineProfile } from "../engine/state/profile-state.ts";
+import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import type { ProfileKey } from "../rebuild/backfill-store.ts";
 

@@ -11,8 +11,9 @@ import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import { segmentsIn } from "../engine/rule/rule.ts";
+import { applyDueEvents } from "../engine/state/apply-events.ts";
 import { Definitions } from "../engine/state/definitions.ts";
-import { applyDueEvents, emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
+import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
 import { hasCompleteHistory } from "../engine/state/retained-facts.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { readRootProfile } from "../membership-queries/read-root-profile.ts";
@@ -106,7 +107,7 @@ function explain({ segments, definitions, state, horizons, profile, nowMs }: Exp
     member: evaluation.member,
     ...(evaluation.member && enteredMs !== undefined && { since: timestampFromMs(enteredMs) }),
     evaluatedAt: timestampFromMs(nowMs),
-    ...(next !== undefined && { nextChangeAt: timestampFromMs(next.atMs), nextChangeReason: next.evidence }),
+    ...(next !== undefined && { nextChangeAt: timestampFromMs(next.atMs), nextChangeReason: next.reason }),
     tree: explainNode(rule, evaluation, view, {
       nowMs,
       shownSegments: new Set(),

@@ -4,8 +4,9 @@ import { describe, expect, test } from "vitest";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import { matcherOf } from "../engine/rule/matcher.ts";
 import type { Comparison, Rule } from "../engine/rule/rule.ts";
+import { recordEvent } from "../engine/state/apply-events.ts";
 import { Definitions } from "../engine/state/definitions.ts";
-import { emptyState, type ProfileState, recordEvent, viewOf } from "../engine/state/profile-state.ts";
+import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
 import { missingSteps } from "./missing-steps.ts";
 
 const NOW_MS = Date.UTC(2026, 5, 1);

@@ -3,14 +3,15 @@
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
 import type { Leaf, Rule } from "../engine/rule/rule.ts";
+import { applyDueEvents } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
-import { applyDueEvents, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
+import { type ProfileState, viewOf } from "../engine/state/profile-state.ts";
 import { describeLeaf, describeMatcher } from "./describe-rule.ts";
 import { childEvaluations } from "./explained-node.ts";
 
 export interface NextChange {
   readonly atMs: number;
-  readonly evidence: string;
+  readonly reason: string;
 }
 
 export interface Explained {
@@ -29,7 +30,7 @@ export function nextChangeOf({ rule, evaluation, state, definitions }: Explained
     const next = futureState.scheduledEvents[0];
     if (next === undefined || (atMs !== undefined && atMs < next.instant[0])) {
       if (atMs === undefined) return undefined;
-      return { atMs, evidence: describeChange(rule, evaluation, evaluate(rule, view, atMs), view) };
+      return { atMs, reason: describeChange(rule, evaluation, evaluate(rule, view, atMs), view) };
     }
     const [dueMs] = next.instant;
     const names = next.matcherKeys.flatMap((key) => definitions.tracked(key)?.matcher ?? []);
@@ -37,7 +38,7 @@ export function nextChangeOf({ rule, evaluation, state, definitions }: Explained
     const then = evaluate(rule, view, dueMs);
     if (then.member !== evaluation.member) {
       const what = names.map(describeMatcher).join(", ");
-      return { atMs: dueMs, evidence: `a scheduled event comes due: ${what}` };
+      return { atMs: dueMs, reason: `a scheduled event comes due: ${what}` };
     }
     atMs = then.nextChangeAt;
   }

@@ -3,7 +3,8 @@
 // evaluation never throws.
 import { fieldsRead, worstCaseSteps } from "./check/bounds.ts";
 import { checkPredicate, type Fail } from "./check/check.ts";
-import { compileTree, type Evaluate } from "./compile/compile.ts";
+import { compileTree } from "./compile/compile.ts";
+import type { Evaluate } from "./compile/compiler.ts";
 import { canonicalText } from "./parse/canonical.ts";
 import { PREDICATE_SOURCE_BYTES_MAX } from "./parse/limits.ts";
 import { parse } from "./parse/parse.ts";

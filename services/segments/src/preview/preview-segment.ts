@@ -5,9 +5,9 @@ import type { PreviewSegmentResponseSchema } from "@muster/contracts/muster/segm
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { ProfileId } from "@muster/core";
 import { type CallContext, type MethodHandler, onBehalfOf } from "@muster/rpc";
-import type { EngineEvent } from "../engine/state/profile-state.ts";
+import type { ConcurrencyLimit } from "@muster/runtime";
+import type { EngineEvent } from "../engine/state/apply-events.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import type { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { draftRule } from "./draft-rule.ts";
 import type { RuleSimulation } from "./rule-simulation.ts";
 import {

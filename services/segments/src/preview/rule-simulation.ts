@@ -3,16 +3,14 @@ import type { SegmentId } from "@muster/core";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
 import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
-import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import {
   type EngineEvent,
   type EngineProfile,
-  emptyState,
-  type ProfileState,
   recordEvent,
   recordProfile,
-  viewOf,
-} from "../engine/state/profile-state.ts";
+} from "../engine/state/apply-events.ts";
+import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
+import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
 
 /** No segment has this id. */
 const SIMULATED_SEGMENT_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff" as SegmentId;

@@ -1,6 +1,8 @@
 // Reads profiles with their raw events, one after the other: all of an organization, or a given set.
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  ALL_SHARDS,
+  chunksOf,
   type OrganizationId,
   type ProfileId,
   SeededRandom,
@@ -9,11 +11,12 @@ import {
   shardOf,
 } from "@muster/core";
 import type { ClientCallOptions } from "@muster/rpc";
+import type { ConcurrencyLimitOptions } from "@muster/runtime";
 import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
-import type { EngineEvent, EngineProfile } from "../engine/state/profile-state.ts";
+import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
 import { eventIdText } from "../events/decode-message.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
-import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { NO_PROFILE } from "../rebuild/backfill-store.ts";
 import type { RuleSimulation } from "./rule-simulation.ts";
 
 /** Receives one profile's events in the order in which they happened. */
@@ -53,6 +56,8 @@ export class RetentionHorizon {
   }
 }
 
+/** Limits the scans of a process, because interactive reads must not slow down the projection or events. */
+export const SCAN_LIMIT: ConcurrencyLimitOptions = { max: 4, retryAfterMs: 1000 };
 /** A smaller page wastes less work when a scan is aborted; a larger page needs fewer calls. */
 const PROFILES_PER_PAGE = 250;
 const CONCURRENT_SHARDS = 4;
@@ -82,10 +87,10 @@ export async function scanSome(
   const byShard = Map.groupBy(profileIds, (id) => shardOf(scan.organizationId, id));
   let pages = 0;
   for (const [shard, own] of byShard) {
-    for (let start = 0; start < own.length; start += PROFILES_PER_PAGE) {
+    for (const ids of chunksOf(own, PROFILES_PER_PAGE)) {
       // At least one page, so that there is a result.
       if (pages > 0 && shouldStop()) return;
-      await scanPage(scan, shard, { ids: own.slice(start, start + PROFILES_PER_PAGE) });
+      await scanPage(scan, shard, { ids });
       pages += 1;
     }
   }

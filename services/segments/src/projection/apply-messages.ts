@@ -6,16 +6,10 @@ import type { Transaction } from "@muster/db";
 import type { Announcer } from "../announcements/announcer.ts";
 import { ChangedSegments } from "../announcements/cause.ts";
 import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
+import { applyDueEvents, recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import { earlier, evaluateSegments } from "../engine/state/membership.ts";
-import {
-  applyDueEvents,
-  emptyState,
-  needsRebuild,
-  type ProfileState,
-  recordEvent,
-  recordProfile,
-} from "../engine/state/profile-state.ts";
+import { emptyState, needsRebuild, type ProfileState } from "../engine/state/profile-state.ts";
 import { addErasures } from "../erasure/erasure-store.ts";
 import {
   type DecodedMessage,

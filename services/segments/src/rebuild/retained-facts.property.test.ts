@@ -9,16 +9,10 @@ import { factsOfLeaf } from "../engine/facts/fact-spec.ts";
 import { isMemberByRawEvents } from "../engine/reference/reference-evaluator.ts";
 import { readsEventsBefore, spansOf } from "../engine/rule/lookback.ts";
 import { leavesOf, type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import { applyDueEvents, recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import { earlier, evaluateAll, evaluateSegments } from "../engine/state/membership.ts";
-import {
-  applyDueEvents,
-  emptyState,
-  needsRebuild,
-  type ProfileState,
-  recordEvent,
-  recordProfile,
-} from "../engine/state/profile-state.ts";
+import { emptyState, needsRebuild, type ProfileState } from "../engine/state/profile-state.ts";
 import { decodeState, encodeState } from "../engine/state/state-codec.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import { NO_PROFILE } from "./backfill-store.ts";

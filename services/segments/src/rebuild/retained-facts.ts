@@ -3,8 +3,9 @@
 import type { OrganizationId, ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { PoisonMessage } from "@muster/outbox";
+import { applyDueEvents, recordEvent } from "../engine/state/apply-events.ts";
 import type { Definitions, TrackedFact } from "../engine/state/definitions.ts";
-import { applyDueEvents, emptyState, type ProfileState, recordEvent } from "../engine/state/profile-state.ts";
+import { emptyState, type ProfileState } from "../engine/state/profile-state.ts";
 import { mergeRetainedFacts } from "../engine/state/retained-facts.ts";
 import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../events/decode-message.ts";
 import type { EventsFeed } from "../events/events-feed.ts";

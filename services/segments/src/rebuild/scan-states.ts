@@ -1,7 +1,8 @@
 // Scans profiles from a snapshot of their raw events and computes the states.
 import type { ProfileId } from "@muster/core";
+import { recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
-import { emptyState, type ProfileState, recordEvent, recordProfile } from "../engine/state/profile-state.ts";
+import { emptyState, type ProfileState } from "../engine/state/profile-state.ts";
 import { eventIdText } from "../events/decode-message.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
 

@@ -5,8 +5,9 @@ import { compilePredicate } from "../../predicates/predicate.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import { matcherOf } from "../rule/matcher.ts";
 import type { Aggregate } from "../rule/rule.ts";
+import { recordEvent } from "../state/apply-events.ts";
 import { Definitions } from "../state/definitions.ts";
-import { emptyState, recordEvent, viewOf } from "../state/profile-state.ts";
+import { emptyState, viewOf } from "../state/profile-state.ts";
 import { addExactly, roundedSum } from "./exact-sum.ts";
 import { AGGREGATE_VALUE_MAX, VALUES_MAX } from "./value-facts.ts";
 

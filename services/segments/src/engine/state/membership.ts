@@ -1,8 +1,9 @@
 // Updates a profile's memberships from its facts and computes when they may change without an event.
 import type { SegmentId } from "@muster/core";
 import { EvaluationContext, evaluateAt } from "../evaluation/evaluate.ts";
+import { applyDueEvents } from "./apply-events.ts";
 import type { Definitions, SegmentDefinition } from "./definitions.ts";
-import { applyDueEvents, type ProfileState, viewOf } from "./profile-state.ts";
+import { type ProfileState, viewOf } from "./profile-state.ts";
 
 export interface MembershipChange {
   readonly segmentId: SegmentId;

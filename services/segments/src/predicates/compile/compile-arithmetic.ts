@@ -3,7 +3,7 @@
 import type { ArithmeticOperator, NodeOf } from "../parse/syntax-tree.ts";
 import { instantOf, spanOf } from "../values/time-literal.ts";
 import { Instant, Problem, type Run, Span, scan, type Value } from "../values/values.ts";
-import type { Compiler, Evaluate } from "./compile.ts";
+import type { Compiler, Evaluate } from "./compiler.ts";
 
 export function compileArithmetic(
   node: NodeOf<"binary">,

@@ -3,7 +3,7 @@ import { assert } from "@muster/core";
 import type { Node, NodeOf } from "../parse/syntax-tree.ts";
 import { FUNCTIONS } from "../values/functions.ts";
 import { kindOf, Problem, type Run, type Value, type ValueKind } from "../values/values.ts";
-import type { Compiler, Evaluate } from "./compile.ts";
+import type { Compiler, Evaluate } from "./compiler.ts";
 
 export function compileCall(node: NodeOf<"call">, compiler: Compiler): Evaluate {
   const declared = FUNCTIONS.get(node.name);

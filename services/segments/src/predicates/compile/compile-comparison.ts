@@ -2,7 +2,7 @@
 
 import type { NodeOf, OrderOperator } from "../parse/syntax-tree.ts";
 import { equal, isMap, order, Problem, type Run } from "../values/values.ts";
-import type { Compiler, Evaluate } from "./compile.ts";
+import type { Compiler, Evaluate } from "./compiler.ts";
 
 type Binary = NodeOf<"binary">;
 

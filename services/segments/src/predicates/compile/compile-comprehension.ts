@@ -3,7 +3,7 @@
 import { COMPREHENSION_ITEMS_MAX } from "../parse/limits.ts";
 import type { NodeOf } from "../parse/syntax-tree.ts";
 import { isMap, keysOf, Problem, type Run } from "../values/values.ts";
-import type { Compiler, Evaluate } from "./compile.ts";
+import type { Compiler, Evaluate } from "./compiler.ts";
 
 type Walk = (run: Run, items: readonly unknown[]) => unknown;
 

@@ -3,20 +3,12 @@
 import { canonicalText } from "../parse/canonical.ts";
 import { positionOf } from "../parse/predicate-error.ts";
 import type { Node, NodeOf } from "../parse/syntax-tree.ts";
-import { isMap, Problem, type Run } from "../values/values.ts";
+import { isMap, Problem } from "../values/values.ts";
 import { compileArithmetic } from "./compile-arithmetic.ts";
 import { compileCall } from "./compile-call.ts";
 import { compileComparison, compileMembership } from "./compile-comparison.ts";
 import { compileComprehension } from "./compile-comprehension.ts";
-
-/** Returns a JSON value, an instant, a span or a problem. */
-export type Evaluate = (run: Run) => unknown;
-
-export interface Compiler {
-  readonly compile: (node: Node) => Evaluate;
-  /** Created at compile time, so that an evaluation creates no problems. */
-  readonly problem: (node: Node, reason: string) => Problem;
-}
+import type { Compiler, Evaluate } from "./compiler.ts";
 
 const SHOWN_LENGTH_MAX = 60;
 
