@@ -1,4 +1,4 @@
-// Compares what every method responds, announces and writes with golden files, on both engines.
+// Compares responses, outbox rows and changed rows of every method with golden files, on both engines.
 import type { DescMethod } from "@bufbuild/protobuf";
 import { ENGINES, golden } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,6 +9,8 @@ import { scripts } from "./scripts/index.ts";
 
 /** Each script begins on a day of its own. */
 const SCRIPT_MS = 24 * 60 * 60 * 1000;
+/** Calls run one after the other, and so may take long on a machine with other work. */
+const SCRIPT_TIMEOUT_MS = 180_000;
 
 test("every service has a script", async () => {
   const names = (await allServices()).map(({ typeName }) => typeName);
@@ -26,7 +28,7 @@ describe.each(ENGINES)("calls on %s", (engine) => {
   afterAll(() => world.close());
 
   test.each(scripts.map((script, index) => [script.service.typeName, script, index] as const))(
-    "%s responds, announces and writes what its golden file says",
+    "%s: responses, outbox rows and changed rows equal the golden file",
     async (_, { service, run }, index) => {
       world.clock.setNowMs(startMs + (index + 1) * SCRIPT_MS);
       await world.pass(5000);
@@ -37,5 +39,6 @@ describe.each(ENGINES)("calls on %s", (engine) => {
       const module = service.typeName.split(".")[1];
       await golden(`calls/${module}/${service.name}.txt`, recorder.text);
     },
+    SCRIPT_TIMEOUT_MS,
   );
 });

@@ -14,8 +14,9 @@ import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import type { ReasonName } from "@muster/errors";
 import { ENGINES } from "@muster/testkit";
+import type { CallAs } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-test.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const METHODS = [
   AlertService,

@@ -19,9 +19,10 @@ import {
   uuidToBytes,
 } from "@muster/core";
 import { columnsOf, ENGINES, findInTables, waitFor } from "@muster/testkit";
+import type { CallAs } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
-import { type CallAs, EventsUnderTest, newOrganization } from "./events-under-test.ts";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { recordEvent, batchRecordEvents, listEvents } = EventService.method;
 const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile } = ProfileService.method;

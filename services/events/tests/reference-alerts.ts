@@ -15,7 +15,7 @@ export type ReferenceRule = { readonly code: number; readonly eventName: string 
   | { readonly kind: "window_sum"; readonly threshold: string; readonly windowSeconds: number }
 );
 
-export const FOUR_RULES: readonly ReferenceRule[] = [
+const FOUR_RULES: readonly ReferenceRule[] = [
   { code: 30, kind: "consecutive", eventName: "withdraw", otherEventNames: ["deposit"], count: 3 },
   { code: 123, kind: "window_sum", eventName: "deposit", threshold: "200", windowSeconds: 30 },
   { code: 300, kind: "rising", eventName: "deposit", count: 3 },

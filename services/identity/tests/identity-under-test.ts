@@ -1,29 +1,13 @@
-// Runs identity's module behind the dispatcher, on a real database.
-import type { DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import { CachingApiKeyVerifier, ServiceTokens } from "@muster/authz";
-import { EmbeddedBus } from "@muster/bus/embedded";
+// Runs the identity module behind its dispatcher, with API keys from its own table.
+import { CachingApiKeyVerifier } from "@muster/authz";
 import { randomIds } from "@muster/core";
-import type { Database, Engine } from "@muster/db";
+import type { Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
-import { createLogger } from "@muster/log";
-import { Metrics } from "@muster/metrics";
-import { createDispatcher, type Dispatcher } from "@muster/rpc";
-import type { Platform } from "@muster/runtime";
 import { createOrganizationDirect, identityModule, ownApiKeyLookup } from "@muster/service-identity";
-import { FakeClock, openTestDatabase } from "@muster/testkit";
+import { FakeClock } from "@muster/testkit";
+import { type ModuleParts, ModuleUnderTest, startParts } from "@muster/testkit/module";
 
-const KEY = new Uint8Array(32).fill(9);
-
-export interface CallAs {
-  /** An API key. */
-  readonly key?: string | undefined;
-  readonly idempotencyKey?: string;
-  /** Name of a calling service of the installation. */
-  readonly service?: string;
-}
-
-/** A process that crashes right after the effect has committed. */
+/** Fails after a handler's transaction has committed, as a crash of the process does. */
 class CrashingLedger extends IdempotencyLedger {
   override async keep(): Promise<void> {
     throw new Error("the process died before");
@@ -33,22 +17,12 @@ class CrashingLedger extends IdempotencyLedger {
   }
 }
 
-export class IdentityUnderTest {
-  readonly clock: FakeClock;
-  readonly database: Database;
-  readonly close: () => Promise<void>;
-  readonly dispatcher: Dispatcher;
+export class IdentityUnderTest extends ModuleUnderTest {
+  override readonly clock: FakeClock;
 
-  private constructor(parts: {
-    readonly clock: FakeClock;
-    readonly database: Database;
-    readonly dispatcher: Dispatcher;
-    readonly close: () => Promise<void>;
-  }) {
-    this.clock = parts.clock;
-    this.database = parts.database;
-    this.close = parts.close;
-    this.dispatcher = parts.dispatcher;
+  private constructor(parts: ModuleParts, clock: FakeClock) {
+    super(parts);
+    this.clock = clock;
   }
 
   /**
@@ -57,63 +31,14 @@ export class IdentityUnderTest {
    */
   static async open(engine: Engine, { crashing = false } = {}): Promise<IdentityUnderTest> {
     const clock = new FakeClock();
-    const opened = await openTestDatabase(engine, identityModule.migrations);
-    const { database } = opened;
-    const log = createLogger({ level: "silent" });
-    const bus = new EmbeddedBus({ clock, log });
-    const platform: Platform = {
-      clock,
-      ids: randomIds,
-      log,
-      metrics: new Metrics(),
-      bus,
-      database,
-      caller: (service) => {
-        throw new Error(`identity calls nobody, and so not ${service}`);
-      },
-      apiKeys: new CachingApiKeyVerifier({
-        lookup: ownApiKeyLookup(database, clock),
-        clock,
-        broadcasts: bus,
-      }),
-      serviceTokens: new ServiceTokens({ service: "identity", key: KEY, clock }),
-      key: () => KEY,
-      instanceId: "test",
-      exclusive: true,
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1, eventCatalog: [] },
-    };
-    const { services } = await identityModule.build(platform);
     const Ledger = crashing ? CrashingLedger : IdempotencyLedger;
-    const ledger = new Ledger({ database, clock, ids: randomIds, key: KEY });
-    const dispatcher = createDispatcher({
-      ...platform,
-      implementations: services,
-      serviceName: "identity",
-      ledger,
+    const parts = await startParts(identityModule, engine, {
+      clock,
+      apiKeys: ({ database, bus }) =>
+        new CachingApiKeyVerifier({ lookup: ownApiKeyLookup(database, clock), clock, broadcasts: bus }),
+      ledger: (platform) => new Ledger({ ...platform, key: platform.key("idempotency") }),
     });
-    const close = async (): Promise<void> => {
-      await bus.close();
-      await opened.close();
-    };
-    return new IdentityUnderTest({ clock, database, dispatcher, close });
-  }
-
-  async call<M extends DescMethodUnary>(
-    method: M,
-    request: MessageInitShape<M["input"]>,
-    as: CallAs = {},
-  ): Promise<MessageShape<M["output"]>> {
-    const headers = new Map<string, string>();
-    if (as.key !== undefined) headers.set("authorization", `Bearer ${as.key}`);
-    if (as.idempotencyKey !== undefined) headers.set("idempotency-key", as.idempotencyKey);
-    if (as.service !== undefined) headers.set("muster-service-token", this.tokensOf(as.service).mint());
-    const { signal } = new AbortController();
-    const response = await this.dispatcher.unary(method, create(method.input, request), { headers, signal });
-    return response.message as MessageShape<M["output"]>;
-  }
-
-  tokensOf(service: string, key = KEY): ServiceTokens {
-    return new ServiceTokens({ service, key, clock: this.clock });
+    return new IdentityUnderTest(parts, clock);
   }
 
   /** The id of a new organization and its first key, which holds every permission. */

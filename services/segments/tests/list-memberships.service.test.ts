@@ -1,10 +1,9 @@
 // Tests ListMemberships: the stored memberships of one profile, for an export.
-import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Client } from "@muster/rpc";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { callAsEvents } from "./call-as-events.ts";
 import { openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
 describe.each(ENGINES)("ListMemberships on %s", (engine) => {
@@ -14,7 +13,7 @@ describe.each(ENGINES)("ListMemberships on %s", (engine) => {
 
   beforeAll(async () => {
     harness = await openHarness(engine);
-    eventsClient = callAsEvents(harness);
+    eventsClient = () => harness.first.client(SegmentPrivacyService, { service: "events" });
   });
   afterAll(() => harness.close());
 

@@ -1,9 +1,9 @@
 // Random traces of an organization with retention, in the running service: windows are exact despite removed
 // events, and counted events stay counted.
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { type ProfileId, SeededRandom, uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { describe, expect, test } from "vitest";
-import { callAsEvents } from "./call-as-events.ts";
 import { DAY_MS, expectExactMembers, membersOf, openHarness } from "./segments-harness.ts";
 
 const KEEP_DAYS = 5;
@@ -19,7 +19,7 @@ describe.each(ENGINES)("on %s", (engine) => {
     const profiles = Array.from({ length: PROFILES }, () => harness.newProfile());
     const anyProfile = () => profiles[random.integer(0, PROFILES - 1)] as ProfileId;
     const anyName = () => NAMES[random.integer(0, 1)] ?? "viewed";
-    await callAsEvents(harness)().reserveRetention({
+    await harness.first.client(SegmentPrivacyService, { service: "events" }).reserveRetention({
       organizationId: uuidToBytes(organizationId),
       rawEventDays: KEEP_DAYS,
     });

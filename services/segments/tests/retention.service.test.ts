@@ -1,7 +1,7 @@
 // Retention in the running service: which limits it accepts, and what facts, explanations, previews and
 // verifications return after raw events are removed.
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { Metrics } from "@muster/metrics";
 import type { Client } from "@muster/rpc";
@@ -10,7 +10,6 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RawEventSource } from "../src/verification/raw-profiles.ts";
 import { type FoundMismatch, type Progress, SegmentVerifier } from "../src/verification/segment-verifier.ts";
 import { VerificationMetrics } from "../src/verification/verification-metrics.ts";
-import { callAsEvents } from "./call-as-events.ts";
 import { DAY_MS, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
 const DAY_SECONDS = 86_400n;
@@ -22,7 +21,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
 
   beforeEach(async () => {
     harness = await openHarness(engine);
-    privacyClient = callAsEvents(harness);
+    privacyClient = () => harness.first.client(SegmentPrivacyService, { service: "events" });
     organizationId = harness.organizationId;
   });
   afterEach(() => harness.close());

@@ -5,12 +5,11 @@ import { EmbeddedBus } from "@muster/bus/embedded";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type OrganizationId, type ProfileId, randomIds, type SegmentId } from "@muster/core";
 import type { Database, Engine } from "@muster/db";
-import { IdempotencyLedger } from "@muster/idempotency";
-import { createLogger, type Logger } from "@muster/log";
+import type { Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
-import { type Client, createClient, createDispatcher } from "@muster/rpc";
-import type { Module, Platform } from "@muster/runtime";
+import type { Client } from "@muster/rpc";
 import { FakeClock, openTestDatabase } from "@muster/testkit";
+import { ModuleUnderTest, startParts, testLogger } from "@muster/testkit/module";
 import { expect } from "vitest";
 import { isMemberByRawEvents } from "../src/engine/reference/reference-evaluator.ts";
 import type { Rule } from "../src/engine/rule/rule.ts";
@@ -22,17 +21,11 @@ export const DAY_MS = 24 * 60 * 60 * 1000;
 
 export type SegmentsClient = Client<typeof SegmentService>;
 
-export interface Replica {
-  readonly module: Module;
-  readonly metrics: Metrics;
+export class Replica extends ModuleUnderTest {
   /** A client with an API key of the organization. */
-  as(organizationId: OrganizationId, headers?: Record<string, string>): SegmentsClient;
-  stop(): Promise<void>;
-  /**
-   * Cuts the replica off from bus and database, as a kill does: no work is finished and no lease is released.
-   * Needs a bus of its own.
-   */
-  kill(): Promise<void>;
+  as(organizationId: OrganizationId, headers: Record<string, string> = {}): SegmentsClient {
+    return this.client(SegmentService, { organizationId, headers });
+  }
 }
 
 export interface SegmentsHarness {
@@ -62,7 +55,7 @@ export interface HarnessOptions {
 
 export async function openHarness(engine: Engine, options: HarnessOptions = {}): Promise<SegmentsHarness> {
   const clock = new FakeClock();
-  const log = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
+  const log = testLogger();
   const embedded = new EmbeddedBus({ clock, log });
   const buses: Bus[] = [];
   const newBus = async (): Promise<Bus> => {
@@ -84,18 +77,12 @@ export async function openHarness(engine: Engine, options: HarnessOptions = {}):
   const replicas = new Set<Replica>();
 
   const start = async (instanceId: string, exclusive = options.exclusive ?? true): Promise<Replica> => {
-    const pool = options.newBus === undefined ? own.database : await own.openAnother();
-    const database = options.wrap?.(pool) ?? pool;
-    const ownBus = await newBus();
-    const started = await startReplica({ ...common, bus: ownBus, database, events, instanceId, exclusive });
-    const replica: Replica = {
-      ...started,
-      async kill() {
-        replicas.delete(replica);
-        await ownBus.close();
-        await pool.close();
-      },
-    };
+    const shared = options.newBus === undefined ? { pool: own.database } : {};
+    const parts = await startParts(segmentsModule, engine, {
+      ...{ beside: { stored: own }, bus: await newBus(), clock, instanceId, exclusive, ...shared },
+      ...{ callers: { events: events.caller, identity: events.caller }, wrap: options.wrap },
+    });
+    const replica = new Replica(parts);
     replicas.add(replica);
     return replica;
   };
@@ -116,53 +103,6 @@ export async function openHarness(engine: Engine, options: HarnessOptions = {}):
       await events.outbox.stop();
       for (const one of new Set(buses)) await one.close();
       await Promise.all([own.close(), producing.close()]);
-    },
-  };
-}
-
-type Parts = Pick<Platform, "clock" | "log" | "bus" | "ids" | "instanceId" | "exclusive"> & {
-  readonly database: Database;
-  readonly events: FakeEventsService;
-};
-
-async function startReplica({ database, events, ...common }: Parts): Promise<Omit<Replica, "kill">> {
-  const metrics = new Metrics();
-  const key = () => Buffer.alloc(32, 7);
-  const apiKeys: Platform["apiKeys"] = {
-    verify: async (text) => ({
-      kind: "api_key",
-      id: text,
-      organizationId: text as OrganizationId,
-      permissions: { has: () => true },
-    }),
-  };
-  const serviceTokens: Platform["serviceTokens"] = { mint: () => "token", verify: () => undefined };
-  const module = await segmentsModule.build({
-    ...common,
-    ...{ metrics, database, apiKeys, serviceTokens, key },
-    caller: () => events.caller,
-    settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalog: [] },
-  });
-  for (const worker of module.workers) await worker.start();
-  const dispatcher = createDispatcher({
-    ...common,
-    ...{ metrics, apiKeys, serviceTokens },
-    implementations: module.services,
-    serviceName: "segments",
-    ledger: new IdempotencyLedger({ ...common, database, key: key() }),
-  });
-  let isStopped = false;
-  return {
-    module,
-    metrics,
-    as: (organizationId, headers = {}) =>
-      createClient(SegmentService, dispatcher, {
-        headers: new Map(Object.entries({ authorization: `Bearer ${organizationId}`, ...headers })),
-      }),
-    async stop() {
-      if (isStopped) return;
-      isStopped = true;
-      for (const worker of [...module.workers].reverse()) await worker.stop();
     },
   };
 }

@@ -1,18 +1,14 @@
 // Runs segments beside the real events service and compares memberships with the submitted events.
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { Aggregate_Function, type RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type OrganizationId, randomIds, systemClock } from "@muster/core";
-import { createLogger } from "@muster/log";
-import { Metrics } from "@muster/metrics";
-import { type Caller, createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
-import type { ModuleDefinition, Worker } from "@muster/runtime";
 import { eventsModule } from "@muster/service-events";
-import { ENGINES, openTestDatabase } from "@muster/testkit";
+import { ENGINES } from "@muster/testkit";
+import { startModule, testLogger } from "@muster/testkit/module";
 import { afterEach, describe, expect, test } from "vitest";
 import { isMemberByRawEvents } from "../src/engine/reference/reference-evaluator.ts";
 import { matcherOf } from "../src/engine/rule/matcher.ts";
@@ -21,14 +17,6 @@ import { segmentsModule } from "../src/module.ts";
 
 type RuleInit = MessageInitShape<typeof RuleSchema>;
 
-/** The services that events calls for retention and exports. */
-const NOBODY: Caller = {
-  unary: () => Promise.reject(new Error("the events service makes no calls in this test")),
-  stream: () => {
-    throw new Error("the events service makes no calls in this test");
-  },
-};
-const KEY = new Uint8Array(32).fill(9);
 const NAMES = ["product.viewed", "cart.added", "order.completed"];
 
 describe.each(ENGINES)("segments beside events on %s", (engine) => {
@@ -38,52 +26,21 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
   });
 
   const clock = systemClock;
-  const log = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
-
-  async function start(definition: ModuleDefinition, bus: EmbeddedBus, events?: Caller): Promise<Dispatcher> {
-    const stored = await openTestDatabase(engine, definition.migrations);
-    closing.push(() => stored.close());
-    const serviceTokens = new ServiceTokens({ service: definition.name, key: KEY, clock });
-    const verify = async (organization: string): Promise<ApiKeyPrincipal> => ({
-      kind: "api_key",
-      id: organization,
-      organizationId: organization as OrganizationId,
-      permissions: permissionsOf(["*"]),
-    });
-    const platform = {
-      ...{ clock, log, bus, serviceTokens, ids: randomIds, metrics: new Metrics() },
-      ...{ database: stored.database, apiKeys: { verify }, key: () => KEY, exclusive: true },
-      instanceId: definition.name,
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalog: [] },
-      caller: () => (events === undefined ? NOBODY : withServiceToken(events, serviceTokens)),
-    };
-    const module = await definition.build(platform);
-    const started: Worker[] = [];
-    closing.push(async () => {
-      for (const worker of started.reverse()) await worker.stop();
-    });
-    for (const worker of module.workers) {
-      await worker.start();
-      started.push(worker);
-    }
-    return createDispatcher({
-      ...platform,
-      implementations: module.services,
-      serviceName: definition.name,
-    });
-  }
 
   async function open() {
-    const bus = new EmbeddedBus({ clock, log });
+    const bus = new EmbeddedBus({ clock, log: testLogger() });
     closing.push(() => bus.close());
-    const events = await start(eventsModule, bus);
-    const segments = await start(segmentsModule, bus, events);
-    const organizationId = randomIds.next<OrganizationId>(clock.nowMs());
-    const as = { headers: new Map([["authorization", `Bearer ${organizationId}`]]) };
+    const events = await startModule(eventsModule, engine, { clock, bus });
+    closing.push(() => events.close());
+    const caller = events.dispatcher;
+    const callers = { events: caller, identity: caller };
+    const segments = await startModule(segmentsModule, engine, { clock, bus, callers });
+    closing.push(() => segments.close());
+    const as = { organizationId: randomIds.next<OrganizationId>(clock.nowMs()) };
     return {
-      events: createClient(EventService, events, as),
-      profiles: createClient(ProfileService, events, as),
-      segments: createClient(SegmentService, segments, as),
+      events: events.client(EventService, as),
+      profiles: events.client(ProfileService, as),
+      segments: segments.client(SegmentService, as),
     };
   }
 

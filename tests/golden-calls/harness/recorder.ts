@@ -8,6 +8,7 @@ import {
 import { bytesToUuid } from "@muster/core";
 import type { CallOptions, UnaryResponse } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
+import type { ModuleUnderTest } from "@muster/testkit/module";
 import { Normalizer } from "./normalizer.ts";
 import { renderChanges, renderError, renderMessage } from "./render.ts";
 import { type RowChange, TableSnapshot } from "./table-snapshot.ts";
@@ -131,8 +132,8 @@ export class Recorder {
     const lines: string[] = [];
     const leaving = new AbortController();
     const inputs = requests.map((request) => create(method.input, request));
-    const { messages: stream } = this.#dispatcher(method).stream(method, each(inputs), {
-      headers: this.#headersOf(as),
+    const { messages: stream } = this.#moduleOf(method).dispatcher.stream(method, each(inputs), {
+      headers: this.#headersOf(method, as),
       signal: leaving.signal,
     });
     try {
@@ -206,26 +207,22 @@ export class Recorder {
     request: MessageInitShape<DescMethodUnary["input"]>,
     as: CallAs,
   ): Promise<UnaryResponse> {
-    const options: CallOptions = { headers: this.#headersOf(as), signal: new AbortController().signal };
-    return this.#dispatcher(method).unary(method, create(method.input, request), options);
+    const options: CallOptions = {
+      headers: this.#headersOf(method, as),
+      signal: new AbortController().signal,
+    };
+    return this.#moduleOf(method).dispatcher.unary(method, create(method.input, request), options);
   }
 
-  #dispatcher(method: DescMethod) {
-    return this.#world.dispatcherOf(method.parent.file.proto.package.split(".")[1] as ServiceName);
+  #moduleOf(method: DescMethod): ModuleUnderTest {
+    return this.#world.moduleOf(method.parent.file.proto.package.split(".")[1] as ServiceName);
   }
 
-  #headersOf({
-    key = "owner",
-    service,
-    anonymous,
-    idempotencyKey,
-    headers = {},
-  }: CallAs): Map<string, string> {
-    const all = new Map(Object.entries(headers));
-    if (service !== undefined) all.set("muster-service-token", this.#world.tokensOf(service).mint());
-    else if (anonymous !== true) all.set("authorization", `Bearer ${this.#keys.get(key) ?? key}`);
-    if (idempotencyKey !== undefined) all.set("idempotency-key", idempotencyKey);
-    return all;
+  #headersOf(method: DescMethod, as: CallAs): Map<string, string> {
+    const { key = "owner", service, anonymous = false, idempotencyKey, headers } = as;
+    const credentials =
+      service === undefined && !anonymous ? { key: this.#keys.get(key) ?? key } : { service };
+    return this.#moduleOf(method).headersOf({ ...credentials, idempotencyKey, headers });
   }
 }
 

@@ -1,17 +1,16 @@
 // World starts the three modules in one process on one engine, with a fake clock and scripted ids.
-import { CachingApiKeyVerifier, remoteApiKeyLookup, ServiceTokens } from "@muster/authz";
+import { CachingApiKeyVerifier, remoteApiKeyLookup } from "@muster/authz";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Database, Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
-import { createLogger } from "@muster/log";
-import { Metrics } from "@muster/metrics";
-import { createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
-import { deriveKey, type ModuleDefinition, type Platform, type ServiceName } from "@muster/runtime";
+import { type Caller, createClient } from "@muster/rpc";
+import { deriveKey, type ModuleDefinition, type ServiceName } from "@muster/runtime";
 import { eventsModule } from "@muster/service-events";
 import { createOrganizationDirect, identityModule, ownApiKeyLookup } from "@muster/service-identity";
 import { segmentsModule } from "@muster/service-segments";
-import { FakeClock, openTestDatabase, waitFor } from "@muster/testkit";
+import { FakeClock, waitFor } from "@muster/testkit";
+import { type ModuleUnderTest, startModule, testLogger } from "@muster/testkit/module";
 import { Activity, busyDatabase } from "./busy-database.ts";
 import { numbersOf, ScriptedIds } from "./scripted-ids.ts";
 
@@ -21,15 +20,14 @@ const EVENT_TYPES = Object.entries({ LOGIN: 1, PURCHASE: 10, REFERRAL: 20 }).map
 }));
 /** Turns of the event loop without a statement after which nothing is under way. */
 const IDLE_TURNS = 4;
+
 export class World {
   readonly clock = new FakeClock();
   readonly #activity = new Activity();
-  readonly #log = createLogger({ level: process.env.MUSTER_TEST_LOG ?? "silent" });
-  readonly #bus = new EmbeddedBus({ clock: this.clock, log: this.#log });
+  readonly #bus = new EmbeddedBus({ clock: this.clock, log: testLogger() });
   readonly #ids = new Map<string, ScriptedIds>();
-  readonly #dispatchers = new Map<ServiceName, Dispatcher>();
+  readonly #modules = new Map<ServiceName, ModuleUnderTest>();
   readonly #databases = new Map<ServiceName, Database>();
-  readonly #closing: (() => Promise<unknown>)[] = [];
 
   static async open(engine: Engine): Promise<World> {
     const world = new World();
@@ -42,7 +40,7 @@ export class World {
   }
 
   async close(): Promise<void> {
-    for (const close of this.#closing.splice(0).reverse()) await close();
+    for (const module of [...this.#modules.values()].reverse()) await module.close();
     await this.#bus.close();
   }
 
@@ -51,14 +49,10 @@ export class World {
     return this.#databases;
   }
 
-  dispatcherOf(service: ServiceName): Dispatcher {
-    const dispatcher = this.#dispatchers.get(service);
-    if (dispatcher === undefined) throw new Error(`no module ${service}`);
-    return dispatcher;
-  }
-
-  tokensOf(service: string): ServiceTokens {
-    return new ServiceTokens({ service, key: deriveKey(SECRET, "service-tokens"), clock: this.clock });
+  moduleOf(service: ServiceName): ModuleUnderTest {
+    const module = this.#modules.get(service);
+    if (module === undefined) throw new Error(`no module ${service}`);
+    return module;
   }
 
   /** New ids carry the number of this call from now on. */
@@ -102,7 +96,7 @@ export class World {
         const { started } = this.#activity;
         return (await this.#isCaughtUp()) && started === this.#activity.started;
       },
-      { timeoutMs: 10_000, what },
+      { timeoutMs: 60_000, what },
     );
   }
 
@@ -140,51 +134,39 @@ export class World {
   }
 
   async #start(engine: Engine, definition: ModuleDefinition): Promise<void> {
-    const stored = await openTestDatabase(engine, definition.migrations);
-    this.#closing.push(() => stored.close());
-    this.#databases.set(definition.name, stored.database);
-    const platform = this.#platformOf(definition.name, await stored.openAnother());
-    const module = await definition.build(platform);
-    const dispatcher = createDispatcher({
-      ...platform,
-      implementations: module.services,
-      serviceName: definition.name,
-      // Request ids are drawn apart, so that the number of requests moves no other id.
-      ids: this.#idsOf(`${definition.name}-requests`),
-      ledger: new IdempotencyLedger({
-        ...platform,
-        ...{ ids: this.#idsOf(`${definition.name}-ledger`), key: platform.key("idempotency") },
-      }),
+    const service = definition.name;
+    const module = await startModule(definition, engine, {
+      ...{ clock: this.clock, bus: this.#bus, instanceId: service },
+      ...{ ids: this.#idsOf(service), requestIds: this.#idsOf(`${service}-requests`) },
+      wrap: (pool) => busyDatabase(pool, this.#activity),
+      callers: {
+        identity: this.#callerOf("identity"),
+        events: this.#callerOf("events"),
+        segments: this.#callerOf("segments"),
+      },
+      key: (use) => deriveKey(SECRET, `${service}/${use}`),
+      apiKeys: ({ clock, bus, database, caller }) => {
+        const remote = createClient(CredentialService, caller("identity"));
+        const isIdentity = service === "identity";
+        const lookup = isIdentity ? ownApiKeyLookup(database, clock) : remoteApiKeyLookup(remote, clock);
+        return new CachingApiKeyVerifier({ lookup, clock, broadcasts: bus });
+      },
+      ledger: (platform) =>
+        new IdempotencyLedger({
+          ...platform,
+          ...{ ids: this.#idsOf(`${service}-ledger`), key: platform.key("idempotency") },
+        }),
+      settings: { eventCatalog: EVENT_TYPES },
     });
-    this.#dispatchers.set(definition.name, dispatcher);
-    for (const worker of module.workers) {
-      await worker.start();
-      this.#closing.push(() => worker.stop());
-    }
+    this.#modules.set(service, module);
+    this.#databases.set(service, await module.stored.openAnother());
   }
 
-  #platformOf(service: ServiceName, pool: Database): Platform {
-    const { clock } = this;
-    const database = busyDatabase(pool, this.#activity);
-    const serviceTokens = this.tokensOf(service);
-    const caller: Platform["caller"] = (name) =>
-      withServiceToken(
-        {
-          unary: (...call) => this.dispatcherOf(name).unary(...call),
-          stream: (...call) => this.dispatcherOf(name).stream(...call),
-        },
-        serviceTokens,
-      );
-    const lookup =
-      service === "identity"
-        ? ownApiKeyLookup(database, clock)
-        : remoteApiKeyLookup(createClient(CredentialService, caller("identity")), clock);
+  /** Reaches a module that may start later. */
+  #callerOf(service: ServiceName): Caller {
     return {
-      ...{ clock, database, caller, serviceTokens, bus: this.#bus, log: this.#log },
-      ...{ ids: this.#idsOf(service), metrics: new Metrics(), instanceId: service, exclusive: true },
-      apiKeys: new CachingApiKeyVerifier({ lookup, clock, broadcasts: this.#bus }),
-      key: (use) => deriveKey(SECRET, `${service}/${use}`),
-      settings: { demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalog: EVENT_TYPES },
+      unary: (...call) => this.moduleOf(service).dispatcher.unary(...call),
+      stream: (...call) => this.moduleOf(service).dispatcher.stream(...call),
     };
   }
 }

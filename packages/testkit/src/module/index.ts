@@ -1,0 +1,9 @@
+export type { CallAs } from "./call-as.ts";
+export {
+  type ModuleOptions,
+  type ModuleParts,
+  ModuleUnderTest,
+  startModule,
+  startParts,
+  testLogger,
+} from "./module-under-test.ts";
