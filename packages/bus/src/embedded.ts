@@ -2,7 +2,7 @@
 // the producer's outbox from a position of its own. Other processes are not reached.
 import { toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import { type Clock, Wakeup } from "@muster/core";
+import { type BackoffPolicy, backoffMs, type Clock, Wakeup } from "@muster/core";
 import type { Logger } from "@muster/log";
 import { BroadcastHub } from "./broadcast-hub.ts";
 import type { Bus, Delivery, OutboxSource, SubscribeOptions, Subscription } from "./bus.ts";
@@ -12,8 +12,7 @@ export interface EmbeddedBusOptions {
   readonly log: Logger;
 }
 
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 2_000;
+const BACKOFF: BackoffPolicy = { minMs: 100, maxMs: 2_000 };
 /** Only a wake-up ends the wait; the limit keeps the timer within the timer's range. */
 const IDLE_MS_MAX = 2 ** 30;
 
@@ -136,7 +135,7 @@ class EmbeddedSubscription implements Subscription {
       } catch (error) {
         if (failures === 0) this.#log.warn({ err: error }, "the outbox cannot be read; retrying");
         failures += 1;
-        await this.#clock.sleep(Math.min(RETRY_MS_MIN * 2 ** Math.min(failures, 10), RETRY_MS_MAX), signal);
+        await this.#clock.sleep(backoffMs(failures, BACKOFF), signal);
       }
     }
   }
@@ -179,7 +178,7 @@ class EmbeddedSubscription implements Subscription {
       this.#options.onDelivery(delivery);
     } catch (error) {
       this.#log.error({ err: error }, "a delivery handler threw; the message is redelivered");
-      delivery.nak(RETRY_MS_MAX);
+      delivery.nak(BACKOFF.maxMs);
     }
   }
 

@@ -3,7 +3,7 @@
 // library.
 import { toBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import type { Clock } from "@muster/core";
+import { type Clock, withTimeout } from "@muster/core";
 import type { Logger } from "@muster/log";
 import { type ConnectionOptions, connect, type JetStreamClient, type NatsConnection } from "nats";
 import { BroadcastHub } from "./broadcast-hub.ts";
@@ -63,7 +63,7 @@ export class JetStreamBus implements Bus {
    */
   static async connect(options: JetStreamOptions): Promise<JetStreamBus> {
     const bus = new JetStreamBus(options);
-    const connection = await within(options.clock, FIRST_CONNECT_MS, bus.#connecting);
+    const connection = await withTimeout(options.clock, FIRST_CONNECT_MS, bus.#connecting, noValue);
     if (connection === undefined) options.log.warn({}, "the broker does not respond yet; retrying");
     return bus;
   }
@@ -136,7 +136,7 @@ export class JetStreamBus implements Bus {
     this.#hub.close();
     // After closing, a connection attempt in progress rejects.
     const dialed = this.#connecting.catch(() => undefined);
-    const connection = this.#connection ?? (await within(this.#options.clock, 0, dialed));
+    const connection = this.#connection ?? (await withTimeout(this.#options.clock, 0, dialed, noValue));
     if (connection === undefined || connection.isClosed()) return;
     await this.#flushed();
     await connection.close();
@@ -146,10 +146,11 @@ export class JetStreamBus implements Bus {
   async #flushed(): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined || connection.isClosed()) return;
-    await within(
+    await withTimeout(
       this.#options.clock,
       FLUSH_MS_MAX,
       connection.flush().catch(() => {}),
+      noValue,
     );
   }
 
@@ -212,7 +213,7 @@ export class JetStreamBus implements Bus {
   async #jetStream(): Promise<JetStreamClient> {
     if (this.#closing.signal.aborted) throw new Error("the bus is closed");
     if (this.#client !== undefined) return this.#client;
-    const connection = await within(this.#options.clock, this.#timeoutMs, this.#connecting);
+    const connection = await withTimeout(this.#options.clock, this.#timeoutMs, this.#connecting, noValue);
     if (connection === undefined) throw new Error("the broker does not respond");
     this.#publisher ??= new Publisher(connection, this.#options.clock, this.#timeoutMs);
     this.#client ??= connection.jetstream({ timeout: this.#timeoutMs });
@@ -236,15 +237,7 @@ export class JetStreamBus implements Bus {
   }
 }
 
-/** A ready-made abort reason saves creating a DOMException for every wait. */
-const DONE = "answered";
-
-/** Resolves to the promise's value, or to undefined if it takes longer than `timeoutMs`. */
-async function within<T>(clock: Clock, timeoutMs: number, promise: Promise<T>): Promise<T | undefined> {
-  const done = new AbortController();
-  try {
-    return await Promise.race([promise, clock.sleep(timeoutMs, done.signal).then(() => undefined)]);
-  } finally {
-    done.abort(DONE);
-  }
+/** The outcome of a call without a response. */
+function noValue(): undefined {
+  return undefined;
 }

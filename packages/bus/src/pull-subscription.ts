@@ -2,7 +2,7 @@
 // was unavailable.
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import type { Clock } from "@muster/core";
+import { type BackoffPolicy, backoffMs, type Clock } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Consumer, ConsumerMessages, JsMsg } from "nats";
 import type { Delivery, SubscribeOptions, Subscription } from "./bus.ts";
@@ -19,8 +19,7 @@ export interface PullRuntime {
   flushed(): Promise<void>;
 }
 
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 2_000;
+const BACKOFF: BackoffPolicy = { minMs: 100, maxMs: 2_000, growth: "add" };
 
 export class PullSubscription implements Subscription {
   readonly #options: SubscribeOptions;
@@ -64,7 +63,7 @@ export class PullSubscription implements Subscription {
         if (failures === 0) this.#log.warn({ err: error }, "the stream cannot be followed; retrying");
         failures += 1;
         this.#runtime.lostStream();
-        await this.#runtime.clock.sleep(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * failures), signal);
+        await this.#runtime.clock.sleep(backoffMs(failures, BACKOFF), signal);
       }
     }
   }
@@ -99,7 +98,7 @@ export class PullSubscription implements Subscription {
       this.#options.onDelivery(delivery);
     } catch (error) {
       this.#log.error({ err: error }, "a delivery handler threw; the message is redelivered");
-      delivery.nak(RETRY_MS_MAX);
+      delivery.nak(BACKOFF.maxMs);
     }
   }
 

@@ -1,6 +1,6 @@
 // Runs a transaction again after a conflict with another one: bounded, with growing random pauses.
 import { randomInt } from "node:crypto";
-import { type Clock, systemClock } from "@muster/core";
+import { type BackoffPolicy, backoffMs, type Clock, systemClock } from "@muster/core";
 import { databaseUnavailable, TransactionConflict } from "./database-errors.ts";
 
 export interface RetryPolicy {
@@ -33,9 +33,9 @@ export async function retryConflicts<T>(policy: RetryPolicy, run: () => Promise<
       if (!(error instanceof TransactionConflict)) throw error;
       const isTooLong = policy.clock.monotonicMs() - startMs >= policy.elapsedMsMax;
       if (attempt >= policy.attemptsMax || isTooLong) throw databaseUnavailable(error);
-      const pauseMs = Math.min(policy.pauseMsMax, policy.pauseMsMin * 2 ** (attempt - 1));
       // Full jitter, so that two conflicting transactions do not collide again.
-      await policy.clock.sleep(pauseMs * policy.random());
+      const backoff: BackoffPolicy = { minMs: policy.pauseMsMin, maxMs: policy.pauseMsMax, jitter: "full" };
+      await policy.clock.sleep(backoffMs(attempt, backoff, policy.random));
     }
   }
 }

@@ -1,7 +1,6 @@
 // Runs the projection's background work between batches: when it is due, when woken, and after every applied
 // batch.
-import type { Clock } from "@muster/core";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs, type Clock } from "@muster/core";
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
 import type { ConsumerKey } from "./cursor-store.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -66,7 +65,11 @@ export class BackgroundWork {
 
   async #failed(error: unknown): Promise<void> {
     this.#failures += 1;
-    const waitMs = backoffMs(this.#failures, { minMs: this.#timings.retryMs, maxMs: BACKOFF_MS_MAX });
+    const waitMs = backoffMs(this.#failures, {
+      minMs: this.#timings.retryMs,
+      maxMs: BACKOFF_MS_MAX,
+      jitter: "half",
+    });
     this.#nextRunMs = this.#clock.nowMs() + waitMs;
     if (error instanceof LostOwnership) await this.#resync();
     else if (this.#failures === 1) {

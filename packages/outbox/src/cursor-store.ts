@@ -1,5 +1,5 @@
 // Holds every statement against shard_cursors and consumer_members: positions, leases and fencing tokens.
-import { SHARD_COUNT } from "@muster/core";
+import { ALL_SHARDS } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { LeasePlan, LeaseRow } from "./lease-plan.ts";
 
@@ -36,12 +36,11 @@ interface StoredCursor {
 /** Inserts a row for every shard, for a consumer that may be new. */
 export async function seedCursors(trx: Transaction, key: ConsumerKey): Promise<void> {
   const { consumer, source } = keyColumns(key);
-  const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
   await insertRows(
     trx,
     "shard_cursors",
     ["consumer", "source", "shard", "position", "items_through", "fencing_token", "owner", "lease_until_ms"],
-    shards.map((shard) => [consumer, source, shard, 0, 0, 0, Buffer.alloc(0), 0]),
+    ALL_SHARDS.map((shard) => [consumer, source, shard, 0, 0, 0, Buffer.alloc(0), 0]),
     "keep",
     ["consumer", "source", "shard"],
   );

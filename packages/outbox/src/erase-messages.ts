@@ -2,6 +2,7 @@
 // and from dead letters. Works in small steps that block no other work; a repeated run is harmless.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { chunksOf } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import * as store from "./scrub-store.ts";
 
@@ -45,7 +46,7 @@ export async function eraseFromOutbox(
     if (from === undefined) return true;
     const step = { shard, from, through: Math.min(through, from + STEP_POSITIONS - 1) };
     const found = await findContaining(database, step, options.profileIdBytes);
-    for (const positions of chunks(found, REWRITE_MAX)) {
+    for (const positions of chunksOf(found, REWRITE_MAX)) {
       await database.transaction((trx) => rewriteMessages(trx, shard, positions, options));
     }
     after = step.through;
@@ -58,7 +59,7 @@ async function findContaining(
   profileIdBytes: readonly Buffer[],
 ): Promise<number[]> {
   const found = new Set<number>();
-  for (const some of chunks(profileIdBytes, PROFILE_IDS_MAX)) {
+  for (const some of chunksOf(profileIdBytes, PROFILE_IDS_MAX)) {
     for (const position of await store.findContaining(database.reader, step, some)) found.add(position);
   }
   return [...found].sort((a, b) => a - b);
@@ -91,7 +92,7 @@ export async function eraseFromDeadLetters(
   options: MessageErasureOptions,
 ): Promise<boolean> {
   const { profileIdBytes, shouldContinue } = options;
-  for (const some of chunks(profileIdBytes, PROFILE_IDS_MAX)) {
+  for (const some of chunksOf(profileIdBytes, PROFILE_IDS_MAX)) {
     for (let after: string | undefined; ; ) {
       if ((await shouldContinue?.()) === false) return false;
       const { containing, last } = await store.pageOfDeadLetters(
@@ -101,7 +102,7 @@ export async function eraseFromDeadLetters(
         DEAD_LETTERS_MAX,
       );
       if (last === undefined) break;
-      for (const ids of chunks(containing, REWRITE_MAX)) {
+      for (const ids of chunksOf(containing, REWRITE_MAX)) {
         await database.transaction((trx) => rewriteDeadLetters(trx, ids, options));
       }
       after = last;
@@ -134,10 +135,4 @@ function rewriteDeadLetter(raw: Buffer, rewrite: MessageRewrite): Uint8Array | "
   } catch {
     return "unreadable";
   }
-}
-
-function chunks<Item>(items: readonly Item[], size: number): Item[][] {
-  const cut: Item[][] = [];
-  for (let start = 0; start < items.length; start += size) cut.push(items.slice(start, start + size));
-  return cut;
 }

@@ -1,8 +1,7 @@
 // Applies one batch of messages: the projection's writes and the cursors commit in one transaction. Failures
 // are handled by cause: a lost shard, a message that always fails, or a temporary problem.
-import type { Clock } from "@muster/core";
+import { type BackoffPolicy, backoffMs, type Clock } from "@muster/core";
 import { ApplyMetrics } from "./apply-metrics.ts";
-import { backoffMs } from "./backoff.ts";
 import { ATTEMPTS_MAX, type ConsumerTimings, type ShardConsumerOptions } from "./consumer-options.ts";
 import { advanceCursors, type ConsumerKey, type CursorStep } from "./cursor-store.ts";
 import type { DeadLetters } from "./dead-letters.ts";
@@ -151,10 +150,10 @@ export class MessageApplier {
   delay(batch: readonly ShardBatch[], error: unknown): void {
     const nowMs = this.#clock.monotonicMs();
     const isFirstFailure = batch.every(({ owned }) => owned.failures === 0);
+    const policy: BackoffPolicy = { minMs: this.#timings.retryMs, maxMs: BACKOFF_MS_MAX, jitter: "half" };
     for (const { owned } of batch) {
       owned.failures += 1;
-      const range = { minMs: this.#timings.retryMs, maxMs: BACKOFF_MS_MAX };
-      owned.notBeforeMs = nowMs + backoffMs(owned.failures, range);
+      owned.notBeforeMs = nowMs + backoffMs(owned.failures, policy);
     }
     if (!isFirstFailure) return;
     const shards = batch.map(({ owned }) => owned.shard);

@@ -3,13 +3,13 @@
 // repeats by position.
 import type { Bus } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import { assert, type Clock, SHARD_COUNT, Wakeup } from "@muster/core";
+import { assert, type BackoffPolicy, backoffMs, type Clock, SHARD_COUNT, Wakeup } from "@muster/core";
 import type { Database } from "@muster/db";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
-import { backoffMs } from "./backoff.ts";
 import { CommittedMessageBuffer } from "./committed-message-buffer.ts";
 import { readPositions, readRanges, type ShardRange } from "./outbox-store.ts";
+import { OutboxTrimmer } from "./outbox-trimmer.ts";
 import type { OutboxPort } from "./ports.ts";
 import * as store from "./relay-store.ts";
 
@@ -38,7 +38,7 @@ export interface RelayTimings {
 }
 
 const TIMINGS: RelayTimings = { leaseMs: 5_000, pollMs: 1_000, trimEveryMs: 3_600_000, keepMs: 86_400_000 };
-const BACKOFF = { minMs: 50, maxMs: 5_000 };
+const BACKOFF: BackoffPolicy = { minMs: 50, maxMs: 5_000, jitter: "half" };
 /** Most rows of one shard in one round. */
 const ROWS_MAX = 256;
 const ROWS_FIRST = 8;
@@ -49,7 +49,6 @@ const ROUND_BYTES = 16 * 1024 * 1024;
  * from the table.
  */
 const BUFFER_BYTES_MAX = 16 * 1024 * 1024;
-const TRIM_ROWS = 500;
 /**
  * Shortest time between two saves of the cursors. After a crash, messages published since the last save are
  * published again.
@@ -64,14 +63,15 @@ export class OutboxRelay {
   readonly #options: RelayOptions;
   readonly #timings: RelayTimings;
   readonly #log: Logger;
+  readonly #trimmer: OutboxTrimmer;
   readonly #published;
-  readonly #failures;
+  readonly #failureCount;
+  readonly #failures: FailureLog;
   readonly #wakeup = new Wakeup();
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #leaseUntilMs = 0;
   #nextLeaseAttemptMs = 0;
-  #nextTrimMs = 0;
   #rowsMax = ROWS_FIRST;
   /** Published positions, while the lease is held without a break. The table is updated later. */
   #cursors: Map<number, number> | undefined;
@@ -84,19 +84,24 @@ export class OutboxRelay {
    */
   #isReadDue = true;
   #nextReadMs = 0;
-  #failing = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.name = `relay.${options.service}`;
     this.#timings = { ...TIMINGS, ...options.timings };
     this.#log = options.log.child({ relay: options.service });
+    this.#trimmer = new OutboxTrimmer({ ...options, log: this.#log, timings: this.#timings });
     this.#published = options.metrics.counter(
       "muster_outbox_published_messages_total",
       "Messages published to the bus.",
       ["service"],
     );
-    this.#failures = options.metrics.counter(
+    this.#failures = new FailureLog(this.#log, {
+      failed: "the outbox cannot be published; retrying",
+      recovered: "the outbox is being published again",
+      level: "error",
+    });
+    this.#failureCount = options.metrics.counter(
       "muster_outbox_publish_failures_total",
       "Relay rounds in which publishing failed.",
       ["service"],
@@ -104,7 +109,7 @@ export class OutboxRelay {
   }
 
   async start(): Promise<void> {
-    this.#nextTrimMs = this.#options.clock.nowMs() + Math.min(60_000, this.#timings.trimEveryMs);
+    this.#trimmer.start();
     this.#loop ??= this.#run();
   }
 
@@ -128,13 +133,14 @@ export class OutboxRelay {
     while (!signal.aborted) {
       try {
         const more = (await this.#ensureLease()) && (await this.#round());
-        this.#recovered();
+        this.#failures.succeeded();
         failures = 0;
         if (!more) await this.#wakeup.wait(clock, this.#waitMs(), signal);
       } catch (error) {
         failures += 1;
         this.#isReadDue = true;
-        this.#failed(error);
+        this.#failureCount.inc({ service: this.#options.service });
+        this.#failures.failed(error);
         await clock.sleep(backoffMs(failures, BACKOFF), signal);
       }
     }
@@ -203,7 +209,7 @@ export class OutboxRelay {
     if (envelopes.length > 0) await this.#publish(envelopes, this.#cursors);
     if (clock.monotonicMs() - this.#savedAtMs >= SAVE_MS) await this.#save();
     if (envelopes.length > 0) return true;
-    if (clock.nowMs() >= this.#nextTrimMs) await this.#trim();
+    if (this.#trimmer.isDue) await this.#trimmer.trim(this.#stopping.signal, () => this.#ensureLease());
     return this.#isReadDue;
   }
 
@@ -270,34 +276,5 @@ export class OutboxRelay {
     const average = Math.max(1, bytes / Math.max(1, envelopes.length));
     const fitting = Math.max(1, Math.floor(ROUND_BYTES / average / SHARD_COUNT));
     this.#rowsMax = Math.min(ROWS_MAX, fitting, this.#rowsMax * 2);
-  }
-
-  async #trim(): Promise<void> {
-    const { clock, database } = this.#options;
-    const writtenBeforeMs = clock.nowMs() - this.#timings.keepMs;
-    let trimmed = 0;
-    for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
-      for (;;) {
-        const count = await database.transaction((trx) =>
-          store.trimShard(trx, { shard, writtenBeforeMs, limit: TRIM_ROWS }),
-        );
-        trimmed += count;
-        if (count < TRIM_ROWS || this.#stopping.signal.aborted) break;
-        if (!(await this.#ensureLease())) return;
-      }
-    }
-    this.#nextTrimMs = clock.nowMs() + this.#timings.trimEveryMs;
-    if (trimmed > 0) this.#log.info({ trimmed }, "outbox trimmed");
-  }
-
-  #failed(error: unknown): void {
-    this.#failures.inc({ service: this.#options.service });
-    if (!this.#failing) this.#log.error({ err: error }, "the outbox cannot be published; retrying");
-    this.#failing = true;
-  }
-
-  #recovered(): void {
-    if (this.#failing) this.#log.info({}, "the outbox is being published again");
-    this.#failing = false;
   }
 }

@@ -4,7 +4,7 @@ import type { Bus } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { assert, type Clock, type IdSource, MESSAGE_BYTES_MAX, SHARD_COUNT } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { BacklogTracker } from "./backlog-tracker.ts";
 import { OutboxGauges } from "./outbox-gauges.ts";
@@ -50,12 +50,15 @@ export class Outbox implements OutboxPort, ProducerPort {
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #unsubscribe: (() => void) | undefined;
-  #pollFailed = false;
+  readonly #pollFailures: FailureLog;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
     this.name = `outbox.${options.service}`;
     this.#log = options.log.child({ outbox: options.service });
+    this.#pollFailures = new FailureLog(this.#log, {
+      failed: "the outbox's state cannot be read; retrying",
+    });
     this.#gauges = new OutboxGauges(options.metrics, options.service);
     const topic = `outbox.${options.service}`;
     const sender = Buffer.from(options.instanceId, "utf8");
@@ -200,10 +203,9 @@ export class Outbox implements OutboxPort, ProducerPort {
       if (this.#tracker.refresh(state, before)) this.#notifyCommitted(false);
       const oldestMs = await readOldestUnpublishedMs(this.#options.database.reader, state);
       this.#gauges.set(state, this.#tracker.backlogItems(), oldestMs, this.#options.clock.nowMs());
-      this.#pollFailed = false;
+      this.#pollFailures.succeeded();
     } catch (error) {
-      if (!this.#pollFailed) this.#log.warn({ err: error }, "the outbox's state cannot be read; retrying");
-      this.#pollFailed = true;
+      this.#pollFailures.failed(error);
     }
   }
 }

@@ -1,5 +1,7 @@
 // Reports applied positions to the producer, which needs the positions to trim the outbox and to compute the
 // backlog.
+import { withTimeout } from "@muster/core";
+import { FailureLog } from "@muster/log";
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
 import { readCursors } from "./cursor-store.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -7,7 +9,7 @@ import type { AppliedShard } from "./ports.ts";
 
 /** Positions are reported again although unchanged, because reports may arrive out of order or be lost. */
 const REPEAT_MS = 10_000;
-const ANSWER_MS_MAX = 5_000;
+const RESPONSE_MS_MAX = 5_000;
 
 export class PositionReporter {
   readonly #options: ShardConsumerOptions;
@@ -16,7 +18,7 @@ export class PositionReporter {
   readonly #reported = new Map<number, number>();
   #repeatAtMs = 0;
   #registered = false;
-  #failing = false;
+  readonly #failures: FailureLog;
 
   constructor(
     options: ShardConsumerOptions,
@@ -26,6 +28,10 @@ export class PositionReporter {
     this.#options = options;
     this.#timings = timings;
     this.#shards = shards;
+    this.#failures = new FailureLog(options.log, {
+      failed: "applied positions cannot be reported; retrying",
+      recovered: "applied positions are reported again",
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -45,12 +51,9 @@ export class PositionReporter {
       for (const { shard, position } of changed) this.#reported.set(shard, position);
       this.#registered = true;
       if (isRepeat) this.#repeatAtMs = nowMs + REPEAT_MS;
-      if (this.#failing) this.#options.log.info({}, "applied positions are reported again");
-      this.#failing = false;
+      this.#failures.succeeded();
     } catch (error) {
-      if (!this.#failing)
-        this.#options.log.warn({ err: error }, "applied positions cannot be reported; retrying");
-      this.#failing = true;
+      this.#failures.failed(error);
     }
   }
 
@@ -71,13 +74,8 @@ export class PositionReporter {
 
   async #send(shards: readonly AppliedShard[]): Promise<void> {
     const { clock, producer, consumer } = this.#options;
-    const answered = new AbortController();
-    const late = clock.sleep(ANSWER_MS_MAX, answered.signal).then(() => "late" as const);
-    try {
-      const outcome = await Promise.race([producer.reportApplied(consumer, shards), late]);
-      if (outcome === "late") throw new Error("the producer did not answer in time");
-    } finally {
-      answered.abort();
-    }
+    await withTimeout(clock, RESPONSE_MS_MAX, producer.reportApplied(consumer, shards), () => {
+      throw new Error("the producer did not respond in time");
+    });
   }
 }

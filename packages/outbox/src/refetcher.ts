@@ -1,7 +1,8 @@
 // Reads messages from the producer that the bus has not delivered: at a gap, after a takeover, and when a
 // shard has been quiet for long. An unreachable producer only causes delays.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs, withTimeout } from "@muster/core";
+import { FailureLog } from "@muster/log";
 import {
   type ConsumerTimings,
   HANDOVER_QUIET_MS,
@@ -20,12 +21,16 @@ export class Refetcher {
   readonly #timings: ConsumerTimings;
   readonly #arrived: () => void;
   readonly #refetches;
-  #failing = false;
+  readonly #failures: FailureLog;
 
   constructor(options: ShardConsumerOptions, timings: ConsumerTimings, arrived: () => void) {
     this.#options = options;
     this.#timings = timings;
     this.#arrived = arrived;
+    this.#failures = new FailureLog(options.log, {
+      failed: "the producer cannot be read; retrying",
+      recovered: "the producer is readable again",
+    });
     this.#refetches = options.metrics.counter(
       "muster_consumer_refetched_messages_total",
       "Messages read from the producer because the bus had not delivered them.",
@@ -72,12 +77,10 @@ export class Refetcher {
       const waitMs = backoffMs(owned.refetchFailures, {
         minMs: this.#timings.retryMs,
         maxMs: BACKOFF_MS_MAX,
+        jitter: "half",
       });
       owned.refetchNotBeforeMs = clock.monotonicMs() + waitMs;
-      if (!this.#failing) {
-        this.#failing = true;
-        this.#options.log.warn({ err: error, shard: owned.shard }, "the producer cannot be read; retrying");
-      }
+      this.#failures.failed(error, { shard: owned.shard });
     }
     owned.isRefetching = false;
     this.#arrived();
@@ -89,20 +92,14 @@ export class Refetcher {
     owned.refetchFailures = 0;
     // If the producer cannot fill a gap either (a lagging replica), the retry waits.
     owned.refetchNotBeforeMs = owned.inbox.hasGap ? nowMs + this.#timings.retryMs : 0;
-    if (this.#failing) this.#options.log.info({}, "the producer is readable again");
-    this.#failing = false;
+    this.#failures.succeeded();
   }
 
   async #read(shard: number, after: number): Promise<Envelope[]> {
-    const answered = new AbortController();
-    const late = this.#options.clock.sleep(REFETCH_TIMEOUT_MS, answered.signal).then(() => undefined);
-    try {
-      const answer = await Promise.race([this.#options.producer.read(shard, after, REFETCH_MAX), late]);
-      if (answer === undefined) throw new Error("the producer did not respond in time");
-      return answer;
-    } finally {
-      answered.abort();
-    }
+    const { clock, producer } = this.#options;
+    return withTimeout(clock, REFETCH_TIMEOUT_MS, producer.read(shard, after, REFETCH_MAX), () => {
+      throw new Error("the producer did not respond in time");
+    });
   }
 
   #take(owned: OwnedShard, envelopes: readonly Envelope[], after: number): number {

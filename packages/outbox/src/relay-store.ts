@@ -1,5 +1,5 @@
 // Holds every statement of the relay: its lease, its cursors, and the trimming of applied messages.
-import { SHARD_COUNT } from "@muster/core";
+import { ALL_SHARDS } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 
 const LEASE_ID = 1;
@@ -98,12 +98,11 @@ export async function trimShard(
 
 /** Inserts the initial rows of the relay and the positions. Safe to run again. */
 export async function seedOutbox(trx: Transaction): Promise<void> {
-  const shards = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
   await insertRows(
     trx,
     "shard_positions",
     ["shard", "position", "items"],
-    shards.map((shard) => [shard, 0, 0]),
+    ALL_SHARDS.map((shard) => [shard, 0, 0]),
     "keep",
     ["shard"],
   );
@@ -111,7 +110,7 @@ export async function seedOutbox(trx: Transaction): Promise<void> {
     trx,
     "relay_cursors",
     ["shard", "published_position"],
-    shards.map((shard) => [shard, 0]),
+    ALL_SHARDS.map((shard) => [shard, 0]),
     "keep",
     ["shard"],
   );

@@ -2,10 +2,9 @@
 // the applied positions. The consuming service supplies only the projection.
 import type { Delivery } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import { assert } from "@muster/core";
+import { assert, type BackoffPolicy, backoffMs } from "@muster/core";
 import { AppliedPositions, type WaitOptions } from "./applied-positions.ts";
 import { ApplyLoop } from "./apply-loop.ts";
-import { backoffMs } from "./backoff.ts";
 import {
   ATTEMPTS_MAX,
   type ConsumerTimings,
@@ -21,6 +20,8 @@ import { ThrottledCall } from "./throttled-call.ts";
 
 /** Shortest time between two broadcasts of applied positions to other replicas. */
 const NOTIFY_MS_MIN = 10;
+/** Redeliveries of bytes that are not an envelope. */
+const UNDECODABLE_BACKOFF: BackoffPolicy = { minMs: 50, maxMs: 1_000, jitter: "half" };
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 
 /** Consumes the domain events of one producer. A worker with `start` and `stop`. */
@@ -217,7 +218,7 @@ export class ShardConsumer {
     // The producer still has the message whose delivery could not be decoded.
     owned.isRefetchRequested = true;
     if (delivery.attempt >= ATTEMPTS_MAX) owned.undecodable.push(delivery);
-    else delivery.nak(backoffMs(delivery.attempt, { minMs: 50, maxMs: 1_000 }));
+    else delivery.nak(backoffMs(delivery.attempt, UNDECODABLE_BACKOFF));
   }
 
   #requestMissing(positions: readonly number[]): void {

@@ -1,6 +1,7 @@
 // Leases shards to this replica in even shares, renews the leases, takes over the shards of dead replicas,
 // and detects lost shards. Correctness does not depend on leases: every commit checks the fencing token.
 import { type Clock, Wakeup } from "@muster/core";
+import { FailureLog } from "@muster/log";
 import type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
 import * as store from "./cursor-store.ts";
 import { type LeasePlan, planLeases } from "./lease-plan.ts";
@@ -28,7 +29,7 @@ export class ShardLeases {
   readonly #fencingTokens = new Map<number, number>();
   #lastTick: Promise<void> = Promise.resolve();
   #hasTakenAll = false;
-  #failing = false;
+  readonly #failures: FailureLog;
 
   constructor(options: ShardConsumerOptions, timings: ConsumerTimings, listener: LeaseListener) {
     this.#options = options;
@@ -36,6 +37,10 @@ export class ShardLeases {
     this.#key = { consumer: options.consumer, source: options.source };
     this.#listener = listener;
     this.#clock = options.clock;
+    this.#failures = new FailureLog(options.log, {
+      failed: "leases cannot be renewed; retrying",
+      recovered: "leases are being renewed again",
+    });
   }
 
   /** The members have changed. */
@@ -60,11 +65,9 @@ export class ShardLeases {
       try {
         if (!this.#options.exclusive) await this.tick();
         await eachTick();
-        if (this.#failing) this.#options.log.info({}, "leases are being renewed again");
-        this.#failing = false;
+        this.#failures.succeeded();
       } catch (error) {
-        if (!this.#failing) this.#options.log.warn({ err: error }, "leases cannot be renewed; retrying");
-        this.#failing = true;
+        this.#failures.failed(error);
       }
     }
   }
