@@ -1,5 +1,13 @@
 // Checks the plans of hot queries on MariaDB: every query uses a key. Row estimates are left out.
-import { type OrganizationId, type ProfileId, randomIds, type SegmentId, shardOf } from "@muster/core";
+
+import {
+  ALL_SHARDS,
+  type OrganizationId,
+  type ProfileId,
+  randomIds,
+  type SegmentId,
+  shardOf,
+} from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import { golden, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, test } from "vitest";
@@ -19,6 +27,7 @@ import {
   readVersions,
 } from "../src/organizations/organization-store.ts";
 import { listStoredMemberships } from "../src/privacy/stored-membership-store.ts";
+import { compareProfileKeys, NO_PROFILE } from "../src/profiles/profile-key.ts";
 import {
   addProfileRebuilds,
   hasProfileRebuilds,
@@ -26,7 +35,6 @@ import {
   readRebuildReasons,
 } from "../src/profiles/rebuild-store.ts";
 import {
-  compareProfileKeys,
   hasDueProfiles,
   listDueProfiles,
   listStateIds,
@@ -37,13 +45,11 @@ import {
 } from "../src/profiles/state-store.ts";
 import { readPendingWork } from "../src/projection/pending-work-store.ts";
 import {
-  ALL_SHARDS,
   addBackfills,
   isProfilePending,
   listBackfillingShards,
   listBackfillsOfSegments,
   listBackfillsOfShards,
-  NO_PROFILE,
   nextOrganizationToBackfill,
 } from "../src/rebuild/backfill-store.ts";
 import { readFactHorizons, saveFactHorizons } from "../src/rebuild/fact-horizon-store.ts";

@@ -1,9 +1,8 @@
 // Appends membership changes to the outbox, in the transaction that writes them: none is lost or repeated.
-import type { OrganizationId, SegmentId } from "@muster/core";
+import { ALL_SHARDS, type OrganizationId, type SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxPort } from "@muster/outbox";
 import { lockPositions } from "@muster/outbox/outbox-store";
-import { ALL_SHARDS } from "../rebuild/backfill-store.ts";
 import { withoutPublished } from "../rule-versions/rule-switch-changes.ts";
 import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
 import {

@@ -1,10 +1,11 @@
 // Saves changed profiles: states, memberships, counts and announcements, in one transaction.
+
 import type { Transaction } from "@muster/db";
 import type { MembershipChange } from "../engine/state/membership.ts";
 import { isEmptyState } from "../engine/state/profile-state.ts";
 import { saveMemberships } from "../memberships/membership-store.ts";
+import { keyOf } from "../profiles/profile-key.ts";
 import { type StoredProfile, saveStates } from "../profiles/state-store.ts";
-import type { ProfileKey } from "../rebuild/backfill-store.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Cause } from "./cause.ts";
 
@@ -45,9 +46,4 @@ export async function saveChangedProfiles(
   if (changes.length === 0) return;
   await saveMemberships(trx, changes);
   await announcer.announceChanges(trx, changes);
-}
-
-/** The key alone, without further fields. */
-export function keyOf({ organizationId, shard, profileId }: ProfileKey): ProfileKey {
-  return { organizationId, shard, profileId };
 }

@@ -1,9 +1,10 @@
 // Stores unfinished erasures: every statement against `erasure_reports`. A row stays until the events service
 // has acknowledged the report.
+
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { readPositions } from "@muster/outbox/outbox-store";
-import type { ProfileKey } from "../rebuild/backfill-store.ts";
+import type { ProfileKey } from "../profiles/profile-key.ts";
 
 /** One profile of an erasure. */
 export interface ErasedProfile extends ProfileKey {

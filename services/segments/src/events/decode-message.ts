@@ -1,4 +1,5 @@
 // Decodes domain events of the events service into tracked events, profiles and identity changes.
+
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import {
@@ -13,8 +14,8 @@ import {
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { PoisonMessage } from "@muster/outbox";
 import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
+import type { ProfileKey } from "../profiles/profile-key.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
-import type { ProfileKey } from "../rebuild/backfill-store.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";

@@ -1,5 +1,6 @@
 // Handles ExplainMembership: whether and why a profile is in a segment, when the result changes without an
 // event, and which steps are missing.
+
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
@@ -17,7 +18,8 @@ import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-s
 import { hasCompleteHistory } from "../engine/state/retained-facts.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { readRootProfile } from "../membership-queries/read-root-profile.ts";
-import { loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { profileKeyText } from "../profiles/profile-key.ts";
+import { loadStates } from "../profiles/state-store.ts";
 import { isProfilePending } from "../rebuild/backfill-store.ts";
 import { readFactHorizons } from "../rebuild/fact-horizon-store.ts";
 import { mapSegmentIds } from "../rules/map-segment-ids.ts";

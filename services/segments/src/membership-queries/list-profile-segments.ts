@@ -1,13 +1,15 @@
 // ListProfileSegments: returns the segments of one profile, oldest segment first.
+
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
+import { ALL_SHARDS, type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization } from "../organizations/organization-store.ts";
 import { cutPage, readPage } from "../page.ts";
-import { loadStates, profileKeyText } from "../profiles/state-store.ts";
-import { ALL_SHARDS, isProfilePending } from "../rebuild/backfill-store.ts";
+import { profileKeyText } from "../profiles/profile-key.ts";
+import { loadStates } from "../profiles/state-store.ts";
+import { isProfilePending } from "../rebuild/backfill-store.ts";
 import { listSegmentsByEvaluations } from "../segment-model/segment-store.ts";
 import { describeSegments } from "../segments/segment-proto.ts";
 import { readRootProfile } from "./read-root-profile.ts";

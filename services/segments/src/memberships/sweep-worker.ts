@@ -1,8 +1,9 @@
 // Deletes the rows of exited memberships, which pages of members would otherwise have to skip.
+
 import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
-import { NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { NO_PROFILE } from "../profiles/profile-key.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import {
   deleteExited,

@@ -1,4 +1,5 @@
 // Reads profiles with their raw events, one after the other: all of an organization, or a given set.
+
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   ALL_SHARDS,
@@ -16,7 +17,7 @@ import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
 import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
 import { eventIdText } from "../events/decode-message.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
-import { NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { NO_PROFILE } from "../profiles/profile-key.ts";
 import type { RuleSimulation } from "./rule-simulation.ts";
 
 /** Receives one profile's events in the order in which they happened. */

@@ -1,8 +1,9 @@
 // Stores marks of single profiles to rebuild from raw events: adds, reads and deletes rows of
 // `profile_rebuilds`.
+
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
-import type { ProfileKey } from "../rebuild/backfill-store.ts";
+import type { ProfileKey } from "./profile-key.ts";
 import { REBUILD_REASONS, type RebuildReason } from "./rebuild-reason.ts";
 
 /** The mark of one profile. */

@@ -1,9 +1,10 @@
 // Stores profile states: every statement against `profile_states`.
+
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { ProfileState } from "../engine/state/profile-state.ts";
 import { decodeState, encodeState } from "../engine/state/state-codec.ts";
-import type { ProfileKey } from "../rebuild/backfill-store.ts";
+import { type ProfileKey, profileKeyText } from "./profile-key.ts";
 
 /** A profile's state and its due time in epoch milliseconds. */
 export interface StoredProfile extends ProfileKey {
@@ -25,19 +26,6 @@ const KEY = ["organization_id", "shard", "profile_id"] as const;
 const CHUNK = 500;
 /** Ids in a delete. With more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
-
-/** The order of the primary key. */
-export function compareProfileKeys(a: ProfileKey, b: ProfileKey): number {
-  if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
-  if (a.shard !== b.shard) return a.shard - b.shard;
-  if (a.profileId === b.profileId) return 0;
-  return a.profileId < b.profileId ? -1 : 1;
-}
-
-/** Unique across organizations. */
-export function profileKeyText(organizationId: OrganizationId, profileId: ProfileId): string {
-  return `${organizationId}/${profileId}`;
-}
 
 /** Stored states of these profiles, by {@link profileKeyText}. The keys are sorted. */
 export async function loadStates(

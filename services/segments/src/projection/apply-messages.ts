@@ -1,11 +1,12 @@
 // Applies tracked events, profiles and identity changes to facts and memberships. The consumer drops repeated
 // messages before. A profile rebuilt from a later snapshot skips the messages that the snapshot contains.
+
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Announcer } from "../announcements/announcer.ts";
 import { ChangedSegments } from "../announcements/cause.ts";
-import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
+import { type ChangedProfile, saveChangedProfiles } from "../announcements/changed-profile.ts";
 import { applyDueEvents, recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import { earlier, evaluateSegments } from "../engine/state/membership.ts";
@@ -19,14 +20,9 @@ import {
   type ProfileEvent,
   type UpdatedProfile,
 } from "../events/decode-message.ts";
+import { compareProfileKeys, keyOf, type ProfileKey, profileKeyText } from "../profiles/profile-key.ts";
 import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
-import {
-  compareProfileKeys,
-  loadStates,
-  profileKeyText,
-  type StoredProfile,
-} from "../profiles/state-store.ts";
-import type { ProfileKey } from "../rebuild/backfill-store.ts";
+import { loadStates, type StoredProfile } from "../profiles/state-store.ts";
 import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 
 export interface ApplyDeps {

@@ -1,4 +1,5 @@
 // Marks what a dead letter was about, so that it is rebuilt from raw events before reads return it.
+
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
@@ -9,8 +10,8 @@ import {
   provisionOrganization,
   readVersions,
 } from "../organizations/organization-store.ts";
+import { compareProfileKeys, profileKeyText } from "../profiles/profile-key.ts";
 import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
-import { compareProfileKeys, profileKeyText } from "../profiles/state-store.ts";
 import {
   ALL_SEGMENTS,
   addBackfills,

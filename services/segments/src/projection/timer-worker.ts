@@ -1,24 +1,24 @@
 // Evaluates profiles whose memberships may change by time alone: windows that end, future events that come
 // due.
+
 import type { Clock, OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
 import type { Announcer } from "../announcements/announcer.ts";
 import { timerCause } from "../announcements/cause.ts";
-import { type ChangedProfile, keyOf, saveChangedProfiles } from "../announcements/changed-profile.ts";
+import { type ChangedProfile, saveChangedProfiles } from "../announcements/changed-profile.ts";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import { earlier, evaluateAll } from "../engine/state/membership.ts";
 import { needsRebuild, viewOf } from "../engine/state/profile-state.ts";
+import { compareProfileKeys, keyOf, type ProfileKey } from "../profiles/profile-key.ts";
 import { addProfileRebuilds } from "../profiles/rebuild-store.ts";
 import {
-  compareProfileKeys,
   listDueProfiles,
   loadStates,
   readNextDueTimes,
   type StoredProfile,
 } from "../profiles/state-store.ts";
-import type { ProfileKey } from "../rebuild/backfill-store.ts";
 import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 

@@ -1,22 +1,11 @@
 // Stores backfills and incomplete shards: every statement against `segment_backfills` and `incomplete_shards`,
 // and the queries for pending rows of `profile_rebuilds`. A row exists only while its work is pending.
-import {
-  bytesToUuid,
-  type OrganizationId,
-  type ProfileId,
-  type SegmentId,
-  SHARD_COUNT,
-  uuidToBytes,
-} from "@muster/core";
+import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
+import { NO_PROFILE } from "../profiles/profile-key.ts";
 
 /** The id that stands for every segment of the organization. */
 export const ALL_SEGMENTS = "00000000-0000-0000-0000-000000000000" as SegmentId;
-export const ALL_SHARDS: readonly number[] = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
-/** Sorts before every profile. */
-export const NO_PROFILE = "00000000-0000-0000-0000-000000000000" as ProfileId;
-/** Sorts after every profile. */
-export const LAST_PROFILE = "ffffffff-ffff-ffff-ffff-ffffffffffff" as ProfileId;
 
 /** Progress of a segment's backfill in a shard. */
 export interface Backfill {
@@ -187,13 +176,6 @@ export async function advanceBackfills(
     if (throughProfileId === undefined) await rows.delete();
     else await rows.update({ after_profile_id: uuidToBytes(throughProfileId) });
   }
-}
-
-/** The key of a profile's rows. The shard follows from the two ids. */
-export interface ProfileKey {
-  readonly organizationId: OrganizationId;
-  readonly shard: number;
-  readonly profileId: ProfileId;
 }
 
 /** Not a shard: the row whose lock serializes marking a shard and provisioning an organization. */

@@ -1,5 +1,6 @@
 // Rebuilds profiles from their raw events: all profiles for the backfill of a new rule, and single marked
 // ones.
+
 import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
@@ -10,13 +11,14 @@ import { type ChangedProfile, saveChangedProfiles } from "../announcements/chang
 import type { Definitions } from "../engine/state/definitions.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
+import { compareProfileKeys, LAST_PROFILE } from "../profiles/profile-key.ts";
 import { addProfileRebuilds, deleteProfileRebuilds } from "../profiles/rebuild-store.ts";
-import { compareProfileKeys, listStateIds } from "../profiles/state-store.ts";
+import { listStateIds } from "../profiles/state-store.ts";
 import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 import { switchFinishedRules } from "../rule-versions/rule-switch.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 import { WorkSchedule } from "../work-schedule.ts";
-import { ALL_SEGMENTS, advanceBackfills, type Backfill, LAST_PROFILE } from "./backfill-store.ts";
+import { ALL_SEGMENTS, advanceBackfills, type Backfill } from "./backfill-store.ts";
 import { deleteProfiles, publishRemoved } from "./missing-profiles.ts";
 import { RebuildPlanner, type RebuildTask } from "./rebuild-planner.ts";
 import { type ReplacedStates, replaceStates, type ScannedShard } from "./replace-states.ts";

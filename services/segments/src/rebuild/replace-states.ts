@@ -1,5 +1,6 @@
 // Replaces the stored states of one shard's profiles by scanned ones, and finds profiles that no longer
 // exist.
+
 import type { ProfileId, SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { rebuildCause } from "../announcements/cause.ts";
@@ -7,9 +8,10 @@ import type { ChangedProfile } from "../announcements/changed-profile.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import { evaluateAll } from "../engine/state/membership.ts";
 import { emptyState, type ProfileState } from "../engine/state/profile-state.ts";
+import { profileKeyText } from "../profiles/profile-key.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import { readRebuildReasons } from "../profiles/rebuild-store.ts";
-import { loadStates, profileKeyText } from "../profiles/state-store.ts";
+import { loadStates } from "../profiles/state-store.ts";
 import { listBackfillsOfShards } from "./backfill-store.ts";
 import { saveFactHorizons } from "./fact-horizon-store.ts";
 import { type EndedProfiles, hasEnded, missingProfile } from "./missing-profiles.ts";

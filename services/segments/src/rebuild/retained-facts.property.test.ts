@@ -1,6 +1,7 @@
 // Compares retention with a brute-force evaluation over ALL events, including removed ones. Random rules and
 // traces run with purges, rebuilds, lost messages and late segments. Every result without a `completeSince`
 // must be exact.
+
 import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -14,8 +15,8 @@ import { Definitions, type SegmentDefinition } from "../engine/state/definitions
 import { earlier, evaluateAll, evaluateSegments } from "../engine/state/membership.ts";
 import { emptyState, needsRebuild, type ProfileState } from "../engine/state/profile-state.ts";
 import { decodeState, encodeState } from "../engine/state/state-codec.ts";
+import { NO_PROFILE } from "../profiles/profile-key.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
-import { NO_PROFILE } from "./backfill-store.ts";
 import { isBackfilled, retainKnownFacts } from "./retained-facts.ts";
 
 const PROFILE = "01000000-0000-7000-8000-000000000001" as ProfileId;

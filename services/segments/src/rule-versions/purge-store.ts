@@ -1,8 +1,16 @@
 // Stores purges: every statement against `segment_purges`, with a row for each shard of a deleted or replaced
 // evaluation.
-import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+
+import {
+  ALL_SHARDS,
+  bytesToUuid,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  uuidToBytes,
+} from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
-import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { NO_PROFILE } from "../profiles/profile-key.ts";
 
 /** Progress of an evaluation's purge in a shard. */
 export interface Purge {

@@ -1,5 +1,6 @@
 // Purges the data of deleted segments and replaced rules: memberships, counts and unused facts. After a rule
 // switch, the same walk publishes the differences between both rules.
+
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
@@ -7,8 +8,8 @@ import type { Announcer } from "../announcements/announcer.ts";
 import { prune } from "../engine/state/profile-state.ts";
 import { deleteCounts, deleteMemberships, saveEnteredTimes } from "../memberships/membership-store.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
+import { LAST_PROFILE } from "../profiles/profile-key.ts";
 import { listStates, type StoredProfile, saveStates } from "../profiles/state-store.ts";
-import { LAST_PROFILE } from "../rebuild/backfill-store.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import type { DefinitionsCache } from "./definitions-cache.ts";
 import { advancePurges, listPurges, type Purge } from "./purge-store.ts";

@@ -1,6 +1,7 @@
 // Counts the profiles that would enter and leave a segment with its pending rule. Reads all profiles from raw
 // events, as a backfill does, and writes nothing.
-import type { ProfileId, SegmentId } from "@muster/core";
+
+import { ALL_SHARDS, type ProfileId, type SegmentId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
@@ -8,7 +9,7 @@ import { segmentsIn } from "../engine/rule/rule.ts";
 import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import { evaluateAll } from "../engine/state/membership.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ALL_SHARDS, NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { NO_PROFILE } from "../profiles/profile-key.ts";
 import { scanStates } from "../rebuild/scan-states.ts";
 import { definitionsOf } from "../rule-versions/evaluations.ts";
 import type { Segment } from "../segment-model/segment.ts";

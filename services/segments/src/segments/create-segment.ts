@@ -4,7 +4,7 @@ import {
   CreateSegmentResponseSchema,
   type SegmentService,
 } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { type SegmentId, SHARD_COUNT } from "@muster/core";
+import { ALL_SHARDS, type SegmentId, SHARD_COUNT } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
@@ -14,7 +14,7 @@ import {
   ensureOrganization,
   lockOrganization,
 } from "../organizations/organization-store.ts";
-import { ALL_SHARDS, addBackfills } from "../rebuild/backfill-store.ts";
+import { addBackfills } from "../rebuild/backfill-store.ts";
 import { rejectTooManyInstants, withPending } from "../rule-versions/change-rule.ts";
 import { resolveSegments } from "../rule-versions/segment-references.ts";
 import { ruleFromRequest } from "../rules/rule-proto.ts";

@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { UpdateSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_update_pb";
-import { isUuid, type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
+import { ALL_SHARDS, isUuid, type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
@@ -14,7 +14,7 @@ import {
   lockOrganization,
   readRawEventDays,
 } from "../organizations/organization-store.ts";
-import { ALL_SHARDS, addBackfills } from "../rebuild/backfill-store.ts";
+import { addBackfills } from "../rebuild/backfill-store.ts";
 import { changeRule, type RuleChange, rejectTooManyInstants } from "../rule-versions/change-rule.ts";
 import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
 import { dropEvaluation, switchFinishedRules } from "../rule-versions/rule-switch.ts";

@@ -1,10 +1,10 @@
 // Delays a read of segments until every acknowledged event is applied and the backfills are done, in every
 // shard. Pending rules do not delay a read, because the current rule serves until the switch.
-import type { OrganizationId } from "@muster/core";
+import { ALL_SHARDS, type OrganizationId } from "@muster/core";
 import type { CallContext } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
-import { ALL_SHARDS, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
 import type { Segment } from "../segment-model/segment.ts";
 
 export async function waitForSegments(

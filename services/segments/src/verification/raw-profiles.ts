@@ -1,4 +1,5 @@
 // Reads raw profiles and events from the events service, as the reference of a verification.
+
 import {
   EventFeedService,
   type ScanProfileEventsRequest,
@@ -7,7 +8,7 @@ import { bytesToUuid, type Clock, type OrganizationId, type ProfileId, uuidToByt
 import { AppError } from "@muster/errors";
 import { type Caller, type Client, createClient } from "@muster/rpc";
 import { decodeMessage, eventIdText } from "../events/decode-message.ts";
-import { NO_PROFILE } from "../rebuild/backfill-store.ts";
+import { NO_PROFILE } from "../profiles/profile-key.ts";
 
 /** A profile with its raw events. */
 export interface RawProfileEvent {

@@ -1,9 +1,11 @@
 // Reads the stored data of profiles in a single snapshot: applied position, rules, states and memberships.
+
 import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import { readCursors } from "@muster/outbox/cursor-store";
 import type { Rule } from "../engine/rule/rule.ts";
-import { loadStates, profileKeyText, type StoredProfile } from "../profiles/state-store.ts";
+import { profileKeyText } from "../profiles/profile-key.ts";
+import { loadStates, type StoredProfile } from "../profiles/state-store.ts";
 import { type Backfill, listBackfillsOfShards } from "../rebuild/backfill-store.ts";
 import { definitionsOf } from "../rule-versions/evaluations.ts";
 import { listSegmentsOf } from "../segment-model/segment-store.ts";
