@@ -26,6 +26,7 @@ import { batchCheckMemberships } from "./membership-queries/batch-check-membersh
 import { listProfileSegments } from "./membership-queries/list-profile-segments.ts";
 import { listSegmentMembers } from "./membership-queries/list-segment-members.ts";
 import { SweepWorker } from "./memberships/sweep-worker.ts";
+import { lockOrganization } from "./organizations/organization-store.ts";
 import { OrganizationTimeZones } from "./organizations/organization-time-zones.ts";
 import { estimateSegmentCost } from "./preview/estimate-cost.ts";
 import { previewSegment } from "./preview/preview-segment.ts";
@@ -36,7 +37,9 @@ import { SegmentProjection } from "./projection/segment-projection.ts";
 import { TimerWorker } from "./projection/timer-worker.ts";
 import { RebuildWorker } from "./rebuild/rebuild-worker.ts";
 import { DefinitionsCache } from "./rule-versions/definitions-cache.ts";
+import { publishRemoved } from "./rule-versions/publish-removed.ts";
 import { PurgeWorker } from "./rule-versions/purge-worker.ts";
+import { switchFinishedRules } from "./rule-versions/rule-switch.ts";
 import { createSegment } from "./segments/create-segment.ts";
 import { deleteSegment } from "./segments/delete-segment.ts";
 import { getSegment } from "./segments/get-segment.ts";
@@ -51,6 +54,12 @@ import { VerificationMetrics } from "./verification/verification-metrics.ts";
 import { verifySegments } from "./verification/verify-segments.ts";
 import { watchSegment } from "./watches/watch-segment.ts";
 
+interface ProjectionParts {
+  readonly announcer: Announcer;
+  readonly feed: EventsFeed;
+  readonly metrics: SegmentsMetrics;
+}
+
 export const segmentsModule: ModuleDefinition = {
   name: "segments",
   migrations: new URL("../migrations/", import.meta.url),
@@ -58,7 +67,6 @@ export const segmentsModule: ModuleDefinition = {
     const { bus, clock, database, ids, log } = platform;
     const metrics = new SegmentsMetrics(platform.metrics);
     const feed = new EventsFeed(platform.caller("events"), clock);
-    const definitions = new DefinitionsCache();
     const outbox = new Outbox({ ...platform, service: "segments" });
     const relay = new OutboxRelay({ ...platform, service: "segments", outbox });
     const announcer = new Announcer(outbox);
@@ -66,21 +74,7 @@ export const segmentsModule: ModuleDefinition = {
       ...{ ...platform, outbox, decode: announcementsOf },
       gauge: { name: "muster_segments_watches", help: "Watches attached to this process." },
     });
-    const timers = new TimerWorker({ announcer, clock, database, definitions, metrics });
-    const rebuilds = new RebuildWorker({ announcer, clock, database, definitions, feed, log, metrics });
-    const purges = new PurgeWorker({ announcer, clock, database, definitions });
-    const projection = new SegmentProjection({
-      announcer,
-      bus,
-      clock,
-      database,
-      definitions,
-      metrics,
-      timers,
-      rebuilds,
-      purges,
-      sweeps: new SweepWorker(database),
-    });
+    const projection = buildProjection(platform, { announcer, feed, metrics });
     const consumer = new ShardConsumer({
       ...{ database, bus, projection, clock, ids, log },
       producer: feed,
@@ -124,6 +118,42 @@ export const segmentsModule: ModuleDefinition = {
     };
   },
 };
+
+/** The projection with its workers. */
+function buildProjection(
+  { bus, clock, database, log }: Platform,
+  { announcer, feed, metrics }: ProjectionParts,
+): SegmentProjection {
+  const definitions = new DefinitionsCache();
+  const timers = new TimerWorker({ announcer, clock, database, definitions, metrics });
+  const rebuilds = new RebuildWorker({
+    announcer,
+    clock,
+    database,
+    feed,
+    log,
+    metrics,
+    ruleVersions: {
+      loadProvisioned: (db, organizationId) => definitions.loadProvisioned(db, organizationId),
+      lockOrganization,
+      publishRemoved: (trx, profiles, nowMs) => publishRemoved(trx, announcer, profiles, nowMs),
+      switchFinishedRules: (trx, organizationId) => switchFinishedRules(trx, organizationId, announcer),
+    },
+  });
+  const purges = new PurgeWorker({ announcer, clock, database, definitions });
+  return new SegmentProjection({
+    announcer,
+    bus,
+    clock,
+    database,
+    definitions,
+    metrics,
+    timers,
+    rebuilds,
+    purges,
+    sweeps: new SweepWorker(database),
+  });
+}
 
 function implementations(deps: SegmentsDeps, verifier: SegmentVerifier): ServiceImplementation[] {
   const scanLimit = new ConcurrencyLimit(SCAN_LIMIT);

@@ -2,7 +2,7 @@
 // after a crash, because a row stays until the report is acknowledged.
 import type { Bus } from "@muster/bus";
 import { type Clock, Wakeup } from "@muster/core";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import type { ShardConsumer } from "@muster/outbox";
 import { readPublished } from "@muster/outbox/relay-store";
 import type { EventsFeed } from "../events/events-feed.ts";
@@ -40,12 +40,16 @@ export class ErasureWorker {
   readonly #options: ErasureWorkerOptions;
   readonly #wakeup = new Wakeup();
   readonly #stopping = new AbortController();
+  readonly #failureLog: FailureLog;
   #stopListening: (() => void) | undefined;
   #loop: Promise<void> | undefined;
-  #isFailing = false;
 
   constructor(options: ErasureWorkerOptions) {
     this.#options = options;
+    this.#failureLog = new FailureLog(options.log, {
+      failed: "erasures failed; retrying",
+      recovered: "erasures succeed again",
+    });
   }
 
   async start(): Promise<void> {
@@ -61,17 +65,15 @@ export class ErasureWorker {
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       let isWaiting = false;
       try {
         isWaiting = await this.#step();
-        if (this.#isFailing) log.info({}, "erasures succeed again");
-        this.#isFailing = false;
+        this.#failureLog.succeeded();
       } catch (error) {
-        if (!this.#isFailing) log.warn({ err: error }, "erasures failed; retrying");
-        this.#isFailing = true;
+        this.#failureLog.failed(error);
       }
       await this.#wakeup.wait(clock, isWaiting ? WAIT_MS : POLL_MS, signal);
     }

@@ -1,7 +1,7 @@
 // Stores profile states: every statement against `profile_states`.
 
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { IN_LIST_VALUES_MAX, insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { ProfileState } from "../engine/state/profile-state.ts";
 import { decodeState, encodeState } from "../engine/state/state-codec.ts";
 import { type ProfileKey, profileKeyText } from "./profile-key.ts";
@@ -22,8 +22,6 @@ interface Row {
 
 const COLUMNS = ["organization_id", "shard", "profile_id", "next_due_at", "state"] as const;
 const KEY = ["organization_id", "shard", "profile_id"] as const;
-/** Keys in a statement: below the size at which MariaDB turns IN lists into temporary tables. */
-const CHUNK = 500;
 /** Ids in a delete. With more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
 
@@ -33,8 +31,8 @@ export async function loadStates(
   keys: readonly ProfileKey[],
 ): Promise<Map<string, StoredProfile>> {
   const found = new Map<string, StoredProfile>();
-  for (let start = 0; start < keys.length; start += CHUNK) {
-    const runs = runsOf(keys.slice(start, start + CHUNK));
+  for (const chunk of chunksOf(keys, IN_LIST_VALUES_MAX)) {
+    const runs = runsOf(chunk);
     const rows = await db("profile_states")
       .select<Row[]>(COLUMNS)
       .where((anyOf) => {
@@ -160,10 +158,10 @@ export async function deleteStates(
   profileIds: readonly ProfileId[],
 ): Promise<number> {
   let deleted = 0;
-  for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
+  for (const chunk of chunksOf(profileIds, DELETE_CHUNK)) {
     deleted += await trx("profile_states")
       .where({ organization_id: uuidToBytes(organizationId), shard })
-      .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
+      .whereIn("profile_id", chunk.map(uuidToBytes))
       .delete();
   }
   return deleted;

@@ -1,6 +1,13 @@
 // Stores backfills and incomplete shards: every statement against `segment_backfills` and `incomplete_shards`,
 // and the queries for pending rows of `profile_rebuilds`. A row exists only while its work is pending.
-import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  chunksOf,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  uuidToBytes,
+} from "@muster/core";
 import { forUpdate, insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 import { NO_PROFILE } from "../profiles/profile-key.ts";
 
@@ -33,11 +40,11 @@ export async function addBackfills(
   segmentId: SegmentId,
   shards: readonly number[],
 ): Promise<void> {
-  const again: OnConflict = { overwrite: ["after_profile_id"] };
+  const restart: OnConflict = { overwrite: ["after_profile_id"] };
   const rows = [...shards]
     .sort((a, b) => a - b)
     .map((shard) => [uuidToBytes(organizationId), uuidToBytes(segmentId), shard, uuidToBytes(NO_PROFILE)]);
-  await insertRows(trx, "segment_backfills", BACKFILL_COLUMNS, rows, again, BACKFILL_KEY);
+  await insertRows(trx, "segment_backfills", BACKFILL_COLUMNS, rows, restart, BACKFILL_KEY);
 }
 
 export async function deleteBackfills(
@@ -169,10 +176,10 @@ export async function advanceBackfills(
   const [first] = backfills;
   if (first === undefined) return;
   const segmentIds = backfills.map(({ segmentId }) => segmentId).sort();
-  for (let start = 0; start < segmentIds.length; start += ADVANCE_CHUNK) {
+  for (const chunk of chunksOf(segmentIds, ADVANCE_CHUNK)) {
     const rows = trx("segment_backfills")
       .where({ organization_id: uuidToBytes(first.organizationId), shard: first.shard })
-      .whereIn("segment_id", segmentIds.slice(start, start + ADVANCE_CHUNK).map(uuidToBytes));
+      .whereIn("segment_id", chunk.map(uuidToBytes));
     if (throughProfileId === undefined) await rows.delete();
     else await rows.update({ after_profile_id: uuidToBytes(throughProfileId) });
   }

@@ -1,7 +1,6 @@
 // Removes profiles that are missing in the snapshot of a rebuild, because they were merged or erased.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { Announcer } from "../announcements/announcer.ts";
 import { rebuildCause } from "../announcements/cause.ts";
 import type { ChangedProfile } from "../announcements/changed-profile.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
@@ -11,8 +10,6 @@ import { locations } from "../erasure/locations.ts";
 import { deleteMemberships } from "../memberships/membership-store.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import { deleteStates, type StoredProfile } from "../profiles/state-store.ts";
-import { listRuleSwitches } from "../rule-versions/purge-store.ts";
-import { differencesOf } from "../rule-versions/rule-switch-changes.ts";
 import { listEvaluationIds } from "../segment-model/segment-store.ts";
 
 /** Profiles of a single shard that are deleted. */
@@ -39,28 +36,6 @@ export function missingProfile(
     changes: entered.map(([segmentId, enteredMs]) => ({ segmentId, member: false, enteredMs })),
     causeOf: (change) => rebuildCause(change, new Set(), rebuild.reason, rebuild.nowMs),
   };
-}
-
-/**
- * Publishes exits for profiles that only a replaced rule still counts as members. The profiles are of one
- * shard, and their states are already empty. See `tellings.ts`.
- */
-export async function publishRemoved(
-  trx: Transaction,
-  announcer: Announcer,
-  profiles: readonly ChangedProfile[],
-  nowMs: number,
-): Promise<void> {
-  const [first] = profiles;
-  if (first === undefined) return;
-  for (const purge of await listRuleSwitches(trx, first.organizationId, first.shard)) {
-    const { changes } = await differencesOf(trx, purge, profiles, nowMs);
-    const changesWithCause = changes.map((change) => {
-      const profile = profiles.find(({ profileId }) => profileId === change.profileId);
-      return profile === undefined ? change : { ...change, cause: profile.causeOf(change) };
-    });
-    await announcer.announceChanges(trx, changesWithCause);
-  }
 }
 
 /**

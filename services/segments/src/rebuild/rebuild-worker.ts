@@ -1,38 +1,54 @@
 // Rebuilds profiles from their raw events: all profiles for the backfill of a new rule, and single marked
 // ones.
 
-import { assert, type Clock, type OrganizationId, type ProfileId } from "@muster/core";
-import type { Database, Transaction } from "@muster/db";
+import {
+  assert,
+  type BackoffPolicy,
+  backoffMs,
+  type Clock,
+  type OrganizationId,
+  type ProfileId,
+} from "@muster/core";
+import type { Database, Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
 import type { Announcer } from "../announcements/announcer.ts";
 import { type ChangedProfile, saveChangedProfiles } from "../announcements/changed-profile.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
-import { lockOrganization } from "../organizations/organization-store.ts";
 import { compareProfileKeys, LAST_PROFILE } from "../profiles/profile-key.ts";
 import { addProfileRebuilds, deleteProfileRebuilds } from "../profiles/rebuild-store.ts";
 import { listStateIds } from "../profiles/state-store.ts";
-import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
-import { switchFinishedRules } from "../rule-versions/rule-switch.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import { ALL_SEGMENTS, advanceBackfills, type Backfill } from "./backfill-store.ts";
-import { deleteProfiles, publishRemoved } from "./missing-profiles.ts";
+import { deleteProfiles } from "./missing-profiles.ts";
 import { RebuildPlanner, type RebuildTask } from "./rebuild-planner.ts";
 import { type ReplacedStates, replaceStates, type ScannedShard } from "./replace-states.ts";
 import { readUnappliedMessages, type UnappliedMessages } from "./retained-facts.ts";
 import { type ScannedStates, scanStates } from "./scan-states.ts";
 
+/** What rebuilds need from rule versions. Passed in, because rule versions depend on backfills. */
+export interface RuleVersions {
+  /** The newest definitions of a provisioned organization. */
+  loadProvisioned(db: Queryable, organizationId: OrganizationId): Promise<Definitions>;
+  /** Locks the organization's segments until the transaction ends. */
+  lockOrganization(trx: Transaction, organizationId: OrganizationId): Promise<unknown>;
+  /** Publishes exits of emptied profiles of one shard that only a replaced rule still counts as members. */
+  publishRemoved(trx: Transaction, profiles: readonly ChangedProfile[], nowMs: number): Promise<void>;
+  /** Lets pending rules serve after their last backfill. The organization is locked. */
+  switchFinishedRules(trx: Transaction, organizationId: OrganizationId): Promise<void>;
+}
+
 export interface RebuildDeps {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly database: Database;
-  readonly definitions: DefinitionsCache;
   readonly feed: EventsFeed;
   readonly log: Logger;
   readonly metrics: SegmentsMetrics;
+  readonly ruleVersions: RuleVersions;
 }
 
 export interface RebuildStep {
@@ -44,15 +60,15 @@ export interface RebuildStep {
   readonly hasFinishedWork: boolean;
 }
 
-/** Waits between attempts while the events service is unavailable, doubling with each failure. */
-const RETRY_MS_MIN = 500;
-const RETRY_MS_MAX = 15_000;
+/** Waits between attempts while the events service is unavailable. */
+const RETRY: BackoffPolicy = { minMs: 500, maxMs: 15_000 };
 
 /** Runs in the process that owns the shards, between batches of messages. */
 export class RebuildWorker {
   readonly #deps: RebuildDeps;
   readonly #planner: RebuildPlanner;
   readonly #schedule = new WorkSchedule();
+  readonly #failureLog: FailureLog;
   #failures = 0;
   /** No step runs before this instant, even after a wake-up. */
   #notBeforeMs = 0;
@@ -60,6 +76,7 @@ export class RebuildWorker {
   constructor(deps: RebuildDeps) {
     this.#deps = deps;
     this.#planner = new RebuildPlanner(deps.database);
+    this.#failureLog = new FailureLog(deps.log, { failed: "a rebuild step failed; retrying" });
   }
 
   /** Called when a backfill or a marked profile may have been added. */
@@ -84,16 +101,17 @@ export class RebuildWorker {
       await this.#run(owned, tasks);
       this.#planner.adjustChunkSize(clock.monotonicMs() - startMs);
       this.#failures = 0;
+      this.#failureLog.succeeded();
       return { nextMs: 0, hasFinishedWork: true };
     } catch (error) {
       // The consumer handles a lost shard or a defect.
       if (!(error instanceof AppError)) throw error;
       // The events service is unavailable. Timers and messages continue, and waiting readers time out with a
       // retry hint.
-      if (this.#failures === 0) this.#deps.log.warn({ err: error }, "a rebuild step failed; retrying");
+      this.#failureLog.failed(error);
       this.#planner.adjustChunkSize(Number.POSITIVE_INFINITY);
-      this.#notBeforeMs = nowMs + Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(this.#failures, 10));
       this.#failures += 1;
+      this.#notBeforeMs = nowMs + backoffMs(this.#failures, RETRY);
       return { nextMs: this.#notBeforeMs, hasFinishedWork: false };
     }
   }
@@ -106,7 +124,7 @@ export class RebuildWorker {
     // Invariant: the definitions are loaded after the tasks were listed, so they include every segment whose
     // backfill advances here. A segment created later starts its own backfill. A segment deleted later gets a
     // purge, which the same owner runs afterwards.
-    const definitions = await this.#deps.definitions.loadProvisioned(database.reader, organizationId);
+    const definitions = await this.#deps.ruleVersions.loadProvisioned(database.reader, organizationId);
     const scannedMs = clock.nowMs();
     const scans = await Promise.allSettled(
       tasks.map(async (task): Promise<ScannedShard> => {
@@ -153,10 +171,11 @@ export class RebuildWorker {
     scannedShards: readonly ScannedShard[],
     definitions: Definitions,
   ): Promise<number> {
-    const nowMs = this.#deps.clock.nowMs();
+    const { announcer, clock, ruleVersions } = this.#deps;
+    const nowMs = clock.nowMs();
     // Locks the organization first, which is the lock order of all writers.
     const isEnding = scannedShards.some(isLastChunk);
-    if (isEnding) await lockOrganization(trx, organizationId);
+    if (isEnding) await ruleVersions.lockOrganization(trx, organizationId);
     const changed: ChangedProfile[] = [];
     const replacedShards: (ReplacedStates & { readonly shard: number })[] = [];
     for (const one of [...scannedShards].sort((a, b) => a.task.shard - b.task.shard)) {
@@ -164,13 +183,13 @@ export class RebuildWorker {
       changed.push(...replaced.changed, ...replaced.missing);
       replacedShards.push({ shard: one.task.shard, ...replaced });
     }
-    await saveChangedProfiles(trx, changed.sort(compareProfileKeys), this.#deps.announcer, nowMs);
-    for (const of of replacedShards) {
-      await publishRemoved(trx, this.#deps.announcer, of.missing, nowMs);
-      await deleteProfiles(trx, organizationId, of.shard, of);
+    await saveChangedProfiles(trx, changed.sort(compareProfileKeys), announcer, nowMs);
+    for (const replaced of replacedShards) {
+      await ruleVersions.publishRemoved(trx, replaced.missing, nowMs);
+      await deleteProfiles(trx, organizationId, replaced.shard, replaced);
     }
     for (const one of scannedShards) await completeTask(trx, one);
-    if (isEnding) await switchFinishedRules(trx, organizationId, this.#deps.announcer);
+    if (isEnding) await ruleVersions.switchFinishedRules(trx, organizationId);
     return changed.reduce((sum, { changes }) => sum + changes.length, 0);
   }
 }
