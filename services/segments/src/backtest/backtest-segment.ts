@@ -1,5 +1,4 @@
 // Handles BacktestSegment: counts the entries and exits of the last days by replaying raw events.
-
 import type { BacktestSegmentRequest } from "@muster/contracts/muster/segments/v1/segment_preview_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { invalidField } from "@muster/errors";

@@ -1,5 +1,4 @@
 // Computes when a profile's result changes without a further event, and why.
-
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
 import type { Leaf, Rule } from "../engine/rule/rule.ts";

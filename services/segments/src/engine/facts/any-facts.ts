@@ -1,5 +1,4 @@
 // Defines the union of all kinds of facts and applies past events to them.
-
 import { dayOf } from "../rule/time-zone.ts";
 import { applyToCountFacts, type CountFacts, type EventInstant, emptyCountFacts } from "./count-facts.ts";
 import { applyToDayFacts, type DayFacts, emptyDayFacts } from "./day-facts.ts";

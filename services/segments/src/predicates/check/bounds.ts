@@ -1,5 +1,4 @@
 // Pure. Computes the static bounds of a predicate: worst-case cost, comprehensions, and the fields read.
-
 import {
   COMPREHENSION_BODY_NODES_MAX,
   COMPREHENSION_ITEMS_MAX,

@@ -1,6 +1,5 @@
 // Pure. Type-checks a syntax tree when a predicate is saved: names, functions, operand types, and a bool as
 // result. JSON values have the type "dyn": any value is possible, so each evaluation checks again.
-
 import type { BinaryOperator, Comprehension, Node, NodeOf } from "../parse/syntax-tree.ts";
 import { FUNCTIONS, type StaticType } from "../values/functions.ts";
 import { parseInstant, parseSpan } from "../values/time-literal.ts";

@@ -1,5 +1,4 @@
 // Pure. Compiles + - * / % on numbers, + on strings, and + and - on timestamps and durations.
-
 import type { ArithmeticOperator, NodeOf } from "../parse/syntax-tree.ts";
 import { instantOf, spanOf } from "../values/time-literal.ts";
 import { Instant, Problem, type Run, Span, scan, type Value } from "../values/values.ts";

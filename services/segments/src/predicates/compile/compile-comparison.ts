@@ -1,5 +1,4 @@
 // Pure. Compiles equality, order and `in`.
-
 import type { NodeOf, OrderOperator } from "../parse/syntax-tree.ts";
 import { equal, isMap, order, Problem, type Run } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compiler.ts";

@@ -1,5 +1,4 @@
 // Pure. Compiles exists, all, exists_one, filter and map over the items of a list or the keys of a map.
-
 import { COMPREHENSION_ITEMS_MAX } from "../parse/limits.ts";
 import type { NodeOf } from "../parse/syntax-tree.ts";
 import { isMap, keysOf, Problem, type Run } from "../values/values.ts";

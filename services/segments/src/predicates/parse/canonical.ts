@@ -1,7 +1,6 @@
 // Pure. Writes a syntax tree as canonical text. Predicates that differ only in spaces, brackets, quotes,
 // number spellings and names of comprehension variables have equal text. Segments share matchers by this
 // text, so a change here changes the keys under which facts are stored.
-
 import type { BinaryOperator, Comprehension, Node, NodeOf } from "./syntax-tree.ts";
 import { isFieldName } from "./token-cursor.ts";
 
