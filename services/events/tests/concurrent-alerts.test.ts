@@ -7,7 +7,7 @@ import { ProfileService } from "@muster/contracts/muster/events/v1/profile_servi
 import { type OrganizationId, SeededRandom, uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { HistoryAction } from "../src/alert-evaluation/evaluate-alert.ts";
+import type { HistoryAction } from "../src/alert-history/history-action.ts";
 import { NewestCell } from "../src/alert-history/history-cell.ts";
 import { defaultRuleSet } from "../src/alert-rules/rule-store.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";

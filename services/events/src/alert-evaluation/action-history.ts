@@ -1,6 +1,7 @@
 // Holds the alert history of a person during an evaluation: the cells of all profiles. New actions change
 // only the cells of the recorded profile, so that undoing a merge changes only links.
 import type { ProfileId } from "@muster/core";
+import { compareActionOrder, type HistoryAction } from "../alert-history/history-action.ts";
 import {
   addToSums,
   type CellId,
@@ -12,7 +13,7 @@ import {
 } from "../alert-history/history-cell.ts";
 import type { EventRules, Series } from "../alert-rules/rule-set.ts";
 import type { Action } from "./action.ts";
-import { compareActionOrder, type HistoryAction, type HistoryReader } from "./evaluate-alert.ts";
+import type { HistoryReader } from "./evaluate-alert.ts";
 
 type Cell = NewestCell | SumsCell;
 
@@ -107,8 +108,8 @@ export class ActionHistory implements HistoryReader {
 
 /** Returns the cells that the evaluation of an action reads and writes. */
 export function* cellsOf(action: Action, eventRules: EventRules): Generator<CellId> {
-  for (const { history, windowSeconds } of eventRules.evaluated) {
-    for (const { form, id } of history) {
+  for (const { neededSeries, windowSeconds } of eventRules.evaluated) {
+    for (const { form, id } of neededSeries) {
       if (form === "newest") yield NewestCell.idOf(id);
       else yield* pathOf(id, action.orderMs - BigInt(windowSeconds ?? 0) * 1000n);
     }

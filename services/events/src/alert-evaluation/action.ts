@@ -1,15 +1,7 @@
 // Reads from a tracked event the order and the amounts that alert rules evaluate. Pure.
 
 import { parseDecimal, parseJsonNumber } from "../alert-rules/decimal.ts";
-import type { TrackedEvent } from "../event-storage/tracked-event.ts";
-
-/** The order of an action among the actions of the person: by instant, then by arrival. */
-export interface ActionOrder {
-  /** Exact milliseconds since 1970, beyond the year 9999 too. */
-  readonly orderMs: bigint;
-  /** Rises with each action of the person. */
-  readonly arrival: number;
-}
+import { LAST_INSTANT_MS, type TrackedEvent } from "../event-storage/tracked-event.ts";
 
 /** A tracked event as alert rules evaluate the event. */
 export interface Action {
@@ -19,8 +11,6 @@ export interface Action {
   readonly amounts: ReadonlyMap<string, bigint>;
 }
 
-/** The last instant that can be shown, in milliseconds. Later instants are stored as this instant. */
-export const LAST_INSTANT_MS = 253_402_300_799_999;
 const TIME = "time";
 
 /** Reads the order and the amounts of `properties` from an event. */

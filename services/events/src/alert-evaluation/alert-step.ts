@@ -190,7 +190,9 @@ async function listMergedIds(
 }
 
 function needsHistory({ eventRules }: Candidate): boolean {
-  return eventRules.series.length > 0 || eventRules.evaluated.some(({ history }) => history.length > 0);
+  return (
+    eventRules.series.length > 0 || eventRules.evaluated.some(({ neededSeries }) => neededSeries.length > 0)
+  );
 }
 
 async function readHistories(

@@ -1,14 +1,9 @@
 // Evaluates an alert rule on an action and the history of the person, which includes the action. Pure: no
 // clock, no database.
-
+import { compareActionOrder, type HistoryAction } from "../alert-history/history-action.ts";
 import { parseDecimal } from "../alert-rules/decimal.ts";
 import type { PreparedRule, Series } from "../alert-rules/rule-set.ts";
-import type { Action, ActionOrder } from "./action.ts";
-
-/** An action of a series as stored. The amount is 0 when the series has no property. */
-export interface HistoryAction extends ActionOrder {
-  readonly amount: bigint;
-}
+import type { Action } from "./action.ts";
 
 /** The alert history of a person, over all profiles. */
 export interface HistoryReader {
@@ -18,9 +13,9 @@ export interface HistoryReader {
   sumBetween(series: Series, fromMs: bigint, toMs: bigint): bigint;
 }
 
-/** Invariant: `past` already contains the action. */
+/** Invariant: `history` already contains the action. */
 export function matches(rule: PreparedRule, action: Action, history: HistoryReader): boolean {
-  const [own] = rule.history;
+  const [own] = rule.neededSeries;
   switch (rule.kind) {
     case "threshold":
       return isOver(action.amounts.get(rule.property ?? ""), rule);
@@ -53,7 +48,7 @@ function isRising(latest: readonly HistoryAction[], count: number): boolean {
  * Matches when the latest `count` actions have the first event name and no action of another name follows the
  * first of them.
  */
-function isRun({ history: [own, ...others], count = 0 }: PreparedRule, history: HistoryReader): boolean {
+function isRun({ neededSeries: [own, ...others], count = 0 }: PreparedRule, history: HistoryReader): boolean {
   if (own === undefined) return false;
   const run = history.latest(own, count);
   const [first] = run;
@@ -62,8 +57,4 @@ function isRun({ history: [own, ...others], count = 0 }: PreparedRule, history: 
     const last = history.latest(series, 1).at(-1);
     return last === undefined || compareActionOrder(last, first) < 0;
   });
-}
-
-export function compareActionOrder(a: ActionOrder, b: ActionOrder): number {
-  return a.orderMs < b.orderMs ? -1 : a.orderMs > b.orderMs ? 1 : a.arrival - b.arrival;
 }

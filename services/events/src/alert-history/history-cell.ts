@@ -1,9 +1,7 @@
 // Encodes the alert history of a profile in cells of bounded size. One cell holds the newest actions of a
 // series; a tree of cells holds sums by time. Pure.
-
-import type { HistoryAction } from "../alert-evaluation/evaluate-alert.ts";
-import { compareActionOrder } from "../alert-evaluation/evaluate-alert.ts";
 import { COUNT_MAX } from "../alert-rules/alert-rule.ts";
+import { compareActionOrder, type HistoryAction } from "./history-action.ts";
 
 /**
  * Series (8 bytes), level (1 byte) and index in the level (8 bytes), in hex. Invariant: the format never

@@ -30,7 +30,7 @@ export interface EventRules {
 /** A rule together with the series of the history. */
 export interface PreparedRule extends AlertRule {
   /** The series that the rule reads; the series of the triggering event comes first. */
-  readonly history: readonly Series[];
+  readonly neededSeries: readonly Series[];
 }
 
 /** By series key: the first rule set version that recorded the series, and the instant of that version. */
@@ -61,7 +61,7 @@ export function ruleSet(version: number, rules: readonly AlertRule[], seriesStar
   };
   const known = new Map<string, Series>();
   for (const rule of enabled) {
-    const history = seriesOf(rule).map((one) => {
+    const neededSeries = seriesOf(rule).map((one) => {
       const key = keyOf(one);
       const series = known.get(key) ?? { ...one, id: idOf(key, seriesStarts[key]?.version ?? 0) };
       if (!known.has(key)) rulesFor(one.eventName).series.push(series);
@@ -71,7 +71,7 @@ export function ruleSet(version: number, rules: readonly AlertRule[], seriesStar
     for (const name of [rule.eventName, ...rule.otherEventNames]) {
       if (rule.property !== undefined) rulesFor(name).properties.add(rule.property);
     }
-    rulesFor(rule.eventName).evaluated.push({ ...rule, history });
+    rulesFor(rule.eventName).evaluated.push({ ...rule, neededSeries });
   }
   return { version, rules: byCode, seriesStarts, byEventName };
 }

@@ -9,8 +9,8 @@ import {
 } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import { LAST_INSTANT_MS } from "../alert-evaluation/action.ts";
 import type { EventsDeps } from "../deps.ts";
+import { LAST_INSTANT_MS } from "../event-storage/tracked-event.ts";
 import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";

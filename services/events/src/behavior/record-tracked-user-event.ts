@@ -11,16 +11,12 @@ import {
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { LAST_INSTANT_MS } from "../event-storage/tracked-event.ts";
 import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
 import { responseSaver } from "../tracked-events/record-event.ts";
 
 const RECORDED = "User events recorded Successfully";
-/**
- * The last millisecond of the year 9999. Later instants are stored as this instant, with the sent value in
- * the properties.
- */
-const INSTANT_MS_MAX = 253_402_300_799_999;
 
 export function recordTrackedUserEvent(
   deps: EventsDeps,
@@ -73,7 +69,7 @@ function toEvent({ userId, eventType, timestamp = 0n }: RecordTrackedUserEventRe
     identity: userId,
     name: eventType,
     properties: JSON.stringify({ timestamp: Number(timestamp) }),
-    timestamp: timestampFromMs(Math.min(Number(timestamp), INSTANT_MS_MAX)),
+    timestamp: timestampFromMs(Math.min(Number(timestamp), LAST_INSTANT_MS)),
     // A hash, because the three values together can exceed the length of an id.
     eventId: `user-event-${hash("sha256", identity, "hex")}`,
   };

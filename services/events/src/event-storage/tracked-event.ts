@@ -4,6 +4,11 @@ import { type OrganizationId, type ProfileId, type TrackedEventId, uuidV7 } from
 import { sameJson } from "../json/json-object.ts";
 
 const DAY_MS = 86_400_000;
+/**
+ * The last millisecond of the year 9999, the last instant that can be shown. Later instants are stored as this
+ * instant.
+ */
+export const LAST_INSTANT_MS = 253_402_300_799_999;
 
 /** A tracked event as stored. */
 export interface TrackedEvent {
