@@ -8,6 +8,9 @@ import type { Transaction } from "@muster/db";
 import { addSubjects, claimsAbout, removeSubjects } from "@muster/idempotency/subject-store";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { deleteHistory, keyOfCell, listHistory } from "../src/alert-history/history-store.ts";
+import { deleteAlertsBefore } from "../src/alerts/alert-store.ts";
+import { deleteViewsOfDay, firstDayWithViews } from "../src/behavior/page-view-store.ts";
 import {
   eraseEvents,
   findErased,
@@ -18,22 +21,14 @@ import { deleteProfiles } from "../src/erasure/erased-profiles-store.ts";
 import { getErasure, listErasures } from "../src/erasure/erasure-store.ts";
 import { deleteStep, PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
-import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";
-import { listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
-import {
-  deleteAlertsBefore,
-  deleteHistory,
-  deleteViewsOfDay,
-  firstDayWithViews,
-  keyOfCell,
-  listHistory,
-} from "../src/retention/expired-aggregates-store.ts";
 import {
   deleteExpiredEvents,
   type EventAge,
   listAgingEvents,
   nextDayWithEvents,
-} from "../src/retention/expired-events-store.ts";
+} from "../src/event-storage/expired-events-store.ts";
+import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";
+import { listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
 import {
   findDueRetention,
   holdsPass,

@@ -140,6 +140,64 @@ export async function saveCells(trx: Transaction, cells: readonly ChangedCell[])
   await insertRows(trx, "alert_history", HISTORY_COLUMNS, rows.sort(byKey(3)), overwrite, HISTORY_KEY);
 }
 
+const PROFILE_BYTES = 16;
+
+/** The key of a history cell, and the time of receipt of the last event in the cell. */
+export interface HistoryCell {
+  readonly profile_id: Buffer;
+  readonly cell: Buffer;
+  readonly last_received_ms: number;
+}
+
+/** Returns the position of a cell among the cells of the organization. */
+export function keyOfCell({ profile_id, cell }: HistoryCell): Buffer {
+  return Buffer.concat([profile_id, cell]);
+}
+
+/** Lists cells after the given key, in key order. */
+export async function listHistory(
+  db: Queryable,
+  organizationId: OrganizationId,
+  after: Buffer | undefined,
+  limit: number,
+): Promise<HistoryCell[]> {
+  const query = db("alert_history")
+    .select<HistoryCell[]>("profile_id", "cell", "last_received_ms")
+    .where("organization_id", uuidToBytes(organizationId))
+    .orderBy(["organization_id", "profile_id", "cell"])
+    .limit(limit);
+  if (after !== undefined) {
+    const [profileId, cell] = [after.subarray(0, PROFILE_BYTES), after.subarray(PROFILE_BYTES)];
+    // The second condition implies the first, but only the first bounds the key range.
+    query
+      .where("profile_id", ">=", profileId)
+      .where((either) => either.where("profile_id", ">", profileId).orWhere("cell", ">", cell));
+  }
+  return query;
+}
+
+/** Deletes the cells that received no event since the horizon. A concurrent change prevents the deletion. */
+export async function deleteHistory(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  cells: readonly HistoryCell[],
+  horizonMs: number,
+): Promise<number> {
+  let deleted = 0;
+  const byProfile = Map.groupBy(cells, ({ profile_id }) => profile_id.toString("latin1"));
+  for (const [profileId, own] of byProfile) {
+    deleted += await trx("alert_history")
+      .where({ organization_id: uuidToBytes(organizationId), profile_id: Buffer.from(profileId, "latin1") })
+      .whereIn(
+        "cell",
+        own.map(({ cell }) => cell),
+      )
+      .andWhere("last_received_ms", "<", horizonMs)
+      .delete();
+  }
+  return deleted;
+}
+
 interface ProfileRow {
   readonly organization_id: Buffer;
   readonly profile_id: Buffer;

@@ -98,6 +98,30 @@ function walk(db: Queryable, filter: AlertFilter, profileId: ProfileId | undefin
   return query;
 }
 
+/** Deletes up to `limit` of the oldest alerts that fired before the horizon. */
+export async function deleteAlertsBefore(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  horizonMs: number,
+  limit: number,
+): Promise<number> {
+  const organization = { organization_id: uuidToBytes(organizationId) };
+  const rows = await trx("alerts")
+    .select<{ alert_id: Buffer; fired_ms: number }[]>("alert_id", "fired_ms")
+    .where(organization)
+    .orderBy(["organization_id", "alert_id"])
+    .limit(limit);
+  const expired = rows.filter(({ fired_ms }) => Number(fired_ms) < horizonMs);
+  if (expired.length === 0) return 0;
+  return trx("alerts")
+    .where(organization)
+    .whereIn(
+      "alert_id",
+      expired.map(({ alert_id }) => alert_id),
+    )
+    .delete();
+}
+
 function fromRow(row: AlertRow): Alert {
   return {
     organizationId: bytesToUuid<OrganizationId>(row.organization_id),

@@ -174,6 +174,39 @@ async function visitFullParts(
   }
 }
 
+/** Returns the first day of the organization with page views. */
+export async function firstDayWithViews(
+  db: Queryable,
+  organizationId: OrganizationId,
+): Promise<number | undefined> {
+  const row = await db(TABLE)
+    .where("organization_id", uuidToBytes(organizationId))
+    .orderBy(["organization_id", "day", "profile_id", "hour", "part"])
+    .first<{ day: number } | undefined>("day");
+  return row && Number(row.day);
+}
+
+/**
+ * Deletes all page views of the first profiles of a day: at least `limit` rows if the day has as many.
+ * Invariant: the parts of an hour are deleted together, because the first part counts the others.
+ */
+export async function deleteViewsOfDay(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  day: number,
+  limit: number,
+): Promise<number> {
+  const ofDay = { organization_id: uuidToBytes(organizationId), day };
+  const rows = await trx(TABLE)
+    .select<{ profile_id: Buffer }[]>("profile_id")
+    .where(ofDay)
+    .orderBy(["organization_id", "day", "profile_id", "hour", "part"])
+    .limit(limit);
+  const profileIds = [...new Map(rows.map(({ profile_id: id }) => [id.toString("latin1"), id])).values()];
+  if (profileIds.length === 0) return 0;
+  return trx(TABLE).where(ofDay).whereIn("profile_id", profileIds).delete();
+}
+
 function toRow(
   { organizationId, profileId, day, hour }: ProfileHour,
   { part, fullParts, views }: { readonly part: number; readonly fullParts: number; readonly views: Buffer },

@@ -1,15 +1,10 @@
 // Deletes expired page views, alerts and alert history of an organization.
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import { deleteHistory, keyOfCell, listHistory } from "../alert-history/history-store.ts";
+import { deleteAlertsBefore } from "../alerts/alert-store.ts";
+import { deleteViewsOfDay, firstDayWithViews } from "../behavior/page-view-store.ts";
 import { dayOf } from "../event-storage/tracked-event.ts";
-import {
-  deleteAlertsBefore,
-  deleteHistory,
-  deleteViewsOfDay,
-  firstDayWithViews,
-  keyOfCell,
-  listHistory,
-} from "./expired-aggregates-store.ts";
 import type { PurgeDeps } from "./purge-raw-events.ts";
 import type { PurgeThrottle } from "./purge-throttle.ts";
 import type { HistoryWalk } from "./retention-store.ts";

@@ -5,13 +5,13 @@
 // retention misses no event.
 import type { OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
-import { dayOf } from "../event-storage/tracked-event.ts";
 import {
   deleteExpiredEvents,
   type EventAge,
   listAgingEvents,
   nextDayWithEvents,
-} from "./expired-events-store.ts";
+} from "../event-storage/expired-events-store.ts";
+import { dayOf } from "../event-storage/tracked-event.ts";
 import type { PurgeThrottle } from "./purge-throttle.ts";
 import type { RetentionMetrics } from "./retention-metrics.ts";
 import { raiseCompleteSince, readOldestOfDay, saveOldestOfDay } from "./retention-store.ts";

@@ -1,7 +1,7 @@
 // Finds and deletes expired raw events.
 import { type OrganizationId, uuidToBytes, uuidV7 } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
-import { dayOf } from "../event-storage/tracked-event.ts";
+import { dayOf } from "./tracked-event.ts";
 
 /** The columns that decide whether an event has expired. */
 export interface EventAge {
