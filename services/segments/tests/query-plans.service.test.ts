@@ -46,13 +46,13 @@ import {
 import { readPendingWork } from "../src/projection/pending-work-store.ts";
 import {
   addBackfills,
-  isProfilePending,
   listBackfillingShards,
   listBackfillsOfSegments,
   listBackfillsOfShards,
   nextOrganizationToBackfill,
 } from "../src/rebuild/backfill-store.ts";
 import { readFactHorizons, saveFactHorizons } from "../src/rebuild/fact-horizon-store.ts";
+import { isProfilePending } from "../src/rebuild/profile-pending.ts";
 import { addPurges, listPurges, listPurgesOf, listRuleSwitches } from "../src/rule-versions/purge-store.ts";
 import { listSwitchingSegments } from "../src/rule-versions/rule-switch-store.ts";
 import {

@@ -9,7 +9,7 @@ import { ensureOrganization } from "../organizations/organization-store.ts";
 import { cutPage, readPage } from "../page.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";
 import { loadStates } from "../profiles/state-store.ts";
-import { isProfilePending } from "../rebuild/backfill-store.ts";
+import { isProfilePending } from "../rebuild/profile-pending.ts";
 import { listSegmentsByEvaluations } from "../segment-model/segment-store.ts";
 import { describeSegments } from "../segments/segment-proto.ts";
 import { readRootProfile } from "./read-root-profile.ts";

@@ -1,5 +1,12 @@
 // Holds every statement against `memberships` and `segment_counts`.
-import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  chunksOf,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  uuidToBytes,
+} from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 
 export interface Membership {
@@ -97,6 +104,29 @@ export async function listMembers(
     profileId: bytesToUuid(row.profile_id),
     enteredMs: row.entered_ms,
   }));
+}
+
+/** Pairs of evaluation and profile in a statement. With more, the planner walks the table. */
+const PAIRS_MAX = 500;
+
+/** For each of the profiles, the given evaluations with a membership row. */
+export async function readEvaluationsByProfile(
+  db: Queryable,
+  organizationId: OrganizationId,
+  evaluationIds: readonly SegmentId[],
+  profileIds: readonly ProfileId[],
+): Promise<Map<ProfileId, Set<SegmentId>>> {
+  const found = new Map<ProfileId, Set<SegmentId>>(profileIds.map((id) => [id, new Set()]));
+  const atOnce = Math.max(1, Math.floor(PAIRS_MAX / Math.max(1, profileIds.length)));
+  for (const ids of chunksOf(evaluationIds, atOnce)) {
+    const rows: { profile_id: Buffer; segment_id: Buffer }[] = await db("memberships")
+      .select("profile_id", "segment_id")
+      .where({ organization_id: uuidToBytes(organizationId), member: 1 })
+      .whereIn("segment_id", ids.map(uuidToBytes))
+      .whereIn("profile_id", profileIds.map(uuidToBytes));
+    for (const row of rows) found.get(bytesToUuid(row.profile_id))?.add(bytesToUuid(row.segment_id));
+  }
+  return found;
 }
 
 /** Returns the members among these profiles, with their times of entry. */

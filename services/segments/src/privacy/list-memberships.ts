@@ -1,5 +1,6 @@
 // ListMemberships: returns the stored memberships of a profile, including exited rows that still exist. The
 // read waits for all events acknowledged before the call.
+
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   SegmentPrivacyService,
@@ -9,7 +10,7 @@ import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes 
 import type { UnaryHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization } from "../organizations/organization-store.ts";
-import { isProfilePending } from "../rebuild/backfill-store.ts";
+import { isProfilePending } from "../rebuild/profile-pending.ts";
 import { listSegmentsOf } from "../segment-model/segment-store.ts";
 import { listStoredMemberships } from "./stored-membership-store.ts";
 

@@ -1,5 +1,4 @@
-// Stores marks of single profiles to rebuild from raw events: adds, reads and deletes rows of
-// `profile_rebuilds`.
+// Stores marks of single profiles to rebuild from raw events: every statement against `profile_rebuilds`.
 
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
@@ -71,6 +70,30 @@ export async function readRebuildReasons(
     .where({ organization_id: uuidToBytes(organizationId), shard })
     .whereIn("profile_id", profileIds.map(uuidToBytes));
   return new Map(rows.map((row) => [bytesToUuid(row.profile_id), REBUILD_REASONS[row.reason] ?? "stale"]));
+}
+
+/** The first organization after the given id with marked profiles in the shards. */
+export async function nextOrganizationToRebuild(
+  db: Queryable,
+  shards: readonly number[],
+  after: OrganizationId | undefined,
+): Promise<OrganizationId | undefined> {
+  const query = db("profile_rebuilds")
+    .whereIn("shard", [...shards])
+    .orderBy("organization_id")
+    .first<{ organization_id: Buffer } | undefined>("organization_id");
+  if (after !== undefined) query.andWhere("organization_id", ">", uuidToBytes(after));
+  const row = await query;
+  return row && bytesToUuid(row.organization_id);
+}
+
+export async function isProfileMarked(
+  db: Queryable,
+  { organizationId, shard, profileId }: ProfileKey,
+): Promise<boolean> {
+  const key = { organization_id: uuidToBytes(organizationId), shard, profile_id: uuidToBytes(profileId) };
+  const row = await db("profile_rebuilds").where(key).first<{ shard: number } | undefined>("shard");
+  return row !== undefined;
 }
 
 export async function hasProfileRebuilds(db: Queryable, organizationId: OrganizationId): Promise<boolean> {

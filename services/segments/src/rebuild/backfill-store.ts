@@ -1,5 +1,5 @@
-// Stores backfills and incomplete shards: every statement against `segment_backfills` and `incomplete_shards`,
-// and the queries for pending rows of `profile_rebuilds`. A row exists only while its work is pending.
+// Stores backfills and incomplete shards: every statement against `segment_backfills` and `incomplete_shards`.
+// A row of a backfill exists only while its work is pending.
 import {
   bytesToUuid,
   chunksOf,
@@ -9,7 +9,7 @@ import {
   uuidToBytes,
 } from "@muster/core";
 import { forUpdate, insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
-import { NO_PROFILE } from "../profiles/profile-key.ts";
+import { NO_PROFILE, type ProfileKey } from "../profiles/profile-key.ts";
 
 /** The id that stands for every segment of the organization. */
 export const ALL_SEGMENTS = "00000000-0000-0000-0000-000000000000" as SegmentId;
@@ -89,30 +89,12 @@ export async function listBackfillsOfShards(
 }
 
 /** The first organization after the given id with a backfill in the shards. */
-export function nextOrganizationToBackfill(
+export async function nextOrganizationToBackfill(
   db: Queryable,
   shards: readonly number[],
   after: OrganizationId | undefined,
 ): Promise<OrganizationId | undefined> {
-  return nextOrganization(db, "segment_backfills", shards, after);
-}
-
-/** The first organization after the given id with marked profiles in the shards. */
-export function nextOrganizationToRebuild(
-  db: Queryable,
-  shards: readonly number[],
-  after: OrganizationId | undefined,
-): Promise<OrganizationId | undefined> {
-  return nextOrganization(db, "profile_rebuilds", shards, after);
-}
-
-async function nextOrganization(
-  db: Queryable,
-  table: string,
-  shards: readonly number[],
-  after: OrganizationId | undefined,
-): Promise<OrganizationId | undefined> {
-  const query = db(table)
+  const query = db("segment_backfills")
     .whereIn("shard", [...shards])
     .orderBy("organization_id")
     .first<{ organization_id: Buffer } | undefined>("organization_id");
@@ -134,31 +116,16 @@ export async function listBackfillsOfSegments(
   return rows.map(fromRow);
 }
 
-/**
- * Whether the profile waits for a rebuild or a backfill of its organization. Backfills of pending rules do
- * not count.
- */
-export async function isProfilePending(
+/** Segments (or evaluations) of the organization whose backfill has not reached the profile. */
+export async function listSegmentsBehind(
   db: Queryable,
-  organizationId: OrganizationId,
-  shard: number,
-  profileId: ProfileId,
-): Promise<boolean> {
-  const behind = await db("segment_backfills")
+  { organizationId, shard, profileId }: ProfileKey,
+): Promise<SegmentId[]> {
+  const rows = await db("segment_backfills")
     .where({ organization_id: uuidToBytes(organizationId), shard })
     .andWhere("after_profile_id", "<", uuidToBytes(profileId))
     .select<{ segment_id: Buffer }[]>("segment_id");
-  if (behind.length > 0) {
-    const pending = await db("segments")
-      .where("organization_id", uuidToBytes(organizationId))
-      .whereNotNull("pending_id")
-      .select<{ pending_id: Buffer }[]>("pending_id");
-    const ids = new Set(pending.map((row) => bytesToUuid(row.pending_id)));
-    if (behind.some((row) => !ids.has(bytesToUuid(row.segment_id)))) return true;
-  }
-  const key = { organization_id: uuidToBytes(organizationId), shard, profile_id: uuidToBytes(profileId) };
-  const single = await db("profile_rebuilds").where(key).first<{ shard: number } | undefined>("shard");
-  return single !== undefined;
+  return rows.map((row) => bytesToUuid<SegmentId>(row.segment_id));
 }
 
 /** Ids in a statement. With more than a few hundred, MySQL's planner walks the table instead of the key. */

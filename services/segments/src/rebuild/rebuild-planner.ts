@@ -1,13 +1,12 @@
 // Chooses which profiles to read next: marked profiles first, then backfills, with organizations in turn.
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Database } from "@muster/db";
-import { listProfileRebuilds } from "../profiles/rebuild-store.ts";
+import { listProfileRebuilds, nextOrganizationToRebuild } from "../profiles/rebuild-store.ts";
 import {
   type Backfill,
   listBackfillingShards,
   listBackfillsOfShards,
   nextOrganizationToBackfill,
-  nextOrganizationToRebuild,
 } from "./backfill-store.ts";
 
 /** One chunk of one shard. */

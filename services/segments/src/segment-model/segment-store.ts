@@ -210,6 +210,18 @@ export async function listSegmentsOf(
   return rows.map(fromRow);
 }
 
+/** Evaluation ids of the organization's pending rules. */
+export async function listPendingEvaluationIds(
+  db: Queryable,
+  organizationId: OrganizationId,
+): Promise<Set<SegmentId>> {
+  const rows = await db("segments")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereNotNull("pending_id")
+    .select<{ pending_id: Buffer }[]>("pending_id");
+  return new Set(rows.map((row) => bytesToUuid<SegmentId>(row.pending_id)));
+}
+
 /** Lists all evaluations with possible membership rows in the shard: current, pending and purged ones. */
 export async function listEvaluationIds(
   db: Queryable,

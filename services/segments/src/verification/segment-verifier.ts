@@ -1,5 +1,5 @@
 // Verifies random profiles of a running system, with retries until each could be compared.
-import { type Clock, type OrganizationId, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
+import { ALL_SHARDS, type Clock, chunksOf, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import { PoisonMessage } from "@muster/outbox";
 import { listOrganizationIds } from "../organizations/organization-store.ts";
@@ -90,7 +90,7 @@ export class SegmentVerifier {
       const retries: ChosenProfile[] = [];
       for (const group of remaining) {
         signal.throwIfAborted();
-        const compared = await this.#attempt(group, signal);
+        const compared = await this.#compareGroup(group, signal);
         for (const profileId of group.profileIds) {
           const { organizationId } = group;
           const found = this.#acceptComparison(profileId, compared.get(profileId), mismatchedOnce, attempt);
@@ -136,7 +136,7 @@ export class SegmentVerifier {
   ): Promise<RandomSample<ChosenProfile>> {
     const sample = new RandomSample<ChosenProfile>(profiles, seed);
     for await (const organization of this.#organizations(organizationId)) {
-      for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+      for (const shard of ALL_SHARDS) {
         for await (const page of this.#deps.raw.listProfileIds(organization, shard, signal)) {
           for (const profileId of page) sample.offer({ organizationId: organization, profileId });
         }
@@ -164,7 +164,7 @@ export class SegmentVerifier {
    * Invariant: the stored data is read before the raw events, so the raw events include everything that was
    * applied. The messages in between show which events were not applied yet.
    */
-  async #attempt(group: ProfileGroup, signal: AbortSignal): Promise<Map<ProfileId, Comparison>> {
+  async #compareGroup(group: ProfileGroup, signal: AbortSignal): Promise<Map<ProfileId, Comparison>> {
     const { clock, database, raw } = this.#deps;
     const { organizationId, shard, profileIds } = group;
     const snapshot = await readStoredSnapshot(database, organizationId, shard, profileIds);
@@ -213,16 +213,11 @@ function groupsOf(chosen: readonly ChosenProfile[]): ProfileGroup[] {
     byShard.set(key, group);
     group.profileIds.push(profileId);
   }
-  return [...byShard.values()].flatMap(({ organizationId, shard, profileIds }) => {
-    const groups: ProfileGroup[] = [];
-    profileIds.sort();
-    for (let start = 0; start < profileIds.length; start += GROUP_PROFILES_MAX) {
-      groups.push({
-        organizationId,
-        shard,
-        profileIds: profileIds.slice(start, start + GROUP_PROFILES_MAX),
-      });
-    }
-    return groups;
-  });
+  return [...byShard.values()].flatMap(({ organizationId, shard, profileIds }) =>
+    [...chunksOf(profileIds.sort(), GROUP_PROFILES_MAX)].map((chunk) => ({
+      organizationId,
+      shard,
+      profileIds: chunk,
+    })),
+  );
 }

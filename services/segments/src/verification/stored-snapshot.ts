@@ -1,10 +1,12 @@
 // Reads the stored data of profiles in a single snapshot: applied position, rules, states and memberships.
 
-import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
-import type { Database, Queryable } from "@muster/db";
+import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
+import type { Database } from "@muster/db";
 import { readCursors } from "@muster/outbox/cursor-store";
 import type { Rule } from "../engine/rule/rule.ts";
+import { readEvaluationsByProfile } from "../memberships/membership-store.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";
+import { readRebuildReasons } from "../profiles/rebuild-store.ts";
 import { loadStates, type StoredProfile } from "../profiles/state-store.ts";
 import { type Backfill, listBackfillsOfShards } from "../rebuild/backfill-store.ts";
 import { definitionsOf } from "../rule-versions/evaluations.ts";
@@ -21,14 +23,11 @@ export interface StoredSnapshot {
   /** The unfinished backfills of the shard. */
   readonly backfills: readonly Backfill[];
   /** Profiles that wait for a rebuild. */
-  readonly awaitingRebuild: ReadonlySet<ProfileId>;
+  readonly awaitingRebuild: ReadonlyMap<ProfileId, unknown>;
   readonly states: ReadonlyMap<ProfileId, StoredProfile>;
   /** For each profile, the evaluations with a membership row. */
   readonly memberships: ReadonlyMap<ProfileId, ReadonlySet<SegmentId>>;
 }
-
-/** Pairs of segment and profile in a statement. With more, the planner walks the table. */
-const PAIRS_MAX = 500;
 
 export function readStoredSnapshot(
   database: Database,
@@ -60,42 +59,9 @@ export function readStoredSnapshot(
       rules,
       names,
       backfills: await listBackfillsOfShards(trx, organizationId, [shard]),
-      awaitingRebuild: await readAwaitingRebuild(trx, organizationId, shard, profileIds),
+      awaitingRebuild: await readRebuildReasons(trx, organizationId, shard, profileIds),
       states,
-      memberships: await readMemberships(trx, organizationId, [...rules.keys()], profileIds),
+      memberships: await readEvaluationsByProfile(trx, organizationId, [...rules.keys()], profileIds),
     };
   });
-}
-
-async function readAwaitingRebuild(
-  db: Queryable,
-  organizationId: OrganizationId,
-  shard: number,
-  profileIds: readonly ProfileId[],
-): Promise<Set<ProfileId>> {
-  const rows: { profile_id: Buffer }[] = await db("profile_rebuilds")
-    .select("profile_id")
-    .where({ organization_id: uuidToBytes(organizationId), shard })
-    .whereIn("profile_id", profileIds.map(uuidToBytes));
-  return new Set(rows.map((row) => bytesToUuid<ProfileId>(row.profile_id)));
-}
-
-async function readMemberships(
-  db: Queryable,
-  organizationId: OrganizationId,
-  evaluationIds: readonly SegmentId[],
-  profileIds: readonly ProfileId[],
-): Promise<Map<ProfileId, Set<SegmentId>>> {
-  const found = new Map<ProfileId, Set<SegmentId>>(profileIds.map((id) => [id, new Set()]));
-  const atOnce = Math.max(1, Math.floor(PAIRS_MAX / Math.max(1, profileIds.length)));
-  for (let start = 0; start < evaluationIds.length; start += atOnce) {
-    const segmentIds = evaluationIds.slice(start, start + atOnce).map(uuidToBytes);
-    const rows: { profile_id: Buffer; segment_id: Buffer }[] = await db("memberships")
-      .select("profile_id", "segment_id")
-      .where({ organization_id: uuidToBytes(organizationId), member: 1 })
-      .whereIn("segment_id", segmentIds)
-      .whereIn("profile_id", profileIds.map(uuidToBytes));
-    for (const row of rows) found.get(bytesToUuid(row.profile_id))?.add(bytesToUuid(row.segment_id));
-  }
-  return found;
 }
