@@ -3,10 +3,9 @@
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { ALL_SHARDS, type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import type { MethodHandler } from "@muster/rpc";
+import { cutPage, idPosition, type MethodHandler, readPage } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization } from "../organizations/organization-store.ts";
-import { cutPage, readPage } from "../page.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";
 import { loadStates } from "../profiles/state-store.ts";
 import { isProfilePending } from "../rebuild/profile-pending.ts";
@@ -23,7 +22,7 @@ export function listProfileSegments(
     return readRootProfile(deps, context, request.profileId, async ({ id }) => {
       const profileId = id as ProfileId;
       const scope = `profile-segments/${organizationId}/${profileId}`;
-      const { size, afterId } = readPage(deps.pageTokens, scope, request);
+      const { size, after } = readPage(deps.pageTokens, scope, request, idPosition<SegmentId>);
       const shard = shardOf(organizationId, profileId);
       await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
       await deps.consistency.wait(context, {
@@ -38,10 +37,10 @@ export function listProfileSegments(
           trx,
           organizationId,
           evaluationIds ?? [],
-          afterId,
+          after,
           size + 1,
         );
-        const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, (row) => row.id);
+        const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, (row) => [row.id]);
         const result = { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
         return { result, hasState: evaluationIds !== undefined };
       });

@@ -1,9 +1,10 @@
 // ListSegments: returns the organization's segments with their member counts, oldest first.
+
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import type { MethodHandler } from "@muster/rpc";
+import type { SegmentId } from "@muster/core";
+import { cutPage, idPosition, type MethodHandler, readPage } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization } from "../organizations/organization-store.ts";
-import { cutPage, readPage } from "../page.ts";
 import { listSegmentsPage } from "../segment-model/segment-store.ts";
 import { describeSegments } from "./segment-proto.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
@@ -12,15 +13,15 @@ export function listSegments(deps: SegmentsDeps): MethodHandler<typeof SegmentSe
   return async (request, context) => {
     const { organizationId } = context;
     const scope = `segments/${organizationId}`;
-    const { size, afterId } = readPage(deps.pageTokens, scope, request);
+    const { size, after } = readPage(deps.pageTokens, scope, request, idPosition<SegmentId>);
     await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
-    const requested = await listSegmentsPage(deps.database.reader, organizationId, afterId, size);
+    const requested = await listSegmentsPage(deps.database.reader, organizationId, after, size);
     await waitForSegments(deps, context, organizationId, requested);
     // Read again in one snapshot, because rules may have switched meanwhile, or may switch between two
     // statements.
     return deps.database.snapshot(async (trx) => {
-      const found = await listSegmentsPage(trx, organizationId, afterId, size + 1);
-      const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, ({ id }) => id);
+      const found = await listSegmentsPage(trx, organizationId, after, size + 1);
+      const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, ({ id }) => [id]);
       return { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
     });
   };
