@@ -48,7 +48,7 @@ async function createProfiles(schema: Schema): Promise<void> {
       root_id: nullable(id16()),
       merged_ms: nullable(instant()),
       // JSON object: for each overridden field the time up to which merged profiles do not fill the field.
-      settled: nullable(json()),
+      overridden_at: nullable(json()),
     },
     // UUIDv7, so the key order is the order of creation, in which profiles are listed.
     primaryKey: ["organization_id", "profile_id"],

@@ -6,6 +6,7 @@ import type { OutboxPort, OutboxTail } from "@muster/outbox";
 import type { Caller } from "@muster/rpc";
 import type { Catalog } from "./catalog/catalog.ts";
 import type { ErasureWorker } from "./erasure/erasure-worker.ts";
+import type { IdentityChangeHook } from "./identity-graph/merge-profile-groups.ts";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
 import type { RetentionWorker } from "./retention/retention-worker.ts";
 import type { TailItem } from "./tracked-events/tail-filter.ts";
@@ -18,6 +19,8 @@ export interface EventsDeps {
   readonly database: Database;
   readonly outbox: OutboxPort;
   readonly ingest: IngestQueue;
+  /** Features that take part in a change of identity links. */
+  readonly identityChangeHooks: readonly IdentityChangeHook[];
   readonly tails: OutboxTail<TailItem>;
   readonly pageTokens: PageTokens;
   readonly catalog: Catalog;

@@ -9,6 +9,7 @@ import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { ModuleDefinition, Platform } from "@muster/runtime";
 import { AlertStep } from "./alert-evaluation/alert-step.ts";
+import { lockAlertHistory } from "./alert-history/history-store.ts";
 import { alertService } from "./alerts/alert-service.ts";
 import { behaviorService } from "./behavior/behavior-service.ts";
 import { ReadModelStep } from "./behavior/read-model-step.ts";
@@ -88,6 +89,7 @@ export const eventsModule: ModuleDefinition = {
       database,
       outbox,
       ingest,
+      identityChangeHooks: [{ beforeChange: lockAlertHistory }],
       tails,
       pageTokens,
       catalog,

@@ -3,9 +3,11 @@ import { ProfileService } from "@muster/contracts/muster/events/v1/profile_servi
 import { type OrganizationId, type ProfileId, randomIds } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { aliasProfile, identifyProfile } from "../src/identity-graph/identify-profile.ts";
+import { lockAlertHistory } from "../src/alert-history/history-store.ts";
+import { applyIdentityClaim } from "../src/identity-graph/apply-identity-claim.ts";
+import type { IdentityClaim } from "../src/identity-graph/identity-claim.ts";
 import { identityTransaction } from "../src/identity-graph/identity-transaction.ts";
-import { appendIdentityChange, type IdentityChange } from "../src/identity-graph/merge-profile-groups.ts";
+import { appendIdentityChange } from "../src/identity-graph/merge-profile-groups.ts";
 import { effectiveProfile } from "../src/identity-graph/profile-group.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -13,15 +15,15 @@ const { createProfile, getProfile, listProfiles, mergeProfile, unmergeProfile, u
   ProfileService.method;
 
 /** Profile groups, each given by its ids. */
-type People = readonly (readonly string[])[];
+type ProfileGroups = readonly (readonly string[])[];
 
 /** The first letter of an id is its kind: `u1` is a user id, `a1` an anonymous id. */
 interface Case {
   readonly what: string;
   /** Profile groups, each a list of profiles with the root profile first. */
-  readonly before: readonly People[];
+  readonly before: readonly ProfileGroups[];
   readonly sent: readonly string[];
-  readonly after: People;
+  readonly after: ProfileGroups;
 }
 
 const identified: readonly Case[] = [
@@ -140,7 +142,7 @@ describe.each(ENGINES)("identity claims on %s", (engine) => {
   async function created(fields: Parameters<typeof events.call<typeof createProfile>>[1]): Promise<string> {
     return (await events.call(createProfile, fields, as)).profile?.id ?? "";
   }
-  async function make(people: readonly People[]): Promise<void> {
+  async function make(people: readonly ProfileGroups[]): Promise<void> {
     for (const [root = [], ...merged] of people) {
       const into = await created(idsOf(root));
       for (const ids of merged)
@@ -148,7 +150,7 @@ describe.each(ENGINES)("identity claims on %s", (engine) => {
     }
   }
   /** Returns all profile groups, given by their ids. */
-  async function everybody(): Promise<People> {
+  async function listGroups(): Promise<ProfileGroups> {
     const people = new Map<string, string[]>();
     for (const id of ["a1", "a2", "u1", "u2"]) {
       const filter = id.startsWith("u") ? { userId: id } : { anonymousId: id };
@@ -159,14 +161,17 @@ describe.each(ENGINES)("identity claims on %s", (engine) => {
     return [...people.values()];
   }
 
-  type Deps = Parameters<typeof identifyProfile>[0];
-  async function told(
-    say: (deps: Deps, trx: Parameters<typeof identifyProfile>[1]) => Promise<IdentityChange>,
-  ) {
-    const deps: Deps = { clock: events.clock, ids: randomIds, profileIds: randomIds };
+  async function applyClaim(claim: IdentityClaim) {
+    const deps = {
+      clock: events.clock,
+      ids: randomIds,
+      profileIds: randomIds,
+      identityChangeHooks: [{ beforeChange: lockAlertHistory }],
+    };
+    const origin = { organizationId, actor: "test", traceParent: "" };
     const outbox = { append: async () => [] };
     const { group } = await identityTransaction(events.database, async (trx) => {
-      const change = await say(deps, trx);
+      const change = await applyIdentityClaim(deps, trx, origin, claim);
       await appendIdentityChange(outbox, trx, change.drafts);
       return change;
     });
@@ -183,28 +188,26 @@ describe.each(ENGINES)("identity claims on %s", (engine) => {
     });
     return effectiveProfile(group);
   }
-  const origin = () => ({ organizationId, actor: "test", traceParent: "" });
   const identify = (ids: readonly string[], traits = "{}") =>
-    told((deps, trx) => identifyProfile(deps, trx, origin(), { ...idsOf(ids), traits }));
-  const alias = (previousId: string, userId: string) =>
-    told((deps, trx) => aliasProfile(deps, trx, origin(), { previousId, userId }));
+    applyClaim({ kind: "identify", ...idsOf(ids), traits });
+  const alias = (previousId: string, userId: string) => applyClaim({ kind: "alias", previousId, userId });
 
   test.each(identified)("identify: $what", async ({ before, sent, after }) => {
     await make(before);
     await identify(sent);
-    expect(await everybody()).toEqual(after);
+    expect(await listGroups()).toEqual(after);
     // A repeated claim changes nothing.
     await identify(sent);
-    expect(await everybody()).toEqual(after);
+    expect(await listGroups()).toEqual(after);
   });
 
   test.each(aliased)("alias: $what", async ({ before, sent, after }) => {
     await make(before);
     const [previous = "", user = ""] = sent;
     await alias(previous, user);
-    expect(await everybody()).toEqual(after);
+    expect(await listGroups()).toEqual(after);
     await alias(previous, user);
-    expect(await everybody()).toEqual(after);
+    expect(await listGroups()).toEqual(after);
   });
 
   test("concurrent equal claims, and two claims in different order, result in one group", async () => {
@@ -213,7 +216,7 @@ describe.each(ENGINES)("identity claims on %s", (engine) => {
       index % 3 === 0 ? alias("a1", "u1") : identify(["u1", `a${1 + (index % 2)}`]),
     );
     await Promise.all(calls);
-    expect(await everybody()).toEqual([["a1", "a2", "u1"]]);
+    expect(await listGroups()).toEqual([["a1", "a2", "u1"]]);
   });
 
   describe("traits", () => {

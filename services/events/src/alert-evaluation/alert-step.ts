@@ -1,9 +1,8 @@
 // Evaluates alert rules on the events of a commit, in the transaction of the commit. A locked row serializes
 // the evaluations of a person. The events of a person are evaluated in arrival order, as if each event had
 // come alone. Fired alerts are stored and published.
-import { assert, type Clock, type IdSource, type ProfileId } from "@muster/core";
+import type { Clock, IdSource, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { OutboxDraft } from "@muster/outbox";
 import type { CellId } from "../alert-history/history-cell.ts";
 import {
   type ChangedCell,
@@ -20,10 +19,10 @@ import { RulesCache } from "../alert-rules/rules-cache.ts";
 import type { Alert } from "../alerts/alert.ts";
 import { insertAlerts } from "../alerts/alert-store.ts";
 import { alertsFired, type FiredAlert } from "../alerts/alerts-fired.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 import { mergedIdsOf } from "../identity-graph/links-store.ts";
-import type { IngestStep } from "../ingest/ingest-step.ts";
+import type { IngestStep, StepResult } from "../ingest/ingest-step.ts";
 import type { BatchPlan } from "../ingest/plan-batch.ts";
-import type { StoredOutcome } from "../ingest/submission.ts";
 import { type Action, actionOf } from "./action.ts";
 import { ActionHistory, cellsOf } from "./action-history.ts";
 import { matches } from "./evaluate-alert.ts";
@@ -34,7 +33,6 @@ const ARRIVALS_PER_MS = 1000;
 /** An event that at least one rule evaluates or counts. */
 interface Candidate {
   readonly action: Action;
-  readonly outcome: StoredOutcome;
   readonly eventRules: EventRules;
 }
 
@@ -53,16 +51,23 @@ export class AlertStep implements IngestStep {
     this.#ids = ids;
   }
 
-  async apply(trx: Transaction, plan: BatchPlan): Promise<readonly OutboxDraft[]> {
+  async apply(trx: Transaction, plan: BatchPlan): Promise<StepResult> {
     const candidates = await this.#candidatesOf(trx, plan);
-    if (candidates.length === 0) return [];
+    if (candidates.length === 0) return { drafts: [] };
     const roots = groupByRoot(candidates);
     const histories = await loadHistories(trx, roots);
     const fired: FiredAlert[] = [];
+    const alertCodes = new Map<TrackedEvent, readonly number[]>();
     for (const { rootId, candidates: own } of roots) {
       const history = histories.get(rootId);
       for (const candidate of own) {
-        for (const alert of this.#evaluate(candidate, history)) fired.push({ alert, rootId });
+        const alerts = this.#evaluate(candidate, history);
+        for (const alert of alerts) fired.push({ alert, rootId });
+        if (alerts.length > 0)
+          alertCodes.set(
+            candidate.action.event,
+            alerts.map(({ code }) => code),
+          );
       }
     }
     await saveHistories(trx, [...histories.values()]);
@@ -70,10 +75,8 @@ export class AlertStep implements IngestStep {
       trx,
       fired.map(({ alert }) => alert),
     );
-    return alertsFired(
-      fired,
-      new Map(plan.shardChanges.map(({ shard, traceParent }) => [shard, traceParent])),
-    );
+    const traceParents = new Map(plan.shardChanges.map(({ shard, traceParent }) => [shard, traceParent]));
+    return { drafts: alertsFired(fired, traceParents), alertCodes };
   }
 
   /** Costs one statement when no rule applies to any of the events. */
@@ -81,24 +84,22 @@ export class AlertStep implements IngestStep {
     const organizationIds = new Set(plan.newEvents.map(({ organizationId }) => organizationId));
     const sets = await this.#rules.of(trx, [...organizationIds]);
     const candidates: Candidate[] = [];
-    for (const [index, event] of plan.newEvents.entries()) {
+    for (const event of plan.newEvents) {
       const eventRules = sets.get(event.organizationId)?.byEventName.get(event.name);
       if (eventRules === undefined) continue;
-      const outcome = plan.stored[index];
-      assert(outcome !== undefined, "every new event has an outcome");
       const action = actionOf(event, eventRules.properties);
       const hasAmount = ({ property }: { readonly property: string | undefined }): boolean =>
         property === undefined || action.amounts.has(property);
       const evaluated = eventRules.evaluated.filter(hasAmount);
       const series = eventRules.series.filter(hasAmount);
       if (evaluated.length + series.length === 0) continue;
-      candidates.push({ action, outcome, eventRules: { ...eventRules, evaluated, series } });
+      candidates.push({ action, eventRules: { ...eventRules, evaluated, series } });
     }
     return candidates;
   }
 
   /** Adds the action to the history first, so that the action counts itself. */
-  #evaluate({ action, outcome, eventRules }: Candidate, history: LoadedHistory | undefined): Alert[] {
+  #evaluate({ action, eventRules }: Candidate, history: LoadedHistory | undefined): Alert[] {
     const { event } = action;
     if (history !== undefined && eventRules.series.length > 0) {
       history.lastArrival = Math.max(history.lastArrival + 1, event.receivedMs * ARRIVALS_PER_MS);
@@ -108,14 +109,17 @@ export class AlertStep implements IngestStep {
     const fired = eventRules.evaluated.filter((rule) =>
       matches(rule, action, history?.history ?? EMPTY_HISTORY),
     );
-    return fired.map(({ id, code }) => {
-      outcome.alertCodes.push(code);
-      return {
-        ...{ organizationId: event.organizationId, id: this.#ids.next(nowMs), ruleId: id, code },
-        ...{ profileId: event.profileId, eventId: event.id, eventName: event.name },
-        ...{ occurredMs: event.occurredMs, firedMs: nowMs },
-      };
-    });
+    return fired.map(({ id, code }) => ({
+      organizationId: event.organizationId,
+      id: this.#ids.next(nowMs),
+      ruleId: id,
+      code,
+      profileId: event.profileId,
+      eventId: event.id,
+      eventName: event.name,
+      occurredMs: event.occurredMs,
+      firedMs: nowMs,
+    }));
   }
 }
 

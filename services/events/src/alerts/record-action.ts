@@ -48,7 +48,7 @@ export function recordAction(deps: EventsDeps): UnaryHandler<typeof AlertService
 
 function alertsOf(outcome: EventOutcome | undefined): { alert: boolean; alertCodes: number[] } {
   const alertCodes = outcome?.status === "stored" ? outcome.alertCodes : [];
-  return { alert: alertCodes.length > 0, alertCodes };
+  return { alert: alertCodes.length > 0, alertCodes: [...alertCodes] };
 }
 
 function eventOf({ type = "", amount = "", time = 0n }: RecordActionRequest, identity: string): SentEvent {

@@ -2,7 +2,7 @@
 // once, for the recorded profile. A merge changes no counts, because reads combine the profiles of a person.
 import type { IdSource } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { IngestStep } from "../ingest/ingest-step.ts";
+import type { IngestStep, StepResult } from "../ingest/ingest-step.ts";
 import type { BatchPlan } from "../ingest/plan-batch.ts";
 import { addCounts } from "./event-count-store.ts";
 import { addPageViews } from "./page-view-store.ts";
@@ -16,10 +16,10 @@ export class ReadModelStep implements IngestStep {
     this.#ids = ids;
   }
 
-  async apply(trx: Transaction, { newEvents }: BatchPlan): Promise<readonly []> {
+  async apply(trx: Transaction, { newEvents }: BatchPlan): Promise<StepResult> {
     await addCounts(trx, newEvents);
     const views = newEvents.filter(({ name }) => name === PAGE_VIEWED);
     await addPageViews(trx, views, Number.parseInt(this.#ids.next(0).slice(-4), 16));
-    return [];
+    return { drafts: [] };
   }
 }

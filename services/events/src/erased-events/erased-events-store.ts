@@ -3,16 +3,13 @@ import {
   bytesToUuid,
   type OrganizationId,
   type ProfileId,
-  SHARD_COUNT,
   type TrackedEventId,
   uuidToBytes,
 } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { datedEventId } from "../event-storage/tracked-event.ts";
+import { incrementErasuresVersion } from "../identity-graph/identity-versions-store.ts";
 import type { EventHasher } from "./event-hash.ts";
-
-/** The row of `shard_identity_versions` that changes with every erased event of any shard. */
-export const ERASURES_VERSION = SHARD_COUNT;
 
 interface ErasedRow {
   readonly day: number;
@@ -106,10 +103,6 @@ export async function markOrganizationWithErasures(
   const key = ["organization_id"];
   await insertRows(trx, "organizations_with_erasures", key, [[uuidToBytes(organizationId)]], "keep", key);
   await incrementErasuresVersion(trx);
-}
-
-async function incrementErasuresVersion(trx: Transaction): Promise<void> {
-  await trx("shard_identity_versions").where("shard", ERASURES_VERSION).increment("identity_version", 1);
 }
 
 /** Returns the organizations that erased a person at least once. */

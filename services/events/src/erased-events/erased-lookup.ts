@@ -1,26 +1,18 @@
 // Finds erased events among incoming events. Organizations without erasures cost no statement.
 import type { OrganizationId, TrackedEventId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { IdentityVersions } from "../identity-graph/identity-versions-store.ts";
-import { ERASURES_VERSION, findErased, listOrganizationsWithErasures } from "./erased-events-store.ts";
+import { ERASURES_VERSION, type IdentityVersions } from "../identity-graph/identity-versions-store.ts";
+import type { BatchKeys, ErasedEventFinder, ErasedIds } from "../ingest/batch-context.ts";
+import { findErased, listOrganizationsWithErasures } from "./erased-events-store.ts";
 import type { EventHasher } from "./event-hash.ts";
 
 /** The client ids among the events of one organization. */
-export interface ClientIds {
-  readonly datedIdsByDay: ReadonlyMap<number, ReadonlySet<TrackedEventId>>;
-  readonly undatedIds: ReadonlySet<string>;
-}
-
-/** The erased ids among the client ids. */
-export interface ErasedIds {
-  readonly ids: ReadonlySet<TrackedEventId>;
-  readonly undatedIds: ReadonlySet<string>;
-}
+type ClientIds = Pick<BatchKeys, "datedIdsByDay" | "undatedIds">;
 
 /** Cached organizations. A dropped entry is read again. */
 const KNOWN_MAX = 10_000;
 
-export class ErasedLookup {
+export class ErasedLookup implements ErasedEventFinder {
   readonly #hasher: EventHasher;
   /**
    * True after the first erasure of an organization, otherwise the erasures version at which none existed.
@@ -31,10 +23,6 @@ export class ErasedLookup {
     this.#hasher = hasher;
   }
 
-  /**
-   * Returns the erased ids by organization; organizations without erased ids are omitted. The same
-   * transaction read `epochs` before.
-   */
   async find(
     trx: Transaction,
     clientIds: ReadonlyMap<OrganizationId, ClientIds>,

@@ -9,7 +9,7 @@ import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { lockPositions, readPositions } from "@muster/outbox/outbox-store";
 import { profileChanged, profileErased } from "../domain-events.ts";
 import { markOrganizationWithErasures } from "../erased-events/erased-events-store.ts";
-import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-conflict.ts";
+import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-transaction.ts";
 import { incrementIdentityVersions } from "../identity-graph/identity-versions-store.ts";
 import { getProfileGroup, lockProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile, groupProfiles, type ProfileGroup } from "../identity-graph/profile-group.ts";

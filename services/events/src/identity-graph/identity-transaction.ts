@@ -2,12 +2,18 @@
 import type { Database, Transaction } from "@muster/db";
 import { isUniqueViolation } from "@muster/db";
 import { AppError } from "@muster/errors";
-import { findOwner } from "../profile-storage/identity-store.ts";
-import type { Identity, Profile } from "../profile-storage/profile.ts";
-import { identityTakenError } from "../profiles/profile-proto.ts";
-import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "./identity-conflict.ts";
 
-const ATTEMPTS_MAX = 4;
+const VIOLATIONS_MAX = 4;
+/** Maximum number of consecutive conflicts before a call fails with UNAVAILABLE. */
+export const IDENTITY_CONFLICTS_MAX = 20;
+
+/**
+ * A concurrent transaction merged, separated or erased an affected profile. The caller rolls back and
+ * retries.
+ */
+export class IdentityConflict extends Error {
+  override name = "IdentityConflict";
+}
 
 /**
  * Runs `body` in a transaction. Runs it again if a concurrent transaction took an identity or changed a link;
@@ -17,30 +23,15 @@ export async function identityTransaction<T>(
   database: Database,
   body: (trx: Transaction) => Promise<T>,
 ): Promise<T> {
-  for (let violations = 0, changes = 0; ; ) {
+  for (let violations = 0, conflicts = 0; ; ) {
     try {
       return await database.transaction(body);
     } catch (error) {
       if (isUniqueViolation(error)) violations += 1;
-      else if (error instanceof IdentityConflict) changes += 1;
+      else if (error instanceof IdentityConflict) conflicts += 1;
       else throw error;
-      if (violations >= ATTEMPTS_MAX || changes >= IDENTITY_CONFLICTS_MAX)
+      if (violations >= VIOLATIONS_MAX || conflicts >= IDENTITY_CONFLICTS_MAX)
         throw new AppError("UNAVAILABLE", { cause: error, retryAfterMs: 1000 });
     }
   }
-}
-
-/** Throws PROFILE_IDENTITY_TAKEN with every identity that another profile owns. */
-export async function requireFreeIdentities(
-  trx: Transaction,
-  profile: Profile,
-  identities: readonly Identity[],
-  fieldPrefix = "",
-): Promise<void> {
-  const taken: Identity[] = [];
-  for (const identity of identities) {
-    const owner = await findOwner(trx, profile.organizationId, identity);
-    if (owner !== undefined && owner.profileId !== profile.id) taken.push(identity);
-  }
-  if (taken.length > 0) throw identityTakenError(taken, fieldPrefix);
 }

@@ -1,9 +1,12 @@
-// Holds every statement against `shard_identity_versions`. The identity version of a shard grows with each change of the
-// identity graph that is published in the shard: a merge, an undone merge, an erasure.
+// Holds every statement against `shard_identity_versions`. The identity version of a shard grows with each
+// change of the identity graph that is published in the shard: a merge, an undone merge, an erasure.
 import { assert, SHARD_COUNT } from "@muster/core";
 import { selectPrepared, type Transaction } from "@muster/db";
 
-/** One identity version per shard. */
+/** The row that grows with every erased event of any shard. */
+export const ERASURES_VERSION = SHARD_COUNT;
+
+/** One identity version per shard, followed by the erasures version. */
 export type IdentityVersions = readonly number[];
 
 export async function readIdentityVersions(trx: Transaction): Promise<IdentityVersions> {
@@ -29,4 +32,12 @@ export async function incrementIdentityVersions(trx: Transaction, shards: readon
     .whereIn("shard", sorted)
     .increment("identity_version", 1);
   assert(updated === sorted.length, "shard_identity_versions lacks a shard; its migration has not run");
+}
+
+/**
+ * Increments the erasures version. Ingest compares it to detect events that were erased after the lookup for
+ * erased events.
+ */
+export async function incrementErasuresVersion(trx: Transaction): Promise<void> {
+  await trx("shard_identity_versions").where("shard", ERASURES_VERSION).increment("identity_version", 1);
 }

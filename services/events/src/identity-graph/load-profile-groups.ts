@@ -3,7 +3,7 @@ import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import type { StoredProfile } from "../profile-storage/profile.ts";
 import { getProfile, listMerged, lockProfiles } from "../profile-storage/profile-store.ts";
-import { IdentityConflict } from "./identity-conflict.ts";
+import { IdentityConflict } from "./identity-transaction.ts";
 import { hasMerged, rootsOf } from "./links-store.ts";
 import type { ProfileGroup } from "./profile-group.ts";
 
@@ -50,8 +50,8 @@ export async function listProfileGroups(
 /**
  * Locks the groups of the profiles and returns the groups by requested id; unknown ids are omitted. Until the
  * transaction ends no other transaction merges, separates, updates or erases the groups. Rejects with
- * IdentityConflict if a concurrent transaction changed a link before the lock. Invariant: identity links change
- * only under the locks of all affected root profiles.
+ * IdentityConflict if a concurrent transaction changed a link before the lock. Invariant: identity links
+ * change only under the locks of all affected root profiles.
  */
 export async function lockProfileGroups(
   trx: Transaction,

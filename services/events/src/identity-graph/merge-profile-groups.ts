@@ -1,10 +1,9 @@
 // Merges and separates profile groups inside a transaction. Rows do not move: a merge links profiles, and
 // reads and published messages follow the links.
-import type { Clock, IdSource, ProfileId } from "@muster/core";
+import type { Clock, IdSource, OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
-import { lockAlertHistory } from "../alert-history/history-store.ts";
 import { profileChanged, profileMerged, profileUnmerged, shardsOfIdentityChanges } from "../domain-events.ts";
 import { updateIdentityRoots } from "../profile-storage/identity-store.ts";
 import { identitiesOf } from "../profile-storage/profile.ts";
@@ -25,9 +24,23 @@ import {
 /** Maximum size of the traits of all linked profiles, because a read loads all of them into memory. */
 const GROUP_TRAITS_BYTES_MAX = 1024 * 1024;
 
+/** A feature's part in a change of identity links. The core calls hooks without knowledge of features. */
+export interface IdentityChangeHook {
+  /**
+   * Runs before links of these roots change, inside the transaction that holds the row locks of the roots.
+   */
+  beforeChange(
+    trx: Transaction,
+    organizationId: OrganizationId,
+    rootIds: readonly ProfileId[],
+  ): Promise<void>;
+}
+
 export interface MergeDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
+  /** In a fixed order, so that every transaction acquires the locks of the hooks in the same order. */
+  readonly identityChangeHooks: readonly IdentityChangeHook[];
 }
 
 /** The changed group, and the messages to publish at the end of the transaction. */
@@ -69,7 +82,8 @@ export async function mergeLockedGroups(
   const nowMs = deps.clock.nowMs();
   const rootId = target.root.id;
   const parentLink = { parentId: rootId, rootId, atMs: nextMergeMs(target, nowMs) };
-  await lockAlertHistory(trx, organizationId, [source.root.id, rootId]);
+  for (const hook of deps.identityChangeHooks)
+    await hook.beforeChange(trx, organizationId, [source.root.id, rootId]);
   await updateLink(trx, organizationId, source.root.id, parentLink);
   await updateRoots(
     trx,
@@ -114,7 +128,8 @@ export async function lockAndUnmerge(
   const branch = branchOf(whole, profileId);
   if (branch === undefined) throw new AppError("PROFILE_NOT_MERGED");
   const nowMs = deps.clock.nowMs();
-  await lockAlertHistory(trx, organizationId, [whole.root.id, profileId]);
+  for (const hook of deps.identityChangeHooks)
+    await hook.beforeChange(trx, organizationId, [whole.root.id, profileId]);
   await updateLink(trx, organizationId, profileId, undefined);
   await updateRoots(
     trx,

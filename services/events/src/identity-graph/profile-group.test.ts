@@ -24,7 +24,7 @@ function stored(id: string, fields: Partial<StoredProfile> = {}): StoredProfile 
     createMs: 100,
     updateMs: 100,
     mergedInto: undefined,
-    settled: {},
+    overriddenAt: {},
     ...fields,
   };
 }
@@ -75,24 +75,24 @@ test("a chain of maximum length is followed", () => {
 
 describe("an override", () => {
   test("hides earlier merges with all profiles below, and no later merge", () => {
-    const settled = { name: 2, traits: 2 };
-    const cleared: ProfileGroup = { ...group, root: { ...group.root, settled } };
+    const overriddenAt = { name: 2, traits: 2 };
+    const cleared: ProfileGroup = { ...group, root: { ...group.root, overriddenAt } };
     expect(effectiveProfile(cleared)).toMatchObject({ name: "A", traits: "{}", email: "c@x.org" });
   });
 
   test("of a branch applies to the branch, at any level", () => {
-    const merged = group.merged.map((one) => (one.id === "b" ? { ...one, settled: { email: 1 } } : one));
+    const merged = group.merged.map((one) => (one.id === "b" ? { ...one, overriddenAt: { email: 1 } } : one));
     expect(effectiveProfile({ ...group, merged }).email).toBe("a@x.org");
     const branch = branchOf({ ...group, merged }, "b" as ProfileId);
     expect(branch && effectiveProfile(branch).email).toBeUndefined();
   });
 
   test("covers all earlier merges and no later merge, whatever the clock", () => {
-    const settled = overrideFields(group, ["name"], 0);
-    expect(effectiveProfile({ ...group, root: { ...group.root, settled } }).name).toBeUndefined();
-    const later = nextMergeMs({ ...group, root: { ...group.root, settled } }, 0);
+    const overriddenAt = overrideFields(group, ["name"], 0);
+    expect(effectiveProfile({ ...group, root: { ...group.root, overriddenAt } }).name).toBeUndefined();
+    const later = nextMergeMs({ ...group, root: { ...group.root, overriddenAt } }, 0);
     const merged = [...group.merged, mergedProfile("d", "root", later, { name: "D" })];
-    expect(effectiveProfile({ root: { ...group.root, settled }, merged }).name).toBe("D");
+    expect(effectiveProfile({ root: { ...group.root, overriddenAt }, merged }).name).toBe("D");
   });
 
   test("is empty without merged profiles", () => {

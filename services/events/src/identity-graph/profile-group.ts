@@ -55,7 +55,7 @@ export function branchOf(group: ProfileGroup, profileId: ProfileId): ProfileGrou
 
 /** Returns a time later than every merge into the root and every override of the root. */
 export function nextMergeMs({ root, merged }: ProfileGroup, nowMs: number): number {
-  let latestMs = Math.max(...Object.values(root.settled), Number.NEGATIVE_INFINITY);
+  let latestMs = Math.max(...Object.values(root.overriddenAt), Number.NEGATIVE_INFINITY);
   for (const { mergedInto } of merged) {
     if (mergedInto?.parentId === root.id) latestMs = Math.max(latestMs, mergedInto.atMs);
   }
@@ -67,10 +67,10 @@ export function overrideFields(
   group: ProfileGroup,
   fields: readonly ProfileField[],
   nowMs: number,
-): StoredProfile["settled"] {
-  if (group.merged.length === 0 || fields.length === 0) return group.root.settled;
+): StoredProfile["overriddenAt"] {
+  if (group.merged.length === 0 || fields.length === 0) return group.root.overriddenAt;
   const atMs = nextMergeMs(group, nowMs);
-  return { ...group.root.settled, ...Object.fromEntries(fields.map((field) => [field, atMs])) };
+  return { ...group.root.overriddenAt, ...Object.fromEntries(fields.map((field) => [field, atMs])) };
 }
 
 interface FillSource {
@@ -111,7 +111,7 @@ function hiddenFieldsOf(
   parent: StoredProfile,
   hidden: ReadonlySet<ProfileField>,
 ): ReadonlySet<ProfileField> {
-  const settled = Object.entries(parent.settled) as [ProfileField, number][];
-  const more = settled.filter(([, atMs]) => (child.mergedInto?.atMs ?? 0) <= atMs);
+  const overrides = Object.entries(parent.overriddenAt) as [ProfileField, number][];
+  const more = overrides.filter(([, atMs]) => (child.mergedInto?.atMs ?? 0) <= atMs);
   return more.length === 0 ? hidden : new Set([...hidden, ...more.map(([field]) => field)]);
 }

@@ -16,8 +16,8 @@ import {
   type StoredProfile,
 } from "../profile-storage/profile.ts";
 import { clearIdentityColumn, updateProfileRow } from "../profile-storage/profile-store.ts";
-import { identityTakenError } from "../profiles/profile-proto.ts";
 import { effectiveProfile, overrideFields, type ProfileGroup } from "./profile-group.ts";
+import { identityTakenError } from "./taken-identities.ts";
 import { changeTraits } from "./traits.ts";
 
 /** A present field with the value undefined is cleared. */
@@ -71,14 +71,14 @@ function applyChanges(
   nowMs: number,
 ): StoredProfile {
   const { root } = group;
-  const settled = [...changed].filter(([field, value]) => value === undefined || field === "traits");
+  const overridden = [...changed].filter(([field, value]) => value === undefined || field === "traits");
   return {
     ...root,
     traits: changeTraits(root.traits, addedTraits),
     ...Object.fromEntries(changed),
-    settled: overrideFields(
+    overriddenAt: overrideFields(
       group,
-      settled.map(([field]) => field),
+      overridden.map(([field]) => field),
       nowMs,
     ),
     // The clock may have been set back since the last update.

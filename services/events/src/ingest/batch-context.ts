@@ -1,7 +1,9 @@
 // Declares the stored data that the planner of a batch needs: the owners of identities and possible
 // duplicates. Also collects the keys to load.
 import type { OrganizationId, TrackedEventId } from "@muster/core";
+import type { Transaction } from "@muster/db";
 import { dayOf, type TrackedEvent } from "../event-storage/tracked-event.ts";
+import type { IdentityVersions } from "../identity-graph/identity-versions-store.ts";
 import type { ProfileLink } from "../profile-storage/profile.ts";
 import type { Submission } from "./submission.ts";
 
@@ -28,6 +30,25 @@ export interface BatchKeys {
   readonly profile_id: Set<string>;
   readonly datedIdsByDay: Map<number, Set<TrackedEventId>>;
   readonly undatedIds: Set<string>;
+}
+
+/** The erased ids among the keys of one organization. */
+export interface ErasedIds {
+  readonly ids: ReadonlySet<TrackedEventId>;
+  readonly undatedIds: ReadonlySet<string>;
+}
+
+/** Finds erased events among the events of a batch. The erasure feature implements this interface. */
+export interface ErasedEventFinder {
+  /**
+   * Returns the erased ids by organization; organizations without erased ids are omitted. The same
+   * transaction read `versions` before.
+   */
+  find(
+    trx: Transaction,
+    keys: ReadonlyMap<OrganizationId, BatchKeys>,
+    versions: IdentityVersions,
+  ): Promise<Map<OrganizationId, ErasedIds>>;
 }
 
 export function emptyContext(): OrganizationContext {

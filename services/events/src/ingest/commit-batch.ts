@@ -4,20 +4,19 @@ import { assert, type Clock, type IdSource, type OrganizationId } from "@muster/
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { shardsOfIdentityChanges, trackedEventsRecorded } from "../domain-events.ts";
-import { ERASURES_VERSION } from "../erased-events/erased-events-store.ts";
-import type { ErasedIds, ErasedLookup } from "../erased-events/erased-lookup.ts";
 import { insertEvents, insertUndatedIds } from "../event-storage/event-store.ts";
-import { IdentityConflict } from "../identity-graph/identity-conflict.ts";
+import { IdentityConflict } from "../identity-graph/identity-transaction.ts";
 import {
+  ERASURES_VERSION,
   type IdentityVersions,
   incrementIdentityVersions,
   readIdentityVersions,
 } from "../identity-graph/identity-versions-store.ts";
 import { insertProfiles } from "../profile-storage/profile-store.ts";
-import { type BatchContext, collectKeys } from "./batch-context.ts";
+import { type BatchContext, collectKeys, type ErasedEventFinder, type ErasedIds } from "./batch-context.ts";
 import { loadBatchContext } from "./batch-context-store.ts";
 import type { IngestStep } from "./ingest-step.ts";
-import { type BatchPlan, planBatch } from "./plan-batch.ts";
+import { type BatchPlan, planBatch, withAlertCodes } from "./plan-batch.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
 
 export interface CommitDeps {
@@ -27,7 +26,7 @@ export interface CommitDeps {
   readonly profileIds: IdSource;
   /** In a fixed order, so that every transaction acquires the locks of the steps in the same order. */
   readonly steps: readonly IngestStep[];
-  readonly erased: Pick<ErasedLookup, "find">;
+  readonly erased: ErasedEventFinder;
 }
 
 /** Saving the response of one submission failed. Only this submission must fail. */
@@ -43,8 +42,8 @@ export class ResponseSaveFailed extends Error {
 
 /**
  * Commits the submissions and resolves to the plan with all outcomes. Without `checkDuplicates`, an event or
- * identity that is already stored rejects with the unique violation. With `checkDuplicates`, only a concurrent
- * insert does.
+ * identity that is already stored rejects with the unique violation. With `checkDuplicates`, only a
+ * concurrent insert does.
  */
 export async function commitBatch(
   deps: CommitDeps,
@@ -86,7 +85,9 @@ export async function commitBatch(
     const drafts = [...identityDrafts, ...(await insertAndEncode(trx, plan))];
     await insertUndatedIds(trx, plan.newUndated);
     if (plan.newEvents.length > 0) {
-      for (const step of deps.steps) drafts.push(...(await step.apply(trx, plan)));
+      const result = await runSteps(deps.steps, trx, plan);
+      drafts.push(...result.drafts);
+      plan = result.plan;
     }
     for (const [index, submission] of submissions.entries()) {
       if (submission.saveResponse === undefined) continue;
@@ -156,4 +157,19 @@ async function insertAndEncode(trx: Transaction, plan: BatchPlan): Promise<Outbo
   } finally {
     await inserted;
   }
+}
+
+async function runSteps(
+  steps: readonly IngestStep[],
+  trx: Transaction,
+  plan: BatchPlan,
+): Promise<{ readonly plan: BatchPlan; readonly drafts: readonly OutboxDraft[] }> {
+  const drafts: OutboxDraft[] = [];
+  let current = plan;
+  for (const step of steps) {
+    const result = await step.apply(trx, current);
+    drafts.push(...result.drafts);
+    current = withAlertCodes(current, result.alertCodes);
+  }
+  return { plan: current, drafts };
 }

@@ -7,7 +7,7 @@ import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort } from "@muster/outbox";
-import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-conflict.ts";
+import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-transaction.ts";
 import { type CommitDeps, commitBatch, ResponseSaveFailed } from "./commit-batch.ts";
 import { FairQueue, type QueuedWork } from "./fair-queue.ts";
 import { IngestMetrics } from "./ingest-metrics.ts";

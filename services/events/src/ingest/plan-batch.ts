@@ -5,7 +5,7 @@ import { AppError } from "@muster/errors";
 import { hasSameContent, type TrackedEvent } from "../event-storage/tracked-event.ts";
 import { newProfileForIdentity, type Profile, type ProfileLink } from "../profile-storage/profile.ts";
 import { type BatchContext, emptyContext, type OrganizationContext } from "./batch-context.ts";
-import type { EventOutcome, StoredOutcome, Submission, SubmittedEvent } from "./submission.ts";
+import type { EventOutcome, Submission, SubmittedEvent } from "./submission.ts";
 
 /** The new profiles and events of one shard, in the order of publication. */
 export interface ShardChanges {
@@ -19,8 +19,6 @@ export interface ShardChanges {
 export interface BatchPlan {
   readonly newProfiles: readonly Profile[];
   readonly newEvents: readonly TrackedEvent[];
-  /** The outcome of each new event, in the order of `newEvents`. */
-  readonly stored: readonly StoredOutcome[];
   /** New events with a client id but without a client time. */
   readonly newUndated: readonly TrackedEvent[];
   /** The changed shards, in shard order. */
@@ -31,6 +29,19 @@ export interface BatchPlan {
   readonly hasDuplicates: boolean;
 }
 
+/** Returns the plan with the codes of fired alert rules in the outcomes of new events. */
+export function withAlertCodes(
+  plan: BatchPlan,
+  alertCodes: ReadonlyMap<TrackedEvent, readonly number[]> = new Map(),
+): BatchPlan {
+  if (alertCodes.size === 0) return plan;
+  const withCodes = (outcome: EventOutcome): EventOutcome => {
+    if (outcome.status !== "stored") return outcome;
+    return { ...outcome, alertCodes: alertCodes.get(outcome.event) ?? outcome.alertCodes };
+  };
+  return { ...plan, outcomes: plan.outcomes.map((own) => own.map(withCodes)) };
+}
+
 export function planBatch(
   submissions: readonly Submission[],
   context: BatchContext,
@@ -39,8 +50,8 @@ export function planBatch(
 ): BatchPlan {
   const planner = new Planner(profileIds, nowMs);
   const outcomes = submissions.map((submission) => {
-    const planEvent = { submission, context: context.get(submission.organizationId) ?? emptyContext() };
-    return submission.events.map((event) => planner.planEvent(event, planEvent));
+    const input = { submission, context: context.get(submission.organizationId) ?? emptyContext() };
+    return submission.events.map((event) => planner.planEvent(event, input));
   });
   return planner.finish(outcomes);
 }
@@ -56,7 +67,6 @@ class Planner {
   readonly #newProfiles: Profile[] = [];
   readonly #newEvents: TrackedEvent[] = [];
   readonly #newUndated: TrackedEvent[] = [];
-  readonly #stored: StoredOutcome[] = [];
   readonly #shardChanges: (ShardChanges | undefined)[] = new Array(SHARD_COUNT).fill(undefined);
   readonly #shards = new Map<ProfileId, number>();
   #hasDuplicates = false;
@@ -66,8 +76,8 @@ class Planner {
     this.#nowMs = nowMs;
   }
 
-  planEvent(event: SubmittedEvent, planEvent: PlanInput): EventOutcome {
-    const { context } = planEvent;
+  planEvent(event: SubmittedEvent, input: PlanInput): EventOutcome {
+    const { context } = input;
     const known = context[event.identityKind].get(event.identity);
     if (known === undefined && event.identityKind === "profile_id") {
       return { status: "rejected", error: new AppError("PROFILE_NOT_FOUND") };
@@ -83,10 +93,8 @@ class Planner {
         ? { status: "duplicate", event: stored }
         : { status: "rejected", error: new AppError("EVENT_CONFLICT") };
     }
-    const added = this.#add(event, known ?? this.#addProfile(event, planEvent), planEvent);
-    const outcome: StoredOutcome = { status: "stored", event: added, alertCodes: [] };
-    this.#stored.push(outcome);
-    return outcome;
+    const added = this.#add(event, known ?? this.#addProfile(event, input), input);
+    return { status: "stored", event: added, alertCodes: [] };
   }
 
   finish(outcomes: readonly (readonly EventOutcome[])[]): BatchPlan {
@@ -94,7 +102,6 @@ class Planner {
       newProfiles: this.#newProfiles,
       newEvents: this.#newEvents,
       newUndated: this.#newUndated,
-      stored: this.#stored,
       shardChanges: this.#shardChanges.filter((changes) => changes !== undefined),
       outcomes,
       hasDuplicates: this.#hasDuplicates,

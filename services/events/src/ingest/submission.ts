@@ -26,11 +26,11 @@ export interface SubmittedEvent {
   readonly bytes: number;
 }
 
-/** `alertCodes` are the codes of the fired alert rules, ascending; an ingest step appends the codes. */
+/** `alertCodes` are the codes of the fired alert rules, ascending. */
 export interface StoredOutcome {
   readonly status: "stored";
   readonly event: TrackedEvent;
-  readonly alertCodes: number[];
+  readonly alertCodes: readonly number[];
 }
 
 export type EventOutcome =

@@ -23,7 +23,7 @@ const PROFILE_COLUMNS = [
   "create_ms",
   "update_ms",
 ] as const;
-const LINK_COLUMNS = ["parent_id", "root_id", "merged_ms", "settled"] as const;
+const LINK_COLUMNS = ["parent_id", "root_id", "merged_ms", "overridden_at"] as const;
 
 interface ProfileRow {
   readonly organization_id: Buffer;
@@ -38,7 +38,7 @@ interface ProfileRow {
   readonly parent_id: Buffer | null;
   readonly root_id: Buffer | null;
   readonly merged_ms: number | null;
-  readonly settled: string | null;
+  readonly overridden_at: string | null;
 }
 
 export async function getProfile(
@@ -133,7 +133,8 @@ export async function updateProfileRow(trx: Transaction, profile: StoredProfile)
       email: bytesOrNull(profile.email),
       name: bytesOrNull(profile.name),
       traits: profile.traits,
-      settled: Object.keys(profile.settled).length === 0 ? null : JSON.stringify(profile.settled),
+      overridden_at:
+        Object.keys(profile.overriddenAt).length === 0 ? null : JSON.stringify(profile.overriddenAt),
       update_ms: profile.updateMs,
     });
 }
@@ -184,7 +185,8 @@ function fromRow(row: ProfileRow): StoredProfile {
     createMs: Number(row.create_ms),
     updateMs: Number(row.update_ms),
     mergedInto: mergedIntoOf(row),
-    settled: row.settled === null ? {} : (JSON.parse(row.settled) as StoredProfile["settled"]),
+    overriddenAt:
+      row.overridden_at === null ? {} : (JSON.parse(row.overridden_at) as StoredProfile["overriddenAt"]),
   };
 }
 

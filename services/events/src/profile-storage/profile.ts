@@ -38,7 +38,7 @@ export interface StoredProfile extends Profile {
   /** Undefined for a root profile. */
   readonly mergedInto: MergedInto | undefined;
   /** Epoch ms by field: profiles merged up to this time no longer fill the field. */
-  readonly settled: Readonly<Partial<Record<ProfileField, number>>>;
+  readonly overriddenAt: Readonly<Partial<Record<ProfileField, number>>>;
 }
 
 /** The stored number of each kind. Invariant: numbers never change, because rows contain them. */

@@ -5,7 +5,7 @@ import type { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_p
 import { isUuid, type ProfileId } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
 import { jsonObjectProblem } from "../json/json-object.ts";
-import type { Identity, Profile } from "../profile-storage/profile.ts";
+import type { Profile } from "../profile-storage/profile.ts";
 
 export function profileToProto(profile: Profile): MessageInitShape<typeof ProfileSchema> {
   return {
@@ -49,13 +49,4 @@ export function checkProfileFields(sent: SentProfileFields, fieldPrefix = ""): v
   if (first !== undefined) {
     throw new AppError("FIELD_INVALID", { message: `${first.field}: ${first.message}`, fields });
   }
-}
-
-export function identityTakenError(taken: readonly Identity[], fieldPrefix = ""): AppError {
-  return new AppError("PROFILE_IDENTITY_TAKEN", {
-    fields: taken.map(({ kind }) => ({
-      field: `${fieldPrefix}${kind}`,
-      message: "another profile has this identity",
-    })),
-  });
 }

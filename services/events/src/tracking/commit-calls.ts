@@ -4,7 +4,7 @@ import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { createSubmission, type EventOutcome, type Submission } from "../ingest/submission.ts";
-import { applyIdentityClaims, rejectionReasons } from "./apply-identity-claims.ts";
+import { claimsBeforeInsert, rejectionReasons } from "./claims-before-insert.ts";
 import type { ReadCall } from "./read-call.ts";
 
 /** Maximum number of calls in one submission, so that other requests of the organization are not delayed. */
@@ -89,7 +89,7 @@ function submissionOf(progress: Progress, run: readonly ReadCall[]): Submission 
         before.length + run.length === count && {
           saveResponse: (trx, own) => saveResponse(trx, [...before, ...own]),
         }),
-      ...(claims.length > 0 && { beforeInsert: applyIdentityClaims(deps, context, claims) }),
+      ...(claims.length > 0 && { beforeInsert: claimsBeforeInsert(deps, context, claims) }),
     },
   );
 }
