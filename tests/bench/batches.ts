@@ -8,7 +8,7 @@ import {
   type IngestEventsResponse,
 } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { systemClock } from "@muster/core";
-import { grpcCaller } from "@muster/rpc/grpc-caller";
+import { grpcCaller } from "@muster/rpc";
 import type { RestClient } from "../harness/rest.ts";
 import { benchBatch, benchEvent } from "./events.ts";
 import { runFor } from "./measure.ts";

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { EventService, RecordEventRequestSchema } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { systemClock } from "@muster/core";
-import { grpcCaller } from "@muster/rpc/grpc-caller";
+import { grpcCaller } from "@muster/rpc";
 import { startServers } from "@muster/testkit";
 import { type Installation, startInstallation } from "../harness/installation.ts";
 import { freePort } from "../harness/process.ts";

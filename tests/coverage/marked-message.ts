@@ -3,7 +3,7 @@ import { create, type DescField, type DescMessage, type Message, ScalarType } fr
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { PersonalData, personalDataOf } from "@muster/privacy";
-import { validateMessage } from "@muster/rpc/validation";
+import { validateMessage } from "@muster/rpc";
 
 /** Occurs in no other text. 16 bytes long, so that it is valid where an id is expected. */
 export const MARKER = "ada-lovelace-@#1";

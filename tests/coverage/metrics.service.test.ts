@@ -10,10 +10,11 @@ import { Metrics } from "@muster/metrics";
 import { Readiness } from "@muster/runtime";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildServices } from "../../apps/muster/src/build-services.ts";
-import { startHttpListener } from "../../apps/muster/src/http-listener.ts";
-import { type OpenPlatform, openPlatform } from "../../apps/muster/src/platform.ts";
-import { ServiceDirectory } from "../../apps/muster/src/service-directory.ts";
+import { openPlatform } from "../../apps/muster/src/platform/open-platform.ts";
+import type { OpenPlatform } from "../../apps/muster/src/platform/platform.ts";
+import { buildServices } from "../../apps/muster/src/server/build-services.ts";
+import { startHttpListener } from "../../apps/muster/src/server/http-listener.ts";
+import { ServiceDirectory } from "../../apps/muster/src/server/service-directory.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const deps = { clock: systemClock, ids: randomIds, log: createLogger({ level: "silent" }) };

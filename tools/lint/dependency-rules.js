@@ -129,9 +129,10 @@ export default {
     },
     {
       name: "adapters-chosen-in-one-place",
-      comment: "Only apps/muster/src/platform-*.ts chooses engines and brokers; see also source-rules.ts.",
+      comment:
+        "Only apps/muster/src/platform/platform-*.ts chooses engines and brokers; see also source-rules.ts.",
       severity: "error",
-      from: { pathNot: ["^apps/muster/src/platform-", "^packages/(db|bus)/src/", TESTS] },
+      from: { pathNot: ["^apps/muster/src/platform/platform-", "^packages/(db|bus)/src/", TESTS] },
       to: { path: "^packages/(db/src/(sqlite|mysql)|bus/src/(embedded|jetstream))" },
     },
     {

@@ -72,8 +72,8 @@ const planted: Record<string, { imports: string; rules: string[]; header?: strin
     imports: 'import "@muster/log";',
     rules: ["pure-stays-pure"],
   },
-  "apps/muster/src/main.ts": { imports: 'import "./platform-embedded.ts";', rules: [] },
-  "apps/muster/src/platform-embedded.ts": { imports: 'import "@muster/db/sqlite";', rules: [] },
+  "apps/muster/src/main.ts": { imports: 'import "./platform/platform-embedded.ts";', rules: [] },
+  "apps/muster/src/platform/platform-embedded.ts": { imports: 'import "@muster/db/sqlite";', rules: [] },
 };
 
 const folder = mkdtempSync(join(tmpdir(), "muster-imports-"));

@@ -61,7 +61,7 @@ describe("adapters", () => {
   });
 
   test("the platform files may", () => {
-    expect(messages("apps/muster/src/platform-production.ts", code)).toEqual([]);
+    expect(messages("apps/muster/src/platform/platform-production.ts", code)).toEqual([]);
   });
 });
 

@@ -36,7 +36,7 @@ const CONSOLE: Omit<BannedCall, "what"> = {
  * Constructors of adapters: exported by packages/db and packages/bus, imported by the platform files only.
  */
 const ADAPTERS = new Set(["openSqlite", "openMysql", "EmbeddedBus", "JetStreamBus"]);
-const ADAPTER_HOMES = ["packages/db/", "packages/bus/", "apps/muster/src/platform-"];
+const ADAPTER_HOMES = ["packages/db/", "packages/bus/", "apps/muster/src/platform/platform-"];
 
 export function checkSourceFile(file: SourceFile): Finding[] {
   if (isGenerated(file.path)) return [];
@@ -86,7 +86,7 @@ function checkSyntax({ path, text }: SourceFile): Finding[] {
     }
     for (const name of importedNames(node)) {
       if (!ADAPTERS.has(name) || ADAPTER_HOMES.some((home) => path.startsWith(home))) continue;
-      const message = `${name} is an adapter: only apps/muster/src/platform-*.ts chooses one`;
+      const message = `${name} is an adapter: only apps/muster/src/platform/platform-*.ts chooses one`;
       findings.push({ path, line, message });
     }
     const lines = functionLines(node);

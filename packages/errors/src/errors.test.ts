@@ -4,7 +4,7 @@ import { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
 import { describe, expect, test } from "vitest";
 import { AppError, invalidField } from "./app-error.ts";
 import { currentErrorsDoc, ERRORS_DOC, errorsDoc, reasonComments } from "./generate-docs.ts";
-import { LANGUAGES, reasonMessage } from "./languages.ts";
+import { LANGUAGES, reasonMessage } from "./messages/languages.ts";
 import { Code, type ReasonName, type ReasonRow, reasonTable } from "./reason-table.ts";
 
 /** Names of the generated enum, without its reverse mapping. */

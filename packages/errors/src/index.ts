@@ -1,3 +1,3 @@
 export * from "./app-error.ts";
-export * from "./languages.ts";
+export * from "./messages/languages.ts";
 export * from "./reason-table.ts";

@@ -1,8 +1,8 @@
 import { AppError } from "@muster/errors";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromConnectError, toConnectError } from "./connect-errors.ts";
-import { fromGrpcError, toGrpcStatus } from "./grpc-errors.ts";
+import { fromConnectError, toConnectError } from "./connect/connect-errors.ts";
+import { fromGrpcError, toGrpcStatus } from "./grpc/grpc-errors.ts";
 import { boundError, errorFromCode, errorFromStatusBytes } from "./status-proto.ts";
 
 const anyText = fc.string({ unit: "binary", maxLength: 3000 });

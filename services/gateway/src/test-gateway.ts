@@ -13,7 +13,7 @@ import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "@muster/rpc";
-import { createGateway, type Gateway, type GatewayOptions } from "./module.ts";
+import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 
 /** Returns scripted responses and records calls. */
 export class ScriptedCaller implements Caller {

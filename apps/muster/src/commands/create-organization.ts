@@ -27,7 +27,7 @@ export function addCreateOrganizationCommand(program: Command): void {
 async function create({ name, mode }: CreateOrganizationFlags): Promise<void> {
   const config = loadConfig({ command: "administer", flags: { mode } });
   const { createOrganizationDirect } = await import("@muster/service-identity");
-  const { openDatabases } = await import("../platform.ts");
+  const { openDatabases } = await import("../platform/open-platform.ts");
   const { missingMigrations } = await import("../schema.ts");
   const { databases, close } = await openDatabases(config, ["identity"]);
   try {

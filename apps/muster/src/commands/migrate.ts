@@ -28,7 +28,7 @@ export function addMigrateCommand(program: Command): void {
 
 async function migrateAll({ service, mode }: MigrateFlags): Promise<void> {
   const config = loadConfig({ command: "administer", flags: { mode } });
-  const { openDatabases } = await import("../platform.ts");
+  const { openDatabases } = await import("../platform/open-platform.ts");
   const { migrateService } = await import("../schema.ts");
   const { databases, close } = await openDatabases(config, service === undefined ? SERVICE_NAMES : [service]);
   try {

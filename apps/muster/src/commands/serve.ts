@@ -35,6 +35,6 @@ async function serve(flags: ServeFlags): Promise<void> {
     return;
   }
   // Imported late, so that `--help` and `import` need not load every service.
-  const { runUntilStopped } = await import("../run-server.ts");
+  const { runUntilStopped } = await import("../server/run-server.ts");
   await runUntilStopped(config);
 }

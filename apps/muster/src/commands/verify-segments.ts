@@ -7,7 +7,7 @@ import type {
 } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
 import { bytesToUuid, isUuid, systemClock, uuidToBytes } from "@muster/core";
 import { type Command, InvalidArgumentError } from "commander";
-import { DataFolder } from "../data-folder.ts";
+import { DataFolder } from "../platform/data-folder.ts";
 import { StartError } from "../start-error.ts";
 import { wholeNumber } from "./demo-data.ts";
 
@@ -53,7 +53,7 @@ async function verify(flags: VerifyFlags): Promise<void> {
     "@muster/contracts/muster/segments/v1/segment_verification_service_pb"
   );
   const { createClient, grpcCaller, withServiceToken } = await import("@muster/rpc");
-  const { serviceTokens } = await import("../build-services.ts");
+  const { serviceTokens } = await import("../server/build-services.ts");
   const tokens = serviceTokens("operator", await secretOf(config), systemClock);
   const caller = grpcCaller({ address: flags.address ?? addressOf(config) });
   const seed = flags.seed ?? systemClock.nowMs() % 2 ** 31;

@@ -1,0 +1,140 @@
+// Opens the embedded mode: SQLite files in a folder, the bus and all services in this process. Needs no other
+// server.
+import { EmbeddedBus } from "@muster/bus/embedded";
+import type { Config } from "@muster/config";
+import type { Clock } from "@muster/core";
+import { type Database, openSqlite } from "@muster/db";
+import { AppError } from "@muster/errors";
+import type { ServiceName } from "@muster/runtime";
+import { ensureDemoOrganization } from "@muster/service-identity";
+import { migrateService } from "../schema.ts";
+import { StartError } from "../start-error.ts";
+import { servicesOf } from "../targets.ts";
+import { DataFolder } from "./data-folder.ts";
+import type { DemoOrganization, OpenDatabases, OpenPlatform, PlatformDeps } from "./platform.ts";
+
+const LOCK_FILE = "lock.sqlite";
+const OWNER_FILE = "pid";
+const DEMO_KEY_FILE = "demo-api-key";
+
+export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
+  const folder = await DataFolder.open(config.dataDir);
+  const lock = await lockFolder(folder, deps.clock);
+  const open = await openEmbeddedDatabases(config, servicesOf(config.targets)).catch(
+    async (error: unknown) => {
+      await lock.release();
+      throw error;
+    },
+  );
+  const { databases } = open;
+  const close = async (): Promise<void> => {
+    await open.close();
+    await lock.release();
+  };
+  try {
+    for (const [service, database] of databases) {
+      await migrateService({ service, database, config }, deps.clock);
+    }
+    const bus = new EmbeddedBus(deps);
+    return {
+      databases,
+      bus,
+      secret: config.secret ?? (await folder.secret()),
+      isExclusive: true,
+      demo: await openDemo(folder, databases, deps),
+      remoteCaller(service) {
+        throw new StartError(`${service} runs in no other process in embedded mode`);
+      },
+      untilUsable: async () => {},
+      close: async () => {
+        await bus.close();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export async function openEmbeddedDatabases(
+  config: Config,
+  services: readonly ServiceName[],
+): Promise<OpenDatabases> {
+  const folder = await DataFolder.open(config.dataDir);
+  const databases = new Map<ServiceName, Database>();
+  const close = async (): Promise<void> => {
+    await Promise.all([...databases.values()].map((database) => database.close()));
+  };
+  try {
+    for (const service of services) {
+      databases.set(service, await openSqlite({ path: folder.file(`${service}.sqlite`) }));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { databases, close };
+}
+
+async function openDemo(
+  folder: DataFolder,
+  databases: ReadonlyMap<ServiceName, Database>,
+  { clock, ids }: PlatformDeps,
+): Promise<DemoOrganization | undefined> {
+  const identity = databases.get("identity");
+  if (identity === undefined) return undefined;
+  // A crash may have happened between creating the key and writing the file.
+  const keyLost = (await folder.read(DEMO_KEY_FILE)) === undefined;
+  const { organizationId, secret } = await ensureDemoOrganization(identity, { clock, ids, keyLost });
+  if (secret !== undefined) await folder.write(DEMO_KEY_FILE, secret);
+  return { organizationId, apiKeyPath: folder.file(DEMO_KEY_FILE), newApiKey: secret };
+}
+
+interface FolderLock {
+  release(): Promise<void>;
+}
+
+/**
+ * Allows a single server at a time: an open write transaction on a lock file. The operating system ends the
+ * transaction with the process, so no lock is left behind.
+ */
+async function lockFolder(folder: DataFolder, clock: Clock): Promise<FolderLock> {
+  const retry = { attemptsMax: 4, pauseMsMax: 50, clock };
+  const database = await openSqlite({ path: folder.file(LOCK_FILE), readerPoolMax: 1, retry });
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let held: Promise<void> | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      held = database.transaction(async () => {
+        resolve();
+        await released;
+      });
+      held.catch(reject);
+    });
+  } catch (error) {
+    await database.close();
+    if (error instanceof AppError && error.reason === "UNAVAILABLE") throw await inUse(folder);
+    throw error;
+  }
+  await folder.write(OWNER_FILE, `${process.pid} since ${new Date(clock.nowMs()).toISOString()}`);
+  return {
+    async release() {
+      await folder.remove(OWNER_FILE);
+      release();
+      await held;
+      await database.close();
+    },
+  };
+}
+
+async function inUse(folder: DataFolder): Promise<StartError> {
+  const owner = (await folder.read(OWNER_FILE)) ?? "unknown";
+  return new StartError(
+    `The data folder ${folder.path} is in use by another Muster (process ${owner}). Stop that one, or give ` +
+      "this one a folder and ports of its own: MUSTER_DATA_DIR, MUSTER_HTTP_PORT, MUSTER_GRPC_PORT.",
+  );
+}

@@ -1,0 +1,110 @@
+// Builds the modules that run in this process and puts each behind its dispatcher.
+import { CachingApiKeyVerifier, remoteApiKeyLookup, ServiceTokens } from "@muster/authz";
+import type { Config } from "@muster/config";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { assert, type Clock, type IdSource } from "@muster/core";
+import type { Database } from "@muster/db";
+import { IdempotencyLedger } from "@muster/idempotency";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import { createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
+import { type CatalogEntry, deriveKey, type Platform, type ServiceName, type Worker } from "@muster/runtime";
+import { ownApiKeyLookup } from "@muster/service-identity";
+import type { OpenPlatform } from "../platform/platform.ts";
+import { modules, servicesOf } from "../targets.ts";
+import type { ServiceDirectory } from "./service-directory.ts";
+
+export interface BuildDeps {
+  readonly config: Config;
+  readonly eventCatalog: readonly CatalogEntry[];
+  readonly platform: OpenPlatform;
+  /** Receives the built services. */
+  readonly directory: ServiceDirectory;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface BuiltServices {
+  readonly dispatchers: readonly Dispatcher[];
+  /** In start order. */
+  readonly workers: readonly Worker[];
+}
+
+export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
+  const instanceId = deps.ids.next(deps.clock.nowMs());
+  const dispatchers: Dispatcher[] = [];
+  const workers: Worker[] = [];
+  for (const service of servicesOf(deps.config.targets)) {
+    const modulePlatform = platformOf(service, instanceId, deps);
+    const module = await modules[service].build(modulePlatform);
+    const dispatcher = createDispatcher({
+      implementations: module.services,
+      serviceName: service,
+      clock: deps.clock,
+      ids: deps.ids,
+      log: modulePlatform.log,
+      metrics: deps.metrics,
+      apiKeys: modulePlatform.apiKeys,
+      serviceTokens: modulePlatform.serviceTokens,
+      demoOrganizationId: deps.platform.demo?.organizationId,
+      ledger: new IdempotencyLedger({ ...modulePlatform, key: modulePlatform.key("idempotency") }),
+    });
+    deps.directory.add(service, dispatcher);
+    dispatchers.push(dispatcher);
+    workers.push(...module.workers);
+  }
+  return { dispatchers, workers };
+}
+
+/** The keys of a use differ by service, so that a response sealed by a service opens in no other service. */
+function platformOf(
+  service: ServiceName,
+  instanceId: string,
+  { config, eventCatalog, platform, directory, clock, ids, log, metrics }: BuildDeps,
+): Platform {
+  const database = platform.databases.get(service);
+  assert(database !== undefined, `${service} has no database`);
+  const tokens = serviceTokens(service, platform.secret, clock);
+  const caller = (target: ServiceName) => withServiceToken(directory.callerOf(target), tokens);
+  return {
+    clock,
+    ids,
+    log: log.child({ service }),
+    metrics,
+    bus: platform.bus,
+    database,
+    caller,
+    apiKeys: new CachingApiKeyVerifier({
+      lookup: lookupOf(service, database, caller, clock),
+      clock,
+      broadcasts: platform.bus,
+    }),
+    serviceTokens: tokens,
+    key: (use) => deriveKey(platform.secret, `${service}/${use}`),
+    instanceId,
+    exclusive: platform.isExclusive,
+    settings: {
+      demoOrganizationId: platform.demo?.organizationId,
+      backlogItemsMax: config.backlogItemsMax,
+      eventCatalog,
+    },
+  };
+}
+
+/** Identity reads its own table; other services call identity. */
+function lookupOf(
+  service: ServiceName,
+  database: Database,
+  caller: Platform["caller"],
+  clock: Clock,
+): ReturnType<typeof ownApiKeyLookup> {
+  if (service === "identity") return ownApiKeyLookup(database, clock);
+  return remoteApiKeyLookup(createClient(CredentialService, caller("identity")), clock);
+}
+
+/** All services share the key, so any service can verify any other's token. */
+export function serviceTokens(service: string, secret: Uint8Array, clock: Clock): ServiceTokens {
+  return new ServiceTokens({ service, key: deriveKey(secret, "service-tokens"), clock });
+}

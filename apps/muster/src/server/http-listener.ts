@@ -1,0 +1,59 @@
+// The HTTP port: the gateway where it runs, else probes and metrics alone.
+import type { Config } from "@muster/config";
+import type { Clock, IdSource } from "@muster/core";
+import type { Logger } from "@muster/log";
+import type { Metrics } from "@muster/metrics";
+import type { Listener, Readiness } from "@muster/runtime";
+import { createGateway } from "@muster/service-gateway";
+import type { OpenPlatform } from "../platform/platform.ts";
+import { portProblem } from "../start-error.ts";
+import { contracts, serviceOf } from "../targets.ts";
+import { serviceTokens } from "./build-services.ts";
+import { startHealthServer } from "./health-server.ts";
+import type { ServiceDirectory } from "./service-directory.ts";
+
+export interface HttpListenerOptions {
+  readonly config: Config;
+  readonly platform: OpenPlatform;
+  readonly directory: ServiceDirectory;
+  readonly readiness: Readiness;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly log: Logger;
+}
+
+export type HttpListener = Listener & { readonly port: number };
+
+export async function startHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
+  const { config, readiness, metrics } = options;
+  const { httpHost: host, httpPort: port } = config;
+  const started = config.targets.includes("gateway")
+    ? startGateway(options)
+    : startHealthServer({ host, port, readiness, metrics });
+  return started.catch((error: unknown) => {
+    throw portProblem("HTTP", "MUSTER_HTTP_PORT", error);
+  });
+}
+
+async function startGateway(options: HttpListenerOptions): Promise<HttpListener> {
+  const { config, platform, directory, readiness } = options;
+  const gateway = createGateway({
+    ...options,
+    host: config.httpHost,
+    port: config.httpPort,
+    services: Object.values(contracts).flat(),
+    caller: (method) => directory.callerOf(serviceOf(method)),
+    readiness: () => readiness.check(),
+    demoTokens:
+      platform.demo === undefined ? undefined : serviceTokens("gateway", platform.secret, options.clock),
+    corsOrigins: config.corsOrigins,
+  });
+  const port = await gateway.start();
+  return {
+    name: gateway.name,
+    port,
+    notServing: () => gateway.notServing(),
+    stop: (timeoutMs) => gateway.stop(timeoutMs),
+  };
+}

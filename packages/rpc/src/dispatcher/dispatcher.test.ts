@@ -1,0 +1,276 @@
+import {
+  create,
+  createFileRegistry,
+  type DescFile,
+  type DescMessage,
+  type DescService,
+  type MessageInitShape,
+  setExtension,
+} from "@bufbuild/protobuf";
+import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
+import type { Principal, ServiceTokenClaims } from "@muster/authz";
+import { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
+import { MethodPolicySchema, policy as policyOption } from "@muster/contracts/muster/options/v1/options_pb";
+import type { OrganizationId } from "@muster/core";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { FakeClock } from "@muster/testkit";
+import { describe, expect, test } from "vitest";
+import type { CallContext } from "../handler.ts";
+import { createDispatcher, type Dispatcher } from "./dispatcher.ts";
+
+const DEMO = "0190a5b4-0000-7000-8000-00000000000d" as OrganizationId;
+
+interface Shape {
+  readonly policy: MessageInitShape<typeof MethodPolicySchema>;
+  readonly clientStreaming?: boolean;
+  readonly serverStreaming?: boolean;
+  /** Empty by default. */
+  readonly input?: DescMessage;
+}
+
+function filesOf(file: DescFile, found = new Map<string, DescFile>()): Map<string, DescFile> {
+  found.set(file.proto.name, file);
+  for (const dependency of file.dependencies) filesOf(dependency, found);
+  return found;
+}
+
+/** A service with a single method, Do, that returns Empty. */
+function serviceOf({
+  policy,
+  clientStreaming = false,
+  serverStreaming = false,
+  input = EmptySchema,
+}: Shape): DescService {
+  const options = create(MethodOptionsSchema);
+  setExtension(options, policyOption, create(MethodPolicySchema, policy));
+  const files = filesOf(input.file, filesOf(EmptySchema.file));
+  const types = { inputType: `.${input.typeName}`, outputType: ".google.protobuf.Empty" };
+  const file = create(FileDescriptorProtoSchema, {
+    name: "test.proto",
+    package: "test",
+    syntax: "proto3",
+    dependency: [...new Set([input.file.proto.name, EmptySchema.file.proto.name])],
+    service: [
+      {
+        name: "S",
+        method: [{ name: "Do", ...types, options, clientStreaming, serverStreaming }],
+      },
+    ],
+  });
+  const registry = createFileRegistry(file, (name) => files.get(name)?.proto);
+  const service = registry.getService("test.S");
+  if (service === undefined) throw new Error("no service");
+  return service;
+}
+
+interface Made {
+  readonly dispatcher: Dispatcher;
+  readonly clock: FakeClock;
+  call(headers: Record<string, string>): Promise<Principal>;
+}
+
+interface Setting {
+  readonly handler?: (context: CallContext) => Promise<object>;
+  readonly isProduction?: boolean;
+}
+
+function made(shape: Shape, { handler, isProduction = false }: Setting = {}): Made {
+  const service = serviceOf(shape);
+  const clock = new FakeClock();
+  const seen: Principal[] = [];
+  const dispatcher = createDispatcher({
+    implementations: [
+      {
+        service,
+        handlers: {
+          do: async (_: unknown, context: CallContext) => {
+            seen.push(context.principal);
+            return (await handler?.(context)) ?? {};
+          },
+        },
+      },
+    ],
+    ...deps,
+    clock,
+    demoOrganizationId: isProduction ? undefined : DEMO,
+  });
+  const [method] = service.methods;
+  if (method === undefined) throw new Error("no method");
+  return {
+    dispatcher,
+    clock,
+    async call(headers) {
+      const { signal } = new AbortController();
+      await dispatcher.unary(method, create(EmptySchema), {
+        headers: new Map(Object.entries(headers)),
+        signal,
+      });
+      const [principal] = seen;
+      if (principal === undefined) throw new Error("no call");
+      return principal;
+    },
+  };
+}
+
+const deps = {
+  serviceName: "test",
+  clock: new FakeClock(),
+  log: createLogger({ level: "silent" }),
+  metrics: new Metrics(),
+  apiKeys: { verify: async () => undefined },
+  serviceTokens: { mint: () => "", verify: (text: string) => JSON.parse(text) as ServiceTokenClaims },
+};
+
+const token = (claims: ServiceTokenClaims): Record<string, string> => ({
+  "muster-service-token": JSON.stringify(claims),
+});
+
+describe("construction refuses a method", () => {
+  test.each<[string, Shape]>([
+    ["names no permission", { policy: {} }],
+    ["lists no callers", { policy: { internal: true } }],
+    ["names a permission", { policy: { internal: true, callers: ["a"], permission: "p" } }],
+    ["open to the demo", { policy: { internal: true, callers: ["a"], anonymousDemo: true } }],
+    ["streams requests only", { policy: { permission: "p" }, clientStreaming: true }],
+    ["no idempotency", { policy: { permission: "p", idempotencyLedger: true }, serverStreaming: true }],
+  ])("that %s", (gap, shape) => {
+    expect(() => made(shape)).toThrow(gap);
+  });
+
+  test("that has no handler, or two", () => {
+    const service = serviceOf({ policy: { permission: "p" } });
+    expect(() => createDispatcher({ ...deps, implementations: [{ service, handlers: {} }] })).toThrow(
+      "no handler",
+    );
+    const one = { service, handlers: { do: async () => ({}) } };
+    expect(() => createDispatcher({ ...deps, implementations: [one, one] })).toThrow("twice");
+  });
+});
+
+describe("acting for the demo organization", () => {
+  const open: Shape = { policy: { permission: "events.write", anonymousDemo: true } };
+
+  test("is for the gateway's word, on methods that allow it, with that method's permission alone", async () => {
+    const principal = await made(open).call(token({ service: "gateway", actAsDemo: true }));
+    expect(principal).toMatchObject({ kind: "demo", organizationId: DEMO });
+    if (principal.kind !== "demo") throw new Error("not the demo");
+    expect(principal.permissions.has("events.write")).toBe(true);
+    expect(principal.permissions.has("events.read")).toBe(false);
+  });
+
+  test.each<[string, Made, Record<string, string>]>([
+    ["another service", made(open), token({ service: "events", actAsDemo: true })],
+    ["the gateway without its word", made(open), token({ service: "gateway", actAsDemo: false })],
+    [
+      "a method that does not allow it",
+      made({ policy: { permission: "events.write" } }),
+      token({ service: "gateway", actAsDemo: true }),
+    ],
+    [
+      "an internal method",
+      made({ policy: { internal: true, callers: ["gateway"] } }),
+      token({ service: "gateway", actAsDemo: true }),
+    ],
+    [
+      "a wrong key beside it",
+      made(open),
+      { ...token({ service: "gateway", actAsDemo: true }), authorization: "Bearer x" },
+    ],
+  ])("is not for %s", async (_, { call }, headers) => {
+    await expect(call(headers)).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+  });
+
+  test("is not there in production", async () => {
+    const { call } = made(open, { isProduction: true });
+    await expect(call(token({ service: "gateway", actAsDemo: true }))).rejects.toMatchObject({
+      reason: "UNAUTHENTICATED",
+    });
+  });
+});
+
+describe("a unary call", () => {
+  const internal: Shape = { policy: { internal: true, callers: ["events"] } };
+  const events = token({ service: "events", actAsDemo: false });
+
+  test("has 30 seconds unless its caller says otherwise", async () => {
+    const { call, clock } = made(internal, { handler: () => new Promise(() => {}) });
+    let outcome: unknown;
+    call(events).catch((error: unknown) => {
+      outcome = error;
+    });
+    await clock.advance(29_999);
+    expect(outcome).toBeUndefined();
+    await clock.advance(1);
+    expect(outcome).toMatchObject({ reason: "DEADLINE_EXCEEDED" });
+    expect(clock.sleeperCount).toBe(0);
+  });
+
+  test("leaves no timer behind when it is answered", async () => {
+    const { call, clock } = made(internal);
+    await call(events);
+    expect(clock.sleeperCount).toBe(0);
+  });
+
+  test("gets a request id of ours when its own is malformed, and no credentials show in the context", async () => {
+    const seen: CallContext[] = [];
+    const { call } = made(internal, {
+      handler: async (context) => {
+        seen.push(context);
+        return {};
+      },
+    });
+    await call({
+      ...events,
+      "x-request-id": "a b\n",
+      traceparent: "garbage",
+      "muster-consistency": "eventual",
+    });
+    const [context] = seen;
+    expect(context?.requestId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(context).toMatchObject({ traceParent: "", eventual: true });
+    expect([...(context?.requestHeaders.keys() ?? [])]).not.toContain("muster-service-token");
+    expect(() => context?.organizationId).toThrow("no organization");
+  });
+});
+
+test("a refused message fails a stream even if its handler makes nothing of it", async () => {
+  const service = serviceOf({
+    policy: { internal: true, callers: ["events"] },
+    clientStreaming: true,
+    serverStreaming: true,
+    input: EventInputSchema,
+  });
+  const [method] = service.methods;
+  if (method === undefined) throw new Error("no method");
+  const read: unknown[] = [];
+  const dispatcher = createDispatcher({
+    ...deps,
+    implementations: [
+      {
+        service,
+        handlers: {
+          async *do(requests: AsyncIterable<unknown>) {
+            try {
+              for await (const request of requests) read.push(request);
+            } catch {}
+            yield {};
+          },
+        },
+      },
+    ],
+  });
+  async function* requests() {
+    yield create(method?.input ?? EmptySchema, { name: "a", identity: { case: "userId", value: "13" } });
+    yield create(method?.input ?? EmptySchema, { name: "", identity: { case: "userId", value: "13" } });
+  }
+  const { messages } = dispatcher.stream(method, requests(), {
+    headers: new Map(Object.entries(token({ service: "events", actAsDemo: false }))),
+    signal: new AbortController().signal,
+  });
+  const reading = async (): Promise<void> => {
+    for await (const _ of messages);
+  };
+  await expect(reading()).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field: "name" }] });
+  expect(read).toHaveLength(1);
+});

@@ -1,0 +1,128 @@
+// Implements the Idempotency-Key of unary methods: the first call runs, later calls receive its response.
+import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
+import { AppError, invalidField } from "@muster/errors";
+import type { Claim, IdempotencyLedgerPort, KeptResponse, NewResponse } from "@muster/idempotency";
+import type { Logger } from "@muster/log";
+import { subjectsOf } from "@muster/privacy";
+import type { SaveResponseOptions } from "../handler.ts";
+import { IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED } from "../metadata.ts";
+import { boundError, errorFromStatusBytes } from "../status-proto.ts";
+import type { Call } from "./call.ts";
+import { stamped } from "./errors.ts";
+import type { Around } from "./interceptor.ts";
+
+const KEY_FORM = new RegExp(`^[\\x20-\\x7e]{1,${IDEMPOTENCY_KEY_BYTES_MAX}}$`);
+/** Statuses of responses that stay valid for a repeated request; all others free the key. */
+const KEPT_HTTP = new Set<number>([400, 404, 409, 412, 422]);
+
+export interface IdempotencyDeps {
+  readonly ledger: IdempotencyLedgerPort | undefined;
+  readonly log: Logger;
+}
+
+export function idempotency(deps: IdempotencyDeps): Around {
+  const { ledger, log } = deps;
+  return {
+    async unary(call, next) {
+      const key = call.options.headers.get(IDEMPOTENCY_KEY);
+      if (key === undefined || !call.plan.policy.idempotencyLedger) return next(call);
+      if (!KEY_FORM.test(key)) {
+        throw invalidField(
+          "Idempotency-Key",
+          `must be 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters`,
+        );
+      }
+      // Running the call would imply a guarantee that no ledger backs.
+      if (ledger === undefined)
+        throw new AppError("UNIMPLEMENTED", { message: "There is no idempotency here." });
+      const begun = await ledger.begin(scopeOf(call), key, canonicalBody(call));
+      if (begun.kind === "replay") return replay(call, begun.response);
+      return run({ call, next, ledger, log, claim: begun.claim });
+    },
+  };
+}
+
+/** Keys are scoped by caller and method; all callers of the demo organization count as the same caller. */
+function scopeOf(call: Call): string {
+  const { principal } = call;
+  return principal.kind === "demo" ? call.plan.name : `${principal.id}/${call.plan.name}`;
+}
+
+/** Equal for equal requests: known fields in the order of their numbers. (No request holds a map.) */
+function canonicalBody(call: Call): Uint8Array {
+  return toBinary(call.method.input, call.request as Message, { writeUnknownFields: false });
+}
+
+function replay(call: Call, response: KeptResponse): Message {
+  if (!response.ok) {
+    throw (
+      errorFromStatusBytes(response.body, { replayed: true }) ??
+      new AppError("INTERNAL", { cause: new Error("a kept error cannot be read") })
+    );
+  }
+  for (const [name, value] of Object.entries(response.headers)) call.responseHeaders.set(name, value);
+  call.responseHeaders.set(IDEMPOTENCY_REPLAYED, "true");
+  return fromBinary(call.method.output, response.body);
+}
+
+interface Run {
+  readonly call: Call;
+  readonly next: (call: Call) => Promise<Message>;
+  readonly ledger: IdempotencyLedgerPort;
+  readonly log: Logger;
+  readonly claim: Claim;
+}
+
+async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
+  const fields = { method: call.plan.name, request_id: call.requestId };
+  let isResponseSaved = false;
+  call.responseSaver = async (trx, response, options) => {
+    isResponseSaved = true;
+    try {
+      await ledger.saveResponse(trx, claim, okResponse(call, response, options));
+    } catch (error) {
+      isResponseSaved = false;
+      throw error;
+    }
+  };
+  try {
+    const response = await next(call);
+    if (!isResponseSaved) {
+      // The effect, if any, is committed: a failure to save the response must not fail the call.
+      await ledger.keep(claim, okResponse(call, response)).catch((error: unknown) => {
+        log.warn({ ...fields, err: error }, "the response was not kept for the Idempotency-Key");
+      });
+    }
+    return response;
+  } catch (error) {
+    const response = error instanceof AppError ? stamped(error, call.requestId) : undefined;
+    const ended =
+      response !== undefined && isKept(response)
+        ? ledger.keep(claim, errorResponse(response))
+        : ledger.release(claim);
+    await ended.catch((failure: unknown) => {
+      log.warn({ ...fields, err: failure }, "idempotency key stays claimed until its lease ends");
+    });
+    throw error;
+  }
+}
+
+function isKept(error: AppError): boolean {
+  return KEPT_HTTP.has(error.row.http) && !error.reason.startsWith("IDEMPOTENCY_");
+}
+
+function okResponse(call: Call, response: Message, options: SaveResponseOptions = {}): NewResponse {
+  const { output } = call.method;
+  const message = create(output, response);
+  return {
+    ok: true,
+    body: toBinary(output, message),
+    headers: Object.fromEntries(call.responseHeaders),
+    subjects: [...subjectsOf(output, message), ...(options.subjects ?? [])],
+  };
+}
+
+function errorResponse(error: AppError): KeptResponse {
+  return { ok: false, body: boundError(error).statusBytes, headers: {} };
+}

@@ -1,0 +1,78 @@
+// Converts bytes and metadata of grpc-js. Messages stay bytes inside grpc-js, so that an unreadable message
+// is an error of Muster and not of the library.
+import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { Metadata } from "@grpc/grpc-js";
+import { BODY_BYTES_MAX } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { METADATA_BYTES_MAX } from "../metadata.ts";
+
+/** Size of the largest REST body, plus the wrapping of a response that contains such bodies. */
+const MESSAGE_BYTES_MAX_GRPC = BODY_BYTES_MAX + 256 * 1024;
+/**
+ * Size at which grpc-js cuts a message off without details. Larger than Muster's own limit, so that callers
+ * slightly above that limit receive a proper error, and small enough to bound buffering.
+ */
+export const MESSAGE_BYTES_CUT = 2 * MESSAGE_BYTES_MAX_GRPC;
+
+export const passBytes = (bytes: Buffer): Buffer => bytes;
+
+export function decodeRequest(schema: DescMessage, bytes: Buffer): Message {
+  if (bytes.byteLength > MESSAGE_BYTES_MAX_GRPC) {
+    throw new AppError("TOO_LARGE", { message: `A message is at most ${MESSAGE_BYTES_MAX_GRPC} bytes.` });
+  }
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new AppError("REQUEST_MALFORMED", {
+      message: `The message is not a ${schema.typeName}.`,
+      cause: error,
+    });
+  }
+}
+
+export function decodeResponse(schema: DescMessage, bytes: Buffer): Message {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new AppError("INTERNAL", { cause: error });
+  }
+}
+
+export function encode(schema: DescMessage, message: Message): Buffer {
+  const bytes = toBinary(schema, message);
+  if (bytes.byteLength > MESSAGE_BYTES_MAX_GRPC) {
+    throw new AppError("TOO_LARGE", { message: `A message is at most ${MESSAGE_BYTES_MAX_GRPC} bytes.` });
+  }
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Text metadata by lower-case name. */
+export function headersFrom(metadata: Metadata): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (const [name, value] of Object.entries(metadata.getMap())) {
+    if (typeof value === "string") headers.set(name, value);
+  }
+  return headers;
+}
+
+/** Throws TOO_LARGE for metadata beyond {@link METADATA_BYTES_MAX}. */
+export function refuseLargeMetadata(metadata: Metadata): void {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(metadata.getMap())) bytes += name.length + value.length;
+  if (bytes > METADATA_BYTES_MAX) {
+    throw new AppError("TOO_LARGE", { message: `Request metadata is at most ${METADATA_BYTES_MAX} bytes.` });
+  }
+}
+
+/** Characters that gRPC allows in a metadata value. */
+const VALUE_FORM = /^[\x20-\x7e]*$/;
+
+/**
+ * A value that gRPC cannot carry is sent as an empty value, which readers refuse: an idempotency key is then
+ * rejected like any malformed key instead of being dropped silently.
+ */
+export function metadataFrom(headers: ReadonlyMap<string, string>): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of headers) metadata.set(name, VALUE_FORM.test(value) ? value : "");
+  return metadata;
+}

@@ -1,0 +1,125 @@
+// Serves the gRPC port with grpc-js: every service of the process, health and reflection.
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { AssertionError, type Clock, type IdSource, randomIds, systemClock } from "@muster/core";
+import { AppError } from "@muster/errors";
+import type { Logger } from "@muster/log";
+import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import { MESSAGE_BYTES_CUT } from "./grpc-codec.ts";
+import { HealthService } from "./grpc-health.ts";
+import { type GrpcMount, mountService } from "./grpc-mount.ts";
+import { ReflectionService } from "./grpc-reflection.ts";
+
+export interface GrpcServerOptions {
+  readonly dispatchers: readonly Dispatcher[];
+  readonly host: string;
+  /** 0 selects a free port. */
+  readonly port: number;
+  readonly tls?: GrpcServerTls | undefined;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly ids?: IdSource;
+}
+
+export interface GrpcServerTls {
+  /** PEM. */
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+  /** PEM. If set, clients must present a certificate signed by this authority. */
+  readonly clientCa?: Buffer | undefined;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  /** "host:port" as clients dial it. */
+  readonly address: string;
+  /** Sets the result of health checks; true from the start. */
+  setServing(isServing: boolean): void;
+  /**
+   * Accepts no new calls and ends streams; a bidirectional stream ends once the requests received so far have
+   * responses. Lets unary calls finish for up to `graceMs`, then cuts the remaining calls.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Pings detect dead peers; small windows would throttle a batch of megabytes. */
+const SERVER_OPTIONS = {
+  "grpc.max_receive_message_length": MESSAGE_BYTES_CUT,
+  "grpc.max_send_message_length": MESSAGE_BYTES_CUT,
+  "grpc.max_concurrent_streams": 1024,
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  // Reconnecting callers resolve the name again and so find replicas that were added later.
+  "grpc.max_connection_age_ms": 600_000,
+  "grpc-node.flow_control_window": 1024 * 1024,
+  "grpc.enable_channelz": 0,
+} as const;
+
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { clock = systemClock, ids = randomIds } = options;
+  const server = new Server(SERVER_OPTIONS);
+  const draining = new AbortController();
+  const mount: GrpcMount = {
+    server,
+    log: options.log,
+    newRequestId: () => ids.next(clock.nowMs()),
+    draining: draining.signal,
+  };
+  const implementations = options.dispatchers.flatMap((dispatcher) =>
+    dispatcher.implementations.map(({ service }) => ({ service, dispatcher })),
+  );
+  for (const { service, dispatcher } of implementations) mountService(mount, service, dispatcher);
+  const services = implementations.map(({ service }) => service);
+  const health = new HealthService(services.map((service) => service.typeName));
+  mountService(mount, health.service, health);
+  const reflection = new ReflectionService([...services, health.service]);
+  for (const service of reflection.services) mountService(mount, service, reflection);
+
+  const port = await bind(server, options);
+  return {
+    port,
+    address: `${dialable(options.host)}:${port}`,
+    setServing: (isServing) => health.setServing(isServing),
+    async stop(graceMs) {
+      health.setServing(false);
+      draining.abort(new AppError("UNAVAILABLE", { message: "The server is going away; try another." }));
+      await shutDown(server, listenAddress(options.host, port), graceMs);
+    },
+  };
+}
+
+function bind(server: Server, options: GrpcServerOptions): Promise<number> {
+  const { tls } = options;
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(
+          tls.clientCa ?? null,
+          [{ private_key: tls.key, cert_chain: tls.certificate }],
+          tls.clientCa !== undefined,
+        );
+  const address = listenAddress(options.host, options.port);
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, port) => {
+      if (error === null) resolve(port);
+      else reject(new AssertionError(`cannot listen on ${address}: ${error.message}`));
+    });
+  });
+}
+
+function shutDown(server: Server, address: string, graceMs: number): Promise<void> {
+  // Called before tryShutdown, because sessions that are closing already are never cut. forceShutdown is not
+  // used: with channelz off it has no list of sessions.
+  server.drain(address, graceMs);
+  return new Promise((resolve) => server.tryShutdown(() => resolve()));
+}
+
+function listenAddress(host: string, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Clients cannot dial a wildcard address. */
+function dialable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}
