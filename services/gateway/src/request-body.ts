@@ -46,7 +46,7 @@ export function declaresTooLarge(request: IncomingMessage, limits: HttpLimits): 
 }
 
 /**
- * Rejects with TOO_LARGE, MEDIA_TYPE_UNSUPPORTED, REQUEST_MALFORMED, OVERLOADED, or CANCELLED when the client
+ * Rejects with TOO_LARGE, MEDIA_TYPE_UNSUPPORTED, REQUEST_MALFORMED, OVERLOADED, or CANCELED when the client
  * disconnects.
  */
 export async function readBody(

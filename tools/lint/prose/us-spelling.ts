@@ -74,8 +74,8 @@ const stems: readonly (readonly [british: string, american: string])[] = [
 const anyStem = new RegExp(stems.map(([british]) => british).join("|"), "i");
 const patterns = stems.map(([british, american]) => ({ pattern: new RegExp(british, "i"), american }));
 
-/** Names from outside: gRPC's status code. */
-const foreign = /\b(?:Status|status|Code)\.CANCEL[L]ED\b/g;
+/** Names from outside: gRPC's status code, and the event and property of grpc-js. */
+const foreign = /\b(?:Status|status|Code)\.CANCEL[L]ED\b|(?:call\.|")cancel[l]ed\b/g;
 
 export function isSpellingExempt(path: string): boolean {
   // Translations of error messages, and names of packages.

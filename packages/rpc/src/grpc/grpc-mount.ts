@@ -141,7 +141,7 @@ async function sendStream(
     if (mount.draining.aborted) throw mount.draining.reason;
     call.end();
   } catch (error) {
-    // A cancelled call has no listeners, and its stream is destroyed.
+    // A canceled call has no listeners, and its stream is destroyed.
     if (!call.cancelled) call.emit("error", toGrpcStatus(toSendableError(mount, method, headers, error)));
   }
 }
