@@ -1,58 +1,35 @@
 // The segments service's composition root: the only file that constructs its parts.
 
-import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
 import { PageTokens } from "@muster/core";
 import { IdempotencyWorker, ResponseEraser } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail, ShardConsumer } from "@muster/outbox";
-import { implement, type ServiceImplementation } from "@muster/rpc";
-import {
-  ConcurrencyLimit,
-  type Module,
-  type ModuleDefinition,
-  type Platform,
-  type Worker,
-} from "@muster/runtime";
+import type { Module, ModuleDefinition, Platform } from "@muster/runtime";
 import { announcementsOf } from "./announcements/announcements.ts";
 import { Announcer } from "./announcements/announcer.ts";
-import { backtestSegment } from "./backtest/backtest-segment.ts";
+import { segmentService } from "./api/segment-service.ts";
 import { ERASED_TOPIC, ErasureWorker } from "./erasure/erasure-worker.ts";
 import { EventsFeed } from "./events/events-feed.ts";
-import { explainMembership } from "./explain/explain-membership.ts";
 import { Consistency } from "./handlers/consistency.ts";
 import type { SegmentsDeps } from "./handlers/deps.ts";
-import { batchCheckMemberships } from "./membership-queries/batch-check-memberships.ts";
-import { listProfileSegments } from "./membership-queries/list-profile-segments.ts";
-import { listSegmentMembers } from "./membership-queries/list-segment-members.ts";
 import { SweepWorker } from "./memberships/sweep-worker.ts";
 import { lockOrganization } from "./organizations/organization-store.ts";
 import { OrganizationTimeZones } from "./organizations/organization-time-zones.ts";
-import { estimateSegmentCost } from "./preview/estimate-cost.ts";
-import { previewSegment } from "./preview/preview-segment.ts";
-import { SCAN_LIMIT } from "./preview/scan-profiles.ts";
-import { listMemberships } from "./privacy/list-memberships.ts";
-import { reserveRetention } from "./privacy/reserve-retention.ts";
+import { segmentPrivacyService } from "./privacy/segment-privacy-service.ts";
 import { SegmentProjection } from "./projection/segment-projection.ts";
 import { TimerWorker } from "./projection/timer-worker.ts";
+import { WakeWorker } from "./projection/wake-worker.ts";
 import { RebuildWorker } from "./rebuild/rebuild-worker.ts";
 import { DefinitionsCache } from "./rule-versions/definitions-cache.ts";
 import { publishRemoved } from "./rule-versions/publish-removed.ts";
 import { PurgeWorker } from "./rule-versions/purge-worker.ts";
 import { switchFinishedRules } from "./rule-versions/rule-switch.ts";
-import { createSegment } from "./segments/create-segment.ts";
-import { deleteSegment } from "./segments/delete-segment.ts";
-import { getSegment } from "./segments/get-segment.ts";
-import { listSegmentDependencies } from "./segments/list-segment-dependencies.ts";
-import { listSegments } from "./segments/list-segments.ts";
-import { updateSegment } from "./segments/update-segment.ts";
+import { withoutPublished } from "./rule-versions/rule-switch-changes.ts";
 import { SegmentsMetrics } from "./segments-metrics.ts";
-import { WORK_TOPIC } from "./topics.ts";
 import { RawEventSource } from "./verification/raw-profiles.ts";
+import { segmentVerificationService } from "./verification/segment-verification-service.ts";
 import { SegmentVerifier } from "./verification/segment-verifier.ts";
 import { VerificationMetrics } from "./verification/verification-metrics.ts";
-import { verifySegments } from "./verification/verify-segments.ts";
-import { watchSegment } from "./watches/watch-segment.ts";
 
 interface ProjectionParts {
   readonly announcer: Announcer;
@@ -69,14 +46,21 @@ export const segmentsModule: ModuleDefinition = {
     const feed = new EventsFeed(platform.caller("events"), clock);
     const outbox = new Outbox({ ...platform, service: "segments" });
     const relay = new OutboxRelay({ ...platform, service: "segments", outbox });
-    const announcer = new Announcer(outbox);
+    const announcer = new Announcer(outbox, withoutPublished);
     const watches = new OutboxTail({
-      ...{ ...platform, outbox, decode: announcementsOf },
+      ...platform,
+      outbox,
+      decode: announcementsOf,
       gauge: { name: "muster_segments_watches", help: "Watches attached to this process." },
     });
     const projection = buildProjection(platform, { announcer, feed, metrics });
     const consumer = new ShardConsumer({
-      ...{ database, bus, projection, clock, ids, log },
+      database,
+      bus,
+      projection,
+      clock,
+      ids,
+      log,
       producer: feed,
       source: "events",
       // Durable: after a change of this name, all messages are applied again.
@@ -86,31 +70,38 @@ export const segmentsModule: ModuleDefinition = {
       exclusive: platform.exclusive,
     });
     const erasures = new ErasureWorker({
-      ...{ bus, clock, consumer, database, feed, log },
+      bus,
+      clock,
+      consumer,
+      database,
+      feed,
+      log,
       responses: new ResponseEraser(platform.key("idempotency")),
       services: [SegmentService],
     });
     bus.onBroadcast(ERASED_TOPIC, () => watches.dropReads());
     const consistency = new Consistency({ bus, clock, consumer, database, feed, metrics });
-    const raw = new RawEventSource(platform.caller("events"), clock);
-    const verifier = new SegmentVerifier({
-      clock,
-      database,
-      raw,
-      metrics: new VerificationMetrics(platform.metrics),
-    });
+    const verifier = buildVerifier(platform);
     const pageTokens = new PageTokens(platform.key("page-tokens"));
     const deps: SegmentsDeps = {
-      ...{ announcer, bus, clock, consistency, database, feed, ids, pageTokens, watches },
+      announcer,
+      bus,
+      clock,
+      consistency,
+      database,
+      feed,
+      ids,
+      pageTokens,
+      watches,
       timeZones: new OrganizationTimeZones(platform.caller("identity"), clock),
     };
     return {
-      services: implementations(deps, verifier),
+      services: [segmentVerificationService(verifier), segmentPrivacyService(deps), segmentService(deps)],
       // Started in this order and stopped in reverse, so that the last commits of the consumer are announced.
       workers: [
         outbox,
         relay,
-        wakeOnWork(platform, projection, consumer),
+        new WakeWorker(bus, [projection, consumer]),
         consumer,
         erasures,
         new IdempotencyWorker({ database, clock, log }),
@@ -155,46 +146,12 @@ function buildProjection(
   });
 }
 
-function implementations(deps: SegmentsDeps, verifier: SegmentVerifier): ServiceImplementation[] {
-  const scanLimit = new ConcurrencyLimit(SCAN_LIMIT);
-  return [
-    implement(SegmentVerificationService, { verifySegments: verifySegments(verifier) }),
-    implement(SegmentPrivacyService, {
-      reserveRetention: reserveRetention(deps),
-      listMemberships: listMemberships(deps),
-    }),
-    implement(SegmentService, {
-      createSegment: createSegment(deps),
-      getSegment: getSegment(deps),
-      listSegments: listSegments(deps),
-      updateSegment: updateSegment(deps),
-      deleteSegment: deleteSegment(deps),
-      listSegmentMembers: listSegmentMembers(deps),
-      listProfileSegments: listProfileSegments(deps),
-      watchSegment: watchSegment(deps),
-      batchCheckMemberships: batchCheckMemberships(deps),
-      listSegmentDependencies: listSegmentDependencies(deps),
-      explainMembership: explainMembership(deps),
-      previewSegment: previewSegment(deps, scanLimit),
-      backtestSegment: backtestSegment(deps, scanLimit),
-      estimateSegmentCost: estimateSegmentCost(deps, scanLimit),
-    }),
-  ];
-}
-
-/** Wakes the owners of shards when a replica or an RPC of this process adds work. */
-function wakeOnWork(platform: Platform, projection: SegmentProjection, consumer: ShardConsumer): Worker {
-  let stopListening: (() => void) | undefined;
-  return {
-    name: "segments.wake",
-    async start() {
-      stopListening = platform.bus.onBroadcast(WORK_TOPIC, () => {
-        projection.wake();
-        consumer.wake();
-      });
-    },
-    async stop() {
-      stopListening?.();
-    },
-  };
+function buildVerifier(platform: Platform): SegmentVerifier {
+  const { clock, database } = platform;
+  return new SegmentVerifier({
+    clock,
+    database,
+    raw: new RawEventSource(platform.caller("events"), clock),
+    metrics: new VerificationMetrics(platform.metrics),
+  });
 }

@@ -21,11 +21,8 @@ import {
   saveMemberships,
 } from "../src/memberships/membership-store.ts";
 import { segmentsModule } from "../src/module.ts";
-import {
-  provisionOrganization,
-  readRawEventDays,
-  readVersions,
-} from "../src/organizations/organization-store.ts";
+import { readRawEventDays, readVersions } from "../src/organizations/organization-store.ts";
+import { provisionOrganization } from "../src/organizations/provision-organization.ts";
 import { listStoredMemberships } from "../src/privacy/stored-membership-store.ts";
 import { compareProfileKeys, NO_PROFILE } from "../src/profiles/profile-key.ts";
 import {

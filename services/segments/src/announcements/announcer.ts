@@ -3,7 +3,6 @@ import { ALL_SHARDS, type OrganizationId, type SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { OutboxPort } from "@muster/outbox";
 import { lockPositions } from "@muster/outbox/outbox-store";
-import { withoutPublished } from "../rule-versions/rule-switch-changes.ts";
 import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
 import {
   type AnnouncedChange,
@@ -13,12 +12,20 @@ import {
   segmentReplaced,
 } from "./announcements.ts";
 
+/** Leaves out changes that are published already, while a rule switch is in progress. */
+export type PublishedFilter = (
+  trx: Transaction,
+  changes: readonly AnnouncedChange[],
+) => Promise<AnnouncedChange[]>;
+
 export class Announcer {
   readonly #outbox: Pick<OutboxPort, "append" | "committed">;
+  readonly #withoutPublished: PublishedFilter;
   #hasAppended = false;
 
-  constructor(outbox: Pick<OutboxPort, "append" | "committed">) {
+  constructor(outbox: Pick<OutboxPort, "append" | "committed">, withoutPublished: PublishedFilter) {
     this.#outbox = outbox;
+    this.#withoutPublished = withoutPublished;
   }
 
   /**
@@ -40,7 +47,7 @@ export class Announcer {
       const isSuppressed = change.cause.origin === "backfill" && change.member && !segment.announceBackfill;
       if (!isSuppressed) announced.push({ ...change, segment });
     }
-    const unpublished = await withoutPublished(trx, announced);
+    const unpublished = await this.#withoutPublished(trx, announced);
     if (unpublished.length === 0) return;
     await this.#outbox.append(trx, membershipsChanged(unpublished));
     this.#hasAppended = true;

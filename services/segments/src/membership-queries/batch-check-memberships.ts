@@ -15,7 +15,7 @@ import { AppError } from "@muster/errors";
 import { type CallContext, errorToProto, type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { findMembers } from "../memberships/membership-store.ts";
-import { ensureOrganization } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
 import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
 import { SEGMENTS_MAX, type Segment } from "../segment-model/segment.ts";

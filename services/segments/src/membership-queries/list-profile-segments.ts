@@ -5,7 +5,7 @@ import { ALL_SHARDS, type OrganizationId, type ProfileId, type SegmentId, shardO
 import type { Queryable } from "@muster/db";
 import { cutPage, idPosition, type MethodHandler, readPage } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ensureOrganization } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";
 import { loadStates } from "../profiles/state-store.ts";
 import { isProfilePending } from "../rebuild/profile-pending.ts";

@@ -1,11 +1,11 @@
-// Holds every statement against `organizations`: versions, limits, creation and the lock of an organization.
-import { AssertionError, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
-import { type Database, forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import { addBackfills, lockIncompleteShards, readIncompleteShards } from "../rebuild/backfill-store.ts";
-import { defaultSegment } from "../segment-model/segment.ts";
-import { insertSegmentOnce } from "../segment-model/segment-store.ts";
+// Holds every statement against `organizations`: versions, limits and the lock of an organization.
+import { AssertionError, bytesToUuid, chunksOf, type OrganizationId, uuidToBytes } from "@muster/core";
+import { forUpdate, IN_LIST_VALUES_MAX, insertRows, type Queryable, type Transaction } from "@muster/db";
 
 export interface LockedOrganization {
+  /** Whether the default segment has been created; it may have been deleted since. */
+  readonly isProvisioned: boolean;
+  readonly definitionsVersion: number;
   readonly segmentCount: number;
   /** Days that raw events are kept; 0 means without limit. */
   readonly rawEventDays: number;
@@ -20,8 +20,6 @@ interface Row {
 }
 
 const COLUMNS = ["organization_id", "definitions_version", "segment_count", "has_default"] as const;
-/** The number of organizations in one statement. */
-const CHUNK = 500;
 
 /** Returns the definitions version of each existing organization. */
 export async function readVersions(
@@ -29,50 +27,36 @@ export async function readVersions(
   organizationIds: readonly OrganizationId[],
 ): Promise<Map<OrganizationId, number>> {
   const versions = new Map<OrganizationId, number>();
-  for (let start = 0; start < organizationIds.length; start += CHUNK) {
+  for (const ids of chunksOf(organizationIds, IN_LIST_VALUES_MAX)) {
     const rows: Pick<Row, "organization_id" | "definitions_version">[] = await db("organizations")
       .select("organization_id", "definitions_version")
-      .whereIn("organization_id", organizationIds.slice(start, start + CHUNK).map(uuidToBytes))
+      .whereIn("organization_id", ids.map(uuidToBytes))
       .andWhere("has_default", 1);
     for (const row of rows) versions.set(bytesToUuid(row.organization_id), row.definitions_version);
   }
   return versions;
 }
 
-/**
- * Creates an organization with its default segment, on its first read or first event.
- * Invariant: no event of an organization is applied before its row exists. Therefore the default segment
- * needs no backfill, except in shards that lost an unreadable message.
- */
-export async function provisionOrganization(
+/** Inserts the row of an organization without segments, unless it exists already. */
+export async function insertOrganizationOnce(
   trx: Transaction,
   organizationId: OrganizationId,
-  nowMs: number,
-): Promise<number> {
-  await lockIncompleteShards(trx);
+): Promise<void> {
   const row = [uuidToBytes(organizationId), 0, 0, 0];
   await insertRows(trx, "organizations", COLUMNS, [row], "keep", ["organization_id"]);
-  const known = await lockRow(trx, organizationId);
-  if (known.has_default === 1) return known.definitions_version;
-  const segment = defaultSegment(organizationId, nowMs);
-  await insertSegmentOnce(trx, segment);
-  await addBackfills(trx, organizationId, segment.id, await readIncompleteShards(trx));
-  const definitions_version = known.definitions_version + 1;
-  await trx("organizations")
-    .where("organization_id", uuidToBytes(organizationId))
-    .update({ definitions_version, segment_count: known.segment_count + 1, has_default: 1 });
-  return definitions_version;
 }
 
-/** Creates the organization before a read, if it does not exist yet. */
-export async function ensureOrganization(
-  database: Database,
+/** Saves that the default segment exists, and returns the new definitions version. The caller holds the lock. */
+export async function markProvisioned(
+  trx: Transaction,
   organizationId: OrganizationId,
-  nowMs: number,
-): Promise<void> {
-  const known = await readVersions(database.reader, [organizationId]);
-  if (known.has(organizationId)) return;
-  await database.transaction((trx) => provisionOrganization(trx, organizationId, nowMs));
+  { definitionsVersion, segmentCount }: LockedOrganization,
+): Promise<number> {
+  const version = definitionsVersion + 1;
+  await trx("organizations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .update({ definitions_version: version, segment_count: segmentCount + 1, has_default: 1 });
+  return version;
 }
 
 /** Locks the organization's segments against other writers until the transaction ends. */
@@ -80,8 +64,17 @@ export async function lockOrganization(
   trx: Transaction,
   organizationId: OrganizationId,
 ): Promise<LockedOrganization> {
-  const row = await lockRow(trx, organizationId);
-  return { segmentCount: row.segment_count, rawEventDays: row.raw_event_days };
+  const query = trx("organizations")
+    .select<Row[]>(...COLUMNS, "raw_event_days")
+    .where("organization_id", uuidToBytes(organizationId));
+  const [row] = await forUpdate(trx, query);
+  if (row === undefined) throw new AssertionError("an organization is provisioned before it is locked");
+  return {
+    isProvisioned: row.has_default === 1,
+    definitionsVersion: row.definitions_version,
+    segmentCount: row.segment_count,
+    rawEventDays: row.raw_event_days,
+  };
 }
 
 /** Returns the days that raw events are kept; 0 means without limit. */
@@ -109,12 +102,12 @@ export async function saveRawEventDays(
 export async function changeSegmentCount(
   trx: Transaction,
   organizationId: OrganizationId,
-  known: LockedOrganization,
+  { segmentCount }: LockedOrganization,
   by: 1 | -1,
 ): Promise<void> {
   await trx("organizations")
     .where("organization_id", uuidToBytes(organizationId))
-    .update({ segment_count: known.segmentCount + by });
+    .update({ segment_count: segmentCount + by });
   await incrementDefinitionsVersion(trx, organizationId);
 }
 
@@ -140,14 +133,4 @@ export async function listOrganizationIds(
     .limit(limit);
   if (afterId !== undefined) query.where("organization_id", ">", uuidToBytes(afterId));
   return (await query).map((row) => bytesToUuid(row.organization_id));
-}
-
-async function lockRow(trx: Transaction, organizationId: OrganizationId): Promise<Row> {
-  const key = uuidToBytes(organizationId);
-  const query = trx("organizations")
-    .select<Row[]>(...COLUMNS, "raw_event_days")
-    .where("organization_id", key);
-  const [row] = await forUpdate(trx, query);
-  if (row === undefined) throw new AssertionError("an organization is touched before it is locked");
-  return row;
 }

@@ -2,7 +2,8 @@
 import type { OrganizationId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ensureOrganization, readRawEventDays } from "../organizations/organization-store.ts";
+import { readRawEventDays } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { resolveSegments } from "../rule-versions/segment-references.ts";
 import { type RuleFields, ruleFromRequest } from "../rules/rule-proto.ts";
 import { rejectLongWindow } from "../rules/rule-retention.ts";

@@ -6,11 +6,8 @@ import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import { spansLongerThan } from "../engine/rule/lookback.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import {
-  ensureOrganization,
-  lockOrganization,
-  saveRawEventDays,
-} from "../organizations/organization-store.ts";
+import { lockOrganization, saveRawEventDays } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import type { Segment } from "../segment-model/segment.ts";
 import { listSegmentsOf } from "../segment-model/segment-store.ts";
 

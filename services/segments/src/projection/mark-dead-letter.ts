@@ -5,11 +5,8 @@ import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { addErasures, type ErasedProfile } from "../erasure/erasure-store.ts";
 import { decodeMessage, erasuresIn } from "../events/decode-message.ts";
-import {
-  listOrganizationIds,
-  provisionOrganization,
-  readVersions,
-} from "../organizations/organization-store.ts";
+import { listOrganizationIds, readVersions } from "../organizations/organization-store.ts";
+import { provisionOrganization } from "../organizations/provision-organization.ts";
 import { compareProfileKeys, profileKeyText } from "../profiles/profile-key.ts";
 import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
 import {

@@ -2,7 +2,8 @@
 import { assert, type OrganizationId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
-import { provisionOrganization, readVersions } from "../organizations/organization-store.ts";
+import { readVersions } from "../organizations/organization-store.ts";
+import { provisionOrganization } from "../organizations/provision-organization.ts";
 import { listSegmentsOf } from "../segment-model/segment-store.ts";
 import { definitionsOf } from "./evaluations.ts";
 

@@ -9,11 +9,8 @@ import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import {
-  changeSegmentCount,
-  ensureOrganization,
-  lockOrganization,
-} from "../organizations/organization-store.ts";
+import { changeSegmentCount, lockOrganization } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { addBackfills } from "../rebuild/backfill-store.ts";
 import { rejectTooManyInstants, withPending } from "../rule-versions/change-rule.ts";
 import { resolveSegments } from "../rule-versions/segment-references.ts";

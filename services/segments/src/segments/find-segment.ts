@@ -2,7 +2,7 @@
 import { isUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ensureOrganization } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import type { Segment } from "../segment-model/segment.ts";
 import { findSegmentById, findSegmentBySlug } from "../segment-model/segment-store.ts";
 

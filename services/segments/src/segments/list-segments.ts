@@ -4,7 +4,7 @@ import type { SegmentService } from "@muster/contracts/muster/segments/v1/segmen
 import type { SegmentId } from "@muster/core";
 import { cutPage, idPosition, type MethodHandler, readPage } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { ensureOrganization } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { listSegmentsPage } from "../segment-model/segment-store.ts";
 import { describeSegments } from "./segment-proto.ts";
 import { waitForSegments } from "./wait-for-segments.ts";

@@ -9,11 +9,11 @@ import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import {
-  ensureOrganization,
   incrementDefinitionsVersion,
   lockOrganization,
   readRawEventDays,
 } from "../organizations/organization-store.ts";
+import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { addBackfills } from "../rebuild/backfill-store.ts";
 import { changeRule, type RuleChange, rejectTooManyInstants } from "../rule-versions/change-rule.ts";
 import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
