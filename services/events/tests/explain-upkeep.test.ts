@@ -17,7 +17,6 @@ import {
   listOrganizationsWithErasures,
 } from "../src/erased-events/erased-events-store.ts";
 import { EventHasher } from "../src/erased-events/event-hash.ts";
-import { deleteProfiles } from "../src/erasure/erased-profiles-store.ts";
 import { getErasure, listErasures } from "../src/erasure/erasure-store.ts";
 import { deleteStep, PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
@@ -28,7 +27,7 @@ import {
   nextDayWithEvents,
 } from "../src/event-storage/expired-events-store.ts";
 import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";
-import { listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
+import { deleteProfiles, listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
 import {
   findDueRetention,
   holdsPass,

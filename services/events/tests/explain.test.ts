@@ -18,7 +18,6 @@ import { readRules } from "../src/alert-rules/rule-store.ts";
 import { listAlerts } from "../src/alerts/alert-store.ts";
 import { listCounts } from "../src/behavior/event-count-store.ts";
 import { listFullHours, visitPageViews } from "../src/behavior/page-view-store.ts";
-import { listTrackedUsers } from "../src/behavior/tracked-user-store.ts";
 import { getChange, listChanges } from "../src/catalog/event-type-store.ts";
 import { findErased, listOrganizationsWithErasures } from "../src/erased-events/erased-events-store.ts";
 import { EventHasher } from "../src/erased-events/event-hash.ts";
@@ -31,7 +30,7 @@ import { hasMerged, mergedIdsOf, rootsOf } from "../src/identity-graph/links-sto
 import { collectKeys } from "../src/ingest/batch-context.ts";
 import { loadBatchContext } from "../src/ingest/batch-context-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
-import { findOwner, findOwners } from "../src/profile-storage/identity-store.ts";
+import { findOwner, findOwners, listTrackedUsers } from "../src/profile-storage/identity-store.ts";
 import { countProfiles, listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
 import {
   getProfile,

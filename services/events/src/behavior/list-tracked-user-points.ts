@@ -83,10 +83,10 @@ async function readUsers(
   const data: TrackedUserPoints[] = [];
   let last = after;
   for (let walked = 0; types.size > 0 && walked < WALKED_USERS_MAX; walked += WALK_USERS) {
-    const { people, lastUserId } = await listProfilesByUserId(db, organizationId, last, WALK_USERS);
-    const everyProfile = people.flatMap(({ profileIds }) => profileIds);
+    const { users, lastUserId } = await listProfilesByUserId(db, organizationId, last, WALK_USERS);
+    const everyProfile = users.flatMap(({ profileIds }) => profileIds);
     const earned = await earnedBy(db, organizationId, everyProfile, types);
-    for (const { userId, profileIds } of people) {
+    for (const { userId, profileIds } of users) {
       const total = totalEarned(profileIds, earned);
       if (total === undefined) continue;
       // One more user than fits proves that a next page exists.

@@ -4,8 +4,8 @@ import type { Queryable } from "@muster/db";
 import { hasMerged, mergedIdsOf } from "../identity-graph/links-store.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
+import { listTrackedUsers, type TrackedUser } from "../profile-storage/identity-store.ts";
 import { getProfiles } from "../profile-storage/profile-store.ts";
-import { listTrackedUsers, type TrackedUser } from "./tracked-user-store.ts";
 
 export interface UserProfiles {
   readonly userId: string;
@@ -21,10 +21,10 @@ export async function listProfilesByUserId(
   organizationId: OrganizationId,
   after: string | undefined,
   limit: number,
-): Promise<{ readonly people: UserProfiles[]; readonly lastUserId: string | undefined }> {
-  const users = await listTrackedUsers(db, organizationId, after, limit);
-  const shownUserIds = await readShownUserIds(db, organizationId, users);
-  const listed = users.filter(
+): Promise<{ readonly users: UserProfiles[]; readonly lastUserId: string | undefined }> {
+  const rows = await listTrackedUsers(db, organizationId, after, limit);
+  const shownUserIds = await readShownUserIds(db, organizationId, rows);
+  const listed = rows.filter(
     ({ userId, profileId, rootId }) => profileId === rootId || shownUserIds.get(rootId) === userId,
   );
   const rootIds = listed.map(({ rootId }) => rootId);
@@ -32,11 +32,11 @@ export async function listProfilesByUserId(
   const isMerged = await hasMerged(db, organizationId);
   const merged = isMerged ? await mergedIdsOf(db, organizationId, rootIds) : NO_MERGES;
   return {
-    people: listed.map(({ userId, rootId }) => ({
+    users: listed.map(({ userId, rootId }) => ({
       userId,
       profileIds: [rootId, ...(merged.get(rootId) ?? [])],
     })),
-    lastUserId: users.length < limit ? undefined : users.at(-1)?.userId,
+    lastUserId: rows.length < limit ? undefined : rows.at(-1)?.userId,
   };
 }
 
@@ -53,6 +53,6 @@ async function readShownUserIds(
   if (merged.length === 0) return new Map();
   const rootIds = [...new Set(merged.map(({ rootId }) => rootId))];
   const roots = await getProfiles(db, organizationId, rootIds.map(uuidToBytes));
-  const people = await listProfileGroups(db, organizationId, roots);
-  return new Map(people.map((person) => [person.root.id, effectiveProfile(person).userId]));
+  const groups = await listProfileGroups(db, organizationId, roots);
+  return new Map(groups.map((group) => [group.root.id, effectiveProfile(group).userId]));
 }

@@ -12,13 +12,13 @@ import { markOrganizationWithErasures } from "../erased-events/erased-events-sto
 import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-transaction.ts";
 import { incrementIdentityVersions } from "../identity-graph/identity-versions-store.ts";
 import { getProfileGroup, lockProfileGroups } from "../identity-graph/load-profile-groups.ts";
+import { listMergeTargets } from "../identity-graph/merges-store.ts";
 import { effectiveProfile, groupProfiles, type ProfileGroup } from "../identity-graph/profile-group.ts";
 import { deleteIdentities } from "../profile-storage/identity-store.ts";
 import { identitiesOf } from "../profile-storage/profile.ts";
-import { deleteProfiles } from "./erased-profiles-store.ts";
+import { deleteProfiles } from "../profile-storage/profile-keys-store.ts";
 import { type ErasureKey, type ErasureTask, locations } from "./erasure.ts";
 import { addRemovedCounts, insertErasure, insertRemovedCounts } from "./erasure-store.ts";
-import { listMergeTargets } from "./merge-targets-store.ts";
 import { locationOf, PROFILE_TABLES } from "./profile-tables-store.ts";
 import { insertTasks } from "./task-store.ts";
 

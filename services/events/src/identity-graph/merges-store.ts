@@ -1,6 +1,6 @@
 // Holds every statement against `profile_merges`, the journal of merges and undone merges.
-import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import { insertRows, type Transaction } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { IN_LIST_VALUES_MAX, insertRows, type Queryable, type Transaction } from "@muster/db";
 
 const MERGE_COLUMNS = [
   "organization_id",
@@ -47,4 +47,30 @@ export async function markMergeUndone(
     .where("profile_id", uuidToBytes(profileId))
     .whereNull("undone_ms")
     .update({ undone_ms: undone.atMs, undone_actor: Buffer.from(undone.actor) });
+}
+
+/**
+ * Returns the merge targets of profiles: all profiles into which they were ever merged, over any number of
+ * merges, including undone merges. The given profiles are omitted.
+ */
+export async function listMergeTargets(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+): Promise<ProfileId[]> {
+  const reached = new Set(profileIds);
+  let next: ProfileId[] = [...profileIds];
+  while (next.length > 0) {
+    const found: ProfileId[] = [];
+    for (const ids of chunksOf(next, IN_LIST_VALUES_MAX)) {
+      const rows: { into_profile_id: Buffer }[] = await db("profile_merges")
+        .select("into_profile_id")
+        .where("organization_id", uuidToBytes(organizationId))
+        .whereIn("profile_id", ids.map(uuidToBytes));
+      for (const row of rows) found.push(bytesToUuid<ProfileId>(row.into_profile_id));
+    }
+    next = [...new Set(found)].filter((id) => !reached.has(id));
+    for (const id of next) reached.add(id);
+  }
+  return [...reached].slice(profileIds.length).sort();
 }

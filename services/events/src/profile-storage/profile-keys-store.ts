@@ -1,6 +1,6 @@
-// Counts and lists profiles by key, without reading their contents.
-import { type OrganizationId, uuidToBytes } from "@muster/core";
-import type { Queryable } from "@muster/db";
+// Counts, lists and deletes profiles by key, without reading their contents.
+import { chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { IN_LIST_VALUES_MAX, type Queryable, type Transaction } from "@muster/db";
 
 /** Returns the number of the organization's root profiles. */
 export async function countProfiles(db: Queryable, organizationId: OrganizationId): Promise<number> {
@@ -24,4 +24,18 @@ export async function listShardProfileIds(
     .where("shard", shard)
     .orderBy("profile_id");
   return rows.map((row) => row.profile_id);
+}
+
+/** Deletes profiles. */
+export async function deleteProfiles(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  for (const ids of chunksOf([...profileIds].sort(), IN_LIST_VALUES_MAX)) {
+    await trx("profiles")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("profile_id", ids.map(uuidToBytes))
+      .delete();
+  }
 }
