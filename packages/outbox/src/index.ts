@@ -1,15 +1,24 @@
-export type { ConsumerTimings, ShardConsumerOptions } from "./consumer-options.ts";
-export { type DeadLetter, listDeadLetters } from "./dead-letter-store.ts";
+export { ShardConsumer } from "./consumer/shard-consumer.ts";
+export { type DeadLetter, listDeadLetters } from "./dead-letters/dead-letter-store.ts";
 export {
   eraseFromDeadLetters,
   eraseFromOutbox,
   type MessageErasureOptions,
   type MessageRewrite,
-} from "./erase-messages.ts";
-export { Outbox, type OutboxOptions } from "./outbox.ts";
-export { OutboxRelay, type RelayOptions, type RelayTimings } from "./outbox-relay.ts";
-export { OutboxTail } from "./outbox-tail.ts";
-export * from "./ports.ts";
-export { ShardConsumer } from "./shard-consumer.ts";
+} from "./message-erasure/erase-messages.ts";
+export type { ConsumerTimings, ShardConsumerOptions } from "./owned-shards/consumer-options.ts";
+export { readCursors } from "./owned-shards/cursor-store.ts";
+export * from "./ports/ports.ts";
+export { Outbox, type OutboxOptions } from "./producer/outbox.ts";
+export { lockPositions, readPositions } from "./producer/outbox-store.ts";
+export { OutboxRelay, type RelayOptions, type RelayTimings } from "./relay/outbox-relay.ts";
+export { readPublished } from "./relay/relay-store.ts";
 export { createConsumerTables, createOutboxTables } from "./tables.ts";
-export { catchUp, cursorAt, cursorFromNumbers, cursorToNumbers, type TailCursor } from "./tail-cursor.ts";
+export { OutboxTail } from "./tail/outbox-tail.ts";
+export {
+  catchUp,
+  cursorAt,
+  cursorFromNumbers,
+  cursorToNumbers,
+  type TailCursor,
+} from "./tail/tail-cursor.ts";

@@ -1,7 +1,7 @@
 // Creates the tables that producers and consumers keep in their own schema. The migrations of the services
 // call these functions.
 import { blob, bytes, id16, instant, integer, nullable, type Schema, text, tiny } from "@muster/db";
-import { seedOutbox } from "./relay-store.ts";
+import { seedOutbox } from "./relay/relay-store.ts";
 
 /** Creates the tables of a service that appends to an outbox. Safe to run again. */
 export async function createOutboxTables(schema: Schema): Promise<void> {

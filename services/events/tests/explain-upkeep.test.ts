@@ -5,7 +5,7 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { bytesToUuid, type ProfileId, randomIds, SHARD_COUNT } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { addSubjects, claimsAbout, removeSubjects } from "@muster/idempotency/subject-store";
+import { addSubjects, claimsAbout, removeSubjects } from "@muster/idempotency/testing";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { deleteHistory, keyOfCell, listHistory } from "../src/alert-history/history-store.ts";

@@ -9,7 +9,7 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
-import { findContaining } from "@muster/outbox/scrub-store";
+import { findContaining } from "@muster/outbox/testing";
 import { golden } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { NewestCell, pathOf } from "../src/alert-history/history-cell.ts";

@@ -3,7 +3,7 @@
 import type { MembershipChange } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { bytesToUuid, SHARD_COUNT } from "@muster/core";
 import type { Database } from "@muster/db";
-import { readMessages } from "@muster/outbox/outbox-store";
+import { readMessages } from "@muster/outbox/testing";
 import { expect } from "vitest";
 import type { Announcement } from "../src/announcements/announcements.ts";
 import { announcementsOf } from "../src/announcements/announcements.ts";

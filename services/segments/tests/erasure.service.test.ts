@@ -5,7 +5,7 @@ import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { bytesToUuid, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
-import { insertDeadLetter } from "@muster/outbox/dead-letter-store";
+import { insertDeadLetter } from "@muster/outbox/testing";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { readAnnouncements, replayMembership } from "./announcements.ts";

@@ -1,7 +1,7 @@
 // Wraps the bus and the producer with switches for faults.
 import type { Bus, Delivery, SubscribeOptions, Subscription } from "@muster/bus";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import type { AppliedShard, ProducerPort } from "../ports.ts";
+import type { AppliedShard, ProducerPort } from "../ports/ports.ts";
 
 export class FaultyBus implements Bus {
   /** Acks and naks are lost, as when the process dies before it sends them. */

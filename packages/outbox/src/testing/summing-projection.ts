@@ -1,7 +1,7 @@
 // A real projection that adds values up, and that tests can make fail in every way.
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Transaction } from "@muster/db";
-import type { OwnedShards, Projection } from "../ports.ts";
+import type { OwnedShards, Projection } from "../ports/ports.ts";
 import { addToSum } from "./sums-store.ts";
 
 export class SummingProjection implements Projection {

@@ -4,7 +4,7 @@ import type { Bus } from "@muster/bus";
 import { type Clock, Wakeup, withTimeout } from "@muster/core";
 import type { Database } from "@muster/db";
 import { FailureLog, type Logger } from "@muster/log";
-import { readPublished } from "@muster/outbox/relay-store";
+import { readPublished } from "@muster/outbox";
 import {
   type BeginErasureDeps,
   beginErasure,

@@ -13,7 +13,7 @@ import {
 import { bytesToUuid, type OrganizationId, shardOf, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { invalidField } from "@muster/errors";
-import { readPositions } from "@muster/outbox/outbox-store";
+import { readPositions } from "@muster/outbox";
 import type { ServerStreamHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import type { EventRow } from "../event-storage/event-store.ts";

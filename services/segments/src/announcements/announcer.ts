@@ -1,8 +1,7 @@
 // Appends membership changes to the outbox, in the transaction that writes them: none is lost or repeated.
 import { ALL_SHARDS, type OrganizationId, type SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { OutboxPort } from "@muster/outbox";
-import { lockPositions } from "@muster/outbox/outbox-store";
+import { lockPositions, type OutboxPort } from "@muster/outbox";
 import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
 import {
   type AnnouncedChange,

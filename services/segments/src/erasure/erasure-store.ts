@@ -3,7 +3,7 @@
 
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
-import { readPositions } from "@muster/outbox/outbox-store";
+import { readPositions } from "@muster/outbox";
 import type { ProfileKey } from "../profiles/profile-key.ts";
 
 /** One profile of an erasure. */

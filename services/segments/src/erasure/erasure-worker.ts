@@ -3,8 +3,7 @@
 import type { Bus } from "@muster/bus";
 import { type Clock, Wakeup } from "@muster/core";
 import { FailureLog, type Logger } from "@muster/log";
-import type { ShardConsumer } from "@muster/outbox";
-import { readPublished } from "@muster/outbox/relay-store";
+import { readPublished, type ShardConsumer } from "@muster/outbox";
 import type { EventsFeed } from "../events/events-feed.ts";
 import { readRebuildReasons } from "../profiles/rebuild-store.ts";
 import { WORK_DONE_TOPIC } from "../topics.ts";

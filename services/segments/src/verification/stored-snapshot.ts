@@ -2,7 +2,7 @@
 
 import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
 import type { Database } from "@muster/db";
-import { readCursors } from "@muster/outbox/cursor-store";
+import { readCursors } from "@muster/outbox";
 import type { Rule } from "../engine/rule/rule.ts";
 import { readEvaluationsByProfile } from "../memberships/membership-store.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";

@@ -18,9 +18,9 @@ import {
   cursorFromNumbers,
   cursorToNumbers,
   type OutboxTail,
+  readPositions,
   type TailCursor,
 } from "@muster/outbox";
-import { readPositions } from "@muster/outbox/outbox-store";
 import type { Announcement } from "../announcements/announcements.ts";
 import { listMembers, type Member } from "../memberships/membership-store.ts";
 import { listSwitchingSegments } from "../rule-versions/rule-switch-store.ts";

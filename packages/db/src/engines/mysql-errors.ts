@@ -1,0 +1,47 @@
+// Translates error numbers of MariaDB, MySQL and TiDB to the errors of faults.ts. It goes by number, because
+// mysql2 misnames some errors.
+import {
+  databaseUnavailable,
+  PRIMARY_KEY,
+  TransactionConflict,
+  UniqueViolation,
+} from "../port/database-errors.ts";
+
+/** Lock wait timeout, deadlock, snapshot conflict (MariaDB), write conflicts (TiDB). */
+const CONFLICTS = new Set([1205, 1213, 1020, 8002, 8022, 9007]);
+const DUPLICATE_ENTRY = 1062;
+/**
+ * Not caused by the statement: full disk, too many connections, shutdown, network, read-only after a
+ * failover, connection killed, region or store unavailable (TiDB).
+ */
+const UNAVAILABLE = new Set([
+  1021, 1040, 1041, 1047, 1053, 1077, 1079, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1836, 1927, 2006, 2013,
+  4031, 9001, 9002, 9003, 9005,
+]);
+
+interface DriverError extends Error {
+  readonly errno?: number;
+  readonly fatal?: boolean;
+  readonly syscall?: string;
+  readonly sqlMessage?: string;
+}
+
+/** Returns the error to reject with: one of faults.ts, or `error` itself when the statement is defective. */
+export function translateMysqlError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { errno, fatal, syscall, sqlMessage }: DriverError = error;
+  if (errno !== undefined && CONFLICTS.has(errno)) return new TransactionConflict(error);
+  if (errno === DUPLICATE_ENTRY) return new UniqueViolation(violatedKey(sqlMessage ?? error.message), error);
+  if (fatal === true || syscall !== undefined) return databaseUnavailable(error);
+  if (errno !== undefined && UNAVAILABLE.has(errno)) return databaseUnavailable(error);
+  return error;
+}
+
+/**
+ * Parses "Duplicate entry '…' for key 'name'", on MySQL and TiDB 'table.name'. The entry may contain quotes.
+ */
+function violatedKey(message: string): string {
+  const key = /for key '([^']*)'$/.exec(message)?.[1] ?? "";
+  const name = key.slice(key.lastIndexOf(".") + 1);
+  return name.toUpperCase() === PRIMARY_KEY ? PRIMARY_KEY : name;
+}
