@@ -1,7 +1,6 @@
 // Decides whether the process should receive requests: the databases of the process respond, and the process
 // is neither starting nor draining. An unreachable broker or service takes no process out of rotation.
-import type { Clock } from "@muster/core";
-import { withinTime } from "./within-time.ts";
+import { type Clock, withTimeout } from "@muster/core";
 
 export interface ReadinessResult {
   readonly isReady: boolean;
@@ -50,7 +49,11 @@ export class Readiness {
 
   async #pingAll(): Promise<ReadinessResult> {
     for (const [service, database] of this.#databases) {
-      const isAlive = await withinTime(this.#clock, PING_TIMEOUT_MS, database.ping()).catch(() => false);
+      const ping = database.ping().then(
+        () => true,
+        () => false,
+      );
+      const isAlive = await withTimeout(this.#clock, PING_TIMEOUT_MS, ping, () => false);
       if (!isAlive) return { isReady: false, reason: `the database of ${service} does not respond` };
     }
     return READY;

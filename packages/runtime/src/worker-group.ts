@@ -1,8 +1,7 @@
 // Starts the workers of a process in order and stops them in reverse, each within a time limit.
-import type { Clock } from "@muster/core";
+import { type Clock, withTimeout } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Worker } from "./module.ts";
-import { withinTime } from "./within-time.ts";
 
 export class WorkerGroup {
   readonly #workers: readonly Worker[];
@@ -30,7 +29,8 @@ export class WorkerGroup {
     for (let worker = this.#started.pop(); worker !== undefined; worker = this.#started.pop()) {
       const { name } = worker;
       try {
-        const isStopped = await withinTime(this.#clock, timeoutMs, worker.stop());
+        const stopped = worker.stop().then(() => true);
+        const isStopped = await withTimeout(this.#clock, timeoutMs, stopped, () => false);
         if (!isStopped) this.#log.warn({ worker: name, timeoutMs }, "a worker did not stop in time");
       } catch (error) {
         this.#log.error({ worker: name, err: error }, "a worker failed to stop");

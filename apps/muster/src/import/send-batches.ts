@@ -1,5 +1,5 @@
 // Sends events to the running server in batches, several at a time, and waits when the server requests it.
-import type { Clock } from "@muster/core";
+import { type BackoffPolicy, backoffMs, type Clock } from "@muster/core";
 
 export interface SendOptions {
   /** URL of the REST gateway, such as http://127.0.0.1:3000. */
@@ -23,6 +23,9 @@ interface BatchResponse {
     readonly error: { readonly message: string } | null;
   }[];
 }
+
+/** Waits between attempts, unless the server requests a longer wait. */
+const BACKOFF: BackoffPolicy = { minMs: 200, maxMs: 5_000 };
 
 /** The server refused the whole import, or stayed unreachable. The message states what to do. */
 export class ImportFailed extends Error {
@@ -53,7 +56,7 @@ export async function sendBatch(
         `${options.url} could not take events after ${attempt} tries. Run the import again to go on.`,
       );
     }
-    await options.clock.sleep(Math.max(sent, Math.min(5_000, 100 * 2 ** attempt)));
+    await options.clock.sleep(Math.max(sent, backoffMs(attempt, BACKOFF)));
   }
 }
 
