@@ -4,7 +4,7 @@ import type {
   UpdateOrganizationRequest,
 } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { AppError, invalidField } from "@muster/errors";
-import type { UnaryHandler } from "@muster/rpc";
+import { changedPaths, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { type Organization, requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { organizationToProto } from "./organization-proto.ts";
@@ -12,8 +12,7 @@ import { organizationToProto } from "./organization-proto.ts";
 type Changes = Partial<Pick<Organization, "name" | "timeZone">>;
 
 /** Fields by mask path. */
-const changeable = { name: "name", time_zone: "timeZone" } as const;
-type Path = keyof typeof changeable;
+const FIELDS = { name: "name", time_zone: "timeZone" } as const;
 
 export function updateOrganization(
   deps: IdentityDeps,
@@ -36,7 +35,7 @@ export function updateOrganization(
 function changesOf(request: UpdateOrganizationRequest): Changes {
   const { organization } = request;
   const changes: { -readonly [K in keyof Changes]: Changes[K] } = {};
-  for (const path of pathsOf(request)) {
+  for (const path of changedPaths(request.updateMask, organization, FIELDS)) {
     if (path === "name") {
       if (organization?.name === undefined) throw invalidField("organization.name", "can't be cleared");
       changes.name = organization.name;
@@ -46,19 +45,4 @@ function changesOf(request: UpdateOrganizationRequest): Changes {
     }
   }
   return changes;
-}
-
-function pathsOf({ organization, updateMask }: UpdateOrganizationRequest): Path[] {
-  const paths = updateMask?.paths ?? [];
-  if (paths.length === 0) {
-    return (Object.keys(changeable) as Path[]).filter(
-      (path) => organization?.[changeable[path]] !== undefined,
-    );
-  }
-  for (const path of paths) {
-    if (!Object.hasOwn(changeable, path)) {
-      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
-    }
-  }
-  return [...new Set(paths as Path[])];
 }
