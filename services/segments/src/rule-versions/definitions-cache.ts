@@ -1,6 +1,7 @@
 // Caches the compiled segments of organizations, never older than the transaction that loads them.
 import { assert, type OrganizationId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
+import { LRUCache } from "lru-cache";
 import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import { readVersions } from "../organizations/organization-store.ts";
 import { provisionOrganization } from "../organizations/provision-organization.ts";
@@ -11,9 +12,11 @@ import { definitionsOf } from "./evaluations.ts";
 const CACHED_SEGMENTS_MAX = 50_000;
 
 export class DefinitionsCache {
-  /** Least recently used first. */
-  readonly #byOrganization = new Map<OrganizationId, Definitions>();
-  #segments = 0;
+  readonly #byOrganization = new LRUCache<OrganizationId, Definitions>({
+    maxSize: CACHED_SEGMENTS_MAX,
+    // An organization without segments takes some room too.
+    sizeCalculation: ({ segments }) => Math.max(1, segments.size),
+  });
 
   /**
    * Loads the definitions as of this transaction. A new organization gets its default segment.
@@ -55,26 +58,12 @@ export class DefinitionsCache {
     }
     if (stale.length > 0) {
       for (const [id, segments] of await readSegments(db, stale)) {
-        loaded.set(id, new Definitions(versions.get(id) ?? 0, segments));
+        const definitions = new Definitions(versions.get(id) ?? 0, segments);
+        loaded.set(id, definitions);
+        this.#byOrganization.set(id, definitions);
       }
     }
-    for (const [id, definitions] of loaded) this.#keep(id, definitions);
     return loaded;
-  }
-
-  #keep(id: OrganizationId, definitions: Definitions): void {
-    this.#drop(id);
-    this.#byOrganization.set(id, definitions);
-    this.#segments += definitions.segments.size;
-    for (const oldest of this.#byOrganization.keys()) {
-      if (this.#segments <= CACHED_SEGMENTS_MAX || oldest === id) break;
-      this.#drop(oldest);
-    }
-  }
-
-  #drop(id: OrganizationId): void {
-    this.#segments -= this.#byOrganization.get(id)?.segments.size ?? 0;
-    this.#byOrganization.delete(id);
   }
 }
 

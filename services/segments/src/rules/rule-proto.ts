@@ -3,6 +3,7 @@ import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import type { CreateSegmentRequest } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { invalidField } from "@muster/errors";
+import { LRUCache } from "lru-cache";
 import { matcherOf } from "../engine/rule/matcher.ts";
 import type { Rule, Window } from "../engine/rule/rule.ts";
 import { performedOf, ruleFromProto } from "./rule-from-proto.ts";
@@ -38,18 +39,13 @@ export function encodeRule(rule: Rule): string {
 }
 
 /** The rules read last: every write to an organization's segments reads all of its rules again. */
-const decoded = new Map<string, Rule>();
-const DECODED_MAX = 10_000;
+const decoded = new LRUCache<string, Rule>({ max: 10_000 });
 
 /** Returns the same object for the same text, so that values derived from a rule are computed once. */
 export function decodeRule(text: string): Rule {
-  const rule = decoded.get(text) ?? ruleFromProto(fromJsonString(RuleSchema, text), "rule", UTC);
-  // Reinserted, so that the map starts with the least recently read rule.
-  decoded.delete(text);
+  const known = decoded.get(text);
+  if (known !== undefined) return known;
+  const rule = ruleFromProto(fromJsonString(RuleSchema, text), "rule", UTC);
   decoded.set(text, rule);
-  if (decoded.size > DECODED_MAX) {
-    const [oldest] = decoded.keys();
-    if (oldest !== undefined) decoded.delete(oldest);
-  }
   return rule;
 }
