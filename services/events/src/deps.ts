@@ -2,20 +2,22 @@
 
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
+import type { Metrics } from "@muster/metrics";
 import type { OutboxPort, OutboxTail } from "@muster/outbox";
 import type { Caller } from "@muster/rpc";
 import type { Catalog } from "./catalog/catalog.ts";
+import type { TailItem } from "./domain-events.ts";
 import type { ErasureWorker } from "./erasure/erasure-worker.ts";
 import type { IdentityChangeHook } from "./identity-graph/merge-profile-groups.ts";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
 import type { RetentionWorker } from "./retention/retention-worker.ts";
-import type { TailItem } from "./tracked-events/tail-filter.ts";
 
 export interface EventsDeps {
   readonly clock: Clock;
   /** Source of event ids and of other ids. */
   readonly ids: IdSource;
   readonly profileIds: IdSource;
+  readonly metrics: Metrics;
   readonly database: Database;
   readonly outbox: OutboxPort;
   readonly ingest: IngestQueue;

@@ -9,7 +9,9 @@ import {
   AnnouncedProfileSchema,
   ProfileChangedSchema,
   ProfileErasedSchema,
+  type ProfileMerged,
   ProfileMergedSchema,
+  type ProfileUnmerged,
   ProfileUnmergedSchema,
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
@@ -17,9 +19,7 @@ import { MESSAGE_BYTES_MAX, type OrganizationId, type ProfileId, shardOf, uuidTo
 import type { OutboxDraft } from "@muster/outbox";
 import type { TrackedEvent } from "./event-storage/tracked-event.ts";
 import { UuidBytesCache } from "./event-storage/uuid-bytes-cache.ts";
-import type { ShardChanges } from "./ingest/plan-batch.ts";
 import type { Profile } from "./profile-storage/profile.ts";
-import type { TailItem } from "./tracked-events/tail-filter.ts";
 
 const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
 const PROFILE_CHANGED = "muster.events.profile.changed.v1";
@@ -31,6 +31,18 @@ const PROFILE_UNMERGED = "muster.events.profile.unmerged.v1";
 const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;
 /** Estimated bytes of the ids, times, tags and lengths of one event or profile. */
 const ITEM_OVERHEAD_BYTES = 96;
+
+/** The new profiles and events of one shard, in the order of publication. */
+export interface ShardChanges {
+  readonly shard: number;
+  readonly newProfiles: Profile[];
+  readonly events: TrackedEvent[];
+  /** The trace of the first contributing request that has one. */
+  traceParent: string;
+}
+
+/** An item of a domain event that tails read: an event, a merge or an undone merge. */
+export type TailItem = AnnouncedEvent | ProfileMerged | ProfileUnmerged;
 
 /** Encodes one message per shard, or several if a message would be too large. */
 export function trackedEventsRecorded(shardChanges: readonly ShardChanges[]): OutboxDraft[] {

@@ -12,9 +12,9 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { LAST_INSTANT_MS } from "../event-storage/tracked-event.ts";
 import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
+import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
-import { responseSaver } from "../tracked-events/record-event.ts";
 
 export function recordAction(deps: EventsDeps): UnaryHandler<typeof AlertService.method.recordAction> {
   return async (request, context) => {

@@ -13,8 +13,8 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { LAST_INSTANT_MS } from "../event-storage/tracked-event.ts";
 import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
+import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
-import { responseSaver } from "../tracked-events/record-event.ts";
 
 const RECORDED = "User events recorded Successfully";
 

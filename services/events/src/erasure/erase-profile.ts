@@ -3,7 +3,7 @@ import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_
 import { AppError } from "@muster/errors";
 import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { requireProfileId } from "../profiles/profile-proto.ts";
+import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 
 export function eraseProfile({
   erasures,

@@ -6,7 +6,7 @@ import type { CallContext } from "@muster/rpc";
 import type { ConcurrencyLimit } from "@muster/runtime";
 import type { EventsDeps } from "../deps.ts";
 import { getProfileGroup } from "../identity-graph/load-profile-groups.ts";
-import { requireProfileId } from "../profiles/profile-proto.ts";
+import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 import { type ExportedRecord, recordsOf } from "./export-records.ts";
 import type { MembershipReader } from "./membership-reader.ts";
 

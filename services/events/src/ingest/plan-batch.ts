@@ -2,19 +2,11 @@
 // No I/O: the input is the stored context, the output the rows to insert.
 import { assert, type IdSource, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import { AppError } from "@muster/errors";
+import type { ShardChanges } from "../domain-events.ts";
 import { hasSameContent, type TrackedEvent } from "../event-storage/tracked-event.ts";
 import { newProfileForIdentity, type Profile, type ProfileLink } from "../profile-storage/profile.ts";
 import { type BatchContext, emptyContext, type OrganizationContext } from "./batch-context.ts";
 import type { EventOutcome, Submission, SubmittedEvent } from "./submission.ts";
-
-/** The new profiles and events of one shard, in the order of publication. */
-export interface ShardChanges {
-  readonly shard: number;
-  readonly newProfiles: Profile[];
-  readonly events: TrackedEvent[];
-  /** The trace of the first contributing request that has one. */
-  traceParent: string;
-}
 
 export interface BatchPlan {
   readonly newProfiles: readonly Profile[];

@@ -5,7 +5,8 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { getProfileGroup } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
-import { profileToProto, requireProfileId } from "./profile-proto.ts";
+import { requireProfileId } from "../profile-storage/require-profile-id.ts";
+import { profileToProto } from "./profile-proto.ts";
 
 export function getProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.getProfile> {
   return async (request, context) => {

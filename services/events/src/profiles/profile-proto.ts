@@ -2,7 +2,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
-import { isUuid, type ProfileId } from "@muster/core";
 import { AppError, type FieldError } from "@muster/errors";
 import { jsonObjectProblem } from "../json/json-object.ts";
 import type { Profile } from "../profile-storage/profile.ts";
@@ -18,12 +17,6 @@ export function profileToProto(profile: Profile): MessageInitShape<typeof Profil
     createTime: timestampFromMs(profile.createMs),
     updateTime: timestampFromMs(profile.updateMs),
   };
-}
-
-/** Parses a profile id. A text that is not a UUID throws PROFILE_NOT_FOUND, like an unknown id. */
-export function requireProfileId(text: string): ProfileId {
-  if (!isUuid(text)) throw new AppError("PROFILE_NOT_FOUND");
-  return text as ProfileId;
 }
 
 export interface SentProfileFields {

@@ -10,7 +10,8 @@ import { changeOriginOf } from "../identity-graph/change-origin.ts";
 import { identityTransaction } from "../identity-graph/identity-transaction.ts";
 import { appendIdentityChange, lockAndUnmerge } from "../identity-graph/merge-profile-groups.ts";
 import { effectiveProfile, groupProfileIds } from "../identity-graph/profile-group.ts";
-import { profileToProto, requireProfileId } from "./profile-proto.ts";
+import { requireProfileId } from "../profile-storage/require-profile-id.ts";
+import { profileToProto } from "./profile-proto.ts";
 
 export function unmergeProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.unmergeProfile> {
   return async (request, context) => {

@@ -11,7 +11,8 @@ import { identityTransaction } from "../identity-graph/identity-transaction.ts";
 import { lockProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { type ProfileFieldChanges, updateProfileGroup } from "../identity-graph/update-profile-group.ts";
-import { checkProfileFields, profileToProto, requireProfileId } from "./profile-proto.ts";
+import { requireProfileId } from "../profile-storage/require-profile-id.ts";
+import { checkProfileFields, profileToProto } from "./profile-proto.ts";
 
 const FIELD_PREFIX = "profile.";
 /** Fields of a profile by mask path. */

@@ -14,8 +14,8 @@ import { AppError, invalidField } from "@muster/errors";
 import { type CallContext, errorToProto, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { readBatchedEvent } from "../ingest/read-event-input.ts";
+import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
-import { responseSaver } from "./record-event.ts";
 
 export function batchRecordEvents(
   deps: EventsDeps,

@@ -17,7 +17,7 @@ import {
 import { mergeEventCursors } from "../event-storage/merge-event-cursors.ts";
 import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
-import { requireProfileId } from "../profiles/profile-proto.ts";
+import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 
 export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.method.listEvents> {
   return async (request, context) => {

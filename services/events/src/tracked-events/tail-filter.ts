@@ -1,18 +1,12 @@
 // Selects the published events of a tail: by organization, event names and profile.
 import type { TailEventsRequest } from "@muster/contracts/muster/events/v1/event_service_pb";
-import type {
-  AnnouncedEvent,
-  ProfileMerged,
-  ProfileUnmerged,
-} from "@muster/contracts/muster/events/v1/events_events_pb";
+import type { AnnouncedEvent } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
+import type { TailItem } from "../domain-events.ts";
 import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
-import { requireProfileId } from "../profiles/profile-proto.ts";
-
-/** The items of domain events that tails read: events, merges and undone merges. */
-export type TailItem = AnnouncedEvent | ProfileMerged | ProfileUnmerged;
+import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 
 export class TailFilter {
   readonly #db: Queryable;

@@ -4,8 +4,8 @@ import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_s
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
+import { responseSaver } from "../ingest/response-saver.ts";
 import type { EventOutcome } from "../ingest/submission.ts";
-import { responseSaver } from "../tracked-events/record-event.ts";
 import type { CallType } from "./call-types.ts";
 import { commitCalls, wasAccepted } from "./commit-calls.ts";
 import { readCall, withFieldPrefix } from "./read-call.ts";

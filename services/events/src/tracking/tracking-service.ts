@@ -1,4 +1,4 @@
-// Implements TrackingService: the handler of each method.
+// Lists the handlers of TrackingService.
 import {
   AliasResponseSchema,
   GroupResponseSchema,
@@ -7,16 +7,17 @@ import {
   TrackingService,
   TrackResponseSchema,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
-import type { Metrics } from "@muster/metrics";
-import { implement } from "@muster/rpc";
+import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { batch, importCalls } from "./batch-calls.ts";
+import { batch } from "./batch.ts";
+import { importCalls } from "./import.ts";
 import { page } from "./page.ts";
 import { trackCall } from "./track-call.ts";
 import { TrackingMetrics } from "./tracking-metrics.ts";
 
-export function trackingService(deps: EventsDeps, metrics: Metrics) {
-  const trackingMetrics = new TrackingMetrics(metrics);
+/** Binds every RPC of TrackingService to the handler. */
+export function trackingService(deps: EventsDeps): ServiceImplementation {
+  const metrics = new TrackingMetrics(deps.metrics);
   return implement(TrackingService, {
     identify: trackCall(deps, "identify", IdentifyResponseSchema),
     track: trackCall(deps, "track", TrackResponseSchema),
@@ -24,7 +25,7 @@ export function trackingService(deps: EventsDeps, metrics: Metrics) {
     screen: trackCall(deps, "screen", ScreenResponseSchema),
     group: trackCall(deps, "group", GroupResponseSchema),
     alias: trackCall(deps, "alias", AliasResponseSchema),
-    batch: batch(deps, trackingMetrics),
-    import: importCalls(deps, trackingMetrics),
+    batch: batch(deps, metrics),
+    import: importCalls(deps, metrics),
   });
 }

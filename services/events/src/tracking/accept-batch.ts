@@ -1,16 +1,15 @@
-// Batch and Import accept many calls of all types in order and validate each call independently.
-import { create, type MessageShape } from "@bufbuild/protobuf";
+// Validates the calls of a batch independently, commits the valid calls in order and counts the others.
+import type { MessageShape } from "@bufbuild/protobuf";
 import type { ItemError } from "@muster/contracts/muster/errors/v1/error_pb";
-import {
+import type {
   BatchResponseSchema,
   ImportResponseSchema,
-  type TrackingCall,
-  type TrackingService,
+  TrackingCall,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError, type FieldError, invalidField } from "@muster/errors";
-import type { CallContext, UnaryHandler } from "@muster/rpc";
+import type { CallContext } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { responseSaver } from "../tracked-events/record-event.ts";
+import { responseSaver } from "../ingest/response-saver.ts";
 import { type CallOutcomes, commitCalls, wasAccepted } from "./commit-calls.ts";
 import { parseClientInstant } from "./instant-text.ts";
 import { INSTANT_PROBLEM, type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
@@ -19,44 +18,17 @@ import type { TrackingMetrics } from "./tracking-metrics.ts";
 /** Maximum number of problems in an error. Further problems appear after the client has fixed these. */
 const PROBLEMS_MAX = 20;
 
-interface Batch {
+export interface Batch {
   readonly calls: readonly TrackingCall[];
   readonly unreadable: readonly ItemError[];
   readonly sentAt: string;
   readonly correctsClock: boolean;
 }
 
-export function batch(
-  deps: EventsDeps,
-  metrics: TrackingMetrics,
-): UnaryHandler<typeof TrackingService.method.batch> {
-  const success = create(BatchResponseSchema, { success: true });
-  return (request, context) => {
-    const { batch: calls, unreadableCalls: unreadable, sentAt } = request;
-    return takeBatch(deps, metrics, context, { calls, unreadable, sentAt, correctsClock: true }, success);
-  };
-}
-
-export function importCalls(
-  deps: EventsDeps,
-  metrics: TrackingMetrics,
-): UnaryHandler<typeof TrackingService.method.import> {
-  const success = create(ImportResponseSchema, { success: true });
-  return (request, context) => {
-    const { batch: calls, unreadableCalls: unreadable } = request;
-    return takeBatch(
-      deps,
-      metrics,
-      context,
-      { calls, unreadable, sentAt: "", correctsClock: false },
-      success,
-    );
-  };
-}
-
 type Success = MessageShape<typeof BatchResponseSchema> | MessageShape<typeof ImportResponseSchema>;
 
-async function takeBatch<CallResponse extends Success>(
+/** Throws FIELD_INVALID if no call of the batch is valid. */
+export async function acceptBatch<CallResponse extends Success>(
   deps: EventsDeps,
   metrics: TrackingMetrics,
   context: CallContext,

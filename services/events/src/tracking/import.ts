@@ -1,0 +1,27 @@
+// Import accepts historical calls like Batch, without a correction of timestamps.
+import { create } from "@bufbuild/protobuf";
+import {
+  ImportResponseSchema,
+  type TrackingService,
+} from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import type { UnaryHandler } from "@muster/rpc";
+import type { EventsDeps } from "../deps.ts";
+import { acceptBatch } from "./accept-batch.ts";
+import type { TrackingMetrics } from "./tracking-metrics.ts";
+
+export function importCalls(
+  deps: EventsDeps,
+  metrics: TrackingMetrics,
+): UnaryHandler<typeof TrackingService.method.import> {
+  const success = create(ImportResponseSchema, { success: true });
+  return (request, context) => {
+    const { batch: calls, unreadableCalls: unreadable } = request;
+    return acceptBatch(
+      deps,
+      metrics,
+      context,
+      { calls, unreadable, sentAt: "", correctsClock: false },
+      success,
+    );
+  };
+}
