@@ -58,24 +58,24 @@ test: setup ## Everything that CI runs
 check: test ## The same
 
 .PHONY: test-unit
-test-unit: setup ## Tests that need no server
-	@$(VITEST) --exclude 'tests/{e2e,fault}/**' --exclude '**/*.{contract,service}.test.ts'
+test-unit: setup ## Tests that need no server, in seconds
+	@$(VITEST) --exclude '**/*.{contract,service,e2e,fault,interop}.test.ts'
 
 .PHONY: test-contract
 test-contract: setup ## One suite against both adapters of every port
-	@$(VITEST) contract
+	@$(VITEST) .contract.test
 
 .PHONY: test-service
-test-service: setup ## The services, each on its own
-	@$(VITEST) services
+test-service: setup ## Modules on both engines, each on its own and all together
+	@$(VITEST) .service.test
 
 .PHONY: test-e2e
 test-e2e: setup ## Whole installations in both modes, from outside, killed and restarted
-	@$(VITEST) tests/e2e tests/fault
+	@$(VITEST) .e2e.test .fault.test
 
 .PHONY: test-interop
 test-interop: setup ## Stock clients of other projects
-	@$(VITEST) packages/rpc/tests tests/e2e/watch tests/interop
+	@$(VITEST) packages/rpc/tests tests/e2e/watch .interop.test
 
 .PHONY: bench
 bench: setup ## Throughput and latency beside a database baseline of the same run; results in bench-results/

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["{packages,services,apps,tests,tools}/**/*.test.ts"],
-    globalSetup: ["packages/testkit/src/global-setup.ts"],
+    globalSetup: ["packages/testkit/src/servers/global-setup.ts"],
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },

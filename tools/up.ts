@@ -4,8 +4,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TARGETS, type Target } from "@muster/config";
-import { startMysqlServer } from "@muster/testkit/mysql-server";
-import { startNatsServer } from "@muster/testkit/nats-server";
+import { startMysqlServer, startNatsServer } from "@muster/testkit";
 import { runProcess } from "./run-process.ts";
 import { environmentOf, type Installation, openInstallation } from "./up/installation.ts";
 import { ProcessFiles } from "./up/process-files.ts";

@@ -11,6 +11,7 @@ import { checkProse } from "./prose.ts";
 import { checkProtoBaseline } from "./proto-baseline.ts";
 import { type Finding, isGenerated, readSourceFiles } from "./source-files.ts";
 import { checkSourceFile } from "./source-rules.ts";
+import { checkTestSuffixes } from "./test-suffixes.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
@@ -31,6 +32,7 @@ const checks: readonly Check[] = [
   { name: "import rules", run: importRules },
   { name: "source rules", run: async () => print(sourceRules()) },
   { name: "folder sizes", run: async () => print(folderSizes()) },
+  { name: "test suffixes", run: async () => print(testSuffixes()) },
   { name: "documents", run: async () => print(documents()) },
   { name: "prose", run: async () => print(checkProse(ROOT)) },
 ];
@@ -60,6 +62,10 @@ function sourceRules(): Finding[] {
 
 function folderSizes(): Finding[] {
   return checkFolderSizes(readSourceFiles(ROOT, () => true).map(({ path }) => path));
+}
+
+function testSuffixes(): Finding[] {
+  return checkTestSuffixes(readSourceFiles(ROOT, (path) => path.endsWith(".ts") && !isGenerated(path)));
 }
 
 function documents(): Finding[] {

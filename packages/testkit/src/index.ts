@@ -1,14 +1,16 @@
 export { FakeClock } from "./fake-clock.ts";
-export { findInStreams } from "./find-in-streams.ts";
 export { columnsOf, findInTables } from "./find-in-tables.ts";
 export { golden } from "./golden.ts";
-export { freePort, PrivateServer } from "./private-server.ts";
-export { removeStreams } from "./remove-streams.ts";
-export { startServers } from "./servers.ts";
+export { findInStreams } from "./servers/find-in-streams.ts";
+export { startMysqlServer } from "./servers/mysql-server.ts";
+export { startNatsServer } from "./servers/nats-server.ts";
+export { freePort, PrivateServer } from "./servers/private-server.ts";
+export { removeStreams } from "./servers/remove-streams.ts";
+export { startServers } from "./servers/servers.ts";
+export { testMysqlUrl, testNatsUrl } from "./servers/test-servers.ts";
 export {
   ENGINES,
   openTestDatabase,
   type TestDatabase,
 } from "./test-database.ts";
-export { testMysqlUrl, testNatsUrl } from "./test-servers.ts";
 export { waitFor } from "./wait-for.ts";

@@ -14,7 +14,7 @@ import {
   openSqlite,
   type SqliteOptions,
 } from "@muster/db";
-import { testMysqlUrl } from "./test-servers.ts";
+import { testMysqlUrl } from "./servers/test-servers.ts";
 
 /** For `describe.each`: a test of an engine must run on both. */
 export const ENGINES: readonly Engine[] = ["sqlite", "mysql"];

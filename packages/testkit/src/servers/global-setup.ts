@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { waitFor } from "../wait-for.ts";
 import { RUN_FOLDER_VARIABLE, RUN_PID_VARIABLE, type ServerKind } from "./test-servers.ts";
-import { waitFor } from "./wait-for.ts";
 
 const KINDS: readonly ServerKind[] = ["mysql", "nats"];
 

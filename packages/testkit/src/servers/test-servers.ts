@@ -5,7 +5,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { waitFor } from "./wait-for.ts";
+import { waitFor } from "../wait-for.ts";
 
 /** Set by global-setup.ts for the test files of its run. */
 export const RUN_FOLDER_VARIABLE = "MUSTER_TEST_RUN_FOLDER";

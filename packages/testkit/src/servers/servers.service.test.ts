@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { connect as connectNats } from "nats";
 import { expect, test } from "vitest";
+import { waitFor } from "../wait-for.ts";
 import { startServers } from "./servers.ts";
-import { waitFor } from "./wait-for.ts";
 
 test("private servers serve, survive kill -9 with their data, and leave nothing behind", async () => {
   const servers = await startServers({ isPrivate: true });
