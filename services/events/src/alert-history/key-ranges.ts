@@ -1,4 +1,6 @@
 // Builds conditions that select many rows by key, with a bounded number of keys per statement.
+import { chunksOf } from "@muster/core";
+
 type Bound = number | Buffer;
 
 /** Values in all IN lists of one statement. */
@@ -22,8 +24,7 @@ export function* keyConditions(
   let conditions: string[] = [];
   let bindings: Bound[] = [];
   for (const group of groups) {
-    for (let start = 0; start < group.values.length; start += STATEMENT_VALUES_MAX) {
-      const values = group.values.slice(start, start + STATEMENT_VALUES_MAX);
+    for (const values of chunksOf(group.values, STATEMENT_VALUES_MAX)) {
       const isFull =
         bindings.length + values.length > STATEMENT_VALUES_MAX || conditions.length >= STATEMENT_GROUPS_MAX;
       if (isFull && conditions.length > 0) {

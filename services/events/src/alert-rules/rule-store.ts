@@ -1,5 +1,5 @@
 // Stores alert rules: every statement against `alert_rule_sets` and `alert_rules`.
-import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
+import { bytesToUuid, chunksOf, type OrganizationId, uuidToBytes } from "@muster/core";
 import {
   forUpdate,
   insertRows,
@@ -64,10 +64,8 @@ export async function readVersions(
   organizationIds: readonly OrganizationId[],
 ): Promise<Map<OrganizationId, number>> {
   const versions = new Map<OrganizationId, number>();
-  for (let start = 0; start < organizationIds.length; start += PREPARED_VALUES_MAX) {
-    const requested = paddedValues(
-      organizationIds.slice(start, start + PREPARED_VALUES_MAX).map(uuidToBytes),
-    );
+  for (const ids of chunksOf(organizationIds, PREPARED_VALUES_MAX)) {
+    const requested = paddedValues(ids.map(uuidToBytes));
     const rows = await selectPrepared<{ organization_id: Buffer; version: number }>(
       trx,
       `select organization_id, version from alert_rule_sets where organization_id in (?${", ?".repeat(requested.length - 1)})`,

@@ -1,6 +1,7 @@
 // Stores fired alerts: every statement against `alerts`.
 import {
   bytesToUuid,
+  chunksOf,
   type OrganizationId,
   type ProfileId,
   type TrackedEventId,
@@ -75,10 +76,8 @@ export async function listAlerts(db: Queryable, filter: AlertFilter, limit: numb
     return (await walk(db, filter, profileIds?.[0], limit)).map(fromRow);
   }
   const found: AlertRow[] = [];
-  for (let start = 0; start < profileIds.length; start += WALKS_MAX) {
-    const walks = profileIds
-      .slice(start, start + WALKS_MAX)
-      .map((id) => db.select<AlertRow[]>("*").from(walk(db, filter, id, limit).as("walk")));
+  for (const ids of chunksOf(profileIds, WALKS_MAX)) {
+    const walks = ids.map((id) => db.select<AlertRow[]>("*").from(walk(db, filter, id, limit).as("walk")));
     const [first, ...others] = walks;
     if (first !== undefined) for (const row of (await first.unionAll(others)) as AlertRow[]) found.push(row);
   }

@@ -5,7 +5,7 @@ import {
   AlertFiredSchema,
   AlertsFiredSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
-import { type ProfileId, shardOf, uuidToBytes } from "@muster/core";
+import { chunksOf, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
 import { ALERT_FIRED } from "../domain-events.ts";
 import type { Alert } from "./alert.ts";
@@ -28,8 +28,8 @@ export function alertsFired(
   const drafts: OutboxDraft[] = [];
   for (const [shard, alerts] of [...byShard].sort(([a], [b]) => a - b)) {
     const traceParent = traceParents.get(shard) ?? "";
-    for (let start = 0; start < alerts.length; start += ALERTS_MAX) {
-      const encoded = alerts.slice(start, start + ALERTS_MAX).map(encodeAlert);
+    for (const some of chunksOf(alerts, ALERTS_MAX)) {
+      const encoded = some.map(encodeAlert);
       const data = toBinary(AlertsFiredSchema, create(AlertsFiredSchema, { alerts: encoded }));
       drafts.push({ shard, type: ALERT_FIRED, data, items: 0, traceParent });
     }

@@ -1,5 +1,5 @@
 // Stores event counts per profile and event name: every statement against `event_counts`.
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 import { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
@@ -51,11 +51,11 @@ export async function listCounts(
 ): Promise<EventCount[]> {
   const found: EventCount[] = [];
   if (names.size === 0) return found;
-  for (let start = 0; start < profileIds.length; start += PROFILES_MAX) {
+  for (const ids of chunksOf(profileIds, PROFILES_MAX)) {
     const query = db("event_counts")
       .select<{ profile_id: Buffer; name: Buffer; count: number }[]>("profile_id", "name", "count")
       .where("organization_id", uuidToBytes(organizationId))
-      .whereIn("profile_id", profileIds.slice(start, start + PROFILES_MAX).map(uuidToBytes));
+      .whereIn("profile_id", ids.map(uuidToBytes));
     if (names.size <= NAMES_MAX) {
       query.whereIn(
         "name",

@@ -7,7 +7,7 @@
 // read in about 20 ms. Checking whether rows are full costs as much as looking up the profiles. A commit
 // therefore checks only the hours with many new views and every sixteenth of the others, from a random start.
 // The other full parts are split a few views later.
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { dayOf, type TrackedEvent } from "../event-storage/tracked-event.ts";
 import { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
@@ -138,12 +138,12 @@ export async function visitPageViews(
 ): Promise<void> {
   const days: number[] = [];
   for (let day = dayOf(range.fromMs); day <= dayOf(range.toMs); day += 1) days.push(day);
-  for (let start = 0; start < profileIds.length; start += PROFILES_MAX) {
+  for (const ids of chunksOf(profileIds, PROFILES_MAX)) {
     const heads = await db(TABLE)
       .select<Omit<FullRow, "organization_id">[]>("day", "profile_id", "hour", "full_parts", "views")
       .where("organization_id", uuidToBytes(organizationId))
       .whereIn("day", days)
-      .whereIn("profile_id", profileIds.slice(start, start + PROFILES_MAX).map(uuidToBytes))
+      .whereIn("profile_id", ids.map(uuidToBytes))
       .where("part", 0);
     for (const { day, profile_id, hour, full_parts, views } of heads) {
       const of = { day: Number(day), hour: Number(hour) };
@@ -229,8 +229,7 @@ function* keysOf(hours: readonly ProfileHour[]): Generator<[string, (number | Bu
   let conditions: string[] = [];
   let bindings: (number | Buffer)[] = [];
   for (const group of groups.values()) {
-    for (let start = 0; start < group.length; start += STATEMENT_KEYS_MAX) {
-      const some = group.slice(start, start + STATEMENT_KEYS_MAX);
+    for (const some of chunksOf(group, STATEMENT_KEYS_MAX)) {
       const [first] = some;
       if (first === undefined) continue;
       if (

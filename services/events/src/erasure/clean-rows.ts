@@ -2,7 +2,7 @@
 // transaction adds the removed counts to the receipt. Repeated steps, after a crash or by two workers, find
 // less to remove.
 import type { DescService } from "@bufbuild/protobuf";
-import { type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
+import { chunksOf, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { ResponseEraser } from "@muster/idempotency";
 import { eraseFromOutbox } from "@muster/outbox";
@@ -84,7 +84,7 @@ class Cleaner {
   }
 
   async cleanResponses(task: ErasureTask): Promise<boolean> {
-    for (const profileIds of chunks([...this.#subjects.profileIds], SUBJECTS_AT_ONCE)) {
+    for (const profileIds of chunksOf([...this.#subjects.profileIds], SUBJECTS_AT_ONCE)) {
       if (!(await this.#repeat(task, (trx) => this.#eraseResponses(trx, profileIds)))) return false;
     }
     return true;
@@ -162,10 +162,4 @@ class Cleaner {
       counts: [{ location: locations.responses, count: rewritten }],
     };
   }
-}
-
-function chunks<Item>(items: readonly Item[], size: number): Item[][] {
-  const cut: Item[][] = [];
-  for (let start = 0; start < items.length; start += size) cut.push(items.slice(start, start + size));
-  return cut;
 }

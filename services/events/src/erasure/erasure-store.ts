@@ -1,5 +1,5 @@
 // Stores erasure receipts: every statement against `erasures` and `erasure_counts`.
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { type Erasure, type ErasureKey, locations, type RemovedCount } from "./erasure.ts";
 import { removeDoneTasks } from "./task-store.ts";
@@ -120,8 +120,7 @@ async function withRemovedCounts(
   rows: readonly ErasureRow[],
 ): Promise<Erasure[]> {
   const found: Erasure[] = [];
-  for (let start = 0; start < rows.length; start += COUNTED_AT_ONCE) {
-    const some = rows.slice(start, start + COUNTED_AT_ONCE);
+  for (const some of chunksOf(rows, COUNTED_AT_ONCE)) {
     const counts = await sumRemovedCounts(db, organizationId, some);
     const profileIds = await listProfiles(db, organizationId, some);
     for (const row of some) {

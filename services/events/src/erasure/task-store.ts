@@ -1,5 +1,5 @@
 // Stores the remaining work of erasures, so that a crash loses none: every statement against `erasure_tasks`.
-import { bytesToUuid, type OrganizationId, type ProfileId, SHARD_COUNT, uuidToBytes } from "@muster/core";
+import { ALL_SHARDS, bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 import { type ErasureKey, type ErasureTask, stages } from "./erasure.ts";
 
@@ -15,7 +15,6 @@ const COLUMNS = [
   "is_reported",
   "lease_until_ms",
 ] as const;
-const ALL_SHARDS = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
 
 interface TaskRow {
   readonly shard: number;
@@ -56,7 +55,10 @@ export async function leaseTask(
 
 /** Clears all leases after the previous process has stopped. */
 export async function releaseTasks(trx: Transaction): Promise<void> {
-  await trx(TABLE).whereIn("shard", ALL_SHARDS).andWhere("stage", stages.rows).update({ lease_until_ms: 0 });
+  await trx(TABLE)
+    .whereIn("shard", [...ALL_SHARDS])
+    .andWhere("stage", stages.rows)
+    .update({ lease_until_ms: 0 });
 }
 
 /** Renews the lease on the tasks of an erasure. */
@@ -113,7 +115,7 @@ export async function removeDoneTasks(trx: Transaction, erasure: ErasureKey): Pr
 function tasksOf(db: Queryable) {
   return db(TABLE)
     .select("shard", "erasure_id", "profile_id", "organization_id", "is_merge_target", "position")
-    .whereIn("shard", ALL_SHARDS);
+    .whereIn("shard", [...ALL_SHARDS]);
 }
 
 function fromRow(row: TaskRow): ErasureTask {
