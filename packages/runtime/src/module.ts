@@ -39,15 +39,6 @@ export interface ModuleSettings {
    * twice as many.
    */
   readonly backlogItemsMax: number;
-  /** Initial event catalog of every organization, for the events service. */
-  readonly eventCatalog: readonly CatalogEntry[];
-}
-
-export interface CatalogEntry {
-  readonly name: string;
-  readonly description: string;
-  /** Points of one event, in millionths. */
-  readonly priceMillionths: number;
 }
 
 export interface ModuleDefinition {

@@ -11,6 +11,7 @@ import { alertService } from "./alerts/alert-service.ts";
 import { behaviorService } from "./behavior/behavior-service.ts";
 import { ReadModelStep } from "./behavior/read-model-step.ts";
 import { Catalog } from "./catalog/catalog.ts";
+import type { EventType } from "./catalog/event-type.ts";
 import { eventTypeService } from "./catalog/event-type-service.ts";
 import type { EventsDeps } from "./deps.ts";
 import { tailItemsOf } from "./domain-events.ts";
@@ -28,79 +29,88 @@ import { RetentionWorker } from "./retention/retention-worker.ts";
 import { eventService } from "./tracked-events/event-service.ts";
 import { trackingService } from "./tracking/tracking-service.ts";
 
+export type { EventType } from "./catalog/event-type.ts";
 export { CatalogError, readCatalog } from "./catalog/read-catalog.ts";
 
+/** The events service without default event types. */
 export const eventsModule: ModuleDefinition = {
   name: "events",
   migrations: new URL("../migrations/", import.meta.url),
-  async build(platform) {
-    const { clock, ids, metrics, database, log } = platform;
-    const outbox = new Outbox({ ...platform, service: "events" });
-    const relay = new OutboxRelay({ ...platform, service: "events", outbox });
-    const { backlogItemsMax, eventCatalog } = platform.settings;
-    const profileIds = new MonotonicIds(ids);
-    const hasher = new EventHasher(platform.key("erased-events"));
-    const alerts = new AlertStep({ clock, ids: new MonotonicIds(ids) });
-    const ingest = new IngestQueue({
-      ...platform,
-      profileIds,
-      outbox,
-      steps: [alerts, new ReadModelStep(ids)],
-      erased: new ErasedLookup(hasher),
-      backlogItemsMax,
-    });
-    const tails = new OutboxTail({
-      ...{ ...platform, outbox, decode: tailItemsOf },
-      gauge: { name: "muster_tails", help: "Live tails attached to this process." },
-    });
-    const pageTokens = new PageTokens(platform.key("page-tokens"));
-    const catalog = new Catalog(eventCatalog);
-    const retention = new RetentionWorker(platform);
-    const erasureWorker = new ErasureWorker({
-      ...{ ...platform, outbox, hasher },
-      responses: new ResponseEraser(platform.key("idempotency")),
-      services: () => services.map(({ service }) => service),
-    });
-    const deps: EventsDeps = {
-      clock,
-      ids,
-      profileIds,
-      metrics,
-      database,
-      outbox,
-      ingest,
-      identityChangeHooks: [{ beforeChange: lockAlertHistory }],
-      tails,
-      pageTokens,
-      catalog,
-      segments: platform.caller("segments"),
-      erasures: erasureWorker,
-      retention,
-    };
-    platform.bus.onBroadcast(ERASED_TOPIC, () => tails.dropReads());
-    const services: readonly ServiceImplementation[] = [
-      profileService(deps),
-      eventService(deps),
-      erasureService(deps),
-      trackingService(deps),
-      retentionService(deps),
-      behaviorService(deps),
-      eventTypeService(deps),
-      alertService(deps),
-      exportService(deps),
-      eventFeedService(deps),
-    ];
-    return {
-      services,
-      // Started in this order and stopped in reverse, so that queued events are committed and published.
-      workers: [
-        outbox,
-        relay,
-        ingest,
-        erasureWorker,
-        retention,
-        new IdempotencyWorker({ database, clock, log }),
-      ],
-    };
-  },
+  build: (platform) => build(platform, []),
 };
+
+/** The catalog of every organization starts with the default event types. */
+export function eventsModuleWith(defaultEventTypes: readonly EventType[]): ModuleDefinition {
+  return { ...eventsModule, build: (platform) => build(platform, defaultEventTypes) };
+}
+
+async function build(platform: Platform, defaultEventTypes: readonly EventType[]): Promise<Module> {
+  const { clock, ids, metrics, database, log } = platform;
+  const outbox = new Outbox({ ...platform, service: "events" });
+  const relay = new OutboxRelay({ ...platform, service: "events", outbox });
+  const { backlogItemsMax } = platform.settings;
+  const profileIds = new MonotonicIds(ids);
+  const hasher = new EventHasher(platform.key("erased-events"));
+  const alerts = new AlertStep({ clock, ids: new MonotonicIds(ids) });
+  const ingest = new IngestQueue({
+    ...platform,
+    profileIds,
+    outbox,
+    steps: [alerts, new ReadModelStep(ids)],
+    erased: new ErasedLookup(hasher),
+    backlogItemsMax,
+  });
+  const tails = new OutboxTail({
+    ...{ ...platform, outbox, decode: tailItemsOf },
+    gauge: { name: "muster_tails", help: "Live tails attached to this process." },
+  });
+  const pageTokens = new PageTokens(platform.key("page-tokens"));
+  const catalog = new Catalog(defaultEventTypes);
+  const retention = new RetentionWorker(platform);
+  const erasureWorker = new ErasureWorker({
+    ...{ ...platform, outbox, hasher },
+    responses: new ResponseEraser(platform.key("idempotency")),
+    services: () => services.map(({ service }) => service),
+  });
+  const deps: EventsDeps = {
+    clock,
+    ids,
+    profileIds,
+    metrics,
+    database,
+    outbox,
+    ingest,
+    identityChangeHooks: [{ beforeChange: lockAlertHistory }],
+    tails,
+    pageTokens,
+    catalog,
+    segments: platform.caller("segments"),
+    erasures: erasureWorker,
+    retention,
+  };
+  platform.bus.onBroadcast(ERASED_TOPIC, () => tails.dropReads());
+  const services: readonly ServiceImplementation[] = [
+    profileService(deps),
+    eventService(deps),
+    erasureService(deps),
+    trackingService(deps),
+    retentionService(deps),
+    behaviorService(deps),
+    eventTypeService(deps),
+    alertService(deps),
+    exportService(deps),
+    eventFeedService(deps),
+  ];
+  return {
+    services,
+    // Started in this order and stopped in reverse, so that queued events are committed and published.
+    workers: [
+      outbox,
+      relay,
+      ingest,
+      erasureWorker,
+      retention,
+      new IdempotencyWorker({ database, clock, log }),
+    ],
+  };
+}

@@ -11,9 +11,8 @@ import {
 import { type OrganizationId, randomIds, SHARD_COUNT } from "@muster/core";
 import type { Engine } from "@muster/db";
 import type { Caller, Client } from "@muster/rpc";
-import type { CatalogEntry } from "@muster/runtime";
 import { type ModuleOptions, ModuleUnderTest, startParts } from "@muster/testkit/module";
-import { eventsModule } from "../src/module.ts";
+import { type EventType, eventsModuleWith } from "../src/module.ts";
 
 const EVENT_CATALOG = Object.entries({ LOGIN: 1, PURCHASE: 10, REFERRAL: 20 }).map(([name, points]) => ({
   name,
@@ -30,7 +29,7 @@ const agreeing: Caller = {
 
 export interface OpenOptions extends Pick<ModuleOptions, "clock" | "wrap"> {
   readonly backlogItemsMax?: number;
-  readonly eventCatalog?: readonly CatalogEntry[];
+  readonly eventCatalog?: readonly EventType[];
   /** Another process, whose data this process shares. */
   readonly beside?: EventsUnderTest;
   /** The segments service; the default accepts everything and returns nothing. */
@@ -45,10 +44,10 @@ export class EventsUnderTest extends ModuleUnderTest {
       segments = agreeing,
       ...rest
     } = options;
-    const parts = await startParts(eventsModule, engine, {
+    const parts = await startParts(eventsModuleWith(eventCatalog), engine, {
       ...rest,
       callers: { segments },
-      settings: { backlogItemsMax, eventCatalog },
+      settings: { backlogItemsMax },
     });
     return new EventsUnderTest(parts);
   }

@@ -6,7 +6,7 @@ import type { Database, Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
 import { type Caller, createClient } from "@muster/rpc";
 import { deriveKey, type ModuleDefinition, type ServiceName } from "@muster/runtime";
-import { eventsModule } from "@muster/service-events";
+import { eventsModuleWith } from "@muster/service-events";
 import { createOrganizationDirect, identityModule, ownApiKeyLookup } from "@muster/service-identity";
 import { segmentsModule } from "@muster/service-segments";
 import { FakeClock, waitFor } from "@muster/testkit";
@@ -32,7 +32,7 @@ export class World {
   static async open(engine: Engine): Promise<World> {
     const world = new World();
     world.#idsOf("organizations");
-    for (const definition of [identityModule, eventsModule, segmentsModule]) {
+    for (const definition of [identityModule, eventsModuleWith(EVENT_TYPES), segmentsModule]) {
       await world.#start(engine, definition);
     }
     await world.rest();
@@ -156,7 +156,6 @@ export class World {
           ...platform,
           ...{ ids: this.#idsOf(`${service}-ledger`), key: platform.key("idempotency") },
         }),
-      settings: { eventCatalog: EVENT_TYPES },
     });
     this.#modules.set(service, module);
     this.#databases.set(service, await module.stored.openAnother());

@@ -8,7 +8,14 @@ import { IdempotencyLedger } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
-import { type CatalogEntry, deriveKey, type Platform, type ServiceName, type Worker } from "@muster/runtime";
+import {
+  deriveKey,
+  type ModuleDefinition,
+  type Platform,
+  type ServiceName,
+  type Worker,
+} from "@muster/runtime";
+import { type EventType, eventsModuleWith } from "@muster/service-events";
 import { ownApiKeyLookup } from "@muster/service-identity";
 import type { OpenPlatform } from "../platform/platform.ts";
 import { modules, servicesOf } from "../targets.ts";
@@ -16,7 +23,8 @@ import type { ServiceDirectory } from "./service-directory.ts";
 
 export interface BuildDeps {
   readonly config: Config;
-  readonly eventCatalog: readonly CatalogEntry[];
+  /** The catalog of every organization starts with these event types. */
+  readonly eventCatalog: readonly EventType[];
   readonly platform: OpenPlatform;
   /** Receives the built services. */
   readonly directory: ServiceDirectory;
@@ -38,7 +46,7 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
   const workers: Worker[] = [];
   for (const service of servicesOf(deps.config.targets)) {
     const modulePlatform = platformOf(service, instanceId, deps);
-    const module = await modules[service].build(modulePlatform);
+    const module = await definitionOf(service, deps).build(modulePlatform);
     const dispatcher = createDispatcher({
       implementations: module.services,
       serviceName: service,
@@ -58,11 +66,15 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
   return { dispatchers, workers };
 }
 
+function definitionOf(service: ServiceName, { eventCatalog }: BuildDeps): ModuleDefinition {
+  return service === "events" ? eventsModuleWith(eventCatalog) : modules[service];
+}
+
 /** The keys of a use differ by service, so that a response sealed by a service opens in no other service. */
 function platformOf(
   service: ServiceName,
   instanceId: string,
-  { config, eventCatalog, platform, directory, clock, ids, log, metrics }: BuildDeps,
+  { config, platform, directory, clock, ids, log, metrics }: BuildDeps,
 ): Platform {
   const database = platform.databases.get(service);
   assert(database !== undefined, `${service} has no database`);
@@ -88,7 +100,6 @@ function platformOf(
     settings: {
       demoOrganizationId: platform.demo?.organizationId,
       backlogItemsMax: config.backlogItemsMax,
-      eventCatalog,
     },
   };
 }

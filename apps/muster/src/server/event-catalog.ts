@@ -2,14 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Config } from "@muster/config";
-import type { CatalogEntry } from "@muster/runtime";
-import { CatalogError, readCatalog } from "@muster/service-events";
+import { CatalogError, type EventType, readCatalog } from "@muster/service-events";
 import { StartError } from "../start-error.ts";
 
 const DEFAULT_CATALOG_PATH = fileURLToPath(new URL("../../../../config/events.yaml", import.meta.url));
 
 /** Throws StartError where the file cannot be read or is invalid. */
-export async function loadEventCatalog(config: Config): Promise<readonly CatalogEntry[]> {
+export async function loadEventCatalog(config: Config): Promise<readonly EventType[]> {
   if (!config.targets.includes("events")) return [];
   const file = config.eventCatalog ?? DEFAULT_CATALOG_PATH;
   try {

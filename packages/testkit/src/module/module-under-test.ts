@@ -204,7 +204,7 @@ function platformOf(service: ServiceName, database: Database, options: ModuleOpt
     instanceId: options.instanceId ?? randomIds.next(0),
     exclusive: options.exclusive ?? beside === undefined,
     settings: {
-      ...{ demoOrganizationId: undefined, backlogItemsMax: 1_000_000, eventCatalog: [] },
+      ...{ demoOrganizationId: undefined, backlogItemsMax: 1_000_000 },
       ...options.settings,
     },
   };

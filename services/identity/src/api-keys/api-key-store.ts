@@ -36,84 +36,90 @@ export interface ApiKeyCursor {
   readonly id: ApiKeyId;
 }
 
-export class ApiKeyStore {
-  async insert(trx: Transaction, key: ApiKey): Promise<void> {
-    await trx("api_keys").insert({
-      id: uuidToBytes(key.id),
-      organization_id: uuidToBytes(key.organizationId),
-      name: Buffer.from(key.name, "utf8"),
-      prefix: Buffer.from(key.prefix, "utf8"),
-      key_hash: key.hash,
-      scopes: JSON.stringify(key.scopes),
-      create_time_ms: key.createTimeMs,
-      expire_time_ms: key.expireTimeMs ?? null,
-    });
-  }
+export async function insertApiKey(trx: Transaction, key: ApiKey): Promise<void> {
+  await trx("api_keys").insert({
+    id: uuidToBytes(key.id),
+    organization_id: uuidToBytes(key.organizationId),
+    name: Buffer.from(key.name, "utf8"),
+    prefix: Buffer.from(key.prefix, "utf8"),
+    key_hash: key.hash,
+    scopes: JSON.stringify(key.scopes),
+    create_time_ms: key.createTimeMs,
+    expire_time_ms: key.expireTimeMs ?? null,
+  });
+}
 
-  /** The key, valid or not; callers compare the time. */
-  async findByHash(queryable: Queryable, hash: Uint8Array): Promise<ApiKey | undefined> {
-    const row = await queryable("api_keys")
-      .select(COLUMNS)
-      .where("key_hash", Buffer.from(hash))
-      .first<Row | undefined>();
-    return row && fromRow(row);
-  }
+/** The key, valid or not; callers compare the time. */
+export async function findApiKeyByHash(queryable: Queryable, hash: Uint8Array): Promise<ApiKey | undefined> {
+  const row = await queryable("api_keys")
+    .select(COLUMNS)
+    .where("key_hash", Buffer.from(hash))
+    .first<Row | undefined>();
+  return row && fromRow(row);
+}
 
-  async find(
-    queryable: Queryable,
-    organizationId: OrganizationId,
-    id: ApiKeyId,
-  ): Promise<ApiKey | undefined> {
-    const row = await queryable("api_keys")
-      .select(COLUMNS)
-      .where(ofOrganization(organizationId, id))
-      .first<Row | undefined>();
-    return row && fromRow(row);
-  }
+export async function findApiKey(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  id: ApiKeyId,
+): Promise<ApiKey | undefined> {
+  const row = await queryable("api_keys")
+    .select(COLUMNS)
+    .where(ofOrganization(organizationId, id))
+    .first<Row | undefined>();
+  return row && fromRow(row);
+}
 
-  /** The keys valid at `nowMs`, by (create time, id). */
-  async listPage(
-    queryable: Queryable,
-    organizationId: OrganizationId,
-    nowMs: number,
-    after: ApiKeyCursor | undefined,
-    limit: number,
-  ): Promise<ApiKey[]> {
-    const query = queryable("api_keys")
-      .select<Row[]>(COLUMNS)
-      .where("organization_id", uuidToBytes(organizationId))
-      .andWhere((valid) => valid.whereNull("expire_time_ms").orWhere("expire_time_ms", ">", nowMs))
-      .limit(limit);
-    pageAfter(query, LIST_ORDER, after && [after.createTimeMs, uuidToBytes(after.id)]);
-    return (await query).map(fromRow);
-  }
+/** The keys valid at `nowMs`, by (create time, id). */
+export async function listApiKeyPage(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  nowMs: number,
+  after: ApiKeyCursor | undefined,
+  limit: number,
+): Promise<ApiKey[]> {
+  const query = queryable("api_keys")
+    .select<Row[]>(COLUMNS)
+    .where("organization_id", uuidToBytes(organizationId))
+    .andWhere((valid) => valid.whereNull("expire_time_ms").orWhere("expire_time_ms", ">", nowMs))
+    .limit(limit);
+  pageAfter(query, LIST_ORDER, after && [after.createTimeMs, uuidToBytes(after.id)]);
+  return (await query).map(fromRow);
+}
 
-  /** False when the key was removed before. */
-  async remove(trx: Transaction, organizationId: OrganizationId, id: ApiKeyId): Promise<boolean> {
-    return (await trx("api_keys").where(ofOrganization(organizationId, id)).delete()) === 1;
-  }
+/** False when the key was removed before. */
+export async function removeApiKey(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  id: ApiKeyId,
+): Promise<boolean> {
+  return (await trx("api_keys").where(ofOrganization(organizationId, id)).delete()) === 1;
+}
 
-  /** False when the key was removed, or its end was set before. */
-  async setEnd(
-    trx: Transaction,
-    organizationId: OrganizationId,
-    id: ApiKeyId,
-    expireTimeMs: number,
-  ): Promise<boolean> {
-    const changed = await trx("api_keys")
-      .where(ofOrganization(organizationId, id))
-      .whereNull("expire_time_ms")
-      .update({ expire_time_ms: expireTimeMs });
-    return changed === 1;
-  }
+/** False when the key was removed, or its end was set before. */
+export async function setApiKeyEnd(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  id: ApiKeyId,
+  expireTimeMs: number,
+): Promise<boolean> {
+  const changed = await trx("api_keys")
+    .where(ofOrganization(organizationId, id))
+    .whereNull("expire_time_ms")
+    .update({ expire_time_ms: expireTimeMs });
+  return changed === 1;
+}
 
-  /** Rotation leaves ended keys behind; the next rotation removes them. */
-  async removeEnded(trx: Transaction, organizationId: OrganizationId, nowMs: number): Promise<void> {
-    await trx("api_keys")
-      .where("organization_id", uuidToBytes(organizationId))
-      .andWhere("expire_time_ms", "<=", nowMs)
-      .delete();
-  }
+/** Rotation leaves ended keys behind; the next rotation removes them. */
+export async function removeEndedApiKeys(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  nowMs: number,
+): Promise<void> {
+  await trx("api_keys")
+    .where("organization_id", uuidToBytes(organizationId))
+    .andWhere("expire_time_ms", "<=", nowMs)
+    .delete();
 }
 
 function ofOrganization(organizationId: OrganizationId, id: ApiKeyId) {

@@ -8,6 +8,7 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { requireHeldScopes, requireKnownScopes } from "./api-key.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
+import { insertApiKey } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
 import { permissionsOfCaller } from "./permissions-of-caller.ts";
 
@@ -22,7 +23,7 @@ export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     });
     const response = create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
     await deps.database.transaction(async (trx) => {
-      await deps.apiKeys.insert(trx, apiKey);
+      await insertApiKey(trx, apiKey);
       await context.saveResponse(trx, response);
     });
     return response;

@@ -5,13 +5,14 @@ import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { announceRevocation } from "./announce-revocation.ts";
 import { isValidAt, parseApiKeyId } from "./api-key.ts";
+import { findApiKey, removeApiKey } from "./api-key-store.ts";
 
 export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.deleteApiKey> {
   return async (request, { organizationId }) => {
     const id = parseApiKeyId(request.apiKeyId);
     const found = await deps.database.transaction(async (trx) => {
-      const key = await deps.apiKeys.find(trx, organizationId, id);
-      const removed = await deps.apiKeys.remove(trx, organizationId, id);
+      const key = await findApiKey(trx, organizationId, id);
+      const removed = await removeApiKey(trx, organizationId, id);
       return removed && key !== undefined && isValidAt(key, deps.clock.nowMs());
     });
     if (!found) throw new AppError("API_KEY_NOT_FOUND");

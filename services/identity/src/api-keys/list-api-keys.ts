@@ -4,14 +4,14 @@ import type { ApiKeyId } from "@muster/core";
 import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
-import type { ApiKeyCursor } from "./api-key-store.ts";
+import { type ApiKeyCursor, listApiKeyPage } from "./api-key-store.ts";
 
 export function listApiKeys(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.listApiKeys> {
-  const { apiKeys, clock, database, pageTokens } = deps;
+  const { clock, database, pageTokens } = deps;
   return async (request, { organizationId }) => {
     const scope = `api-keys/${organizationId}`;
     const { size, after } = readPage(pageTokens, scope, request, cursorOf);
-    const found = await apiKeys.listPage(database.reader, organizationId, clock.nowMs(), after, size + 1);
+    const found = await listApiKeyPage(database.reader, organizationId, clock.nowMs(), after, size + 1);
     const page = cutPage(pageTokens, scope, found, size, ({ createTimeMs, id }) => [createTimeMs, id]);
     return { apiKeys: page.rows.map(apiKeyToProto), nextPageToken: page.nextPageToken };
   };

@@ -12,6 +12,7 @@ import type { IdentityDeps } from "../deps.ts";
 import { announceRevocation } from "./announce-revocation.ts";
 import { type ApiKey, isValidAt, parseApiKeyId, requireHeldScopes } from "./api-key.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
+import { findApiKey, insertApiKey, removeEndedApiKeys, setApiKeyEnd } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
 import { permissionsOfCaller } from "./permissions-of-caller.ts";
 
@@ -20,7 +21,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const { organizationId } = context;
     const id = parseApiKeyId(request.apiKeyId);
     const nowMs = deps.clock.nowMs();
-    const old = await deps.apiKeys.find(deps.database.reader, organizationId, id);
+    const old = await findApiKey(deps.database.reader, organizationId, id);
     if (old === undefined || !isValidAt(old, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
     // The response contains the new secret, which must not grant more than the caller holds.
     requireHeldScopes(old.scopes, permissionsOfCaller(context));
@@ -28,9 +29,9 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const { apiKey, secret } = issueApiKey(deps, { organizationId, name, scopes });
     const response = create(RotateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
     await deps.database.transaction(async (trx) => {
-      await endOld(trx, deps, old, nowMs, request.overlapSeconds * 1_000);
-      await deps.apiKeys.removeEnded(trx, organizationId, nowMs);
-      await deps.apiKeys.insert(trx, apiKey);
+      await endOld(trx, old, nowMs, request.overlapSeconds * 1_000);
+      await removeEndedApiKeys(trx, organizationId, nowMs);
+      await insertApiKey(trx, apiKey);
       await context.saveResponse(trx, response);
     });
     await announceRevocation(deps, id);
@@ -41,12 +42,11 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
 /** Succeeds only if no end was set before, which only a rotation does. */
 async function endOld(
   trx: Transaction,
-  { apiKeys }: IdentityDeps,
   { organizationId, id }: ApiKey,
   nowMs: number,
   overlapMs: number,
 ): Promise<void> {
-  if (await apiKeys.setEnd(trx, organizationId, id, nowMs + overlapMs)) return;
-  const found = await apiKeys.find(trx, organizationId, id);
+  if (await setApiKeyEnd(trx, organizationId, id, nowMs + overlapMs)) return;
+  const found = await findApiKey(trx, organizationId, id);
   throw new AppError(found === undefined ? "API_KEY_NOT_FOUND" : "API_KEY_ROTATED");
 }

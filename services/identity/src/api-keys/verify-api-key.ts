@@ -1,17 +1,16 @@
-// VerifyApiKey: whose key this is, for the other services; and the same look-up for identity itself.
+// VerifyApiKey: returns the owner and the scopes of a key, for the other services and for identity itself.
 import { type ApiKeyLookup, unknownApiKey } from "@muster/authz";
 import type { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { type Clock, uuidToBytes } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { UnaryHandler } from "@muster/rpc";
 import { isValidAt } from "./api-key.ts";
-import { ApiKeyStore } from "./api-key-store.ts";
+import { findApiKeyByHash } from "./api-key-store.ts";
 
 /** Looks keys up in identity's own database: for the processes that run identity. */
 export function ownApiKeyLookup(database: Database, clock: Clock): ApiKeyLookup {
-  const apiKeys = new ApiKeyStore();
   return async (keyHash) => {
-    const key = await apiKeys.findByHash(database.reader, keyHash);
+    const key = await findApiKeyByHash(database.reader, keyHash);
     return key !== undefined && isValidAt(key, clock.nowMs()) ? key : undefined;
   };
 }

@@ -24,7 +24,7 @@ export function createOrganization(
       secret: created.secret,
     });
     await deps.database.transaction(async (trx) => {
-      await insertNewOrganization(trx, deps, created);
+      await insertNewOrganization(trx, created);
       await context.saveResponse(trx, response);
     });
     return response;

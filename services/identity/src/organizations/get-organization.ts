@@ -5,13 +5,14 @@ import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { organizationToProto } from "./organization-proto.ts";
+import { findOrganization } from "./organization-store.ts";
 
 export function getOrganization(
   deps: IdentityDeps,
 ): UnaryHandler<typeof OrganizationDirectoryService.method.getOrganization> {
   return async (request) => {
     const id = bytesToUuid<OrganizationId>(request.organizationId);
-    const organization = await deps.organizations.find(deps.database.reader, id);
+    const organization = await findOrganization(deps.database.reader, id);
     if (organization === undefined) throw new AppError("ORGANIZATION_NOT_FOUND");
     return { organization: organizationToProto(organization) };
   };

@@ -4,6 +4,7 @@ import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { organizationToProto } from "./organization-proto.ts";
+import { findOrganization } from "./organization-store.ts";
 
 export function listOrganizations(
   deps: IdentityDeps,
@@ -11,7 +12,7 @@ export function listOrganizations(
   return async (request, context) => {
     // The list has a single page, so no token was ever returned.
     if (request.pageToken !== "") throw new AppError("PAGE_TOKEN_INVALID");
-    const organization = await deps.organizations.find(deps.database.reader, context.organizationId);
+    const organization = await findOrganization(deps.database.reader, context.organizationId);
     return {
       organizations: organization === undefined ? [] : [organizationToProto(organization)],
       nextPageToken: "",

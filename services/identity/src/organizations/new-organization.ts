@@ -2,10 +2,10 @@
 import { EVERY_PERMISSION } from "@muster/authz";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import type { ApiKeyStore } from "../api-keys/api-key-store.ts";
+import { insertApiKey } from "../api-keys/api-key-store.ts";
 import { type IssuedApiKey, issueApiKey } from "../api-keys/issue-api-key.ts";
 import { type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
-import type { OrganizationStore } from "./organization-store.ts";
+import { insertOrganization } from "./organization-store.ts";
 
 const FIRST_KEY_NAME = "First key";
 
@@ -35,9 +35,8 @@ export function newOrganization(
 
 export async function insertNewOrganization(
   trx: Transaction,
-  stores: { readonly organizations: OrganizationStore; readonly apiKeys: ApiKeyStore },
   { organization, apiKey }: NewOrganization,
 ): Promise<void> {
-  await stores.organizations.insert(trx, organization);
-  await stores.apiKeys.insert(trx, apiKey);
+  await insertOrganization(trx, organization);
+  await insertApiKey(trx, apiKey);
 }

@@ -1,4 +1,4 @@
-// Every statement against `organizations`.
+// Contains every statement against `organizations`.
 import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { forUpdate, type Queryable, type Transaction } from "@muster/db";
 import { type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
@@ -13,32 +13,36 @@ interface Row {
 
 const COLUMNS = ["id", "name", "create_time_ms", "time_zone"] as const;
 
-export class OrganizationStore {
-  /** Rejects with a unique violation when the id is there. */
-  async insert(trx: Transaction, organization: Organization): Promise<void> {
-    await trx("organizations").insert({
-      id: uuidToBytes(organization.id),
-      create_time_ms: organization.createTimeMs,
-      ...changeableColumns(organization),
-    });
-  }
+/** Rejects with a unique violation when the id is there. */
+export async function insertOrganization(trx: Transaction, organization: Organization): Promise<void> {
+  await trx("organizations").insert({
+    id: uuidToBytes(organization.id),
+    create_time_ms: organization.createTimeMs,
+    ...changeableColumns(organization),
+  });
+}
 
-  async update(trx: Transaction, organization: Organization): Promise<void> {
-    await trx("organizations")
-      .where("id", uuidToBytes(organization.id))
-      .update(changeableColumns(organization));
-  }
+export async function saveOrganization(trx: Transaction, organization: Organization): Promise<void> {
+  await trx("organizations")
+    .where("id", uuidToBytes(organization.id))
+    .update(changeableColumns(organization));
+}
 
-  async find(queryable: Queryable, id: OrganizationId): Promise<Organization | undefined> {
-    const rows = await queryable("organizations").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
-    return rows.map(fromRow)[0];
-  }
+export async function findOrganization(
+  queryable: Queryable,
+  id: OrganizationId,
+): Promise<Organization | undefined> {
+  const rows = await queryable("organizations").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
+  return rows.map(fromRow)[0];
+}
 
-  /** Locked until the transaction ends. */
-  async lock(trx: Transaction, id: OrganizationId): Promise<Organization | undefined> {
-    const query = trx("organizations").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
-    return (await forUpdate(trx, query)).map(fromRow)[0];
-  }
+/** Locked until the transaction ends. */
+export async function lockOrganization(
+  trx: Transaction,
+  id: OrganizationId,
+): Promise<Organization | undefined> {
+  const query = trx("organizations").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
+  return (await forUpdate(trx, query)).map(fromRow)[0];
 }
 
 function changeableColumns({ name, timeZone }: Organization) {

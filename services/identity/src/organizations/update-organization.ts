@@ -8,6 +8,7 @@ import { changedPaths, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { type Organization, requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { organizationToProto } from "./organization-proto.ts";
+import { lockOrganization, saveOrganization } from "./organization-store.ts";
 
 type Changes = Partial<Pick<Organization, "name" | "timeZone">>;
 
@@ -22,10 +23,10 @@ export function updateOrganization(
     // Another organization is reported as not found, like an unknown id.
     if (request.organizationId !== context.organizationId) throw new AppError("ORGANIZATION_NOT_FOUND");
     const organization = await deps.database.transaction(async (trx) => {
-      const before = await deps.organizations.lock(trx, context.organizationId);
+      const before = await lockOrganization(trx, context.organizationId);
       if (before === undefined) throw new AppError("ORGANIZATION_NOT_FOUND");
       const after: Organization = { ...before, ...changes };
-      await deps.organizations.update(trx, after);
+      await saveOrganization(trx, after);
       return after;
     });
     return { organization: organizationToProto(organization) };

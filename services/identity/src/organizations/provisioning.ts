@@ -4,18 +4,15 @@ import { EVERY_PERMISSION } from "@muster/authz";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import { type Database, isUniqueViolation } from "@muster/db";
 import { invalidField } from "@muster/errors";
-import { ApiKeyStore } from "./api-keys/api-key-store.ts";
-import { issueApiKey } from "./api-keys/issue-api-key.ts";
-import { insertNewOrganization, newOrganization } from "./organizations/new-organization.ts";
-import { OrganizationStore } from "./organizations/organization-store.ts";
+import { insertApiKey } from "../api-keys/api-key-store.ts";
+import { issueApiKey } from "../api-keys/issue-api-key.ts";
+import { insertNewOrganization, newOrganization } from "./new-organization.ts";
 
 /** The demo organization of every embedded installation. */
 export const DEMO_ORGANIZATION_ID = "01900000-0000-7000-8000-00000000de30" as OrganizationId;
 const DEMO_ORGANIZATION_NAME = "Demo";
 const DEMO_KEY_NAME = "Demo key";
 const NAME_BYTES_MAX = 255;
-
-const stores = { organizations: new OrganizationStore(), apiKeys: new ApiKeyStore() };
 
 export interface Provisioning {
   readonly clock: Clock;
@@ -32,7 +29,7 @@ export async function createOrganizationDirect(
     throw invalidField("name", `must be 1 to ${NAME_BYTES_MAX} bytes`);
   }
   const created = newOrganization({ clock, ids }, { name });
-  await database.transaction((trx) => insertNewOrganization(trx, stores, created));
+  await database.transaction((trx) => insertNewOrganization(trx, created));
   return { organizationId: created.organization.id, secret: created.secret };
 }
 
@@ -51,7 +48,7 @@ export async function ensureDemoOrganization(
     { id: organizationId, name: DEMO_ORGANIZATION_NAME, keyName: DEMO_KEY_NAME },
   );
   try {
-    await database.transaction((trx) => insertNewOrganization(trx, stores, created));
+    await database.transaction((trx) => insertNewOrganization(trx, created));
     return { organizationId, secret: created.secret };
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
@@ -61,6 +58,6 @@ export async function ensureDemoOrganization(
     { clock, ids },
     { organizationId, name: DEMO_KEY_NAME, scopes: [EVERY_PERMISSION] },
   );
-  await database.transaction((trx) => stores.apiKeys.insert(trx, apiKey));
+  await database.transaction((trx) => insertApiKey(trx, apiKey));
   return { organizationId, secret };
 }
