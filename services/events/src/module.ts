@@ -4,7 +4,7 @@ import { PageTokens } from "@muster/core";
 import { IdempotencyWorker, ResponseEraser } from "@muster/idempotency";
 import { Outbox, OutboxRelay, OutboxTail } from "@muster/outbox";
 import type { ServiceImplementation } from "@muster/rpc";
-import type { ModuleDefinition } from "@muster/runtime";
+import type { Module, ModuleDefinition, Platform } from "@muster/runtime";
 import { AlertStep } from "./alert-evaluation/alert-step.ts";
 import { lockAlertHistory } from "./alert-history/history-store.ts";
 import { alertService } from "./alerts/alert-service.ts";
