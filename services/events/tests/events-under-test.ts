@@ -8,7 +8,7 @@ import {
   ProfileChangedSchema,
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
-import { type OrganizationId, randomIds, SHARD_COUNT } from "@muster/core";
+import { ALL_SHARDS, type OrganizationId, randomIds } from "@muster/core";
 import type { Engine } from "@muster/db";
 import type { Caller, Client } from "@muster/rpc";
 import { type ModuleOptions, ModuleUnderTest, startParts } from "@muster/testkit/module";
@@ -63,7 +63,7 @@ export class EventsUnderTest extends ModuleUnderTest {
     const profiles: AnnouncedProfile[] = [];
     const envelopes: Envelope[] = [];
     const { positions } = await this.feed.getPositions({});
-    for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+    for (const shard of ALL_SHARDS) {
       let after = 0n;
       for (let items = 0n; ; ) {
         const read = await this.feed.readOutbox({ shard, afterPosition: after, limit: 1000 });

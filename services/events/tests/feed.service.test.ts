@@ -8,7 +8,15 @@ import {
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { TrackedEventsRecordedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { bytesToUuid, type OrganizationId, randomIds, SHARD_COUNT, shardOf, uuidToBytes } from "@muster/core";
+import {
+  ALL_SHARDS,
+  bytesToUuid,
+  type OrganizationId,
+  randomIds,
+  SHARD_COUNT,
+  shardOf,
+  uuidToBytes,
+} from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -90,7 +98,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     }));
     const { profile: idle } = await events.call(createProfile, { userId: "idle" }, as);
     const all = new Map<string, number>();
-    for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+    for (const shard of ALL_SHARDS) {
       const { profiles, position, more } = await scan(shard);
       expect(more).toBe(false);
       expect(position).toBe((await events.feed.getPositions({})).positions[shard]);
@@ -157,7 +165,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     while (!isDone || scans.length === 0) {
       // SQLite returns synchronously, but the writers need a turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
-      scans.push(await Promise.all(Array.from({ length: SHARD_COUNT }, (_, shard) => scan(shard))));
+      scans.push(await Promise.all(ALL_SHARDS.map((shard) => scan(shard))));
     }
     await writing;
     const { envelopes, events: told } = await events.announced();

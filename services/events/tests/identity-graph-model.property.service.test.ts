@@ -11,7 +11,7 @@ import {
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { bytesToUuid, type OrganizationId, SHARD_COUNT, shardOf, uuidToBytes } from "@muster/core";
+import { ALL_SHARDS, bytesToUuid, type OrganizationId, shardOf, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES } from "@muster/testkit";
 import fc from "fast-check";
@@ -190,7 +190,7 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
           const ids = await makeProfiles(organizationId);
           const [taken, scans] = await Promise.all([
             Promise.all(steps.map((one, index) => take(one, { organizationId, ids, index }))),
-            Promise.all(Array.from({ length: SHARD_COUNT }, (_, shard) => scan(organizationId, shard))),
+            Promise.all(ALL_SHARDS.map((shard) => scan(organizationId, shard))),
           ]);
           for (const { reason } of taken) {
             expect([undefined, "FIELD_INVALID", "PROFILE_MERGED_BEFORE", "PROFILE_NOT_MERGED"]).toContain(

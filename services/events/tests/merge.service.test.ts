@@ -7,7 +7,7 @@ import {
   ProfileUnmergedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { bytesToUuid, type OrganizationId, randomIds, SHARD_COUNT, shardOf, uuidToBytes } from "@muster/core";
+import { ALL_SHARDS, bytesToUuid, type OrganizationId, randomIds, shardOf, uuidToBytes } from "@muster/core";
 import { ENGINES, FakeClock } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -411,7 +411,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       );
       for (const [id, root] of roots) if (id !== root) await merge(id, root);
       const people = new Map<string, Scanned>();
-      for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+      for (const shard of ALL_SHARDS) {
         for (const [id, person] of await scan(shard)) {
           expect(shardOf(organizationId, id)).toBe(shard);
           people.set(id, person);
@@ -479,7 +479,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
         ]),
       );
       const sampled: string[] = [];
-      for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+      for (const shard of ALL_SHARDS) {
         const sample = await events.feed.sampleProfiles({ ...organization, shard, limit: 100, seed: 1n });
         expect(sample.profileCount).toBe(2n);
         sampled.push(...sample.profileIds.map((id) => bytesToUuid(id)));

@@ -1,4 +1,5 @@
 // Builds a bounded number of SQL conditions that select many keys by an index. Pure.
+import { chunksOf } from "@muster/core";
 
 /** Maximum number of values in all IN lists of one statement. */
 const STATEMENT_VALUES_MAX = 1000;
@@ -23,8 +24,7 @@ export function* keyConditions(
   let conditions: string[] = [];
   let bindings: Bound[] = [];
   for (const group of groups) {
-    for (let start = 0; start < group.values.length; start += STATEMENT_VALUES_MAX) {
-      const values = group.values.slice(start, start + STATEMENT_VALUES_MAX);
+    for (const values of chunksOf(group.values, STATEMENT_VALUES_MAX)) {
       const isFull =
         bindings.length + values.length > STATEMENT_VALUES_MAX || conditions.length >= STATEMENT_GROUPS_MAX;
       if (isFull && conditions.length > 0) {

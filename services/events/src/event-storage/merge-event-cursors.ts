@@ -1,6 +1,6 @@
 // Merges the ordered sort keys of several profiles into one order. Each profile is read ahead a little, and
 // the buffered keys are bounded by a few statements.
-import type { ProfileId } from "@muster/core";
+import { chunksOf, type ProfileId } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import {
   type CursorFilter,
@@ -64,8 +64,7 @@ async function readAhead(
   limit: number,
 ): Promise<void> {
   const empty = sources.filter(({ buffered, isExhausted }) => buffered.length === 0 && !isExhausted);
-  for (let start = 0; start < empty.length; start += PROFILES_AT_ONCE) {
-    const some = empty.slice(start, start + PROFILES_AT_ONCE);
+  for (const some of chunksOf(empty, PROFILES_AT_ONCE)) {
     const requested = some.map(({ profileId, last }) => ({ profileId, after: last }));
     const found = await listEventCursors(db, filter, requested, limit);
     for (const source of some) {

@@ -1,7 +1,7 @@
 // Reads the raw events of many profile groups, group by group, each group's events by (occurred_ms, id).
 // Memory is bounded by about one statement's result.
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import type { Transaction } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { IN_LIST_VALUES_MAX, type Transaction } from "@muster/db";
 import { compareEventCursors, getEventsAt } from "../event-storage/event-cursor-store.ts";
 import { type EventRow, type ScanCursor, scanEvents } from "../event-storage/event-store.ts";
 import { mergeEventCursors } from "../event-storage/merge-event-cursors.ts";
@@ -11,10 +11,6 @@ import type { Profile } from "../profile-storage/profile.ts";
 const STATEMENT_EVENTS_MAX = 1000;
 const STATEMENT_EVENTS_MIN = 32;
 const STATEMENT_BYTES_AIM = 4 * 1024 * 1024;
-/**
- * Maximum number of profiles in one statement: below the size at which MariaDB uses a temporary table for IN.
- */
-const STATEMENT_PROFILES_MAX = 500;
 /** Number of events of a large group that one statement fetches by sort key. */
 const EVENTS_AT_ONCE = 200;
 
@@ -36,7 +32,7 @@ export async function readProfileEvents(
 ): Promise<void> {
   const scan: Scan = { trx, organizationId, names, onEvent };
   if (targets.every(({ profileIds }) => profileIds.length === 1)) return readByProfile(scan, targets);
-  let targetsAtOnce = STATEMENT_PROFILES_MAX;
+  let targetsAtOnce = IN_LIST_VALUES_MAX;
   for (let start = 0; start < targets.length; ) {
     const chunk = chunkOf(targets, start, targetsAtOnce);
     const isRead = await readTogether(scan, chunk);
@@ -60,7 +56,7 @@ function chunkOf(targets: readonly ScanTarget[], start: number, countMax: number
   let profiles = 0;
   for (const target of targets.slice(start, start + countMax)) {
     profiles += target.profileIds.length;
-    if (profiles > STATEMENT_PROFILES_MAX && chunk.length > 0) break;
+    if (profiles > IN_LIST_VALUES_MAX && chunk.length > 0) break;
     chunk.push(target);
   }
   return chunk;
@@ -103,7 +99,7 @@ async function readByProfile(scan: Scan, targets: readonly ScanTarget[]): Promis
 async function readTogether(scan: Scan, chunk: readonly ScanTarget[]): Promise<boolean> {
   const owners = new Map<ProfileId, ScanTarget>();
   for (const target of chunk) for (const id of target.profileIds) owners.set(id, target);
-  if (owners.size > STATEMENT_PROFILES_MAX) return false;
+  if (owners.size > IN_LIST_VALUES_MAX) return false;
   const range = { profileIds: Array.from(owners.keys()).sort().map(uuidToBytes) };
   const rows = await scanEvents(scan.trx, scan.organizationId, range, scan.names, STATEMENT_EVENTS_MAX);
   if (rows.length >= STATEMENT_EVENTS_MAX) return false;
@@ -119,8 +115,8 @@ async function readLarge(scan: Scan, target: ScanTarget): Promise<void> {
   if (target.profileIds.length === 1) return readByProfile(scan, [target]);
   const filter = { organizationId, names, order: "asc" as const, after: undefined };
   for await (const run of mergeEventCursors(trx, filter, target.profileIds, STATEMENT_EVENTS_MAX)) {
-    for (let start = 0; start < run.length; start += EVENTS_AT_ONCE) {
-      const rows = await getEventsAt(trx, organizationId, run.slice(start, start + EVENTS_AT_ONCE));
+    for (const cursors of chunksOf(run, EVENTS_AT_ONCE)) {
+      const rows = await getEventsAt(trx, organizationId, cursors);
       for (const row of rows) await scan.onEvent(target, row);
     }
   }

@@ -10,7 +10,7 @@ import {
   type ScanProfileEventsResponse,
   ScanProfileEventsResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import { bytesToUuid, type OrganizationId, shardOf, uuidToBytes } from "@muster/core";
+import { bytesToUuid, chunksOf, type OrganizationId, shardOf, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { invalidField } from "@muster/errors";
 import { readPositions } from "@muster/outbox";
@@ -70,8 +70,8 @@ async function scan(trx: Transaction, request: ScanProfileEventsRequest, emit: E
   );
   const filter = namesFilter(request.eventNames);
   if (!request.withoutEvents) {
-    await readProfileEvents(trx, organizationId, targets, filter.inStatement, async (person, row) => {
-      if (filter.accepts(row)) await parts.add(person.profile, row);
+    await readProfileEvents(trx, organizationId, targets, filter.inStatement, async (target, row) => {
+      if (filter.accepts(row)) await parts.add(target.profile, row);
     });
   }
   await parts.finish();
@@ -86,10 +86,9 @@ async function readTargets(
   const roots = await readRoots(trx, organizationId, request);
   const page = roots.slice(0, profileLimit);
   const targets: ScanTarget[] = [];
-  for (let start = 0; start < page.length; start += ROOTS_AT_ONCE) {
-    const some = await listProfileGroups(trx, organizationId, page.slice(start, start + ROOTS_AT_ONCE));
-    for (const person of some)
-      targets.push({ profile: effectiveProfile(person), profileIds: groupProfileIds(person) });
+  for (const some of chunksOf(page, ROOTS_AT_ONCE)) {
+    for (const group of await listProfileGroups(trx, organizationId, some))
+      targets.push({ profile: effectiveProfile(group), profileIds: groupProfileIds(group) });
   }
   return { targets, more: roots.length > profileLimit };
 }

@@ -1,13 +1,11 @@
 // Holds every statement about identity links: the columns `parent_id`, `root_id` and `merged_ms` of
 // `profiles`.
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import type { Queryable, Transaction } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { IN_LIST_VALUES_MAX, type Queryable, type Transaction } from "@muster/db";
 import type { MergedInto } from "../profile-storage/profile.ts";
 
 /** Maximum number of linked profiles, the root included. Bounds the union of rows that a read needs. */
 export const LINKED_PROFILES_MAX = 1000;
-/** Maximum number of keys in one statement: below the size at which MariaDB uses a temporary table for IN. */
-const LOOKUP_CHUNK = 500;
 
 /** Returns the root of a profile; undefined for an unknown profile. */
 export async function rootOf(
@@ -25,11 +23,11 @@ export async function rootsOf(
   profileIds: readonly ProfileId[],
 ): Promise<Map<ProfileId, ProfileId>> {
   const roots = new Map<ProfileId, ProfileId>();
-  for (let start = 0; start < profileIds.length; start += LOOKUP_CHUNK) {
+  for (const ids of chunksOf(profileIds, IN_LIST_VALUES_MAX)) {
     const rows = await db("profiles")
       .select<{ profile_id: Buffer; root_id: Buffer | null }[]>("profile_id", "root_id")
       .where("organization_id", uuidToBytes(organizationId))
-      .whereIn("profile_id", profileIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
+      .whereIn("profile_id", ids.map(uuidToBytes));
     for (const row of rows) {
       const profileId = bytesToUuid<ProfileId>(row.profile_id);
       roots.set(profileId, row.root_id === null ? profileId : bytesToUuid<ProfileId>(row.root_id));
@@ -56,11 +54,11 @@ export async function mergedIdsOf(
   rootIds: readonly ProfileId[],
 ): Promise<Map<ProfileId, ProfileId[]>> {
   const pairs: { rootId: ProfileId; profileId: ProfileId }[] = [];
-  for (let start = 0; start < rootIds.length; start += LOOKUP_CHUNK) {
+  for (const ids of chunksOf(rootIds, IN_LIST_VALUES_MAX)) {
     const rows = await db("profiles")
       .select<{ root_id: Buffer; profile_id: Buffer }[]>("root_id", "profile_id")
       .where("organization_id", uuidToBytes(organizationId))
-      .whereIn("root_id", rootIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
+      .whereIn("root_id", ids.map(uuidToBytes));
     for (const row of rows) {
       pairs.push({ rootId: bytesToUuid(row.root_id), profileId: bytesToUuid(row.profile_id) });
     }
@@ -105,11 +103,10 @@ export async function updateRoots(
   profileIds: readonly ProfileId[],
   rootId: ProfileId,
 ): Promise<void> {
-  const sorted = [...profileIds].sort();
-  for (let start = 0; start < sorted.length; start += LOOKUP_CHUNK) {
+  for (const ids of chunksOf([...profileIds].sort(), IN_LIST_VALUES_MAX)) {
     await trx("profiles")
       .where("organization_id", uuidToBytes(organizationId))
-      .whereIn("profile_id", sorted.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes))
+      .whereIn("profile_id", ids.map(uuidToBytes))
       .update({ root_id: uuidToBytes(rootId) });
   }
 }

@@ -1,5 +1,5 @@
 // Loads profile groups by the id of any linked profile, and locks groups for a change.
-import type { OrganizationId, ProfileId } from "@muster/core";
+import { chunksOf, type OrganizationId, type ProfileId } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import type { StoredProfile } from "../profile-storage/profile.ts";
 import { getProfile, listMerged, lockProfiles } from "../profile-storage/profile-store.ts";
@@ -34,8 +34,7 @@ export async function listProfileGroups(
     return roots.map((root) => ({ root, merged: [] }));
   }
   const groups: ProfileGroup[] = [];
-  for (let start = 0; start < roots.length; start += ROOTS_AT_ONCE) {
-    const some = roots.slice(start, start + ROOTS_AT_ONCE);
+  for (const some of chunksOf(roots, ROOTS_AT_ONCE)) {
     const found = await listMerged(
       db,
       organizationId,

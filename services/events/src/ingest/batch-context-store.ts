@@ -1,6 +1,6 @@
 // Loads the context of a batch for all its organizations. The number of statements does not depend on the
 // number of organizations that share the commit.
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { paddedValues, selectPrepared, type Transaction } from "@muster/db";
 import { EVENT_COLUMNS, type EventRow, eventFromRow } from "../event-storage/event-store.ts";
 import { type Bound, type KeyGroup, keyConditions } from "../event-storage/key-groups.ts";
@@ -88,8 +88,8 @@ async function selectFromOneGroup(
 ): Promise<IdentityRow[]> {
   const [organization, kind] = fixed;
   const found: IdentityRow[] = [];
-  for (let start = 0; start < values.length; start += PREPARED_VALUES_MAX) {
-    const requested = paddedValues(values.slice(start, start + PREPARED_VALUES_MAX));
+  for (const some of chunksOf(values, PREPARED_VALUES_MAX)) {
+    const requested = paddedValues(some);
     const rows = await selectPrepared<IdentityRow>(
       trx,
       `select organization_id, kind, value, profile_id, root_id from profile_identities where organization_id = ? and kind = ${kind} and value in (?${", ?".repeat(requested.length - 1)})`,

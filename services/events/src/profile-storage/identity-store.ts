@@ -1,7 +1,7 @@
 // Holds every statement against `profile_identities`. Invariant: the table has exactly one row for each
 // identity in `profiles`, with the root id of the profile.
-import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
-import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { IN_LIST_VALUES_MAX, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { compareRows } from "./compare-rows.ts";
 import {
   type Identity,
@@ -12,8 +12,6 @@ import {
 } from "./profile.ts";
 
 const IDENTITY_COLUMNS = ["organization_id", "kind", "value", "profile_id"] as const;
-/** Maximum number of keys in one statement: below the size at which MariaDB uses a temporary table for IN. */
-const LOOKUP_CHUNK = 500;
 
 /** Returns the owner of the identity, if any. */
 export async function findOwner(
@@ -32,7 +30,7 @@ export async function findOwners(
   values: readonly string[],
 ): Promise<Map<string, ProfileLink>> {
   const owners = new Map<string, ProfileLink>();
-  for (let start = 0; start < values.length; start += LOOKUP_CHUNK) {
+  for (const some of chunksOf(values, IN_LIST_VALUES_MAX)) {
     const rows = await db("profile_identities")
       .select<{ value: Buffer; profile_id: Buffer; root_id: Buffer | null }[]>(
         "value",
@@ -43,7 +41,7 @@ export async function findOwners(
       .where("kind", identityKindNumbers[kind])
       .whereIn(
         "value",
-        values.slice(start, start + LOOKUP_CHUNK).map((value) => Buffer.from(value)),
+        some.map((value) => Buffer.from(value)),
       );
     for (const row of rows) {
       const profileId = bytesToUuid<ProfileId>(row.profile_id);
@@ -109,11 +107,11 @@ export async function updateIdentityRoots(
   const kinds = Map.groupBy(identities, ({ kind }) => identityKindNumbers[kind]);
   for (const [kind, ofKind] of [...kinds].sort(([a], [b]) => a - b)) {
     const values = ofKind.map(({ value }) => Buffer.from(value)).sort(Buffer.compare);
-    for (let start = 0; start < values.length; start += LOOKUP_CHUNK) {
+    for (const some of chunksOf(values, IN_LIST_VALUES_MAX)) {
       await trx("profile_identities")
         .where("organization_id", uuidToBytes(organizationId))
         .where("kind", kind)
-        .whereIn("value", values.slice(start, start + LOOKUP_CHUNK))
+        .whereIn("value", some)
         .update({ root_id: rootId === undefined ? null : uuidToBytes(rootId) });
     }
   }

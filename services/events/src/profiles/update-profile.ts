@@ -3,8 +3,8 @@ import type {
   ProfileService,
   UpdateProfileRequest,
 } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { AppError, invalidField } from "@muster/errors";
-import type { UnaryHandler } from "@muster/rpc";
+import { AppError } from "@muster/errors";
+import { changedPaths, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { profileChanged } from "../domain-events.ts";
 import { identityTransaction } from "../identity-graph/identity-transaction.ts";
@@ -16,14 +16,13 @@ import { checkProfileFields, profileToProto } from "./profile-proto.ts";
 
 const FIELD_PREFIX = "profile.";
 /** Fields of a profile by mask path. */
-const changeable = {
+const FIELDS = {
   user_id: "userId",
   anonymous_id: "anonymousId",
   email: "email",
   name: "name",
   traits: "traits",
 } as const;
-type Path = keyof typeof changeable;
 
 export function updateProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.updateProfile> {
   return async (request, context) => {
@@ -45,20 +44,7 @@ export function updateProfile(deps: EventsDeps): UnaryHandler<typeof ProfileServ
   };
 }
 
-function changesOf(request: UpdateProfileRequest): ProfileFieldChanges {
-  const fields = pathsOf(request).map((path) => changeable[path]);
-  return Object.fromEntries(fields.map((field) => [field, request.profile?.[field]]));
-}
-
-function pathsOf({ profile, updateMask }: UpdateProfileRequest): Path[] {
-  const paths = updateMask?.paths ?? [];
-  if (paths.length === 0) {
-    return (Object.keys(changeable) as Path[]).filter((path) => profile?.[changeable[path]] !== undefined);
-  }
-  for (const path of paths) {
-    if (!Object.hasOwn(changeable, path)) {
-      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
-    }
-  }
-  return [...new Set(paths as Path[])];
+function changesOf({ profile, updateMask }: UpdateProfileRequest): ProfileFieldChanges {
+  const fields = changedPaths(updateMask, profile, FIELDS).map((path) => FIELDS[path]);
+  return Object.fromEntries(fields.map((field) => [field, profile?.[field]]));
 }

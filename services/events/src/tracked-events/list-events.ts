@@ -1,10 +1,10 @@
 // ListEvents lists a person's events, newest first. Events of equal time are ordered by descending id.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
-import { isUuid, PAGE_SIZE_DEFAULT, type ProfileId, type TrackedEventId, uuidToBytes } from "@muster/core";
+import { isUuid, type ProfileId, type TrackedEventId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { AppError, invalidField } from "@muster/errors";
-import type { UnaryHandler } from "@muster/rpc";
+import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { getEventsAt } from "../event-storage/event-cursor-store.ts";
 import { eventToProto, msOfTimestamp } from "../event-storage/event-proto.ts";
@@ -27,26 +27,23 @@ export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.m
     const fromMs = boundOf("from", request.from, Math.ceil);
     const toMs = boundOf("to", request.to, Math.floor);
     const scope = JSON.stringify(["events", organizationId, profileId, names, fromMs ?? "", toMs ?? ""]);
-    const after = openToken(deps, scope, request.pageToken);
+    const { size, after } = readPage(deps.pageTokens, scope, request, positionOf);
     const db = deps.database.reader;
     const rootId = await rootOf(db, organizationId, profileId);
     if (rootId === undefined) throw new AppError("PROFILE_NOT_FOUND");
-    const pageSize = request.pageSize || PAGE_SIZE_DEFAULT;
     const filter = { organizationId, profileId: rootId, names, fromMs, toMs, after };
     const profileIds = await linkedProfileIds(db, organizationId, rootId);
-    const events = await readPage(db, filter, profileIds, pageSize + 1);
-    const page = events.slice(0, pageSize);
-    const last = page.at(-1);
-    const hasMore = events.length > pageSize && last !== undefined;
-    return {
-      events: page.map(eventToProto),
-      nextPageToken: hasMore ? deps.pageTokens.seal(scope, [last.occurredMs, last.id]) : "",
-    };
+    const events = await listOfGroup(db, filter, profileIds, size + 1);
+    const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, events, size, ({ occurredMs, id }) => [
+      occurredMs,
+      id,
+    ]);
+    return { events: rows.map(eventToProto), nextPageToken };
   };
 }
 
-/** Reads a page of the events of all linked profiles of the filter's root profile. */
-async function readPage(
+/** Lists up to `limit` events of all linked profiles of the filter's root profile. */
+async function listOfGroup(
   db: Queryable,
   filter: EventListFilter,
   profileIds: readonly ProfileId[],
@@ -85,11 +82,7 @@ function boundOf(
   return ms + round((timestamp.nanos % 1_000_000) / 1_000_000);
 }
 
-function openToken(deps: EventsDeps, scope: string, token: string): EventListFilter["after"] {
-  if (token === "") return undefined;
-  const [occurredMs, id] = deps.pageTokens.open(scope, token) ?? [];
-  if (typeof occurredMs !== "number" || typeof id !== "string" || !isUuid(id)) {
-    throw new AppError("PAGE_TOKEN_INVALID");
-  }
+function positionOf([occurredMs, id]: PagePosition): EventListFilter["after"] {
+  if (typeof occurredMs !== "number" || typeof id !== "string" || !isUuid(id)) return undefined;
   return { occurredMs, id: id as TrackedEventId };
 }
