@@ -1,16 +1,13 @@
-// Declares the dependencies of the slices of this service.
+// Declares the dependencies that the slices of this service share. A slice that needs more extends them.
 
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort, OutboxTail } from "@muster/outbox";
 import type { Caller } from "@muster/rpc";
-import type { Catalog } from "./catalog/catalog.ts";
 import type { TailItem } from "./domain-events.ts";
-import type { ErasureWorker } from "./erasure/erasure-worker.ts";
 import type { IdentityChangeHook } from "./identity-graph/merge-profile-groups.ts";
 import type { IngestQueue } from "./ingest/ingest-queue.ts";
-import type { RetentionWorker } from "./retention/retention-worker.ts";
 
 export interface EventsDeps {
   readonly clock: Clock;
@@ -25,9 +22,6 @@ export interface EventsDeps {
   readonly identityChangeHooks: readonly IdentityChangeHook[];
   readonly tails: OutboxTail<TailItem>;
   readonly pageTokens: PageTokens;
-  readonly catalog: Catalog;
   /** Calls the segments service. */
   readonly segments: Caller;
-  readonly erasures: Pick<ErasureWorker, "erase">;
-  readonly retention: Pick<RetentionWorker, "wake">;
 }

@@ -11,8 +11,8 @@ import {
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
+import type { CatalogDeps } from "../catalog/catalog.ts";
 import { type EventType, pointsOf } from "../catalog/event-type.ts";
-import type { EventsDeps } from "../deps.ts";
 import { linkedProfileIds } from "../identity-graph/links-store.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
 import { listCounts } from "./event-count-store.ts";
@@ -30,7 +30,7 @@ const WALK_USERS = PAGE_USERS + 1;
 const WALKED_USERS_MAX = 100_000;
 
 export function listTrackedUserPoints(
-  deps: EventsDeps,
+  deps: CatalogDeps,
 ): UnaryHandler<typeof BehaviorService.method.listTrackedUserPoints> {
   return async (request, { organizationId }) => {
     if (request.userId !== undefined) {
@@ -52,7 +52,7 @@ export function listTrackedUserPoints(
 }
 
 async function pointsOfTrackedUser(
-  deps: EventsDeps,
+  deps: CatalogDeps,
   organizationId: OrganizationId,
   request: ListTrackedUserPointsRequest,
   userId: string,
@@ -75,7 +75,7 @@ interface PageRequest {
 
 /** `last` is the position of the next page; undefined on the last page. */
 async function readUsers(
-  deps: EventsDeps,
+  deps: CatalogDeps,
   db: Queryable,
   { organizationId, eventType, after }: PageRequest,
 ): Promise<{ readonly data: TrackedUserPoints[]; readonly last: string | undefined }> {
@@ -101,7 +101,7 @@ async function readUsers(
 
 /** The whole catalog, or only the requested type. */
 async function typesOf(
-  deps: EventsDeps,
+  deps: CatalogDeps,
   db: Queryable,
   organizationId: OrganizationId,
   eventType: string | undefined,

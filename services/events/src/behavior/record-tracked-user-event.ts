@@ -10,7 +10,7 @@ import {
 } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { CatalogDeps } from "../catalog/catalog.ts";
 import { LAST_INSTANT_MS } from "../event-storage/tracked-event.ts";
 import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
@@ -19,7 +19,7 @@ import { createSubmission, type EventOutcome } from "../ingest/submission.ts";
 const RECORDED = "User events recorded Successfully";
 
 export function recordTrackedUserEvent(
-  deps: EventsDeps,
+  deps: CatalogDeps,
 ): UnaryHandler<typeof BehaviorService.method.recordTrackedUserEvent> {
   return async (request, context) => {
     const { organizationId } = context;

@@ -2,6 +2,7 @@
 // reads the changes from the database, so that a new price applies on all replicas immediately.
 import type { OrganizationId } from "@muster/core";
 import type { Queryable } from "@muster/db";
+import type { EventsDeps } from "../deps.ts";
 import type { EventType } from "./event-type.ts";
 import { getChange, listChanges } from "./event-type-store.ts";
 
@@ -32,4 +33,9 @@ export class Catalog {
   isDefault(name: string): boolean {
     return this.#defaults.has(name);
   }
+}
+
+/** The shared dependencies and the catalog, for the slices that read event types. */
+export interface CatalogDeps extends EventsDeps {
+  readonly catalog: Catalog;
 }

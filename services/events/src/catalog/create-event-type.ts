@@ -7,13 +7,13 @@ import {
 } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { CatalogDeps } from "./catalog.ts";
 import { EVENT_TYPES_MAX } from "./event-type.ts";
 import { eventTypeToProto, requireEventType } from "./event-type-proto.ts";
 import { lockCatalog, putChange } from "./event-type-store.ts";
 
 export function createEventType(
-  deps: EventsDeps,
+  deps: CatalogDeps,
 ): UnaryHandler<typeof EventTypeService.method.createEventType> {
   return async ({ name, description, price = 0 }, context) => {
     const { organizationId } = context;

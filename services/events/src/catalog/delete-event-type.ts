@@ -2,11 +2,11 @@
 import type { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { CatalogDeps } from "./catalog.ts";
 import { deleteChange, lockCatalog, putChange } from "./event-type-store.ts";
 
 export function deleteEventType(
-  deps: EventsDeps,
+  deps: CatalogDeps,
 ): UnaryHandler<typeof EventTypeService.method.deleteEventType> {
   return async ({ name }, { organizationId }) => {
     await deps.database.transaction(async (trx) => {

@@ -1,7 +1,7 @@
 // Lists the handlers of EventTypeService.
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { CatalogDeps } from "./catalog.ts";
 import { createEventType } from "./create-event-type.ts";
 import { deleteEventType } from "./delete-event-type.ts";
 import { getEventType } from "./get-event-type.ts";
@@ -9,7 +9,7 @@ import { listEventTypes } from "./list-event-types.ts";
 import { updateEventType } from "./update-event-type.ts";
 
 /** Binds every RPC of EventTypeService to the handler. */
-export function eventTypeService(deps: EventsDeps): ServiceImplementation {
+export function eventTypeService(deps: CatalogDeps): ServiceImplementation {
   return implement(EventTypeService, {
     listEventTypes: listEventTypes(deps),
     createEventType: createEventType(deps),

@@ -1,14 +1,14 @@
 // ListEventTypes lists the catalog of the organization by the bytes of the names.
 import type { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { CatalogDeps } from "./catalog.ts";
 import { eventTypeToProto } from "./event-type-proto.ts";
 
 export function listEventTypes({
   catalog,
   database,
   pageTokens,
-}: EventsDeps): UnaryHandler<typeof EventTypeService.method.listEventTypes> {
+}: CatalogDeps): UnaryHandler<typeof EventTypeService.method.listEventTypes> {
   return async (request, { organizationId }) => {
     const scope = JSON.stringify(["event-types", organizationId]);
     const { size, after } = readPage(pageTokens, scope, request, parsePosition);

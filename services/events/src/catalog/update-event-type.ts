@@ -6,7 +6,7 @@ import type {
 } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import { changedPaths, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { CatalogDeps } from "./catalog.ts";
 import { type EventType, priceOf } from "./event-type.ts";
 import { eventTypeToProto, requireEventType } from "./event-type-proto.ts";
 import { lockCatalog, putChange } from "./event-type-store.ts";
@@ -17,7 +17,7 @@ const FIELDS = { description: "description", price: "price" } as const;
 type Path = keyof typeof FIELDS;
 
 export function updateEventType(
-  deps: EventsDeps,
+  deps: CatalogDeps,
 ): UnaryHandler<typeof EventTypeService.method.updateEventType> {
   return async (request, { organizationId }) => {
     const paths = changedPaths(request.updateMask, request.eventType, FIELDS);

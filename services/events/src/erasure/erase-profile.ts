@@ -2,12 +2,14 @@
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { AppError } from "@muster/errors";
 import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { requireProfileId } from "../profile-storage/require-profile-id.ts";
+import type { ErasureWorker } from "./erasure-worker.ts";
 
 export function eraseProfile({
   erasures,
-}: Pick<EventsDeps, "erasures">): UnaryHandler<typeof ErasureService.method.eraseProfile> {
+}: {
+  readonly erasures: ErasureWorker;
+}): UnaryHandler<typeof ErasureService.method.eraseProfile> {
   return async (request, context) => {
     const { organizationId, traceParent, deadlineMs } = context;
     const profileId = requireProfileId(request.profileId);

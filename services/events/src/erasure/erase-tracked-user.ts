@@ -3,12 +3,14 @@ import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_
 import type { ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
+import type { ErasureWorker } from "./erasure-worker.ts";
 
 export function eraseTrackedUser({
   erasures,
-}: Pick<EventsDeps, "erasures">): UnaryHandler<typeof ErasureService.method.eraseTrackedUser> {
+}: {
+  readonly erasures: ErasureWorker;
+}): UnaryHandler<typeof ErasureService.method.eraseTrackedUser> {
   return async ({ userId }, context) => {
     const { organizationId, traceParent, deadlineMs } = context;
     const find = async (trx: Transaction): Promise<ProfileId | undefined> =>

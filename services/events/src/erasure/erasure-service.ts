@@ -4,11 +4,17 @@ import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
 import { eraseProfile } from "./erase-profile.ts";
 import { eraseTrackedUser } from "./erase-tracked-user.ts";
+import type { ErasureWorker } from "./erasure-worker.ts";
 import { getErasure } from "./get-erasure.ts";
 import { listErasures } from "./list-erasures.ts";
 
+/** The shared dependencies and the worker that erases persons. */
+interface ErasureDeps extends EventsDeps {
+  readonly erasures: ErasureWorker;
+}
+
 /** Binds every RPC of ErasureService to the handler. */
-export function erasureService(deps: EventsDeps): ServiceImplementation {
+export function erasureService(deps: ErasureDeps): ServiceImplementation {
   return implement(ErasureService, {
     eraseProfile: eraseProfile(deps),
     eraseTrackedUser: eraseTrackedUser(deps),

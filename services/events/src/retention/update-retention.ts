@@ -15,6 +15,7 @@ import type { EventsDeps } from "../deps.ts";
 import { AGGREGATE_DAYS_MIN, isShorter, type Retention, type RetentionDays, UNLIMITED } from "./retention.ts";
 import { retentionToProto } from "./retention-proto.ts";
 import { lockRetention, markChanging, readRetention, saveRetentionDays } from "./retention-store.ts";
+import type { RetentionWorker } from "./retention-worker.ts";
 
 /** Mask paths and the fields of the message. */
 const FIELDS = { raw_event_days: "rawEventDays", aggregate_days: "aggregateDays" } as const;
@@ -23,8 +24,13 @@ const FIELDS = { raw_event_days: "rawEventDays", aggregate_days: "aggregateDays"
 const RESERVE_MS_MAX = 10_000;
 const CHANGE_MS_MAX = 3 * RESERVE_MS_MAX;
 
+/** The shared dependencies and the worker that deletes expired rows. */
+export interface RetentionDeps extends EventsDeps {
+  readonly retention: Pick<RetentionWorker, "wake">;
+}
+
 export function updateRetention(
-  deps: EventsDeps,
+  deps: RetentionDeps,
 ): UnaryHandler<typeof RetentionService.method.updateRetention> {
   const client = createClient(SegmentPrivacyService, deps.segments);
   return async (request, context) => {
