@@ -117,10 +117,10 @@ class Simulation {
 
   #apply(arrival: Arrival, nowMs: number): void {
     if (this.#applied <= this.#state.asOf) return;
-    const touched = new Set<SegmentDefinition>();
-    applyDueEvents(this.#state, this.#definitions, nowMs, touched);
-    this.#record(this.#state, arrival, this.#applied, nowMs, touched);
-    const { nextDueMs } = evaluateSegments(this.#state, this.#definitions, touched, nowMs);
+    const changedSegments = new Set<SegmentDefinition>();
+    applyDueEvents(this.#state, this.#definitions, nowMs, changedSegments);
+    this.#record(this.#state, arrival, this.#applied, nowMs, changedSegments);
+    const { nextDueMs } = evaluateSegments(this.#state, this.#definitions, changedSegments, nowMs);
     this.#nextDueMs = earlier(this.#nextDueMs, nextDueMs);
     if (needsRebuild(this.#state, nowMs)) this.#rebuild(nowMs, "stale");
   }
@@ -172,18 +172,18 @@ class Simulation {
     arrival: Arrival,
     position: number,
     nowMs: number,
-    touched: Set<SegmentDefinition>,
+    changedSegments: Set<SegmentDefinition>,
   ): void {
     const definitions = this.#definitions;
     if (arrival.eventName === undefined) {
-      recordProfile(state, definitions, { createMs: startMs, traits: arrival.properties }, touched);
+      recordProfile(state, definitions, { createMs: startMs, traits: arrival.properties }, changedSegments);
     } else {
       recordEvent(
         state,
         definitions,
         eventOf(arrival, position),
         nowMs,
-        touched,
+        changedSegments,
         this.#plan.scheduledEventsMax,
       );
     }
@@ -259,7 +259,7 @@ function traitsOf(known: readonly { readonly arrival: Arrival }[]): string {
   return known.findLast(({ arrival }) => arrival.eventName === undefined)?.arrival.properties ?? "{}";
 }
 
-test("with retention: windows are exact, what is said to be complete is, and no count ever falls", () => {
+test("with retention: windows are exact, complete facts are complete, and no count ever falls", () => {
   const anyAction: fc.Arbitrary<PlannedAction> = fc.record<PlannedAction>({
     tick: fc.integer({ min: 0, max: TICKS + TAIL_TICKS }),
     action: fc.oneof(
