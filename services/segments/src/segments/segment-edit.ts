@@ -4,6 +4,7 @@ import type {
   UpdateSegmentRequest,
 } from "@muster/contracts/muster/segments/v1/segment_update_pb";
 import { invalidField } from "@muster/errors";
+import { changedPaths } from "@muster/rpc";
 import type { Rule } from "../engine/rule/rule.ts";
 import { ruleFromRequest } from "../rules/rule-proto.ts";
 import { slugOf } from "../segment-model/segment.ts";
@@ -35,8 +36,8 @@ const SHORT_FORM: readonly Path[] = ["event_name", "min_count", "within_days"];
 
 /** `timeZone` is the time zone of the organization. */
 export function editFromRequest(request: UpdateSegmentRequest, timeZone: string): SegmentEdit {
-  const paths = pathsOf(request);
-  const { segment } = request;
+  const { segment, updateMask } = request;
+  const paths = changedPaths(updateMask, segment, maskFields);
   const given = <P extends Path>(path: P): SegmentChanges[(typeof maskFields)[P]] | undefined =>
     paths.includes(path) ? segment?.[maskFields[path]] : undefined;
   for (const path of ["name", "rule"] as const) {
@@ -62,17 +63,4 @@ export function editFromRequest(request: UpdateSegmentRequest, timeZone: string)
     rulePath: isShort ? `${PREFIX}event_name` : RULE_PATH,
     version: given("version"),
   };
-}
-
-function pathsOf({ segment, updateMask }: UpdateSegmentRequest): Path[] {
-  const paths = updateMask?.paths ?? [];
-  if (paths.length === 0) {
-    return (Object.keys(maskFields) as Path[]).filter((path) => segment?.[maskFields[path]] !== undefined);
-  }
-  for (const path of paths) {
-    if (!Object.hasOwn(maskFields, path)) {
-      throw invalidField("update_mask", `names no field that can be changed: ${path.slice(0, 100)}`);
-    }
-  }
-  return [...new Set(paths as Path[])];
 }
