@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Clock } from "@muster/core";
+import { type Clock, withTimeout } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type ClientError, clientErrorOf, rawResponse } from "./client-errors.ts";
 import type { HttpLimits } from "./limits.ts";
@@ -76,12 +76,9 @@ export class HttpServer {
   async stop(timeoutMs: number): Promise<void> {
     this.startDraining();
     if (!this.#server.listening) return;
-    const waiting = new AbortController();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    const late = this.#options.clock.sleep(timeoutMs, waiting.signal);
-    await Promise.race([closed, late]);
-    waiting.abort();
+    await withTimeout(this.#options.clock, timeoutMs, closed, () => {});
     this.#server.closeAllConnections();
     await closed;
   }
