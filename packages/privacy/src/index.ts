@@ -1,5 +1,6 @@
 export * from "./erase-subjects.ts";
 export * from "./labels.ts";
 export * from "./personal-json.ts";
+export { reachesField } from "./reachable-fields.ts";
 export * from "./redact.ts";
 export * from "./subjects.ts";

@@ -2,8 +2,7 @@
 import { type DescMessage, type DescService, fromBinary } from "@bufbuild/protobuf";
 import { AppError } from "@muster/errors";
 import type { KeptResponse, ResponseRewrite } from "@muster/idempotency";
-import { eraseSubjects, isPersonal, type Subjects, subjectsOf } from "@muster/privacy";
-import { reachesField } from "@muster/privacy/reachable-fields";
+import { eraseSubjects, isPersonal, reachesField, type Subjects, subjectsOf } from "@muster/privacy";
 import { methodName } from "./method-plan.ts";
 import { boundError } from "./status-proto.ts";
 
