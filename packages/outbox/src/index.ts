@@ -1,5 +1,6 @@
 export { ShardConsumer } from "./consumer/shard-consumer.ts";
 export { type DeadLetter, listDeadLetters } from "./dead-letters/dead-letter-store.ts";
+export { domainEventType } from "./domain-event-type.ts";
 export {
   eraseFromDeadLetters,
   eraseFromOutbox,

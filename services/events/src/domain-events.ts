@@ -16,16 +16,16 @@ import {
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { MESSAGE_BYTES_MAX, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
-import type { OutboxDraft } from "@muster/outbox";
+import { domainEventType, type OutboxDraft } from "@muster/outbox";
 import type { TrackedEvent } from "./event-storage/tracked-event.ts";
 import { UuidBytesCache } from "./event-storage/uuid-bytes-cache.ts";
 import type { Profile } from "./profile-storage/profile.ts";
 
-const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
-const PROFILE_CHANGED = "muster.events.profile.changed.v1";
-const PROFILE_MERGED = "muster.events.profile.merged.v1";
-const PROFILE_ERASED = "muster.events.profile.erased.v1";
-const PROFILE_UNMERGED = "muster.events.profile.unmerged.v1";
+const TRACKED_EVENTS_RECORDED = domainEventType(TrackedEventsRecordedSchema);
+const PROFILE_CHANGED = domainEventType(ProfileChangedSchema);
+const PROFILE_MERGED = domainEventType(ProfileMergedSchema);
+const PROFILE_ERASED = domainEventType(ProfileErasedSchema);
+const PROFILE_UNMERGED = domainEventType(ProfileUnmergedSchema);
 
 /** Leaves room for the envelope and for inexact size estimates. */
 const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;
@@ -58,7 +58,7 @@ export function tailItemsOf({ type, data }: Envelope): readonly TailItem[] {
   return [];
 }
 
-export const ALERT_FIRED = "muster.events.alert.fired.v1";
+export const ALERT_FIRED = domainEventType(AlertsFiredSchema);
 
 const SCHEMAS: ReadonlyMap<string, DescMessage> = new Map<string, DescMessage>([
   [TRACKED_EVENTS_RECORDED, TrackedEventsRecordedSchema],

@@ -19,16 +19,16 @@ import {
   shardOf,
   uuidToBytes,
 } from "@muster/core";
-import type { OutboxDraft } from "@muster/outbox";
+import { domainEventType, type OutboxDraft } from "@muster/outbox";
 import type { Subjects } from "@muster/privacy";
 import type { Membership } from "../memberships/membership-store.ts";
 import type { AnnouncedSegment } from "./announced-segment-store.ts";
 import type { Cause, MembershipChangeOrigin } from "./cause.ts";
 
-const ENTERED = "muster.segments.membership.entered.v1";
-const EXITED = "muster.segments.membership.exited.v1";
-const SEGMENT_REPLACED = "muster.segments.segment.replaced.v1";
-const SEGMENT_DELETED = "muster.segments.segment.deleted.v1";
+const ENTERED = domainEventType(MembershipsChangedSchema, "entered");
+const EXITED = domainEventType(MembershipsChangedSchema, "exited");
+const SEGMENT_REPLACED = domainEventType(SegmentReplacedSchema);
+const SEGMENT_DELETED = domainEventType(SegmentDeletedSchema);
 
 /** Reserves space for the envelope and for inexact estimates. */
 const DATA_BYTES_MAX = MESSAGE_BYTES_MAX - 16 * 1024;

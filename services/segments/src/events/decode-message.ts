@@ -12,16 +12,16 @@ import {
   TrackedEventsRecordedSchema,
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
-import { PoisonMessage } from "@muster/outbox";
+import { domainEventType, PoisonMessage } from "@muster/outbox";
 import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
 import type { ProfileKey } from "../profiles/profile-key.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 
-const TRACKED_EVENTS_RECORDED = "muster.events.tracked_event.recorded.v1";
-const PROFILE_CHANGED = "muster.events.profile.changed.v1";
-const PROFILE_MERGED = "muster.events.profile.merged.v1";
-const PROFILE_UNMERGED = "muster.events.profile.unmerged.v1";
-const PROFILE_ERASED = "muster.events.profile.erased.v1";
+const TRACKED_EVENTS_RECORDED = domainEventType(TrackedEventsRecordedSchema);
+const PROFILE_CHANGED = domainEventType(ProfileChangedSchema);
+const PROFILE_MERGED = domainEventType(ProfileMergedSchema);
+const PROFILE_UNMERGED = domainEventType(ProfileUnmergedSchema);
+const PROFILE_ERASED = domainEventType(ProfileErasedSchema);
 
 /** A tracked event of a profile. */
 export interface ProfileEvent extends EngineEvent {
