@@ -7,6 +7,8 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type OrganizationId = Branded<"organization">;
 export type ProfileId = Branded<"profile">;
 export type SegmentId = Branded<"segment">;
+/** Id of a segment's rule while it is evaluated: the key of memberships, counts and backfills. */
+export type EvaluationId = Branded<"evaluation">;
 export type ApiKeyId = Branded<"api-key">;
 /** Id of a tracked event. */
 export type TrackedEventId = Branded<"tracked-event">;

@@ -54,9 +54,9 @@ async function createSegmentTables(schema: Schema): Promise<void> {
       // Whether entries of a backfill are announced.
       announce_backfill: withDefault(bool(), 0),
       // The id of memberships, counts and backfills. A segment's first rule uses the segment's id.
-      evaluation_id: nullable(id16()),
+      evaluation_id: id16(),
       // A changed rule is evaluated under an id of its own until it replaces the serving rule.
-      pending_id: nullable(id16()),
+      pending_evaluation_id: nullable(id16()),
       pending_rule: nullable(json()),
       pending_version: nullable(integer()),
       // The replaced evaluation, until all differences are published.
@@ -86,24 +86,24 @@ async function createProfileTables(schema: Schema): Promise<void> {
   await schema.createTable("memberships", {
     columns: {
       organization_id: id16(),
-      segment_id: id16(),
+      evaluation_id: id16(),
       profile_id: id16(),
       member: bool(),
       entered_ms: instant(),
       changed_ms: instant(),
     },
-    primaryKey: ["organization_id", "segment_id", "profile_id"],
+    primaryKey: ["organization_id", "evaluation_id", "profile_id"],
   });
   await schema.createTable("segment_counts", {
     columns: {
       organization_id: id16(),
-      segment_id: id16(),
+      evaluation_id: id16(),
       shard: tiny(),
       members: integer(),
       // The number of rows of exited memberships.
       exits: withDefault(integer(), 0),
     },
-    primaryKey: ["organization_id", "segment_id", "shard"],
+    primaryKey: ["organization_id", "evaluation_id", "shard"],
     indexes: { segment_counts_exits: ["shard", "exits"] },
   });
   // The instants from which on facts are complete.
@@ -115,10 +115,10 @@ async function createProfileTables(schema: Schema): Promise<void> {
 
 /** Rows exist only while work is pending, so "is it done?" is "is there no row?". */
 async function createBacklogTables(schema: Schema): Promise<void> {
-  // Backfills by shard. Segment 0 stands for all segments of the organization.
+  // Backfills by shard. Evaluation 0 stands for all evaluations of the organization.
   await schema.createTable("segment_backfills", {
-    columns: { organization_id: id16(), segment_id: id16(), shard: tiny(), after_profile_id: id16() },
-    primaryKey: ["organization_id", "segment_id", "shard"],
+    columns: { organization_id: id16(), evaluation_id: id16(), shard: tiny(), after_profile_id: id16() },
+    primaryKey: ["organization_id", "evaluation_id", "shard"],
     indexes: { segment_backfills_shard: ["shard"] },
   });
   // Single profiles to rebuild from raw events.
@@ -143,14 +143,14 @@ async function createBacklogTables(schema: Schema): Promise<void> {
   await schema.createTable("segment_purges", {
     columns: {
       organization_id: id16(),
-      segment_id: id16(),
+      evaluation_id: id16(),
       shard: tiny(),
       after_profile_id: id16(),
       // For a replaced evaluation: its successor, and which differences are published.
       successor_id: nullable(id16()),
       published_changes: withDefault(tiny(), 0),
     },
-    primaryKey: ["organization_id", "shard", "segment_id"],
+    primaryKey: ["organization_id", "shard", "evaluation_id"],
     indexes: {
       segment_purges_shard: ["shard"],
       segment_purges_rule_switch: ["published_changes", "shard"],

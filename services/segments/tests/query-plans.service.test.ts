@@ -45,7 +45,7 @@ import { readPendingWork } from "../src/projection/pending-work-store.ts";
 import {
   addBackfills,
   listBackfillingShards,
-  listBackfillsOfSegments,
+  listBackfillsOfEvaluations,
   listBackfillsOfShards,
   nextOrganizationToBackfill,
 } from "../src/rebuild/backfill-store.ts";
@@ -53,6 +53,7 @@ import { readFactHorizons, saveFactHorizons } from "../src/rebuild/fact-horizon-
 import { isProfilePending } from "../src/rebuild/profile-pending.ts";
 import { addPurges, listPurges, listPurgesOf, listRuleSwitches } from "../src/rule-versions/purge-store.ts";
 import { listSwitchingSegments } from "../src/rule-versions/rule-switch-store.ts";
+import { firstEvaluationId } from "../src/segment-model/segment.ts";
 import {
   findSegmentBySlug,
   listEvaluationIds,
@@ -70,6 +71,9 @@ const organizations = Array.from({ length: 200 }, (_, index) =>
 const segmentIds = Array.from({ length: 6 }, (_, index) => randomIds.next<SegmentId>(NOW_MS + index));
 const [organizationId = "" as OrganizationId] = organizations;
 const [segmentId = "" as SegmentId] = segmentIds;
+/** The first evaluation of each segment. */
+const evaluationIds = segmentIds.map(firstEvaluationId);
+const evaluationId = firstEvaluationId(segmentId);
 const keys = organizations
   .flatMap((organization, index) =>
     Array.from({ length: index === 0 ? 12_000 : 10 }, () => {
@@ -103,37 +107,37 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "erasure: evaluations of stored rows": (db) => listEvaluationIds(db, organizationId, shard),
   "erasure: next": (db) => listErasures(db, ALL_SHARDS, 100),
   "export: memberships of a profile": (db) =>
-    listStoredMemberships(db, organizationId, profileId, segmentIds),
+    listStoredMemberships(db, organizationId, profileId, evaluationIds),
   "retention: days of raw events": (db) => readRawEventDays(db, organizationId),
   "read: facts first counted after retention": (db) =>
     readFactHorizons(db, organizationId, factKeys.slice(0, 3)),
   "purge: next": (db) => listPurges(db, ALL_SHARDS, 200),
-  "rule switch: unfinished shards": (db) => listPurgesOf(db, organizationId, segmentId),
+  "rule switch: unfinished shards": (db) => listPurgesOf(db, organizationId, evaluationId),
   "rule switch: switches of a shard": (db) => listRuleSwitches(db, organizationId, shard),
   "rule switch: switching segments": (db) => listSwitchingSegments(db, organizationId),
   "purge: states": (db) => listStates(db, organizationId, shard, NO_PROFILE, 250),
   "idle: pending work": (db) => readPendingWork(db, ALL_SHARDS),
   "sweep: next segment": (db) => findSweepable(db, ALL_SHARDS),
-  "sweep: rows": (db) => listMembershipRows(db, { organizationId, segmentId }, profileId, 1000),
+  "sweep: rows": (db) => listMembershipRows(db, { organizationId, evaluationId }, profileId, 1000),
   "read: due profiles": (db) => hasDueProfiles(db, organizationId, ALL_SHARDS, NOW_MS),
-  "read: backfills": (db) => listBackfillsOfSegments(db, organizationId, [segmentId]),
+  "read: backfills": (db) => listBackfillsOfEvaluations(db, organizationId, [evaluationId]),
   "read: rebuilds": (db) => hasProfileRebuilds(db, organizationId),
   "read: a profile's backfills": (db) => isProfilePending(db, organizationId, shard, profileId),
   "read: a profile's state": (db) => loadStates(db, ours.slice(0, 1)),
-  "read: members page": (db) => listMembers(db, organizationId, segmentId, profileId, 51),
+  "read: members page": (db) => listMembers(db, organizationId, evaluationId, profileId, 51),
   "read: members among many": (db) =>
     findMembers(
       db,
       organizationId,
-      segmentId,
+      evaluationId,
       ours.slice(0, 500).map((key) => key.profileId),
     ),
-  "read: counts": (db) => countMembers(db, organizationId, segmentIds),
+  "read: counts": (db) => countMembers(db, organizationId, evaluationIds),
   "read: segment by slug": (db) => findSegmentBySlug(db, organizationId, "abandoned-cart"),
   "read: segments by slugs": (db) => listSegmentsBySlugs(db, organizationId, ["abandoned-cart", "viewers"]),
   "read: segments page": (db) => listSegmentsPage(db, organizationId, segmentId, 51),
   "read: segments by evaluation": (db) =>
-    listSegmentsByEvaluations(db, organizationId, segmentIds, segmentId, 51),
+    listSegmentsByEvaluations(db, organizationId, evaluationIds, segmentId, 51),
   "read: segments by id": (db) => listSegmentsByIds(db, organizationId, segmentIds, segmentId, 51),
 };
 
@@ -149,8 +153,8 @@ beforeAll(async () => {
   await database.transaction(async (trx) => {
     for (const id of organizations) {
       await provisionOrganization(trx, id, NOW_MS);
-      await addBackfills(trx, id, segmentId, ALL_SHARDS);
-      await addPurges(trx, id, segmentId);
+      await addBackfills(trx, id, evaluationId, ALL_SHARDS);
+      await addPurges(trx, id, evaluationId);
     }
     for (const id of organizations.slice(0, 10)) await saveFactHorizons(trx, id, factKeys, NOW_MS);
     const few = new Set(ours.slice(0, 200));
@@ -163,9 +167,9 @@ beforeAll(async () => {
     }));
     await saveStates(trx, states);
     const changes = keys.flatMap((key) =>
-      segmentIds
+      evaluationIds
         .slice(0, 2)
-        .map((id) => ({ ...key, segmentId: id, member: true, enteredMs: NOW_MS, changedMs: NOW_MS })),
+        .map((id) => ({ ...key, evaluationId: id, member: true, enteredMs: NOW_MS, changedMs: NOW_MS })),
     );
     await saveMemberships(trx, changes);
   });

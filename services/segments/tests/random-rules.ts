@@ -1,9 +1,9 @@
 // Generates random rules of every kind and random traces of events, for tests that compare the engine with
 // raw events.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import fc from "fast-check";
 import { matcherOf } from "../src/engine/rule/matcher.ts";
-import type { Leaf, Rule } from "../src/engine/rule/rule.ts";
+import type { EvaluatedRule, Leaf } from "../src/engine/rule/rule.ts";
 import { compilePredicate } from "../src/predicates/predicate.ts";
 
 /** The duration of a tick: short for windows to the millisecond, long for calendar days. */
@@ -33,7 +33,10 @@ const anyMatcherOrAll = fc.oneof(
 const anyComparison = fc.constantFrom("at_least", "more_than", "exactly", "at_most", "less_than" as const);
 
 /** A single leaf, by kind. */
-export function anyLeaves({ tickMs, startMs }: Scale): Record<Leaf["kind"], fc.Arbitrary<Leaf>> {
+export function anyLeaves({
+  tickMs,
+  startMs,
+}: Scale): Record<Leaf["kind"], fc.Arbitrary<Leaf<EvaluationId>>> {
   const ticks = (min: number, max: number) => fc.integer({ min, max }).map((count) => count * tickMs);
   const instant = ticks(-5, TICKS + 10).map((ms) => startMs + ms);
   const timeZone = fc.constantFrom("UTC", "Europe/Berlin", "America/Santiago");
@@ -66,7 +69,7 @@ export function anyLeaves({ tickMs, startMs }: Scale): Record<Leaf["kind"], fc.A
     trait: fc.record({ kind: fc.constant("trait" as const), where: fc.constantFrom(...traits) }),
     in_segment: fc.integer({ min: 0, max: 3 }).map((index) => ({
       kind: "in_segment",
-      segmentId: `s${index}` as SegmentId,
+      segmentId: `s${index}` as EvaluationId,
     })),
     inactive_for: ticks(1, 25).map((ms) => ({ kind: "inactive_for", ms })),
     aggregate: fc.record({
@@ -98,9 +101,9 @@ export function anyLeaves({ tickMs, startMs }: Scale): Record<Leaf["kind"], fc.A
 }
 
 /** Trees of a few leaves. */
-export function anyRule(scale: Scale): fc.Arbitrary<Rule> {
+export function anyRule(scale: Scale): fc.Arbitrary<EvaluatedRule> {
   const leaf = fc.oneof(...Object.values(anyLeaves(scale)));
-  return fc.letrec<{ rule: Rule }>((tie) => ({
+  return fc.letrec<{ rule: EvaluatedRule }>((tie) => ({
     rule: fc.oneof(
       { depthSize: "small", withCrossShrink: true },
       { weight: 3, arbitrary: leaf },
@@ -109,7 +112,7 @@ export function anyRule(scale: Scale): fc.Arbitrary<Rule> {
           kind: fc.constantFrom("all", "any" as const),
           rules: fc.array(tie("rule"), { minLength: 1, maxLength: 3 }),
         })
-        .map((one): Rule => one),
+        .map((one): EvaluatedRule => one),
       fc.record({ kind: fc.constant("not" as const), rule: tie("rule") }),
     ),
   })).rule;

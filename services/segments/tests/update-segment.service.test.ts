@@ -533,8 +533,8 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     const serving: { evaluation_id: Buffer }[] = await db("segments").select("evaluation_id");
     const ids = serving.map((row) => row.evaluation_id.toString("hex"));
     for (const table of ["memberships", "segment_counts", "segment_backfills"]) {
-      const rows: { segment_id: Buffer }[] = await db(table).distinct("segment_id");
-      for (const row of rows) expect(ids).toContain(row.segment_id.toString("hex"));
+      const rows: { evaluation_id: Buffer }[] = await db(table).distinct("evaluation_id");
+      for (const row of rows) expect(ids).toContain(row.evaluation_id.toString("hex"));
     }
   }
 });

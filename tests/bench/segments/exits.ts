@@ -39,7 +39,7 @@ export async function measureExits(rest: RestClient, connection: Connection, pro
   while ((await members()) > 0) await systemClock.sleep(10);
   const goneMs = systemClock.nowMs();
   const [rows] = await connection.query<RowDataPacket[]>(
-    "SELECT changed_ms FROM memberships WHERE segment_id = ? AND member = 0 ORDER BY changed_ms",
+    "SELECT changed_ms FROM memberships WHERE evaluation_id = ? AND member = 0 ORDER BY changed_ms",
     [uuidToBytes(id)],
   );
   // Both lists are ordered: the k-th due exit is compared with the k-th stored exit.

@@ -1,5 +1,11 @@
 // Reads the segment fields of announcements, as of the transaction that appends them.
-import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  type EvaluationId,
+  type OrganizationId,
+  type SegmentId,
+  uuidToBytes,
+} from "@muster/core";
 import type { Transaction } from "@muster/db";
 
 export interface AnnouncedSegment {
@@ -9,12 +15,12 @@ export interface AnnouncedSegment {
   /** Whether entries of the backfill are announced too. */
   readonly announceBackfill: boolean;
   /** The previous evaluation, until the changes of the rule switch are published. */
-  readonly previousEvaluationId: SegmentId | undefined;
+  readonly previousEvaluationId: EvaluationId | undefined;
 }
 
-interface SegmentKey {
+interface EvaluationKey {
   readonly organizationId: OrganizationId;
-  readonly segmentId: SegmentId;
+  readonly evaluationId: EvaluationId;
 }
 
 interface Row {
@@ -41,18 +47,18 @@ const COLUMNS = [
 const CHUNK = 200;
 
 /**
- * Returns segments by the {@link segmentKeyText} of their evaluations. Evaluations that do not serve reads
+ * Returns segments by the {@link evaluationKeyText} of their evaluations. Evaluations that do not serve reads
  * are left out, because their members were never announced or no longer count.
  */
 export async function readAnnouncedSegments(
   trx: Transaction,
-  keys: readonly SegmentKey[],
+  keys: readonly EvaluationKey[],
 ): Promise<Map<string, AnnouncedSegment>> {
-  const wanted = new Map<OrganizationId, Set<SegmentId>>();
-  for (const { organizationId, segmentId } of keys) {
+  const wanted = new Map<OrganizationId, Set<EvaluationId>>();
+  for (const { organizationId, evaluationId } of keys) {
     const ids = wanted.get(organizationId);
-    if (ids === undefined) wanted.set(organizationId, new Set([segmentId]));
-    else ids.add(segmentId);
+    if (ids === undefined) wanted.set(organizationId, new Set([evaluationId]));
+    else ids.add(evaluationId);
   }
   const found = new Map<string, AnnouncedSegment>();
   const organizations = [...wanted];
@@ -71,9 +77,9 @@ export async function readAnnouncedSegments(
     for (const row of rows) {
       const key = {
         organizationId: bytesToUuid<OrganizationId>(row.organization_id),
-        segmentId: bytesToUuid<SegmentId>(row.evaluation_id),
+        evaluationId: bytesToUuid<EvaluationId>(row.evaluation_id),
       };
-      found.set(segmentKeyText(key), {
+      found.set(evaluationKeyText(key), {
         id: bytesToUuid<SegmentId>(row.segment_id),
         slug: row.slug,
         version: row.version,
@@ -81,13 +87,13 @@ export async function readAnnouncedSegments(
         previousEvaluationId:
           row.previous_evaluation_id === null
             ? undefined
-            : bytesToUuid<SegmentId>(row.previous_evaluation_id),
+            : bytesToUuid<EvaluationId>(row.previous_evaluation_id),
       });
     }
   }
   return found;
 }
 
-export function segmentKeyText({ organizationId, segmentId }: SegmentKey): string {
-  return `${organizationId}/${segmentId}`;
+export function evaluationKeyText({ organizationId, evaluationId }: EvaluationKey): string {
+  return `${organizationId}/${evaluationId}`;
 }

@@ -2,7 +2,7 @@
 import { ALL_SHARDS, type OrganizationId, type SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { lockPositions, type OutboxPort } from "@muster/outbox";
-import { readAnnouncedSegments, segmentKeyText } from "./announced-segment-store.ts";
+import { evaluationKeyText, readAnnouncedSegments } from "./announced-segment-store.ts";
 import {
   type AnnouncedChange,
   type CausedChange,
@@ -39,7 +39,7 @@ export class Announcer {
     const segments = await readAnnouncedSegments(trx, changes);
     const announced: AnnouncedChange[] = [];
     for (const change of changes) {
-      const segment = segments.get(segmentKeyText(change));
+      const segment = segments.get(evaluationKeyText(change));
       // The evaluation does not serve reads, or the segment was deleted meanwhile.
       if (segment === undefined) continue;
       // Only entries are suppressed: an exit follows every announced entry, whatever the cause.

@@ -1,5 +1,5 @@
 // Determines why and when a membership changed. Pure.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import type { SegmentDefinition } from "../engine/state/definitions.ts";
 import type { MembershipChange } from "../engine/state/membership.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
@@ -39,7 +39,7 @@ const LATE_MS = 60_000;
 export class ChangedSegments extends Set<SegmentDefinition> {
   /** The event that is being applied; undefined while only time passes. */
   event: CausingEvent | undefined;
-  readonly #causes = new Map<SegmentId, CausingEvent | undefined>();
+  readonly #causes = new Map<EvaluationId, CausingEvent | undefined>();
 
   override add(segment: SegmentDefinition): this {
     this.#causes.set(segment.id, this.event);
@@ -47,9 +47,9 @@ export class ChangedSegments extends Set<SegmentDefinition> {
   }
 
   /** Returns the cause of a change in this batch. `dueMs` is when the profile was due, if it was. */
-  causeOf({ segmentId }: MembershipChange, dueMs: number | undefined, nowMs: number): Cause {
+  causeOf({ evaluationId }: MembershipChange, dueMs: number | undefined, nowMs: number): Cause {
     // A change of an unaffected segment follows from another segment, and so from the last event.
-    const event = this.#causes.has(segmentId) ? this.#causes.get(segmentId) : this.event;
+    const event = this.#causes.has(evaluationId) ? this.#causes.get(evaluationId) : this.event;
     if (event === undefined) {
       return { origin: "timer", instantMs: Math.min(dueMs ?? nowMs, nowMs), eventId: undefined };
     }
@@ -84,12 +84,12 @@ export function timerCause(
 
 /** Returns the cause of a change that a rebuild found. The time of the change is unknown. */
 export function rebuildCause(
-  { segmentId }: MembershipChange,
-  backfilled: ReadonlySet<SegmentId>,
+  { evaluationId }: MembershipChange,
+  backfilled: ReadonlySet<EvaluationId>,
   reason: RebuildReason,
   nowMs: number,
 ): Cause {
-  const origin = backfilled.has(segmentId) ? "backfill" : originOf[reason];
+  const origin = backfilled.has(evaluationId) ? "backfill" : originOf[reason];
   return { origin, instantMs: nowMs, eventId: undefined };
 }
 

@@ -6,8 +6,8 @@ import { type CallContext, type MethodHandler, onBehalfOf } from "@muster/rpc";
 import type { ConcurrencyLimit } from "@muster/runtime";
 import type { EngineEvent } from "../engine/state/apply-events.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { draftRule } from "../preview/draft-rule.ts";
-import { RuleSimulation } from "../preview/rule-simulation.ts";
+import { draftRule, simulationOf } from "../preview/draft-rule.ts";
+import type { RuleSimulation } from "../preview/rule-simulation.ts";
 import {
   type IdentifiedProfile,
   RetentionHorizon,
@@ -27,7 +27,7 @@ export function backtestSegment(
   scanLimit: ConcurrencyLimit,
 ): MethodHandler<typeof SegmentService.method.backtestSegment> {
   return async (request, context) => {
-    const simulation = await simulationOf(deps, context, request);
+    const simulation = await requestedSimulation(deps, context, request);
     const dailyCounts = new DailyCounts(deps.clock.nowMs(), request.days === 0 ? DAYS_DEFAULT : request.days);
     const progress = { profiles: 0, events: 0 };
     const horizon = new RetentionHorizon();
@@ -55,7 +55,7 @@ export function backtestSegment(
   };
 }
 
-async function simulationOf(
+async function requestedSimulation(
   deps: SegmentsDeps,
   context: CallContext,
   request: BacktestSegmentRequest,
@@ -67,7 +67,7 @@ async function simulationOf(
     throw invalidField("segment", "cannot be combined with rule, event_name, min_count and within_days");
   }
   const segment = await findSegment(deps, organizationId, named);
-  return new RuleSimulation(segment.rule, await listSegmentsOf(deps.database.reader, [organizationId]));
+  return simulationOf(segment.rule, await listSegmentsOf(deps.database.reader, [organizationId]));
 }
 
 function replayOf(

@@ -3,7 +3,7 @@ import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { isMemberByRawEvents, type RawEvent } from "../engine/reference/reference-evaluator.ts";
 import { matcherOf } from "../engine/rule/matcher.ts";
-import type { Rule, Window } from "../engine/rule/rule.ts";
+import type { EvaluatedRule, Window } from "../engine/rule/rule.ts";
 import { RuleSimulation } from "../preview/rule-simulation.ts";
 import { DailyCounts, Replay } from "./replay.ts";
 
@@ -11,7 +11,12 @@ const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 2, 31, 9, 30, 0, 123);
 const NAMES = ["a", "b"];
 
-function replay(rule: Rule, createMs: number, events: readonly RawEvent[], days: number): DailyCounts {
+function replay(
+  rule: EvaluatedRule,
+  createMs: number,
+  events: readonly RawEvent[],
+  days: number,
+): DailyCounts {
   const dailyCounts = new DailyCounts(NOW_MS, days);
   const one = new Replay(new RuleSimulation(rule, []), { createMs, traits: "{}" }, dailyCounts);
   for (const [index, { eventName, ms }] of [...events].sort((a, b) => a.ms - b.ms).entries()) {
@@ -48,7 +53,7 @@ describe.each(Array.from({ length: 40 }, (_, index) => index + 1))("seed %i", (s
 });
 
 test("an hour of membership is an entry and an exit, at whatever time of day", () => {
-  const rule: Rule = performed("a", 1, { kind: "last", ms: 3_600_000 });
+  const rule: EvaluatedRule = performed("a", 1, { kind: "last", ms: 3_600_000 });
   const at = Date.UTC(2026, 2, 29, 23, 30);
   const dailyCounts = replay(rule, 0, [{ eventName: "a", ms: at }], 3);
   expect(dailyCounts.days).toEqual([
@@ -64,7 +69,7 @@ test("an hour of membership is an entry and an exit, at whatever time of day", (
 });
 
 test("events of one instant count together, and future events do not count", () => {
-  const rule: Rule = {
+  const rule: EvaluatedRule = {
     kind: "performed_then_not",
     matcher: matcherOf("a"),
     thenNot: matcherOf("b"),
@@ -82,7 +87,7 @@ test("events of one instant count together, and future events do not count", () 
   expect(future.days.every(({ entries }) => entries === 0)).toBe(true);
 });
 
-function performed(eventName: string, n: number, window?: Window): Rule {
+function performed(eventName: string, n: number, window?: Window): EvaluatedRule {
   return { kind: "performed", matcher: matcherOf(eventName), count: { kind: "at_least", n }, window };
 }
 
@@ -95,7 +100,7 @@ function randomEvent(random: SeededRandom): RawEvent {
   return { eventName, ms: NOW_MS - agoMs };
 }
 
-function randomRule(random: SeededRandom, depth: number): Rule {
+function randomRule(random: SeededRandom, depth: number): EvaluatedRule {
   const matcher = matcherOf(NAMES[random.integer(0, 1)]);
   const other = matcherOf(NAMES[random.integer(0, 1)]);
   const ms = random.integer(1, 72) * 3_600_000;

@@ -1,6 +1,6 @@
 // Compares the engine with the reference evaluator: random rule trees and traces with late, reordered and
 // scheduled events, rebuilds at random positions, and a clock that visits every tick once.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -17,7 +17,7 @@ import {
 import { evaluate } from "./evaluation/evaluate.ts";
 import { isMemberByRawEvents, type ReferenceContext } from "./reference/reference-evaluator.ts";
 import { type Matcher, matcherOf } from "./rule/matcher.ts";
-import { type Leaf, leavesOf, type Rule } from "./rule/rule.ts";
+import { type EvaluatedRule, type Leaf, leavesOf } from "./rule/rule.ts";
 import { applyDueEvents, recordEvent, recordProfile } from "./state/apply-events.ts";
 import { Definitions, type SegmentDefinition } from "./state/definitions.ts";
 import { earlier, evaluateAll, evaluateSegments } from "./state/membership.ts";
@@ -25,20 +25,20 @@ import { emptyState, needsRebuild, type ProfileState, viewOf } from "./state/pro
 import { decodeState, encodeState } from "./state/state-codec.ts";
 
 /** Segments may only refer to earlier segments. */
-function segmentsOf(rules: readonly Rule[]): SegmentDefinition[] {
+function segmentsOf(rules: readonly EvaluatedRule[]): SegmentDefinition[] {
   return rules.map((rule, index) => ({
-    id: `s${index}` as SegmentId,
+    id: `s${index}` as EvaluationId,
     rule: referringToEarlier(rule, index),
   }));
 }
 
-function referringToEarlier(rule: Rule, index: number): Rule {
+function referringToEarlier(rule: EvaluatedRule, index: number): EvaluatedRule {
   if (rule.kind === "all" || rule.kind === "any") {
     return { ...rule, rules: rule.rules.map((one) => referringToEarlier(one, index)) };
   }
   if (rule.kind === "not") return { ...rule, rule: referringToEarlier(rule.rule, index) };
   if (rule.kind !== "in_segment" || Number(rule.segmentId.slice(1)) < index) return rule;
-  return { kind: "in_segment", segmentId: "missing" as SegmentId };
+  return { kind: "in_segment", segmentId: "missing" as EvaluationId };
 }
 
 /**
@@ -60,7 +60,7 @@ class EngineSimulation {
   isMerged = false;
 
   constructor(
-    rules: readonly Rule[],
+    rules: readonly EvaluatedRule[],
     trace: readonly Arrival[],
     scheduledEventsMax: number,
     createMs: number,
@@ -247,7 +247,7 @@ describe("the engine equals the reference evaluator over the raw events", () => 
           for (const [index, { ms, ...event }] of [...past].sort((a, b) => a.ms - b.ms).entries()) {
             recordEvent(state, definitions, { ...event, instant: [ms, `e${index}`] }, nowMs, new Set());
           }
-          const referenceContext: ReferenceContext = { ...profile, ruleOf: definitions.ruleOf };
+          const referenceContext: ReferenceContext<EvaluationId> = { ...profile, ruleOf: definitions.ruleOf };
           for (const { rule } of definitions.segments.values()) {
             const evaluation = evaluate(rule, viewOf(state, definitions.ruleOf), nowMs);
             expect(evaluation.member).toBe(isMemberByRawEvents(rule, past, nowMs, referenceContext));
@@ -304,7 +304,7 @@ test.each(Object.entries(anyLeaves(FINE)))(
 );
 
 /** The leaf with "a" in place of every event's name. */
-function withEventNameA(leaf: Leaf): Leaf {
+function withEventNameA(leaf: Leaf<EvaluationId>): Leaf<EvaluationId> {
   const a = ({ eventName, where }: Matcher) => matcherOf(eventName && "a", where);
   if (leaf.kind === "sequence") return { ...leaf, steps: leaf.steps.map(a) };
   if (leaf.kind === "performed_then_not")
@@ -316,7 +316,7 @@ test("an event too late for its position triggers a rebuild, so that orders stay
   const { startMs } = FINE;
   const a = matcherOf("a");
   const b = matcherOf("b");
-  const anyOrdered: fc.Arbitrary<Rule> = fc.oneof(
+  const anyOrdered: fc.Arbitrary<EvaluatedRule> = fc.oneof(
     fc.record({
       kind: fc.constant("performed_then_not" as const),
       ...{ matcher: fc.constant(a), thenNot: fc.constant(b), heldForMs: fc.integer({ min: 1, max: 12 }) },
@@ -357,7 +357,7 @@ test("an event too late for its position triggers a rebuild, so that orders stay
 
 test("midnights of calendar days and windows are found to the millisecond", () => {
   const { startMs, tickMs } = COARSE;
-  const isCalendar = (rule: Rule) =>
+  const isCalendar = (rule: EvaluatedRule) =>
     leavesOf(rule).some(
       (leaf) => leaf.kind === "active_days" || ("window" in leaf && leaf.window?.kind === "calendar_days"),
     );

@@ -1,5 +1,5 @@
 // Tests edge cases of the engine by name: ties, window ends, deeper rules over shallower facts, pruning.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { evaluate } from "./evaluation/evaluate.ts";
 import {
@@ -10,30 +10,30 @@ import {
   nthNewest,
 } from "./facts/count-facts.ts";
 import { matcherOf } from "./rule/matcher.ts";
-import type { Rule } from "./rule/rule.ts";
+import type { EvaluatedRule } from "./rule/rule.ts";
 import { type EngineEvent, recordEvent } from "./state/apply-events.ts";
 import { Definitions, type SegmentDefinition } from "./state/definitions.ts";
 import { evaluateAll, evaluateSegments } from "./state/membership.ts";
 import { emptyState, isEmptyState, needsRebuild, prune, viewOf } from "./state/profile-state.ts";
 import { SCHEDULED_EVENTS_MAX } from "./state/scheduled-events.ts";
 
-const viewedTwiceLately: Rule = {
+const viewedTwiceLately: EvaluatedRule = {
   kind: "performed",
   matcher: matcherOf("viewed"),
   count: { kind: "at_least", n: 2 },
   window: { kind: "last", ms: 100 },
 };
-const abandoned: Rule = {
+const abandoned: EvaluatedRule = {
   kind: "performed_then_not",
   matcher: matcherOf("cart.added"),
   thenNot: matcherOf("order.completed"),
   heldForMs: 0,
 };
 
-function define(...rules: Rule[]): Definitions {
+function define(...rules: EvaluatedRule[]): Definitions {
   return new Definitions(
     1,
-    rules.map((rule, index) => ({ id: `s${index}` as SegmentId, rule })),
+    rules.map((rule, index) => ({ id: `s${index}` as EvaluationId, rule })),
   );
 }
 
@@ -118,12 +118,15 @@ describe("A, then no B at once", () => {
 });
 
 describe("segments that refer to others", () => {
-  const chain = (length: number, last: Rule): Rule[] => {
-    const back = (index: number): Rule => ({ kind: "in_segment", segmentId: `s${index}` as SegmentId });
+  const chain = (length: number, last: EvaluatedRule): EvaluatedRule[] => {
+    const back = (index: number): EvaluatedRule => ({
+      kind: "in_segment",
+      segmentId: `s${index}` as EvaluationId,
+    });
     // Each refers to the previous segment twice: without caching, evaluation would take 2^length steps.
     const links = Array.from(
       { length },
-      (_, index): Rule => ({ kind: "any", rules: [back(index), back(index)] }),
+      (_, index): EvaluatedRule => ({ kind: "any", rules: [back(index), back(index)] }),
     );
     return [last, ...links];
   };
@@ -140,15 +143,15 @@ describe("segments that refer to others", () => {
     expect(changes).toHaveLength(1000);
     expect(nextDueMs).toBe(105);
     expect(evaluateAll(state, definitions, 105).changes).toHaveLength(1000);
-    const last = definitions.ruleOf("s999" as SegmentId);
+    const last = definitions.ruleOf("s999" as EvaluationId);
     expect(last && evaluate(last, viewOf(state, definitions.ruleOf), 9)).toMatchObject({ nextChangeAt: 105 });
   });
 
   test("in a cycle, which cannot be saved, do not hold and do not hang", () => {
     const definitions = define(
-      { kind: "in_segment", segmentId: "s1" as SegmentId },
-      { kind: "any", rules: [{ kind: "in_segment", segmentId: "s0" as SegmentId }, viewedTwiceLately] },
-      { kind: "in_segment", segmentId: "s2" as SegmentId },
+      { kind: "in_segment", segmentId: "s1" as EvaluationId },
+      { kind: "any", rules: [{ kind: "in_segment", segmentId: "s0" as EvaluationId }, viewedTwiceLately] },
+      { kind: "in_segment", segmentId: "s2" as EvaluationId },
     );
     expect(evaluateAll(emptyState(), definitions, 9).changes).toEqual([]);
   });
@@ -187,7 +190,7 @@ test("pruning drops exactly what no segment reads any more", () => {
   recordEvent(state, both, { eventName: "cart.added", instant: [1, "x"], properties: "{}" }, 9, new Set());
   recordEvent(state, both, { eventName: "viewed", instant: [2, "y"], properties: "{}" }, 9, new Set());
   recordEvent(state, both, { eventName: "viewed", instant: [20, "z"], properties: "{}" }, 9, new Set());
-  state.memberships.set("s0" as SegmentId, 9).set("s1" as SegmentId, 9);
+  state.memberships.set("s0" as EvaluationId, 9).set("s1" as EvaluationId, 9);
   expect(prune(state, both)).toBe(false);
   expect(prune(state, define(abandoned))).toBe(true);
   expect([...state.facts.keys()]).toEqual([matcherOf("cart.added").key]);

@@ -19,7 +19,7 @@ const COMPARISONS: Readonly<Record<Comparison, string>> = {
 };
 
 /** Describes the condition of a leaf. */
-export function describeLeaf(leaf: Leaf): string {
+export function describeLeaf(leaf: Leaf<string>): string {
   switch (leaf.kind) {
     case "performed":
       return `${COMPARISONS[leaf.count.kind]} ${leaf.count.n} × ${describeMatcher(leaf.matcher)} ${describeWindow(leaf.window)}`;

@@ -6,7 +6,14 @@ import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Profile } from "@muster/contracts/muster/events/v1/profile_pb";
 import type { ExplainMembershipResponseSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { assert, type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
+import {
+  assert,
+  type EvaluationId,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  shardOf,
+} from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
@@ -23,7 +30,7 @@ import { loadStates } from "../profiles/state-store.ts";
 import { readFactHorizons } from "../rebuild/fact-horizon-store.ts";
 import { isProfilePending } from "../rebuild/profile-pending.ts";
 import { mapSegmentIds } from "../rules/map-segment-ids.ts";
-import { SEGMENTS_MAX, type Segment } from "../segment-model/segment.ts";
+import { firstEvaluationId, SEGMENTS_MAX, type Segment } from "../segment-model/segment.ts";
 import { listSegmentsByIds } from "../segment-model/segment-store.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import { explainNode } from "./explained-node.ts";
@@ -95,7 +102,7 @@ interface ExplainInput {
 function explain({ segments, definitions, state, horizons, profile, nowMs }: ExplainInput): ResponseInit {
   const [segment] = segments;
   if (segment === undefined) throw new AppError("SEGMENT_NOT_FOUND");
-  const rule = definitions.segments.get(segment.slug as SegmentId)?.rule;
+  const rule = definitions.segments.get(segment.slug as EvaluationId)?.rule;
   assert(rule !== undefined, "a segment is among its definitions");
   applyDueEvents(state, definitions, nowMs, new Set());
   // The state has a creation time only for rules that depend on every profile.
@@ -132,10 +139,10 @@ function completeSinceOf(key: string, state: ProfileState, horizons: ReadonlyMap
 
 /** Rules refer to segments by slug, for readable descriptions. Fact keys do not depend on segment ids. */
 function definitionsBySlug(segments: readonly Segment[]): Definitions {
-  const slugs = new Map(segments.map(({ id, slug }) => [id, slug as SegmentId]));
+  const slugs = new Map(segments.map(({ id, slug }) => [id, slug as EvaluationId]));
   const named = segments.map(({ slug, rule }) => ({
-    id: slug as SegmentId,
-    rule: mapSegmentIds(rule, (id) => slugs.get(id) ?? id),
+    id: slug as EvaluationId,
+    rule: mapSegmentIds(rule, (id) => slugs.get(id) ?? firstEvaluationId(id)),
   }));
   return new Definitions(0, named);
 }

@@ -6,12 +6,12 @@ import {
   type ObservationSchema,
   Resolution,
 } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
-import { bytesToUuid, type SegmentId } from "@muster/core";
+import { bytesToUuid, type EvaluationId } from "@muster/core";
 import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation/evaluation.ts";
 import type { EventInstant } from "../engine/facts/count-facts.ts";
 import { factsOfLeaf } from "../engine/facts/fact-spec.ts";
 import { readsEventsBefore } from "../engine/rule/lookback.ts";
-import { childrenOf, type Leaf, type Rule } from "../engine/rule/rule.ts";
+import { childrenOf, type EvaluatedRule, type Leaf } from "../engine/rule/rule.ts";
 import { describeLeaf, describeMatcher, formatInstant } from "./describe-rule.ts";
 
 type NodeInit = MessageInitShape<typeof ExplainedNodeSchema>;
@@ -24,7 +24,7 @@ const EVENT_IDS_MAX = 1000;
 export interface ExplainOptions {
   readonly nowMs: number;
   /** Segments whose rules the explanation already contains. */
-  readonly shownSegments: Set<SegmentId>;
+  readonly shownSegments: Set<EvaluationId>;
   /** The instant since when the fact of this key is complete; 0: from the beginning. */
   completeSinceOf(factKey: string): number;
 }
@@ -34,7 +34,7 @@ export interface ExplainOptions {
  * first node that refers to it, because mutual references would otherwise multiply the tree.
  */
 export function explainNode(
-  rule: Rule,
+  rule: EvaluatedRule,
   evaluation: Evaluation,
   view: ProfileView,
   options: ExplainOptions,
@@ -62,13 +62,21 @@ function uuidOfEvent(id: string): string {
 }
 
 /** The instant since when the facts of a leaf are complete; undefined when no missing event can matter. */
-function completeSinceOf(rule: Rule, { completeSinceOf, nowMs }: ExplainOptions): number | undefined {
+function completeSinceOf(
+  rule: EvaluatedRule,
+  { completeSinceOf, nowMs }: ExplainOptions,
+): number | undefined {
   if (rule.kind === "all" || rule.kind === "any" || rule.kind === "not") return undefined;
   const sinceMs = Math.max(0, ...factsOfLeaf(rule).map(({ key }) => completeSinceOf(key)));
   return sinceMs > 0 && readsEventsBefore(rule, sinceMs, nowMs) ? sinceMs : undefined;
 }
 
-function childNodes(rule: Rule, evidence: Evidence, view: ProfileView, options: ExplainOptions): NodeInit[] {
+function childNodes(
+  rule: EvaluatedRule,
+  evidence: Evidence,
+  view: ProfileView,
+  options: ExplainOptions,
+): NodeInit[] {
   if (evidence.kind === "in_segment") {
     if (options.shownSegments.has(evidence.segmentId)) return [];
     options.shownSegments.add(evidence.segmentId);
@@ -79,12 +87,16 @@ function childNodes(rule: Rule, evidence: Evidence, view: ProfileView, options: 
 }
 
 export interface ChildEvaluation {
-  readonly rule: Rule;
+  readonly rule: EvaluatedRule;
   readonly evaluation: Evaluation;
 }
 
 /** The child nodes with their evaluations; below `in_segment`, the other segment's rule. */
-export function childEvaluations(rule: Rule, evidence: Evidence, view: ProfileView): ChildEvaluation[] {
+export function childEvaluations(
+  rule: EvaluatedRule,
+  evidence: Evidence,
+  view: ProfileView,
+): ChildEvaluation[] {
   if (evidence.kind === "in_segment") {
     const other = view.ruleOf(evidence.segmentId);
     return other === undefined || evidence.evaluation === undefined
@@ -103,7 +115,7 @@ export function childEvaluations(rule: Rule, evidence: Evidence, view: ProfileVi
   });
 }
 
-function needed(rule: Rule): ObservationInit {
+function needed(rule: EvaluatedRule): ObservationInit {
   switch (rule.kind) {
     case "all":
       return { text: "all of these", count: BigInt(rule.rules.length) };
@@ -128,7 +140,7 @@ function needed(rule: Rule): ObservationInit {
   }
 }
 
-function observed(rule: Rule, evidence: Evidence, view: ProfileView): ObservationInit {
+function observed(rule: EvaluatedRule, evidence: Evidence, view: ProfileView): ObservationInit {
   switch (evidence.kind) {
     case "all":
     case "any": {
@@ -175,7 +187,10 @@ function at(ms: number | undefined): { at?: ReturnType<typeof timestampFromMs> }
   return ms === undefined ? {} : { at: timestampFromMs(ms) };
 }
 
-function describeThenNot(rule: Rule, evidence: Extract<Evidence, { kind: "performed_then_not" }>): string {
+function describeThenNot(
+  rule: EvaluatedRule,
+  evidence: Extract<Evidence, { kind: "performed_then_not" }>,
+): string {
   if (rule.kind !== "performed_then_not") return "";
   const when = (ms: number | undefined) => (ms === undefined ? "never" : formatInstant(ms));
   const last = `last ${describeMatcher(rule.matcher)}: ${when(evidence.lastMs)}`;
@@ -196,7 +211,11 @@ function describeInactivity(
 }
 
 /** Newest first. */
-function instantsThatCount(rule: Rule, evidence: Evidence, view: ProfileView): readonly EventInstant[] {
+function instantsThatCount(
+  rule: EvaluatedRule,
+  evidence: Evidence,
+  view: ProfileView,
+): readonly EventInstant[] {
   switch (evidence.kind) {
     case "performed":
       return evidence.newest.slice(0, evidence.count);
@@ -214,8 +233,8 @@ function instantsThatCount(rule: Rule, evidence: Evidence, view: ProfileView): r
 }
 
 /** The newest event of the first fact that a leaf reads. */
-function newestOf(rule: Rule, view: ProfileView): readonly EventInstant[] {
-  const [spec] = factsOfLeaf(rule as Leaf);
+function newestOf(rule: EvaluatedRule, view: ProfileView): readonly EventInstant[] {
+  const [spec] = factsOfLeaf(rule as Leaf<string>);
   const facts = spec === undefined ? undefined : view.facts(spec.key);
   return facts?.kind === "count" ? facts.newest.slice(0, 1) : [];
 }

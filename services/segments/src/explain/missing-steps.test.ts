@@ -3,7 +3,7 @@ import { SeededRandom } from "@muster/core";
 import { describe, expect, test } from "vitest";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import { matcherOf } from "../engine/rule/matcher.ts";
-import type { Comparison, Rule } from "../engine/rule/rule.ts";
+import type { Comparison, EvaluatedRule } from "../engine/rule/rule.ts";
 import { recordEvent } from "../engine/state/apply-events.ts";
 import { Definitions } from "../engine/state/definitions.ts";
 import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
@@ -13,7 +13,7 @@ const NOW_MS = Date.UTC(2026, 5, 1);
 const HOUR_MS = 3_600_000;
 const ID = "00000000-0000-7000-8000-000000000001" as never;
 
-function explainer(rule: Rule) {
+function explainer(rule: EvaluatedRule) {
   const definitions = new Definitions(0, [{ id: ID, rule }]);
   const state: ProfileState = emptyState();
   let events = 0;
@@ -60,7 +60,7 @@ describe.each(Array.from({ length: 60 }, (_, index) => index + 1))("seed %i", (s
 });
 
 const viewed = matcherOf("viewed");
-const performed = (kind: Comparison, n: number, ms?: number): Rule => ({
+const performed = (kind: Comparison, n: number, ms?: number): EvaluatedRule => ({
   kind: "performed",
   matcher: viewed,
   count: { kind, n },
@@ -68,7 +68,7 @@ const performed = (kind: Comparison, n: number, ms?: number): Rule => ({
 });
 
 test("the shortest of several ways is returned", () => {
-  const rule: Rule = { kind: "any", rules: [performed("at_least", 5), performed("exactly", 2)] };
+  const rule: EvaluatedRule = { kind: "any", rules: [performed("at_least", 5), performed("exactly", 2)] };
   expect(explainer(rule).missing(NOW_MS)).toMatchObject([{ eventName: "viewed", count: 2n }]);
 });
 
@@ -87,7 +87,7 @@ test("nothing is returned when only undoing an event would help", () => {
   expect(one.missing(NOW_MS)).toEqual([]);
 });
 
-function randomRule(random: SeededRandom, depth: number): Rule {
+function randomRule(random: SeededRandom, depth: number): EvaluatedRule {
   const name = () => matcherOf(["a", "b", "c"][random.integer(0, 2)]);
   const ms = random.integer(1, 48) * HOUR_MS;
   const window = random.chance(0.5) ? undefined : ({ kind: "last", ms } as const);

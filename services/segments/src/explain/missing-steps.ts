@@ -4,7 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { MissingStepSchema } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
 import type { Evaluation, Evidence, ProfileView } from "../engine/evaluation/evaluation.ts";
 import type { Matcher } from "../engine/rule/matcher.ts";
-import type { Aggregate, Leaf, Performed, Rule } from "../engine/rule/rule.ts";
+import type { Aggregate, EvaluatedRule, Leaf, Performed } from "../engine/rule/rule.ts";
 import { describeLeaf, describeMatcher, formatInstant } from "./describe-rule.ts";
 import { type ChildEvaluation, childEvaluations } from "./explained-node.ts";
 
@@ -14,7 +14,7 @@ type Step = MessageInitShape<typeof MissingStepSchema>;
 const STEPS_MAX = 100;
 
 /** Empty for members, and when no future event can create a membership. */
-export function missingSteps(rule: Rule, evaluation: Evaluation, view: ProfileView): Step[] {
+export function missingSteps(rule: EvaluatedRule, evaluation: Evaluation, view: ProfileView): Step[] {
   return new StepFinder(view).stepsTo(true, { rule, evaluation }) ?? [];
 }
 
@@ -76,7 +76,7 @@ function sizeOf(steps: readonly Step[]): number {
   return steps.reduce((sum, { count }) => sum + Number(count ?? 1), 0);
 }
 
-function leafSteps(wanted: boolean, leaf: Leaf, evaluation: Evaluation): Step[] | undefined {
+function leafSteps(wanted: boolean, leaf: Leaf<string>, evaluation: Evaluation): Step[] | undefined {
   const byEvents = wanted ? stepsToHold(leaf, evaluation.evidence) : stepsToEnd(leaf, evaluation.evidence);
   if (byEvents !== undefined) return byEvents;
   if (evaluation.nextChangeAt === undefined) return undefined;
@@ -85,7 +85,7 @@ function leafSteps(wanted: boolean, leaf: Leaf, evaluation: Evaluation): Step[] 
   return [{ kind: leaf.kind, text: wanted ? text : `${text}, no longer`, at }];
 }
 
-function stepsToHold(leaf: Leaf, evidence: Evidence): Step[] | undefined {
+function stepsToHold(leaf: Leaf<string>, evidence: Evidence): Step[] | undefined {
   switch (leaf.kind) {
     case "performed":
       return evidence.kind === "performed" ? countSteps(leaf, evidence.count, true) : undefined;
@@ -117,7 +117,7 @@ function stepsToHold(leaf: Leaf, evidence: Evidence): Step[] | undefined {
   }
 }
 
-function stepsToEnd(leaf: Leaf, evidence: Evidence): Step[] | undefined {
+function stepsToEnd(leaf: Leaf<string>, evidence: Evidence): Step[] | undefined {
   switch (leaf.kind) {
     case "performed":
       return evidence.kind === "performed" ? countSteps(leaf, evidence.count, false) : undefined;
@@ -161,7 +161,7 @@ function aggregateSteps(leaf: Aggregate, value: number | undefined): Step[] | un
   ];
 }
 
-function eventStep(leaf: Leaf, matcher: Matcher, count: number, rest: string): Step {
+function eventStep(leaf: Leaf<string>, matcher: Matcher, count: number, rest: string): Step {
   return {
     kind: leaf.kind,
     text: `${count} more ${describeMatcher(matcher)}${rest}`,

@@ -1,7 +1,7 @@
 // Computes when a profile's result changes without a further event, and why.
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
-import type { Leaf, Rule } from "../engine/rule/rule.ts";
+import type { EvaluatedRule, Leaf } from "../engine/rule/rule.ts";
 import { applyDueEvents } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import { type ProfileState, viewOf } from "../engine/state/profile-state.ts";
@@ -14,7 +14,7 @@ export interface NextChange {
 }
 
 export interface Explained {
-  readonly rule: Rule;
+  readonly rule: EvaluatedRule;
   readonly evaluation: Evaluation;
   /** Without due events. */
   readonly state: ProfileState;
@@ -44,7 +44,7 @@ export function nextChangeOf({ rule, evaluation, state, definitions }: Explained
 }
 
 /** Describes the first leaf whose result differs. */
-function describeChange(rule: Rule, now: Evaluation, then: Evaluation, view: ProfileView): string {
+function describeChange(rule: EvaluatedRule, now: Evaluation, then: Evaluation, view: ProfileView): string {
   const changed = changedLeaf(rule, now, then, view);
   if (changed === undefined) return "time passes";
   const { leaf, holds } = changed;
@@ -52,14 +52,14 @@ function describeChange(rule: Rule, now: Evaluation, then: Evaluation, view: Pro
 }
 
 function changedLeaf(
-  rule: Rule,
+  rule: EvaluatedRule,
   now: Evaluation,
   then: Evaluation,
   view: ProfileView,
-): { readonly leaf: Leaf; readonly holds: boolean } | undefined {
+): { readonly leaf: Leaf<string>; readonly holds: boolean } | undefined {
   if (now.member === then.member) return undefined;
   const children = childEvaluations(rule, now.evidence, view);
-  if (children.length === 0) return { leaf: rule as Leaf, holds: then.member };
+  if (children.length === 0) return { leaf: rule as Leaf<string>, holds: then.member };
   const after = childEvaluations(rule, then.evidence, view);
   for (const [index, child] of children.entries()) {
     const evaluation = after[index]?.evaluation;
@@ -69,7 +69,7 @@ function changedLeaf(
   return undefined;
 }
 
-function describeCause(leaf: Leaf): string {
+function describeCause(leaf: Leaf<string>): string {
   switch (leaf.kind) {
     case "performed_then_not":
       return "the required time has passed";

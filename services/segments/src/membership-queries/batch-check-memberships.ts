@@ -9,7 +9,14 @@ import {
   type MembershipCheckResultSchema,
 } from "@muster/contracts/muster/segments/v1/segment_checks_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { isUuid, type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
+import {
+  type EvaluationId,
+  isUuid,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  shardOf,
+} from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { type CallContext, errorToProto, type MethodHandler, onBehalfOf } from "@muster/rpc";
@@ -17,7 +24,7 @@ import type { SegmentsDeps } from "../handlers/deps.ts";
 import { findMembers } from "../memberships/membership-store.ts";
 import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
-import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import { listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import { SEGMENTS_MAX, type Segment } from "../segment-model/segment.ts";
 import { listSegmentsByIds, listSegmentsBySlugs } from "../segment-model/segment-store.ts";
 
@@ -104,7 +111,7 @@ async function waitForTargets(
   targets: readonly CheckTarget[],
 ): Promise<void> {
   const { organizationId } = context;
-  const evaluationIds = new Set<SegmentId>();
+  const evaluationIds = new Set<EvaluationId>();
   const shards = new Set<number>();
   for (const { segment, profileId } of targets) {
     if (segment === undefined || profileId === undefined) continue;
@@ -116,7 +123,7 @@ async function waitForTargets(
     organizationId,
     shards: [...shards],
     async hasPendingWork() {
-      const backfills = await listBackfillsOfSegments(database.reader, organizationId, [...evaluationIds]);
+      const backfills = await listBackfillsOfEvaluations(database.reader, organizationId, [...evaluationIds]);
       if (backfills.some(({ shard }) => shards.has(shard))) return true;
       return hasProfileRebuilds(database.reader, organizationId);
     },
@@ -124,20 +131,20 @@ async function waitForTargets(
 }
 
 /** Times of entry, by evaluation. */
-type MembersByEvaluation = ReadonlyMap<SegmentId, ReadonlyMap<ProfileId, number>>;
+type MembersByEvaluation = ReadonlyMap<EvaluationId, ReadonlyMap<ProfileId, number>>;
 
 async function readMembers(
   db: Queryable,
   organizationId: OrganizationId,
   targets: readonly CheckTarget[],
 ): Promise<MembersByEvaluation> {
-  const byEvaluation = new Map<SegmentId, Set<ProfileId>>();
+  const byEvaluation = new Map<EvaluationId, Set<ProfileId>>();
   for (const { segment, profileId } of targets) {
     if (segment === undefined || profileId === undefined) continue;
     const id = segment.evaluationId;
     byEvaluation.set(id, (byEvaluation.get(id) ?? new Set()).add(profileId));
   }
-  const entered = new Map<SegmentId, Map<ProfileId, number>>();
+  const entered = new Map<EvaluationId, Map<ProfileId, number>>();
   for (const [evaluationId, profileIds] of byEvaluation) {
     entered.set(evaluationId, await findMembers(db, organizationId, evaluationId, [...profileIds]));
   }

@@ -1,7 +1,14 @@
 // ListProfileSegments: returns the segments of one profile, oldest segment first.
 
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { ALL_SHARDS, type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
+import {
+  ALL_SHARDS,
+  type EvaluationId,
+  type OrganizationId,
+  type ProfileId,
+  type SegmentId,
+  shardOf,
+} from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { cutPage, idPosition, type MethodHandler, readPage } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
@@ -54,7 +61,7 @@ async function evaluationIdsOf(
   organizationId: OrganizationId,
   shard: number,
   profileId: ProfileId,
-): Promise<SegmentId[] | undefined> {
+): Promise<EvaluationId[] | undefined> {
   const stored = await loadStates(db, [{ organizationId, shard, profileId }]);
   const state = stored.get(profileKeyText(organizationId, profileId))?.state;
   return state && [...state.memberships.keys()];

@@ -1,34 +1,45 @@
 // Holds the statements that find and delete exited rows of `memberships`, and their numbers in
 // `segment_counts`.
-import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  type EvaluationId,
+  type OrganizationId,
+  type ProfileId,
+  uuidToBytes,
+} from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 
-interface SegmentKey {
+interface EvaluationKey {
   readonly organizationId: OrganizationId;
-  readonly segmentId: SegmentId;
+  readonly evaluationId: EvaluationId;
 }
 
-/** The number of exits in one segment and shard that makes a walk over the segment's rows worthwhile. */
+/** The number of exits in one evaluation and shard that makes a walk over the rows worthwhile. */
 export const SWEPT_EXITS_MIN = 250;
 /** Ids in one delete: with more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
 
-/** Returns a segment with many exits in these shards. */
+/** Returns an evaluation with many exits in these shards. */
 export async function findSweepable(
   db: Queryable,
   shards: readonly number[],
-): Promise<SegmentKey | undefined> {
+): Promise<EvaluationKey | undefined> {
   const row = await db("segment_counts")
     .whereIn("shard", [...shards])
     .andWhere("exits", ">=", SWEPT_EXITS_MIN)
-    .first<{ organization_id: Buffer; segment_id: Buffer } | undefined>("organization_id", "segment_id");
-  return row && { organizationId: bytesToUuid(row.organization_id), segmentId: bytesToUuid(row.segment_id) };
+    .first<{ organization_id: Buffer; evaluation_id: Buffer } | undefined>(
+      "organization_id",
+      "evaluation_id",
+    );
+  return (
+    row && { organizationId: bytesToUuid(row.organization_id), evaluationId: bytesToUuid(row.evaluation_id) }
+  );
 }
 
 /** Returns the numbers of exits by shard. */
 export async function readExits(
   db: Queryable,
-  key: SegmentKey,
+  key: EvaluationKey,
   shards: readonly number[],
 ): Promise<Map<number, number>> {
   const rows: { shard: number; exits: number }[] = await db("segment_counts")
@@ -39,10 +50,10 @@ export async function readExits(
   return new Map(rows.map(({ shard, exits }) => [shard, exits]));
 }
 
-/** Returns a run of the segment's rows, of all shards. */
+/** Returns a run of the rows of an evaluation, of all shards. */
 export async function listMembershipRows(
   db: Queryable,
-  key: SegmentKey,
+  key: EvaluationKey,
   after: ProfileId,
   limit: number,
 ): Promise<{ readonly profileId: ProfileId; readonly member: boolean }[]> {
@@ -58,7 +69,7 @@ export async function listMembershipRows(
 /** The profiles are sorted, and of shards that the transaction's process owns. */
 export async function deleteExited(
   trx: Transaction,
-  key: SegmentKey,
+  key: EvaluationKey,
   profileIds: readonly ProfileId[],
 ): Promise<void> {
   for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
@@ -72,7 +83,7 @@ export async function deleteExited(
 /** Subtracts the exits with deleted rows, so that later exits stay counted. */
 export async function subtractExits(
   trx: Transaction,
-  key: SegmentKey,
+  key: EvaluationKey,
   exits: ReadonlyMap<number, number>,
 ): Promise<void> {
   for (const [shard, count] of exits) {
@@ -82,6 +93,6 @@ export async function subtractExits(
   }
 }
 
-function keyOf({ organizationId, segmentId }: SegmentKey) {
-  return { organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) };
+function keyOf({ organizationId, evaluationId }: EvaluationKey) {
+  return { organization_id: uuidToBytes(organizationId), evaluation_id: uuidToBytes(evaluationId) };
 }

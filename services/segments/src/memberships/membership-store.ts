@@ -2,9 +2,9 @@
 import {
   bytesToUuid,
   chunksOf,
+  type EvaluationId,
   type OrganizationId,
   type ProfileId,
-  type SegmentId,
   uuidToBytes,
 } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
@@ -12,7 +12,7 @@ import { insertRows, type Queryable, type Transaction } from "@muster/db";
 export interface Membership {
   readonly organizationId: OrganizationId;
   readonly shard: number;
-  readonly segmentId: SegmentId;
+  readonly evaluationId: EvaluationId;
   readonly profileId: ProfileId;
   readonly member: boolean;
   readonly enteredMs: number;
@@ -24,9 +24,9 @@ export interface Member {
   readonly enteredMs: number;
 }
 
-const MEMBERSHIP_KEY = ["organization_id", "segment_id", "profile_id"] as const;
+const MEMBERSHIP_KEY = ["organization_id", "evaluation_id", "profile_id"] as const;
 const MEMBERSHIP_COLUMNS = [...MEMBERSHIP_KEY, "member", "entered_ms", "changed_ms"] as const;
-const COUNT_KEY = ["organization_id", "segment_id", "shard"] as const;
+const COUNT_KEY = ["organization_id", "evaluation_id", "shard"] as const;
 const COUNT_COLUMNS = [...COUNT_KEY, "members", "exits"] as const;
 /** Rows in one delete: with more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
@@ -58,7 +58,7 @@ export async function saveEnteredTimes(trx: Transaction, members: readonly Membe
 function rowOf(change: Membership) {
   return [
     uuidToBytes(change.organizationId),
-    uuidToBytes(change.segmentId),
+    uuidToBytes(change.evaluationId),
     uuidToBytes(change.profileId),
     change.member ? 1 : 0,
     change.enteredMs,
@@ -69,7 +69,7 @@ function rowOf(change: Membership) {
 async function addToCounts(trx: Transaction, sorted: readonly Membership[]): Promise<void> {
   const deltas = new Map<string, { readonly of: Membership; by: number; exits: number }>();
   for (const change of sorted) {
-    const key = `${change.organizationId}${change.segmentId}${String(change.shard).padStart(2, "0")}`;
+    const key = `${change.organizationId}${change.evaluationId}${String(change.shard).padStart(2, "0")}`;
     const delta = deltas.get(key) ?? { of: change, by: 0, exits: 0 };
     delta.by += change.member ? 1 : -1;
     if (!change.member) delta.exits += 1;
@@ -79,7 +79,7 @@ async function addToCounts(trx: Transaction, sorted: readonly Membership[]): Pro
     .filter(([, { by, exits }]) => by !== 0 || exits !== 0)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, { of, by, exits }]) => [
-      ...[uuidToBytes(of.organizationId), uuidToBytes(of.segmentId), of.shard],
+      ...[uuidToBytes(of.organizationId), uuidToBytes(of.evaluationId), of.shard],
       ...[by, exits],
     ]);
   const onConflict = { add: ["members", "exits"] };
@@ -90,13 +90,17 @@ async function addToCounts(trx: Transaction, sorted: readonly Membership[]): Pro
 export async function listMembers(
   db: Queryable,
   organizationId: OrganizationId,
-  segmentId: SegmentId,
+  evaluationId: EvaluationId,
   afterProfileId: string | undefined,
   limit: number,
 ): Promise<Member[]> {
   const query = db("memberships")
     .select<{ profile_id: Buffer; entered_ms: number }[]>("profile_id", "entered_ms")
-    .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId), member: 1 })
+    .where({
+      organization_id: uuidToBytes(organizationId),
+      evaluation_id: uuidToBytes(evaluationId),
+      member: 1,
+    })
     .orderBy("profile_id")
     .limit(limit);
   if (afterProfileId !== undefined) query.andWhere("profile_id", ">", uuidToBytes(afterProfileId));
@@ -113,18 +117,18 @@ const PAIRS_MAX = 500;
 export async function readEvaluationsByProfile(
   db: Queryable,
   organizationId: OrganizationId,
-  evaluationIds: readonly SegmentId[],
+  evaluationIds: readonly EvaluationId[],
   profileIds: readonly ProfileId[],
-): Promise<Map<ProfileId, Set<SegmentId>>> {
-  const found = new Map<ProfileId, Set<SegmentId>>(profileIds.map((id) => [id, new Set()]));
+): Promise<Map<ProfileId, Set<EvaluationId>>> {
+  const found = new Map<ProfileId, Set<EvaluationId>>(profileIds.map((id) => [id, new Set()]));
   const atOnce = Math.max(1, Math.floor(PAIRS_MAX / Math.max(1, profileIds.length)));
   for (const ids of chunksOf(evaluationIds, atOnce)) {
-    const rows: { profile_id: Buffer; segment_id: Buffer }[] = await db("memberships")
-      .select("profile_id", "segment_id")
+    const rows: { profile_id: Buffer; evaluation_id: Buffer }[] = await db("memberships")
+      .select("profile_id", "evaluation_id")
       .where({ organization_id: uuidToBytes(organizationId), member: 1 })
-      .whereIn("segment_id", ids.map(uuidToBytes))
+      .whereIn("evaluation_id", ids.map(uuidToBytes))
       .whereIn("profile_id", profileIds.map(uuidToBytes));
-    for (const row of rows) found.get(bytesToUuid(row.profile_id))?.add(bytesToUuid(row.segment_id));
+    for (const row of rows) found.get(bytesToUuid(row.profile_id))?.add(bytesToUuid(row.evaluation_id));
   }
   return found;
 }
@@ -133,33 +137,37 @@ export async function readEvaluationsByProfile(
 export async function findMembers(
   db: Queryable,
   organizationId: OrganizationId,
-  segmentId: SegmentId,
+  evaluationId: EvaluationId,
   profileIds: readonly ProfileId[],
 ): Promise<Map<ProfileId, number>> {
   const found = new Map<ProfileId, number>();
   for (let start = 0; start < profileIds.length; start += LOOKUP_CHUNK) {
     const rows: { profile_id: Buffer; entered_ms: number }[] = await db("memberships")
       .select("profile_id", "entered_ms")
-      .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId), member: 1 })
+      .where({
+        organization_id: uuidToBytes(organizationId),
+        evaluation_id: uuidToBytes(evaluationId),
+        member: 1,
+      })
       .whereIn("profile_id", profileIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
     for (const row of rows) found.set(bytesToUuid<ProfileId>(row.profile_id), row.entered_ms);
   }
   return found;
 }
 
-/** Returns the number of members of each segment. Segments without members are left out. */
+/** Returns the number of members of each evaluation. Evaluations without members are left out. */
 export async function countMembers(
   db: Queryable,
   organizationId: OrganizationId,
-  segmentIds: readonly SegmentId[],
-): Promise<Map<SegmentId, number>> {
-  const rows: { segment_id: Buffer; members: number }[] = await db("segment_counts")
-    .select("segment_id", "members")
+  evaluationIds: readonly EvaluationId[],
+): Promise<Map<EvaluationId, number>> {
+  const rows: { evaluation_id: Buffer; members: number }[] = await db("segment_counts")
+    .select("evaluation_id", "members")
     .where("organization_id", uuidToBytes(organizationId))
-    .whereIn("segment_id", segmentIds.map(uuidToBytes));
-  const counts = new Map<SegmentId, number>();
+    .whereIn("evaluation_id", evaluationIds.map(uuidToBytes));
+  const counts = new Map<EvaluationId, number>();
   for (const row of rows) {
-    const id = bytesToUuid<SegmentId>(row.segment_id);
+    const id = bytesToUuid<EvaluationId>(row.evaluation_id);
     counts.set(id, (counts.get(id) ?? 0) + row.members);
   }
   return counts;
@@ -169,17 +177,17 @@ export async function countMembers(
 export async function deleteMemberships(
   trx: Transaction,
   organizationId: OrganizationId,
-  segmentIds: readonly SegmentId[],
+  evaluationIds: readonly EvaluationId[],
   profileIds: readonly ProfileId[],
 ): Promise<number> {
   let deleted = 0;
   const segmentsAtOnce = Math.max(1, Math.floor(DELETE_CHUNK / Math.max(1, profileIds.length)));
-  for (let first = 0; first < segmentIds.length; first += segmentsAtOnce) {
-    const some = segmentIds.slice(first, first + segmentsAtOnce).map(uuidToBytes);
+  for (let first = 0; first < evaluationIds.length; first += segmentsAtOnce) {
+    const some = evaluationIds.slice(first, first + segmentsAtOnce).map(uuidToBytes);
     for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
       deleted += await trx("memberships")
         .where("organization_id", uuidToBytes(organizationId))
-        .whereIn("segment_id", some)
+        .whereIn("evaluation_id", some)
         .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
         .delete();
     }
@@ -190,17 +198,17 @@ export async function deleteMemberships(
 export async function deleteCounts(
   trx: Transaction,
   organizationId: OrganizationId,
-  segmentIds: readonly SegmentId[],
+  evaluationIds: readonly EvaluationId[],
   shard: number,
 ): Promise<void> {
   await trx("segment_counts")
     .where({ organization_id: uuidToBytes(organizationId), shard })
-    .whereIn("segment_id", segmentIds.map(uuidToBytes))
+    .whereIn("evaluation_id", evaluationIds.map(uuidToBytes))
     .delete();
 }
 
 function compare(a: Membership, b: Membership): number {
   if (a.organizationId !== b.organizationId) return a.organizationId < b.organizationId ? -1 : 1;
-  if (a.segmentId !== b.segmentId) return a.segmentId < b.segmentId ? -1 : 1;
+  if (a.evaluationId !== b.evaluationId) return a.evaluationId < b.evaluationId ? -1 : 1;
   return a.profileId < b.profileId ? -1 : 1;
 }

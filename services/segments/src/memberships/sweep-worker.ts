@@ -1,6 +1,6 @@
 // Deletes the rows of exited memberships, which pages of members would otherwise have to skip.
 
-import { type OrganizationId, type ProfileId, type SegmentId, shardOf } from "@muster/core";
+import { type EvaluationId, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
 import { NO_PROFILE } from "../profiles/profile-key.ts";
@@ -16,7 +16,7 @@ import {
 /** A walk over one segment's membership rows. */
 interface Sweep {
   readonly organizationId: OrganizationId;
-  readonly segmentId: SegmentId;
+  readonly evaluationId: EvaluationId;
   /** For each swept shard, the number of exits when the sweep began. */
   readonly exits: ReadonlyMap<number, number>;
   readonly after: ProfileId;

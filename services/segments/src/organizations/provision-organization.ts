@@ -27,7 +27,7 @@ export async function provisionOrganization(
   if (organization.isProvisioned) return organization.definitionsVersion;
   const segment = defaultSegment(organizationId, nowMs);
   await insertSegmentOnce(trx, segment);
-  await addBackfills(trx, organizationId, segment.id, await readIncompleteShards(trx));
+  await addBackfills(trx, organizationId, segment.evaluationId, await readIncompleteShards(trx));
   return markProvisioned(trx, organizationId, organization);
 }
 

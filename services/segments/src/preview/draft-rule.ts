@@ -1,9 +1,11 @@
 // Reads an unsaved rule from a request and prepares its simulation.
 import type { OrganizationId } from "@muster/core";
 import { invalidField } from "@muster/errors";
+import type { Rule } from "../engine/rule/rule.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { readRawEventDays } from "../organizations/organization-store.ts";
 import { ensureOrganization } from "../organizations/provision-organization.ts";
+import { readingServed, servingDefinitionsOf } from "../rule-versions/evaluations.ts";
 import { resolveSegments } from "../rule-versions/segment-references.ts";
 import { type RuleFields, ruleFromRequest } from "../rules/rule-proto.ts";
 import { rejectLongWindow } from "../rules/rule-retention.ts";
@@ -32,5 +34,10 @@ export async function draftRule(
   const rawEventDays = await readRawEventDays(deps.database.reader, organizationId);
   rejectLongWindow(requested, rawEventDays, rule === undefined ? "event_name" : "rule");
   const segments = await listSegmentsOf(deps.database.reader, [organizationId]);
-  return { simulation: new RuleSimulation(resolveSegments(requested, segments, "rule"), segments), segments };
+  return { simulation: simulationOf(resolveSegments(requested, segments, "rule"), segments), segments };
+}
+
+/** Simulates a rule over the segments that serve reads. */
+export function simulationOf(rule: Rule, segments: readonly Segment[]): RuleSimulation {
+  return new RuleSimulation(readingServed(rule, segments), servingDefinitionsOf(segments));
 }

@@ -1,8 +1,8 @@
 // Simulates a rule: evaluates profiles from raw events alone and stores no state. Pure.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
 import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
-import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import { type EvaluatedRule, segmentsIn } from "../engine/rule/rule.ts";
 import {
   type EngineEvent,
   type EngineProfile,
@@ -12,19 +12,19 @@ import {
 import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
 
-/** No segment has this id. */
-const SIMULATED_SEGMENT_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff" as SegmentId;
+/** No evaluation has this id. */
+const SIMULATED_EVALUATION_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff" as EvaluationId;
 
 export class RuleSimulation {
-  readonly rule: Rule;
+  readonly rule: EvaluatedRule;
   /** Definitions of the rule and of the segments that it refers to, directly or indirectly. */
   readonly definitions: Definitions;
 
   /** `segments` are all segments that the rule may refer to. */
-  constructor(rule: Rule, segments: readonly SegmentDefinition[]) {
+  constructor(rule: EvaluatedRule, segments: readonly SegmentDefinition[]) {
     this.rule = rule;
     this.definitions = new Definitions(0, [
-      { id: SIMULATED_SEGMENT_ID, rule },
+      { id: SIMULATED_EVALUATION_ID, rule },
       ...referencedBy(rule, segments),
     ]);
   }
@@ -62,7 +62,7 @@ export class SimulatedProfile {
 }
 
 /** The segments that the rule refers to, directly or indirectly. */
-function referencedBy<S extends SegmentDefinition>(rule: Rule, segments: readonly S[]): S[] {
+function referencedBy<S extends SegmentDefinition>(rule: EvaluatedRule, segments: readonly S[]): S[] {
   const byId = new Map(segments.map((segment) => [segment.id, segment]));
   const named = new Set(segmentsIn(rule));
   // The loop also visits ids that are added to the set meanwhile.

@@ -4,10 +4,10 @@ import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   ALL_SHARDS,
   chunksOf,
+  type EvaluationId,
   type OrganizationId,
   type ProfileId,
   SeededRandom,
-  type SegmentId,
   SHARD_COUNT,
   shardOf,
 } from "@muster/core";
@@ -51,7 +51,7 @@ export class RetentionHorizon {
   /** For results about instants from `fromMs` on; empty when no missing event can matter. */
   completeSince({ rule, definitions }: RuleSimulation, fromMs: number): { completeSince?: Timestamp } {
     const isBehind = ruleReadsEventsBefore(rule, this.#ms, fromMs, (id) =>
-      definitions.ruleOf(id as SegmentId),
+      definitions.ruleOf(id as EvaluationId),
     );
     return isBehind ? { completeSince: timestampFromMs(this.#ms) } : {};
   }

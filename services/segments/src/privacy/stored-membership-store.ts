@@ -1,10 +1,16 @@
 // Reads all rows of `memberships` for one profile, exited ones included.
-import { bytesToUuid, type OrganizationId, type ProfileId, type SegmentId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  type EvaluationId,
+  type OrganizationId,
+  type ProfileId,
+  uuidToBytes,
+} from "@muster/core";
 import type { Queryable } from "@muster/db";
 
 export interface MembershipRow {
   /** The evaluation of the row. */
-  readonly evaluationId: SegmentId;
+  readonly evaluationId: EvaluationId;
   readonly member: boolean;
   readonly enteredMs: number;
   readonly changedMs: number;
@@ -17,19 +23,18 @@ export async function listStoredMemberships(
   db: Queryable,
   organizationId: OrganizationId,
   profileId: ProfileId,
-  evaluationIds: readonly SegmentId[],
+  evaluationIds: readonly EvaluationId[],
 ): Promise<MembershipRow[]> {
   const found: MembershipRow[] = [];
   for (let start = 0; start < evaluationIds.length; start += LOOKUP_CHUNK) {
-    const rows: { segment_id: Buffer; member: number; entered_ms: number; changed_ms: number }[] = await db(
-      "memberships",
-    )
-      .select("segment_id", "member", "entered_ms", "changed_ms")
-      .where({ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) })
-      .whereIn("segment_id", evaluationIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
+    const rows: { evaluation_id: Buffer; member: number; entered_ms: number; changed_ms: number }[] =
+      await db("memberships")
+        .select("evaluation_id", "member", "entered_ms", "changed_ms")
+        .where({ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) })
+        .whereIn("evaluation_id", evaluationIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
     for (const row of rows) {
       found.push({
-        evaluationId: bytesToUuid(row.segment_id),
+        evaluationId: bytesToUuid(row.evaluation_id),
         member: row.member === 1,
         enteredMs: row.entered_ms,
         changedMs: row.changed_ms,

@@ -10,7 +10,7 @@ import { provisionOrganization } from "../organizations/provision-organization.t
 import { compareProfileKeys, profileKeyText } from "../profiles/profile-key.ts";
 import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
 import {
-  ALL_SEGMENTS,
+  ALL_EVALUATIONS,
   addBackfills,
   lockIncompleteShards,
   markShardIncomplete,
@@ -63,7 +63,7 @@ async function markShard(trx: Transaction, shard: number, nowMs: number): Promis
   let after: OrganizationId | undefined;
   for (;;) {
     const ids = await listOrganizationIds(trx, after, PAGE);
-    for (const id of ids) await addBackfills(trx, id, ALL_SEGMENTS, [shard]);
+    for (const id of ids) await addBackfills(trx, id, ALL_EVALUATIONS, [shard]);
     after = ids.at(-1);
     if (ids.length < PAGE) return;
   }

@@ -149,7 +149,7 @@ function evaluateDueProfile(
   return {
     ...{ ...keyOf(profile), state, nextDueMs, isStored: true, changes },
     causeOf(change) {
-      const rule = definitions.segments.get(change.segmentId)?.rule;
+      const rule = definitions.segments.get(change.evaluationId)?.rule;
       const view = viewOf(state, definitions.ruleOf);
       const resultAt = rule && ((ms: number) => evaluate(rule, view, ms));
       return timerCause(change, resultAt, profile.nextDueMs, nowMs);

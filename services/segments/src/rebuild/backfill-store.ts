@@ -3,21 +3,21 @@
 import {
   bytesToUuid,
   chunksOf,
+  type EvaluationId,
   type OrganizationId,
   type ProfileId,
-  type SegmentId,
   uuidToBytes,
 } from "@muster/core";
 import { forUpdate, insertRows, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 import { NO_PROFILE, type ProfileKey } from "../profiles/profile-key.ts";
 
-/** The id that stands for every segment of the organization. */
-export const ALL_SEGMENTS = "00000000-0000-0000-0000-000000000000" as SegmentId;
+/** The id that stands for every evaluation of the organization. */
+export const ALL_EVALUATIONS = "00000000-0000-0000-0000-000000000000" as EvaluationId;
 
-/** Progress of a segment's backfill in a shard. */
+/** Progress of the backfill of an evaluation in a shard. */
 export interface Backfill {
   readonly organizationId: OrganizationId;
-  readonly segmentId: SegmentId;
+  readonly evaluationId: EvaluationId;
   readonly shard: number;
   /** Profiles up to and including this one are done. */
   readonly afterProfileId: ProfileId;
@@ -25,35 +25,35 @@ export interface Backfill {
 
 interface BackfillRow {
   organization_id: Buffer;
-  segment_id: Buffer;
+  evaluation_id: Buffer;
   shard: number;
   after_profile_id: Buffer;
 }
 
-const BACKFILL_COLUMNS = ["organization_id", "segment_id", "shard", "after_profile_id"] as const;
-const BACKFILL_KEY = ["organization_id", "segment_id", "shard"] as const;
+const BACKFILL_COLUMNS = ["organization_id", "evaluation_id", "shard", "after_profile_id"] as const;
+const BACKFILL_KEY = ["organization_id", "evaluation_id", "shard"] as const;
 
 /** Starts at the first profile in each of the shards. A running backfill starts over. */
 export async function addBackfills(
   trx: Transaction,
   organizationId: OrganizationId,
-  segmentId: SegmentId,
+  evaluationId: EvaluationId,
   shards: readonly number[],
 ): Promise<void> {
   const restart: OnConflict = { overwrite: ["after_profile_id"] };
   const rows = [...shards]
     .sort((a, b) => a - b)
-    .map((shard) => [uuidToBytes(organizationId), uuidToBytes(segmentId), shard, uuidToBytes(NO_PROFILE)]);
+    .map((shard) => [uuidToBytes(organizationId), uuidToBytes(evaluationId), shard, uuidToBytes(NO_PROFILE)]);
   await insertRows(trx, "segment_backfills", BACKFILL_COLUMNS, rows, restart, BACKFILL_KEY);
 }
 
 export async function deleteBackfills(
   trx: Transaction,
   organizationId: OrganizationId,
-  segmentId: SegmentId,
+  evaluationId: EvaluationId,
 ): Promise<void> {
   await trx("segment_backfills")
-    .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) })
+    .where({ organization_id: uuidToBytes(organizationId), evaluation_id: uuidToBytes(evaluationId) })
     .delete();
 }
 
@@ -66,7 +66,7 @@ export async function listBackfillingShards(
   if (shards.length === 0) return [];
   const lookups = shards.map((shard) =>
     db("segment_backfills")
-      .max("segment_id")
+      .max("evaluation_id")
       .where({ shard, organization_id: uuidToBytes(organizationId) })
       .as(`of_${shard}`),
   );
@@ -74,7 +74,7 @@ export async function listBackfillingShards(
   return shards.filter((shard) => (row?.[`of_${shard}`] ?? null) !== null);
 }
 
-/** Unfinished backfills by shard, the oldest segment first. */
+/** Unfinished backfills by shard, the oldest evaluation first. */
 export async function listBackfillsOfShards(
   db: Queryable,
   organizationId: OrganizationId,
@@ -84,7 +84,7 @@ export async function listBackfillsOfShards(
     .select<BackfillRow[]>(BACKFILL_COLUMNS)
     .where("organization_id", uuidToBytes(organizationId))
     .whereIn("shard", [...shards])
-    .orderBy(["shard", "segment_id"]);
+    .orderBy(["shard", "evaluation_id"]);
   return rows.map(fromRow);
 }
 
@@ -103,29 +103,29 @@ export async function nextOrganizationToBackfill(
   return row && bytesToUuid(row.organization_id);
 }
 
-/** Unfinished backfills of the segments, including backfills of all segments. */
-export async function listBackfillsOfSegments(
+/** Unfinished backfills of the evaluations, including backfills of all evaluations. */
+export async function listBackfillsOfEvaluations(
   db: Queryable,
   organizationId: OrganizationId,
-  segmentIds: readonly SegmentId[],
+  evaluationIds: readonly EvaluationId[],
 ): Promise<Backfill[]> {
   const rows = await db("segment_backfills")
     .select<BackfillRow[]>(BACKFILL_COLUMNS)
     .where("organization_id", uuidToBytes(organizationId))
-    .whereIn("segment_id", [ALL_SEGMENTS, ...segmentIds].map(uuidToBytes));
+    .whereIn("evaluation_id", [ALL_EVALUATIONS, ...evaluationIds].map(uuidToBytes));
   return rows.map(fromRow);
 }
 
-/** Segments (or evaluations) of the organization whose backfill has not reached the profile. */
-export async function listSegmentsBehind(
+/** Evaluations of the organization with a backfill that has not reached the profile. */
+export async function listEvaluationsBehind(
   db: Queryable,
   { organizationId, shard, profileId }: ProfileKey,
-): Promise<SegmentId[]> {
+): Promise<EvaluationId[]> {
   const rows = await db("segment_backfills")
     .where({ organization_id: uuidToBytes(organizationId), shard })
     .andWhere("after_profile_id", "<", uuidToBytes(profileId))
-    .select<{ segment_id: Buffer }[]>("segment_id");
-  return rows.map((row) => bytesToUuid<SegmentId>(row.segment_id));
+    .select<{ evaluation_id: Buffer }[]>("evaluation_id");
+  return rows.map((row) => bytesToUuid<EvaluationId>(row.evaluation_id));
 }
 
 /** Ids in a statement. With more than a few hundred, MySQL's planner walks the table instead of the key. */
@@ -142,11 +142,11 @@ export async function advanceBackfills(
 ): Promise<void> {
   const [first] = backfills;
   if (first === undefined) return;
-  const segmentIds = backfills.map(({ segmentId }) => segmentId).sort();
-  for (const chunk of chunksOf(segmentIds, ADVANCE_CHUNK)) {
+  const evaluationIds = backfills.map(({ evaluationId }) => evaluationId).sort();
+  for (const chunk of chunksOf(evaluationIds, ADVANCE_CHUNK)) {
     const rows = trx("segment_backfills")
       .where({ organization_id: uuidToBytes(first.organizationId), shard: first.shard })
-      .whereIn("segment_id", chunk.map(uuidToBytes));
+      .whereIn("evaluation_id", chunk.map(uuidToBytes));
     if (throughProfileId === undefined) await rows.delete();
     else await rows.update({ after_profile_id: uuidToBytes(throughProfileId) });
   }
@@ -182,7 +182,7 @@ export async function readIncompleteShards(db: Queryable): Promise<number[]> {
 function fromRow(row: BackfillRow): Backfill {
   return {
     organizationId: bytesToUuid(row.organization_id),
-    segmentId: bytesToUuid(row.segment_id),
+    evaluationId: bytesToUuid(row.evaluation_id),
     shard: row.shard,
     afterProfileId: bytesToUuid(row.after_profile_id),
   };

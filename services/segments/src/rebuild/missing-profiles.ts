@@ -33,7 +33,7 @@ export function missingProfile(
     ...{ organizationId, shard, profileId, nextDueMs: undefined },
     state: { ...emptyState(), asOf: rebuild.asOf },
     isStored: true,
-    changes: entered.map(([segmentId, enteredMs]) => ({ segmentId, member: false, enteredMs })),
+    changes: entered.map(([evaluationId, enteredMs]) => ({ evaluationId, member: false, enteredMs })),
     causeOf: (change) => rebuildCause(change, new Set(), rebuild.reason, rebuild.nowMs),
   };
 }

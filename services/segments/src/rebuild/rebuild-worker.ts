@@ -22,7 +22,7 @@ import { addProfileRebuilds, deleteProfileRebuilds } from "../profiles/rebuild-s
 import { listStateIds } from "../profiles/state-store.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 import { WorkSchedule } from "../work-schedule.ts";
-import { ALL_SEGMENTS, advanceBackfills, type Backfill } from "./backfill-store.ts";
+import { ALL_EVALUATIONS, advanceBackfills, type Backfill } from "./backfill-store.ts";
 import { deleteProfiles } from "./missing-profiles.ts";
 import { RebuildPlanner, type RebuildTask } from "./rebuild-planner.ts";
 import { type ReplacedStates, replaceStates, type ScannedShard } from "./replace-states.ts";
@@ -212,7 +212,7 @@ async function completeTask(
   }
   const last = [...states.keys()].sort().at(-1);
   const advanced = task.backfills.filter((backfill) => isCovered(backfill, task.profiles, { more, last }));
-  const isAll = advanced.some(({ segmentId }) => segmentId === ALL_SEGMENTS);
+  const isAll = advanced.some(({ evaluationId }) => evaluationId === ALL_EVALUATIONS);
   if (isAll && isScanned) await markMissingProfiles(trx, task, states, more ? last : undefined);
   await advanceBackfills(trx, advanced, more ? last : states.size > 0 ? LAST_PROFILE : undefined);
 }

@@ -1,7 +1,7 @@
 // Replaces the stored states of one shard's profiles by scanned ones, and finds profiles that no longer
 // exist.
 
-import type { ProfileId, SegmentId } from "@muster/core";
+import type { EvaluationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { rebuildCause } from "../announcements/cause.ts";
 import type { ChangedProfile } from "../announcements/changed-profile.ts";
@@ -48,7 +48,7 @@ export async function replaceStates(
   const { task, states, position, isScanned, appliedPosition, unapplied } = scanned;
   const { organizationId, shard, profiles } = task;
   const backfills = await listBackfillsOfShards(trx, organizationId, [shard]);
-  const backfilled = new Set(backfills.map(({ segmentId }) => segmentId));
+  const backfilled = new Set(backfills.map(({ evaluationId }) => evaluationId));
   const requestedIds = "ids" in profiles ? profiles.ids : [];
   const reasons = await readRebuildReasons(trx, organizationId, shard, requestedIds);
   const reasonOf = (id: ProfileId): RebuildReason => reasons.get(id) ?? "stale";
@@ -96,7 +96,7 @@ async function saveHorizons(
   trx: Transaction,
   { task, states, completeSinceMs }: ScannedShard,
   definitions: Definitions,
-  unfinished: ReadonlySet<SegmentId>,
+  unfinished: ReadonlySet<EvaluationId>,
 ): Promise<void> {
   if (completeSinceMs === 0 || states.size === 0 || "ids" in task.profiles) return;
   const added = [...definitions.facts].filter((fact) => !isBackfilled(fact, unfinished));

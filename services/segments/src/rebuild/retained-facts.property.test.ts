@@ -2,14 +2,14 @@
 // traces run with purges, rebuilds, lost messages and late segments. Every result without a `completeSince`
 // must be exact.
 
-import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
+import type { EvaluationId, OrganizationId, ProfileId } from "@muster/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Arrival, anyRule, anyTrace, FINE, TAIL_TICKS, TICKS } from "../../tests/random-rules.ts";
 import { factsOfLeaf } from "../engine/facts/fact-spec.ts";
 import { isMemberByRawEvents } from "../engine/reference/reference-evaluator.ts";
 import { readsEventsBefore, spansOf } from "../engine/rule/lookback.ts";
-import { leavesOf, type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import { type EvaluatedRule, leavesOf, segmentsIn } from "../engine/rule/rule.ts";
 import { applyDueEvents, recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import { earlier, evaluateAll, evaluateSegments } from "../engine/state/membership.ts";
@@ -30,7 +30,7 @@ interface PlannedAction {
 }
 
 interface Plan {
-  readonly rules: readonly Rule[];
+  readonly rules: readonly EvaluatedRule[];
   readonly trace: readonly Arrival[];
   readonly keepMs: number;
   readonly scheduledEventsMax: number;
@@ -44,9 +44,9 @@ class Simulation {
   #nextDueMs: number | undefined;
   #applied = 0;
   #completeSinceMs = 0;
-  #active: readonly Rule[];
-  #inactive: readonly Rule[];
-  #unfinished = new Set<SegmentId>();
+  #active: readonly EvaluatedRule[];
+  #inactive: readonly EvaluatedRule[];
+  #unfinished = new Set<EvaluationId>();
   readonly #horizons = new Map<string, number>();
   readonly #totals = new Map<string, number>();
   checked = 0;
@@ -155,8 +155,8 @@ class Simulation {
       ...{ profileId: PROFILE, before: this.#state, reason, scannedMs: nowMs },
       completeSinceMs: this.#completeSinceMs,
       unapplied: { events: new Map([[PROFILE, unapplied]]), identityChanges: new Set() },
-      backfills: [...this.#unfinished].map((segmentId) => ({
-        ...{ organizationId: ORGANIZATION, segmentId, shard: 0, afterProfileId: NO_PROFILE },
+      backfills: [...this.#unfinished].map((evaluationId) => ({
+        ...{ organizationId: ORGANIZATION, evaluationId, shard: 0, afterProfileId: NO_PROFILE },
       })),
     });
     for (const fact of definitions.facts) {
@@ -233,8 +233,8 @@ class Simulation {
   }
 }
 
-function idOf(index: number): SegmentId {
-  return `s${index}` as SegmentId;
+function idOf(index: number): EvaluationId {
+  return `s${index}` as EvaluationId;
 }
 
 function receivedMs({ arrivesMs, lagMs }: Arrival): number {

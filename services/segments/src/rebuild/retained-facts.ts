@@ -10,7 +10,7 @@ import { emptyState, type ProfileState } from "../engine/state/profile-state.ts"
 import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../events/decode-message.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
-import { ALL_SEGMENTS, type Backfill } from "./backfill-store.ts";
+import { ALL_EVALUATIONS, type Backfill } from "./backfill-store.ts";
 
 const MESSAGES_AT_ONCE = 200;
 
@@ -94,7 +94,9 @@ export function retainKnownFacts(
   const { profileId, before, reason, completeSinceMs, unapplied } = rebuilt;
   if (completeSinceMs === 0) return;
   const unfinished = new Set(
-    rebuilt.backfills.filter(({ afterProfileId }) => afterProfileId < profileId).map((one) => one.segmentId),
+    rebuilt.backfills
+      .filter(({ afterProfileId }) => afterProfileId < profileId)
+      .map((one) => one.evaluationId),
   );
   const hasOtherIdentity =
     before?.isAwaitingRebuild === true ||
@@ -106,7 +108,7 @@ export function retainKnownFacts(
     kept: hasOtherIdentity ? undefined : withUnappliedEvents(before ?? emptyState(), definitions, rebuilt),
     // A mark without fact keys comes from a dead-lettered message.
     isStale:
-      unfinished.has(ALL_SEGMENTS) || (reason === "stale" && (before?.incompleteFacts.size ?? 0) === 0),
+      unfinished.has(ALL_EVALUATIONS) || (reason === "stale" && (before?.incompleteFacts.size ?? 0) === 0),
     wasTracked: (fact) => isBackfilled(fact, unfinished),
   });
 }

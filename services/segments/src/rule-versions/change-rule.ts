@@ -1,6 +1,6 @@
 // Computes how the segments of an organization change when one segment gets a new rule. Reads and writes
 // nothing.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
 import { Definitions } from "../engine/state/definitions.ts";
@@ -14,7 +14,7 @@ export interface RuleChange {
   /** The segments with a new pending rule. */
   readonly pending: readonly (Segment & { readonly pending: NonNullable<Segment["pending"]> })[];
   /** Evaluations that are no longer needed. */
-  readonly dropped: readonly SegmentId[];
+  readonly dropped: readonly EvaluationId[];
 }
 
 /** Throws FIELD_INVALID at `path` if the rule refers back to the segment. */
@@ -23,7 +23,7 @@ export function changeRule(
   changed: Segment,
   rule: Rule,
   path: string,
-  nextId: () => SegmentId,
+  nextId: () => EvaluationId,
 ): RuleChange {
   const edited = {
     ...changed,
@@ -47,7 +47,11 @@ export function changeRule(
  * Adds a pending rule to a new segment that references a pending segment, because both have to switch
  * together.
  */
-export function withPending(segments: readonly Segment[], added: Segment, nextId: () => SegmentId): Segment {
+export function withPending(
+  segments: readonly Segment[],
+  added: Segment,
+  nextId: () => EvaluationId,
+): Segment {
   const named = new Set(segmentsIn(added.rule));
   const isLinked = segments.some(({ id, pending }) => pending !== undefined && named.has(id));
   if (!isLinked) return added;

@@ -4,11 +4,11 @@
 // segment has a serving evaluation, which decides its members. After a change of the rule, the segment also
 // has a pending evaluation, which replaces the serving evaluation when the backfill is done. Rules reference
 // segments; evaluations reference evaluations.
-import type { SegmentId } from "@muster/core";
-import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import type { EvaluationId, SegmentId } from "@muster/core";
+import { type EvaluatedRule, type Rule, segmentsIn } from "../engine/rule/rule.ts";
 import type { SegmentDefinition } from "../engine/state/definitions.ts";
 import { mapSegmentIds } from "../rules/map-segment-ids.ts";
-import type { Segment } from "../segment-model/segment.ts";
+import { firstEvaluationId, type Segment } from "../segment-model/segment.ts";
 
 /**
  * Lists everything to evaluate.
@@ -17,17 +17,37 @@ import type { Segment } from "../segment-model/segment.ts";
  * readyToSwitch}.
  */
 export function definitionsOf(segments: readonly Segment[]): SegmentDefinition[] {
-  const serving = new Map(segments.map(({ id, evaluationId }) => [id, evaluationId]));
+  const serving = servingEvaluations(segments);
   const next = new Map(
     segments.map(({ id, evaluationId, pending }) => [id, pending?.evaluationId ?? evaluationId]),
   );
   return segments.flatMap((segment) => {
     const { evaluationId, rule, pending } = segment;
-    const definitions = [{ id: evaluationId, rule: mapSegmentIds(rule, (id) => serving.get(id) ?? id) }];
+    const definitions = [{ id: evaluationId, rule: evaluatedRule(rule, serving) }];
     if (pending === undefined) return definitions;
-    const rulePending = mapSegmentIds(pending.rule, (id) => next.get(id) ?? id);
+    const rulePending = evaluatedRule(pending.rule, next);
     return [...definitions, { id: pending.evaluationId, rule: rulePending, predecessorId: evaluationId }];
   });
+}
+
+/** Lists the evaluations that serve reads. */
+export function servingDefinitionsOf(segments: readonly Segment[]): SegmentDefinition[] {
+  const serving = servingEvaluations(segments);
+  return segments.map(({ evaluationId, rule }) => ({ id: evaluationId, rule: evaluatedRule(rule, serving) }));
+}
+
+/** Returns a rule that reads the serving evaluations of the segments it refers to. */
+export function readingServed(rule: Rule, segments: readonly Segment[]): EvaluatedRule {
+  return evaluatedRule(rule, servingEvaluations(segments));
+}
+
+function servingEvaluations(segments: readonly Segment[]): Map<SegmentId, EvaluationId> {
+  return new Map(segments.map(({ id, evaluationId }) => [id, evaluationId]));
+}
+
+/** A segment without an entry keeps its own id, which no other evaluation has. */
+function evaluatedRule(rule: Rule, evaluations: ReadonlyMap<SegmentId, EvaluationId>): EvaluatedRule {
+  return mapSegmentIds(rule, (id) => evaluations.get(id) ?? firstEvaluationId(id));
 }
 
 /** Returns the rule that was saved last, whether it serves reads yet or not. */
@@ -84,7 +104,10 @@ export function findCycle(segments: readonly Segment[], id: SegmentId): Segment[
  * Lists the pending segments that can switch now: their backfills and the backfills of all linked segments
  * are done.
  */
-export function readyToSwitch(segments: readonly Segment[], unfinished: ReadonlySet<SegmentId>): Segment[] {
+export function readyToSwitch(
+  segments: readonly Segment[],
+  unfinished: ReadonlySet<EvaluationId>,
+): Segment[] {
   const pending = segments.filter((segment) => segment.pending !== undefined);
   const finished: Segment[] = [];
   for (const group of linkedGroups(pending)) {

@@ -4,9 +4,9 @@
 import {
   ALL_SHARDS,
   bytesToUuid,
+  type EvaluationId,
   type OrganizationId,
   type ProfileId,
-  type SegmentId,
   uuidToBytes,
 } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
@@ -15,7 +15,7 @@ import { NO_PROFILE } from "../profiles/profile-key.ts";
 /** Progress of an evaluation's purge in a shard. */
 export interface Purge {
   readonly organizationId: OrganizationId;
-  readonly segmentId: SegmentId;
+  readonly evaluationId: EvaluationId;
   readonly shard: number;
   /** Profiles up to and including this one are done. */
   readonly afterProfileId: ProfileId;
@@ -26,14 +26,14 @@ export interface Purge {
 /** The switch from a replaced rule to its successor, with differences left to publish. */
 export interface RuleSwitch {
   /** The evaluation that serves now. */
-  readonly successorId: SegmentId;
+  readonly successorId: EvaluationId;
   /** Whether entries are published; exits always are. */
   readonly publishesEntries: boolean;
 }
 
 interface Row {
   organization_id: Buffer;
-  segment_id: Buffer;
+  evaluation_id: Buffer;
   shard: number;
   after_profile_id: Buffer;
   successor_id: Buffer | null;
@@ -42,27 +42,27 @@ interface Row {
 
 const COLUMNS = [
   "organization_id",
-  "segment_id",
+  "evaluation_id",
   "shard",
   "after_profile_id",
   "successor_id",
   "published_changes",
 ] as const;
-const KEY = ["organization_id", "shard", "segment_id"] as const;
+const KEY = ["organization_id", "shard", "evaluation_id"] as const;
 /** Values of the column `published_changes`: none, exits, exits and entries. */
 const [NOTHING, EXITS, ALL] = [0, 1, 2];
 
 export async function addPurges(
   trx: Transaction,
   organizationId: OrganizationId,
-  segmentId: SegmentId,
+  evaluationId: EvaluationId,
   ruleSwitch?: RuleSwitch,
 ): Promise<void> {
   const successorId = ruleSwitch === undefined ? null : uuidToBytes(ruleSwitch.successorId);
   const published = ruleSwitch === undefined ? NOTHING : ruleSwitch.publishesEntries ? ALL : EXITS;
   const rows = ALL_SHARDS.map((shard) => [
     uuidToBytes(organizationId),
-    uuidToBytes(segmentId),
+    uuidToBytes(evaluationId),
     shard,
     uuidToBytes(NO_PROFILE),
     ...[successorId, published],
@@ -76,13 +76,13 @@ export async function listPurges(db: Queryable, shards: readonly number[], limit
     .select<Row[]>(COLUMNS)
     .whereIn("published_changes", [EXITS, ALL])
     .whereIn("shard", [...shards])
-    .orderBy(["organization_id", "shard", "segment_id"])
+    .orderBy(["organization_id", "shard", "evaluation_id"])
     .limit(limit);
   if (published.length > 0) return published.map(fromRow);
   const rows = await db("segment_purges")
     .select<Row[]>(COLUMNS)
     .whereIn("shard", [...shards])
-    .orderBy(["organization_id", "shard", "segment_id"])
+    .orderBy(["organization_id", "shard", "evaluation_id"])
     .limit(limit);
   return rows.map(fromRow);
 }
@@ -106,13 +106,13 @@ export async function listRuleSwitches(
 export async function listPurgesOf(
   db: Queryable,
   organizationId: OrganizationId,
-  segmentId: SegmentId,
+  evaluationId: EvaluationId,
 ): Promise<Purge[]> {
   const rows = await db("segment_purges")
     .select<Row[]>(COLUMNS)
     .where("organization_id", uuidToBytes(organizationId))
     .whereIn("shard", [...ALL_SHARDS])
-    .andWhere("segment_id", uuidToBytes(segmentId));
+    .andWhere("evaluation_id", uuidToBytes(evaluationId));
   return rows.map(fromRow);
 }
 
@@ -122,10 +122,10 @@ export async function advancePurges(
   purges: readonly Purge[],
   throughProfileId: ProfileId | undefined,
 ): Promise<void> {
-  for (const { organizationId, segmentId, shard } of purges) {
+  for (const { organizationId, evaluationId, shard } of purges) {
     const row = trx("segment_purges").where({
       organization_id: uuidToBytes(organizationId),
-      segment_id: uuidToBytes(segmentId),
+      evaluation_id: uuidToBytes(evaluationId),
       shard,
     });
     if (throughProfileId === undefined) await row.delete();
@@ -136,7 +136,7 @@ export async function advancePurges(
 function fromRow(row: Row): Purge {
   return {
     organizationId: bytesToUuid(row.organization_id),
-    segmentId: bytesToUuid(row.segment_id),
+    evaluationId: bytesToUuid(row.evaluation_id),
     shard: row.shard,
     afterProfileId: bytesToUuid(row.after_profile_id),
     ruleSwitch:

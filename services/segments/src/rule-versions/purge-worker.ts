@@ -76,15 +76,15 @@ export class PurgeWorker {
    * over.
    */
   async #endRuleSwitches(trx: Transaction, purges: readonly Purge[]): Promise<void> {
-    for (const { organizationId, segmentId } of purges) {
+    for (const { organizationId, evaluationId } of purges) {
       // Locks the organization first, which is the lock order of all writers.
       await lockOrganization(trx, organizationId);
       await advancePurges(
         trx,
-        purges.filter((purge) => purge.segmentId === segmentId),
+        purges.filter((purge) => purge.evaluationId === evaluationId),
         undefined,
       );
-      if (await endRuleSwitch(trx, organizationId, segmentId)) {
+      if (await endRuleSwitch(trx, organizationId, evaluationId)) {
         await switchFinishedRules(trx, organizationId, this.#deps.announcer);
       }
     }
@@ -98,7 +98,7 @@ export class PurgeWorker {
     const covered = together.filter(
       (one) => one.afterProfileId >= afterProfileId && (last === undefined || one.afterProfileId <= last),
     );
-    const segmentIds = covered.map(({ segmentId }) => segmentId).sort();
+    const evaluationIds = covered.map(({ evaluationId }) => evaluationId).sort();
     const loaded = await this.#deps.definitions.load(trx, [organizationId], nowMs);
     const definitions = loaded.get(organizationId);
     const changed = new Set<StoredProfile>();
@@ -115,10 +115,10 @@ export class PurgeWorker {
     await deleteMemberships(
       trx,
       organizationId,
-      segmentIds,
+      evaluationIds,
       profiles.map(({ profileId }) => profileId),
     );
-    if (last === undefined) await deleteCounts(trx, organizationId, segmentIds, shard);
+    if (last === undefined) await deleteCounts(trx, organizationId, evaluationIds, shard);
     const isSwitch = ({ ruleSwitch }: Purge) => ruleSwitch !== undefined;
     await advancePurges(trx, covered.filter(isSwitch), last ?? LAST_PROFILE);
     await advancePurges(

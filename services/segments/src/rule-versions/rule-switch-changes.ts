@@ -50,7 +50,7 @@ async function unpublishedOf(
   // The counts are deleted with the rows, at the end of the walk.
   await saveMemberships(
     trx,
-    unpublished.map((change) => ({ ...change, segmentId: previousEvaluationId })),
+    unpublished.map((change) => ({ ...change, evaluationId: previousEvaluationId })),
   );
   return [...group.filter((change) => !isAhead(change)), ...unpublished];
 }
@@ -68,16 +68,16 @@ export async function differencesOf(
   profiles: readonly StoredProfile[],
   nowMs: number,
 ): Promise<Differences> {
-  const { organizationId, shard, segmentId, afterProfileId } = purge;
+  const { organizationId, shard, evaluationId, afterProfileId } = purge;
   const { successorId, publishesEntries } = purge.ruleSwitch;
   const ahead = profiles.filter(({ profileId }) => profileId > afterProfileId);
   const ids = ahead.map(({ profileId }) => profileId);
-  const published = await findMembers(trx, organizationId, segmentId, ids);
+  const published = await findMembers(trx, organizationId, evaluationId, ids);
   const changes: CausedChange[] = [];
   const entered: Membership[] = [];
   for (const { profileId, state } of ahead) {
     const [isMs, wasMs] = [state.memberships.get(successorId), published.get(profileId)];
-    const common = { organizationId, shard, segmentId: successorId, profileId, changedMs: nowMs };
+    const common = { organizationId, shard, evaluationId: successorId, profileId, changedMs: nowMs };
     if (isMs !== undefined && wasMs !== undefined) {
       if (isMs < wasMs) entered.push({ ...common, member: true, enteredMs: wasMs });
       continue;

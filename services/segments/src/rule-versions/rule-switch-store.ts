@@ -1,6 +1,12 @@
 // Holds every statement against `segments.previous_evaluation_id`: the previous evaluation of a segment, until the changes
 // of its rule switch are published.
-import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  type EvaluationId,
+  type OrganizationId,
+  type SegmentId,
+  uuidToBytes,
+} from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { addPurges, listPurgesOf, type RuleSwitch } from "./purge-store.ts";
 
@@ -8,7 +14,7 @@ import { addPurges, listPurgesOf, type RuleSwitch } from "./purge-store.ts";
 export async function beginRuleSwitch(
   trx: Transaction,
   organizationId: OrganizationId,
-  of: { readonly segmentId: SegmentId; readonly replacedId: SegmentId },
+  of: { readonly segmentId: SegmentId; readonly replacedId: EvaluationId },
   ruleSwitch: RuleSwitch,
 ): Promise<void> {
   await trx("segments")
@@ -24,7 +30,7 @@ export async function beginRuleSwitch(
 export async function endRuleSwitch(
   trx: Transaction,
   organizationId: OrganizationId,
-  replacedId: SegmentId,
+  replacedId: EvaluationId,
 ): Promise<boolean> {
   if ((await listPurgesOf(trx, organizationId, replacedId)).length > 0) return false;
   await trx("segments")

@@ -1,9 +1,9 @@
 // Switches segments to their pending rules.
-import type { OrganizationId, SegmentId } from "@muster/core";
+import type { EvaluationId, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Announcer } from "../announcements/announcer.ts";
 import { incrementDefinitionsVersion } from "../organizations/organization-store.ts";
-import { deleteBackfills, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import { deleteBackfills, listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import type { Segment } from "../segment-model/segment.ts";
 import { listSegmentsOf, updateSegmentRow } from "../segment-model/segment-store.ts";
 import { readyToSwitch } from "./evaluations.ts";
@@ -25,8 +25,8 @@ export async function switchFinishedRules(
   const segments = await listSegmentsOf(trx, [organizationId]);
   const pendingIds = segments.flatMap(({ pending }) => (pending === undefined ? [] : [pending.evaluationId]));
   if (pendingIds.length === 0) return;
-  const unfinished = await listBackfillsOfSegments(trx, organizationId, pendingIds);
-  const waiting = new Set(unfinished.map(({ segmentId }) => segmentId));
+  const unfinished = await listBackfillsOfEvaluations(trx, organizationId, pendingIds);
+  const waiting = new Set(unfinished.map(({ evaluationId }) => evaluationId));
   // Switches are serialized, because a walk publishes the difference between two rules.
   const switching = await listSwitchingSegments(trx, organizationId);
   for (const { id, pending } of segments) if (switching.has(id) && pending) waiting.add(pending.evaluationId);
@@ -44,7 +44,7 @@ async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
   const { organizationId, id: segmentId, evaluationId: replacedId, pending } = segment;
   if (pending === undefined) return;
   await updateSegmentRow(trx, { ...segment, ...pending, pending: undefined });
-  const unfinished = await listBackfillsOfSegments(trx, organizationId, [replacedId]);
+  const unfinished = await listBackfillsOfEvaluations(trx, organizationId, [replacedId]);
   await deleteBackfills(trx, organizationId, replacedId);
   // If the replaced version never served reads, its members count as backfilled.
   const publishesEntries = unfinished.length === 0 || segment.announceBackfill;
@@ -56,7 +56,7 @@ async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
 export async function dropEvaluation(
   trx: Transaction,
   organizationId: OrganizationId,
-  evaluationId: SegmentId,
+  evaluationId: EvaluationId,
 ): Promise<void> {
   await deleteBackfills(trx, organizationId, evaluationId);
   await addPurges(trx, organizationId, evaluationId);

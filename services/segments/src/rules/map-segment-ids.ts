@@ -1,13 +1,12 @@
 // Replaces the segments that a rule references.
-import type { SegmentId } from "@muster/core";
 import type { Rule } from "../engine/rule/rule.ts";
 
 /** Returns the rule with each referenced segment replaced. `path` is the path of the rule, for errors. */
-export function mapSegmentIds(
-  rule: Rule,
-  replace: (id: SegmentId, path: string) => SegmentId,
+export function mapSegmentIds<From extends string, To extends string>(
+  rule: Rule<From>,
+  replace: (id: From, path: string) => To,
   path = "rule",
-): Rule {
+): Rule<To> {
   switch (rule.kind) {
     case "all":
     case "any": {

@@ -1,5 +1,11 @@
 // Holds every statement against `segments`.
-import { bytesToUuid, type OrganizationId, type SegmentId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  type EvaluationId,
+  type OrganizationId,
+  type SegmentId,
+  uuidToBytes,
+} from "@muster/core";
 import { insertRows, isUniqueViolation, type OnConflict, type Queryable, type Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { decodeRule, encodeRule } from "../rules/rule-proto.ts";
@@ -13,7 +19,7 @@ const COLUMNS = [
   "rule",
   "version",
   "evaluation_id",
-  "pending_id",
+  "pending_evaluation_id",
   "pending_rule",
   "pending_version",
   "announce_backfill",
@@ -29,7 +35,7 @@ interface Row {
   rule: string;
   version: number;
   evaluation_id: Buffer;
-  pending_id: Buffer | null;
+  pending_evaluation_id: Buffer | null;
   pending_rule: string | null;
   pending_version: number | null;
   announce_backfill: number;
@@ -72,7 +78,7 @@ export async function updateSegmentRow(trx: Transaction, segment: Segment): Prom
 function evaluationColumns({ evaluationId, pending }: Segment) {
   return {
     evaluation_id: uuidToBytes(evaluationId),
-    pending_id: pending === undefined ? null : uuidToBytes(pending.evaluationId),
+    pending_evaluation_id: pending === undefined ? null : uuidToBytes(pending.evaluationId),
     pending_rule: pending === undefined ? null : encodeRule(pending.rule),
     pending_version: pending?.version ?? null,
   };
@@ -167,7 +173,7 @@ export async function listSegmentsPage(
 export async function listSegmentsByEvaluations(
   db: Queryable,
   organizationId: OrganizationId,
-  evaluationIds: readonly SegmentId[],
+  evaluationIds: readonly EvaluationId[],
   afterId: string | undefined,
   limit: number,
 ): Promise<Segment[]> {
@@ -214,12 +220,12 @@ export async function listSegmentsOf(
 export async function listPendingEvaluationIds(
   db: Queryable,
   organizationId: OrganizationId,
-): Promise<Set<SegmentId>> {
+): Promise<Set<EvaluationId>> {
   const rows = await db("segments")
     .where("organization_id", uuidToBytes(organizationId))
-    .whereNotNull("pending_id")
-    .select<{ pending_id: Buffer }[]>("pending_id");
-  return new Set(rows.map((row) => bytesToUuid<SegmentId>(row.pending_id)));
+    .whereNotNull("pending_evaluation_id")
+    .select<{ pending_evaluation_id: Buffer }[]>("pending_evaluation_id");
+  return new Set(rows.map((row) => bytesToUuid<EvaluationId>(row.pending_evaluation_id)));
 }
 
 /** Lists all evaluations with possible membership rows in the shard: current, pending and purged ones. */
@@ -227,24 +233,27 @@ export async function listEvaluationIds(
   db: Queryable,
   organizationId: OrganizationId,
   shard: number,
-): Promise<SegmentId[]> {
+): Promise<EvaluationId[]> {
   const key = { organization_id: uuidToBytes(organizationId) };
   const segments = await db("segments")
-    .select<Pick<Row, "evaluation_id" | "pending_id">[]>("evaluation_id", "pending_id")
+    .select<Pick<Row, "evaluation_id" | "pending_evaluation_id">[]>("evaluation_id", "pending_evaluation_id")
     .where(key);
   const purged = await db("segment_purges")
-    .select<{ segment_id: Buffer }[]>("segment_id")
+    .select<{ evaluation_id: Buffer }[]>("evaluation_id")
     .where({ ...key, shard });
   const ids = [
-    ...segments.flatMap(({ evaluation_id, pending_id }) => [evaluation_id, pending_id ?? evaluation_id]),
-    ...purged.map(({ segment_id }) => segment_id),
+    ...segments.flatMap(({ evaluation_id, pending_evaluation_id }) => [
+      evaluation_id,
+      pending_evaluation_id ?? evaluation_id,
+    ]),
+    ...purged.map(({ evaluation_id }) => evaluation_id),
   ];
-  return [...new Set(ids.map((id) => bytesToUuid<SegmentId>(id)))].sort();
+  return [...new Set(ids.map((id) => bytesToUuid<EvaluationId>(id)))].sort();
 }
 
 function fromRow(row: Row): Segment {
-  const { pending_id, pending_rule, pending_version } = row;
-  const isPending = pending_id !== null && pending_rule !== null && pending_version !== null;
+  const { pending_evaluation_id: pendingId, pending_rule, pending_version } = row;
+  const isPending = pendingId !== null && pending_rule !== null && pending_version !== null;
   return {
     organizationId: bytesToUuid(row.organization_id),
     id: bytesToUuid(row.segment_id),
@@ -254,7 +263,7 @@ function fromRow(row: Row): Segment {
     version: row.version,
     evaluationId: bytesToUuid(row.evaluation_id),
     pending: isPending
-      ? { evaluationId: bytesToUuid(pending_id), rule: decodeRule(pending_rule), version: pending_version }
+      ? { evaluationId: bytesToUuid(pendingId), rule: decodeRule(pending_rule), version: pending_version }
       : undefined,
     announceBackfill: row.announce_backfill === 1,
     createMs: row.create_ms,

@@ -1,6 +1,13 @@
 // Defines a segment, its slug, and the default segment of every organization.
 import { createHash } from "node:crypto";
-import { isUuid, type OrganizationId, type SegmentId, uuidToBytes, uuidV7 } from "@muster/core";
+import {
+  type EvaluationId,
+  isUuid,
+  type OrganizationId,
+  type SegmentId,
+  uuidToBytes,
+  uuidV7,
+} from "@muster/core";
 import { invalidField } from "@muster/errors";
 import { matcherOf } from "../engine/rule/matcher.ts";
 import type { Rule } from "../engine/rule/rule.ts";
@@ -14,8 +21,8 @@ export interface Segment {
   readonly rule: Rule;
   /** The number of the rule, starting at 1. */
   readonly version: number;
-  /** The key of this rule's memberships, counts and backfills. Different from the segment's own id. */
-  readonly evaluationId: SegmentId;
+  /** The key of memberships, counts and backfills of this rule. */
+  readonly evaluationId: EvaluationId;
   /** The rule that replaces this one once its backfill is done. */
   readonly pending: PendingRule | undefined;
   /** Whether entries of the backfill are announced, and not only later entries. */
@@ -26,10 +33,15 @@ export interface Segment {
 
 /** A rule that was saved, or that references another segment with a pending rule. */
 export interface PendingRule {
-  readonly evaluationId: SegmentId;
+  readonly evaluationId: EvaluationId;
   readonly rule: Rule;
   /** The version of the current rule if only a referenced segment has changed. */
   readonly version: number;
+}
+
+/** Returns the evaluation of a segment's first rule, which has the same id as the segment. */
+export function firstEvaluationId(id: SegmentId): EvaluationId {
+  return id as string as EvaluationId;
 }
 
 /** The number of segments that an organization may have at the same time. */
@@ -70,7 +82,7 @@ export function defaultSegment(organizationId: OrganizationId, nowMs: number): S
   return {
     organizationId,
     id,
-    evaluationId: id,
+    evaluationId: firstEvaluationId(id),
     pending: undefined,
     slug: "abandoned-cart",
     name: "Abandoned cart",

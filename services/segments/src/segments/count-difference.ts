@@ -1,7 +1,7 @@
 // Counts the profiles that would enter and leave a segment with its pending rule. Reads all profiles from raw
 // events, as a backfill does, and writes nothing.
 
-import { ALL_SHARDS, type ProfileId, type SegmentId } from "@muster/core";
+import { ALL_SHARDS, type EvaluationId, type ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
@@ -82,7 +82,7 @@ function reachBehind(definitions: Definitions, completeSinceMs: number, nowMs: n
 /** Selects these evaluations and, transitively, the evaluations that their rules reference. */
 function neededFor(
   definitions: readonly SegmentDefinition[],
-  ids: readonly SegmentId[],
+  ids: readonly EvaluationId[],
 ): SegmentDefinition[] {
   const byId = new Map(definitions.map((definition) => [definition.id, definition]));
   const needed = new Set(ids);

@@ -4,7 +4,7 @@ import {
   CreateSegmentResponseSchema,
   type SegmentService,
 } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { ALL_SHARDS, type SegmentId, SHARD_COUNT } from "@muster/core";
+import { ALL_SHARDS, type EvaluationId, type SegmentId, SHARD_COUNT } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
@@ -16,7 +16,7 @@ import { rejectTooManyInstants, withPending } from "../rule-versions/change-rule
 import { resolveSegments } from "../rule-versions/segment-references.ts";
 import { ruleFromRequest } from "../rules/rule-proto.ts";
 import { rejectLongWindow } from "../rules/rule-retention.ts";
-import { SEGMENTS_MAX, type Segment, slugOf } from "../segment-model/segment.ts";
+import { firstEvaluationId, SEGMENTS_MAX, type Segment, slugOf } from "../segment-model/segment.ts";
 import { insertSegment, listSegmentsOf } from "../segment-model/segment-store.ts";
 import { WORK_TOPIC } from "../topics.ts";
 import { segmentToProto } from "./segment-proto.ts";
@@ -30,7 +30,7 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     const requested: Segment = {
       organizationId,
       id,
-      evaluationId: id,
+      evaluationId: firstEvaluationId(id),
       pending: undefined,
       slug: slugOf(request.name),
       name: request.name,
@@ -44,7 +44,7 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     const response = await deps.database.transaction(async (trx) => {
       const rulePath = request.rule === undefined ? "event_name" : "rule";
       const segment = await insertWithinLimit(trx, requested, rulePath, () =>
-        deps.ids.next<SegmentId>(nowMs),
+        deps.ids.next<EvaluationId>(nowMs),
       );
       const created = create(CreateSegmentResponseSchema, {
         segment: segmentToProto(segment, 0, () => SHARD_COUNT),
@@ -65,7 +65,7 @@ async function insertWithinLimit(
   trx: Transaction,
   requested: Segment,
   rulePath: string,
-  nextId: () => SegmentId,
+  nextId: () => EvaluationId,
 ): Promise<Segment> {
   const { organizationId } = requested;
   const known = await lockOrganization(trx, organizationId);

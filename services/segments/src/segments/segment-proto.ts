@@ -2,10 +2,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type SegmentSchema, SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
-import { type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
+import { type EvaluationId, type OrganizationId, SHARD_COUNT } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { countMembers } from "../memberships/membership-store.ts";
-import { ALL_SEGMENTS, listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import { ALL_EVALUATIONS, listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
 import { ruleToProto } from "../rules/rule-to-proto.ts";
 import type { Segment } from "../segment-model/segment.ts";
@@ -23,13 +23,13 @@ export async function describeSegments(
     pending === undefined ? [evaluationId] : [evaluationId, pending.evaluationId],
   );
   const counts = await countMembers(db, organizationId, ids);
-  const unfinished = new Map<SegmentId, Set<number>>();
-  for (const { segmentId, shard } of await listBackfillsOfSegments(db, organizationId, ids)) {
-    for (const id of segmentId === ALL_SEGMENTS ? ids : [segmentId]) {
+  const unfinished = new Map<EvaluationId, Set<number>>();
+  for (const { evaluationId, shard } of await listBackfillsOfEvaluations(db, organizationId, ids)) {
+    for (const id of evaluationId === ALL_EVALUATIONS ? ids : [evaluationId]) {
       unfinished.set(id, (unfinished.get(id) ?? new Set()).add(shard));
     }
   }
-  const shardsLeft = (evaluationId: SegmentId): number => unfinished.get(evaluationId)?.size ?? 0;
+  const shardsLeft = (evaluationId: EvaluationId): number => unfinished.get(evaluationId)?.size ?? 0;
   return segments.map((segment) =>
     segmentToProto(segment, counts.get(segment.evaluationId) ?? 0, shardsLeft),
   );
@@ -39,7 +39,7 @@ export async function describeSegments(
 export function segmentToProto(
   segment: Segment,
   memberCount: number,
-  shardsLeft: (evaluationId: SegmentId) => number,
+  shardsLeft: (evaluationId: EvaluationId) => number,
 ): SegmentInit {
   const { evaluationId, pending } = segment;
   const isServing = shardsLeft(evaluationId) === 0;

@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { UpdateSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_update_pb";
-import { ALL_SHARDS, isUuid, type OrganizationId, type SegmentId, SHARD_COUNT } from "@muster/core";
+import { ALL_SHARDS, type EvaluationId, isUuid, type OrganizationId, SHARD_COUNT } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
@@ -89,7 +89,7 @@ async function planEdit(
   };
   if (!isNewRule) return { before, after: renamed, change: undefined };
   rejectLongWindow(rule, edit.rawEventDays, edit.rulePath);
-  const change = changeRule(segments, renamed, rule, edit.rulePath, () => deps.ids.next<SegmentId>(nowMs));
+  const change = changeRule(segments, renamed, rule, edit.rulePath, () => deps.ids.next<EvaluationId>(nowMs));
   rejectTooManyInstants(change.segments);
   const after = change.pending.find(({ id }) => id === before.id) ?? renamed;
   return { before, after, change };

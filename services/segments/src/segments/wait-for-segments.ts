@@ -4,7 +4,7 @@ import { ALL_SHARDS, type OrganizationId } from "@muster/core";
 import type { CallContext } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { hasProfileRebuilds } from "../profiles/rebuild-store.ts";
-import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import { listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import type { Segment } from "../segment-model/segment.ts";
 
 export async function waitForSegments(
@@ -19,7 +19,7 @@ export async function waitForSegments(
     async hasPendingWork() {
       const db = database.reader;
       const serving = segments.map(({ evaluationId }) => evaluationId);
-      if ((await listBackfillsOfSegments(db, organizationId, serving)).length > 0) return true;
+      if ((await listBackfillsOfEvaluations(db, organizationId, serving)).length > 0) return true;
       return hasProfileRebuilds(db, organizationId);
     },
   });

@@ -1,12 +1,12 @@
 // Compares one profile's memberships from four sources: raw events, facts, state and lists of members. All
 // inputs are parameters, including the instant.
-import type { ProfileId, SegmentId } from "@muster/core";
+import { assert, type EvaluationId, type ProfileId, type SegmentId } from "@muster/core";
 import { EvaluationContext, evaluateAt } from "../engine/evaluation/evaluate.ts";
 import { isMemberByRawEvents } from "../engine/reference/reference-evaluator.ts";
 import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
 import { hasCompleteHistory } from "../engine/state/merge-retained-facts.ts";
 import { emptyState, viewOf } from "../engine/state/profile-state.ts";
-import { ALL_SEGMENTS } from "../rebuild/backfill-store.ts";
+import { ALL_EVALUATIONS } from "../rebuild/backfill-store.ts";
 import type { LaterMessages, RawProfile } from "./raw-profiles.ts";
 import type { StoredSnapshot } from "./stored-snapshot.ts";
 
@@ -55,12 +55,12 @@ export function compareProfile(
     isChanged ||
     isAwaitingRebuild ||
     snapshot.awaitingRebuild.has(profileId) ||
-    backfilling.has(ALL_SEGMENTS)
+    backfilling.has(ALL_EVALUATIONS)
   )
     return undefined;
   const events = raw.events.filter(({ id }) => (later.events.get(id) ?? 0) <= includedThrough);
   const state = stored?.state ?? emptyState();
-  const ruleOf = (id: string) => snapshot.rules.get(id as SegmentId);
+  const ruleOf = (id: string) => snapshot.rules.get(id as EvaluationId);
   const evaluationContext = new EvaluationContext(viewOf(state, ruleOf), nowMs);
   const referenceContext = { createMs: raw.createMs, traits: raw.traits, ruleOf };
   const mismatches: Mismatch[] = [];
@@ -82,14 +82,15 @@ export function compareProfile(
       byMembers: snapshot.memberships.get(profileId)?.has(id) ?? false,
     };
     if (new Set(Object.values(results)).size === 1) continue;
-    const { segmentId, slug } = snapshot.names.get(id) ?? { segmentId: id, slug: "" };
-    mismatches.push({ segmentId, slug, evaluatedMs: nowMs, ...results });
+    const segment = snapshot.names.get(id);
+    assert(segment !== undefined, "an evaluation belongs to a segment");
+    mismatches.push({ ...segment, evaluatedMs: nowMs, ...results });
   }
   return { memberships, capped, beyondRetention, mismatches };
 }
 
 /** Rules whose backfill has not reached the profile. */
-function backfillingOf(profileId: ProfileId, { backfills }: StoredSnapshot): Set<SegmentId> {
+function backfillingOf(profileId: ProfileId, { backfills }: StoredSnapshot): Set<EvaluationId> {
   const unfinished = backfills.filter(({ afterProfileId }) => afterProfileId < profileId);
-  return new Set(unfinished.map(({ segmentId }) => segmentId));
+  return new Set(unfinished.map(({ evaluationId }) => evaluationId));
 }

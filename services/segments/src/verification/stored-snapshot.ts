@@ -1,9 +1,9 @@
 // Reads the stored data of profiles in a single snapshot: applied position, rules, states and memberships.
 
-import type { OrganizationId, ProfileId, SegmentId } from "@muster/core";
+import type { EvaluationId, OrganizationId, ProfileId, SegmentId } from "@muster/core";
 import type { Database } from "@muster/db";
 import { readCursors } from "@muster/outbox";
-import type { Rule } from "../engine/rule/rule.ts";
+import type { EvaluatedRule } from "../engine/rule/rule.ts";
 import { readEvaluationsByProfile } from "../memberships/membership-store.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";
 import { readRebuildReasons } from "../profiles/rebuild-store.ts";
@@ -17,16 +17,16 @@ export interface StoredSnapshot {
   /** The shard's applied position. */
   readonly appliedPosition: number;
   /** All evaluated rules, including pending ones, by evaluation id. */
-  readonly rules: ReadonlyMap<SegmentId, Rule>;
+  readonly rules: ReadonlyMap<EvaluationId, EvaluatedRule>;
   /** The segment of each evaluation. */
-  readonly names: ReadonlyMap<SegmentId, { readonly segmentId: SegmentId; readonly slug: string }>;
+  readonly names: ReadonlyMap<EvaluationId, { readonly segmentId: SegmentId; readonly slug: string }>;
   /** The unfinished backfills of the shard. */
   readonly backfills: readonly Backfill[];
   /** Profiles that wait for a rebuild. */
   readonly awaitingRebuild: ReadonlyMap<ProfileId, unknown>;
   readonly states: ReadonlyMap<ProfileId, StoredProfile>;
   /** For each profile, the evaluations with a membership row. */
-  readonly memberships: ReadonlyMap<ProfileId, ReadonlySet<SegmentId>>;
+  readonly memberships: ReadonlyMap<ProfileId, ReadonlySet<EvaluationId>>;
 }
 
 export function readStoredSnapshot(

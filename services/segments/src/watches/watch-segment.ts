@@ -13,7 +13,7 @@ import { bytesToUuid } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext, MethodHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
-import { listBackfillsOfSegments } from "../rebuild/backfill-store.ts";
+import { listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import type { Segment } from "../segment-model/segment.ts";
 import { findSegment } from "../segments/find-segment.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";
@@ -70,7 +70,7 @@ async function open(
   await waitForSegments(deps, context, organizationId, [segment]);
   // An eventual read must not start during a backfill either, because entries of the backfill are not
   // announced.
-  const backfills = await listBackfillsOfSegments(deps.database.reader, organizationId, [
+  const backfills = await listBackfillsOfEvaluations(deps.database.reader, organizationId, [
     segment.evaluationId,
   ]);
   if (backfills.length > 0) throw new AppError("NOT_YET_CONSISTENT", { retryAfterMs: RETRY_MS });

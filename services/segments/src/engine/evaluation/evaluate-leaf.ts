@@ -47,12 +47,12 @@ export function evaluateLeaf(leaf: Exclude<Leaf, InSegment>, view: ProfileView, 
   }
 }
 
-function factsAt(leaf: Leaf, index: number, view: ProfileView): AnyFacts | undefined {
+function factsAt(leaf: Leaf<string>, index: number, view: ProfileView): AnyFacts | undefined {
   const key = factsOfLeaf(leaf)[index]?.key;
   return key === undefined ? undefined : view.facts(key);
 }
 
-function countFacts(leaf: Leaf, view: ProfileView, index = 0): CountFacts | undefined {
+function countFacts(leaf: Leaf<string>, view: ProfileView, index = 0): CountFacts | undefined {
   const facts = factsAt(leaf, index, view);
   return facts?.kind === "count" ? facts : undefined;
 }

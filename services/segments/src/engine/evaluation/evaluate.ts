@@ -1,7 +1,7 @@
 // Evaluates a rule over facts at an instant. Pure: no clock, no database. The same function serves
 // memberships, timers, preview, explain and backtests.
-import type { SegmentId } from "@muster/core";
-import { type Rule, segmentsIn } from "../rule/rule.ts";
+import type { EvaluationId } from "@muster/core";
+import { type EvaluatedRule, segmentsIn } from "../rule/rule.ts";
 import { evaluateLeaf } from "./evaluate-leaf.ts";
 import type { Evaluation, ProfileView } from "./evaluation.ts";
 
@@ -18,7 +18,7 @@ const LOOK_AHEAD_MAX = 64;
 export class EvaluationContext {
   readonly view: ProfileView;
   readonly nowMs: number;
-  #segments: Map<SegmentId, Evaluation | undefined> | undefined;
+  #segments: Map<EvaluationId, Evaluation | undefined> | undefined;
   #later: Map<number, EvaluationContext> | undefined;
 
   constructor(view: ProfileView, nowMs: number) {
@@ -38,7 +38,7 @@ export class EvaluationContext {
   }
 
   /** Undefined for an unknown segment, and for a segment that refers to itself, which saving rejects. */
-  evaluationOf(segmentId: SegmentId): Evaluation | undefined {
+  evaluationOf(segmentId: EvaluationId): Evaluation | undefined {
     this.#segments ??= new Map();
     // Uses a loop instead of recursion, because segments may refer to one another in a chain of any length.
     const path = [segmentId];
@@ -60,12 +60,12 @@ export class EvaluationContext {
 }
 
 /** The facts must hold exactly the events with an instant <= nowMs. */
-export function evaluate(rule: Rule, view: ProfileView, nowMs: number): Evaluation {
+export function evaluate(rule: EvaluatedRule, view: ProfileView, nowMs: number): Evaluation {
   return evaluateAt(rule, new EvaluationContext(view, nowMs));
 }
 
 /** Like {@link evaluate}, for several rules of one profile at one instant. */
-export function evaluateAt(rule: Rule, context: EvaluationContext): Evaluation {
+export function evaluateAt(rule: EvaluatedRule, context: EvaluationContext): Evaluation {
   const evaluation = evaluateNode(rule, context);
   if (evaluation.nextChangeAt === undefined || !isCombined(rule)) return evaluation;
   return { ...evaluation, nextChangeAt: firstChange(rule, context, evaluation) };
@@ -75,7 +75,11 @@ export function evaluateAt(rule: Rule, context: EvaluationContext): Evaluation {
  * Leaves know exactly when they change. A leaf's change need not change the whole rule, so each candidate
  * instant is evaluated.
  */
-function firstChange(rule: Rule, context: EvaluationContext, evaluation: Evaluation): number | undefined {
+function firstChange(
+  rule: EvaluatedRule,
+  context: EvaluationContext,
+  evaluation: Evaluation,
+): number | undefined {
   let atMs = evaluation.nextChangeAt;
   for (let changes = 0; changes < LOOK_AHEAD_MAX && atMs !== undefined; changes += 1) {
     const then = evaluateNode(rule, context.at(atMs));
@@ -85,12 +89,12 @@ function firstChange(rule: Rule, context: EvaluationContext, evaluation: Evaluat
   return atMs;
 }
 
-function isCombined({ kind }: Rule): boolean {
+function isCombined({ kind }: EvaluatedRule): boolean {
   return kind === "all" || kind === "any" || kind === "not" || kind === "in_segment";
 }
 
 /** `nextChangeAt` is exact for leaves; for combined rules it is never too late. */
-function evaluateNode(rule: Rule, context: EvaluationContext): Evaluation {
+function evaluateNode(rule: EvaluatedRule, context: EvaluationContext): Evaluation {
   switch (rule.kind) {
     case "all":
     case "any":

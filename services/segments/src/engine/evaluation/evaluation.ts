@@ -1,8 +1,8 @@
 // Defines the result of evaluating a rule, and the evidence for it.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import type { AnyFacts } from "../facts/any-facts.ts";
 import type { EventInstant } from "../facts/count-facts.ts";
-import type { Rule } from "../rule/rule.ts";
+import type { EvaluatedRule } from "../rule/rule.ts";
 
 export interface Evaluation {
   readonly member: boolean;
@@ -38,7 +38,7 @@ export type Evidence =
   | { readonly kind: "trait"; readonly holds: boolean }
   | {
       readonly kind: "in_segment";
-      readonly segmentId: SegmentId;
+      readonly segmentId: EvaluationId;
       readonly evaluation: Evaluation | undefined;
     }
   | {
@@ -82,5 +82,5 @@ export interface ProfileView {
   trait(key: string): boolean;
   readonly createMs: number | undefined;
   /** The rule of another segment; undefined when the segment does not exist. */
-  ruleOf(segmentId: SegmentId): Rule | undefined;
+  ruleOf(segmentId: EvaluationId): EvaluatedRule | undefined;
 }

@@ -69,10 +69,10 @@ export interface SequenceSpec extends BaseSpec {
 const EXPLAINED_INSTANTS = 10;
 const ANY_EVENT = matcherOf(undefined);
 
-const specsByLeaf = new WeakMap<Leaf, readonly FactSpec[]>();
+const specsByLeaf = new WeakMap<Leaf<string>, readonly FactSpec[]>();
 
 /** The facts that a leaf reads, in an order that depends on the kind of leaf. */
-export function factsOfLeaf(leaf: Leaf): readonly FactSpec[] {
+export function factsOfLeaf(leaf: Leaf<string>): readonly FactSpec[] {
   let specs = specsByLeaf.get(leaf);
   if (specs === undefined) {
     specs = specsOfLeaf(leaf);
@@ -101,7 +101,7 @@ export function mergeSpecs(a: FactSpec, b: FactSpec): FactSpec {
   return a;
 }
 
-function specsOfLeaf(leaf: Leaf): FactSpec[] {
+function specsOfLeaf(leaf: Leaf<string>): FactSpec[] {
   switch (leaf.kind) {
     case "performed":
       return [countOfPerformed(leaf)];

@@ -21,22 +21,22 @@ export interface RawEvent {
 }
 
 /** What rules read in addition to a profile's events. */
-export interface ReferenceContext {
+export interface ReferenceContext<Id extends string = SegmentId> {
   readonly createMs?: number;
   /** A JSON object. */
   readonly traits?: string;
-  readonly ruleOf?: (segmentId: SegmentId) => Rule | undefined;
+  readonly ruleOf?: (segmentId: Id) => Rule<Id> | undefined;
 }
 
 /** Whether a profile with exactly these raw events is a member at `nowMs`. */
-export function isMemberByRawEvents(
-  rule: Rule,
+export function isMemberByRawEvents<Id extends string>(
+  rule: Rule<Id>,
   events: readonly RawEvent[],
   nowMs: number,
-  referenceContext: ReferenceContext = {},
-  resultsBySegment = new Map<SegmentId, boolean>(),
+  referenceContext: ReferenceContext<Id> = {},
+  resultsBySegment = new Map<Id, boolean>(),
 ): boolean {
-  const isMember = (other: Rule) =>
+  const isMember = (other: Rule<Id>): boolean =>
     isMemberByRawEvents(other, events, nowMs, referenceContext, resultsBySegment);
   const happened = events.filter(({ ms }) => ms <= nowMs);
   const of = (matcher: Matcher) => happened.filter((event) => isOf(event, matcher));

@@ -13,7 +13,7 @@ export interface NamedSpan {
 }
 
 /** All durations in the rule. Raw events must be kept at least this long, or the rule cannot be evaluated. */
-export function spansOf(rule: Rule): NamedSpan[] {
+export function spansOf(rule: Rule<string>): NamedSpan[] {
   switch (rule.kind) {
     case "all":
     case "any":
@@ -27,7 +27,7 @@ export function spansOf(rule: Rule): NamedSpan[] {
   }
 }
 
-function spansOfLeaf(leaf: Leaf): NamedSpan[] {
+function spansOfLeaf(leaf: Leaf<string>): NamedSpan[] {
   switch (leaf.kind) {
     case "performed":
     case "aggregate":
@@ -65,7 +65,7 @@ function daysMsMax(days: number): number {
 }
 
 /** How long an event can affect the leaf; undefined: for ever. */
-function lookbackMs(leaf: Leaf): number | undefined {
+function lookbackMs(leaf: Leaf<string>): number | undefined {
   switch (leaf.kind) {
     case "trait":
     case "in_segment":
@@ -87,17 +87,17 @@ function lookbackMs(leaf: Leaf): number | undefined {
 }
 
 /** Whether the leaf's result at `nowMs` may depend on events before `completeSinceMs`. */
-export function readsEventsBefore(leaf: Leaf, completeSinceMs: number, nowMs: number): boolean {
+export function readsEventsBefore(leaf: Leaf<string>, completeSinceMs: number, nowMs: number): boolean {
   const ms = lookbackMs(leaf);
   return ms === undefined || nowMs - ms < completeSinceMs;
 }
 
 /** Like {@link readsEventsBefore} for a whole rule. `ruleOf` returns the rules of referenced segments. */
 export function ruleReadsEventsBefore(
-  rule: Rule,
+  rule: Rule<string>,
   completeSinceMs: number,
   nowMs: number,
-  ruleOf: (segmentId: string) => Rule | undefined,
+  ruleOf: (segmentId: string) => Rule<string> | undefined,
 ): boolean {
   if (completeSinceMs <= 0) return false;
   const rules = new Set([rule]);
@@ -113,7 +113,7 @@ export function ruleReadsEventsBefore(
 }
 
 /** The durations longer than `days` days of 24 hours; 0 means unlimited retention. */
-export function spansLongerThan(rule: Rule, days: number): NamedSpan[] {
+export function spansLongerThan(rule: Rule<string>, days: number): NamedSpan[] {
   return days === 0 ? [] : spansOf(rule).filter(({ ms }) => ms > days * DAY_MS);
 }
 

@@ -3,7 +3,7 @@
 import { compare, type Rule } from "./rule.ts";
 
 /** May return true wrongly, but never false wrongly. */
-export function mayMatchEmptyHistory(rule: Rule): boolean {
+export function mayMatchEmptyHistory(rule: Rule<string>): boolean {
   switch (rule.kind) {
     case "all":
       return rule.rules.every(mayMatchEmptyHistory);

@@ -12,13 +12,13 @@ export const SPAN_MS_MAX = 3650 * 86_400_000;
 export const ACTIVE_DAYS_MAX = 400;
 
 /** Describes the limit that the tree as a whole exceeds; undefined when it exceeds none. */
-export function exceededLimit(rule: Rule): string | undefined {
+export function exceededLimit(rule: Rule<string>): string | undefined {
   // The depth is checked first, so that counting leaves never walks a deep tree.
   if (!isWithinDepth(rule, RULE_DEPTH_MAX)) return `has more than ${RULE_DEPTH_MAX} levels`;
   const leaves = leavesOf(rule).length;
   return leaves > RULE_LEAVES_MAX ? `has ${leaves} leaves, the most is ${RULE_LEAVES_MAX}` : undefined;
 }
 
-function isWithinDepth(rule: Rule, levels: number): boolean {
+function isWithinDepth(rule: Rule<string>, levels: number): boolean {
   return levels > 0 && childrenOf(rule).every((child) => isWithinDepth(child, levels - 1));
 }

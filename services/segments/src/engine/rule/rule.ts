@@ -1,6 +1,6 @@
 // Defines rules: typed trees whose leaves count events by matchers. Pure data; other files convert proto and
 // storage forms.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId, SegmentId } from "@muster/core";
 import type { Predicate } from "../../predicates/predicate.ts";
 import { type Matcher, matcherOf } from "./matcher.ts";
 
@@ -8,34 +8,37 @@ import { type Matcher, matcherOf } from "./matcher.ts";
  * A node is a leaf that reads facts, or it combines other nodes. Each new kind needs a case in {@link
  * childrenOf} or {@link matchersOf}, in fact-spec.ts and in evaluate.ts.
  */
-export type Rule = AllOf | AnyOf | Not | Leaf;
+export type Rule<Id extends string = SegmentId> = AllOf<Id> | AnyOf<Id> | Not<Id> | Leaf<Id>;
 
-export type Leaf =
+/** A rule that refers to evaluations instead of segments, ready to be evaluated. */
+export type EvaluatedRule = Rule<EvaluationId>;
+
+export type Leaf<Id extends string = SegmentId> =
   | Performed
   | PerformedThenNot
   | Sequence
   | TraitMatches
-  | InSegment
+  | InSegment<Id>
   | InactiveFor
   | Aggregate
   | Occurrence
   | ActiveDays;
 
-export interface AllOf {
+export interface AllOf<Id extends string = SegmentId> {
   readonly kind: "all";
   /** At least one rule. */
-  readonly rules: readonly Rule[];
+  readonly rules: readonly Rule<Id>[];
 }
 
-export interface AnyOf {
+export interface AnyOf<Id extends string = SegmentId> {
   readonly kind: "any";
   /** At least one rule. */
-  readonly rules: readonly Rule[];
+  readonly rules: readonly Rule<Id>[];
 }
 
-export interface Not {
+export interface Not<Id extends string = SegmentId> {
   readonly kind: "not";
-  readonly rule: Rule;
+  readonly rule: Rule<Id>;
 }
 
 /** The number of matching events in the window compares as in `count`. */
@@ -102,9 +105,10 @@ export interface TraitMatches {
   readonly where: Predicate;
 }
 
-export interface InSegment {
+/** The profile is in another segment, named by its id, or by the id of its evaluation. */
+export interface InSegment<Id extends string = SegmentId> {
   readonly kind: "in_segment";
-  readonly segmentId: SegmentId;
+  readonly segmentId: Id;
 }
 
 /** No event of any name in (now - ms, now]. Without any event, the profile's creation counts instead. */
@@ -161,31 +165,31 @@ export interface MatcherUse {
 }
 
 /** The direct children of a node; empty for a leaf. */
-export function childrenOf(rule: Rule): readonly Rule[] {
+export function childrenOf<Id extends string>(rule: Rule<Id>): readonly Rule<Id>[] {
   if (rule.kind === "all" || rule.kind === "any") return rule.rules;
   return rule.kind === "not" ? [rule.rule] : [];
 }
 
 /** Every leaf of the tree, from left to right. */
-export function leavesOf(rule: Rule): Leaf[] {
+export function leavesOf<Id extends string>(rule: Rule<Id>): Leaf<Id>[] {
   if (rule.kind === "all" || rule.kind === "any" || rule.kind === "not") {
-    return childrenOf(rule).flatMap(leavesOf);
+    return childrenOf(rule).flatMap((child) => leavesOf(child));
   }
   return [rule];
 }
 
 /** The segments that the rule refers to, without duplicates. */
-export function segmentsIn(rule: Rule): SegmentId[] {
+export function segmentsIn<Id extends string>(rule: Rule<Id>): Id[] {
   const ids = leavesOf(rule).map((leaf) => (leaf.kind === "in_segment" ? leaf.segmentId : undefined));
   return [...new Set(ids.filter((id) => id !== undefined))];
 }
 
 /** Every matcher that the rule reads, possibly with duplicates. */
-export function matchersOf(rule: Rule): MatcherUse[] {
+export function matchersOf(rule: Rule<string>): MatcherUse[] {
   return leavesOf(rule).flatMap(matchersOfLeaf);
 }
 
-function matchersOfLeaf(leaf: Leaf): MatcherUse[] {
+function matchersOfLeaf(leaf: Leaf<string>): MatcherUse[] {
   switch (leaf.kind) {
     case "performed":
       return [{ matcher: leaf.matcher, depth: depthOf(leaf) }];

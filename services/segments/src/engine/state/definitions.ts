@@ -1,6 +1,6 @@
 // Compiles an organization's segments: which facts an event changes, how much each fact must keep, and which
 // segments each fact affects.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import type { Predicate } from "../../predicates/predicate.ts";
 import type { JsonObject } from "../../predicates/values/values.ts";
 import { type FactSpec, factsOfLeaf, mergeSpecs, traitKeyOf } from "../facts/fact-spec.ts";
@@ -8,16 +8,16 @@ import { RECENT_MAX } from "../facts/ordered-facts.ts";
 import { VALUES_MAX } from "../facts/value-facts.ts";
 import type { Matcher } from "../rule/matcher.ts";
 import { mayMatchEmptyHistory } from "../rule/matches-empty-history.ts";
-import { leavesOf, type Rule, segmentsIn } from "../rule/rule.ts";
+import { type EvaluatedRule, leavesOf, segmentsIn } from "../rule/rule.ts";
 
 export interface SegmentDefinition {
-  readonly id: SegmentId;
-  readonly rule: Rule;
+  readonly id: EvaluationId;
+  readonly rule: EvaluatedRule;
   /**
    * The evaluation that this definition replaces. Profiles that match both keep the predecessor's
    * `enteredMs`.
    */
-  readonly predecessorId?: SegmentId;
+  readonly predecessorId?: EvaluationId;
 }
 
 /** A matcher that at least one segment reads. */
@@ -72,7 +72,7 @@ const NONE: readonly never[] = [];
 /** One immutable version of an organization's segment definitions. */
 export class Definitions {
   readonly version: number;
-  readonly segments: ReadonlyMap<SegmentId, SegmentDefinition>;
+  readonly segments: ReadonlyMap<EvaluationId, SegmentDefinition>;
   /** Segments that a profile without events may match, now or later. */
   readonly emptyHistorySegments: readonly SegmentDefinition[];
   /** Most numbers that one value log of a profile may keep. */
@@ -82,7 +82,7 @@ export class Definitions {
   readonly #byEventName = new Map<string, TrackedMatcher[]>();
   readonly #anyEventMatchers: TrackedMatcher[] = [];
   readonly #traits = new Map<string, MutableTrait>();
-  readonly #dependents = new Map<SegmentId, SegmentDefinition[]>();
+  readonly #dependents = new Map<EvaluationId, SegmentDefinition[]>();
 
   constructor(version: number, segments: Iterable<SegmentDefinition>) {
     this.version = version;
@@ -157,7 +157,8 @@ export class Definitions {
     return tracked;
   }
 
-  readonly ruleOf = (segmentId: SegmentId): Rule | undefined => this.segments.get(segmentId)?.rule;
+  readonly ruleOf = (evaluationId: EvaluationId): EvaluatedRule | undefined =>
+    this.segments.get(evaluationId)?.rule;
 
   /** The matchers that an event of this name may match, depending on its properties. */
   candidates(eventName: string): readonly TrackedMatcher[] {
@@ -195,8 +196,8 @@ export class Definitions {
   }
 
   /** The segments whose rules refer to this segment. */
-  dependents(segmentId: SegmentId): readonly SegmentDefinition[] {
-    return this.#dependents.get(segmentId) ?? NONE;
+  dependents(evaluationId: EvaluationId): readonly SegmentDefinition[] {
+    return this.#dependents.get(evaluationId) ?? NONE;
   }
 
   /** The names of all events that affect some segment; "every" when a matcher accepts any name. */

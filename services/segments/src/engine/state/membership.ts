@@ -1,12 +1,12 @@
 // Updates a profile's memberships from its facts and computes when they may change without an event.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import { EvaluationContext, evaluateAt } from "../evaluation/evaluate.ts";
 import { applyDueEvents } from "./apply-events.ts";
 import type { Definitions, SegmentDefinition } from "./definitions.ts";
 import { type ProfileState, viewOf } from "./profile-state.ts";
 
 export interface MembershipChange {
-  readonly segmentId: SegmentId;
+  readonly evaluationId: EvaluationId;
   readonly member: boolean;
   /** When the profile entered the segment. For an exit, the time of the earlier entry. */
   readonly enteredMs: number;
@@ -39,7 +39,7 @@ export function evaluateSegments(
     const enteredMs = state.memberships.get(id);
     if (member === (enteredMs !== undefined)) continue;
     const sinceMs = (predecessorId && state.memberships.get(predecessorId)) ?? nowMs;
-    changes.push({ segmentId: id, member, enteredMs: enteredMs ?? sinceMs });
+    changes.push({ evaluationId: id, member, enteredMs: enteredMs ?? sinceMs });
     if (member) state.memberships.set(id, sinceMs);
     else state.memberships.delete(id);
     for (const dependent of definitions.dependents(id)) pending.add(dependent);

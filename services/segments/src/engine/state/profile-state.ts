@@ -1,5 +1,5 @@
 // Holds everything that is kept of one profile: facts, memberships and scheduled events.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import type { ProfileView } from "../evaluation/evaluation.ts";
 import type { AnyFacts } from "../facts/any-facts.ts";
 import type { Definitions } from "./definitions.ts";
@@ -19,7 +19,7 @@ export interface ProfileState {
   /** The keys of the predicates on traits that hold. */
   readonly traits: Set<string>;
   /** The segments of which the profile is a member, with the time at which Muster recorded the entry. */
-  readonly memberships: Map<SegmentId, number>;
+  readonly memberships: Map<EvaluationId, number>;
   /** Soonest first, at most SCHEDULED_EVENTS_MAX. */
   readonly scheduledEvents: ScheduledEvent[];
   /**

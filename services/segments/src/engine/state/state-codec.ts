@@ -1,5 +1,5 @@
 // Encodes and decodes a profile's state as compact JSON, mostly arrays.
-import type { SegmentId } from "@muster/core";
+import type { EvaluationId } from "@muster/core";
 import type { AnyFacts } from "../facts/any-facts.ts";
 import type { EventInstant } from "../facts/count-facts.ts";
 import type { HeldOutcome } from "../facts/held-facts.ts";
@@ -14,7 +14,7 @@ interface StoredState {
   readonly v: 1 | 2;
   readonly asOf: number;
   readonly facts: readonly (StoredFacts | StoredFactsV1)[];
-  readonly in: readonly (readonly [segmentId: SegmentId, enteredMs: number])[];
+  readonly in: readonly (readonly [evaluationId: EvaluationId, enteredMs: number])[];
   readonly createMs?: number;
   readonly traits?: readonly string[];
   readonly scheduledEvents?: readonly StoredScheduledEvent[];
