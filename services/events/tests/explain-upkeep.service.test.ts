@@ -12,21 +12,19 @@ import { afterAll, beforeAll, test } from "vitest";
 import { deleteHistory, keyOfCell, listHistory } from "../src/alert-history/history-store.ts";
 import { deleteAlertsBefore } from "../src/alerts/alert-store.ts";
 import { deleteViewsOfDay, firstDayWithViews } from "../src/behavior/page-view-store.ts";
-import {
-  eraseEvents,
-  findErased,
-  listOrganizationsWithErasures,
-} from "../src/erased-events/erased-events-store.ts";
+import { eraseEvents } from "../src/erased-events/erase-events.ts";
+import { findErased, listOrganizationsWithErasures } from "../src/erased-events/erased-events-store.ts";
 import { EventHasher } from "../src/erased-events/event-hash.ts";
 import { getErasure, listErasures } from "../src/erasure/erasure-store.ts";
 import { deleteStep, PROFILE_TABLES } from "../src/erasure/profile-tables-store.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
 import {
-  deleteExpiredEvents,
+  deleteEventsOfDay,
+  deleteUndatedIds,
   type EventAge,
   listAgingEvents,
   nextDayWithEvents,
-} from "../src/event-storage/expired-events-store.ts";
+} from "../src/event-storage/event-deletion-store.ts";
 import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";
 import { deleteProfiles, listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
 import {
@@ -117,7 +115,12 @@ test("statements that find and delete rows use keys", async () => {
       ),
     "retention: raise complete_since": (trx) =>
       raiseCompleteSince(trx, organizationId, { rawEventDays: 3650, ms: 1 }),
-    "retention: delete events": (trx) => deleteExpiredEvents(trx, organizationId, day, aging),
+    "retention: delete events": async (trx) => {
+      const ids = aging.map(({ event_id }) => event_id);
+      const clientIds = aging.flatMap(({ client_event_id }) => client_event_id ?? []);
+      await deleteUndatedIds(trx, organizationId, clientIds, ids);
+      await deleteEventsOfDay(trx, organizationId, day, ids);
+    },
     "retention: first day of page views": (trx) => firstDayWithViews(trx, organizationId),
     "retention: delete page views": (trx) => deleteViewsOfDay(trx, organizationId, 1, BATCH),
     "retention: delete alerts": (trx) => deleteAlertsBefore(trx, organizationId, horizonMs, BATCH),

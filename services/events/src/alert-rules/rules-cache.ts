@@ -2,6 +2,7 @@
 // from the database.
 import type { OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import { LRUCache } from "lru-cache";
 import type { RuleSet } from "./rule-set.ts";
 import { defaultRuleSet, readRules, readVersions } from "./rule-store.ts";
 
@@ -9,7 +10,7 @@ import { defaultRuleSet, readRules, readVersions } from "./rule-store.ts";
 const ORGANIZATIONS_MAX = 2000;
 
 export class RulesCache {
-  readonly #sets = new Map<OrganizationId, RuleSet>();
+  readonly #sets = new LRUCache<OrganizationId, RuleSet>({ max: ORGANIZATIONS_MAX });
 
   /** Returns the current rule set of each organization. */
   async of(
@@ -22,13 +23,8 @@ export class RulesCache {
       const version = versions.get(organizationId) ?? 0;
       const kept = this.#sets.get(organizationId);
       const set = kept?.version === version ? kept : await read(trx, organizationId, version);
-      this.#sets.delete(organizationId);
       this.#sets.set(organizationId, set);
       sets.set(organizationId, set);
-    }
-    for (const oldest of this.#sets.keys()) {
-      if (this.#sets.size <= ORGANIZATIONS_MAX) break;
-      this.#sets.delete(oldest);
     }
     return sets;
   }

@@ -11,13 +11,13 @@ export interface AlertProfile {
   readonly userId: string | undefined;
 }
 
-export function alertToProto(alert: Alert, person: AlertProfile): MessageInitShape<typeof AlertSchema> {
+export function alertToProto(alert: Alert, current: AlertProfile): MessageInitShape<typeof AlertSchema> {
   return {
     id: alert.id,
     ruleId: alert.ruleId,
     code: alert.code,
-    profileId: person.profileId,
-    ...(person.userId !== undefined && { userId: person.userId }),
+    profileId: current.profileId,
+    ...(current.userId !== undefined && { userId: current.userId }),
     eventId: alert.eventId,
     eventName: alert.eventName,
     timestamp: timestampFromMs(alert.occurredMs),

@@ -10,14 +10,14 @@ import type { EventHasher } from "./event-hash.ts";
 type ClientIds = Pick<BatchKeys, "datedIdsByDay" | "undatedIds">;
 
 /** Cached organizations. A dropped entry is read again. */
-const KNOWN_MAX = 10_000;
+const CACHED_MAX = 10_000;
 
 export class ErasedLookup implements ErasedEventFinder {
   readonly #hasher: EventHasher;
   /**
    * True after the first erasure of an organization, otherwise the erasures version at which none existed.
    */
-  readonly #known = new Map<OrganizationId, true | number>();
+  readonly #cache = new Map<OrganizationId, true | number>();
 
   constructor(hasher: EventHasher) {
     this.#hasher = hasher;
@@ -67,17 +67,17 @@ export class ErasedLookup implements ErasedEventFinder {
   async #withErasures(
     trx: Transaction,
     organizationIds: readonly OrganizationId[],
-    identityVersion: number,
+    version: number,
   ): Promise<ReadonlySet<OrganizationId>> {
     const uncached = organizationIds.filter((id) => {
-      const known = this.#known.get(id);
-      return known !== true && known !== identityVersion;
+      const cached = this.#cache.get(id);
+      return cached !== true && cached !== version;
     });
     if (uncached.length > 0) {
-      if (this.#known.size > KNOWN_MAX) this.#known.clear();
+      if (this.#cache.size > CACHED_MAX) this.#cache.clear();
       const withErasures = new Set(await listOrganizationsWithErasures(trx, uncached));
-      for (const id of uncached) this.#known.set(id, withErasures.has(id) || identityVersion);
+      for (const id of uncached) this.#cache.set(id, withErasures.has(id) || version);
     }
-    return new Set(organizationIds.filter((id) => this.#known.get(id) === true));
+    return new Set(organizationIds.filter((id) => this.#cache.get(id) === true));
   }
 }

@@ -71,15 +71,15 @@ async function beginInTransaction(
   const { organizationId, traceParent, find, leaseUntilMs } = request;
   const profileId = await find(trx);
   if (profileId === undefined) return undefined;
-  const person = (await lockProfileGroups(trx, organizationId, [profileId])).get(profileId);
-  if (person === undefined) return undefined;
+  const group = (await lockProfileGroups(trx, organizationId, [profileId])).get(profileId);
+  if (group === undefined) return undefined;
   // The profile can belong to another person by the time of the lock.
   if ((await find(trx)) !== profileId) throw new IdentityConflict();
   const nowMs = deps.clock.nowMs();
   const erasure: ErasureKey = { organizationId, id: deps.ids.next(nowMs) };
-  const profileIds = groupProfiles(person).map(({ id }) => id);
+  const profileIds = groupProfiles(group).map(({ id }) => id);
   const mergeTargetIds = await listMergeTargets(trx, organizationId, profileIds);
-  await deleteErasedProfiles(trx, erasure, person, nowMs);
+  await deleteErasedProfiles(trx, erasure, group, nowMs);
   const shards = [...profileIds, ...mergeTargetIds].map((id) => shardOf(organizationId, id));
   // Concurrent transactions publish about these profiles before this point, or plan again.
   await lockPositions(
@@ -107,7 +107,7 @@ async function beginInTransaction(
 async function deleteErasedProfiles(
   trx: Transaction,
   erasure: ErasureKey,
-  person: ProfileGroup,
+  group: ProfileGroup,
   nowMs: number,
 ): Promise<void> {
   await insertErasure(trx, erasure, nowMs);
@@ -115,13 +115,13 @@ async function deleteErasedProfiles(
   await insertRemovedCounts(
     trx,
     erasure,
-    person.root.id,
+    group.root.id,
     [...Object.values(locations), ...new Set(PROFILE_TABLES.map(locationOf))].map((location) => ({
       location,
       count: 0,
     })),
   );
-  for (const profile of groupProfiles(person)) {
+  for (const profile of groupProfiles(group)) {
     const identities = identitiesOf(profile);
     await deleteIdentities(trx, profile, identities);
     await addRemovedCounts(trx, erasure, profile.id, [
@@ -132,7 +132,7 @@ async function deleteErasedProfiles(
   await deleteProfiles(
     trx,
     erasure.organizationId,
-    groupProfiles(person).map(({ id }) => id),
+    groupProfiles(group).map(({ id }) => id),
   );
   await markOrganizationWithErasures(trx, erasure.organizationId);
 }
@@ -150,8 +150,8 @@ async function republishMergeTargets(
 ): Promise<OutboxDraft[]> {
   const drafts: OutboxDraft[] = [];
   for (const id of mergeTargetIds) {
-    const person = await getProfileGroup(trx, organizationId, id);
-    if (person?.root.id === id) drafts.push(profileChanged(effectiveProfile(person), traceParent));
+    const group = await getProfileGroup(trx, organizationId, id);
+    if (group?.root.id === id) drafts.push(profileChanged(effectiveProfile(group), traceParent));
   }
   return drafts;
 }

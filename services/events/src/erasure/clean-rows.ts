@@ -8,7 +8,7 @@ import type { ResponseEraser } from "@muster/idempotency";
 import { eraseFromOutbox } from "@muster/outbox";
 import type { Subjects } from "@muster/privacy";
 import { responseWithout } from "@muster/rpc";
-import { eraseEvents } from "../erased-events/erased-events-store.ts";
+import { eraseEvents } from "../erased-events/erase-events.ts";
 import type { EventHasher } from "../erased-events/event-hash.ts";
 import { eraseFromMessage } from "./erase-from-message.ts";
 import { type ErasureKey, type ErasureTask, locations, type RemovedCount, stages } from "./erasure.ts";

@@ -21,10 +21,10 @@ export type ExportedRecord = MessageInitShape<typeof ExportedRecordSchema> & {
 /** Yields the stored profiles of the person, then the records of each kind for all profiles. */
 export async function* recordsOf(
   db: Queryable,
-  person: ProfileGroup,
+  group: ProfileGroup,
   memberships: readonly StoredMembership[],
 ): AsyncGenerator<ExportedRecord> {
-  const profiles = groupProfiles(person);
+  const profiles = groupProfiles(group);
   for (const profile of profiles) {
     const data = personalJson(ProfileSchema, create(ProfileSchema, profileToProto(profile)));
     yield { kind: "profile", data };

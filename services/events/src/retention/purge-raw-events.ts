@@ -4,13 +4,14 @@
 // the horizon or later are therefore stored, however late they arrived. A window that is no longer than the
 // retention misses no event.
 import type { OrganizationId } from "@muster/core";
-import type { Database } from "@muster/db";
+import type { Database, Transaction } from "@muster/db";
 import {
-  deleteExpiredEvents,
+  deleteEventsOfDay,
+  deleteUndatedIds,
   type EventAge,
   listAgingEvents,
   nextDayWithEvents,
-} from "../event-storage/expired-events-store.ts";
+} from "../event-storage/event-deletion-store.ts";
 import { dayOf } from "../event-storage/tracked-event.ts";
 import type { PurgeThrottle } from "./purge-throttle.ts";
 import type { RetentionMetrics } from "./retention-metrics.ts";
@@ -87,7 +88,7 @@ async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Pr
       metrics.behind(horizonMs - Math.min(...expired.map(ageStartMs)));
       const count = await database.transaction(async (trx) => {
         const mayDelete = await raiseCompleteSince(trx, organizationId, { rawEventDays, ms: horizonMs });
-        return mayDelete ? deleteExpiredEvents(trx, organizationId, day, expired) : undefined;
+        return mayDelete ? deleteExpired(trx, organizationId, day, expired) : undefined;
       });
       if (count === undefined) isRevoked = true;
       else metrics.purged("tracked_events", count);
@@ -106,4 +107,16 @@ async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Pr
 /** The age of an event counts from the receipt, or from the instant if that is later. */
 function ageStartMs({ occurred_ms, received_ms }: EventAge): number {
   return Math.max(Number(occurred_ms), Number(received_ms));
+}
+
+async function deleteExpired(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  day: number,
+  events: readonly EventAge[],
+): Promise<number> {
+  const ids = events.map(({ event_id }) => event_id);
+  const clientIds = events.flatMap(({ client_event_id }) => client_event_id ?? []);
+  await deleteUndatedIds(trx, organizationId, clientIds, ids);
+  return deleteEventsOfDay(trx, organizationId, day, ids);
 }

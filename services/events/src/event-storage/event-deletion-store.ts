@@ -1,6 +1,6 @@
-// Finds and deletes expired raw events.
-import { type OrganizationId, uuidToBytes, uuidV7 } from "@muster/core";
-import type { Queryable, Transaction } from "@muster/db";
+// Finds and deletes raw events: expired events by day, and the events of an erased profile.
+import { type OrganizationId, type ProfileId, uuidToBytes, uuidV7 } from "@muster/core";
+import { forUpdate, type Queryable, type Transaction } from "@muster/db";
 import { dayOf } from "./tracked-event.ts";
 
 /** The columns that decide whether an event has expired. */
@@ -52,26 +52,56 @@ export async function listAgingEvents(
   return query;
 }
 
-/** Deletes events of one day, and the client ids that detect repeats of events without a client time. */
-export async function deleteExpiredEvents(
+/** The columns of an event that an erasure needs. */
+export interface ProfileEventKey {
+  readonly day: number;
+  readonly event_id: Buffer;
+  readonly client_event_id: Buffer | null;
+  readonly occurred_ms: number;
+}
+
+/** Locks up to `limit` events of a profile until the transaction ends, by instant and id. */
+export async function lockEventsOfProfile(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+  limit: number,
+): Promise<ProfileEventKey[]> {
+  const query = trx("tracked_events")
+    .select<ProfileEventKey[]>("day", "event_id", "client_event_id", "occurred_ms")
+    .where({ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) })
+    .orderBy(["occurred_ms", "event_id"])
+    .limit(limit);
+  return forUpdate(trx, query);
+}
+
+/** Deletes events of one day. */
+export async function deleteEventsOfDay(
   trx: Transaction,
   organizationId: OrganizationId,
   day: number,
-  events: readonly EventAge[],
+  eventIds: readonly Buffer[],
 ): Promise<number> {
-  const organization = uuidToBytes(organizationId);
-  const ids = events.map(({ event_id }) => event_id);
-  const clientIds = events.flatMap(({ client_event_id }) => client_event_id ?? []).sort(Buffer.compare);
-  if (clientIds.length > 0) {
-    await trx("undated_event_ids")
-      .where("organization_id", organization)
-      .whereIn("client_event_id", clientIds)
-      // The client id can belong to another, later event.
-      .whereIn("event_id", ids)
-      .delete();
-  }
   return trx("tracked_events")
-    .where({ organization_id: organization, day })
-    .whereIn("event_id", ids)
+    .where({ organization_id: uuidToBytes(organizationId), day })
+    .whereIn("event_id", eventIds)
     .delete();
+}
+
+/** Deletes the client ids that detect repeats of events without a client time. */
+export async function deleteUndatedIds(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  clientEventIds: readonly Buffer[],
+  eventIds: readonly Buffer[],
+): Promise<number> {
+  if (clientEventIds.length === 0) return 0;
+  return (
+    trx("undated_event_ids")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("client_event_id", [...clientEventIds].sort(Buffer.compare))
+      // The client id can belong to another, later event.
+      .whereIn("event_id", eventIds)
+      .delete()
+  );
 }
