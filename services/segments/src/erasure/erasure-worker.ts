@@ -93,7 +93,7 @@ export class ErasureWorker {
     return isWaiting;
   }
 
-  /** Erasures without remaining rows and unpublished messages. */
+  /** Erasures with no rows left in this service and no unpublished messages about the profile. */
   async #selectReady(group: readonly Erasure[]): Promise<Erasure[]> {
     const [first] = group;
     if (first === undefined) return [];

@@ -45,7 +45,8 @@ export class Consistency {
   }
 
   /**
-   * Rejects with NOT_YET_CONSISTENT after 10 s or shortly before the deadline. Eventual reads do not wait.
+   * Rejects with NOT_YET_CONSISTENT after 10 s or shortly before the deadline, so that no stale read passes.
+   * Eventual reads do not wait.
    */
   async wait(context: CallContext, scope: ReadScope): Promise<void> {
     if (context.eventual) return;
