@@ -7,6 +7,7 @@ import { checkDocument } from "./documents.ts";
 import { checkFolderSizes } from "./folder-sizes.ts";
 import { checkGeneratedCode } from "./generated-code.ts";
 import { checkImports } from "./import-rules.ts";
+import { checkPackageExports, isPackageManifest } from "./package-exports.ts";
 import { checkProse } from "./prose.ts";
 import { checkProtoBaseline } from "./proto-baseline.ts";
 import { type Finding, isGenerated, readSourceFiles } from "./source-files.ts";
@@ -30,6 +31,7 @@ const checks: readonly Check[] = [
   { name: "proto breaking", run: async () => print(await checkProtoBaseline(ROOT)) },
   { name: "generated code", run: async () => print(await checkGeneratedCode(ROOT)) },
   { name: "import rules", run: importRules },
+  { name: "package exports", run: async () => print(packageExports()) },
   { name: "source rules", run: async () => print(sourceRules()) },
   { name: "folder sizes", run: async () => print(folderSizes()) },
   { name: "test suffixes", run: async () => print(testSuffixes()) },
@@ -52,6 +54,10 @@ async function importRules(): Promise<string> {
   const { violations, dependencyCount } = await checkImports(ROOT);
   if (dependencyCount === 0) return "dependency-cruiser read nothing\n";
   return violations.map(({ rule, from, to }) => `${from}: ${rule}: must not import ${to}\n`).join("");
+}
+
+function packageExports(): Finding[] {
+  return readSourceFiles(ROOT, isPackageManifest).flatMap(checkPackageExports);
 }
 
 function sourceRules(): Finding[] {

@@ -7,8 +7,6 @@ export const AUTHORIZATION = "authorization";
 export const SERVICE_TOKEN = "muster-service-token";
 export const IDEMPOTENCY_KEY = "idempotency-key";
 export const IDEMPOTENCY_REPLAYED = "idempotency-replayed";
-/** Id of the receipt of an erasure that the call began. */
-export const ERASURE_ID = "muster-erasure-id";
 export const CONSISTENCY = "muster-consistency";
 export const REQUEST_ID = "x-request-id";
 export const TRACE_PARENT = "traceparent";
@@ -54,6 +52,11 @@ export function forwardedHeaders(
     if (value !== null && value !== undefined) headers.set(name, value);
   }
   return headers;
+}
+
+/** Names of the response metadata that a client-facing mount sends to clients of the method. */
+export function responseHeaderNames(method: DescMethod): readonly string[] {
+  return [IDEMPOTENCY_REPLAYED, RETRY_AFTER, ...getOption(method, rest).responseHeaders];
 }
 
 const REQUEST_ID_FORM = /^[A-Za-z0-9._-]{1,128}$/;

@@ -30,7 +30,7 @@ export interface TranscoderOptions {
    * headers.
    */
   readonly requestHeaders?: readonly string[];
-  /** Metadata of the response that clients receive as headers. */
+  /** Metadata of the response that clients receive as headers. A method's option adds further headers. */
   readonly responseHeaders?: readonly string[];
 }
 
@@ -102,7 +102,7 @@ export class Transcoder {
     const rendered = await this.#options
       .caller(route)
       .unary(route.method, message, { headers, signal, deadlineMs });
-    const shown = this.#options.responseHeaders ?? [];
+    const shown = [...(this.#options.responseHeaders ?? []), ...route.responseHeaders];
     return { ...renderResponse(this.#codecs, route, rendered, shown), route: describe(route) };
   }
 

@@ -25,23 +25,18 @@ const REQUEST_HEADERS = [
   "x-grpc-web",
   "x-user-agent",
 ].join(", ");
-const RESPONSE_HEADERS = [
-  "retry-after",
-  "idempotency-replayed",
-  "muster-erasure-id",
-  "x-request-id",
-  "grpc-status",
-  "grpc-message",
-  "grpc-status-details-bin",
-].join(", ");
+const RESPONSE_HEADERS = ["retry-after", "idempotency-replayed"];
+const PROTOCOL_HEADERS = ["x-request-id", "grpc-status", "grpc-message", "grpc-status-details-bin"];
 const PREFLIGHT_AGE_S = 7200;
 
 export class Cors {
   readonly #origins: ReadonlySet<string>;
+  readonly #responseHeaders: string;
 
-  /** Such as "https://app.example.com". */
-  constructor(origins: readonly string[]) {
+  /** `origins` such as "https://app.example.com"; `responseHeaders` are those of single methods. */
+  constructor(origins: readonly string[], responseHeaders: readonly string[]) {
     this.#origins = new Set(origins.map((origin) => origin.toLowerCase()));
+    this.#responseHeaders = [...RESPONSE_HEADERS, ...responseHeaders, ...PROTOCOL_HEADERS].join(", ");
   }
 
   /** Headers for the response to a request of this origin; undefined where no origin is allowed at all. */
@@ -51,7 +46,7 @@ export class Cors {
     return {
       vary: "origin",
       "access-control-allow-origin": origin ?? "",
-      "access-control-expose-headers": RESPONSE_HEADERS,
+      "access-control-expose-headers": this.#responseHeaders,
     };
   }
 

@@ -1,7 +1,7 @@
 // Composes the gateway. The gateway owns no tables and contains no domain terms.
 import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
 import type { ServiceTokenPort } from "@muster/authz";
-import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { policy, rest } from "@muster/contracts/muster/options/v1/options_pb";
 import type { Clock, IdSource } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
@@ -10,7 +10,6 @@ import {
   type Caller,
   CONSISTENCY,
   createConnectHandler,
-  ERASURE_ID,
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_REPLAYED,
   RETRY_AFTER,
@@ -73,7 +72,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     budget: new BodyBudget(limits.bodiesBytesMax),
     transcoder: createTranscoder(options.services, options.caller),
     rpcPaths: new RpcPaths(options.services),
-    cors: new Cors(options.corsOrigins ?? []),
+    cors: new Cors(options.corsOrigins ?? [], responseHeadersOf(options.services)),
     connect: createConnectHandler({
       services: withoutInternal(options.services),
       caller: options.caller,
@@ -120,8 +119,14 @@ export function createTranscoder(
     alias: { prefix: "/v1/", alias: "/api/" },
     queryMetadata: { consistency: { metadata: CONSISTENCY, values: ["eventual"] } },
     requestHeaders: [AUTHORIZATION, IDEMPOTENCY_KEY, CONSISTENCY, "accept-language", TRACE_PARENT],
-    responseHeaders: [IDEMPOTENCY_REPLAYED, RETRY_AFTER, ERASURE_ID],
+    responseHeaders: [IDEMPOTENCY_REPLAYED, RETRY_AFTER],
   });
+}
+
+/** Response headers that single methods add. */
+function responseHeadersOf(services: readonly DescService[]): string[] {
+  const methods = services.flatMap((service) => service.methods);
+  return [...new Set(methods.flatMap((method) => getOption(method, rest).responseHeaders))].sort();
 }
 
 function withoutInternal(services: readonly DescService[]): DescService[] {

@@ -7,7 +7,7 @@ import { BODY_BYTES_MAX, type Clock, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Caller, CallOptions } from "../caller.ts";
 import { single } from "../client.ts";
-import { ERASURE_ID, forwardedHeaders, IDEMPOTENCY_REPLAYED, RETRY_AFTER } from "../metadata.ts";
+import { forwardedHeaders, responseHeaderNames } from "../metadata.ts";
 import { toConnectError } from "./connect-errors.ts";
 
 export interface ConnectRoutesOptions {
@@ -44,7 +44,7 @@ function forward(options: ConnectRoutesOptions, method: DescMethod): MethodImpl<
     return (async (request: Message, context: HandlerContext) => {
       try {
         const response = await target.unary(method, request, callOptions(options, method, context));
-        showHeaders(response.headers, context);
+        showHeaders(method, response.headers, context);
         return response.message;
       } catch (error) {
         throw toConnectError(asAppError(error));
@@ -56,7 +56,7 @@ function forward(options: ConnectRoutesOptions, method: DescMethod): MethodImpl<
       const source = Symbol.asyncIterator in requests ? requests : single(requests);
       const response = target.stream(method, source, callOptions(options, method, context));
       for await (const message of response.messages) {
-        showHeaders(response.headers, context);
+        showHeaders(method, response.headers, context);
         yield message;
       }
     } catch (error) {
@@ -80,10 +80,12 @@ function callOptions(
   };
 }
 
-const SHOWN = [IDEMPOTENCY_REPLAYED, RETRY_AFTER, ERASURE_ID] as const;
-
-function showHeaders(headers: ReadonlyMap<string, string>, context: HandlerContext): void {
-  for (const name of SHOWN) {
+function showHeaders(
+  method: DescMethod,
+  headers: ReadonlyMap<string, string>,
+  context: HandlerContext,
+): void {
+  for (const name of responseHeaderNames(method)) {
     const value = headers.get(name);
     if (value !== undefined) context.responseHeader.set(name, value);
   }

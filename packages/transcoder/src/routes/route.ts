@@ -39,6 +39,7 @@ export interface Route {
   readonly deadlineMs: number | undefined;
   readonly maskField: DescField | undefined;
   readonly requestHeaders: readonly string[];
+  readonly responseHeaders: readonly string[];
   readonly input: MessageCodec;
   /** A field of the request keeps its JSON as text. */
   readonly keepNumbers: boolean;
@@ -93,6 +94,7 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     bodyBytesMax: rest?.bodyBytesMax || undefined,
     maskField: rest?.maskField ? maskOf(method, rest.maskField) : undefined,
     requestHeaders: rest?.requestHeaders ?? [],
+    responseHeaders: rest?.responseHeaders ?? [],
     input: codecs.message(method.input),
     keepNumbers: codecs.hasRawJson(method.input),
   };

@@ -2,8 +2,9 @@
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import type { ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { ERASURE_ID, type UnaryHandler } from "@muster/rpc";
+import type { UnaryHandler } from "@muster/rpc";
 import { findOwner } from "../profile-storage/identity-store.ts";
+import { ERASURE_ID_HEADER } from "./erasure.ts";
 import type { ErasureWorker } from "./erasure-worker.ts";
 
 export function eraseTrackedUser({
@@ -16,7 +17,7 @@ export function eraseTrackedUser({
     const find = async (trx: Transaction): Promise<ProfileId | undefined> =>
       (await findOwner(trx, organizationId, { kind: "user_id", value: userId }))?.profileId;
     const erasure = await erasures.erase({ organizationId, traceParent, deadlineMs, find });
-    if (erasure !== undefined) context.responseHeaders.set(ERASURE_ID, erasure.id);
+    if (erasure !== undefined) context.responseHeaders.set(ERASURE_ID_HEADER, erasure.id);
     return {};
   };
 }

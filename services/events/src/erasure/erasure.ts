@@ -1,6 +1,9 @@
 // Defines erasures: the receipt and the remaining tasks. Pure.
 import type { OrganizationId, ProfileId } from "@muster/core";
 
+/** Response metadata with the id of the receipt. The `response_headers` option of the methods names it too. */
+export const ERASURE_ID_HEADER = "muster-erasure-id";
+
 export interface ErasureKey {
   readonly organizationId: OrganizationId;
   /** UUIDv7. */
