@@ -186,10 +186,10 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     await publish(1, 1);
     await bus.purge(service, 0);
     await publish(0, 4);
-    const [forgotten, other] = [follow("one"), follow("two", { shard: 1 })];
-    await waitFor(() => forgotten.positions().includes(4) && other.deliveries.length === 1);
+    const [purged, other] = [follow("one"), follow("two", { shard: 1 })];
+    await waitFor(() => purged.positions().includes(4) && other.deliveries.length === 1);
     // Without a broker the outbox alone holds messages, and nothing is purged.
-    expect(forgotten.positions()).toEqual(kind === "embedded" ? [1, 2, 3, 4] : [4]);
+    expect(purged.positions()).toEqual(kind === "embedded" ? [1, 2, 3, 4] : [4]);
   });
 
   it("continues for a consumer whose pending messages were purged", async () => {

@@ -59,11 +59,11 @@ it("starts without a broker, rejects in time, and delivers once there is one", a
       delivery.ack();
     },
   });
-  const heard: string[] = [];
-  bus.onBroadcast("topic", (payload) => heard.push(Buffer.from(payload).toString()));
+  const received: string[] = [];
+  bus.onBroadcast("topic", (payload) => received.push(Buffer.from(payload).toString()));
   bus.broadcast("topic", Buffer.from("here"));
   // The handlers of the same process receive the broadcast nevertheless.
-  await waitFor(() => heard.length === 1);
+  await waitFor(() => received.length === 1);
   await expect(bus.publish([message(1)])).rejects.toThrow("the broker does not respond");
   server = await startNatsServer({ folder, port });
   await waitFor(

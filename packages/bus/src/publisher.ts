@@ -15,7 +15,7 @@ type OnReply = (error: Error | undefined) => void;
 const MESSAGE_ID_HEADER = "Nats-Msg-Id";
 const NO_RESPONDERS = 503;
 /** A ready-made abort reason saves creating a DOMException for every window. */
-const DONE = "settled";
+const DONE = "done";
 
 export class Publisher {
   readonly #connection: NatsConnection;

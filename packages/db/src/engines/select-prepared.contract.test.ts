@@ -25,8 +25,8 @@ describe.each(ENGINES)("selectPrepared on %s", (engine) => {
     const found = await place.database.transaction(async (trx) => {
       const rows = names.map((name, index) => [id, name, 2 ** 52 + index]);
       await insertRows(trx, "named", ["id", "name", "total"], rows, "fail", ["id", "name"]);
-      const asked = paddedValues([Buffer.from("a "), Buffer.from("013"), Buffer.from("b")]);
-      return selectPrepared<{ name: Buffer; total: number }>(trx, sql, [id, ...asked]);
+      const padded = paddedValues([Buffer.from("a "), Buffer.from("013"), Buffer.from("b")]);
+      return selectPrepared<{ name: Buffer; total: number }>(trx, sql, [id, ...padded]);
     });
     expect(found.map(({ name, total }) => [name.toString(), total])).toEqual([
       ["013", 2 ** 52 + 3],

@@ -37,12 +37,12 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
 
     file("0002_fill_things", "await schema.trx('things').insert({ id: 1, size: 2 });");
     file("0003_add_color", ADD_COLOR);
-    const told: string[] = [];
-    const onApplied = (one: { name: string }): void => void told.push(one.name);
+    const reported: string[] = [];
+    const onApplied = (one: { name: string }): void => void reported.push(one.name);
     expect(await migrate(database, folder, { clock, onApplied })).toEqual([2, 3]);
     expect(await migrate(database, folder, { clock, onApplied })).toEqual([]);
 
-    expect(told).toEqual(["0002_fill_things", "0003_add_color"]);
+    expect(reported).toEqual(["0002_fill_things", "0003_add_color"]);
     expect(await migrationStatus(database, folder)).toEqual(
       ["0001_create_things", "0002_fill_things", "0003_add_color"].map((name, index) => ({
         number: index + 1,

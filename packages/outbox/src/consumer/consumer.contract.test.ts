@@ -143,8 +143,8 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
       await entered.promise;
     }
     // The bus delivers to the old owner only; the new owner reads from the producer.
-    const fresh = await harness.newReplica(outbox, { exclusive: true, timings: { quietMs: 100 } });
-    await fresh.consumer.start();
+    const successor = await harness.newReplica(outbox, { exclusive: true, timings: { quietMs: 100 } });
+    await successor.consumer.start();
     await relay.start();
     await put(2, 100);
     await harness.waitUntilApplied(outbox);
@@ -157,7 +157,7 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     await put(2, 10_000);
     const values = pair === "mysql + JetStream" ? 11_115 : 11_100;
     expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(values);
-    expect(fresh.consumer.ownedShards()).toHaveLength(16);
+    expect(successor.consumer.ownedShards()).toHaveLength(16);
   });
 
   it("moves a message to the dead letters for its own failures only, not for a dependency's", async () => {

@@ -198,30 +198,30 @@ describe.each(PAIRS)("replicas on %s", (pair) => {
 
   it("brings broadcasts to every process exactly once, and survives a handler that throws", async () => {
     const [a, b] = [await harness.newBus(), await harness.newBus()];
-    const heard: string[] = [];
+    const received: string[] = [];
     a.onBroadcast("topic.one", () => {
       throw new Error("a handler's own trouble");
     });
     const stops = [a, b].map((bus, index) =>
-      bus.onBroadcast("topic.one", (payload) => heard.push(`${index}:${Buffer.from(payload)}`)),
+      bus.onBroadcast("topic.one", (payload) => received.push(`${index}:${Buffer.from(payload)}`)),
     );
-    a.onBroadcast("topic.two", () => heard.push("wrong topic"));
+    a.onBroadcast("topic.two", () => received.push("wrong topic"));
     // Until both receive broadcasts: a new subscription takes a moment to reach the broker.
     await waitFor(() => {
       a.broadcast("topic.one", Buffer.from("hello"));
-      return heard.includes("0:hello") && heard.includes("1:hello");
+      return received.includes("0:hello") && received.includes("1:hello");
     });
     a.broadcast("topic.one", Buffer.from("last"));
-    await waitFor(() => heard.filter((text) => text.endsWith("last")).length >= 2);
+    await waitFor(() => received.filter((text) => text.endsWith("last")).length >= 2);
     for (const stop of stops) stop();
-    b.onBroadcast("topic.end", () => heard.push("end"));
+    b.onBroadcast("topic.end", () => received.push("end"));
     a.broadcast("topic.one", Buffer.from("after"));
     await waitFor(() => {
       a.broadcast("topic.end", Buffer.alloc(0));
-      return heard.includes("end");
+      return received.includes("end");
     });
-    expect(heard.filter((text) => text.endsWith("last")).sort()).toEqual(["0:last", "1:last"]);
-    expect(heard.some((text) => text.endsWith("after") || text === "wrong topic")).toBe(false);
+    expect(received.filter((text) => text.endsWith("last")).sort()).toEqual(["0:last", "1:last"]);
+    expect(received.some((text) => text.endsWith("after") || text === "wrong topic")).toBe(false);
   });
 
   it.runIf(pair === "mysql + JetStream")(

@@ -1,6 +1,6 @@
 // Holds every statement against dead_letters.
 import { bytesToUuid, uuidToBytes } from "@muster/core";
-import { insertRows, pageAfter, type Queryable, type Transaction } from "@muster/db";
+import { forUpdate, insertRows, pageAfter, type Queryable, type Transaction } from "@muster/db";
 import type { ConsumerKey } from "../owned-shards/cursor-store.ts";
 
 export interface DeadLetter {
@@ -146,6 +146,58 @@ export async function endReplay(
   await trx("dead_letters")
     .where("id", uuidToBytes(id))
     .update({ replay_requested_ms: null, ...change });
+}
+
+/**
+ * Returns the last id of the next page of dead letters, and the ids of the page that contain one of the byte
+ * strings.
+ */
+export async function pageOfDeadLetters(
+  db: Queryable,
+  after: string | undefined,
+  profileIdBytes: readonly Buffer[],
+  limit: number,
+): Promise<{ readonly containing: string[]; readonly last: string | undefined }> {
+  const query = db("dead_letters").select<{ id: Buffer }[]>("id").orderBy("id").limit(limit);
+  if (after !== undefined) query.where("id", ">", uuidToBytes(after));
+  const ids = (await query).map((row) => row.id);
+  if (ids.length === 0) return { containing: [], last: undefined };
+  const rows: { id: Buffer }[] = await db("dead_letters")
+    .select("id")
+    .whereIn("id", ids)
+    .andWhere((any) => {
+      for (const idBytes of profileIdBytes) any.orWhereRaw("instr(raw, ?) > 0", [idBytes]);
+    })
+    .orderBy("id");
+  const last = ids.at(-1);
+  return { containing: rows.map(({ id }) => bytesToUuid(id)), last: last && bytesToUuid(last) };
+}
+
+export async function lockDeadLetters(
+  trx: Transaction,
+  ids: readonly string[],
+): Promise<{ id: string; raw: Buffer }[]> {
+  const query = trx("dead_letters")
+    .select<{ id: Buffer; raw: Buffer }[]>("id", "raw")
+    .whereIn("id", ids.map(uuidToBytes))
+    .orderBy("id");
+  const rows = await forUpdate(trx, query);
+  return rows.map(({ id, raw }) => ({ id: bytesToUuid(id), raw }));
+}
+
+/** Replaces the error too, because it may quote the message. */
+export async function replaceDeadLetter(
+  trx: Transaction,
+  id: string,
+  deadLetter: { readonly raw: Uint8Array; readonly error: string },
+): Promise<void> {
+  await trx("dead_letters")
+    .where("id", uuidToBytes(id))
+    .update({ raw: Buffer.from(deadLetter.raw), error: deadLetter.error });
+}
+
+export async function deleteDeadLetter(trx: Transaction, id: string): Promise<void> {
+  await trx("dead_letters").where("id", uuidToBytes(id)).delete();
 }
 
 function fromStored(row: StoredDeadLetter): DeadLetter {

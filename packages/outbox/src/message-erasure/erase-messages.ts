@@ -4,6 +4,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { chunksOf } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
+import * as deadLetters from "../dead-letters/dead-letter-store.ts";
 import * as store from "./message-erasure-store.ts";
 
 /** Returns the data of a message without the person; undefined if the message does not contain the person. */
@@ -95,7 +96,7 @@ export async function eraseFromDeadLetters(
   for (const some of chunksOf(profileIdBytes, PROFILE_IDS_MAX)) {
     for (let after: string | undefined; ; ) {
       if ((await shouldContinue?.()) === false) return false;
-      const { containing, last } = await store.pageOfDeadLetters(
+      const { containing, last } = await deadLetters.pageOfDeadLetters(
         database.reader,
         after,
         some,
@@ -117,11 +118,11 @@ async function rewriteDeadLetters(
   { rewrite, changed }: MessageErasureOptions,
 ): Promise<void> {
   const before: Buffer[] = [];
-  for (const { id, raw } of await store.lockDeadLetters(trx, ids)) {
+  for (const { id, raw } of await deadLetters.lockDeadLetters(trx, ids)) {
     const rewritten = rewriteDeadLetter(raw, rewrite);
     if (rewritten === undefined) continue;
-    if (rewritten === "unreadable") await store.deleteDeadLetter(trx, id);
-    else await store.replaceDeadLetter(trx, id, { raw: rewritten, error: ERASED });
+    if (rewritten === "unreadable") await deadLetters.deleteDeadLetter(trx, id);
+    else await deadLetters.replaceDeadLetter(trx, id, { raw: rewritten, error: ERASED });
     before.push(raw);
   }
   if (before.length > 0) await changed?.(trx, before);

@@ -1,5 +1,4 @@
-// Holds every statement that rewrites stored messages of an outbox and dead letters.
-import { bytesToUuid, uuidToBytes } from "@muster/core";
+// Holds the statements that find and rewrite stored messages of an outbox.
 import { forUpdate, type Queryable, type Transaction } from "@muster/db";
 
 /** A message that may be rewritten; its position stays. */
@@ -66,56 +65,4 @@ export async function replaceData(
   await trx("outbox_messages")
     .where({ shard, position })
     .update({ data: Buffer.from(data) });
-}
-
-/**
- * Returns the last id of the next page of dead letters, and the ids of the page that contain one of the byte
- * strings.
- */
-export async function pageOfDeadLetters(
-  db: Queryable,
-  after: string | undefined,
-  profileIdBytes: readonly Buffer[],
-  limit: number,
-): Promise<{ readonly containing: string[]; readonly last: string | undefined }> {
-  const query = db("dead_letters").select<{ id: Buffer }[]>("id").orderBy("id").limit(limit);
-  if (after !== undefined) query.where("id", ">", uuidToBytes(after));
-  const ids = (await query).map((row) => row.id);
-  if (ids.length === 0) return { containing: [], last: undefined };
-  const rows: { id: Buffer }[] = await db("dead_letters")
-    .select("id")
-    .whereIn("id", ids)
-    .andWhere((any) => {
-      for (const idBytes of profileIdBytes) any.orWhereRaw("instr(raw, ?) > 0", [idBytes]);
-    })
-    .orderBy("id");
-  const last = ids.at(-1);
-  return { containing: rows.map(({ id }) => bytesToUuid(id)), last: last && bytesToUuid(last) };
-}
-
-export async function lockDeadLetters(
-  trx: Transaction,
-  ids: readonly string[],
-): Promise<{ id: string; raw: Buffer }[]> {
-  const query = trx("dead_letters")
-    .select<{ id: Buffer; raw: Buffer }[]>("id", "raw")
-    .whereIn("id", ids.map(uuidToBytes))
-    .orderBy("id");
-  const rows = await forUpdate(trx, query);
-  return rows.map(({ id, raw }) => ({ id: bytesToUuid(id), raw }));
-}
-
-/** Replaces the error too, because it may quote the message. */
-export async function replaceDeadLetter(
-  trx: Transaction,
-  id: string,
-  deadLetter: { readonly raw: Uint8Array; readonly error: string },
-): Promise<void> {
-  await trx("dead_letters")
-    .where("id", uuidToBytes(id))
-    .update({ raw: Buffer.from(deadLetter.raw), error: deadLetter.error });
-}
-
-export async function deleteDeadLetter(trx: Transaction, id: string): Promise<void> {
-  await trx("dead_letters").where("id", uuidToBytes(id)).delete();
 }

@@ -72,13 +72,13 @@ export class ShardInbox {
   advance(position: number, itemsThrough: number): Delivery[] {
     this.#applied = position;
     this.#itemsThrough = itemsThrough;
-    const settled: Delivery[] = [];
+    const acked: Delivery[] = [];
     for (const [at, arrived] of this.#arrived) {
       if (at > position) continue;
-      settled.push(...arrived.deliveries);
+      acked.push(...arrived.deliveries);
       this.#arrived.delete(at);
     }
-    return settled;
+    return acked;
   }
 
   /** Drops every message that is not applied. Returns the deliveries. */

@@ -134,13 +134,13 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
 
   it("notifies every replica of commits", async () => {
     const other = await harness.newOutbox(await harness.producing.openAnother());
-    let heard = 0;
+    let notifications = 0;
     const stop = other.onCommitted(() => {
-      heard += 1;
+      notifications += 1;
     });
-    const before = heard;
+    const before = notifications;
     await append(outbox, harness.producing.database, 1, 5);
-    await waitFor(() => heard > before);
+    await waitFor(() => notifications > before);
     stop();
   });
 
@@ -171,13 +171,13 @@ describe.each(PAIRS)("outbox on %s", (pair) => {
 });
 
 /** Reads from `start` as a relay does, until the writers are done and no message is left. */
-async function follow(outbox: Outbox, start: readonly number[], goesOn: () => boolean) {
+async function follow(outbox: Outbox, start: readonly number[], isWriting: () => boolean) {
   const seen = start.map(() => [] as Awaited<ReturnType<Outbox["read"]>>);
   const cursors = [...start];
   for (let more = true; more; ) {
     // SQLite returns at once, and its writers wait for a turn of the event loop between transactions.
     await setImmediate();
-    more = goesOn();
+    more = isWriting();
     for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
       const envelopes = await outbox.read(shard, cursors[shard] ?? 0, 100);
       seen[shard]?.push(...envelopes);

@@ -36,9 +36,9 @@ export class CommittedMessageBuffer {
   } {
     const messages: Envelope[] = [];
     let isComplete = true;
-    for (const [shard, fresh] of this.#byShard) {
+    for (const [shard, buffered] of this.#byShard) {
       let next = (cursors.get(shard) ?? 0) + 1;
-      for (const message of fresh) {
+      for (const message of buffered) {
         const position = Number(message.position);
         if (position === next) {
           messages.push(message);
