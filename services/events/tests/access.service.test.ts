@@ -57,8 +57,8 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
   beforeAll(async () => {
     events = await EventsUnderTest.open(engine);
     const event = { identity: { case: "userId" as const, value: "13" }, name: "seen", eventId: "e1" };
-    const answer = await events.call(EventService.method.recordEvent, { event }, { organizationId: mine });
-    profileId = answer.event?.profileId ?? "";
+    const response = await events.call(EventService.method.recordEvent, { event }, { organizationId: mine });
+    profileId = response.event?.profileId ?? "";
     const own = { organizationId: mine };
     await events.call(EventTypeService.method.createEventType, { name: "OURS", price: 1 }, own);
     const userEvent = { userId: "ours", eventType: "OURS", timestamp: 1n };
@@ -157,7 +157,8 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     const requestsOf = (async function* () {
       yield message;
     })();
-    for await (const answer of events.dispatcher.stream(method, requestsOf, options).messages) return answer;
+    for await (const response of events.dispatcher.stream(method, requestsOf, options).messages)
+      return response;
     return undefined;
   }
 
@@ -167,9 +168,9 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
 
   test.each(PUBLIC)("$localName: another organization's data does not exist", async (method) => {
     const { request, foreign } = requests[method.localName] ?? { request: () => ({}), foreign: {} };
-    const answer = first(method, request(), { organizationId: other });
-    if (typeof foreign === "string") await expect(answer).rejects.toMatchObject({ reason: foreign });
-    else expect(await answer).toMatchObject(foreign);
+    const response = first(method, request(), { organizationId: other });
+    if (typeof foreign === "string") await expect(response).rejects.toMatchObject({ reason: foreign });
+    else expect(await response).toMatchObject(foreign);
   });
 
   test("calls of other organizations have changed nothing", async () => {

@@ -26,7 +26,7 @@ import {
   nextDayWithEvents,
 } from "../src/event-storage/event-deletion-store.ts";
 import { raiseUpdateTime, updateLink, updateRoots } from "../src/identity-graph/links-store.ts";
-import { deleteProfiles, listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
+import { deleteProfiles, listShardProfileIds } from "../src/profile-storage/profile-store.ts";
 import {
   findDueRetention,
   holdsPass,

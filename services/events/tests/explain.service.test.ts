@@ -32,12 +32,13 @@ import { collectKeys } from "../src/ingest/batch-context.ts";
 import { loadBatchContext } from "../src/ingest/batch-context-store.ts";
 import { createSubmission, type SubmittedEvent } from "../src/ingest/submission.ts";
 import { findOwner, findOwners, listTrackedUsers } from "../src/profile-storage/identity-store.ts";
-import { countProfiles, listShardProfileIds } from "../src/profile-storage/profile-keys-store.ts";
 import {
+  countProfiles,
   getProfile,
   getProfiles,
   listMerged,
   listProfiles,
+  listShardProfileIds,
   listShardProfiles,
 } from "../src/profile-storage/profile-store.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";

@@ -135,9 +135,9 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     }
     expect(walked).toEqual(ids);
     const stranger = randomIds.next(1);
-    const wanted = [ids[2], ids[0], stranger].map((id) => uuidToBytes(id ?? ""));
-    expect([...(await scan(3, { profileIds: wanted })).profiles.keys()]).toEqual([ids[0], ids[2]]);
-    expect([...(await scan(4, { profileIds: wanted })).profiles.keys()]).toEqual([]);
+    const requested = [ids[2], ids[0], stranger].map((id) => uuidToBytes(id ?? ""));
+    expect([...(await scan(3, { profileIds: requested })).profiles.keys()]).toEqual([ids[0], ids[2]]);
+    expect([...(await scan(4, { profileIds: requested })).profiles.keys()]).toEqual([]);
   });
 
   test("a profile with many large events comes in parts of bounded size", async () => {
@@ -168,9 +168,9 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
       scans.push(await Promise.all(ALL_SHARDS.map((shard) => scan(shard))));
     }
     await writing;
-    const { envelopes, events: told } = await events.announced();
+    const { envelopes, events: published } = await events.announced();
     const own = uuidToBytes(organizationId);
-    const total = told.filter((one) => own.equals(one.organizationId)).length;
+    const total = published.filter((one) => own.equals(one.organizationId)).length;
     expect(total).toBe(60 + 15 * 40);
     for (const round of scans) {
       for (const [shard, { position, profiles }] of round.entries()) {

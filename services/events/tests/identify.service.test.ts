@@ -142,8 +142,8 @@ describe.each(ENGINES)("identity claims on %s", (engine) => {
   async function created(fields: Parameters<typeof events.call<typeof createProfile>>[1]): Promise<string> {
     return (await events.call(createProfile, fields, as)).profile?.id ?? "";
   }
-  async function make(people: readonly ProfileGroups[]): Promise<void> {
-    for (const [root = [], ...merged] of people) {
+  async function make(groups: readonly ProfileGroups[]): Promise<void> {
+    for (const [root = [], ...merged] of groups) {
       const into = await created(idsOf(root));
       for (const ids of merged)
         await events.call(mergeProfile, { profileId: await created(idsOf(ids)), into }, as);
@@ -151,14 +151,14 @@ describe.each(ENGINES)("identity claims on %s", (engine) => {
   }
   /** Returns all profile groups, given by their ids. */
   async function listGroups(): Promise<ProfileGroups> {
-    const people = new Map<string, string[]>();
+    const groups = new Map<string, string[]>();
     for (const id of ["a1", "a2", "u1", "u2"]) {
       const filter = id.startsWith("u") ? { userId: id } : { anonymousId: id };
       const [profile] = (await events.call(listProfiles, filter, as)).profiles;
-      if (profile !== undefined) people.set(profile.id, [...(people.get(profile.id) ?? []), id]);
+      if (profile !== undefined) groups.set(profile.id, [...(groups.get(profile.id) ?? []), id]);
     }
-    expect((await events.call(listProfiles, {}, as)).profiles).toHaveLength(people.size);
-    return [...people.values()];
+    expect((await events.call(listProfiles, {}, as)).profiles).toHaveLength(groups.size);
+    return [...groups.values()];
   }
 
   async function applyClaim(claim: IdentityClaim) {

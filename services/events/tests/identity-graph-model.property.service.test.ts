@@ -103,9 +103,9 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
   /** Resolves to the reasons of rejections and the ids of stored events. */
   async function take(
     one: Step,
-    place: { organizationId: OrganizationId; ids: readonly string[]; index: number },
+    change: { organizationId: OrganizationId; ids: readonly string[]; index: number },
   ) {
-    const { organizationId, ids, index } = place;
+    const { organizationId, ids, index } = change;
     const events = processOf(index);
     const as = { organizationId };
     const stored: { of: number; id: string }[] = [];
@@ -136,12 +136,12 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
   async function listed(organizationId: OrganizationId): Promise<Map<string, string[]>> {
     const as = { organizationId };
     const { profiles } = await processOf(1).call(listProfiles, {}, as);
-    const people = new Map<string, string[]>();
+    const eventsByRoot = new Map<string, string[]>();
     for (const { id } of profiles) {
       const page = await processOf(0).call(listEvents, { profileId: id, pageSize: 500 }, as);
-      people.set(id, page.events.map((event) => event.id).sort());
+      eventsByRoot.set(id, page.events.map((event) => event.id).sort());
     }
-    return people;
+    return eventsByRoot;
   }
 
   test(
@@ -173,7 +173,7 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
             expect(shown?.id).toBe(ids[model.rootOf(index)]);
           }
           await expectConsistentRows(organizationId);
-          expect(await misannounced(organizationId)).toEqual([]);
+          expect(await messagesOfNonRoots(organizationId)).toEqual([]);
         }),
         { numRuns: RUNS },
       );
@@ -198,11 +198,11 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
             );
           }
           await expectConsistentRows(organizationId);
-          const people = await listed(organizationId);
+          const eventsByRoot = await listed(organizationId);
           const storedIds = taken.flatMap(({ stored }) => stored.map(({ id }) => id));
-          expect([...people.values()].flat().sort()).toEqual(storedIds.sort());
-          expect(await misannounced(organizationId)).toEqual([]);
-          for (const one of scans) await expectFolds(organizationId, one, people);
+          expect([...eventsByRoot.values()].flat().sort()).toEqual(storedIds.sort());
+          expect(await messagesOfNonRoots(organizationId)).toEqual([]);
+          for (const one of scans) await expectConsistentScan(organizationId, one, eventsByRoot);
           // Undoes all merges: every profile is complete again.
           for (const profileId of ids) {
             await processOf(0)
@@ -228,31 +228,31 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
   interface Scan {
     readonly shard: number;
     readonly position: bigint;
-    readonly people: Map<string, Set<string>>;
+    readonly eventsByRoot: Map<string, Set<string>>;
   }
   async function scan(organizationId: OrganizationId, shard: number): Promise<Scan> {
-    const people = new Map<string, Set<string>>();
+    const eventsByRoot = new Map<string, Set<string>>();
     let position = 0n;
     const request = { organizationId: uuidToBytes(organizationId), shard, profileLimit: 1000 };
     for await (const { part } of processOf(shard).feed.scanProfileEvents(request)) {
       if (part.case === "snapshot") position = part.value.position;
       if (part.case !== "profile") continue;
       const id = bytesToUuid(part.value.profileId);
-      const own = people.get(id) ?? new Set();
+      const own = eventsByRoot.get(id) ?? new Set();
       for (const event of part.value.events) own.add(bytesToUuid(event.id));
-      people.set(id, own);
+      eventsByRoot.set(id, own);
     }
-    return { shard, position, people };
+    return { shard, position, eventsByRoot };
   }
 
   /** A scan and the later messages are complete for every profile without a later rebuild. */
-  async function expectFolds(
+  async function expectConsistentScan(
     organizationId: OrganizationId,
-    { shard, position, people }: Scan,
+    { shard, position, eventsByRoot }: Scan,
     expected: ReadonlyMap<string, readonly string[]>,
   ): Promise<void> {
     const own = uuidToBytes(organizationId);
-    const anew = new Set<string>();
+    const rebuilt = new Set<string>();
     for (let after = position; ; ) {
       const { envelopes } = await processOf(0).feed.readOutbox({ shard, afterPosition: after, limit: 1000 });
       if (envelopes.length === 0) break;
@@ -261,23 +261,23 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
         if (type.includes("tracked_event.recorded")) {
           for (const event of fromBinary(TrackedEventsRecordedSchema, data).events) {
             if (!own.equals(event.organizationId)) continue;
-            const state = people.get(bytesToUuid(event.profileId));
+            const state = eventsByRoot.get(bytesToUuid(event.profileId));
             expect(state?.has(bytesToUuid(event.id)) ?? false).toBe(false);
             state?.add(bytesToUuid(event.id));
           }
         } else if (type.includes("profile.merged")) {
           const { organizationId: of, profileId, intoProfileId } = fromBinary(ProfileMergedSchema, data);
-          if (own.equals(of)) for (const id of [profileId, intoProfileId]) anew.add(bytesToUuid(id));
+          if (own.equals(of)) for (const id of [profileId, intoProfileId]) rebuilt.add(bytesToUuid(id));
         } else if (type.includes("profile.unmerged")) {
           const { organizationId: of, profileId, fromProfileId } = fromBinary(ProfileUnmergedSchema, data);
-          if (own.equals(of)) for (const id of [profileId, fromProfileId]) anew.add(bytesToUuid(id));
+          if (own.equals(of)) for (const id of [profileId, fromProfileId]) rebuilt.add(bytesToUuid(id));
         }
       }
     }
-    for (const [id, events] of people)
-      if (!anew.has(id)) expect([...events].sort()).toEqual(expected.get(id));
+    for (const [id, events] of eventsByRoot)
+      if (!rebuilt.has(id)) expect([...events].sort()).toEqual(expected.get(id));
     for (const id of expected.keys()) {
-      if (shardOf(organizationId, id) === shard) expect(people.has(id) || anew.has(id)).toBe(true);
+      if (shardOf(organizationId, id) === shard) expect(eventsByRoot.has(id) || rebuilt.has(id)).toBe(true);
     }
   }
 
@@ -315,12 +315,12 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
    * Returns messages about a profile that is no root at the message's position: a consumer would count the
    * message for a profile that no longer exists.
    */
-  async function misannounced(organizationId: OrganizationId): Promise<string[]> {
+  async function messagesOfNonRoots(organizationId: OrganizationId): Promise<string[]> {
     const { envelopes } = await processOf(0).announced();
     const own = uuidToBytes(organizationId);
     const gone = new Set<string>();
     const wrong: string[] = [];
-    const told = (envelope: Envelope, profileId: Uint8Array): void => {
+    const checkRoot = (envelope: Envelope, profileId: Uint8Array): void => {
       const id = bytesToUuid(profileId);
       if (shardOf(organizationId, id) !== envelope.shard || gone.has(id))
         wrong.push(`${envelope.type} of ${id}`);
@@ -329,11 +329,12 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
       const { data, shard } = envelope;
       if (envelope.type.includes("tracked_event.recorded")) {
         for (const event of fromBinary(TrackedEventsRecordedSchema, data).events) {
-          if (own.equals(event.organizationId)) told(envelope, event.profileId);
+          if (own.equals(event.organizationId)) checkRoot(envelope, event.profileId);
         }
       } else if (envelope.type.includes("profile.changed")) {
         const { profile: changed } = fromBinary(ProfileChangedSchema, data);
-        if (changed !== undefined && own.equals(changed.organizationId)) told(envelope, changed.profileId);
+        if (changed !== undefined && own.equals(changed.organizationId))
+          checkRoot(envelope, changed.profileId);
       } else if (envelope.type.includes("profile.merged")) {
         const merged = fromBinary(ProfileMergedSchema, data);
         if (!own.equals(merged.organizationId)) continue;

@@ -117,11 +117,11 @@ describe.each(ENGINES)("random submissions on %s", (engine) => {
         fc.array(fc.array(sentEvent, { maxLength: 12 }), { minLength: 2, maxLength: 8 }),
         async (batches) => {
           const organizationId = newOrganization();
-          const answers = await Promise.all(
+          const responses = await Promise.all(
             batches.map((batch, index) => send(batch, organizationId, index % 2)),
           );
           const sent = batches.flat();
-          const results = answers.flat();
+          const results = responses.flat();
           const storedIds = results.filter(({ status }) => status === STORED).map(({ id }) => id);
           expect(new Set(storedIds).size).toBe(storedIds.length);
           const winners = new Map<string, string>();

@@ -33,10 +33,10 @@ async function stored(events: EventsUnderTest, organizationId: OrganizationId) {
 }
 
 async function announcedOf(events: EventsUnderTest, organizationId: OrganizationId) {
-  const { events: told, profiles } = await events.announced();
+  const { events: published, profiles } = await events.announced();
   const own = uuidToBytes(organizationId);
   return {
-    ids: told
+    ids: published
       .filter((one) => own.equals(one.organizationId))
       .map(({ id }) => bytesToUuid(id))
       .sort(),
@@ -57,7 +57,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
   test("200 concurrent single events cost few transactions, and the outbox contains exactly these events", async () => {
     const organizationId = newOrganization();
     const before = await events.count("muster_ingest_commits_total");
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 200 }, (_, index) =>
         events.call(
           recordEvent,
@@ -69,10 +69,10 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     expect((await events.count("muster_ingest_commits_total")) - before).toBeLessThanOrEqual(20);
     const { profiles, ids } = await stored(events, organizationId);
     expect(profiles).toHaveLength(50);
-    expect(ids).toEqual(answers.map(({ event }) => event?.id).sort());
-    const told = await announcedOf(events, organizationId);
-    expect(told.ids).toEqual(ids);
-    expect(told.profileIds.sort()).toEqual(profiles.map(({ id }) => id).sort());
+    expect(ids).toEqual(responses.map(({ event }) => event?.id).sort());
+    const published = await announcedOf(events, organizationId);
+    expect(published.ids).toEqual(ids);
+    expect(published.profileIds.sort()).toEqual(profiles.map(({ id }) => id).sort());
   });
 
   test("many organizations share a commit and cannot read each other's events", async () => {
@@ -108,15 +108,15 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
           ),
         ),
       );
-      const all = results.flatMap((answer) => answer.results);
+      const all = results.flatMap((response) => response.results);
       expect(all.filter(({ status }) => status === STORED)).toHaveLength(40);
       expect(all.filter(({ status }) => status === DUPLICATE)).toHaveLength(8 * 60 - 40);
       const { profiles, ids } = await stored(events, organizationId);
       expect(profiles).toHaveLength(40);
       expect(ids).toEqual([...new Set(all.map(({ id }) => id))].sort());
-      const told = await announcedOf(events, organizationId);
-      expect(told.ids).toEqual(ids);
-      expect(told.profileIds).toHaveLength(40);
+      const published = await announcedOf(events, organizationId);
+      expect(published.ids).toEqual(ids);
+      expect(published.profileIds).toHaveLength(40);
     } finally {
       await other.close();
     }
@@ -229,7 +229,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     const rows = await opened.database.reader("tracked_events").select<{ name: Buffer }[]>("name");
     return rows.map(({ name }) => name.toString()).sort();
   };
-  const people = async () =>
+  const userIds = async () =>
     (await opened.database.reader("profile_identities").select<{ value: Buffer }[]>("value"))
       .map(({ value }) => value.toString())
       .sort();
@@ -241,7 +241,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     const all = await Promise.allSettled(submissions.map((submission) => queue.submit(submission, "single")));
     expect(all.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     expect(await names()).toEqual([]);
-    expect(await people()).toEqual([]);
+    expect(await userIds()).toEqual([]);
     failures = undefined;
     for (const submission of submissions) {
       expect(statusOf(await queue.submit(submission, "single"))).toEqual(["stored"]);
@@ -261,17 +261,17 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     expect(all.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
     expect(all[2]).toMatchObject({ reason: lost });
     expect(await names()).toEqual(["a", "b", "c", "e", "first"]);
-    expect(await people()).not.toContain("d");
+    expect(await userIds()).not.toContain("d");
   });
 
   test("for an unknown reason is divided until the failing submission is isolated", async () => {
     const queue = queueOf(opened.database);
     const bad = sent("bad");
-    const spoilt = { ...bad, events: bad.events.map((event) => ({ ...event, occurredMs: Number.NaN })) };
+    const failing = { ...bad, events: bad.events.map((event) => ({ ...event, occurredMs: Number.NaN })) };
     const all = await Promise.allSettled([
       queue.submit(sent("x1"), "single"),
       ...["x2", "x3", "x4", "x5"].map((name) => queue.submit(sent(name), "single")),
-      queue.submit(spoilt, "single"),
+      queue.submit(failing, "single"),
       queue.submit(sent("x6"), "single"),
     ]);
     expect(all.map(({ status }) => status)).toEqual([...Array(5).fill("fulfilled"), "rejected", "fulfilled"]);
@@ -283,7 +283,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
       "x5",
       "x6",
     ]);
-    expect(await people()).not.toContain("bad");
+    expect(await userIds()).not.toContain("bad");
   });
 
   test("of two equal new events in one commit, the second is stored if the first fails", async () => {
@@ -317,8 +317,8 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
     });
     const crowd = Array.from({ length: 30 }, (_, index) => queue.submit(sent(`crowd${index}`), "single"));
     const guest = queue.submit({ ...sent("guest"), organizationId: newOrganization() }, "single");
-    const settled = await Promise.allSettled(crowd);
-    const refused = settled.filter(({ status }) => status === "rejected");
+    const results = await Promise.allSettled(crowd);
+    const refused = results.filter(({ status }) => status === "rejected");
     expect(refused).toHaveLength(20);
     for (const one of refused) expect(one).toMatchObject({ reason: { reason: "OVERLOADED" } });
     expect(statusOf(await guest)).toEqual(["stored"]);

@@ -373,7 +373,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
     readonly events: string[];
   }
   async function scan(shard: number, profileIds: readonly string[] = []): Promise<Map<string, Scanned>> {
-    const people = new Map<string, Scanned>();
+    const groups = new Map<string, Scanned>();
     const request = {
       organizationId: uuidToBytes(organizationId),
       shard,
@@ -384,11 +384,11 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       if (part.case !== "profile") continue;
       const { profileId, traits, createTimeMs } = part.value;
       const id = bytesToUuid(profileId);
-      const person = people.get(id) ?? { traits, createTimeMs, events: [] };
-      person.events.push(...part.value.events.map((event) => bytesToUuid(event.id)));
-      people.set(id, person);
+      const group = groups.get(id) ?? { traits, createTimeMs, events: [] };
+      group.events.push(...part.value.events.map((event) => bytesToUuid(event.id)));
+      groups.set(id, group);
     }
-    return people;
+    return groups;
   }
 
   describe("the feed", () => {
@@ -410,11 +410,11 @@ describe.each(ENGINES)("merging on %s", (engine) => {
         ]),
       );
       for (const [id, root] of roots) if (id !== root) await merge(id, root);
-      const people = new Map<string, Scanned>();
+      const groups = new Map<string, Scanned>();
       for (const shard of ALL_SHARDS) {
-        for (const [id, person] of await scan(shard)) {
+        for (const [id, group] of await scan(shard)) {
           expect(shardOf(organizationId, id)).toBe(shard);
-          people.set(id, person);
+          groups.set(id, group);
         }
       }
       const expected = Map.groupBy(
@@ -425,15 +425,15 @@ describe.each(ENGINES)("merging on %s", (engine) => {
         })),
         ({ root }) => root,
       );
-      expect([...people.keys()].sort()).toEqual(
+      expect([...groups.keys()].sort()).toEqual(
         [...new Set([...roots.keys()].map((id) => rootsOfRoots(roots, id)))].sort(),
       );
-      for (const [id, person] of people) {
+      for (const [id, group] of groups) {
         const own = (expected.get(id) ?? []).sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1));
-        expect(person.events).toEqual(own.map(({ id: eventId }) => eventId));
+        expect(group.events).toEqual(own.map(({ id: eventId }) => eventId));
         const profile = await get(id);
-        expect(JSON.parse(person.traits)).toEqual(JSON.parse(profile.traits));
-        expect(person.createTimeMs).toBe(
+        expect(JSON.parse(group.traits)).toEqual(JSON.parse(profile.traits));
+        expect(group.createTimeMs).toBe(
           BigInt(timestampDate(profile.createTime ?? timestampFromMs(0)).getTime()),
         );
       }
@@ -450,9 +450,9 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       await merge(a, b);
       const organization = { organizationId: uuidToBytes(organizationId) };
       const profileIds = [a, b, c, randomIds.next(1)].map(uuidToBytes);
-      const got = await events.feed.batchGetProfiles({ ...organization, profileIds });
-      expect(got.profiles.map(({ id }) => id).sort()).toEqual([b, c].sort());
-      expect(got.profiles.find(({ id }) => id === b)?.name).toBe("A");
+      const loaded = await events.feed.batchGetProfiles({ ...organization, profileIds });
+      expect(loaded.profiles.map(({ id }) => id).sort()).toEqual([b, c].sort());
+      expect(loaded.profiles.find(({ id }) => id === b)?.name).toBe("A");
       const found = await events.feed.batchResolveProfiles({
         ...organization,
         profileIds,
@@ -494,7 +494,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       await unmerge(a);
       await seen("a", "afterwards", 2);
       const own = uuidToBytes(organizationId);
-      const { envelopes, events: told, profiles } = await events.announced();
+      const { envelopes, events: published, profiles } = await events.announced();
       const [merged, unmerged] = ["merged", "unmerged"].map((what) =>
         envelopes.filter(({ type }) => type === `muster.events.profile.${what}.v1`),
       );
@@ -512,7 +512,7 @@ describe.each(ENGINES)("merging on %s", (engine) => {
       expect(
         undone.map((message) => [bytesToUuid(message.profileId), bytesToUuid(message.fromProfileId)]),
       ).toEqual(shards.map(() => [a, b]));
-      const named = told
+      const named = published
         .filter((event) => own.equals(event.organizationId))
         .map(({ name, profileId }) => [name, bytesToUuid(profileId)]);
       expect(new Map(named as [string, string][])).toEqual(
@@ -529,29 +529,29 @@ describe.each(ENGINES)("merging on %s", (engine) => {
 
     test("a tail of a profile follows the profile's group through merges", async () => {
       const [a, b] = [await created({ userId: "a" }), await created({ userId: "b" })];
-      const said = async (user: string, name: string) => void (await seen(user, name, 1));
+      const record = async (user: string, name: string) => void (await seen(user, name, 1));
       const steps: (() => Promise<unknown>)[] = [
-        () => said("a", "alone"),
+        () => record("a", "alone"),
         async () => {
           await merge(a, b);
-          await said("a", "as b");
+          await record("a", "as b");
         },
-        () => said("b", "b's own"),
+        () => record("b", "b's own"),
         async () => {
           await unmerge(a);
-          await said("b", "not a's");
-          await said("a", "alone again");
+          await record("b", "not a's");
+          await record("a", "alone again");
         },
       ];
-      const told: [string, string][] = [];
+      const published: [string, string][] = [];
       const client = events.client(EventService, { ...as, signal: AbortSignal.timeout(30_000) });
       for await (const { event } of client.tailEvents({ profileId: a })) {
-        if (event !== undefined) told.push([event.name, event.profileId]);
-        const next = steps[told.length];
+        if (event !== undefined) published.push([event.name, event.profileId]);
+        const next = steps[published.length];
         if (next === undefined) break;
         await next();
       }
-      expect(told).toEqual([
+      expect(published).toEqual([
         ["alone", a],
         ["as b", b],
         ["b's own", b],

@@ -170,8 +170,8 @@ describe.each(ENGINES)("profiles on %s", (engine) => {
       const recorded = await events.call(EventService.method.recordEvent, { event }, as);
       expect(recorded.event?.profileId).toBe(profileId);
       const { profiles } = await events.announced();
-      const told = profiles.filter((one) => bytesToUuid(one.profileId) === profileId);
-      expect(told.map(({ traits }) => traits)).toEqual(['{"a":1}', '{"b":2}']);
+      const published = profiles.filter((one) => bytesToUuid(one.profileId) === profileId);
+      expect(published.map(({ traits }) => traits)).toEqual(['{"a":1}', '{"b":2}']);
     });
 
     test("without a mask changes the set fields only", async () => {

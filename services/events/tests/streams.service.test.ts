@@ -35,9 +35,9 @@ async function* asStream(list: Iterable<Sent>): AsyncGenerator<Sent> {
   yield* list;
 }
 
-async function collect<T>(answers: AsyncIterable<T>): Promise<T[]> {
+async function collect<T>(responses: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
-  for await (const answer of answers) all.push(answer);
+  for await (const response of responses) all.push(response);
   return all;
 }
 
@@ -69,11 +69,11 @@ describe.each(ENGINES)("streams on %s", (engine) => {
   describe("ingest", () => {
     test("acknowledges all by the end, in order, in far fewer commits than events", async () => {
       const before = await events.count("muster_ingest_commits_total");
-      const answers = await collect(ingest(asStream(numbered(3000))));
-      const acked = answers.map(({ ackedThrough }) => Number(ackedThrough));
+      const responses = await collect(ingest(asStream(numbered(3000))));
+      const acked = responses.map(({ ackedThrough }) => Number(ackedThrough));
       expect(acked.at(-1)).toBe(3000);
       expect([...acked].sort((a, b) => a - b)).toEqual(acked);
-      expect(answers.flatMap(({ failures }) => failures)).toEqual([]);
+      expect(responses.flatMap(({ failures }) => failures)).toEqual([]);
       expect((await events.count("muster_ingest_commits_total")) - before).toBeLessThanOrEqual(10);
       expect(await countStored()).toBe(3000);
     });
@@ -89,17 +89,17 @@ describe.each(ENGINES)("streams on %s", (engine) => {
           yield sent;
         }
       })();
-      const answers = ingest(requests)[Symbol.asyncIterator]();
+      const responses = ingest(requests)[Symbol.asyncIterator]();
       for (const sent of numbered(3, 41)) {
-        const next = answers.next();
-        const give = send;
-        await waitFor(() => send !== give || send !== undefined);
+        const next = responses.next();
+        const before = send;
+        await waitFor(() => send !== before || send !== undefined);
         await new Promise((resolve) => setImmediate(resolve));
         send(sent);
         expect((await next).value).toMatchObject({ ackedThrough: sent.sequence });
         expect(await countStored()).toBe(Number(sent.sequence) - 40);
       }
-      const end = answers.next();
+      const end = responses.next();
       await new Promise((resolve) => setImmediate(resolve));
       send(undefined);
       expect((await end).done).toBe(true);
@@ -107,15 +107,15 @@ describe.each(ENGINES)("streams on %s", (engine) => {
 
     test("invalid events are reported by sequence and do not delay others; duplicates are no failures", async () => {
       const list = [...numbered(6)];
-      const spoilt = list.map((sent, index): Sent => {
+      const partlyInvalid = list.map((sent, index): Sent => {
         if (index === 1) return { sequence: sent.sequence };
         if (index === 3) return { ...sent, event: { ...sent.event, name: "" } };
         if (index === 4)
           return { ...sent, event: { ...sent.event, eventId: "e1", timestamp: timestampFromMs(0) } };
         return sent;
       });
-      const failuresOf = (answers: readonly IngestEventsResponse[]) =>
-        answers
+      const failuresOf = (responses: readonly IngestEventsResponse[]) =>
+        responses
           .flatMap(({ failures }) => failures)
           .map(({ sequence, error }) => [Number(sequence), error?.reason]);
       const expected = [
@@ -124,24 +124,24 @@ describe.each(ENGINES)("streams on %s", (engine) => {
         [5, "EVENT_CONFLICT"],
       ];
       for (let round = 0; round < 2; round += 1) {
-        const answers = await collect(ingest(asStream(spoilt)));
-        expect(answers.at(-1)?.ackedThrough).toBe(6n);
-        expect(failuresOf(answers)).toEqual(expected);
+        const responses = await collect(ingest(asStream(partlyInvalid)));
+        expect(responses.at(-1)?.ackedThrough).toBe(6n);
+        expect(failuresOf(responses)).toEqual(expected);
       }
       expect(await countStored()).toBe(3);
     });
 
     test("a gap in the sequence ends the stream after all earlier events are acknowledged", async () => {
       const list = [...numbered(3, 7), { sequence: 11n, event: { identity: user("x"), name: "seen" } }];
-      const answers: IngestEventsResponse[] = [];
+      const responses: IngestEventsResponse[] = [];
       const reading = (async () => {
-        for await (const answer of ingest(asStream(list))) answers.push(answer);
+        for await (const response of ingest(asStream(list))) responses.push(response);
       })();
       await expect(reading).rejects.toMatchObject({
         reason: "FIELD_INVALID",
         fields: [{ field: "sequence" }],
       });
-      expect(answers.at(-1)?.ackedThrough).toBe(9n);
+      expect(responses.at(-1)?.ackedThrough).toBe(9n);
       expect(await countStored()).toBe(3);
     });
 
@@ -153,18 +153,18 @@ describe.each(ENGINES)("streams on %s", (engine) => {
           yield sent;
         }
       })();
-      const answers = ingest(requests)[Symbol.asyncIterator]();
-      await answers.next();
+      const responses = ingest(requests)[Symbol.asyncIterator]();
+      await responses.next();
       // The second response is not consumed, so reading stops.
       let seen = -1;
       await waitFor(async () => {
-        const isAtRest = seen === taken;
+        const isIdle = seen === taken;
         seen = taken;
         await new Promise((resolve) => setTimeout(resolve, 20));
-        return isAtRest;
+        return isIdle;
       });
       expect(taken).toBeLessThanOrEqual(6 * 1000);
-      await answers.return?.();
+      await responses.return?.();
     });
 
     test("waits while the service is overloaded", async () => {
@@ -172,17 +172,17 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       try {
         const shards = Array.from({ length: 16 }, (_, shard) => ({ shard, position: 0n, itemsThrough: 0n }));
         await tight.feed.reportApplied({ consumer: "segments", shards });
-        const answers: IngestEventsResponse[] = [];
+        const responses: IngestEventsResponse[] = [];
         await tight.call(
           batchRecordEvents,
           { events: Array(6).fill({ identity: user("0"), name: "seen" }) },
           as,
         );
         const reading = (async () => {
-          for await (const answer of ingest(asStream(numbered(5)), tight)) answers.push(answer);
+          for await (const response of ingest(asStream(numbered(5)), tight)) responses.push(response);
         })();
         await waitFor(async () => (await tight.count("muster_ingest_refused_submissions_total")) > 0);
-        expect(answers).toEqual([]);
+        expect(responses).toEqual([]);
         const { positions } = await tight.feed.getPositions({});
         await tight.feed.reportApplied({
           consumer: "segments",
@@ -190,7 +190,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
         });
         await waitFor(async () => {
           await (tight.clock as FakeClock).advance(1000);
-          return answers.at(-1)?.ackedThrough === 5n;
+          return responses.at(-1)?.ackedThrough === 5n;
         });
         await reading;
       } finally {
@@ -207,8 +207,8 @@ describe.each(ENGINES)("streams on %s", (engine) => {
         [Symbol.asyncIterator]();
     const record = (name: string, on = as, who = "13") =>
       events.call(recordEvent, { event: { identity: user(who), name } }, on);
-    async function next(answers: AsyncIterator<TailEventsResponse>): Promise<TailEventsResponse> {
-      const { value, done } = await answers.next();
+    async function next(responses: AsyncIterator<TailEventsResponse>): Promise<TailEventsResponse> {
+      const { value, done } = await responses.next();
       if (done) throw new Error("the tail has ended");
       return value;
     }
@@ -216,12 +216,12 @@ describe.each(ENGINES)("streams on %s", (engine) => {
     test("confirms the attachment, then returns the organization's events only", async () => {
       const cut = new AbortController();
       await record("before");
-      const answers = tail({}, cut.signal);
-      expect((await next(answers)).event).toBeUndefined();
+      const responses = tail({}, cut.signal);
+      expect((await next(responses)).event).toBeUndefined();
       await record("foreign", { organizationId: newOrganization() });
       const { event } = await record("mine");
-      expect((await next(answers)).event).toEqual(event);
-      const waiting = answers.next();
+      expect((await next(responses)).event).toEqual(event);
+      const waiting = responses.next();
       cut.abort();
       await waiting.catch(() => {});
     });
@@ -229,12 +229,12 @@ describe.each(ENGINES)("streams on %s", (engine) => {
     test("filters by name and by profile", async () => {
       const cut = new AbortController();
       const { event: first } = await record("seen");
-      const answers = tail({ names: ["paid"], profileId: first?.profileId ?? "" }, cut.signal);
-      await next(answers);
+      const responses = tail({ names: ["paid"], profileId: first?.profileId ?? "" }, cut.signal);
+      await next(responses);
       await record("seen");
       await record("paid", as, "14");
       const { event } = await record("paid");
-      expect((await next(answers)).event).toEqual(event);
+      expect((await next(responses)).event).toEqual(event);
       cut.abort();
       const unknown = tail(
         { profileId: "01980000-0000-7000-8000-000000000000" },
@@ -245,8 +245,8 @@ describe.each(ENGINES)("streams on %s", (engine) => {
 
     test("resumes after any response without gaps or duplicates", async () => {
       const cut = new AbortController();
-      const answers = tail({}, cut.signal);
-      const attached = await next(answers);
+      const responses = tail({}, cut.signal);
+      const attached = await next(responses);
       const batch = Array.from({ length: 120 }, (_, index) => ({
         identity: user(String(index % 9)),
         name: `n${index}`,
@@ -254,10 +254,10 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       const { results } = await events.call(batchRecordEvents, { events: batch }, as);
       await events.call(createProfile, { userId: "quiet" }, as);
       const expected = results.map(({ id }) => id).sort();
-      const told = [attached];
-      while (told.length <= 120) told.push(await next(answers));
+      const returned = [attached];
+      while (returned.length <= 120) returned.push(await next(responses));
       expect(
-        told
+        returned
           .slice(1)
           .map(({ event }) => event?.id)
           .sort(),
@@ -265,9 +265,9 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       cut.abort();
       for (const from of [0, 1, 17, 60, 119]) {
         const resumed = new AbortController();
-        const again = tail({ resumeToken: told[from]?.resumeToken ?? "" }, resumed.signal);
+        const again = tail({ resumeToken: returned[from]?.resumeToken ?? "" }, resumed.signal);
         await next(again);
-        const seen = told.slice(1, from + 1).map(({ event }) => event?.id);
+        const seen = returned.slice(1, from + 1).map(({ event }) => event?.id);
         while (seen.length < 120) seen.push((await next(again)).event?.id);
         expect(seen.sort()).toEqual(expected);
         resumed.abort();
@@ -278,17 +278,17 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       const cut = new AbortController();
       const tails = Array.from({ length: 10 }, () => tail({}, cut.signal));
       await Promise.all(tails.map(next));
-      const hearing = tails.map(async (answers) => {
-        const heard: (string | undefined)[] = [];
-        while (heard.length < 60) heard.push((await next(answers)).event?.id);
-        return heard.sort();
+      const receiving = tails.map(async (responses) => {
+        const received: (string | undefined)[] = [];
+        while (received.length < 60) received.push((await next(responses)).event?.id);
+        return received.sort();
       });
       const ids: (string | undefined)[] = [];
       for (let round = 0; round < 6; round += 1) {
         const sent = Array.from({ length: 10 }, (_, index) => record(`${round}.${index}`, as, String(index)));
         for (const { event } of await Promise.all(sent)) ids.push(event?.id);
       }
-      for (const heard of await Promise.all(hearing)) expect(heard).toEqual([...ids].sort());
+      for (const received of await Promise.all(receiving)) expect(received).toEqual([...ids].sort());
       cut.abort();
     });
 
@@ -296,13 +296,13 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       const here = await EventsUnderTest.open(engine, { beside: events, clock: systemClock });
       const cut = new AbortController();
       try {
-        const answers = here
+        const responses = here
           .client(EventService, { ...as, signal: cut.signal })
           .tailEvents({})
           [Symbol.asyncIterator]();
-        await next(answers);
+        await next(responses);
         const { event } = await record("elsewhere");
-        expect((await next(answers)).event).toEqual(event);
+        expect((await next(responses)).event).toEqual(event);
       } finally {
         cut.abort();
         await here.close();
@@ -322,9 +322,9 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       await record("later");
       // Deletes old messages like the relay, which trims messages applied by all consumers.
       await events.database.transaction((trx) => trx("outbox_messages").delete());
-      const answers = tail({ resumeToken }, cut.signal);
-      await next(answers);
-      await expect(answers.next()).rejects.toMatchObject({ reason: "POSITION_INVALID" });
+      const responses = tail({ resumeToken }, cut.signal);
+      await next(responses);
+      await expect(responses.next()).rejects.toMatchObject({ reason: "POSITION_INVALID" });
       cut.abort();
     });
   });

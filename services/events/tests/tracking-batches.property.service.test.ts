@@ -42,20 +42,20 @@ describe.each(ENGINES)("batches of tracking calls on %s", (engine) => {
       if (part.length > 0) await events.call(TrackingService.method.batch, { batch: [...part] }, as);
     }
     const { profiles } = await events.call(ProfileService.method.listProfiles, {}, as);
-    const people = [];
+    const groups = [];
     for (const profile of profiles) {
       const { events: own } = await events.call(
         EventService.method.listEvents,
         { profileId: profile.id, pageSize: 500 },
         as,
       );
-      people.push({
+      groups.push({
         userId: profile.userId,
         traits: JSON.parse(profile.traits),
         events: own.map(({ eventId, name }) => `${eventId} ${name}`).sort(),
       });
     }
-    return people.sort((a, b) => (a.events.join() < b.events.join() ? -1 : 1));
+    return groups.sort((a, b) => (a.events.join() < b.events.join() ? -1 : 1));
   }
 
   test("sequential calls, one batch, several batches and repeated calls have equal results", async () => {
@@ -63,7 +63,7 @@ describe.each(ENGINES)("batches of tracking calls on %s", (engine) => {
       fc.asyncProperty(calls, cuts, async (sent, sizes) => {
         const single = await send(sent.map((one) => [one]));
         const ids = new Set(sent.map(({ messageId }) => messageId));
-        expect(single.flatMap((person) => person.events)).toHaveLength(ids.size);
+        expect(single.flatMap((group) => group.events)).toHaveLength(ids.size);
         expect(await send([sent])).toEqual(single);
         const parts: Calls[number][] = [];
         let start = 0;

@@ -86,9 +86,9 @@ describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
     await call(identify, { userId: "v", anonymousId: "shared" });
     await call(track, { anonymousId: "shared", event: "x" });
     const own = (await stored()).filter(({ name }) => name === "x");
-    const people = await profiles();
-    expect(people.map(({ userId }) => userId).sort()).toEqual(["u", "v"]);
-    expect(own[0]?.profileId).toBe(people.find(({ userId }) => userId === "u")?.id);
+    const listed = await profiles();
+    expect(listed.map(({ userId }) => userId).sort()).toEqual(["u", "v"]);
+    expect(own[0]?.profileId).toBe(listed.find(({ userId }) => userId === "u")?.id);
   });
 
   test("traits are merged, null removes a trait, and an email of another profile stays a trait", async () => {
@@ -123,10 +123,10 @@ describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
       { type: "track", userId: "old", event: "came back" },
     ];
     await events.call(batch, { batch: calls }, as);
-    const [person, ...others] = await profiles();
+    const [group, ...others] = await profiles();
     expect(others).toEqual([]);
-    expect(person).toMatchObject({ userId: "new" });
-    expect(JSON.parse(person?.traits ?? "")).toEqual({ plan: "pro" });
+    expect(group).toMatchObject({ userId: "new" });
+    expect(JSON.parse(group?.traits ?? "")).toEqual({ plan: "pro" });
     expect((await names()).sort()).toEqual(
       ["bought", "browsed", "came back", "user.aliased", "user.identified"].sort(),
     );
@@ -244,13 +244,13 @@ describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
 
   test("concurrent equal calls through two processes apply once", async () => {
     const other = await EventsUnderTest.open(engine, { beside: events });
-    const said = Array.from({ length: 8 }, (_, index) => ({
+    const repeated = Array.from({ length: 8 }, (_, index) => ({
       userId: "u",
       anonymousId: `a${index % 4}`,
       messageId: `m${index % 4}`,
     }));
     await Promise.all(
-      said.flatMap((sent) => [events, other].map((one) => one.call(identify, { call: sent }, as))),
+      repeated.flatMap((sent) => [events, other].map((one) => one.call(identify, { call: sent }, as))),
     );
     expect(await profiles()).toHaveLength(1);
     expect(await names()).toEqual(new Array(4).fill("user.identified"));

@@ -252,9 +252,9 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
   describe("the short form of a page", () => {
     test("returns the event's id and counts every time", async () => {
       const sent = { userId: "019mr8mf4r", name: "Pricing Page", timestamp: "2012-12-02T00:30:12.984Z" };
-      const answers = [];
-      for (let time = 0; time < 2; time += 1) answers.push(await events.callWithHeaders(page, sent, as));
-      const ids = answers.map(({ message, headers }) => {
+      const responses = [];
+      for (let time = 0; time < 2; time += 1) responses.push(await events.callWithHeaders(page, sent, as));
+      const ids = responses.map(({ message, headers }) => {
         expect(headers.get("muster-http-status")).toBe("201");
         return message.result.case === "eventId" ? message.result.value : undefined;
       });

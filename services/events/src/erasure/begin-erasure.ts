@@ -15,7 +15,7 @@ import { listMergeTargets } from "../identity-graph/merges-store.ts";
 import { effectiveProfile, groupProfiles, type ProfileGroup } from "../identity-graph/profile-group.ts";
 import { deleteIdentities } from "../profile-storage/identity-store.ts";
 import { identitiesOf } from "../profile-storage/profile.ts";
-import { deleteProfiles } from "../profile-storage/profile-keys-store.ts";
+import { deleteProfiles } from "../profile-storage/profile-store.ts";
 import { type ErasureKey, type ErasureTask, locations } from "./erasure.ts";
 import { addRemovedCounts, insertErasure, insertRemovedCounts } from "./erasure-store.ts";
 import { locationOf, PROFILE_TABLES } from "./profile-tables-store.ts";

@@ -24,7 +24,7 @@ interface Source {
   isExhausted: boolean;
 }
 
-/** Yields runs of sort keys in order. `wanted` is the expected number of keys that the caller will use. */
+/** Yields runs of sort keys in order. `expectedCount` is the number of keys that the caller is expected to use. */
 export async function* mergeEventCursors(
   db: Queryable,
   filter: CursorFilter & { readonly after: EventCursor | undefined },

@@ -3,7 +3,7 @@ import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_
 import { bytesToUuid, type OrganizationId, SeededRandom } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../deps.ts";
-import { countProfiles, listShardProfileIds } from "../profile-storage/profile-keys-store.ts";
+import { countProfiles, listShardProfileIds } from "../profile-storage/profile-store.ts";
 
 export function sampleProfiles(
   deps: EventsDeps,
@@ -16,10 +16,10 @@ export function sampleProfiles(
     const random = new SeededRandom(Number(seed));
     const count = Math.min(limit, ids.length);
     // The first steps of a Fisher-Yates shuffle: each position gets any remaining id with equal probability.
-    for (let place = 0; place < count; place += 1) {
-      const other = random.integer(place, ids.length - 1);
-      const [one, two] = [ids[place], ids[other]];
-      if (one !== undefined && two !== undefined) [ids[place], ids[other]] = [two, one];
+    for (let index = 0; index < count; index += 1) {
+      const other = random.integer(index, ids.length - 1);
+      const [one, two] = [ids[index], ids[other]];
+      if (one !== undefined && two !== undefined) [ids[index], ids[other]] = [two, one];
     }
     return { profileCount: BigInt(profileCount), profileIds: ids.slice(0, count) };
   };

@@ -1,6 +1,20 @@
 // Reads and writes rows of `profiles`. The identity graph has its own store for the link columns.
-import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
-import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import {
+  bytesToUuid,
+  chunksOf,
+  type OrganizationId,
+  type ProfileId,
+  shardOf,
+  uuidToBytes,
+} from "@muster/core";
+import {
+  forUpdate,
+  IN_LIST_VALUES_MAX,
+  insertRows,
+  type Queryable,
+  type Transaction,
+  type Value,
+} from "@muster/db";
 import { compareRows } from "./compare-rows.ts";
 import { insertIdentities } from "./identity-store.ts";
 import {
@@ -89,6 +103,44 @@ export async function listShardProfiles(
     .limit(limit);
   if (after !== undefined) query.where("profile_id", ">", Buffer.from(after));
   return (await query).map(fromRow);
+}
+
+/** Returns the number of the organization's root profiles. */
+export async function countProfiles(db: Queryable, organizationId: OrganizationId): Promise<number> {
+  const [row] = await db("profiles")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereNull("root_id")
+    .count<{ profiles: number | string }[]>({ profiles: "*" });
+  return Number(row?.profiles ?? 0);
+}
+
+/** Lists the ids of all root profiles of a shard, ordered: one index scan. */
+export async function listShardProfileIds(
+  db: Queryable,
+  organizationId: OrganizationId,
+  shard: number,
+): Promise<Buffer[]> {
+  const rows: { profile_id: Buffer }[] = await db("profiles")
+    .select("profile_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereNull("root_id")
+    .where("shard", shard)
+    .orderBy("profile_id");
+  return rows.map((row) => row.profile_id);
+}
+
+/** Deletes profiles. */
+export async function deleteProfiles(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  for (const ids of chunksOf([...profileIds].sort(), IN_LIST_VALUES_MAX)) {
+    await trx("profiles")
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("profile_id", ids.map(uuidToBytes))
+      .delete();
+  }
 }
 
 /** Returns the existing profiles, ordered by id. */
