@@ -192,12 +192,14 @@ async function measureGatewayCost(installation: Installation): Promise<void> {
       samples.push(systemClock.monotonicMs() - startMs);
       return 1;
     });
-    const crowd = await runFor((SECONDS * 1000) / 2, 64, (call) => send(`crowd-${part}`, call).then(() => 1));
+    const parallel = await runFor((SECONDS * 1000) / 2, 64, (call) =>
+      send(`crowd-${part}`, call).then(() => 1),
+    );
     record({
       part: `${part}, one at a time`,
       "events/s": alone.perSecond,
       ...latencies(samples),
-      "64 at once, events/s": crowd.perSecond,
+      "64 at once, events/s": parallel.perSecond,
     });
   }
   await caller.close();

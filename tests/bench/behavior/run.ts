@@ -34,7 +34,7 @@ const PRICES = new Map([
   ["order.completed", 5],
   ["review.written", 2.5],
 ]);
-const CROWD = "crowd";
+const HEAVY_USER = "crowd";
 const BATCH = 500;
 
 const results = new Results("bench-behavior");
@@ -71,7 +71,7 @@ async function main(): Promise<void> {
     const rest = new RestClient(installation);
     const stage: Stage = { installation, rest, events, database, organization, profiles };
     await addEventTypes(stage.rest);
-    await addCrowd(stage.rest);
+    await addHeavyUser(stage.rest);
     await measureReads(stage);
     for (const row of await measureAlerts(stage, alertSizes)) results.record(row);
     await results.report({ mode: installation.mode, size: SIZE, profiles: PROFILES, events: EVENTS });
@@ -110,11 +110,11 @@ async function addEventTypes(rest: RestClient): Promise<void> {
 }
 
 /** Adds a user with many views in one hour. */
-async function addCrowd(rest: RestClient): Promise<void> {
+async function addHeavyUser(rest: RestClient): Promise<void> {
   const startMs = systemClock.nowMs() - 3_600_000;
   for (let start = 0; start < VIEWS; start += BATCH) {
     const events = Array.from({ length: BATCH }, (_, index) => ({
-      user_id: CROWD,
+      user_id: HEAVY_USER,
       name: "page.viewed",
       timestamp: new Date(startMs + Math.floor(((start + index) * 3_600_000) / VIEWS)).toISOString(),
       properties: { name: `Page ${index % 40} of the shop` },
@@ -131,8 +131,8 @@ async function measureReads(stage: Stage): Promise<void> {
   // The step is coprime to the number of profiles, so that reads cover all kinds of users.
   const pick = (call: number): number => (call * 7919) % profiles.length;
   const profileAt = (call: number): Buffer => uuidToBytes(profiles[pick(call)] ?? "");
-  const crowd = await crowdProfile(rest);
-  await requireSame(rest, raw, crowd);
+  const heavyUser = await heavyUserProfile(rest);
+  await requireSame(rest, raw, heavyUser);
   const measure = async (
     part: string,
     sources: Readonly<Record<string, () => Promise<object>>>,
@@ -146,9 +146,9 @@ async function measureReads(stage: Stage): Promise<void> {
     "raw events alone": () => timed(READS, (call) => rawSummary(raw, profileAt(call))),
   });
   await measure(`summary of a user with ${VIEWS} views in an hour`, {
-    "over REST": () => timeReads(READS / 10, () => rest.get(`/v1/user/${CROWD}`)),
-    "read models alone": () => timed(READS / 10, () => modelSummary(model, crowd)),
-    "raw events alone": () => timed(READS / 10, () => rawSummary(raw, crowd)),
+    "over REST": () => timeReads(READS / 10, () => rest.get(`/v1/user/${HEAVY_USER}`)),
+    "read models alone": () => timed(READS / 10, () => modelSummary(model, heavyUser)),
+    "raw events alone": () => timed(READS / 10, () => rawSummary(raw, heavyUser)),
   });
   await measure("points of a user", {
     "over REST": () => timeReads(READS, (call) => rest.get(`/v1/users/events?user_id=shopper-${pick(call)}`)),
@@ -156,8 +156,8 @@ async function measureReads(stage: Stage): Promise<void> {
     "raw events alone": () => timed(READS, (call) => rawPoints(raw, profileAt(call))),
   });
   await measure(`points of a user with ${VIEWS} views in an hour`, {
-    "read models alone": () => timed(READS / 10, () => modelPoints(model, [crowd])),
-    "raw events alone": () => timed(READS / 10, () => rawPoints(raw, crowd)),
+    "read models alone": () => timed(READS / 10, () => modelPoints(model, [heavyUser])),
+    "raw events alone": () => timed(READS / 10, () => rawPoints(raw, heavyUser)),
   });
   await measure("points of 1,000 users", {
     "over REST": () => timeReads(READS / 20, () => rest.get("/v1/users/events")),
@@ -168,15 +168,15 @@ async function measureReads(stage: Stage): Promise<void> {
   });
 }
 
-async function crowdProfile(rest: RestClient): Promise<Buffer> {
-  const { body } = await rest.get(`/v1/profiles?user_id=${CROWD}`);
+async function heavyUserProfile(rest: RestClient): Promise<Buffer> {
+  const { body } = await rest.get(`/v1/profiles?user_id=${HEAVY_USER}`);
   return uuidToBytes(body.profiles[0].id);
 }
 
 /** Both sources must return the same result; otherwise the figures have no meaning. */
-async function requireSame(rest: RestClient, raw: RawEvents, crowd: Buffer): Promise<void> {
-  const { body } = await rest.get(`/v1/user/${CROWD}`);
-  const fromRawEvents = await rawSummary(raw, crowd);
+async function requireSame(rest: RestClient, raw: RawEvents, heavyUser: Buffer): Promise<void> {
+  const { body } = await rest.get(`/v1/user/${HEAVY_USER}`);
+  const fromRawEvents = await rawSummary(raw, heavyUser);
   const ours = [
     body.number_pages_viewed_in_the_last_7_days,
     body.time_spent_on_site_in_last_7_days,

@@ -33,8 +33,8 @@ async function fillStates(connection: Connection, wanted: number): Promise<numbe
     const [rows] = await connection.query<RowDataPacket[]>("SELECT COUNT(*) AS states FROM profile_states");
     return rows[0]?.states ?? 0;
   };
-  const there = await count();
-  for (let start = there; start < wanted; start += CHUNK) {
+  const existing = await count();
+  for (let start = existing; start < wanted; start += CHUNK) {
     const rows = Math.min(CHUNK, wanted - start);
     await connection.query(
       `INSERT INTO profile_states (organization_id, shard, profile_id, next_due_at, state)

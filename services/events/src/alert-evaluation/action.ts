@@ -17,11 +17,11 @@ const TIME = "time";
 export function actionOf(event: TrackedEvent, properties: ReadonlySet<string>): Action {
   const isLast = event.occurredMs === LAST_INSTANT_MS;
   const requested = isLast ? new Set([...properties, TIME]) : properties;
-  const amounts = requested.size === 0 ? noAmounts : readAmounts(event.properties, requested);
-  return { event, orderMs: isLast ? lateOrder(amounts) : BigInt(event.occurredMs), amounts };
+  const amounts = requested.size === 0 ? NO_AMOUNTS : readAmounts(event.properties, requested);
+  return { event, orderMs: isLast ? orderAfterYear9999(amounts) : BigInt(event.occurredMs), amounts };
 }
 
-const noAmounts: ReadonlyMap<string, bigint> = new Map();
+const NO_AMOUNTS: ReadonlyMap<string, bigint> = new Map();
 /** Ten-billionths in one unit of a decimal. */
 const UNIT = 10n ** 10n;
 
@@ -29,7 +29,7 @@ const UNIT = 10n ** 10n;
  * Reads the order of an event after the year 9999: the stored instant is clamped, and the property `time`
  * holds the second as sent.
  */
-function lateOrder(amounts: ReadonlyMap<string, bigint>): bigint {
+function orderAfterYear9999(amounts: ReadonlyMap<string, bigint>): bigint {
   const last = BigInt(LAST_INSTANT_MS);
   const sent = amounts.get(TIME);
   if (sent === undefined || sent % UNIT !== 0n) return last;

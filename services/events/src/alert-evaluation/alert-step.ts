@@ -148,12 +148,12 @@ async function loadHistories(
   trx: Transaction,
   roots: readonly ProfileBatch[],
 ): Promise<Map<ProfileId, LoadedHistory>> {
-  const needing = roots.filter(({ candidates }) => candidates.some(needsHistory));
-  if (needing.length === 0) return new Map();
+  const withHistory = roots.filter(({ candidates }) => candidates.some(needsHistory));
+  if (withHistory.length === 0) return new Map();
   const newlyMerged = new Set(
-    needing.filter(({ candidates }) => candidates.some(isForMergedProfile)).map(({ rootId }) => rootId),
+    withHistory.filter(({ candidates }) => candidates.some(isForMergedProfile)).map(({ rootId }) => rootId),
   );
-  const locked = (await lockHistories(trx, needing)).map((root) => ({
+  const locked = (await lockHistories(trx, withHistory)).map((root) => ({
     ...root,
     wasMerged: root.wasMerged || newlyMerged.has(root.rootId),
   }));
@@ -163,7 +163,7 @@ async function loadHistories(
     const history = new ActionHistory([root.rootId, ...(merged.get(root.rootId) ?? [])]);
     histories.set(root.rootId, { ...root, history });
   }
-  for (const { profileId, id, content, history } of await readHistories(trx, needing, histories)) {
+  for (const { profileId, id, content, history } of await readHistories(trx, withHistory, histories)) {
     history.load(profileId, id, content);
   }
   return histories;

@@ -15,18 +15,18 @@ export interface HistoryReader {
 
 /** Invariant: `history` already contains the action. */
 export function matches(rule: PreparedRule, action: Action, history: HistoryReader): boolean {
-  const [own] = rule.neededSeries;
+  const [ownSeries] = rule.neededSeries;
   switch (rule.kind) {
     case "threshold":
       return isOver(action.amounts.get(rule.property ?? ""), rule);
     case "rising":
-      return own !== undefined && isRising(history.latest(own, rule.count ?? 0), rule.count ?? 0);
+      return ownSeries !== undefined && isRising(history.latest(ownSeries, rule.count ?? 0), rule.count ?? 0);
     case "consecutive":
       return isRun(rule, history);
     case "window_sum": {
-      if (own === undefined) return false;
+      if (ownSeries === undefined) return false;
       const fromMs = action.orderMs - BigInt(rule.windowSeconds ?? 0) * 1000n;
-      return isOver(history.sumBetween(own, fromMs, action.orderMs), rule);
+      return isOver(history.sumBetween(ownSeries, fromMs, action.orderMs), rule);
     }
   }
 }
@@ -48,9 +48,12 @@ function isRising(latest: readonly HistoryAction[], count: number): boolean {
  * Matches when the latest `count` actions have the first event name and no action of another name follows the
  * first of them.
  */
-function isRun({ neededSeries: [own, ...others], count = 0 }: PreparedRule, history: HistoryReader): boolean {
-  if (own === undefined) return false;
-  const run = history.latest(own, count);
+function isRun(
+  { neededSeries: [ownSeries, ...others], count = 0 }: PreparedRule,
+  history: HistoryReader,
+): boolean {
+  if (ownSeries === undefined) return false;
+  const run = history.latest(ownSeries, count);
   const [first] = run;
   if (first === undefined || run.length < count) return false;
   return others.every((series) => {

@@ -24,10 +24,10 @@ const HISTORY_KEY = ["organization_id", "profile_id", "cell"];
 
 /** Locks the rows of the root profiles until the transaction ends, in key order. */
 export async function lockHistories(trx: Transaction, roots: readonly RootKey[]): Promise<LockedHistory[]> {
-  const known = await lockKnown(trx, roots);
-  const knownIds = new Set(known.map(({ rootId }) => rootId));
-  const others = roots.filter(({ rootId }) => !knownIds.has(rootId));
-  if (others.length === 0) return known;
+  const existing = await lockExisting(trx, roots);
+  const existingIds = new Set(existing.map(({ rootId }) => rootId));
+  const others = roots.filter(({ rootId }) => !existingIds.has(rootId));
+  if (others.length === 0) return existing;
   // The insert also locks a row that another transaction created in the meantime.
   const rows = others.map(({ organizationId, rootId }): Value[] => [
     uuidToBytes(organizationId),
@@ -36,10 +36,10 @@ export async function lockHistories(trx: Transaction, roots: readonly RootKey[])
     0,
   ]);
   await insertRows(trx, "alert_profiles", PROFILE_COLUMNS, rows.sort(byKey(2)), "keep", PROFILE_KEY);
-  return [...known, ...(await lockKnown(trx, others))];
+  return [...existing, ...(await lockExisting(trx, others))];
 }
 
-async function lockKnown(trx: Transaction, roots: readonly RootKey[]): Promise<LockedHistory[]> {
+async function lockExisting(trx: Transaction, roots: readonly RootKey[]): Promise<LockedHistory[]> {
   const locked: LockedHistory[] = [];
   for (const [condition, bindings] of keyConditions(PROFILE_KEY, groupsOf(roots))) {
     const query = trx("alert_profiles").select<ProfileRow[]>(PROFILE_COLUMNS).whereRaw(condition, bindings);

@@ -73,11 +73,13 @@ const WALKS_MAX = 100;
 export async function listAlerts(db: Queryable, filter: AlertFilter, limit: number): Promise<Alert[]> {
   const { profileIds } = filter;
   if (profileIds === undefined || profileIds.length === 1) {
-    return (await walk(db, filter, profileIds?.[0], limit)).map(fromRow);
+    return (await selectAlerts(db, filter, profileIds?.[0], limit)).map(fromRow);
   }
   const found: AlertRow[] = [];
   for (const ids of chunksOf(profileIds, WALKS_MAX)) {
-    const walks = ids.map((id) => db.select<AlertRow[]>("*").from(walk(db, filter, id, limit).as("walk")));
+    const walks = ids.map((id) =>
+      db.select<AlertRow[]>("*").from(selectAlerts(db, filter, id, limit).as("walk")),
+    );
     const [first, ...others] = walks;
     if (first !== undefined) for (const row of (await first.unionAll(others)) as AlertRow[]) found.push(row);
   }
@@ -85,7 +87,7 @@ export async function listAlerts(db: Queryable, filter: AlertFilter, limit: numb
   return found.slice(0, limit).map(fromRow);
 }
 
-function walk(db: Queryable, filter: AlertFilter, profileId: ProfileId | undefined, limit: number) {
+function selectAlerts(db: Queryable, filter: AlertFilter, profileId: ProfileId | undefined, limit: number) {
   const query = db("alerts")
     .select<AlertRow[]>(ALERT_COLUMNS)
     .where("organization_id", uuidToBytes(filter.organizationId))

@@ -25,9 +25,9 @@ export async function addCounts(trx: Transaction, events: readonly TrackedEvent[
   const counts = new Map<string, Count>();
   for (const event of events) {
     const key = `${event.organizationId}/${event.profileId}/${event.name}`;
-    const known = counts.get(key);
-    if (known === undefined) counts.set(key, { event, count: 1 });
-    else known.count += 1;
+    const existing = counts.get(key);
+    if (existing === undefined) counts.set(key, { event, count: 1 });
+    else existing.count += 1;
   }
   const bytes = new UuidBytesCache();
   const rows = Array.from(counts.values(), ({ event, count }): [Buffer, Buffer, Buffer, number] => [

@@ -22,12 +22,12 @@ import { listProfilesByUserId } from "./profiles-by-user-id.ts";
 const QUERIED = "User events queried Successfully";
 const PAGE_USERS = 1000;
 /** One more than a page holds, to detect whether a next page exists when all users have points. */
-const WALK_USERS = PAGE_USERS + 1;
+const USERS_AT_ONCE = PAGE_USERS + 1;
 /**
  * Users without points that one request skips. Beyond the limit the page ends early, with a token for the
  * rest.
  */
-const WALKED_USERS_MAX = 100_000;
+const USERS_READ_MAX = 100_000;
 
 export function listTrackedUserPoints(
   deps: CatalogDeps,
@@ -82,8 +82,8 @@ async function readUsers(
   const types = await typesOf(deps, db, organizationId, eventType);
   const data: TrackedUserPoints[] = [];
   let last = after;
-  for (let walked = 0; types.size > 0 && walked < WALKED_USERS_MAX; walked += WALK_USERS) {
-    const { users, lastUserId } = await listProfilesByUserId(db, organizationId, last, WALK_USERS);
+  for (let usersRead = 0; types.size > 0 && usersRead < USERS_READ_MAX; usersRead += USERS_AT_ONCE) {
+    const { users, lastUserId } = await listProfilesByUserId(db, organizationId, last, USERS_AT_ONCE);
     const everyProfile = users.flatMap(({ profileIds }) => profileIds);
     const earned = await earnedBy(db, organizationId, everyProfile, types);
     for (const { userId, profileIds } of users) {

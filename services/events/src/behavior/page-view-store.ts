@@ -43,21 +43,21 @@ export async function addPageViews(
   random: number,
 ): Promise<void> {
   if (views.length === 0) return;
-  const added = new Map<string, { readonly of: ProfileHour; readonly entries: Buffer[] }>();
+  const added = new Map<string, { readonly hourKey: ProfileHour; readonly entries: Buffer[] }>();
   for (const view of views) {
     const { organizationId, profileId, occurredMs } = view;
-    const of = { organizationId, profileId, ...viewHourOf(occurredMs) };
-    const key = `${organizationId}/${profileId}/${of.day}/${of.hour}`;
+    const hourKey = { organizationId, profileId, ...viewHourOf(occurredMs) };
+    const key = `${organizationId}/${profileId}/${hourKey.day}/${hourKey.hour}`;
     const entry = encodeView(occurredMs, pageOf(view));
-    const known = added.get(key);
-    if (known === undefined) added.set(key, { of, entries: [entry] });
-    else known.entries.push(entry);
+    const existing = added.get(key);
+    if (existing === undefined) added.set(key, { hourKey, entries: [entry] });
+    else existing.entries.push(entry);
   }
-  const sorted = [...added.values()].sort((a, b) => compareHours(a.of, b.of));
+  const sorted = [...added.values()].sort((a, b) => compareHours(a.hourKey, b.hourKey));
   const bytes = new UuidBytesCache();
-  const rows = sorted.map(({ of, entries }) => {
+  const rows = sorted.map(({ hourKey, entries }) => {
     const joined = Buffer.concat(entries);
-    return toRow(of, { part: 0, fullParts: 0, views: joined }, bytes);
+    return toRow(hourKey, { part: 0, fullParts: 0, views: joined }, bytes);
   });
   await insertRows(trx, TABLE, COLUMNS, rows, { add: ["size_bytes"], append: ["views"] }, KEY);
   const checked = sorted.filter(
@@ -65,7 +65,7 @@ export async function addPageViews(
   );
   await moveFullAside(
     trx,
-    checked.map(({ of }) => of),
+    checked.map(({ hourKey }) => hourKey),
   );
 }
 
@@ -100,7 +100,7 @@ async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): P
   if (full.length === 0) return;
   const moved = full
     .map((row) => ({
-      of: {
+      hourKey: {
         organizationId: bytesToUuid<OrganizationId>(row.organization_id),
         profileId: bytesToUuid<ProfileId>(row.profile_id),
         day: Number(row.day),
@@ -109,13 +109,13 @@ async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): P
       part: Number(row.full_parts) + 1,
       views: row.views,
     }))
-    .sort((a, b) => compareHours(a.of, b.of));
+    .sort((a, b) => compareHours(a.hourKey, b.hourKey));
   const bytes = new UuidBytesCache();
-  const parts = moved.map(({ of, part, views }) => toRow(of, { part, fullParts: 0, views }, bytes));
+  const parts = moved.map(({ hourKey, part, views }) => toRow(hourKey, { part, fullParts: 0, views }, bytes));
   // A part with this number exists only while retention removes the hour, after the removal of part 0.
   await insertRows(trx, TABLE, COLUMNS, parts, OVERWRITE, KEY);
-  const heads = moved.map(({ of, part }) =>
-    toRow(of, { part: 0, fullParts: part, views: Buffer.alloc(0) }, bytes),
+  const heads = moved.map(({ hourKey, part }) =>
+    toRow(hourKey, { part: 0, fullParts: part, views: Buffer.alloc(0) }, bytes),
   );
   await insertRows(trx, TABLE, COLUMNS, heads, OVERWRITE, KEY);
 }
@@ -146,9 +146,9 @@ export async function visitPageViews(
       .whereIn("profile_id", ids.map(uuidToBytes))
       .where("part", 0);
     for (const { day, profile_id, hour, full_parts, views } of heads) {
-      const of = { day: Number(day), hour: Number(hour) };
-      decodeViews(of, views, visit);
-      const key = { organization_id: uuidToBytes(organizationId), profile_id, ...of };
+      const hourKey = { day: Number(day), hour: Number(hour) };
+      decodeViews(hourKey, views, visit);
+      const key = { organization_id: uuidToBytes(organizationId), profile_id, ...hourKey };
       await visitFullParts(db, key, Number(full_parts), visit);
     }
   }
@@ -196,15 +196,15 @@ export async function deleteViewsOfDay(
   day: number,
   limit: number,
 ): Promise<number> {
-  const ofDay = { organization_id: uuidToBytes(organizationId), day };
+  const dayKey = { organization_id: uuidToBytes(organizationId), day };
   const rows = await trx(TABLE)
     .select<{ profile_id: Buffer }[]>("profile_id")
-    .where(ofDay)
+    .where(dayKey)
     .orderBy(["organization_id", "day", "profile_id", "hour", "part"])
     .limit(limit);
   const profileIds = [...new Map(rows.map(({ profile_id: id }) => [id.toString("latin1"), id])).values()];
   if (profileIds.length === 0) return 0;
-  return trx(TABLE).where(ofDay).whereIn("profile_id", profileIds).delete();
+  return trx(TABLE).where(dayKey).whereIn("profile_id", profileIds).delete();
 }
 
 function toRow(

@@ -144,8 +144,13 @@ class Cleaner {
   }
 
   async #eraseEvents(trx: Transaction, organizationId: OrganizationId, profileId: ProfileId) {
-    const of = { organizationId, profileId };
-    const { found, events, undatedIds } = await eraseEvents(trx, this.#deps.hasher, of, EVENTS_AT_ONCE);
+    const profileKey = { organizationId, profileId };
+    const { found, events, undatedIds } = await eraseEvents(
+      trx,
+      this.#deps.hasher,
+      profileKey,
+      EVENTS_AT_ONCE,
+    );
     const counts = [
       { location: locations.trackedEvents, count: events },
       { location: locations.undatedIds, count: undatedIds },

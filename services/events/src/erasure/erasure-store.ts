@@ -24,8 +24,8 @@ export async function addRemovedCounts(
   profileId: ProfileId,
   counts: readonly RemovedCount[],
 ): Promise<void> {
-  const grown = counts.filter(({ count }) => count > 0);
-  await writeRemovedCounts(trx, erasure, profileId, grown, { add: ["entries"] });
+  const nonZero = counts.filter(({ count }) => count > 0);
+  await writeRemovedCounts(trx, erasure, profileId, nonZero, { add: ["entries"] });
 }
 
 /** Inserts counts for locations without a count; existing counts do not change. */
@@ -153,9 +153,9 @@ async function sumRemovedCounts(
   const counts = new Map<string, RemovedCount[]>();
   for (const { erasure_id, location, count } of rows) {
     const id = bytesToUuid(erasure_id);
-    const known = counts.get(id) ?? [];
-    counts.set(id, known);
-    known.push({ location: location.toString(), count: Number(count) });
+    const sums = counts.get(id) ?? [];
+    counts.set(id, sums);
+    sums.push({ location: location.toString(), count: Number(count) });
   }
   for (const locations of counts.values()) locations.sort((a, b) => (a.location < b.location ? -1 : 1));
   return counts;

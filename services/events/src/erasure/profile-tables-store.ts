@@ -37,14 +37,14 @@ export async function deleteStep(
   organizationId: OrganizationId,
   profileId: ProfileId,
 ): Promise<{ readonly isLast: boolean; readonly deleted: number }> {
-  const ofProfile = { organization_id: uuidToBytes(organizationId), [column]: uuidToBytes(profileId) };
+  const profileFilter = { organization_id: uuidToBytes(organizationId), [column]: uuidToBytes(profileId) };
   const rows: Record<string, Buffer | number>[] = await trx(table)
     .distinct(step)
-    .where(ofProfile)
+    .where(profileFilter)
     .orderBy(step)
     .limit(stepMax);
   if (rows.length === 0) return { isLast: true, deleted: 0 };
   const values = rows.flatMap((row) => row[step] ?? []);
-  const deleted = await trx(table).where(ofProfile).whereIn(step, values).delete();
+  const deleted = await trx(table).where(profileFilter).whereIn(step, values).delete();
   return { isLast: rows.length < stepMax, deleted };
 }

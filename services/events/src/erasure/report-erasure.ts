@@ -22,8 +22,8 @@ export function reportErasure(
     await deps.database.transaction(async (trx) => {
       // An unknown receipt is ignored, for example after a restored backup.
       if (!(await lockErasure(trx, erasure))) return;
-      const kept = Array.from(counts, ([location, count]) => ({ location, count }));
-      await insertRemovedCounts(trx, erasure, profile, kept);
+      const uniqueCounts = Array.from(counts, ([location, count]) => ({ location, count }));
+      await insertRemovedCounts(trx, erasure, profile, uniqueCounts);
       await markReported(trx, erasure, profile);
       await finishErasure(trx, erasure, deps.clock.nowMs());
     });

@@ -99,16 +99,16 @@ export async function markReported(
   profileId: ProfileId,
 ): Promise<void> {
   await trx(TABLE)
-    .where({ ...ofErasure(erasure), profile_id: uuidToBytes(profileId) })
+    .where({ ...erasureFilter(erasure), profile_id: uuidToBytes(profileId) })
     .update({ is_reported: 1 });
 }
 
 /** Removes finished and reported tasks. Returns whether any task is left. */
 export async function removeDoneTasks(trx: Transaction, erasure: ErasureKey): Promise<boolean> {
   await trx(TABLE)
-    .where({ ...ofErasure(erasure), stage: stages.done, is_reported: 1 })
+    .where({ ...erasureFilter(erasure), stage: stages.done, is_reported: 1 })
     .delete();
-  const left = await trx(TABLE).select("shard").where(ofErasure(erasure)).limit(1);
+  const left = await trx(TABLE).select("shard").where(erasureFilter(erasure)).limit(1);
   return left.length > 0;
 }
 
@@ -135,6 +135,6 @@ function keyOf({ shard, erasure, profileId }: ErasureTask) {
   return { shard, erasure_id: uuidToBytes(erasure.id), profile_id: uuidToBytes(profileId) };
 }
 
-function ofErasure({ organizationId, id }: ErasureKey) {
+function erasureFilter({ organizationId, id }: ErasureKey) {
   return { organization_id: uuidToBytes(organizationId), erasure_id: uuidToBytes(id) };
 }

@@ -97,8 +97,8 @@ async function purgeDay(deps: PurgeDeps, options: PurgeOptions, day: number): Pr
   if (isRevoked) return false;
   // On the day of the horizon, only the part before the horizon was read.
   if (day === dayOf(horizonMs)) return true;
-  const known = await readOldestOfDay(database.reader, organizationId, day);
-  if (known !== oldestKeptMs) {
+  const previousMs = await readOldestOfDay(database.reader, organizationId, day);
+  if (previousMs !== oldestKeptMs) {
     await database.transaction((trx) => saveOldestOfDay(trx, organizationId, day, oldestKeptMs));
   }
   return true;

@@ -165,10 +165,10 @@ export async function leasePass(
   { organizationId, nextPassMs }: DueRetention,
   untilMs: number,
 ): Promise<boolean> {
-  const taken = await trx("retentions")
+  const updatedRows = await trx("retentions")
     .where({ organization_id: uuidToBytes(organizationId), next_pass_ms: nextPassMs })
     .update({ next_pass_ms: untilMs });
-  return taken > 0;
+  return updatedRows > 0;
 }
 
 /** Returns whether the lease is still valid, and no new pass was requested in the meantime. */
