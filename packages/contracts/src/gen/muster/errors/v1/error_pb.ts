@@ -27,6 +27,8 @@ export type FieldError = Message<"muster.errors.v1.FieldError"> & {
   field: string;
 
   /**
+   * The problem with the field and the remedy, in English.
+   *
    * @generated from field: string message = 2;
    */
   message: string;
@@ -60,11 +62,15 @@ export type Error = Message<"muster.errors.v1.Error"> & {
   reason: string;
 
   /**
+   * The description of the error, in English.
+   *
    * @generated from field: string message = 3;
    */
   message: string;
 
   /**
+   * Set for FIELD_INVALID and REQUEST_MALFORMED: every invalid field.
+   *
    * @generated from field: repeated muster.errors.v1.FieldError fields = 4;
    */
   fields: FieldError[];
@@ -98,6 +104,8 @@ export type ItemError = Message<"muster.errors.v1.ItemError"> & {
   field: string;
 
   /**
+   * The problem with the item or the field, in English.
+   *
    * @generated from field: string message = 3;
    */
   message: string;

@@ -116,7 +116,7 @@ export const Reason = {
   SEGMENT_NOT_FOUND: 13,
 
   /**
-   * A segment with another name but the same slug exists.
+   * Another segment's name gives the same slug.
    *
    * @generated from enum value: REASON_SEGMENT_NAME_TAKEN = 14;
    */

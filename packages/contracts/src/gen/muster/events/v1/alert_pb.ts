@@ -75,14 +75,15 @@ export type AlertRule = Message<"muster.events.v1.AlertRule"> & {
   threshold?: string | undefined;
 
   /**
-   * Used by `consecutive` and `rising`.
+   * 1 to 100 events. Used by `consecutive` and `rising`.
    *
    * @generated from field: optional int32 count = 9;
    */
   count?: number | undefined;
 
   /**
-   * Used by `window_sum`. The window ends at the evaluated event; both ends are included.
+   * 1 second to 366 days. Used by `window_sum`. The window ends at the evaluated event; both ends are
+   * included.
    *
    * @generated from field: optional int32 window_seconds = 10;
    */
@@ -137,6 +138,8 @@ export type Alert = Message<"muster.events.v1.Alert"> & {
   id: string;
 
   /**
+   * The id of the rule, which may be changed or deleted by now.
+   *
    * @generated from field: string rule_id = 2;
    */
   ruleId: string;
@@ -182,6 +185,8 @@ export type Alert = Message<"muster.events.v1.Alert"> & {
   timestamp?: Timestamp | undefined;
 
   /**
+   * When the rule fired.
+   *
    * @generated from field: google.protobuf.Timestamp fire_time = 9;
    */
   fireTime?: Timestamp | undefined;
@@ -195,6 +200,8 @@ export const AlertSchema: GenMessage<Alert> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_alert, 1);
 
 /**
+ * The condition of a rule. Each kind compares the evaluated event with the history of the same person.
+ *
  * @generated from enum muster.events.v1.AlertRuleKind
  */
 export const AlertRuleKind = {
@@ -211,21 +218,22 @@ export const AlertRuleKind = {
   THRESHOLD: 1,
 
   /**
-   * Matches when the latest `count` events of all names of the rule have its first name.
+   * Matches when the person's latest `count` events of all names of the rule have its first name.
    *
    * @generated from enum value: ALERT_RULE_KIND_CONSECUTIVE = 2;
    */
   CONSECUTIVE: 2,
 
   /**
-   * Matches when the property strictly rises over the latest `count` events.
+   * Matches when the property strictly rises over the person's latest `count` events.
    *
    * @generated from enum value: ALERT_RULE_KIND_RISING = 3;
    */
   RISING: 3,
 
   /**
-   * Matches when the sum of the property over the last `window_seconds` exceeds the threshold.
+   * Matches when the sum of the property over the person's events of the last `window_seconds` exceeds the
+   * threshold.
    *
    * @generated from enum value: ALERT_RULE_KIND_WINDOW_SUM = 4;
    */
@@ -233,6 +241,8 @@ export const AlertRuleKind = {
 } as const;
 
 /**
+ * The condition of a rule. Each kind compares the evaluated event with the history of the same person.
+ *
  * @generated from enum muster.events.v1.AlertRuleKind
  */
 export type AlertRuleKind = (typeof AlertRuleKind)[keyof typeof AlertRuleKind] | UnknownEnum;

@@ -64,6 +64,8 @@ export const RecordActionRequestSchema: GenMessage<RecordActionRequest> = /*@__P
  */
 export type RecordActionResponse = Message<"muster.events.v1.RecordActionResponse"> & {
   /**
+   * Whether the action fired any rule.
+   *
    * @generated from field: bool alert = 1;
    */
   alert: boolean;
@@ -76,6 +78,8 @@ export type RecordActionResponse = Message<"muster.events.v1.RecordActionRespons
   alertCodes: number[];
 
   /**
+   * The user id of the request.
+   *
    * @generated from field: int64 user_id = 3;
    */
   userId: bigint;
@@ -100,6 +104,8 @@ export type ListAlertsRequest = Message<"muster.events.v1.ListAlertsRequest"> & 
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -136,6 +142,8 @@ export type ListAlertsResponse = Message<"muster.events.v1.ListAlertsResponse"> 
   alerts: Alert[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -160,6 +168,8 @@ export type ListAlertRulesRequest = Message<"muster.events.v1.ListAlertRulesRequ
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -182,6 +192,8 @@ export type ListAlertRulesResponse = Message<"muster.events.v1.ListAlertRulesRes
   alertRules: AlertRule[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -201,6 +213,8 @@ export const ListAlertRulesResponseSchema: GenMessage<ListAlertRulesResponse> = 
  */
 export type CreateAlertRuleRequest = Message<"muster.events.v1.CreateAlertRuleRequest"> & {
   /**
+   * Unique in the organization, at least 0.
+   *
    * @generated from field: optional int32 code = 1;
    */
   code?: number | undefined;
@@ -216,16 +230,22 @@ export type CreateAlertRuleRequest = Message<"muster.events.v1.CreateAlertRuleRe
   kind: AlertRuleKind;
 
   /**
+   * 1 to 255 bytes, compared byte for byte.
+   *
    * @generated from field: string event_name = 4;
    */
   eventName: string;
 
   /**
+   * At most 20 names. Used by `consecutive` only: events of these names interrupt a run.
+   *
    * @generated from field: repeated string other_event_names = 5;
    */
   otherEventNames: string[];
 
   /**
+   * The name of a top-level property with a JSON number or a string of digits.
+   *
    * @generated from field: optional string property = 6;
    */
   property?: string | undefined;
@@ -238,6 +258,8 @@ export type CreateAlertRuleRequest = Message<"muster.events.v1.CreateAlertRuleRe
   threshold?: string | undefined;
 
   /**
+   * 1 to 100 events.
+   *
    * @generated from field: optional int32 count = 8;
    */
   count?: number | undefined;
@@ -463,7 +485,7 @@ export const DeleteAlertRuleResponseSchema: GenMessage<DeleteAlertRuleResponse> 
 export const AlertService: GenService<{
   /**
    * Records a deposit or withdrawal of an existing user and returns the codes of the fired alerts. Each call
-   * is a separate action.
+   * is a separate action. PROFILE_NOT_FOUND when no profile has the user id.
    *
    * @generated from rpc muster.events.v1.AlertService.RecordAction
    */
@@ -493,7 +515,8 @@ export const AlertService: GenService<{
     output: typeof ListAlertRulesResponseSchema;
   },
   /**
-   * Adds a rule. ALREADY_EXISTS when another rule has the code.
+   * Adds a rule. ALERT_RULE_CODE_TAKEN when another rule has the code, ALERT_RULE_LIMIT_REACHED when the
+   * organization has 100 rules.
    *
    * @generated from rpc muster.events.v1.AlertService.CreateAlertRule
    */
@@ -503,7 +526,7 @@ export const AlertService: GenService<{
     output: typeof CreateAlertRuleResponseSchema;
   },
   /**
-   * Reads one rule.
+   * Reads one rule. ALERT_RULE_NOT_FOUND when the organization has no such rule.
    *
    * @generated from rpc muster.events.v1.AlertService.GetAlertRule
    */
@@ -513,7 +536,8 @@ export const AlertService: GenService<{
     output: typeof GetAlertRuleResponseSchema;
   },
   /**
-   * Changes the fields named by the mask. The kind of a rule cannot change.
+   * Changes the fields named by the mask. The kind of a rule cannot change. ALERT_RULE_NOT_FOUND when the
+   * organization has no such rule, ALERT_RULE_CODE_TAKEN when another rule has the code.
    *
    * @generated from rpc muster.events.v1.AlertService.UpdateAlertRule
    */
@@ -523,7 +547,8 @@ export const AlertService: GenService<{
     output: typeof UpdateAlertRuleResponseSchema;
   },
   /**
-   * Deletes a rule permanently. Alerts that the rule fired remain.
+   * Deletes a rule permanently. Alerts that the rule fired remain. ALERT_RULE_NOT_FOUND when the organization
+   * has no such rule.
    *
    * @generated from rpc muster.events.v1.AlertService.DeleteAlertRule
    */

@@ -149,6 +149,8 @@ export const ListTrackedUserPointsResponseSchema: GenMessage<ListTrackedUserPoin
   messageDesc(file_muster_events_v1_behavior_service, 3);
 
 /**
+ * The points of one user.
+ *
  * @generated from message muster.events.v1.TrackedUserPoints
  */
 export type TrackedUserPoints = Message<"muster.events.v1.TrackedUserPoints"> & {
@@ -205,6 +207,8 @@ export type GetTrackedUserSummaryResponse = Message<"muster.events.v1.GetTracked
   userId: string;
 
   /**
+   * The number of page views, not of distinct pages.
+   *
    * @generated from field: int64 number_pages_viewed_in_the_last_7_days = 2;
    */
   numberPagesViewedInTheLast7Days: bigint;
@@ -247,8 +251,8 @@ export const GetTrackedUserSummaryResponseSchema: GenMessage<GetTrackedUserSumma
  */
 export const BehaviorService: GenService<{
   /**
-   * Records an event of the event catalog for a tracked user. ALREADY_EXISTS when the same user, type and
-   * timestamp were recorded before.
+   * Records an event of the event catalog for a tracked user. USER_EVENT_EXISTS when the same user, type and
+   * timestamp were recorded before, FIELD_INVALID when the catalog has no such type.
    *
    * @generated from rpc muster.events.v1.BehaviorService.RecordTrackedUserEvent
    */
@@ -268,7 +272,8 @@ export const BehaviorService: GenService<{
     output: typeof ListTrackedUserPointsResponseSchema;
   },
   /**
-   * Summarizes the page views of a user in the last 168 hours.
+   * Summarizes the page views of a user in the last 168 hours. PROFILE_NOT_FOUND when no profile has the user
+   * id.
    *
    * @generated from rpc muster.events.v1.BehaviorService.GetTrackedUserSummary
    */

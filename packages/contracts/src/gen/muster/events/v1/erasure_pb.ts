@@ -35,6 +35,8 @@ export type Erasure = Message<"muster.events.v1.Erasure"> & {
   state: ErasureState;
 
   /**
+   * When the erasure began.
+   *
    * @generated from field: google.protobuf.Timestamp create_time = 3;
    */
   createTime?: Timestamp | undefined;
@@ -97,6 +99,8 @@ export const ErasureCountSchema: GenMessage<ErasureCount> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_erasure, 1);
 
 /**
+ * The progress of an erasure.
+ *
  * @generated from enum muster.events.v1.ErasureState
  */
 export const ErasureState = {
@@ -121,6 +125,8 @@ export const ErasureState = {
 } as const;
 
 /**
+ * The progress of an erasure.
+ *
  * @generated from enum muster.events.v1.ErasureState
  */
 export type ErasureState = (typeof ErasureState)[keyof typeof ErasureState] | UnknownEnum;

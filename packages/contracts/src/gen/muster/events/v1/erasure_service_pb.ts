@@ -22,6 +22,8 @@ export const file_muster_events_v1_erasure_service: GenFile = /*@__PURE__*/
  */
 export type EraseProfileRequest = Message<"muster.events.v1.EraseProfileRequest"> & {
   /**
+   * Any profile of the person.
+   *
    * @generated from field: string profile_id = 1;
    */
   profileId: string;
@@ -125,6 +127,8 @@ export type ListErasuresRequest = Message<"muster.events.v1.ListErasuresRequest"
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -147,6 +151,8 @@ export type ListErasuresResponse = Message<"muster.events.v1.ListErasuresRespons
   erasures: Erasure[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -168,7 +174,8 @@ export const ErasureService: GenService<{
   /**
    * Erases a person by the id of any profile of the person. After the response no read returns the person,
    * the identities are free, and the erased events are rejected when sent again. The response metadata
-   * `muster-erasure-id` names the receipt, which records when the last copy was removed.
+   * `muster-erasure-id` names the receipt, which records when the last copy was removed. PROFILE_NOT_FOUND
+   * when no such profile exists.
    *
    * @generated from rpc muster.events.v1.ErasureService.EraseProfile
    */
@@ -188,7 +195,7 @@ export const ErasureService: GenService<{
     output: typeof EraseTrackedUserResponseSchema;
   },
   /**
-   * Reads one receipt.
+   * Reads one receipt. ERASURE_NOT_FOUND when the organization has no such receipt.
    *
    * @generated from rpc muster.events.v1.ErasureService.GetErasure
    */

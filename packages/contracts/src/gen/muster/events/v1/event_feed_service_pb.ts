@@ -55,17 +55,21 @@ export const GetPositionsResponseSchema: GenMessage<GetPositionsResponse> = /*@_
  */
 export type ReadOutboxRequest = Message<"muster.events.v1.ReadOutboxRequest"> & {
   /**
+   * 0 to 15.
+   *
    * @generated from field: int32 shard = 1;
    */
   shard: number;
 
   /**
+   * Exclusive; 0 means from the first retained message.
+   *
    * @generated from field: int64 after_position = 2;
    */
   afterPosition: bigint;
 
   /**
-   * Maximum number of messages; the response also holds at most 4 MiB.
+   * Maximum number of messages, 1 to 1,000; the response also holds at most 4 MiB.
    *
    * @generated from field: int32 limit = 3;
    */
@@ -84,6 +88,8 @@ export const ReadOutboxRequestSchema: GenMessage<ReadOutboxRequest> = /*@__PURE_
  */
 export type ReadOutboxResponse = Message<"muster.events.v1.ReadOutboxResponse"> & {
   /**
+   * In position order, without a gap. Empty if no later message exists.
+   *
    * @generated from field: repeated muster.bus.v1.Envelope envelopes = 1;
    */
   envelopes: Envelope[];
@@ -108,6 +114,8 @@ export type ReportAppliedRequest = Message<"muster.events.v1.ReportAppliedReques
   consumer: string;
 
   /**
+   * The shards that the consumer owns.
+   *
    * @generated from field: repeated muster.events.v1.AppliedShard shards = 2;
    */
   shards: AppliedShard[];
@@ -121,15 +129,21 @@ export const ReportAppliedRequestSchema: GenMessage<ReportAppliedRequest> = /*@_
   messageDesc(file_muster_events_v1_event_feed_service, 4);
 
 /**
+ * The progress of a consumer in one shard.
+ *
  * @generated from message muster.events.v1.AppliedShard
  */
 export type AppliedShard = Message<"muster.events.v1.AppliedShard"> & {
   /**
+   * 0 to 15.
+   *
    * @generated from field: int32 shard = 1;
    */
   shard: number;
 
   /**
+   * The last applied position.
+   *
    * @generated from field: int64 position = 2;
    */
   position: bigint;
@@ -174,6 +188,8 @@ export type ScanProfileEventsRequest = Message<"muster.events.v1.ScanProfileEven
   organizationId: Uint8Array;
 
   /**
+   * 0 to 15.
+   *
    * @generated from field: int32 shard = 2;
    */
   shard: number;
@@ -194,21 +210,21 @@ export type ScanProfileEventsRequest = Message<"muster.events.v1.ScanProfileEven
   afterProfileId: Uint8Array;
 
   /**
-   * Maximum number of profiles.
+   * Maximum number of profiles, 1 to 1,000.
    *
    * @generated from field: int32 profile_limit = 5;
    */
   profileLimit: number;
 
   /**
-   * Restricts the scan to events with these names; empty means all names.
+   * Restricts the scan to events with these names (at most 10,000); empty means all names.
    *
    * @generated from field: repeated string event_names = 6;
    */
   eventNames: string[];
 
   /**
-   * Returns profiles without events.
+   * Returns the profiles only and reads no event.
    *
    * @generated from field: bool without_events = 7;
    */
@@ -295,16 +311,22 @@ export const ScanSnapshotSchema: GenMessage<ScanSnapshot> = /*@__PURE__*/
  */
 export type ScannedProfile = Message<"muster.events.v1.ScannedProfile"> & {
   /**
+   * 16 bytes.
+   *
    * @generated from field: bytes profile_id = 1;
    */
   profileId: Uint8Array;
 
   /**
+   * Milliseconds since 1970 UTC.
+   *
    * @generated from field: int64 create_time_ms = 2;
    */
   createTimeMs: bigint;
 
   /**
+   * A JSON object.
+   *
    * @generated from field: string traits = 3;
    */
   traits: string;
@@ -323,10 +345,14 @@ export const ScannedProfileSchema: GenMessage<ScannedProfile> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_event_feed_service, 10);
 
 /**
+ * A raw event.
+ *
  * @generated from message muster.events.v1.ScannedEvent
  */
 export type ScannedEvent = Message<"muster.events.v1.ScannedEvent"> & {
   /**
+   * 16 bytes: TrackedEvent.id.
+   *
    * @generated from field: bytes id = 1;
    */
   id: Uint8Array;
@@ -337,11 +363,15 @@ export type ScannedEvent = Message<"muster.events.v1.ScannedEvent"> & {
   name: string;
 
   /**
+   * Milliseconds since 1970 UTC.
+   *
    * @generated from field: int64 occurred_ms = 3;
    */
   occurredMs: bigint;
 
   /**
+   * A JSON object.
+   *
    * @generated from field: string properties = 4;
    */
   properties: string;
@@ -359,11 +389,15 @@ export const ScannedEventSchema: GenMessage<ScannedEvent> = /*@__PURE__*/
  */
 export type BatchGetProfilesRequest = Message<"muster.events.v1.BatchGetProfilesRequest"> & {
   /**
+   * 16 bytes.
+   *
    * @generated from field: bytes organization_id = 1;
    */
   organizationId: Uint8Array;
 
   /**
+   * 16 bytes each, at most 1,000.
+   *
    * @generated from field: repeated bytes profile_ids = 2;
    */
   profileIds: Uint8Array[];
@@ -405,12 +439,14 @@ export type BatchResolveProfilesRequest = Message<"muster.events.v1.BatchResolve
   organizationId: Uint8Array;
 
   /**
+   * At most 1,000, compared byte for byte.
+   *
    * @generated from field: repeated string user_ids = 2;
    */
   userIds: string[];
 
   /**
-   * 16 bytes each.
+   * 16 bytes each, at most 1,000.
    *
    * @generated from field: repeated bytes profile_ids = 3;
    */
@@ -459,6 +495,8 @@ export const BatchResolveProfilesResponseSchema: GenMessage<BatchResolveProfiles
   messageDesc(file_muster_events_v1_event_feed_service, 15);
 
 /**
+ * A tracked user id with its profile.
+ *
  * @generated from message muster.events.v1.ResolvedUser
  */
 export type ResolvedUser = Message<"muster.events.v1.ResolvedUser"> & {
@@ -468,6 +506,8 @@ export type ResolvedUser = Message<"muster.events.v1.ResolvedUser"> & {
   userId: string;
 
   /**
+   * 16 bytes: the root profile.
+   *
    * @generated from field: bytes profile_id = 2;
    */
   profileId: Uint8Array;
@@ -492,14 +532,15 @@ export type SampleProfilesRequest = Message<"muster.events.v1.SampleProfilesRequ
   organizationId: Uint8Array;
 
   /**
-   * The shard to sample. A profile's shard is a hash, so it does not depend on the profile's activity.
+   * The shard to sample, 0 to 15. A profile's shard is a hash, so it does not depend on the profile's
+   * activity.
    *
    * @generated from field: int32 shard = 2;
    */
   shard: number;
 
   /**
-   * Maximum size of the sample.
+   * Maximum size of the sample, 0 to 10,000.
    *
    * @generated from field: int32 limit = 3;
    */
@@ -572,6 +613,8 @@ export type ReportErasureRequest = Message<"muster.events.v1.ReportErasureReques
   profileId: Uint8Array;
 
   /**
+   * The removed counts of each location of the reporting service.
+   *
    * @generated from field: repeated muster.events.v1.ErasedLocation locations = 4;
    */
   locations: ErasedLocation[];
@@ -598,7 +641,7 @@ export const ReportErasureResponseSchema: GenMessage<ReportErasureResponse> = /*
   messageDesc(file_muster_events_v1_event_feed_service, 20);
 
 /**
- * The number of items removed from one place.
+ * The number of items removed from one location.
  *
  * @generated from message muster.events.v1.ErasedLocation
  */

@@ -77,11 +77,15 @@ export type RecordProfileEventRequest = Message<"muster.events.v1.RecordProfileE
   properties?: string | undefined;
 
   /**
+   * As in EventInput.
+   *
    * @generated from field: google.protobuf.Timestamp timestamp = 4;
    */
   timestamp?: Timestamp | undefined;
 
   /**
+   * As in EventInput.
+   *
    * @generated from field: optional string event_id = 5;
    */
   eventId?: string | undefined;
@@ -157,10 +161,14 @@ export const BatchRecordEventsResponseSchema: GenMessage<BatchRecordEventsRespon
   messageDesc(file_muster_events_v1_event_service, 5);
 
 /**
+ * The result of one event of a batch.
+ *
  * @generated from message muster.events.v1.EventResult
  */
 export type EventResult = Message<"muster.events.v1.EventResult"> & {
   /**
+   * Zero-based index of the event in the request.
+   *
    * @generated from field: int32 index = 1;
    */
   index: number;
@@ -192,6 +200,8 @@ export type EventResult = Message<"muster.events.v1.EventResult"> & {
   profileId?: string | undefined;
 
   /**
+   * Set only if rejected. Field paths are relative to the event.
+   *
    * @generated from field: muster.errors.v1.Error error = 6;
    */
   error?: Error | undefined;
@@ -253,6 +263,8 @@ export const IngestEventsResponseSchema: GenMessage<IngestEventsResponse> = /*@_
   messageDesc(file_muster_events_v1_event_service, 8);
 
 /**
+ * An event of the stream that was rejected.
+ *
  * @generated from message muster.events.v1.IngestFailure
  */
 export type IngestFailure = Message<"muster.events.v1.IngestFailure"> & {
@@ -262,6 +274,8 @@ export type IngestFailure = Message<"muster.events.v1.IngestFailure"> & {
   sequence: bigint;
 
   /**
+   * Field paths are relative to the event.
+   *
    * @generated from field: muster.errors.v1.Error error = 2;
    */
   error?: Error | undefined;
@@ -279,6 +293,8 @@ export const IngestFailureSchema: GenMessage<IngestFailure> = /*@__PURE__*/
  */
 export type ListEventsRequest = Message<"muster.events.v1.ListEventsRequest"> & {
   /**
+   * Any profile of the person.
+   *
    * @generated from field: string profile_id = 1;
    */
   profileId: string;
@@ -291,6 +307,8 @@ export type ListEventsRequest = Message<"muster.events.v1.ListEventsRequest"> & 
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
@@ -334,6 +352,8 @@ export type ListEventsResponse = Message<"muster.events.v1.ListEventsResponse"> 
   events: TrackedEvent[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -406,6 +426,8 @@ export const TailEventsResponseSchema: GenMessage<TailEventsResponse> = /*@__PUR
   messageDesc(file_muster_events_v1_event_service, 13);
 
 /**
+ * The outcome of one event.
+ *
  * @generated from enum muster.events.v1.EventResultStatus
  */
 export const EventResultStatus = {
@@ -437,6 +459,8 @@ export const EventResultStatus = {
 } as const;
 
 /**
+ * The outcome of one event.
+ *
  * @generated from enum muster.events.v1.EventResultStatus
  */
 export type EventResultStatus = (typeof EventResultStatus)[keyof typeof EventResultStatus] | UnknownEnum;
@@ -454,7 +478,8 @@ export const EventResultStatusSchema: GenEnum<EventResultStatus> = /*@__PURE__*/
  */
 export const EventService: GenService<{
   /**
-   * Records one event.
+   * Records one event. EVENT_CONFLICT when the same id and timestamp were recorded with other content,
+   * EVENT_ERASED when the event was erased, PROFILE_NOT_FOUND when the event names an unknown `profile_id`.
    *
    * @generated from rpc muster.events.v1.EventService.RecordEvent
    */
@@ -464,7 +489,7 @@ export const EventService: GenService<{
     output: typeof RecordEventResponseSchema;
   },
   /**
-   * Records one event of an existing profile.
+   * Records one event of an existing profile. The errors are those of RecordEvent.
    *
    * @generated from rpc muster.events.v1.EventService.RecordProfileEvent
    */
@@ -474,7 +499,8 @@ export const EventService: GenService<{
     output: typeof RecordProfileEventResponseSchema;
   },
   /**
-   * Records up to 5,000 events and returns a result for each: valid events are stored, others rejected.
+   * Records up to 5,000 events and returns a result for each: valid events are stored, others rejected. The
+   * call succeeds even if every event is rejected.
    *
    * @generated from rpc muster.events.v1.EventService.BatchRecordEvents
    */
@@ -495,6 +521,7 @@ export const EventService: GenService<{
   },
   /**
    * Lists the events of one profile, newest first. Events of equal time are ordered by descending id.
+   * PROFILE_NOT_FOUND when no such profile exists.
    *
    * @generated from rpc muster.events.v1.EventService.ListEvents
    */
@@ -505,6 +532,8 @@ export const EventService: GenService<{
   },
   /**
    * Streams the organization's events as they are committed, starting now or after a resume token.
+   * POSITION_INVALID when the token is older than the retained messages (at least a day). PROFILE_NOT_FOUND
+   * when the requested profile does not exist.
    *
    * @generated from rpc muster.events.v1.EventService.TailEvents
    */

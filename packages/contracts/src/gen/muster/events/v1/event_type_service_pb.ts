@@ -62,6 +62,8 @@ export type ListEventTypesRequest = Message<"muster.events.v1.ListEventTypesRequ
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -84,6 +86,8 @@ export type ListEventTypesResponse = Message<"muster.events.v1.ListEventTypesRes
   eventTypes: EventType[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -294,8 +298,8 @@ export const EventTypeService: GenService<{
     output: typeof ListEventTypesResponseSchema;
   },
   /**
-   * Adds an event type; past events of the name count immediately. ALREADY_EXISTS when the catalog contains
-   * the name.
+   * Adds an event type; past events of the name count immediately. EVENT_TYPE_EXISTS when the catalog
+   * contains the name, EVENT_TYPE_LIMIT_REACHED when the catalog has 1,000 types.
    *
    * @generated from rpc muster.events.v1.EventTypeService.CreateEventType
    */
@@ -305,7 +309,7 @@ export const EventTypeService: GenService<{
     output: typeof CreateEventTypeResponseSchema;
   },
   /**
-   * Reads one event type.
+   * Reads one event type. EVENT_TYPE_NOT_FOUND when the catalog has no such type.
    *
    * @generated from rpc muster.events.v1.EventTypeService.GetEventType
    */
@@ -315,7 +319,8 @@ export const EventTypeService: GenService<{
     output: typeof GetEventTypeResponseSchema;
   },
   /**
-   * Changes the fields named by the mask. A new price applies to past events too.
+   * Changes the fields named by the mask. A new price applies to past events too. EVENT_TYPE_NOT_FOUND when
+   * the catalog has no such type.
    *
    * @generated from rpc muster.events.v1.EventTypeService.UpdateEventType
    */
@@ -325,7 +330,8 @@ export const EventTypeService: GenService<{
     output: typeof UpdateEventTypeResponseSchema;
   },
   /**
-   * Removes an event type from the catalog. The events remain and earn no points.
+   * Removes an event type from the catalog. The events remain and earn no points. EVENT_TYPE_NOT_FOUND when
+   * the catalog has no such type.
    *
    * @generated from rpc muster.events.v1.EventTypeService.DeleteEventType
    */

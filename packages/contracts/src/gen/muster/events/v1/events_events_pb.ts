@@ -222,6 +222,8 @@ export type AlertFired = Message<"muster.events.v1.AlertFired"> & {
   ruleId: Uint8Array;
 
   /**
+   * The code of the rule when the alert fired.
+   *
    * @generated from field: int32 code = 5;
    */
   code: number;

@@ -20,6 +20,8 @@ export const file_muster_events_v1_export_service: GenFile = /*@__PURE__*/
  */
 export type ExportProfileRequest = Message<"muster.events.v1.ExportProfileRequest"> & {
   /**
+   * Any profile of the person.
+   *
    * @generated from field: string profile_id = 1;
    */
   profileId: string;
@@ -54,6 +56,8 @@ export const ExportProfileResponseSchema: GenMessage<ExportProfileResponse> = /*
  */
 export type GetProfileExportRequest = Message<"muster.events.v1.GetProfileExportRequest"> & {
   /**
+   * Any profile of the person.
+   *
    * @generated from field: string profile_id = 1;
    */
   profileId: string;
@@ -84,6 +88,8 @@ export const GetProfileExportResponseSchema: GenMessage<GetProfileExportResponse
   messageDesc(file_muster_events_v1_export_service, 3);
 
 /**
+ * One record of an export.
+ *
  * @generated from message muster.events.v1.ExportedRecord
  */
 export type ExportedRecord = Message<"muster.events.v1.ExportedRecord"> & {
@@ -119,7 +125,8 @@ export const ExportedRecordSchema: GenMessage<ExportedRecord> = /*@__PURE__*/
 export const ExportService: GenService<{
   /**
    * Streams the records ordered by kind. All records come from one snapshot, which includes every
-   * acknowledged write. OVERLOADED when too many exports run or the reader stops reading.
+   * acknowledged write. OVERLOADED when too many exports run or the reader stops reading, PROFILE_NOT_FOUND
+   * when no such profile exists.
    *
    * @generated from rpc muster.events.v1.ExportService.ExportProfile
    */
@@ -129,7 +136,8 @@ export const ExportService: GenService<{
     output: typeof ExportProfileResponseSchema;
   },
   /**
-   * Returns the same records in one response of at most 4 MiB. INVALID_ARGUMENT when the export is larger.
+   * Returns the same records in one response of at most 4 MiB. FIELD_INVALID when the export is larger,
+   * PROFILE_NOT_FOUND when no such profile exists.
    *
    * @generated from rpc muster.events.v1.ExportService.GetProfileExport
    */

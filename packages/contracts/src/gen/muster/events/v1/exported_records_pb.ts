@@ -39,6 +39,8 @@ export type ExportedMerge = Message<"muster.events.v1.ExportedMerge"> & {
   mergeTime?: Timestamp | undefined;
 
   /**
+   * Unset unless the merge was undone.
+   *
    * @generated from field: google.protobuf.Timestamp undo_time = 4;
    */
   undoTime?: Timestamp | undefined;
@@ -105,6 +107,8 @@ export const ExportedPageViewsSchema: GenMessage<ExportedPageViews> = /*@__PURE_
   messageDesc(file_muster_events_v1_exported_records, 2);
 
 /**
+ * One page view.
+ *
  * @generated from message muster.events.v1.ExportedPageView
  */
 export type ExportedPageView = Message<"muster.events.v1.ExportedPageView"> & {
@@ -153,6 +157,8 @@ export const ExportedAmountsSchema: GenMessage<ExportedAmounts> = /*@__PURE__*/
   messageDesc(file_muster_events_v1_exported_records, 4);
 
 /**
+ * One amount of the history.
+ *
  * @generated from message muster.events.v1.ExportedAmount
  */
 export type ExportedAmount = Message<"muster.events.v1.ExportedAmount"> & {

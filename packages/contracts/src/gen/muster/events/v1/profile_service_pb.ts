@@ -26,16 +26,22 @@ export const file_muster_events_v1_profile_service: GenFile = /*@__PURE__*/
  */
 export type CreateProfileRequest = Message<"muster.events.v1.CreateProfileRequest"> & {
   /**
+   * 1 to 255 bytes, compared byte for byte.
+   *
    * @generated from field: optional string user_id = 1;
    */
   userId?: string | undefined;
 
   /**
+   * 1 to 255 bytes, compared byte for byte.
+   *
    * @generated from field: optional string anonymous_id = 2;
    */
   anonymousId?: string | undefined;
 
   /**
+   * Stored as written, compared case-insensitively.
+   *
    * @generated from field: optional string email = 3;
    */
   email?: string | undefined;
@@ -123,6 +129,8 @@ export type ListProfilesRequest = Message<"muster.events.v1.ListProfilesRequest"
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -160,6 +168,8 @@ export type ListProfilesResponse = Message<"muster.events.v1.ListProfilesRespons
   profiles: Profile[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -347,7 +357,7 @@ export const UnmergeProfileResponseSchema: GenMessage<UnmergeProfileResponse> = 
  */
 export const ProfileService: GenService<{
   /**
-   * Creates a profile. ALREADY_EXISTS when another profile has one of the identities.
+   * Creates a profile. PROFILE_IDENTITY_TAKEN when another profile has one of the identities.
    *
    * @generated from rpc muster.events.v1.ProfileService.CreateProfile
    */
@@ -357,7 +367,7 @@ export const ProfileService: GenService<{
     output: typeof CreateProfileResponseSchema;
   },
   /**
-   * Returns one profile.
+   * Returns one profile. PROFILE_NOT_FOUND when no such profile exists.
    *
    * @generated from rpc muster.events.v1.ProfileService.GetProfile
    */
@@ -378,7 +388,8 @@ export const ProfileService: GenService<{
     output: typeof ListProfilesResponseSchema;
   },
   /**
-   * Changes the fields named by the update mask.
+   * Changes the fields named by the update mask. PROFILE_NOT_FOUND when no such profile exists,
+   * PROFILE_IDENTITY_TAKEN when another profile has one of the identities.
    *
    * @generated from rpc muster.events.v1.ProfileService.UpdateProfile
    */
@@ -390,7 +401,9 @@ export const ProfileService: GenService<{
   /**
    * Merges the root profile of `profile_id` into the root profile of `into`. Every event stays with the
    * profile for which the event was recorded, so that UnmergeProfile can undo the merge. Returns the
-   * remaining root profile.
+   * remaining root profile. PROFILE_NOT_FOUND when a profile does not exist, PROFILE_MERGED_BEFORE when both
+   * have the same root, MERGE_LIMIT_REACHED when the group would have more than 1,000 profiles or 1 MiB of
+   * traits.
    *
    * @generated from rpc muster.events.v1.ProfileService.MergeProfile
    */
@@ -401,7 +414,8 @@ export const ProfileService: GenService<{
   },
   /**
    * Undoes a merge: the profile becomes a root profile again and keeps the profiles that were merged into the
-   * profile. Returns the separated profile.
+   * profile. Returns the separated profile. PROFILE_NOT_FOUND when no such profile exists, PROFILE_NOT_MERGED
+   * when it is a root profile.
    *
    * @generated from rpc muster.events.v1.ProfileService.UnmergeProfile
    */

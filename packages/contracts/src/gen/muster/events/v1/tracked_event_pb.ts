@@ -111,6 +111,8 @@ export type EventInput = Message<"muster.events.v1.EventInput"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * 1 to 255 bytes, compared byte for byte.
+   *
    * @generated from field: string name = 4;
    */
   name: string;

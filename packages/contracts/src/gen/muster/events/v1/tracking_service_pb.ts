@@ -39,6 +39,8 @@ export type TrackingCall = Message<"muster.events.v1.TrackingCall"> & {
   userId: string;
 
   /**
+   * The id of a device or of a visitor without a user id.
+   *
    * @generated from field: string anonymous_id = 3;
    */
   anonymousId: string;
@@ -211,7 +213,7 @@ export type PageRequest = Message<"muster.events.v1.PageRequest"> & {
   userId?: string | undefined;
 
   /**
-   * SDK form only, like the next two fields, with the SDKs' field names.
+   * SDK form only, like the next two fields, under the field names of SDKs (userId, anonymousId, messageId).
    *
    * @generated from field: string sdk_user_id = 2 [json_name = "userId"];
    */

@@ -27,6 +27,8 @@ export type CreateApiKeyRequest = Message<"muster.identity.v1.CreateApiKeyReques
   name: string;
 
   /**
+   * Permissions such as "events.write"; "*" means every permission.
+   *
    * @generated from field: repeated string scopes = 2;
    */
   scopes: string[];
@@ -75,6 +77,8 @@ export type ListApiKeysRequest = Message<"muster.identity.v1.ListApiKeysRequest"
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -97,6 +101,8 @@ export type ListApiKeysResponse = Message<"muster.identity.v1.ListApiKeysRespons
   apiKeys: ApiKey[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -194,7 +200,8 @@ export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@_
  */
 export const ApiKeyService: GenService<{
   /**
-   * Creates a key. The scopes must be among the caller's own.
+   * Creates a key. PERMISSION_DENIED unless the scopes are among the caller's own, FIELD_INVALID for an
+   * unknown scope.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.CreateApiKey
    */
@@ -214,7 +221,7 @@ export const ApiKeyService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
-   * Revokes a key at once, in every process.
+   * Revokes a key at once, in every process. API_KEY_NOT_FOUND when the organization has no such key.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.DeleteApiKey
    */
@@ -225,6 +232,8 @@ export const ApiKeyService: GenService<{
   },
   /**
    * Creates a key with the name and the scopes of the old key, which stays valid for the overlap.
+   * API_KEY_NOT_FOUND when the organization has no such valid key, API_KEY_ROTATED when the key was rotated
+   * before.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.RotateApiKey
    */

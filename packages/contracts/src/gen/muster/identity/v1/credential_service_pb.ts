@@ -52,6 +52,8 @@ export type VerifyApiKeyResponse = Message<"muster.identity.v1.VerifyApiKeyRespo
   organizationId: Uint8Array;
 
   /**
+   * The permissions of the key; "*" holds every permission.
+   *
    * @generated from field: repeated string scopes = 3;
    */
   scopes: string[];

@@ -88,6 +88,8 @@ export type ListOrganizationsRequest = Message<"muster.identity.v1.ListOrganizat
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -110,6 +112,8 @@ export type ListOrganizationsResponse = Message<"muster.identity.v1.ListOrganiza
   organizations: Organization[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -222,7 +226,7 @@ export const OrganizationService: GenService<{
     output: typeof ListOrganizationsResponseSchema;
   },
   /**
-   * Changes the fields named by the mask.
+   * Changes the fields named by the mask. ORGANIZATION_NOT_FOUND unless the organization is the caller's.
    *
    * @generated from rpc muster.identity.v1.OrganizationService.UpdateOrganization
    */

@@ -155,6 +155,8 @@ export const AnyOfSchema: GenMessage<AnyOf> = /*@__PURE__*/
  */
 export type Performed = Message<"muster.segments.v1.Performed"> & {
   /**
+   * 1 to 255 bytes, compared byte for byte.
+   *
    * @generated from field: string event_name = 1;
    */
   eventName: string;
@@ -190,6 +192,8 @@ export const PerformedSchema: GenMessage<Performed> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 3);
 
 /**
+ * Compares the number of events.
+ *
  * @generated from message muster.segments.v1.CountCondition
  */
 export type CountCondition = Message<"muster.segments.v1.CountCondition"> & {
@@ -237,6 +241,8 @@ export const CountConditionSchema: GenMessage<CountCondition> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 4);
 
 /**
+ * The span of time in which a condition counts events.
+ *
  * @generated from message muster.segments.v1.Window
  */
 export type Window = Message<"muster.segments.v1.Window"> & {
@@ -409,6 +415,8 @@ export const SequenceSchema: GenMessage<Sequence> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_rule, 9);
 
 /**
+ * One step of a sequence.
+ *
  * @generated from message muster.segments.v1.SequenceStep
  */
 export type SequenceStep = Message<"muster.segments.v1.SequenceStep"> & {
@@ -593,6 +601,8 @@ export const Aggregate_Function = {
   SUM: 1,
 
   /**
+   * The sum divided by the number of values.
+   *
    * @generated from enum value: FUNCTION_AVERAGE = 2;
    */
   AVERAGE: 2,

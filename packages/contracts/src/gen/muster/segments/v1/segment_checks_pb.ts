@@ -40,6 +40,8 @@ export const BatchCheckMembershipsRequestSchema: GenMessage<BatchCheckMembership
   messageDesc(file_muster_segments_v1_segment_checks, 0);
 
 /**
+ * One pair of a segment and a profile.
+ *
  * @generated from message muster.segments.v1.MembershipCheck
  */
 export type MembershipCheck = Message<"muster.segments.v1.MembershipCheck"> & {
@@ -95,10 +97,14 @@ export const BatchCheckMembershipsResponseSchema: GenMessage<BatchCheckMembershi
   messageDesc(file_muster_segments_v1_segment_checks, 2);
 
 /**
+ * The result of one check.
+ *
  * @generated from message muster.segments.v1.MembershipCheckResult
  */
 export type MembershipCheckResult = Message<"muster.segments.v1.MembershipCheckResult"> & {
   /**
+   * False also if the check failed; see `error`.
+   *
    * @generated from field: bool member = 1;
    */
   member: boolean;
@@ -185,6 +191,8 @@ export const ListSegmentDependenciesResponseSchema: GenMessage<ListSegmentDepend
   messageDesc(file_muster_segments_v1_segment_checks, 5);
 
 /**
+ * A segment, by id, slug and name.
+ *
  * @generated from message muster.segments.v1.SegmentReference
  */
 export type SegmentReference = Message<"muster.segments.v1.SegmentReference"> & {

@@ -115,6 +115,8 @@ export type ExplainedNode = Message<"muster.segments.v1.ExplainedNode"> & {
   kind: string;
 
   /**
+   * Whether the node matches the profile.
+   *
    * @generated from field: bool holds = 2;
    */
   holds: boolean;
@@ -141,6 +143,8 @@ export type ExplainedNode = Message<"muster.segments.v1.ExplainedNode"> & {
   eventIds: string[];
 
   /**
+   * How exact `observed` is.
+   *
    * @generated from field: muster.segments.v1.Resolution resolution = 6;
    */
   resolution: Resolution;
@@ -153,6 +157,8 @@ export type ExplainedNode = Message<"muster.segments.v1.ExplainedNode"> & {
   nextChangeAt?: Timestamp | undefined;
 
   /**
+   * The nested rules, in the order of the rule.
+   *
    * @generated from field: repeated muster.segments.v1.ExplainedNode children = 8;
    */
   children: ExplainedNode[];
@@ -180,6 +186,8 @@ export const ExplainedNodeSchema: GenMessage<ExplainedNode> = /*@__PURE__*/
  */
 export type Observation = Message<"muster.segments.v1.Observation"> & {
   /**
+   * A sentence in English.
+   *
    * @generated from field: string text = 1;
    */
   text: string;
@@ -220,6 +228,8 @@ export const ObservationSchema: GenMessage<Observation> = /*@__PURE__*/
  */
 export type MissingStep = Message<"muster.segments.v1.MissingStep"> & {
   /**
+   * A sentence in English.
+   *
    * @generated from field: string text = 1;
    */
   text: string;

@@ -43,6 +43,8 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
   name: string;
 
   /**
+   * The rule that was saved last, also while the rule before still decides memberships.
+   *
    * @generated from field: muster.segments.v1.Rule rule = 4;
    */
   rule?: Rule | undefined;
@@ -60,6 +62,8 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
   progress: number;
 
   /**
+   * The number of profiles that are members now.
+   *
    * @generated from field: int64 member_count = 7;
    */
   memberCount: bigint;
@@ -153,6 +157,8 @@ export const SegmentMemberSchema: GenMessage<SegmentMember> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment, 1);
 
 /**
+ * The progress of a segment's rules.
+ *
  * @generated from enum muster.segments.v1.SegmentState
  */
 export const SegmentState = {
@@ -185,6 +191,8 @@ export const SegmentState = {
 } as const;
 
 /**
+ * The progress of a segment's rules.
+ *
  * @generated from enum muster.segments.v1.SegmentState
  */
 export type SegmentState = (typeof SegmentState)[keyof typeof SegmentState] | UnknownEnum;

@@ -203,6 +203,8 @@ export type BacktestSegmentResponse = Message<"muster.segments.v1.BacktestSegmen
   exact: boolean;
 
   /**
+   * The number of profiles whose events were replayed.
+   *
    * @generated from field: int64 profiles_replayed = 4;
    */
   profilesReplayed: bigint;
@@ -236,6 +238,8 @@ export const BacktestSegmentResponseSchema: GenMessage<BacktestSegmentResponse> 
   messageDesc(file_muster_segments_v1_segment_preview, 3);
 
 /**
+ * The changes of one UTC day.
+ *
  * @generated from message muster.segments.v1.BacktestDay
  */
 export type BacktestDay = Message<"muster.segments.v1.BacktestDay"> & {
@@ -254,6 +258,8 @@ export type BacktestDay = Message<"muster.segments.v1.BacktestDay"> & {
   entries: bigint;
 
   /**
+   * The number of exits; a profile that leaves twice counts twice.
+   *
    * @generated from field: int64 exits = 3;
    */
   exits: bigint;
@@ -326,6 +332,8 @@ export type EstimateSegmentCostResponse = Message<"muster.segments.v1.EstimateSe
   matchersNew: number;
 
   /**
+   * The number of matchers that a segment of the organization uses already.
+   *
    * @generated from field: int32 matchers_shared = 3;
    */
   matchersShared: number;
@@ -338,13 +346,15 @@ export type EstimateSegmentCostResponse = Message<"muster.segments.v1.EstimateSe
   instantsPerProfile: bigint;
 
   /**
-   * The average and the largest number of bytes that the rule stores for one profile, measured on a sample.
+   * The average number of bytes that the rule stores for one profile, measured on a sample.
    *
    * @generated from field: double bytes_per_profile = 5;
    */
   bytesPerProfile: number;
 
   /**
+   * The largest number of bytes that the rule stores for a profile of the sample.
+   *
    * @generated from field: int64 bytes_per_profile_max = 6;
    */
   bytesPerProfileMax: bigint;
@@ -357,7 +367,8 @@ export type EstimateSegmentCostResponse = Message<"muster.segments.v1.EstimateSe
   profilesToBackfill: bigint;
 
   /**
-   * The average number of counted events a day over the last 7 days, measured on the sample.
+   * The average number of events a day that the rule counts, over the last 7 days: measured on the sample,
+   * for all profiles.
    *
    * @generated from field: double events_per_day = 8;
    */
@@ -387,6 +398,8 @@ export const EstimateSegmentCostResponseSchema: GenMessage<EstimateSegmentCostRe
   messageDesc(file_muster_segments_v1_segment_preview, 6);
 
 /**
+ * The cost of one kind of event.
+ *
  * @generated from message muster.segments.v1.MatcherCost
  */
 export type MatcherCost = Message<"muster.segments.v1.MatcherCost"> & {

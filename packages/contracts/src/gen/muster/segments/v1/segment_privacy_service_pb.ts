@@ -107,6 +107,8 @@ export const ListMembershipsResponseSchema: GenMessage<ListMembershipsResponse> 
   messageDesc(file_muster_segments_v1_segment_privacy_service, 3);
 
 /**
+ * A current or exited membership.
+ *
  * @generated from message muster.segments.v1.StoredMembership
  */
 export type StoredMembership = Message<"muster.segments.v1.StoredMembership"> & {
@@ -126,14 +128,14 @@ export type StoredMembership = Message<"muster.segments.v1.StoredMembership"> & 
   member: boolean;
 
   /**
-   * Milliseconds since 1970 UTC.
+   * When the profile entered last, in milliseconds since 1970 UTC.
    *
    * @generated from field: int64 entered_ms = 4;
    */
   enteredMs: bigint;
 
   /**
-   * Milliseconds since 1970 UTC.
+   * When the profile entered or exited last, in milliseconds since 1970 UTC.
    *
    * @generated from field: int64 changed_ms = 5;
    */

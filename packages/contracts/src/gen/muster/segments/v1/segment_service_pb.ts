@@ -36,6 +36,8 @@ export const file_muster_segments_v1_segment_service: GenFile = /*@__PURE__*/
  */
 export type CreateSegmentRequest = Message<"muster.segments.v1.CreateSegmentRequest"> & {
   /**
+   * 1 to 255 bytes. The slug is derived from the name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -51,6 +53,8 @@ export type CreateSegmentRequest = Message<"muster.segments.v1.CreateSegmentRequ
   eventName?: string | undefined;
 
   /**
+   * At least 1 event, at most 1,000 with `within_days`.
+   *
    * @generated from field: optional int32 min_count = 4;
    */
   minCount?: number | undefined;
@@ -142,6 +146,8 @@ export type ListSegmentsRequest = Message<"muster.segments.v1.ListSegmentsReques
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
@@ -164,6 +170,8 @@ export type ListSegmentsResponse = Message<"muster.segments.v1.ListSegmentsRespo
   segments: Segment[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -227,6 +235,8 @@ export type ListSegmentMembersRequest = Message<"muster.segments.v1.ListSegmentM
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
@@ -249,6 +259,8 @@ export type ListSegmentMembersResponse = Message<"muster.segments.v1.ListSegment
   profiles: SegmentMember[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -278,6 +290,8 @@ export type ListProfileSegmentsRequest = Message<"muster.segments.v1.ListProfile
   pageSize: number;
 
   /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
@@ -300,6 +314,8 @@ export type ListProfileSegmentsResponse = Message<"muster.segments.v1.ListProfil
   segments: Segment[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
@@ -314,13 +330,16 @@ export const ListProfileSegmentsResponseSchema: GenMessage<ListProfileSegmentsRe
 
 /**
  * Manages segments and returns their members. Reads include every write acknowledged before, unless the
- * metadata has `muster-consistency: eventual`.
+ * metadata has `muster-consistency: eventual`. A read that cannot include them within 10 seconds fails with
+ * NOT_YET_CONSISTENT. Methods that name a segment or profile fail with SEGMENT_NOT_FOUND or PROFILE_NOT_FOUND
+ * if it does not exist.
  *
  * @generated from service muster.segments.v1.SegmentService
  */
 export const SegmentService: GenService<{
   /**
-   * Creates a segment and starts its backfill. ALREADY_EXISTS when the slug is taken.
+   * Creates a segment and starts its backfill. SEGMENT_NAME_TAKEN when the slug is taken,
+   * SEGMENT_LIMIT_REACHED when the organization has 1,000 segments.
    *
    * @generated from rpc muster.segments.v1.SegmentService.CreateSegment
    */
@@ -352,8 +371,8 @@ export const SegmentService: GenService<{
   /**
    * Changes the name or the rule of a segment. A changed rule is backfilled while the old rule decides
    * memberships, then replaces the old rule at once. With `validate_only`, nothing changes, and the response
-   * counts the entering and leaving profiles. ALREADY_EXISTS when the slug is taken, ABORTED when the given
-   * version is not the current one.
+   * counts the entering and leaving profiles. SEGMENT_NAME_TAKEN when the slug is taken,
+   * SEGMENT_VERSION_STALE when the given version is not the current one.
    *
    * @generated from rpc muster.segments.v1.SegmentService.UpdateSegment
    */
@@ -363,7 +382,7 @@ export const SegmentService: GenService<{
     output: typeof UpdateSegmentResponseSchema;
   },
   /**
-   * Deletes a segment and all its stored data. Rejected while other rules reference the segment.
+   * Deletes a segment and all its stored data. SEGMENT_IN_USE while other rules reference the segment.
    *
    * @generated from rpc muster.segments.v1.SegmentService.DeleteSegment
    */
@@ -455,7 +474,8 @@ export const SegmentService: GenService<{
   },
   /**
    * Streams the members of a segment by profile id, then entries and exits as they are committed. A slow
-   * reader receives OVERLOADED, and can resume with the last token.
+   * reader receives OVERLOADED, and can resume with the last token. POSITION_INVALID when the token is older
+   * than the retained messages (at least a day).
    *
    * @generated from rpc muster.segments.v1.SegmentService.WatchSegment
    */

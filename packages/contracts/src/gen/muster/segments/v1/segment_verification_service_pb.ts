@@ -154,6 +154,8 @@ export const VerificationMismatchSchema: GenMessage<VerificationMismatch> = /*@_
   messageDesc(file_muster_segments_v1_segment_verification_service, 2);
 
 /**
+ * The progress so far, and with `done` the result.
+ *
  * @generated from message muster.segments.v1.VerificationProgress
  */
 export type VerificationProgress = Message<"muster.segments.v1.VerificationProgress"> & {
@@ -179,11 +181,15 @@ export type VerificationProgress = Message<"muster.segments.v1.VerificationProgr
   checked: number;
 
   /**
+   * The number of compared memberships.
+   *
    * @generated from field: int64 memberships = 4;
    */
   memberships: bigint;
 
   /**
+   * The number of memberships that differ.
+   *
    * @generated from field: int64 mismatches = 5;
    */
   mismatches: bigint;

@@ -118,6 +118,8 @@ export const WatchedMembersSchema: GenMessage<WatchedMembers> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_watch, 2);
 
 /**
+ * A member at the time of the page.
+ *
  * @generated from message muster.segments.v1.WatchedMember
  */
 export type WatchedMember = Message<"muster.segments.v1.WatchedMember"> & {
@@ -162,6 +164,8 @@ export const WatchedChangesSchema: GenMessage<WatchedChanges> = /*@__PURE__*/
   messageDesc(file_muster_segments_v1_segment_watch, 4);
 
 /**
+ * An entry or exit of one profile.
+ *
  * @generated from message muster.segments.v1.WatchedChange
  */
 export type WatchedChange = Message<"muster.segments.v1.WatchedChange"> & {

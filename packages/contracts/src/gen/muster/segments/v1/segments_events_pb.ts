@@ -36,6 +36,8 @@ export const MembershipsChangedSchema: GenMessage<MembershipsChanged> = /*@__PUR
   messageDesc(file_muster_segments_v1_segments_events, 0);
 
 /**
+ * One entry or exit.
+ *
  * @generated from message muster.segments.v1.MembershipChange
  */
 export type MembershipChange = Message<"muster.segments.v1.MembershipChange"> & {
@@ -117,8 +119,9 @@ export const MembershipChangeSchema: GenMessage<MembershipChange> = /*@__PURE__*
 
 /**
  * Published when a segment switches its rule: from this position on, another version of the rule decides
- * memberships. Entries and exits caused by the switch follow one by one, with the origin EDIT. Entries are
- * not published if the replaced version never served reads, as while the segment was new.
+ * memberships. Entries and exits caused by the switch follow one by one, with the origin EDIT. If the
+ * replaced version never served reads, because the segment was new, entries are published only with
+ * `announce_backfill`.
  *
  * @generated from message muster.segments.v1.SegmentReplaced
  */
@@ -138,6 +141,8 @@ export type SegmentReplaced = Message<"muster.segments.v1.SegmentReplaced"> & {
   segmentId: Uint8Array;
 
   /**
+   * The version that serves from this position on.
+   *
    * @generated from field: int32 rule_version = 3;
    */
   ruleVersion: number;
