@@ -40,10 +40,10 @@ export default {
   forbidden: [
     {
       name: "no-cycles",
-      comment: "A cycle of files has no order in which it can be read.",
+      comment: "A cycle of files has no order in which it can be read. Type imports count.",
       severity: "error",
       from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+      to: { circular: true },
     },
     {
       name: "resolvable",

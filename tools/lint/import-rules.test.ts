@@ -28,6 +28,14 @@ const planted: Record<string, { imports: string; rules: string[]; header?: strin
   "packages/rpc/src/cycle-a.ts": { imports: 'import "./cycle-b.ts";', rules: ["no-cycles"] },
   // A cycle is reported once, for its first file.
   "packages/rpc/src/cycle-b.ts": { imports: 'import "./cycle-a.ts";', rules: [] },
+  "packages/rpc/src/type-cycle-a.ts": {
+    imports: 'import type { value as other } from "./type-cycle-b.ts";\nexport type Other = typeof other;',
+    rules: ["no-cycles"],
+  },
+  "packages/rpc/src/type-cycle-b.ts": {
+    imports: 'import type { value as other } from "./type-cycle-a.ts";\nexport type Other = typeof other;',
+    rules: [],
+  },
   "packages/rpc/src/missing.ts": { imports: 'import "./nowhere.ts";', rules: ["resolvable"] },
   "services/events/src/module.ts": {
     imports: 'import "../../../apps/muster/src/main.ts";',
@@ -119,4 +127,4 @@ test.each(Object.entries(planted))("%s", (path, { rules }) => {
 test("our own tree can be read", async () => {
   const own = await checkImports(ROOT);
   expect(own.dependencyCount).toBeGreaterThan(40);
-});
+}, 120_000);

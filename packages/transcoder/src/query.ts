@@ -1,9 +1,9 @@
 // The query string: split and decoded strictly, then bound to the fields that neither path nor body take.
 import { DecodeError, under } from "./json/decode-error.ts";
-import type { LocalMessage } from "./json/field-codec.ts";
 import { type FieldOptions, fieldOptions } from "./json/field-options.ts";
 import type { MessageCodecs } from "./json/message-codec.ts";
 import { parseBareDate } from "./json/time-text.ts";
+import type { LocalMessage } from "./json/value-codec.ts";
 import { type FieldPath, resolveFieldPath, setAt } from "./routes/field-path.ts";
 import type { Route } from "./routes/route.ts";
 

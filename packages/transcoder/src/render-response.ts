@@ -1,8 +1,8 @@
 // Renders the method's response as an HTTP response.
 import type { Message } from "@bufbuild/protobuf";
 import type { HttpBody } from "@muster/contracts/google/api/httpbody_pb";
-import type { LocalMessage } from "./json/field-codec.ts";
 import type { MessageCodecs } from "./json/message-codec.ts";
+import type { LocalMessage } from "./json/value-codec.ts";
 import type { RestResponse } from "./rest.ts";
 import { isHttpBody, type Route } from "./routes/route.ts";
 

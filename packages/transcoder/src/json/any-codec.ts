@@ -16,12 +16,14 @@ import {
   StructSchema,
 } from "@bufbuild/protobuf/wkt";
 import { DecodeError } from "./decode-error.ts";
-import type { MessageCodecs } from "./message-codec.ts";
 import { type DecodeContext, isJsonObject, plainJson } from "./parse-json.ts";
 import type { ValueCodec } from "./value-codec.ts";
 import { wellKnownCodec } from "./well-known-codec.ts";
 
-export function anyCodec(registry: Registry, codecs: MessageCodecs): ValueCodec {
+type CodecOf = (desc: DescMessage) => ValueCodec;
+
+/** `codecOf` returns the codec of a message type that is not well known. */
+export function anyCodec(registry: Registry, codecOf: CodecOf): ValueCodec {
   const find = (url: unknown): DescMessage | undefined => {
     const desc =
       typeof url === "string" ? registry.getMessage(url.slice(url.lastIndexOf("/") + 1)) : undefined;
@@ -34,7 +36,7 @@ export function anyCodec(registry: Registry, codecs: MessageCodecs): ValueCodec 
       if (!isJsonObject(json, context)) throw new DecodeError("must be an object");
       const desc = find(json["@type"]);
       if (desc === undefined) throw new DecodeError("is not a known type").under("@type");
-      return anyPack(desc, decodeContent(codecs, desc, json, context));
+      return anyPack(desc, decodeContent(codecOf, desc, json, context));
     },
     encode(value) {
       const any = value as Any;
@@ -47,7 +49,7 @@ export function anyCodec(registry: Registry, codecs: MessageCodecs): ValueCodec 
       }
       const own = wellKnownCodec(desc);
       if (own !== undefined) return `${head},"value":${own.encode(message)}}`;
-      const text = codecs.value(desc).encode(message);
+      const text = codecOf(desc).encode(message);
       return text === "{}" ? `${head}}` : `${head},${text.slice(1)}`;
     },
     fromText: undefined,
@@ -55,7 +57,7 @@ export function anyCodec(registry: Registry, codecs: MessageCodecs): ValueCodec 
 }
 
 function decodeContent(
-  codecs: MessageCodecs,
+  codecOf: CodecOf,
   desc: DescMessage,
   json: Record<string, unknown>,
   context: DecodeContext,
@@ -66,6 +68,6 @@ function decodeContent(
     return fromJson(StructSchema, plainJson(fields.value, context) as JsonValue);
   }
   const own = wellKnownCodec(desc);
-  if (own === undefined) return codecs.message(desc).decode(fields, context);
+  if (own === undefined) return codecOf(desc).decode(fields, context) as Message;
   return own.decode(fields.value, context) as Message;
 }

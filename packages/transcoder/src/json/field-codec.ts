@@ -2,13 +2,10 @@
 import { create, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { DecodeError } from "./decode-error.ts";
-import type { FieldOptions } from "./field-options.ts";
+import type { FieldOptions, ItemErrors } from "./field-options.ts";
 import { type DecodeContext, isJsonObject, jsonObjectText, plainNumber } from "./parse-json.ts";
 import { enumCodec, scalarCodec } from "./scalar-codec.ts";
-import type { ValueCodec } from "./value-codec.ts";
-
-/** A message in the form of protobuf-es: fields are properties, oneofs `{case, value}`. */
-export type LocalMessage = Record<string, unknown>;
+import type { LocalMessage, ValueCodec } from "./value-codec.ts";
 
 export interface FieldCodec {
   readonly field: DescField;
@@ -171,12 +168,6 @@ function listField(field: DescField, value: ValueCodec, itemErrors: ItemErrors |
 
 /** Limit for a list that reports unreadable items; a list with more is refused as a whole. */
 const UNREADABLE_ITEMS_MAX = 5000;
-
-/** Reports an unreadable item of a list whose option accepts the other items. */
-export interface ItemErrors {
-  /** Records the error in the sibling field and returns the empty item for its position. */
-  report(message: LocalMessage, index: number, error: DecodeError): unknown;
-}
 
 function mapField(field: DescField & { fieldKind: "map" }, value: ValueCodec): FieldCodec {
   const { localName } = field;

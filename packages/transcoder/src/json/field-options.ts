@@ -1,10 +1,16 @@
-// The muster.options.v1.field option of a field, checked once.
+// Reads and checks the muster.options.v1.field option of a field.
 import { create, type DescField, getOption, hasOption } from "@bufbuild/protobuf";
 import { DateBound, field as fieldOption } from "@muster/contracts/muster/options/v1/options_pb";
 import type { DecodeError } from "./decode-error.ts";
-import type { ItemErrors, LocalMessage } from "./field-codec.ts";
+import type { LocalMessage } from "./value-codec.ts";
 
 const ITEM_ERROR = "muster.errors.v1.ItemError";
+
+/** Reports an unreadable item of a list whose option accepts the other items. */
+export interface ItemErrors {
+  /** Records the error in the sibling field and returns the empty item for its position. */
+  report(message: LocalMessage, index: number, error: DecodeError): unknown;
+}
 
 export interface FieldOptions {
   readonly rawJson: boolean;

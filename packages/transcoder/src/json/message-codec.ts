@@ -13,10 +13,10 @@ import { oneof_policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { JSON_DEPTH_MAX } from "@muster/core";
 import { anyCodec } from "./any-codec.ts";
 import { DecodeError } from "./decode-error.ts";
-import { compileField, type FieldCodec, type LocalMessage } from "./field-codec.ts";
+import { compileField, type FieldCodec } from "./field-codec.ts";
 import { fieldOptions, filledByTranscoder } from "./field-options.ts";
 import { type DecodeContext, isJsonObject, tooDeep } from "./parse-json.ts";
-import type { ValueCodec } from "./value-codec.ts";
+import type { LocalMessage, ValueCodec } from "./value-codec.ts";
 import { wellKnownCodec } from "./well-known-codec.ts";
 
 interface KeyReader {
@@ -145,7 +145,7 @@ export class MessageCodecs {
   readonly #any: ValueCodec;
 
   constructor(registry: Registry = createRegistry()) {
-    this.#any = anyCodec(registry, this);
+    this.#any = anyCodec(registry, (desc) => this.message(desc));
   }
 
   message(desc: DescMessage): MessageCodec {

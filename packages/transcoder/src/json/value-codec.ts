@@ -2,6 +2,9 @@
 // protobuf-es.
 import type { DecodeContext } from "./parse-json.ts";
 
+/** A message in the form of protobuf-es: fields are properties, oneofs `{case, value}`. */
+export type LocalMessage = Record<string, unknown>;
+
 export interface ValueCodec {
   /** From JSON; called with null only for items that may be null. Throws DecodeError. */
   decode(json: unknown, context: DecodeContext): unknown;

@@ -2,8 +2,9 @@
 import { create, type DescField, type DescMessage } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { DecodeError } from "../json/decode-error.ts";
-import type { FieldCodec, LocalMessage } from "../json/field-codec.ts";
+import type { FieldCodec } from "../json/field-codec.ts";
 import type { MessageCodecs } from "../json/message-codec.ts";
+import type { LocalMessage } from "../json/value-codec.ts";
 
 /** A field set by a path segment or a query parameter. */
 export interface FieldPath {
