@@ -7,7 +7,7 @@ import {
 } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { type AlertRule, checkRule, RULES_MAX } from "./alert-rule.ts";
 import { kindFromProto, ruleToProto } from "./alert-rule-proto.ts";
 import { rejectTakenCode } from "./change-rules.ts";

@@ -1,7 +1,7 @@
 // DeleteAlertRule deletes a rule permanently; default rules can be deleted too.
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { requireRule } from "./change-rules.ts";
 import { deleteRule, lockRules, saveRuleSet } from "./rule-store.ts";
 

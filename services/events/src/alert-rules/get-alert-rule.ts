@@ -1,7 +1,7 @@
 // GetAlertRule reads one rule.
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { ruleToProto } from "./alert-rule-proto.ts";
 import { requireRule } from "./change-rules.ts";
 import { readRules } from "./rule-store.ts";

@@ -1,7 +1,7 @@
 // ListAlertRules lists rules by code. An organization has few rules, so a page reads all rules.
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { ruleToProto } from "./alert-rule-proto.ts";
 import { readRules } from "./rule-store.ts";
 

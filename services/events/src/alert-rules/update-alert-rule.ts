@@ -2,7 +2,7 @@
 import type { AlertRuleChanges, AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { invalidField } from "@muster/errors";
 import { changedPaths, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { type AlertRule, checkRule } from "./alert-rule.ts";
 import { ruleToProto } from "./alert-rule-proto.ts";
 import { rejectTakenCode, requireRule } from "./change-rules.ts";

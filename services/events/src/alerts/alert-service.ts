@@ -6,7 +6,7 @@ import { deleteAlertRule } from "../alert-rules/delete-alert-rule.ts";
 import { getAlertRule } from "../alert-rules/get-alert-rule.ts";
 import { listAlertRules } from "../alert-rules/list-alert-rules.ts";
 import { updateAlertRule } from "../alert-rules/update-alert-rule.ts";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { listAlerts } from "./list-alerts.ts";
 import { recordAction } from "./record-action.ts";
 

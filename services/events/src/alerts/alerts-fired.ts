@@ -7,7 +7,7 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { chunksOf, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
-import { ALERT_FIRED } from "../domain-events.ts";
+import { ALERT_FIRED } from "../domain-events/domain-events.ts";
 import type { Alert } from "./alert.ts";
 
 /** Alerts in one message: about 400 bytes each, far below the size limit of a message. */

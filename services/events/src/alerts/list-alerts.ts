@@ -3,7 +3,7 @@ import type { AlertService } from "@muster/contracts/muster/events/v1/alert_serv
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { cutPage, idPosition, readPage, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { linkedProfileIds, rootsOf } from "../identity-graph/links-store.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";

@@ -9,8 +9,8 @@ import {
 } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { LAST_INSTANT_MS } from "../event-storage/tracked-event.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { readSentEvent, type SentEvent } from "../ingest/read-event-input.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type EventOutcome } from "../ingest/submission.ts";

@@ -2,7 +2,7 @@
 import type { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { linkedProfileIds } from "../identity-graph/links-store.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
 import { visitPageViews } from "./page-view-store.ts";

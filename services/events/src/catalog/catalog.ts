@@ -2,7 +2,7 @@
 // reads the changes from the database, so that a new price applies on all replicas immediately.
 import type { OrganizationId } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import type { EventType } from "./event-type.ts";
 import { getChange, listChanges } from "./event-type-store.ts";
 

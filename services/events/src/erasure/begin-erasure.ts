@@ -6,7 +6,7 @@ import { shardOf } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { lockPositions, type OutboxDraft, type OutboxPort, readPositions } from "@muster/outbox";
-import { profileChanged, profileErased } from "../domain-events.ts";
+import { profileChanged, profileErased } from "../domain-events/domain-events.ts";
 import { markOrganizationWithErasures } from "../erased-events/erased-events-store.ts";
 import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-transaction.ts";
 import { incrementIdentityVersions } from "../identity-graph/identity-versions-store.ts";

@@ -9,7 +9,7 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { assert, bytesToUuid, type ProfileId } from "@muster/core";
 import { eraseSubjects, type Subjects, subjectsOf } from "@muster/privacy";
-import { domainEventSchema } from "../domain-events.ts";
+import { domainEventSchema } from "../domain-events/domain-events.ts";
 
 /** The erased profiles of an organization, and the profiles that published data about them. */
 export interface ErasedSubjects extends Subjects {

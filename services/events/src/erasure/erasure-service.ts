@@ -1,7 +1,7 @@
 // Lists the handlers of ErasureService.
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { eraseProfile } from "./erase-profile.ts";
 import { eraseTrackedUser } from "./erase-tracked-user.ts";
 import type { ErasureWorker } from "./erasure-worker.ts";

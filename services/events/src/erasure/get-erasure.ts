@@ -3,7 +3,7 @@ import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_
 import { isUuid } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { erasureToProto } from "./erasure-proto.ts";
 import { getErasure as readErasure } from "./erasure-store.ts";
 

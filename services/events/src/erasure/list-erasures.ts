@@ -1,7 +1,7 @@
 // ListErasures lists receipts, newest first.
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { cutPage, idPosition, readPage, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { erasureToProto } from "./erasure-proto.ts";
 import { listErasures as readErasures } from "./erasure-store.ts";
 

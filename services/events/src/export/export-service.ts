@@ -2,7 +2,7 @@
 import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import { ConcurrencyLimit } from "@muster/runtime";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { exportProfile } from "./export-profile.ts";
 import { getProfileExport } from "./get-profile-export.ts";
 import { MembershipReader } from "./membership-reader.ts";

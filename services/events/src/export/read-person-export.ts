@@ -4,7 +4,7 @@ import type { OrganizationId, ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import type { ConcurrencyLimit } from "@muster/runtime";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { getProfileGroup } from "../identity-graph/load-profile-groups.ts";
 import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 import { type ExportedRecord, recordsOf } from "./export-records.ts";

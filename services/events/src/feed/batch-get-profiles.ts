@@ -3,7 +3,7 @@ import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { rootsOf } from "../identity-graph/links-store.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";

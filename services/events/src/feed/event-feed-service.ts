@@ -1,8 +1,8 @@
 // Lists the handlers of EventFeedService.
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { reportErasure } from "../erasure/report-erasure.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { batchGetProfiles } from "./batch-get-profiles.ts";
 import { batchResolveProfiles } from "./batch-resolve-profiles.ts";
 import { getPositions } from "./get-positions.ts";

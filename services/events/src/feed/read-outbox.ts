@@ -3,7 +3,7 @@ import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { BODY_BYTES_MAX } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 
 /** Number of messages of maximum size that fit into a response. */
 const READ_AT_ONCE = 7;

@@ -2,7 +2,7 @@
 import type { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { bytesToUuid, type OrganizationId, SeededRandom } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { countProfiles, listShardProfileIds } from "../profile-storage/profile-store.ts";
 
 export function sampleProfiles(

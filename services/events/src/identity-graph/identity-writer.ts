@@ -3,7 +3,7 @@ import type { IdSource, OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { OutboxDraft } from "@muster/outbox";
-import { profileChanged } from "../domain-events.ts";
+import { profileChanged } from "../domain-events/domain-events.ts";
 import type { Profile } from "../profile-storage/profile.ts";
 import { insertProfiles } from "../profile-storage/profile-store.ts";
 import type { ChangeOrigin } from "./change-origin.ts";

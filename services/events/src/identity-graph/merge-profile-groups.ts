@@ -4,7 +4,12 @@ import type { Clock, IdSource, OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
-import { profileChanged, profileMerged, profileUnmerged, shardsOfIdentityChanges } from "../domain-events.ts";
+import {
+  profileChanged,
+  profileMerged,
+  profileUnmerged,
+  shardsOfIdentityChanges,
+} from "../domain-events/domain-events.ts";
 import { updateIdentityRoots } from "../profile-storage/identity-store.ts";
 import { identitiesOf } from "../profile-storage/profile.ts";
 import type { ChangeOrigin } from "./change-origin.ts";

@@ -3,7 +3,7 @@
 import { assert, type Clock, type IdSource, type OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
-import { shardsOfIdentityChanges, trackedEventsRecorded } from "../domain-events.ts";
+import { shardsOfIdentityChanges, trackedEventsRecorded } from "../domain-events/domain-events.ts";
 import { insertEvents, insertUndatedIds } from "../event-storage/event-store.ts";
 import { IdentityConflict } from "../identity-graph/identity-transaction.ts";
 import {

@@ -2,7 +2,7 @@
 // No I/O: the input is the stored context, the output the rows to insert.
 import { assert, type IdSource, type ProfileId, SHARD_COUNT, shardOf } from "@muster/core";
 import { AppError } from "@muster/errors";
-import type { ShardChanges } from "../domain-events.ts";
+import type { ShardChanges } from "../domain-events/domain-events.ts";
 import { hasSameContent, type TrackedEvent } from "../event-storage/tracked-event.ts";
 import { newProfileForIdentity, type Profile, type ProfileLink } from "../profile-storage/profile.ts";
 import { type BatchContext, emptyContext, type OrganizationContext } from "./batch-context.ts";

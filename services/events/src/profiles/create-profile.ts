@@ -6,8 +6,8 @@ import {
 } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import type { ProfileId } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
-import { profileChanged } from "../domain-events.ts";
+import { profileChanged } from "../domain-events/domain-events.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { identityTransaction } from "../identity-graph/identity-transaction.ts";
 import { requireFreeIdentities } from "../identity-graph/taken-identities.ts";
 import { identitiesOf, type Profile } from "../profile-storage/profile.ts";

@@ -2,7 +2,7 @@
 import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { getProfileGroup } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { requireProfileId } from "../profile-storage/require-profile-id.ts";

@@ -3,7 +3,7 @@
 import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import type { OrganizationId, ProfileId } from "@muster/core";
 import { cutPage, idPosition, readPage, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { getProfileGroup, listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";

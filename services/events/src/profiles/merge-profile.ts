@@ -6,7 +6,7 @@ import {
 } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { changeOriginOf } from "../identity-graph/change-origin.ts";
 import { identityTransaction } from "../identity-graph/identity-transaction.ts";
 import { appendIdentityChange, lockAndMerge } from "../identity-graph/merge-profile-groups.ts";

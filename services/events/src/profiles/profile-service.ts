@@ -1,7 +1,7 @@
 // Lists the handlers of ProfileService.
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { createProfile } from "./create-profile.ts";
 import { getProfile } from "./get-profile.ts";
 import { listProfiles } from "./list-profiles.ts";

@@ -5,7 +5,7 @@ import {
   UnmergeProfileResponseSchema,
 } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { changeOriginOf } from "../identity-graph/change-origin.ts";
 import { identityTransaction } from "../identity-graph/identity-transaction.ts";
 import { appendIdentityChange, lockAndUnmerge } from "../identity-graph/merge-profile-groups.ts";

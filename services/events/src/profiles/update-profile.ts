@@ -5,8 +5,8 @@ import type {
 } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { AppError } from "@muster/errors";
 import { changedPaths, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
-import { profileChanged } from "../domain-events.ts";
+import { profileChanged } from "../domain-events/domain-events.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { identityTransaction } from "../identity-graph/identity-transaction.ts";
 import { lockProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";

@@ -11,7 +11,7 @@ import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segm
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import { changedPaths, createClient, onBehalfOf, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { AGGREGATE_DAYS_MIN, isShorter, type Retention, type RetentionDays, UNLIMITED } from "./retention.ts";
 import { retentionToProto } from "./retention-proto.ts";
 import { lockRetention, markChanging, readRetention, saveRetentionDays } from "./retention-store.ts";

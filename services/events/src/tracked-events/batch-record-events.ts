@@ -12,7 +12,7 @@ import {
 } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import { type CallContext, errorToProto, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { readBatchedEvent } from "../ingest/read-event-input.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";

@@ -1,7 +1,7 @@
 // Lists the handlers of EventService.
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { batchRecordEvents } from "./batch-record-events.ts";
 import { ingestEvents } from "./ingest-events.ts";
 import { listEvents } from "./list-events.ts";

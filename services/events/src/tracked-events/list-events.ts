@@ -5,7 +5,6 @@ import { isUuid, type ProfileId, type TrackedEventId, uuidToBytes } from "@muste
 import type { Queryable } from "@muster/db";
 import { AppError, invalidField } from "@muster/errors";
 import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { getEventsAt } from "../event-storage/event-cursor-store.ts";
 import { eventToProto, msOfTimestamp } from "../event-storage/event-proto.ts";
 import {
@@ -16,6 +15,7 @@ import {
 } from "../event-storage/event-store.ts";
 import { mergeEventCursors } from "../event-storage/merge-event-cursors.ts";
 import type { TrackedEvent } from "../event-storage/tracked-event.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
 import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 

@@ -6,8 +6,8 @@ import {
 } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { eventToProto } from "../event-storage/event-proto.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { readEventInput } from "../ingest/read-event-input.ts";
 import { eventReadOptions, recordSingleEvent } from "./record-single-event.ts";
 

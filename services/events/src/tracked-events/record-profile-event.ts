@@ -6,8 +6,8 @@ import {
   RecordProfileEventResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { eventToProto } from "../event-storage/event-proto.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { eventTooLargeError, isTooLarge, readSentEvent } from "../ingest/read-event-input.ts";
 import { eventReadOptions, recordSingleEvent } from "./record-single-event.ts";
 

@@ -2,8 +2,8 @@
 import type { Message } from "@bufbuild/protobuf";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import type { TrackedEvent } from "../event-storage/tracked-event.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import type { EventReadOptions } from "../ingest/read-event-input.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type SubmittedEvent } from "../ingest/submission.ts";

@@ -13,8 +13,8 @@ import { bytesToUuid, type OrganizationId, type ProfileId, type TrackedEventId }
 import { AppError } from "@muster/errors";
 import { catchUp, cursorAt, cursorFromNumbers, cursorToNumbers, type TailCursor } from "@muster/outbox";
 import type { CallContext, ServerStreamHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
 import { eventToProto } from "../event-storage/event-proto.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { TailFilter } from "./tail-filter.ts";
 
 export function tailEvents(deps: EventsDeps): ServerStreamHandler<typeof EventService.method.tailEvents> {

@@ -4,7 +4,7 @@ import type { AnnouncedEvent } from "@muster/contracts/muster/events/v1/events_e
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
-import type { TailItem } from "../domain-events.ts";
+import type { TailItem } from "../domain-events/domain-events.ts";
 import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
 import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 

@@ -8,7 +8,7 @@ import type {
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError, type FieldError, invalidField } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { type CallOutcomes, commitCalls, wasAccepted } from "./commit-calls.ts";
 import { parseClientInstant } from "./instant-text.ts";

@@ -5,7 +5,7 @@ import {
   type TrackingService,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import type { TrackingMetrics } from "./tracking-metrics.ts";
 

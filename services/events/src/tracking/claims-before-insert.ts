@@ -2,7 +2,7 @@
 import { assert } from "@muster/core";
 import type { OutboxDraft } from "@muster/outbox";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { applyIdentityClaim } from "../identity-graph/apply-identity-claim.ts";
 import { changeOriginOf } from "../identity-graph/change-origin.ts";
 import type { IdentityClaim } from "../identity-graph/identity-claim.ts";

@@ -2,7 +2,7 @@
 // calls with identity claims commit exclusively, before the calls that follow.
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { createSubmission, type EventOutcome, type Submission } from "../ingest/submission.ts";
 import { claimsBeforeInsert, rejectionReasons } from "./claims-before-insert.ts";
 import type { ReadCall } from "./read-call.ts";

@@ -10,7 +10,7 @@ import {
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { parseInstant } from "./instant-text.ts";
 import { takeCall } from "./take-call.ts";
 

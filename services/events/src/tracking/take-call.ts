@@ -3,7 +3,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import type { EventOutcome } from "../ingest/submission.ts";
 import type { CallType } from "./call-types.ts";

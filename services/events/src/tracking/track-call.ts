@@ -6,7 +6,7 @@ import {
   TrackingCallSchema,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import type { CallType } from "./call-types.ts";
 import { takeCall } from "./take-call.ts";
 

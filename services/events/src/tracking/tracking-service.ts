@@ -8,7 +8,7 @@ import {
   TrackResponseSchema,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
-import type { EventsDeps } from "../deps.ts";
+import type { EventsDeps } from "../handlers/deps.ts";
 import { batch } from "./batch.ts";
 import { importCalls } from "./import.ts";
 import { page } from "./page.ts";

@@ -17,9 +17,9 @@ import {
 } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { MESSAGE_BYTES_MAX, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import { domainEventType, type OutboxDraft } from "@muster/outbox";
-import type { TrackedEvent } from "./event-storage/tracked-event.ts";
-import { UuidBytesCache } from "./event-storage/uuid-bytes-cache.ts";
-import type { Profile } from "./profile-storage/profile.ts";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
+import { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
+import type { Profile } from "../profile-storage/profile.ts";
 
 const TRACKED_EVENTS_RECORDED = domainEventType(TrackedEventsRecordedSchema);
 const PROFILE_CHANGED = domainEventType(ProfileChangedSchema);

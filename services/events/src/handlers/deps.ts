@@ -5,9 +5,9 @@ import type { Database } from "@muster/db";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort, OutboxTail } from "@muster/outbox";
 import type { Caller } from "@muster/rpc";
-import type { TailItem } from "./domain-events.ts";
-import type { IdentityChangeHook } from "./identity-graph/merge-profile-groups.ts";
-import type { IngestQueue } from "./ingest/ingest-queue.ts";
+import type { TailItem } from "../domain-events/domain-events.ts";
+import type { IdentityChangeHook } from "../identity-graph/merge-profile-groups.ts";
+import type { IngestQueue } from "../ingest/ingest-queue.ts";
 
 export interface EventsDeps {
   readonly clock: Clock;
