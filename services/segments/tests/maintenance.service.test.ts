@@ -2,7 +2,7 @@
 // a second.
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import { SWEPT_EXITS_MIN } from "../src/memberships/exited-membership-store.ts";
+import { SWEPT_EXITS_MIN } from "../src/memberships/segment-count-store.ts";
 import {
   DAY_MS,
   expectExactMembers,

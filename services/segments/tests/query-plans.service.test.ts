@@ -14,17 +14,17 @@ import { expectIndexed, isMariaDb, type Plan, plansOf } from "@muster/testkit/pl
 import { afterAll, beforeAll, test } from "vitest";
 import { emptyState } from "../src/engine/state/profile-state.ts";
 import { listErasures } from "../src/erasure/erasure-store.ts";
-import { findSweepable, listMembershipRows } from "../src/memberships/exited-membership-store.ts";
 import {
-  countMembers,
   findMembers,
   listMembers,
+  listMembershipRows,
+  listStoredMemberships,
   saveMemberships,
 } from "../src/memberships/membership-store.ts";
+import { countMembers, findSweepable } from "../src/memberships/segment-count-store.ts";
 import { segmentsModule } from "../src/module.ts";
 import { readRawEventDays, readVersions } from "../src/organizations/organization-store.ts";
 import { provisionOrganization } from "../src/organizations/provision-organization.ts";
-import { listStoredMemberships } from "../src/privacy/stored-membership-store.ts";
 import { compareProfileKeys, NO_PROFILE } from "../src/profiles/profile-key.ts";
 import {
   addProfileRebuilds,
@@ -52,7 +52,6 @@ import {
 import { readFactHorizons, saveFactHorizons } from "../src/rebuild/fact-horizon-store.ts";
 import { isProfilePending } from "../src/rebuild/profile-pending.ts";
 import { addPurges, listPurges, listPurgesOf, listRuleSwitches } from "../src/rule-versions/purge-store.ts";
-import { listSwitchingSegments } from "../src/rule-versions/rule-switch-store.ts";
 import { firstEvaluationId } from "../src/segment-model/segment.ts";
 import {
   findSegmentBySlug,
@@ -62,6 +61,7 @@ import {
   listSegmentsBySlugs,
   listSegmentsOf,
   listSegmentsPage,
+  listSwitchingSegments,
 } from "../src/segment-model/segment-store.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);

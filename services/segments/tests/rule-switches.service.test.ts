@@ -1,5 +1,6 @@
 // Tests rule switches: a profile that matches only one of the two rules gets exactly one change, despite
 // concurrent changes and crashes.
+import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
@@ -11,7 +12,7 @@ import { expectExactMembers, membersOf, openHarness, type SegmentsHarness } from
 
 const VIEWERS = { name: "Viewers", eventName: "viewed", minCount: 1 };
 const BUYERS = { eventName: "bought", minCount: 1 };
-const LIVE = 2;
+const { LIVE } = SegmentState;
 const { EDIT } = MembershipOrigin;
 
 describe.each(ENGINES)("rule switches on %s", (engine) => {

@@ -1,4 +1,5 @@
 // Tests UpdateSegment: the old rule serves reads until the backfill of the new rule is done.
+import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import type { ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
@@ -13,9 +14,7 @@ import {
   type SegmentsHarness,
 } from "./segments-harness.ts";
 
-const BACKFILLING = 1;
-const LIVE = 2;
-const UPDATING = 3;
+const { BACKFILLING, LIVE, UPDATING } = SegmentState;
 const VIEWERS = { name: "Viewers", eventName: "viewed", minCount: 1 };
 
 type RuleInit = NonNullable<Parameters<SegmentsClient["createSegment"]>[0]["rule"]>;

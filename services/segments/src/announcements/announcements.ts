@@ -22,7 +22,7 @@ import {
 import { domainEventType, type OutboxDraft } from "@muster/outbox";
 import type { Subjects } from "@muster/privacy";
 import type { Membership } from "../memberships/membership-store.ts";
-import type { AnnouncedSegment } from "./announced-segment-store.ts";
+import type { AnnouncedSegment } from "../segment-model/announced-segment-store.ts";
 import type { Cause, MembershipChangeOrigin } from "./cause.ts";
 
 const ENTERED = domainEventType(MembershipsChangedSchema, "entered");

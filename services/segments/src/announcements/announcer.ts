@@ -2,7 +2,7 @@
 import { ALL_SHARDS, type OrganizationId, type SegmentId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { lockPositions, type OutboxPort } from "@muster/outbox";
-import { evaluationKeyText, readAnnouncedSegments } from "./announced-segment-store.ts";
+import { evaluationKeyText, readAnnouncedSegments } from "../segment-model/announced-segment-store.ts";
 import {
   type AnnouncedChange,
   type CausedChange,

@@ -1,4 +1,4 @@
-// Holds every statement against `memberships` and `segment_counts`.
+// Holds every statement against `memberships`, whose rows stay after an exit.
 import {
   bytesToUuid,
   chunksOf,
@@ -7,7 +7,8 @@ import {
   type ProfileId,
   uuidToBytes,
 } from "@muster/core";
-import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import { IN_LIST_VALUES_MAX, insertRows, type Queryable, type Transaction } from "@muster/db";
+import { addToCounts } from "./segment-count-store.ts";
 
 export interface Membership {
   readonly organizationId: OrganizationId;
@@ -24,35 +25,41 @@ export interface Member {
   readonly enteredMs: number;
 }
 
-const MEMBERSHIP_KEY = ["organization_id", "evaluation_id", "profile_id"] as const;
-const MEMBERSHIP_COLUMNS = [...MEMBERSHIP_KEY, "member", "entered_ms", "changed_ms"] as const;
-const COUNT_KEY = ["organization_id", "evaluation_id", "shard"] as const;
-const COUNT_COLUMNS = [...COUNT_KEY, "members", "exits"] as const;
+export interface MembershipRow {
+  /** The evaluation of the row. */
+  readonly evaluationId: EvaluationId;
+  readonly member: boolean;
+  readonly enteredMs: number;
+  readonly changedMs: number;
+}
+
+interface EvaluationKey {
+  readonly organizationId: OrganizationId;
+  readonly evaluationId: EvaluationId;
+}
+
+const KEY = ["organization_id", "evaluation_id", "profile_id"] as const;
+const COLUMNS = [...KEY, "member", "entered_ms", "changed_ms"] as const;
 /** Rows in one delete: with more than a few hundred, MySQL's planner walks the table instead of the key. */
 const DELETE_CHUNK = 250;
-/** Ids in one lookup: below the size at which MariaDB converts IN lists to temporary tables. */
-const LOOKUP_CHUNK = 500;
+/** Evaluations in one lookup of a profile, for the same reason. */
+const ROWS_OF_PROFILE_CHUNK = 250;
+/** Pairs of evaluation and profile in a statement. With more, the planner walks the table. */
+const PAIRS_MAX = 500;
 
 /** Saves changed memberships and updates the counts. Each row is a change: an entry or an exit. */
 export async function saveMemberships(trx: Transaction, changes: readonly Membership[]): Promise<void> {
   const sorted = [...changes].sort(compare);
   const rows = sorted.map(rowOf);
   const onConflict = { overwrite: ["member", "entered_ms", "changed_ms"] };
-  await insertRows(trx, "memberships", MEMBERSHIP_COLUMNS, rows, onConflict, MEMBERSHIP_KEY);
+  await insertRows(trx, "memberships", COLUMNS, rows, onConflict, KEY);
   await addToCounts(trx, sorted);
 }
 
 /** Saves the times of entry of current members. */
 export async function saveEnteredTimes(trx: Transaction, members: readonly Membership[]): Promise<void> {
   const rows = [...members].sort(compare).map(rowOf);
-  await insertRows(
-    trx,
-    "memberships",
-    MEMBERSHIP_COLUMNS,
-    rows,
-    { overwrite: ["entered_ms"] },
-    MEMBERSHIP_KEY,
-  );
+  await insertRows(trx, "memberships", COLUMNS, rows, { overwrite: ["entered_ms"] }, KEY);
 }
 
 function rowOf(change: Membership) {
@@ -64,26 +71,6 @@ function rowOf(change: Membership) {
     change.enteredMs,
     change.changedMs,
   ];
-}
-
-async function addToCounts(trx: Transaction, sorted: readonly Membership[]): Promise<void> {
-  const deltas = new Map<string, { readonly of: Membership; by: number; exits: number }>();
-  for (const change of sorted) {
-    const key = `${change.organizationId}${change.evaluationId}${String(change.shard).padStart(2, "0")}`;
-    const delta = deltas.get(key) ?? { of: change, by: 0, exits: 0 };
-    delta.by += change.member ? 1 : -1;
-    if (!change.member) delta.exits += 1;
-    deltas.set(key, delta);
-  }
-  const rows = [...deltas]
-    .filter(([, { by, exits }]) => by !== 0 || exits !== 0)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, { of, by, exits }]) => [
-      ...[uuidToBytes(of.organizationId), uuidToBytes(of.evaluationId), of.shard],
-      ...[by, exits],
-    ]);
-  const onConflict = { add: ["members", "exits"] };
-  await insertRows(trx, "segment_counts", COUNT_COLUMNS, rows, onConflict, COUNT_KEY);
 }
 
 /** By profile id, after the given one. */
@@ -110,8 +97,27 @@ export async function listMembers(
   }));
 }
 
-/** Pairs of evaluation and profile in a statement. With more, the planner walks the table. */
-const PAIRS_MAX = 500;
+/** Returns the members among these profiles, with their times of entry. */
+export async function findMembers(
+  db: Queryable,
+  organizationId: OrganizationId,
+  evaluationId: EvaluationId,
+  profileIds: readonly ProfileId[],
+): Promise<Map<ProfileId, number>> {
+  const found = new Map<ProfileId, number>();
+  for (const ids of chunksOf(profileIds, IN_LIST_VALUES_MAX)) {
+    const rows: { profile_id: Buffer; entered_ms: number }[] = await db("memberships")
+      .select("profile_id", "entered_ms")
+      .where({
+        organization_id: uuidToBytes(organizationId),
+        evaluation_id: uuidToBytes(evaluationId),
+        member: 1,
+      })
+      .whereIn("profile_id", ids.map(uuidToBytes));
+    for (const row of rows) found.set(bytesToUuid<ProfileId>(row.profile_id), row.entered_ms);
+  }
+  return found;
+}
 
 /** For each of the profiles, the given evaluations with a membership row. */
 export async function readEvaluationsByProfile(
@@ -133,44 +139,60 @@ export async function readEvaluationsByProfile(
   return found;
 }
 
-/** Returns the members among these profiles, with their times of entry. */
-export async function findMembers(
+/** Returns the rows of one profile for these evaluations, exited ones included. */
+export async function listStoredMemberships(
   db: Queryable,
   organizationId: OrganizationId,
-  evaluationId: EvaluationId,
-  profileIds: readonly ProfileId[],
-): Promise<Map<ProfileId, number>> {
-  const found = new Map<ProfileId, number>();
-  for (let start = 0; start < profileIds.length; start += LOOKUP_CHUNK) {
-    const rows: { profile_id: Buffer; entered_ms: number }[] = await db("memberships")
-      .select("profile_id", "entered_ms")
-      .where({
-        organization_id: uuidToBytes(organizationId),
-        evaluation_id: uuidToBytes(evaluationId),
-        member: 1,
-      })
-      .whereIn("profile_id", profileIds.slice(start, start + LOOKUP_CHUNK).map(uuidToBytes));
-    for (const row of rows) found.set(bytesToUuid<ProfileId>(row.profile_id), row.entered_ms);
+  profileId: ProfileId,
+  evaluationIds: readonly EvaluationId[],
+): Promise<MembershipRow[]> {
+  const found: MembershipRow[] = [];
+  for (const ids of chunksOf(evaluationIds, ROWS_OF_PROFILE_CHUNK)) {
+    const rows: { evaluation_id: Buffer; member: number; entered_ms: number; changed_ms: number }[] =
+      await db("memberships")
+        .select("evaluation_id", "member", "entered_ms", "changed_ms")
+        .where({ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) })
+        .whereIn("evaluation_id", ids.map(uuidToBytes));
+    for (const row of rows) {
+      found.push({
+        evaluationId: bytesToUuid(row.evaluation_id),
+        member: row.member === 1,
+        enteredMs: row.entered_ms,
+        changedMs: row.changed_ms,
+      });
+    }
   }
   return found;
 }
 
-/** Returns the number of members of each evaluation. Evaluations without members are left out. */
-export async function countMembers(
+/** Returns a run of the rows of an evaluation, of all shards. */
+export async function listMembershipRows(
   db: Queryable,
-  organizationId: OrganizationId,
-  evaluationIds: readonly EvaluationId[],
-): Promise<Map<EvaluationId, number>> {
-  const rows: { evaluation_id: Buffer; members: number }[] = await db("segment_counts")
-    .select("evaluation_id", "members")
-    .where("organization_id", uuidToBytes(organizationId))
-    .whereIn("evaluation_id", evaluationIds.map(uuidToBytes));
-  const counts = new Map<EvaluationId, number>();
-  for (const row of rows) {
-    const id = bytesToUuid<EvaluationId>(row.evaluation_id);
-    counts.set(id, (counts.get(id) ?? 0) + row.members);
+  key: EvaluationKey,
+  after: ProfileId,
+  limit: number,
+): Promise<{ readonly profileId: ProfileId; readonly member: boolean }[]> {
+  const rows: { profile_id: Buffer; member: number }[] = await db("memberships")
+    .select("profile_id", "member")
+    .where(keyOf(key))
+    .andWhere("profile_id", ">", uuidToBytes(after))
+    .orderBy("profile_id")
+    .limit(limit);
+  return rows.map((row) => ({ profileId: bytesToUuid(row.profile_id), member: row.member === 1 }));
+}
+
+/** The profiles are sorted, and of shards that the transaction's process owns. */
+export async function deleteExited(
+  trx: Transaction,
+  key: EvaluationKey,
+  profileIds: readonly ProfileId[],
+): Promise<void> {
+  for (const ids of chunksOf(profileIds, DELETE_CHUNK)) {
+    await trx("memberships")
+      .where({ ...keyOf(key), member: 0 })
+      .whereIn("profile_id", ids.map(uuidToBytes))
+      .delete();
   }
-  return counts;
 }
 
 /** Returns the number of deleted rows. */
@@ -181,30 +203,21 @@ export async function deleteMemberships(
   profileIds: readonly ProfileId[],
 ): Promise<number> {
   let deleted = 0;
-  const segmentsAtOnce = Math.max(1, Math.floor(DELETE_CHUNK / Math.max(1, profileIds.length)));
-  for (let first = 0; first < evaluationIds.length; first += segmentsAtOnce) {
-    const some = evaluationIds.slice(first, first + segmentsAtOnce).map(uuidToBytes);
-    for (let start = 0; start < profileIds.length; start += DELETE_CHUNK) {
+  const evaluationsAtOnce = Math.max(1, Math.floor(DELETE_CHUNK / Math.max(1, profileIds.length)));
+  for (const evaluations of chunksOf(evaluationIds, evaluationsAtOnce)) {
+    for (const profiles of chunksOf(profileIds, DELETE_CHUNK)) {
       deleted += await trx("memberships")
         .where("organization_id", uuidToBytes(organizationId))
-        .whereIn("evaluation_id", some)
-        .whereIn("profile_id", profileIds.slice(start, start + DELETE_CHUNK).map(uuidToBytes))
+        .whereIn("evaluation_id", evaluations.map(uuidToBytes))
+        .whereIn("profile_id", profiles.map(uuidToBytes))
         .delete();
     }
   }
   return deleted;
 }
 
-export async function deleteCounts(
-  trx: Transaction,
-  organizationId: OrganizationId,
-  evaluationIds: readonly EvaluationId[],
-  shard: number,
-): Promise<void> {
-  await trx("segment_counts")
-    .where({ organization_id: uuidToBytes(organizationId), shard })
-    .whereIn("evaluation_id", evaluationIds.map(uuidToBytes))
-    .delete();
+function keyOf({ organizationId, evaluationId }: EvaluationKey) {
+  return { organization_id: uuidToBytes(organizationId), evaluation_id: uuidToBytes(evaluationId) };
 }
 
 function compare(a: Membership, b: Membership): number {

@@ -5,13 +5,8 @@ import type { Database } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
 import { NO_PROFILE } from "../profiles/profile-key.ts";
 import { WorkSchedule } from "../work-schedule.ts";
-import {
-  deleteExited,
-  findSweepable,
-  listMembershipRows,
-  readExits,
-  subtractExits,
-} from "./exited-membership-store.ts";
+import { deleteExited, listMembershipRows } from "./membership-store.ts";
+import { findSweepable, readExits, subtractExits } from "./segment-count-store.ts";
 
 /** A walk over one segment's membership rows. */
 interface Sweep {

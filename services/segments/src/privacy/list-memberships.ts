@@ -9,10 +9,10 @@ import type {
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf, uuidToBytes } from "@muster/core";
 import type { UnaryHandler } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
+import { listStoredMemberships } from "../memberships/membership-store.ts";
 import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { isProfilePending } from "../rebuild/profile-pending.ts";
 import { listSegmentsOf } from "../segment-model/segment-store.ts";
-import { listStoredMemberships } from "./stored-membership-store.ts";
 
 export function listMemberships(
   deps: SegmentsDeps,

@@ -1,6 +1,6 @@
 // Reads the pending work of a list of shards in a single statement: the only query of an idle owner.
 import type { Queryable } from "@muster/db";
-import { SWEPT_EXITS_MIN } from "../memberships/exited-membership-store.ts";
+import { SWEPT_EXITS_MIN } from "../memberships/segment-count-store.ts";
 
 /** Pending work of the shards, by kind. */
 export interface PendingWork {

@@ -6,16 +6,16 @@ import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards } from "@muster/outbox";
 import type { Announcer } from "../announcements/announcer.ts";
 import { prune } from "../engine/state/profile-state.ts";
-import { deleteCounts, deleteMemberships, saveEnteredTimes } from "../memberships/membership-store.ts";
+import { deleteMemberships, saveEnteredTimes } from "../memberships/membership-store.ts";
+import { deleteCounts } from "../memberships/segment-count-store.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { LAST_PROFILE } from "../profiles/profile-key.ts";
 import { listStates, type StoredProfile, saveStates } from "../profiles/state-store.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import type { DefinitionsCache } from "./definitions-cache.ts";
 import { advancePurges, listPurges, type Purge } from "./purge-store.ts";
-import { switchFinishedRules } from "./rule-switch.ts";
+import { endRuleSwitch } from "./rule-switch.ts";
 import { differencesOf } from "./rule-switch-changes.ts";
-import { endRuleSwitch } from "./rule-switch-store.ts";
 
 export interface PurgeWorkerDeps {
   readonly announcer: Announcer;
@@ -72,8 +72,8 @@ export class PurgeWorker {
   }
 
   /**
-   * Ends rule switches with all changes of the shard published. After the last shard, the next rule may take
-   * over.
+   * Ends rule switches with all changes of the shard published. After the last shard, the next rule may
+   * switch.
    */
   async #endRuleSwitches(trx: Transaction, purges: readonly Purge[]): Promise<void> {
     for (const { organizationId, evaluationId } of purges) {
@@ -84,9 +84,7 @@ export class PurgeWorker {
         purges.filter((purge) => purge.evaluationId === evaluationId),
         undefined,
       );
-      if (await endRuleSwitch(trx, organizationId, evaluationId)) {
-        await switchFinishedRules(trx, organizationId, this.#deps.announcer);
-      }
+      await endRuleSwitch(trx, organizationId, evaluationId, this.#deps.announcer);
     }
   }
 

@@ -5,10 +5,15 @@ import type { Announcer } from "../announcements/announcer.ts";
 import { incrementDefinitionsVersion } from "../organizations/organization-store.ts";
 import { deleteBackfills, listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import type { Segment } from "../segment-model/segment.ts";
-import { listSegmentsOf, updateSegmentRow } from "../segment-model/segment-store.ts";
+import {
+  clearPreviousEvaluation,
+  listSegmentsOf,
+  listSwitchingSegments,
+  savePreviousEvaluation,
+  updateSegmentRow,
+} from "../segment-model/segment-store.ts";
 import { readyToSwitch } from "./evaluations.ts";
-import { addPurges } from "./purge-store.ts";
-import { beginRuleSwitch, listSwitchingSegments } from "./rule-switch-store.ts";
+import { addPurges, listPurgesOf } from "./purge-store.ts";
 
 /**
  * Switches all segments with pending rules that are ready. Called when a backfill ends, when an earlier rule
@@ -48,8 +53,24 @@ async function switchRule(trx: Transaction, segment: Segment): Promise<void> {
   await deleteBackfills(trx, organizationId, replacedId);
   // If the replaced version never served reads, its members count as backfilled.
   const publishesEntries = unfinished.length === 0 || segment.announceBackfill;
+  await savePreviousEvaluation(trx, organizationId, segmentId, replacedId);
   const ruleSwitch = { successorId: pending.evaluationId, publishesEntries };
-  await beginRuleSwitch(trx, organizationId, { segmentId, replacedId }, ruleSwitch);
+  await addPurges(trx, organizationId, replacedId, ruleSwitch);
+}
+
+/**
+ * Ends a rule switch after its last shard, and switches rules that waited for it. The caller holds the
+ * organization's lock and has ended the switch in a shard.
+ */
+export async function endRuleSwitch(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  replacedId: EvaluationId,
+  announcer: Announcer,
+): Promise<void> {
+  if ((await listPurgesOf(trx, organizationId, replacedId)).length > 0) return;
+  await clearPreviousEvaluation(trx, organizationId, replacedId);
+  await switchFinishedRules(trx, organizationId, announcer);
 }
 
 /** Ends an evaluation without readers. The owners of the shards delete its data later. */

@@ -160,13 +160,7 @@ export async function listSegmentsPage(
   afterId: string | undefined,
   limit: number,
 ): Promise<Segment[]> {
-  const query = db("segments")
-    .select<Row[]>(COLUMNS)
-    .where("organization_id", uuidToBytes(organizationId))
-    .orderBy("segment_id")
-    .limit(limit);
-  if (afterId !== undefined) query.andWhere("segment_id", ">", uuidToBytes(afterId));
-  return (await query).map(fromRow);
+  return (await pageOf(db, organizationId, afterId, limit)).map(fromRow);
 }
 
 /** Returns segments that are served by the given evaluations, oldest first, after the given id. */
@@ -177,14 +171,8 @@ export async function listSegmentsByEvaluations(
   afterId: string | undefined,
   limit: number,
 ): Promise<Segment[]> {
-  const query = db("segments")
-    .select<Row[]>(COLUMNS)
-    .where("organization_id", uuidToBytes(organizationId))
-    .whereIn("evaluation_id", evaluationIds.map(uuidToBytes))
-    .orderBy("segment_id")
-    .limit(limit);
-  if (afterId !== undefined) query.andWhere("segment_id", ">", uuidToBytes(afterId));
-  return (await query).map(fromRow);
+  const page = pageOf(db, organizationId, afterId, limit);
+  return (await page.whereIn("evaluation_id", evaluationIds.map(uuidToBytes))).map(fromRow);
 }
 
 /** Returns the existing segments with the given ids, oldest first, after the given id. */
@@ -195,14 +183,18 @@ export async function listSegmentsByIds(
   afterId: string | undefined,
   limit: number,
 ): Promise<Segment[]> {
+  const page = pageOf(db, organizationId, afterId, limit);
+  return (await page.whereIn("segment_id", segmentIds.map(uuidToBytes))).map(fromRow);
+}
+
+function pageOf(db: Queryable, organizationId: OrganizationId, afterId: string | undefined, limit: number) {
   const query = db("segments")
     .select<Row[]>(COLUMNS)
     .where("organization_id", uuidToBytes(organizationId))
-    .whereIn("segment_id", segmentIds.map(uuidToBytes))
     .orderBy("segment_id")
     .limit(limit);
   if (afterId !== undefined) query.andWhere("segment_id", ">", uuidToBytes(afterId));
-  return (await query).map(fromRow);
+  return query;
 }
 
 /** Returns all segments of several organizations: at most SEGMENTS_MAX each. */
@@ -249,6 +241,40 @@ export async function listEvaluationIds(
     ...purged.map(({ evaluation_id }) => evaluation_id),
   ];
   return [...new Set(ids.map((id) => bytesToUuid<EvaluationId>(id)))].sort();
+}
+
+/** Sets the previous evaluation of a segment, until the changes of its rule switch are published. */
+export async function savePreviousEvaluation(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  segmentId: SegmentId,
+  previousId: EvaluationId,
+): Promise<void> {
+  await trx("segments")
+    .where({ organization_id: uuidToBytes(organizationId), segment_id: uuidToBytes(segmentId) })
+    .update({ previous_evaluation_id: uuidToBytes(previousId) });
+}
+
+export async function clearPreviousEvaluation(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  previousId: EvaluationId,
+): Promise<void> {
+  await trx("segments")
+    .where({ organization_id: uuidToBytes(organizationId), previous_evaluation_id: uuidToBytes(previousId) })
+    .update({ previous_evaluation_id: null });
+}
+
+/** Lists the segments with a rule switch in progress. */
+export async function listSwitchingSegments(
+  db: Queryable,
+  organizationId: OrganizationId,
+): Promise<Set<SegmentId>> {
+  const rows = await db("segments")
+    .select<{ segment_id: Buffer }[]>("segment_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereNotNull("previous_evaluation_id");
+  return new Set(rows.map((row) => bytesToUuid<SegmentId>(row.segment_id)));
 }
 
 function fromRow(row: Row): Segment {

@@ -4,7 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type SegmentSchema, SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { type EvaluationId, type OrganizationId, SHARD_COUNT } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { countMembers } from "../memberships/membership-store.ts";
+import { countMembers } from "../memberships/segment-count-store.ts";
 import { ALL_EVALUATIONS, listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
 import { ruleToProto } from "../rules/rule-to-proto.ts";

@@ -23,8 +23,7 @@ import {
 } from "@muster/outbox";
 import type { Announcement } from "../announcements/announcements.ts";
 import { listMembers, type Member } from "../memberships/membership-store.ts";
-import { listSwitchingSegments } from "../rule-versions/rule-switch-store.ts";
-import { findSegmentById } from "../segment-model/segment-store.ts";
+import { findSegmentById, listSwitchingSegments } from "../segment-model/segment-store.ts";
 import { WORK_DONE_TOPIC } from "../topics.ts";
 
 export interface WatchDeps {
