@@ -91,7 +91,7 @@ bench-behavior: setup ## Read models, summaries, points and alerts beside the ra
 
 .PHONY: golden-update
 golden-update: setup ## Rewrite the golden files; read the diff before you commit it
-	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run $$(git grep -lE '\bgolden\(' -- '*.test.ts' ':!packages/testkit')
+	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run $$(git grep -lE '\b(golden|checkGenerated)\(' -- '*.test.ts' ':!packages/testkit')
 
 ##@ Code
 
