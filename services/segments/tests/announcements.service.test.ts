@@ -6,6 +6,7 @@ import type { CreateSegmentRequestSchema } from "@muster/contracts/muster/segmen
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { type DurationText, performed } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { type AnnouncedMembership, readAnnouncements, replayMembership } from "./announcements.ts";
 import { CrashingDatabase } from "./crashing-database.ts";
@@ -23,18 +24,9 @@ const VIEWED: MessageInitShape<typeof CreateSegmentRequestSchema> = {
 };
 
 /** A short window, because announcements are kept for one day only. */
-const lately = (name: string, seconds: bigint): MessageInitShape<typeof CreateSegmentRequestSchema> => ({
+const lately = (name: string, last: DurationText) => ({
   name,
-  rule: {
-    kind: {
-      case: "performed",
-      value: {
-        eventName: "viewed",
-        count: { condition: { case: "atLeast", value: 1 } },
-        window: { window: { case: "last", value: { seconds } } },
-      },
-    },
-  },
+  rule: performed("viewed").atLeast(1).within(last),
 });
 
 describe.each(ENGINES)("announcements on %s", (engine) => {
@@ -55,7 +47,7 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
 
   test("an entry by an event and an exit by time have their time, cause and rule version", async () => {
     harness = await openHarness(engine);
-    const { segment } = await harness.segments.createSegment(lately("Viewed", 60n));
+    const { segment } = await harness.segments.createSegment(lately("Viewed", "1m"));
     await membersOf(harness.segments, "viewed");
     const ada = harness.newProfile();
     const startMs = harness.clock.nowMs();
@@ -88,8 +80,8 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
 
   test("two windows that end before the next timer visit have their own instants", async () => {
     harness = await openHarness(engine);
-    await harness.segments.createSegment(lately("Viewed", 60n));
-    await harness.segments.createSegment(lately("Longer", 90n));
+    await harness.segments.createSegment(lately("Viewed", "1m"));
+    await harness.segments.createSegment(lately("Longer", "90s"));
     await membersOf(harness.segments, "longer");
     const startMs = harness.clock.nowMs();
     await submit(harness.newProfile(), "viewed", startMs);
@@ -154,8 +146,8 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
     for (const profileId of profiles) await submit(profileId, "viewed", startMs);
     // All events are applied before the segment exists.
     await harness.segments.listSegments({});
-    await harness.segments.createSegment(lately("Quiet", 60n));
-    await harness.segments.createSegment({ ...lately("Loud", 60n), announceBackfill: true });
+    await harness.segments.createSegment(lately("Quiet", "1m"));
+    await harness.segments.createSegment({ ...lately("Loud", "1m"), announceBackfill: true });
     expect(await membersOf(harness.segments, "quiet")).toEqual([...profiles].sort());
     expect(await announcementsOfSegment("quiet")).toEqual([]);
     const loud = await announcementsOfSegment("loud");
@@ -213,7 +205,7 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
   test("announcements add up to the members despite crashes around the commits", async () => {
     const dying = new CrashingDatabase();
     harness = await openHarness(engine, { wrap: dying.wrap });
-    await harness.segments.createSegment(lately("Viewed", 60n));
+    await harness.segments.createSegment(lately("Viewed", "1m"));
     await membersOf(harness.segments, "viewed");
     const profiles = Array.from({ length: 40 }, () => harness.newProfile());
     const startMs = harness.clock.nowMs();

@@ -6,6 +6,7 @@ import { type OrganizationId, type ProfileId, randomIds, uuidToBytes } from "@mu
 import { AppError } from "@muster/errors";
 import { listDeadLetters } from "@muster/outbox";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { all, inSegment, not, performedThenNot } from "@muster/testkit/rules";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TestEvent } from "./fake-events-service.ts";
@@ -265,34 +266,8 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
       { name: "r0", eventName: "viewed", minCount: 2 },
       { name: "r1", eventName: "viewed", minCount: 3, withinDays: 1 },
       { name: "r2", eventName: "order.completed", minCount: 1, withinDays: 1 },
-      {
-        name: "r3",
-        rule: {
-          kind: {
-            case: "performedThenNot" as const,
-            value: { eventName: "viewed", thenNotEventName: "cart.added" },
-          },
-        },
-      },
-      {
-        name: "r4",
-        rule: {
-          kind: {
-            case: "all" as const,
-            value: {
-              rules: [
-                { kind: { case: "inSegment" as const, value: { segmentId: "r0" } } },
-                {
-                  kind: {
-                    case: "not" as const,
-                    value: { kind: { case: "inSegment" as const, value: { segmentId: "r1" } } },
-                  },
-                },
-              ],
-            },
-          },
-        },
-      },
+      { name: "r3", rule: performedThenNot("viewed", "cart.added") },
+      { name: "r4", rule: all(inSegment("r0"), not(inSegment("r1"))) },
     ];
     /** Rules may name missing segments, form cycles, or prevent the deletion of a segment. */
     const isRefused = async (call: Promise<unknown>): Promise<boolean> => {

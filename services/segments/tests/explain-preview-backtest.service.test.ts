@@ -1,10 +1,21 @@
 // Tests explain, preview, backtest and cost estimates against the stored memberships.
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { Resolution } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
 import { type OrganizationId, type ProfileId, SeededRandom } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
+import {
+  activeDays,
+  all,
+  any,
+  first,
+  inactiveFor,
+  inSegment,
+  not,
+  performed,
+  performedThenNot,
+  type RuleInit,
+  sequence,
+} from "@muster/testkit/rules";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   DAY_MS,
@@ -14,66 +25,21 @@ import {
   type SegmentsHarness,
 } from "./segments-harness.ts";
 
-type RuleInit = MessageInitShape<typeof RuleSchema>;
-
-const last = (ms: number) =>
-  ({
-    window: {
-      case: "last",
-      value: { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 },
-    },
-  }) as const;
-const performed = (eventName: string, atLeast: number, windowMs?: number): RuleInit => ({
-  kind: {
-    case: "performed",
-    value: {
-      eventName,
-      count: { condition: { case: "atLeast", value: atLeast } },
-      ...(windowMs !== undefined && { window: last(windowMs) }),
-    },
-  },
-});
-const not = (rule: RuleInit): RuleInit => ({ kind: { case: "not", value: rule } });
-const all = (...rules: RuleInit[]): RuleInit => ({ kind: { case: "all", value: { rules } } });
-const any = (...rules: RuleInit[]): RuleInit => ({ kind: { case: "any", value: { rules } } });
-const inSegment = (segmentId: string): RuleInit => ({ kind: { case: "inSegment", value: { segmentId } } });
-
 const RULES: Readonly<Record<string, RuleInit>> = {
-  "Viewed thrice": performed("viewed", 3),
-  "Viewed lately": performed("viewed", 2, 2 * DAY_MS),
-  "Never bought": not(performed("bought", 1)),
-  "Lately, not bought": all(performed("viewed", 1, 3 * DAY_MS), not(performed("bought", 1, 5 * DAY_MS))),
-  "Either way": any(performed("bought", 2), performed("viewed", 4)),
+  "Viewed thrice": performed("viewed").atLeast(3),
+  "Viewed lately": performed("viewed").atLeast(2).within("2d"),
+  "Never bought": not(performed("bought").atLeast(1)),
+  "Lately, not bought": all(
+    performed("viewed").atLeast(1).within("3d"),
+    not(performed("bought").atLeast(1).within("5d")),
+  ),
+  "Either way": any(performed("bought").atLeast(2), performed("viewed").atLeast(4)),
   "Among them": all(inSegment("viewed-lately"), not(inSegment("abandoned-cart"))),
-  "A cart left for an hour": {
-    kind: {
-      case: "performedThenNot",
-      value: { eventName: "cart.added", thenNotEventName: "bought", heldFor: { seconds: 3600n, nanos: 0 } },
-    },
-  },
-  "One after the other": {
-    kind: {
-      case: "sequence",
-      value: {
-        steps: [{ eventName: "viewed" }, { eventName: "cart.added" }, { eventName: "bought" }],
-        within: { seconds: 400_000n, nanos: 0 },
-      },
-    },
-  },
-  Inactive: { kind: { case: "inactiveFor", value: { duration: { seconds: 200_000n, nanos: 0 } } } },
-  "First this week": {
-    kind: {
-      case: "occurrence",
-      value: {
-        which: 1,
-        eventName: "viewed",
-        condition: { case: "within", value: { seconds: 604_800n, nanos: 0 } },
-      },
-    },
-  },
-  "Days active": {
-    kind: { case: "activeDays", value: { atLeast: 3, ofLastDays: 7, timeZone: "Europe/Berlin" } },
-  },
+  "A cart left for an hour": performedThenNot("cart.added", "bought", "1h"),
+  "One after the other": sequence(["viewed", "cart.added", "bought"], "400000s"),
+  Inactive: inactiveFor("200000s"),
+  "First this week": first("viewed").within("7d"),
+  "Days active": activeDays(3, 7, "Europe/Berlin"),
 };
 
 describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
@@ -140,7 +106,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
   test("explain returns the counting events, the missing steps and the next change, which then happens", async () => {
     const mine = harness.newOrganization();
     const own = harness.first.as(mine);
-    const rule = all(performed("viewed", 2, DAY_MS), not(performed("bought", 1)));
+    const rule = all(performed("viewed").atLeast(2).within("1d"), not(performed("bought").atLeast(1)));
     await own.createSegment({ name: "Lookers", rule });
     const ada = harness.newProfile();
     harness.events.addProfile(mine, ada);
@@ -196,7 +162,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
         name: index % 4 === 0 ? "bought" : "viewed",
       })),
     );
-    const rule = performed("bought", 1);
+    const rule = performed("bought").atLeast(1);
     harness.events.beforeScan = () => harness.clock.advance(301);
     try {
       let misses = 0;
@@ -219,7 +185,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
   });
 
   test("at most four scans of raw events run in parallel", async () => {
-    const rule = performed("viewed", 1);
+    const rule = performed("viewed").atLeast(1);
     let open: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       open = resolve;
@@ -294,7 +260,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
         })),
       ),
     );
-    const rule = any(performed("viewed", 5, DAY_MS), performed("cart.added", 1));
+    const rule = any(performed("viewed").atLeast(5).within("1d"), performed("cart.added").atLeast(1));
     const first = await own.estimateSegmentCost({ rule });
     expect(first).toMatchObject({
       ...{ matchersNew: 1, matchersShared: 1, instantsPerProfile: 6n },
@@ -307,7 +273,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
     expect(first.eventsPerDay).toBeCloseTo((2 * 30) / 7);
     expect(first.bytesPerProfile).toBeGreaterThan(50);
     expect(first.bytesPerProfileMax).toBeLessThan(1000n);
-    await own.createSegment({ name: "Viewers", rule: performed("viewed", 2, DAY_MS) });
+    await own.createSegment({ name: "Viewers", rule: performed("viewed").atLeast(2).within("1d") });
     const second = await own.estimateSegmentCost({ rule });
     expect(second.matchers[0]).toMatchObject({
       eventName: "viewed",
@@ -319,7 +285,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
 
   test("dependencies are listed in both directions", async () => {
     const own = harness.first.as(harness.newOrganization());
-    await own.createSegment({ name: "Base", rule: performed("viewed", 1) });
+    await own.createSegment({ name: "Base", rule: performed("viewed").atLeast(1) });
     await own.createSegment({ name: "Upper", rule: not(inSegment("base")) });
     const names = async (segmentId: string) => {
       const { uses, usedBy } = await own.listSegmentDependencies({ segmentId });
@@ -333,7 +299,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
   test.each([
     { request: {}, field: "event_name" },
     { request: { eventName: "a" }, field: "min_count" },
-    { request: { rule: performed("a", 1), eventName: "a" }, field: "rule" },
+    { request: { rule: performed("a").atLeast(1), eventName: "a" }, field: "rule" },
     { request: { rule: inSegment("no such") }, field: "rule.in_segment.segment_id" },
     { request: { eventName: "a", minCount: 1001, withinDays: 1 }, field: "min_count" },
   ])("$field: what could not be saved cannot be tried", async ({ request, field }) => {
@@ -354,7 +320,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
 
   test("another organization cannot read a segment", async () => {
     const theirs = harness.first.as(harness.newOrganization());
-    const secret = performed("viewed", 1);
+    const secret = performed("viewed").atLeast(1);
     await client.createSegment({ name: "Secret", rule: secret });
     const notFound = { reason: "SEGMENT_NOT_FOUND" };
     const [profileId = ""] = profileIds;

@@ -4,42 +4,19 @@ import { randomInt } from "node:crypto";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom, shardOf } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { performed, sequence } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { readAnnouncements, replayMembership } from "./announcements.ts";
 import type { TestEvent } from "./fake-events-service.ts";
-import {
-  expectExactMembers,
-  membersOf,
-  openHarness,
-  type SegmentsClient,
-  type SegmentsHarness,
-} from "./segments-harness.ts";
+import { expectExactMembers, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
 const TWICE = { name: "Twice", eventName: "viewed", minCount: 2 };
-const NEVER = { name: "Never", rule: performed("viewed", { case: "exactly", value: 0 }) };
+const NEVER = { name: "Never", rule: performed("viewed").exactly(0) };
 const { MERGE, LIVE } = MembershipOrigin;
 
-type RuleInit = NonNullable<Parameters<SegmentsClient["createSegment"]>[0]["rule"]>;
-
-function performed(
-  eventName: string,
-  condition: { readonly case: "atLeast" | "exactly"; readonly value: number },
-  lastSeconds?: bigint,
-): RuleInit {
-  const window = { case: "last", value: { seconds: lastSeconds ?? 0n } } as const;
-  const value = { eventName, count: { condition }, ...(lastSeconds !== undefined && { window: { window } }) };
-  return { kind: { case: "performed", value } };
-}
-
-const step = (eventName: string) => ({ eventName });
 /** The order of events matters in this rule, so late events cause rebuilds. */
-const THEN: RuleInit = {
-  kind: {
-    case: "sequence",
-    value: { steps: [step("viewed"), step("cart.added")], within: { seconds: 3600n } },
-  },
-};
+const THEN = sequence(["viewed", "cart.added"], "1h");
 
 describe.each(ENGINES)("identity changes on %s", (engine) => {
   let harness: SegmentsHarness;
@@ -263,7 +240,7 @@ describe.each(ENGINES)("identity changes on %s", (engine) => {
     // Minutes, because announcements can be read only for a day.
     const windowed = {
       name: "Lately",
-      rule: performed("viewed", { case: "atLeast", value: 2 }, 3600n),
+      rule: performed("viewed").atLeast(2).within("1h"),
     };
     const profiles = Array.from({ length: 14 }, () => harness.newProfile());
     for (const id of profiles) harness.events.addProfile(harness.organizationId, id);

@@ -3,6 +3,7 @@ import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segm
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Client } from "@muster/rpc";
 import { ENGINES } from "@muster/testkit";
+import { performed } from "@muster/testkit/rules";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
@@ -33,14 +34,9 @@ describe.each(ENGINES)("ListMemberships on %s", (engine) => {
   test("includes all acknowledged events and exited memberships, and no other profile", async () => {
     const organizationId = harness.newOrganization();
     const client = harness.first.as(organizationId);
-    const performed = {
-      eventName: "viewed",
-      count: { condition: { case: "atLeast", value: 1 } },
-      window: { window: { case: "last", value: { seconds: 60n } } },
-    } as const;
     const { segment } = await client.createSegment({
       name: "Lately",
-      rule: { kind: { case: "performed", value: performed } },
+      rule: performed("viewed").atLeast(1).within("1m"),
     });
     const [ada, bob] = [harness.newProfile(), harness.newProfile()];
     const ms = harness.clock.nowMs();

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { JetStreamBus } from "@muster/bus/jetstream";
 import { type ProfileId, systemClock } from "@muster/core";
 import { removeStreams, testNatsUrl, waitFor } from "@muster/testkit";
+import { inSegment } from "@muster/testkit/rules";
 import { afterEach, expect, test } from "vitest";
 import { expectExactMembers, openHarness, type Replica, type SegmentsHarness } from "./segments-harness.ts";
 
@@ -67,9 +68,8 @@ test("members stay exact through events, edits, a joining replica and a killed r
   const edit = (segmentId: string, eventName: string, minCount: number) =>
     through().segments.updateSegment({ segmentId, segment: { eventName, minCount } });
   try {
-    const value = { rule: { kind: { case: "inSegment" as const, value: { segmentId: "viewers" } } } };
     await through().segments.createSegment({ name: "Viewers", eventName: "viewed", minCount: 2 });
-    await through().segments.createSegment({ name: "Among them", ...value });
+    await through().segments.createSegment({ name: "Among them", rule: inSegment("viewers") });
     await through().segments.createSegment({
       name: "Lately",
       eventName: "bought",

@@ -6,13 +6,12 @@ import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { Metrics } from "@muster/metrics";
 import type { Client } from "@muster/rpc";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { all, inactiveFor, performedThenNot, trait } from "@muster/testkit/rules";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RawEventSource } from "../src/verification/raw-profiles.ts";
 import { type FoundMismatch, type Progress, SegmentVerifier } from "../src/verification/segment-verifier.ts";
 import { VerificationMetrics } from "../src/verification/verification-metrics.ts";
 import { DAY_MS, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
-
-const DAY_SECONDS = 86_400n;
 
 describe.each(ENGINES)("retention on %s", (engine) => {
   let harness: SegmentsHarness;
@@ -57,7 +56,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await segments.createSegment({ name: "Ever", eventName: "viewed", minCount: 1 });
       await segments.createSegment({
         name: "Asleep",
-        rule: { kind: { case: "inactiveFor", value: { duration: { seconds: 20n * DAY_SECONDS } } } },
+        rule: inactiveFor("20d"),
       });
       const refused = await reserve(10).catch((error: unknown) => error);
       expect(refused).toMatchObject({
@@ -86,25 +85,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       const short = { eventName: "viewed", minCount: 1, withinDays: 8 };
       const message = expect.stringContaining("7 days");
       const refusing = (field: string) => ({ reason: "FIELD_INVALID", fields: [{ field, message }] });
-      const longRule = {
-        kind: {
-          case: "all" as const,
-          value: {
-            rules: [
-              { kind: { case: "trait" as const, value: { where: "traits.a == 1" } } },
-              {
-                kind: {
-                  case: "performedThenNot" as const,
-                  value: {
-                    ...{ eventName: "a", thenNotEventName: "b" },
-                    heldFor: { seconds: 8n * DAY_SECONDS },
-                  },
-                },
-              },
-            ],
-          },
-        },
-      };
+      const longRule = all(trait("traits.a == 1"), performedThenNot("a", "b", "8d"));
       const field = "rule.all.rules[1].performed_then_not.held_for";
       await expect(segments.createSegment({ name: "A", ...short })).rejects.toMatchObject(
         refusing("within_days"),
@@ -165,15 +146,7 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       await segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
       await segments.createSegment({
         name: "Waiting",
-        rule: {
-          kind: {
-            case: "performedThenNot",
-            value: {
-              ...{ eventName: "asked", thenNotEventName: "answered" },
-              heldFor: { seconds: DAY_SECONDS },
-            },
-          },
-        },
+        rule: performedThenNot("asked", "answered", "1d"),
       });
       await reserve(7);
       await submit(ada, "bought");

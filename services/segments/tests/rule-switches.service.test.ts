@@ -4,6 +4,7 @@ import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { performed } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { readAnnouncements, replayMembership } from "./announcements.ts";
 import { CrashingDatabase } from "./crashing-database.ts";
@@ -144,14 +145,7 @@ describe.each(ENGINES)("rule switches on %s", (engine) => {
     for (let version = 2; version < 5; version += 1) {
       const segment = random.chance(0.5)
         ? { eventName: some(), minCount: random.integer(1, 2) }
-        : {
-            rule: {
-              kind: {
-                case: "performed" as const,
-                value: { eventName: some(), count: { condition: { case: "atMost" as const, value: 1 } } },
-              },
-            },
-          };
+        : { rule: performed(some()).atMost(1) };
       const { segment: edited } = await harness.segments.updateSegment({ segmentId: "viewers", segment });
       dying.crashes = Array.from({ length: 40 }, () =>
         random.chance(0.25) ? (random.chance(0.5) ? "before" : "after") : "no",

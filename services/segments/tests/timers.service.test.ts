@@ -1,6 +1,7 @@
 // Exits and entries by time alone, without events or reads.
 import type { ProfileId } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { performed } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   DAY_MS,
@@ -42,10 +43,8 @@ describe.each(ENGINES)("timers on %s", (engine) => {
 
   test("a window of seconds ends at its millisecond", async () => {
     harness = await openHarness(engine);
-    const window = { window: { case: "last" as const, value: { seconds: 2n } } };
-    const count = { condition: { case: "atLeast" as const, value: 1 } };
-    const value = { eventName: "viewed", count, window };
-    await harness.segments.createSegment({ name: "Now", rule: { kind: { case: "performed", value } } });
+    const rule = performed("viewed").atLeast(1).within("2s");
+    await harness.segments.createSegment({ name: "Now", rule });
     await submit(harness.newProfile(), "viewed", harness.clock.nowMs());
     expect(await membersOf(harness.segments, "now")).toHaveLength(1);
     await harness.clock.advance(1999);

@@ -3,6 +3,7 @@ import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import type { ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { all, inSegment, not } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TestEvent } from "./fake-events-service.ts";
 import {
@@ -10,26 +11,11 @@ import {
   expectExactMembers,
   membersOf,
   openHarness,
-  type SegmentsClient,
   type SegmentsHarness,
 } from "./segments-harness.ts";
 
 const { BACKFILLING, LIVE, UPDATING } = SegmentState;
 const VIEWERS = { name: "Viewers", eventName: "viewed", minCount: 1 };
-
-type RuleInit = NonNullable<Parameters<SegmentsClient["createSegment"]>[0]["rule"]>;
-
-function inSegment(segmentId: string): RuleInit {
-  return { kind: { case: "inSegment", value: { segmentId } } };
-}
-
-function not(rule: RuleInit): RuleInit {
-  return { kind: { case: "not", value: rule } };
-}
-
-function all(...rules: RuleInit[]): RuleInit {
-  return { kind: { case: "all", value: { rules } } };
-}
 
 describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
   let harness: SegmentsHarness;

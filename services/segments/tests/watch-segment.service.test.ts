@@ -1,11 +1,10 @@
 // Tests WatchSegment: the members, then every change exactly once, resumable after any response.
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CreateSegmentRequestSchema } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { WatchSegmentResponse } from "@muster/contracts/muster/segments/v1/segment_watch_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import type { ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { performed } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { replayMembership } from "./announcements.ts";
 import {
@@ -18,19 +17,7 @@ import {
 
 const MINUTE_MS = 60_000;
 /** Matches events of the last minute. */
-const LATELY: MessageInitShape<typeof CreateSegmentRequestSchema> = {
-  name: "Lately",
-  rule: {
-    kind: {
-      case: "performed",
-      value: {
-        eventName: "seen",
-        count: { condition: { case: "atLeast", value: 1 } },
-        window: { window: { case: "last", value: { seconds: 60n } } },
-      },
-    },
-  },
-};
+const LATELY = { name: "Lately", rule: performed("seen").atLeast(1).within("1m") };
 
 /** A reader of a watch that checks each response. */
 class Follower {

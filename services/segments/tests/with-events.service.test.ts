@@ -1,21 +1,18 @@
 // Runs segments beside the real events service and compares memberships with the submitted events.
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { Aggregate_Function, type RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type OrganizationId, randomIds, systemClock } from "@muster/core";
 import { eventsModule } from "@muster/service-events";
 import { ENGINES } from "@muster/testkit";
 import { startModule, testLogger } from "@muster/testkit/module";
+import { activeDays, all, inactiveFor, inSegment, not, performed, sum, trait } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { isMemberByRawEvents } from "../src/engine/reference/reference-evaluator.ts";
 import { matcherOf } from "../src/engine/rule/matcher.ts";
 import type { Rule } from "../src/engine/rule/rule.ts";
 import { segmentsModule } from "../src/module.ts";
-
-type RuleInit = MessageInitShape<typeof RuleSchema>;
 
 const NAMES = ["product.viewed", "cart.added", "order.completed"];
 
@@ -70,8 +67,8 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
         eventName: "product.viewed",
         minCount: 2 + round,
       });
-      await check("early", performed("order.completed", 1));
-      await check(`round-${round}`, performed("product.viewed", 2 + round));
+      await check("early", performedRule("order.completed", 1));
+      await check(`round-${round}`, performedRule("product.viewed", 2 + round));
       await check("abandoned-cart", {
         kind: "performed_then_not",
         matcher: matcherOf("cart.added"),
@@ -118,36 +115,17 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
   test("rules about missing events, traits and other segments are exact", async () => {
     const { events, profiles, segments } = await open();
     const rules = {
-      never: { case: "not", value: atLeastOnce("order.completed") },
-      none: { case: "performed", value: { eventName: "order.completed", count: count("exactly", 0) } },
-      pro: { case: "trait", value: { where: 'traits.plan == "pro"' } },
-      shoes: {
-        case: "performed",
-        value: {
-          ...{ eventName: "product.viewed", where: 'properties.category == "shoes"' },
-          count: count("atLeast", 2),
-        },
-      },
-      spent: {
-        case: "aggregate",
-        value: {
-          ...{ function: Aggregate_Function.SUM, eventName: "order.completed", property: "total" },
-          comparison: { case: "atLeast", value: 0.3 },
-        },
-      },
-      "pro-who-spent": {
-        case: "all",
-        value: {
-          rules: ["pro", "spent"].map((segmentId) => ({ kind: { case: "inSegment", value: { segmentId } } })),
-        },
-      },
-      quiet: { case: "inactiveFor", value: { duration: { seconds: 86_400n } } },
-      today: { case: "activeDays", value: { atLeast: 1, ofLastDays: 2, timeZone: "Asia/Tokyo" } },
-    } satisfies Record<string, RuleInit["kind"]>;
+      never: not(performed("order.completed").atLeast(1)),
+      none: performed("order.completed").exactly(0),
+      pro: trait('traits.plan == "pro"'),
+      shoes: performed("product.viewed").where('properties.category == "shoes"').atLeast(2),
+      spent: sum("order.completed", "total").atLeast(0.3),
+      "pro-who-spent": all(inSegment("pro"), inSegment("spent")),
+      quiet: inactiveFor("1d"),
+      today: activeDays(1, 2, "Asia/Tokyo"),
+    };
     const define = async () => {
-      for (const [name, kind] of Object.entries(rules)) {
-        await segments.createSegment({ name, rule: { kind } });
-      }
+      for (const [name, rule] of Object.entries(rules)) await segments.createSegment({ name, rule });
     };
     const check = async (expected: Record<keyof typeof rules, string[]>) => {
       const found = Object.keys(rules).map(async (name) => {
@@ -174,9 +152,9 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
     await record("dan", "product.viewed", { category: "hats" });
     await record("ada", "order.completed", { total: 0.1 });
     await record("ada", "order.completed", { total: 0.2 });
-    const all = ["ada", "cleo", "dan"];
+    const everybody = ["ada", "cleo", "dan"];
     const never = ["bob", "cleo", "dan"];
-    const some = { shoes: ["cleo"], quiet: [], today: all, never, none: never };
+    const some = { shoes: ["cleo"], quiet: [], today: everybody, never, none: never };
     await check({ ...some, spent: ["ada"], pro: ["ada"], "pro-who-spent": ["ada"] });
 
     await profiles.updateProfile({ profileId, profile: { traits: '{"plan":"free"}' } });
@@ -192,15 +170,7 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
     await check(now);
   });
 
-  function count(name: "atLeast" | "exactly", value: number) {
-    return { condition: { case: name, value } };
-  }
-
-  function atLeastOnce(eventName: string): RuleInit {
-    return { kind: { case: "performed", value: { eventName, count: count("atLeast", 1) } } };
-  }
-
-  function performed(eventName: string, n: number): Rule {
+  function performedRule(eventName: string, n: number): Rule {
     return {
       kind: "performed",
       matcher: matcherOf(eventName),

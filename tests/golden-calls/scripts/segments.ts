@@ -1,23 +1,13 @@
 // Calls of SegmentService: definitions, members, checks, explanations, previews and watches.
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import type { RuleSchema } from "@muster/contracts/muster/segments/v1/rule_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
+import { all, inSegment, not, performed, trait } from "@muster/testkit/rules";
 import type { Recorder } from "../harness/recorder.ts";
 import { type Script, secondsAgo, UNKNOWN_ID } from "./script.ts";
 
-type RuleInit = MessageInitShape<typeof RuleSchema>;
-
 const DAY_SECONDS = 86_400;
 const DAY_MS = DAY_SECONDS * 1000;
-
-function performed(eventName: string, atLeast: number, lastSeconds?: number): RuleInit {
-  const count = { condition: { case: "atLeast" as const, value: atLeast } };
-  const last = { case: "last" as const, value: { seconds: BigInt(lastSeconds ?? 0) } };
-  const window = lastSeconds === undefined ? undefined : { window: last };
-  return { kind: { case: "performed", value: { eventName, count, ...(window && { window }) } } };
-}
 
 function record(calls: Recorder, userId: string, name: string, agoSeconds = 10) {
   const timestamp = secondsAgo(calls, agoSeconds);
@@ -45,19 +35,18 @@ async function definitions(calls: Recorder): Promise<void> {
   await calls.refused(createSegment, buyers);
   await calls.ok(createSegment, {
     ...{ name: "Lookers today", announceBackfill: true },
-    rule: { kind: { case: "all", value: { rules: [performed("product.viewed", 1, DAY_SECONDS)] } } },
+    rule: all(performed("product.viewed").atLeast(1).within("1d")),
   });
-  const inSegment: RuleInit = { kind: { case: "inSegment", value: { segmentId: "buyers" } } };
-  await calls.ok(createSegment, { name: "No buyers", rule: { kind: { case: "not", value: inSegment } } });
+  await calls.ok(createSegment, { name: "No buyers", rule: not(inSegment("buyers")) });
   await calls.refused(createSegment, { name: "No rule" });
-  await calls.refused(createSegment, { ...buyers, rule: inSegment });
+  await calls.refused(createSegment, { ...buyers, rule: inSegment("buyers") });
   await calls.refused(createSegment, {
     name: "Unknown",
-    rule: { kind: { case: "inSegment", value: { segmentId: "x" } } },
+    rule: inSegment("x"),
   });
   await calls.refused(createSegment, {
     name: "Bad",
-    rule: { kind: { case: "trait", value: { where: "traits.(" } } },
+    rule: trait("traits.("),
   });
   await calls.refused(createSegment, buyers, { key: "reader" });
   await calls.ok(getSegment, { segmentId: "buyers" }, { key: "reader" });
@@ -92,7 +81,7 @@ async function members(calls: Recorder, profileId: string): Promise<void> {
 
 async function trials(calls: Recorder): Promise<void> {
   const { previewSegment, backtestSegment, estimateSegmentCost } = SegmentService.method;
-  await calls.ok(previewSegment, { rule: performed("product.viewed", 1), exact: true });
+  await calls.ok(previewSegment, { rule: performed("product.viewed").atLeast(1), exact: true });
   await calls.refused(previewSegment, {});
   await calls.ok(backtestSegment, { segment: "buyers", days: 5 });
   await calls.refused(backtestSegment, { segment: "nothing" });
