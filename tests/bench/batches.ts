@@ -30,7 +30,7 @@ export async function sendBatch(rest: RestClient, run: string, batch: number): P
   for (;;) {
     const response = await rest.post("/v1/events:batch", body);
     if (response.status === 200) return BATCH;
-    if (response.status !== 429) throw new Error(`a batch was answered ${response.status}: ${response.text}`);
+    if (response.status !== 429) throw new Error(`a batch got ${response.status}: ${response.text}`);
     await systemClock.sleep(1000 * Number(response.headers.get("retry-after") ?? 1));
   }
 }

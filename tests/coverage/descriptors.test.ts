@@ -10,7 +10,7 @@ const services = await allServices();
 const methods = services.flatMap((service) => service.methods);
 const named = methods.map((method) => [fullName(method), method] as const);
 
-test("there are methods to look at", () => {
+test("there are methods", () => {
   expect(methods.length).toBeGreaterThan(15);
 });
 

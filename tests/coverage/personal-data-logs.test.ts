@@ -91,7 +91,7 @@ beforeEach(() => {
 });
 
 describe.each(methods)("%s", (_, method) => {
-  test("an answer, and a request that breaks its rules", async () => {
+  test("a response, and a request that breaks its rules", async () => {
     await call(method, validMarkedMessage(method.input));
     await call(method, markedMessage(method.input));
     expectNoTrace();

@@ -29,7 +29,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const files = await allFiles();
 
 describe("of our protos", () => {
-  test("there are fields to look at", () => {
+  test("there are fields", () => {
     expect(messagesOf(files).length).toBeGreaterThan(100);
   });
 
@@ -41,11 +41,11 @@ describe("of our protos", () => {
     expect(mislabeledFields(files)).toEqual([]);
   });
 
-  test("no JSON object from outside is said to tell nothing", () => {
+  test("no JSON object from outside is classified as not personal", () => {
     expect(openFields(files)).toEqual([]);
   });
 
-  test("a domain event says of whom it tells", () => {
+  test("a domain event with personal data has a subject", () => {
     expect(ownerlessMessages(files)).toEqual([]);
   });
 });
@@ -72,7 +72,7 @@ describe("an erasure by labels alone", () => {
     },
   );
 
-  test("there are messages to look at", () => {
+  test("there are messages", () => {
     expect(personalEvents.length).toBeGreaterThan(3);
   });
 });
@@ -130,7 +130,7 @@ describe("a violation that is planted", () => {
     expect(openFields(planted)).toEqual(["planted.v1.Outer.Inner.settings"]);
   });
 
-  test("that tells and says not of whom is named", () => {
+  test("with personal data but without a subject is named", () => {
     expect(ownerlessMessages(planted)).toEqual(["planted.v1.Outer.Inner", "planted.v1.Told"]);
   });
 

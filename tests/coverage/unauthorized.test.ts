@@ -114,7 +114,7 @@ describe.each(methods)("%s", (_, method) => {
     });
   }
 
-  test("with what it asks for, it is not refused for its caller", async () => {
+  test("with its permission it is not refused for its caller", async () => {
     const headers = internal ? token(callers[0] ?? "") : key([permission]);
     const reason = await refusal(method, headers);
     expect(["UNAUTHENTICATED", "PERMISSION_DENIED"]).not.toContain(reason);

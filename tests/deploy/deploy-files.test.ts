@@ -113,7 +113,7 @@ describe("deploy/k8s/base", () => {
     expect(at(pod, "containers", 0, "resources", "limits", "memory")).toBeDefined();
   });
 
-  test("probes ask for what the process serves, and a stop has time to drain", () => {
+  test("probes request what the process serves, and a stop has time to drain", () => {
     for (const [name, pod] of pods.filter(([name]) => name !== "muster-migrate")) {
       expect(at(pod, "containers", 0, "livenessProbe", "httpGet", "path"), name).toBe("/livez");
       expect(at(pod, "containers", 0, "readinessProbe", "httpGet", "path"), name).toBe("/readyz");
@@ -178,7 +178,7 @@ test("the workflows run what people run", () => {
   expect(read(".ci/run")).toMatch(/^exec make test$/m);
 });
 
-test("the lock file names the packages of every platform, for npm ci refuses one that does not", () => {
+test("the lock file names the packages of every platform, as npm ci requires", () => {
   const { packages } = JSON.parse(read("package-lock.json")) as {
     packages: Record<string, { version?: string; optionalDependencies?: Record<string, string> }>;
   };

@@ -29,7 +29,7 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
     return response.body.alert_codes;
   };
 
-  test("an answer has exactly the contract's fields", async () => {
+  test("a response has exactly the contract's fields", async () => {
     const user_id = await newUser();
     const quiet = await rest.post("/api/events", { type: "deposit", amount: "42.00", user_id, time: 10 });
     expect(quiet.text).toBe(`{"alert":false,"alert_codes":[],"user_id":${user_id}}`);
@@ -131,7 +131,7 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
     expect((await rest.post("/v1/events", { ...good, user_id })).status).toBe(400);
   });
 
-  test("each POST is an action, but one that repeats its idempotency key", async () => {
+  test("each POST is an action, unless it repeats an idempotency key", async () => {
     const user_id = await newUser();
     const body = { type: "deposit", amount: "150", user_id, time: 0 };
     const first = await rest.post("/api/events", body, { "idempotency-key": `k${user_id}` });
@@ -142,14 +142,14 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
     expect(await act(user_id, "deposit", "50.01", 0)).toEqual([123]);
   });
 
-  test("parallel deposits are judged one after the other", async () => {
+  test("parallel deposits are evaluated one after the other", async () => {
     const user = await newUser();
     const codes = await Promise.all(Array.from({ length: 20 }, () => act(user, "deposit", "60", 0)));
     expect(codes.filter((one) => one.length === 0)).toHaveLength(3);
     expect(codes.filter((one) => one.includes(123))).toHaveLength(17);
   });
 
-  test("rules are listed, added, changed and deleted; the next event is judged by what they are", async () => {
+  test("rules are listed, added, changed and deleted; the next event is evaluated by the current rules", async () => {
     const { body: before } = await rest.get("/v1/alert-rules");
     expect(before.alert_rules.map((rule: { code: number }) => rule.code)).toEqual([30, 123, 300, 1100]);
     expect(before.alert_rules[1]).toEqual({

@@ -209,7 +209,7 @@ describe("bad input of the tracking routes", () => {
     expect(await zipped(64 * 1024 * 1024)).toBe(413);
   });
 
-  test("both forms of a page, under both paths, and what is exact in their answers", async () => {
+  test("both forms of a page, under both paths, with exact responses", async () => {
     for (const path of ["/v1/page", "/api/page"]) {
       const short = { user_id: "019mr8mf4r", name: "Pricing Page", timestamp: "2012-12-02T00:30:12.984Z" };
       const recorded = await rest.post(path, { ...short, extra: [1] });

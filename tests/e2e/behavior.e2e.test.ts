@@ -172,7 +172,7 @@ describe("config/events.yaml", () => {
     }
   });
 
-  test("a mistake stops the start and says where it is", async () => {
+  test("a mistake stops the start with its line number", async () => {
     const file = await written("  - name: REVIEW\n    price: -2\n");
     const lines = (await readFile(file, "utf8")).split("\n").length;
     const ended = await runMuster(["serve"], {

@@ -273,7 +273,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       expect((await rest.get("/v1/segments/recent-fans/profiles")).status).toBe(404);
     });
 
-    test("a rule is changed by PATCH: told before, counted beside, then in force", async () => {
+    test("a rule is changed by PATCH: previewed, backfilled, then in force", async () => {
       for (const [user_id, times] of [
         ["once", 1],
         ["twice", 2],
@@ -460,7 +460,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       await expect.poll(async () => (await renewed.get("/v1/profiles")).status, { timeout: 2_000 }).toBe(401);
     });
 
-    test("one organization sees nothing of another", async () => {
+    test("organizations are isolated from each other", async () => {
       const made = await rest.post("/v1/organizations", { name: "Neighbor" });
       expect(made.status).toBe(201);
       const neighbor = new RestClient({ url: installation.url, apiKey: made.body.secret });

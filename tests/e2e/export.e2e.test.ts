@@ -41,7 +41,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     return response.body.records;
   }
 
-  test("an export tells all that was acknowledged before it, of one person alone", async () => {
+  test("an export contains all that was acknowledged before it, of a single person", async () => {
     const fields = { user_id: MARKER, email: `${MARKER}@example.com`, traits: { note: MARKER } };
     const { body: ada } = await rest.post("/v1/profiles", fields);
     const { body: device } = await rest.post("/v1/profiles", { anonymous_id: `device of ${MARKER}` });

@@ -57,7 +57,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(await counts()).toEqual([viewers, viewers, abandoned]);
   });
 
-  test("bad lines are reported by number while the rest goes on", async () => {
+  test("bad lines are reported by number while the import continues", async () => {
     const bad = join(tmpdir(), `muster-bad-${process.pid}-${mode}.csv`);
     await writeFile(
       bad,
@@ -78,7 +78,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     ]);
   });
 
-  test("a wrong key stops the import and says so", async () => {
+  test("a wrong key stops the import with a message", async () => {
     const result = await runMuster(["import", path, "--url", installation.url, "--api-key", "mk_wrong"], {});
     expect(result.code).not.toBe(0);
     expect(result.stderr).toContain("401");

@@ -95,7 +95,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(alone.alert_codes).toEqual([]);
   });
 
-  test("what cannot be merged or undone says why", async () => {
+  test("a merge or undo that is refused gives its reason", async () => {
     const [one, two] = [await made({ user_id: "a" }), await made({ user_id: "b" })];
     const refused = async (path: string, body: object, status: number, reason: string) => {
       const response = await rest.post(path, body);

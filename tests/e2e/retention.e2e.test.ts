@@ -17,7 +17,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
 
   const keep = (body: unknown) => rest.request("PATCH", "/v1/retention", body);
 
-  test("an organization keeps everything until it says otherwise, and then what it said", async () => {
+  test("an organization keeps everything by default, and its own setting afterwards", async () => {
     const forEver = { raw_event_days: null, aggregate_days: null, complete_since: null, update_time: null };
     expect((await rest.get("/v1/retention")).body).toEqual(forEver);
     const shorter = await keep({ raw_event_days: 30 });

@@ -38,7 +38,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     }
   }
 
-  test("an erasure that is killed goes on to its end", { timeout: 240_000 }, async () => {
+  test("an erasure whose process is killed continues to its end", { timeout: 240_000 }, async () => {
     const segment = { name: "Buyers", event_name: "bought", min_count: 1 };
     expect((await rest.post("/v1/segments", segment)).status).toBe(201);
     const run = `erase-me-${randomBytes(4).toString("hex")}`;

@@ -61,7 +61,7 @@ export class RestClient {
       const page = await this.get(
         `${path}${separator}page_size=${pageSize}${token === "" ? "" : `&page_token=${encodeURIComponent(token)}`}`,
       );
-      if (page.status !== 200) throw new Error(`GET ${path} answered ${page.status}: ${page.text}`);
+      if (page.status !== 200) throw new Error(`GET ${path} returned ${page.status}: ${page.text}`);
       found.push(...page.body[items]);
       token = page.body.next_page_token;
     } while (token !== "");

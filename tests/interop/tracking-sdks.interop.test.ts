@@ -106,7 +106,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       await expectOnce(name, paidAt);
     });
 
-    test("and once when answers are lost and it sends again", async () => {
+    test("and once when responses are lost and it sends again", async () => {
       const proxy = await startCuttingProxy(installation.url);
       const client = open({ url: proxy.url, key: installation.apiKey });
       const paidAt = new Date(Date.now() - HOUR_MS);

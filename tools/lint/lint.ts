@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { runProcess } from "../run-process.ts";
 import { checkDecisionPage } from "./decision-pages.ts";
 import { checkDocument } from "./documents.ts";
+import { checkFolderCycles, isFolderCycleSource } from "./folder-cycles.ts";
 import { checkFolderSizes } from "./folder-sizes.ts";
 import { checkGeneratedCode } from "./generated-code.ts";
 import { checkImports } from "./import-rules.ts";
@@ -31,6 +32,7 @@ const checks: readonly Check[] = [
   { name: "proto breaking", run: async () => print(await checkProtoBaseline(ROOT)) },
   { name: "generated code", run: async () => print(await checkGeneratedCode(ROOT)) },
   { name: "import rules", run: importRules },
+  { name: "folder cycles", run: async () => print(folderCycles()) },
   { name: "package exports", run: async () => print(packageExports()) },
   { name: "source rules", run: async () => print(sourceRules()) },
   { name: "folder sizes", run: async () => print(folderSizes()) },
@@ -54,6 +56,10 @@ async function importRules(): Promise<string> {
   const { violations, dependencyCount } = await checkImports(ROOT);
   if (dependencyCount === 0) return "dependency-cruiser read nothing\n";
   return violations.map(({ rule, from, to }) => `${from}: ${rule}: must not import ${to}\n`).join("");
+}
+
+function folderCycles(): Finding[] {
+  return checkFolderCycles(readSourceFiles(ROOT, isFolderCycleSource));
 }
 
 function packageExports(): Finding[] {

@@ -25,7 +25,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("generated code", () => {
-  test("a file that was edited, one that is missing and one too many are found", async () => {
+  test("an edited, a missing and a superfluous file are found", async () => {
     const before = await checkGeneratedCode(folder);
     writeFileSync(join(folder, GENERATED, "muster/bus/v1/envelope_pb.ts"), "// edited\n");
     rmSync(join(folder, GENERATED, "muster/errors/v1/reason_pb.ts"));

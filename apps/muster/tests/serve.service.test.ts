@@ -130,7 +130,7 @@ describe("embedded", { timeout: 60_000 }, () => {
     }
   });
 
-  test("told to stop, it finishes what is under way and ends with 0", async () => {
+  test("a stop signal lets it finish requests in flight and end with 0", async () => {
     const one = await server([], { MUSTER_DATA_DIR: dataDir, MUSTER_DRAIN_DELAY_MS: "2500" });
     await one.process.start();
     const key = readFileSync(join(dataDir, "demo-api-key"), "utf8").trim();
@@ -165,7 +165,7 @@ describe("production", { timeout: 90_000 }, () => {
     }
   });
 
-  test("without its database, or with an old schema, it says what to run; then it starts", async () => {
+  test("without its database, or with an old schema, it names the command to run; then it starts", async () => {
     const one = await server(["--target=all"], shared);
     const refused = await runMuster(["serve"], one.variables);
     expect(refused.code).toBe(1);

@@ -99,7 +99,7 @@ describe("CachingApiKeyVerifier", () => {
     expect(directory.calls).toBe(0);
   });
 
-  test("a good key is asked about once a minute", async () => {
+  test("a valid key is looked up once a minute", async () => {
     for (let second = 0; second < 60; second += 1) {
       expect(await verifier.verify(key)).toBeDefined();
       clock.ms += 1_000;
@@ -177,7 +177,7 @@ describe("CachingApiKeyVerifier", () => {
     expect(await verifier.verify(key)).toBeUndefined();
   });
 
-  test("a failing look-up is no answer: it rejects for all who wait, and is tried anew", async () => {
+  test("a failing look-up rejects for all waiting callers and is not cached", async () => {
     directory.failing = new AppError("UNAVAILABLE");
     const both = await Promise.allSettled([verifier.verify(key), verifier.verify(key)]);
     expect(both.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
@@ -206,7 +206,7 @@ describe("remoteApiKeyLookup", () => {
   const failing = (error: unknown) =>
     remoteApiKeyLookup({ verifyApiKey: () => Promise.reject(error) }, clock);
 
-  test("translates the answer", async () => {
+  test("translates the response", async () => {
     const verifyApiKey: CredentialClient["verifyApiKey"] = async ({ keyHash }, { deadlineMs }) => {
       expect(keyHash).toEqual(hash);
       expect(deadlineMs).toBe(START_MS + 5_000);

@@ -109,7 +109,7 @@ describe("refusals name the variable and what is expected", () => {
 describe("what is needed depends on what runs", () => {
   const address = { MUSTER_IDENTITY_ADDRESS: "identity:50051" };
 
-  test("identity asks nobody; events and segments ask it and one another; the gateway needs no database and no bus", () => {
+  test("identity calls no service; events and segments call identity and each other; the gateway needs no database and no bus", () => {
     expect(problems({ ...production, MUSTER_TARGET: "identity" })).toEqual([]);
     expect(problems({ ...production, ...address, MUSTER_TARGET: "events" })).toEqual([
       expect.stringContaining("MUSTER_SEGMENTS_ADDRESS is missing"),

@@ -27,7 +27,7 @@ describe("reason table", () => {
     }
   });
 
-  test("every row is an error that says something", () => {
+  test("every row has a status and a message", () => {
     for (const [name, row] of Object.entries<ReasonRow>(reasonTable)) {
       expect(row.http, name).toBeGreaterThanOrEqual(400);
       expect(row.http, name).toBeLessThan(600);
@@ -40,7 +40,7 @@ describe("reason table", () => {
 });
 
 describe("languages", () => {
-  test.each(LANGUAGES)("%s says something of its own for every reason", (language) => {
+  test.each(LANGUAGES)("%s has a distinct message for every reason", (language) => {
     const reasons = Object.keys(reasonTable) as ReasonName[];
     const messages = reasons.map((reason) => reasonMessage(reason, language));
     const others = reasons.filter((reason) => language !== "en" || reason !== "USER_EVENT_EXISTS");

@@ -61,7 +61,7 @@ test("leaving ends a read that waits for a source that hangs", async () => {
   expect(from.wasClosed).toBe(true);
 });
 
-test("a message that fails its check ends the stream before the reader sees it", async () => {
+test("a message that fails its check ends the stream before the reader receives it", async () => {
   const from = source(1, 2, 3);
   const messages = new Interruptible(from, new AbortController().signal, {
     check: (value) => {

@@ -26,7 +26,7 @@ function answered<Schema extends DescMessage>(schema: Schema, message: MessageIn
   return { ok: true, headers: { "x-kept": "1" }, body: toBinary(schema, create(schema, message)) };
 }
 
-test("an answer about an erased person alone becomes an error that brings nothing back", () => {
+test("a response about an erased profile only becomes an error", () => {
   const response = answered(RecordEventResponseSchema, {
     event: { profileId: ADA, properties: '{"secret":1}' },
   });
@@ -35,7 +35,7 @@ test("an answer about an erased person alone becomes an error that brings nothin
   expect(errorFromStatusBytes(kept?.body ?? new Uint8Array())).toMatchObject({ reason: "EVENT_ERASED" });
 });
 
-test("one about others too loses what it says of the erased, and the rest stays", () => {
+test("a response about other profiles too loses the erased profile's fields", () => {
   const results = [
     { index: 0, profileId: ADA, eventId: "a" },
     { index: 1, profileId: BOB, eventId: "b" },
@@ -49,7 +49,7 @@ test("one about others too loses what it says of the erased, and the rest stays"
   expect(left.results).toMatchObject([{ index: 1, profileId: BOB }]);
 });
 
-test("one that is about the person without naming them goes as a whole, also of a method unknown here", () => {
+test("a response about the profile without naming it is removed, also of an unknown method", () => {
   const response = answered(RecordEventResponseSchema, {
     event: { profileId: BOB, properties: '{"secret":1}' },
   });
@@ -58,7 +58,7 @@ test("one that is about the person without naming them goes as a whole, also of 
   }
 });
 
-test("one that says nothing about anybody stays, and so does an error", () => {
+test("a response without personal data stays, and so does an error", () => {
   const response = answered(RecordTrackedUserEventResponseSchema, { message: "done", id: "an id" });
   expect(rewrite("muster.events.v1.BehaviorService/RecordTrackedUserEvent", response)).toBeUndefined();
   expect(rewrite("muster.events.v1.EventService/RecordEvent", { ...response, ok: false })).toBeUndefined();

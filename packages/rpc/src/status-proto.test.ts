@@ -15,7 +15,7 @@ const anyError = fc
   })
   .map((options) => new AppError("FIELD_INVALID", { ...options, requestId: "request-1" }));
 
-describe("whatever an error says", () => {
+describe("any error message", () => {
   test("its trailers stay under 8 KiB and keep the reason", () => {
     fc.assert(
       fc.property(anyError, (error) => {

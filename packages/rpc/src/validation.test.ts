@@ -54,7 +54,7 @@ test("a rule of a whole message names the field its id begins with, if there is 
   expect(profile).toEqual([{ field: "", message: "one of user_id, anonymous_id and email is required" }]);
 });
 
-test("at most twenty violations are told", () => {
+test("at most twenty violations are reported", () => {
   const key = create(CreateApiKeyRequestSchema, {
     name: "n",
     scopes: Array.from({ length: 60 }, (_, i) => "x".repeat(65 + i)),

@@ -102,7 +102,7 @@ test("a client cannot bring a service's token", async () => {
 });
 
 test.each(["[", "a b", "", "x:y:z", "%"])(
-  "a Host header of %j is answered and harms nobody",
+  "a Host header of %j gets a response and ends no process",
   async (host) => {
     const response = await send(
       `POST /muster.events.v1.EventService/RecordEvent HTTP/1.1\r\nHost: ${host}\r\n` +

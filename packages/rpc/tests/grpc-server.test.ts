@@ -120,7 +120,7 @@ describe("a stock grpc-js client with proto-loader", () => {
     >;
   }
 
-  test("calls, and reads the answer", async () => {
+  test("calls, and reads the response", async () => {
     const result = await createOrganization("Acme", { authorization: "Bearer writer" });
     expect(result).toMatchObject({ response: { organization: { name: "Acme" } } });
   });
@@ -158,7 +158,7 @@ describe("a stock grpc-js client with proto-loader", () => {
     ]);
   });
 
-  test("hears 401 before 403 before 400", async () => {
+  test("receives 401 before 403 before 400", async () => {
     const code = async (headers: Record<string, string>): Promise<number> =>
       ((await createOrganization("", headers)) as Failure).error.code;
     expect(await code({})).toBe(status.UNAUTHENTICATED);
@@ -197,13 +197,13 @@ describe("hostile requests", () => {
   const key = { authorization: "Bearer writer" };
   const garbage = Buffer.from([0x0a, 0xff]);
 
-  test("bytes that are no message: after the credentials have been looked at", async () => {
+  test("bytes that are no message fail after authentication", async () => {
     expect(await raw(CREATE_ORGANIZATION, garbage, {})).toMatchObject({ code: status.UNAUTHENTICATED });
     expect(await raw(CREATE_ORGANIZATION, garbage, key)).toMatchObject({ code: status.INVALID_ARGUMENT });
     expect(module.observed.calls).toEqual([]);
   });
 
-  test("bytes in a stream that are no message fail it, though its handler goes on", async () => {
+  test("bytes in a stream that are no message fail it, though its handler continues", async () => {
     const client = new Client(server.address, credentials.createInsecure());
     const pass = (value: Buffer): Buffer => value;
     const path = "/muster.events.v1.EventService/IngestEvents";
@@ -229,7 +229,7 @@ describe("hostile requests", () => {
     });
   });
 
-  test("an answer over the limit", async () => {
+  test("a response over the limit", async () => {
     const caller = grpcCaller({ address: server.address });
     const organizations = createClient(OrganizationService, caller, WRITER);
     await expect(organizations.listOrganizations({ pageSize: 500 })).rejects.toMatchObject({
@@ -253,7 +253,7 @@ describe("hostile requests", () => {
     });
   });
 
-  test("an answer that cannot be encoded is a defect, logged under its id", async () => {
+  test("a response that cannot be encoded is a defect, logged under its id", async () => {
     const bytes = toBinary(
       CreateOrganizationRequestSchema,
       create(CreateOrganizationRequestSchema, { name: "unencodable" }),
@@ -362,7 +362,7 @@ describe("draining", () => {
     return { server: one, caller: grpcCaller({ address: one.address }), module: own };
   }
 
-  test("ends tails with UNAVAILABLE and lets a stream be answered for what it sent", async () => {
+  test("ends tails with UNAVAILABLE and acknowledges what a stream has sent", async () => {
     const own = await drained();
     const events = createClient(EventService, own.caller, WRITER);
     const tail = outcome(events.tailEvents({ names: ["waits"] }));
@@ -383,7 +383,7 @@ describe("draining", () => {
     own.caller.close();
   });
 
-  test("is told to those who watch the health", async () => {
+  test("is reported to health watches", async () => {
     const own = await drained();
     const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
     const watch = createClient(Health, own.caller).watch({})[Symbol.asyncIterator]();

@@ -82,7 +82,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     return rows.map((row) => row.name.toString());
   };
 
-  test("the same key and body gets the first answer, whether or not it was settled in a transaction", async () => {
+  test("the same key and body gets the first response, whether or not a transaction saved it", async () => {
     for (const organization of ["Acme", "stored once"]) {
       const first = await call(organization, organization);
       expect(first.isReplayed).toBe(false);
@@ -124,7 +124,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     expect(await effects()).not.toContain("stored, then fails");
   });
 
-  test("a second call while the first runs is told to wait; leaving the first frees the key", async () => {
+  test("a second call while the first runs gets a retry time; aborting the first frees the key", async () => {
     const controller = new AbortController();
     const first = refused(call("waits", "k-5", "writer", controller.signal));
     await waitFor(() => module.observed.calls.length === 1);

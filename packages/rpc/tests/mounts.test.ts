@@ -60,7 +60,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   const organizations = () => createClient(OrganizationService, mounted.caller, WRITER);
   const eventsClient = () => createClient(EventService, mounted.caller, WRITER);
 
-  describe("an answer", () => {
+  describe("a response", () => {
     test("of a unary call, with the caller's organization and request id", async () => {
       const response = await organizations().createOrganization({ name: "Ada & Söhne" });
       expect(response.organization).toMatchObject({ id: ORGANIZATION, name: "Ada & Söhne" });
@@ -93,7 +93,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       expect((await responses.next()).done).toBe(true);
     });
 
-    test("ends a stream though the caller would go on", async () => {
+    test("ends a stream though the caller would continue", async () => {
       async function* endless() {
         yield { sequence: 1n, event: { name: "quits" } };
         await new Promise<never>(() => {});
@@ -147,7 +147,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       });
     });
 
-    test("of a defect in a stream says nothing of its cause", async () => {
+    test("of a defect in a stream does not contain its cause", async () => {
       const events = eventsClient();
       const calls = [
         collect(events.tailEvents({ names: ["throws"] })),
@@ -181,7 +181,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   describe("time and cancellation", () => {
     const inMs = (ms: number): ClientCallOptions => ({ ...WRITER, deadlineMs: Date.now() + ms });
 
-    test("a deadline answers though the handler hangs", async () => {
+    test("a deadline ends the call though the handler hangs", async () => {
       const startMs = performance.now();
       const error = await failure(organizations().createOrganization({ name: "hangs" }, inMs(150)));
       expect(error.reason).toBe("DEADLINE_EXCEEDED");

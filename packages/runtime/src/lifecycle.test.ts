@@ -52,7 +52,7 @@ describe("workers", () => {
     ]);
   });
 
-  test("one that fails to start ends the start; those begun are stopped", async () => {
+  test("a worker that fails to start ends the start; started workers are stopped", async () => {
     const story: string[] = [];
     const failing = worker("relay", story, { start: () => Promise.reject(new Error("no")) });
     const workers = [worker("outbox", story), failing, worker("consumer", story)];
@@ -62,7 +62,7 @@ describe("workers", () => {
     expect(story).toEqual(["start outbox", "stop relay", "stop outbox"]);
   });
 
-  test("one that hangs and one that fails keep no other from stopping", async () => {
+  test("hanging and failing workers do not keep others from stopping", async () => {
     const story: string[] = [];
     const workers = [
       worker("first", story),

@@ -56,7 +56,7 @@ test("counted ids are UUIDv7 in order, the same every time", () => {
   expect(made.every(isUuid)).toBe(true);
 });
 
-test("waitFor gives the first result, or says what was awaited in vain", async () => {
+test("waitFor returns the first result, or names what it awaited", async () => {
   let calls = 0;
   expect(await waitFor(() => (++calls < 3 ? undefined : calls))).toBe(3);
   expect(await waitFor(() => 0)).toBe(0);

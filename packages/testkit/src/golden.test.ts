@@ -16,7 +16,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test("a golden file must be there and equal, and is written only when asked", async () => {
+test("a golden file must exist and be equal, and is written only on request", async () => {
   vi.stubEnv("MUSTER_GOLDEN_UPDATE", "");
   await expect(golden(name, "one\ntwo\n")).rejects.toThrow(/does not exist.*MUSTER_GOLDEN_UPDATE=1/);
   vi.stubEnv("MUSTER_GOLDEN_UPDATE", "1");

@@ -163,7 +163,7 @@ describe("binding", () => {
     expect(await refusal("PUT", "/v1/tags", '["a",1]')).toBe("400 REQUEST_MALFORMED [1]: must be a string");
   });
 
-  test("unknown parameters and keys are skipped where the method says so", async () => {
+  test("unknown parameters and keys are skipped where the method's option allows them", async () => {
     expect(await bound("GET", "/v1/tracked-books?no_such=1&query=q")).toMatchObject({ query: "q" });
   });
 
@@ -362,8 +362,8 @@ describe("methods", () => {
   });
 });
 
-describe("answers", () => {
-  test("a field of the answer as the body, with the method's status", async () => {
+describe("responses", () => {
+  test("a field of the response as the body, with the method's status", async () => {
     caller.rendered = bookResponse({ id: "b", title: "t", extra: '{"n":1.50}' });
     const response = await send("POST", "/v1/books", "{}");
     expect(response).toMatchObject({ status: 201, headers: { "content-type": "application/json" } });
@@ -371,7 +371,7 @@ describe("answers", () => {
     expect(response.route).toMatchObject({ template: "/v1/books", method: { name: "CreateBook" } });
   });
 
-  test("an unset field of the answer is null", async () => {
+  test("an unset field of the response is null", async () => {
     caller.rendered = () => ({ message: create(message("GetBookResponse")) });
     expect((await send("GET", "/v1/books/7")).body).toBe("null");
   });
@@ -414,7 +414,7 @@ describe("JSON names of a field's own", () => {
     );
   });
 
-  test("an answer of one form shows nothing of the others", async () => {
+  test("a response of one form omits the others", async () => {
     const shown = async (response: Fields) => {
       caller.rendered = () => ({ message: create(message("TrackBookResponse"), { response }) });
       return (await send("POST", "/v1/loans", "{}")).body;
@@ -428,7 +428,7 @@ describe("JSON names of a field's own", () => {
 describe("google.api.HttpBody", () => {
   const csv = new TextEncoder().encode("a;b\n");
 
-  test("as an answer", async () => {
+  test("as a response", async () => {
     caller.rendered = () => ({ message: create(registryHttpBody(), { contentType: "text/csv", data: csv }) });
     const response = await send("GET", "/v1/files/x.csv");
     expect(response).toMatchObject({ status: 200, headers: { "content-type": "text/csv" }, body: csv });
@@ -541,7 +541,7 @@ describe("errors", () => {
     });
   });
 
-  test("a kept error is told in the language of each call, the same for the same language", async () => {
+  test("a saved error is rendered in the language of each call, the same for the same language", async () => {
     const kept = { message: "profile p is gone", requestId: "first", replayed: true };
     caller.rendered = failing(new AppError("PROFILE_NOT_FOUND", kept));
     const replayedIn = async (language: string) =>
@@ -551,12 +551,12 @@ describe("errors", () => {
     expect(await replayedIn("en")).toContain('"message":"profile p is gone"');
   });
 
-  test("a replay shows the request id of the first answer", async () => {
+  test("a replay shows the request id of the first response", async () => {
     caller.rendered = failing(new AppError("PROFILE_NOT_FOUND", { requestId: "first" }));
     expect((await send("GET", "/v1/books/7")).json()).toMatchObject({ request_id: "first" });
   });
 
-  test("a defect tells nothing about itself", async () => {
+  test("a defect reveals no details", async () => {
     caller.rendered = failing(new TypeError("secret detail"));
     const response = await send("GET", "/v1/books/7");
     expect(response.status).toBe(500);

@@ -223,7 +223,7 @@ describe("bodies", () => {
     expect((await post("/v1/events", body)).status).toBe(201);
   });
 
-  test("Expect: 100-continue is answered before a body too large is sent", async () => {
+  test("Expect: 100-continue gets a response before a body too large is sent", async () => {
     const response = await send(muster.port, "/v1/events", {
       method: "POST",
       headers: { ...JSON_TYPE, expect: "100-continue", "content-length": String(5 * MEBIBYTE) },
@@ -277,7 +277,7 @@ describe("calls", () => {
     expect((deadlineMs ?? 0) - Date.now()).toBeLessThan(30_001);
   });
 
-  test("a method may take longer than others, if it says so", async () => {
+  test("a method may take longer than others by its option", async () => {
     await post("/v1/segments:preview", JSON.stringify({ event_name: "viewed", min_count: 1 }));
     const { deadlineMs } = muster.caller.last.options;
     expect((deadlineMs ?? 0) - Date.now()).toBeGreaterThan(290_000);
@@ -351,7 +351,7 @@ describe("calls", () => {
     await canceled;
   });
 
-  test("a defect tells nothing, and the log where it is, in no words that may be personal", async () => {
+  test("a defect reveals no details, and the log its location without personal data", async () => {
     muster.caller.response = async () => {
       throw new TypeError("secret detail");
     };

@@ -88,12 +88,12 @@ describe("slow clients", () => {
     expect(muster.caller.calls).toEqual([]);
   });
 
-  test("a connection that says nothing more is closed", async () => {
+  test("an idle connection is closed", async () => {
     const response = await sendRaw(muster.port, "GET /version HTTP/1.1\r\nhost: x\r\n\r\n");
     expect(response).toContain("200 OK");
   });
 
-  test("one that does not read its answer is cut", async () => {
+  test("a connection that does not read its response is cut", async () => {
     const patient = await startTestGateway({ limits: { idleTimeoutMs: 200 } });
     const name = "x".repeat(32 * 1024 * 1024);
     patient.caller.response = async () => ({
@@ -113,7 +113,7 @@ describe("slow clients", () => {
 });
 
 describe("the end", () => {
-  test("what is under way is answered, new connections are refused", async () => {
+  test("requests in flight get responses, new connections are refused", async () => {
     const draining = await startTestGateway();
     const { promise, resolve } = Promise.withResolvers<void>();
     draining.caller.response = async (method) => {

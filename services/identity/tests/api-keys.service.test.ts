@@ -324,7 +324,7 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     expect(await listed()).toHaveLength(2);
   });
 
-  test("other services learn whose key a hash is, and nothing about one that ended", async () => {
+  test("other services get the owner of a key's hash, and nothing for an ended key", async () => {
     const { verifyApiKey } = CredentialService.method;
     const { id, secret, apiKey } = await issue(["events.write"]);
     const keyHash = hashApiKey(secret);

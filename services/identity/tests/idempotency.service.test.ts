@@ -9,7 +9,7 @@ import { IdentityUnderTest } from "./identity-under-test.ts";
 const { createApiKey, listApiKeys, rotateApiKey } = ApiKeyService.method;
 const { createOrganization } = OrganizationService.method;
 
-describe.each(ENGINES)("answers commit with their effects on %s", (engine) => {
+describe.each(ENGINES)("responses commit with their effects on %s", (engine) => {
   let identity: IdentityUnderTest;
   let key: string;
 

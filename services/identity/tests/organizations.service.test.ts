@@ -39,7 +39,7 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
     expect(keys.apiKeys).toEqual([made.apiKey]);
   });
 
-  test("nobody sees an organization that is not theirs", async () => {
+  test("another organization's key reads no organization", async () => {
     const { organizations } = await identity.call(listOrganizations, {}, { key });
     expect(organizations.map(({ name }) => name)).toEqual(["Acme"]);
   });
@@ -70,7 +70,7 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
     expect(await identity.rowCounts()).toEqual(before);
   });
 
-  test("its days begin in UTC unless it says where; other services hear of it", async () => {
+  test("its days begin in UTC by default; other services read its time zone", async () => {
     const make = (request: object) =>
       identity.call(createOrganization, { name: "Zoned", ...request }, { key });
     expect((await make({})).organization?.timeZone).toBe("UTC");

@@ -55,14 +55,14 @@ test("a good key is known, another is not", async () => {
   expect(await verifier.verify(newApiKeySecret())).toBeUndefined();
 });
 
-test("an asking service that identity does not know says nothing about the key", async () => {
+test("an unauthenticated calling service reveals nothing about the key", async () => {
   const unavailable = { reason: "UNAVAILABLE", row: { http: 503 } };
   const ofAnotherInstallation = identity.tokensOf("events", new Uint8Array(32).fill(1));
   await expect(verifierOf(ofAnotherInstallation).verify(key)).rejects.toMatchObject(unavailable);
   await expect(verifierOf(identity.tokensOf("webhooks")).verify(key)).rejects.toMatchObject(unavailable);
 });
 
-test("with identity gone, known keys go on for their minute and others are 503, not 401", async () => {
+test("with identity down, cached keys work for their minute and others are 503, not 401", async () => {
   const verifier = verifierOf(identity.tokensOf("events"));
   await verifier.verify(key);
   await server.stop(0);

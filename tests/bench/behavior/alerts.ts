@@ -56,8 +56,7 @@ async function createProfiles(rest: RestClient): Promise<void> {
   const ids = [HEAVY, ...Array.from({ length: PROFILES }, (_, index) => FIRST_USER + index)];
   for (const id of ids) {
     const response = await rest.post("/v1/profiles", { user_id: String(id) });
-    if (response.status !== 201)
-      throw new Error(`a profile was answered ${response.status}: ${response.text}`);
+    if (response.status !== 201) throw new Error(`a profile got ${response.status}: ${response.text}`);
   }
 }
 
@@ -86,7 +85,7 @@ async function measureHeavy(bench: AlertBench, { deposits, actions }: AlertSizes
     ...{ event_name: "deposit", property: "amount", threshold: "999999999" },
   };
   const created = await rest.post("/v1/alert-rules", rule);
-  if (created.status !== 201) throw new Error(`a rule was answered ${created.status}: ${created.text}`);
+  if (created.status !== 201) throw new Error(`a rule got ${created.status}: ${created.text}`);
   for (let start = 0; start < deposits; start += BATCH) {
     await postBatch(
       rest,
@@ -125,15 +124,14 @@ async function timeUnmatched(rest: RestClient, count: number): Promise<object> {
     const event = { user_id: String(FIRST_USER + (call % PROFILES)), name: "noted" };
     const response = await rest.post("/v1/events", event);
     samples.push(systemClock.monotonicMs() - startMs);
-    if (response.status !== 201)
-      throw new Error(`an event was answered ${response.status}: ${response.text}`);
+    if (response.status !== 201) throw new Error(`an event got ${response.status}: ${response.text}`);
   }
   return latencies(samples);
 }
 
 async function deposit(rest: RestClient, user_id: number, time: number): Promise<void> {
   const response = await rest.post("/api/events", { type: "deposit", amount: "1.25", user_id, time });
-  if (response.status !== 200) throw new Error(`a deposit was answered ${response.status}: ${response.text}`);
+  if (response.status !== 200) throw new Error(`a deposit got ${response.status}: ${response.text}`);
 }
 
 /** Retries as long as the server is busy. */
@@ -141,7 +139,7 @@ async function postBatch(rest: RestClient, events: readonly object[]): Promise<v
   for (;;) {
     const response = await rest.post("/v1/events:batch", { events });
     if (response.status === 200) return;
-    if (response.status !== 429) throw new Error(`a batch was answered ${response.status}: ${response.text}`);
+    if (response.status !== 429) throw new Error(`a batch got ${response.status}: ${response.text}`);
     await systemClock.sleep(1000 * Number(response.headers.get("retry-after") ?? 1));
   }
 }

@@ -104,8 +104,7 @@ async function addEventTypes(rest: RestClient): Promise<void> {
   for (const [name, price] of PRICES) {
     if (name === name.toUpperCase()) continue;
     const response = await rest.post("/v1/event-types", { name, price });
-    if (response.status !== 201)
-      throw new Error(`an event type was answered ${response.status}: ${response.text}`);
+    if (response.status !== 201) throw new Error(`an event type got ${response.status}: ${response.text}`);
   }
 }
 
@@ -120,7 +119,7 @@ async function addHeavyUser(rest: RestClient): Promise<void> {
       properties: { name: `Page ${index % 40} of the shop` },
     }));
     const response = await rest.post("/v1/events:batch", { events });
-    if (response.status !== 200) throw new Error(`a batch was answered ${response.status}: ${response.text}`);
+    if (response.status !== 200) throw new Error(`a batch got ${response.status}: ${response.text}`);
   }
 }
 

@@ -89,7 +89,7 @@ export async function postBatch(rest: RestClient, body: string): Promise<void> {
   for (;;) {
     const response = await rest.post("/v1/events:batch", body);
     if (response.status === 200) return;
-    if (response.status !== 429) throw new Error(`a batch was answered ${response.status}: ${response.text}`);
+    if (response.status !== 429) throw new Error(`a batch got ${response.status}: ${response.text}`);
     await systemClock.sleep(1000 * Number(response.headers.get("retry-after") ?? 1));
   }
 }

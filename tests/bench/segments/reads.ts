@@ -13,7 +13,7 @@ export async function timeReads(
     const response = await read(Math.max(0, call));
     // The first requests open connections and fill caches.
     if (call >= 0) samples.push(systemClock.monotonicMs() - startMs);
-    if (response.status !== 200) throw new Error(`a read was answered ${response.status}: ${response.text}`);
+    if (response.status !== 200) throw new Error(`a read got ${response.status}: ${response.text}`);
   }
   return latencies(samples);
 }
@@ -30,7 +30,6 @@ export async function untilLive(rest: RestClient, segmentId: string): Promise<nu
 
 export async function createSegment(rest: RestClient, body: unknown): Promise<string> {
   const made = await rest.post("/v1/segments", body);
-  if (made.status !== 201)
-    throw new Error(`${JSON.stringify(body)} was answered ${made.status}: ${made.text}`);
+  if (made.status !== 201) throw new Error(`${JSON.stringify(body)} got ${made.status}: ${made.text}`);
   return made.body.id;
 }

@@ -225,7 +225,7 @@ async function measurePreviews(rest: RestClient): Promise<void> {
   results.record({ part: "preview of a new rule", ...previewed, ...figures(response) });
   const startMs = systemClock.monotonicMs();
   const exact = await preview(true);
-  if (exact.status !== 200) throw new Error(`an exact preview was answered ${exact.status}: ${exact.text}`);
+  if (exact.status !== 200) throw new Error(`an exact preview got ${exact.status}: ${exact.text}`);
   const seconds = round((systemClock.monotonicMs() - startMs) / 1000);
   results.record({ part: "preview of a new rule, exact", seconds, ...figures(exact) });
 }

@@ -9,7 +9,7 @@ test("the same seed gives the same history, another seed another", () => {
   expect([...shopHistory({ ...options, seed: 8 })]).not.toEqual(history);
 });
 
-test("a history has the asked-for size and span, is ordered by time, and holds every kind of event", () => {
+test("a history has the requested size and span, is ordered by time, and holds every kind of event", () => {
   const history = [...shopHistory(options)];
   expect(history).toHaveLength(options.events);
   const times = history.map((event) => event.timeMs);

@@ -28,7 +28,7 @@ test("CSV records know the line they begin at, over quoted line breaks and short
   ]);
 });
 
-test("NDJSON lines that are no objects are told apart from those that are", async () => {
+test("NDJSON lines that are no objects are reported; the others are read", async () => {
   expect(await read('{"a":1}\n\nnope\n[1]\n{"a":2}', "ndjson")).toEqual([
     [1, { a: 1 }],
     [3, "not JSON"],

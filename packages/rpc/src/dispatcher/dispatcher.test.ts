@@ -193,7 +193,7 @@ describe("a unary call", () => {
   const internal: Shape = { policy: { internal: true, callers: ["events"] } };
   const events = token({ service: "events", actAsDemo: false });
 
-  test("has 30 seconds unless its caller says otherwise", async () => {
+  test("has 30 seconds unless its caller sets a deadline", async () => {
     const { call, clock } = made(internal, { handler: () => new Promise(() => {}) });
     let outcome: unknown;
     call(events).catch((error: unknown) => {
@@ -206,7 +206,7 @@ describe("a unary call", () => {
     expect(clock.sleeperCount).toBe(0);
   });
 
-  test("leaves no timer behind when it is answered", async () => {
+  test("leaves no timer behind after the response", async () => {
     const { call, clock } = made(internal);
     await call(events);
     expect(clock.sleeperCount).toBe(0);

@@ -189,7 +189,7 @@ function serviceError(status: StatusObject): Error {
 
 function missing(method: DescMethod): never {
   throw new AppError("INTERNAL", {
-    cause: new Error(`${methodName(method)} was answered without a message`),
+    cause: new Error(`${methodName(method)} returned no message`),
   });
 }
 

@@ -46,7 +46,7 @@ function naive(all: readonly NaiveRule[], path: readonly string[], customVerb: s
   return (exact ?? best).rule;
 }
 
-test("the trie finds what the definition says", () => {
+test("the trie finds what the definition requires", () => {
   fc.assert(
     fc.property(
       rules,

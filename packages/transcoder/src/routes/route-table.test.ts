@@ -97,7 +97,7 @@ describe("refused when built", () => {
   });
 });
 
-test("the printed table says all that a client can see", () => {
+test("the printed table contains all that a client can observe", () => {
   const lines = printRouteTable(table).split("\n");
   expect(lines).toContain(
     "GET /v1/books/{book_id} transcoder.test.v1.LibraryService.GetBook 200 books.read body=- response=book",
