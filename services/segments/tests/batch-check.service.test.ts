@@ -48,16 +48,16 @@ describe.each(ENGINES)("membership checks on %s", (engine) => {
   });
 
   test("an unknown segment or profile is an error of its check alone", async () => {
-    const known = profileIds[3] ?? "";
+    const existing = profileIds[3] ?? "";
     const { results } = await client.batchCheckMemberships({
       checks: [
-        { segment: "nothing", profile: byProfile(known) },
-        { segment: harness.newProfile(), profile: byProfile(known) },
+        { segment: "nothing", profile: byProfile(existing) },
+        { segment: harness.newProfile(), profile: byProfile(existing) },
         { segment: "abandoned-cart", profile: byProfile(harness.newProfile()) },
         { segment: "abandoned-cart", profile: byProfile("nobody") },
         { segment: "abandoned-cart", profile: byUser("nobody") },
-        { segment: "abandoned-cart", profile: byUser(known) },
-        { segment: "abandoned-cart", profile: byProfile(known) },
+        { segment: "abandoned-cart", profile: byUser(existing) },
+        { segment: "abandoned-cart", profile: byProfile(existing) },
       ],
     });
     const reasons = results.map(({ error }) => error?.reason);

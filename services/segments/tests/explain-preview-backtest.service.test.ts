@@ -166,7 +166,7 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
     harness.events.beforeScan = () => harness.clock.advance(301);
     try {
       let misses = 0;
-      for (let asked = 0; asked < 10; asked += 1) {
+      for (let attempt = 0; attempt < 10; attempt += 1) {
         const { count, errorBound } = await own.previewSegment({ rule });
         if (Math.abs(Number(count) - 50) > Number(errorBound)) misses += 1;
       }
@@ -177,8 +177,8 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
       expect(profilesChecked).toBeGreaterThan(0n);
       expect(profilesChecked).toBeLessThan(200n);
       expect(errorBound).toBeGreaterThan(0n);
-      const asked = await own.previewSegment({ rule, exact: true });
-      expect(asked).toMatchObject({ count: 50n, exact: true, errorBound: 0n, profilesChecked: 200n });
+      const onRequest = await own.previewSegment({ rule, exact: true });
+      expect(onRequest).toMatchObject({ count: 50n, exact: true, errorBound: 0n, profilesChecked: 200n });
     } finally {
       harness.events.beforeScan = async () => {};
     }
@@ -303,10 +303,10 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
     { request: { rule: inSegment("no such") }, field: "rule.in_segment.segment_id" },
     { request: { eventName: "a", minCount: 1001, withinDays: 1 }, field: "min_count" },
   ])("$field: what could not be saved cannot be tried", async ({ request, field }) => {
-    const refused = { reason: "FIELD_INVALID", fields: [{ field }] };
-    await expect(client.previewSegment(request)).rejects.toMatchObject(refused);
-    await expect(client.backtestSegment(request)).rejects.toMatchObject(refused);
-    await expect(client.estimateSegmentCost(request)).rejects.toMatchObject(refused);
+    const rejected = { reason: "FIELD_INVALID", fields: [{ field }] };
+    await expect(client.previewSegment(request)).rejects.toMatchObject(rejected);
+    await expect(client.backtestSegment(request)).rejects.toMatchObject(rejected);
+    await expect(client.estimateSegmentCost(request)).rejects.toMatchObject(rejected);
   });
 
   test("a backtest takes either a segment or a rule, and at most 90 days", async () => {

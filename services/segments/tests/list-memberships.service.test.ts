@@ -83,13 +83,13 @@ describe.each(ENGINES)("ListMemberships on %s", (engine) => {
   test("rejects ids and lists outside their bounds", async () => {
     const organizationId = uuidToBytes(harness.organizationId);
     const profileId = uuidToBytes(harness.newProfile());
-    const refused = { reason: "FIELD_INVALID" };
+    const rejected = { reason: "FIELD_INVALID" };
     await expect(
       eventsClient().listMemberships({ organizationId, profileId: profileId.subarray(1) }),
-    ).rejects.toMatchObject(refused);
+    ).rejects.toMatchObject(rejected);
     const mergedProfileIds = Array.from({ length: 21 }, () => profileId);
     await expect(
       eventsClient().listMemberships({ organizationId, profileId, mergedProfileIds }),
-    ).rejects.toMatchObject(refused);
+    ).rejects.toMatchObject(rejected);
   });
 });

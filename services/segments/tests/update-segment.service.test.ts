@@ -254,7 +254,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     // Only the fields of the mask.
     expect((await update({ name: "Other", eventName: "x" }, ["name"])).segment).toMatchObject({ version: 1 });
     await update({ name: "Viewers" }).catch(() => undefined);
-    const refused: [object, string[] | undefined, string][] = [
+    const rejected: [object, string[] | undefined, string][] = [
       [{}, ["name"], "segment.name"],
       [{}, ["rule"], "segment.rule"],
       [{}, ["slug"], "update_mask"],
@@ -265,7 +265,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
       [{ name: "!" }, undefined, "segment.name"],
       [{ eventName: "a", minCount: 0 }, undefined, "segment.min_count"],
     ];
-    for (const [segment, paths, field] of refused) {
+    for (const [segment, paths, field] of rejected) {
       const name = (await harness.segments.listSegments({})).segments[1]?.slug ?? "";
       const call = harness.segments.updateSegment({
         segmentId: name,
@@ -420,15 +420,15 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     await submitHistory(20);
     await harness.segments.createSegment(VIEWERS);
     await harness.segments.createSegment({ name: "Others", rule: not(inSegment("viewers")) });
-    const refused = { reason: "SEGMENT_IN_USE", details: { segments: "others" } };
-    await expect(harness.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(refused);
+    const rejected = { reason: "SEGMENT_IN_USE", details: { segments: "others" } };
+    await expect(harness.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(rejected);
     // A reference of the serving rule keeps the segment in use.
     holdScans(() => true);
     await harness.segments.updateSegment({
       segmentId: "others",
       segment: { eventName: "bought", minCount: 1 },
     });
-    await expect(harness.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(refused);
+    await expect(harness.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(rejected);
     await harness.segments.updateSegment({
       segmentId: "viewers",
       segment: { eventName: "viewed", minCount: 2 },

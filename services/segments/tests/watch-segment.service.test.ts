@@ -24,7 +24,7 @@ class Follower {
   readonly members = new Set<string>();
   isComplete = false;
   token = "";
-  answers = 0;
+  responses = 0;
   readonly #client: SegmentsClient;
   readonly #segmentId: string;
   #stream: AsyncIterator<WatchSegmentResponse> | undefined;
@@ -55,12 +55,12 @@ class Follower {
   }
 
   #take({ kind, resumeToken }: WatchSegmentResponse): void {
-    this.answers += 1;
+    this.responses += 1;
     this.token = resumeToken;
     if (kind.case === "members") {
       if (kind.value.restart) this.members.clear();
       for (const { profileId } of kind.value.members) {
-        expect(this.members.has(profileId), `${profileId} is told twice`).toBe(false);
+        expect(this.members.has(profileId), `${profileId} is sent twice`).toBe(false);
         this.members.add(profileId);
       }
       this.isComplete = kind.value.complete;
@@ -82,7 +82,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     );
   const profiles = (count: number) => Array.from({ length: count }, () => harness.newProfile()).sort();
   const follow = (client = harness.segments) => new Follower(client, "lately");
-  const refused = (promise: Promise<unknown>) =>
+  const reasonOf = (promise: Promise<unknown>) =>
     promise.then(
       () => "nothing",
       (error: unknown) => (error instanceof AppError ? error.reason : error),
@@ -215,10 +215,10 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
       // One more response, so that all earlier changes have been read.
       await see(profiles(1));
     })();
-    const quietly = async (follower: Follower, everyAnswers: number): Promise<void> => {
+    const quietly = async (follower: Follower, everyResponses: number): Promise<void> => {
       for (;;) {
         await follower.next();
-        if (follower.answers % everyAnswers === 0) await follower.hangUp();
+        if (follower.responses % everyResponses === 0) await follower.hangUp();
         if (isMoving || !follower.isComplete) continue;
         const members = await membersOf(harness.segments, "lately");
         if (members.every((id) => follower.members.has(id)) && members.length === follower.members.size)
@@ -239,7 +239,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     const first = follower.next();
     await waitFor(async () => {
       await harness.clock.advance(100);
-      return follower.answers === 1;
+      return follower.responses === 1;
     });
     await first;
     const [ada] = profiles(1) as [ProfileId];
@@ -247,7 +247,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     const next = follower.next();
     await waitFor(async () => {
       await harness.clock.advance(100);
-      return follower.answers === 2;
+      return follower.responses === 2;
     });
     await next;
     expect([...follower.members]).toEqual([ada]);
@@ -270,7 +270,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     await see(everyone.slice(20));
     await harness.segments.getSegment({ segmentId: "lately" });
     await harness.clock.advance(16_000);
-    expect(await refused(follower.next())).toBe("OVERLOADED");
+    expect(await reasonOf(follower.next())).toBe("OVERLOADED");
     await follower.hangUp();
     await follower.until(() => follower.members.size === 30);
     await follower.hangUp();
@@ -281,11 +281,11 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     await harness.segments.createSegment(LATELY);
     const follower = follow();
     await follower.next();
-    const waiting = refused(follower.next());
+    const waiting = reasonOf(follower.next());
     await harness.segments.deleteSegment({ segmentId: "lately" });
     expect(await waiting).toBe("SEGMENT_NOT_FOUND");
     await follower.hangUp();
-    expect(await refused(follower.next())).toBe("SEGMENT_NOT_FOUND");
+    expect(await reasonOf(follower.next())).toBe("SEGMENT_NOT_FOUND");
   });
 
   test("rejects a token that is forged, expired, or of another segment or organization", async () => {
@@ -299,7 +299,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     await follower.hangUp();
     const { token } = follower;
     const resume = (client: SegmentsClient, segmentId: string, resumeToken: string) =>
-      refused(client.watchSegment({ segmentId, resumeToken })[Symbol.asyncIterator]().next());
+      reasonOf(client.watchSegment({ segmentId, resumeToken })[Symbol.asyncIterator]().next());
     expect(await resume(harness.segments, "lately", `${token}A`)).toBe("POSITION_INVALID");
     expect(await resume(harness.segments, "lately", "nonsense")).toBe("POSITION_INVALID");
     expect(await resume(harness.segments, "twin", token)).toBe("POSITION_INVALID");
@@ -316,7 +316,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     const { segment } = await harness.segments.createSegment(LATELY);
     const stranger = harness.first.as(harness.newOrganization());
     for (const segmentId of [segment?.id ?? "", "lately", "", "nonsense"]) {
-      expect(await refused(new Follower(stranger, segmentId).next())).toBe("SEGMENT_NOT_FOUND");
+      expect(await reasonOf(new Follower(stranger, segmentId).next())).toBe("SEGMENT_NOT_FOUND");
     }
   });
 
@@ -328,7 +328,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     };
     await harness.segments.createSegment(LATELY);
     const hasty = harness.first.as(harness.organizationId, { "muster-consistency": "eventual" });
-    expect(await refused(follow(hasty).next())).toBe("NOT_YET_CONSISTENT");
+    expect(await reasonOf(follow(hasty).next())).toBe("NOT_YET_CONSISTENT");
     harness.events.beforeScan = async () => {};
     const follower = follow();
     const first = follower.next();

@@ -53,11 +53,11 @@ export function batchCheckMemberships(
       if (isIn || context.eventual) return create(BatchCheckMembershipsResponseSchema, { results });
       // A profile without memberships may have been merged while the call waited, with memberships under its
       // new root.
-      const nowOf = await resolveProfiles(deps, context, request);
-      if (request.checks.every((check) => nowOf(check) === profileOf(check))) {
+      const currentProfileOf = await resolveProfiles(deps, context, request);
+      if (request.checks.every((check) => currentProfileOf(check) === profileOf(check))) {
         return create(BatchCheckMembershipsResponseSchema, { results });
       }
-      profileOf = nowOf;
+      profileOf = currentProfileOf;
     }
   };
 }
@@ -155,13 +155,13 @@ function resultOf(
   { segment, profileId }: CheckTarget,
   entered: MembersByEvaluation,
 ): MessageInitShape<typeof MembershipCheckResultSchema> {
-  const known = {
+  const ids = {
     ...(segment !== undefined && { segmentId: segment.id }),
     ...(profileId !== undefined && { profileId }),
   };
-  if (segment === undefined) return { ...known, error: errorToProto(new AppError("SEGMENT_NOT_FOUND")) };
-  if (profileId === undefined) return { ...known, error: errorToProto(new AppError("PROFILE_NOT_FOUND")) };
+  if (segment === undefined) return { ...ids, error: errorToProto(new AppError("SEGMENT_NOT_FOUND")) };
+  if (profileId === undefined) return { ...ids, error: errorToProto(new AppError("PROFILE_NOT_FOUND")) };
   const enteredMs = entered.get(segment.evaluationId)?.get(profileId);
-  if (enteredMs === undefined) return { ...known, member: false };
-  return { ...known, member: true, enteredAt: timestampFromMs(enteredMs) };
+  if (enteredMs === undefined) return { ...ids, member: false };
+  return { ...ids, member: true, enteredAt: timestampFromMs(enteredMs) };
 }

@@ -41,7 +41,7 @@ export class DefinitionsCache {
   async loadProvisioned(db: Queryable, organizationId: OrganizationId): Promise<Definitions> {
     const loaded = await this.#compile(db, await readVersions(db, [organizationId]));
     const definitions = loaded.get(organizationId);
-    assert(definitions !== undefined, "the organization was touched before");
+    assert(definitions !== undefined, "the organization is provisioned");
     return definitions;
   }
 

@@ -34,10 +34,10 @@ async function unpublishedOf(
   if (first === undefined || previousEvaluationId === undefined) return [...group];
   const { organizationId } = first;
   const purges = await listPurgesOf(trx, organizationId, previousEvaluationId);
-  const walkedTo = new Map(purges.map(({ shard, afterProfileId }) => [shard, afterProfileId]));
+  const cursors = new Map(purges.map(({ shard, afterProfileId }) => [shard, afterProfileId]));
   const isAhead = ({ shard, profileId }: AnnouncedChange): boolean => {
-    const walked = walkedTo.get(shard);
-    return walked !== undefined && profileId > walked;
+    const cursor = cursors.get(shard);
+    return cursor !== undefined && profileId > cursor;
   };
   const ahead = group.filter(isAhead);
   const published = await findMembers(

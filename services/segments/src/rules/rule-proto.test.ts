@@ -109,7 +109,7 @@ test("the rule of an earlier version still reads", () => {
   expect(decodeRule(stored)).toMatchObject({ kind: "performed_then_not", heldForMs: 0 });
 });
 
-describe("what is refused names its field", () => {
+describe("a rejected rule names its field", () => {
   const nest = (levels: number): RuleInit =>
     levels === 1 ? viewed : { kind: { case: "not", value: nest(levels - 1) } };
   const wide = (leaves: number): RuleInit => ({

@@ -43,8 +43,8 @@ const decoded = new LRUCache<string, Rule>({ max: 10_000 });
 
 /** Returns the same object for the same text, so that values derived from a rule are computed once. */
 export function decodeRule(text: string): Rule {
-  const known = decoded.get(text);
-  if (known !== undefined) return known;
+  const cached = decoded.get(text);
+  if (cached !== undefined) return cached;
   const rule = ruleFromProto(fromJsonString(RuleSchema, text), "rule", UTC);
   decoded.set(text, rule);
   return rule;

@@ -58,19 +58,22 @@ export async function countDifference(
       }
       for (const state of scan.states.values()) {
         evaluateAll(state, definitions, nowMs);
-        const [is, would] = [state.memberships.has(servingId), state.memberships.has(pendingId)];
-        if (is) sum.members += 1;
-        if (!is && would) sum.entering += 1;
-        if (is && !would) sum.leaving += 1;
+        const [isMember, wouldBeMember] = [
+          state.memberships.has(servingId),
+          state.memberships.has(pendingId),
+        ];
+        if (isMember) sum.members += 1;
+        if (!isMember && wouldBeMember) sum.entering += 1;
+        if (isMember && !wouldBeMember) sum.leaving += 1;
       }
       after = scan.more ? [...scan.states.keys()].sort().at(-1) : undefined;
     }
   };
   const shards = [...ALL_SHARDS];
-  const lane = async (): Promise<void> => {
+  const countNextShards = async (): Promise<void> => {
     for (let shard = shards.shift(); shard !== undefined; shard = shards.shift()) await countShard(shard);
   };
-  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, lane));
+  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, countNextShards));
   return sum;
 }
 

@@ -68,11 +68,11 @@ async function insertWithinLimit(
   nextId: () => EvaluationId,
 ): Promise<Segment> {
   const { organizationId } = requested;
-  const known = await lockOrganization(trx, organizationId);
-  if (known.segmentCount >= SEGMENTS_MAX) {
+  const organization = await lockOrganization(trx, organizationId);
+  if (organization.segmentCount >= SEGMENTS_MAX) {
     throw new AppError("SEGMENT_LIMIT_REACHED", { details: { limit: String(SEGMENTS_MAX) } });
   }
-  rejectLongWindow(requested.rule, known.rawEventDays, rulePath);
+  rejectLongWindow(requested.rule, organization.rawEventDays, rulePath);
   const others = await listSegmentsOf(trx, [organizationId]);
   const rule = resolveSegments(requested.rule, others, "rule");
   const segment = withPending(others, { ...requested, rule }, nextId);
@@ -82,6 +82,6 @@ async function insertWithinLimit(
   if (segment.pending !== undefined) {
     await addBackfills(trx, organizationId, segment.pending.evaluationId, ALL_SHARDS);
   }
-  await changeSegmentCount(trx, organizationId, known, 1);
+  await changeSegmentCount(trx, organizationId, organization, 1);
   return segment;
 }

@@ -20,7 +20,7 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     const { organizationId } = context;
     const { id } = await findSegment(deps, organizationId, request.segmentId);
     await deps.database.transaction(async (trx) => {
-      const known = await lockOrganization(trx, organizationId);
+      const organization = await lockOrganization(trx, organizationId);
       const segments = await listSegmentsOf(trx, [organizationId]);
       const segment = segments.find((one) => one.id === id);
       // A concurrent call has deleted the segment.
@@ -31,7 +31,7 @@ export function deleteSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
       if (segment.pending !== undefined) {
         await dropEvaluation(trx, organizationId, segment.pending.evaluationId);
       }
-      await changeSegmentCount(trx, organizationId, known, -1);
+      await changeSegmentCount(trx, organizationId, organization, -1);
       // Other pending segments may have waited for this segment alone.
       await switchFinishedRules(trx, organizationId, deps.announcer);
       await deps.announcer.announceDeleted(trx, organizationId, id);

@@ -14,8 +14,8 @@ export async function findSegment(
 ): Promise<Segment> {
   // No slug has the form of an id, so one lookup is enough.
   const find = isUuid(idOrSlug) ? findSegmentById : findSegmentBySlug;
-  const known = await find(database.reader, organizationId, idOrSlug);
-  if (known !== undefined) return known;
+  const existing = await find(database.reader, organizationId, idOrSlug);
+  if (existing !== undefined) return existing;
   // A new organization gets the default segment.
   await ensureOrganization(database, organizationId, clock.nowMs());
   const segment = await find(database.reader, organizationId, idOrSlug);

@@ -39,10 +39,10 @@ async function* watch(
   try {
     const watched = await open(deps, context, scope, segment, request.resumeToken);
     for await (const part of watched.parts(signal)) {
-      const answeredMs = deps.clock.monotonicMs();
+      const sentMs = deps.clock.monotonicMs();
       const resumeToken = deps.pageTokens.seal(scope, watched.state);
       yield create(WatchSegmentResponseSchema, { kind: partToProto(part), resumeToken });
-      if (deps.clock.monotonicMs() - answeredMs > SLOW_MS && watched.isBehind) {
+      if (deps.clock.monotonicMs() - sentMs > SLOW_MS && watched.isBehind) {
         throw new AppError("OVERLOADED", {
           message: "The watch is read too slowly. Resume with its last token.",
           retryAfterMs: RETRY_MS,

@@ -76,7 +76,7 @@ class RuleReplaced extends Error {
 }
 
 /**
- * Invariant: every change of the profiles sent so far (ids up to `told`) was sent up to the cursor, and none
+ * Invariant: every change of the profiles sent so far (ids up to `sentThrough`) was sent up to the cursor, and none
  * after it. Each page of members is read in one snapshot with the outbox positions. Before the page is sent,
  * changes of earlier profiles are sent up to these positions. Therefore a snapshot lasts only for the read of
  * one page, whatever the size of the segment and the speed of the reader, and a watch can resume after any
