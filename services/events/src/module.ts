@@ -17,7 +17,7 @@ import { tailItemsOf } from "./domain-events/domain-events.ts";
 import { ErasedLookup } from "./erased-events/erased-lookup.ts";
 import { EventHasher } from "./erased-events/event-hash.ts";
 import { erasureService } from "./erasure/erasure-service.ts";
-import { ERASED_TOPIC, ErasureWorker } from "./erasure/erasure-worker.ts";
+import { ErasureWorker } from "./erasure/erasure-worker.ts";
 import { exportService } from "./export/export-service.ts";
 import { eventFeedService } from "./feed/event-feed-service.ts";
 import type { EventsDeps } from "./handlers/deps.ts";
@@ -26,6 +26,7 @@ import { MonotonicIds } from "./profile-storage/monotonic-ids.ts";
 import { profileService } from "./profiles/profile-service.ts";
 import { retentionService } from "./retention/retention-service.ts";
 import { RetentionWorker } from "./retention/retention-worker.ts";
+import { ERASED_TOPIC } from "./topics.ts";
 import { eventService } from "./tracked-events/event-service.ts";
 import { trackingService } from "./tracking/tracking-service.ts";
 

@@ -5,6 +5,7 @@ import { type Clock, Wakeup, withTimeout } from "@muster/core";
 import type { Database } from "@muster/db";
 import { FailureLog, type Logger } from "@muster/log";
 import { readPublished } from "@muster/outbox";
+import { ERASED_TOPIC } from "../topics.ts";
 import {
   type BeginErasureDeps,
   beginErasure,
@@ -32,9 +33,6 @@ export interface ErasureWorkerOptions extends BeginErasureDeps, CleanDeps {
   /** No other process uses the database, so no other worker holds a task. */
   readonly exclusive: boolean;
 }
-
-/** Broadcast after outbox messages were rewritten, so that holders of copies drop the copies. */
-export const ERASED_TOPIC = "events.erased";
 
 const NO_DATA = new Uint8Array();
 /** The lease on a task; an expired task is taken by any worker. */

@@ -11,8 +11,10 @@ export interface EventCursor {
   readonly eventId: Buffer;
 }
 
+/** The time order of events. */
 export type Order = "asc" | "desc";
 
+/** Selects events of an organization by name and time. */
 export interface CursorFilter {
   readonly organizationId: OrganizationId;
   readonly order: Order;
@@ -23,6 +25,7 @@ export interface CursorFilter {
   readonly toMs?: number | undefined;
 }
 
+/** A profile and the position after which its events are read; undefined: from the first. */
 export interface ProfileCursor {
   readonly profileId: ProfileId;
   /** Exclusive. */
@@ -103,6 +106,7 @@ export async function getEventsAt(
   return cursors.flatMap(({ eventId }) => rows.get(eventId.toString("latin1")) ?? []);
 }
 
+/** Returns a comparator for sort keys in the given order. */
 export function compareEventCursors(order: Order) {
   const sign = order === "asc" ? 1 : -1;
   return (a: EventCursor, b: EventCursor): number =>

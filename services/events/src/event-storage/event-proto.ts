@@ -4,6 +4,7 @@ import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import type { TrackedEvent } from "./tracked-event.ts";
 
+/** Converts a tracked event to a message. The profile of the message is the root profile. */
 export function eventToProto(event: TrackedEvent): MessageInitShape<typeof TrackedEventSchema> {
   return {
     id: event.id,

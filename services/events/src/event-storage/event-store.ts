@@ -10,6 +10,7 @@ import { insertRows, type Queryable, type Transaction, type Value } from "@muste
 import { dayOf, type TrackedEvent } from "./tracked-event.ts";
 import { UuidBytesCache } from "./uuid-bytes-cache.ts";
 
+/** The columns of an {@link EventRow}, and the day. */
 export const EVENT_COLUMNS = [
   "organization_id",
   "day",
@@ -22,6 +23,7 @@ export const EVENT_COLUMNS = [
   "properties",
 ] as const;
 
+/** A row of `tracked_events`. */
 export interface EventRow {
   readonly organization_id: Buffer;
   readonly event_id: Buffer;
@@ -71,6 +73,7 @@ export async function insertUndatedIds(trx: Transaction, events: readonly Tracke
   await insertRows(trx, "undated_event_ids", columns, rows, "fail", ["organization_id", "client_event_id"]);
 }
 
+/** Selects events of one profile by name and time. */
 export interface EventListFilter {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
@@ -117,6 +120,7 @@ export async function listEvents(
   return (await query).map((row) => eventFromRow(row, filter.profileId));
 }
 
+/** The last event of the previous page of a scan. */
 export interface ScanCursor {
   readonly profileId: Buffer;
   readonly occurredMs: number;
@@ -149,6 +153,7 @@ export async function scanEvents(
   return query;
 }
 
+/** Converts a row to an event with the given root profile. */
 export function eventFromRow(row: EventRow, rootId: ProfileId): TrackedEvent {
   return {
     organizationId: bytesToUuid<OrganizationId>(row.organization_id),

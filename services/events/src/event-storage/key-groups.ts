@@ -6,6 +6,7 @@ const STATEMENT_VALUES_MAX = 1000;
 /** Maximum number of groups in one statement. */
 const STATEMENT_GROUPS_MAX = 64;
 
+/** A value bound to a condition. */
 export type Bound = number | Buffer;
 
 /** A set of keys: the first columns equal `fixed` and the last column is one of `values`. */

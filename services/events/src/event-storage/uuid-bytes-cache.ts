@@ -1,6 +1,7 @@
 // Caches the bytes of ids and texts that recur within a batch: organizations, profiles, names of events.
 import { uuidToBytes } from "@muster/core";
 
+/** A cache for the lifetime of one batch. */
 export class UuidBytesCache {
   readonly #uuids = new Map<string, Buffer>();
   readonly #texts = new Map<string, Buffer>();

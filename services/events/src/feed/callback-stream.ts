@@ -12,6 +12,10 @@ interface PendingItem<Item> {
   readonly gone: (error: Error) => void;
 }
 
+/**
+ * Runs `produce` and yields the emitted items. An abort of the signal rejects the pending and later `emit`
+ * calls.
+ */
 export async function* callbackStream<Item>(
   signal: AbortSignal,
   produce: (emit: (item: Item) => Promise<void>) => Promise<void>,

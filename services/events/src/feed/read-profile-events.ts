@@ -14,6 +14,7 @@ const STATEMENT_BYTES_AIM = 4 * 1024 * 1024;
 /** Number of events of a large group that one statement fetches by sort key. */
 const EVENTS_AT_ONCE = 200;
 
+/** A profile group whose events are read. */
 export interface ScanTarget {
   /** The visible profile. */
   readonly profile: Profile;
@@ -23,6 +24,9 @@ export interface ScanTarget {
 
 type OnEvent = (target: ScanTarget, row: EventRow) => Promise<void>;
 
+/**
+ * Calls `onEvent` for the events of each target, target by target. An empty list of names selects all events.
+ */
 export async function readProfileEvents(
   trx: Transaction,
   organizationId: OrganizationId,

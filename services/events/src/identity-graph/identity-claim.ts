@@ -16,4 +16,5 @@ export interface AliasClaim {
   readonly previousId: string;
 }
 
+/** A claim of a tracking call about identities. */
 export type IdentityClaim = IdentifyClaim | AliasClaim;

@@ -9,6 +9,7 @@ export const ERASURES_VERSION = SHARD_COUNT;
 /** One identity version per shard, followed by the erasures version. */
 export type IdentityVersions = readonly number[];
 
+/** Reads all identity versions and the erasures version. */
 export async function readIdentityVersions(trx: Transaction): Promise<IdentityVersions> {
   const rows = await selectPrepared<{ shard: number; identity_version: number }>(
     trx,

@@ -14,10 +14,12 @@ import { canMerge, type IdentityChange, type MergeDeps, mergeLockedGroups } from
 import { effectiveProfile, groupProfiles, type ProfileGroup } from "./profile-group.ts";
 import { type ProfileFieldChanges, updateProfileGroup } from "./update-profile-group.ts";
 
+/** The dependencies of identity changes that may create profiles. */
 export interface IdentityWriterDeps extends MergeDeps {
   readonly profileIds: IdSource;
 }
 
+/** Collects the changes of one claim. `finish` returns the resulting group and all messages. */
 export class IdentityWriter {
   readonly trx: Transaction;
   readonly #deps: IdentityWriterDeps;

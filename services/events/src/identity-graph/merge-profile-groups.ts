@@ -41,6 +41,7 @@ export interface IdentityChangeHook {
   ): Promise<void>;
 }
 
+/** The dependencies of merges. */
 export interface MergeDeps {
   readonly clock: Clock;
   readonly ids: IdSource;

@@ -11,6 +11,7 @@ const MERGE_COLUMNS = [
   "merged_ms",
 ] as const;
 
+/** A journal entry of a merge. */
 export interface MergeRecord {
   readonly organizationId: OrganizationId;
   /** UUIDv7. */
@@ -22,6 +23,7 @@ export interface MergeRecord {
   readonly mergedMs: number;
 }
 
+/** Adds a merge to the journal. */
 export async function insertMerge(trx: Transaction, merge: MergeRecord): Promise<void> {
   const row = [
     uuidToBytes(merge.organizationId),

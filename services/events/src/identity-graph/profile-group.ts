@@ -33,6 +33,7 @@ export function effectiveProfile(group: ProfileGroup): Profile {
   };
 }
 
+/** Returns all profiles of the group, the root first. */
 export function groupProfiles({ root, merged }: ProfileGroup): StoredProfile[] {
   return [root, ...merged];
 }

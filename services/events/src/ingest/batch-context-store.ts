@@ -21,6 +21,10 @@ interface IdentityKeyGroup extends KeyGroup {
   readonly values: readonly Buffer[];
 }
 
+/**
+ * Loads the owners of all identities of the batch and, with `withStoredEvents`, possible duplicates and
+ * erased events.
+ */
 export async function loadBatchContext(
   trx: Transaction,
   keys: ReadonlyMap<OrganizationId, BatchKeys>,

@@ -21,6 +21,7 @@ export interface OrganizationContext {
   readonly erasedUndatedIds: Set<string>;
 }
 
+/** The stored data of a batch by organization. */
 export type BatchContext = Map<OrganizationId, OrganizationContext>;
 
 /** The keys to which the events of one organization refer. */
@@ -51,6 +52,7 @@ export interface ErasedEventFinder {
   ): Promise<Map<OrganizationId, ErasedIds>>;
 }
 
+/** Returns a context without stored data. */
 export function emptyContext(): OrganizationContext {
   return {
     user_id: new Map(),
@@ -63,6 +65,7 @@ export function emptyContext(): OrganizationContext {
   };
 }
 
+/** Collects the keys of all submissions by organization. */
 export function collectKeys(submissions: readonly Submission[]): Map<OrganizationId, BatchKeys> {
   const byOrganization = new Map<OrganizationId, BatchKeys>();
   for (const { organizationId, events } of submissions) {

@@ -19,6 +19,7 @@ import type { IngestStep } from "./ingest-step.ts";
 import { type BatchPlan, planBatch, withAlertCodes } from "./plan-batch.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
 
+/** The dependencies of a commit. */
 export interface CommitDeps {
   readonly database: Database;
   readonly outbox: Pick<OutboxPort, "append" | "committed">;

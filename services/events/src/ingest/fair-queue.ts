@@ -2,6 +2,7 @@
 // rows, so that thousands of events of one organization do not delay a single event of another.
 import type { OrganizationId } from "@muster/core";
 
+/** Work with its share of the queue limits. */
 export interface QueuedWork {
   readonly organizationId: OrganizationId;
   readonly rows: number;
@@ -18,6 +19,7 @@ interface OrganizationQueue<Work> {
   bytes: number;
 }
 
+/** The limits of a queue. */
 export interface FairQueueLimits {
   readonly rowsMax: number;
   readonly bytesMax: number;
@@ -25,6 +27,7 @@ export interface FairQueueLimits {
   readonly quantumRows: number;
 }
 
+/** A bounded queue that serves organizations in turn. */
 export class FairQueue<Work extends QueuedWork> {
   readonly #limits: FairQueueLimits;
   /** Organizations with waiting work, the next in turn first. */

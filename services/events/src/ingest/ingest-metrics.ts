@@ -2,6 +2,7 @@
 import type { Metrics } from "@muster/metrics";
 import type { EventOutcome } from "./submission.ts";
 
+/** Counts commits, submissions and events of one process. */
 export class IngestMetrics {
   readonly #commits;
   readonly #events;

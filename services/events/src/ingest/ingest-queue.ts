@@ -13,6 +13,7 @@ import { FairQueue, type QueuedWork } from "./fair-queue.ts";
 import { IngestMetrics } from "./ingest-metrics.ts";
 import type { EventOutcome, Submission } from "./submission.ts";
 
+/** The dependencies and limits of the queue. */
 export interface IngestQueueOptions extends CommitDeps {
   readonly outbox: Pick<OutboxPort, "append" | "committed" | "backlogItems">;
   readonly log: Logger;
@@ -25,6 +26,7 @@ export interface IngestQueueOptions extends CommitDeps {
   readonly limits?: Partial<IngestLimits>;
 }
 
+/** Limits of transactions and of the queue; rows are events. */
 export interface IngestLimits {
   /** Limits of one transaction. A larger single submission gets a transaction without other submissions. */
   readonly transactionRowsMax: number;
@@ -56,6 +58,7 @@ interface QueuedSubmission extends QueuedWork {
   readonly reject: (error: unknown) => void;
 }
 
+/** Worker that commits submissions in groups. Stopping commits all waiting submissions. */
 export class IngestQueue {
   readonly name = "ingest-queue";
   readonly #options: IngestQueueOptions;

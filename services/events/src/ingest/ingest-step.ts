@@ -4,6 +4,7 @@ import type { OutboxDraft } from "@muster/outbox";
 import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 import type { BatchPlan } from "./plan-batch.ts";
 
+/** The messages and alert codes that a step contributes to a commit. */
 export interface StepResult {
   /** Messages to publish. */
   readonly drafts: readonly OutboxDraft[];
@@ -11,6 +12,7 @@ export interface StepResult {
   readonly alertCodes?: ReadonlyMap<TrackedEvent, readonly number[]>;
 }
 
+/** A feature that writes in the transaction of the events. */
 export interface IngestStep {
   /**
    * Runs after the insert of the events and before the responses are saved.

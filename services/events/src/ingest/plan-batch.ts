@@ -8,6 +8,7 @@ import { newProfileForIdentity, type Profile, type ProfileLink } from "../profil
 import { type BatchContext, emptyContext, type OrganizationContext } from "./batch-context.ts";
 import type { EventOutcome, Submission, SubmittedEvent } from "./submission.ts";
 
+/** The rows to insert and the outcome of every event of a batch. */
 export interface BatchPlan {
   readonly newProfiles: readonly Profile[];
   readonly newEvents: readonly TrackedEvent[];
@@ -34,6 +35,9 @@ export function withAlertCodes(
   return { ...plan, outcomes: plan.outcomes.map((own) => own.map(withCodes)) };
 }
 
+/**
+ * Plans the events in order, so that a later event of the batch finds profiles and events of earlier ones.
+ */
 export function planBatch(
   submissions: readonly Submission[],
   context: BatchContext,

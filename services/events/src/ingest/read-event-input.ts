@@ -24,6 +24,7 @@ export interface SentEvent {
   readonly eventId: string | undefined;
 }
 
+/** The call that sends the event. */
 export interface EventReadOptions {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
@@ -76,6 +77,7 @@ export function isTooLarge<Desc extends DescMessage>(
   return characters > EVENT_BYTES_MAX || toBinary(schema, message).length > EVENT_BYTES_MAX;
 }
 
+/** Returns TOO_LARGE with the limit of an encoded event. */
 export function eventTooLargeError(): AppError {
   return new AppError("TOO_LARGE", {
     message: `An event is at most ${EVENT_BYTES_MAX} bytes.`,
@@ -83,6 +85,7 @@ export function eventTooLargeError(): AppError {
   });
 }
 
+/** Converts a sent event of valid size, or returns FIELD_INVALID with all field errors. */
 export function readSentEvent(sent: SentEvent, reader: EventReadOptions): SubmittedEvent | AppError {
   const properties = sent.properties ?? "{}";
   const occurredMs = sent.timestamp === undefined ? reader.nowMs : msOfTimestamp(sent.timestamp);
@@ -131,6 +134,7 @@ function fieldProblems(
   return fields;
 }
 
+/** Returns FIELD_INVALID with at most 20 field errors; the message contains the first. */
 export function invalidFieldsError(fields: readonly FieldError[]): AppError {
   const [first] = fields;
   return new AppError("FIELD_INVALID", {

@@ -33,6 +33,7 @@ export interface StoredOutcome {
   readonly alertCodes: readonly number[];
 }
 
+/** The outcome of one event: stored, a duplicate of a stored event, or rejected. */
 export type EventOutcome =
   | StoredOutcome
   | { readonly status: "duplicate"; readonly event: TrackedEvent }
@@ -54,11 +55,13 @@ export interface Submission {
   readonly beforeInsert: BeforeInsert | undefined;
 }
 
+/** Changes identity links in the transaction of the events and returns the messages to publish. */
 export type BeforeInsert = (
   trx: Transaction,
   outcomes: readonly EventOutcome[],
 ) => Promise<readonly OutboxDraft[]>;
 
+/** Creates a submission of the events of one request. */
 export function createSubmission(
   organizationId: OrganizationId,
   events: readonly SubmittedEvent[],

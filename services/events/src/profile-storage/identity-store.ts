@@ -69,6 +69,7 @@ export async function insertIdentities(
   await insertRows(trx, "profile_identities", IDENTITY_COLUMNS, rows, "fail", key);
 }
 
+/** Deletes identities of a profile; identities of other profiles stay. */
 export async function deleteIdentities(
   trx: Transaction,
   profile: Profile,

@@ -7,6 +7,7 @@ const COUNT_MAX = 0xfff;
 const COUNT_START = 15;
 const COUNT_END = 18;
 
+/** Source of strictly increasing UUIDv7s. Ids of different processes interleave by millisecond. */
 export class MonotonicIds implements IdSource {
   readonly #source: IdSource;
   #lastMs = 0;

@@ -55,6 +55,7 @@ interface ProfileRow {
   readonly overridden_at: string | null;
 }
 
+/** Returns the stored profile, without the fields of merged profiles. */
 export async function getProfile(
   db: Queryable,
   organizationId: OrganizationId,
@@ -175,6 +176,7 @@ export async function insertProfiles(trx: Transaction, profiles: readonly Profil
   );
 }
 
+/** Writes the changeable fields of a profile. */
 export async function updateProfileRow(trx: Transaction, profile: StoredProfile): Promise<void> {
   await trx("profiles")
     .where("organization_id", uuidToBytes(profile.organizationId))

@@ -1,6 +1,7 @@
 // Declares the profile and its identities. Pure.
 import type { OrganizationId, ProfileId } from "@muster/core";
 
+/** A profile with its identities and traits. */
 export interface Profile {
   readonly organizationId: OrganizationId;
   readonly id: ProfileId;
@@ -43,6 +44,7 @@ export interface StoredProfile extends Profile {
 
 /** The stored number of each kind. Invariant: numbers never change, because rows contain them. */
 export const identityKindNumbers = { user_id: 1, anonymous_id: 2, email: 3 } as const;
+/** The kind of an identity, named like the API field. */
 export type IdentityKind = keyof typeof identityKindNumbers;
 
 /** A value that no two profiles of an organization share. `kind` is also the field's name in errors. */
@@ -52,6 +54,7 @@ export interface Identity {
   readonly value: string;
 }
 
+/** Returns the identities of a profile in normalized form. */
 export function identitiesOf(profile: {
   readonly userId?: string | undefined;
   readonly anonymousId?: string | undefined;

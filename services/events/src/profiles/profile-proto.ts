@@ -6,6 +6,7 @@ import { AppError, type FieldError } from "@muster/errors";
 import { jsonObjectProblem } from "../json/json-object.ts";
 import type { Profile } from "../profile-storage/profile.ts";
 
+/** Converts a visible profile to a message. */
 export function profileToProto(profile: Profile): MessageInitShape<typeof ProfileSchema> {
   return {
     id: profile.id,
@@ -19,6 +20,7 @@ export function profileToProto(profile: Profile): MessageInitShape<typeof Profil
   };
 }
 
+/** The fields of a profile in a request. */
 export interface SentProfileFields {
   readonly userId?: string | undefined;
   readonly anonymousId?: string | undefined;

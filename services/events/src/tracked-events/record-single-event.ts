@@ -8,6 +8,7 @@ import type { EventReadOptions } from "../ingest/read-event-input.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type SubmittedEvent } from "../ingest/submission.ts";
 
+/** Returns the options to read an event of this call now. */
 export function eventReadOptions(
   deps: EventsDeps,
   context: CallContext,

@@ -8,6 +8,7 @@ import type { TailItem } from "../domain-events/domain-events.ts";
 import { linkedProfileIds, rootOf } from "../identity-graph/links-store.ts";
 import { requireProfileId } from "../profile-storage/require-profile-id.ts";
 
+/** Filters the items of one tail. A filter with a profile follows the merges of the profile. */
 export class TailFilter {
   readonly #db: Queryable;
   readonly #organizationId: OrganizationId;

@@ -18,6 +18,7 @@ import type { TrackingMetrics } from "./tracking-metrics.ts";
 /** Maximum number of problems in an error. Further problems appear after the client has fixed these. */
 const PROBLEMS_MAX = 20;
 
+/** A batch of calls; `unreadable` lists the calls that the gateway could not parse. */
 export interface Batch {
   readonly calls: readonly TrackingCall[];
   readonly unreadable: readonly ItemError[];

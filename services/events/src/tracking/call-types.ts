@@ -3,6 +3,7 @@ import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_s
 import type { IdentityClaim } from "../identity-graph/identity-claim.ts";
 import { withMembers } from "../json/object-members.ts";
 
+/** A type of tracking call. */
 export type CallType = "identify" | "track" | "page" | "screen" | "group" | "alias";
 
 interface CallTypeRow {
@@ -49,6 +50,7 @@ export const callTypes: Readonly<Record<CallType, CallTypeRow>> = {
   },
 };
 
+/** Whether the text names a call type. */
 export function isCallType(text: string): text is CallType {
   return Object.hasOwn(callTypes, text);
 }

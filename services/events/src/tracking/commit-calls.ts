@@ -17,6 +17,7 @@ const CLAIM_RUN_CALLS_MAX = 50;
 /** The outcome of each call, in order. */
 export type CallOutcomes = readonly EventOutcome[];
 
+/** `kind` selects the overload limit: single calls are accepted longer than batches. */
 export interface CommitOptions {
   readonly kind: "single" | "batch";
   /** Saves the response to all calls in the transaction of the last calls. */

@@ -19,8 +19,10 @@ import { parseClientInstant, withinRange } from "./instant-text.ts";
 /** Maximum size of all texts of a call without `properties` and `traits`. */
 const SHORT_TEXTS_BYTES_MAX = 8 * 1024;
 
+/** The field error of an instant that does not parse. */
 export const INSTANT_PROBLEM = "must be an ISO 8601 time, such as 2019-10-01T00:00:00.000Z";
 
+/** The request that sends the call. */
 export interface CallReadOptions {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
@@ -33,12 +35,14 @@ export interface CallReadOptions {
   readonly fieldPrefix: string;
 }
 
+/** A valid call. */
 export interface ReadCall {
   readonly event: SubmittedEvent;
   /** Applied before the event is stored. */
   readonly claim: IdentityClaim | undefined;
 }
 
+/** Converts a call to an event, or returns TOO_LARGE or FIELD_INVALID with all field errors. */
 export function readCall(call: TrackingCall, type: string, reader: CallReadOptions): ReadCall | AppError {
   const refuse = (problems: readonly FieldError[]): AppError =>
     withFieldPrefix(invalidFieldsError(problems), reader.fieldPrefix);

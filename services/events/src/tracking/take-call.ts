@@ -10,6 +10,7 @@ import type { CallType } from "./call-types.ts";
 import { commitCalls, wasAccepted } from "./commit-calls.ts";
 import { readCall, withFieldPrefix } from "./read-call.ts";
 
+/** A call with a route of its own, and the response to the call. */
 export interface SingleCall<CallResponse extends Message> {
   readonly call: TrackingCall;
   readonly type: CallType;
@@ -19,6 +20,7 @@ export interface SingleCall<CallResponse extends Message> {
   readonly responseOf: (outcome: EventOutcome) => CallResponse;
 }
 
+/** Commits the call. Throws the error of an invalid or rejected call; a repeated call succeeds. */
 export async function takeCall<CallResponse extends Message>(
   deps: EventsDeps,
   context: CallContext,

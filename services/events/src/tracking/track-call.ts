@@ -13,6 +13,7 @@ import { takeCall } from "./take-call.ts";
 type Request = Message & { readonly call?: TrackingCall | undefined };
 type Response = Message & { success: boolean };
 
+/** Returns the handler of a method whose response is `success`. */
 export function trackCall<CallResponse extends Response>(
   deps: EventsDeps,
   type: CallType,

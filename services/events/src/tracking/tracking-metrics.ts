@@ -2,6 +2,7 @@
 // others.
 import type { Metrics } from "@muster/metrics";
 
+/** Counts rejected calls of one process. */
 export class TrackingMetrics {
   readonly #rejected;
 
