@@ -22,8 +22,8 @@ Examples:
 
 function buildProgram(): Command {
   const program = new Command("muster")
-    .description("Events in, profiles kept, audiences known exactly and at once.")
-    .option("--print-config", "print the configuration without its secrets, and end")
+    .description("Ingests events, keeps profiles, and maintains segment membership exactly and in real time.")
+    .option("--print-config", "print the configuration without secrets, and exit")
     .enablePositionalOptions() // Without it, `serve --print-config` would be parsed as a global option.
     .showHelpAfterError("(muster --help prints more)")
     .addHelpText("after", EXAMPLES)

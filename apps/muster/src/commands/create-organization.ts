@@ -17,7 +17,7 @@ Example:
 export function addCreateOrganizationCommand(program: Command): void {
   program
     .command("create-organization")
-    .description("Make an organization and its first API key, with every scope; prints both")
+    .description("Create an organization and its first API key, with every scope, and print both")
     .requiredOption("--name <name>", "the organization's name")
     .option("--mode <mode>", "embedded or production (default: MUSTER_MODE)")
     .addHelpText("after", EXAMPLES)

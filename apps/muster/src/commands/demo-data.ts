@@ -21,13 +21,13 @@ export function addDemoDataCommand(program: Command): void {
     .description(
       "Write a realistic shop history (sign-ins, views, carts, orders); the same seed gives the same file",
     )
-    .option("--events <count>", "how many events", wholeNumber, 10_000)
-    .option("--seed <number>", "which history", wholeNumber, 1)
-    .option("--shoppers <count>", "how many shoppers (default: a twentieth of the events)", wholeNumber)
+    .option("--events <count>", "number of events", wholeNumber, 10_000)
+    .option("--seed <number>", "seed of the history", wholeNumber, 1)
+    .option("--shoppers <count>", "number of shoppers (default: a twentieth of the events)", wholeNumber)
     .option("--start <date>", "first day, in UTC", day, Date.UTC(2025, 0, 1))
-    .option("--days <count>", "how many days the history lasts", wholeNumber, 30)
+    .option("--days <count>", "length of the history in days", wholeNumber, 30)
     .option("--format <format>", "csv or ndjson", format, "csv")
-    .option("-o, --output <file>", "where to write; - for standard output", "-")
+    .option("-o, --output <file>", "output file; - for standard output", "-")
     .addHelpText(
       "after",
       "\nExample:\n  muster demo-data --events 200000 -o shop.csv && muster import shop.csv",

@@ -44,21 +44,21 @@ export function addImportCommand(program: Command): void {
     .argument("<file>", "CSV with a header line, or NDJSON; - for standard input")
     .description("Send the events of a file to a running server")
     .option("--url <url>", "the server's REST address", "http://127.0.0.1:3000")
-    .option("--api-key <key>", "an API key with events.write (default: that of ./data/demo-api-key)")
+    .option("--api-key <key>", "an API key with events.write (default: the key in ./data/demo-api-key)")
     .option("--format <format>", "csv or ndjson (default: by the file's name)", format)
-    .option("--delimiter <character>", "between CSV columns", ",")
-    .option("--user-column <column>", "whose value is the user id (default: user_id)")
-    .option("--anonymous-column <column>", "used where there is no user id (default: anonymous_id)")
+    .option("--delimiter <character>", "separator of CSV columns", ",")
+    .option("--user-column <column>", "column of the user id (default: user_id)")
     .option(
-      "--event-column <column>",
-      "whose value is the event's name (default: name, event_name or event_type)",
+      "--anonymous-column <column>",
+      "column of the anonymous id, for lines without a user id (default: anonymous_id)",
     )
-    .option("--time-column <column>", "when it happened (default: timestamp, event_time or time)")
-    .option("--map <from=to>", "call the event differently; repeatable", rename, new Map<string, string>())
-    .option("--number <column>", "a property that is a number; repeatable", collect, [])
+    .option("--event-column <column>", "column of the event's name (default: name, event_name or event_type)")
+    .option("--time-column <column>", "column of the time (default: timestamp, event_time or time)")
+    .option("--map <from=to>", "rename an event; repeatable", rename, new Map<string, string>())
+    .option("--number <column>", "a column of numbers; repeatable", collect, [])
     .option("--skip <column>", "leave the column out; repeatable", collect, [])
-    .option("--batch-size <count>", "events of one request", wholeNumber, 500)
-    .option("--concurrency <count>", "requests under way at once", wholeNumber, 4)
+    .option("--batch-size <count>", "events per request", wholeNumber, 500)
+    .option("--concurrency <count>", "requests in flight at once", wholeNumber, 4)
     .addHelpText("after", EXAMPLE)
     .action(async (file: string, flags: ImportFlags) => runImport(file, flags));
 }

@@ -10,7 +10,7 @@ interface MigrateFlags {
 }
 
 const EXAMPLES = `
-Running it twice, or twice at once, does no harm. In embedded mode \`muster serve\` does it at its start.
+Running the command twice, or twice at once, is harmless. In embedded mode \`muster serve\` migrates at its start.
 
 Examples:
   MUSTER_MODE=production MUSTER_DATABASE_URL=mysql://root@127.0.0.1:3306 muster migrate
@@ -20,7 +20,7 @@ export function addMigrateCommand(program: Command): void {
   program
     .command("migrate")
     .description("Create the services' databases and bring their schemas up to date")
-    .addOption(new Option("--service <service>", "only this service's").choices(SERVICE_NAMES))
+    .addOption(new Option("--service <service>", "only the database of this service").choices(SERVICE_NAMES))
     .option("--mode <mode>", "embedded or production (default: MUSTER_MODE)")
     .addHelpText("after", EXAMPLES)
     .action(async (flags: MigrateFlags) => migrateAll(flags));

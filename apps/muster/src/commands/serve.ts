@@ -20,10 +20,10 @@ Examples:
 export function addServeCommand(program: Command): void {
   program
     .command("serve")
-    .description("Run services: all of them in one process, or those that --target names")
+    .description("Run all services in one process, or only the services of --target")
     .option("--target <targets>", "all, or a comma list of identity, events, segments, gateway")
     .option("--mode <mode>", "embedded (SQLite, one process) or production (MySQL, NATS)")
-    .option("--print-config", "print the configuration without its secrets, and end")
+    .option("--print-config", "print the configuration without secrets, and exit")
     .addHelpText("after", EXAMPLES)
     .action(async (flags: ServeFlags) => serve(flags));
 }

@@ -77,7 +77,7 @@ async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchRe
   if (response.status === 429 || response.status >= 500) {
     return 1000 * Number(response.headers.get("retry-after") ?? 0);
   }
-  throw new ImportFailed(`${url} answered ${response.status}: ${messageOf(text)}`);
+  throw new ImportFailed(`${url} returned ${response.status}: ${messageOf(text)}`);
 }
 
 function messageOf(text: string): string {
