@@ -14,7 +14,7 @@ import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import type { ReasonName } from "@muster/errors";
 import { ENGINES } from "@muster/testkit";
-import type { CallAs } from "@muster/testkit/module";
+import { type CallAs, expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -184,24 +184,16 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
 
   test.each(PUBLIC)("$localName: 401 without credentials, 403 without its permission", async (method) => {
     const request = requests[method.localName]?.request() ?? {};
-    await expect(first(method, request, {})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
-    await expect(first(method, request, { service: "segments" })).rejects.toMatchObject({
-      reason: "UNAUTHENTICATED",
-    });
+    await expectReason(first(method, request, {}), "UNAUTHENTICATED");
+    await expectReason(first(method, request, { service: "segments" }), "UNAUTHENTICATED");
     const { permission } = getOption(method, policy);
     const scopes = EVERY_PERMISSION.filter((one) => one !== permission);
-    await expect(first(method, request, { organizationId: mine, scopes })).rejects.toMatchObject({
-      reason: "PERMISSION_DENIED",
-    });
+    await expectReason(first(method, request, { organizationId: mine, scopes }), "PERMISSION_DENIED");
   });
 
   test.each(INTERNAL)("$localName: for listed services only", async (method) => {
-    await expect(first(method, {}, {})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
-    await expect(first(method, {}, { organizationId: mine })).rejects.toMatchObject({
-      reason: "PERMISSION_DENIED",
-    });
-    await expect(first(method, {}, { service: "gateway" })).rejects.toMatchObject({
-      reason: "PERMISSION_DENIED",
-    });
+    await expectReason(first(method, {}, {}), "UNAUTHENTICATED");
+    await expectReason(first(method, {}, { organizationId: mine }), "PERMISSION_DENIED");
+    await expectReason(first(method, {}, { service: "gateway" }), "PERMISSION_DENIED");
   });
 });

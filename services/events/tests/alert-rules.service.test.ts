@@ -6,6 +6,7 @@ import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_p
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import type { OrganizationId } from "@muster/core";
 import { ENGINES, FakeClock } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -180,8 +181,7 @@ describe.each(ENGINES)("alert rules on %s", (engine) => {
     ["window_seconds", { kind: WINDOW_SUM, windowSeconds: 31_622_401 }],
     ["other_event_names", { kind: CONSECUTIVE, threshold: undefined, count: 1, otherEventNames: ["refund"] }],
   ])("a wrong %s is refused: %o", async (field, wrong) => {
-    await expect(add({ ...refund, ...wrong } as NewRule)).rejects.toMatchObject({
-      reason: "FIELD_INVALID",
+    await expectReason(add({ ...refund, ...wrong } as NewRule), "FIELD_INVALID", {
       fields: expect.arrayContaining([expect.objectContaining({ field })]),
     });
     expect(await codes()).toEqual([30, 123, 300, 1100]);
@@ -193,13 +193,11 @@ describe.each(ENGINES)("alert rules on %s", (engine) => {
     const results = await Promise.allSettled(Array.from({ length: 6 }, () => add(refund)));
     expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     const id = await idOf(7);
-    await expect(change(id, { code: 30 })).rejects.toMatchObject({
-      reason: "ALERT_RULE_CODE_TAKEN",
+    await expectReason(change(id, { code: 30 }), "ALERT_RULE_CODE_TAKEN", {
       fields: [{ field: "alert_rule.code" }],
     });
     for (const path of ["code", "name", "event_name", "property", "threshold", "enabled"]) {
-      await expect(change(id, {}, [path])).rejects.toMatchObject({
-        reason: "FIELD_INVALID",
+      await expectReason(change(id, {}, [path]), "FIELD_INVALID", {
         fields: [{ field: `alert_rule.${path}` }],
       });
     }
@@ -216,7 +214,7 @@ describe.each(ENGINES)("alert rules on %s", (engine) => {
 
   test("an organization has at most a hundred rules and can delete any rule permanently", async () => {
     for (let code = 0; code < 96; code += 1) await add({ ...refund, code: 10_000 + code });
-    await expect(add(refund)).rejects.toMatchObject({ reason: "ALERT_RULE_LIMIT_REACHED" });
+    await expectReason(add(refund), "ALERT_RULE_LIMIT_REACHED");
     expect(await send("refund", { value: 51 }, 1)).toHaveLength(96);
     for (const code of [30, 123, 300, 1100]) {
       await events.call(deleteAlertRule, { alertRuleId: await idOf(code) }, as);

@@ -13,6 +13,7 @@ import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Caller } from "@muster/rpc";
 import { ENGINES, FakeClock } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { sections } from "../src/export/sections.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -208,8 +209,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
       const input = Array.from({ length: 150 }, (_, index) => large(batch * 150 + index));
       await client.batchRecordEvents({ events: input });
     }
-    await expect(exported(ada)).rejects.toMatchObject({
-      reason: "FIELD_INVALID",
+    await expectReason(exported(ada), "FIELD_INVALID", {
       fields: [{ field: "profile_id", message: expect.stringContaining("ExportProfile") }],
     });
     const names = new Set<string>();
@@ -250,14 +250,14 @@ describe.each(ENGINES)("exports on %s", (engine) => {
       client.exportProfile({ profileId: ada })[Symbol.asyncIterator](),
     );
     for (const reader of readers) expect((await reader.next()).done).toBe(false);
-    await expect(streamed(ada)).rejects.toMatchObject({ reason: "OVERLOADED" });
-    await expect(exported(ada)).rejects.toMatchObject({ reason: "OVERLOADED" });
+    await expectReason(streamed(ada), "OVERLOADED");
+    await expectReason(exported(ada), "OVERLOADED");
     await clock.advance(30_000);
     const [reader] = readers;
     const rest = async () => {
       while (!(await reader?.next())?.done);
     };
-    await expect(rest()).rejects.toMatchObject({ reason: "OVERLOADED" });
+    await expectReason(rest(), "OVERLOADED");
     expect(byKind(await streamed(ada)).event).toHaveLength(60);
     await Promise.all(readers.map((one) => one.return?.(undefined)));
   });
@@ -271,16 +271,14 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     await expect(streamed("ada")).rejects.toMatchObject(notFound);
     expect(segments.asked).toEqual([]);
     const reader = events.client(ExportService, { organizationId, scopes: ["profiles.read", "events.read"] });
-    await expect(reader.getProfileExport({ profileId: ada })).rejects.toMatchObject({
-      reason: "PERMISSION_DENIED",
-    });
+    await expectReason(reader.getProfileExport({ profileId: ada }), "PERMISSION_DENIED");
   });
 
   test("an export fails instead of showing stale memberships when segments is behind", async () => {
     const ada = await newProfile("ada");
     segments.isBehind = true;
-    await expect(exported(ada)).rejects.toMatchObject({ reason: "NOT_YET_CONSISTENT" });
-    await expect(streamed(ada)).rejects.toMatchObject({ reason: "NOT_YET_CONSISTENT" });
+    await expectReason(exported(ada), "NOT_YET_CONSISTENT");
+    await expectReason(streamed(ada), "NOT_YET_CONSISTENT");
   });
 
   test("every table with profile ids has a section or a documented exception", async () => {

@@ -7,6 +7,7 @@ import type { Database } from "@muster/db";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { ENGINES, FakeClock, openTestDatabase, type TestDatabase } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ErasedLookup } from "../src/erased-events/erased-lookup.ts";
 import { EventHasher } from "../src/erased-events/event-hash.ts";
@@ -162,7 +163,7 @@ describe.each(ENGINES)("shared commits on %s", (engine) => {
     await own.close();
     await waiting;
     expect((await stored(events, organizationId)).ids).toHaveLength(20);
-    await expect(call()).rejects.toMatchObject({ reason: "UNAVAILABLE" });
+    await expectReason(call(), "UNAVAILABLE");
   });
 });
 

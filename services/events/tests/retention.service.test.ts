@@ -11,6 +11,7 @@ import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import type { Caller } from "@muster/rpc";
 import { FakeClock } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RetentionWorker } from "../src/retention/retention-worker.ts";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -362,7 +363,7 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
     };
     const first = keep(organizationId, { rawEventDays: 30 });
     await reserveStarted;
-    await expect(keep(organizationId, { rawEventDays: 60 })).rejects.toMatchObject({ reason: "UNAVAILABLE" });
+    await expectReason(keep(organizationId, { rawEventDays: 60 }), "UNAVAILABLE");
     segments.response = async () => {};
     finishReserve();
     await first;
@@ -377,15 +378,13 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
     [{ aggregateDays: 36_501 }, "retention.aggregate_days"],
   ])("%j is refused", async (retention, field) => {
     const refused = keep(newOrganization(), retention);
-    await expect(refused).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field }] });
+    await expectReason(refused, "FIELD_INVALID", { fields: [{ field }] });
   });
 
   test("requires the permission, and is separate for each organization", async () => {
     const organizationId = newOrganization();
     const as = { organizationId, scopes: ["events.write"] };
-    await expect(events.call(updateRetention, { retention: {} }, as)).rejects.toMatchObject({
-      reason: "PERMISSION_DENIED",
-    });
+    await expectReason(events.call(updateRetention, { retention: {} }, as), "PERMISSION_DENIED");
     await keep(organizationId, { rawEventDays: 30 });
     const other = await events.call(getRetention, {}, { organizationId: newOrganization() });
     expect(other.retention?.rawEventDays).toBeUndefined();

@@ -11,6 +11,7 @@ import { ProfileService } from "@muster/contracts/muster/events/v1/profile_servi
 import type { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import { type OrganizationId, systemClock } from "@muster/core";
 import { ENGINES, type FakeClock, waitFor } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -137,10 +138,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       const reading = (async () => {
         for await (const response of ingest(asStream(list))) responses.push(response);
       })();
-      await expect(reading).rejects.toMatchObject({
-        reason: "FIELD_INVALID",
-        fields: [{ field: "sequence" }],
-      });
+      await expectReason(reading, "FIELD_INVALID", { fields: [{ field: "sequence" }] });
       expect(responses.at(-1)?.ackedThrough).toBe(9n);
       expect(await countStored()).toBe(3);
     });
@@ -240,7 +238,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
         { profileId: "01980000-0000-7000-8000-000000000000" },
         new AbortController().signal,
       );
-      await expect(unknown.next()).rejects.toMatchObject({ reason: "PROFILE_NOT_FOUND" });
+      await expectReason(unknown.next(), "PROFILE_NOT_FOUND");
     });
 
     test("resumes after any response without gaps or duplicates", async () => {
@@ -313,9 +311,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       const cut = new AbortController();
       const { resumeToken } = await next(tail({}, cut.signal));
       const refused = async (token: string, on = as) =>
-        expect(tail({ resumeToken: token }, cut.signal, on).next()).rejects.toMatchObject({
-          reason: "POSITION_INVALID",
-        });
+        expectReason(tail({ resumeToken: token }, cut.signal, on).next(), "POSITION_INVALID");
       await refused(`${resumeToken}A`);
       await refused("nonsense");
       await refused(resumeToken, { organizationId: newOrganization() });
@@ -324,7 +320,7 @@ describe.each(ENGINES)("streams on %s", (engine) => {
       await events.database.transaction((trx) => trx("outbox_messages").delete());
       const responses = tail({ resumeToken }, cut.signal);
       await next(responses);
-      await expect(responses.next()).rejects.toMatchObject({ reason: "POSITION_INVALID" });
+      await expectReason(responses.next(), "POSITION_INVALID");
       cut.abort();
     });
   });

@@ -10,6 +10,7 @@ import {
 import { type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { ENGINES } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -308,12 +309,8 @@ describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
       const request = "call" in method.input.field ? { call: { userId: "u" } } : {};
       const may = (scopes: readonly string[]) =>
         events.call(method as typeof track, request, { ...as, scopes });
-      await expect(may(["events.read", "profiles.write"])).rejects.toMatchObject({
-        reason: "PERMISSION_DENIED",
-      });
-      await expect(events.call(method as typeof track, request, {})).rejects.toMatchObject({
-        reason: "UNAUTHENTICATED",
-      });
+      await expectReason(may(["events.read", "profiles.write"]), "PERMISSION_DENIED");
+      await expectReason(events.call(method as typeof track, request, {}), "UNAUTHENTICATED");
     },
   );
 });

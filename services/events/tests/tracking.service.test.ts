@@ -9,6 +9,7 @@ import {
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import type { OrganizationId } from "@muster/core";
 import { ENGINES, FakeClock } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -351,7 +352,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
         { type: "identify", userId: "u", messageId: "3" },
       ];
       const refused = tight.call(batch, { batch: calls }, as);
-      await expect(refused).rejects.toMatchObject({ reason: "OVERLOADED", retryAfterMs: 1000 });
+      await expectReason(refused, "OVERLOADED", { retryAfterMs: 1000 });
       await report(2n);
       expect(await tight.call(batch, { batch: calls }, as)).toMatchObject({ success: true });
       const { events: announced } = await tight.announced();

@@ -3,6 +3,7 @@ import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_serv
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { ENGINES } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 
@@ -73,26 +74,19 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
   test("scopes: those that exist, and no more than the maker's", async () => {
     const create = (scopes: string[], as = key) =>
       identity.call(createApiKey, { name: "x", scopes }, { key: as });
-    await expect(create(["events.read", "events.fly", "nonsense"])).rejects.toMatchObject({
-      reason: "FIELD_INVALID",
+    await expectReason(create(["events.read", "events.fly", "nonsense"]), "FIELD_INVALID", {
       fields: [{ field: "scopes[1]" }, { field: "scopes[2]" }],
     });
-    await expect(create([])).rejects.toMatchObject({
-      reason: "FIELD_INVALID",
-      fields: [{ field: "scopes" }],
-    });
+    await expectReason(create([]), "FIELD_INVALID", { fields: [{ field: "scopes" }] });
 
     const { secret: lesser } = await issue(["api_keys.write", "events.read"]);
-    await expect(create(["events.read", "segments.read"], lesser)).rejects.toMatchObject({
-      reason: "PERMISSION_DENIED",
+    await expectReason(create(["events.read", "segments.read"], lesser), "PERMISSION_DENIED", {
       details: { missing_scopes: "segments.read" },
     });
-    await expect(create(["*"], lesser)).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
+    await expectReason(create(["*"], lesser), "PERMISSION_DENIED");
     const { secret: child } = await create(["events.read"], lesser);
     expect(child).not.toBe("");
-    await expect(identity.call(listApiKeys, {}, { key: child })).rejects.toMatchObject({
-      reason: "PERMISSION_DENIED",
-    });
+    await expectReason(identity.call(listApiKeys, {}, { key: child }), "PERMISSION_DENIED");
   });
 
   test("bad requests name the field and leave nothing", async () => {
@@ -171,9 +165,7 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
   test("a key may delete itself", async () => {
     const { id, secret } = await issue(["api_keys.write"]);
     await identity.call(deleteApiKey, { apiKeyId: id }, { key: secret });
-    await expect(identity.call(deleteApiKey, { apiKeyId: id }, { key: secret })).rejects.toMatchObject({
-      reason: "UNAUTHENTICATED",
-    });
+    await expectReason(identity.call(deleteApiKey, { apiKeyId: id }, { key: secret }), "UNAUTHENTICATED");
   });
 
   test("of ten deletions of one key at once, one finds it", async () => {
@@ -234,9 +226,11 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     const { secret: lesser } = await issue(["api_keys.write"]);
     const { apiKeys } = await identity.call(listApiKeys, {}, { key });
     const first = apiKeys[0]?.id ?? "";
-    await expect(
+    await expectReason(
       identity.call(rotateApiKey, { apiKeyId: first, overlapSeconds: 60 }, { key: lesser }),
-    ).rejects.toMatchObject({ reason: "PERMISSION_DENIED", details: { missing_scopes: "*" } });
+      "PERMISSION_DENIED",
+      { details: { missing_scopes: "*" } },
+    );
     expect(await works(key)).toBe(true);
   });
 
@@ -296,9 +290,10 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     const second = await identity.call(createApiKey, request, as);
     expect(second).toEqual(first);
     expect(await listed()).toHaveLength(2);
-    await expect(identity.call(createApiKey, { ...request, name: "Twice" }, as)).rejects.toMatchObject({
-      reason: "IDEMPOTENCY_KEY_REUSED",
-    });
+    await expectReason(
+      identity.call(createApiKey, { ...request, name: "Twice" }, as),
+      "IDEMPOTENCY_KEY_REUSED",
+    );
     const rows = await identity.database
       .reader("idempotency_keys")
       .select<{ response: Buffer | null }[]>("response");
@@ -339,12 +334,10 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     const ending = await identity.call(verifyApiKey, { keyHash }, as);
     expect(ending.expireTimeMs).toBe(BigInt(endMs));
     await identity.clock.advance(1_000);
-    await expect(identity.call(verifyApiKey, { keyHash }, as)).rejects.toMatchObject({
-      reason: "UNAUTHENTICATED",
+    await expectReason(identity.call(verifyApiKey, { keyHash }, as), "UNAUTHENTICATED", {
       details: { credential: "api_key" },
     });
-    await expect(identity.call(verifyApiKey, { keyHash: new Uint8Array(31) }, as)).rejects.toMatchObject({
-      reason: "FIELD_INVALID",
+    await expectReason(identity.call(verifyApiKey, { keyHash: new Uint8Array(31) }, as), "FIELD_INVALID", {
       fields: [{ field: "key_hash" }],
     });
   });

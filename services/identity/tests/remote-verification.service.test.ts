@@ -17,6 +17,7 @@ import {
   startGrpcServer,
   withServiceToken,
 } from "@muster/rpc";
+import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 
@@ -67,8 +68,5 @@ test("with identity down, cached keys work for their minute and others are 503, 
   await verifier.verify(key);
   await server.stop(0);
   expect(await verifier.verify(key)).toBeDefined();
-  await expect(verifier.verify(newApiKeySecret())).rejects.toMatchObject({
-    reason: "UNAVAILABLE",
-    retryAfterMs: 1_000,
-  });
+  await expectReason(verifier.verify(newApiKeySecret()), "UNAVAILABLE", { retryAfterMs: 1_000 });
 });

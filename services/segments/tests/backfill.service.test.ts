@@ -6,6 +6,7 @@ import { type OrganizationId, type ProfileId, randomIds, uuidToBytes } from "@mu
 import { AppError } from "@muster/errors";
 import { listDeadLetters } from "@muster/outbox";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { all, inSegment, not, performedThenNot } from "@muster/testkit/rules";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
@@ -98,9 +99,7 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
     await harness.segments.createSegment(WATCHERS);
     await expectExactMembers(harness, "watchers");
     await expectExactMembers(harness, "buyers");
-    await expect(harness.segments.getSegment({ segmentId: "doomed" })).rejects.toMatchObject({
-      reason: "SEGMENT_NOT_FOUND",
-    });
+    await expectReason(harness.segments.getSegment({ segmentId: "doomed" }), "SEGMENT_NOT_FOUND");
     expect(stage).toBeGreaterThan(6);
   });
 

@@ -3,6 +3,7 @@ import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import type { ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
 import { all, inSegment, not } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TestEvent } from "./fake-events-service.ts";
@@ -230,10 +231,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     expect(await reasonOf(harness.segments.getSegment({ segmentId: "viewers" }))).toBe("SEGMENT_NOT_FOUND");
     const segmentId = "höchst-neugierig";
     const conflict = harness.segments.updateSegment({ segmentId, segment: { name: "TAKEN?" } });
-    await expect(conflict).rejects.toMatchObject({
-      reason: "SEGMENT_NAME_TAKEN",
-      fields: [{ field: "segment.name" }],
-    });
+    await expectReason(conflict, "SEGMENT_NAME_TAKEN", { fields: [{ field: "segment.name" }] });
     const dry = { segmentId, segment: { name: "TAKEN?" }, validateOnly: true };
     expect(await reasonOf(harness.segments.updateSegment(dry))).toBe("SEGMENT_NAME_TAKEN");
     // The slug is not taken, because the segment itself has it.
@@ -272,7 +270,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
         segment,
         ...(paths && { updateMask: { paths } }),
       });
-      await expect(call).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field }] });
+      await expectReason(call, "FIELD_INVALID", { fields: [{ field }] });
     }
     expect(await reasonOf(harness.segments.updateSegment({ segmentId: "nobody", segment: {} }))).toBe(
       "SEGMENT_NOT_FOUND",
@@ -402,17 +400,13 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     ] as const) {
       for (const validateOnly of [false, true]) {
         const call = harness.segments.updateSegment({ segmentId: "a", segment: { rule }, validateOnly });
-        await expect(call).rejects.toMatchObject({
-          reason: "FIELD_INVALID",
+        await expectReason(call, "FIELD_INVALID", {
           fields: [{ field: "segment.rule", message: expect.stringContaining(way) }],
         });
       }
     }
     const itself = harness.segments.createSegment({ name: "D", rule: inSegment("d") });
-    await expect(itself).rejects.toMatchObject({
-      reason: "FIELD_INVALID",
-      fields: [{ field: "rule.in_segment.segment_id" }],
-    });
+    await expectReason(itself, "FIELD_INVALID", { fields: [{ field: "rule.in_segment.segment_id" }] });
   });
 
   test("a referenced segment cannot be deleted, and the error names the dependents", async () => {

@@ -1,4 +1,5 @@
 export type { CallAs } from "./call-as.ts";
+export { expectReason } from "./expect-reason.ts";
 export {
   type ModuleOptions,
   type ModuleParts,
