@@ -6,7 +6,7 @@ import { isReadable } from "./prose/read-prose.ts";
 import { type Finding, isGenerated, readSourceFiles } from "./source-files.ts";
 
 /** Lines of the allow-list. May only shrink: `node tools/lint/prose.ts --shrink` lowers it. */
-const ALLOWED_FILES = 3;
+const ALLOWED_FILES = 2;
 
 /** Whether a listed file without violations fails the check or only warns, while the list is being emptied. */
 const STALE_LINES_FAIL = false;

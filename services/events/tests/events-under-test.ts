@@ -1,4 +1,4 @@
-// Runs the events module behind its dispatcher, and reads the messages that it publishes.
+// Runs the events module behind a dispatcher and reads the published messages.
 import { create, fromBinary } from "@bufbuild/protobuf";
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
@@ -30,9 +30,9 @@ const agreeing: Caller = {
 export interface OpenOptions extends Pick<ModuleOptions, "clock" | "wrap"> {
   readonly backlogItemsMax?: number;
   readonly eventCatalog?: readonly EventType[];
-  /** Another process, whose data this process shares. */
+  /** A running process; the new process shares the data of that process. */
   readonly beside?: EventsUnderTest;
-  /** The segments service; the default accepts everything and returns nothing. */
+  /** The segments service; the default accepts every call and returns empty messages. */
   readonly segments?: Caller;
 }
 
