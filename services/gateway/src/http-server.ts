@@ -36,7 +36,7 @@ export class HttpServer {
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       connectionsCheckingInterval: limits.timeoutCheckMs,
-      // Node's own response to a missing Host has no body.
+      // Node's own response to a missing Host has no body; the gateway's response has the error envelope.
       requireHostHeader: false,
       noDelay: true,
     });

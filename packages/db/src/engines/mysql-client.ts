@@ -1,4 +1,5 @@
-// Extends knex's mysql2 dialect with consistent snapshots, prepared statements and the errors of faults.ts.
+// Extends knex's mysql2 dialect with consistent snapshots, prepared statements and the errors of
+// database-errors.ts.
 import type { Knex } from "knex";
 import type { Connection } from "mysql2";
 import {

@@ -1,5 +1,5 @@
-// Translates error numbers of MariaDB, MySQL and TiDB to the errors of faults.ts. It goes by number, because
-// mysql2 misnames some errors.
+// Translates error numbers of MariaDB, MySQL and TiDB to the errors of database-errors.ts. Errors are
+// recognized by number, because mysql2 misnames some of them.
 import {
   databaseUnavailable,
   PRIMARY_KEY,
@@ -26,7 +26,7 @@ interface DriverError extends Error {
   readonly sqlMessage?: string;
 }
 
-/** Returns the error to reject with: one of faults.ts, or `error` itself when the statement is defective. */
+/** Returns the error to reject with: one of database-errors.ts, or `error` itself for a defective statement. */
 export function translateMysqlError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { errno, fatal, syscall, sqlMessage }: DriverError = error;

@@ -1,4 +1,5 @@
-// Extends knex's better-sqlite3 dialect with cached statements, BEGIN IMMEDIATE and the errors of faults.ts.
+// Extends knex's better-sqlite3 dialect with cached statements, BEGIN IMMEDIATE and the errors of
+// database-errors.ts.
 import type { Knex } from "knex";
 import {
   clearLost,

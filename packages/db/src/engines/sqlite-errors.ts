@@ -1,4 +1,4 @@
-// Translates SQLite's result codes to the errors of faults.ts.
+// Translates SQLite's result codes to the errors of database-errors.ts.
 import {
   databaseUnavailable,
   PRIMARY_KEY,
@@ -10,7 +10,7 @@ import type { SqliteConnection } from "./sqlite-connection.ts";
 /** Caused by the file or the disk, not by the statement. */
 const UNAVAILABLE = /^SQLITE_(FULL|IOERR|CANTOPEN|READONLY|NOMEM|CORRUPT|NOTADB|PROTOCOL)/;
 
-/** Returns the error to reject with: one of faults.ts, or `error` itself when the statement is defective. */
+/** Returns the error to reject with: one of database-errors.ts, or `error` itself for a defective statement. */
 export function translateSqliteError(connection: SqliteConnection, error: unknown): unknown {
   const code = codeOf(error);
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return new TransactionConflict(error);
