@@ -72,7 +72,7 @@ function row(
   };
   return columns.map((column) => {
     const value = values[column];
-    if (value === undefined) throw new Error(`the ceiling does not know column ${column}`);
+    if (value === undefined) throw new Error(`the baseline has no value for column ${column}`);
     return value;
   });
 }

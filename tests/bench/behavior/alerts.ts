@@ -34,7 +34,7 @@ const FIRST_USER = 1_000_000;
 /** Compares ingest with and without the alert step, for events that no rule evaluates. */
 export function measureUnmatched({ rounds, batches }: AlertSizes): Promise<Row[]> {
   const alerts = new AlertStep({ clock: systemClock, ids: new MonotonicIds(randomIds) });
-  const mixes = { "without alerts": [], "with alerts, of which no rule looks at the events": [alerts] };
+  const mixes = { "without alerts": [], "with alerts, without a matching rule": [alerts] };
   return measureIngestCost(mixes, { rounds, batches, onlyViews: false });
 }
 
@@ -98,7 +98,7 @@ async function measureHeavy(bench: AlertBench, { deposits, actions }: AlertSizes
   const last = (call: number): Promise<void> => deposit(rest, HEAVY, WINDOW_SECONDS - 1 - (call % 1000));
   const { body } = await rest.get(`/v1/profiles?user_id=${HEAVY}`);
   const profile = uuidToBytes(body.profiles[0].id);
-  const many = `of one who made ${deposits} within the window`;
+  const many = `of a user with ${deposits} deposits in the window`;
   return [
     { part: `a deposit ${many}, over REST`, ...(await timed(actions, last)) },
     {

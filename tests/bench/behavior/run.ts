@@ -96,7 +96,7 @@ async function writeEventHistory(
   await database.transaction(buildReadModels);
   await events.query("ANALYZE TABLE event_counts, page_view_hours");
   const seconds = (systemClock.monotonicMs() - startMs) / 1000;
-  results.record({ part: "read models made of the past", events: EVENTS, seconds: round(seconds, 1) });
+  results.record({ part: "read models built by the migration", events: EVENTS, seconds: round(seconds, 1) });
   return profiles;
 }
 

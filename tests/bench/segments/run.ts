@@ -94,7 +94,7 @@ async function load({ rest, events, organization }: Stage): Promise<ProfileId[]>
   const profiles = await writeHistory(events, { organizationId, profiles: PROFILES, events: EVENTS, endMs });
   const seconds = (systemClock.monotonicMs() - startMs) / 1000;
   results.record({
-    part: "history written straight to the tables",
+    part: "history inserted into the tables",
     events: EVENTS,
     seconds: round(seconds, 1),
   });
@@ -122,7 +122,7 @@ async function makeSegments({ rest }: Stage): Promise<string[]> {
   }
   for (const id of mixed) await untilLive(rest, id);
   results.record({
-    part: `${SEGMENTS - 2} more made and backfilled together`,
+    part: `${SEGMENTS - 2} more created and backfilled together`,
     seconds: round((systemClock.monotonicMs() - startMs) / 1000),
   });
   const another = { name: "One more", event_name: "search.made", min_count: 2, within_days: 14 };
