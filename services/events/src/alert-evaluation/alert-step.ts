@@ -40,6 +40,7 @@ interface ProfileBatch extends RootKey {
   readonly candidates: Candidate[];
 }
 
+/** The ingest step of alerts. One instance serves all commits of a process. */
 export class AlertStep implements IngestStep {
   readonly #rules = new RulesCache();
   readonly #clock: Clock;

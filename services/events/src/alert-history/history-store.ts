@@ -48,6 +48,7 @@ async function lockExisting(trx: Transaction, roots: readonly RootKey[]): Promis
   return locked;
 }
 
+/** Saves the last arrival numbers and merge flags of locked root profiles. */
 export async function saveArrivals(trx: Transaction, roots: readonly LockedHistory[]): Promise<void> {
   const rows = roots.map(({ organizationId, rootId, lastArrival, wasMerged }): Value[] => [
     uuidToBytes(organizationId),
@@ -128,6 +129,7 @@ export interface ChangedCell extends StoredCell {
   readonly lastReceivedMs: number;
 }
 
+/** Inserts or overwrites cells in key order. */
 export async function saveCells(trx: Transaction, cells: readonly ChangedCell[]): Promise<void> {
   const rows = cells.map(({ organizationId, profileId, id, content, lastReceivedMs }): Value[] => [
     uuidToBytes(organizationId),

@@ -11,8 +11,10 @@ export const COUNT_MAX = 100;
 
 /** The stored number of each kind. Invariant: a number never changes, because stored rows contain it. */
 export const ruleKindNumbers = { threshold: 1, consecutive: 2, rising: 3, window_sum: 4 } as const;
+/** The kinds of rules, by the names in REST. */
 export type RuleKind = keyof typeof ruleKindNumbers;
 
+/** A rule as stored or as a default; `checkRule` validates the fields of each kind. */
 export interface AlertRule {
   /** A UUID. */
   readonly id: string;

@@ -9,6 +9,7 @@ import { defaultRuleSet, readRules, readVersions } from "./rule-store.ts";
 /** Cached organizations. The least recently used entry is evicted first. */
 const ORGANIZATIONS_MAX = 2000;
 
+/** A cache for one process. Every read compares the version with the database. */
 export class RulesCache {
   readonly #sets = new LRUCache<OrganizationId, RuleSet>({ max: ORGANIZATIONS_MAX });
 

@@ -34,6 +34,7 @@ interface AlertRow {
   readonly fired_ms: number;
 }
 
+/** Inserts alerts in key order, so that concurrent transactions lock index pages in the same order. */
 export async function insertAlerts(trx: Transaction, alerts: readonly Alert[]): Promise<void> {
   const rows = alerts.map((alert): Value[] => [
     uuidToBytes(alert.organizationId),

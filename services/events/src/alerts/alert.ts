@@ -1,6 +1,7 @@
 // Defines an alert that a rule fired. Pure.
 import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
 
+/** An alert as stored, with the rule code and the event at the time of firing. */
 export interface Alert {
   readonly organizationId: OrganizationId;
   /** UUIDv7 of the instant of firing. */

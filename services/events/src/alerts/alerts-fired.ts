@@ -13,6 +13,7 @@ import type { Alert } from "./alert.ts";
 /** Alerts in one message: about 400 bytes each, far below the size limit of a message. */
 const ALERTS_MAX = 500;
 
+/** An alert with the current root profile, in whose shard the alert is published. */
 export interface FiredAlert {
   readonly alert: Alert;
   /** The root profile of the person. */

@@ -120,6 +120,7 @@ async function moveFullAside(trx: Transaction, hours: readonly ProfileHour[]): P
   await insertRows(trx, TABLE, COLUMNS, heads, OVERWRITE, KEY);
 }
 
+/** A range of instants in epoch milliseconds; both ends are included. */
 export interface ViewRange {
   readonly fromMs: number;
   readonly toMs: number;

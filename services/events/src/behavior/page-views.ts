@@ -18,6 +18,7 @@ export interface ViewHour {
   readonly hour: number;
 }
 
+/** Returns the UTC hour of an instant in epoch milliseconds. */
 export function viewHourOf(ms: number): ViewHour {
   const hours = Math.floor(ms / HOUR_MS);
   const day = Math.floor(hours / DAY_HOURS);

@@ -7,6 +7,7 @@ import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { listTrackedUsers, type TrackedUser } from "../profile-storage/identity-store.ts";
 import { getProfiles } from "../profile-storage/profile-store.ts";
 
+/** A user with all profiles of the person. */
 export interface UserProfiles {
   readonly userId: string;
   /** The root profile and all profiles merged into the root. */

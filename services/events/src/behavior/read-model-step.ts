@@ -8,6 +8,7 @@ import { addCounts } from "./event-count-store.ts";
 import { addPageViews } from "./page-view-store.ts";
 import { PAGE_VIEWED } from "./page-views.ts";
 
+/** The ingest step of the read models. The step publishes no messages. */
 export class ReadModelStep implements IngestStep {
   readonly #ids: IdSource;
 

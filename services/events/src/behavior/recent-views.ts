@@ -8,6 +8,7 @@ const DAYS_MAX = 7;
 const SESSION_GAP_MS = 30 * 60_000;
 const MINUTE_MS = 60_000;
 
+/** The summary of a window, with the units of the public API. */
 export interface RecentBehavior {
   readonly pagesViewed: number;
   readonly minutesSpent: number;
@@ -26,6 +27,7 @@ interface Page {
   lastMs: number;
 }
 
+/** Accumulates views; views outside the window are ignored. */
 export class RecentViews {
   /** The window; both ends are included. */
   readonly fromMs: number;

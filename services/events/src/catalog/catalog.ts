@@ -6,6 +6,7 @@ import type { EventsDeps } from "../handlers/deps.ts";
 import type { EventType } from "./event-type.ts";
 import { getChange, listChanges } from "./event-type-store.ts";
 
+/** The event types of organizations. Without changes an organization has the default types. */
 export class Catalog {
   readonly #defaults: ReadonlyMap<string, EventType>;
 

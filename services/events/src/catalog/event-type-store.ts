@@ -25,6 +25,7 @@ export async function listChanges(db: Queryable, organizationId: OrganizationId)
   return rows.map(fromRow);
 }
 
+/** Returns the change of one type, or undefined for an unchanged default or an unknown type. */
 export async function getChange(
   db: Queryable,
   organizationId: OrganizationId,
@@ -46,6 +47,7 @@ export async function lockCatalog(trx: Transaction, organizationId: Organization
   ]);
 }
 
+/** Inserts or overwrites the change of one type. Invariant: the transaction holds the catalog lock. */
 export async function putChange(
   trx: Transaction,
   organizationId: OrganizationId,
@@ -61,6 +63,7 @@ export async function putChange(
   await insertRows(trx, "event_types", COLUMNS, [row], { overwrite: COLUMNS.slice(2) }, COLUMNS.slice(0, 2));
 }
 
+/** Deletes the change of one type, so that a default type applies again. */
 export async function deleteChange(
   trx: Transaction,
   organizationId: OrganizationId,

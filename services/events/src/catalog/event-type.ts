@@ -8,6 +8,7 @@ const DESCRIPTION_BYTES_MAX = 1024;
 const MILLION = 1_000_000;
 const PRICE_MAX = 1_000_000_000;
 
+/** An event name that earns points. */
 export interface EventType {
   readonly name: string;
   readonly description: string;

@@ -12,6 +12,7 @@ type ClientIds = Pick<BatchKeys, "datedIdsByDay" | "undatedIds">;
 /** Cached organizations. A dropped entry is read again. */
 const CACHED_MAX = 10_000;
 
+/** The lookup of ingest. The cache of organizations belongs to one process. */
 export class ErasedLookup implements ErasedEventFinder {
   readonly #hasher: EventHasher;
   /**

@@ -5,6 +5,7 @@ import type { OrganizationId, TrackedEventId } from "@muster/core";
 
 const HASH_BYTES = 16;
 
+/** Hashes ids with HMAC-SHA-256, truncated to 16 bytes. */
 export class EventHasher {
   readonly #key: Uint8Array;
 

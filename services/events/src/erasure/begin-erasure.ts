@@ -21,6 +21,7 @@ import { addRemovedCounts, insertErasure, insertRemovedCounts } from "./erasure-
 import { locationOf, PROFILE_TABLES } from "./profile-tables-store.ts";
 import { insertTasks } from "./task-store.ts";
 
+/** The ports of the first transaction. */
 export interface BeginErasureDeps {
   readonly clock: Clock;
   readonly ids: IdSource;

@@ -13,6 +13,7 @@ interface ErasureRow {
 const COLUMNS = ["erasure_id", "create_ms", "complete_ms"] as const;
 const LOCATION_KEY = ["organization_id", "erasure_id", "profile_id", "location"];
 
+/** Inserts a running receipt without counts. */
 export async function insertErasure(trx: Transaction, erasure: ErasureKey, createMs: number): Promise<void> {
   await trx("erasures").insert({ ...keyOf(erasure), create_ms: createMs });
 }
@@ -80,6 +81,7 @@ export async function finishErasure(trx: Transaction, erasure: ErasureKey, nowMs
   return true;
 }
 
+/** Returns a receipt with the counts of all locations, or undefined. */
 export async function getErasure(db: Queryable, erasure: ErasureKey): Promise<Erasure | undefined> {
   const rows = await db("erasures").select<ErasureRow[]>(COLUMNS).where(keyOf(erasure));
   const [found] = await withRemovedCounts(db, erasure.organizationId, rows);

@@ -47,6 +47,7 @@ const CALL_WAIT_MS_MAX = 5_000;
 /** Time reserved before the deadline of the call for sending the response. */
 const RESPONSE_MS = 500;
 
+/** Runs in every process; leases on tasks distribute the work. */
 export class ErasureWorker {
   readonly name = "erasures";
   readonly #options: ErasureWorkerOptions;

@@ -4,6 +4,7 @@ import type { OrganizationId, ProfileId } from "@muster/core";
 /** Response metadata with the id of the receipt. The `response_headers` option of the methods names it too. */
 export const ERASURE_ID_HEADER = "muster-erasure-id";
 
+/** The key of a receipt. */
 export interface ErasureKey {
   readonly organizationId: OrganizationId;
   /** UUIDv7. */

@@ -14,6 +14,7 @@ export interface ProfileTable {
   readonly stepMax: number;
 }
 
+/** The tables in the order of deletion. A table with two profile columns has two entries. */
 export const PROFILE_TABLES: readonly ProfileTable[] = [
   { table: "event_counts", column: "profile_id", step: "name", stepMax: 500 },
   // Up to a few hundred rows a day.

@@ -25,6 +25,7 @@ interface TaskRow {
   readonly position: number;
 }
 
+/** Inserts tasks in the stage `rows`, leased until `leaseUntilMs`. */
 export async function insertTasks(
   trx: Transaction,
   tasks: readonly ErasureTask[],
@@ -89,10 +90,12 @@ export async function listBrokerTasks(db: Queryable, limit: number): Promise<Era
   return rows.map(fromRow);
 }
 
+/** Moves a task to a later stage; an earlier stage is ignored. */
 export async function setStage(trx: Transaction, task: ErasureTask, stage: number): Promise<void> {
   await trx(TABLE).where(keyOf(task)).andWhere("stage", "<", stage).update({ stage });
 }
 
+/** Marks the task of a profile as reported by the other services. */
 export async function markReported(
   trx: Transaction,
   erasure: ErasureKey,

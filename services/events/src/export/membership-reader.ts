@@ -11,6 +11,7 @@ import { type CallContext, type Caller, type Client, createClient, onBehalfOf } 
  */
 const MERGED_AT_ONCE = 20;
 
+/** Calls the segments service on behalf of the caller of the export. */
 export class MembershipReader {
   readonly #client: Client<typeof SegmentPrivacyService>;
 

@@ -9,6 +9,7 @@ import type { PurgeDeps } from "./purge-raw-events.ts";
 import type { PurgeThrottle } from "./purge-throttle.ts";
 import type { HistoryWalk } from "./retention-store.ts";
 
+/** The horizon and the limits of one turn, in epoch milliseconds. */
 export interface PurgeAggregatesOptions {
   readonly organizationId: OrganizationId;
   readonly horizonMs: number;
@@ -18,6 +19,7 @@ export interface PurgeAggregatesOptions {
   shouldContinue(): Promise<boolean>;
 }
 
+/** The result of one turn, with the position of the history walk. */
 export interface PurgedAggregates {
   /** False when the purge stopped before the end. */
   readonly isDone: boolean;
@@ -29,6 +31,7 @@ const HISTORY_EVERY_MS = 6 * 3_600_000;
 /** A batch deletes by profile, with a statement for each profile. */
 const HISTORY_ROWS_MAX = 100;
 
+/** Deletes views and alerts first, then continues the walk over the alert history if due. */
 export async function purgeAggregates(
   deps: PurgeDeps,
   options: PurgeAggregatesOptions,

@@ -20,11 +20,13 @@ import { raiseCompleteSince, readOldestOfDay, saveOldestOfDay } from "./retentio
 /** A day with remaining late events is visited again when the first of them expired this long ago. */
 const REVISIT_MS = 15 * 60_000;
 
+/** The database and the metrics of a purge. */
 export interface PurgeDeps {
   readonly database: Database;
   readonly metrics: RetentionMetrics;
 }
 
+/** The range and the limits of one turn. */
 export interface PurgeOptions {
   readonly organizationId: OrganizationId;
   readonly rawEventDays: number;

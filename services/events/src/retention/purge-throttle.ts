@@ -18,6 +18,7 @@ const BATCH_ROWS_MIN = 20;
  */
 const BATCH_MS = 50;
 
+/** Adapts the batch size to the duration of batches, within fixed limits. */
 export class PurgeThrottle {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;

@@ -1,6 +1,7 @@
 // Measures the purge of expired rows.
 import type { Metrics } from "@muster/metrics";
 
+/** The counter and the gauge of the purge. */
 export class RetentionMetrics {
   readonly #purged;
   readonly #behind;

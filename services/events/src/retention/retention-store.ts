@@ -29,6 +29,7 @@ const COLUMNS = [
   "update_ms",
 ] as const;
 
+/** Reads the retention; an organization without a row has unlimited retention. */
 export async function readRetention(db: Queryable, organizationId: OrganizationId): Promise<Retention> {
   const row = await db("retentions")
     .where("organization_id", uuidToBytes(organizationId))
@@ -44,6 +45,7 @@ export async function readCompleteSince(db: Queryable, organizationId: Organizat
   return row?.complete_since_ms ?? 0;
 }
 
+/** A locked row with the end of a change in progress. */
 export interface LockedRetention extends Retention {
   /** Another change is in progress until this instant. */
   readonly changingUntilMs: number;
@@ -115,6 +117,7 @@ export async function raiseCompleteSince(
   return true;
 }
 
+/** A pass that is due, and the state of the previous pass. */
 export interface DueRetention {
   readonly organizationId: OrganizationId;
   readonly days: RetentionDays;
@@ -221,6 +224,7 @@ export async function readOldestOfDay(
   return row?.oldest_ms;
 }
 
+/** Saves the age start of the oldest remaining event of a day; undefined deletes the row. */
 export async function saveOldestOfDay(
   trx: Transaction,
   organizationId: OrganizationId,

@@ -27,6 +27,7 @@ const LEASE_MS = 60_000;
 const TURN_MS = 20_000;
 const POLL_EVERY_MS = 60_000;
 
+/** Runs in every process; the lease on a pass selects the process for an organization. */
 export class RetentionWorker {
   readonly name = "retention";
   readonly #options: RetentionWorkerOptions;

@@ -7,6 +7,7 @@ export const AGGREGATE_DAYS_MIN = 8;
 /** The number of days that means unlimited retention. */
 export const UNLIMITED = 0;
 
+/** The retention of an organization in days; 0 means unlimited. */
 export interface Retention {
   readonly organizationId: OrganizationId;
   readonly rawEventDays: number;
