@@ -10,11 +10,11 @@ function found(files: ReturnType<typeof file>[]): string[] {
   return checkFolderCycles(files).map(({ path, line, message }) => `${path}:${line} ${message}`);
 }
 
-const people = file("people/merge.ts", 'import { rows } from "../profiles/profile-store.ts";');
+const merging = file("people/merge.ts", 'import { rows } from "../profiles/profile-store.ts";');
 const profiles = file("profiles/get.ts", 'import type { Person } from "../people/person.ts";');
 
 test("two folders that import each other are found, type imports included", () => {
-  expect(found([people, profiles])).toEqual([
+  expect(found([merging, profiles])).toEqual([
     expect.stringMatching(
       /^services\/events\/src\/people\/merge\.ts:2 .*people and .*profiles import each other/,
     ),
@@ -42,7 +42,7 @@ test("a parent and its child folder may not import each other either", () => {
 
 test("imports in one direction, within a folder or of another package pass", () => {
   expect(
-    found([people, file("profiles/profile-store.ts", 'import "./other.ts";', 'import "@muster/db";')]),
+    found([merging, file("profiles/profile-store.ts", 'import "./other.ts";', 'import "@muster/db";')]),
   ).toEqual([]);
 });
 

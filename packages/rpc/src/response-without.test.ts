@@ -22,17 +22,17 @@ const subjects = {
 };
 const rewrite = responseWithout([EventService, BehaviorService], subjects);
 
-function answered<Schema extends DescMessage>(schema: Schema, message: MessageInitShape<Schema>) {
-  return { ok: true, headers: { "x-kept": "1" }, body: toBinary(schema, create(schema, message)) };
+function savedResponse<Schema extends DescMessage>(schema: Schema, message: MessageInitShape<Schema>) {
+  return { ok: true, headers: { "x-saved": "1" }, body: toBinary(schema, create(schema, message)) };
 }
 
 test("a response about an erased profile only becomes an error", () => {
-  const response = answered(RecordEventResponseSchema, {
+  const response = savedResponse(RecordEventResponseSchema, {
     event: { profileId: ADA, properties: '{"secret":1}' },
   });
-  const kept = rewrite("muster.events.v1.EventService/RecordEvent", response);
-  expect(kept).toMatchObject({ ok: false, headers: {} });
-  expect(errorFromStatusBytes(kept?.body ?? new Uint8Array())).toMatchObject({ reason: "EVENT_ERASED" });
+  const rewritten = rewrite("muster.events.v1.EventService/RecordEvent", response);
+  expect(rewritten).toMatchObject({ ok: false, headers: {} });
+  expect(errorFromStatusBytes(rewritten?.body ?? new Uint8Array())).toMatchObject({ reason: "EVENT_ERASED" });
 });
 
 test("a response about other profiles too loses the erased profile's fields", () => {
@@ -40,17 +40,17 @@ test("a response about other profiles too loses the erased profile's fields", ()
     { index: 0, profileId: ADA, eventId: "a" },
     { index: 1, profileId: BOB, eventId: "b" },
   ];
-  const kept = rewrite(
+  const rewritten = rewrite(
     "muster.events.v1.EventService/BatchRecordEvents",
-    answered(BatchRecordEventsResponseSchema, { results }),
+    savedResponse(BatchRecordEventsResponseSchema, { results }),
   );
-  expect(kept).toMatchObject({ ok: true, headers: { "x-kept": "1" } });
-  const left = fromBinary(BatchRecordEventsResponseSchema, kept?.body ?? new Uint8Array());
+  expect(rewritten).toMatchObject({ ok: true, headers: { "x-saved": "1" } });
+  const left = fromBinary(BatchRecordEventsResponseSchema, rewritten?.body ?? new Uint8Array());
   expect(left.results).toMatchObject([{ index: 1, profileId: BOB }]);
 });
 
 test("a response about the profile without naming it is removed, also of an unknown method", () => {
-  const response = answered(RecordEventResponseSchema, {
+  const response = savedResponse(RecordEventResponseSchema, {
     event: { profileId: BOB, properties: '{"secret":1}' },
   });
   for (const method of ["muster.events.v1.EventService/RecordEvent", "muster.gone.v1.GoneService/Go"]) {
@@ -59,7 +59,7 @@ test("a response about the profile without naming it is removed, also of an unkn
 });
 
 test("a response without personal data stays, and so does an error", () => {
-  const response = answered(RecordTrackedUserEventResponseSchema, { message: "done", id: "an id" });
+  const response = savedResponse(RecordTrackedUserEventResponseSchema, { message: "done", id: "an id" });
   expect(rewrite("muster.events.v1.BehaviorService/RecordTrackedUserEvent", response)).toBeUndefined();
   expect(rewrite("muster.events.v1.EventService/RecordEvent", { ...response, ok: false })).toBeUndefined();
 });

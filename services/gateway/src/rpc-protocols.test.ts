@@ -91,12 +91,12 @@ describe.each([
         ended = true;
       }
     };
-    const leaving = new AbortController();
+    const stopping = new AbortController();
     const tokens: string[] = [];
     const reading = async () => {
-      for await (const response of client(EventService).tailEvents({}, { signal: leaving.signal })) {
+      for await (const response of client(EventService).tailEvents({}, { signal: stopping.signal })) {
         tokens.push(response.resumeToken);
-        if (tokens.length === 2) leaving.abort();
+        if (tokens.length === 2) stopping.abort();
       }
     };
     await expect(reading()).rejects.toMatchObject({ code: Code.Canceled });

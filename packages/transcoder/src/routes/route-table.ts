@@ -86,8 +86,8 @@ export class RouteTable {
     if (!text.startsWith(prefix)) return;
     if (hasOption(route.method, rest) && getOption(route.method, rest).noApiAlias) return;
     const template = parsePathTemplate(alias + text.slice(prefix.length));
-    const twin = { ...route, template };
-    if (!this.#trie.at(template).has(route.verb)) this.#add(twin);
+    const aliased = { ...route, template };
+    if (!this.#trie.at(template).has(route.verb)) this.#add(aliased);
   }
 }
 
