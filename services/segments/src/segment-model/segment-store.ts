@@ -7,9 +7,8 @@ import {
   uuidToBytes,
 } from "@muster/core";
 import { insertRows, isUniqueViolation, type OnConflict, type Queryable, type Transaction } from "@muster/db";
-import { AppError } from "@muster/errors";
 import { decodeRule, encodeRule } from "../rules/rule-proto.ts";
-import type { Segment } from "./segment.ts";
+import { type Segment, slugTaken } from "./segment.ts";
 
 const COLUMNS = [
   "organization_id",
@@ -50,15 +49,6 @@ export async function insertSegment(trx: Transaction, segment: Segment): Promise
   } catch (error) {
     throw isUniqueViolation(error, "segments_slug") ? slugTaken(segment.slug, "name", error) : error;
   }
-}
-
-/** `field` is the path of the name in the request. */
-export function slugTaken(slug: string, field: string, cause?: unknown): AppError {
-  return new AppError("SEGMENT_NAME_TAKEN", {
-    fields: [{ field, message: "a segment with this slug exists" }],
-    details: { slug },
-    cause,
-  });
 }
 
 /** Saves all fields that can change. The slug is free, because the caller holds the organization's lock. */

@@ -8,7 +8,7 @@ import {
   uuidToBytes,
   uuidV7,
 } from "@muster/core";
-import { invalidField } from "@muster/errors";
+import { AppError, invalidField } from "@muster/errors";
 import { matcherOf } from "../engine/rule/matcher.ts";
 import type { Rule } from "../engine/rule/rule.ts";
 
@@ -97,4 +97,13 @@ export function defaultSegment(organizationId: OrganizationId, nowMs: number): S
     createMs: nowMs,
     updateMs: nowMs,
   };
+}
+
+/** Returns SEGMENT_NAME_TAKEN. `field` is the path of the name in the request. */
+export function slugTaken(slug: string, field: string, cause?: unknown): AppError {
+  return new AppError("SEGMENT_NAME_TAKEN", {
+    fields: [{ field, message: "a segment with this slug exists" }],
+    details: { slug },
+    cause,
+  });
 }

@@ -21,8 +21,8 @@ import { dropEvaluation, switchFinishedRules } from "../rule-versions/rule-switc
 import { resolveSegments } from "../rule-versions/segment-references.ts";
 import { encodeRule } from "../rules/rule-proto.ts";
 import { rejectLongWindow } from "../rules/rule-retention.ts";
-import type { Segment } from "../segment-model/segment.ts";
-import { listSegmentsOf, slugTaken, updateSegmentRow } from "../segment-model/segment-store.ts";
+import { type Segment, slugTaken } from "../segment-model/segment.ts";
+import { listSegmentsOf, updateSegmentRow } from "../segment-model/segment-store.ts";
 import { WORK_TOPIC } from "../topics.ts";
 import { countDifference } from "./count-difference.ts";
 import { editFromRequest, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
