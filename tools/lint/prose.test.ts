@@ -132,7 +132,7 @@ describe("US spelling", () => {
   });
 
   test("look-alikes, translations and the names of others pass", () => {
-    const text = `// Organizms advise; analyses, optimiztic cancellation, Status.CANCEL${"LED"}.\n`;
+    const text = `// Organisms advise; analyses, optimistic cancellation, Status.CANCEL${"LED"}.\n`;
     expect(messages(CODE, text)).toEqual([]);
     expect(messages("packages/errors/src/messages/fr.ts", `const text = "utili${"sée"}";\n`)).toEqual([]);
   });

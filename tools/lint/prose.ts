@@ -6,7 +6,7 @@ import { isReadable } from "./prose/read-prose.ts";
 import { type Finding, isGenerated, readSourceFiles } from "./source-files.ts";
 
 /** Lines of the allow-list. May only shrink: `node tools/lint/prose.ts --shrink` lowers it. */
-const ALLOWED_FILES = 1;
+const ALLOWED_FILES = 0;
 
 function violationsOf(root: string, prefix = ""): Finding[] {
   const isChecked = (path: string): boolean =>
