@@ -54,7 +54,10 @@ function stub(service: DescService): ServiceImplementation {
 const tokens = (service: string) => new ServiceTokens({ service, key: tokenKey, clock: systemClock });
 const dispatcher = createDispatcher({
   implementations: services.map(stub),
-  ...{ serviceName: "test", clock: systemClock, log, metrics: new Metrics() },
+  serviceName: "test",
+  clock: systemClock,
+  log,
+  metrics: new Metrics(),
   apiKeys: {
     verify: async () => ({ kind: "api_key", id: "key", organizationId, permissions: permissionsOf(["*"]) }),
   },

@@ -169,8 +169,13 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
       counts_since: null,
     });
     const rule = {
-      ...{ code: 9001, name: "Dear baskets", kind: "window_sum", event_name: "order.completed" },
-      ...{ property: "total", threshold: "99.5", window_seconds: 3600 },
+      code: 9001,
+      name: "Dear baskets",
+      kind: "window_sum",
+      event_name: "order.completed",
+      property: "total",
+      threshold: "99.5",
+      window_seconds: 3600,
     };
     const created = await rest.post("/v1/alert-rules", rule);
     expect(created.status, created.text).toBe(201);

@@ -33,8 +33,12 @@ function nested(depth: number): object {
 }
 
 const alertRule = {
-  ...{ code: 7, name: "Bad", kind: "threshold" },
-  ...{ event_name: "deposit", property: "amount", threshold: "5" },
+  code: 7,
+  name: "Bad",
+  kind: "threshold",
+  event_name: "deposit",
+  property: "amount",
+  threshold: "5",
 };
 
 /** Routes that ignore unknown fields. */

@@ -291,7 +291,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const changed = await rest.request("PATCH", "/v1/segments/patched", change);
       expect(changed.body).toMatchObject({
         segment: { slug: "patched-anew", version: 2 },
-        ...{ entering: null, leaving: null },
+        entering: null,
+        leaving: null,
       });
       await waitFor(async () => (await rest.get("/v1/segments/patched-anew")).body.state === "live");
       expect(await members("patched-anew")).toEqual(["thrice"]);

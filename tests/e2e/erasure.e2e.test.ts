@@ -34,7 +34,10 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   const event = { user_id: user, name: "bought", properties: { what: mark }, event_id: `${mark}-1` };
   const dated = { ...event, event_id: `${mark}-2`, timestamp: at(60_000) };
   const tracked = {
-    ...{ userId: user, event: "bought", messageId: `${mark}-message`, timestamp: at(50_000) },
+    userId: user,
+    event: "bought",
+    messageId: `${mark}-message`,
+    timestamp: at(50_000),
     properties: { what: mark },
   };
   const purchase = { user_id: user, event_type: "PURCHASE", timestamp: nowMs };

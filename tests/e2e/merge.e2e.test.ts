@@ -70,7 +70,10 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
 
     const person = await ok(`/v1/profiles/${phone}:merge`, { into: laptop });
     expect(person).toMatchObject({
-      ...{ id: laptop, user_id: "501", email: "ada@example.com", name: "Ada" },
+      id: laptop,
+      user_id: "501",
+      email: "ada@example.com",
+      name: "Ada",
       traits: { plan: "free", seats: 3, phone: true },
     });
     const together = { events: 3, pages: 3, page: "Pricing", points: 20, segments: ["merged-fans"] };

@@ -27,7 +27,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect((await keep({ aggregate_days: 8 })).body).toMatchObject({ raw_event_days: 30, aggregate_days: 8 });
     expect((await rest.get("/api/retention")).body).toMatchObject({ raw_event_days: 30, aggregate_days: 8 });
     expect((await keep({ raw_event_days: null, aggregate_days: 0 })).body).toMatchObject({
-      ...{ raw_event_days: null, aggregate_days: null },
+      raw_event_days: null,
+      aggregate_days: null,
     });
   });
 

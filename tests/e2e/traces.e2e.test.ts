@@ -267,7 +267,9 @@ class TraceRun {
     for (const { id, user_id, create_time, traits } of stored) {
       if (!this.#profileIds.has(user_id)) this.#profileIds.set(user_id, id);
       const events = this.#identities.eventsOf(user_id).map(({ name, timestamp, properties }) => ({
-        ...{ name, properties, ms: Date.parse(timestamp) },
+        name,
+        properties,
+        ms: Date.parse(timestamp),
       }));
       profiles.set(user_id, { createMs: Date.parse(create_time), traits, events });
     }
@@ -285,7 +287,9 @@ class TraceRun {
     untilMs: number,
   ): boolean {
     const raw = profile.events.map(({ name, ms, properties }) => ({
-      ...{ eventName: name, ms, properties: JSON.stringify(properties) },
+      eventName: name,
+      ms,
+      properties: JSON.stringify(properties),
     }));
     const segment = world(segmentId);
     if (segment === undefined) return false;

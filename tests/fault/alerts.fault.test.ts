@@ -34,7 +34,9 @@ class SimulatedUser {
     for (let batch = 0; this.#isRunning || this.sent.length < ACTIONS_MIN; batch += 1) {
       const actions = Array.from({ length: 1 + Math.floor(this.#random.next() * 6) }, () => this.#next());
       const events = actions.map(({ name, amount, time }, index) => ({
-        ...{ user_id: String(this.userId), name, properties: { amount } },
+        user_id: String(this.userId),
+        name,
+        properties: { amount },
         timestamp: new Date(time * 1000).toISOString(),
         event_id: `${this.userId}-${batch}-${index}`,
       }));

@@ -86,6 +86,13 @@ describe("lengths", () => {
   });
 });
 
+test("a spread of an object literal fails, in tests too; other spreads pass", () => {
+  const planted = "const all = { ...{ a, b }, ...others, ...(isSet && { c }) };";
+  for (const path of [SERVICE, "services/events/tests/planted.test.ts"]) {
+    expect(messages(path, planted)).toEqual(["1: a spread of an object literal: write its fields out"]);
+  }
+});
+
 describe("notes", () => {
   test("work to do names its issue; broken code is no note", () => {
     expect(messages(SERVICE, `// ${"TO"}DO: later`)).toHaveLength(1);

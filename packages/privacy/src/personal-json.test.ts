@@ -36,8 +36,12 @@ test("shows labeled numbers and booleans; omits unlabeled ids", () => {
     enteredMs: 12345678901234n,
   });
   expect(JSON.parse(personalJson(StoredMembershipSchema, kept))).toEqual({
-    ...{ profile_id: ADA, segment_id: "", segment_slug: "shoes", member: false },
-    ...{ entered_ms: 12345678901234, changed_ms: 0 },
+    profile_id: ADA,
+    segment_id: "",
+    segment_slug: "shoes",
+    member: false,
+    entered_ms: 12345678901234,
+    changed_ms: 0,
   });
   const event = create(TrackedEventSchema, { id: ADA, profileId: ADA, properties: "{}", name: "a" });
   expect(personalJson(TrackedEventSchema, event)).toBe(

@@ -49,7 +49,6 @@ async function build(platform: Platform, defaultEventTypes: readonly EventType[]
   const { clock, ids, metrics, database, log } = platform;
   const outbox = new Outbox({ ...platform, service: "events" });
   const relay = new OutboxRelay({ ...platform, service: "events", outbox });
-  const { backlogItemsMax } = platform.settings;
   const profileIds = new MonotonicIds(ids);
   const hasher = new EventHasher(platform.key("erased-events"));
   const alerts = new AlertStep({ clock, ids: new MonotonicIds(ids) });
@@ -59,17 +58,20 @@ async function build(platform: Platform, defaultEventTypes: readonly EventType[]
     outbox,
     steps: [alerts, new ReadModelStep(ids)],
     erased: new ErasedLookup(hasher),
-    backlogItemsMax,
+    backlogItemsMax: platform.settings.backlogItemsMax,
   });
   const tails = new OutboxTail({
-    ...{ ...platform, outbox, decode: tailItemsOf },
+    ...platform,
+    outbox,
+    decode: tailItemsOf,
     gauge: { name: "muster_tails", help: "Live tails attached to this process." },
   });
-  const pageTokens = new PageTokens(platform.key("page-tokens"));
   const catalog = new Catalog(defaultEventTypes);
   const retention = new RetentionWorker(platform);
   const erasureWorker = new ErasureWorker({
-    ...{ ...platform, outbox, hasher },
+    ...platform,
+    outbox,
+    hasher,
     responses: new ResponseEraser(platform.key("idempotency")),
     services: () => services.map(({ service }) => service),
   });
@@ -83,7 +85,7 @@ async function build(platform: Platform, defaultEventTypes: readonly EventType[]
     ingest,
     identityChangeHooks: [{ beforeChange: lockAlertHistory }],
     tails,
-    pageTokens,
+    pageTokens: new PageTokens(platform.key("page-tokens")),
     segments: platform.caller("segments"),
   };
   platform.bus.onBroadcast(ERASED_TOPIC, () => tails.dropReads());

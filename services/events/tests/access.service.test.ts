@@ -133,8 +133,12 @@ describe.each(ENGINES)("access to events on %s", (engine) => {
     listAlertRules: { request: () => ({}), foreign: { alertRules: DEFAULT_CODES } },
     createAlertRule: {
       request: () => ({
-        ...{ code: 9, name: "Nine", kind: AlertRuleKind.THRESHOLD, eventName: "deposit" },
-        ...{ property: "amount", threshold: "9" },
+        code: 9,
+        name: "Nine",
+        kind: AlertRuleKind.THRESHOLD,
+        eventName: "deposit",
+        property: "amount",
+        threshold: "9",
       }),
       foreign: { alertRule: { code: 9 } },
     },

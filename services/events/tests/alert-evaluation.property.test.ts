@@ -27,16 +27,20 @@ const rule: fc.Arbitrary<ReferenceRule> = fc
   .oneof(
     fc.record({ kind: fc.constant("threshold" as const), eventName: name, threshold: amount }),
     fc.record({
-      ...{ kind: fc.constant("consecutive" as const), eventName: fc.constant("withdraw") },
+      kind: fc.constant("consecutive" as const),
+      eventName: fc.constant("withdraw"),
       otherEventNames: fc.subarray(["deposit", "refund"]),
       count: fc.integer({ min: 1, max: 5 }),
     }),
     fc.record({
-      ...{ kind: fc.constant("rising" as const), eventName: name },
+      kind: fc.constant("rising" as const),
+      eventName: name,
       count: fc.integer({ min: 2, max: 4 }),
     }),
     fc.record({
-      ...{ kind: fc.constant("window_sum" as const), eventName: name, threshold: amount },
+      kind: fc.constant("window_sum" as const),
+      eventName: name,
+      threshold: amount,
       windowSeconds: fc.oneof(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 31_622_400 })),
     }),
   )
@@ -82,7 +86,10 @@ test("random rules match over random histories as in the reference, when cells a
             id: "e" as TrackedEventId,
             profileId: profile as ProfileId,
             rootId: "a" as ProfileId,
-            ...{ name: one.name, occurredMs: one.time * 1000, receivedMs: 0, clientEventId: undefined },
+            name: one.name,
+            occurredMs: one.time * 1000,
+            receivedMs: 0,
+            clientEventId: undefined,
             properties: JSON.stringify({ amount: one.amount }),
           };
           const evaluated = actionOf(event, eventRules.properties);

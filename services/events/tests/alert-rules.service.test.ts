@@ -41,7 +41,9 @@ describe.each(ENGINES)("alert rules on %s", (engine) => {
   const send = async (name: string, properties: object, atMs: number, process = events) => {
     const event = {
       identity: { case: "userId" as const, value: "ada" },
-      ...{ name, properties: JSON.stringify(properties), timestamp: timestampFromMs(atMs) },
+      name,
+      properties: JSON.stringify(properties),
+      timestamp: timestampFromMs(atMs),
     };
     const { event: stored } = await process.call(recordEvent, { event }, as);
     const { alerts } = await process.call(listAlerts, { userId: "ada", pageSize: 500 }, as);
@@ -51,16 +53,25 @@ describe.each(ENGINES)("alert rules on %s", (engine) => {
       .sort((a, b) => a - b);
   };
   const refund = {
-    ...{ code: 7, name: "Refunds over 50", kind: THRESHOLD, eventName: "refund" },
-    ...{ property: "value", threshold: "50" },
+    code: 7,
+    name: "Refunds over 50",
+    kind: THRESHOLD,
+    eventName: "refund",
+    property: "value",
+    threshold: "50",
   };
 
   test("every organization starts with four rules, which keep their ids", async () => {
     const found = await rules();
     expect(found).toMatchObject([
       {
-        ...{ code: 30, kind: CONSECUTIVE, eventName: "withdraw", otherEventNames: ["deposit"] },
-        ...{ property: "amount", count: 3, enabled: true },
+        code: 30,
+        kind: CONSECUTIVE,
+        eventName: "withdraw",
+        otherEventNames: ["deposit"],
+        property: "amount",
+        count: 3,
+        enabled: true,
       },
       { code: 123, kind: WINDOW_SUM, eventName: "deposit", threshold: "200", windowSeconds: 30 },
       { code: 300, kind: RISING, eventName: "deposit", count: 3 },

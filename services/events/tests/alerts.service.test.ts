@@ -269,7 +269,9 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
       }
       const sent = batch.map(({ user, action: { name, amount, time } }) => ({
         identity: { case: "userId" as const, value: String(user) },
-        ...{ name, properties: JSON.stringify({ amount }), timestamp: timestampFromMs(time * 1000) },
+        name,
+        properties: JSON.stringify({ amount }),
+        timestamp: timestampFromMs(time * 1000),
       }));
       await events.call(batchRecordEvents, { events: sent }, as);
     }
@@ -291,12 +293,21 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
     expect(alerts.map(({ code }) => code)).toEqual([1100, 123]);
     expect(
       published.map(({ alertId, ruleId, eventId, ...alert }) => ({
-        ...{ id: bytesToUuid(alertId), ruleId: bytesToUuid(ruleId), eventId: bytesToUuid(eventId) },
-        ...{ code: alert.code, eventName: alert.eventName, profileId: bytesToUuid(alert.profileId) },
+        id: bytesToUuid(alertId),
+        ruleId: bytesToUuid(ruleId),
+        eventId: bytesToUuid(eventId),
+        code: alert.code,
+        eventName: alert.eventName,
+        profileId: bytesToUuid(alert.profileId),
       })),
     ).toEqual(
       alerts.map(({ id, ruleId, eventId, code, eventName }) => ({
-        ...{ id, ruleId, eventId, code, eventName, profileId },
+        id,
+        ruleId,
+        eventId,
+        code,
+        eventName,
+        profileId,
       })),
     );
   });

@@ -92,7 +92,9 @@ describe.each(ENGINES)("concurrent actions on %s", (engine) => {
         const { name, amount, time } = action();
         return {
           identity: { case: "userId" as const, value: "1" },
-          ...{ name, properties: JSON.stringify({ amount }), timestamp: timestampFromMs(time * 1000) },
+          name,
+          properties: JSON.stringify({ amount }),
+          timestamp: timestampFromMs(time * 1000),
         };
       });
       await process.call(batchRecordEvents, { events: sent }, as);

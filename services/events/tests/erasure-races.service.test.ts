@@ -66,7 +66,8 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
             ? { case: "anonymousId" as const, value: `device-${random.integer(0, 2)}` }
             : { case: "userId" as const, value: USERS[random.integer(0, USERS.length - 1)] ?? "ada" };
         return {
-          ...{ identity, eventId: `${writer}-${index}` },
+          identity,
+          eventId: `${writer}-${index}`,
           name: random.integer(0, 1) === 0 ? "page.viewed" : "withdraw",
           properties: JSON.stringify({ name: "a page", amount: "500.00", time: index }),
           ...(isDated && { timestamp: timestampFromMs(NOW_MS - random.integer(0, 86_400_000)) }),
@@ -145,8 +146,14 @@ describe.each(ENGINES)("concurrent erasures on %s", (engine) => {
       return found;
     };
     const queue = new IngestQueue({
-      ...{ database: beside.database, clock: systemClock, profileIds: randomIds, metrics: new Metrics() },
-      ...{ log: createLogger({ level: "silent" }), backlogItemsMax: 1000, steps: [], erased: { find } },
+      database: beside.database,
+      clock: systemClock,
+      profileIds: randomIds,
+      metrics: new Metrics(),
+      log: createLogger({ level: "silent" }),
+      backlogItemsMax: 1000,
+      steps: [],
+      erased: { find },
       outbox: {
         append: async (_trx, drafts) => drafts.map(() => 0),
         committed: () => {},

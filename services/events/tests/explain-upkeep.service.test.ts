@@ -65,7 +65,9 @@ beforeAll(async () => {
     for (const name of ["viewed", "page.viewed", "withdraw"]) {
       const sent = Array.from({ length: 5000 }, (_, index) => ({
         identity: { case: "userId" as const, value: String(index % 500) },
-        ...{ name, eventId: `${name} ${index}`, properties: '{"name":"Home","amount":"500","time":1}' },
+        name,
+        eventId: `${name} ${index}`,
+        properties: '{"name":"Home","amount":"500","time":1}',
         ...(index % 2 > 0 && { timestamp: timestampFromMs((index % DAYS) * DAY_MS) }),
       }));
       const { results } = await events.call(EventService.method.batchRecordEvents, { events: sent }, as);

@@ -72,8 +72,12 @@ beforeAll(async () => {
       .map(({ identity }) => ({ identity, name: "withdraw", properties }));
     await events.call(EventService.method.batchRecordEvents, { events: withdrawals }, as);
     const rule = {
-      ...{ code: 1, name: "Large", kind: AlertRuleKind.THRESHOLD },
-      ...{ eventName: "refund", property: "amount", threshold: "1" },
+      code: 1,
+      name: "Large",
+      kind: AlertRuleKind.THRESHOLD,
+      eventName: "refund",
+      property: "amount",
+      threshold: "1",
     };
     await events.call(AlertService.method.createAlertRule, rule, as);
     for (let name = 0; name < 50; name += 1) {

@@ -107,14 +107,22 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     const at = new Date(nowMs).toISOString();
     expect(recordsByKind.profile).toEqual([
       expect.objectContaining({
-        ...{ id: ada, user_id: "ada", email: "Ada@example.com", name: "Ada", traits: { plan: "pro" } },
+        id: ada,
+        user_id: "ada",
+        email: "Ada@example.com",
+        name: "Ada",
+        traits: { plan: "pro" },
         create_time: at,
       }),
     ]);
     expect(recordsByKind.event).toHaveLength(2);
     expect(recordsByKind.event).toContainEqual({
-      ...{ event_id: "e1", profile_id: ada, name: "page.viewed", properties: { name: "Pricing" } },
-      ...{ timestamp: at, receive_time: at },
+      event_id: "e1",
+      profile_id: ada,
+      name: "page.viewed",
+      properties: { name: "Pricing" },
+      timestamp: at,
+      receive_time: at,
     });
     expect(recordsByKind.event_count).toEqual([
       { profile_id: ada, event_name: "page.viewed", count: 1 },

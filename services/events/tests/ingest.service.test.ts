@@ -181,7 +181,8 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
 
   function queueOf(database: Database) {
     return new IngestQueue({
-      ...{ steps: [], erased: new ErasedLookup(new EventHasher(new Uint8Array(32))) },
+      steps: [],
+      erased: new ErasedLookup(new EventHasher(new Uint8Array(32))),
       database,
       clock: new FakeClock(),
       profileIds: randomIds,
@@ -310,9 +311,14 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
 
   test("a full queue refuses, and an organization cannot fill more than half of the queue", async () => {
     const queue = new IngestQueue({
-      ...{ steps: [], erased: new ErasedLookup(new EventHasher(new Uint8Array(32))) },
-      ...{ database: opened.database, clock: new FakeClock(), profileIds: randomIds },
-      ...{ log: createLogger({ level: "silent" }), metrics: new Metrics(), backlogItemsMax: 1000 },
+      steps: [],
+      erased: new ErasedLookup(new EventHasher(new Uint8Array(32))),
+      database: opened.database,
+      clock: new FakeClock(),
+      profileIds: randomIds,
+      log: createLogger({ level: "silent" }),
+      metrics: new Metrics(),
+      backlogItemsMax: 1000,
       outbox: { append: async () => [], committed: () => {}, backlogItems: () => 0 },
       limits: { queueRowsMax: 20 },
     });

@@ -25,9 +25,14 @@ describe.each(ENGINES)("rows of page views on %s", (engine) => {
   afterAll(() => stored.close());
 
   const viewOf = (profileId: ProfileId, nth: number): TrackedEvent => ({
-    ...{ organizationId, profileId, rootId: profileId, name: "page.viewed", clientEventId: undefined },
+    organizationId,
+    profileId,
+    rootId: profileId,
+    name: "page.viewed",
+    clientEventId: undefined,
     id: randomIds.next<TrackedEventId>(START_MS + nth),
-    ...{ occurredMs: START_MS + nth, receivedMs: START_MS + nth },
+    occurredMs: START_MS + nth,
+    receivedMs: START_MS + nth,
     properties: JSON.stringify({ name: `Page ${nth} with a name of forty characters or so` }),
   });
   /** Adds views one by one, as single posts do. */

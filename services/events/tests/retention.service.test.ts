@@ -86,7 +86,9 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
     const { name, at, id, user = "ada", properties } = sent;
     const request = {
       identity: { case: "userId" as const, value: user },
-      ...{ name, ...(id !== undefined && { eventId: id }), ...(properties !== undefined && { properties }) },
+      name,
+      ...(id !== undefined && { eventId: id }),
+      ...(properties !== undefined && { properties }),
       ...(at !== undefined && { timestamp: timestampFromMs(at) }),
     };
     const { event } = await events.call(recordEvent, { event: request }, { organizationId });
@@ -210,7 +212,9 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
     const organizationId = newOrganization();
     const sent = Array.from({ length: 2000 }, (_, index) => ({
       identity: { case: "userId" as const, value: "ada" },
-      ...{ name: "n", eventId: `e${index}`, timestamp: timestampFromMs(START_MS - (index % 5) * DAY_MS) },
+      name: "n",
+      eventId: `e${index}`,
+      timestamp: timestampFromMs(START_MS - (index % 5) * DAY_MS),
     }));
     const { results } = await events.call(batchRecordEvents, { events: sent }, { organizationId });
     const profileId = results[0]?.profileId as ProfileId;
@@ -227,7 +231,8 @@ describe.each(["sqlite", "mysql"] as const)("retention on %s", (engine) => {
     await expect(workerOf(events, crashing).purge()).rejects.toThrow("killed");
     const left = async (): Promise<number> => {
       const rows = await events.database.reader("tracked_events").where({
-        ...{ organization_id: uuidToBytes(organizationId), profile_id: uuidToBytes(profileId) },
+        organization_id: uuidToBytes(organizationId),
+        profile_id: uuidToBytes(profileId),
       });
       return rows.length;
     };

@@ -20,7 +20,10 @@ import {
 } from "./segments-harness.ts";
 
 const VIEWED: MessageInitShape<typeof CreateSegmentRequestSchema> = {
-  ...{ name: "Viewed", eventName: "viewed", minCount: 1, withinDays: 1 },
+  name: "Viewed",
+  eventName: "viewed",
+  minCount: 1,
+  withinDays: 1,
 };
 
 /** A short window, because announcements are kept for one day only. */
@@ -54,10 +57,16 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
     await submit(ada, "viewed", startMs - 5);
     const [entered] = await announcementsOfSegment("viewed");
     expect(entered).toMatchObject({
-      ...{ member: true, profileId: ada, segmentId: segment?.id },
+      member: true,
+      profileId: ada,
+      segmentId: segment?.id,
       change: {
-        ...{ origin: MembershipOrigin.LIVE, ruleVersion: 1, segmentSlug: "viewed" },
-        ...{ changedMs: BigInt(startMs - 5), evaluatedMs: BigInt(startMs), enteredMs: BigInt(startMs) },
+        origin: MembershipOrigin.LIVE,
+        ruleVersion: 1,
+        segmentSlug: "viewed",
+        changedMs: BigInt(startMs - 5),
+        evaluatedMs: BigInt(startMs),
+        enteredMs: BigInt(startMs),
       },
     });
     expect(bytesToUuid(entered?.change.organizationId ?? new Uint8Array(16))).toBe(harness.organizationId);
@@ -66,14 +75,14 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
     harness.clock.setNowMs(startMs + 100_000);
     const [, exited] = await announcementsOfSegment("viewed");
     expect(exited).toMatchObject({
-      ...{ member: false, profileId: ada },
+      member: false,
+      profileId: ada,
       change: {
-        ...{
-          origin: MembershipOrigin.TIMER,
-          changedMs: BigInt(startMs - 5 + 60_000),
-          causeEventId: new Uint8Array(),
-        },
-        ...{ evaluatedMs: BigInt(startMs + 100_000), enteredMs: BigInt(startMs) },
+        origin: MembershipOrigin.TIMER,
+        changedMs: BigInt(startMs - 5 + 60_000),
+        causeEventId: new Uint8Array(),
+        evaluatedMs: BigInt(startMs + 100_000),
+        enteredMs: BigInt(startMs),
       },
     });
   });
@@ -215,7 +224,10 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
       const some = profiles.filter((_, index) => (index * 7 + round) % 3 === 0);
       await harness.events.submit(
         some.map((profileId) => ({
-          ...{ organizationId: harness.organizationId, profileId, name: "viewed", ms: atMs },
+          organizationId: harness.organizationId,
+          profileId,
+          name: "viewed",
+          ms: atMs,
         })),
       );
       atMs += 20_000;
@@ -240,7 +252,10 @@ describe.each(ENGINES)("announcements on %s", (engine) => {
     await membersOf(harness.segments, "viewed");
     const profiles = Array.from({ length: 60 }, () => harness.newProfile());
     const events = profiles.map((profileId) => ({
-      ...{ organizationId: harness.organizationId, profileId, name: "viewed", ms: harness.clock.nowMs() },
+      organizationId: harness.organizationId,
+      profileId,
+      name: "viewed",
+      ms: harness.clock.nowMs(),
     }));
     const submitting = (async () => {
       for (const event of events) await harness.events.submit([event]);

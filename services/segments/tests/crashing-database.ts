@@ -6,7 +6,8 @@ export class CrashingDatabase {
   crashes: ("before" | "after" | "no")[] = [];
 
   wrap = (database: Database): Database => ({
-    ...{ engine: database.engine, reader: database.reader },
+    engine: database.engine,
+    reader: database.reader,
     snapshot: (body) => database.snapshot(body),
     ping: () => database.ping(),
     close: () => database.close(),

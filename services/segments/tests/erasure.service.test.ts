@@ -130,9 +130,18 @@ describe.each(ENGINES)("erasure on %s", (engine) => {
     const raw = envelope === undefined ? uuidToBytes(profileId) : toBinary(EnvelopeSchema, envelope);
     await harness.database.transaction((trx) =>
       insertDeadLetter(trx, {
-        ...{ id: harness.newProfile(), consumer: "segments", source: "events", shard, position, raw },
-        ...{ type: "t", error: "e", attempts: 1, deadMs: 0 },
-        ...{ replayRequestedMs: undefined, replayedMs: undefined },
+        id: harness.newProfile(),
+        consumer: "segments",
+        source: "events",
+        shard,
+        position,
+        raw,
+        type: "t",
+        error: "e",
+        attempts: 1,
+        deadMs: 0,
+        replayRequestedMs: undefined,
+        replayedMs: undefined,
       }),
     );
   }

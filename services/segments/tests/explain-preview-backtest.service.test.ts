@@ -159,7 +159,9 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
     const ms = harness.clock.nowMs();
     await harness.events.submit(
       ids.map((profileId, index) => ({
-        ...{ organizationId: many, profileId, ms },
+        organizationId: many,
+        profileId,
+        ms,
         name: index % 4 === 0 ? "bought" : "viewed",
       })),
     );
@@ -256,7 +258,9 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
     await harness.events.submit(
       ids.flatMap((profileId) =>
         [1, 2, 30].map((days) => ({
-          ...{ organizationId: mine, profileId, name: "viewed" },
+          organizationId: mine,
+          profileId,
+          name: "viewed",
           ms: ms - days * DAY_MS,
         })),
       ),
@@ -264,8 +268,11 @@ describe.each(ENGINES)("explain, preview and backtest on %s", (engine) => {
     const rule = any(performed("viewed").atLeast(5).within("1d"), performed("cart.added").atLeast(1));
     const first = await own.estimateSegmentCost({ rule });
     expect(first).toMatchObject({
-      ...{ matchersNew: 1, matchersShared: 1, instantsPerProfile: 6n },
-      ...{ profilesToBackfill: 30n, profilesSampled: 30 },
+      matchersNew: 1,
+      matchersShared: 1,
+      instantsPerProfile: 6n,
+      profilesToBackfill: 30n,
+      profilesSampled: 30,
       matchers: [
         { eventName: "viewed", shared: false, instants: 5, deeper: false },
         { eventName: "cart.added", shared: true, instants: 1, deeper: false },

@@ -329,7 +329,8 @@ export class FakeEventsService {
 
     const completeSinceMs = this.#completeSince.get(organizationId) ?? 0;
     const snapshot = {
-      ...{ position: BigInt(position), more: ids.length > page.length },
+      position: BigInt(position),
+      more: ids.length > page.length,
       completeSinceMs: BigInt(completeSinceMs),
     };
     yield create(ScanProfileEventsResponseSchema, { part: { case: "snapshot", value: snapshot } });

@@ -25,7 +25,10 @@ describe.each(ENGINES)("maintenance on %s", (engine) => {
     await harness.segments.createSegment({ name: "Lately", eventName: "viewed", minCount: 1, withinDays: 1 });
     const { organizationId } = harness;
     const view = (profileId: ReturnType<SegmentsHarness["newProfile"]>, ms: number) => ({
-      ...{ organizationId, profileId, name: "viewed", ms },
+      organizationId,
+      profileId,
+      name: "viewed",
+      ms,
     });
     const startMs = harness.clock.nowMs();
     // Enough for a sweep in every shard, and for more than a single step.

@@ -23,7 +23,11 @@ function open(): Promise<SegmentsHarness> {
     exclusive: false,
     newBus: async (_clock, log) =>
       JetStreamBus.connect({
-        ...{ servers: [await testNatsUrl()], name: "segments-test", namespace, clock: systemClock, log },
+        servers: [await testNatsUrl()],
+        name: "segments-test",
+        namespace,
+        clock: systemClock,
+        log,
       }),
   });
 }

@@ -231,7 +231,9 @@ describe.each(ENGINES)("retention on %s", (engine) => {
   async function verify(): Promise<{ progress: Progress; mismatches: FoundMismatch[] }> {
     const { clock, database, events } = harness;
     const verifier = new SegmentVerifier({
-      ...{ clock, database, metrics: new VerificationMetrics(new Metrics()) },
+      clock,
+      database,
+      metrics: new VerificationMetrics(new Metrics()),
       raw: new RawEventSource(events.caller, clock),
     });
     const mismatches: FoundMismatch[] = [];

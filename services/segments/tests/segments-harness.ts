@@ -79,8 +79,14 @@ export async function openHarness(engine: Engine, options: HarnessOptions = {}):
   const start = async (instanceId: string, exclusive = options.exclusive ?? true): Promise<Replica> => {
     const shared = options.newBus === undefined ? { pool: own.database } : {};
     const parts = await startParts(segmentsModule, engine, {
-      ...{ beside: { stored: own }, bus: await newBus(), clock, instanceId, exclusive, ...shared },
-      ...{ callers: { events: events.caller, identity: events.caller }, wrap: options.wrap },
+      beside: { stored: own },
+      bus: await newBus(),
+      clock,
+      instanceId,
+      exclusive,
+      ...shared,
+      callers: { events: events.caller, identity: events.caller },
+      wrap: options.wrap,
     });
     const replica = new Replica(parts);
     replicas.add(replica);

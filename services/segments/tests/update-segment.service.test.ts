@@ -225,8 +225,12 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
       segment: { name: "Höchst  Neugierig!" },
     });
     expect(renamed.segment).toMatchObject({
-      ...{ id: created.segment?.id, name: "Höchst  Neugierig!", slug: "höchst-neugierig" },
-      ...{ version: 1, state: LIVE, memberCount: 6n },
+      id: created.segment?.id,
+      name: "Höchst  Neugierig!",
+      slug: "höchst-neugierig",
+      version: 1,
+      state: LIVE,
+      memberCount: 6n,
     });
     expect(await reasonOf(harness.segments.getSegment({ segmentId: "viewers" }))).toBe("SEGMENT_NOT_FOUND");
     const segmentId = "höchst-neugierig";
@@ -308,7 +312,9 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     const dry = await harness.segments.updateSegment({ ...edit, validateOnly: true });
     expect(dry.segment).toMatchObject({ name: "Buyers", slug: "buyers", version: 2 });
     expect((await harness.segments.getSegment({ segmentId: "viewers" })).segment).toMatchObject({
-      ...{ name: "Viewers", version: 1, state: LIVE },
+      name: "Viewers",
+      version: 1,
+      state: LIVE,
     });
     const wet = await harness.segments.updateSegment(edit);
     expect([wet.entering, wet.leaving]).toEqual([undefined, undefined]);

@@ -58,7 +58,9 @@ describe.each(ENGINES)("the verification on %s", (engine) => {
   ): Promise<{ progress: Progress; mismatches: FoundMismatch[] }> {
     const { clock, database, events } = harness;
     const verifier = new SegmentVerifier({
-      ...{ clock, database, metrics: new VerificationMetrics(metrics) },
+      clock,
+      database,
+      metrics: new VerificationMetrics(metrics),
       raw: new RawEventSource(events.caller, clock),
     });
     const mismatches: FoundMismatch[] = [];
@@ -85,7 +87,13 @@ describe.each(ENGINES)("the verification on %s", (engine) => {
     const { progress, mismatches } = await verify();
     expect(mismatches).toEqual([]);
     expect(progress).toEqual({
-      ...{ known: 12, chosen: 12, checked: 12, memberships: 24, capped: 0, mismatches: 0, inconclusive: 0 },
+      known: 12,
+      chosen: 12,
+      checked: 12,
+      memberships: 24,
+      capped: 0,
+      mismatches: 0,
+      inconclusive: 0,
       beyondRetention: 0,
     });
     expect(await metrics.text()).toContain("muster_segment_verification_profiles_total 12");
@@ -121,20 +129,35 @@ describe.each(ENGINES)("the verification on %s", (engine) => {
     const shard = shardOf(organizationId, lost);
     const ms = harness.clock.nowMs();
     harness.events.raw.push({
-      ...{ organizationId, profileId: lost, shard, position: 1 },
-      ...{ name: "order.completed", ms, receivedMs: ms, id: "01900000-0000-7000-8000-000000000009" },
+      organizationId,
+      profileId: lost,
+      shard,
+      position: 1,
+      name: "order.completed",
+      ms,
+      receivedMs: ms,
+      id: "01900000-0000-7000-8000-000000000009",
     });
     const { progress, mismatches } = await verify();
     const cart = mismatches.filter(({ slug }) => slug === "abandoned-cart");
     const found = new Map(cart.map((mismatch) => [mismatch.profileId, mismatch]));
     expect(found.get(listed)).toMatchObject({
-      ...{ byEvents: true, byFacts: true, byState: true, byMembers: false },
+      byEvents: true,
+      byFacts: true,
+      byState: true,
+      byMembers: false,
     });
     expect(found.get(stated)).toMatchObject({
-      ...{ byEvents: true, byFacts: true, byState: false, byMembers: true },
+      byEvents: true,
+      byFacts: true,
+      byState: false,
+      byMembers: true,
     });
     expect(found.get(lost)).toMatchObject({
-      ...{ byEvents: false, byFacts: true, byState: true, byMembers: true },
+      byEvents: false,
+      byFacts: true,
+      byState: true,
+      byMembers: true,
     });
     expect(found.size).toBe(3);
     expect(progress.mismatches).toBe(mismatches.length);

@@ -146,7 +146,10 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     expect(entered.kind.value).toMatchObject({
       changes: [
         {
-          ...{ profileId: bo, member: true, origin: MembershipOrigin.LIVE, ruleVersion: 1 },
+          profileId: bo,
+          member: true,
+          origin: MembershipOrigin.LIVE,
+          ruleVersion: 1,
           causeEventId: harness.events.raw.at(-1)?.id,
         },
       ],

@@ -160,8 +160,12 @@ describe.each(ENGINES)("segments beside events on %s", (engine) => {
     await profiles.updateProfile({ profileId, profile: { traits: '{"plan":"free"}' } });
     await profiles.createProfile({ userId: "eve", traits: '{"plan":"pro"}' });
     const now = {
-      ...{ ...some, spent: ["ada"], pro: ["eve"], "pro-who-spent": [] },
-      ...{ never: [...never, "eve"], none: [...never, "eve"] },
+      ...some,
+      spent: ["ada"],
+      pro: ["eve"],
+      "pro-who-spent": [],
+      never: [...never, "eve"],
+      none: [...never, "eve"],
     };
     await check(now);
     // The same segments again, from backfills.

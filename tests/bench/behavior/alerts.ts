@@ -69,7 +69,8 @@ async function measureBatches(rest: RestClient, name: string, batches: number): 
       rest,
       Array.from({ length: BATCH }, (_, index) => ({
         user_id: String(FIRST_USER + (index % PROFILES)),
-        ...{ name, properties: { amount: `${index % 90}.50` } },
+        name,
+        properties: { amount: `${index % 90}.50` },
         timestamp: new Date(atMs + index * 1000).toISOString(),
       })),
     );
@@ -81,8 +82,13 @@ async function measureBatches(rest: RestClient, name: string, batches: number): 
 async function measureHeavy(bench: AlertBench, { deposits, actions }: AlertSizes): Promise<Row[]> {
   const { rest } = bench;
   const rule = {
-    ...{ code: 77, name: "A month's deposits", kind: "window_sum", window_seconds: WINDOW_SECONDS },
-    ...{ event_name: "deposit", property: "amount", threshold: "999999999" },
+    code: 77,
+    name: "A month's deposits",
+    kind: "window_sum",
+    window_seconds: WINDOW_SECONDS,
+    event_name: "deposit",
+    property: "amount",
+    threshold: "999999999",
   };
   const created = await rest.post("/v1/alert-rules", rule);
   if (created.status !== 201) throw new Error(`a rule got ${created.status}: ${created.text}`);
@@ -90,7 +96,9 @@ async function measureHeavy(bench: AlertBench, { deposits, actions }: AlertSizes
     await postBatch(
       rest,
       Array.from({ length: BATCH }, (_, index) => ({
-        ...{ user_id: String(HEAVY), name: "deposit", properties: { amount: "1.25" } },
+        user_id: String(HEAVY),
+        name: "deposit",
+        properties: { amount: "1.25" },
         timestamp: new Date(Math.floor(((start + index) * WINDOW_SECONDS * 1000) / deposits)).toISOString(),
       })),
     );

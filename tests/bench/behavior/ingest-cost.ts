@@ -67,7 +67,11 @@ async function openSetup(name: string, steps: readonly IngestStep[]): Promise<In
   const erased = new ErasedLookup(new EventHasher(new Uint8Array(32)));
   const queue = new IngestQueue({
     ...common,
-    ...{ profileIds: randomIds, outbox, steps, erased, backlogItemsMax: Number.MAX_SAFE_INTEGER },
+    profileIds: randomIds,
+    outbox,
+    steps,
+    erased,
+    backlogItemsMax: Number.MAX_SAFE_INTEGER,
   });
   return { name, database, queue, costs: [], sent: 0 };
 }

@@ -36,11 +36,13 @@ const SIZES: Readonly<Record<string, Size>> = {
     rest: { maintained: 4_000, exits: 2_000, states: 1_000_000, idleMs: 30_000 },
   },
   default: {
-    ...{ profiles: 20_000, events: 1_000_000 },
+    profiles: 20_000,
+    events: 1_000_000,
     rest: { maintained: 20_000, exits: 10_000, states: 1_000_000, idleMs: 30_000 },
   },
   full: {
-    ...{ profiles: 100_000, events: 5_000_000 },
+    profiles: 100_000,
+    events: 5_000_000,
     rest: { maintained: 50_000, exits: 10_000, states: 1_000_000, idleMs: 60_000 },
   },
   "reads-1m": { profiles: 100_000, events: 1_000_000 },

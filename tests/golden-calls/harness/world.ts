@@ -16,7 +16,9 @@ import { numbersOf, ScriptedIds } from "./scripted-ids.ts";
 
 const SECRET = new Uint8Array(32).fill(5);
 const EVENT_TYPES = Object.entries({ LOGIN: 1, PURCHASE: 10, REFERRAL: 20 }).map(([name, points]) => ({
-  ...{ name, description: `A ${name.toLowerCase()}`, priceMillionths: points * 1_000_000 },
+  name,
+  description: `A ${name.toLowerCase()}`,
+  priceMillionths: points * 1_000_000,
 }));
 /** Turns of the event loop without a statement after which nothing is under way. */
 const IDLE_TURNS = 4;
@@ -136,8 +138,11 @@ export class World {
   async #start(engine: Engine, definition: ModuleDefinition): Promise<void> {
     const service = definition.name;
     const module = await startModule(definition, engine, {
-      ...{ clock: this.clock, bus: this.#bus, instanceId: service },
-      ...{ ids: this.#idsOf(service), requestIds: this.#idsOf(`${service}-requests`) },
+      clock: this.clock,
+      bus: this.#bus,
+      instanceId: service,
+      ids: this.#idsOf(service),
+      requestIds: this.#idsOf(`${service}-requests`),
       wrap: (pool) => busyDatabase(pool, this.#activity),
       callers: {
         identity: this.#callerOf("identity"),
@@ -154,7 +159,8 @@ export class World {
       ledger: (platform) =>
         new IdempotencyLedger({
           ...platform,
-          ...{ ids: this.#idsOf(`${service}-ledger`), key: platform.key("idempotency") },
+          ids: this.#idsOf(`${service}-ledger`),
+          key: platform.key("idempotency"),
         }),
     });
     this.#modules.set(service, module);

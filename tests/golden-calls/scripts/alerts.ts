@@ -34,8 +34,13 @@ async function rules(calls: Recorder): Promise<void> {
   const { updateAlertRule, deleteAlertRule } = AlertService.method;
   await calls.ok(listAlertRules, { pageSize: 3 });
   const rule = {
-    ...{ code: 5, name: "Deposits over 50 in a minute", kind: AlertRuleKind.WINDOW_SUM },
-    ...{ eventName: "deposit", property: "amount", threshold: "50", windowSeconds: 60 },
+    code: 5,
+    name: "Deposits over 50 in a minute",
+    kind: AlertRuleKind.WINDOW_SUM,
+    eventName: "deposit",
+    property: "amount",
+    threshold: "50",
+    windowSeconds: 60,
   };
   const { alertRule } = await calls.ok(createAlertRule, rule, { idempotencyKey: "rule" });
   await calls.ok(createAlertRule, rule, { idempotencyKey: "rule" });

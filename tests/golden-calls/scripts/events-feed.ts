@@ -20,7 +20,9 @@ async function eventFeed(calls: Recorder): Promise<void> {
   const ada = profile?.id ?? "";
   const shard = shardOf(calls.organizationId as OrganizationId, ada);
   await calls.ok(EventService.method.recordProfileEvent, {
-    ...{ profileId: ada, name: "product.viewed", properties: '{"price": 3}' },
+    profileId: ada,
+    name: "product.viewed",
+    properties: '{"price": 3}',
     timestamp: secondsAgo(calls, 60),
   });
   await calls.ok(getPositions, {}, SEGMENTS);

@@ -14,7 +14,8 @@ function event(userId: string, name: string, more: EventInit = {}): EventInit {
 async function events(calls: Recorder): Promise<void> {
   const { recordEvent, recordProfileEvent } = EventService.method;
   const dated = event("ada", "product.viewed", {
-    ...{ properties: '{"price":3.5,"tags":["a"]}', eventId: "e-1" },
+    properties: '{"price":3.5,"tags":["a"]}',
+    eventId: "e-1",
     timestamp: secondsAgo(calls, 30),
   });
   const { event: stored } = await calls.ok(recordEvent, { event: dated });

@@ -57,7 +57,9 @@ async function retention(calls: Recorder): Promise<void> {
   for (const days of [40, 2]) {
     await calls.ok(recordEvent, {
       event: {
-        ...{ identity: { case: "userId", value: "ada" }, name: "page.viewed", properties: '{"name":"/"}' },
+        identity: { case: "userId", value: "ada" },
+        name: "page.viewed",
+        properties: '{"name":"/"}',
         timestamp: secondsAgo(calls, days * DAY_SECONDS),
       },
     });

@@ -34,7 +34,8 @@ async function definitions(calls: Recorder): Promise<void> {
   await calls.ok(createSegment, buyers, { idempotencyKey: "buyers" });
   await calls.refused(createSegment, buyers);
   await calls.ok(createSegment, {
-    ...{ name: "Lookers today", announceBackfill: true },
+    name: "Lookers today",
+    announceBackfill: true,
     rule: all(performed("product.viewed").atLeast(1).within("1d")),
   });
   await calls.ok(createSegment, { name: "No buyers", rule: not(inSegment("buyers")) });

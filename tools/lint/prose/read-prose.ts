@@ -62,7 +62,10 @@ function readScript(text: string): ProseBlock[] {
 function commentsOf(text: string): Comment[] {
   const comments: Comment[] = [];
   const tokens = tokenizer(text, {
-    ...{ ecmaVersion: "latest", sourceType: "module", locations: true, allowHashBang: true },
+    ecmaVersion: "latest",
+    sourceType: "module",
+    locations: true,
+    allowHashBang: true,
     onComment: comments,
   });
   for (const _ of tokens);

@@ -185,7 +185,12 @@ export async function startParts(
   });
   for (const worker of module.workers) await worker.start();
   return {
-    ...{ platform, module, dispatcher, stored, pool, metrics: platform.metrics },
+    platform,
+    module,
+    dispatcher,
+    stored,
+    pool,
+    metrics: platform.metrics,
     ownsBus: options.bus === undefined,
     ownsData: beside === undefined,
   };
@@ -196,7 +201,11 @@ function platformOf(service: ServiceName, database: Database, options: ModuleOpt
   const log = testLogger();
   const serviceTokens = new ServiceTokens({ service, key: TEST_KEY, clock });
   const platform: Omit<Platform, "apiKeys"> = {
-    ...{ clock, ids, log, database, serviceTokens },
+    clock,
+    ids,
+    log,
+    database,
+    serviceTokens,
     metrics: new Metrics(),
     bus: options.bus ?? new EmbeddedBus({ clock, log }),
     caller: (name) => withServiceToken(callers[name] ?? absentCaller(service, name), serviceTokens),
@@ -204,7 +213,8 @@ function platformOf(service: ServiceName, database: Database, options: ModuleOpt
     instanceId: options.instanceId ?? randomIds.next(0),
     exclusive: options.exclusive ?? beside === undefined,
     settings: {
-      ...{ demoOrganizationId: undefined, backlogItemsMax: 1_000_000 },
+      demoOrganizationId: undefined,
+      backlogItemsMax: 1_000_000,
       ...options.settings,
     },
   };

@@ -23,7 +23,9 @@ test.each<[RuleInit, unknown]>([
     performed("a").where("properties.b == 1").atMost(3).within("2d"),
     {
       performed: {
-        ...{ eventName: "a", where: "properties.b == 1", count: { atMost: 3 } },
+        eventName: "a",
+        where: "properties.b == 1",
+        count: { atMost: 3 },
         window: { last: "172800s" },
       },
     },

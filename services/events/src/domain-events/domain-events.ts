@@ -128,7 +128,10 @@ export function profileErased(
   });
   const shard = shardOf(erasure.organizationId, profileId);
   return {
-    ...{ shard, type: PROFILE_ERASED, items: 0, traceParent },
+    shard,
+    type: PROFILE_ERASED,
+    items: 0,
+    traceParent,
     data: toBinary(ProfileErasedSchema, message),
   };
 }

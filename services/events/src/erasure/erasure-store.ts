@@ -128,7 +128,9 @@ async function withRemovedCounts(
     for (const row of some) {
       const id = bytesToUuid(row.erasure_id);
       found.push({
-        ...{ organizationId, id, createMs: Number(row.create_ms) },
+        organizationId,
+        id,
+        createMs: Number(row.create_ms),
         completeMs: row.complete_ms === null ? undefined : Number(row.complete_ms),
         profileIds: profileIds.get(id) ?? [],
         locations: counts.get(id) ?? [],

@@ -56,8 +56,14 @@ test("a group without merged profiles shows its root", () => {
 
 test("merged profiles fill fields in the order of merging, each before the profiles merged into it", () => {
   expect(effectiveProfile(group)).toMatchObject({
-    ...{ id: ROOT, userId: "u", anonymousId: "a", name: "B", email: "c@x.org", traits: '{"b":1}' },
-    ...{ createMs: 7, updateMs: 200 },
+    id: ROOT,
+    userId: "u",
+    anonymousId: "a",
+    name: "B",
+    email: "c@x.org",
+    traits: '{"b":1}',
+    createMs: 7,
+    updateMs: 200,
   });
 });
 

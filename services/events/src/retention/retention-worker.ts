@@ -97,13 +97,19 @@ export class RetentionWorker {
       aggregatesMs === undefined
         ? { isDone: true, history: due.history }
         : await purgeAggregates(deps, {
-            ...{ ...purge, horizonMs: aggregatesMs, nowMs: startMs, history: due.history },
+            ...purge,
+            horizonMs: aggregatesMs,
+            nowMs: startMs,
+            history: due.history,
           });
     const resumeDay =
       rawMs === undefined
         ? undefined
         : await purgeRawEvents(deps, {
-            ...{ ...purge, rawEventDays: days.rawEventDays, horizonMs: rawMs, fromDay: due.resumeDay },
+            ...purge,
+            rawEventDays: days.rawEventDays,
+            horizonMs: rawMs,
+            fromDay: due.resumeDay,
           });
     const isOver = aggregates.isDone && resumeDay === undefined;
     const nextPassMs = isOver ? startMs + PASS_EVERY_MS : startMs;

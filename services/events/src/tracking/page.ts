@@ -53,7 +53,11 @@ function shortCallOf({ userId = "", name, timestamp }: PageRequest): TrackingCal
 function sdkCallOf(request: PageRequest): TrackingCall {
   const { name, category, properties, timestamp, originalTimestamp, sentAt } = request;
   return create(TrackingCallSchema, {
-    ...{ name, category, timestamp, originalTimestamp, sentAt },
+    name,
+    category,
+    timestamp,
+    originalTimestamp,
+    sentAt,
     userId: request.sdkUserId,
     anonymousId: request.sdkAnonymousId,
     messageId: request.sdkMessageId,

@@ -58,7 +58,11 @@ export function readCall(call: TrackingCall, type: string, reader: CallReadOptio
   const { name, properties } = callTypes[type].event(call);
   const [identityKind, identity] = identityOf(call);
   const event: SubmittedEvent = {
-    ...{ identityKind, identity, name, properties, occurredMs: time },
+    identityKind,
+    identity,
+    name,
+    properties,
+    occurredMs: time,
     clientEventId: call.messageId === "" ? undefined : call.messageId,
     receivedMs: reader.nowMs,
     // A retry may have another corrected time, so only the message id identifies the call.

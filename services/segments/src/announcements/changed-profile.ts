@@ -39,7 +39,9 @@ export async function saveChangedProfiles(
   );
   const changes = profiles.flatMap((profile) =>
     profile.changes.map((change) => ({
-      ...{ ...keyOf(profile), ...change, changedMs: nowMs },
+      ...keyOf(profile),
+      ...change,
+      changedMs: nowMs,
       cause: profile.causeOf(change),
     })),
   );

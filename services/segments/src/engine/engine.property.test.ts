@@ -319,7 +319,9 @@ test("an event too late for its position triggers a rebuild, so that orders stay
   const anyOrdered: fc.Arbitrary<EvaluatedRule> = fc.oneof(
     fc.record({
       kind: fc.constant("performed_then_not" as const),
-      ...{ matcher: fc.constant(a), thenNot: fc.constant(b), heldForMs: fc.integer({ min: 1, max: 12 }) },
+      matcher: fc.constant(a),
+      thenNot: fc.constant(b),
+      heldForMs: fc.integer({ min: 1, max: 12 }),
     }),
     fc.record({
       kind: fc.constant("sequence" as const),

@@ -40,14 +40,16 @@ export async function cleanCopies(
     database,
     { shard, through },
     {
-      ...{ profileIdBytes, shouldContinue },
+      profileIdBytes,
+      shouldContinue,
       rewrite: (type, data) => eraseFromMessage(type, data, subjects),
       changed: (trx, before) => countMentions(trx, erasures, before, locations.outbox),
     },
   );
   if (!isErased) return false;
   const areDeadLettersScrubbed = await eraseFromDeadLetters(database, {
-    ...{ profileIdBytes, shouldContinue },
+    profileIdBytes,
+    shouldContinue,
     rewrite: (type, data) => messageWithout(type, data, subjects),
     changed: (trx, before) => countMentions(trx, erasures, before, locations.deadLetters),
   });

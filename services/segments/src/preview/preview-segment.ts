@@ -57,8 +57,13 @@ async function countMatches(
     const { members, checked, shown } = all;
     return {
       ...all.horizon.completeSince(simulation, startMs),
-      ...{ members, shown, exact: true, errorBound: 0n, count: BigInt(members) },
-      ...{ profilesChecked: BigInt(checked), profileCount: BigInt(checked) },
+      members,
+      shown,
+      exact: true,
+      errorBound: 0n,
+      count: BigInt(members),
+      profilesChecked: BigInt(checked),
+      profileCount: BigInt(checked),
     };
   }
   const sampled = new MatchCounter(deps, context, simulation, startMs);
@@ -67,8 +72,13 @@ async function countMatches(
   const { count, errorBound } = estimateCount(members, checked, total);
   return {
     ...sampled.horizon.completeSince(simulation, startMs),
-    ...{ members, shown, exact: checked >= total, errorBound: BigInt(errorBound), count: BigInt(count) },
-    ...{ profilesChecked: BigInt(checked), profileCount: BigInt(total) },
+    members,
+    shown,
+    exact: checked >= total,
+    errorBound: BigInt(errorBound),
+    count: BigInt(count),
+    profilesChecked: BigInt(checked),
+    profileCount: BigInt(total),
   };
 }
 

@@ -126,7 +126,9 @@ async function scanPage(
   let current: { readonly id: ProfileId; readonly sink: ProfileSink } | undefined;
   const names = simulation.definitions.eventNames();
   const request = {
-    ...{ organizationId, shard, profiles },
+    organizationId,
+    shard,
+    profiles,
     eventNames: names === "every" ? [] : names,
     // An empty list of names would select all events.
     withoutEvents: names.length === 0,

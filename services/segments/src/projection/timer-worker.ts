@@ -147,7 +147,11 @@ function evaluateDueProfile(
   }
   const { changes, nextDueMs } = evaluateAll(state, definitions, nowMs);
   return {
-    ...{ ...keyOf(profile), state, nextDueMs, isStored: true, changes },
+    ...keyOf(profile),
+    state,
+    nextDueMs,
+    isStored: true,
+    changes,
     causeOf(change) {
       const rule = definitions.segments.get(change.evaluationId)?.rule;
       const view = viewOf(state, definitions.ruleOf);

@@ -30,7 +30,10 @@ export function missingProfile(
 ): ChangedProfile {
   const entered = [...state.memberships].filter(([id]) => definitions.segments.has(id));
   return {
-    ...{ organizationId, shard, profileId, nextDueMs: undefined },
+    organizationId,
+    shard,
+    profileId,
+    nextDueMs: undefined,
     state: { ...emptyState(), asOf: rebuild.asOf },
     isStored: true,
     changes: entered.map(([evaluationId, enteredMs]) => ({ evaluationId, member: false, enteredMs })),

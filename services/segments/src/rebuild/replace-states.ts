@@ -82,7 +82,9 @@ export async function replaceStates(
       retainKnownFacts(state, definitions, { ...scanned, ...known, unapplied });
     }
     changed.push({
-      ...{ ...key, state, isStored: before !== undefined },
+      ...key,
+      state,
+      isStored: before !== undefined,
       ...evaluateAll(state, definitions, nowMs),
       causeOf: (change) => rebuildCause(change, backfilled, reason, nowMs),
     });

@@ -152,11 +152,17 @@ class Simulation {
       return [{ position: index + 1, event: eventOf(arrival, index + 1) }];
     });
     retainKnownFacts(fresh, definitions, {
-      ...{ profileId: PROFILE, before: this.#state, reason, scannedMs: nowMs },
+      profileId: PROFILE,
+      before: this.#state,
+      reason,
+      scannedMs: nowMs,
       completeSinceMs: this.#completeSinceMs,
       unapplied: { events: new Map([[PROFILE, unapplied]]), identityChanges: new Set() },
       backfills: [...this.#unfinished].map((evaluationId) => ({
-        ...{ organizationId: ORGANIZATION, evaluationId, shard: 0, afterProfileId: NO_PROFILE },
+        organizationId: ORGANIZATION,
+        evaluationId,
+        shard: 0,
+        afterProfileId: NO_PROFILE,
       })),
     });
     for (const fact of definitions.facts) {
@@ -243,8 +249,12 @@ function receivedMs({ arrivesMs, lagMs }: Arrival): number {
 
 function eventOf({ eventName = "", ms, properties, ...arrival }: Arrival, position: number) {
   return {
-    ...{ eventName, properties, instant: [ms, `e${String(position).padStart(4, "0")}`] as const },
-    ...{ organizationId: ORGANIZATION, profileId: PROFILE, receivedMs: arrival.arrivesMs - arrival.lagMs },
+    eventName,
+    properties,
+    instant: [ms, `e${String(position).padStart(4, "0")}`] as const,
+    organizationId: ORGANIZATION,
+    profileId: PROFILE,
+    receivedMs: arrival.arrivesMs - arrival.lagMs,
   };
 }
 

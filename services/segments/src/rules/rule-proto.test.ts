@@ -51,8 +51,11 @@ const EVERY: RuleInit = {
           kind: {
             case: "performedThenNot",
             value: {
-              ...{ eventName: "cart.added", where: "properties.n > 1", thenNotEventName: "bought" },
-              ...{ thenNotWhere: "properties.n > 2", heldFor: { seconds: 3600n, nanos: 5_000_000 } },
+              eventName: "cart.added",
+              where: "properties.n > 1",
+              thenNotEventName: "bought",
+              thenNotWhere: "properties.n > 2",
+              heldFor: { seconds: 3600n, nanos: 5_000_000 },
             },
           },
         },
@@ -78,7 +81,9 @@ const EVERY: RuleInit = {
           kind: {
             case: "aggregate",
             value: {
-              ...{ function: 2, eventName: "bought", property: "total" },
+              function: 2,
+              eventName: "bought",
+              property: "total",
               comparison: { case: "lessThan", value: 2.5 },
               window: { window: { case: "last", value: { seconds: 1n } } },
             },

@@ -138,7 +138,9 @@ async function preview(
   );
   const segment = segmentToProto(after, members, (id) => (id === before.evaluationId ? 0 : SHARD_COUNT));
   return {
-    ...{ segment, entering: BigInt(entering), leaving: BigInt(leaving) },
+    segment,
+    entering: BigInt(entering),
+    leaving: BigInt(leaving),
     ...(completeSinceMs !== undefined && { completeSince: timestampFromMs(completeSinceMs) }),
   };
 }

@@ -32,7 +32,10 @@ export interface Comparison {
 }
 
 export const NOTHING_TO_COMPARE: Comparison = {
-  ...{ memberships: 0, capped: 0, beyondRetention: 0, mismatches: [] },
+  memberships: 0,
+  capped: 0,
+  beyondRetention: 0,
+  mismatches: [],
 };
 
 /** Undefined while the profile is changing, because the sources are at different positions. */

@@ -100,7 +100,10 @@ export class RawEventSource {
       const { createTimeMs, traits, events } = part.value;
       const id = bytesToUuid<ProfileId>(part.value.profileId);
       const profile = profiles.get(id) ?? {
-        ...{ createMs: Number(createTimeMs), traits, events: [], completeSinceMs },
+        createMs: Number(createTimeMs),
+        traits,
+        events: [],
+        completeSinceMs,
       };
       profiles.set(id, profile);
       for (const event of events) {

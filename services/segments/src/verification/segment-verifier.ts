@@ -81,7 +81,12 @@ export class SegmentVerifier {
     const progress: Progress = {
       known: sample.seen,
       chosen: sample.chosen.length,
-      ...{ checked: 0, memberships: 0, capped: 0, beyondRetention: 0, mismatches: 0, inconclusive: 0 },
+      checked: 0,
+      memberships: 0,
+      capped: 0,
+      beyondRetention: 0,
+      mismatches: 0,
+      inconclusive: 0,
     };
     /** Profiles whose last comparison found a mismatch. Only a second mismatch is reported. */
     const mismatchedOnce = new Set<ProfileId>();

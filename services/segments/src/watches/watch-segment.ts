@@ -95,7 +95,10 @@ function changeToProto({
 }: WatchedChange): MessageInitShape<typeof WatchedChangeSchema> {
   const { changedMs, evaluatedMs, origin, causeEventId, ruleVersion } = change;
   return {
-    ...{ profileId, member, origin, ruleVersion },
+    profileId,
+    member,
+    origin,
+    ruleVersion,
     changeTime: timestampFromMs(Number(changedMs)),
     evaluateTime: timestampFromMs(Number(evaluatedMs)),
     ...(causeEventId.byteLength > 0 && { causeEventId: bytesToUuid(causeEventId) }),

@@ -67,15 +67,22 @@ function evaluatePerformed(leaf: Performed, facts: CountFacts | undefined, nowMs
   const newest = facts?.newest ?? [];
   if (window === undefined || window.kind === "between") {
     const evidence: PerformedEvidence = {
-      ...{ kind: "performed", total, count: total, orMore: false },
-      ...{ newest, deciding: newest[0] },
+      kind: "performed",
+      total,
+      count: total,
+      orMore: false,
+      newest,
+      deciding: newest[0],
     };
     return exactEvaluation(compare(count.kind, total, count.n), undefined, evidence);
   }
   const counted = facts === undefined ? 0 : countSince(facts, windowStart(window, nowMs));
   const nextChange = nextThresholdChange(leaf, window, facts, counted);
   const evidence: PerformedEvidence = {
-    ...{ kind: "performed", total, count: counted, newest },
+    kind: "performed",
+    total,
+    count: counted,
+    newest,
     orMore: counted === newest.length && counted < total,
     deciding: nextChange?.deciding ?? newest[Math.min(counted, 1) - 1],
   };
