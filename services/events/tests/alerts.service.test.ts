@@ -248,7 +248,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
       };
     })();
     await known("1", "2", "3");
-    const judges = new Map([1, 2, 3].map((user) => [user, new ReferenceAlerts()]));
+    const references = new Map([1, 2, 3].map((user) => [user, new ReferenceAlerts()]));
     const expected: string[] = [];
     for (let round = 0; round < 40; round += 1) {
       const batch = Array.from({ length: 1 + random(12) }, () => {
@@ -260,7 +260,7 @@ describe.each(ENGINES)("alerts on %s", (engine) => {
         return { user: 1 + random(3), action };
       });
       for (const { user, action } of batch) {
-        for (const code of judges.get(user)?.record(action) ?? []) expected.push(`${user} ${code}`);
+        for (const code of references.get(user)?.record(action) ?? []) expected.push(`${user} ${code}`);
       }
       const [only] = batch;
       if (batch.length === 1 && only !== undefined) {
