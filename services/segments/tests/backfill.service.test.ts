@@ -2,6 +2,7 @@
 // messages. Every result is compared with a brute-force evaluation over the raw events.
 import { toBinary } from "@bufbuild/protobuf";
 import { TrackedEventsRecordedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
+import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { type OrganizationId, type ProfileId, randomIds, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { listDeadLetters } from "@muster/outbox";
@@ -19,7 +20,6 @@ import {
   type SegmentsHarness,
 } from "./segments-harness.ts";
 
-const LIVE = 2;
 const WATCHERS = { name: "Watchers", eventName: "viewed", minCount: 2, withinDays: 1 };
 
 describe.each(ENGINES)("backfills on %s", (engine) => {
@@ -332,7 +332,7 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
         await waitFor(async () => {
           await harness.clock.advance(100);
           const { segments } = await eventual.listSegments({});
-          return segments.every((one) => one.state === LIVE);
+          return segments.every((one) => one.state === SegmentState.LIVE);
         });
         await look();
       }),

@@ -2,13 +2,13 @@
 // events arrive and segments change. Every result is exact.
 import { randomBytes } from "node:crypto";
 import { JetStreamBus } from "@muster/bus/jetstream";
+import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { type ProfileId, systemClock } from "@muster/core";
 import { removeStreams, testNatsUrl, waitFor } from "@muster/testkit";
 import { inSegment } from "@muster/testkit/rules";
 import { afterEach, expect, test } from "vitest";
 import { expectExactMembers, openHarness, type Replica, type SegmentsHarness } from "./segments-harness.ts";
 
-const LIVE = 2;
 const NAMES = ["viewed", "bought", "shared"];
 const namespace = `t${randomBytes(6).toString("hex")}`;
 let harness: SegmentsHarness;
@@ -94,7 +94,7 @@ test("members stay exact through events, edits, a joining replica and a killed r
     await waitFor(
       async () => {
         const { segments } = await eventual.listSegments({});
-        return segments.every(({ state }) => state === LIVE);
+        return segments.every(({ state }) => state === SegmentState.LIVE);
       },
       { timeoutMs: 40_000 },
     );
