@@ -48,7 +48,7 @@ export async function measureMaintenance(
   return {
     part: `maintenance: ${segments} segments, ${shape}`,
     "processor microseconds an event": round(((cpuSeconds(pid) - startSeconds) * 1e6) / events, 1),
-    "sent and folded, events/s": Math.round(events / seconds),
+    "sent and applied, events/s": Math.round(events / seconds),
   };
 }
 

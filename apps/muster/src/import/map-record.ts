@@ -30,7 +30,7 @@ export interface ImportedEvent {
 
 /** Reports why a record is not an event, to the person who runs the import. */
 export class InvalidRecord extends Error {
-  override name = "BadRecord";
+  override name = "InvalidRecord";
 }
 
 export function mapRecord(record: FileRecord, mapping: ColumnMapping, eventId: string): ImportedEvent {

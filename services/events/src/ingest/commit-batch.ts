@@ -32,7 +32,7 @@ export interface CommitDeps {
 
 /** Saving the response of one submission failed. Only this submission must fail. */
 export class ResponseSaveFailed extends Error {
-  override name = "SettleFailed";
+  override name = "ResponseSaveFailed";
   readonly submission: Submission;
 
   constructor(submission: Submission, cause: unknown) {
