@@ -26,7 +26,7 @@ export class AccessLog {
     this.#log = deps.log;
     this.#durations = deps.metrics.histogram(
       "muster_http_request_duration_seconds",
-      "How long requests took.",
+      "Duration of an HTTP request.",
       ["method", "route", "status"],
     );
   }

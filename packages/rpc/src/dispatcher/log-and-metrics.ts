@@ -12,7 +12,7 @@ export function logAndMetrics(deps: {
   readonly metrics: Metrics;
 }): Around {
   const { clock, log } = deps;
-  const durations = deps.metrics.histogram("muster_rpc_duration_seconds", "How long calls took.", [
+  const durations = deps.metrics.histogram("muster_rpc_duration_seconds", "Duration of an RPC call.", [
     "method",
     "code",
   ]);
