@@ -54,7 +54,7 @@ const serviceByType = new Map(
 /** The service whose module serves the method. */
 export function serviceOf(method: DescMethod): ServiceName {
   const found = serviceByType.get(method.parent.typeName);
-  assert(found !== undefined, `no module answers ${method.parent.typeName}`);
+  assert(found !== undefined, `no module implements ${method.parent.typeName}`);
   return found;
 }
 

@@ -136,8 +136,8 @@ describe("a connection", () => {
   });
 
   test("killed while idle is replaced without an error", async () => {
-    const lonely = await place.openAnother();
-    const [rows] = await lonely.reader.raw<{ id: number }[][]>("SELECT CONNECTION_ID() AS id");
+    const idle = await place.openAnother();
+    const [rows] = await idle.reader.raw<{ id: number }[][]>("SELECT CONNECTION_ID() AS id");
     const id = rows?.[0]?.id;
     await database.transaction((trx) => trx.raw(`KILL ${id}`));
     await waitFor(async () => {
@@ -147,7 +147,7 @@ describe("a connection", () => {
       );
       return left?.length === 0;
     });
-    await expect(lonely.ping()).resolves.toBeUndefined();
+    await expect(idle.ping()).resolves.toBeUndefined();
   });
 
   test("to an absent server is UNAVAILABLE, and the reason is only in the cause", async () => {

@@ -69,7 +69,7 @@ export class PrivateServer {
       }
       await this.kill();
       const tail = (await readFile(logPath, "utf8").catch(() => "")).slice(-2000);
-      throw new Error(`${name} does not start: ${failure ?? "no answer in time"}\n${tail}`);
+      throw new Error(`${name} does not start: ${failure ?? "no response in time"}\n${tail}`);
     }
   }
 

@@ -1,6 +1,7 @@
 // Reads the segment fields of announcements, as of the transaction that appends them.
 import {
   bytesToUuid,
+  chunksOf,
   type EvaluationId,
   type OrganizationId,
   type SegmentId,
@@ -61,12 +62,11 @@ export async function readAnnouncedSegments(
     else ids.add(evaluationId);
   }
   const found = new Map<string, AnnouncedSegment>();
-  const organizations = [...wanted];
-  for (let start = 0; start < organizations.length; start += CHUNK) {
+  for (const organizations of chunksOf([...wanted], CHUNK)) {
     const rows = await trx("segments")
       .select<Row[]>(COLUMNS)
       .where((anyOf) => {
-        for (const [organizationId, ids] of organizations.slice(start, start + CHUNK)) {
+        for (const [organizationId, ids] of organizations) {
           anyOf.orWhere((own) =>
             own
               .where("organization_id", uuidToBytes(organizationId))

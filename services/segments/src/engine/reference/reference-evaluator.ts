@@ -61,9 +61,9 @@ export function isMemberByRawEvents<Id extends string>(
       const known = resultsBySegment.get(rule.segmentId);
       if (known !== undefined) return known;
       const other = referenceContext.ruleOf?.(rule.segmentId);
-      const answer = other !== undefined && isMember(other);
-      resultsBySegment.set(rule.segmentId, answer);
-      return answer;
+      const matches = other !== undefined && isMember(other);
+      resultsBySegment.set(rule.segmentId, matches);
+      return matches;
     }
     case "inactive_for": {
       if (happened.length > 0) return !happened.some(({ ms }) => ms > nowMs - rule.ms);
