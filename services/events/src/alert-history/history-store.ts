@@ -1,8 +1,8 @@
 // Stores alert histories: every statement against `alert_profiles` and `alert_history`.
 import { bytesToUuid, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { forUpdate, insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
+import { type KeyGroup, keyConditions } from "../event-storage/key-groups.ts";
 import type { CellId } from "./history-cell.ts";
-import { type KeyGroup, keyConditions } from "./key-ranges.ts";
 
 /** A root profile. */
 export interface RootKey {

@@ -18,7 +18,7 @@ export interface KeyGroup {
 /** Yields conditions with bindings. Together the conditions select every group by the key's columns. */
 export function* keyConditions(
   columns: readonly string[],
-  groups: readonly KeyGroup[],
+  groups: Iterable<KeyGroup>,
 ): Generator<[condition: string, bindings: Bound[]]> {
   const last = columns.at(-1);
   const fixed = columns.slice(0, -1).map((column) => `${column} = ?`);
