@@ -11,3 +11,4 @@ export * from "./shard.ts";
 export * from "./time-zone.ts";
 export * from "./wakeup.ts";
 export * from "./with-timeout.ts";
+export * from "./work-budget.ts";

@@ -137,6 +137,11 @@ export const reasonTable = {
     message: "The read could not include every acknowledged write in time; try again.",
   },
   OVERLOADED: { code: "resource_exhausted", http: 429, message: "Too much is waiting; try again later." },
+  WORK_LIMIT_REACHED: {
+    code: "failed_precondition",
+    http: 400,
+    message: "The request would cost more work than one request may; send a smaller one.",
+  },
   UNAVAILABLE: { code: "unavailable", http: 503, message: "A part of Muster does not respond; try again." },
   DEADLINE_EXCEEDED: {
     code: "deadline_exceeded",

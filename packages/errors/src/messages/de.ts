@@ -42,6 +42,7 @@ export const de = {
   NOT_YET_CONSISTENT:
     "Die Abfrage konnte nicht rechtzeitig alle bestätigten Änderungen berücksichtigen; versuchen Sie es erneut.",
   OVERLOADED: "Es warten zu viele Anfragen; versuchen Sie es später erneut.",
+  WORK_LIMIT_REACHED: "Diese Anfrage wäre zu aufwendig; fragen Sie nach weniger.",
   UNAVAILABLE: "Ein Teil von Muster antwortet nicht; versuchen Sie es erneut.",
   DEADLINE_EXCEEDED: "Die Frist lief ab, bevor die Antwort da war.",
   CANCELED: "Der Aufrufer hat die Anfrage abgebrochen.",

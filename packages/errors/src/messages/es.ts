@@ -41,6 +41,7 @@ export const es = {
   NOT_YET_CONSISTENT:
     "La lectura no pudo incluir a tiempo todas las escrituras confirmadas; inténtelo de nuevo.",
   OVERLOADED: "Hay demasiadas solicitudes en espera; inténtelo más tarde.",
+  WORK_LIMIT_REACHED: "Esta solicitud requiere demasiado trabajo; pida menos.",
   UNAVAILABLE: "Una parte de Muster no responde; inténtelo de nuevo.",
   DEADLINE_EXCEEDED: "El plazo venció antes de la respuesta.",
   CANCELED: "El cliente canceló la solicitud.",

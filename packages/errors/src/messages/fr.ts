@@ -41,6 +41,7 @@ export const fr = {
   NOT_YET_CONSISTENT:
     "La lecture n'a pas pu inclure à temps toutes les écritures confirmées ; veuillez réessayer.",
   OVERLOADED: "Trop de requêtes sont en attente ; réessayez plus tard.",
+  WORK_LIMIT_REACHED: "Cette requête demanderait trop de travail ; demandez-en moins.",
   UNAVAILABLE: "Une partie de Muster ne répond pas ; veuillez réessayer.",
   DEADLINE_EXCEEDED: "Le délai est passé avant la réponse.",
   CANCELED: "L'appelant a annulé la requête.",
