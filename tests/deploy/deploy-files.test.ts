@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Config, loadConfig, TARGETS, variables } from "@muster/config";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 
@@ -42,6 +43,19 @@ describe("docker-compose.yml", () => {
   const compose = parseYaml(read("docker-compose.yml"), { merge: true }) as Fields;
   const services = at(compose, "services") as Record<string, Fields>;
   const ours = Object.entries(services).filter(([, service]) => service.image === "muster:local");
+
+  test("is valid by the schema of the Compose Specification", () => {
+    const schema = JSON.parse(read("third_party/compose-spec/compose-spec.json")) as object;
+    const validate = new Ajv2020({ strict: false, allErrors: true, logger: false }).compile(schema);
+    const problemsOf = (file: unknown): string[] =>
+      validate(file) ? [] : (validate.errors ?? []).map((error) => `${error.instancePath} ${error.message}`);
+    expect(problemsOf(compose)).toEqual([]);
+    // The healthcheck that Docker Compose refused: `0: 1` without quotes is a mapping.
+    const broken = parseYaml(
+      "services: {gateway: {image: a, healthcheck: {test: [CMD, node, {ok ? 0: 1}]}}}",
+    );
+    expect(problemsOf(broken)).toContain("/services/gateway/healthcheck/test/2 must be string");
+  });
 
   test("starts the whole topology, each service its own process", () => {
     expect(Object.keys(services).sort()).toEqual(["mariadb", "migrate", "nats", ...TARGETS].sort());
@@ -190,6 +204,11 @@ test("the lock file names the packages of every platform, as npm ci requires", (
     ),
   );
   expect(missing).toEqual([]);
+});
+
+test("the image names its user by number, so that Kubernetes can tell that it is not root", () => {
+  const users = [...read("deploy/docker/Dockerfile").matchAll(/^USER (.+)$/gm)].map(([, user]) => user);
+  expect(users).toEqual([expect.stringMatching(/^[1-9]\d*:[1-9]\d*$/)]);
 });
 
 test("the image holds what it copies, and Docker is given it", () => {

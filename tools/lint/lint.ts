@@ -1,4 +1,4 @@
-// `make lint`: every check that needs no server, side by side; prints only what one of them found.
+// Runs every check that needs no server (`make lint`), side by side, and prints the findings.
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { runProcess } from "../run-process.ts";
@@ -11,6 +11,7 @@ import { checkImports } from "./import-rules.ts";
 import { checkPackageExports, isPackageManifest } from "./package-exports.ts";
 import { checkProse } from "./prose.ts";
 import { checkProtoBaseline } from "./proto-baseline.ts";
+import { checkSecrets } from "./secrets.ts";
 import { type Finding, isGenerated, readSourceFiles } from "./source-files.ts";
 import { checkSourceFile } from "./source-rules.ts";
 import { checkTestSuffixes } from "./test-suffixes.ts";
@@ -37,6 +38,7 @@ const checks: readonly Check[] = [
   { name: "source rules", run: async () => print(sourceRules()) },
   { name: "folder sizes", run: async () => print(folderSizes()) },
   { name: "test suffixes", run: async () => print(testSuffixes()) },
+  { name: "secrets", run: async () => print(await secrets()) },
   { name: "documents", run: async () => print(documents()) },
   { name: "prose", run: async () => print(checkProse(ROOT)) },
 ];
@@ -78,6 +80,12 @@ function folderSizes(): Finding[] {
 
 function testSuffixes(): Finding[] {
   return checkTestSuffixes(readSourceFiles(ROOT, (path) => path.endsWith(".ts") && !isGenerated(path)));
+}
+
+async function secrets(): Promise<Finding[]> {
+  // Lock files and binary files hold digests only.
+  const files = readSourceFiles(ROOT, (path) => !/(package-lock\.json|\.binpb|\.png)$/.test(path));
+  return (await Promise.all(files.map(checkSecrets))).flat();
 }
 
 function documents(): Finding[] {

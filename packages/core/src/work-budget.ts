@@ -3,7 +3,7 @@
 import type { Clock } from "./clock.ts";
 
 /** Longest time a task runs between two turns of the event loop, in milliseconds. */
-export const WORK_SLICE_MS = 4;
+const WORK_SLICE_MS = 4;
 
 export interface WorkBudgetOptions {
   readonly clock: Clock;
@@ -13,7 +13,7 @@ export interface WorkBudgetOptions {
   readonly onSpent: () => Error;
   /** Ends the task with its reason. The signal of a call aborts at the deadline of the call as well. */
   readonly signal?: AbortSignal | undefined;
-  /** Default {@link WORK_SLICE_MS}. */
+  /** Default 4. */
   readonly sliceMs?: number;
 }
 
