@@ -140,6 +140,20 @@ describe.each(ENGINES)("retention on %s", (engine) => {
       expect(await completeSinceOf("buyers", bob)).toBeUndefined();
     });
 
+    test("an event after the backfill does not complete a fact whose older events are gone", async () => {
+      const { segments } = harness;
+      const ada = harness.newProfile();
+      await reserve(7);
+      await submit(ada, "seen");
+      await letDaysPass(10, 7);
+      await segments.createSegment({ name: "Seers", eventName: "seen", minCount: 2 });
+      expect(await membersOf(segments, "seers")).toEqual([]);
+      const sinceMs = harness.clock.nowMs() - 7 * DAY_MS;
+      await submit(ada, "seen");
+      expect(await membersOf(segments, "seers")).toEqual([]);
+      expect(await completeSinceOf("seers", ada)).toBe(sinceMs);
+    });
+
     test("an event too late for its order makes only its own facts incomplete", async () => {
       const { segments } = harness;
       const ada = harness.newProfile();

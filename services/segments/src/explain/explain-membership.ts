@@ -21,7 +21,7 @@ import { evaluate } from "../engine/evaluation/evaluate.ts";
 import { segmentsIn } from "../engine/rule/rule.ts";
 import { applyDueEvents } from "../engine/state/apply-events.ts";
 import { Definitions } from "../engine/state/definitions.ts";
-import { hasCompleteHistory } from "../engine/state/merge-retained-facts.ts";
+import { completeSinceOf } from "../engine/state/merge-retained-facts.ts";
 import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { readRootProfile } from "../membership-queries/read-root-profile.ts";
@@ -120,21 +120,10 @@ function explain({ segments, definitions, state, horizons, profile, nowMs }: Exp
     tree: explainNode(rule, evaluation, view, {
       nowMs,
       shownSegments: new Set(),
-      completeSinceOf: (key) => completeSinceOf(key, state, horizons),
+      completeSinceOf: (key) => completeSinceOf(state, key, horizons.get(key) ?? 0),
     }),
     missing: missingSteps(rule, evaluation, view),
   };
-}
-
-/**
- * A stored fact has its own instant. The absence of a fact is known since its key was first counted, or from
- * the beginning.
- */
-function completeSinceOf(key: string, state: ProfileState, horizons: ReadonlyMap<string, number>): number {
-  const said = state.completeSince.get(key);
-  if (said !== undefined || state.facts.has(key)) return said ?? 0;
-  const horizonMs = horizons.get(key) ?? 0;
-  return hasCompleteHistory(state.createMs, horizonMs) ? 0 : horizonMs;
 }
 
 /** Rules refer to segments by slug, for readable descriptions. Fact keys do not depend on segment ids. */

@@ -39,6 +39,17 @@ export function hasCompleteHistory(createMs: number | undefined, completeSinceMs
   return completeSinceMs <= 0 || (createMs !== undefined && createMs - CLOCK_MARGIN_MS >= completeSinceMs);
 }
 
+/**
+ * From when on the profile's fact is complete; 0 means from the beginning. `horizonMs` is the fact's horizon in
+ * the organization, or 0. Invariant: without an instant of its own, a fact has the horizon, whether it is stored
+ * or not, because the first event after a backfill creates the fact without an instant.
+ */
+export function completeSinceOf(state: ProfileState, factKey: string, horizonMs: number): number {
+  const ownMs = state.completeSince.get(factKey);
+  if (ownMs !== undefined) return ownMs;
+  return hasCompleteHistory(state.createMs, horizonMs) ? 0 : horizonMs;
+}
+
 /** Adds to `fresh`, which reflects the remaining raw events, what only the retained facts know. */
 export function mergeRetainedFacts(
   fresh: ProfileState,

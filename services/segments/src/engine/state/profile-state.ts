@@ -29,7 +29,7 @@ export interface ProfileState {
   rebuildDueMs: number | undefined;
   /**
    * Facts that were read after retention had removed raw events, by key. The fact may lack events before the
-   * instant. A fact without an entry is complete, even when it has no events.
+   * instant. A fact without an entry is complete from the organization's horizon of the fact on, stored or not.
    */
   readonly completeSince: Map<string, number>;
   /**
