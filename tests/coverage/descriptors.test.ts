@@ -1,5 +1,6 @@
 // Checks the options that every RPC must set in its proto, and that the app serves every RPC.
 import { SERVICE_NAMES, TARGETS } from "@muster/config";
+import { StreamEnd } from "@muster/contracts/muster/options/v1/options_pb";
 import { createTranscoder } from "@muster/service-gateway";
 import { golden } from "@muster/testkit";
 import { describe, expect, test } from "vitest";
@@ -36,9 +37,38 @@ describe.each(named)("%s", (_, method) => {
     expect(verbs.length > 0).toBe(isRouted);
   });
 
+  test("declares whether its stream ends exactly if it streams responses", () => {
+    expect(policy.streamEnd !== StreamEnd.UNSPECIFIED).toBe(method.methodKind !== "unary");
+  });
+
   test("is under the idempotency ledger exactly if it is a POST", () => {
     expect(policy.idempotencyLedger).toBe(verbs.includes("post"));
   });
+});
+
+test("endless streams and sensitive methods are those that were reviewed", () => {
+  const endless = methods.filter((method) => policyOf(method).streamEnd === StreamEnd.ENDLESS).map(fullName);
+  expect(endless.sort()).toEqual([
+    "muster.events.v1.EventService/TailEvents",
+    "muster.segments.v1.SegmentService/WatchSegment",
+  ]);
+  const sensitive = methods.filter((method) => policyOf(method).sensitive).map(fullName);
+  expect(sensitive.sort()).toEqual([
+    "muster.events.v1.ErasureService/EraseProfile",
+    "muster.events.v1.ErasureService/EraseTrackedUser",
+    "muster.events.v1.ErasureService/GetErasure",
+    "muster.events.v1.ErasureService/ListErasures",
+    "muster.events.v1.ExportService/ExportProfile",
+    "muster.events.v1.ExportService/GetProfileExport",
+    "muster.events.v1.RetentionService/UpdateRetention",
+    "muster.identity.v1.ApiKeyService/CreateApiKey",
+    "muster.identity.v1.ApiKeyService/DeleteApiKey",
+    "muster.identity.v1.ApiKeyService/ListApiKeys",
+    "muster.identity.v1.ApiKeyService/RotateApiKey",
+    "muster.identity.v1.OrganizationService/CreateOrganization",
+    "muster.identity.v1.OrganizationService/ListOrganizations",
+    "muster.identity.v1.OrganizationService/UpdateOrganization",
+  ]);
 });
 
 test("the app serves every service of the protos, each by the module of its package", () => {

@@ -2,7 +2,11 @@
 // descriptor leaves a gap.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
-import { type MethodPolicy, policy as policyOption } from "@muster/contracts/muster/options/v1/options_pb";
+import {
+  type MethodPolicy,
+  policy as policyOption,
+  StreamEnd,
+} from "@muster/contracts/muster/options/v1/options_pb";
 import { AssertionError } from "@muster/core";
 import type { CallContext, ServiceImplementation } from "./handler.ts";
 import { warmValidator } from "./validation.ts";
@@ -24,6 +28,16 @@ export interface MethodPlan {
 
 export function methodName(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
+}
+
+/**
+ * Whether the method's stream follows changes until its caller leaves. Streams of the infrastructure, which have
+ * no policy, count as endless too.
+ */
+export function isEndless(method: DescMethod): boolean {
+  const { permission, internal, streamEnd } = getOption(method, policyOption);
+  const hasPolicy = permission !== "" || internal;
+  return method.methodKind !== "unary" && (!hasPolicy || streamEnd === StreamEnd.ENDLESS);
 }
 
 /** The plans of all methods, by descriptor. Throws for a method without a permission or callers. */
@@ -55,5 +69,8 @@ function policyGap(method: DescMethod, policy: MethodPolicy): string | undefined
     return "names no permission and is not internal";
   }
   if (policy.idempotencyLedger && method.methodKind !== "unary") return "streams, so it has no idempotency";
+  const isStream = method.methodKind !== "unary";
+  if (isStream && policy.streamEnd === StreamEnd.UNSPECIFIED) return "streams without a stream_end";
+  if (!isStream && policy.streamEnd !== StreamEnd.UNSPECIFIED) return "is unary and has a stream_end";
   return undefined;
 }

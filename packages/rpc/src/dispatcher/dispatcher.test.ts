@@ -10,7 +10,11 @@ import {
 import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
 import type { Principal, ServiceTokenClaims } from "@muster/authz";
 import { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
-import { MethodPolicySchema, policy as policyOption } from "@muster/contracts/muster/options/v1/options_pb";
+import {
+  MethodPolicySchema,
+  policy as policyOption,
+  StreamEnd,
+} from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
@@ -134,6 +138,8 @@ describe("construction refuses a method", () => {
     ["open to the demo", { policy: { internal: true, callers: ["a"], anonymousDemo: true } }],
     ["streams requests only", { policy: { permission: "p" }, clientStreaming: true }],
     ["no idempotency", { policy: { permission: "p", idempotencyLedger: true }, serverStreaming: true }],
+    ["streams without a stream_end", { policy: { permission: "p" }, serverStreaming: true }],
+    ["is unary and has a stream_end", { policy: { permission: "p", streamEnd: StreamEnd.ENDLESS } }],
   ])("that %s", (gap, shape) => {
     expect(() => made(shape)).toThrow(gap);
   });
@@ -236,7 +242,7 @@ describe("a unary call", () => {
 
 test("a refused message fails a stream even if its handler makes nothing of it", async () => {
   const service = serviceOf({
-    policy: { internal: true, callers: ["events"] },
+    policy: { internal: true, callers: ["events"], streamEnd: StreamEnd.BOUNDED },
     clientStreaming: true,
     serverStreaming: true,
     input: EventInputSchema,

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/options/v1/options.proto.
  */
 export const file_muster_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSKTAQoMTWV0aG9kUG9saWN5EhIKCnBlcm1pc3Npb24YASABKAkSEAoIaW50ZXJuYWwYAiABKAgSDwoHY2FsbGVycxgDIAMoCRIaChJpZGVtcG90ZW5jeV9sZWRnZXIYBCABKAgSFgoOYW5vbnltb3VzX2RlbW8YBSABKAgSGAoQZGVhZGxpbmVfc2Vjb25kcxgGIAEoBSLhAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkSGAoQcmVzcG9uc2VfaGVhZGVycxgJIAMoCSLHAQoLRmllbGRQb2xpY3kSEAoIcmF3X2pzb24YASABKAgSEgoKY29tbWFfbGlzdBgCIAEoCBIvCgliYXJlX2RhdGUYAyABKA4yHC5tdXN0ZXIub3B0aW9ucy52MS5EYXRlQm91bmQSGQoRaXRlbV9lcnJvcnNfZmllbGQYBCABKAkSMQoIcGVyc29uYWwYBSABKA4yHy5tdXN0ZXIub3B0aW9ucy52MS5QZXJzb25hbERhdGESEwoLanNvbl9udW1iZXIYBiABKAgiHwoLT25lb2ZQb2xpY3kSEAoIb25seV9zZXQYASABKAgqUQoJRGF0ZUJvdW5kEhoKFkRBVEVfQk9VTkRfVU5TUEVDSUZJRUQQABIUChBEQVRFX0JPVU5EX1NUQVJUEAESEgoOREFURV9CT1VORF9FTkQQAiqxAQoMUGVyc29uYWxEYXRhEh0KGVBFUlNPTkFMX0RBVEFfVU5TUEVDSUZJRUQQABIWChJQRVJTT05BTF9EQVRBX05PTkUQARIZChVQRVJTT05BTF9EQVRBX1NVQkpFQ1QQAhIaChZQRVJTT05BTF9EQVRBX0lERU5USVRZEAMSGQoVUEVSU09OQUxfREFUQV9DT05URU5UEAQSGAoUUEVSU09OQUxfREFUQV9TRUNSRVQQBTpZCgZwb2xpY3kSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMh8ubXVzdGVyLm9wdGlvbnMudjEuTWV0aG9kUG9saWN5UgZwb2xpY3k6UwoEcmVzdBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNKGAyABKAsyHS5tdXN0ZXIub3B0aW9ucy52MS5SZXN0UG9saWN5UgRyZXN0OlUKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjThgMgASgLMh4ubXVzdGVyLm9wdGlvbnMudjEuRmllbGRQb2xpY3lSBWZpZWxkOmIKDG9uZW9mX3BvbGljeRIdLmdvb2dsZS5wcm90b2J1Zi5PbmVvZk9wdGlvbnMY1IYDIAEoCzIeLm11c3Rlci5vcHRpb25zLnYxLk9uZW9mUG9saWN5UgtvbmVvZlBvbGljeTpECgxkb21haW5fZXZlbnQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMY1YYDIAMoCVILZG9tYWluRXZlbnRiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSLYAQoMTWV0aG9kUG9saWN5EhIKCnBlcm1pc3Npb24YASABKAkSEAoIaW50ZXJuYWwYAiABKAgSDwoHY2FsbGVycxgDIAMoCRIaChJpZGVtcG90ZW5jeV9sZWRnZXIYBCABKAgSFgoOYW5vbnltb3VzX2RlbW8YBSABKAgSGAoQZGVhZGxpbmVfc2Vjb25kcxgGIAEoBRIwCgpzdHJlYW1fZW5kGAcgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuU3RyZWFtRW5kEhEKCXNlbnNpdGl2ZRgIIAEoCCLhAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkSGAoQcmVzcG9uc2VfaGVhZGVycxgJIAMoCSLHAQoLRmllbGRQb2xpY3kSEAoIcmF3X2pzb24YASABKAgSEgoKY29tbWFfbGlzdBgCIAEoCBIvCgliYXJlX2RhdGUYAyABKA4yHC5tdXN0ZXIub3B0aW9ucy52MS5EYXRlQm91bmQSGQoRaXRlbV9lcnJvcnNfZmllbGQYBCABKAkSMQoIcGVyc29uYWwYBSABKA4yHy5tdXN0ZXIub3B0aW9ucy52MS5QZXJzb25hbERhdGESEwoLanNvbl9udW1iZXIYBiABKAgiHwoLT25lb2ZQb2xpY3kSEAoIb25seV9zZXQYASABKAgqVwoJU3RyZWFtRW5kEhoKFlNUUkVBTV9FTkRfVU5TUEVDSUZJRUQQABIWChJTVFJFQU1fRU5EX0JPVU5ERUQQARIWChJTVFJFQU1fRU5EX0VORExFU1MQAipRCglEYXRlQm91bmQSGgoWREFURV9CT1VORF9VTlNQRUNJRklFRBAAEhQKEERBVEVfQk9VTkRfU1RBUlQQARISCg5EQVRFX0JPVU5EX0VORBACKrEBCgxQZXJzb25hbERhdGESHQoZUEVSU09OQUxfREFUQV9VTlNQRUNJRklFRBAAEhYKElBFUlNPTkFMX0RBVEFfTk9ORRABEhkKFVBFUlNPTkFMX0RBVEFfU1VCSkVDVBACEhoKFlBFUlNPTkFMX0RBVEFfSURFTlRJVFkQAxIZChVQRVJTT05BTF9EQVRBX0NPTlRFTlQQBBIYChRQRVJTT05BTF9EQVRBX1NFQ1JFVBAFOlkKBnBvbGljeRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyHy5tdXN0ZXIub3B0aW9ucy52MS5NZXRob2RQb2xpY3lSBnBvbGljeTpTCgRyZXN0Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0oYDIAEoCzIdLm11c3Rlci5vcHRpb25zLnYxLlJlc3RQb2xpY3lSBHJlc3Q6VQoFZmllbGQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNOGAyABKAsyHi5tdXN0ZXIub3B0aW9ucy52MS5GaWVsZFBvbGljeVIFZmllbGQ6YgoMb25lb2ZfcG9saWN5Eh0uZ29vZ2xlLnByb3RvYnVmLk9uZW9mT3B0aW9ucxjUhgMgASgLMh4ubXVzdGVyLm9wdGlvbnMudjEuT25lb2ZQb2xpY3lSC29uZW9mUG9saWN5OkQKDGRvbWFpbl9ldmVudBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxjVhgMgAygJUgtkb21haW5FdmVudGIGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * Permission and callers of a method, and the effect of a repeated call.
@@ -65,6 +65,22 @@ export type MethodPolicy = Message<"muster.options.v1.MethodPolicy"> & {
    * @generated from field: int32 deadline_seconds = 6;
    */
   deadlineSeconds: number;
+
+  /**
+   * Whether the stream of responses ends by itself. Every streaming method sets this option, and no other
+   * method does.
+   *
+   * @generated from field: muster.options.v1.StreamEnd stream_end = 7;
+   */
+  streamEnd: StreamEnd;
+
+  /**
+   * While identity is unreachable, the method is refused unless the credential was verified recently. Set for
+   * methods that issue or end credentials, change organizations or erase people.
+   *
+   * @generated from field: bool sensitive = 8;
+   */
+  sensitive: boolean;
 };
 
 /**
@@ -235,6 +251,46 @@ export const OneofPolicySchema: GenMessage<OneofPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 3);
 
 /**
+ * Whether a stream of responses ends by itself.
+ *
+ * @generated from enum muster.options.v1.StreamEnd
+ */
+export const StreamEnd = {
+  /**
+   * @generated from enum value: STREAM_END_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The stream ends with its last message. A server that drains lets the stream finish.
+   *
+   * @generated from enum value: STREAM_END_BOUNDED = 1;
+   */
+  BOUNDED: 1,
+
+  /**
+   * The stream follows changes until its caller leaves. A server that drains ends the stream with UNAVAILABLE
+   * at once, and the caller connects to another server.
+   *
+   * @generated from enum value: STREAM_END_ENDLESS = 2;
+   */
+  ENDLESS: 2,
+} as const;
+
+/**
+ * Whether a stream of responses ends by itself.
+ *
+ * @generated from enum muster.options.v1.StreamEnd
+ */
+export type StreamEnd = (typeof StreamEnd)[keyof typeof StreamEnd] | UnknownEnum;
+
+/**
+ * Describes the enum muster.options.v1.StreamEnd.
+ */
+export const StreamEndSchema: GenEnum<StreamEnd> = /*@__PURE__*/
+  enumDesc(file_muster_options_v1_options, 0);
+
+/**
  * The end of a UTC day that a bare date (YYYY-MM-DD) in a query parameter means.
  *
  * @generated from enum muster.options.v1.DateBound
@@ -271,7 +327,7 @@ export type DateBound = (typeof DateBound)[keyof typeof DateBound] | UnknownEnum
  * Describes the enum muster.options.v1.DateBound.
  */
 export const DateBoundSchema: GenEnum<DateBound> = /*@__PURE__*/
-  enumDesc(file_muster_options_v1_options, 0);
+  enumDesc(file_muster_options_v1_options, 1);
 
 /**
  * Classifies the personal data in a field. The build fails for a string or bytes field without a class.
@@ -331,7 +387,7 @@ export type PersonalData = (typeof PersonalData)[keyof typeof PersonalData] | Un
  * Describes the enum muster.options.v1.PersonalData.
  */
 export const PersonalDataSchema: GenEnum<PersonalData> = /*@__PURE__*/
-  enumDesc(file_muster_options_v1_options, 1);
+  enumDesc(file_muster_options_v1_options, 2);
 
 /**
  * @generated from extension: muster.options.v1.MethodPolicy policy = 50001;
