@@ -30,7 +30,7 @@ export function describeLeaf(leaf: Leaf<string>): string {
     case "sequence": {
       const steps = leaf.steps.map(describeMatcher).join(", then ");
       const window = leaf.window === undefined ? "" : `, completed ${describeWindow(leaf.window)}`;
-      return `${steps}, within ${formatDuration(leaf.withinMs)}${window}`;
+      return `${steps}, each later than the one before, within ${formatDuration(leaf.withinMs)}${window}`;
     }
     case "trait":
       return `traits that match ${leaf.where.source}`;

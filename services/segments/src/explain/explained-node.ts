@@ -157,7 +157,7 @@ function observed(rule: EvaluatedRule, evidence: Evidence, view: ProfileView): O
       return { text: describeThenNot(rule, evidence), ...at(evidence.lastMs) };
     case "sequence":
       return {
-        text: `${evidence.chain.length} of ${evidence.steps} steps`,
+        text: `${evidence.chain.length} of ${evidence.steps} steps${describeTie(rule, evidence.chain, view)}`,
         count: BigInt(evidence.chain.length),
         ...at(evidence.chain.at(-1)?.[0]),
       };
@@ -185,6 +185,21 @@ function observed(rule: EvaluatedRule, evidence: Evidence, view: ProfileView): O
 
 function at(ms: number | undefined): { at?: ReturnType<typeof timestampFromMs> } {
   return ms === undefined ? {} : { at: timestampFromMs(ms) };
+}
+
+/** Explains why an event of the next step does not count, if it happened together with the last step. */
+function describeTie(rule: EvaluatedRule, chain: readonly EventInstant[], view: ProfileView): string {
+  const last = chain.at(-1);
+  if (rule.kind !== "sequence" || last === undefined) return "";
+  const next = rule.steps[chain.length];
+  const [spec] = factsOfLeaf(rule);
+  const facts = spec === undefined ? undefined : view.facts(spec.key);
+  if (next === undefined || facts?.kind !== "sequence") return "";
+  const nextBit = 1 << chain.length;
+  const isTied = facts.recent.some(([ms, , matcherBits]) => ms === last[0] && (matcherBits & nextBit) !== 0);
+  if (!isTied) return "";
+  const event = `${describeMatcher(next)} at ${formatInstant(last[0])}`;
+  return `; ${event} does not count, because it is not later than the step before`;
 }
 
 function describeThenNot(

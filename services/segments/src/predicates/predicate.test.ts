@@ -1,4 +1,5 @@
 // Tests the results of predicates on plain and on hostile data.
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compilePredicate } from "./predicate.ts";
 
@@ -307,4 +308,14 @@ describe("hostile data", () => {
     // Not even || absorbs an exceeded limit.
     expect(compilePredicate(`${source} || true`, "event").evaluate(data)).toEqual(tooLarge);
   });
+});
+
+test("the examples of README.md match as the page says", () => {
+  const page = readFileSync(new URL("./README.md", import.meta.url), "utf8");
+  const rows = [...page.matchAll(/^\| `(properties|!.*?properties)(.*?)` \| `(\{.*?\})` \| (yes|no)/gm)];
+  expect(rows).toHaveLength(9);
+  for (const [row, start, rest, properties = "", matches] of rows) {
+    const source = `${start}${rest}`.replaceAll("\\|", "|");
+    expect(compilePredicate(source, "event").matches(properties), row).toBe(matches === "yes");
+  }
 });

@@ -12,7 +12,7 @@ import {
   type Sequence as SequenceMessage,
   type Window as WindowMessage,
 } from "@muster/contracts/muster/segments/v1/rule_pb";
-import type { SegmentId } from "@muster/core";
+import { type SegmentId, timeZoneNamed } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import { type Matcher, matcherOf } from "../engine/rule/matcher.ts";
 import type {
@@ -30,7 +30,6 @@ import {
   SPAN_MS_MAX,
   WINDOWED_COUNT_MAX,
 } from "../engine/rule/rule-limits.ts";
-import { isTimeZone } from "../engine/rule/time-zone.ts";
 import { PredicateError } from "../predicates/parse/predicate-error.ts";
 import { compilePredicate, type Predicate, type PredicateSubject } from "../predicates/predicate.ts";
 
@@ -272,8 +271,8 @@ function predicateFrom({ path }: RuleLocation, source: string, subject: Predicat
 }
 
 function timeZoneFrom(location: RuleLocation, name: string): string {
-  const timeZone = name === "" ? location.timeZone : name;
-  if (!isTimeZone(timeZone)) throw invalidField(`${location.path}.time_zone`, "must be an IANA time zone");
+  const timeZone = timeZoneNamed(name === "" ? location.timeZone : name);
+  if (timeZone === undefined) throw invalidField(`${location.path}.time_zone`, "must be an IANA time zone");
   return timeZone;
 }
 

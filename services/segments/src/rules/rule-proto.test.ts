@@ -109,6 +109,11 @@ test("every kind is stored and read back as it was, with the time zone that it h
   expect(new Set(leavesOf(rule).map(({ kind }) => kind)).size).toBe(9);
 });
 
+test("a time zone is stored in its usual spelling, as for organizations", () => {
+  const value = { atLeast: 1, ofLastDays: 2, timeZone: "europe/berlin" };
+  expect(read({ kind: { case: "activeDays", value } })).toMatchObject({ timeZone: "Europe/Berlin" });
+});
+
 test("the rule of an earlier version still reads", () => {
   const stored = '{"performedThenNot":{"eventName":"cart.added","thenNotEventName":"order.completed"}}';
   expect(decodeRule(stored)).toMatchObject({ kind: "performed_then_not", heldForMs: 0 });
@@ -165,6 +170,11 @@ describe("a rejected rule names its field", () => {
         window: { window: { case: "calendarDays", value: { days: 1, timeZone: "Mars/Olympus" } } },
       }),
       "rule.performed.window.calendar_days.time_zone: must be an IANA time zone",
+    ],
+    [
+      "an offset in place of a time zone",
+      { kind: { case: "activeDays", value: { atLeast: 1, ofLastDays: 2, timeZone: "+05:45" } } },
+      "rule.active_days.time_zone: must be an IANA time zone",
     ],
     [
       "more days than there are",

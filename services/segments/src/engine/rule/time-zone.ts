@@ -14,14 +14,6 @@ const CACHED_ZONES_MAX = 1000;
 
 const zones = new Map<string, Zone>();
 
-export function isTimeZone(name: string): boolean {
-  try {
-    return formatOf(name) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * The first instant of a day: usually midnight, later where clocks skip midnight. A day that a zone skipped
  * starts and ends where the next day starts.
