@@ -1,8 +1,10 @@
 // Checks the options that every RPC must set in its proto, and that the app serves every RPC.
+import type { DescMessage } from "@bufbuild/protobuf";
 import { SERVICE_NAMES, TARGETS } from "@muster/config";
 import { StreamEnd } from "@muster/contracts/muster/options/v1/options_pb";
 import { createTranscoder } from "@muster/service-gateway";
 import { golden } from "@muster/testkit";
+import { itemsMaxOf } from "@muster/transcoder";
 import { describe, expect, test } from "vitest";
 import { contracts } from "../../apps/muster/src/targets.ts";
 import { allServices, fullName, httpVerbs, policyOf } from "./all-services.ts";
@@ -68,6 +70,27 @@ test("endless streams and sensitive methods are those that were reviewed", () =>
     "muster.identity.v1.OrganizationService/CreateOrganization",
     "muster.identity.v1.OrganizationService/ListOrganizations",
     "muster.identity.v1.OrganizationService/UpdateOrganization",
+  ]);
+});
+
+test("every list and map that a client may send has a limit, so that decoding stops there", () => {
+  const missing = new Set<string>();
+  const seen = new Set<DescMessage>();
+  const visit = (desc: DescMessage): void => {
+    if (seen.has(desc) || desc.file.proto.package.startsWith("google.")) return;
+    seen.add(desc);
+    for (const field of desc.fields) {
+      const isMany = field.fieldKind === "list" || field.fieldKind === "map";
+      if (isMany && itemsMaxOf(field) === Infinity) missing.add(`${desc.typeName}.${field.name}`);
+      if (field.message !== undefined) visit(field.message);
+    }
+  };
+  for (const method of methods) if (!policyOf(method).internal) visit(method.input);
+  expect([...missing]).toEqual([
+    // Only the transcoder fills these, with an entry for each unreadable item.
+    "muster.events.v1.BatchRecordEventsRequest.unreadable_events",
+    "muster.events.v1.BatchRequest.unreadable_calls",
+    "muster.events.v1.ImportRequest.unreadable_calls",
   ]);
 });
 

@@ -8,6 +8,10 @@ export const EVENT_BYTES_MAX = 128 * 1024;
 export const MESSAGE_BYTES_MAX = 512 * 1024;
 /** Nesting of any JSON that a caller sends. */
 export const JSON_DEPTH_MAX = 64;
+/** Values of a JSON body: objects, arrays, strings, numbers and words together. */
+export const JSON_VALUES_MAX = 250_000;
+/** Keys of one object in a JSON body. */
+export const JSON_KEYS_MAX = 10_000;
 export const PAGE_SIZE_DEFAULT = 50;
 /** Longest time for which a read waits until acknowledged writes are visible. */
 export const CONSISTENCY_WAIT_MS_MAX = 10_000;

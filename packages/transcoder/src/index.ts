@@ -1,3 +1,4 @@
+export { itemsMaxOf } from "./json/field-options.ts";
 export { renderError } from "./render-error.ts";
 export * from "./rest.ts";
 export * from "./transcoder.ts";

@@ -48,9 +48,9 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (!(error instanceof DecodeError)) return new AppError("INTERNAL", { cause: error });
-  if (error.path === "") return new AppError("REQUEST_MALFORMED", { message: error.message });
+  if (error.path === "") return new AppError(error.reason, { message: error.message });
   const { message, fields } = invalidField(error.path, error.message);
-  return new AppError("REQUEST_MALFORMED", { message, fields });
+  return new AppError(error.reason, { message, fields });
 }
 
 /** Message about the particular error, where the thrown error has a message. */

@@ -4,12 +4,19 @@
 const SHOWN_CHARACTERS_MAX = 120;
 
 /**
- * The value sent by the client does not have the field's type. Becomes REQUEST_MALFORMED with a single field.
+ * The value sent by the client does not have the field's type (REQUEST_MALFORMED), or breaks a rule of the
+ * field that is checked before decoding (FIELD_INVALID). Becomes an AppError with a single field.
  */
 export class DecodeError extends Error {
   override name = "DecodeError";
+  readonly reason: "REQUEST_MALFORMED" | "FIELD_INVALID";
   /** Path in snake_case, such as "events[0].name"; empty at the top. */
   path = "";
+
+  constructor(message: string, reason: DecodeError["reason"] = "REQUEST_MALFORMED") {
+    super(message);
+    this.reason = reason;
+  }
 
   /** Prepends the name of the field, or an index in brackets, to the path. */
   under(segment: string): this {

@@ -2,7 +2,7 @@
 import { create, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { DecodeError } from "./decode-error.ts";
-import type { FieldOptions, ItemErrors } from "./field-options.ts";
+import type { FieldOptions } from "./field-options.ts";
 import { type DecodeContext, isJsonObject, jsonObjectText, plainNumber } from "./parse-json.ts";
 import { enumCodec, scalarCodec } from "./scalar-codec.ts";
 import type { LocalMessage, ValueCodec } from "./value-codec.ts";
@@ -27,9 +27,9 @@ export function compileField(field: DescField, options: FieldOptions, messages: 
   const value = options.rawJson ? rawJsonCodec(field) : elementCodec(field, messages, options);
   switch (field.fieldKind) {
     case "list":
-      return listField(field, value, options.itemErrorsField);
+      return listField(field, value, options);
     case "map":
-      return mapField(field, value);
+      return mapField(field, value, options);
     default:
       return singularField(field, value, options.rawJson);
   }
@@ -128,7 +128,11 @@ function nameOf(field: DescField, localName: string): string {
   return field.oneof?.fields.find((sibling) => sibling.localName === localName)?.name ?? localName;
 }
 
-function listField(field: DescField, value: ValueCodec, itemErrors: ItemErrors | undefined): FieldCodec {
+function listField(
+  field: DescField,
+  value: ValueCodec,
+  { itemErrorsField: itemErrors, itemsMax }: FieldOptions,
+): FieldCodec {
   const { localName } = field;
   const decodeItem = (json: unknown, context: DecodeContext): unknown => {
     if (json === null && value.takesNull !== true) throw new DecodeError("must not be null");
@@ -140,6 +144,7 @@ function listField(field: DescField, value: ValueCodec, itemErrors: ItemErrors |
     read(message, json, context) {
       if (json === null) return;
       if (!Array.isArray(json)) throw new DecodeError("must be an array");
+      if (json.length > itemsMax) throw tooMany(itemsMax);
       const items: unknown[] = [];
       let unreadable = 0;
       const { depth } = context;
@@ -166,10 +171,18 @@ function listField(field: DescField, value: ValueCodec, itemErrors: ItemErrors |
   };
 }
 
+function tooMany(itemsMax: number): DecodeError {
+  return new DecodeError(`must contain no more than ${itemsMax} items`, "FIELD_INVALID");
+}
+
 /** Limit for a list that reports unreadable items; a list with more is refused as a whole. */
 const UNREADABLE_ITEMS_MAX = 5000;
 
-function mapField(field: DescField & { fieldKind: "map" }, value: ValueCodec): FieldCodec {
+function mapField(
+  field: DescField & { fieldKind: "map" },
+  value: ValueCodec,
+  { itemsMax }: FieldOptions,
+): FieldCodec {
   const { localName } = field;
   const key = scalarCodec(field.mapKey, false);
   return {
@@ -179,6 +192,7 @@ function mapField(field: DescField & { fieldKind: "map" }, value: ValueCodec): F
       if (json === null) return;
       if (!isJsonObject(json, context)) throw new DecodeError("must be an object");
       const entries: LocalMessage = {};
+      if (Object.keys(json).length > itemsMax) throw tooMany(itemsMax);
       for (const name in json) {
         try {
           const item = json[name];

@@ -1,5 +1,6 @@
-// Reads and checks the muster.options.v1.field option of a field.
+// Reads and checks the muster.options.v1.field option of a field, and the limit of a list or map.
 import { create, type DescField, getOption, hasOption } from "@bufbuild/protobuf";
+import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { DateBound, field as fieldOption } from "@muster/contracts/muster/options/v1/options_pb";
 import type { DecodeError } from "./decode-error.ts";
 import type { LocalMessage } from "./value-codec.ts";
@@ -19,6 +20,8 @@ export interface FieldOptions {
   readonly bareDate: "start" | "end" | undefined;
   readonly itemErrorsField: ItemErrors | undefined;
   readonly jsonNumber: boolean;
+  /** Items of a list or map: a longer one is refused before its items are decoded. */
+  readonly itemsMax: number;
 }
 
 const none: FieldOptions = {
@@ -27,10 +30,12 @@ const none: FieldOptions = {
   bareDate: undefined,
   itemErrorsField: undefined,
   jsonNumber: false,
+  itemsMax: Infinity,
 };
 
 export function fieldOptions(field: DescField): FieldOptions {
-  if (!hasOption(field, fieldOption)) return none;
+  const itemsMax = itemsMaxOf(field);
+  if (!hasOption(field, fieldOption)) return itemsMax === Infinity ? none : { ...none, itemsMax };
   const policy = getOption(field, fieldOption);
   const bounds = { [DateBound.START]: "start", [DateBound.END]: "end" } as const;
   return {
@@ -39,7 +44,18 @@ export function fieldOptions(field: DescField): FieldOptions {
     bareDate: bounds[policy.bareDate as keyof typeof bounds],
     itemErrorsField: policy.itemErrorsField === "" ? undefined : itemErrors(field, policy.itemErrorsField),
     jsonNumber: policy.jsonNumber,
+    itemsMax,
   };
+}
+
+/** The limit in the field's own option or in its buf.validate rules; Infinity without a limit. */
+export function itemsMaxOf(field: DescField): number {
+  const own = hasOption(field, fieldOption) ? getOption(field, fieldOption).itemsMax : 0;
+  if (own !== 0 || !hasOption(field, fieldRules)) return own || Infinity;
+  const { type } = getOption(field, fieldRules);
+  if (type.case === "repeated") return Number(type.value.maxItems) || Infinity;
+  if (type.case === "map") return Number(type.value.maxPairs) || Infinity;
+  return Infinity;
 }
 
 /** Fields that only the transcoder fills: a client's JSON must not. */

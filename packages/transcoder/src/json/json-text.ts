@@ -3,6 +3,7 @@
 
 const QUOTE = 34;
 const MINUS = 45;
+const COLON = 58;
 const OPEN_BRACKET = 91;
 const BACKSLASH = 92;
 const CLOSE_BRACKET = 93;
@@ -24,24 +25,45 @@ export function isRawNumber(value: unknown): value is RawNumber {
   return json.isRawJSON(value);
 }
 
-/**
- * Whether no array or object lies deeper than `depthMax`. Accepts any text, including text that is not JSON.
- */
-export function nestsWithin(text: string, depthMax: number): boolean {
-  let depth = 0;
+/** Limits of a JSON text, which is checked before any value is built. */
+export interface JsonLimits {
+  readonly depthMax: number;
+  /** Objects, arrays, strings, numbers and words; an empty array counts twice. */
+  readonly valuesMax: number;
+  /** Keys of one object. */
+  readonly keysMax: number;
+}
+
+/** The limit that the text exceeds first, or undefined. Accepts any text, including text that is not JSON. */
+export function exceededLimit(text: string, limits: JsonLimits): keyof JsonLimits | undefined {
+  const { depthMax, valuesMax, keysMax } = limits;
+  // The keys of each enclosing object; ARRAY for an array.
+  const open: number[] = [];
+  let values = 1;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code === QUOTE) {
       index = endOfString(text, index);
-      if (index < 0) return true;
+      if (index < 0) return undefined;
+    } else if (code === COMMA) {
+      if (open.at(-1) === ARRAY && ++values > valuesMax) return "valuesMax";
+    } else if (code === COLON) {
+      if (++values > valuesMax) return "valuesMax";
+      const keys = (open.at(-1) ?? 0) + 1;
+      if (keys > keysMax) return "keysMax";
+      open[open.length - 1] = keys;
     } else if (code === OPEN_BRACKET || code === OPEN_BRACE) {
-      if (++depth > depthMax) return false;
+      if (open.length >= depthMax) return "depthMax";
+      if (code === OPEN_BRACKET && ++values > valuesMax) return "valuesMax";
+      open.push(code === OPEN_BRACE ? 0 : ARRAY);
     } else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) {
-      depth--;
+      open.pop();
     }
   }
-  return true;
+  return undefined;
 }
+
+const ARRAY = -1;
 
 /** Index of the quote that ends the string beginning at `start`; -1 for an unterminated string. */
 function endOfString(text: string, start: number): number {

@@ -1,9 +1,10 @@
 import { equals, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { BatchRecordEventsRequestSchema } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { describe, expect, test } from "vitest";
 import { message, registry } from "../../testdata/load.ts";
 import { DecodeError } from "./decode-error.ts";
 import { MessageCodecs } from "./message-codec.ts";
-import { parseJson } from "./parse-json.ts";
+import { parseJson, textContext } from "./parse-json.ts";
 
 const codecs = new MessageCodecs(registry);
 const Everything = message("Everything");
@@ -198,6 +199,24 @@ test("an item that cannot be read is left empty and reported beside", () => {
     { index: 4, field: "extra", message: "is not a known field" },
   ]);
   expect(failure('{"unreadable":[]}', "Batch")).toBe("unreadable: is not a known field");
+});
+
+test("a list longer than its rule allows is refused before any item is decoded", () => {
+  const events = new Array(5001).fill({});
+  Object.defineProperty(events, 0, {
+    get: () => {
+      throw new Error("an item was read");
+    },
+  });
+  const decode = (): unknown =>
+    codecs.message(BatchRecordEventsRequestSchema).decode({ events }, textContext());
+  expect(decode).toThrow(
+    expect.objectContaining({
+      path: "events",
+      reason: "FIELD_INVALID",
+      message: "must contain no more than 5000 items",
+    }),
+  );
 });
 
 test("faulty items one after another do not count as nesting", () => {

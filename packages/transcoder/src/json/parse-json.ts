@@ -1,7 +1,7 @@
 // Parses JSON text and keeps long integers and trailing zeros where a field stores its JSON as text.
-import { JSON_DEPTH_MAX } from "@muster/core";
+import { JSON_DEPTH_MAX, JSON_KEYS_MAX, JSON_VALUES_MAX } from "@muster/core";
 import { DecodeError } from "./decode-error.ts";
-import { isRawNumber, nestsWithin, readKeepingNumbers } from "./json-text.ts";
+import { exceededLimit, isRawNumber, readKeepingNumbers } from "./json-text.ts";
 
 /** Properties of a body that affect decoding. */
 export interface DecodeContext {
@@ -24,8 +24,12 @@ export interface ParseOptions {
   readonly keepNumbers: boolean;
 }
 
-/** Below this size JSON.parse is faster than a check of the nesting depth. */
-const UNSEEN_CHARACTERS_MAX = 256 * 1024;
+/**
+ * Below this size a text cannot exceed the limits of values and keys, and JSON.parse is faster than a check
+ * of the nesting depth.
+ */
+const UNSEEN_CHARACTERS_MAX = 4 * JSON_KEYS_MAX;
+const LIMITS = { depthMax: JSON_DEPTH_MAX, valuesMax: JSON_VALUES_MAX, keysMax: JSON_KEYS_MAX };
 
 /**
  * Matches the end of a number that its double might not print identically: 16 or more digits, an exponent, a
@@ -35,14 +39,28 @@ const UNSEEN_CHARACTERS_MAX = 256 * 1024;
 const UNFAITHFUL_NUMBER = /[,}\]\s](?<=(?:[\d.]{16}|\.\d*0|[eE][+-]?\d+|-0|0\.0{6}\d+).)/;
 
 export function parseJson(text: string, options: ParseOptions): ParsedJson {
-  if (text.length > UNSEEN_CHARACTERS_MAX && !nestsWithin(text, JSON_DEPTH_MAX)) throw tooDeep();
+  if (text.length > UNSEEN_CHARACTERS_MAX) checkLimits(text);
   const value = parse(text);
   const exact = options.keepNumbers && UNFAITHFUL_NUMBER.test(text);
-  if (exact && !nestsWithin(text, JSON_DEPTH_MAX)) throw tooDeep();
+  if (exact) checkLimits(text);
   return {
     value: exact ? readKeepingNumbers(text) : value,
     context: { ignoreUnknown: options.ignoreUnknown, surrogates: text.includes("\\u"), exact, depth: 0 },
   };
+}
+
+/** Without these limits a body of 4 MiB costs seconds and hundreds of MiB before any rule refuses the body. */
+function checkLimits(text: string): void {
+  switch (exceededLimit(text, LIMITS)) {
+    case undefined:
+      return;
+    case "depthMax":
+      throw tooDeep();
+    case "valuesMax":
+      throw new DecodeError(`The body has more than ${JSON_VALUES_MAX} values.`);
+    case "keysMax":
+      throw new DecodeError(`An object of the body has more than ${JSON_KEYS_MAX} keys.`);
+  }
 }
 
 function parse(text: string): unknown {
