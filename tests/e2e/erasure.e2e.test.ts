@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { systemClock } from "@muster/core";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findInInstallation } from "../harness/find-in-installation.ts";
+import { findInFiles, findInInstallation } from "../harness/find-in-installation.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient, type RestResponse } from "../harness/rest.ts";
 
@@ -100,6 +100,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(counts.get("segments.profile_states")).toBeGreaterThan(0);
     for (const text of [mark, String(numeric)]) {
       expect(await findInInstallation(installation, text)).toEqual([]);
+      expect(await findInFiles(installation, text)).toEqual([]);
     }
     expect((await ok(rest.get("/api/erasures"))).body.erasures).toEqual([receipt]);
   });
@@ -134,5 +135,16 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(list.events).toHaveLength(1);
     await ok(erase(`/v1/profiles/${body.profile_id}`), 204);
     await ok(erase(`/v1/profiles/${body.profile_id}`), 404);
+    await waitFor(async () => {
+      const { erasures } = (await rest.get("/v1/erasures")).body;
+      return erasures.every(({ state }: { state: string }) => state === "complete");
+    });
+  });
+
+  test("no file holds a trace of the person after a clean stop", { timeout: 60_000 }, async () => {
+    await Promise.all([...installation.processes.values()].map((process) => process.end("SIGTERM")));
+    for (const text of [mark, String(numeric)]) {
+      expect(await findInFiles(installation, text)).toEqual([]);
+    }
   });
 });

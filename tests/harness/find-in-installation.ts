@@ -1,4 +1,6 @@
-// Searches an installation for a text: all tables of all services, and the broker's streams.
+// Searches an installation for a text: all tables of all services, the broker's streams, and the files that
+// its processes write.
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Database, openMysql, openSqlite } from "@muster/db";
 import { findInStreams, findInTables } from "@muster/testkit";
@@ -19,6 +21,17 @@ export async function findInInstallation(installation: Installation, text: strin
   }
   if (installation.mode === "production") {
     found.push(...(await findInStreams(installation.variables.MUSTER_NATS_PREFIX ?? "", text)));
+  }
+  return found;
+}
+
+/** Path of every file in the installation's folder (data and logs) that contains the text. */
+export async function findInFiles({ folder }: Installation, text: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    if ((await readFile(path)).includes(text)) found.push(path);
   }
   return found;
 }

@@ -21,6 +21,8 @@ export interface Installation {
   /** Address of the probes and metrics of the process that runs segments. */
   readonly segmentsHealthUrl: string;
   readonly apiKey: string;
+  /** Holds the logs of the processes; in embedded mode also the data. */
+  readonly folder: string;
   /** A single process in embedded mode; a process per target in production. */
   readonly processes: ReadonlyMap<string, MusterProcess>;
   /** The environment for CLI commands on this installation. */
@@ -61,6 +63,7 @@ async function startEmbedded(folder: string, extra: Readonly<Record<string, stri
     segmentsAddress: `127.0.0.1:${grpcPort}`,
     segmentsHealthUrl: url,
     apiKey: (await readFile(join(folder, "data", "demo-api-key"), "utf8")).trim(),
+    folder,
     processes: new Map([["all", all]]),
     variables,
     stop: async () => {
@@ -117,6 +120,7 @@ async function startProduction(
     segmentsAddress: shared.MUSTER_SEGMENTS_ADDRESS,
     segmentsHealthUrl: `http://127.0.0.1:${port("segments").http}`,
     apiKey: /\bmk_[\w-]+/.exec(created)?.[0] ?? "",
+    folder,
     processes,
     variables: shared,
     stop: async () => {

@@ -45,6 +45,7 @@ function bound(database: Database): Database {
     reader: database.reader,
     transaction: (body) => database.transaction(body),
     snapshot: (body) => database.snapshot(body),
+    removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),
     close: () => database.close(),
   };

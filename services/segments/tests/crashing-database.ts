@@ -9,6 +9,7 @@ export class CrashingDatabase {
     engine: database.engine,
     reader: database.reader,
     snapshot: (body) => database.snapshot(body),
+    removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),
     close: () => database.close(),
     transaction: async (body) => {

@@ -36,6 +36,7 @@ export function busyDatabase(database: Database, activity: Activity): Database {
     reader,
     transaction: (body) => counted(() => database.transaction(body)),
     snapshot: (body) => counted(() => database.snapshot(body)),
+    removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),
     close: () => database.close(),
   };

@@ -1,8 +1,10 @@
 // Opens SQLite as the database port: one writer, and readers that cannot write, on one file.
 import { closeSync, openSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
+import { type BackoffPolicy, backoffMs, PlainError } from "@muster/core";
 import knexModule, { type Knex } from "knex";
 import type { Database, Transaction } from "../port/database.ts";
+import { databaseUnavailable } from "../port/database-errors.ts";
 import { silentKnexLog } from "./knex-internals.ts";
 import { defaultRetryPolicy, type RetryPolicy, retryConflicts } from "./retry.ts";
 import { SqliteClient } from "./sqlite-client.ts";
@@ -30,6 +32,11 @@ const BUSY_TIMEOUT_MS = 20;
  * time.
  */
 const CHECKPOINT_PAGES = 16_000;
+/** Size to which a checkpoint shrinks the log file: about CHECKPOINT_PAGES pages. */
+const LOG_BYTES_MAX = 64 * 1024 * 1024;
+/** Time for which removeDeletedData waits for readers that use the log. */
+const LOG_WAIT: BackoffPolicy = { minMs: 10, maxMs: 200, jitter: "half" };
+const LOG_WAIT_MS_MAX = 10_000;
 const ACQUIRE_TIMEOUT_MS = 10_000;
 
 export async function openSqlite(options: SqliteOptions): Promise<Database> {
@@ -75,7 +82,19 @@ function prepareConnection(connection: SqliteConnection, readonly: boolean): voi
   if (readonly) return;
   connection.pragma("journal_mode = WAL");
   connection.pragma("synchronous = FULL");
+  // Deleted content is overwritten with zeros, so that no erased data stays in free space of the file.
+  connection.pragma("secure_delete = ON");
+  connection.pragma(`journal_size_limit = ${LOG_BYTES_MAX}`);
   connection.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+}
+
+/** Readers use the log all the time, so that it cannot be truncated. */
+class LogInUse extends PlainError {
+  override name = "LogInUse";
+
+  constructor() {
+    super("readers keep the write-ahead log in use");
+  }
 }
 
 class SqliteDatabase implements Database {
@@ -102,6 +121,19 @@ class SqliteDatabase implements Database {
 
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
     return retryConflicts(this.#retry, () => this.#snapshots.transaction(body, { readOnly: true }));
+  }
+
+  async removeDeletedData(): Promise<void> {
+    const { clock, random } = this.#retry;
+    const endMs = clock.monotonicMs() + LOG_WAIT_MS_MAX;
+    for (let attempt = 1; ; attempt += 1) {
+      // The log holds pages as they were before the deletion. A reader that still uses the log prevents its
+      // truncation.
+      const [result]: { busy: number }[] = await this.#writer.raw("PRAGMA wal_checkpoint(TRUNCATE)");
+      if (result?.busy === 0) return;
+      if (clock.monotonicMs() >= endMs) throw databaseUnavailable(new LogInUse());
+      await clock.sleep(backoffMs(attempt, LOG_WAIT, random));
+    }
   }
 
   async ping(): Promise<void> {

@@ -1,5 +1,5 @@
 // Tests what only a file has: modes, rights, a full disk.
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Knex, knex } from "knex";
@@ -34,12 +34,16 @@ test("a commit is synced, the log is large, and only the owner may read the file
     ...(await trx.raw<object[]>("PRAGMA synchronous"))[0],
     ...(await trx.raw<object[]>("PRAGMA wal_autocheckpoint"))[0],
     ...(await trx.raw<object[]>("PRAGMA foreign_keys"))[0],
+    ...(await trx.raw<object[]>("PRAGMA secure_delete"))[0],
+    ...(await trx.raw<object[]>("PRAGMA journal_size_limit"))[0],
   }));
   expect(pragmas).toEqual({
     journal_mode: "wal",
     synchronous: 2,
     wal_autocheckpoint: 16_000,
     foreign_keys: 0,
+    secure_delete: 1,
+    journal_size_limit: 64 * 1024 * 1024,
   });
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
@@ -79,6 +83,41 @@ test("closing writes the log back, so that one file is the whole database", asyn
   database = await openSqlite({ path });
   expect(await database.reader("things").select("id")).toEqual([{ id: 1 }]);
 });
+
+test("deleted data leaves the files, as soon as no reader uses the log", async () => {
+  const secret = "a-secret-of-somebody";
+  const insert = (id: number) => ({ id, data: Buffer.from(secret.repeat(20)) });
+  await database.transaction((trx) =>
+    trx("things").insert(Array.from({ length: 100 }, (_, id) => insert(id))),
+  );
+  await database.removeDeletedData();
+  await database.transaction((trx) => trx("things").where("id", ">=", 10).delete());
+  await database.transaction((trx) => trx("things").update({ data: Buffer.from("short") }));
+  expect(filesWith(secret)).toEqual(["service.sqlite", "service.sqlite-wal"]);
+
+  const reading = Promise.withResolvers<void>();
+  const read = database.snapshot(async (trx) => {
+    await trx("things").select("id");
+    await reading.promise;
+    return trx("things").select("id");
+  });
+  await database.transaction((trx) => trx("things").insert({ id: 200, data: Buffer.alloc(1) }));
+  let isRemoved = false;
+  const removed = database.removeDeletedData().then(() => {
+    isRemoved = true;
+  });
+  // A commit takes the writer between two attempts.
+  await database.transaction((trx) => trx("things").insert({ id: 201, data: Buffer.alloc(1) }));
+  expect(isRemoved).toBe(false);
+  reading.resolve();
+  expect(await read).toHaveLength(10);
+  await removed;
+  expect(filesWith(secret)).toEqual([]);
+});
+
+function filesWith(text: string): string[] {
+  return readdirSync(folder).filter((name) => readFileSync(join(folder, name)).includes(text));
+}
 
 test("a connection whose COMMIT failed is not reused", async () => {
   const pool = knex({

@@ -21,6 +21,12 @@ export interface Database {
   transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
   /** Runs `body` in a read-only transaction whose statements all read the same snapshot. */
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Resolves once deleted and overwritten values are no longer in the files that this process writes: SQLite's
+   * write-ahead log is written back and truncated. A server's files are the server's own business, so nothing
+   * happens there. Rejects with UNAVAILABLE while readers prevent the truncation; a later call may succeed.
+   */
+  removeDeletedData(): Promise<void>;
   /** Rejects unless the database responds. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -177,6 +177,8 @@ export class ErasureWorker {
     // A relay can still hold the old message in memory, so the relay must be past the position. Later reads
     // are clean.
     const ready = tasks.filter(({ shard, position }) => position <= (published.get(shard) ?? 0));
+    // The tables are clean. The files of the database must be clean too before the tasks count as done.
+    if (ready.length > 0) await database.removeDeletedData();
     for (const [shard, ofShard] of Map.groupBy(ready, (task) => task.shard)) {
       await bus.purge("events", shard);
       for (const task of ofShard) {

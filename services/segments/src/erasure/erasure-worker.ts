@@ -113,6 +113,8 @@ export class ErasureWorker {
     if (first === undefined || !isClean) return;
     bus.broadcast(ERASED_TOPIC, NOTHING);
     await bus.purge("segments", first.shard);
+    // The last step before the report: the files of the database hold no copy either.
+    await database.removeDeletedData();
     for (const erasure of erasures) {
       const removed = await readRemovedCounts(database.reader, erasure);
       await feed.reportErasure(erasure, { ...ZERO_COUNTS, ...removed, [locations.stream]: 1 });
