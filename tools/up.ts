@@ -6,8 +6,11 @@ import { join, resolve } from "node:path";
 import { TARGETS, type Target } from "@muster/config";
 import { startMysqlServer, startNatsServer } from "@muster/testkit";
 import { runProcess } from "./run-process.ts";
-import { environmentOf, type Installation, openInstallation } from "./up/installation.ts";
+import { environmentFile, writeEnvironmentFile } from "./up/environment-file.ts";
+import { environmentOf, type Installation, isFree, openInstallation } from "./up/installation.ts";
+import { type Part, SERVERS, stateOf } from "./up/part-state.ts";
 import { ProcessFiles } from "./up/process-files.ts";
+import { SchemaMark } from "./up/schema-mark.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const MAIN = join(ROOT, "apps/muster/src/main.ts");
@@ -21,32 +24,70 @@ const gatewayPort = process.env.MUSTER_UP_HTTP_PORT;
 
 async function up(): Promise<void> {
   const processes = new ProcessFiles(join(folder, "pids"));
-  const installation = await openInstallation(folder, gatewayPort ? Number(gatewayPort) : undefined);
-  await Promise.all([upMysql(installation, processes), upNats(installation, processes)]);
-  await muster(installation, "migrate");
-  const started = TARGETS.filter((target) => upTarget(target, installation, processes));
+  const running = isRunning("gateway", processes);
+  const installation = await openInstallation(
+    folder,
+    gatewayPort && !running ? Number(gatewayPort) : undefined,
+  );
+  await refuseTakenPorts(installation, processes);
+  const schema = new SchemaMark(ROOT, folder);
+  if (!existsSync(join(folder, "mariadb"))) schema.clear();
+  const servers = await Promise.all([upMysql(installation, processes), upNats(installation, processes)]);
+  if (!schema.isCurrent) await migrate(installation, schema);
+  const targets = TARGETS.filter((target) => upTarget(target, installation, processes));
   await Promise.all(TARGETS.map((target) => untilReady(target, installation, processes)));
-  await ensureDemoKey(installation);
+  writeEnvironmentFile(installation, await ensureDemoKey(installation));
+  const started = [...servers.filter((name) => name !== undefined), ...targets];
   report(`Muster is up${started.length === 0 ? " (and was)" : `: started ${started.join(", ")}`}.`);
-  printPlaces(installation, processes);
+  await printParts(installation, processes);
 }
 
-async function upMysql({ mysqlPort }: Installation, processes: ProcessFiles): Promise<void> {
-  if (processes.pid("mariadb") !== undefined) return;
+function isRunning(part: Part, processes: ProcessFiles): boolean {
+  return processes.pid(part) !== undefined;
+}
+
+/** Another process on a port of ours would be taken for a part of this installation. */
+async function refuseTakenPorts(installation: Installation, processes: ProcessFiles): Promise<void> {
+  const { ports, mysqlPort, natsPort } = installation;
+  const wanted: [Part, number][] = TARGETS.flatMap((target) => [
+    [target, ports[target].http],
+    [target, ports[target].grpc],
+  ]);
+  wanted.push(["mariadb", mysqlPort], ["nats", natsPort]);
+  for (const [part, port] of wanted) {
+    if (isRunning(part, processes) || (await isFree(port))) continue;
+    const advice =
+      part === "gateway" ? "or give another port: MUSTER_UP_HTTP_PORT=3100 make up" : "and run make up again";
+    throw new Error(`Port ${port} of ${part} is taken by another process. Stop that process, ${advice}.`);
+  }
+}
+
+/** Returns the name of the part if it had to be started. */
+async function upMysql({ mysqlPort }: Installation, processes: ProcessFiles): Promise<Part | undefined> {
+  if (isRunning("mariadb", processes)) return undefined;
   const options = { folder: join(folder, "mariadb"), port: mysqlPort, isDetached: true, bufferPoolMiB: 256 };
   const server = await startMysqlServer(options);
   if (server.pid !== undefined) processes.remember("mariadb", server.pid);
+  return "mariadb";
 }
 
-async function upNats({ natsPort }: Installation, processes: ProcessFiles): Promise<void> {
-  if (processes.pid("nats") !== undefined) return;
+/** Returns the name of the part if it had to be started. */
+async function upNats({ natsPort }: Installation, processes: ProcessFiles): Promise<Part | undefined> {
+  if (isRunning("nats", processes)) return undefined;
   const server = await startNatsServer({ folder: join(folder, "nats"), port: natsPort, isDetached: true });
   if (server.pid !== undefined) processes.remember("nats", server.pid);
+  return "nats";
+}
+
+async function migrate(installation: Installation, schema: SchemaMark): Promise<void> {
+  schema.clear();
+  await muster(installation, "migrate");
+  schema.set();
 }
 
 /** Whether the process had to be started. */
 function upTarget(target: Target, installation: Installation, processes: ProcessFiles): boolean {
-  if (processes.pid(target) !== undefined) return false;
+  if (isRunning(target, processes)) return false;
   processes.launch(target, {
     program: process.execPath,
     args: ["--disable-warning=ExperimentalWarning", MAIN, "serve", `--target=${target}`],
@@ -60,15 +101,16 @@ function logPath(target: Target): string {
   return join(folder, "logs", `${target}.log`);
 }
 
-async function untilReady(target: Target, { ports }: Installation, processes: ProcessFiles): Promise<void> {
+async function untilReady(
+  target: Target,
+  installation: Installation,
+  processes: ProcessFiles,
+): Promise<void> {
   const deadline = performance.now() + READY_MS_MAX;
-  const url = `http://127.0.0.1:${ports[target].http}/readyz`;
-  while (performance.now() < deadline && processes.pid(target) !== undefined) {
-    const isReady = await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (isReady) return;
+  while (performance.now() < deadline && isRunning(target, processes)) {
+    const isReady = (await stateOf(target, installation, processes)) === "ready";
+    // A process that failed to open its port has ended by now, whoever responds on that port.
+    if (isReady && isRunning(target, processes)) return;
     await new Promise((done) => setTimeout(done, POLL_MS));
   }
   const tail = readFileSync(logPath(target), "utf8").trimEnd().split("\n").slice(-15).join("\n");
@@ -84,42 +126,50 @@ async function muster(installation: Installation, ...args: string[]): Promise<st
   return output;
 }
 
-async function ensureDemoKey(installation: Installation): Promise<void> {
+async function ensureDemoKey(installation: Installation): Promise<string> {
   const path = join(folder, KEY_FILE);
-  if (existsSync(path)) return;
+  if (existsSync(path)) return readFileSync(path, "utf8").trim();
   const output = await muster(installation, "create-organization", "--name", "Demo");
   const key = /^api_key +(\S+)$/m.exec(output)?.[1];
   if (key === undefined) throw new Error(`no key in:\n${output}`);
   writeFileSync(path, `${key}\n`, { mode: 0o600 });
+  return key;
 }
 
 async function down(): Promise<void> {
   const processes = new ProcessFiles(join(folder, "pids"));
+  rmSync(environmentFile(folder), { force: true });
   // Callers stop before the services that they call; the servers that all depend on stop last.
   for (const target of [...TARGETS].reverse()) await processes.stop(target, STOP_MS_MAX);
-  await Promise.all(["nats", "mariadb"].map((name) => processes.stop(name, STOP_MS_MAX)));
+  await Promise.all(SERVERS.map((name) => processes.stop(name, STOP_MS_MAX)));
   report(`Muster is down; its data stays in ${folder}.`);
 }
 
+/** Fails unless every part is ready. */
 async function status(): Promise<void> {
-  if (!existsSync(join(folder, "installation.json"))) return report("Nothing was ever up here: make up.");
+  if (!existsSync(join(folder, "installation.json"))) throw new Error("Nothing was ever up here: make up.");
   const processes = new ProcessFiles(join(folder, "pids"));
-  printPlaces(await openInstallation(folder, undefined), processes);
+  const unready = await printParts(await openInstallation(folder, undefined), processes);
+  if (unready.length > 0)
+    throw new Error(`Not ready: ${unready.join(", ")}. \`make up\` starts what is down.`);
 }
 
-function printPlaces({ ports, mysqlPort, natsPort }: Installation, processes: ProcessFiles): void {
-  const row = (name: string, places: string): void => {
-    const pid = processes.pid(name);
-    report(`  ${name.padEnd(10)}${(pid === undefined ? "down" : `pid ${pid}`).padEnd(14)}${places}`);
-  };
-  for (const target of TARGETS) {
+/** Prints a line for each part, and returns the parts that are not ready. */
+async function printParts(installation: Installation, processes: ProcessFiles): Promise<Part[]> {
+  const { ports, mysqlPort, natsPort } = installation;
+  const places: [Part, string][] = TARGETS.map((target) => {
     const { http, grpc } = ports[target];
-    const isGateway = target === "gateway";
-    row(target, `http://127.0.0.1:${http}${isGateway ? "" : `   gRPC 127.0.0.1:${grpc}`}`);
+    return [target, `http://127.0.0.1:${http}${target === "gateway" ? "" : `   gRPC 127.0.0.1:${grpc}`}`];
+  });
+  places.push(["mariadb", `mysql://root@127.0.0.1:${mysqlPort}`], ["nats", `nats://127.0.0.1:${natsPort}`]);
+  const states = await Promise.all(places.map(([part]) => stateOf(part, installation, processes)));
+  for (const [index, [part, place]] of places.entries()) {
+    const pid = processes.pid(part);
+    const process = pid === undefined ? "" : `pid ${pid}`;
+    report(`  ${part.padEnd(10)}${(states[index] ?? "").padEnd(18)}${process.padEnd(13)}${place}`);
   }
-  row("mariadb", `mysql://root@127.0.0.1:${mysqlPort}`);
-  row("nats", `nats://127.0.0.1:${natsPort}`);
   report(`  logs in ${join(folder, "logs")}; API key in ${join(folder, KEY_FILE)}`);
+  return places.filter((_, index) => states[index] !== "ready").map(([part]) => part);
 }
 
 function report(line: string): void {

@@ -57,6 +57,37 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(await counts()).toEqual([viewers, viewers, abandoned]);
   });
 
+  test("address and key come from the environment, and a refused key is named by its source", async () => {
+    const variables = { MUSTER_URL: installation.url };
+    const good = { ...variables, MUSTER_API_KEY: installation.apiKey };
+    const again = await runMuster(["import", path], good);
+    expect([again.code, again.stdout]).toEqual([0, `0 stored, ${EVENTS} already there, 0 bad\n`]);
+    const refused = await runMuster(["import", path], { ...variables, MUSTER_API_KEY: "mk_not_a_key" });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain(`${installation.url} returned 401: `);
+    expect(refused.stderr).toContain(
+      "The key mk_not… came from MUSTER_API_KEY. Give another with --api-key or MUSTER_API_KEY.",
+    );
+    const flagged = await runMuster(["import", path, "--api-key", "mk_other"], good);
+    expect(flagged.stderr).toContain("The key mk_oth… came from --api-key.");
+  });
+
+  test("without a key, the key of the data folder is used; without that, the message says what to give", async () => {
+    const { MUSTER_DATA_DIR: dataDir } = installation.variables;
+    if (dataDir !== undefined) {
+      const found = await runMuster(["import", path], {
+        MUSTER_URL: installation.url,
+        MUSTER_DATA_DIR: dataDir,
+      });
+      expect([found.code, found.stdout]).toEqual([0, `0 stored, ${EVENTS} already there, 0 bad\n`]);
+    }
+    const none = await runMuster(["import", path], { MUSTER_DATA_DIR: join(tmpdir(), "no-such-folder") });
+    expect(none.code).toBe(1);
+    expect(none.stderr).toContain(
+      "no-such-folder/demo-api-key does not exist. Give --api-key or MUSTER_API_KEY",
+    );
+  });
+
   test("bad lines are reported by number while the import continues", async () => {
     const bad = join(tmpdir(), `muster-bad-${process.pid}-${mode}.csv`);
     await writeFile(

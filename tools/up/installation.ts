@@ -28,7 +28,7 @@ export async function openInstallation(
 ): Promise<Installation> {
   mkdirSync(join(folder, "logs"), { recursive: true });
   const path = join(folder, FILE);
-  if (existsSync(path)) return { ...(JSON.parse(readFileSync(path, "utf8")) as Installation), folder };
+  if (existsSync(path)) return movedTo(gatewayPort, path, folder);
   const wanted = gatewayPort ?? ((await isFree(GATEWAY_HTTP_PORT)) ? GATEWAY_HTTP_PORT : await freePort());
   const installation: Installation = {
     folder,
@@ -42,6 +42,18 @@ export async function openInstallation(
       gateway: { http: wanted, grpc: await freePort() },
     },
   };
+  return save(installation, path);
+}
+
+/** The stored installation; a requested port of the gateway replaces the stored port. */
+function movedTo(gatewayPort: number | undefined, path: string, folder: string): Installation {
+  const stored = { ...(JSON.parse(readFileSync(path, "utf8")) as Installation), folder };
+  if (gatewayPort === undefined || gatewayPort === stored.ports.gateway.http) return stored;
+  const gateway = { ...stored.ports.gateway, http: gatewayPort };
+  return save({ ...stored, ports: { ...stored.ports, gateway } }, path);
+}
+
+function save(installation: Installation, path: string): Installation {
   writeFileSync(path, `${JSON.stringify(installation, null, 2)}\n`, { mode: 0o600 });
   return installation;
 }
@@ -75,7 +87,7 @@ export function environmentOf(installation: Installation, target?: Target): Node
   };
 }
 
-function isFree(port: number): Promise<boolean> {
+export function isFree(port: number): Promise<boolean> {
   return listen(port).then(
     () => true,
     () => false,

@@ -1,5 +1,7 @@
 // Tests which configurations are accepted, and the messages for the rest.
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   type Config,
@@ -161,4 +163,42 @@ describe("what people read", () => {
     const committed = readFileSync(new URL("../../../.env.example", import.meta.url), "utf8");
     expect(committed).toBe(envExample());
   });
+});
+
+describe("MUSTER_ENV_FILE", () => {
+  const folder = mkdtempSync(join(tmpdir(), "muster-config-"));
+  const path = join(folder, "muster.env");
+  writeFileSync(path, "# written by make up\nMUSTER_URL=http://127.0.0.1:3100\nMUSTER_API_KEY=mk_file\n");
+  const file = { MUSTER_ENV_FILE: path };
+
+  test("gives commands what the environment does not set", () => {
+    const { url, apiKey } = loadConfig({
+      command: "client",
+      environment: { ...file, MUSTER_API_KEY: "mk_set", MUSTER_URL: "" },
+    });
+    expect([url, apiKey]).toEqual(["http://127.0.0.1:3100", "mk_set"]);
+  });
+
+  test("does not reach a server", () => {
+    expect(serve(file).url).toBe("http://127.0.0.1:3000");
+  });
+
+  test("is named when it cannot be read", () => {
+    expect(() => loadConfig({ command: "client", environment: { MUSTER_ENV_FILE: "/nowhere" } })).toThrow(
+      "MUSTER_ENV_FILE is wrong: ENOENT",
+    );
+  });
+
+  test("holds unknown variables no more than the environment does", () => {
+    writeFileSync(join(folder, "bad.env"), "MUSTER_ULR=http://127.0.0.1:3100\n");
+    expect(() =>
+      loadConfig({ command: "client", environment: { MUSTER_ENV_FILE: join(folder, "bad.env") } }),
+    ).toThrow("MUSTER_ULR is no variable of Muster: did you mean MUSTER_URL?");
+  });
+});
+
+test("a client command needs no database, in either mode", () => {
+  expect(loadConfig({ command: "client", environment: { MUSTER_MODE: "production" } }).mode).toBe(
+    "production",
+  );
 });

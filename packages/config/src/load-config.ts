@@ -1,4 +1,6 @@
 // Reads the environment once into one frozen object. No other code reads process.env.
+import { readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
 import { closestName } from "./closest-name.ts";
 import {
   type Mode,
@@ -43,7 +45,7 @@ export function loadConfig(options: {
   readonly flags?: Flags;
   readonly environment?: Environment;
 }): Config {
-  const environment = withFlags(options.environment ?? process.env, options.flags);
+  const environment = withFlags(withFile(options.environment ?? process.env, options.command), options.flags);
   const problems = unknownVariables(environment);
   const mode = readValue(variables.mode, environment, "embedded", problems) ?? "embedded";
   const targets = readValue(variables.targets, environment, mode, problems) ?? TARGETS;
@@ -60,6 +62,21 @@ export function loadConfig(options: {
   problems.push(...contradictions(purpose, config));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze({ ...config, mode, targets }) as Config;
+}
+
+/** Adds the variables of MUSTER_ENV_FILE that are not set. A server never reads the file of another. */
+function withFile(environment: Environment, command: Purpose["command"]): Environment {
+  const { name } = variables.environmentFile;
+  const path = environment[name] ?? "";
+  if (path === "" || command === "serve") return environment;
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigError([`${name} is wrong: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+  const set = Object.entries(environment).filter(([, value]) => (value ?? "") !== "");
+  return { ...parseEnv(text), ...Object.fromEntries(set) };
 }
 
 export function withFlags(environment: Environment, flags: Flags = {}): Environment {
@@ -99,7 +116,8 @@ function unknownVariables(environment: Environment): string[] {
 }
 
 /** Problems that involve more than one variable. */
-function contradictions({ mode, targets }: Purpose, config: Record<string, unknown>): string[] {
+function contradictions({ mode, command, targets }: Purpose, config: Record<string, unknown>): string[] {
+  if (command === "client") return [];
   if (mode === "embedded") {
     const isWhole = targets.length === TARGETS.length;
     return isWhole ? [] : [`${variables.targets.name} must be all in embedded mode, which is one process`];

@@ -24,8 +24,8 @@ export type Mode = (typeof MODES)[number];
 export interface Purpose {
   readonly mode: Mode;
   readonly targets: readonly Target[];
-  /** "serve" runs services; "administer" only changes their databases. */
-  readonly command: "serve" | "administer";
+  /** "serve" runs services; "administer" only changes their databases; "client" calls a running server. */
+  readonly command: "serve" | "administer" | "client";
 }
 
 export interface Variable<T> {
@@ -207,6 +207,23 @@ export const variables = {
     doc: "How long requests in flight may take to finish when stopping, in milliseconds.",
     kind: integer(0, 300_000),
     fallback: () => "10000",
+  }),
+  url: given({
+    name: "MUSTER_URL",
+    doc: "REST address of the running server, for client commands such as `muster import`.",
+    kind: url("http", "https"),
+    fallback: () => "http://127.0.0.1:3000",
+  }),
+  apiKey: optional({
+    name: "MUSTER_API_KEY",
+    doc: "API key of client commands. Unset: the demo key in the data folder.",
+    kind: text(/^[\x21-\x7e]{1,512}$/, "an API key"),
+    isSecret: true,
+  }),
+  environmentFile: optional({
+    name: "MUSTER_ENV_FILE",
+    doc: "File of NAME=value lines for variables that are not set. Every command but `serve` reads it; `make up` writes one.",
+    kind: text(TEXT, "a file"),
   }),
   logLevel: given({
     name: "MUSTER_LOG_LEVEL",

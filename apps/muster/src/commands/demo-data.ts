@@ -2,14 +2,15 @@
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
+import { systemClock } from "@muster/core";
 import { type Command, InvalidArgumentError } from "commander";
-import { type ShopEvent, shopHistory } from "../demo-data/shop-history.ts";
+import { type ShopEvent, shopHistory, startOfRecentHistory } from "../demo-data/shop-history.ts";
 
 interface DemoDataFlags {
   readonly events: number;
   readonly seed: number;
   readonly shoppers?: number;
-  readonly start: number;
+  readonly start?: number;
   readonly days: number;
   readonly format: "csv" | "ndjson";
   readonly output: string;
@@ -19,12 +20,16 @@ export function addDemoDataCommand(program: Command): void {
   program
     .command("demo-data")
     .description(
-      "Write a realistic shop history (sign-ins, views, carts, orders); the same seed gives the same file",
+      "Write a realistic shop history (sign-ins, views, carts, orders); the same seed and start give the same file",
     )
     .option("--events <count>", "number of events", wholeNumber, 10_000)
     .option("--seed <number>", "seed of the history", wholeNumber, 1)
     .option("--shoppers <count>", "number of shoppers (default: a twentieth of the events)", wholeNumber)
-    .option("--start <date>", "first day, in UTC", day, Date.UTC(2025, 0, 1))
+    .option(
+      "--start <date>",
+      "first day as YYYY-MM-DD, in UTC (default: so that the last event is of yesterday)",
+      day,
+    )
     .option("--days <count>", "length of the history in days", wholeNumber, 30)
     .option("--format <format>", "csv or ndjson", format, "csv")
     .option("-o, --output <file>", "output file; - for standard output", "-")
@@ -38,7 +43,9 @@ export function addDemoDataCommand(program: Command): void {
 async function writeHistory(flags: DemoDataFlags): Promise<void> {
   const output: Writable = flags.output === "-" ? process.stdout : createWriteStream(flags.output);
   const shoppers = flags.shoppers ?? Math.max(1, Math.ceil(flags.events / 20));
-  const history = shopHistory({ ...flags, startMs: flags.start, shoppers });
+  const options = { ...flags, shoppers };
+  const startMs = flags.start ?? startOfRecentHistory(options, systemClock.nowMs());
+  const history = shopHistory({ ...options, startMs });
   const line = flags.format === "csv" ? csvLine : ndjsonLine;
   let chunk = flags.format === "csv" ? "timestamp,user_id,name,session_id,product_id,category,price\n" : "";
   for (const event of history) {

@@ -1,6 +1,6 @@
 // `muster import FILE`: a client of a running server.
 import { createWriteStream } from "node:fs";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -9,12 +9,10 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type ImportSummary, importFile } from "../import/import-file.ts";
 import type { ColumnMapping } from "../import/map-record.ts";
 import { showProgress } from "../import/progress.ts";
-import { ImportFailed } from "../import/send-batches.ts";
+import { type ServerFlags, serverOf } from "../import/server-access.ts";
 import { wholeNumber } from "./demo-data.ts";
 
-interface ImportFlags {
-  readonly url: string;
-  readonly apiKey?: string;
+interface ImportFlags extends ServerFlags {
   readonly format?: string;
   readonly delimiter: string;
   readonly userColumn?: string;
@@ -43,8 +41,8 @@ export function addImportCommand(program: Command): void {
     .command("import")
     .argument("<file>", "CSV with a header line, or NDJSON; - for standard input")
     .description("Send the events of a file to a running server")
-    .option("--url <url>", "the server's REST address", "http://127.0.0.1:3000")
-    .option("--api-key <key>", "an API key with events.write (default: the key in ./data/demo-api-key)")
+    .option("--url <url>", "the server's REST address (default: MUSTER_URL, else http://127.0.0.1:3000)")
+    .option("--api-key <key>", "an API key with events.write (default: MUSTER_API_KEY, else the demo key)")
     .option("--format <format>", "csv or ndjson (default: by the file's name)", format)
     .option("--delimiter <character>", "separator of CSV columns", ",")
     .option("--user-column <column>", "column of the user id (default: user_id)")
@@ -64,15 +62,14 @@ export function addImportCommand(program: Command): void {
 }
 
 async function runImport(file: string, flags: ImportFlags): Promise<void> {
-  const apiKey = flags.apiKey ?? (await demoApiKey());
+  const server = await serverOf(flags);
   const spooled = file === "-" ? await spoolStandardInput() : undefined;
   const path = spooled?.path ?? file;
   try {
     const size = (await stat(path)).size;
     const summary = await importFile({
       path,
-      url: flags.url,
-      apiKey,
+      server,
       clock: systemClock,
       attemptsMax: 60,
       format: (flags.format ?? (/\.(ndjson|jsonl)$/i.test(file) ? "ndjson" : "csv")) as "csv" | "ndjson",
@@ -106,14 +103,6 @@ function mappingOf(flags: ImportFlags): ColumnMapping {
     numberColumns: new Set(flags.number),
     skippedColumns: new Set(flags.skip),
   };
-}
-
-async function demoApiKey(): Promise<string> {
-  try {
-    return (await readFile(join("data", "demo-api-key"), "utf8")).trim();
-  } catch {
-    throw new ImportFailed("Give --api-key, or run this where `muster serve` wrote data/demo-api-key.");
-  }
 }
 
 /** The digest must be known before the first line is sent, so a pipe is written to disk first. */

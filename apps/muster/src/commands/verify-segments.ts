@@ -48,7 +48,7 @@ export function addVerifySegmentsCommand(program: Command): void {
 }
 
 async function verify(flags: VerifyFlags): Promise<void> {
-  const config = loadConfig({ command: "administer", flags: { mode: flags.mode } });
+  const config = loadConfig({ command: "client", flags: { mode: flags.mode } });
   const { SegmentVerificationService } = await import(
     "@muster/contracts/muster/segments/v1/segment_verification_service_pb"
   );

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { shopHistory } from "./shop-history.ts";
+import { shopHistory, startOfRecentHistory } from "./shop-history.ts";
 
 const options = { events: 5_000, seed: 7, shoppers: 250, startMs: Date.UTC(2025, 0, 1), days: 30 };
 
@@ -19,3 +19,13 @@ test("a history has the requested size and span, is ordered by time, and holds e
   expect(days).toBeLessThan(40);
   expect(new Set(history.map((event) => event.name)).size).toBe(4);
 });
+
+test.each(["2026-03-01T00:00:00.000Z", "2026-03-01T23:59:59.999Z"])(
+  "a recent history starts at midnight and ends on the day before %s",
+  (now) => {
+    const startMs = startOfRecentHistory(options, Date.parse(now));
+    expect(startMs % 86_400_000).toBe(0);
+    const last = [...shopHistory({ ...options, startMs })].at(-1);
+    expect(new Date(last?.timeMs ?? 0).toISOString().slice(0, 10)).toBe("2026-02-28");
+  },
+);

@@ -39,6 +39,7 @@ const CATEGORIES = [
   "kitchen",
   "books",
 ];
+const DAY_MS = 86_400_000;
 const PRODUCTS = 500;
 /** Average number of events per session; spreads the requested number over the days. */
 const EVENTS_PER_SESSION = 5.4;
@@ -46,7 +47,7 @@ const EVENTS_PER_SESSION = 5.4;
 /** Yields exactly `events` events, ordered by time; holds only the open sessions in memory. */
 export function* shopHistory(options: ShopHistoryOptions): Generator<ShopEvent> {
   const random = new SeededRandom(options.seed);
-  const meanGapMs = (options.days * 86_400_000 * EVENTS_PER_SESSION) / options.events;
+  const meanGapMs = (options.days * DAY_MS * EVENTS_PER_SESSION) / options.events;
   let nextSessionMs = options.startMs;
   let sessionCount = 0;
   let pending: ShopEvent[] = [];
@@ -63,6 +64,14 @@ export function* shopHistory(options: ShopHistoryOptions): Generator<ShopEvent> 
     pending = mergeByTime(pending, session);
     nextSessionMs += Math.ceil(random.exponential(meanGapMs));
   }
+}
+
+/** The start (00:00 UTC, epoch ms) that places the last event of the history on the day before `nowMs`. */
+export function startOfRecentHistory(options: Omit<ShopHistoryOptions, "startMs">, nowMs: number): number {
+  let lastMs = 0;
+  for (const { timeMs } of shopHistory({ ...options, startMs: 0 })) lastMs = timeMs;
+  const today = Math.floor(nowMs / DAY_MS);
+  return (today - 1 - Math.floor(lastMs / DAY_MS)) * DAY_MS;
 }
 
 /** Invariant: both inputs are ordered by time, and so is the result; ties keep the earlier session first. */

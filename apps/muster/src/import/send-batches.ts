@@ -1,10 +1,9 @@
 // Sends events to the running server in batches, several at a time, and waits when the server requests it.
 import { type BackoffPolicy, backoffMs, type Clock } from "@muster/core";
+import type { ServerAccess } from "./server-access.ts";
 
 export interface SendOptions {
-  /** URL of the REST gateway, such as http://127.0.0.1:3000. */
-  readonly url: string;
-  readonly apiKey: string;
+  readonly server: ServerAccess;
   readonly clock: Clock;
   /** Number of attempts per batch while the server cannot accept it. */
   readonly attemptsMax: number;
@@ -53,7 +52,7 @@ export async function sendBatch(
     }
     if (attempt >= options.attemptsMax) {
       throw new ImportFailed(
-        `${options.url} could not take events after ${attempt} tries. Run the import again to go on.`,
+        `${options.server.url} could not take events after ${attempt} tries. Run the import again to go on.`,
       );
     }
     await options.clock.sleep(Math.max(sent, backoffMs(attempt, BACKOFF)));
@@ -61,12 +60,12 @@ export async function sendBatch(
 }
 
 /** The response, or the number of milliseconds until a retry is worthwhile. */
-async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchResponse | number> {
+async function post(body: string, { server }: SendOptions): Promise<BatchResponse | number> {
   let response: Response;
   try {
-    response = await fetch(new URL("/v1/events:batch", url), {
+    response = await fetch(new URL("/v1/events:batch", server.url), {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${apiKey}` },
+      headers: { "content-type": "application/json", authorization: `Bearer ${server.apiKey}` },
       body,
     });
   } catch {
@@ -77,7 +76,16 @@ async function post(body: string, { url, apiKey }: SendOptions): Promise<BatchRe
   if (response.status === 429 || response.status >= 500) {
     return 1000 * Number(response.headers.get("retry-after") ?? 0);
   }
-  throw new ImportFailed(`${url} returned ${response.status}: ${messageOf(text)}`);
+  throw new ImportFailed(
+    `${server.url} returned ${response.status}: ${messageOf(text)}${keyAdvice(response.status, server)}`,
+  );
+}
+
+/** States the source and the first characters of the refused key, and the remedy. */
+function keyAdvice(status: number, { apiKey, keySource }: ServerAccess): string {
+  if (status !== 401 && status !== 403) return "";
+  const key = `${apiKey.slice(0, 6)}…`;
+  return `\nThe key ${key} came from ${keySource}. Give another with --api-key or MUSTER_API_KEY.`;
 }
 
 function messageOf(text: string): string {

@@ -4,6 +4,9 @@ import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StartError } from "../start-error.ts";
 
+/** Holds the API key of the demo organization. */
+export const DEMO_KEY_FILE = "demo-api-key";
+
 const SECRET_BYTES = 32;
 
 export class DataFolder {

@@ -10,12 +10,11 @@ import { ensureDemoOrganization } from "@muster/service-identity";
 import { migrateService } from "../schema.ts";
 import { StartError } from "../start-error.ts";
 import { servicesOf } from "../targets.ts";
-import { DataFolder } from "./data-folder.ts";
+import { DataFolder, DEMO_KEY_FILE } from "./data-folder.ts";
 import type { DemoOrganization, OpenDatabases, OpenPlatform, PlatformDeps } from "./platform.ts";
 
 const LOCK_FILE = "lock.sqlite";
 const OWNER_FILE = "pid";
-const DEMO_KEY_FILE = "demo-api-key";
 
 export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
   const folder = await DataFolder.open(config.dataDir);
