@@ -7,7 +7,7 @@ import { randomIds, systemClock } from "@muster/core";
 import type { Database } from "@muster/db";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
-import { Readiness, type ServiceName, type Worker } from "@muster/runtime";
+import { Readiness, type ServiceName, ThreadPool, type Worker } from "@muster/runtime";
 import { openPlatform } from "../../apps/muster/src/platform/open-platform.ts";
 import type { OpenPlatform } from "../../apps/muster/src/platform/platform.ts";
 import { buildServices } from "../../apps/muster/src/server/build-services.ts";
@@ -65,10 +65,12 @@ export class TargetBuilder {
     const common = { ...deps, config: { ...this.#config, targets: [target] }, platform, metrics };
     const remote = platform.remoteCaller;
     const directory = new ServiceDirectory({ local: ["identity", "events", "segments"], remote });
-    const { workers } = await buildServices({ ...common, eventCatalog: [], directory });
+    const threads = new ThreadPool({ ...deps, metrics });
+    const { workers } = await buildServices({ ...common, eventCatalog: [], directory, threads });
     const readiness = new Readiness({ clock: deps.clock, databases: platform.databases });
     const listener = await startHttpListener({ ...common, directory, readiness });
     await listener.stop(1_000);
+    await threads.close();
     const registered = metrics.registry.getMetricsAsArray() as unknown as readonly (RegisteredMetric &
       object)[];
     return {

@@ -6,6 +6,7 @@ import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { Caller, ServiceImplementation } from "@muster/rpc";
+import type { ThreadPool } from "./threads/thread-pool.ts";
 
 export type ServiceName = "identity" | "events" | "segments";
 
@@ -22,6 +23,8 @@ export interface Platform {
   caller(service: ServiceName): Caller;
   readonly apiKeys: ApiKeyVerifier;
   readonly serviceTokens: ServiceTokenPort;
+  /** Runs long computations beside the event loop. Shared by the modules of the process. */
+  readonly threads: ThreadPool;
   /** 32 bytes, of the installation, for the named use ("page-tokens", "idempotency"). */
   key(use: string): Uint8Array;
   /** Unique to this process start: the name of the lease owner. */

@@ -13,6 +13,7 @@ import {
   type ModuleDefinition,
   type Platform,
   type ServiceName,
+  type ThreadPool,
   type Worker,
 } from "@muster/runtime";
 import { type EventType, eventsModuleWith } from "@muster/service-events";
@@ -32,6 +33,7 @@ export interface BuildDeps {
   readonly ids: IdSource;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly threads: ThreadPool;
 }
 
 export interface BuiltServices {
@@ -74,7 +76,7 @@ function definitionOf(service: ServiceName, { eventCatalog }: BuildDeps): Module
 function platformOf(
   service: ServiceName,
   instanceId: string,
-  { config, platform, directory, clock, ids, log, metrics }: BuildDeps,
+  { config, platform, directory, clock, ids, log, metrics, threads }: BuildDeps,
 ): Platform {
   const database = platform.databases.get(service);
   assert(database !== undefined, `${service} has no database`);
@@ -94,6 +96,7 @@ function platformOf(
       broadcasts: platform.bus,
     }),
     serviceTokens: tokens,
+    threads,
     key: (use) => deriveKey(platform.secret, `${service}/${use}`),
     instanceId,
     exclusive: platform.isExclusive,

@@ -3,7 +3,7 @@ import type { Config } from "@muster/config";
 import { type Clock, type IdSource, randomIds, systemClock } from "@muster/core";
 import { createLogger, type Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
-import { drain, type Listener, Readiness, WorkerGroup } from "@muster/runtime";
+import { drain, type Listener, Readiness, ThreadPool, WorkerGroup } from "@muster/runtime";
 import { openPlatform } from "../platform/open-platform.ts";
 import type { OpenPlatform } from "../platform/platform.ts";
 import { servicesOf } from "../targets.ts";
@@ -44,6 +44,7 @@ export async function startServer(
   const metrics = new Metrics();
   metrics.collectProcess();
   const platform = await openPlatform(config, deps);
+  const threads = new ThreadPool({ clock, log, metrics });
   const readiness = new Readiness({ clock, databases: platform.databases });
   const listeners: Listener[] = [];
   let workers = new WorkerGroup({ workers: [], clock, log });
@@ -54,7 +55,10 @@ export async function startServer(
       readiness,
       listeners,
       workers,
-      close: () => platform.close(),
+      close: async () => {
+        await threads.close();
+        await platform.close();
+      },
       delayMs: config.drainDelayMs,
       timeoutMs: config.drainTimeoutMs,
     });
@@ -66,7 +70,15 @@ export async function startServer(
     listeners.push(http);
     await platform.untilUsable(signal);
     signal.throwIfAborted();
-    const services = await buildServices({ ...deps, config, eventCatalog, platform, directory, metrics });
+    const services = await buildServices({
+      ...deps,
+      config,
+      eventCatalog,
+      platform,
+      directory,
+      metrics,
+      threads,
+    });
     workers = new WorkerGroup({ workers: services.workers, clock, log });
     await workers.start();
     const grpc = await startGrpcListener(config, services.dispatchers, deps);

@@ -17,7 +17,13 @@ import {
   type Dispatcher,
   withServiceToken,
 } from "@muster/rpc";
-import type { Module, ModuleDefinition, Platform, ServiceName } from "@muster/runtime";
+import {
+  type Module,
+  type ModuleDefinition,
+  type Platform,
+  type ServiceName,
+  ThreadPool,
+} from "@muster/runtime";
 import { FakeClock } from "../fake-clock.ts";
 import { openTestDatabase, type TestDatabase } from "../test-database.ts";
 import { apiKeyText, type CallAs, verifyApiKeyText } from "./call-as.ts";
@@ -144,6 +150,7 @@ export class ModuleUnderTest {
   /** Closes bus and database, as a kill does: no work is finished and no lease is released. */
   async kill(): Promise<void> {
     this.#isStopped = true;
+    await this.#parts.platform.threads.close();
     await this.#parts.platform.bus.close();
     await this.#parts.pool.close();
   }
@@ -151,6 +158,7 @@ export class ModuleUnderTest {
   /** Stops the module. Removes the data, except data of `beside`. */
   async close(): Promise<void> {
     await this.stop();
+    await this.#parts.platform.threads.close();
     if (this.#parts.ownsBus) await this.#parts.platform.bus.close();
     if (this.#parts.ownsData) await this.stored.close();
   }
@@ -200,13 +208,15 @@ function platformOf(service: ServiceName, database: Database, options: ModuleOpt
   const { clock = new FakeClock(), ids = randomIds, beside, callers = {} } = options;
   const log = testLogger();
   const serviceTokens = new ServiceTokens({ service, key: TEST_KEY, clock });
+  const metrics = new Metrics();
   const platform: Omit<Platform, "apiKeys"> = {
     clock,
     ids,
     log,
     database,
     serviceTokens,
-    metrics: new Metrics(),
+    metrics,
+    threads: new ThreadPool({ clock, log, metrics }),
     bus: options.bus ?? new EmbeddedBus({ clock, log }),
     caller: (name) => withServiceToken(callers[name] ?? absentCaller(service, name), serviceTokens),
     key: options.key ?? (() => TEST_KEY),

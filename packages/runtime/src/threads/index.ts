@@ -1,0 +1,3 @@
+export * from "./serve-task.ts";
+export * from "./task-control.ts";
+export { threadTask } from "./thread-task.ts";
