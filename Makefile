@@ -78,6 +78,11 @@ test-e2e: setup ## Whole installations in both modes, from outside, killed and r
 test-interop: setup ## Stock clients of other projects
 	@$(VITEST) packages/rpc/tests tests/e2e/watch .interop.test
 
+# PARTS="engine predicate" selects files by a part of their path.
+.PHONY: test-long
+test-long: setup ## Every property test a hundred times as long, in hours; PARTS selects files
+	@$(NODE) tools/test-long.ts $(PARTS)
+
 .PHONY: bench
 bench: setup ## Throughput and latency beside a database baseline of the same run; results in bench-results/
 	@$(NODE) tests/bench/run.ts

@@ -51,6 +51,15 @@ describe("banned calls", () => {
   });
 });
 
+test("properties run through the testkit, so that make test-long reaches them", () => {
+  for (const name of ["assert", "check"]) {
+    const code = `await fc.${name}(property);`;
+    const found = [expect.stringContaining(`fc.${name} is banned here`)];
+    expect(messages("services/events/src/planted.test.ts", code)).toEqual(found);
+    expect(messages("packages/testkit/src/check-property.ts", code)).toEqual([]);
+  }
+});
+
 describe("adapters", () => {
   const code = 'import { JetStreamBus } from "@muster/bus";';
 

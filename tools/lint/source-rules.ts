@@ -45,6 +45,7 @@ export function checkSourceFile(file: SourceFile): Finding[] {
   findings.push(...checkFileLength(file));
   const program = parseSource(file);
   findings.push(...checkSpreads(file.path, program));
+  findings.push(...checkProperties(file.path, program));
   if (!isTestOrTool(file.path)) findings.push(...checkSyntax(file.path, program));
   return findings;
 }
@@ -91,6 +92,22 @@ function checkSpreads(path: string, program: AnyNode): Finding[] {
     if (node.type !== "SpreadElement" || !isNode(node.argument)) return;
     if (node.argument.type !== "ObjectExpression") return;
     const message = "a spread of an object literal: write its fields out";
+    findings.push({ path, line: node.loc?.start.line ?? 0, message });
+  });
+  return findings;
+}
+
+/** The only caller of fast-check's own functions, so that `make test-long` reaches every property. */
+const PROPERTY_HOME = "packages/testkit/src/check-property.ts";
+
+function checkProperties(path: string, program: AnyNode): Finding[] {
+  const findings: Finding[] = [];
+  if (path === PROPERTY_HOME) return findings;
+  visit(program, (node) => {
+    if (node.type !== "MemberExpression" || !isNode(node.object) || !isNode(node.property)) return;
+    const [holder, name] = [nameOf(node.object), nameOf(node.property)];
+    if (holder !== "fc" || (name !== "assert" && name !== "check")) return;
+    const message = `fc.${name} is banned here: call checkProperty (packages/testkit)`;
     findings.push({ path, line: node.loc?.start.line ?? 0, message });
   });
   return findings;

@@ -1,6 +1,7 @@
 // Compares evaluations from history cells with a reference evaluation over the whole history, without a
 // database.
 import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { actionOf } from "../src/alert-evaluation/action.ts";
@@ -64,8 +65,8 @@ function toRule(reference: ReferenceRule, index: number): AlertRule {
   };
 }
 
-test("random rules match over random histories as in the reference, when cells are written and read at every step", () => {
-  fc.assert(
+test("random rules match over random histories as in the reference, when cells are written and read at every step", async () => {
+  await checkProperty(
     fc.property(
       fc.array(rule, { minLength: 1, maxLength: 6 }),
       fc.array(fc.tuple(action, fc.constantFrom("a", "b")), { maxLength: 60 }),

@@ -14,6 +14,7 @@ import { ProfileService } from "@muster/contracts/muster/events/v1/profile_servi
 import { ALL_SHARDS, bytesToUuid, type OrganizationId, shardOf, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { ENGINES } from "@muster/testkit";
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -147,7 +148,7 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
   test(
     "sequential steps equal the model",
     async () => {
-      await fc.assert(
+      await checkProperty(
         fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
           const organizationId = newOrganization();
           const ids = await makeProfiles(organizationId);
@@ -178,13 +179,13 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
         { numRuns: RUNS },
       );
     },
-    TIMEOUT_MS,
+    propertyTimeoutMs(TIMEOUT_MS),
   );
 
   test(
     "concurrent steps keep a forest, and every event is stored and published once under its root",
     async () => {
-      await fc.assert(
+      await checkProperty(
         fc.asyncProperty(fc.array(step, { minLength: 12, maxLength: 40 }), async (steps) => {
           const organizationId = newOrganization();
           const ids = await makeProfiles(organizationId);
@@ -222,7 +223,7 @@ describe.each(ENGINES)("a random identity graph on %s", (engine) => {
         { numRuns: RUNS },
       );
     },
-    TIMEOUT_MS,
+    propertyTimeoutMs(TIMEOUT_MS),
   );
 
   interface Scan {

@@ -4,6 +4,7 @@ import { EventResultStatus, EventService } from "@muster/contracts/muster/events
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -89,7 +90,7 @@ describe.each(ENGINES)("random submissions on %s", (engine) => {
   };
 
   test("sequential submissions have the outcomes of the model", async () => {
-    await fc.assert(
+    await checkProperty(
       fc.asyncProperty(
         fc.array(fc.array(sentEvent, { maxLength: 12 }), { maxLength: 6 }),
         async (batches) => {
@@ -112,7 +113,7 @@ describe.each(ENGINES)("random submissions on %s", (engine) => {
   });
 
   test("concurrent submissions through two processes are stored once and published as stored", async () => {
-    await fc.assert(
+    await checkProperty(
       fc.asyncProperty(
         fc.array(fc.array(sentEvent, { maxLength: 12 }), { minLength: 2, maxLength: 8 }),
         async (batches) => {

@@ -6,6 +6,7 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { type OrganizationId, uuidToBytes } from "@muster/core";
 import type { Engine } from "@muster/db";
 import { ENGINES, FakeClock } from "@muster/testkit";
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RecentViews } from "../src/behavior/recent-views.ts";
@@ -137,7 +138,7 @@ describe.each(ENGINES)("read models on %s", (engine: Engine) => {
   };
 
   test("equal a recount after random loads through two processes, at every instant", async () => {
-    await fc.assert(
+    await checkProperty(
       fc.asyncProperty(
         fc.array(fc.array(sentEvent, { maxLength: 20 }), { minLength: 1, maxLength: 8 }),
         fc.array(fc.integer({ min: 0, max: 60 * HOUR_MS }), { maxLength: 2 }),

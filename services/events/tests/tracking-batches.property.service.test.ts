@@ -4,6 +4,7 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { ENGINES } from "@muster/testkit";
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
@@ -58,8 +59,10 @@ describe.each(ENGINES)("batches of tracking calls on %s", (engine) => {
     return groups.sort((a, b) => (a.events.join() < b.events.join() ? -1 : 1));
   }
 
-  test("sequential calls, one batch, several batches and repeated calls have equal results", async () => {
-    await fc.assert(
+  test("sequential calls, one batch, several batches and repeated calls have equal results", {
+    timeout: propertyTimeoutMs(120_000),
+  }, async () => {
+    await checkProperty(
       fc.asyncProperty(calls, cuts, async (sent, sizes) => {
         const single = await send(sent.map((one) => [one]));
         const ids = new Set(sent.map(({ messageId }) => messageId));
@@ -75,5 +78,5 @@ describe.each(ENGINES)("batches of tracking calls on %s", (engine) => {
       }),
       { numRuns: 15 },
     );
-  }, 120_000);
+  });
 });

@@ -7,6 +7,7 @@ import { type OrganizationId, type ProfileId, randomIds, uuidToBytes } from "@mu
 import { AppError } from "@muster/errors";
 import { listDeadLetters } from "@muster/outbox";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
 import { expectReason } from "@muster/testkit/module";
 import { all, inSegment, not, performedThenNot } from "@muster/testkit/rules";
 import fc from "fast-check";
@@ -245,7 +246,9 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
     await expectExactMembers(harness, "watchers");
   });
 
-  test("random interleavings of events, segments, scans and time give exact memberships", async () => {
+  test("random interleavings of events, segments, scans and time give exact memberships", {
+    timeout: propertyTimeoutMs(60_000),
+  }, async () => {
     const anyEvent = fc.record({
       who: fc.nat({ max: 9 }),
       name: fc.constantFrom("viewed", "cart.added", "order.completed"),
@@ -281,7 +284,7 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
     harness = await openHarness(engine, { exclusive: false });
     let current: SegmentsHarness = harness;
     let replicas = 1;
-    await fc.assert(
+    await checkProperty(
       fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 35 }), async (steps) => {
         const organizationId: OrganizationId = harness.newOrganization();
         const people = Array.from({ length: 10 }, () => harness.newProfile());
@@ -338,5 +341,5 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
       }),
       { numRuns: engine === "sqlite" ? 25 : 8, endOnFailure: true },
     );
-  }, 60_000);
+  });
 });

@@ -1,6 +1,7 @@
 // Tests the selection of a transaction's messages: consecutive, fair, bounded, and a failing message alone.
 import { create } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { APPLY_ITEMS_MAX, APPLY_MESSAGES_MAX } from "../owned-shards/consumer-options.ts";
@@ -55,11 +56,11 @@ it("shares a transaction among shards instead of letting one fill it", () => {
   ]);
 });
 
-it("always progresses, exceeds its limits only for one large message, and leaves no gap", () => {
+it("always progresses, exceeds its limits only for one large message, and leaves no gap", async () => {
   const sizes = fc.array(fc.option(fc.integer({ min: 0, max: 2_500 }), { nil: undefined, freq: 8 }), {
     maxLength: 40,
   });
-  fc.assert(
+  await checkProperty(
     fc.property(fc.array(sizes, { minLength: 1, maxLength: 5 }), (all) => {
       const shards = all.map((one, shard) => shardWith(shard, one));
       const { batch } = selectBatch(shards, 0);

@@ -1,14 +1,15 @@
 // Tests that shares of shards are even, complete and stable while replicas come and go.
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { type LeaseRow, planLeases } from "./lease-plan.ts";
 
 const SHARDS = Array.from({ length: 16 }, (_, shard) => shard);
 
-it("gives every shard exactly one owner, evenly, within a few ticks of any change of members", () => {
+it("gives every shard exactly one owner, evenly, within a few ticks of any change of members", async () => {
   const members = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 });
   const start = fc.array(fc.constantFrom("", "a", "b", "gone"), { minLength: 16, maxLength: 16 });
-  fc.assert(
+  await checkProperty(
     fc.property(members, start, fc.boolean(), (alive, owners, hasExpired) => {
       const nowMs = 1_000;
       const isDead = (owner: string): boolean => !alive.some((name) => name === owner);

@@ -1,3 +1,4 @@
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { exceededLimit, readKeepingNumbers } from "./json-text.ts";
@@ -46,8 +47,8 @@ describe("counts", () => {
   });
 });
 
-test("what is read equals what JSON.parse reads, and is written as it was", () => {
-  fc.assert(
+test("what is read equals what JSON.parse reads, and is written as it was", async () => {
+  await checkProperty(
     fc.property(
       fc.jsonValue({ maxDepth: 4, noUnicodeString: false }),
       fc.constantFrom(undefined, 1, "\t"),

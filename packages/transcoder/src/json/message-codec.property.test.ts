@@ -1,5 +1,6 @@
 import { create, equals, fromJson, type Message } from "@bufbuild/protobuf";
 import { anyPack, ListValueSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { message, registry } from "../../testdata/load.ts";
@@ -130,9 +131,9 @@ const { everything } = fc.letrec<{ everything: Message }>((tie) => {
   };
 });
 
-test("decoding what was encoded gives the same message", () => {
+test("decoding what was encoded gives the same message", async () => {
   const codec = codecs.message(Everything);
-  fc.assert(
+  await checkProperty(
     fc.property(everything, (original) => {
       const json = codec.encode(original);
       const { value, context } = parseJson(json, { ignoreUnknown: false, keepNumbers: true });
@@ -144,11 +145,11 @@ test("decoding what was encoded gives the same message", () => {
   );
 });
 
-test("no text makes the decoder fail otherwise than by naming what is wrong", () => {
+test("no text makes the decoder fail otherwise than by naming what is wrong", async () => {
   const codec = codecs.message(Everything);
   const names = Everything.fields.map((field) => field.name);
   const body = fc.dictionary(fc.constantFrom(...names), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 4 });
-  fc.assert(
+  await checkProperty(
     fc.property(body, (json) => {
       const { value, context } = parseJson(JSON.stringify(json), { ignoreUnknown: false, keepNumbers: true });
       try {

@@ -1,3 +1,4 @@
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type PathTemplate, parsePathTemplate } from "./path-template.ts";
@@ -46,8 +47,8 @@ function naive(all: readonly NaiveRule[], path: readonly string[], customVerb: s
   return (exact ?? best).rule;
 }
 
-test("the trie finds what the definition requires", () => {
-  fc.assert(
+test("the trie finds what the definition requires", async () => {
+  await checkProperty(
     fc.property(
       rules,
       paths,

@@ -1,4 +1,5 @@
 // Compares summaries with a simple reference implementation of the contract, which sorts all views.
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeViews, encodeView, viewHourOf } from "./page-views.ts";
@@ -44,7 +45,7 @@ function reference(views: readonly View[], nowMs: number): RecentBehavior {
 }
 
 describe("the summary of the last 168 hours", () => {
-  test("equals the reference at every instant", () => {
+  test("equals the reference at every instant", async () => {
     const nearEdges = fc.constantFrom(0, 1, -1, 168 * HOUR_MS, 168 * HOUR_MS + 1, 168 * HOUR_MS - 1);
     const ago = fc.oneof(
       fc.integer({ min: -3 * HOUR_MS, max: 200 * HOUR_MS }),
@@ -55,7 +56,7 @@ describe("the summary of the last 168 hours", () => {
     const view = fc
       .tuple(ago, fc.constantFrom("", "a", "b", "B", "ä", "𝒳", "\uffff"))
       .map(([agoMs, page]): View => [NOW_MS - agoMs, page]);
-    fc.assert(
+    await checkProperty(
       fc.property(fc.array(view, { maxLength: 60 }), fc.nat(10 * HOUR_MS), (views, laterMs) => {
         expect(summarize(views)).toEqual(reference(views, NOW_MS));
         expect(summarize(views, NOW_MS + laterMs)).toEqual(reference(views, NOW_MS + laterMs));
@@ -106,7 +107,7 @@ describe("the summary of the last 168 hours", () => {
   });
 });
 
-test("views of an hour are decoded as encoded, for any page name", () => {
+test("views of an hour are decoded as encoded, for any page name", async () => {
   const start = Date.UTC(1969, 11, 31, 5);
   const view = fc.tuple(
     fc.nat(HOUR_MS - 1).map((ms) => start + ms),
@@ -115,7 +116,7 @@ test("views of an hour are decoded as encoded, for any page name", () => {
       fc.constantFrom("", "x".repeat(127), "x".repeat(128), "ö".repeat(70_000)),
     ),
   );
-  fc.assert(
+  await checkProperty(
     fc.property(fc.array(view), (views) => {
       const bytes = Buffer.concat(views.map(([ms, page]) => encodeView(ms, page)));
       const read: View[] = [];

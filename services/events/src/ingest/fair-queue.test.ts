@@ -1,4 +1,5 @@
 import type { OrganizationId } from "@muster/core";
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FairQueue } from "./fair-queue.ts";
@@ -54,11 +55,11 @@ describe("FairQueue", () => {
     expect(queue.take(2000, 1_000_000).map(({ rows }) => rows)).toEqual([1]);
   });
 
-  test("returns every item once, in order per organization, within the bounds", () => {
+  test("returns every item once, in order per organization, within the bounds", async () => {
     const offers = fc.array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.integer({ min: 1, max: 900 })), {
       maxLength: 60,
     });
-    fc.assert(
+    await checkProperty(
       fc.property(offers, (list) => {
         const queue = new FairQueue({ rowsMax: 1e9, bytesMax: 1e9, quantumRows: 500 });
         const given = list.map(([organization, rows]) => work(organization, rows));

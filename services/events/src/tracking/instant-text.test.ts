@@ -1,3 +1,4 @@
+import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseClientInstant, parseInstant } from "./instant-text.ts";
@@ -56,8 +57,8 @@ test.each(["2012-12-02", "2012-12-02 00:30:12Z", "2012-12-02T00:30:12", "2012-12
   },
 );
 
-test("every instant reads back from the text that JavaScript writes", () => {
-  fc.assert(
+test("every instant reads back from the text that JavaScript writes", async () => {
+  await checkProperty(
     fc.property(fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 }), (ms) => {
       const text = new Date(ms).toISOString();
       expect(parseInstant(text)).toBe(ms);

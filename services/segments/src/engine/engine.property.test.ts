@@ -1,6 +1,7 @@
 // Compares the engine with the reference evaluator: random rule trees and traces with late, reordered and
 // scheduled events, rebuilds at random positions, and a clock that visits every tick once.
 import type { EvaluationId } from "@muster/core";
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -205,8 +206,8 @@ describe("the engine equals the reference evaluator over the raw events", () => 
     { name: "calendar days", scale: COARSE, numRuns: 400 },
   ])(
     "at every tick, with late, reordered and scheduled events: $name",
-    ({ scale, numRuns }) => {
-      fc.assert(
+    async ({ scale, numRuns }) => {
+      await checkProperty(
         fc.property(
           fc.array(anyRule(scale), { minLength: 1, maxLength: 5 }),
           anyTrace(scale),
@@ -226,12 +227,14 @@ describe("the engine equals the reference evaluator over the raw events", () => 
         { numRuns },
       );
     },
-    60_000,
+    propertyTimeoutMs(60_000),
   );
 
-  test("and predicts the next change to the millisecond", () => {
+  test("and predicts the next change to the millisecond", {
+    timeout: propertyTimeoutMs(60_000),
+  }, async () => {
     const { startMs } = FINE;
-    fc.assert(
+    await checkProperty(
       fc.property(
         fc.array(anyRule(FINE), { minLength: 1, maxLength: 2 }),
         anyTrace(FINE),
@@ -263,11 +266,13 @@ describe("the engine equals the reference evaluator over the raw events", () => 
       ),
       { numRuns: 3000 },
     );
-  }, 60_000);
+  });
 });
 
-test("merged profiles share their events from the merge until it is undone", () => {
-  fc.assert(
+test("merged profiles share their events from the merge until it is undone", {
+  timeout: propertyTimeoutMs(60_000),
+}, async () => {
+  await checkProperty(
     fc.property(
       fc.array(anyRule(FINE), { minLength: 1, maxLength: 4 }),
       anyTrace(FINE),
@@ -287,12 +292,12 @@ test("merged profiles share their events from the merge until it is undone", () 
     ),
     { numRuns: 500 },
   );
-}, 60_000);
+});
 
 test.each(Object.entries(anyLeaves(FINE)))(
   "each kind alone, where every event is likely to count: %s",
-  (_kind, leaf) => {
-    fc.assert(
+  async (_kind, leaf) => {
+    await checkProperty(
       fc.property(leaf, anyTrace(FINE), fc.integer({ min: 0, max: 20 }), (rule, trace, age) => {
         const ofOneName = trace.map((arrival) => ({ ...arrival, eventName: arrival.eventName && "a" }));
         runTrace(new EngineSimulation([withEventNameA(rule)], ofOneName, 4, FINE.startMs - age), FINE, []);
@@ -300,7 +305,7 @@ test.each(Object.entries(anyLeaves(FINE)))(
       { numRuns: 300 },
     );
   },
-  60_000,
+  propertyTimeoutMs(60_000),
 );
 
 /** The leaf with "a" in place of every event's name. */
@@ -312,7 +317,9 @@ function withEventNameA(leaf: Leaf<EvaluationId>): Leaf<EvaluationId> {
   return "matcher" in leaf ? { ...leaf, matcher: a(leaf.matcher) } : leaf;
 }
 
-test("an event too late for its position triggers a rebuild, so that orders stay right", () => {
+test("an event too late for its position triggers a rebuild, so that orders stay right", {
+  timeout: propertyTimeoutMs(60_000),
+}, async () => {
   const { startMs } = FINE;
   const a = matcherOf("a");
   const b = matcherOf("b");
@@ -346,7 +353,7 @@ test("an event too late for its position triggers a rebuild, so that orders stay
       }),
     );
   let rebuilds = 0;
-  fc.assert(
+  await checkProperty(
     fc.property(fc.array(anyOrdered, { minLength: 1, maxLength: 3 }), anyLongTrace, (rules, trace) => {
       const run = new EngineSimulation(rules, trace, 4, startMs);
       runTrace(run, FINE, []);
@@ -355,15 +362,17 @@ test("an event too late for its position triggers a rebuild, so that orders stay
     { numRuns: 300 },
   );
   expect(rebuilds).toBeGreaterThan(100);
-}, 60_000);
+});
 
-test("midnights of calendar days and windows are found to the millisecond", () => {
+test("midnights of calendar days and windows are found to the millisecond", {
+  timeout: propertyTimeoutMs(60_000),
+}, async () => {
   const { startMs, tickMs } = COARSE;
   const isCalendar = (rule: EvaluatedRule) =>
     leavesOf(rule).some(
       (leaf) => leaf.kind === "active_days" || ("window" in leaf && leaf.window?.kind === "calendar_days"),
     );
-  fc.assert(
+  await checkProperty(
     fc.property(
       anyRule(COARSE).filter(isCalendar),
       anyTrace(COARSE),
@@ -390,4 +399,4 @@ test("midnights of calendar days and windows are found to the millisecond", () =
     ),
     { numRuns: 1500 },
   );
-}, 60_000);
+});

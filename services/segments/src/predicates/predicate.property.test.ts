@@ -2,6 +2,7 @@
 // problems included. Where the languages differ on purpose, the second text is the equivalent in plain CEL.
 import { CelScalar, celEnv, celFunc, isCelError, listType, mapType, parse, plan } from "@bufbuild/cel";
 import { strings } from "@bufbuild/cel/ext";
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PredicateError } from "./parse/predicate-error.ts";
@@ -52,9 +53,9 @@ function isTooLarge(run: () => void): boolean {
 }
 
 describe("random predicates", () => {
-  test("give the same results as @bufbuild/cel", () => {
+  test("give the same results as @bufbuild/cel", { timeout: propertyTimeoutMs(60_000) }, async () => {
     const seen = { true: 0, false: 0, problem: 0 };
-    fc.assert(
+    await checkProperty(
       fc.property(
         anyPredicate,
         fc.array(anyObject, { minLength: 1, maxLength: 5 }),
@@ -71,10 +72,12 @@ describe("random predicates", () => {
     );
     // The test proves nothing unless every result occurs often.
     expect(Math.min(...Object.values(seen))).toBeGreaterThan(150);
-  }, 60_000);
+  });
 
-  test("have a key that is the same predicate, and its own key", () => {
-    fc.assert(
+  test("have a key that is the same predicate, and its own key", {
+    timeout: propertyTimeoutMs(60_000),
+  }, async () => {
+    await checkProperty(
       fc.property(anyPredicate, anyObject, ({ ours }, properties) => {
         fc.pre(!isTooLarge(() => compilePredicate(ours, "event")));
         const { key, fields, costSteps } = compilePredicate(ours, "event");
@@ -88,10 +91,10 @@ describe("random predicates", () => {
       }),
       { numRuns: 500 },
     );
-  }, 60_000);
+  });
 
-  test("depend only on the fields that they name", () => {
-    fc.assert(
+  test("depend only on the fields that they name", { timeout: propertyTimeoutMs(60_000) }, async () => {
+    await checkProperty(
       fc.property(anyPredicate, anyObject, ({ ours }, properties) => {
         fc.pre(!isTooLarge(() => compilePredicate(ours, "event")));
         const { fields, readsAllFields } = compilePredicate(ours, "event");
@@ -103,15 +106,17 @@ describe("random predicates", () => {
       }),
       { numRuns: 500 },
     );
-  }, 60_000);
+  });
 
-  test("answer on any JSON, text or object alike, and leave it as it is", () => {
+  test("answer on any JSON, text or object alike, and leave it as it is", {
+    timeout: propertyTimeoutMs(60_000),
+  }, async () => {
     const hostileKey = fc.constantFrom("__proto__", "constructor", "toString", ...KEYS);
     const anyText = fc.json({ maxDepth: 4 });
     const anyHostile = fc
       .array(fc.tuple(hostileKey, anyText), { maxLength: 6 })
       .map((entries) => `{${entries.map(([key, json]) => `${JSON.stringify(key)}:${json}`).join(",")}}`);
-    fc.assert(
+    await checkProperty(
       fc.property(anyPredicate, fc.oneof(anyHostile, anyText, fc.string()), ({ ours }, text) => {
         fc.pre(!isTooLarge(() => compilePredicate(ours, "event")));
         const predicate = compilePredicate(ours, "event");
@@ -130,7 +135,7 @@ describe("random predicates", () => {
       }),
       { numRuns: 500 },
     );
-  }, 60_000);
+  });
 });
 
 describe("random texts", () => {
@@ -140,8 +145,8 @@ describe("random texts", () => {
     ),
     ..."has( size( .exists(x, .map(x, // ''' \\ r' 3u while \n 👟 \ud800 \u0000".split(" "),
   );
-  test("are accepted, or rejected with a position inside the text", () => {
-    fc.assert(
+  test("are accepted, or rejected with a position inside the text", async () => {
+    await checkProperty(
       fc.property(
         fc.oneof(
           fc.array(pieces).map((parts) => parts.join(" ")),
@@ -162,8 +167,8 @@ describe("random texts", () => {
     );
   });
 
-  test("that we accept, @bufbuild/cel parses too", () => {
-    fc.assert(
+  test("that we accept, @bufbuild/cel parses too", async () => {
+    await checkProperty(
       fc.property(fc.array(pieces, { maxLength: 8 }), (parts) => {
         // The library's grammar allows one comment between two tokens, the specification any number.
         const source = parts.filter((part) => part !== "//").join(" ");

@@ -1,6 +1,7 @@
 // Simulates retention with random rules and traces, with purges, rebuilds, lost messages and late segments.
 // Every result without a `completeSince` must be exact.
 
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Arrival, anyRule, anyTrace, FINE, TAIL_TICKS, TICKS } from "../../tests/random-rules.ts";
@@ -14,7 +15,9 @@ function anyLag(trace: readonly Arrival[]): fc.Arbitrary<readonly Arrival[]> {
     .map((factor) => trace.map((arrival) => ({ ...arrival, lagMs: arrival.lagMs * factor })));
 }
 
-test("with retention: windows are exact, complete facts are complete, and no count ever falls", () => {
+test("with retention: windows are exact, complete facts are complete, and no count ever falls", {
+  timeout: propertyTimeoutMs(60_000),
+}, async () => {
   const anyAction: fc.Arbitrary<PlannedAction> = fc.record<PlannedAction>({
     tick: fc.integer({ min: 0, max: TICKS + TAIL_TICKS }),
     action: fc.oneof(
@@ -23,7 +26,7 @@ test("with retention: windows are exact, complete facts are complete, and no cou
     ),
   });
   let [checked, beyond] = [0, 0];
-  fc.assert(
+  await checkProperty(
     fc.property(
       fc.record({
         rules: fc.array(anyRule(FINE), { minLength: 1, maxLength: 5 }),
@@ -44,7 +47,7 @@ test("with retention: windows are exact, complete facts are complete, and no cou
   // Both kinds of results occurred.
   expect(checked).toBeGreaterThan(10_000);
   expect(beyond).toBeGreaterThan(1_000);
-}, 60_000);
+});
 
 // Found by the property above with another seed.
 test("a fact that a later event creates is as incomplete as its backfill", () => {
