@@ -190,6 +190,29 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     await client.createSegment({ name: "Shared", eventName: "e0", minCount: 900, withinDays: 2 });
   });
 
+  test("predicates that may take too long together on one event are rejected", async () => {
+    const client = newClient();
+    const create = (name: string, leaves: number) => {
+      const rules = Array.from({ length: leaves }, (_, index) => ({
+        kind: {
+          case: "performed" as const,
+          value: {
+            eventName: "a",
+            where: `properties.a.contains(properties.b + "${name} ${index}")`,
+            count: { condition: { case: "atLeast" as const, value: 1 } },
+          },
+        },
+      }));
+      return client.createSegment({ name, rule: { kind: { case: "any", value: { rules } } } });
+    };
+    for (let index = 0; index < 32; index += 1) await create(`Costly ${index}`, 32);
+    await expectReason(create("One more", 1), "SEGMENT_LIMIT_REACHED");
+    await client.createSegment({ name: "Plain", eventName: "a", minCount: 1 });
+    const rule = { kind: { case: "trait" as const, value: { where: "traits.a.contains(traits.b)" } } };
+    const update = { segmentId: "plain", segment: { rule }, updateMask: { paths: ["rule"] } };
+    await expectReason(client.updateSegment(update), "SEGMENT_LIMIT_REACHED");
+  });
+
   test("lists the segments of a profile, and the profile's fields among the members", async () => {
     const organizationId = harness.newOrganization();
     const client = harness.first.as(organizationId);

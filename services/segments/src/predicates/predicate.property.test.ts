@@ -93,6 +93,23 @@ describe("random predicates", () => {
     );
   });
 
+  test(
+    "cost no more units than their bound",
+    async () => {
+      await checkProperty(
+        fc.property(anyPredicate, anyObject, ({ ours }, properties) => {
+          fc.pre(!isTooLarge(() => compilePredicate(ours, "event")));
+          const { matchesWithin, worstCaseUnits } = compilePredicate(ours, "event");
+          expect(matchesWithin(Number.POSITIVE_INFINITY, properties).units).toBeLessThanOrEqual(
+            worstCaseUnits,
+          );
+        }),
+        { numRuns: 500 },
+      );
+    },
+    propertyTimeoutMs(60_000),
+  );
+
   test("depend only on the fields that they name", { timeout: propertyTimeoutMs(60_000) }, async () => {
     await checkProperty(
       fc.property(anyPredicate, anyObject, ({ ours }, properties) => {

@@ -3,13 +3,14 @@
 // evaluation never throws.
 import { fieldsRead, worstCaseSteps } from "./check/bounds.ts";
 import { checkPredicate, type Fail } from "./check/check.ts";
+import { unrepeatedNodesOf, worstCaseUnits } from "./check/worst-case-units.ts";
 import { compileTree } from "./compile/compile.ts";
 import type { Evaluate } from "./compile/compiler.ts";
 import { canonicalText } from "./parse/canonical.ts";
-import { PREDICATE_SOURCE_BYTES_MAX } from "./parse/limits.ts";
+import { EVALUATION_UNITS_MAX, PREDICATE_SOURCE_BYTES_MAX } from "./parse/limits.ts";
 import { parse } from "./parse/parse.ts";
 import { PredicateError, positionOf } from "./parse/predicate-error.ts";
-import { isMap, type JsonObject, Problem, SCAN_LIMIT_EXCEEDED } from "./values/values.ts";
+import { isMap, type JsonObject, Problem, type Run, UNITS_EXCEEDED } from "./values/values.ts";
 
 /** The data of a predicate: `properties` of an event, or `traits` of a profile. */
 export type PredicateSubject = "event" | "traits";
@@ -18,6 +19,14 @@ export type PredicateSubject = "event" | "traits";
 export interface PredicateResult {
   readonly holds: boolean;
   readonly problem: string | undefined;
+}
+
+/** The result of an evaluation within a budget. */
+export interface BudgetedResult {
+  /** Undefined if the budget ended the evaluation. */
+  readonly holds: boolean | undefined;
+  /** Units of work used. */
+  readonly units: number;
 }
 
 export interface Predicate {
@@ -31,10 +40,14 @@ export interface Predicate {
   readonly readsAllFields: boolean;
   /** Steps of one evaluation in the worst case. */
   readonly costSteps: number;
+  /** Units of one evaluation over the largest data, at most EVALUATION_UNITS_MAX. */
+  readonly worstCaseUnits: number;
   /** False for everything except a JSON object. Never throws. */
   matches(json: string | JsonObject): boolean;
   /** Like `matches`, with the reason if the data prevented a result. */
   evaluate(json: string | JsonObject): PredicateResult;
+  /** Like `matches`, but the evaluation may use at most `unitsMax` units, a limit of the caller. */
+  matchesWithin(unitsMax: number, json: JsonObject): BudgetedResult;
 }
 
 const ROOT_NAMES: Readonly<Record<PredicateSubject, string>> = { event: "properties", traits: "traits" };
@@ -51,6 +64,7 @@ export function compilePredicate(source: string, subject: PredicateSubject): Pre
   checkPredicate(tree, root, fail);
   const { fields, readsAll } = fieldsRead(tree, root);
   const evaluate = compileTree(tree, source, root);
+  const startUnits = unrepeatedNodesOf(tree);
   return {
     source,
     subject,
@@ -58,9 +72,20 @@ export function compilePredicate(source: string, subject: PredicateSubject): Pre
     fields,
     readsAllFields: readsAll,
     costSteps,
-    matches: (json) => outcome(evaluate, json) === true,
-    evaluate: (json) => resultOf(outcome(evaluate, json)),
+    worstCaseUnits: worstCaseUnits(tree, root),
+    matches: (json) => outcome(evaluate, startRun(json, startUnits)) === true,
+    evaluate: (json) => resultOf(outcome(evaluate, startRun(json, startUnits))),
+    matchesWithin(unitsMax, json) {
+      const run = startRun(json, startUnits, Math.min(unitsMax, EVALUATION_UNITS_MAX));
+      const value = outcome(evaluate, run);
+      const isEnded = value === UNITS_EXCEEDED && run.unitsMax < EVALUATION_UNITS_MAX;
+      return { holds: isEnded ? undefined : value === true, units: Math.min(run.units, run.unitsMax) };
+    },
   };
+}
+
+function startRun(json: string | JsonObject, units: number, unitsMax = EVALUATION_UNITS_MAX): Run {
+  return { subject: typeof json === "string" ? parsed(json) : json, item: null, units, unitsMax };
 }
 
 function checkText(source: string): void {
@@ -73,13 +98,12 @@ function checkText(source: string): void {
   if (broken >= 0) throw new PredicateError("unpaired surrogate", positionOf(source, broken));
 }
 
-function outcome(evaluate: Evaluate, json: string | JsonObject): unknown {
-  const subject = typeof json === "string" ? parsed(json) : json;
-  if (!isMap(subject)) return NO_OBJECT;
+function outcome(evaluate: Evaluate, run: Run): unknown {
+  if (!isMap(run.subject)) return NO_OBJECT;
   try {
-    return evaluate({ subject, item: null, scanned: 0 });
+    return run.units > run.unitsMax ? UNITS_EXCEEDED : evaluate(run);
   } catch (error) {
-    if (error === SCAN_LIMIT_EXCEEDED) return SCAN_LIMIT_EXCEEDED;
+    if (error === UNITS_EXCEEDED) return UNITS_EXCEEDED;
     throw error;
   }
 }

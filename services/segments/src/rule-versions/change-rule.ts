@@ -3,6 +3,7 @@
 import type { EvaluationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type Rule, segmentsIn } from "../engine/rule/rule.ts";
+import { ORGANIZATION_UNITS_MAX, worstCaseUnitsOf } from "../engine/rule/rule-limits.ts";
 import { Definitions } from "../engine/state/definitions.ts";
 import { INSTANTS_MAX, type Segment } from "../segment-model/segment.ts";
 import { definitionsOf, savedRule, savedVersion, transitiveDependentsOf } from "./evaluations.ts";
@@ -58,11 +59,22 @@ export function withPending(
   return { ...added, pending: { evaluationId: nextId(), rule: added.rule, version: added.version } };
 }
 
-/** Throws SEGMENT_LIMIT_REACHED if the rules together would let a profile's row grow beyond its bounds. */
-export function rejectTooManyInstants(segments: readonly Segment[]): void {
-  if (new Definitions(0, definitionsOf(segments)).instantsMax <= INSTANTS_MAX) return;
-  throw new AppError("SEGMENT_LIMIT_REACHED", {
-    message: "The windowed counts of the organization's segments are too large together.",
-    details: { limit: String(INSTANTS_MAX) },
-  });
+/**
+ * Throws SEGMENT_LIMIT_REACHED if the rules together would let a profile's row grow beyond its bounds, or could
+ * take too long on one event.
+ */
+export function rejectExceededLimits(segments: readonly Segment[]): void {
+  const definitions = definitionsOf(segments);
+  if (new Definitions(0, definitions).instantsMax > INSTANTS_MAX) {
+    throw new AppError("SEGMENT_LIMIT_REACHED", {
+      message: "The windowed counts of the organization's segments are too large together.",
+      details: { limit: String(INSTANTS_MAX) },
+    });
+  }
+  if (worstCaseUnitsOf(definitions.map(({ rule }) => rule)) > ORGANIZATION_UNITS_MAX) {
+    throw new AppError("SEGMENT_LIMIT_REACHED", {
+      message: "The predicates of the organization's segments may take too long together on one event.",
+      details: { limit: String(ORGANIZATION_UNITS_MAX) },
+    });
+  }
 }

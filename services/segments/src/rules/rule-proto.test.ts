@@ -132,7 +132,31 @@ describe("a rejected rule names its field", () => {
     },
   });
 
+  const costly = (leaves: number, where: (index: number) => string): RuleInit => {
+    const rules = Array.from({ length: leaves }, (_, index) => performed({ where: where(index) }));
+    return { kind: { case: "any", value: { rules } } };
+  };
+  const durations = Array.from({ length: 12 }, () => "duration(i) < duration(i)").join(" || ");
+
   test.each<[string, RuleInit, string]>([
+    ["64 plain predicates", costly(64, (n) => `properties.name == "${n}" && properties.price > 10`), "none"],
+    ["64 comprehensions", costly(64, (n) => `properties.items.exists(i, i.qty == ${n})`), "none"],
+    ["32 costly predicates", costly(32, (n) => `properties.a.contains(properties.b + "${n}")`), "none"],
+    [
+      "33 costly predicates",
+      costly(33, (n) => `properties.a.contains(properties.b + "${n}")`),
+      "rule: has predicates that may take 34603008 units of work on one event, the most is 33554432",
+    ],
+    [
+      "64 lists of durations",
+      costly(64, (n) => `properties.l.exists(i, ${durations}) || properties.n == ${n}`),
+      "rule: has predicates that may take 67108864 units",
+    ],
+    [
+      "64 equal predicates, which are evaluated once",
+      costly(64, () => `properties.l.exists(i, ${durations})`),
+      "none",
+    ],
     ["eight levels", nest(8), "none"],
     ["nine levels", nest(9), "levels"],
     ["64 leaves", wide(64), "none"],

@@ -12,7 +12,7 @@ import type { SegmentsDeps } from "../handlers/deps.ts";
 import { changeSegmentCount, lockOrganization } from "../organizations/organization-store.ts";
 import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { addBackfills } from "../rebuild/backfill-store.ts";
-import { rejectTooManyInstants, withPending } from "../rule-versions/change-rule.ts";
+import { rejectExceededLimits, withPending } from "../rule-versions/change-rule.ts";
 import { resolveSegments } from "../rule-versions/segment-references.ts";
 import { ruleFromRequest } from "../rules/rule-proto.ts";
 import { rejectLongWindow } from "../rules/rule-retention.ts";
@@ -76,7 +76,7 @@ async function insertWithinLimit(
   const others = await listSegmentsOf(trx, [organizationId]);
   const rule = resolveSegments(requested.rule, others, "rule");
   const segment = withPending(others, { ...requested, rule }, nextId);
-  rejectTooManyInstants([...others, segment]);
+  rejectExceededLimits([...others, segment]);
   await insertSegment(trx, segment);
   await addBackfills(trx, organizationId, segment.evaluationId, ALL_SHARDS);
   if (segment.pending !== undefined) {

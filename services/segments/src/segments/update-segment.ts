@@ -15,7 +15,7 @@ import {
 } from "../organizations/organization-store.ts";
 import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { addBackfills } from "../rebuild/backfill-store.ts";
-import { changeRule, type RuleChange, rejectTooManyInstants } from "../rule-versions/change-rule.ts";
+import { changeRule, type RuleChange, rejectExceededLimits } from "../rule-versions/change-rule.ts";
 import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
 import { dropEvaluation, switchFinishedRules } from "../rule-versions/rule-switch.ts";
 import { resolveSegments } from "../rule-versions/segment-references.ts";
@@ -90,7 +90,7 @@ async function planEdit(
   if (!isNewRule) return { before, after: renamed, change: undefined };
   rejectLongWindow(rule, edit.rawEventDays, edit.rulePath);
   const change = changeRule(segments, renamed, rule, edit.rulePath, () => deps.ids.next<EvaluationId>(nowMs));
-  rejectTooManyInstants(change.segments);
+  rejectExceededLimits(change.segments);
   const after = change.pending.find(({ id }) => id === before.id) ?? renamed;
   return { before, after, change };
 }

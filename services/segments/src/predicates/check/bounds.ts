@@ -5,7 +5,7 @@ import {
   COMPREHENSION_NESTING_MAX,
   PREDICATE_COST_STEPS_MAX,
 } from "../parse/limits.ts";
-import { type Comprehension, childrenOf, type Node } from "../parse/syntax-tree.ts";
+import { bodyOf, childrenOf, type Node, nodesOf } from "../parse/syntax-tree.ts";
 import type { Fail } from "./check.ts";
 
 /** Most nodes visited in one evaluation. Rejects predicates beyond the limits. */
@@ -31,14 +31,6 @@ function stepsOf(node: Node, nesting: number, fail: Fail): number {
   }
   const steps = sum(body.map((each) => stepsOf(each, nesting + 1, fail)));
   return 1 + stepsOf(node.range, nesting, fail) + COMPREHENSION_ITEMS_MAX * steps;
-}
-
-function bodyOf(node: Comprehension): Node[] {
-  return [node.test, node.result].filter((each) => each !== undefined);
-}
-
-function nodesOf(node: Node): number {
-  return 1 + sum(childrenOf(node).map(nodesOf));
 }
 
 function sum(numbers: readonly number[]): number {

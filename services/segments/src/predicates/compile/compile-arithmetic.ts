@@ -1,7 +1,7 @@
 // Pure. Compiles + - * / % on numbers, + on strings, and + and - on timestamps and durations.
 import type { ArithmeticOperator, NodeOf } from "../parse/syntax-tree.ts";
 import { instantOf, spanOf } from "../values/time-literal.ts";
-import { Instant, Problem, type Run, Span, scan, type Value } from "../values/values.ts";
+import { charge, Instant, Problem, type Run, Span, type Value } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compiler.ts";
 
 export function compileArithmetic(
@@ -45,7 +45,7 @@ function calculate(operator: ArithmeticOperator, one: number, other: number): nu
 /** Null if values of these kinds cannot be added, undefined if the sum is out of range. */
 function add(run: Run, one: unknown, other: unknown): Value | undefined {
   if (typeof one === "string" && typeof other === "string") {
-    scan(run, one.length + other.length);
+    charge(run, one.length + other.length);
     return one + other;
   }
   if (one instanceof Span && other instanceof Span) return spanOf(one.nanos + other.nanos);

@@ -1,7 +1,8 @@
 // Pure. Compiles calls of the functions in functions.ts.
 import { assert } from "@muster/core";
+import { EVALUATION_UNITS_MAX } from "../parse/limits.ts";
 import type { Node, NodeOf } from "../parse/syntax-tree.ts";
-import { FUNCTIONS } from "../values/functions.ts";
+import { callFunction, FUNCTIONS } from "../values/functions.ts";
 import { kindOf, Problem, type Run, type Value, type ValueKind } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compiler.ts";
 
@@ -13,20 +14,19 @@ export function compileCall(node: NodeOf<"call">, compiler: Compiler): Evaluate 
   const noResult = compiler.problem(node, "has no result for this value");
   const [first, second] = args;
   if (first === undefined) return () => noResult;
-  const { apply } = declared;
   const evaluate: Evaluate = (run) => {
     const one = first(run);
     if (one instanceof Problem) return one;
-    if (second === undefined) return apply(run, one) ?? noResult;
+    if (second === undefined) return callFunction(declared, run, one) ?? noResult;
     const two = second(run);
-    return two instanceof Problem ? two : (apply(run, one, two) ?? noResult);
+    return two instanceof Problem ? two : (callFunction(declared, run, one, two) ?? noResult);
   };
   // A constant timestamp or duration is parsed once.
   return nodes.every((arg) => arg.kind === "constant") ? onlyOnce(evaluate) : evaluate;
 }
 
 function onlyOnce(evaluate: Evaluate): Evaluate {
-  const value = evaluate({ subject: null, item: null, scanned: 0 });
+  const value = evaluate({ subject: null, item: null, units: 0, unitsMax: EVALUATION_UNITS_MAX });
   return () => value;
 }
 

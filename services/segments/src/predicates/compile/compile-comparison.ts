@@ -1,6 +1,6 @@
 // Pure. Compiles equality, order and `in`.
 import type { NodeOf, OrderOperator } from "../parse/syntax-tree.ts";
-import { equal, isMap, order, Problem, type Run } from "../values/values.ts";
+import { charge, equal, isMap, lookupUnits, order, Problem, type Run } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compiler.ts";
 
 type Binary = NodeOf<"binary">;
@@ -97,7 +97,9 @@ export function compileMembership(node: Binary, compiler: Compiler): Evaluate {
   if (constants !== undefined) {
     return (run) => {
       const item = left(run);
-      return item instanceof Problem ? item : constants.has(item);
+      if (item instanceof Problem) return item;
+      charge(run, lookupUnits(item));
+      return constants.has(item);
     };
   }
   const right = compile(node.right);
@@ -109,6 +111,7 @@ export function compileMembership(node: Binary, compiler: Compiler): Evaluate {
     const range = right(run);
     if (range instanceof Problem) return range;
     if (isMap(range)) {
+      charge(run, lookupUnits(item));
       if (typeof item === "string") return Object.hasOwn(range, item) && range[item] !== undefined;
       // CEL allows keys of other kinds; JSON has only strings.
       return typeof item === "number" || typeof item === "boolean" ? false : mismatch;

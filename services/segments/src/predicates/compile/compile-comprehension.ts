@@ -1,7 +1,7 @@
 // Pure. Compiles exists, all, exists_one, filter and map over the items of a list or the keys of a map.
 import { COMPREHENSION_ITEMS_MAX } from "../parse/limits.ts";
-import type { NodeOf } from "../parse/syntax-tree.ts";
-import { isMap, keysOf, Problem, type Run } from "../values/values.ts";
+import { bodyOf, type NodeOf, nodesOf } from "../parse/syntax-tree.ts";
+import { charge, isMap, keysOf, Problem, type Run } from "../values/values.ts";
 import type { Compiler, Evaluate } from "./compiler.ts";
 
 type Walk = (run: Run, items: readonly unknown[]) => unknown;
@@ -14,10 +14,9 @@ export function compileComprehension(node: NodeOf<"comprehension">, compiler: Co
   return (run) => {
     const value = range(run);
     if (value instanceof Problem) return value;
-    if (Array.isArray(value)) return value.length > COMPREHENSION_ITEMS_MAX ? tooLong : walk(run, value);
-    if (!isMap(value)) return mismatch;
-    const keys = keysOf(run, value);
-    return keys.length > COMPREHENSION_ITEMS_MAX ? tooLong : walk(run, keys);
+    if (!Array.isArray(value) && !isMap(value)) return mismatch;
+    const items = Array.isArray(value) ? value : keysOf(run, value);
+    return items.length > COMPREHENSION_ITEMS_MAX ? tooLong : walk(run, items);
   };
 }
 
@@ -38,9 +37,11 @@ function compileWalk(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
 /** Like || and &&: a deciding item is enough, even if a further item has a problem. */
 function compileSearch(node: NodeOf<"comprehension">, decisive: boolean, compiler: Compiler): Walk {
   const test = compileTest(node, compiler);
+  const units = bodyUnits(node);
   return (run, items) => {
     let found: Problem | undefined;
     for (const item of items) {
+      charge(run, units);
       run.item = item;
       const value = test(run);
       if (value === decisive) return decisive;
@@ -52,9 +53,11 @@ function compileSearch(node: NodeOf<"comprehension">, decisive: boolean, compile
 
 function compileExistsOne(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
   const test = compileTest(node, compiler);
+  const units = bodyUnits(node);
   return (run, items) => {
     let count = 0;
     for (const item of items) {
+      charge(run, units);
       run.item = item;
       const value = test(run);
       if (value instanceof Problem) return value;
@@ -67,9 +70,11 @@ function compileExistsOne(node: NodeOf<"comprehension">, compiler: Compiler): Wa
 function compileCollect(node: NodeOf<"comprehension">, compiler: Compiler): Walk {
   const test = compileTest(node, compiler);
   const result: Evaluate = node.result === undefined ? (run) => run.item : compiler.compile(node.result);
+  const units = bodyUnits(node);
   return (run, items) => {
     const list: unknown[] = [];
     for (const item of items) {
+      charge(run, units);
       run.item = item;
       const isKept = test(run);
       if (isKept instanceof Problem) return isKept;
@@ -80,6 +85,11 @@ function compileCollect(node: NodeOf<"comprehension">, compiler: Compiler): Walk
     }
     return list;
   };
+}
+
+/** Units of the body's nodes for one item. */
+function bodyUnits(node: NodeOf<"comprehension">): number {
+  return bodyOf(node).reduce((units, each) => units + nodesOf(each), 0);
 }
 
 /** Without a test every item passes. */

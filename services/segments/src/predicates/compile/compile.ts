@@ -1,9 +1,9 @@
 // Pure. Compiles a checked syntax tree to closures over plain JSON. Nothing is converted or copied, and the
-// only thrown value is SCAN_LIMIT_EXCEEDED.
+// only thrown value is UNITS_EXCEEDED.
 import { canonicalText } from "../parse/canonical.ts";
 import { positionOf } from "../parse/predicate-error.ts";
 import type { Node, NodeOf } from "../parse/syntax-tree.ts";
-import { isMap, Problem } from "../values/values.ts";
+import { charge, isMap, lookupUnits, Problem } from "../values/values.ts";
 import { compileArithmetic } from "./compile-arithmetic.ts";
 import { compileCall } from "./compile-call.ts";
 import { compileComparison, compileMembership } from "./compile-comparison.ts";
@@ -119,6 +119,7 @@ function compileIndex(node: NodeOf<"index">, { compile, problem }: Compiler): Ev
       return value[key] === undefined ? missing : value[key];
     }
     if (!isMap(value) || typeof key !== "string") return mismatch;
+    charge(run, lookupUnits(key));
     const member = Object.hasOwn(value, key) ? value[key] : undefined;
     return member === undefined ? missing : member;
   };

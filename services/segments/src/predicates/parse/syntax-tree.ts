@@ -97,3 +97,13 @@ export function childrenOf(shape: Shape): readonly Node[] {
       return [shape.range, shape.test, shape.result].filter((node) => node !== undefined);
   }
 }
+
+/** The parts of a comprehension that are evaluated for each item. */
+export function bodyOf({ test, result }: Comprehension): Node[] {
+  return [test, result].filter((node) => node !== undefined);
+}
+
+/** Number of nodes of the tree, itself included. */
+export function nodesOf(node: Node): number {
+  return childrenOf(node).reduce((nodes, child) => nodes + nodesOf(child), 1);
+}

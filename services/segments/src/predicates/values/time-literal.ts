@@ -1,12 +1,12 @@
 // Pure. Parses timestamps (RFC 3339) and durations ("1h30m") to the nanosecond, without a clock and without
 // named time zones.
+import { TIME_TEXT_LENGTH_MAX } from "../parse/limits.ts";
 import { Instant, Span } from "./values.ts";
 
 const TIMESTAMP =
   /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
 const DURATION = /^-?(?:\d{1,12}(?:\.\d{1,9})?(?:ns|us|ms|h|m|s))+$/;
 const DURATION_PART = /(\d+)(?:\.(\d+))?(ns|us|ms|h|m|s)/g;
-const TEXT_LENGTH_MAX = 64;
 const NANOS_PER_MS = 1_000_000n;
 const NANOS_PER_UNIT: ReadonlyMap<string, bigint> = new Map([
   ["ns", 1n],
@@ -32,7 +32,7 @@ export function spanOf(nanos: bigint): Span | undefined {
 }
 
 export function parseInstant(text: string): Instant | undefined {
-  const match = text.length <= TEXT_LENGTH_MAX ? TIMESTAMP.exec(text) : null;
+  const match = text.length <= TIME_TEXT_LENGTH_MAX ? TIMESTAMP.exec(text) : null;
   if (match === null) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
   const [offsetHour, offsetMinute] = [Number(match[9] ?? 0), Number(match[10] ?? 0)];
@@ -51,7 +51,7 @@ function daysOf(year: number, month: number): number {
 }
 
 export function parseSpan(text: string): Span | undefined {
-  if (text.length > TEXT_LENGTH_MAX || !DURATION.test(text)) return undefined;
+  if (text.length > TIME_TEXT_LENGTH_MAX || !DURATION.test(text)) return undefined;
   let nanos = 0n;
   for (const [, whole = "0", fraction = "", unit = ""] of text.matchAll(DURATION_PART)) {
     const perUnit = NANOS_PER_UNIT.get(unit) ?? 0n;

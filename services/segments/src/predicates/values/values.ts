@@ -1,7 +1,7 @@
 // Pure. Defines the values of predicates: JSON values, instants, durations, and problems. A problem passes
 // upwards until &&, || or exists absorbs it.
 import { JSON_DEPTH_MAX } from "@muster/core";
-import { EVALUATION_SCAN_UNITS_MAX, SCAN_UNITS_PER_KEY, SCAN_UNITS_PER_VALUE } from "../parse/limits.ts";
+import { UNITS_PER_KEY, UNITS_PER_VALUE } from "../parse/limits.ts";
 
 /** Plain data. Only own keys count, whatever their names. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -48,16 +48,23 @@ export class Problem {
 export interface Run {
   subject: unknown;
   item: unknown;
-  /** Units of EVALUATION_SCAN_UNITS_MAX used so far. */
-  scanned: number;
+  /** Units of work used so far. */
+  units: number;
+  readonly unitsMax: number;
 }
 
 /** Thrown to end an evaluation. Unlike a problem, it must not be absorbed. */
-export const SCAN_LIMIT_EXCEEDED = new Problem(() => "the data is too large for this predicate");
+export const UNITS_EXCEEDED = new Problem(() => "the data is too large for this predicate");
 
-export function scan(run: Run, units: number): void {
-  run.scanned += units;
-  if (run.scanned > EVALUATION_SCAN_UNITS_MAX) throw SCAN_LIMIT_EXCEEDED;
+/** Charges units before the work is done. */
+export function charge(run: Run, units: number): void {
+  run.units += units;
+  if (run.units > run.unitsMax) throw UNITS_EXCEEDED;
+}
+
+/** Units of the lookup of a key in a map or set, which reads the whole key. */
+export function lookupUnits(key: unknown): number {
+  return typeof key === "string" ? 1 + (key.length >> 3) : 1;
 }
 
 export type ValueKind = "bool" | "number" | "string" | "null" | "list" | "map" | "timestamp" | "duration";
@@ -88,18 +95,18 @@ export function isMap(value: unknown): value is JsonObject {
 
 export function keysOf(run: Run, map: JsonObject): string[] {
   const keys = Object.keys(map);
-  scan(run, keys.length * SCAN_UNITS_PER_KEY);
+  charge(run, keys.length * UNITS_PER_KEY);
   return keys;
 }
 
 /** Deep equality; values of different kinds are unequal. Undefined if the nesting exceeds JSON's limit. */
 export function equal(run: Run, left: unknown, right: unknown, levels = JSON_DEPTH_MAX): boolean | undefined {
-  scan(run, SCAN_UNITS_PER_VALUE);
+  charge(run, UNITS_PER_VALUE);
   const kind = kindOf(left);
   if (kind !== kindOf(right)) return false;
   if (kind === "string" && typeof left === "string" && typeof right === "string") {
     if (left.length !== right.length) return false;
-    scan(run, left.length >> 5);
+    charge(run, left.length >> 5);
     return left === right;
   }
   if (left instanceof Instant || left instanceof Span) {
@@ -150,7 +157,7 @@ export function order(run: Run, left: unknown, right: unknown): number | undefin
 
 function orderTexts(run: Run, left: string, right: string): number {
   const shorter = Math.min(left.length, right.length);
-  scan(run, shorter);
+  charge(run, shorter);
   let at = 0;
   while (at < shorter && left.charCodeAt(at) === right.charCodeAt(at)) at += 1;
   if (at === shorter) return left.length - right.length;
