@@ -13,6 +13,8 @@ export const JSON_VALUES_MAX = 250_000;
 /** Keys of one object in a JSON body. */
 export const JSON_KEYS_MAX = 10_000;
 export const PAGE_SIZE_DEFAULT = 50;
+/** Size of a page of a list as REST encodes it. Leaves room below the 4 MiB that stock gRPC clients accept. */
+export const PAGE_BYTES_MAX = 3.5 * 1024 * 1024;
 /** Longest time for which a read waits until acknowledged writes are visible. */
 export const CONSISTENCY_WAIT_MS_MAX = 10_000;
 /** Idempotency-Key header, in bytes. */

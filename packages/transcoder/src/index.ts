@@ -1,4 +1,5 @@
 export { itemsMaxOf } from "./json/field-options.ts";
+export { MessageCodecs } from "./json/message-codec.ts";
 export { renderError } from "./render-error.ts";
 export * from "./rest.ts";
 export * from "./transcoder.ts";

@@ -201,7 +201,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
       recordsByKind.length,
     );
     expect(recordsByKind).toHaveLength(2 * 22);
-    expect(segments.asked.map(({ mergedProfileIds }) => mergedProfileIds.length)).toEqual([20, 1]);
+    expect(segments.asked.map(({ mergedProfileIds }) => mergedProfileIds.length)).toEqual([9, 9, 3]);
     for (const asked of segments.asked) expect(bytesToUuid(asked.organizationId)).toBe(organizationId);
   });
 

@@ -1,7 +1,8 @@
 // Tests the feed for the segments service: positions, missed messages, profiles and scans in one snapshot.
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  BatchGetProfilesResponseSchema,
   EventFeedService,
   type ScanProfileEventsRequest,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
@@ -234,6 +235,24 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
       events.feed.batchGetProfiles({ organizationId: uuidToBytes(organization), profileIds });
     expect((await get(organizationId)).profiles).toEqual([profile]);
     expect((await get(newOrganization())).profiles).toEqual([]);
+  });
+
+  test("a response of large profiles is bounded and names the profiles that it leaves out", async () => {
+    const traits = JSON.stringify({ text: "x".repeat(65_000) });
+    const ids: string[] = [];
+    for (let index = 0; index < 70; index += 1)
+      ids.push((await events.call(createProfile, { userId: `${index}`, traits }, as)).profile?.id ?? "");
+    const found: string[] = [];
+    let responses = 0;
+    for (let left: Uint8Array[] = ids.map(uuidToBytes); left.length > 0; responses += 1) {
+      const request = { organizationId: uuidToBytes(organizationId), profileIds: left };
+      const response = await events.feed.batchGetProfiles(request);
+      expect(toBinary(BatchGetProfilesResponseSchema, response).byteLength).toBeLessThan(4 * 1024 * 1024);
+      found.push(...response.profiles.map(({ id }) => id));
+      left = response.leftProfileIds;
+    }
+    expect(responses).toBe(2);
+    expect(found.toSorted()).toEqual(ids.toSorted());
   });
 
   test("users and profiles are resolved by id, byte for byte, within their organization", async () => {

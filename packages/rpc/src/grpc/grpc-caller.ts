@@ -18,7 +18,7 @@ import { Interruptible } from "../interruptible.ts";
 import { methodName } from "../method-plan.ts";
 import {
   decodeResponse,
-  encode,
+  encodeRequest,
   headersFrom,
   MESSAGE_BYTES_CUT,
   metadataFrom,
@@ -86,7 +86,7 @@ class RemoteCaller implements GrpcCaller {
   unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
     return new Promise((resolve, reject) => {
       if (options.signal.aborted) throw abortError(options.signal);
-      const argument = encode(method.input, request);
+      const argument = encodeRequest(method.input, request);
       const deadlineMs = options.deadlineMs ?? this.#clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
       let headers: ReadonlyMap<string, string> = NO_HEADERS;
       let response: Buffer | undefined;
@@ -209,7 +209,7 @@ function send(
   const sending: Sending = { failure: undefined };
   const run = async (): Promise<void> => {
     for await (const request of new Interruptible(requests, ended, { endOnAbort: true })) {
-      if (!call.write(encode(method.input, request))) await writableAgain(call);
+      if (!call.write(encodeRequest(method.input, request))) await writableAgain(call);
     }
     call.end();
   };

@@ -2,12 +2,14 @@
 // is an error of Muster and not of the library.
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { Metadata } from "@grpc/grpc-js";
-import { BODY_BYTES_MAX } from "@muster/core";
+import { AssertionError, BODY_BYTES_MAX } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { METADATA_BYTES_MAX } from "../metadata.ts";
 
-/** Size of the largest REST body, plus the wrapping of a response that contains such bodies. */
+/** Size of the largest REST body, plus the wrapping of a request that contains such a body. */
 const MESSAGE_BYTES_MAX_GRPC = BODY_BYTES_MAX + 256 * 1024;
+/** The largest message that gRPC clients receive unless they are configured otherwise. */
+const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * Size at which grpc-js cuts a message off without details. Larger than Muster's own limit, so that callers
  * slightly above that limit receive a proper error, and small enough to bound buffering.
@@ -38,11 +40,25 @@ export function decodeResponse(schema: DescMessage, bytes: Buffer): Message {
   }
 }
 
-export function encode(schema: DescMessage, message: Message): Buffer {
-  const bytes = toBinary(schema, message);
+export function encodeRequest(schema: DescMessage, message: Message): Buffer {
+  const bytes = encode(schema, message);
   if (bytes.byteLength > MESSAGE_BYTES_MAX_GRPC) {
     throw new AppError("TOO_LARGE", { message: `A message is at most ${MESSAGE_BYTES_MAX_GRPC} bytes.` });
   }
+  return bytes;
+}
+
+/** Every handler bounds its responses, so a larger response is a defect of the handler. */
+export function encodeResponse(schema: DescMessage, message: Message): Buffer {
+  const bytes = encode(schema, message);
+  if (bytes.byteLength > RESPONSE_BYTES_MAX) {
+    throw new AssertionError(`${schema.typeName}: ${bytes.byteLength} bytes exceed ${RESPONSE_BYTES_MAX}`);
+  }
+  return bytes;
+}
+
+function encode(schema: DescMessage, message: Message): Buffer {
+  const bytes = toBinary(schema, message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

@@ -21,7 +21,7 @@ import { REQUEST_ID, requestIdFrom } from "../metadata.ts";
 import { methodName } from "../method-plan.ts";
 import {
   decodeRequest,
-  encode,
+  encodeResponse,
   headersFrom,
   metadataFrom,
   passBytes,
@@ -75,7 +75,7 @@ function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
         decode,
         unaryOptions(call, headers, () => isSent),
       );
-      const bytes = encode(method.output, response.message);
+      const bytes = encodeResponse(method.output, response.message);
       if (response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
       isSent = true;
       respond(null, bytes);
@@ -135,7 +135,7 @@ async function sendStream(
     };
     for await (const message of response.messages) {
       start();
-      if (!call.write(encode(method.output, message))) await writableAgain(call);
+      if (!call.write(encodeResponse(method.output, message))) await writableAgain(call);
     }
     start();
     if (mount.draining.aborted) throw mount.draining.reason;

@@ -1,8 +1,9 @@
 // ListAlerts lists fired alerts, newest first.
+import { AlertSchema } from "@muster/contracts/muster/events/v1/alert_pb";
 import type { AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { cutPage, idPosition, readPage, type UnaryHandler } from "@muster/rpc";
+import { idPosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../handlers/deps.ts";
 import { linkedProfileIds, rootsOf } from "../identity-graph/links-store.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
@@ -20,19 +21,22 @@ export function listAlerts({
   return async (request, { organizationId }) => {
     const { userId, code } = request;
     const scope = JSON.stringify(["alerts", organizationId, userId ?? null, code ?? null]);
-    const { size, after } = readPage(pageTokens, scope, request, idPosition);
+    const page = readPage(pageTokens, scope, request, idPosition);
     // One snapshot, so that a concurrent merge or unmerge cannot show an alert under two root profiles.
     return database.snapshot(async (db) => {
       const profileIds = userId === undefined ? undefined : await profilesOfUser(db, organizationId, userId);
-      const alerts = await readAlerts(db, { organizationId, profileIds, code, after }, size + 1);
-      const { rows, nextPageToken } = cutPage(pageTokens, scope, alerts, size, ({ id }) => [id]);
-      const current = await currentProfiles(db, organizationId, rows);
-      return {
-        alerts: rows.map((alert) =>
-          alertToProto(alert, current.get(alert.profileId) ?? { ...alert, userId: undefined }),
-        ),
-        nextPageToken,
-      };
+      const { items, nextPageToken } = await page.fill({
+        item: AlertSchema,
+        read: (after, limit) => readAlerts(db, { organizationId, profileIds, code, after }, limit),
+        positionOf: ({ id }) => [id],
+        async toItems(alerts) {
+          const current = await currentProfiles(db, organizationId, alerts);
+          return alerts.map((alert) =>
+            alertToProto(alert, current.get(alert.profileId) ?? { ...alert, userId: undefined }),
+          );
+        },
+      });
+      return { alerts: items, nextPageToken };
     });
   };
 }

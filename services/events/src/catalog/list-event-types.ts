@@ -1,6 +1,9 @@
 // ListEventTypes lists the catalog of the organization by the bytes of the names.
-import type { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
-import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
+import {
+  EventTypeSchema,
+  type EventTypeService,
+} from "@muster/contracts/muster/events/v1/event_type_service_pb";
+import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { CatalogDeps } from "./catalog.ts";
 import { eventTypeToProto } from "./event-type-proto.ts";
 
@@ -11,13 +14,17 @@ export function listEventTypes({
 }: CatalogDeps): UnaryHandler<typeof EventTypeService.method.listEventTypes> {
   return async (request, { organizationId }) => {
     const scope = JSON.stringify(["event-types", organizationId]);
-    const { size, after } = readPage(pageTokens, scope, request, parsePosition);
+    const page = readPage(pageTokens, scope, request, parsePosition);
     const types = await catalog.typesOf(database.reader, organizationId);
-    const following = [...types.values()]
-      .sort((a, b) => compareNames(a.name, b.name))
-      .filter(({ name }) => after === undefined || compareNames(name, after) > 0);
-    const { rows, nextPageToken } = cutPage(pageTokens, scope, following, size, ({ name }) => [name]);
-    return { eventTypes: rows.map(eventTypeToProto), nextPageToken };
+    const sorted = [...types.values()].sort((a, b) => compareNames(a.name, b.name));
+    const { items, nextPageToken } = await page.fill({
+      item: EventTypeSchema,
+      read: async (after, limit) =>
+        sorted.filter(({ name }) => after === undefined || compareNames(name, after) > 0).slice(0, limit),
+      positionOf: ({ name }) => [name],
+      toItems: (rows) => rows.map(eventTypeToProto),
+    });
+    return { eventTypes: items, nextPageToken };
   };
 }
 

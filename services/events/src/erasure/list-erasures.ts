@@ -1,6 +1,7 @@
 // ListErasures lists receipts, newest first.
+import { ErasureSchema } from "@muster/contracts/muster/events/v1/erasure_pb";
 import type { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
-import { cutPage, idPosition, readPage, type UnaryHandler } from "@muster/rpc";
+import { idPosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../handlers/deps.ts";
 import { erasureToProto } from "./erasure-proto.ts";
 import { listErasures as readErasures } from "./erasure-store.ts";
@@ -11,9 +12,12 @@ export function listErasures({
 }: Pick<EventsDeps, "database" | "pageTokens">): UnaryHandler<typeof ErasureService.method.listErasures> {
   return async (request, { organizationId }) => {
     const scope = JSON.stringify(["erasures", organizationId]);
-    const { size, after } = readPage(pageTokens, scope, request, idPosition);
-    const erasures = await readErasures(database.reader, organizationId, after, size + 1);
-    const { rows, nextPageToken } = cutPage(pageTokens, scope, erasures, size, ({ id }) => [id]);
-    return { erasures: rows.map(erasureToProto), nextPageToken };
+    const { items, nextPageToken } = await readPage(pageTokens, scope, request, idPosition).fill({
+      item: ErasureSchema,
+      read: (after, limit) => readErasures(database.reader, organizationId, after, limit),
+      positionOf: ({ id }) => [id],
+      toItems: (erasures) => erasures.map(erasureToProto),
+    });
+    return { erasures: items, nextPageToken };
   };
 }

@@ -7,9 +7,10 @@ import { chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@mus
 import { type CallContext, type Caller, type Client, createClient, onBehalfOf } from "@muster/rpc";
 
 /**
- * Merged profiles in one request. A response for these profiles and the maximum number of segments has 2 MiB.
+ * Merged profiles in one request. A response for these profiles, the root profile and the maximum number of
+ * segments with the longest slugs has 3.2 MiB.
  */
-const MERGED_AT_ONCE = 20;
+const MERGED_AT_ONCE = 9;
 
 /** Calls the segments service on behalf of the caller of the export. */
 export class MembershipReader {

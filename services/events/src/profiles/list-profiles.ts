@@ -1,8 +1,9 @@
 // ListProfiles lists root profiles, oldest first. A filter matches an identity of any linked profile, so a
 // filtered list has at most one entry.
+import { ProfileSchema } from "@muster/contracts/muster/events/v1/profile_pb";
 import type { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import type { OrganizationId, ProfileId } from "@muster/core";
-import { cutPage, idPosition, readPage, type UnaryHandler } from "@muster/rpc";
+import { idPosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../handlers/deps.ts";
 import { getProfileGroup, listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
@@ -16,17 +17,23 @@ export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileServi
     const { organizationId } = context;
     const filters = identitiesOf(request);
     const scope = JSON.stringify(["profiles", organizationId, filters]);
-    const { size, after } = readPage(deps.pageTokens, scope, request, idPosition<ProfileId>);
+    const page = readPage(deps.pageTokens, scope, request, idPosition<ProfileId>);
     if (filters.length > 0) {
       const found = await findByIdentities(deps, organizationId, filters);
-      const isAfter = found !== undefined && (after === undefined || found.id > after);
+      const isAfter = found !== undefined && (page.after === undefined || found.id > page.after);
       return { profiles: isAfter ? [profileToProto(found)] : [], nextPageToken: "" };
     }
     const db = deps.database.reader;
-    const roots = await listRoots(db, organizationId, after, size + 1);
-    const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, roots, size, ({ id }) => [id]);
-    const groups = await listProfileGroups(db, organizationId, rows);
-    return { profiles: groups.map((group) => profileToProto(effectiveProfile(group))), nextPageToken };
+    const { items, nextPageToken } = await page.fill({
+      item: ProfileSchema,
+      read: (after, limit) => listRoots(db, organizationId, after, limit),
+      positionOf: ({ id }) => [id],
+      async toItems(roots) {
+        const groups = await listProfileGroups(db, organizationId, roots);
+        return groups.map((group) => profileToProto(effectiveProfile(group)));
+      },
+    });
+    return { profiles: items, nextPageToken };
   };
 }
 

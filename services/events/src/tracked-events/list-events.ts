@@ -1,10 +1,11 @@
 // ListEvents lists a person's events, newest first. Events of equal time are ordered by descending id.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { TrackedEventSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import { isUuid, type ProfileId, type TrackedEventId, uuidToBytes } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { AppError, invalidField } from "@muster/errors";
-import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
+import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import { getEventsAt } from "../event-storage/event-cursor-store.ts";
 import { eventToProto, msOfTimestamp } from "../event-storage/event-proto.ts";
 import {
@@ -27,18 +28,19 @@ export function listEvents(deps: EventsDeps): UnaryHandler<typeof EventService.m
     const fromMs = boundOf("from", request.from, Math.ceil);
     const toMs = boundOf("to", request.to, Math.floor);
     const scope = JSON.stringify(["events", organizationId, profileId, names, fromMs ?? "", toMs ?? ""]);
-    const { size, after } = readPage(deps.pageTokens, scope, request, positionOf);
+    const page = readPage(deps.pageTokens, scope, request, positionOf);
     const db = deps.database.reader;
     const rootId = await rootOf(db, organizationId, profileId);
     if (rootId === undefined) throw new AppError("PROFILE_NOT_FOUND");
-    const filter = { organizationId, profileId: rootId, names, fromMs, toMs, after };
+    const filter = { organizationId, profileId: rootId, names, fromMs, toMs };
     const profileIds = await linkedProfileIds(db, organizationId, rootId);
-    const events = await listOfGroup(db, filter, profileIds, size + 1);
-    const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, events, size, ({ occurredMs, id }) => [
-      occurredMs,
-      id,
-    ]);
-    return { events: rows.map(eventToProto), nextPageToken };
+    const { items, nextPageToken } = await page.fill({
+      item: TrackedEventSchema,
+      read: (after, limit) => listOfGroup(db, { ...filter, after }, profileIds, limit),
+      positionOf: ({ occurredMs, id }) => [occurredMs, id],
+      toItems: (events) => events.map(eventToProto),
+    });
+    return { events: items, nextPageToken };
   };
 }
 

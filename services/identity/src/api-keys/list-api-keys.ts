@@ -1,7 +1,8 @@
 // ListApiKeys: lists the valid keys of the caller's organization, oldest first.
+import { ApiKeySchema } from "@muster/contracts/muster/identity/v1/api_key_pb";
 import type { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import type { ApiKeyId } from "@muster/core";
-import { cutPage, type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
+import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { type ApiKeyCursor, listApiKeyPage } from "./api-key-store.ts";
@@ -10,10 +11,14 @@ export function listApiKeys(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServi
   const { clock, database, pageTokens } = deps;
   return async (request, { organizationId }) => {
     const scope = `api-keys/${organizationId}`;
-    const { size, after } = readPage(pageTokens, scope, request, cursorOf);
-    const found = await listApiKeyPage(database.reader, organizationId, clock.nowMs(), after, size + 1);
-    const page = cutPage(pageTokens, scope, found, size, ({ createTimeMs, id }) => [createTimeMs, id]);
-    return { apiKeys: page.rows.map(apiKeyToProto), nextPageToken: page.nextPageToken };
+    const nowMs = clock.nowMs();
+    const { items, nextPageToken } = await readPage(pageTokens, scope, request, cursorOf).fill({
+      item: ApiKeySchema,
+      read: (after, limit) => listApiKeyPage(database.reader, organizationId, nowMs, after, limit),
+      positionOf: ({ createTimeMs, id }) => [createTimeMs, id],
+      toItems: (keys) => keys.map(apiKeyToProto),
+    });
+    return { apiKeys: items, nextPageToken };
   };
 }
 

@@ -89,13 +89,15 @@ export class EventsFeed implements ProducerPort {
     profileIds: readonly ProfileId[],
     options: ClientCallOptions,
   ): Promise<Map<string, Profile>> {
-    if (profileIds.length === 0) return new Map();
-    const request = {
-      organizationId: uuidToBytes(organizationId),
-      profileIds: profileIds.map(uuidToBytes),
-    };
-    const response = await this.#client.batchGetProfiles(request, options);
-    return new Map(response.profiles.map((profile) => [profile.id, profile]));
+    const found = new Map<string, Profile>();
+    // A response of bounded size may leave ids for the next request.
+    for (let left: Uint8Array[] = profileIds.map(uuidToBytes); left.length > 0; ) {
+      const request = { organizationId: uuidToBytes(organizationId), profileIds: left };
+      const response = await this.#client.batchGetProfiles(request, options);
+      for (const profile of response.profiles) found.set(profile.id, profile);
+      left = response.leftProfileIds;
+    }
+    return found;
   }
 
   /** Resolves tracked user ids and profile ids to root profiles. Unknown ids are missing. */

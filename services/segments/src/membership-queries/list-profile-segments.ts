@@ -1,5 +1,6 @@
 // ListProfileSegments: returns the segments of one profile, oldest segment first.
 
+import { SegmentSchema } from "@muster/contracts/muster/segments/v1/segment_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import {
   ALL_SHARDS,
@@ -10,7 +11,7 @@ import {
   shardOf,
 } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { cutPage, idPosition, type MethodHandler, readPage } from "@muster/rpc";
+import { idPosition, type MethodHandler, readPage } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { ensureOrganization } from "../organizations/provision-organization.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";
@@ -29,7 +30,7 @@ export function listProfileSegments(
     return readRootProfile(deps, context, request.profileId, async ({ id }) => {
       const profileId = id as ProfileId;
       const scope = `profile-segments/${organizationId}/${profileId}`;
-      const { size, after } = readPage(deps.pageTokens, scope, request, idPosition<SegmentId>);
+      const page = readPage(deps.pageTokens, scope, request, idPosition<SegmentId>);
       const shard = shardOf(organizationId, profileId);
       await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
       await deps.consistency.wait(context, {
@@ -40,15 +41,14 @@ export function listProfileSegments(
       });
       return deps.database.snapshot(async (trx) => {
         const evaluationIds = await evaluationIdsOf(trx, organizationId, shard, profileId);
-        const found = await listSegmentsByEvaluations(
-          trx,
-          organizationId,
-          evaluationIds ?? [],
-          after,
-          size + 1,
-        );
-        const { rows, nextPageToken } = cutPage(deps.pageTokens, scope, found, size, (row) => [row.id]);
-        const result = { segments: await describeSegments(trx, organizationId, rows), nextPageToken };
+        const { items, nextPageToken } = await page.fill({
+          item: SegmentSchema,
+          read: (after, limit) =>
+            listSegmentsByEvaluations(trx, organizationId, evaluationIds ?? [], after, limit),
+          positionOf: (row) => [row.id],
+          toItems: (rows) => describeSegments(trx, organizationId, rows),
+        });
+        const result = { segments: items, nextPageToken };
         return { result, hasState: evaluationIds !== undefined };
       });
     });
