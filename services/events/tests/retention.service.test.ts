@@ -43,7 +43,7 @@ function bound(database: Database): Database {
   return {
     engine: database.engine,
     reader: database.reader,
-    transaction: (body) => database.transaction(body),
+    transaction: (body, options) => database.transaction(body, options),
     snapshot: (body) => database.snapshot(body),
     removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),

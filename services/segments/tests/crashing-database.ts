@@ -12,13 +12,13 @@ export class CrashingDatabase {
     removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),
     close: () => database.close(),
-    transaction: async (body) => {
+    transaction: async (body, options) => {
       const crash = this.crashes.shift();
       const result = await database.transaction(async (trx) => {
         const made = await body(trx);
         if (crash === "before") throw new Error("crashed before the commit");
         return made;
-      });
+      }, options);
       if (crash === "after") throw new Error("crashed after the commit");
       return result;
     },

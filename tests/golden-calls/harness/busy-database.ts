@@ -34,7 +34,7 @@ export function busyDatabase(database: Database, activity: Activity): Database {
   return {
     engine: database.engine,
     reader,
-    transaction: (body) => counted(() => database.transaction(body)),
+    transaction: (body, options) => counted(() => database.transaction(body, options)),
     snapshot: (body) => counted(() => database.snapshot(body)),
     removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),

@@ -20,6 +20,7 @@ export interface DriverQuery {
 export interface DialectClient extends Knex.Client {
   /** Set on the client that runs the statements of a transaction. */
   readonly transacting?: boolean;
+  readonly config: Knex.Config;
   _query(connection: PooledConnection, query: DriverQuery): Promise<DriverQuery>;
 }
 

@@ -6,7 +6,9 @@ import {
   clearLost,
   databaseUnavailable,
   markLost,
+  NoResponse,
   refuseIfLost,
+  TransactionAborted,
   TransactionConflict,
 } from "../port/database-errors.ts";
 import {
@@ -17,11 +19,18 @@ import {
   MysqlDialect,
   type PooledConnection,
 } from "./knex-internals.ts";
-import { translateMysqlError } from "./mysql-errors.ts";
+import { isConnectionEnded, translateMysqlError } from "./mysql-errors.ts";
+import { isUnbounded } from "./mysql-session.ts";
+import type { ResponseWatch } from "./response-watch.ts";
 
 export type MysqlConnection = Connection & PooledConnection;
 /** A value of a prepared statement. */
 export type MysqlValue = string | number | bigint | Buffer | null;
+
+/** The configuration of a client, shared by its transactions. */
+export interface MysqlConfig extends Knex.Config {
+  readonly responses: ResponseWatch;
+}
 
 export class MysqlClient extends MysqlDialect implements BeginningClient {
   beginStatements(connection: PooledConnection, readOnly: boolean): readonly string[] {
@@ -45,11 +54,12 @@ export class MysqlClient extends MysqlDialect implements BeginningClient {
   }
 
   override async query(connection: MysqlConnection, query: DriverQuery | string): Promise<unknown> {
-    refuseIfLost(connection, typeof query === "string" ? query : query.sql);
+    const sql = typeof query === "string" ? query : query.sql;
+    refuseIfLost(connection, sql);
     try {
-      return await super.query(connection, query);
+      return await responded(this, connection, super.query(connection, query));
     } catch (error) {
-      throw failure(this, connection, error);
+      throw failure(this, connection, sql, error);
     }
   }
 
@@ -64,14 +74,36 @@ export class MysqlClient extends MysqlDialect implements BeginningClient {
   }
 }
 
-// Not a private method of the class: knex creates a transaction's client from the bare prototype.
-function failure(client: DialectClient, connection: MysqlConnection, error: unknown): unknown {
-  const translated = translateMysqlError(error);
+// Not private methods of the class: knex creates a transaction's client from the bare prototype.
+
+/** Rejects and closes the connection when the server does not respond in time. */
+function responded(
+  client: DialectClient,
+  connection: MysqlConnection,
+  running: Promise<unknown>,
+): Promise<unknown> {
+  if (isUnbounded(connection)) return running;
+  const { responses } = client.config as MysqlConfig;
+  return responses.within(running, () => {
+    connection.__knex__disposed = "the server does not respond";
+    connection.destroy();
+  });
+}
+
+function failure(client: DialectClient, connection: MysqlConnection, sql: string, error: unknown): unknown {
+  if (error instanceof NoResponse) return databaseUnavailable(error);
+  const translated = conflictOf(client, sql, error) ?? translateMysqlError(error);
   if (translated instanceof TransactionConflict) {
     if (client.transacting !== true) return databaseUnavailable(error);
     markLost(connection, translated);
   }
   return translated;
+}
+
+/** A connection that ended before the COMMIT has changed nothing, so the transaction can run again. */
+function conflictOf(client: DialectClient, sql: string, error: unknown): TransactionConflict | undefined {
+  const isRolledBack = client.transacting === true && isConnectionEnded(error) && !/^COMMIT/i.test(sql);
+  return isRolledBack ? new TransactionAborted(error) : undefined;
 }
 
 async function run(
@@ -81,11 +113,12 @@ async function run(
   send: (done: (error: Error | null, result: unknown) => void) => void,
 ): Promise<unknown> {
   refuseIfLost(connection, sql);
+  const running = new Promise((resolve, reject) => {
+    send((error, result) => (error === null ? resolve(result) : reject(error)));
+  });
   try {
-    return await new Promise((resolve, reject) => {
-      send((error, result) => (error === null ? resolve(result) : reject(error)));
-    });
+    return await responded(client, connection, running);
   } catch (error) {
-    throw failure(client, connection, error);
+    throw failure(client, connection, sql, error);
   }
 }

@@ -1,8 +1,17 @@
 // Opens MariaDB, MySQL 8 and TiDB as the database port.
+import { systemClock } from "@muster/core";
 import knexModule, { type Knex } from "knex";
-import type { Database, Transaction } from "../port/database.ts";
+import type { Database, Transaction, TransactionOptions } from "../port/database.ts";
 import { silentKnexLog } from "./knex-internals.ts";
-import { MysqlClient, type MysqlConnection } from "./mysql-client.ts";
+import { MysqlClient, type MysqlConfig, type MysqlConnection } from "./mysql-client.ts";
+import {
+  DEFAULT_SESSION_BOUNDS,
+  liftBounds,
+  type PoolUse,
+  prepareSession,
+  type SessionBounds,
+} from "./mysql-session.ts";
+import { ResponseWatch } from "./response-watch.ts";
 import { defaultRetryPolicy, type RetryPolicy, retryConflicts } from "./retry.ts";
 
 // A CommonJS module: Node finds no named export in it.
@@ -18,44 +27,47 @@ export interface MysqlOptions {
   /** Most snapshots open at once; more wait. */
   readonly snapshotPoolMax?: number;
   readonly acquireTimeoutMs?: number;
-  /** Time after which a waiting statement fails and its transaction runs again. */
-  readonly lockWaitSeconds?: number;
+  readonly bounds?: Partial<SessionBounds>;
   readonly retry?: Partial<RetryPolicy>;
   /** Statements that run on every new connection. */
   readonly sessionStatements?: readonly string[];
 }
 
-const ACQUIRE_TIMEOUT_MS = 10_000;
-const CONNECT_TIMEOUT_MS = 5_000;
-const LOCK_WAIT_SECONDS = 10;
+const ACQUIRE_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+/** Time to connect and to prepare the session. */
+const CREATE_TIMEOUT_MS = 5_000;
 const PING_TIMEOUT_MS = 5_000;
+/** The pool drops a connection that was idle for so long: well before the server closes it. */
+const POOL_IDLE_MS = 5_000;
 // Migrations hold one connection for their lock and use another.
 const POOL_MIN = 2;
 /** Prepared statements of one connection; a server allows about 16,000 in all. */
 const PREPARED_STATEMENTS_MAX = 256;
-/** The strictest of the defaults of MariaDB and MySQL 8, so that a statement has the same meaning on both. */
-const SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY";
-
 export async function openMysql(options: MysqlOptions): Promise<Database> {
   const poolMax = Math.max(POOL_MIN, options.poolMax ?? 10);
-  const writer = openPool(options, poolMax, false);
-  const reader = openPool(options, poolMax, true);
-  const snapshots = openPool(options, options.snapshotPoolMax ?? 8, true);
+  const writer = openPool(options, poolMax, "transactions");
+  const reader = openPool(options, poolMax, "reads");
+  const snapshots = openPool(options, options.snapshotPoolMax ?? 8, "snapshots");
   return new MysqlDatabase(writer, reader, snapshots, { ...defaultRetryPolicy, ...options.retry });
 }
 
-function openPool(options: MysqlOptions, max: number, readOnly: boolean): Knex {
-  return knex({
+function openPool(options: MysqlOptions, max: number, use: PoolUse): Knex {
+  const bounds = { ...DEFAULT_SESSION_BOUNDS, ...options.bounds };
+  const config: MysqlConfig = {
     client: MysqlClient as unknown as typeof Knex.Client,
     connection: { ...connectionSettings(options.url, options.database) },
     compileSqlOnError: false,
     acquireConnectionTimeout: options.acquireTimeoutMs ?? ACQUIRE_TIMEOUT_MS,
     log: silentKnexLog,
+    responses: new ResponseWatch(systemClock, bounds.responseMs),
     pool: {
       min: 0,
       max,
+      createTimeoutMillis: CREATE_TIMEOUT_MS,
+      idleTimeoutMillis: POOL_IDLE_MS,
       afterCreate(connection: MysqlConnection, done: (error?: unknown) => void): void {
-        prepareConnection(connection, sessionStatements(options, readOnly)).then(
+        prepareSession(connection, use, bounds, options.sessionStatements ?? []).then(
           () => done(),
           (error: unknown) => {
             connection.destroy();
@@ -64,7 +76,8 @@ function openPool(options: MysqlOptions, max: number, readOnly: boolean): Knex {
         );
       },
     },
-  });
+  };
+  return knex(config);
 }
 
 /**
@@ -87,22 +100,11 @@ export function connectionSettings(url: string, database: string | undefined): R
   };
 }
 
-function sessionStatements(options: MysqlOptions, readOnly: boolean): readonly string[] {
-  return [
-    `SET SESSION sql_mode = '${SQL_MODE}', innodb_lock_wait_timeout = ${options.lockWaitSeconds ?? LOCK_WAIT_SECONDS}`,
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    // Without autocommit a transaction begins with its first statement, which saves a round trip.
-    readOnly ? "SET SESSION TRANSACTION READ ONLY" : "SET SESSION autocommit = 0",
-    ...(options.sessionStatements ?? []),
-  ];
-}
-
-async function prepareConnection(connection: MysqlConnection, statements: readonly string[]): Promise<void> {
-  for (const sql of statements) {
-    await new Promise<void>((resolve, reject) => {
-      connection.query(sql, (error) => (error === null ? resolve() : reject(error)));
-    });
-  }
+function withoutBounds<T>(body: (trx: Transaction) => Promise<T>): (trx: Transaction) => Promise<T> {
+  return async (trx) => {
+    await liftBounds((await trx.client.acquireConnection()) as MysqlConnection);
+    return body(trx);
+  };
 }
 
 class MysqlDatabase implements Database {
@@ -119,8 +121,12 @@ class MysqlDatabase implements Database {
     this.#retry = retry;
   }
 
-  transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
-    return retryConflicts(this.#retry, () => this.#writer.transaction(body));
+  transaction<T>(
+    body: (trx: Transaction) => Promise<T>,
+    { isLong = false, retriesLockWaits = true }: TransactionOptions = {},
+  ): Promise<T> {
+    const run = isLong ? withoutBounds(body) : body;
+    return retryConflicts({ ...this.#retry, retriesLockWaits }, () => this.#writer.transaction(run));
   }
 
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {

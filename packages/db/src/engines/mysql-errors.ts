@@ -2,21 +2,29 @@
 // recognized by number, because mysql2 misnames some of them.
 import {
   databaseUnavailable,
+  LockWaitTimeout,
   PRIMARY_KEY,
   TransactionConflict,
   UniqueViolation,
 } from "../port/database-errors.ts";
 
-/** Lock wait timeout, deadlock, snapshot conflict (MariaDB), write conflicts (TiDB). */
-const CONFLICTS = new Set([1205, 1213, 1020, 8002, 8022, 9007]);
+/** Lock wait timeout; NOWAIT finds a locked row (MySQL and TiDB). */
+const LOCK_WAITS = new Set([1205, 3572]);
+/** Deadlock, snapshot conflict (MariaDB), write conflicts (TiDB). */
+const CONFLICTS = new Set([1213, 1020, 8002, 8022, 9007]);
+/** TiDB reports this conflict under the number of unknown errors. */
+const UNKNOWN_ERROR = 1105;
+const TIDB_CONFLICT = /pessimistic lock retry limit reached/;
 const DUPLICATE_ENTRY = 1062;
+/** The server has ended the connection: killed, gone, lost, idle for too long. */
+const CONNECTION_ENDED = new Set([1927, 2006, 2013, 4031]);
 /**
- * Not caused by the statement: full disk, too many connections, shutdown, network, read-only after a
- * failover, connection killed, region or store unavailable (TiDB).
+ * Not caused by the statement: full disk, too many connections, shutdown, network, read-only after a failover,
+ * statement took too long (MariaDB, MySQL), region or store unavailable (TiDB).
  */
 const UNAVAILABLE = new Set([
-  1021, 1040, 1041, 1047, 1053, 1077, 1079, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1836, 1927, 2006, 2013,
-  4031, 9001, 9002, 9003, 9005,
+  1021, 1040, 1041, 1047, 1053, 1077, 1079, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1836, 1969, 3024, 9001,
+  9002, 9003, 9005,
 ]);
 
 interface DriverError extends Error {
@@ -29,12 +37,23 @@ interface DriverError extends Error {
 /** Returns the error to reject with: one of database-errors.ts, or `error` itself for a defective statement. */
 export function translateMysqlError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const { errno, fatal, syscall, sqlMessage }: DriverError = error;
+  const { errno, sqlMessage }: DriverError = error;
+  if (errno !== undefined && LOCK_WAITS.has(errno)) return new LockWaitTimeout(error);
   if (errno !== undefined && CONFLICTS.has(errno)) return new TransactionConflict(error);
+  if (errno === UNKNOWN_ERROR && TIDB_CONFLICT.test(sqlMessage ?? error.message)) {
+    return new TransactionConflict(error);
+  }
   if (errno === DUPLICATE_ENTRY) return new UniqueViolation(violatedKey(sqlMessage ?? error.message), error);
-  if (fatal === true || syscall !== undefined) return databaseUnavailable(error);
+  if (isConnectionEnded(error)) return databaseUnavailable(error);
   if (errno !== undefined && UNAVAILABLE.has(errno)) return databaseUnavailable(error);
   return error;
+}
+
+/** Whether the connection is closed, so that the server has rolled its transaction back or will do so. */
+export function isConnectionEnded(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { errno, fatal, syscall }: DriverError = error;
+  return fatal === true || syscall !== undefined || (errno !== undefined && CONNECTION_ENDED.has(errno));
 }
 
 /**

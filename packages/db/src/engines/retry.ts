@@ -1,7 +1,7 @@
 // Runs a transaction again after a conflict with another one: bounded, with growing random pauses.
 import { randomInt } from "node:crypto";
 import { type BackoffPolicy, backoffMs, type Clock, systemClock } from "@muster/core";
-import { databaseUnavailable, TransactionConflict } from "../port/database-errors.ts";
+import { databaseUnavailable, LockWaitTimeout, TransactionConflict } from "../port/database-errors.ts";
 
 export interface RetryPolicy {
   readonly attemptsMax: number;
@@ -10,15 +10,18 @@ export interface RetryPolicy {
   readonly pauseMsMin: number;
   readonly pauseMsMax: number;
   readonly clock: Clock;
+  /** Whether a lock wait that took too long runs again. */
+  readonly retriesLockWaits: boolean;
   /** At least 0 and less than 1. */
   readonly random: () => number;
 }
 
 export const defaultRetryPolicy: RetryPolicy = {
   attemptsMax: 12,
-  elapsedMsMax: 15_000,
+  elapsedMsMax: 7_000,
   pauseMsMin: 4,
   pauseMsMax: 500,
+  retriesLockWaits: true,
   clock: systemClock,
   random: () => randomInt(2 ** 32) / 2 ** 32,
 };
@@ -31,6 +34,7 @@ export async function retryConflicts<T>(policy: RetryPolicy, run: () => Promise<
       return await run();
     } catch (error) {
       if (!(error instanceof TransactionConflict)) throw error;
+      if (!policy.retriesLockWaits && error instanceof LockWaitTimeout) throw databaseUnavailable(error);
       const isTooLong = policy.clock.monotonicMs() - startMs >= policy.elapsedMsMax;
       if (attempt >= policy.attemptsMax || isTooLong) throw databaseUnavailable(error);
       // Full jitter, so that two conflicting transactions do not collide again.

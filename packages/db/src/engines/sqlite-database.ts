@@ -112,6 +112,7 @@ class SqliteDatabase implements Database {
   }
 
   async transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
+    // A single process writes, and no server ends its sessions: the options have no effect.
     const result = await retryConflicts(this.#retry, () => this.#writer.transaction(body));
     // The driver never leaves this thread. Without a turn of the event loop, consecutive transactions would
     // block all sockets and workers of the process.

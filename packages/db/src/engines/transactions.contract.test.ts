@@ -93,7 +93,7 @@ describe.each(ENGINES)("transactions on %s", (engine) => {
   test("endless conflicts become UNAVAILABLE, with a retry time and without driver text", async () => {
     const impatient = await place.openAnother({
       sqlite: { retry: { attemptsMax: 3, pauseMsMin: 1 } },
-      mysql: { retry: { attemptsMax: 2, pauseMsMin: 1 }, lockWaitSeconds: 1 },
+      mysql: { retry: { attemptsMax: 2, pauseMsMin: 1 }, bounds: { lockWaitSeconds: 1 } },
     });
     let attempts = 0;
     await database.transaction(async (trx) => {

@@ -76,7 +76,7 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     file("0002_takes_long", `${ADD_COLOR} await new Promise((resolve) => setTimeout(resolve, 1500));`);
     const impatient = await place.openAnother({
       sqlite: { retry: { attemptsMax: 1 } },
-      mysql: { retry: { attemptsMax: 1 }, lockWaitSeconds: 1 },
+      mysql: { retry: { attemptsMax: 1 }, bounds: { lockWaitSeconds: 1 } },
     });
     const first = migrate(database, folder);
     await waitFor(async () => (await migrationStatus(database, folder))[0]?.appliedMs);

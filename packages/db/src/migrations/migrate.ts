@@ -158,11 +158,14 @@ async function whenFree<T>(
   for (;;) {
     let isEntered = false;
     try {
-      return await database.transaction(async (trx) => {
-        await enter(trx);
-        isEntered = true;
-        return body(trx);
-      });
+      return await database.transaction(
+        async (trx) => {
+          await enter(trx);
+          isEntered = true;
+          return body(trx);
+        },
+        { isLong: true },
+      );
     } catch (error) {
       const isHeldUp = error instanceof AppError && error.cause instanceof TransactionConflict;
       if (isEntered || !isHeldUp || clock.monotonicMs() >= deadlineMs) throw error;

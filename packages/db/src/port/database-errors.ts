@@ -26,6 +26,36 @@ export class TransactionConflict extends PlainError {
   }
 }
 
+/** Another transaction holds a row for too long. */
+export class LockWaitTimeout extends TransactionConflict {
+  override name = "LockWaitTimeout";
+}
+
+/**
+ * The server has ended the connection before the COMMIT, so the transaction is rolled back: the process paused
+ * inside the transaction for too long, or the server restarted.
+ */
+export class TransactionAborted extends TransactionConflict {
+  override name = "TransactionAborted";
+}
+
+/** The server has not responded to a statement in time. */
+export class NoResponse extends PlainError {
+  override name = "NoResponse";
+
+  constructor() {
+    super("the database does not respond to a statement");
+  }
+}
+
+/**
+ * Whether a transaction was rejected because of locks or the duration of the transaction, although the database
+ * responds. Another attempt with fewer rows may succeed.
+ */
+export function isBlocked(error: unknown): boolean {
+  return error instanceof AppError && error.cause instanceof TransactionConflict;
+}
+
 /**
  * Whether `error` is a unique violation; with `keyName`, a violation of this unique index ({@link
  * PRIMARY_KEY} for a primary key).

@@ -8,6 +8,16 @@ export type Queryable = Knex | Knex.Transaction;
 /** "mysql" stands for MariaDB, MySQL 8 and TiDB. */
 export type Engine = "sqlite" | "mysql";
 
+export interface TransactionOptions {
+  /**
+   * False rejects at the first wait for a lock that takes too long; see isBlocked. The default is true: the
+   * body runs again.
+   */
+  readonly retriesLockWaits?: boolean;
+  /** True lifts the limits on the duration of statements and pauses, for migrations. */
+  readonly isLong?: boolean;
+}
+
 export interface Database {
   readonly engine: Engine;
   /** Runs single statements over committed data. It never writes: the connection rejects writes. */
@@ -16,9 +26,10 @@ export interface Database {
    * Runs `body` in a READ COMMITTED transaction and commits. On a deadlock, lock timeout or snapshot conflict
    * it rolls back and runs `body` again, so `body` must not do other I/O. Rejects with UNAVAILABLE after too
    * many attempts, or when the database does not respond. If the COMMIT had no response, its outcome is
-   * unknown.
+   * unknown. A frozen process loses its transaction after a few seconds, so that its locks stop nobody for
+   * longer; the body then runs again when the process continues.
    */
-  transaction<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
+  transaction<T>(body: (trx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Runs `body` in a read-only transaction whose statements all read the same snapshot. */
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
   /**
