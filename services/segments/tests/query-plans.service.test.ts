@@ -44,9 +44,9 @@ import {
 import { readPendingWork } from "../src/projection/pending-work-store.ts";
 import {
   addBackfills,
-  listBackfillingShards,
   listBackfillsOfEvaluations,
   listBackfillsOfShards,
+  listOldestBackfills,
   nextOrganizationToBackfill,
 } from "../src/rebuild/backfill-store.ts";
 import { readFactHorizons, saveFactHorizons } from "../src/rebuild/fact-horizon-store.ts";
@@ -93,9 +93,11 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   "timers: due profiles": (db) => listDueProfiles(db, shard, NOW_MS, 500),
   "timers: next due times": (db) => readNextDueTimes(db, ALL_SHARDS),
   "backfill: next organization": (db) => nextOrganizationToBackfill(db, ALL_SHARDS, organizationId),
-  "backfill: shards": (db) => listBackfillingShards(db, organizationId, ALL_SHARDS),
+  "backfill: shards": (db) => listOldestBackfills(db, organizationId, ALL_SHARDS),
   "backfill: of an organization": (db) => listBackfillsOfShards(db, organizationId, ALL_SHARDS),
-  "rebuild: marked profiles": (db) => listProfileRebuilds(db, organizationId, [shard], 200),
+  "rebuild: marked profiles after a profile": (db) =>
+    listProfileRebuilds(db, organizationId, ALL_SHARDS, { shard, profileId }, 200),
+  "rebuild: marked profiles": (db) => listProfileRebuilds(db, organizationId, ALL_SHARDS, undefined, 200),
   "rebuild: reasons of marked profiles": (db) =>
     readRebuildReasons(
       db,

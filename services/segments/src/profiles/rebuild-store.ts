@@ -39,18 +39,29 @@ export async function addProfileRebuilds(
   );
 }
 
-/** Up to `limit` marked profiles of the shards. */
+/** Up to `limit` marked profiles of the shards, in order of the key, after the given profile. */
 export async function listProfileRebuilds(
   db: Queryable,
   organizationId: OrganizationId,
   shards: readonly number[],
+  after: Omit<ProfileKey, "organizationId"> | undefined,
   limit: number,
 ): Promise<ProfileKey[]> {
-  const rows = await db("profile_rebuilds")
+  const query = db("profile_rebuilds")
     .select<Row[]>(KEY)
     .where("organization_id", uuidToBytes(organizationId))
     .whereIn("shard", [...shards])
+    .orderBy(["shard", "profile_id"])
     .limit(limit);
+  if (after !== undefined) {
+    const { shard, profileId } = after;
+    query.andWhere((position) =>
+      position
+        .where("shard", ">", shard)
+        .orWhere((same) => same.where("shard", shard).andWhere("profile_id", ">", uuidToBytes(profileId))),
+    );
+  }
+  const rows = await query;
   return rows.map((row) => ({
     organizationId: bytesToUuid(row.organization_id),
     shard: row.shard,

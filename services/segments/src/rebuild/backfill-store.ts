@@ -57,21 +57,30 @@ export async function deleteBackfills(
     .delete();
 }
 
+/** A shard's oldest unfinished evaluation. */
+export interface OldestBackfill {
+  readonly shard: number;
+  readonly evaluationId: EvaluationId;
+}
+
 /** The shards with unfinished backfills of the organization. Costs an index lookup for each shard. */
-export async function listBackfillingShards(
+export async function listOldestBackfills(
   db: Queryable,
   organizationId: OrganizationId,
   shards: readonly number[],
-): Promise<number[]> {
+): Promise<OldestBackfill[]> {
   if (shards.length === 0) return [];
   const lookups = shards.map((shard) =>
     db("segment_backfills")
-      .max("evaluation_id")
+      .min("evaluation_id")
       .where({ shard, organization_id: uuidToBytes(organizationId) })
       .as(`of_${shard}`),
   );
   const [row]: Record<string, Buffer | null>[] = await db.select(lookups);
-  return shards.filter((shard) => (row?.[`of_${shard}`] ?? null) !== null);
+  return shards.flatMap((shard) => {
+    const id = row?.[`of_${shard}`] ?? null;
+    return id === null ? [] : [{ shard, evaluationId: bytesToUuid<EvaluationId>(id) }];
+  });
 }
 
 /** Unfinished backfills by shard, the oldest evaluation first. */

@@ -75,7 +75,7 @@ export class RebuildWorker {
 
   constructor(deps: RebuildDeps) {
     this.#deps = deps;
-    this.#planner = new RebuildPlanner(deps.database);
+    this.#planner = new RebuildPlanner(deps.database, deps.clock);
     this.#failureLog = new FailureLog(deps.log, { failed: "a rebuild step failed; retrying" });
   }
 
@@ -91,9 +91,9 @@ export class RebuildWorker {
     const nextMs = Math.max(this.#schedule.nextMs, this.#notBeforeMs);
     if (nowMs < nextMs) return { nextMs, hasFinishedWork: false };
     this.#schedule.begin();
-    const tasks = await this.#planner.next(owned.shards);
+    const { tasks, nextMs: postponedMs } = await this.#planner.next(owned.shards);
     if (tasks.length === 0) {
-      this.#schedule.sleep();
+      this.#schedule.sleepUntil(postponedMs);
       return { nextMs: this.#schedule.nextMs, hasFinishedWork: false };
     }
     const startMs = clock.monotonicMs();
