@@ -60,6 +60,7 @@ const dispatcher = createDispatcher({
   metrics: new Metrics(),
   apiKeys: {
     verify: async () => ({ kind: "api_key", id: "key", organizationId, permissions: permissionsOf(["*"]) }),
+    onChange: () => () => {},
   },
   serviceTokens: tokens("events"),
 });

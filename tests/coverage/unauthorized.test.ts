@@ -45,6 +45,7 @@ const dispatcher: Dispatcher = createDispatcher({
       key.startsWith("mk_")
         ? { kind: "api_key", id: "key", organizationId, permissions: permissionsOf(key.slice(3).split("-")) }
         : undefined,
+    onChange: () => () => {},
   },
   serviceTokens: tokensOf("events"),
   demoOrganizationId: organizationId,

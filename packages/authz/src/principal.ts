@@ -10,6 +10,8 @@ export interface ApiKeyPrincipal {
   readonly id: string;
   readonly organizationId: OrganizationId;
   readonly permissions: Permissions;
+  /** Epoch ms; undefined means never. */
+  readonly expireTimeMs?: number | undefined;
 }
 
 /** A local caller without credentials, acting for the demo organization (embedded mode only). */
@@ -32,9 +34,20 @@ export interface Permissions {
   has(permission: string): boolean;
 }
 
-/** Looks an API key up. Undefined when the key is unknown, revoked or expired. */
+/** Looks API keys up. */
 export interface ApiKeyVerifier {
-  verify(key: string): Promise<ApiKeyPrincipal | undefined>;
+  /** Undefined when the key is unknown, revoked or expired; rejects when that cannot be decided now. */
+  verify(key: string, options?: VerifyOptions): Promise<ApiKeyPrincipal | undefined>;
+  /**
+   * Calls the listener with the id of a key that may have ended, or with undefined when any key may have. The
+   * returned function ends the subscription.
+   */
+  onChange(listener: (id: string | undefined) => void): () => void;
+}
+
+export interface VerifyOptions {
+  /** The verification must be recent: none from a cache serves while identity is unreachable. */
+  readonly sensitive?: boolean;
 }
 
 /** Signs and verifies the short-lived tokens by which services authenticate to each other. */

@@ -196,6 +196,12 @@ export const variables = {
     doc: "File of the event catalog, which lists the events that earn points. Unset: config/events.yaml beside the code.",
     kind: text(TEXT, "a file"),
   }),
+  identityGraceMs: given({
+    name: "MUSTER_IDENTITY_GRACE_MS",
+    doc: "How long API keys that were verified before are accepted while identity is unreachable, in milliseconds. Revoked keys and methods that issue keys or erase people are refused at once.",
+    kind: integer(0, 600_000),
+    fallback: () => "120000",
+  }),
   drainDelayMs: given({
     name: "MUSTER_DRAIN_DELAY_MS",
     doc: "How long a stopping process still accepts requests while /readyz returns 503, in milliseconds.",

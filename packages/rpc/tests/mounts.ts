@@ -1,8 +1,14 @@
 // Reaches the same dispatcher through each of Muster's mounts.
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
+import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
+import { createServer as createHttp2Server, type Http2Server } from "node:http2";
+import type { Socket } from "node:net";
 import type { DescMethod, DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
 import { createLogger } from "@muster/log";
 import {
   type Caller,
@@ -51,13 +57,26 @@ export const mounts: Readonly<Record<string, Mount>> = {
   "gRPC on connect-node": (module) => connectMount(module, (baseUrl) => createGrpcTransport({ baseUrl })),
 };
 
+/** The mounts above, and the mounts of the gateway's port, which serve no streams of requests. */
+export const serverStreamMounts: Readonly<Record<string, Mount>> = {
+  ...mounts,
+
+  "Connect over HTTP/1.1": (module) =>
+    connectMount(module, (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1" }), "1.1"),
+
+  "gRPC-Web over HTTP/1.1": (module) =>
+    connectMount(module, (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }), "1.1"),
+};
+
 async function connectMount(
   { dispatcher }: TestModule,
   transportTo: (baseUrl: string) => Transport,
+  httpVersion: "1.1" | "2" = "2",
 ): Promise<Mounted> {
   const services = dispatcher.implementations.map(({ service }) => service);
   const handler = createConnectHandler({ services, caller: dispatcher, log: silent });
-  const { port, close } = await listen(createHttp2Server(handler.handle));
+  const server = httpVersion === "2" ? createHttp2Server(handler.handle) : createHttpServer(handler.handle);
+  const { port, close } = await listen(server);
   return { caller: transportCaller(transportTo(`http://127.0.0.1:${port}`)), close };
 }
 
@@ -66,16 +85,16 @@ interface Listening {
   close(): Promise<void>;
 }
 
-async function listen(server: Http2Server): Promise<Listening> {
-  const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session) => sessions.add(session));
+async function listen(server: Http2Server | HttpServer): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => sockets.add(socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   return {
     port: address.port,
     async close() {
-      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };

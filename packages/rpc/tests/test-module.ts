@@ -1,6 +1,6 @@
 // Provides hand-written handlers behind a real dispatcher, for the tests of the mounts.
 import { create } from "@bufbuild/protobuf";
-import type { ApiKeyVerifier, ServiceTokenClaims, ServiceTokenPort } from "@muster/authz";
+import type { ApiKeyPrincipal, ApiKeyVerifier, ServiceTokenClaims, ServiceTokenPort } from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
@@ -8,7 +8,7 @@ import {
   CreateOrganizationResponseSchema,
   OrganizationService,
 } from "@muster/contracts/muster/identity/v1/organization_service_pb";
-import { type OrganizationId, systemClock } from "@muster/core";
+import { type Clock, type OrganizationId, systemClock } from "@muster/core";
 import type { Database } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
@@ -36,14 +36,51 @@ export interface Observed {
 }
 
 /** "reader" may read, "writer" may do all, "outage" makes identity unreachable. */
-const apiKeys: ApiKeyVerifier = {
-  async verify(key) {
+export class TestKeys implements ApiKeyVerifier {
+  readonly #listeners = new Set<(id: string | undefined) => void>();
+  readonly #ended = new Set<string>();
+  #readOnly = false;
+  /** The end of every key that is verified from now on. */
+  expireTimeMs: number | undefined;
+
+  async verify(key: string): Promise<ApiKeyPrincipal | undefined> {
     if (key === "outage") throw new AppError("UNAVAILABLE", { retryAfterMs: 1000 });
-    if (key !== "reader" && key !== "writer") return undefined;
-    const has = (permission: string): boolean => key === "writer" || permission.endsWith(".read");
-    return { kind: "api_key", id: `id-of-${key}`, organizationId: ORGANIZATION, permissions: { has } };
-  },
-};
+    if ((key !== "reader" && key !== "writer") || this.#ended.has(key)) return undefined;
+    const isWriter = key === "writer" && !this.#readOnly;
+    const has = (permission: string): boolean => isWriter || permission.endsWith(".read");
+    const { expireTimeMs } = this;
+    return {
+      kind: "api_key",
+      id: `id-of-${key}`,
+      organizationId: ORGANIZATION,
+      permissions: { has },
+      expireTimeMs,
+    };
+  }
+
+  onChange(listener: (id: string | undefined) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Streams that follow the keys. */
+  get followers(): number {
+    return this.#listeners.size;
+  }
+
+  /** With `isAnnounced` false, as if the announcement got lost. */
+  end(key: string, { isAnnounced = true } = {}): void {
+    this.#ended.add(key);
+    if (!isAnnounced) return;
+    for (const listener of [...this.#listeners]) listener(`id-of-${key}`);
+  }
+
+  /** Takes every permission to write. */
+  restrict(): void {
+    this.#readOnly = true;
+    for (const listener of [...this.#listeners]) listener(undefined);
+  }
+}
 
 /** A token is the JSON of its claims. */
 export function tokensOf(service: string): ServiceTokenPort {
@@ -71,6 +108,7 @@ export const FULL_ERROR = new AppError("EVENT_CONFLICT", {
 
 export interface TestModule {
   readonly dispatcher: Dispatcher;
+  readonly keys: TestKeys;
   readonly observed: Observed;
   readonly metrics: Metrics;
 }
@@ -79,23 +117,26 @@ export interface TestModuleOptions {
   readonly ledger?: IdempotencyLedgerPort;
   /** Database with a table "effects", written for organizations named "stored…". */
   readonly database?: Database;
+  /** By default the machine's. */
+  readonly clock?: Clock;
 }
 
-export function testModule({ ledger, database }: TestModuleOptions = {}): TestModule {
+export function testModule({ ledger, database, clock = systemClock }: TestModuleOptions = {}): TestModule {
   const observed: Observed = { log: [], calls: [], read: 0, yielded: 0, ended: 0 };
   const metrics = new Metrics();
+  const keys = new TestKeys();
   const dispatcher = createDispatcher({
     implementations: [organizations(observed, database), apiKeyMethods(), events(observed), feed()],
     serviceName: "test",
-    clock: systemClock,
+    clock,
     log: recorder(observed.log),
     metrics,
-    apiKeys,
+    apiKeys: keys,
     serviceTokens: tokensOf("test"),
     demoOrganizationId: DEMO_ORGANIZATION,
     ledger,
   });
-  return { dispatcher, observed, metrics };
+  return { dispatcher, keys, observed, metrics };
 }
 
 function recorder(lines: LogLine[]): Logger {

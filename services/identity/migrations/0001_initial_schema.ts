@@ -1,5 +1,5 @@
 // Creates the tables of organizations, their API keys, and the idempotency ledger.
-import { bytes, id16, instant, json, nullable, type Schema } from "@muster/db";
+import { bytes, id16, insertRows, instant, integer, json, nullable, type Schema, tiny } from "@muster/db";
 import { createIdempotencySubjectsTable, createIdempotencyTable } from "@muster/idempotency";
 
 export async function up(schema: Schema): Promise<void> {
@@ -30,6 +30,16 @@ export async function up(schema: Schema): Promise<void> {
     unique: { api_keys_hash_uq: ["key_hash"] },
     indexes: { api_keys_organization_ix: ["organization_id", "create_time_ms", "id"] },
   });
+  await createRevocationCount(schema);
   await createIdempotencyTable(schema);
   await createIdempotencySubjectsTable(schema);
+}
+
+async function createRevocationCount(schema: Schema): Promise<void> {
+  // A single row, with the id 0.
+  await schema.createTable("revocation_count", {
+    columns: { id: tiny(), revocations: integer() },
+    primaryKey: ["id"],
+  });
+  await insertRows(schema.trx, "revocation_count", ["id", "revocations"], [[0, 0]], "keep", ["id"]);
 }

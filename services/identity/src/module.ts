@@ -3,6 +3,7 @@ import { PageTokens } from "@muster/core";
 import { IdempotencyWorker } from "@muster/idempotency";
 import type { ModuleDefinition } from "@muster/runtime";
 import { apiKeyService, credentialService } from "./api-keys/api-key-service.ts";
+import { RevocationBeatWorker } from "./api-keys/revocation-beat-worker.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { knownPermissions } from "./known-permissions.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
@@ -30,7 +31,10 @@ export const identityModule: ModuleDefinition = {
         credentialService(deps),
         organizationDirectoryService(deps),
       ],
-      workers: [new IdempotencyWorker({ database, clock, log })],
+      workers: [
+        new IdempotencyWorker({ database, clock, log }),
+        new RevocationBeatWorker({ bus, database, clock, log }),
+      ],
     };
   },
 };

@@ -34,8 +34,8 @@ export class IdentityUnderTest extends ModuleUnderTest {
     const Ledger = crashing ? CrashingLedger : IdempotencyLedger;
     const parts = await startParts(identityModule, engine, {
       clock,
-      apiKeys: ({ database, bus }) =>
-        new CachingApiKeyVerifier({ lookup: ownApiKeyLookup(database, clock), clock, broadcasts: bus }),
+      apiKeys: ({ database, bus, log }) =>
+        new CachingApiKeyVerifier({ lookup: ownApiKeyLookup(database, clock), clock, broadcasts: bus, log }),
       ledger: (platform) => new Ledger({ ...platform, key: platform.key("idempotency") }),
     });
     return new IdentityUnderTest(parts, clock);

@@ -150,11 +150,11 @@ export class World {
         segments: this.#callerOf("segments"),
       },
       key: (use) => deriveKey(SECRET, `${service}/${use}`),
-      apiKeys: ({ clock, bus, database, caller }) => {
+      apiKeys: ({ clock, bus, database, caller, log }) => {
         const remote = createClient(CredentialService, caller("identity"));
         const isIdentity = service === "identity";
         const lookup = isIdentity ? ownApiKeyLookup(database, clock) : remoteApiKeyLookup(remote, clock);
-        return new CachingApiKeyVerifier({ lookup, clock, broadcasts: bus });
+        return new CachingApiKeyVerifier({ lookup, clock, broadcasts: bus, log });
       },
       ledger: (platform) =>
         new IdempotencyLedger({

@@ -94,6 +94,8 @@ function platformOf(
       lookup: lookupOf(service, database, caller, clock),
       clock,
       broadcasts: platform.bus,
+      log: log.child({ service }),
+      graceMs: config.identityGraceMs,
     }),
     serviceTokens: tokens,
     threads,

@@ -22,16 +22,21 @@ export function authenticate(deps: AuthenticateDeps): Before {
       const { headers } = call.options;
       const authorization = headers.get(AUTHORIZATION);
       const token = headers.get(SERVICE_TOKEN);
-      if (authorization !== undefined) call.caller = await byApiKey(deps.apiKeys, authorization);
+      if (authorization !== undefined) call.caller = await byApiKey(deps, call, authorization);
       else if (token !== undefined) call.caller = byServiceToken(deps, call, token);
       if (call.caller === undefined) throw new AppError("UNAUTHENTICATED");
     },
   };
 }
 
-async function byApiKey(apiKeys: ApiKeyVerifier, authorization: string): Promise<Principal | undefined> {
+async function byApiKey(
+  { apiKeys }: AuthenticateDeps,
+  call: Call,
+  authorization: string,
+): Promise<Principal | undefined> {
   const key = apiKeyFrom(authorization);
-  return key === undefined ? undefined : apiKeys.verify(key);
+  const { sensitive } = call.plan.policy;
+  return key === undefined ? undefined : apiKeys.verify(key, { sensitive });
 }
 
 function byServiceToken(deps: AuthenticateDeps, call: Call, token: string): Principal | undefined {

@@ -34,6 +34,7 @@ export class Call implements CallContext {
   /** Set by idempotency. */
   responseSaver: ((...saveParameters: Parameters<CallContext["saveResponse"]>) => Promise<void>) | undefined;
   readonly #controller = new AbortController();
+  readonly #cleanups: (() => void)[] = [];
 
   constructor(plan: MethodPlan, requestId: string, source: RequestSource, options: CallOptions) {
     this.plan = plan;
@@ -72,6 +73,15 @@ export class Call implements CallContext {
   /** Ends the call with this error and aborts the handler's signal. */
   abort(error: AppError): void {
     this.#controller.abort(error);
+  }
+
+  /** Runs the function when a streaming call is over. */
+  onEnd(cleanup: () => void): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  end(): void {
+    for (const cleanup of this.#cleanups.splice(0)) cleanup();
   }
 
   async saveResponse(...saveParameters: Parameters<CallContext["saveResponse"]>): Promise<void> {

@@ -32,6 +32,7 @@ export function deadline(deps: { readonly clock: Clock }): Around {
         yield* responses;
       } finally {
         unwatch();
+        call.end();
       }
     },
   };

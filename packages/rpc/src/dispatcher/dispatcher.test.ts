@@ -122,7 +122,7 @@ const deps = {
   clock: new FakeClock(),
   log: createLogger({ level: "silent" }),
   metrics: new Metrics(),
-  apiKeys: { verify: async () => undefined },
+  apiKeys: { verify: async () => undefined, onChange: () => () => {} },
   serviceTokens: { mint: () => "", verify: (text: string) => JSON.parse(text) as ServiceTokenClaims },
 };
 

@@ -32,6 +32,7 @@ import {
 } from "./interceptor.ts";
 import { logAndMetrics } from "./log-and-metrics.ts";
 import { validate } from "./validate.ts";
+import { watchCredential } from "./watch-credential.ts";
 
 export interface DispatcherOptions {
   readonly implementations: readonly ServiceImplementation[];
@@ -130,6 +131,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
       demoOrganizationId: options.demoOrganizationId,
     }),
     authorize(),
+    watchCredential({ apiKeys: options.apiKeys, clock }),
     validate(),
     idempotency({ ledger: options.ledger, log }),
   ];

@@ -1,5 +1,5 @@
 // CallAs names the caller of a method in tests.
-import { type ApiKeyPrincipal, permissionsOf } from "@muster/authz";
+import { type ApiKeyPrincipal, type ApiKeyVerifier, permissionsOf } from "@muster/authz";
 import type { OrganizationId } from "@muster/core";
 
 export interface CallAs {
@@ -21,8 +21,10 @@ export function apiKeyText(organizationId: OrganizationId, scopes: readonly stri
   return `${organizationId}:${scopes.join("+")}`;
 }
 
-/** Accepts the texts of {@link apiKeyText}. */
-export async function verifyApiKeyText(text: string): Promise<ApiKeyPrincipal | undefined> {
+/** Accepts the texts of {@link apiKeyText}, which never end. */
+export const apiKeyTexts: ApiKeyVerifier = { verify: verifyApiKeyText, onChange: () => () => {} };
+
+async function verifyApiKeyText(text: string): Promise<ApiKeyPrincipal | undefined> {
   const [organizationId, scopes] = text.split(":");
   if (organizationId === undefined || scopes === undefined) return undefined;
   return {

@@ -26,7 +26,7 @@ import {
 } from "@muster/runtime";
 import { FakeClock } from "../fake-clock.ts";
 import { openTestDatabase, type TestDatabase } from "../test-database.ts";
-import { apiKeyText, type CallAs, verifyApiKeyText } from "./call-as.ts";
+import { apiKeyText, apiKeyTexts, type CallAs } from "./call-as.ts";
 
 /** Derives every key of an installation in tests. */
 const TEST_KEY = new Uint8Array(32).fill(9);
@@ -228,7 +228,7 @@ function platformOf(service: ServiceName, database: Database, options: ModuleOpt
       ...options.settings,
     },
   };
-  return { ...platform, apiKeys: options.apiKeys?.(platform) ?? { verify: verifyApiKeyText } };
+  return { ...platform, apiKeys: options.apiKeys?.(platform) ?? apiKeyTexts };
 }
 
 /** Silent unless MUSTER_TEST_LOG names a level. */

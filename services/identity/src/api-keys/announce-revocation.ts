@@ -1,8 +1,8 @@
-// Broadcasts that a key was revoked, after the revocation has committed. Best effort: where a broadcast is
-// lost, the age of cached entries bounds the remaining life of the key.
-import { CREDENTIALS_REVOKED_TOPIC } from "@muster/authz";
+// Broadcasts that a key was revoked, after the revocation has committed. Best effort: the next beat shows every
+// receiver that it missed an announcement.
+import { CREDENTIALS_REVOKED_TOPIC, encodeRevocation, type Revocation } from "@muster/authz";
 import type { Bus } from "@muster/bus";
-import { type ApiKeyId, type Clock, uuidToBytes } from "@muster/core";
+import type { Clock } from "@muster/core";
 
 /** Longest time for which a response waits until its broadcast returns. */
 const ECHO_WAIT_MS = 250;
@@ -13,9 +13,9 @@ const ECHO_WAIT_MS = 250;
  */
 export async function announceRevocation(
   { bus, clock }: { readonly bus: Bus; readonly clock: Clock },
-  id: ApiKeyId,
+  revocation: Revocation,
 ): Promise<void> {
-  const payload = uuidToBytes(id);
+  const payload = encodeRevocation(revocation);
   const echo = new AbortController();
   // Subscribed last, so that this process's caches receive the broadcast first.
   const unsubscribe = bus.onBroadcast(CREDENTIALS_REVOKED_TOPIC, (received) => {

@@ -15,6 +15,7 @@ import { apiKeyToProto } from "./api-key-proto.ts";
 import { findApiKey, insertApiKey, removeEndedApiKeys, setApiKeyEnd } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
 import { permissionsOfCaller } from "./permissions-of-caller.ts";
+import { countRevocation } from "./revocation-count-store.ts";
 
 export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.rotateApiKey> {
   return async (request, context) => {
@@ -28,13 +29,14 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const { name, scopes } = old;
     const { apiKey, secret } = issueApiKey(deps, { organizationId, name, scopes });
     const response = create(RotateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
-    await deps.database.transaction(async (trx) => {
+    const count = await deps.database.transaction(async (trx) => {
       await endOld(trx, old, nowMs, request.overlapSeconds * 1_000);
       await removeEndedApiKeys(trx, organizationId, nowMs);
       await insertApiKey(trx, apiKey);
       await context.saveResponse(trx, response);
+      return countRevocation(trx);
     });
-    await announceRevocation(deps, id);
+    await announceRevocation(deps, { apiKeyId: id, count, hasEnded: false });
     return response;
   };
 }
