@@ -7,7 +7,7 @@ import { parseInstant as parseJson } from "../../packages/transcoder/src/json/ti
 import {
   parseClientInstant,
   parseInstant as parseRfc,
-} from "../../services/events/src/tracking/instant-text.ts";
+} from "../../services/events/src/tracking-calls/instant-text.ts";
 import { parseInstant as parseCel } from "../../services/segments/src/predicates/values/time-literal.ts";
 
 const TEXTS = [

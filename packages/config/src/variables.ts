@@ -191,6 +191,25 @@ export const variables = {
     kind: integer(1000, 100_000_000),
     fallback: () => "250000",
   }),
+  trackingClockOffsetMs: given({
+    name: "MUSTER_TRACKING_CLOCK_OFFSET_MS",
+    doc: "Smallest difference between the sentAt of a tracking request and the time of receipt that counts as a wrong clock of the client, in milliseconds.",
+    kind: integer(1000, 86_400_000),
+    fallback: () => "600000",
+  }),
+  trackingPlaceholderIds: given({
+    name: "MUSTER_TRACKING_PLACEHOLDER_IDS",
+    doc: "Ids of tracking calls that stand for nobody and never link profiles, as a comma list in any case. The empty id is always one.",
+    kind: textList(/^[^\0]{1,255}$/, "a comma list of ids"),
+    fallback: () =>
+      "undefined,null,nil,none,nan,[object Object],true,false,0,-1,guest,anonymous,unknown,00000000-0000-0000-0000-000000000000",
+  }),
+  trackingUsersPerAnonymousIdMax: given({
+    name: "MUSTER_TRACKING_USERS_PER_ANONYMOUS_ID_MAX",
+    doc: "Most known users with whom tracking calls merge one anonymous id, undone merges included.",
+    kind: integer(1, 1000),
+    fallback: () => "3",
+  }),
   eventCatalog: optional({
     name: "MUSTER_EVENT_CATALOG",
     doc: "File of the event catalog, which lists the events that earn points. Unset: config/events.yaml beside the code.",

@@ -42,6 +42,17 @@ export interface ModuleSettings {
    * twice as many.
    */
   readonly backlogItemsMax: number;
+  readonly tracking: TrackingSettings;
+}
+
+/** How calls of tracking SDKs are read. */
+export interface TrackingSettings {
+  /** Smallest difference between `sentAt` and the time of receipt that counts as a wrong clock of the client. */
+  readonly clockOffsetMs: number;
+  /** Ids that identify no person and never link profiles, in any case. */
+  readonly placeholderIds: readonly string[];
+  /** Most known users that one anonymous id is merged with, undone merges included. */
+  readonly usersPerAnonymousIdMax: number;
 }
 
 export interface ModuleDefinition {

@@ -93,7 +93,7 @@ async function build(platform: Platform, defaultEventTypes: readonly EventType[]
     profileService(deps),
     eventService(deps),
     erasureService({ ...deps, erasures: erasureWorker }),
-    trackingService(deps),
+    trackingService(deps, platform.settings.tracking),
     retentionService({ ...deps, retention }),
     behaviorService({ ...deps, catalog }),
     eventTypeService({ ...deps, catalog }),

@@ -115,13 +115,13 @@ describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
     expect(await names()).toEqual(["user.identified", "user.identified"]);
   });
 
-  test("alias merges two profiles, in the order of calls within a batch", async () => {
+  test("alias merges a visitor into a user, in the order of calls within a batch", async () => {
     const calls = [
       { type: "track", anonymousId: "a", event: "browsed" },
-      { type: "identify", userId: "old", anonymousId: "a", traits: '{"plan":"pro"}' },
+      { type: "identify", anonymousId: "a", traits: '{"plan":"pro"}' },
       { type: "track", userId: "new", event: "bought" },
-      { type: "alias", userId: "new", previousId: "old" },
-      { type: "track", userId: "old", event: "came back" },
+      { type: "alias", userId: "new", previousId: "a" },
+      { type: "track", anonymousId: "a", event: "came back" },
     ];
     await events.call(batch, { batch: calls }, as);
     const [group, ...others] = await profiles();
@@ -149,13 +149,13 @@ describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
         call(identify, { userId: "u", anonymousId, messageId: `i-${anonymousId}` }),
         call(identify, { userId: "u", anonymousId, messageId: `i-${anonymousId}` }),
         call(track, { userId: "u", event: "bought", messageId: `b-${anonymousId}` }),
-        call(alias, { userId: "v", previousId: "u", messageId: `v-${anonymousId}` }),
+        call(alias, { userId: "u", previousId: "p", messageId: `v-${anonymousId}` }),
       ]),
     );
     for (const anonymousId of devices) {
       await call(identify, { userId: "u", anonymousId, messageId: `last-${anonymousId}` });
     }
-    await call(alias, { userId: "v", previousId: "u", messageId: "last" });
+    await call(alias, { userId: "u", previousId: "p", messageId: "last" });
     expect(await profiles()).toHaveLength(1);
     const counts = Object.entries(Object.groupBy(await names(), (name) => name));
     expect(Object.fromEntries(counts.map(([name, all]) => [name, all?.length]))).toEqual({

@@ -110,7 +110,7 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       ["no instant of sending", { userId: "u", event: "x", sentAt: "0" }, "FIELD_INVALID call.sent_at"],
       [
         "an instant past all years",
-        { userId: "u", event: "x", timestamp: "9999-12-31T23:00:00Z", sentAt: at(NOW - 2 * HOUR) },
+        { userId: "u", event: "x", timestamp: "0001-01-01T01:00:00Z", sentAt: at(NOW + 2 * HOUR) },
         "FIELD_INVALID call.timestamp",
       ],
       [
@@ -146,21 +146,42 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       ["none", {}, NOW],
       ["one alone is believed", { timestamp: at(NOW - HOUR) }, NOW - HOUR],
       [
-        "a clock that is ten minutes slow",
+        "a request that was ten minutes on its way",
         { timestamp: at(NOW - HOUR), sentAt: at(NOW - 10 * MINUTE) },
-        NOW - 50 * MINUTE,
+        NOW - HOUR,
       ],
       [
-        "a clock that is a year fast",
-        { timestamp: at(NOW + 365 * 24 * HOUR), sentAt: at(NOW + 365 * 24 * HOUR + 5_000) },
-        NOW - 5_000,
+        "a clock that is more than ten minutes slow",
+        { timestamp: at(NOW - HOUR), sentAt: at(NOW - 10 * MINUTE - 1) },
+        NOW - 50 * MINUTE + 1,
+      ],
+      [
+        "a clock that is ten minutes fast",
+        { timestamp: at(NOW + 9 * MINUTE), sentAt: at(NOW + 10 * MINUTE) },
+        NOW + 9 * MINUTE,
+      ],
+      [
+        "a clock that is a day fast",
+        { timestamp: at(NOW + 23 * HOUR), sentAt: at(NOW + 24 * HOUR) },
+        NOW - HOUR,
+      ],
+      [
+        "a clock that claims to be a year fast",
+        { timestamp: at(NOW - HOUR), sentAt: at(NOW + 365 * 24 * HOUR) },
+        NOW - HOUR,
+      ],
+      ["a clock without a battery", { timestamp: at(NOW - HOUR), sentAt: at(0) }, NOW - HOUR],
+      [
+        "a time of sending from another clock than the event",
+        { timestamp: at(NOW - HOUR), sentAt: at(NOW - 20 * 365 * 24 * HOUR) },
+        NOW - HOUR,
       ],
       ["another zone", { timestamp: "2026-01-01T14:00:00+03:00", sentAt: at(NOW) }, NOW - HOUR],
       ["no zone is UTC", { timestamp: "2026-01-01T11:00:00" }, NOW - HOUR],
       [
         "the original timestamp is the fallback",
-        { originalTimestamp: at(NOW - HOUR), sentAt: at(NOW - MINUTE) },
-        NOW - HOUR + MINUTE,
+        { originalTimestamp: at(NOW - HOUR), sentAt: at(NOW - 20 * MINUTE) },
+        NOW - 40 * MINUTE,
       ],
       [
         "the original timestamp is only a fallback",
@@ -173,17 +194,35 @@ describe.each(ENGINES)("tracking calls on %s", (engine) => {
       expect((await stored()).map(({ atMs }) => atMs)).toEqual([expected]);
     });
 
-    test("the sent_at of a batch applies to calls without their own", async () => {
-      const own = { type: "track", userId: "u", timestamp: at(NOW - HOUR) };
+    test("one correction applies to all calls of a batch, which keep their order", async () => {
       const calls = [
-        { ...own, event: "batch's" },
-        { ...own, event: "own", sentAt: at(NOW - 2 * MINUTE) },
+        {
+          type: "track",
+          userId: "u",
+          event: "first",
+          timestamp: at(NOW - HOUR),
+          sentAt: at(NOW - 9 * MINUTE),
+        },
+        { type: "track", userId: "u", event: "second", timestamp: at(NOW - 50 * MINUTE) },
+        { type: "track", userId: "u", event: "third" },
       ];
-      await events.call(batch, { batch: calls, sentAt: at(NOW - MINUTE) }, as);
+      await events.call(batch, { batch: calls, sentAt: at(NOW - 11 * MINUTE) }, as);
       expect(await stored()).toMatchObject([
-        { name: "batch's", atMs: NOW - HOUR + MINUTE },
-        { name: "own", atMs: NOW - HOUR + 2 * MINUTE },
+        { name: "first", atMs: NOW - 49 * MINUTE },
+        { name: "second", atMs: NOW - 39 * MINUTE },
+        { name: "third", atMs: NOW },
       ]);
+    });
+
+    test("a batch that was 30 s on its way keeps the cart before the order", async () => {
+      const sentAt = at(NOW - 30_000);
+      const calls = [
+        { type: "track", userId: "u", event: "cart", timestamp: at(NOW - 31_000) },
+        { type: "track", userId: "u", event: "order" },
+      ];
+      await events.call(batch, { batch: calls, sentAt }, as);
+      await call(track, { userId: "u", event: "by server", timestamp: at(NOW - 20_000) });
+      expect(await names()).toEqual(["cart", "by server", "order"]);
     });
 
     test("an import's times are not corrected", async () => {

@@ -24,6 +24,9 @@ async function tracking(calls: Recorder): Promise<void> {
   await calls.ok(group, { call: { userId: "ada", groupId: "acme", traits: '{"seats":3}' } });
   await calls.refused(group, { call: { userId: "ada" } });
   await calls.ok(alias, { call: { userId: "cleo", previousId: "ada" } });
+  await calls.ok(track, { call: { anonymousId: "a-2", event: "product.viewed" } });
+  await calls.ok(alias, { call: { userId: "cleo", previousId: "a-2" } });
+  await calls.refused(alias, { call: { userId: "cleo", previousId: "undefined" } });
   await calls.refused(alias, { call: { userId: "cleo" } });
   await pages(calls);
   await batches(calls);

@@ -105,6 +105,11 @@ function platformOf(
     settings: {
       demoOrganizationId: platform.demo?.organizationId,
       backlogItemsMax: config.backlogItemsMax,
+      tracking: {
+        clockOffsetMs: config.trackingClockOffsetMs,
+        placeholderIds: config.trackingPlaceholderIds,
+        usersPerAnonymousIdMax: config.trackingUsersPerAnonymousIdMax,
+      },
     },
   };
 }

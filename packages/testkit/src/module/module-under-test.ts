@@ -135,9 +135,12 @@ export class ModuleUnderTest {
   }
 
   /** Returns the value of a counter, summed over all labels. */
-  async count(name: string): Promise<number> {
+  async count(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
     const series = await this.metrics.registry.getSingleMetric(name)?.get();
-    return (series?.values ?? []).reduce((sum, { value }) => sum + value, 0);
+    const wanted = Object.entries(labels);
+    return (series?.values ?? [])
+      .filter((one) => wanted.every(([label, value]) => one.labels[label] === value))
+      .reduce((sum, { value }) => sum + value, 0);
   }
 
   /** Stops the workers and keeps the data. */
@@ -225,6 +228,11 @@ function platformOf(service: ServiceName, database: Database, options: ModuleOpt
     settings: {
       demoOrganizationId: undefined,
       backlogItemsMax: 1_000_000,
+      tracking: {
+        clockOffsetMs: 600_000,
+        placeholderIds: ["undefined", "null", "[object Object]", "0", "-1", "guest"],
+        usersPerAnonymousIdMax: 3,
+      },
       ...options.settings,
     },
   };

@@ -69,8 +69,7 @@ export async function lockProfileGroups(
     if (rootId !== undefined && roots.get(rootId)?.mergedInto !== undefined) throw new IdentityConflict();
   }
   const groups = new Map<ProfileId, ProfileGroup>();
-  for (const root of locked)
-    groups.set(root.id, { root, merged: await listMerged(trx, organizationId, [root.id]) });
+  for (const group of await listProfileGroups(trx, organizationId, locked)) groups.set(group.root.id, group);
   return new Map(
     [...now].flatMap(([profileId, rootId]) => {
       const group = groups.get(rootId);

@@ -51,6 +51,19 @@ export async function markMergeUndone(
     .update({ undone_ms: undone.atMs, undone_actor: Buffer.from(undone.actor) });
 }
 
+/** Returns all profiles into which a profile itself was ever merged, undone merges included. */
+export async function listDirectMergeTargets(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileId: ProfileId,
+): Promise<Set<ProfileId>> {
+  const rows: { into_profile_id: Buffer }[] = await db("profile_merges")
+    .distinct("into_profile_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .where("profile_id", uuidToBytes(profileId));
+  return new Set(rows.map((row) => bytesToUuid<ProfileId>(row.into_profile_id)));
+}
+
 /**
  * Returns the merge targets of profiles: all profiles into which they were ever merged, over any number of
  * merges, including undone merges. The given profiles are omitted.

@@ -13,11 +13,17 @@ import {
   readIdentityVersions,
 } from "../identity-graph/identity-versions-store.ts";
 import { insertProfiles } from "../profile-storage/profile-store.ts";
-import { type BatchContext, collectKeys, type ErasedEventFinder, type ErasedIds } from "./batch-context.ts";
+import {
+  type BatchContext,
+  type BatchKeys,
+  collectKeys,
+  type ErasedEventFinder,
+  type ErasedIds,
+} from "./batch-context.ts";
 import { loadBatchContext } from "./batch-context-store.ts";
 import type { IngestStep } from "./ingest-step.ts";
 import { type BatchPlan, planBatch, withAlertCodes } from "./plan-batch.ts";
-import type { EventOutcome, Submission } from "./submission.ts";
+import type { BeforeInsertResult, EventOutcome, Submission } from "./submission.ts";
 
 /** The dependencies of a commit. */
 export interface CommitDeps {
@@ -63,7 +69,9 @@ export async function commitBatch(
   let savingResponse: Submission | undefined;
   const body = async (trx: Transaction): Promise<BatchPlan> => {
     savingResponse = undefined;
-    const readAndPlan = async (): Promise<{
+    const readAndPlan = async (
+      rejected?: BeforeInsertResult["rejected"],
+    ): Promise<{
       readonly versions: IdentityVersions;
       readonly plan: BatchPlan;
     }> => {
@@ -71,16 +79,21 @@ export async function commitBatch(
       const versions = await readIdentityVersions(trx);
       const context = await loadBatchContext(trx, keys, { withStoredEvents });
       addErased(context, await deps.erased.find(trx, keys, versions));
-      return { versions, plan: planBatch(submissions, context, deps.profileIds, deps.clock.nowMs()) };
+      const options = { profileIds: deps.profileIds, nowMs: deps.clock.nowMs() };
+      return {
+        versions,
+        plan: planBatch(submissions, context, { ...options, ...(rejected && { rejected }) }),
+      };
     };
     let { versions, plan } = await readAndPlan();
     let identityDrafts: readonly OutboxDraft[] = [];
     const newCount = plan.newEvents.length;
     if (beforeInsert !== undefined && newCount > 0) {
-      identityDrafts = await beforeInsert(trx, plan.outcomes[0] ?? noOutcomes);
-      ({ versions, plan } = await readAndPlan());
+      const { drafts, rejected } = await beforeInsert(trx, plan.outcomes[0] ?? noOutcomes);
+      identityDrafts = drafts;
+      ({ versions, plan } = await readAndPlan(rejected));
       // A concurrent transaction stored one of the events, so its identity claim must not apply twice.
-      if (plan.newEvents.length !== newCount) throw new IdentityConflict();
+      if (plan.newEvents.length !== newCount - rejected.size) throw new IdentityConflict();
     }
     await insertProfiles(trx, plan.newProfiles);
     const drafts = [...identityDrafts, ...(await insertAndEncode(trx, plan))];
@@ -96,15 +109,7 @@ export async function commitBatch(
       await submission.saveResponse(trx, plan.outcomes[index] ?? noOutcomes);
       savingResponse = undefined;
     }
-    if (drafts.length > 0) {
-      await deps.outbox.append(trx, drafts);
-      const now = await readIdentityVersions(trx);
-      requireUnchangedVersions(now, versions, plan);
-      if (now[ERASURES_VERSION] !== versions[ERASURES_VERSION]) {
-        requireNotErased(plan, await deps.erased.find(trx, keys, now));
-      }
-      await incrementIdentityVersions(trx, shardsOfIdentityChanges(drafts));
-    }
+    if (drafts.length > 0) await appendDrafts(deps, trx, { drafts, plan, versions, keys });
     return plan;
   };
   try {
@@ -117,6 +122,29 @@ export async function commitBatch(
 }
 
 const noOutcomes: readonly EventOutcome[] = [];
+
+interface PlannedChanges {
+  readonly drafts: readonly OutboxDraft[];
+  readonly plan: BatchPlan;
+  /** The versions that the plan is based on. */
+  readonly versions: IdentityVersions;
+  readonly keys: ReadonlyMap<OrganizationId, BatchKeys>;
+}
+
+/** Appends the messages last, and then proves that the plan is still valid. */
+async function appendDrafts(
+  deps: CommitDeps,
+  trx: Transaction,
+  { drafts, plan, versions, keys }: PlannedChanges,
+): Promise<void> {
+  await deps.outbox.append(trx, drafts);
+  const now = await readIdentityVersions(trx);
+  requireUnchangedVersions(now, versions, plan);
+  if (now[ERASURES_VERSION] !== versions[ERASURES_VERSION]) {
+    requireNotErased(plan, await deps.erased.find(trx, keys, now));
+  }
+  await incrementIdentityVersions(trx, shardsOfIdentityChanges(drafts));
+}
 
 /**
  * Throws IdentityConflict if an identity version of the plan's shards has changed. Invariant: `now` was read

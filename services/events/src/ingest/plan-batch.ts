@@ -41,15 +41,25 @@ export function withAlertCodes(
 export function planBatch(
   submissions: readonly Submission[],
   context: BatchContext,
-  profileIds: IdSource,
-  nowMs: number,
+  { profileIds, nowMs, rejected = new Map() }: PlanOptions,
 ): BatchPlan {
   const planner = new Planner(profileIds, nowMs);
   const outcomes = submissions.map((submission) => {
     const input = { submission, context: context.get(submission.organizationId) ?? emptyContext() };
-    return submission.events.map((event) => planner.planEvent(event, input));
+    return submission.events.map((event, index): EventOutcome => {
+      const error = rejected.get(index);
+      return error === undefined ? planner.planEvent(event, input) : { status: "rejected", error };
+    });
   });
   return planner.finish(outcomes);
+}
+
+/** The sources of new profiles, and the events to leave out. */
+export interface PlanOptions {
+  readonly profileIds: IdSource;
+  readonly nowMs: number;
+  /** Errors of events by index in an exclusive submission. */
+  readonly rejected?: ReadonlyMap<number, AppError>;
 }
 
 interface PlanInput {

@@ -50,16 +50,24 @@ export interface Submission {
   readonly saveResponse: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
   /**
    * Applies identity claims before the insert if at least one event is new. Receives the planned outcome of
-   * each event and returns the messages to publish. A retried transaction calls it again.
+   * each event. A retried transaction calls it again.
    */
   readonly beforeInsert: BeforeInsert | undefined;
 }
 
-/** Changes identity links in the transaction of the events and returns the messages to publish. */
+/** Changes identity links in the transaction of the events. */
 export type BeforeInsert = (
   trx: Transaction,
   outcomes: readonly EventOutcome[],
-) => Promise<readonly OutboxDraft[]>;
+) => Promise<BeforeInsertResult>;
+
+/** The effect of {@link BeforeInsert}. */
+export interface BeforeInsertResult {
+  /** Messages to publish. */
+  readonly drafts: readonly OutboxDraft[];
+  /** Errors of new events that must not be stored, by index in the submission. */
+  readonly rejected: ReadonlyMap<number, AppError>;
+}
 
 /** Creates a submission of the events of one request. */
 export function createSubmission(

@@ -8,12 +8,12 @@ import type {
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError, type FieldError, invalidField } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../handlers/deps.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
+import { clientClock, trustedClock } from "../tracking-calls/client-clock.ts";
+import { parseClientInstant } from "../tracking-calls/instant-text.ts";
+import { INSTANT_PROBLEM, type ReadCall, readCall, withFieldPrefix } from "../tracking-calls/read-call.ts";
 import { type CallOutcomes, commitCalls, wasAccepted } from "./commit-calls.ts";
-import { parseClientInstant } from "./instant-text.ts";
-import { INSTANT_PROBLEM, type ReadCall, readCall, withFieldPrefix } from "./read-call.ts";
-import type { TrackingMetrics } from "./tracking-metrics.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 
 /** Maximum number of problems in an error. Further problems appear after the client has fixed these. */
 const PROBLEMS_MAX = 20;
@@ -30,8 +30,7 @@ type Success = MessageShape<typeof BatchResponseSchema> | MessageShape<typeof Im
 
 /** Throws FIELD_INVALID if no call of the batch is valid. */
 export async function acceptBatch<CallResponse extends Success>(
-  deps: EventsDeps,
-  metrics: TrackingMetrics,
+  deps: TrackingDeps,
   context: CallContext,
   sent: Batch,
   success: CallResponse,
@@ -51,7 +50,7 @@ export async function acceptBatch<CallResponse extends Success>(
     options,
   );
   problems.push(...rejectedOf(valid, outcomes));
-  metrics.rejected(problems.length);
+  deps.trackingMetrics.rejected(problems.length);
   if (outcomes.some(wasAccepted)) return success;
   throw noCallAcceptedError(problems);
 }
@@ -68,7 +67,7 @@ interface Problem {
 }
 
 function readBatch(
-  deps: EventsDeps,
+  deps: TrackingDeps,
   context: CallContext,
   { calls, unreadable, sentAt, correctsClock }: Batch,
 ): { readonly valid: IndexedCall[]; readonly problems: Problem[] } {
@@ -79,8 +78,17 @@ function readBatch(
     return { index, fields: [{ field: `batch[${index}]${path}`, message }] };
   });
   const skipped = new Set(problems.map(({ index }) => index));
-  const { organizationId } = context;
-  const reader = { organizationId, nowMs: deps.clock.nowMs(), ids: deps.ids, sentAt, correctsClock };
+  const nowMs = deps.clock.nowMs();
+  const reader = {
+    organizationId: context.organizationId,
+    nowMs,
+    ids: deps.ids,
+    clientClock: correctsClock
+      ? clientClock({ calls, sentAt, nowMs, offsetMinMs: deps.clockOffsetMs })
+      : trustedClock(nowMs),
+    placeholderIds: deps.placeholderIds,
+    onPlaceholder: () => deps.trackingMetrics.linkSkipped("placeholder_id"),
+  };
   const valid: IndexedCall[] = [];
   for (const [index, call] of calls.entries()) {
     if (skipped.has(index)) continue;

@@ -5,17 +5,13 @@ import {
   type TrackingService,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../handlers/deps.ts";
 import { acceptBatch } from "./accept-batch.ts";
-import type { TrackingMetrics } from "./tracking-metrics.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 
-export function batch(
-  deps: EventsDeps,
-  metrics: TrackingMetrics,
-): UnaryHandler<typeof TrackingService.method.batch> {
+export function batch(deps: TrackingDeps): UnaryHandler<typeof TrackingService.method.batch> {
   const success = create(BatchResponseSchema, { success: true });
   return (request, context) => {
     const { batch: calls, unreadableCalls: unreadable, sentAt } = request;
-    return acceptBatch(deps, metrics, context, { calls, unreadable, sentAt, correctsClock: true }, success);
+    return acceptBatch(deps, context, { calls, unreadable, sentAt, correctsClock: true }, success);
   };
 }

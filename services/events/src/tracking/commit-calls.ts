@@ -2,10 +2,15 @@
 // calls with identity claims commit exclusively, before the calls that follow.
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../handlers/deps.ts";
-import { createSubmission, type EventOutcome, type Submission } from "../ingest/submission.ts";
-import { claimsBeforeInsert, rejectionReasons } from "./claims-before-insert.ts";
-import type { ReadCall } from "./read-call.ts";
+import {
+  type BeforeInsert,
+  createSubmission,
+  type EventOutcome,
+  type Submission,
+} from "../ingest/submission.ts";
+import type { ReadCall } from "../tracking-calls/read-call.ts";
+import { ClaimsOfSubmission, rejectionReasons } from "./claims-before-insert.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 
 /** Maximum number of calls in one submission, so that other requests of the organization are not delayed. */
 const RUN_CALLS_MAX = 1000;
@@ -29,7 +34,7 @@ export interface CommitOptions {
  * Earlier calls stay committed, and their message ids prevent duplicates when the client retries.
  */
 export async function commitCalls(
-  deps: EventsDeps,
+  deps: TrackingDeps,
   context: CallContext,
   calls: readonly ReadCall[],
   options: CommitOptions,
@@ -50,7 +55,7 @@ export function wasAccepted(outcome: EventOutcome): boolean {
 }
 
 interface Progress {
-  readonly deps: EventsDeps;
+  readonly deps: TrackingDeps;
   readonly context: CallContext;
   readonly options: CommitOptions;
   /** Number of all calls. */
@@ -60,14 +65,18 @@ interface Progress {
 }
 
 async function commitRun(progress: Progress, run: readonly ReadCall[]): Promise<void> {
-  const { deps, outcomes, options } = progress;
-  const submission = submissionOf(progress, run);
-  if (submission.beforeInsert === undefined) {
-    outcomes.push(...(await deps.ingest.submit(submission, options.kind)));
+  const { deps, context, outcomes, options } = progress;
+  const claims = run.flatMap(({ claim }) => claim ?? []);
+  if (claims.length === 0) {
+    outcomes.push(...(await deps.ingest.submit(submissionOf(progress, run), options.kind)));
     return;
   }
+  const applied = new ClaimsOfSubmission(deps, context, claims);
   try {
-    outcomes.push(...(await deps.ingest.submitExclusive(submission, options.kind)));
+    const submission = submissionOf(progress, run, applied.beforeInsert);
+    const committed = await deps.ingest.submitExclusive(submission, options.kind);
+    for (const reason of applied.skippedOf(committed)) deps.trackingMetrics.linkSkipped(reason);
+    outcomes.push(...committed);
   } catch (error) {
     if (!(error instanceof AppError) || !rejectionReasons.has(error.reason)) throw error;
     // A rejected claim fails only its own call, so the calls of the run are committed one by one.
@@ -76,11 +85,13 @@ async function commitRun(progress: Progress, run: readonly ReadCall[]): Promise<
   }
 }
 
-function submissionOf(progress: Progress, run: readonly ReadCall[]): Submission {
-  const { deps, context, options, outcomes, count } = progress;
+function submissionOf(
+  { context, options, outcomes, count }: Progress,
+  run: readonly ReadCall[],
+  beforeInsert?: BeforeInsert,
+): Submission {
   const before = [...outcomes];
   const { saveResponse } = options;
-  const claims = run.flatMap(({ claim }) => claim ?? []);
   return createSubmission(
     context.organizationId,
     run.map(({ event }) => event),
@@ -90,7 +101,7 @@ function submissionOf(progress: Progress, run: readonly ReadCall[]): Submission 
         before.length + run.length === count && {
           saveResponse: (trx, own) => saveResponse(trx, [...before, ...own]),
         }),
-      ...(claims.length > 0 && { beforeInsert: claimsBeforeInsert(deps, context, claims) }),
+      ...(beforeInsert && { beforeInsert }),
     },
   );
 }

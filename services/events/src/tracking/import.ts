@@ -5,23 +5,13 @@ import {
   type TrackingService,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../handlers/deps.ts";
 import { acceptBatch } from "./accept-batch.ts";
-import type { TrackingMetrics } from "./tracking-metrics.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 
-export function importCalls(
-  deps: EventsDeps,
-  metrics: TrackingMetrics,
-): UnaryHandler<typeof TrackingService.method.import> {
+export function importCalls(deps: TrackingDeps): UnaryHandler<typeof TrackingService.method.import> {
   const success = create(ImportResponseSchema, { success: true });
   return (request, context) => {
     const { batch: calls, unreadableCalls: unreadable } = request;
-    return acceptBatch(
-      deps,
-      metrics,
-      context,
-      { calls, unreadable, sentAt: "", correctsClock: false },
-      success,
-    );
+    return acceptBatch(deps, context, { calls, unreadable, sentAt: "", correctsClock: false }, success);
   };
 }

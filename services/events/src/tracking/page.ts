@@ -10,14 +10,14 @@ import {
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError, invalidField } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
-import type { EventsDeps } from "../handlers/deps.ts";
-import { parseInstant } from "./instant-text.ts";
+import { parseInstant } from "../tracking-calls/instant-text.ts";
 import { takeCall } from "./take-call.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 
 /** Response metadata that replaces the success status of the REST response. */
 const HTTP_STATUS_METADATA = "muster-http-status";
 
-export function page(deps: EventsDeps): UnaryHandler<typeof TrackingService.method.page> {
+export function page(deps: TrackingDeps): UnaryHandler<typeof TrackingService.method.page> {
   return async (request, context) => {
     const form = { type: "page", fieldPrefix: "" } as const;
     if (!isShort(request)) {

@@ -3,12 +3,13 @@ import type { Message } from "@bufbuild/protobuf";
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../handlers/deps.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import type { EventOutcome } from "../ingest/submission.ts";
-import type { CallType } from "./call-types.ts";
+import type { CallType } from "../tracking-calls/call-types.ts";
+import { clientClock } from "../tracking-calls/client-clock.ts";
+import { readCall, withFieldPrefix } from "../tracking-calls/read-call.ts";
 import { commitCalls, wasAccepted } from "./commit-calls.ts";
-import { readCall, withFieldPrefix } from "./read-call.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 
 /** A call with a route of its own, and the response to the call. */
 export interface SingleCall<CallResponse extends Message> {
@@ -22,16 +23,18 @@ export interface SingleCall<CallResponse extends Message> {
 
 /** Commits the call. Throws the error of an invalid or rejected call; a repeated call succeeds. */
 export async function takeCall<CallResponse extends Message>(
-  deps: EventsDeps,
+  deps: TrackingDeps,
   context: CallContext,
   { call, type, fieldPrefix, responseOf }: SingleCall<CallResponse>,
 ): Promise<CallResponse> {
+  const nowMs = deps.clock.nowMs();
   const read = readCall(call, type, {
     organizationId: context.organizationId,
-    nowMs: deps.clock.nowMs(),
+    nowMs,
     ids: deps.ids,
-    sentAt: "",
-    correctsClock: true,
+    clientClock: clientClock({ calls: [call], sentAt: "", nowMs, offsetMinMs: deps.clockOffsetMs }),
+    placeholderIds: deps.placeholderIds,
+    onPlaceholder: () => deps.trackingMetrics.linkSkipped("placeholder_id"),
     fieldPrefix,
   });
   if (read instanceof AppError) throw read;

@@ -6,16 +6,16 @@ import {
   TrackingCallSchema,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import type { CallContext } from "@muster/rpc";
-import type { EventsDeps } from "../handlers/deps.ts";
-import type { CallType } from "./call-types.ts";
+import type { CallType } from "../tracking-calls/call-types.ts";
 import { takeCall } from "./take-call.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 
 type Request = Message & { readonly call?: TrackingCall | undefined };
 type Response = Message & { success: boolean };
 
 /** Returns the handler of a method whose response is `success`. */
 export function trackCall<CallResponse extends Response>(
-  deps: EventsDeps,
+  deps: TrackingDeps,
   type: CallType,
   schema: GenMessage<CallResponse>,
 ) {

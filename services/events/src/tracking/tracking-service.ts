@@ -8,24 +8,33 @@ import {
   TrackResponseSchema,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
+import type { TrackingSettings } from "@muster/runtime";
 import type { EventsDeps } from "../handlers/deps.ts";
+import { PlaceholderIds } from "../tracking-calls/placeholder-ids.ts";
 import { batch } from "./batch.ts";
 import { importCalls } from "./import.ts";
 import { page } from "./page.ts";
 import { trackCall } from "./track-call.ts";
+import type { TrackingDeps } from "./tracking-deps.ts";
 import { TrackingMetrics } from "./tracking-metrics.ts";
 
 /** Binds every RPC of TrackingService to the handler. */
-export function trackingService(deps: EventsDeps): ServiceImplementation {
-  const metrics = new TrackingMetrics(deps.metrics);
+export function trackingService(deps: EventsDeps, settings: TrackingSettings): ServiceImplementation {
+  const own: TrackingDeps = {
+    ...deps,
+    trackingMetrics: new TrackingMetrics(deps.metrics),
+    placeholderIds: new PlaceholderIds(settings.placeholderIds),
+    clockOffsetMs: settings.clockOffsetMs,
+    usersPerAnonymousIdMax: settings.usersPerAnonymousIdMax,
+  };
   return implement(TrackingService, {
-    identify: trackCall(deps, "identify", IdentifyResponseSchema),
-    track: trackCall(deps, "track", TrackResponseSchema),
-    page: page(deps),
-    screen: trackCall(deps, "screen", ScreenResponseSchema),
-    group: trackCall(deps, "group", GroupResponseSchema),
-    alias: trackCall(deps, "alias", AliasResponseSchema),
-    batch: batch(deps, metrics),
-    import: importCalls(deps, metrics),
+    identify: trackCall(own, "identify", IdentifyResponseSchema),
+    track: trackCall(own, "track", TrackResponseSchema),
+    page: page(own),
+    screen: trackCall(own, "screen", ScreenResponseSchema),
+    group: trackCall(own, "group", GroupResponseSchema),
+    alias: trackCall(own, "alias", AliasResponseSchema),
+    batch: batch(own),
+    import: importCalls(own),
   });
 }

@@ -5,21 +5,22 @@ import { CreateProfileRequestSchema } from "@muster/contracts/muster/events/v1/p
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
+import { effectiveProfile, type ProfileGroup } from "../identity-graph/profile-group.ts";
+import { changeTraits, removesTraits, TRAITS_BYTES_MAX, withTrait } from "../identity-graph/traits.ts";
+import type { ProfileFieldChanges } from "../identity-graph/update-profile-group.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
 import { identitiesOf } from "../profile-storage/profile.ts";
-import { effectiveProfile, type ProfileGroup } from "./profile-group.ts";
-import { changeTraits, removesTraits, TRAITS_BYTES_MAX, withTrait } from "./traits.ts";
-import type { ProfileFieldChanges } from "./update-profile-group.ts";
+import type { IdentifyClaim } from "./identity-claim.ts";
 
 /** Throws FIELD_INVALID if the group would exceed the trait limit of a profile. */
 export async function changesFromTraits(
   trx: Transaction,
   group: ProfileGroup,
-  sent: string,
+  { traits: sent, takesEmail }: IdentifyClaim,
 ): Promise<ProfileFieldChanges> {
   if (sent === "{}") return {};
   const { email, name } = JSON.parse(sent) as { readonly email?: unknown; readonly name?: unknown };
-  const isEmail = typeof email === "string" && (await canUseEmail(trx, group, email));
+  const isEmail = takesEmail && typeof email === "string" && (await canUseEmail(trx, group, email));
   // The email becomes a profile field and is removed from the traits.
   const traits = isEmail ? withTrait(sent, "email", "null") : sent;
   const canClearEmail = group.root.userId !== undefined || group.root.anonymousId !== undefined;
@@ -58,12 +59,25 @@ function traitChanges(group: ProfileGroup, traits: string): ProfileFieldChanges 
   // To remove a trait of a merged profile, the root profile must override all traits of the group.
   const isHiding = removesTraits(mergedTraits, traits);
   const changed = changeTraits(isHiding ? effectiveProfile(group).traits : group.root.traits, traits);
-  if (Buffer.byteLength(changed) > TRAITS_BYTES_MAX) {
-    const message = `a profile has at most ${TRAITS_BYTES_MAX} bytes of traits`;
-    throw new AppError("FIELD_INVALID", {
-      message: `traits: ${message}`,
-      fields: [{ field: "traits", message }],
-    });
-  }
+  if (Buffer.byteLength(changed) > TRAITS_BYTES_MAX) throw tooLargeError();
   return isHiding ? { traits: changed } : { addedTraits: traits };
+}
+
+/**
+ * Returns FIELD_INVALID if the own traits of the root would exceed the limit, whatever the claim links. An
+ * early check, so that a batch of such claims costs one transaction.
+ */
+export function traitsTooLargeError(group: ProfileGroup | undefined, sent: string): AppError | undefined {
+  const own = group?.root.traits ?? "{}";
+  if (Buffer.byteLength(own) + Buffer.byteLength(sent) <= TRAITS_BYTES_MAX) return undefined;
+  const changed = changeTraits(own, withTrait(sent, "email", "null"));
+  return Buffer.byteLength(changed) > TRAITS_BYTES_MAX ? tooLargeError() : undefined;
+}
+
+function tooLargeError(): AppError {
+  const message = `a profile has at most ${TRAITS_BYTES_MAX} bytes of traits`;
+  return new AppError("FIELD_INVALID", {
+    message: `traits: ${message}`,
+    fields: [{ field: "traits", message }],
+  });
 }

@@ -1,6 +1,6 @@
 // Defines the types of calls: required fields, the resulting event and the identity claim.
 import type { TrackingCall } from "@muster/contracts/muster/events/v1/tracking_service_pb";
-import type { IdentityClaim } from "../identity-graph/identity-claim.ts";
+import type { IdentityClaim } from "../identity-claims/identity-claim.ts";
 import { withMembers } from "../json/object-members.ts";
 
 /** A type of tracking call. */
@@ -10,7 +10,8 @@ interface CallTypeRow {
   /** Fields that must not be empty, with their values. */
   readonly required: (call: TrackingCall) => readonly (readonly [field: string, value: string])[];
   readonly event: (call: TrackingCall) => { readonly name: string; readonly properties: string };
-  readonly claim?: (call: TrackingCall) => IdentityClaim;
+  /** `isPlaceholder`: the id of the person stands for nobody. */
+  readonly claim?: (call: TrackingCall, isPlaceholder: boolean) => IdentityClaim;
 }
 
 const none = (): [] => [];
@@ -20,11 +21,12 @@ export const callTypes: Readonly<Record<CallType, CallTypeRow>> = {
   identify: {
     required: none,
     event: ({ traits = "{}" }) => ({ name: "user.identified", properties: traits }),
-    claim: (call) => ({
+    claim: (call, isPlaceholder) => ({
       kind: "identify",
       userId: idOrUndefined(call.userId),
       anonymousId: idOrUndefined(call.anonymousId),
       traits: call.traits ?? "{}",
+      takesEmail: !isPlaceholder,
     }),
   },
   track: {

@@ -8,13 +8,15 @@ import {
 import { EVENT_BYTES_MAX, type IdSource, type OrganizationId } from "@muster/core";
 import type { AppError, FieldError } from "@muster/errors";
 import { validateMessage } from "@muster/rpc";
-import type { IdentityClaim } from "../identity-graph/identity-claim.ts";
+import type { IdentityClaim } from "../identity-claims/identity-claim.ts";
 import { TRAITS_BYTES_MAX } from "../identity-graph/traits.ts";
 import { eventTooLargeError, invalidFieldsError, ROW_OVERHEAD_BYTES } from "../ingest/read-event-input.ts";
 import type { SubmittedEvent } from "../ingest/submission.ts";
 import { jsonObjectProblem } from "../json/json-object.ts";
 import { type CallType, callTypes, isCallType } from "./call-types.ts";
+import type { ClientClock } from "./client-clock.ts";
 import { parseClientInstant, withinRange } from "./instant-text.ts";
+import type { PlaceholderIds } from "./placeholder-ids.ts";
 
 /** Maximum size of all texts of a call without `properties` and `traits`. */
 const SHORT_TEXTS_BYTES_MAX = 8 * 1024;
@@ -27,10 +29,10 @@ export interface CallReadOptions {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
   readonly ids: IdSource;
-  /** Used for a call without `sent_at`. */
-  readonly sentAt: string;
-  /** Whether times are corrected by the difference between the client's clock and the server's clock. */
-  readonly correctsClock: boolean;
+  readonly clientClock: ClientClock;
+  readonly placeholderIds: PlaceholderIds;
+  /** Called for a call that would link by a placeholder id. */
+  readonly onPlaceholder: () => void;
   /** Prefix of field names in errors, for example "batch[3].". */
   readonly fieldPrefix: string;
 }
@@ -52,8 +54,10 @@ export function readCall(call: TrackingCall, type: string, reader: CallReadOptio
   if (!isCallType(type)) {
     return refuse([{ field: "type", message: `must be one of ${Object.keys(callTypes).join(", ")}` }]);
   }
-  const time = occurredMsOf(call, reader);
-  const problems = [...textProblems(call, type), ...(typeof time === "number" ? [] : [time])];
+  const time = occurredMsOf(call, reader.clientClock);
+  const links = reader.placeholderIds.linkProblems(call, type);
+  if (links.length > 0) reader.onPlaceholder();
+  const problems = [...textProblems(call, type), ...links, ...(typeof time === "number" ? [] : [time])];
   if (problems.length > 0 || typeof time !== "number") return refuse(problems);
   const { name, properties } = callTypes[type].event(call);
   const [identityKind, identity] = identityOf(call);
@@ -70,7 +74,8 @@ export function readCall(call: TrackingCall, type: string, reader: CallReadOptio
     id: reader.ids.next(time),
     bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (name.length + identity.length),
   };
-  return { event, claim: callTypes[type].claim?.(call) };
+  const isPlaceholder = reader.placeholderIds.has(identity);
+  return { event, claim: callTypes[type].claim?.(call, isPlaceholder) };
 }
 
 /** Adds a prefix to the field names of an error. */
@@ -110,28 +115,23 @@ function textProblems(call: TrackingCall, type: CallType): FieldError[] {
   return problems;
 }
 
-/**
- * Returns the event time by the server's clock. The difference of `sent_at` from now is the client's clock
- * error.
- */
-function occurredMsOf(
-  call: TrackingCall,
-  { nowMs, sentAt, correctsClock }: CallReadOptions,
-): number | FieldError {
+/** Returns the event time by the server's clock. */
+function occurredMsOf(call: TrackingCall, { offsetMs, undatedMs }: ClientClock): number | FieldError {
   const [field, text] =
     call.timestamp === ""
       ? (["original_timestamp", call.originalTimestamp] as const)
       : (["timestamp", call.timestamp] as const);
-  const sent = instantOf("sent_at", call.sentAt === "" ? sentAt : call.sentAt, nowMs);
-  if (typeof sent !== "number") return sent;
-  const happened = instantOf(field, text, sent);
-  if (typeof happened !== "number") return happened;
-  const corrected = correctsClock ? happened + (nowMs - sent) : happened;
-  return withinRange(corrected) ?? { field, message: "must lie in the years 0001 to 9999" };
+  const sent = instantOf("sent_at", call.sentAt);
+  const happened = instantOf(field, text);
+  if (typeof sent === "object") return sent;
+  if (typeof happened === "object") return happened;
+  if (happened === undefined) return undatedMs;
+  return withinRange(happened + offsetMs) ?? { field, message: "must lie in the years 0001 to 9999" };
 }
 
-function instantOf(field: string, text: string, otherwise: number): number | FieldError {
-  if (text === "") return otherwise;
+/** Undefined for an empty text. */
+function instantOf(field: string, text: string): number | FieldError | undefined {
+  if (text === "") return undefined;
   return parseClientInstant(text) ?? { field, message: INSTANT_PROBLEM };
 }
 
