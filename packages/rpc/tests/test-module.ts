@@ -270,6 +270,10 @@ function events(observed: Observed) {
         if (behavior === "fails") throw FULL_ERROR;
         if (behavior === "hangs") await new Promise<never>(() => {});
         if (behavior === "waits") await aborted(context.signal);
+        if (behavior === "bursts") {
+          for (let message = 0; message < 3; message += 1) yield { resumeToken: "x".repeat(Number(size)) };
+          await aborted(context.signal);
+        }
         while (behavior === "floods") {
           observed.yielded += 1;
           yield { resumeToken: "x".repeat(Number(size)) };

@@ -10,6 +10,7 @@ import type {
   ServerWritableStream,
   sendUnaryData,
 } from "@grpc/grpc-js";
+import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { CallOptions, StreamResponse } from "../caller.ts";
@@ -18,7 +19,9 @@ import type { LazyCaller } from "../dispatcher/dispatcher.ts";
 import { copyError } from "../error-copy.ts";
 import { Interruptible } from "../interruptible.ts";
 import { REQUEST_ID, requestIdFrom } from "../metadata.ts";
-import { methodName } from "../method-plan.ts";
+import { isEndless, methodName } from "../method-plan.ts";
+import type { OpenCall, OpenCalls } from "../open-calls.ts";
+import { OutputGuard, type OutputLimits } from "../output-guard.ts";
 import {
   decodeRequest,
   encodeResponse,
@@ -28,7 +31,7 @@ import {
   refuseLargeMetadata,
 } from "./grpc-codec.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
-import { readChunks, writableAgain } from "./node-streams.ts";
+import { readChunks, resetStream } from "./node-streams.ts";
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 type ServerStream = ServerWritableStream<Buffer, Buffer>;
@@ -37,9 +40,10 @@ type BidiStream = ServerDuplexStream<Buffer, Buffer>;
 export interface GrpcMount {
   readonly server: Server;
   readonly log: Logger;
+  readonly clock: Clock;
   readonly newRequestId: () => string;
-  /** Aborts with an AppError when the server drains; streams then end with that error. */
-  readonly draining: AbortSignal;
+  readonly calls: OpenCalls;
+  readonly output: OutputLimits;
 }
 
 export function mountService(mount: GrpcMount, service: DescService, caller: LazyCaller): void {
@@ -70,64 +74,103 @@ function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
     const run = async (): Promise<void> => {
       readHeaders(mount, call, headers);
       const decode = (): Message => decodeRequest(method.input, call.request);
-      const response = await caller.unaryLazy(
-        method,
-        decode,
-        unaryOptions(call, headers, () => isSent),
-      );
+      const options = { headers, signal: open.signal, deadlineMs: deadlineOf(call) };
+      const response = await caller.unaryLazy(method, decode, options);
       const bytes = encodeResponse(method.output, response.message);
       if (response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
       isSent = true;
       respond(null, bytes);
     };
     let isSent = false;
-    run().catch((error: unknown) => respond(toGrpcStatus(toSendableError(mount, method, headers, error))));
+    const open = mount.calls.open(false);
+    // grpc-js emits "cancelled" after every call, including calls that have ended.
+    call.once("cancelled", () => {
+      if (!isSent) open.abort(CALLER_GONE);
+    });
+    run()
+      .catch((error: unknown) => respond(toGrpcStatus(toSendableError(mount, method, headers, error))))
+      .finally(() => open.close());
   };
 }
 
 function serveServerStream(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
   return (call: ServerStream): void => {
     const requests = decoded(method, single(call.request));
-    void sendStream(mount, method, call, (headers) => {
-      const options = callOptions(call, headers, mount.draining);
-      return caller.stream(method, requests, options);
-    });
+    void sendStream(mount, method, call, (options) => caller.stream(method, requests, options));
   };
 }
 
 function serveBidi(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
   return (call: BidiStream): void => {
-    const requests = decoded(method, untilDrained(readChunks<Buffer>(call), mount.draining));
-    void sendStream(mount, method, call, (headers) =>
-      caller.stream(method, requests, callOptions(call, headers)),
+    const { draining } = mount.calls;
+    const incoming = new DrainedRequests(readChunks<Buffer>(call), draining);
+    void sendStream(
+      mount,
+      method,
+      call,
+      (options) => caller.stream(method, decoded(method, incoming), options),
+      // Only now does the caller receive the status that the server is going away.
+      () => {
+        if (incoming.areCut) throw draining.reason;
+      },
     );
   };
 }
 
 /**
  * When the server drains, the requests end as if the caller had closed its side, so that the handler finishes
- * its current work. Only then does the caller receive the status that the server is going away.
+ * its current work.
  */
-async function* untilDrained(incoming: AsyncIterable<Buffer>, draining: AbortSignal): AsyncIterable<Buffer> {
-  yield* new Interruptible(incoming, draining, { endOnAbort: true });
+class DrainedRequests implements AsyncIterable<Buffer> {
+  readonly #incoming: AsyncIterable<Buffer>;
+  readonly #draining: AbortSignal;
+  #areClosed = false;
+
+  constructor(incoming: AsyncIterable<Buffer>, draining: AbortSignal) {
+    this.#incoming = incoming;
+    this.#draining = draining;
+  }
+
+  /** The drain has ended the requests, and not the caller. */
+  get areCut(): boolean {
+    return this.#draining.aborted && !this.#areClosed;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return new Interruptible(this.#untilClosed(), this.#draining, { endOnAbort: true });
+  }
+
+  async *#untilClosed(): AsyncGenerator<Buffer> {
+    yield* this.#incoming;
+    this.#areClosed = true;
+  }
 }
 
 async function* decoded(method: DescMethod, messages: AsyncIterable<Buffer>): AsyncIterable<Message> {
   for await (const bytes of messages) yield decodeRequest(method.input, bytes);
 }
 
-type Open = (headers: Map<string, string>) => StreamResponse;
+type OpenStream = (options: CallOptions) => StreamResponse;
 
 async function sendStream(
   mount: GrpcMount,
   method: DescMethod,
   call: ServerStream | BidiStream,
-  open: Open,
+  openStream: OpenStream,
+  /** Throws if the stream must not end with OK. */
+  beforeEnd: () => void = () => {},
 ): Promise<void> {
   const headers = new Map<string, string>();
+  const open = mount.calls.open(isEndless(method));
+  const output = guard(mount, open, call);
+  // grpc-js emits "cancelled" after every call. The reason is a constant, because a DOMException is expensive.
+  call.once("cancelled", () => {
+    open.abort(CALLER_GONE);
+    output.close();
+  });
   try {
     readHeaders(mount, call, headers);
-    const response = open(headers);
+    const response = openStream({ headers, signal: open.signal, deadlineMs: deadlineOf(call) });
     let isStarted = false;
     const start = (): void => {
       if (!isStarted && response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
@@ -135,15 +178,32 @@ async function sendStream(
     };
     for await (const message of response.messages) {
       start();
-      if (!call.write(encodeResponse(method.output, message))) await writableAgain(call);
+      const bytes = encodeResponse(method.output, message);
+      call.write(bytes, output.add(bytes.byteLength));
+      if (output.isFull) await output.room();
     }
     start();
-    if (mount.draining.aborted) throw mount.draining.reason;
+    beforeEnd();
     call.end();
   } catch (error) {
     // A canceled call has no listeners, and its stream is destroyed.
     if (!call.cancelled) call.emit("error", toGrpcStatus(toSendableError(mount, method, headers, error)));
+  } finally {
+    open.close();
   }
+}
+
+/** Ends the call, with its handler and its connection's stream, when the caller stops reading. */
+function guard(mount: GrpcMount, open: OpenCall, call: ServerStream | BidiStream): OutputGuard {
+  return new OutputGuard({
+    clock: mount.clock,
+    limits: mount.output,
+    onStall(error) {
+      open.abort(error);
+      // A status would wait behind the output that the caller does not read.
+      resetStream(call);
+    },
+  });
 }
 
 interface IncomingCall {
@@ -161,40 +221,9 @@ function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, 
   for (const [name, value] of given) if (name !== REQUEST_ID || isGood) headers.set(name, value);
 }
 
-/** As callOptions; but grpc-js emits "cancelled" after every call, including calls that have ended. */
-function unaryOptions(
-  call: IncomingCall,
-  headers: ReadonlyMap<string, string>,
-  isSent: () => boolean,
-): CallOptions {
-  const controller = new AbortController();
-  call.once("cancelled", () => {
-    if (!isSent()) controller.abort(CALLER_GONE);
-  });
-  return { headers, signal: controller.signal, deadlineMs: deadlineOf(call) };
-}
-
 function deadlineOf(call: IncomingCall): number | undefined {
   const deadline = Number(call.getDeadline());
   return Number.isFinite(deadline) ? deadline : undefined;
-}
-
-function callOptions(
-  call: IncomingCall,
-  headers: ReadonlyMap<string, string>,
-  ending?: AbortSignal,
-): CallOptions {
-  const controller = new AbortController();
-  const onEnding = (): void => controller.abort(ending?.reason);
-  // grpc-js emits "cancelled" after every call. The reason is a constant, because a DOMException is
-  // expensive.
-  call.once("cancelled", () => {
-    ending?.removeEventListener("abort", onEnding);
-    controller.abort(CALLER_GONE);
-  });
-  if (ending?.aborted) onEnding();
-  else ending?.addEventListener("abort", onEnding, { once: true });
-  return { headers, signal: controller.signal, deadlineMs: deadlineOf(call) };
 }
 
 const CALLER_GONE = "the caller is gone";

@@ -1,9 +1,10 @@
 // Serves the gRPC port with grpc-js: every service of the process, health and reflection.
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { AssertionError, type Clock, type IdSource, randomIds, systemClock } from "@muster/core";
-import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import { OpenCalls, serverGoingAway } from "../open-calls.ts";
+import { OUTPUT_LIMITS, type OutputLimits } from "../output-guard.ts";
 import { MESSAGE_BYTES_CUT } from "./grpc-codec.ts";
 import { HealthService } from "./grpc-health.ts";
 import { type GrpcMount, mountService } from "./grpc-mount.ts";
@@ -18,6 +19,8 @@ export interface GrpcServerOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly ids?: IdSource;
+  /** Bounds of the output that a caller does not read, for each stream. */
+  readonly output?: Partial<OutputLimits>;
 }
 
 export interface GrpcServerTls {
@@ -35,11 +38,14 @@ export interface GrpcServer {
   /** Sets the result of health checks; true from the start. */
   setServing(isServing: boolean): void;
   /**
-   * Accepts no new calls and ends streams; a bidirectional stream ends once the requests received so far have
-   * responses. Lets unary calls finish for up to `graceMs`, then cuts the remaining calls.
+   * Accepts no new calls and ends endless streams; a bidirectional stream ends once the requests received so far
+   * have responses. Lets other calls finish for up to `graceMs`, then ends the remaining calls too.
    */
   stop(graceMs: number): Promise<void>;
 }
+
+/** Time in which the callers of calls that were ended receive their status, before connections are cut. */
+const CUT_MS = 500;
 
 /** Pings detect dead peers; small windows would throttle a batch of megabytes. */
 const SERVER_OPTIONS = {
@@ -57,12 +63,14 @@ const SERVER_OPTIONS = {
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const { clock = systemClock, ids = randomIds } = options;
   const server = new Server(SERVER_OPTIONS);
-  const draining = new AbortController();
+  const calls = new OpenCalls();
   const mount: GrpcMount = {
     server,
     log: options.log,
     newRequestId: () => ids.next(clock.nowMs()),
-    draining: draining.signal,
+    clock,
+    calls,
+    output: { ...OUTPUT_LIMITS, ...options.output },
   };
   const implementations = options.dispatchers.flatMap((dispatcher) =>
     dispatcher.implementations.map(({ service }) => ({ service, dispatcher })),
@@ -81,8 +89,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     setServing: (isServing) => health.setServing(isServing),
     async stop(graceMs) {
       health.setServing(false);
-      draining.abort(new AppError("UNAVAILABLE", { message: "The server is going away; try another." }));
-      await shutDown(server, listenAddress(options.host, port), graceMs);
+      const goingAway = serverGoingAway();
+      calls.drain(goingAway);
+      const stopped = new AbortController();
+      void clock.sleep(graceMs, stopped.signal).then(() => calls.cut(goingAway));
+      await shutDown(server, listenAddress(options.host, port), graceMs + Math.min(graceMs, CUT_MS));
+      stopped.abort();
     },
   };
 }

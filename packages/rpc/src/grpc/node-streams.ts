@@ -1,4 +1,5 @@
 // Adapts Node's streams to async code: reading without owning the stream, writing with backpressure.
+import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import { AppError } from "@muster/errors";
 
@@ -40,4 +41,21 @@ export function writableAgain(stream: Writable): Promise<void> {
     };
     for (const event of ENDINGS) stream.on(event, done);
   });
+}
+
+/** The parts of a grpc-js server call between the call and its HTTP/2 stream; not declared by the library. */
+interface InnerCall {
+  readonly call?: InnerCall;
+  readonly nextCall?: InnerCall;
+  readonly stream?: ServerHttp2Stream;
+}
+
+/**
+ * Resets the HTTP/2 stream of a call whose peer does not read, and so frees the output that waits. gRPC clients
+ * read the code as RESOURCE_EXHAUSTED. The library itself ends a stream only behind the output.
+ */
+export function resetStream(call: unknown): void {
+  let inner: InnerCall | undefined = call as InnerCall;
+  while (inner !== undefined && inner.stream === undefined) inner = inner.call ?? inner.nextCall;
+  inner?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }

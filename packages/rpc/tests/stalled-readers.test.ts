@@ -1,0 +1,179 @@
+// A stream ends when its reader takes nothing: the handler stops, and the output that waits is freed.
+import { type ClientHttp2Stream, connect, constants } from "node:http2";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Client, type ClientReadableStream, credentials, Metadata, status } from "@grpc/grpc-js";
+import { TailEventsRequestSchema } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { FakeClock, waitFor } from "@muster/testkit";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type GrpcServer, startGrpcServer } from "../src/index.ts";
+import { OutputGuard } from "../src/output-guard.ts";
+import { silent } from "./mounts.ts";
+import { type TestModule, testModule } from "./test-module.ts";
+
+const STALL_MS = 400;
+const UNREAD_BYTES_MAX = 256 * 1024;
+
+let module: TestModule;
+let server: GrpcServer;
+let client: Client;
+
+beforeEach(async () => {
+  module = testModule();
+  server = await startGrpcServer({
+    dispatchers: [module.dispatcher],
+    host: "127.0.0.1",
+    port: 0,
+    log: silent,
+    output: { stallMs: STALL_MS, unreadBytesMax: UNREAD_BYTES_MAX },
+  });
+  client = new Client(server.address, credentials.createInsecure());
+});
+afterEach(async () => {
+  client.close();
+  await server.stop(0);
+});
+
+const REQUEST = (...names: string[]): Buffer =>
+  Buffer.from(toBinary(TailEventsRequestSchema, create(TailEventsRequestSchema, { names })));
+const PATH = "/muster.events.v1.EventService/TailEvents";
+
+/** A tail that reads only what grpc-js reads ahead, until a listener of "data" is added. */
+function tail(...names: string[]): ClientReadableStream<Buffer> {
+  const metadata = new Metadata();
+  metadata.set("authorization", "Bearer reader");
+  const pass = (value: Buffer): Buffer => value;
+  const call = client.makeServerStreamRequest<Buffer, Buffer>(PATH, pass, pass, REQUEST(...names), metadata);
+  call.on("error", () => {});
+  // Without any listener grpc-js would read everything into its own memory.
+  call.on("readable", () => {});
+  return call;
+}
+
+function outcomeOf(call: ClientReadableStream<Buffer>): Promise<{ code: number; messages: number }> {
+  let messages = 0;
+  return new Promise((resolve) => {
+    call.on("status", ({ code }) => resolve({ code, messages }));
+    call.removeAllListeners("readable");
+    call.on("data", () => {
+      messages += 1;
+    });
+  });
+}
+
+/** A tail that reads nothing: its window takes the first 64 KiB. */
+function rawTail(...names: string[]): ClientHttp2Stream {
+  const session = connect(`http://${server.address}`);
+  session.on("error", () => {});
+  const stream = session.request({
+    ":method": "POST",
+    ":path": PATH,
+    "content-type": "application/grpc",
+    te: "trailers",
+    authorization: "Bearer reader",
+  });
+  stream.on("error", () => {});
+  const request = REQUEST(...names);
+  const envelope = Buffer.alloc(5);
+  envelope.writeUInt32BE(request.length, 1);
+  stream.end(Buffer.concat([envelope, request]));
+  return stream;
+}
+
+const endedWith = (code: string): boolean => module.observed.log.some(({ fields }) => fields.code === code);
+
+describe("a gRPC client that does not read", () => {
+  test.each([
+    ["a flood", "floods", 1_000],
+    ["large messages", "floods", 1_000_000],
+    ["a quiet stream whose output is below the limit of bytes", "bursts", 60_000],
+  ])("ends: %s", async (_, behavior, size) => {
+    const stream = rawTail(behavior, String(size));
+    await waitFor(() => module.observed.ended === 1);
+    await waitFor(() => endedWith("resource_exhausted"));
+    expect(module.keys.followers).toBe(0);
+    expect(module.observed.yielded * size).toBeLessThan(UNREAD_BYTES_MAX + 65_536 + 2 * size);
+    stream.resume();
+    await waitFor(() => stream.closed);
+    expect(stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    stream.session?.destroy();
+  });
+
+  test("a hundred of them leave room for the next stream", async () => {
+    const calls = Array.from({ length: 100 }, () => tail("floods", "1000"));
+    await waitFor(() => module.observed.ended === 100, { timeoutMs: 20_000 });
+    const next = tail();
+    expect(await outcomeOf(next)).toEqual({ code: status.OK, messages: 1 });
+    for (const call of calls) call.cancel();
+  });
+});
+
+test("a client that reads slowly, but reads, is kept", async () => {
+  const call = tail("floods", "10000");
+  let messages = 0;
+  const until = performance.now() + 3 * STALL_MS;
+  call.removeAllListeners("readable");
+  call.on("data", () => {
+    messages += 1;
+    call.pause();
+    setTimeout(() => call.resume(), STALL_MS / 20);
+  });
+  await waitFor(() => performance.now() > until);
+  expect(messages).toBeGreaterThan(10);
+  expect(module.observed.ended).toBe(0);
+  call.cancel();
+  await waitFor(() => module.observed.ended === 1);
+  expect(endedWith("canceled")).toBe(true);
+});
+
+describe("the guard", () => {
+  const limits = { unreadBytesMax: 1_000, stallMs: 30_000 };
+
+  test("waits for room by bytes, and ends by time since the last progress", async () => {
+    const clock = new FakeClock();
+    const stalls: string[] = [];
+    const guard = new OutputGuard({ clock, limits, onStall: ({ reason }) => stalls.push(reason) });
+    const first = guard.add(600);
+    expect(guard.isFull).toBe(false);
+    guard.add(600);
+    expect(guard.isFull).toBe(true);
+    let hasRoom = false;
+    const room = guard.room().then(() => {
+      hasRoom = true;
+    });
+    await clock.advance(29_999);
+    expect(hasRoom).toBe(false);
+    first();
+    await room;
+    await clock.advance(29_999);
+    expect(stalls).toEqual([]);
+    await clock.advance(1);
+    expect(stalls).toEqual(["OVERLOADED"]);
+    await clock.advance(60_000);
+    expect(stalls).toHaveLength(1);
+  });
+
+  test("keeps no timer once the output is taken or the stream is over", async () => {
+    const clock = new FakeClock();
+    const guard = new OutputGuard({ clock, limits, onStall: () => expect.unreachable() });
+    guard.add(1)();
+    await clock.advance(30_000);
+    expect(clock.sleeperCount).toBe(0);
+    guard.add(1);
+    guard.close();
+    await clock.advance(0);
+    expect(clock.sleeperCount).toBe(0);
+  });
+
+  test("counts from the first unread message, however long the stream was quiet", async () => {
+    const clock = new FakeClock();
+    const stalls: string[] = [];
+    const guard = new OutputGuard({ clock, limits, onStall: ({ reason }) => stalls.push(reason) });
+    guard.add(1)();
+    await clock.advance(29_000);
+    guard.add(1);
+    await clock.advance(29_000);
+    expect(stalls).toEqual([]);
+    await clock.advance(1_000);
+    expect(stalls).toHaveLength(1);
+  });
+});
