@@ -1,5 +1,5 @@
 // Stops a server while each streaming method is called. The methods come from descriptors: endless streams end
-// at once with a status that says "connect again", and bounded streams finish.
+// at once with UNAVAILABLE and RetryInfo, and bounded streams finish.
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import { permissionsOf, ServiceTokens } from "@muster/authz";
 import { StreamEnd } from "@muster/contracts/muster/options/v1/options_pb";

@@ -1,4 +1,4 @@
-// A stream ends when its reader takes nothing: the handler stops, and the output that waits is freed.
+// Tests that a stream with a stalled reader ends: the handler stops, and the waiting output is freed.
 import { type ClientHttp2Stream, connect, constants } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, type ClientReadableStream, credentials, Metadata, status } from "@grpc/grpc-js";
@@ -6,7 +6,7 @@ import { TailEventsRequestSchema } from "@muster/contracts/muster/events/v1/even
 import { FakeClock, waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type GrpcServer, startGrpcServer } from "../src/index.ts";
-import { OutputGuard } from "../src/output-guard.ts";
+import { OutputGuard } from "../src/streams/output-guard.ts";
 import { silent } from "./mounts.ts";
 import { type TestModule, testModule } from "./test-module.ts";
 
@@ -37,14 +37,14 @@ const REQUEST = (...names: string[]): Buffer =>
   Buffer.from(toBinary(TailEventsRequestSchema, create(TailEventsRequestSchema, { names })));
 const PATH = "/muster.events.v1.EventService/TailEvents";
 
-/** A tail that reads only what grpc-js reads ahead, until a listener of "data" is added. */
+/** A tail that reads only the messages that grpc-js reads ahead, until a listener of "data" is added. */
 function tail(...names: string[]): ClientReadableStream<Buffer> {
   const metadata = new Metadata();
   metadata.set("authorization", "Bearer reader");
   const pass = (value: Buffer): Buffer => value;
   const call = client.makeServerStreamRequest<Buffer, Buffer>(PATH, pass, pass, REQUEST(...names), metadata);
   call.on("error", () => {});
-  // Without any listener grpc-js would read everything into its own memory.
+  // Without a listener grpc-js would read the whole stream into memory.
   call.on("readable", () => {});
   return call;
 }
@@ -60,7 +60,7 @@ function outcomeOf(call: ClientReadableStream<Buffer>): Promise<{ code: number; 
   });
 }
 
-/** A tail that reads nothing: its window takes the first 64 KiB. */
+/** A tail without a reader: the window of the client takes the first 64 KiB. */
 function rawTail(...names: string[]): ClientHttp2Stream {
   const session = connect(`http://${server.address}`);
   session.on("error", () => {});

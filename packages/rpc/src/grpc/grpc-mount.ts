@@ -20,8 +20,8 @@ import { copyError } from "../error-copy.ts";
 import { Interruptible } from "../interruptible.ts";
 import { REQUEST_ID, requestIdFrom } from "../metadata.ts";
 import { isEndless, methodName } from "../method-plan.ts";
-import type { OpenCall, OpenCalls } from "../open-calls.ts";
-import { OutputGuard, type OutputLimits } from "../output-guard.ts";
+import type { OpenCall, OpenCalls } from "../streams/open-calls.ts";
+import { OutputGuard, type OutputLimits } from "../streams/output-guard.ts";
 import {
   decodeRequest,
   encodeResponse,

@@ -1,12 +1,12 @@
-// Bounds the output of a stream that its reader has not taken yet, by bytes and by time. A reader that takes
-// nothing would otherwise keep its handler, its place among the organization's streams and its memory for ever.
+// Bounds the unread output of a stream by bytes and by time. Otherwise a stalled reader would keep the handler,
+// a place among the organization's streams and memory for ever.
 import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 
 export interface OutputLimits {
   /** Beyond this size the handler waits; one more message may be written. */
   readonly unreadBytesMax: number;
-  /** The stream ends if its reader takes nothing for this time while output waits. */
+  /** A stream ends when output waits for this time without progress. */
   readonly stallMs: number;
 }
 
@@ -19,7 +19,7 @@ const RETRY_MS = 1_000;
 export interface OutputGuardOptions {
   readonly clock: Clock;
   readonly limits: OutputLimits;
-  /** Called once, with the error for the reader. */
+  /** Receives the error for the reader, at most once. */
   readonly onStall: (error: AppError) => void;
 }
 
@@ -39,7 +39,7 @@ export class OutputGuard {
     this.#onStall = options.onStall;
   }
 
-  /** Counts a message that is being written. The returned function reports that the reader's side took it. */
+  /** Counts a written message. The returned function reports that the transport took the message. */
   add(bytes: number): () => void {
     const size = bytes + MESSAGE_OVERHEAD_BYTES;
     if (this.#unreadBytes === 0) this.#progressMs = this.#clock.monotonicMs();
@@ -62,7 +62,7 @@ export class OutputGuard {
     this.#wake = undefined;
   }
 
-  /** The stream has ended, or its reader is gone. */
+  /** Ends the watch, because the stream has ended or the reader has left. */
   close(): void {
     this.#over.abort(CLOSED);
     this.#wake?.();
