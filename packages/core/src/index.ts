@@ -3,6 +3,7 @@ export * from "./backoff.ts";
 export * from "./chunks.ts";
 export * from "./clock.ts";
 export * from "./ids.ts";
+export * from "./json/json-keys.ts";
 export * from "./limits.ts";
 export * from "./page-token.ts";
 export * from "./plain-error.ts";

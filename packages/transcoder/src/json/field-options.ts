@@ -48,6 +48,11 @@ export function fieldOptions(field: DescField): FieldOptions {
   };
 }
 
+/** Generated clients write every field as ProtoJSON, so only the limit applies. */
+export function protoJsonOptions(field: DescField): FieldOptions {
+  return { ...none, itemsMax: itemsMaxOf(field) };
+}
+
 /** The limit in the field's own option or in its buf.validate rules; Infinity without a limit. */
 export function itemsMaxOf(field: DescField): number {
   const own = hasOption(field, fieldOption) ? getOption(field, fieldOption).itemsMax : 0;

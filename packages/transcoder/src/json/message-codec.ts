@@ -4,17 +4,15 @@ import {
   createRegistry,
   type DescField,
   type DescMessage,
-  getOption,
   type Message,
   type Registry,
 } from "@bufbuild/protobuf";
 import { protoCamelCase } from "@bufbuild/protobuf/reflect";
-import { oneof_policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { JSON_DEPTH_MAX } from "@muster/core";
 import { anyCodec } from "./any-codec.ts";
 import { DecodeError } from "./decode-error.ts";
 import { compileField, type FieldCodec } from "./field-codec.ts";
-import { fieldOptions, filledByTranscoder } from "./field-options.ts";
+import { fieldOptions, filledByTranscoder, protoJsonOptions } from "./field-options.ts";
 import { type DecodeContext, isJsonObject, tooDeep } from "./parse-json.ts";
 import type { LocalMessage, ValueCodec } from "./value-codec.ts";
 import { wellKnownCodec } from "./well-known-codec.ts";
@@ -28,8 +26,8 @@ interface KeyReader {
 interface FieldWriter {
   readonly prefix: string;
   readonly codec: FieldCodec;
-  /** The oneof, if its option shows only the member that is set. */
-  readonly onlyOf: string | undefined;
+  /** The oneof, which shows only the member that is set. */
+  readonly oneof: string | undefined;
 }
 
 interface CompiledFields {
@@ -84,13 +82,13 @@ export class MessageCodec implements ValueCodec {
     context.depth--;
   }
 
-  /** JSON text with every field of the type, except members of a oneof that its option leaves out. */
+  /** JSON text with every field of the type, except the members of a oneof that are not set. */
   encode(value: unknown): string {
     const message = value as LocalMessage;
     const { writers } = this.#fields();
     let text = "{";
-    for (const { prefix, codec, onlyOf } of writers) {
-      if (onlyOf !== undefined && !isChosen(message, onlyOf, codec.field)) continue;
+    for (const { prefix, codec, oneof } of writers) {
+      if (oneof !== undefined && !isChosen(message, oneof, codec.field)) continue;
       text += `${text === "{" ? "" : ","}${prefix}${codec.write(message)}`;
     }
     return `${text}}`;
@@ -105,14 +103,14 @@ export class MessageCodec implements ValueCodec {
     if (this.#compiled !== undefined) return this.#compiled;
     const readers = new Map<string, KeyReader>();
     const writers: FieldWriter[] = [];
-    const closed = filledByTranscoder(this.desc.fields);
+    const { form } = this.#codecs;
+    const closed = form === "rest" ? filledByTranscoder(this.desc.fields) : new Set<string>();
     const open: { readonly codec: FieldCodec; readonly canonical: string }[] = [];
     for (const field of this.desc.fields) {
-      const canonical = restNameOf(field);
-      const codec = compileField(field, fieldOptions(field), (of) =>
-        this.#codecs.value(of.message as DescMessage),
-      );
-      writers.push({ prefix: `${JSON.stringify(canonical)}:`, codec, onlyOf: exclusiveOneof(field) });
+      const canonical = form === "rest" ? restNameOf(field) : field.name;
+      const options = form === "rest" ? fieldOptions(field) : protoJsonOptions(field);
+      const codec = compileField(field, options, (of) => this.#codecs.value(of.message as DescMessage));
+      writers.push({ prefix: `${JSON.stringify(canonical)}:`, codec, oneof: field.oneof?.localName });
       if (closed.has(field.name)) continue;
       readers.set(canonical, { codec, canonical: undefined });
       open.push({ codec, canonical });
@@ -131,20 +129,21 @@ function restNameOf({ name, jsonName }: DescField): string {
   return jsonName === protoCamelCase(name) ? name : jsonName;
 }
 
-function exclusiveOneof({ oneof }: DescField): string | undefined {
-  return oneof !== undefined && getOption(oneof, oneof_policy).onlySet ? oneof.localName : undefined;
-}
-
 function isChosen(message: LocalMessage, oneof: string, { localName }: DescField): boolean {
   return (message[oneof] as { readonly case?: string }).case === localName;
 }
 
+/** REST applies the options of muster.options.v1; ProtoJSON is the form of generated clients. */
+export type JsonForm = "rest" | "proto";
+
 /** Codecs by type; `registry` holds the types that a google.protobuf.Any may carry. */
 export class MessageCodecs {
+  readonly form: JsonForm;
   readonly #messages = new Map<DescMessage, MessageCodec>();
   readonly #any: ValueCodec;
 
-  constructor(registry: Registry = createRegistry()) {
+  constructor(registry: Registry = createRegistry(), form: JsonForm = "rest") {
+    this.form = form;
     this.#any = anyCodec(registry, (desc) => this.message(desc));
   }
 

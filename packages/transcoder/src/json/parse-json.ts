@@ -1,5 +1,5 @@
 // Parses JSON text and keeps long integers and trailing zeros where a field stores its JSON as text.
-import { JSON_DEPTH_MAX, JSON_KEYS_MAX, JSON_VALUES_MAX } from "@muster/core";
+import { findRepeatedKey, JSON_DEPTH_MAX, JSON_KEYS_MAX, JSON_VALUES_MAX } from "@muster/core";
 import { DecodeError } from "./decode-error.ts";
 import { exceededLimit, isRawNumber, readKeepingNumbers } from "./json-text.ts";
 
@@ -41,6 +41,7 @@ const UNFAITHFUL_NUMBER = /[,}\]\s](?<=(?:[\d.]{16}|\.\d*0|[eE][+-]?\d+|-0|0\.0{
 export function parseJson(text: string, options: ParseOptions): ParsedJson {
   if (text.length > UNSEEN_CHARACTERS_MAX) checkLimits(text);
   const value = parse(text);
+  refuseRepeatedKeys(text, value);
   const exact = options.keepNumbers && UNFAITHFUL_NUMBER.test(text);
   if (exact) checkLimits(text);
   return {
@@ -61,6 +62,12 @@ function checkLimits(text: string): void {
     case "keysMax":
       throw new DecodeError(`An object of the body has more than ${JSON_KEYS_MAX} keys.`);
   }
+}
+
+/** Readers disagree about the value of such a key, so every mount refuses the body. */
+function refuseRepeatedKeys(text: string, value: unknown): void {
+  const path = findRepeatedKey(text, value);
+  if (path !== undefined) throw new DecodeError("is given twice").under(path === "" ? '""' : path);
 }
 
 function parse(text: string): unknown {

@@ -10,6 +10,8 @@ const UNSIGNED = /^(?:0|[1-9]\d{0,19})$/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const NUMBER_CHARACTERS_MAX = 400;
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+/** Values of an enum that an error message lists. */
+const CHOICES_MAX = 20;
 const FLOAT_MAX = 3.4028234663852886e38;
 
 /** `longAsString`: the field keeps its 64-bit integer as a string (jstype = JS_STRING). */
@@ -178,7 +180,9 @@ export function enumCodec(desc: DescEnum): ValueCodec {
     numbers.set(value.name.toLowerCase(), value.number).set(short, value.number);
     if (!texts.has(value.number)) texts.set(value.number, JSON.stringify(short));
   }
-  const choices = [...new Set([...texts.values()].map((text) => JSON.parse(text)))].slice(0, 20).join(", ");
+  // The unspecified value stands for a missing one, so it is no choice.
+  const names = [...texts.values()].map((text) => JSON.parse(text)).filter((name) => name !== "unspecified");
+  const choices = names.slice(0, CHOICES_MAX).join(", ");
   const unknown = (): DecodeError => new DecodeError(`must be one of ${choices}`);
   const fromNumber = (value: number): number => {
     if (!texts.has(value)) throw unknown();

@@ -60,11 +60,43 @@ test("a bare date is its first or last millisecond", () => {
   expect(() => parseBareDate("2023-02-29", true)).toThrow("does not exist");
 });
 
-test.each(["0s", "3.5s", "-3.5s", "-0.000000001s", "315576000000s"])("duration %s", (text) => {
-  expect(formatDuration(parseDuration(text))).toBe(text);
+test.each([
+  ["0s", "0s"],
+  ["3.5s", "3.500s"],
+  ["-3.500s", "-3.500s"],
+  ["1.0101s", "1.010100s"],
+  ["60.000000s", "60s"],
+  ["-0.000000001s", "-0.000000001s"],
+  ["315576000000.999999999s", "315576000000.999999999s"],
+  ["-315576000000.999999999s", "-315576000000.999999999s"],
+])("duration %s is printed as %s", (text, printed) => {
+  expect(formatDuration(parseDuration(text))).toBe(printed);
+  expect(parseDuration(printed)).toEqual(parseDuration(text));
 });
 
-test.each(["", "1", "1.s", ".5s", "1.0000000001s", "315576000001s", "315576000000.1s", "+1s", "1S"])(
+test("instants and durations that could not be read are not written", () => {
+  const outside = 253_402_300_800n;
+  for (const [seconds, nanos] of [
+    [outside, 0],
+    [-62_135_596_801n, 0],
+    [2n ** 62n, 0],
+    [0n, -1],
+    [0n, 1_000_000_000],
+  ] as const) {
+    expect(() => formatInstant({ seconds, nanos })).toThrow("0001 to 9999");
+  }
+  for (const [seconds, nanos] of [
+    [315_576_000_001n, 0],
+    [-(2n ** 62n), 0],
+    [1n, -1],
+    [-1n, 1],
+    [0n, 1_000_000_000],
+  ] as const) {
+    expect(() => formatDuration({ seconds, nanos })).toThrow("not a duration");
+  }
+});
+
+test.each(["", "1", "1.s", ".5s", "1.0000000001s", "315576000001s", "5s ", "+1s", "1S"])(
   "duration %s is refused",
   (text) => {
     expect(() => parseDuration(text)).toThrow();

@@ -12,6 +12,7 @@ const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
 const DURATION_SECONDS_MAX = 315_576_000_000;
 const INSTANT_SECONDS_MIN = -62_135_596_800;
 const INSTANT_SECONDS_MAX = 253_402_300_799;
+const NANOS = 1_000_000_000;
 const DOT = 46;
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
@@ -74,9 +75,12 @@ export function parseBareDate(text: string, end: boolean): SecondsAndNanos | und
   return parseInstant(`${text}${end ? "T23:59:59.999Z" : "T00:00:00.000Z"}`);
 }
 
-/** UTC with milliseconds. */
-export function formatInstant(time: SecondsAndNanos): string {
-  return new Date(Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000)).toISOString();
+/** UTC with milliseconds. Throws for an instant that parseInstant refuses. */
+export function formatInstant({ seconds, nanos }: SecondsAndNanos): string {
+  if (seconds < INSTANT_SECONDS_MIN || seconds > INSTANT_SECONDS_MAX || nanos < 0 || nanos >= NANOS) {
+    throw new RangeError(`an instant of ${seconds} s and ${nanos} ns is not in the years 0001 to 9999`);
+  }
+  return new Date(Number(seconds) * 1000 + Math.floor(nanos / 1_000_000)).toISOString();
 }
 
 export function parseDuration(text: string): SecondsAndNanos {
@@ -84,19 +88,23 @@ export function parseDuration(text: string): SecondsAndNanos {
   if (match === null) throw new DecodeError('must be a duration in seconds, such as "3.5s"');
   const whole = Number(match[2]);
   const nanos = Number((match[3] ?? "").padEnd(9, "0"));
-  if (whole > DURATION_SECONDS_MAX || (whole === DURATION_SECONDS_MAX && nanos > 0)) {
-    throw new DecodeError("must be at most 315576000000s");
-  }
+  if (whole > DURATION_SECONDS_MAX) throw new DecodeError("must be less than 315576000001s");
   return match[1] === "-"
     ? { seconds: BigInt(-whole), nanos: nanos === 0 ? 0 : -nanos }
     : { seconds: BigInt(whole), nanos };
 }
 
+/** Prints 0, 3, 6 or 9 digits of the fraction. Throws for a duration that parseDuration refuses. */
 export function formatDuration({ seconds, nanos }: SecondsAndNanos): string {
-  const sign = seconds < 0n || nanos < 0 ? "-" : "";
+  const isNegative = seconds < 0n || nanos < 0;
   const whole = seconds < 0n ? -seconds : seconds;
-  const fraction = Math.abs(nanos).toString().padStart(9, "0").replace(/0+$/, "");
-  return `${sign}${whole}${fraction === "" ? "" : `.${fraction}`}s`;
+  const hasTwoSigns = isNegative && (seconds > 0n || nanos > 0);
+  if (whole > DURATION_SECONDS_MAX || Math.abs(nanos) >= NANOS || hasTwoSigns) {
+    throw new RangeError(`${seconds} s and ${nanos} ns are not a duration`);
+  }
+  const digits = Math.abs(nanos).toString().padStart(9, "0");
+  const fraction = digits.replace(/(?:000){1,3}$/, "");
+  return `${isNegative ? "-" : ""}${whole}${fraction === "" ? "" : `.${fraction}`}s`;
 }
 
 function daysIn(year: number, month: number): number {

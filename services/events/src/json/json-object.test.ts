@@ -60,4 +60,28 @@ describe("jsonObjectProblem", () => {
       expect(jsonObjectProblem(text)).toBe("must be a JSON object");
     },
   );
+
+  test.each([
+    ['{"a":1e400}', "holds a number that is too large"],
+    ['{"a":[{"b":-1E+309}]}', "holds a number that is too large"],
+    ['{"a":1.5e0400}', "holds a number that is too large"],
+    [`{"a":${"9".repeat(250)}e99}`, "holds a number that is too large"],
+    [`{"a":${"9".repeat(400)}}`, "holds a number that is too large"],
+    [String.raw`{"a":"\ud83d"}`, "holds half a surrogate pair"],
+    [String.raw`{"a":["\udca9\ud83d"]}`, "holds half a surrogate pair"],
+    [String.raw`{"\ud83d":1}`, "holds half a surrogate pair"],
+    ['{"a":"\ud83d"}', "must be valid Unicode"],
+    ['{"a":1,"a":2}', 'has the key "a" twice'],
+    ['{"a":{"b":[{"c":1,"c":1}]}}', 'has the key "a.b[0].c" twice'],
+  ])("rejects %s", (text, problem) => {
+    expect(jsonObjectProblem(text)).toBe(problem);
+  });
+
+  test.each([
+    '{"a":1e300,"b":-1.7976931348623157e308,"c":1e-400,"d":0e999,"e":"1e400"}',
+    String.raw`{"a":"\ud83d\udca9","\u0061b":1}`,
+    '{"a":{"a":{"a":1}},"b":":"}',
+  ])("accepts %s", (text) => {
+    expect(jsonObjectProblem(text)).toBeUndefined();
+  });
 });

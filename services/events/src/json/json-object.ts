@@ -1,7 +1,10 @@
 // Validates and compares JSON objects that callers send as text. Pure.
-import { JSON_DEPTH_MAX } from "@muster/core";
+import { findRepeatedKey, JSON_DEPTH_MAX } from "@muster/core";
 
-/** Returns the problem of `text` as a JSON object of bounded depth, or undefined for a valid object. */
+/**
+ * Returns the problem of `text` as a JSON object, or undefined for a valid object. Every mount applies this rule:
+ * REST shows the text as sent, so each reader must be able to read it, and to the same value.
+ */
 export function jsonObjectProblem(text: string): string | undefined {
   if (text === "{}") return undefined;
   // A lone surrogate has no UTF-8 form, so it would be stored as a replacement character.
@@ -13,10 +16,17 @@ export function jsonObjectProblem(text: string): string | undefined {
     return "must be a JSON object";
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return "must be a JSON object";
-  if (mayBeDeeperThan(text, JSON_DEPTH_MAX) && isDeeperThan(value, JSON_DEPTH_MAX))
-    return `must not nest deeper than ${JSON_DEPTH_MAX} levels`;
-  return undefined;
+  const hasEscapes = text.includes("\\u");
+  if (hasEscapes || mayBeDeeperThan(text, JSON_DEPTH_MAX) || MAY_BE_TOO_LARGE.test(text)) {
+    const problem = problemWithin(value, JSON_DEPTH_MAX);
+    if (problem !== undefined) return problem;
+  }
+  const repeated = findRepeatedKey(text, value);
+  return repeated === undefined ? undefined : `has the key ${JSON.stringify(repeated)} twice`;
 }
+
+/** An exponent of three digits, or many digits. Matches some texts without such a number, and every text with one. */
+const MAY_BE_TOO_LARGE = /\d[eE]\+?\d{3}|\d{200}/;
 
 /** Whether more than `levels` brackets open. The check is cheap and accepts most events. */
 function mayBeDeeperThan(text: string, levels: number): boolean {
@@ -27,13 +37,20 @@ function mayBeDeeperThan(text: string, levels: number): boolean {
   return opened > levels;
 }
 
-function isDeeperThan(value: object, levels: number): boolean {
-  if (levels === 0) return true;
-  for (const key in value) {
-    const child = (value as Record<string, unknown>)[key];
-    if (typeof child === "object" && child !== null && isDeeperThan(child, levels - 1)) return true;
+/** The problem of a value inside an object of `levels` more levels. */
+function problemWithin(value: unknown, levels: number): string | undefined {
+  if (typeof value === "string") return value.isWellFormed() ? undefined : "holds half a surrogate pair";
+  if (typeof value === "number") {
+    return Number.isFinite(value) ? undefined : "holds a number that is too large";
   }
-  return false;
+  if (typeof value !== "object" || value === null) return undefined;
+  if (levels === 0) return `must not nest deeper than ${JSON_DEPTH_MAX} levels`;
+  for (const key in value) {
+    if (!key.isWellFormed()) return "holds half a surrogate pair";
+    const problem = problemWithin((value as Record<string, unknown>)[key], levels - 1);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 /** Whether two valid texts hold deep-equal objects. Numbers compare by exact value. */

@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FieldOptions, MessageOptions, MethodOptions, OneofOptions } from "@bufbuild/protobuf/wkt";
+import type { FieldOptions, MessageOptions, MethodOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/options/v1/options.proto.
  */
 export const file_muster_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSLYAQoMTWV0aG9kUG9saWN5EhIKCnBlcm1pc3Npb24YASABKAkSEAoIaW50ZXJuYWwYAiABKAgSDwoHY2FsbGVycxgDIAMoCRIaChJpZGVtcG90ZW5jeV9sZWRnZXIYBCABKAgSFgoOYW5vbnltb3VzX2RlbW8YBSABKAgSGAoQZGVhZGxpbmVfc2Vjb25kcxgGIAEoBRIwCgpzdHJlYW1fZW5kGAcgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuU3RyZWFtRW5kEhEKCXNlbnNpdGl2ZRgIIAEoCCLhAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkSGAoQcmVzcG9uc2VfaGVhZGVycxgJIAMoCSLaAQoLRmllbGRQb2xpY3kSEAoIcmF3X2pzb24YASABKAgSEgoKY29tbWFfbGlzdBgCIAEoCBIvCgliYXJlX2RhdGUYAyABKA4yHC5tdXN0ZXIub3B0aW9ucy52MS5EYXRlQm91bmQSGQoRaXRlbV9lcnJvcnNfZmllbGQYBCABKAkSMQoIcGVyc29uYWwYBSABKA4yHy5tdXN0ZXIub3B0aW9ucy52MS5QZXJzb25hbERhdGESEwoLanNvbl9udW1iZXIYBiABKAgSEQoJaXRlbXNfbWF4GAcgASgNIh8KC09uZW9mUG9saWN5EhAKCG9ubHlfc2V0GAEgASgIKlcKCVN0cmVhbUVuZBIaChZTVFJFQU1fRU5EX1VOU1BFQ0lGSUVEEAASFgoSU1RSRUFNX0VORF9CT1VOREVEEAESFgoSU1RSRUFNX0VORF9FTkRMRVNTEAIqUQoJRGF0ZUJvdW5kEhoKFkRBVEVfQk9VTkRfVU5TUEVDSUZJRUQQABIUChBEQVRFX0JPVU5EX1NUQVJUEAESEgoOREFURV9CT1VORF9FTkQQAiqxAQoMUGVyc29uYWxEYXRhEh0KGVBFUlNPTkFMX0RBVEFfVU5TUEVDSUZJRUQQABIWChJQRVJTT05BTF9EQVRBX05PTkUQARIZChVQRVJTT05BTF9EQVRBX1NVQkpFQ1QQAhIaChZQRVJTT05BTF9EQVRBX0lERU5USVRZEAMSGQoVUEVSU09OQUxfREFUQV9DT05URU5UEAQSGAoUUEVSU09OQUxfREFUQV9TRUNSRVQQBTpZCgZwb2xpY3kSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMh8ubXVzdGVyLm9wdGlvbnMudjEuTWV0aG9kUG9saWN5UgZwb2xpY3k6UwoEcmVzdBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNKGAyABKAsyHS5tdXN0ZXIub3B0aW9ucy52MS5SZXN0UG9saWN5UgRyZXN0OlUKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjThgMgASgLMh4ubXVzdGVyLm9wdGlvbnMudjEuRmllbGRQb2xpY3lSBWZpZWxkOmIKDG9uZW9mX3BvbGljeRIdLmdvb2dsZS5wcm90b2J1Zi5PbmVvZk9wdGlvbnMY1IYDIAEoCzIeLm11c3Rlci5vcHRpb25zLnYxLk9uZW9mUG9saWN5UgtvbmVvZlBvbGljeTpECgxkb21haW5fZXZlbnQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMY1YYDIAMoCVILZG9tYWluRXZlbnRiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSLYAQoMTWV0aG9kUG9saWN5EhIKCnBlcm1pc3Npb24YASABKAkSEAoIaW50ZXJuYWwYAiABKAgSDwoHY2FsbGVycxgDIAMoCRIaChJpZGVtcG90ZW5jeV9sZWRnZXIYBCABKAgSFgoOYW5vbnltb3VzX2RlbW8YBSABKAgSGAoQZGVhZGxpbmVfc2Vjb25kcxgGIAEoBRIwCgpzdHJlYW1fZW5kGAcgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuU3RyZWFtRW5kEhEKCXNlbnNpdGl2ZRgIIAEoCCLhAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkSGAoQcmVzcG9uc2VfaGVhZGVycxgJIAMoCSLaAQoLRmllbGRQb2xpY3kSEAoIcmF3X2pzb24YASABKAgSEgoKY29tbWFfbGlzdBgCIAEoCBIvCgliYXJlX2RhdGUYAyABKA4yHC5tdXN0ZXIub3B0aW9ucy52MS5EYXRlQm91bmQSGQoRaXRlbV9lcnJvcnNfZmllbGQYBCABKAkSMQoIcGVyc29uYWwYBSABKA4yHy5tdXN0ZXIub3B0aW9ucy52MS5QZXJzb25hbERhdGESEwoLanNvbl9udW1iZXIYBiABKAgSEQoJaXRlbXNfbWF4GAcgASgNKlcKCVN0cmVhbUVuZBIaChZTVFJFQU1fRU5EX1VOU1BFQ0lGSUVEEAASFgoSU1RSRUFNX0VORF9CT1VOREVEEAESFgoSU1RSRUFNX0VORF9FTkRMRVNTEAIqUQoJRGF0ZUJvdW5kEhoKFkRBVEVfQk9VTkRfVU5TUEVDSUZJRUQQABIUChBEQVRFX0JPVU5EX1NUQVJUEAESEgoOREFURV9CT1VORF9FTkQQAiqxAQoMUGVyc29uYWxEYXRhEh0KGVBFUlNPTkFMX0RBVEFfVU5TUEVDSUZJRUQQABIWChJQRVJTT05BTF9EQVRBX05PTkUQARIZChVQRVJTT05BTF9EQVRBX1NVQkpFQ1QQAhIaChZQRVJTT05BTF9EQVRBX0lERU5USVRZEAMSGQoVUEVSU09OQUxfREFUQV9DT05URU5UEAQSGAoUUEVSU09OQUxfREFUQV9TRUNSRVQQBTpZCgZwb2xpY3kSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMh8ubXVzdGVyLm9wdGlvbnMudjEuTWV0aG9kUG9saWN5UgZwb2xpY3k6UwoEcmVzdBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNKGAyABKAsyHS5tdXN0ZXIub3B0aW9ucy52MS5SZXN0UG9saWN5UgRyZXN0OlUKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjThgMgASgLMh4ubXVzdGVyLm9wdGlvbnMudjEuRmllbGRQb2xpY3lSBWZpZWxkOkQKDGRvbWFpbl9ldmVudBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxjVhgMgAygJUgtkb21haW5FdmVudGIGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * Permission and callers of a method, and the effect of a repeated call.
@@ -237,28 +237,6 @@ export const FieldPolicySchema: GenMessage<FieldPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 2);
 
 /**
- * Options of REST for the members of a oneof.
- *
- * @generated from message muster.options.v1.OneofPolicy
- */
-export type OneofPolicy = Message<"muster.options.v1.OneofPolicy"> & {
-  /**
-   * Responses contain the member that is set and omit the others, instead of writing them as null. For
-   * responses whose forms have nothing in common.
-   *
-   * @generated from field: bool only_set = 1;
-   */
-  onlySet: boolean;
-};
-
-/**
- * Describes the message muster.options.v1.OneofPolicy.
- * Use `create(OneofPolicySchema)` to create a new message.
- */
-export const OneofPolicySchema: GenMessage<OneofPolicy> = /*@__PURE__*/
-  messageDesc(file_muster_options_v1_options, 3);
-
-/**
  * Whether a stream of responses ends by itself.
  *
  * @generated from enum muster.options.v1.StreamEnd
@@ -416,17 +394,11 @@ export const field: GenExtension<FieldOptions, FieldPolicy> = /*@__PURE__*/
   extDesc(file_muster_options_v1_options, 2);
 
 /**
- * @generated from extension: muster.options.v1.OneofPolicy oneof_policy = 50004;
- */
-export const oneof_policy: GenExtension<OneofOptions, OneofPolicy> = /*@__PURE__*/
-  extDesc(file_muster_options_v1_options, 3);
-
-/**
  * The CloudEvents types under which the outbox publishes the message: "muster.<service>.<noun>.<past-verb>.v1".
  * Set on every domain event and on no other message.
  *
  * @generated from extension: repeated string domain_event = 50005;
  */
 export const domain_event: GenExtension<MessageOptions, string[]> = /*@__PURE__*/
-  extDesc(file_muster_options_v1_options, 4);
+  extDesc(file_muster_options_v1_options, 3);
 
