@@ -92,6 +92,7 @@ export const segmentsModule: ModuleDefinition = {
       feed,
       ids,
       pageTokens,
+      threads: platform.threads,
       watches,
       timeZones: new OrganizationTimeZones(platform.caller("identity"), clock),
     };

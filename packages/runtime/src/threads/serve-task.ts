@@ -52,8 +52,8 @@ class ChunkReader<Chunk> implements AsyncIterable<Chunk> {
     for (;;) {
       while (this.#chunks.length > 0) {
         const [chunk] = this.#chunks.splice(0, 1);
-        send(this.#port, "taken");
         if (chunk !== undefined) yield chunk;
+        send(this.#port, "done");
       }
       if (this.#isEnded) return;
       await new Promise<void>((resolve) => {

@@ -7,18 +7,19 @@ export class TaskStopped extends Error {
   override name = "TaskStopped";
 }
 
-/** The shared state is read after at most this many units, about a millisecond of work. */
-const UNITS_PER_CHECK = 1_000;
+/** Reading the processor time takes about a microsecond. */
+const CALLS_PER_TIME_CHECK = 16;
 
 /**
  * A synchronous loop of a task calls `spend` for every piece of work. A unit is about a microsecond of processor
- * time.
+ * time. If the work took longer, the time counts instead.
  */
 export class TaskControl {
   readonly #state: Int32Array;
   #unitsMax = Number.POSITIVE_INFINITY;
   #spentUnits = 0;
-  #nextCheckUnits = 0;
+  #calls = 0;
+  readonly #startUs = threadTimeUs();
 
   constructor(state: SharedArrayBuffer) {
     this.#state = new Int32Array(state);
@@ -36,9 +37,11 @@ export class TaskControl {
   /** Throws WORK_LIMIT_REACHED beyond the limit, and whatever {@link throwIfEnded} throws. */
   spend(units: number): void {
     this.#spentUnits += units;
+    this.#calls += 1;
+    if (this.#calls % CALLS_PER_TIME_CHECK === 0) {
+      this.#spentUnits = Math.max(this.#spentUnits, threadTimeUs() - this.#startUs);
+    }
     if (this.#spentUnits > this.#unitsMax) throw new AppError("WORK_LIMIT_REACHED");
-    if (this.#spentUnits < this.#nextCheckUnits) return;
-    this.#nextCheckUnits = this.#spentUnits + UNITS_PER_CHECK;
     this.throwIfEnded();
   }
 
@@ -48,4 +51,10 @@ export class TaskControl {
     if (state === TaskState.canceled) throw new AppError("CANCELED");
     if (state === TaskState.stopped) throw new TaskStopped("the pool stopped the task");
   }
+}
+
+/** Processor time of this thread, in microseconds. */
+function threadTimeUs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
 }

@@ -3,8 +3,8 @@ import type { MessagePort, Transferable } from "node:worker_threads";
 import { AppError } from "@muster/errors";
 import { type PoolMessage, type TaskMessage, TaskState } from "./thread-task.ts";
 
-/** Chunks that a thread has not taken yet; further ones wait. */
-const UNTAKEN_CHUNKS_MAX = 2;
+/** Chunks that a thread has not finished yet; further chunks wait. */
+const OPEN_CHUNKS_MAX = 2;
 
 export class ThreadSession<Chunk> {
   /** Resolves when the thread runs the task. */
@@ -12,8 +12,8 @@ export class ThreadSession<Chunk> {
   readonly #port: MessagePort;
   readonly #state: Int32Array;
   readonly #over = new AbortController();
-  #untaken = 0;
-  #wakeSenders: (() => void)[] = [];
+  #openChunks = 0;
+  #waiting: (() => void)[] = [];
 
   constructor(port: MessagePort, state: SharedArrayBuffer) {
     this.#port = port;
@@ -21,7 +21,7 @@ export class ThreadSession<Chunk> {
     this.started = new Promise((resolve) => {
       port.on("message", (message: TaskMessage) => {
         if (message === "started") return resolve();
-        this.#untaken -= 1;
+        this.#openChunks -= 1;
         this.#wake();
       });
     });
@@ -38,17 +38,21 @@ export class ThreadSession<Chunk> {
    * `transfer`. Waits while the thread is behind; rejects once the task takes no more chunks.
    */
   async send(chunk: Chunk, transfer: readonly Transferable[] = []): Promise<void> {
-    // One caller of several may find the room taken again.
-    while (this.#untaken >= UNTAKEN_CHUNKS_MAX && !this.signal.aborted) await this.#room();
+    while (this.#openChunks >= OPEN_CHUNKS_MAX && !this.signal.aborted) await this.#nextDone();
     this.signal.throwIfAborted();
-    this.#untaken += 1;
+    this.#openChunks += 1;
     const message: PoolMessage<Chunk> = { chunk };
     this.#port.postMessage(message, transfer);
   }
 
+  /** Resolves when the task has finished all chunks that were sent, or is over. */
+  async idle(): Promise<void> {
+    while (this.#openChunks > 0 && !this.signal.aborted) await this.#nextDone();
+  }
+
   /** Makes the task return what it has: its control throws TaskStopped, and the chunks end. */
   stop(): void {
-    this.#end(TaskState.stopped);
+    if (!this.signal.aborted) this.#end(TaskState.stopped);
   }
 
   /** Makes the task fail: its control throws CANCELED. */
@@ -73,13 +77,13 @@ export class ThreadSession<Chunk> {
     this.#over.abort(new AppError("CANCELED"));
   }
 
-  #room(): Promise<void> {
-    return new Promise((resolve) => this.#wakeSenders.push(resolve));
+  #nextDone(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #wake(): void {
-    const senders = this.#wakeSenders;
-    this.#wakeSenders = [];
-    for (const wake of senders) wake();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
   }
 }

@@ -36,8 +36,8 @@ export const TaskState = { running: 0, stopped: 1, canceled: 2 } as const;
 
 export type PoolMessage<Chunk> = { readonly chunk: Chunk } | "end";
 
-/** "started" comes first; "taken" follows for each chunk that the task takes. */
-export type TaskMessage = "started" | "taken";
+/** "started" comes first; "done" follows for each chunk once the task requests the next. */
+export type TaskMessage = "started" | "done";
 
 export type TaskOutcome<Result> = { readonly result: Result } | { readonly error: TaskError };
 

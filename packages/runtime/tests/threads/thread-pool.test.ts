@@ -38,6 +38,17 @@ test("a task receives its input and its chunks, and returns its result", async (
   expect(await sumOf(pool, ONE, numbers)).toBe(4950);
 });
 
+test("a session is idle when the task has finished its chunks", async () => {
+  const { pool } = openPool();
+  const run = pool.run(SUM, { organizationId: ONE, input: 0, signal: never }, async (session) => {
+    await session.send([1, 2]);
+    await session.idle();
+    // The next chunk is lost, because the chunks end with the stop.
+    session.stop();
+  });
+  expect(await run).toBe(3);
+});
+
 test("a sender waits while the thread is behind", async () => {
   const { pool } = openPool();
   const controller = new AbortController();

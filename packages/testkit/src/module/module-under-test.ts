@@ -77,6 +77,7 @@ export class ModuleUnderTest {
   readonly metrics: Metrics;
   readonly module: Module;
   readonly stored: TestDatabase;
+  readonly threads: ThreadPool;
   readonly #parts: ModuleParts;
   #isStopped = false;
 
@@ -88,6 +89,7 @@ export class ModuleUnderTest {
     this.metrics = parts.metrics;
     this.module = parts.module;
     this.stored = parts.stored;
+    this.threads = parts.platform.threads;
   }
 
   async call<M extends DescMethodUnary>(

@@ -1,7 +1,6 @@
 // Implements SegmentService: the handler of each method, from the slices of this service.
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { implement } from "@muster/rpc";
-import { ConcurrencyLimit } from "@muster/runtime";
 import { backtestSegment } from "../backtest/backtest-segment.ts";
 import { explainMembership } from "../explain/explain-membership.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
@@ -10,7 +9,6 @@ import { listProfileSegments } from "../membership-queries/list-profile-segments
 import { listSegmentMembers } from "../membership-queries/list-segment-members.ts";
 import { estimateSegmentCost } from "../preview/estimate-cost.ts";
 import { previewSegment } from "../preview/preview-segment.ts";
-import { SCAN_LIMIT } from "../preview/scan-profiles.ts";
 import { createSegment } from "../segments/create-segment.ts";
 import { deleteSegment } from "../segments/delete-segment.ts";
 import { getSegment } from "../segments/get-segment.ts";
@@ -20,7 +18,6 @@ import { updateSegment } from "../segments/update-segment.ts";
 import { watchSegment } from "../watches/watch-segment.ts";
 
 export function segmentService(deps: SegmentsDeps) {
-  const scanLimit = new ConcurrencyLimit(SCAN_LIMIT);
   return implement(SegmentService, {
     createSegment: createSegment(deps),
     getSegment: getSegment(deps),
@@ -33,8 +30,8 @@ export function segmentService(deps: SegmentsDeps) {
     batchCheckMemberships: batchCheckMemberships(deps),
     listSegmentDependencies: listSegmentDependencies(deps),
     explainMembership: explainMembership(deps),
-    previewSegment: previewSegment(deps, scanLimit),
-    backtestSegment: backtestSegment(deps, scanLimit),
-    estimateSegmentCost: estimateSegmentCost(deps, scanLimit),
+    previewSegment: previewSegment(deps),
+    backtestSegment: backtestSegment(deps),
+    estimateSegmentCost: estimateSegmentCost(deps),
   });
 }

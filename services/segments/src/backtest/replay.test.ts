@@ -4,23 +4,28 @@ import { describe, expect, test } from "vitest";
 import { isMemberByRawEvents, type RawEvent } from "../engine/reference/reference-evaluator.ts";
 import { matcherOf } from "../engine/rule/matcher.ts";
 import type { EvaluatedRule, Window } from "../engine/rule/rule.ts";
-import { RuleSimulation } from "../preview/rule-simulation.ts";
-import { DailyCounts, Replay } from "./replay.ts";
+import { RuleSimulation } from "../simulation/rule-simulation.ts";
+import { DailyCounts } from "./daily-counts.ts";
+import { Replay, type WorkMeter } from "./replay.ts";
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 2, 31, 9, 30, 0, 123);
 const NAMES = ["a", "b"];
+const COMPARISONS = ["at_least", "more_than", "exactly", "at_most", "less_than"] as const;
 
 function replay(
   rule: EvaluatedRule,
   createMs: number,
   events: readonly RawEvent[],
   days: number,
+  meter: WorkMeter = { spend: () => {} },
 ): DailyCounts {
   const dailyCounts = new DailyCounts(NOW_MS, days);
-  const one = new Replay(new RuleSimulation(rule, []), { createMs, traits: "{}" }, dailyCounts);
-  for (const [index, { eventName, ms }] of [...events].sort((a, b) => a.ms - b.ms).entries()) {
-    one.record({ eventName, instant: [ms, `${index}`], properties: "{}" });
+  const one = new Replay(new RuleSimulation(rule, []), { createMs, traits: "{}" }, dailyCounts, meter);
+  for (const [index, { eventName, ms, properties = "{}" }] of [...events]
+    .sort((a, b) => a.ms - b.ms)
+    .entries()) {
+    one.record({ eventName, instant: [ms, `${index}`], properties });
   }
   one.finish();
   return dailyCounts;
@@ -87,6 +92,54 @@ test("events of one instant count together, and future events do not count", () 
   expect(future.days.every(({ entries }) => entries === 0)).toBe(true);
 });
 
+describe("work", () => {
+  /** Units of the replay of a profile with an event every minute. */
+  function unitsOf(rule: EvaluatedRule, count: number): number {
+    let units = 0;
+    const events = Array.from({ length: count }, (_, index) => ({
+      eventName: "a",
+      ms: NOW_MS - (count - index) * 60_000,
+      properties: '{"price":1}',
+    }));
+    replay(rule, 0, events, 30, {
+      spend: (more) => {
+        units += more;
+      },
+    });
+    return units;
+  }
+
+  test("a windowed sum costs a bounded number of units for each event", () => {
+    const sum = (value: number): EvaluatedRule => ({
+      kind: "aggregate",
+      function: "sum",
+      matcher: matcherOf("a"),
+      property: "price",
+      window: { kind: "last", ms: 3_600_000 },
+      comparison: { kind: "less_than", value },
+    });
+    // A unit for the event, for the evaluation at the event, and for the evaluation as the event leaves.
+    expect(unitsOf(sum(1), 4_000)).toBeLessThanOrEqual(3 * 4_000 + 10);
+  });
+
+  test("a meter that throws ends the replay in the middle, and the profile adds nothing", () => {
+    const dailyCounts = new DailyCounts(NOW_MS, 3);
+    const simulation = new RuleSimulation(performed("a", 1), []);
+    let left = 2;
+    const meter: WorkMeter = {
+      spend: (units) => {
+        left -= units;
+        if (left < 0) throw new Error("spent");
+      },
+    };
+    const one = new Replay(simulation, { createMs: 0, traits: "{}" }, dailyCounts, meter);
+    one.record({ eventName: "a", instant: [NOW_MS - 1_000, "1"], properties: "{}" });
+    expect(() => one.finish()).toThrow("spent");
+    expect(dailyCounts.membersBefore).toBe(0);
+    expect(dailyCounts.days.every(({ entries }) => entries === 0)).toBe(true);
+  });
+});
+
 function performed(eventName: string, n: number, window?: Window): EvaluatedRule {
   return { kind: "performed", matcher: matcherOf(eventName), count: { kind: "at_least", n }, window };
 }
@@ -97,7 +150,9 @@ function randomEvent(random: SeededRandom): RawEvent {
   const agoMs = random.chance(0.5)
     ? random.integer(-24, 12 * 24) * 3_600_000
     : random.integer(-DAY_MS, 12 * DAY_MS);
-  return { eventName, ms: NOW_MS - agoMs };
+  // Plain addition would round the sums of these numbers.
+  const price = [-3, -0.1, 0, 0.1, 0.2, 7, 1e16][random.integer(0, 6)];
+  return { eventName, ms: NOW_MS - agoMs, properties: JSON.stringify({ price }) };
 }
 
 function randomRule(random: SeededRandom, depth: number): EvaluatedRule {
@@ -110,7 +165,7 @@ function randomRule(random: SeededRandom, depth: number): EvaluatedRule {
       ? { kind: "last", ms }
       : { kind: "calendar_days", days: random.integer(1, 4), timeZone: "Europe/Berlin" };
   const child = () => randomRule(random, depth - 1);
-  switch (random.integer(0, depth > 0 ? 8 : 5)) {
+  switch (random.integer(0, depth > 0 ? 9 : 6)) {
     case 0: {
       const kind = (["at_least", "exactly", "at_most"] as const)[random.integer(0, 2)] ?? "at_least";
       return { kind: "performed", matcher, count: { kind, n: random.integer(1, 3) }, window };
@@ -126,8 +181,20 @@ function randomRule(random: SeededRandom, depth: number): EvaluatedRule {
     case 5:
       return { kind: "active_days", matcher, atLeast: 2, ofLastDays: 4, timeZone: "Europe/Berlin" };
     case 6:
-      return { kind: "all", rules: [child(), child()] };
+      return {
+        kind: "aggregate",
+        function: (["sum", "average", "min", "max"] as const)[random.integer(0, 3)] ?? "sum",
+        matcher,
+        property: "price",
+        window,
+        comparison: {
+          kind: COMPARISONS[random.integer(0, 4)] ?? "at_least",
+          value: [-3, 0, 0.1, 0.3, 7, 1e16][random.integer(0, 5)] ?? 0,
+        },
+      };
     case 7:
+      return { kind: "all", rules: [child(), child()] };
+    case 8:
       return { kind: "any", rules: [child(), child()] };
     default:
       return { kind: "not", rule: child() };

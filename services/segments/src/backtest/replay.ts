@@ -2,57 +2,43 @@
 // instant at which the result may change to the next. Pure.
 import { assert } from "@muster/core";
 import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
-import type { RuleSimulation, SimulatedProfile } from "../preview/rule-simulation.ts";
+import type { RuleSimulation, SimulatedProfile } from "../simulation/rule-simulation.ts";
+import { type DailyCounts, ProfileChanges } from "./daily-counts.ts";
 
-const DAY_MS = 86_400_000;
-
-export interface DayCounts {
-  entries: number;
-  exits: number;
-}
-
-/** Sums up the replays of all profiles. */
-export class DailyCounts {
-  /** Start of the first UTC day. */
-  readonly startMs: number;
-  readonly nowMs: number;
-  readonly days: readonly DayCounts[];
-  membersBefore = 0;
-
-  /** The last `days` UTC days, the day of `nowMs` included. */
-  constructor(nowMs: number, days: number) {
-    this.nowMs = nowMs;
-    this.startMs = Math.floor(nowMs / DAY_MS) * DAY_MS - (days - 1) * DAY_MS;
-    this.days = Array.from({ length: days }, () => ({ entries: 0, exits: 0 }));
-  }
-
-  addChange(member: boolean, ms: number): void {
-    const day = this.days[Math.floor((ms - this.startMs) / DAY_MS)];
-    if (day === undefined) this.membersBefore += member ? 1 : -1;
-    else if (member) day.entries += 1;
-    else day.exits += 1;
-  }
-
-  dateOf(day: number): string {
-    return new Date(this.startMs + day * DAY_MS).toISOString().slice(0, 10);
-  }
+/** Receives the units of work; throws to end the replay. */
+export interface WorkMeter {
+  spend(units: number): void;
 }
 
 /** Events arrive in the order in which they happened. Events of one instant count together. */
 export class Replay {
   readonly #profile: SimulatedProfile;
   readonly #dailyCounts: DailyCounts;
+  readonly #changes: ProfileChanges;
+  readonly #meter: WorkMeter;
+  /** Units of one evaluation. */
+  readonly #leaves: number;
   /** The instant of the last events, which have not been evaluated yet. */
   #pendingMs: number | undefined;
   #isMember = false;
 
-  constructor(simulation: RuleSimulation, profile: EngineProfile, dailyCounts: DailyCounts) {
+  constructor(
+    simulation: RuleSimulation,
+    profile: EngineProfile,
+    dailyCounts: DailyCounts,
+    meter: WorkMeter,
+  ) {
     this.#profile = simulation.begin(profile);
     this.#dailyCounts = dailyCounts;
+    this.#changes = new ProfileChanges(dailyCounts);
+    this.#meter = meter;
+    this.#leaves = simulation.leaves;
   }
 
   record(event: EngineEvent): void {
     const [ms] = event.instant;
+    assert(ms >= (this.#pendingMs ?? ms), "events arrive in order");
+    this.#meter.spend(1);
     if (ms > this.#dailyCounts.nowMs) return;
     if (ms !== this.#pendingMs) this.#advanceUntil(ms);
     this.#pendingMs = ms;
@@ -61,6 +47,7 @@ export class Replay {
 
   finish(): void {
     this.#advanceUntil(this.#dailyCounts.nowMs + 1);
+    this.#dailyCounts.add(this.#changes);
   }
 
   /** Evaluates the pending events and every later change before `endMs`. */
@@ -70,8 +57,9 @@ export class Replay {
     // the final result matters.
     let atMs: number | undefined = Math.max(this.#pendingMs ?? this.#profile.createMs, startMs - 1);
     while (atMs !== undefined && atMs < endMs) {
+      this.#meter.spend(this.#leaves);
       const { member, nextChangeAt } = this.#profile.evaluate(atMs);
-      if (member !== this.#isMember) this.#dailyCounts.addChange(member, atMs);
+      if (member !== this.#isMember) this.#changes.add(member, atMs);
       this.#isMember = member;
       assert(nextChangeAt === undefined || nextChangeAt > atMs, "the next change lies ahead");
       atMs = nextChangeAt;

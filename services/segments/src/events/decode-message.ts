@@ -16,6 +16,7 @@ import { domainEventType, PoisonMessage } from "@muster/outbox";
 import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
 import type { ProfileKey } from "../profiles/profile-key.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
+import { eventIdText } from "./event-id.ts";
 
 const TRACKED_EVENTS_RECORDED = domainEventType(TrackedEventsRecordedSchema);
 const PROFILE_CHANGED = domainEventType(ProfileChangedSchema);
@@ -95,11 +96,6 @@ const schemas: Readonly<Record<string, DescMessage>> = {
 /** The schema of a message type that this service consumes. */
 export function messageSchema(type: string): DescMessage | undefined {
   return schemas[type];
-}
-
-/** The engine's id of an event: the UUID in base64url. */
-export function eventIdText(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("base64url");
 }
 
 interface MessageData {

@@ -155,11 +155,15 @@ export class EventsFeed implements ProducerPort {
 
   /**
    * Calls `onEvents` for every profile of the scan, in order of id. A profile with many events comes in
-   * several calls.
+   * several calls. The scan waits for the promise of a call.
    */
   async scan(
     request: ScanRequest,
-    onEvents: (profileId: ProfileId, events: readonly ScannedEvent[], profile: ScannedProfile) => void,
+    onEvents: (
+      profileId: ProfileId,
+      events: readonly ScannedEvent[],
+      profile: ScannedProfile,
+    ) => void | Promise<void>,
     options: ClientCallOptions = {},
   ): Promise<Scan> {
     const { profiles } = request;
@@ -183,7 +187,9 @@ export class EventsFeed implements ProducerPort {
         const { position, more, completeSinceMs } = part.value;
         scan = { position: Number(position), more, completeSinceMs: Number(completeSinceMs) };
       } else if (part.case === "profile") {
-        onEvents(bytesToUuid<ProfileId>(part.value.profileId), part.value.events, part.value);
+        const { profileId, events } = part.value;
+        const taken = onEvents(bytesToUuid<ProfileId>(profileId), events, part.value);
+        if (taken !== undefined) await taken;
       }
     }
     if (scan === undefined) {

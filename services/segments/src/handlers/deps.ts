@@ -3,6 +3,7 @@ import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { OutboxTail } from "@muster/outbox";
+import type { ThreadPool } from "@muster/runtime";
 import type { Announcement } from "../announcements/announcements.ts";
 import type { Announcer } from "../announcements/announcer.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
@@ -19,6 +20,7 @@ export interface SegmentsDeps {
   readonly feed: EventsFeed;
   readonly ids: IdSource;
   readonly pageTokens: PageTokens;
+  readonly threads: ThreadPool;
   readonly timeZones: OrganizationTimeZones;
   readonly watches: OutboxTail<Announcement>;
 }

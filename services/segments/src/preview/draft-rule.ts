@@ -11,7 +11,7 @@ import { type RuleFields, ruleFromRequest } from "../rules/rule-proto.ts";
 import { rejectLongWindow } from "../rules/rule-retention.ts";
 import type { Segment } from "../segment-model/segment.ts";
 import { listSegmentsOf } from "../segment-model/segment-store.ts";
-import { RuleSimulation } from "./rule-simulation.ts";
+import { RuleSimulation } from "../simulation/rule-simulation.ts";
 
 export interface Draft {
   readonly simulation: RuleSimulation;

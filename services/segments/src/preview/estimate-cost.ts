@@ -4,50 +4,52 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { MatcherCostSchema } from "@muster/contracts/muster/segments/v1/segment_preview_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type MethodHandler, onBehalfOf } from "@muster/rpc";
-import type { ConcurrencyLimit } from "@muster/runtime";
 import { type MatcherUse, matchersOf } from "../engine/rule/rule.ts";
-import type { EngineEvent } from "../engine/state/apply-events.ts";
-import { isEmptyState } from "../engine/state/profile-state.ts";
-import { encodeState } from "../engine/state/state-codec.ts";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import { savedRule } from "../rule-versions/evaluations.ts";
 import type { Segment } from "../segment-model/segment.ts";
+import { encodeSimulation } from "../simulation/encoded-definitions.ts";
+import { ProfileSender } from "../simulation/profile-sender.ts";
+import type { RuleSimulation } from "../simulation/rule-simulation.ts";
+import { RetentionHorizon, sampleProfiles, scanSome } from "../simulation/scan-profiles.ts";
+import { MEASURE_COST } from "./cost-task.ts";
 import { draftRule } from "./draft-rule.ts";
-import type { RuleSimulation } from "./rule-simulation.ts";
-import { type IdentifiedProfile, RetentionHorizon, sampleProfiles, scanSome } from "./scan-profiles.ts";
 
 const SAMPLE_PROFILES = 500;
 const DAYS = 7;
 const DAY_MS = 86_400_000;
+/** Most work of the measurement: about two seconds of a thread. A sample that takes longer is smaller. */
+const UNITS_MAX = 2_000_000;
 
 export function estimateSegmentCost(
   deps: SegmentsDeps,
-  scanLimit: ConcurrencyLimit,
 ): MethodHandler<typeof SegmentService.method.estimateSegmentCost> {
   return async (request, context) => {
-    const { organizationId } = context;
+    const { organizationId, signal } = context;
     const { simulation, segments } = await draftRule(deps, organizationId, request);
+    const { definitions } = simulation;
     const nowMs = deps.clock.nowMs();
-    const costSample = new CostSample(simulation, nowMs);
-    const begin = (profile: IdentifiedProfile) => costSample.begin(profile);
     const horizon = new RetentionHorizon();
-    const scan = {
-      feed: deps.feed,
-      organizationId,
-      simulation,
-      options: onBehalfOf(context),
-      horizon,
-      begin,
+    const scope = { feed: deps.feed, organizationId, options: onBehalfOf(context) };
+    const { profileCount, profileIds } = await sampleProfiles(scope, SAMPLE_PROFILES, nowMs);
+    const input = {
+      simulation: encodeSimulation(simulation),
+      nowMs,
+      countFromMs: nowMs - DAYS * DAY_MS,
+      unitsMax: UNITS_MAX,
     };
-    const profileCount = await scanLimit.run(async () => {
-      const sample = await sampleProfiles(scan, SAMPLE_PROFILES, nowMs);
-      await scanSome(scan, sample.profileIds, () => false);
-      return sample.profileCount;
+    const run = { organizationId, input, signal, isShort: true };
+    const sample = await deps.threads.run(MEASURE_COST, run, async (session) => {
+      const options = { ...scope.options, signal: session.signal };
+      await scanSome(
+        { ...scope, options, definitions, horizon, sender: new ProfileSender(session) },
+        profileIds,
+      );
     });
 
     const matchers = matcherCosts(simulation, segments);
     const shared = matchers.filter((matcher) => matcher.shared).length;
-    const { profiles, bytes, bytesMax, events } = costSample;
+    const { profiles, bytes, bytesMax, events } = sample;
     return {
       matchers,
       matchersNew: matchers.length - shared,
@@ -61,40 +63,6 @@ export function estimateSegmentCost(
       ...horizon.completeSince(simulation, nowMs),
     };
   };
-}
-
-/** Measures the state and the counted events of the sample's profiles. */
-class CostSample {
-  profiles = 0;
-  bytes = 0;
-  bytesMax = 0;
-  /** Counted events of the last DAYS days. */
-  events = 0;
-  readonly #simulation: RuleSimulation;
-  readonly #nowMs: number;
-
-  constructor(simulation: RuleSimulation, nowMs: number) {
-    this.#simulation = simulation;
-    this.#nowMs = nowMs;
-  }
-
-  begin(profile: IdentifiedProfile) {
-    const simulated = this.#simulation.begin(profile);
-    return {
-      record: (event: EngineEvent): void => {
-        const [ms] = event.instant;
-        if (ms > this.#nowMs) return;
-        const isBackfilled = simulated.record(event, this.#nowMs);
-        if (isBackfilled && ms > this.#nowMs - DAYS * DAY_MS) this.events += 1;
-      },
-      finish: (): void => {
-        this.profiles += 1;
-        const bytes = isEmptyState(simulated.state) ? 0 : Buffer.byteLength(encodeState(simulated.state));
-        this.bytes += bytes;
-        this.bytesMax = Math.max(this.bytesMax, bytes);
-      },
-    };
-  }
 }
 
 function matcherCosts(

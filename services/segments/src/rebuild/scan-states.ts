@@ -3,7 +3,7 @@ import type { ProfileId } from "@muster/core";
 import { recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import { emptyState, type ProfileState } from "../engine/state/profile-state.ts";
-import { eventIdText } from "../events/decode-message.ts";
+import { eventIdText } from "../events/event-id.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
 
 /** Event names in the filter of a scan; with more, all events are read. */

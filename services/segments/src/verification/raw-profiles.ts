@@ -7,7 +7,8 @@ import {
 import { bytesToUuid, type Clock, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type Caller, type Client, createClient } from "@muster/rpc";
-import { decodeMessage, eventIdText } from "../events/decode-message.ts";
+import { decodeMessage } from "../events/decode-message.ts";
+import { eventIdText } from "../events/event-id.ts";
 import { NO_PROFILE } from "../profiles/profile-key.ts";
 
 /** A profile with its raw events. */

@@ -4,12 +4,18 @@ import { addExactly, type Partials, roundedSum } from "../facts/exact-sum.ts";
 import type { Tally, ValueLog } from "../facts/value-facts.ts";
 import { type Aggregate, compare } from "../rule/rule.ts";
 import { leavesAt, type MovingWindow, windowStart } from "../rule/window.ts";
-import type { Evaluation, Evidence } from "./evaluation.ts";
+import type { Evaluation, Evidence, WindowEvaluator } from "./evaluation.ts";
 
-export function evaluateAggregate(leaf: Aggregate, facts: AnyFacts | undefined, nowMs: number): Evaluation {
+export function evaluateAggregate(
+  leaf: Aggregate,
+  facts: AnyFacts | undefined,
+  nowMs: number,
+  windows?: WindowEvaluator,
+): Evaluation {
   const { window } = leaf;
   if (window !== undefined && window.kind !== "between") {
-    return evaluateLog(leaf, window, facts?.kind === "values" ? facts : undefined, nowMs);
+    const log = facts?.kind === "values" ? facts : undefined;
+    return windows?.evaluate(leaf, window, log, nowMs) ?? evaluateLog(leaf, window, log, nowMs);
   }
   const running = new RunningAggregate();
   if (facts?.kind === "tally") running.load(facts);

@@ -39,7 +39,7 @@ export function evaluateLeaf(leaf: Exclude<Leaf, InSegment>, view: ProfileView, 
     case "inactive_for":
       return evaluateInactiveFor(leaf, countFacts(leaf, view), view.createMs, nowMs);
     case "aggregate":
-      return evaluateAggregate(leaf, factsAt(leaf, 0, view), nowMs);
+      return evaluateAggregate(leaf, factsAt(leaf, 0, view), nowMs, view.windows);
     case "occurrence":
       return evaluateOccurrence(leaf, countFacts(leaf, view), nowMs);
     case "active_days":

@@ -64,6 +64,14 @@ export function evaluate(rule: EvaluatedRule, view: ProfileView, nowMs: number):
   return evaluateAt(rule, new EvaluationContext(view, nowMs));
 }
 
+/**
+ * Like {@link evaluate}, for a replay: `nextChangeAt` may be too early, but is never too late. The view may have
+ * `windows`.
+ */
+export function evaluateForward(rule: EvaluatedRule, view: ProfileView, nowMs: number): Evaluation {
+  return evaluateNode(rule, new EvaluationContext(view, nowMs));
+}
+
 /** Like {@link evaluate}, for several rules of one profile at one instant. */
 export function evaluateAt(rule: EvaluatedRule, context: EvaluationContext): Evaluation {
   const evaluation = evaluateNode(rule, context);

@@ -2,7 +2,9 @@
 import type { EvaluationId } from "@muster/core";
 import type { AnyFacts } from "../facts/any-facts.ts";
 import type { EventInstant } from "../facts/count-facts.ts";
-import type { EvaluatedRule } from "../rule/rule.ts";
+import type { ValueLog } from "../facts/value-facts.ts";
+import type { Aggregate, EvaluatedRule } from "../rule/rule.ts";
+import type { MovingWindow } from "../rule/window.ts";
 
 export interface Evaluation {
   readonly member: boolean;
@@ -74,6 +76,11 @@ export interface PerformedEvidence {
   readonly deciding: EventInstant | undefined;
 }
 
+/** Evaluates the aggregates of moving windows from what the evaluations before have computed. */
+export interface WindowEvaluator {
+  evaluate(leaf: Aggregate, window: MovingWindow, facts: ValueLog | undefined, nowMs: number): Evaluation;
+}
+
 /** The part of a profile that evaluation reads. */
 export interface ProfileView {
   /** The facts of a spec by its key; undefined when the profile has no such event. */
@@ -81,6 +88,11 @@ export interface ProfileView {
   /** Whether a predicate on traits holds, by {@link traitKeyOf}. */
   trait(key: string): boolean;
   readonly createMs: number | undefined;
+  /**
+   * Set while time only moves forward from evaluation to evaluation. The `nextChangeAt` of an aggregate may then
+   * be too early.
+   */
+  readonly windows?: WindowEvaluator;
   /** The rule of another segment; undefined when the segment does not exist. */
   ruleOf(segmentId: EvaluationId): EvaluatedRule | undefined;
 }

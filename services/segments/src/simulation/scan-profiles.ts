@@ -1,4 +1,4 @@
-// Reads profiles with their raw events, one after the other: all of an organization, or a given set.
+// Reads profiles with their raw events and sends them to a thread: all of an organization, or a given set.
 
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -12,32 +12,23 @@ import {
   shardOf,
 } from "@muster/core";
 import type { ClientCallOptions } from "@muster/rpc";
-import type { ConcurrencyLimitOptions } from "@muster/runtime";
 import { ruleReadsEventsBefore } from "../engine/rule/lookback.ts";
-import type { EngineEvent, EngineProfile } from "../engine/state/apply-events.ts";
-import { eventIdText } from "../events/decode-message.ts";
+import type { EvaluatedRule } from "../engine/rule/rule.ts";
+import type { Definitions } from "../engine/state/definitions.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
 import { NO_PROFILE } from "../profiles/profile-key.ts";
+import type { ProfileSender } from "./profile-sender.ts";
 import type { RuleSimulation } from "./rule-simulation.ts";
-
-/** Receives one profile's events in the order in which they happened. */
-export interface ProfileSink {
-  record(event: EngineEvent): void;
-  finish(): void;
-}
-
-export interface IdentifiedProfile extends EngineProfile {
-  readonly id: ProfileId;
-}
 
 export interface ProfileScan {
   readonly feed: EventsFeed;
   readonly organizationId: OrganizationId;
-  readonly simulation: RuleSimulation;
+  /** Selects the events that are read. */
+  readonly definitions: Definitions;
   readonly options: ClientCallOptions;
   /** Records the completeness of each snapshot. */
   readonly horizon: RetentionHorizon;
-  begin(profile: IdentifiedProfile): ProfileSink;
+  readonly sender: ProfileSender;
 }
 
 /** Tracks the instant since when all raw events that were read are complete; 0: from the beginning. */
@@ -48,19 +39,31 @@ export class RetentionHorizon {
     this.#ms = Math.max(this.#ms, completeSinceMs);
   }
 
+  /** The recorded instant, if one of the rules may read events before it, for results from `fromMs` on. */
+  completeSinceMs(
+    rules: readonly EvaluatedRule[],
+    fromMs: number,
+    ruleOf: (id: EvaluationId) => EvaluatedRule | undefined,
+  ): number | undefined {
+    const isBehind = rules.some((rule) =>
+      ruleReadsEventsBefore(rule, this.#ms, fromMs, (id) => ruleOf(id as EvaluationId)),
+    );
+    return isBehind ? this.#ms : undefined;
+  }
+
   /** For results about instants from `fromMs` on; empty when no missing event can matter. */
   completeSince({ rule, definitions }: RuleSimulation, fromMs: number): { completeSince?: Timestamp } {
-    const isBehind = ruleReadsEventsBefore(rule, this.#ms, fromMs, (id) =>
-      definitions.ruleOf(id as EvaluationId),
-    );
-    return isBehind ? { completeSince: timestampFromMs(this.#ms) } : {};
+    const ms = this.completeSinceMs([rule], fromMs, definitions.ruleOf);
+    return ms === undefined ? {} : { completeSince: timestampFromMs(ms) };
   }
 }
 
-/** Limits the scans of a process, because interactive reads must not slow down the projection or events. */
-export const SCAN_LIMIT: ConcurrencyLimitOptions = { max: 4, retryAfterMs: 1000 };
+/** Event names in the filter of a scan; with more, all events are read. */
+const EVENT_NAMES_MAX = 10_000;
 /** A smaller page wastes less work when a scan is aborted; a larger page needs fewer calls. */
 const PROFILES_PER_PAGE = 250;
+/** Small, because a page arrives in the order of ids, and a sample that ends early must stay random. */
+const PROFILES_PER_SAMPLE_PAGE = 50;
 const CONCURRENT_SHARDS = 4;
 
 /** Scans all profiles. Returns false if `shouldStop` ended the scan between two pages. */
@@ -76,25 +79,26 @@ export async function scanAll(scan: ProfileScan, shouldStop: () => boolean): Pro
     }
   };
   await Promise.all(Array.from({ length: CONCURRENT_SHARDS }, scanShards));
+  await scan.sender.flush();
   return !shouldStop();
 }
 
-/** Scans these profiles of any shards until `shouldStop` returns true between two pages. */
+/** Scans these profiles of any shards. */
 export async function scanSome(
   scan: ProfileScan,
   profileIds: readonly ProfileId[],
-  shouldStop: () => boolean,
+  afterFirstPage: () => Promise<void> = async () => {},
 ): Promise<void> {
+  let isFirst = true;
   const byShard = Map.groupBy(profileIds, (id) => shardOf(scan.organizationId, id));
-  let pages = 0;
   for (const [shard, own] of byShard) {
-    for (const ids of chunksOf(own, PROFILES_PER_PAGE)) {
-      // At least one page, so that there is a result.
-      if (pages > 0 && shouldStop()) return;
+    for (const ids of chunksOf(own, PROFILES_PER_SAMPLE_PAGE)) {
       await scanPage(scan, shard, { ids });
-      pages += 1;
+      if (isFirst) await afterFirstPage();
+      isFirst = false;
     }
   }
+  await scan.sender.flush();
 }
 
 /** At most `limit` random profiles, and the total number of profiles. */
@@ -122,32 +126,26 @@ async function scanPage(
   shard: number,
   profiles: ScanRequest["profiles"],
 ): Promise<{ readonly more: boolean; readonly last: ProfileId | undefined }> {
-  const { feed, organizationId, simulation, options, horizon } = scan;
-  let current: { readonly id: ProfileId; readonly sink: ProfileSink } | undefined;
-  const names = simulation.definitions.eventNames();
-  const request = {
-    organizationId,
-    shard,
-    profiles,
-    eventNames: names === "every" ? [] : names,
-    // An empty list of names would select all events.
-    withoutEvents: names.length === 0,
-  };
+  const { feed, organizationId, definitions, options, horizon, sender } = scan;
+  options.signal?.throwIfAborted();
+  let last: ProfileId | undefined;
+  const request = { organizationId, shard, profiles, ...eventFilter(definitions) };
   const { more, completeSinceMs } = await feed.scan(
     request,
     (id, events, { createTimeMs, traits }) => {
-      if (current?.id !== id) {
-        current?.sink.finish();
-        current = { id, sink: scan.begin({ id, createMs: Number(createTimeMs), traits }) };
-      }
-      for (const { id: eventId, name, occurredMs, properties } of events) {
-        const instant = [Number(occurredMs), eventIdText(eventId)] as const;
-        current.sink.record({ eventName: name, instant, properties });
-      }
+      last = id;
+      return sender.add(shard, { id, createMs: Number(createTimeMs), traits }, events);
     },
     options,
   );
-  current?.sink.finish();
+  sender.endLane(shard);
   horizon.record(completeSinceMs);
-  return { more, last: current?.id };
+  return { more, last };
+}
+
+function eventFilter(definitions: Definitions): Pick<ScanRequest, "eventNames" | "withoutEvents"> {
+  const eventNames = definitions.eventNames();
+  if (eventNames === "every" || eventNames.length > EVENT_NAMES_MAX) return { eventNames: [] };
+  // An empty list of names would select all events.
+  return { eventNames, withoutEvents: eventNames.length === 0 };
 }

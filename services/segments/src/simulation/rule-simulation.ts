@@ -1,8 +1,9 @@
 // Simulates a rule: evaluates profiles from raw events alone and stores no state. Pure.
 import type { EvaluationId } from "@muster/core";
-import { evaluate } from "../engine/evaluation/evaluate.ts";
+import { evaluateForward } from "../engine/evaluation/evaluate.ts";
 import type { Evaluation, ProfileView } from "../engine/evaluation/evaluation.ts";
-import { type EvaluatedRule, segmentsIn } from "../engine/rule/rule.ts";
+import { WindowAggregates } from "../engine/evaluation/window-aggregates.ts";
+import { type EvaluatedRule, leavesOf, segmentsIn } from "../engine/rule/rule.ts";
 import {
   type EngineEvent,
   type EngineProfile,
@@ -19,14 +20,18 @@ export class RuleSimulation {
   readonly rule: EvaluatedRule;
   /** Definitions of the rule and of the segments that it refers to, directly or indirectly. */
   readonly definitions: Definitions;
+  /** Number of leaves of all rules, which bounds the work of an evaluation. */
+  readonly leaves: number;
+  /** The segments that the rule refers to, directly or indirectly. */
+  readonly segments: readonly SegmentDefinition[];
 
   /** `segments` are all segments that the rule may refer to. */
   constructor(rule: EvaluatedRule, segments: readonly SegmentDefinition[]) {
     this.rule = rule;
-    this.definitions = new Definitions(0, [
-      { id: SIMULATED_EVALUATION_ID, rule },
-      ...referencedBy(rule, segments),
-    ]);
+    this.segments = referencedBy(rule, segments);
+    this.definitions = new Definitions(0, [{ id: SIMULATED_EVALUATION_ID, rule }, ...this.segments]);
+    const rules = [rule, ...this.segments.map((segment) => segment.rule)];
+    this.leaves = rules.reduce((sum, one) => sum + leavesOf(one).length, 0);
   }
 
   begin(profile: EngineProfile): SimulatedProfile {
@@ -34,7 +39,10 @@ export class RuleSimulation {
   }
 }
 
-/** One profile under the simulated rule. Events arrive in the order in which they happened. */
+/**
+ * One profile under the simulated rule. Events arrive in the order in which they happened, and time never moves
+ * back.
+ */
 export class SimulatedProfile {
   readonly createMs: number;
   readonly state: ProfileState = emptyState();
@@ -46,7 +54,8 @@ export class SimulatedProfile {
     this.#simulation = simulation;
     this.createMs = profile.createMs;
     recordProfile(this.state, simulation.definitions, profile, this.#changedSegments);
-    this.#view = viewOf(this.state, simulation.definitions.ruleOf);
+    const windows = new WindowAggregates();
+    this.#view = { ...viewOf(this.state, simulation.definitions.ruleOf), windows };
   }
 
   /** Applies an event that has happened by `nowMs`. Returns whether the event affects the rule. */
@@ -56,8 +65,9 @@ export class SimulatedProfile {
     return this.#changedSegments.size > 0;
   }
 
+  /** `nextChangeAt` may be too early. */
   evaluate(nowMs: number): Evaluation {
-    return evaluate(this.#simulation.rule, this.#view, nowMs);
+    return evaluateForward(this.#simulation.rule, this.#view, nowMs);
   }
 }
 
