@@ -8,7 +8,7 @@ export class TaskStopped extends Error {
 }
 
 /** Reading the processor time takes about a microsecond. */
-const CALLS_PER_TIME_CHECK = 16;
+const CALLS_PER_TIME_CHECK = 4;
 
 /**
  * A synchronous loop of a task calls `spend` for every piece of work. A unit is about a microsecond of processor
