@@ -102,6 +102,8 @@ async function createProfileTables(schema: Schema): Promise<void> {
       members: integer(),
       // The number of rows of exited memberships.
       exits: withDefault(integer(), 0),
+      // The number of profiles whose membership is unknown, because a predicate exceeded its budget.
+      limited: withDefault(integer(), 0),
     },
     primaryKey: ["organization_id", "evaluation_id", "shard"],
     indexes: { segment_counts_exits: ["shard", "exits"] },

@@ -132,7 +132,13 @@ function buildProjection(
       switchFinishedRules: (trx, organizationId) => switchFinishedRules(trx, organizationId, announcer),
     },
   });
-  const purges = new PurgeWorker({ announcer, clock, database, definitions });
+  const purges = new PurgeWorker({
+    announcer,
+    clock,
+    database,
+    definitions,
+    onMarked: () => rebuilds.wake(),
+  });
   return new SegmentProjection({
     announcer,
     bus,

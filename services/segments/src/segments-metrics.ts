@@ -7,6 +7,7 @@ export type ChangeOrigin = "live" | "timer" | "backfill";
 /** The metrics of this process. */
 export class SegmentsMetrics {
   readonly #events;
+  readonly #unknown;
   readonly #changes;
   readonly #evaluations;
   readonly #lateness;
@@ -16,6 +17,10 @@ export class SegmentsMetrics {
     this.#events = metrics.counter(
       "muster_segments_applied_events_total",
       "Tracked events applied to facts and memberships.",
+    );
+    this.#unknown = metrics.counter(
+      "muster_segments_unknown_predicates_total",
+      "Predicates left unknown on an event or on traits, because the work exceeded its budget. Alert when it rises.",
     );
     this.#changes = metrics.counter(
       "muster_segments_membership_changes_total",
@@ -39,6 +44,11 @@ export class SegmentsMetrics {
 
   eventsApplied(count: number): void {
     this.#events.inc(count);
+  }
+
+  /** Segments that read these predicates become limited. */
+  predicatesUnknown(count: number): void {
+    this.#unknown.inc(count);
   }
 
   membershipsChanged(origin: ChangeOrigin, count: number): void {

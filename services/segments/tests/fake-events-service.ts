@@ -50,6 +50,8 @@ export interface TestEvent {
   readonly profileId: ProfileId;
   readonly name: string;
   readonly ms: number;
+  /** A JSON object, by default empty. */
+  readonly properties?: string;
 }
 
 /** A recorded event. The profile id stays the same after a merge. */
@@ -342,11 +344,11 @@ export class FakeEventsService {
         .sort((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1));
       // A profile with many events comes in several parts.
       for (let start = 0; start === 0 || start < events.length; start += 2) {
-        const run = events.slice(start, start + 2).map(({ id, name, ms }) => ({
+        const run = events.slice(start, start + 2).map(({ id, name, ms, properties = "{}" }) => ({
           id: uuidToBytes(id),
           name,
           occurredMs: BigInt(ms),
-          properties: "{}",
+          properties,
         }));
         const value = { profileId: uuidToBytes(profileId), events: run };
         yield create(ScanProfileEventsResponseSchema, { part: { case: "profile", value } });
@@ -369,14 +371,14 @@ function draftOf(
   receivedMs: number,
 ): OutboxDraft {
   const message = create(TrackedEventsRecordedSchema, {
-    events: share.map(({ organizationId, profileId, id, name, ms }) => ({
+    events: share.map(({ organizationId, profileId, id, name, ms, properties = "{}" }) => ({
       organizationId: uuidToBytes(organizationId),
       profileId: uuidToBytes(profileId),
       id: uuidToBytes(id),
       name,
       occurredMs: BigInt(ms),
       receivedMs: BigInt(receivedMs),
-      properties: "{}",
+      properties,
     })),
   });
   const data = toBinary(TrackedEventsRecordedSchema, message);

@@ -21,7 +21,7 @@ import {
   listStoredMemberships,
   saveMemberships,
 } from "../src/memberships/membership-store.ts";
-import { countMembers, findSweepable } from "../src/memberships/segment-count-store.ts";
+import { findSweepable, readCounts } from "../src/memberships/segment-count-store.ts";
 import { segmentsModule } from "../src/module.ts";
 import { readRawEventDays, readVersions } from "../src/organizations/organization-store.ts";
 import { provisionOrganization } from "../src/organizations/provision-organization.ts";
@@ -134,7 +134,7 @@ const QUERIES: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
       evaluationId,
       ours.slice(0, 500).map((key) => key.profileId),
     ),
-  "read: counts": (db) => countMembers(db, organizationId, evaluationIds),
+  "read: counts": (db) => readCounts(db, organizationId, evaluationIds),
   "read: segment by slug": (db) => findSegmentBySlug(db, organizationId, "abandoned-cart"),
   "read: segments by slugs": (db) => listSegmentsBySlugs(db, organizationId, ["abandoned-cart", "viewers"]),
   "read: segments page": (db) => listSegmentsPage(db, organizationId, segmentId, 51),

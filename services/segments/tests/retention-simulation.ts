@@ -183,14 +183,9 @@ export class RetentionSimulation {
     if (arrival.eventName === undefined) {
       recordProfile(state, definitions, { createMs: startMs, traits: arrival.properties }, changedSegments);
     } else {
-      recordEvent(
-        state,
-        definitions,
-        eventOf(arrival, position),
-        nowMs,
-        changedSegments,
-        this.#plan.scheduledEventsMax,
-      );
+      recordEvent(state, definitions, eventOf(arrival, position), nowMs, changedSegments, {
+        scheduledEventsMax: this.#plan.scheduledEventsMax,
+      });
     }
   }
 

@@ -94,6 +94,7 @@ describe.each(ENGINES)("the verification on %s", (engine) => {
       capped: 0,
       mismatches: 0,
       inconclusive: 0,
+      limited: 0,
       beyondRetention: 0,
     });
     expect(await metrics.text()).toContain("muster_segment_verification_profiles_total 12");

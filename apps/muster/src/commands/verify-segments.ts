@@ -77,7 +77,7 @@ async function verify(flags: VerifyFlags): Promise<void> {
       );
     process.stdout.write(
       `${last.checked} of ${last.known} profiles, ${last.memberships} memberships: ` +
-        `${last.mismatches} mismatches, ${last.inconclusive} inconclusive${beyondRetentionText(last)} (seed ${seed})\n`,
+        `${last.mismatches} mismatches, ${last.inconclusive} inconclusive${limitsText(last)} (seed ${seed})\n`,
     );
     if (last.mismatches > 0n) process.exitCode = 1;
   } finally {
@@ -85,9 +85,10 @@ async function verify(flags: VerifyFlags): Promise<void> {
   }
 }
 
-/** Printed only if retention has removed raw events. */
-function beyondRetentionText({ beyondRetention }: VerificationProgress): string {
-  return beyondRetention === 0n ? "" : `, ${beyondRetention} beyond retention`;
+/** Printed only if retention has removed raw events, or if segments are limited. */
+function limitsText({ beyondRetention, limited }: VerificationProgress): string {
+  const beyondText = beyondRetention === 0n ? "" : `, ${beyondRetention} beyond retention`;
+  return limited === 0n ? beyondText : `${beyondText}, ${limited} limited`;
 }
 
 function showProgress(progress: VerificationProgress): VerificationProgress {

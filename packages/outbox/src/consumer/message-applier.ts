@@ -10,6 +10,7 @@ import {
 import { advanceCursors, type ConsumerKey, type CursorStep } from "../owned-shards/cursor-store.ts";
 import { isPoison, isUnavailable, LostOwnership } from "../owned-shards/ownership.ts";
 import { ApplyMetrics } from "./apply-metrics.ts";
+import { prepareBatch } from "./prepare-batch.ts";
 import type { ShardBatch } from "./select-batch.ts";
 
 export interface ApplyHooks {
@@ -47,8 +48,15 @@ export class MessageApplier {
     this.#metrics = new ApplyMetrics(options.metrics, options.consumer, options.source);
   }
 
-  /** Applies a batch. Returns whether messages are applied. */
-  async apply(batch: readonly ShardBatch[], signal: AbortSignal): Promise<boolean> {
+  /** Applies a batch, or the first part of it. Returns whether messages are applied. */
+  async apply(selected: readonly ShardBatch[], signal: AbortSignal): Promise<boolean> {
+    let batch: readonly ShardBatch[];
+    try {
+      batch = await prepareBatch(this.#options.projection, selected, signal);
+    } catch (error) {
+      if (signal.aborted) return false;
+      return this.#applyFailed(selected, error, signal);
+    }
     // The positions may have advanced since the batch was selected (a commit whose response was lost). No
     // message is applied twice.
     if (!batch.every(isNext)) return true;

@@ -61,6 +61,12 @@ export interface ProducerPort {
 /** The part of a {@link ShardConsumer} that the consuming service implements. */
 export interface Projection {
   /**
+   * Does work on the messages before their transaction begins, such as evaluations that need no write. Yields
+   * to the event loop, because no lock is held meanwhile. Returns how many of the messages, from the first on
+   * and at least one, are to be applied now; the others come again. A failure is handled as a failure of `apply`.
+   */
+  prepare?(messages: readonly Envelope[], signal: AbortSignal): Promise<number>;
+  /**
    * Applies messages inside the transaction that also advances the cursors. The messages of each shard are in
    * position order, without gaps or repeats. Throws PoisonMessage for a message that can never be applied;
    * any other rejection rolls the transaction back, and the messages are retried without limit.

@@ -1,9 +1,10 @@
 // Saves changed profiles: states, memberships, counts and announcements, in one transaction.
 
 import type { Transaction } from "@muster/db";
-import type { MembershipChange } from "../engine/state/membership.ts";
+import type { LimitChange, MembershipChange } from "../engine/state/membership.ts";
 import { isEmptyState } from "../engine/state/profile-state.ts";
 import { saveMemberships } from "../memberships/membership-store.ts";
+import { addLimitedCounts } from "../memberships/segment-count-store.ts";
 import { keyOf } from "../profiles/profile-key.ts";
 import { type StoredProfile, saveStates } from "../profiles/state-store.ts";
 import type { Announcer } from "./announcer.ts";
@@ -15,6 +16,7 @@ export interface ChangedProfile extends StoredProfile {
   readonly isStored: boolean;
   /** Entries and exits. */
   readonly changes: readonly MembershipChange[];
+  readonly limitChanges: readonly LimitChange[];
   /** Called once for each change. */
   causeOf(change: MembershipChange): Cause;
 }
@@ -37,6 +39,10 @@ export async function saveChangedProfiles(
       ({ isStored, nextDueMs, state }) => isStored || nextDueMs !== undefined || !isEmptyState(state),
     ),
   );
+  const limitChanges = profiles.flatMap((profile) =>
+    profile.limitChanges.map((change) => ({ ...keyOf(profile), ...change })),
+  );
+  await addLimitedCounts(trx, limitChanges);
   const changes = profiles.flatMap((profile) =>
     profile.changes.map((change) => ({
       ...keyOf(profile),

@@ -154,7 +154,9 @@ class EngineSimulation {
       );
     } else {
       const event = { eventName, instant: [ms, `e${position}`] as const, properties };
-      recordEvent(state, this.definitions, event, nowMs, changedSegments, this.scheduledEventsMax);
+      recordEvent(state, this.definitions, event, nowMs, changedSegments, {
+        scheduledEventsMax: this.scheduledEventsMax,
+      });
     }
   }
 }

@@ -18,7 +18,8 @@ import type { Queryable } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { MethodHandler } from "@muster/rpc";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
-import { segmentsIn } from "../engine/rule/rule.ts";
+import { factsOfLeaf, traitKeyOf } from "../engine/facts/fact-spec.ts";
+import { type Leaf, segmentsIn } from "../engine/rule/rule.ts";
 import { applyDueEvents } from "../engine/state/apply-events.ts";
 import { Definitions } from "../engine/state/definitions.ts";
 import { completeSinceOf } from "../engine/state/merge-retained-facts.ts";
@@ -110,20 +111,34 @@ function explain({ segments, definitions, state, horizons, profile, nowMs }: Exp
 
   const view = viewOf(state, definitions.ruleOf);
   const evaluation = evaluate(rule, view, nowMs);
+  const limited = new Set([...definitions.segmentsReading(state.unknownKeys)].map(({ id }) => id));
+  const tree = explainNode(rule, evaluation, view, {
+    nowMs,
+    shownSegments: new Set(),
+    completeSinceOf: (key) => completeSinceOf(state, key, horizons.get(key) ?? 0),
+    isUnknown: (leaf) =>
+      leaf.kind === "in_segment" ? limited.has(leaf.segmentId) : readsUnknown(leaf, state.unknownKeys),
+  });
   const enteredMs = state.memberships.get(segment.evaluationId);
+  if (limited.has(segment.slug as EvaluationId)) {
+    const member = enteredMs !== undefined;
+    const since = enteredMs !== undefined && { since: timestampFromMs(enteredMs) };
+    return { member, ...since, evaluatedAt: timestampFromMs(nowMs), tree: { ...tree, holds: member } };
+  }
   const next = nextChangeOf({ rule, evaluation, state, definitions });
   return {
     member: evaluation.member,
     ...(evaluation.member && enteredMs !== undefined && { since: timestampFromMs(enteredMs) }),
     evaluatedAt: timestampFromMs(nowMs),
     ...(next !== undefined && { nextChangeAt: timestampFromMs(next.atMs), nextChangeReason: next.reason }),
-    tree: explainNode(rule, evaluation, view, {
-      nowMs,
-      shownSegments: new Set(),
-      completeSinceOf: (key) => completeSinceOf(state, key, horizons.get(key) ?? 0),
-    }),
+    tree,
     missing: missingSteps(rule, evaluation, view),
   };
+}
+
+function readsUnknown(leaf: Leaf<string>, unknownKeys: ReadonlySet<string>): boolean {
+  if (leaf.kind === "trait") return unknownKeys.has(traitKeyOf(leaf.where));
+  return factsOfLeaf(leaf).some(({ key }) => unknownKeys.has(key));
 }
 
 /** Rules refer to segments by slug, for readable descriptions. Fact keys do not depend on segment ids. */

@@ -65,6 +65,7 @@ test.each([
     nowMs: NOW_MS,
     shownSegments: new Set(),
     completeSinceOf: () => 0,
+    isUnknown: () => false,
   });
   const reason = tie && `; ${tie} does not count, because it is not later than the step before`;
   expect(node.observed?.text).toBe(`${steps} of 2 steps${reason ?? ""}`);

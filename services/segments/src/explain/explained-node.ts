@@ -27,6 +27,8 @@ export interface ExplainOptions {
   readonly shownSegments: Set<EvaluationId>;
   /** The instant since when the fact of this key is complete; 0: from the beginning. */
   completeSinceOf(factKey: string): number;
+  /** Whether a predicate of the leaf, or of the segment that it names, was not evaluated. */
+  isUnknown(leaf: Leaf<EvaluationId>): boolean;
 }
 
 /**
@@ -41,19 +43,33 @@ export function explainNode(
 ): NodeInit {
   const { evidence, member, nextChangeAt, isExact } = evaluation;
   const completeSinceMs = completeSinceOf(rule, options);
+  const children = childNodes(rule, evidence, view, options);
+  const isUnknown = isUnknownNode(rule, children, options);
+  const observation = observed(rule, evidence, view);
   return {
     kind: rule.kind,
     holds: member,
-    observed: observed(rule, evidence, view),
+    observed: isUnknown && children.length === 0 ? unknownOf(observation) : observation,
     needed: needed(rule),
     eventIds: instantsThatCount(rule, evidence, view)
       .slice(0, EVENT_IDS_MAX)
       .map(([, id]) => uuidOfEvent(id)),
-    resolution: isExact ? Resolution.EXACT : Resolution.CAPPED,
-    ...(nextChangeAt !== undefined && { nextChangeAt: timestampFromMs(nextChangeAt) }),
-    children: childNodes(rule, evidence, view, options),
+    resolution: isUnknown ? Resolution.UNKNOWN : isExact ? Resolution.EXACT : Resolution.CAPPED,
+    ...(nextChangeAt !== undefined && !isUnknown && { nextChangeAt: timestampFromMs(nextChangeAt) }),
+    children,
     ...(completeSinceMs !== undefined && { completeSince: timestampFromMs(completeSinceMs) }),
   };
+}
+
+function isUnknownNode(rule: EvaluatedRule, children: readonly NodeInit[], options: ExplainOptions): boolean {
+  if (rule.kind === "all" || rule.kind === "any" || rule.kind === "not") {
+    return children.some(({ resolution }) => resolution === Resolution.UNKNOWN);
+  }
+  return options.isUnknown(rule);
+}
+
+function unknownOf(known: ObservationInit): ObservationInit {
+  return { ...known, text: `unknown, because a predicate took too much work; known so far: ${known.text}` };
 }
 
 /** The engine keeps event ids in base64url. */

@@ -1,4 +1,4 @@
-// Holds every statement against `segment_counts`: members by shard, and exits since the last sweep.
+// Holds every statement against `segment_counts`: members and limited profiles by shard, and exits since the last sweep.
 import { bytesToUuid, type EvaluationId, type OrganizationId, uuidToBytes } from "@muster/core";
 import { insertRows, type Queryable, type Transaction } from "@muster/db";
 
@@ -7,58 +7,96 @@ interface EvaluationKey {
   readonly evaluationId: EvaluationId;
 }
 
-/** An entry or an exit. */
-interface CountedChange extends EvaluationKey {
+interface ShardOfEvaluation extends EvaluationKey {
   readonly shard: number;
+}
+
+/** An entry or an exit. */
+interface CountedChange extends ShardOfEvaluation {
   readonly member: boolean;
 }
 
 const KEY = ["organization_id", "evaluation_id", "shard"] as const;
-const COLUMNS = [...KEY, "members", "exits"] as const;
+const COLUMNS = [...KEY, "members", "exits", "limited"] as const;
 /** The number of exits in one evaluation and shard that makes a walk over the rows worthwhile. */
 export const SWEPT_EXITS_MIN = 250;
 
 /** Adds the changes to the counts, in the order of the keys. */
 export async function addToCounts(trx: Transaction, changes: readonly CountedChange[]): Promise<void> {
-  const deltas = new Map<
-    string,
-    { readonly of: EvaluationKey & { readonly shard: number }; by: number; exits: number }
-  >();
-  for (const change of changes) {
-    const key = `${change.organizationId}${change.evaluationId}${String(change.shard).padStart(2, "0")}`;
-    const delta = deltas.get(key) ?? { of: change, by: 0, exits: 0 };
-    delta.by += change.member ? 1 : -1;
-    if (!change.member) delta.exits += 1;
-    deltas.set(key, delta);
+  const deltas = changes.map(({ member, ...of }) => ({
+    of,
+    members: member ? 1 : -1,
+    exits: member ? 0 : 1,
+  }));
+  await addDeltas(trx, deltas);
+}
+
+/** Counts profiles with a membership that is limited, or no longer limited. */
+export async function addLimitedCounts(
+  trx: Transaction,
+  changes: readonly (ShardOfEvaluation & { readonly isLimited: boolean })[],
+): Promise<void> {
+  await addDeltas(
+    trx,
+    changes.map(({ isLimited, ...of }) => ({ of, limited: isLimited ? 1 : -1 })),
+  );
+}
+
+interface Delta {
+  readonly of: ShardOfEvaluation;
+  readonly members?: number;
+  readonly exits?: number;
+  readonly limited?: number;
+}
+
+async function addDeltas(trx: Transaction, deltas: readonly Delta[]): Promise<void> {
+  const sums = new Map<string, Required<Delta>>();
+  for (const { of, members = 0, exits = 0, limited = 0 } of deltas) {
+    const key = `${of.organizationId}${of.evaluationId}${String(of.shard).padStart(2, "0")}`;
+    const sum = sums.get(key) ?? { of, members: 0, exits: 0, limited: 0 };
+    sums.set(key, {
+      of,
+      members: sum.members + members,
+      exits: sum.exits + exits,
+      limited: sum.limited + limited,
+    });
   }
-  const rows = [...deltas]
-    .filter(([, { by, exits }]) => by !== 0 || exits !== 0)
+  const rows = [...sums]
+    .filter(([, { members, exits, limited }]) => members !== 0 || exits !== 0 || limited !== 0)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, { of, by, exits }]) => [
+    .map(([, { of, members, exits, limited }]) => [
       uuidToBytes(of.organizationId),
       uuidToBytes(of.evaluationId),
       of.shard,
-      by,
+      members,
       exits,
+      limited,
     ]);
-  const onConflict = { add: ["members", "exits"] };
+  const onConflict = { add: ["members", "exits", "limited"] };
   await insertRows(trx, "segment_counts", COLUMNS, rows, onConflict, KEY);
 }
 
-/** Returns the number of members of each evaluation. Evaluations without members are left out. */
-export async function countMembers(
+/** The number of members of an evaluation, and of profiles with a limited membership. */
+export interface EvaluationCounts {
+  readonly members: number;
+  readonly limited: number;
+}
+
+/** Returns the counts of each evaluation. Evaluations without rows are left out. */
+export async function readCounts(
   db: Queryable,
   organizationId: OrganizationId,
   evaluationIds: readonly EvaluationId[],
-): Promise<Map<EvaluationId, number>> {
-  const rows: { evaluation_id: Buffer; members: number }[] = await db("segment_counts")
-    .select("evaluation_id", "members")
+): Promise<Map<EvaluationId, EvaluationCounts>> {
+  const rows: { evaluation_id: Buffer; members: number; limited: number }[] = await db("segment_counts")
+    .select("evaluation_id", "members", "limited")
     .where("organization_id", uuidToBytes(organizationId))
     .whereIn("evaluation_id", evaluationIds.map(uuidToBytes));
-  const counts = new Map<EvaluationId, number>();
+  const counts = new Map<EvaluationId, EvaluationCounts>();
   for (const row of rows) {
     const id = bytesToUuid<EvaluationId>(row.evaluation_id);
-    counts.set(id, (counts.get(id) ?? 0) + row.members);
+    const { members, limited } = counts.get(id) ?? { members: 0, limited: 0 };
+    counts.set(id, { members: members + row.members, limited: limited + row.limited });
   }
   return counts;
 }

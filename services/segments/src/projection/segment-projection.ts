@@ -15,6 +15,7 @@ import { WORK_DONE_TOPIC } from "../topics.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import { applyMessages } from "./apply-messages.ts";
 import { markDeadLetter } from "./mark-dead-letter.ts";
+import { MessageMatcher } from "./match-messages.ts";
 import { readPendingWork } from "./pending-work-store.ts";
 import type { TimerWorker } from "./timer-worker.ts";
 
@@ -39,11 +40,13 @@ const POLL_MS = 1000;
 /** All methods run in the process that owns the shards, never two at a time. */
 export class SegmentProjection implements Projection {
   readonly #deps: SegmentProjectionDeps;
+  readonly #matcher: MessageMatcher;
   readonly #schedule = new WorkSchedule();
   #shards = "";
 
   constructor(deps: SegmentProjectionDeps) {
     this.#deps = deps;
+    this.#matcher = new MessageMatcher(deps);
   }
 
   /** Called when work was added or a reader waits for it. */
@@ -51,11 +54,16 @@ export class SegmentProjection implements Projection {
     this.#schedule.wake();
   }
 
+  prepare(messages: readonly Envelope[], signal: AbortSignal): Promise<number> {
+    return this.#matcher.prepare(messages, signal);
+  }
+
   async apply(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
-    const applied = await applyMessages(this.#deps, trx, messages);
+    const applied = await applyMessages({ ...this.#deps, matcher: this.#matcher }, trx, messages);
     this.#deps.timers.lowerDueTimes(applied.nextDueTimes);
     if (applied.rebuilds > 0) this.#deps.rebuilds.wake();
     this.#deps.metrics.eventsApplied(applied.events);
+    this.#deps.metrics.predicatesUnknown(applied.unknownPredicates);
     this.#deps.metrics.membershipsChanged("live", applied.membershipChanges);
   }
 

@@ -145,13 +145,11 @@ function evaluateDueProfile(
     state.rebuildDueMs = undefined;
     rebuilds.push(keyOf(profile));
   }
-  const { changes, nextDueMs } = evaluateAll(state, definitions, nowMs);
   return {
     ...keyOf(profile),
     state,
-    nextDueMs,
+    ...evaluateAll(state, definitions, nowMs),
     isStored: true,
-    changes,
     causeOf(change) {
       const rule = definitions.segments.get(change.evaluationId)?.rule;
       const view = viewOf(state, definitions.ruleOf);

@@ -36,6 +36,9 @@ export function missingProfile(
     nextDueMs: undefined,
     state: { ...emptyState(), asOf: rebuild.asOf },
     isStored: true,
+    limitChanges: [...state.limitedEvaluations]
+      .filter((id) => definitions.segments.has(id))
+      .map((evaluationId) => ({ evaluationId, isLimited: false })),
     changes: entered.map(([evaluationId, enteredMs]) => ({ evaluationId, member: false, enteredMs })),
     causeOf: (change) => rebuildCause(change, new Set(), rebuild.reason, rebuild.nowMs),
   };

@@ -76,6 +76,7 @@ export async function replaceStates(
     const state: ProfileState = {
       ...structuredClone(found),
       memberships: before?.state.memberships ?? new Map(),
+      limitedEvaluations: before?.state.limitedEvaluations ?? new Set(),
     };
     if (unapplied !== undefined) {
       const known = { profileId, before: before?.state, reason: reasons.get(profileId), backfills };

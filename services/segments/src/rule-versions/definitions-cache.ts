@@ -37,9 +37,17 @@ export class DefinitionsCache {
     return this.#compile(trx, versions);
   }
 
+  /** Loads the newest definitions of those organizations that are provisioned already. */
+  async loadKnown(
+    db: Queryable,
+    organizationIds: readonly OrganizationId[],
+  ): Promise<Map<OrganizationId, Definitions>> {
+    return this.#compile(db, await readVersions(db, organizationIds));
+  }
+
   /** Loads the newest definitions of one organization that exists already. */
   async loadProvisioned(db: Queryable, organizationId: OrganizationId): Promise<Definitions> {
-    const loaded = await this.#compile(db, await readVersions(db, [organizationId]));
+    const loaded = await this.loadKnown(db, [organizationId]);
     const definitions = loaded.get(organizationId);
     assert(definitions !== undefined, "the organization is provisioned");
     return definitions;

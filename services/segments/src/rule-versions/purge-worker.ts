@@ -9,7 +9,8 @@ import { prune } from "../engine/state/profile-state.ts";
 import { deleteMemberships, saveEnteredTimes } from "../memberships/membership-store.ts";
 import { deleteCounts } from "../memberships/segment-count-store.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
-import { LAST_PROFILE } from "../profiles/profile-key.ts";
+import { keyOf, LAST_PROFILE } from "../profiles/profile-key.ts";
+import { addProfileRebuilds } from "../profiles/rebuild-store.ts";
 import { listStates, type StoredProfile, saveStates } from "../profiles/state-store.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import type { DefinitionsCache } from "./definitions-cache.ts";
@@ -22,6 +23,8 @@ export interface PurgeWorkerDeps {
   readonly clock: Clock;
   readonly database: Database;
   readonly definitions: DefinitionsCache;
+  /** Called when profiles were marked for a rebuild. */
+  readonly onMarked: () => void;
 }
 
 /** Profiles of one transaction. */
@@ -110,6 +113,10 @@ export class PurgeWorker {
       trx,
       profiles.filter((profile) => changed.has(profile)),
     );
+    // Without the purged rules, the other predicates may be within the budget of an event again.
+    const limited = profiles.filter(({ state }) => state.unknownKeys.size > 0).map(keyOf);
+    await addProfileRebuilds(trx, limited);
+    if (limited.length > 0) this.#deps.onMarked();
     await deleteMemberships(
       trx,
       organizationId,

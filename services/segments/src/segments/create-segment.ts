@@ -19,7 +19,7 @@ import { rejectLongWindow } from "../rules/rule-retention.ts";
 import { firstEvaluationId, SEGMENTS_MAX, type Segment, slugOf } from "../segment-model/segment.ts";
 import { insertSegment, listSegmentsOf } from "../segment-model/segment-store.ts";
 import { WORK_TOPIC } from "../topics.ts";
-import { segmentToProto } from "./segment-proto.ts";
+import { NO_COUNTS, segmentToProto } from "./segment-proto.ts";
 
 export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.createSegment> {
   return async (request, context) => {
@@ -47,7 +47,7 @@ export function createSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
         deps.ids.next<EvaluationId>(nowMs),
       );
       const created = create(CreateSegmentResponseSchema, {
-        segment: segmentToProto(segment, 0, () => SHARD_COUNT),
+        segment: segmentToProto(segment, NO_COUNTS, () => SHARD_COUNT),
       });
       await context.saveResponse(trx, created);
       return created;

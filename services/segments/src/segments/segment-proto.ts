@@ -4,7 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type SegmentSchema, SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { type EvaluationId, type OrganizationId, SHARD_COUNT } from "@muster/core";
 import type { Queryable } from "@muster/db";
-import { countMembers } from "../memberships/segment-count-store.ts";
+import { type EvaluationCounts, readCounts } from "../memberships/segment-count-store.ts";
 import { ALL_EVALUATIONS, listBackfillsOfEvaluations } from "../rebuild/backfill-store.ts";
 import { savedRule, savedVersion } from "../rule-versions/evaluations.ts";
 import { ruleToProto } from "../rules/rule-to-proto.ts";
@@ -22,7 +22,7 @@ export async function describeSegments(
   const ids = segments.flatMap(({ evaluationId, pending }) =>
     pending === undefined ? [evaluationId] : [evaluationId, pending.evaluationId],
   );
-  const counts = await countMembers(db, organizationId, ids);
+  const counts = await readCounts(db, organizationId, ids);
   const unfinished = new Map<EvaluationId, Set<number>>();
   for (const { evaluationId, shard } of await listBackfillsOfEvaluations(db, organizationId, ids)) {
     for (const id of evaluationId === ALL_EVALUATIONS ? ids : [evaluationId]) {
@@ -31,14 +31,16 @@ export async function describeSegments(
   }
   const shardsLeft = (evaluationId: EvaluationId): number => unfinished.get(evaluationId)?.size ?? 0;
   return segments.map((segment) =>
-    segmentToProto(segment, counts.get(segment.evaluationId) ?? 0, shardsLeft),
+    segmentToProto(segment, counts.get(segment.evaluationId) ?? NO_COUNTS, shardsLeft),
   );
 }
+
+export const NO_COUNTS: EvaluationCounts = { members: 0, limited: 0 };
 
 /** `shardsLeft` returns the number of shards with an unfinished backfill. */
 export function segmentToProto(
   segment: Segment,
-  memberCount: number,
+  { members, limited }: EvaluationCounts,
   shardsLeft: (evaluationId: EvaluationId) => number,
 ): SegmentInit {
   const { evaluationId, pending } = segment;
@@ -49,15 +51,22 @@ export function segmentToProto(
     slug: segment.slug,
     name: segment.name,
     rule: ruleToProto(savedRule(segment)),
-    state: isServing
-      ? pending === undefined
-        ? SegmentState.LIVE
-        : SegmentState.UPDATING
-      : SegmentState.BACKFILLING,
+    state: stateOf({ isServing, isPending: pending !== undefined, isLimited: limited > 0 }),
     progress: 1 - shardsLeft(counted) / SHARD_COUNT,
-    memberCount: BigInt(memberCount),
+    memberCount: BigInt(members),
+    ...(limited > 0 && { limitedProfileCount: BigInt(limited) }),
     version: savedVersion(segment),
     createTime: timestampFromMs(segment.createMs),
     updateTime: timestampFromMs(segment.updateMs),
   };
+}
+
+function stateOf(segment: {
+  readonly isServing: boolean;
+  readonly isPending: boolean;
+  readonly isLimited: boolean;
+}): SegmentState {
+  if (!segment.isServing) return SegmentState.BACKFILLING;
+  if (segment.isPending) return SegmentState.UPDATING;
+  return segment.isLimited ? SegmentState.LIMITED : SegmentState.LIVE;
 }

@@ -26,7 +26,7 @@ import { listSegmentsOf, updateSegmentRow } from "../segment-model/segment-store
 import { WORK_TOPIC } from "../topics.ts";
 import { countDifference } from "./count-difference.ts";
 import { editFromRequest, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
-import { describeSegments, segmentToProto } from "./segment-proto.ts";
+import { describeSegments, NO_COUNTS, segmentToProto } from "./segment-proto.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
 
 export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.updateSegment> {
@@ -136,7 +136,9 @@ async function preview(
     change.segments,
     after,
   );
-  const segment = segmentToProto(after, members, (id) => (id === before.evaluationId ? 0 : SHARD_COUNT));
+  const segment = segmentToProto(after, { ...NO_COUNTS, members }, (id) =>
+    id === before.evaluationId ? 0 : SHARD_COUNT,
+  );
   return {
     segment,
     entering: BigInt(entering),

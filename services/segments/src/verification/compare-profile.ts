@@ -26,6 +26,8 @@ export interface Comparison {
   readonly memberships: number;
   /** Memberships that rest on capped facts, which may differ from the raw events. */
   readonly capped: number;
+  /** Memberships that keep their last value, because a predicate exceeded its budget. */
+  readonly limited: number;
   /** Memberships that rest on events which retention has removed. */
   readonly beyondRetention: number;
   readonly mismatches: readonly Mismatch[];
@@ -34,6 +36,7 @@ export interface Comparison {
 export const NOTHING_TO_COMPARE: Comparison = {
   memberships: 0,
   capped: 0,
+  limited: 0,
   beyondRetention: 0,
   mismatches: [],
 };
@@ -69,27 +72,34 @@ export function compareProfile(
   const mismatches: Mismatch[] = [];
   let memberships = 0;
   let capped = 0;
+  let limited = 0;
   let beyondRetention = 0;
   const hasAllEvents = hasCompleteHistory(raw.createMs, raw.completeSinceMs);
   for (const [id, rule] of snapshot.rules) {
     if (backfilling.has(id)) continue;
     const { member: byFacts, isExact } = evaluateAt(rule, evaluationContext);
     memberships += 1;
-    if (!isExact) capped += 1;
+    const isLimited = state.limitedEvaluations.has(id);
+    if (isLimited) limited += 1;
+    else if (!isExact) capped += 1;
     const isProvable = hasAllEvents || !ruleReadsEventsBefore(rule, raw.completeSinceMs, nowMs, ruleOf);
     if (!isProvable) beyondRetention += 1;
+    const byState = state.memberships.has(id);
+    const isComparable = isExact && isProvable;
     const results = {
-      byEvents: isExact && isProvable ? isMemberByRawEvents(rule, events, nowMs, referenceContext) : byFacts,
+      byEvents: isComparable ? isMemberByRawEvents(rule, events, nowMs, referenceContext) : byFacts,
       byFacts,
-      byState: state.memberships.has(id),
+      byState,
       byMembers: snapshot.memberships.get(profileId)?.has(id) ?? false,
+      // Neither events nor facts decide a limited membership.
+      ...(isLimited && { byEvents: byState, byFacts: byState }),
     };
     if (new Set(Object.values(results)).size === 1) continue;
     const segment = snapshot.names.get(id);
     assert(segment !== undefined, "an evaluation belongs to a segment");
     mismatches.push({ ...segment, evaluatedMs: nowMs, ...results });
   }
-  return { memberships, capped, beyondRetention, mismatches };
+  return { memberships, capped, limited, beyondRetention, mismatches };
 }
 
 /** Rules whose backfill has not reached the profile. */

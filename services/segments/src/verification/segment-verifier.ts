@@ -33,6 +33,7 @@ export interface Progress {
   checked: number;
   memberships: number;
   capped: number;
+  limited: number;
   beyondRetention: number;
   mismatches: number;
   inconclusive: number;
@@ -84,6 +85,7 @@ export class SegmentVerifier {
       checked: 0,
       memberships: 0,
       capped: 0,
+      limited: 0,
       beyondRetention: 0,
       mismatches: 0,
       inconclusive: 0,
@@ -198,9 +200,13 @@ export class SegmentVerifier {
   }
 }
 
-function count(progress: Progress, { memberships, capped, beyondRetention, mismatches }: Comparison): void {
+function count(
+  progress: Progress,
+  { memberships, capped, limited, beyondRetention, mismatches }: Comparison,
+): void {
   progress.checked += 1;
   progress.capped += capped;
+  progress.limited += limited;
   progress.beyondRetention += beyondRetention;
   progress.memberships += memberships;
   progress.mismatches += mismatches.length;

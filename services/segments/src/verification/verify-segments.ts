@@ -40,12 +40,13 @@ function toProto(part: VerificationPart): MessageInitShape<typeof VerifySegments
     };
     return { part: { case: "mismatch", value } };
   }
-  const { known, memberships, capped, beyondRetention, mismatches, ...counts } = part.progress;
+  const { known, memberships, capped, limited, beyondRetention, mismatches, ...counts } = part.progress;
   const value = {
     ...counts,
     known: BigInt(known),
     memberships: BigInt(memberships),
     capped: BigInt(capped),
+    limited: BigInt(limited),
     beyondRetention: BigInt(beyondRetention),
     mismatches: BigInt(mismatches),
     done: part.done,

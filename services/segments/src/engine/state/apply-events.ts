@@ -1,5 +1,5 @@
 // Applies events and profile changes to a profile's state, and schedules events dated after now.
-import { isMap, type JsonObject } from "../../predicates/values/values.ts";
+import type { JsonObject } from "../../predicates/values/values.ts";
 import {
   type AnyFacts,
   applyToFact,
@@ -10,6 +10,14 @@ import {
 import type { EventInstant } from "../facts/count-facts.ts";
 import { countableNumber } from "../facts/value-facts.ts";
 import type { Definitions, SegmentDefinition, TrackedFact, TrackedMatcher } from "./definitions.ts";
+import {
+  allSteps,
+  type EventMatch,
+  matchEventInSteps,
+  matchTraitsInSteps,
+  parseObject,
+  type TraitMatch,
+} from "./match-predicates.ts";
 import type { ProfileState } from "./profile-state.ts";
 import { SCHEDULED_EVENTS_MAX, type ScheduledEvent } from "./scheduled-events.ts";
 
@@ -28,50 +36,98 @@ export interface EngineProfile {
   readonly traits: string;
 }
 
-/** Records that the profile exists, and its current traits. Adds affected segments to `changedSegments`. */
+export interface RecordOptions<Match> {
+  /** The results of the predicates, if known. Results by other definitions are ignored. */
+  readonly match?: Match | undefined;
+  /** Called before the state changes so that memberships of these segments become unknown. */
+  readonly beforeLimiting?: (segments: ReadonlySet<SegmentDefinition>) => void;
+}
+
+export interface RecordEventOptions extends RecordOptions<EventMatch> {
+  readonly scheduledEventsMax?: number;
+}
+
+/**
+ * Records that the profile exists, and its current traits. Adds affected segments to `changedSegments`. Returns
+ * the results of the predicates.
+ */
 export function recordProfile(
   state: ProfileState,
   definitions: Definitions,
   profile: EngineProfile,
   changedSegments: Set<SegmentDefinition>,
-): void {
+  { match: known, beforeLimiting }: RecordOptions<TraitMatch> = {},
+): TraitMatch {
+  const match =
+    known?.definitions === definitions ? known : allSteps(matchTraitsInSteps(definitions, profile));
+  markUnknown(state, definitions, match.unknown, beforeLimiting);
   if (state.createMs === undefined) {
     for (const segment of definitions.emptyHistorySegments) changedSegments.add(segment);
   }
   state.createMs = profile.createMs;
-  let traits: JsonObject | undefined;
-  for (const { key, predicate, segments } of definitions.traits) {
-    traits ??= parseObject(profile.traits);
-    const holds = predicate.matches(traits);
-    if (holds === state.traits.has(key)) continue;
+  const matching = new Set(match.matching);
+  const unknown = new Set(match.unknown);
+  for (const trait of definitions.traits) {
+    const { key, segments } = trait;
+    if (unknown.has(trait)) continue;
+    const wasUnknown = state.unknownKeys.delete(key);
+    const holds = matching.has(trait);
+    if (holds === state.traits.has(key) && !wasUnknown) continue;
     if (holds) state.traits.add(key);
     else state.traits.delete(key);
     for (const segment of segments) changedSegments.add(segment);
   }
+  return match;
 }
 
-/** Applies or schedules an event, and adds affected segments to `changedSegments`. */
+/**
+ * Applies or schedules an event, and adds affected segments to `changedSegments`. Returns the results of the
+ * predicates.
+ */
 export function recordEvent(
   state: ProfileState,
   definitions: Definitions,
   event: EngineEvent,
   nowMs: number,
   changedSegments: Set<SegmentDefinition>,
-  scheduledEventsMax = SCHEDULED_EVENTS_MAX,
-): void {
-  let parsed: JsonObject | undefined;
-  const properties = () => {
-    parsed ??= parseObject(event.properties);
-    return parsed;
-  };
-  const matching = definitions.matching(event.eventName, properties);
-  if (matching.length === 0) return;
+  { match: known, beforeLimiting, scheduledEventsMax = SCHEDULED_EVENTS_MAX }: RecordEventOptions = {},
+): EventMatch {
+  const match = known?.definitions === definitions ? known : allSteps(matchEventInSteps(definitions, event));
+  const { matching, unknown } = match;
+  if (matching.length === 0 && unknown.length === 0) return match;
   const { instant } = event;
-  const fact: FactEvent = { instant, values: numbersOf(matching, properties) };
+  const affected = unknown.length === 0 ? matching : [...matching, ...unknown];
+  let object = match.object;
+  const properties = () => {
+    object ??= parseObject(event.properties);
+    return object;
+  };
+  const fact: FactEvent = { instant, values: numbersOf(affected, properties) };
+  markUnknown(state, definitions, factsChangedBy(fact, unknown), beforeLimiting);
+  if (matching.length === 0) return match;
   if (instant[0] > nowMs) {
     const matcherKeys = matching.map(({ matcher }) => matcher.key);
     scheduleEvent(state, definitions, { ...fact, matcherKeys }, scheduledEventsMax);
   } else applyToFacts(state, definitions, matching, fact, nowMs, changedSegments);
+  return match;
+}
+
+/** The facts that the event would change if it matched. A scheduled event counts from its arrival on. */
+function factsChangedBy(event: FactEvent, matchers: readonly TrackedMatcher[]): { readonly key: string }[] {
+  const targets = matchers.flatMap((matcher) => matcher.targets);
+  return targets.flatMap(({ fact: { spec } }) => (changesFacts(spec, event) ? [{ key: spec.key }] : []));
+}
+
+function markUnknown(
+  state: ProfileState,
+  definitions: Definitions,
+  unknown: readonly { readonly key: string }[],
+  beforeLimiting: RecordOptions<unknown>["beforeLimiting"],
+): void {
+  const added = new Set(unknown.map(({ key }) => key).filter((key) => !state.unknownKeys.has(key)));
+  if (added.size === 0) return;
+  beforeLimiting?.(definitions.segmentsReading(added));
+  for (const key of added) state.unknownKeys.add(key);
 }
 
 /**
@@ -180,13 +236,4 @@ function numbersOf(
     }
   }
   return numbers;
-}
-
-function parseObject(json: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(json);
-    return isMap(value) ? value : {};
-  } catch {
-    return {};
-  }
 }

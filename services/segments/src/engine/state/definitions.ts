@@ -2,7 +2,6 @@
 // segments each fact affects.
 import type { EvaluationId } from "@muster/core";
 import type { Predicate } from "../../predicates/predicate.ts";
-import type { JsonObject } from "../../predicates/values/values.ts";
 import { type FactSpec, factsOfLeaf, mergeSpecs, traitKeyOf } from "../facts/fact-spec.ts";
 import { RECENT_MAX } from "../facts/ordered-facts.ts";
 import { VALUES_MAX } from "../facts/value-facts.ts";
@@ -75,6 +74,8 @@ export class Definitions {
   readonly segments: ReadonlyMap<EvaluationId, SegmentDefinition>;
   /** Segments that a profile without events may match, now or later. */
   readonly emptyHistorySegments: readonly SegmentDefinition[];
+  /** The predicates on traits, by rising cost. */
+  readonly traits: readonly TrackedTrait[];
   /** Most numbers that one value log of a profile may keep. */
   readonly valuesMax: number;
   readonly #facts = new Map<string, MutableFact>();
@@ -91,6 +92,8 @@ export class Definitions {
     for (const fact of this.#facts.values()) this.#connectFact(fact);
     // Added to the list of every name, so that an event needs a single lookup.
     for (const list of this.#byEventName.values()) list.push(...this.#anyEventMatchers);
+    for (const list of [this.#anyEventMatchers, ...this.#byEventName.values()]) list.sort(byCostOfMatcher);
+    this.traits = [...this.#traits.values()].sort(byCostOfTrait);
     this.emptyHistorySegments = [...this.segments.values()].filter(({ rule }) => mayMatchEmptyHistory(rule));
     this.valuesMax = this.#valuesPerLog();
   }
@@ -160,16 +163,9 @@ export class Definitions {
   readonly ruleOf = (evaluationId: EvaluationId): EvaluatedRule | undefined =>
     this.segments.get(evaluationId)?.rule;
 
-  /** The matchers that an event of this name may match, depending on its properties. */
+  /** The matchers that an event of this name may match, depending on its properties, by rising cost. */
   candidates(eventName: string): readonly TrackedMatcher[] {
     return this.#byEventName.get(eventName) ?? this.#anyEventMatchers;
-  }
-
-  /** The matchers that the event matches. Each distinct predicate is evaluated once. */
-  matching(eventName: string, properties: () => JsonObject): readonly TrackedMatcher[] {
-    const candidates = this.candidates(eventName);
-    if (!candidates.some(({ matcher }) => matcher.where !== undefined)) return candidates;
-    return candidates.filter(({ matcher }) => matcher.where?.matches(properties()) ?? true);
   }
 
   /** Undefined when no segment reads the matcher. */
@@ -186,10 +182,6 @@ export class Definitions {
     return this.#facts.values();
   }
 
-  get traits(): Iterable<TrackedTrait> {
-    return this.#traits.values();
-  }
-
   /** Whether some segment depends on the existence or the traits of profiles. */
   get readsProfiles(): boolean {
     return this.emptyHistorySegments.length > 0 || this.#traits.size > 0;
@@ -198,6 +190,18 @@ export class Definitions {
   /** The segments whose rules refer to this segment. */
   dependents(evaluationId: EvaluationId): readonly SegmentDefinition[] {
     return this.#dependents.get(evaluationId) ?? NONE;
+  }
+
+  /** The segments that read any of these facts or predicates on traits, directly or through other segments. */
+  segmentsReading(keys: ReadonlySet<string>): ReadonlySet<SegmentDefinition> {
+    const found = new Set<SegmentDefinition>();
+    for (const key of keys) {
+      const tracked = this.#facts.get(key) ?? this.#traits.get(key);
+      for (const segment of tracked?.segments ?? NONE) found.add(segment);
+    }
+    // The loop also visits segments that are added to the set meanwhile.
+    for (const { id } of found) for (const dependent of this.dependents(id)) found.add(dependent);
+    return found;
   }
 
   /** The names of all events that affect some segment; "every" when a matcher accepts any name. */
@@ -211,6 +215,18 @@ export class Definitions {
     for (const { spec } of this.#facts.values()) sum += instantsOf(spec);
     return sum;
   }
+}
+
+function byCostOfMatcher({ matcher: a }: TrackedMatcher, { matcher: b }: TrackedMatcher): number {
+  return (a.where?.worstCaseUnits ?? 0) - (b.where?.worstCaseUnits ?? 0) || compareKeys(a, b);
+}
+
+function byCostOfTrait(a: TrackedTrait, b: TrackedTrait): number {
+  return a.predicate.worstCaseUnits - b.predicate.worstCaseUnits || compareKeys(a, b);
+}
+
+function compareKeys(a: { readonly key: string }, b: { readonly key: string }): number {
+  return a.key < b.key ? -1 : Number(a.key > b.key);
 }
 
 function instantsOf(spec: FactSpec): number {

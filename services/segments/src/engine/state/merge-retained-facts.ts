@@ -78,7 +78,7 @@ export function mergeRetainedFacts(
       fresh.facts.set(key, merged);
       fresh.completeSince.set(key, completeSinceMs);
     } else {
-      const isComplete = !isStale && !kept.incompleteFacts.has(key);
+      const isComplete = !isStale && !kept.incompleteFacts.has(key) && !kept.unknownKeys.has(key);
       const merged = mergeFacts(spec, kept.facts.get(key), found, isComplete);
       if (merged !== undefined) fresh.facts.set(key, merged);
       const since = isComplete ? kept.completeSince.get(key) : completeSinceMs;

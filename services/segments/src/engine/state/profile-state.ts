@@ -38,6 +38,14 @@ export interface ProfileState {
    */
   readonly incompleteFacts: Set<string>;
   /**
+   * The keys of facts, and of predicates on traits, that are unknown: a predicate was not evaluated on some
+   * event, or on the current traits, because the work exceeded its budget. Memberships that depend on them keep
+   * the last value.
+   */
+  readonly unknownKeys: Set<string>;
+  /** The evaluations that depend on `unknownKeys`, as counted for their segments. */
+  readonly limitedEvaluations: Set<EvaluationId>;
+  /**
    * The identity of the profile has changed, so its facts describe other events than its own. No event is
    * applied and no change is published until the profile has been rebuilt from a snapshot that holds all
    * applied events.
@@ -56,6 +64,8 @@ export function emptyState(): ProfileState {
     rebuildDueMs: undefined,
     completeSince: new Map(),
     incompleteFacts: new Set(),
+    unknownKeys: new Set(),
+    limitedEvaluations: new Set(),
     isAwaitingRebuild: false,
   };
 }
@@ -69,6 +79,8 @@ export function isEmptyState(state: ProfileState): boolean {
     state.scheduledEvents.length === 0 &&
     state.rebuildDueMs === undefined &&
     state.completeSince.size === 0 &&
+    state.unknownKeys.size === 0 &&
+    state.limitedEvaluations.size === 0 &&
     !state.isAwaitingRebuild
   );
 }
@@ -100,9 +112,16 @@ export function prune(state: ProfileState, definitions: Definitions): boolean {
   for (const key of state.completeSince.keys()) {
     if (definitions.fact(key) === undefined) pruned = state.completeSince.delete(key) || pruned;
   }
-  const known = new Set([...definitions.traits].map(({ key }) => key));
+  const known = new Set(definitions.traits.map(({ key }) => key));
   for (const key of state.traits) {
     if (!known.has(key)) pruned = state.traits.delete(key) || pruned;
+  }
+  for (const key of state.unknownKeys) {
+    if (definitions.fact(key) === undefined && !known.has(key))
+      pruned = state.unknownKeys.delete(key) || pruned;
+  }
+  for (const id of state.limitedEvaluations) {
+    if (!definitions.segments.has(id)) pruned = state.limitedEvaluations.delete(id) || pruned;
   }
   const kept = state.scheduledEvents.filter(({ matcherKeys }) =>
     matcherKeys.some((key) => definitions.tracked(key) !== undefined),

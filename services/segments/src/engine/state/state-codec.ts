@@ -22,6 +22,8 @@ interface StoredState {
   readonly awaitingRebuild?: true;
   readonly since?: readonly (readonly [factKey: string, completeSinceMs: number])[];
   readonly incompleteFacts?: readonly string[];
+  readonly unknownKeys?: readonly string[];
+  readonly limited?: readonly EvaluationId[];
 }
 
 type StoredFactsV1 = readonly [
@@ -64,6 +66,8 @@ export function encodeState(state: ProfileState): string {
     ...(state.isAwaitingRebuild && { awaitingRebuild: true }),
     ...(state.completeSince.size > 0 && { since: [...state.completeSince] }),
     ...(state.incompleteFacts.size > 0 && { incompleteFacts: [...state.incompleteFacts] }),
+    ...(state.unknownKeys.size > 0 && { unknownKeys: [...state.unknownKeys] }),
+    ...(state.limitedEvaluations.size > 0 && { limited: [...state.limitedEvaluations] }),
   };
   return JSON.stringify(stored);
 }
@@ -80,6 +84,8 @@ export function decodeState(text: string): ProfileState {
     rebuildDueMs: stored.rebuildDueMs,
     completeSince: new Map(stored.since),
     incompleteFacts: new Set(stored.incompleteFacts),
+    unknownKeys: new Set(stored.unknownKeys),
+    limitedEvaluations: new Set(stored.limited),
     isAwaitingRebuild: stored.awaitingRebuild ?? false,
   };
 }

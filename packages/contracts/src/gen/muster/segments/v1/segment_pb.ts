@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/segments/v1/segment.proto.
  */
 export const file_muster_segments_v1_segment: GenFile = /*@__PURE__*/
-  fileDesc("CiBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudC5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIr0CCgdTZWdtZW50EhIKAmlkGAEgASgJQgaatRgCKAESFAoEc2x1ZxgCIAEoCUIGmrUYAigBEhQKBG5hbWUYAyABKAlCBpq1GAIoARImCgRydWxlGAQgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSLwoFc3RhdGUYBSABKA4yIC5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudFN0YXRlEhAKCHByb2dyZXNzGAYgASgBEhQKDG1lbWJlcl9jb3VudBgHIAEoAxIPCgd2ZXJzaW9uGAggASgFEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi9wIKDVNlZ21lbnRNZW1iZXISEgoCaWQYASABKAlCBpq1GAIoAhIcCgd1c2VyX2lkGAIgASgJQgaatRgCKANIAIgBARIhCgxhbm9ueW1vdXNfaWQYAyABKAlCBpq1GAIoA0gBiAEBEhoKBWVtYWlsGAQgASgJQgaatRgCKANIAogBARIZCgRuYW1lGAUgASgJQgaatRgCKANIA4gBARIYCgZ0cmFpdHMYBiABKAlCCJq1GAQIASgEEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZW50ZXJlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCgoIX3VzZXJfaWRCDwoNX2Fub255bW91c19pZEIICgZfZW1haWxCBwoFX25hbWUqgAEKDFNlZ21lbnRTdGF0ZRIdChlTRUdNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZU0VHTUVOVF9TVEFURV9CQUNLRklMTElORxABEhYKElNFR01FTlRfU1RBVEVfTElWRRACEhoKFlNFR01FTlRfU1RBVEVfVVBEQVRJTkcQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule]);
+  fileDesc("CiBtdXN0ZXIvc2VnbWVudHMvdjEvc2VnbWVudC5wcm90bxISbXVzdGVyLnNlZ21lbnRzLnYxIvsCCgdTZWdtZW50EhIKAmlkGAEgASgJQgaatRgCKAESFAoEc2x1ZxgCIAEoCUIGmrUYAigBEhQKBG5hbWUYAyABKAlCBpq1GAIoARImCgRydWxlGAQgASgLMhgubXVzdGVyLnNlZ21lbnRzLnYxLlJ1bGUSLwoFc3RhdGUYBSABKA4yIC5tdXN0ZXIuc2VnbWVudHMudjEuU2VnbWVudFN0YXRlEhAKCHByb2dyZXNzGAYgASgBEhQKDG1lbWJlcl9jb3VudBgHIAEoAxIPCgd2ZXJzaW9uGAggASgFEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoVbGltaXRlZF9wcm9maWxlX2NvdW50GAsgASgDSACIAQFCGAoWX2xpbWl0ZWRfcHJvZmlsZV9jb3VudCL3AgoNU2VnbWVudE1lbWJlchISCgJpZBgBIAEoCUIGmrUYAigCEhwKB3VzZXJfaWQYAiABKAlCBpq1GAIoA0gAiAEBEiEKDGFub255bW91c19pZBgDIAEoCUIGmrUYAigDSAGIAQESGgoFZW1haWwYBCABKAlCBpq1GAIoA0gCiAEBEhkKBG5hbWUYBSABKAlCBpq1GAIoA0gDiAEBEhgKBnRyYWl0cxgGIAEoCUIImrUYBAgBKAQSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgplbnRlcmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIKCghfdXNlcl9pZEIPCg1fYW5vbnltb3VzX2lkQggKBl9lbWFpbEIHCgVfbmFtZSqbAQoMU2VnbWVudFN0YXRlEh0KGVNFR01FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIdChlTRUdNRU5UX1NUQVRFX0JBQ0tGSUxMSU5HEAESFgoSU0VHTUVOVF9TVEFURV9MSVZFEAISGgoWU0VHTUVOVF9TVEFURV9VUERBVElORxADEhkKFVNFR01FTlRfU1RBVEVfTElNSVRFRBAEYgZwcm90bzM", [file_google_protobuf_timestamp, file_muster_options_v1_options, file_muster_segments_v1_rule]);
 
 /**
  * A segment: a rule, and the profiles that match it at every instant.
@@ -84,6 +84,14 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * The number of profiles whose membership is not known to be exact, as in SEGMENT_STATE_LIMITED. Unset if
+   * there are none.
+   *
+   * @generated from field: optional int64 limited_profile_count = 11;
+   */
+  limitedProfileCount?: bigint | undefined;
 };
 
 /**
@@ -188,6 +196,14 @@ export const SegmentState = {
    * @generated from enum value: SEGMENT_STATE_UPDATING = 3;
    */
   UPDATING: 3,
+
+  /**
+   * Every acknowledged event counts, but for some profiles the work of the rule's predicates exceeded its
+   * budget. Their memberships keep the last value until the profile is rebuilt, which a change of the rule does.
+   *
+   * @generated from enum value: SEGMENT_STATE_LIMITED = 4;
+   */
+  LIMITED: 4,
 } as const;
 
 /**
