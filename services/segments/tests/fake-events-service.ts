@@ -33,8 +33,10 @@ import {
   type ProfileId,
   shardOf,
   uuidToBytes,
+  withTimeout,
 } from "@muster/core";
 import type { Database } from "@muster/db";
+import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { Outbox, type OutboxDraft } from "@muster/outbox";
@@ -62,6 +64,9 @@ export interface RawEvent extends TestEvent {
   readonly shard: number;
   readonly position: number;
 }
+
+/** The deadline of a call without one. */
+const DEADLINE_MS = 30_000;
 
 export interface FakeEventsOptions {
   readonly bus: Bus;
@@ -229,7 +234,15 @@ export class FakeEventsService {
   }
 
   readonly caller: Caller = {
-    unary: async (method, request) => ({ message: await this.#answer(method, request), headers: new Map() }),
+    unary: async (method, request, { deadlineMs }) => {
+      const { clock } = this.#options;
+      const answer = this.#answer(method, request);
+      const timeoutMs = (deadlineMs ?? clock.nowMs() + DEADLINE_MS) - clock.nowMs();
+      const late = (): never => {
+        throw new AppError("DEADLINE_EXCEEDED");
+      };
+      return { message: await withTimeout(clock, timeoutMs, answer, late), headers: new Map() };
+    },
     stream: (_method, requests) => ({ messages: this.#scan(requests), headers: new Map() }),
   };
 

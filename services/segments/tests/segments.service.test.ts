@@ -264,6 +264,27 @@ describe.each(ENGINES)("segments on %s", (engine) => {
     expect((await mine.getSegment({ segmentId: "mine" })).segment?.id).toBe(segment?.id);
   });
 
+  test("a read ends after ten seconds though the events service does not respond", async () => {
+    const client = newClient();
+    await client.listSegments({});
+    harness.events.beforePositions = () => new Promise<never>(() => {});
+    const startMs = harness.clock.monotonicMs();
+    let outcome: unknown;
+    client.getSegment({ segmentId: "abandoned-cart" }).catch((error: unknown) => {
+      outcome = error;
+    });
+    try {
+      await waitFor(async () => {
+        await harness.clock.advance(100);
+        return outcome;
+      });
+      expect(outcome).toMatchObject({ reason: "NOT_YET_CONSISTENT", retryAfterMs: 1000 });
+      expect(harness.clock.monotonicMs() - startMs).toBeLessThanOrEqual(11_000);
+    } finally {
+      harness.events.beforePositions = async () => {};
+    }
+  });
+
   test("a read that cannot become consistent before its deadline fails", async () => {
     const client = newClient();
     await client.listSegments({});

@@ -61,7 +61,13 @@ export class Consistency {
     const { clock, consumer, feed } = this.#deps;
     const deadlineMs = (context.deadlineMs ?? Number.POSITIVE_INFINITY) - DEADLINE_MARGIN_MS;
     const limitMs = Math.min(nowMs + CONSISTENCY_WAIT_MS_MAX, deadlineMs);
-    const acknowledged = await feed.positions(onBehalfOf(context));
+    const acknowledged = await feed
+      .positions({ ...onBehalfOf(context), deadlineMs: limitMs })
+      .catch((error: unknown) => {
+        if (isLate(error)) return undefined;
+        throw error;
+      });
+    if (acknowledged === undefined) return false;
     const positions = acknowledged.map((position, shard) => (scope.shards.includes(shard) ? position : 0));
     const options = { timeoutMs: limitMs - clock.nowMs(), signal: context.signal };
     if (!(await consumer.waitForApplied(positions, options))) return false;
@@ -87,4 +93,9 @@ export class Consistency {
       return false;
     return !(await scope.hasPendingWork());
   }
+}
+
+/** Whether the events service did not respond in time. */
+function isLate(error: unknown): boolean {
+  return error instanceof AppError && error.reason === "DEADLINE_EXCEEDED";
 }
