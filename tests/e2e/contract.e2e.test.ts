@@ -302,6 +302,31 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       expect([unknown.status, unknown.body.reason]).toEqual([400, "REQUEST_MALFORMED"]);
     });
 
+    test("the next read includes a small change of a rule", async () => {
+      for (const [user_id, name] of [
+        ["left", "small.first"],
+        ["right", "small.second"],
+      ] as const) {
+        await rest.post("/v1/events", { user_id, name });
+      }
+      await rest.post("/v1/segments", { name: "Small", event_name: "small.first", min_count: 1 });
+      expect(await members("small")).toEqual(["left"]);
+      const states: string[] = [];
+      for (const [event_name, member] of [
+        ["small.second", "right"],
+        ["small.first", "left"],
+        ["small.second", "right"],
+      ] as const) {
+        const changed = await rest.request("PATCH", "/v1/segments/small", { event_name, min_count: 1 });
+        const { state } = changed.body.segment;
+        states.push(state);
+        if (state === "live") expect(await members("small")).toEqual([member]);
+        await waitFor(async () => (await rest.get("/v1/segments/small")).body.state === "live");
+      }
+      // A loaded machine may need more than two seconds for a change.
+      expect(states).toContain("live");
+    });
+
     test("abandoned-cart exists from the start and goes by event time", async () => {
       const at = (minute: number): string => new Date(Date.UTC(2025, 0, 1, 0, minute)).toISOString();
       const send = (userId: string, name: string, minute: number) =>

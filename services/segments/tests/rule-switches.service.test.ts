@@ -27,13 +27,15 @@ describe.each(ENGINES)("rule switches on %s", (engine) => {
   const announcementsOfSegment = async (slug: string) =>
     (await readAnnouncements(harness.database)).filter(({ change }) => change.segmentSlug === slug);
 
+  /** Reads and edits without waiting. */
+  const eventual = () => harness.first.as(harness.organizationId, { "muster-consistency": "eventual" });
+
   /** Waits until the rule serves and its switch is fully published. */
   async function untilSwitched(segmentId: string, version: number): Promise<void> {
-    const eventual = harness.first.as(harness.organizationId, { "muster-consistency": "eventual" });
     await waitFor(
       async () => {
         await harness.clock.advance(200);
-        const { segment } = await eventual.getSegment({ segmentId });
+        const { segment } = await eventual().getSegment({ segmentId });
         const [{ left } = { left: 1 }] = await harness.database
           .reader("segment_purges")
           .where("published_changes", ">", 0)
@@ -67,11 +69,13 @@ describe.each(ENGINES)("rule switches on %s", (engine) => {
     harness.events.beforeScan = async (shard) => {
       if (shard === 15) await waitFor(() => !isHeld);
     };
-    await harness.segments.updateSegment({ segmentId: "viewers", segment: BUYERS });
+    await eventual().updateSegment({ segmentId: "viewers", segment: BUYERS });
     // Enters according to the serving rule during the backfill of the other.
     harness.clock.setNowMs(harness.clock.nowMs() + 60_000);
     await harness.events.submit([event(late, "viewed")]);
     isHeld = false;
+    // The event is applied before the clock advances.
+    await membersOf(harness.segments, "viewers");
     await untilSwitched("viewers", 2);
     expect(await membersOf(harness.segments, "viewers")).toEqual([both, buyer, late].sort());
     expect(await enteredOf(both)).toEqual(sinceBefore);
@@ -109,7 +113,7 @@ describe.each(ENGINES)("rule switches on %s", (engine) => {
     await harness.segments.createSegment(VIEWERS);
     await harness.segments.createSegment({ ...VIEWERS, name: "Loud", announceBackfill: true });
     for (const segmentId of ["viewers", "loud"])
-      await harness.segments.updateSegment({ segmentId, segment: BUYERS });
+      await eventual().updateSegment({ segmentId, segment: BUYERS });
     isHeld = false;
     for (const slug of ["viewers", "loud"]) {
       await untilSwitched(slug, 2);

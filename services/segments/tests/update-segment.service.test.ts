@@ -12,6 +12,7 @@ import {
   expectExactMembers,
   membersOf,
   openHarness,
+  type SegmentsClient,
   type SegmentsHarness,
 } from "./segments-harness.ts";
 
@@ -54,10 +55,13 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     };
   }
 
-  /** Reads without waiting: the clock does not advance meanwhile. */
+  /** Reads and edits without waiting: the clock does not advance meanwhile. */
+  function eventual(of = harness): SegmentsClient {
+    return of.first.as(of.organizationId, { "muster-consistency": "eventual" });
+  }
+
   async function shown(segmentId: string, of = harness) {
-    const eventual = of.first.as(of.organizationId, { "muster-consistency": "eventual" });
-    return (await eventual.getSegment({ segmentId })).segment;
+    return (await eventual(of).getSegment({ segmentId })).segment;
   }
 
   async function untilLive(segmentId: string, version: number, of = harness): Promise<void> {
@@ -89,7 +93,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     const viewers = ids.filter((_, index) => index % 4 >= 1).sort();
     const buyers = ids.filter((_, index) => index % 3 >= 2).sort();
     holdScans((shard) => shard >= 8);
-    const { segment } = await harness.segments.updateSegment({
+    const { segment } = await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "bought", minCount: 2 },
     });
@@ -113,6 +117,59 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     expect(Number(live?.memberCount)).toBe(buyers.length);
     expect((await harness.segments.listProfileSegments({ profileId: none })).segments).toEqual([]);
     await expectExactMembers(harness, "viewers");
+  });
+
+  test("a small edit serves reads when the call returns", async () => {
+    harness = await openHarness(engine);
+    await submitHistory(30);
+    await harness.segments.createSegment(VIEWERS);
+    for (const [index, eventName] of ["bought", "viewed", "bought"].entries()) {
+      const edit = { segmentId: "viewers", segment: { eventName, minCount: 2 } };
+      const { segment } = await harness.segments.updateSegment(edit);
+      expect(segment).toMatchObject({ state: LIVE, progress: 1, version: index + 2 });
+      const members = await membersOf(eventual(), "viewers");
+      expect(Number(segment?.memberCount)).toBe(members.length);
+      await expectExactMembers(harness, "viewers");
+    }
+  });
+
+  test("the wait for a large edit ends after 2 s, at the deadline, or when the call is canceled", async () => {
+    harness = await openHarness(engine);
+    await submitHistory(30);
+    await harness.segments.createSegment(VIEWERS);
+    await expectExactMembers(harness, "viewers");
+    holdScans(() => true);
+    /** Advances the clock after the edit is stored, by at most `limitMs`. */
+    const edit = async (minCount: number, limitMs: number, deadlineMs?: number): Promise<number> => {
+      const startMs = harness.clock.nowMs();
+      let isDone = false;
+      const call = harness.segments
+        .updateSegment({ segmentId: "viewers", segment: { eventName: "bought", minCount } }, { deadlineMs })
+        .finally(() => {
+          isDone = true;
+        });
+      await waitFor(async () => (await shown("viewers"))?.version === minCount);
+      await waitFor(async () => {
+        if (!isDone && harness.clock.nowMs() < startMs + limitMs) await harness.clock.advance(50);
+        return isDone;
+      });
+      expect((await call).segment).toMatchObject({ state: UPDATING, version: minCount });
+      return harness.clock.nowMs() - startMs;
+    };
+    expect(await edit(2, 10_000)).toBeGreaterThanOrEqual(2000);
+    expect(await edit(3, 450, harness.clock.nowMs() + 500)).toBe(450);
+    // The clock stands still, so the calls do not wait for time.
+    await eventual().updateSegment({ segmentId: "viewers", segment: { eventName: "bought", minCount: 4 } });
+    const canceled = new AbortController();
+    const pending = harness.segments.updateSegment(
+      { segmentId: "viewers", segment: { eventName: "bought", minCount: 5 } },
+      { signal: canceled.signal },
+    );
+    await waitFor(async () => (await shown("viewers"))?.version === 5);
+    canceled.abort();
+    await pending.catch(() => undefined);
+    holdScans(() => false);
+    await untilLive("viewers", 5);
   });
 
   test("no read mixes two rules during repeated rule switches", async () => {
@@ -162,12 +219,12 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     await harness.segments.createSegment(VIEWERS);
     await expectExactMembers(harness, "viewers");
     holdScans((shard) => shard >= 4);
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "bought", minCount: 1 },
     });
     await untilProgress("viewers", 0.01);
-    const { segment } = await harness.segments.updateSegment({
+    const { segment } = await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "viewed", minCount: 3, withinDays: 1 },
     });
@@ -183,7 +240,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     await submitHistory(40);
     holdScans(() => true);
     await harness.segments.createSegment(VIEWERS);
-    const { segment } = await harness.segments.updateSegment({
+    const { segment } = await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "bought", minCount: 1 },
     });
@@ -335,7 +392,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     await harness.segments.createSegment(VIEWERS);
     await expectExactMembers(harness, "viewers");
     holdScans((shard) => shard >= 4);
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "bought", minCount: 1 },
     });
@@ -361,7 +418,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     const slugs = ["viewers", "others", "buyers", "both"];
     for (const slug of slugs) await expectExactMembers(harness, slug);
     holdScans((shard) => shard >= 8);
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "viewed", minCount: 3 },
     });
@@ -375,11 +432,11 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     // Created while a referenced segment is changing, the segment switches with it.
     await harness.segments.createSegment({ name: "Late", rule: not(inSegment("viewers")) });
     // One segment is edited itself; another no longer waits for any other.
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "buyers",
       segment: { eventName: "bought", minCount: 2 },
     });
-    await harness.segments.updateSegment({ segmentId: "both", segment: { rule: inSegment("buyers") } });
+    await eventual().updateSegment({ segmentId: "both", segment: { rule: inSegment("buyers") } });
     holdScans(() => false);
     await untilLive("viewers", 2);
     for (const slug of [...slugs, "late"]) {
@@ -424,12 +481,12 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     await expect(harness.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(rejected);
     // A reference of the serving rule keeps the segment in use.
     holdScans(() => true);
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "others",
       segment: { eventName: "bought", minCount: 1 },
     });
     await expect(harness.segments.deleteSegment({ segmentId: "viewers" })).rejects.toMatchObject(rejected);
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "viewed", minCount: 2 },
     });
@@ -461,13 +518,13 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     const empty = await countRows();
     await harness.segments.createSegment(VIEWERS);
     await expectExactMembers(harness, "viewers");
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "bought", minCount: 1 },
     });
     await untilLive("viewers", 2);
     holdScans((shard) => shard >= 9);
-    await harness.segments.updateSegment({
+    await eventual().updateSegment({
       segmentId: "viewers",
       segment: { eventName: "viewed", minCount: 2 },
     });

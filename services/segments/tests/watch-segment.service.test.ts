@@ -101,7 +101,8 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
       throw new AppError("UNAVAILABLE");
     };
     const segment = { eventName: "seen", minCount: 2 };
-    await harness.segments.updateSegment({ segmentId: "lately", segment });
+    const eventual = harness.first.as(harness.organizationId, { "muster-consistency": "eventual" });
+    await eventual.updateSegment({ segmentId: "lately", segment });
     // Enters according to the serving rule, not according to the pending one.
     await see([cy]);
     await follower.until(() => follower.members.has(cy));

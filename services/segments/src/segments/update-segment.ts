@@ -1,6 +1,7 @@
 // UpdateSegment: renames at once. A changed rule is backfilled first, and then replaces the current rule.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { SegmentSchema } from "@muster/contracts/muster/segments/v1/segment_pb";
 import type { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import type { UpdateSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_update_pb";
 import { ALL_SHARDS, type EvaluationId, isUuid, type OrganizationId, SHARD_COUNT } from "@muster/core";
@@ -22,11 +23,12 @@ import { resolveSegments } from "../rule-versions/segment-references.ts";
 import { encodeRule } from "../rules/rule-proto.ts";
 import { rejectLongWindow } from "../rules/rule-retention.ts";
 import { type Segment, slugTaken } from "../segment-model/segment.ts";
-import { listSegmentsOf, updateSegmentRow } from "../segment-model/segment-store.ts";
+import { findSegmentById, listSegmentsOf, updateSegmentRow } from "../segment-model/segment-store.ts";
 import { WORK_TOPIC } from "../topics.ts";
 import { countDifference } from "./count-difference.ts";
 import { editFromRequest, NAME_PATH, type SegmentEdit } from "./segment-edit.ts";
 import { describeSegments, NO_COUNTS, segmentToProto } from "./segment-proto.ts";
+import { waitForRuleSwitch } from "./wait-for-rule-switch.ts";
 import { waitForSegments } from "./wait-for-segments.ts";
 
 export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.updateSegment> {
@@ -36,18 +38,38 @@ export function updateSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentS
     const edit = editFromRequest(request, timeZone);
     await ensureOrganization(deps.database, organizationId, deps.clock.nowMs());
     if (request.validateOnly) return preview(deps, context, request.segmentId, edit);
-    const described = await deps.database.transaction(async (trx) => {
+    const { saved, described, isNewRule } = await deps.database.transaction(async (trx) => {
       const { rawEventDays } = await lockOrganization(trx, organizationId);
       const plan = await planEdit(deps, trx, organizationId, request.segmentId, { ...edit, rawEventDays });
       await apply(deps, trx, plan);
-      const after = (await listSegmentsOf(trx, [organizationId])).filter(({ id }) => id === plan.after.id);
-      return describeSegments(trx, organizationId, after);
+      const saved = (await listSegmentsOf(trx, [organizationId])).find(({ id }) => id === plan.after.id);
+      const [described] = await describeSegments(trx, organizationId, saved === undefined ? [] : [saved]);
+      return { saved, described, isNewRule: plan.change !== undefined };
     });
     deps.announcer.wake();
     deps.bus.broadcast(WORK_TOPIC, new Uint8Array());
-    const [segment] = described;
+    const pendingId = isNewRule ? saved?.pending?.evaluationId : undefined;
+    const isServing =
+      saved !== undefined &&
+      pendingId !== undefined &&
+      (await waitForRuleSwitch(deps, context, saved, pendingId));
+    const segment = (isServing && (await describeServing(deps, saved, pendingId))) || described;
     return segment === undefined ? {} : { segment };
   };
+}
+
+/** Undefined if the segment was changed again or deleted. */
+async function describeServing(
+  { database }: SegmentsDeps,
+  { organizationId, id }: Segment,
+  evaluationId: EvaluationId,
+): Promise<MessageInitShape<typeof SegmentSchema> | undefined> {
+  return database.snapshot(async (trx) => {
+    const now = await findSegmentById(trx, organizationId, id);
+    if (now?.evaluationId !== evaluationId || now.pending !== undefined) return undefined;
+    const [described] = await describeSegments(trx, organizationId, [now]);
+    return described;
+  });
 }
 
 interface Plan {

@@ -370,8 +370,8 @@ export const SegmentService: GenService<{
   },
   /**
    * Changes the name or the rule of a segment. A changed rule is backfilled while the old rule decides
-   * memberships, then replaces the old rule at once. With `validate_only`, nothing changes, and the response
-   * counts the entering and leaving profiles. SEGMENT_NAME_TAKEN when the slug is taken,
+   * memberships, then replaces the old rule at once; the call waits up to 2 s for this, unless it is eventual.
+   * With `validate_only`, nothing changes, and the response counts the entering and leaving profiles. SEGMENT_NAME_TAKEN when the slug is taken,
    * SEGMENT_VERSION_STALE when the given version is not the current one.
    *
    * @generated from rpc muster.segments.v1.SegmentService.UpdateSegment
