@@ -3,10 +3,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { Resolution } from "@muster/contracts/muster/segments/v1/segment_explain_pb";
 import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
-import type { ProfileId } from "@muster/core";
+import { type ProfileId, shardOf } from "@muster/core";
 import { Metrics } from "@muster/metrics";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MessageMatcher } from "../src/projection/match-messages.ts";
+import { DefinitionsCache } from "../src/rule-versions/definitions-cache.ts";
 import { RawEventSource } from "../src/verification/raw-profiles.ts";
 import { type Progress, SegmentVerifier } from "../src/verification/segment-verifier.ts";
 import { VerificationMetrics } from "../src/verification/verification-metrics.ts";
@@ -177,6 +179,40 @@ describe.each(ENGINES)("limited segments on %s", (engine) => {
     await view(bo, LARGE, matching);
     const replica = await harness.start("second");
     expect(await membersOf(replica.as(harness.organizationId), "costly")).toEqual([ada]);
+  });
+
+  test("predicates are evaluated in slices, and a batch is cut after its share of work", async () => {
+    const { clock, database, events } = harness;
+    await harness.first.stop();
+    for (let message = 0; message < 30; message += 1) await view(ada, LARGE);
+    const envelopes = await events.outbox.read(shardOf(harness.organizationId, ada), 0, 100);
+    expect(envelopes).toHaveLength(30);
+    // The clock moves by a slice with each read.
+    let elapsedMs = 0;
+    const ticking = {
+      nowMs: () => clock.nowMs(),
+      sleep: clock.sleep.bind(clock),
+      monotonicMs: () => (elapsedMs += 4),
+    };
+    const matcher = new MessageMatcher({ clock: ticking, database, definitions: new DefinitionsCache() });
+    let turns = 0;
+    let isDone = false;
+    const countTurns = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(countTurns);
+    };
+    countTurns();
+    const { signal } = new AbortController();
+    const prepared = await matcher.prepare(envelopes, signal);
+    isDone = true;
+    // 0.8 M units for each event: 10 M units are 0.2 s.
+    expect(prepared).toBeGreaterThan(5);
+    expect(prepared).toBeLessThan(20);
+    // Each costly predicate ends a slice; the budget of an event suffices for three.
+    expect(turns).toBeGreaterThanOrEqual(prepared * 3);
+    const aborted = AbortSignal.abort(new Error("the process stops"));
+    await expect(matcher.prepare(envelopes.slice(prepared), aborted)).rejects.toThrow("the process stops");
+    expect(await matcher.prepare(envelopes.slice(0, prepared), signal)).toBe(prepared);
   });
 
   test("a deleted segment and an erased profile leave no counts", async () => {

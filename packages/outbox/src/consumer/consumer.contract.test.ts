@@ -229,6 +229,39 @@ describe.each(PAIRS)("consumer on %s", (pair) => {
     expect(itemsAtOnce.some((items) => items >= 900)).toBe(true);
   });
 
+  it("applies only the messages that the projection has prepared, shards in turn, and the rest later", async () => {
+    const { outbox, relay } = producer;
+    const { consumer, projection } = await harness.newReplica(outbox);
+    const prepared: string[][] = [];
+    const applied: string[][] = [];
+    const namesOf = (messages: readonly { shard: number; position: bigint }[]) =>
+      messages.map(({ shard, position }) => `${shard}/${position}`);
+    let fails = 1;
+    projection.onPrepare = async (messages) => {
+      if (fails > 0 && messages.length > 2) {
+        fails -= 1;
+        throw new Error("the reader is down");
+      }
+      prepared.push(namesOf(messages));
+      return Math.min(3, messages.length);
+    };
+    projection.beforeApply = (messages) => void applied.push(namesOf(messages));
+    await put(1, 1, 2, 3, 4);
+    await put(2, 10, 20, 30, 40);
+    await consumer.start();
+    await relay.start();
+    expect(totalOf(await harness.waitUntilApplied(outbox))).toBe(110);
+    for (const [index, names] of applied.entries()) {
+      expect([...names].sort()).toEqual(prepared[index]?.slice(0, 3).sort());
+    }
+    // With messages of both shards waiting, no shard fills the part alone.
+    for (const names of prepared.filter((one) => one.length > 3)) {
+      const shards = new Set(names.slice(0, 2).map((name) => name.split("/")[0]));
+      if (new Set(names.map((name) => name.split("/")[0])).size === 2) expect(shards.size).toBe(2);
+    }
+    expect(fails).toBe(0);
+  });
+
   it("continues after the relay and the bus were down", async () => {
     const { outbox, relay, bus } = producer;
     const { consumer, producer: producerPort } = await harness.newReplica(outbox);

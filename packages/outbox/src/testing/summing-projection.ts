@@ -12,9 +12,14 @@ export class SummingProjection implements Projection {
   beforeApply: (messages: readonly Envelope[], trx: Transaction) => Promise<void> | void = () => {};
   /** Called at the end of every batch, still inside the transaction. */
   afterApply: (messages: readonly Envelope[], trx: Transaction) => Promise<void> | void = () => {};
+  onPrepare: (messages: readonly Envelope[]) => Promise<number> = async (messages) => messages.length;
   onWork: (owned: OwnedShards) => Promise<number> = async () => Number.POSITIVE_INFINITY;
   #busy = 0;
   overlaps = 0;
+
+  async prepare(messages: readonly Envelope[]): Promise<number> {
+    return this.#alone(() => this.onPrepare(messages));
+  }
 
   async apply(trx: Transaction, messages: readonly Envelope[]): Promise<void> {
     await this.#alone(async () => {
