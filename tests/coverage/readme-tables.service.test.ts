@@ -12,7 +12,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const SERVICES: readonly ServiceName[] = ["identity", "events", "segments"];
 /** Tables that packages create in the schema of a service. Their contents are described once, by the package. */
 const PACKAGE_TABLES =
-  /^(shard_positions|outbox_|relay_|shard_cursors|consumer_members|dead_letters|idempotency_)/;
+  /^(shard_positions|outbox_|relay_|shard_cursors|awaited_positions|consumer_members|dead_letters|idempotency_)/;
 
 let builder: TargetBuilder;
 

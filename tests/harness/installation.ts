@@ -14,6 +14,8 @@ export interface Installation {
   readonly mode: Mode;
   /** REST, Connect and gRPC-Web. */
   readonly url: string;
+  /** Of every gateway. In an installation with replicas, each set of processes has a gateway of its own. */
+  readonly urls: readonly string[];
   /** host:port of the gRPC port that serves the events service. */
   readonly eventsAddress: string;
   /** host:port of the gRPC port that serves the segments service. */
@@ -23,7 +25,10 @@ export interface Installation {
   readonly apiKey: string;
   /** Holds the logs of the processes; in embedded mode also the data. */
   readonly folder: string;
-  /** A single process in embedded mode; a process per target in production. */
+  /**
+   * A single process in embedded mode; a process per target in production. The second set of replicas has names
+   * such as "events-2".
+   */
   readonly processes: ReadonlyMap<string, MusterProcess>;
   /** The environment for CLI commands on this installation. */
   readonly variables: Readonly<Record<string, string>>;
@@ -34,9 +39,11 @@ export interface Installation {
 export async function startInstallation(
   mode: Mode,
   extra: Readonly<Record<string, string>> = {},
+  /** Sets of processes on the same databases, in production mode. */
+  { replicas = 1 }: { readonly replicas?: number } = {},
 ): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), `muster-${mode}-`));
-  return mode === "embedded" ? startEmbedded(folder, extra) : startProduction(folder, extra);
+  return mode === "embedded" ? startEmbedded(folder, extra) : startProduction(folder, extra, replicas);
 }
 
 async function startEmbedded(folder: string, extra: Readonly<Record<string, string>>): Promise<Installation> {
@@ -59,6 +66,7 @@ async function startEmbedded(folder: string, extra: Readonly<Record<string, stri
   return {
     mode: "embedded",
     url,
+    urls: [url],
     eventsAddress: `127.0.0.1:${grpcPort}`,
     segmentsAddress: `127.0.0.1:${grpcPort}`,
     segmentsHealthUrl: url,
@@ -76,12 +84,10 @@ async function startEmbedded(folder: string, extra: Readonly<Record<string, stri
 async function startProduction(
   folder: string,
   extra: Readonly<Record<string, string>>,
+  replicas: number,
 ): Promise<Installation> {
   const name = `m${randomBytes(4).toString("hex")}`;
-  const ports = new Map<Target, { http: number; grpc: number }>();
-  for (const target of TARGETS) ports.set(target, { http: await freePort(), grpc: await freePort() });
-  const port = (target: Target) => ports.get(target) ?? { http: 0, grpc: 0 };
-  const shared = {
+  const common = {
     MUSTER_MODE: "production",
     MUSTER_DATABASE_URL: await testMysqlUrl(),
     MUSTER_DATABASE_PREFIX: `${name}_`,
@@ -90,44 +96,100 @@ async function startProduction(
     MUSTER_SECRET: randomBytes(32).toString("base64"),
     MUSTER_HTTP_HOST: "127.0.0.1",
     MUSTER_GRPC_HOST: "127.0.0.1",
-    MUSTER_IDENTITY_ADDRESS: `127.0.0.1:${port("identity").grpc}`,
-    MUSTER_EVENTS_ADDRESS: `127.0.0.1:${port("events").grpc}`,
-    MUSTER_SEGMENTS_ADDRESS: `127.0.0.1:${port("segments").grpc}`,
     MUSTER_LOG_LEVEL: "warn",
-    ...extra,
   };
-  await succeed(["migrate"], shared);
-  const created = await succeed(["create-organization", "--name", "Test"], shared);
-  const processes = new Map<string, MusterProcess>();
-  for (const target of TARGETS) {
-    const { http, grpc } = port(target);
-    const variables = { ...shared, MUSTER_HTTP_PORT: String(http), MUSTER_GRPC_PORT: String(grpc) };
-    processes.set(
-      target,
-      new MusterProcess({
-        args: ["serve", "--mode=production", `--target=${target}`],
-        variables,
-        healthUrl: `http://127.0.0.1:${http}`,
-        logPath: join(folder, `${target}.log`),
-      }),
-    );
+  const sets: ReplicaSet[] = [];
+  for (let index = 1; index <= replicas; index += 1) {
+    const suffix = index === 1 ? "" : `-${index}`;
+    sets.push(await replicaSet({ folder, suffix, common, extra, first: sets[0]?.variables }));
   }
-  await Promise.all([...processes.values()].map((process) => process.start()));
+  const [first] = sets;
+  if (first === undefined) throw new Error("an installation has at least one set of processes");
+  await succeed(["migrate"], first.variables);
+  const created = await succeed(["create-organization", "--name", "Test"], first.variables);
+  const processes = new Map(sets.flatMap((set) => [...set.processes]));
+  const stopAll = () => Promise.all([...processes.values()].map((process) => process.end("SIGTERM")));
+  try {
+    await Promise.all([...processes.values()].map((process) => process.start()));
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
   return {
     mode: "production",
-    url: `http://127.0.0.1:${port("gateway").http}`,
-    eventsAddress: shared.MUSTER_EVENTS_ADDRESS,
-    segmentsAddress: shared.MUSTER_SEGMENTS_ADDRESS,
-    segmentsHealthUrl: `http://127.0.0.1:${port("segments").http}`,
+    url: first.urls.gateway,
+    urls: sets.map(({ urls }) => urls.gateway),
+    eventsAddress: first.variables.MUSTER_EVENTS_ADDRESS ?? "",
+    segmentsAddress: first.variables.MUSTER_SEGMENTS_ADDRESS ?? "",
+    segmentsHealthUrl: first.urls.segments,
     apiKey: /\bmk_[\w-]+/.exec(created)?.[0] ?? "",
     folder,
     processes,
-    variables: shared,
+    variables: first.variables,
     stop: async () => {
-      await Promise.all([...processes.values()].map((process) => process.end("SIGTERM")));
+      await stopAll();
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/**
+ * A process of each target. A further set shares databases, broker and identity with the first, and its services
+ * call the services of the first: nothing but its own gateway depends on a process of a further set.
+ */
+interface ReplicaSet {
+  readonly variables: Readonly<Record<string, string>>;
+  readonly urls: Readonly<Record<Target, string>>;
+  readonly processes: readonly (readonly [string, MusterProcess])[];
+}
+
+async function replicaSet({
+  folder,
+  suffix,
+  common,
+  extra,
+  first,
+}: {
+  readonly folder: string;
+  readonly suffix: string;
+  readonly common: Readonly<Record<string, string>>;
+  readonly extra: Readonly<Record<string, string>>;
+  /** The variables of the first set, for a further one. */
+  readonly first: Readonly<Record<string, string>> | undefined;
+}): Promise<ReplicaSet> {
+  const ports = new Map<Target, { http: number; grpc: number }>();
+  for (const target of TARGETS) ports.set(target, { http: await freePort(), grpc: await freePort() });
+  const port = (target: Target) => ports.get(target) ?? { http: 0, grpc: 0 };
+  const url = (target: Target): string => `http://127.0.0.1:${port(target).http}`;
+  const variables = {
+    ...common,
+    MUSTER_IDENTITY_ADDRESS: first?.MUSTER_IDENTITY_ADDRESS ?? `127.0.0.1:${port("identity").grpc}`,
+    MUSTER_EVENTS_ADDRESS: `127.0.0.1:${port("events").grpc}`,
+    MUSTER_SEGMENTS_ADDRESS: `127.0.0.1:${port("segments").grpc}`,
+    ...extra,
+  };
+  const targets = TARGETS.filter((target) => target !== "identity" || first === undefined);
+  const processes = targets.map((target) => {
+    const { http, grpc } = port(target);
+    const process = new MusterProcess({
+      args: ["serve", "--mode=production", `--target=${target}`],
+      variables: {
+        ...(target === "gateway" ? variables : (first ?? variables)),
+        MUSTER_HTTP_PORT: String(http),
+        MUSTER_GRPC_PORT: String(grpc),
+      },
+      healthUrl: url(target),
+      logPath: join(folder, `${target}${suffix}.log`),
+    });
+    return [`${target}${suffix}`, process] as const;
+  });
+  const urls = {
+    identity: url("identity"),
+    events: url("events"),
+    segments: url("segments"),
+    gateway: url("gateway"),
+  };
+  return { variables, urls, processes };
 }
 
 async function succeed(

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "@muster/core";
 
 const MAIN = fileURLToPath(new URL("../../apps/muster/src/main.ts", import.meta.url));
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 120_000;
 
 /** A TCP port without a listener. */
 export async function freePort(): Promise<number> {
@@ -103,6 +103,11 @@ export class MusterProcess {
       await systemClock.sleep(50);
     }
     throw new Error(`muster ${this.#args.join(" ")} did not get ready; see ${this.logPath}`);
+  }
+
+  /** Sends a signal that does not end the process. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(name);
   }
 
   /** Sends the signal and waits until the process has ended. */

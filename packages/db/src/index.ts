@@ -8,4 +8,10 @@ export { migrate, migrationStatus, UnknownMigration } from "./migrations/migrate
 export * from "./migrations/schema.ts";
 export * from "./port/database.ts";
 export { isBlocked, isUniqueViolation, PRIMARY_KEY, UniqueViolation } from "./port/database-errors.ts";
-export { forUpdate, IN_LIST_VALUES_MAX, type OrderColumn, pageAfter } from "./port/queries.ts";
+export {
+  forUpdate,
+  forUpdateNoWait,
+  IN_LIST_VALUES_MAX,
+  type OrderColumn,
+  pageAfter,
+} from "./port/queries.ts";

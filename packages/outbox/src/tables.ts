@@ -52,6 +52,16 @@ export async function createConsumerTables(schema: Schema): Promise<void> {
     },
     primaryKey: ["consumer", "source", "shard"],
   });
+  await schema.createTable("awaited_positions", {
+    columns: {
+      consumer: bytes(64),
+      source: bytes(64),
+      shard: tiny(),
+      position: integer(),
+      requested_ms: instant(),
+    },
+    primaryKey: ["consumer", "source", "shard"],
+  });
   await schema.createTable("consumer_members", {
     columns: { consumer: bytes(64), source: bytes(64), owner: bytes(128), alive_until_ms: instant() },
     primaryKey: ["consumer", "source", "owner"],

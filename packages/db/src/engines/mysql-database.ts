@@ -10,6 +10,7 @@ import {
   type PoolUse,
   prepareSession,
   type SessionBounds,
+  withBriefLockWaits,
 } from "./mysql-session.ts";
 import { ResponseWatch } from "./response-watch.ts";
 import { defaultRetryPolicy, type RetryPolicy, retryConflicts } from "./retry.ts";
@@ -100,13 +101,6 @@ export function connectionSettings(url: string, database: string | undefined): R
   };
 }
 
-function withoutBounds<T>(body: (trx: Transaction) => Promise<T>): (trx: Transaction) => Promise<T> {
-  return async (trx) => {
-    await liftBounds((await trx.client.acquireConnection()) as MysqlConnection);
-    return body(trx);
-  };
-}
-
 class MysqlDatabase implements Database {
   readonly engine = "mysql";
   readonly reader: Knex;
@@ -123,10 +117,16 @@ class MysqlDatabase implements Database {
 
   transaction<T>(
     body: (trx: Transaction) => Promise<T>,
-    { isLong = false, retriesLockWaits = true }: TransactionOptions = {},
+    { isLong = false, lockWait = "retry" }: TransactionOptions = {},
   ): Promise<T> {
-    const run = isLong ? withoutBounds(body) : body;
-    return retryConflicts({ ...this.#retry, retriesLockWaits }, () => this.#writer.transaction(run));
+    const run = async (trx: Transaction): Promise<T> => {
+      const connection = (await trx.client.acquireConnection()) as MysqlConnection;
+      if (isLong) await liftBounds(connection);
+      return lockWait === "brief" ? withBriefLockWaits(connection, () => body(trx)) : body(trx);
+    };
+    const isPlain = !isLong && lockWait !== "brief";
+    const policy = { ...this.#retry, retriesLockWaits: lockWait === "retry" };
+    return retryConflicts(policy, () => this.#writer.transaction(isPlain ? body : run));
   }
 
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {

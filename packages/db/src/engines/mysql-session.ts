@@ -100,6 +100,15 @@ export async function liftBounds(connection: MysqlConnection): Promise<void> {
   );
 }
 
+const BRIEF_LOCK_WAIT_SECONDS = 1;
+
+/** Runs `body` with a shorter bound on lock waits. The pool does not use the connection again. */
+export async function withBriefLockWaits<T>(connection: MysqlConnection, body: () => Promise<T>): Promise<T> {
+  connection.__knex__disposed = "the bounds of the session are changed";
+  await run(connection, `SET SESSION innodb_lock_wait_timeout = ${BRIEF_LOCK_WAIT_SECONDS}`);
+  return body();
+}
+
 function run(connection: MysqlConnection, sql: string): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     connection.query(sql, (error) => (error === null ? resolve() : reject(error)));

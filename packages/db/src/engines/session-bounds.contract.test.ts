@@ -93,32 +93,36 @@ test("a connection that the server closed unnoticed does not fail the next trans
   expect(await values(database)).toEqual([2, 0]);
 });
 
-test("a caller may decline to wait for a lock again", async () => {
-  const locked = Promise.withResolvers<void>();
-  const released = Promise.withResolvers<void>();
-  const holder = database.transaction(async (trx) => {
-    await bump(trx, 1);
-    locked.resolve();
-    await released.promise;
-  });
-  await locked.promise;
-  const other = await place.openAnother({ mysql: { bounds: { lockWaitSeconds: 1 } } });
-  let attempts = 0;
-  const error: unknown = await other
-    .transaction(
-      (trx) => {
-        attempts += 1;
-        return bump(trx, 1);
-      },
-      { retriesLockWaits: false },
-    )
-    .catch((caught: unknown) => caught);
-  expect(error).toMatchObject({ reason: "UNAVAILABLE", retryAfterMs: 1000 });
-  expect(isBlocked(error)).toBe(true);
-  expect(attempts).toBe(1);
-  released.resolve();
-  await holder;
-});
+test.each(["once", "brief"] as const)(
+  "a caller may decline to wait for a lock again: %s",
+  async (lockWait) => {
+    const locked = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const holder = database.transaction(async (trx) => {
+      await bump(trx, 1);
+      locked.resolve();
+      await released.promise;
+    });
+    await locked.promise;
+    const bounds = { lockWaitSeconds: lockWait === "once" ? 1 : 60 };
+    const other = await place.openAnother({ mysql: { bounds } });
+    let attempts = 0;
+    const error: unknown = await other
+      .transaction(
+        (trx) => {
+          attempts += 1;
+          return bump(trx, 1);
+        },
+        { lockWait },
+      )
+      .catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ reason: "UNAVAILABLE", retryAfterMs: 1000 });
+    expect(isBlocked(error)).toBe(true);
+    expect(attempts).toBe(1);
+    released.resolve();
+    await holder;
+  },
+);
 
 describe("a server that hangs", () => {
   test("makes calls UNAVAILABLE in all pools, and serves again when it continues", async () => {

@@ -10,10 +10,10 @@ export type Engine = "sqlite" | "mysql";
 
 export interface TransactionOptions {
   /**
-   * False rejects at the first wait for a lock that takes too long; see isBlocked. The default is true: the
-   * body runs again.
+   * What happens when a row stays locked for too long (3 s). "retry" runs the body again (default). "once" rejects
+   * instead; see isBlocked. "brief" rejects after 1 s.
    */
-  readonly retriesLockWaits?: boolean;
+  readonly lockWait?: "retry" | "once" | "brief";
   /** True lifts the limits on the duration of statements and pauses, for migrations. */
   readonly isLong?: boolean;
 }

@@ -14,6 +14,14 @@ export function forUpdate<Q extends Knex.QueryBuilder>(trx: Transaction, query: 
   return query;
 }
 
+/** Locks as forUpdate does, but rejects at once when another transaction holds a row; see isBlocked. */
+export function forUpdateNoWait<Q extends Knex.QueryBuilder>(trx: Transaction, query: Q): Q {
+  forUpdate(trx, query);
+  // knex has no such clause for SQLite, where only one transaction writes.
+  if ((trx.client as { readonly dialect: string }).dialect === "mysql") query.noWait();
+  return query;
+}
+
 export interface OrderColumn {
   readonly column: string;
   readonly direction: "asc" | "desc";

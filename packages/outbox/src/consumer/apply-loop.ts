@@ -74,16 +74,22 @@ export class ApplyLoop {
     }
   }
 
+  /** Returns whether messages are applied, or may be applied in another pass at once. */
   async #applyPending(signal: AbortSignal): Promise<boolean> {
     const shards = [...this.#shards.values()];
     this.#turn = (this.#turn + 1) % Math.max(1, shards.length);
     const inTurn = [...shards.slice(this.#turn), ...shards.slice(0, this.#turn)];
     const { batch, isolatedBatches } = selectBatch(inTurn, this.#passMs);
-    let hasApplied = false;
-    if (batch.length > 0) hasApplied = await this.#applier.apply(batch, signal);
-    for (const isolatedBatch of isolatedBatches) {
+    let hasApplied = batch.length > 0 && (await this.#applier.apply(batch, signal));
+    for (const [index, isolatedBatch] of isolatedBatches.entries()) {
       if (signal.aborted) break;
-      if (await this.#applier.apply([isolatedBatch], signal)) hasApplied = true;
+      if (await this.#applier.apply([isolatedBatch], signal)) {
+        hasApplied = true;
+      } else if (isolatedBatch.owned.isBlocked) {
+        // A pass waits for a single lock: meanwhile the other shards have new messages.
+        hasApplied ||= index + 1 < isolatedBatches.length;
+        break;
+      }
     }
     if (hasApplied) this.#backgroundWork.request();
     return hasApplied;

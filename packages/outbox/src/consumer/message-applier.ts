@@ -1,6 +1,7 @@
 // Applies one batch of messages: the projection's writes and the cursors commit in one transaction. Failures
 // are handled by cause: a lost shard, a message that always fails, or a temporary problem.
 import { type BackoffPolicy, backoffMs, type Clock } from "@muster/core";
+import { isBlocked } from "@muster/db";
 import type { DeadLetters } from "../dead-letters/dead-letters.ts";
 import {
   ATTEMPTS_MAX,
@@ -48,7 +49,10 @@ export class MessageApplier {
     this.#metrics = new ApplyMetrics(options.metrics, options.consumer, options.source);
   }
 
-  /** Applies a batch, or the first part of it. Returns whether messages are applied. */
+  /**
+   * Applies a batch, or the first part of the batch. Returns whether messages are applied, or may be applied in
+   * another pass at once.
+   */
   async apply(selected: readonly ShardBatch[], signal: AbortSignal): Promise<boolean> {
     let batch: readonly ShardBatch[];
     try {
@@ -63,11 +67,16 @@ export class MessageApplier {
     const startMs = this.#clock.monotonicMs();
     const messages = batch.flatMap((shardBatch) => shardBatch.envelopes);
     const steps = batch.map(stepOf);
+    // A shard that was blocked before may still be: then the other shards do not wait for long.
+    const lockWait = batch.some(({ owned }) => owned.isBlocked) ? "brief" : "once";
     try {
-      await this.#options.database.transaction(async (trx) => {
-        await this.#options.projection.apply(trx, messages);
-        if (!(await advanceCursors(trx, this.#key, steps))) throw new LostOwnership();
-      });
+      await this.#options.database.transaction(
+        async (trx) => {
+          await this.#options.projection.apply(trx, messages);
+          if (!(await advanceCursors(trx, this.#key, steps))) throw new LostOwnership();
+        },
+        { lockWait },
+      );
     } catch (error) {
       return this.#applyFailed(batch, error, signal);
     }
@@ -83,6 +92,7 @@ export class MessageApplier {
       for (const delivery of owned.inbox.advance(step.to, step.itemsThrough)) delivery.ack();
       if (owned.failures > 0) this.#options.log.info({ shard: owned.shard }, "the shard is applied again");
       owned.failures = 0;
+      owned.isBlocked = false;
       owned.notBeforeMs = 0;
       if (owned.failingMessage !== undefined && owned.failingMessage.position <= step.to)
         owned.failingMessage = undefined;
@@ -99,7 +109,12 @@ export class MessageApplier {
     if (isPoison(error)) {
       return isAlone ? this.#poisoned(first, error) : this.#applyOneByOne(batch, signal);
     }
-    if (batch.length > 1 && !isUnavailable(error)) {
+    if (isBlocked(error)) {
+      // Another transaction holds rows, perhaps of a frozen process. From now on each shard is applied separately,
+      // until it succeeds, so that only the shards of these rows wait.
+      for (const { owned } of batch) owned.isBlocked = true;
+      if (batch.length > 1) return true;
+    } else if (batch.length > 1 && !isUnavailable(error)) {
       // A failure of one shard must not delay the other shards.
       let hasApplied = false;
       for (const shardBatch of batch) {

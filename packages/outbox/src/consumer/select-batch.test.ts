@@ -47,6 +47,19 @@ it("stops at a gap, skips waiting shards, and isolates a failing message", () =>
   expect(waiting.inbox.hasGap).toBe(false);
 });
 
+it("isolates blocked shards, the least often failed first, with one message after a failure", () => {
+  const failed = shardWith(0, [1, 1]);
+  Object.assign(failed, { isBlocked: true, failures: 2 });
+  const blocked = shardWith(1, [1, 1]);
+  blocked.isBlocked = true;
+  const { batch, isolatedBatches } = selectBatch([failed, blocked, shardWith(2, [1])], 0);
+  expect(positionsOf(batch)).toEqual([[2, 11]]);
+  expect(positionsOf(isolatedBatches)).toEqual([
+    [1, 11, 12],
+    [0, 11],
+  ]);
+});
+
 it("shares a transaction among shards instead of letting one fill it", () => {
   const full = Array.from({ length: 600 }, () => 10);
   const { batch } = selectBatch([shardWith(5, full), shardWith(4, full)], 0);

@@ -11,17 +11,33 @@ export interface ShardBatch {
 
 /**
  * Takes messages of all shards in turn until the transaction is full, so that no shard waits for the backlog
- * of another. A message that failed before goes alone, in `suspects`.
+ * of another. `isolatedBatches` holds what runs in a separate transaction: a message that failed before, and the
+ * messages of a blocked shard. Shards that failed less often come first.
  */
 export function selectBatch(
   shards: readonly OwnedShard[],
   monotonicMs: number,
 ): { readonly batch: ShardBatch[]; readonly isolatedBatches: ShardBatch[] } {
   const isolatedBatches: ShardBatch[] = [];
+  const due = shards.filter((owned) => owned.notBeforeMs <= monotonicMs);
+  for (const owned of due.filter(({ isBlocked }) => isBlocked)) {
+    const [alone] = selectBatchOf([owned], isolatedBatches);
+    if (alone === undefined) continue;
+    // A transaction that still takes too long has too many messages.
+    if (owned.failures > 0) alone.envelopes.splice(1);
+    isolatedBatches.push(alone);
+  }
+  const batch = selectBatchOf(
+    due.filter(({ isBlocked }) => !isBlocked),
+    isolatedBatches,
+  );
+  isolatedBatches.sort((a, b) => a.owned.failures - b.owned.failures);
+  return { batch: batch.sort((a, b) => a.owned.shard - b.owned.shard), isolatedBatches };
+}
+
+function selectBatchOf(shards: readonly OwnedShard[], isolatedBatches: ShardBatch[]): ShardBatch[] {
   const shardBatches: ShardBatch[] = [];
-  let open: ShardBatch[] = shards
-    .filter((owned) => owned.notBeforeMs <= monotonicMs)
-    .map((owned) => ({ owned, envelopes: [] }));
+  let open: ShardBatch[] = shards.map((owned) => ({ owned, envelopes: [] }));
   let items = 0;
   let messages = 0;
   while (open.length > 0 && messages < APPLY_MESSAGES_MAX) {
@@ -47,5 +63,5 @@ export function selectBatch(
     }
     open = still;
   }
-  return { batch: shardBatches.sort((a, b) => a.owned.shard - b.owned.shard), isolatedBatches };
+  return shardBatches;
 }

@@ -16,6 +16,7 @@ import { leaseTopic, ShardLeases } from "../owned-shards/shard-leases.ts";
 import { ThrottledCall } from "../ports/throttled-call.ts";
 import { AppliedPositions, type WaitOptions } from "./applied-positions.ts";
 import { ApplyLoop } from "./apply-loop.ts";
+import { AwaitedPositions } from "./awaited-positions.ts";
 import { PositionReporter } from "./position-reporter.ts";
 
 /** Shortest time between two broadcasts of applied positions to other replicas. */
@@ -33,6 +34,7 @@ export class ShardConsumer {
   readonly #loop: ApplyLoop;
   readonly #reporter: PositionReporter;
   readonly #applied: AppliedPositions;
+  readonly #awaited: AwaitedPositions;
   readonly #notifyOthers: ThrottledCall;
   readonly #stopping = new AbortController();
   readonly #closing = new Set<Promise<void>>();
@@ -56,7 +58,7 @@ export class ShardConsumer {
     this.#applied = new AppliedPositions(options.clock, {
       read: () => this.positions(),
       owns: (shard) => this.#shards.has(shard),
-      requestMissing: (positions) => this.#requestMissing(positions),
+      requestMissing: (positions) => this.#awaited.request(positions),
     });
     const topic = `applied.${options.consumer}.${options.source}`;
     this.#notifyOthers = new ThrottledCall(options.clock, NOTIFY_MS_MIN, () =>
@@ -71,6 +73,7 @@ export class ShardConsumer {
       resync: () => this.#leases.tick(),
     });
     this.#reporter = new PositionReporter(options, timings, this.#shards);
+    this.#awaited = new AwaitedPositions(options, this.#shards, () => this.#loop.wake());
   }
 
   async start(): Promise<void> {
@@ -85,6 +88,7 @@ export class ShardConsumer {
       this.#leases.run(signal, () => this.#loop.findReplays()),
       this.#loop.run(signal),
       this.#reporter.run(signal),
+      this.#awaited.run(signal),
     ]);
   }
 
@@ -219,13 +223,6 @@ export class ShardConsumer {
     owned.isRefetchRequested = true;
     if (delivery.attempt >= ATTEMPTS_MAX) owned.undecodable.push(delivery);
     else delivery.nak(backoffMs(delivery.attempt, UNDECODABLE_BACKOFF));
-  }
-
-  #requestMissing(positions: readonly number[]): void {
-    for (const owned of this.#shards.values()) {
-      if ((positions[owned.shard] ?? 0) > owned.inbox.contiguousEnd) owned.isRefetchRequested = true;
-    }
-    this.#loop.wake();
   }
 
   #onBroadcastFromOthers(topic: string, listener: () => void): () => void {

@@ -1,6 +1,6 @@
 // Holds every statement against shard_cursors and consumer_members: positions, leases and fencing tokens.
 import { ALL_SHARDS } from "@muster/core";
-import { forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
+import { forUpdate, forUpdateNoWait, insertRows, type Queryable, type Transaction } from "@muster/db";
 import type { LeasePlan, LeaseRow } from "./lease-plan.ts";
 
 /** Identifies a consumer of one producer. */
@@ -33,8 +33,10 @@ interface StoredCursor {
   lease_until_ms: number;
 }
 
-/** Inserts a row for every shard, for a consumer that may be new. */
+/** Inserts the missing rows of a consumer that may be new. Existing rows are not locked. */
 export async function seedCursors(trx: Transaction, key: ConsumerKey): Promise<void> {
+  const existing = await readCursors(trx, key);
+  if (existing.length === ALL_SHARDS.length) return;
   const { consumer, source } = keyColumns(key);
   await insertRows(
     trx,
@@ -48,11 +50,6 @@ export async function seedCursors(trx: Transaction, key: ConsumerKey): Promise<v
 
 export async function readCursors(db: Queryable, key: ConsumerKey): Promise<CursorRow[]> {
   return fromStored(await selectCursors(db, key));
-}
-
-/** Reads and locks all cursors, so that only one replica plans leases at a time. */
-export async function lockCursors(trx: Transaction, key: ConsumerKey): Promise<CursorRow[]> {
-  return fromStored(await forUpdate(trx, selectCursors(trx, key)));
 }
 
 /**
@@ -103,30 +100,63 @@ export async function advanceCursors(
   return updated === sorted.length;
 }
 
+/** The owner of leases, and the end of the leases. */
+export interface Lease {
+  readonly owner: string;
+  readonly untilMs: number;
+}
+
 /**
- * Applies a plan to locked rows. Taking a shard increases the fencing token, so that the former owner cannot
- * commit.
+ * Renews and releases leases of `lease.owner`. Only rows of this owner are written, so that the locks of another
+ * replica cannot delay the renewal.
  */
-export async function applyLeases(
+export async function renewLeases(
   trx: Transaction,
   key: ConsumerKey,
-  plan: LeasePlan,
-  lease: { readonly owner: string; readonly untilMs: number },
+  plan: Pick<LeasePlan, "keep" | "release">,
+  lease: Lease,
 ): Promise<void> {
-  const owner = Buffer.from(lease.owner, "utf8");
   const rows = (shards: readonly number[]) =>
-    trx("shard_cursors").where(keyColumns(key)).whereIn("shard", shards);
+    trx("shard_cursors")
+      .where({ ...keyColumns(key), owner: Buffer.from(lease.owner, "utf8") })
+      .whereIn("shard", shards);
   if (plan.keep.length > 0) await rows(plan.keep).update({ lease_until_ms: lease.untilMs });
-  if (plan.take.length > 0) {
-    await rows(plan.take).update({
-      owner,
-      lease_until_ms: lease.untilMs,
-      fencing_token: trx.raw("fencing_token + 1"),
-    });
-  }
   if (plan.release.length > 0) {
     await rows(plan.release).update({ owner: Buffer.alloc(0), lease_until_ms: 0 });
   }
+}
+
+/**
+ * Takes those of the shards that are still free, and returns their new rows. Taking a shard increases the fencing
+ * token, so that the former owner cannot commit. Rejects at once when a transaction holds a row.
+ */
+export async function takeShards(
+  trx: Transaction,
+  key: ConsumerKey,
+  shards: readonly number[],
+  lease: Lease,
+  isFree: (row: CursorRow) => boolean,
+): Promise<CursorRow[]> {
+  const stored: StoredCursor[] = await forUpdateNoWait(trx, selectCursors(trx, key).whereIn("shard", shards));
+  const free = fromStored(stored).filter(isFree);
+  if (free.length === 0) return [];
+  await trx("shard_cursors")
+    .where(keyColumns(key))
+    .whereIn(
+      "shard",
+      free.map(({ shard }) => shard),
+    )
+    .update({
+      owner: Buffer.from(lease.owner, "utf8"),
+      lease_until_ms: lease.untilMs,
+      fencing_token: trx.raw("fencing_token + 1"),
+    });
+  return free.map((row) => ({
+    ...row,
+    owner: lease.owner,
+    leaseUntilMs: lease.untilMs,
+    fencingToken: row.fencingToken + 1,
+  }));
 }
 
 /** Marks this replica as alive, and returns the number of live members. */
@@ -181,6 +211,6 @@ function fromStored(rows: readonly StoredCursor[]): CursorRow[] {
   }));
 }
 
-function keyColumns(key: ConsumerKey): { consumer: Buffer; source: Buffer } {
+export function keyColumns(key: ConsumerKey): { consumer: Buffer; source: Buffer } {
   return { consumer: Buffer.from(key.consumer, "utf8"), source: Buffer.from(key.source, "utf8") };
 }

@@ -22,8 +22,12 @@ export function planLeases(
   const keep = mine.slice(0, share);
   const release = mine.slice(share);
   const free = rows
-    .filter((row) => row.owner !== replica.owner)
-    .filter((row) => row.owner === "" || row.leaseUntilMs <= replica.nowMs)
+    .filter((row) => row.owner !== replica.owner && isFree(row, replica.nowMs))
     .map((row) => row.shard);
   return { keep, take: free.slice(0, share - keep.length), release };
+}
+
+/** Whether a replica may take the shard: it has no owner, or the owner's lease has expired. */
+export function isFree({ owner, leaseUntilMs }: LeaseRow, nowMs: number): boolean {
+  return owner === "" || leaseUntilMs <= nowMs;
 }

@@ -20,6 +20,8 @@ export class OwnedShard {
   /** Consecutive failures of any kind; no message is applied before `notBeforeMs` (monotonic). */
   failures = 0;
   notBeforeMs = 0;
+  /** The last transaction that included this shard waited for a lock in vain: the shard is applied separately. */
+  isBlocked = false;
   /** Messages must be requested from the producer, because the bus may be late or have lost messages. */
   isRefetchRequested = true;
   isRefetching = false;

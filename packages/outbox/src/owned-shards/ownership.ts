@@ -47,13 +47,15 @@ export class OwnedView implements OwnedShards {
   async transaction<T>(shards: readonly number[], body: (trx: Transaction) => Promise<T>): Promise<T> {
     assert(shards.length > 0, "a fenced transaction names its shards");
     const fences = shards.map((shard) => this.#find(shard));
-    return this.#database.transaction(async (trx) => {
+    const fenced = async (trx: Transaction): Promise<T> => {
       const result = await body(trx);
       // The last statement, like the cursors of an applied batch: a replica that takes a shard waits only for
       // the commit.
       if (!(await lockOwned(trx, this.#key, fences))) throw new LostOwnership();
       return result;
-    });
+    };
+    // The caller runs between batches of messages, which must not wait for a lock of other rows.
+    return this.#database.transaction(fenced, { lockWait: "once" });
   }
 
   #find(shard: number): OwnedShard {

@@ -4,11 +4,13 @@ import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { AppliedShard, ProducerPort } from "../ports/ports.ts";
 
 export class FaultyBus implements Bus {
-  /** Acks and naks are lost, as when the process dies before it sends them. */
+  /** Acks and naks are lost, as when the process dies before sending. */
   losesAcks = false;
-  /** Selects messages that the broker loses after it has acknowledged them. */
+  /** Selects messages that the broker loses after the acknowledgment. */
   loses: (envelope: Envelope) => boolean = () => false;
   publishFails = false;
+  /** Simulates an absent broker: publishing fails, deliveries and broadcasts are lost. */
+  isAway = false;
   deliveries = 0;
   readonly #bus: Bus;
 
@@ -17,13 +19,13 @@ export class FaultyBus implements Bus {
   }
 
   async publish(envelopes: readonly Envelope[]): Promise<void> {
-    if (this.publishFails) throw new Error("the broker is away");
+    if (this.publishFails || this.isAway) throw new Error("the broker is away");
     await this.#bus.publish(envelopes);
   }
 
   subscribe(options: SubscribeOptions): Promise<Subscription> {
     const onDelivery = (delivery: Delivery): void => {
-      if (delivery.envelope !== undefined && this.loses(delivery.envelope)) {
+      if (this.isAway || (delivery.envelope !== undefined && this.loses(delivery.envelope))) {
         delivery.ack();
         return;
       }
@@ -39,7 +41,7 @@ export class FaultyBus implements Bus {
   }
 
   broadcast(topic: string, payload: Uint8Array): void {
-    this.#bus.broadcast(topic, payload);
+    if (!this.isAway) this.#bus.broadcast(topic, payload);
   }
 
   onBroadcast(topic: string, handler: (payload: Uint8Array) => void): () => void {

@@ -1,6 +1,7 @@
 // Stores the sums of the summing projection: the rows show every message that was repeated, lost or out of
 // order.
-import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import { systemClock } from "@muster/core";
+import { type Database, forUpdate, insertRows, type Queryable, type Transaction } from "@muster/db";
 
 export interface Sum {
   readonly shard: number;
@@ -51,4 +52,34 @@ export async function countMessages(db: Queryable, shard: number): Promise<numbe
 export async function readOwners(db: Queryable): Promise<string[]> {
   const rows: { owner: Buffer }[] = await db("shard_cursors").select("owner").orderBy("shard");
   return rows.map((row) => row.owner.toString("utf8"));
+}
+
+/** Locks rows as a process does that stops inside its transaction, until `released`. */
+export async function holdLocks(
+  database: Database,
+  table: "sums" | "shard_cursors",
+  shard: number,
+  released: Promise<void>,
+  locked: () => void,
+): Promise<void> {
+  let isReleased = false;
+  void released.then(() => {
+    isReleased = true;
+  });
+  await database.transaction(
+    async (trx) => {
+      await forUpdate(trx, trx(table).select("shard").where({ shard }));
+      locked();
+      while (!isReleased) {
+        await systemClock.sleep(50);
+        await trx.raw("SELECT 1");
+      }
+    },
+    { isLong: true },
+  );
+}
+
+/** Returns the shards whose lease has expired at `nowMs`. */
+export async function expiredLeases(db: Queryable, nowMs: number): Promise<number[]> {
+  return db("shard_cursors").where("lease_until_ms", "<", nowMs).orderBy("shard").pluck<number[]>("shard");
 }
