@@ -178,9 +178,11 @@ test("hot queries use their indexes and sort nothing", async () => {
       ]),
     ),
     "ingest: alert histories": () =>
-      readCells(
-        db,
-        [profileId, randomIds.next<ProfileId>(1)].map((id) => ({ organizationId, profileId: id, cells })),
+      drain(
+        readCells(
+          db,
+          [profileId, randomIds.next<ProfileId>(1)].map((id) => ({ organizationId, profileId: id, cells })),
+        ),
       ),
     "alert rules": () => readRules(db, organizationId),
     "ListAlerts, next page": () => listAlerts(db, alerts, 51),

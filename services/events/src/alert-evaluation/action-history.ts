@@ -1,19 +1,21 @@
 // Holds the alert history of a person during an evaluation: the cells of all profiles. New actions change
 // only the cells of the recorded profile, so that undoing a merge changes only links.
 import type { ProfileId } from "@muster/core";
-import { compareActionOrder, type HistoryAction } from "../alert-history/history-action.ts";
+import type { HistoryAction } from "../alert-history/history-action.ts";
 import {
   addToSums,
   type CellId,
   isNewest,
+  LEVELS,
   NewestCell,
-  pathOf,
+  type NodeReader,
   SumsCell,
   sumBetween,
+  sumsCellId,
 } from "../alert-history/history-cell.ts";
-import type { EventRules, Series } from "../alert-rules/rule-set.ts";
+import type { Series } from "../alert-rules/rule-set.ts";
 import type { Action } from "./action.ts";
-import type { HistoryReader } from "./evaluate-alert.ts";
+import type { HistoryReader } from "./person-evaluation.ts";
 
 type Cell = NewestCell | SumsCell;
 
@@ -35,10 +37,11 @@ export class ActionHistory implements HistoryReader {
     return this.#profiles.keys();
   }
 
-  /** Adds a stored cell. */
-  load(profileId: ProfileId, id: CellId, content: Buffer): void {
+  /** Adds a stored cell and returns the decoded cell. */
+  load(profileId: ProfileId, id: CellId, content: Buffer): NewestCell | SumsCell {
     const cell = isNewest(id) ? NewestCell.decode(content) : SumsCell.decode(content);
     this.#profiles.get(profileId)?.cells.set(id, cell);
+    return cell;
   }
 
   /** Adds an action to every series that contains the action. */
@@ -56,28 +59,24 @@ export class ActionHistory implements HistoryReader {
     }
   }
 
-  latest(series: Series, count: number): readonly HistoryAction[] {
+  /** Returns the stored newest actions of a series. */
+  newestOf(series: Series): HistoryAction[] {
     const id = NewestCell.idOf(series.id);
-    const lists: HistoryAction[][] = [];
-    for (const { cells } of this.#profiles.values()) {
-      const cell = cells.get(id);
-      if (cell instanceof NewestCell) lists.push(cell.actions);
-    }
-    const [only] = lists;
-    const all = lists.length === 1 && only !== undefined ? only : lists.flat().sort(compareActionOrder);
-    return all.slice(Math.max(0, all.length - count));
+    return Array.from(this.#profiles.values(), ({ cells }) => cells.get(id)).flatMap((cell) =>
+      cell instanceof NewestCell ? cell.actions : [],
+    );
   }
 
-  sumBetween(series: Series, fromMs: bigint, toMs: bigint): bigint {
-    let sum = 0n;
-    for (const { cells } of this.#profiles.values()) {
-      const cellOf = (id: CellId): SumsCell | undefined => {
-        const cell = cells.get(id);
-        return cell instanceof SumsCell ? cell : undefined;
-      };
-      sum += sumBetween(cellOf, series.id, fromMs, toMs);
-    }
-    return sum;
+  /** Returns the sum of the stored actions of a series between two instants, both included. */
+  sumsOf(series: Series): (fromMs: bigint, toMs: bigint) => bigint {
+    const readers = [...this.#profiles.values()]
+      .filter(({ cells }) => cells.size > 0)
+      .map((profile) => nodeReader(profile, series.id));
+    return (fromMs, toMs) => {
+      let sum = 0n;
+      for (const nodeOf of readers) sum += sumBetween(nodeOf, fromMs, toMs);
+      return sum;
+    };
   }
 
   /** Returns the changed cells. */
@@ -106,16 +105,15 @@ export class ActionHistory implements HistoryReader {
   }
 }
 
-/** Returns the cells that the evaluation of an action reads and writes. */
-export function* cellsOf(action: Action, eventRules: EventRules): Generator<CellId> {
-  for (const { neededSeries, windowSeconds } of eventRules.evaluated) {
-    for (const { form, id } of neededSeries) {
-      if (form === "newest") yield NewestCell.idOf(id);
-      else yield* pathOf(id, action.orderMs - BigInt(windowSeconds ?? 0) * 1000n);
-    }
-  }
-  for (const { form, id } of eventRules.series) {
-    if (form === "newest") yield NewestCell.idOf(id);
-    else yield* pathOf(id, action.orderMs);
-  }
+/** Reads nodes by number, because many sums need the same nodes and ids are texts. */
+function nodeReader({ cells }: ProfileCells, seriesId: string): NodeReader {
+  const levels = Array.from({ length: LEVELS + 1 }, () => new Map<bigint, SumsCell | undefined>());
+  return (level, index) => {
+    const known = levels[level];
+    if (known?.has(index) === true) return known.get(index);
+    const cell = cells.get(sumsCellId(seriesId, level, index));
+    const sums = cell instanceof SumsCell ? cell : undefined;
+    known?.set(index, sums);
+    return sums;
+  };
 }

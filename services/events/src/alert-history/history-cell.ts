@@ -66,19 +66,39 @@ export class NewestCell {
 const LEVEL_BITS = 9;
 const CHILD_MASK = (1n << BigInt(LEVEL_BITS)) - 1n;
 /** A top node spans 2^36 ms, more than two years. A window overlaps at most two top nodes. */
-const LEVELS = 4;
+export const LEVELS = 4;
 
 /** A node of the tree: the sums of the children that have a sum. */
 export class SumsCell {
-  readonly sums: Map<number, bigint>;
+  readonly #sums: Map<number, bigint>;
+  /** The children in order, and the sum of all children before each of them. Undefined after a change. */
+  #running: { readonly children: readonly number[]; readonly sums: readonly bigint[] } | undefined;
 
   constructor(sums: ReadonlyMap<number, bigint> = new Map()) {
-    this.sums = new Map(sums);
+    this.#sums = new Map(sums);
+  }
+
+  get sums(): ReadonlyMap<number, bigint> {
+    return this.#sums;
+  }
+
+  add(child: number, amount: bigint): void {
+    this.#sums.set(child, (this.#sums.get(child) ?? 0n) + amount);
+    this.#running = undefined;
+  }
+
+  /** Returns the sum of the children from `first` to `last`, both included, without a visit to each of them. */
+  sumOf(first: number, last: number): bigint {
+    if (first > last || this.#sums.size === 0) return 0n;
+    this.#running ??= runningSums(this.#sums);
+    const { children, sums } = this.#running;
+    const sumBefore = (child: number): bigint => sums[lowerBound(children, child)] ?? 0n;
+    return sumBefore(last + 1) - sumBefore(first);
   }
 
   /** Encodes the children in order, each with the digits of the sum. */
   encode(): Buffer {
-    const entries = [...this.sums].sort(([a], [b]) => a - b);
+    const entries = [...this.#sums].sort(([a], [b]) => a - b);
     return Buffer.concat(
       entries.map(([child, sum]) => {
         const digits = Buffer.from(String(sum));
@@ -118,35 +138,29 @@ export function addToSums(
   amount: bigint,
 ): void {
   for (let level = 1; level <= LEVELS; level += 1) {
-    const { sums } = cellOf(nodeId(seriesId, level, ms));
-    const child = Number((ms >> shiftOf(level - 1)) & CHILD_MASK);
-    sums.set(child, (sums.get(child) ?? 0n) + amount);
+    cellOf(nodeId(seriesId, level, ms)).add(Number((ms >> shiftOf(level - 1)) & CHILD_MASK), amount);
   }
 }
 
+/** Returns a node of one series by level and index in the level; undefined if the node has no sums. */
+export type NodeReader = (level: number, index: bigint) => SumsCell | undefined;
+
 /**
  * Returns the sum between two instants, both included. The range spans at most one top node. Reads only cells
- * on the paths of the two instants.
+ * on the paths of the two instants, and no cell that its parent does not contain.
  */
-export function sumBetween(
-  cellOf: (id: CellId) => SumsCell | undefined,
-  seriesId: string,
-  fromMs: bigint,
-  toMs: bigint,
-): bigint {
-  /** The sum within one node; `node` is the index in the level. */
-  const within = (level: number, node: bigint): bigint => {
-    const cell = cellOf(cellId(seriesId, level, node));
+export function sumBetween(nodeOf: NodeReader, fromMs: bigint, toMs: bigint): bigint {
+  const within = (level: number, index: bigint): bigint => {
+    const cell = nodeOf(level, index);
     if (cell === undefined) return 0n;
-    const firstEdge = fromMs >> shiftOf(level - 1);
-    const lastEdge = toMs >> shiftOf(level - 1);
-    let sum = 0n;
-    for (const [index, part] of cell.sums) {
-      const child = (node << BigInt(LEVEL_BITS)) | BigInt(index);
-      if (child < firstEdge || child > lastEdge) continue;
-      // An instant has no children, and a child between the edges counts completely.
-      const isWhole = level === 1 || (child !== firstEdge && child !== lastEdge);
-      sum += isWhole ? part : within(level - 1, child);
+    const firstChild = index << BigInt(LEVEL_BITS);
+    const low = Number((fromMs >> shiftOf(level - 1)) - firstChild);
+    const high = Number((toMs >> shiftOf(level - 1)) - firstChild);
+    // An instant has no children, so all instants between the edges count completely.
+    if (level === 1) return cell.sumOf(low, high);
+    let sum = cell.sumOf(low + 1, high - 1);
+    for (const edge of low === high ? [low] : [low, high]) {
+      if (cell.sums.has(edge)) sum += within(level - 1, firstChild + BigInt(edge));
     }
     return sum;
   };
@@ -154,6 +168,93 @@ export function sumBetween(
   const lastTop = toMs >> shiftOf(LEVELS);
   for (let top = fromMs >> shiftOf(LEVELS); top <= lastTop; top += 1n) sum += within(LEVELS, top);
   return sum;
+}
+
+/** The instants at which windows of a series begin and end: each of `ends`, less each of `lengths`. */
+export interface WindowEdges {
+  /** Ascending. */
+  readonly ends: readonly bigint[];
+  /** Milliseconds; 0 stands for the ends themselves. */
+  readonly lengths: readonly bigint[];
+}
+
+/** Returns the top nodes of a series on the paths of the edges. */
+export function topNodesOf(seriesId: string, edges: WindowEdges): CellId[] {
+  const [first = 0n, last = -1n] = [edges.ends[0], edges.ends.at(-1)];
+  const tops = new Set<bigint>();
+  for (const length of edges.lengths) {
+    for (const index of nodesWithin(LEVELS, edges.ends, {
+      length,
+      fromMs: first - length,
+      toMs: last - length,
+    })) {
+      tops.add(index);
+    }
+  }
+  return Array.from(tops, (index) => cellId(seriesId, LEVELS, index));
+}
+
+/** Returns the existing children of a node that are on the paths of the edges. */
+export function nodesBelow(id: CellId, cell: SumsCell, { ends, lengths }: WindowEdges): CellId[] {
+  const level = Number.parseInt(id.slice(16, 18), 16);
+  if (level <= 1) return [];
+  const index = BigInt(`0x${id.slice(18)}`) - SIGN;
+  const [fromMs, toMs] = [index << shiftOf(level), ((index + 1n) << shiftOf(level)) - 1n];
+  const nodes = new Set<bigint>();
+  for (const length of lengths) {
+    for (const node of nodesWithin(level - 1, ends, { length, fromMs, toMs })) {
+      if (cell.sums.has(Number(node & CHILD_MASK))) nodes.add(node);
+    }
+  }
+  return Array.from(nodes, (node) => cellId(seriesIdOf(id), level - 1, node));
+}
+
+/** Yields the nodes of a level that contain one of the ends less the length, within a range. */
+function* nodesWithin(
+  level: number,
+  ends: readonly bigint[],
+  { length, fromMs, toMs }: { readonly length: bigint; readonly fromMs: bigint; readonly toMs: bigint },
+): Generator<bigint> {
+  for (let at = lowerBound(ends, fromMs + length); at < ends.length; ) {
+    const ms = (ends[at] ?? 0n) - length;
+    if (ms > toMs) return;
+    const node = ms >> shiftOf(level);
+    yield node;
+    at = lowerBound(ends, ((node + 1n) << shiftOf(level)) + length);
+  }
+}
+
+/** Returns the series of a cell. */
+export function seriesIdOf(id: CellId): string {
+  return id.slice(0, 16);
+}
+
+/** Returns the id of a node of a series. */
+export function sumsCellId(seriesId: string, level: number, index: bigint): CellId {
+  return cellId(seriesId, level, index);
+}
+
+function runningSums(sums: ReadonlyMap<number, bigint>) {
+  const children = [...sums.keys()].sort((a, b) => a - b);
+  const running = [0n];
+  let sum = 0n;
+  for (const child of children) {
+    sum += sums.get(child) ?? 0n;
+    running.push(sum);
+  }
+  return { children, sums: running };
+}
+
+/** Returns how many of the sorted values are smaller. */
+export function lowerBound<Value extends number | bigint>(sorted: readonly Value[], value: Value): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const at = sorted[middle];
+    if (at !== undefined && at < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function nodeId(seriesId: string, level: number, ms: bigint): CellId {

@@ -101,8 +101,11 @@ export interface StoredCell {
   readonly content: Buffer;
 }
 
-/** Returns cells without the organization, because profile ids are unique among organizations. */
-export async function readCells(db: Queryable, requested: Iterable<RequestedCells>): Promise<StoredCell[]> {
+/** Yields cells without the organization, because profile ids are unique among organizations. */
+export async function* readCells(
+  db: Queryable,
+  requested: Iterable<RequestedCells>,
+): AsyncGenerator<StoredCell> {
   const groups = Array.from(
     requested,
     ({ organizationId, profileId, cells }): KeyGroup => ({
@@ -110,17 +113,15 @@ export async function readCells(db: Queryable, requested: Iterable<RequestedCell
       values: Array.from(cells, (id) => Buffer.from(id, "hex")),
     }),
   );
-  const found: StoredCell[] = [];
   for (const [condition, bindings] of keyConditions(HISTORY_KEY, groups)) {
     const rows = await db("alert_history")
       .select<{ profile_id: Buffer; cell: Buffer; content: Buffer }[]>("profile_id", "cell", "content")
       .whereRaw(condition, bindings);
     for (const row of rows) {
       const profileId = bytesToUuid<ProfileId>(row.profile_id);
-      found.push({ profileId, id: row.cell.toString("hex"), content: row.content });
+      yield { profileId, id: row.cell.toString("hex"), content: row.content };
     }
   }
-  return found;
 }
 
 /** A cell to write. `lastReceivedMs` is the time of receipt of the last event in the cell. */

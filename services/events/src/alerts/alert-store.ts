@@ -8,7 +8,8 @@ import {
   uuidToBytes,
 } from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
-import type { Alert } from "./alert.ts";
+import type { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
+import type { Alert, FiredAlert } from "./alert.ts";
 
 const ALERT_COLUMNS = [
   "organization_id",
@@ -34,24 +35,23 @@ interface AlertRow {
   readonly fired_ms: number;
 }
 
-/** Inserts alerts in key order, so that concurrent transactions lock index pages in the same order. */
-export async function insertAlerts(trx: Transaction, alerts: readonly Alert[]): Promise<void> {
-  const rows = alerts.map((alert): Value[] => [
-    uuidToBytes(alert.organizationId),
-    uuidToBytes(alert.id),
-    uuidToBytes(alert.ruleId),
-    alert.code,
-    uuidToBytes(alert.profileId),
-    uuidToBytes(alert.eventId),
-    Buffer.from(alert.eventName),
-    alert.occurredMs,
-    alert.firedMs,
+/** Inserts alerts, which are in key order, so that concurrent transactions lock index pages in the same order. */
+export async function insertAlerts(
+  trx: Transaction,
+  alerts: readonly FiredAlert[],
+  bytes: UuidBytesCache,
+): Promise<void> {
+  const rows = alerts.map(({ id, event, ruleId, code, firedMs }): Value[] => [
+    bytes.uuid(event.organizationId),
+    uuidToBytes(id),
+    bytes.uuid(ruleId),
+    code,
+    bytes.uuid(event.profileId),
+    bytes.uuid(event.id),
+    bytes.text(event.name),
+    event.occurredMs,
+    firedMs,
   ]);
-  rows.sort(
-    ([organizationA, alertA], [organizationB, alertB]) =>
-      Buffer.compare(organizationA as Buffer, organizationB as Buffer) ||
-      Buffer.compare(alertA as Buffer, alertB as Buffer),
-  );
   await insertRows(trx, "alerts", ALERT_COLUMNS, rows, "fail", ["organization_id", "alert_id"]);
 }
 

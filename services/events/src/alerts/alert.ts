@@ -1,5 +1,6 @@
 // Defines an alert that a rule fired. Pure.
 import type { OrganizationId, ProfileId, TrackedEventId } from "@muster/core";
+import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 
 /** An alert as stored, with the rule code and the event at the time of firing. */
 export interface Alert {
@@ -13,5 +14,16 @@ export interface Alert {
   readonly eventId: TrackedEventId;
   readonly eventName: string;
   readonly occurredMs: number;
+  readonly firedMs: number;
+}
+
+/** An alert with the event that fired it. */
+export interface FiredAlert {
+  readonly id: string;
+  readonly event: TrackedEvent;
+  /** The current root profile of the person, in whose shard the alert is published. */
+  readonly rootId: ProfileId;
+  readonly ruleId: string;
+  readonly code: number;
   readonly firedMs: number;
 }
