@@ -30,6 +30,7 @@ export interface MatchDeps {
 
 /** Work of one call, in units of WorkBudget: 0.2 s. Further messages wait for the next transaction. */
 const PREPARED_UNITS_MAX = 200_000;
+const DECODING_UNITS_PER_BYTE = 0.01;
 
 /** Keeps the results until their messages are applied, however often that is tried. */
 export class MessageMatcher {
@@ -63,28 +64,32 @@ export class MessageMatcher {
 
   /** Evaluates the predicates on the first messages. Returns their number, at least 1. */
   async prepare(envelopes: readonly Envelope[], signal: AbortSignal): Promise<number> {
-    const messages = this.#decodeAll(envelopes);
-    const definitions = await this.#loadDefinitions(messages);
     const { clock } = this.#deps;
     const onSpent = () => new Error("the work of a batch has no limit of its own");
     const budget = new WorkBudget({ clock, signal, maxUnits: Number.POSITIVE_INFINITY, onSpent });
+    const messages: (DecodedMessage | undefined)[] = [];
+    for (const envelope of envelopes) {
+      messages.push(this.#tryDecode(envelope));
+      budget.spend(1 + envelope.data.length * DECODING_UNITS_PER_BYTE);
+      if (budget.isSliceOver) await budget.turn();
+    }
+    const definitions = await this.#loadDefinitions(messages);
+    const startUnits = budget.spentUnits;
     for (const [index, message] of messages.entries()) {
-      if (index > 0 && budget.spentUnits > PREPARED_UNITS_MAX) return index;
+      if (index > 0 && budget.spentUnits - startUnits > PREPARED_UNITS_MAX) return index;
       if (message !== undefined) await this.#match(message, definitions, budget);
     }
     return envelopes.length;
   }
 
-  /** Undefined stands for a message that cannot be decoded, which fails when it is applied. */
-  #decodeAll(envelopes: readonly Envelope[]): (DecodedMessage | undefined)[] {
-    return envelopes.map((envelope) => {
-      try {
-        return this.decode(envelope);
-      } catch (error) {
-        if (error instanceof PoisonMessage) return undefined;
-        throw error;
-      }
-    });
+  /** Undefined for a message that cannot be decoded, which fails when it is applied. */
+  #tryDecode(envelope: Envelope): DecodedMessage | undefined {
+    try {
+      return this.decode(envelope);
+    } catch (error) {
+      if (error instanceof PoisonMessage) return undefined;
+      throw error;
+    }
   }
 
   /**

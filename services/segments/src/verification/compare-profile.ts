@@ -77,23 +77,21 @@ export function compareProfile(
   const hasAllEvents = hasCompleteHistory(raw.createMs, raw.completeSinceMs);
   for (const [id, rule] of snapshot.rules) {
     if (backfilling.has(id)) continue;
-    const { member: byFacts, isExact } = evaluateAt(rule, evaluationContext);
-    memberships += 1;
-    const isLimited = state.limitedEvaluations.has(id);
-    if (isLimited) limited += 1;
-    else if (!isExact) capped += 1;
-    const isProvable = hasAllEvents || !ruleReadsEventsBefore(rule, raw.completeSinceMs, nowMs, ruleOf);
-    if (!isProvable) beyondRetention += 1;
     const byState = state.memberships.has(id);
-    const isComparable = isExact && isProvable;
-    const results = {
-      byEvents: isComparable ? isMemberByRawEvents(rule, events, nowMs, referenceContext) : byFacts,
-      byFacts,
-      byState,
-      byMembers: snapshot.memberships.get(profileId)?.has(id) ?? false,
-      // Neither events nor facts decide a limited membership.
-      ...(isLimited && { byEvents: byState, byFacts: byState }),
-    };
+    const byMembers = snapshot.memberships.get(profileId)?.has(id) ?? false;
+    memberships += 1;
+    let results = { byEvents: byState, byFacts: byState, byState, byMembers };
+    // Neither events nor facts decide a limited membership.
+    if (state.limitedEvaluations.has(id)) limited += 1;
+    else {
+      const { member: byFacts, isExact } = evaluateAt(rule, evaluationContext);
+      if (!isExact) capped += 1;
+      const isProvable = hasAllEvents || !ruleReadsEventsBefore(rule, raw.completeSinceMs, nowMs, ruleOf);
+      if (!isProvable) beyondRetention += 1;
+      const isComparable = isExact && isProvable;
+      const byEvents = isComparable ? isMemberByRawEvents(rule, events, nowMs, referenceContext) : byFacts;
+      results = { byEvents, byFacts, byState, byMembers };
+    }
     if (new Set(Object.values(results)).size === 1) continue;
     const segment = snapshot.names.get(id);
     assert(segment !== undefined, "an evaluation belongs to a segment");

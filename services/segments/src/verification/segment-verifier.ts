@@ -1,4 +1,5 @@
 // Verifies random profiles of a running system, with retries until each could be compared.
+import { setImmediate } from "node:timers/promises";
 import { ALL_SHARDS, type Clock, chunksOf, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
 import type { Database } from "@muster/db";
 import { PoisonMessage } from "@muster/outbox";
@@ -188,6 +189,8 @@ export class SegmentVerifier {
       });
     if (later === undefined) return compared;
     for (const profileId of profileIds) {
+      // Plain loops over many raw events: other work of the process gets its turn.
+      await setImmediate();
       const truth = profiles.get(profileId);
       // The profile was erased or merged meanwhile, so it has no memberships.
       if (truth === undefined) compared.set(profileId, NOTHING_TO_COMPARE);

@@ -8,6 +8,7 @@ import type { Definitions, TrackedMatcher, TrackedTrait } from "./definitions.ts
 const BUDGET_UNITS_MIN = 500_000;
 /** Further units for each character of the data: about 1 ms for a KiB. */
 const BUDGET_UNITS_PER_CHARACTER = 48;
+const PARSING_UNITS_PER_CHARACTER = 0.5;
 
 /**
  * The results of all predicates on one JSON object. Invariant: depends on the definitions and on the object
@@ -68,6 +69,7 @@ function* matchInSteps<Tracked>(
   const unknown: Tracked[] = [];
   let object: JsonObject | undefined;
   let units = 0;
+  let yielded = 0;
   const unitsMax = BUDGET_UNITS_MIN + BUDGET_UNITS_PER_CHARACTER * json.length;
   for (const candidate of candidates) {
     const predicate = predicateOf(candidate);
@@ -75,12 +77,16 @@ function* matchInSteps<Tracked>(
       matching.push(candidate);
       continue;
     }
-    object ??= parseObject(json);
+    if (object === undefined) {
+      object = parseObject(json);
+      units += Math.ceil(json.length * PARSING_UNITS_PER_CHARACTER);
+    }
     const result = predicate.matchesWithin(unitsMax - units, object);
     units += result.units;
     if (result.holds === undefined) unknown.push(candidate);
     else if (result.holds) matching.push(candidate);
-    yield result.units;
+    yield units - yielded;
+    yielded = units;
   }
   return { definitions, matching, unknown, units, object };
 }
