@@ -13,7 +13,7 @@ export interface AppErrorOptions {
   readonly fields?: readonly FieldError[];
   /** Extra facts for the caller; at most 16 short strings. */
   readonly details?: Readonly<Record<string, string>>;
-  /** How long to wait before trying again. */
+  /** How long to wait before trying again; a second where the reason is temporary (503 and 429). */
   readonly retryAfterMs?: number;
   /** Id of the request that failed; a replay repeats it. */
   readonly requestId?: string;
@@ -22,6 +22,9 @@ export interface AppErrorOptions {
   /** Only for the log. */
   readonly cause?: unknown;
 }
+
+/** Delay of a 503 or 429 whose thrower sets no delay, so that every such error has a Retry-After. */
+const RETRY_AFTER_MS_DEFAULT = 1_000;
 
 /** Thrown by handlers to respond with an error. Any other thrown value is a defect (INTERNAL). */
 export class AppError extends Error {
@@ -42,7 +45,9 @@ export class AppError extends Error {
     this.reason = reason;
     this.fields = options.fields ?? [];
     this.details = options.details ?? {};
-    this.retryAfterMs = options.retryAfterMs;
+    const { http } = reasonTable[reason];
+    const isTemporary = http === 503 || http === 429;
+    this.retryAfterMs = options.retryAfterMs ?? (isTemporary ? RETRY_AFTER_MS_DEFAULT : undefined);
     this.requestId = options.requestId;
     this.replayed = options.replayed ?? false;
   }

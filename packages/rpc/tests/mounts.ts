@@ -1,23 +1,16 @@
 // Reaches the same dispatcher through each of Muster's mounts.
-import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
-import { createServer as createHttp2Server, type Http2Server } from "node:http2";
-import type { Socket } from "node:net";
 import type { DescMethod, DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
-import {
-  createConnectTransport,
-  createGrpcTransport,
-  createGrpcWebTransport,
-} from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { createLogger } from "@muster/log";
 import {
   type Caller,
   type CallOptions,
-  createConnectHandler,
   fromConnectError,
   grpcCaller,
   startGrpcServer,
 } from "../src/index.ts";
+import { startConnectServer } from "./connect-server.ts";
 import type { TestModule } from "./test-module.ts";
 
 export interface Mounted {
@@ -51,53 +44,21 @@ export const mounts: Readonly<Record<string, Mount>> = {
     };
   },
 
-  "Connect on connect-node": (module) =>
-    connectMount(module, (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "2" })),
+  Connect: (module) => connectMount(module, createConnectTransport),
 
-  "gRPC on connect-node": (module) => connectMount(module, (baseUrl) => createGrpcTransport({ baseUrl })),
+  "gRPC-Web": (module) => connectMount(module, createGrpcWebTransport),
 };
 
-/** The mounts above, and the mounts of the gateway's port, which serve no streams of requests. */
-export const serverStreamMounts: Readonly<Record<string, Mount>> = {
-  ...mounts,
-
-  "Connect over HTTP/1.1": (module) =>
-    connectMount(module, (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1" }), "1.1"),
-
-  "gRPC-Web over HTTP/1.1": (module) =>
-    connectMount(module, (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }), "1.1"),
-};
+/** Mounts that serve streams of requests, unlike the mounts over HTTP/1.1. */
+export const duplexMounts: readonly string[] = ["direct", "grpc-js"];
 
 async function connectMount(
-  { dispatcher }: TestModule,
-  transportTo: (baseUrl: string) => Transport,
-  httpVersion: "1.1" | "2" = "2",
+  module: TestModule,
+  transportTo: (options: { readonly baseUrl: string; readonly httpVersion: "1.1" }) => Transport,
 ): Promise<Mounted> {
-  const services = dispatcher.implementations.map(({ service }) => service);
-  const handler = createConnectHandler({ services, caller: dispatcher, log: silent });
-  const server = httpVersion === "2" ? createHttp2Server(handler.handle) : createHttpServer(handler.handle);
-  const { port, close } = await listen(server);
-  return { caller: transportCaller(transportTo(`http://127.0.0.1:${port}`)), close };
-}
-
-interface Listening {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
-async function listen(server: Http2Server | HttpServer): Promise<Listening> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return {
-    port: address.port,
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  const { port, close } = await startConnectServer(module);
+  const transport = transportTo({ baseUrl: `http://127.0.0.1:${port}`, httpVersion: "1.1" });
+  return { caller: transportCaller(transport), close };
 }
 
 /** A Connect client as a Caller, as a TypeScript client of the gateway would use it. */

@@ -4,7 +4,7 @@ import { AppError } from "@muster/errors";
 import { FakeClock, waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createClient } from "../src/index.ts";
-import { type Mounted, mounts, serverStreamMounts } from "./mounts.ts";
+import { duplexMounts, type Mounted, mounts } from "./mounts.ts";
 import { type TestModule, testModule } from "./test-module.ts";
 
 const as = (key: string) => ({ headers: new Map([["authorization", `Bearer ${key}`]]) });
@@ -24,13 +24,13 @@ async function outcome(messages: AsyncIterable<unknown>): Promise<Outcome> {
   return { messages: count, reason: undefined };
 }
 
-describe.each(Object.keys(serverStreamMounts))("%s", (name) => {
+describe.each(Object.keys(mounts))("%s", (name) => {
   let module: TestModule;
   let mounted: Mounted;
 
   beforeEach(async () => {
     module = testModule();
-    mounted = (await serverStreamMounts[name]?.(module)) as Mounted;
+    mounted = (await mounts[name]?.(module)) as Mounted;
   });
   afterEach(() => mounted.close());
 
@@ -68,7 +68,7 @@ describe.each(Object.keys(serverStreamMounts))("%s", (name) => {
   });
 });
 
-describe.each(Object.keys(mounts))("a stream of requests, %s", (name) => {
+describe.each(duplexMounts)("a stream of requests, %s", (name) => {
   test("ends with the permission of its key", async () => {
     const module = testModule();
     const mounted = (await mounts[name]?.(module)) as Mounted;

@@ -14,7 +14,14 @@ import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
 import type { LogFields, Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
-import { type CallContext, createDispatcher, type Dispatcher, implement } from "../src/index.ts";
+import {
+  type Admission,
+  type CallContext,
+  createAdmission,
+  createDispatcher,
+  type Dispatcher,
+  implement,
+} from "../src/index.ts";
 
 export const ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000a" as OrganizationId;
 const DEMO_ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000d" as OrganizationId;
@@ -109,6 +116,7 @@ export const FULL_ERROR = new AppError("EVENT_CONFLICT", {
 export interface TestModule {
   readonly dispatcher: Dispatcher;
   readonly keys: TestKeys;
+  readonly admission: Admission;
   readonly observed: Observed;
   readonly metrics: Metrics;
 }
@@ -125,18 +133,17 @@ export function testModule({ ledger, database, clock = systemClock }: TestModule
   const observed: Observed = { log: [], calls: [], read: 0, yielded: 0, ended: 0 };
   const metrics = new Metrics();
   const keys = new TestKeys();
+  const callers = { apiKeys: keys, serviceTokens: tokensOf("test"), demoOrganizationId: DEMO_ORGANIZATION };
   const dispatcher = createDispatcher({
     implementations: [organizations(observed, database), apiKeyMethods(), events(observed), feed()],
     serviceName: "test",
     clock,
     log: recorder(observed.log),
     metrics,
-    apiKeys: keys,
-    serviceTokens: tokensOf("test"),
-    demoOrganizationId: DEMO_ORGANIZATION,
+    ...callers,
     ledger,
   });
-  return { dispatcher, keys, observed, metrics };
+  return { dispatcher, admission: createAdmission(callers), keys, observed, metrics };
 }
 
 function recorder(lines: LogLine[]): Logger {

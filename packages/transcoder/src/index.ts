@@ -1,6 +1,6 @@
 export { itemsMaxOf } from "./json/field-options.ts";
 export { MessageCodecs } from "./json/message-codec.ts";
 export { readProtoJson } from "./json/read-proto-json.ts";
-export { renderError } from "./render-error.ts";
+export { renderError, toAppError } from "./render-error.ts";
 export * from "./rest.ts";
 export * from "./transcoder.ts";

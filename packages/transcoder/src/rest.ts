@@ -9,8 +9,11 @@ export interface RestRequest {
   readonly url: string;
   /** By names in lower case. */
   readonly headers: { get(name: string): string | undefined };
-  /** After inflation; undefined or empty for a request without a body. */
-  readonly body?: Uint8Array | undefined;
+  /**
+   * Reads the body after inflation; empty for a request without a body. Called at most once, and only after
+   * the caller is admitted. `bytesMax` is the method's own limit.
+   */
+  readonly body?: ((bytesMax: number | undefined) => Promise<Uint8Array>) | undefined;
 }
 
 export interface RestResponse {
@@ -33,6 +36,8 @@ export interface RestContext {
    * means the default limit.
    */
   deadlineOf?(methodMs: number | undefined): number;
+  /** Authenticates and authorizes the caller by the headers. Rejects with AppError. */
+  admit?(method: DescMethod): Promise<void>;
   /** More metadata for the method; overrides the request's headers. */
   readonly metadata?: ReadonlyMap<string, string>;
 }

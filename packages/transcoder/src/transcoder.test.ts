@@ -48,7 +48,10 @@ async function send(
       method,
       url,
       headers: new Map(Object.entries(headers)),
-      body: typeof body === "string" ? new TextEncoder().encode(body) : body,
+      body:
+        body === undefined
+          ? undefined
+          : async () => (typeof body === "string" ? new TextEncoder().encode(body) : body),
     },
     {
       requestId: "request-1",

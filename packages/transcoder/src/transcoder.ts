@@ -67,7 +67,7 @@ export class Transcoder {
       const match = this.#table.match(request.method, path);
       if (match.result.kind !== "found") return respondWithoutRoute(request, match, context);
       route = match.result.rule;
-      const query = parseQuery(queryStart < 0 ? "" : request.url.slice(queryStart + 1));
+      const query = queryStart < 0 ? "" : request.url.slice(queryStart + 1);
       const rendered = await this.#call(request, context, route, match, query);
       return request.method === "HEAD" && route.verb !== "HEAD" ? withoutBody(rendered) : rendered;
     } catch (error) {
@@ -87,16 +87,14 @@ export class Transcoder {
     context: RestContext,
     route: Route,
     { path }: RouteMatch,
-    query: readonly QueryParameter[],
+    query: string,
   ): Promise<RestResponse> {
+    await context.admit?.(route.method);
     const headers = this.#requestMetadata(request, context, route);
-    const fields = this.#takeQueryMetadata(route, query, headers);
-    const message: Message = bindRequest(this.#codecs, route, {
-      path,
-      query: fields,
-      contentType: request.headers.get("content-type"),
-      body: request.body ?? NO_BODY,
-    });
+    const fields = this.#takeQueryMetadata(route, parseQuery(query), headers);
+    const contentType = request.headers.get("content-type");
+    const body = (await request.body?.(route.bodyBytesMax)) ?? NO_BODY;
+    const message: Message = bindRequest(this.#codecs, route, { path, query: fields, contentType, body });
     const { signal } = context;
     const deadlineMs = context.deadlineOf?.(route.deadlineMs);
     const rendered = await this.#options

@@ -11,12 +11,14 @@ export interface DemoRequest {
 const LOOPBACK_ADDRESS = /^(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 const ORIGIN = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
+/** Headers by which proxies report that they forwarded the request. */
+const PROXY_HEADER =
+  /^(?:forwarded|via|x-forwarded(?:-.*)?|x-original-.*|(?:.*-)?(?:real|client|connecting)-ip|x-proxyuser-ip)$/;
 const SAME_SITE = new Set(["same-origin", "same-site", "none"]);
 
 export function mayActAsDemo({ remoteAddress, headers }: DemoRequest): boolean {
   if (remoteAddress !== "::1" && !LOOPBACK_ADDRESS.test(remoteAddress ?? "")) return false;
-  if (Object.keys(headers).some((name) => name === "forwarded" || name.startsWith("x-forwarded-")))
-    return false;
+  if (Object.keys(headers).some((name) => PROXY_HEADER.test(name))) return false;
   // Rejects host names that were rebound to this machine.
   const host = LOOPBACK_HOST.exec(textOf(headers.host))?.[1];
   if (host === undefined) return false;

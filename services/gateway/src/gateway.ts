@@ -1,11 +1,12 @@
 // Composes the gateway. The gateway owns no tables and contains no domain terms.
 import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
 import type { ServiceTokenPort } from "@muster/authz";
-import { policy, rest } from "@muster/contracts/muster/options/v1/options_pb";
+import { rest } from "@muster/contracts/muster/options/v1/options_pb";
 import type { Clock, IdSource } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import {
+  type Admission,
   AUTHORIZATION,
   type Caller,
   CONSISTENCY,
@@ -13,19 +14,18 @@ import {
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_REPLAYED,
   RETRY_AFTER,
-  SERVICE_TOKEN,
   TRACE_PARENT,
 } from "@muster/rpc";
 import type { Listener } from "@muster/runtime";
 import { Transcoder } from "@muster/transcoder";
 import { AccessLog } from "./access-log.ts";
+import { ByteBudget } from "./byte-budget.ts";
 import { Cors } from "./cors.ts";
 import { mayActAsDemo } from "./demo-access.ts";
 import { HttpServer } from "./http-server.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
-import { BodyBudget } from "./request-body.ts";
 import { RequestHandler } from "./request-handler.ts";
-import { RpcPaths } from "./rpc-paths.ts";
+import { ResponseWriter } from "./response-writer.ts";
 
 export type { HttpLimits } from "./limits.ts";
 
@@ -37,6 +37,8 @@ export interface GatewayOptions {
   readonly services: readonly DescService[];
   /** Returns the caller of the method's service. */
   readonly caller: (method: DescMethod) => Caller;
+  /** Authenticates and authorizes callers before a body is read. */
+  readonly admission: Admission;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly log: Logger;
@@ -58,7 +60,7 @@ export interface Gateway extends Listener {
 
 /** Throws where a google.api.http rule is wrong or ambiguous. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { clock, log, host, port } = options;
+  const { clock, host, port, admission } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const newRequestId = (): string => options.ids.next(clock.nowMs());
   const accessLog = new AccessLog(options);
@@ -69,20 +71,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     accessLog,
     metrics: options.metrics,
     readiness: options.readiness,
-    budget: new BodyBudget(limits.bodiesBytesMax),
+    bodies: new ByteBudget(limits.bodies),
+    writer: new ResponseWriter({ limits, clock, budget: new ByteBudget(limits.responses) }),
+    admission,
     transcoder: createTranscoder(options.services, options.caller),
-    rpcPaths: new RpcPaths(options.services),
     cors: new Cors(options.corsOrigins ?? [], responseHeadersOf(options.services)),
-    connect: createConnectHandler({
-      services: withoutInternal(options.services),
-      caller: options.caller,
-      clock,
-      log,
-      addHeaders: ({ requestHeader }, headers) => {
-        const token = requestHeader.get(SERVICE_TOKEN);
-        if (token !== null) headers.set(SERVICE_TOKEN, token);
-      },
-    }),
+    connect: createConnectHandler({ services: options.services, caller: options.caller, admission, clock }),
     demoToken: (request) => {
       if (options.demoTokens === undefined || request.headers.authorization !== undefined) return undefined;
       const { remoteAddress } = request.socket;
@@ -127,8 +121,4 @@ export function createTranscoder(
 function responseHeadersOf(services: readonly DescService[]): string[] {
   const methods = services.flatMap((service) => service.methods);
   return [...new Set(methods.flatMap((method) => getOption(method, rest).responseHeaders))].sort();
-}
-
-function withoutInternal(services: readonly DescService[]): DescService[] {
-  return services.filter((service) => service.methods.some((method) => !getOption(method, policy).internal));
 }

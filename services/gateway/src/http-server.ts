@@ -6,7 +6,7 @@ import { type Clock, withTimeout } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { type ClientError, clientErrorOf, rawResponse } from "./client-errors.ts";
 import type { HttpLimits } from "./limits.ts";
-import { declaresTooLarge } from "./request-body.ts";
+import { RequestQueue } from "./request-queue.ts";
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -15,7 +15,7 @@ export interface HttpServerOptions {
   readonly limits: HttpLimits;
   readonly clock: Clock;
   readonly newRequestId: () => string;
-  /** Responds to every well-formed request; never throws. */
+  /** Responds to every well-formed request, one at a time for each connection; never throws. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   readonly onClientError: (error: ClientError, requestId: string) => void;
 }
@@ -23,13 +23,13 @@ export interface HttpServerOptions {
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
-  /** The response in progress on a connection; other bytes must not be mixed in. */
-  readonly #openResponses = new WeakMap<Duplex, ServerResponse>();
+  readonly #queue: RequestQueue;
   #isDraining = false;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
     const { limits } = options;
+    this.#queue = new RequestQueue(limits.waitingRequestsMax);
     this.#server = createServer({
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersTimeoutMs,
@@ -41,10 +41,8 @@ export class HttpServer {
       noDelay: true,
     });
     this.#server.on("request", (request, response) => this.#accept(request, response));
-    this.#server.on("checkContinue", (request, response) => {
-      if (!declaresTooLarge(request, limits)) response.writeContinue();
-      this.#accept(request, response);
-    });
+    // The handler sends the 100 once the caller is admitted.
+    this.#server.on("checkContinue", (request, response) => this.#accept(request, response));
     this.#server.on("checkExpectation", (request, response) => this.#accept(request, response));
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) =>
       this.#refuse(error.code, socket),
@@ -84,11 +82,12 @@ export class HttpServer {
   }
 
   #accept(request: IncomingMessage, response: ServerResponse): void {
-    this.#openResponses.set(request.socket, response);
     // Without a listener, an error of the connection would end the process.
     response.on("error", () => {});
-    if (this.#isDraining) response.setHeader("connection", "close");
-    this.#options.handle(request, response);
+    this.#queue.add(request, response, () => {
+      if (this.#isDraining) response.setHeader("connection", "close");
+      this.#options.handle(request, response);
+    });
   }
 
   #refuse(code: string | undefined, socket: Duplex): void {
@@ -100,10 +99,17 @@ export class HttpServer {
   }
 
   #end(error: ClientError, socket: Duplex): void {
-    const openResponse = this.#openResponses.get(socket);
-    if (openResponse?.headersSent && !openResponse.writableEnded) {
-      socket.destroy();
-      return;
+    const current = this.#queue.currentOf(socket);
+    if (current !== undefined && !current.writableEnded) {
+      if (current.headersSent) {
+        socket.destroy();
+        return;
+      }
+      // The error is about a later request; the response to this one comes first.
+      if (current.req.complete) {
+        current.setHeader("connection", "close");
+        return;
+      }
     }
     const requestId = this.#options.newRequestId();
     this.#options.onClientError(error, requestId);

@@ -22,6 +22,30 @@ export function stripInternals(headers: IncomingHttpHeaders): void {
   }
 }
 
+/** Headers that occur at most once. A second one might be what a proxy in front went by. */
+const SINGLE_HEADERS = new Set(["host", "authorization", "content-type"]);
+const HOST_FORM = /^(?:\[[0-9a-f:.]+\]|[\w.~%!$&'()*+,;=-]*)(?::\d{0,5})?$/i;
+
+/** Throws for headers that make the request ambiguous. */
+function checkHeaders({ rawHeaders, headers, httpVersion }: IncomingMessage): void {
+  const seen = new Set<string>();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase() ?? "";
+    if (!SINGLE_HEADERS.has(name)) continue;
+    if (seen.has(name)) {
+      throw new AppError("REQUEST_MALFORMED", { message: `The ${name} header is given more than once.` });
+    }
+    seen.add(name);
+  }
+  if (headers.host === undefined) {
+    if (httpVersion !== "1.1") return;
+    throw new AppError("REQUEST_MALFORMED", { message: "The Host header is missing." });
+  }
+  if (!HOST_FORM.test(headers.host)) {
+    throw new AppError("REQUEST_MALFORMED", { message: "The Host header is malformed." });
+  }
+}
+
 /** Path and query. An absolute target replaces the Host header, as RFC 9112 requires. */
 export function targetOf(request: IncomingMessage, limits: HttpLimits): string {
   const target = request.url ?? "/";
@@ -29,15 +53,12 @@ export function targetOf(request: IncomingMessage, limits: HttpLimits): string {
     throw new AppError("TOO_LARGE", { message: "The URL is too long." });
   const absolute = ABSOLUTE_FORM.exec(target);
   if (absolute !== null) {
-    request.headers.host = absolute[1];
+    request.headers.host = absolute[1] ?? "";
     const rest = absolute[2] ?? "";
     request.url = rest.startsWith("/") ? rest : `/${rest}`;
-    return request.url;
   }
-  if (request.httpVersion === "1.1" && request.headers.host === undefined) {
-    throw new AppError("REQUEST_MALFORMED", { message: "The Host header is missing." });
-  }
-  return target;
+  checkHeaders(request);
+  return request.url ?? "/";
 }
 
 export function pathOf(target: string): string {

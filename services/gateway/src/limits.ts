@@ -1,5 +1,8 @@
 // Declares the limits of the gateway per client.
 import { BODY_BYTES_MAX } from "@muster/core";
+import type { ByteLimits } from "./byte-budget.ts";
+
+const MIB = 1024 * 1024;
 
 export interface HttpLimits {
   /** All headers of a request together. */
@@ -8,8 +11,12 @@ export interface HttpLimits {
   readonly urlBytesMax: number;
   /** A body, as sent and after inflation. */
   readonly bodyBytesMax: number;
-  /** Total size of the bodies that are being read or handled; requests beyond it are refused. */
-  readonly bodiesBytesMax: number;
+  /** Pipelined requests that wait on a connection; a connection with more is cut. */
+  readonly waitingRequestsMax: number;
+  /** Bodies that are being read or handled; requests beyond it are refused. */
+  readonly bodies: ByteLimits;
+  /** Responses that clients have not taken yet; requests beyond it are refused. */
+  readonly responses: ByteLimits;
   /**
    * Bytes of a refused body that are still read, so that the client receives the response rather than a
    * reset.
@@ -19,25 +26,36 @@ export interface HttpLimits {
   readonly headersTimeoutMs: number;
   /** From the first byte of a request to its last. */
   readonly requestTimeoutMs: number;
+  /** Longest time between two pieces of a body. */
+  readonly bodyIdleTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
-  /** Longest time without progress on a connection whose response is being written. */
+  /** Longest time without progress while a client reads a response. */
   readonly idleTimeoutMs: number;
+  /** Longest time for a client to read a response that is not a stream. */
+  readonly responseTimeoutMs: number;
   /** Interval at which the timeouts above are checked. */
   readonly timeoutCheckMs: number;
-  /** The deadline of a REST request, and of a unary call without a deadline. */
+  /** The deadline of a REST request whose method sets no deadline. */
   readonly deadlineMs: number;
+  /** The same of a GET. */
+  readonly readDeadlineMs: number;
 }
 
 export const defaultLimits: HttpLimits = {
   headerBytesMax: 16 * 1024,
   urlBytesMax: 8 * 1024,
   bodyBytesMax: BODY_BYTES_MAX,
-  bodiesBytesMax: 256 * 1024 * 1024,
-  discardBytesMax: 32 * 1024 * 1024,
+  waitingRequestsMax: 256,
+  bodies: { bytesMax: 256 * MIB, shareBytesMax: 64 * MIB },
+  responses: { bytesMax: 128 * MIB, shareBytesMax: 32 * MIB },
+  discardBytesMax: 32 * MIB,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
+  bodyIdleTimeoutMs: 5_000,
   keepAliveTimeoutMs: 65_000,
   idleTimeoutMs: 60_000,
+  responseTimeoutMs: 300_000,
   timeoutCheckMs: 1_000,
   deadlineMs: 30_000,
+  readDeadlineMs: 10_000,
 };

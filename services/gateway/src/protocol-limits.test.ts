@@ -95,7 +95,7 @@ describe("slow clients", () => {
 
   test("a connection that does not read its response is cut", async () => {
     const patient = await startTestGateway({ limits: { idleTimeoutMs: 200 } });
-    const name = "x".repeat(32 * 1024 * 1024);
+    const name = "x".repeat(16 * 1024 * 1024);
     patient.caller.response = async () => ({
       message: create(GetProfileResponseSchema, { profile: { name } }),
       headers: new Map(),

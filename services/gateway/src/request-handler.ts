@@ -1,27 +1,37 @@
 // Routes each request to probes, preflights, Connect and gRPC-Web, or REST.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { DescMethod } from "@bufbuild/protobuf";
+import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import type { Principal } from "@muster/authz";
+import { http } from "@muster/contracts/google/api/annotations_pb";
 import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
-import type { ConnectHandler } from "@muster/rpc";
-import { REQUEST_ID, SERVICE_TOKEN } from "@muster/rpc";
+import {
+  type Admission,
+  AUTHORIZATION,
+  type ConnectHandler,
+  ENVELOPE_BYTES,
+  REQUEST_ID,
+  SERVICE_TOKEN,
+} from "@muster/rpc";
 import { type RestResponse, renderError, type Transcoder } from "@muster/transcoder";
 import type { AccessLog } from "./access-log.ts";
+import { type ByteBudget, overloaded } from "./byte-budget.ts";
 import type { Cors, CorsRequest } from "./cors.ts";
 import { adoptRequestId, headerOf, pathOf, stripInternals, targetOf } from "./incoming.ts";
 import type { HttpLimits } from "./limits.ts";
 import { type ProbeDeps, respondToProbe } from "./probes.ts";
-import { type BodyBudget, readBody } from "./request-body.ts";
-import { checkRpcRequest, limitDeadline, type RpcPaths } from "./rpc-paths.ts";
+import { BodyTooSlow, discardBody, type RequestBody, readBody } from "./request-body.ts";
+import type { ResponseWriter, WholeResponse } from "./response-writer.ts";
 
 const RPC_ALLOW = "OPTIONS, POST";
 
 export interface RequestHandlerDeps extends ProbeDeps {
   readonly clock: Clock;
   readonly limits: HttpLimits;
-  readonly budget: BodyBudget;
+  readonly bodies: ByteBudget;
+  readonly writer: ResponseWriter;
+  readonly admission: Admission;
   readonly transcoder: Transcoder;
-  readonly rpcPaths: RpcPaths;
   readonly connect: ConnectHandler;
   readonly cors: Cors;
   readonly accessLog: AccessLog;
@@ -37,6 +47,8 @@ interface Exchange {
   readonly requestId: string;
   readonly method: string;
   readonly finish: ReturnType<AccessLog["begin"]>;
+  /** The caller's share of the budgets; empty until the caller is known. */
+  owner: string;
 }
 
 export class RequestHandler {
@@ -57,6 +69,7 @@ export class RequestHandler {
       requestId,
       method: request.method ?? "",
       finish: this.#deps.accessLog.begin(),
+      owner: "",
     };
     response.setHeader(REQUEST_ID, requestId);
     response.setHeader("x-content-type-options", "nosniff");
@@ -71,17 +84,11 @@ export class RequestHandler {
     if (this.#handleCors(exchange)) return;
     const probe = await respondToProbe(path, method, this.#deps);
     if (probe !== undefined) {
-      this.#discardBody(request);
       if ("allow" in probe) throw new MethodNotAllowed(probe.allow);
-      this.#send(exchange, probe, path);
-      return;
+      return this.#send(exchange, probe, path);
     }
-    const rpc = this.#deps.rpcPaths.find(path);
-    if (rpc !== undefined) {
-      this.#callRpc(exchange, path, rpc);
-      return;
-    }
-    await this.#callRest(exchange, target);
+    if (this.#deps.connect.handles(path)) await this.#callRpc(exchange, path);
+    else await this.#callRest(exchange, target);
   }
 
   /** Sets the headers for pages of other origins; true if the request was a preflight. */
@@ -94,7 +101,6 @@ export class RequestHandler {
     };
     const preflight = this.#deps.cors.preflight(corsRequest);
     if (preflight !== undefined) {
-      this.#discardBody(exchange.request);
       this.#send(exchange, { status: 204, headers: preflight, body: undefined }, "preflight");
       return true;
     }
@@ -104,98 +110,170 @@ export class RequestHandler {
     return false;
   }
 
-  #callRpc(exchange: Exchange, path: string, rpc: DescMethod): void {
+  async #callRpc(exchange: Exchange, path: string): Promise<void> {
     const { request, response, requestId, method, finish } = exchange;
-    if (method === "OPTIONS") {
-      this.#discardBody(request);
-      this.#send(exchange, { status: 204, headers: { allow: RPC_ALLOW }, body: undefined }, path);
-      return;
+    const { connect, limits } = this.#deps;
+    const desc = connect.find(path);
+    const route = desc === undefined ? undefined : path;
+    if (method === "OPTIONS" && desc !== undefined) {
+      return this.#send(exchange, { status: 204, headers: { allow: RPC_ALLOW }, body: undefined }, route);
     }
-    if (method !== "POST") throw new MethodNotAllowed(RPC_ALLOW);
-    checkRpcRequest(rpc, headerOf(request.headers, "content-type"));
-    limitDeadline(rpc, request.headers, this.#deps.limits.deadlineMs);
-    const token = this.#deps.demoToken(request);
-    // Read again by addHeaders of the Connect handler; a client's own value was removed above.
-    if (token !== undefined) request.headers[SERVICE_TOKEN] = token;
-    response.once("close", () => finish({ requestId, method, route: path, status: response.statusCode }));
-    this.#deps.connect.handle(request, response);
+    const answer = await connect.handle({
+      path,
+      verb: method,
+      header: (name) => headerOf(request.headers, name),
+      metadata: this.#metadataOf(exchange),
+      signal: signalOf(response),
+      readBody: (caller) => this.#readBody(exchange, caller, limits.bodyBytesMax + ENVELOPE_BYTES, false),
+    });
+    const { body } = answer;
+    if (body instanceof Uint8Array) {
+      const isRead = desc !== undefined && isReadMethod(desc);
+      if (isRead && !this.#deps.writer.hasRoomFor(exchange.owner, body)) {
+        const refusal = connect.refuse(headerOf(request.headers, "content-type"), overloaded(), requestId);
+        return this.#send(exchange, refusal, route);
+      }
+      return this.#send(exchange, { ...answer, body }, route);
+    }
+    response.once("close", () => finish({ requestId, method, route, status: response.statusCode }));
+    await this.#deps.writer.writeFrames(exchange, answer, body);
   }
 
   async #callRest(exchange: Exchange, url: string): Promise<void> {
     const { request, response, requestId, method } = exchange;
-    const { limits, transcoder } = this.#deps;
-    response.setTimeout(limits.idleTimeoutMs, () => request.socket.destroy());
-    const clientLeft = new AbortController();
-    response.once("close", () => {
-      if (!response.writableFinished) clientLeft.abort(new AppError("CANCELED"));
-    });
-    const body = await readBody(request, limits, this.#deps.budget);
+    const { admission, limits, transcoder, writer } = this.#deps;
+    const metadata = this.#metadataOf(exchange);
+    let caller: Principal | undefined;
+    let body: RequestBody | undefined;
     try {
-      const token = this.#deps.demoToken(request);
-      const metadata = new Map([[REQUEST_ID, requestId]]);
-      if (token !== undefined) metadata.set(SERVICE_TOKEN, token);
       const rendered = await transcoder.handle(
-        { method, url, headers: { get: (name) => headerOf(request.headers, name) }, body: body.bytes },
+        {
+          method,
+          url,
+          headers: { get: (name) => headerOf(request.headers, name) },
+          body: async (bytesMax) => {
+            const limit = Math.min(bytesMax ?? Infinity, limits.bodyBytesMax);
+            body = await this.#readBody(exchange, caller, limit, true);
+            return body.bytes;
+          },
+        },
         {
           requestId,
-          signal: clientLeft.signal,
-          deadlineOf: (ms) => this.#deadlineOf(exchange, ms),
+          signal: signalOf(response),
+          deadlineOf: (methodMs) => this.#deadlineOf(method, methodMs),
+          admit: async (desc) => {
+            caller = await admission.admit(desc, this.#credentialsOf(request, metadata));
+          },
           metadata,
         },
       );
-      this.#send(exchange, rendered, rendered.route?.template);
+      const route = rendered.route?.template;
+      if (rendered.error instanceof BodyTooSlow) this.#fail(exchange, rendered.error, route);
+      else if (isRead(method) && rendered.error?.reason === "DEADLINE_EXCEEDED") {
+        this.#fail(exchange, readTooSlow(rendered.error), route);
+      } else if (isRead(method) && !writer.hasRoomFor(exchange.owner, rendered.body)) {
+        this.#fail(exchange, overloaded(), route);
+      } else this.#send(exchange, rendered, route);
     } finally {
-      body.release();
+      body?.release();
     }
   }
 
-  /** A method with a longer deadline keeps its connection open for that time. */
-  #deadlineOf({ response }: Exchange, methodMs: number | undefined): number {
-    const { clock, limits } = this.#deps;
-    if (methodMs !== undefined) response.setTimeout(methodMs + limits.idleTimeoutMs);
-    return clock.nowMs() + (methodMs ?? limits.deadlineMs);
+  #metadataOf({ request, requestId }: Exchange): Map<string, string> {
+    const token = this.#deps.demoToken(request);
+    return new Map(
+      token === undefined
+        ? [[REQUEST_ID, requestId]]
+        : [
+            [REQUEST_ID, requestId],
+            [SERVICE_TOKEN, token],
+          ],
+    );
   }
 
-  #fail(exchange: Exchange, error: unknown): void {
+  #credentialsOf({ headers }: IncomingMessage, metadata: ReadonlyMap<string, string>): Map<string, string> {
+    const credentials = new Map(metadata);
+    if (headers.authorization !== undefined) credentials.set(AUTHORIZATION, headers.authorization);
+    return credentials;
+  }
+
+  /** Called for an admitted caller, whose share of the budgets counts from here on. */
+  #readBody(
+    exchange: Exchange,
+    caller: Principal | undefined,
+    bytesMax: number,
+    inflates: boolean,
+  ): Promise<RequestBody> {
+    const { limits, bodies: budget, writer } = this.#deps;
+    exchange.owner = ownerOf(caller);
+    writer.assertRoom(exchange.owner);
+    return readBody(exchange.request, exchange.response, {
+      limits,
+      budget,
+      owner: exchange.owner,
+      bytesMax,
+      inflates,
+    });
+  }
+
+  #deadlineOf(method: string, methodMs: number | undefined): number {
+    const { clock, limits } = this.#deps;
+    return clock.nowMs() + (methodMs ?? (isRead(method) ? limits.readDeadlineMs : limits.deadlineMs));
+  }
+
+  #fail(exchange: Exchange, error: unknown, route?: string): void {
     const failure = error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
-    this.#discardBody(exchange.request);
-    const headers = error instanceof MethodNotAllowed ? { allow: error.allow } : {};
+    const headers: Record<string, string> = {};
+    if (error instanceof MethodNotAllowed) headers.allow = error.allow;
     const acceptLanguage = headerOf(exchange.request.headers, "accept-language");
     const rendered = renderError(failure, { requestId: exchange.requestId, acceptLanguage, headers });
-    this.#send(exchange, { ...rendered, error: failure }, undefined);
+    const status = error instanceof BodyTooSlow ? error.status : rendered.status;
+    this.#send(exchange, { ...rendered, status, error: failure }, route);
   }
 
-  #send(
-    { request, response, requestId, method, finish }: Exchange,
-    rendered: Pick<RestResponse, "status" | "headers" | "body" | "error">,
-    route: string | undefined,
-  ): void {
-    const { status, headers, body, error } = rendered;
-    finish({ requestId, method, route, status, error });
-    if (response.headersSent || response.destroyed) {
-      request.socket.destroy();
-      return;
-    }
-    for (const [name, value] of Object.entries(headers)) {
-      // A response that already varies by another header keeps both values.
-      if (name === "vary") response.appendHeader(name, value);
-      else response.setHeader(name, value);
-    }
-    if (body !== undefined) response.setHeader("content-length", Buffer.byteLength(body));
-    response.writeHead(status);
-    response.end(method === "HEAD" ? undefined : body);
+  #send(exchange: Exchange, rendered: WholeResponse | RestResponse, route: string | undefined): void {
+    const { requestId, method, finish, request, response } = exchange;
+    // The rest of the body may still be on its way.
+    if (rendered.error instanceof BodyTooSlow) response.setHeader("connection", "close");
+    finish({ requestId, method, route, status: rendered.status, error: rendered.error });
+    discardBody(request, this.#deps.limits);
+    this.#deps.writer.write(exchange, rendered);
   }
+}
 
-  /** Reads and discards the rest of the body, within limits. */
-  #discardBody(request: IncomingMessage): void {
-    if (request.complete || request.listenerCount("data") > 0) return;
-    let bytes = 0;
-    request.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > this.#deps.limits.discardBytesMax) request.destroy();
-    });
-    request.on("error", () => {});
-  }
+/** A constant, because a DOMException is expensive. The dispatcher decides between canceled and too late. */
+const CLIENT_GONE = "the client is gone";
+
+/** Aborts when the client leaves before it has the response. */
+function signalOf(response: ServerResponse): AbortSignal {
+  const clientLeft = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) clientLeft.abort(CLIENT_GONE);
+  });
+  return clientLeft.signal;
+}
+
+/** Callers of one organization share the budgets. */
+function ownerOf(caller: Principal | undefined): string {
+  if (caller === undefined) return "";
+  return caller.kind === "service" ? caller.id : caller.organizationId;
+}
+
+function isRead(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** Whether the method only reads: REST serves it by GET. */
+function isReadMethod(method: DescMethod): boolean {
+  return hasOption(method, http) && getOption(method, http).pattern.case === "get";
+}
+
+/** A client may try a read again, so a read that takes too long is 503 rather than 504. */
+function readTooSlow(cause: AppError): AppError {
+  return new AppError("UNAVAILABLE", {
+    message: "The read took too long; try again.",
+    ...(cause.requestId === undefined ? {} : { requestId: cause.requestId }),
+  });
 }
 
 class MethodNotAllowed extends AppError {

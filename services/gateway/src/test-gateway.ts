@@ -1,6 +1,7 @@
 // Starts a gateway over real HTTP in front of a scripted caller. For tests only.
+import { once } from "node:events";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { ServiceTokenPort } from "@muster/authz";
@@ -8,11 +9,18 @@ import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
-import { randomIds, systemClock } from "@muster/core";
+import { type OrganizationId, randomIds, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
-import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "@muster/rpc";
+import {
+  type Admission,
+  AUTHORIZATION,
+  type Caller,
+  type CallOptions,
+  type StreamResponse,
+  type UnaryResponse,
+} from "@muster/rpc";
 import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 
 /** Returns scripted responses and records calls. */
@@ -46,6 +54,15 @@ export const demoTokens: ServiceTokenPort = {
   verify: () => undefined,
 };
 
+/** Admits everybody, as an organization for each credential. */
+const admitAll: Admission = {
+  async admit(_method, headers) {
+    const id = headers.get(AUTHORIZATION) ?? "";
+    const permissions = { has: () => true };
+    return { kind: "api_key", id, organizationId: id as OrganizationId, permissions };
+  },
+};
+
 export interface TestGateway {
   readonly gateway: Gateway;
   readonly port: number;
@@ -55,7 +72,9 @@ export interface TestGateway {
   logged(): Record<string, unknown>[];
 }
 
-export async function startTestGateway(options: Partial<GatewayOptions> = {}): Promise<TestGateway> {
+type TestOptions = { [K in keyof GatewayOptions]?: NonNullable<GatewayOptions[K]> };
+
+export async function startTestGateway(options: TestOptions = {}): Promise<TestGateway> {
   const caller = new ScriptedCaller();
   const metrics = new Metrics();
   const lines = new PassThrough();
@@ -68,6 +87,7 @@ export async function startTestGateway(options: Partial<GatewayOptions> = {}): P
     port: 0,
     services: [EventService, ProfileService, EventFeedService, SegmentService],
     caller: () => caller,
+    admission: admitAll,
     clock: systemClock,
     ids: randomIds,
     log: createLogger({ level: "info", destination: lines }),
@@ -88,6 +108,7 @@ export interface TestResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  readonly bytes: Buffer;
   json(): Record<string, unknown>;
 }
 
@@ -111,11 +132,13 @@ export function send(port: number, path: string, options: TestRequest = {}): Pro
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", reject);
         response.on("end", () => {
-          const text = Buffer.concat(chunks).toString();
+          const bytes = Buffer.concat(chunks);
+          const text = bytes.toString();
           resolve({
             status: response.statusCode ?? 0,
             headers: response.headers,
             text,
+            bytes,
             json: () => JSON.parse(text),
           });
         });
@@ -138,4 +161,61 @@ export function sendRaw(port: number, bytes: string): Promise<string> {
     socket.on("error", reject);
     socket.on("close", () => resolve(text));
   });
+}
+
+/** A connection whose bytes a test writes and reads itself. */
+export class RawConnection {
+  readonly socket: Socket;
+  #bytes = Buffer.alloc(0);
+  #isClosed = false;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on("data", (chunk: Buffer) => {
+      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.#isClosed = true;
+    });
+  }
+
+  static async open(port: number): Promise<RawConnection> {
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    return new RawConnection(socket);
+  }
+
+  /** Everything received so far, a character for each byte. */
+  get text(): string {
+    return this.#bytes.toString("latin1");
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The status lines received so far. */
+  get statuses(): number[] {
+    return [...this.text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+  }
+
+  send(...parts: (string | Uint8Array)[]): this {
+    for (const part of parts) this.socket.write(part);
+    return this;
+  }
+
+  /** Resolves once this many responses have begun, or the connection has closed. */
+  async responses(count: number): Promise<number[]> {
+    while (this.statuses.length < count && !this.#isClosed) {
+      await Promise.race([once(this.socket, "data"), once(this.socket, "close")]);
+    }
+    return this.statuses;
+  }
+}
+
+/** The head of a request. */
+export function head(method: string, path: string, headers: Record<string, string | number> = {}): string {
+  const lines = Object.entries({ host: "x", ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
 }

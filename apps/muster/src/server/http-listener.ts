@@ -1,8 +1,11 @@
 // The HTTP port: the gateway where it runs, else probes and metrics alone.
+import { CachingApiKeyVerifier, remoteApiKeyLookup } from "@muster/authz";
 import type { Config } from "@muster/config";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Clock, IdSource } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
+import { createAdmission, createClient, withServiceToken } from "@muster/rpc";
 import type { Listener, Readiness } from "@muster/runtime";
 import { createGateway } from "@muster/service-gateway";
 import type { OpenPlatform } from "../platform/platform.ts";
@@ -37,7 +40,9 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
 }
 
 async function startGateway(options: HttpListenerOptions): Promise<HttpListener> {
-  const { config, platform, directory, readiness } = options;
+  const { config, platform, directory, readiness, clock } = options;
+  const tokens = serviceTokens("gateway", platform.secret, clock);
+  const identity = withServiceToken(directory.callerOf("identity"), tokens);
   const gateway = createGateway({
     ...options,
     host: config.httpHost,
@@ -45,8 +50,18 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
     services: Object.values(contracts).flat(),
     caller: (method) => directory.callerOf(serviceOf(method)),
     readiness: () => readiness.check(),
-    demoTokens:
-      platform.demo === undefined ? undefined : serviceTokens("gateway", platform.secret, options.clock),
+    admission: createAdmission({
+      apiKeys: new CachingApiKeyVerifier({
+        lookup: remoteApiKeyLookup(createClient(CredentialService, identity), clock),
+        clock,
+        broadcasts: platform.bus,
+        log: options.log,
+        graceMs: config.identityGraceMs,
+      }),
+      serviceTokens: tokens,
+      demoOrganizationId: platform.demo?.organizationId,
+    }),
+    demoTokens: platform.demo === undefined ? undefined : tokens,
     corsOrigins: config.corsOrigins,
   });
   const port = await gateway.start();

@@ -4,12 +4,12 @@ import { AppError } from "@muster/errors";
 import { IDEMPOTENCY_REPLAYED, RETRY_AFTER, retryAfterSeconds } from "../metadata.ts";
 import { boundError, errorFromCode, errorFromDetails, type FindDetail } from "../status-proto.ts";
 
-export function toConnectError(error: AppError): ConnectError {
+export function toConnectError(error: AppError, code: number = error.code): ConnectError {
   const metadata = new Headers();
   if (error.retryAfterMs !== undefined) metadata.set(RETRY_AFTER, retryAfterSeconds(error.retryAfterMs));
   if (error.replayed) metadata.set(IDEMPOTENCY_REPLAYED, "true");
   const { message, details } = boundError(error);
-  return new ConnectError(message, error.code, metadata, [...details]);
+  return new ConnectError(message, code, metadata, [...details]);
 }
 
 /** Whatever a Connect client rejects with, as an AppError. */

@@ -1,9 +1,9 @@
 // Authenticates the caller: an API key, another service, or a local caller acting for the demo organization.
 import type { ApiKeyVerifier, DemoPrincipal, Principal, ServiceTokenPort } from "@muster/authz";
+import type { MethodPolicy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { AUTHORIZATION, SERVICE_TOKEN } from "../metadata.ts";
-import type { Call } from "./call.ts";
 import { apiKeyFrom } from "./credentials.ts";
 import type { Before } from "./interceptor.ts";
 
@@ -19,30 +19,38 @@ export interface AuthenticateDeps {
 export function authenticate(deps: AuthenticateDeps): Before {
   return {
     async before(call) {
-      const { headers } = call.options;
-      const authorization = headers.get(AUTHORIZATION);
-      const token = headers.get(SERVICE_TOKEN);
-      if (authorization !== undefined) call.caller = await byApiKey(deps, call, authorization);
-      else if (token !== undefined) call.caller = byServiceToken(deps, call, token);
-      if (call.caller === undefined) throw new AppError("UNAUTHENTICATED");
+      call.caller = await identifyCaller(deps, call.plan.policy, call.options.headers);
     },
   };
 }
 
+/** Throws UNAUTHENTICATED where the metadata has no valid credential for a method of this policy. */
+export async function identifyCaller(
+  deps: AuthenticateDeps,
+  policy: MethodPolicy,
+  headers: ReadonlyMap<string, string>,
+): Promise<Principal> {
+  const authorization = headers.get(AUTHORIZATION);
+  const token = headers.get(SERVICE_TOKEN);
+  let caller: Principal | undefined;
+  if (authorization !== undefined) caller = await byApiKey(deps, policy, authorization);
+  else if (token !== undefined) caller = byServiceToken(deps, policy, token);
+  if (caller === undefined) throw new AppError("UNAUTHENTICATED");
+  return caller;
+}
+
 async function byApiKey(
   { apiKeys }: AuthenticateDeps,
-  call: Call,
+  { sensitive }: MethodPolicy,
   authorization: string,
 ): Promise<Principal | undefined> {
   const key = apiKeyFrom(authorization);
-  const { sensitive } = call.plan.policy;
   return key === undefined ? undefined : apiKeys.verify(key, { sensitive });
 }
 
-function byServiceToken(deps: AuthenticateDeps, call: Call, token: string): Principal | undefined {
+function byServiceToken(deps: AuthenticateDeps, policy: MethodPolicy, token: string): Principal | undefined {
   const claims = deps.serviceTokens.verify(token);
   if (claims === undefined) return undefined;
-  const { policy } = call.plan;
   if (policy.internal) {
     // A token for the demo organization stands for the local caller, never for the gateway itself.
     return claims.actAsDemo ? undefined : { kind: "service", id: claims.service };

@@ -1,0 +1,136 @@
+// Writes responses within a budget of bytes that clients have not taken yet, and drops clients that take
+// nothing.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "@muster/core";
+import type { AppError } from "@muster/errors";
+import { type ByteBudget, overloaded } from "./byte-budget.ts";
+import type { HttpLimits } from "./limits.ts";
+import { awaitsContinue } from "./request-body.ts";
+
+export interface WholeResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array | undefined;
+  /** The error behind a 4xx or 5xx, for the log. */
+  readonly error?: AppError | undefined;
+}
+
+export interface WriteTarget {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Whose share of the budget the response takes. */
+  readonly owner: string;
+}
+
+/** Responses up to this size are always sent. */
+const SMALL_BYTES_MAX = 64 * 1024;
+/** A constant reason saves a DOMException for each response. */
+const CLOSED = "closed";
+
+export class ResponseWriter {
+  readonly #limits: HttpLimits;
+  readonly #budget: ByteBudget;
+  readonly #clock: Clock;
+
+  constructor(deps: { readonly limits: HttpLimits; readonly budget: ByteBudget; readonly clock: Clock }) {
+    this.#limits = deps.limits;
+    this.#budget = deps.budget;
+    this.#clock = deps.clock;
+  }
+
+  /** Throws OVERLOADED while the owner, or all clients together, have taken too little of their responses. */
+  assertRoom(owner: string): void {
+    if (!this.#budget.hasRoom(owner, 1)) throw overloaded();
+  }
+
+  /** Whether the body of a read may be sent. A response that reports an effect is always sent. */
+  hasRoomFor(owner: string, body: WholeResponse["body"]): boolean {
+    const bytes = lengthOf(body);
+    return bytes <= SMALL_BYTES_MAX || this.#budget.hasRoom(owner, bytes);
+  }
+
+  write({ request, response, owner }: WriteTarget, { status, headers, body }: WholeResponse): void {
+    if (!this.#start(request, response, status, headers, body)) return;
+    const bytes = lengthOf(body);
+    this.#budget.add(owner, bytes);
+    response.once("close", () => this.#budget.free(owner, bytes));
+    this.#dropIdle(request, response);
+    if (bytes > SMALL_BYTES_MAX) this.#dropSlow(request, response);
+    response.end(request.method === "HEAD" ? undefined : body);
+  }
+
+  /** Resolves once the frames have ended or the client has left. The frames never reject. */
+  async writeFrames(
+    { request, response }: WriteTarget,
+    head: Pick<WholeResponse, "status" | "headers">,
+    frames: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const isStarted = this.#start(request, response, head.status, head.headers, undefined);
+    for await (const frame of frames) {
+      if (!isStarted || response.destroyed) return;
+      if (!response.write(frame)) await this.#drained(request, response);
+    }
+    if (!response.destroyed) {
+      this.#dropIdle(request, response);
+      response.end();
+    }
+  }
+
+  /** Sends status and headers; false if the client has left or a response was begun. */
+  #start(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    headers: WholeResponse["headers"],
+    body: WholeResponse["body"],
+  ): boolean {
+    if (response.headersSent || response.destroyed) {
+      request.socket.destroy();
+      return false;
+    }
+    for (const [name, value] of Object.entries(headers)) {
+      // A response that already varies by another header keeps both values.
+      if (name === "vary") response.appendHeader(name, value);
+      else response.setHeader(name, value);
+    }
+    // A client that still waits for a 100 may send its body or its next request: nobody can know which.
+    if (!request.complete && awaitsContinue(request)) response.setHeader("connection", "close");
+    if (body !== undefined) response.setHeader("content-length", lengthOf(body));
+    response.writeHead(status);
+    return true;
+  }
+
+  #dropIdle(request: IncomingMessage, response: ServerResponse): void {
+    response.setTimeout(this.#limits.idleTimeoutMs, () => request.socket.destroy());
+  }
+
+  #dropSlow(request: IncomingMessage, response: ServerResponse): void {
+    const closed = new AbortController();
+    response.once("close", () => closed.abort(CLOSED));
+    void this.#clock.sleep(this.#limits.responseTimeoutMs, closed.signal).then(() => {
+      if (!closed.signal.aborted) request.socket.destroy();
+    });
+  }
+
+  /** Resolves once the client has taken what was written, or has left. */
+  #drained(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
+    const drop = (): void => void socket.destroy();
+    socket.setTimeout(this.#limits.idleTimeoutMs, drop);
+    return new Promise((resolve) => {
+      const done = (): void => {
+        socket.setTimeout(0);
+        socket.off("timeout", drop);
+        response.off("drain", done);
+        response.off("close", done);
+        resolve();
+      };
+      response.once("drain", done);
+      response.once("close", done);
+    });
+  }
+}
+
+function lengthOf(body: WholeResponse["body"]): number {
+  return body === undefined ? 0 : Buffer.byteLength(body);
+}
