@@ -51,6 +51,17 @@ describe("banned calls", () => {
   });
 });
 
+test("a line for each retry is refused, unless a condition or a FailureLog writes it", () => {
+  const line = 'log.warn({ err: error }, "cannot be read; retrying");';
+  expect(messages(SERVICE, `try { read(); } catch (error) {\n  ${line}\n}`)).toEqual([
+    expect.stringContaining("2: a line for each retry floods the log"),
+  ]);
+  expect(messages(SERVICE, `if (failing) for (;;) run(() => { ${line} });`)).toHaveLength(1);
+  expect(messages(SERVICE, `if (failures === 0) ${line}`)).toEqual([]);
+  expect(messages(SERVICE, 'new FailureLog(log, { failed: "cannot be read; retrying" });')).toEqual([]);
+  expect(messages("services/events/src/planted.test.ts", line)).toEqual([]);
+});
+
 test("properties run through the testkit, so that make test-long reaches them", () => {
   for (const name of ["assert", "check"]) {
     const code = `await fc.${name}(property);`;

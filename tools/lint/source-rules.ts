@@ -46,7 +46,8 @@ export function checkSourceFile(file: SourceFile): Finding[] {
   const program = parseSource(file);
   findings.push(...checkSpreads(file.path, program));
   findings.push(...checkProperties(file.path, program));
-  if (!isTestOrTool(file.path)) findings.push(...checkSyntax(file.path, program));
+  if (isTestOrTool(file.path)) return findings;
+  findings.push(...checkSyntax(file.path, program), ...checkRetryLines(file.path, program));
   return findings;
 }
 
@@ -139,13 +140,35 @@ function checkSyntax(path: string, program: AnyNode): Finding[] {
   });
 }
 
+/** A retry may run for hours, so only a condition or a FailureLog may write a line for it. */
+function checkRetryLines(path: string, program: AnyNode): Finding[] {
+  const findings: Finding[] = [];
+  const enter = (node: AnyNode, isConditional: boolean): void => {
+    if (!isConditional && isRetryLine(node)) {
+      const message = "a line for each retry floods the log: use FailureLog or OutageLog (packages/log)";
+      findings.push({ path, line: node.loc?.start.line ?? 0, message });
+    }
+    const isCondition = node.type === "IfStatement" || (isConditional && !FUNCTIONS.has(node.type));
+    for (const child of childrenOf(node)) enter(child, isCondition);
+  };
+  enter(program, false);
+  return findings;
+}
+
+function isRetryLine(node: AnyNode): boolean {
+  if (node.type !== "CallExpression" || !isNode(node.callee) || !Array.isArray(node.arguments)) return false;
+  const method = isNode(node.callee.property) ? nameOf(node.callee.property) : "";
+  const text: unknown = node.arguments[1];
+  return /^(warn|error)$/.test(method) && isNode(text) && /retr(y|ies)/.test(nameOf(text));
+}
+
 function visit(node: AnyNode, enter: (node: AnyNode) => void): void {
   enter(node);
-  for (const value of Object.values(node)) {
-    for (const child of Array.isArray(value) ? value : [value]) {
-      if (isNode(child)) visit(child, enter);
-    }
-  }
+  for (const child of childrenOf(node)) visit(child, enter);
+}
+
+function childrenOf(node: AnyNode): AnyNode[] {
+  return Object.values(node).flat().filter(isNode);
 }
 
 function isNode(value: unknown): value is AnyNode {

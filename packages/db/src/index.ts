@@ -1,7 +1,6 @@
 export { createDatabaseIfAbsent, dropDatabase } from "./engines/create-database.ts";
 export { insertRows } from "./engines/insert-rows.ts";
 export { type MysqlOptions, openMysql } from "./engines/mysql-database.ts";
-export { DEFAULT_SESSION_BOUNDS, type SessionBounds } from "./engines/mysql-session.ts";
 export { paddedValues, selectPrepared } from "./engines/select-prepared.ts";
 export { openSqlite, type SqliteOptions } from "./engines/sqlite-database.ts";
 export { migrate, migrationStatus, UnknownMigration } from "./migrations/migrate.ts";

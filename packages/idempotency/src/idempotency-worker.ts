@@ -1,7 +1,7 @@
 // Deletes expired idempotency keys, in chunks small enough not to block other work.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import { IdempotencyStore } from "./idempotency-store.ts";
 import { removeExpiredSubjects } from "./subject-store.ts";
 
@@ -13,7 +13,7 @@ export class IdempotencyWorker {
   readonly name = "idempotency-worker";
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #failures: FailureLog;
   readonly #store = new IdempotencyStore();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -21,7 +21,10 @@ export class IdempotencyWorker {
   constructor(options: { readonly database: Database; readonly clock: Clock; readonly log: Logger }) {
     this.#database = options.database;
     this.#clock = options.clock;
-    this.#log = options.log;
+    this.#failures = new FailureLog(options.log, {
+      failed: "expired idempotency keys were not deleted; retrying later",
+      recovered: "expired idempotency keys are deleted again",
+    });
   }
 
   async start(): Promise<void> {
@@ -56,9 +59,10 @@ export class IdempotencyWorker {
       await this.#clock.sleep(INTERVAL_MS, this.#stopping.signal);
       try {
         await this.sweep();
+        this.#failures.succeeded();
       } catch (error) {
         // Expired keys are ignored wherever they are read, so a failure is harmless.
-        this.#log.warn({ err: error }, "expired idempotency keys were not deleted; retrying later");
+        this.#failures.failed(error);
       }
     }
   }

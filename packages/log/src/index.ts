@@ -1,2 +1,3 @@
 export * from "./failure-log.ts";
+export { kindOfError } from "./loggable.ts";
 export * from "./logger.ts";

@@ -44,6 +44,22 @@ function isPlain(value: object): boolean {
 }
 
 /**
+ * The kind of an error: types and codes of the error and its causes, and the place of the deepest cause. Errors
+ * of the same kind have the same text, which contains no value of a message.
+ */
+export function kindOfError(error: unknown): string {
+  const parts: string[] = [];
+  let deepest: Error | undefined;
+  for (let cause = error; cause instanceof Error && parts.length <= CAUSES_MAX; cause = cause.cause) {
+    deepest = cause;
+    parts.push([cutText(cause.name), ...Object.values(codesOf(cause))].join(" "));
+  }
+  const frame = framesOf(deepest)[0];
+  if (frame !== undefined) parts.push(frame);
+  return parts.join(": ");
+}
+
+/**
  * Type, codes and frames of an error and of its causes. The message is included only for {@link PlainError}:
  * drivers quote statements, and parsers quote their input. Other properties of an error are left out for the
  * same reason.
@@ -51,17 +67,26 @@ function isPlain(value: object): boolean {
 function describeError(error: Error, causes = 0): Record<string, unknown> {
   const described: Record<string, unknown> = { type: cutText(error.name) };
   if (error instanceof PlainError) described.message = cutText(error.message);
-  for (const name of ERROR_CODES) {
-    const code = (error as unknown as Record<string, unknown>)[name];
-    if (typeof code === "number" || (typeof code === "string" && CODE_FORM.test(code)))
-      described[name] = code;
-  }
-  const frames = (error.stack ?? "").split("\n").filter((line) => FRAME_FORM.test(line));
-  described.stack = frames.slice(0, FRAMES_MAX).map((line) => line.trim());
+  Object.assign(described, codesOf(error));
+  described.stack = framesOf(error);
   if (error.cause instanceof Error && causes < CAUSES_MAX) {
     described.cause = describeError(error.cause, causes + 1);
   }
   return described;
+}
+
+function codesOf(error: Error): Record<string, number | string> {
+  const codes: Record<string, number | string> = {};
+  for (const name of ERROR_CODES) {
+    const code = (error as unknown as Record<string, unknown>)[name];
+    if (typeof code === "number" || (typeof code === "string" && CODE_FORM.test(code))) codes[name] = code;
+  }
+  return codes;
+}
+
+function framesOf(error: Error | undefined): string[] {
+  const frames = (error?.stack ?? "").split("\n").filter((line) => FRAME_FORM.test(line));
+  return frames.slice(0, FRAMES_MAX).map((line) => line.trim());
 }
 
 function cutText(text: string): string {

@@ -2,7 +2,7 @@
 // a person.
 import type { Clock } from "@muster/core";
 import type { AppError } from "@muster/errors";
-import type { Logger } from "@muster/log";
+import { kindOfError, type LogFields, type Logger, OutageLog } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 
 export interface CompletedRequest {
@@ -19,11 +19,21 @@ const KNOWN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", 
 export class AccessLog {
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #defects: OutageLog;
+  readonly #outages: OutageLog;
   readonly #durations;
 
   constructor(deps: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics }) {
     this.#clock = deps.clock;
     this.#log = deps.log;
+    const defect = { failed: "request failed", ended: "requests no longer fail", level: "error" } as const;
+    this.#defects = new OutageLog(deps.log, defect, deps.clock);
+    const outage = {
+      failed: "a service does not respond",
+      ended: "the service responds again",
+      level: "warn",
+    } as const;
+    this.#outages = new OutageLog(deps.log, outage, deps.clock);
     this.#durations = deps.metrics.histogram(
       "muster_http_request_duration_seconds",
       "Duration of an HTTP request.",
@@ -49,10 +59,19 @@ export class AccessLog {
         reason: error?.reason,
         duration_ms: Math.round(durationMs * 1000) / 1000,
       };
-      // Services log their own defects; an error with a cause is a defect of the gateway.
-      if (status >= 500 && error?.cause !== undefined)
-        this.#log.error({ ...fields, err: error.cause }, "request");
-      else this.#log.info(fields, "request");
+      this.#logFailure(fields, error);
+      this.#log.info(fields, "request");
     };
+  }
+
+  /** Services log their own failures. An error with a cause is a defect of the gateway, or an absent service. */
+  #logFailure(fields: LogFields, error: AppError | undefined): void {
+    if (error?.cause === undefined || error.row.http < 500) {
+      this.#defects.checkEnds();
+      this.#outages.checkEnds();
+      return;
+    }
+    const log = error.reason === "INTERNAL" ? this.#defects : this.#outages;
+    log.failed(kindOfError(error.cause), error.cause, fields);
   }
 }

@@ -337,6 +337,25 @@ describe("calls", () => {
     expect(JSON.stringify(line)).not.toContain("secret");
   });
 
+  test("an absent service is logged once, and no refused request at level error", async () => {
+    muster.caller.response = async () => {
+      const cause = Object.assign(new Error("no connection"), { code: 14 });
+      throw new AppError("UNAVAILABLE", { cause, retryAfterMs: 1000 });
+    };
+    const before = muster.logged().length;
+    for (let round = 0; round < 20; round += 1) {
+      await Promise.all(Array.from({ length: 50 }, () => send(muster.port, "/v1/profiles/p")));
+    }
+    const lines = await waitFor(() => {
+      const written = muster.logged().slice(before);
+      return written.filter(({ msg }) => msg === "request").length === 1_000 ? written : undefined;
+    });
+    expect(lines.filter(({ msg }) => msg !== "request").map(({ msg, level }) => [msg, level])).toEqual([
+      ["a service does not respond", 40],
+    ]);
+    expect(lines.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+  });
+
   test("the log names the template, not the path", async () => {
     const { headers } = await send(muster.port, "/v1/profiles/alice@example.com");
     const line = await waitFor(() =>

@@ -3,6 +3,7 @@
 // work.
 import { setImmediate } from "node:timers/promises";
 import { type Clock, Wakeup } from "@muster/core";
+import { FailureLog } from "@muster/log";
 import { DeadLetters } from "../dead-letters/dead-letters.ts";
 import type { ConsumerTimings, ShardConsumerOptions } from "../owned-shards/consumer-options.ts";
 import type { OwnedShard } from "../owned-shards/owned-shard.ts";
@@ -15,7 +16,6 @@ import { selectBatch } from "./select-batch.ts";
 const SLEEP_MS_MAX = 60_000;
 
 export class ApplyLoop {
-  readonly #options: ShardConsumerOptions;
   readonly #clock: Clock;
   readonly #shards: ReadonlyMap<number, OwnedShard>;
   readonly #deadLetters: DeadLetters;
@@ -24,6 +24,7 @@ export class ApplyLoop {
   readonly #backgroundWork: BackgroundWork;
   readonly #wakeup = new Wakeup();
   readonly #replays = new Set<string>();
+  readonly #replayFailures: FailureLog;
   #turn = 0;
   #refetchAtMs = 0;
   /** Start of the current pass (monotonic): work that becomes due during the pass waits for the next pass. */
@@ -35,12 +36,15 @@ export class ApplyLoop {
     shards: ReadonlyMap<number, OwnedShard>,
     hooks: ApplyHooks,
   ) {
-    this.#options = options;
     this.#clock = options.clock;
     this.#shards = shards;
     this.#deadLetters = new DeadLetters(options);
     this.#applier = new MessageApplier(options, timings, this.#deadLetters, hooks);
     this.#backgroundWork = new BackgroundWork(options, timings, shards, () => this.#applier.resync([]));
+    this.#replayFailures = new FailureLog(options.log, {
+      failed: "dead letters cannot be replayed now; retrying",
+      recovered: "dead letters can be replayed again",
+    });
     this.#refetcher = new Refetcher(options, timings, () => this.wake());
   }
 
@@ -120,9 +124,10 @@ export class ApplyLoop {
       try {
         await this.#deadLetters.replay(id, this.#shards);
         this.#backgroundWork.request();
+        this.#replayFailures.succeeded();
       } catch (error) {
         // The table still holds the request: the next read finds it again.
-        this.#options.log.warn({ err: error, id }, "a dead letter cannot be replayed now; retrying");
+        this.#replayFailures.failed(error, { id });
       }
     }
   }

@@ -182,9 +182,10 @@ export class MessageApplier {
       owned.failures += 1;
       owned.notBeforeMs = nowMs + backoffMs(owned.failures, policy);
     }
-    if (!isFirstFailure) return;
     const shards = batch.map(({ owned }) => owned.shard);
-    this.#options.log.error({ err: error, ...this.#key, shards }, "messages cannot be applied; retrying");
+    if (isFirstFailure) {
+      this.#options.log.error({ err: error, ...this.#key, shards }, "messages cannot be applied; retrying");
+    }
   }
 
   /**

@@ -3,7 +3,7 @@
 import type { Envelope } from "@muster/contracts/muster/bus/v1/envelope_pb";
 import type { Clock, OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort } from "../ports/ports.ts";
 
@@ -34,7 +34,7 @@ export class OutboxTail<Item> {
   readonly #outbox: OutboxTailOptions<Item>["outbox"];
   readonly #decode: OutboxTailOptions<Item>["decode"];
   readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #failures: FailureLog;
   readonly #tailCounts = new Map<OrganizationId, number>();
   readonly #reads = new Map<string, Promise<readonly TailMessage<Item>[]>>();
   readonly #waiting = new Set<() => void>();
@@ -47,7 +47,10 @@ export class OutboxTail<Item> {
     this.#outbox = options.outbox;
     this.#decode = options.decode;
     this.#clock = options.clock;
-    this.#log = options.log;
+    this.#failures = new FailureLog(options.log, {
+      failed: "tails cannot read the outbox; retrying",
+      recovered: "tails can read the outbox again",
+    });
     const gauge = options.metrics.gauge(options.gauge.name, options.gauge.help);
     Object.assign(gauge, { collect: () => gauge.set(this.#tails) });
     this.#outbox.onCommitted(() => this.#refresh());
@@ -151,9 +154,10 @@ export class OutboxTail<Item> {
       this.#isStale = false;
       try {
         this.#heads = await this.#outbox.positions();
+        this.#failures.succeeded();
         for (const wake of [...this.#waiting]) wake();
       } catch (error) {
-        this.#log.warn({ err: error }, "tails cannot read the outbox; retrying");
+        this.#failures.failed(error);
         this.#isStale = true;
         await this.#clock.sleep(RETRY_MS);
       }

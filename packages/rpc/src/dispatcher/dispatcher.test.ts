@@ -1,3 +1,4 @@
+import { Writable } from "node:stream";
 import {
   create,
   createFileRegistry,
@@ -16,7 +17,8 @@ import {
   StreamEnd,
 } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
-import { createLogger } from "@muster/log";
+import { AppError } from "@muster/errors";
+import { createLogger, type Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { FakeClock } from "@muster/testkit";
 import { describe, expect, test } from "vitest";
@@ -75,11 +77,12 @@ interface Made {
 }
 
 interface Setting {
+  readonly log?: Logger;
   readonly handler?: (context: CallContext) => Promise<object>;
   readonly isProduction?: boolean;
 }
 
-function made(shape: Shape, { handler, isProduction = false }: Setting = {}): Made {
+function made(shape: Shape, { handler, isProduction = false, log = deps.log }: Setting = {}): Made {
   const service = serviceOf(shape);
   const clock = new FakeClock();
   const seen: Principal[] = [];
@@ -96,6 +99,7 @@ function made(shape: Shape, { handler, isProduction = false }: Setting = {}): Ma
       },
     ],
     ...deps,
+    log,
     clock,
     demoOrganizationId: isProduction ? undefined : DEMO,
   });
@@ -279,4 +283,50 @@ test("a refused message fails a stream even if its handler makes nothing of it",
   };
   await expect(reading()).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field: "name" }] });
   expect(read).toHaveLength(1);
+});
+
+test("an outage of a dependency has few lines besides the line of each call", async () => {
+  let written = "";
+  const destination = new Writable({
+    write(chunk, _, done) {
+      written += String(chunk);
+      done();
+    },
+  });
+  let failure: Error | undefined;
+  const { call, clock } = made(
+    { policy: { permission: "p", anonymousDemo: true } },
+    {
+      log: createLogger({ level: "info", destination }),
+      handler: async () => {
+        if (failure !== undefined) throw failure;
+        return {};
+      },
+    },
+  );
+  const failWith = async (makeFailure: () => Error): Promise<string[]> => {
+    written = "";
+    for (let count = 0; count < 1_000; count += 1) {
+      failure = makeFailure();
+      await call(token({ service: "gateway", actAsDemo: true })).catch(() => {});
+    }
+    failure = undefined;
+    await clock.advance(40_000);
+    await call(token({ service: "gateway", actAsDemo: true }));
+    const lines = written
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { msg: string });
+    expect(lines.filter(({ msg }) => msg === "call")).toHaveLength(1_001);
+    return lines.map(({ msg }) => msg).filter((msg) => msg !== "call");
+  };
+  const refused = () => Object.assign(new Error("connect"), { code: "ECONNREFUSED" });
+  expect(await failWith(() => new AppError("UNAVAILABLE", { cause: refused() }))).toEqual([
+    "dependency failed",
+    "the dependency works again",
+  ]);
+  expect(await failWith(() => new TypeError("x is undefined"))).toEqual([
+    ...Array.from({ length: 10 }, () => "handler failed"),
+    "the handler no longer fails",
+  ]);
 });

@@ -123,7 +123,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
   const { clock, log, metrics } = options;
   return [
     logAndMetrics({ clock, log, metrics }),
-    errors({ log }),
+    errors({ log, clock }),
     deadline({ clock }),
     authenticate({
       apiKeys: options.apiKeys,
@@ -133,7 +133,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
     authorize(),
     watchCredential({ apiKeys: options.apiKeys, clock }),
     validate(),
-    idempotency({ ledger: options.ledger, log }),
+    idempotency({ ledger: options.ledger, log, clock }),
   ];
 }
 

@@ -1,9 +1,9 @@
 // Implements the Idempotency-Key of unary methods: the first call runs, later calls receive its response.
 import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import { IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
+import { type Clock, IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import type { Claim, IdempotencyLedgerPort, KeptResponse, NewResponse } from "@muster/idempotency";
-import type { Logger } from "@muster/log";
+import { kindOfError, type Logger, OutageLog } from "@muster/log";
 import { subjectsOf } from "@muster/privacy";
 import type { SaveResponseOptions } from "../handler.ts";
 import { IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED } from "../metadata.ts";
@@ -19,10 +19,33 @@ const KEPT_HTTP = new Set<number>([400, 404, 409, 412, 422]);
 export interface IdempotencyDeps {
   readonly ledger: IdempotencyLedgerPort | undefined;
   readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Failures of the ledger around a call. */
+interface LedgerFailures {
+  readonly notKept: OutageLog;
+  readonly notReleased: OutageLog;
+}
+
+function ledgerFailures({ log, clock }: IdempotencyDeps): LedgerFailures {
+  const outageLog = (failed: string, ended: string) =>
+    new OutageLog(log, { failed, ended, level: "warn" }, clock);
+  return {
+    notKept: outageLog(
+      "the response was not kept for the Idempotency-Key",
+      "responses are kept for the Idempotency-Key again",
+    ),
+    notReleased: outageLog(
+      "idempotency key stays claimed until its lease ends",
+      "idempotency keys are released again",
+    ),
+  };
 }
 
 export function idempotency(deps: IdempotencyDeps): Around {
-  const { ledger, log } = deps;
+  const { ledger } = deps;
+  const failures = ledgerFailures(deps);
   return {
     async unary(call, next) {
       const key = call.options.headers.get(IDEMPOTENCY_KEY);
@@ -38,7 +61,7 @@ export function idempotency(deps: IdempotencyDeps): Around {
         throw new AppError("UNIMPLEMENTED", { message: "There is no idempotency here." });
       const begun = await ledger.begin(scopeOf(call), key, canonicalBody(call));
       if (begun.kind === "replay") return replay(call, begun.response);
-      return run({ call, next, ledger, log, claim: begun.claim });
+      return run({ call, next, ledger, failures, claim: begun.claim });
     },
   };
 }
@@ -70,11 +93,11 @@ interface Run {
   readonly call: Call;
   readonly next: (call: Call) => Promise<Message>;
   readonly ledger: IdempotencyLedgerPort;
-  readonly log: Logger;
+  readonly failures: LedgerFailures;
   readonly claim: Claim;
 }
 
-async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
+async function run({ call, next, ledger, failures, claim }: Run): Promise<Message> {
   const fields = { method: call.plan.name, request_id: call.requestId };
   let isResponseSaved = false;
   call.responseSaver = async (trx, response, options) => {
@@ -91,7 +114,7 @@ async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
     if (!isResponseSaved) {
       // The effect, if any, is committed: a failure to save the response must not fail the call.
       await ledger.keep(claim, okResponse(call, response)).catch((error: unknown) => {
-        log.warn({ ...fields, err: error }, "the response was not kept for the Idempotency-Key");
+        failures.notKept.failed(kindOfError(error), error, fields);
       });
     }
     return response;
@@ -102,7 +125,7 @@ async function run({ call, next, ledger, log, claim }: Run): Promise<Message> {
         ? ledger.keep(claim, errorResponse(response))
         : ledger.release(claim);
     await ended.catch((failure: unknown) => {
-      log.warn({ ...fields, err: failure }, "idempotency key stays claimed until its lease ends");
+      failures.notReleased.failed(kindOfError(failure), failure, fields);
     });
     throw error;
   }

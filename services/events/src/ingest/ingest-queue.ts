@@ -4,7 +4,7 @@
 import { assert } from "@muster/core";
 import { isUniqueViolation } from "@muster/db";
 import { AppError } from "@muster/errors";
-import type { Logger } from "@muster/log";
+import { kindOfError, type Logger, OutageLog } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { OutboxPort } from "@muster/outbox";
 import { IDENTITY_CONFLICTS_MAX, IdentityConflict } from "../identity-graph/identity-transaction.ts";
@@ -75,9 +75,16 @@ export class IngestQueue {
    * duplicates.
    */
   #duplicateCheckBatchesLeft = 0;
+  readonly #divisions: OutageLog;
 
   constructor(options: IngestQueueOptions) {
     this.#options = options;
+    const division = {
+      failed: "a shared commit failed; dividing it",
+      ended: "shared commits no longer fail",
+      level: "warn",
+    } as const;
+    this.#divisions = new OutageLog(options.log, division, options.clock);
     this.#limits = { ...defaultLimits, ...options.limits };
     const bounds = { rowsMax: this.#limits.queueRowsMax, bytesMax: this.#limits.queueBytesMax };
     this.#queue = new FairQueue({ ...bounds, quantumRows: QUANTUM_ROWS });
@@ -162,6 +169,7 @@ export class IngestQueue {
       const checkDuplicates = this.#duplicateCheckBatchesLeft > 0;
       try {
         await this.#commitOnce(remaining, checkDuplicates);
+        this.#divisions.checkEnds();
         return;
       } catch (error) {
         if (error instanceof ResponseSaveFailed && !isUnavailable(error.cause)) {
@@ -210,7 +218,7 @@ export class IngestQueue {
       for (const waiting of batch) waiting.reject(response);
       return;
     }
-    this.#options.log.warn({ err: cause, submissions: batch.length }, "a shared commit failed; dividing it");
+    this.#divisions.failed(kindOfError(cause), cause, { submissions: batch.length });
     const half = Math.ceil(batch.length / 2);
     await this.#commit(batch.slice(0, half));
     await this.#commit(batch.slice(half));

@@ -2,7 +2,7 @@
 // pass, so that a single replica does the work. Two concurrent passes would be harmless.
 import { type Clock, type OrganizationId, Wakeup } from "@muster/core";
 import type { Database } from "@muster/db";
-import type { Logger } from "@muster/log";
+import { FailureLog, type Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import { purgeAggregates } from "./purge-aggregates.ts";
 import { purgeRawEvents } from "./purge-raw-events.ts";
@@ -36,8 +36,14 @@ export class RetentionWorker {
   readonly #wakeup = new Wakeup();
   #running: Promise<void> | undefined;
 
+  readonly #failures: FailureLog;
+
   constructor(options: RetentionWorkerOptions) {
     this.#options = options;
+    this.#failures = new FailureLog(options.log, {
+      failed: "the purge of expired rows failed; retrying",
+      recovered: "expired rows are purged again",
+    });
     this.#metrics = new RetentionMetrics(options.metrics);
   }
 
@@ -119,15 +125,16 @@ export class RetentionWorker {
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await this.#wakeup.wait(clock, POLL_EVERY_MS, signal);
       try {
         if (!signal.aborted) await this.purge();
+        this.#failures.succeeded();
       } catch (error) {
         // The next pass finds the remaining rows; only the deletion is delayed.
-        log.warn({ err: error }, "the purge of expired rows failed; retrying");
+        this.#failures.failed(error);
       }
     }
   }
