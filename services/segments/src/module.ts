@@ -113,7 +113,7 @@ export const segmentsModule: ModuleDefinition = {
 
 /** The projection with its workers. */
 function buildProjection(
-  { bus, clock, database, log }: Platform,
+  { bus, clock, database, log, threads }: Platform,
   { announcer, feed, metrics }: ProjectionParts,
 ): SegmentProjection {
   const definitions = new DefinitionsCache();
@@ -131,6 +131,7 @@ function buildProjection(
       publishRemoved: (trx, profiles, nowMs) => publishRemoved(trx, announcer, profiles, nowMs),
       switchFinishedRules: (trx, organizationId) => switchFinishedRules(trx, organizationId, announcer),
     },
+    threads,
   });
   const purges = new PurgeWorker({
     announcer,

@@ -53,6 +53,7 @@ export class BackgroundWork {
     try {
       this.#nextRunMs = await this.#options.projection.work(
         new OwnedView(this.#options.database, this.#key, this.#shards),
+        signal,
       );
       if (this.#failures > 0) this.#options.log.info({}, "background work succeeds again");
       this.#failures = 0;

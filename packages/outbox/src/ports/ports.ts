@@ -80,9 +80,10 @@ export interface Projection {
   /**
    * Does background work such as timers and backfill steps. The owner calls it between two applied batches,
    * never at the same time as one. Returns after at most about 50 ms of work. Resolves to the next time to be
-   * called (epoch milliseconds; 0 means at once, Infinity means when woken).
+   * called (epoch milliseconds; 0 means at once, Infinity means when woken). Once the signal aborts, the work may
+   * end early.
    */
-  work(owned: OwnedShards): Promise<number>;
+  work(owned: OwnedShards, signal: AbortSignal): Promise<number>;
 }
 
 export interface OwnedShards {

@@ -72,7 +72,7 @@ export class SegmentProjection implements Projection {
     this.#deps.rebuilds.wake();
   }
 
-  async work(owned: OwnedShards): Promise<number> {
+  async work(owned: OwnedShards, signal: AbortSignal): Promise<number> {
     const { announcer, bus, timers, rebuilds, purges, sweeps } = this.#deps;
     // Announcements of the batches before this call are committed.
     announcer.committed();
@@ -83,7 +83,7 @@ export class SegmentProjection implements Projection {
     await this.#findPendingWork(owned);
     const drained = await timers.drain(owned);
     announcer.committed();
-    const rebuilt = await rebuilds.step(owned);
+    const rebuilt = await rebuilds.step(owned, signal);
     announcer.committed();
     const purged = await purges.step(owned);
     announcer.committed();

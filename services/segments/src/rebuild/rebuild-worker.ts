@@ -8,11 +8,13 @@ import {
   type Clock,
   type OrganizationId,
   type ProfileId,
+  WorkBudget,
 } from "@muster/core";
 import type { Database, Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { FailureLog, type Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
+import type { ThreadPool } from "@muster/runtime";
 import type { Announcer } from "../announcements/announcer.ts";
 import { type ChangedProfile, saveChangedProfiles } from "../announcements/changed-profile.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
@@ -25,9 +27,10 @@ import { WorkSchedule } from "../work-schedule.ts";
 import { ALL_EVALUATIONS, advanceBackfills, type Backfill } from "./backfill-store.ts";
 import { deleteProfiles } from "./missing-profiles.ts";
 import { RebuildPlanner, type RebuildTask } from "./rebuild-planner.ts";
+import { MAIN_THREAD_EVENTS_MAX } from "./rebuild-units.ts";
 import { type ReplacedStates, replaceStates, type ScannedShard } from "./replace-states.ts";
 import { readUnappliedMessages, type UnappliedMessages } from "./retained-facts.ts";
-import { type ScannedStates, scanStates } from "./scan-states.ts";
+import { type ScanDeps, type ScannedStates, scanStates } from "./scan-states.ts";
 
 /** What rebuilds need from rule versions. Passed in, because rule versions depend on backfills. */
 export interface RuleVersions {
@@ -49,6 +52,7 @@ export interface RebuildDeps {
   readonly log: Logger;
   readonly metrics: SegmentsMetrics;
   readonly ruleVersions: RuleVersions;
+  readonly threads: ThreadPool;
 }
 
 export interface RebuildStep {
@@ -62,6 +66,13 @@ export interface RebuildStep {
 
 /** Waits between attempts while the events service is unavailable. */
 const RETRY: BackoffPolicy = { minMs: 500, maxMs: 15_000 };
+
+/**
+ * After the rebuild of a profile with a long history, later marks of the profile wait this long for each of its
+ * events, and then share a rebuild: 3 s for 60,000 events. A read that waits for the profile still has time.
+ */
+const POSTPONED_MS_PER_EVENT = 0.05;
+const POSTPONED_MS_MAX = 3_000;
 
 /** Runs in the process that owns the shards, between batches of messages. */
 export class RebuildWorker {
@@ -85,7 +96,7 @@ export class RebuildWorker {
   }
 
   /** Processes one chunk. No messages are applied in the owned shards meanwhile. */
-  async step(owned: OwnedShards): Promise<RebuildStep> {
+  async step(owned: OwnedShards, signal: AbortSignal): Promise<RebuildStep> {
     const { clock } = this.#deps;
     const nowMs = clock.nowMs();
     const nextMs = Math.max(this.#schedule.nextMs, this.#notBeforeMs);
@@ -98,12 +109,14 @@ export class RebuildWorker {
     }
     const startMs = clock.monotonicMs();
     try {
-      await this.#run(owned, tasks);
+      await this.#run(owned, tasks, signal);
       this.#planner.adjustChunkSize(clock.monotonicMs() - startMs);
       this.#failures = 0;
       this.#failureLog.succeeded();
       return { nextMs: 0, hasFinishedWork: true };
     } catch (error) {
+      // The next owner starts the step again.
+      if (signal.aborted) return { nextMs: Number.POSITIVE_INFINITY, hasFinishedWork: false };
       // The consumer handles a lost shard or a defect.
       if (!(error instanceof AppError)) throw error;
       // The events service is unavailable. Timers and messages continue, and waiting readers time out with a
@@ -117,8 +130,8 @@ export class RebuildWorker {
   }
 
   /** All tasks are of one organization, each of another shard. */
-  async #run(owned: OwnedShards, tasks: readonly RebuildTask[]): Promise<void> {
-    const { database, clock } = this.#deps;
+  async #run(owned: OwnedShards, tasks: readonly RebuildTask[], signal: AbortSignal): Promise<void> {
+    const { database, clock, feed, threads } = this.#deps;
     const organizationId = tasks[0]?.organizationId;
     assert(organizationId !== undefined, "a step has a task");
     // Invariant: the definitions are loaded after the tasks were listed, so they include every segment whose
@@ -126,10 +139,18 @@ export class RebuildWorker {
     // purge, which the same owner runs afterwards.
     const definitions = await this.#deps.ruleVersions.loadProvisioned(database.reader, organizationId);
     const scannedMs = clock.nowMs();
+    // A step is bounded by its chunk. The budget only yields to other work of the process.
+    const onSpent = (): Error => new AppError("WORK_LIMIT_REACHED");
+    const budget = new WorkBudget({ clock, maxUnits: Number.POSITIVE_INFINITY, onSpent, signal });
+    const scanDeps: ScanDeps = { feed, threads: this.#failures === 0 ? threads : undefined };
     const scans = await Promise.allSettled(
       tasks.map(async (task): Promise<ScannedShard> => {
         const appliedPosition = owned.position(task.shard);
-        const scan = await scanStates(this.#deps.feed, task, definitions, scannedMs);
+        const scan = await scanStates(scanDeps, task, definitions, {
+          nowMs: scannedMs,
+          budget,
+          signal,
+        });
         return {
           task,
           appliedPosition,
@@ -151,8 +172,18 @@ export class RebuildWorker {
         this.#write(trx, organizationId, scannedShards, definitions),
       );
       this.#deps.metrics.membershipsChanged("backfill", changes);
+      for (const scanned of scannedShards) this.#postponeLongHistories(scanned);
     }
     for (const scan of scans) if (scan.status === "rejected") throw scan.reason;
+  }
+
+  /** Many late events of a profile share a rebuild, because each rebuild reads the whole history again. */
+  #postponeLongHistories({ task: { organizationId, shard }, eventCounts }: ScannedShard): void {
+    for (const [profileId, events] of eventCounts) {
+      if (events <= MAIN_THREAD_EVENTS_MAX) continue;
+      const waitMs = Math.min(POSTPONED_MS_MAX, events * POSTPONED_MS_PER_EVENT);
+      this.#planner.postpone({ organizationId, shard, profileId }, this.#deps.clock.nowMs() + waitMs);
+    }
   }
 
   async #readUnapplied(

@@ -1,10 +1,14 @@
 // Scans profiles from a snapshot of their raw events and computes the states.
-import type { ProfileId } from "@muster/core";
+import type { ScannedEvent, ScannedProfile } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
+import type { OrganizationId, ProfileId, WorkBudget } from "@muster/core";
+import type { ThreadPool } from "@muster/runtime";
 import { recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
 import { emptyState, type ProfileState } from "../engine/state/profile-state.ts";
 import { eventIdText } from "../events/event-id.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
+import { LongHistory } from "./long-history.ts";
+import { EVENT_UNITS, MAIN_THREAD_EVENTS_MAX } from "./rebuild-units.ts";
 
 /** Event names in the filter of a scan; with more, all events are read. */
 const EVENT_NAMES_MAX = 10_000;
@@ -21,36 +25,128 @@ export interface ScannedStates {
   readonly isScanned: boolean;
   /** By profile, in order of id; without memberships. */
   readonly states: ReadonlyMap<ProfileId, ProfileState>;
+  /** The number of scanned events, by profile. */
+  readonly eventCounts: ReadonlyMap<ProfileId, number>;
 }
 
-/** Applies each profile's events to the definitions' facts. Events later than `nowMs` wait in the state. */
+export interface ScanDeps {
+  readonly feed: Pick<EventsFeed, "scan">;
+  /** Undefined: the main thread applies all events. */
+  readonly threads: ThreadPool | undefined;
+}
+
+/** Events later than `nowMs` wait in the state. The budget yields between slices and ends a canceled scan. */
+export interface ScanOptions {
+  readonly nowMs: number;
+  readonly budget: WorkBudget;
+  readonly signal: AbortSignal;
+}
+
+/** Applies each profile's events to the definitions' facts. */
 export async function scanStates(
-  feed: EventsFeed,
+  deps: ScanDeps,
   request: Omit<ScanRequest, "eventNames">,
   definitions: Definitions,
-  nowMs: number,
+  options: ScanOptions,
 ): Promise<ScannedStates> {
-  const states = new Map<ProfileId, ProfileState>();
   const filter = scanFilter(definitions);
   // No rule reads events or profiles.
   if (filter === undefined) {
-    return { position: Number.MAX_SAFE_INTEGER, more: false, completeSinceMs: 0, isScanned: false, states };
+    return {
+      position: Number.MAX_SAFE_INTEGER,
+      more: false,
+      completeSinceMs: 0,
+      isScanned: false,
+      states: new Map(),
+      eventCounts: new Map(),
+    };
   }
-  const scan = await feed.scan({ ...request, ...filter }, (profileId, events, profile) => {
-    let state = states.get(profileId);
+  const collector = new StateCollector(deps.threads, request.organizationId, definitions, options);
+  try {
+    const scan = await deps.feed.scan(
+      { ...request, ...filter },
+      (profileId, events, profile) => collector.add(profileId, events, profile),
+      { signal: options.signal },
+    );
+    const { states, eventCounts } = await collector.finish();
+    for (const state of states.values()) state.asOf = scan.position;
+    return { ...scan, isScanned: true, states, eventCounts };
+  } finally {
+    collector.cancel();
+  }
+}
+
+/** Collects the states of one scan, in which the events of a profile are consecutive. */
+class StateCollector {
+  readonly #states = new Map<ProfileId, ProfileState>();
+  readonly #eventCounts = new Map<ProfileId, number>();
+  readonly #threads: ThreadPool | undefined;
+  readonly #definitions: Definitions;
+  readonly #options: ScanOptions;
+  readonly #organizationId: OrganizationId;
+  #longHistory: LongHistory | undefined;
+  /** The profile of the long history. */
+  #longProfileId: ProfileId | undefined;
+
+  constructor(
+    threads: ThreadPool | undefined,
+    organizationId: OrganizationId,
+    definitions: Definitions,
+    options: ScanOptions,
+  ) {
+    this.#threads = threads;
+    this.#organizationId = organizationId;
+    this.#definitions = definitions;
+    this.#options = options;
+  }
+
+  async add(profileId: ProfileId, events: readonly ScannedEvent[], profile: ScannedProfile): Promise<void> {
+    const engineProfile = { createMs: Number(profile.createTimeMs), traits: profile.traits };
+    let state = this.#states.get(profileId);
     if (state === undefined) {
+      await this.#finishLongHistory();
       state = emptyState();
-      states.set(profileId, state);
-      const { createTimeMs, traits } = profile;
-      recordProfile(state, definitions, { createMs: Number(createTimeMs), traits }, new Set());
+      this.#states.set(profileId, state);
+      recordProfile(state, this.#definitions, engineProfile, new Set());
     }
+    const count = (this.#eventCounts.get(profileId) ?? 0) + events.length;
+    this.#eventCounts.set(profileId, count);
+    if (count > MAIN_THREAD_EVENTS_MAX && this.#threads !== undefined && this.#longHistory === undefined) {
+      const { nowMs, signal } = this.#options;
+      const [organizationId, definitions] = [this.#organizationId, this.#definitions];
+      this.#longHistory = new LongHistory(this.#threads, { organizationId, definitions, nowMs, signal });
+      this.#longProfileId = profileId;
+    }
+    if (await this.#longHistory?.add({ id: profileId, ...engineProfile }, events, state)) return;
+    await this.#record(state, events);
+  }
+
+  async finish(): Promise<Pick<ScannedStates, "states" | "eventCounts">> {
+    await this.#finishLongHistory();
+    return { states: this.#states, eventCounts: this.#eventCounts };
+  }
+
+  /** Frees the thread after a failure. */
+  cancel(): void {
+    this.#longHistory?.cancel();
+  }
+
+  async #record(state: ProfileState, events: readonly ScannedEvent[]): Promise<void> {
+    const { budget, nowMs } = this.#options;
     for (const { id, name, occurredMs, properties } of events) {
+      budget.spend(EVENT_UNITS);
+      if (budget.isSliceOver) await budget.turn();
       const instant = [Number(occurredMs), eventIdText(id)] as const;
-      recordEvent(state, definitions, { eventName: name, instant, properties }, nowMs, new Set());
+      recordEvent(state, this.#definitions, { eventName: name, instant, properties }, nowMs, new Set());
     }
-  });
-  for (const state of states.values()) state.asOf = scan.position;
-  return { ...scan, isScanned: true, states };
+  }
+
+  async #finishLongHistory(): Promise<void> {
+    const state = await this.#longHistory?.finish();
+    if (state !== undefined && this.#longProfileId !== undefined)
+      this.#states.set(this.#longProfileId, state);
+    this.#longHistory = undefined;
+  }
 }
 
 /** Undefined if no rule reads events or profiles. */
