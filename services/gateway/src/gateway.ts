@@ -13,7 +13,9 @@ import {
   createConnectHandler,
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_REPLAYED,
+  OpenCalls,
   RETRY_AFTER,
+  serverGoingAway,
   TRACE_PARENT,
 } from "@muster/rpc";
 import type { Listener } from "@muster/runtime";
@@ -24,6 +26,7 @@ import { Cors } from "./cors.ts";
 import { mayActAsDemo } from "./demo-access.ts";
 import { HttpServer } from "./http-server.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
+import { boundedReads } from "./reads/bounded-reads.ts";
 import { RequestHandler } from "./request-handler.ts";
 import { ResponseWriter } from "./response-writer.ts";
 
@@ -64,6 +67,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limits = { ...defaultLimits, ...options.limits };
   const newRequestId = (): string => options.ids.next(clock.nowMs());
   const accessLog = new AccessLog(options);
+  const caller = boundedReads(options.caller, clock, limits.readDeadlineMs);
+  const calls = new OpenCalls();
   const handler = new RequestHandler({
     clock,
     limits,
@@ -74,9 +79,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     bodies: new ByteBudget(limits.bodies),
     writer: new ResponseWriter({ limits, clock, budget: new ByteBudget(limits.responses) }),
     admission,
-    transcoder: createTranscoder(options.services, options.caller),
+    calls,
+    transcoder: createTranscoder(options.services, caller),
     cors: new Cors(options.corsOrigins ?? [], responseHeadersOf(options.services)),
-    connect: createConnectHandler({ services: options.services, caller: options.caller, admission, clock }),
+    connect: createConnectHandler({ services: options.services, caller, admission, clock }),
     demoToken: (request) => {
       if (options.demoTokens === undefined || request.headers.authorization !== undefined) return undefined;
       const { remoteAddress } = request.socket;
@@ -98,7 +104,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     name: "gateway",
     start: () => server.start(),
     notServing: () => server.startDraining(),
-    stop: (timeoutMs) => server.stop(timeoutMs),
+    stop: (timeoutMs) => {
+      calls.drain(serverGoingAway());
+      return server.stop(timeoutMs, () => calls.cut(serverGoingAway()));
+    },
   };
 }
 
