@@ -95,6 +95,10 @@ bench-segments: setup ## Segments beside GROUP BY over the raw events; MUSTER_BE
 bench-behavior: setup ## Read models, summaries, points and alerts beside the raw events; MUSTER_BENCH_SIZE as above
 	@$(NODE) tests/bench/behavior/run.ts
 
+.PHONY: bench-fairness
+bench-fairness: setup ## Probes and posts of a tenant while another sends the most costly requests; 3 minutes
+	@$(NODE) tests/bench/fairness/run.ts
+
 .PHONY: golden-update
 golden-update: setup ## Rewrite the golden files; read the diff before you commit it
 	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run $$(git grep -lE '\b(golden|checkGenerated)\(' -- '*.test.ts' ':!packages/testkit')

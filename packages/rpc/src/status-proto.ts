@@ -9,15 +9,7 @@ import {
   RetryInfoSchema,
 } from "@muster/contracts/google/rpc/error_details_pb";
 import { type Status, StatusSchema } from "@muster/contracts/google/rpc/status_pb";
-import {
-  AppError,
-  Code,
-  type CodeName,
-  type FieldError,
-  type ReasonName,
-  reasonTable,
-  UnlistedError,
-} from "@muster/errors";
+import { AppError, type FieldError, type ReasonName, reasonTable } from "@muster/errors";
 import { VIOLATIONS_MAX } from "./validation.ts";
 
 /** Marks an ErrorInfo as Muster's: its reason belongs to the closed list. */
@@ -114,7 +106,7 @@ export function errorFromStatusBytes(bytes: Uint8Array, received: Received = {})
     const detail = status.details.find((any) => anyIs(any, desc));
     return detail === undefined ? undefined : unpack(detail, desc);
   };
-  return errorFromDetails(status, find, received);
+  return errorFromDetails(status.message, find, received);
 }
 
 function unpack<Desc extends DescMessage>(detail: Any, desc: Desc): MessageShape<Desc> | undefined {
@@ -129,15 +121,15 @@ export type FindDetail = <Desc extends DescMessage>(desc: Desc) => MessageShape<
 
 /** Builds an AppError from google.rpc details of any transport. */
 export function errorFromDetails(
-  { code, message }: { readonly code: number; readonly message: string },
+  message: string,
   find: FindDetail,
   received: Received,
 ): AppError | undefined {
   const info = find(ErrorInfoSchema);
-  if (info === undefined || info.domain !== ERROR_DOMAIN) return undefined;
+  if (info === undefined || info.domain !== ERROR_DOMAIN || !isReason(info.reason)) return undefined;
   const retryDelay = find(RetryInfoSchema)?.retryDelay;
   const requestId = find(RequestInfoSchema)?.requestId;
-  const options = {
+  return new AppError(info.reason, {
     message,
     fields: (find(BadRequestSchema)?.fieldViolations ?? []).map((violation) => ({
       field: violation.field,
@@ -147,34 +139,19 @@ export function errorFromDetails(
     ...(retryDelay === undefined ? {} : { retryAfterMs: durationMs(retryDelay) }),
     ...(requestId === undefined || requestId === "" ? {} : { requestId }),
     ...received,
-  };
-  return isReason(info.reason)
-    ? new AppError(info.reason, options)
-    : new UnlistedError(info.reason, codeNameOf(code), options);
-}
-
-const codeNames = new Map<number, CodeName>(
-  Object.entries(Code).map(([name, code]) => [code, name as CodeName]),
-);
-
-function codeNameOf(code: number): CodeName {
-  return codeNames.get(code) ?? "unknown";
+  });
 }
 
 function isReason(text: string): text is ReasonName {
   return Object.hasOwn(reasonTable, text);
 }
 
-/** The error for a bare status code of a peer or library without Muster reasons. */
+/** The reason for a bare status code of a peer or library without Muster reasons. */
 export function errorFromCode(code: number, message: string, cause: unknown): AppError {
-  const reason = reasonOfCode(code, message);
-  if (reason !== undefined) return new AppError(reason, { cause });
-  const name = codeNameOf(code);
-  return new UnlistedError("UNSPECIFIED", name, { message: `The called service returned ${name}.`, cause });
+  return new AppError(reasonOfCode(code, message), { cause });
 }
 
-/** Undefined for codes that several reasons have. */
-function reasonOfCode(code: number, message: string): ReasonName | undefined {
+function reasonOfCode(code: number, message: string): ReasonName {
   switch (code) {
     case 1:
       return "CANCELED";
@@ -196,6 +173,6 @@ function reasonOfCode(code: number, message: string): ReasonName | undefined {
     case 16:
       return "UNAUTHENTICATED";
     default:
-      return undefined;
+      return "INTERNAL";
   }
 }

@@ -13,9 +13,7 @@ import {
   createConnectHandler,
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_REPLAYED,
-  OpenCalls,
   RETRY_AFTER,
-  serverGoingAway,
   TRACE_PARENT,
 } from "@muster/rpc";
 import type { Listener } from "@muster/runtime";
@@ -26,7 +24,6 @@ import { Cors } from "./cors.ts";
 import { mayActAsDemo } from "./demo-access.ts";
 import { HttpServer } from "./http-server.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
-import { boundedReads } from "./reads/bounded-reads.ts";
 import { RequestHandler } from "./request-handler.ts";
 import { ResponseWriter } from "./response-writer.ts";
 
@@ -67,8 +64,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limits = { ...defaultLimits, ...options.limits };
   const newRequestId = (): string => options.ids.next(clock.nowMs());
   const accessLog = new AccessLog(options);
-  const caller = boundedReads(options.caller, clock, limits.readDeadlineMs);
-  const calls = new OpenCalls();
   const handler = new RequestHandler({
     clock,
     limits,
@@ -79,10 +74,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     bodies: new ByteBudget(limits.bodies),
     writer: new ResponseWriter({ limits, clock, budget: new ByteBudget(limits.responses) }),
     admission,
-    calls,
-    transcoder: createTranscoder(options.services, caller),
+    transcoder: createTranscoder(options.services, options.caller),
     cors: new Cors(options.corsOrigins ?? [], responseHeadersOf(options.services)),
-    connect: createConnectHandler({ services: options.services, caller, admission, clock }),
+    connect: createConnectHandler({ services: options.services, caller: options.caller, admission, clock }),
     demoToken: (request) => {
       if (options.demoTokens === undefined || request.headers.authorization !== undefined) return undefined;
       const { remoteAddress } = request.socket;
@@ -104,10 +98,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     name: "gateway",
     start: () => server.start(),
     notServing: () => server.startDraining(),
-    stop: (timeoutMs) => {
-      calls.drain(serverGoingAway());
-      return server.stop(timeoutMs, () => calls.cut(serverGoingAway()));
-    },
+    stop: (timeoutMs) => server.stop(timeoutMs),
   };
 }
 

@@ -1,6 +1,5 @@
 // Declares the limits of the gateway per client.
-import { BODY_BYTES_MAX, CONSISTENCY_WAIT_MS_MAX } from "@muster/core";
-import { OUTPUT_LIMITS, type OutputLimits } from "@muster/rpc";
+import { BODY_BYTES_MAX } from "@muster/core";
 import type { ByteLimits } from "./byte-budget.ts";
 
 const MIB = 1024 * 1024;
@@ -34,15 +33,11 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number;
   /** Longest time for a client to read a response that is not a stream. */
   readonly responseTimeoutMs: number;
-  /** Unread output of a stream. */
-  readonly streams: OutputLimits;
-  /** Time in which a client that stalled may still read the last frame of a stream. */
-  readonly stalledTimeoutMs: number;
   /** Interval at which the timeouts above are checked. */
   readonly timeoutCheckMs: number;
   /** The deadline of a REST request whose method sets no deadline. */
   readonly deadlineMs: number;
-  /** Longest time of a read, on every protocol. */
+  /** The same of a GET. */
   readonly readDeadlineMs: number;
 }
 
@@ -60,9 +55,7 @@ export const defaultLimits: HttpLimits = {
   keepAliveTimeoutMs: 65_000,
   idleTimeoutMs: 60_000,
   responseTimeoutMs: 300_000,
-  streams: OUTPUT_LIMITS,
-  stalledTimeoutMs: 5_000,
   timeoutCheckMs: 1_000,
   deadlineMs: 30_000,
-  readDeadlineMs: CONSISTENCY_WAIT_MS_MAX,
+  readDeadlineMs: 10_000,
 };

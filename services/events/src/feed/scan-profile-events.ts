@@ -10,9 +10,9 @@ import {
   type ScanProfileEventsResponse,
   ScanProfileEventsResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import { bytesToUuid, chunksOf, type OrganizationId, shardOf, uuidToBytes } from "@muster/core";
+import { bytesToUuid, chunksOf, type OrganizationId, shardOf, uuidToBytes, WorkBudget } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { invalidField } from "@muster/errors";
+import { AppError, invalidField } from "@muster/errors";
 import { readPositions } from "@muster/outbox";
 import type { ServerStreamHandler } from "@muster/rpc";
 import type { EventRow } from "../event-storage/event-store.ts";
@@ -26,11 +26,12 @@ import { callbackStream } from "./callback-stream.ts";
 import { readProfileEvents, type ScanTarget } from "./read-profile-events.ts";
 
 /** Maximum size of a part of the stream. */
-const PART_BYTES_MAX = 256 * 1024;
+const PART_BYTES_MAX = 64 * 1024;
 /** Maximum number of roots whose merged profiles are in memory at once. */
 const ROOTS_AT_ONCE = 100;
 /** Maximum number of event names in a statement. A longer list is filtered in memory. */
 const STATEMENT_NAMES_MAX = 500;
+const UNITS_PER_ROW = 5;
 
 type Emit = (part: ScanProfileEventsResponse) => Promise<void>;
 
@@ -40,9 +41,22 @@ export function scanProfileEvents(
   return (request, context) => {
     checkIds(request);
     return callbackStream<ScanProfileEventsResponse>(context.signal, (emit) =>
-      deps.database.snapshot((trx) => scan(trx, request, emit)),
+      deps.database.snapshot((trx) => scan(trx, request, emit, slicesOf(deps, context.signal))),
     );
   };
+}
+
+/**
+ * An embedded database never waits for input or output, so that a scan would hold the process. The snapshot stays
+ * open while other requests have their turn; it blocks no writer.
+ */
+function slicesOf({ clock }: EventsDeps, signal: AbortSignal): WorkBudget {
+  return new WorkBudget({
+    clock,
+    signal,
+    maxUnits: Infinity,
+    onSpent: () => new AppError("WORK_LIMIT_REACHED"),
+  });
 }
 
 function checkIds({ profileIds, afterProfileId }: ScanProfileEventsRequest): void {
@@ -53,7 +67,12 @@ function checkIds({ profileIds, afterProfileId }: ScanProfileEventsRequest): voi
   }
 }
 
-async function scan(trx: Transaction, request: ScanProfileEventsRequest, emit: Emit): Promise<void> {
+async function scan(
+  trx: Transaction,
+  request: ScanProfileEventsRequest,
+  emit: Emit,
+  budget: WorkBudget,
+): Promise<void> {
   // Must be the first statement, because the snapshot begins here.
   const position = (await readPositions(trx))[request.shard] ?? 0;
   const { targets, more } = await readTargets(trx, request);
@@ -71,6 +90,8 @@ async function scan(trx: Transaction, request: ScanProfileEventsRequest, emit: E
   const filter = namesFilter(request.eventNames);
   if (!request.withoutEvents) {
     await readProfileEvents(trx, organizationId, targets, filter.inStatement, async (target, row) => {
+      budget.spend(UNITS_PER_ROW);
+      if (budget.isSliceOver) await budget.turn();
       if (filter.accepts(row)) await parts.add(target.profile, row);
     });
   }

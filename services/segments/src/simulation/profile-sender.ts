@@ -3,8 +3,8 @@ import type { ScannedEvent } from "@muster/contracts/muster/events/v1/event_feed
 import type { ThreadSession } from "@muster/runtime";
 import { ChunkBuilder, type IdentifiedProfile, type ProfileChunk } from "./profile-chunks.ts";
 
-/** About the size of a chunk. A page of the scan adds up to 256 KiB, or one large event. */
-const CHUNK_BYTES = 128 * 1024;
+/** About the size of a chunk. A part of the scan adds up to 64 KiB, or a large event. */
+const CHUNK_BYTES = 64 * 1024;
 
 export class ProfileSender {
   /** Events sent so far. */
