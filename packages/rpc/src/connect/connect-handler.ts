@@ -144,7 +144,7 @@ class Handler implements ConnectHandler {
     };
     const body = await request.readBody(caller);
     try {
-      const message = readMessage(method.input, format, body.bytes);
+      const message = readMessage(method, format, body.bytes);
       if (method.methodKind === "server_streaming")
         return await this.#stream(method, format, message, options);
       const response = await this.#callerOf(method).unary(method, message, options);

@@ -1,7 +1,8 @@
 // Reads the headers and the message of a Connect or gRPC-Web request. Every refusal is an AppError.
-import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
+import { type DescMessage, type DescMethod, fromBinary, getOption, type Message } from "@bufbuild/protobuf";
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc-web";
+import { rest } from "@muster/contracts/muster/options/v1/options_pb";
 import { BODY_BYTES_MAX } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { readProtoJson, toAppError } from "@muster/transcoder";
@@ -36,10 +37,10 @@ export function timeoutOf({ protocol }: WireFormat, header: HeaderReader): numbe
 }
 
 /** The message of the body. A stream of requests needs HTTP/2, so every body holds a single message. */
-export function readMessage(desc: DescMessage, format: WireFormat, body: Uint8Array): Message {
+export function readMessage(method: DescMethod, format: WireFormat, body: Uint8Array): Message {
   const bytes = format.protocol === "unary" ? body : unwrap(body);
   if (bytes.byteLength > BODY_BYTES_MAX) throw tooLarge();
-  return format.codec === "proto" ? readBinary(desc, bytes) : readJson(desc, bytes);
+  return format.codec === "proto" ? readBinary(method.input, bytes) : readJson(method, bytes);
 }
 
 function unwrap(body: Uint8Array): Uint8Array {
@@ -67,9 +68,11 @@ function readBinary(desc: DescMessage, bytes: Uint8Array): Message {
 }
 
 /** Unknown fields pass, so that a client may be newer than the server. */
-function readJson(desc: DescMessage, bytes: Uint8Array): Message {
+/** Unknown fields are refused as over REST, although Connect's own readers skip them. */
+function readJson(method: DescMethod, bytes: Uint8Array): Message {
+  const { ignoreUnknown } = getOption(method, rest);
   try {
-    return readProtoJson(desc, bytes, { ignoreUnknown: true });
+    return readProtoJson(method.input, bytes, { ignoreUnknown });
   } catch (error) {
     throw toAppError(error);
   }
