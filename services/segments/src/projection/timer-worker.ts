@@ -8,8 +8,9 @@ import type { Announcer } from "../announcements/announcer.ts";
 import { timerCause } from "../announcements/cause.ts";
 import { type ChangedProfile, saveChangedProfiles } from "../announcements/changed-profile.ts";
 import { evaluate } from "../engine/evaluation/evaluate.ts";
+import { applyDueEvents } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
-import { earlier, evaluateAll } from "../engine/state/membership.ts";
+import { earlier, evaluateInSteps } from "../engine/state/membership.ts";
 import { needsRebuild, viewOf } from "../engine/state/profile-state.ts";
 import { compareProfileKeys, keyOf, type ProfileKey } from "../profiles/profile-key.ts";
 import { addProfileRebuilds } from "../profiles/rebuild-store.ts";
@@ -21,6 +22,7 @@ import {
 } from "../profiles/state-store.ts";
 import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
+import { TransactionSlices } from "./transaction-slices.ts";
 
 export interface TimerWorkerDeps {
   readonly announcer: Announcer;
@@ -112,9 +114,11 @@ export class TimerWorker {
       const definitions = await this.#definitions(trx, profiles, nowMs);
       const changed: ChangedProfile[] = [];
       const rebuilds: ProfileKey[] = [];
+      const slices = new TransactionSlices(this.#deps.clock);
       for (const profile of profiles) {
         const own = definitions.get(profile.organizationId);
-        if (own !== undefined) changed.push(evaluateDueProfile(profile, own, nowMs, rebuilds));
+        if (own === undefined) continue;
+        changed.push(await evaluateDueProfile(profile, own, { nowMs, rebuilds, slices }));
       }
       await addProfileRebuilds(trx, rebuilds);
       await saveChangedProfiles(trx, changed, this.#deps.announcer, nowMs);
@@ -133,22 +137,30 @@ export class TimerWorker {
   }
 }
 
-function evaluateDueProfile(
+/** What evaluating a batch needs, and the profiles to rebuild. */
+interface DueEvaluation {
+  readonly nowMs: number;
+  readonly rebuilds: ProfileKey[];
+  readonly slices: TransactionSlices;
+}
+
+async function evaluateDueProfile(
   profile: StoredProfile,
   definitions: Definitions,
-  nowMs: number,
-  rebuilds: ProfileKey[],
-): ChangedProfile {
+  { nowMs, rebuilds, slices }: DueEvaluation,
+): Promise<ChangedProfile> {
   const { state } = profile;
   if (needsRebuild(state, nowMs)) {
     // From here on the rebuild mark, not the due time, makes readers wait.
     state.rebuildDueMs = undefined;
     rebuilds.push(keyOf(profile));
   }
+  applyDueEvents(state, definitions, nowMs, new Set());
+  const steps = evaluateInSteps(state, definitions, definitions.segments.values(), nowMs);
   return {
     ...keyOf(profile),
     state,
-    ...evaluateAll(state, definitions, nowMs),
+    ...(await slices.run(steps)),
     isStored: true,
     causeOf(change) {
       const rule = definitions.segments.get(change.evaluationId)?.rule;

@@ -35,6 +35,20 @@ export function evaluateSegments(
   segments: Iterable<SegmentDefinition>,
   nowMs: number,
 ): MembershipUpdate {
+  const steps = evaluateInSteps(state, definitions, segments, nowMs);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** Like {@link evaluateSegments}. Yields after each segment, so that the caller may interrupt long work. */
+export function* evaluateInSteps(
+  state: ProfileState,
+  definitions: Definitions,
+  segments: Iterable<SegmentDefinition>,
+  nowMs: number,
+): Generator<void, MembershipUpdate> {
   const changes: MembershipChange[] = [];
   let nextDueMs = earlier(state.scheduledEvents[0]?.instant[0], state.rebuildDueMs);
   const context = new EvaluationContext(viewOf(state, definitions.ruleOf), nowMs);
@@ -50,6 +64,7 @@ export function evaluateSegments(
     if (limited.has(segment)) continue;
     const { id, rule, predecessorId } = segment;
     const { member, nextChangeAt } = evaluateAt(rule, context);
+    yield;
     nextDueMs = earlier(nextDueMs, nextChangeAt);
     const enteredMs = state.memberships.get(id);
     if (member === (enteredMs !== undefined)) continue;
