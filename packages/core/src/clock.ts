@@ -10,6 +10,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Node fires a timer beyond 2^31 - 1 ms after 1 ms. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
@@ -21,7 +24,15 @@ export const systemClock: Clock = {
         signal?.removeEventListener("abort", done);
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      let restMs = ms;
+      const wait = (): NodeJS.Timeout => {
+        if (restMs <= TIMER_MS_MAX) return setTimeout(done, restMs);
+        restMs -= TIMER_MS_MAX;
+        return setTimeout(() => {
+          timer = wait();
+        }, TIMER_MS_MAX);
+      };
+      let timer = wait();
       signal?.addEventListener("abort", done, { once: true });
     }),
 };

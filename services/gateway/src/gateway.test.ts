@@ -79,7 +79,9 @@ describe("fixed routes", () => {
     const starting = await startTestGateway({
       readiness: async () => ({ isReady: false, reason: "starting" }),
     });
-    expect(await send(starting.port, "/readyz")).toMatchObject({ status: 503, text: "starting\n" });
+    const response = await send(starting.port, "/readyz");
+    expect(response).toMatchObject({ status: 503, text: "starting\n" });
+    expect(response.headers["retry-after"]).toBe("1");
     await starting.gateway.stop(1_000);
   });
 });

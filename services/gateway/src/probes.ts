@@ -36,7 +36,8 @@ const routes: Readonly<Record<string, (deps: ProbeDeps) => Promise<ProbeResponse
   "/livez": async () => text(200, "live\n"),
   "/readyz": async ({ readiness }) => {
     const { isReady, reason } = await readiness();
-    return text(isReady ? 200 : 503, `${reason}\n`);
+    const response = text(isReady ? 200 : 503, `${reason}\n`);
+    return isReady ? response : { ...response, headers: { ...response.headers, "retry-after": "1" } };
   },
   "/metrics": async ({ metrics }) => ({
     status: 200,

@@ -2,9 +2,18 @@
 import { connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { GetProfileResponseSchema } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { AppError } from "@muster/errors";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { send, sendRaw, startTestGateway, type TestGateway } from "./test-gateway.ts";
+import {
+  head,
+  RawConnection,
+  send,
+  sendRaw,
+  startTestGateway,
+  type TestGateway,
+  type TestResponse,
+} from "./test-gateway.ts";
 
 let muster: TestGateway;
 
@@ -22,6 +31,9 @@ function expectRawEnvelope(response: string, status: number, reason: string): vo
   expect(response).toMatch(/\r\ncontent-language: en\r\nvary: .*accept-language\r\n/);
   expect(response.toLowerCase()).not.toContain("<html");
 }
+
+const CLOSE = "connection: close\r\n\r\n";
+const TWO_KEYS = "authorization: Bearer a\r\nauthorization: Bearer b\r\n";
 
 describe("malformed", () => {
   test.each([
@@ -52,6 +64,17 @@ describe("malformed", () => {
       "TOO_LARGE",
     ],
     ["CONNECT", "CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n", 405, "METHOD_NOT_ALLOWED"],
+    ["two hosts", `GET /version HTTP/1.1\r\nhost: a\r\nhost: a\r\n${CLOSE}`, 400, "REQUEST_MALFORMED"],
+    ["two credentials", `GET /version HTTP/1.1\r\nhost: a\r\n${TWO_KEYS}${CLOSE}`, 400, "REQUEST_MALFORMED"],
+    ["a host with a blank", `GET /version HTTP/1.1\r\nhost: a b\r\n${CLOSE}`, 400, "REQUEST_MALFORMED"],
+    ["a host with two ports", `GET /version HTTP/1.1\r\nhost: x:1:2\r\n${CLOSE}`, 400, "REQUEST_MALFORMED"],
+    ["half an IPv6 host", `GET /version HTTP/1.1\r\nhost: [::\r\n${CLOSE}`, 400, "REQUEST_MALFORMED"],
+    [
+      "a broken host on an RPC path",
+      `POST /muster.events.v1.EventService/RecordEvent HTTP/1.1\r\nhost: a b\r\n${CLOSE}`,
+      400,
+      "REQUEST_MALFORMED",
+    ],
     ["no host", "GET /version HTTP/1.1\r\nconnection: close\r\n\r\n", 400, "REQUEST_MALFORMED"],
     [
       "an unknown expectation",
@@ -86,6 +109,55 @@ describe("slow clients", () => {
       "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     expectRawEnvelope(await sendRaw(muster.port, bytes), 408, "DEADLINE_EXCEEDED");
     expect(muster.caller.calls).toEqual([]);
+  });
+
+  test("a body that pauses is refused before the time of a request is over", async () => {
+    const impatient = await startTestGateway({ limits: { bodyIdleTimeoutMs: 100 } });
+    const bytes =
+      "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    // The default time of a request is 30 s.
+    const response = await sendRaw(impatient.port, bytes);
+    expectRawEnvelope(response, 408, "DEADLINE_EXCEEDED");
+    expect(response.toLowerCase()).toContain("connection: close");
+    await impatient.gateway.stop(0);
+  });
+
+  test("bodies fill the share of their organization, not that of others", async () => {
+    const small = await startTestGateway({ limits: { bodies: { bytesMax: 3_000, shareBytesMax: 1_500 } } });
+    small.caller.response = async (method) => ({ message: create(method.output), headers: new Map() });
+    const post = (authorization: string): Promise<TestResponse> =>
+      send(small.port, "/v1/events", {
+        method: "POST",
+        body: JSON.stringify({ user_id: "u", name: "n", properties: { t: "x".repeat(500) } }),
+        headers: { "content-type": "application/json", authorization },
+      });
+    const slow = await RawConnection.open(small.port);
+    const headers = { "content-type": "application/json", "content-length": 1_200, authorization: "greedy" };
+    slow.send(head("POST", "/v1/events", headers), "x".repeat(1_100));
+    await waitFor(async () => (await post("greedy")).status === 429);
+    expect((await post("other")).status).toBe(201);
+    slow.socket.destroy();
+    await waitFor(async () => (await post("greedy")).status === 201);
+    await small.gateway.stop(0);
+  });
+
+  test("a read that takes too long is 503, a write is 504", async () => {
+    const hanging = await startTestGateway({ limits: { readDeadlineMs: 100, deadlineMs: 100 } });
+    hanging.caller.response = async (_method, _request, { deadlineMs = 0 }) => {
+      await waitFor(() => Date.now() >= deadlineMs);
+      throw new AppError("DEADLINE_EXCEEDED");
+    };
+    const read = await send(hanging.port, "/v1/profiles/p");
+    expect(read.status).toBe(503);
+    expect(read.headers["retry-after"]).toBe("1");
+    expect(read.json()).toMatchObject({ reason: "UNAVAILABLE" });
+    const write = await send(hanging.port, "/v1/events", {
+      method: "POST",
+      body: '{"user_id":"u","name":"n"}',
+      headers: { "content-type": "application/json" },
+    });
+    expect(write.status).toBe(504);
+    await hanging.gateway.stop(0);
   });
 
   test("an idle connection is closed", async () => {
