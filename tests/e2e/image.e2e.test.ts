@@ -145,7 +145,7 @@ afterAll(() => {
 
 test("production mode: migrate, then every target", { timeout: 180_000 }, async () => {
   const name = `img${randomBytes(4).toString("hex")}`;
-  const [http, grpc] = [await freePort(), await freePort()];
+  const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
   const variables = {
     MUSTER_MODE: "production",
     MUSTER_DATABASE_URL: await testMysqlUrl(),
@@ -157,6 +157,7 @@ test("production mode: migrate, then every target", { timeout: 180_000 }, async 
     MUSTER_HTTP_PORT: String(http),
     MUSTER_GRPC_HOST: "127.0.0.1",
     MUSTER_GRPC_PORT: String(grpc),
+    MUSTER_METRICS_PORT: String(metrics),
   };
   const migration = start(["migrate"], variables);
   const output = outputOf(migration);
@@ -165,6 +166,11 @@ test("production mode: migrate, then every target", { timeout: 180_000 }, async 
   const server = start(["serve", "--target=all"], variables);
   await expectReady(server, http);
   expect((await fetch(`http://127.0.0.1:${http}/version`)).status).toBe(200);
+  // The public port does not show the metrics.
+  expect((await fetch(`http://127.0.0.1:${http}/metrics`)).status).toBe(404);
+  const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
+  expect(text).toContain("muster_http_request_duration_seconds");
+  expect((await fetch(`http://127.0.0.1:${metrics}/readyz`)).status).toBe(404);
   expect(await end(server)).toBe(0);
 });
 

@@ -125,7 +125,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
 
   test("all that is announced reaches the bus", async () => {
     await waitFor(async () => {
-      const text = await (await fetch(`${installation.segmentsHealthUrl}/metrics`)).text();
+      const text = await (await fetch(installation.segmentsMetricsUrl)).text();
       const published = /muster_outbox_published_messages_total\{[^}]*service="segments"[^}]*\} (\d+)/.exec(
         text,
       );

@@ -21,7 +21,7 @@ export interface Installation {
   /** host:port of the gRPC port that serves the segments service. */
   readonly segmentsAddress: string;
   /** Address of the probes and metrics of the process that runs segments. */
-  readonly segmentsHealthUrl: string;
+  readonly segmentsMetricsUrl: string;
   readonly apiKey: string;
   /** Holds the logs of the processes; in embedded mode also the data. */
   readonly folder: string;
@@ -69,7 +69,7 @@ async function startEmbedded(folder: string, extra: Readonly<Record<string, stri
     urls: [url],
     eventsAddress: `127.0.0.1:${grpcPort}`,
     segmentsAddress: `127.0.0.1:${grpcPort}`,
-    segmentsHealthUrl: url,
+    segmentsMetricsUrl: `${url}/metrics`,
     apiKey: (await readFile(join(folder, "data", "demo-api-key"), "utf8")).trim(),
     folder,
     processes: new Map([["all", all]]),
@@ -121,7 +121,7 @@ async function startProduction(
     urls: sets.map(({ urls }) => urls.gateway),
     eventsAddress: first.variables.MUSTER_EVENTS_ADDRESS ?? "",
     segmentsAddress: first.variables.MUSTER_SEGMENTS_ADDRESS ?? "",
-    segmentsHealthUrl: first.urls.segments,
+    segmentsMetricsUrl: first.segmentsMetricsUrl,
     apiKey: /\bmk_[\w-]+/.exec(created)?.[0] ?? "",
     folder,
     processes,
@@ -137,9 +137,16 @@ async function startProduction(
  * A process of each target. A further set shares databases, broker and identity with the first, and its services
  * call the services of the first: nothing but its own gateway depends on a process of a further set.
  */
+interface Ports {
+  readonly http: number;
+  readonly grpc: number;
+  readonly metrics: number;
+}
+
 interface ReplicaSet {
   readonly variables: Readonly<Record<string, string>>;
   readonly urls: Readonly<Record<Target, string>>;
+  readonly segmentsMetricsUrl: string;
   readonly processes: readonly (readonly [string, MusterProcess])[];
 }
 
@@ -157,9 +164,11 @@ async function replicaSet({
   /** The variables of the first set, for a further one. */
   readonly first: Readonly<Record<string, string>> | undefined;
 }): Promise<ReplicaSet> {
-  const ports = new Map<Target, { http: number; grpc: number }>();
-  for (const target of TARGETS) ports.set(target, { http: await freePort(), grpc: await freePort() });
-  const port = (target: Target) => ports.get(target) ?? { http: 0, grpc: 0 };
+  const ports = new Map<Target, Ports>();
+  for (const target of TARGETS) {
+    ports.set(target, { http: await freePort(), grpc: await freePort(), metrics: await freePort() });
+  }
+  const port = (target: Target) => ports.get(target) ?? { http: 0, grpc: 0, metrics: 0 };
   const url = (target: Target): string => `http://127.0.0.1:${port(target).http}`;
   const variables = {
     ...common,
@@ -170,13 +179,14 @@ async function replicaSet({
   };
   const targets = TARGETS.filter((target) => target !== "identity" || first === undefined);
   const processes = targets.map((target) => {
-    const { http, grpc } = port(target);
+    const { http, grpc, metrics } = port(target);
     const process = new MusterProcess({
       args: ["serve", "--mode=production", `--target=${target}`],
       variables: {
         ...(target === "gateway" ? variables : (first ?? variables)),
         MUSTER_HTTP_PORT: String(http),
         MUSTER_GRPC_PORT: String(grpc),
+        MUSTER_METRICS_PORT: String(metrics),
       },
       healthUrl: url(target),
       logPath: join(folder, `${target}${suffix}.log`),
@@ -189,7 +199,8 @@ async function replicaSet({
     segments: url("segments"),
     gateway: url("gateway"),
   };
-  return { variables, urls, processes };
+  const segmentsMetricsUrl = `http://127.0.0.1:${port("segments").metrics}/metrics`;
+  return { variables, urls, segmentsMetricsUrl, processes };
 }
 
 async function succeed(

@@ -9,6 +9,7 @@ import { SERVICE_NAMES, type Target } from "@muster/config";
 export interface Ports {
   readonly http: number;
   readonly grpc: number;
+  readonly metrics: number;
 }
 
 export interface Installation {
@@ -36,13 +37,17 @@ export async function openInstallation(
     mysqlPort: await freePort(),
     natsPort: await freePort(),
     ports: {
-      identity: { http: await freePort(), grpc: await freePort() },
-      events: { http: await freePort(), grpc: await freePort() },
-      segments: { http: await freePort(), grpc: await freePort() },
-      gateway: { http: wanted, grpc: await freePort() },
+      identity: { http: await freePort(), ...(await otherPorts()) },
+      events: { http: await freePort(), ...(await otherPorts()) },
+      segments: { http: await freePort(), ...(await otherPorts()) },
+      gateway: { http: wanted, ...(await otherPorts()) },
     },
   };
   return save(installation, path);
+}
+
+async function otherPorts(): Promise<Omit<Ports, "http">> {
+  return { grpc: await freePort(), metrics: await freePort() };
 }
 
 /** The stored installation; a requested port of the gateway replaces the stored port. */
@@ -83,7 +88,12 @@ export function environmentOf(installation: Installation, target?: Target): Node
     ),
     ...(ports === undefined
       ? {}
-      : { MUSTER_HTTP_PORT: String(ports.http), MUSTER_GRPC_PORT: String(ports.grpc) }),
+      : {
+          MUSTER_HTTP_PORT: String(ports.http),
+          MUSTER_GRPC_PORT: String(ports.grpc),
+          // An installation of an older version has no such port.
+          MUSTER_METRICS_PORT: String(ports.metrics ?? 0),
+        }),
   };
 }
 

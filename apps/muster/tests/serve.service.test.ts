@@ -155,6 +155,7 @@ describe("production", { timeout: 90_000 }, () => {
       // An address without a listener: a start does not wait for the broker.
       MUSTER_NATS_URL: `nats://127.0.0.1:${await freePort()}`,
       MUSTER_SECRET: randomBytes(32).toString("hex"),
+      MUSTER_METRICS_PORT: String(await freePort()),
       MUSTER_LOG_LEVEL: "warn",
     };
   });
@@ -190,6 +191,12 @@ describe("production", { timeout: 90_000 }, () => {
     const made = await runMuster(["create-organization", "--name", "Shop"], one.variables);
     const key = /mk_\S+/.exec(made.stdout)?.[0] ?? "";
     expect((await post(one.url, key)).status).toBe(201);
+
+    // The metrics have a port of their own, which serves nothing else.
+    const metricsUrl = `http://127.0.0.1:${one.variables.MUSTER_METRICS_PORT}`;
+    expect(await (await fetch(`${metricsUrl}/metrics`)).text()).toContain("muster_http_request_duration");
+    expect((await fetch(`${metricsUrl}/readyz`)).status).toBe(404);
+    expect((await fetch(`${one.url}/metrics`)).status).toBe(404);
   });
 
   test("a database of another version is rejected by name, at a start and by migrate", async () => {

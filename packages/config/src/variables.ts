@@ -106,9 +106,15 @@ export const variables = {
   }),
   httpPort: given({
     name: "MUSTER_HTTP_PORT",
-    doc: "REST, Connect and gRPC-Web on the gateway; health and metrics on every process. 0 selects a free port.",
+    doc: "REST, Connect and gRPC-Web on the gateway; probes on every process. 0 selects a free port.",
     kind: integer(0, 65_535),
     fallback: () => "3000",
+  }),
+  metricsPort: given({
+    name: "MUSTER_METRICS_PORT",
+    doc: "Port of /metrics, which must not be public. 0 serves /metrics on the HTTP port.",
+    kind: integer(0, 65_535),
+    fallback: byMode("0", "9464"),
   }),
   grpcHost: given({
     name: "MUSTER_GRPC_HOST",

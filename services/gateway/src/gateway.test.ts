@@ -63,6 +63,12 @@ describe("fixed routes", () => {
     );
   });
 
+  test("no metrics where another port serves them", async () => {
+    const other = await startTestGateway({ servesMetrics: false });
+    expectEnvelope(await send(other.port, "/metrics"), 404, "ROUTE_NOT_FOUND");
+    await other.gateway.stop(0);
+  });
+
   test("HEAD, OPTIONS and other methods", async () => {
     const head = await send(muster.port, "/version", { method: "HEAD" });
     expect(head).toMatchObject({ status: 200, text: "" });

@@ -43,6 +43,8 @@ export interface GatewayOptions {
   readonly ids: IdSource;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Serves /metrics on this port; by default true. */
+  readonly servesMetrics?: boolean;
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly reason: string }>;
   /**
    * The gateway's service tokens. Set where local callers without credentials may act for the demo
@@ -69,7 +71,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     limits,
     newRequestId,
     accessLog,
-    metrics: options.metrics,
+    metrics: options.servesMetrics === false ? undefined : options.metrics,
     readiness: options.readiness,
     bodies: new ByteBudget(limits.bodies),
     writer: new ResponseWriter({ limits, clock, budget: new ByteBudget(limits.responses) }),

@@ -4,7 +4,8 @@ import type { RestResponse } from "@muster/transcoder";
 
 export interface ProbeDeps {
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly reason: string }>;
-  readonly metrics: Metrics;
+  /** Undefined where another port serves /metrics. */
+  readonly metrics: Metrics | undefined;
 }
 
 const PLAIN = "text/plain; charset=utf-8";
@@ -19,7 +20,7 @@ export async function respondToProbe(
   deps: ProbeDeps,
 ): Promise<ProbeResponse | { readonly allow: string } | undefined> {
   const route = routes[path];
-  if (route === undefined) return undefined;
+  if (route === undefined || (path === "/metrics" && deps.metrics === undefined)) return undefined;
   if (method === "OPTIONS") return { status: 204, headers: { allow: ALLOW }, body: undefined };
   if (method !== "GET" && method !== "HEAD") return { allow: ALLOW };
   return route(deps);
@@ -41,7 +42,7 @@ const routes: Readonly<Record<string, (deps: ProbeDeps) => Promise<ProbeResponse
   },
   "/metrics": async ({ metrics }) => ({
     status: 200,
-    headers: { "content-type": metrics.registry.contentType },
-    body: await metrics.text(),
+    headers: { "content-type": metrics?.registry.contentType ?? PLAIN },
+    body: (await metrics?.text()) ?? "",
   }),
 };

@@ -1,4 +1,4 @@
-// /livez, /readyz and /metrics of a process without a gateway. HTTP/1.1, for probes and scrapers.
+// Serves probes and metrics of a process over HTTP/1.1, apart from the gateway.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Metrics } from "@muster/metrics";
 import type { Listener, Readiness } from "@muster/runtime";
@@ -7,16 +7,21 @@ export interface HealthServer extends Listener {
   readonly port: number;
 }
 
-export async function startHealthServer(options: {
+export interface HealthServerOptions {
+  readonly name: string;
   readonly host: string;
   readonly port: number;
-  readonly readiness: Readiness;
-  readonly metrics: Metrics;
-}): Promise<HealthServer> {
+  /** Serves /livez and /readyz. */
+  readonly readiness?: Readiness | undefined;
+  /** Serves /metrics. */
+  readonly metrics?: Metrics | undefined;
+}
+
+export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
     respondTo(request, options).then(
-      ({ status, type, text }) => respond(response, status, type, text),
-      () => respond(response, 500, "text/plain; charset=utf-8", "failed\n"),
+      (health) => respond(response, health),
+      () => respond(response, { ...PLAIN, status: 500, text: "failed\n" }),
     );
   });
   // A probe is one short request; nothing here waits for a slow client.
@@ -25,7 +30,7 @@ export async function startHealthServer(options: {
   await listen(server, options.port, options.host);
   const address = server.address();
   return {
-    name: "health",
+    name: options.name,
     port: typeof address === "object" && address !== null ? address.port : options.port,
     notServing: () => {},
     stop: async () => {
@@ -52,29 +57,30 @@ interface HealthResponse {
   readonly text: string;
 }
 
+const PLAIN = { type: "text/plain; charset=utf-8" };
+const NOT_FOUND: HealthResponse = { ...PLAIN, status: 404, text: "not found\n" };
+
 async function respondTo(
   request: IncomingMessage,
-  { readiness, metrics }: { readonly readiness: Readiness; readonly metrics: Metrics },
+  { readiness, metrics }: HealthServerOptions,
 ): Promise<HealthResponse> {
-  const plain = { type: "text/plain; charset=utf-8" };
   if (request.method !== "GET" && request.method !== "HEAD") {
-    return { ...plain, status: 405, text: "GET only\n" };
+    return { ...PLAIN, status: 405, text: "GET only\n" };
   }
-  switch (request.url?.split("?")[0]) {
-    case "/livez":
-      return { ...plain, status: 200, text: "live\n" };
-    case "/readyz": {
-      const { isReady, reason } = await readiness.check();
-      return { ...plain, status: isReady ? 200 : 503, text: `${reason}\n` };
-    }
-    case "/metrics":
-      return { status: 200, type: metrics.registry.contentType, text: await metrics.text() };
-    default:
-      return { ...plain, status: 404, text: "not found\n" };
+  const path = request.url?.split("?")[0];
+  if (path === "/metrics") {
+    if (metrics === undefined) return NOT_FOUND;
+    return { status: 200, type: metrics.registry.contentType, text: await metrics.text() };
   }
+  if (readiness === undefined) return NOT_FOUND;
+  if (path === "/livez") return { ...PLAIN, status: 200, text: "live\n" };
+  if (path !== "/readyz") return NOT_FOUND;
+  const { isReady, reason } = await readiness.check();
+  return { ...PLAIN, status: isReady ? 200 : 503, text: `${reason}\n` };
 }
 
-function respond(response: ServerResponse, status: number, type: string, text: string): void {
-  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
+function respond(response: ServerResponse, { status, type, text }: HealthResponse): void {
+  const headers = { "content-type": type, "content-length": Buffer.byteLength(text) };
+  response.writeHead(status, status === 503 ? { ...headers, "retry-after": "1" } : headers);
   response.end(response.req.method === "HEAD" ? undefined : text);
 }

@@ -1,4 +1,4 @@
-// The HTTP port: the gateway where it runs, else probes and metrics alone.
+// The HTTP port: the gateway where it runs, else probes alone. Metrics have a port of their own in production.
 import { CachingApiKeyVerifier, remoteApiKeyLookup } from "@muster/authz";
 import type { Config } from "@muster/config";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
@@ -29,13 +29,23 @@ export interface HttpListenerOptions {
 export type HttpListener = Listener & { readonly port: number };
 
 export async function startHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
-  const { config, readiness, metrics } = options;
+  const { config, readiness } = options;
   const { httpHost: host, httpPort: port } = config;
+  const metrics = config.metricsPort === 0 ? options.metrics : undefined;
   const started = config.targets.includes("gateway")
     ? startGateway(options)
-    : startHealthServer({ host, port, readiness, metrics });
+    : startHealthServer({ name: "health", host, port, readiness, metrics });
   return started.catch((error: unknown) => {
     throw portProblem("HTTP", "MUSTER_HTTP_PORT", error);
+  });
+}
+
+/** Undefined where the HTTP port serves the metrics. */
+export async function startMetricsListener(config: Config, metrics: Metrics): Promise<Listener | undefined> {
+  const { httpHost: host, metricsPort: port } = config;
+  if (port === 0) return undefined;
+  return startHealthServer({ name: "metrics", host, port, metrics }).catch((error: unknown) => {
+    throw portProblem("metrics", "MUSTER_METRICS_PORT", error);
   });
 }
 
@@ -63,6 +73,7 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
     }),
     demoTokens: platform.demo === undefined ? undefined : tokens,
     corsOrigins: config.corsOrigins,
+    servesMetrics: config.metricsPort === 0,
   });
   const port = await gateway.start();
   return {

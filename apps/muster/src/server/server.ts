@@ -10,7 +10,7 @@ import { servicesOf } from "../targets.ts";
 import { buildServices } from "./build-services.ts";
 import { loadEventCatalog } from "./event-catalog.ts";
 import { startGrpcListener } from "./grpc-listener.ts";
-import { startHttpListener } from "./http-listener.ts";
+import { startHttpListener, startMetricsListener } from "./http-listener.ts";
 import { ServiceDirectory } from "./service-directory.ts";
 
 export interface RunningServer {
@@ -68,6 +68,8 @@ export async function startServer(
     // First, so that probes respond while a database is awaited.
     const http = await startHttpListener({ ...deps, config, platform, directory, readiness, metrics });
     listeners.push(http);
+    const metricsListener = await startMetricsListener(config, metrics);
+    if (metricsListener !== undefined) listeners.push(metricsListener);
     await platform.untilUsable(signal);
     signal.throwIfAborted();
     const services = await buildServices({
