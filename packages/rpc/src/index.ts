@@ -16,5 +16,6 @@ export * from "./page.ts";
 export * from "./response-without.ts";
 export * from "./service-token-caller.ts";
 export * from "./status-proto.ts";
+export { OpenCalls, serverGoingAway } from "./streams/open-calls.ts";
 export * from "./update-mask.ts";
 export * from "./validation.ts";

@@ -192,7 +192,10 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     test("a deadline aborts the handler's signal", async () => {
       await failure(organizations().createOrganization({ name: "waits" }, inMs(150)));
       await waitFor(() => module.observed.ended === 1);
-      expect(module.observed.calls[0]?.signal.reason).toMatchObject({ reason: "DEADLINE_EXCEEDED" });
+      const { reason } = module.observed.calls[0]?.signal.reason as AppError;
+      // A client over HTTP/1.1 closes its connection at the deadline, which the server may notice first.
+      if (isDuplex) expect(reason).toBe("DEADLINE_EXCEEDED");
+      else expect(["DEADLINE_EXCEEDED", "CANCELED"]).toContain(reason);
     });
 
     test("a deadline ends a stream whose handler hangs", async () => {

@@ -13,7 +13,9 @@ import {
   createConnectHandler,
   IDEMPOTENCY_KEY,
   IDEMPOTENCY_REPLAYED,
+  OpenCalls,
   RETRY_AFTER,
+  serverGoingAway,
   TRACE_PARENT,
 } from "@muster/rpc";
 import type { Listener } from "@muster/runtime";
@@ -66,6 +68,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limits = { ...defaultLimits, ...options.limits };
   const newRequestId = (): string => options.ids.next(clock.nowMs());
   const accessLog = new AccessLog(options);
+  const calls = new OpenCalls();
   const handler = new RequestHandler({
     clock,
     limits,
@@ -78,7 +81,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     admission,
     transcoder: createTranscoder(options.services, options.caller),
     cors: new Cors(options.corsOrigins ?? [], responseHeadersOf(options.services)),
-    connect: createConnectHandler({ services: options.services, caller: options.caller, admission, clock }),
+    connect: createConnectHandler({
+      services: options.services,
+      caller: options.caller,
+      admission,
+      clock,
+      calls,
+    }),
     demoToken: (request) => {
       if (options.demoTokens === undefined || request.headers.authorization !== undefined) return undefined;
       const { remoteAddress } = request.socket;
@@ -100,7 +109,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     name: "gateway",
     start: () => server.start(),
     notServing: () => server.startDraining(),
-    stop: (timeoutMs) => server.stop(timeoutMs),
+    stop: (timeoutMs) => {
+      // Clients of endless streams connect elsewhere; all other calls may finish.
+      calls.drain(serverGoingAway());
+      return server.stop(timeoutMs);
+    },
   };
 }
 

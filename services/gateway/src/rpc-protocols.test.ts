@@ -2,7 +2,11 @@
 import { create, type DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
-import { BadRequestSchema, ErrorInfoSchema } from "@muster/contracts/google/rpc/error_details_pb";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "@muster/contracts/google/rpc/error_details_pb";
 import {
   EventService,
   RecordEventResponseSchema,
@@ -102,6 +106,25 @@ describe.each([
     await expect(reading()).rejects.toMatchObject({ code: Code.Canceled });
     expect(tokens).toEqual(["1", "2"]);
     await waitFor(() => ended);
+  });
+
+  test("an endless stream ends with a status that says to reconnect when the gateway drains", async () => {
+    const draining = await startTestGateway();
+    draining.caller.messages = async function* ({ signal }) {
+      yield create(TailEventsResponseSchema, { resumeToken: "1" });
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    };
+    const tail = createClient(EventService, transport(`http://127.0.0.1:${draining.port}`)).tailEvents({});
+    const messages = tail[Symbol.asyncIterator]();
+    expect((await messages.next()).value?.resumeToken).toBe("1");
+    const [failure] = await Promise.all([
+      messages.next().catch((error: unknown) => ConnectError.from(error)),
+      draining.gateway.stop(5_000),
+    ]);
+    if (!(failure instanceof ConnectError)) throw new Error("no failure");
+    expect(failure.code).toBe(Code.Unavailable);
+    expect(failure.rawMessage).toContain("Connect again");
+    expect(failure.findDetails(RetryInfoSchema)).toHaveLength(1);
   });
 
   test("a body too large", async () => {
