@@ -6,6 +6,7 @@ import { rest } from "@muster/contracts/muster/options/v1/options_pb";
 import { BODY_BYTES_MAX } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { readProtoJson, toAppError } from "@muster/transcoder";
+import { checkBinaryLimits } from "../binary-limits.ts";
 import type { WireFormat } from "./wire-format.ts";
 
 /** Reads a header by its name in lower case. */
@@ -60,6 +61,7 @@ function unwrap(body: Uint8Array): Uint8Array {
 }
 
 function readBinary(desc: DescMessage, bytes: Uint8Array): Message {
+  checkBinaryLimits(desc, bytes);
   try {
     return fromBinary(desc, bytes);
   } catch {

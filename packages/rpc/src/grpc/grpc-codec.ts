@@ -4,6 +4,7 @@ import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/
 import { Metadata } from "@grpc/grpc-js";
 import { AssertionError, BODY_BYTES_MAX } from "@muster/core";
 import { AppError } from "@muster/errors";
+import { checkBinaryLimits } from "../binary-limits.ts";
 import { METADATA_BYTES_MAX } from "../metadata.ts";
 
 /** Size of the largest REST body, plus the wrapping of a request that contains such a body. */
@@ -22,6 +23,7 @@ export function decodeRequest(schema: DescMessage, bytes: Buffer): Message {
   if (bytes.byteLength > MESSAGE_BYTES_MAX_GRPC) {
     throw new AppError("TOO_LARGE", { message: `A message is at most ${MESSAGE_BYTES_MAX_GRPC} bytes.` });
   }
+  checkBinaryLimits(schema, bytes);
   try {
     return fromBinary(schema, bytes);
   } catch (error) {
