@@ -42,6 +42,12 @@ export class WorkBudget {
     this.#sliceEndMs = options.clock.monotonicMs() + this.#sliceMs;
   }
 
+  /** A budget without a limit: the task yields in slices and ends with the signal alone. */
+  static inSlices(options: Pick<WorkBudgetOptions, "clock" | "signal">): WorkBudget {
+    const onSpent = () => new Error("a budget without a limit was spent");
+    return new WorkBudget({ ...options, maxUnits: Number.POSITIVE_INFINITY, onSpent });
+  }
+
   /** Units charged so far. */
   get spentUnits(): number {
     return this.#spentUnits;

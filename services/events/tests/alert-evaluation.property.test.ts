@@ -115,7 +115,7 @@ async function loadHistory(stored: StoredCells, candidates: readonly Candidate[]
   await loadCells(
     new Map(profileIds.map((id) => [id, needed])),
     (requested) => stored.read(requested),
-    new WorkBudget({ clock: systemClock, maxUnits: Number.POSITIVE_INFINITY, onSpent: () => new Error() }),
+    WorkBudget.inSlices({ clock: systemClock }),
   );
   return history;
 }

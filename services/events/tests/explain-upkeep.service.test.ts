@@ -52,7 +52,7 @@ const claim = { token: randomIds.next(1), scope: "everybody", key: "key" };
 async function listShardProfileIdsOf(organization: typeof organizationId): Promise<ProfileId[]> {
   const ids: ProfileId[] = [];
   for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
-    const own = await listShardProfileIds(events.database.reader, organization, shard);
+    const own = await listShardProfileIds(events.database.reader, organization, { shard, limit: 10_000 });
     ids.push(...own.map((id) => bytesToUuid<ProfileId>(id)));
   }
   return ids;

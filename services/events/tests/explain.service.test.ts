@@ -7,7 +7,7 @@ import { AlertService } from "@muster/contracts/muster/events/v1/alert_service_p
 import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
-import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes } from "@muster/core";
+import { type ProfileId, randomIds, type TrackedEventId, uuidToBytes, WorkBudget } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { findContaining } from "@muster/outbox/testing";
 import { golden } from "@muster/testkit";
@@ -161,7 +161,13 @@ test("hot queries use their indexes and sort nothing", async () => {
         [0, 1, 2].map((hour) => ({ organizationId, profileId, day: 7, hour })),
       ),
     "GetTrackedUserSummary: page views of eight days": () =>
-      visitPageViews(db, organizationId, [profileId], { fromMs: 0, toMs: 7 * DAY_MS }, () => {}),
+      visitPageViews(
+        db,
+        organizationId,
+        [profileId],
+        { fromMs: 0, toMs: 7 * DAY_MS },
+        { visit: () => {}, budget: WorkBudget.inSlices({ clock: events.clock }) },
+      ),
     "ListTrackedUserPoints: counts by name": () =>
       listCounts(db, organizationId, [profileId, randomIds.next(1)], new Set(["n1", "n2"])),
     "ListTrackedUserPoints: counts by many names": () =>
@@ -217,7 +223,8 @@ test("hot queries use their indexes and sort nothing", async () => {
     "merged profiles of roots": () => listMerged(db, organizationId, [profileId, randomIds.next(1)]),
     "existence of merges": () => hasMerged(db, organizationId),
     "count of profiles": () => countProfiles(db, organizationId),
-    "profile ids of a shard": () => listShardProfileIds(db, organizationId, 3),
+    "profile ids of a shard": () =>
+      listShardProfileIds(db, organizationId, { shard: 3, after: uuidToBytes(profileId), limit: 100 }),
     "scan: profiles of a shard, next page": () =>
       listShardProfiles(db, organizationId, 3, uuidToBytes(profileId), 201),
     "scan: profiles by id": () => getProfiles(db, organizationId, ids),

@@ -3,8 +3,10 @@ import {
   type OrganizationId,
   type ProfileId,
   randomIds,
+  systemClock,
   type TrackedEventId,
   uuidToBytes,
+  WorkBudget,
 } from "@muster/core";
 import { ENGINES, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -43,9 +45,10 @@ describe.each(ENGINES)("rows of page views on %s", (engine) => {
   const instantsOf = async (profileId: ProfileId) => {
     const found: number[] = [];
     const range = { fromMs: START_MS, toMs: START_MS + HOUR_MS };
-    await visitPageViews(stored.database.reader, organizationId, [profileId], range, (occurredMs) =>
-      found.push(occurredMs - START_MS),
-    );
+    await visitPageViews(stored.database.reader, organizationId, [profileId], range, {
+      visit: (occurredMs) => found.push(occurredMs - START_MS),
+      budget: WorkBudget.inSlices({ clock: systemClock }),
+    });
     return found.sort((a, b) => a - b);
   };
   const rowsOf = (profileId: ProfileId) =>

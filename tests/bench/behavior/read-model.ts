@@ -1,6 +1,6 @@
 // Reads summaries and points with the statements of the handlers, through the same pool, for a known profile.
 // HTTP and calls between services are left out, so that only the reads are compared.
-import { bytesToUuid, type OrganizationId, type ProfileId, systemClock } from "@muster/core";
+import { bytesToUuid, type OrganizationId, type ProfileId, systemClock, WorkBudget } from "@muster/core";
 import type { Database } from "@muster/db";
 import { listCounts } from "../../../services/events/src/behavior/event-count-store.ts";
 import { visitPageViews } from "../../../services/events/src/behavior/page-view-store.ts";
@@ -20,9 +20,10 @@ export async function modelSummary(
   const recent = new RecentViews(systemClock.nowMs());
   const organizationId = bytesToUuid<OrganizationId>(organization);
   const profileIds = [bytesToUuid<ProfileId>(profile)];
-  await visitPageViews(database.reader, organizationId, profileIds, recent, (occurredMs, page) =>
-    recent.add(occurredMs, page),
-  );
+  await visitPageViews(database.reader, organizationId, profileIds, recent, {
+    visit: (occurredMs, page) => recent.add(occurredMs, page),
+    budget: WorkBudget.inSlices({ clock: systemClock }),
+  });
   return recent.summarize();
 }
 

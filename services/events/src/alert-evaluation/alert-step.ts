@@ -30,11 +30,7 @@ export class AlertStep implements IngestStep {
   }
 
   async apply(trx: Transaction, plan: BatchPlan): Promise<StepResult> {
-    const budget = new WorkBudget({
-      clock: this.#clock,
-      maxUnits: Number.POSITIVE_INFINITY,
-      onSpent: () => new Error("the budget of alerts has no limit"),
-    });
+    const budget = WorkBudget.inSlices({ clock: this.#clock });
     const candidates = await this.#candidatesOf(trx, plan, budget);
     if (candidates.length === 0) return { drafts: [] };
     const roots = groupByRoot(candidates);

@@ -8,7 +8,7 @@ import {
   type TrackedUserPoints,
   TrackedUserPointsSchema,
 } from "@muster/contracts/muster/events/v1/behavior_service_pb";
-import type { OrganizationId, ProfileId } from "@muster/core";
+import { type OrganizationId, type ProfileId, WorkBudget } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { CatalogDeps } from "../catalog/catalog.ts";
@@ -28,11 +28,13 @@ const USERS_AT_ONCE = PAGE_USERS + 1;
  * rest.
  */
 const USERS_READ_MAX = 100_000;
+/** Estimated processor time to read one user with counts, in units of a budget. */
+const USER_UNITS = 50;
 
 export function listTrackedUserPoints(
   deps: CatalogDeps,
 ): UnaryHandler<typeof BehaviorService.method.listTrackedUserPoints> {
-  return async (request, { organizationId }) => {
+  return async (request, { organizationId, signal }) => {
     if (request.userId !== undefined) {
       return {
         message: QUERIED,
@@ -44,7 +46,7 @@ export function listTrackedUserPoints(
     const { after } = readPage(deps.pageTokens, scope, page, parsePosition);
     // One snapshot for the whole page, so that a concurrent merge cannot list a person twice.
     const { data, last } = await deps.database.snapshot((trx) =>
-      readUsers(deps, trx, { organizationId, eventType: request.eventType, after }),
+      readUsers(deps, trx, { organizationId, eventType: request.eventType, after, signal }),
     );
     const nextPageToken = last === undefined ? "" : deps.pageTokens.seal(scope, [last]);
     return { message: QUERIED, data, page: { case: "nextPageToken", value: nextPageToken } };
@@ -71,22 +73,26 @@ interface PageRequest {
   readonly organizationId: OrganizationId;
   readonly eventType: string | undefined;
   readonly after: string | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** `last` is the position of the next page; undefined on the last page. */
 async function readUsers(
   deps: CatalogDeps,
   db: Queryable,
-  { organizationId, eventType, after }: PageRequest,
+  { organizationId, eventType, after, signal }: PageRequest,
 ): Promise<{ readonly data: TrackedUserPoints[]; readonly last: string | undefined }> {
   const types = await typesOf(deps, db, organizationId, eventType);
   const data: TrackedUserPoints[] = [];
+  const budget = WorkBudget.inSlices({ clock: deps.clock, signal });
   let last = after;
   for (let usersRead = 0; types.size > 0 && usersRead < USERS_READ_MAX; usersRead += USERS_AT_ONCE) {
     const { users, lastUserId } = await listProfilesByUserId(db, organizationId, last, USERS_AT_ONCE);
     const everyProfile = users.flatMap(({ profileIds }) => profileIds);
     const earned = await earnedBy(db, organizationId, everyProfile, types);
     for (const { userId, profileIds } of users) {
+      budget.spend(USER_UNITS + profileIds.length);
+      if (budget.isSliceOver) await budget.turn();
       const total = totalEarned(profileIds, earned);
       if (total === undefined) continue;
       // One more user than fits proves that a next page exists.

@@ -7,7 +7,14 @@
 // read in about 20 ms. Checking whether rows are full costs as much as looking up the profiles. A commit
 // therefore checks only the hours with many new views and every sixteenth of the others, from a random start.
 // The other full parts are split a few views later.
-import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  chunksOf,
+  type OrganizationId,
+  type ProfileId,
+  uuidToBytes,
+  type WorkBudget,
+} from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import { dayOf, type TrackedEvent } from "../event-storage/tracked-event.ts";
 import { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
@@ -126,6 +133,12 @@ export interface ViewRange {
   readonly toMs: number;
 }
 
+/** Receives views; the budget gives turns to the event loop between rows. */
+export interface ViewVisitor {
+  readonly visit: (occurredMs: number, page: string) => void;
+  readonly budget: WorkBudget;
+}
+
 /**
  * Calls `visit` for every view of the profiles on the days of the range, including views of those days
  * outside the range.
@@ -135,7 +148,7 @@ export async function visitPageViews(
   organizationId: OrganizationId,
   profileIds: readonly ProfileId[],
   range: ViewRange,
-  visit: (occurredMs: number, page: string) => void,
+  { visit, budget }: ViewVisitor,
 ): Promise<void> {
   const days: number[] = [];
   for (let day = dayOf(range.fromMs); day <= dayOf(range.toMs); day += 1) days.push(day);
@@ -149,8 +162,9 @@ export async function visitPageViews(
     for (const { day, profile_id, hour, full_parts, views } of heads) {
       const hourKey = { day: Number(day), hour: Number(hour) };
       decodeViews(hourKey, views, visit);
+      await spendOn(views, budget);
       const key = { organization_id: uuidToBytes(organizationId), profile_id, ...hourKey };
-      await visitFullParts(db, key, Number(full_parts), visit);
+      await visitFullParts(db, key, Number(full_parts), { visit, budget });
     }
   }
 }
@@ -163,7 +177,7 @@ async function visitFullParts(
   db: Queryable,
   key: ViewHour & { readonly organization_id: Buffer; readonly profile_id: Buffer },
   fullParts: number,
-  visit: (occurredMs: number, page: string) => void,
+  { visit, budget }: ViewVisitor,
 ): Promise<void> {
   for (let last = 0; last < fullParts; last += PARTS_MAX) {
     const parts = await db(TABLE)
@@ -171,8 +185,17 @@ async function visitFullParts(
       .where(key)
       .where("part", ">", last)
       .where("part", "<=", Math.min(last + PARTS_MAX, fullParts));
-    for (const { views } of parts) decodeViews(key, views, visit);
+    for (const { views } of parts) {
+      decodeViews(key, views, visit);
+      await spendOn(views, budget);
+    }
   }
+}
+
+/** A view takes about ten bytes, and its decoding a third of a microsecond. */
+async function spendOn(views: Buffer, budget: WorkBudget): Promise<void> {
+  budget.spend(1 + views.length / 30);
+  if (budget.isSliceOver) await budget.turn();
 }
 
 /** Returns the first day of the organization with page views. */

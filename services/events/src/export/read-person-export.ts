@@ -1,6 +1,6 @@
 // Reads the records of a person from one snapshot, for both RPCs of an export.
 import type { StoredMembership } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
-import type { OrganizationId, ProfileId } from "@muster/core";
+import { type OrganizationId, type ProfileId, WorkBudget } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import type { ConcurrencyLimit } from "@muster/runtime";
@@ -22,10 +22,14 @@ export interface ExportSubject {
   readonly organizationId: OrganizationId;
   readonly profileId: ProfileId;
   readonly memberships: readonly StoredMembership[];
+  /** Ends the export when the caller goes away or the deadline passes. */
+  readonly signal: AbortSignal;
 }
 
 /** The size of a record besides the data. */
 const RECORD_OVERHEAD_BYTES = 32;
+/** Estimated processor time to read and encode one record, in units of a budget. */
+const RECORD_UNITS = 30;
 
 /**
  * Reads the memberships before the snapshot opens, so that the snapshot includes every event that segments
@@ -42,15 +46,16 @@ export async function findSubject(
   if (group === undefined) throw new AppError("PROFILE_NOT_FOUND");
   const merged = group.merged.map((profile) => profile.id);
   const memberships = await deps.memberships.of(context, organizationId, group.root.id, merged);
-  return { organizationId, profileId: id, memberships };
+  return { organizationId, profileId: id, memberships, signal: context.signal };
 }
 
 /** Passes every record to `take`, one at a time. Throws OVERLOADED when too many exports run. */
 export async function readRecords(
-  { database, concurrency }: ExportDeps,
-  { organizationId, profileId, memberships }: ExportSubject,
+  { clock, database, concurrency }: ExportDeps,
+  { organizationId, profileId, memberships, signal }: ExportSubject,
   take: (record: ExportedRecord) => Promise<void>,
 ): Promise<void> {
+  const budget = WorkBudget.inSlices({ clock, signal });
   let hasStarted = false;
   await concurrency.run(() =>
     database.snapshot(async (trx) => {
@@ -59,7 +64,11 @@ export async function readRecords(
       const group = await getProfileGroup(trx, organizationId, profileId);
       if (group === undefined) throw new AppError("PROFILE_NOT_FOUND");
       hasStarted = true;
-      for await (const record of recordsOf(trx, group, memberships)) await take(record);
+      for await (const record of recordsOf(trx, group, memberships)) {
+        budget.spend(RECORD_UNITS);
+        if (budget.isSliceOver) await budget.turn();
+        await take(record);
+      }
     }),
   );
 }

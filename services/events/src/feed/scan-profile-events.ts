@@ -12,7 +12,7 @@ import {
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { bytesToUuid, chunksOf, type OrganizationId, shardOf, uuidToBytes, WorkBudget } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { AppError, invalidField } from "@muster/errors";
+import { invalidField } from "@muster/errors";
 import { readPositions } from "@muster/outbox";
 import type { ServerStreamHandler } from "@muster/rpc";
 import type { EventRow } from "../event-storage/event-store.ts";
@@ -31,7 +31,10 @@ const PART_BYTES_MAX = 64 * 1024;
 const ROOTS_AT_ONCE = 100;
 /** Maximum number of event names in a statement. A longer list is filtered in memory. */
 const STATEMENT_NAMES_MAX = 500;
-const UNITS_PER_ROW = 5;
+
+/** Estimated processor time to read a row and a profile, in units of a budget. */
+const ROW_UNITS = 8;
+const PROFILE_UNITS = 10;
 
 type Emit = (part: ScanProfileEventsResponse) => Promise<void>;
 
@@ -41,22 +44,13 @@ export function scanProfileEvents(
   return (request, context) => {
     checkIds(request);
     return callbackStream<ScanProfileEventsResponse>(context.signal, (emit) =>
-      deps.database.snapshot((trx) => scan(trx, request, emit, slicesOf(deps, context.signal))),
+      deps.database.snapshot((trx) => {
+        // An embedded database never waits, so that a scan would hold the process. The snapshot blocks no writer.
+        const budget = WorkBudget.inSlices({ clock: deps.clock, signal: context.signal });
+        return scan(trx, request, { emit, budget });
+      }),
     );
   };
-}
-
-/**
- * An embedded database never waits for input or output, so that a scan would hold the process. The snapshot stays
- * open while other requests have their turn; it blocks no writer.
- */
-function slicesOf({ clock }: EventsDeps, signal: AbortSignal): WorkBudget {
-  return new WorkBudget({
-    clock,
-    signal,
-    maxUnits: Infinity,
-    onSpent: () => new AppError("WORK_LIMIT_REACHED"),
-  });
 }
 
 function checkIds({ profileIds, afterProfileId }: ScanProfileEventsRequest): void {
@@ -67,15 +61,19 @@ function checkIds({ profileIds, afterProfileId }: ScanProfileEventsRequest): voi
   }
 }
 
+interface ScanOutput {
+  readonly emit: Emit;
+  readonly budget: WorkBudget;
+}
+
 async function scan(
   trx: Transaction,
   request: ScanProfileEventsRequest,
-  emit: Emit,
-  budget: WorkBudget,
+  { emit, budget }: ScanOutput,
 ): Promise<void> {
   // Must be the first statement, because the snapshot begins here.
   const position = (await readPositions(trx))[request.shard] ?? 0;
-  const { targets, more } = await readTargets(trx, request);
+  const { targets, more } = await readTargets(trx, request, budget);
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
   const completeSinceMs = BigInt(await readCompleteSince(trx, organizationId));
   await emit(
@@ -90,7 +88,7 @@ async function scan(
   const filter = namesFilter(request.eventNames);
   if (!request.withoutEvents) {
     await readProfileEvents(trx, organizationId, targets, filter.inStatement, async (target, row) => {
-      budget.spend(UNITS_PER_ROW);
+      budget.spend(ROW_UNITS);
       if (budget.isSliceOver) await budget.turn();
       if (filter.accepts(row)) await parts.add(target.profile, row);
     });
@@ -101,6 +99,7 @@ async function scan(
 async function readTargets(
   trx: Transaction,
   request: ScanProfileEventsRequest,
+  budget: WorkBudget,
 ): Promise<{ targets: ScanTarget[]; more: boolean }> {
   const { profileLimit } = request;
   const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
@@ -108,8 +107,11 @@ async function readTargets(
   const page = roots.slice(0, profileLimit);
   const targets: ScanTarget[] = [];
   for (const some of chunksOf(page, ROOTS_AT_ONCE)) {
-    for (const group of await listProfileGroups(trx, organizationId, some))
+    for (const group of await listProfileGroups(trx, organizationId, some)) {
+      budget.spend(PROFILE_UNITS * (1 + group.merged.length));
+      if (budget.isSliceOver) await budget.turn();
       targets.push({ profile: effectiveProfile(group), profileIds: groupProfileIds(group) });
+    }
   }
   return { targets, more: roots.length > profileLimit };
 }

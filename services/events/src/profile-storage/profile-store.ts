@@ -115,19 +115,25 @@ export async function countProfiles(db: Queryable, organizationId: OrganizationI
   return Number(row?.profiles ?? 0);
 }
 
-/** Lists the ids of all root profiles of a shard, ordered: one index scan. */
+/** Lists the ids of root profiles of a shard after an id, ordered: one index scan. */
 export async function listShardProfileIds(
   db: Queryable,
   organizationId: OrganizationId,
-  shard: number,
+  {
+    shard,
+    after,
+    limit,
+  }: { readonly shard: number; readonly after?: Buffer | undefined; readonly limit: number },
 ): Promise<Buffer[]> {
-  const rows: { profile_id: Buffer }[] = await db("profiles")
-    .select("profile_id")
+  const query = db("profiles")
+    .select<{ profile_id: Buffer }[]>("profile_id")
     .where("organization_id", uuidToBytes(organizationId))
     .whereNull("root_id")
     .where("shard", shard)
-    .orderBy("profile_id");
-  return rows.map((row) => row.profile_id);
+    .orderBy("profile_id")
+    .limit(limit);
+  if (after !== undefined) query.where("profile_id", ">", after);
+  return (await query).map((row) => row.profile_id);
 }
 
 /** Deletes profiles. */

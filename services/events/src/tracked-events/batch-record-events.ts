@@ -10,6 +10,7 @@ import {
   EventResultStatus,
   type EventService,
 } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { WorkBudget } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
 import { type CallContext, errorToProto, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../handlers/deps.ts";
@@ -17,11 +18,14 @@ import { readBatchedEvent } from "../ingest/read-event-input.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
 
+/** Estimated processor time to read one event, in units of a budget. */
+const EVENT_UNITS = 20;
+
 export function batchRecordEvents(
   deps: EventsDeps,
 ): UnaryHandler<typeof EventService.method.batchRecordEvents> {
   return async (request, context) => {
-    const batch = readBatch(deps, request, context);
+    const batch = await readBatch(deps, request, context);
     if (batch.valid.length === 0) return respond(request, batch, []);
     const submission = createSubmission(context.organizationId, batch.valid, {
       traceParent: context.traceParent,
@@ -37,7 +41,11 @@ interface ReadBatch {
   readonly rejected: ReadonlyMap<number, AppError>;
 }
 
-function readBatch(deps: EventsDeps, request: BatchRecordEventsRequest, context: CallContext): ReadBatch {
+async function readBatch(
+  deps: EventsDeps,
+  request: BatchRecordEventsRequest,
+  context: CallContext,
+): Promise<ReadBatch> {
   const rejected = unreadable(request.unreadableEvents, request.events.length);
   const reader = {
     organizationId: context.organizationId,
@@ -46,8 +54,11 @@ function readBatch(deps: EventsDeps, request: BatchRecordEventsRequest, context:
     fieldPrefix: "",
   };
   const valid: SubmittedEvent[] = [];
+  const budget = WorkBudget.inSlices({ clock: deps.clock, signal: context.signal });
   for (const [index, event] of request.events.entries()) {
     if (rejected.has(index)) continue;
+    budget.spend(EVENT_UNITS);
+    if (budget.isSliceOver) await budget.turn();
     const read = readBatchedEvent(event, reader);
     if (read instanceof AppError) rejected.set(index, read);
     else valid.push(read);

@@ -6,6 +6,7 @@ import type {
   ImportResponseSchema,
   TrackingCall,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import { WorkBudget } from "@muster/core";
 import { AppError, type FieldError, invalidField } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import { responseSaver } from "../ingest/response-saver.ts";
@@ -17,6 +18,9 @@ import type { TrackingDeps } from "./tracking-deps.ts";
 
 /** Maximum number of problems in an error. Further problems appear after the client has fixed these. */
 const PROBLEMS_MAX = 20;
+
+/** Estimated processor time to read one call, in units of a budget. */
+const CALL_UNITS = 40;
 
 /** A batch of calls; `unreadable` lists the calls that the gateway could not parse. */
 export interface Batch {
@@ -38,7 +42,7 @@ export async function acceptBatch<CallResponse extends Success>(
   if (sent.sentAt !== "" && parseClientInstant(sent.sentAt) === undefined) {
     throw invalidField("sent_at", INSTANT_PROBLEM);
   }
-  const { valid, problems } = readBatch(deps, context, sent);
+  const { valid, problems } = await readBatch(deps, context, sent);
   const saveResponse = responseSaver(context, (outcomes) =>
     outcomes.some(wasAccepted) ? success : undefined,
   );
@@ -66,11 +70,11 @@ interface Problem {
   readonly fields: readonly FieldError[];
 }
 
-function readBatch(
+async function readBatch(
   deps: TrackingDeps,
   context: CallContext,
   { calls, unreadable, sentAt, correctsClock }: Batch,
-): { readonly valid: IndexedCall[]; readonly problems: Problem[] } {
+): Promise<{ readonly valid: IndexedCall[]; readonly problems: Problem[] }> {
   const problems = unreadable.map(({ index, field, message }): Problem => {
     if (index < 0 || index >= calls.length)
       throw invalidField("unreadable_calls", "names no call of the batch");
@@ -89,9 +93,12 @@ function readBatch(
     placeholderIds: deps.placeholderIds,
     onPlaceholder: () => deps.trackingMetrics.linkSkipped("placeholder_id"),
   };
+  const budget = WorkBudget.inSlices({ clock: deps.clock, signal: context.signal });
   const valid: IndexedCall[] = [];
   for (const [index, call] of calls.entries()) {
     if (skipped.has(index)) continue;
+    budget.spend(CALL_UNITS);
+    if (budget.isSliceOver) await budget.turn();
     const read = readCall(call, call.type, { ...reader, fieldPrefix: `batch[${index}].` });
     if (read instanceof AppError) problems.push(problemOf(index, read));
     else valid.push({ index, call: read });

@@ -1,0 +1,93 @@
+// Tests that reads of a person with much data yield to the event loop. Statements on SQLite never leave the thread,
+// so only slices of the work turn the event loop.
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
+import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
+import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { type Clock, type OrganizationId, shardOf, systemClock, uuidToBytes } from "@muster/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
+
+const VIEWS = 6000;
+const EVENTS_AT_ONCE = 3000;
+const TURNS_MIN = 20;
+/** Time passes with each reading of the clock, so that slices do not depend on the machine. */
+let ticks = 0;
+const clock: Clock = {
+  nowMs: () => systemClock.nowMs(),
+  sleep: (...args) => systemClock.sleep(...args),
+  monotonicMs: () => {
+    ticks += 1;
+    return ticks;
+  },
+};
+
+describe("reads of a person with many events", () => {
+  let events: EventsUnderTest;
+  let organizationId: OrganizationId;
+  let as: { organizationId: OrganizationId };
+  let profileId: string;
+
+  beforeAll(async () => {
+    events = await EventsUnderTest.open("sqlite", { clock });
+    organizationId = newOrganization();
+    as = { organizationId };
+    const now = Date.now();
+    for (let start = 0; start < VIEWS; start += EVENTS_AT_ONCE) {
+      const views = Array.from({ length: EVENTS_AT_ONCE }, (_, index) => ({
+        identity: { case: "userId" as const, value: "u" },
+        name: "page.viewed",
+        properties: JSON.stringify({ name: `Page ${start + index} with a name of fifty characters or so` }),
+        timestamp: timestampFromMs(now - 60_000 - 90_000 * (start + index)),
+      }));
+      await events.call(EventService.method.batchRecordEvents, { events: views }, as);
+    }
+    const { profiles } = await events.call(ProfileService.method.listProfiles, {}, as);
+    profileId = profiles[0]?.id ?? "";
+  }, 120_000);
+  afterAll(() => events.close());
+
+  async function turnsDuring(run: () => Promise<unknown>): Promise<number> {
+    let turns = 0;
+    let isDone = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    await run();
+    isDone = true;
+    return turns;
+  }
+
+  test("the summary of page views", async () => {
+    const turns = await turnsDuring(async () => {
+      const { getTrackedUserSummary } = BehaviorService.method;
+      const summary = await events.call(getTrackedUserSummary, { userId: "u" }, as);
+      expect(summary.numberPagesViewedInTheLast7Days).toBe(BigInt(VIEWS));
+    });
+    expect(turns).toBeGreaterThan(TURNS_MIN);
+  });
+
+  test("an export, whether it fits into one response or not", async () => {
+    const { getProfileExport } = ExportService.method;
+    const turns = await turnsDuring(async () => {
+      await events.call(getProfileExport, { profileId }, as).catch(() => undefined);
+    });
+    expect(turns).toBeGreaterThan(TURNS_MIN);
+  });
+
+  test("a scan for another service", async () => {
+    let scanned = 0;
+    const turns = await turnsDuring(async () => {
+      const shard = shardOf(organizationId, profileId);
+      const request = { organizationId: uuidToBytes(organizationId), shard, profileLimit: 10 };
+      for await (const { part } of events.feed.scanProfileEvents(request)) {
+        if (part.case === "profile") scanned += part.value.events.length;
+      }
+    });
+    expect(scanned).toBe(VIEWS);
+    expect(turns).toBeGreaterThan(TURNS_MIN);
+  });
+});
