@@ -25,8 +25,17 @@ export async function addRemovedCounts(
   profileId: ProfileId,
   counts: readonly RemovedCount[],
 ): Promise<void> {
-  const nonZero = counts.filter(({ count }) => count > 0);
-  await writeRemovedCounts(trx, erasure, profileId, nonZero, { add: ["entries"] });
+  await addRemovedCountsOf(trx, erasure, new Map([[profileId, counts]]));
+}
+
+/** Adds removed entries of several profiles. */
+export async function addRemovedCountsOf(
+  trx: Transaction,
+  erasure: ErasureKey,
+  counts: ReadonlyMap<ProfileId, readonly RemovedCount[]>,
+): Promise<void> {
+  const nonZero = Array.from(counts, ([id, own]) => [id, own.filter(({ count }) => count > 0)] as const);
+  await writeRemovedCounts(trx, erasure, new Map(nonZero), { add: ["entries"] });
 }
 
 /** Inserts counts for locations without a count; existing counts do not change. */
@@ -36,23 +45,23 @@ export async function insertRemovedCounts(
   profileId: ProfileId,
   counts: readonly RemovedCount[],
 ): Promise<void> {
-  await writeRemovedCounts(trx, erasure, profileId, counts, "keep");
+  await writeRemovedCounts(trx, erasure, new Map([[profileId, counts]]), "keep");
 }
 
 async function writeRemovedCounts(
   trx: Transaction,
   erasure: ErasureKey,
-  profileId: ProfileId,
-  counts: readonly RemovedCount[],
+  counts: ReadonlyMap<ProfileId, readonly RemovedCount[]>,
   onConflict: Parameters<typeof insertRows>[4],
 ): Promise<void> {
   const { organization_id, erasure_id } = keyOf(erasure);
-  const profile = uuidToBytes(profileId);
-  const rows = counts
-    .map(
+  const rows = [...counts].flatMap(([profileId, own]) => {
+    const profile = uuidToBytes(profileId);
+    return own.map(
       ({ location, count }) => [organization_id, erasure_id, profile, Buffer.from(location), count] as const,
-    )
-    .sort((a, b) => Buffer.compare(a[3], b[3]));
+    );
+  });
+  rows.sort((a, b) => Buffer.compare(a[2], b[2]) || Buffer.compare(a[3], b[3]));
   await insertRows(trx, "erasure_counts", [...LOCATION_KEY, "entries"], rows, onConflict, LOCATION_KEY);
 }
 

@@ -6,6 +6,7 @@ import { compareRows } from "./compare-rows.ts";
 import {
   type Identity,
   type IdentityKind,
+  identitiesOf,
   identityKindNumbers,
   type Profile,
   type ProfileLink,
@@ -82,6 +83,26 @@ export async function deleteIdentities(
       .where("value", Buffer.from(value))
       .where("profile_id", uuidToBytes(profile.id))
       .delete();
+  }
+}
+
+/** Deletes all identities of the profiles; identities of other profiles stay. */
+export async function deleteIdentitiesOf(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  profiles: readonly Profile[],
+): Promise<void> {
+  for (const some of chunksOf(profiles, IN_LIST_VALUES_MAX)) {
+    const profileIds = some.map(({ id }) => uuidToBytes(id));
+    const kinds = Map.groupBy(some.flatMap(identitiesOf), ({ kind }) => identityKindNumbers[kind]);
+    for (const [kind, ofKind] of [...kinds].sort(([a], [b]) => a - b)) {
+      await trx("profile_identities")
+        .where("organization_id", uuidToBytes(organizationId))
+        .where("kind", kind)
+        .whereIn("value", ofKind.map(({ value }) => Buffer.from(value)).sort(Buffer.compare))
+        .whereIn("profile_id", profileIds)
+        .delete();
+    }
   }
 }
 
