@@ -13,9 +13,11 @@ import {
   ALL_SHARDS,
   bytesToUuid,
   type OrganizationId,
+  type ProfileId,
   randomIds,
   SHARD_COUNT,
   shardOf,
+  systemClock,
   uuidToBytes,
 } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
@@ -313,4 +315,35 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     ).rejects.toMatchObject(invalid);
     expect(EventFeedService.methods).toHaveLength(8);
   });
+});
+
+test("a scan of an embedded database lets the event loop turn", async () => {
+  const events = await EventsUnderTest.open("sqlite", { clock: systemClock });
+  try {
+    const organizationId = newOrganization();
+    for (let batch = 0; batch < 4; batch += 1) {
+      const recorded = Array.from({ length: 2_500 }, () => ({ identity: user("ada"), name: "viewed" }));
+      await events.call(batchRecordEvents, { events: recorded }, { organizationId });
+    }
+    const { profiles } = await events.call(listProfiles, {}, { organizationId });
+    const shard = shardOf(organizationId, profiles[0]?.id as ProfileId);
+    const request = { organizationId: uuidToBytes(organizationId), shard, profileLimit: 10 };
+    let turns = 0;
+    let scanned = 0;
+    let isDone = false;
+    const countTurns = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(countTurns);
+    };
+    setImmediate(countTurns);
+    for await (const { part } of events.feed.scanProfileEvents(request)) {
+      if (part.case === "profile") scanned += part.value.events.length;
+    }
+    isDone = true;
+    expect(scanned).toBe(10_000);
+    // Several times for each slice of a few milliseconds, and never without slices.
+    expect(turns).toBeGreaterThanOrEqual(2);
+  } finally {
+    await events.close();
+  }
 });
