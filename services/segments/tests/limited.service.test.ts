@@ -129,6 +129,32 @@ describe.each(ENGINES)("limited segments on %s", (engine) => {
     expect(plain).toMatchObject({ member: true, tree: { resolution: Resolution.EXACT } });
   });
 
+  test("simulations leave out profiles with an unknown result, and say that they are not exact", async () => {
+    const { segments } = harness;
+    await view(ada, SMALL, LARGE);
+    await view(bo, SMALL);
+    await membersOf(segments, "costly");
+    const rule = anyOf(...COSTLY.map((one) => performed(one)), performed("properties.n == 1"));
+    expect(await segments.previewSegment({ rule, exact: true })).toMatchObject({
+      exact: false,
+      profilesChecked: 1n,
+      profileCount: 2n,
+      sample: [{ id: bo }],
+    });
+    expect(await segments.backtestSegment({ rule, days: 2 })).toMatchObject({
+      exact: false,
+      profilesReplayed: 1n,
+      profileCount: 2n,
+    });
+    const plain = { rule: performed("properties.n == 1") };
+    expect(await segments.previewSegment(plain)).toMatchObject({
+      exact: true,
+      count: 2n,
+      profilesChecked: 2n,
+    });
+    expect(await segments.backtestSegment({ ...plain, days: 2 })).toMatchObject({ exact: true });
+  });
+
   test("a restart keeps the limit, and the same message counts once", async () => {
     await view(ada, SMALL, LARGE);
     expect(await stateOf("costly")).toEqual({ state: SegmentState.LIMITED, limited: 1n });

@@ -16,7 +16,10 @@ export interface ReplayResult {
   readonly membersBefore: number;
   readonly profiles: number;
   readonly events: number;
-  /** False if the units were spent; then the counts are those of the profiles before. */
+  /**
+   * False if the units were spent, or if predicates exceeded the budget of an event. Then the counts leave out
+   * the other profiles.
+   */
   readonly isComplete: boolean;
 }
 

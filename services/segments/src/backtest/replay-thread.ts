@@ -13,6 +13,7 @@ export const replay = serveTask(REPLAY, async (input, chunks, control) => {
   const dailyCounts = new DailyCounts(input.nowMs, input.days);
   let profiles = 0;
   let events = 0;
+  let unknown = 0;
   const begin = (profile: ConstructorParameters<typeof Replay>[1]) => {
     const one = new Replay(simulation, profile, dailyCounts, control);
     return {
@@ -21,8 +22,8 @@ export const replay = serveTask(REPLAY, async (input, chunks, control) => {
         events += 1;
       },
       finish(): void {
-        one.finish();
-        profiles += 1;
+        if (one.finish()) profiles += 1;
+        else unknown += 1;
       },
     };
   };
@@ -32,5 +33,5 @@ export const replay = serveTask(REPLAY, async (input, chunks, control) => {
     throw error;
   });
   const { days, membersBefore } = dailyCounts;
-  return { days, membersBefore, profiles, events, isComplete: replayed };
+  return { days, membersBefore, profiles, events, isComplete: replayed && unknown === 0 };
 });

@@ -43,11 +43,15 @@ export class Replay {
     if (ms !== this.#pendingMs) this.#advanceUntil(ms);
     this.#pendingMs = ms;
     this.#profile.record(event, ms);
+    this.#meter.spend(this.#profile.takePredicateWork());
   }
 
-  finish(): void {
+  /** Returns false, and counts nothing, if a predicate exceeded the budget of an event. */
+  finish(): boolean {
+    if (this.#profile.isUnknown) return false;
     this.#advanceUntil(this.#dailyCounts.nowMs + 1);
     this.#dailyCounts.add(this.#changes);
+    return true;
   }
 
   /** Evaluates the pending events and every later change before `endMs`. */

@@ -13,7 +13,10 @@ export interface CountInput {
 }
 
 export interface CountResult {
+  /** Profiles with a known result. */
   readonly checked: number;
+  /** Profiles on which a predicate exceeded the budget of an event. */
+  readonly unknown: number;
   readonly members: number;
   readonly shown: readonly ProfileId[];
   /** False if the task was stopped; then the counts are those of the profiles before. */

@@ -13,6 +13,7 @@ export const count = serveTask(COUNT, async ({ nowMs, shownMax, ...input }, chun
   const shown: ProfileId[] = [];
   let checked = 0;
   let members = 0;
+  let unknown = 0;
   const isComplete = await simulateProfiles(chunks, (profile: IdentifiedProfile) => {
     control.spend(simulation.leaves);
     const simulated = simulation.begin(profile);
@@ -20,8 +21,13 @@ export const count = serveTask(COUNT, async ({ nowMs, shownMax, ...input }, chun
       record: (event: EngineEvent): void => {
         control.spend(1);
         if (event.instant[0] <= nowMs) simulated.record(event, nowMs);
+        control.spend(simulated.takePredicateWork());
       },
       finish: (): void => {
+        if (simulated.isUnknown) {
+          unknown += 1;
+          return;
+        }
         const { member } = simulated.evaluate(nowMs);
         checked += 1;
         if (!member) return;
@@ -30,5 +36,5 @@ export const count = serveTask(COUNT, async ({ nowMs, shownMax, ...input }, chun
       },
     };
   });
-  return { checked, members, shown, isComplete };
+  return { checked, unknown, members, shown, isComplete };
 });

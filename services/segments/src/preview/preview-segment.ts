@@ -54,11 +54,11 @@ async function countMatches(
 ): Promise<PreviewCount> {
   const counter = new MatchCounter(deps, context, simulation);
   const all = await counter.countAll(isExactWanted);
-  if (all.isComplete) return counter.response(all, all.checked);
+  if (all.isComplete) return counter.response(all, all.checked + all.unknown);
   const scope = { feed: deps.feed, organizationId: context.organizationId, options: onBehalfOf(context) };
   const { profileCount, profileIds } = await sampleProfiles(scope, SAMPLE_PROFILES_MAX, counter.nowMs);
   const sampled = await counter.countSome(profileIds);
-  return counter.response(sampled, Math.max(profileCount, sampled.checked));
+  return counter.response(sampled, Math.max(profileCount, sampled.checked + sampled.unknown));
 }
 
 /** Counts matches on a thread, as of one instant. */

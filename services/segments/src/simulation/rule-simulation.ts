@@ -12,6 +12,7 @@ import {
 } from "../engine/state/apply-events.ts";
 import { Definitions, type SegmentDefinition } from "../engine/state/definitions.ts";
 import { emptyState, type ProfileState, viewOf } from "../engine/state/profile-state.ts";
+import { UNITS_PER_MICROSECOND } from "../predicates/parse/limits.ts";
 
 /** No evaluation has this id. */
 const SIMULATED_EVALUATION_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff" as EvaluationId;
@@ -49,11 +50,13 @@ export class SimulatedProfile {
   readonly #simulation: RuleSimulation;
   readonly #view: ProfileView;
   readonly #changedSegments = new Set<SegmentDefinition>();
+  #predicateUnits = 0;
 
   constructor(simulation: RuleSimulation, profile: EngineProfile) {
     this.#simulation = simulation;
     this.createMs = profile.createMs;
-    recordProfile(this.state, simulation.definitions, profile, this.#changedSegments);
+    const { units } = recordProfile(this.state, simulation.definitions, profile, this.#changedSegments);
+    this.#predicateUnits += units;
     const windows = new WindowAggregates();
     this.#view = { ...viewOf(this.state, simulation.definitions.ruleOf), windows };
   }
@@ -61,8 +64,21 @@ export class SimulatedProfile {
   /** Applies an event that has happened by `nowMs`. Returns whether the event affects the rule. */
   record(event: EngineEvent, nowMs: number): boolean {
     this.#changedSegments.clear();
-    recordEvent(this.state, this.#simulation.definitions, event, nowMs, this.#changedSegments);
+    const { definitions } = this.#simulation;
+    this.#predicateUnits += recordEvent(this.state, definitions, event, nowMs, this.#changedSegments).units;
     return this.#changedSegments.size > 0;
+  }
+
+  /** Work of predicates since the last call, in microseconds. */
+  takePredicateWork(): number {
+    const units = this.#predicateUnits;
+    this.#predicateUnits = 0;
+    return units / UNITS_PER_MICROSECOND;
+  }
+
+  /** Whether a predicate exceeded the budget of an event, so that the result is unknown. */
+  get isUnknown(): boolean {
+    return this.state.unknownKeys.size > 0;
   }
 
   /** `nextChangeAt` may be too early. */

@@ -76,7 +76,8 @@ export type PreviewSegmentResponse = Message<"muster.segments.v1.PreviewSegmentR
   count: bigint;
 
   /**
-   * Whether every profile was evaluated. True if that takes at most 300 ms, or on request.
+   * Whether every profile was evaluated. True if that takes at most 300 ms, or on request, unless the work of a
+   * predicate exceeds its budget on some event.
    *
    * @generated from field: bool exact = 2;
    */
@@ -196,7 +197,8 @@ export type BacktestSegmentResponse = Message<"muster.segments.v1.BacktestSegmen
   membersBefore: bigint;
 
   /**
-   * False if there are too many events to replay: then all numbers cover `profiles_replayed` profiles only.
+   * False if there are too many events to replay, or if the work of a predicate exceeds its budget on some
+   * event: then all numbers cover `profiles_replayed` profiles only.
    *
    * @generated from field: bool exact = 3;
    */
