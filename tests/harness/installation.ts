@@ -70,7 +70,7 @@ async function startEmbedded(folder: string, extra: Readonly<Record<string, stri
     eventsAddress: `127.0.0.1:${grpcPort}`,
     segmentsAddress: `127.0.0.1:${grpcPort}`,
     segmentsMetricsUrl: `${url}/metrics`,
-    apiKey: (await readFile(join(folder, "data", "demo-api-key"), "utf8")).trim(),
+    apiKey: (await readFile(join(variables.MUSTER_DATA_DIR, "demo-api-key"), "utf8")).trim(),
     folder,
     processes: new Map([["all", all]]),
     variables,

@@ -19,13 +19,18 @@ const DUPLICATE_ENTRY = 1062;
 /** The server has ended the connection: killed, gone, lost, idle for too long. */
 const CONNECTION_ENDED = new Set([1927, 2006, 2013, 4031]);
 /**
- * Not caused by the statement: full disk, too many connections, shutdown, network, read-only after a failover,
- * statement took too long (MariaDB, MySQL), region or store unavailable (TiDB).
+ * Not caused by the statement: failed write and full disk, too many connections, shutdown, network, read-only
+ * after a failover, statement took too long (MariaDB, MySQL), region or store unavailable (TiDB).
  */
 const UNAVAILABLE = new Set([
-  1021, 1040, 1041, 1047, 1053, 1077, 1079, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1836, 1969, 3024, 9001,
-  9002, 9003, 9005,
+  3, 20, 1021, 1026, 1040, 1041, 1047, 1053, 1077, 1079, 1114, 1158, 1159, 1160, 1161, 1203, 1290, 1836, 1969,
+  3024, 9001, 9002, 9003, 9005,
 ]);
+
+/** An error number of the operating system or of the storage engine. */
+const ENGINE_ERROR = 1030;
+/** No space left on the device; quota exceeded. */
+const DISK_FULL = /\b(28|122)\b/;
 
 interface DriverError extends Error {
   readonly errno?: number;
@@ -46,6 +51,8 @@ export function translateMysqlError(error: unknown): unknown {
   if (errno === DUPLICATE_ENTRY) return new UniqueViolation(violatedKey(sqlMessage ?? error.message), error);
   if (isConnectionEnded(error)) return databaseUnavailable(error);
   if (errno !== undefined && UNAVAILABLE.has(errno)) return databaseUnavailable(error);
+  if (errno === ENGINE_ERROR && DISK_FULL.test(sqlMessage ?? error.message))
+    return databaseUnavailable(error);
   return error;
 }
 
