@@ -30,6 +30,12 @@ test.each([
   expect(find(text)).toBeUndefined();
 });
 
+test("a long path is cut", () => {
+  const key = "k".repeat(100_000);
+  expect(find(`{"${key}":1,"${key}":1}`)).toBe(`${"k".repeat(119)}…`);
+  expect(find(String.raw`{"\ud83d":1,"\ud83d":1}`)).toBe("\ufffd");
+});
+
 test("deep nesting is read without recursion", () => {
   const depth = 100_000;
   expect(find(`${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`)).toBeUndefined();

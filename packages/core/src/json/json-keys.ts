@@ -107,11 +107,15 @@ function readRepeatedKey(text: string): string | undefined {
   return undefined;
 }
 
+/** Keys are the client's own text, and the path becomes part of an error message. */
+const PATH_CHARACTERS_MAX = 120;
+
 function pathOf(open: readonly OpenValue[]): string {
   let path = "";
   for (const { at } of open) {
     if (typeof at === "number") path += `[${at}]`;
     else path += path === "" ? at : `.${at}`;
   }
-  return path;
+  const isLong = path.length > PATH_CHARACTERS_MAX;
+  return (isLong ? `${path.slice(0, PATH_CHARACTERS_MAX - 1)}…` : path).toWellFormed();
 }
