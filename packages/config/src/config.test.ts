@@ -97,7 +97,19 @@ describe("refusals name the variable and what is expected", () => {
     [{ ...production, MUSTER_DATABASE_URL: "" }, "MUSTER_DATABASE_URL is missing"],
     [{ ...production, MUSTER_TARGET: "gateway" }, "MUSTER_IDENTITY_ADDRESS is missing: expected host:port"],
     [{ ...production, MUSTER_TARGET: "segments" }, "MUSTER_IDENTITY_ADDRESS is missing"],
-    [{ ...production, MUSTER_EVENTS_ADDRESS: "events" }, "MUSTER_EVENTS_ADDRESS is wrong"],
+    ...[
+      "events",
+      "events:0",
+      "events:65536",
+      "http://events:50051",
+      "dns:///events",
+      "ipv4:events:50051",
+      "ipv4:10.0.0.1:50051,",
+      "ipv4:[::1]:50051",
+      "ipv6:10.0.0.1:50051",
+      "10.0.0.1:50051,10.0.0.2:50051",
+      "unix:/run/events.sock",
+    ].map((value) => [{ ...production, MUSTER_EVENTS_ADDRESS: value }, "MUSTER_EVENTS_ADDRESS is wrong"]),
   ] as [Environment, string | RegExp][])("%j", (environment, expected) => {
     expect(problems(environment)[0]).toEqual(
       typeof expected === "string" ? expect.stringContaining(expected) : expect.stringMatching(expected),
@@ -107,6 +119,21 @@ describe("refusals name the variable and what is expected", () => {
   test("all problems come at once", () => {
     expect(problems({ MUSTER_HTTP_PORT: "a", MUSTER_GRPC_PORT: "b" })).toHaveLength(2);
   });
+});
+
+test.each([
+  "events:50051",
+  "10.0.0.1:50051",
+  "[::1]:50051",
+  "dns:50051",
+  "dns:events:50051",
+  "dns:///events.muster.svc:50051",
+  "dns://10.0.0.53:53/events:50051",
+  "ipv4:10.0.0.1:50051",
+  "ipv4:10.0.0.1:50051,10.0.0.2:50052",
+  "ipv6:[::1]:50051,[fe80::1]:50051",
+])("%s is an address of a service", (value) => {
+  expect(problems({ ...production, MUSTER_EVENTS_ADDRESS: value })).toEqual([]);
 });
 
 describe("what is needed depends on what runs", () => {

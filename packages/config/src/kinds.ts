@@ -1,4 +1,5 @@
 // Parses the values of variables by kind, and describes each kind for error messages.
+import { isIP } from "node:net";
 
 export interface Kind<T> {
   /** Completes "expected …". */
@@ -74,11 +75,30 @@ export function urlList(...protocols: readonly string[]): Kind<readonly string[]
   };
 }
 
-/** host:port, as a gRPC client dials it. */
+/** host:port, or a target of gRPC's naming with a list of addresses or a name. */
 export const address: Kind<string> = {
-  expected: "host:port",
-  parse: (value) => (/^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(value) ? value : undefined),
+  expected:
+    "host:port, dns:///host:port, or a comma list such as ipv4:10.0.0.1:50051,10.0.0.2:50051 (ipv6: too)",
+  parse: (value) => (isAddress(value) ? value : undefined),
 };
+
+const PORT_MAX = 65_535;
+
+function isAddress(value: string): boolean {
+  if (isHostAndPort(value)) return true;
+  const [, scheme, rest = ""] = /^(ipv4|ipv6|dns):(.*)$/s.exec(value) ?? [];
+  // Between the slashes of a dns target stands the name server, if any.
+  if (scheme === "dns") return isHostAndPort(rest.replace(/^\/\/[\w.:[\]-]*\//, ""));
+  const family = scheme === "ipv6" ? 6 : 4;
+  return scheme !== undefined && rest.split(",").every((part) => isHostAndPort(part, family));
+}
+
+function isHostAndPort(value: string, family?: 4 | 6): boolean {
+  const [, bracketed, plain = "", port] = /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(value) ?? [];
+  if (port === undefined || Number(port) === 0 || Number(port) > PORT_MAX) return false;
+  if (bracketed !== undefined) return isIP(bracketed) === 6 && family !== 4;
+  return family === undefined || isIP(plain) === family;
+}
 
 /** At least 32 bytes in hexadecimal or base64. */
 export const keyBytes: Kind<Uint8Array> = {

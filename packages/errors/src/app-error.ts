@@ -1,5 +1,12 @@
 // Declares the error class that crosses layers and services.
-import { Code, type CodeName, type ReasonName, type ReasonRow, reasonTable } from "./reason-table.ts";
+import {
+  Code,
+  type CodeName,
+  httpOfCode,
+  type ReasonName,
+  type ReasonRow,
+  reasonTable,
+} from "./reason-table.ts";
 
 export interface FieldError {
   /** Path in snake_case, such as "events[0].name". */
@@ -13,8 +20,8 @@ export interface AppErrorOptions {
   readonly fields?: readonly FieldError[];
   /** Extra facts for the caller; at most 16 short strings. */
   readonly details?: Readonly<Record<string, string>>;
-  /** How long to wait before trying again; a second where the reason is temporary (503 and 429). */
-  readonly retryAfterMs?: number;
+  /** How long to wait before trying again. Default 1 s for the statuses 429 and 503. */
+  readonly retryAfterMs?: number | undefined;
   /** Id of the request that failed; a replay repeats it. */
   readonly requestId?: string;
   /** The error is the saved response of an Idempotency-Key. */
@@ -23,8 +30,12 @@ export interface AppErrorOptions {
   readonly cause?: unknown;
 }
 
-/** Delay of a 503 or 429 whose thrower sets no delay, so that every such error has a Retry-After. */
-const RETRY_AFTER_MS_DEFAULT = 1_000;
+const RETRY_AFTER_MS_DEFAULT = 1000;
+
+/** A caller that is refused for a time always learns how long to wait. */
+function waitOf(http: number | undefined): number | undefined {
+  return http === 429 || http === 503 ? RETRY_AFTER_MS_DEFAULT : undefined;
+}
 
 /** Thrown by handlers to respond with an error. Any other thrown value is a defect (INTERNAL). */
 export class AppError extends Error {
@@ -45,9 +56,7 @@ export class AppError extends Error {
     this.reason = reason;
     this.fields = options.fields ?? [];
     this.details = options.details ?? {};
-    const { http } = reasonTable[reason];
-    const isTemporary = http === 503 || http === 429;
-    this.retryAfterMs = options.retryAfterMs ?? (isTemporary ? RETRY_AFTER_MS_DEFAULT : undefined);
+    this.retryAfterMs = options.retryAfterMs ?? waitOf(reasonTable[reason]?.http);
     this.requestId = options.requestId;
     this.replayed = options.replayed ?? false;
   }
@@ -62,7 +71,25 @@ export class AppError extends Error {
 
   /** gRPC status code. */
   get code(): number {
-    return Code[this.row.code];
+    return Code[this.codeName];
+  }
+}
+
+/**
+ * An error of another process whose reason has no row here: the reason of a newer service during a rolling
+ * upgrade, or none. Keeps the code of the other process.
+ */
+export class UnlistedError extends AppError {
+  readonly #row: ReasonRow;
+
+  constructor(reason: string, code: CodeName, options: AppErrorOptions & { readonly message: string }) {
+    // The reason may be any text here. Code that compares reasons treats the error like any other reason.
+    super(reason as ReasonName, { retryAfterMs: waitOf(httpOfCode[code]), ...options });
+    this.#row = { code, http: httpOfCode[code], message: options.message };
+  }
+
+  override get row(): ReasonRow {
+    return this.#row;
   }
 }
 

@@ -1,9 +1,9 @@
 // AppErrors are immutable; this makes the same one with something added for the caller.
-import { AppError, type AppErrorOptions } from "@muster/errors";
+import { AppError, type AppErrorOptions, UnlistedError } from "@muster/errors";
 
 /** The same error without its cause, which belongs to the log of where it happened. */
 export function copyError(error: AppError, changes: AppErrorOptions = {}): AppError {
-  return new AppError(error.reason, {
+  const options = {
     message: error.message,
     fields: error.fields,
     details: error.details,
@@ -11,5 +11,8 @@ export function copyError(error: AppError, changes: AppErrorOptions = {}): AppEr
     ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
     ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
     ...changes,
-  });
+  };
+  return error instanceof UnlistedError
+    ? new UnlistedError(error.reason, error.codeName, options)
+    : new AppError(error.reason, options);
 }

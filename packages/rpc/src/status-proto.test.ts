@@ -1,8 +1,11 @@
-import { AppError } from "@muster/errors";
+import { Metadata } from "@grpc/grpc-js";
+import { AppError, UnlistedError } from "@muster/errors";
 import { checkProperty } from "@muster/testkit/check-property";
+import { renderError } from "@muster/transcoder";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromConnectError, toConnectError } from "./connect/connect-errors.ts";
+import { copyError } from "./error-copy.ts";
 import { fromGrpcError, toGrpcStatus } from "./grpc/grpc-errors.ts";
 import { boundError, errorFromCode, errorFromStatusBytes } from "./status-proto.ts";
 
@@ -70,10 +73,47 @@ test("an error within bounds crosses whole, by gRPC and by Connect", () => {
   expect(fromConnectError(toConnectError(error))).toMatchObject({ ...same, details });
 });
 
+describe("a reason of a newer service", () => {
+  const newer = new UnlistedError("THING_NOT_FOUND", "not_found", {
+    message: "No thing has this id.",
+    fields: [{ field: "thing_id", message: "is unknown" }],
+    details: { thing: "t-1" },
+    requestId: "request-7",
+  });
+
+  test.each([
+    ["gRPC", () => fromGrpcError(Object.assign(new Error(), toGrpcStatus(newer)))],
+    ["Connect", () => fromConnectError(toConnectError(newer))],
+    ["the idempotency ledger", () => errorFromStatusBytes(boundError(newer).statusBytes)],
+    ["a copy", () => copyError(newer)],
+  ])("keeps its code, message and details by %s", (_name, cross) => {
+    const { message, fields, details, requestId } = newer;
+    expect(cross()).toMatchObject({
+      reason: "THING_NOT_FOUND",
+      codeName: "not_found",
+      code: 5,
+      row: { http: 404 },
+      message,
+      fields,
+      details,
+      requestId,
+    });
+  });
+
+  test("is shown over REST in English", () => {
+    const { status, headers, body } = renderError(newer, { requestId: "r", acceptLanguage: "de" });
+    expect([status, headers["content-language"]]).toEqual([404, "en"]);
+    expect(JSON.parse(String(body))).toMatchObject({
+      code: "not_found",
+      reason: "THING_NOT_FOUND",
+      message: "No thing has this id.",
+    });
+  });
+});
+
 describe("errors of others", () => {
   test.each([
     [1, "Canceled on client", "CANCELED"],
-    [2, "Unknown error", "INTERNAL"],
     [3, "bad", "REQUEST_MALFORMED"],
     [4, "Deadline exceeded", "DEADLINE_EXCEEDED"],
     [7, "no", "PERMISSION_DENIED"],
@@ -84,12 +124,37 @@ describe("errors of others", () => {
     [13, "boom", "INTERNAL"],
     [14, "No connection established", "UNAVAILABLE"],
     [16, "who?", "UNAUTHENTICATED"],
-    [99, "?", "INTERNAL"],
   ] as const)("code %i, %s", (code, message, reason) => {
     const error = errorFromCode(code, message, undefined);
     expect(error.reason).toBe(reason);
     // Messages of foreign errors are only for the log.
     expect(error.message).not.toBe(message);
+  });
+
+  test("codes that several reasons have keep their code", () => {
+    const statuses = new Map([
+      [2, 500],
+      [5, 404],
+      [6, 409],
+      [9, 400],
+      [10, 409],
+      [11, 400],
+      [15, 500],
+    ]);
+    for (const [code, http] of statuses) {
+      const serviceError = { code, details: "a secret", metadata: new Metadata() };
+      const error = fromGrpcError(Object.assign(new Error(), serviceError));
+      expect(error).toMatchObject({ reason: "UNSPECIFIED", code, row: { http } });
+      expect(error.message).not.toContain("secret");
+    }
+    expect(errorFromCode(99, "?", undefined)).toMatchObject({ code: 2, row: { http: 500 } });
+  });
+
+  test("a broken connection tells the caller to try again", () => {
+    for (const code of [13, 14]) {
+      const error = errorFromCode(code, "Received RST_STREAM with code 8", undefined);
+      expect(error).toMatchObject({ reason: "UNAVAILABLE", retryAfterMs: 1000 });
+    }
   });
 
   test("details of another domain, or garbage, are not taken for ours", () => {

@@ -9,7 +9,15 @@ import {
   RetryInfoSchema,
 } from "@muster/contracts/google/rpc/error_details_pb";
 import { type Status, StatusSchema } from "@muster/contracts/google/rpc/status_pb";
-import { AppError, type FieldError, type ReasonName, reasonTable } from "@muster/errors";
+import {
+  AppError,
+  Code,
+  type CodeName,
+  type FieldError,
+  type ReasonName,
+  reasonTable,
+  UnlistedError,
+} from "@muster/errors";
 import { VIOLATIONS_MAX } from "./validation.ts";
 
 /** Marks an ErrorInfo as Muster's: its reason belongs to the closed list. */
@@ -106,7 +114,7 @@ export function errorFromStatusBytes(bytes: Uint8Array, received: Received = {})
     const detail = status.details.find((any) => anyIs(any, desc));
     return detail === undefined ? undefined : unpack(detail, desc);
   };
-  return errorFromDetails(status.message, find, received);
+  return errorFromDetails(status, find, received);
 }
 
 function unpack<Desc extends DescMessage>(detail: Any, desc: Desc): MessageShape<Desc> | undefined {
@@ -121,15 +129,15 @@ export type FindDetail = <Desc extends DescMessage>(desc: Desc) => MessageShape<
 
 /** Builds an AppError from google.rpc details of any transport. */
 export function errorFromDetails(
-  message: string,
+  { code, message }: { readonly code: number; readonly message: string },
   find: FindDetail,
   received: Received,
 ): AppError | undefined {
   const info = find(ErrorInfoSchema);
-  if (info === undefined || info.domain !== ERROR_DOMAIN || !isReason(info.reason)) return undefined;
+  if (info === undefined || info.domain !== ERROR_DOMAIN) return undefined;
   const retryDelay = find(RetryInfoSchema)?.retryDelay;
   const requestId = find(RequestInfoSchema)?.requestId;
-  return new AppError(info.reason, {
+  const options = {
     message,
     fields: (find(BadRequestSchema)?.fieldViolations ?? []).map((violation) => ({
       field: violation.field,
@@ -139,19 +147,34 @@ export function errorFromDetails(
     ...(retryDelay === undefined ? {} : { retryAfterMs: durationMs(retryDelay) }),
     ...(requestId === undefined || requestId === "" ? {} : { requestId }),
     ...received,
-  });
+  };
+  return isReason(info.reason)
+    ? new AppError(info.reason, options)
+    : new UnlistedError(info.reason, codeNameOf(code), options);
+}
+
+const codeNames = new Map<number, CodeName>(
+  Object.entries(Code).map(([name, code]) => [code, name as CodeName]),
+);
+
+function codeNameOf(code: number): CodeName {
+  return codeNames.get(code) ?? "unknown";
 }
 
 function isReason(text: string): text is ReasonName {
   return Object.hasOwn(reasonTable, text);
 }
 
-/** The reason for a bare status code of a peer or library without Muster reasons. */
+/** The error for a bare status code of a peer or library without Muster reasons. */
 export function errorFromCode(code: number, message: string, cause: unknown): AppError {
-  return new AppError(reasonOfCode(code, message), { cause });
+  const reason = reasonOfCode(code, message);
+  if (reason !== undefined) return new AppError(reason, { cause });
+  const name = codeNameOf(code);
+  return new UnlistedError("UNSPECIFIED", name, { message: `The called service returned ${name}.`, cause });
 }
 
-function reasonOfCode(code: number, message: string): ReasonName {
+/** Undefined for codes that several reasons have. */
+function reasonOfCode(code: number, message: string): ReasonName | undefined {
   switch (code) {
     case 1:
       return "CANCELED";
@@ -173,6 +196,6 @@ function reasonOfCode(code: number, message: string): ReasonName {
     case 16:
       return "UNAUTHENTICATED";
     default:
-      return "INTERNAL";
+      return undefined;
   }
 }

@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { connect } from "node:http2";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
   Client,
   credentials,
@@ -15,6 +16,10 @@ import {
 } from "@grpc/grpc-js";
 import { type AnyDefinition, loadSync, type MessageTypeDefinition } from "@grpc/proto-loader";
 import { Health, HealthCheckResponse_ServingStatus } from "@muster/contracts/grpc/health/v1/health_pb";
+import {
+  type FileDescriptorResponse,
+  ServerReflection,
+} from "@muster/contracts/grpc/reflection/v1/reflection_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import {
   CreateOrganizationRequestSchema,
@@ -22,6 +27,7 @@ import {
 } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { firstOf, single } from "../src/client.ts";
 import { createClient, type GrpcCaller, type GrpcServer, grpcCaller, startGrpcServer } from "../src/index.ts";
 import { silent } from "./mounts.ts";
 import { FULL_ERROR, type TestModule, testModule } from "./test-module.ts";
@@ -348,6 +354,24 @@ describe("reflection, by buf curl", () => {
     );
     expect(JSON.parse(called)).toMatchObject({ organization: { name: "Acme" } });
   });
+
+  test.each(["google.rpc.ErrorInfo", "google.rpc.BadRequest", "google.rpc.RetryInfo", "google.rpc.Status"])(
+    "describes %s, a part of errors",
+    async (symbol) => {
+      const caller = grpcCaller({ address: server.address });
+      const requests = single({ messageRequest: { case: "fileContainingSymbol" as const, value: symbol } });
+      const response = await firstOf(createClient(ServerReflection, caller).serverReflectionInfo(requests));
+      caller.close();
+      const { value } = response.messageResponse;
+      const files = (value as FileDescriptorResponse).fileDescriptorProto.map((bytes) =>
+        fromBinary(FileDescriptorProtoSchema, bytes),
+      );
+      const names = files.flatMap(({ package: name, messageType }) =>
+        messageType.map((message) => `${name}.${message.name}`),
+      );
+      expect(names).toContain(symbol);
+    },
+  );
 });
 
 describe("draining", () => {

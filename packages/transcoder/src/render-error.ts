@@ -1,5 +1,5 @@
 // Renders the error envelope of every 4xx and 5xx.
-import { AppError, type FieldError, invalidField, reasonMessage } from "@muster/errors";
+import { AppError, type FieldError, invalidField, reasonMessage, UnlistedError } from "@muster/errors";
 import { DecodeError } from "./json/decode-error.ts";
 import { negotiateLanguage } from "./language.ts";
 import type { RestResponse } from "./rest.ts";
@@ -22,7 +22,8 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
   const fields = error.fields.map((field) =>
     bodyField === undefined ? field : withoutPrefix(field, bodyField),
   );
-  const language = negotiateLanguage(context.acceptLanguage);
+  // A reason without a row has no translations.
+  const language = error instanceof UnlistedError ? "en" : negotiateLanguage(context.acceptLanguage);
   const headers: Record<string, string> = {
     ...context.headers,
     "content-type": "application/json",

@@ -18,7 +18,7 @@ export function fromConnectError(error: unknown): AppError {
   const connectError = ConnectError.from(error);
   const find: FindDetail = (desc) => connectError.findDetails(desc)[0];
   return (
-    errorFromDetails(connectError.rawMessage, find, {
+    errorFromDetails({ code: connectError.code, message: connectError.rawMessage }, find, {
       cause: error,
       replayed: connectError.metadata.has(IDEMPOTENCY_REPLAYED),
     }) ?? errorFromCode(connectError.code, connectError.rawMessage, error)

@@ -24,14 +24,19 @@ import {
   metadataFrom,
   passBytes,
 } from "./grpc-codec.ts";
-import { fromGrpcError } from "./grpc-errors.ts";
+import { fromGrpcError, fromGrpcStatus } from "./grpc-errors.ts";
 import { writableAgain } from "./node-streams.ts";
+import { readAhead } from "./read-ahead.ts";
+import { mayRepeat, REPEAT_DELAY_MS } from "./repeat-call.ts";
 
 /** Largest lead of a peer's timer over the timer of this process. */
 const DEADLINE_SLACK_MS = 50;
 
 export interface GrpcCallerOptions {
-  /** "host:port". Calls are balanced over a name with several addresses, such as a headless service. */
+  /**
+   * "host:port", or a target of gRPC's naming such as "ipv4:10.0.0.1:50051,10.0.0.2:50051" or "dns:///host:port".
+   * Calls are balanced over several addresses, also of one name, such as a headless service.
+   */
   readonly address: string;
   readonly tls?: GrpcClientTls | undefined;
   readonly clock?: Clock;
@@ -66,11 +71,18 @@ const CLIENT_OPTIONS = {
   "grpc.use_local_subchannel_pool": 1,
 } as const;
 
-/** An address with an explicit resolver scheme. */
-const TARGET_FORM = /^(dns|ipv4|ipv6|unix):/;
+/** An address with an explicit resolver scheme, as opposed to a host of that name with a port. */
+const TARGET_FORM = /^(?:dns|ipv4|ipv6|unix):(?!\d{1,5}$)/;
 
 export function grpcCaller(options: GrpcCallerOptions): GrpcCaller {
   return new RemoteCaller(options);
+}
+
+interface Attempt {
+  readonly method: DescMethod;
+  readonly argument: Buffer;
+  readonly options: CallOptions;
+  readonly deadlineMs: number;
 }
 
 class RemoteCaller implements GrpcCaller {
@@ -83,11 +95,23 @@ class RemoteCaller implements GrpcCaller {
     this.#clock = clock;
   }
 
-  unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
+  async unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
+    const argument = encodeRequest(method.input, request);
+    const deadlineMs = options.deadlineMs ?? this.#clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
+    const attempt = { method, argument, options, deadlineMs };
+    let outcome = await this.#attempt(attempt);
+    if ("code" in outcome && mayRepeat(method, outcome)) {
+      await this.#clock.sleep(REPEAT_DELAY_MS, options.signal);
+      outcome = await this.#attempt(attempt);
+    }
+    if ("code" in outcome) throw this.#ended(fromGrpcStatus(outcome), deadlineMs);
+    return outcome;
+  }
+
+  /** Resolves to the response, or to a status other than OK. */
+  #attempt({ method, argument, options, deadlineMs }: Attempt): Promise<UnaryResponse | StatusObject> {
     return new Promise((resolve, reject) => {
       if (options.signal.aborted) throw abortError(options.signal);
-      const argument = encodeRequest(method.input, request);
-      const deadlineMs = options.deadlineMs ?? this.#clock.nowMs() + UNARY_DEADLINE_MS_DEFAULT;
       let headers: ReadonlyMap<string, string> = NO_HEADERS;
       let response: Buffer | undefined;
       // Uses the channel directly: makeUnaryRequest adds an event emitter, interceptors and a stack trace.
@@ -101,16 +125,18 @@ class RemoteCaller implements GrpcCaller {
           headers = headersFrom(metadata);
         },
         onReceiveMessage: (bytes: Buffer) => {
+          if (response !== undefined) return call.cancelWithStatus(Status.UNIMPLEMENTED, "two messages");
           response = bytes;
+          // Without this read a second message would hold the call until its deadline.
+          call.startRead();
         },
         onReceiveStatus: (status) => {
           options.signal.removeEventListener("abort", onAbort);
-          if (status.code !== Status.OK)
-            return reject(
-              options.signal.aborted
-                ? abortError(options.signal)
-                : this.#ended(fromGrpcError(serviceError(status)), deadlineMs),
-            );
+          if (status.code !== Status.OK) {
+            if (options.signal.aborted) reject(abortError(options.signal));
+            else resolve(status);
+            return;
+          }
           try {
             resolve({ message: decodeResponse(method.output, response ?? missing(method)), headers });
           } catch (failure) {
@@ -149,14 +175,16 @@ class RemoteCaller implements GrpcCaller {
     call.on("metadata", (metadata: Metadata) => {
       for (const [name, value] of headersFrom(metadata)) headers.set(name, value);
     });
-    // The reader below receives the status; without a listener the error would also be an uncaught event.
-    call.on("error", () => {});
+    const received = readAhead(call);
     const onAbort = (): void => call.cancel();
     options.signal.addEventListener("abort", onAbort, { once: true });
     const ended = new AbortController();
     const sending = send(call, method, requests, ended.signal);
     try {
-      for await (const bytes of call) yield decodeResponse(method.output, bytes as Buffer);
+      for await (const bytes of received) {
+        if (options.signal.aborted) throw abortError(options.signal);
+        yield decodeResponse(method.output, bytes);
+      }
     } catch (error) {
       if (options.signal.aborted) throw abortError(options.signal);
       throw sending.failure ?? this.#ended(fromGrpcError(error), options.deadlineMs);
@@ -183,13 +211,8 @@ class RemoteCaller implements GrpcCaller {
   }
 }
 
-/** The error that makeUnaryRequest would throw for the status. */
-function serviceError(status: StatusObject): Error {
-  return Object.assign(new Error(`${status.code}: ${status.details}`), status);
-}
-
 function missing(method: DescMethod): never {
-  throw new AppError("INTERNAL", {
+  throw new AppError("UNIMPLEMENTED", {
     cause: new Error(`${methodName(method)} returned no message`),
   });
 }

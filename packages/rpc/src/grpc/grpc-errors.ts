@@ -29,11 +29,22 @@ function clipEncoded(message: string): string {
 /** Any rejection of grpc-js, as an AppError. */
 export function fromGrpcError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  if (!isServiceError(error)) return new AppError("INTERNAL", { cause: error });
-  const [bytes] = error.metadata?.get(DETAILS) ?? [];
-  const replayed = (error.metadata?.get(IDEMPOTENCY_REPLAYED).length ?? 0) > 0;
+  return isServiceError(error) ? fromGrpcStatus(error) : new AppError("INTERNAL", { cause: error });
+}
+
+/** A status other than OK, as an AppError. */
+export function fromGrpcStatus(status: StatusObject | ServiceError): AppError {
+  const { code, details, metadata } = status;
+  const cause = status instanceof Error ? status : new Error(`${code}: ${details}`);
+  const [bytes] = metadata?.get(DETAILS) ?? [];
+  const replayed = (metadata?.get(IDEMPOTENCY_REPLAYED).length ?? 0) > 0;
   const known = Buffer.isBuffer(bytes) ? errorFromStatusBytes(bytes, { replayed }) : undefined;
-  return known ?? errorFromCode(error.code, error.details, error);
+  return known ?? errorFromCode(code, details, cause);
+}
+
+/** Whether the peer itself ended the call with an error of Muster, as opposed to a library or a lost connection. */
+export function hasDetails({ metadata }: StatusObject): boolean {
+  return metadata.get(DETAILS).length > 0;
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -11,6 +11,8 @@ import {
 } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { file_google_rpc_error_details } from "@muster/contracts/google/rpc/error_details_pb";
+import { file_google_rpc_status } from "@muster/contracts/google/rpc/status_pb";
 import {
   ServerReflection,
   type ServerReflectionRequest,
@@ -40,6 +42,8 @@ export class ReflectionService implements LazyCaller {
     const all = [...services, ...this.services];
     this.#serviceNames = all.map((service) => service.typeName).sort();
     for (const service of all) this.#addFile(service.file);
+    // The details of every error, which no service imports.
+    for (const file of [file_google_rpc_error_details, file_google_rpc_status]) this.#addFile(file);
   }
 
   async unary(): Promise<UnaryResponse> {
