@@ -26,6 +26,7 @@ import { Cors } from "./cors.ts";
 import { mayActAsDemo } from "./demo-access.ts";
 import { HttpServer } from "./http-server.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
+import { boundedReads } from "./reads/bounded-reads.ts";
 import { RequestHandler } from "./request-handler.ts";
 import { ResponseWriter } from "./response-writer.ts";
 
@@ -68,6 +69,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limits = { ...defaultLimits, ...options.limits };
   const newRequestId = (): string => options.ids.next(clock.nowMs());
   const accessLog = new AccessLog(options);
+  const caller = boundedReads(options.caller, clock, limits.readDeadlineMs);
   const calls = new OpenCalls();
   const handler = new RequestHandler({
     clock,
@@ -79,15 +81,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     bodies: new ByteBudget(limits.bodies),
     writer: new ResponseWriter({ limits, clock, budget: new ByteBudget(limits.responses) }),
     admission,
-    transcoder: createTranscoder(options.services, options.caller),
+    calls,
+    transcoder: createTranscoder(options.services, caller),
     cors: new Cors(options.corsOrigins ?? [], responseHeadersOf(options.services)),
-    connect: createConnectHandler({
-      services: options.services,
-      caller: options.caller,
-      admission,
-      clock,
-      calls,
-    }),
+    connect: createConnectHandler({ services: options.services, caller, admission, clock }),
     demoToken: (request) => {
       if (options.demoTokens === undefined || request.headers.authorization !== undefined) return undefined;
       const { remoteAddress } = request.socket;
@@ -112,7 +109,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     stop: (timeoutMs) => {
       // Clients of endless streams connect elsewhere; all other calls may finish.
       calls.drain(serverGoingAway());
-      return server.stop(timeoutMs);
+      return server.stop(timeoutMs, () => calls.cut(serverGoingAway()));
     },
   };
 }

@@ -8,6 +8,9 @@ import { type ClientError, clientErrorOf, rawResponse } from "./client-errors.ts
 import type { HttpLimits } from "./limits.ts";
 import { RequestQueue } from "./request-queue.ts";
 
+/** Time in which clients of requests that were ended receive their responses. */
+const CUT_MS = 500;
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 selects a free port. */
@@ -70,13 +73,18 @@ export class HttpServer {
     this.#isDraining = true;
   }
 
-  /** Accepts no new requests, lets requests in flight end, and cuts the rest after the timeout. */
-  async stop(timeoutMs: number): Promise<void> {
+  /**
+   * Accepts no new requests and lets requests in flight end. After the timeout `endAll` ends the others, which have
+   * a moment to respond before their connections are cut.
+   */
+  async stop(timeoutMs: number, endAll: () => void): Promise<void> {
     this.startDraining();
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    await withTimeout(this.#options.clock, timeoutMs, closed, () => {});
+    const { clock } = this.#options;
+    await withTimeout(clock, timeoutMs, closed, endAll);
+    await withTimeout(clock, Math.min(timeoutMs, CUT_MS), closed, () => {});
     this.#server.closeAllConnections();
     await closed;
   }
@@ -86,6 +94,10 @@ export class HttpServer {
     response.on("error", () => {});
     this.#queue.add(request, response, () => {
       if (this.#isDraining) response.setHeader("connection", "close");
+      // A response that began before the drain keeps its connection open.
+      response.once("finish", () => {
+        if (this.#isDraining) request.socket.destroySoon();
+      });
       this.#options.handle(request, response);
     });
   }

@@ -1,5 +1,6 @@
 // Declares the limits of the gateway per client.
-import { BODY_BYTES_MAX } from "@muster/core";
+import { BODY_BYTES_MAX, CONSISTENCY_WAIT_MS_MAX } from "@muster/core";
+import { OUTPUT_LIMITS, type OutputLimits } from "@muster/rpc";
 import type { ByteLimits } from "./byte-budget.ts";
 
 const MIB = 1024 * 1024;
@@ -33,11 +34,15 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number;
   /** Longest time for a client to read a response that is not a stream. */
   readonly responseTimeoutMs: number;
+  /** Unread output of a stream. */
+  readonly streams: OutputLimits;
+  /** Time in which a client that stalled may still read the last frame of a stream. */
+  readonly stalledTimeoutMs: number;
   /** Interval at which the timeouts above are checked. */
   readonly timeoutCheckMs: number;
   /** The deadline of a REST request whose method sets no deadline. */
   readonly deadlineMs: number;
-  /** The same of a GET. */
+  /** Longest time of a read, on every protocol. */
   readonly readDeadlineMs: number;
 }
 
@@ -55,7 +60,9 @@ export const defaultLimits: HttpLimits = {
   keepAliveTimeoutMs: 65_000,
   idleTimeoutMs: 60_000,
   responseTimeoutMs: 300_000,
+  streams: OUTPUT_LIMITS,
+  stalledTimeoutMs: 5_000,
   timeoutCheckMs: 1_000,
   deadlineMs: 30_000,
-  readDeadlineMs: 10_000,
+  readDeadlineMs: CONSISTENCY_WAIT_MS_MAX,
 };

@@ -10,6 +10,9 @@ import {
   AUTHORIZATION,
   type ConnectHandler,
   ENVELOPE_BYTES,
+  isEndless,
+  type OpenCall,
+  type OpenCalls,
   REQUEST_ID,
   SERVICE_TOKEN,
 } from "@muster/rpc";
@@ -36,6 +39,7 @@ export interface RequestHandlerDeps extends ProbeDeps {
   readonly cors: Cors;
   readonly accessLog: AccessLog;
   readonly newRequestId: () => string;
+  readonly calls: OpenCalls;
   /** The service token for a request that may act for the demo organization. */
   readonly demoToken: (request: IncomingMessage) => string | undefined;
 }
@@ -47,6 +51,7 @@ interface Exchange {
   readonly requestId: string;
   readonly method: string;
   readonly finish: ReturnType<AccessLog["begin"]>;
+  readonly call: OpenCall;
   /** The caller's share of the budgets; empty until the caller is known. */
   owner: string;
 }
@@ -63,18 +68,29 @@ export class RequestHandler {
     const { headers } = request;
     stripInternals(headers);
     const requestId = adoptRequestId(headers, this.#deps.newRequestId);
+    const call = this.#deps.calls.open(this.#isEndless(request));
+    response.once("close", () => {
+      if (!response.writableFinished) call.abort(CLIENT_GONE);
+      call.close();
+    });
     const exchange: Exchange = {
       request,
       response,
       requestId,
       method: request.method ?? "",
       finish: this.#deps.accessLog.begin(),
+      call,
       owner: "",
     };
     response.setHeader(REQUEST_ID, requestId);
     response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("cache-control", "no-store");
     this.#route(exchange).catch((error: unknown) => this.#fail(exchange, error));
+  }
+
+  #isEndless({ url = "" }: IncomingMessage): boolean {
+    const method = this.#deps.connect.find(pathOf(url));
+    return method !== undefined && isEndless(method);
   }
 
   async #route(exchange: Exchange): Promise<void> {
@@ -123,7 +139,7 @@ export class RequestHandler {
       verb: method,
       header: (name) => headerOf(request.headers, name),
       metadata: this.#metadataOf(exchange),
-      signal: signalOf(response),
+      signal: exchange.call.signal,
       readBody: (caller) => this.#readBody(exchange, caller, limits.bodyBytesMax + ENVELOPE_BYTES, false),
     });
     const { body } = answer;
@@ -140,8 +156,8 @@ export class RequestHandler {
   }
 
   async #callRest(exchange: Exchange, url: string): Promise<void> {
-    const { request, response, requestId, method } = exchange;
-    const { admission, limits, transcoder, writer } = this.#deps;
+    const { request, requestId, method } = exchange;
+    const { admission, clock, limits, transcoder, writer } = this.#deps;
     const metadata = this.#metadataOf(exchange);
     let caller: Principal | undefined;
     let body: RequestBody | undefined;
@@ -159,8 +175,8 @@ export class RequestHandler {
         },
         {
           requestId,
-          signal: signalOf(response),
-          deadlineOf: (methodMs) => this.#deadlineOf(method, methodMs),
+          signal: exchange.call.signal,
+          deadlineOf: (methodMs) => clock.nowMs() + (methodMs ?? limits.deadlineMs),
           admit: async (desc) => {
             caller = await admission.admit(desc, this.#credentialsOf(request, metadata));
           },
@@ -169,9 +185,7 @@ export class RequestHandler {
       );
       const route = rendered.route?.template;
       if (rendered.error instanceof BodyTooSlow) this.#fail(exchange, rendered.error, route);
-      else if (isRead(method) && rendered.error?.reason === "DEADLINE_EXCEEDED") {
-        this.#fail(exchange, readTooSlow(rendered.error), route);
-      } else if (isRead(method) && !writer.hasRoomFor(exchange.owner, rendered.body)) {
+      else if (isRead(method) && !writer.hasRoomFor(exchange.owner, rendered.body)) {
         this.#fail(exchange, overloaded(), route);
       } else this.#send(exchange, rendered, route);
     } finally {
@@ -216,11 +230,6 @@ export class RequestHandler {
     });
   }
 
-  #deadlineOf(method: string, methodMs: number | undefined): number {
-    const { clock, limits } = this.#deps;
-    return clock.nowMs() + (methodMs ?? (isRead(method) ? limits.readDeadlineMs : limits.deadlineMs));
-  }
-
   #fail(exchange: Exchange, error: unknown, route?: string): void {
     const failure = error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
     const headers: Record<string, string> = {};
@@ -244,15 +253,6 @@ export class RequestHandler {
 /** A constant, because a DOMException is expensive. The dispatcher decides between canceled and too late. */
 const CLIENT_GONE = "the client is gone";
 
-/** Aborts when the client leaves before it has the response. */
-function signalOf(response: ServerResponse): AbortSignal {
-  const clientLeft = new AbortController();
-  response.once("close", () => {
-    if (!response.writableFinished) clientLeft.abort(CLIENT_GONE);
-  });
-  return clientLeft.signal;
-}
-
 /** Callers of one organization share the budgets. */
 function ownerOf(caller: Principal | undefined): string {
   if (caller === undefined) return "";
@@ -266,14 +266,6 @@ function isRead(method: string): boolean {
 /** Whether the method only reads: REST serves it by GET. */
 function isReadMethod(method: DescMethod): boolean {
   return hasOption(method, http) && getOption(method, http).pattern.case === "get";
-}
-
-/** A client may try a read again, so a read that takes too long is 503 rather than 504. */
-function readTooSlow(cause: AppError): AppError {
-  return new AppError("UNAVAILABLE", {
-    message: "The read took too long; try again.",
-    ...(cause.requestId === undefined ? {} : { requestId: cause.requestId }),
-  });
 }
 
 class MethodNotAllowed extends AppError {

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@muster/core";
 import type { AppError } from "@muster/errors";
+import { type OpenCall, OutputGuard } from "@muster/rpc";
 import { type ByteBudget, overloaded } from "./byte-budget.ts";
 import type { HttpLimits } from "./limits.ts";
 import { awaitsContinue } from "./request-body.ts";
@@ -20,6 +21,10 @@ export interface WriteTarget {
   readonly response: ServerResponse;
   /** Whose share of the budget the response takes. */
   readonly owner: string;
+}
+
+interface StreamTarget extends Pick<WriteTarget, "request" | "response"> {
+  readonly call: OpenCall;
 }
 
 /** Responses up to this size are always sent. */
@@ -55,25 +60,38 @@ export class ResponseWriter {
     this.#budget.add(owner, bytes);
     response.once("close", () => this.#budget.free(owner, bytes));
     this.#dropIdle(request, response);
-    if (bytes > SMALL_BYTES_MAX) this.#dropSlow(request, response);
+    if (bytes > SMALL_BYTES_MAX) this.#dropAfter(this.#limits.responseTimeoutMs, request, response);
     response.end(request.method === "HEAD" ? undefined : body);
   }
 
   /** Resolves once the frames have ended or the client has left. The frames never reject. */
   async writeFrames(
-    { request, response }: WriteTarget,
+    { request, response, call }: StreamTarget,
     head: Pick<WholeResponse, "status" | "headers">,
     frames: AsyncIterable<Uint8Array>,
   ): Promise<void> {
     const isStarted = this.#start(request, response, head.status, head.headers, undefined);
+    const output = this.#guard(request, response, call);
+    response.once("close", () => output.close());
     for await (const frame of frames) {
       if (!isStarted || response.destroyed) return;
-      if (!response.write(frame)) await this.#drained(request, response);
+      response.write(frame, output.add(frame.byteLength));
+      if (output.isFull) await output.room();
     }
-    if (!response.destroyed) {
-      this.#dropIdle(request, response);
-      response.end();
-    }
+    if (!response.destroyed) response.end();
+  }
+
+  /** Ends a stream that its client does not read: first the call, then the connection. */
+  #guard(request: IncomingMessage, response: ServerResponse, call: OpenCall): OutputGuard {
+    return new OutputGuard({
+      clock: this.#clock,
+      limits: this.#limits.streams,
+      onStall: (error) => {
+        call.abort(error);
+        // The last frame carries the error, if the client reads again soon.
+        this.#dropAfter(this.#limits.stalledTimeoutMs, request, response);
+      },
+    });
   }
 
   /** Sends status and headers; false if the client has left or a response was begun. */
@@ -104,29 +122,11 @@ export class ResponseWriter {
     response.setTimeout(this.#limits.idleTimeoutMs, () => request.socket.destroy());
   }
 
-  #dropSlow(request: IncomingMessage, response: ServerResponse): void {
+  #dropAfter(ms: number, request: IncomingMessage, response: ServerResponse): void {
     const closed = new AbortController();
     response.once("close", () => closed.abort(CLOSED));
-    void this.#clock.sleep(this.#limits.responseTimeoutMs, closed.signal).then(() => {
+    void this.#clock.sleep(ms, closed.signal).then(() => {
       if (!closed.signal.aborted) request.socket.destroy();
-    });
-  }
-
-  /** Resolves once the client has taken what was written, or has left. */
-  #drained(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { socket } = request;
-    const drop = (): void => void socket.destroy();
-    socket.setTimeout(this.#limits.idleTimeoutMs, drop);
-    return new Promise((resolve) => {
-      const done = (): void => {
-        socket.setTimeout(0);
-        socket.off("timeout", drop);
-        response.off("drain", done);
-        response.off("close", done);
-        resolve();
-      };
-      response.once("drain", done);
-      response.once("close", done);
     });
   }
 }

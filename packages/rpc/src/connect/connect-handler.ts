@@ -11,8 +11,6 @@ import type { Admission } from "../dispatcher/admission.ts";
 import { UNARY_DEADLINE_MS_DEFAULT } from "../dispatcher/deadline.ts";
 import { stamped } from "../dispatcher/errors.ts";
 import { forwardedHeaders, REQUEST_ID, responseHeaderNames } from "../metadata.ts";
-import { isEndless } from "../method-plan.ts";
-import { type OpenCall, OpenCalls } from "../streams/open-calls.ts";
 import { type HeaderReader, readMessage, refuseCompression, timeoutOf } from "./connect-request.ts";
 import {
   type ConnectResponse,
@@ -30,8 +28,6 @@ export interface ConnectHandlerOptions {
   readonly caller: Caller | ((method: DescMethod) => Caller);
   readonly admission: Admission;
   readonly clock?: Clock;
-  /** Ends streams when the server drains. */
-  readonly calls?: OpenCalls;
 }
 
 export interface ConnectRequest {
@@ -82,13 +78,11 @@ class Refusal extends AppError {
 class Handler implements ConnectHandler {
   readonly #options: ConnectHandlerOptions;
   readonly #clock: Clock;
-  readonly #calls: OpenCalls;
   readonly #methods = new Map<string, DescMethod>();
 
   constructor(options: ConnectHandlerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#calls = options.calls ?? new OpenCalls();
     for (const method of options.services.flatMap((service) => service.methods)) {
       if (getOption(method, policy).internal) continue;
       this.#methods.set(`/${method.parent.typeName}/${method.name}`, method);
@@ -174,10 +168,8 @@ class Handler implements ConnectHandler {
     message: Parameters<Caller["unary"]>[1],
     options: CallOptions,
   ): Promise<ConnectResponse> {
-    const call = this.#calls.open(isEndless(method));
-    const signal = AbortSignal.any([options.signal, call.signal]);
-    const response = this.#callerOf(method).stream(method, single(message), { ...options, signal });
-    const frames = this.#frames(method, format, response.messages, options, call);
+    const response = this.#callerOf(method).stream(method, single(message), options);
+    const frames = this.#frames(method, format, response.messages, options);
     const first = await frames.next();
     return {
       status: 200,
@@ -191,15 +183,12 @@ class Handler implements ConnectHandler {
     format: WireFormat,
     messages: AsyncIterable<Parameters<Caller["unary"]>[1]>,
     { headers }: CallOptions,
-    call: OpenCall,
   ): AsyncGenerator<Uint8Array, undefined> {
     try {
       for await (const message of messages) yield messageFrame(format, method.output, message);
       yield endFrame(format, undefined);
     } catch (error) {
       yield endFrame(format, stamped(asAppError(error), headers.get(REQUEST_ID) ?? ""));
-    } finally {
-      call.close();
     }
     return undefined;
   }
