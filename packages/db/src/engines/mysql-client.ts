@@ -11,6 +11,7 @@ import {
   TransactionAborted,
   TransactionConflict,
 } from "../port/database-errors.ts";
+import type { KeepAlive } from "./keep-alive.ts";
 import {
   type BeginningClient,
   type DialectClient,
@@ -30,6 +31,7 @@ export type MysqlValue = string | number | bigint | Buffer | null;
 /** The configuration of a client, shared by its transactions. */
 export interface MysqlConfig extends Knex.Config {
   readonly responses: ResponseWatch;
+  readonly keepAlive: KeepAlive;
 }
 
 export class MysqlClient extends MysqlDialect implements BeginningClient {
@@ -83,7 +85,8 @@ function responded(
   running: Promise<unknown>,
 ): Promise<unknown> {
   if (isUnbounded(connection)) return running;
-  const { responses } = client.config as MysqlConfig;
+  const { responses, keepAlive } = client.config as MysqlConfig;
+  keepAlive.active(connection);
   return responses.within(running, () => {
     connection.__knex__disposed = "the server does not respond";
     connection.destroy();

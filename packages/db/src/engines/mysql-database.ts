@@ -2,6 +2,7 @@
 import { systemClock } from "@muster/core";
 import knexModule, { type Knex } from "knex";
 import type { Database, Transaction, TransactionOptions } from "../port/database.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { silentKnexLog } from "./knex-internals.ts";
 import { MysqlClient, type MysqlConfig, type MysqlConnection } from "./mysql-client.ts";
 import {
@@ -47,14 +48,24 @@ const POOL_MIN = 2;
 const PREPARED_STATEMENTS_MAX = 256;
 export async function openMysql(options: MysqlOptions): Promise<Database> {
   const poolMax = Math.max(POOL_MIN, options.poolMax ?? 10);
-  const writer = openPool(options, poolMax, "transactions");
-  const reader = openPool(options, poolMax, "reads");
-  const snapshots = openPool(options, options.snapshotPoolMax ?? 8, "snapshots");
-  return new MysqlDatabase(writer, reader, snapshots, { ...defaultRetryPolicy, ...options.retry });
+  const bounds = { ...DEFAULT_SESSION_BOUNDS, ...options.bounds };
+  const keepAlive = new KeepAlive(systemClock, bounds.workMs);
+  const open = (max: number, use: PoolUse) => openPool(options, bounds, keepAlive, max, use);
+  const pools = {
+    writer: open(poolMax, "transactions"),
+    reader: open(poolMax, "reads"),
+    snapshots: open(options.snapshotPoolMax ?? 8, "snapshots"),
+  };
+  return new MysqlDatabase(pools, keepAlive, { ...defaultRetryPolicy, ...options.retry });
 }
 
-function openPool(options: MysqlOptions, max: number, use: PoolUse): Knex {
-  const bounds = { ...DEFAULT_SESSION_BOUNDS, ...options.bounds };
+function openPool(
+  options: MysqlOptions,
+  bounds: SessionBounds,
+  keepAlive: KeepAlive,
+  max: number,
+  use: PoolUse,
+): Knex {
   const config: MysqlConfig = {
     client: MysqlClient as unknown as typeof Knex.Client,
     connection: { ...connectionSettings(options.url, options.database) },
@@ -62,6 +73,7 @@ function openPool(options: MysqlOptions, max: number, use: PoolUse): Knex {
     acquireConnectionTimeout: options.acquireTimeoutMs ?? ACQUIRE_TIMEOUT_MS,
     log: silentKnexLog,
     responses: new ResponseWatch(systemClock, bounds.responseMs),
+    keepAlive,
     pool: {
       min: 0,
       max,
@@ -101,17 +113,25 @@ export function connectionSettings(url: string, database: string | undefined): R
   };
 }
 
+interface Pools {
+  readonly writer: Knex;
+  readonly reader: Knex;
+  readonly snapshots: Knex;
+}
+
 class MysqlDatabase implements Database {
   readonly engine = "mysql";
   readonly reader: Knex;
   readonly #writer: Knex;
   readonly #snapshots: Knex;
+  readonly #keepAlive: KeepAlive;
   readonly #retry: RetryPolicy;
 
-  constructor(writer: Knex, reader: Knex, snapshots: Knex, retry: RetryPolicy) {
-    this.#writer = writer;
-    this.reader = reader;
-    this.#snapshots = snapshots;
+  constructor(pools: Pools, keepAlive: KeepAlive, retry: RetryPolicy) {
+    this.#writer = pools.writer;
+    this.reader = pools.reader;
+    this.#snapshots = pools.snapshots;
+    this.#keepAlive = keepAlive;
     this.#retry = retry;
   }
 
@@ -121,12 +141,16 @@ class MysqlDatabase implements Database {
   ): Promise<T> {
     const run = async (trx: Transaction): Promise<T> => {
       const connection = (await trx.client.acquireConnection()) as MysqlConnection;
-      if (isLong) await liftBounds(connection);
-      return lockWait === "brief" ? withBriefLockWaits(connection, () => body(trx)) : body(trx);
+      if (isLong) {
+        await liftBounds(connection);
+        return body(trx);
+      }
+      return this.#keepAlive.during(connection, () =>
+        lockWait === "brief" ? withBriefLockWaits(connection, () => body(trx)) : body(trx),
+      );
     };
-    const isPlain = !isLong && lockWait !== "brief";
     const policy = { ...this.#retry, retriesLockWaits: lockWait === "retry" };
-    return retryConflicts(policy, () => this.#writer.transaction(isPlain ? body : run));
+    return retryConflicts(policy, () => this.#writer.transaction(run));
   }
 
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {

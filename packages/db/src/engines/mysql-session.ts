@@ -18,6 +18,8 @@ export interface SessionBounds {
   readonly idleConnectionSeconds: number;
   /** Time after which the server ends a statement: any statement on MariaDB, a SELECT on MySQL and TiDB. */
   readonly statementSeconds: number;
+  /** Time for which a process may work between two statements of a transaction, if it is alive. */
+  readonly workMs: number;
   /** Time after which a statement without a response fails and its connection is closed: the server hangs. */
   readonly responseMs: number;
 }
@@ -27,6 +29,7 @@ export const DEFAULT_SESSION_BOUNDS: SessionBounds = {
   idleTransactionSeconds: 5,
   idleConnectionSeconds: 10,
   statementSeconds: 6,
+  workMs: 30_000,
   responseMs: 7_000,
 };
 

@@ -1,6 +1,7 @@
 // Tests the bounds of sessions on a server: a frozen process, a hung server, and connections that the server
 // closes.
 import { connect as connectTcp, createServer, type Socket } from "node:net";
+import { systemClock } from "@muster/core";
 import { freePort, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -58,9 +59,13 @@ test("a session is bounded so that a call has an answer within ten seconds", asy
 });
 
 describe.each([
-  ["an idle transaction", { idleTransactionSeconds: 1 }, []],
+  ["an idle transaction", { idleTransactionSeconds: 1, workMs: 0 }, []],
   // MySQL and TiDB have no such bound, so the bound on idle connections takes its place.
-  ["an idle connection", { idleConnectionSeconds: 1 }, ["SET SESSION idle_transaction_timeout = 0"]],
+  [
+    "an idle connection",
+    { idleConnectionSeconds: 1, workMs: 0 },
+    ["SET SESSION idle_transaction_timeout = 0"],
+  ],
 ])("a process that freezes inside a transaction, with a bound on %s", (_, bounds, sessionStatements) => {
   test("stops nobody for longer than the bound, and doubles nothing when it continues", async () => {
     const frozen = await place.openAnother({ mysql: { bounds, sessionStatements } });
@@ -82,6 +87,20 @@ describe.each([
     expect(attempts).toBe(2);
     expect(await values(database)).toEqual([2, 1]);
   });
+});
+
+test("a process that works between two statements keeps its transaction", async () => {
+  const bounds = { idleTransactionSeconds: 3, idleConnectionSeconds: 3 };
+  const busy = await place.openAnother({ mysql: { bounds } });
+  let attempts = 0;
+  await busy.transaction(async (trx) => {
+    attempts += 1;
+    await bump(trx, 1);
+    await systemClock.sleep(4_500);
+    await bump(trx, 1);
+  });
+  expect(attempts).toBe(1);
+  expect(await values(database)).toEqual([2, 0]);
 });
 
 test("a connection that the server closed unnoticed does not fail the next transaction", async () => {
