@@ -65,6 +65,8 @@ const singles: Readonly<Record<string, readonly Case[]>> = {
     ...brokenCalls(user),
     ["traits that are a list", { ...user, traits: [] }, 400, "traits"],
     ["traits of 70 kB", { ...user, traits: { a: long(70_000) } }, 400, "traits"],
+    ["a placeholder for the user", { userId: "Undefined", anonymousId: "bad" }, 400, "user_id"],
+    ["a placeholder for the visitor", { ...user, anonymousId: "null" }, 400, "anonymous_id"],
   ],
   "POST /v1/track": [
     ...brokenCalls({ ...user, event: "x" }),
@@ -102,6 +104,7 @@ const singles: Readonly<Record<string, readonly Case[]>> = {
   "POST /v1/alias": [
     ...brokenCalls({ ...user, previousId: "p" }),
     ["no previous id", user, 400, "previous_id"],
+    ["a placeholder", { ...user, previousId: "[object Object]" }, 400, "previous_id"],
     ["a visitor as the user", { anonymousId: "a", previousId: "p" }, 400, "user_id"],
   ],
 };

@@ -148,6 +148,7 @@ test("hot queries use their indexes and sort nothing", async () => {
   );
   const alerts = { organizationId, profileIds: undefined, code: undefined, after: randomIds.next(2 ** 42) };
   const hasher = new EventHasher(randomBytes(32));
+  const counted = { organizationId, budget: WorkBudget.inSlices({ clock: events.clock }) };
   const cells = new Set([...pathOf("0".repeat(16), 7n), NewestCell.idOf("0".repeat(16))]);
   const queries: Record<string, () => Promise<unknown>> = {
     "ingest: context of a batch": () =>
@@ -169,9 +170,17 @@ test("hot queries use their indexes and sort nothing", async () => {
         { visit: () => {}, budget: WorkBudget.inSlices({ clock: events.clock }) },
       ),
     "ListTrackedUserPoints: counts by name": () =>
-      listCounts(db, organizationId, [profileId, randomIds.next(1)], new Set(["n1", "n2"])),
+      listCounts(db, {
+        ...counted,
+        profileIds: [profileId, randomIds.next<ProfileId>(1)],
+        names: new Set(["n1", "n2"]),
+      }),
     "ListTrackedUserPoints: counts by many names": () =>
-      listCounts(db, organizationId, [profileId], new Set(Array.from({ length: 99 }, (_, n) => `n${n}`))),
+      listCounts(db, {
+        ...counted,
+        profileIds: [profileId],
+        names: new Set(Array.from({ length: 99 }, (_, n) => `n${n}`)),
+      }),
     "ListTrackedUserPoints: users, next page": () => listTrackedUsers(db, organizationId, "7", 1000),
     "event catalog": () => listChanges(db, organizationId),
     "event type": () => getChange(db, organizationId, "type 7"),

@@ -3,6 +3,7 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { BehaviorService } from "@muster/contracts/muster/events/v1/behavior_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { type Clock, type OrganizationId, shardOf, systemClock, uuidToBytes } from "@muster/core";
@@ -70,6 +71,27 @@ describe("reads of a person with many events", () => {
     expect(turns).toBeGreaterThan(TURNS_MIN);
   });
 
+  test("points, although the person has many other event names", { timeout: 120_000 }, async () => {
+    const names = Array.from({ length: 5200 }, (_, index) => ({
+      identity: { case: "userId" as const, value: "many" },
+      name: index === 0 ? "PURCHASE" : `seen ${index}`,
+    }));
+    for (const some of [names.slice(0, 2600), names.slice(2600)]) {
+      await events.call(EventService.method.batchRecordEvents, { events: some }, as);
+    }
+    // More types than one statement names.
+    for (let index = 0; index < 16; index += 1) {
+      const type = { name: `type ${index}`, price: 1 };
+      await events.call(EventTypeService.method.createEventType, type, as);
+    }
+    const { listTrackedUserPoints } = BehaviorService.method;
+    const turns = await turnsDuring(async () => {
+      const { data } = await events.call(listTrackedUserPoints, { userId: "many" }, as);
+      expect(data).toMatchObject([{ user: "many", points: 10 }]);
+    });
+    expect(turns).toBeGreaterThan(TURNS_MIN);
+  });
+
   test("an export, whether it fits into one response or not", async () => {
     const { getProfileExport } = ExportService.method;
     const turns = await turnsDuring(async () => {
@@ -82,7 +104,8 @@ describe("reads of a person with many events", () => {
     let scanned = 0;
     const turns = await turnsDuring(async () => {
       const shard = shardOf(organizationId, profileId);
-      const request = { organizationId: uuidToBytes(organizationId), shard, profileLimit: 10 };
+      const profileIds = [uuidToBytes(profileId)];
+      const request = { organizationId: uuidToBytes(organizationId), shard, profileIds, profileLimit: 10 };
       for await (const { part } of events.feed.scanProfileEvents(request)) {
         if (part.case === "profile") scanned += part.value.events.length;
       }

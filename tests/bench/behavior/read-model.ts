@@ -31,11 +31,11 @@ export async function modelPoints(
   { database, organization, prices }: ReadModel,
   profiles: readonly Buffer[],
 ): Promise<number> {
-  const counts = await listCounts(
-    database.reader,
-    bytesToUuid<OrganizationId>(organization),
-    profiles.map((profile) => bytesToUuid<ProfileId>(profile)),
-    new Set(prices.keys()),
-  );
+  const counts = await listCounts(database.reader, {
+    organizationId: bytesToUuid<OrganizationId>(organization),
+    profileIds: profiles.map((profile) => bytesToUuid<ProfileId>(profile)),
+    names: new Set(prices.keys()),
+    budget: WorkBudget.inSlices({ clock: systemClock }),
+  });
   return counts.reduce((sum, { name, count }) => sum + (prices.get(name) ?? 0) * count, 0);
 }

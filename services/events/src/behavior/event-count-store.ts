@@ -1,5 +1,12 @@
 // Stores event counts per profile and event name: every statement against `event_counts`.
-import { bytesToUuid, chunksOf, type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import {
+  bytesToUuid,
+  chunksOf,
+  type OrganizationId,
+  type ProfileId,
+  uuidToBytes,
+  type WorkBudget,
+} from "@muster/core";
 import { insertRows, type Queryable, type Transaction, type Value } from "@muster/db";
 import type { TrackedEvent } from "../event-storage/tracked-event.ts";
 import { UuidBytesCache } from "../event-storage/uuid-bytes-cache.ts";
@@ -11,6 +18,10 @@ const KEY = ["organization_id", "profile_id", "name"];
 const PROFILES_MAX = 250;
 /** Names in one statement. For more names, the statement reads all names of the profiles. */
 const NAMES_MAX = 16;
+/** Rows in one statement. */
+const ROWS_AT_ONCE = 5000;
+/** Estimated processor time to read one row, in units of a budget. */
+const ROW_UNITS = 2;
 
 interface Count {
   readonly event: TrackedEvent;
@@ -40,33 +51,75 @@ export async function addCounts(trx: Transaction, events: readonly TrackedEvent[
   await insertRows(trx, "event_counts", COLUMNS, rows satisfies Value[][], { add: ["count"] }, KEY);
 }
 
+/** The counts to read. */
+export interface CountRequest {
+  readonly organizationId: OrganizationId;
+  readonly profileIds: readonly ProfileId[];
+  readonly names: ReadonlySet<string>;
+  readonly budget: WorkBudget;
+}
+
 /**
  * Returns how many events with these names each profile has. Profiles and names without events are omitted.
+ * A profile may have any number of other names, so many rows come in pages.
  */
 export async function listCounts(
   db: Queryable,
-  organizationId: OrganizationId,
-  profileIds: readonly ProfileId[],
-  names: ReadonlySet<string>,
+  { organizationId, profileIds, names, budget }: CountRequest,
 ): Promise<EventCount[]> {
   const found: EventCount[] = [];
   if (names.size === 0) return found;
-  for (const ids of chunksOf(profileIds, PROFILES_MAX)) {
-    const query = db("event_counts")
-      .select<{ profile_id: Buffer; name: Buffer; count: number }[]>("profile_id", "name", "count")
-      .where("organization_id", uuidToBytes(organizationId))
-      .whereIn("profile_id", ids.map(uuidToBytes));
-    if (names.size <= NAMES_MAX) {
-      query.whereIn(
-        "name",
-        Array.from(names, (name) => Buffer.from(name)),
-      );
-    }
-    for (const row of await query) {
+  const add = async (rows: readonly CountRow[]): Promise<void> => {
+    for (const row of rows) {
+      budget.spend(ROW_UNITS);
+      if (budget.isSliceOver) await budget.turn();
       const name = row.name.toString();
       if (!names.has(name)) continue;
       found.push({ profileId: bytesToUuid(row.profile_id), name, count: Number(row.count) });
     }
+  };
+  const select = (ids: readonly Buffer[]) => {
+    const query = selectCounts(db, organizationId, ids);
+    const isShort = names.size <= NAMES_MAX;
+    return isShort
+      ? query.whereIn(
+          "name",
+          Array.from(names, (name) => Buffer.from(name)),
+        )
+      : query;
+  };
+  for (const ids of chunksOf(profileIds, PROFILES_MAX)) {
+    const bytes = ids.map(uuidToBytes);
+    const rows = await select(bytes).limit(ROWS_AT_ONCE);
+    if (rows.length < ROWS_AT_ONCE) await add(rows);
+    else for (const id of bytes) await addPages(() => select([id]), add);
   }
   return found;
+}
+
+interface CountRow {
+  readonly profile_id: Buffer;
+  readonly name: Buffer;
+  readonly count: number;
+}
+
+function selectCounts(db: Queryable, organizationId: OrganizationId, profileIds: readonly Buffer[]) {
+  return db("event_counts")
+    .select<CountRow[]>("profile_id", "name", "count")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("profile_id", [...profileIds]);
+}
+
+/** Adds the counts of one profile in pages, by name. */
+async function addPages(
+  select: () => ReturnType<typeof selectCounts>,
+  add: (rows: readonly CountRow[]) => Promise<void>,
+): Promise<void> {
+  for (let after: Buffer | undefined; ; ) {
+    const query = select().orderBy(["organization_id", "profile_id", "name"]).limit(ROWS_AT_ONCE);
+    const rows: CountRow[] = await (after === undefined ? query : query.where("name", ">", after));
+    await add(rows);
+    after = rows.at(-1)?.name;
+    if (rows.length < ROWS_AT_ONCE) return;
+  }
 }

@@ -4,7 +4,6 @@
 import { create } from "@bufbuild/protobuf";
 import {
   type BehaviorService,
-  type ListTrackedUserPointsRequest,
   type TrackedUserPoints,
   TrackedUserPointsSchema,
 } from "@muster/contracts/muster/events/v1/behavior_service_pb";
@@ -15,7 +14,7 @@ import type { CatalogDeps } from "../catalog/catalog.ts";
 import { type EventType, pointsOf } from "../catalog/event-type.ts";
 import { linkedProfileIds } from "../identity-graph/links-store.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
-import { listCounts } from "./event-count-store.ts";
+import { type CountRequest, listCounts } from "./event-count-store.ts";
 import { earnedByProfile, totalEarned } from "./points.ts";
 import { listProfilesByUserId } from "./profiles-by-user-id.ts";
 
@@ -35,10 +34,15 @@ export function listTrackedUserPoints(
   deps: CatalogDeps,
 ): UnaryHandler<typeof BehaviorService.method.listTrackedUserPoints> {
   return async (request, { organizationId, signal }) => {
+    const budget = WorkBudget.inSlices({ clock: deps.clock, signal });
     if (request.userId !== undefined) {
       return {
         message: QUERIED,
-        data: await pointsOfTrackedUser(deps, organizationId, request, request.userId),
+        data: await pointsOfTrackedUser(
+          deps,
+          { organizationId, eventType: request.eventType, budget },
+          request.userId,
+        ),
       };
     }
     const scope = JSON.stringify(["user-points", organizationId, request.eventType ?? null]);
@@ -46,7 +50,7 @@ export function listTrackedUserPoints(
     const { after } = readPage(deps.pageTokens, scope, page, parsePosition);
     // One snapshot for the whole page, so that a concurrent merge cannot list a person twice.
     const { data, last } = await deps.database.snapshot((trx) =>
-      readUsers(deps, trx, { organizationId, eventType: request.eventType, after, signal }),
+      readUsers(deps, trx, { organizationId, eventType: request.eventType, after, budget }),
     );
     const nextPageToken = last === undefined ? "" : deps.pageTokens.seal(scope, [last]);
     return { message: QUERIED, data, page: { case: "nextPageToken", value: nextPageToken } };
@@ -55,16 +59,15 @@ export function listTrackedUserPoints(
 
 async function pointsOfTrackedUser(
   deps: CatalogDeps,
-  organizationId: OrganizationId,
-  request: ListTrackedUserPointsRequest,
+  { organizationId, eventType, budget }: Omit<PageRequest, "after">,
   userId: string,
 ): Promise<TrackedUserPoints[]> {
   const db = deps.database.reader;
   const owner = await findOwner(db, organizationId, { kind: "user_id", value: userId });
   if (owner === undefined) return [];
   const profileIds = await linkedProfileIds(db, organizationId, owner.rootId);
-  const types = await typesOf(deps, db, organizationId, request.eventType);
-  const earned = await earnedBy(db, organizationId, profileIds, types);
+  const types = await typesOf(deps, db, organizationId, eventType);
+  const earned = await earnedBy(db, { organizationId, profileIds, budget }, types);
   const total = totalEarned(profileIds, earned);
   return total === undefined ? [] : [toProto(userId, total)];
 }
@@ -73,23 +76,22 @@ interface PageRequest {
   readonly organizationId: OrganizationId;
   readonly eventType: string | undefined;
   readonly after: string | undefined;
-  readonly signal: AbortSignal;
+  readonly budget: WorkBudget;
 }
 
 /** `last` is the position of the next page; undefined on the last page. */
 async function readUsers(
   deps: CatalogDeps,
   db: Queryable,
-  { organizationId, eventType, after, signal }: PageRequest,
+  { organizationId, eventType, after, budget }: PageRequest,
 ): Promise<{ readonly data: TrackedUserPoints[]; readonly last: string | undefined }> {
   const types = await typesOf(deps, db, organizationId, eventType);
   const data: TrackedUserPoints[] = [];
-  const budget = WorkBudget.inSlices({ clock: deps.clock, signal });
   let last = after;
   for (let usersRead = 0; types.size > 0 && usersRead < USERS_READ_MAX; usersRead += USERS_AT_ONCE) {
     const { users, lastUserId } = await listProfilesByUserId(db, organizationId, last, USERS_AT_ONCE);
     const everyProfile = users.flatMap(({ profileIds }) => profileIds);
-    const earned = await earnedBy(db, organizationId, everyProfile, types);
+    const earned = await earnedBy(db, { organizationId, profileIds: everyProfile, budget }, types);
     for (const { userId, profileIds } of users) {
       budget.spend(USER_UNITS + profileIds.length);
       if (budget.isSliceOver) await budget.turn();
@@ -119,12 +121,10 @@ async function typesOf(
 
 async function earnedBy(
   db: Queryable,
-  organizationId: OrganizationId,
-  profileIds: readonly ProfileId[],
+  request: Omit<CountRequest, "names">,
   types: ReadonlyMap<string, EventType>,
 ): Promise<Map<ProfileId, bigint>> {
-  const counts = await listCounts(db, organizationId, profileIds, new Set(types.keys()));
-  return earnedByProfile(counts, types);
+  return earnedByProfile(await listCounts(db, { ...request, names: new Set(types.keys()) }), types);
 }
 
 function toProto(user: string, millionths: bigint): TrackedUserPoints {
