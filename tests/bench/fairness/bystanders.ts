@@ -1,4 +1,5 @@
 // Measures probes of the process and single posts of a tenant while the process is under load.
+import { type ChildProcess, spawn } from "node:child_process";
 import { systemClock } from "@muster/core";
 import type { RestClient } from "../../harness/rest.ts";
 import { round } from "../measure.ts";
@@ -44,12 +45,30 @@ class Bystander {
   }
 }
 
+const IDLE_SERVER = `const server = require("node:http").createServer((_, response) => response.end());
+server.listen(0, "127.0.0.1", () => console.log(server.address().port));`;
+
 export class Bystanders {
   readonly #all: readonly Bystander[];
+  readonly #idle: ChildProcess;
   #sent = 0;
 
-  constructor(url: string, other: RestClient) {
+  /** Starts an idle process beside. Its latencies show how busy the machine is, whatever Muster does. */
+  static async start(url: string, other: RestClient): Promise<Bystanders> {
+    const idle = spawn(process.execPath, ["-e", IDLE_SERVER], { stdio: ["ignore", "pipe", "inherit"] });
+    const port = await new Promise<number>((resolve) =>
+      idle.stdout.once("data", (line: Buffer) => resolve(Number(line.toString()))),
+    );
+    return new Bystanders(url, other, idle, port);
+  }
+
+  private constructor(url: string, other: RestClient, idle: ChildProcess, idlePort: number) {
+    this.#idle = idle;
     this.#all = [
+      new Bystander(
+        "idle_process",
+        async (signal) => (await fetch(`http://127.0.0.1:${idlePort}`, { signal })).ok,
+      ),
       new Bystander("livez", async (signal) => (await fetch(`${url}/livez`, { signal })).ok),
       new Bystander("post", async () => {
         this.#sent += 1;
@@ -57,6 +76,10 @@ export class Bystanders {
         return (await other.post("/v1/events", event)).status === 201;
       }),
     ];
+  }
+
+  stop(): void {
+    this.#idle.kill();
   }
 
   /** Runs the bystanders during `work`, and returns their latencies. */

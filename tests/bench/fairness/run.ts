@@ -21,10 +21,11 @@ const results = new Results("bench-fairness");
 
 async function main(): Promise<void> {
   const installation = await startInstallation("embedded");
+  let bystanders: Bystanders | undefined;
   try {
     const tenant = await tenantOf(installation, "Costly");
     const other = await tenantOf(installation, "Other");
-    const bystanders = new Bystanders(installation.url, other.rest);
+    bystanders = await Bystanders.start(installation.url, other.rest);
     const idle = await bystanders.during(() => systemClock.sleep(2_000));
     results.record({ part: "nothing else", ...idle });
     for (const request of COSTLY_REQUESTS) {
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
     }
     await results.report({ seconds: SECONDS, senders: SENDERS, goal_p99_ms: GOAL_P99_MS });
   } finally {
+    bystanders?.stop();
     await installation.stop();
   }
 }

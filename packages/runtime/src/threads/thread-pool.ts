@@ -37,7 +37,7 @@ export interface ThreadPoolOptions {
   readonly metrics: Metrics;
   /** Default: one less than the processor's cores, at least two. */
   readonly threads?: number;
-  /** Heap of one thread, default 256 MiB. */
+  /** Heap of one thread, default 128 MiB. */
   readonly heapMbMax?: number;
 }
 
@@ -53,7 +53,7 @@ export interface TaskOptions<Input> {
 /** Reads the data of a task and sends it. */
 export type SendChunks<Chunk> = (session: ThreadSession<Chunk>) => Promise<void>;
 
-const HEAP_MB_MAX = 256;
+const HEAP_MB_MAX = 128;
 const IDLE_TIMEOUT_MS = 60_000;
 /** A stopped or canceled task that still runs after this time loses its thread. */
 const GRACE_MS = 1_000;
