@@ -11,7 +11,7 @@ import { RestClient } from "../harness/rest.ts";
 const USERS = 20;
 const WRITERS = 4;
 /** Most attempts to hit an open transaction: idle moments are frequent. */
-const FREEZES_MAX = 60;
+const FREEZES_MAX = 400;
 /** The promise is ten seconds; a loaded machine adds to that. */
 const TAKEOVER_MS_MAX = 20_000;
 
@@ -123,22 +123,26 @@ async function members(client: RestClient): Promise<{ id: string; user_id: strin
  * tables: events that are committed or applied, and no lease.
  */
 async function freezeInTransaction(server: Database, process: MusterProcess | undefined, database: string) {
+  const staysOpen = async (): Promise<boolean> => {
+    await systemClock.sleep(300);
+    return holdsLocks(server, database, 300);
+  };
   for (let freeze = 0; freeze < FREEZES_MAX; freeze += 1) {
     await systemClock.sleep(20 + 7 * (freeze % 10));
     process?.signal("SIGSTOP");
     // Transactions of the other replica end meanwhile.
-    await systemClock.sleep(300);
-    if (await holdsLocks(server, database)) return;
+    await systemClock.sleep(60);
+    if ((await holdsLocks(server, database, 40)) && (await staysOpen())) return;
     process?.signal("SIGCONT");
   }
   throw new Error(`no freeze of ${database} hit a transaction`);
 }
 
-async function holdsLocks(server: Database, database: string): Promise<boolean> {
+async function holdsLocks(server: Database, database: string, sleepingMs: number): Promise<boolean> {
   const [rows] = await server.reader.raw<[unknown[]]>(
     "SELECT 1 FROM innodb_trx t JOIN processlist p ON p.id = t.trx_mysql_thread_id " +
-      "WHERE p.db = ? AND p.command = 'Sleep' AND p.time_ms > 200 AND t.trx_tables_locked >= 3",
-    [database],
+      "WHERE p.db = ? AND p.command = 'Sleep' AND p.time_ms > ? AND t.trx_tables_locked >= 3",
+    [database, sleepingMs],
   );
   return rows !== undefined && rows.length > 0;
 }
