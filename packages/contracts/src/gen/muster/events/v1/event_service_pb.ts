@@ -533,7 +533,9 @@ export const EventService: GenService<{
   /**
    * Streams the organization's events as they are committed, starting now or after a resume token.
    * POSITION_INVALID when the token is older than the retained messages (at least a day). PROFILE_NOT_FOUND
-   * when the requested profile does not exist.
+   * when the requested profile does not exist. The stream ends with UNAVAILABLE when the server stops, and with
+   * OVERLOADED when it is read too slowly; the last token resumes it. It ends with UNAUTHENTICATED when the API
+   * key ends.
    *
    * @generated from rpc muster.events.v1.EventService.TailEvents
    */

@@ -473,9 +473,10 @@ export const SegmentService: GenService<{
     output: typeof EstimateSegmentCostResponseSchema;
   },
   /**
-   * Streams the members of a segment by profile id, then entries and exits as they are committed. A slow
-   * reader receives OVERLOADED, and can resume with the last token. POSITION_INVALID when the token is older
-   * than the retained messages (at least a day).
+   * Streams the members of a segment by profile id, then entries and exits as they are committed.
+   * POSITION_INVALID when the token is older than the retained messages (at least a day). The stream ends with
+   * UNAVAILABLE when the server stops, and with OVERLOADED when it is read too slowly; the last token resumes
+   * it. It ends with UNAUTHENTICATED when the API key ends.
    *
    * @generated from rpc muster.segments.v1.SegmentService.WatchSegment
    */
