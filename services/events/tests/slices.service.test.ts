@@ -7,6 +7,7 @@ import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_
 import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { type Clock, type OrganizationId, shardOf, systemClock, uuidToBytes } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
@@ -113,4 +114,41 @@ describe("reads of a person with many events", () => {
     expect(scanned).toBe(VIEWS);
     expect(turns).toBeGreaterThan(TURNS_MIN);
   });
+});
+
+test("the transaction of a large batch yields between its stages", { timeout: 120_000 }, async () => {
+  let isInside = false;
+  let turns = 0;
+  const watched = (database: Database): Database =>
+    new Proxy(database, {
+      get(target, key) {
+        const value = Reflect.get(target, key, target);
+        if (key !== "transaction") return typeof value === "function" ? value.bind(target) : value;
+        return (body: (trx: Transaction) => Promise<unknown>) =>
+          target.transaction(async (trx) => {
+            isInside = true;
+            const count = (): void => {
+              if (!isInside) return;
+              turns += 1;
+              setImmediate(count);
+            };
+            setImmediate(count);
+            return body(trx).finally(() => {
+              isInside = false;
+            });
+          });
+      },
+    });
+  const slow: Clock = { ...clock, monotonicMs: () => 5 * clock.monotonicMs() };
+  const events = await EventsUnderTest.open("sqlite", { clock: slow, wrap: watched });
+  const sent = Array.from({ length: 1000 }, (_, index) => ({
+    identity: { case: "userId" as const, value: `${index}` },
+    name: "page.viewed",
+    eventId: `${index}`,
+  }));
+  const as = { organizationId: newOrganization() };
+  await events.call(EventService.method.batchRecordEvents, { events: sent }, as);
+  await events.close();
+  // The stages: the plan, profiles, events, alerts and read models.
+  expect(turns).toBeGreaterThanOrEqual(5);
 });

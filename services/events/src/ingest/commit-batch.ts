@@ -1,6 +1,6 @@
 // Commits a batch of submissions in one transaction: events, new profiles, outbox messages and the responses
 // saved under idempotency keys. All or nothing.
-import { assert, type Clock, type IdSource, type OrganizationId } from "@muster/core";
+import { assert, type Clock, type IdSource, type OrganizationId, WorkBudget } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import type { OutboxDraft, OutboxPort } from "@muster/outbox";
 import { shardsOfIdentityChanges, trackedEventsRecorded } from "../domain-events/domain-events.ts";
@@ -69,6 +69,7 @@ export async function commitBatch(
   let savingResponse: Submission | undefined;
   const body = async (trx: Transaction): Promise<BatchPlan> => {
     savingResponse = undefined;
+    const pause = pauseIn(WorkBudget.inSlices({ clock: deps.clock }));
     const readAndPlan = async (
       rejected?: BeforeInsertResult["rejected"],
     ): Promise<{
@@ -86,6 +87,7 @@ export async function commitBatch(
       };
     };
     let { versions, plan } = await readAndPlan();
+    await pause(plan.newEvents.length);
     let identityDrafts: readonly OutboxDraft[] = [];
     const newCount = plan.newEvents.length;
     if (beforeInsert !== undefined && newCount > 0) {
@@ -95,11 +97,9 @@ export async function commitBatch(
       // A concurrent transaction stored one of the events, so its identity claim must not apply twice.
       if (plan.newEvents.length !== newCount - rejected.size) throw new IdentityConflict();
     }
-    await insertProfiles(trx, plan.newProfiles);
-    const drafts = [...identityDrafts, ...(await insertAndEncode(trx, plan))];
-    await insertUndatedIds(trx, plan.newUndated);
+    const drafts = [...identityDrafts, ...(await insertPlan(trx, plan, pause))];
     if (plan.newEvents.length > 0) {
-      const result = await runSteps(deps.steps, trx, plan);
+      const result = await runSteps(deps.steps, trx, { plan, pause });
       drafts.push(...result.drafts);
       plan = result.plan;
     }
@@ -188,10 +188,34 @@ async function insertAndEncode(trx: Transaction, plan: BatchPlan): Promise<Outbo
   }
 }
 
+/** Yields to the event loop after a stage of this many rows if a slice is over. */
+type Pause = (rows: number) => Promise<void>;
+
+/** Estimated processor time of one stage for a row, in units of a budget. */
+const ROW_UNITS = 20;
+
+/** SQLite runs statements on this thread, so that a large commit would hold the process from end to end. */
+function pauseIn(budget: WorkBudget): Pause {
+  return async (rows) => {
+    budget.spend(rows * ROW_UNITS);
+    if (budget.isSliceOver) await budget.turn();
+  };
+}
+
+async function insertPlan(trx: Transaction, plan: BatchPlan, pause: Pause): Promise<OutboxDraft[]> {
+  await insertProfiles(trx, plan.newProfiles);
+  await pause(plan.newProfiles.length);
+  const drafts = await insertAndEncode(trx, plan);
+  await pause(plan.newEvents.length);
+  await insertUndatedIds(trx, plan.newUndated);
+  await pause(plan.newUndated.length);
+  return drafts;
+}
+
 async function runSteps(
   steps: readonly IngestStep[],
   trx: Transaction,
-  plan: BatchPlan,
+  { plan, pause }: { readonly plan: BatchPlan; readonly pause: Pause },
 ): Promise<{ readonly plan: BatchPlan; readonly drafts: readonly OutboxDraft[] }> {
   const drafts: OutboxDraft[] = [];
   let current = plan;
@@ -199,6 +223,7 @@ async function runSteps(
     const result = await step.apply(trx, current);
     drafts.push(...result.drafts);
     current = withAlertCodes(current, result.alertCodes);
+    await pause(plan.newEvents.length);
   }
   return { plan: current, drafts };
 }
