@@ -9,7 +9,7 @@ import { listDeadLetters } from "@muster/outbox";
 import { ENGINES, waitFor } from "@muster/testkit";
 import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
 import { expectReason } from "@muster/testkit/module";
-import { all, inSegment, not, performedThenNot } from "@muster/testkit/rules";
+import { all, inSegment, not, performedThenNot, trait } from "@muster/testkit/rules";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TestEvent } from "./fake-events-service.ts";
@@ -82,6 +82,57 @@ describe.each(ENGINES)("backfills on %s", (engine) => {
     await harness.segments.createSegment({ name: "Watchers", eventName: "viewed", minCount: 4 });
     await expectExactMembers(harness, "watchers");
     expect(during).toBe(3);
+  });
+
+  test("a backfill reads the events of its own rule alone, and the facts of other rules stay exact", async () => {
+    harness = await openHarness(engine);
+    const ids = await submitHistory(24);
+    await harness.segments.createSegment(WATCHERS);
+    await harness.segments.createSegment({ name: "Buyers", eventName: "bought", minCount: 1 });
+    for (const slug of ["watchers", "buyers"]) await expectExactMembers(harness, slug);
+    harness.events.scannedNames.splice(0);
+    let during = 0;
+    harness.events.beforeScan = async () => {
+      during += 1;
+      const [first, second] = [ids[during % 24], ids[(during * 7) % 24]];
+      if (during > 40 || first === undefined || second === undefined) return;
+      // The snapshot contains these events, and their messages are not applied yet. One event is in the future.
+      await harness.events.submit([
+        event(first, "viewed"),
+        event(second, "bought"),
+        event(first, "seen"),
+        event(second, "viewed", -5_000),
+      ]);
+    };
+    await harness.segments.createSegment({ name: "Seers", eventName: "seen", minCount: 2 });
+    for (const slug of ["seers", "watchers", "buyers"]) await expectExactMembers(harness, slug);
+    const names = new Set(harness.events.scannedNames.flatMap((one) => one ?? []));
+    expect([...names]).toEqual(["seen"]);
+    harness.clock.setNowMs(harness.clock.nowMs() + 5_000);
+    for (const slug of ["seers", "watchers", "buyers"]) await expectExactMembers(harness, slug);
+    // A rule on traits alone reads no event.
+    harness.events.scannedNames.splice(0);
+    await harness.segments.createSegment({ name: "Rich", rule: trait("traits.a == 1") });
+    for (const slug of ["rich", "seers", "watchers", "buyers"]) await expectExactMembers(harness, slug);
+    expect(new Set(harness.events.scannedNames)).toEqual(new Set([undefined]));
+  });
+
+  test("a backfill reads all events of a profile whose identity changes meanwhile", async () => {
+    harness = await openHarness(engine);
+    const ids = await submitHistory(24);
+    await harness.segments.createSegment(WATCHERS);
+    await expectExactMembers(harness, "watchers");
+    let merges = 0;
+    harness.events.beforeScan = async () => {
+      merges += 1;
+      const [from, into] = [ids[merges], ids[23 - merges]];
+      if (merges > 8 || from === undefined || into === undefined) return;
+      await harness.events.submit([event(from, "seen"), event(into, "viewed")]);
+      await harness.events.merge(harness.organizationId, from, into);
+    };
+    await harness.segments.createSegment({ name: "Seers", eventName: "seen", minCount: 1 });
+    for (const slug of ["seers", "watchers"]) await expectExactMembers(harness, slug);
+    expect(merges).toBeGreaterThan(8);
   });
 
   test("segments are created and deleted during a scan", async () => {

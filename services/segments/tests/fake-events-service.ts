@@ -100,6 +100,8 @@ export class FakeEventsService {
   /** Called before each response with positions. */
   beforePositions: () => Promise<void> = async () => {};
   scans = 0;
+  /** The event names of each scan; undefined for a scan without events. */
+  readonly scannedNames: (readonly string[] | undefined)[] = [];
   readonly #options: FakeEventsOptions;
 
   constructor(options: FakeEventsOptions) {
@@ -325,6 +327,7 @@ export class FakeEventsService {
     for await (const message of requests) {
       const request = message as ScanProfileEventsRequest;
       this.scans += 1;
+      this.scannedNames.push(request.withoutEvents ? undefined : request.eventNames);
       await this.beforeScan(request.shard);
       yield* this.#answerScan(request);
     }

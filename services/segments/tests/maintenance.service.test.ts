@@ -79,8 +79,9 @@ describe.each(ENGINES)("maintenance on %s", (engine) => {
       await harness.clock.advance(100);
       await new Promise((resolve) => setImmediate(resolve));
     }
+    // The clock may advance before a slow database responds.
+    await waitFor(() => statements.length > before);
     harness.database.reader.removeListener("query", record);
     expect(statements.length - before).toBeLessThanOrEqual(12);
-    expect(statements.length - before).toBeGreaterThan(0);
   });
 });

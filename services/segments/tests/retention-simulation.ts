@@ -16,6 +16,7 @@ import { decodeState, encodeState } from "../src/engine/state/state-codec.ts";
 import { NO_PROFILE } from "../src/profiles/profile-key.ts";
 import type { RebuildReason } from "../src/profiles/rebuild-reason.ts";
 import { isBackfilled, retainKnownFacts } from "../src/rebuild/retained-facts.ts";
+import { ownScopeOf } from "../src/rebuild/scan-scope.ts";
 import { type Arrival, FINE, TAIL_TICKS, TICKS } from "./random-rules.ts";
 
 const PROFILE = "01000000-0000-7000-8000-000000000001" as ProfileId;
@@ -33,6 +34,8 @@ export interface SimulationPlan {
   readonly trace: readonly Arrival[];
   readonly keepMs: number;
   readonly scheduledEventsMax: number;
+  /** Whether backfills read the events of their own rules alone. */
+  readonly readsOwnEvents: boolean;
   readonly actions: readonly PlannedAction[];
 }
 
@@ -83,7 +86,7 @@ export class RetentionSimulation {
       if (actions.includes("purge")) this.#completeSinceMs = nowMs - this.#plan.keepMs;
       if (actions.includes("rebuild")) this.#rebuild(nowMs, undefined);
       if (actions.includes("finish the backfill")) {
-        this.#rebuild(nowMs, undefined);
+        this.#rebuild(nowMs, undefined, this.#plan.readsOwnEvents);
         this.#unfinished = new Set();
       }
       this.#state = decodeState(encodeState(this.#state));
@@ -130,8 +133,17 @@ export class RetentionSimulation {
     if (needsRebuild(this.#state, nowMs)) this.#rebuild(nowMs, "stale");
   }
 
-  #rebuild(nowMs: number, reason: RebuildReason | undefined): void {
+  #rebuild(nowMs: number, reason: RebuildReason | undefined, readsOwnEvents = false): void {
     const definitions = this.#definitions;
+    const backfills = [...this.#unfinished].map((evaluationId) => ({
+      organizationId: ORGANIZATION,
+      evaluationId,
+      shard: 0,
+      afterProfileId: NO_PROFILE,
+    }));
+    const profiles = { after: NO_PROFILE, limit: 1 };
+    const scope = readsOwnEvents ? ownScopeOf({ profiles, backfills }, definitions) : undefined;
+    const names = scope && new Set(scope.eventNames);
     const committed = this.#plan.trace.findLastIndex((one) => receivedMs(one) <= nowMs) + 1;
     const position = Math.max(this.#applied, committed);
     const known = this.#plan.trace.slice(0, position).map((arrival, index) => ({ arrival, index }));
@@ -143,7 +155,8 @@ export class RetentionSimulation {
     recordProfile(fresh, definitions, { createMs: startMs, traits: traitsOf(known) }, new Set());
     left.sort((a, b) => a.arrival.ms - b.arrival.ms || a.index - b.index);
     for (const { arrival, index } of left) {
-      if (arrival.eventName !== undefined) this.#record(fresh, arrival, index + 1, nowMs, new Set());
+      if (arrival.eventName === undefined || names?.has(arrival.eventName) === false) continue;
+      this.#record(fresh, arrival, index + 1, nowMs, new Set());
     }
     for (const [id, enteredMs] of this.#state.memberships) fresh.memberships.set(id, enteredMs);
     const unapplied = known.slice(this.#applied).flatMap(({ arrival, index }) => {
@@ -157,15 +170,13 @@ export class RetentionSimulation {
       scannedMs: nowMs,
       completeSinceMs: this.#completeSinceMs,
       unapplied: { events: new Map([[PROFILE, unapplied]]), identityChanges: new Set() },
-      backfills: [...this.#unfinished].map((evaluationId) => ({
-        organizationId: ORGANIZATION,
-        evaluationId,
-        shard: 0,
-        afterProfileId: NO_PROFILE,
-      })),
+      backfills,
+      factKeys: scope?.factKeys,
+      scheduledEventsMax: this.#plan.scheduledEventsMax,
     });
     for (const fact of definitions.facts) {
       if (this.#completeSinceMs === 0 || isBackfilled(fact, this.#unfinished)) continue;
+      if (scope?.factKeys?.has(fact.spec.key) === false) continue;
       this.#horizons.set(fact.spec.key, this.#completeSinceMs);
     }
     this.#state = fresh;

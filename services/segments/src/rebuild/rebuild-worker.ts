@@ -29,8 +29,8 @@ import { deleteProfiles } from "./missing-profiles.ts";
 import { RebuildPlanner, type RebuildTask } from "./rebuild-planner.ts";
 import { MAIN_THREAD_EVENTS_MAX } from "./rebuild-units.ts";
 import { type ReplacedStates, replaceStates, type ScannedShard } from "./replace-states.ts";
-import { readUnappliedMessages, type UnappliedMessages } from "./retained-facts.ts";
-import { type ScanDeps, type ScannedStates, scanStates } from "./scan-states.ts";
+import { scanShard } from "./scan-shard.ts";
+import type { ScannedStates } from "./scan-states.ts";
 
 /** What rebuilds need from rule versions. Passed in, because rule versions depend on backfills. */
 export interface RuleVersions {
@@ -138,27 +138,13 @@ export class RebuildWorker {
     // backfill advances here. A segment created later starts its own backfill. A segment deleted later gets a
     // purge, which the same owner runs afterwards.
     const definitions = await this.#deps.ruleVersions.loadProvisioned(database.reader, organizationId);
-    const scannedMs = clock.nowMs();
     // A step is bounded by its chunk. The budget only yields to other work of the process.
     const onSpent = (): Error => new AppError("WORK_LIMIT_REACHED");
     const budget = new WorkBudget({ clock, maxUnits: Number.POSITIVE_INFINITY, onSpent, signal });
-    const scanDeps: ScanDeps = { feed, threads: this.#failures === 0 ? threads : undefined };
+    const options = { nowMs: clock.nowMs(), budget, signal };
+    const scanDeps = { database, feed, threads: this.#failures === 0 ? threads : undefined };
     const scans = await Promise.allSettled(
-      tasks.map(async (task): Promise<ScannedShard> => {
-        const appliedPosition = owned.position(task.shard);
-        const scan = await scanStates(scanDeps, task, definitions, {
-          nowMs: scannedMs,
-          budget,
-          signal,
-        });
-        return {
-          task,
-          appliedPosition,
-          scannedMs,
-          ...scan,
-          unapplied: await this.#readUnapplied(task, appliedPosition, scan),
-        };
-      }),
+      tasks.map((task) => scanShard(scanDeps, task, definitions, owned.position(task.shard), options)),
     );
     const scannedShards = scans.flatMap((scan) => (scan.status === "fulfilled" ? [scan.value] : []));
     for (const { position, appliedPosition } of scannedShards) {
@@ -184,15 +170,6 @@ export class RebuildWorker {
       const waitMs = Math.min(POSTPONED_MS_MAX, events * POSTPONED_MS_PER_EVENT);
       this.#planner.postpone({ organizationId, shard, profileId }, this.#deps.clock.nowMs() + waitMs);
     }
-  }
-
-  async #readUnapplied(
-    { organizationId, shard }: RebuildTask,
-    after: number,
-    { completeSinceMs, position: through, states }: ScannedStates,
-  ): Promise<UnappliedMessages | undefined> {
-    if (completeSinceMs === 0) return undefined;
-    return readUnappliedMessages(this.#deps.feed, { organizationId, shard, after, through }, states);
   }
 
   /** Returns the number of changed memberships. */

@@ -10,7 +10,7 @@ import { evaluateAll } from "../engine/state/membership.ts";
 import { emptyState, type ProfileState } from "../engine/state/profile-state.ts";
 import { profileKeyText } from "../profiles/profile-key.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
-import { readRebuildReasons } from "../profiles/rebuild-store.ts";
+import { addProfileRebuilds, type ProfileRebuild, readRebuildReasons } from "../profiles/rebuild-store.ts";
 import { loadStates } from "../profiles/state-store.ts";
 import { listBackfillsOfShards } from "./backfill-store.ts";
 import { saveFactHorizons } from "./fact-horizon-store.ts";
@@ -25,7 +25,7 @@ export interface ScannedShard extends ScannedStates {
   /** The shard's applied position at the time of the scan. */
   readonly appliedPosition: number;
   readonly scannedMs: number;
-  /** Read only if retention has removed raw events. */
+  /** Read only to keep stored facts. */
   readonly unapplied: UnappliedMessages | undefined;
 }
 
@@ -58,6 +58,7 @@ export async function replaceStates(
   const changed: ChangedProfile[] = [];
   const missing: ChangedProfile[] = [];
   const ended: ProfileId[] = [];
+  const unread: ProfileRebuild[] = [];
   for (const key of keys) {
     const { profileId } = key;
     const reason = reasonOf(profileId);
@@ -70,6 +71,11 @@ export async function replaceStates(
       if (!isGone && !isScanned) continue;
       const known = before ?? { ...key, state: emptyState(), nextDueMs: undefined };
       missing.push(missingProfile(known, definitions, { asOf: isScanned ? position : 0, reason, nowMs }));
+      continue;
+    }
+    if (scanned.factKeys !== undefined && before?.state.isAwaitingRebuild === true) {
+      // The stored facts are of another identity: a rebuild reads all events.
+      unread.push({ ...key, reason: "identity_changed" });
       continue;
     }
     // Cloned, because a deadlock runs this function again.
@@ -90,6 +96,7 @@ export async function replaceStates(
       causeOf: (change) => rebuildCause(change, backfilled, reason, nowMs),
     });
   }
+  await addProfileRebuilds(trx, unread);
   await saveHorizons(trx, scanned, definitions, backfilled);
   return { changed, missing, ended, erased: ended.filter((id) => reasonOf(id) === "erased") };
 }
@@ -97,12 +104,12 @@ export async function replaceStates(
 /** Stores from when on facts are complete that are new since retention removed raw events. */
 async function saveHorizons(
   trx: Transaction,
-  { task, states, completeSinceMs }: ScannedShard,
+  { task, states, completeSinceMs, factKeys }: ScannedShard,
   definitions: Definitions,
   unfinished: ReadonlySet<EvaluationId>,
 ): Promise<void> {
   if (completeSinceMs === 0 || states.size === 0 || "ids" in task.profiles) return;
   const added = [...definitions.facts].filter((fact) => !isBackfilled(fact, unfinished));
-  const keys = added.map(({ spec }) => spec.key);
+  const keys = added.map(({ spec }) => spec.key).filter((key) => factKeys?.has(key) ?? true);
   if (keys.length > 0) await saveFactHorizons(trx, task.organizationId, keys, completeSinceMs);
 }

@@ -33,6 +33,7 @@ test("with retention: windows are exact, complete facts are complete, and no cou
         trace: anyTrace(FINE).chain(anyLag),
         keepMs: fc.integer({ min: 1, max: TICKS }),
         scheduledEventsMax: fc.integer({ min: 1, max: 4 }),
+        readsOwnEvents: fc.boolean(),
         actions: fc.array(anyAction, { maxLength: 30, size: "max" }),
       }),
       (plan) => {
@@ -47,6 +48,40 @@ test("with retention: windows are exact, complete facts are complete, and no cou
   // Both kinds of results occurred.
   expect(checked).toBeGreaterThan(10_000);
   expect(beyond).toBeGreaterThan(1_000);
+});
+
+const addAndFinish = fc.constantFrom<PlannedAction["action"]>("add a segment", "finish the backfill");
+
+test("backfills that read their own events alone keep the facts of all other rules", {
+  timeout: propertyTimeoutMs(60_000),
+}, async () => {
+  const anyAction = fc.record<PlannedAction>({
+    tick: fc.integer({ min: 0, max: TICKS + TAIL_TICKS }),
+    action: fc.oneof(
+      { weight: 6, arbitrary: addAndFinish },
+      { weight: 1, arbitrary: fc.constantFrom("purge", "rebuild", "lose a message") },
+    ),
+  });
+  let checked = 0;
+  await checkProperty(
+    fc.property(
+      fc.record({
+        rules: fc.array(anyRule(FINE), { minLength: 2, maxLength: 5 }),
+        trace: anyTrace(FINE).chain(anyLag),
+        keepMs: fc.constant(TICKS),
+        scheduledEventsMax: fc.integer({ min: 1, max: 4 }),
+        readsOwnEvents: fc.constant(true),
+        actions: fc.array(anyAction, { minLength: 2, maxLength: 12, size: "max" }),
+      }),
+      (plan) => {
+        const simulation = new RetentionSimulation(plan);
+        simulation.run();
+        checked += simulation.checked;
+      },
+    ),
+    { numRuns: 800 },
+  );
+  expect(checked).toBeGreaterThan(10_000);
 });
 
 // Found by the property above with another seed.
@@ -72,6 +107,7 @@ test("a fact that a later event creates is as incomplete as its backfill", () =>
       trace: [arrival(startMs - 1, startMs), arrival(startMs + 45, arrivesMs)],
       keepMs: 1,
       scheduledEventsMax: 1,
+      readsOwnEvents: false,
       actions: [
         { tick: 0, action: "add a segment" },
         { tick: 2, action: "purge" },

@@ -1,10 +1,11 @@
 // Retains facts that a rebuild cannot read again, because retention has removed older raw events. The stored
 // facts are first brought up to the snapshot's position, then merged with the facts from the raw events.
-import type { OrganizationId, ProfileId } from "@muster/core";
+import { assert, type OrganizationId, type ProfileId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { PoisonMessage } from "@muster/outbox";
 import { applyDueEvents, recordEvent } from "../engine/state/apply-events.ts";
 import type { Definitions, TrackedFact } from "../engine/state/definitions.ts";
+import { keepUnscannedFacts } from "../engine/state/keep-unscanned-facts.ts";
 import { mergeRetainedFacts } from "../engine/state/merge-retained-facts.ts";
 import { emptyState, type ProfileState } from "../engine/state/profile-state.ts";
 import { type DecodedMessage, decodeMessage, type ProfileEvent } from "../events/decode-message.ts";
@@ -83,6 +84,10 @@ export interface RebuiltProfile {
   readonly unapplied: UnappliedMessages;
   /** The unfinished backfills of the shard. */
   readonly backfills: readonly Backfill[];
+  /** The keys of the facts whose events were all read; undefined means every fact. */
+  readonly factKeys: ReadonlySet<string> | undefined;
+  /** The limit of scheduled events, if not the default. */
+  readonly scheduledEventsMax?: number;
 }
 
 /** Adds the facts that only the stored state contains to `fresh`, the state from the raw events. */
@@ -91,8 +96,8 @@ export function retainKnownFacts(
   definitions: Definitions,
   rebuilt: RebuiltProfile,
 ): void {
-  const { profileId, before, reason, completeSinceMs, unapplied } = rebuilt;
-  if (completeSinceMs === 0) return;
+  const { profileId, before, reason, completeSinceMs, unapplied, factKeys } = rebuilt;
+  if (completeSinceMs === 0 && factKeys === undefined) return;
   const unfinished = new Set(
     rebuilt.backfills
       .filter(({ afterProfileId }) => afterProfileId < profileId)
@@ -102,15 +107,22 @@ export function retainKnownFacts(
     before?.isAwaitingRebuild === true ||
     unapplied.identityChanges.has(profileId) ||
     (reason ?? "stale") !== "stale";
+  const kept = hasOtherIdentity
+    ? undefined
+    : withUnappliedEvents(before ?? emptyState(), definitions, rebuilt);
   mergeRetainedFacts(fresh, definitions, {
     completeSinceMs,
     nowMs: rebuilt.scannedMs,
-    kept: hasOtherIdentity ? undefined : withUnappliedEvents(before ?? emptyState(), definitions, rebuilt),
+    kept,
+    factKeys,
     // A mark without fact keys comes from a dead-lettered message.
     isStale:
       unfinished.has(ALL_EVALUATIONS) || (reason === "stale" && (before?.incompleteFacts.size ?? 0) === 0),
     wasTracked: (fact) => isBackfilled(fact, unfinished),
   });
+  if (factKeys === undefined) return;
+  assert(kept !== undefined, "the facts of another identity are scanned as a whole");
+  keepUnscannedFacts(fresh, kept, definitions, factKeys, rebuilt.scheduledEventsMax);
 }
 
 /** Whether some rule that reads the fact is backfilled, so that the fact contains every applied event. */
@@ -125,11 +137,14 @@ function withUnappliedEvents(
   definitions: Definitions,
   rebuilt: RebuiltProfile,
 ): ProfileState {
-  const { profileId, scannedMs, unapplied } = rebuilt;
+  const { profileId, scannedMs, unapplied, factKeys, scheduledEventsMax } = rebuilt;
   applyDueEvents(state, definitions, scannedMs, new Set());
   for (const { position, event } of unapplied.events.get(profileId) ?? []) {
-    const isAhead = event.instant[0] > scannedMs;
-    if (position > state.asOf && !isAhead) recordEvent(state, definitions, event, scannedMs, new Set());
+    if (position <= state.asOf) continue;
+    // A scan of all events has scheduled this event already.
+    if (factKeys === undefined && event.instant[0] > scannedMs) continue;
+    const options = scheduledEventsMax === undefined ? {} : { scheduledEventsMax };
+    recordEvent(state, definitions, event, scannedMs, new Set(), options);
   }
   return state;
 }

@@ -27,6 +27,7 @@ import { emptyState, type ProfileState } from "../engine/state/profile-state.ts"
 import { encodeState } from "../engine/state/state-codec.ts";
 import { eventIdText } from "../events/event-id.ts";
 import { LongHistory } from "./long-history.ts";
+import { wholeScopeOf } from "./scan-scope.ts";
 import { type ScanOptions, scanStates } from "./scan-states.ts";
 
 const PROFILE = "01000000-0000-7000-8000-000000000001" as ProfileId;
@@ -120,7 +121,7 @@ describe("a scan on the main thread", () => {
     setImmediate(count);
     const { signal } = new AbortController();
     const deps = { feed: feedOf(parts), threads: undefined };
-    const scan = await scanStates(deps, request, DEFINITIONS, optionsWith(signal));
+    const scan = await scanStates(deps, request, DEFINITIONS, wholeScopeOf(DEFINITIONS), optionsWith(signal));
     isDone = true;
     expect(turns).toBeGreaterThan(100);
     expect(scan.eventCounts.get(PROFILE)).toBe(2000);
@@ -134,9 +135,9 @@ describe("a scan on the main thread", () => {
     const parts = Array.from({ length: 40 }, (_, index) => eventsBetween(index * 50, (index + 1) * 50));
     const deps = { feed: feedOf(parts), threads: undefined };
     setImmediate(() => stopping.abort(new Error("stopping")));
-    await expect(scanStates(deps, request, DEFINITIONS, optionsWith(stopping.signal))).rejects.toThrow(
-      "stopping",
-    );
+    await expect(
+      scanStates(deps, request, DEFINITIONS, wholeScopeOf(DEFINITIONS), optionsWith(stopping.signal)),
+    ).rejects.toThrow("stopping");
   });
 });
 

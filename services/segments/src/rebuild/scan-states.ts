@@ -9,9 +9,7 @@ import { eventIdText } from "../events/event-id.ts";
 import type { EventsFeed, ScanRequest } from "../events/events-feed.ts";
 import { LongHistory } from "./long-history.ts";
 import { EVENT_UNITS, MAIN_THREAD_EVENTS_MAX } from "./rebuild-units.ts";
-
-/** Event names in the filter of a scan; with more, all events are read. */
-const EVENT_NAMES_MAX = 10_000;
+import type { ScanScope } from "./scan-scope.ts";
 
 /** The result of a scan. */
 export interface ScannedStates {
@@ -25,6 +23,8 @@ export interface ScannedStates {
   readonly isScanned: boolean;
   /** By profile, in order of id; without memberships. */
   readonly states: ReadonlyMap<ProfileId, ProfileState>;
+  /** The keys of the facts whose events were all read; undefined means every fact. */
+  readonly factKeys: ReadonlySet<string> | undefined;
   /** The number of scanned events, by profile. */
   readonly eventCounts: ReadonlyMap<ProfileId, number>;
 }
@@ -47,12 +47,13 @@ export async function scanStates(
   deps: ScanDeps,
   request: Omit<ScanRequest, "eventNames">,
   definitions: Definitions,
+  scope: ScanScope | undefined,
   options: ScanOptions,
 ): Promise<ScannedStates> {
-  const filter = scanFilter(definitions);
   // No rule reads events or profiles.
-  if (filter === undefined) {
+  if (scope === undefined) {
     return {
+      factKeys: undefined,
       position: Number.MAX_SAFE_INTEGER,
       more: false,
       completeSinceMs: 0,
@@ -63,6 +64,7 @@ export async function scanStates(
   }
   const collector = new StateCollector(deps.threads, request.organizationId, definitions, options);
   try {
+    const { factKeys, ...filter } = scope;
     const scan = await deps.feed.scan(
       { ...request, ...filter },
       (profileId, events, profile) => collector.add(profileId, events, profile),
@@ -70,7 +72,7 @@ export async function scanStates(
     );
     const { states, eventCounts } = await collector.finish();
     for (const state of states.values()) state.asOf = scan.position;
-    return { ...scan, isScanned: true, states, eventCounts };
+    return { ...scan, factKeys, isScanned: true, states, eventCounts };
   } finally {
     collector.cancel();
   }
@@ -147,12 +149,4 @@ class StateCollector {
       this.#states.set(this.#longProfileId, state);
     this.#longHistory = undefined;
   }
-}
-
-/** Undefined if no rule reads events or profiles. */
-function scanFilter(definitions: Definitions): Pick<ScanRequest, "eventNames" | "withoutEvents"> | undefined {
-  const eventNames = definitions.eventNames();
-  if (eventNames === "every" || eventNames.length > EVENT_NAMES_MAX) return { eventNames: [] };
-  if (eventNames.length > 0) return { eventNames };
-  return definitions.readsProfiles ? { eventNames, withoutEvents: true } : undefined;
 }

@@ -24,6 +24,8 @@ export interface RetainedFacts {
    * changed.
    */
   readonly kept: ProfileState | undefined;
+  /** The keys of the facts whose remaining raw events were read; undefined means every fact. */
+  readonly factKeys: ReadonlySet<string> | undefined;
   /** Any of the retained facts may lack an event that the raw events contain. */
   readonly isStale: boolean;
   /** Whether the fact was kept before. A new fact reflects only the remaining raw events. */
@@ -56,11 +58,12 @@ export function mergeRetainedFacts(
   definitions: Definitions,
   retained: RetainedFacts,
 ): void {
-  const { completeSinceMs, nowMs, kept, isStale } = retained;
+  const { completeSinceMs, nowMs, kept, isStale, factKeys } = retained;
   if (hasCompleteHistory(fresh.createMs, completeSinceMs)) return;
   for (const fact of definitions.facts) {
     const { spec } = fact;
     const { key } = spec;
+    if (factKeys?.has(key) === false) continue;
     if (spec.kind === "values" || spec.kind === "days") {
       // Only moving windows read these facts, and a window reaches no further back than the raw events. A
       // longer window is complete only after events of its full length have been kept.
