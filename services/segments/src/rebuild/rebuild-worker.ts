@@ -142,7 +142,9 @@ export class RebuildWorker {
     const onSpent = (): Error => new AppError("WORK_LIMIT_REACHED");
     const budget = new WorkBudget({ clock, maxUnits: Number.POSITIVE_INFINITY, onSpent, signal });
     const options = { nowMs: clock.nowMs(), budget, signal };
-    const scanDeps = { database, feed, threads: this.#failures === 0 ? threads : undefined };
+    // After a failure, perhaps of a thread, the main thread applies all events.
+    const slot = this.#failures === 0 ? { pool: threads, isTaken: false } : undefined;
+    const scanDeps = { database, feed, threads: slot };
     const scans = await Promise.allSettled(
       tasks.map((task) => scanShard(scanDeps, task, definitions, owned.position(task.shard), options)),
     );

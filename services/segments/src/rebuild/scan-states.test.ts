@@ -70,46 +70,46 @@ function applyAll(state: ProfileState, events: readonly ScannedEvent[], nowMs: n
   }
 }
 
+const SCANNED_PROFILE = create(ScannedProfileSchema, { profileId: uuidToBytes(PROFILE), traits: "{}" });
+const REQUEST = { organizationId: ORGANIZATION, shard: 0, profiles: { ids: [PROFILE] } };
+
+/** A feed that never waits, as in embedded mode. */
+function feedOf(parts: readonly ScannedEvent[][]) {
+  return {
+    scan: async (
+      _: unknown,
+      onEvents: (...part: [ProfileId, ScannedEvent[], typeof SCANNED_PROFILE]) => unknown,
+    ) => {
+      for (const events of parts) await onEvents(PROFILE, events, SCANNED_PROFILE);
+      return { position: 7, more: false, completeSinceMs: 0 };
+    },
+  };
+}
+
+/** Each reading of the clock takes a millisecond. */
+function slowClock(): Clock {
+  let nowMs = 0;
+  return {
+    ...systemClock,
+    monotonicMs: () => {
+      nowMs += 1;
+      return nowMs;
+    },
+  };
+}
+
+function optionsWith(signal: AbortSignal): ScanOptions {
+  const onSpent = () => new Error("unbounded");
+  const budget = new WorkBudget({
+    clock: slowClock(),
+    maxUnits: Number.POSITIVE_INFINITY,
+    onSpent,
+    signal,
+  });
+  return { nowMs: START_MS + 1_000_000, budget, signal };
+}
+
 describe("a scan on the main thread", () => {
-  const profile = create(ScannedProfileSchema, { profileId: uuidToBytes(PROFILE), traits: "{}" });
-  const request = { organizationId: ORGANIZATION, shard: 0, profiles: { ids: [PROFILE] } };
-
-  /** A feed that never waits, as in embedded mode. */
-  function feedOf(parts: readonly ScannedEvent[][]) {
-    return {
-      scan: async (
-        _: unknown,
-        onEvents: (...part: [ProfileId, ScannedEvent[], typeof profile]) => unknown,
-      ) => {
-        for (const events of parts) await onEvents(PROFILE, events, profile);
-        return { position: 7, more: false, completeSinceMs: 0 };
-      },
-    };
-  }
-
-  /** Each reading of the clock takes a millisecond. */
-  function slowClock(): Clock {
-    let nowMs = 0;
-    return {
-      ...systemClock,
-      monotonicMs: () => {
-        nowMs += 1;
-        return nowMs;
-      },
-    };
-  }
-
-  function optionsWith(signal: AbortSignal): ScanOptions {
-    const onSpent = () => new Error("unbounded");
-    const budget = new WorkBudget({
-      clock: slowClock(),
-      maxUnits: Number.POSITIVE_INFINITY,
-      onSpent,
-      signal,
-    });
-    return { nowMs: START_MS + 1_000_000, budget, signal };
-  }
-
   test("gives the event loop a turn every few milliseconds", async () => {
     const parts = Array.from({ length: 40 }, (_, index) => eventsBetween(index * 50, (index + 1) * 50));
     let isDone = false;
@@ -121,7 +121,7 @@ describe("a scan on the main thread", () => {
     setImmediate(count);
     const { signal } = new AbortController();
     const deps = { feed: feedOf(parts), threads: undefined };
-    const scan = await scanStates(deps, request, DEFINITIONS, wholeScopeOf(DEFINITIONS), optionsWith(signal));
+    const scan = await scanStates(deps, REQUEST, DEFINITIONS, wholeScopeOf(DEFINITIONS), optionsWith(signal));
     isDone = true;
     expect(turns).toBeGreaterThan(100);
     expect(scan.eventCounts.get(PROFILE)).toBe(2000);
@@ -136,7 +136,7 @@ describe("a scan on the main thread", () => {
     const deps = { feed: feedOf(parts), threads: undefined };
     setImmediate(() => stopping.abort(new Error("stopping")));
     await expect(
-      scanStates(deps, request, DEFINITIONS, wholeScopeOf(DEFINITIONS), optionsWith(stopping.signal)),
+      scanStates(deps, REQUEST, DEFINITIONS, wholeScopeOf(DEFINITIONS), optionsWith(stopping.signal)),
     ).rejects.toThrow("stopping");
   });
 });
@@ -172,6 +172,24 @@ describe("a long history", () => {
     expect(result && encodeState(result)).toBe(encodeState(state));
     expect(result?.scheduledEvents.length).toBeGreaterThan(0);
     await waitFor(() => threads.running === 0);
+  });
+
+  test("of a scan has the same state, and uses one thread at a time", { timeout: 60_000 }, async () => {
+    const slot = { pool: threads, isTaken: false };
+    const parts = Array.from({ length: 70 }, (_, index) => eventsBetween(index * 100, (index + 1) * 100));
+    const { signal } = new AbortController();
+    const options = optionsWith(signal);
+    const deps = { feed: feedOf(parts), threads: slot };
+    const scans = [1, 2].map(() =>
+      scanStates(deps, REQUEST, DEFINITIONS, wholeScopeOf(DEFINITIONS), options),
+    );
+    const expected = emptyState();
+    applyAll(expected, parts.flat(), options.nowMs);
+    for (const { states } of await Promise.all(scans)) {
+      expect([...(states.get(PROFILE)?.facts ?? [])]).toEqual([...expected.facts]);
+    }
+    expect(slot.isTaken).toBe(false);
+    await waitFor(() => threads.running === 0 && threads.waiting === 0, { timeoutMs: 30_000 });
   });
 
   test("stays on the main thread while another task of the organization runs", async () => {

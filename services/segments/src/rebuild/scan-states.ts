@@ -32,7 +32,13 @@ export interface ScannedStates {
 export interface ScanDeps {
   readonly feed: Pick<EventsFeed, "scan">;
   /** Undefined: the main thread applies all events. */
-  readonly threads: ThreadPool | undefined;
+  readonly threads: ThreadSlot | undefined;
+}
+
+/** Lets one scan of a step use a thread, so that further tasks of the organization find room. */
+export interface ThreadSlot {
+  readonly pool: ThreadPool;
+  isTaken: boolean;
 }
 
 /** Events later than `nowMs` wait in the state. The budget yields between slices and ends a canceled scan. */
@@ -82,7 +88,7 @@ export async function scanStates(
 class StateCollector {
   readonly #states = new Map<ProfileId, ProfileState>();
   readonly #eventCounts = new Map<ProfileId, number>();
-  readonly #threads: ThreadPool | undefined;
+  readonly #threads: ThreadSlot | undefined;
   readonly #definitions: Definitions;
   readonly #options: ScanOptions;
   readonly #organizationId: OrganizationId;
@@ -91,7 +97,7 @@ class StateCollector {
   #longProfileId: ProfileId | undefined;
 
   constructor(
-    threads: ThreadPool | undefined,
+    threads: ThreadSlot | undefined,
     organizationId: OrganizationId,
     definitions: Definitions,
     options: ScanOptions,
@@ -113,10 +119,11 @@ class StateCollector {
     }
     const count = (this.#eventCounts.get(profileId) ?? 0) + events.length;
     this.#eventCounts.set(profileId, count);
-    if (count > MAIN_THREAD_EVENTS_MAX && this.#threads !== undefined && this.#longHistory === undefined) {
+    if (count > MAIN_THREAD_EVENTS_MAX && this.#threads?.isTaken === false) {
+      this.#threads.isTaken = true;
       const { nowMs, signal } = this.#options;
       const [organizationId, definitions] = [this.#organizationId, this.#definitions];
-      this.#longHistory = new LongHistory(this.#threads, { organizationId, definitions, nowMs, signal });
+      this.#longHistory = new LongHistory(this.#threads.pool, { organizationId, definitions, nowMs, signal });
       this.#longProfileId = profileId;
     }
     if (await this.#longHistory?.add({ id: profileId, ...engineProfile }, events, state)) return;
@@ -131,6 +138,7 @@ class StateCollector {
   /** Frees the thread after a failure. */
   cancel(): void {
     this.#longHistory?.cancel();
+    this.#freeThread();
   }
 
   async #record(state: ProfileState, events: readonly ScannedEvent[]): Promise<void> {
@@ -147,6 +155,11 @@ class StateCollector {
     const state = await this.#longHistory?.finish();
     if (state !== undefined && this.#longProfileId !== undefined)
       this.#states.set(this.#longProfileId, state);
+    this.#freeThread();
+  }
+
+  #freeThread(): void {
+    if (this.#longHistory !== undefined && this.#threads !== undefined) this.#threads.isTaken = false;
     this.#longHistory = undefined;
   }
 }
