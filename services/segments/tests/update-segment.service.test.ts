@@ -211,7 +211,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     isDone = true;
     expect(await reading).toBeGreaterThan(4);
     await expectExactMembers(harness, "viewers");
-  }, 30_000);
+  }, 90_000);
 
   test("a second edit replaces a pending rule during its backfill", async () => {
     harness = await openHarness(engine);
