@@ -1,5 +1,6 @@
 // Runs a `muster` process under test: start, wait until ready, kill on demand.
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -8,14 +9,25 @@ import { systemClock } from "@muster/core";
 const MAIN = fileURLToPath(new URL("../../apps/muster/src/main.ts", import.meta.url));
 const READY_MS_MAX = 120_000;
 
+/** Ports below those that systems give to outgoing connections, which could take a free port before its server. */
+const PORTS = { min: 20_000, max: 32_000 } as const;
+
 /** A TCP port without a listener. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(PORTS.min, PORTS.max);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  const isListening = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  if (isListening) await new Promise((resolve) => server.close(resolve));
+  return isListening;
 }
 
 /** The environment of a child: the current one without any MUSTER_ variable, plus the given variables. */
