@@ -1,7 +1,7 @@
 // Keeps transactions open while their process works between two statements. The server ends only transactions of
 // a process that has stopped.
 import type { Clock } from "@muster/core";
-import type { MysqlConnection } from "./mysql-client.ts";
+import type { MysqlConnection } from "./knex-internals.ts";
 
 const CHECK_MS = 1_000;
 /** Checks without a statement after which the server gets a sign of life. */

@@ -1,12 +1,16 @@
 // Types the parts of knex that the declarations of knex omit: the dialect classes and the transaction class.
 import { createRequire } from "node:module";
 import type { Knex } from "knex";
+import type { Connection } from "mysql2";
 
 /** A driver's connection in knex's pool. */
 export interface PooledConnection {
   /** Set when the connection must not be reused; the pool then drops the connection. */
   __knex__disposed?: unknown;
 }
+
+/** A connection of mysql2 in a pool of knex. */
+export type MysqlConnection = Connection & PooledConnection;
 
 /** The statement that a knex client passes to the driver. */
 export interface DriverQuery {

@@ -1,7 +1,6 @@
 // Extends knex's mysql2 dialect with consistent snapshots, prepared statements and the errors of
 // database-errors.ts.
 import type { Knex } from "knex";
-import type { Connection } from "mysql2";
 import {
   clearLost,
   databaseUnavailable,
@@ -17,6 +16,7 @@ import {
   type DialectClient,
   type DriverQuery,
   EngineTransaction,
+  type MysqlConnection,
   MysqlDialect,
   type PooledConnection,
 } from "./knex-internals.ts";
@@ -24,7 +24,6 @@ import { isConnectionEnded, translateMysqlError } from "./mysql-errors.ts";
 import { isUnbounded } from "./mysql-session.ts";
 import type { ResponseWatch } from "./response-watch.ts";
 
-export type MysqlConnection = Connection & PooledConnection;
 /** A value of a prepared statement. */
 export type MysqlValue = string | number | bigint | Buffer | null;
 

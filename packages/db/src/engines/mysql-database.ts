@@ -3,8 +3,8 @@ import { systemClock } from "@muster/core";
 import knexModule, { type Knex } from "knex";
 import type { Database, Transaction, TransactionOptions } from "../port/database.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import { silentKnexLog } from "./knex-internals.ts";
-import { MysqlClient, type MysqlConfig, type MysqlConnection } from "./mysql-client.ts";
+import { type MysqlConnection, silentKnexLog } from "./knex-internals.ts";
+import { MysqlClient, type MysqlConfig } from "./mysql-client.ts";
 import {
   DEFAULT_SESSION_BOUNDS,
   liftBounds,

@@ -1,6 +1,5 @@
 // Prepares the sessions of MariaDB, MySQL 8 and TiDB: their mode, and the time that each may take or hold locks.
-import type { PooledConnection } from "./knex-internals.ts";
-import type { MysqlConnection } from "./mysql-client.ts";
+import type { MysqlConnection, PooledConnection } from "./knex-internals.ts";
 
 /**
  * Bounds of a session. A process that freezes inside a transaction keeps its row locks until the server ends

@@ -2,7 +2,7 @@
 // signal aborts, and the caller receives the response at once.
 import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
-import { Interruptible } from "../interruptible.ts";
+import { Interruptible } from "../streams/interruptible.ts";
 import type { Call } from "./call.ts";
 import type { Around } from "./interceptor.ts";
 

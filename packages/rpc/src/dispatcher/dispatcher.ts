@@ -9,7 +9,6 @@ import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
 import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "../caller.ts";
 import type { ServiceImplementation } from "../handler.ts";
-import { Interruptible } from "../interruptible.ts";
 import { requestIdFrom } from "../metadata.ts";
 import {
   type ErasedStreamHandler,
@@ -17,6 +16,7 @@ import {
   type MethodPlan,
   planMethods,
 } from "../method-plan.ts";
+import { Interruptible } from "../streams/interruptible.ts";
 import { authenticate } from "./authenticate.ts";
 import { authorize } from "./authorize.ts";
 import { Call, type RequestSource } from "./call.ts";

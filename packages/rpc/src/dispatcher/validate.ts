@@ -3,7 +3,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { AssertionError } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { firstOf } from "../client.ts";
-import { Interruptible } from "../interruptible.ts";
+import { Interruptible } from "../streams/interruptible.ts";
 import { assertValid } from "../validation.ts";
 import type { Call } from "./call.ts";
 import type { Before } from "./interceptor.ts";

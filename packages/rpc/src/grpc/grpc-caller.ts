@@ -14,8 +14,8 @@ import { type Clock, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "../caller.ts";
 import { UNARY_DEADLINE_MS_DEFAULT } from "../dispatcher/deadline.ts";
-import { Interruptible } from "../interruptible.ts";
 import { methodName } from "../method-plan.ts";
+import { Interruptible } from "../streams/interruptible.ts";
 import {
   decodeResponse,
   encodeRequest,

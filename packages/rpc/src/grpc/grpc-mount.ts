@@ -17,9 +17,9 @@ import type { CallOptions, StreamResponse } from "../caller.ts";
 import { single } from "../client.ts";
 import type { LazyCaller } from "../dispatcher/dispatcher.ts";
 import { copyError } from "../error-copy.ts";
-import { Interruptible } from "../interruptible.ts";
 import { REQUEST_ID, requestIdFrom } from "../metadata.ts";
 import { isEndless, methodName } from "../method-plan.ts";
+import { Interruptible } from "../streams/interruptible.ts";
 import type { OpenCall, OpenCalls } from "../streams/open-calls.ts";
 import { OutputGuard, type OutputLimits } from "../streams/output-guard.ts";
 import {
