@@ -22,6 +22,7 @@ export function keepUnscannedFacts(
     if (kept.unknownKeys.has(key)) fresh.unknownKeys.add(key);
     else fresh.unknownKeys.delete(key);
   }
+  keepOrder(fresh.facts, kept.facts);
   // A due rebuild stays due, with the facts that lack an event.
   for (const key of kept.incompleteFacts) fresh.incompleteFacts.add(key);
   lowerRebuildDue(fresh, kept.rebuildDueMs);
@@ -31,6 +32,17 @@ export function keepUnscannedFacts(
 function replace<Value>(map: Map<string, Value>, key: string, value: Value | undefined): void {
   if (value === undefined) map.delete(key);
   else map.set(key, value);
+}
+
+/** Known facts stay in their order, so that an unchanged state has the same encoding. */
+function keepOrder<Value>(map: Map<string, Value>, known: ReadonlyMap<string, Value>): void {
+  const added = [...map].filter(([key]) => !known.has(key));
+  const ordered = [...known.keys()].flatMap((key): [string, Value][] => {
+    const value = map.get(key);
+    return value === undefined ? [] : [[key, value]];
+  });
+  map.clear();
+  for (const [key, value] of [...ordered, ...added]) map.set(key, value);
 }
 
 function lowerRebuildDue(state: ProfileState, dueMs: number | undefined): void {
