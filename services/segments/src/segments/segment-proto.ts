@@ -54,7 +54,6 @@ export function segmentToProto(
     state: stateOf({ isServing, isPending: pending !== undefined, isLimited: limited > 0 }),
     progress: 1 - shardsLeft(counted) / SHARD_COUNT,
     memberCount: BigInt(members),
-    ...(limited > 0 && { limitedProfileCount: BigInt(limited) }),
     version: savedVersion(segment),
     createTime: timestampFromMs(segment.createMs),
     updateTime: timestampFromMs(segment.updateMs),
