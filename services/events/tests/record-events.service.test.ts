@@ -57,7 +57,7 @@ describe.each(ENGINES)("recording events on %s", (engine) => {
   });
 
   test("the response equals the request, with millisecond precision", async () => {
-    const properties = '{"b":1.0,"a":[null,{"é":"\\ud800\\u0000"}],"n":9007199254740993}';
+    const properties = '{"b":1.0,"a":[null,{"é":"\\ud83d\\ude00\\u0000"}],"n":9007199254740993}';
     const timestamp = { seconds: AT.seconds, nanos: 123_999_999 };
     const stored = await record({
       identity: user("13"),
