@@ -10,8 +10,12 @@ import { RestClient } from "../harness/rest.ts";
 
 const USERS = 20;
 const WRITERS = 4;
-/** Most attempts to hit an open transaction: idle moments are frequent. */
-const FREEZES_MAX = 400;
+/** New users of one burst. */
+const NEW_USERS = 60;
+/** Most attempts to freeze the replica inside a transaction: the other replica may begin first. */
+const FREEZES_MAX = 20;
+/** Rows that every transaction of a service changes, after it has taken other locks. */
+const CONTENDED_TABLES = { events: "shard_positions", segments: "segment_counts" };
 /** The promise is ten seconds; a loaded machine adds to that. */
 const TAKEOVER_MS_MAX = 20_000;
 
@@ -49,7 +53,8 @@ describe("two replicas of each service", () => {
       // Enough to have some in every shard.
       const late = Array.from({ length: 100 }, (_, index) => `late-${service}-${index}`);
       try {
-        await freezeInTransaction(server, frozen, database);
+        const contended = { database, table: CONTENDED_TABLES[service] };
+        await freezeInTransaction(server, frozen, contended, () => load.sendNewUsers());
         const startMs = systemClock.monotonicMs();
         const acknowledgment = (user: string) =>
           waitFor(() => post(rest, { user_id: user, name: "counted", event_id: user }), {
@@ -79,6 +84,7 @@ class Load {
   readonly acknowledged: string[] = [];
   readonly #clients: readonly RestClient[];
   readonly #name: string;
+  #bursts = 0;
   #running = true;
 
   constructor({ urls, apiKey }: Installation, name: string) {
@@ -93,6 +99,19 @@ class Load {
 
   stop(): void {
     this.#running = false;
+  }
+
+  /** Sends events of new users to both replicas, without waiting; enough to have some in every shard. */
+  sendNewUsers(): void {
+    this.#bursts += 1;
+    for (let count = 0; count < NEW_USERS; count += 1) {
+      const id = `${this.#name}-new-${this.#bursts}-${count}`;
+      const client = this.#clients[count % this.#clients.length];
+      if (client === undefined) return;
+      void post(client, { user_id: id, name: "counted", event_id: id }).then((isAcknowledged) => {
+        if (isAcknowledged) this.acknowledged.push(id);
+      });
+    }
   }
 
   async #write(writer: number): Promise<void> {
@@ -119,23 +138,40 @@ async function members(client: RestClient): Promise<{ id: string; user_id: strin
 }
 
 /**
- * Freezes the process at a moment when the server reports an open transaction that sleeps with locks on several
- * tables: events that are committed or applied, and no lease.
+ * Freezes the process inside a transaction. A session of the test locks the rows that every transaction of the
+ * service changes last. Once transactions wait for the rows, the process is frozen and the rows are released: the
+ * server then grants the locks to a process that does not continue.
  */
-async function freezeInTransaction(server: Database, process: MusterProcess | undefined, database: string) {
-  const staysOpen = async (): Promise<boolean> => {
-    await systemClock.sleep(300);
-    return holdsLocks(server, database, 300);
-  };
+async function freezeInTransaction(
+  server: Database,
+  process: MusterProcess | undefined,
+  { database, table }: { readonly database: string; readonly table: string },
+  write: () => void,
+): Promise<void> {
   for (let freeze = 0; freeze < FREEZES_MAX; freeze += 1) {
-    await systemClock.sleep(20 + 7 * (freeze % 10));
-    process?.signal("SIGSTOP");
+    await server.transaction(async (trx) => {
+      await trx.raw(`SELECT * FROM ${database}.${table} FOR UPDATE`);
+      write();
+      // Both replicas have had the time to begin a transaction.
+      await waitFor(() => hasWaiting(server, database), { timeoutMs: 2_000 }).catch(() => undefined);
+      await systemClock.sleep(500);
+      process?.signal("SIGSTOP");
+    });
     // Transactions of the other replica end meanwhile.
-    await systemClock.sleep(60);
-    if ((await holdsLocks(server, database, 40)) && (await staysOpen())) return;
+    await systemClock.sleep(1_000);
+    if (await holdsLocks(server, database, 300)) return;
     process?.signal("SIGCONT");
   }
   throw new Error(`no freeze of ${database} hit a transaction`);
+}
+
+async function hasWaiting(server: Database, database: string): Promise<boolean> {
+  const [rows] = await server.reader.raw<[unknown[]]>(
+    "SELECT 1 FROM innodb_trx t JOIN processlist p ON p.id = t.trx_mysql_thread_id " +
+      "WHERE p.db = ? AND t.trx_state = 'LOCK WAIT'",
+    [database],
+  );
+  return rows !== undefined && rows.length > 0;
 }
 
 async function holdsLocks(server: Database, database: string, sleepingMs: number): Promise<boolean> {
