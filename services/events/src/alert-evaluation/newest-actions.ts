@@ -34,9 +34,10 @@ export class NewestActions {
       at -= 1;
       before = actions[at - 1];
     }
+    const isNewest = at === actions.length;
     actions.splice(at, 0, action);
     if (actions.length > COUNT_MAX) actions.shift();
-    if (at < actions.length - 1) {
+    if (!isNewest) {
       this.#countRise();
       return;
     }
