@@ -5,7 +5,7 @@ import { compareActionOrder, type HistoryAction } from "../alert-history/history
 import { COUNT_MAX } from "../alert-rules/alert-rule.ts";
 import { NewestActions } from "./newest-actions.ts";
 
-/** The number of actions at the end that rise, counted anew, among those that are kept. */
+/** The number of kept actions at the end that rise, from a fresh count. */
 function risingCountOf(actions: readonly HistoryAction[]): number {
   const newest = actions.toSorted(compareActionOrder).slice(-COUNT_MAX);
   const amounts = newest.map(({ amount }) => amount).reverse();
