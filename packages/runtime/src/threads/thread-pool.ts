@@ -119,6 +119,12 @@ export class ThreadPool {
     const turn = this.#turns.take({ organizationId, isShort, signal });
     this.#observe();
     const endTurn = await turn.finally(() => this.#observe());
+    if (signal.aborted) {
+      // The caller left just when the thread became free.
+      endTurn();
+      this.#observe();
+      throw signal.reason;
+    }
     // The turn ends when the thread is free, perhaps after the caller has left.
     return this.#start(task, options.input, signal, sendChunks, () => {
       endTurn();

@@ -72,6 +72,24 @@ test("a sender waits while the thread is behind", async () => {
   await expect(looping).rejects.toThrow("the caller left");
 });
 
+test("a caller that leaves at the moment of its turn leaves no task behind", async () => {
+  const { pool, clock } = openPool();
+  // The signal aborts one to eight microtasks after the task before has ended.
+  for (let delay = 0; delay < 8; delay += 1) {
+    const controller = new AbortController();
+    const before = sumOf(pool, ONE, [1]);
+    const late = pool.run(LOOP, { organizationId: ONE, input: null, signal: controller.signal });
+    const rejected = expect(late).rejects.toThrow("the caller left");
+    await before;
+    for (let step = 0; step < delay; step += 1) await Promise.resolve();
+    controller.abort(new Error("the caller left"));
+    await rejected;
+    // A task that had begun loses its thread.
+    await clock.advance(1_000);
+    await waitFor(() => pool.running === 0, { what: "a free thread" });
+  }
+});
+
 test("an AppError of the task keeps its reason and details", async () => {
   const { pool } = openPool();
   const run = pool.run(REJECT, { organizationId: ONE, input: "7", signal: never });
