@@ -49,8 +49,8 @@ function countKeys(value: unknown): number {
   return keys;
 }
 
-/** Index of the quote that ends the string beginning at `start`. */
-function endOfString(text: string, start: number): number {
+/** Index of the quote that ends the string beginning at `start`; the length of the text without one. */
+export function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end > 0) {
     let backslashes = 0;

@@ -1,11 +1,12 @@
 // Reads JSON as text where JSON.parse would be slow or lose information: nesting depth, and the spelling of
 // numbers.
 
+import { endOfString } from "@muster/core";
+
 const QUOTE = 34;
 const MINUS = 45;
 const COLON = 58;
 const OPEN_BRACKET = 91;
-const BACKSLASH = 92;
 const CLOSE_BRACKET = 93;
 const OPEN_BRACE = 123;
 const CLOSE_BRACE = 125;
@@ -44,7 +45,7 @@ export function exceededLimit(text: string, limits: JsonLimits): keyof JsonLimit
     const code = text.charCodeAt(index);
     if (code === QUOTE) {
       index = endOfString(text, index);
-      if (index < 0) return undefined;
+      if (index === text.length) return undefined;
     } else if (code === COMMA) {
       if (open.at(-1) === ARRAY && ++values > valuesMax) return "valuesMax";
     } else if (code === COLON) {
@@ -64,18 +65,6 @@ export function exceededLimit(text: string, limits: JsonLimits): keyof JsonLimit
 }
 
 const ARRAY = -1;
-
-/** Index of the quote that ends the string beginning at `start`; -1 for an unterminated string. */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1);
-  while (end > 0) {
-    let backslashes = 0;
-    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return end;
-    end = text.indexOf('"', end + 1);
-  }
-  return -1;
-}
 
 /**
  * Reads text that is valid JSON, nested no deeper than the stack; numbers keep their text where a double
