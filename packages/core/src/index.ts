@@ -7,6 +7,7 @@ export * from "./json/json-keys.ts";
 export * from "./limits.ts";
 export * from "./page-token.ts";
 export * from "./plain-error.ts";
+export * from "./seal.ts";
 export * from "./seeded-random.ts";
 export * from "./shard.ts";
 export * from "./time-zone.ts";
