@@ -23,3 +23,11 @@ export {
   cursorToNumbers,
   type TailCursor,
 } from "./tail/tail-cursor.ts";
+export { domainEvent } from "./write-path/domain-event.ts";
+export {
+  type AfterCommit,
+  type Write,
+  type WriteContext,
+  type WriteDeps,
+  writeTransaction,
+} from "./write-path/write-transaction.ts";

@@ -1,3 +1,4 @@
+export { CrashingDatabase } from "./crashing-database.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { columnsOf, findInTables } from "./find-in-tables.ts";
 export { golden } from "./golden.ts";

@@ -5,11 +5,11 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CreateSegmentRequestSchema } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { bytesToUuid, type OrganizationId, type ProfileId, shardOf } from "@muster/core";
-import { ENGINES, waitFor } from "@muster/testkit";
+import { CrashingDatabase, ENGINES, waitFor } from "@muster/testkit";
 import { type DurationText, performed } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { type AnnouncedMembership, readAnnouncements, replayMembership } from "./announcements.ts";
-import { CrashingDatabase } from "./crashing-database.ts";
+
 import type { TestEvent } from "./fake-events-service.ts";
 import {
   DAY_MS,

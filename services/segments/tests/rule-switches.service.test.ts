@@ -3,11 +3,11 @@
 import { SegmentState } from "@muster/contracts/muster/segments/v1/segment_pb";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom } from "@muster/core";
-import { ENGINES, waitFor } from "@muster/testkit";
+import { CrashingDatabase, ENGINES, waitFor } from "@muster/testkit";
 import { performed } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { readAnnouncements, replayMembership } from "./announcements.ts";
-import { CrashingDatabase } from "./crashing-database.ts";
+
 import type { TestEvent } from "./fake-events-service.ts";
 import { expectExactMembers, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
