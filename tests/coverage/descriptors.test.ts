@@ -1,7 +1,13 @@
 // Checks the options that every RPC must set in its proto, and that the app serves every RPC.
 import type { DescMessage } from "@bufbuild/protobuf";
 import { SERVICE_NAMES, TARGETS } from "@muster/config";
-import { StreamEnd } from "@muster/contracts/muster/options/v1/options_pb";
+import {
+  Access,
+  AccessSchema,
+  RateClass,
+  RateClassSchema,
+  StreamEnd,
+} from "@muster/contracts/muster/options/v1/options_pb";
 import { createTranscoder } from "@muster/service-gateway";
 import { golden } from "@muster/testkit";
 import { itemsMaxOf } from "@muster/transcoder";
@@ -21,21 +27,30 @@ describe.each(named)("%s", (_, method) => {
   const policy = policyOf(method);
   const verbs = httpVerbs(method);
 
-  test("names a permission, or is internal and names its callers", () => {
-    if (policy.internal) {
+  test("states its callers, and a permission exactly if it checks one", () => {
+    expect(policy.access).not.toBe(Access.UNSPECIFIED);
+    if (policy.access === Access.INTERNAL) {
       expect(policy.permission).toBe("");
       expect(policy.callers.length).toBeGreaterThan(0);
       // "operator" is the CLI, which holds the installation's secret.
       for (const caller of policy.callers) expect([...TARGETS, "operator"]).toContain(caller);
       expect(policy.anonymousDemo).toBe(false);
     } else {
-      expect(policy.permission).toMatch(/^[a-z_]+\.[a-z_]+$/);
+      const isPermission = policy.access === Access.PERMISSION;
+      expect(policy.permission).toMatch(isPermission ? /^[a-z_]+\.[a-z_]+$/ : /^$/);
       expect(policy.callers).toEqual([]);
     }
   });
 
+  test("states step-up, sensitivity, rate class and audit action", () => {
+    expect(policy.stepUp).toBeTypeOf("boolean");
+    expect(policy.sensitive).toBeTypeOf("boolean");
+    expect(policy.rateClass).not.toBe(RateClass.UNSPECIFIED);
+    expect(policy.auditAction).toMatch(/^(none|[a-z_]+\.[a-z_]+)$/);
+  });
+
   test("has an HTTP rule exactly if it is public and unary", () => {
-    const isRouted = !policy.internal && method.methodKind === "unary";
+    const isRouted = policy.access !== Access.INTERNAL && method.methodKind === "unary";
     expect(verbs.length > 0).toBe(isRouted);
   });
 
@@ -48,29 +63,24 @@ describe.each(named)("%s", (_, method) => {
   });
 });
 
-test("endless streams and sensitive methods are those that were reviewed", () => {
-  const endless = methods.filter((method) => policyOf(method).streamEnd === StreamEnd.ENDLESS).map(fullName);
-  expect(endless.sort()).toEqual([
-    "muster.events.v1.EventService/TailEvents",
-    "muster.segments.v1.SegmentService/WatchSegment",
-  ]);
-  const sensitive = methods.filter((method) => policyOf(method).sensitive).map(fullName);
-  expect(sensitive.sort()).toEqual([
-    "muster.events.v1.ErasureService/EraseProfile",
-    "muster.events.v1.ErasureService/EraseTrackedUser",
-    "muster.events.v1.ErasureService/GetErasure",
-    "muster.events.v1.ErasureService/ListErasures",
-    "muster.events.v1.ExportService/ExportProfile",
-    "muster.events.v1.ExportService/GetProfileExport",
-    "muster.events.v1.RetentionService/UpdateRetention",
-    "muster.identity.v1.ApiKeyService/CreateApiKey",
-    "muster.identity.v1.ApiKeyService/DeleteApiKey",
-    "muster.identity.v1.ApiKeyService/ListApiKeys",
-    "muster.identity.v1.ApiKeyService/RotateApiKey",
-    "muster.identity.v1.OrganizationService/CreateOrganization",
-    "muster.identity.v1.OrganizationService/ListOrganizations",
-    "muster.identity.v1.OrganizationService/UpdateOrganization",
-  ]);
+test("the policies are those that were reviewed", async () => {
+  const lines = methods.map((method) => {
+    const { access, permission, callers, stepUp, sensitive, rateClass, auditAction, streamEnd } =
+      policyOf(method);
+    const words = [
+      fullName(method),
+      AccessSchema.value[access]?.localName.toLowerCase() ?? "?",
+      permission || callers.join(",") || "-",
+      RateClassSchema.value[rateClass]?.localName.toLowerCase() ?? "?",
+      auditAction,
+      stepUp ? "step_up" : "",
+      sensitive ? "sensitive" : "",
+      policyOf(method).anonymousDemo ? "demo" : "",
+      streamEnd === StreamEnd.ENDLESS ? "endless" : "",
+    ];
+    return words.filter((word) => word !== "").join(" ");
+  });
+  await golden("policies.txt", `${lines.sort().join("\n")}\n`);
 });
 
 test("every list and map that a client may send has a limit, so that decoding stops there", () => {
@@ -85,7 +95,7 @@ test("every list and map that a client may send has a limit, so that decoding st
       if (field.message !== undefined) visit(field.message);
     }
   };
-  for (const method of methods) if (!policyOf(method).internal) visit(method.input);
+  for (const method of methods) if (policyOf(method).access !== Access.INTERNAL) visit(method.input);
   expect([...missing]).toEqual([
     // Only the transcoder fills these, with an entry for each unreadable item.
     "muster.events.v1.BatchRecordEventsRequest.unreadable_events",

@@ -2,7 +2,7 @@
 // at once with UNAVAILABLE and RetryInfo, and bounded streams finish.
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import { permissionsOf, ServiceTokens } from "@muster/authz";
-import { StreamEnd } from "@muster/contracts/muster/options/v1/options_pb";
+import { Access, StreamEnd } from "@muster/contracts/muster/options/v1/options_pb";
 import { type OrganizationId, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
@@ -101,11 +101,12 @@ async function* requestsOf(method: DescMethod, isClosed: boolean): AsyncIterable
 
 /** Calls the method; bidirectional streams stay open on the caller's side unless `isClosed`. */
 function call(method: DescMethod, isClosed = false): Called {
-  const { internal, callers } = policyOf(method);
+  const { access, callers } = policyOf(method);
   const [service = ""] = callers;
-  const headers: Record<string, string> = internal
-    ? { "muster-service-token": new ServiceTokens({ service, key: tokenKey, clock: systemClock }).mint() }
-    : { authorization: "Bearer mk_any" };
+  const headers: Record<string, string> =
+    access === Access.INTERNAL
+      ? { "muster-service-token": new ServiceTokens({ service, key: tokenKey, clock: systemClock }).mint() }
+      : { authorization: "Bearer mk_any" };
   const called: Called = { messages: 0, error: undefined };
   const options = { headers: new Map(Object.entries(headers)), signal: new AbortController().signal };
   const read = async (): Promise<void> => {

@@ -3,6 +3,7 @@
 import { Writable } from "node:stream";
 import { type DescMethod, type DescService, type Message, toBinary } from "@bufbuild/protobuf";
 import { permissionsOf, ServiceTokens } from "@muster/authz";
+import { Access } from "@muster/contracts/muster/options/v1/options_pb";
 import { type OrganizationId, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
@@ -66,10 +67,11 @@ const dispatcher = createDispatcher({
 });
 
 async function call(method: DescMethod, request: Message): Promise<void> {
-  const { internal, callers } = policyOf(method);
-  const headers: Record<string, string> = internal
-    ? { "muster-service-token": tokens(callers[0] ?? "").mint({ actAsDemo: false }) }
-    : { authorization: "Bearer mk_any" };
+  const { access, callers } = policyOf(method);
+  const headers: Record<string, string> =
+    access === Access.INTERNAL
+      ? { "muster-service-token": tokens(callers[0] ?? "").mint({ actAsDemo: false }) }
+      : { authorization: "Bearer mk_any" };
   const options = { headers: new Map(Object.entries(headers)), signal: new AbortController().signal };
   try {
     if (method.methodKind === "unary") await dispatcher.unary(method, request, options);

@@ -3,6 +3,7 @@
 import { create, type DescMethod, type DescService } from "@bufbuild/protobuf";
 import { type ApiKeyPrincipal, permissionsOf, ServiceTokens } from "@muster/authz";
 import { TARGETS } from "@muster/config";
+import { Access } from "@muster/contracts/muster/options/v1/options_pb";
 import { type OrganizationId, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
@@ -83,7 +84,8 @@ function token(service: string, actAsDemo = false): Record<string, string> {
 }
 
 describe.each(methods)("%s", (_, method) => {
-  const { permission, internal, callers, anonymousDemo } = policyOf(method);
+  const { permission, access, callers, anonymousDemo } = policyOf(method);
+  const internal = access === Access.INTERNAL;
 
   test("without credentials, or with made-up ones", async () => {
     expect(await refusal(method, {})).toBe("UNAUTHENTICATED");

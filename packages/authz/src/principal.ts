@@ -1,7 +1,14 @@
 // Declares the callers that a service distinguishes, and the ports that verify them.
 import type { OrganizationId } from "@muster/core";
 
-export type Principal = ApiKeyPrincipal | DemoPrincipal | ServicePrincipal;
+export type Principal = AnonymousPrincipal | ApiKeyPrincipal | DemoPrincipal | ServicePrincipal;
+
+/** Whoever calls a public method; credentials are ignored there. */
+export interface AnonymousPrincipal {
+  readonly kind: "anonymous";
+  readonly id: "anonymous";
+  readonly organizationId?: undefined;
+}
 
 /** An API key of an organization. */
 export interface ApiKeyPrincipal {
@@ -27,6 +34,7 @@ export interface ServicePrincipal {
   readonly kind: "service";
   /** The service's name, such as "segments". */
   readonly id: string;
+  readonly organizationId?: undefined;
 }
 
 /** The scopes of a credential; "*" holds every permission. */

@@ -10,8 +10,8 @@ export interface CallContext {
   readonly method: DescMethod;
   readonly principal: Principal;
   /**
-   * The caller's organization. Throws for a call of another service: internal methods take the organization
-   * from the message.
+   * The caller's organization. Throws where there is none: internal methods take the organization from the
+   * message, and public methods have no caller.
    */
   readonly organizationId: OrganizationId;
   readonly requestId: string;

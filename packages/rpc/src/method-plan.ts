@@ -3,8 +3,10 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import {
+  Access,
   type MethodPolicy,
   policy as policyOption,
+  RateClass,
   StreamEnd,
 } from "@muster/contracts/muster/options/v1/options_pb";
 import { AssertionError } from "@muster/core";
@@ -35,12 +37,12 @@ export function methodName(method: DescMethod): string {
  * no policy, count as endless too.
  */
 export function isEndless(method: DescMethod): boolean {
-  const { permission, internal, streamEnd } = getOption(method, policyOption);
-  const hasPolicy = permission !== "" || internal;
+  const { access, streamEnd } = getOption(method, policyOption);
+  const hasPolicy = access !== Access.UNSPECIFIED;
   return method.methodKind !== "unary" && (!hasPolicy || streamEnd === StreamEnd.ENDLESS);
 }
 
-/** The plans of all methods, by descriptor. Throws for a method without a permission or callers. */
+/** The plans of all methods, by descriptor. Throws for a method whose policy leaves a gap. */
 export function planMethods(implementations: readonly ServiceImplementation[]): Map<DescMethod, MethodPlan> {
   const plans = new Map<DescMethod, MethodPlan>();
   for (const { service, handlers } of implementations) {
@@ -60,16 +62,48 @@ export function planMethods(implementations: readonly ServiceImplementation[]): 
 }
 
 function policyGap(method: DescMethod, policy: MethodPolicy): string | undefined {
-  if (method.methodKind === "client_streaming") return "streams requests only, which no mount serves";
-  if (policy.internal) {
-    if (policy.callers.length === 0) return "is internal and lists no callers";
-    if (policy.permission !== "") return "is internal and names a permission";
-    if (policy.anonymousDemo) return "is internal and open to the demo";
-  } else if (policy.permission === "") {
-    return "names no permission and is not internal";
+  return accessGap(policy) ?? statementGap(policy) ?? streamGap(method, policy);
+}
+
+function accessGap({ access, permission, callers, anonymousDemo }: MethodPolicy): string | undefined {
+  if (access === Access.UNSPECIFIED) return "states no access";
+  const needsPermission = access === Access.PERMISSION;
+  if (needsPermission && permission === "") return "names no permission";
+  if (!needsPermission && permission !== "") return "names a permission that its access does not check";
+  const isInternal = access === Access.INTERNAL;
+  if (isInternal && callers.length === 0) return "is internal and lists no callers";
+  if (!isInternal && callers.length > 0) return "lists callers and is not internal";
+  if (!needsPermission && anonymousDemo) return "is open to the demo without a permission";
+  return undefined;
+}
+
+const AUDIT_ACTION = /^(none|[a-z_]+\.[a-z_]+)$/;
+
+function statementGap(policy: MethodPolicy): string | undefined {
+  const { access, stepUp, sensitive, rateClass, auditAction } = policy;
+  if (stepUp === undefined) return "does not state step_up";
+  const hasUsers = access === Access.PERSON || access === Access.PERMISSION;
+  if (stepUp && !hasUsers) return "demands a step-up of callers that have none";
+  if (sensitive === undefined) return "does not state sensitive";
+  if (!AUDIT_ACTION.test(auditAction)) return "states no audit_action";
+  return rateClassGap(access, rateClass);
+}
+
+function rateClassGap(access: Access, rateClass: RateClass): string | undefined {
+  if (rateClass === RateClass.UNSPECIFIED) return "states no rate_class";
+  const isInternal = access === Access.INTERNAL;
+  if (isInternal !== (rateClass === RateClass.UNLIMITED)) {
+    return isInternal ? "is internal and has a limit" : "has no limit and is not internal";
   }
-  if (policy.idempotencyLedger && method.methodKind !== "unary") return "streams, so it has no idempotency";
+  const isCountedByAddress = rateClass === RateClass.PUBLIC || rateClass === RateClass.CREDENTIAL;
+  if (access === Access.PUBLIC && !isCountedByAddress) return "is public and has no limit by address";
+  return undefined;
+}
+
+function streamGap(method: DescMethod, policy: MethodPolicy): string | undefined {
+  if (method.methodKind === "client_streaming") return "streams requests only, which no mount serves";
   const isStream = method.methodKind !== "unary";
+  if (policy.idempotencyLedger && isStream) return "streams, so it has no idempotency";
   if (isStream && policy.streamEnd === StreamEnd.UNSPECIFIED) return "streams without a stream_end";
   if (!isStream && policy.streamEnd !== StreamEnd.UNSPECIFIED) return "is unary and has a stream_end";
   return undefined;

@@ -10,7 +10,7 @@ import { EventService } from "@muster/contracts/muster/events/v1/event_service_p
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
-import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { Access, policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import type { ReasonName } from "@muster/errors";
 import { ENGINES } from "@muster/testkit";
@@ -30,7 +30,7 @@ const METHODS = [
 ].flatMap(({ methods }) => [...methods] as DescMethod[]);
 const DEFAULT_TYPES = ["LOGIN", "PURCHASE", "REFERRAL"].map((name) => ({ name }));
 const DEFAULT_CODES = [30, 123, 300, 1100].map((code) => ({ code }));
-const isInternal = (method: DescMethod): boolean => getOption(method, policy).internal;
+const isInternal = (method: DescMethod): boolean => getOption(method, policy).access === Access.INTERNAL;
 const PUBLIC = METHODS.filter((method) => !isInternal(method));
 const INTERNAL = METHODS.filter(isInternal);
 const EVERY_PERMISSION = [

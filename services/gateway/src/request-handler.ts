@@ -255,8 +255,7 @@ const CLIENT_GONE = "the client is gone";
 
 /** Callers of one organization share the budgets. */
 function ownerOf(caller: Principal | undefined): string {
-  if (caller === undefined) return "";
-  return caller.kind === "service" ? caller.id : caller.organizationId;
+  return caller?.organizationId ?? caller?.id ?? "";
 }
 
 function isRead(method: string): boolean {

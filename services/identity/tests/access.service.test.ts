@@ -7,7 +7,7 @@ import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_serv
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
-import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { Access, policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -18,8 +18,8 @@ const SERVICES = [OrganizationService, ApiKeyService, CredentialService, Organiz
 const METHODS = SERVICES.flatMap(({ methods }) =>
   methods.filter((method: DescMethod): method is DescMethodUnary => method.methodKind === "unary"),
 );
-const PUBLIC = METHODS.filter((method) => !getOption(method, policy).internal);
-const INTERNAL = METHODS.filter((method) => getOption(method, policy).internal);
+const PUBLIC = METHODS.filter((method) => getOption(method, policy).access !== Access.INTERNAL);
+const INTERNAL = METHODS.filter((method) => getOption(method, policy).access === Access.INTERNAL);
 
 /** A valid request of each method, so that only the caller's permissions can fail the call. */
 const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {

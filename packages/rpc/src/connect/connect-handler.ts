@@ -2,7 +2,7 @@
 // and decode a body in one step and refuse in ways that carry no reason; their protocol parts are used.
 import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
-import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { Access, policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { type Clock, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Caller, CallOptions } from "../caller.ts";
@@ -84,7 +84,7 @@ class Handler implements ConnectHandler {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     for (const method of options.services.flatMap((service) => service.methods)) {
-      if (getOption(method, policy).internal) continue;
+      if (getOption(method, policy).access === Access.INTERNAL) continue;
       this.#methods.set(`/${method.parent.typeName}/${method.name}`, method);
     }
   }

@@ -1,6 +1,12 @@
 // Authenticates the caller: an API key, another service, or a local caller acting for the demo organization.
-import type { ApiKeyVerifier, DemoPrincipal, Principal, ServiceTokenPort } from "@muster/authz";
-import type { MethodPolicy } from "@muster/contracts/muster/options/v1/options_pb";
+import type {
+  AnonymousPrincipal,
+  ApiKeyVerifier,
+  DemoPrincipal,
+  Principal,
+  ServiceTokenPort,
+} from "@muster/authz";
+import { Access, type MethodPolicy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { AUTHORIZATION, SERVICE_TOKEN } from "../metadata.ts";
@@ -9,6 +15,8 @@ import type { Before } from "./interceptor.ts";
 
 /** The only service whose tokens may mark a caller as local. */
 const GATEWAY = "gateway";
+
+const ANONYMOUS: AnonymousPrincipal = { kind: "anonymous", id: "anonymous" };
 
 export interface AuthenticateDeps {
   readonly apiKeys: ApiKeyVerifier;
@@ -24,12 +32,16 @@ export function authenticate(deps: AuthenticateDeps): Before {
   };
 }
 
-/** Throws UNAUTHENTICATED where the metadata has no valid credential for a method of this policy. */
+/**
+ * Throws UNAUTHENTICATED where the metadata has no valid credential for a method of this policy. A public method
+ * ignores credentials, so that an expired one does not fail the call.
+ */
 export async function identifyCaller(
   deps: AuthenticateDeps,
   policy: MethodPolicy,
   headers: ReadonlyMap<string, string>,
 ): Promise<Principal> {
+  if (policy.access === Access.PUBLIC) return ANONYMOUS;
   const authorization = headers.get(AUTHORIZATION);
   const token = headers.get(SERVICE_TOKEN);
   let caller: Principal | undefined;
@@ -41,7 +53,7 @@ export async function identifyCaller(
 
 async function byApiKey(
   { apiKeys }: AuthenticateDeps,
-  { sensitive }: MethodPolicy,
+  { sensitive = false }: MethodPolicy,
   authorization: string,
 ): Promise<Principal | undefined> {
   const key = apiKeyFrom(authorization);
@@ -51,7 +63,7 @@ async function byApiKey(
 function byServiceToken(deps: AuthenticateDeps, policy: MethodPolicy, token: string): Principal | undefined {
   const claims = deps.serviceTokens.verify(token);
   if (claims === undefined) return undefined;
-  if (policy.internal) {
+  if (policy.access === Access.INTERNAL) {
     // A token for the demo organization stands for the local caller, never for the gateway itself.
     return claims.actAsDemo ? undefined : { kind: "service", id: claims.service };
   }

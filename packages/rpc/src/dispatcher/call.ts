@@ -65,9 +65,10 @@ export class Call implements CallContext {
   }
 
   get organizationId(): OrganizationId {
-    const principal = this.principal;
-    if (principal.kind === "service") throw new AssertionError("a service's call has no organization");
-    return principal.organizationId;
+    const { kind, organizationId } = this.principal;
+    if (organizationId === undefined)
+      throw new AssertionError(`the call of kind ${kind} has no organization`);
+    return organizationId;
   }
 
   /** Ends the call with this error and aborts the handler's signal. */

@@ -9,11 +9,13 @@ import {
   setExtension,
 } from "@bufbuild/protobuf";
 import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
-import type { Principal, ServiceTokenClaims } from "@muster/authz";
+import type { ApiKeyVerifier, Principal, ServiceTokenClaims } from "@muster/authz";
 import { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import {
+  Access,
   MethodPolicySchema,
   policy as policyOption,
+  RateClass,
   StreamEnd,
 } from "@muster/contracts/muster/options/v1/options_pb";
 import type { OrganizationId } from "@muster/core";
@@ -40,6 +42,31 @@ function filesOf(file: DescFile, found = new Map<string, DescFile>()): Map<strin
   for (const dependency of file.dependencies) filesOf(dependency, found);
   return found;
 }
+
+type Policy = Shape["policy"];
+
+/** A policy without gaps, for callers with the permission "p". */
+const whole: Policy = {
+  access: Access.PERMISSION,
+  permission: "p",
+  stepUp: false,
+  sensitive: false,
+  rateClass: RateClass.READ,
+  auditAction: "none",
+};
+const wholeInternal: Policy = {
+  ...whole,
+  access: Access.INTERNAL,
+  permission: "",
+  callers: ["events"],
+  rateClass: RateClass.UNLIMITED,
+};
+const wholePublic: Policy = {
+  ...whole,
+  access: Access.PUBLIC,
+  permission: "",
+  rateClass: RateClass.PUBLIC,
+};
 
 /** A service with a single method, Do, that returns Empty. */
 function serviceOf({
@@ -80,9 +107,11 @@ interface Setting {
   readonly log?: Logger;
   readonly handler?: (context: CallContext) => Promise<object>;
   readonly isProduction?: boolean;
+  readonly apiKeys?: ApiKeyVerifier;
 }
 
-function made(shape: Shape, { handler, isProduction = false, log = deps.log }: Setting = {}): Made {
+function made(shape: Shape, setting: Setting = {}): Made {
+  const { handler, isProduction = false, log = deps.log, apiKeys = deps.apiKeys } = setting;
   const service = serviceOf(shape);
   const clock = new FakeClock();
   const seen: Principal[] = [];
@@ -99,6 +128,7 @@ function made(shape: Shape, { handler, isProduction = false, log = deps.log }: S
       },
     ],
     ...deps,
+    apiKeys,
     log,
     clock,
     demoOrganizationId: isProduction ? undefined : DEMO,
@@ -136,20 +166,32 @@ const token = (claims: ServiceTokenClaims): Record<string, string> => ({
 
 describe("construction refuses a method", () => {
   test.each<[string, Shape]>([
-    ["names no permission", { policy: {} }],
-    ["lists no callers", { policy: { internal: true } }],
-    ["names a permission", { policy: { internal: true, callers: ["a"], permission: "p" } }],
-    ["open to the demo", { policy: { internal: true, callers: ["a"], anonymousDemo: true } }],
-    ["streams requests only", { policy: { permission: "p" }, clientStreaming: true }],
-    ["no idempotency", { policy: { permission: "p", idempotencyLedger: true }, serverStreaming: true }],
-    ["streams without a stream_end", { policy: { permission: "p" }, serverStreaming: true }],
-    ["is unary and has a stream_end", { policy: { permission: "p", streamEnd: StreamEnd.ENDLESS } }],
+    ["states no access", { policy: { ...whole, access: Access.UNSPECIFIED } }],
+    ["names no permission", { policy: { ...whole, permission: "" } }],
+    ["names a permission", { policy: { ...wholePublic, permission: "p" } }],
+    ["names a permission", { policy: { ...wholeInternal, permission: "p" } }],
+    ["lists no callers", { policy: { ...wholeInternal, callers: [] } }],
+    ["lists callers", { policy: { ...whole, callers: ["a"] } }],
+    ["open to the demo", { policy: { ...wholeInternal, anonymousDemo: true } }],
+    ["does not state step_up", { policy: { ...whole, stepUp: undefined } }],
+    ["demands a step-up", { policy: { ...wholePublic, stepUp: true } }],
+    ["does not state sensitive", { policy: { ...whole, sensitive: undefined } }],
+    ["states no audit_action", { policy: { ...whole, auditAction: "" } }],
+    ["states no audit_action", { policy: { ...whole, auditAction: "Segment created" } }],
+    ["states no rate_class", { policy: { ...whole, rateClass: RateClass.UNSPECIFIED } }],
+    ["has no limit and is not internal", { policy: { ...whole, rateClass: RateClass.UNLIMITED } }],
+    ["is internal and has a limit", { policy: { ...wholeInternal, rateClass: RateClass.READ } }],
+    ["is public and has no limit by address", { policy: { ...wholePublic, rateClass: RateClass.READ } }],
+    ["streams requests only", { policy: whole, clientStreaming: true }],
+    ["no idempotency", { policy: { ...whole, idempotencyLedger: true }, serverStreaming: true }],
+    ["streams without a stream_end", { policy: whole, serverStreaming: true }],
+    ["is unary and has a stream_end", { policy: { ...whole, streamEnd: StreamEnd.ENDLESS } }],
   ])("that %s", (gap, shape) => {
     expect(() => made(shape)).toThrow(gap);
   });
 
   test("that has no handler, or two", () => {
-    const service = serviceOf({ policy: { permission: "p" } });
+    const service = serviceOf({ policy: whole });
     expect(() => createDispatcher({ ...deps, implementations: [{ service, handlers: {} }] })).toThrow(
       "no handler",
     );
@@ -159,7 +201,7 @@ describe("construction refuses a method", () => {
 });
 
 describe("acting for the demo organization", () => {
-  const open: Shape = { policy: { permission: "events.write", anonymousDemo: true } };
+  const open: Shape = { policy: { ...whole, permission: "events.write", anonymousDemo: true } };
 
   test("is for the gateway's word, on methods that allow it, with that method's permission alone", async () => {
     const principal = await made(open).call(token({ service: "gateway", actAsDemo: true }));
@@ -174,12 +216,12 @@ describe("acting for the demo organization", () => {
     ["the gateway without its word", made(open), token({ service: "gateway", actAsDemo: false })],
     [
       "a method that does not allow it",
-      made({ policy: { permission: "events.write" } }),
+      made({ policy: { ...whole, permission: "events.write" } }),
       token({ service: "gateway", actAsDemo: true }),
     ],
     [
       "an internal method",
-      made({ policy: { internal: true, callers: ["gateway"] } }),
+      made({ policy: { ...wholeInternal, callers: ["gateway"] } }),
       token({ service: "gateway", actAsDemo: true }),
     ],
     [
@@ -199,8 +241,47 @@ describe("acting for the demo organization", () => {
   });
 });
 
+describe("the access of a method", () => {
+  const keys = {
+    verify: async () => ({
+      kind: "api_key" as const,
+      id: "key",
+      organizationId: DEMO,
+      permissions: { has: () => true },
+    }),
+    onChange: () => () => {},
+  };
+  const key = { authorization: "Bearer mk_any" };
+
+  test.each<[string, Record<string, string>]>([
+    ["no credentials", {}],
+    ["a credential that nobody issued", { authorization: "Bearer nonsense" }],
+    ["a header of no known form", { authorization: "nonsense" }],
+    ["a service's token", token({ service: "events", actAsDemo: false })],
+    ["an API key", key],
+  ])("public: %s makes an anonymous call without an organization", async (_, headers) => {
+    const seen: CallContext[] = [];
+    const handler = async (context: CallContext): Promise<object> => {
+      seen.push(context);
+      return {};
+    };
+    const { call } = made({ policy: wholePublic }, { handler, apiKeys: keys });
+    expect(await call(headers)).toEqual({ kind: "anonymous", id: "anonymous" });
+    expect(() => seen[0]?.organizationId).toThrow("no organization");
+  });
+
+  test.each<[string, Access, string]>([
+    ["a person", Access.PERSON, "PERMISSION_DENIED"],
+    ["a partner", Access.PARTNER, "PERMISSION_DENIED"],
+  ])("of %s: a key with every permission is refused", async (_, access, reason) => {
+    const { call } = made({ policy: { ...whole, access, permission: "" } }, { apiKeys: keys });
+    await expect(call(key)).rejects.toMatchObject({ reason });
+    await expect(call({})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+  });
+});
+
 describe("a unary call", () => {
-  const internal: Shape = { policy: { internal: true, callers: ["events"] } };
+  const internal: Shape = { policy: wholeInternal };
   const events = token({ service: "events", actAsDemo: false });
 
   test("has 30 seconds unless its caller sets a deadline", async () => {
@@ -246,7 +327,7 @@ describe("a unary call", () => {
 
 test("a refused message fails a stream even if its handler makes nothing of it", async () => {
   const service = serviceOf({
-    policy: { internal: true, callers: ["events"], streamEnd: StreamEnd.BOUNDED },
+    policy: { ...wholeInternal, streamEnd: StreamEnd.BOUNDED },
     clientStreaming: true,
     serverStreaming: true,
     input: EventInputSchema,
@@ -295,7 +376,7 @@ test("an outage of a dependency has few lines besides the line of each call", as
   });
   let failure: Error | undefined;
   const { call, clock } = made(
-    { policy: { permission: "p", anonymousDemo: true } },
+    { policy: { ...whole, anonymousDemo: true } },
     {
       log: createLogger({ level: "info", destination }),
       handler: async () => {

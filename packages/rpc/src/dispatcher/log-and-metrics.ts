@@ -1,4 +1,5 @@
 // Logs a line and records an observation per call. The outermost interceptor.
+import { Access } from "@muster/contracts/muster/options/v1/options_pb";
 import type { Clock } from "@muster/core";
 import { AppError, reasonTable } from "@muster/errors";
 import type { Logger } from "@muster/log";
@@ -29,11 +30,11 @@ export function logAndMetrics(deps: {
       duration_ms: Math.round(durationMs * 1000) / 1000,
       request_id: call.requestId,
       principal: principal?.id,
-      organization_id: principal?.kind === "service" ? undefined : principal?.organizationId,
+      organization_id: principal?.organizationId,
     };
     if (error?.reason === "INTERNAL") log.error(fields, "call");
     // Services call each other all the time, so only failures are logged at info.
-    else if (error === undefined && call.plan.policy.internal) log.debug(fields, "call");
+    else if (error === undefined && call.plan.policy.access === Access.INTERNAL) log.debug(fields, "call");
     else log.info(fields, "call");
   }
 

@@ -52,7 +52,7 @@ async function untilRefused(
   changed: Wakeup,
   ended: AbortSignal,
 ): Promise<void> {
-  const { permission, sensitive } = call.plan.policy;
+  const { permission, sensitive = false } = call.plan.policy;
   let { expireTimeMs = Number.POSITIVE_INFINITY } = first;
   for (;;) {
     await changed.wait(clock, Math.min(CHECK_MS, Math.max(0, expireTimeMs - clock.nowMs())), ended);

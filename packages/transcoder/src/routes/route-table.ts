@@ -2,7 +2,7 @@
 // same request.
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { http } from "@muster/contracts/google/api/annotations_pb";
-import { policy, rest } from "@muster/contracts/muster/options/v1/options_pb";
+import { Access, policy, rest } from "@muster/contracts/muster/options/v1/options_pb";
 import { DecodeError } from "../json/decode-error.ts";
 import type { MessageCodecs } from "../json/message-codec.ts";
 import { parsePathTemplate } from "./path-template.ts";
@@ -98,7 +98,7 @@ function lookUp(trie: PathTrie<Route>, method: string, verb: string, raw: readon
 
 function compileMethod(codecs: MessageCodecs, method: DescMethod): Route[] {
   if (method.methodKind !== "unary" || !hasOption(method, http)) return [];
-  if (hasOption(method, policy) && getOption(method, policy).internal) return [];
+  if (hasOption(method, policy) && getOption(method, policy).access === Access.INTERNAL) return [];
   const rule = getOption(method, http);
   if (rule.additionalBindings.some((binding) => binding.additionalBindings.length > 0)) {
     throw new Error(`${nameOfMethod(method)}: additional_bindings are nested`);

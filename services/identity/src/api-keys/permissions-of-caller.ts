@@ -5,6 +5,6 @@ import type { CallContext } from "@muster/rpc";
 
 export function permissionsOfCaller({ principal }: CallContext): Permissions {
   // The dispatcher lets services call internal methods only.
-  if (principal.kind === "service") throw new AppError("PERMISSION_DENIED");
+  if (!("permissions" in principal)) throw new AppError("PERMISSION_DENIED");
   return principal.permissions;
 }

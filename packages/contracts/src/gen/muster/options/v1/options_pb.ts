@@ -15,28 +15,22 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/options/v1/options.proto.
  */
 export const file_muster_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSLYAQoMTWV0aG9kUG9saWN5EhIKCnBlcm1pc3Npb24YASABKAkSEAoIaW50ZXJuYWwYAiABKAgSDwoHY2FsbGVycxgDIAMoCRIaChJpZGVtcG90ZW5jeV9sZWRnZXIYBCABKAgSFgoOYW5vbnltb3VzX2RlbW8YBSABKAgSGAoQZGVhZGxpbmVfc2Vjb25kcxgGIAEoBRIwCgpzdHJlYW1fZW5kGAcgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuU3RyZWFtRW5kEhEKCXNlbnNpdGl2ZRgIIAEoCCLhAQoKUmVzdFBvbGljeRIWCg5zdWNjZXNzX3N0YXR1cxgBIAEoBRIUCgxub19hcGlfYWxpYXMYAiABKAgSFgoOaWdub3JlX3Vua25vd24YAyABKAgSEgoKbWFza19maWVsZBgEIAEoCRIWCg50cmFpbGluZ19zbGFzaBgGIAEoCBIWCg5hbnlfbWVkaWFfdHlwZRgHIAEoCBIWCg5ib2R5X2J5dGVzX21heBgIIAEoBRIXCg9yZXF1ZXN0X2hlYWRlcnMYBSADKAkSGAoQcmVzcG9uc2VfaGVhZGVycxgJIAMoCSLaAQoLRmllbGRQb2xpY3kSEAoIcmF3X2pzb24YASABKAgSEgoKY29tbWFfbGlzdBgCIAEoCBIvCgliYXJlX2RhdGUYAyABKA4yHC5tdXN0ZXIub3B0aW9ucy52MS5EYXRlQm91bmQSGQoRaXRlbV9lcnJvcnNfZmllbGQYBCABKAkSMQoIcGVyc29uYWwYBSABKA4yHy5tdXN0ZXIub3B0aW9ucy52MS5QZXJzb25hbERhdGESEwoLanNvbl9udW1iZXIYBiABKAgSEQoJaXRlbXNfbWF4GAcgASgNKlcKCVN0cmVhbUVuZBIaChZTVFJFQU1fRU5EX1VOU1BFQ0lGSUVEEAASFgoSU1RSRUFNX0VORF9CT1VOREVEEAESFgoSU1RSRUFNX0VORF9FTkRMRVNTEAIqUQoJRGF0ZUJvdW5kEhoKFkRBVEVfQk9VTkRfVU5TUEVDSUZJRUQQABIUChBEQVRFX0JPVU5EX1NUQVJUEAESEgoOREFURV9CT1VORF9FTkQQAiqxAQoMUGVyc29uYWxEYXRhEh0KGVBFUlNPTkFMX0RBVEFfVU5TUEVDSUZJRUQQABIWChJQRVJTT05BTF9EQVRBX05PTkUQARIZChVQRVJTT05BTF9EQVRBX1NVQkpFQ1QQAhIaChZQRVJTT05BTF9EQVRBX0lERU5USVRZEAMSGQoVUEVSU09OQUxfREFUQV9DT05URU5UEAQSGAoUUEVSU09OQUxfREFUQV9TRUNSRVQQBTpZCgZwb2xpY3kSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMh8ubXVzdGVyLm9wdGlvbnMudjEuTWV0aG9kUG9saWN5UgZwb2xpY3k6UwoEcmVzdBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNKGAyABKAsyHS5tdXN0ZXIub3B0aW9ucy52MS5SZXN0UG9saWN5UgRyZXN0OlUKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjThgMgASgLMh4ubXVzdGVyLm9wdGlvbnMudjEuRmllbGRQb2xpY3lSBWZpZWxkOkQKDGRvbWFpbl9ldmVudBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxjVhgMgAygJUgtkb21haW5FdmVudGIGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("Ch9tdXN0ZXIvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhFtdXN0ZXIub3B0aW9ucy52MSL+AgoMTWV0aG9kUG9saWN5EhIKCnBlcm1pc3Npb24YASABKAkSDwoHY2FsbGVycxgDIAMoCRIaChJpZGVtcG90ZW5jeV9sZWRnZXIYBCABKAgSFgoOYW5vbnltb3VzX2RlbW8YBSABKAgSGAoQZGVhZGxpbmVfc2Vjb25kcxgGIAEoBRIwCgpzdHJlYW1fZW5kGAcgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuU3RyZWFtRW5kEhYKCXNlbnNpdGl2ZRgIIAEoCEgAiAEBEikKBmFjY2VzcxgJIAEoDjIZLm11c3Rlci5vcHRpb25zLnYxLkFjY2VzcxIUCgdzdGVwX3VwGAogASgISAGIAQESMAoKcmF0ZV9jbGFzcxgLIAEoDjIcLm11c3Rlci5vcHRpb25zLnYxLlJhdGVDbGFzcxIUCgxhdWRpdF9hY3Rpb24YDCABKAlCDAoKX3NlbnNpdGl2ZUIKCghfc3RlcF91cEoECAIQA1IIaW50ZXJuYWwi4QEKClJlc3RQb2xpY3kSFgoOc3VjY2Vzc19zdGF0dXMYASABKAUSFAoMbm9fYXBpX2FsaWFzGAIgASgIEhYKDmlnbm9yZV91bmtub3duGAMgASgIEhIKCm1hc2tfZmllbGQYBCABKAkSFgoOdHJhaWxpbmdfc2xhc2gYBiABKAgSFgoOYW55X21lZGlhX3R5cGUYByABKAgSFgoOYm9keV9ieXRlc19tYXgYCCABKAUSFwoPcmVxdWVzdF9oZWFkZXJzGAUgAygJEhgKEHJlc3BvbnNlX2hlYWRlcnMYCSADKAki2gEKC0ZpZWxkUG9saWN5EhAKCHJhd19qc29uGAEgASgIEhIKCmNvbW1hX2xpc3QYAiABKAgSLwoJYmFyZV9kYXRlGAMgASgOMhwubXVzdGVyLm9wdGlvbnMudjEuRGF0ZUJvdW5kEhkKEWl0ZW1fZXJyb3JzX2ZpZWxkGAQgASgJEjEKCHBlcnNvbmFsGAUgASgOMh8ubXVzdGVyLm9wdGlvbnMudjEuUGVyc29uYWxEYXRhEhMKC2pzb25fbnVtYmVyGAYgASgIEhEKCWl0ZW1zX21heBgHIAEoDSqGAQoGQWNjZXNzEhYKEkFDQ0VTU19VTlNQRUNJRklFRBAAEhEKDUFDQ0VTU19QVUJMSUMQARIRCg1BQ0NFU1NfUEVSU09OEAISFQoRQUNDRVNTX1BFUk1JU1NJT04QAxISCg5BQ0NFU1NfUEFSVE5FUhAEEhMKD0FDQ0VTU19JTlRFUk5BTBAFKtEBCglSYXRlQ2xhc3MSGgoWUkFURV9DTEFTU19VTlNQRUNJRklFRBAAEhgKFFJBVEVfQ0xBU1NfVU5MSU1JVEVEEAESEwoPUkFURV9DTEFTU19SRUFEEAISFAoQUkFURV9DTEFTU19XUklURRADEhcKE1JBVEVfQ0xBU1NfVFJBQ0tJTkcQBBIYChRSQVRFX0NMQVNTX0VYUEVOU0lWRRAFEhUKEVJBVEVfQ0xBU1NfUFVCTElDEAYSGQoVUkFURV9DTEFTU19DUkVERU5USUFMEAcqVwoJU3RyZWFtRW5kEhoKFlNUUkVBTV9FTkRfVU5TUEVDSUZJRUQQABIWChJTVFJFQU1fRU5EX0JPVU5ERUQQARIWChJTVFJFQU1fRU5EX0VORExFU1MQAipRCglEYXRlQm91bmQSGgoWREFURV9CT1VORF9VTlNQRUNJRklFRBAAEhQKEERBVEVfQk9VTkRfU1RBUlQQARISCg5EQVRFX0JPVU5EX0VORBACKrEBCgxQZXJzb25hbERhdGESHQoZUEVSU09OQUxfREFUQV9VTlNQRUNJRklFRBAAEhYKElBFUlNPTkFMX0RBVEFfTk9ORRABEhkKFVBFUlNPTkFMX0RBVEFfU1VCSkVDVBACEhoKFlBFUlNPTkFMX0RBVEFfSURFTlRJVFkQAxIZChVQRVJTT05BTF9EQVRBX0NPTlRFTlQQBBIYChRQRVJTT05BTF9EQVRBX1NFQ1JFVBAFOlkKBnBvbGljeRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyHy5tdXN0ZXIub3B0aW9ucy52MS5NZXRob2RQb2xpY3lSBnBvbGljeTpTCgRyZXN0Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0oYDIAEoCzIdLm11c3Rlci5vcHRpb25zLnYxLlJlc3RQb2xpY3lSBHJlc3Q6VQoFZmllbGQSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNOGAyABKAsyHi5tdXN0ZXIub3B0aW9ucy52MS5GaWVsZFBvbGljeVIFZmllbGQ6RAoMZG9tYWluX2V2ZW50Eh8uZ29vZ2xlLnByb3RvYnVmLk1lc3NhZ2VPcHRpb25zGNWGAyADKAlSC2RvbWFpbkV2ZW50YgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
- * Permission and callers of a method, and the effect of a repeated call.
+ * Callers of a method, and the effect of a call. The build fails for a method that leaves a gap: every method
+ * states access, step_up, sensitive, rate_class and audit_action.
  *
  * @generated from message muster.options.v1.MethodPolicy
  */
 export type MethodPolicy = Message<"muster.options.v1.MethodPolicy"> & {
   /**
-   * The permission that a caller's credential must hold, such as "events.write". Every method that is not
-   * internal names a permission.
+   * The permission that a caller must hold, such as "events.write". Set with ACCESS_PERMISSION and with no
+   * other access.
    *
    * @generated from field: string permission = 1;
    */
   permission: string;
-
-  /**
-   * Served on the gRPC port only, to callers with a service token; never transcoded.
-   *
-   * @generated from field: bool internal = 2;
-   */
-  internal: boolean;
 
   /**
    * The services whose token an internal method accepts, such as "segments".
@@ -75,12 +69,41 @@ export type MethodPolicy = Message<"muster.options.v1.MethodPolicy"> & {
   streamEnd: StreamEnd;
 
   /**
-   * While identity is unreachable, the method is refused unless the credential was verified recently. Set for
+   * While identity is unreachable, the method is refused unless the credential was verified recently. True for
    * methods that issue or end credentials, change organizations or erase people.
    *
-   * @generated from field: bool sensitive = 8;
+   * @generated from field: optional bool sensitive = 8;
    */
-  sensitive: boolean;
+  sensitive?: boolean | undefined;
+
+  /**
+   * The callers that the method accepts.
+   *
+   * @generated from field: muster.options.v1.Access access = 9;
+   */
+  access: Access;
+
+  /**
+   * A user must have entered a password or a second factor within the last 10 minutes. API keys have no
+   * step-up.
+   *
+   * @generated from field: optional bool step_up = 10;
+   */
+  stepUp?: boolean | undefined;
+
+  /**
+   * The limit that calls of the method count against.
+   *
+   * @generated from field: muster.options.v1.RateClass rate_class = 11;
+   */
+  rateClass: RateClass;
+
+  /**
+   * The action that the audit log records, such as "segment.create", or "none".
+   *
+   * @generated from field: string audit_action = 12;
+   */
+  auditAction: string;
 };
 
 /**
@@ -237,6 +260,140 @@ export const FieldPolicySchema: GenMessage<FieldPolicy> = /*@__PURE__*/
   messageDesc(file_muster_options_v1_options, 2);
 
 /**
+ * The callers that a method accepts.
+ *
+ * @generated from enum muster.options.v1.Access
+ */
+export const Access = {
+  /**
+   * @generated from enum value: ACCESS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Anybody. The Authorization header is ignored.
+   *
+   * @generated from enum value: ACCESS_PUBLIC = 1;
+   */
+  PUBLIC: 1,
+
+  /**
+   * A signed-in user, for what belongs to the person. API keys are refused.
+   *
+   * @generated from enum value: ACCESS_PERSON = 2;
+   */
+  PERSON: 2,
+
+  /**
+   * A user by the role in the organization of the access token, or an API key by its scopes.
+   *
+   * @generated from enum value: ACCESS_PERMISSION = 3;
+   */
+  PERMISSION: 3,
+
+  /**
+   * A provisioning partner by key and signature.
+   *
+   * @generated from enum value: ACCESS_PARTNER = 4;
+   */
+  PARTNER: 4,
+
+  /**
+   * The listed services of the installation. Served on the gRPC port only, never transcoded.
+   *
+   * @generated from enum value: ACCESS_INTERNAL = 5;
+   */
+  INTERNAL: 5,
+} as const;
+
+/**
+ * The callers that a method accepts.
+ *
+ * @generated from enum muster.options.v1.Access
+ */
+export type Access = (typeof Access)[keyof typeof Access] | UnknownEnum;
+
+/**
+ * Describes the enum muster.options.v1.Access.
+ */
+export const AccessSchema: GenEnum<Access> = /*@__PURE__*/
+  enumDesc(file_muster_options_v1_options, 0);
+
+/**
+ * The limit that calls of a method count against.
+ *
+ * @generated from enum muster.options.v1.RateClass
+ */
+export const RateClass = {
+  /**
+   * @generated from enum value: RATE_CLASS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * No limit; for internal methods only.
+   *
+   * @generated from enum value: RATE_CLASS_UNLIMITED = 1;
+   */
+  UNLIMITED: 1,
+
+  /**
+   * Reads of bounded cost.
+   *
+   * @generated from enum value: RATE_CLASS_READ = 2;
+   */
+  READ: 2,
+
+  /**
+   * Changes of bounded cost.
+   *
+   * @generated from enum value: RATE_CLASS_WRITE = 3;
+   */
+  WRITE: 3,
+
+  /**
+   * Calls of tracking SDKs.
+   *
+   * @generated from enum value: RATE_CLASS_TRACKING = 4;
+   */
+  TRACKING: 4,
+
+  /**
+   * Imports, exports, batches, and evaluations of rules over stored events.
+   *
+   * @generated from enum value: RATE_CLASS_EXPENSIVE = 5;
+   */
+  EXPENSIVE: 5,
+
+  /**
+   * Public methods: 120 calls a minute and client address.
+   *
+   * @generated from enum value: RATE_CLASS_PUBLIC = 6;
+   */
+  PUBLIC: 6,
+
+  /**
+   * Public methods that take a password, a code or a token: 30 calls a minute and client address.
+   *
+   * @generated from enum value: RATE_CLASS_CREDENTIAL = 7;
+   */
+  CREDENTIAL: 7,
+} as const;
+
+/**
+ * The limit that calls of a method count against.
+ *
+ * @generated from enum muster.options.v1.RateClass
+ */
+export type RateClass = (typeof RateClass)[keyof typeof RateClass] | UnknownEnum;
+
+/**
+ * Describes the enum muster.options.v1.RateClass.
+ */
+export const RateClassSchema: GenEnum<RateClass> = /*@__PURE__*/
+  enumDesc(file_muster_options_v1_options, 1);
+
+/**
  * Whether a stream of responses ends by itself.
  *
  * @generated from enum muster.options.v1.StreamEnd
@@ -274,7 +431,7 @@ export type StreamEnd = (typeof StreamEnd)[keyof typeof StreamEnd] | UnknownEnum
  * Describes the enum muster.options.v1.StreamEnd.
  */
 export const StreamEndSchema: GenEnum<StreamEnd> = /*@__PURE__*/
-  enumDesc(file_muster_options_v1_options, 0);
+  enumDesc(file_muster_options_v1_options, 2);
 
 /**
  * The end of a UTC day that a bare date (YYYY-MM-DD) in a query parameter means.
@@ -313,7 +470,7 @@ export type DateBound = (typeof DateBound)[keyof typeof DateBound] | UnknownEnum
  * Describes the enum muster.options.v1.DateBound.
  */
 export const DateBoundSchema: GenEnum<DateBound> = /*@__PURE__*/
-  enumDesc(file_muster_options_v1_options, 1);
+  enumDesc(file_muster_options_v1_options, 3);
 
 /**
  * Classifies the personal data in a field. The build fails for a string or bytes field without a class.
@@ -373,7 +530,7 @@ export type PersonalData = (typeof PersonalData)[keyof typeof PersonalData] | Un
  * Describes the enum muster.options.v1.PersonalData.
  */
 export const PersonalDataSchema: GenEnum<PersonalData> = /*@__PURE__*/
-  enumDesc(file_muster_options_v1_options, 2);
+  enumDesc(file_muster_options_v1_options, 4);
 
 /**
  * @generated from extension: muster.options.v1.MethodPolicy policy = 50001;
