@@ -58,7 +58,12 @@ export default {
       severity: "error",
       from: { path: purePattern },
       to: {
-        pathNot: [purePattern, "^packages/(core|errors)/", "^(node:)?crypto$", "node_modules/@bufbuild/cel/"],
+        pathNot: [
+          purePattern,
+          "^packages/(core|errors)/",
+          "^(node:)?crypto$",
+          "node_modules/(@bufbuild/cel|otplib|qr)/",
+        ],
       },
     },
     {

@@ -5,6 +5,7 @@ export { golden } from "./golden.ts";
 export { findInStreams } from "./servers/find-in-streams.ts";
 export { startMysqlServer } from "./servers/mysql-server.ts";
 export { startNatsServer } from "./servers/nats-server.ts";
+export { oathtoolCode } from "./servers/oathtool.ts";
 export { freePort, PrivateServer } from "./servers/private-server.ts";
 export { removeStreams } from "./servers/remove-streams.ts";
 export { startServers } from "./servers/servers.ts";
