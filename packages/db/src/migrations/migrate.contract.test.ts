@@ -147,10 +147,18 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     await expect(database.reader("others").select()).rejects.toThrow();
   });
 
-  test("a folder with a gap is rejected", async () => {
+  test("a lower number may come later", async () => {
     file("0001_create_things", CREATE_THINGS);
-    file("0003_gap", CREATE_THINGS);
-    await expect(migrate(database, folder)).rejects.toThrow(/without gaps: 0003_gap/);
+    file("0003_empty", "");
+    expect(await migrate(database, folder)).toEqual([1, 3]);
+    file("0002_add_color", ADD_COLOR);
+    expect(await migrate(database, folder)).toEqual([2]);
+  });
+
+  test("a folder with one number twice is rejected", async () => {
+    file("0001_create_things", CREATE_THINGS);
+    file("0001_other_things", CREATE_THINGS);
+    await expect(migrate(database, folder)).rejects.toThrow(/the number of 0001_other_things/);
   });
 
   test("a folder without migrations is rejected", async () => {

@@ -55,7 +55,8 @@ const WAIT_MS_MAX = 600_000;
 const WAIT_STEP_MS = 100;
 
 /**
- * Applies missing migrations in order. Resolves to the numbers of the applied migrations. Rejects with
+ * Applies missing migrations in numerical order. Independent changes reserve numbers beforehand, so a
+ * lower number may come later. Resolves to the numbers of the applied migrations. Rejects with
  * UnknownMigration, and changes nothing, if another version has migrated the database.
  */
 export async function migrate(
@@ -202,9 +203,11 @@ async function migrationFiles(folder: URL): Promise<MigrationFile[]> {
   );
   if (names.length === 0) throw new Error(`no migrations in ${base.href}`);
   names.sort();
-  return names.map((file, index) => {
+  const numbers = new Set<number>();
+  return names.map((file) => {
     const number = Number(file.slice(0, 4));
-    if (number !== index + 1) throw new Error(`migrations are numbered from 0001 without gaps: ${file}`);
+    if (numbers.has(number)) throw new Error(`two migrations have the number of ${file}`);
+    numbers.add(number);
     return { number, name: file.replace(/\.(ts|js)$/, ""), url: new URL(file, base).href };
   });
 }
