@@ -17,6 +17,7 @@ const domainEvents = inEventFiles.filter(
 test("the services that publish domain events have a file of domain events", () => {
   expect(eventFiles.map(({ name }) => name).sort()).toEqual([
     "muster/events/v1/events_events",
+    "muster/identity/v1/identity_events",
     "muster/segments/v1/segments_events",
   ]);
 });

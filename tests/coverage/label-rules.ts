@@ -34,9 +34,14 @@ export function unlabeledFields(files: readonly DescFile[]): string[] {
 export function mislabeledFields(files: readonly DescFile[]): string[] {
   return fieldsOf(files).flatMap((field) => {
     const promised = NAMES.find(([form]) => form.test(field.name))?.[1];
-    if (promised === undefined || field.message !== undefined) return [];
+    if (promised === undefined || field.message !== undefined || isAccountId(field)) return [];
     return personalDataOf(field) === PersonalData[promised] ? [] : [`${nameOf(field)} is ${promised}`];
   });
+}
+
+/** In domain events of identity, `user_id` is the id of the user's account, which the event is about. */
+function isAccountId({ name, parent }: DescField): boolean {
+  return name === "user_id" && parent.file.name === "muster/identity/v1/identity_events";
 }
 
 /** JSON objects from outside may contain any personal data, so they must be classified as content. */

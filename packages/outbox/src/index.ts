@@ -23,7 +23,7 @@ export {
   cursorToNumbers,
   type TailCursor,
 } from "./tail/tail-cursor.ts";
-export { domainEvent } from "./write-path/domain-event.ts";
+export { type DomainEvent, domainEvent } from "./write-path/domain-event.ts";
 export {
   type AfterCommit,
   type Write,

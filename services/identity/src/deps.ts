@@ -2,6 +2,8 @@
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
+import type { Logger } from "@muster/log";
+import type { OutboxPort } from "@muster/outbox";
 
 export interface IdentityDeps {
   readonly clock: Clock;
@@ -9,6 +11,8 @@ export interface IdentityDeps {
   readonly database: Database;
   readonly pageTokens: PageTokens;
   readonly bus: Bus;
+  readonly log: Logger;
+  readonly outbox: OutboxPort;
   /** Every permission that a method of the installation requires. */
   readonly knownPermissions: ReadonlySet<string>;
 }

@@ -1,6 +1,7 @@
 // Composes the identity service.
 import { PageTokens } from "@muster/core";
 import { IdempotencyWorker } from "@muster/idempotency";
+import { Outbox, OutboxRelay } from "@muster/outbox";
 import type { ModuleDefinition } from "@muster/runtime";
 import { apiKeyService, credentialService } from "./api-keys/api-key-service.ts";
 import { RevocationBeatWorker } from "./api-keys/revocation-beat-worker.ts";
@@ -16,11 +17,15 @@ export const identityModule: ModuleDefinition = {
   migrations: new URL("../migrations/", import.meta.url),
   async build(platform) {
     const { clock, ids, database, bus, log } = platform;
+    const outbox = new Outbox({ ...platform, service: "identity" });
+    const relay = new OutboxRelay({ ...platform, service: "identity", outbox });
     const deps: IdentityDeps = {
       clock,
       ids,
       database,
       bus,
+      log,
+      outbox,
       pageTokens: new PageTokens(platform.key("page-tokens")),
       knownPermissions: knownPermissions(),
     };
@@ -32,6 +37,8 @@ export const identityModule: ModuleDefinition = {
         organizationDirectoryService(deps),
       ],
       workers: [
+        outbox,
+        relay,
         new IdempotencyWorker({ database, clock, log }),
         new RevocationBeatWorker({ bus, database, clock, log }),
       ],

@@ -491,7 +491,7 @@ export const PersonalData = {
   NONE: 1,
 
   /**
-   * The id of the profile that the message is about. An erasure searches for this id.
+   * The id of the profile, or of the user of Muster, that the message is about. An erasure searches for this id.
    *
    * @generated from enum value: PERSONAL_DATA_SUBJECT = 2;
    */
