@@ -4,9 +4,11 @@ import {
   type ApiKeyService,
   CreateApiKeyResponseSchema,
 } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { requireHeldScopes, requireKnownScopes } from "./api-key.ts";
+import { apiKeyCreated } from "./api-key-events.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { insertApiKey } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
@@ -22,10 +24,10 @@ export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       scopes: request.scopes,
     });
     const response = create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
-    await deps.database.transaction(async (trx) => {
+    return writeTransaction(deps, context, async (trx, write) => {
       await insertApiKey(trx, apiKey);
-      await context.saveResponse(trx, response);
+      write.publish(apiKeyCreated(apiKey));
+      return response;
     });
-    return response;
   };
 }
