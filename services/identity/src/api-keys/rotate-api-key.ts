@@ -7,10 +7,12 @@ import {
 } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
+import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { announceRevocation } from "./announce-revocation.ts";
 import { type ApiKey, isValidAt, parseApiKeyId, requireHeldScopes } from "./api-key.ts";
+import { apiKeyRotated } from "./api-key-events.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { findApiKey, insertApiKey, removeEndedApiKeys, setApiKeyEnd } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
@@ -29,26 +31,22 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const { name, scopes } = old;
     const { apiKey, secret } = issueApiKey(deps, { organizationId, name, scopes });
     const response = create(RotateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
-    const count = await deps.database.transaction(async (trx) => {
-      await endOld(trx, old, nowMs, request.overlapSeconds * 1_000);
+    const endMs = nowMs + request.overlapSeconds * 1_000;
+    return writeTransaction(deps, context, async (trx, write) => {
+      await endOld(trx, old, endMs);
       await removeEndedApiKeys(trx, organizationId, nowMs);
       await insertApiKey(trx, apiKey);
-      await context.saveResponse(trx, response);
-      return countRevocation(trx);
+      const count = await countRevocation(trx);
+      write.publish(apiKeyRotated(old, apiKey, endMs));
+      write.afterCommit(() => announceRevocation(deps, { apiKeyId: id, count, hasEnded: false }));
+      return response;
     });
-    await announceRevocation(deps, { apiKeyId: id, count, hasEnded: false });
-    return response;
   };
 }
 
 /** Succeeds only if no end was set before, which only a rotation does. */
-async function endOld(
-  trx: Transaction,
-  { organizationId, id }: ApiKey,
-  nowMs: number,
-  overlapMs: number,
-): Promise<void> {
-  if (await setApiKeyEnd(trx, organizationId, id, nowMs + overlapMs)) return;
+async function endOld(trx: Transaction, { organizationId, id }: ApiKey, endMs: number): Promise<void> {
+  if (await setApiKeyEnd(trx, organizationId, id, endMs)) return;
   const found = await findApiKey(trx, organizationId, id);
   throw new AppError(found === undefined ? "API_KEY_NOT_FOUND" : "API_KEY_ROTATED");
 }
