@@ -1,24 +1,32 @@
 // DeleteApiKey: ends a key at once. Deleting the key that makes the call is allowed.
-import type { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { create } from "@bufbuild/protobuf";
+import {
+  type ApiKeyService,
+  DeleteApiKeyResponseSchema,
+} from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { AppError } from "@muster/errors";
+import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { announceRevocation } from "./announce-revocation.ts";
 import { isValidAt, parseApiKeyId } from "./api-key.ts";
+import { apiKeyRevoked } from "./api-key-events.ts";
 import { findApiKey, removeApiKey } from "./api-key-store.ts";
 import { countRevocation } from "./revocation-count-store.ts";
 
 export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.deleteApiKey> {
-  return async (request, { organizationId }) => {
+  return async (request, context) => {
+    const { organizationId } = context;
     const id = parseApiKeyId(request.apiKeyId);
-    const count = await deps.database.transaction(async (trx) => {
+    const nowMs = deps.clock.nowMs();
+    return writeTransaction(deps, context, async (trx, write) => {
       const key = await findApiKey(trx, organizationId, id);
       const removed = await removeApiKey(trx, organizationId, id);
-      const isFound = removed && key !== undefined && isValidAt(key, deps.clock.nowMs());
-      return isFound ? countRevocation(trx) : undefined;
+      if (!removed || key === undefined || !isValidAt(key, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
+      const count = await countRevocation(trx);
+      write.publish(apiKeyRevoked(key, nowMs));
+      write.afterCommit(() => announceRevocation(deps, { apiKeyId: id, count, hasEnded: true }));
+      return create(DeleteApiKeyResponseSchema);
     });
-    if (count === undefined) throw new AppError("API_KEY_NOT_FOUND");
-    await announceRevocation(deps, { apiKeyId: id, count, hasEnded: true });
-    return {};
   };
 }
