@@ -17,8 +17,15 @@ class CrashingLedger extends IdempotencyLedger {
   }
 }
 
+export interface PublishedEvent {
+  readonly type: string;
+  readonly data: Uint8Array;
+}
+
 export class IdentityUnderTest extends ModuleUnderTest {
   override readonly clock: FakeClock;
+  /** Positions already returned, by shard. */
+  readonly #published = new Map<number, number>();
 
   private constructor(parts: ModuleParts, clock: FakeClock) {
     super(parts);
@@ -44,6 +51,17 @@ export class IdentityUnderTest extends ModuleUnderTest {
   /** The id of a new organization and its first key, which holds every permission. */
   organization(name = "Acme"): Promise<{ readonly organizationId: string; readonly secret: string }> {
     return createOrganizationDirect(this.database, { clock: this.clock, ids: randomIds, name });
+  }
+
+  /** The domain events that were published since the last call, in the order of their positions. */
+  async publishedSince(): Promise<PublishedEvent[]> {
+    const rows: { shard: number; position: number; type: Buffer; data: Buffer }[] = await this.database
+      .reader("outbox_messages")
+      .select("shard", "position", "type", "data")
+      .orderBy(["time_ms", "shard", "position"]);
+    const events = rows.filter(({ shard, position }) => position > (this.#published.get(shard) ?? 0));
+    for (const { shard, position } of events) this.#published.set(shard, position);
+    return events.map(({ type, data }) => ({ type: type.toString("utf8"), data }));
   }
 
   /** Number of rows per table, to verify that a refused call wrote none. */

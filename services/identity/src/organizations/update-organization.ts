@@ -1,12 +1,16 @@
 // UpdateOrganization: changes the fields named by the mask, of the caller's own organization.
-import type {
-  OrganizationService,
-  UpdateOrganizationRequest,
+import { create } from "@bufbuild/protobuf";
+import {
+  type OrganizationService,
+  type UpdateOrganizationRequest,
+  UpdateOrganizationResponseSchema,
 } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { AppError, invalidField } from "@muster/errors";
+import { writeTransaction } from "@muster/outbox";
 import { changedPaths, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { type Organization, requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
+import { organizationUpdated } from "./organization-events.ts";
 import { organizationToProto } from "./organization-proto.ts";
 import { lockOrganization, saveOrganization } from "./organization-store.ts";
 
@@ -22,15 +26,20 @@ export function updateOrganization(
     const changes = changesOf(request);
     // Another organization is reported as not found, like an unknown id.
     if (request.organizationId !== context.organizationId) throw new AppError("ORGANIZATION_NOT_FOUND");
-    const organization = await deps.database.transaction(async (trx) => {
+    const nowMs = deps.clock.nowMs();
+    return writeTransaction(deps, context, async (trx, write) => {
       const before = await lockOrganization(trx, context.organizationId);
       if (before === undefined) throw new AppError("ORGANIZATION_NOT_FOUND");
       const after: Organization = { ...before, ...changes };
       await saveOrganization(trx, after);
-      return after;
+      if (hasChanged(before, after)) write.publish(organizationUpdated(after, nowMs));
+      return create(UpdateOrganizationResponseSchema, { organization: organizationToProto(after) });
     });
-    return { organization: organizationToProto(organization) };
   };
+}
+
+function hasChanged(before: Organization, after: Organization): boolean {
+  return before.name !== after.name || before.timeZone !== after.timeZone;
 }
 
 function changesOf(request: UpdateOrganizationRequest): Changes {
