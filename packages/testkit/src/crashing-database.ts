@@ -14,6 +14,7 @@ export class CrashingDatabase {
     engine: database.engine,
     reader: database.reader,
     snapshot: (body) => database.snapshot(body),
+    nowMs: () => database.nowMs(),
     removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),
     close: () => database.close(),

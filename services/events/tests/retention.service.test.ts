@@ -45,6 +45,7 @@ function bound(database: Database): Database {
     reader: database.reader,
     transaction: (body, options) => database.transaction(body, options),
     snapshot: (body) => database.snapshot(body),
+    nowMs: () => database.nowMs(),
     removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),
     close: () => database.close(),

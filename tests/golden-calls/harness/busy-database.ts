@@ -36,6 +36,7 @@ export function busyDatabase(database: Database, activity: Activity): Database {
     reader,
     transaction: (body, options) => counted(() => database.transaction(body, options)),
     snapshot: (body) => counted(() => database.snapshot(body)),
+    nowMs: () => database.nowMs(),
     removeDeletedData: () => database.removeDeletedData(),
     ping: () => database.ping(),
     close: () => database.close(),

@@ -1,5 +1,5 @@
 // Opens MariaDB, MySQL 8 and TiDB as the database port.
-import { systemClock } from "@muster/core";
+import { assert, systemClock } from "@muster/core";
 import knexModule, { type Knex } from "knex";
 import type { Database, Transaction, TransactionOptions } from "../port/database.ts";
 import { KeepAlive } from "./keep-alive.ts";
@@ -46,6 +46,9 @@ const POOL_IDLE_MS = 5_000;
 const POOL_MIN = 2;
 /** Prepared statements of one connection; a server allows about 16,000 in all. */
 const PREPARED_STATEMENTS_MAX = 256;
+/** In UTC, because a local time of a night in autumn has two meanings. */
+const NOW_MS = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000 AS now_ms";
+
 export async function openMysql(options: MysqlOptions): Promise<Database> {
   const poolMax = Math.max(POOL_MIN, options.poolMax ?? 10);
   const bounds = { ...DEFAULT_SESSION_BOUNDS, ...options.bounds };
@@ -155,6 +158,12 @@ class MysqlDatabase implements Database {
 
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
     return retryConflicts(this.#retry, () => this.#snapshots.transaction(body, { readOnly: true }));
+  }
+
+  async nowMs(): Promise<number> {
+    const [rows] = (await this.reader.raw(NOW_MS)) as [readonly { readonly now_ms: number }[]];
+    assert(rows[0] !== undefined, "the time of the server is a row");
+    return Number(rows[0].now_ms);
   }
 
   /** The server removes deleted rows by itself: docs/privacy.md names the settings that bound the time. */

@@ -124,6 +124,10 @@ class SqliteDatabase implements Database {
     return retryConflicts(this.#retry, () => this.#snapshots.transaction(body, { readOnly: true }));
   }
 
+  async nowMs(): Promise<number> {
+    return this.#retry.clock.nowMs();
+  }
+
   async removeDeletedData(): Promise<void> {
     const { clock, random } = this.#retry;
     const endMs = clock.monotonicMs() + LOG_WAIT_MS_MAX;

@@ -155,6 +155,14 @@ describe.each(ENGINES)("values on %s", (engine) => {
     expect(await database.reader("people").pluck("name")).toEqual([id(1)]);
   });
 
+  test("the shared clock shows the time in milliseconds, whatever the zone of the server", async () => {
+    const nowMs = await database.nowMs();
+    expect(Number.isSafeInteger(nowMs)).toBe(true);
+    // The test servers run on this machine; a zone would differ by a quarter of an hour at least.
+    expect(Math.abs(nowMs - Date.now())).toBeLessThan(60_000);
+    expect(await database.nowMs()).toBeGreaterThanOrEqual(nowMs);
+  });
+
   test("a value that is too long is an error, never truncated", async () => {
     await expect(insert([row({ id: Buffer.alloc(17) })])).rejects.toThrow();
     await expect(insert([row({ document: null })])).rejects.toThrow();

@@ -33,6 +33,11 @@ export interface Database {
   /** Runs `body` in a read-only transaction whose statements all read the same snapshot. */
   snapshot<T>(body: (trx: Transaction) => Promise<T>): Promise<T>;
   /**
+   * Epoch ms by a clock that every process of this database shares: the server's, or on SQLite the machine's. For
+   * times that one process writes and another compares within seconds.
+   */
+  nowMs(): Promise<number>;
+  /**
    * Resolves once deleted and overwritten values are no longer in the files that this process writes: SQLite's
    * write-ahead log is written back and truncated. A server's files are the server's own business, so nothing
    * happens there. Rejects with UNAVAILABLE while readers prevent the truncation; a later call may succeed.

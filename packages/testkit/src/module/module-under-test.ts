@@ -24,6 +24,7 @@ import {
   type ServiceName,
   ThreadPool,
 } from "@muster/runtime";
+import { withClock } from "../clocked-database.ts";
 import { FakeClock } from "../fake-clock.ts";
 import { openTestDatabase, type TestDatabase } from "../test-database.ts";
 import { apiKeyText, apiKeyTexts, type CallAs } from "./call-as.ts";
@@ -41,6 +42,8 @@ export interface ModuleOptions {
   /** Reach the other services; calls of services without a caller are rejected. */
   readonly callers?: Partial<Record<ServiceName, Caller>> | undefined;
   readonly clock?: Clock | undefined;
+  /** The clock of the database, which replicas share; by default `clock`. */
+  readonly databaseClock?: Clock | undefined;
   readonly ids?: IdSource | undefined;
   /** By default an embedded bus, which is closed with the module. */
   readonly bus?: Bus | undefined;
@@ -186,7 +189,9 @@ export async function startParts(
   const { beside } = options;
   const stored = beside?.stored ?? (await openTestDatabase(engine, definition.migrations));
   const pool = options.pool ?? (beside === undefined ? stored.database : await stored.openAnother());
-  const platform = platformOf(definition.name, options.wrap?.(pool) ?? pool, options);
+  const clock = options.clock ?? new FakeClock();
+  const clocked = withClock(pool, options.databaseClock ?? clock);
+  const platform = platformOf(definition.name, options.wrap?.(clocked) ?? clocked, { ...options, clock });
   const module = await definition.build(platform);
   const key = platform.key("idempotency");
   const dispatcher = createDispatcher({
@@ -209,8 +214,12 @@ export async function startParts(
   };
 }
 
-function platformOf(service: ServiceName, database: Database, options: ModuleOptions): Platform {
-  const { clock = new FakeClock(), ids = randomIds, beside, callers = {} } = options;
+function platformOf(
+  service: ServiceName,
+  database: Database,
+  options: ModuleOptions & { readonly clock: Clock },
+): Platform {
+  const { clock, ids = randomIds, beside, callers = {} } = options;
   const log = testLogger();
   const serviceTokens = new ServiceTokens({ service, key: TEST_KEY, clock });
   const metrics = new Metrics();
