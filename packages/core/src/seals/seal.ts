@@ -1,6 +1,6 @@
 // Seals bytes that are stored encrypted: AES-256-GCM, bound to the row that holds them.
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
-import { assert } from "./assert.ts";
+import { assert } from "../assert.ts";
 
 const FORMAT = 1;
 const NONCE_BYTES = 12;
