@@ -26,6 +26,7 @@ export {
 export { type DomainEvent, domainEvent } from "./write-path/domain-event.ts";
 export {
   type AfterCommit,
+  Refusal,
   type Write,
   type WriteContext,
   type WriteDeps,

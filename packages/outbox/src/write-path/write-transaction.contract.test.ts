@@ -4,6 +4,7 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { randomIds, shardOf, systemClock } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
 import { type Claim, IdempotencyLedger } from "@muster/idempotency";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
@@ -11,7 +12,7 @@ import { CrashingDatabase, ENGINES, openTestDatabase, type TestDatabase } from "
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Outbox } from "../producer/outbox.ts";
 import { hasName, insertName } from "../testing/names-store.ts";
-import { type Write, type WriteContext, writeTransaction } from "./write-transaction.ts";
+import { Refusal, type Write, type WriteContext, writeTransaction } from "./write-transaction.ts";
 
 const MIGRATIONS = new URL("../testing/migrations/", import.meta.url);
 const TYPE = "muster.events.name.added.v1";
@@ -110,6 +111,21 @@ describe.each(ENGINES)("writes on %s", (engine) => {
     expect([response.value, wakes]).toEqual(["added whole", 1]);
     expect(seen).toEqual([true, 1]);
     expect(await replayed("whole")).toBe("added whole");
+  });
+
+  test("a refusal commits what the body has written, saves no response and fails the call", async () => {
+    const claim = await claimOf("refused");
+    let isDone = false;
+    const refused = write(claim, async (trx, scope) => {
+      scope.afterCommit(() => {
+        isDone = true;
+      });
+      await add(trx, scope, "refused");
+      throw new Refusal(new AppError("PERMISSION_DENIED"));
+    });
+    await expect(refused).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
+    expect([await stored("refused"), isDone, wakes]).toEqual([[true, 1], true, 1]);
+    await expect(replayed("refused")).rejects.toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });
   });
 
   test("a write without domain events wakes no relay", async () => {

@@ -1,8 +1,9 @@
 // Runs a write as one transaction: the effect, the saved response and the domain events commit together. Work
 // that must follow the commit runs afterwards.
 import type { Message } from "@bufbuild/protobuf";
-import type { ProfileId } from "@muster/core";
+import { PlainError, type ProfileId } from "@muster/core";
 import { type Database, isUniqueViolation, type Transaction } from "@muster/db";
+import type { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { OutboxDraft, OutboxPort } from "../ports/ports.ts";
 import { type DomainEvent, draftOf } from "./domain-event.ts";
@@ -37,6 +38,20 @@ export interface Write {
 
 export type AfterCommit = () => void | Promise<void>;
 
+/**
+ * Thrown by a body: the call fails with `error`, and the transaction commits with everything that the body has
+ * written. For refusals that count, such as a wrong code. No response is saved.
+ */
+export class Refusal extends PlainError {
+  override name = "Refusal";
+  readonly error: AppError;
+
+  constructor(error: AppError) {
+    super(`refused with ${error.reason}`);
+    this.error = error;
+  }
+}
+
 /** Most runs of a body whose insert met the same row of another transaction. The next run reads this row. */
 const UNIQUE_RUNS_MAX = 3;
 
@@ -52,11 +67,12 @@ export async function writeTransaction<R extends Message>(
   const { response, drafts, works } = await untilUnique(() => commit(deps, context, body));
   if (drafts.length > 0) deps.outbox.committed();
   await Promise.all(works.map((work) => runAfterCommit(deps.log, work)));
+  if (response instanceof Refusal) throw response.error;
   return response;
 }
 
 interface Committed<R> {
-  readonly response: R;
+  readonly response: R | Refusal;
   readonly drafts: readonly OutboxDraft[];
   readonly works: readonly AfterCommit[];
 }
@@ -69,14 +85,23 @@ function commit<R extends Message>(
   return database.transaction(async (trx) => {
     const drafts: OutboxDraft[] = [];
     const works: AfterCommit[] = [];
-    const response = await body(trx, {
-      publish: (event) => void drafts.push(draftOf(event, context.traceParent)),
-      afterCommit: (work) => void works.push(work),
-    });
-    await context.saveResponse(trx, response);
+    const response = await refusalOr(
+      body(trx, {
+        publish: (event) => void drafts.push(draftOf(event, context.traceParent)),
+        afterCommit: (work) => void works.push(work),
+      }),
+    );
+    if (!(response instanceof Refusal)) await context.saveResponse(trx, response);
     // The last statements, because they lock the positions of the shards.
     await outbox.append(trx, drafts);
     return { response, drafts, works };
+  });
+}
+
+function refusalOr<R>(response: Promise<R>): Promise<R | Refusal> {
+  return response.catch((error: unknown) => {
+    if (error instanceof Refusal) return error;
+    throw error;
   });
 }
 
