@@ -10,6 +10,8 @@ export type SegmentId = Branded<"segment">;
 /** Id of a segment's rule while it is evaluated: the key of memberships, counts and backfills. */
 export type EvaluationId = Branded<"evaluation">;
 export type ApiKeyId = Branded<"api-key">;
+export type UserId = Branded<"user">;
+export type SessionId = Branded<"session">;
 /** Id of a tracked event. */
 export type TrackedEventId = Branded<"tracked-event">;
 

@@ -159,6 +159,80 @@ export const reasonTable = {
     message: "The read could not include every acknowledged write in time; try again.",
   },
   OVERLOADED: { code: "resource_exhausted", http: 429, message: "Too much is waiting; try again later." },
+  SESSION_ENDED: { code: "unauthenticated", http: 401, message: "The session has ended; log in again." },
+  LOGIN_FAILED: {
+    code: "unauthenticated",
+    http: 401,
+    message: "The email address or the password is wrong.",
+  },
+  LOGIN_LOCKED: {
+    code: "resource_exhausted",
+    http: 429,
+    message: "There were too many failed attempts; wait, or use the link of the unlock mail.",
+  },
+  EMAIL_NOT_VERIFIED: {
+    code: "permission_denied",
+    http: 403,
+    message: "The email address is not verified yet; use the link of the mail.",
+  },
+  PASSWORD_RESET_REQUIRED: {
+    code: "permission_denied",
+    http: 403,
+    message: "A new password is required; ask for a reset by mail.",
+  },
+  TWO_FACTOR_REQUIRED: {
+    code: "unauthenticated",
+    http: 401,
+    message: "A code of the second factor is required.",
+  },
+  TWO_FACTOR_LOCKED: {
+    code: "resource_exhausted",
+    http: 429,
+    message: "There were too many wrong codes; wait.",
+  },
+  TWO_FACTOR_ENABLED: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The account has a second factor already.",
+  },
+  TWO_FACTOR_NOT_ENABLED: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The account has no second factor.",
+  },
+  CODE_INVALID: {
+    code: "unauthenticated",
+    http: 401,
+    message: "The code or the challenge is wrong or no longer valid.",
+  },
+  CREDENTIALS_INVALID: {
+    code: "permission_denied",
+    http: 403,
+    message: "The password or the code is wrong.",
+  },
+  STEP_UP_REQUIRED: {
+    code: "permission_denied",
+    http: 403,
+    message: "Enter the password or a code of the second factor again.",
+  },
+  ORGANIZATION_REQUIRED: {
+    code: "permission_denied",
+    http: 403,
+    message: "The access token is for no organization; switch to one.",
+  },
+  TOKEN_INVALID: {
+    code: "invalid_argument",
+    http: 400,
+    message: "The link is not valid or no longer valid; ask for a new one.",
+  },
+  EMAIL_TAKEN: { code: "already_exists", http: 409, message: "Another account has this email address." },
+  SESSION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such session." },
+  ORGANIZATION_LIMIT: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The user owns as many organizations as one may own.",
+  },
+  RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
   WORK_LIMIT_REACHED: {
     code: "failed_precondition",
     http: 400,

@@ -1,0 +1,111 @@
+// Contains every statement against `memberships`.
+import type { Role } from "@muster/authz";
+import { bytesToUuid, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
+import { forUpdate, type Queryable, type Transaction } from "@muster/db";
+import type { Membership, MembershipStatus } from "./membership.ts";
+
+const COLUMNS = [
+  "organization_id",
+  "user_id",
+  "name",
+  "role",
+  "status",
+  "last_login_time_ms",
+  "login_count",
+  "version",
+  "create_time_ms",
+  "update_time_ms",
+] as const;
+
+/** Memberships of one user that are read at once. */
+const MEMBERSHIPS_OF_USER_MAX = 1_000;
+
+interface Row {
+  readonly organization_id: Buffer;
+  readonly user_id: Buffer;
+  readonly name: Buffer;
+  readonly role: Buffer;
+  readonly status: Buffer;
+  readonly last_login_time_ms: number | null;
+  readonly login_count: number;
+  readonly version: number;
+  readonly create_time_ms: number;
+  readonly update_time_ms: number;
+}
+
+/** Rejects with a unique violation when the user has a membership of the organization. */
+export async function insertMembership(trx: Transaction, membership: Membership): Promise<void> {
+  await trx("memberships").insert({
+    ...keyOf(membership.organizationId, membership.userId),
+    name: Buffer.from(membership.name),
+    role: Buffer.from(membership.role),
+    status: Buffer.from(membership.status),
+    last_login_time_ms: membership.lastLoginTimeMs ?? null,
+    login_count: membership.loginCount,
+    version: membership.version,
+    create_time_ms: membership.createTimeMs,
+    update_time_ms: membership.updateTimeMs,
+  });
+}
+
+export async function findMembership(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  userId: UserId,
+): Promise<Membership | undefined> {
+  const rows = await queryable("memberships").select<Row[]>(COLUMNS).where(keyOf(organizationId, userId));
+  return rows.map(fromRow)[0];
+}
+
+/** Locked until the transaction ends. */
+export async function lockMembership(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  userId: UserId,
+): Promise<Membership | undefined> {
+  const query = trx("memberships").select<Row[]>(COLUMNS).where(keyOf(organizationId, userId));
+  return (await forUpdate(trx, query)).map(fromRow)[0];
+}
+
+/** The active memberships of a user, by organization. */
+export async function listActiveMemberships(queryable: Queryable, userId: UserId): Promise<Membership[]> {
+  const rows = await queryable("memberships")
+    .select<Row[]>(COLUMNS)
+    .where("user_id", uuidToBytes(userId))
+    .andWhere("status", Buffer.from("active"))
+    .orderBy("organization_id")
+    .limit(MEMBERSHIPS_OF_USER_MAX);
+  return rows.map(fromRow);
+}
+
+/** Counts a login; concurrent logins all count. */
+export async function recordLogin(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  userId: UserId,
+  nowMs: number,
+): Promise<void> {
+  await trx("memberships")
+    .where(keyOf(organizationId, userId))
+    .increment("login_count", 1)
+    .update({ last_login_time_ms: nowMs });
+}
+
+function keyOf(organizationId: OrganizationId, userId: UserId) {
+  return { organization_id: uuidToBytes(organizationId), user_id: uuidToBytes(userId) };
+}
+
+function fromRow(row: Row): Membership {
+  return {
+    organizationId: bytesToUuid(row.organization_id),
+    userId: bytesToUuid(row.user_id),
+    name: row.name.toString("utf8"),
+    role: row.role.toString("utf8") as Role,
+    status: row.status.toString("utf8") as MembershipStatus,
+    lastLoginTimeMs: row.last_login_time_ms ?? undefined,
+    loginCount: Number(row.login_count),
+    version: Number(row.version),
+    createTimeMs: row.create_time_ms,
+    updateTimeMs: row.update_time_ms,
+  };
+}
