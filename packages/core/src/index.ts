@@ -2,6 +2,7 @@ export * from "./assert.ts";
 export * from "./backoff.ts";
 export * from "./chunks.ts";
 export * from "./clock.ts";
+export * from "./email-address.ts";
 export * from "./ids.ts";
 export * from "./json/json-keys.ts";
 export * from "./limits.ts";

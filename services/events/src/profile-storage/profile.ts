@@ -1,5 +1,5 @@
 // Declares the profile and its identities. Pure.
-import type { OrganizationId, ProfileId } from "@muster/core";
+import { canonicalEmail, type OrganizationId, type ProfileId } from "@muster/core";
 
 /** A profile with its identities and traits. */
 export interface Profile {
@@ -64,13 +64,8 @@ export function identitiesOf(profile: {
   if (profile.userId !== undefined) identities.push({ kind: "user_id", value: profile.userId });
   if (profile.anonymousId !== undefined)
     identities.push({ kind: "anonymous_id", value: profile.anonymousId });
-  if (profile.email !== undefined) identities.push({ kind: "email", value: emailKey(profile.email) });
+  if (profile.email !== undefined) identities.push({ kind: "email", value: canonicalEmail(profile.email) });
   return identities;
-}
-
-/** Emails compare case-insensitively. */
-function emailKey(email: string): string {
-  return email.toLowerCase();
 }
 
 /** Returns the profile that an event with an unknown identity creates. */
