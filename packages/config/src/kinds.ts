@@ -44,6 +44,22 @@ export function textList(pattern: RegExp, expected: string): Kind<readonly strin
   };
 }
 
+/** A comma list of IP addresses and networks. */
+export const networkList: Kind<readonly string[]> = {
+  expected: "a comma list of addresses and networks such as 10.0.0.0/8,fd00::/8",
+  parse(value) {
+    const parts = value === "" ? [] : value.split(",").map((part) => part.trim());
+    return parts.every(isNetwork) ? parts : undefined;
+  },
+};
+
+function isNetwork(value: string): boolean {
+  const [address = "", bits, ...more] = value.split("/");
+  const family = isIP(address);
+  if (family === 0 || more.length > 0 || address.includes("%")) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
+
 export function integer(min: number, max: number): Kind<number> {
   return {
     expected: `a whole number from ${min} to ${max}`,

@@ -7,6 +7,7 @@ import {
   integer,
   type Kind,
   keyBytes,
+  networkList,
   text,
   textList,
   url,
@@ -132,6 +133,12 @@ export const variables = {
     name: "MUSTER_CORS_ORIGINS",
     doc: "Origins whose pages may call the gateway, as a comma list. Empty: none.",
     kind: textList(/^https?:\/\/[^/\s,]+$/, "a comma list of origins such as https://app.example.com"),
+    fallback: () => "",
+  }),
+  trustedProxies: given({
+    name: "MUSTER_TRUSTED_PROXIES",
+    doc: "Addresses and networks of the proxies in front of the gateway, as a comma list. The client's address is read from their X-Forwarded-For headers, and from nobody else's. Empty: clients connect directly.",
+    kind: networkList,
     fallback: () => "",
   }),
   secret: optional({

@@ -7,6 +7,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** Epoch ms. */
   readonly deadlineMs?: number | undefined;
+  /** IP address of the connection's other end; set by mounts that face a network. */
+  readonly peerAddress?: string | undefined;
 }
 
 export interface UnaryResponse {

@@ -4,6 +4,7 @@ import type { DescMethod, DescService, Message, MessageInitShape, MessageShape }
 import type { Principal } from "@muster/authz";
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
+import type { ClientInfo } from "./client-address/client-info.ts";
 
 /** Everything that a handler receives about its call besides the message. */
 export interface CallContext {
@@ -14,6 +15,8 @@ export interface CallContext {
    * message, and public methods have no caller.
    */
   readonly organizationId: OrganizationId;
+  /** The program that called: known by the gateway's word, else by the connection's other end. */
+  readonly client: ClientInfo;
   readonly requestId: string;
   /** W3C traceparent, or empty. */
   readonly traceParent: string;

@@ -2,8 +2,15 @@
 // with its limits.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type ConnectHandler, createConnectHandler } from "../src/index.ts";
-import type { TestModule } from "./test-module.ts";
+import {
+  type ConnectHandler,
+  canonicalAddress,
+  clientMetadata,
+  createConnectHandler,
+  SERVICE_TOKEN,
+  userAgentOf,
+} from "../src/index.ts";
+import { type TestModule, tokensOf } from "./test-module.ts";
 
 export interface ConnectServer {
   readonly port: number;
@@ -30,11 +37,17 @@ async function respond(handler: ConnectHandler, request: IncomingMessage, respon
   const left = new AbortController();
   const closed = once(response, "close");
   response.once("close", () => left.abort("the caller is gone"));
+  const address = canonicalAddress(request.socket.remoteAddress);
+  const userAgent = userAgentOf(request.headers["user-agent"]);
   const { status, headers, body } = await handler.handle({
     path: request.url ?? "",
     verb: request.method ?? "",
     header: (name) => request.headers[name]?.toString(),
-    metadata: new Map([["x-request-id", request.headers["x-request-id"]?.toString() ?? "none"]]),
+    metadata: new Map([
+      ["x-request-id", request.headers["x-request-id"]?.toString() ?? "none"],
+      [SERVICE_TOKEN, tokensOf("gateway").mint()],
+      ...clientMetadata({ address, userAgent }),
+    ]),
     signal: left.signal,
     readBody: async () => {
       const chunks: Buffer[] = [];

@@ -236,7 +236,9 @@ describe("calls", () => {
       traceparent: "00-11111111111111111111111111111111-2222222222222222-01",
       "accept-language": "de",
       "muster-service-token": "forged",
+      "muster-client-address": "203.0.113.9",
       "muster-http-status": "299",
+      "user-agent": "curl/8.0",
       cookie: "c",
     });
     expect(Object.fromEntries(muster.caller.last.options.headers)).toEqual({
@@ -246,6 +248,9 @@ describe("calls", () => {
       traceparent: "00-11111111111111111111111111111111-2222222222222222-01",
       "accept-language": "de",
       "muster-consistency": "eventual",
+      "muster-service-token": "token-of-the-gateway",
+      "muster-client-address": "127.0.0.1",
+      "muster-client-user-agent": "curl/8.0",
     });
   });
 

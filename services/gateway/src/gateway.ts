@@ -1,4 +1,5 @@
 // Composes the gateway. The gateway owns no tables and contains no domain terms.
+import type { IncomingMessage } from "node:http";
 import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
 import type { ServiceTokenPort } from "@muster/authz";
 import { rest } from "@muster/contracts/muster/options/v1/options_pb";
@@ -17,6 +18,7 @@ import {
   RETRY_AFTER,
   serverGoingAway,
   TRACE_PARENT,
+  TrustedProxies,
 } from "@muster/rpc";
 import type { Listener } from "@muster/runtime";
 import { Transcoder } from "@muster/transcoder";
@@ -49,11 +51,12 @@ export interface GatewayOptions {
   /** Serves /metrics on this port; by default true. */
   readonly servesMetrics?: boolean;
   readonly readiness: () => Promise<{ readonly isReady: boolean; readonly reason: string }>;
-  /**
-   * The gateway's service tokens. Set where local callers without credentials may act for the demo
-   * organization.
-   */
-  readonly demoTokens?: ServiceTokenPort | undefined;
+  /** The gateway's service tokens, which prove to services that a client is the one named. */
+  readonly serviceTokens: ServiceTokenPort;
+  /** Local callers without credentials may act for the demo organization. */
+  readonly hasDemo?: boolean;
+  /** Addresses and networks of proxies, whose X-Forwarded-For names the client. */
+  readonly trustedProxies?: readonly string[];
   readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<HttpLimits>;
 }
@@ -65,7 +68,7 @@ export interface Gateway extends Listener {
 
 /** Throws where a google.api.http rule is wrong or ambiguous. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { clock, host, port, admission } = options;
+  const { clock, host, port, admission, serviceTokens } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const newRequestId = (): string => options.ids.next(clock.nowMs());
   const accessLog = new AccessLog(options);
@@ -85,12 +88,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     transcoder: createTranscoder(options.services, caller),
     cors: new Cors(options.corsOrigins ?? [], responseHeadersOf(options.services)),
     connect: createConnectHandler({ services: options.services, caller, admission, clock }),
-    demoToken: (request) => {
-      if (options.demoTokens === undefined || request.headers.authorization !== undefined) return undefined;
-      const { remoteAddress } = request.socket;
-      const isLocal = mayActAsDemo({ remoteAddress, headers: request.headers });
-      return isLocal ? options.demoTokens.mint({ actAsDemo: true }) : undefined;
+    tokenFor(request) {
+      return serviceTokens.mint({ actAsDemo: options.hasDemo === true && isForDemo(request) });
     },
+    proxies: new TrustedProxies(options.trustedProxies),
   });
   const server = new HttpServer({
     host,
@@ -112,6 +113,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       return server.stop(timeoutMs, () => calls.cut(serverGoingAway()));
     },
   };
+}
+
+function isForDemo({ headers, socket: { remoteAddress } }: IncomingMessage): boolean {
+  return headers.authorization === undefined && mayActAsDemo({ remoteAddress, headers });
 }
 
 /** The REST part alone: the routes, for a golden file or documentation, and their calls. */

@@ -9,12 +9,15 @@ import {
   type Admission,
   AUTHORIZATION,
   type ConnectHandler,
+  clientMetadata,
   ENVELOPE_BYTES,
   isEndless,
   type OpenCall,
   type OpenCalls,
   REQUEST_ID,
   SERVICE_TOKEN,
+  type TrustedProxies,
+  userAgentOf,
 } from "@muster/rpc";
 import { type RestResponse, renderError, type Transcoder } from "@muster/transcoder";
 import type { AccessLog } from "./access-log.ts";
@@ -40,8 +43,9 @@ export interface RequestHandlerDeps extends ProbeDeps {
   readonly accessLog: AccessLog;
   readonly newRequestId: () => string;
   readonly calls: OpenCalls;
-  /** The service token for a request that may act for the demo organization. */
-  readonly demoToken: (request: IncomingMessage) => string | undefined;
+  /** The gateway's service token, which acts for the demo organization where the request may. */
+  readonly tokenFor: (request: IncomingMessage) => string;
+  readonly proxies: TrustedProxies;
 }
 
 /** A request and its response. */
@@ -193,16 +197,18 @@ export class RequestHandler {
     }
   }
 
+  /** The gateway's own metadata for the method's service. */
   #metadataOf({ request, requestId }: Exchange): Map<string, string> {
-    const token = this.#deps.demoToken(request);
-    return new Map(
-      token === undefined
-        ? [[REQUEST_ID, requestId]]
-        : [
-            [REQUEST_ID, requestId],
-            [SERVICE_TOKEN, token],
-          ],
+    const { headers, socket } = request;
+    const address = this.#deps.proxies.clientAddressOf(
+      socket.remoteAddress,
+      headerOf(headers, "x-forwarded-for"),
     );
+    return new Map([
+      [REQUEST_ID, requestId],
+      [SERVICE_TOKEN, this.#deps.tokenFor(request)],
+      ...clientMetadata({ address, userAgent: userAgentOf(headers["user-agent"]) }),
+    ]);
   }
 
   #credentialsOf({ headers }: IncomingMessage, metadata: ReadonlyMap<string, string>): Map<string, string> {

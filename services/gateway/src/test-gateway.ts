@@ -49,7 +49,7 @@ export class ScriptedCaller implements Caller {
   }
 }
 
-export const demoTokens: ServiceTokenPort = {
+const serviceTokens: ServiceTokenPort = {
   mint: (options) => (options?.actAsDemo ? "token-of-the-demo" : "token-of-the-gateway"),
   verify: () => undefined,
 };
@@ -88,6 +88,7 @@ export async function startTestGateway(options: TestOptions = {}): Promise<TestG
     services: [EventService, ProfileService, EventFeedService, SegmentService],
     caller: () => caller,
     admission: admitAll,
+    serviceTokens,
     clock: systemClock,
     ids: randomIds,
     log: createLogger({ level: "info", destination: lines }),

@@ -71,7 +71,9 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
       serviceTokens: tokens,
       demoOrganizationId: platform.demo?.organizationId,
     }),
-    demoTokens: platform.demo === undefined ? undefined : tokens,
+    serviceTokens: tokens,
+    hasDemo: platform.demo !== undefined,
+    trustedProxies: config.trustedProxies,
     corsOrigins: config.corsOrigins,
     servesMetrics: config.metricsPort === 0,
   });

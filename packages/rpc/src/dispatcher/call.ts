@@ -4,6 +4,7 @@ import type { Principal } from "@muster/authz";
 import { AssertionError, type OrganizationId } from "@muster/core";
 import type { AppError } from "@muster/errors";
 import type { CallOptions } from "../caller.ts";
+import { CLIENT_ADDRESS, CLIENT_USER_AGENT, type ClientInfo } from "../client-address/client-info.ts";
 import type { CallContext } from "../handler.ts";
 import { AUTHORIZATION, CONSISTENCY, SERVICE_TOKEN, traceParentFrom } from "../metadata.ts";
 import type { MethodPlan } from "../method-plan.ts";
@@ -12,6 +13,10 @@ import type { MethodPlan } from "../method-plan.ts";
 export type RequestSource =
   | { readonly decode: () => Message }
   | { readonly messages: AsyncIterable<Message> };
+
+/** Credentials stay with the interceptors, so that no handler can log or forward them; so does the client. */
+const INTERCEPTED = [AUTHORIZATION, SERVICE_TOKEN, CLIENT_ADDRESS, CLIENT_USER_AGENT];
+const NO_CLIENT: ClientInfo = { address: "", userAgent: "" };
 
 export class Call implements CallContext {
   readonly plan: MethodPlan;
@@ -25,6 +30,10 @@ export class Call implements CallContext {
   readonly source: RequestSource;
   /** Epoch ms; the deadline interceptor sets the default. */
   deadlineMs: number | undefined;
+  /** Set by identifyClient. */
+  client: ClientInfo = NO_CLIENT;
+  /** The gateway has admitted the request; set by identifyClient. */
+  isByGateway = false;
   /** Set by authenticate. */
   caller: Principal | undefined;
   /** Set by validate: the message, or the stream of a bidirectional call. */
@@ -45,9 +54,7 @@ export class Call implements CallContext {
     this.traceParent = traceParentFrom(options.headers);
     this.eventual = options.headers.get(CONSISTENCY) === "eventual";
     const headers = new Map(options.headers);
-    // Credentials stay with the interceptors; no handler can log or forward them.
-    headers.delete(AUTHORIZATION);
-    headers.delete(SERVICE_TOKEN);
+    for (const name of INTERCEPTED) headers.delete(name);
     this.requestHeaders = headers;
   }
 

@@ -23,6 +23,7 @@ import { Call, type RequestSource } from "./call.ts";
 import { deadline } from "./deadline.ts";
 import { errors } from "./errors.ts";
 import { idempotency } from "./idempotency.ts";
+import { identifyClient } from "./identify-client.ts";
 import {
   composeStream,
   composeUnary,
@@ -125,6 +126,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
     logAndMetrics({ clock, log, metrics }),
     errors({ log, clock }),
     deadline({ clock }),
+    identifyClient(options),
     authenticate({
       apiKeys: options.apiKeys,
       serviceTokens: options.serviceTokens,

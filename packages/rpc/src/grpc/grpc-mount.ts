@@ -15,6 +15,7 @@ import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
 import type { CallOptions, StreamResponse } from "../caller.ts";
 import { single } from "../client.ts";
+import { grpcPeerAddress } from "../client-address/client-address.ts";
 import type { LazyCaller } from "../dispatcher/dispatcher.ts";
 import { copyError } from "../error-copy.ts";
 import { REQUEST_ID, requestIdFrom } from "../metadata.ts";
@@ -74,7 +75,7 @@ function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
     const run = async (): Promise<void> => {
       readHeaders(mount, call, headers);
       const decode = (): Message => decodeRequest(method.input, call.request);
-      const options = { headers, signal: open.signal, deadlineMs: deadlineOf(call) };
+      const options = optionsOf(call, headers, open.signal);
       const response = await caller.unaryLazy(method, decode, options);
       const bytes = encodeResponse(method.output, response.message);
       if (response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
@@ -170,7 +171,7 @@ async function sendStream(
   });
   try {
     readHeaders(mount, call, headers);
-    const response = openStream({ headers, signal: open.signal, deadlineMs: deadlineOf(call) });
+    const response = openStream(optionsOf(call, headers, open.signal));
     let isStarted = false;
     const start = (): void => {
       if (!isStarted && response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
@@ -209,6 +210,7 @@ function guard(mount: GrpcMount, open: OpenCall, call: ServerStream | BidiStream
 interface IncomingCall {
   readonly metadata: Metadata;
   getDeadline(): Deadline;
+  getPeer(): string;
   once(event: "cancelled", listener: () => void): unknown;
 }
 
@@ -219,6 +221,10 @@ function readHeaders(mount: GrpcMount, call: IncomingCall, headers: Map<string, 
   const given = headersFrom(call.metadata);
   const isGood = requestIdFrom(given) !== undefined;
   for (const [name, value] of given) if (name !== REQUEST_ID || isGood) headers.set(name, value);
+}
+
+function optionsOf(call: IncomingCall, headers: Map<string, string>, signal: AbortSignal): CallOptions {
+  return { headers, signal, deadlineMs: deadlineOf(call), peerAddress: grpcPeerAddress(call.getPeer()) };
 }
 
 function deadlineOf(call: IncomingCall): number | undefined {
