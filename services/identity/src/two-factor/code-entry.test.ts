@@ -1,10 +1,11 @@
+import type { UserId } from "@muster/core";
 import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hashBackupCode, newBackupCodes, readCodeEntry } from "./code-entry.ts";
 
-const ADA = "0190a5b4-0000-7000-8000-00000000000a";
-const BOB = "0190a5b4-0000-7000-8000-00000000000b";
+const ADA = "0190a5b4-0000-7000-8000-00000000000a" as UserId;
+const BOB = "0190a5b4-0000-7000-8000-00000000000b" as UserId;
 
 describe("a typed code is read as", () => {
   test.each([

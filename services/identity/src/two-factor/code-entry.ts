@@ -1,5 +1,6 @@
 // Reads what a user typed as a second factor: a TOTP code or a backup code. Pure.
 import { createHmac, randomInt } from "node:crypto";
+import type { UserId } from "@muster/core";
 
 /** Crockford's alphabet: no letter that looks like a digit. */
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -36,7 +37,7 @@ export function newBackupCodes(): string[] {
  * Keyed hash of a backup code in canonical form. Without the key of the installation, a copy of the table allows
  * no search for codes, so a lookup by the hash reveals nothing by its duration.
  */
-export function hashBackupCode(key: Uint8Array, userId: string, code: string): Buffer {
+export function hashBackupCode(key: Uint8Array, userId: UserId, code: string): Buffer {
   return createHmac("sha256", key)
     .update(JSON.stringify([userId, code]))
     .digest();
