@@ -1,5 +1,6 @@
 // Refuses passwords that are too short, too long or common, and the email address as a password.
 import { readFileSync } from "node:fs";
+import { canonicalEmail } from "@muster/core";
 import { invalidField } from "@muster/errors";
 
 export const PASSWORD_BYTES_MIN = 12;
@@ -18,9 +19,9 @@ export function requireAcceptablePassword(password: string, field: string, addre
   }
   requireBoundedPassword(password, field);
   // Upper case does not make a common password uncommon.
-  const lower = password.toLowerCase();
-  if (isCommon(lower)) throw invalidField(field, "must not be one of the most common passwords");
-  if (address !== undefined && lower === address.trim().toLowerCase()) {
+  if (isCommon(password.toLowerCase()))
+    throw invalidField(field, "must not be one of the most common passwords");
+  if (address !== undefined && canonicalEmail(password) === canonicalEmail(address)) {
     throw invalidField(field, "must not be the email address");
   }
 }
