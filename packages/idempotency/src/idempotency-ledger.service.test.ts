@@ -213,6 +213,28 @@ describe.each(ENGINES)("IdempotencyLedger on %s", (engine) => {
     expect(bodyOf(await ledger.begin(SCOPE, key, Buffer.from("another body")))).toBe("new");
   });
 
+  test("a key with a shorter lifetime is free for the next request after this time", async () => {
+    await ledger.keep(claimOf(await ledger.begin(SCOPE, key, BODY, 5_000)), response("tokens"));
+    await clock.advance(4_999);
+    expect(bodyOf(await ledger.begin(SCOPE, key, BODY, 5_000))).toBe("tokens");
+    await clock.advance(1);
+    expect((await ledger.begin(SCOPE, key, BODY, 5_000)).kind).toBe("run");
+  });
+
+  test("a digest is keyed: the same in every replica, another in every installation", () => {
+    const digest = ledger.digest("ada@example.com");
+    expect(replica.digest("ada@example.com")).toBe(digest);
+    expect(digest).not.toContain("ada");
+    const { database } = opened;
+    const foreign = new IdempotencyLedger({
+      database,
+      clock,
+      ids: randomIds,
+      key: new Uint8Array(32).fill(4),
+    });
+    expect(foreign.digest("ada@example.com")).not.toBe(digest);
+  });
+
   test("the largest response is kept, and no response is readable in the table", async () => {
     const claim = claimOf(await ledger.begin(SCOPE, key, BODY));
     const body = Buffer.alloc(RESPONSE_BYTES_MAX - 1024, "mk_secret ");

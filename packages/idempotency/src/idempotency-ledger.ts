@@ -17,7 +17,7 @@ import { addSubjects } from "./subject-store.ts";
 
 /** A request without a response or a release within this time counts as dead. */
 export const LEASE_MS = 30_000;
-/** Time for which a key stands for the first request with the key. */
+/** Time for which a key stands for the first request with the key, unless the caller of the ledger shortens it. */
 export const KEY_LIFETIME_MS = 24 * 3_600_000;
 const RETRY_AFTER_MS = 1_000;
 /** Each further attempt means that another request changed the key at the same time. */
@@ -43,7 +43,16 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
     this.#seal = new ResponseSeal(options.key);
   }
 
-  async begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<BeginResult> {
+  digest(text: string): string {
+    return this.#seal.nameOf("", text);
+  }
+
+  async begin(
+    scope: string,
+    key: string,
+    canonicalBody: Uint8Array,
+    lifetimeMs = KEY_LIFETIME_MS,
+  ): Promise<BeginResult> {
     assert(
       Buffer.byteLength(scope) <= SCOPE_BYTES_MAX,
       "the idempotency scope must not be longer than its column",
@@ -55,7 +64,7 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
     const fingerprint = this.#seal.fingerprint(canonicalBody);
     const name = this.#seal.nameOf(scope, key);
     for (let attempt = 0; attempt < BEGIN_ATTEMPTS_MAX; attempt += 1) {
-      const claim = this.#newClaim(scope, name, fingerprint);
+      const claim = this.#newClaim({ scope, key: name }, fingerprint, lifetimeMs);
       if (await this.#insert(claim)) return run(claim);
       const found = await this.#store.find(this.#database.reader, scope, name);
       // Released between the two statements.
@@ -82,15 +91,14 @@ export class IdempotencyLedger implements IdempotencyLedgerPort {
     await this.#database.transaction((trx) => this.#store.remove(trx, claim));
   }
 
-  #newClaim(scope: string, key: string, fingerprint: Buffer): NewClaim {
+  #newClaim(name: Pick<Claim, "scope" | "key">, fingerprint: Buffer, lifetimeMs: number): NewClaim {
     const nowMs = this.#clock.nowMs();
     return {
-      scope,
-      key,
+      ...name,
       token: this.#ids.next(nowMs),
       fingerprint,
       leaseUntilMs: nowMs + LEASE_MS,
-      expireTimeMs: nowMs + KEY_LIFETIME_MS,
+      expireTimeMs: nowMs + lifetimeMs,
     };
   }
 

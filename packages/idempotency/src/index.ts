@@ -1,4 +1,4 @@
-export { IdempotencyLedger } from "./idempotency-ledger.ts";
+export { IdempotencyLedger, KEY_LIFETIME_MS } from "./idempotency-ledger.ts";
 export { createIdempotencySubjectsTable, createIdempotencyTable } from "./idempotency-table.ts";
 export { IdempotencyWorker } from "./idempotency-worker.ts";
 export * from "./ledger.ts";

@@ -29,11 +29,13 @@ export type BeginResult =
   | { readonly kind: "replay"; readonly response: KeptResponse };
 
 export interface IdempotencyLedgerPort {
+  /** Returns a keyed digest, for the part of a scope that is personal data or a secret. */
+  digest(text: string): string;
   /**
-   * Claims a key, or returns the kept response. Throws IDEMPOTENCY_KEY_REUSED for another body, and
+   * Claims a key for `lifetimeMs`, or returns the kept response. Throws IDEMPOTENCY_KEY_REUSED for another body, and
    * IDEMPOTENCY_IN_PROGRESS while a request with the key runs.
    */
-  begin(scope: string, key: string, canonicalBody: Uint8Array): Promise<BeginResult>;
+  begin(scope: string, key: string, canonicalBody: Uint8Array, lifetimeMs?: number): Promise<BeginResult>;
   /** Saves the response in the transaction of the effect. Rejects with StaleClaim if the claim was lost. */
   saveResponse(trx: Transaction, claim: Claim, response: NewResponse): Promise<void>;
   /**

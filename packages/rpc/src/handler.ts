@@ -31,6 +31,11 @@ export interface CallContext {
   /** The caller accepts a response that does not yet include every acknowledged write. */
   readonly eventual: boolean;
   /**
+   * The kept response of a repeated call, only for a method with `checks_replay`: the handler checks the credentials of
+   * the request, has no other effect, and returns this response.
+   */
+  readonly keptResponse: Message | undefined;
+  /**
    * Saves the response under the call's Idempotency-Key in the transaction that has the effect; a no-op for
    * calls without a key. Rejects, and so rolls back, if the claim was lost meanwhile. `subjects` are profiles
    * that the response is about besides the profiles in its subject fields.

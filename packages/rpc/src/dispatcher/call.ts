@@ -41,6 +41,8 @@ export class Call implements CallContext {
   /** A message of the request stream was refused: the call fails even if the handler continues. */
   requestFailure: AppError | undefined;
   /** Set by idempotency. */
+  keptResponse: Message | undefined;
+  /** Set by idempotency. */
   responseSaver: ((...saveParameters: Parameters<CallContext["saveResponse"]>) => Promise<void>) | undefined;
   readonly #controller = new AbortController();
   readonly #cleanups: (() => void)[] = [];

@@ -10,6 +10,7 @@ import { IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED } from "../metadata.ts";
 import { boundError, errorFromStatusBytes } from "../status-proto.ts";
 import type { Call } from "./call.ts";
 import { stamped } from "./errors.ts";
+import { canonicalBody, keepsRefusals, lifetimeMsOf, scopeOf } from "./idempotency-scope.ts";
 import type { Around } from "./interceptor.ts";
 
 const KEY_FORM = new RegExp(`^[\\x20-\\x7e]{1,${IDEMPOTENCY_KEY_BYTES_MAX}}$`);
@@ -59,34 +60,32 @@ export function idempotency(deps: IdempotencyDeps): Around {
       // Running the call would imply a guarantee that no ledger backs.
       if (ledger === undefined)
         throw new AppError("UNIMPLEMENTED", { message: "There is no idempotency here." });
-      const begun = await ledger.begin(scopeOf(call), key, canonicalBody(call));
-      if (begun.kind === "replay") return replay(call, begun.response);
+      const begun = await ledger.begin(scopeOf(call, ledger), key, canonicalBody(call), lifetimeMsOf(call));
+      if (begun.kind === "replay") return replay(call, next, begun.response);
       return run({ call, next, ledger, failures, claim: begun.claim });
     },
   };
 }
 
-/** Keys are scoped by caller and method; all callers of the demo organization count as the same caller. */
-function scopeOf(call: Call): string {
-  const { principal } = call;
-  return principal.kind === "demo" ? call.plan.name : `${principal.id}/${call.plan.name}`;
-}
-
-/** Equal for equal requests: known fields in the order of their numbers. (No request holds a map.) */
-function canonicalBody(call: Call): Uint8Array {
-  return toBinary(call.method.input, call.request as Message, { writeUnknownFields: false });
-}
-
-function replay(call: Call, response: KeptResponse): Message {
+async function replay(
+  call: Call,
+  next: (call: Call) => Promise<Message>,
+  response: KeptResponse,
+): Promise<Message> {
   if (!response.ok) {
     throw (
       errorFromStatusBytes(response.body, { replayed: true }) ??
       new AppError("INTERNAL", { cause: new Error("a kept error cannot be read") })
     );
   }
+  const kept = fromBinary(call.method.output, response.body);
+  if (call.plan.policy.checksReplay) {
+    call.keptResponse = kept;
+    await next(call);
+  }
   for (const [name, value] of Object.entries(response.headers)) call.responseHeaders.set(name, value);
   call.responseHeaders.set(IDEMPOTENCY_REPLAYED, "true");
-  return fromBinary(call.method.output, response.body);
+  return kept;
 }
 
 interface Run {
@@ -121,7 +120,7 @@ async function run({ call, next, ledger, failures, claim }: Run): Promise<Messag
   } catch (error) {
     const response = error instanceof AppError ? stamped(error, call.requestId) : undefined;
     const ended =
-      response !== undefined && isKept(response)
+      response !== undefined && isKept(response) && keepsRefusals(call.method)
         ? ledger.keep(claim, errorResponse(response))
         : ledger.release(claim);
     await ended.catch((failure: unknown) => {
