@@ -73,7 +73,7 @@ beforeEach(async () => {
     clock: systemClock,
     log,
     metrics: new Metrics(),
-    apiKeys: {
+    credentials: {
       verify: async () => ({ kind: "api_key", id: "key", organizationId, permissions: permissionsOf(["*"]) }),
       onChange: () => () => {},
     },

@@ -59,7 +59,7 @@ const dispatcher = createDispatcher({
   clock: systemClock,
   log,
   metrics: new Metrics(),
-  apiKeys: {
+  credentials: {
     verify: async () => ({ kind: "api_key", id: "key", organizationId, permissions: permissionsOf(["*"]) }),
     onChange: () => () => {},
   },

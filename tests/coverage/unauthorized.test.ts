@@ -41,7 +41,7 @@ const dispatcher: Dispatcher = createDispatcher({
   clock: systemClock,
   log: createLogger({ level: "silent" }),
   metrics: new Metrics(),
-  apiKeys: {
+  credentials: {
     verify: async (key): Promise<ApiKeyPrincipal | undefined> =>
       key.startsWith("mk_")
         ? { kind: "api_key", id: "key", organizationId, permissions: permissionsOf(key.slice(3).split("-")) }

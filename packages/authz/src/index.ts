@@ -1,7 +1,11 @@
+export * from "./access-token.ts";
+export * from "./access-token-lookup.ts";
 export * from "./api-key.ts";
-export * from "./api-key-verifier.ts";
+export * from "./credential-lookup.ts";
+export * from "./credential-verifier.ts";
 export * from "./permissions.ts";
 export * from "./principal.ts";
+export type { PublishedKey, PublishedKeyLookup } from "./published-keys.ts";
 export * from "./remote-api-key-lookup.ts";
 export * from "./revocation-messages.ts";
 export type { BroadcastSource } from "./revocation-monitor.ts";

@@ -3,6 +3,7 @@
 import { type DescService, getOption } from "@bufbuild/protobuf";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { Permissions } from "./principal.ts";
+import type { Role } from "./role.ts";
 
 /** The scope that holds every permission, those of later versions included. */
 export const EVERY_PERMISSION = "*";
@@ -22,4 +23,8 @@ export function allPermissions(services: readonly DescService[]): string[] {
     if (permission !== "") found.add(permission);
   }
   return [...found].sort();
+}
+
+export function permissionsOfRole(role: Role): Permissions {
+  return { has: () => role === "owner" };
 }

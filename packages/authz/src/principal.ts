@@ -1,7 +1,16 @@
 // Declares the callers that a service distinguishes, and the ports that verify them.
-import type { OrganizationId } from "@muster/core";
+import type { OrganizationId, SessionId, SigningKeyId, UserId } from "@muster/core";
+import type { Role } from "./role.ts";
 
-export type Principal = AnonymousPrincipal | ApiKeyPrincipal | DemoPrincipal | ServicePrincipal;
+export type Principal =
+  | AnonymousPrincipal
+  | ApiKeyPrincipal
+  | UserPrincipal
+  | DemoPrincipal
+  | ServicePrincipal;
+
+/** A caller with a credential in the Authorization header. */
+export type CredentialPrincipal = ApiKeyPrincipal | UserPrincipal;
 
 /** Whoever calls a public method; credentials are ignored there. */
 export interface AnonymousPrincipal {
@@ -19,6 +28,27 @@ export interface ApiKeyPrincipal {
   readonly permissions: Permissions;
   /** Epoch ms; undefined means never. */
   readonly expireTimeMs?: number | undefined;
+}
+
+/** A signed-in user, by the access token of a session. */
+export interface UserPrincipal {
+  readonly kind: "user";
+  readonly id: UserId;
+  readonly sessionId: SessionId;
+  /** The organization of the session; a user without one calls methods for the person only. */
+  readonly organizationId: OrganizationId | undefined;
+  /** The role in the organization of the session. */
+  readonly role: Role | undefined;
+  /** The permissions of the role; none without an organization. */
+  readonly permissions: Permissions;
+  /** Epoch ms of the last password or second factor entered in the session. */
+  readonly authenticatedMs: number | undefined;
+  /** How the user can authenticate again: some of "password", "totp" and "backup_code". */
+  readonly stepUpMethods: readonly string[];
+  /** The key that signed the access token. */
+  readonly signingKeyId: SigningKeyId;
+  /** Epoch ms: the `exp` of the access token. */
+  readonly expireTimeMs: number;
 }
 
 /** A local caller without credentials, acting for the demo organization (embedded mode only). */
@@ -42,13 +72,16 @@ export interface Permissions {
   has(permission: string): boolean;
 }
 
-/** Looks API keys up. */
-export interface ApiKeyVerifier {
-  /** Undefined when the key is unknown, revoked or expired; rejects when that cannot be decided now. */
-  verify(key: string, options?: VerifyOptions): Promise<ApiKeyPrincipal | undefined>;
+/** Verifies API keys and access tokens. */
+export interface CredentialVerifier {
   /**
-   * Calls the listener with the id of a key that may have ended, or with undefined when any key may have. The
-   * returned function ends the subscription.
+   * Undefined when the credential is unknown, revoked or expired. Rejects with SESSION_ENDED for a token of an ended
+   * session, and with another error when the credential cannot be verified now.
+   */
+  verify(credential: string, options?: VerifyOptions): Promise<CredentialPrincipal | undefined>;
+  /**
+   * Calls the listener with an id of a credential that may have ended, or with undefined when any credential may have.
+   * {@link dependsOn} compares the id with a principal. The returned function ends the subscription.
    */
   onChange(listener: (id: string | undefined) => void): () => void;
 }
@@ -56,6 +89,16 @@ export interface ApiKeyVerifier {
 export interface VerifyOptions {
   /** The verification must be recent: none from a cache serves while identity is unreachable. */
   readonly sensitive?: boolean;
+  /** The verification begins with this call: no cached one serves. */
+  readonly renew?: boolean;
+  /** The credential was valid when a stream began: an access token counts until its session ends. */
+  readonly isStreaming?: boolean;
+}
+
+/** Whether the credential of the principal may end when this id is announced. */
+export function dependsOn(principal: CredentialPrincipal, id: string): boolean {
+  if (principal.id === id) return true;
+  return principal.kind === "user" && (principal.sessionId === id || principal.signingKeyId === id);
 }
 
 /** Signs and verifies the short-lived tokens by which services authenticate to each other. */

@@ -2,7 +2,7 @@
 // never a wrong "unauthenticated".
 import { bytesToUuid, type Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
-import type { ApiKeyLookup } from "./api-key-verifier.ts";
+import type { ApiKeyLookup } from "./credential-lookup.ts";
 
 /** Many requests may wait for the same look-up, so the look-up has a deadline of its own. */
 const DEADLINE_MS = 5_000;

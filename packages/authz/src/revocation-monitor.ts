@@ -1,5 +1,5 @@
 // Follows identity's broadcasts about ended keys, and decides since when none of them can have been missed.
-import type { ApiKeyId, Clock } from "@muster/core";
+import type { Clock } from "@muster/core";
 import { LRUCache } from "lru-cache";
 import {
   BEAT_INTERVAL_MS,
@@ -30,9 +30,9 @@ interface Received {
 
 export class RevocationMonitor {
   readonly #clock: Clock;
-  readonly #onChange: (id: ApiKeyId | undefined) => void;
+  readonly #onChange: (id: string | undefined) => void;
   readonly #unsubscribe: readonly (() => void)[];
-  readonly #received = new LRUCache<ApiKeyId, Received>({ max: REVOCATIONS_MAX });
+  readonly #received = new LRUCache<string, Received>({ max: REVOCATIONS_MAX });
   /** Numbers of announcements above {@link #count}. */
   readonly #uncounted = new Set<number>();
   /** Revocations up to the last beat, all of which were received. */
@@ -45,7 +45,7 @@ export class RevocationMonitor {
   constructor(options: {
     readonly clock: Clock;
     readonly broadcasts: BroadcastSource;
-    readonly onChange: (id: ApiKeyId | undefined) => void;
+    readonly onChange: (id: string | undefined) => void;
   }) {
     const { clock, broadcasts } = options;
     this.#clock = clock;
@@ -86,7 +86,7 @@ export class RevocationMonitor {
   }
 
   /** The revocation of a key, if it was received. */
-  receivedFor(id: ApiKeyId): Received | undefined {
+  receivedFor(id: string): Received | undefined {
     return this.#received.get(id);
   }
 
@@ -103,15 +103,15 @@ export class RevocationMonitor {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
 
-  #receive({ apiKeyId, count, hasEnded }: Revocation): void {
-    const known = this.#received.get(apiKeyId);
+  #receive({ credentialId, count, hasEnded }: Revocation): void {
+    const known = this.#received.get(credentialId);
     this.#receivedCount += 1;
     const order = this.#receivedCount;
-    this.#received.set(apiKeyId, { order, hasEnded: hasEnded || known?.hasEnded === true });
+    this.#received.set(credentialId, { order, hasEnded: hasEnded || known?.hasEnded === true });
     if (this.#uncounted.size < UNCOUNTED_MAX && (this.#count === undefined || count > this.#count)) {
       this.#uncounted.add(count);
     }
-    this.#onChange(apiKeyId);
+    this.#onChange(credentialId);
   }
 
   #beat(count: number): void {

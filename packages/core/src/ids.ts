@@ -12,6 +12,8 @@ export type EvaluationId = Branded<"evaluation">;
 export type ApiKeyId = Branded<"api-key">;
 export type UserId = Branded<"user">;
 export type SessionId = Branded<"session">;
+/** Id of a key that signs access tokens: the `kid` of a token. */
+export type SigningKeyId = Branded<"signing-key">;
 /** Id of a tracked event. */
 export type TrackedEventId = Branded<"tracked-event">;
 

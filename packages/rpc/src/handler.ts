@@ -1,7 +1,7 @@
 // Declares handlers: functions of (message, context), typed by the generated service, without a transport.
 // packages/rpc mounts handlers three ways: direct calls, grpc-js and connect-node.
 import type { DescMethod, DescService, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type { Principal } from "@muster/authz";
+import type { Principal, UserPrincipal } from "@muster/authz";
 import type { OrganizationId, ProfileId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { ClientInfo } from "./client-address/client-info.ts";
@@ -17,6 +17,8 @@ export interface CallContext {
   readonly organizationId: OrganizationId;
   /** The program that called: known by the gateway's word, else by the connection's other end. */
   readonly client: ClientInfo;
+  /** The signed-in user who calls a method for persons. Throws for every other caller. */
+  readonly user: UserPrincipal;
   readonly requestId: string;
   /** W3C traceparent, or empty. */
   readonly traceParent: string;

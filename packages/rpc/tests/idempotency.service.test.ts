@@ -101,6 +101,12 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     expect((await refused(call("Acme", "k-2", "reader"))).reason).toBe("PERMISSION_DENIED");
   });
 
+  test("a user is another caller in each organization", async () => {
+    const first = await call("Acme", "k-of-ada", "ada-a");
+    expect(await call("Acme", "k-of-ada", "ada-b")).toMatchObject({ isReplayed: false });
+    expect(await call("Acme", "k-of-ada", "ada-a")).toEqual({ ...first, isReplayed: true });
+  });
+
   test("a business error is kept, with the id of the request that first got it", async () => {
     const first = await refused(call("fails", "k-3"));
     const second = await refused(call("fails", "k-3"));

@@ -87,11 +87,11 @@ describe.each(duplexMounts)("a stream of requests, %s", (name) => {
 });
 
 describe("without an announcement", () => {
-  async function tail(prepare: (module: TestModule, clock: FakeClock) => void) {
+  async function tail(prepare: (module: TestModule, clock: FakeClock) => void, credential = "reader") {
     const clock = new FakeClock();
     const module = testModule({ clock });
     prepare(module, clock);
-    const events = createClient(EventService, module.dispatcher, as("reader"));
+    const events = createClient(EventService, module.dispatcher, as(credential));
     let isOver = false;
     const ended = outcome(events.tailEvents({ names: ["waits"] })).finally(() => {
       isOver = true;
@@ -120,4 +120,35 @@ describe("without an announcement", () => {
     await clock.advance(1);
     expect(await ended).toEqual({ messages: 1, reason: "UNAUTHENTICATED" });
   });
+
+  test("a stream of a user outlives the access token and ends with the session", async () => {
+    const { clock, module, ended, isOver } = await tail(({ keys }, clock) => {
+      keys.expireTimeMs = clock.nowMs() + 5_000;
+    }, "ada-a");
+    module.keys.isTokenExpired = true;
+    await clock.advance(5_000);
+    await clock.advance(60_000);
+    expect(isOver()).toBe(false);
+    module.keys.end("ada-a", { isAnnounced: false });
+    await clock.advance(59_999);
+    expect(isOver()).toBe(false);
+    await clock.advance(1);
+    expect(await ended).toEqual({ messages: 1, reason: "SESSION_ENDED" });
+  });
+});
+
+describe("a stream of a user", () => {
+  test.each(["id-of-ada-a", "ada", "signing-key", undefined])(
+    "is checked when %s is announced",
+    async (id) => {
+      const module = testModule();
+      const events = createClient(EventService, module.dispatcher, as("ada-a"));
+      const ended = outcome(events.tailEvents({ names: ["waits"] }));
+      await waitFor(() => module.observed.calls.length === 1);
+      module.keys.end("ada-a", { isAnnounced: false });
+      module.keys.announce("id-of-ada-b");
+      module.keys.announce(id);
+      expect(await ended).toEqual({ messages: 1, reason: "SESSION_ENDED" });
+    },
+  );
 });

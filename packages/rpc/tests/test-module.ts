@@ -1,6 +1,13 @@
 // Provides hand-written handlers behind a real dispatcher, for the tests of the mounts.
 import { create } from "@bufbuild/protobuf";
-import type { ApiKeyPrincipal, ApiKeyVerifier, ServiceTokenClaims, ServiceTokenPort } from "@muster/authz";
+import type {
+  CredentialPrincipal,
+  CredentialVerifier,
+  ServiceTokenClaims,
+  ServiceTokenPort,
+  UserPrincipal,
+  VerifyOptions,
+} from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
@@ -8,7 +15,14 @@ import {
   CreateOrganizationResponseSchema,
   OrganizationService,
 } from "@muster/contracts/muster/identity/v1/organization_service_pb";
-import { type Clock, type OrganizationId, systemClock } from "@muster/core";
+import {
+  type Clock,
+  type OrganizationId,
+  type SessionId,
+  type SigningKeyId,
+  systemClock,
+  type UserId,
+} from "@muster/core";
 import type { Database } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
@@ -24,6 +38,7 @@ import {
 } from "../src/index.ts";
 
 export const ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000a" as OrganizationId;
+const OTHER_ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000b" as OrganizationId;
 const DEMO_ORGANIZATION = "0190a5b4-0000-7000-8000-00000000000d" as OrganizationId;
 
 export interface LogLine {
@@ -42,16 +57,25 @@ export interface Observed {
   ended: number;
 }
 
-/** "reader" may read, "writer" may do all, "outage" makes identity unreachable. */
-export class TestKeys implements ApiKeyVerifier {
+/**
+ * The keys "reader" and "writer" may read and do all. The tokens "ada-a" and "ada-b" are of a user in two organizations.
+ * "outage" makes identity unreachable.
+ */
+export class TestKeys implements CredentialVerifier {
   readonly #listeners = new Set<(id: string | undefined) => void>();
   readonly #ended = new Set<string>();
   #readOnly = false;
   /** The end of every key that is verified from now on. */
   expireTimeMs: number | undefined;
+  /** Access tokens are refused, except for streams that began before. */
+  isTokenExpired = false;
 
-  async verify(key: string): Promise<ApiKeyPrincipal | undefined> {
+  async verify(
+    key: string,
+    { isStreaming = false }: VerifyOptions = {},
+  ): Promise<CredentialPrincipal | undefined> {
     if (key === "outage") throw new AppError("UNAVAILABLE", { retryAfterMs: 1000 });
+    if (key === "ada-a" || key === "ada-b") return this.#user(key, isStreaming);
     if ((key !== "reader" && key !== "writer") || this.#ended.has(key)) return undefined;
     const isWriter = key === "writer" && !this.#readOnly;
     const has = (permission: string): boolean => isWriter || permission.endsWith(".read");
@@ -62,6 +86,24 @@ export class TestKeys implements ApiKeyVerifier {
       organizationId: ORGANIZATION,
       permissions: { has },
       expireTimeMs,
+    };
+  }
+
+  /** Sessions are named as their tokens. */
+  #user(token: string, isStreaming: boolean): UserPrincipal | undefined {
+    if (this.#ended.has(token)) throw new AppError("SESSION_ENDED");
+    if (!isStreaming && this.isTokenExpired) return undefined;
+    return {
+      kind: "user",
+      id: "ada" as UserId,
+      sessionId: `id-of-${token}` as SessionId,
+      organizationId: token === "ada-a" ? ORGANIZATION : OTHER_ORGANIZATION,
+      role: "owner",
+      permissions: { has: () => true },
+      authenticatedMs: undefined,
+      stepUpMethods: [],
+      signingKeyId: "signing-key" as SigningKeyId,
+      expireTimeMs: this.expireTimeMs ?? Number.MAX_SAFE_INTEGER,
     };
   }
 
@@ -79,13 +121,17 @@ export class TestKeys implements ApiKeyVerifier {
   end(key: string, { isAnnounced = true } = {}): void {
     this.#ended.add(key);
     if (!isAnnounced) return;
-    for (const listener of [...this.#listeners]) listener(`id-of-${key}`);
+    this.announce(`id-of-${key}`);
+  }
+
+  announce(id: string | undefined): void {
+    for (const listener of [...this.#listeners]) listener(id);
   }
 
   /** Takes every permission to write. */
   restrict(): void {
     this.#readOnly = true;
-    for (const listener of [...this.#listeners]) listener(undefined);
+    this.announce(undefined);
   }
 }
 
@@ -133,11 +179,15 @@ export function testModule({ ledger, database, clock = systemClock }: TestModule
   const observed: Observed = { log: [], calls: [], read: 0, yielded: 0, ended: 0 };
   const metrics = new Metrics();
   const keys = new TestKeys();
-  const callers = { apiKeys: keys, serviceTokens: tokensOf("test"), demoOrganizationId: DEMO_ORGANIZATION };
+  const callers = {
+    credentials: keys,
+    serviceTokens: tokensOf("test"),
+    demoOrganizationId: DEMO_ORGANIZATION,
+    clock,
+  };
   const dispatcher = createDispatcher({
     implementations: [organizations(observed, database), apiKeyMethods(), events(observed), feed()],
     serviceName: "test",
-    clock,
     log: recorder(observed.log),
     metrics,
     ...callers,

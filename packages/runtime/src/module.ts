@@ -1,5 +1,5 @@
 // Declares the interface between a service module and the process that runs the module.
-import type { ApiKeyVerifier, ServiceTokenPort } from "@muster/authz";
+import type { CredentialVerifier, ServiceTokenPort } from "@muster/authz";
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -21,7 +21,7 @@ export interface Platform {
   readonly database: Database;
   /** Reaches another service, with this service's token attached. */
   caller(service: ServiceName): Caller;
-  readonly apiKeys: ApiKeyVerifier;
+  readonly credentials: CredentialVerifier;
   readonly serviceTokens: ServiceTokenPort;
   /** Runs long computations beside the event loop. Shared by the modules of the process. */
   readonly threads: ThreadPool;

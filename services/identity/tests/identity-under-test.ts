@@ -1,5 +1,5 @@
 // Runs the identity module behind its dispatcher, with API keys from its own table.
-import { CachingApiKeyVerifier } from "@muster/authz";
+import { apiKeyCredentials, CachingCredentialVerifier } from "@muster/authz";
 import { randomIds } from "@muster/core";
 import type { Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
@@ -41,8 +41,13 @@ export class IdentityUnderTest extends ModuleUnderTest {
     const Ledger = crashing ? CrashingLedger : IdempotencyLedger;
     const parts = await startParts(identityModule, engine, {
       clock,
-      apiKeys: ({ database, bus, log }) =>
-        new CachingApiKeyVerifier({ lookup: ownApiKeyLookup(database, clock), clock, broadcasts: bus, log }),
+      credentials: ({ database, bus, log }) =>
+        new CachingCredentialVerifier({
+          lookups: [apiKeyCredentials(ownApiKeyLookup(database, clock))],
+          clock,
+          broadcasts: bus,
+          log,
+        }),
       ledger: (platform) => new Ledger({ ...platform, key: platform.key("idempotency") }),
     });
     return new IdentityUnderTest(parts, clock);

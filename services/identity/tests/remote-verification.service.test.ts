@@ -1,6 +1,7 @@
 // Another process verifies keys: over a socket, with its own cache and its own service token.
 import {
-  CachingApiKeyVerifier,
+  apiKeyCredentials,
+  CachingCredentialVerifier,
   newApiKeySecret,
   remoteApiKeyLookup,
   type ServiceTokens,
@@ -39,11 +40,11 @@ afterAll(async () => {
   await identity.close();
 });
 
-function verifierOf(tokens: ServiceTokens): CachingApiKeyVerifier {
+function verifierOf(tokens: ServiceTokens): CachingCredentialVerifier {
   const client = createClient(CredentialService, withServiceToken(caller, tokens));
   const broadcasts = new EmbeddedBus({ clock: systemClock, log });
-  return new CachingApiKeyVerifier({
-    lookup: remoteApiKeyLookup(client, systemClock),
+  return new CachingCredentialVerifier({
+    lookups: [apiKeyCredentials(remoteApiKeyLookup(client, systemClock))],
     clock: systemClock,
     broadcasts,
     log,

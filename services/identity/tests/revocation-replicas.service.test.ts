@@ -2,7 +2,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CachingApiKeyVerifier, newApiKeySecret, remoteApiKeyLookup } from "@muster/authz";
+import {
+  apiKeyCredentials,
+  CachingCredentialVerifier,
+  newApiKeySecret,
+  remoteApiKeyLookup,
+} from "@muster/authz";
 import { JetStreamBus } from "@muster/bus/jetstream";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
@@ -29,7 +34,7 @@ const REVOCATIONS = 20;
 interface Replica {
   readonly bus: JetStreamBus;
   readonly caller: GrpcCaller;
-  readonly verifier: CachingApiKeyVerifier;
+  readonly verifier: CachingCredentialVerifier;
   lookups: number;
 }
 
@@ -53,8 +58,13 @@ beforeEach(async () => {
   identity = await startModule(identityModule, "sqlite", {
     clock,
     bus: identityBus,
-    apiKeys: ({ database, bus }) =>
-      new CachingApiKeyVerifier({ lookup: ownApiKeyLookup(database, clock), clock, broadcasts: bus, log }),
+    credentials: ({ database, bus }) =>
+      new CachingCredentialVerifier({
+        lookups: [apiKeyCredentials(ownApiKeyLookup(database, clock))],
+        clock,
+        broadcasts: bus,
+        log,
+      }),
   });
   server = await startGrpcServer({ dispatchers: [identity.dispatcher], host: "127.0.0.1", port: 0, log });
   replicas = await Promise.all([replica("events-1"), replica("events-2")]);
@@ -82,11 +92,13 @@ async function replica(name: string): Promise<Replica> {
     bus,
     caller,
     lookups: 0,
-    verifier: new CachingApiKeyVerifier({
-      lookup: (hash) => {
-        counted.lookups += 1;
-        return lookup(hash);
-      },
+    verifier: new CachingCredentialVerifier({
+      lookups: [
+        apiKeyCredentials((hash) => {
+          counted.lookups += 1;
+          return lookup(hash);
+        }),
+      ],
       clock,
       broadcasts: bus,
       log,

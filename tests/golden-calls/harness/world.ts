@@ -1,5 +1,5 @@
 // World starts the three modules in one process on one engine, with a fake clock and scripted ids.
-import { CachingApiKeyVerifier, remoteApiKeyLookup } from "@muster/authz";
+import { apiKeyCredentials, CachingCredentialVerifier, remoteApiKeyLookup } from "@muster/authz";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Database, Engine } from "@muster/db";
@@ -150,11 +150,16 @@ export class World {
         segments: this.#callerOf("segments"),
       },
       key: (use) => deriveKey(SECRET, `${service}/${use}`),
-      apiKeys: ({ clock, bus, database, caller, log }) => {
+      credentials: ({ clock, bus, database, caller, log }) => {
         const remote = createClient(CredentialService, caller("identity"));
         const isIdentity = service === "identity";
         const lookup = isIdentity ? ownApiKeyLookup(database, clock) : remoteApiKeyLookup(remote, clock);
-        return new CachingApiKeyVerifier({ lookup, clock, broadcasts: bus, log });
+        return new CachingCredentialVerifier({
+          lookups: [apiKeyCredentials(lookup)],
+          clock,
+          broadcasts: bus,
+          log,
+        });
       },
       ledger: (platform) =>
         new IdempotencyLedger({

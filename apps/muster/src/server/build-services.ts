@@ -1,5 +1,10 @@
 // Builds the modules that run in this process and puts each behind its dispatcher.
-import { CachingApiKeyVerifier, remoteApiKeyLookup, ServiceTokens } from "@muster/authz";
+import {
+  apiKeyCredentials,
+  CachingCredentialVerifier,
+  remoteApiKeyLookup,
+  ServiceTokens,
+} from "@muster/authz";
 import type { Config } from "@muster/config";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { assert, type Clock, type IdSource } from "@muster/core";
@@ -56,7 +61,7 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
       ids: deps.ids,
       log: modulePlatform.log,
       metrics: deps.metrics,
-      apiKeys: modulePlatform.apiKeys,
+      credentials: modulePlatform.credentials,
       serviceTokens: modulePlatform.serviceTokens,
       demoOrganizationId: deps.platform.demo?.organizationId,
       ledger: new IdempotencyLedger({ ...modulePlatform, key: modulePlatform.key("idempotency") }),
@@ -90,8 +95,8 @@ function platformOf(
     bus: platform.bus,
     database,
     caller,
-    apiKeys: new CachingApiKeyVerifier({
-      lookup: lookupOf(service, database, caller, clock),
+    credentials: new CachingCredentialVerifier({
+      lookups: [apiKeyCredentials(lookupOf(service, database, caller, clock))],
       clock,
       broadcasts: platform.bus,
       log: log.child({ service }),

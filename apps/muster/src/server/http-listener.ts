@@ -1,5 +1,5 @@
 // The HTTP port: the gateway where it runs, else probes alone. Metrics have a port of their own in production.
-import { CachingApiKeyVerifier, remoteApiKeyLookup } from "@muster/authz";
+import { apiKeyCredentials, CachingCredentialVerifier, remoteApiKeyLookup } from "@muster/authz";
 import type { Config } from "@muster/config";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Clock, IdSource } from "@muster/core";
@@ -61,8 +61,9 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
     caller: (method) => directory.callerOf(serviceOf(method)),
     readiness: () => readiness.check(),
     admission: createAdmission({
-      apiKeys: new CachingApiKeyVerifier({
-        lookup: remoteApiKeyLookup(createClient(CredentialService, identity), clock),
+      clock,
+      credentials: new CachingCredentialVerifier({
+        lookups: [apiKeyCredentials(remoteApiKeyLookup(createClient(CredentialService, identity), clock))],
         clock,
         broadcasts: platform.bus,
         log: options.log,

@@ -4,7 +4,7 @@ import { getOption } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { type AuthenticateDeps, identifyCaller } from "./authenticate.ts";
-import { assertAllowed } from "./authorize.ts";
+import { type AuthorizeDeps, requireAllowed } from "./authorize.ts";
 
 /** The service checks the caller again, so an admission protects the body's reader and nothing else. */
 export interface Admission {
@@ -13,13 +13,12 @@ export interface Admission {
 }
 
 /** Decides with the rules of the dispatcher. */
-export function createAdmission(deps: AuthenticateDeps): Admission {
+export function createAdmission(deps: AuthenticateDeps & AuthorizeDeps): Admission {
   return {
     async admit(method, headers) {
       const methodPolicy = getOption(method, policy);
       const caller = await identifyCaller(deps, methodPolicy, headers);
-      assertAllowed(methodPolicy, caller);
-      return caller;
+      return requireAllowed(deps, methodPolicy, headers, caller);
     },
   };
 }

@@ -1,7 +1,7 @@
-// Authenticates the caller: an API key, another service, or a local caller acting for the demo organization.
+// Authenticates the caller: an API key, a user, another service, or a local caller acting for the demo organization.
 import type {
   AnonymousPrincipal,
-  ApiKeyVerifier,
+  CredentialVerifier,
   DemoPrincipal,
   Principal,
   ServiceTokenPort,
@@ -10,7 +10,7 @@ import { Access, type MethodPolicy } from "@muster/contracts/muster/options/v1/o
 import type { OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { AUTHORIZATION, SERVICE_TOKEN } from "../metadata.ts";
-import { apiKeyFrom } from "./credentials.ts";
+import { credentialFrom } from "./credentials.ts";
 import type { Before } from "./interceptor.ts";
 
 /** The only service whose tokens may mark a caller as local. */
@@ -19,7 +19,7 @@ const GATEWAY = "gateway";
 const ANONYMOUS: AnonymousPrincipal = { kind: "anonymous", id: "anonymous" };
 
 export interface AuthenticateDeps {
-  readonly apiKeys: ApiKeyVerifier;
+  readonly credentials: CredentialVerifier;
   readonly serviceTokens: ServiceTokenPort;
   readonly demoOrganizationId: OrganizationId | undefined;
 }
@@ -41,23 +41,41 @@ export async function identifyCaller(
   policy: MethodPolicy,
   headers: ReadonlyMap<string, string>,
 ): Promise<Principal> {
-  if (policy.access === Access.PUBLIC) return ANONYMOUS;
+  if (policy.access === Access.PUBLIC) return identifyAnyone(deps, policy, headers);
   const authorization = headers.get(AUTHORIZATION);
   const token = headers.get(SERVICE_TOKEN);
   let caller: Principal | undefined;
-  if (authorization !== undefined) caller = await byApiKey(deps, policy, authorization);
+  if (authorization !== undefined) caller = await byCredential(deps, policy, authorization);
   else if (token !== undefined) caller = byServiceToken(deps, policy, token);
   if (caller === undefined) throw new AppError("UNAUTHENTICATED");
   return caller;
 }
 
-async function byApiKey(
-  { apiKeys }: AuthenticateDeps,
+/** The user of a valid access token where the method reads one; otherwise nobody in particular. */
+async function identifyAnyone(
+  { credentials }: AuthenticateDeps,
+  { readsAccessToken, sensitive = false }: MethodPolicy,
+  headers: ReadonlyMap<string, string>,
+): Promise<Principal> {
+  const authorization = readsAccessToken ? headers.get(AUTHORIZATION) : undefined;
+  const credential = authorization === undefined ? undefined : credentialFrom(authorization);
+  if (credential === undefined) return ANONYMOUS;
+  try {
+    const caller = await credentials.verify(credential, { sensitive });
+    return caller?.kind === "user" ? caller : ANONYMOUS;
+  } catch (error) {
+    if (error instanceof AppError && error.reason === "SESSION_ENDED") return ANONYMOUS;
+    throw error;
+  }
+}
+
+async function byCredential(
+  { credentials }: AuthenticateDeps,
   { sensitive = false }: MethodPolicy,
   authorization: string,
 ): Promise<Principal | undefined> {
-  const key = apiKeyFrom(authorization);
-  return key === undefined ? undefined : apiKeys.verify(key, { sensitive });
+  const credential = credentialFrom(authorization);
+  return credential === undefined ? undefined : credentials.verify(credential, { sensitive });
 }
 
 function byServiceToken(deps: AuthenticateDeps, policy: MethodPolicy, token: string): Principal | undefined {

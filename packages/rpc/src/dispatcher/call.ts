@@ -1,6 +1,6 @@
 // Carries a call through the interceptors; handlers receive the call as CallContext.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import type { Principal } from "@muster/authz";
+import type { Principal, UserPrincipal } from "@muster/authz";
 import { AssertionError, type OrganizationId } from "@muster/core";
 import type { AppError } from "@muster/errors";
 import type { CallOptions } from "../caller.ts";
@@ -78,6 +78,12 @@ export class Call implements CallContext {
     if (organizationId === undefined)
       throw new AssertionError(`the call of kind ${kind} has no organization`);
     return organizationId;
+  }
+
+  get user(): UserPrincipal {
+    const principal = this.principal;
+    if (principal.kind !== "user") throw new AssertionError(`the caller is no user: ${principal.kind}`);
+    return principal;
   }
 
   /** Ends the call with this error and aborts the handler's signal. */

@@ -1,17 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { apiKeyFrom } from "./credentials.ts";
+import { credentialFrom } from "./credentials.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
-describe("an API key is read from", () => {
+describe("a credential is read from", () => {
   test.each([
     ["Bearer mk_abc", "mk_abc"],
     ["BEARER   mk_abc ", "mk_abc"],
+    [`Bearer ${"x".repeat(2048)}`, "x".repeat(2048)],
     [`Basic ${base64("mk_abc:")}`, "mk_abc"],
     [`basic ${base64("mk_abc:a:b")}`, "mk_abc"],
     [`Basic ${Buffer.from("mk_abc:x").toString("base64url")}`, "mk_abc"],
   ])("%s", (header, key) => {
-    expect(apiKeyFrom(header)).toBe(key);
+    expect(credentialFrom(header)).toBe(key);
   });
 });
 
@@ -24,7 +25,8 @@ describe("nothing is read from", () => {
     "Bearer a b",
     "Bearer, mk_abc",
     "Token mk_abc",
-    `Bearer ${"x".repeat(513)}`,
+    `Bearer ${"x".repeat(2049)}`,
+    `Basic ${base64(`${"x".repeat(513)}:`)}`,
     "Bearer caf\u00e9",
     `Basic ${base64("mk_abc")}`,
     `Basic ${base64(":password")}`,
@@ -32,6 +34,6 @@ describe("nothing is read from", () => {
     "Basic mk_abc:",
     `Basic ${base64(`${"x".repeat(5000)}:`)}`,
   ])("%j", (header) => {
-    expect(apiKeyFrom(header)).toBeUndefined();
+    expect(credentialFrom(header)).toBeUndefined();
   });
 });

@@ -1,18 +1,22 @@
-// Reads the API key out of an Authorization header.
+// Reads the credential out of an Authorization header.
+import { ACCESS_TOKEN_CHARACTERS_MAX } from "@muster/authz";
 
 /** Longer than any key that Muster hands out. */
 const KEY_CHARS_MAX = 512;
-const KEY_FORM = /^[\x21-\x7e]+$/;
+const CREDENTIAL_FORM = /^[\x21-\x7e]+$/;
 const SCHEME_FORM = /^([A-Za-z]+) +([^ ]+) *$/;
 const BASE64_FORM = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
-/** `Bearer <key>`, or `Basic` with the key as user name. Undefined when it is neither, or garbled. */
-export function apiKeyFrom(authorization: string): string | undefined {
+/**
+ * `Bearer` with an API key or an access token, or `Basic` with an API key as user name. Undefined when it is neither, or
+ * garbled.
+ */
+export function credentialFrom(authorization: string): string | undefined {
   const match = SCHEME_FORM.exec(authorization);
   const scheme = match?.[1]?.toLowerCase();
   const value = match?.[2] ?? "";
-  if (scheme === "bearer") return wellFormed(value);
-  if (scheme === "basic") return wellFormed(userName(value));
+  if (scheme === "bearer") return wellFormed(value, ACCESS_TOKEN_CHARACTERS_MAX);
+  if (scheme === "basic") return wellFormed(userName(value), KEY_CHARS_MAX);
   return undefined;
 }
 
@@ -23,6 +27,6 @@ function userName(encoded: string): string {
   return colon === -1 ? "" : text.slice(0, colon);
 }
 
-function wellFormed(key: string): string | undefined {
-  return key.length <= KEY_CHARS_MAX && KEY_FORM.test(key) ? key : undefined;
+function wellFormed(credential: string, charactersMax: number): string | undefined {
+  return credential.length <= charactersMax && CREDENTIAL_FORM.test(credential) ? credential : undefined;
 }

@@ -9,7 +9,7 @@ import {
   setExtension,
 } from "@bufbuild/protobuf";
 import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
-import type { ApiKeyVerifier, Principal, ServiceTokenClaims } from "@muster/authz";
+import type { CredentialVerifier, Principal, ServiceTokenClaims } from "@muster/authz";
 import { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import {
   Access,
@@ -107,11 +107,11 @@ interface Setting {
   readonly log?: Logger;
   readonly handler?: (context: CallContext) => Promise<object>;
   readonly isProduction?: boolean;
-  readonly apiKeys?: ApiKeyVerifier;
+  readonly credentials?: CredentialVerifier;
 }
 
 function made(shape: Shape, setting: Setting = {}): Made {
-  const { handler, isProduction = false, log = deps.log, apiKeys = deps.apiKeys } = setting;
+  const { handler, isProduction = false, log = deps.log, credentials = deps.credentials } = setting;
   const service = serviceOf(shape);
   const clock = new FakeClock();
   const seen: Principal[] = [];
@@ -128,7 +128,7 @@ function made(shape: Shape, setting: Setting = {}): Made {
       },
     ],
     ...deps,
-    apiKeys,
+    credentials,
     log,
     clock,
     demoOrganizationId: isProduction ? undefined : DEMO,
@@ -156,7 +156,7 @@ const deps = {
   clock: new FakeClock(),
   log: createLogger({ level: "silent" }),
   metrics: new Metrics(),
-  apiKeys: { verify: async () => undefined, onChange: () => () => {} },
+  credentials: { verify: async () => undefined, onChange: () => () => {} },
   serviceTokens: { mint: () => "", verify: (text: string) => JSON.parse(text) as ServiceTokenClaims },
 };
 
@@ -265,7 +265,7 @@ describe("the access of a method", () => {
       seen.push(context);
       return {};
     };
-    const { call } = made({ policy: wholePublic }, { handler, apiKeys: keys });
+    const { call } = made({ policy: wholePublic }, { handler, credentials: keys });
     expect(await call(headers)).toEqual({ kind: "anonymous", id: "anonymous" });
     expect(() => seen[0]?.organizationId).toThrow("no organization");
   });
@@ -274,7 +274,7 @@ describe("the access of a method", () => {
     ["a person", Access.PERSON, "PERMISSION_DENIED"],
     ["a partner", Access.PARTNER, "PERMISSION_DENIED"],
   ])("of %s: a key with every permission is refused", async (_, access, reason) => {
-    const { call } = made({ policy: { ...whole, access, permission: "" } }, { apiKeys: keys });
+    const { call } = made({ policy: { ...whole, access, permission: "" } }, { credentials: keys });
     await expect(call(key)).rejects.toMatchObject({ reason });
     await expect(call({})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
   });

@@ -1,7 +1,7 @@
 // Runs a service's methods behind the interceptors. Calls within the process use the dispatcher directly; the
 // gRPC server and the Connect routes call the same dispatcher.
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
-import type { ApiKeyVerifier, ServiceTokenPort } from "@muster/authz";
+import type { CredentialVerifier, ServiceTokenPort } from "@muster/authz";
 import { AssertionError, type Clock, type IdSource, type OrganizationId, randomIds } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
@@ -42,7 +42,7 @@ export interface DispatcherOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly apiKeys: ApiKeyVerifier;
+  readonly credentials: CredentialVerifier;
   readonly serviceTokens: ServiceTokenPort;
   /** Set in embedded mode: the organization for which a local caller without credentials acts. */
   readonly demoOrganizationId?: OrganizationId | undefined;
@@ -121,19 +121,19 @@ async function* unimplemented(): AsyncIterable<never> {
 
 /** Outermost first; the same at every mount. 401 comes before 403, and 403 before 400. */
 function chain(options: DispatcherOptions): Interceptor[] {
-  const { clock, log, metrics } = options;
+  const { clock, log, metrics, credentials } = options;
   return [
     logAndMetrics({ clock, log, metrics }),
     errors({ log, clock }),
     deadline({ clock }),
     identifyClient(options),
     authenticate({
-      apiKeys: options.apiKeys,
+      credentials,
       serviceTokens: options.serviceTokens,
       demoOrganizationId: options.demoOrganizationId,
     }),
-    authorize(),
-    watchCredential({ apiKeys: options.apiKeys, clock }),
+    authorize({ credentials, clock }),
+    watchCredential({ credentials, clock }),
     validate(),
     idempotency({ ledger: options.ledger, log, clock }),
   ];

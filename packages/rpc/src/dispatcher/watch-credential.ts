@@ -1,68 +1,77 @@
-// Ends a stream when the API key of its caller ends or loses the permission, whatever the handler does.
-import type { ApiKeyPrincipal, ApiKeyVerifier } from "@muster/authz";
+// Ends a stream when the credential of its caller ends or loses the permission, whatever the handler does.
+import { type CredentialPrincipal, type CredentialVerifier, dependsOn } from "@muster/authz";
 import { type Clock, Wakeup } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { AUTHORIZATION } from "../metadata.ts";
+import { assertAllowed } from "./authorize.ts";
 import type { Call } from "./call.ts";
-import { apiKeyFrom } from "./credentials.ts";
+import { credentialFrom } from "./credentials.ts";
 import type { Before } from "./interceptor.ts";
 
-/** A key is checked at this interval, in case an announcement gets lost. */
+/** A credential is checked at this interval, in case an announcement gets lost. */
 const CHECK_MS = 60_000;
 /** A constant reason saves a DOMException per stream. */
 const ENDED = "ended";
 
 interface Deps {
-  readonly apiKeys: ApiKeyVerifier;
+  readonly credentials: CredentialVerifier;
   readonly clock: Clock;
 }
 
-/** Follows `authorize`, so that no announcement can come between the check of the key and the subscription. */
+/** Follows `authorize`, so that no announcement can come between the check of the credential and the subscription. */
 export function watchCredential(deps: Deps): Before {
   return {
     before(call) {
-      if (call.method.methodKind === "unary" || call.principal.kind !== "api_key") return;
-      const key = apiKeyFrom(call.options.headers.get(AUTHORIZATION) ?? "");
-      if (key !== undefined) watch(deps, call, key, call.principal);
+      const { method, principal } = call;
+      if (method.methodKind === "unary") return;
+      if (principal.kind !== "api_key" && principal.kind !== "user") return;
+      const credential = credentialFrom(call.options.headers.get(AUTHORIZATION) ?? "");
+      if (credential !== undefined) watch(deps, call, credential, principal);
     },
   };
 }
 
-function watch(deps: Deps, call: Call, key: string, principal: ApiKeyPrincipal): void {
+function watch(deps: Deps, call: Call, credential: string, principal: CredentialPrincipal): void {
   const changed = new Wakeup();
   const ended = new AbortController();
-  const unsubscribe = deps.apiKeys.onChange((id) => {
-    if (id === undefined || id === principal.id) changed.notify();
+  const unsubscribe = deps.credentials.onChange((id) => {
+    if (id === undefined || dependsOn(principal, id)) changed.notify();
   });
   call.onEnd(() => {
     unsubscribe();
     ended.abort(ENDED);
   });
-  untilRefused(deps, call, key, principal, changed, ended.signal).catch((error: unknown) => {
+  untilRefused(deps, call, credential, principal, changed, ended.signal).catch((error: unknown) => {
     call.abort(error instanceof AppError ? error : new AppError("INTERNAL", { cause: error }));
   });
 }
 
-/** Rejects once the key no longer allows the call. */
+/**
+ * Rejects once the credential no longer allows the call. After the end of an access token, the stream lives as long as
+ * the session.
+ */
 async function untilRefused(
-  { apiKeys, clock }: Deps,
+  { credentials, clock }: Deps,
   call: Call,
-  key: string,
-  first: ApiKeyPrincipal,
+  credential: string,
+  first: CredentialPrincipal,
   changed: Wakeup,
   ended: AbortSignal,
 ): Promise<void> {
-  const { permission, sensitive = false } = call.plan.policy;
-  let { expireTimeMs = Number.POSITIVE_INFINITY } = first;
-  for (;;) {
-    await changed.wait(clock, Math.min(CHECK_MS, Math.max(0, expireTimeMs - clock.nowMs())), ended);
+  const { policy } = call.plan;
+  const { sensitive = false } = policy;
+  for (let principal = first; ; ) {
+    await changed.wait(clock, checkDelayMs(principal, clock.nowMs()), ended);
     if (ended.aborted) return;
-    const principal = await apiKeys.verify(key, { sensitive });
+    const verified = await credentials.verify(credential, { sensitive, isStreaming: true });
     if (ended.aborted) return;
-    if (principal === undefined) throw new AppError("UNAUTHENTICATED");
-    if (!principal.permissions.has(permission)) {
-      throw new AppError("PERMISSION_DENIED", { details: { permission } });
-    }
-    expireTimeMs = principal.expireTimeMs ?? Number.POSITIVE_INFINITY;
+    if (verified === undefined) throw new AppError("UNAUTHENTICATED");
+    assertAllowed(policy, verified);
+    principal = verified;
   }
+}
+
+function checkDelayMs({ kind, expireTimeMs }: CredentialPrincipal, nowMs: number): number {
+  if (expireTimeMs === undefined || (kind === "user" && expireTimeMs <= nowMs)) return CHECK_MS;
+  return Math.min(CHECK_MS, Math.max(0, expireTimeMs - nowMs));
 }

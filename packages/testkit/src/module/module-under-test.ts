@@ -1,7 +1,7 @@
 // ModuleUnderTest runs a module behind the dispatcher on a test database, and calls methods of the module.
 import type { DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import { type ApiKeyVerifier, ServiceTokens } from "@muster/authz";
+import { type CredentialVerifier, ServiceTokens } from "@muster/authz";
 import type { Bus } from "@muster/bus";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { type Clock, type IdSource, randomIds } from "@muster/core";
@@ -27,7 +27,7 @@ import {
 import { withClock } from "../clocked-database.ts";
 import { FakeClock } from "../fake-clock.ts";
 import { openTestDatabase, type TestDatabase } from "../test-database.ts";
-import { apiKeyText, apiKeyTexts, type CallAs } from "./call-as.ts";
+import { apiKeyText, type CallAs, credentialTexts, userText } from "./call-as.ts";
 
 /** Derives every key of an installation in tests. */
 const TEST_KEY = new Uint8Array(32).fill(9);
@@ -52,8 +52,8 @@ export interface ModuleOptions {
   readonly exclusive?: boolean | undefined;
   /** Owner in leases. */
   readonly instanceId?: string | undefined;
-  /** Verifies API keys; by default the keys that {@link CallAs} describes. */
-  readonly apiKeys?: ((platform: Omit<Platform, "apiKeys">) => ApiKeyVerifier) | undefined;
+  /** Verifies API keys and access tokens; by default those that {@link CallAs} describes. */
+  readonly credentials?: ((platform: Omit<Platform, "credentials">) => CredentialVerifier) | undefined;
   readonly ledger?: ((platform: Platform) => IdempotencyLedgerPort) | undefined;
   readonly key?: Platform["key"] | undefined;
   /** Makes request ids, by default `ids`. */
@@ -124,11 +124,13 @@ export class ModuleUnderTest {
     scopes,
     idempotencyKey,
     service,
+    user,
     headers = {},
   }: CallAs): Map<string, string> {
     const all = new Map(Object.entries(headers));
-    const apiKey = key ?? (organizationId && apiKeyText(organizationId, scopes));
-    if (apiKey !== undefined) all.set("authorization", `Bearer ${apiKey}`);
+    const text = user === undefined ? organizationId && apiKeyText(organizationId, scopes) : userText(user);
+    const credential = key ?? text;
+    if (credential !== undefined) all.set("authorization", `Bearer ${credential}`);
     if (idempotencyKey !== undefined) all.set("idempotency-key", idempotencyKey);
     if (service !== undefined) all.set("muster-service-token", this.tokensOf(service).mint());
     return all;
@@ -223,7 +225,7 @@ function platformOf(
   const log = testLogger();
   const serviceTokens = new ServiceTokens({ service, key: TEST_KEY, clock });
   const metrics = new Metrics();
-  const platform: Omit<Platform, "apiKeys"> = {
+  const platform: Omit<Platform, "credentials"> = {
     clock,
     ids,
     log,
@@ -247,7 +249,7 @@ function platformOf(
       ...options.settings,
     },
   };
-  return { ...platform, apiKeys: options.apiKeys?.(platform) ?? apiKeyTexts };
+  return { ...platform, credentials: options.credentials?.(platform) ?? credentialTexts };
 }
 
 /** Silent unless MUSTER_TEST_LOG names a level. */

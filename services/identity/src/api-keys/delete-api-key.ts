@@ -25,7 +25,7 @@ export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       if (!removed || key === undefined || !isValidAt(key, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
       const count = await countRevocation(trx);
       write.publish(apiKeyRevoked(key, nowMs));
-      write.afterCommit(() => announceRevocation(deps, { apiKeyId: id, count, hasEnded: true }));
+      write.afterCommit(() => announceRevocation(deps, { credentialId: id, count, hasEnded: true }));
       return create(DeleteApiKeyResponseSchema);
     });
   };

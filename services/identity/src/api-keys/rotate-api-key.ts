@@ -38,7 +38,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       await insertApiKey(trx, apiKey);
       const count = await countRevocation(trx);
       write.publish(apiKeyRotated(old, apiKey, endMs));
-      write.afterCommit(() => announceRevocation(deps, { apiKeyId: id, count, hasEnded: false }));
+      write.afterCommit(() => announceRevocation(deps, { credentialId: id, count, hasEnded: false }));
       return response;
     });
   };

@@ -5,7 +5,8 @@ import { createLogger } from "@muster/log";
 import { FakeClock } from "@muster/testkit";
 import { beforeEach, describe, expect, test } from "vitest";
 import { hashApiKey, newApiKeySecret } from "./api-key.ts";
-import { type ApiKeyRecord, CachingApiKeyVerifier } from "./api-key-verifier.ts";
+import { type ApiKeyRecord, apiKeyCredentials } from "./credential-lookup.ts";
+import { CachingCredentialVerifier } from "./credential-verifier.ts";
 import { type CredentialClient, remoteApiKeyLookup, unknownApiKey } from "./remote-api-key-lookup.ts";
 import {
   CREDENTIALS_BEAT_TOPIC,
@@ -62,10 +63,10 @@ class Broadcasts implements BroadcastSource {
     this.send(CREDENTIALS_BEAT_TOPIC, encodeBeat(this.#count));
   }
 
-  revoke(apiKeyId: ApiKeyId, { hasEnded = true, isLost = false } = {}): void {
+  revoke(credentialId: string, { hasEnded = true, isLost = false } = {}): void {
     this.#count += 1;
     if (isLost) return;
-    this.send(CREDENTIALS_REVOKED_TOPIC, encodeRevocation({ apiKeyId, hasEnded, count: this.#count }));
+    this.send(CREDENTIALS_REVOKED_TOPIC, encodeRevocation({ credentialId, hasEnded, count: this.#count }));
   }
 
   send(topic: string, payload: Uint8Array): void {
@@ -79,7 +80,7 @@ const GRACE_MS = 120_000;
 let clock: FakeClock;
 let directory: Directory;
 let broadcasts: Broadcasts;
-let verifier: CachingApiKeyVerifier;
+let verifier: CachingCredentialVerifier;
 const key = newApiKeySecret();
 const other = newApiKeySecret();
 const OTHER_ID = "0190a5b4-0000-7000-8000-000000000002" as ApiKeyId;
@@ -90,8 +91,8 @@ beforeEach(async () => {
   await clock.advance(1);
   directory = new Directory();
   broadcasts = new Broadcasts();
-  verifier = new CachingApiKeyVerifier({
-    lookup: directory.lookup,
+  verifier = new CachingCredentialVerifier({
+    lookups: [apiKeyCredentials(directory.lookup)],
     clock,
     broadcasts,
     log,
@@ -115,7 +116,7 @@ function remove(secret: string): void {
   directory.records.delete(hashApiKey(secret).toString("hex"));
 }
 
-describe("CachingApiKeyVerifier", () => {
+describe("CachingCredentialVerifier", () => {
   test("a key gives its organization and exactly its scopes", async () => {
     const principal = await verifier.verify(key);
     expect(principal).toMatchObject({
@@ -297,7 +298,7 @@ describe("beats", () => {
 
   test("announcements that arrive out of order are no gap", async () => {
     await verifier.verify(key);
-    const revocation = (count: number) => encodeRevocation({ apiKeyId: OTHER_ID, hasEnded: true, count });
+    const revocation = (count: number) => encodeRevocation({ credentialId: OTHER_ID, hasEnded: true, count });
     broadcasts.send(CREDENTIALS_REVOKED_TOPIC, revocation(2));
     broadcasts.send(CREDENTIALS_REVOKED_TOPIC, revocation(1));
     await clock.advance(1_000);
