@@ -1,5 +1,6 @@
 // Checks the options that every RPC must set in its proto, and that the app serves every RPC.
 import type { DescMessage } from "@bufbuild/protobuf";
+import { EVERY_KEY_PERMISSION, PERMISSIONS, rolesWith } from "@muster/authz";
 import { SERVICE_NAMES, TARGETS } from "@muster/config";
 import {
   Access,
@@ -88,6 +89,19 @@ test("the policies are those that were reviewed", async () => {
     return words.filter((word) => word !== "").join(" ");
   });
   await golden("policies.txt", `${lines.sort().join("\n")}\n`);
+});
+
+test("the permissions of roles and of keys are those that were reviewed", async () => {
+  const lines = PERMISSIONS.map((permission) => {
+    const isOfKeys = EVERY_KEY_PERMISSION.includes(permission);
+    return [permission, ...rolesWith(permission), ...(isOfKeys ? ["*"] : [])].join(" ");
+  });
+  await golden("permissions.txt", `${lines.join("\n")}\n`);
+});
+
+test("every permission of a method has a row in the table of roles", () => {
+  const used = methods.map((method) => policyOf(method).permission).filter((name) => name !== "");
+  expect(used.filter((name) => !PERMISSIONS.includes(name))).toEqual([]);
 });
 
 test("every list and map that a client may send has a limit, so that decoding stops there", () => {

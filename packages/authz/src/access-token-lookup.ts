@@ -8,9 +8,9 @@ import {
   type VerifiedAccessToken,
 } from "./access-token.ts";
 import { type CredentialLookup, type Finding, type Refusal, UNAUTHENTICATED } from "./credential-lookup.ts";
-import { permissionsOf, permissionsOfRole } from "./permissions.ts";
 import { type PublishedKeyLookup, PublishedKeys } from "./published-keys.ts";
-import type { Role } from "./role.ts";
+import { permissionsOf, permissionsOfRole } from "./roles/permissions.ts";
+import type { Role } from "./roles/role.ts";
 
 /** A session that has not ended, as stored by identity. */
 export interface SessionRecord {

@@ -1,8 +1,8 @@
 // Declares how a kind of credential is recognized and looked up in identity.
 import type { ApiKeyId, OrganizationId } from "@muster/core";
 import { isApiKey } from "./api-key.ts";
-import { permissionsOf } from "./permissions.ts";
 import type { CredentialPrincipal } from "./principal.ts";
+import { permissionsOf } from "./roles/permissions.ts";
 
 /** Why a credential is refused. */
 export type Refusal = "UNAUTHENTICATED" | "SESSION_ENDED";

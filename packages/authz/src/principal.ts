@@ -1,6 +1,7 @@
 // Declares the callers that a service distinguishes, and the ports that verify them.
 import type { OrganizationId, SessionId, SigningKeyId, UserId } from "@muster/core";
-import type { Role } from "./role.ts";
+import type { Permissions } from "./roles/permissions.ts";
+import type { Role } from "./roles/role.ts";
 
 export type Principal =
   | AnonymousPrincipal
@@ -65,11 +66,6 @@ export interface ServicePrincipal {
   /** The service's name, such as "segments". */
   readonly id: string;
   readonly organizationId?: undefined;
-}
-
-/** The scopes of a credential; "*" holds every permission. */
-export interface Permissions {
-  has(permission: string): boolean;
 }
 
 /** Verifies API keys and access tokens. */

@@ -2,6 +2,7 @@
 // descriptor leaves a gap.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
+import { isPermission } from "@muster/authz";
 import {
   Access,
   type MethodPolicy,
@@ -68,7 +69,7 @@ function policyGap(method: DescMethod, policy: MethodPolicy): string | undefined
 function accessGap({ access, permission, callers, anonymousDemo }: MethodPolicy): string | undefined {
   if (access === Access.UNSPECIFIED) return "states no access";
   const needsPermission = access === Access.PERMISSION;
-  if (needsPermission && permission === "") return "names no permission";
+  if (needsPermission && !isPermission(permission)) return "names no permission of the table of roles";
   if (!needsPermission && permission !== "") return "names a permission that its access does not check";
   const isInternal = access === Access.INTERNAL;
   if (isInternal && callers.length === 0) return "is internal and lists no callers";

@@ -304,12 +304,16 @@ describe.each(ENGINES)("identity claims of tracking calls on %s", (engine) => {
   });
 
   test.each(Object.values(TrackingService.method))(
-    "$localName asks for events.write and nothing less",
+    "$localName asks for tracking.write and nothing less",
     async (method) => {
       const request = "call" in method.input.field ? { call: { userId: "u" } } : {};
       const may = (scopes: readonly string[]) =>
         events.call(method as typeof track, request, { ...as, scopes });
       await expectReason(may(["events.read", "profiles.write"]), "PERMISSION_DENIED");
+      for (const scope of ["tracking.write", "events.write"]) {
+        const outcome: unknown = await may([scope]).catch((error: unknown) => error);
+        expect(outcome, scope).not.toMatchObject({ reason: "PERMISSION_DENIED" });
+      }
       await expectReason(events.call(method as typeof track, request, {}), "UNAUTHENTICATED");
     },
   );

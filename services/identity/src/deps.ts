@@ -13,6 +13,4 @@ export interface IdentityDeps {
   readonly bus: Bus;
   readonly log: Logger;
   readonly outbox: OutboxPort;
-  /** Every permission that a method of the installation requires. */
-  readonly knownPermissions: ReadonlySet<string>;
 }

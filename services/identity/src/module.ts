@@ -6,7 +6,6 @@ import type { ModuleDefinition } from "@muster/runtime";
 import { apiKeyService, credentialService } from "./api-keys/api-key-service.ts";
 import { RevocationBeatWorker } from "./api-keys/revocation-beat-worker.ts";
 import type { IdentityDeps } from "./deps.ts";
-import { knownPermissions } from "./known-permissions.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 
 export { ownApiKeyLookup } from "./api-keys/verify-api-key.ts";
@@ -27,7 +26,6 @@ export const identityModule: ModuleDefinition = {
       log,
       outbox,
       pageTokens: new PageTokens(platform.key("page-tokens")),
-      knownPermissions: knownPermissions(),
     };
     return {
       services: [

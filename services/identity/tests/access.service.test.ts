@@ -2,7 +2,7 @@
 // out.
 import type { DescMethod, DescMethodUnary } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
-import { newApiKeySecret } from "@muster/authz";
+import { EVERY_KEY_PERMISSION, newApiKeySecret, permissionsOf } from "@muster/authz";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
@@ -11,7 +11,6 @@ import { Access, policy } from "@muster/contracts/muster/options/v1/options_pb";
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { knownPermissions } from "../src/known-permissions.ts";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 
 const SERVICES = [OrganizationService, ApiKeyService, CredentialService, OrganizationDirectoryService];
@@ -78,7 +77,7 @@ describe.each(ENGINES)("access to identity on %s", (engine) => {
 
   test.each(PUBLIC)("$localName: a key with every permission but the one it needs is 403", async (method) => {
     const { permission } = getOption(method, policy);
-    const scopes = [...knownPermissions()].filter((known) => known !== permission);
+    const scopes = EVERY_KEY_PERMISSION.filter((known) => !permissionsOf([known]).has(permission));
     const { secret } = await identity.call(
       ApiKeyService.method.createApiKey,
       { name: "All but one", scopes },

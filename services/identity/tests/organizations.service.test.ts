@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
@@ -11,7 +10,6 @@ import {
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { INSTALLATION_SERVICES } from "../src/known-permissions.ts";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 
 const { createOrganization, listOrganizations, updateOrganization } = OrganizationService.method;
@@ -160,15 +158,4 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
       expect(organizations.map(({ id }) => id)).toEqual([DEMO_ORGANIZATION_ID]);
     }
   });
-});
-
-test("permissions are read from every service that the generated code has", () => {
-  const generated = new URL("../../../packages/contracts/src/gen/muster/", import.meta.url);
-  const names = readdirSync(generated, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith("_service_pb.ts"))
-    .flatMap((path) => [
-      ...readFileSync(new URL(path, generated), "utf8").matchAll(/@generated from service (\S+)/g),
-    ])
-    .map(([, name]) => name);
-  expect(INSTALLATION_SERVICES.map(({ typeName }) => typeName).sort()).toEqual([...new Set(names)].sort());
 });

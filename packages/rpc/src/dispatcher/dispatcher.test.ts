@@ -45,10 +45,10 @@ function filesOf(file: DescFile, found = new Map<string, DescFile>()): Map<strin
 
 type Policy = Shape["policy"];
 
-/** A policy without gaps, for callers with the permission "p". */
+/** A policy without gaps, for callers with the permission "events.read". */
 const whole: Policy = {
   access: Access.PERMISSION,
-  permission: "p",
+  permission: "events.read",
   stepUp: false,
   sensitive: false,
   rateClass: RateClass.READ,
@@ -168,8 +168,9 @@ describe("construction refuses a method", () => {
   test.each<[string, Shape]>([
     ["states no access", { policy: { ...whole, access: Access.UNSPECIFIED } }],
     ["names no permission", { policy: { ...whole, permission: "" } }],
-    ["names a permission", { policy: { ...wholePublic, permission: "p" } }],
-    ["names a permission", { policy: { ...wholeInternal, permission: "p" } }],
+    ["names no permission of the table", { policy: { ...whole, permission: "events.reads" } }],
+    ["names a permission", { policy: { ...wholePublic, permission: "events.read" } }],
+    ["names a permission", { policy: { ...wholeInternal, permission: "events.read" } }],
     ["lists no callers", { policy: { ...wholeInternal, callers: [] } }],
     ["lists callers", { policy: { ...whole, callers: ["a"] } }],
     ["open to the demo", { policy: { ...wholeInternal, anonymousDemo: true } }],

@@ -7,17 +7,16 @@ import {
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
-import { requireHeldScopes, requireKnownScopes } from "./api-key.ts";
 import { apiKeyCreated } from "./api-key-events.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { insertApiKey } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
-import { permissionsOfCaller } from "./permissions-of-caller.ts";
+import { requireHeldScopes, requireKnownScopes } from "./requested-scopes.ts";
 
 export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.createApiKey> {
   return async (request, context) => {
-    requireKnownScopes(request.scopes, deps.knownPermissions);
-    requireHeldScopes(request.scopes, permissionsOfCaller(context));
+    requireKnownScopes(request.scopes);
+    requireHeldScopes(request.scopes, context);
     const { apiKey, secret } = issueApiKey(deps, {
       organizationId: context.organizationId,
       name: request.name,

@@ -11,12 +11,12 @@ import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { announceRevocation } from "./announce-revocation.ts";
-import { type ApiKey, isValidAt, parseApiKeyId, requireHeldScopes } from "./api-key.ts";
+import { type ApiKey, isValidAt, parseApiKeyId } from "./api-key.ts";
 import { apiKeyRotated } from "./api-key-events.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { findApiKey, insertApiKey, removeEndedApiKeys, setApiKeyEnd } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
-import { permissionsOfCaller } from "./permissions-of-caller.ts";
+import { requireHeldScopes } from "./requested-scopes.ts";
 import { countRevocation } from "./revocation-count-store.ts";
 
 export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.rotateApiKey> {
@@ -27,7 +27,7 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     const old = await findApiKey(deps.database.reader, organizationId, id);
     if (old === undefined || !isValidAt(old, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
     // The response contains the new secret, which must not grant more than the caller holds.
-    requireHeldScopes(old.scopes, permissionsOfCaller(context));
+    requireHeldScopes(old.scopes, context);
     const { name, scopes } = old;
     const { apiKey, secret } = issueApiKey(deps, { organizationId, name, scopes });
     const response = create(RotateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });

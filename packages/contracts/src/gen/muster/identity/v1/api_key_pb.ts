@@ -42,7 +42,7 @@ export type ApiKey = Message<"muster.identity.v1.ApiKey"> & {
   prefix: string;
 
   /**
-   * The permissions of the key, such as "events.write"; "*" holds every permission.
+   * The permissions of the key, such as "events.write"; "*" holds all but "organizations.delete".
    *
    * @generated from field: repeated string scopes = 4;
    */

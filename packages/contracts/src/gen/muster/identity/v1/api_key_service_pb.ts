@@ -27,7 +27,7 @@ export type CreateApiKeyRequest = Message<"muster.identity.v1.CreateApiKeyReques
   name: string;
 
   /**
-   * Permissions such as "events.write"; "*" means every permission.
+   * Permissions such as "events.write"; "*" means every permission but "organizations.delete".
    *
    * @generated from field: repeated string scopes = 2;
    */
