@@ -153,6 +153,7 @@ test("production mode: migrate, then every target", { timeout: 180_000 }, async 
     MUSTER_NATS_URL: await testNatsUrl(),
     MUSTER_NATS_PREFIX: name,
     MUSTER_SECRET: randomBytes(32).toString("base64"),
+    MUSTER_IDENTITY_SECRET: randomBytes(32).toString("base64"),
     MUSTER_HTTP_HOST: "127.0.0.1",
     MUSTER_HTTP_PORT: String(http),
     MUSTER_GRPC_HOST: "127.0.0.1",

@@ -94,6 +94,7 @@ async function startProduction(
     MUSTER_NATS_URL: await testNatsUrl(),
     MUSTER_NATS_PREFIX: name,
     MUSTER_SECRET: randomBytes(32).toString("base64"),
+    MUSTER_IDENTITY_SECRET: randomBytes(32).toString("base64"),
     MUSTER_HTTP_HOST: "127.0.0.1",
     MUSTER_GRPC_HOST: "127.0.0.1",
     MUSTER_LOG_LEVEL: "warn",

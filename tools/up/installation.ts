@@ -15,6 +15,7 @@ export interface Ports {
 export interface Installation {
   readonly folder: string;
   readonly secret: string;
+  readonly identitySecret: string;
   readonly mysqlPort: number;
   readonly natsPort: number;
   readonly ports: Readonly<Record<Target, Ports>>;
@@ -33,7 +34,8 @@ export async function openInstallation(
   const wanted = gatewayPort ?? ((await isFree(GATEWAY_HTTP_PORT)) ? GATEWAY_HTTP_PORT : await freePort());
   const installation: Installation = {
     folder,
-    secret: randomBytes(32).toString("base64"),
+    secret: newSecret(),
+    identitySecret: newSecret(),
     mysqlPort: await freePort(),
     natsPort: await freePort(),
     ports: {
@@ -50,9 +52,17 @@ async function otherPorts(): Promise<Omit<Ports, "http">> {
   return { grpc: await freePort(), metrics: await freePort() };
 }
 
+function newSecret(): string {
+  return randomBytes(32).toString("base64");
+}
+
 /** The stored installation; a requested port of the gateway replaces the stored port. */
 function movedTo(gatewayPort: number | undefined, path: string, folder: string): Installation {
-  const stored = { ...(JSON.parse(readFileSync(path, "utf8")) as Installation), folder };
+  const read = JSON.parse(readFileSync(path, "utf8")) as Installation;
+  // An installation of an older version has no secret of identity.
+  const { identitySecret = newSecret() } = read;
+  const stored = { ...read, identitySecret, folder };
+  if (read.identitySecret === undefined) save(stored, path);
   if (gatewayPort === undefined || gatewayPort === stored.ports.gateway.http) return stored;
   const gateway = { ...stored.ports.gateway, http: gatewayPort };
   return save({ ...stored, ports: { ...stored.ports, gateway } }, path);
@@ -76,6 +86,10 @@ export function environmentOf(installation: Installation, target?: Target): Node
     ...Object.fromEntries(kept),
     MUSTER_MODE: "production",
     MUSTER_SECRET: installation.secret,
+    // Administrative commands, which have no target, use the secret too.
+    ...(target === undefined || target === "identity"
+      ? { MUSTER_IDENTITY_SECRET: installation.identitySecret }
+      : {}),
     MUSTER_DATABASE_URL: `mysql://root@127.0.0.1:${installation.mysqlPort}`,
     MUSTER_NATS_URL: `nats://127.0.0.1:${installation.natsPort}`,
     MUSTER_HTTP_HOST: "127.0.0.1",

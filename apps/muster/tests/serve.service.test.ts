@@ -155,6 +155,7 @@ describe("production", { timeout: 90_000 }, () => {
       // An address without a listener: a start does not wait for the broker.
       MUSTER_NATS_URL: `nats://127.0.0.1:${await freePort()}`,
       MUSTER_SECRET: randomBytes(32).toString("hex"),
+      MUSTER_IDENTITY_SECRET: randomBytes(32).toString("hex"),
       MUSTER_METRICS_PORT: String(await freePort()),
       MUSTER_LOG_LEVEL: "warn",
     };

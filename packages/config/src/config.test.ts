@@ -20,6 +20,7 @@ const production: Environment = {
   MUSTER_DATABASE_URL: `mysql://muster:${PASSWORD}@db:3306`,
   MUSTER_NATS_URL: "nats://one:4222,nats://two:4222",
   MUSTER_SECRET: SECRET,
+  MUSTER_IDENTITY_SECRET: SECRET,
 };
 
 function serve(environment: Environment): Config {
@@ -93,6 +94,7 @@ describe("refusals name the variable and what is expected", () => {
     ],
     [{ ...production, MUSTER_NATS_URL: "one:4222" }, "MUSTER_NATS_URL is wrong"],
     [{ ...production, MUSTER_SECRET: "" }, "MUSTER_SECRET is missing"],
+    [{ ...production, MUSTER_IDENTITY_SECRET: "" }, "MUSTER_IDENTITY_SECRET is missing"],
     [{ ...production, MUSTER_NATS_URL: undefined }, "MUSTER_NATS_URL is missing"],
     [{ ...production, MUSTER_DATABASE_URL: "" }, "MUSTER_DATABASE_URL is missing"],
     [{ ...production, MUSTER_TARGET: "gateway" }, "MUSTER_IDENTITY_ADDRESS is missing: expected host:port"],

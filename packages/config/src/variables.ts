@@ -148,6 +148,14 @@ export const variables = {
     requiredFor: ({ mode, command }) => mode === "production" && command === "serve",
     isSecret: true,
   }),
+  identitySecret: optional({
+    name: "MUSTER_IDENTITY_SECRET",
+    doc: "Seals what identity alone reads, such as the keys that sign access tokens. The same in every process that runs identity, and in no other process. Embedded mode derives the secret from MUSTER_SECRET.",
+    kind: keyBytes,
+    requiredFor: ({ mode, command, targets }) =>
+      mode === "production" && command === "serve" && targets.includes("identity"),
+    isSecret: true,
+  }),
   databaseUrl: optional({
     name: "MUSTER_DATABASE_URL",
     doc: "MariaDB, MySQL 8 or TiDB. Each service has its own database, named by prefix and service.",

@@ -27,6 +27,8 @@ export interface Platform {
   readonly threads: ThreadPool;
   /** 32 bytes, of the installation, for the named use ("page-tokens", "idempotency"). */
   key(use: string): Uint8Array;
+  /** As `key`, but known to the processes of this service alone where the service has a secret of its own. */
+  ownKey(use: string): Uint8Array;
   /** Unique to this process start: the name of the lease owner. */
   readonly instanceId: string;
   /** No other process uses these databases, so leases of a dead process are taken over at once. */

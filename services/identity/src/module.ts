@@ -4,9 +4,9 @@ import { IdempotencyWorker } from "@muster/idempotency";
 import { Outbox, OutboxRelay } from "@muster/outbox";
 import type { ModuleDefinition } from "@muster/runtime";
 import { apiKeyService, credentialService } from "./api-keys/api-key-service.ts";
-import { RevocationBeatWorker } from "./api-keys/revocation-beat-worker.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
+import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 
 export { ownApiKeyLookup } from "./api-keys/verify-api-key.ts";
 export * from "./organizations/provisioning.ts";

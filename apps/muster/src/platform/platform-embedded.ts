@@ -5,7 +5,7 @@ import type { Config } from "@muster/config";
 import type { Clock } from "@muster/core";
 import { type Database, openSqlite } from "@muster/db";
 import { AppError } from "@muster/errors";
-import type { ServiceName } from "@muster/runtime";
+import { deriveKey, type ServiceName } from "@muster/runtime";
 import { ensureDemoOrganization } from "@muster/service-identity";
 import { migrateService } from "../schema.ts";
 import { StartError } from "../start-error.ts";
@@ -35,10 +35,12 @@ export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): 
       await migrateService({ service, database, config }, deps.clock);
     }
     const bus = new EmbeddedBus(deps);
+    const secret = config.secret ?? (await folder.secret());
     return {
       databases,
       bus,
-      secret: config.secret ?? (await folder.secret()),
+      secret,
+      identitySecret: identitySecretOf(config, secret),
       isExclusive: true,
       demo: await openDemo(folder, databases, deps),
       remoteCaller(service) {
@@ -74,6 +76,11 @@ export async function openEmbeddedDatabases(
     throw error;
   }
   return { databases, close };
+}
+
+/** The key of identity in embedded mode, where no second secret is needed. */
+export function identitySecretOf(config: Config, secret: Uint8Array): Uint8Array {
+  return config.identitySecret ?? deriveKey(secret, "identity-secret");
 }
 
 async function openDemo(

@@ -24,6 +24,7 @@ export async function openProductionPlatform(config: Config, deps: PlatformDeps)
     databases,
     bus,
     secret,
+    identitySecret: config.identitySecret,
     isExclusive: false,
     demo: undefined,
     remoteCaller(service) {

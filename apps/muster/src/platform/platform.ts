@@ -18,6 +18,8 @@ export interface OpenPlatform {
   readonly bus: Bus;
   /** The installation's key, from which all other keys are derived. */
   readonly secret: Uint8Array;
+  /** The key of identity, where identity runs in this process. */
+  readonly identitySecret: Uint8Array | undefined;
   /** No other process uses these databases. */
   readonly isExclusive: boolean;
   /** The demo organization, in embedded mode. */

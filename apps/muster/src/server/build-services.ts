@@ -105,6 +105,7 @@ function platformOf(
     serviceTokens: tokens,
     threads,
     key: (use) => deriveKey(platform.secret, `${service}/${use}`),
+    ownKey: (use) => deriveKey(ownSecretOf(service, platform), `${service}/${use}`),
     instanceId,
     exclusive: platform.isExclusive,
     settings: {
@@ -117,6 +118,13 @@ function platformOf(
       },
     },
   };
+}
+
+/** Identity has a secret of its own. */
+function ownSecretOf(service: ServiceName, { secret, identitySecret }: OpenPlatform): Uint8Array {
+  if (service !== "identity") return secret;
+  assert(identitySecret !== undefined, "identity runs without its secret");
+  return identitySecret;
 }
 
 /** Identity reads its own table; other services call identity. */

@@ -236,6 +236,7 @@ function platformOf(
     bus: options.bus ?? new EmbeddedBus({ clock, log }),
     caller: (name) => withServiceToken(callers[name] ?? absentCaller(service, name), serviceTokens),
     key: options.key ?? (() => TEST_KEY),
+    ownKey: options.key ?? (() => TEST_KEY),
     instanceId: options.instanceId ?? randomIds.next(0),
     exclusive: options.exclusive ?? beside === undefined,
     settings: {

@@ -8,11 +8,11 @@ import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
-import { announceRevocation } from "./announce-revocation.ts";
+import { announceRevocations } from "../revocation/announce-revocations.ts";
+import { countRevocations } from "../revocation/revocation-count-store.ts";
 import { isValidAt, parseApiKeyId } from "./api-key.ts";
 import { apiKeyRevoked } from "./api-key-events.ts";
 import { findApiKey, removeApiKey } from "./api-key-store.ts";
-import { countRevocation } from "./revocation-count-store.ts";
 
 export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.deleteApiKey> {
   return async (request, context) => {
@@ -23,9 +23,9 @@ export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       const key = await findApiKey(trx, organizationId, id);
       const removed = await removeApiKey(trx, organizationId, id);
       if (!removed || key === undefined || !isValidAt(key, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
-      const count = await countRevocation(trx);
+      const revocations = await countRevocations(trx, [{ credentialId: id, hasEnded: true }]);
       write.publish(apiKeyRevoked(key, nowMs));
-      write.afterCommit(() => announceRevocation(deps, { credentialId: id, count, hasEnded: true }));
+      write.afterCommit(() => announceRevocations(deps, revocations));
       return create(DeleteApiKeyResponseSchema);
     });
   };

@@ -10,14 +10,14 @@ import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
-import { announceRevocation } from "./announce-revocation.ts";
+import { announceRevocations } from "../revocation/announce-revocations.ts";
+import { countRevocations } from "../revocation/revocation-count-store.ts";
 import { type ApiKey, isValidAt, parseApiKeyId } from "./api-key.ts";
 import { apiKeyRotated } from "./api-key-events.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { findApiKey, insertApiKey, removeEndedApiKeys, setApiKeyEnd } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
 import { requireHeldScopes } from "./requested-scopes.ts";
-import { countRevocation } from "./revocation-count-store.ts";
 
 export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.rotateApiKey> {
   return async (request, context) => {
@@ -36,9 +36,9 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       await endOld(trx, old, endMs);
       await removeEndedApiKeys(trx, organizationId, nowMs);
       await insertApiKey(trx, apiKey);
-      const count = await countRevocation(trx);
+      const revocations = await countRevocations(trx, [{ credentialId: id, hasEnded: false }]);
       write.publish(apiKeyRotated(old, apiKey, endMs));
-      write.afterCommit(() => announceRevocation(deps, { credentialId: id, count, hasEnded: false }));
+      write.afterCommit(() => announceRevocations(deps, revocations));
       return response;
     });
   };
