@@ -7,6 +7,7 @@ import { randomIds, systemClock } from "@muster/core";
 import type { Database } from "@muster/db";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
+import { MemoryRateLimiter } from "@muster/rate-limits";
 import { Readiness, type ServiceName, ThreadPool, type Worker } from "@muster/runtime";
 import { openPlatform } from "../../apps/muster/src/platform/open-platform.ts";
 import type { OpenPlatform } from "../../apps/muster/src/platform/platform.ts";
@@ -62,7 +63,8 @@ export class TargetBuilder {
   async build(target: Target): Promise<BuiltTarget> {
     const metrics = new Metrics();
     const platform = this.#platform;
-    const common = { ...deps, config: { ...this.#config, targets: [target] }, platform, metrics };
+    const limiter = new MemoryRateLimiter({ limits: new Map() });
+    const common = { ...deps, config: { ...this.#config, targets: [target] }, platform, metrics, limiter };
     const remote = platform.remoteCaller;
     const directory = new ServiceDirectory({ local: ["identity", "events", "segments"], remote });
     const threads = new ThreadPool({ ...deps, metrics });

@@ -82,7 +82,24 @@ function token(service: string, actAsDemo = false): Record<string, string> {
   return { "muster-service-token": tokensOf(service).mint({ actAsDemo }) };
 }
 
-describe.each(methods)("%s", (_, method) => {
+const isPublic = (method: DescMethod): boolean => policyOf(method).access === Access.PUBLIC;
+
+describe.each(methods.filter(([, method]) => isPublic(method)))("%s, public", (_, method) => {
+  test.each<[string, Record<string, string>]>([
+    ["none", {}],
+    ["garbage", { authorization: "garbage" }],
+    ["an unknown key", { authorization: "Bearer nonsense" }],
+    ["a key with everything", key(["*"])],
+    ["a service's token", token("events")],
+    ["the demo's token", token("gateway", true)],
+  ])("ignores credentials: %s", async (_name, headers) => {
+    const reason = await refusal(method, headers);
+    // The request is empty, which a method may refuse as an invalid field.
+    expect(["REACHED", "FIELD_INVALID"]).toContain(reason);
+  });
+});
+
+describe.each(methods.filter(([, method]) => !isPublic(method)))("%s", (_, method) => {
   const { permission, access, callers, anonymousDemo } = policyOf(method);
   const refusals = ["UNAUTHENTICATED", "PERMISSION_DENIED"];
 

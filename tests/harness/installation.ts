@@ -36,6 +36,12 @@ export interface Installation {
   stop(): Promise<void>;
 }
 
+/** All tests are one client. A test of the limits sets them itself. */
+const HIGH_LIMITS = {
+  MUSTER_PUBLIC_REQUESTS_PER_MINUTE: "100000",
+  MUSTER_CREDENTIAL_REQUESTS_PER_MINUTE: "100000",
+};
+
 export async function startInstallation(
   mode: Mode,
   extra: Readonly<Record<string, string>> = {},
@@ -53,6 +59,7 @@ async function startEmbedded(folder: string, extra: Readonly<Record<string, stri
     MUSTER_HTTP_PORT: String(httpPort),
     MUSTER_GRPC_PORT: String(grpcPort),
     MUSTER_LOG_LEVEL: "warn",
+    ...HIGH_LIMITS,
     ...extra,
   };
   const url = `http://127.0.0.1:${httpPort}`;
@@ -98,6 +105,7 @@ async function startProduction(
     MUSTER_HTTP_HOST: "127.0.0.1",
     MUSTER_GRPC_HOST: "127.0.0.1",
     MUSTER_LOG_LEVEL: "warn",
+    ...HIGH_LIMITS,
   };
   const sets: ReplicaSet[] = [];
   for (let index = 1; index <= replicas; index += 1) {

@@ -1,6 +1,7 @@
 // Prints the configuration for people: the values in use, without secrets, and the example file.
 import { type Environment, type Flags, withFlags } from "./load-config.ts";
-import { type Variable, variables } from "./variables.ts";
+import type { Variable } from "./variable.ts";
+import { variables } from "./variables.ts";
 
 const all: readonly Variable<unknown>[] = Object.values(variables);
 

@@ -1,3 +1,4 @@
 export { envExample, printConfig } from "./describe-config.ts";
 export { type Config, ConfigError, databaseOf, type Environment, loadConfig } from "./load-config.ts";
-export { SERVICE_NAMES, TARGETS, type Target, variables } from "./variables.ts";
+export { SERVICE_NAMES, TARGETS, type Target } from "./variable.ts";
+export { variables } from "./variables.ts";

@@ -2,15 +2,8 @@
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { closestName } from "./closest-name.ts";
-import {
-  type Mode,
-  type Purpose,
-  SERVICE_NAMES,
-  TARGETS,
-  type Target,
-  type Variable,
-  variables,
-} from "./variables.ts";
+import { type Mode, type Purpose, SERVICE_NAMES, TARGETS, type Target, type Variable } from "./variable.ts";
+import { variables } from "./variables.ts";
 
 type Variables = typeof variables;
 export type VariableKey = keyof Variables;

@@ -5,7 +5,6 @@ import {
   choice,
   choiceList,
   integer,
-  type Kind,
   keyBytes,
   networkList,
   text,
@@ -13,46 +12,21 @@ import {
   url,
   urlList,
 } from "./kinds.ts";
-
-export const SERVICE_NAMES = ["identity", "events", "segments"] as const;
-export const TARGETS = [...SERVICE_NAMES, "gateway"] as const;
-export const MODES = ["embedded", "production"] as const;
-
-export type Target = (typeof TARGETS)[number];
-export type Mode = (typeof MODES)[number];
-
-/** Purpose of the process, because a variable may be required by one command and not by another. */
-export interface Purpose {
-  readonly mode: Mode;
-  readonly targets: readonly Target[];
-  /** "serve" runs services; "administer" only changes their databases; "client" calls a running server. */
-  readonly command: "serve" | "administer" | "client";
-}
-
-export interface Variable<T> {
-  readonly name: `MUSTER_${string}`;
-  readonly doc: string;
-  readonly kind: Kind<T>;
-  /** The default, as text of the environment. */
-  readonly fallback?: (mode: Mode) => string;
-  readonly requiredFor?: (purpose: Purpose) => boolean;
-  /** The modes in which the variable has a meaning; every mode if absent. */
-  readonly modes?: readonly Mode[];
-  readonly isSecret?: boolean;
-}
+import {
+  byMode,
+  given,
+  MODES,
+  optional,
+  PRODUCTION,
+  type Purpose,
+  type SERVICE_NAMES,
+  TARGETS,
+  type Target,
+  type Variable,
+} from "./variable.ts";
 
 const TEXT = /^[^\0]+$/;
 const HOST = text(/^[\w.:-]+$/, "a host name or address");
-
-/** A variable with a default, which therefore always has a value. */
-function given<T>(variable: Variable<T> & { readonly fallback: (mode: Mode) => string }): Variable<T> {
-  return variable;
-}
-
-/** A variable that may be absent. */
-function optional<T>(variable: Variable<T>): Variable<T | undefined> {
-  return variable as Variable<T | undefined>;
-}
 
 function hasServices({ targets }: Purpose): boolean {
   return targets.some((target) => target !== "gateway");
@@ -74,10 +48,6 @@ function isRequested(service: Target, targets: readonly Target[]): boolean {
   if (targets.includes("gateway") || service === "identity") return true;
   return targets.includes(service === "events" ? "segments" : "events");
 }
-
-const PRODUCTION = ["production"] as const;
-const byMode = (embedded: string, production: string) => (mode: Mode) =>
-  mode === "embedded" ? embedded : production;
 
 export const variables = {
   mode: given({
@@ -140,6 +110,18 @@ export const variables = {
     doc: "Addresses and networks of the proxies in front of the gateway, as a comma list. The client's address is read from their X-Forwarded-For headers, and from nobody else's. Empty: clients connect directly.",
     kind: networkList,
     fallback: () => "",
+  }),
+  publicRequestsPerMinute: given({
+    name: "MUSTER_PUBLIC_REQUESTS_PER_MINUTE",
+    doc: "Requests that one client may send to public methods in a minute, on each replica. A client is an IPv4 address or the /64 network of an IPv6 address.",
+    kind: integer(1, 1_000_000),
+    fallback: () => "120",
+  }),
+  credentialRequestsPerMinute: given({
+    name: "MUSTER_CREDENTIAL_REQUESTS_PER_MINUTE",
+    doc: "The same for public methods that take a password, a code or a token.",
+    kind: integer(1, 1_000_000),
+    fallback: () => "30",
   }),
   secret: optional({
     name: "MUSTER_SECRET",

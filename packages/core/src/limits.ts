@@ -2,6 +2,8 @@
 
 /** A REST body after inflation, and a gRPC message. */
 export const BODY_BYTES_MAX = 4 * 1024 * 1024;
+/** The body of a public method, as sent and after inflation, and its message over gRPC. */
+export const PUBLIC_BODY_BYTES_MAX = 16 * 1024;
 /** Size of a tracked event, encoded, on every mount. */
 export const EVENT_BYTES_MAX = 128 * 1024;
 /** Size of a bus message, encoded. */

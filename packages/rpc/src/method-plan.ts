@@ -43,6 +43,11 @@ export function isEndless(method: DescMethod): boolean {
   return method.methodKind !== "unary" && (!hasPolicy || streamEnd === StreamEnd.ENDLESS);
 }
 
+/** Whether anybody may call the method. */
+export function isPublic(method: DescMethod): boolean {
+  return getOption(method, policyOption).access === Access.PUBLIC;
+}
+
 /** The plans of all methods, by descriptor. Throws for a method whose policy leaves a gap. */
 export function planMethods(implementations: readonly ServiceImplementation[]): Map<DescMethod, MethodPlan> {
   const plans = new Map<DescMethod, MethodPlan>();

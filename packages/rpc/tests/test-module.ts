@@ -11,6 +11,7 @@ import type {
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
 import {
   CreateOrganizationResponseSchema,
   OrganizationService,
@@ -28,6 +29,7 @@ import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
 import type { LogFields, Logger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
+import type { RateLimiter } from "@muster/rate-limits";
 import {
   type Admission,
   type CallContext,
@@ -173,9 +175,15 @@ export interface TestModuleOptions {
   readonly database?: Database;
   /** By default the machine's. */
   readonly clock?: Clock;
+  readonly limiter?: RateLimiter;
 }
 
-export function testModule({ ledger, database, clock = systemClock }: TestModuleOptions = {}): TestModule {
+export function testModule({
+  ledger,
+  database,
+  clock = systemClock,
+  limiter,
+}: TestModuleOptions = {}): TestModule {
   const observed: Observed = { log: [], calls: [], read: 0, yielded: 0, ended: 0 };
   const metrics = new Metrics();
   const keys = new TestKeys();
@@ -186,14 +194,21 @@ export function testModule({ ledger, database, clock = systemClock }: TestModule
     clock,
   };
   const dispatcher = createDispatcher({
-    implementations: [organizations(observed, database), apiKeyMethods(), events(observed), feed()],
+    implementations: [
+      organizations(observed, database),
+      apiKeyMethods(),
+      events(observed),
+      feed(),
+      magicLinks(observed),
+    ],
     serviceName: "test",
     log: recorder(observed.log),
     metrics,
     ...callers,
     ledger,
+    limiter,
   });
-  return { dispatcher, admission: createAdmission(callers), keys, observed, metrics };
+  return { dispatcher, admission: createAdmission({ ...callers, limiter }), keys, observed, metrics };
 }
 
 function recorder(lines: LogLine[]): Logger {
@@ -340,6 +355,15 @@ function events(observed: Observed) {
       }
     },
   });
+}
+
+/** Public methods. */
+function magicLinks(observed: Observed) {
+  const record = async (_request: unknown, context: CallContext) => {
+    observed.calls.push(context);
+    return {};
+  };
+  return implement(MagicLinkService, { sendMagicLink: record, redeemMagicLink: record });
 }
 
 function feed() {

@@ -1,5 +1,5 @@
 // Declares the limits of the gateway per client.
-import { BODY_BYTES_MAX, CONSISTENCY_WAIT_MS_MAX } from "@muster/core";
+import { BODY_BYTES_MAX, CONSISTENCY_WAIT_MS_MAX, PUBLIC_BODY_BYTES_MAX } from "@muster/core";
 import { OUTPUT_LIMITS, type OutputLimits } from "@muster/rpc";
 import type { ByteLimits } from "./byte-budget.ts";
 
@@ -12,6 +12,8 @@ export interface HttpLimits {
   readonly urlBytesMax: number;
   /** A body, as sent and after inflation. */
   readonly bodyBytesMax: number;
+  /** The same for public methods. */
+  readonly publicBodyBytesMax: number;
   /** Pipelined requests that wait on a connection; a connection with more is cut. */
   readonly waitingRequestsMax: number;
   /** Bodies that are being read or handled; requests beyond it are refused. */
@@ -50,6 +52,7 @@ export const defaultLimits: HttpLimits = {
   headerBytesMax: 16 * 1024,
   urlBytesMax: 8 * 1024,
   bodyBytesMax: BODY_BYTES_MAX,
+  publicBodyBytesMax: PUBLIC_BODY_BYTES_MAX,
   waitingRequestsMax: 256,
   bodies: { bytesMax: 256 * MIB, shareBytesMax: 64 * MIB },
   responses: { bytesMax: 128 * MIB, shareBytesMax: 32 * MIB },

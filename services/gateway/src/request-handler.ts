@@ -12,6 +12,7 @@ import {
   clientMetadata,
   ENVELOPE_BYTES,
   isEndless,
+  isPublic,
   type OpenCall,
   type OpenCalls,
   REQUEST_ID,
@@ -144,7 +145,9 @@ export class RequestHandler {
       header: (name) => headerOf(request.headers, name),
       metadata: this.#metadataOf(exchange),
       signal: exchange.call.signal,
-      readBody: (caller) => this.#readBody(exchange, caller, limits.bodyBytesMax + ENVELOPE_BYTES, false),
+      readBody: (caller) => {
+        return this.#readBody(exchange, caller, bodyBytesMaxOf(desc, limits) + ENVELOPE_BYTES, false);
+      },
     });
     const { body } = answer;
     if (body instanceof Uint8Array) {
@@ -163,6 +166,7 @@ export class RequestHandler {
     const { request, requestId, method } = exchange;
     const { admission, clock, limits, transcoder, writer } = this.#deps;
     const metadata = this.#metadataOf(exchange);
+    let desc: DescMethod | undefined;
     let caller: Principal | undefined;
     let body: RequestBody | undefined;
     try {
@@ -172,7 +176,7 @@ export class RequestHandler {
           url,
           headers: { get: (name) => headerOf(request.headers, name) },
           body: async (bytesMax) => {
-            const limit = Math.min(bytesMax ?? Infinity, limits.bodyBytesMax);
+            const limit = Math.min(bytesMax ?? Infinity, bodyBytesMaxOf(desc, limits));
             body = await this.#readBody(exchange, caller, limit, true);
             return body.bytes;
           },
@@ -181,8 +185,9 @@ export class RequestHandler {
           requestId,
           signal: exchange.call.signal,
           deadlineOf: (methodMs) => clock.nowMs() + (methodMs ?? limits.deadlineMs),
-          admit: async (desc) => {
-            caller = await admission.admit(desc, this.#credentialsOf(request, metadata));
+          admit: async (found) => {
+            desc = found;
+            caller = await admission.admit(found, this.#credentialsOf(request, metadata));
           },
           metadata,
         },
@@ -262,6 +267,11 @@ const CLIENT_GONE = "the client is gone";
 /** Callers of one organization share the budgets. */
 function ownerOf(caller: Principal | undefined): string {
   return caller?.organizationId ?? caller?.id ?? "";
+}
+
+/** The most bytes of a body, as sent and after inflation. */
+function bodyBytesMaxOf(method: DescMethod | undefined, limits: HttpLimits): number {
+  return method !== undefined && isPublic(method) ? limits.publicBodyBytesMax : limits.bodyBytesMax;
 }
 
 function isRead(method: string): boolean {

@@ -12,6 +12,7 @@ import type { Database } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
+import type { RateLimiter } from "@muster/rate-limits";
 import { createClient, createDispatcher, type Dispatcher, withServiceToken } from "@muster/rpc";
 import {
   deriveKey,
@@ -39,6 +40,7 @@ export interface BuildDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly threads: ThreadPool;
+  readonly limiter: RateLimiter;
 }
 
 export interface BuiltServices {
@@ -64,6 +66,7 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
       credentials: modulePlatform.credentials,
       serviceTokens: modulePlatform.serviceTokens,
       demoOrganizationId: deps.platform.demo?.organizationId,
+      limiter: deps.limiter,
       ledger: new IdempotencyLedger({ ...modulePlatform, key: modulePlatform.key("idempotency") }),
     });
     deps.directory.add(service, dispatcher);

@@ -5,6 +5,7 @@ import { CredentialService } from "@muster/contracts/muster/identity/v1/credenti
 import type { Clock, IdSource } from "@muster/core";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
+import type { RateLimiter } from "@muster/rate-limits";
 import { createAdmission, createClient, withServiceToken } from "@muster/rpc";
 import type { Listener, Readiness } from "@muster/runtime";
 import { createGateway } from "@muster/service-gateway";
@@ -24,6 +25,7 @@ export interface HttpListenerOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly log: Logger;
+  readonly limiter: RateLimiter;
 }
 
 export type HttpListener = Listener & { readonly port: number };
@@ -71,6 +73,7 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
       }),
       serviceTokens: tokens,
       demoOrganizationId: platform.demo?.organizationId,
+      limiter: options.limiter,
     }),
     serviceTokens: tokens,
     hasDemo: platform.demo !== undefined,

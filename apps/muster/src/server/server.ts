@@ -8,6 +8,7 @@ import { openPlatform } from "../platform/open-platform.ts";
 import type { OpenPlatform } from "../platform/platform.ts";
 import { servicesOf } from "../targets.ts";
 import { buildServices } from "./build-services.ts";
+import { clientLimiter } from "./client-limits.ts";
 import { loadEventCatalog } from "./event-catalog.ts";
 import { startGrpcListener } from "./grpc-listener.ts";
 import { startHttpListener, startMetricsListener } from "./http-listener.ts";
@@ -65,8 +66,17 @@ export async function startServer(
   try {
     const local = servicesOf(config.targets);
     const directory = new ServiceDirectory({ local, remote: platform.remoteCaller });
+    const limiter = clientLimiter(config);
     // First, so that probes respond while a database is awaited.
-    const http = await startHttpListener({ ...deps, config, platform, directory, readiness, metrics });
+    const http = await startHttpListener({
+      ...deps,
+      config,
+      platform,
+      directory,
+      readiness,
+      metrics,
+      limiter,
+    });
     listeners.push(http);
     const metricsListener = await startMetricsListener(config, metrics);
     if (metricsListener !== undefined) listeners.push(metricsListener);
@@ -80,6 +90,7 @@ export async function startServer(
       directory,
       metrics,
       threads,
+      limiter,
     });
     workers = new WorkerGroup({ workers: services.workers, clock, log });
     await workers.start();

@@ -3,10 +3,11 @@ import { type DescMessage, type DescMethod, fromBinary, getOption, type Message 
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc-web";
 import { rest } from "@muster/contracts/muster/options/v1/options_pb";
-import { BODY_BYTES_MAX } from "@muster/core";
+import { BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { readProtoJson, toAppError } from "@muster/transcoder";
 import { checkBinaryLimits } from "../binary-limits.ts";
+import { isPublic } from "../method-plan.ts";
 import type { WireFormat } from "./wire-format.ts";
 
 /** Reads a header by its name in lower case. */
@@ -39,12 +40,13 @@ export function timeoutOf({ protocol }: WireFormat, header: HeaderReader): numbe
 
 /** The message of the body. A stream of requests needs HTTP/2, so every body holds a single message. */
 export function readMessage(method: DescMethod, format: WireFormat, body: Uint8Array): Message {
-  const bytes = format.protocol === "unary" ? body : unwrap(body);
-  if (bytes.byteLength > BODY_BYTES_MAX) throw tooLarge();
+  const bytesMax = isPublic(method) ? PUBLIC_BODY_BYTES_MAX : BODY_BYTES_MAX;
+  const bytes = format.protocol === "unary" ? body : unwrap(body, bytesMax);
+  if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
   return format.codec === "proto" ? readBinary(method.input, bytes) : readJson(method, bytes);
 }
 
-function unwrap(body: Uint8Array): Uint8Array {
+function unwrap(body: Uint8Array, bytesMax: number): Uint8Array {
   if (body.byteLength === 0) throw new AppError("UNIMPLEMENTED", { message: "The call carries no message." });
   if (body.byteLength < ENVELOPE_BYTES) throw cutOff();
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
@@ -52,7 +54,7 @@ function unwrap(body: Uint8Array): Uint8Array {
   if (view.getUint8(0) !== 0) {
     throw new AppError("REQUEST_MALFORMED", { message: "The message has flags that mean nothing here." });
   }
-  if (length > BODY_BYTES_MAX) throw tooLarge();
+  if (length > bytesMax) throw tooLarge(bytesMax);
   if (body.byteLength < ENVELOPE_BYTES + length) throw cutOff();
   if (body.byteLength > ENVELOPE_BYTES + length) {
     throw new AppError("UNIMPLEMENTED", { message: "The call carries more than one message." });
@@ -84,6 +86,6 @@ function cutOff(): AppError {
   return new AppError("REQUEST_MALFORMED", { message: "The body ends within a message." });
 }
 
-function tooLarge(): AppError {
-  return new AppError("TOO_LARGE", { message: `A message is at most ${BODY_BYTES_MAX} bytes.` });
+function tooLarge(bytesMax: number): AppError {
+  return new AppError("TOO_LARGE", { message: `A message is at most ${bytesMax} bytes.` });
 }

@@ -3,20 +3,32 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
 import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import type { RateLimiter } from "@muster/rate-limits";
+import { CLIENT_ADDRESS } from "../client-address/client-info.ts";
+import { assertWithinLimit } from "../client-address/client-limit.ts";
 import { type AuthenticateDeps, identifyCaller } from "./authenticate.ts";
 import { type AuthorizeDeps, requireAllowed } from "./authorize.ts";
 
 /** The service checks the caller again, so an admission protects the body's reader and nothing else. */
 export interface Admission {
-  /** Rejects with UNAUTHENTICATED or PERMISSION_DENIED; `headers` is the request's metadata. */
+  /**
+   * Rejects with RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. `headers` is the request's metadata, with the
+   * gateway's own.
+   */
   admit(method: DescMethod, headers: ReadonlyMap<string, string>): Promise<Principal>;
 }
 
+export interface AdmissionDeps extends AuthenticateDeps, AuthorizeDeps {
+  /** Limits of public methods, which the gateway counts for all services. */
+  readonly limiter?: RateLimiter | undefined;
+}
+
 /** Decides with the rules of the dispatcher. */
-export function createAdmission(deps: AuthenticateDeps & AuthorizeDeps): Admission {
+export function createAdmission(deps: AdmissionDeps): Admission {
   return {
     async admit(method, headers) {
       const methodPolicy = getOption(method, policy);
+      await assertWithinLimit(deps.limiter, methodPolicy, headers.get(CLIENT_ADDRESS) ?? "");
       const caller = await identifyCaller(deps, methodPolicy, headers);
       return requireAllowed(deps, methodPolicy, headers, caller);
     },

@@ -30,10 +30,8 @@ export class Call implements CallContext {
   readonly source: RequestSource;
   /** Epoch ms; the deadline interceptor sets the default. */
   deadlineMs: number | undefined;
-  /** Set by identifyClient. */
+  /** Set by admitClient. */
   client: ClientInfo = NO_CLIENT;
-  /** The gateway has admitted the request; set by identifyClient. */
-  isByGateway = false;
   /** Set by authenticate. */
   caller: Principal | undefined;
   /** Set by validate: the message, or the stream of a bidirectional call. */

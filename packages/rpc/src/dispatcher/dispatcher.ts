@@ -7,6 +7,7 @@ import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
 import type { Logger } from "@muster/log";
 import type { Metrics } from "@muster/metrics";
+import type { RateLimiter } from "@muster/rate-limits";
 import type { Caller, CallOptions, StreamResponse, UnaryResponse } from "../caller.ts";
 import type { ServiceImplementation } from "../handler.ts";
 import { requestIdFrom } from "../metadata.ts";
@@ -17,13 +18,13 @@ import {
   planMethods,
 } from "../method-plan.ts";
 import { Interruptible } from "../streams/interruptible.ts";
+import { admitClient } from "./admit-client.ts";
 import { authenticate } from "./authenticate.ts";
 import { authorize } from "./authorize.ts";
 import { Call, type RequestSource } from "./call.ts";
 import { deadline } from "./deadline.ts";
 import { errors } from "./errors.ts";
 import { idempotency } from "./idempotency.ts";
-import { identifyClient } from "./identify-client.ts";
 import {
   composeStream,
   composeUnary,
@@ -48,6 +49,8 @@ export interface DispatcherOptions {
   readonly demoOrganizationId?: OrganizationId | undefined;
   /** Without a ledger, calls with an Idempotency-Key are refused. */
   readonly ledger?: IdempotencyLedgerPort | undefined;
+  /** Limits of public methods. */
+  readonly limiter?: RateLimiter | undefined;
   /** Makes request ids. */
   readonly ids?: IdSource | undefined;
 }
@@ -126,7 +129,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
     logAndMetrics({ clock, log, metrics }),
     errors({ log, clock }),
     deadline({ clock }),
-    identifyClient(options),
+    admitClient(options),
     authenticate({
       credentials,
       serviceTokens: options.serviceTokens,

@@ -1,11 +1,12 @@
 // Converts bytes and metadata of grpc-js. Messages stay bytes inside grpc-js, so that an unreadable message
 // is an error of Muster and not of the library.
-import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescMessage, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { Metadata } from "@grpc/grpc-js";
-import { AssertionError, BODY_BYTES_MAX } from "@muster/core";
+import { AssertionError, BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { checkBinaryLimits } from "../binary-limits.ts";
 import { METADATA_BYTES_MAX } from "../metadata.ts";
+import { isPublic } from "../method-plan.ts";
 
 /** Size of the largest REST body, plus the wrapping of a request that contains such a body. */
 const MESSAGE_BYTES_MAX_GRPC = BODY_BYTES_MAX + 256 * 1024;
@@ -19,9 +20,11 @@ export const MESSAGE_BYTES_CUT = 2 * MESSAGE_BYTES_MAX_GRPC;
 
 export const passBytes = (bytes: Buffer): Buffer => bytes;
 
-export function decodeRequest(schema: DescMessage, bytes: Buffer): Message {
-  if (bytes.byteLength > MESSAGE_BYTES_MAX_GRPC) {
-    throw new AppError("TOO_LARGE", { message: `A message is at most ${MESSAGE_BYTES_MAX_GRPC} bytes.` });
+export function decodeRequest(method: DescMethod, bytes: Buffer): Message {
+  const schema = method.input;
+  const bytesMax = isPublic(method) ? PUBLIC_BODY_BYTES_MAX : MESSAGE_BYTES_MAX_GRPC;
+  if (bytes.byteLength > bytesMax) {
+    throw new AppError("TOO_LARGE", { message: `A message is at most ${bytesMax} bytes.` });
   }
   checkBinaryLimits(schema, bytes);
   try {

@@ -74,7 +74,7 @@ function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
     const headers = new Map<string, string>();
     const run = async (): Promise<void> => {
       readHeaders(mount, call, headers);
-      const decode = (): Message => decodeRequest(method.input, call.request);
+      const decode = (): Message => decodeRequest(method, call.request);
       const options = optionsOf(call, headers, open.signal);
       const response = await caller.unaryLazy(method, decode, options);
       const bytes = encodeResponse(method.output, response.message);
@@ -148,7 +148,7 @@ class DrainedRequests implements AsyncIterable<Buffer> {
 }
 
 async function* decoded(method: DescMethod, messages: AsyncIterable<Buffer>): AsyncIterable<Message> {
-  for await (const bytes of messages) yield decodeRequest(method.input, bytes);
+  for await (const bytes of messages) yield decodeRequest(method, bytes);
 }
 
 type OpenStream = (options: CallOptions) => StreamResponse;

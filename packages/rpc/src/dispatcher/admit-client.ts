@@ -1,5 +1,6 @@
-// Finds out which client a call comes from.
+// Finds out which client a call comes from, and counts the call against the limit of the client.
 import type { ServiceTokenPort } from "@muster/authz";
+import type { RateLimiter } from "@muster/rate-limits";
 import type { CallOptions } from "../caller.ts";
 import { canonicalAddress } from "../client-address/client-address.ts";
 import {
@@ -8,18 +9,27 @@ import {
   type ClientInfo,
   userAgentOf,
 } from "../client-address/client-info.ts";
+import { assertWithinLimit } from "../client-address/client-limit.ts";
 import { SERVICE_TOKEN } from "../metadata.ts";
 import type { Before } from "./interceptor.ts";
 
 /** The only service that has clients. */
 const GATEWAY = "gateway";
 
-export function identifyClient({ serviceTokens }: { readonly serviceTokens: ServiceTokenPort }): Before {
+export interface AdmitClientDeps {
+  readonly serviceTokens: ServiceTokenPort;
+  /** Without a limiter, no call is refused. */
+  readonly limiter?: RateLimiter | undefined;
+}
+
+/** Precedes `authenticate`, whose cost the limit bounds. The gateway has counted its calls already. */
+export function admitClient({ serviceTokens, limiter }: AdmitClientDeps): Before {
   return {
-    before(call) {
+    async before(call) {
       const token = call.options.headers.get(SERVICE_TOKEN);
-      call.isByGateway = token !== undefined && serviceTokens.verify(token)?.service === GATEWAY;
-      call.client = readClient(call.options, call.isByGateway);
+      const isByGateway = token !== undefined && serviceTokens.verify(token)?.service === GATEWAY;
+      call.client = readClient(call.options, isByGateway);
+      if (!isByGateway) await assertWithinLimit(limiter, call.plan.policy, call.client.address);
     },
   };
 }
