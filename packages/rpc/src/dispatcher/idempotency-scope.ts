@@ -12,12 +12,12 @@ const TOKENS_LIFETIME_MS = 5 * 60_000;
 const CALLER_FIELDS = ["email", "token", "challenge"] as const;
 
 /**
- * Keys are scoped by caller and method; a user is another caller in each organization, and all callers of the demo
- * organization count as the same caller. A public method has no caller, so the address or the token of the request stands for the caller.
+ * Keys are scoped by caller and method. A user is another caller in each organization; all callers of the demo
+ * organization count as the same caller. For an anonymous caller, the address or the token of the request counts.
  */
 export function scopeOf(call: Call, ledger: Pick<IdempotencyLedgerPort, "digest">): string {
   const { principal, plan } = call;
-  if (plan.policy.access === Access.PUBLIC) {
+  if (principal.kind === "anonymous") {
     return `public/${ledger.digest(callerText(call.request as Message))}/${plan.name}`;
   }
   if (principal.kind === "demo") return plan.name;

@@ -1,7 +1,7 @@
 // Contains every statement against `one_time_tokens`. Tokens of mail links are stored as hashes and work once.
-import { createHash, randomBytes } from "node:crypto";
 import { bytesToUuid, type UserId, uuidToBytes } from "@muster/core";
 import { forUpdate, type Queryable, type Transaction } from "@muster/db";
+import { mailTokenHash, newMailToken } from "./mail-token.ts";
 
 export type TokenPurpose =
   | "reset_password"
@@ -31,14 +31,11 @@ interface Row {
   readonly expire_time_ms: number;
 }
 
-const TOKEN_BYTES = 32;
-const TOKEN = /^[A-Za-z0-9_-]{43}$/;
-
 /** Stores the hash of a new token and returns the text, which is stored nowhere. */
 export async function issueOneTimeToken(trx: Transaction, token: OneTimeToken): Promise<string> {
-  const text = randomBytes(TOKEN_BYTES).toString("base64url");
+  const { text, hash } = newMailToken();
   await trx("one_time_tokens").insert({
-    token_hash: hashOf(text),
+    token_hash: hash,
     purpose: Buffer.from(token.purpose),
     user_id: uuidToBytes(token.userId),
     security_version: token.securityVersion,
@@ -56,10 +53,11 @@ export async function findOneTimeToken(
   text: string,
   nowMs: number,
 ): Promise<OneTimeToken | undefined> {
-  if (!TOKEN.test(text)) return undefined;
+  const hash = mailTokenHash(text);
+  if (hash === undefined) return undefined;
   const rows = await queryable("one_time_tokens")
     .select<Row[]>("purpose", "user_id", "security_version", "details", "create_time_ms", "expire_time_ms")
-    .where("token_hash", hashOf(text));
+    .where("token_hash", hash);
   return valid(rows[0], purpose, nowMs);
 }
 
@@ -73,13 +71,14 @@ export async function redeemOneTimeToken(
   text: string,
   nowMs: number,
 ): Promise<OneTimeToken | undefined> {
-  if (!TOKEN.test(text)) return undefined;
+  const hash = mailTokenHash(text);
+  if (hash === undefined) return undefined;
   const query = trx("one_time_tokens")
     .select<Row[]>("purpose", "user_id", "security_version", "details", "create_time_ms", "expire_time_ms")
-    .where("token_hash", hashOf(text));
+    .where("token_hash", hash);
   const token = valid((await forUpdate(trx, query))[0], purpose, nowMs);
   if (token === undefined) return undefined;
-  const deleted = await trx("one_time_tokens").where("token_hash", hashOf(text)).delete();
+  const deleted = await trx("one_time_tokens").where("token_hash", hash).delete();
   return deleted === 1 ? token : undefined;
 }
 
@@ -92,6 +91,17 @@ export async function deleteOneTimeTokens(
   const query = trx("one_time_tokens").where("user_id", uuidToBytes(userId));
   if (purpose !== undefined) query.andWhere("purpose", Buffer.from(purpose));
   await query.delete();
+}
+
+/**
+ * Voids the user's tokens after a change of the address or the password. Tokens that undo a change of the address stay,
+ * because whoever took the account over could otherwise void them.
+ */
+export async function voidOneTimeTokens(trx: Transaction, userId: UserId): Promise<void> {
+  await trx("one_time_tokens")
+    .where("user_id", uuidToBytes(userId))
+    .whereNot("purpose", Buffer.from("undo_email" satisfies TokenPurpose))
+    .delete();
 }
 
 /** Deletes at most `limit` expired tokens; returns how many. */
@@ -125,8 +135,4 @@ function valid(row: Row | undefined, purpose: TokenPurpose, nowMs: number): OneT
     createTimeMs: row.create_time_ms,
     expireTimeMs: row.expire_time_ms,
   };
-}
-
-function hashOf(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

@@ -1,6 +1,6 @@
 // Contains every statement against `organizations`.
-import { bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
-import { forUpdate, type Queryable, type Transaction } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, uuidToBytes } from "@muster/core";
+import { forUpdate, IN_LIST_VALUES_MAX, type Queryable, type Transaction } from "@muster/db";
 import { type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
 
 interface Row {
@@ -34,6 +34,21 @@ export async function findOrganization(
 ): Promise<Organization | undefined> {
   const rows = await queryable("organizations").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
   return rows.map(fromRow)[0];
+}
+
+/** The names of the organizations that exist, by id. */
+export async function listOrganizationNames(
+  queryable: Queryable,
+  organizationIds: readonly OrganizationId[],
+): Promise<Map<OrganizationId, string>> {
+  const names = new Map<OrganizationId, string>();
+  for (const ids of chunksOf(organizationIds, IN_LIST_VALUES_MAX)) {
+    const rows = await queryable("organizations")
+      .select<Pick<Row, "id" | "name">[]>("id", "name")
+      .whereIn("id", ids.map(uuidToBytes));
+    for (const row of rows) names.set(bytesToUuid(row.id), row.name.toString("utf8"));
+  }
+  return names;
 }
 
 /** Locked until the transaction ends. */

@@ -1,0 +1,29 @@
+// Builds the domain events about users. An event is of one organization.
+import type { Role } from "@muster/authz";
+import {
+  UserJoinedSchema,
+  UserVerifiedSchema,
+} from "@muster/contracts/muster/identity/v1/identity_events_pb";
+import { type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
+import { type DomainEvent, domainEvent } from "@muster/outbox";
+
+interface UserOfOrganization {
+  readonly organizationId: OrganizationId;
+  readonly userId: UserId;
+}
+
+export function userVerified(user: UserOfOrganization, nowMs: number): DomainEvent {
+  return domainEvent(UserVerifiedSchema, keyOf(user), { ...idsOf(user), timeMs: BigInt(nowMs) });
+}
+
+export function userJoined(user: UserOfOrganization, role: Role, nowMs: number): DomainEvent {
+  return domainEvent(UserJoinedSchema, keyOf(user), { ...idsOf(user), role, timeMs: BigInt(nowMs) });
+}
+
+function keyOf({ organizationId, userId }: UserOfOrganization) {
+  return { organizationId, resourceId: userId };
+}
+
+function idsOf({ organizationId, userId }: UserOfOrganization) {
+  return { organizationId: uuidToBytes(organizationId), userId: uuidToBytes(userId) };
+}
