@@ -4,6 +4,7 @@ import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { OutboxPort } from "@muster/outbox";
+import type { AccessTokens } from "./access-tokens/access-tokens.ts";
 
 export interface IdentityDeps {
   readonly clock: Clock;
@@ -11,6 +12,7 @@ export interface IdentityDeps {
   readonly database: Database;
   readonly pageTokens: PageTokens;
   readonly bus: Bus;
+  readonly accessTokens: AccessTokens;
   readonly log: Logger;
   readonly outbox: OutboxPort;
 }

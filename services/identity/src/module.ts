@@ -3,12 +3,16 @@ import { PageTokens } from "@muster/core";
 import { IdempotencyWorker } from "@muster/idempotency";
 import { Outbox, OutboxRelay } from "@muster/outbox";
 import type { ModuleDefinition } from "@muster/runtime";
-import { apiKeyService, credentialService } from "./api-keys/api-key-service.ts";
+import { AccessTokens } from "./access-tokens/access-tokens.ts";
+import { credentialService } from "./access-tokens/credential-service.ts";
+import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
+import { signingKeyService } from "./signing-keys/signing-key-service.ts";
+import { SigningKeyWorker } from "./signing-keys/signing-key-worker.ts";
 
-export { ownApiKeyLookup } from "./api-keys/verify-api-key.ts";
+export { ownCredentials } from "./access-tokens/credential-service.ts";
 export * from "./organizations/provisioning.ts";
 
 export const identityModule: ModuleDefinition = {
@@ -18,6 +22,7 @@ export const identityModule: ModuleDefinition = {
     const { clock, ids, database, bus, log } = platform;
     const outbox = new Outbox({ ...platform, service: "identity" });
     const relay = new OutboxRelay({ ...platform, service: "identity", outbox });
+    const signingKeys = { database, clock, ids, sealKey: platform.ownKey("signing-keys") };
     const deps: IdentityDeps = {
       clock,
       ids,
@@ -25,6 +30,7 @@ export const identityModule: ModuleDefinition = {
       bus,
       log,
       outbox,
+      accessTokens: new AccessTokens(signingKeys),
       pageTokens: new PageTokens(platform.key("page-tokens")),
     };
     return {
@@ -32,6 +38,7 @@ export const identityModule: ModuleDefinition = {
         organizationService(deps),
         apiKeyService(deps),
         credentialService(deps),
+        signingKeyService(deps),
         organizationDirectoryService(deps),
       ],
       workers: [
@@ -39,6 +46,7 @@ export const identityModule: ModuleDefinition = {
         relay,
         new IdempotencyWorker({ database, clock, log }),
         new RevocationBeatWorker({ bus, database, clock, log }),
+        new SigningKeyWorker(signingKeys, log),
       ],
     };
   },

@@ -1,11 +1,12 @@
 // Runs the identity module behind its dispatcher, with API keys from its own table.
-import { apiKeyCredentials, CachingCredentialVerifier } from "@muster/authz";
+import { CachingCredentialVerifier } from "@muster/authz";
 import { randomIds } from "@muster/core";
 import type { Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
-import { createOrganizationDirect, identityModule, ownApiKeyLookup } from "@muster/service-identity";
+import { createOrganizationDirect, identityModule, ownCredentials } from "@muster/service-identity";
 import { FakeClock } from "@muster/testkit";
 import { type ModuleParts, ModuleUnderTest, startParts } from "@muster/testkit/module";
+import { AccessTokens } from "../src/access-tokens/access-tokens.ts";
 
 /** Fails after a handler's transaction has committed, as a crash of the process does. */
 class CrashingLedger extends IdempotencyLedger {
@@ -24,12 +25,15 @@ export interface PublishedEvent {
 
 export class IdentityUnderTest extends ModuleUnderTest {
   override readonly clock: FakeClock;
+  readonly accessTokens: AccessTokens;
   /** Positions already returned, by shard. */
   readonly #published = new Map<number, number>();
 
   private constructor(parts: ModuleParts, clock: FakeClock) {
     super(parts);
     this.clock = clock;
+    const { database, ids, ownKey } = parts.platform;
+    this.accessTokens = new AccessTokens({ database, clock, ids, sealKey: ownKey("signing-keys") });
   }
 
   /**
@@ -43,7 +47,7 @@ export class IdentityUnderTest extends ModuleUnderTest {
       clock,
       credentials: ({ database, bus, log }) =>
         new CachingCredentialVerifier({
-          lookups: [apiKeyCredentials(ownApiKeyLookup(database, clock))],
+          lookups: ownCredentials(database, clock),
           clock,
           broadcasts: bus,
           log,

@@ -21,7 +21,7 @@ import {
   startGrpcServer,
   withServiceToken,
 } from "@muster/rpc";
-import { createOrganizationDirect, identityModule, ownApiKeyLookup } from "@muster/service-identity";
+import { createOrganizationDirect, identityModule, ownCredentials } from "@muster/service-identity";
 import { freePort, type PrivateServer, startNatsServer, waitFor } from "@muster/testkit";
 import { type ModuleUnderTest, startModule } from "@muster/testkit/module";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -60,7 +60,7 @@ beforeEach(async () => {
     bus: identityBus,
     credentials: ({ database, bus }) =>
       new CachingCredentialVerifier({
-        lookups: [apiKeyCredentials(ownApiKeyLookup(database, clock))],
+        lookups: ownCredentials(database, clock),
         clock,
         broadcasts: bus,
         log,

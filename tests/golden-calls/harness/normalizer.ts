@@ -3,6 +3,8 @@
 const PAGE_TOKEN = /("(?:nextPageToken|pageToken|resumeToken)": ?)"[^"]+"/g;
 const SECRET = /mk_[A-Za-z0-9_-]{43}/g;
 const SECRET_PREFIX = /mk_[A-Za-z0-9_-]{8}(?![A-Za-z0-9_-])/g;
+/** 32 bytes in base64url, in a JSON Web Key. */
+const KEY_COORDINATE = /("[xy]": ?)"[A-Za-z0-9_-]{43}"/g;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 /** 16 bytes in base64. */
 const BASE64_ID = /(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{22}==/g;
@@ -34,6 +36,7 @@ export class Normalizer {
   normalize(text: string): string {
     return text
       .replace(PAGE_TOKEN, '$1"<token>"')
+      .replace(KEY_COORDINATE, '$1"<coordinate>"')
       .replace(SECRET, (secret) => this.#name("secret", secret))
       .replace(SECRET_PREFIX, (prefix) => this.#name("prefix", prefix))
       .replace(BASE64_ID, (base64) => this.#id(Buffer.from(base64, "base64").toString("hex")))

@@ -1,5 +1,5 @@
 // World starts the three modules in one process on one engine, with a fake clock and scripted ids.
-import { apiKeyCredentials, CachingCredentialVerifier, remoteApiKeyLookup } from "@muster/authz";
+import { CachingCredentialVerifier, remoteCredentials } from "@muster/authz";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Database, Engine } from "@muster/db";
@@ -7,7 +7,7 @@ import { IdempotencyLedger } from "@muster/idempotency";
 import { type Caller, createClient } from "@muster/rpc";
 import { deriveKey, type ModuleDefinition, type ServiceName } from "@muster/runtime";
 import { eventsModuleWith } from "@muster/service-events";
-import { createOrganizationDirect, identityModule, ownApiKeyLookup } from "@muster/service-identity";
+import { createOrganizationDirect, identityModule, ownCredentials } from "@muster/service-identity";
 import { segmentsModule } from "@muster/service-segments";
 import { FakeClock, waitFor } from "@muster/testkit";
 import { type ModuleUnderTest, startModule, testLogger } from "@muster/testkit/module";
@@ -153,9 +153,9 @@ export class World {
       credentials: ({ clock, bus, database, caller, log }) => {
         const remote = createClient(CredentialService, caller("identity"));
         const isIdentity = service === "identity";
-        const lookup = isIdentity ? ownApiKeyLookup(database, clock) : remoteApiKeyLookup(remote, clock);
+        const lookups = isIdentity ? ownCredentials(database, clock) : remoteCredentials(remote, clock);
         return new CachingCredentialVerifier({
-          lookups: [apiKeyCredentials(lookup)],
+          lookups,
           clock,
           broadcasts: bus,
           log,

@@ -1,9 +1,10 @@
-// Calls of identity's four services.
+// Calls of identity's services.
 import { hashApiKey } from "@muster/authz";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
 import { uuidToBytes } from "@muster/core";
 import type { Recorder } from "../harness/recorder.ts";
 import { type Script, UNKNOWN_ID } from "./script.ts";
@@ -54,7 +55,7 @@ async function organizations(calls: Recorder): Promise<void> {
 }
 
 async function credentials(calls: Recorder): Promise<void> {
-  const { verifyApiKey } = CredentialService.method;
+  const { verifyApiKey, verifySession, listSigningKeys } = CredentialService.method;
   const { secret } = await calls.ok(ApiKeyService.method.createApiKey, {
     name: "Import",
     scopes: ["events.write"],
@@ -64,6 +65,18 @@ async function credentials(calls: Recorder): Promise<void> {
   await calls.refused(verifyApiKey, { keyHash: Buffer.alloc(3) }, { service: "segments" });
   await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) }, { service: "operator" });
   await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) });
+  const { keys } = await calls.ok(listSigningKeys, {}, { service: "segments" });
+  await calls.refused(listSigningKeys, {});
+  const session = { sessionId: uuidToBytes(UNKNOWN_ID), signingKeyId: keys[0]?.id ?? new Uint8Array() };
+  await calls.refused(verifySession, session, { service: "events" });
+  const withdrawn = { ...session, signingKeyId: uuidToBytes(UNKNOWN_ID) };
+  await calls.refused(verifySession, withdrawn, { service: "gateway" });
+  await calls.refused(verifySession, { ...session, sessionId: Buffer.alloc(3) }, { service: "gateway" });
+  await calls.refused(verifySession, session, { service: "operator" });
+}
+
+async function signingKeys(calls: Recorder): Promise<void> {
+  await calls.ok(SigningKeyService.method.getJwks, {}, { anonymous: true });
 }
 
 async function organizationDirectory(calls: Recorder): Promise<void> {
@@ -80,4 +93,5 @@ export const identityScripts: readonly Script[] = [
   { service: OrganizationService, run: organizations },
   { service: CredentialService, run: credentials },
   { service: OrganizationDirectoryService, run: organizationDirectory },
+  { service: SigningKeyService, run: signingKeys },
 ];

@@ -1,8 +1,8 @@
 // Builds the modules that run in this process and puts each behind its dispatcher.
 import {
-  apiKeyCredentials,
   CachingCredentialVerifier,
-  remoteApiKeyLookup,
+  type CredentialLookup,
+  remoteCredentials,
   ServiceTokens,
 } from "@muster/authz";
 import type { Config } from "@muster/config";
@@ -23,7 +23,7 @@ import {
   type Worker,
 } from "@muster/runtime";
 import { type EventType, eventsModuleWith } from "@muster/service-events";
-import { ownApiKeyLookup } from "@muster/service-identity";
+import { ownCredentials } from "@muster/service-identity";
 import type { OpenPlatform } from "../platform/platform.ts";
 import { modules, servicesOf } from "../targets.ts";
 import type { ServiceDirectory } from "./service-directory.ts";
@@ -99,7 +99,7 @@ function platformOf(
     database,
     caller,
     credentials: new CachingCredentialVerifier({
-      lookups: [apiKeyCredentials(lookupOf(service, database, caller, clock))],
+      lookups: lookupsOf(service, database, caller, clock),
       clock,
       broadcasts: platform.bus,
       log: log.child({ service }),
@@ -130,15 +130,15 @@ function ownSecretOf(service: ServiceName, { secret, identitySecret }: OpenPlatf
   return identitySecret;
 }
 
-/** Identity reads its own table; other services call identity. */
-function lookupOf(
+/** Identity reads its own tables; other services call identity. */
+function lookupsOf(
   service: ServiceName,
   database: Database,
   caller: Platform["caller"],
   clock: Clock,
-): ReturnType<typeof ownApiKeyLookup> {
-  if (service === "identity") return ownApiKeyLookup(database, clock);
-  return remoteApiKeyLookup(createClient(CredentialService, caller("identity")), clock);
+): readonly CredentialLookup[] {
+  if (service === "identity") return ownCredentials(database, clock);
+  return remoteCredentials(createClient(CredentialService, caller("identity")), clock);
 }
 
 /** All services share the key, so any service can verify any other's token. */

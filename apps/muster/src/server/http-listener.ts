@@ -1,5 +1,5 @@
 // The HTTP port: the gateway where it runs, else probes alone. Metrics have a port of their own in production.
-import { apiKeyCredentials, CachingCredentialVerifier, remoteApiKeyLookup } from "@muster/authz";
+import { CachingCredentialVerifier, remoteCredentials } from "@muster/authz";
 import type { Config } from "@muster/config";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Clock, IdSource } from "@muster/core";
@@ -65,7 +65,7 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
     admission: createAdmission({
       clock,
       credentials: new CachingCredentialVerifier({
-        lookups: [apiKeyCredentials(remoteApiKeyLookup(createClient(CredentialService, identity), clock))],
+        lookups: remoteCredentials(createClient(CredentialService, identity), clock),
         clock,
         broadcasts: platform.bus,
         log: options.log,

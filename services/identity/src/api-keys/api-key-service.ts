@@ -1,13 +1,11 @@
 // Lists the RPCs about API keys with their handlers.
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
-import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { createApiKey } from "./create-api-key.ts";
 import { deleteApiKey } from "./delete-api-key.ts";
 import { listApiKeys } from "./list-api-keys.ts";
 import { rotateApiKey } from "./rotate-api-key.ts";
-import { ownApiKeyLookup, verifyApiKey } from "./verify-api-key.ts";
 
 export function apiKeyService(deps: IdentityDeps): ServiceImplementation {
   return implement(ApiKeyService, {
@@ -16,8 +14,4 @@ export function apiKeyService(deps: IdentityDeps): ServiceImplementation {
     deleteApiKey: deleteApiKey(deps),
     rotateApiKey: rotateApiKey(deps),
   });
-}
-
-export function credentialService({ database, clock }: IdentityDeps): ServiceImplementation {
-  return implement(CredentialService, { verifyApiKey: verifyApiKey(ownApiKeyLookup(database, clock)) });
 }

@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { Role } from "./user_pb.ts";
+import { file_muster_identity_v1_user } from "./user_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/credential_service.proto.
  */
 export const file_muster_identity_v1_credential_service: GenFile = /*@__PURE__*/
-  fileDesc("CittdXN0ZXIvaWRlbnRpdHkvdjEvY3JlZGVudGlhbF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNgoTVmVyaWZ5QXBpS2V5UmVxdWVzdBIfCghrZXlfaGFzaBgBIAEoDEINukgEegJoIJq1GAIoBSKDAQoUVmVyaWZ5QXBpS2V5UmVzcG9uc2USGgoKYXBpX2tleV9pZBgBIAEoDEIGmrUYAigBEh8KD29yZ2FuaXphdGlvbl9pZBgCIAEoDEIGmrUYAigBEhYKBnNjb3BlcxgDIAMoCUIGmrUYAigBEhYKDmV4cGlyZV90aW1lX21zGAQgASgDMqkBChFDcmVkZW50aWFsU2VydmljZRKTAQoMVmVyaWZ5QXBpS2V5EicubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeUFwaUtleVJlcXVlc3QaKC5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5QXBpS2V5UmVzcG9uc2UiMJACAYq1GCkaBmV2ZW50cxoIc2VnbWVudHMaB2dhdGV3YXlAAEgFUABYAWIEbm9uZWIGcHJvdG8z", [file_buf_validate_validate, file_muster_options_v1_options]);
+  fileDesc("CittdXN0ZXIvaWRlbnRpdHkvdjEvY3JlZGVudGlhbF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNgoTVmVyaWZ5QXBpS2V5UmVxdWVzdBIfCghrZXlfaGFzaBgBIAEoDEINukgEegJoIJq1GAIoBSKDAQoUVmVyaWZ5QXBpS2V5UmVzcG9uc2USGgoKYXBpX2tleV9pZBgBIAEoDEIGmrUYAigBEh8KD29yZ2FuaXphdGlvbl9pZBgCIAEoDEIGmrUYAigBEhYKBnNjb3BlcxgDIAMoCUIGmrUYAigBEhYKDmV4cGlyZV90aW1lX21zGAQgASgDImAKFFZlcmlmeVNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESJQoOc2lnbmluZ19rZXlfaWQYAiABKAxCDbpIBHoCaBCatRgCKAEi0QEKFVZlcmlmeVNlc3Npb25SZXNwb25zZRIXCgd1c2VyX2lkGAEgASgMQgaatRgCKAESHwoPb3JnYW5pemF0aW9uX2lkGAIgASgMQgaatRgCKAESJgoEcm9sZRgDIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlEh0KFWF1dGhlbnRpY2F0ZWRfdGltZV9tcxgEIAEoAxIfCg9zdGVwX3VwX21ldGhvZHMYBSADKAlCBpq1GAIoARIWCg5leHBpcmVfdGltZV9tcxgGIAEoAyIYChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0IkcKF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEiwKBGtleXMYASADKAsyHi5tdXN0ZXIuaWRlbnRpdHkudjEuU2lnbmluZ0tleSJGCgpTaWduaW5nS2V5EhIKAmlkGAEgASgMQgaatRgCKAESEQoBeBgCIAEoDEIGmrUYAigBEhEKAXkYAyABKAxCBpq1GAIoATLhAwoRQ3JlZGVudGlhbFNlcnZpY2USkwEKDFZlcmlmeUFwaUtleRInLm11c3Rlci5pZGVudGl0eS52MS5WZXJpZnlBcGlLZXlSZXF1ZXN0GigubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeUFwaUtleVJlc3BvbnNlIjCQAgGKtRgpGgZldmVudHMaCHNlZ21lbnRzGgdnYXRld2F5QABIBVAAWAFiBG5vbmUSlgEKDVZlcmlmeVNlc3Npb24SKC5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5U2Vzc2lvblJlcXVlc3QaKS5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5U2Vzc2lvblJlc3BvbnNlIjCQAgGKtRgpGgZldmVudHMaCHNlZ21lbnRzGgdnYXRld2F5QABIBVAAWAFiBG5vbmUSnAEKD0xpc3RTaWduaW5nS2V5cxIqLm11c3Rlci5pZGVudGl0eS52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GisubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIjCQAgGKtRgpGgZldmVudHMaCHNlZ21lbnRzGgdnYXRld2F5QABIBVAAWAFiBG5vbmViBnByb3RvMw", [file_buf_validate_validate, file_muster_identity_v1_user, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.VerifyApiKeyRequest
@@ -74,6 +76,151 @@ export const VerifyApiKeyResponseSchema: GenMessage<VerifyApiKeyResponse> = /*@_
   messageDesc(file_muster_identity_v1_credential_service, 1);
 
 /**
+ * @generated from message muster.identity.v1.VerifySessionRequest
+ */
+export type VerifySessionRequest = Message<"muster.identity.v1.VerifySessionRequest"> & {
+  /**
+   * The `sid` of the token, 16 bytes.
+   *
+   * @generated from field: bytes session_id = 1;
+   */
+  sessionId: Uint8Array;
+
+  /**
+   * The `kid` of the token, 16 bytes.
+   *
+   * @generated from field: bytes signing_key_id = 2;
+   */
+  signingKeyId: Uint8Array;
+};
+
+/**
+ * Describes the message muster.identity.v1.VerifySessionRequest.
+ * Use `create(VerifySessionRequestSchema)` to create a new message.
+ */
+export const VerifySessionRequestSchema: GenMessage<VerifySessionRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 2);
+
+/**
+ * @generated from message muster.identity.v1.VerifySessionResponse
+ */
+export type VerifySessionResponse = Message<"muster.identity.v1.VerifySessionResponse"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 1;
+   */
+  userId: Uint8Array;
+
+  /**
+   * 16 bytes; empty for a session without an organization.
+   *
+   * @generated from field: bytes organization_id = 2;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * The role of the active membership; unspecified for a session without an organization.
+   *
+   * @generated from field: muster.identity.v1.Role role = 3;
+   */
+  role: Role;
+
+  /**
+   * When a password or a second factor was entered last, in milliseconds since 1970 UTC; 0 means never.
+   *
+   * @generated from field: int64 authenticated_time_ms = 4;
+   */
+  authenticatedTimeMs: bigint;
+
+  /**
+   * What the user can enter for a step-up: some of "password", "totp" and "backup_code".
+   *
+   * @generated from field: repeated string step_up_methods = 5;
+   */
+  stepUpMethods: string[];
+
+  /**
+   * The end of the session, in milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 expire_time_ms = 6;
+   */
+  expireTimeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.VerifySessionResponse.
+ * Use `create(VerifySessionResponseSchema)` to create a new message.
+ */
+export const VerifySessionResponseSchema: GenMessage<VerifySessionResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 3);
+
+/**
+ * @generated from message muster.identity.v1.ListSigningKeysRequest
+ */
+export type ListSigningKeysRequest = Message<"muster.identity.v1.ListSigningKeysRequest"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.ListSigningKeysRequest.
+ * Use `create(ListSigningKeysRequestSchema)` to create a new message.
+ */
+export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 4);
+
+/**
+ * @generated from message muster.identity.v1.ListSigningKeysResponse
+ */
+export type ListSigningKeysResponse = Message<"muster.identity.v1.ListSigningKeysResponse"> & {
+  /**
+   * @generated from field: repeated muster.identity.v1.SigningKey keys = 1;
+   */
+  keys: SigningKey[];
+};
+
+/**
+ * Describes the message muster.identity.v1.ListSigningKeysResponse.
+ * Use `create(ListSigningKeysResponseSchema)` to create a new message.
+ */
+export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 5);
+
+/**
+ * The public part of a key that signs access tokens.
+ *
+ * @generated from message muster.identity.v1.SigningKey
+ */
+export type SigningKey = Message<"muster.identity.v1.SigningKey"> & {
+  /**
+   * The `kid` of the tokens, 16 bytes.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * The first coordinate of the point on P-256, 32 bytes.
+   *
+   * @generated from field: bytes x = 2;
+   */
+  x: Uint8Array;
+
+  /**
+   * The second coordinate, 32 bytes.
+   *
+   * @generated from field: bytes y = 3;
+   */
+  y: Uint8Array;
+};
+
+/**
+ * Describes the message muster.identity.v1.SigningKey.
+ * Use `create(SigningKeySchema)` to create a new message.
+ */
+export const SigningKeySchema: GenMessage<SigningKey> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 6);
+
+/**
  * Verifies credentials for the other services of the installation. Internal: gRPC with a service token.
  *
  * @generated from service muster.identity.v1.CredentialService
@@ -89,6 +236,27 @@ export const CredentialService: GenService<{
     methodKind: "unary";
     input: typeof VerifyApiKeyRequestSchema;
     output: typeof VerifyApiKeyResponseSchema;
+  },
+  /**
+   * Returns what an access token does not contain. SESSION_ENDED when the session has ended, however it ended;
+   * UNAUTHENTICATED when the signing key was withdrawn or is not published any more.
+   *
+   * @generated from rpc muster.identity.v1.CredentialService.VerifySession
+   */
+  verifySession: {
+    methodKind: "unary";
+    input: typeof VerifySessionRequestSchema;
+    output: typeof VerifySessionResponseSchema;
+  },
+  /**
+   * Returns the keys that access tokens are signed with.
+   *
+   * @generated from rpc muster.identity.v1.CredentialService.ListSigningKeys
+   */
+  listSigningKeys: {
+    methodKind: "unary";
+    input: typeof ListSigningKeysRequestSchema;
+    output: typeof ListSigningKeysResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_identity_v1_credential_service, 0);
