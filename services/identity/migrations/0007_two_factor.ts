@@ -13,6 +13,9 @@ export async function up(schema: Schema): Promise<void> {
       // The user's version when the challenge was issued: a later version voids the challenge.
       security_version: integer(),
       is_ended: bool(),
+      // The known device that logs in: id, and hash of its token.
+      device_id: nullable(id16()),
+      device_token_hash: nullable(bytes(32)),
       create_time_ms: instant(),
       expire_time_ms: instant(),
     },

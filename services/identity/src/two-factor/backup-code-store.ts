@@ -1,7 +1,7 @@
 // Contains every statement against `backup_codes`.
 import { type UserId, uuidToBytes } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { hashBackupCode, newBackupCodes } from "./code-entry.ts";
+import { hashBackupCode, newBackupCodes } from "../two-factor-rules/code-entry.ts";
 
 /** Replaces the codes of a locked user; returns the new ones, whose text exists nowhere else. */
 export async function replaceBackupCodes(

@@ -2,6 +2,12 @@
 import { bytesToUuid, type UserId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 
+/** A device from which the user has signed in before, and the hash of its token. */
+export interface DeviceOfLogin {
+  readonly id: string;
+  readonly tokenHash: Buffer;
+}
+
 /** How the first step of the login was made. */
 export type LoginMethod = "password" | "magic_link";
 
@@ -13,6 +19,7 @@ export interface Challenge {
   readonly securityVersion: number;
   /** A lock of the second factor ended the challenge. */
   readonly isEnded: boolean;
+  readonly device: DeviceOfLogin | undefined;
   readonly createTimeMs: number;
   readonly expireTimeMs: number;
 }
@@ -23,6 +30,8 @@ interface Row {
   readonly method: Buffer;
   readonly security_version: number;
   readonly is_ended: number;
+  readonly device_id: Buffer | null;
+  readonly device_token_hash: Buffer | null;
   readonly create_time_ms: number;
   readonly expire_time_ms: number;
 }
@@ -39,6 +48,8 @@ export async function insertChallenge(trx: Transaction, challenge: Challenge): P
     method: Buffer.from(challenge.method),
     security_version: challenge.securityVersion,
     is_ended: challenge.isEnded ? 1 : 0,
+    device_id: challenge.device === undefined ? null : uuidToBytes(challenge.device.id),
+    device_token_hash: challenge.device?.tokenHash ?? null,
     create_time_ms: challenge.createTimeMs,
     expire_time_ms: challenge.expireTimeMs,
   });
@@ -62,6 +73,8 @@ export async function findChallenge(queryable: Queryable, hash: Buffer): Promise
       "method",
       "security_version",
       "is_ended",
+      "device_id",
+      "device_token_hash",
       "create_time_ms",
       "expire_time_ms",
     )
@@ -72,6 +85,7 @@ export async function findChallenge(queryable: Queryable, hash: Buffer): Promise
     method: row.method.toString("utf8") as LoginMethod,
     securityVersion: Number(row.security_version),
     isEnded: row.is_ended !== 0,
+    device: deviceOf(row),
     createTimeMs: row.create_time_ms,
     expireTimeMs: row.expire_time_ms,
   }))[0];
@@ -99,4 +113,9 @@ export async function deleteExpiredChallenges(
     .limit(limit);
   const hashes = expired.map(({ challenge_hash }) => challenge_hash);
   return hashes.length === 0 ? 0 : trx("login_challenges").whereIn("challenge_hash", hashes).delete();
+}
+
+function deviceOf({ device_id, device_token_hash }: Row): DeviceOfLogin | undefined {
+  if (device_id === null || device_token_hash === null) return undefined;
+  return { id: bytesToUuid(device_id), tokenHash: device_token_hash };
 }

@@ -3,7 +3,13 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { User } from "../users/user.ts";
-import { type Challenge, findChallenge, insertChallenge, type LoginMethod } from "./challenge-store.ts";
+import {
+  type Challenge,
+  type DeviceOfLogin,
+  findChallenge,
+  insertChallenge,
+  type LoginMethod,
+} from "./challenge-store.ts";
 
 const CHALLENGE_BYTES = 32;
 const CHALLENGE_FORM = /^[A-Za-z0-9_-]{43}$/;
@@ -18,6 +24,7 @@ export async function issueChallenge(
   user: Pick<User, "id" | "securityVersion">,
   method: LoginMethod,
   nowMs: number,
+  device?: DeviceOfLogin,
 ): Promise<AppError> {
   const text = randomBytes(CHALLENGE_BYTES).toString("base64url");
   await insertChallenge(trx, {
@@ -26,6 +33,7 @@ export async function issueChallenge(
     method,
     securityVersion: user.securityVersion,
     isEnded: false,
+    device,
     createTimeMs: nowMs,
     expireTimeMs: nowMs + LIFETIME_MS,
   });

@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { randomIds, type UserId } from "@muster/core";
 import { ENGINES, oathtoolCode, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { totpSecretText } from "../two-factor-rules/totp.ts";
+import { twoFactorKeys } from "../two-factor-rules/two-factor-keys.ts";
 import { insertUser, lockUser } from "../users/user-store.ts";
 import { replaceBackupCodes } from "./backup-code-store.ts";
 import { issueChallenge, readChallenge } from "./challenge.ts";
 import { type CodeCheck, checkCode } from "./check-code.ts";
-import { totpSecretText } from "./totp.ts";
 import { findTotpFactor, openTotpSecret, saveEnrollment, sealTotpSecret } from "./totp-factor-store.ts";
-import { twoFactorKeys } from "./two-factor-keys.ts";
 
 const MIGRATIONS = new URL("../../migrations/", import.meta.url);
 const NOW_MS = 1_800_000_000_000;

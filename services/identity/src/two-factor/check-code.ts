@@ -1,14 +1,14 @@
 // Checks a typed code against the second factor of an account, and counts wrong codes.
 import type { Transaction } from "@muster/db";
+import { type CodeEntry, readCodeEntry } from "../two-factor-rules/code-entry.ts";
+import { lockedForMs, SECOND_FACTOR_LIMIT, withFailure } from "../two-factor-rules/guess-limit.ts";
+import { matchTotpStep } from "../two-factor-rules/totp.ts";
+import type { TwoFactorKeys } from "../two-factor-rules/two-factor-keys.ts";
 import type { User } from "../users/user.ts";
 import { useBackupCode } from "./backup-code-store.ts";
 import { endChallenges } from "./challenge-store.ts";
-import { type CodeEntry, readCodeEntry } from "./code-entry.ts";
-import { lockedForMs, SECOND_FACTOR_LIMIT, withFailure } from "./guess-limit.ts";
 import { findGuesses, saveGuesses } from "./guess-store.ts";
-import { matchTotpStep } from "./totp.ts";
 import { openTotpSecret, type TotpFactor, useTotpStep } from "./totp-factor-store.ts";
-import type { TwoFactorKeys } from "./two-factor-keys.ts";
 
 export type CodeCheck =
   | { readonly kind: "accepted"; readonly method: CodeEntry["kind"] }

@@ -1,7 +1,7 @@
 // Contains every statement against `code_guesses`: the wrong codes of each account.
 import { type UserId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
-import { type Guesses, NO_GUESSES } from "./guess-limit.ts";
+import { type Guesses, NO_GUESSES } from "../two-factor-rules/guess-limit.ts";
 
 export type GuessKind = "second_factor" | "mail_code";
 
