@@ -14,6 +14,7 @@ import { SchemaMark } from "./up/schema-mark.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const MAIN = join(ROOT, "apps/muster/src/main.ts");
+const MAIL_CATCHER = join(ROOT, "tools/up/mail-catcher.ts");
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 45_000;
 const POLL_MS = 50;
@@ -32,7 +33,11 @@ async function up(): Promise<void> {
   await refuseTakenPorts(installation, processes);
   const schema = new SchemaMark(ROOT, folder);
   if (!existsSync(join(folder, "mariadb"))) schema.clear();
-  const servers = await Promise.all([upMysql(installation, processes), upNats(installation, processes)]);
+  const servers = await Promise.all([
+    upMysql(installation, processes),
+    upNats(installation, processes),
+    upMail(installation, processes),
+  ]);
   if (!schema.isCurrent) await migrate(installation, schema);
   const targets = TARGETS.filter((target) => upTarget(target, installation, processes));
   await Promise.all(TARGETS.map((target) => untilReady(target, installation, processes)));
@@ -48,12 +53,12 @@ function isRunning(part: Part, processes: ProcessFiles): boolean {
 
 /** Another process on a port of ours would be taken for a part of this installation. */
 async function refuseTakenPorts(installation: Installation, processes: ProcessFiles): Promise<void> {
-  const { ports, mysqlPort, natsPort } = installation;
+  const { ports, mysqlPort, natsPort, mailPort } = installation;
   const wanted: [Part, number][] = TARGETS.flatMap((target) => [
     [target, ports[target].http],
     [target, ports[target].grpc],
   ]);
-  wanted.push(["mariadb", mysqlPort], ["nats", natsPort]);
+  wanted.push(["mariadb", mysqlPort], ["nats", natsPort], ["mail", mailPort]);
   for (const [part, port] of wanted) {
     if (isRunning(part, processes) || (await isFree(port))) continue;
     const advice =
@@ -79,6 +84,24 @@ async function upNats({ natsPort }: Installation, processes: ProcessFiles): Prom
   return "nats";
 }
 
+/** Returns the name of the part if it had to be started. */
+async function upMail(installation: Installation, processes: ProcessFiles): Promise<Part | undefined> {
+  if (isRunning("mail", processes)) return undefined;
+  processes.launch("mail", {
+    program: process.execPath,
+    args: [
+      "--disable-warning=ExperimentalWarning",
+      MAIL_CATCHER,
+      String(installation.mailPort),
+      join(folder, "mail"),
+    ],
+    environment: process.env,
+    logPath: logPath("mail"),
+  });
+  await untilReady("mail", installation, processes);
+  return "mail";
+}
+
 async function migrate(installation: Installation, schema: SchemaMark): Promise<void> {
   schema.clear();
   await muster(installation, "migrate");
@@ -97,24 +120,20 @@ function upTarget(target: Target, installation: Installation, processes: Process
   return true;
 }
 
-function logPath(target: Target): string {
-  return join(folder, "logs", `${target}.log`);
+function logPath(part: Part): string {
+  return join(folder, "logs", `${part}.log`);
 }
 
-async function untilReady(
-  target: Target,
-  installation: Installation,
-  processes: ProcessFiles,
-): Promise<void> {
+async function untilReady(part: Part, installation: Installation, processes: ProcessFiles): Promise<void> {
   const deadline = performance.now() + READY_MS_MAX;
-  while (performance.now() < deadline && isRunning(target, processes)) {
-    const isReady = (await stateOf(target, installation, processes)) === "ready";
+  while (performance.now() < deadline && isRunning(part, processes)) {
+    const isReady = (await stateOf(part, installation, processes)) === "ready";
     // A process that failed to open its port has ended by now, whoever responds on that port.
-    if (isReady && isRunning(target, processes)) return;
+    if (isReady && isRunning(part, processes)) return;
     await new Promise((done) => setTimeout(done, POLL_MS));
   }
-  const tail = readFileSync(logPath(target), "utf8").trimEnd().split("\n").slice(-15).join("\n");
-  throw new Error(`${target} does not get ready; the end of ${logPath(target)}:\n${tail}`);
+  const tail = readFileSync(logPath(part), "utf8").trimEnd().split("\n").slice(-15).join("\n");
+  throw new Error(`${part} does not get ready; the end of ${logPath(part)}:\n${tail}`);
 }
 
 /** Runs a command of the CLI on the installation; resolves to its output. */
@@ -156,12 +175,16 @@ async function status(): Promise<void> {
 
 /** Prints a line for each part, and returns the parts that are not ready. */
 async function printParts(installation: Installation, processes: ProcessFiles): Promise<Part[]> {
-  const { ports, mysqlPort, natsPort } = installation;
+  const { ports, mysqlPort, natsPort, mailPort } = installation;
   const places: [Part, string][] = TARGETS.map((target) => {
     const { http, grpc } = ports[target];
     return [target, `http://127.0.0.1:${http}${target === "gateway" ? "" : `   gRPC 127.0.0.1:${grpc}`}`];
   });
-  places.push(["mariadb", `mysql://root@127.0.0.1:${mysqlPort}`], ["nats", `nats://127.0.0.1:${natsPort}`]);
+  places.push(
+    ["mariadb", `mysql://root@127.0.0.1:${mysqlPort}`],
+    ["nats", `nats://127.0.0.1:${natsPort}`],
+    ["mail", `smtp://127.0.0.1:${mailPort}   mails in ${join(folder, "mail")}`],
+  );
   const states = await Promise.all(places.map(([part]) => stateOf(part, installation, processes)));
   for (const [index, [part, place]] of places.entries()) {
     const pid = processes.pid(part);

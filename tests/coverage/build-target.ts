@@ -68,7 +68,7 @@ export class TargetBuilder {
     const remote = platform.remoteCaller;
     const directory = new ServiceDirectory({ local: ["identity", "events", "segments"], remote });
     const threads = new ThreadPool({ ...deps, metrics });
-    const { workers } = await buildServices({ ...common, eventCatalog: [], directory, threads });
+    const { workers } = await buildServices({ ...common, eventCatalog: [], directory, threads, httpPort: 0 });
     const readiness = new Readiness({ clock: deps.clock, databases: platform.databases });
     const listener = await startHttpListener({ ...common, directory, readiness });
     await listener.stop(1_000);

@@ -58,7 +58,9 @@ describe("docker-compose.yml", () => {
   });
 
   test("starts the whole topology, each service its own process", () => {
-    expect(Object.keys(services).sort()).toEqual(["mariadb", "migrate", "nats", ...TARGETS].sort());
+    expect(Object.keys(services).sort()).toEqual(
+      ["mailpit", "mariadb", "migrate", "nats", ...TARGETS].sort(),
+    );
     for (const target of TARGETS) expect(at(services, target, "command", 1)).toBe(`--target=${target}`);
   });
 
@@ -91,7 +93,7 @@ describe("deploy/k8s/base", () => {
   const ofKind = (kind: string): Fields[] => documents.filter((document) => document.kind === kind);
   const environment = {
     ...(at(ofKind("ConfigMap")[0], "data") as Record<string, string>),
-    ...(at(ofKind("Secret")[0], "stringData") as Record<string, string>),
+    ...(Object.assign({}, ...ofKind("Secret").map((secret) => secret.stringData)) as Record<string, string>),
   };
   const pods = [...ofKind("Deployment"), ...ofKind("Job")].map((document): [string, Fields] => [
     String(at(document, "metadata", "name")),

@@ -159,6 +159,9 @@ test("production mode: migrate, then every target", { timeout: 180_000 }, async 
     MUSTER_GRPC_HOST: "127.0.0.1",
     MUSTER_GRPC_PORT: String(grpc),
     MUSTER_METRICS_PORT: String(metrics),
+    MUSTER_PUBLIC_URL: `http://127.0.0.1:${http}`,
+    MUSTER_SMTP_URL: "smtp://127.0.0.1:9",
+    MUSTER_MAIL_FROM: "no-reply@muster.test",
   };
   const migration = start(["migrate"], variables);
   const output = outputOf(migration);

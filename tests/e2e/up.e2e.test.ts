@@ -10,7 +10,7 @@ import { freePort } from "../harness/process.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const TOOL = join(ROOT, "tools/up.ts");
-const PARTS = ["identity", "events", "segments", "gateway", "mariadb", "nats"];
+const PARTS = ["identity", "events", "segments", "gateway", "mariadb", "nats", "mail"];
 const folder = mkdtempSync(join(tmpdir(), "muster-up-"));
 const keyPath = join(folder, "demo-api-key");
 
@@ -134,6 +134,10 @@ describe("the production topology by make up", { timeout: 180_000 }, () => {
     expect(status.code).toBe(1);
     expect(existsSync(join(folder, "mariadb"))).toBe(true);
     expect(existsSync(join(folder, "muster.env"))).toBe(false);
+    // As a version without mails left it.
+    const installationPath = join(folder, "installation.json");
+    const { mailPort, ...older } = JSON.parse(readFileSync(installationPath, "utf8"));
+    writeFileSync(installationPath, JSON.stringify(older));
     const requests: string[] = [];
     const stranger = createServer((request, response) => {
       requests.push(request.url ?? "");
@@ -146,6 +150,7 @@ describe("the production topology by make up", { timeout: 180_000 }, () => {
       expect(up.output).toContain(`Port ${httpPort} of gateway is taken by another process.`);
       expect(up.output).toContain("MUSTER_UP_HTTP_PORT=");
       expect(requests).toEqual([]);
+      expect(JSON.parse(readFileSync(installationPath, "utf8")).mailPort).toEqual(expect.any(Number));
     } finally {
       await new Promise((done) => stranger.close(done));
     }

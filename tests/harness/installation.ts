@@ -106,6 +106,10 @@ async function startProduction(
     MUSTER_GRPC_HOST: "127.0.0.1",
     MUSTER_LOG_LEVEL: "warn",
     ...HIGH_LIMITS,
+    MUSTER_PUBLIC_URL: "https://muster.test",
+    // No server has this port. Tests of mails give their own.
+    MUSTER_SMTP_URL: "smtp://127.0.0.1:9",
+    MUSTER_MAIL_FROM: "Muster <no-reply@muster.test>",
   };
   const sets: ReplicaSet[] = [];
   for (let index = 1; index <= replicas; index += 1) {

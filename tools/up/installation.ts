@@ -18,6 +18,8 @@ export interface Installation {
   readonly identitySecret: string;
   readonly mysqlPort: number;
   readonly natsPort: number;
+  /** SMTP port of the mail catcher. */
+  readonly mailPort: number;
   readonly ports: Readonly<Record<Target, Ports>>;
 }
 
@@ -30,7 +32,7 @@ export async function openInstallation(
 ): Promise<Installation> {
   mkdirSync(join(folder, "logs"), { recursive: true });
   const path = join(folder, FILE);
-  if (existsSync(path)) return movedTo(gatewayPort, path, folder);
+  if (existsSync(path)) return movedTo(gatewayPort, await stored(path, folder), path);
   const wanted = gatewayPort ?? ((await isFree(GATEWAY_HTTP_PORT)) ? GATEWAY_HTTP_PORT : await freePort());
   const installation: Installation = {
     folder,
@@ -38,6 +40,7 @@ export async function openInstallation(
     identitySecret: newSecret(),
     mysqlPort: await freePort(),
     natsPort: await freePort(),
+    mailPort: await freePort(),
     ports: {
       identity: { http: await freePort(), ...(await otherPorts()) },
       events: { http: await freePort(), ...(await otherPorts()) },
@@ -56,16 +59,21 @@ function newSecret(): string {
   return randomBytes(32).toString("base64");
 }
 
-/** The stored installation; a requested port of the gateway replaces the stored port. */
-function movedTo(gatewayPort: number | undefined, path: string, folder: string): Installation {
-  const read = JSON.parse(readFileSync(path, "utf8")) as Installation;
-  // An installation of an older version has no secret of identity.
-  const { identitySecret = newSecret() } = read;
-  const stored = { ...read, identitySecret, folder };
-  if (read.identitySecret === undefined) save(stored, path);
-  if (gatewayPort === undefined || gatewayPort === stored.ports.gateway.http) return stored;
-  const gateway = { ...stored.ports.gateway, http: gatewayPort };
-  return save({ ...stored, ports: { ...stored.ports, gateway } }, path);
+/** The stored installation. An installation of an older version gets the secret and the ports that it lacks. */
+async function stored(path: string, folder: string): Promise<Installation> {
+  const installation = { ...(JSON.parse(readFileSync(path, "utf8")) as Installation), folder };
+  const { identitySecret, mailPort } = installation;
+  if (identitySecret !== undefined && mailPort !== undefined) return installation;
+  const added = { identitySecret: identitySecret ?? newSecret(), mailPort: mailPort ?? (await freePort()) };
+  return save({ ...installation, ...added }, path);
+}
+
+/** A requested port of the gateway replaces the stored port. */
+function movedTo(gatewayPort: number | undefined, installation: Installation, path: string): Installation {
+  const { ports } = installation;
+  if (gatewayPort === undefined || gatewayPort === ports.gateway.http) return installation;
+  const gateway = { ...ports.gateway, http: gatewayPort };
+  return save({ ...installation, ports: { ...ports, gateway } }, path);
 }
 
 function save(installation: Installation, path: string): Installation {
@@ -92,6 +100,9 @@ export function environmentOf(installation: Installation, target?: Target): Node
       : {}),
     MUSTER_DATABASE_URL: `mysql://root@127.0.0.1:${installation.mysqlPort}`,
     MUSTER_NATS_URL: `nats://127.0.0.1:${installation.natsPort}`,
+    MUSTER_PUBLIC_URL: `http://127.0.0.1:${installation.ports.gateway.http}`,
+    MUSTER_SMTP_URL: `smtp://127.0.0.1:${installation.mailPort}`,
+    MUSTER_MAIL_FROM: "Muster <muster@localhost>",
     MUSTER_HTTP_HOST: "127.0.0.1",
     MUSTER_GRPC_HOST: "127.0.0.1",
     ...Object.fromEntries(

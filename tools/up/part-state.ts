@@ -7,7 +7,7 @@ import type { ProcessFiles } from "./process-files.ts";
 /** A frozen process accepts connections but does not respond. */
 const RESPONSE_MS_MAX = 2_000;
 
-export const SERVERS = ["mariadb", "nats"] as const;
+export const SERVERS = ["mariadb", "nats", "mail"] as const;
 export type Part = Target | (typeof SERVERS)[number];
 
 /** "ready", or the reason why the part is of no use now. */
@@ -15,6 +15,7 @@ export async function stateOf(part: Part, installation: Installation, files: Pro
   if (files.pid(part) === undefined) return "down";
   if (part === "mariadb") return (await greets(installation.mysqlPort)) ? "ready" : "does not respond";
   if (part === "nats") return (await greets(installation.natsPort)) ? "ready" : "does not respond";
+  if (part === "mail") return (await greets(installation.mailPort)) ? "ready" : "does not respond";
   return readiness(installation.ports[part].http);
 }
 
@@ -29,7 +30,7 @@ async function readiness(port: number): Promise<string> {
   }
 }
 
-/** Both MariaDB and NATS send the first bytes of a connection. */
+/** MariaDB, NATS and mail servers send the first bytes of a connection. */
 function greets(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1" });

@@ -14,6 +14,7 @@ import {
 } from "./index.ts";
 
 const PASSWORD = "hunter2";
+const MAIL_PASSWORD = "hunter3";
 const SECRET = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const production: Environment = {
   MUSTER_MODE: "production",
@@ -21,6 +22,9 @@ const production: Environment = {
   MUSTER_NATS_URL: "nats://one:4222,nats://two:4222",
   MUSTER_SECRET: SECRET,
   MUSTER_IDENTITY_SECRET: SECRET,
+  MUSTER_PUBLIC_URL: "https://muster.example.com",
+  MUSTER_SMTP_URL: `smtps://muster:${MAIL_PASSWORD}@mail.example.com`,
+  MUSTER_MAIL_FROM: "Muster <no-reply@example.com>",
 };
 
 function serve(environment: Environment): Config {
@@ -161,6 +165,30 @@ describe("what is needed depends on what runs", () => {
     expect(problems(gateway)).toEqual([]);
   });
 
+  test("only a process that sends mails needs a mail server, in production mode", () => {
+    const { MUSTER_PUBLIC_URL, MUSTER_SMTP_URL, MUSTER_MAIL_FROM, ...withoutMail } = production;
+    expect(problems(withoutMail)).toEqual([
+      expect.stringContaining("MUSTER_PUBLIC_URL is missing"),
+      expect.stringContaining("MUSTER_SMTP_URL is missing"),
+      expect.stringContaining("MUSTER_MAIL_FROM is missing"),
+    ]);
+    const events = { ...withoutMail, ...address, MUSTER_SEGMENTS_ADDRESS: "segments:50051" };
+    expect(problems({ ...events, MUSTER_TARGET: "events" })).toEqual([]);
+    expect(problems({})).toEqual([]);
+  });
+
+  test.each([
+    ["MUSTER_MAIL_FROM", "Muster"],
+    ["MUSTER_MAIL_FROM", "Muster <a@b.test>, c@d.test"],
+    ["MUSTER_MAIL_FROM", "Muster\r\nBcc: <a@b.test>"],
+    ["MUSTER_SMTP_URL", "http://mail.example.com"],
+    ["MUSTER_PUBLIC_URL", "muster.example.com"],
+  ])("%s is not %j", (name, value) => {
+    expect(problems({ ...production, [name]: value })).toEqual([
+      expect.stringContaining(`${name} is wrong: expected`),
+    ]);
+  });
+
   test("administering needs the databases alone", () => {
     const { MUSTER_MODE, MUSTER_DATABASE_URL } = production;
     expect(problems({ MUSTER_MODE, MUSTER_DATABASE_URL }, "administer")).toEqual([]);
@@ -184,6 +212,7 @@ describe("what people read", () => {
     expect(printed).toContain("MUSTER_SECRET=[redacted]");
     expect(printed).toContain("MUSTER_HTTP_PORT=3000 # default");
     expect(printed).not.toContain(PASSWORD);
+    expect(printed).not.toContain(MAIL_PASSWORD);
     expect(printed).not.toContain(SECRET);
     expect(printConfig({ mode: "embedded" }, { MUSTER_SECRET: "too short" })).not.toContain("too short");
   });

@@ -12,6 +12,7 @@ import {
   url,
   urlList,
 } from "./kinds.ts";
+import { mailVariables } from "./mail-variables.ts";
 import {
   byMode,
   given,
@@ -218,6 +219,7 @@ export const variables = {
     doc: "File of the event catalog, which lists the events that earn points. Unset: config/events.yaml beside the code.",
     kind: text(TEXT, "a file"),
   }),
+  ...mailVariables,
   identityGraceMs: given({
     name: "MUSTER_IDENTITY_GRACE_MS",
     doc: "How long API keys that were verified before are accepted while identity is unreachable, in milliseconds. Revoked keys and methods that issue keys or erase people are refused at once.",

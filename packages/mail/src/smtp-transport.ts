@@ -31,7 +31,7 @@ export interface SmtpTimeouts {
 }
 
 /** Invariant: `sendMs` is shorter than the lease of a mail job. */
-export const defaultTimeouts: SmtpTimeouts = { connectMs: 10_000, idleMs: 30_000, sendMs: 60_000 };
+const defaultTimeouts: SmtpTimeouts = { connectMs: 10_000, idleMs: 30_000, sendMs: 60_000 };
 
 export class SmtpTransport implements MailTransport {
   readonly #from: Sender;

@@ -4,6 +4,7 @@ import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
+import type { MailTransport } from "@muster/mail";
 import type { Metrics } from "@muster/metrics";
 import type { Caller, ServiceImplementation } from "@muster/rpc";
 import type { ThreadPool } from "./threads/thread-pool.ts";
@@ -22,6 +23,8 @@ export interface Platform {
   /** Reaches another service, with this service's token attached. */
   caller(service: ServiceName): Caller;
   readonly credentials: CredentialVerifier;
+  /** Sends mails. Undefined in a process without a service that sends mails. */
+  readonly mail: MailTransport | undefined;
   readonly serviceTokens: ServiceTokenPort;
   /** Runs long computations beside the event loop. Shared by the modules of the process. */
   readonly threads: ThreadPool;
@@ -45,6 +48,8 @@ export interface ModuleSettings {
    */
   readonly backlogItemsMax: number;
   readonly tracking: TrackingSettings;
+  /** Address under which people reach the gateway. It begins the links of mails. */
+  readonly publicUrl: string;
 }
 
 /** How calls of tracking SDKs are read. */

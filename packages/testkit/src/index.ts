@@ -1,3 +1,4 @@
+export { withClock } from "./clocked-database.ts";
 export { CrashingDatabase } from "./crashing-database.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { columnsOf, findInTables } from "./find-in-tables.ts";

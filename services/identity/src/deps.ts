@@ -5,6 +5,7 @@ import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { OutboxPort } from "@muster/outbox";
 import type { AccessTokens } from "./access-tokens/access-tokens.ts";
+import type { Mailer } from "./mail/mailer.ts";
 
 export interface IdentityDeps {
   readonly clock: Clock;
@@ -15,4 +16,5 @@ export interface IdentityDeps {
   readonly accessTokens: AccessTokens;
   readonly log: Logger;
   readonly outbox: OutboxPort;
+  readonly mailer: Mailer;
 }

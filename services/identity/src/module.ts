@@ -1,5 +1,5 @@
 // Composes the identity service.
-import { PageTokens } from "@muster/core";
+import { assert, PageTokens } from "@muster/core";
 import { IdempotencyWorker } from "@muster/idempotency";
 import { Outbox, OutboxRelay } from "@muster/outbox";
 import type { ModuleDefinition } from "@muster/runtime";
@@ -7,6 +7,8 @@ import { AccessTokens } from "./access-tokens/access-tokens.ts";
 import { credentialService } from "./access-tokens/credential-service.ts";
 import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
+import { MailWorker } from "./mail/mail-worker.ts";
+import { Mailer } from "./mail/mailer.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 import { signingKeyService } from "./signing-keys/signing-key-service.ts";
@@ -23,6 +25,11 @@ export const identityModule: ModuleDefinition = {
     const outbox = new Outbox({ ...platform, service: "identity" });
     const relay = new OutboxRelay({ ...platform, service: "identity", outbox });
     const signingKeys = { database, clock, ids, sealKey: platform.ownKey("signing-keys") };
+    const { mail: transport, settings } = platform;
+    assert(transport !== undefined, "identity sends mails");
+    const key = platform.ownKey("mail");
+    const mailWorker = new MailWorker({ ...platform, transport, key });
+    const wake = (): void => mailWorker.wake();
     const deps: IdentityDeps = {
       clock,
       ids,
@@ -31,6 +38,7 @@ export const identityModule: ModuleDefinition = {
       log,
       outbox,
       accessTokens: new AccessTokens(signingKeys),
+      mailer: new Mailer({ ...platform, key, publicUrl: settings.publicUrl, wake }),
       pageTokens: new PageTokens(platform.key("page-tokens")),
     };
     return {
@@ -47,6 +55,7 @@ export const identityModule: ModuleDefinition = {
         new IdempotencyWorker({ database, clock, log }),
         new RevocationBeatWorker({ bus, database, clock, log }),
         new SigningKeyWorker(signingKeys, log),
+        mailWorker,
       ],
     };
   },

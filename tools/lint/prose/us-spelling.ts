@@ -77,9 +77,12 @@ const patterns = stems.map(([british, american]) => ({ pattern: new RegExp(briti
 /** Names from outside: gRPC's status code, and the event and property of grpc-js. */
 const foreign = /\b(?:Status|status|Code)\.CANCEL[L]ED\b|(?:call\.|")cancel[l]ed\b/g;
 
+const TRANSLATION =
+  /^(?:packages\/errors\/src\/messages|services\/identity\/src\/mail\/texts)\/(?:de|es|fr)\.ts$/;
+
 export function isSpellingExempt(path: string): boolean {
-  // Translations of error messages, and names of packages.
-  return /^packages\/errors\/src\/messages\/(?!en)[a-z]+\.ts$/.test(path) || path === "package-lock.json";
+  // Translations of error messages and mails, and names of packages.
+  return TRANSLATION.test(path) || path === "package-lock.json";
 }
 
 /** Messages for a line of text or a path. */

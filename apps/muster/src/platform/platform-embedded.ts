@@ -5,6 +5,9 @@ import type { Config } from "@muster/config";
 import type { Clock } from "@muster/core";
 import { type Database, openSqlite } from "@muster/db";
 import { AppError } from "@muster/errors";
+import type { MailTransport, StoredMails } from "@muster/mail";
+import { MailFolder } from "@muster/mail/folder";
+import { SmtpTransport } from "@muster/mail/smtp";
 import { deriveKey, type ServiceName } from "@muster/runtime";
 import { ensureDemoOrganization } from "@muster/service-identity";
 import { migrateService } from "../schema.ts";
@@ -15,6 +18,8 @@ import type { DemoOrganization, OpenDatabases, OpenPlatform, PlatformDeps } from
 
 const LOCK_FILE = "lock.sqlite";
 const OWNER_FILE = "pid";
+const MAIL_FOLDER = "mail";
+const MAIL_FROM = "Muster <muster@localhost>";
 
 export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): Promise<OpenPlatform> {
   const folder = await DataFolder.open(config.dataDir);
@@ -36,9 +41,11 @@ export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): 
     }
     const bus = new EmbeddedBus(deps);
     const secret = config.secret ?? (await folder.secret());
+    const mail = openMail(config, folder);
     return {
       databases,
       bus,
+      ...mail,
       secret,
       identitySecret: identitySecretOf(config, secret),
       isExclusive: true,
@@ -48,6 +55,7 @@ export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): 
       },
       untilUsable: async () => {},
       close: async () => {
+        await mail.mail.close();
         await bus.close();
         await close();
       },
@@ -81,6 +89,18 @@ export async function openEmbeddedDatabases(
 /** The key of identity in embedded mode, where no second secret is needed. */
 export function identitySecretOf(config: Config, secret: Uint8Array): Uint8Array {
   return config.identitySecret ?? deriveKey(secret, "identity-secret");
+}
+
+/** Without a mail server, mails become files, which /dev/mail shows. */
+function openMail(
+  { smtpUrl, mailFrom = MAIL_FROM }: Config,
+  folder: DataFolder,
+): { readonly mail: MailTransport; readonly storedMails: StoredMails | undefined } {
+  if (smtpUrl !== undefined) {
+    return { mail: new SmtpTransport({ url: smtpUrl, from: mailFrom }), storedMails: undefined };
+  }
+  const stored = new MailFolder({ path: folder.file(MAIL_FOLDER), from: mailFrom });
+  return { mail: stored, storedMails: stored };
 }
 
 async function openDemo(

@@ -5,6 +5,8 @@ import { JetStreamBus } from "@muster/bus/jetstream";
 import { type Config, databaseOf } from "@muster/config";
 import { createDatabaseIfAbsent, type Database, openMysql } from "@muster/db";
 import { AppError } from "@muster/errors";
+import type { MailTransport } from "@muster/mail";
+import { SmtpTransport } from "@muster/mail/smtp";
 import { grpcCaller } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
 import { missingMigrations, type ServiceDatabase } from "../schema.ts";
@@ -19,10 +21,13 @@ export async function openProductionPlatform(config: Config, deps: PlatformDeps)
   if (secret === undefined) throw new StartError("MUSTER_SECRET is missing");
   const databases = await openOwnDatabases(config, servicesOf(config.targets));
   const bus = await openBus(config, deps);
+  const mail = openMail(config);
   const callers = new Map<ServiceName, ReturnType<typeof grpcCaller>>();
   return {
     databases,
     bus,
+    mail,
+    storedMails: undefined,
     secret,
     identitySecret: config.identitySecret,
     isExclusive: false,
@@ -41,12 +46,19 @@ export async function openProductionPlatform(config: Config, deps: PlatformDeps)
     close: async () => {
       for (const caller of callers.values()) caller.close();
       try {
+        await mail?.close();
         await bus.close();
       } finally {
         await closeAll(databases);
       }
     },
   };
+}
+
+/** The configuration requires both variables where mails are sent. */
+function openMail({ smtpUrl, mailFrom }: Config): MailTransport | undefined {
+  if (smtpUrl === undefined || mailFrom === undefined) return undefined;
+  return new SmtpTransport({ url: smtpUrl, from: mailFrom });
 }
 
 /** For administrative commands: creates missing databases. */

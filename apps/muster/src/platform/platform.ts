@@ -3,6 +3,7 @@ import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
+import type { MailTransport, StoredMails } from "@muster/mail";
 import type { Caller } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
 
@@ -16,6 +17,10 @@ export interface OpenPlatform {
   /** Databases of the services that run in this process. */
   readonly databases: ReadonlyMap<ServiceName, Database>;
   readonly bus: Bus;
+  /** Undefined in a process that sends no mails. */
+  readonly mail: MailTransport | undefined;
+  /** Mails of an installation without a mail server, in embedded mode. */
+  readonly storedMails: StoredMails | undefined;
   /** The installation's key, from which all other keys are derived. */
   readonly secret: Uint8Array;
   /** The key of identity, where identity runs in this process. */

@@ -41,6 +41,8 @@ export interface BuildDeps {
   readonly metrics: Metrics;
   readonly threads: ThreadPool;
   readonly limiter: RateLimiter;
+  /** Port of this process's HTTP server. */
+  readonly httpPort: number;
 }
 
 export interface BuiltServices {
@@ -84,7 +86,7 @@ function definitionOf(service: ServiceName, { eventCatalog }: BuildDeps): Module
 function platformOf(
   service: ServiceName,
   instanceId: string,
-  { config, platform, directory, clock, ids, log, metrics, threads }: BuildDeps,
+  { config, platform, directory, clock, ids, log, metrics, threads, httpPort }: BuildDeps,
 ): Platform {
   const database = platform.databases.get(service);
   assert(database !== undefined, `${service} has no database`);
@@ -106,6 +108,7 @@ function platformOf(
       graceMs: config.identityGraceMs,
     }),
     serviceTokens: tokens,
+    mail: platform.mail,
     threads,
     key: (use) => deriveKey(platform.secret, `${service}/${use}`),
     ownKey: (use) => deriveKey(ownSecretOf(service, platform), `${service}/${use}`),
@@ -119,6 +122,7 @@ function platformOf(
         placeholderIds: config.trackingPlaceholderIds,
         usersPerAnonymousIdMax: config.trackingUsersPerAnonymousIdMax,
       },
+      publicUrl: config.publicUrl ?? localUrl(config.httpHost, httpPort),
     },
   };
 }
@@ -128,6 +132,12 @@ function ownSecretOf(service: ServiceName, { secret, identitySecret }: OpenPlatf
   if (service !== "identity") return secret;
   assert(identitySecret !== undefined, "identity runs without its secret");
   return identitySecret;
+}
+
+/** A server that listens on every address is reached under the address of this machine. */
+function localUrl(host: string, port: number): string {
+  if (host === "0.0.0.0" || host === "::") return `http://127.0.0.1:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Identity reads its own tables; other services call identity. */

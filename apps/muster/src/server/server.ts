@@ -91,6 +91,7 @@ export async function startServer(
       metrics,
       threads,
       limiter,
+      httpPort: http.port,
     });
     workers = new WorkerGroup({ workers: services.workers, clock, log });
     await workers.start();

@@ -8,6 +8,7 @@ import { type Clock, type IdSource, randomIds } from "@muster/core";
 import type { Database, Engine } from "@muster/db";
 import { IdempotencyLedger, type IdempotencyLedgerPort } from "@muster/idempotency";
 import { createLogger, type Logger } from "@muster/log";
+import type { MailTransport } from "@muster/mail";
 import { Metrics } from "@muster/metrics";
 import {
   type Caller,
@@ -28,6 +29,7 @@ import { withClock } from "../clocked-database.ts";
 import { FakeClock } from "../fake-clock.ts";
 import { openTestDatabase, type TestDatabase } from "../test-database.ts";
 import { apiKeyText, type CallAs, credentialTexts, userText } from "./call-as.ts";
+import { SentMails } from "./sent-mails.ts";
 
 /** Derives every key of an installation in tests. */
 const TEST_KEY = new Uint8Array(32).fill(9);
@@ -50,6 +52,8 @@ export interface ModuleOptions {
   readonly settings?: Partial<Platform["settings"]> | undefined;
   /** By default true without `beside`. */
   readonly exclusive?: boolean | undefined;
+  /** By default mails are recorded in `mails`. */
+  readonly mail?: MailTransport | undefined;
   /** Owner in leases. */
   readonly instanceId?: string | undefined;
   /** Verifies API keys and access tokens; by default those that {@link CallAs} describes. */
@@ -69,6 +73,7 @@ export interface ModuleParts {
   readonly stored: TestDatabase;
   /** The pool of the module, not wrapped. */
   readonly pool: Database;
+  readonly mails: SentMails;
   readonly ownsBus: boolean;
   readonly ownsData: boolean;
 }
@@ -80,6 +85,8 @@ export class ModuleUnderTest {
   readonly metrics: Metrics;
   readonly module: Module;
   readonly stored: TestDatabase;
+  /** The mails that the module has sent. */
+  readonly mails: SentMails;
   readonly threads: ThreadPool;
   readonly #parts: ModuleParts;
   #isStopped = false;
@@ -92,6 +99,7 @@ export class ModuleUnderTest {
     this.metrics = parts.metrics;
     this.module = parts.module;
     this.stored = parts.stored;
+    this.mails = parts.mails;
     this.threads = parts.platform.threads;
   }
 
@@ -193,7 +201,9 @@ export async function startParts(
   const pool = options.pool ?? (beside === undefined ? stored.database : await stored.openAnother());
   const clock = options.clock ?? new FakeClock();
   const clocked = withClock(pool, options.databaseClock ?? clock);
-  const platform = platformOf(definition.name, options.wrap?.(clocked) ?? clocked, { ...options, clock });
+  const mails = new SentMails();
+  const used = { mail: mails, ...options, clock };
+  const platform = platformOf(definition.name, options.wrap?.(clocked) ?? clocked, used);
   const module = await definition.build(platform);
   const key = platform.key("idempotency");
   const dispatcher = createDispatcher({
@@ -210,6 +220,7 @@ export async function startParts(
     dispatcher,
     stored,
     pool,
+    mails,
     metrics: platform.metrics,
     ownsBus: options.bus === undefined,
     ownsData: beside === undefined,
@@ -232,6 +243,7 @@ function platformOf(
     database,
     serviceTokens,
     metrics,
+    mail: options.mail,
     threads: new ThreadPool({ clock, log, metrics }),
     bus: options.bus ?? new EmbeddedBus({ clock, log }),
     caller: (name) => withServiceToken(callers[name] ?? absentCaller(service, name), serviceTokens),
@@ -247,6 +259,7 @@ function platformOf(
         placeholderIds: ["undefined", "null", "[object Object]", "0", "-1", "guest"],
         usersPerAnonymousIdMax: 3,
       },
+      publicUrl: "https://muster.test",
       ...options.settings,
     },
   };

@@ -1,0 +1,147 @@
+// Contains the texts of mails in Spanish. Pure.
+import type { LanguageTexts } from "./mail-text.ts";
+
+const NOT_YOU = "Si no fue usted, restablezca su contraseña de inmediato y cierre todas las demás sesiones.";
+
+export const es: LanguageTexts = {
+  greeting: "Hola, {name}:",
+  greetingWithoutName: "Hola:",
+  footer: "Este mensaje se envió automáticamente. Por favor, no responda a él.",
+  kinds: {
+    verify_email: {
+      subject: "Confirme su dirección de correo",
+      action: "Confirmar la dirección",
+      paragraphs: [
+        "Se registró una cuenta con esta dirección. Confirme la dirección para completar el registro.",
+        "{link}",
+        "El enlace sirve una sola vez, durante 24 horas. Si usted no se registró, ignore este mensaje.",
+      ],
+    },
+    already_registered: {
+      subject: "Usted ya tiene una cuenta",
+      paragraphs: [
+        "Alguien, quizá usted, intentó registrarse con esta dirección. Usted ya tiene una cuenta: inicie sesión con ella.",
+        "Si ya no recuerda su contraseña, solicite una nueva al iniciar sesión. No se ha cambiado nada.",
+      ],
+    },
+    password_reset: {
+      subject: "Restablezca su contraseña",
+      action: "Elegir una contraseña nueva",
+      paragraphs: [
+        "Se solicitó una contraseña nueva para su cuenta.",
+        "{link}",
+        "El enlace sirve una sola vez y por poco tiempo. Si usted no lo solicitó, ignore este mensaje: su contraseña no cambia.",
+      ],
+    },
+    password_changed: {
+      subject: "Se cambió su contraseña",
+      paragraphs: ["La contraseña de su cuenta se cambió el {time}.", NOT_YOU],
+    },
+    magic_link: {
+      subject: "Inicio de sesión",
+      action: "Iniciar sesión",
+      paragraphs: [
+        "Use este enlace para iniciar sesión.",
+        "{link}",
+        "O introduzca este código donde solicitó el mensaje: {code}",
+        "El enlace y el código sirven una sola vez, durante 10 minutos. Si usted no los solicitó, ignore este mensaje. No dé el código a nadie.",
+      ],
+    },
+    unlock: {
+      subject: "Desbloquee su cuenta",
+      action: "Desbloquear la cuenta",
+      paragraphs: [
+        "Tras varias contraseñas incorrectas, el inicio de sesión en su cuenta está bloqueado por un tiempo. Puede terminar el bloqueo ahora.",
+        "{link}",
+        "Si los intentos no fueron suyos, quizá alguien intenta adivinar su contraseña. No la ha adivinado.",
+      ],
+    },
+    email_change_confirm: {
+      subject: "Confirme su nueva dirección de correo",
+      action: "Usar esta dirección",
+      paragraphs: [
+        "La dirección de una cuenta va a cambiar a {email}. El cambio surte efecto cuando usted lo confirma.",
+        "{link}",
+        "Si usted no solicitó el cambio, ignore este mensaje.",
+      ],
+    },
+    email_change_notice: {
+      subject: "Su dirección de correo va a cambiar",
+      action: "Deshacer el cambio",
+      paragraphs: [
+        "Se solicitó cambiar la dirección de su cuenta a {email}. El cambio surte efecto cuando se confirma la nueva dirección.",
+        "{link}",
+        NOT_YOU,
+      ],
+    },
+    email_changed: {
+      subject: "Se cambió su dirección de correo",
+      action: "Deshacer el cambio",
+      paragraphs: [
+        "La dirección de su cuenta es ahora {email}. Esta dirección ya no pertenece a la cuenta.",
+        "Si no fue usted, deshaga el cambio en un plazo de 7 días.",
+        "{link}",
+      ],
+    },
+    two_factor_enabled: {
+      subject: "La autenticación en dos pasos está activada",
+      paragraphs: ["La autenticación en dos pasos se activó en su cuenta el {time}.", NOT_YOU],
+    },
+    two_factor_disabled: {
+      subject: "La autenticación en dos pasos está desactivada",
+      paragraphs: ["La autenticación en dos pasos se desactivó en su cuenta el {time}.", NOT_YOU],
+    },
+    backup_codes_created: {
+      subject: "Nuevos códigos de respaldo",
+      paragraphs: [
+        "Se crearon nuevos códigos de respaldo para su cuenta el {time}. Los códigos anteriores ya no sirven.",
+        NOT_YOU,
+      ],
+    },
+    recovery_link: {
+      subject: "Recupere su cuenta",
+      action: "Iniciar la recuperación",
+      paragraphs: [
+        "Se solicitó eliminar un segundo factor perdido de su cuenta, tras introducir la contraseña correcta.",
+        "{link}",
+        "El segundo factor se elimina 72 horas después de iniciar la recuperación. Si usted no la solicitó, cambie su contraseña ahora.",
+      ],
+    },
+    recovery_pending: {
+      subject: "Su segundo factor se eliminará",
+      action: "Cancelar la recuperación",
+      paragraphs: [
+        "La recuperación de su cuenta ha comenzado. Su segundo factor se eliminará el {time}.",
+        "Si no fue usted, cancele la recuperación y cambie su contraseña.",
+        "{link}",
+      ],
+    },
+    recovery_canceled: {
+      subject: "Se canceló la recuperación",
+      paragraphs: ["La recuperación de su cuenta se canceló el {time}. Su segundo factor se conserva."],
+    },
+    refresh_token_reuse: {
+      subject: "Se cerró una sesión",
+      paragraphs: [
+        "El {time}, una sesión de su cuenta se usó en dos lugares a la vez. La sesión se cerró por precaución.",
+        "Inicie sesión de nuevo. Si no sabe por qué ocurrió, cambie su contraseña.",
+      ],
+    },
+    new_device: {
+      subject: "Inicio de sesión desde un dispositivo nuevo",
+      paragraphs: [
+        "El {time}, un dispositivo hasta ahora desconocido inició sesión en su cuenta.",
+        "Programa: {client}",
+        "Dirección de red: {address}",
+        NOT_YOU,
+      ],
+    },
+    account_locked: {
+      subject: "Su segundo factor está bloqueado por un tiempo",
+      paragraphs: [
+        "Tras demasiados códigos incorrectos, el segundo factor de su cuenta se bloqueó el {time}. El bloqueo termina por sí solo.",
+        "Si los intentos no fueron suyos, alguien conoce su contraseña: cámbiela.",
+      ],
+    },
+  },
+};
