@@ -1,5 +1,6 @@
 // Runs the identity module behind its dispatcher, with API keys from its own table.
 import { CachingCredentialVerifier } from "@muster/authz";
+import type { Bus } from "@muster/bus";
 import { randomIds } from "@muster/core";
 import type { Engine } from "@muster/db";
 import { IdempotencyLedger } from "@muster/idempotency";
@@ -7,6 +8,7 @@ import { createOrganizationDirect, identityModule, ownCredentials } from "@muste
 import { FakeClock } from "@muster/testkit";
 import { type ModuleParts, ModuleUnderTest, startParts } from "@muster/testkit/module";
 import { AccessTokens } from "../src/access-tokens/access-tokens.ts";
+import type { SigningKeyDeps } from "../src/signing-keys/rotate-signing-key.ts";
 
 /** Fails after a handler's transaction has committed, as a crash of the process does. */
 class CrashingLedger extends IdempotencyLedger {
@@ -26,14 +28,18 @@ export interface PublishedEvent {
 export class IdentityUnderTest extends ModuleUnderTest {
   override readonly clock: FakeClock;
   readonly accessTokens: AccessTokens;
+  readonly signingKeys: SigningKeyDeps;
+  readonly bus: Bus;
   /** Positions already returned, by shard. */
   readonly #published = new Map<number, number>();
 
   private constructor(parts: ModuleParts, clock: FakeClock) {
     super(parts);
     this.clock = clock;
-    const { database, ids, ownKey } = parts.platform;
-    this.accessTokens = new AccessTokens({ database, clock, ids, sealKey: ownKey("signing-keys") });
+    const { database, ids, ownKey, bus } = parts.platform;
+    this.bus = bus;
+    this.signingKeys = { database, clock, ids, sealKey: ownKey("signing-keys") };
+    this.accessTokens = new AccessTokens(this.signingKeys);
   }
 
   /**
