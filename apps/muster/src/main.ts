@@ -7,6 +7,7 @@ import { addCreateOrganizationCommand } from "./commands/create-organization.ts"
 import { addDemoDataCommand } from "./commands/demo-data.ts";
 import { addImportCommand } from "./commands/import.ts";
 import { addMigrateCommand } from "./commands/migrate.ts";
+import { addRotateSigningKeyCommand } from "./commands/rotate-signing-key.ts";
 import { addServeCommand } from "./commands/serve.ts";
 import { addVerifySegmentsCommand } from "./commands/verify-segments.ts";
 import { ImportFailed } from "./import/send-batches.ts";
@@ -38,6 +39,7 @@ function buildProgram(): Command {
   addServeCommand(program);
   addMigrateCommand(program);
   addCreateOrganizationCommand(program);
+  addRotateSigningKeyCommand(program);
   addImportCommand(program);
   addDemoDataCommand(program);
   addVerifySegmentsCommand(program);

@@ -103,6 +103,38 @@ describe("embedded", { timeout: 60_000 }, () => {
     expect((await post(one.url, key ?? "")).status).toBe(201);
   });
 
+  test("the signing key is rotated and withdrawn beside a running server", async () => {
+    const one = await server([], { MUSTER_DATA_DIR: dataDir });
+    const early = await runMuster(["rotate-signing-key"], one.variables);
+    expect(early).toMatchObject({ code: 1, stdout: "" });
+    expect(early.stderr).toContain(`No server has run in ${dataDir} yet`);
+
+    await one.process.start();
+    const published = async (): Promise<string[]> => {
+      const response = await fetch(`${one.url}/.well-known/jwks.json`);
+      expect(response.headers.get("cache-control")).toBe("public, max-age=300");
+      expect(response.headers.get("content-type")).toContain("application/json");
+      const { keys } = (await response.json()) as { keys: { kid: string }[] };
+      return keys.map(({ kid }) => kid);
+    };
+    const [first = "", ...none] = await published();
+    expect(none).toEqual([]);
+
+    const rotated = await runMuster(["rotate-signing-key"], one.variables);
+    const [, second = ""] = /^signing_key ([0-9a-f-]{36})\n$/.exec(rotated.stdout) ?? [];
+    expect(await published()).toEqual([second, first]);
+    const withdrawn = await runMuster(["rotate-signing-key", "--withdraw", first], one.variables);
+    expect(withdrawn.stdout).toMatch(new RegExp(`^signing_key [0-9a-f-]{36}\nwithdrawn   ${first}\n$`));
+    expect(await published()).toHaveLength(2);
+    expect(await published()).not.toContain(first);
+
+    const again = await runMuster(["rotate-signing-key", "--withdraw", first], one.variables);
+    expect(again).toMatchObject({ code: 1, stdout: "" });
+    expect(again.stderr).toContain(`There is no signing key ${first}.`);
+    expect((await runMuster(["rotate-signing-key", "--withdraw", "k"], one.variables)).code).toBe(1);
+    expect(await published()).toHaveLength(2);
+  });
+
   test("a data folder of another version is rejected by path, at a start and by migrate", async () => {
     const one = await server([], { MUSTER_DATA_DIR: dataDir });
     await one.process.start();
@@ -264,7 +296,8 @@ describe("the command line", () => {
   });
 
   test("--help has examples, for every command", async () => {
-    for (const args of [[], ["serve"], ["migrate"], ["create-organization"], ["import"], ["demo-data"]]) {
+    const commands = ["serve", "migrate", "create-organization", "rotate-signing-key", "import", "demo-data"];
+    for (const args of [[], ...commands.map((command) => [command])]) {
       const { code, stdout } = await runMuster([...args, "--help"], {});
       expect(code).toBe(0);
       expect(stdout).toMatch(/Examples?:\n {2}/);

@@ -11,11 +11,13 @@ import { MailWorker } from "./mail/mail-worker.ts";
 import { Mailer } from "./mail/mailer.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
+import { signingSealKey } from "./signing-keys/rotate-signing-key-direct.ts";
 import { signingKeyService } from "./signing-keys/signing-key-service.ts";
 import { SigningKeyWorker } from "./signing-keys/signing-key-worker.ts";
 
 export { ownCredentials } from "./access-tokens/credential-service.ts";
 export * from "./organizations/provisioning.ts";
+export { rotateSigningKeyDirect } from "./signing-keys/rotate-signing-key-direct.ts";
 
 export const identityModule: ModuleDefinition = {
   name: "identity",
@@ -24,7 +26,7 @@ export const identityModule: ModuleDefinition = {
     const { clock, ids, database, bus, log } = platform;
     const outbox = new Outbox({ ...platform, service: "identity" });
     const relay = new OutboxRelay({ ...platform, service: "identity", outbox });
-    const signingKeys = { database, clock, ids, sealKey: platform.ownKey("signing-keys") };
+    const signingKeys = { database, clock, ids, sealKey: signingSealKey(platform.ownKey) };
     const { mail: transport, settings } = platform;
     assert(transport !== undefined, "identity sends mails");
     const key = platform.ownKey("mail");

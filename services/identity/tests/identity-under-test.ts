@@ -9,6 +9,7 @@ import { FakeClock } from "@muster/testkit";
 import { type ModuleParts, ModuleUnderTest, startParts } from "@muster/testkit/module";
 import { AccessTokens } from "../src/access-tokens/access-tokens.ts";
 import type { SigningKeyDeps } from "../src/signing-keys/rotate-signing-key.ts";
+import { signingSealKey } from "../src/signing-keys/rotate-signing-key-direct.ts";
 
 /** Fails after a handler's transaction has committed, as a crash of the process does. */
 class CrashingLedger extends IdempotencyLedger {
@@ -38,7 +39,7 @@ export class IdentityUnderTest extends ModuleUnderTest {
     this.clock = clock;
     const { database, ids, ownKey, bus } = parts.platform;
     this.bus = bus;
-    this.signingKeys = { database, clock, ids, sealKey: ownKey("signing-keys") };
+    this.signingKeys = { database, clock, ids, sealKey: signingSealKey(ownKey) };
     this.accessTokens = new AccessTokens(this.signingKeys);
   }
 

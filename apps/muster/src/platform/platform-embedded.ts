@@ -8,12 +8,13 @@ import { AppError } from "@muster/errors";
 import type { MailTransport, StoredMails } from "@muster/mail";
 import { MailFolder } from "@muster/mail/folder";
 import { SmtpTransport } from "@muster/mail/smtp";
-import { deriveKey, type ServiceName } from "@muster/runtime";
+import type { ServiceName } from "@muster/runtime";
 import { ensureDemoOrganization } from "@muster/service-identity";
 import { migrateService } from "../schema.ts";
 import { StartError } from "../start-error.ts";
 import { servicesOf } from "../targets.ts";
 import { DataFolder, DEMO_KEY_FILE } from "./data-folder.ts";
+import { embeddedIdentitySecret } from "./identity-secret.ts";
 import type { DemoOrganization, OpenDatabases, OpenPlatform, PlatformDeps } from "./platform.ts";
 
 const LOCK_FILE = "lock.sqlite";
@@ -47,7 +48,7 @@ export async function openEmbeddedPlatform(config: Config, deps: PlatformDeps): 
       bus,
       ...mail,
       secret,
-      identitySecret: identitySecretOf(config, secret),
+      identitySecret: embeddedIdentitySecret(config, secret),
       isExclusive: true,
       demo: await openDemo(folder, databases, deps),
       remoteCaller(service) {
@@ -84,11 +85,6 @@ export async function openEmbeddedDatabases(
     throw error;
   }
   return { databases, close };
-}
-
-/** The key of identity in embedded mode, where no second secret is needed. */
-export function identitySecretOf(config: Config, secret: Uint8Array): Uint8Array {
-  return config.identitySecret ?? deriveKey(secret, "identity-secret");
 }
 
 /** Without a mail server, mails become files, which /dev/mail shows. */
