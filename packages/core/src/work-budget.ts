@@ -43,7 +43,7 @@ export class WorkBudget {
   }
 
   /** A budget without a limit: the task yields in slices and ends with the signal alone. */
-  static inSlices(options: Pick<WorkBudgetOptions, "clock" | "signal">): WorkBudget {
+  static inSlices(options: Pick<WorkBudgetOptions, "clock" | "signal" | "sliceMs">): WorkBudget {
     const onSpent = () => new Error("a budget without a limit was spent");
     return new WorkBudget({ ...options, maxUnits: Number.POSITIVE_INFINITY, onSpent });
   }

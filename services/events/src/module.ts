@@ -22,6 +22,7 @@ import { exportService } from "./export/export-service.ts";
 import { eventFeedService } from "./feed/event-feed-service.ts";
 import type { EventsDeps } from "./handlers/deps.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
+import { RepeatedCalls } from "./ingest/repeated-calls.ts";
 import { MonotonicIds } from "./profile-storage/monotonic-ids.ts";
 import { profileService } from "./profiles/profile-service.ts";
 import { retentionService } from "./retention/retention-service.ts";
@@ -83,6 +84,7 @@ async function build(platform: Platform, defaultEventTypes: readonly EventType[]
     database,
     outbox,
     ingest,
+    repeatedCalls: new RepeatedCalls({ clock, ids, database, key: platform.key("repeated-calls") }),
     identityChangeHooks: [{ beforeChange: lockAlertHistory }],
     tails,
     pageTokens: new PageTokens(platform.key("page-tokens")),

@@ -108,9 +108,9 @@ function submitted(change: Partial<SubmittedEvent>): SubmittedEvent {
     occurredMs: 1,
     receivedMs: 1,
     clientEventId: undefined,
-    isDated: true,
   };
-  return { identityKind: "user_id", identity: "7", ...dated, id, bytes: 100, ...change };
+  const repeatedBy = change.clientEventId === undefined ? undefined : "id";
+  return { identityKind: "user_id", identity: "7", ...dated, repeatedBy, id, bytes: 100, ...change };
 }
 
 const exportedEvents: ExportedTable<EventRow> = {
@@ -141,7 +141,7 @@ test("hot queries use their indexes and sort nothing", async () => {
     submitted({}),
     submitted({ identityKind: "anonymous_id" }),
     submitted({ identityKind: "profile_id", identity: profileId, clientEventId: "e1" }),
-    submitted({ clientEventId: "e10", isDated: false }),
+    submitted({ clientEventId: "e10", repeatedBy: "client_id" }),
   ];
   const submissions = [organizationId, newOrganization()].map((one) =>
     createSubmission(one, batch, { traceParent: "" }),

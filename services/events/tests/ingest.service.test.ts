@@ -219,7 +219,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
           occurredMs: 1,
           receivedMs: 1,
           clientEventId: undefined,
-          isDated: true,
+          repeatedBy: undefined,
           id: randomIds.next(1),
           bytes: 200,
         },
@@ -290,7 +290,7 @@ describe.each(ENGINES)("a failing commit on %s", (engine) => {
 
   test("of two equal new events in one commit, the second is stored if the first fails", async () => {
     const queue = queueOf(opened.database);
-    const event = { ...sent("twin").events[0], clientEventId: "twin", isDated: false } as const;
+    const event = { ...sent("twin").events[0], clientEventId: "twin", repeatedBy: "client_id" } as const;
     const twin = (saveResponse?: () => Promise<void>) => {
       const submission = sent("twin", saveResponse);
       return { ...submission, events: [{ ...event, id: submission.events[0]?.id }] } as typeof submission;

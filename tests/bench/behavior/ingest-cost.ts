@@ -121,7 +121,7 @@ function toEvent(n: number, onlyViews: boolean): SubmittedEvent {
     occurredMs,
     receivedMs: occurredMs,
     clientEventId: undefined,
-    isDated: true,
+    repeatedBy: undefined,
     id: uuidV7(occurredMs, Buffer.from(randomIds.next(0).replaceAll("-", ""), "hex")) as SubmittedEvent["id"],
     bytes: text.length + 200,
   };

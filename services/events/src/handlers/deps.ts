@@ -8,6 +8,7 @@ import type { Caller } from "@muster/rpc";
 import type { TailItem } from "../domain-events/domain-events.ts";
 import type { IdentityChangeHook } from "../identity-graph/merge-profile-groups.ts";
 import type { IngestQueue } from "../ingest/ingest-queue.ts";
+import type { RepeatedCalls } from "../ingest/repeated-calls.ts";
 
 export interface EventsDeps {
   readonly clock: Clock;
@@ -18,6 +19,7 @@ export interface EventsDeps {
   readonly database: Database;
   readonly outbox: OutboxPort;
   readonly ingest: IngestQueue;
+  readonly repeatedCalls: RepeatedCalls;
   /** Features that take part in a change of identity links. */
   readonly identityChangeHooks: readonly IdentityChangeHook[];
   readonly tails: OutboxTail<TailItem>;

@@ -1,5 +1,6 @@
 // Applies identity claims of identify and alias calls inside a transaction: finds the profiles of the ids,
 // creates missing profiles and merges profiles where allowed.
+import { WorkBudget } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { OutboxDraft } from "@muster/outbox";
@@ -10,6 +11,12 @@ import { traitsTooLargeError } from "./changes-from-traits.ts";
 import type { AliasClaim, IdentifyClaim, IdentityClaim, SkippedLink } from "./identity-claim.ts";
 import { IdentityWriter, type IdentityWriterDeps } from "./identity-writer.ts";
 import { LockedGroups } from "./locked-groups.ts";
+
+/** Estimated processor time of one claim, in units of a budget. */
+const CLAIM_UNITS = 500;
+
+/** Longer than usual, because other tasks run at each turn while the transaction holds the locks. */
+const SLICE_MS = 20;
 
 /** The result of one claim. A rejected claim has changed nothing. */
 export interface AppliedClaim {
@@ -34,7 +41,10 @@ export async function applyIdentityClaims(
 ): Promise<readonly AppliedClaim[]> {
   const groups = await LockedGroups.lock(trx, origin.organizationId, claims.flatMap(identitiesOfClaim));
   const applied: AppliedClaim[] = [];
+  const budget = WorkBudget.inSlices({ clock: deps.clock, sliceMs: SLICE_MS });
   for (const claim of claims) {
+    budget.spend(CLAIM_UNITS);
+    if (budget.isSliceOver) await budget.turn();
     const writer = new IdentityWriter(deps, trx, origin, groups);
     applied.push(await (claim.kind === "identify" ? identify(writer, claim) : alias(writer, claim)));
   }

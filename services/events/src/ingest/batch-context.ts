@@ -76,9 +76,8 @@ export function collectKeys(submissions: readonly Submission[]): Map<Organizatio
     }
     for (const event of events) {
       keys[event.identityKind].add(event.identity);
-      if (event.clientEventId === undefined) continue;
-      if (event.isDated) addToDay(keys.datedIdsByDay, dayOf(event.occurredMs), event.id);
-      else keys.undatedIds.add(event.clientEventId);
+      if (event.repeatedBy === "id") addToDay(keys.datedIdsByDay, dayOf(event.occurredMs), event.id);
+      else if (event.clientEventId !== undefined) keys.undatedIds.add(event.clientEventId);
     }
   }
   return byOrganization;

@@ -47,8 +47,14 @@ export class ResponseSaveFailed extends Error {
   }
 }
 
+/** A committed batch: the plan with all outcomes, and the time for which the transaction held its locks. */
+export interface CommittedBatch {
+  readonly plan: BatchPlan;
+  readonly heldMs: number;
+}
+
 /**
- * Commits the submissions and resolves to the plan with all outcomes. Without `checkDuplicates`, an event or
+ * Commits the submissions. Without `checkDuplicates`, an event or
  * identity that is already stored rejects with the unique violation. With `checkDuplicates`, only a
  * concurrent insert does.
  */
@@ -56,7 +62,7 @@ export async function commitBatch(
   deps: CommitDeps,
   submissions: readonly Submission[],
   options: { readonly checkDuplicates: boolean },
-): Promise<BatchPlan> {
+): Promise<CommittedBatch> {
   const keys = collectKeys(submissions);
   const [{ beforeInsert } = { beforeInsert: undefined }] = submissions;
   assert(
@@ -67,8 +73,10 @@ export async function commitBatch(
   // The submission whose response is being saved, to attribute a failure. The error itself leaves the
   // transaction unchanged, because packages/db decides by its type whether to retry.
   let savingResponse: Submission | undefined;
+  let startMs = deps.clock.monotonicMs();
   const body = async (trx: Transaction): Promise<BatchPlan> => {
     savingResponse = undefined;
+    startMs = deps.clock.monotonicMs();
     const pause = pauseIn(WorkBudget.inSlices({ clock: deps.clock }));
     const readAndPlan = async (
       rejected?: BeforeInsertResult["rejected"],
@@ -104,9 +112,9 @@ export async function commitBatch(
       plan = result.plan;
     }
     for (const [index, submission] of submissions.entries()) {
-      if (submission.saveResponse === undefined) continue;
       savingResponse = submission;
-      await submission.saveResponse(trx, plan.outcomes[index] ?? noOutcomes);
+      await submission.saveSeed?.(trx);
+      await submission.saveResponse?.(trx, plan.outcomes[index] ?? noOutcomes);
       savingResponse = undefined;
     }
     if (drafts.length > 0) await appendDrafts(deps, trx, { drafts, plan, versions, keys });
@@ -115,7 +123,7 @@ export async function commitBatch(
   try {
     const plan = await deps.database.transaction(body);
     if (plan.shardChanges.length > 0) deps.outbox.committed();
-    return plan;
+    return { plan, heldMs: deps.clock.monotonicMs() - startMs };
   } catch (error) {
     throw savingResponse === undefined ? error : new ResponseSaveFailed(savingResponse, error);
   }

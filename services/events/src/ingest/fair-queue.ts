@@ -1,19 +1,24 @@
 // Queues submissions for their commit. The queue is bounded and fair to organizations: deficit round robin by
-// rows, so that thousands of events of one organization do not delay a single event of another.
+// estimated time, so that costly events of one organization do not delay a single event of another.
 import type { OrganizationId } from "@muster/core";
 
 /** Work with its share of the queue limits. */
 export interface QueuedWork {
   readonly organizationId: OrganizationId;
+  /** Rows that are not taken yet. The queue reads the number again after each `take`. */
   readonly rows: number;
   readonly bytes: number;
+  /** Bytes of a row that is not taken yet, by index. */
+  bytesOf(row: number): number;
+  /** Takes the next rows out of the work. */
+  takeRows(rows: number): void;
 }
 
 interface OrganizationQueue<Work> {
   readonly organizationId: OrganizationId;
   readonly waiting: Work[];
-  /** Rows that the organization may still take before the turn passes to the next organization. */
-  credit: number;
+  /** Milliseconds that the organization may still take before the turn passes to the next organization. */
+  creditMs: number;
   isGranted: boolean;
   rows: number;
   bytes: number;
@@ -23,8 +28,25 @@ interface OrganizationQueue<Work> {
 export interface FairQueueLimits {
   readonly rowsMax: number;
   readonly bytesMax: number;
-  /** Rows that an organization may take at each turn. */
-  readonly quantumRows: number;
+  /** Time that an organization may take at each turn. */
+  readonly quantumMs: number;
+  /** Whether one transaction may take a part of an item. */
+  readonly isDivisible: boolean;
+  /** Returns the estimated time of one row of the organization. */
+  readonly rowMs: (organizationId: OrganizationId) => number;
+}
+
+/** The bounds of one transaction. */
+export interface TransactionBounds {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** The rows of one item that a transaction takes. */
+export interface Taken<Work> {
+  readonly work: Work;
+  rows: number;
 }
 
 /** A bounded queue that serves organizations in turn. */
@@ -55,38 +77,77 @@ export class FairQueue<Work extends QueuedWork> {
     if (this.#rows + work.rows > rowsMax || this.#bytes + work.bytes > bytesMax) return false;
     if (queue && (queue.rows + work.rows > rowsMax / 2 || queue.bytes + work.bytes > bytesMax / 2))
       return false;
-    this.#push(work, queue ?? this.#addQueue(work.organizationId));
+    const own = queue ?? this.#addQueue(work.organizationId);
+    own.waiting.push(work);
+    this.#count(own, work.rows, work.bytes);
     return true;
   }
 
-  /** Takes the work of the next transaction: at least one item, further items within the bounds. */
-  take(rowsMax: number, bytesMax: number): Work[] {
-    const taken: Work[] = [];
-    let rows = 0;
-    let bytes = 0;
+  /** Drops the rest of an item whose other rows were taken. */
+  drop(work: Work): void {
+    const queue = this.#queues.get(work.organizationId);
+    const index = queue?.waiting.indexOf(work) ?? -1;
+    if (queue === undefined || index === -1) return;
+    this.#count(queue, -work.rows, -work.bytes);
+    queue.waiting.splice(index, 1);
+    this.#removeIfEmpty(queue);
+  }
+
+  /** Takes the rows of the next transaction: at least one row, or one item of a queue that is not divisible. */
+  take(bounds: TransactionBounds): Taken<Work>[] {
+    const taken = new Map<Work, Taken<Work>>();
+    let left = bounds;
     for (let queue = this.#roundRobin[0]; queue !== undefined; queue = this.#roundRobin[0]) {
-      const work = queue.waiting[0];
+      const [work] = queue.waiting;
       if (work === undefined) break;
-      if (taken.length > 0 && (rows + work.rows > rowsMax || bytes + work.bytes > bytesMax)) break;
-      if (queue.credit < work.rows && this.#roundRobin.length > 1) {
+      const rowMs = this.#limits.rowMs(queue.organizationId);
+      const most = this.#fitting(work, left, rowMs) || (taken.size === 0 ? this.#least(work) : 0);
+      if (most === 0) break;
+      const rows = this.#roundRobin.length === 1 ? most : this.#affordable(most, queue.creditMs, rowMs);
+      if (rows === 0) {
         this.#grantOrPass(queue);
         continue;
       }
-      queue.credit = Math.max(0, queue.credit - work.rows);
-      taken.push(work);
-      rows += work.rows;
-      bytes += work.bytes;
-      this.#shift(queue, work);
+      const bytes = this.#takeRows(queue, work, rows);
+      queue.creditMs = Math.max(0, queue.creditMs - rows * rowMs);
+      left = { rows: left.rows - rows, bytes: left.bytes - bytes, ms: left.ms - rows * rowMs };
+      const before = taken.get(work);
+      if (before === undefined) taken.set(work, { work, rows });
+      else before.rows += rows;
     }
-    return taken;
+    return [...taken.values()];
   }
 
-  /** Grants an organization its rows once a turn. If the credit is still too small, the turn passes on. */
+  /** Returns the number of the work's rows within the bounds. */
+  #fitting(work: Work, { rows, bytes, ms }: TransactionBounds, rowMs: number): number {
+    if (!this.#limits.isDivisible) {
+      return work.rows <= rows && work.bytes <= bytes && work.rows * rowMs <= ms ? work.rows : 0;
+    }
+    const most = Math.min(work.rows, rows, Math.floor(ms / rowMs));
+    if (work.bytes <= bytes) return Math.max(0, most);
+    let [count, sum] = [0, 0];
+    for (; count < most; count += 1) {
+      sum += work.bytesOf(count);
+      if (sum > bytes) break;
+    }
+    return count;
+  }
+
+  #affordable(rows: number, creditMs: number, rowMs: number): number {
+    const affordable = Math.min(rows, Math.floor(creditMs / rowMs));
+    return this.#limits.isDivisible || affordable === rows ? affordable : 0;
+  }
+
+  #least(work: Work): number {
+    return this.#limits.isDivisible ? 1 : work.rows;
+  }
+
+  /** Grants an organization its time once a turn. If the credit is still too small, the turn passes on. */
   #grantOrPass(queue: OrganizationQueue<Work>): void {
     if (queue.isGranted) {
       this.#roundRobin.push(...this.#roundRobin.splice(0, 1));
     } else {
-      queue.credit += this.#limits.quantumRows;
+      queue.creditMs += this.#limits.quantumMs;
     }
     queue.isGranted = !queue.isGranted;
   }
@@ -95,7 +156,7 @@ export class FairQueue<Work extends QueuedWork> {
     const queue: OrganizationQueue<Work> = {
       organizationId,
       waiting: [],
-      credit: 0,
+      creditMs: 0,
       isGranted: false,
       rows: 0,
       bytes: 0,
@@ -105,23 +166,27 @@ export class FairQueue<Work extends QueuedWork> {
     return queue;
   }
 
-  #push(work: Work, queue: OrganizationQueue<Work>): void {
-    queue.waiting.push(work);
-    queue.rows += work.rows;
-    queue.bytes += work.bytes;
-    this.#rows += work.rows;
-    this.#bytes += work.bytes;
+  /** Returns the bytes of the rows. */
+  #takeRows(queue: OrganizationQueue<Work>, work: Work, rows: number): number {
+    const bytesBefore = work.bytes;
+    work.takeRows(rows);
+    const bytes = bytesBefore - work.bytes;
+    this.#count(queue, -rows, -bytes);
+    if (work.rows === 0) queue.waiting.shift();
+    this.#removeIfEmpty(queue);
+    return bytes;
   }
 
-  #shift(queue: OrganizationQueue<Work>, work: Work): void {
-    queue.waiting.shift();
-    queue.rows -= work.rows;
-    queue.bytes -= work.bytes;
-    this.#rows -= work.rows;
-    this.#bytes -= work.bytes;
-    if (queue.waiting.length === 0) {
-      this.#roundRobin.shift();
-      this.#queues.delete(queue.organizationId);
-    }
+  #removeIfEmpty(queue: OrganizationQueue<Work>): void {
+    if (queue.waiting.length > 0) return;
+    this.#roundRobin.splice(this.#roundRobin.indexOf(queue), 1);
+    this.#queues.delete(queue.organizationId);
+  }
+
+  #count(queue: OrganizationQueue<Work>, rows: number, bytes: number): void {
+    queue.rows += rows;
+    queue.bytes += bytes;
+    this.#rows += rows;
+    this.#bytes += bytes;
   }
 }

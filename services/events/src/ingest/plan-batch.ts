@@ -127,13 +127,11 @@ class Planner {
       properties: event.properties,
     };
     this.#newEvents.push(stored);
-    if (event.clientEventId !== undefined) {
-      if (event.isDated) {
-        context.eventsById.set(stored.id, stored);
-      } else {
-        context.eventsByUndatedId.set(event.clientEventId, stored);
-        this.#newUndated.push(stored);
-      }
+    if (event.repeatedBy === "id") {
+      context.eventsById.set(stored.id, stored);
+    } else if (event.clientEventId !== undefined) {
+      context.eventsByUndatedId.set(event.clientEventId, stored);
+      this.#newUndated.push(stored);
     }
     this.#changesOf(submission, link.rootId).events.push(stored);
     return stored;
@@ -170,13 +168,11 @@ class Planner {
 }
 
 function wasErased(event: SubmittedEvent, context: OrganizationContext): boolean {
-  if (event.clientEventId === undefined) return false;
-  return event.isDated ? context.erasedIds.has(event.id) : context.erasedUndatedIds.has(event.clientEventId);
+  if (event.repeatedBy === "id") return context.erasedIds.has(event.id);
+  return event.clientEventId !== undefined && context.erasedUndatedIds.has(event.clientEventId);
 }
 
 function findStored(event: SubmittedEvent, context: OrganizationContext): TrackedEvent | undefined {
-  if (event.clientEventId === undefined) return undefined;
-  return event.isDated
-    ? context.eventsById.get(event.id)
-    : context.eventsByUndatedId.get(event.clientEventId);
+  if (event.repeatedBy === "id") return context.eventsById.get(event.id);
+  return event.clientEventId === undefined ? undefined : context.eventsByUndatedId.get(event.clientEventId);
 }

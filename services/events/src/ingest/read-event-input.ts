@@ -29,6 +29,8 @@ export interface EventReadOptions {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
   readonly ids: IdSource;
+  /** Whether a repetition of the call yields the same ids. */
+  readonly repeatsIds?: boolean;
   /** Prefix of field names in errors, for example "event.". */
   readonly fieldPrefix: string;
 }
@@ -102,13 +104,21 @@ export function readSentEvent(sent: SentEvent, reader: EventReadOptions): Submit
     occurredMs,
     receivedMs: reader.nowMs,
     clientEventId: sent.eventId,
-    isDated,
+    repeatedBy: repeatedBy(sent, reader),
     id:
       isDated && sent.eventId !== undefined
         ? datedEventId(reader.organizationId, sent.eventId, occurredMs)
         : reader.ids.next(occurredMs),
     bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (sent.name.length + sent.identity.length),
   };
+}
+
+function repeatedBy(
+  { eventId, timestamp }: SentEvent,
+  { repeatsIds = false }: EventReadOptions,
+): SubmittedEvent["repeatedBy"] {
+  if (eventId === undefined) return repeatsIds ? "id" : undefined;
+  return timestamp === undefined ? "client_id" : "id";
 }
 
 function hasWellFormedTexts(sent: SentEvent): boolean {

@@ -18,8 +18,11 @@ export interface SubmittedEvent {
   readonly occurredMs: number;
   readonly receivedMs: number;
   readonly clientEventId: string | undefined;
-  /** Whether the client sent a time; otherwise `occurredMs` is the time of receipt. */
-  readonly isDated: boolean;
+  /**
+   * How a repeated event is found: by the id, which every attempt repeats, or by the client id. Undefined if the
+   * client repeats neither.
+   */
+  readonly repeatedBy: "id" | "client_id" | undefined;
   /** The id of the event if it is new. */
   readonly id: TrackedEventId;
   /** Estimated size in a statement and in a message. */
@@ -39,15 +42,22 @@ export type EventOutcome =
   | { readonly status: "duplicate"; readonly event: TrackedEvent }
   | { readonly status: "rejected"; readonly error: AppError };
 
-/** The events of one request. The events commit together and do not fail because of other submissions. */
+/**
+ * The events of one request. The events commit in order, in one transaction or in several, and do not fail because
+ * of other submissions. If a transaction fails, the events of earlier transactions stay.
+ */
 export interface Submission {
   readonly organizationId: OrganizationId;
   readonly events: readonly SubmittedEvent[];
   readonly bytes: number;
   /** W3C traceparent, or empty. */
   readonly traceParent: string;
-  /** Saves the response in the transaction that stores the events. A retried transaction calls it again. */
+  /**
+   * Saves the response in the transaction that stores the last events. A retried transaction calls it again.
+   */
   readonly saveResponse: ((trx: Transaction, outcomes: readonly EventOutcome[]) => Promise<void>) | undefined;
+  /** Runs in each transaction that stores events of the submission. A retried transaction calls it again. */
+  readonly saveSeed: ((trx: Transaction) => Promise<void>) | undefined;
   /**
    * Applies identity claims before the insert if at least one event is new. Receives the planned outcome of
    * each event. A retried transaction calls it again.
@@ -76,11 +86,12 @@ export function createSubmission(
   options: {
     readonly traceParent: string;
     readonly saveResponse?: Submission["saveResponse"];
+    readonly saveSeed?: Submission["saveSeed"];
     readonly beforeInsert?: BeforeInsert;
   },
 ): Submission {
   let bytes = 0;
   for (const event of events) bytes += event.bytes;
-  const { traceParent, saveResponse, beforeInsert } = options;
-  return { organizationId, events, bytes, traceParent, saveResponse, beforeInsert };
+  const { traceParent, saveResponse, saveSeed, beforeInsert } = options;
+  return { organizationId, events, bytes, traceParent, saveResponse, saveSeed, beforeInsert };
 }

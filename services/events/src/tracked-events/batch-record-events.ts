@@ -1,8 +1,10 @@
-// BatchRecordEvents records up to 5,000 events in one transaction and returns a result for each event.
+// BatchRecordEvents records up to 5,000 events, in one transaction or in several, and returns a result for each
+// event.
 import { create } from "@bufbuild/protobuf";
 import type { ItemError } from "@muster/contracts/muster/errors/v1/error_pb";
 import {
   type BatchRecordEventsRequest,
+  BatchRecordEventsRequestSchema,
   type BatchRecordEventsResponse,
   BatchRecordEventsResponseSchema,
   type EventResult,
@@ -15,6 +17,7 @@ import { AppError, invalidField } from "@muster/errors";
 import { type CallContext, errorToProto, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../handlers/deps.ts";
 import { readBatchedEvent } from "../ingest/read-event-input.ts";
+import type { RepeatableCall } from "../ingest/repeated-calls.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { createSubmission, type EventOutcome, type SubmittedEvent } from "../ingest/submission.ts";
 
@@ -25,10 +28,12 @@ export function batchRecordEvents(
   deps: EventsDeps,
 ): UnaryHandler<typeof EventService.method.batchRecordEvents> {
   return async (request, context) => {
-    const batch = await readBatch(deps, request, context);
+    const call = await deps.repeatedCalls.begin(context, BatchRecordEventsRequestSchema, request);
+    const batch = await readBatch(deps, request, context, call);
     if (batch.valid.length === 0) return respond(request, batch, []);
     const submission = createSubmission(context.organizationId, batch.valid, {
       traceParent: context.traceParent,
+      saveSeed: call.saveSeed,
       saveResponse: responseSaver(context, (outcomes) => respond(request, batch, outcomes)),
     });
     return respond(request, batch, await deps.ingest.submit(submission, "batch"));
@@ -45,14 +50,10 @@ async function readBatch(
   deps: EventsDeps,
   request: BatchRecordEventsRequest,
   context: CallContext,
+  { nowMs, ids, repeatsIds }: RepeatableCall,
 ): Promise<ReadBatch> {
   const rejected = unreadable(request.unreadableEvents, request.events.length);
-  const reader = {
-    organizationId: context.organizationId,
-    nowMs: deps.clock.nowMs(),
-    ids: deps.ids,
-    fieldPrefix: "",
-  };
+  const reader = { organizationId: context.organizationId, nowMs, ids, repeatsIds, fieldPrefix: "" };
   const valid: SubmittedEvent[] = [];
   const budget = WorkBudget.inSlices({ clock: deps.clock, signal: context.signal });
   for (const [index, event] of request.events.entries()) {

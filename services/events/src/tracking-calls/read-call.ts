@@ -29,6 +29,8 @@ export interface CallReadOptions {
   readonly organizationId: OrganizationId;
   readonly nowMs: number;
   readonly ids: IdSource;
+  /** Whether a repetition of the request yields the same ids. */
+  readonly repeatsIds?: boolean;
   readonly clientClock: ClientClock;
   readonly placeholderIds: PlaceholderIds;
   /** Called for a call that would link by a placeholder id. */
@@ -67,10 +69,11 @@ export function readCall(call: TrackingCall, type: string, reader: CallReadOptio
     name,
     properties,
     occurredMs: time,
-    clientEventId: call.messageId === "" ? undefined : call.messageId,
     receivedMs: reader.nowMs,
     // A retry may have another corrected time, so only the message id identifies the call.
-    isDated: false,
+    ...(call.messageId === ""
+      ? { clientEventId: undefined, repeatedBy: reader.repeatsIds ? "id" : undefined }
+      : { clientEventId: call.messageId, repeatedBy: "client_id" }),
     id: reader.ids.next(time),
     bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(properties) + 3 * (name.length + identity.length),
   };

@@ -9,6 +9,7 @@ import type {
 import { WorkBudget } from "@muster/core";
 import { AppError, type FieldError, invalidField } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
+import type { RepeatableCall } from "../ingest/repeated-calls.ts";
 import { responseSaver } from "../ingest/response-saver.ts";
 import { clientClock, trustedClock } from "../tracking-calls/client-clock.ts";
 import { parseClientInstant } from "../tracking-calls/instant-text.ts";
@@ -37,16 +38,17 @@ export async function acceptBatch<CallResponse extends Success>(
   deps: TrackingDeps,
   context: CallContext,
   sent: Batch,
+  call: RepeatableCall,
   success: CallResponse,
 ): Promise<CallResponse> {
   if (sent.sentAt !== "" && parseClientInstant(sent.sentAt) === undefined) {
     throw invalidField("sent_at", INSTANT_PROBLEM);
   }
-  const { valid, problems } = await readBatch(deps, context, sent);
+  const { valid, problems } = await readBatch(deps, context, sent, call);
   const saveResponse = responseSaver(context, (outcomes) =>
     outcomes.some(wasAccepted) ? success : undefined,
   );
-  const options = { kind: "batch", saveResponse } as const;
+  const options = { kind: "batch", saveResponse, saveSeed: call.saveSeed } as const;
   const outcomes = await commitCalls(
     deps,
     context,
@@ -74,6 +76,7 @@ async function readBatch(
   deps: TrackingDeps,
   context: CallContext,
   { calls, unreadable, sentAt, correctsClock }: Batch,
+  { nowMs, ids, repeatsIds }: RepeatableCall,
 ): Promise<{ readonly valid: IndexedCall[]; readonly problems: Problem[] }> {
   const problems = unreadable.map(({ index, field, message }): Problem => {
     if (index < 0 || index >= calls.length)
@@ -82,11 +85,11 @@ async function readBatch(
     return { index, fields: [{ field: `batch[${index}]${path}`, message }] };
   });
   const skipped = new Set(problems.map(({ index }) => index));
-  const nowMs = deps.clock.nowMs();
   const reader = {
     organizationId: context.organizationId,
     nowMs,
-    ids: deps.ids,
+    ids,
+    repeatsIds,
     clientClock: correctsClock
       ? clientClock({ calls, sentAt, nowMs, offsetMinMs: deps.clockOffsetMs })
       : trustedClock(nowMs),

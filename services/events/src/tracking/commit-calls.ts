@@ -14,10 +14,6 @@ import type { TrackingDeps } from "./tracking-deps.ts";
 
 /** Maximum number of calls in one submission, so that other requests of the organization are not delayed. */
 const RUN_CALLS_MAX = 1000;
-/**
- * Maximum number of calls in a submission with identity claims, because it locks profiles until the commit.
- */
-const CLAIM_RUN_CALLS_MAX = 50;
 
 /** The outcome of each call, in order. */
 export type CallOutcomes = readonly EventOutcome[];
@@ -27,6 +23,7 @@ export interface CommitOptions {
   readonly kind: "single" | "batch";
   /** Saves the response to all calls in the transaction of the last calls. */
   readonly saveResponse: Submission["saveResponse"];
+  readonly saveSeed?: Submission["saveSeed"];
 }
 
 /**
@@ -40,7 +37,7 @@ export async function commitCalls(
   options: CommitOptions,
 ): Promise<CallOutcomes> {
   const outcomes: EventOutcome[] = [];
-  for (const run of runsOf(calls)) {
+  for (const run of runsOf(calls, () => deps.ingest.exclusiveRows(context.organizationId))) {
     context.signal.throwIfAborted();
     await commitRun({ deps, context, options, count: calls.length, outcomes }, run);
   }
@@ -91,12 +88,13 @@ function submissionOf(
   beforeInsert?: BeforeInsert,
 ): Submission {
   const before = [...outcomes];
-  const { saveResponse } = options;
+  const { saveResponse, saveSeed } = options;
   return createSubmission(
     context.organizationId,
     run.map(({ event }) => event),
     {
       traceParent: context.traceParent,
+      saveSeed,
       ...(saveResponse &&
         before.length + run.length === count && {
           saveResponse: (trx, own) => saveResponse(trx, [...before, ...own]),
@@ -106,11 +104,14 @@ function submissionOf(
   );
 }
 
-/** Yields runs of consecutive calls: all calls of a run have an identity claim, or none has. */
-function* runsOf(calls: readonly ReadCall[]): Generator<readonly ReadCall[]> {
+/**
+ * Yields runs of consecutive calls: all calls of a run have an identity claim, or none has. The size of a run with
+ * claims is read when the run starts, because such a run is one transaction.
+ */
+function* runsOf(calls: readonly ReadCall[], claimRunCalls: () => number): Generator<readonly ReadCall[]> {
   const hasClaim = (index: number): boolean => calls[index]?.claim !== undefined;
   for (let start = 0, end = 1; start < calls.length; start = end, end += 1) {
-    const callsMax = hasClaim(start) ? CLAIM_RUN_CALLS_MAX : RUN_CALLS_MAX;
+    const callsMax = hasClaim(start) ? claimRunCalls() : RUN_CALLS_MAX;
     while (end < calls.length && end - start < callsMax && hasClaim(end) === hasClaim(start)) end += 1;
     yield calls.slice(start, end);
   }

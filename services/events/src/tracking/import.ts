@@ -1,6 +1,7 @@
 // Import accepts historical calls like Batch, without a correction of timestamps.
 import { create } from "@bufbuild/protobuf";
 import {
+  ImportRequestSchema,
   ImportResponseSchema,
   type TrackingService,
 } from "@muster/contracts/muster/events/v1/tracking_service_pb";
@@ -10,8 +11,9 @@ import type { TrackingDeps } from "./tracking-deps.ts";
 
 export function importCalls(deps: TrackingDeps): UnaryHandler<typeof TrackingService.method.import> {
   const success = create(ImportResponseSchema, { success: true });
-  return (request, context) => {
+  return async (request, context) => {
+    const call = await deps.repeatedCalls.begin(context, ImportRequestSchema, request);
     const { batch: calls, unreadableCalls: unreadable } = request;
-    return acceptBatch(deps, context, { calls, unreadable, sentAt: "", correctsClock: false }, success);
+    return acceptBatch(deps, context, { calls, unreadable, sentAt: "", correctsClock: false }, call, success);
   };
 }
