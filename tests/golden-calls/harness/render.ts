@@ -1,36 +1,29 @@
 // Writes messages, errors, rows and outbox messages as readable text. Pure.
 import { createHash } from "node:crypto";
-import { type DescMessage, fromBinary, isMessage, type Message, toJson } from "@bufbuild/protobuf";
-import {
-  AlertsFiredSchema,
-  ProfileChangedSchema,
-  ProfileErasedSchema,
-  ProfileMergedSchema,
-  ProfileUnmergedSchema,
-  TrackedEventsRecordedSchema,
-} from "@muster/contracts/muster/events/v1/events_events_pb";
+import { type DescMessage, fromBinary, getOption, isMessage, type Message, toJson } from "@bufbuild/protobuf";
+import { file_muster_events_v1_events_events } from "@muster/contracts/muster/events/v1/events_events_pb";
+import { file_muster_identity_v1_identity_events } from "@muster/contracts/muster/identity/v1/identity_events_pb";
+import { domain_event } from "@muster/contracts/muster/options/v1/options_pb";
 import { PreviewSegmentResponseSchema } from "@muster/contracts/muster/segments/v1/segment_preview_pb";
 import {
+  file_muster_segments_v1_segments_events,
   MembershipsChangedSchema,
-  SegmentDeletedSchema,
-  SegmentReplacedSchema,
 } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { bytesToUuid, isUuid } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Row, RowChange } from "./table-snapshot.ts";
 
-const DOMAIN_EVENTS: Readonly<Record<string, DescMessage>> = {
-  "muster.events.alert.fired.v1": AlertsFiredSchema,
-  "muster.events.profile.changed.v1": ProfileChangedSchema,
-  "muster.events.profile.erased.v1": ProfileErasedSchema,
-  "muster.events.profile.merged.v1": ProfileMergedSchema,
-  "muster.events.profile.unmerged.v1": ProfileUnmergedSchema,
-  "muster.events.tracked_event.recorded.v1": TrackedEventsRecordedSchema,
-  "muster.segments.membership.entered.v1": MembershipsChangedSchema,
-  "muster.segments.membership.exited.v1": MembershipsChangedSchema,
-  "muster.segments.segment.deleted.v1": SegmentDeletedSchema,
-  "muster.segments.segment.replaced.v1": SegmentReplacedSchema,
-};
+const EVENT_FILES = [
+  file_muster_events_v1_events_events,
+  file_muster_identity_v1_identity_events,
+  file_muster_segments_v1_segments_events,
+];
+/** The message of each type of domain events. */
+const DOMAIN_EVENTS = new Map(
+  EVENT_FILES.flatMap(({ messages }) => messages).flatMap((schema) =>
+    getOption(schema, domain_event).map((type) => [type, schema] as const),
+  ),
+);
 /** Sealed with a random nonce, so different in every run. */
 const SEALED_COLUMNS = new Set(["response"]);
 const LINE_WIDTH = 110;
@@ -76,7 +69,7 @@ function renderOutboxChange(service: string, { before, after }: RowChange): stri
   const type = Buffer.from(row?.type as Uint8Array).toString();
   const head = `outbox ${service}: ${markOf(before, after)} ${type} at ${row?.shard}/${row?.position}`;
   if (row === undefined || after === undefined) return head;
-  const schema = DOMAIN_EVENTS[type];
+  const schema = DOMAIN_EVENTS.get(type);
   if (schema === undefined) throw new Error(`an unknown domain event: ${type}`);
   // The message id is left out, because a transaction that ran again drew a second id.
   const items = `items_through=${row.items_through}`;
