@@ -5,6 +5,7 @@ import type { ServiceTokenPort } from "@muster/authz";
 import { rest } from "@muster/contracts/muster/options/v1/options_pb";
 import type { Clock, IdSource } from "@muster/core";
 import type { Logger } from "@muster/log";
+import type { StoredMails } from "@muster/mail";
 import type { Metrics } from "@muster/metrics";
 import {
   type Admission,
@@ -24,8 +25,8 @@ import type { Listener } from "@muster/runtime";
 import { Transcoder } from "@muster/transcoder";
 import { AccessLog } from "./access-log.ts";
 import { ByteBudget } from "./byte-budget.ts";
+import { mayActAsDemo } from "./callers/demo-access.ts";
 import { Cors } from "./cors.ts";
-import { mayActAsDemo } from "./demo-access.ts";
 import { HttpServer } from "./http-server.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
 import { boundedReads } from "./reads/bounded-reads.ts";
@@ -59,6 +60,10 @@ export interface GatewayOptions {
   readonly trustedProxies?: readonly string[];
   readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<HttpLimits>;
+  /** Address under which people reach the gateway. */
+  readonly publicUrl?: string | undefined;
+  /** Mails that /dev/mail shows to this machine. */
+  readonly storedMails?: StoredMails | undefined;
 }
 
 export interface Gateway extends Listener {
@@ -92,6 +97,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       return serviceTokens.mint({ actAsDemo: options.hasDemo === true && isForDemo(request) });
     },
     proxies: new TrustedProxies(options.trustedProxies),
+    publicUrl: options.publicUrl,
+    storedMails: options.storedMails,
   });
   const server = new HttpServer({
     host,

@@ -1,6 +1,7 @@
 // Declares the limits of the gateway per client.
+import type { DescMethod } from "@bufbuild/protobuf";
 import { BODY_BYTES_MAX, CONSISTENCY_WAIT_MS_MAX, PUBLIC_BODY_BYTES_MAX } from "@muster/core";
-import { OUTPUT_LIMITS, type OutputLimits } from "@muster/rpc";
+import { isPublic, OUTPUT_LIMITS, type OutputLimits } from "@muster/rpc";
 import type { ByteLimits } from "./byte-budget.ts";
 
 const MIB = 1024 * 1024;
@@ -69,3 +70,8 @@ export const defaultLimits: HttpLimits = {
   deadlineMs: 30_000,
   readDeadlineMs: CONSISTENCY_WAIT_MS_MAX,
 };
+
+/** The most bytes of a body, as sent and after inflation. */
+export function bodyBytesMaxOf(method: DescMethod | undefined, limits: HttpLimits): number {
+  return method !== undefined && isPublic(method) ? limits.publicBodyBytesMax : limits.bodyBytesMax;
+}

@@ -1,38 +1,36 @@
 // Routes each request to probes, preflights, Connect and gRPC-Web, or REST.
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
 import { http } from "@muster/contracts/google/api/annotations_pb";
 import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
+import type { StoredMails } from "@muster/mail";
 import {
   type Admission,
-  AUTHORIZATION,
   type ConnectHandler,
-  clientMetadata,
   ENVELOPE_BYTES,
   isEndless,
-  isPublic,
   type OpenCall,
   type OpenCalls,
   REQUEST_ID,
-  SERVICE_TOKEN,
-  type TrustedProxies,
-  userAgentOf,
 } from "@muster/rpc";
 import { type RestResponse, renderError, type Transcoder } from "@muster/transcoder";
 import type { AccessLog } from "./access-log.ts";
 import { type ByteBudget, overloaded } from "./byte-budget.ts";
+import { type CallMetadataDeps, metadataOf, withCredentials } from "./callers/call-metadata.ts";
 import type { Cors, CorsRequest } from "./cors.ts";
 import { adoptRequestId, headerOf, pathOf, stripInternals, targetOf } from "./incoming.ts";
-import type { HttpLimits } from "./limits.ts";
+import { bodyBytesMaxOf, type HttpLimits } from "./limits.ts";
+import { type PageCall, routeMailPage } from "./pages/mail-pages.ts";
+import { respondToStoredMails } from "./pages/stored-mail-pages.ts";
 import { type ProbeDeps, respondToProbe } from "./probes.ts";
 import { BodyTooSlow, discardBody, type RequestBody, readBody } from "./request-body.ts";
 import type { ResponseWriter, WholeResponse } from "./response-writer.ts";
 
 const RPC_ALLOW = "OPTIONS, POST";
 
-export interface RequestHandlerDeps extends ProbeDeps {
+export interface RequestHandlerDeps extends ProbeDeps, CallMetadataDeps {
   readonly clock: Clock;
   readonly limits: HttpLimits;
   readonly bodies: ByteBudget;
@@ -44,9 +42,9 @@ export interface RequestHandlerDeps extends ProbeDeps {
   readonly accessLog: AccessLog;
   readonly newRequestId: () => string;
   readonly calls: OpenCalls;
-  /** The gateway's service token, which acts for the demo organization where the request may. */
-  readonly tokenFor: (request: IncomingMessage) => string;
-  readonly proxies: TrustedProxies;
+  /** Begins the links of mails. */
+  readonly publicUrl: string | undefined;
+  readonly storedMails: StoredMails | undefined;
 }
 
 /** A request and its response. */
@@ -108,8 +106,27 @@ export class RequestHandler {
       if ("allow" in probe) throw new MethodNotAllowed(probe.allow);
       return this.#send(exchange, probe, path);
     }
+    if (await this.#servePage(exchange, path)) return;
     if (this.#deps.connect.handles(path)) await this.#callRpc(exchange, path);
     else await this.#callRest(exchange, target);
+  }
+
+  /** Serves /m/… and /dev/mail; false for other paths. */
+  async #servePage(exchange: Exchange, path: string): Promise<boolean> {
+    const { method, request } = exchange;
+    const { publicUrl, storedMails } = this.#deps;
+    const { headers, socket } = request;
+    const page = routeMailPage({ path, method, headers }, publicUrl);
+    if (page?.kind === "call") {
+      await this.#callRest(exchange, page.call.url, { ...page.call, path });
+      return true;
+    }
+    const client = { remoteAddress: socket.remoteAddress, headers };
+    const shown = page ?? (await respondToStoredMails({ path, method }, client, storedMails));
+    if (shown === undefined) return false;
+    if ("allow" in shown) throw new MethodNotAllowed(shown.allow);
+    this.#send(exchange, shown.response, "route" in shown ? shown.route : path);
+    return true;
   }
 
   /** Sets the headers for pages of other origins; true if the request was a preflight. */
@@ -143,7 +160,7 @@ export class RequestHandler {
       path,
       verb: method,
       header: (name) => headerOf(request.headers, name),
-      metadata: this.#metadataOf(exchange),
+      metadata: metadataOf(request, requestId, this.#deps),
       signal: exchange.call.signal,
       readBody: (caller) => {
         return this.#readBody(exchange, caller, bodyBytesMaxOf(desc, limits) + ENVELOPE_BYTES, false);
@@ -162,10 +179,16 @@ export class RequestHandler {
     await this.#deps.writer.writeFrames(exchange, answer, body);
   }
 
-  async #callRest(exchange: Exchange, url: string): Promise<void> {
+  /** With `form`, the form of a page calls the route, and the response is a page. */
+  async #callRest(
+    exchange: Exchange,
+    url: string,
+    form?: PageCall & { readonly path: string },
+  ): Promise<void> {
     const { request, requestId, method } = exchange;
     const { admission, clock, limits, transcoder, writer } = this.#deps;
-    const metadata = this.#metadataOf(exchange);
+    const metadata = metadataOf(request, requestId, this.#deps);
+    const headers = form === undefined ? request.headers : FORM_HEADERS;
     let desc: DescMethod | undefined;
     let caller: Principal | undefined;
     let body: RequestBody | undefined;
@@ -174,11 +197,11 @@ export class RequestHandler {
         {
           method,
           url,
-          headers: { get: (name) => headerOf(request.headers, name) },
+          headers: { get: (name) => headerOf(headers, name) },
           body: async (bytesMax) => {
             const limit = Math.min(bytesMax ?? Infinity, bodyBytesMaxOf(desc, limits));
             body = await this.#readBody(exchange, caller, limit, true);
-            return body.bytes;
+            return form === undefined ? body.bytes : form.convert(body.bytes);
           },
         },
         {
@@ -187,39 +210,19 @@ export class RequestHandler {
           deadlineOf: (methodMs) => clock.nowMs() + (methodMs ?? limits.deadlineMs),
           admit: async (found) => {
             desc = found;
-            caller = await admission.admit(found, this.#credentialsOf(request, metadata));
+            caller = await admission.admit(found, withCredentials(metadata, headers.authorization));
           },
           metadata,
         },
       );
-      const route = rendered.route?.template;
+      const route = form?.path ?? rendered.route?.template;
       if (rendered.error instanceof BodyTooSlow) this.#fail(exchange, rendered.error, route);
       else if (isRead(method) && !writer.hasRoomFor(exchange.owner, rendered.body)) {
         this.#fail(exchange, overloaded(), route);
-      } else this.#send(exchange, rendered, route);
+      } else this.#send(exchange, form?.render(rendered) ?? rendered, route);
     } finally {
       body?.release();
     }
-  }
-
-  /** The gateway's own metadata for the method's service. */
-  #metadataOf({ request, requestId }: Exchange): Map<string, string> {
-    const { headers, socket } = request;
-    const address = this.#deps.proxies.clientAddressOf(
-      socket.remoteAddress,
-      headerOf(headers, "x-forwarded-for"),
-    );
-    return new Map([
-      [REQUEST_ID, requestId],
-      [SERVICE_TOKEN, this.#deps.tokenFor(request)],
-      ...clientMetadata({ address, userAgent: userAgentOf(headers["user-agent"]) }),
-    ]);
-  }
-
-  #credentialsOf({ headers }: IncomingMessage, metadata: ReadonlyMap<string, string>): Map<string, string> {
-    const credentials = new Map(metadata);
-    if (headers.authorization !== undefined) credentials.set(AUTHORIZATION, headers.authorization);
-    return credentials;
   }
 
   /** Called for an admitted caller, whose share of the budgets counts from here on. */
@@ -264,14 +267,12 @@ export class RequestHandler {
 /** A constant, because a DOMException is expensive. The dispatcher decides between canceled and too late. */
 const CLIENT_GONE = "the client is gone";
 
+/** Of the REST call for a form: no header of the form's request matters to the route. */
+const FORM_HEADERS: IncomingHttpHeaders = { "content-type": "application/json", "accept-language": "en" };
+
 /** Callers of one organization share the budgets. */
 function ownerOf(caller: Principal | undefined): string {
   return caller?.organizationId ?? caller?.id ?? "";
-}
-
-/** The most bytes of a body, as sent and after inflation. */
-function bodyBytesMaxOf(method: DescMethod | undefined, limits: HttpLimits): number {
-  return method !== undefined && isPublic(method) ? limits.publicBodyBytesMax : limits.bodyBytesMax;
 }
 
 function isRead(method: string): boolean {

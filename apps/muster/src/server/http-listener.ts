@@ -79,6 +79,8 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
     hasDemo: platform.demo !== undefined,
     trustedProxies: config.trustedProxies,
     corsOrigins: config.corsOrigins,
+    publicUrl: config.publicUrl,
+    storedMails: platform.storedMails,
     servesMetrics: config.metricsPort === 0,
   });
   const port = await gateway.start();
