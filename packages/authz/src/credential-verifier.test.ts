@@ -2,7 +2,7 @@ import type { ApiKeyId, OrganizationId } from "@muster/core";
 import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
-import { FakeClock } from "@muster/testkit";
+import { FakeClock, waitFor } from "@muster/testkit";
 import { beforeEach, describe, expect, test } from "vitest";
 import { hashApiKey, newApiKeySecret } from "./api-key.ts";
 import { type ApiKeyRecord, apiKeyCredentials } from "./credential-lookup.ts";
@@ -255,6 +255,31 @@ describe("CachingCredentialVerifier", () => {
   });
 });
 
+describe("after the event loop was blocked", () => {
+  /** The broadcast has arrived, and its handler runs after the request's. */
+  const arrive = (broadcast: () => void): void => void setImmediate(() => setImmediate(broadcast));
+
+  test("a revocation that has arrived counts before a request that is handled first", async () => {
+    await verifier.verify(key);
+    remove(key);
+    await clock.advance(600);
+    arrive(() => broadcasts.revoke(RECORD.id));
+    const requests = [verifier.verify(key), verifier.verify(key)];
+    expect(await Promise.all(requests)).toEqual([undefined, undefined]);
+  });
+
+  test("nobody waits if the last beat is half a second old or younger", async () => {
+    await verifier.verify(key);
+    await clock.advance(500);
+    let isHandled = false;
+    setImmediate(() => {
+      isHandled = true;
+    });
+    await verifier.verify(key);
+    expect(isHandled).toBe(false);
+  });
+});
+
 describe("beats", () => {
   test("without them, a key is looked up every five seconds", async () => {
     await verifier.verify(key);
@@ -396,6 +421,7 @@ describe("while identity is unreachable", () => {
     await clock.advance(10_000);
     directory.holding = true;
     const waiting = verifier.verify(key);
+    await waitFor(() => directory.calls === 2);
     await clock.advance(1_000);
     expect(await waiting).toBeDefined();
     expect(await verifier.verify(key)).toBeDefined();

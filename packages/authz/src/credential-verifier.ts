@@ -71,6 +71,8 @@ export class CachingCredentialVerifier implements CredentialVerifier {
   }
 
   async verify(text: string, options: VerifyOptions = {}): Promise<CredentialPrincipal | undefined> {
+    const catchingUp = this.#revocations.catchUp();
+    if (catchingUp !== undefined) await catchingUp;
     const result = await this.#decide(text, options);
     const refusal = typeof result === "string" ? result : this.#expiryOf(result, options);
     if (refusal === "SESSION_ENDED") throw new AppError("SESSION_ENDED");

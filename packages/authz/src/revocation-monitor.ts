@@ -1,4 +1,5 @@
-// Follows identity's broadcasts about ended keys, and decides since when none of them can have been missed.
+// Follows identity's broadcasts about ended credentials, and decides since when no broadcast can have been missed.
+import { setImmediate } from "node:timers/promises";
 import type { Clock } from "@muster/core";
 import { LRUCache } from "lru-cache";
 import {
@@ -17,6 +18,10 @@ export interface BroadcastSource {
 
 /** Two beats are missing after this time; half a beat is left for delays. */
 const SILENCE_MS_MAX = 2.5 * BEAT_INTERVAL_MS;
+/** Broadcasts that arrived before this time have been handled, or {@link RevocationMonitor.catchUp} waits for them. */
+const HANDLED_MS_MAX = 0.5 * BEAT_INTERVAL_MS;
+/** Turns of the event loop in which every broadcast that has arrived reaches its handler. */
+const TURNS = 4;
 /** Revocations that are remembered, for look-ups that began before them. */
 const REVOCATIONS_MAX = 10_000;
 /** Announcements that no beat has counted yet; beyond this number the next beat counts as a gap. */
@@ -40,8 +45,11 @@ export class RevocationMonitor {
   #receivedCount = 0;
   #lastBeatMs = Number.NEGATIVE_INFINITY;
   #completeSinceMs = Number.NEGATIVE_INFINITY;
+  /** Monotonic ms before which every broadcast that had arrived was handled. */
+  #handledMs = Number.NEGATIVE_INFINITY;
+  #catchingUp: Promise<void> | undefined;
 
-  /** `onChange` receives the id of a key that may have ended, or undefined when any key may have. */
+  /** `onChange` receives an id whose credentials may have ended, or undefined when any credential may have. */
   constructor(options: {
     readonly clock: Clock;
     readonly broadcasts: BroadcastSource;
@@ -85,7 +93,7 @@ export class RevocationMonitor {
     return this.#receivedCount;
   }
 
-  /** The revocation of a key, if it was received. */
+  /** The revocation of an id, if it was received. */
   receivedFor(id: string): Received | undefined {
     return this.#received.get(id);
   }
@@ -97,6 +105,23 @@ export class RevocationMonitor {
   identityResponded(beganMs: number): void {
     const silentSinceMs = this.#lastBeatMs + SILENCE_MS_MAX;
     if (beganMs > silentSinceMs) this.#completeSinceMs = Math.max(this.#completeSinceMs, silentSinceMs);
+  }
+
+  /**
+   * Resolves once every broadcast that has arrived is handled; undefined if that was the case half a second ago. After
+   * the event loop was blocked, a request may be read before the broadcast that revokes its credential.
+   */
+  catchUp(): Promise<void> | undefined {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - Math.max(this.#lastBeatMs, this.#handledMs) <= HANDLED_MS_MAX) return undefined;
+    this.#catchingUp ??= this.#handleArrived(nowMs);
+    return this.#catchingUp;
+  }
+
+  async #handleArrived(beganMs: number): Promise<void> {
+    for (let turn = 0; turn < TURNS; turn += 1) await setImmediate();
+    this.#handledMs = beganMs;
+    this.#catchingUp = undefined;
   }
 
   close(): void {
