@@ -1,6 +1,7 @@
 // Tests the REST contract with real processes in both modes.
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createOrganization } from "../harness/create-organization.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { RestClient } from "../harness/rest.ts";
 
@@ -487,9 +488,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     });
 
     test("organizations are isolated from each other", async () => {
-      const made = await rest.post("/v1/organizations", { name: "Neighbor" });
-      expect(made.status).toBe(201);
-      const neighbor = new RestClient({ url: installation.url, apiKey: made.body.secret });
+      const { apiKey } = await createOrganization(installation, "Neighbor");
+      const neighbor = new RestClient({ url: installation.url, apiKey });
       const mine = await rest.post("/v1/events", { user_id: "private", name: "secret.thing" });
       const segment = await rest.post("/v1/segments", {
         name: "Private",

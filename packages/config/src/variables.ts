@@ -220,6 +220,12 @@ export const variables = {
     kind: text(TEXT, "a file"),
   }),
   ...mailVariables,
+  organizationsPerUserMax: given({
+    name: "MUSTER_MAX_ORGANIZATIONS_PER_USER",
+    doc: "A user who owns as many organizations creates no more. Organizations of `muster create-organization` are not limited.",
+    kind: integer(1, 1000),
+    fallback: () => "10",
+  }),
   identityGraceMs: given({
     name: "MUSTER_IDENTITY_GRACE_MS",
     doc: "How long API keys that were verified before are accepted while identity is unreachable, in milliseconds. Revoked keys and methods that issue keys or erase people are refused at once.",

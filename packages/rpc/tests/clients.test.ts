@@ -1,9 +1,9 @@
 // Tests the client of a call on every mount.
-import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CLIENT_ADDRESS, CLIENT_USER_AGENT, createClient, SERVICE_TOKEN } from "../src/index.ts";
 import { type Mounted, mounts } from "./mounts.ts";
-import { type TestModule, testModule, tokensOf } from "./test-module.ts";
+import { newKey, type TestModule, testModule, tokensOf } from "./test-module.ts";
 
 const FORGED = { [CLIENT_ADDRESS]: "203.0.113.9", [CLIENT_USER_AGENT]: "forged" };
 
@@ -21,7 +21,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
 
   async function callWith(more: Record<string, string>) {
     const headers = new Map(Object.entries({ authorization: "Bearer writer", ...more }));
-    await createClient(OrganizationService, mounted.caller).createOrganization({ name: "n" }, { headers });
+    await createClient(ApiKeyService, mounted.caller).createApiKey(newKey("n"), { headers });
     const context = module.observed.calls.at(-1);
     expect([...(context?.requestHeaders.keys() ?? [])].filter((key) => key in FORGED)).toEqual([]);
     return context?.client;
@@ -59,7 +59,7 @@ test("a user agent is cut and cleaned", async () => {
     ["authorization", "Bearer writer"],
     ["user-agent", `a\r\n\u00e9<b>${"x".repeat(1000)}`],
   ]);
-  await createClient(OrganizationService, dispatcher).createOrganization({ name: "n" }, { headers });
+  await createClient(ApiKeyService, dispatcher).createApiKey(newKey("n"), { headers });
   const userAgent = observed.calls[0]?.client.userAgent;
   expect(userAgent).toBe(`a???<b>${"x".repeat(249)}`);
 });

@@ -9,10 +9,11 @@ import {
   RetryInfoSchema,
 } from "@muster/contracts/google/rpc/error_details_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ConnectServer, startConnectServer } from "./connect-server.ts";
-import { FULL_ERROR, testModule } from "./test-module.ts";
+import { FULL_ERROR, newKey, testModule } from "./test-module.ts";
 
 let server: ConnectServer;
 let port: number;
@@ -34,11 +35,8 @@ describe.each([
   ["gRPC-Web", () => createGrpcWebTransport({ baseUrl: `http://127.0.0.1:${port}` })],
 ])("a browser's client, %s", (_name, transport) => {
   test("calls", async () => {
-    const response = await createClient(OrganizationService, transport()).createOrganization(
-      { name: "Acme" },
-      WRITER,
-    );
-    expect(response.organization?.name).toBe("Acme");
+    const response = await createClient(ApiKeyService, transport()).createApiKey(newKey("Acme"), WRITER);
+    expect(response.apiKey?.name).toBe("Acme");
   });
 
   test("reads a server stream", async () => {
@@ -50,10 +48,7 @@ describe.each([
   });
 
   test("reads every detail of an error, from a call and from a stream", async () => {
-    const unary = createClient(OrganizationService, transport()).createOrganization(
-      { name: "fails" },
-      WRITER,
-    );
+    const unary = createClient(ApiKeyService, transport()).createApiKey(newKey("fails"), WRITER);
     const stream = drain(createClient(EventService, transport()).tailEvents({ names: ["fails"] }, WRITER));
     for (const call of [unary, stream]) {
       const error = ConnectError.from(

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerWritableStream, status } from "@grpc/grpc-js";
 import { EventService, TailEventsResponseSchema } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import {
   GetOrganizationResponseSchema,
   OrganizationDirectoryService,
@@ -22,7 +23,7 @@ import {
   startGrpcServer,
 } from "../src/index.ts";
 import { silent } from "./mounts.ts";
-import { testModule } from "./test-module.ts";
+import { newKey, testModule } from "./test-module.ts";
 
 const WRITER = { headers: new Map([["authorization", "Bearer writer"]]) };
 const TAIL = "/muster.events.v1.EventService/TailEvents";
@@ -157,11 +158,11 @@ describe("a connection that breaks", () => {
   test("does not repeat a write that was sent, and tells the caller when to try again", async () => {
     const [breaking, good] = [await breakingReplica(), await goodReplica()];
     const caller = callerOf({ address: `ipv4:127.0.0.1:${breaking.port},127.0.0.1:${good.port}` });
-    const organizations = createClient(OrganizationService, caller, WRITER);
+    const apiKeys = createClient(ApiKeyService, caller, WRITER);
     let successes = 0;
     const failures: unknown[] = [];
     while (breaking.calls.length < 3) {
-      await organizations.createOrganization({ name: "one" }).then(
+      await apiKeys.createApiKey(newKey("one")).then(
         () => {
           successes += 1;
         },
@@ -190,24 +191,20 @@ describe("a connection that breaks", () => {
         await sleep(1000);
       },
     };
-    const organizations = createClient(
-      OrganizationService,
-      callerOf({ address: `127.0.0.1:${port}`, clock }),
-      WRITER,
-    );
-    expect(await organizations.createOrganization({ name: "one" })).toMatchObject({
-      organization: { name: "one" },
+    const apiKeys = createClient(ApiKeyService, callerOf({ address: `127.0.0.1:${port}`, clock }), WRITER);
+    expect(await apiKeys.createApiKey(newKey("one"))).toMatchObject({
+      apiKey: { name: "one" },
     });
     expect(waits).toBe(1);
   });
 
   test("gives up after the second failure", async () => {
-    const organizations = createClient(
-      OrganizationService,
+    const apiKeys = createClient(
+      ApiKeyService,
       callerOf({ address: "127.0.0.1:1", clock: { ...systemClock, sleep: async () => {} } }),
       WRITER,
     );
-    await expect(organizations.createOrganization({ name: "one" })).rejects.toMatchObject({
+    await expect(apiKeys.createApiKey(newKey("one"))).rejects.toMatchObject({
       reason: "UNAVAILABLE",
       code: status.UNAVAILABLE,
       retryAfterMs: 1000,

@@ -22,19 +22,20 @@ import {
 } from "@muster/contracts/grpc/reflection/v1/reflection_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import {
-  CreateOrganizationRequestSchema,
-  OrganizationService,
-} from "@muster/contracts/muster/identity/v1/organization_service_pb";
+  ApiKeyService,
+  CreateApiKeyRequestSchema,
+} from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { firstOf, single } from "../src/client.ts";
 import { createClient, type GrpcCaller, type GrpcServer, grpcCaller, startGrpcServer } from "../src/index.ts";
 import { silent } from "./mounts.ts";
-import { FULL_ERROR, type TestModule, testModule } from "./test-module.ts";
+import { FULL_ERROR, newKey, type TestModule, testModule } from "./test-module.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const WRITER = { headers: new Map([["authorization", "Bearer writer"]]) };
-const CREATE_ORGANIZATION = "/muster.identity.v1.OrganizationService/CreateOrganization";
+const CREATE_API_KEY = "/muster.identity.v1.ApiKeyService/CreateApiKey";
 
 let module: TestModule;
 let server: GrpcServer;
@@ -93,26 +94,26 @@ function metadataOf(headers: Record<string, string>): Metadata {
 
 describe("a stock grpc-js client with proto-loader", () => {
   const loaded = stock(
-    "muster/identity/v1/organization_service.proto",
+    "muster/identity/v1/api_key_service.proto",
     "muster/events/v1/event_service.proto",
     "google/rpc/status.proto",
     "google/rpc/error_details.proto",
   );
-  let organizations: InstanceType<ServiceClientConstructor>;
+  let apiKeys: InstanceType<ServiceClientConstructor>;
   beforeAll(() => {
-    organizations = loaded.client("muster.identity.v1.OrganizationService");
+    apiKeys = loaded.client("muster.identity.v1.ApiKeyService");
   });
-  afterAll(() => organizations.close());
+  afterAll(() => apiKeys.close());
 
-  function createOrganization(
+  function createApiKey(
     name: string,
     headers: Record<string, string>,
   ): Promise<Failure | { response: unknown }> {
     return new Promise((resolve) => {
-      const call = organizations.createOrganization;
+      const call = apiKeys.createApiKey;
       call?.call(
-        organizations,
-        { name },
+        apiKeys,
+        newKey(name),
         metadataOf(headers),
         (error: ServiceError | null, response: unknown) => resolve(error === null ? { response } : { error }),
       );
@@ -127,12 +128,12 @@ describe("a stock grpc-js client with proto-loader", () => {
   }
 
   test("calls, and reads the response", async () => {
-    const result = await createOrganization("Acme", { authorization: "Bearer writer" });
-    expect(result).toMatchObject({ response: { organization: { name: "Acme" } } });
+    const result = await createApiKey("Acme", { authorization: "Bearer writer" });
+    expect(result).toMatchObject({ response: { api_key: { name: "Acme" } } });
   });
 
   test("reads every detail of an error", async () => {
-    const result = await createOrganization("fails", {
+    const result = await createApiKey("fails", {
       authorization: "Bearer writer",
       "x-request-id": "request-2",
     });
@@ -166,7 +167,7 @@ describe("a stock grpc-js client with proto-loader", () => {
 
   test("receives 401 before 403 before 400", async () => {
     const code = async (headers: Record<string, string>): Promise<number> =>
-      ((await createOrganization("", headers)) as Failure).error.code;
+      ((await createApiKey("", headers)) as Failure).error.code;
     expect(await code({})).toBe(status.UNAUTHENTICATED);
     expect(await code({ authorization: "Bearer reader" })).toBe(status.PERMISSION_DENIED);
     expect(await code({ authorization: "Bearer writer" })).toBe(status.INVALID_ARGUMENT);
@@ -204,8 +205,8 @@ describe("hostile requests", () => {
   const garbage = Buffer.from([0x0a, 0xff]);
 
   test("bytes that are no message fail after authentication", async () => {
-    expect(await raw(CREATE_ORGANIZATION, garbage, {})).toMatchObject({ code: status.UNAUTHENTICATED });
-    expect(await raw(CREATE_ORGANIZATION, garbage, key)).toMatchObject({ code: status.INVALID_ARGUMENT });
+    expect(await raw(CREATE_API_KEY, garbage, {})).toMatchObject({ code: status.UNAUTHENTICATED });
+    expect(await raw(CREATE_API_KEY, garbage, key)).toMatchObject({ code: status.INVALID_ARGUMENT });
     expect(module.observed.calls).toEqual([]);
   });
 
@@ -224,13 +225,12 @@ describe("hostile requests", () => {
   });
 
   test("a message over the limit, and one far over it", async () => {
-    const { organizations } = { organizations: CreateOrganizationRequestSchema };
     for (const megabytes of [5, 20]) {
-      const message = create(organizations, { name: "x".repeat(megabytes * 1024 * 1024) });
-      const error = await raw(CREATE_ORGANIZATION, Buffer.from(toBinary(organizations, message)), key);
+      const message = create(CreateApiKeyRequestSchema, { name: "x".repeat(megabytes * 1024 * 1024) });
+      const error = await raw(CREATE_API_KEY, Buffer.from(toBinary(CreateApiKeyRequestSchema, message)), key);
       expect(error).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
     }
-    expect(await raw(CREATE_ORGANIZATION, Buffer.from([]), key)).toMatchObject({
+    expect(await raw(CREATE_API_KEY, Buffer.from([]), key)).toMatchObject({
       code: status.INVALID_ARGUMENT,
     });
   });
@@ -248,7 +248,7 @@ describe("hostile requests", () => {
     const metadata = Object.fromEntries(
       Array.from({ length: 20 }, (_, i) => [`x-filler-${i}`, "y".repeat(1000)]),
     );
-    expect(await raw(CREATE_ORGANIZATION, Buffer.from([]), { ...key, ...metadata })).toMatchObject({
+    expect(await raw(CREATE_API_KEY, Buffer.from([]), { ...key, ...metadata })).toMatchObject({
       code: status.RESOURCE_EXHAUSTED,
     });
   });
@@ -261,10 +261,10 @@ describe("hostile requests", () => {
 
   test("a response that cannot be encoded is a defect, logged under its id", async () => {
     const bytes = toBinary(
-      CreateOrganizationRequestSchema,
-      create(CreateOrganizationRequestSchema, { name: "unencodable" }),
+      CreateApiKeyRequestSchema,
+      create(CreateApiKeyRequestSchema, newKey("unencodable")),
     );
-    const error = await raw(CREATE_ORGANIZATION, Buffer.from(bytes), key);
+    const error = await raw(CREATE_API_KEY, Buffer.from(bytes), key);
     expect(error).toMatchObject({ code: status.INTERNAL });
     expect(error?.metadata.get("grpc-status-details-bin")).toHaveLength(1);
   });
@@ -340,19 +340,19 @@ describe("reflection, by buf curl", () => {
         "--header",
         "authorization: Bearer writer",
         "--data",
-        '{"name":"Acme"}',
-        url(CREATE_ORGANIZATION),
+        JSON.stringify(newKey("Acme")),
+        url(CREATE_API_KEY),
       ),
     ]);
     expect(listed.split("\n")).toEqual(
       expect.arrayContaining([
-        "muster.identity.v1.OrganizationService/CreateOrganization",
+        "muster.identity.v1.ApiKeyService/CreateApiKey",
         "muster.events.v1.EventService/IngestEvents",
         "grpc.health.v1.Health/Check",
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
       ]),
     );
-    expect(JSON.parse(called)).toMatchObject({ organization: { name: "Acme" } });
+    expect(JSON.parse(called)).toMatchObject({ apiKey: { name: "Acme" } });
   });
 
   test.each(["google.rpc.ErrorInfo", "google.rpc.BadRequest", "google.rpc.RetryInfo", "google.rpc.Status"])(
@@ -420,8 +420,8 @@ describe("draining", () => {
 
   test("cuts what does not end in time", async () => {
     const own = await drained();
-    const organizations = createClient(OrganizationService, own.caller, WRITER);
-    const hanging = organizations.createOrganization({ name: "hangs" }).catch((error: unknown) => error);
+    const apiKeys = createClient(ApiKeyService, own.caller, WRITER);
+    const hanging = apiKeys.createApiKey(newKey("hangs")).catch((error: unknown) => error);
     await waitFor(() => own.module.observed.calls.length === 1);
     const startMs = performance.now();
     await own.server.stop(100);
@@ -432,10 +432,10 @@ describe("draining", () => {
 
   test("a caller reconnects when the server is back", async () => {
     const own = await drained();
-    const organizations = createClient(OrganizationService, own.caller, WRITER);
-    await organizations.createOrganization({ name: "Acme" });
+    const apiKeys = createClient(ApiKeyService, own.caller, WRITER);
+    await apiKeys.createApiKey(newKey("Acme"));
     await own.server.stop(1000);
-    await expect(organizations.createOrganization({ name: "Acme" })).rejects.toMatchObject({
+    await expect(apiKeys.createApiKey(newKey("Acme"))).rejects.toMatchObject({
       reason: "UNAVAILABLE",
     });
     const again = await startGrpcServer({
@@ -445,7 +445,7 @@ describe("draining", () => {
       log: silent,
     });
     await waitFor(() =>
-      organizations.createOrganization({ name: "Acme" }).then(
+      apiKeys.createApiKey(newKey("Acme")).then(
         () => true,
         () => false,
       ),

@@ -1,16 +1,16 @@
 // Tests the Idempotency-Key with the real ledger, at every mount.
 import { create } from "@bufbuild/protobuf";
 import {
-  CreateOrganizationRequestSchema,
-  OrganizationService,
-} from "@muster/contracts/muster/identity/v1/organization_service_pb";
+  ApiKeyService,
+  CreateApiKeyRequestSchema,
+} from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { randomIds, systemClock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { IdempotencyLedger } from "@muster/idempotency";
 import { openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Mounted, mounts } from "./mounts.ts";
-import { type TestModule, testModule } from "./test-module.ts";
+import { newKey, type TestModule, testModule } from "./test-module.ts";
 
 const MIGRATIONS = new URL("./migrations/", import.meta.url);
 
@@ -43,16 +43,11 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   });
 
   /** Each call has its own request id, which the response repeats. */
-  async function call(
-    organization: string,
-    key: string,
-    apiKey = "writer",
-    signal = new AbortController().signal,
-  ) {
+  async function call(name: string, key: string, apiKey = "writer", signal = new AbortController().signal) {
     requests += 1;
     const { message, headers } = await mounted.caller.unary(
-      OrganizationService.method.createOrganization,
-      create(CreateOrganizationRequestSchema, { name: organization }),
+      ApiKeyService.method.createApiKey,
+      create(CreateApiKeyRequestSchema, newKey(name)),
       {
         headers: new Map([
           ["authorization", `Bearer ${apiKey}`],
@@ -83,10 +78,10 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   };
 
   test("the same key and body gets the first response, whether or not a transaction saved it", async () => {
-    for (const organization of ["Acme", "stored once"]) {
-      const first = await call(organization, organization);
+    for (const name of ["Acme", "stored once"]) {
+      const first = await call(name, name);
       expect(first.isReplayed).toBe(false);
-      expect(await call(organization, organization)).toEqual({
+      expect(await call(name, name)).toEqual({
         requestId: first.requestId,
         isReplayed: true,
       });
@@ -122,9 +117,9 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   });
 
   test("a failure frees the key and leaves nothing behind", async () => {
-    for (const organization of ["rejects", "stored, then fails"]) {
-      expect((await refused(call(organization, organization))).reason).toBe("INTERNAL");
-      expect((await refused(call(organization, organization))).reason).toBe("INTERNAL");
+    for (const name of ["rejects", "stored, then fails"]) {
+      expect((await refused(call(name, name))).reason).toBe("INTERNAL");
+      expect((await refused(call(name, name))).reason).toBe("INTERNAL");
     }
     expect(module.observed.calls).toHaveLength(4);
     expect(await effects()).not.toContain("stored, then fails");
@@ -166,8 +161,8 @@ test("without a ledger a key is refused rather than ignored", async () => {
     ["authorization", "Bearer writer"],
     ["idempotency-key", "k"],
   ]);
-  const request = create(CreateOrganizationRequestSchema, { name: "Acme" });
+  const request = create(CreateApiKeyRequestSchema, newKey("Acme"));
   const { signal } = new AbortController();
-  const call = dispatcher.unary(OrganizationService.method.createOrganization, request, { headers, signal });
+  const call = dispatcher.unary(ApiKeyService.method.createApiKey, request, { headers, signal });
   await expect(call).rejects.toMatchObject({ reason: "UNIMPLEMENTED" });
 });

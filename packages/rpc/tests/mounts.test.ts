@@ -8,7 +8,7 @@ import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type ClientCallOptions, createClient, withServiceToken } from "../src/index.ts";
 import { duplexMounts, type Mounted, mounts } from "./mounts.ts";
-import { FULL_ERROR, ORGANIZATION, type TestModule, testModule, tokensOf } from "./test-module.ts";
+import { FULL_ERROR, newKey, ORGANIZATION, type TestModule, testModule, tokensOf } from "./test-module.ts";
 
 const REQUEST_ID = "request-1";
 
@@ -59,13 +59,14 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     module.observed.calls.length = 0;
   });
 
+  const apiKeys = () => createClient(ApiKeyService, mounted.caller, WRITER);
   const organizations = () => createClient(OrganizationService, mounted.caller, WRITER);
   const eventsClient = () => createClient(EventService, mounted.caller, WRITER);
 
   describe("a response", () => {
     test("of a unary call, with the caller's organization and request id", async () => {
-      const response = await organizations().createOrganization({ name: "Ada & Söhne" });
-      expect(response.organization).toMatchObject({ id: ORGANIZATION, name: "Ada & Söhne" });
+      const response = await apiKeys().createApiKey(newKey("Ada & Söhne"));
+      expect(response.apiKey).toMatchObject({ id: ORGANIZATION, name: "Ada & Söhne" });
       expect(response.secret).toBe(REQUEST_ID);
     });
 
@@ -115,7 +116,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     };
 
     test("arrives whole from a unary call", async () => {
-      expect(await failure(organizations().createOrganization({ name: "fails" }))).toMatchObject(whole);
+      expect(await failure(apiKeys().createApiKey(newKey("fails")))).toMatchObject(whole);
     });
 
     test("arrives whole from streams, before and after messages", async () => {
@@ -137,7 +138,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     });
 
     test.each(["throws", "rejects"])("of a defect says nothing of its cause (%s)", async (how) => {
-      const error = await failure(organizations().createOrganization({ name: how }));
+      const error = await failure(apiKeys().createApiKey(newKey(how)));
       expect(error).toMatchObject({ reason: "INTERNAL", requestId: REQUEST_ID, details: {}, fields: [] });
       expect(JSON.stringify(error) + error.message).not.toContain("SELECT");
       expect(module.observed.log).toContainEqual({
@@ -184,13 +185,13 @@ describe.each(Object.keys(mounts))("%s", (name) => {
 
     test("a deadline ends the call though the handler hangs", async () => {
       const startMs = performance.now();
-      const error = await failure(organizations().createOrganization({ name: "hangs" }, inMs(150)));
+      const error = await failure(apiKeys().createApiKey(newKey("hangs"), inMs(150)));
       expect(error.reason).toBe("DEADLINE_EXCEEDED");
       expect(performance.now() - startMs).toBeLessThan(2000);
     });
 
     test("a deadline aborts the handler's signal", async () => {
-      await failure(organizations().createOrganization({ name: "waits" }, inMs(150)));
+      await failure(apiKeys().createApiKey(newKey("waits"), inMs(150)));
       await waitFor(() => module.observed.ended === 1);
       const reason = (module.observed.calls[0]?.signal.reason as AppError | undefined)?.reason;
       // A client over HTTP/1.1 closes its connection at the deadline, which the server may notice first.
@@ -206,7 +207,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     test("canceling a unary call aborts the handler's signal", async () => {
       const controller = new AbortController();
       const options = { ...WRITER, signal: controller.signal };
-      const pending = failure(organizations().createOrganization({ name: "waits" }, options));
+      const pending = failure(apiKeys().createApiKey(newKey("waits"), options));
       await waitFor(() => module.observed.calls.length === 1);
       controller.abort();
       expect((await pending).reason).toBe("CANCELED");
@@ -264,7 +265,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
 
   describe("who may call", () => {
     const call = (options: ClientCallOptions, name = "Acme") =>
-      failure(organizations().createOrganization({ name }, options));
+      failure(apiKeys().createApiKey(newKey(name), options));
     const with_ = (headers: Record<string, string>): ClientCallOptions => ({
       headers: new Map(Object.entries(headers)),
     });
@@ -289,14 +290,14 @@ describe.each(Object.keys(mounts))("%s", (name) => {
       `Basic ${Buffer.from("writer:").toString("base64")}`,
       `bASIC ${Buffer.from("writer:ignored").toString("base64")}`,
     ])("a key by %s", async (authorization) => {
-      const response = await organizations().createOrganization({ name: "Acme" }, with_({ authorization }));
-      expect(response.organization?.id).toBe(ORGANIZATION);
+      const response = await apiKeys().createApiKey(newKey("Acme"), with_({ authorization }));
+      expect(response.apiKey?.id).toBe(ORGANIZATION);
     });
 
     test("not a key without the method's permission, whatever it sends", async () => {
       expect(await call(as("reader"), "")).toMatchObject({
         reason: "PERMISSION_DENIED",
-        details: { permission: "organizations.create" },
+        details: { permission: "api_keys.write" },
       });
       await expect(organizations().listOrganizations({}, as("reader"))).resolves.toBeDefined();
     });
@@ -317,13 +318,13 @@ describe.each(Object.keys(mounts))("%s", (name) => {
   });
 
   test("every call leaves one line and one observation", async () => {
-    await organizations().createOrganization({ name: "Acme" });
-    await failure(organizations().createOrganization({ name: "fails" }));
+    await apiKeys().createApiKey(newKey("Acme"));
+    await failure(apiKeys().createApiKey(newKey("fails")));
     await collect(eventsClient().tailEvents({}));
     const lines = module.observed.log.filter((line) => line.message === "call").map(({ fields }) => fields);
     expect(lines).toMatchObject([
       {
-        method: "muster.identity.v1.OrganizationService/CreateOrganization",
+        method: "muster.identity.v1.ApiKeyService/CreateApiKey",
         code: "ok",
         principal: "id-of-writer",
         organization_id: ORGANIZATION,
@@ -335,7 +336,7 @@ describe.each(Object.keys(mounts))("%s", (name) => {
     expect(JSON.stringify(lines)).not.toContain("Bearer");
     const text = await module.metrics.text();
     expect(text).toMatch(
-      /muster_rpc_duration_seconds_count\{method="muster\.identity\.v1\.OrganizationService\/CreateOrganization",code="already_exists"\} [1-9]/,
+      /muster_rpc_duration_seconds_count\{method="muster\.identity\.v1\.ApiKeyService\/CreateApiKey",code="already_exists"\} [1-9]/,
     );
   });
 });

@@ -10,12 +10,12 @@ import type {
 } from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
-import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
-import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
 import {
-  CreateOrganizationResponseSchema,
-  OrganizationService,
-} from "@muster/contracts/muster/identity/v1/organization_service_pb";
+  ApiKeyService,
+  CreateApiKeyResponseSchema,
+} from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
+import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import {
   type Clock,
   type OrganizationId,
@@ -102,7 +102,7 @@ export class TestKeys implements CredentialVerifier {
       organizationId: token === "ada-a" ? ORGANIZATION : OTHER_ORGANIZATION,
       role: "owner",
       permissions: { has: () => true },
-      authenticatedMs: undefined,
+      authenticatedMs: systemClock.nowMs(),
       stepUpMethods: [],
       signingKeyId: "signing-key" as SigningKeyId,
       expireTimeMs: this.expireTimeMs ?? Number.MAX_SAFE_INTEGER,
@@ -171,7 +171,7 @@ export interface TestModule {
 
 export interface TestModuleOptions {
   readonly ledger?: IdempotencyLedgerPort;
-  /** Database with a table "effects", written for organizations named "stored…". */
+  /** Database with a table "effects", written for keys named "stored…". */
   readonly database?: Database;
   /** By default the machine's. */
   readonly clock?: Clock;
@@ -195,8 +195,8 @@ export function testModule({
   };
   const dispatcher = createDispatcher({
     implementations: [
-      organizations(observed, database),
-      apiKeyMethods(),
+      organizations(),
+      apiKeyMethods(observed, database),
       events(observed),
       feed(),
       magicLinks(observed),
@@ -232,21 +232,33 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The name of the organization selects the outcome of the call. */
-function organizations(observed: Observed, database?: Database) {
+function organizations() {
   return implement(OrganizationService, {
-    createOrganization(request, context) {
-      observed.calls.push(context);
-      if (request.name === "throws") throw new Error("SELECT secret FROM keys");
-      return create_(request.name, context);
-    },
+    createOrganization: async () => ({}),
     async listOrganizations(request) {
       const name = "n".repeat(1000);
       return { organizations: Array.from({ length: request.pageSize * 10 }, () => ({ name })) };
     },
-    async updateOrganization() {
-      return {};
+    updateOrganization: async () => ({}),
+  });
+}
+
+/** A valid request; the name selects the outcome of the call. */
+export function newKey(name: string): { name: string; scopes: string[] } {
+  return { name, scopes: ["events.read"] };
+}
+
+/** The name of the key selects the outcome of the call. */
+function apiKeyMethods(observed: Observed, database?: Database) {
+  return implement(ApiKeyService, {
+    createApiKey(request, context) {
+      observed.calls.push(context);
+      if (request.name === "throws") throw new Error("SELECT secret FROM keys");
+      return create_(request.name, context);
     },
+    listApiKeys: async () => ({}),
+    deleteApiKey: async () => ({}),
+    rotateApiKey: async () => ({}),
   });
 
   async function create_(name: string, context: CallContext) {
@@ -263,17 +275,17 @@ function organizations(observed: Observed, database?: Database) {
         observed.ended += 1;
         throw context.signal.reason;
       case "unencodable":
-        return { organization: { createTime: { seconds: 0n, nanos: 2 ** 40 } } };
+        return { apiKey: { createTime: { seconds: 0n, nanos: 2 ** 40 } } };
       default:
         context.responseHeaders.set("muster-http-status", "202");
-        return { organization: { id: context.organizationId, name }, secret: context.requestId };
+        return { apiKey: { id: context.organizationId, name }, secret: context.requestId };
     }
   }
 }
 
 /** Writes the effect and the response in the same transaction; "stored, then fails" rolls both back. */
 async function store(name: string, context: CallContext, database: Database | undefined) {
-  const response = create(CreateOrganizationResponseSchema, { secret: context.requestId });
+  const response = create(CreateApiKeyResponseSchema, { secret: context.requestId });
   context.responseHeaders.set("muster-http-status", "202");
   await database?.transaction(async (trx) => {
     await trx("effects").insert({ name: Buffer.from(name) });
@@ -281,15 +293,6 @@ async function store(name: string, context: CallContext, database: Database | un
     if (name === "stored, then fails") throw new Error("the database went away");
   });
   return response;
-}
-
-function apiKeyMethods() {
-  return implement(ApiKeyService, {
-    createApiKey: async (request) => ({ secret: request.scopes.join(",") }),
-    listApiKeys: async () => ({}),
-    deleteApiKey: async () => ({}),
-    rotateApiKey: async () => ({}),
-  });
 }
 
 /**

@@ -50,6 +50,8 @@ export interface ModuleSettings {
   readonly tracking: TrackingSettings;
   /** Address under which people reach the gateway. It begins the links of mails. */
   readonly publicUrl: string;
+  /** A user who owns as many organizations creates no more. */
+  readonly organizationsPerUserMax: number;
 }
 
 /** How calls of tracking SDKs are read. */

@@ -17,4 +17,6 @@ export interface IdentityDeps {
   readonly log: Logger;
   readonly outbox: OutboxPort;
   readonly mailer: Mailer;
+  /** A user who owns as many organizations creates no more. */
+  readonly organizationsPerUserMax: number;
 }

@@ -16,7 +16,8 @@ import { signingKeyService } from "./signing-keys/signing-key-service.ts";
 import { SigningKeyWorker } from "./signing-keys/signing-key-worker.ts";
 
 export { ownCredentials } from "./access-tokens/credential-service.ts";
-export * from "./organizations/provisioning.ts";
+export * from "./organizations/demo-organization.ts";
+export { createOrganizationDirect } from "./organizations/provisioning.ts";
 export { rotateSigningKeyDirect } from "./signing-keys/rotate-signing-key-direct.ts";
 
 export const identityModule: ModuleDefinition = {
@@ -41,6 +42,7 @@ export const identityModule: ModuleDefinition = {
       outbox,
       accessTokens: new AccessTokens(signingKeys),
       mailer: new Mailer({ ...platform, key, publicUrl: settings.publicUrl, wake }),
+      organizationsPerUserMax: platform.settings.organizationsPerUserMax,
       pageTokens: new PageTokens(platform.key("page-tokens")),
     };
     return {

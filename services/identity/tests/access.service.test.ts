@@ -30,6 +30,8 @@ const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
   deleteApiKey: {},
   rotateApiKey: {},
   verifyApiKey: { keyHash: new Uint8Array(32) },
+  verifySession: { sessionId: new Uint8Array(16), signingKeyId: new Uint8Array(16) },
+  listSigningKeys: {},
   getOrganization: { organizationId: new Uint8Array(16) },
 };
 

@@ -5,6 +5,7 @@ import { OrganizationService } from "@muster/contracts/muster/identity/v1/organi
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { IdentityUnderTest } from "./identity-under-test.ts";
+import { type SignedInUser, signInUser } from "./signed-in-user.ts";
 
 const { createApiKey, listApiKeys, rotateApiKey } = ApiKeyService.method;
 const { createOrganization } = OrganizationService.method;
@@ -12,10 +13,13 @@ const { createOrganization } = OrganizationService.method;
 describe.each(ENGINES)("responses commit with their effects on %s", (engine) => {
   let identity: IdentityUnderTest;
   let key: string;
+  let user: SignedInUser;
 
   beforeAll(async () => {
     identity = await IdentityUnderTest.open(engine, { crashing: true });
     key = (await identity.organization()).secret;
+    const { database, accessTokens, clock } = identity;
+    user = await signInUser({ database, accessTokens, nowMs: clock.nowMs() });
   });
   afterAll(() => identity.close());
 
@@ -26,7 +30,8 @@ describe.each(ENGINES)("responses commit with their effects on %s", (engine) => 
         identity.call(createApiKey, { name: "New", scopes: ["*"] }, { key, idempotencyKey }),
       (idempotencyKey: string) =>
         identity.call(rotateApiKey, { apiKeyId: apiKey?.id ?? "" }, { key, idempotencyKey }),
-      (idempotencyKey: string) => identity.call(createOrganization, { name: "New" }, { key, idempotencyKey }),
+      (idempotencyKey: string) =>
+        identity.call(createOrganization, { name: "New" }, { key: user.token, idempotencyKey }),
     ];
     for (const [index, call] of calls.entries()) {
       const first = await call(`crash-${index}`);

@@ -1,20 +1,23 @@
-import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { fromBinary } from "@bufbuild/protobuf";
+import { UserJoinedSchema } from "@muster/contracts/muster/identity/v1/identity_events_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
-import { randomIds, uuidToBytes } from "@muster/core";
+import { type OrganizationId, randomIds, type UserId, uuidToBytes } from "@muster/core";
 import {
   createOrganizationDirect,
   DEMO_ORGANIZATION_ID,
   ensureDemoOrganization,
 } from "@muster/service-identity";
 import { ENGINES } from "@muster/testkit";
-import { expectReason } from "@muster/testkit/module";
+import { type CallAs, expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Membership } from "../src/memberships/membership.ts";
+import { findMembership, insertMembership } from "../src/memberships/membership-store.ts";
 import { IdentityUnderTest } from "./identity-under-test.ts";
+import { type SignedInOptions, type SignedInUser, signInUser } from "./signed-in-user.ts";
 
 const { createOrganization, listOrganizations, updateOrganization } = OrganizationService.method;
 const { getOrganization } = OrganizationDirectoryService.method;
-const { listApiKeys } = ApiKeyService.method;
 
 describe.each(ENGINES)("organizations on %s", (engine) => {
   let identity: IdentityUnderTest;
@@ -26,36 +29,121 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
   });
   afterAll(() => identity.close());
 
-  test("a new organization has a first key that may do everything, in it alone", async () => {
-    const made = await identity.call(createOrganization, { name: "Zoë & co " }, { key });
-    expect(made.apiKey).toMatchObject({ scopes: ["*"], prefix: made.secret.slice(0, 11) });
+  const signIn = (options: Partial<SignedInOptions> = {}): Promise<SignedInUser> =>
+    signInUser({
+      database: identity.database,
+      accessTokens: identity.accessTokens,
+      nowMs: identity.clock.nowMs(),
+      ...options,
+    });
 
-    const own = await identity.call(listOrganizations, {}, { key: made.secret });
-    expect(own.organizations).toEqual([made.organization]);
-    expect(own.organizations[0]?.name).toBe("Zoë & co ");
-    expect(own.nextPageToken).toBe("");
-    const keys = await identity.call(listApiKeys, {}, { key: made.secret });
-    expect(keys.apiKeys).toEqual([made.apiKey]);
+  async function namesFor(as: CallAs): Promise<string[]> {
+    const { organizations } = await identity.call(listOrganizations, {}, as);
+    return organizations.map(({ name }) => name);
+  }
+
+  test("the user who creates an organization owns it, and no key comes with it", async () => {
+    const { token, userId } = await signIn();
+    await identity.publishedSince();
+    const before = await identity.rowCounts();
+    const { organization } = await identity.call(createOrganization, { name: "Zoë & co " }, { key: token });
+    expect(organization).toMatchObject({ name: "Zoë & co ", timeZone: "UTC" });
+    const after = await identity.rowCounts();
+    expect(after).toEqual({ ...before, organizations: (before.organizations ?? 0) + 1 });
+    const organizationId = organization?.id as OrganizationId;
+    expect(await findMembership(identity.database.reader, organizationId, userId)).toMatchObject({
+      role: "owner",
+      status: "active",
+    });
+    const [event] = await identity.publishedSince();
+    expect(event?.type).toBe("muster.identity.user.joined.v1");
+    expect(fromBinary(UserJoinedSchema, event?.data ?? new Uint8Array())).toMatchObject({
+      organizationId: uuidToBytes(organizationId),
+      userId: uuidToBytes(userId),
+      role: "owner",
+    });
   });
 
-  test("another organization's key reads no organization", async () => {
-    const { organizations } = await identity.call(listOrganizations, {}, { key });
-    expect(organizations.map(({ name }) => name)).toEqual(["Acme"]);
+  test("no API key creates an organization, whatever its scopes", async () => {
+    await expectReason(identity.call(createOrganization, { name: "By key" }, { key }), "PERMISSION_DENIED");
+  });
+
+  test("a user owns at most ten, also with several calls at once", async () => {
+    const { token } = await signIn();
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 12 }, (_, index) =>
+        identity.call(createOrganization, { name: `Of ten ${index}` }, { key: token }),
+      ),
+    );
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") {
+        expect(outcome.reason).toMatchObject({ reason: "ORGANIZATION_LIMIT", row: { http: 409 } });
+      }
+    }
+    // Memberships with other roles do not count.
+    const { token: other, userId } = await signIn();
+    for (let index = 0; index < 10; index += 1) {
+      const { organizationId } = await identity.organization(`Joined ${index}`);
+      await identity.database.transaction((trx) =>
+        insertMembership(trx, memberOf(organizationId as OrganizationId, userId)),
+      );
+    }
+    expect(
+      (await identity.call(createOrganization, { name: "First" }, { key: other })).organization,
+    ).toBeDefined();
+  });
+
+  test("a user lists the organizations of active memberships, in pages by id", async () => {
+    const acme = await identity.organization("Active");
+    const suspended = await identity.organization("Suspended");
+    const user = await signIn({ organizationId: acme.organizationId as OrganizationId, role: "auditor" });
+    const { userId, token } = user;
+    await signIn({ userId, organizationId: suspended.organizationId as OrganizationId, status: "suspended" });
+    for (let index = 0; index < 4; index += 1) {
+      await identity.call(createOrganization, { name: `Own ${index}` }, { key: token });
+    }
+    const all = await identity.call(listOrganizations, {}, { key: token });
+    const names = all.organizations.map(({ name }) => name);
+    expect([...names].sort()).toEqual(["Active", "Own 0", "Own 1", "Own 2", "Own 3"]);
+    const walked: string[] = [];
+    for (let pageToken = ""; ; ) {
+      const page = await identity.call(listOrganizations, { pageSize: 2, pageToken }, { key: token });
+      walked.push(...page.organizations.map(({ name }) => name));
+      pageToken = page.nextPageToken;
+      if (pageToken === "") break;
+    }
+    expect(walked).toEqual(names);
+    await expectReason(
+      identity.call(listOrganizations, { pageToken: "anything" }, { key: token }),
+      "PAGE_TOKEN_INVALID",
+    );
+  });
+
+  test("a key lists its own organization", async () => {
+    expect(await namesFor({ key })).toEqual(["Acme"]);
+    await expectReason(
+      identity.call(listOrganizations, { pageToken: "anything" }, { key }),
+      "PAGE_TOKEN_INVALID",
+    );
   });
 
   test("two of one name are two organizations", async () => {
+    const { token } = await signIn();
     const [one, two] = await Promise.all([
-      identity.call(createOrganization, { name: "Twin" }, { key }),
-      identity.call(createOrganization, { name: "Twin" }, { key }),
+      identity.call(createOrganization, { name: "Twin" }, { key: token }),
+      identity.call(createOrganization, { name: "Twin" }, { key: token }),
     ]);
     expect(one.organization?.id).not.toBe(two.organization?.id);
   });
 
-  test("a bad name is refused by name and leaves nothing", async () => {
+  test("a bad name or time zone is refused by name and leaves nothing", async () => {
+    const { token } = await signIn();
     const before = await identity.rowCounts();
     for (const name of ["", "x".repeat(256)]) {
       const refused = { reason: "FIELD_INVALID", fields: [{ field: "name" }] };
-      await expect(identity.call(createOrganization, { name }, { key })).rejects.toMatchObject(refused);
+      const call = identity.call(createOrganization, { name }, { key: token });
+      await expect(call).rejects.toMatchObject(refused);
       const direct = createOrganizationDirect(identity.database, {
         clock: identity.clock,
         ids: randomIds,
@@ -63,22 +151,18 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
       });
       await expect(direct).rejects.toMatchObject(refused);
     }
-    await expectReason(
-      identity.call(listOrganizations, { pageToken: "anything" }, { key }),
-      "PAGE_TOKEN_INVALID",
-    );
+    for (const timeZone of ["", "Mars/Olympus", "+02:00", "x".repeat(65)]) {
+      const call = identity.call(createOrganization, { name: "Zoned", timeZone }, { key: token });
+      await expectReason(call, "FIELD_INVALID", { fields: [{ field: "time_zone" }] });
+    }
     expect(await identity.rowCounts()).toEqual(before);
   });
 
-  test("its days begin in UTC by default; other services read its time zone", async () => {
-    const make = (request: object) =>
-      identity.call(createOrganization, { name: "Zoned", ...request }, { key });
-    expect((await make({})).organization?.timeZone).toBe("UTC");
-    const { organization } = await make({ timeZone: "america/new_york" });
+  test("other services read the time zone of an organization", async () => {
+    const { token } = await signIn();
+    const request = { name: "Zoned", timeZone: "america/new_york" };
+    const { organization } = await identity.call(createOrganization, request, { key: token });
     expect(organization?.timeZone).toBe("America/New_York");
-    for (const timeZone of ["", "Mars/Olympus", "+02:00", "x".repeat(65)]) {
-      await expectReason(make({ timeZone }), "FIELD_INVALID", { fields: [{ field: "time_zone" }] });
-    }
     const query = { organizationId: uuidToBytes(organization?.id ?? "") };
     const loaded = await identity.call(getOrganization, query, { service: "segments" });
     expect(loaded.organization).toEqual(organization);
@@ -90,17 +174,15 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
   });
 
   test("an update changes what the mask names, or else what is set", async () => {
-    const made = await identity.call(createOrganization, { name: "Before" }, { key });
-    const organizationId = made.organization?.id ?? "";
+    const { organizationId, secret } = await identity.organization("Before");
+    const listed = await identity.call(listOrganizations, {}, { key: secret });
+    const [made] = listed.organizations;
     const update = async (organization: object, paths: string[] = []) => {
       const request = { organizationId, organization, updateMask: { paths } };
-      const response = await identity.call(updateOrganization, request, { key: made.secret });
-      const { organizations } = await identity.call(listOrganizations, {}, { key: made.secret });
+      const response = await identity.call(updateOrganization, request, { key: secret });
+      const { organizations } = await identity.call(listOrganizations, {}, { key: secret });
       expect(organizations).toEqual([response.organization]);
-      expect(response.organization).toMatchObject({
-        id: organizationId,
-        createTime: made.organization?.createTime,
-      });
+      expect(response.organization).toMatchObject({ id: organizationId, createTime: made?.createTime });
       return [response.organization?.name, response.organization?.timeZone];
     };
     expect(await update({ timeZone: "Europe/Berlin" })).toEqual(["Before", "Europe/Berlin"]);
@@ -128,12 +210,11 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
       const request = { organizationId, organization: { name: "Mine" } };
       await expectReason(identity.call(updateOrganization, request, { key }), "ORGANIZATION_NOT_FOUND");
     }
-    const { organizations } = await identity.call(listOrganizations, {}, { key: other.secret });
-    expect(organizations.map(({ name }) => name)).toEqual(["Other"]);
+    expect(await namesFor({ key: other.secret })).toEqual(["Other"]);
   });
 
   test("the same idempotency key makes one organization", async () => {
-    const as = { key, idempotencyKey: "found" };
+    const as = { key: (await signIn()).token, idempotencyKey: "found" };
     const first = await identity.call(createOrganization, { name: "Once" }, as);
     const counts = await identity.rowCounts();
     expect(await identity.call(createOrganization, { name: "Once" }, as)).toEqual(first);
@@ -159,3 +240,18 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
     }
   });
 });
+
+function memberOf(organizationId: OrganizationId, userId: UserId): Membership {
+  return {
+    organizationId,
+    userId,
+    name: "Ada",
+    role: "admin",
+    status: "active",
+    lastLoginTimeMs: undefined,
+    loginCount: 0,
+    version: 1,
+    createTimeMs: 0,
+    updateTimeMs: 0,
+  };
+}

@@ -5,17 +5,20 @@ import {
   ApiKeyService,
   type CreateApiKeyResponse,
 } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
-import { bytesToUuid } from "@muster/core";
+import { bytesToUuid, type OrganizationId, type SessionId, type UserId } from "@muster/core";
 import type { CallOptions, UnaryResponse } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
-import type { ModuleUnderTest } from "@muster/testkit/module";
+import { type CallingUser, type ModuleUnderTest, userText } from "@muster/testkit/module";
 import { Normalizer } from "./normalizer.ts";
 import { renderChanges, renderError, renderMessage } from "./render.ts";
 import { type RowChange, TableSnapshot } from "./table-snapshot.ts";
 import type { World } from "./world.ts";
 
 export interface CallAs {
-  /** The name of the API key that the call brings; the default is the owner's, with every permission. */
+  /**
+   * The name of the API key that the call brings; the default is "owner", with every permission. "ada" is the user who
+   * owns the organization.
+   */
   readonly key?: string | undefined;
   /** The service of the installation that calls. */
   readonly service?: string;
@@ -37,6 +40,8 @@ export const SCRIPT_CALLS = 1000;
 /** Goes by after each call, for work that waits for the clock. */
 const AFTER_CALL_MS = 2000;
 
+/** The session of the user, which the database does not contain. */
+const SESSION_ID = "01900000-0000-7000-8000-00000000ada0" as SessionId;
 /** Permissions of the second key of every script. */
 const READER_SCOPES = ["profiles.read", "segments.read"];
 
@@ -64,9 +69,13 @@ export class Recorder {
   static async open(world: World, firstCall: number): Promise<Recorder> {
     const recorder = new Recorder(world, firstCall);
     world.beginCall(firstCall);
-    const { organizationId, secret } = await world.createOrganization("Acme");
+    // Each script has an address of its own, and so a user.
+    const created = await world.createOrganization("Acme", `ada-${firstCall}@example.com`);
+    const { organizationId, secret, ownerId } = created;
     recorder.organizationId = organizationId;
     recorder.addKey("owner", secret);
+    if (ownerId !== undefined)
+      recorder.addKey("ada", userText(userOf(ownerId, created, world.clock.nowMs())));
     const { createApiKey } = ApiKeyService.method;
     const { message } = await recorder.#unary(createApiKey, { name: "reader", scopes: READER_SCOPES }, {});
     recorder.addKey("reader", (message as CreateApiKeyResponse).secret);
@@ -224,6 +233,14 @@ export class Recorder {
       service === undefined && !anonymous ? { key: this.#keys.get(key) ?? key } : { service };
     return this.#moduleOf(method).headersOf({ ...credentials, idempotencyKey, headers });
   }
+}
+
+function userOf(
+  id: UserId,
+  { organizationId }: { readonly organizationId: OrganizationId },
+  authenticatedMs: number,
+): CallingUser {
+  return { id, sessionId: SESSION_ID, organizationId, role: "owner", authenticatedMs };
 }
 
 function callerText({ key = "owner", service, anonymous, idempotencyKey, headers = {} }: CallAs): string {

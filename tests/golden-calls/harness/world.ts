@@ -1,5 +1,5 @@
 // World starts the three modules in one process on one engine, with a fake clock and scripted ids.
-import { CachingCredentialVerifier, remoteCredentials } from "@muster/authz";
+import { CachingCredentialVerifier, type CredentialVerifier, remoteCredentials } from "@muster/authz";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Database, Engine } from "@muster/db";
@@ -10,7 +10,13 @@ import { eventsModuleWith } from "@muster/service-events";
 import { createOrganizationDirect, identityModule, ownCredentials } from "@muster/service-identity";
 import { segmentsModule } from "@muster/service-segments";
 import { FakeClock, waitFor } from "@muster/testkit";
-import { type ModuleUnderTest, startModule, testLogger } from "@muster/testkit/module";
+import {
+  credentialTexts,
+  isUserText,
+  type ModuleUnderTest,
+  startModule,
+  testLogger,
+} from "@muster/testkit/module";
 import { Activity, busyDatabase } from "./busy-database.ts";
 import { numbersOf, ScriptedIds } from "./scripted-ids.ts";
 
@@ -70,10 +76,11 @@ export class World {
     return `<${use} ${call - calls.first}.${count}>`;
   }
 
-  /** Creates an organization with an API key that has every permission. */
-  createOrganization(name: string) {
+  /** Creates an organization with an API key that has every permission, and an owner. */
+  createOrganization(name: string, ownerEmail: string) {
     const ids = this.#idsOf("organizations");
-    return createOrganizationDirect(this.#databaseOf("identity"), { clock: this.clock, ids, name });
+    const database = this.#databaseOf("identity");
+    return createOrganizationDirect(database, { clock: this.clock, ids, name, ownerEmail });
   }
 
   /** Moves the clock on, sleeper by sleeper: the work of each is over before the next sleeper wakes. */
@@ -154,12 +161,7 @@ export class World {
         const remote = createClient(CredentialService, caller("identity"));
         const isIdentity = service === "identity";
         const lookups = isIdentity ? ownCredentials(database, clock) : remoteCredentials(remote, clock);
-        return new CachingCredentialVerifier({
-          lookups,
-          clock,
-          broadcasts: bus,
-          log,
-        });
+        return withUserTexts(new CachingCredentialVerifier({ lookups, clock, broadcasts: bus, log }));
       },
       ledger: (platform) =>
         new IdempotencyLedger({
@@ -179,4 +181,12 @@ export class World {
       stream: (...call) => this.moduleOf(service).dispatcher.stream(...call),
     };
   }
+}
+
+/** Also accepts the texts of `userText`: a signed-in user without a session in the database. */
+function withUserTexts(verifier: CredentialVerifier): CredentialVerifier {
+  return {
+    verify: (text, options) => (isUserText(text) ? credentialTexts : verifier).verify(text, options),
+    onChange: (listener) => verifier.onChange(listener),
+  };
 }

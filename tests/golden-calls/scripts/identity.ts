@@ -36,21 +36,22 @@ async function apiKeys(calls: Recorder): Promise<void> {
 
 async function organizations(calls: Recorder): Promise<void> {
   const { createOrganization, listOrganizations, updateOrganization } = OrganizationService.method;
-  const made = await calls.ok(createOrganization, { name: "Umbrella", timeZone: "Asia/Tokyo" });
-  calls.addKey("umbrella", made.secret);
-  await calls.ok(createOrganization, { name: "Initech" }, { idempotencyKey: "one" });
-  await calls.ok(createOrganization, { name: "Initech" }, { idempotencyKey: "one" });
-  await calls.refused(createOrganization, { name: "Nowhere", timeZone: "Mars/Base" });
-  await calls.refused(createOrganization, { name: "" });
-  await calls.refused(createOrganization, { name: "Denied" }, { key: "reader" });
-  await calls.ok(listOrganizations, {}, { key: "umbrella" });
+  const ada = { key: "ada" };
+  await calls.ok(createOrganization, { name: "Umbrella", timeZone: "Asia/Tokyo" }, ada);
+  await calls.ok(createOrganization, { name: "Initech" }, { ...ada, idempotencyKey: "one" });
+  await calls.ok(createOrganization, { name: "Initech" }, { ...ada, idempotencyKey: "one" });
+  await calls.refused(createOrganization, { name: "Nowhere", timeZone: "Mars/Base" }, ada);
+  await calls.refused(createOrganization, { name: "" }, ada);
+  await calls.refused(createOrganization, { name: "Denied" });
+  await calls.ok(listOrganizations, { pageSize: 2 }, ada);
+  await calls.ok(listOrganizations, {});
   await calls.refused(listOrganizations, { pageToken: "nonsense" });
-  const organizationId = made.organization?.id ?? "";
+  const { organizationId } = calls;
   const change = { organizationId, organization: { name: "Umbrella Corporation" } };
-  await calls.ok(updateOrganization, { ...change, updateMask: { paths: ["name"] } }, { key: "umbrella" });
-  await calls.ok(updateOrganization, { ...change, organization: { timeZone: "UTC" } }, { key: "umbrella" });
-  await calls.refused(updateOrganization, { ...change, updateMask: { paths: ["id"] } }, { key: "umbrella" });
-  await calls.refused(updateOrganization, change);
+  await calls.ok(updateOrganization, { ...change, updateMask: { paths: ["name"] } }, ada);
+  await calls.ok(updateOrganization, { ...change, organization: { timeZone: "UTC" } });
+  await calls.refused(updateOrganization, { ...change, updateMask: { paths: ["id"] } });
+  await calls.refused(updateOrganization, change, { key: "reader" });
   await calls.refused(updateOrganization, { organizationId: UNKNOWN_ID, organization: { name: "None" } });
 }
 

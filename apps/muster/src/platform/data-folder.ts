@@ -7,6 +7,9 @@ import { StartError } from "../start-error.ts";
 /** Holds the API key of the demo organization. */
 export const DEMO_KEY_FILE = "demo-api-key";
 
+/** Holds the password of the owner of the demo organization, as it was at the start that created the owner. */
+export const DEMO_OWNER_PASSWORD_FILE = "demo-owner-password";
+
 const SECRET_BYTES = 32;
 
 export class DataFolder {

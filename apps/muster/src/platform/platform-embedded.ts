@@ -1,5 +1,6 @@
 // Opens the embedded mode: SQLite files in a folder, the bus and all services in this process. Needs no other
 // server.
+import { randomBytes } from "node:crypto";
 import { EmbeddedBus } from "@muster/bus/embedded";
 import type { Config } from "@muster/config";
 import type { Clock } from "@muster/core";
@@ -9,16 +10,22 @@ import type { MailTransport, StoredMails } from "@muster/mail";
 import { MailFolder } from "@muster/mail/folder";
 import { SmtpTransport } from "@muster/mail/smtp";
 import type { ServiceName } from "@muster/runtime";
-import { ensureDemoOrganization } from "@muster/service-identity";
+import {
+  createDemoOwner,
+  DEMO_OWNER_EMAIL,
+  ensureDemoOrganization,
+  hasDemoOwner,
+} from "@muster/service-identity";
 import { migrateService } from "../schema.ts";
 import { StartError } from "../start-error.ts";
 import { servicesOf } from "../targets.ts";
-import { DataFolder, DEMO_KEY_FILE } from "./data-folder.ts";
+import { DataFolder, DEMO_KEY_FILE, DEMO_OWNER_PASSWORD_FILE } from "./data-folder.ts";
 import { embeddedIdentitySecret } from "./identity-secret.ts";
-import type { DemoOrganization, OpenDatabases, OpenPlatform, PlatformDeps } from "./platform.ts";
+import type { DemoOrganization, DemoOwner, OpenDatabases, OpenPlatform, PlatformDeps } from "./platform.ts";
 
 const LOCK_FILE = "lock.sqlite";
 const OWNER_FILE = "pid";
+const DEMO_PASSWORD_BYTES = 18;
 const MAIL_FOLDER = "mail";
 const MAIL_FROM = "Muster <muster@localhost>";
 
@@ -110,7 +117,25 @@ async function openDemo(
   const keyLost = (await folder.read(DEMO_KEY_FILE)) === undefined;
   const { organizationId, secret } = await ensureDemoOrganization(identity, { clock, ids, keyLost });
   if (secret !== undefined) await folder.write(DEMO_KEY_FILE, secret);
-  return { organizationId, apiKeyPath: folder.file(DEMO_KEY_FILE), newApiKey: secret };
+  const owner = await openDemoOwner(folder, identity, { clock, ids });
+  return { organizationId, apiKeyPath: folder.file(DEMO_KEY_FILE), newApiKey: secret, owner };
+}
+
+/** Creates the owner once. Later changes of the account, a new password for instance, stay. */
+async function openDemoOwner(
+  folder: DataFolder,
+  identity: Database,
+  { clock, ids }: Pick<PlatformDeps, "clock" | "ids">,
+): Promise<DemoOwner> {
+  const passwordPath = folder.file(DEMO_OWNER_PASSWORD_FILE);
+  const owner = { email: DEMO_OWNER_EMAIL, passwordPath };
+  if (await hasDemoOwner(identity)) return { ...owner, newPassword: undefined };
+  // The file comes first: after a crash in between, the next start uses its password.
+  const stored = await folder.read(DEMO_OWNER_PASSWORD_FILE);
+  const password = stored ?? randomBytes(DEMO_PASSWORD_BYTES).toString("base64url");
+  if (stored === undefined) await folder.write(DEMO_OWNER_PASSWORD_FILE, password);
+  await createDemoOwner(identity, { clock, ids, password });
+  return { ...owner, newPassword: password };
 }
 
 interface FolderLock {

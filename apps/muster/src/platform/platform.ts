@@ -45,6 +45,15 @@ export interface DemoOrganization {
   readonly apiKeyPath: string;
   /** The API key, only when this start created it. */
   readonly newApiKey: string | undefined;
+  readonly owner: DemoOwner;
+}
+
+export interface DemoOwner {
+  readonly email: string;
+  /** Path of the file with the password. */
+  readonly passwordPath: string;
+  /** The password, only when this start created the owner. */
+  readonly newPassword: string | undefined;
 }
 
 /** Databases for administrative commands, created where they are missing. */

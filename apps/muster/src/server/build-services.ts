@@ -123,6 +123,7 @@ function platformOf(
         usersPerAnonymousIdMax: config.trackingUsersPerAnonymousIdMax,
       },
       publicUrl: config.publicUrl ?? localUrl(config.httpHost, httpPort),
+      organizationsPerUserMax: config.organizationsPerUserMax,
     },
   };
 }

@@ -10,10 +10,17 @@ export function readyBanner(config: Config, { httpPort, grpcPort, platform }: Ru
     ["Data", config.dataDir],
   ];
   if (platform.demo !== undefined) {
-    const { newApiKey, apiKeyPath } = platform.demo;
+    const { newApiKey, apiKeyPath, owner } = platform.demo;
     rows.push([
       "Demo API key",
       newApiKey === undefined ? `in ${apiKeyPath}` : `${newApiKey} (also in ${apiKeyPath})`,
+    ]);
+    const { email, newPassword, passwordPath } = owner;
+    rows.push([
+      "Demo owner",
+      newPassword === undefined
+        ? `${email}, first password in ${passwordPath}`
+        : `${email} with the password ${newPassword} (also in ${passwordPath})`,
     ]);
   }
   const lines = rows.map(([name, value]) => `  ${name.padEnd(24)}${value}`);

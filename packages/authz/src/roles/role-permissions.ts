@@ -39,9 +39,6 @@ const ROLES_OF: Readonly<Record<string, readonly Role[]>> = {
 
   "audit.read": ["owner", "auditor"],
   "organizations.delete": ["owner"],
-
-  // Goes when organizations belong to people.
-  "organizations.create": ["owner"],
 };
 
 /** Pairs: the first permission includes the second. */

@@ -49,11 +49,15 @@ export function userText(user: CallingUser): string {
   return `${USER_PREFIX}${Buffer.from(JSON.stringify(user)).toString("base64url")}`;
 }
 
+export function isUserText(text: string): boolean {
+  return text.startsWith(USER_PREFIX);
+}
+
 /** Accepts the texts of {@link apiKeyText} and {@link userText}, which never end. */
 export const credentialTexts: CredentialVerifier = { verify: verifyText, onChange: () => () => {} };
 
 async function verifyText(text: string): Promise<CredentialPrincipal | undefined> {
-  return text.startsWith(USER_PREFIX) ? userOf(text.slice(USER_PREFIX.length)) : apiKeyOf(text);
+  return isUserText(text) ? userOf(text.slice(USER_PREFIX.length)) : apiKeyOf(text);
 }
 
 function userOf(encoded: string): UserPrincipal {

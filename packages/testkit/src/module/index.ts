@@ -1,4 +1,4 @@
-export type { CallAs } from "./call-as.ts";
+export { type CallAs, type CallingUser, credentialTexts, isUserText, userText } from "./call-as.ts";
 export { expectReason } from "./expect-reason.ts";
 export {
   type ModuleOptions,

@@ -260,6 +260,7 @@ function platformOf(
         usersPerAnonymousIdMax: 3,
       },
       publicUrl: "https://muster.test",
+      organizationsPerUserMax: 10,
       ...options.settings,
     },
   };

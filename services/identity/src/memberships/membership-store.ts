@@ -1,7 +1,7 @@
 // Contains every statement against `memberships`.
 import type { Role } from "@muster/authz";
 import { bytesToUuid, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
-import { forUpdate, type Queryable, type Transaction } from "@muster/db";
+import { forUpdate, type OrderColumn, pageAfter, type Queryable, type Transaction } from "@muster/db";
 import type { Membership, MembershipStatus } from "./membership.ts";
 
 const COLUMNS = [
@@ -16,6 +16,8 @@ const COLUMNS = [
   "create_time_ms",
   "update_time_ms",
 ] as const;
+
+const LIST_ORDER: readonly OrderColumn[] = [{ column: "organization_id", direction: "asc" }];
 
 /** Memberships of one user that are read at once. */
 const MEMBERSHIPS_OF_USER_MAX = 1_000;
@@ -76,6 +78,39 @@ export async function listActiveMemberships(queryable: Queryable, userId: UserId
     .orderBy("organization_id")
     .limit(MEMBERSHIPS_OF_USER_MAX);
   return rows.map(fromRow);
+}
+
+/** The active memberships of a user with greater organization ids than `after`, by organization. */
+export async function listActiveMembershipPage(
+  queryable: Queryable,
+  userId: UserId,
+  after: OrganizationId | undefined,
+  limit: number,
+): Promise<Membership[]> {
+  const query = queryable("memberships")
+    .select<Row[]>(COLUMNS)
+    .where("user_id", uuidToBytes(userId))
+    .andWhere("status", Buffer.from("active"))
+    .limit(limit);
+  pageAfter(query, LIST_ORDER, after && [uuidToBytes(after)]);
+  return (await query).map(fromRow);
+}
+
+/**
+ * Counts the organizations that a user owns, up to `limit`. The rows stay locked until the transaction ends, so that
+ * the count includes the commits of other transactions.
+ */
+export async function countOwnedOrganizations(
+  trx: Transaction,
+  userId: UserId,
+  limit: number,
+): Promise<number> {
+  const query = trx("memberships")
+    .select<Pick<Row, "organization_id">[]>("organization_id")
+    .where("user_id", uuidToBytes(userId))
+    .andWhere("role", Buffer.from("owner"))
+    .limit(limit);
+  return (await forUpdate(trx, query)).length;
 }
 
 /** Counts a login; concurrent logins all count. */

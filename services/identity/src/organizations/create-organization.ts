@@ -1,32 +1,48 @@
-// CreateOrganization: creates an organization and its first API key, both or neither.
+// CreateOrganization: creates an organization with the calling user as its owner.
 import { create } from "@bufbuild/protobuf";
 import {
   CreateOrganizationResponseSchema,
   type OrganizationService,
 } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import type { OrganizationId, UserId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
-import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
 import type { IdentityDeps } from "../deps.ts";
-import { insertNewOrganization, newOrganization } from "./new-organization.ts";
+import { countOwnedOrganizations, insertMembership } from "../memberships/membership-store.ts";
+import { newOwner } from "../memberships/new-owner.ts";
+import { userJoined } from "../users/user-events.ts";
+import { lockUser } from "../users/user-store.ts";
 import { requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { organizationToProto } from "./organization-proto.ts";
+import { insertOrganization } from "./organization-store.ts";
 
 export function createOrganization(
   deps: IdentityDeps,
 ): UnaryHandler<typeof OrganizationService.method.createOrganization> {
   return async (request, context) => {
-    const { name } = request;
+    // The dispatcher lets only users call this method.
+    if (context.principal.kind !== "user") throw new AppError("PERMISSION_DENIED");
+    const userId = context.principal.id;
     const timeZone = requireTimeZone(request.timeZone ?? TIME_ZONE_DEFAULT, "time_zone");
-    const created = newOrganization(deps, { name, timeZone });
-    const response = create(CreateOrganizationResponseSchema, {
-      organization: organizationToProto(created.organization),
-      apiKey: apiKeyToProto(created.apiKey),
-      secret: created.secret,
+    const nowMs = deps.clock.nowMs();
+    const id = deps.ids.next<OrganizationId>(nowMs);
+    const organization = { id, name: request.name, createTimeMs: nowMs, timeZone };
+    return writeTransaction(deps, context, async (trx, write) => {
+      // The lock lets one creation of a user count at a time.
+      const user = await lockUser(trx, userId);
+      if (user === undefined) throw new AppError("SESSION_ENDED");
+      await requireRoom(trx, userId, deps.organizationsPerUserMax);
+      await insertOrganization(trx, organization);
+      await insertMembership(trx, newOwner(id, user, nowMs));
+      write.publish(userJoined({ organizationId: id, userId }, "owner", nowMs));
+      return create(CreateOrganizationResponseSchema, { organization: organizationToProto(organization) });
     });
-    await deps.database.transaction(async (trx) => {
-      await insertNewOrganization(trx, created);
-      await context.saveResponse(trx, response);
-    });
-    return response;
   };
+}
+
+async function requireRoom(trx: Transaction, userId: UserId, max: number): Promise<void> {
+  if ((await countOwnedOrganizations(trx, userId, max)) < max) return;
+  throw new AppError("ORGANIZATION_LIMIT", { details: { organizations_max: String(max) } });
 }

@@ -51,6 +51,19 @@ export async function listOrganizationNames(
   return names;
 }
 
+/** The organizations with these ids, in no order. */
+export async function findOrganizations(
+  queryable: Queryable,
+  ids: readonly OrganizationId[],
+): Promise<Organization[]> {
+  const found: Organization[] = [];
+  for (const chunk of chunksOf(ids, IN_LIST_VALUES_MAX)) {
+    const query = queryable("organizations").select<Row[]>(COLUMNS).whereIn("id", chunk.map(uuidToBytes));
+    found.push(...(await query).map(fromRow));
+  }
+  return found;
+}
+
 /** Locked until the transaction ends. */
 export async function lockOrganization(
   trx: Transaction,

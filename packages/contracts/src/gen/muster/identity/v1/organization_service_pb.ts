@@ -8,8 +8,6 @@ import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/vali
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
-import type { ApiKey } from "./api_key_pb.ts";
-import { file_muster_identity_v1_api_key } from "./api_key_pb.ts";
 import type { Organization } from "./organization_pb.ts";
 import { file_muster_identity_v1_organization } from "./organization_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
@@ -19,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/organization_service.proto.
  */
 export const file_muster_identity_v1_organization_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1tdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uX3NlcnZpY2UucHJvdG8SEm11c3Rlci5pZGVudGl0eS52MSJyChlDcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0Eh4KBG5hbWUYASABKAlCELpIB3IFIAEo/wGatRgCKAESJwoJdGltZV96b25lGAIgASgJQg+6SAZyBCABKECatRgCKAFIAIgBAUIMCgpfdGltZV96b25lIpkBChpDcmVhdGVPcmdhbml6YXRpb25SZXNwb25zZRI2Cgxvcmdhbml6YXRpb24YASABKAsyIC5tdXN0ZXIuaWRlbnRpdHkudjEuT3JnYW5pemF0aW9uEisKB2FwaV9rZXkYAiABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuQXBpS2V5EhYKBnNlY3JldBgDIAEoCUIGmrUYAigFIl0KGExpc3RPcmdhbml6YXRpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgCIAEoCUIOukgFcgMogBCatRgCKAEidQoZTGlzdE9yZ2FuaXphdGlvbnNSZXNwb25zZRI3Cg1vcmdhbml6YXRpb25zGAEgAygLMiAubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbhIfCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBpq1GAIoASJ6ChNPcmdhbml6YXRpb25DaGFuZ2VzEiMKBG5hbWUYASABKAlCELpIB3IFIAEo/wGatRgCKAFIAIgBARInCgl0aW1lX3pvbmUYAiABKAlCD7pIBnIEIAEoQJq1GAIoAUgBiAEBQgcKBV9uYW1lQgwKCl90aW1lX3pvbmUitAEKGVVwZGF0ZU9yZ2FuaXphdGlvblJlcXVlc3QSJwoPb3JnYW5pemF0aW9uX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoARI9Cgxvcmdhbml6YXRpb24YAiABKAsyJy5tdXN0ZXIuaWRlbnRpdHkudjEuT3JnYW5pemF0aW9uQ2hhbmdlcxIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siVAoaVXBkYXRlT3JnYW5pemF0aW9uUmVzcG9uc2USNgoMb3JnYW5pemF0aW9uGAEgASgLMiAubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbjKkBQoTT3JnYW5pemF0aW9uU2VydmljZRLRAQoSQ3JlYXRlT3JnYW5pemF0aW9uEi0ubXVzdGVyLmlkZW50aXR5LnYxLkNyZWF0ZU9yZ2FuaXphdGlvblJlcXVlc3QaLi5tdXN0ZXIuaWRlbnRpdHkudjEuQ3JlYXRlT3JnYW5pemF0aW9uUmVzcG9uc2UiXIq1GDUKFG9yZ2FuaXphdGlvbnMuY3JlYXRlIAFAAUgDUABYA2ITb3JnYW5pemF0aW9uLmNyZWF0ZZK1GAMIyQGC0+STAhY6ASoiES92MS9vcmdhbml6YXRpb25zErEBChFMaXN0T3JnYW5pemF0aW9ucxIsLm11c3Rlci5pZGVudGl0eS52MS5MaXN0T3JnYW5pemF0aW9uc1JlcXVlc3QaLS5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdE9yZ2FuaXphdGlvbnNSZXNwb25zZSI/irUYIgoSb3JnYW5pemF0aW9ucy5yZWFkQAFIA1AAWAJiBG5vbmWC0+STAhMSES92MS9vcmdhbml6YXRpb25zEoQCChJVcGRhdGVPcmdhbml6YXRpb24SLS5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlT3JnYW5pemF0aW9uUmVxdWVzdBouLm11c3Rlci5pZGVudGl0eS52MS5VcGRhdGVPcmdhbml6YXRpb25SZXNwb25zZSKOAYq1GDIKE29yZ2FuaXphdGlvbnMud3JpdGVAAUgDUABYA2ITb3JnYW5pemF0aW9uLnVwZGF0ZZK1GA0iC3VwZGF0ZV9tYXNrgtPkkwJBOgxvcmdhbml6YXRpb25iDG9yZ2FuaXphdGlvbjIjL3YxL29yZ2FuaXphdGlvbnMve29yZ2FuaXphdGlvbl9pZH1iBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_api_key, file_muster_identity_v1_organization, file_muster_options_v1_options]);
+  fileDesc("Ci1tdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uX3NlcnZpY2UucHJvdG8SEm11c3Rlci5pZGVudGl0eS52MSJyChlDcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0Eh4KBG5hbWUYASABKAlCELpIB3IFIAEo/wGatRgCKAESJwoJdGltZV96b25lGAIgASgJQg+6SAZyBCABKECatRgCKAFIAIgBAUIMCgpfdGltZV96b25lInEKGkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlEjYKDG9yZ2FuaXphdGlvbhgBIAEoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb25KBAgCEANKBAgDEARSB2FwaV9rZXlSBnNlY3JldCJdChhMaXN0T3JnYW5pemF0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEiIKCnBhZ2VfdG9rZW4YAiABKAlCDrpIBXIDKIAQmrUYAigBInUKGUxpc3RPcmdhbml6YXRpb25zUmVzcG9uc2USNwoNb3JnYW5pemF0aW9ucxgBIAMoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb24SHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEiegoTT3JnYW5pemF0aW9uQ2hhbmdlcxIjCgRuYW1lGAEgASgJQhC6SAdyBSABKP8BmrUYAigBSACIAQESJwoJdGltZV96b25lGAIgASgJQg+6SAZyBCABKECatRgCKAFIAYgBAUIHCgVfbmFtZUIMCgpfdGltZV96b25lIrQBChlVcGRhdGVPcmdhbml6YXRpb25SZXF1ZXN0EicKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAESPQoMb3JnYW5pemF0aW9uGAIgASgLMicubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbkNoYW5nZXMSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlQKGlVwZGF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlEjYKDG9yZ2FuaXphdGlvbhgBIAEoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb24ynAUKE09yZ2FuaXphdGlvblNlcnZpY2USyQEKEkNyZWF0ZU9yZ2FuaXphdGlvbhItLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0Gi4ubXVzdGVyLmlkZW50aXR5LnYxLkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlIlSKtRgfIAFAAUgCUABYA2ITb3JnYW5pemF0aW9uLmNyZWF0ZZK1GAMIyQGC0+STAiQ6ASpiDG9yZ2FuaXphdGlvbiIRL3YxL29yZ2FuaXphdGlvbnMSsQEKEUxpc3RPcmdhbml6YXRpb25zEiwubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RPcmdhbml6YXRpb25zUmVxdWVzdBotLm11c3Rlci5pZGVudGl0eS52MS5MaXN0T3JnYW5pemF0aW9uc1Jlc3BvbnNlIj+KtRgiChJvcmdhbml6YXRpb25zLnJlYWRAAUgDUABYAmIEbm9uZYLT5JMCExIRL3YxL29yZ2FuaXphdGlvbnMShAIKElVwZGF0ZU9yZ2FuaXphdGlvbhItLm11c3Rlci5pZGVudGl0eS52MS5VcGRhdGVPcmdhbml6YXRpb25SZXF1ZXN0Gi4ubXVzdGVyLmlkZW50aXR5LnYxLlVwZGF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlIo4BirUYMgoTb3JnYW5pemF0aW9ucy53cml0ZUABSANQAFgDYhNvcmdhbml6YXRpb24udXBkYXRlkrUYDSILdXBkYXRlX21hc2uC0+STAkE6DG9yZ2FuaXphdGlvbmIMb3JnYW5pemF0aW9uMiMvdjEvb3JnYW5pemF0aW9ucy97b3JnYW5pemF0aW9uX2lkfWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_organization, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.CreateOrganizationRequest
@@ -53,20 +51,6 @@ export type CreateOrganizationResponse = Message<"muster.identity.v1.CreateOrgan
    * @generated from field: muster.identity.v1.Organization organization = 1;
    */
   organization?: Organization | undefined;
-
-  /**
-   * The first key, with every scope inside the new organization.
-   *
-   * @generated from field: muster.identity.v1.ApiKey api_key = 2;
-   */
-  apiKey?: ApiKey | undefined;
-
-  /**
-   * The whole key. No other call returns it.
-   *
-   * @generated from field: string secret = 3;
-   */
-  secret: string;
 };
 
 /**
@@ -206,7 +190,8 @@ export const UpdateOrganizationResponseSchema: GenMessage<UpdateOrganizationResp
  */
 export const OrganizationService: GenService<{
   /**
-   * Creates an organization and its first API key.
+   * Creates an organization; the caller becomes the owner. ORGANIZATION_LIMIT for a user who owns as many as
+   * MUSTER_MAX_ORGANIZATIONS_PER_USER.
    *
    * @generated from rpc muster.identity.v1.OrganizationService.CreateOrganization
    */
@@ -216,7 +201,8 @@ export const OrganizationService: GenService<{
     output: typeof CreateOrganizationResponseSchema;
   },
   /**
-   * Lists the organizations that the caller belongs to.
+   * Lists the organizations in which the calling user is an active member, by id. An API key receives its own
+   * organization.
    *
    * @generated from rpc muster.identity.v1.OrganizationService.ListOrganizations
    */

@@ -1,0 +1,60 @@
+// Creates the demo organization of the embedded mode, with an API key and an owner.
+import { EVERY_PERMISSION } from "@muster/authz";
+import { canonicalEmail, type OrganizationId } from "@muster/core";
+import { type Database, isUniqueViolation } from "@muster/db";
+import { insertApiKey } from "../api-keys/api-key-store.ts";
+import { issueApiKey } from "../api-keys/issue-api-key.ts";
+import { Passwords } from "../passwords/passwords.ts";
+import { findUserByEmail } from "../users/user-store.ts";
+import { insertNewOrganization, newOrganization } from "./new-organization.ts";
+import { provisionOwner } from "./provision-owner.ts";
+import type { Provisioning } from "./provisioning.ts";
+
+/** The demo organization of every embedded installation. */
+export const DEMO_ORGANIZATION_ID = "01900000-0000-7000-8000-00000000de30" as OrganizationId;
+export const DEMO_OWNER_EMAIL = "owner@demo.test";
+const DEMO_ORGANIZATION_NAME = "Demo";
+const DEMO_KEY_NAME = "Demo key";
+
+/**
+ * Creates the demo organization and a key unless the organization exists; of concurrent calls, a single call creates
+ * both. Returns the secret only to the call that created a key. `keyLost` creates a further key for an existing
+ * organization, because a crash may happen between creating the first key and writing the file.
+ */
+export async function ensureDemoOrganization(
+  database: Database,
+  { clock, ids, keyLost = false }: Provisioning & { readonly keyLost?: boolean },
+): Promise<{ readonly organizationId: OrganizationId; readonly secret: string | undefined }> {
+  const organizationId = DEMO_ORGANIZATION_ID;
+  const created = newOrganization(
+    { clock, ids },
+    { id: organizationId, name: DEMO_ORGANIZATION_NAME, keyName: DEMO_KEY_NAME },
+  );
+  try {
+    await database.transaction((trx) => insertNewOrganization(trx, created));
+    return { organizationId, secret: created.secret };
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+  }
+  if (!keyLost) return { organizationId, secret: undefined };
+  const { apiKey, secret } = issueApiKey(
+    { clock, ids },
+    { organizationId, name: DEMO_KEY_NAME, scopes: [EVERY_PERMISSION] },
+  );
+  await database.transaction((trx) => insertApiKey(trx, apiKey));
+  return { organizationId, secret };
+}
+
+export async function hasDemoOwner(database: Database): Promise<boolean> {
+  return (await findUserByEmail(database.reader, canonicalEmail(DEMO_OWNER_EMAIL))) !== undefined;
+}
+
+/** Creates the owner of the demo organization, who must not exist. */
+export async function createDemoOwner(
+  database: Database,
+  { clock, ids, password }: Provisioning & { readonly password: string },
+): Promise<void> {
+  const passwordHash = await new Passwords({ clock, slots: 1 }).hash(password);
+  const owner = { organizationId: DEMO_ORGANIZATION_ID, email: DEMO_OWNER_EMAIL, passwordHash };
+  await database.transaction((trx) => provisionOwner(trx, ids, owner, clock.nowMs()));
+}
