@@ -15,6 +15,7 @@ import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_serv
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
 import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -37,6 +38,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     CredentialService,
     OrganizationDirectoryService,
     OrganizationService,
+    SessionService,
     SigningKeyService,
   ],
   events: [

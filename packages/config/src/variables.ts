@@ -12,6 +12,7 @@ import {
   url,
   urlList,
 } from "./kinds.ts";
+import { loginVariables } from "./login-variables.ts";
 import { mailVariables } from "./mail-variables.ts";
 import {
   byMode,
@@ -232,6 +233,7 @@ export const variables = {
     kind: integer(0, 600_000),
     fallback: () => "120000",
   }),
+  ...loginVariables,
   drainDelayMs: given({
     name: "MUSTER_DRAIN_DELAY_MS",
     doc: "How long a stopping process still accepts requests while /readyz returns 503, in milliseconds.",

@@ -52,6 +52,22 @@ export interface ModuleSettings {
   readonly publicUrl: string;
   /** A user who owns as many organizations creates no more. */
   readonly organizationsPerUserMax: number;
+  readonly login: LoginSettings;
+}
+
+/** Limits of passwords and of failed logins. */
+export interface LoginSettings {
+  /** Passwords that are hashed at once in the process. */
+  readonly passwordSlots: number;
+  /** Failures of an address typed from a client that lock this pair. */
+  readonly pairFailuresMax: number;
+  /** How long a pair stays locked. */
+  readonly pairLockMs: number;
+  /** Failures of an address typed, from all clients, in a window. */
+  readonly addressFailuresMax: number;
+  /** Failures of a client, with all addresses, in a window. */
+  readonly clientFailuresMax: number;
+  readonly windowMs: number;
 }
 
 /** How calls of tracking SDKs are read. */

@@ -17,3 +17,4 @@ export {
   type TestDatabase,
 } from "./test-database.ts";
 export { waitFor } from "./wait-for.ts";
+export { WatchedDatabase } from "./watched-database.ts";

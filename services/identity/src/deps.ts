@@ -1,11 +1,13 @@
 // Declares the dependencies of identity's handlers.
+import type { AccessTokenClaims } from "@muster/authz";
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, PageTokens } from "@muster/core";
 import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { OutboxPort } from "@muster/outbox";
-import type { AccessTokens } from "./access-tokens/access-tokens.ts";
 import type { Mailer } from "./mail/mailer.ts";
+import type { Passwords } from "./passwords/passwords.ts";
+import type { LoginThrottle } from "./throttling/login-throttle.ts";
 
 export interface IdentityDeps {
   readonly clock: Clock;
@@ -13,10 +15,17 @@ export interface IdentityDeps {
   readonly database: Database;
   readonly pageTokens: PageTokens;
   readonly bus: Bus;
-  readonly accessTokens: AccessTokens;
+  readonly accessTokens: AccessTokenSigner;
   readonly log: Logger;
   readonly outbox: OutboxPort;
   readonly mailer: Mailer;
   /** A user who owns as many organizations creates no more. */
   readonly organizationsPerUserMax: number;
+  readonly passwords: Passwords;
+  readonly loginThrottle: LoginThrottle;
+}
+
+/** Signs the access token of a session. */
+export interface AccessTokenSigner {
+  sign(token: AccessTokenClaims & { readonly nowMs: number }): Promise<string>;
 }

@@ -11,9 +11,12 @@ import { MailWorker } from "./mail/mail-worker.ts";
 import { Mailer } from "./mail/mailer.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
+import { sessionService } from "./session-calls/session-service.ts";
+import { SessionWorker } from "./sessions/session-worker.ts";
 import { signingSealKey } from "./signing-keys/rotate-signing-key-direct.ts";
 import { signingKeyService } from "./signing-keys/signing-key-service.ts";
 import { SigningKeyWorker } from "./signing-keys/signing-key-worker.ts";
+import { loginProtection } from "./throttling/login-protection.ts";
 
 export { ownCredentials } from "./access-tokens/credential-service.ts";
 export * from "./organizations/demo-organization.ts";
@@ -33,6 +36,8 @@ export const identityModule: ModuleDefinition = {
     const key = platform.ownKey("mail");
     const mailWorker = new MailWorker({ ...platform, transport, key });
     const wake = (): void => mailWorker.wake();
+    const mailer = new Mailer({ ...platform, key, publicUrl: settings.publicUrl, wake });
+    const { passwords, loginThrottle, unlockMailWorker } = loginProtection(platform, mailer);
     const deps: IdentityDeps = {
       clock,
       ids,
@@ -41,8 +46,10 @@ export const identityModule: ModuleDefinition = {
       log,
       outbox,
       accessTokens: new AccessTokens(signingKeys),
-      mailer: new Mailer({ ...platform, key, publicUrl: settings.publicUrl, wake }),
       organizationsPerUserMax: platform.settings.organizationsPerUserMax,
+      mailer,
+      passwords,
+      loginThrottle,
       pageTokens: new PageTokens(platform.key("page-tokens")),
     };
     return {
@@ -52,6 +59,7 @@ export const identityModule: ModuleDefinition = {
         credentialService(deps),
         signingKeyService(deps),
         organizationDirectoryService(deps),
+        sessionService(deps),
       ],
       workers: [
         outbox,
@@ -60,6 +68,8 @@ export const identityModule: ModuleDefinition = {
         new RevocationBeatWorker({ bus, database, clock, log }),
         new SigningKeyWorker(signingKeys, log),
         mailWorker,
+        unlockMailWorker,
+        new SessionWorker({ database, clock, log }),
       ],
     };
   },

@@ -26,6 +26,7 @@ import { type EventType, eventsModuleWith } from "@muster/service-events";
 import { ownCredentials } from "@muster/service-identity";
 import type { OpenPlatform } from "../platform/platform.ts";
 import { modules, servicesOf } from "../targets.ts";
+import { loginSettings } from "./login-settings.ts";
 import type { ServiceDirectory } from "./service-directory.ts";
 
 export interface BuildDeps {
@@ -124,6 +125,7 @@ function platformOf(
       },
       publicUrl: config.publicUrl ?? localUrl(config.httpHost, httpPort),
       organizationsPerUserMax: config.organizationsPerUserMax,
+      login: loginSettings(config),
     },
   };
 }

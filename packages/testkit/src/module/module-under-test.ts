@@ -261,6 +261,14 @@ function platformOf(
       },
       publicUrl: "https://muster.test",
       organizationsPerUserMax: 10,
+      login: {
+        passwordSlots: 2,
+        pairFailuresMax: 5,
+        pairLockMs: 900_000,
+        addressFailuresMax: 50,
+        clientFailuresMax: 100,
+        windowMs: 3_600_000,
+      },
       ...options.settings,
     },
   };

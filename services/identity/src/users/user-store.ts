@@ -1,5 +1,5 @@
 // Contains every statement against `users`.
-import { bytesToUuid, type UserId, uuidToBytes } from "@muster/core";
+import { bytesToUuid, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
 import { forUpdate, type Queryable, type Transaction } from "@muster/db";
 import type { User } from "./user.ts";
 
@@ -100,4 +100,22 @@ function fromRow(row: Row): User {
     createTimeMs: row.create_time_ms,
     updateTimeMs: row.update_time_ms,
   };
+}
+
+/** Records the organization of a login or a switch. */
+export async function setLastOrganization(
+  trx: Transaction,
+  id: UserId,
+  organizationId: OrganizationId,
+): Promise<void> {
+  await trx("users")
+    .where("id", uuidToBytes(id))
+    .update({ last_organization_id: uuidToBytes(organizationId) });
+}
+
+/** Stores the same password under a new hash: links and sessions stay. */
+export async function setPasswordHash(trx: Transaction, id: UserId, passwordHash: string): Promise<void> {
+  await trx("users")
+    .where("id", uuidToBytes(id))
+    .update({ password_hash: Buffer.from(passwordHash) });
 }
