@@ -9,6 +9,7 @@ export function readyBanner(config: Config, { httpPort, grpcPort, platform }: Ru
     ["gRPC", `${config.grpcHost}:${grpcPort ?? config.grpcPort}`],
     ["Data", config.dataDir],
   ];
+  if (platform.storedMails !== undefined) rows.push(["Mails", `${url}/dev/mail`]);
   if (platform.demo !== undefined) {
     const { newApiKey, apiKeyPath, owner } = platform.demo;
     rows.push([
