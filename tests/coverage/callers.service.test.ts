@@ -1,0 +1,268 @@
+// Calls every method as every kind of caller, and compares with the policies and the reviewed table of permissions.
+// A real database of identity verifies the credentials; the handlers are stubs. The methods come from descriptors.
+import { readFileSync } from "node:fs";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import {
+  CachingCredentialVerifier,
+  newApiKeySecret,
+  PERMISSIONS,
+  permissionsOf,
+  ROLES,
+  type Role,
+} from "@muster/authz";
+import { Access, type MethodPolicy } from "@muster/contracts/muster/options/v1/options_pb";
+import { type OrganizationId, randomIds } from "@muster/core";
+import { AppError } from "@muster/errors";
+import { createLogger } from "@muster/log";
+import { Metrics } from "@muster/metrics";
+import { type CallContext, createDispatcher, type Dispatcher, type ServiceImplementation } from "@muster/rpc";
+import { ownCredentials } from "@muster/service-identity";
+import { ENGINES } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { insertApiKey } from "../../services/identity/src/api-keys/api-key-store.ts";
+import { issueApiKey } from "../../services/identity/src/api-keys/issue-api-key.ts";
+import { IdentityUnderTest } from "../../services/identity/tests/identity-under-test.ts";
+import { type SignedInOptions, signInUser } from "../../services/identity/tests/signed-in-user.ts";
+import { allServices, fullName, policyOf } from "./all-services.ts";
+import { validMarkedMessage } from "./marked-message.ts";
+
+const services = await allServices();
+const methods = services.flatMap((service) => service.methods);
+const REFUSALS = new Set([
+  "UNAUTHENTICATED",
+  "SESSION_ENDED",
+  "PERMISSION_DENIED",
+  "ORGANIZATION_REQUIRED",
+  "STEP_UP_REQUIRED",
+]);
+
+/** The reviewed table: for each permission the roles that hold it, and "*". */
+const TABLE = new Map(
+  readFileSync(new URL("../golden/permissions.txt", import.meta.url), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => line.split(" "))
+    .map(([permission = "", ...holders]) => [permission, new Set(holders)]),
+);
+
+interface Caller {
+  readonly name: string;
+  /** The text of the Authorization header after "Bearer"; undefined without one. */
+  readonly credential: string | undefined;
+  readonly organizationId?: OrganizationId;
+  /** The outcome for a method that is not public. */
+  readonly expected: (policy: MethodPolicy) => string;
+}
+
+const unauthenticated = () => "UNAUTHENTICATED";
+
+/** A signed-in user; without a role, without an organization. */
+function userOutcome(role: Role | undefined, isRecent: boolean): Caller["expected"] {
+  return ({ access, permission, stepUp }) => {
+    const stepped = stepUp === true && !isRecent ? "STEP_UP_REQUIRED" : "ALLOWED";
+    if (access === Access.PERSON) return stepped;
+    if (access !== Access.PERMISSION) return "PERMISSION_DENIED";
+    if (role === undefined) return "ORGANIZATION_REQUIRED";
+    return TABLE.get(permission)?.has(role) === true ? stepped : "PERMISSION_DENIED";
+  };
+}
+
+function keyOutcome(holds: (permission: string) => boolean): Caller["expected"] {
+  return ({ access, permission }) =>
+    access === Access.PERMISSION && holds(permission) ? "ALLOWED" : "PERMISSION_DENIED";
+}
+
+interface Reached {
+  readonly method: DescMethod;
+  readonly context: CallContext;
+}
+
+function stub(service: DescService, reached: Reached[]): ServiceImplementation {
+  const handlers = service.methods.map((method) => {
+    const unary = async (_: unknown, context: CallContext) => void reached.push({ method, context });
+    const stream = async function* (_: unknown, context: CallContext) {
+      reached.push({ method, context });
+      yield* [];
+    };
+    return [method.localName, method.methodKind === "unary" ? unary : stream];
+  });
+  return { service, handlers: Object.fromEntries(handlers) };
+}
+
+describe.each(ENGINES)("callers on %s", (engine) => {
+  const reached: Reached[] = [];
+  const callers: Caller[] = [];
+  /** For each permission a key with this scope alone, and a key with all scopes that do not include it. */
+  const keysOf = new Map<string, { readonly only: string; readonly others: string }>();
+  let identity: IdentityUnderTest;
+  let dispatcher: Dispatcher;
+  let acme: OrganizationId;
+
+  beforeAll(async () => {
+    identity = await IdentityUnderTest.open(engine);
+    const log = createLogger({ level: "silent" });
+    const { clock, database, bus } = identity;
+    dispatcher = createDispatcher({
+      implementations: services.map((service) => stub(service, reached)),
+      serviceName: "test",
+      clock,
+      log,
+      metrics: new Metrics(),
+      credentials: new CachingCredentialVerifier({
+        lookups: ownCredentials(database, clock),
+        clock,
+        broadcasts: bus,
+        log,
+      }),
+      serviceTokens: identity.tokensOf("events"),
+    });
+    const made = await identity.organization("Acme");
+    acme = made.organizationId as OrganizationId;
+    await makeUsers();
+    const every = keyOutcome((permission) => TABLE.get(permission)?.has("*") === true);
+    callers.push({ name: "a key with *", credential: made.secret, organizationId: acme, expected: every });
+    for (const permission of PERMISSIONS) {
+      const others = PERMISSIONS.filter((other) => !permissionsOf([other]).has(permission));
+      keysOf.set(permission, { only: await keyWith([permission]), others: await keyWith(others) });
+    }
+  });
+  afterAll(() => identity.close());
+
+  async function makeUsers(): Promise<void> {
+    const other = (await identity.organization("Other")).organizationId as OrganizationId;
+    callers.push(
+      { name: "no credentials", credential: undefined, expected: unauthenticated },
+      { name: "a key that nobody issued", credential: newApiKeySecret(), expected: unauthenticated },
+      { name: "text of no known form", credential: "nonsense", expected: unauthenticated },
+      await user("a user without an organization", userOutcome(undefined, true), {}),
+      await user("an owner of another organization", userOutcome("owner", true), {
+        organizationId: other,
+        role: "owner",
+      }),
+      await user("a suspended owner", () => "SESSION_ENDED", {
+        organizationId: acme,
+        role: "owner",
+        status: "suspended",
+      }),
+      await user("an invited owner", () => "SESSION_ENDED", {
+        organizationId: acme,
+        role: "owner",
+        status: "invited",
+      }),
+      await user("an owner without a recent password", userOutcome("owner", false), {
+        organizationId: acme,
+        role: "owner",
+        authenticatedTimeMs: undefined,
+      }),
+    );
+    for (const role of ROLES) {
+      callers.push(await user(role, userOutcome(role, true), { organizationId: acme, role }));
+    }
+    const { credential = "" } = callers.find(({ name }) => name === "owner") ?? {};
+    const [header, payload, signature = ""] = credential.split(".");
+    const forged = `${header}.${payload}.${signature.split("").reverse().join("")}`;
+    callers.push({ name: "a forged access token", credential: forged, expected: unauthenticated });
+  }
+
+  async function user(
+    name: string,
+    expected: Caller["expected"],
+    options: Partial<SignedInOptions>,
+  ): Promise<Caller> {
+    const { database, accessTokens, clock } = identity;
+    const nowMs = clock.nowMs();
+    const signedIn = await signInUser({
+      database,
+      accessTokens,
+      nowMs,
+      authenticatedTimeMs: nowMs,
+      ...options,
+    });
+    const organization =
+      options.organizationId === undefined ? {} : { organizationId: options.organizationId };
+    return { name, credential: signedIn.token, expected, ...organization };
+  }
+
+  async function keyWith(scopes: readonly string[]): Promise<string> {
+    const { apiKey, secret } = issueApiKey(
+      { clock: identity.clock, ids: randomIds },
+      { organizationId: acme, name: "Scoped", scopes },
+    );
+    await identity.database.transaction((trx) => insertApiKey(trx, apiKey));
+    return secret;
+  }
+
+  /** The reason of a refusal, or "ALLOWED". */
+  async function outcome(method: DescMethod, credential: string | undefined): Promise<string> {
+    const headers = new Map(credential === undefined ? [] : [["authorization", `Bearer ${credential}`]]);
+    const options = { headers, signal: new AbortController().signal };
+    const request = validMarkedMessage(method.input);
+    try {
+      if (method.methodKind === "unary") await dispatcher.unary(method, request, options);
+      else for await (const _ of dispatcher.stream(method, once(request), options).messages);
+    } catch (error) {
+      if (error instanceof AppError && REFUSALS.has(error.reason)) return error.reason;
+    }
+    return "ALLOWED";
+  }
+
+  function assertReached(method: DescMethod, caller: Caller, isAllowed: boolean): void {
+    const { access, readsAccessToken } = policyOf(method);
+    const [call, ...more] = reached.splice(0);
+    expect(more).toEqual([]);
+    if (!isAllowed) expect(call, caller.name).toBeUndefined();
+    if (call === undefined) return;
+    expect(call.method).toBe(method);
+    // Nobody acts for another organization.
+    const { kind, organizationId } = call.context.principal;
+    if (access !== Access.PUBLIC) expect(organizationId, caller.name).toBe(caller.organizationId);
+    else if (!readsAccessToken) expect(kind, caller.name).toBe("anonymous");
+  }
+
+  test.each(methods.map((method) => [fullName(method), method] as const))("%s", async (_, method) => {
+    const policy = policyOf(method);
+    expect(policy.access, "a new kind of access needs an expectation here").not.toBe(Access.PARTNER);
+    const own = keysOf.get(policy.permission);
+    const scoped: Caller[] =
+      own === undefined
+        ? []
+        : [
+            {
+              name: "its scope",
+              credential: own.only,
+              organizationId: acme,
+              expected: keyOutcome(() => true),
+            },
+            {
+              name: "all other scopes",
+              credential: own.others,
+              organizationId: acme,
+              expected: keyOutcome(() => false),
+            },
+          ];
+    const found: Record<string, string> = {};
+    const expected: Record<string, string> = {};
+    for (const caller of [...callers, ...scoped]) {
+      const isPublic = policy.access === Access.PUBLIC;
+      expected[caller.name] = isPublic ? "ALLOWED" : caller.expected(policy);
+      found[caller.name] = await outcome(method, caller.credential);
+      assertReached(method, caller, found[caller.name] === "ALLOWED");
+    }
+    expect(found).toEqual(expected);
+  });
+
+  test("most calls reach their handler with a valid request", async () => {
+    const owner = callers.find(({ name }) => name === "owner");
+    reached.length = 0;
+    for (const method of methods) await outcome(method, owner?.credential);
+    const allowed = methods.filter((method) => {
+      const policy = policyOf(method);
+      return policy.access === Access.PUBLIC || owner?.expected(policy) === "ALLOWED";
+    });
+    expect(reached.length).toBeGreaterThan(allowed.length * 0.8);
+  });
+});
+
+async function* once<T>(value: T): AsyncIterable<T> {
+  yield value;
+}
