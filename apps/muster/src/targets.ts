@@ -13,10 +13,12 @@ import { RetentionService } from "@muster/contracts/muster/events/v1/retention_s
 import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
 import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
+import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
@@ -36,10 +38,12 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
   identity: [
     ApiKeyService,
     CredentialService,
+    MagicLinkService,
     OrganizationDirectoryService,
     OrganizationService,
     SessionService,
     SigningKeyService,
+    TwoFactorService,
   ],
   events: [
     AlertService,

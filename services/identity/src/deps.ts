@@ -8,6 +8,7 @@ import type { OutboxPort } from "@muster/outbox";
 import type { Mailer } from "./mail/mailer.ts";
 import type { Passwords } from "./passwords/passwords.ts";
 import type { LoginThrottle } from "./throttling/login-throttle.ts";
+import type { TwoFactorKeys } from "./two-factor-rules/two-factor-keys.ts";
 
 export interface IdentityDeps {
   readonly clock: Clock;
@@ -23,6 +24,7 @@ export interface IdentityDeps {
   readonly organizationsPerUserMax: number;
   readonly passwords: Passwords;
   readonly loginThrottle: LoginThrottle;
+  readonly twoFactorKeys: TwoFactorKeys;
 }
 
 /** Signs the access token of a session. */

@@ -7,6 +7,7 @@ import { AccessTokens } from "./access-tokens/access-tokens.ts";
 import { credentialService } from "./access-tokens/credential-service.ts";
 import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
+import { magicLinkService } from "./magic-link/magic-link-service.ts";
 import { MailWorker } from "./mail/mail-worker.ts";
 import { Mailer } from "./mail/mailer.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
@@ -17,6 +18,9 @@ import { signingSealKey } from "./signing-keys/rotate-signing-key-direct.ts";
 import { signingKeyService } from "./signing-keys/signing-key-service.ts";
 import { SigningKeyWorker } from "./signing-keys/signing-key-worker.ts";
 import { loginProtection } from "./throttling/login-protection.ts";
+import { twoFactorService } from "./two-factor-calls/two-factor-service.ts";
+import { TwoFactorWorker } from "./two-factor-calls/two-factor-worker.ts";
+import { twoFactorKeys } from "./two-factor-rules/two-factor-keys.ts";
 
 export { ownCredentials } from "./access-tokens/credential-service.ts";
 export * from "./organizations/demo-organization.ts";
@@ -50,6 +54,7 @@ export const identityModule: ModuleDefinition = {
       mailer,
       passwords,
       loginThrottle,
+      twoFactorKeys: twoFactorKeys(platform.ownKey("two-factor")),
       pageTokens: new PageTokens(platform.key("page-tokens")),
     };
     return {
@@ -60,6 +65,8 @@ export const identityModule: ModuleDefinition = {
         signingKeyService(deps),
         organizationDirectoryService(deps),
         sessionService(deps),
+        twoFactorService(deps),
+        magicLinkService(deps),
       ],
       workers: [
         outbox,
@@ -70,6 +77,7 @@ export const identityModule: ModuleDefinition = {
         mailWorker,
         unlockMailWorker,
         new SessionWorker({ database, clock, log }),
+        new TwoFactorWorker(deps),
       ],
     };
   },

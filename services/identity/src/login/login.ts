@@ -27,7 +27,7 @@ export function login(deps: IdentityDeps): UnaryHandler<typeof SessionService.me
     return writeTransaction(deps, context, async (trx, write) => {
       const user = await lockVerified(deps, trx, verified);
       if (await hasSecondFactor(trx, user, nowMs)) {
-        throw new Refusal(await issueChallenge(trx, user, "password", nowMs));
+        throw new Refusal(await issueChallenge(trx, user, "password", nowMs, verified.device));
       }
       const { device } = verified;
       const tokens = await completeLogin(deps, trx, write, {

@@ -46,10 +46,10 @@ export class Mailer {
   }
 
   /**
-   * Queues a mail, unless the address has received too many of the kind: the caller does not notice. Call
-   * {@link wake} after the commit.
+   * Queues a mail, unless the address has received too many of the kind; false then, which no response may show.
+   * Call {@link wake} after the commit.
    */
-  async queue<K extends MailKind>(trx: Transaction, request: MailRequest<K>): Promise<void> {
+  async queue<K extends MailKind>(trx: Transaction, request: MailRequest<K>): Promise<boolean> {
     const { clock, ids, publicUrl } = this.#options;
     const { kind, to, isDecoy = false } = request;
     const nowMs = clock.nowMs();
@@ -57,10 +57,11 @@ export class Mailer {
     const id = ids.next(nowMs);
     const isSent = !isDecoy && emailProblem(to) === undefined;
     const payload = this.#seal.seal(id, { ...rendered, to: isSent ? to.trim() : null });
-    if (!(await countMail(trx, this.#seal.quotaKeyOf(canonicalEmail(to), kind), nowMs))) return;
+    if (!(await countMail(trx, this.#seal.quotaKeyOf(canonicalEmail(to), kind), nowMs))) return false;
     const usefulUntilMs = nowMs + mailKinds[kind].usefulMs;
     await insertMailJob(trx, { id, kind, createTimeMs: nowMs, usefulUntilMs, payload });
     this.#queued.inc({ kind });
+    return true;
   }
 
   wake(): void {

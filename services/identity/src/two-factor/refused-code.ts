@@ -1,16 +1,16 @@
 // Turns a code that was not accepted into the error of the call, and records a lock.
+import type { IdSource } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { AppError, type ReasonName } from "@muster/errors";
 import { Refusal } from "@muster/outbox";
 import type { ClientInfo } from "@muster/rpc";
 import { insertActivity } from "../activity/activity-store.ts";
-import type { IdentityDeps } from "../deps.ts";
 import type { User } from "../users/user.ts";
 import type { CodeCheck } from "./check-code.ts";
 
 /** The caller throws the result, so that the counted failure commits. */
 export async function refusalOf(
-  deps: IdentityDeps,
+  deps: { readonly ids: IdSource },
   trx: Transaction,
   refused: {
     readonly check: Exclude<CodeCheck, { kind: "accepted" }>;
