@@ -183,11 +183,22 @@ describe("what is needed depends on what runs", () => {
     ["MUSTER_MAIL_FROM", "Muster\r\nBcc: <a@b.test>"],
     ["MUSTER_SMTP_URL", "http://mail.example.com"],
     ["MUSTER_PUBLIC_URL", "muster.example.com"],
+    ["MUSTER_PUBLIC_URL", "https://muster.example.com/?page=1"],
+    ["MUSTER_PUBLIC_URL", "https://muster.example.com/#m"],
+    ["MUSTER_PUBLIC_URL", "https://user@muster.example.com"],
+    ["MUSTER_PUBLIC_URL", "javascript://muster.example.com"],
   ])("%s is not %j", (name, value) => {
     expect(problems({ ...production, [name]: value })).toEqual([
       expect.stringContaining(`${name} is wrong: expected`),
     ]);
   });
+
+  test.each(["https://example.com/muster/", "http://127.0.0.1:3000", "http://[::1]:3000"])(
+    "%s is a public address",
+    (url) => {
+      expect(problems({ ...production, MUSTER_PUBLIC_URL: url })).toEqual([]);
+    },
+  );
 
   test("administering needs the databases alone", () => {
     const { MUSTER_MODE, MUSTER_DATABASE_URL } = production;
