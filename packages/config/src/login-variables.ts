@@ -38,7 +38,7 @@ export const loginVariables = {
   }),
   passwordHashesMax: optional({
     name: "MUSTER_PASSWORD_HASHES_MAX",
-    doc: "Passwords that a process hashes at once, with 19 MiB each. Unset: the processors, and at most the threads of libuv (UV_THREADPOOL_SIZE) less two.",
+    doc: "Passwords that a process hashes at once, with 19 MiB each. Unset: the processors less one, and at most the threads of libuv (UV_THREADPOOL_SIZE) less two.",
     kind: integer(1, 1024),
   }),
 } as const;

@@ -17,6 +17,7 @@ export function loginSettings(config: Config): LoginSettings {
   };
 }
 
+/** One processor is left to the event loop, so that other requests do not wait for a burst of logins. */
 function threads(): number {
-  return Math.min(availableParallelism(), libuvThreads() - OTHER_THREADS);
+  return Math.min(availableParallelism() - 1, libuvThreads() - OTHER_THREADS);
 }

@@ -8,3 +8,4 @@ export {
   startParts,
   testLogger,
 } from "./module-under-test.ts";
+export { SentMails } from "./sent-mails.ts";

@@ -2,8 +2,8 @@
 import type { Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 
-/** Longest wait for a slot: a response of 503 leaves the process within two seconds. */
-export const SLOT_WAIT_MS_MAX = 1_500;
+/** Longest wait for a slot: even under load, a response of 503 leaves the process within two seconds. */
+export const SLOT_WAIT_MS_MAX = 1_000;
 /** Callers that wait at once; a caller holds its password meanwhile. */
 export const WAITING_MAX = 512;
 const RETRY_AFTER_MS = 2_000;

@@ -1,7 +1,4 @@
-// Declares responses with HTML pages: nothing of another origin is loaded, and no other page may embed them.
-import type { RestResponse } from "@muster/transcoder";
-
-export type PageResponse = Pick<RestResponse, "status" | "headers" | "body">;
+// Declares the headers of HTML pages: nothing of another origin is loaded, and no other page may embed them.
 
 const CSP = [
   "default-src 'none'",
