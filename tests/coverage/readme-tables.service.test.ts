@@ -1,7 +1,8 @@
 // Compares the tables in the README of each service with descriptors, migrations, workers and metrics. The lists of
-// indexes and metrics are generated: MUSTER_GOLDEN_UPDATE=1 writes the lists.
+// indexes, metrics and permissions are generated: MUSTER_GOLDEN_UPDATE=1 writes the lists.
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { EVERY_KEY_PERMISSION, PERMISSIONS, ROLES, rolesWith } from "@muster/authz";
 import type { Database } from "@muster/db";
 import type { ServiceName } from "@muster/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -81,6 +82,16 @@ describe.each(SERVICES)("README of %s", (service) => {
     ]);
     checkGenerated(path, "metrics", table(["Metric", "Type", "Labels", "Meaning"], rows));
   });
+});
+
+test("the README of identity has the table of roles and permissions", () => {
+  const rows = PERMISSIONS.map((permission) => [
+    code(permission),
+    ...ROLES.map((role) => (rolesWith(permission).includes(role) ? "yes" : "")),
+    EVERY_KEY_PERMISSION.includes(permission) ? "yes" : "",
+  ]);
+  const head = ["Permission", ...ROLES, "key with `*`"];
+  checkGenerated(resolve(ROOT, "services/identity/README.md"), "permissions", table(head, rows));
 });
 
 interface TableShape {

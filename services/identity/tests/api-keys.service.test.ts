@@ -1,11 +1,13 @@
-import { hashApiKey } from "@muster/authz";
+import { hashApiKey, type Role } from "@muster/authz";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { IdentityUnderTest } from "./identity-under-test.ts";
+import { signInUser } from "./signed-in-user.ts";
 
 const { createApiKey, listApiKeys, deleteApiKey, rotateApiKey } = ApiKeyService.method;
 const NOT_FOUND = { reason: "API_KEY_NOT_FOUND", row: { http: 404 } };
@@ -87,6 +89,49 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
     const { secret: child } = await create(["events.read"], lesser);
     expect(child).not.toBe("");
     await expectReason(identity.call(listApiKeys, {}, { key: child }), "PERMISSION_DENIED");
+  });
+
+  test("a user gives a key the scopes of the own role, and needs a recent password", async () => {
+    const organizationId = (await identity.organization("Of users")).organizationId as OrganizationId;
+    const { database, accessTokens, clock } = identity;
+    const signIn = async (role: Role, authenticatedTimeMs: number | undefined = clock.nowMs()) => {
+      const times = { nowMs: clock.nowMs(), authenticatedTimeMs };
+      return (await signInUser({ database, accessTokens, ...times, organizationId, role })).token;
+    };
+    const create = async (scopes: string[], role: Role, authenticatedTimeMs?: number) => {
+      const as = await signIn(role, authenticatedTimeMs);
+      return identity.call(createApiKey, { name: "By a user", scopes }, { key: as });
+    };
+    const all = await create(["*"], "owner");
+    expect(all.apiKey?.scopes).toEqual(["*"]);
+    expect((await create(["organizations.delete"], "owner")).secret).not.toBe("");
+    expect((await create(["webhooks.write", "tracking.write"], "admin")).secret).not.toBe("");
+    for (const scope of ["*", "audit.read", "organizations.delete"]) {
+      await expectReason(create([scope], "admin"), "PERMISSION_DENIED", {
+        details: { missing_scopes: scope },
+      });
+    }
+    const apiKeyId = all.apiKey?.id ?? "";
+    const rotation = identity.call(rotateApiKey, { apiKeyId }, { key: await signIn("admin") });
+    await expectReason(rotation, "PERMISSION_DENIED", { details: { missing_scopes: "*" } });
+
+    const elevenMinutesAgo = clock.nowMs() - 660_000;
+    await expectReason(create(["events.read"], "owner", elevenMinutesAgo), "STEP_UP_REQUIRED", {
+      details: { methods: "password" },
+    });
+    const owner = await signIn("owner", elevenMinutesAgo);
+    await expectReason(identity.call(rotateApiKey, { apiKeyId }, { key: owner }), "STEP_UP_REQUIRED");
+    await identity.call(deleteApiKey, { apiKeyId }, { key: owner });
+  });
+
+  test("a key with a scope of an older version, which is no permission any more, rotates", async () => {
+    const { id } = await issue(["events.read"]);
+    const scopes = JSON.stringify(["events.read", "organizations.create"]);
+    await identity.database.transaction(
+      async (trx) => void (await trx("api_keys").where("id", uuidToBytes(id)).update({ scopes })),
+    );
+    const { apiKey } = await identity.call(rotateApiKey, { apiKeyId: id }, { key });
+    expect(apiKey?.scopes).toEqual(["events.read", "organizations.create"]);
   });
 
   test("bad requests name the field and leave nothing", async () => {
