@@ -65,9 +65,3 @@ export function pathOf(target: string): string {
   const queryStart = target.indexOf("?");
   return queryStart < 0 ? target : target.slice(0, queryStart);
 }
-
-/** A header that occurs at most once in HTTP. */
-export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
-  const value = headers[name];
-  return Array.isArray(value) ? value.join(", ") : value;
-}

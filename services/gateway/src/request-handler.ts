@@ -19,8 +19,9 @@ import { type RestResponse, renderError, type Transcoder } from "@muster/transco
 import type { AccessLog } from "./access-log.ts";
 import { type ByteBudget, overloaded } from "./byte-budget.ts";
 import { type CallMetadataDeps, metadataOf, withCredentials } from "./callers/call-metadata.ts";
+import { headerOf } from "./callers/header-of.ts";
 import type { Cors, CorsRequest } from "./cors.ts";
-import { adoptRequestId, headerOf, pathOf, stripInternals, targetOf } from "./incoming.ts";
+import { adoptRequestId, pathOf, stripInternals, targetOf } from "./incoming.ts";
 import { bodyBytesMaxOf, type HttpLimits } from "./limits.ts";
 import { type PageCall, routeMailPage } from "./pages/mail-pages.ts";
 import { respondToStoredMails } from "./pages/stored-mail-pages.ts";

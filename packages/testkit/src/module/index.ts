@@ -8,4 +8,3 @@ export {
   startParts,
   testLogger,
 } from "./module-under-test.ts";
-export { SentMails } from "./sent-mails.ts";

@@ -8,7 +8,7 @@ import {
   type TrustedProxies,
   userAgentOf,
 } from "@muster/rpc";
-import { headerOf } from "../incoming.ts";
+import { headerOf } from "./header-of.ts";
 
 export interface CallMetadataDeps {
   /** The gateway's service token, which acts for the demo organization where the request may. */

@@ -2,13 +2,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { AppError } from "@muster/errors";
 import type { RestResponse } from "@muster/transcoder";
-import type { WholeResponse } from "../response-writer.ts";
 import { isOwnForm } from "./form-origin.ts";
 import { type Page, pages, twoFactorPage } from "./page.ts";
 import { PAGE_SCRIPT, PAGE_STYLE } from "./page-assets.ts";
 import { type PageForm, readForm } from "./page-form.ts";
-import { HTML_HEADERS } from "./page-headers.ts";
 import { donePage, formPage, type Shown } from "./page-html.ts";
+import { HTML_HEADERS, type PageResponse } from "./page-response.ts";
 
 const PREFIX = "/m/";
 const ASSETS: ReadonlyMap<string, readonly [type: string, text: string]> = new Map([
@@ -25,7 +24,7 @@ export interface PageCall {
 }
 
 export type PageRoute =
-  | { readonly kind: "page"; readonly response: WholeResponse }
+  | { readonly kind: "page"; readonly response: PageResponse }
   | { readonly kind: "call"; readonly call: PageCall }
   | { readonly kind: "wrong_method"; readonly allow: string };
 

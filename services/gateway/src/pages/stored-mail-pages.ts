@@ -1,16 +1,15 @@
 // Shows the mails that an installation without a mail server has stored, to this machine only.
 import type { StoredMails } from "@muster/mail";
 import { type DemoRequest, mayActAsDemo } from "../callers/demo-access.ts";
-import type { WholeResponse } from "../response-writer.ts";
-import { HTML_HEADERS } from "./page-headers.ts";
 import { escapeHtml, htmlDocument } from "./page-html.ts";
+import { HTML_HEADERS, type PageResponse } from "./page-response.ts";
 
 const PATH = "/dev/mail";
 const ALLOW = "GET, HEAD, OPTIONS";
 const URL_IN_TEXT = /https?:\/\/[^\s<>"]+/g;
 
 export type StoredMailResponse = { readonly route: string } & (
-  | { readonly response: WholeResponse }
+  | { readonly response: PageResponse }
   | { readonly allow: string }
 );
 

@@ -1,4 +1,7 @@
-// Declares the headers of HTML pages: nothing of another origin is loaded, and no other page may embed them.
+// Declares responses with HTML pages: nothing of another origin is loaded, and no other page may embed them.
+import type { RestResponse } from "@muster/transcoder";
+
+export type PageResponse = Pick<RestResponse, "status" | "headers" | "body">;
 
 const CSP = [
   "default-src 'none'",
