@@ -30,6 +30,7 @@ async function up(): Promise<void> {
     folder,
     gatewayPort && !running ? Number(gatewayPort) : undefined,
   );
+  if (running) reportIgnoredPort(installation);
   await refuseTakenPorts(installation, processes);
   const schema = new SchemaMark(ROOT, folder);
   if (!existsSync(join(folder, "mariadb"))) schema.clear();
@@ -45,6 +46,14 @@ async function up(): Promise<void> {
   const started = [...servers.filter((name) => name !== undefined), ...targets];
   report(`Muster is up${started.length === 0 ? " (and was)" : `: started ${started.join(", ")}`}.`);
   await printParts(installation, processes);
+}
+
+function reportIgnoredPort({ ports }: Installation): void {
+  if (!gatewayPort || Number(gatewayPort) === ports.gateway.http) return;
+  report(
+    `MUSTER_UP_HTTP_PORT=${gatewayPort} has no effect: the gateway runs at port ${ports.gateway.http}. ` +
+      "To move it, run make down first.",
+  );
 }
 
 function isRunning(part: Part, processes: ProcessFiles): boolean {

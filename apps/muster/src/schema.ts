@@ -1,7 +1,14 @@
 // Compares a service's database with the service's migrations, and applies missing migrations.
 import { type Config, databaseOf } from "@muster/config";
 import type { Clock } from "@muster/core";
-import { type Database, migrate, migrationStatus, UnknownMigration } from "@muster/db";
+import {
+  type Database,
+  DifferentSchema,
+  migrate,
+  migrationStatus,
+  requireMigratedSchema,
+  UnknownMigration,
+} from "@muster/db";
 import type { ServiceName } from "@muster/runtime";
 import { StartError } from "./start-error.ts";
 import { modules } from "./targets.ts";
@@ -15,11 +22,15 @@ export interface ServiceDatabase {
 
 /** Returns the names of the migrations that the database lacks. */
 export async function missingMigrations(of: ServiceDatabase): Promise<string[]> {
-  const migrations = await migrationStatus(of.database, modules[of.service].migrations).catch(
-    (error: unknown) => {
-      throw startErrorOf(error, of);
-    },
-  );
+  const folder = modules[of.service].migrations;
+  const read = async () => {
+    const status = await migrationStatus(of.database, folder);
+    await requireMigratedSchema(of.database, folder);
+    return status;
+  };
+  const migrations = await read().catch((error: unknown) => {
+    throw startErrorOf(error, of);
+  });
   return migrations.filter(({ appliedMs }) => appliedMs === undefined).map(({ name }) => name);
 }
 
@@ -27,7 +38,13 @@ export async function missingMigrations(of: ServiceDatabase): Promise<string[]> 
 export async function migrateService(of: ServiceDatabase, clock: Clock): Promise<string[]> {
   const applied: string[] = [];
   const onApplied = ({ name }: { readonly name: string }): void => void applied.push(name);
-  await migrate(of.database, modules[of.service].migrations, { clock, onApplied }).catch((error: unknown) => {
+  await missingMigrations(of);
+  const folder = modules[of.service].migrations;
+  const migrateAndCompare = async (): Promise<void> => {
+    await migrate(of.database, folder, { clock, onApplied });
+    await requireMigratedSchema(of.database, folder);
+  };
+  await migrateAndCompare().catch((error: unknown) => {
     throw startErrorOf(error, of);
   });
   return applied;
@@ -35,10 +52,11 @@ export async function migrateService(of: ServiceDatabase, clock: Clock): Promise
 
 /** Names the folder or database of another version, and what to do about it. */
 function startErrorOf(error: unknown, { service, config }: ServiceDatabase): unknown {
-  if (!(error instanceof UnknownMigration)) return error;
+  const difference = differenceOf(error);
+  if (difference === undefined) return error;
   const reason =
-    `was made by another version of Muster: its ${service} schema has the migration ${error.migration}, ` +
-    "which this version does not have. Data of unreleased versions cannot be upgraded.";
+    `was made by another version of Muster: its ${service} schema ${difference}. ` +
+    "Data of unreleased versions cannot be upgraded.";
   if (config.mode === "embedded") {
     return new StartError(
       `The data folder ${config.dataDir} ${reason} Delete or move the folder, or set MUSTER_DATA_DIR to ` +
@@ -49,4 +67,10 @@ function startErrorOf(error: unknown, { service, config }: ServiceDatabase): unk
     `The database ${databaseOf(config, service).name} ${reason} Drop or rename the database, or set ` +
       "MUSTER_DATABASE_PREFIX to another prefix, and run `muster migrate` again.",
   );
+}
+
+function differenceOf(error: unknown): string | undefined {
+  if (error instanceof DifferentSchema) return error.difference;
+  if (!(error instanceof UnknownMigration)) return undefined;
+  return `has the migration ${error.migration}, which this version does not have`;
 }

@@ -52,7 +52,7 @@ function post(url: string, key: string): Promise<Response> {
 
 /** Makes the database look like one of another version. */
 async function addMigration(database: Database): Promise<void> {
-  const row = { number: 2, name: "0002_of_another_version", applied_ms: 1 };
+  const row = { number: 99, name: "0099_of_another_version", applied_ms: 1 };
   await database.transaction(async (trx) => void (await trx("schema_migrations").insert(row)));
   await database.close();
 }
@@ -144,9 +144,23 @@ describe("embedded", { timeout: 60_000 }, () => {
       const { code, stderr } = await runMuster([command], one.variables);
       expect(code, command).toBe(1);
       expect(stderr).toContain(`The data folder ${dataDir} was made by another version of Muster`);
-      expect(stderr).toContain("its events schema has the migration 0002_of_another_version");
+      expect(stderr).toContain("its events schema has the migration 0099_of_another_version");
       expect(stderr).toContain("Delete or move the folder");
       expect(stderr).not.toContain("    at ");
+    }
+  });
+
+  test("a data folder of a commit in between, with the same names of migrations, is rejected", async () => {
+    const one = await server([], { MUSTER_DATA_DIR: dataDir });
+    expect((await runMuster(["migrate"], one.variables)).code).toBe(0);
+    const database = await openSqlite({ path: join(dataDir, "events.sqlite") });
+    await database.transaction(async (trx) => void (await trx.schema.dropTable("erased_events")));
+    await database.close();
+    for (const command of ["serve", "migrate"]) {
+      const { code, stderr } = await runMuster([command], one.variables);
+      expect(code, command).toBe(1);
+      expect(stderr).toContain("its events schema lacks the table erased_events");
+      expect(stderr).toContain("Delete or move the folder");
     }
   });
 

@@ -3,6 +3,7 @@ export { insertRows } from "./engines/insert-rows.ts";
 export { type MysqlOptions, openMysql } from "./engines/mysql-database.ts";
 export { paddedValues, selectPrepared } from "./engines/select-prepared.ts";
 export { openSqlite, type SqliteOptions } from "./engines/sqlite-database.ts";
+export { DifferentSchema, requireMigratedSchema } from "./migrations/compare-schema.ts";
 export { migrate, migrationStatus, UnknownMigration } from "./migrations/migrate.ts";
 export * from "./migrations/schema.ts";
 export * from "./port/database.ts";

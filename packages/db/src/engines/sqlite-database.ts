@@ -50,6 +50,16 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   return new SqliteDatabase(writer, reader, snapshots, { ...defaultRetryPolicy, ...options.retry });
 }
 
+/** Runs `body` in a database in memory, which is dropped afterwards. */
+export async function withMemoryDatabase<T>(body: (trx: Transaction) => Promise<T>): Promise<T> {
+  const memory = openPool({ path: ":memory:" }, 1, false);
+  try {
+    return await memory.transaction(body);
+  } finally {
+    await memory.destroy();
+  }
+}
+
 function openPool(options: SqliteOptions, max: number, readonly: boolean): Knex {
   return knex({
     client: SqliteClient as unknown as typeof Knex.Client,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ENGINES, FakeClock, openTestDatabase, type TestDatabase, waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Database, migrate, migrationStatus } from "../index.ts";
+import { type Database, migrate, migrationStatus, requireMigratedSchema } from "../index.ts";
 
 const SCHEMA = JSON.stringify(new URL("./schema.ts", import.meta.url).href);
 
@@ -145,6 +145,29 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
     file("0002_add_color", ADD_COLOR);
     expect(await migrationStatus(database, folder)).toEqual(before);
     await expect(database.reader("others").select()).rejects.toThrow();
+  });
+
+  test("a database whose recorded migrations had other content is rejected", async () => {
+    file("0001_create_things", CREATE_THINGS);
+    await requireMigratedSchema(database, folder);
+    await migrate(database, folder);
+    await requireMigratedSchema(database, folder);
+    const differences = {
+      "DROP TABLE things": "lacks the table things",
+      "ALTER TABLE things DROP COLUMN size": "lacks the column things.size",
+      "ALTER TABLE things ADD COLUMN color BIGINT": "has the unknown column things.color",
+    };
+    for (const [statement, difference] of Object.entries(differences)) {
+      await database.transaction(async (trx) => {
+        await trx.schema.dropTableIfExists("things");
+        await trx.raw("CREATE TABLE things (id BIGINT PRIMARY KEY, size BIGINT)");
+        await trx.raw(statement);
+      });
+      await expect(requireMigratedSchema(database, folder), statement).rejects.toMatchObject({
+        name: "DifferentSchema",
+        difference,
+      });
+    }
   });
 
   test("a lower number may come later", async () => {

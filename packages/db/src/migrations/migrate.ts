@@ -42,7 +42,7 @@ export class UnknownMigration extends PlainError {
   }
 }
 
-interface MigrationFile {
+export interface MigrationFile {
   readonly number: number;
   readonly name: string;
   readonly url: string;
@@ -97,7 +97,8 @@ export async function migrationStatus(database: Database, folder: URL): Promise<
   return files.map(({ number, name }) => ({ number, name, appliedMs: applied.get(number)?.appliedMs }));
 }
 
-async function appliedMigrations(
+/** Returns the recorded migrations by number. */
+export async function appliedMigrations(
   database: Database,
 ): Promise<Map<number, { name: string; appliedMs: number }>> {
   if (!(await hasTable(database, TABLE))) return new Map();
@@ -196,7 +197,8 @@ async function applyOnce(database: Database, file: MigrationFile, clock: Clock):
   return whenFree(database, clock, async () => {}, apply);
 }
 
-async function migrationFiles(folder: URL): Promise<MigrationFile[]> {
+/** Returns the migrations of a folder, in order. */
+export async function migrationFiles(folder: URL): Promise<MigrationFile[]> {
   const base = folder.href.endsWith("/") ? folder : new URL(`${folder.href}/`);
   const names = (await readdir(fileURLToPath(base))).filter((name) =>
     /^\d{4}_[a-z0-9_]+\.(ts|js)$/.test(name),
