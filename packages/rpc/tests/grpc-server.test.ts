@@ -464,3 +464,28 @@ async function outcome<T>(messages: AsyncIterable<T>): Promise<{ messages: T[]; 
   }
   return { messages: collected, reason: undefined };
 }
+
+describe("a deadline", () => {
+  test.each(["99999999H", "99999999M"])("of %s is no deadline of the past", async (timeout) => {
+    const session = connect(`http://${server.address}`);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": CREATE_API_KEY,
+      "content-type": "application/grpc",
+      te: "trailers",
+      authorization: "Bearer writer",
+      "grpc-timeout": timeout,
+    });
+    const message = toBinary(CreateApiKeyRequestSchema, create(CreateApiKeyRequestSchema, newKey("Far")));
+    const envelope = Buffer.alloc(5);
+    envelope.writeUInt32BE(message.length, 1);
+    stream.end(Buffer.concat([envelope, message]));
+    stream.resume();
+    const code = await new Promise((resolve) => {
+      stream.on("trailers", (trailers) => resolve(trailers["grpc-status"]));
+      stream.on("response", (headers) => headers["grpc-status"] && resolve(headers["grpc-status"]));
+    });
+    expect(code).toBe(String(status.OK));
+    session.destroy();
+  });
+});

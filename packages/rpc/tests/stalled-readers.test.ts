@@ -1,8 +1,11 @@
 // Tests that a stream with a stalled reader ends: the handler stops, and the waiting output is freed.
-import { type ClientHttp2Stream, connect, constants } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, type ClientReadableStream, credentials, Metadata, status } from "@grpc/grpc-js";
-import { TailEventsRequestSchema } from "@muster/contracts/muster/events/v1/event_service_pb";
+import {
+  BatchRecordEventsRequestSchema,
+  TailEventsRequestSchema,
+} from "@muster/contracts/muster/events/v1/event_service_pb";
 import { FakeClock, waitFor } from "@muster/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type GrpcServer, startGrpcServer } from "../src/index.ts";
@@ -104,6 +107,73 @@ describe("a gRPC client that does not read", () => {
     const next = tail();
     expect(await outcomeOf(next)).toEqual({ code: status.OK, messages: 1 });
     for (const call of calls) call.cancel();
+  });
+});
+
+describe("a caller that does not read its unary responses", () => {
+  const BATCH = "/muster.events.v1.EventService/BatchRecordEvents";
+  const events = Array.from({ length: 5_000 }, () => ({}));
+  const message = toBinary(
+    BatchRecordEventsRequestSchema,
+    create(BatchRecordEventsRequestSchema, { events }),
+  );
+
+  /** A connection whose window has no room for a response of about 25 KB. */
+  function blocked(address: string): { readonly session: ClientHttp2Session; call(): ClientHttp2Stream } {
+    const session = connect(`http://${address}`, { settings: { initialWindowSize: 0 } });
+    session.on("error", () => {});
+    const call = (): ClientHttp2Stream => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": BATCH,
+        "content-type": "application/grpc",
+        te: "trailers",
+        authorization: "Bearer writer",
+      });
+      stream.on("error", () => {});
+      const envelope = Buffer.alloc(5);
+      envelope.writeUInt32BE(message.length, 1);
+      stream.end(Buffer.concat([envelope, message]));
+      return stream;
+    };
+    return { session, call };
+  }
+
+  test("loses them after a while", async () => {
+    const { session, call } = blocked(server.address);
+    const stream = call();
+    await waitFor(() => stream.closed, { timeoutMs: 10_000 });
+    expect(stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    session.destroy();
+  });
+
+  test("gets no more of them beyond a number of bytes", async () => {
+    const small = await startGrpcServer({
+      dispatchers: [module.dispatcher],
+      host: "127.0.0.1",
+      port: 0,
+      log: silent,
+      output: { unreadBytesMax: 1_000 },
+    });
+    const { session, call } = blocked(small.address);
+    const statusOf = (stream: ClientHttp2Stream): Promise<string> =>
+      new Promise((resolve) => {
+        stream.on("response", (headers) => {
+          const code = headers["grpc-status"];
+          if (typeof code === "string") resolve(code);
+        });
+        stream.on("trailers", (trailers) => resolve(String(trailers["grpc-status"])));
+      });
+    const statuses = [call(), call(), call()].map(statusOf);
+    expect(await Promise.race(statuses)).toBe(String(status.RESOURCE_EXHAUSTED));
+    session.destroy();
+    const next = blocked(small.address);
+    next.session.settings({ initialWindowSize: 1_000_000 });
+    const stream = next.call();
+    stream.resume();
+    expect(await statusOf(stream)).toBe(String(status.OK));
+    next.session.destroy();
+    await small.stop(0);
   });
 });
 

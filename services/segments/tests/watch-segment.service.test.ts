@@ -258,14 +258,13 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     await follower.hangUp();
   });
 
-  test("a reader that is too slow is disconnected, and can resume", async () => {
+  test("a reader that is slow receives every change, and can resume", async () => {
     harness = await openHarness(engine);
     await harness.segments.createSegment(LATELY);
     const everyone = profiles(30);
     await see(everyone.slice(0, 10));
     const follower = follow();
     await follower.next();
-    // A reader that waits for the next change is not slow.
     const next = follower.next();
     await harness.clock.advance(20_000);
     await see(everyone.slice(10, 20));
@@ -274,7 +273,7 @@ describe.each(ENGINES)("WatchSegment on %s", (engine) => {
     await see(everyone.slice(20));
     await harness.segments.getSegment({ segmentId: "lately" });
     await harness.clock.advance(16_000);
-    expect(await reasonOf(follower.next())).toBe("OVERLOADED");
+    await follower.next();
     await follower.hangUp();
     await follower.until(() => follower.members.size === 30);
     await follower.hangUp();

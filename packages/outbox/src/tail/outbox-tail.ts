@@ -81,7 +81,7 @@ export class OutboxTail<Item> {
   }
 
   /** Whether a message after these positions is known to be committed. */
-  isBeyond(positions: readonly number[]): boolean {
+  #isBeyond(positions: readonly number[]): boolean {
     return this.#heads.some((head, shard) => head > (positions[shard] ?? 0));
   }
 
@@ -95,7 +95,7 @@ export class OutboxTail<Item> {
   ): Promise<readonly number[] | undefined> {
     for (;;) {
       if (signal.aborted) return undefined;
-      if (this.isBeyond(positions)) return this.#heads;
+      if (this.#isBeyond(positions)) return this.#heads;
       // Messages committed before this tail attached have not triggered a wake-up.
       if (this.#heads.length === 0) this.#refresh();
       await this.#change(signal);

@@ -33,6 +33,7 @@ import {
 } from "./grpc-codec.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
 import { readChunks, resetStream } from "./node-streams.ts";
+import type { UnreadResponses } from "./unread-responses.ts";
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 type ServerStream = ServerWritableStream<Buffer, Buffer>;
@@ -45,6 +46,7 @@ export interface GrpcMount {
   readonly newRequestId: () => string;
   readonly calls: OpenCalls;
   readonly output: OutputLimits;
+  readonly unreadResponses: UnreadResponses;
 }
 
 export function mountService(mount: GrpcMount, service: DescService, caller: LazyCaller): void {
@@ -78,6 +80,7 @@ function serveUnary(mount: GrpcMount, method: DescMethod, caller: LazyCaller) {
       const options = optionsOf(call, headers, open.signal);
       const response = await caller.unaryLazy(method, decode, options);
       const bytes = encodeResponse(method.output, response.message);
+      mount.unreadResponses.add(call, bytes.byteLength);
       if (response.headers.size > 0) call.sendMetadata(metadataFrom(response.headers));
       isSent = true;
       respond(null, bytes);

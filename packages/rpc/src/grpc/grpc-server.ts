@@ -9,6 +9,8 @@ import { MESSAGE_BYTES_CUT } from "./grpc-codec.ts";
 import { HealthService } from "./grpc-health.ts";
 import { type GrpcMount, mountService } from "./grpc-mount.ts";
 import { ReflectionService } from "./grpc-reflection.ts";
+import { shortenLongTimeouts } from "./long-timeouts.ts";
+import { UnreadResponses } from "./unread-responses.ts";
 
 export interface GrpcServerOptions {
   readonly dispatchers: readonly Dispatcher[];
@@ -19,7 +21,7 @@ export interface GrpcServerOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly ids?: IdSource;
-  /** Bounds of the output that a caller does not read, for each stream. */
+  /** Bounds of the output that a caller does not read, for each call. */
   readonly output?: Partial<OutputLimits>;
 }
 
@@ -64,13 +66,15 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const { clock = systemClock, ids = randomIds } = options;
   const server = new Server(SERVER_OPTIONS);
   const calls = new OpenCalls();
+  const output = { ...OUTPUT_LIMITS, ...options.output };
   const mount: GrpcMount = {
     server,
     log: options.log,
     newRequestId: () => ids.next(clock.nowMs()),
     clock,
     calls,
-    output: { ...OUTPUT_LIMITS, ...options.output },
+    output,
+    unreadResponses: new UnreadResponses(clock, output),
   };
   const implementations = options.dispatchers.flatMap((dispatcher) =>
     dispatcher.implementations.map(({ service }) => ({ service, dispatcher })),
@@ -83,6 +87,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   for (const service of reflection.services) mountService(mount, service, reflection);
 
   const port = await bind(server, options);
+  shortenLongTimeouts(server);
   return {
     port,
     address: `${dialable(options.host)}:${port}`,

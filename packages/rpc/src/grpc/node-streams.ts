@@ -50,12 +50,17 @@ interface InnerCall {
   readonly stream?: ServerHttp2Stream;
 }
 
+/** Returns the HTTP/2 stream of a grpc-js server call. */
+export function streamOf(call: unknown): ServerHttp2Stream | undefined {
+  let inner: InnerCall | undefined = call as InnerCall;
+  while (inner !== undefined && inner.stream === undefined) inner = inner.call ?? inner.nextCall;
+  return inner?.stream;
+}
+
 /**
  * Resets the HTTP/2 stream of a call whose peer does not read, and so frees the output that waits. gRPC clients
  * read the code as RESOURCE_EXHAUSTED. The library itself ends a stream only behind the output.
  */
 export function resetStream(call: unknown): void {
-  let inner: InnerCall | undefined = call as InnerCall;
-  while (inner !== undefined && inner.stream === undefined) inner = inner.call ?? inner.nextCall;
-  inner?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  streamOf(call)?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }

@@ -19,8 +19,6 @@ import { findSegment } from "../segments/find-segment.ts";
 import { waitForSegments } from "../segments/wait-for-segments.ts";
 import { type WatchedChange, WatchedSegment, type WatchPart } from "./watched-segment.ts";
 
-/** A reader that takes longer for one response while more changes wait is disconnected. */
-const SLOW_MS = 15_000;
 const RETRY_MS = 1000;
 
 export function watchSegment(deps: SegmentsDeps): MethodHandler<typeof SegmentService.method.watchSegment> {
@@ -39,15 +37,8 @@ async function* watch(
   try {
     const watched = await open(deps, context, scope, segment, request.resumeToken);
     for await (const part of watched.parts(signal)) {
-      const sentMs = deps.clock.monotonicMs();
       const resumeToken = deps.pageTokens.seal(scope, watched.state);
       yield create(WatchSegmentResponseSchema, { kind: partToProto(part), resumeToken });
-      if (deps.clock.monotonicMs() - sentMs > SLOW_MS && watched.isBehind) {
-        throw new AppError("OVERLOADED", {
-          message: "The watch is read too slowly. Resume with its last token.",
-          retryAfterMs: RETRY_MS,
-        });
-      }
     }
   } finally {
     detach();

@@ -1,4 +1,4 @@
-// Reads one segment for a watch: its members page by page, then its changes, each exactly once.
+// Reads a segment for a watch: the members page by page, then the changes, each exactly once.
 import type { Bus } from "@muster/bus";
 import type { MembershipChange } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import {
@@ -121,11 +121,6 @@ export class WatchedSegment {
   /** The state of the watch, for a token. */
   get state(): (string | number)[] {
     return [...cursorToNumbers(this.#cursor), this.#sentThrough];
-  }
-
-  /** Whether more changes are known to follow. */
-  get isBehind(): boolean {
-    return this.#sentThrough !== AFTER_LAST || this.#deps.watches.isBeyond(this.#cursor.positions);
   }
 
   /** Runs until the signal aborts. Throws SEGMENT_NOT_FOUND after the deletion of the segment. */
