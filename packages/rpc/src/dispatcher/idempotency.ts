@@ -1,21 +1,32 @@
 // Implements the Idempotency-Key of unary methods: the first call runs, later calls receive its response.
-import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import { type Clock, IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
+import { create, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { Access } from "@muster/contracts/muster/options/v1/options_pb";
+import { type Clock, canonicalEmail, IDEMPOTENCY_KEY_BYTES_MAX } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
-import type { Claim, IdempotencyLedgerPort, KeptResponse, NewResponse } from "@muster/idempotency";
+import {
+  type Claim,
+  type IdempotencyLedgerPort,
+  KEY_LIFETIME_MS,
+  type KeptResponse,
+  type NewResponse,
+} from "@muster/idempotency";
 import { kindOfError, type Logger, OutageLog } from "@muster/log";
-import { subjectsOf } from "@muster/privacy";
+import { hasSecrets, subjectsOf, withoutSecrets } from "@muster/privacy";
 import type { SaveResponseOptions } from "../handler.ts";
 import { IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED } from "../metadata.ts";
 import { boundError, errorFromStatusBytes } from "../status-proto.ts";
 import type { Call } from "./call.ts";
 import { stamped } from "./errors.ts";
-import { canonicalBody, keepsRefusals, lifetimeMsOf, scopeOf } from "./idempotency-scope.ts";
 import type { Around } from "./interceptor.ts";
 
 const KEY_FORM = new RegExp(`^[\\x20-\\x7e]{1,${IDEMPOTENCY_KEY_BYTES_MAX}}$`);
 /** Statuses of responses that stay valid for a repeated request; all others free the key. */
 const KEPT_HTTP = new Set<number>([400, 404, 409, 412, 422]);
+
+/** Time for which a response with the tokens of a session is kept. */
+const TOKENS_LIFETIME_MS = 5 * 60_000;
+/** Fields of public requests that stand for the caller: the address typed, else the secret of a mail or a login. */
+const CALLER_FIELDS = ["email", "token", "challenge"] as const;
 
 export interface IdempotencyDeps {
   readonly ledger: IdempotencyLedgerPort | undefined;
@@ -65,6 +76,48 @@ export function idempotency(deps: IdempotencyDeps): Around {
       return run({ call, next, ledger, failures, claim: begun.claim });
     },
   };
+}
+
+/**
+ * Keys are scoped by caller and method. A user is another caller in each organization; all callers of the demo
+ * organization count as the same caller. For an anonymous caller, the address or the token of the request counts.
+ */
+function scopeOf(call: Call, ledger: Pick<IdempotencyLedgerPort, "digest">): string {
+  const { principal, plan } = call;
+  if (principal.kind === "anonymous") {
+    return `public/${ledger.digest(callerText(call.request as Message))}/${plan.name}`;
+  }
+  if (principal.kind === "demo") return plan.name;
+  if (principal.kind !== "user") return `${principal.id}/${plan.name}`;
+  return `user/${principal.id}/${principal.organizationId ?? ""}/${plan.name}`;
+}
+
+/**
+ * Equal for equal requests: known fields in the order of their numbers. (No request holds a map.) Secrets are left
+ * out, so that a key does not reveal whether a password is right.
+ */
+function canonicalBody({ method, request }: Call): Uint8Array {
+  const message = withoutSecrets(method.input, request as Message);
+  return toBinary(method.input, message, { writeUnknownFields: false });
+}
+
+/** A refusal can be due to a secret, which the fingerprint of the request does not contain. */
+function keepsRefusals(method: DescMethod): boolean {
+  return !hasSecrets(method.input);
+}
+
+function lifetimeMsOf({ method, plan }: Call): number {
+  const isOfPerson = plan.policy.access === Access.PUBLIC || plan.policy.access === Access.PERSON;
+  return isOfPerson && hasSecrets(method.output) ? TOKENS_LIFETIME_MS : KEY_LIFETIME_MS;
+}
+
+function callerText(request: Message): string {
+  const fields = request as unknown as Record<string, unknown>;
+  for (const name of CALLER_FIELDS) {
+    const value = fields[name];
+    if (typeof value === "string") return `${name}:${name === "email" ? canonicalEmail(value) : value}`;
+  }
+  return "";
 }
 
 async function replay(
