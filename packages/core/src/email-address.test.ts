@@ -1,7 +1,7 @@
 import { checkProperty } from "@muster/testkit/check-property";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { canonicalEmail, emailProblem } from "./email-address.ts";
+import { canonicalEmail, emailProblem, emailSpelling } from "./email-address.ts";
 
 test.each([
   ["  Ada@Example.COM\t", "ada@example.com"],
@@ -53,6 +53,16 @@ test("the canonical form is its own, and is the same for every way to compose th
       expect(canonicalEmail(any.normalize("NFD"))).toBe(canonical);
     }),
   );
+});
+
+test("the spelling keeps the case, and no other letter becomes an ASCII letter in the canonical form", () => {
+  expect(emailSpelling(" Ada.L@Example.COM ")).toBe("Ada.L@Example.COM");
+  expect(emailSpelling("\u212Aelvin@example.com")).toBe("Kelvin@example.com");
+  for (let code = 0x80; code <= 0x10ffff; code += 1) {
+    const spelling = emailSpelling(String.fromCodePoint(code));
+    if (!/^[\0-\x7f]*$/.test(canonicalEmail(spelling))) continue;
+    expect(spelling, code.toString(16)).toMatch(/^[\0-\x7f]*$/);
+  }
 });
 
 test.each([

@@ -24,6 +24,14 @@ export function canonicalEmail(text: string): string {
   return ascii === "" ? address : `${address.slice(0, at)}@${ascii}`;
 }
 
+/**
+ * The spelling to which mail goes: trimmed and NFC, otherwise as written. NFC maps the Kelvin sign to the letter K.
+ * Otherwise a mailbox with the sign could verify the address with the letter.
+ */
+export function emailSpelling(text: string): string {
+  return text.trim().normalize("NFC");
+}
+
 /** Why mail can't be sent to the address; undefined if it can. */
 export function emailProblem(text: string): string | undefined {
   if (Buffer.byteLength(text.trim()) > ADDRESS_BYTES_MAX) return `must be at most ${ADDRESS_BYTES_MAX} bytes`;
