@@ -39,9 +39,9 @@ export function mislabeledFields(files: readonly DescFile[]): string[] {
   });
 }
 
-/** In domain events of identity, `user_id` is the id of the user's account, which the event is about. */
+/** In identity, `user_id` is the id that Muster gave to the account of a user. Elsewhere it is what a tracker sent. */
 function isAccountId({ name, parent }: DescField): boolean {
-  return name === "user_id" && parent.file.name === "muster/identity/v1/identity_events";
+  return name === "user_id" && parent.file.proto.package === "muster.identity.v1";
 }
 
 /** JSON objects from outside may contain any personal data, so they must be classified as content. */

@@ -2,9 +2,15 @@
 // whatever the outcome of the call.
 import { Writable } from "node:stream";
 import { type DescMethod, type DescService, type Message, toBinary } from "@bufbuild/protobuf";
-import { permissionsOf, ServiceTokens } from "@muster/authz";
+import { permissionsOf, ServiceTokens, type UserPrincipal } from "@muster/authz";
 import { Access } from "@muster/contracts/muster/options/v1/options_pb";
-import { type OrganizationId, systemClock } from "@muster/core";
+import {
+  type OrganizationId,
+  type SessionId,
+  type SigningKeyId,
+  systemClock,
+  type UserId,
+} from "@muster/core";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
@@ -19,6 +25,25 @@ const methods = services
   .map((method) => [fullName(method), method] as const);
 const organizationId = "01900000-0000-7000-8000-000000000001" as OrganizationId;
 const tokenKey = Buffer.alloc(32, 1);
+const USER_TOKEN = "header.user.signature";
+const apiKey = {
+  kind: "api_key",
+  id: "key",
+  organizationId,
+  permissions: permissionsOf(["*"]),
+} as const;
+const user: UserPrincipal = {
+  kind: "user",
+  id: "01900000-0000-7000-8000-000000000002" as UserId,
+  sessionId: "01900000-0000-7000-8000-000000000003" as SessionId,
+  organizationId,
+  role: "owner",
+  permissions: permissionsOf(["*"]),
+  authenticatedMs: Number.MAX_SAFE_INTEGER,
+  stepUpMethods: ["password"],
+  signingKeyId: "01900000-0000-7000-8000-000000000004" as SigningKeyId,
+  expireTimeMs: Number.MAX_SAFE_INTEGER,
+};
 /** The marker as text and in the usual encodings of bytes. */
 const TRACES = [MARKER, ...(["hex", "base64"] as const).map((form) => Buffer.from(MARKER).toString(form))];
 
@@ -60,7 +85,7 @@ const dispatcher = createDispatcher({
   log,
   metrics: new Metrics(),
   credentials: {
-    verify: async () => ({ kind: "api_key", id: "key", organizationId, permissions: permissionsOf(["*"]) }),
+    verify: async (credential) => (credential === USER_TOKEN ? user : apiKey),
     onChange: () => () => {},
   },
   serviceTokens: tokens("events"),
@@ -71,7 +96,7 @@ async function call(method: DescMethod, request: Message): Promise<void> {
   const headers: Record<string, string> =
     access === Access.INTERNAL
       ? { "muster-service-token": tokens(callers[0] ?? "").mint({ actAsDemo: false }) }
-      : { authorization: "Bearer mk_any" };
+      : { authorization: `Bearer ${access === Access.PERSON ? USER_TOKEN : "mk_any"}` };
   const options = { headers: new Map(Object.entries(headers)), signal: new AbortController().signal };
   try {
     if (method.methodKind === "unary") await dispatcher.unary(method, request, options);
