@@ -11,6 +11,7 @@ import { ExportService } from "@muster/contracts/muster/events/v1/export_service
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
+import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
@@ -36,6 +37,7 @@ export const modules: Readonly<Record<ServiceName, ModuleDefinition>> = {
 
 export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = {
   identity: [
+    AccountService,
     ApiKeyService,
     CredentialService,
     MagicLinkService,

@@ -5,6 +5,8 @@ import { Outbox, OutboxRelay } from "@muster/outbox";
 import type { ModuleDefinition } from "@muster/runtime";
 import { AccessTokens } from "./access-tokens/access-tokens.ts";
 import { credentialService } from "./access-tokens/credential-service.ts";
+import { accountService } from "./account/account-service.ts";
+import { ExpiredDataWorker } from "./account/expired-data-worker.ts";
 import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { magicLinkService } from "./magic-link/magic-link-service.ts";
@@ -67,11 +69,13 @@ export const identityModule: ModuleDefinition = {
         sessionService(deps),
         twoFactorService(deps),
         magicLinkService(deps),
+        accountService(deps),
       ],
       workers: [
         outbox,
         relay,
         new IdempotencyWorker({ database, clock, log }),
+        new ExpiredDataWorker({ database, clock, log }),
         new RevocationBeatWorker({ bus, database, clock, log }),
         new SigningKeyWorker(signingKeys, log),
         mailWorker,

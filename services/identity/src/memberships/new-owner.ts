@@ -1,4 +1,4 @@
-// Makes the membership of the user who creates an organization. Pure.
+// Makes the membership of the user who creates an organization.
 import type { OrganizationId } from "@muster/core";
 import type { User } from "../users/user.ts";
 import type { Membership } from "./membership.ts";

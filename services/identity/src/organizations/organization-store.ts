@@ -36,21 +36,6 @@ export async function findOrganization(
   return rows.map(fromRow)[0];
 }
 
-/** The names of the organizations that exist, by id. */
-export async function listOrganizationNames(
-  queryable: Queryable,
-  organizationIds: readonly OrganizationId[],
-): Promise<Map<OrganizationId, string>> {
-  const names = new Map<OrganizationId, string>();
-  for (const ids of chunksOf(organizationIds, IN_LIST_VALUES_MAX)) {
-    const rows = await queryable("organizations")
-      .select<Pick<Row, "id" | "name">[]>("id", "name")
-      .whereIn("id", ids.map(uuidToBytes));
-    for (const row of rows) names.set(bytesToUuid(row.id), row.name.toString("utf8"));
-  }
-  return names;
-}
-
 /** The organizations with these ids, in no order. */
 export async function findOrganizations(
   queryable: Queryable,

@@ -1,0 +1,70 @@
+// ExpiredDataWorker deletes expired registrations and mail tokens, and old activities.
+import type { Clock } from "@muster/core";
+import type { Database, Transaction } from "@muster/db";
+import { FailureLog, type Logger } from "@muster/log";
+import { deleteOldActivities } from "../activity/activity-store.ts";
+import { deleteExpiredOneTimeTokens } from "../one-time-tokens/one-time-token-store.ts";
+import { deleteExpiredRegistrations } from "../registration/registration-store.ts";
+
+const INTERVAL_MS = 10 * 60_000;
+/** Rows of one transaction. */
+const ROWS_MAX = 500;
+/** Time for which a user can list an activity. */
+export const ACTIVITY_LIFETIME_MS = 400 * 86_400_000;
+
+interface ExpiredDataWorkerOptions {
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly log: Logger;
+}
+
+/** Several instances at once are harmless: expired rows are ignored wherever they are read. */
+export class ExpiredDataWorker {
+  readonly name = "expired-account-data";
+  readonly #clock: Clock;
+  readonly #database: Database;
+  readonly #failures: FailureLog;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor({ clock, database, log }: ExpiredDataWorkerOptions) {
+    this.#clock = clock;
+    this.#database = database;
+    this.#failures = new FailureLog(log, { failed: "expired account data was not deleted; retrying later" });
+  }
+
+  async start(): Promise<void> {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async sweep(): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    await this.#inSteps((trx) => deleteExpiredRegistrations(trx, nowMs, ROWS_MAX));
+    await this.#inSteps((trx) => deleteExpiredOneTimeTokens(trx, nowMs, ROWS_MAX));
+    await this.#inSteps((trx) => deleteOldActivities(trx, nowMs - ACTIVITY_LIFETIME_MS, ROWS_MAX));
+  }
+
+  async #inSteps(remove: (trx: Transaction) => Promise<number>): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      if ((await this.#database.transaction(remove)) < ROWS_MAX) return;
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#clock.sleep(INTERVAL_MS, signal);
+      try {
+        await this.sweep();
+        this.#failures.succeeded();
+      } catch (error) {
+        this.#failures.failed(error);
+      }
+    }
+  }
+}
