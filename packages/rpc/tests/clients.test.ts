@@ -61,5 +61,5 @@ test("a user agent is cut and cleaned", async () => {
   ]);
   await createClient(ApiKeyService, dispatcher).createApiKey(newKey("n"), { headers });
   const userAgent = observed.calls[0]?.client.userAgent;
-  expect(userAgent).toBe(`a???<b>${"x".repeat(249)}`);
+  expect(userAgent).toBe(`a???<b>${"x".repeat(248)}`);
 });

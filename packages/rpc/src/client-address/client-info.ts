@@ -4,13 +4,13 @@
 export interface ClientInfo {
   /** In canonical form; empty for calls within the installation. */
   readonly address: string;
-  /** Visible ASCII characters and blanks, at most 256; empty where none was sent. */
+  /** Visible ASCII characters and blanks, at most 255; empty where none was sent. */
   readonly userAgent: string;
 }
 
 export const CLIENT_ADDRESS = "muster-client-address";
 export const CLIENT_USER_AGENT = "muster-client-user-agent";
-const USER_AGENT_CHARS_MAX = 256;
+const USER_AGENT_CHARS_MAX = 255;
 
 /** Metadata of the client. The receiver accepts it only with the gateway's service token. */
 export function clientMetadata(client: ClientInfo): [string, string][] {
