@@ -15,7 +15,7 @@ import { Mailer } from "./mail/mailer.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 import { sessionService } from "./session-calls/session-service.ts";
-import { SessionWorker } from "./sessions/session-worker.ts";
+import { SessionWorker } from "./session-calls/session-worker.ts";
 import { signingSealKey } from "./signing-keys/rotate-signing-key-direct.ts";
 import { signingKeyService } from "./signing-keys/signing-key-service.ts";
 import { SigningKeyWorker } from "./signing-keys/signing-key-worker.ts";

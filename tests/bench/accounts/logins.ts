@@ -1,7 +1,7 @@
 // Measures logins: the rate beside bare argon2, a burst, and the times of refused logins.
 import { availableParallelism } from "node:os";
 import { systemClock } from "@muster/core";
-import { hash, verify } from "@node-rs/argon2";
+import { Passwords } from "../../../services/identity/src/passwords/passwords.ts";
 import type { Installation } from "../../harness/installation.ts";
 import { RestClient } from "../../harness/rest.ts";
 import { latencies, residentMiB, round, runFor } from "../measure.ts";
@@ -55,10 +55,13 @@ export async function measureRate(
 ): Promise<Row> {
   // As the server does without MUSTER_PASSWORD_HASHES_MAX.
   const slots = Math.max(1, Math.min(availableParallelism() - 1, 2));
-  const stored = await hash(PASSWORD);
+  const passwords = new Passwords({ clock: systemClock, slots });
+  const stored = await passwords.hash(PASSWORD);
   const rates: { readonly bare: number; readonly logins: number }[] = [];
   for (let index = 0; index < ROUNDS; index += 1) {
-    const bare = await runFor(roundMs, slots, async () => ((await verify(stored, PASSWORD)) ? 1 : 0));
+    const bare = await runFor(roundMs, slots, async () =>
+      (await passwords.verify(stored, PASSWORD)) ? 1 : 0,
+    );
     const logins = await runFor(roundMs, LANES, async () => {
       const { status } = await attempt(installation, active, PASSWORD);
       if (status !== 200) throw new Error(`a login got ${status}`);

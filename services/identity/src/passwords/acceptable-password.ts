@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { canonicalEmail } from "@muster/core";
 import { invalidField } from "@muster/errors";
 
-export const PASSWORD_BYTES_MIN = 12;
-export const PASSWORD_BYTES_MAX = 1_024;
+const PASSWORD_BYTES_MIN = 12;
+const PASSWORD_BYTES_MAX = 1_024;
 
 let commonPasswords: ReadonlySet<string> | undefined;
 

@@ -39,7 +39,7 @@ interface Row {
   readonly expire_time_ms: number;
 }
 
-export const EMPTY_STORED_COUNTER: StoredCounter = {
+const EMPTY_STORED_COUNTER: StoredCounter = {
   failures: 0,
   endTimeMs: 0,
   unlocks: 0,

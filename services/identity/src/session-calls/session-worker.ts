@@ -1,10 +1,15 @@
-// Deletes seals of replaced refresh tokens after their grace period, and old tokens and sessions.
+// Deletes seals of replaced refresh tokens after the grace period, old tokens and sessions, and expired devices.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { FailureLog, type Logger } from "@muster/log";
-import { deleteEndedSeals, deleteTokensOfSessions, deleteUsedTokens } from "./refresh-token-store.ts";
-import { SESSION_IDLE_MS } from "./session.ts";
-import { deleteExpiredSessions } from "./session-store.ts";
+import { deleteExpiredDevices } from "../login/known-device-store.ts";
+import {
+  deleteEndedSeals,
+  deleteTokensOfSessions,
+  deleteUsedTokens,
+} from "../sessions/refresh-token-store.ts";
+import { SESSION_IDLE_MS } from "../sessions/session.ts";
+import { deleteExpiredSessions } from "../sessions/session-store.ts";
 
 const INTERVAL_MS = 10_000;
 const CHUNK_ROWS = 200;
@@ -50,6 +55,7 @@ export class SessionWorker {
       await deleteTokensOfSessions(trx, ids);
       return ids.length;
     });
+    await this.#inChunks((trx) => deleteExpiredDevices(trx, databaseNowMs, CHUNK_ROWS));
   }
 
   async #inChunks(remove: (trx: Transaction) => Promise<number>): Promise<void> {
