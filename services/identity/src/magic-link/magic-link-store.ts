@@ -102,7 +102,7 @@ export async function deleteExpiredMagicLinks(
     .where("expire_time_ms", "<=", nowMs)
     .orderBy("expire_time_ms")
     .limit(limit);
-  const ids = expired.map(({ id }) => id);
+  const ids = expired.map(({ id }) => id).sort(Buffer.compare);
   return ids.length === 0 ? 0 : trx("magic_links").whereIn("id", ids).delete();
 }
 

@@ -111,7 +111,7 @@ export async function deleteExpiredChallenges(
     .where("expire_time_ms", "<=", nowMs)
     .orderBy("expire_time_ms")
     .limit(limit);
-  const hashes = expired.map(({ challenge_hash }) => challenge_hash);
+  const hashes = expired.map(({ challenge_hash }) => challenge_hash).sort(Buffer.compare);
   return hashes.length === 0 ? 0 : trx("login_challenges").whereIn("challenge_hash", hashes).delete();
 }
 
