@@ -369,7 +369,7 @@ export const Reason = {
   PASSWORD_RESET_REQUIRED: 49,
 
   /**
-   * The password is right; continue with `details.challenge` and a code.
+   * The password or the magic link is right; continue with `details.challenge` and a code.
    *
    * @generated from enum value: REASON_TWO_FACTOR_REQUIRED = 50;
    */
