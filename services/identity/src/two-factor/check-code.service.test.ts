@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { randomIds, type UserId } from "@muster/core";
 import { ENGINES, oathtoolCode, openTestDatabase, type TestDatabase } from "@muster/testkit";
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
+import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { totpSecretText } from "../two-factor-rules/totp.ts";
 import { twoFactorKeys } from "../two-factor-rules/two-factor-keys.ts";
@@ -13,6 +15,9 @@ import { findTotpFactor, openTotpSecret, saveEnrollment, sealTotpSecret } from "
 const MIGRATIONS = new URL("../../migrations/", import.meta.url);
 const NOW_MS = 1_800_000_000_000;
 const MINUTE_MS = 60_000;
+const STEP_MS = 30_000;
+/** Time steps of the model: less than the window in which wrong codes count. */
+const STEPS = 29;
 
 describe.each(ENGINES)("codes on %s", (engine) => {
   const keys = twoFactorKeys(randomBytes(32));
@@ -24,15 +29,17 @@ describe.each(ENGINES)("codes on %s", (engine) => {
   beforeAll(async () => {
     place = await openTestDatabase(engine, MIGRATIONS);
   });
-  beforeEach(async () => {
+  beforeEach(() => newFactor());
+  afterAll(() => place.close());
+
+  async function newFactor(): Promise<void> {
     userId = randomIds.next(NOW_MS);
     backupCodes = await place.database.transaction(async (trx) => {
       await insertUser(trx, userOf(userId));
       await saveEnrollment(trx, userId, sealTotpSecret(keys.totpSecrets, userId, secret), NOW_MS);
       return replaceBackupCodes(trx, keys.backupCodes, userId);
     });
-  });
-  afterAll(() => place.close());
+  }
 
   /** As every caller does: locks the user, then checks. */
   const check = (typed: string, nowMs = NOW_MS): Promise<CodeCheck> =>
@@ -94,6 +101,53 @@ describe.each(ENGINES)("codes on %s", (engine) => {
     }
     expect(await check(code, lockedAtMs + 15 * MINUTE_MS)).toMatchObject({ kind: "accepted" });
   });
+
+  test(
+    "any order of codes, waits and guesses accepts exactly what a model accepts",
+    async () => {
+      const steps = await Promise.all(
+        Array.from({ length: STEPS }, (_, step) => codeAt(NOW_MS + step * STEP_MS)),
+      );
+      const action = fc.oneof(
+        {
+          weight: 4,
+          arbitrary: fc.record({ kind: fc.constant("totp"), value: fc.integer({ min: -2, max: 2 }) }),
+        },
+        { weight: 2, arbitrary: fc.record({ kind: fc.constant("backup"), value: fc.nat({ max: 3 }) }) },
+        { weight: 3, arbitrary: fc.record({ kind: fc.constant("garbage"), value: fc.constant(0) }) },
+        { weight: 3, arbitrary: fc.record({ kind: fc.constant("wait"), value: fc.nat({ max: 3 }) }) },
+      );
+      const property = fc.asyncProperty(
+        fc.array(action, { minLength: 10, maxLength: 40 }),
+        async (actions) => {
+          await newFactor();
+          let [step, lastUsedStep, failures] = [2, -1, 0];
+          const used = new Set<number>();
+          for (const { kind, value } of actions) {
+            if (kind === "wait") {
+              step = Math.min(step + value, STEPS - 3);
+              continue;
+            }
+            const typed = { totp: steps[step + value], backup: backupCodes[value] }[
+              kind as "totp" | "backup"
+            ];
+            const isRight =
+              (kind === "totp" && Math.abs(value) <= 1 && step + value > lastUsedStep) ||
+              (kind === "backup" && !used.has(value));
+            const isLocked = failures === 10;
+            const { kind: outcome } = await check(typed ?? "zzzzz-zzzzz", NOW_MS + step * STEP_MS);
+            expect(outcome).toBe(isLocked ? "locked" : isRight ? "accepted" : "wrong");
+            if (isLocked) continue;
+            if (!isRight) failures += 1;
+            else if (kind === "totp") lastUsedStep = step + value;
+            else used.add(value);
+          }
+        },
+      );
+      await checkProperty(property, { numRuns: 10, endOnFailure: true });
+    },
+    propertyTimeoutMs(60_000),
+  );
 
   test("a user has at most 20 challenges, and the oldest go first", async () => {
     const issue = (nowMs: number): Promise<string> =>
