@@ -20,8 +20,10 @@ const namespace = `b${randomBytes(6).toString("hex")}`;
 class ListSource implements OutboxSource {
   readonly envelopes: Envelope[] = [];
   isBroken = false;
+  reads = 0;
 
   async read(shard: number, afterPosition: number, limit: number): Promise<Envelope[]> {
+    this.reads += 1;
     if (this.isBroken) throw new Error("the database is away");
     return this.envelopes
       .filter((envelope) => envelope.shard === shard && Number(envelope.position) > afterPosition)
@@ -211,6 +213,19 @@ describe.each(["embedded", "JetStream"] as const)("%s bus", (kind) => {
     await publish(0, 1, 2);
     source.isBroken = false;
     await waitFor(() => deliveries.length === 2);
+  });
+
+  it.runIf(kind === "embedded")("reads the outbox once for each published message", async () => {
+    const { deliveries } = follow("one");
+    await publish(0, 1);
+    (await waitFor(() => deliveries[0])).ack();
+    const before = source.reads;
+    for (let position = 2; position <= 11; position += 1) {
+      await publish(0, position);
+      (await waitFor(() => deliveries[position - 1])).ack();
+    }
+    // The read that found no message after the first one may come late.
+    expect(source.reads - before).toBeLessThanOrEqual(11);
   });
 
   it.runIf(kind === "JetStream")(

@@ -31,7 +31,7 @@ export class EmbeddedBus implements Bus {
   attachSource(service: string, source: OutboxSource): void {
     this.#sources.set(service, source);
     for (const subscription of this.#subscriptions) {
-      if (subscription.source === service) subscription.wake();
+      if (subscription.source === service) subscription.sourceAttached();
     }
   }
 
@@ -40,7 +40,7 @@ export class EmbeddedBus implements Bus {
     if (this.#closed) throw new Error("the bus is closed");
     for (const envelope of envelopes) {
       for (const subscription of this.#subscriptions) {
-        if (subscription.wants(envelope)) subscription.wake();
+        if (subscription.wants(envelope)) subscription.announce(Number(envelope.position));
       }
     }
   }
@@ -91,6 +91,10 @@ class EmbeddedSubscription implements Subscription {
   readonly #stopping = new AbortController();
   readonly #loop: Promise<void>;
   #position: number;
+  /** The last published position. */
+  #announced = 0;
+  /** Whether a read found no message after the position, so that only a published message needs another read. */
+  #isCaughtUp = false;
   #inFlight = 0;
 
   constructor(options: SubscribeOptions, runtime: EmbeddedBusOptions, owner: SubscriptionOwner) {
@@ -114,7 +118,13 @@ class EmbeddedSubscription implements Subscription {
     return envelope.source === this.#options.source && envelope.shard === this.#options.shard;
   }
 
-  wake(): void {
+  announce(position: number): void {
+    this.#announced = Math.max(this.#announced, position);
+    this.#wakeup.notify();
+  }
+
+  sourceAttached(): void {
+    this.#isCaughtUp = false;
     this.#wakeup.notify();
   }
 
@@ -144,7 +154,9 @@ class EmbeddedSubscription implements Subscription {
     const room = this.#options.maxInFlight - this.#inFlight;
     const source = this.#owner.source();
     if (room <= 0 || source === undefined) return 0;
+    if (this.#isCaughtUp && this.#position >= this.#announced) return 0;
     const envelopes = await source.read(this.#options.shard, this.#position, room);
+    if (envelopes.length === 0) this.#isCaughtUp = true;
     for (const envelope of envelopes) {
       if (this.#stopping.signal.aborted) break;
       this.#position = Number(envelope.position);
@@ -183,8 +195,9 @@ class EmbeddedSubscription implements Subscription {
   }
 
   #finish(): void {
+    const wasFull = this.#inFlight >= this.#options.maxInFlight;
     this.#inFlight -= 1;
-    this.#wakeup.notify();
+    if (wasFull) this.#wakeup.notify();
   }
 
   async #redeliver(envelope: Envelope, attempt: number, delayMs: number): Promise<void> {

@@ -134,11 +134,11 @@ export const COSTLY_REQUESTS: readonly CostlyRequest[] = [
     },
   },
   {
-    name: "late event after 20,000, a sequence rule",
+    name: "late event after 60,000, a sequence rule",
     prepare: async ({ rest }) => {
       const steps = Array.from({ length: 8 }, () => ({ event_name: "step.taken" }));
       await rest.post("/v1/segments", { name: "Steps", rule: { sequence: { steps, within: "8640000s" } } });
-      await sendEvents(rest, history("walker", "step.taken", { count: 20_000, days: 20 }));
+      await sendEvents(rest, history("walker", "step.taken", { count: 60_000, days: 20 }));
       const timestamp = new Date(Date.now() - 30 * 86_400_000).toISOString();
       return statusOf(rest, "/v1/events", { user_id: "walker", name: "step.taken", timestamp });
     },

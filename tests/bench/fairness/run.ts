@@ -1,6 +1,7 @@
 // Measures whether a tenant can block a process (`make bench-fairness`): the tenant sends costly requests, and the
 // latencies of probes and of a second tenant's single posts are measured.
 import { systemClock } from "@muster/core";
+import { createOrganization } from "../../harness/create-organization.ts";
 import { type Installation, startInstallation } from "../../harness/installation.ts";
 import { RestClient } from "../../harness/rest.ts";
 import { cpuSeconds, residentMiB, round } from "../measure.ts";
@@ -82,10 +83,7 @@ async function giveUp(): Promise<string> {
 }
 
 async function tenantOf(installation: Installation, name: string): Promise<Tenant> {
-  const first = new RestClient(installation);
-  const { status, body, text } = await first.post("/v1/organizations", { name });
-  if (status !== 201) throw new Error(`the organization got ${status}: ${text}`);
-  const apiKey = body.secret as string;
+  const { apiKey } = await createOrganization(installation, name);
   return { installation, apiKey, rest: new RestClient({ url: installation.url, apiKey }) };
 }
 

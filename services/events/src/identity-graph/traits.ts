@@ -41,6 +41,7 @@ export function changeTraits(traits: string, changes: string): string {
 
 /** Whether `changes` removes one of `traits`. */
 export function removesTraits(traits: string, changes: string): boolean {
+  if (traits === "{}") return false;
   const had = entriesOf(traits);
   return [...entriesOf(changes)].some(([name, value]) => value === "null" && had.has(name));
 }
