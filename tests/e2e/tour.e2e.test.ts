@@ -12,6 +12,7 @@ afterAll(async () => installation?.stop());
 test.each([
   ["README.md", 10],
   ["docs/privacy.md", 10],
+  ["docs/accounts.md", 15],
 ])("%s gives the outputs that it shows", { timeout: 120_000 }, async (path, atLeast) => {
   const { shown, real } = await runPage(path, installation);
   expect(shown.length).toBeGreaterThan(atLeast);

@@ -31,8 +31,7 @@ function toHere(command: string, installation: Installation): string {
   return command
     .replaceAll("http://127.0.0.1:3000", installation.url)
     .replaceAll("127.0.0.1:50051", installation.eventsAddress)
-    .replaceAll("data/demo-api-key", `${dataFolder}/demo-api-key`)
-    .replaceAll("data/demo-owner-password", `${dataFolder}/demo-owner-password`)
+    .replaceAll(/\bdata\/(?=demo-|mail\/|tokens)/g, `${dataFolder}/`)
     .replaceAll(
       "./muster import",
       `./muster import --url ${installation.url} --api-key ${installation.apiKey}`,
