@@ -10,33 +10,27 @@ import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
-import { countOwnedOrganizations, insertMembership } from "../memberships/membership-store.ts";
-import { newOwner } from "../memberships/new-owner.ts";
-import { userJoined } from "../users/user-events.ts";
+import { countOwnedOrganizations } from "../memberships/membership-store.ts";
 import { lockUser } from "../users/user-store.ts";
+import { insertOwnedOrganization } from "./insert-owned-organization.ts";
 import { requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { organizationToProto } from "./organization-proto.ts";
-import { insertOrganization } from "./organization-store.ts";
 
 export function createOrganization(
   deps: IdentityDeps,
 ): UnaryHandler<typeof OrganizationService.method.createOrganization> {
   return async (request, context) => {
-    // The dispatcher lets only users call this method.
-    if (context.principal.kind !== "user") throw new AppError("PERMISSION_DENIED");
-    const userId = context.principal.id;
     const timeZone = requireTimeZone(request.timeZone ?? TIME_ZONE_DEFAULT, "time_zone");
     const nowMs = deps.clock.nowMs();
     const id = deps.ids.next<OrganizationId>(nowMs);
     const organization = { id, name: request.name, createTimeMs: nowMs, timeZone };
+    const userId = context.user.id;
     return writeTransaction(deps, context, async (trx, write) => {
       // The lock lets one creation of a user count at a time.
       const user = await lockUser(trx, userId);
       if (user === undefined) throw new AppError("SESSION_ENDED");
       await requireRoom(trx, userId, deps.organizationsPerUserMax);
-      await insertOrganization(trx, organization);
-      await insertMembership(trx, newOwner(id, user, nowMs));
-      write.publish(userJoined({ organizationId: id, userId }, "owner", nowMs));
+      await insertOwnedOrganization(trx, write, organization, user);
       return create(CreateOrganizationResponseSchema, { organization: organizationToProto(organization) });
     });
   };

@@ -10,13 +10,10 @@ import { AppError } from "@muster/errors";
 import { type Write, writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
-import { insertMembership } from "../memberships/membership-store.ts";
-import { newOwner } from "../memberships/new-owner.ts";
 import { mailTokenHash } from "../one-time-tokens/mail-token.ts";
+import { insertOwnedOrganization } from "../organizations/insert-owned-organization.ts";
 import { TIME_ZONE_DEFAULT } from "../organizations/organization.ts";
-import { insertOrganization } from "../organizations/organization-store.ts";
 import type { User } from "../users/user.ts";
-import { userJoined } from "../users/user-events.ts";
 import { insertUser, lockUserByEmail, saveUser } from "../users/user-store.ts";
 import { recordVerification } from "./record-verification.ts";
 import type { PendingRegistration } from "./registration.ts";
@@ -76,7 +73,6 @@ async function createOrganization(
 ): Promise<void> {
   if (name === undefined) return;
   const id = ids.next<OrganizationId>(nowMs);
-  await insertOrganization(trx, { id, name, createTimeMs: nowMs, timeZone: TIME_ZONE_DEFAULT });
-  await insertMembership(trx, newOwner(id, user, nowMs));
-  write.publish(userJoined({ organizationId: id, userId: user.id }, "owner", nowMs));
+  const organization = { id, name, createTimeMs: nowMs, timeZone: TIME_ZONE_DEFAULT };
+  await insertOwnedOrganization(trx, write, organization, user);
 }
