@@ -99,6 +99,10 @@ bench-behavior: setup ## Read models, summaries, points and alerts beside the ra
 bench-fairness: setup ## Probes and posts of a tenant while another sends the most costly requests; 3 minutes
 	@$(NODE) tests/bench/fairness/run.ts
 
+.PHONY: bench-accounts
+bench-accounts: setup ## Signed-in callers: requests with an access token beside requests with an API key
+	@$(NODE) tests/bench/accounts/run.ts
+
 .PHONY: golden-update
 golden-update: setup ## Rewrite the golden files; read the diff before you commit it
 	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run $$(git grep -lE '\b(golden|checkGenerated)\(' -- '*.test.ts' ':!packages/testkit')
