@@ -100,7 +100,7 @@ bench-fairness: setup ## Probes and posts of a tenant while another sends the mo
 	@$(NODE) tests/bench/fairness/run.ts
 
 .PHONY: bench-accounts
-bench-accounts: setup ## Signed-in callers: requests with an access token beside requests with an API key
+bench-accounts: setup ## Logins beside bare argon2, requests with an access token beside an API key; 6 minutes
 	@$(NODE) tests/bench/accounts/run.ts
 
 .PHONY: golden-update
