@@ -7,11 +7,13 @@ import {
 } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
 import type { Queryable, Transaction } from "@muster/db";
 import { AppError, invalidField } from "@muster/errors";
-import { Refusal, writeTransaction } from "@muster/outbox";
-import type { UnaryHandler } from "@muster/rpc";
+import { Refusal, type Write, writeTransaction } from "@muster/outbox";
+import type { ClientInfo, UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { completeLogin } from "../login/complete-login.ts";
 import { mailTokenHash } from "../one-time-tokens/mail-token.ts";
+import { recordVerification } from "../registration/record-verification.ts";
+import { deleteRegistrations } from "../registration/registration-store.ts";
 import { issueChallenge } from "../two-factor/challenge.ts";
 import { findGuesses, saveGuesses } from "../two-factor/guess-store.ts";
 import { hasSecondFactor } from "../two-factor/second-factor.ts";
@@ -38,6 +40,7 @@ export function redeemMagicLink(
   return async (request, context) => {
     requireOneCredential(request);
     const nowMs = await deps.database.nowMs();
+    const { client } = context;
     return writeTransaction(deps, context, async (trx, write) => {
       const { link, user } = await lockLink(trx, request, nowMs);
       if (request.code !== undefined)
@@ -45,12 +48,10 @@ export function redeemMagicLink(
       else if (!isVerifierOf(request.codeVerifier, link.codeChallenge)) throw dead();
       if (user.isPasswordResetRequired) throw new AppError("PASSWORD_RESET_REQUIRED");
       await deleteMagicLink(trx, link.id);
-      // Whoever redeems the link reads the mails of the address.
-      if (!user.isEmailVerified) await saveUser(trx, { ...user, isEmailVerified: true, updateTimeMs: nowMs });
+      if (!user.isEmailVerified) await verifyAddress(deps, trx, write, { user, client, nowMs });
       if (await hasSecondFactor(trx, user, nowMs)) {
         throw new Refusal(await issueChallenge(trx, user, "magic_link", nowMs));
       }
-      const { client } = context;
       const methods = ["magic_link"] as const;
       const tokens = await completeLogin(deps, trx, write, { user, methods, client, nowMs });
       return create(RedeemMagicLinkResponseSchema, { tokens });
@@ -114,6 +115,18 @@ async function checkMailCode(
   await countWrongCode(trx, link.id);
   await saveGuesses(trx, user.id, "mail_code", withFailure(guesses, MAIL_CODE_LIMIT, nowMs));
   throw new Refusal(dead());
+}
+
+/** The link proves the address and no password: a password from before the proof may be that of a stranger. */
+async function verifyAddress(
+  deps: IdentityDeps,
+  trx: Transaction,
+  write: Write,
+  { user, client, nowMs }: { readonly user: User; readonly client: ClientInfo; readonly nowMs: number },
+): Promise<void> {
+  await deleteRegistrations(trx, user.emailKey);
+  await saveUser(trx, { ...user, isEmailVerified: true, passwordHash: undefined, updateTimeMs: nowMs });
+  await recordVerification(deps, trx, write, { userId: user.id, client, nowMs });
 }
 
 function dead(): AppError {

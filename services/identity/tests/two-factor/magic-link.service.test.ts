@@ -1,5 +1,6 @@
 // Tests signing in by a mailed link or code.
 import { createHash, randomBytes } from "node:crypto";
+import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
 import { ENGINES } from "@muster/testkit";
@@ -204,12 +205,25 @@ describe.each(ENGINES)("magic links on %s", (engine) => {
     await expectReason(redeem({ code: changed.code, codeVerifier }), "CODE_INVALID");
   });
 
-  test("redeeming proves the address; an account that needs a new password is not opened", async () => {
-    const user = await identity.user({ isEmailVerified: false });
-    await redeem(await send(user).then(({ token }) => ({ token })));
-    expect((await findUser(identity.database.reader, user.id))?.isEmailVerified).toBe(true);
-    const undone = await identity.user({ isPasswordResetRequired: true });
-    const { token } = await send(undone);
+  test("redeeming proves the address, and removes registrations and passwords from before the proof", async () => {
+    const user = await identity.user({ isEmailVerified: false, passwordHash: "of a stranger" });
+    await identity.call(AccountService.method.register, {
+      email: user.email,
+      password: "correct horse battery staple",
+      name: "A stranger",
+    });
+    const registered = await identity.mailedToken(user, "verify-email");
+    const { token } = await send(user);
+    await redeem({ token });
+    const verified = await findUser(identity.database.reader, user.id);
+    expect(verified).toMatchObject({ isEmailVerified: true, passwordHash: undefined });
+    const verify = identity.call(AccountService.method.verifyEmail, { token: registered });
+    await expectReason(verify, "TOKEN_INVALID");
+  });
+
+  test("an account that needs a new password is not opened", async () => {
+    const user = await identity.user({ isPasswordResetRequired: true });
+    const { token } = await send(user);
     await expectReason(redeem({ token }), "PASSWORD_RESET_REQUIRED");
   });
 
