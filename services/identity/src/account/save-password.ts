@@ -4,6 +4,7 @@ import type { Write } from "@muster/outbox";
 import type { CallContext } from "@muster/rpc";
 import { insertActivity } from "../activity/activity-store.ts";
 import type { IdentityDeps } from "../deps.ts";
+import { deleteKnownDevices } from "../login/known-device-store.ts";
 import { voidOneTimeTokens } from "../one-time-tokens/one-time-token-store.ts";
 import type { User } from "../users/user.ts";
 import { saveUser } from "../users/user-store.ts";
@@ -31,6 +32,8 @@ export async function savePassword(
     updateTimeMs: nowMs,
   });
   await voidOneTimeTokens(trx, user.id);
+  // A thief of the old password may have signed in from a device.
+  await deleteKnownDevices(trx, user.id);
   await insertActivity(trx, deps, { userId: user.id, kind, timeMs: nowMs, client });
   await deps.mailer.queue(trx, {
     kind: "password_changed",

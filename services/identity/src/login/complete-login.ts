@@ -45,7 +45,9 @@ export async function completeLogin(
     write.publish(loginRecorded(deps, { organizationId, userId: user.id, method, nowMs }));
   }
   await insertActivity(trx, deps, { userId: user.id, kind: "login", timeMs: nowMs, client });
-  if (device === undefined) await mailNewDevice(deps, trx, write, { user, client, nowMs });
+  if (device === undefined && isPasswordAlone(methods)) {
+    await mailNewDevice(deps, trx, write, { user, client, nowMs });
+  }
   const deviceToken = await issueDeviceToken(trx, deps, { userId: user.id, device, nowMs });
   return create(AccountTokensSchema, { ...tokens, deviceToken });
 }
@@ -72,6 +74,11 @@ export function loginRecorded(
       timeMs: BigInt(nowMs),
     },
   );
+}
+
+/** Other logins prove more than a password that a thief may have. */
+function isPasswordAlone(methods: readonly AuthenticationMethod[]): boolean {
+  return methods.length === 1 && methods[0] === "password";
 }
 
 /** The first login of an account has no device to compare with. */

@@ -1,4 +1,5 @@
 // Tests signing in: outcomes, the organization, counters, known devices, lockout, and repeated calls.
+import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
 import type { UserId } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
@@ -12,6 +13,7 @@ import { saveUser } from "../../src/users/user-store.ts";
 import { claimsOf, MINUTE_MS, PASSWORD, SignInUnderTest } from "./sign-in-under-test.ts";
 
 const { unlockAccount } = SessionService.method;
+const { changePassword } = AccountService.method;
 const WRONG = { password: "a quiet lake at night" };
 let clients = 0;
 
@@ -223,6 +225,19 @@ describe.each(ENGINES)("login on %s", (engine) => {
     await fail(other.email, 5, { client: freshClient(), deviceToken });
     await expectReason(identity.login(other, { client: freshClient(), deviceToken }), "LOGIN_LOCKED");
     await identity.login(other, { client: freshClient() });
+  });
+
+  test("a changed password makes every device unknown, and guesses of strangers do not prevent the change", async () => {
+    const person = await identity.person();
+    const tokens = await identity.login(person, { client: freshClient() });
+    for (let index = 0; index < 10; index += 1) await fail(person.email, 5, { client: freshClient() });
+    const change = (currentPassword: string) =>
+      identity.call(changePassword, { currentPassword, password: "another quiet lake" }, identity.by(tokens));
+    await expectReason(change("a wrong password"), "CREDENTIALS_INVALID", { row: { http: 403 } });
+    await expectReason(change("x".repeat(1_048_576)), "FIELD_INVALID", { row: { http: 400 } });
+    await change(PASSWORD);
+    const signIn = { password: "another quiet lake", deviceToken: tokens.deviceToken };
+    await expectReason(identity.login(person, { ...signIn, client: freshClient() }), "LOGIN_LOCKED");
   });
 
   test("a login from a new device mails the owner, but not the first one", async () => {
