@@ -120,7 +120,7 @@ export async function openReplica(
   return { bus, caller, verifier };
 }
 
-export async function closeReplica({ bus, caller, verifier }: Replica): Promise<void> {
+async function closeReplica({ bus, caller, verifier }: Replica): Promise<void> {
   verifier.close();
   caller.close();
   await bus.close();

@@ -1,5 +1,6 @@
 // Opens sessions and issues the tokens of a session.
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ACCESS_TOKEN_LIFETIME_S } from "@muster/authz";
 import type { AccountTokensSchema } from "@muster/contracts/muster/identity/v1/user_pb";
 import type { OrganizationId, SessionId, UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
@@ -22,8 +23,6 @@ export interface NewSession {
 }
 
 type Tokens = MessageInitShape<typeof AccountTokensSchema>;
-
-const ACCESS_TOKEN_SECONDS = 300;
 
 /** The caller has locked the user, and the membership of the organization. */
 export async function openSession(
@@ -58,6 +57,6 @@ export async function tokensOf(
     accessToken: await accessTokens.sign({ userId, sessionId, organizationId, nowMs }),
     refreshToken,
     tokenType: "Bearer",
-    expiresIn: ACCESS_TOKEN_SECONDS,
+    expiresIn: ACCESS_TOKEN_LIFETIME_S,
   };
 }

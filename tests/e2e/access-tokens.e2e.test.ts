@@ -1,0 +1,152 @@
+// Tests access tokens over REST in both modes: every service accepts a good token and refuses all others.
+import { createHmac, generateKeyPairSync } from "node:crypto";
+import { join } from "node:path";
+import { type OrganizationId, randomIds, systemClock, type UserId } from "@muster/core";
+import { type Database, openMysql, openSqlite } from "@muster/db";
+import { waitFor } from "@muster/testkit";
+import { createRemoteJWKSet, type JWTPayload, jwtVerify, SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { insertMembership } from "../../services/identity/src/memberships/membership-store.ts";
+import { Passwords } from "../../services/identity/src/passwords/passwords.ts";
+import { insertUser } from "../../services/identity/src/users/user-store.ts";
+import { type Installation, startInstallation } from "../harness/installation.ts";
+import { runMuster } from "../harness/process.ts";
+import { RestClient } from "../harness/rest.ts";
+
+const EMAIL = "ada@example.test";
+const PASSWORD = "a quiet lake at noon";
+/** A read of each service. */
+const PATHS = ["/v1/api-keys", "/v1/profiles", "/v1/segments"];
+
+describe.each(["embedded", "production"] as const)("access tokens in %s mode", (mode) => {
+  let installation: Installation;
+
+  beforeAll(async () => {
+    installation = await startInstallation(mode);
+    await storeOwner(installation);
+  }, 120_000);
+  afterAll(() => installation?.stop());
+
+  const by = (credential: string) => new RestClient({ url: installation.url, apiKey: credential });
+
+  async function login(): Promise<{ access_token: string; refresh_token: string }> {
+    const { status, body, text } = await by("none").post("/v1/login", { email: EMAIL, password: PASSWORD });
+    expect(status, text).toBe(200);
+    return body;
+  }
+
+  /** The distinct outcomes of a read of each service. */
+  async function outcomes(token: string): Promise<string[]> {
+    const responses = await Promise.all(PATHS.map((path) => by(token).get(path)));
+    return [...new Set(responses.map(({ status, body }) => `${status} ${body.reason ?? ""}`.trim()))];
+  }
+
+  const verified = (token: string) =>
+    jwtVerify(token, createRemoteJWKSet(new URL(`${installation.url}/.well-known/jwks.json`)), {
+      issuer: "muster",
+      audience: "muster",
+      typ: "at+jwt",
+      algorithms: ["ES256"],
+    });
+
+  test("a login's token is a JWT that another library verifies by the published keys", async () => {
+    const { access_token: token } = await login();
+    const { payload, protectedHeader } = await verified(token);
+    expect(Object.keys(payload).sort()).toEqual(
+      ["aud", "exp", "iat", "iss", "jti", "org", "sid", "sub"].sort(),
+    );
+    expect(protectedHeader).toEqual({ alg: "ES256", typ: "at+jwt", kid: expect.any(String) });
+    expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(300);
+    expect(await outcomes(token)).toEqual(["200"]);
+  });
+
+  test("every service refuses what identity did not sign", async () => {
+    const { access_token: token } = await login();
+    const { payload, protectedHeader } = await verified(token);
+    const [head = "", body = "", signature = ""] = token.split(".");
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const signed = (claims: JWTPayload, kid = protectedHeader.kid) =>
+      new SignJWT({ ...payload, ...claims })
+        .setProtectedHeader({ ...protectedHeader, alg: "ES256", kid: kid ?? "" })
+        .sign(privateKey);
+    const hs256 = `${part({ ...protectedHeader, alg: "HS256" })}.${body}`;
+    const tokens = [
+      await signed({}),
+      await signed({}, randomIds.next(systemClock.nowMs())),
+      `${part({ ...protectedHeader, alg: "none" })}.${body}.`,
+      `${part({ ...protectedHeader, alg: "none" })}.${body}.${signature}`,
+      `${hs256}.${createHmac("sha256", "muster").update(hs256).digest("base64url")}`,
+      `${head}.${part({ ...payload, org: randomIds.next(0) })}.${signature}`,
+      `${head}.${part({ ...payload, exp: 4_102_444_800 })}.${signature}`,
+      `${head}.${body}.${"A".repeat(86)}`,
+      `${head}.${body}`,
+      `${"x".repeat(4_000)}.${body}.${signature}`,
+    ];
+    for (const one of tokens) expect(await outcomes(one), one).toEqual(["401 UNAUTHENTICATED"]);
+    expect(await outcomes(token)).toEqual(["200"]);
+  });
+
+  test("a withdrawn key is refused by every service within a second, and a refresh goes on", async () => {
+    const { access_token: token, refresh_token } = await login();
+    const { kid = "" } = (await verified(token)).protectedHeader;
+    await waitFor(async () => (await outcomes(token))[0] === "200");
+    const { code, stderr } = await runMuster(
+      ["rotate-signing-key", "--withdraw", kid],
+      installation.variables,
+    );
+    expect([code, stderr]).toEqual([0, ""]);
+    const sinceMs = systemClock.monotonicMs();
+    await waitFor(async () => (await outcomes(token)).join() === "401 UNAUTHENTICATED");
+    expect(systemClock.monotonicMs() - sinceMs).toBeLessThan(1_000);
+
+    const refreshed = await by(token).post("/v1/token:refresh", { refresh_token });
+    expect(refreshed.status).toBe(200);
+    expect((await verified(refreshed.body.access_token)).protectedHeader.kid).not.toBe(kid);
+    await waitFor(async () => (await outcomes(refreshed.body.access_token)).join() === "200");
+  });
+
+  test("after a logout, every service answers SESSION_ENDED", async () => {
+    const { access_token: token } = await login();
+    await waitFor(async () => (await outcomes(token)).join() === "200");
+    expect((await by(token).post("/v1/logout", {})).status).toBe(204);
+    await waitFor(async () => (await outcomes(token)).join() === "401 SESSION_ENDED");
+  });
+});
+
+/** Stores an owner of the installation's organization. */
+async function storeOwner(installation: Installation): Promise<void> {
+  const { body } = await new RestClient(installation).get("/v1/organizations");
+  const organizationId = body.organizations[0].id as OrganizationId;
+  const passwordHash = await new Passwords({ clock: systemClock, slots: 1 }).hash(PASSWORD);
+  const nowMs = systemClock.nowMs();
+  const userId = randomIds.next<UserId>(nowMs);
+  const times = { createTimeMs: nowMs, updateTimeMs: nowMs };
+  const database = await openIdentity(installation);
+  await database.transaction(async (trx) => {
+    await insertUser(trx, {
+      ...times,
+      id: userId,
+      email: EMAIL,
+      emailKey: EMAIL,
+      isEmailVerified: true,
+      name: "Ada",
+      locale: undefined,
+      passwordHash,
+      isPasswordResetRequired: false,
+      securityVersion: 1,
+      lastOrganizationId: undefined,
+    });
+    const membership = { organizationId, userId, name: "Ada", role: "owner", status: "active" } as const;
+    const logins = { lastLoginTimeMs: undefined, loginCount: 0, version: 1 };
+    await insertMembership(trx, { ...membership, ...logins, ...times });
+  });
+  await database.close();
+}
+
+function openIdentity({ mode, variables }: Installation): Promise<Database> {
+  const { MUSTER_DATA_DIR = "", MUSTER_DATABASE_URL = "", MUSTER_DATABASE_PREFIX = "" } = variables;
+  return mode === "embedded"
+    ? openSqlite({ path: join(MUSTER_DATA_DIR, "identity.sqlite") })
+    : openMysql({ url: MUSTER_DATABASE_URL, database: `${MUSTER_DATABASE_PREFIX}identity` });
+}
