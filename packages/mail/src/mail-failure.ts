@@ -13,6 +13,9 @@ const MESSAGES: Readonly<Record<MailFailureKind, string>> = {
   outage: "the mail server cannot be used",
 };
 
+/** Column size of the code in identity. */
+const CODE_CHARACTERS_MAX = 64;
+
 export class MailFailure extends PlainError {
   override name = "MailFailure";
   readonly kind: MailFailureKind;
@@ -23,7 +26,7 @@ export class MailFailure extends PlainError {
     // The server's own text quotes the address, so the message has only the code.
     super(`${MESSAGES[kind]} (${code})`, options);
     this.kind = kind;
-    this.code = code;
+    this.code = code.slice(0, CODE_CHARACTERS_MAX);
   }
 }
 

@@ -144,6 +144,15 @@ test("a password is not sent in clear text to another machine", async () => {
   expect(server.received).toEqual([]);
 });
 
+test("smtps uses TLS from the start, and only with a certificate that is trusted", async () => {
+  const server = await mailServer({ isTls: true });
+  const failure = await transport(`smtps://127.0.0.1:${server.port}`)
+    .send(mail)
+    .catch((error: unknown) => error);
+  expect(failure).toMatchObject({ kind: "outage", code: expect.stringMatching(/CERT|SIGNED/) });
+  expect(server.received).toEqual([]);
+});
+
 test("closing ends a mail that is being sent", async () => {
   const server = await mailServer();
   let isReceived = false;

@@ -16,6 +16,8 @@ export interface MailServerOptions {
   readonly folder?: string;
   /** Login that clients must use. */
   readonly login?: { readonly user: string; readonly password: string };
+  /** TLS from the start, with a certificate that no client trusts. */
+  readonly isTls?: boolean;
 }
 
 export interface ReceivedMail {
@@ -36,12 +38,13 @@ export class MailServer {
   readonly #folder: string | undefined;
   #port: number;
 
-  private constructor({ port = 0, folder, login }: MailServerOptions) {
+  private constructor({ port = 0, folder, login, isTls = false }: MailServerOptions) {
     this.#port = port;
     this.#folder = folder;
     if (folder !== undefined) mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.#server = new SMTPServer({
       size: MAIL_BYTES_MAX,
+      secure: isTls,
       authOptional: login === undefined,
       // Clients refuse the unsigned certificate of a test server.
       disabledCommands: login === undefined ? ["STARTTLS", "AUTH"] : ["STARTTLS"],
