@@ -16,7 +16,7 @@ import { SessionService } from "@muster/contracts/muster/identity/v1/session_ser
 import { type GrpcCaller, grpcCaller } from "@muster/rpc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, startInstallation } from "../harness/installation.ts";
-import { ReceivedMails } from "../harness/received-mails.ts";
+import { Mailbox } from "../harness/mailbox.ts";
 import { RestClient } from "../harness/rest.ts";
 
 const account = AccountService.method;
@@ -48,13 +48,13 @@ type Call = <M extends DescMethodUnary>(
 
 describe.each(["REST", "Connect", "gRPC"] as const)("accounts over %s", (mount) => {
   let installation: Installation;
-  let mails: ReceivedMails;
+  let mails: Mailbox;
   let grpc: GrpcCaller;
   let call: Call;
 
   beforeAll(async () => {
     installation = await startInstallation("embedded");
-    mails = new ReceivedMails(installation);
+    mails = Mailbox.of(installation);
     grpc = grpcCaller({ address: installation.eventsAddress });
     call = { REST: overRest, Connect: overConnect, gRPC: overGrpc }[mount]();
   }, 60_000);

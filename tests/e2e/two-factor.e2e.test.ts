@@ -9,8 +9,8 @@ import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_facto
 import { oathtoolCode } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, startInstallation } from "../harness/installation.ts";
+import { Mailbox } from "../harness/mailbox.ts";
 import { connectMount, grpcMount, type Mount, type MountRefusal, restMount } from "../harness/mounts.ts";
-import { ReceivedMails } from "../harness/received-mails.ts";
 
 const { register, verifyEmail, getMe } = AccountService.method;
 const { login } = SessionService.method;
@@ -27,12 +27,12 @@ describe.each([
 ])("second factors over %s", (_, mountOf) => {
   let installation: Installation;
   let mount: Mount;
-  let mails: ReceivedMails;
+  let mails: Mailbox;
 
   beforeAll(async () => {
     installation = await startInstallation("embedded");
     mount = mountOf(installation);
-    mails = new ReceivedMails(installation);
+    mails = Mailbox.of(installation);
   });
   afterAll(async () => installation?.stop());
 

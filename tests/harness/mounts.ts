@@ -65,11 +65,12 @@ export function restMount({ url }: Installation): Mount {
   };
 }
 
-export function grpcMount({ eventsAddress }: Installation): Mount {
+export function grpcMount({ eventsAddress, variables }: Installation): Mount {
+  const address = variables.MUSTER_IDENTITY_ADDRESS ?? eventsAddress;
   return {
     name: "gRPC",
     async call(method, request, accessToken) {
-      const caller = grpcCaller({ address: eventsAddress });
+      const caller = grpcCaller({ address });
       const client = createClient(method.parent as DescService, caller, {
         headers: new Map(Object.entries(headersOf(accessToken))),
       }) as unknown as AnyClient;

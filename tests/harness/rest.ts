@@ -10,9 +10,10 @@ export interface RestResponse {
 
 export class RestClient {
   readonly #url: string;
-  readonly #apiKey: string;
+  readonly #apiKey: string | undefined;
 
-  constructor(installation: { readonly url: string; readonly apiKey: string }) {
+  /** Without a key, requests have the credentials of their headers alone. */
+  constructor(installation: { readonly url: string; readonly apiKey: string | undefined }) {
     this.#url = installation.url;
     this.#apiKey = installation.apiKey;
   }
@@ -26,7 +27,7 @@ export class RestClient {
     const response = await fetch(this.#url + path, {
       method,
       headers: {
-        authorization: `Bearer ${this.#apiKey}`,
+        ...(this.#apiKey === undefined ? {} : { authorization: `Bearer ${this.#apiKey}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...headers,
       },
