@@ -15,9 +15,9 @@ import { compareProfileKeys, keyOf, type ProfileKey, profileKeyText } from "../p
 import { addProfileRebuilds, type ProfileRebuild } from "../profiles/rebuild-store.ts";
 import { loadStates } from "../profiles/state-store.ts";
 import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
+import { TransactionSlices } from "../transaction-slices.ts";
 import { applyToProfile, type ProfileUpdate, type ProfileWork } from "./apply-to-profile.ts";
 import type { MessageMatcher } from "./match-messages.ts";
-import { TransactionSlices } from "./transaction-slices.ts";
 
 export interface ApplyDeps {
   readonly announcer: Announcer;

@@ -5,8 +5,8 @@ import { expect, test } from "vitest";
 import { matcherOf } from "../engine/rule/matcher.ts";
 import type { EvaluatedRule } from "../engine/rule/rule.ts";
 import { Definitions } from "../engine/state/definitions.ts";
+import { TransactionSlices } from "../transaction-slices.ts";
 import { applyToProfile, type ProfileWork } from "./apply-to-profile.ts";
-import { TransactionSlices } from "./transaction-slices.ts";
 
 const SEGMENTS = 40;
 const EVENTS = 60;

@@ -14,8 +14,8 @@ import { emptyState, type ProfileState } from "../engine/state/profile-state.ts"
 import type { IdentityChange, ProfileEvent, UpdatedProfile } from "../events/decode-message.ts";
 import type { ProfileKey } from "../profiles/profile-key.ts";
 import type { StoredProfile } from "../profiles/state-store.ts";
+import type { TransactionSlices } from "../transaction-slices.ts";
 import type { MessageMatcher } from "./match-messages.ts";
-import type { TransactionSlices } from "./transaction-slices.ts";
 
 /** The content of a message for a single profile: exactly one of the optional fields. */
 export interface ProfileUpdate {

@@ -22,7 +22,7 @@ import {
 } from "../profiles/state-store.ts";
 import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
-import { TransactionSlices } from "./transaction-slices.ts";
+import { TransactionSlices } from "../transaction-slices.ts";
 
 export interface TimerWorkerDeps {
   readonly announcer: Announcer;

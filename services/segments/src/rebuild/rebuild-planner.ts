@@ -43,9 +43,17 @@ type Kind = "rebuilds" | "backfills";
 const SHARDS_AT_ONCE = 4;
 /** Target duration of a step. Messages wait meanwhile, but each step costs a commit and a round of scans. */
 const STEP_MS = 100;
+/** Target duration of the write transaction of a step, because other writers of SQLite wait meanwhile. */
+const WRITE_MS = 50;
 
-/** Adapts the number of profiles in a step to the duration of earlier steps. */
-class ChunkSize {
+/** The durations of a step and of its write transaction. */
+export interface StepTimes {
+  readonly stepMs: number;
+  readonly writeMs: number;
+}
+
+/** Adapts the number of profiles in a step to the durations of earlier steps. */
+export class ChunkSize {
   readonly #max: number;
   #profiles = 200;
 
@@ -57,8 +65,9 @@ class ChunkSize {
     return this.#profiles;
   }
 
-  adjust(ms: number): void {
-    const factor = ms < STEP_MS / 2 ? 2 : ms > STEP_MS * 1.5 ? 0.5 : 1;
+  adjust({ stepMs, writeMs }: StepTimes): void {
+    const share = Math.max(stepMs / STEP_MS, writeMs / WRITE_MS);
+    const factor = share < 0.5 ? 2 : share > 1.5 ? 0.5 : 1;
     this.#profiles = Math.min(this.#max, Math.max(1, Math.round(this.#profiles * factor)));
   }
 }
@@ -119,9 +128,9 @@ export class RebuildPlanner {
     return { tasks: [], nextMs: Math.min(...this.#postponed.values()) };
   }
 
-  /** Adapts the chunk size to the duration of a step in milliseconds; Infinity means that the step failed. */
-  adjustChunkSize(ms: number): void {
-    this.#turns[this.#lastKind].size.adjust(ms);
+  /** Adapts the chunk size to the durations of a step; Infinity means that the step failed. */
+  adjustChunkSize(times: StepTimes): void {
+    this.#turns[this.#lastKind].size.adjust(times);
   }
 
   /** Later marks of the profile share a rebuild, which starts at the given time. */

@@ -23,6 +23,7 @@ import { compareProfileKeys, LAST_PROFILE } from "../profiles/profile-key.ts";
 import { addProfileRebuilds, deleteProfileRebuilds } from "../profiles/rebuild-store.ts";
 import { listStateIds } from "../profiles/state-store.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
+import { TransactionSlices } from "../transaction-slices.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import { ALL_EVALUATIONS, advanceBackfills, type Backfill } from "./backfill-store.ts";
 import { deleteProfiles } from "./missing-profiles.ts";
@@ -109,8 +110,8 @@ export class RebuildWorker {
     }
     const startMs = clock.monotonicMs();
     try {
-      await this.#run(owned, tasks, signal);
-      this.#planner.adjustChunkSize(clock.monotonicMs() - startMs);
+      const writeMs = await this.#run(owned, tasks, signal);
+      this.#planner.adjustChunkSize({ stepMs: clock.monotonicMs() - startMs, writeMs });
       this.#failures = 0;
       this.#failureLog.succeeded();
       return { nextMs: 0, hasFinishedWork: true };
@@ -122,15 +123,15 @@ export class RebuildWorker {
       // The events service is unavailable. Timers and messages continue, and waiting readers time out with a
       // retry hint.
       this.#failureLog.failed(error);
-      this.#planner.adjustChunkSize(Number.POSITIVE_INFINITY);
+      this.#planner.adjustChunkSize({ stepMs: Number.POSITIVE_INFINITY, writeMs: 0 });
       this.#failures += 1;
       this.#notBeforeMs = nowMs + backoffMs(this.#failures, RETRY);
       return { nextMs: this.#notBeforeMs, hasFinishedWork: false };
     }
   }
 
-  /** All tasks are of one organization, each of another shard. */
-  async #run(owned: OwnedShards, tasks: readonly RebuildTask[], signal: AbortSignal): Promise<void> {
+  /** All tasks are of one organization, each of another shard. Returns the duration of the write transaction. */
+  async #run(owned: OwnedShards, tasks: readonly RebuildTask[], signal: AbortSignal): Promise<number> {
     const { database, clock, feed, threads } = this.#deps;
     const organizationId = tasks[0]?.organizationId;
     assert(organizationId !== undefined, "a step has a task");
@@ -153,16 +154,21 @@ export class RebuildWorker {
       // Invariant: the snapshot contains all applied messages, because no message is applied during the step.
       assert(position >= appliedPosition, "a snapshot is behind the applied position");
     }
+    let writeMs = 0;
     // A failed scan of one shard does not delay the others.
     if (scannedShards.length > 0) {
       const shards = scannedShards.map(({ task }) => task.shard).sort((a, b) => a - b);
-      const changes = await owned.transaction(shards, (trx) =>
-        this.#write(trx, organizationId, scannedShards, definitions),
-      );
+      let startMs = clock.monotonicMs();
+      const changes = await owned.transaction(shards, (trx) => {
+        startMs = clock.monotonicMs();
+        return this.#write(trx, organizationId, scannedShards, definitions);
+      });
+      writeMs = clock.monotonicMs() - startMs;
       this.#deps.metrics.membershipsChanged("backfill", changes);
       for (const scanned of scannedShards) this.#postponeLongHistories(scanned);
     }
     for (const scan of scans) if (scan.status === "rejected") throw scan.reason;
+    return writeMs;
   }
 
   /** Many late events of a profile share a rebuild, because each rebuild reads the whole history again. */
@@ -188,8 +194,9 @@ export class RebuildWorker {
     if (isEnding) await ruleVersions.lockOrganization(trx, organizationId);
     const changed: ChangedProfile[] = [];
     const replacedShards: (ReplacedStates & { readonly shard: number })[] = [];
+    const slices = new TransactionSlices(clock);
     for (const one of [...scannedShards].sort((a, b) => a.task.shard - b.task.shard)) {
-      const replaced = await replaceStates(trx, one, definitions, nowMs);
+      const replaced = await replaceStates(trx, one, definitions, { nowMs, slices });
       changed.push(...replaced.changed, ...replaced.missing);
       replacedShards.push({ shard: one.task.shard, ...replaced });
     }

@@ -12,6 +12,7 @@ import { profileKeyText } from "../profiles/profile-key.ts";
 import type { RebuildReason } from "../profiles/rebuild-reason.ts";
 import { addProfileRebuilds, type ProfileRebuild, readRebuildReasons } from "../profiles/rebuild-store.ts";
 import { loadStates } from "../profiles/state-store.ts";
+import type { TransactionSlices } from "../transaction-slices.ts";
 import { listBackfillsOfShards } from "./backfill-store.ts";
 import { saveFactHorizons } from "./fact-horizon-store.ts";
 import { type EndedProfiles, hasEnded, missingProfile } from "./missing-profiles.ts";
@@ -43,7 +44,7 @@ export async function replaceStates(
   trx: Transaction,
   scanned: ScannedShard,
   definitions: Definitions,
-  nowMs: number,
+  { nowMs, slices }: { readonly nowMs: number; readonly slices: TransactionSlices },
 ): Promise<ReplacedStates> {
   const { task, states, position, isScanned, appliedPosition, unapplied } = scanned;
   const { organizationId, shard, profiles } = task;
@@ -60,6 +61,7 @@ export async function replaceStates(
   const ended: ProfileId[] = [];
   const unread: ProfileRebuild[] = [];
   for (const key of keys) {
+    if (slices.isOver()) await slices.turn();
     const { profileId } = key;
     const reason = reasonOf(profileId);
     const before = stored.get(profileKeyText(organizationId, profileId));
