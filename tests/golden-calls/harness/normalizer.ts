@@ -1,6 +1,10 @@
 // Replaces values that differ between runs, and unreadable values, by names.
 
 const PAGE_TOKEN = /("(?:nextPageToken|pageToken|resumeToken)": ?)"[^"]+"/g;
+/** The token of a mail. */
+const MAIL_TOKEN = /("token": ?)"([A-Za-z0-9_-]{43})"/g;
+/** Each script has an owner of its own. */
+const OWNER = /\bada-\d+\b/g;
 const SECRET = /mk_[A-Za-z0-9_-]{43}/g;
 const SECRET_PREFIX = /mk_[A-Za-z0-9_-]{8}(?![A-Za-z0-9_-])/g;
 /** 32 bytes in base64url, in a JSON Web Key. */
@@ -37,6 +41,8 @@ export class Normalizer {
     return text
       .replace(PAGE_TOKEN, '$1"<token>"')
       .replace(KEY_COORDINATE, '$1"<coordinate>"')
+      .replace(MAIL_TOKEN, (_, name, token) => `${name}"${this.#name("token", token)}"`)
+      .replace(OWNER, "ada")
       .replace(SECRET, (secret) => this.#name("secret", secret))
       .replace(SECRET_PREFIX, (prefix) => this.#name("prefix", prefix))
       .replace(BASE64_ID, (base64) => this.#id(Buffer.from(base64, "base64").toString("hex")))

@@ -8,6 +8,7 @@ import {
 import { bytesToUuid, type OrganizationId, type SessionId, type UserId } from "@muster/core";
 import type { CallOptions, UnaryResponse } from "@muster/rpc";
 import type { ServiceName } from "@muster/runtime";
+import { waitFor } from "@muster/testkit";
 import { type CallingUser, type ModuleUnderTest, userText } from "@muster/testkit/module";
 import { Normalizer } from "./normalizer.ts";
 import { renderChanges, renderError, renderMessage } from "./render.ts";
@@ -48,6 +49,8 @@ const READER_SCOPES = ["profiles.read", "segments.read"];
 export class Recorder {
   /** The organization of the script; the owner's key is its first. */
   organizationId = "";
+  /** The address of the user "ada". */
+  ownerEmail = "";
   readonly recorded = new Set<DescMethod>();
   readonly #world: World;
   readonly #normalizer: Normalizer;
@@ -70,7 +73,8 @@ export class Recorder {
     const recorder = new Recorder(world, firstCall);
     world.beginCall(firstCall);
     // Each script has an address of its own, and so a user.
-    const created = await world.createOrganization("Acme", `ada-${firstCall}@example.com`);
+    recorder.ownerEmail = `ada-${firstCall}@example.com`;
+    const created = await world.createOrganization("Acme", recorder.ownerEmail);
     const { organizationId, secret, ownerId } = created;
     recorder.organizationId = organizationId;
     recorder.addKey("owner", secret);
@@ -96,6 +100,15 @@ export class Recorder {
 
   addKey(name: string, secret: string): void {
     this.#keys.set(name, secret);
+  }
+
+  /** The token of the newest mail to the address. */
+  async mailToken(to: string): Promise<string> {
+    const { mails } = this.#world.moduleOf("identity");
+    const newest = await waitFor(() =>
+      mails.all.findLast((mail) => mail.to === to && /#token=/.test(mail.text)),
+    );
+    return /#token=(\S+)/.exec(newest.text)?.[1] ?? "";
   }
 
   /** Rejects if the call fails. */

@@ -1,4 +1,5 @@
 // The scripts in the order in which they run: the feed first, for its positions are those of the whole outbox.
+import { accountScripts } from "./accounts.ts";
 import { alertScripts } from "./alerts.ts";
 import { behaviorScripts } from "./behavior.ts";
 import { eventScripts } from "./events.ts";
@@ -22,4 +23,5 @@ export const scripts: readonly Script[] = [
   ...segmentScripts,
   ...segmentInternalScripts,
   ...identityScripts,
+  ...accountScripts,
 ];
