@@ -75,12 +75,11 @@ export async function deleteOldActivities(
     .where("create_time_ms", "<", beforeMs)
     .orderBy("create_time_ms")
     .limit(limit);
-  if (old.length === 0) return 0;
+  const newest = old.at(-1);
+  if (newest === undefined) return 0;
+  const ids = old.map(({ id }) => id);
   return trx("user_activities")
-    .whereIn(
-      "id",
-      old.map(({ id }) => id),
-    )
-    .andWhere("create_time_ms", "<", beforeMs)
+    .whereIn("id", ids)
+    .andWhere("create_time_ms", "<=", newest.create_time_ms)
     .delete();
 }

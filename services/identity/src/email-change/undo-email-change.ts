@@ -11,6 +11,7 @@ import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import { insertActivity } from "../activity/activity-store.ts";
 import type { IdentityDeps } from "../deps.ts";
+import { deleteKnownDevices } from "../login/known-device-store.ts";
 import { deleteOneTimeTokens, type OneTimeToken } from "../one-time-tokens/one-time-token-store.ts";
 import { redeemToken } from "../one-time-tokens/redeem-token.ts";
 import { queueResetMail } from "../passwords/reset-mail.ts";
@@ -30,6 +31,7 @@ export function undoEmailChange(
       const restored = await restore(trx, user, token, nowMs);
       // The tokens of later changes too: they would give the account back.
       await deleteOneTimeTokens(trx, user.id);
+      await deleteKnownDevices(trx, user.id);
       await removeLaterFactor(trx, user, Number(token.details.request_time_ms));
       const activity = { userId: user.id, timeMs: nowMs, client: context.client };
       await insertActivity(trx, deps, { ...activity, kind: "email_change_undone" });

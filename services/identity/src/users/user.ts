@@ -22,5 +22,3 @@ export interface User {
   readonly createTimeMs: number;
   readonly updateTimeMs: number;
 }
-
-export const LOCALE_DEFAULT = "en";

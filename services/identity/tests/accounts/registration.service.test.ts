@@ -1,12 +1,23 @@
 // Tests registration and verification: nothing exists before the address is verified, and the first verification
 // voids the other registrations of the address.
+import { fromBinary } from "@bufbuild/protobuf";
 import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
+import {
+  UserJoinedSchema,
+  UserVerifiedSchema,
+} from "@muster/contracts/muster/identity/v1/identity_events_pb";
+import { uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AccountHarness, NEW_PASSWORD, PASSWORD } from "./account-harness.ts";
 
 const { getMe, listActivities, register, resendVerification, verifyEmail } = AccountService.method;
+
+interface OutboxRow {
+  readonly type: Buffer;
+  readonly data: Buffer;
+}
 
 describe.each(ENGINES)("registration on %s", (engine) => {
   let identity: AccountHarness;
@@ -37,6 +48,28 @@ describe.each(ENGINES)("registration on %s", (engine) => {
     const { activities } = await identity.call(listActivities, {}, identity.as(user));
     expect(activities.map(({ kind }) => kind)).toEqual(["email_verified"]);
     expect(await identity.hasPassword(email, PASSWORD)).toBe(true);
+  });
+
+  test("a verification publishes who joined and who is verified, for the organization", async () => {
+    const rows = () => identity.database.reader("outbox_messages").select<OutboxRow[]>("type", "data");
+    const before = (await rows()).length;
+    const email = identity.newAddress();
+    await identity.register(email, { organizationName: "Acme" });
+    expect(await rows()).toHaveLength(before);
+    await verify(await identity.mails.nextToken(email));
+    const user = await identity.userOf(email);
+    const [organization] = (await identity.call(getMe, {}, identity.as(user))).me?.organizations ?? [];
+    const ids = { organizationId: uuidToBytes(organization?.id ?? ""), userId: uuidToBytes(user.id) };
+    const published = new Map(
+      (await rows()).map(({ type, data }) => [`${type}/${data.toString("hex")}`, data]),
+    );
+    const of = (type: string, schema: typeof UserJoinedSchema | typeof UserVerifiedSchema) =>
+      [...published]
+        .filter(([key]) => key.startsWith(`${type}/`))
+        .map(([, data]) => fromBinary(schema, data))
+        .filter(({ userId }) => Buffer.from(userId).equals(ids.userId));
+    expect(of("muster.identity.user.joined.v1", UserJoinedSchema)).toMatchObject([{ ...ids, role: "owner" }]);
+    expect(of("muster.identity.user.verified.v1", UserVerifiedSchema)).toMatchObject([ids]);
   });
 
   test("without a name of an organization the user has none", async () => {
