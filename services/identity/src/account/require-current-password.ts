@@ -1,4 +1,4 @@
-// Checks the current password of the caller. A wrong password counts as a failure of the session.
+// Checks the current password of the caller, and counts wrong ones.
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
@@ -10,12 +10,12 @@ import { findUser } from "../users/user-store.ts";
 /** Returns the user with this password. CREDENTIALS_INVALID for another password. */
 export async function requireCurrentPassword(
   deps: IdentityDeps,
-  { user: { id, sessionId }, client }: Pick<CallContext, "user" | "client">,
+  { user: { id }, client }: Pick<CallContext, "user" | "client">,
   password: string,
 ): Promise<User> {
   requireBoundedPassword(password, "current_password");
   const user = await findUser(deps.database.reader, id);
   if (user === undefined) throw new AppError("SESSION_ENDED");
-  await checkPassword(deps, { user, sessionId, password, client });
+  await checkPassword(deps, { user, password, client });
   return user;
 }

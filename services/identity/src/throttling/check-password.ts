@@ -1,5 +1,4 @@
 // Checks the password of a signed-in user, and counts wrong ones.
-import type { SessionId } from "@muster/core";
 import type { Database } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { type ClientInfo, clientKeyOf } from "@muster/rpc";
@@ -14,23 +13,23 @@ export interface PasswordCheckDeps {
 }
 
 /**
- * Throws CREDENTIALS_INVALID for a wrong password, LOGIN_LOCKED after too many. Only failures of the session itself
- * lock the session. The caller locks the user afterwards, and compares the hash with the hash that was checked.
+ * Throws CREDENTIALS_INVALID for a wrong password, LOGIN_LOCKED after too many. Wrong passwords of all sessions count
+ * together, because a thief of an access token opens further sessions. Failed logins do not count here, so that no
+ * stranger locks the account. The caller locks the user afterwards, and compares the hash with the hash that was checked.
  */
 export async function checkPassword(
   { database, passwords, loginThrottle }: PasswordCheckDeps,
   entered: {
     readonly user: Pick<User, "id" | "emailKey" | "passwordHash">;
-    readonly sessionId: SessionId;
     readonly password: string;
     readonly client: ClientInfo;
   },
 ): Promise<void> {
-  const { user, sessionId, password, client } = entered;
+  const { user, password, client } = entered;
   const attempt = {
     emailKey: user.emailKey,
     client: clientKeyOf(client.address),
-    deviceId: sessionId,
+    deviceId: user.id,
     userId: user.id,
   };
   const lockedMs = await loginThrottle.lockedMs(database.reader, attempt);

@@ -46,7 +46,7 @@ async function byPassword(
   const known = await findUser(deps.database.reader, caller.id);
   if (known === undefined) throw new AppError("SESSION_ENDED");
   requireBoundedPassword(password, "password");
-  await checkPassword(deps, { user: known, sessionId: caller.sessionId, password, client });
+  await checkPassword(deps, { user: known, password, client });
   const nowMs = await deps.database.nowMs();
   return writeTransaction(deps, context, async (trx) => {
     const user = await lockCaller(trx, caller);

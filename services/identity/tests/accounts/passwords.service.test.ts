@@ -151,7 +151,7 @@ describe.each(ENGINES)("passwords on %s", (engine) => {
     expect((await identity.mails.next(user.email)).subject).toBe("Your password was changed");
   });
 
-  test("wrong passwords lock the change for the client", async () => {
+  test("wrong passwords lock the change for the account", async () => {
     const user = await identity.newUser();
     const wrong = { currentPassword: "not the password", password: NEW_PASSWORD };
     for (let failures = 0; failures < 5; failures += 1) {

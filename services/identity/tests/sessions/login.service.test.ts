@@ -10,9 +10,9 @@ import { listActivityPage } from "../../src/activity/activity-store.ts";
 import { findMembership } from "../../src/memberships/membership-store.ts";
 import { findSession } from "../../src/sessions/session-store.ts";
 import { saveUser } from "../../src/users/user-store.ts";
-import { claimsOf, MINUTE_MS, PASSWORD, SignInUnderTest } from "./sign-in-under-test.ts";
+import { claimsOf, MINUTE_MS, PASSWORD, SignInUnderTest, tokensOf } from "./sign-in-under-test.ts";
 
-const { unlockAccount } = SessionService.method;
+const { switchOrganization, unlockAccount } = SessionService.method;
 const { changePassword } = AccountService.method;
 const WRONG = { password: "a quiet lake at night" };
 let clients = 0;
@@ -238,6 +238,24 @@ describe.each(ENGINES)("login on %s", (engine) => {
     await change(PASSWORD);
     const signIn = { password: "another quiet lake", deviceToken: tokens.deviceToken };
     await expectReason(identity.login(person, { ...signIn, client: freshClient() }), "LOGIN_LOCKED");
+  });
+
+  test("a thief of an access token gets no further guesses by further sessions", async () => {
+    const organizationId = identity.newOrganization();
+    const person = await identity.person({}, [organizationId]);
+    let tokens = await identity.login(person, { client: freshClient() });
+    const guess = () =>
+      identity.call(
+        changePassword,
+        { currentPassword: "a wrong password", password: "another quiet lake" },
+        identity.by(tokens),
+      );
+    for (let index = 0; index < 5; index += 1) {
+      await expectReason(guess(), "CREDENTIALS_INVALID");
+      tokens = tokensOf(await identity.call(switchOrganization, { organizationId }, identity.by(tokens)));
+    }
+    await expectReason(guess(), "LOGIN_LOCKED");
+    await identity.login(person, { client: freshClient() });
   });
 
   test("a login from a new device mails the owner, but not the first one", async () => {
