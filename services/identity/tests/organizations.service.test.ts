@@ -12,7 +12,12 @@ import { ENGINES } from "@muster/testkit";
 import { type CallAs, expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Membership } from "../src/memberships/membership.ts";
-import { findMembership, insertMembership } from "../src/memberships/membership-store.ts";
+import {
+  findMembership,
+  insertMembership,
+  listActiveMemberships,
+} from "../src/memberships/membership-store.ts";
+import { findUserByEmail } from "../src/users/user-store.ts";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 import { type SignedInOptions, type SignedInUser, signInUser } from "./signed-in-user.ts";
 
@@ -219,6 +224,30 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
     const counts = await identity.rowCounts();
     expect(await identity.call(createOrganization, { name: "Once" }, as)).toEqual(first);
     expect(await identity.rowCounts()).toEqual(counts);
+  });
+
+  test("an operator names the owner: of several commands at once, one creates the user", async () => {
+    const made = await Promise.all(
+      ["Ada@Example.com", " ada@example.com", "ADA@EXAMPLE.COM"].map((ownerEmail, index) => {
+        const options = { clock: identity.clock, ids: randomIds, name: `Of Ada ${index}`, ownerEmail };
+        return createOrganizationDirect(identity.database, options);
+      }),
+    );
+    const [userId, ...others] = new Set(made.map(({ ownerId }) => ownerId));
+    expect(others).toEqual([]);
+    // The user sets a password by mail, which verifies the address.
+    const user = await findUserByEmail(identity.database.reader, "ada@example.com");
+    expect(user).toMatchObject({
+      id: userId,
+      isEmailVerified: false,
+      passwordHash: undefined,
+      name: expect.stringMatching(/^ada$/i),
+    });
+    const memberships = await listActiveMemberships(identity.database.reader, userId as UserId);
+    expect(memberships.map(({ organizationId }) => organizationId).sort()).toEqual(
+      made.map(({ organizationId }) => organizationId).sort(),
+    );
+    expect(memberships.map(({ role }) => role)).toEqual(["owner", "owner", "owner"]);
   });
 
   test("the demo organization is made once, by one of several, and a lost key can be replaced", async () => {
