@@ -202,6 +202,10 @@ describe("production", { timeout: 90_000 }, () => {
       MUSTER_NATS_URL: `nats://127.0.0.1:${await freePort()}`,
       MUSTER_SECRET: randomBytes(32).toString("hex"),
       MUSTER_IDENTITY_SECRET: randomBytes(32).toString("hex"),
+      MUSTER_PUBLIC_URL: "http://127.0.0.1:9",
+      // An address without a listener, as above.
+      MUSTER_SMTP_URL: "smtp://127.0.0.1:9",
+      MUSTER_MAIL_FROM: "muster@example.test",
       MUSTER_METRICS_PORT: String(await freePort()),
       MUSTER_LOG_LEVEL: "warn",
     };
