@@ -15,7 +15,7 @@ export * from "./grpc/grpc-errors.ts";
 export * from "./grpc/grpc-server.ts";
 export * from "./handler.ts";
 export * from "./metadata.ts";
-export { isEndless, isPublic } from "./method-plan.ts";
+export { isEndless, isPublic, readsCredential } from "./method-plan.ts";
 export * from "./page.ts";
 export * from "./response-without.ts";
 export * from "./service-token-caller.ts";

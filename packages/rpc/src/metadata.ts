@@ -2,6 +2,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import { rest } from "@muster/contracts/muster/options/v1/options_pb";
+import { readsCredential } from "./method-plan.ts";
 
 export const AUTHORIZATION = "authorization";
 export const SERVICE_TOKEN = "muster-service-token";
@@ -35,7 +36,8 @@ function forwardedHeaderNames(method: DescMethod): readonly string[] {
   let names = forwardedByMethod.get(method);
   if (names === undefined) {
     const requested = getOption(method, rest).requestHeaders.map((name) => name.toLowerCase());
-    names = [...new Set([...FORWARDED, ...requested])].filter((name) => name !== SERVICE_TOKEN);
+    const withheld = readsCredential(method) ? [SERVICE_TOKEN] : [SERVICE_TOKEN, AUTHORIZATION];
+    names = [...new Set([...FORWARDED, ...requested])].filter((name) => !withheld.includes(name));
     forwardedByMethod.set(method, names);
   }
   return names;

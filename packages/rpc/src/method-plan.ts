@@ -48,6 +48,11 @@ export function isPublic(method: DescMethod): boolean {
   return getOption(method, policyOption).access === Access.PUBLIC;
 }
 
+/** Whether the method reads the caller's credential. A public method ignores even a malformed one. */
+export function readsCredential(method: DescMethod): boolean {
+  return !isPublic(method) || getOption(method, policyOption).readsAccessToken;
+}
+
 /** The plans of all methods, by descriptor. Throws for a method whose policy leaves a gap. */
 export function planMethods(implementations: readonly ServiceImplementation[]): Map<DescMethod, MethodPlan> {
   const plans = new Map<DescMethod, MethodPlan>();

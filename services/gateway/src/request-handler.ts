@@ -18,7 +18,7 @@ import {
 import { type RestResponse, renderError, type Transcoder } from "@muster/transcoder";
 import type { AccessLog } from "./access-log.ts";
 import { type ByteBudget, overloaded } from "./byte-budget.ts";
-import { type CallMetadataDeps, metadataOf, withCredentials } from "./callers/call-metadata.ts";
+import { type CallMetadataDeps, isIgnored, metadataOf, withCredentials } from "./callers/call-metadata.ts";
 import { headerOf } from "./callers/header-of.ts";
 import type { Cors, CorsRequest } from "./cors.ts";
 import { adoptRequestId, pathOf, stripInternals, targetOf } from "./incoming.ts";
@@ -198,7 +198,7 @@ export class RequestHandler {
         {
           method,
           url,
-          headers: { get: (name) => headerOf(headers, name) },
+          headers: { get: (name) => (isIgnored(desc, name) ? undefined : headerOf(headers, name)) },
           body: async (bytesMax) => {
             const limit = Math.min(bytesMax ?? Infinity, bodyBytesMaxOf(desc, limits));
             body = await this.#readBody(exchange, caller, limit, true);

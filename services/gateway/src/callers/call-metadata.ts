@@ -1,9 +1,11 @@
 // Makes the metadata with which the gateway calls services for a client.
 import type { IncomingMessage } from "node:http";
+import type { DescMethod } from "@bufbuild/protobuf";
 import {
   AUTHORIZATION,
   clientMetadata,
   REQUEST_ID,
+  readsCredential,
   SERVICE_TOKEN,
   type TrustedProxies,
   userAgentOf,
@@ -39,4 +41,9 @@ export function withCredentials(
   const credentials = new Map(metadata);
   if (authorization !== undefined) credentials.set(AUTHORIZATION, authorization);
   return credentials;
+}
+
+/** Whether the header is withheld from the method. */
+export function isIgnored(method: DescMethod | undefined, header: string): boolean {
+  return header === AUTHORIZATION && method !== undefined && !readsCredential(method);
 }
