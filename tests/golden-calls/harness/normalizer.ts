@@ -3,6 +3,8 @@
 const PAGE_TOKEN = /("(?:nextPageToken|pageToken|resumeToken)": ?)"[^"]+"/g;
 /** The token of a mail. */
 const MAIL_TOKEN = /("token": ?)"([A-Za-z0-9_-]{43})"/g;
+/** The tokens of a session. */
+const SESSION_TOKEN = /("(?:accessToken|refreshToken|deviceToken)": ?)"([^"]{43,})"/g;
 /** Each script has an owner of its own. */
 const OWNER = /\bada-\d+\b/g;
 const SECRET = /mk_[A-Za-z0-9_-]{43}/g;
@@ -19,7 +21,7 @@ const BASE64_HASH = /(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=/g;
 /** UUIDv7 in hexadecimal digits, also within longer text. */
 const HEX_ID = /019[0-9a-f]{9}7[0-9a-f]{3}[89ab][0-9a-f]{15}/g;
 const ISO_INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
-const EPOCH_MS = /(?<![\d.-])1[67]\d{11}(?!\d)/g;
+const EPOCH_MS = /(?<![\d.-])1[678]\d{11}(?!\d)/g;
 
 export interface NormalizerOptions {
   /** Epoch ms. Instants are written as the distance from this start, in seconds. */
@@ -42,6 +44,7 @@ export class Normalizer {
       .replace(PAGE_TOKEN, '$1"<token>"')
       .replace(KEY_COORDINATE, '$1"<coordinate>"')
       .replace(MAIL_TOKEN, (_, name, token) => `${name}"${this.#name("token", token)}"`)
+      .replace(SESSION_TOKEN, (_, name, token) => `${name}"${this.#name("token", token)}"`)
       .replace(OWNER, "ada")
       .replace(SECRET, (secret) => this.#name("secret", secret))
       .replace(SECRET_PREFIX, (prefix) => this.#name("prefix", prefix))

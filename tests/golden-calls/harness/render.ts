@@ -25,7 +25,7 @@ const DOMAIN_EVENTS = new Map(
   ),
 );
 /** Sealed or salted at random, so different in every run; or times in binary. */
-const SEALED_COLUMNS = new Set(["password_hash", "payload", "response", "sent_times"]);
+const SEALED_COLUMNS = new Set(["password_hash", "payload", "response", "sent_times", "successor_seal"]);
 const LINE_WIDTH = 110;
 const JSON_LENGTH_MAX = 8000;
 const BYTES_SHOWN_MAX = 96;
@@ -71,7 +71,8 @@ function sortedHashes(rows: readonly string[]): string[] {
 }
 
 function isKeyedByHash(row: string): boolean {
-  return /^.*\n? *\w+_(?:hash|key)=<32 bytes>/.test(row);
+  // The text of a changed refresh token does not contain its key.
+  return /^.*\n? *\w+_(?:hash|key)=<32 bytes>|^rows \w+: ~ refresh_tokens /.test(row);
 }
 
 function renderOutboxChange(service: string, { before, after }: RowChange): string {

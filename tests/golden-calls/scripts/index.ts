@@ -10,6 +10,7 @@ import { profileScripts } from "./profiles.ts";
 import type { Script } from "./script.ts";
 import { segmentScripts } from "./segments.ts";
 import { segmentInternalScripts } from "./segments-internal.ts";
+import { sessionScripts } from "./sessions.ts";
 import { trackingScripts } from "./tracking.ts";
 
 export const scripts: readonly Script[] = [
@@ -24,4 +25,5 @@ export const scripts: readonly Script[] = [
   ...segmentInternalScripts,
   ...identityScripts,
   ...accountScripts,
+  ...sessionScripts,
 ];
