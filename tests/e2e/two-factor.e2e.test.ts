@@ -137,7 +137,7 @@ describe.each([
     expect((await refusal(mount.call(redeemMagicLink, { token: link.token }))).reason).toBe("CODE_INVALID");
     const session = tokens?.accessToken ?? "";
     const { reason, details } = await refusal(mount.call(two.disableTwoFactor, {}, session));
-    expect([reason, details.methods]).toEqual(["STEP_UP_REQUIRED", "password"]);
+    expect([reason, String(details.methods)]).toEqual(["STEP_UP_REQUIRED", "password"]);
     await mount.call(two.reauthenticate, { credential: { case: "password", value: PASSWORD } }, session);
     expect((await refusal(mount.call(two.disableTwoFactor, {}, session))).reason).toBe(
       "TWO_FACTOR_NOT_ENABLED",

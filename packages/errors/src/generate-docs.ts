@@ -44,7 +44,8 @@ list. The body of every REST response with 4xx or 5xx is this envelope:
 
 \`code\` is the Connect and gRPC code. gRPC and Connect callers find the same content in the status
 details: \`google.rpc.ErrorInfo\` (\`reason\`, domain \`muster\`, \`details\` as metadata),
-\`BadRequest\` (\`fields\`), \`RetryInfo\` and \`RequestInfo\`. Branch on \`reason\`; \`message\` is for
+\`BadRequest\` (\`fields\`), \`RetryInfo\` and \`RequestInfo\`. A detail with several items is an
+array in REST, and a text with commas in metadata. Branch on \`reason\`; \`message\` is for
 people and may change. If the response has a \`Retry-After\` header (\`RetryInfo\`), wait that long.
 
 \`Accept-Language\` selects the language of \`message\` in REST: English, German, French or Spanish,

@@ -50,6 +50,8 @@ export interface ReasonRow {
   readonly http: number;
   /** Sent when the thrown error has no message of its own. */
   readonly message: string;
+  /** Details that hold a list. Commas separate the items; REST renders an array. */
+  readonly lists?: readonly string[];
 }
 
 export const reasonTable = {
@@ -214,6 +216,7 @@ export const reasonTable = {
     code: "permission_denied",
     http: 403,
     message: "Enter the password or a code of the second factor again.",
+    lists: ["methods"],
   },
   ORGANIZATION_REQUIRED: {
     code: "permission_denied",

@@ -39,10 +39,20 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
     reason: error.reason,
     message: language === "en" ? englishMessage(error, bodyField) : reasonMessage(error.reason, language),
     fields: fields.map(({ field, message }) => ({ field, message })),
-    details: error.details,
+    details: detailsOf(error),
     request_id: error.requestId ?? context.requestId,
   });
   return { status: error.row.http, headers, body };
+}
+
+/** A detail that holds a list becomes an array. */
+function detailsOf({ details, row }: AppError): Record<string, string | string[]> {
+  const entries = Object.entries(details).map(([name, value]): [string, string | string[]] =>
+    row.lists?.includes(name) === true
+      ? [name, value.split(",").filter((item) => item !== "")]
+      : [name, value],
+  );
+  return Object.fromEntries(entries);
 }
 
 /** Maps an error of decoding to the client's error; other errors that are no AppError are defects. */

@@ -467,6 +467,16 @@ describe("errors", () => {
     throw error;
   };
 
+  test.each<[string, string, unknown]>([
+    ["several items", "password,totp", ["password", "totp"]],
+    ["one item", "password", ["password"]],
+    ["no item", "", []],
+  ])("a list of details with %s is an array", async (_, methods, rendered) => {
+    caller.rendered = failing(new AppError("STEP_UP_REQUIRED", { details: { methods, other: "a,b" } }));
+    const response = await send("POST", "/v1/books", "{}");
+    expect(response.json()).toMatchObject({ details: { methods: rendered, other: "a,b" } });
+  });
+
   test("the envelope, with the client's own paths and Retry-After rounded up", async () => {
     caller.rendered = failing(
       new AppError("FIELD_INVALID", {
