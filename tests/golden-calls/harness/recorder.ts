@@ -58,13 +58,15 @@ export class Recorder {
   readonly #snapshots = new Map<ServiceName, TableSnapshot>();
   readonly #blocks: string[] = [];
   readonly #firstCall: number;
+  readonly #startMs: number;
 
   private constructor(world: World, firstCall: number) {
     this.#world = world;
     this.#firstCall = firstCall;
+    this.#startMs = world.clock.nowMs();
     const last = firstCall + SCRIPT_CALLS - 1;
     this.#normalizer = new Normalizer({
-      startMs: world.clock.nowMs(),
+      startMs: this.#startMs,
       nameOfId: (hex) => world.nameOfId(hex, { first: firstCall, last }),
     });
   }
@@ -218,6 +220,12 @@ export class Recorder {
   #isOfAnother(service: ServiceName, { table, before, after }: RowChange): boolean {
     if (table.startsWith("idempotency_") && after === undefined) {
       return Number(before?.expire_time_ms) <= this.#world.clock.nowMs();
+    }
+    if (service === "identity" && after === undefined && before?.expire_time_ms !== undefined) {
+      const { create_time_ms: createMs, expire_time_ms: expireMs } = before;
+      return createMs === undefined
+        ? Number(expireMs) <= this.#world.clock.nowMs()
+        : Number(createMs) < this.#startMs;
     }
     const organization = (after ?? before)?.organization_id;
     if (service === "identity" || !(organization instanceof Uint8Array)) return false;

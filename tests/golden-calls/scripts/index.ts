@@ -8,6 +8,7 @@ import { identityScripts } from "./identity.ts";
 import { privacyScripts } from "./privacy.ts";
 import { profileScripts } from "./profiles.ts";
 import type { Script } from "./script.ts";
+import { secondFactorScripts } from "./second-factors.ts";
 import { segmentScripts } from "./segments.ts";
 import { segmentInternalScripts } from "./segments-internal.ts";
 import { sessionScripts } from "./sessions.ts";
@@ -26,4 +27,5 @@ export const scripts: readonly Script[] = [
   ...identityScripts,
   ...accountScripts,
   ...sessionScripts,
+  ...secondFactorScripts,
 ];
