@@ -70,7 +70,7 @@ async function findAccount(
   const found = await findKnownDevice(reader, deviceToken, nowMs);
   const user = await findUserByEmail(reader, emailKey);
   const pending = await findNewestRegistration(reader, emailKey, nowMs);
-  const passwordHash = user === undefined ? pending?.passwordHash : user.passwordHash;
+  const passwordHash = user?.isEmailVerified === true ? user.passwordHash : pending?.passwordHash;
   return { user, passwordHash, device: found?.userId === user?.id ? found : undefined };
 }
 

@@ -35,7 +35,7 @@ export function confirmTwoFactor(
       const { client } = context;
       const check = await checkCode(trx, deps.twoFactorKeys, { user, factor, typed: request.code }, nowMs);
       if (check.kind !== "accepted") {
-        throw await refusalOf(deps, trx, { check, user, client, nowMs }, "CREDENTIALS_INVALID");
+        throw await refusalOf(deps, trx, write, { check, user, client, nowMs }, "CREDENTIALS_INVALID");
       }
       await confirmTotpFactor(trx, user.id, nowMs, await hasSteppedUp(trx, caller.sessionId, nowMs));
       const backupCodes = await replaceBackupCodes(trx, deps.twoFactorKeys.backupCodes, user.id);

@@ -26,7 +26,7 @@ export function loginWithTwoFactor(
       const check = await checkCode(trx, deps.twoFactorKeys, { user, factor, typed: request.code }, nowMs);
       const { client } = context;
       if (check.kind !== "accepted")
-        throw await refusalOf(deps, trx, { check, user, client, nowMs }, "CODE_INVALID");
+        throw await refusalOf(deps, trx, write, { check, user, client, nowMs }, "CODE_INVALID");
       await deleteChallenge(trx, challenge.hash);
       await trustTotpFactor(trx, user.id, nowMs);
       if (check.method === "backup_code") {

@@ -48,7 +48,7 @@ async function byPassword(
   requireBoundedPassword(password, "password");
   await checkPassword(deps, { user: known, password, client });
   const nowMs = await deps.database.nowMs();
-  return writeTransaction(deps, context, async (trx) => {
+  return writeTransaction(deps, context, async (trx, write) => {
     const user = await lockCaller(trx, caller);
     // Changed while the old one was compared.
     if (user.passwordHash !== known.passwordHash) throw new AppError("CREDENTIALS_INVALID");
@@ -64,14 +64,14 @@ async function byCode(
   const caller = callerOf(context);
   const { client } = context;
   const nowMs = await deps.database.nowMs();
-  return writeTransaction(deps, context, async (trx) => {
+  return writeTransaction(deps, context, async (trx, write) => {
     const user = await lockCaller(trx, caller);
     const { factor } = await findSecondFactor(trx, user, nowMs);
     // A factor that only an access token vouches for proves nothing: see TotpFactor.trustTimeMs.
     if (factor?.trustTimeMs === undefined) throw new AppError("CREDENTIALS_INVALID");
     const check = await checkCode(trx, deps.twoFactorKeys, { user, factor, typed }, nowMs);
     if (check.kind !== "accepted") {
-      throw await refusalOf(deps, trx, { check, user, client, nowMs }, "CREDENTIALS_INVALID");
+      throw await refusalOf(deps, trx, write, { check, user, client, nowMs }, "CREDENTIALS_INVALID");
     }
     if (check.method === "backup_code") {
       await insertActivity(trx, deps, { userId: user.id, kind: "backup_code_used", timeMs: nowMs, client });

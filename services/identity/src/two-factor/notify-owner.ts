@@ -13,6 +13,7 @@ import type { User } from "../users/user.ts";
 const MAILS = {
   two_factor_enabled: "two_factor_enabled",
   two_factor_disabled: "two_factor_disabled",
+  two_factor_locked: "two_factor_locked",
   backup_codes_created: "backup_codes_created",
   recovery_requested: "recovery_link",
   recovery_scheduled: "recovery_pending",

@@ -1,20 +1,20 @@
-// Turns a code that was not accepted into the error of the call, and records a lock.
-import type { IdSource } from "@muster/core";
+// Turns a code that was not accepted into the error of the call, and notifies the owner of a lock.
 import type { Transaction } from "@muster/db";
 import { AppError, type ReasonName } from "@muster/errors";
-import { Refusal } from "@muster/outbox";
+import { Refusal, type Write } from "@muster/outbox";
 import type { ClientInfo } from "@muster/rpc";
-import { insertActivity } from "../activity/activity-store.ts";
 import type { User } from "../users/user.ts";
 import type { CodeCheck } from "./check-code.ts";
+import { type NotifyDeps, notifyOwner } from "./notify-owner.ts";
 
 /** The caller throws the result, so that the counted failure commits. */
 export async function refusalOf(
-  deps: { readonly ids: IdSource },
+  deps: NotifyDeps,
   trx: Transaction,
+  write: Pick<Write, "afterCommit">,
   refused: {
     readonly check: Exclude<CodeCheck, { kind: "accepted" }>;
-    readonly user: Pick<User, "id">;
+    readonly user: User;
     readonly client: ClientInfo;
     readonly nowMs: number;
   },
@@ -25,7 +25,7 @@ export async function refusalOf(
     return new Refusal(new AppError("TWO_FACTOR_LOCKED", { retryAfterMs: check.retryAfterMs }));
   }
   if (check.isLockedNow) {
-    await insertActivity(trx, deps, { userId: user.id, kind: "two_factor_locked", timeMs: nowMs, client });
+    await notifyOwner(deps, trx, write, { user, kind: "two_factor_locked", client, nowMs });
   }
   return new Refusal(new AppError(reason));
 }

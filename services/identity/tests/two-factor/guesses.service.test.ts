@@ -48,6 +48,8 @@ describe.each(ENGINES)("guesses on %s", (engine) => {
     await expectReason(identity.stepUp(user, user.backupCodes[0] ?? ""), "TWO_FACTOR_LOCKED", locked);
     await expectReason(login(challenges[9] ?? "", await identity.code(user.secret)), "TWO_FACTOR_LOCKED");
     expect(await kindsOfActivity(user)).toContain("two_factor_locked");
+    const mail = await identity.mails.next(user.email);
+    expect(mail.subject).toBe("Your second factor is locked for a while");
 
     identity.passTime(5 * MINUTE_MS);
     await expectReason(login(fresh, "zzzzz-zzzzz"), "TWO_FACTOR_LOCKED", { retryAfterMs: 10 * MINUTE_MS });

@@ -139,7 +139,7 @@ export const de: LanguageTexts = {
         NOT_YOU,
       ],
     },
-    account_locked: {
+    two_factor_locked: {
       subject: "Ihr zweiter Faktor ist für einige Zeit gesperrt",
       paragraphs: [
         "Nach zu vielen falschen Codes wurde der zweite Faktor Ihres Kontos am {time} gesperrt. Die Sperre endet von selbst.",

@@ -136,7 +136,7 @@ export const en: LanguageTexts = {
         NOT_YOU,
       ],
     },
-    account_locked: {
+    two_factor_locked: {
       subject: "Your second factor is locked for a while",
       paragraphs: [
         "After too many wrong codes, the second factor of your account was locked at {time}. The lock ends by itself.",

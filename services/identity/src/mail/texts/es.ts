@@ -136,7 +136,7 @@ export const es: LanguageTexts = {
         NOT_YOU,
       ],
     },
-    account_locked: {
+    two_factor_locked: {
       subject: "Su segundo factor está bloqueado por un tiempo",
       paragraphs: [
         "Tras demasiados códigos incorrectos, el segundo factor de su cuenta se bloqueó el {time}. El bloqueo termina por sí solo.",

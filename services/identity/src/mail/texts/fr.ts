@@ -142,7 +142,7 @@ export const fr: LanguageTexts = {
         NOT_YOU,
       ],
     },
-    account_locked: {
+    two_factor_locked: {
       subject: "Votre second facteur est bloqué pour un moment",
       paragraphs: [
         "Après trop de codes erronés, le second facteur de votre compte a été bloqué le {time}. Le blocage prend fin de lui-même.",

@@ -40,7 +40,7 @@ export interface MailValues {
   readonly refresh_token_reuse: AtTime;
   /** `client`: the user agent; `address`: the IP address. */
   readonly new_device: AtTime & { readonly client?: string; readonly address?: string };
-  readonly account_locked: AtTime;
+  readonly two_factor_locked: AtTime;
 }
 
 export type MailKind = keyof MailValues;
@@ -75,5 +75,5 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   recovery_canceled: { usefulMs: 3 * DAY_MS },
   refresh_token_reuse: { usefulMs: 3 * DAY_MS },
   new_device: { usefulMs: 3 * DAY_MS },
-  account_locked: { usefulMs: DAY_MS },
+  two_factor_locked: { usefulMs: DAY_MS },
 };
