@@ -70,7 +70,8 @@ async function findAccount(
   const found = await findKnownDevice(reader, deviceToken, nowMs);
   const user = await findUserByEmail(reader, emailKey);
   const pending = await findNewestRegistration(reader, emailKey, nowMs);
-  const passwordHash = user?.isEmailVerified === true ? user.passwordHash : pending?.passwordHash;
+  const isPending = user?.isEmailVerified !== true;
+  const passwordHash = user?.passwordHash ?? (isPending ? pending?.passwordHash : undefined);
   return { user, passwordHash, device: found?.userId === user?.id ? found : undefined };
 }
 
