@@ -24,7 +24,7 @@ export function updateMe(deps: IdentityDeps): UnaryHandler<typeof AccountService
   return async (request, context) => {
     const changes = changesOf(request);
     const nowMs = deps.clock.nowMs();
-    return writeTransaction(deps, context, async (trx) => {
+    return writeTransaction(deps, context, async (trx, write) => {
       const before = await lockUser(trx, context.user.id);
       if (before === undefined) throw new AppError("SESSION_ENDED");
       const after: User = { ...before, ...changes };
@@ -35,6 +35,13 @@ export function updateMe(deps: IdentityDeps): UnaryHandler<typeof AccountService
       await saveUser(trx, saved);
       const activity = { userId: saved.id, timeMs: nowMs, client: context.client };
       await insertActivity(trx, deps, { ...activity, kind: "profile_updated" });
+      await deps.mailer.queue(trx, {
+        kind: "account_changed",
+        to: saved.email,
+        locale: saved.locale,
+        values: { name: saved.name, time: new Date(nowMs).toISOString() },
+      });
+      write.afterCommit(() => deps.mailer.wake());
       return create(UpdateMeResponseSchema, { me: await readMe(trx, saved, nowMs) });
     });
   };

@@ -26,6 +26,7 @@ describe.each(ENGINES)("the account of the caller on %s", (engine) => {
     await identity.call(updateMe, { me: { name: "Ada L." } }, identity.as(user));
     const { activities } = await identity.call(listActivities, {}, identity.as(user));
     expect(activities.map(({ kind }) => kind)).toEqual(["profile_updated", "email_verified"]);
+    expect((await identity.mails.next(user.email)).subject).toBe("Ihr Konto wurde geändert");
   });
 
   test("a mask clears the language and not the name", async () => {

@@ -38,6 +38,10 @@ export const de: LanguageTexts = {
       subject: "Ihr Passwort wurde geändert",
       paragraphs: ["Das Passwort Ihres Kontos wurde am {time} geändert.", NOT_YOU],
     },
+    account_changed: {
+      subject: "Ihr Konto wurde geändert",
+      paragraphs: ["Der Name oder die Sprache Ihres Kontos wurde am {time} geändert.", NOT_YOU],
+    },
     magic_link: {
       subject: "Anmeldung",
       action: "Anmelden",

@@ -37,6 +37,10 @@ export const en: LanguageTexts = {
       subject: "Your password was changed",
       paragraphs: ["The password of your account was changed at {time}.", NOT_YOU],
     },
+    account_changed: {
+      subject: "Your account was changed",
+      paragraphs: ["The name or the language of your account was changed at {time}.", NOT_YOU],
+    },
     magic_link: {
       subject: "Sign in",
       action: "Sign in",

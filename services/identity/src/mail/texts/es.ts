@@ -37,6 +37,10 @@ export const es: LanguageTexts = {
       subject: "Se cambió su contraseña",
       paragraphs: ["La contraseña de su cuenta se cambió el {time}.", NOT_YOU],
     },
+    account_changed: {
+      subject: "Su cuenta se ha modificado",
+      paragraphs: ["El nombre o el idioma de su cuenta se modificó el {time}.", NOT_YOU],
+    },
     magic_link: {
       subject: "Inicio de sesión",
       action: "Iniciar sesión",

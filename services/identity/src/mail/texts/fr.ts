@@ -38,6 +38,10 @@ export const fr: LanguageTexts = {
       subject: "Votre mot de passe a été modifié",
       paragraphs: ["Le mot de passe de votre compte a été modifié le {time}.", NOT_YOU],
     },
+    account_changed: {
+      subject: "Votre compte a été modifié",
+      paragraphs: ["Le nom ou la langue de votre compte a été modifié le {time}.", NOT_YOU],
+    },
     magic_link: {
       subject: "Connexion",
       action: "Se connecter",

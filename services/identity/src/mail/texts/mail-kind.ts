@@ -21,6 +21,8 @@ export interface MailValues {
   readonly already_registered: Addressee;
   readonly password_reset: WithToken;
   readonly password_changed: AtTime;
+  /** The name or the language was changed. */
+  readonly account_changed: AtTime;
   /** `code`: the six digits, if the request had a challenge. */
   readonly magic_link: WithToken & { readonly code?: string };
   readonly unlock: WithToken;
@@ -62,6 +64,7 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   already_registered: { usefulMs: DAY_MS },
   password_reset: { page: "reset-password", usefulMs: HOUR_MS },
   password_changed: { usefulMs: 3 * DAY_MS },
+  account_changed: { usefulMs: 3 * DAY_MS },
   magic_link: { page: "magic-link", usefulMs: 10 * MINUTE_MS },
   unlock: { page: "unlock", usefulMs: HOUR_MS },
   email_change_confirm: { page: "confirm-email", usefulMs: DAY_MS },
