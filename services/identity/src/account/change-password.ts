@@ -18,6 +18,8 @@ export function changePassword(
   deps: IdentityDeps,
 ): UnaryHandler<typeof AccountService.method.changePassword> {
   return async (request, context) => {
+    // Before the current password is checked, so that a mistake in the new one costs no guess.
+    requireAcceptablePassword(request.password, "password");
     const { id: userId, sessionId } = context.user;
     const checked = await requireCurrentPassword(deps, context, request.currentPassword);
     requireAcceptablePassword(request.password, "password", checked.email);

@@ -19,6 +19,7 @@ import { savePassword } from "./save-password.ts";
 
 export function resetPassword(deps: IdentityDeps): UnaryHandler<typeof AccountService.method.resetPassword> {
   return async (request, context) => {
+    requireAcceptablePassword(request.password, "password");
     const nowMs = deps.clock.nowMs();
     const { reader } = deps.database;
     // Read first, so that a guess costs no hash.
