@@ -125,7 +125,8 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
   });
 
   test("support pages and a restriction to given profiles", async () => {
-    await record(200, (index) => ({ who: String(index), name: "seen", atMs: 1 }));
+    // Enough that a shard without several profiles is out of the question.
+    await record(800, (index) => ({ who: String(index), name: "seen", atMs: 1 }));
     const whole = await scan(3);
     const ids = [...whole.profiles.keys()];
     expect(ids.length).toBeGreaterThan(3);
