@@ -23,7 +23,7 @@ const LEAVES = 60;
 const SMALL_ROWS = 20;
 
 /** Lists without pages. Their responses are small by the limits of their fields. */
-const UNPAGED = ["ListSegmentDependencies", "ListMemberships"];
+const UNPAGED = ["ListSegmentDependencies", "ListMemberships", "ListSigningKeys"];
 /** Rows of the lists of several pages. */
 const LARGE: Readonly<Record<string, number>> = {
   ListEvents: EVENTS,
