@@ -10,12 +10,10 @@ const REQUESTS_PER_ROUND = 300;
 const PATH = "/v1/api-keys?page_size=1";
 
 export interface CachedCredentials {
+  /** Requests per second of the server's processor time. */
   readonly keyPerSecond: number;
   readonly tokenPerSecond: number;
-  /** Requests per second with the token to requests per second with the key. */
   readonly ratio: number;
-  /** The same for requests per second of processor time. */
-  readonly cpuRatio: number;
 }
 
 export async function measureCachedCredentials(
@@ -34,7 +32,6 @@ export async function measureCachedCredentials(
     keyPerSecond: Math.round(key.perSecond),
     tokenPerSecond: Math.round(token.perSecond),
     ratio: round(token.perSecond / key.perSecond, 3),
-    cpuRatio: round(key.cpuPerRequest / token.cpuPerRequest, 3),
   };
 }
 
@@ -44,7 +41,6 @@ class Rounds {
   readonly #pid: number;
   readonly #headers: Readonly<Record<string, string>>;
   #requests = 0;
-  #seconds = 0;
   #cpuSeconds = 0;
 
   constructor({ url, processes }: Installation, credential: string) {
@@ -53,12 +49,9 @@ class Rounds {
     this.#headers = { authorization: `Bearer ${credential}` };
   }
 
+  /** By processor time, because the load generator reports its duration in whole seconds. */
   get perSecond(): number {
-    return this.#requests / this.#seconds;
-  }
-
-  get cpuPerRequest(): number {
-    return this.#cpuSeconds / this.#requests;
+    return this.#requests / this.#cpuSeconds;
   }
 
   async send(): Promise<void> {
@@ -72,13 +65,11 @@ class Rounds {
     const failed = result.non2xx + result.errors;
     if (failed > 0) throw new Error(`${failed} requests failed`);
     this.#requests += result["2xx"];
-    this.#seconds += result.duration;
     this.#cpuSeconds += cpuSeconds(this.#pid) - cpuBefore;
   }
 
   reset(): void {
     this.#requests = 0;
-    this.#seconds = 0;
     this.#cpuSeconds = 0;
   }
 }
