@@ -15,9 +15,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import { testMysqlUrl, testNatsUrl } from "@muster/testkit";
+import { freePort, testMysqlUrl, testNatsUrl } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freePort } from "../harness/process.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const DOCKERFILE = readFileSync(join(ROOT, "deploy/docker/Dockerfile"), "utf8");

@@ -1,12 +1,13 @@
 // Tests `make up`, `make down` and `make status`: the production topology, each part a process that outlives
 // the command. Only dead parts are started again.
+
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { freePort } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../harness/process.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const TOOL = join(ROOT, "tools/up.ts");

@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { testMysqlUrl, testNatsUrl } from "@muster/testkit";
-import { freePort, MusterProcess, runMuster } from "./process.ts";
+import { freePort, testMysqlUrl, testNatsUrl } from "@muster/testkit";
+import { MusterProcess, runMuster } from "./process.ts";
 
 export type Mode = "embedded" | "production";
 export type Target = "identity" | "events" | "segments" | "gateway";

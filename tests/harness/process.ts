@@ -1,34 +1,12 @@
 // Runs a `muster` process under test: start, wait until ready, kill on demand.
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "@muster/core";
 
 const MAIN = fileURLToPath(new URL("../../apps/muster/src/main.ts", import.meta.url));
 const READY_MS_MAX = 120_000;
-
-/** Ports below those that systems give to outgoing connections, which could take a free port before its server. */
-const PORTS = { min: 20_000, max: 32_000 } as const;
-
-/** A TCP port without a listener. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(PORTS.min, PORTS.max);
-    if (await isFree(port)) return port;
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  const isListening = await new Promise<boolean>((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => resolve(true));
-  });
-  if (isListening) await new Promise((resolve) => server.close(resolve));
-  return isListening;
-}
+const OUTPUT_CHARACTERS_SHOWN = 2_000;
 
 /** The environment of a child: the current one without any MUSTER_ variable, plus the given variables. */
 function environment(variables: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
@@ -63,6 +41,7 @@ export class MusterProcess {
   /** Output of the process over all its starts. */
   readonly logPath: string;
   #child: ChildProcess | undefined;
+  #lastOutput = "";
 
   constructor(options: {
     readonly args: readonly string[];
@@ -92,8 +71,12 @@ export class MusterProcess {
       env: environment(this.#variables),
       stdio: ["ignore", "pipe", "pipe"],
     });
-    child.stdout.pipe(log, { end: false });
-    child.stderr.pipe(log, { end: false });
+    for (const output of [child.stdout, child.stderr]) {
+      output.pipe(log, { end: false });
+      output.on("data", (chunk: Buffer) => {
+        this.#lastOutput = (this.#lastOutput + chunk.toString()).slice(-OUTPUT_CHARACTERS_SHOWN);
+      });
+    }
     this.#child = child;
   }
 
@@ -114,7 +97,10 @@ export class MusterProcess {
       if (ready) return;
       await systemClock.sleep(50);
     }
-    throw new Error(`muster ${this.#args.join(" ")} did not get ready; see ${this.logPath}`);
+    const state = this.#child?.exitCode == null ? "is still running" : `ended with ${this.#child.exitCode}`;
+    throw new Error(
+      `muster ${this.#args.join(" ")} did not get ready and ${state}; its last output:\n${this.#lastOutput}`,
+    );
   }
 
   /** Sends a signal that does not end the process. */

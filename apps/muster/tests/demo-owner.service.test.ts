@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqlite, type Transaction } from "@muster/db";
+import { freePort } from "@muster/testkit";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import { freePort, MusterProcess, runMuster } from "../../../tests/harness/process.ts";
+import { MusterProcess, runMuster } from "../../../tests/harness/process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "muster-owner-"));
 const EMAIL = "owner@demo.test";

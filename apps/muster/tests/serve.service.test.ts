@@ -6,9 +6,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, dropDatabase, openMysql, openSqlite } from "@muster/db";
-import { testMysqlUrl } from "@muster/testkit";
+import { freePort, testMysqlUrl } from "@muster/testkit";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import { freePort, MusterProcess, runMuster } from "../../../tests/harness/process.ts";
+import { MusterProcess, runMuster } from "../../../tests/harness/process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "muster-serve-"));
 const running: MusterProcess[] = [];

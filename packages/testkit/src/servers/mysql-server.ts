@@ -2,8 +2,9 @@
 import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createConnection } from "mysql2/promise";
+import { freePort } from "./free-port.ts";
 import { findProgram, hasDocker, installDebianPackage, run } from "./machine-programs.ts";
-import { freePort, PrivateServer } from "./private-server.ts";
+import { PrivateServer } from "./private-server.ts";
 
 export interface ServerOptions {
   /**

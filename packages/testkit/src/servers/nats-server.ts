@@ -2,9 +2,10 @@
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 import { findProgram, hasDocker, installDebianPackage } from "./machine-programs.ts";
 import type { ServerOptions } from "./mysql-server.ts";
-import { freePort, PrivateServer } from "./private-server.ts";
+import { PrivateServer } from "./private-server.ts";
 
 const IMAGE = "nats:2.10";
 const GREETING_TIMEOUT_MS = 2000;
