@@ -20,6 +20,7 @@ import { OrganizationService } from "@muster/contracts/muster/identity/v1/organi
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
 import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
+import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
@@ -46,6 +47,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     SessionService,
     SigningKeyService,
     TwoFactorService,
+    UserService,
   ],
   events: [
     AlertService,

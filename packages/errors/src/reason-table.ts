@@ -235,6 +235,23 @@ export const reasonTable = {
     http: 409,
     message: "The user owns as many organizations as one may own.",
   },
+  USER_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such user." },
+  USER_EXISTS: { code: "already_exists", http: 409, message: "The user is a member of the organization." },
+  USER_INVITED: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The user has not accepted the invitation yet.",
+  },
+  LAST_OWNER: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The organization would have no active owner; make another user an owner first.",
+  },
+  TWO_FACTOR_ENROLLMENT_REQUIRED: {
+    code: "permission_denied",
+    http: 403,
+    message: "The organization requires a second factor; enroll one.",
+  },
   RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
   WORK_LIMIT_REACHED: {
     code: "failed_precondition",

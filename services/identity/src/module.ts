@@ -12,6 +12,7 @@ import type { IdentityDeps } from "./deps.ts";
 import { magicLinkService } from "./magic-link/magic-link-service.ts";
 import { MailWorker } from "./mail/mail-worker.ts";
 import { Mailer } from "./mail/mailer.ts";
+import { userService } from "./members/user-service.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 import { sessionService } from "./session-calls/session-service.ts";
@@ -70,6 +71,7 @@ export const identityModule: ModuleDefinition = {
         twoFactorService(deps),
         magicLinkService(deps),
         accountService(deps),
+        userService(deps),
       ],
       workers: [
         outbox,

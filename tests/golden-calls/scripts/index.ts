@@ -13,6 +13,7 @@ import { segmentScripts } from "./segments.ts";
 import { segmentInternalScripts } from "./segments-internal.ts";
 import { sessionScripts } from "./sessions.ts";
 import { trackingScripts } from "./tracking.ts";
+import { userScripts } from "./users.ts";
 
 export const scripts: readonly Script[] = [
   ...eventsFeedScripts,
@@ -28,4 +29,5 @@ export const scripts: readonly Script[] = [
   ...accountScripts,
   ...sessionScripts,
   ...secondFactorScripts,
+  ...userScripts,
 ];

@@ -59,6 +59,12 @@ export const de = {
   EMAIL_TAKEN: "Ein anderes Konto hat diese E-Mail-Adresse.",
   SESSION_NOT_FOUND: "Diese Sitzung gibt es nicht.",
   ORGANIZATION_LIMIT: "Die Person besitzt so viele Organisationen, wie sie besitzen darf.",
+  USER_NOT_FOUND: "Diesen Benutzer gibt es nicht.",
+  USER_EXISTS: "Die Person ist bereits Mitglied der Organisation.",
+  USER_INVITED: "Die Person hat die Einladung noch nicht angenommen.",
+  LAST_OWNER:
+    "Die Organisation hätte keinen aktiven Inhaber mehr; machen Sie zuerst eine andere Person zum Inhaber.",
+  TWO_FACTOR_ENROLLMENT_REQUIRED: "Die Organisation verlangt einen zweiten Faktor; richten Sie einen ein.",
   RATE_LIMITED: "Es gab zu viele Anfragen; warten Sie.",
   WORK_LIMIT_REACHED: "Diese Anfrage wäre zu aufwendig; fragen Sie nach weniger.",
   UNAVAILABLE: "Ein Teil von Muster antwortet nicht; versuchen Sie es erneut.",

@@ -59,6 +59,12 @@ export const fr = {
   EMAIL_TAKEN: "Un autre compte a cette adresse e-mail.",
   SESSION_NOT_FOUND: "Cette session n'existe pas.",
   ORGANIZATION_LIMIT: "La personne possède autant d'organisations que permis.",
+  USER_NOT_FOUND: "Cet utilisateur n'existe pas.",
+  USER_EXISTS: "La personne est déjà membre de l'organisation.",
+  USER_INVITED: "La personne n'a pas encore accepté l'invitation.",
+  LAST_OWNER:
+    "L'organisation n'aurait plus de propriétaire actif ; nommez d'abord une autre personne propriétaire.",
+  TWO_FACTOR_ENROLLMENT_REQUIRED: "L'organisation exige un second facteur ; configurez-en un.",
   RATE_LIMITED: "Trop de requêtes ont été envoyées ; attendez.",
   WORK_LIMIT_REACHED: "Cette requête demanderait trop de travail ; demandez-en moins.",
   UNAVAILABLE: "Une partie de Muster ne répond pas ; veuillez réessayer.",

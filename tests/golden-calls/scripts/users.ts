@@ -1,0 +1,20 @@
+// Calls of UserService by the user who owns the organization and by API keys.
+import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
+import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
+import type { Recorder } from "../harness/recorder.ts";
+import { type Script, UNKNOWN_ID } from "./script.ts";
+
+const ada = { key: "ada" };
+
+async function users(calls: Recorder): Promise<void> {
+  const { getUser } = UserService.method;
+  const { me } = await calls.ok(AccountService.method.getMe, {}, ada);
+  const userId = me?.id ?? "";
+  await calls.ok(getUser, { userId });
+  await calls.ok(getUser, { userId }, ada);
+  await calls.refused(getUser, { userId }, { key: "reader" });
+  await calls.refused(getUser, { userId: UNKNOWN_ID });
+  await calls.refused(getUser, { userId: "nobody" });
+}
+
+export const userScripts: readonly Script[] = [{ service: UserService, run: users }];
