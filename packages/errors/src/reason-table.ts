@@ -253,6 +253,26 @@ export const reasonTable = {
     message: "The organization requires a second factor; enroll one.",
   },
   RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
+  ETAG_MISMATCH: {
+    code: "failed_precondition",
+    http: 412,
+    message: "The resource was changed meanwhile, so If-Match has no current entity tag; read it again.",
+  },
+  VERSION_CONFLICT: {
+    code: "aborted",
+    http: 409,
+    message: "The resource was changed meanwhile, so the version is not the current one; read it again.",
+  },
+  VERSION_REQUIRED: {
+    code: "failed_precondition",
+    http: 428,
+    message: "Send If-Match with the entity tag, or the version, of the resource as it was read.",
+  },
+  RANGE_NOT_SATISFIABLE: {
+    code: "out_of_range",
+    http: 416,
+    message: "The range begins behind the end of the body.",
+  },
   WORK_LIMIT_REACHED: {
     code: "failed_precondition",
     http: 400,

@@ -17,6 +17,7 @@ export * from "./handler.ts";
 export * from "./metadata.ts";
 export { isEndless, isPublic, readsCredential } from "./method-plan.ts";
 export * from "./page.ts";
+export * from "./require-version.ts";
 export * from "./response-without.ts";
 export * from "./service-token-caller.ts";
 export * from "./status-proto.ts";

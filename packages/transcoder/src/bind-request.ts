@@ -15,6 +15,8 @@ export interface RequestParts {
   readonly path: RequestPath;
   readonly query: readonly QueryParameter[];
   readonly contentType: string | undefined;
+  /** The If-Match header. */
+  readonly ifMatch?: string | undefined;
   /** Empty for a request without a body. */
   readonly body: Uint8Array;
 }
@@ -31,6 +33,9 @@ export function bindRequest(codecs: MessageCodecs, route: Route, parts: RequestP
   bindBody(codecs, route, parts, local);
   bindQuery(codecs, route, parts.query, local);
   bindPath(route, parts.path, local);
+  const { ifMatchField } = route;
+  if (ifMatchField !== undefined && parts.ifMatch !== undefined)
+    local[ifMatchField.localName] = parts.ifMatch;
   return message;
 }
 

@@ -1,6 +1,7 @@
 // Renders the method's response as an HTTP response.
 import type { Message } from "@bufbuild/protobuf";
 import type { HttpBody } from "@muster/contracts/google/api/httpbody_pb";
+import { entityTagOf, isListed, VERSIONED_CACHE_CONTROL } from "./entity-tag.ts";
 import type { MessageCodecs } from "./json/message-codec.ts";
 import type { LocalMessage } from "./json/value-codec.ts";
 import type { RestResponse } from "./rest.ts";
@@ -10,6 +11,7 @@ import { isHttpBody, type Route } from "./routes/route.ts";
 const STATUS_METADATA = "muster-http-status";
 const SUCCESS_STATUS = /^2\d\d$/;
 const NO_CONTENT = 204;
+const NOT_MODIFIED = 304;
 
 export function renderResponse(
   codecs: MessageCodecs,
@@ -32,7 +34,19 @@ export function renderResponse(
     return { status, headers, body: raw.data };
   }
   headers["content-type"] = "application/json";
-  return { status, headers, body: jsonOf(codecs, route, response.message) };
+  const body = jsonOf(codecs, route, response.message);
+  const entityTag = route.versionField && entityTagOf(codecs, route.versionField, response.message);
+  if (entityTag === undefined) return { status, headers, body };
+  const tagged = { ...headers, etag: entityTag, "cache-control": VERSIONED_CACHE_CONTROL };
+  return { status, headers: tagged, body };
+}
+
+/** Returns 304 instead of a response with an ETag that the client sent. */
+export function withoutKnownBody(rendered: RestResponse, ifNoneMatch: string | undefined): RestResponse {
+  const { etag } = rendered.headers;
+  if (etag === undefined || ifNoneMatch === undefined || !isListed(etag, ifNoneMatch)) return rendered;
+  const { "content-type": _, ...headers } = rendered.headers;
+  return { ...rendered, status: NOT_MODIFIED, headers, body: undefined };
 }
 
 function jsonOf(codecs: MessageCodecs, route: Route, message: Message): string {

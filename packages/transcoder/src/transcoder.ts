@@ -7,7 +7,7 @@ import { DecodeError } from "./json/decode-error.ts";
 import { MessageCodecs } from "./json/message-codec.ts";
 import { parseQuery, type QueryParameter } from "./query.ts";
 import { type ErrorContext, renderError, toAppError } from "./render-error.ts";
-import { renderResponse } from "./render-response.ts";
+import { renderResponse, withoutKnownBody } from "./render-response.ts";
 import type { RestContext, RestRequest, RestResponse, UnaryCaller } from "./rest.ts";
 import type { Route } from "./routes/route.ts";
 import { type PathAlias, printRouteTable, type RouteMatch, RouteTable } from "./routes/route-table.ts";
@@ -93,15 +93,19 @@ export class Transcoder {
     const headers = this.#requestMetadata(request, context, route);
     const fields = this.#takeQueryMetadata(route, parseQuery(query), headers);
     const contentType = request.headers.get("content-type");
+    const ifMatch = request.headers.get("if-match");
     const body = (await request.body?.(route.bodyBytesMax)) ?? NO_BODY;
-    const message: Message = bindRequest(this.#codecs, route, { path, query: fields, contentType, body });
+    const parts = { path, query: fields, contentType, ifMatch, body };
+    const message: Message = bindRequest(this.#codecs, route, parts);
     const { signal } = context;
     const deadlineMs = context.deadlineOf?.(route.deadlineMs);
     const rendered = await this.#options
       .caller(route)
       .unary(route.method, message, { headers, signal, deadlineMs });
     const shown = [...(this.#options.responseHeaders ?? []), ...route.responseHeaders];
-    return { ...renderResponse(this.#codecs, route, rendered, shown), route: describe(route) };
+    const response = renderResponse(this.#codecs, route, rendered, shown);
+    const ifNoneMatch = route.verb === "GET" ? request.headers.get("if-none-match") : undefined;
+    return { ...withoutKnownBody(response, ifNoneMatch), route: describe(route) };
   }
 
   #requestMetadata({ headers }: RestRequest, context: RestContext, route: Route): Map<string, string> {

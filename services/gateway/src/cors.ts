@@ -15,6 +15,9 @@ const REQUEST_HEADERS = [
   "content-type",
   "idempotency-key",
   "if-match",
+  "if-none-match",
+  "if-range",
+  "range",
   "accept-language",
   "muster-consistency",
   "traceparent",
@@ -25,7 +28,7 @@ const REQUEST_HEADERS = [
   "x-grpc-web",
   "x-user-agent",
 ].join(", ");
-const RESPONSE_HEADERS = ["retry-after", "idempotency-replayed"];
+const RESPONSE_HEADERS = ["etag", "retry-after", "idempotency-replayed"];
 const PROTOCOL_HEADERS = ["x-request-id", "grpc-status", "grpc-message", "grpc-status-details-bin"];
 const PREFLIGHT_AGE_S = 7200;
 

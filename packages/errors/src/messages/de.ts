@@ -66,6 +66,12 @@ export const de = {
     "Die Organisation hätte keinen aktiven Inhaber mehr; machen Sie zuerst eine andere Person zum Inhaber.",
   TWO_FACTOR_ENROLLMENT_REQUIRED: "Die Organisation verlangt einen zweiten Faktor; richten Sie einen ein.",
   RATE_LIMITED: "Es gab zu viele Anfragen; warten Sie.",
+  ETAG_MISMATCH:
+    "Die Ressource wurde inzwischen geändert; If-Match nennt keine aktuelle Fassung. Lesen Sie sie erneut.",
+  VERSION_CONFLICT:
+    "Die Ressource wurde inzwischen geändert; die Version ist veraltet. Lesen Sie sie erneut.",
+  VERSION_REQUIRED: "Senden Sie If-Match oder die Version der Ressource, wie sie gelesen wurde.",
+  RANGE_NOT_SATISFIABLE: "Der Bereich beginnt hinter dem Ende des Inhalts.",
   WORK_LIMIT_REACHED: "Diese Anfrage wäre zu aufwendig; fragen Sie nach weniger.",
   UNAVAILABLE: "Ein Teil von Muster antwortet nicht; versuchen Sie es erneut.",
   DEADLINE_EXCEEDED: "Die Frist lief ab, bevor die Antwort da war.",

@@ -66,6 +66,11 @@ export const fr = {
     "L'organisation n'aurait plus de propriétaire actif ; nommez d'abord une autre personne propriétaire.",
   TWO_FACTOR_ENROLLMENT_REQUIRED: "L'organisation exige un second facteur ; configurez-en un.",
   RATE_LIMITED: "Trop de requêtes ont été envoyées ; attendez.",
+  ETAG_MISMATCH:
+    "La ressource a été modifiée entre-temps ; If-Match ne désigne pas l'état actuel. Relisez-la.",
+  VERSION_CONFLICT: "La ressource a été modifiée entre-temps ; la version n'est plus actuelle. Relisez-la.",
+  VERSION_REQUIRED: "Envoyez If-Match ou la version de la ressource telle qu'elle a été lue.",
+  RANGE_NOT_SATISFIABLE: "La plage commence après la fin du contenu.",
   WORK_LIMIT_REACHED: "Cette requête demanderait trop de travail ; demandez-en moins.",
   UNAVAILABLE: "Une partie de Muster ne répond pas ; veuillez réessayer.",
   DEADLINE_EXCEEDED: "Le délai est passé avant la réponse.",

@@ -63,12 +63,15 @@ export function itemsMaxOf(field: DescField): number {
   return Infinity;
 }
 
+/** The text field of a request that the If-Match header fills. */
+export const IF_MATCH_FIELD = "if_match";
+
 /** Fields that only the transcoder fills: a client's JSON must not. */
 export function filledByTranscoder(fields: readonly DescField[]): ReadonlySet<string> {
   const names = fields.map((field) =>
     hasOption(field, fieldOption) ? getOption(field, fieldOption).itemErrorsField : "",
   );
-  return new Set(names.filter((name) => name !== ""));
+  return new Set([...names.filter((name) => name !== ""), IF_MATCH_FIELD]);
 }
 
 function itemErrors(field: DescField, siblingName: string): ItemErrors {

@@ -1,7 +1,8 @@
 // Compiles a google.api.http rule into a route and checks the rule against the method's messages.
-import { type DescField, type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import { type DescField, type DescMethod, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
 import type { HttpRule } from "@muster/contracts/google/api/http_pb";
 import { policy as policyOption, rest as restOption } from "@muster/contracts/muster/options/v1/options_pb";
+import { IF_MATCH_FIELD } from "../json/field-options.ts";
 import type { MessageCodec, MessageCodecs } from "../json/message-codec.ts";
 import { type FieldPath, resolveFieldPath } from "./field-path.ts";
 import { type PathTemplate, parsePathTemplate, type TemplateVariable } from "./path-template.ts";
@@ -15,6 +16,12 @@ export type BodyBinding =
 export interface PathBinding {
   readonly variable: TemplateVariable;
   readonly path: FieldPath;
+}
+
+/** The version of a resource, from the response's message: the fields that lead to the resource, then the version. */
+export interface VersionField {
+  readonly parents: readonly DescField[];
+  readonly field: DescField;
 }
 
 export interface Route {
@@ -38,6 +45,10 @@ export interface Route {
   /** Deadline of a method that may take longer than the default. */
   readonly deadlineMs: number | undefined;
   readonly maskField: DescField | undefined;
+  /** The version of the resource in the response; responses of the route carry an ETag. */
+  readonly versionField: VersionField | undefined;
+  /** The request's field for the If-Match header. */
+  readonly ifMatchField: DescField | undefined;
   readonly requestHeaders: readonly string[];
   readonly responseHeaders: readonly string[];
   readonly input: MessageCodec;
@@ -77,14 +88,24 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
   const rest = hasOption(method, restOption) ? getOption(method, restOption) : undefined;
   const policy = hasOption(method, policyOption) ? getOption(method, policyOption) : undefined;
   const success = rest?.successStatus ?? 0;
+  const responseField =
+    rule.responseBody === "" ? undefined : fieldOf(method.output, rule.responseBody, "response_body");
+  const versionField = rest?.versionField
+    ? versionFieldOf(method, responseField, rest.versionField)
+    : undefined;
+  const ifMatchField = ifMatchFieldOf(method);
+  if (versionField !== undefined && verb !== "GET" && verb !== "POST" && ifMatchField === undefined) {
+    throw new Error(`version_field: the request has no optional string ${IF_MATCH_FIELD}`);
+  }
   return {
     method,
     verb,
     template,
     bindings,
     body,
-    responseField:
-      rule.responseBody === "" ? undefined : fieldOf(method.output, rule.responseBody, "response_body"),
+    responseField,
+    versionField,
+    ifMatchField,
     status: success !== 0 ? success : method.output.fields.length === 0 ? 204 : 200,
     permission: policy?.permission ?? "",
     deadlineMs: policy?.deadlineSeconds ? policy.deadlineSeconds * 1000 : undefined,
@@ -132,6 +153,32 @@ function fieldOf(desc: DescMethod["input"], name: string, use: string): DescFiel
   const field = desc.fields.find((candidate) => candidate.name === name);
   if (field === undefined) throw new Error(`${use}: ${name} is no field of ${desc.typeName}`);
   return field;
+}
+
+function ifMatchFieldOf({ input }: DescMethod): DescField | undefined {
+  const field = input.fields.find(({ name }) => name === IF_MATCH_FIELD);
+  if (field === undefined) return undefined;
+  const isText = field.fieldKind === "scalar" && field.scalar === ScalarType.STRING;
+  if (!isText || !field.proto.proto3Optional) throw new Error(`${IF_MATCH_FIELD} is no optional string`);
+  return field;
+}
+
+/** `path` begins at the HTTP response's body. */
+function versionFieldOf(method: DescMethod, body: DescField | undefined, path: string): VersionField {
+  const names = path.split(".");
+  const parents: DescField[] = body === undefined ? [] : [body];
+  for (const name of names.slice(0, -1))
+    parents.push(fieldOf(messageAt(method, parents), name, "version_field"));
+  const field = fieldOf(messageAt(method, parents), names.at(-1) ?? "", "version_field");
+  if (field.fieldKind !== "scalar") throw new Error(`version_field: ${path} is no number`);
+  return { parents, field };
+}
+
+function messageAt(method: DescMethod, parents: readonly DescField[]): DescMethod["output"] {
+  const parent = parents.at(-1);
+  if (parent === undefined) return method.output;
+  if (parent.fieldKind !== "message") throw new Error(`version_field: ${parent.name} is no message`);
+  return parent.message;
 }
 
 function maskOf(method: DescMethod, name: string): DescField {
