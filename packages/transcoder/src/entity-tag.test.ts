@@ -16,6 +16,9 @@ const transcoder = new Transcoder({
       const own = document && { document: create(message("Document"), document) };
       return { message: create(message("GetDocumentResponse"), own), headers: new Map() };
     },
+    stream: () => {
+      throw new Error("no stream is tested here");
+    },
   }),
 });
 

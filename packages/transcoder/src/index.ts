@@ -1,3 +1,4 @@
+export * from "./http-metadata.ts";
 export { itemsMaxOf } from "./json/field-options.ts";
 export { MessageCodecs } from "./json/message-codec.ts";
 export { readProtoJson } from "./json/read-proto-json.ts";

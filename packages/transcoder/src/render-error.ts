@@ -33,6 +33,9 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
   if (error.retryAfterMs !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
   }
+  const { size } = error.details;
+  if (error.reason === "RANGE_NOT_SATISFIABLE" && size !== undefined)
+    headers["content-range"] = `bytes */${size}`;
   if (error.replayed) headers["idempotency-replayed"] = "true";
   const body = JSON.stringify({
     code: error.codeName,

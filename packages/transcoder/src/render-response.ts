@@ -2,13 +2,12 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { HttpBody } from "@muster/contracts/google/api/httpbody_pb";
 import { entityTagOf, isListed, VERSIONED_CACHE_CONTROL } from "./entity-tag.ts";
+import { HTTP_STATUS } from "./http-metadata.ts";
 import type { MessageCodecs } from "./json/message-codec.ts";
 import type { LocalMessage } from "./json/value-codec.ts";
 import type { RestResponse } from "./rest.ts";
 import { isHttpBody, type Route } from "./routes/route.ts";
 
-/** Metadata by which a handler sets another success status than its method's. */
-const STATUS_METADATA = "muster-http-status";
 const SUCCESS_STATUS = /^2\d\d$/;
 const NO_CONTENT = 204;
 const NOT_MODIFIED = 304;
@@ -19,13 +18,8 @@ export function renderResponse(
   response: { readonly message: Message; readonly headers: ReadonlyMap<string, string> },
   shownHeaders: readonly string[],
 ): RestResponse {
-  const headers: Record<string, string> = {};
-  for (const name of shownHeaders) {
-    const value = response.headers.get(name);
-    if (value !== undefined) headers[name] = value;
-  }
-  const wanted = response.headers.get(STATUS_METADATA) ?? "";
-  const status = SUCCESS_STATUS.test(wanted) ? Number(wanted) : route.status;
+  const headers = shownOf(response.headers, shownHeaders);
+  const status = statusOf(route, response.headers);
   if (status === NO_CONTENT) return { status, headers, body: undefined };
 
   const raw = httpBodyOf(route, response.message);
@@ -47,6 +41,25 @@ export function withoutKnownBody(rendered: RestResponse, ifNoneMatch: string | u
   if (etag === undefined || ifNoneMatch === undefined || !isListed(etag, ifNoneMatch)) return rendered;
   const { "content-type": _, ...headers } = rendered.headers;
   return { ...rendered, status: NOT_MODIFIED, headers, body: undefined };
+}
+
+/** Metadata of the response that the client receives as headers. */
+export function shownOf(
+  metadata: ReadonlyMap<string, string>,
+  shownHeaders: readonly string[],
+): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const name of shownHeaders) {
+    const value = metadata.get(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  return headers;
+}
+
+/** The method's status, unless the handler sets another success by metadata. */
+export function statusOf(route: Route, metadata: ReadonlyMap<string, string>): number {
+  const wanted = metadata.get(HTTP_STATUS) ?? "";
+  return SUCCESS_STATUS.test(wanted) ? Number(wanted) : route.status;
 }
 
 function jsonOf(codecs: MessageCodecs, route: Route, message: Message): string {

@@ -21,6 +21,11 @@ export interface RestResponse {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array | undefined;
+  /**
+   * The body in pieces, in place of `body`. Rejects where the rest of the body cannot be had. The reader calls `return`
+   * if it does not read to the end.
+   */
+  readonly stream?: AsyncIterableIterator<Uint8Array> | undefined;
   /** The called method and its path template, if the request reached a method. */
   readonly route?: { readonly method: DescMethod; readonly template: string } | undefined;
   /** The error behind a 4xx or 5xx, for the log. */
@@ -42,15 +47,23 @@ export interface RestContext {
   readonly metadata?: ReadonlyMap<string, string>;
 }
 
-/** Calls unary methods. Rejects with AppError. The Caller of @muster/rpc implements this interface. */
-export interface UnaryCaller {
+interface MethodCallOptions {
+  readonly headers: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+  readonly deadlineMs?: number | undefined;
+}
+
+/** Calls methods. Rejects with AppError. The Caller of @muster/rpc implements this interface. */
+export interface MethodCaller {
   unary(
     method: DescMethod,
     request: Message,
-    options: {
-      readonly headers: ReadonlyMap<string, string>;
-      readonly signal: AbortSignal;
-      readonly deadlineMs?: number | undefined;
-    },
+    options: MethodCallOptions,
   ): Promise<{ readonly message: Message; readonly headers: ReadonlyMap<string, string> }>;
+  /** The headers are complete once the first message or the end has arrived. */
+  stream(
+    method: DescMethod,
+    requests: AsyncIterable<Message>,
+    options: MethodCallOptions,
+  ): { readonly messages: AsyncIterable<Message>; readonly headers: ReadonlyMap<string, string> };
 }

@@ -20,6 +20,10 @@ class RecordingCaller {
     const { message: rendered, headers } = this.rendered(request);
     return { message: rendered, headers: new Map(Object.entries(headers ?? {})) };
   }
+
+  stream(): never {
+    throw new Error("no route of LibraryService streams");
+  }
 }
 
 const caller = new RecordingCaller();

@@ -8,9 +8,10 @@ import { MessageCodecs } from "./json/message-codec.ts";
 import { parseQuery, type QueryParameter } from "./query.ts";
 import { type ErrorContext, renderError, toAppError } from "./render-error.ts";
 import { renderResponse, withoutKnownBody } from "./render-response.ts";
-import type { RestContext, RestRequest, RestResponse, UnaryCaller } from "./rest.ts";
+import type { MethodCaller, RestContext, RestRequest, RestResponse } from "./rest.ts";
 import type { Route } from "./routes/route.ts";
 import { type PathAlias, printRouteTable, type RouteMatch, RouteTable } from "./routes/route-table.ts";
+import { streamResponse } from "./stream-response.ts";
 
 /** A query parameter that becomes metadata instead of a field, for methods without a field of that name. */
 export interface QueryMetadata {
@@ -21,7 +22,7 @@ export interface QueryMetadata {
 export interface TranscoderOptions {
   readonly services: readonly DescService[];
   /** Returns the caller of the route's service. */
-  readonly caller: (route: Route) => UnaryCaller;
+  readonly caller: (route: Route) => MethodCaller;
   readonly alias?: PathAlias;
   /** By the query parameter's name. */
   readonly queryMetadata?: Readonly<Record<string, QueryMetadata>>;
@@ -98,11 +99,17 @@ export class Transcoder {
     const parts = { path, query: fields, contentType, ifMatch, body };
     const message: Message = bindRequest(this.#codecs, route, parts);
     const { signal } = context;
-    const deadlineMs = context.deadlineOf?.(route.deadlineMs);
-    const rendered = await this.#options
-      .caller(route)
-      .unary(route.method, message, { headers, signal, deadlineMs });
+    const caller = this.#options.caller(route);
     const shown = [...(this.#options.responseHeaders ?? []), ...route.responseHeaders];
+    if (route.isStream) {
+      // Without an own limit, a body may take as long as its reader needs.
+      const ownMs = route.deadlineMs;
+      const deadlineMs = ownMs === undefined ? undefined : context.deadlineOf?.(ownMs);
+      const call = { caller, route, message, headers, signal, deadlineMs, shownHeaders: shown };
+      return { ...(await streamResponse(request, call)), route: describe(route) };
+    }
+    const deadlineMs = context.deadlineOf?.(route.deadlineMs);
+    const rendered = await caller.unary(route.method, message, { headers, signal, deadlineMs });
     const response = renderResponse(this.#codecs, route, rendered, shown);
     const ifNoneMatch = route.verb === "GET" ? request.headers.get("if-none-match") : undefined;
     return { ...withoutKnownBody(response, ifNoneMatch), route: describe(route) };

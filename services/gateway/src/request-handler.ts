@@ -11,7 +11,6 @@ import {
   type ConnectHandler,
   ENVELOPE_BYTES,
   isEndless,
-  type OpenCall,
   type OpenCalls,
   REQUEST_ID,
 } from "@muster/rpc";
@@ -21,6 +20,7 @@ import { type ByteBudget, overloaded } from "./byte-budget.ts";
 import { type CallMetadataDeps, isIgnored, metadataOf, withCredentials } from "./callers/call-metadata.ts";
 import { headerOf } from "./callers/header-of.ts";
 import type { Cors, CorsRequest } from "./cors.ts";
+import { type Exchange, isRead, MethodNotAllowed, ownerOf } from "./exchange.ts";
 import { adoptRequestId, pathOf, stripInternals, targetOf } from "./incoming.ts";
 import { bodyBytesMaxOf, type HttpLimits } from "./limits.ts";
 import { type PageCall, routeMailPage } from "./pages/mail-pages.ts";
@@ -46,18 +46,6 @@ export interface RequestHandlerDeps extends ProbeDeps, CallMetadataDeps {
   /** Begins the links of mails. */
   readonly publicUrl: string | undefined;
   readonly storedMails: StoredMails | undefined;
-}
-
-/** A request and its response. */
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly requestId: string;
-  readonly method: string;
-  readonly finish: ReturnType<AccessLog["begin"]>;
-  readonly call: OpenCall;
-  /** The caller's share of the budgets; empty until the caller is known. */
-  owner: string;
 }
 
 export class RequestHandler {
@@ -193,6 +181,7 @@ export class RequestHandler {
     let desc: DescMethod | undefined;
     let caller: Principal | undefined;
     let body: RequestBody | undefined;
+    const begun = new AbortController();
     try {
       const rendered = await transcoder.handle(
         {
@@ -211,19 +200,29 @@ export class RequestHandler {
           deadlineOf: (methodMs) => clock.nowMs() + (methodMs ?? limits.deadlineMs),
           admit: async (found) => {
             desc = found;
+            if (found.methodKind !== "unary") void this.#abortLate(exchange, begun.signal);
             caller = await admission.admit(found, withCredentials(metadata, headers.authorization));
           },
           metadata,
         },
       );
+      begun.abort(BEGUN);
       const route = form?.path ?? rendered.route?.template;
-      if (rendered.error instanceof BodyTooSlow) this.#fail(exchange, rendered.error, route);
+      if (rendered.stream !== undefined) await this.#sendStream(exchange, rendered, rendered.stream, route);
+      else if (rendered.error instanceof BodyTooSlow) this.#fail(exchange, rendered.error, route);
       else if (isRead(method) && !writer.hasRoomFor(exchange.owner, rendered.body)) {
         this.#fail(exchange, overloaded(), route);
       } else this.#send(exchange, form?.render(rendered) ?? rendered, route);
     } finally {
       body?.release();
     }
+  }
+
+  /** Ends a streamed body that has not begun within the deadline of other responses. */
+  async #abortLate({ call }: Exchange, begun: AbortSignal): Promise<void> {
+    const { clock, limits } = this.#deps;
+    await clock.sleep(limits.deadlineMs, begun);
+    if (!begun.aborted) call.abort(new AppError("DEADLINE_EXCEEDED"));
   }
 
   /** Called for an admitted caller, whose share of the budgets counts from here on. */
@@ -255,6 +254,25 @@ export class RequestHandler {
     this.#send(exchange, { ...rendered, status, error: failure }, route);
   }
 
+  async #sendStream(
+    exchange: Exchange,
+    rendered: RestResponse,
+    pieces: AsyncIterableIterator<Uint8Array>,
+    route: string | undefined,
+  ): Promise<void> {
+    const { requestId, method, finish, request, response, owner } = exchange;
+    const { writer, limits } = this.#deps;
+    if (!writer.hasRoomForStream(owner)) {
+      await pieces.return?.();
+      return this.#fail(exchange, overloaded(), route);
+    }
+    discardBody(request, limits);
+    const closed = new Promise<void>((resolve) => response.once("close", resolve));
+    const error = await writer.writeBody(exchange, rendered, pieces);
+    await closed;
+    finish({ requestId, method, route, status: rendered.status, error });
+  }
+
   #send(exchange: Exchange, rendered: WholeResponse | RestResponse, route: string | undefined): void {
     const { requestId, method, finish, request, response } = exchange;
     // The rest of the body may still be on its way.
@@ -267,29 +285,12 @@ export class RequestHandler {
 
 /** A constant, because a DOMException is expensive. The dispatcher decides between canceled and too late. */
 const CLIENT_GONE = "the client is gone";
+const BEGUN = "the response has begun";
 
 /** Of the REST call for a form: no header of the form's request matters to the route. */
 const FORM_HEADERS: IncomingHttpHeaders = { "content-type": "application/json", "accept-language": "en" };
 
-/** Callers of one organization share the budgets. */
-function ownerOf(caller: Principal | undefined): string {
-  return caller?.organizationId ?? caller?.id ?? "";
-}
-
-function isRead(method: string): boolean {
-  return method === "GET" || method === "HEAD";
-}
-
 /** Whether the method only reads: REST serves it by GET. */
 function isReadMethod(method: DescMethod): boolean {
   return hasOption(method, http) && getOption(method, http).pattern.case === "get";
-}
-
-class MethodNotAllowed extends AppError {
-  readonly allow: string;
-
-  constructor(allow: string) {
-    super("METHOD_NOT_ALLOWED");
-    this.allow = allow;
-  }
 }

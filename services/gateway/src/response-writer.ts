@@ -2,11 +2,12 @@
 // nothing.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@muster/core";
-import type { AppError } from "@muster/errors";
+import { AppError } from "@muster/errors";
 import { type OpenCall, OutputGuard } from "@muster/rpc";
 import { type ByteBudget, overloaded } from "./byte-budget.ts";
 import type { HttpLimits } from "./limits.ts";
 import { awaitsContinue } from "./request-body.ts";
+import { piecesOf, writePieces } from "./responses/streamed-body.ts";
 
 export interface WholeResponse {
   readonly status: number;
@@ -62,6 +63,44 @@ export class ResponseWriter {
     this.#dropIdle(request, response);
     if (bytes > SMALL_BYTES_MAX) this.#dropAfter(this.#limits.responseTimeoutMs, request, response);
     response.end(request.method === "HEAD" ? undefined : body);
+  }
+
+  /** Whether a streamed body may begin: it takes as much of the budget as may wait for its client. */
+  hasRoomForStream(owner: string): boolean {
+    return this.#budget.hasRoom(owner, this.#limits.streams.unreadBytesMax);
+  }
+
+  /**
+   * Resolves once the body has ended, or with the error that cut it. A body that is cut ends with a reset connection, so
+   * that no client takes it for whole.
+   */
+  async writeBody(
+    target: WriteTarget & StreamTarget,
+    { status, headers }: Pick<WholeResponse, "status" | "headers">,
+    pieces: AsyncIterableIterator<Uint8Array>,
+  ): Promise<AppError | undefined> {
+    const { request, response, call, owner } = target;
+    if (!this.#start(request, response, status, headers, undefined)) {
+      await pieces.return?.();
+      return new AppError("CANCELED");
+    }
+    response.flushHeaders();
+    const waiting = this.#limits.streams.unreadBytesMax;
+    this.#budget.add(owner, waiting);
+    const output = this.#guard(request, response, call);
+    response.once("close", () => {
+      this.#budget.free(owner, waiting);
+      output.close();
+    });
+    try {
+      await writePieces(response, piecesOf(pieces, headers["content-length"]), output);
+      return undefined;
+    } catch (error) {
+      const hasLeft = response.destroyed;
+      request.socket.resetAndDestroy();
+      if (hasLeft) return new AppError("CANCELED");
+      return error instanceof AppError ? error : new AppError("INTERNAL", { cause: error });
+    }
   }
 
   /** Resolves once the frames have ended or the client has left. The frames never reject. */

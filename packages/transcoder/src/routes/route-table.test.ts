@@ -44,7 +44,6 @@ describe("matching", () => {
     ["GET", "/", "404"],
     ["GET", "*", "404"],
     ["GET", "/v1/internal", "404"],
-    ["GET", "/v1/stream", "404"],
     ["GET", "/api/books", "SearchBooks"],
     ["POST", "/api/books/7:archive", "ArchiveBook"],
     ["GET", "/api/books/7", "ApiOwn"],
@@ -82,6 +81,7 @@ describe("refused when built", () => {
       "response_body: missing is no field of transcoder.test.v1.RefusedResponse",
     ],
     ["BadTemplateService", 'path template "/v1/**/more": ** must be the last segment'],
+    ["MessageStreamService", "a stream is a GET that returns google.api.HttpBody"],
     ["NotAMaskService", "mask_field: id is no google.protobuf.FieldMask"],
   ])("%s", (name, reason) => {
     expect(() => new RouteTable([service(name)], codecs)).toThrow(

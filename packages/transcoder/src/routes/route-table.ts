@@ -97,7 +97,10 @@ function lookUp(trie: PathTrie<Route>, method: string, verb: string, raw: readon
 }
 
 function compileMethod(codecs: MessageCodecs, method: DescMethod): Route[] {
-  if (method.methodKind !== "unary" || !hasOption(method, http)) return [];
+  if (!hasOption(method, http)) return [];
+  if (method.methodKind !== "unary" && method.methodKind !== "server_streaming") {
+    throw new Error(`${nameOfMethod(method)}: a stream of requests has no HTTP rule`);
+  }
   if (hasOption(method, policy) && getOption(method, policy).access === Access.INTERNAL) return [];
   const rule = getOption(method, http);
   if (rule.additionalBindings.some((binding) => binding.additionalBindings.length > 0)) {

@@ -33,6 +33,8 @@ export interface Route {
   readonly body: BodyBinding;
   /** The field of the response that is the HTTP body; undefined means the whole response. */
   readonly responseField: DescField | undefined;
+  /** The method streams a google.api.HttpBody. */
+  readonly isStream: boolean;
   readonly status: number;
   readonly permission: string;
   readonly ignoreUnknown: boolean;
@@ -93,6 +95,10 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
   const versionField = rest?.versionField
     ? versionFieldOf(method, responseField, rest.versionField)
     : undefined;
+  const isStream = method.methodKind === "server_streaming";
+  if (isStream && (verb !== "GET" || !isHttpBody(method.output))) {
+    throw new Error("a stream is a GET that returns google.api.HttpBody");
+  }
   const ifMatchField = ifMatchFieldOf(method);
   if (versionField !== undefined && verb !== "GET" && verb !== "POST" && ifMatchField === undefined) {
     throw new Error(`version_field: the request has no optional string ${IF_MATCH_FIELD}`);
@@ -103,6 +109,7 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     template,
     bindings,
     body,
+    isStream,
     responseField,
     versionField,
     ifMatchField,
