@@ -52,11 +52,18 @@ export interface ReasonRow {
   readonly message: string;
   /** Details that hold a list. Commas separate the items; REST renders an array. */
   readonly lists?: readonly string[];
+  /** Details that hold a number; REST renders a number. */
+  readonly numbers?: readonly string[];
 }
 
 export const reasonTable = {
   REQUEST_MALFORMED: { code: "invalid_argument", http: 400, message: "The request is malformed." },
-  FIELD_INVALID: { code: "invalid_argument", http: 400, message: "A field is invalid." },
+  FIELD_INVALID: {
+    code: "invalid_argument",
+    http: 400,
+    message: "A field is invalid.",
+    numbers: ["position"],
+  },
   PAGE_TOKEN_INVALID: {
     code: "invalid_argument",
     http: 400,

@@ -48,13 +48,12 @@ export function renderError(error: AppError, context: ErrorContext): RestRespons
   return { status: error.row.http, headers, body };
 }
 
-/** A detail that holds a list becomes an array. */
-function detailsOf({ details, row }: AppError): Record<string, string | string[]> {
-  const entries = Object.entries(details).map(([name, value]): [string, string | string[]] =>
-    row.lists?.includes(name) === true
-      ? [name, value.split(",").filter((item) => item !== "")]
-      : [name, value],
-  );
+/** A detail that holds a list becomes an array, a detail that holds a number becomes a number. */
+function detailsOf({ details, row }: AppError): Record<string, string | number | string[]> {
+  const entries = Object.entries(details).map(([name, value]): [string, string | number | string[]] => {
+    if (row.lists?.includes(name) === true) return [name, value.split(",").filter((item) => item !== "")];
+    return [name, row.numbers?.includes(name) === true ? Number(value) : value];
+  });
   return Object.fromEntries(entries);
 }
 

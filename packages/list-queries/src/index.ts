@@ -1,0 +1,10 @@
+export { type Filter, readFilter } from "./filter/check-filter.ts";
+export { filterSql, prefixRange, type SqlCondition } from "./filter/filter-sql.ts";
+export type { FieldType, ListField, ListFields } from "./filter/list-fields.ts";
+export { codePointsBefore, queryError } from "./query-error.ts";
+export type { SortPosition } from "./sort/page-ranges.ts";
+export { parseSort, type Sort } from "./sort/parse-sort.ts";
+export { parsePosition, positionText } from "./sort/position-text.ts";
+export { readSorted, type SortedRow, type SortedSource } from "./sort/read-sorted.ts";
+export { textKey } from "./words/text-key.ts";
+export { searchWords, wordsOf } from "./words/words.ts";
