@@ -8,6 +8,7 @@ import {
   type MethodPolicy,
   policy as policyOption,
   RateClass,
+  rest as restOption,
   StreamEnd,
 } from "@muster/contracts/muster/options/v1/options_pb";
 import { AssertionError } from "@muster/core";
@@ -46,6 +47,11 @@ export function isEndless(method: DescMethod): boolean {
 /** Whether anybody may call the method. */
 export function isPublic(method: DescMethod): boolean {
   return getOption(method, policyOption).access === Access.PUBLIC;
+}
+
+/** Whether the method needs the bytes of an HTTP body, which the gateway's REST routes alone have. */
+export function isRestOnly(method: DescMethod): boolean {
+  return getOption(method, restOption).rawBody;
 }
 
 /** Whether the method reads the caller's credential. A public method ignores even a malformed one. */

@@ -33,7 +33,8 @@ export function bindRequest(codecs: MessageCodecs, route: Route, parts: RequestP
   bindBody(codecs, route, parts, local);
   bindQuery(codecs, route, parts.query, local);
   bindPath(route, parts.path, local);
-  const { ifMatchField } = route;
+  const { ifMatchField, rawBodyField } = route;
+  if (rawBodyField !== undefined) local[rawBodyField.localName] = parts.body;
   if (ifMatchField !== undefined && parts.ifMatch !== undefined)
     local[ifMatchField.localName] = parts.ifMatch;
   return message;

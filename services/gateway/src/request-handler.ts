@@ -201,7 +201,7 @@ export class RequestHandler {
           admit: async (found) => {
             desc = found;
             if (found.methodKind !== "unary") void this.#abortLate(exchange, begun.signal);
-            caller = await admission.admit(found, withCredentials(metadata, headers.authorization));
+            caller = await admission.admit(found, withCredentials(metadata, found, headers));
           },
           metadata,
         },

@@ -11,6 +11,7 @@ import type { Admission } from "../dispatcher/admission.ts";
 import { UNARY_DEADLINE_MS_DEFAULT } from "../dispatcher/deadline.ts";
 import { stamped } from "../dispatcher/errors.ts";
 import { forwardedHeaders, REQUEST_ID, responseHeaderNames } from "../metadata.ts";
+import { isRestOnly } from "../method-plan.ts";
 import { type HeaderReader, readMessage, refuseCompression, timeoutOf } from "./connect-request.ts";
 import {
   type ConnectResponse,
@@ -84,7 +85,7 @@ class Handler implements ConnectHandler {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     for (const method of options.services.flatMap((service) => service.methods)) {
-      if (getOption(method, policy).access === Access.INTERNAL) continue;
+      if (getOption(method, policy).access === Access.INTERNAL || isRestOnly(method)) continue;
       this.#methods.set(`/${method.parent.typeName}/${method.name}`, method);
     }
   }

@@ -1,5 +1,6 @@
 // Finds out which client a call comes from, and counts the call against the limit of the client.
 import type { ServiceTokenPort } from "@muster/authz";
+import { AppError } from "@muster/errors";
 import type { RateLimiter } from "@muster/rate-limits";
 import type { CallOptions } from "../caller.ts";
 import { canonicalAddress } from "../client-address/client-address.ts";
@@ -11,6 +12,7 @@ import {
 } from "../client-address/client-info.ts";
 import { assertWithinLimit } from "../client-address/client-limit.ts";
 import { SERVICE_TOKEN } from "../metadata.ts";
+import { isRestOnly } from "../method-plan.ts";
 import type { Before } from "./interceptor.ts";
 
 /** The only service that has clients. */
@@ -28,6 +30,10 @@ export function admitClient({ serviceTokens, limiter }: AdmitClientDeps): Before
     async before(call) {
       const token = call.options.headers.get(SERVICE_TOKEN);
       const isByGateway = token !== undefined && serviceTokens.verify(token)?.service === GATEWAY;
+      // The gateway has no other route to the method than REST; another caller could send fields that differ from the bytes.
+      if (isRestOnly(call.method) && !isByGateway) {
+        throw new AppError("UNIMPLEMENTED", { message: "This method is served over REST only." });
+      }
       call.client = readClient(call.options, isByGateway);
       if (!isByGateway) await assertWithinLimit(limiter, call.plan.policy, call.client.address);
     },

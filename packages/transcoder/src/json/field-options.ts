@@ -66,12 +66,15 @@ export function itemsMaxOf(field: DescField): number {
 /** The text field of a request that the If-Match header fills. */
 export const IF_MATCH_FIELD = "if_match";
 
+/** The bytes field of a request that receives the whole body. */
+export const RAW_BODY_FIELD = "raw_body";
+
 /** Fields that only the transcoder fills: a client's JSON must not. */
 export function filledByTranscoder(fields: readonly DescField[]): ReadonlySet<string> {
   const names = fields.map((field) =>
     hasOption(field, fieldOption) ? getOption(field, fieldOption).itemErrorsField : "",
   );
-  return new Set([...names.filter((name) => name !== ""), IF_MATCH_FIELD]);
+  return new Set([...names.filter((name) => name !== ""), IF_MATCH_FIELD, RAW_BODY_FIELD]);
 }
 
 function itemErrors(field: DescField, siblingName: string): ItemErrors {

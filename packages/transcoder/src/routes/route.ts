@@ -2,7 +2,7 @@
 import { type DescField, type DescMethod, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
 import type { HttpRule } from "@muster/contracts/google/api/http_pb";
 import { policy as policyOption, rest as restOption } from "@muster/contracts/muster/options/v1/options_pb";
-import { IF_MATCH_FIELD } from "../json/field-options.ts";
+import { IF_MATCH_FIELD, RAW_BODY_FIELD } from "../json/field-options.ts";
 import type { MessageCodec, MessageCodecs } from "../json/message-codec.ts";
 import { type FieldPath, resolveFieldPath } from "./field-path.ts";
 import { type PathTemplate, parsePathTemplate, type TemplateVariable } from "./path-template.ts";
@@ -53,6 +53,8 @@ export interface Route {
   readonly ifMatchField: DescField | undefined;
   readonly requestHeaders: readonly string[];
   readonly responseHeaders: readonly string[];
+  /** The request's field for the bytes of the body. */
+  readonly rawBodyField: DescField | undefined;
   readonly input: MessageCodec;
   /** A field of the request keeps its JSON as text. */
   readonly keepNumbers: boolean;
@@ -123,6 +125,7 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     maskField: rest?.maskField ? maskOf(method, rest.maskField) : undefined,
     requestHeaders: rest?.requestHeaders ?? [],
     responseHeaders: rest?.responseHeaders ?? [],
+    rawBodyField: rest?.rawBody ? rawBodyFieldOf(method, body) : undefined,
     input: codecs.message(method.input),
     keepNumbers: codecs.hasRawJson(method.input),
   };
@@ -167,6 +170,13 @@ function ifMatchFieldOf({ input }: DescMethod): DescField | undefined {
   if (field === undefined) return undefined;
   const isText = field.fieldKind === "scalar" && field.scalar === ScalarType.STRING;
   if (!isText || !field.proto.proto3Optional) throw new Error(`${IF_MATCH_FIELD} is no optional string`);
+  return field;
+}
+
+function rawBodyFieldOf(method: DescMethod, body: BodyBinding): DescField {
+  const field = fieldOf(method.input, RAW_BODY_FIELD, "raw_body");
+  const isBytes = field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES;
+  if (!isBytes || body.kind !== "message") throw new Error('raw_body: needs a bytes field, and body: "*"');
   return field;
 }
 

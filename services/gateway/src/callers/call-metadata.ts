@@ -1,6 +1,7 @@
 // Makes the metadata with which the gateway calls services for a client.
-import type { IncomingMessage } from "node:http";
-import type { DescMethod } from "@bufbuild/protobuf";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { type DescMethod, getOption } from "@bufbuild/protobuf";
+import { rest } from "@muster/contracts/muster/options/v1/options_pb";
 import {
   AUTHORIZATION,
   clientMetadata,
@@ -33,13 +34,17 @@ export function metadataOf(
   ]);
 }
 
-/** The metadata with the client's credentials. */
+/** The metadata with the client's credentials: Authorization, and the headers that the method names. */
 export function withCredentials(
   metadata: ReadonlyMap<string, string>,
-  authorization: string | undefined,
+  method: DescMethod,
+  headers: IncomingHttpHeaders,
 ): Map<string, string> {
   const credentials = new Map(metadata);
-  if (authorization !== undefined) credentials.set(AUTHORIZATION, authorization);
+  for (const name of [AUTHORIZATION, ...getOption(method, rest).requestHeaders]) {
+    const value = headerOf(headers, name);
+    if (value !== undefined && !credentials.has(name)) credentials.set(name, value);
+  }
   return credentials;
 }
 
