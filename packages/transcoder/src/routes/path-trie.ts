@@ -1,5 +1,6 @@
-// Finds the rules whose template a path matches: a literal beats "*", "*" beats "**", with
-// backtracking. Each node of the tree is visited at most once for a path.
+// Finds the rules whose template a path matches: a literal beats "*", "*" beats "**", with backtracking. A path that
+// matches a template by a literal never reaches a wildcard in that place, whatever the HTTP method: DELETE of
+// "users/events" must not delete the user "events". Each node of the tree is visited at most once for a path.
 import type { PathTemplate, TemplateSegment } from "./path-template.ts";
 
 /** Rules at the end of a template, by HTTP method; "*" matches every method. */
@@ -34,43 +35,51 @@ export class PathTrie<Rule> {
   }
 
   /**
-   * `segments` are decoded. Returns the best match for the method, or the methods of the matching templates.
+   * `segments` are decoded. Returns the best match for the method, or the methods of the templates that were tried.
    */
   match(verb: string, segments: readonly string[], method: string): PathMatch<Rule> {
     const root = this.#roots.get(verb);
-    const methods = new Set<string>();
-    const rule = root && search(root, segments, 0, (rules) => take(rules, method, methods));
-    if (rule !== undefined) return { kind: "found", rule };
-    return methods.size === 0 ? { kind: "not_found" } : { kind: "wrong_method", methods };
+    return (root && search(root, segments, 0, method)) ?? { kind: "not_found" };
   }
 }
 
-function take<Rule>(rules: RulesByMethod<Rule>, method: string, methods: Set<string>): Rule | undefined {
+/** The rule for the method, else the methods of the rules. */
+function take<Rule>(rules: RulesByMethod<Rule>, method: string): PathMatch<Rule> {
   const rule = rules.get(method) ?? (method === "HEAD" ? rules.get("GET") : undefined) ?? rules.get("*");
-  if (rule === undefined) for (const other of rules.keys()) methods.add(other);
-  return rule;
+  return rule === undefined
+    ? { kind: "wrong_method", methods: new Set(rules.keys()) }
+    : { kind: "found", rule };
 }
 
-/** Depth first, in order of precedence. An empty segment matches nothing. */
+/** Depth first, in order of precedence; undefined if no template matches. An empty segment matches nothing. */
 function search<Rule>(
   node: Node<Rule>,
   segments: readonly string[],
   index: number,
-  accept: (rules: RulesByMethod<Rule>) => Rule | undefined,
-): Rule | undefined {
+  method: string,
+): PathMatch<Rule> | undefined {
   const segment = segments[index];
   if (segment === undefined) {
-    const found = node.rules && accept(node.rules);
-    return found ?? (node.many?.rules && accept(node.many.rules));
+    const own = node.rules && take(node.rules, method);
+    return own?.kind === "found" ? own : either(own, node.many?.rules && take(node.many.rules, method));
   }
   if (segment === "") return undefined;
   const literal = node.literals.get(segment);
-  const found =
-    (literal && search(literal, segments, index + 1, accept)) ??
-    (node.one && search(node.one, segments, index + 1, accept));
-  if (found !== undefined) return found;
+  const byLiteral = literal && search(literal, segments, index + 1, method);
+  if (byLiteral !== undefined) return byLiteral;
+  const byOne = node.one && search(node.one, segments, index + 1, method);
+  if (byOne?.kind === "found") return byOne;
   const rest = node.many?.rules;
-  return rest === undefined || segments.includes("", index) ? undefined : accept(rest);
+  return either(byOne, rest === undefined || segments.includes("", index) ? undefined : take(rest, method));
+}
+
+/** The second match if it has a rule, else the methods of both. */
+function either<Rule>(
+  first: PathMatch<Rule> | undefined,
+  second: PathMatch<Rule> | undefined,
+): PathMatch<Rule> | undefined {
+  if (first?.kind !== "wrong_method" || second?.kind !== "wrong_method") return second ?? first;
+  return { kind: "wrong_method", methods: new Set([...first.methods, ...second.methods]) };
 }
 
 function child<Rule>(node: Node<Rule>, segment: TemplateSegment): Node<Rule> {
