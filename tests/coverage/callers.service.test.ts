@@ -11,7 +11,8 @@ import {
   type Role,
 } from "@muster/authz";
 import { Access, type MethodPolicy } from "@muster/contracts/muster/options/v1/options_pb";
-import { type OrganizationId, randomIds } from "@muster/core";
+import { type OrganizationId, randomIds, type UserId } from "@muster/core";
+import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
@@ -21,6 +22,10 @@ import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { insertApiKey } from "../../services/identity/src/api-keys/api-key-store.ts";
 import { issueApiKey } from "../../services/identity/src/api-keys/issue-api-key.ts";
+import {
+  lockOrganization,
+  saveOrganization,
+} from "../../services/identity/src/organizations/organization-store.ts";
 import { IdentityUnderTest } from "../../services/identity/tests/identity-under-test.ts";
 import { type SignedInOptions, signInUser } from "../../services/identity/tests/signed-in-user.ts";
 import { allServices, fullName, policyOf } from "./all-services.ts";
@@ -34,6 +39,7 @@ const REFUSALS = new Set([
   "PERMISSION_DENIED",
   "ORGANIZATION_REQUIRED",
   "STEP_UP_REQUIRED",
+  "TWO_FACTOR_ENROLLMENT_REQUIRED",
 ]);
 
 /** The reviewed table: for each permission the roles that hold it, and "*". */
@@ -50,6 +56,7 @@ interface Caller {
   /** The text of the Authorization header after "Bearer"; undefined without one. */
   readonly credential: string | undefined;
   readonly organizationId?: OrganizationId;
+  readonly userId?: UserId;
   /** The outcome for a method that is not public. */
   readonly expected: (policy: MethodPolicy) => string;
 }
@@ -65,6 +72,12 @@ function userOutcome(role: Role | undefined, isRecent: boolean): Caller["expecte
     if (role === undefined) return "ORGANIZATION_REQUIRED";
     return TABLE.get(permission)?.has(role) === true ? stepped : "PERMISSION_DENIED";
   };
+}
+
+/** A user without the second factor that the organization requires. */
+function lackingOutcome(policy: MethodPolicy): string {
+  if (policy.access === Access.PERMISSION) return "TWO_FACTOR_ENROLLMENT_REQUIRED";
+  return userOutcome("owner", true)(policy);
 }
 
 function keyOutcome(holds: (permission: string) => boolean): Caller["expected"] {
@@ -155,6 +168,14 @@ describe.each(ENGINES)("callers on %s", (engine) => {
         authenticatedTimeMs: undefined,
       }),
     );
+    const strict = (await identity.organization("Strict")).organizationId as OrganizationId;
+    await identity.database.transaction((trx) => requireSecondFactors(trx, strict));
+    callers.push(
+      await user("an owner without the required second factor", lackingOutcome, {
+        organizationId: strict,
+        role: "owner",
+      }),
+    );
     for (const role of ROLES) {
       callers.push(await user(role, userOutcome(role, true), { organizationId: acme, role }));
     }
@@ -180,7 +201,8 @@ describe.each(ENGINES)("callers on %s", (engine) => {
     });
     const organization =
       options.organizationId === undefined ? {} : { organizationId: options.organizationId };
-    return { name, credential: signedIn.token, expected, ...organization };
+    const { token: credential, userId } = signedIn;
+    return { name, credential, userId, expected, ...organization };
   }
 
   async function keyWith(scopes: readonly string[]): Promise<string> {
@@ -193,10 +215,14 @@ describe.each(ENGINES)("callers on %s", (engine) => {
   }
 
   /** The reason of a refusal, or "ALLOWED". */
-  async function outcome(method: DescMethod, credential: string | undefined): Promise<string> {
+  async function outcome(
+    method: DescMethod,
+    credential: string | undefined,
+    fields: Record<string, string> = {},
+  ): Promise<string> {
     const headers = new Map(credential === undefined ? [] : [["authorization", `Bearer ${credential}`]]);
     const options = { headers, signal: new AbortController().signal };
-    const request = validMarkedMessage(method.input);
+    const request = Object.assign(validMarkedMessage(method.input), fields);
     try {
       if (method.methodKind === "unary") await dispatcher.unary(method, request, options);
       else for await (const _ of dispatcher.stream(method, once(request), options).messages);
@@ -251,6 +277,22 @@ describe.each(ENGINES)("callers on %s", (engine) => {
     expect(found).toEqual(expected);
   });
 
+  test("users need no permission for their own row where the method says so", async () => {
+    const own = methods.filter((method) => policyOf(method).selfField !== "");
+    for (const method of own) {
+      const { selfField } = policyOf(method);
+      const { localName = "" } = method.input.fields.find(({ name }) => name === selfField) ?? {};
+      const found: Record<string, string> = {};
+      for (const { name, credential, userId = "" } of callers) {
+        if (ROLES.some((role) => role === name)) {
+          found[name] = await outcome(method, credential, { [localName]: userId });
+        }
+      }
+      const allowed = ROLES.map((role) => [role, "ALLOWED"]);
+      expect(found, fullName(method)).toEqual(Object.fromEntries(allowed));
+    }
+  });
+
   test("most calls reach their handler with a valid request", async () => {
     const owner = callers.find(({ name }) => name === "owner");
     reached.length = 0;
@@ -262,6 +304,12 @@ describe.each(ENGINES)("callers on %s", (engine) => {
     expect(reached.length).toBeGreaterThan(allowed.length * 0.8);
   });
 });
+
+async function requireSecondFactors(trx: Transaction, id: OrganizationId): Promise<void> {
+  const organization = await lockOrganization(trx, id);
+  if (organization === undefined) throw new Error("no organization");
+  await saveOrganization(trx, { ...organization, requiresTwoFactor: true });
+}
 
 async function* once<T>(value: T): AsyncIterable<T> {
   yield value;

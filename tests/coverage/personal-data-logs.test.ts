@@ -41,6 +41,7 @@ const user: UserPrincipal = {
   permissions: permissionsOf(["*"]),
   authenticatedMs: Number.MAX_SAFE_INTEGER,
   stepUpMethods: ["password"],
+  needsSecondFactor: false,
   signingKeyId: "01900000-0000-7000-8000-000000000004" as SigningKeyId,
   expireTimeMs: Number.MAX_SAFE_INTEGER,
 };

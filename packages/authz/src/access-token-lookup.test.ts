@@ -92,6 +92,7 @@ function record(more: Partial<SessionRecord> = {}): SessionRecord {
     role: "owner",
     authenticatedMs: undefined,
     stepUpMethods: ["password"],
+    needsSecondFactor: false,
     expireTimeMs: clock.nowMs() + 86_400_000,
     ...more,
   };
@@ -123,12 +124,24 @@ describe("an access token", () => {
       organizationId: ORGANIZATION,
       role: "owner",
       stepUpMethods: ["password"],
+      needsSecondFactor: false,
       expireTimeMs: clock.nowMs() + 300_000,
     });
     expect(principal?.permissions.has("organizations.delete")).toBe(true);
     if (principal === undefined) return;
-    for (const one of [USER, SESSION, first.keyId]) expect(dependsOn(principal, one)).toBe(true);
-    expect(dependsOn(principal, ORGANIZATION)).toBe(false);
+    for (const one of [USER, SESSION, first.keyId, ORGANIZATION]) {
+      expect(dependsOn(principal, one)).toBe(true);
+    }
+    expect(dependsOn(principal, id("0"))).toBe(false);
+  });
+
+  test("is looked up again once a change of the organization is announced", async () => {
+    const token = tokenOf();
+    expect(await verifier.verify(token)).toMatchObject({ needsSecondFactor: false });
+    sessions.set(SESSION, record({ needsSecondFactor: true }));
+    expect(await verifier.verify(token)).toMatchObject({ needsSecondFactor: false });
+    announce(ORGANIZATION, false);
+    expect(await verifier.verify(token)).toMatchObject({ needsSecondFactor: true });
   });
 
   test("without an organization has no permission", async () => {

@@ -20,6 +20,8 @@ export interface SessionRecord {
   readonly role: Role | undefined;
   readonly authenticatedMs: number | undefined;
   readonly stepUpMethods: readonly string[];
+  /** The organization requires a second factor, and the user has none. */
+  readonly needsSecondFactor: boolean;
   /** Epoch ms of the end of the session. */
   readonly expireTimeMs: number;
 }
@@ -59,7 +61,7 @@ export function accessTokenCredentials(lookups: AccessTokenLookups, clock: Clock
 function findingOf(token: VerifiedAccessToken, session: SessionRecord): Finding {
   const { userId, sessionId, organizationId, signingKeyId } = token;
   if (session.userId !== userId || session.organizationId !== organizationId) return UNAUTHENTICATED;
-  const { role, authenticatedMs, stepUpMethods } = session;
+  const { role, authenticatedMs, stepUpMethods, needsSecondFactor } = session;
   return {
     principal: {
       kind: "user",
@@ -70,6 +72,7 @@ function findingOf(token: VerifiedAccessToken, session: SessionRecord): Finding 
       permissions: role === undefined ? permissionsOf([]) : permissionsOfRole(role),
       authenticatedMs,
       stepUpMethods,
+      needsSecondFactor,
       signingKeyId,
       expireTimeMs: token.expireTimeMs,
     },
@@ -77,7 +80,13 @@ function findingOf(token: VerifiedAccessToken, session: SessionRecord): Finding 
       [sessionId, "SESSION_ENDED"],
       [userId, "SESSION_ENDED"],
       [signingKeyId, "UNAUTHENTICATED"],
+      ...ofOrganization(organizationId),
     ]),
     end: { timeMs: session.expireTimeMs, refusal: "SESSION_ENDED" },
   };
+}
+
+/** A setting of the organization may change what its members may do. */
+function ofOrganization(id: OrganizationId | undefined): [string, Refusal][] {
+  return id === undefined ? [] : [[id, "SESSION_ENDED"]];
 }

@@ -60,7 +60,10 @@ export function apiKeyCredentials(lookup: ApiKeyLookup): CredentialLookup {
       const { id, organizationId, scopes, expireTimeMs } = record;
       return {
         principal: { kind: "api_key", id, organizationId, permissions: permissionsOf(scopes), expireTimeMs },
-        endedBy: new Map([[id, "UNAUTHENTICATED"]]),
+        endedBy: new Map<string, Refusal>([
+          [id, "UNAUTHENTICATED"],
+          [organizationId, "UNAUTHENTICATED"],
+        ]),
         end: { timeMs: expireTimeMs, refusal: "UNAUTHENTICATED" },
       };
     },

@@ -46,6 +46,8 @@ export interface UserPrincipal {
   readonly authenticatedMs: number | undefined;
   /** How the user can authenticate again: some of "password", "totp" and "backup_code". */
   readonly stepUpMethods: readonly string[];
+  /** The organization requires a second factor, and the user has none. */
+  readonly needsSecondFactor: boolean;
   /** The key that signed the access token. */
   readonly signingKeyId: SigningKeyId;
   /** Epoch ms: the `exp` of the access token. */
@@ -93,7 +95,7 @@ export interface VerifyOptions {
 
 /** Whether the credential of the principal may end when this id is announced. */
 export function dependsOn(principal: CredentialPrincipal, id: string): boolean {
-  if (principal.id === id) return true;
+  if (principal.id === id || principal.organizationId === id) return true;
   return principal.kind === "user" && (principal.sessionId === id || principal.signingKeyId === id);
 }
 

@@ -35,6 +35,7 @@ export interface SessionClient {
     readonly role: RoleMessage;
     readonly authenticatedTimeMs: bigint;
     readonly stepUpMethods: readonly string[];
+    readonly needsSecondFactor: boolean;
     readonly expireTimeMs: bigint;
   }>;
   listSigningKeys(
@@ -64,6 +65,7 @@ export function remoteAccessTokenLookups(client: SessionClient, clock: Clock): A
         role: roleFromProto(found.role),
         authenticatedMs: authenticatedTimeMs === 0n ? undefined : Number(authenticatedTimeMs),
         stepUpMethods: found.stepUpMethods,
+        needsSecondFactor: found.needsSecondFactor,
         expireTimeMs: Number(found.expireTimeMs),
       };
     },

@@ -8,7 +8,7 @@ export const CREDENTIALS_BEAT_TOPIC = "credentials.beat";
 export const BEAT_INTERVAL_MS = 1_000;
 
 export interface Revocation {
-  /** Id of an API key, a session, a user or a signing key. */
+  /** Id of an API key, a session, a user, an organization or a signing key. */
   readonly credentialId: string;
   /** The number of the revocation. Numbers have no gaps, so a receiver notices a lost announcement. */
   readonly count: number;

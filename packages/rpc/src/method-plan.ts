@@ -1,7 +1,7 @@
 // Reads each method's descriptor once, before the first call, into a plan. Construction fails where the
 // descriptor leaves a gap.
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import { getOption } from "@bufbuild/protobuf";
+import { getOption, ScalarType } from "@bufbuild/protobuf";
 import { isPermission } from "@muster/authz";
 import {
   Access,
@@ -79,7 +79,16 @@ export function planMethods(implementations: readonly ServiceImplementation[]): 
 }
 
 function policyGap(method: DescMethod, policy: MethodPolicy): string | undefined {
-  return accessGap(policy) ?? statementGap(policy) ?? streamGap(method, policy);
+  return accessGap(policy) ?? selfGap(method, policy) ?? statementGap(policy) ?? streamGap(method, policy);
+}
+
+function selfGap({ input, methodKind }: DescMethod, { access, selfField }: MethodPolicy): string | undefined {
+  if (selfField === "") return undefined;
+  if (access !== Access.PERMISSION) return "has a self_field without a permission";
+  if (methodKind !== "unary") return "streams and has a self_field";
+  const field = input.fields.find(({ name }) => name === selfField);
+  const isText = field?.fieldKind === "scalar" && field.scalar === ScalarType.STRING;
+  return isText ? undefined : "has a self_field that is no string field of the request";
 }
 
 function accessGap({ access, permission, callers, anonymousDemo }: MethodPolicy): string | undefined {

@@ -104,6 +104,7 @@ export class TestKeys implements CredentialVerifier {
       permissions: { has: () => true },
       authenticatedMs: systemClock.nowMs(),
       stepUpMethods: [],
+      needsSecondFactor: false,
       signingKeyId: "signing-key" as SigningKeyId,
       expireTimeMs: this.expireTimeMs ?? Number.MAX_SAFE_INTEGER,
     };

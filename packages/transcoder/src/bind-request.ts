@@ -8,6 +8,7 @@ import { type DecodeContext, isJsonObject, parseJson, textContext } from "./json
 import type { LocalMessage } from "./json/value-codec.ts";
 import { bindQuery, type QueryParameter } from "./query.ts";
 import { getAt, setAt } from "./routes/field-path.ts";
+import type { TemplateVariable } from "./routes/path-template.ts";
 import { isHttpBody, type Route } from "./routes/route.ts";
 import type { RequestPath } from "./routes/route-table.ts";
 
@@ -156,11 +157,20 @@ function bindMask(
   message[maskField.localName] = mask;
 }
 
+/** The text that the path has for the field; undefined where the path does not contain the field. */
+export function boundText(route: Route, path: RequestPath, field: string): string | undefined {
+  const binding = route.bindings.find((one) => one.path.name === field);
+  return binding && capturedText(route, path, binding.variable);
+}
+
+function capturedText(route: Route, path: RequestPath, { single, start, end }: TemplateVariable): string {
+  if (single) return path.decoded[start] ?? "";
+  return captureMany(path, start, isOpenEnded(route, end) ? path.raw.length : end);
+}
+
 function bindPath(route: Route, path: RequestPath, message: LocalMessage): void {
   for (const { variable, path: field } of route.bindings) {
-    const text = variable.single
-      ? (path.decoded[variable.start] ?? "")
-      : captureMany(path, variable.start, isOpenEnded(route, variable.end) ? path.raw.length : variable.end);
+    const text = capturedText(route, path, variable);
     const value = under(field.name, () => field.codec.value.fromText?.(text));
     const given = getAt(message, field);
     if (given !== undefined && !isZero(given) && given !== value) {

@@ -41,8 +41,11 @@ export interface RestContext {
    * means the default limit.
    */
   deadlineOf?(methodMs: number | undefined): number;
-  /** Authenticates and authorizes the caller by the headers. Rejects with AppError. */
-  admit?(method: DescMethod): Promise<void>;
+  /**
+   * Authenticates and authorizes the caller by the headers. `userId` is the text of the policy's `self_field`, if the path
+   * contains the field. Rejects with AppError.
+   */
+  admit?(method: DescMethod, userId?: string): Promise<void>;
   /** More metadata for the method; overrides the request's headers. */
   readonly metadata?: ReadonlyMap<string, string>;
 }

@@ -2,7 +2,7 @@
 // response.
 import { createRegistry, type DescService, type Message } from "@bufbuild/protobuf";
 import { AppError } from "@muster/errors";
-import { bindRequest } from "./bind-request.ts";
+import { bindRequest, boundText } from "./bind-request.ts";
 import { DecodeError } from "./json/decode-error.ts";
 import { MessageCodecs } from "./json/message-codec.ts";
 import { parseQuery, type QueryParameter } from "./query.ts";
@@ -90,7 +90,7 @@ export class Transcoder {
     { path }: RouteMatch,
     query: string,
   ): Promise<RestResponse> {
-    await context.admit?.(route.method);
+    await context.admit?.(route.method, boundText(route, path, route.selfField));
     const headers = this.#requestMetadata(request, context, route);
     const fields = this.#takeQueryMetadata(route, parseQuery(query), headers);
     const contentType = request.headers.get("content-type");

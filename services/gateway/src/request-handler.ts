@@ -198,10 +198,10 @@ export class RequestHandler {
           requestId,
           signal: exchange.call.signal,
           deadlineOf: (methodMs) => clock.nowMs() + (methodMs ?? limits.deadlineMs),
-          admit: async (found) => {
+          admit: async (found, userId) => {
             desc = found;
             if (found.methodKind !== "unary") void this.#abortLate(exchange, begun.signal);
-            caller = await admission.admit(found, withCredentials(metadata, found, headers));
+            caller = await admission.admit(found, withCredentials(metadata, found, headers), userId);
           },
           metadata,
         },

@@ -92,6 +92,7 @@ describe("a token", () => {
       role: "auditor",
       authenticatedMs: authenticatedTimeMs,
       stepUpMethods: ["password"],
+      needsSecondFactor: false,
     });
   });
 

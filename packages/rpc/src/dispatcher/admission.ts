@@ -13,9 +13,9 @@ import { type AuthorizeDeps, requireAllowed } from "./authorize.ts";
 export interface Admission {
   /**
    * Rejects with RATE_LIMITED, UNAUTHENTICATED or PERMISSION_DENIED. `headers` is the request's metadata, with the
-   * gateway's own.
+   * gateway's own. `userId` is the text of the policy's `self_field`, if the path contains the field.
    */
-  admit(method: DescMethod, headers: ReadonlyMap<string, string>): Promise<Principal>;
+  admit(method: DescMethod, headers: ReadonlyMap<string, string>, userId?: string): Promise<Principal>;
 }
 
 export interface AdmissionDeps extends AuthenticateDeps, AuthorizeDeps {
@@ -26,11 +26,11 @@ export interface AdmissionDeps extends AuthenticateDeps, AuthorizeDeps {
 /** Decides with the rules of the dispatcher. */
 export function createAdmission(deps: AdmissionDeps): Admission {
   return {
-    async admit(method, headers) {
+    async admit(method, headers, userId) {
       const methodPolicy = getOption(method, policy);
       await assertWithinLimit(deps.limiter, methodPolicy, headers.get(CLIENT_ADDRESS) ?? "");
       const caller = await identifyCaller(deps, methodPolicy, headers);
-      return requireAllowed(deps, methodPolicy, headers, caller);
+      return requireAllowed(deps, methodPolicy, headers, caller, { userId });
     },
   };
 }

@@ -22,12 +22,21 @@ export async function requireStepUp(
   user: UserPrincipal,
 ): Promise<UserPrincipal> {
   if (isRecent(user, clock.nowMs())) return user;
+  const renewed = await renewUser({ credentials }, headers);
+  if (isRecent(renewed, clock.nowMs())) return renewed;
+  throw new AppError("STEP_UP_REQUIRED", { details: { methods: renewed.stepUpMethods.join(",") } });
+}
+
+/** Verifies the caller's access token again. */
+export async function renewUser(
+  { credentials }: Pick<StepUpDeps, "credentials">,
+  headers: ReadonlyMap<string, string>,
+): Promise<UserPrincipal> {
   const credential = credentialFrom(headers.get(AUTHORIZATION) ?? "");
   const renewed =
     credential === undefined ? undefined : await credentials.verify(credential, { renew: true });
   if (renewed?.kind !== "user") throw new AppError("UNAUTHENTICATED");
-  if (isRecent(renewed, clock.nowMs())) return renewed;
-  throw new AppError("STEP_UP_REQUIRED", { details: { methods: renewed.stepUpMethods.join(",") } });
+  return renewed;
 }
 
 function isRecent({ authenticatedMs }: UserPrincipal, nowMs: number): boolean {

@@ -52,6 +52,7 @@ function userWith(more: Partial<UserPrincipal> = {}): UserPrincipal {
     permissions: { has: (permission) => permission === "segments.read" },
     authenticatedMs: undefined,
     stepUpMethods: ["password", "totp"],
+    needsSecondFactor: false,
     signingKeyId: "k" as SigningKeyId,
     expireTimeMs: clock.nowMs() + 5 * MINUTE_MS,
     ...more,
@@ -65,11 +66,13 @@ const key: CredentialPrincipal = {
   permissions: { has: () => true },
 };
 
+const TOKEN = { authorization: "Bearer token" };
+
 /** A call with the token whose cached verification is `caller`. */
 async function call(
   init: MessageInitShape<typeof MethodPolicySchema>,
   caller: CredentialPrincipal | undefined,
-  headers: Record<string, string> = { authorization: "Bearer token" },
+  { userId, ...headers }: { readonly authorization?: string; readonly userId?: string } = TOKEN,
 ) {
   credentials.cached = caller;
   const policy: MethodPolicy = create(MethodPolicySchema, init);
@@ -80,7 +83,8 @@ async function call(
     demoOrganizationId: undefined,
   };
   const metadata = new Map(Object.entries(headers));
-  return requireAllowed(deps, policy, metadata, await identifyCaller(deps, policy, metadata));
+  const identified = await identifyCaller(deps, policy, metadata);
+  return requireAllowed(deps, policy, metadata, identified, { userId });
 }
 
 const reads = { access: Access.PERMISSION, permission: "segments.read" };
@@ -101,6 +105,57 @@ describe("a method with a permission", () => {
       reason: "ORGANIZATION_REQUIRED",
       row: { http: 403 },
     });
+  });
+});
+
+describe("a method with a permission that users do not need for themselves", () => {
+  const own = { access: Access.PERMISSION, permission: "users.update", selfField: "user_id" };
+
+  test("accepts a user without the permission for the own id only", async () => {
+    expect(await call(own, userWith(), { ...TOKEN, userId: "u" })).toMatchObject({ id: "u" });
+    await expect(call(own, userWith(), { ...TOKEN, userId: "other" })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+      details: { permission: "users.update" },
+    });
+  });
+
+  test("leaves the decision open until the request is read", async () => {
+    expect(await call(own, userWith())).toMatchObject({ id: "u" });
+  });
+
+  test("demands the permission of keys, and an organization of users", async () => {
+    const without = { ...key, permissions: { has: () => false } };
+    await expect(call(own, without, { ...TOKEN, userId: "key" })).rejects.toMatchObject({
+      reason: "PERMISSION_DENIED",
+    });
+    const nowhere = userWith({ organizationId: undefined, role: undefined });
+    await expect(call(own, nowhere, { ...TOKEN, userId: "u" })).rejects.toMatchObject({
+      reason: "ORGANIZATION_REQUIRED",
+    });
+  });
+});
+
+describe("an organization that requires a second factor", () => {
+  const lacking = () => userWith({ needsSecondFactor: true });
+
+  test("refuses a user without one, also for the own row", async () => {
+    credentials.current = lacking();
+    for (const policy of [reads, { ...reads, permission: "users.update", selfField: "user_id" }]) {
+      await expect(call(policy, lacking(), { ...TOKEN, userId: "u" })).rejects.toMatchObject({
+        reason: "TWO_FACTOR_ENROLLMENT_REQUIRED",
+        row: { http: 403 },
+      });
+    }
+  });
+
+  test("does not refuse by an old verification, because the user enrolled at another process", async () => {
+    credentials.current = userWith();
+    expect(await call(reads, lacking())).toBe(credentials.current);
+  });
+
+  test("does not stop what belongs to the person, such as the enrollment", async () => {
+    expect(await call(person, lacking())).toMatchObject({ kind: "user" });
+    expect(credentials.calls).toHaveLength(1);
   });
 });
 

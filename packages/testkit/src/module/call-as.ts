@@ -71,6 +71,7 @@ function userOf(encoded: string): UserPrincipal {
     permissions: user.role === undefined ? permissionsOf([]) : permissionsOfRole(user.role),
     authenticatedMs: user.authenticatedMs,
     stepUpMethods: ["password"],
+    needsSecondFactor: false,
     signingKeyId: NO_SIGNING_KEY,
     expireTimeMs: Number.MAX_SAFE_INTEGER,
   };

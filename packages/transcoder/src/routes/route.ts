@@ -37,6 +37,8 @@ export interface Route {
   readonly isStream: boolean;
   readonly status: number;
   readonly permission: string;
+  /** The request's field for the user that the caller acts on; "" without such a field. */
+  readonly selfField: string;
   readonly ignoreUnknown: boolean;
   /** The path is accepted with a trailing slash too. */
   readonly trailingSlash: boolean;
@@ -117,6 +119,7 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     ifMatchField,
     status: success !== 0 ? success : method.output.fields.length === 0 ? 204 : 200,
     permission: policy?.permission ?? "",
+    selfField: policy?.selfField ?? "",
     deadlineMs: policy?.deadlineSeconds ? policy.deadlineSeconds * 1000 : undefined,
     ignoreUnknown: rest?.ignoreUnknown ?? false,
     trailingSlash: rest?.trailingSlash ?? false,

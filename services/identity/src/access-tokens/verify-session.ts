@@ -11,12 +11,13 @@ import { bytesToUuid, type Clock, uuidToBytes } from "@muster/core";
 import type { Database, Queryable } from "@muster/db";
 import type { UnaryHandler } from "@muster/rpc";
 import { findMembership } from "../memberships/membership-store.ts";
+import { findOrganization } from "../organizations/organization-store.ts";
 import { isLive, type Session } from "../sessions/session.ts";
 import { findSession } from "../sessions/session-store.ts";
 import { listPublishedKeys } from "../signing-keys/list-published-keys.ts";
 import { isPublished } from "../signing-keys/signing-key.ts";
 import { findSigningKey } from "../signing-keys/signing-key-store.ts";
-import { stepUpMethods } from "../two-factor/second-factor.ts";
+import { hasSecondFactor, stepUpMethods } from "../two-factor/second-factor.ts";
 import { findUser } from "../users/user-store.ts";
 
 interface Deps {
@@ -49,18 +50,21 @@ async function recordOf(
   { userId, organizationId, authenticatedTimeMs, expireTimeMs }: Session,
   nowMs: number,
 ): Promise<SessionRecord | undefined> {
-  const [user, membership] = await Promise.all([
+  const [user, membership, organization] = await Promise.all([
     findUser(queryable, userId),
     organizationId === undefined ? undefined : findMembership(queryable, organizationId, userId),
+    organizationId === undefined ? undefined : findOrganization(queryable, organizationId),
   ]);
   if (user === undefined) return undefined;
   if (organizationId !== undefined && membership?.status !== "active") return undefined;
+  const requiresFactor = organization?.requiresTwoFactor === true;
   return {
     userId,
     organizationId,
     role: membership?.role,
     authenticatedMs: authenticatedTimeMs,
     stepUpMethods: await stepUpMethods(queryable, user, nowMs),
+    needsSecondFactor: requiresFactor && !(await hasSecondFactor(queryable, user, nowMs)),
     expireTimeMs,
   };
 }
@@ -77,6 +81,7 @@ export function verifySession(deps: Deps): UnaryHandler<typeof CredentialService
       role: roleToProto(role),
       authenticatedTimeMs: BigInt(authenticatedMs ?? 0),
       stepUpMethods: [...found.stepUpMethods],
+      needsSecondFactor: found.needsSecondFactor,
       expireTimeMs: BigInt(expireTimeMs),
     };
   };

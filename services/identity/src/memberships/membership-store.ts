@@ -2,6 +2,7 @@
 import type { Role } from "@muster/authz";
 import { bytesToUuid, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
 import { forUpdate, type OrderColumn, pageAfter, type Queryable, type Transaction } from "@muster/db";
+import { countMember } from "./member-count-store.ts";
 import type { Membership, MembershipStatus } from "./membership.ts";
 
 const COLUMNS = [
@@ -48,6 +49,33 @@ export async function insertMembership(trx: Transaction, membership: Membership)
     create_time_ms: membership.createTimeMs,
     update_time_ms: membership.updateTimeMs,
   });
+  await countMember(trx, membership.organizationId, undefined, membership.status);
+}
+
+/** Saves the changeable fields of a locked membership. */
+export async function saveMembership(
+  trx: Transaction,
+  before: Membership,
+  after: Pick<Membership, "name" | "role" | "status" | "version" | "updateTimeMs">,
+): Promise<void> {
+  const { organizationId, userId, status } = before;
+  await trx("memberships")
+    .where(keyOf(organizationId, userId))
+    .update({
+      name: Buffer.from(after.name),
+      role: Buffer.from(after.role),
+      status: Buffer.from(after.status),
+      version: after.version,
+      update_time_ms: after.updateTimeMs,
+    });
+  await countMember(trx, organizationId, status, after.status);
+}
+
+/** Deletes a locked membership. */
+export async function deleteMembership(trx: Transaction, membership: Membership): Promise<void> {
+  const { organizationId, userId, status } = membership;
+  await trx("memberships").where(keyOf(organizationId, userId)).delete();
+  await countMember(trx, organizationId, status, undefined);
 }
 
 export async function findMembership(
@@ -111,6 +139,22 @@ export async function countOwnedOrganizations(
     .andWhere("role", Buffer.from("owner"))
     .limit(limit);
   return (await forUpdate(trx, query)).length;
+}
+
+/** Whether another user than this one is an active owner. The caller has locked the organization. */
+export async function hasOtherOwner(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  userId: UserId,
+): Promise<boolean> {
+  const owner = await queryable("memberships")
+    .select("user_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .andWhere("role", Buffer.from("owner"))
+    .andWhere("status", Buffer.from("active"))
+    .andWhereNot("user_id", uuidToBytes(userId))
+    .first<Pick<Row, "user_id"> | undefined>();
+  return owner !== undefined;
 }
 
 /** Counts a login; concurrent logins all count. */

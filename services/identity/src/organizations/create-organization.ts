@@ -13,7 +13,7 @@ import type { IdentityDeps } from "../deps.ts";
 import { countOwnedOrganizations } from "../memberships/membership-store.ts";
 import { lockUser } from "../users/user-store.ts";
 import { insertOwnedOrganization } from "./insert-owned-organization.ts";
-import { requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
+import { NEW_ORGANIZATION, requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { organizationToProto } from "./organization-proto.ts";
 
 export function createOrganization(
@@ -23,7 +23,7 @@ export function createOrganization(
     const timeZone = requireTimeZone(request.timeZone ?? TIME_ZONE_DEFAULT, "time_zone");
     const nowMs = deps.clock.nowMs();
     const id = deps.ids.next<OrganizationId>(nowMs);
-    const organization = { id, name: request.name, createTimeMs: nowMs, timeZone };
+    const organization = { id, name: request.name, createTimeMs: nowMs, timeZone, ...NEW_ORGANIZATION };
     const userId = context.user.id;
     return writeTransaction(deps, context, async (trx, write) => {
       // The lock lets one creation of a user count at a time.

@@ -9,9 +9,11 @@ interface Row {
   readonly create_time_ms: number;
   /** Null is the default. */
   readonly time_zone: Buffer | null;
+  readonly require_two_factor: number;
+  readonly member_count: number;
 }
 
-const COLUMNS = ["id", "name", "create_time_ms", "time_zone"] as const;
+const COLUMNS = ["id", "name", "create_time_ms", "time_zone", "require_two_factor", "member_count"] as const;
 
 /** Rejects with a unique violation when the id is there. */
 export async function insertOrganization(trx: Transaction, organization: Organization): Promise<void> {
@@ -58,8 +60,12 @@ export async function lockOrganization(
   return (await forUpdate(trx, query)).map(fromRow)[0];
 }
 
-function changeableColumns({ name, timeZone }: Organization) {
-  return { name: Buffer.from(name, "utf8"), time_zone: Buffer.from(timeZone, "utf8") };
+function changeableColumns({ name, timeZone, requiresTwoFactor }: Organization) {
+  return {
+    name: Buffer.from(name, "utf8"),
+    time_zone: Buffer.from(timeZone, "utf8"),
+    require_two_factor: requiresTwoFactor ? 1 : 0,
+  };
 }
 
 function fromRow(row: Row): Organization {
@@ -68,5 +74,7 @@ function fromRow(row: Row): Organization {
     name: row.name.toString("utf8"),
     createTimeMs: row.create_time_ms,
     timeZone: row.time_zone?.toString("utf8") ?? TIME_ZONE_DEFAULT,
+    requiresTwoFactor: row.require_two_factor !== 0,
+    memberCount: Number(row.member_count),
   };
 }

@@ -8,7 +8,14 @@ export interface Organization {
   readonly createTimeMs: number;
   /** IANA name: where its calendar days begin. */
   readonly timeZone: string;
+  /** Members without a second factor have no access. */
+  readonly requiresTwoFactor: boolean;
+  /** Active and suspended members. The store of memberships counts. */
+  readonly memberCount: number;
 }
+
+/** The defaults of a new organization. */
+export const NEW_ORGANIZATION = { requiresTwoFactor: false, memberCount: 0 } as const;
 
 export const TIME_ZONE_DEFAULT = "UTC";
 

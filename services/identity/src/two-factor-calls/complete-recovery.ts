@@ -2,6 +2,7 @@
 import type { Transaction } from "@muster/db";
 import type { Write } from "@muster/outbox";
 import type { IdentityDeps } from "../deps.ts";
+import { announceChanges } from "../revocation/announce-changes.ts";
 import { notifyOwner } from "../two-factor/notify-owner.ts";
 import { deleteRecovery, findRecovery } from "../two-factor/recovery-store.ts";
 import { removeSecondFactor } from "../two-factor/second-factor.ts";
@@ -23,4 +24,5 @@ export async function completeRecovery(
   }
   await removeSecondFactor(trx, user);
   await notifyOwner(deps, trx, write, { user, kind: "recovery_completed", client: undefined, nowMs });
+  await announceChanges(deps, trx, write, [user.id]);
 }

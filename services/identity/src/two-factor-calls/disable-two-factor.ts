@@ -8,6 +8,7 @@ import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { announceChanges } from "../revocation/announce-changes.ts";
 import { callerOf, lockCaller } from "../two-factor/lock-caller.ts";
 import { notifyOwner } from "../two-factor/notify-owner.ts";
 import { hasSecondFactor, removeSecondFactor } from "../two-factor/second-factor.ts";
@@ -23,6 +24,8 @@ export function disableTwoFactor(
       await removeSecondFactor(trx, user);
       const { client } = context;
       await notifyOwner(deps, trx, write, { user, kind: "two_factor_disabled", client, nowMs });
+      // Organizations that require a second factor refuse the user from now on.
+      await announceChanges(deps, trx, write, [user.id]);
       return create(DisableTwoFactorResponseSchema);
     });
   };
