@@ -67,7 +67,7 @@ const unauthenticated = () => "UNAUTHENTICATED";
 function userOutcome(role: Role | undefined, isRecent: boolean): Caller["expected"] {
   return ({ access, permission, stepUp }) => {
     const stepped = stepUp === true && !isRecent ? "STEP_UP_REQUIRED" : "ALLOWED";
-    if (access === Access.PERSON) return stepped;
+    if (access === Access.PERSON || access === Access.CREDENTIAL) return stepped;
     if (access !== Access.PERMISSION) return "PERMISSION_DENIED";
     if (role === undefined) return "ORGANIZATION_REQUIRED";
     return TABLE.get(permission)?.has(role) === true ? stepped : "PERMISSION_DENIED";
@@ -81,8 +81,10 @@ function lackingOutcome(policy: MethodPolicy): string {
 }
 
 function keyOutcome(holds: (permission: string) => boolean): Caller["expected"] {
-  return ({ access, permission }) =>
-    access === Access.PERMISSION && holds(permission) ? "ALLOWED" : "PERMISSION_DENIED";
+  return ({ access, permission }) => {
+    if (access === Access.CREDENTIAL) return "ALLOWED";
+    return access === Access.PERMISSION && holds(permission) ? "ALLOWED" : "PERMISSION_DENIED";
+  };
 }
 
 interface Reached {

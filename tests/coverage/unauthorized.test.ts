@@ -117,6 +117,14 @@ describe.each(methods.filter(([, method]) => !isPublic(method)))("%s", (_, metho
     expect(await refusal(method, { "muster-service-token": "nonsense" })).toBe("UNAUTHENTICATED");
   });
 
+  if (access === Access.CREDENTIAL) {
+    test("another service is refused, an API key without scopes is not", async () => {
+      for (const target of TARGETS) expect(refusals).toContain(await refusal(method, token(target)));
+      expect(refusals).not.toContain(await refusal(method, key([])));
+    });
+    return;
+  }
+
   test("with every permission but its own", async () => {
     const others = PERMISSIONS.filter((other) => !permissionsOf([other]).has(permission));
     expect(await refusal(method, key(others))).toBe("PERMISSION_DENIED");

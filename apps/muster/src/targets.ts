@@ -15,6 +15,7 @@ import { AccountService } from "@muster/contracts/muster/identity/v1/account_ser
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
+import { OperationService } from "@muster/contracts/muster/identity/v1/operation_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
@@ -42,6 +43,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     ApiKeyService,
     CredentialService,
     MagicLinkService,
+    OperationService,
     OrganizationDirectoryService,
     OrganizationService,
     SessionService,

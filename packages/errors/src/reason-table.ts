@@ -259,6 +259,7 @@ export const reasonTable = {
     http: 403,
     message: "The organization requires a second factor; enroll one.",
   },
+  OPERATION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such operation." },
   RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
   ETAG_MISMATCH: {
     code: "failed_precondition",

@@ -6,6 +6,7 @@ import type { Database } from "@muster/db";
 import type { Logger } from "@muster/log";
 import type { OutboxPort } from "@muster/outbox";
 import type { Mailer } from "./mail/mailer.ts";
+import type { OperationStore } from "./operations/operation-store.ts";
 import type { Passwords } from "./passwords/passwords.ts";
 import type { LoginThrottle } from "./throttling/login-throttle.ts";
 import type { TwoFactorKeys } from "./two-factor-rules/two-factor-keys.ts";
@@ -25,6 +26,9 @@ export interface IdentityDeps {
   readonly passwords: Passwords;
   readonly loginThrottle: LoginThrottle;
   readonly twoFactorKeys: TwoFactorKeys;
+  readonly operations: OperationStore;
+  /** Starts the work of new operations. Called after their commit. */
+  readonly wakeOperations: () => void;
 }
 
 /** Signs the access token of a session. */

@@ -13,6 +13,9 @@ import { magicLinkService } from "./magic-link/magic-link-service.ts";
 import { MailWorker } from "./mail/mail-worker.ts";
 import { Mailer } from "./mail/mailer.ts";
 import { userService } from "./members/user-service.ts";
+import { operationService } from "./operation-calls/operation-service.ts";
+import { OperationStore } from "./operations/operation-store.ts";
+import { type OperationRunner, OperationWorker } from "./operations/operation-worker.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 import { sessionService } from "./session-calls/session-service.ts";
@@ -45,6 +48,7 @@ export const identityModule: ModuleDefinition = {
     const wake = (): void => mailWorker.wake();
     const mailer = new Mailer({ ...platform, key, publicUrl: settings.publicUrl, wake });
     const { passwords, loginThrottle, unlockMailWorker } = loginProtection(platform, mailer);
+    const operations = new OperationStore(platform.ownKey("operations"));
     const deps: IdentityDeps = {
       clock,
       ids,
@@ -59,7 +63,10 @@ export const identityModule: ModuleDefinition = {
       loginThrottle,
       twoFactorKeys: twoFactorKeys(platform.ownKey("two-factor")),
       pageTokens: new PageTokens(platform.key("page-tokens")),
+      operations,
+      wakeOperations: () => operationWorker.wake(),
     };
+    const operationWorker = new OperationWorker({ ...platform, operations, runners: operationRunners() });
     return {
       services: [
         organizationService(deps),
@@ -72,6 +79,7 @@ export const identityModule: ModuleDefinition = {
         magicLinkService(deps),
         accountService(deps),
         userService(deps),
+        operationService(deps),
       ],
       workers: [
         outbox,
@@ -84,7 +92,13 @@ export const identityModule: ModuleDefinition = {
         unlockMailWorker,
         new SessionWorker({ database, clock, log }),
         new TwoFactorWorker(deps),
+        operationWorker,
       ],
     };
   },
 };
+
+/** Maps each kind of operations to its runner. */
+function operationRunners(): ReadonlyMap<string, OperationRunner> {
+  return new Map();
+}

@@ -5,6 +5,7 @@ import { behaviorScripts } from "./behavior.ts";
 import { eventScripts } from "./events.ts";
 import { eventsFeedScripts } from "./events-feed.ts";
 import { identityScripts } from "./identity.ts";
+import { operationScripts } from "./operations.ts";
 import { privacyScripts } from "./privacy.ts";
 import { profileScripts } from "./profiles.ts";
 import type { Script } from "./script.ts";
@@ -30,4 +31,5 @@ export const scripts: readonly Script[] = [
   ...sessionScripts,
   ...secondFactorScripts,
   ...userScripts,
+  ...operationScripts,
 ];

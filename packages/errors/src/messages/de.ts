@@ -65,6 +65,7 @@ export const de = {
   LAST_OWNER:
     "Die Organisation hätte keinen aktiven Inhaber mehr; machen Sie zuerst eine andere Person zum Inhaber.",
   TWO_FACTOR_ENROLLMENT_REQUIRED: "Die Organisation verlangt einen zweiten Faktor; richten Sie einen ein.",
+  OPERATION_NOT_FOUND: "Diesen Vorgang gibt es nicht.",
   RATE_LIMITED: "Es gab zu viele Anfragen; warten Sie.",
   ETAG_MISMATCH:
     "Die Ressource wurde inzwischen geändert; If-Match nennt keine aktuelle Fassung. Lesen Sie sie erneut.",

@@ -54,6 +54,9 @@ export function assertAllowed(policy: MethodPolicy, caller: Principal, subject: 
     case Access.INTERNAL:
       if (caller.kind === "service" && policy.callers.includes(caller.id)) return;
       throw denied("Only services of the installation may call this.");
+    case Access.CREDENTIAL:
+      if (caller.kind === "user" || caller.kind === "api_key") return;
+      throw denied("Only a signed-in user or an API key may call this.");
     case Access.PERSON:
       if (caller.kind === "user") return;
       throw denied("Only a signed-in user may call this.");
