@@ -4,6 +4,7 @@ import type { HttpBody } from "@muster/contracts/google/api/httpbody_pb";
 import { entityTagOf, isListed, VERSIONED_CACHE_CONTROL } from "./entity-tag.ts";
 import { HTTP_STATUS } from "./http-metadata.ts";
 import type { MessageCodecs } from "./json/message-codec.ts";
+import { encodeSelected } from "./json/selected-fields.ts";
 import type { LocalMessage } from "./json/value-codec.ts";
 import type { RestResponse } from "./rest.ts";
 import { isHttpBody, type Route } from "./routes/route.ts";
@@ -17,6 +18,8 @@ export function renderResponse(
   route: Route,
   response: { readonly message: Message; readonly headers: ReadonlyMap<string, string> },
   shownHeaders: readonly string[],
+  /** The fields of the resources that the request selects; empty for every field. */
+  selected: readonly string[] = [],
 ): RestResponse {
   const headers = shownOf(response.headers, shownHeaders);
   const status = statusOf(route, response.headers);
@@ -28,7 +31,7 @@ export function renderResponse(
     return { status, headers, body: raw.data };
   }
   headers["content-type"] = "application/json";
-  const body = jsonOf(codecs, route, response.message);
+  const body = jsonOf(codecs, route, response.message, selected);
   const entityTag = route.versionField && entityTagOf(codecs, route.versionField, response.message);
   if (entityTag === undefined) return { status, headers, body };
   const tagged = { ...headers, etag: entityTag, "cache-control": VERSIONED_CACHE_CONTROL };
@@ -62,8 +65,11 @@ export function statusOf(route: Route, metadata: ReadonlyMap<string, string>): n
   return SUCCESS_STATUS.test(wanted) ? Number(wanted) : route.status;
 }
 
-function jsonOf(codecs: MessageCodecs, route: Route, message: Message): string {
+function jsonOf(codecs: MessageCodecs, route: Route, message: Message, selected: readonly string[]): string {
   const { output } = route.method;
+  if (selected.length > 0) {
+    return encodeSelected(codecs, output, route.responseField, message as unknown as LocalMessage, selected);
+  }
   if (route.responseField === undefined) return codecs.value(output).encode(message);
   const codec = codecs.message(output).reader(route.responseField.name);
   return codec?.write(message as unknown as LocalMessage) ?? "null";

@@ -1,10 +1,12 @@
 // Transcodes REST to RPC and back: finds the route, builds the message, calls the method, renders the
 // response.
 import { createRegistry, type DescService, type Message } from "@bufbuild/protobuf";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { AppError } from "@muster/errors";
 import { bindRequest, boundText } from "./bind-request.ts";
 import { DecodeError } from "./json/decode-error.ts";
 import { MessageCodecs } from "./json/message-codec.ts";
+import type { LocalMessage } from "./json/value-codec.ts";
 import { parseQuery, type QueryParameter } from "./query.ts";
 import { type ErrorContext, renderError, toAppError } from "./render-error.ts";
 import { renderResponse, withoutKnownBody } from "./render-response.ts";
@@ -110,7 +112,7 @@ export class Transcoder {
     }
     const deadlineMs = context.deadlineOf?.(route.deadlineMs);
     const rendered = await caller.unary(route.method, message, { headers, signal, deadlineMs });
-    const response = renderResponse(this.#codecs, route, rendered, shown);
+    const response = renderResponse(this.#codecs, route, rendered, shown, selectedFields(route, message));
     const ifNoneMatch = route.verb === "GET" ? request.headers.get("if-none-match") : undefined;
     return { ...withoutKnownBody(response, ifNoneMatch), route: describe(route) };
   }
@@ -149,6 +151,12 @@ export class Transcoder {
       return false;
     });
   }
+}
+
+function selectedFields({ fieldsField }: Route, request: Message): readonly string[] {
+  if (fieldsField === undefined) return [];
+  const mask = (request as unknown as LocalMessage)[fieldsField.localName] as FieldMask | undefined;
+  return mask?.paths ?? [];
 }
 
 function describe(route: Route): NonNullable<RestResponse["route"]> {

@@ -20,6 +20,8 @@ export interface FieldOptions {
   readonly bareDate: "start" | "end" | undefined;
   readonly itemErrorsField: ItemErrors | undefined;
   readonly jsonNumber: boolean;
+  /** An empty list is left out of a message that is written. */
+  readonly omitEmpty: boolean;
   /** Items of a list or map: a longer one is refused before its items are decoded. */
   readonly itemsMax: number;
 }
@@ -30,6 +32,7 @@ const none: FieldOptions = {
   bareDate: undefined,
   itemErrorsField: undefined,
   jsonNumber: false,
+  omitEmpty: false,
   itemsMax: Infinity,
 };
 
@@ -44,6 +47,7 @@ export function fieldOptions(field: DescField): FieldOptions {
     bareDate: bounds[policy.bareDate as keyof typeof bounds],
     itemErrorsField: policy.itemErrorsField === "" ? undefined : itemErrors(field, policy.itemErrorsField),
     jsonNumber: policy.jsonNumber,
+    omitEmpty: policy.omitEmpty,
     itemsMax,
   };
 }

@@ -28,6 +28,7 @@ interface FieldWriter {
   readonly codec: FieldCodec;
   /** The oneof, which shows only the member that is set. */
   readonly oneof: string | undefined;
+  readonly omitEmpty: boolean;
 }
 
 interface CompiledFields {
@@ -84,11 +85,17 @@ export class MessageCodec implements ValueCodec {
 
   /** JSON text with every field of the type, except the members of a oneof that are not set. */
   encode(value: unknown): string {
-    const message = value as LocalMessage;
+    return this.encodeFields(value as LocalMessage, () => true);
+  }
+
+  /** JSON text like that of {@link encode}, with only the fields whose names are `shown`, and those that are left out when empty. */
+  encodeFields(message: LocalMessage, shown: (name: string) => boolean): string {
     const { writers } = this.#fields();
     let text = "{";
-    for (const { prefix, codec, oneof } of writers) {
+    for (const { prefix, codec, oneof, omitEmpty } of writers) {
       if (oneof !== undefined && !isChosen(message, oneof, codec.field)) continue;
+      if (omitEmpty && (message[codec.field.localName] as readonly unknown[]).length === 0) continue;
+      if (!omitEmpty && !shown(codec.field.name)) continue;
       text += `${text === "{" ? "" : ","}${prefix}${codec.write(message)}`;
     }
     return `${text}}`;
@@ -110,7 +117,12 @@ export class MessageCodec implements ValueCodec {
       const canonical = form === "rest" ? restNameOf(field) : field.name;
       const options = form === "rest" ? fieldOptions(field) : protoJsonOptions(field);
       const codec = compileField(field, options, (of) => this.#codecs.value(of.message as DescMessage));
-      writers.push({ prefix: `${JSON.stringify(canonical)}:`, codec, oneof: field.oneof?.localName });
+      writers.push({
+        prefix: `${JSON.stringify(canonical)}:`,
+        codec,
+        oneof: field.oneof?.localName,
+        omitEmpty: options.omitEmpty,
+      });
       if (closed.has(field.name)) continue;
       readers.set(canonical, { codec, canonical: undefined });
       open.push({ codec, canonical });

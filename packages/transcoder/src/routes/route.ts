@@ -49,6 +49,8 @@ export interface Route {
   /** Deadline of a method that may take longer than the default. */
   readonly deadlineMs: number | undefined;
   readonly maskField: DescField | undefined;
+  /** The request's mask that selects the fields of the resources in the response. */
+  readonly fieldsField: DescField | undefined;
   /** The version of the resource in the response; responses of the route carry an ETag. */
   readonly versionField: VersionField | undefined;
   /** The request's field for the If-Match header. */
@@ -125,7 +127,8 @@ function compile(codecs: MessageCodecs, method: DescMethod, rule: HttpRule): Rou
     trailingSlash: rest?.trailingSlash ?? false,
     anyMediaType: rest?.anyMediaType ?? false,
     bodyBytesMax: rest?.bodyBytesMax || undefined,
-    maskField: rest?.maskField ? maskOf(method, rest.maskField) : undefined,
+    maskField: rest?.maskField ? maskOf(method, rest.maskField, "mask_field") : undefined,
+    fieldsField: rest?.fieldsField ? maskOf(method, rest.fieldsField, "fields_field") : undefined,
     requestHeaders: rest?.requestHeaders ?? [],
     responseHeaders: rest?.responseHeaders ?? [],
     rawBodyField: rest?.rawBody ? rawBodyFieldOf(method, body) : undefined,
@@ -201,10 +204,10 @@ function messageAt(method: DescMethod, parents: readonly DescField[]): DescMetho
   return parent.message;
 }
 
-function maskOf(method: DescMethod, name: string): DescField {
-  const field = fieldOf(method.input, name, "mask_field");
+function maskOf(method: DescMethod, name: string, use: string): DescField {
+  const field = fieldOf(method.input, name, use);
   if (field.fieldKind !== "message" || field.message.typeName !== "google.protobuf.FieldMask") {
-    throw new Error(`mask_field: ${name} is no google.protobuf.FieldMask`);
+    throw new Error(`${use}: ${name} is no google.protobuf.FieldMask`);
   }
   return field;
 }

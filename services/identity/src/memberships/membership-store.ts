@@ -1,7 +1,15 @@
 // Contains every statement against `memberships`.
 import type { Role } from "@muster/authz";
-import { bytesToUuid, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
-import { forUpdate, type OrderColumn, pageAfter, type Queryable, type Transaction } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
+import {
+  forUpdate,
+  IN_LIST_VALUES_MAX,
+  type OrderColumn,
+  pageAfter,
+  type Queryable,
+  type Transaction,
+} from "@muster/db";
+import { indexMember } from "../member-search/index-member.ts";
 import { countMember } from "./member-count-store.ts";
 import type { Membership, MembershipStatus } from "./membership.ts";
 
@@ -50,6 +58,7 @@ export async function insertMembership(trx: Transaction, membership: Membership)
     update_time_ms: membership.updateTimeMs,
   });
   await countMember(trx, membership.organizationId, undefined, membership.status);
+  await indexMember(trx, membership.organizationId, membership.userId);
 }
 
 /** Saves the changeable fields of a locked membership. */
@@ -69,6 +78,7 @@ export async function saveMembership(
       update_time_ms: after.updateTimeMs,
     });
   await countMember(trx, organizationId, status, after.status);
+  await indexMember(trx, organizationId, userId);
 }
 
 /** Deletes a locked membership. */
@@ -76,6 +86,7 @@ export async function deleteMembership(trx: Transaction, membership: Membership)
   const { organizationId, userId, status } = membership;
   await trx("memberships").where(keyOf(organizationId, userId)).delete();
   await countMember(trx, organizationId, status, undefined);
+  await indexMember(trx, organizationId, userId);
 }
 
 export async function findMembership(
@@ -95,6 +106,23 @@ export async function lockMembership(
 ): Promise<Membership | undefined> {
   const query = trx("memberships").select<Row[]>(COLUMNS).where(keyOf(organizationId, userId));
   return (await forUpdate(trx, query)).map(fromRow)[0];
+}
+
+/** The memberships of these users in an organization, in no order. */
+export async function findMembershipsOf(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  userIds: readonly UserId[],
+): Promise<Membership[]> {
+  const found: Membership[] = [];
+  for (const chunk of chunksOf(userIds, IN_LIST_VALUES_MAX)) {
+    const query = queryable("memberships")
+      .select<Row[]>(COLUMNS)
+      .where("organization_id", uuidToBytes(organizationId))
+      .whereIn("user_id", chunk.map(uuidToBytes));
+    found.push(...(await query).map(fromRow));
+  }
+  return found;
 }
 
 /** The active memberships of a user, by organization. */

@@ -1,6 +1,7 @@
 // Contains every statement against `users`.
-import { bytesToUuid, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
-import { forUpdate, type Queryable, type Transaction } from "@muster/db";
+import { bytesToUuid, chunksOf, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
+import { forUpdate, IN_LIST_VALUES_MAX, type Queryable, type Transaction } from "@muster/db";
+import { indexPerson } from "../member-search/index-member.ts";
 import type { User } from "./user.ts";
 
 const COLUMNS = [
@@ -42,14 +43,28 @@ export async function insertUser(trx: Transaction, user: User): Promise<void> {
   });
 }
 
-/** Saves every changeable field of a locked user. Rejects like {@link insertUser}. */
+/**
+ * Saves every changeable field of a locked user, and indexes the person where the address or its verification is new.
+ * Rejects like {@link insertUser}.
+ */
 export async function saveUser(trx: Transaction, user: User): Promise<void> {
   await trx("users").where("id", uuidToBytes(user.id)).update(changeableColumns(user));
+  await indexPerson(trx, user.id);
 }
 
 export async function findUser(queryable: Queryable, id: UserId): Promise<User | undefined> {
   const rows = await queryable("users").select<Row[]>(COLUMNS).where("id", uuidToBytes(id));
   return rows.map(fromRow)[0];
+}
+
+/** The users with these ids, in no order. */
+export async function findUsers(queryable: Queryable, ids: readonly UserId[]): Promise<User[]> {
+  const found: User[] = [];
+  for (const chunk of chunksOf(ids, IN_LIST_VALUES_MAX)) {
+    const query = queryable("users").select<Row[]>(COLUMNS).whereIn("id", chunk.map(uuidToBytes));
+    found.push(...(await query).map(fromRow));
+  }
+  return found;
 }
 
 /** The user with this canonical address, verified or not. */

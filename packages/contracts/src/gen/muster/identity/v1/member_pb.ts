@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/member.proto.
  */
 export const file_muster_identity_v1_member: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvaWRlbnRpdHkvdjEvbWVtYmVyLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEi8AIKBk1lbWJlchISCgJpZBgBIAEoCUIGmrUYAigBEhUKBWVtYWlsGAIgASgJQgaatRgCKAMSFAoEbmFtZRgDIAEoCUIGmrUYAigDEiYKBHJvbGUYBCABKA4yGC5tdXN0ZXIuaWRlbnRpdHkudjEuUm9sZRIwCgZzdGF0dXMYBSABKA4yIC5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyU3RhdHVzEhAKCHZlcmlmaWVkGAYgASgIEjEKDWxhc3RfbG9naW5fYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2xvZ2luX2NvdW50GAggASgDEg8KB3ZlcnNpb24YCSABKAMSLwoLY3JlYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCp/CgxNZW1iZXJTdGF0dXMSHQoZTUVNQkVSX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFU1FTUJFUl9TVEFUVVNfSU5WSVRFRBABEhgKFE1FTUJFUl9TVEFUVVNfQUNUSVZFEAISGwoXTUVNQkVSX1NUQVRVU19TVVNQRU5ERUQQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_identity_v1_user, file_muster_options_v1_options]);
+  fileDesc("Ch9tdXN0ZXIvaWRlbnRpdHkvdjEvbWVtYmVyLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEi5QMKBk1lbWJlchISCgJpZBgBIAEoCUIGmrUYAigBEhUKBWVtYWlsGAIgASgJQgaatRgCKAMSFAoEbmFtZRgDIAEoCUIGmrUYAigDEiYKBHJvbGUYBCABKA4yGC5tdXN0ZXIuaWRlbnRpdHkudjEuUm9sZRIwCgZzdGF0dXMYBSABKA4yIC5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyU3RhdHVzEhAKCHZlcmlmaWVkGAYgASgIEjEKDWxhc3RfbG9naW5fYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2xvZ2luX2NvdW50GAggASgDEg8KB3ZlcnNpb24YCSABKAMSLwoLY3JlYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI8CgRvcmdzGAwgAygLMiYubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlck9yZ2FuaXphdGlvbkIGmrUYAkABEjUKBXJvbGVzGA0gAygLMh4ubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlclJvbGVCBpq1GAJAASI+ChJNZW1iZXJPcmdhbml6YXRpb24SEgoCaWQYASABKAlCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAEicgoKTWVtYmVyUm9sZRIfCg9vcmdhbml6YXRpb25faWQYASABKAlCBpq1GAIoARImCgRyb2xlGAIgASgOMhgubXVzdGVyLmlkZW50aXR5LnYxLlJvbGUSGwoLcGVybWlzc2lvbnMYAyADKAlCBpq1GAIoASp/CgxNZW1iZXJTdGF0dXMSHQoZTUVNQkVSX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFU1FTUJFUl9TVEFUVVNfSU5WSVRFRBABEhgKFE1FTUJFUl9TVEFUVVNfQUNUSVZFEAISGwoXTUVNQkVSX1NUQVRVU19TVVNQRU5ERUQQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_identity_v1_user, file_muster_options_v1_options]);
 
 /**
  * A person in an organization. The address belongs to the person; name, role, status and logins belong to the
@@ -92,6 +92,20 @@ export type Member = Message<"muster.identity.v1.Member"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 11;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * With `include=orgs`: the caller's organization, whatever other organizations the person is a member of.
+   *
+   * @generated from field: repeated muster.identity.v1.MemberOrganization orgs = 12;
+   */
+  orgs: MemberOrganization[];
+
+  /**
+   * With `include=roles`: the role in the caller's organization.
+   *
+   * @generated from field: repeated muster.identity.v1.MemberRole roles = 13;
+   */
+  roles: MemberRole[];
 };
 
 /**
@@ -100,6 +114,61 @@ export type Member = Message<"muster.identity.v1.Member"> & {
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
   messageDesc(file_muster_identity_v1_member, 0);
+
+/**
+ * An organization of a member.
+ *
+ * @generated from message muster.identity.v1.MemberOrganization
+ */
+export type MemberOrganization = Message<"muster.identity.v1.MemberOrganization"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.MemberOrganization.
+ * Use `create(MemberOrganizationSchema)` to create a new message.
+ */
+export const MemberOrganizationSchema: GenMessage<MemberOrganization> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_member, 1);
+
+/**
+ * A role of a member.
+ *
+ * @generated from message muster.identity.v1.MemberRole
+ */
+export type MemberRole = Message<"muster.identity.v1.MemberRole"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: muster.identity.v1.Role role = 2;
+   */
+  role: Role;
+
+  /**
+   * The permissions of the role, sorted.
+   *
+   * @generated from field: repeated string permissions = 3;
+   */
+  permissions: string[];
+};
+
+/**
+ * Describes the message muster.identity.v1.MemberRole.
+ * Use `create(MemberRoleSchema)` to create a new message.
+ */
+export const MemberRoleSchema: GenMessage<MemberRole> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_member, 2);
 
 /**
  * The state of a membership.

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Member } from "./member_pb.ts";
 import { file_muster_identity_v1_member } from "./member_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/user_service.proto.
  */
 export const file_muster_identity_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiMQoOR2V0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiOwoPR2V0VXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyMqMBCgtVc2VyU2VydmljZRKTAQoHR2V0VXNlchIiLm11c3Rlci5pZGVudGl0eS52MS5HZXRVc2VyUmVxdWVzdBojLm11c3Rlci5pZGVudGl0eS52MS5HZXRVc2VyUmVzcG9uc2UiP4q1GBoKCnVzZXJzLnJlYWRAAEgDUABYAmIEbm9uZYLT5JMCG2IEdXNlchITL3YxL3VzZXJzL3t1c2VyX2lkfWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_muster_identity_v1_member, file_muster_options_v1_options]);
+  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiMQoOR2V0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiOwoPR2V0VXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIoQCChBMaXN0VXNlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAQJq1GAIoARIfCgZmaWx0ZXIYAyABKAlCD7pIBnIEKICABJq1GAIoAxIZCgFxGAQgASgJQg66SAVyAyiAIJq1GAIoAxIcCgRzb3J0GAUgASgJQg66SAVyAyiACJq1GAIoARIqCgZmaWVsZHMYBiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEicKB2luY2x1ZGUYByADKAlCFrpIC5IBCBAIIgRyAihAmrUYBBABKAEiXwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyEh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBMrsCCgtVc2VyU2VydmljZRKVAQoJTGlzdFVzZXJzEiQubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RVc2Vyc1JlcXVlc3QaJS5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVzcG9uc2UiO4q1GBoKCnVzZXJzLnJlYWRAAEgDUABYAmIEbm9uZZK1GAhiBmZpZWxkc4LT5JMCCxIJL3YxL3VzZXJzEpMBCgdHZXRVc2VyEiIubXVzdGVyLmlkZW50aXR5LnYxLkdldFVzZXJSZXF1ZXN0GiMubXVzdGVyLmlkZW50aXR5LnYxLkdldFVzZXJSZXNwb25zZSI/irUYGgoKdXNlcnMucmVhZEAASANQAFgCYgRub25lgtPkkwIbYgR1c2VyEhMvdjEvdXNlcnMve3VzZXJfaWR9YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_member, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.GetUserRequest
@@ -52,11 +54,111 @@ export const GetUserResponseSchema: GenMessage<GetUserResponse> = /*@__PURE__*/
   messageDesc(file_muster_identity_v1_user_service, 1);
 
 /**
+ * @generated from message muster.identity.v1.ListUsersRequest
+ */
+export type ListUsersRequest = Message<"muster.identity.v1.ListUsersRequest"> & {
+  /**
+   * 1 to 500; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * RSQL over id, email, name, role, status, verified, login_count, last_login_at, create_time (created_at) and
+   * update_time (updated_at), such as "name==*jo*;verified==true". At most 2,000 characters, 10 nested
+   * parentheses, 50 comparisons, and 100 items in a list.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter: string;
+
+  /**
+   * Words in name and email: each word of the search begins a word of the member. Without `sort`, members whose
+   * words are exactly those of the search come first.
+   *
+   * @generated from field: string q = 4;
+   */
+  q: string;
+
+  /**
+   * Fields with commas between them, each after "-" descending, such as "-last_login_at,name". Members that are
+   * equal by these fields are ordered by id. Unset times come first ascending and last descending.
+   *
+   * @generated from field: string sort = 5;
+   */
+  sort: string;
+
+  /**
+   * The fields of each member in the response; all fields if empty.
+   *
+   * @generated from field: google.protobuf.FieldMask fields = 6;
+   */
+  fields?: FieldMask | undefined;
+
+  /**
+   * Adds `orgs` or `roles` to each member.
+   *
+   * @generated from field: repeated string include = 7;
+   */
+  include: string[];
+};
+
+/**
+ * Describes the message muster.identity.v1.ListUsersRequest.
+ * Use `create(ListUsersRequestSchema)` to create a new message.
+ */
+export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 2);
+
+/**
+ * @generated from message muster.identity.v1.ListUsersResponse
+ */
+export type ListUsersResponse = Message<"muster.identity.v1.ListUsersResponse"> & {
+  /**
+   * @generated from field: repeated muster.identity.v1.Member users = 1;
+   */
+  users: Member[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.ListUsersResponse.
+ * Use `create(ListUsersResponseSchema)` to create a new message.
+ */
+export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 3);
+
+/**
  * The members of the caller's organization. A person of another organization is not found.
  *
  * @generated from service muster.identity.v1.UserService
  */
 export const UserService: GenService<{
+  /**
+   * Lists the members, by id unless sorted or searched. FIELD_INVALID with the position of the mistake for a filter,
+   * a sort, or a list of fields that is malformed or too large.
+   *
+   * @generated from rpc muster.identity.v1.UserService.ListUsers
+   */
+  listUsers: {
+    methodKind: "unary";
+    input: typeof ListUsersRequestSchema;
+    output: typeof ListUsersResponseSchema;
+  },
   /**
    * Returns a member. USER_NOT_FOUND for a person without a membership of the caller's organization.
    *
