@@ -56,8 +56,10 @@ describe.each(named)("%s", (_, method) => {
     expect(policy.auditAction).toMatch(/^(none|[a-z_]+\.[a-z_]+)$/);
   });
 
-  test("has an HTTP rule exactly if it is public and unary", () => {
-    const isRouted = policy.access !== Access.INTERNAL && method.methodKind === "unary";
+  test("has an HTTP rule exactly if it is public, and unary or a download", () => {
+    const isDownload =
+      method.methodKind === "server_streaming" && method.output.typeName === "google.api.HttpBody";
+    const isRouted = policy.access !== Access.INTERNAL && (method.methodKind === "unary" || isDownload);
     expect(verbs.length > 0).toBe(isRouted);
   });
 

@@ -181,7 +181,6 @@ export class RequestHandler {
     let desc: DescMethod | undefined;
     let caller: Principal | undefined;
     let body: RequestBody | undefined;
-    const begun = new AbortController();
     try {
       const rendered = await transcoder.handle(
         {
@@ -200,13 +199,11 @@ export class RequestHandler {
           deadlineOf: (methodMs) => clock.nowMs() + (methodMs ?? limits.deadlineMs),
           admit: async (found, userId) => {
             desc = found;
-            if (found.methodKind !== "unary") void this.#abortLate(exchange, begun.signal);
             caller = await admission.admit(found, withCredentials(metadata, found, headers), userId);
           },
           metadata,
         },
       );
-      begun.abort(BEGUN);
       const route = form?.path ?? rendered.route?.template;
       if (rendered.stream !== undefined) await this.#sendStream(exchange, rendered, rendered.stream, route);
       else if (rendered.error instanceof BodyTooSlow) this.#fail(exchange, rendered.error, route);
@@ -216,13 +213,6 @@ export class RequestHandler {
     } finally {
       body?.release();
     }
-  }
-
-  /** Ends a streamed body that has not begun within the deadline of other responses. */
-  async #abortLate({ call }: Exchange, begun: AbortSignal): Promise<void> {
-    const { clock, limits } = this.#deps;
-    await clock.sleep(limits.deadlineMs, begun);
-    if (!begun.aborted) call.abort(new AppError("DEADLINE_EXCEEDED"));
   }
 
   /** Called for an admitted caller, whose share of the budgets counts from here on. */
@@ -285,7 +275,6 @@ export class RequestHandler {
 
 /** A constant, because a DOMException is expensive. The dispatcher decides between canceled and too late. */
 const CLIENT_GONE = "the client is gone";
-const BEGUN = "the response has begun";
 
 /** Of the REST call for a form: no header of the form's request matters to the route. */
 const FORM_HEADERS: IncomingHttpHeaders = { "content-type": "application/json", "accept-language": "en" };

@@ -7,6 +7,7 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { ServiceTokenPort } from "@muster/authz";
 import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
+import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { type OrganizationId, randomIds, systemClock } from "@muster/core";
@@ -31,6 +32,8 @@ export class ScriptedCaller implements Caller {
       throw new AppError("UNIMPLEMENTED");
     };
   messages: (options: CallOptions) => AsyncIterable<Message> = async function* () {};
+  /** Metadata of the response of a stream. */
+  streamHeaders: ReadonlyMap<string, string> = new Map();
 
   async unary(method: DescMethod, request: Message, options: CallOptions): Promise<UnaryResponse> {
     this.calls.push({ method, request, options });
@@ -39,7 +42,7 @@ export class ScriptedCaller implements Caller {
 
   stream(method: DescMethod, _requests: AsyncIterable<Message>, options: CallOptions): StreamResponse {
     this.calls.push({ method, request: { $typeName: "" }, options });
-    return { messages: this.messages(options), headers: new Map() };
+    return { messages: this.messages(options), headers: this.streamHeaders };
   }
 
   get last(): { method: DescMethod; request: Message; options: CallOptions } {
@@ -85,7 +88,7 @@ export async function startTestGateway(options: TestOptions = {}): Promise<TestG
   const gateway = createGateway({
     host: "127.0.0.1",
     port: 0,
-    services: [EventService, ProfileService, EventFeedService, SegmentService],
+    services: [EventService, ProfileService, EventFeedService, ExportService, SegmentService],
     caller: () => caller,
     admission: admitAll,
     serviceTokens,

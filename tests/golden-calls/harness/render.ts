@@ -1,6 +1,8 @@
 // Writes messages, errors, rows and outbox messages as readable text. Pure.
+
 import { createHash } from "node:crypto";
 import { type DescMessage, fromBinary, getOption, isMessage, type Message, toJson } from "@bufbuild/protobuf";
+import { HttpBodySchema } from "@muster/contracts/google/api/httpbody_pb";
 import { file_muster_events_v1_events_events } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { file_muster_identity_v1_identity_events } from "@muster/contracts/muster/identity/v1/identity_events_pb";
 import { domain_event } from "@muster/contracts/muster/options/v1/options_pb";
@@ -33,8 +35,13 @@ const BYTES_SHOWN_MAX = 96;
 export function renderMessage(schema: DescMessage, message: Message): string {
   // Shards are scanned at the same time, and the first profiles found are shown: here by id.
   if (isMessage(message, PreviewSegmentResponseSchema)) message.sample.sort((a, b) => (a.id < b.id ? -1 : 1));
+  if (isMessage(message, HttpBodySchema) && message.contentType === JSON_TYPE) {
+    return `${JSON_TYPE} ${renderJson(JSON.parse(Buffer.from(message.data).toString()))}`;
+  }
   return renderJson(toJson(schema, message));
 }
+
+const JSON_TYPE = "application/json";
 
 export function renderError(error: unknown): string {
   if (!(error instanceof AppError)) throw error;

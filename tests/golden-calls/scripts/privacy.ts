@@ -56,9 +56,9 @@ async function exports(calls: Recorder): Promise<void> {
   await calls.stream(exportProfile, [{ profileId }], { take: 20 });
   await calls.stream(exportProfile, [{ profileId: UNKNOWN_ID }], { take: 20 });
   await calls.stream(exportProfile, [{ profileId }], { key: "reader", take: 20 });
-  await calls.ok(getProfileExport, { profileId });
-  await calls.refused(getProfileExport, { profileId: UNKNOWN_ID });
-  await calls.refused(getProfileExport, { profileId }, { key: "reader" });
+  await calls.stream(getProfileExport, [{ profileId }], { take: 20 });
+  await calls.stream(getProfileExport, [{ profileId: UNKNOWN_ID }], { take: 20 });
+  await calls.stream(getProfileExport, [{ profileId }], { key: "reader", take: 20 });
 }
 
 export const privacyScripts: readonly Script[] = [

@@ -5,37 +5,25 @@ import {
   ExportProfileResponseSchema,
   type ExportService,
 } from "@muster/contracts/muster/events/v1/export_service_pb";
-import { withTimeout } from "@muster/core";
-import { AppError } from "@muster/errors";
 import type { ServerStreamHandler } from "@muster/rpc";
-import { callbackStream } from "../feed/callback-stream.ts";
 import type { ExportedRecord } from "./export-records.ts";
-import { bytesOf, type ExportDeps, findSubject, readRecords } from "./read-person-export.ts";
+import { exportStream, type PartWriter } from "./export-stream.ts";
+import { bytesOf, type ExportDeps, findSubject } from "./read-person-export.ts";
 
 /** The records of one message of the stream; a larger record is sent alone. */
 const PART_BYTES_MAX = 256 * 1024;
-/** An idle reader is ended after this time, because the open snapshot prevents cleanup in the database. */
-const READER_IDLE_MS_MAX = 30_000;
 
 export function exportProfile(
   deps: ExportDeps,
 ): ServerStreamHandler<typeof ExportService.method.exportProfile> {
   return async function* ({ profileId }, context) {
     const subject = await findSubject(deps, context, profileId);
-    yield* callbackStream<ExportProfileResponse>(context.signal, async (put) => {
-      const parts = new ResponseParts((part) =>
-        withTimeout(deps.clock, READER_IDLE_MS_MAX, put(part), () => {
-          throw new AppError("OVERLOADED");
-        }),
-      );
-      await readRecords(deps, subject, (record) => parts.add(record));
-      await parts.finish();
-    });
+    yield* exportStream<ExportProfileResponse>(deps, subject, (put) => new ResponseParts(put));
   };
 }
 
 /** Groups records into messages of bounded size. */
-class ResponseParts {
+class ResponseParts implements PartWriter {
   readonly #put: (part: ExportProfileResponse) => Promise<void>;
   #records: ExportedRecord[] = [];
   #bytes = 0;

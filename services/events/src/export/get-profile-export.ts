@@ -1,31 +1,52 @@
-// GetProfileExport returns all data about a person in one response.
+// GetProfileExport streams all data about a person as one JSON document.
+import { create } from "@bufbuild/protobuf";
+import { type HttpBody, HttpBodySchema } from "@muster/contracts/google/api/httpbody_pb";
 import type { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
-import { BODY_BYTES_MAX } from "@muster/core";
-import { type AppError, invalidField } from "@muster/errors";
-import type { UnaryHandler } from "@muster/rpc";
+import { beginDownload, type ServerStreamHandler } from "@muster/rpc";
 import type { ExportedRecord } from "./export-records.ts";
-import { bytesOf, type ExportDeps, findSubject, readRecords } from "./read-person-export.ts";
+import { exportStream, type PartWriter } from "./export-stream.ts";
+import { type ExportDeps, findSubject } from "./read-person-export.ts";
 
-/** Leaves room for the message around the records. */
-const RESPONSE_BYTES_MAX = BODY_BYTES_MAX - 64 * 1024;
+const CONTENT_TYPE = "application/json";
+/** Characters of a piece; a larger record is a piece of its own. */
+const PIECE_CHARACTERS_MAX = 64 * 1024;
 
 export function getProfileExport(
   deps: ExportDeps,
-): UnaryHandler<typeof ExportService.method.getProfileExport> {
-  return async ({ profileId }, context) => {
+): ServerStreamHandler<typeof ExportService.method.getProfileExport> {
+  return async function* ({ profileId }, context) {
     const subject = await findSubject(deps, context, profileId);
-    const records: ExportedRecord[] = [];
-    let bytes = 0;
-    await readRecords(deps, subject, async (record) => {
-      bytes += bytesOf(record);
-      if (bytes > RESPONSE_BYTES_MAX) throw tooLargeError();
-      records.push(record);
-    });
-    return { records };
+    const { isHead } = beginDownload(context, { contentType: CONTENT_TYPE });
+    if (isHead) return;
+    yield* exportStream<HttpBody>(deps, subject, (put) => new DocumentPieces(put));
   };
 }
 
-function tooLargeError(): AppError {
-  const problem = "has an export of more than 4 MiB; stream the export by ExportService.ExportProfile";
-  return invalidField("profile_id", problem);
+/** Writes `{"records":[…]}` in pieces. */
+class DocumentPieces implements PartWriter {
+  readonly #put: (piece: HttpBody) => Promise<void>;
+  #text = '{"records":[';
+  #separator = "";
+
+  constructor(put: (piece: HttpBody) => Promise<void>) {
+    this.#put = put;
+  }
+
+  async add({ kind, data }: ExportedRecord): Promise<void> {
+    if (this.#text.length + data.length > PIECE_CHARACTERS_MAX) await this.#flush();
+    // `data` is a JSON object already.
+    this.#text += `${this.#separator}{"kind":${JSON.stringify(kind)},"data":${data}}`;
+    this.#separator = ",";
+  }
+
+  async finish(): Promise<void> {
+    this.#text += "]}";
+    await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const piece = create(HttpBodySchema, { contentType: CONTENT_TYPE, data: Buffer.from(this.#text) });
+    this.#text = "";
+    await this.#put(piece);
+  }
 }

@@ -1,5 +1,6 @@
 // Reads end after ten seconds, whatever the service does; writes and long computations have their own time.
 import { create, type DescMethod } from "@bufbuild/protobuf";
+import { ErasureService } from "@muster/contracts/muster/events/v1/erasure_service_pb";
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
@@ -46,7 +47,7 @@ const { listSegmentMembers, batchCheckMemberships, createSegment, previewSegment
 
 test.each<[string, DescMethod]>([
   ["GET", listSegmentMembers],
-  ["GET with another permission", ExportService.method.getProfileExport],
+  ["GET with another permission", ErasureService.method.getErasure],
   ["POST that reads", batchCheckMemberships],
 ])("a read by %s is 503 with Retry-After after ten seconds", async (_, method) => {
   const outcome = await call(method, 30_000);
@@ -76,4 +77,54 @@ test.each<[string, DescMethod]>([
 ])("a %s keeps the deadline of its caller", async (_, method) => {
   const outcome = await call(method, 30_000);
   expect(outcome).toMatchObject({ ms: 30_000, error: { reason: "DEADLINE_EXCEEDED" } });
+});
+
+/** Streams through `boundedReads`: the first message after `firstMs`, the second after two minutes more. */
+async function stream(firstMs: number, headers: Record<string, string> = {}) {
+  const clock = new FakeClock();
+  const { getProfileExport } = ExportService.method;
+  let aborted: unknown;
+  const slow: Caller = {
+    unary: () => expect.unreachable(),
+    stream: (_method, _requests, { signal }) => {
+      signal.addEventListener("abort", () => {
+        aborted = signal.reason;
+      });
+      const messages = async function* () {
+        await clock.sleep(firstMs, signal);
+        if (signal.aborted) throw signal.reason;
+        yield create(getProfileExport.output);
+        await clock.sleep(120_000, signal);
+        yield create(getProfileExport.output);
+      };
+      return { messages: messages(), headers: new Map() };
+    },
+  };
+  const leaving = new AbortController();
+  const caller = boundedReads(() => slow, clock, 10_000)(getProfileExport);
+  const options = { headers: new Map(Object.entries(headers)), signal: leaving.signal };
+  let read = 0;
+  let outcome: unknown;
+  const reading = async () => {
+    for await (const _ of caller.stream(getProfileExport, none(), options).messages) read += 1;
+    outcome = "end";
+  };
+  void reading().catch((error: unknown) => {
+    outcome = error;
+  });
+  for (let second = 0; second < 140 && outcome === undefined; second += 1) {
+    await clock.advance(0);
+    if (outcome === undefined) await clock.advance(1_000);
+  }
+  return { read, outcome, aborted };
+}
+
+async function* none() {}
+
+test("a streamed body must begin within ten seconds, and then takes as long as it takes", async () => {
+  const late = { reason: "NOT_YET_CONSISTENT", retryAfterMs: 1_000 };
+  expect(await stream(30_000)).toMatchObject({ read: 0, outcome: late, aborted: late });
+  const eventual = await stream(30_000, { "muster-consistency": "eventual" });
+  expect(eventual.outcome).toMatchObject({ reason: "UNAVAILABLE" });
+  expect(await stream(9_000)).toEqual({ read: 2, outcome: "end", aborted: undefined });
 });

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
+import type { HttpBodySchema } from "../../../google/api/httpbody_pb.ts";
+import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -13,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/events/v1/export_service.proto.
  */
 export const file_muster_events_v1_export_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVtdXN0ZXIvZXZlbnRzL3YxL2V4cG9ydF9zZXJ2aWNlLnByb3RvEhBtdXN0ZXIuZXZlbnRzLnYxIjoKFEV4cG9ydFByb2ZpbGVSZXF1ZXN0EiIKCnByb2ZpbGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigCIkoKFUV4cG9ydFByb2ZpbGVSZXNwb25zZRIxCgdyZWNvcmRzGAEgAygLMiAubXVzdGVyLmV2ZW50cy52MS5FeHBvcnRlZFJlY29yZCI9ChdHZXRQcm9maWxlRXhwb3J0UmVxdWVzdBIiCgpwcm9maWxlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoAiJNChhHZXRQcm9maWxlRXhwb3J0UmVzcG9uc2USMQoHcmVjb3JkcxgBIAMoCzIgLm11c3Rlci5ldmVudHMudjEuRXhwb3J0ZWRSZWNvcmQiPgoORXhwb3J0ZWRSZWNvcmQSFAoEa2luZBgBIAEoCUIGmrUYAigBEhYKBGRhdGEYAiABKAlCCJq1GAQIASgEMugCCg1FeHBvcnRTZXJ2aWNlEpMBCg1FeHBvcnRQcm9maWxlEiYubXVzdGVyLmV2ZW50cy52MS5FeHBvcnRQcm9maWxlUmVxdWVzdBonLm11c3Rlci5ldmVudHMudjEuRXhwb3J0UHJvZmlsZVJlc3BvbnNlIi+KtRgrCg9wcm9maWxlcy5leHBvcnQ4AUABSANQAFgFYg5wcm9maWxlLmV4cG9ydDABEsABChBHZXRQcm9maWxlRXhwb3J0EikubXVzdGVyLmV2ZW50cy52MS5HZXRQcm9maWxlRXhwb3J0UmVxdWVzdBoqLm11c3Rlci5ldmVudHMudjEuR2V0UHJvZmlsZUV4cG9ydFJlc3BvbnNlIlWKtRgpCg9wcm9maWxlcy5leHBvcnRAAUgDUABYBWIOcHJvZmlsZS5leHBvcnSC0+STAiISIC92MS9wcm9maWxlcy97cHJvZmlsZV9pZH06ZXhwb3J0YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_muster_options_v1_options]);
+  fileDesc("CiVtdXN0ZXIvZXZlbnRzL3YxL2V4cG9ydF9zZXJ2aWNlLnByb3RvEhBtdXN0ZXIuZXZlbnRzLnYxIjoKFEV4cG9ydFByb2ZpbGVSZXF1ZXN0EiIKCnByb2ZpbGVfaWQYASABKAlCDrpIBXIDKP8BmrUYAigCIkoKFUV4cG9ydFByb2ZpbGVSZXNwb25zZRIxCgdyZWNvcmRzGAEgAygLMiAubXVzdGVyLmV2ZW50cy52MS5FeHBvcnRlZFJlY29yZCI9ChdHZXRQcm9maWxlRXhwb3J0UmVxdWVzdBIiCgpwcm9maWxlX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoAiI+Cg5FeHBvcnRlZFJlY29yZBIUCgRraW5kGAEgASgJQgaatRgCKAESFgoEZGF0YRgCIAEoCUIImrUYBAgBKAQy1gIKDUV4cG9ydFNlcnZpY2USkwEKDUV4cG9ydFByb2ZpbGUSJi5tdXN0ZXIuZXZlbnRzLnYxLkV4cG9ydFByb2ZpbGVSZXF1ZXN0GicubXVzdGVyLmV2ZW50cy52MS5FeHBvcnRQcm9maWxlUmVzcG9uc2UiL4q1GCsKD3Byb2ZpbGVzLmV4cG9ydDgBQAFIA1AAWAViDnByb2ZpbGUuZXhwb3J0MAESrgEKEEdldFByb2ZpbGVFeHBvcnQSKS5tdXN0ZXIuZXZlbnRzLnYxLkdldFByb2ZpbGVFeHBvcnRSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSJXirUYKwoPcHJvZmlsZXMuZXhwb3J0OAFAAUgDUABYBWIOcHJvZmlsZS5leHBvcnSC0+STAiISIC92MS9wcm9maWxlcy97cHJvZmlsZV9pZH06ZXhwb3J0MAFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.events.v1.ExportProfileRequest
@@ -71,23 +73,6 @@ export const GetProfileExportRequestSchema: GenMessage<GetProfileExportRequest> 
   messageDesc(file_muster_events_v1_export_service, 2);
 
 /**
- * @generated from message muster.events.v1.GetProfileExportResponse
- */
-export type GetProfileExportResponse = Message<"muster.events.v1.GetProfileExportResponse"> & {
-  /**
-   * @generated from field: repeated muster.events.v1.ExportedRecord records = 1;
-   */
-  records: ExportedRecord[];
-};
-
-/**
- * Describes the message muster.events.v1.GetProfileExportResponse.
- * Use `create(GetProfileExportResponseSchema)` to create a new message.
- */
-export const GetProfileExportResponseSchema: GenMessage<GetProfileExportResponse> = /*@__PURE__*/
-  messageDesc(file_muster_events_v1_export_service, 3);
-
-/**
  * One record of an export.
  *
  * @generated from message muster.events.v1.ExportedRecord
@@ -113,7 +98,7 @@ export type ExportedRecord = Message<"muster.events.v1.ExportedRecord"> & {
  * Use `create(ExportedRecordSchema)` to create a new message.
  */
 export const ExportedRecordSchema: GenMessage<ExportedRecord> = /*@__PURE__*/
-  messageDesc(file_muster_events_v1_export_service, 4);
+  messageDesc(file_muster_events_v1_export_service, 3);
 
 /**
  * Exports all data about one person, for data access and portability requests. An export covers all profiles
@@ -136,15 +121,15 @@ export const ExportService: GenService<{
     output: typeof ExportProfileResponseSchema;
   },
   /**
-   * Returns the same records in one response of at most 4 MiB. FIELD_INVALID when the export is larger,
-   * PROFILE_NOT_FOUND when no such profile exists.
+   * Streams the same records as one JSON document, {"records":[{"kind":…,"data":{…}}]}, in pieces: the body of
+   * the response over REST. A stream that fails leaves the document incomplete. Errors as of ExportProfile.
    *
    * @generated from rpc muster.events.v1.ExportService.GetProfileExport
    */
   getProfileExport: {
-    methodKind: "unary";
+    methodKind: "server_streaming";
     input: typeof GetProfileExportRequestSchema;
-    output: typeof GetProfileExportResponseSchema;
+    output: typeof HttpBodySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_events_v1_export_service, 0);
