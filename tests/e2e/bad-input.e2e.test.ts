@@ -215,6 +215,20 @@ const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
     ["less than summaries look back", { aggregate_days: 7 }, 400, "aggregate_days"],
     ["what only Muster says", { complete_since: "2026-01-01T00:00:00Z" }, 400, "complete_since"],
   ],
+  [`PATCH /v1/users/${NOBODY}`]: [
+    ["an empty name", { name: "", version: 1 }, 400, "name"],
+    ["a name of two lines", { name: "A\nB", version: 1 }, 400, "name"],
+    ["no name at all", { name: null, version: 1 }, 400, "name"],
+    ["a role that is none", { role: "king", version: 1 }, 400, "role"],
+    ["no role at all", { role: null, version: 1 }, 400, "role"],
+    ["a version in words", { name: "x", version: "first" }, 400, "version"],
+    ["another address", { email: "a@b.test", version: 1 }, 400, "email"],
+    ["an unknown user", { name: "x", version: 1 }, 404],
+  ],
+  [`POST /v1/users/${NOBODY}/restore`]: [["an unknown user", {}, 404]],
+  [`POST /v1/users/${NOBODY}:suspend`]: [["an unknown user", {}, 404]],
+  [`POST /v1/users/${NOBODY}:reinstate`]: [["an unknown user", {}, 404]],
+  [`POST /v1/users/${NOBODY}:revoke-sessions`]: [["an unknown user", {}, 404]],
   [`PATCH /v1/organizations/${NOBODY}`]: [
     ["a time zone that is none", { time_zone: "Mars/Olympus" }, 400, "time_zone"],
     ["an unknown organization", { name: "x" }, 404],
@@ -313,6 +327,16 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
   "GET /v1/retention": [["an unknown parameter", "/v1/retention?all=1", 400, "all"]],
   "GET /v1/api-keys": [["an unknown parameter", "/v1/api-keys?all=1", 400, "all"]],
   "GET /v1/organizations": [["an unknown parameter", "/v1/organizations?all=1", 400, "all"]],
+  "GET /v1/users/{id}": [
+    ["an unknown user", `/v1/users/${NOBODY}`, 404],
+    ["an id that is none", "/v1/users/13", 404],
+    ["an unknown parameter", `/v1/users/${NOBODY}?all=1`, 400, "all"],
+  ],
+  "DELETE /v1/users/{id}": [
+    ["an unknown user", `/v1/users/${NOBODY}`, 404],
+    ["an id that is none", "/v1/users/13", 404],
+  ],
+  "DELETE /v1/users/me": [["a key, which leaves no organization", "/v1/users/me", 403]],
   "DELETE /v1/segments/{id}": [["an unknown segment", "/v1/segments/nothing-here", 404]],
   "DELETE /v1/api-keys/{id}": [
     ["an unknown key", `/v1/api-keys/${NOBODY}`, 404],

@@ -27,6 +27,8 @@ export interface ApiKeyPrincipal {
   readonly id: string;
   readonly organizationId: OrganizationId;
   readonly permissions: Permissions;
+  /** The role up to which the key grants roles; undefined ranks the key as a member. */
+  readonly grantUpTo?: Role | undefined;
   /** Epoch ms; undefined means never. */
   readonly expireTimeMs?: number | undefined;
 }

@@ -62,13 +62,14 @@ function linkOf(
 }
 
 function plainValues(given: Readonly<Record<string, string | undefined>>): ReadonlyMap<string, string> {
-  const { time = "", email = "", code = "", client = "", address = "" } = given;
+  const { time = "", email = "", code = "", client = "", address = "", organization = "" } = given;
   return new Map([
     ["time", plainTime(time)],
     ["email", plainEmail(email)],
     ["code", CODE_FORM.test(code) ? code : ""],
     ["client", plainClient(client)],
     ["address", plainAddress(address)],
+    ["organization", plainName(organization)],
   ]);
 }
 

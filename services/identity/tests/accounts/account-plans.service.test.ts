@@ -6,7 +6,8 @@ import { openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { expectIndexed, isMariaDb, plansOf, plansOfChanges } from "@muster/testkit/plans";
 import { afterAll, beforeAll, test } from "vitest";
 import { deleteOldActivities, listActivityPage } from "../../src/activity/activity-store.ts";
-import { listActiveMemberships } from "../../src/memberships/membership-store.ts";
+import { hasOtherOwner, listActiveMemberships } from "../../src/memberships/membership-store.ts";
+import { findRemovedMembership } from "../../src/memberships/removed-membership-store.ts";
 import {
   deleteExpiredOneTimeTokens,
   deleteOneTimeTokens,
@@ -98,6 +99,8 @@ const token = randomBytes(32).toString("base64url");
 const READS: Record<string, (db: Queryable) => Promise<unknown>> = {
   "user by address": (db) => findUserByEmail(db, email),
   memberships: (db) => listActiveMemberships(db, userId),
+  "another owner": (db) => hasOtherOwner(db, randomIds.next(NOW), userId),
+  "removed membership": (db) => findRemovedMembership(db, randomIds.next(NOW), userId),
   activities: (db) => listActivityPage(db, userId, undefined, 50),
   "next activities": (db) => listActivityPage(db, userId, { timeMs: NOW, id: userId }, 50),
   registrations: (db) => listRegistrations(db, email, NOW),

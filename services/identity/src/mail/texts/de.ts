@@ -3,6 +3,8 @@ import type { LanguageTexts } from "./mail-text.ts";
 
 const NOT_YOU =
   "Wenn Sie das nicht waren, setzen Sie sofort Ihr Passwort zurück und beenden Sie alle anderen Sitzungen.";
+const ORGANIZATION = "Name der Organisation: {organization}";
+const ASK_OWNER = "Wenn Sie das nicht erwartet haben, fragen Sie einen Inhaber der Organisation.";
 
 export const de: LanguageTexts = {
   greeting: "Guten Tag {name},",
@@ -148,6 +150,46 @@ export const de: LanguageTexts = {
       paragraphs: [
         "Nach zu vielen falschen Codes wurde der zweite Faktor Ihres Kontos am {time} gesperrt. Die Sperre endet von selbst.",
         "Wenn die Versuche nicht von Ihnen stammen, kennt jemand Ihr Passwort: Ändern Sie es.",
+      ],
+    },
+    membership_changed: {
+      subject: "Ihre Mitgliedschaft wurde geändert",
+      paragraphs: [
+        "Ihr Name oder Ihre Rolle in einer Organisation wurde am {time} geändert.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_suspended: {
+      subject: "Ihr Zugang wurde gesperrt",
+      paragraphs: [
+        "Ihr Zugang zu einer Organisation wurde am {time} gesperrt. Ihr Konto und Ihre anderen Organisationen bleiben, wie sie sind.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_reinstated: {
+      subject: "Sie haben wieder Zugang",
+      paragraphs: [
+        "Seit {time} haben Sie wieder Zugang zu einer Organisation. Melden Sie sich wie gewohnt an.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_ended: {
+      subject: "Sie sind kein Mitglied mehr",
+      paragraphs: [
+        "Ihre Mitgliedschaft in einer Organisation endete am {time}. Ihr Konto und Ihre anderen Organisationen bleiben, wie sie sind.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_sessions_ended: {
+      subject: "Ihre Sitzungen wurden beendet",
+      paragraphs: [
+        "Ihre Sitzungen in einer Organisation wurden am {time} beendet. Melden Sie sich erneut an, um fortzufahren.",
+        ORGANIZATION,
+        ASK_OWNER,
       ],
     },
   },

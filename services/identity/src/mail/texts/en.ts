@@ -2,6 +2,8 @@
 import type { LanguageTexts } from "./mail-text.ts";
 
 const NOT_YOU = "If this was not you, reset your password at once and end all other sessions.";
+const ORGANIZATION = "Organization: {organization}";
+const ASK_OWNER = "If you did not expect this, ask an owner of the organization.";
 
 export const en: LanguageTexts = {
   greeting: "Hello {name},",
@@ -145,6 +147,46 @@ export const en: LanguageTexts = {
       paragraphs: [
         "After too many wrong codes, the second factor of your account was locked at {time}. The lock ends by itself.",
         "If the attempts were not yours, someone knows your password: change it.",
+      ],
+    },
+    membership_changed: {
+      subject: "Your membership was changed",
+      paragraphs: [
+        "Your name or your role in an organization was changed at {time}.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_suspended: {
+      subject: "Your access was suspended",
+      paragraphs: [
+        "Your access to an organization was suspended at {time}. Your account and your other organizations stay as they are.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_reinstated: {
+      subject: "You have access again",
+      paragraphs: [
+        "You have access to an organization again since {time}. Sign in as usual.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_ended: {
+      subject: "You are no longer a member",
+      paragraphs: [
+        "Your membership of an organization ended at {time}. Your account and your other organizations stay as they are.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_sessions_ended: {
+      subject: "Your sessions were ended",
+      paragraphs: [
+        "Your sessions of an organization were ended at {time}. Sign in again to continue.",
+        ORGANIZATION,
+        ASK_OWNER,
       ],
     },
   },

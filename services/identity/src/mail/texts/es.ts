@@ -2,6 +2,8 @@
 import type { LanguageTexts } from "./mail-text.ts";
 
 const NOT_YOU = "Si no fue usted, restablezca su contraseña de inmediato y cierre todas las demás sesiones.";
+const ORGANIZATION = "Nombre de la organización: {organization}";
+const ASK_OWNER = "Si no lo esperaba, consulte a una persona propietaria de la organización.";
 
 export const es: LanguageTexts = {
   greeting: "Hola, {name}:",
@@ -145,6 +147,46 @@ export const es: LanguageTexts = {
       paragraphs: [
         "Tras demasiados códigos incorrectos, el segundo factor de su cuenta se bloqueó el {time}. El bloqueo termina por sí solo.",
         "Si los intentos no fueron suyos, alguien conoce su contraseña: cámbiela.",
+      ],
+    },
+    membership_changed: {
+      subject: "Su membresía se ha modificado",
+      paragraphs: [
+        "Su nombre o su función en una organización se modificó el {time}.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_suspended: {
+      subject: "Su acceso se ha suspendido",
+      paragraphs: [
+        "Su acceso a una organización se suspendió el {time}. Su cuenta y sus demás organizaciones no cambian.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_reinstated: {
+      subject: "Vuelve a tener acceso",
+      paragraphs: [
+        "Desde el {time} vuelve a tener acceso a una organización. Inicie sesión como siempre.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_ended: {
+      subject: "Ya no es miembro",
+      paragraphs: [
+        "Su membresía en una organización terminó el {time}. Su cuenta y sus demás organizaciones no cambian.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_sessions_ended: {
+      subject: "Se cerraron sus sesiones",
+      paragraphs: [
+        "Sus sesiones en una organización se cerraron el {time}. Inicie sesión de nuevo para continuar.",
+        ORGANIZATION,
+        ASK_OWNER,
       ],
     },
   },

@@ -3,6 +3,8 @@ import type { LanguageTexts } from "./mail-text.ts";
 
 const NOT_YOU =
   "Si ce n'était pas vous, réinitialisez immédiatement votre mot de passe et fermez toutes les autres sessions.";
+const ORGANIZATION = "Nom de l'organisation : {organization}";
+const ASK_OWNER = "Si vous ne vous y attendiez pas, adressez-vous à un propriétaire de l'organisation.";
 
 export const fr: LanguageTexts = {
   greeting: "Bonjour {name},",
@@ -151,6 +153,46 @@ export const fr: LanguageTexts = {
       paragraphs: [
         "Après trop de codes erronés, le second facteur de votre compte a été bloqué le {time}. Le blocage prend fin de lui-même.",
         "Si ces tentatives ne viennent pas de vous, quelqu'un connaît votre mot de passe : changez-le.",
+      ],
+    },
+    membership_changed: {
+      subject: "Votre adhésion a été modifiée",
+      paragraphs: [
+        "Votre nom ou votre rôle dans une organisation a été modifié le {time}.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_suspended: {
+      subject: "Votre accès a été suspendu",
+      paragraphs: [
+        "Votre accès à une organisation a été suspendu le {time}. Votre compte et vos autres organisations restent inchangés.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_reinstated: {
+      subject: "Vous avez de nouveau accès",
+      paragraphs: [
+        "Depuis le {time}, vous avez de nouveau accès à une organisation. Connectez-vous comme d'habitude.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_ended: {
+      subject: "Vous n'êtes plus membre",
+      paragraphs: [
+        "Votre adhésion à une organisation a pris fin le {time}. Votre compte et vos autres organisations restent inchangés.",
+        ORGANIZATION,
+        ASK_OWNER,
+      ],
+    },
+    membership_sessions_ended: {
+      subject: "Vos sessions ont été fermées",
+      paragraphs: [
+        "Vos sessions dans une organisation ont été fermées le {time}. Reconnectez-vous pour continuer.",
+        ORGANIZATION,
+        ASK_OWNER,
       ],
     },
   },

@@ -15,7 +15,12 @@ interface AtTime extends Addressee {
   readonly time: string;
 }
 
-/** Values of the mails. Everything but `name` is made by Muster, except `email` and `client`. */
+interface OfOrganization extends AtTime {
+  /** The name of the organization; the paragraph is left out where the name contains a URL. */
+  readonly organization: string;
+}
+
+/** Values of the mails. Everything but `name` is made by Muster, except `email`, `client` and `organization`. */
 export interface MailValues {
   readonly verify_email: WithToken;
   readonly already_registered: Addressee;
@@ -43,6 +48,13 @@ export interface MailValues {
   /** `client`: the user agent; `address`: the IP address. */
   readonly new_device: AtTime & { readonly client?: string; readonly address?: string };
   readonly two_factor_locked: AtTime;
+  /** The name or the role in an organization was changed. */
+  readonly membership_changed: OfOrganization;
+  readonly membership_suspended: OfOrganization;
+  /** After a suspension or a removal. */
+  readonly membership_reinstated: OfOrganization;
+  readonly membership_ended: OfOrganization;
+  readonly membership_sessions_ended: OfOrganization;
 }
 
 export type MailKind = keyof MailValues;
@@ -79,4 +91,9 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   refresh_token_reuse: { usefulMs: 3 * DAY_MS },
   new_device: { usefulMs: 3 * DAY_MS },
   two_factor_locked: { usefulMs: DAY_MS },
+  membership_changed: { usefulMs: 3 * DAY_MS },
+  membership_suspended: { usefulMs: 3 * DAY_MS },
+  membership_reinstated: { usefulMs: 3 * DAY_MS },
+  membership_ended: { usefulMs: 3 * DAY_MS },
+  membership_sessions_ended: { usefulMs: 3 * DAY_MS },
 };

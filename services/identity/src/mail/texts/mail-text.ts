@@ -2,8 +2,8 @@
 import type { MailKind } from "./mail-kind.ts";
 
 /**
- * A paragraph may contain {time}, {email}, {code}, {client} and {address}. The paragraph is left out when one of its
- * values is absent. The paragraph "{link}" stands for the link.
+ * A paragraph may contain {time}, {email}, {code}, {client}, {address} and {organization}. The paragraph is left out when
+ * one of its values is absent. The paragraph "{link}" stands for the link.
  */
 export interface MailText {
   readonly subject: string;

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/identity_events.proto.
  */
 export const file_muster_identity_v1_identity_events: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvaWRlbnRpdHlfZXZlbnRzLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEifwoMVXNlclZlcmlmaWVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIudmVyaWZpZWQudjEikQEKClVzZXJKb2luZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDOiKqtRgebXVzdGVyLmlkZW50aXR5LnVzZXIuam9pbmVkLnYxIswBCg1Mb2dpblJlY29yZGVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhgKCGxvZ2luX2lkGAIgASgMQgaatRgCKAESFwoHdXNlcl9pZBgDIAEoDEIGmrUYAigCEi8KBm1ldGhvZBgEIAEoDjIfLm11c3Rlci5pZGVudGl0eS52MS5Mb2dpbk1ldGhvZBIPCgd0aW1lX21zGAUgASgDOiWqtRghbXVzdGVyLmlkZW50aXR5LmxvZ2luLnJlY29yZGVkLnYxIqUBChNPcmdhbml6YXRpb25VcGRhdGVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhQKBG5hbWUYAiABKAlCBpq1GAIoARIZCgl0aW1lX3pvbmUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDOiuqtRgnbXVzdGVyLmlkZW50aXR5Lm9yZ2FuaXphdGlvbi51cGRhdGVkLnYxIrUBCg1BcGlLZXlDcmVhdGVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhoKCmFwaV9rZXlfaWQYAiABKAxCBpq1GAIoARIUCgRuYW1lGAMgASgJQgaatRgCKAESGAoGc2NvcGVzGAQgAygJQgiatRgEKAE4ZBIPCgd0aW1lX21zGAUgASgDOiaqtRgibXVzdGVyLmlkZW50aXR5LmFwaV9rZXkuY3JlYXRlZC52MSKzAQoNQXBpS2V5Um90YXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgphcGlfa2V5X2lkGAIgASgMQgaatRgCKAESHAoMc3VjY2Vzc29yX2lkGAMgASgMQgaatRgCKAESDgoGZW5kX21zGAQgASgDEg8KB3RpbWVfbXMYBSABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkuYXBpX2tleS5yb3RhdGVkLnYxIoUBCg1BcGlLZXlSZXZva2VkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhoKCmFwaV9rZXlfaWQYAiABKAxCBpq1GAIoARIPCgd0aW1lX21zGAMgASgDOiaqtRgibXVzdGVyLmlkZW50aXR5LmFwaV9rZXkucmV2b2tlZC52MSp8CgtMb2dpbk1ldGhvZBIcChhMT0dJTl9NRVRIT0RfVU5TUEVDSUZJRUQQABIZChVMT0dJTl9NRVRIT0RfUEFTU1dPUkQQARIbChdMT0dJTl9NRVRIT0RfTUFHSUNfTElOSxACEhcKE0xPR0lOX01FVEhPRF9TV0lUQ0gQA2IGcHJvdG8z", [file_muster_options_v1_options]);
+  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvaWRlbnRpdHlfZXZlbnRzLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEifwoMVXNlclZlcmlmaWVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIudmVyaWZpZWQudjEikQEKClVzZXJKb2luZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDOiKqtRgebXVzdGVyLmlkZW50aXR5LnVzZXIuam9pbmVkLnYxIrsBCg9Vc2VyUm9sZUNoYW5nZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIdCg1wcmV2aW91c19yb2xlGAQgASgJQgaatRgCKAESDwoHdGltZV9tcxgFIAEoAzooqrUYJG11c3Rlci5pZGVudGl0eS51c2VyLnJvbGVfY2hhbmdlZC52MSKBAQoNVXNlclN1c3BlbmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS51c2VyLnN1c3BlbmRlZC52MSKDAQoOVXNlclJlaW5zdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEg8KB3RpbWVfbXMYAyABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkudXNlci5yZWluc3RhdGVkLnYxIncKCFVzZXJMZWZ0Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiCqtRgcbXVzdGVyLmlkZW50aXR5LnVzZXIubGVmdC52MSJ9CgtVc2VyRGVsZXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzojqrUYH211c3Rlci5pZGVudGl0eS51c2VyLmRlbGV0ZWQudjEifwoMVXNlclJlc3RvcmVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIucmVzdG9yZWQudjEizAEKDUxvZ2luUmVjb3JkZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGAoIbG9naW5faWQYAiABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAMgASgMQgaatRgCKAISLwoGbWV0aG9kGAQgASgOMh8ubXVzdGVyLmlkZW50aXR5LnYxLkxvZ2luTWV0aG9kEg8KB3RpbWVfbXMYBSABKAM6Jaq1GCFtdXN0ZXIuaWRlbnRpdHkubG9naW4ucmVjb3JkZWQudjEipQEKE09yZ2FuaXphdGlvblVwZGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFAoEbmFtZRgCIAEoCUIGmrUYAigBEhkKCXRpbWVfem9uZRgDIAEoCUIGmrUYAigBEg8KB3RpbWVfbXMYBCABKAM6K6q1GCdtdXN0ZXIuaWRlbnRpdHkub3JnYW5pemF0aW9uLnVwZGF0ZWQudjEitQEKDUFwaUtleUNyZWF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKYXBpX2tleV9pZBgCIAEoDEIGmrUYAigBEhQKBG5hbWUYAyABKAlCBpq1GAIoARIYCgZzY29wZXMYBCADKAlCCJq1GAQoAThkEg8KB3RpbWVfbXMYBSABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkuYXBpX2tleS5jcmVhdGVkLnYxIrMBCg1BcGlLZXlSb3RhdGVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhoKCmFwaV9rZXlfaWQYAiABKAxCBpq1GAIoARIcCgxzdWNjZXNzb3JfaWQYAyABKAxCBpq1GAIoARIOCgZlbmRfbXMYBCABKAMSDwoHdGltZV9tcxgFIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LnJvdGF0ZWQudjEihQEKDUFwaUtleVJldm9rZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKYXBpX2tleV9pZBgCIAEoDEIGmrUYAigBEg8KB3RpbWVfbXMYAyABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkuYXBpX2tleS5yZXZva2VkLnYxKnwKC0xvZ2luTWV0aG9kEhwKGExPR0lOX01FVEhPRF9VTlNQRUNJRklFRBAAEhkKFUxPR0lOX01FVEhPRF9QQVNTV09SRBABEhsKF0xPR0lOX01FVEhPRF9NQUdJQ19MSU5LEAISFwoTTE9HSU5fTUVUSE9EX1NXSVRDSBADYgZwcm90bzM", [file_muster_options_v1_options]);
 
 /**
  * Published when a person has verified the email address of the account.
@@ -94,6 +94,230 @@ export const UserJoinedSchema: GenMessage<UserJoined> = /*@__PURE__*/
   messageDesc(file_muster_identity_v1_identity_events, 1);
 
 /**
+ * Published when the role of a member was changed.
+ *
+ * @generated from message muster.identity.v1.UserRoleChanged
+ */
+export type UserRoleChanged = Message<"muster.identity.v1.UserRoleChanged"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 2;
+   */
+  userId: Uint8Array;
+
+  /**
+   * "owner", "admin", "member" or "auditor".
+   *
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * The role before.
+   *
+   * @generated from field: string previous_role = 4;
+   */
+  previousRole: string;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 5;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserRoleChanged.
+ * Use `create(UserRoleChangedSchema)` to create a new message.
+ */
+export const UserRoleChangedSchema: GenMessage<UserRoleChanged> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 2);
+
+/**
+ * Published when a member was suspended.
+ *
+ * @generated from message muster.identity.v1.UserSuspended
+ */
+export type UserSuspended = Message<"muster.identity.v1.UserSuspended"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 2;
+   */
+  userId: Uint8Array;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 3;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserSuspended.
+ * Use `create(UserSuspendedSchema)` to create a new message.
+ */
+export const UserSuspendedSchema: GenMessage<UserSuspended> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 3);
+
+/**
+ * Published when a suspended member received access again.
+ *
+ * @generated from message muster.identity.v1.UserReinstated
+ */
+export type UserReinstated = Message<"muster.identity.v1.UserReinstated"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 2;
+   */
+  userId: Uint8Array;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 3;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserReinstated.
+ * Use `create(UserReinstatedSchema)` to create a new message.
+ */
+export const UserReinstatedSchema: GenMessage<UserReinstated> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 4);
+
+/**
+ * Published when a member has left an organization.
+ *
+ * @generated from message muster.identity.v1.UserLeft
+ */
+export type UserLeft = Message<"muster.identity.v1.UserLeft"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 2;
+   */
+  userId: Uint8Array;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 3;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserLeft.
+ * Use `create(UserLeftSchema)` to create a new message.
+ */
+export const UserLeftSchema: GenMessage<UserLeft> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 5);
+
+/**
+ * Published when a member or an invited person was removed from an organization.
+ *
+ * @generated from message muster.identity.v1.UserDeleted
+ */
+export type UserDeleted = Message<"muster.identity.v1.UserDeleted"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 2;
+   */
+  userId: Uint8Array;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 3;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserDeleted.
+ * Use `create(UserDeletedSchema)` to create a new message.
+ */
+export const UserDeletedSchema: GenMessage<UserDeleted> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 6);
+
+/**
+ * Published when a removed member became a member again.
+ *
+ * @generated from message muster.identity.v1.UserRestored
+ */
+export type UserRestored = Message<"muster.identity.v1.UserRestored"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 2;
+   */
+  userId: Uint8Array;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 3;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserRestored.
+ * Use `create(UserRestoredSchema)` to create a new message.
+ */
+export const UserRestoredSchema: GenMessage<UserRestored> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 7);
+
+/**
  * Published when a person has signed in to an organization, or switched to the organization.
  *
  * @generated from message muster.identity.v1.LoginRecorded
@@ -138,7 +362,7 @@ export type LoginRecorded = Message<"muster.identity.v1.LoginRecorded"> & {
  * Use `create(LoginRecordedSchema)` to create a new message.
  */
 export const LoginRecordedSchema: GenMessage<LoginRecorded> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 2);
+  messageDesc(file_muster_identity_v1_identity_events, 8);
 
 /**
  * Published when the name or a setting of an organization was changed. Contains the new state.
@@ -178,7 +402,7 @@ export type OrganizationUpdated = Message<"muster.identity.v1.OrganizationUpdate
  * Use `create(OrganizationUpdatedSchema)` to create a new message.
  */
 export const OrganizationUpdatedSchema: GenMessage<OrganizationUpdated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 3);
+  messageDesc(file_muster_identity_v1_identity_events, 9);
 
 /**
  * Published when an API key was created.
@@ -223,7 +447,7 @@ export type ApiKeyCreated = Message<"muster.identity.v1.ApiKeyCreated"> & {
  * Use `create(ApiKeyCreatedSchema)` to create a new message.
  */
 export const ApiKeyCreatedSchema: GenMessage<ApiKeyCreated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 4);
+  messageDesc(file_muster_identity_v1_identity_events, 10);
 
 /**
  * Published when an API key was replaced by a successor of the same name and scopes.
@@ -272,7 +496,7 @@ export type ApiKeyRotated = Message<"muster.identity.v1.ApiKeyRotated"> & {
  * Use `create(ApiKeyRotatedSchema)` to create a new message.
  */
 export const ApiKeyRotatedSchema: GenMessage<ApiKeyRotated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 5);
+  messageDesc(file_muster_identity_v1_identity_events, 11);
 
 /**
  * Published when an API key was deleted.
@@ -307,7 +531,7 @@ export type ApiKeyRevoked = Message<"muster.identity.v1.ApiKeyRevoked"> & {
  * Use `create(ApiKeyRevokedSchema)` to create a new message.
  */
 export const ApiKeyRevokedSchema: GenMessage<ApiKeyRevoked> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 6);
+  messageDesc(file_muster_identity_v1_identity_events, 12);
 
 /**
  * How a person has signed in.

@@ -10,6 +10,8 @@ import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Member } from "./member_pb.ts";
 import { file_muster_identity_v1_member } from "./member_pb.ts";
+import type { Role } from "./user_pb.ts";
+import { file_muster_identity_v1_user } from "./user_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/user_service.proto.
  */
 export const file_muster_identity_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiMQoOR2V0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiOwoPR2V0VXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIoQCChBMaXN0VXNlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAQJq1GAIoARIfCgZmaWx0ZXIYAyABKAlCD7pIBnIEKICABJq1GAIoAxIZCgFxGAQgASgJQg66SAVyAyiAIJq1GAIoAxIcCgRzb3J0GAUgASgJQg66SAVyAyiACJq1GAIoARIqCgZmaWVsZHMYBiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEicKB2luY2x1ZGUYByADKAlCFrpIC5IBCBAIIgRyAihAmrUYBBABKAEiXwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyEh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBMrsCCgtVc2VyU2VydmljZRKVAQoJTGlzdFVzZXJzEiQubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RVc2Vyc1JlcXVlc3QaJS5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVzcG9uc2UiO4q1GBoKCnVzZXJzLnJlYWRAAEgDUABYAmIEbm9uZZK1GAhiBmZpZWxkc4LT5JMCCxIJL3YxL3VzZXJzEpMBCgdHZXRVc2VyEiIubXVzdGVyLmlkZW50aXR5LnYxLkdldFVzZXJSZXF1ZXN0GiMubXVzdGVyLmlkZW50aXR5LnYxLkdldFVzZXJSZXNwb25zZSI/irUYGgoKdXNlcnMucmVhZEAASANQAFgCYgRub25lgtPkkwIbYgR1c2VyEhMvdjEvdXNlcnMve3VzZXJfaWR9YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_member, file_muster_options_v1_options]);
+  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiMQoOR2V0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiOwoPR2V0VXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIoQCChBMaXN0VXNlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAQJq1GAIoARIfCgZmaWx0ZXIYAyABKAlCD7pIBnIEKICABJq1GAIoAxIZCgFxGAQgASgJQg66SAVyAyiAIJq1GAIoAxIcCgRzb3J0GAUgASgJQg66SAVyAyiACJq1GAIoARIqCgZmaWVsZHMYBiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEicKB2luY2x1ZGUYByADKAlCFrpIC5IBCBAIIgRyAihAmrUYBBABKAEiXwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyEh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBIp8BCgtVc2VyQ2hhbmdlcxIjCgRuYW1lGAEgASgJQhC6SAdyBSABKJADmrUYAigDSACIAQESNwoEcm9sZRgCIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlQgq6SAeCAQQQASAASAGIAQESFAoHdmVyc2lvbhgDIAEoA0gCiAEBQgcKBV9uYW1lQgcKBV9yb2xlQgoKCF92ZXJzaW9uIsgBChFVcGRhdGVVc2VyUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoARItCgR1c2VyGAIgASgLMh8ubXVzdGVyLmlkZW50aXR5LnYxLlVzZXJDaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIlCghpZl9tYXRjaBgEIAEoCUIOukgFcgMogAiatRgCKAFIAIgBAUILCglfaWZfbWF0Y2giPgoSVXBkYXRlVXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIjQKEURlbGV0ZVVzZXJSZXF1ZXN0Eh8KB3VzZXJfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBIhQKEkRlbGV0ZVVzZXJSZXNwb25zZSI1ChJSZXN0b3JlVXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiPwoTUmVzdG9yZVVzZXJSZXNwb25zZRIoCgR1c2VyGAEgASgLMhoubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlciI1ChJTdXNwZW5kVXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiPwoTU3VzcGVuZFVzZXJSZXNwb25zZRIoCgR1c2VyGAEgASgLMhoubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlciI3ChRSZWluc3RhdGVVc2VyUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASJBChVSZWluc3RhdGVVc2VyUmVzcG9uc2USKAoEdXNlchgBIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5NZW1iZXIiPAoZUmV2b2tlVXNlclNlc3Npb25zUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASIcChpSZXZva2VVc2VyU2Vzc2lvbnNSZXNwb25zZSIaChhMZWF2ZU9yZ2FuaXphdGlvblJlcXVlc3QiGwoZTGVhdmVPcmdhbml6YXRpb25SZXNwb25zZTKlDQoLVXNlclNlcnZpY2USlQEKCUxpc3RVc2VycxIkLm11c3Rlci5pZGVudGl0eS52MS5MaXN0VXNlcnNSZXF1ZXN0GiUubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIjuKtRgaCgp1c2Vycy5yZWFkQABIA1AAWAJiBG5vbmWStRgIYgZmaWVsZHOC0+STAgsSCS92MS91c2VycxKgAQoHR2V0VXNlchIiLm11c3Rlci5pZGVudGl0eS52MS5HZXRVc2VyUmVxdWVzdBojLm11c3Rlci5pZGVudGl0eS52MS5HZXRVc2VyUmVzcG9uc2UiTIq1GBoKCnVzZXJzLnJlYWRAAEgDUABYAmIEbm9uZZK1GAlSB3ZlcnNpb26C0+STAhtiBHVzZXISEy92MS91c2Vycy97dXNlcl9pZH0S0AEKClVwZGF0ZVVzZXISJS5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlVXNlclJlcXVlc3QaJi5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlVXNlclJlc3BvbnNlInOKtRguCgx1c2Vycy51cGRhdGVAAUgDUABYA2INbWVtYmVyLnVwZGF0ZXoHdXNlcl9pZJK1GBYiC3VwZGF0ZV9tYXNrUgd2ZXJzaW9ugtPkkwIhOgR1c2VyYgR1c2VyMhMvdjEvdXNlcnMve3VzZXJfaWR9EqEBCgpEZWxldGVVc2VyEiUubXVzdGVyLmlkZW50aXR5LnYxLkRlbGV0ZVVzZXJSZXF1ZXN0GiYubXVzdGVyLmlkZW50aXR5LnYxLkRlbGV0ZVVzZXJSZXNwb25zZSJEirUYJQoMdXNlcnMuZGVsZXRlQAFIA1AAWANiDW1lbWJlci5kZWxldGWC0+STAhUqEy92MS91c2Vycy97dXNlcl9pZH0SxQEKC1Jlc3RvcmVVc2VyEiYubXVzdGVyLmlkZW50aXR5LnYxLlJlc3RvcmVVc2VyUmVxdWVzdBonLm11c3Rlci5pZGVudGl0eS52MS5SZXN0b3JlVXNlclJlc3BvbnNlImWKtRgoCgx1c2Vycy5kZWxldGUgAUABSANQAFgDYg5tZW1iZXIucmVzdG9yZZK1GAlSB3ZlcnNpb26C0+STAiY6ASpiBHVzZXIiGy92MS91c2Vycy97dXNlcl9pZH0vcmVzdG9yZRLFAQoLU3VzcGVuZFVzZXISJi5tdXN0ZXIuaWRlbnRpdHkudjEuU3VzcGVuZFVzZXJSZXF1ZXN0GicubXVzdGVyLmlkZW50aXR5LnYxLlN1c3BlbmRVc2VyUmVzcG9uc2UiZYq1GCgKDHVzZXJzLnVwZGF0ZSABQAFIA1AAWANiDm1lbWJlci5zdXNwZW5kkrUYCVIHdmVyc2lvboLT5JMCJjoBKmIEdXNlciIbL3YxL3VzZXJzL3t1c2VyX2lkfTpzdXNwZW5kEs8BCg1SZWluc3RhdGVVc2VyEigubXVzdGVyLmlkZW50aXR5LnYxLlJlaW5zdGF0ZVVzZXJSZXF1ZXN0GikubXVzdGVyLmlkZW50aXR5LnYxLlJlaW5zdGF0ZVVzZXJSZXNwb25zZSJpirUYKgoMdXNlcnMudXBkYXRlIAFAAUgDUABYA2IQbWVtYmVyLnJlaW5zdGF0ZZK1GAlSB3ZlcnNpb26C0+STAig6ASpiBHVzZXIiHS92MS91c2Vycy97dXNlcl9pZH06cmVpbnN0YXRlEt4BChJSZXZva2VVc2VyU2Vzc2lvbnMSLS5tdXN0ZXIuaWRlbnRpdHkudjEuUmV2b2tlVXNlclNlc3Npb25zUmVxdWVzdBouLm11c3Rlci5pZGVudGl0eS52MS5SZXZva2VVc2VyU2Vzc2lvbnNSZXNwb25zZSJpirUYMAoMdXNlcnMudXBkYXRlIAFAAUgDUABYA2IWbWVtYmVyLnJldm9rZV9zZXNzaW9uc5K1GAMIzAGC0+STAig6ASoiIy92MS91c2Vycy97dXNlcl9pZH06cmV2b2tlLXNlc3Npb25zEqABChFMZWF2ZU9yZ2FuaXphdGlvbhIsLm11c3Rlci5pZGVudGl0eS52MS5MZWF2ZU9yZ2FuaXphdGlvblJlcXVlc3QaLS5tdXN0ZXIuaWRlbnRpdHkudjEuTGVhdmVPcmdhbml6YXRpb25SZXNwb25zZSIuirUYFkABSAJQAFgDYgxtZW1iZXIubGVhdmWC0+STAg4qDC92MS91c2Vycy9tZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_member, file_muster_identity_v1_user, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.GetUserRequest
@@ -143,6 +145,280 @@ export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE_
   messageDesc(file_muster_identity_v1_user_service, 3);
 
 /**
+ * The fields that an update may change. A field that is unset keeps its value unless the mask names it.
+ *
+ * @generated from message muster.identity.v1.UserChanges
+ */
+export type UserChanges = Message<"muster.identity.v1.UserChanges"> & {
+  /**
+   * At most 100 characters, without line breaks.
+   *
+   * @generated from field: optional string name = 1;
+   */
+  name?: string | undefined;
+
+  /**
+   * @generated from field: optional muster.identity.v1.Role role = 2;
+   */
+  role?: Role | undefined;
+
+  /**
+   * The version that the caller has read; not a change.
+   *
+   * @generated from field: optional int64 version = 3;
+   */
+  version?: bigint | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserChanges.
+ * Use `create(UserChangesSchema)` to create a new message.
+ */
+export const UserChangesSchema: GenMessage<UserChanges> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 4);
+
+/**
+ * @generated from message muster.identity.v1.UpdateUserRequest
+ */
+export type UpdateUserRequest = Message<"muster.identity.v1.UpdateUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: muster.identity.v1.UserChanges user = 2;
+   */
+  user?: UserChanges | undefined;
+
+  /**
+   * Paths of UserChanges. Neither field can be cleared. Empty means the fields that are set.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * The entity tag that the caller has read.
+   *
+   * @generated from field: optional string if_match = 4;
+   */
+  ifMatch?: string | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UpdateUserRequest.
+ * Use `create(UpdateUserRequestSchema)` to create a new message.
+ */
+export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 5);
+
+/**
+ * @generated from message muster.identity.v1.UpdateUserResponse
+ */
+export type UpdateUserResponse = Message<"muster.identity.v1.UpdateUserResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Member user = 1;
+   */
+  user?: Member | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UpdateUserResponse.
+ * Use `create(UpdateUserResponseSchema)` to create a new message.
+ */
+export const UpdateUserResponseSchema: GenMessage<UpdateUserResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 6);
+
+/**
+ * @generated from message muster.identity.v1.DeleteUserRequest
+ */
+export type DeleteUserRequest = Message<"muster.identity.v1.DeleteUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.DeleteUserRequest.
+ * Use `create(DeleteUserRequestSchema)` to create a new message.
+ */
+export const DeleteUserRequestSchema: GenMessage<DeleteUserRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 7);
+
+/**
+ * @generated from message muster.identity.v1.DeleteUserResponse
+ */
+export type DeleteUserResponse = Message<"muster.identity.v1.DeleteUserResponse"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.DeleteUserResponse.
+ * Use `create(DeleteUserResponseSchema)` to create a new message.
+ */
+export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 8);
+
+/**
+ * @generated from message muster.identity.v1.RestoreUserRequest
+ */
+export type RestoreUserRequest = Message<"muster.identity.v1.RestoreUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.RestoreUserRequest.
+ * Use `create(RestoreUserRequestSchema)` to create a new message.
+ */
+export const RestoreUserRequestSchema: GenMessage<RestoreUserRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 9);
+
+/**
+ * @generated from message muster.identity.v1.RestoreUserResponse
+ */
+export type RestoreUserResponse = Message<"muster.identity.v1.RestoreUserResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Member user = 1;
+   */
+  user?: Member | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.RestoreUserResponse.
+ * Use `create(RestoreUserResponseSchema)` to create a new message.
+ */
+export const RestoreUserResponseSchema: GenMessage<RestoreUserResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 10);
+
+/**
+ * @generated from message muster.identity.v1.SuspendUserRequest
+ */
+export type SuspendUserRequest = Message<"muster.identity.v1.SuspendUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.SuspendUserRequest.
+ * Use `create(SuspendUserRequestSchema)` to create a new message.
+ */
+export const SuspendUserRequestSchema: GenMessage<SuspendUserRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 11);
+
+/**
+ * @generated from message muster.identity.v1.SuspendUserResponse
+ */
+export type SuspendUserResponse = Message<"muster.identity.v1.SuspendUserResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Member user = 1;
+   */
+  user?: Member | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.SuspendUserResponse.
+ * Use `create(SuspendUserResponseSchema)` to create a new message.
+ */
+export const SuspendUserResponseSchema: GenMessage<SuspendUserResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 12);
+
+/**
+ * @generated from message muster.identity.v1.ReinstateUserRequest
+ */
+export type ReinstateUserRequest = Message<"muster.identity.v1.ReinstateUserRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.ReinstateUserRequest.
+ * Use `create(ReinstateUserRequestSchema)` to create a new message.
+ */
+export const ReinstateUserRequestSchema: GenMessage<ReinstateUserRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 13);
+
+/**
+ * @generated from message muster.identity.v1.ReinstateUserResponse
+ */
+export type ReinstateUserResponse = Message<"muster.identity.v1.ReinstateUserResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Member user = 1;
+   */
+  user?: Member | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.ReinstateUserResponse.
+ * Use `create(ReinstateUserResponseSchema)` to create a new message.
+ */
+export const ReinstateUserResponseSchema: GenMessage<ReinstateUserResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 14);
+
+/**
+ * @generated from message muster.identity.v1.RevokeUserSessionsRequest
+ */
+export type RevokeUserSessionsRequest = Message<"muster.identity.v1.RevokeUserSessionsRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.RevokeUserSessionsRequest.
+ * Use `create(RevokeUserSessionsRequestSchema)` to create a new message.
+ */
+export const RevokeUserSessionsRequestSchema: GenMessage<RevokeUserSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 15);
+
+/**
+ * @generated from message muster.identity.v1.RevokeUserSessionsResponse
+ */
+export type RevokeUserSessionsResponse = Message<"muster.identity.v1.RevokeUserSessionsResponse"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.RevokeUserSessionsResponse.
+ * Use `create(RevokeUserSessionsResponseSchema)` to create a new message.
+ */
+export const RevokeUserSessionsResponseSchema: GenMessage<RevokeUserSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 16);
+
+/**
+ * @generated from message muster.identity.v1.LeaveOrganizationRequest
+ */
+export type LeaveOrganizationRequest = Message<"muster.identity.v1.LeaveOrganizationRequest"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.LeaveOrganizationRequest.
+ * Use `create(LeaveOrganizationRequestSchema)` to create a new message.
+ */
+export const LeaveOrganizationRequestSchema: GenMessage<LeaveOrganizationRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 17);
+
+/**
+ * @generated from message muster.identity.v1.LeaveOrganizationResponse
+ */
+export type LeaveOrganizationResponse = Message<"muster.identity.v1.LeaveOrganizationResponse"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.LeaveOrganizationResponse.
+ * Use `create(LeaveOrganizationResponseSchema)` to create a new message.
+ */
+export const LeaveOrganizationResponseSchema: GenMessage<LeaveOrganizationResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 18);
+
+/**
  * The members of the caller's organization. A person of another organization is not found.
  *
  * @generated from service muster.identity.v1.UserService
@@ -168,6 +444,82 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetUserRequestSchema;
     output: typeof GetUserResponseSchema;
+  },
+  /**
+   * Changes the fields named by the mask. Users change the name of their own row without the permission. PERMISSION_DENIED
+   * for a member above the caller, and for a role above the caller's. VERSION_REQUIRED without `if_match` and `version`,
+   * ETAG_MISMATCH or VERSION_CONFLICT for a stale one. LAST_OWNER when no other active owner would remain.
+   *
+   * @generated from rpc muster.identity.v1.UserService.UpdateUser
+   */
+  updateUser: {
+    methodKind: "unary";
+    input: typeof UpdateUserRequestSchema;
+    output: typeof UpdateUserResponseSchema;
+  },
+  /**
+   * Removes a member: the person has no access to the organization from now on, and is not found. RestoreUser undoes the
+   * removal. Removing an invited member ends the invitation. PERMISSION_DENIED for a member above the caller.
+   *
+   * @generated from rpc muster.identity.v1.UserService.DeleteUser
+   */
+  deleteUser: {
+    methodKind: "unary";
+    input: typeof DeleteUserRequestSchema;
+    output: typeof DeleteUserResponseSchema;
+  },
+  /**
+   * Makes a removed member a member again, with the name, the role, the status and the logins from before. USER_EXISTS when
+   * the person has a new membership. USER_NOT_FOUND for a person who has left.
+   *
+   * @generated from rpc muster.identity.v1.UserService.RestoreUser
+   */
+  restoreUser: {
+    methodKind: "unary";
+    input: typeof RestoreUserRequestSchema;
+    output: typeof RestoreUserResponseSchema;
+  },
+  /**
+   * Ends the access of a member until ReinstateUser, and the sessions of the organization. USER_INVITED for an invited
+   * member. A suspended member stays suspended.
+   *
+   * @generated from rpc muster.identity.v1.UserService.SuspendUser
+   */
+  suspendUser: {
+    methodKind: "unary";
+    input: typeof SuspendUserRequestSchema;
+    output: typeof SuspendUserResponseSchema;
+  },
+  /**
+   * Gives a suspended member access again. USER_INVITED for an invited member. An active member stays active.
+   *
+   * @generated from rpc muster.identity.v1.UserService.ReinstateUser
+   */
+  reinstateUser: {
+    methodKind: "unary";
+    input: typeof ReinstateUserRequestSchema;
+    output: typeof ReinstateUserResponseSchema;
+  },
+  /**
+   * Ends the member's sessions of the organization. Sessions of other organizations continue.
+   *
+   * @generated from rpc muster.identity.v1.UserService.RevokeUserSessions
+   */
+  revokeUserSessions: {
+    methodKind: "unary";
+    input: typeof RevokeUserSessionsRequestSchema;
+    output: typeof RevokeUserSessionsResponseSchema;
+  },
+  /**
+   * Ends the caller's membership of the organization of the access token. LAST_OWNER when no other active owner would
+   * remain.
+   *
+   * @generated from rpc muster.identity.v1.UserService.LeaveOrganization
+   */
+  leaveOrganization: {
+    methodKind: "unary";
+    input: typeof LeaveOrganizationRequestSchema;
+    output: typeof LeaveOrganizationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_identity_v1_user_service, 0);

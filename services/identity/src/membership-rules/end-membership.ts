@@ -1,0 +1,66 @@
+// Ends a membership, with the sessions of the organization.
+import type { OrganizationId, UserId } from "@muster/core";
+import type { Transaction } from "@muster/db";
+import type { Write } from "@muster/outbox";
+import type { IdentityDeps } from "../deps.ts";
+import type { Membership } from "../memberships/membership.ts";
+import { deleteMembership, lockMembership } from "../memberships/membership-store.ts";
+import { deleteRemovedMembership, saveRemovedMembership } from "../memberships/removed-membership-store.ts";
+import { endSessionsOf } from "../sessions/end-sessions.ts";
+import { memberChanged } from "../users/user-events.ts";
+import { requireRemainingOwner } from "./last-owner.ts";
+import { notifyMember } from "./notify-member.ts";
+
+/**
+ * "removed": a restore is possible. "left": by the person. "erased": with the data or the account of the person. "closed":
+ * with the organization.
+ */
+export type EndReason = "removed" | "left" | "erased" | "closed";
+
+export interface EndOfMembership {
+  readonly organizationId: OrganizationId;
+  readonly userId: UserId;
+  readonly reason: EndReason;
+  readonly nowMs: number;
+}
+
+/**
+ * Resolves to the ended membership; undefined without a membership. LAST_OWNER for the last active owner,
+ * unless the organization closes. The caller has locked the organization, and calls this last in the transaction, because
+ * ends of sessions are counted.
+ */
+export async function endMembership(
+  deps: Pick<IdentityDeps, "bus" | "clock" | "mailer">,
+  trx: Transaction,
+  write: Write,
+  { organizationId, userId, reason, nowMs }: EndOfMembership,
+): Promise<Membership | undefined> {
+  const membership = await lockMembership(trx, organizationId, userId);
+  if (membership !== undefined) {
+    const isOwner = membership.role === "owner" && membership.status === "active";
+    if (isOwner && reason !== "closed") await requireRemainingOwner(trx, organizationId, userId);
+    await deleteMembership(trx, membership);
+    await publishEnd(deps, trx, write, membership, { reason, nowMs });
+  }
+  // Nobody restores a person who has left, also not from an earlier removal.
+  if (reason === "removed" && membership !== undefined) {
+    await saveRemovedMembership(trx, membership, nowMs);
+  } else await deleteRemovedMembership(trx, organizationId, userId);
+  await endSessionsOf(deps, trx, write, { userId, organizationId });
+  return membership;
+}
+
+async function publishEnd(
+  deps: Pick<IdentityDeps, "mailer">,
+  trx: Transaction,
+  write: Write,
+  membership: Membership,
+  { reason, nowMs }: Pick<EndOfMembership, "reason" | "nowMs">,
+): Promise<void> {
+  // An organization that closes publishes its own end, not the end of each membership.
+  if (reason === "closed") return;
+  write.publish(memberChanged(reason === "left" ? "left" : "deleted", membership, nowMs));
+  if (reason !== "erased") {
+    await notifyMember(deps, trx, write, membership, { kind: "membership_ended", nowMs });
+  }
+}

@@ -1,0 +1,223 @@
+// Tests that three organizations with shared members keep an active owner, whatever ends the access of owners at the same
+// time, and that no deadlock reaches a caller.
+import { ROLES, type Role } from "@muster/authz";
+import { Role as RoleMessage } from "@muster/contracts/muster/identity/v1/user_pb";
+import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
+import { type OrganizationId, randomIds, type SessionId, type UserId } from "@muster/core";
+import type { Engine } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { Metrics } from "@muster/metrics";
+import { identityModule } from "@muster/service-identity";
+import { ENGINES } from "@muster/testkit";
+import { checkProperty, propertyTimeoutMs } from "@muster/testkit/check-property";
+import { type CallAs, type ModuleParts, ModuleUnderTest, startParts } from "@muster/testkit/module";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Mailer } from "../../src/mail/mailer.ts";
+import { endMembership } from "../../src/membership-rules/end-membership.ts";
+import { lockOrganizations } from "../../src/membership-rules/last-owner.ts";
+import type { Membership } from "../../src/memberships/membership.ts";
+import { hasOtherOwner, insertMembership } from "../../src/memberships/membership-store.ts";
+import { insertOrganization } from "../../src/organizations/organization-store.ts";
+import type { User } from "../../src/users/user.ts";
+import { insertUser, lockUser } from "../../src/users/user-store.ts";
+
+const { updateUser, deleteUser, restoreUser, suspendUser, reinstateUser, leaveOrganization } =
+  UserService.method;
+
+const ORGANIZATIONS = 3;
+const PERSONS = 4;
+/** Cases of a round: `make test-long` runs a hundred rounds, and so 1,000 cases on each engine. */
+const CASES = 10;
+/** No other outcome is right; a deadlock would be UNAVAILABLE. */
+const REFUSALS = new Set([
+  "LAST_OWNER",
+  "PERMISSION_DENIED",
+  "USER_NOT_FOUND",
+  "USER_EXISTS",
+  "SESSION_ENDED",
+]);
+
+const KINDS = ["demote", "promote", "leave", "remove", "restore", "suspend", "reinstate", "erase"] as const;
+
+interface Step {
+  readonly kind: (typeof KINDS)[number];
+  readonly organization: number;
+  readonly actor: number;
+  readonly target: number;
+}
+
+const person = fc.nat({ max: PERSONS - 1 });
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom("demote", "leave", "remove", "suspend", "erase") },
+    { weight: 1, arbitrary: fc.constantFrom("promote", "restore", "reinstate") },
+  ),
+  organization: fc.nat({ max: ORGANIZATIONS - 1 }),
+  actor: person,
+  target: person,
+});
+/** Of each organization the roles of its members, with owners more often than not. */
+const roles = fc.array(
+  fc.tuple(
+    ...Array.from({ length: PERSONS }, () =>
+      fc.oneof({ weight: 3, arbitrary: fc.constant<Role>("owner") }, fc.constantFrom<Role>(...ROLES)),
+    ),
+  ),
+  { minLength: ORGANIZATIONS, maxLength: ORGANIZATIONS },
+);
+const waves = fc.array(fc.array(step, { minLength: 2, maxLength: 8 }), { minLength: 1, maxLength: 3 });
+
+describe.each(ENGINES)("owners on %s", (engine: Engine) => {
+  let parts: ModuleParts;
+  let identity: ModuleUnderTest;
+  let mailer: Mailer;
+  const refusals = new Map<string, number>();
+
+  beforeAll(async () => {
+    parts = await startParts(identityModule, engine);
+    identity = new ModuleUnderTest(parts);
+    const { platform } = parts;
+    const options = { publicUrl: "https://muster.test", wake: () => {}, metrics: new Metrics() };
+    mailer = new Mailer({ ...platform, ...options, key: platform.ownKey("mail") });
+  });
+  afterAll(() => identity.close());
+
+  interface Place {
+    readonly organizations: readonly OrganizationId[];
+    readonly persons: readonly UserId[];
+  }
+
+  async function newPlace(rolesOf: readonly (readonly Role[])[]): Promise<Place> {
+    const nowMs = identity.clock.nowMs();
+    const organizations = rolesOf.map(() => randomIds.next<OrganizationId>(nowMs));
+    const persons = Array.from({ length: PERSONS }, () => randomIds.next<UserId>(nowMs));
+    await identity.database.transaction(async (trx) => {
+      for (const id of persons) await insertUser(trx, userOf(id, nowMs));
+      for (const [index, id] of organizations.entries()) {
+        const name = "Acme";
+        const defaults = { timeZone: "UTC", requiresTwoFactor: false, memberCount: 0 };
+        await insertOrganization(trx, { id, name, createTimeMs: nowMs, ...defaults });
+        for (const [number, userId] of persons.entries()) {
+          // Somebody is an owner from the start.
+          const role = number === index ? "owner" : (rolesOf[index]?.[number] ?? "member");
+          await insertMembership(trx, membershipOf(id, userId, role, nowMs));
+        }
+      }
+    });
+    return { organizations, persons };
+  }
+
+  function run(
+    { organizations, persons }: Place,
+    { kind, organization, actor, target }: Step,
+  ): Promise<unknown> {
+    const organizationId = organizations[organization] as OrganizationId;
+    const userId = persons[target] as UserId;
+    const as = callerOf(persons[actor] as UserId, organizationId, identity.clock.nowMs());
+    switch (kind) {
+      case "demote":
+        return identity.call(updateUser, { userId, user: { role: RoleMessage.ADMIN }, ifMatch: "*" }, as);
+      case "promote":
+        return identity.call(updateUser, { userId, user: { role: RoleMessage.OWNER }, ifMatch: "*" }, as);
+      case "leave":
+        return identity.call(leaveOrganization, {}, as);
+      case "remove":
+        return identity.call(deleteUser, { userId }, as);
+      case "restore":
+        return identity.call(restoreUser, { userId }, as);
+      case "suspend":
+        return identity.call(suspendUser, { userId }, as);
+      case "reinstate":
+        return identity.call(reinstateUser, { userId }, as);
+      case "erase":
+        return erase(organizations, userId);
+    }
+  }
+
+  /** As an erasure of the account does: every organization is locked before the first membership ends. */
+  async function erase(organizations: readonly OrganizationId[], userId: UserId): Promise<void> {
+    const nowMs = identity.clock.nowMs();
+    const deps = { ...parts.platform, mailer };
+    const write = { publish: () => {}, afterCommit: () => {} };
+    await identity.database.transaction(async (trx) => {
+      await lockOrganizations(trx, organizations);
+      await lockUser(trx, userId);
+      for (const organizationId of organizations) {
+        await endMembership(deps, trx, write, { organizationId, userId, reason: "erased", nowMs });
+      }
+    });
+  }
+
+  async function outcome(place: Place, one: Step): Promise<void> {
+    try {
+      await run(place, one);
+    } catch (error) {
+      const reason = error instanceof AppError ? error.reason : String(error);
+      expect(REFUSALS, `${one.kind}: ${reason}`).toContain(reason);
+      refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
+    }
+  }
+
+  test(
+    "every organization keeps an active owner",
+    async () => {
+      await checkProperty(
+        fc.asyncProperty(roles, waves, async (rolesOf, steps) => {
+          const place = await newPlace(rolesOf);
+          for (const wave of steps) {
+            await Promise.all(wave.map((one) => outcome(place, one)));
+            const { reader } = identity.database;
+            for (const id of place.organizations) {
+              const hasOwner = await hasOtherOwner(reader, id, randomIds.next<UserId>(0));
+              expect(hasOwner, `an owner of ${id}`).toBe(true);
+            }
+          }
+        }),
+        { numRuns: CASES, endOnFailure: true },
+      );
+      // Otherwise the cases have never come close to the last owner.
+      expect(refusals.get("LAST_OWNER") ?? 0).toBeGreaterThan(0);
+    },
+    propertyTimeoutMs(120_000),
+  );
+});
+
+/** The handlers read the current role, so the credential has the role that permits every call. */
+function callerOf(id: UserId, organizationId: OrganizationId, nowMs: number): CallAs {
+  const sessionId = randomIds.next<SessionId>(nowMs);
+  return { user: { id, sessionId, organizationId, role: "owner", authenticatedMs: nowMs } };
+}
+
+function userOf(id: UserId, nowMs: number): User {
+  const email = `${id}@example.com`;
+  return {
+    id,
+    email,
+    emailKey: email,
+    isEmailVerified: true,
+    name: "Ada",
+    locale: undefined,
+    passwordHash: undefined,
+    isPasswordResetRequired: false,
+    securityVersion: 1,
+    lastOrganizationId: undefined,
+    createTimeMs: nowMs,
+    updateTimeMs: nowMs,
+  };
+}
+
+function membershipOf(organizationId: OrganizationId, userId: UserId, role: Role, nowMs: number): Membership {
+  return {
+    organizationId,
+    userId,
+    name: "Ada",
+    role,
+    status: "active",
+    lastLoginTimeMs: undefined,
+    loginCount: 0,
+    version: 1,
+    createTimeMs: nowMs,
+    updateTimeMs: nowMs,
+  };
+}
