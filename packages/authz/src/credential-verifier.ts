@@ -1,6 +1,6 @@
 // Verifies API keys and access tokens with a bounded cache in front of identity. A revocation takes effect when
 // its announcement arrives. Beats of identity show whether one was missed; see docs/decisions/0027-revocation.md.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type Clock, withTimeout } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { Logger } from "@muster/log";
@@ -93,8 +93,8 @@ export class CachingCredentialVerifier implements CredentialVerifier {
 
   #decide(text: string, options: VerifyOptions): Entry | Refusal | Promise<Entry | Refusal> {
     const { sensitive = false, renew = false, isStreaming = false } = options;
-    const digest = createHash("sha256").update(text, "utf8").digest();
-    const name = digest.toString("base64");
+    // A digest of a request's text in one call costs a third of an incremental one.
+    const name = hash("sha256", text, "base64");
     const entry = this.#valid.get(name);
     if (entry !== undefined && !renew) {
       const isDecided = this.#isFresh(entry) || this.#expiryOf(entry, options) !== undefined;
@@ -104,7 +104,7 @@ export class CachingCredentialVerifier implements CredentialVerifier {
     if (known !== undefined) return known;
     const lookup = this.#lookups.find((one) => one.hasForm(text));
     if (lookup === undefined || (!isStreaming && lookup.hasExpired(text))) return "UNAUTHENTICATED";
-    const find = () => lookup.find(text, digest);
+    const find = () => lookup.find(text, Buffer.from(name, "base64"));
     // Joins no look-up that runs already, because it may have read an older state.
     if (renew) return this.#lookUp(name, find);
     return entry === undefined ? this.#find(name, find) : this.#renew(name, find, sensitive);

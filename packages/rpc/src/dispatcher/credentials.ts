@@ -3,8 +3,8 @@ import { ACCESS_TOKEN_CHARACTERS_MAX } from "@muster/authz";
 
 /** Longer than any key that Muster hands out. */
 const KEY_CHARS_MAX = 512;
-const CREDENTIAL_FORM = /^[\x21-\x7e]+$/;
-const SCHEME_FORM = /^([A-Za-z]+) +([^ ]+) *$/;
+const VISIBLE_FORM = /^[\x21-\x7e]+$/;
+const HEADER_FORM = /^([A-Za-z]+) +([\x21-\x7e]+) *$/;
 const BASE64_FORM = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
 /**
@@ -12,12 +12,13 @@ const BASE64_FORM = /^[A-Za-z0-9+/_-]+={0,2}$/;
  * garbled.
  */
 export function credentialFrom(authorization: string): string | undefined {
-  const match = SCHEME_FORM.exec(authorization);
+  const match = HEADER_FORM.exec(authorization);
   const scheme = match?.[1]?.toLowerCase();
   const value = match?.[2] ?? "";
-  if (scheme === "bearer") return wellFormed(value, ACCESS_TOKEN_CHARACTERS_MAX);
-  if (scheme === "basic") return wellFormed(userName(value), KEY_CHARS_MAX);
-  return undefined;
+  if (scheme === "bearer") return value.length <= ACCESS_TOKEN_CHARACTERS_MAX ? value : undefined;
+  if (scheme !== "basic") return undefined;
+  const key = userName(value);
+  return key.length <= KEY_CHARS_MAX && VISIBLE_FORM.test(key) ? key : undefined;
 }
 
 function userName(encoded: string): string {
@@ -25,8 +26,4 @@ function userName(encoded: string): string {
   const text = Buffer.from(encoded, "base64").toString("latin1");
   const colon = text.indexOf(":");
   return colon === -1 ? "" : text.slice(0, colon);
-}
-
-function wellFormed(credential: string, charactersMax: number): string | undefined {
-  return credential.length <= charactersMax && CREDENTIAL_FORM.test(credential) ? credential : undefined;
 }
