@@ -1,5 +1,5 @@
 // Runs load for a fixed time and computes rates and latencies.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { systemClock } from "@muster/core";
 
 /** Clock ticks of Linux on the supported machines. */
@@ -57,4 +57,18 @@ export function cpuSeconds(pid: number): number {
     .replace(/^.*\) /, "")
     .split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** The same in nanoseconds, without threads that have ended (Linux). */
+export function cpuNanoseconds(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + threadNanoseconds(pid, thread), 0);
+}
+
+function threadNanoseconds(pid: number, thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  } catch {
+    // The thread has ended since it was listed.
+    return 0;
+  }
 }
