@@ -9,6 +9,7 @@ import {
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { TrackedEventsRecordedSchema } from "@muster/contracts/muster/events/v1/events_events_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
+import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
 import {
   ALL_SHARDS,
   bytesToUuid,
@@ -26,6 +27,7 @@ import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { batchRecordEvents } = EventService.method;
 const { createProfile, listProfiles } = ProfileService.method;
+const LINKED = 510;
 const user = (value: string) => ({ case: "userId", value }) as const;
 
 interface Scanned {
@@ -122,6 +124,24 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     }
     expect(all.get(idle?.id ?? "")).toBe(0);
     expect([...all.values()].reduce((sum, count) => sum + count, 0)).toBe(results.length);
+  });
+
+  test("a person with more links than a statement takes", { timeout: 120_000 }, async () => {
+    const calls = Array.from({ length: LINKED }, (_, index) => ({
+      type: "track",
+      event: "seen",
+      anonymousId: `v${index}`,
+      timestamp: new Date((index * 7919) % 500).toISOString(),
+    }));
+    const links = calls.map(({ anonymousId }) => ({ type: "alias", userId: "u", previousId: anonymousId }));
+    await events.call(TrackingService.method.batch, { batch: [...calls, ...links] }, as);
+    const { profiles } = await events.call(listProfiles, { userId: "u" }, as);
+    const id = profiles[0]?.id ?? "";
+    const { profiles: scanned } = await scan(shardOf(organizationId, id), { eventNames: ["seen"] });
+    const seen = scanned.get(id) ?? [];
+    expect(seen).toHaveLength(LINKED);
+    const inOrder = seen.toSorted((a, b) => a.occurredMs - b.occurredMs || (a.id < b.id ? -1 : 1));
+    expect(seen).toEqual(inOrder);
   });
 
   test("support pages and a restriction to given profiles", async () => {

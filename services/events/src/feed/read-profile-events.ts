@@ -97,16 +97,19 @@ async function readByProfile(scan: Scan, targets: readonly ScanTarget[]): Promis
 }
 
 /**
- * Reads all events of the chunk in one statement. Returns false without events if the result would be too
- * large.
+ * Reads all events of the chunk at once, because a person with many linked profiles often has few events. Returns
+ * false without events if the result would be too large.
  */
 async function readTogether(scan: Scan, chunk: readonly ScanTarget[]): Promise<boolean> {
   const owners = new Map<ProfileId, ScanTarget>();
   for (const target of chunk) for (const id of target.profileIds) owners.set(id, target);
-  if (owners.size > IN_LIST_VALUES_MAX) return false;
-  const range = { profileIds: Array.from(owners.keys()).sort().map(uuidToBytes) };
-  const rows = await scanEvents(scan.trx, scan.organizationId, range, scan.names, STATEMENT_EVENTS_MAX);
-  if (rows.length >= STATEMENT_EVENTS_MAX) return false;
+  const rows: EventRow[] = [];
+  for (const ids of chunksOf(Array.from(owners.keys()).sort(), IN_LIST_VALUES_MAX)) {
+    const range = { profileIds: ids.map(uuidToBytes) };
+    const limit = STATEMENT_EVENTS_MAX - rows.length;
+    rows.push(...(await scanEvents(scan.trx, scan.organizationId, range, scan.names, limit)));
+    if (rows.length >= STATEMENT_EVENTS_MAX) return false;
+  }
   const byTarget = Map.groupBy(rows, (row) => owners.get(bytesToUuid<ProfileId>(row.profile_id)));
   for (const target of chunk) {
     for (const row of (byTarget.get(target) ?? []).sort(compareRows)) await scan.onEvent(target, row);

@@ -11,10 +11,22 @@ export interface ProfileGroup {
   readonly merged: readonly StoredProfile[];
 }
 
+/** Groups never change, and a merge needs the same profile several times. */
+const effectiveProfiles = new WeakMap<ProfileGroup, Profile>();
+
 /** Returns the visible profile of the group. */
 export function effectiveProfile(group: ProfileGroup): Profile {
+  if (group.merged.length === 0) return group.root;
+  let profile = effectiveProfiles.get(group);
+  if (profile === undefined) {
+    profile = composeProfile(group);
+    effectiveProfiles.set(group, profile);
+  }
+  return profile;
+}
+
+function composeProfile(group: ProfileGroup): Profile {
   const { root, merged } = group;
-  if (merged.length === 0) return root;
   const sources = profilesInFillOrder(group);
   const first = (field: Exclude<ProfileField, "traits">): string | undefined =>
     sources.find(({ profile, hidden }) => profile[field] !== undefined && !hidden.has(field))?.profile[field];
