@@ -8,6 +8,7 @@ import {
   refuseIfLost,
   TransactionConflict,
 } from "../port/database-errors.ts";
+import { beforeStatement } from "../turns/sqlite-turns.ts";
 import {
   type BeginningClient,
   type DialectClient,
@@ -39,6 +40,8 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
   }
 
   override async query(connection: SqliteConnection, query: DriverQuery | string): Promise<unknown> {
+    const turn = beforeStatement(!connection.readonly);
+    if (turn !== undefined) await turn;
     refuseIfLost(connection, typeof query === "string" ? query : query.sql);
     try {
       return await super.query(connection, query);
@@ -53,6 +56,8 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
     sql: string,
     rows: readonly (readonly unknown[])[],
   ): Promise<void> {
+    const turn = beforeStatement(!connection.readonly);
+    if (turn !== undefined) await turn;
     refuseIfLost(connection, sql);
     try {
       const statement = prepareCached(connection, sql);
@@ -67,6 +72,8 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
     sql: string,
     values: readonly unknown[],
   ): Promise<unknown[]> {
+    const turn = beforeStatement(!connection.readonly);
+    if (turn !== undefined) await turn;
     refuseIfLost(connection, sql);
     try {
       return prepareCached(connection, sql).all(...values);
