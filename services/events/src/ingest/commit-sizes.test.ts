@@ -4,7 +4,7 @@ import { COMMIT_TARGET_MS, CommitSizes } from "./commit-sizes.ts";
 
 const costly = "costly" as OrganizationId;
 const cheap = "cheap" as OrganizationId;
-const sizes = () => new CommitSizes({ initial: 200, min: 10, max: 2000 });
+const sizes = () => new CommitSizes({ initial: 200, min: 10, max: 2000, targetMs: COMMIT_TARGET_MS });
 
 test("sizes approach the rows that fit into the target, within the bounds", () => {
   const known = sizes();

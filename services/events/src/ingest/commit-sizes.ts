@@ -4,6 +4,15 @@ import type { OrganizationId } from "@muster/core";
 
 /** Intended time for which a transaction holds locks, and on SQLite the only writer. */
 export const COMMIT_TARGET_MS = 50;
+
+/** Bounds of the rows of a transaction, and its intended time. */
+export interface CommitBounds {
+  readonly initial: number;
+  readonly min: number;
+  readonly max: number;
+  readonly targetMs: number;
+}
+
 /** Up to this share of the target, a full transaction lets the next transaction grow. */
 const GROWTH_SHARE = 0.7;
 const GROWTH = 2;
@@ -12,10 +21,10 @@ const ORGANIZATIONS_MAX = 10_000;
 
 /** Sizes of shared or of exclusive transactions. */
 export class CommitSizes {
-  readonly #bounds: { readonly initial: number; readonly min: number; readonly max: number };
+  readonly #bounds: CommitBounds;
   readonly #rows = new Map<OrganizationId, number>();
 
-  constructor(bounds: { readonly initial: number; readonly min: number; readonly max: number }) {
+  constructor(bounds: CommitBounds) {
     this.#bounds = bounds;
   }
 
@@ -26,7 +35,7 @@ export class CommitSizes {
 
   /** Returns the estimated time of a row. */
   rowMsOf(organizationId: OrganizationId): number {
-    return COMMIT_TARGET_MS / this.rowsOf(organizationId);
+    return this.#bounds.targetMs / this.rowsOf(organizationId);
   }
 
   /**
@@ -34,14 +43,14 @@ export class CommitSizes {
    * transaction is mostly the time of the commit.
    */
   record(rows: ReadonlyMap<OrganizationId, number>, heldMs: number): void {
-    const { min, max } = this.#bounds;
+    const { min, max, targetMs } = this.#bounds;
     for (const [organizationId, count] of rows) {
       const size = this.rowsOf(organizationId);
       if (count < size / 2) continue;
-      const fitting = (count * COMMIT_TARGET_MS) / Math.max(1, heldMs);
+      const fitting = (count * targetMs) / Math.max(1, heldMs);
       let next = size;
-      if (heldMs > COMMIT_TARGET_MS) next = Math.min(size, fitting);
-      else if (heldMs < COMMIT_TARGET_MS * GROWTH_SHARE) next = Math.min(size * GROWTH, fitting);
+      if (heldMs > targetMs) next = Math.min(size, fitting);
+      else if (heldMs < targetMs * GROWTH_SHARE) next = Math.min(size * GROWTH, fitting);
       this.#set(organizationId, Math.floor(Math.min(max, Math.max(min, next))));
     }
   }

@@ -49,9 +49,12 @@ const EXCLUSIVE_COMMITS_MAX = { mysql: 4, sqlite: 1 } as const;
 /** Time that an organization takes at each turn. */
 const QUANTUM_MS = COMMIT_TARGET_MS / 4;
 /** Rows of an organization in one transaction. */
-const SIZES = { initial: 200, min: 20, max: 2000 };
-/** Calls with identity claims in one transaction, because the transaction locks profiles until the commit. */
-const EXCLUSIVE_SIZES = { initial: 20, min: 15, max: 50 };
+const SIZES = { initial: 200, min: 20, max: 2000, targetMs: COMMIT_TARGET_MS };
+/**
+ * Calls with identity claims in one transaction, because the transaction locks profiles until the commit. Shorter,
+ * because single events of other organizations wait for it as well as for a shared transaction.
+ */
+const EXCLUSIVE_SIZES = { initial: 20, min: 5, max: 50, targetMs: COMMIT_TARGET_MS / 2 };
 const RETRY_AFTER_MS = 1000;
 /** Maximum number of unique violations of a batch before the batch is divided. */
 const VIOLATIONS_MAX = 6;
