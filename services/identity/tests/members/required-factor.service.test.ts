@@ -1,8 +1,9 @@
 // Tests organizations that require a second factor: who is refused, and how soon a change takes effect.
 import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
 import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
-import { assert, type OrganizationId } from "@muster/core";
+import { assert, type OrganizationId, uuidToBytes } from "@muster/core";
 import { ENGINES, oathtoolCode } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -13,6 +14,7 @@ import { type SignedInUser, signInUser } from "../signed-in-user.ts";
 
 const { getUser } = UserService.method;
 const { getMe } = AccountService.method;
+const { verifySession } = CredentialService.method;
 const { enrollTwoFactor, confirmTwoFactor, disableTwoFactor } = TwoFactorService.method;
 
 const REFUSED = "TWO_FACTOR_ENROLLMENT_REQUIRED";
@@ -87,6 +89,19 @@ describe.each(ENGINES)("a required second factor on %s", (engine) => {
     await require(strict.organizationId, true);
     await expectReason(read(user), REFUSED);
     await read(elsewhere);
+  });
+
+  test("is part of what other services receive about a session", async () => {
+    const { organizationId } = await organization();
+    const { sessionId, token } = await signIn(organizationId);
+    const header = JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()) as {
+      kid: string;
+    };
+    const request = { sessionId: uuidToBytes(sessionId), signingKeyId: uuidToBytes(header.kid) };
+    const verify = () => identity.call(verifySession, request, { service: "events" });
+    expect(await verify()).toMatchObject({ needsSecondFactor: false });
+    await require(organizationId, true);
+    expect(await verify()).toMatchObject({ needsSecondFactor: true });
   });
 
   test("counts an enrollment only once it is confirmed", async () => {
