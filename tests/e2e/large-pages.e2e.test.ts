@@ -43,6 +43,8 @@ const SMALL: Readonly<Record<string, number>> = {
   ListErasures: SMALL_ROWS,
   ListTrackedUserPoints: SMALL_ROWS,
   ListOrganizations: 1,
+  // Members are not added here.
+  ListUsers: 0,
 };
 
 /** Lists of a signed-in user. By the limits of their fields, 500 rows have less than 500 KB. */
