@@ -86,13 +86,15 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
         expect(outcome.reason).toMatchObject({ reason: "ORGANIZATION_LIMIT", row: { http: 409 } });
       }
     }
-    // Memberships with other roles do not count.
+    // Memberships with other roles do not count, and neither do invitations, which anybody can send.
     const { token: other, userId } = await signIn();
     for (let index = 0; index < 10; index += 1) {
-      const { organizationId } = await identity.organization(`Joined ${index}`);
-      await identity.database.transaction((trx) =>
-        insertMembership(trx, memberOf(organizationId as OrganizationId, userId)),
-      );
+      const joined = (await identity.organization(`Joined ${index}`)).organizationId as OrganizationId;
+      const inviting = (await identity.organization(`Inviting ${index}`)).organizationId as OrganizationId;
+      await identity.database.transaction(async (trx) => {
+        await insertMembership(trx, memberOf(joined, userId));
+        await insertMembership(trx, { ...memberOf(inviting, userId), role: "owner", status: "invited" });
+      });
     }
     expect(
       (await identity.call(createOrganization, { name: "First" }, { key: other })).organization,

@@ -153,7 +153,7 @@ export async function listActiveMembershipPage(
 }
 
 /**
- * Counts the organizations that a user owns, up to `limit`. The rows stay locked until the transaction ends, so that
+ * Counts the organizations that a user owns, up to `limit`. Invitations do not count, because anybody can send them. The rows stay locked until the transaction ends, so that
  * the count includes the commits of other transactions.
  */
 export async function countOwnedOrganizations(
@@ -165,6 +165,7 @@ export async function countOwnedOrganizations(
     .select<Pick<Row, "organization_id">[]>("organization_id")
     .where("user_id", uuidToBytes(userId))
     .andWhere("role", Buffer.from("owner"))
+    .andWhereNot("status", Buffer.from("invited"))
     .limit(limit);
   return (await forUpdate(trx, query)).length;
 }
