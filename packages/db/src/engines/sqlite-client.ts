@@ -8,7 +8,7 @@ import {
   refuseIfLost,
   TransactionConflict,
 } from "../port/database-errors.ts";
-import { beforeStatement } from "../turns/sqlite-turns.ts";
+import { beforeRead } from "../turns/sqlite-turns.ts";
 import {
   type BeginningClient,
   type DialectClient,
@@ -40,8 +40,7 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
   }
 
   override async query(connection: SqliteConnection, query: DriverQuery | string): Promise<unknown> {
-    const turn = beforeStatement(!connection.readonly);
-    if (turn !== undefined) await turn;
+    await turnBefore(connection);
     refuseIfLost(connection, typeof query === "string" ? query : query.sql);
     try {
       return await super.query(connection, query);
@@ -56,8 +55,6 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
     sql: string,
     rows: readonly (readonly unknown[])[],
   ): Promise<void> {
-    const turn = beforeStatement(!connection.readonly);
-    if (turn !== undefined) await turn;
     refuseIfLost(connection, sql);
     try {
       const statement = prepareCached(connection, sql);
@@ -72,8 +69,7 @@ export class SqliteClient extends SqliteDialect implements BeginningClient {
     sql: string,
     values: readonly unknown[],
   ): Promise<unknown[]> {
-    const turn = beforeStatement(!connection.readonly);
-    if (turn !== undefined) await turn;
+    await turnBefore(connection);
     refuseIfLost(connection, sql);
     try {
       return prepareCached(connection, sql).all(...values);
@@ -106,4 +102,9 @@ function failure(client: DialectClient, connection: SqliteConnection, error: unk
     markLost(connection, translated);
   }
   return translated;
+}
+
+/** A transaction that writes gets no turns: all other writers would wait for them as well. */
+function turnBefore(connection: SqliteConnection): Promise<void> | undefined {
+  return connection.readonly ? beforeRead() : undefined;
 }

@@ -1,18 +1,9 @@
-// Tests that consecutive statements of SQLite let other work of the process run.
+// Tests that consecutive reads of SQLite let other work of the process run.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  type Database,
-  insertRows,
-  integer,
-  openSqlite,
-  type Queryable,
-  Schema,
-  selectPrepared,
-  type Transaction,
-} from "../index.ts";
+import { type Database, openSqlite, type Queryable, selectPrepared, type Transaction } from "../index.ts";
 
 /** Enough that the statements take several slices on any machine. */
 const STATEMENTS = 400;
@@ -63,18 +54,4 @@ test("prepared reads of a snapshot", async () => {
     for (let index = 0; index < STATEMENTS; index += 1) await selectPrepared(trx, COUNT, []);
   };
   expect(await turnsDuring(() => database.snapshot(read))).toBeGreaterThan(5);
-});
-
-test("statements and inserts of a transaction that writes", async () => {
-  await database.transaction((trx) =>
-    new Schema("sqlite", trx).createTable("numbers", { columns: { id: integer() }, primaryKey: ["id"] }),
-  );
-  const write = async (trx: Transaction): Promise<void> => {
-    await query(trx);
-    for (let index = 0; index < STATEMENTS; index += 1) {
-      const rows = Array.from({ length: 500 }, (_, offset) => [index * 500 + offset]);
-      await insertRows(trx, "numbers", ["id"], rows, "fail", ["id"]);
-    }
-  };
-  expect(await turnsDuring(() => database.transaction(write))).toBeGreaterThan(5);
 });
