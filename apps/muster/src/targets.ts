@@ -18,6 +18,7 @@ import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_lin
 import { OperationService } from "@muster/contracts/muster/identity/v1/operation_service_pb";
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
+import { PrivacyService } from "@muster/contracts/muster/identity/v1/privacy_service_pb";
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
 import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
@@ -46,6 +47,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     OperationService,
     OrganizationDirectoryService,
     OrganizationService,
+    PrivacyService,
     SessionService,
     SigningKeyService,
     TwoFactorService,

@@ -1,12 +1,6 @@
 // Declares the error class that crosses layers and services.
-import {
-  Code,
-  type CodeName,
-  httpOfCode,
-  type ReasonName,
-  type ReasonRow,
-  reasonTable,
-} from "./reason-table.ts";
+import { Code, type CodeName, httpOfCode } from "./codes.ts";
+import { type ReasonName, type ReasonRow, reasonTable } from "./reason-table.ts";
 
 export interface FieldError {
   /** Path in snake_case, such as "events[0].name". */

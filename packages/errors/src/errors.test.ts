@@ -3,9 +3,10 @@ import { Code as RpcCode } from "@muster/contracts/google/rpc/code_pb";
 import { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
 import { describe, expect, test } from "vitest";
 import { AppError, invalidField } from "./app-error.ts";
+import { Code } from "./codes.ts";
 import { currentErrorsDoc, ERRORS_DOC, errorsDoc, reasonComments } from "./generate-docs.ts";
 import { LANGUAGES, reasonMessage } from "./messages/languages.ts";
-import { Code, type ReasonName, type ReasonRow, reasonTable } from "./reason-table.ts";
+import { type ReasonName, type ReasonRow, reasonTable } from "./reason-table.ts";
 
 /** Names of the generated enum, without its reverse mapping. */
 const REASONS = Object.keys(Reason).filter((name) => Number.isNaN(Number(name)) && name !== "UNSPECIFIED");

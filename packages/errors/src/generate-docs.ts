@@ -3,7 +3,8 @@
 // text is read itself.
 import { readFileSync, writeFileSync } from "node:fs";
 import { assert } from "@muster/core";
-import { Code, type ReasonRow, reasonTable } from "./reason-table.ts";
+import { Code } from "./codes.ts";
+import { type ReasonRow, reasonTable } from "./reason-table.ts";
 
 export const ERRORS_DOC = new URL("../../../docs/errors.md", import.meta.url);
 const REASON_PROTO = new URL("../../../proto/muster/errors/v1/reason.proto", import.meta.url);

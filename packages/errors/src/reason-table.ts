@@ -1,49 +1,9 @@
 // Maps each reason to its code and HTTP status. docs/errors.md is generated from this table.
 import type { Reason } from "@muster/contracts/muster/errors/v1/reason_pb";
+import type { CodeName } from "./codes.ts";
 
-/** gRPC status codes (google.rpc.Code). No reason has the codes unknown and data_loss. */
-export const Code = {
-  canceled: 1,
-  unknown: 2,
-  invalid_argument: 3,
-  deadline_exceeded: 4,
-  not_found: 5,
-  already_exists: 6,
-  permission_denied: 7,
-  resource_exhausted: 8,
-  failed_precondition: 9,
-  aborted: 10,
-  out_of_range: 11,
-  unimplemented: 12,
-  internal: 13,
-  unavailable: 14,
-  data_loss: 15,
-  unauthenticated: 16,
-} as const;
-
-export type CodeName = keyof typeof Code;
 /** A reason without its enum prefix, as in REST envelopes and in google.rpc.ErrorInfo. */
 export type ReasonName = Exclude<keyof typeof Reason, "UNSPECIFIED">;
-
-/** The HTTP status of each code, for a reason without a row. */
-export const httpOfCode: Readonly<Record<CodeName, number>> = {
-  canceled: 499,
-  unknown: 500,
-  invalid_argument: 400,
-  deadline_exceeded: 504,
-  not_found: 404,
-  already_exists: 409,
-  permission_denied: 403,
-  resource_exhausted: 429,
-  failed_precondition: 400,
-  aborted: 409,
-  out_of_range: 400,
-  unimplemented: 501,
-  internal: 500,
-  unavailable: 503,
-  data_loss: 500,
-  unauthenticated: 401,
-};
 
 export interface ReasonRow {
   readonly code: CodeName;
@@ -260,6 +220,12 @@ export const reasonTable = {
     message: "The organization requires a second factor; enroll one.",
   },
   OPERATION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such operation." },
+  EXPORT_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such export." },
+  EXPORT_CLAIMED: {
+    code: "failed_precondition",
+    http: 410,
+    message: "The export was downloaded before; request a new one.",
+  },
   RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
   ETAG_MISMATCH: {
     code: "failed_precondition",

@@ -1,7 +1,12 @@
-// Creates the table of operations: work that continues after the response of a call.
+// Creates the tables of operations and of exports of personal data.
 import { blob, bytes, id16, instant, integer, nullable, type Schema, tiny } from "@muster/db";
 
 export async function up(schema: Schema): Promise<void> {
+  await createOperations(schema);
+  await createExports(schema);
+}
+
+async function createOperations(schema: Schema): Promise<void> {
   await schema.createTable("operations", {
     columns: {
       id: id16(),
@@ -39,5 +44,44 @@ export async function up(schema: Schema): Promise<void> {
       operations_organization_ix: ["organization_id", "id"],
       operations_requester_ix: ["requester_id", "id"],
     },
+  });
+}
+
+async function createExports(schema: Schema): Promise<void> {
+  await schema.createTable("exports", {
+    columns: {
+      // The id of the operation.
+      id: id16(),
+      organization_id: id16(),
+      // The person of the export.
+      user_id: id16(),
+      requester_kind: bytes(16),
+      requester_id: bytes(64),
+      // SHA-256 of the token of the download; null until the export is ready.
+      token_hash: nullable(bytes(32)),
+      // Bytes of the ZIP.
+      size: nullable(integer()),
+      // SHA-256 of the ZIP.
+      digest: nullable(bytes(32)),
+      // The first download.
+      claim_time_ms: nullable(instant()),
+      // When the chunks are deleted: 7 days after the export was ready, or 15 minutes after the download; null before.
+      data_end_time_ms: nullable(instant()),
+      create_time_ms: instant(),
+      // When the row is deleted; null until the export is ready.
+      expire_time_ms: nullable(instant()),
+    },
+    primaryKey: ["id"],
+    unique: { exports_token_uq: ["token_hash"] },
+    indexes: {
+      exports_user_ix: ["user_id", "organization_id"],
+      exports_data_end_ix: ["data_end_time_ms"],
+      exports_expire_ix: ["expire_time_ms"],
+    },
+  });
+  await schema.createTable("export_chunks", {
+    // The next 256 KiB of the ZIP, sealed.
+    columns: { export_id: id16(), number: integer(), payload: blob() },
+    primaryKey: ["export_id", "number"],
   });
 }

@@ -27,6 +27,8 @@ export interface IdentityDeps {
   readonly loginThrottle: LoginThrottle;
   readonly twoFactorKeys: TwoFactorKeys;
   readonly operations: OperationStore;
+  /** Seals the chunks of exports. */
+  readonly exportKey: Uint8Array;
   /** Starts the work of new operations. Called after their commit. */
   readonly wakeOperations: () => void;
 }

@@ -9,6 +9,8 @@ import { accountService } from "./account/account-service.ts";
 import { ExpiredDataWorker } from "./account/expired-data-worker.ts";
 import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
+import { EXPORT_KIND } from "./exports/export.ts";
+import { exportRunner } from "./exports/export-runner.ts";
 import { magicLinkService } from "./magic-link/magic-link-service.ts";
 import { MailWorker } from "./mail/mail-worker.ts";
 import { Mailer } from "./mail/mailer.ts";
@@ -17,6 +19,7 @@ import { operationService } from "./operation-calls/operation-service.ts";
 import { OperationStore } from "./operations/operation-store.ts";
 import { type OperationRunner, OperationWorker } from "./operations/operation-worker.ts";
 import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
+import { privacyService } from "./privacy-calls/privacy-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 import { sessionService } from "./session-calls/session-service.ts";
 import { SessionWorker } from "./session-calls/session-worker.ts";
@@ -64,9 +67,10 @@ export const identityModule: ModuleDefinition = {
       twoFactorKeys: twoFactorKeys(platform.ownKey("two-factor")),
       pageTokens: new PageTokens(platform.key("page-tokens")),
       operations,
+      exportKey: platform.ownKey("exports"),
       wakeOperations: () => operationWorker.wake(),
     };
-    const operationWorker = new OperationWorker({ ...platform, operations, runners: operationRunners() });
+    const operationWorker = new OperationWorker({ ...platform, operations, runners: operationRunners(deps) });
     return {
       services: [
         organizationService(deps),
@@ -80,6 +84,7 @@ export const identityModule: ModuleDefinition = {
         accountService(deps),
         userService(deps),
         operationService(deps),
+        privacyService(deps),
       ],
       workers: [
         outbox,
@@ -99,6 +104,6 @@ export const identityModule: ModuleDefinition = {
 };
 
 /** Maps each kind of operations to its runner. */
-function operationRunners(): ReadonlyMap<string, OperationRunner> {
-  return new Map();
+function operationRunners(deps: IdentityDeps): ReadonlyMap<string, OperationRunner> {
+  return new Map([[EXPORT_KIND, exportRunner(deps)]]);
 }

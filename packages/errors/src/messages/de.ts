@@ -66,6 +66,8 @@ export const de = {
     "Die Organisation hätte keinen aktiven Inhaber mehr; machen Sie zuerst eine andere Person zum Inhaber.",
   TWO_FACTOR_ENROLLMENT_REQUIRED: "Die Organisation verlangt einen zweiten Faktor; richten Sie einen ein.",
   OPERATION_NOT_FOUND: "Diesen Vorgang gibt es nicht.",
+  EXPORT_NOT_FOUND: "Diesen Export gibt es nicht.",
+  EXPORT_CLAIMED: "Der Export wurde bereits heruntergeladen; fordern Sie einen neuen an.",
   RATE_LIMITED: "Es gab zu viele Anfragen; warten Sie.",
   ETAG_MISMATCH:
     "Die Ressource wurde inzwischen geändert; If-Match nennt keine aktuelle Fassung. Lesen Sie sie erneut.",

@@ -64,6 +64,8 @@ export const es = {
   LAST_OWNER: "La organización se quedaría sin propietario activo; nombre antes a otra persona propietaria.",
   TWO_FACTOR_ENROLLMENT_REQUIRED: "La organización exige un segundo factor; configure uno.",
   OPERATION_NOT_FOUND: "No existe tal operación.",
+  EXPORT_NOT_FOUND: "No existe tal exportación.",
+  EXPORT_CLAIMED: "La exportación ya se descargó; solicite una nueva.",
   RATE_LIMITED: "Hubo demasiadas solicitudes; espere.",
   ETAG_MISMATCH: "El recurso ha cambiado entretanto; If-Match no indica el estado actual. Léalo de nuevo.",
   VERSION_CONFLICT: "El recurso ha cambiado entretanto; la versión no es la actual. Léalo de nuevo.",

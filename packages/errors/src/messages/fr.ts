@@ -66,6 +66,8 @@ export const fr = {
     "L'organisation n'aurait plus de propriétaire actif ; nommez d'abord une autre personne propriétaire.",
   TWO_FACTOR_ENROLLMENT_REQUIRED: "L'organisation exige un second facteur ; configurez-en un.",
   OPERATION_NOT_FOUND: "Cette opération n'existe pas.",
+  EXPORT_NOT_FOUND: "Cet export n'existe pas.",
+  EXPORT_CLAIMED: "L'export a déjà été téléchargé ; demandez-en un nouveau.",
   RATE_LIMITED: "Trop de requêtes ont été envoyées ; attendez.",
   ETAG_MISMATCH:
     "La ressource a été modifiée entre-temps ; If-Match ne désigne pas l'état actuel. Relisez-la.",

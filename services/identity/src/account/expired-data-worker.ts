@@ -1,8 +1,10 @@
-// ExpiredDataWorker deletes expired registrations and mail tokens, and old activities.
+// ExpiredDataWorker deletes expired registrations, mail tokens and exports, and old activities.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { FailureLog, type Logger } from "@muster/log";
 import { deleteOldActivities } from "../activity/activity-store.ts";
+import { deleteSomeChunks } from "../exports/chunk-store.ts";
+import { deleteExpiredExports, listEndedExports, setExportDataDeleted } from "../exports/export-store.ts";
 import { deleteExpiredOneTimeTokens } from "../one-time-tokens/one-time-token-store.ts";
 import { deleteExpiredRegistrations } from "../registration/registration-store.ts";
 
@@ -47,6 +49,22 @@ export class ExpiredDataWorker {
     await this.#inSteps((trx) => deleteExpiredRegistrations(trx, nowMs, ROWS_MAX));
     await this.#inSteps((trx) => deleteExpiredOneTimeTokens(trx, nowMs, ROWS_MAX));
     await this.#inSteps((trx) => deleteOldActivities(trx, nowMs - ACTIVITY_LIFETIME_MS, ROWS_MAX));
+    await this.#sweepExports(nowMs);
+  }
+
+  async #sweepExports(nowMs: number): Promise<void> {
+    const ids = await listEndedExports(this.#database.reader, nowMs, ROWS_MAX);
+    for (const id of ids) {
+      let hasMore = true;
+      while (hasMore && !this.#stopping.signal.aborted) {
+        hasMore = await this.#database.transaction(async (trx) => {
+          const isLeft = await deleteSomeChunks(trx, id);
+          if (!isLeft) await setExportDataDeleted(trx, id);
+          return isLeft;
+        });
+      }
+    }
+    await this.#inSteps((trx) => deleteExpiredExports(trx, nowMs, ROWS_MAX));
   }
 
   async #inSteps(remove: (trx: Transaction) => Promise<number>): Promise<void> {

@@ -135,6 +135,22 @@ export async function listSessionPage(
   return (await query).map(fromRow);
 }
 
+/** The sessions of a user in an organization, ended or not, newest first. */
+export async function listSessionsOfOrganization(
+  queryable: Queryable,
+  { userId, organizationId }: Required<Pick<SessionSelection, "userId" | "organizationId">>,
+  after: SessionCursor | undefined,
+  limit: number,
+): Promise<Session[]> {
+  const query = queryable("sessions")
+    .select<Row[]>(COLUMNS)
+    .where("user_id", uuidToBytes(userId))
+    .andWhere("organization_id", uuidToBytes(organizationId))
+    .limit(limit);
+  pageAfter(query, LIST_ORDER, after && [after.createTimeMs, uuidToBytes(after.id)]);
+  return (await query).map(fromRow);
+}
+
 /** Ends the sessions that have not ended; returns the ids. */
 export async function endSessions(
   trx: Transaction,

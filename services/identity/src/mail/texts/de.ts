@@ -192,5 +192,12 @@ export const de: LanguageTexts = {
         ASK_OWNER,
       ],
     },
+    export_ready: {
+      subject: "Ihr Datenexport ist bereit",
+      paragraphs: [
+        "Der Export personenbezogener Daten, der mit Ihrem Konto angefordert wurde, ist bereit. Laden Sie ihn dort herunter, wo Sie ihn angefordert haben, angemeldet und vor {time}.",
+        "Er kann einmal heruntergeladen werden. Niemand sonst kann ihn herunterladen.",
+      ],
+    },
   },
 };

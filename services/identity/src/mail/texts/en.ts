@@ -189,5 +189,12 @@ export const en: LanguageTexts = {
         ASK_OWNER,
       ],
     },
+    export_ready: {
+      subject: "Your data export is ready",
+      paragraphs: [
+        "The export of personal data that was requested with your account is ready. Download it where you requested it, signed in, before {time}.",
+        "It can be downloaded once. Nobody else can download it.",
+      ],
+    },
   },
 };

@@ -189,5 +189,12 @@ export const es: LanguageTexts = {
         ASK_OWNER,
       ],
     },
+    export_ready: {
+      subject: "Su exportación de datos está lista",
+      paragraphs: [
+        "La exportación de datos personales solicitada con su cuenta está lista. Descárguela donde la solicitó, con su sesión iniciada, antes de {time}.",
+        "Se puede descargar una sola vez. Nadie más puede descargarla.",
+      ],
+    },
   },
 };

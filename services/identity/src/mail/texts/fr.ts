@@ -195,5 +195,12 @@ export const fr: LanguageTexts = {
         ASK_OWNER,
       ],
     },
+    export_ready: {
+      subject: "Votre export de données est prêt",
+      paragraphs: [
+        "L'export de données personnelles demandé avec votre compte est prêt. Téléchargez-le là où vous l'avez demandé, une fois connecté, avant le {time}.",
+        "Il peut être téléchargé une seule fois. Personne d'autre ne peut le télécharger.",
+      ],
+    },
   },
 };

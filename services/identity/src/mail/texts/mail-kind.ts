@@ -55,6 +55,8 @@ export interface MailValues {
   readonly membership_reinstated: OfOrganization;
   readonly membership_ended: OfOrganization;
   readonly membership_sessions_ended: OfOrganization;
+  /** `time` is when the export ends. */
+  readonly export_ready: AtTime;
 }
 
 export type MailKind = keyof MailValues;
@@ -96,4 +98,5 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   membership_reinstated: { usefulMs: 3 * DAY_MS },
   membership_ended: { usefulMs: 3 * DAY_MS },
   membership_sessions_ended: { usefulMs: 3 * DAY_MS },
+  export_ready: { usefulMs: 3 * DAY_MS },
 };

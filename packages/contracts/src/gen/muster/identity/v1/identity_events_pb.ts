@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/identity_events.proto.
  */
 export const file_muster_identity_v1_identity_events: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvaWRlbnRpdHlfZXZlbnRzLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEifwoMVXNlclZlcmlmaWVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIudmVyaWZpZWQudjEikQEKClVzZXJKb2luZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDOiKqtRgebXVzdGVyLmlkZW50aXR5LnVzZXIuam9pbmVkLnYxIrsBCg9Vc2VyUm9sZUNoYW5nZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIdCg1wcmV2aW91c19yb2xlGAQgASgJQgaatRgCKAESDwoHdGltZV9tcxgFIAEoAzooqrUYJG11c3Rlci5pZGVudGl0eS51c2VyLnJvbGVfY2hhbmdlZC52MSKBAQoNVXNlclN1c3BlbmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS51c2VyLnN1c3BlbmRlZC52MSKDAQoOVXNlclJlaW5zdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEg8KB3RpbWVfbXMYAyABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkudXNlci5yZWluc3RhdGVkLnYxIncKCFVzZXJMZWZ0Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiCqtRgcbXVzdGVyLmlkZW50aXR5LnVzZXIubGVmdC52MSJ9CgtVc2VyRGVsZXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzojqrUYH211c3Rlci5pZGVudGl0eS51c2VyLmRlbGV0ZWQudjEifwoMVXNlclJlc3RvcmVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIucmVzdG9yZWQudjEizAEKDUxvZ2luUmVjb3JkZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGAoIbG9naW5faWQYAiABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAMgASgMQgaatRgCKAISLwoGbWV0aG9kGAQgASgOMh8ubXVzdGVyLmlkZW50aXR5LnYxLkxvZ2luTWV0aG9kEg8KB3RpbWVfbXMYBSABKAM6Jaq1GCFtdXN0ZXIuaWRlbnRpdHkubG9naW4ucmVjb3JkZWQudjEipQEKE09yZ2FuaXphdGlvblVwZGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFAoEbmFtZRgCIAEoCUIGmrUYAigBEhkKCXRpbWVfem9uZRgDIAEoCUIGmrUYAigBEg8KB3RpbWVfbXMYBCABKAM6K6q1GCdtdXN0ZXIuaWRlbnRpdHkub3JnYW5pemF0aW9uLnVwZGF0ZWQudjEitQEKDUFwaUtleUNyZWF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKYXBpX2tleV9pZBgCIAEoDEIGmrUYAigBEhQKBG5hbWUYAyABKAlCBpq1GAIoARIYCgZzY29wZXMYBCADKAlCCJq1GAQoAThkEg8KB3RpbWVfbXMYBSABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkuYXBpX2tleS5jcmVhdGVkLnYxIrMBCg1BcGlLZXlSb3RhdGVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhoKCmFwaV9rZXlfaWQYAiABKAxCBpq1GAIoARIcCgxzdWNjZXNzb3JfaWQYAyABKAxCBpq1GAIoARIOCgZlbmRfbXMYBCABKAMSDwoHdGltZV9tcxgFIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LnJvdGF0ZWQudjEihQEKDUFwaUtleVJldm9rZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKYXBpX2tleV9pZBgCIAEoDEIGmrUYAigBEg8KB3RpbWVfbXMYAyABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkuYXBpX2tleS5yZXZva2VkLnYxKnwKC0xvZ2luTWV0aG9kEhwKGExPR0lOX01FVEhPRF9VTlNQRUNJRklFRBAAEhkKFUxPR0lOX01FVEhPRF9QQVNTV09SRBABEhsKF0xPR0lOX01FVEhPRF9NQUdJQ19MSU5LEAISFwoTTE9HSU5fTUVUSE9EX1NXSVRDSBADYgZwcm90bzM", [file_muster_options_v1_options]);
+  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvaWRlbnRpdHlfZXZlbnRzLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEifwoMVXNlclZlcmlmaWVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIudmVyaWZpZWQudjEikQEKClVzZXJKb2luZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDOiKqtRgebXVzdGVyLmlkZW50aXR5LnVzZXIuam9pbmVkLnYxIrsBCg9Vc2VyUm9sZUNoYW5nZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIdCg1wcmV2aW91c19yb2xlGAQgASgJQgaatRgCKAESDwoHdGltZV9tcxgFIAEoAzooqrUYJG11c3Rlci5pZGVudGl0eS51c2VyLnJvbGVfY2hhbmdlZC52MSKBAQoNVXNlclN1c3BlbmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS51c2VyLnN1c3BlbmRlZC52MSKDAQoOVXNlclJlaW5zdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEg8KB3RpbWVfbXMYAyABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkudXNlci5yZWluc3RhdGVkLnYxIncKCFVzZXJMZWZ0Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiCqtRgcbXVzdGVyLmlkZW50aXR5LnVzZXIubGVmdC52MSJ9CgtVc2VyRGVsZXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzojqrUYH211c3Rlci5pZGVudGl0eS51c2VyLmRlbGV0ZWQudjEifwoMVXNlclJlc3RvcmVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIucmVzdG9yZWQudjEimwEKC0V4cG9ydFJlYWR5Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhwKDG9wZXJhdGlvbl9pZBgCIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAyABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAQgASgDOiOqtRgfbXVzdGVyLmlkZW50aXR5LmV4cG9ydC5yZWFkeS52MSLMAQoNTG9naW5SZWNvcmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIYCghsb2dpbl9pZBgCIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAyABKAxCBpq1GAIoAhIvCgZtZXRob2QYBCABKA4yHy5tdXN0ZXIuaWRlbnRpdHkudjEuTG9naW5NZXRob2QSDwoHdGltZV9tcxgFIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS5sb2dpbi5yZWNvcmRlZC52MSKlAQoTT3JnYW5pemF0aW9uVXBkYXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAESGQoJdGltZV96b25lGAMgASgJQgaatRgCKAESDwoHdGltZV9tcxgEIAEoAzorqrUYJ211c3Rlci5pZGVudGl0eS5vcmdhbml6YXRpb24udXBkYXRlZC52MSK1AQoNQXBpS2V5Q3JlYXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgphcGlfa2V5X2lkGAIgASgMQgaatRgCKAESFAoEbmFtZRgDIAEoCUIGmrUYAigBEhgKBnNjb3BlcxgEIAMoCUIImrUYBCgBOGQSDwoHdGltZV9tcxgFIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LmNyZWF0ZWQudjEiswEKDUFwaUtleVJvdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKYXBpX2tleV9pZBgCIAEoDEIGmrUYAigBEhwKDHN1Y2Nlc3Nvcl9pZBgDIAEoDEIGmrUYAigBEg4KBmVuZF9tcxgEIAEoAxIPCgd0aW1lX21zGAUgASgDOiaqtRgibXVzdGVyLmlkZW50aXR5LmFwaV9rZXkucm90YXRlZC52MSKFAQoNQXBpS2V5UmV2b2tlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgphcGlfa2V5X2lkGAIgASgMQgaatRgCKAESDwoHdGltZV9tcxgDIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LnJldm9rZWQudjEqfAoLTG9naW5NZXRob2QSHAoYTE9HSU5fTUVUSE9EX1VOU1BFQ0lGSUVEEAASGQoVTE9HSU5fTUVUSE9EX1BBU1NXT1JEEAESGwoXTE9HSU5fTUVUSE9EX01BR0lDX0xJTksQAhIXChNMT0dJTl9NRVRIT0RfU1dJVENIEANiBnByb3RvMw", [file_muster_options_v1_options]);
 
 /**
  * Published when a person has verified the email address of the account.
@@ -318,6 +318,48 @@ export const UserRestoredSchema: GenMessage<UserRestored> = /*@__PURE__*/
   messageDesc(file_muster_identity_v1_identity_events, 7);
 
 /**
+ * Published when an export of a person's data can be downloaded.
+ *
+ * @generated from message muster.identity.v1.ExportReady
+ */
+export type ExportReady = Message<"muster.identity.v1.ExportReady"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes: the operation of the export.
+   *
+   * @generated from field: bytes operation_id = 2;
+   */
+  operationId: Uint8Array;
+
+  /**
+   * 16 bytes: the person of the export.
+   *
+   * @generated from field: bytes user_id = 3;
+   */
+  userId: Uint8Array;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 4;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.ExportReady.
+ * Use `create(ExportReadySchema)` to create a new message.
+ */
+export const ExportReadySchema: GenMessage<ExportReady> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 8);
+
+/**
  * Published when a person has signed in to an organization, or switched to the organization.
  *
  * @generated from message muster.identity.v1.LoginRecorded
@@ -362,7 +404,7 @@ export type LoginRecorded = Message<"muster.identity.v1.LoginRecorded"> & {
  * Use `create(LoginRecordedSchema)` to create a new message.
  */
 export const LoginRecordedSchema: GenMessage<LoginRecorded> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 8);
+  messageDesc(file_muster_identity_v1_identity_events, 9);
 
 /**
  * Published when the name or a setting of an organization was changed. Contains the new state.
@@ -402,7 +444,7 @@ export type OrganizationUpdated = Message<"muster.identity.v1.OrganizationUpdate
  * Use `create(OrganizationUpdatedSchema)` to create a new message.
  */
 export const OrganizationUpdatedSchema: GenMessage<OrganizationUpdated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 9);
+  messageDesc(file_muster_identity_v1_identity_events, 10);
 
 /**
  * Published when an API key was created.
@@ -447,7 +489,7 @@ export type ApiKeyCreated = Message<"muster.identity.v1.ApiKeyCreated"> & {
  * Use `create(ApiKeyCreatedSchema)` to create a new message.
  */
 export const ApiKeyCreatedSchema: GenMessage<ApiKeyCreated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 10);
+  messageDesc(file_muster_identity_v1_identity_events, 11);
 
 /**
  * Published when an API key was replaced by a successor of the same name and scopes.
@@ -496,7 +538,7 @@ export type ApiKeyRotated = Message<"muster.identity.v1.ApiKeyRotated"> & {
  * Use `create(ApiKeyRotatedSchema)` to create a new message.
  */
 export const ApiKeyRotatedSchema: GenMessage<ApiKeyRotated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 11);
+  messageDesc(file_muster_identity_v1_identity_events, 12);
 
 /**
  * Published when an API key was deleted.
@@ -531,7 +573,7 @@ export type ApiKeyRevoked = Message<"muster.identity.v1.ApiKeyRevoked"> & {
  * Use `create(ApiKeyRevokedSchema)` to create a new message.
  */
 export const ApiKeyRevokedSchema: GenMessage<ApiKeyRevoked> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 12);
+  messageDesc(file_muster_identity_v1_identity_events, 13);
 
 /**
  * How a person has signed in.
