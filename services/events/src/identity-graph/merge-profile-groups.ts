@@ -22,6 +22,7 @@ import {
   effectiveProfile,
   groupProfileIds,
   groupProfiles,
+  keepAppendedProfile,
   nextMergeMs,
   type ProfileGroup,
 } from "./profile-group.ts";
@@ -118,6 +119,7 @@ export async function mergeLockedGroups(
       })),
     ],
   };
+  keepAppendedProfile(target, source, group);
   const pair = { organizationId, profileId: source.root.id, rootId, traceParent };
   return { group, drafts: [...profileMerged(pair), ...profileChangedIfVisible(target, group, traceParent)] };
 }

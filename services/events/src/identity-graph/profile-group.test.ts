@@ -5,6 +5,7 @@ import {
   branchOf,
   effectiveProfile,
   groupProfileIds,
+  keepAppendedProfile,
   nextMergeMs,
   overrideFields,
   type ProfileGroup,
@@ -110,4 +111,29 @@ test("a branch is a profile with all profiles below", () => {
   const branch = branchOf(group, "b" as ProfileId);
   expect(branch && groupProfileIds(branch)).toEqual(["b", "c"]);
   expect(branchOf(group, ROOT)).toBeUndefined();
+});
+
+describe("a merge that appends to a group", () => {
+  const added: Partial<StoredProfile>[] = [
+    {},
+    { userId: "u2", anonymousId: "a2", email: "e2@x.org", name: "N2", createMs: 3 },
+    { traits: '{"t":2}' },
+  ];
+  const targets: ProfileGroup[] = [
+    { root: stored("root"), merged: [] },
+    { root: stored("root", { name: "R", traits: '{"r":1}' }), merged: [] },
+    group,
+    { root: { ...group.root, overriddenAt: { email: 10, name: 2, traits: 10 } }, merged: group.merged },
+  ];
+  test.each(targets.flatMap((target) => added.map((fields) => [target, fields] as const)))(
+    "shows what a new composition shows (%#)",
+    (target, fields) => {
+      const source: ProfileGroup = { root: stored("new", fields), merged: [] };
+      const child = mergedProfile("new", "root", nextMergeMs(target, 5), fields);
+      const appended = { root: { ...target.root, updateMs: 900 }, merged: [...target.merged, child] };
+      const composed = effectiveProfile({ ...appended });
+      keepAppendedProfile(target, source, appended);
+      expect(effectiveProfile(appended)).toEqual(composed);
+    },
+  );
 });

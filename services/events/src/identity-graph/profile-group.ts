@@ -25,6 +25,27 @@ export function effectiveProfile(group: ProfileGroup): Profile {
   return profile;
 }
 
+/**
+ * Keeps the visible profile of a group that a merge appends to: the newest merge fills what all others leave missing.
+ * Only for a profile without traits and without merged profiles of its own, which changes no trait.
+ */
+export function keepAppendedProfile(target: ProfileGroup, source: ProfileGroup, group: ProfileGroup): void {
+  const added = source.root;
+  if (source.merged.length > 0 || added.traits !== "{}") return;
+  const shown = effectiveProfile(target);
+  effectiveProfiles.set(group, {
+    organizationId: shown.organizationId,
+    id: shown.id,
+    userId: shown.userId ?? added.userId,
+    anonymousId: shown.anonymousId ?? added.anonymousId,
+    email: shown.email ?? added.email,
+    name: shown.name ?? added.name,
+    traits: shown.traits,
+    createMs: Math.min(shown.createMs, added.createMs),
+    updateMs: group.root.updateMs,
+  });
+}
+
 function composeProfile(group: ProfileGroup): Profile {
   const { root, merged } = group;
   const sources = profilesInFillOrder(group);
