@@ -68,6 +68,7 @@ function toRule(reference: ReferenceRule, index: number): AlertRule {
     count: "count" in reference ? reference.count : undefined,
     windowSeconds: reference.kind === "window_sum" ? reference.windowSeconds : undefined,
     isEnabled: true,
+    version: 1,
     createMs: undefined,
     updateMs: undefined,
   };

@@ -223,6 +223,29 @@ describe.each(ENGINES)("alert rules on %s", (engine) => {
     expect(await rules()).toContainEqual(alertRule);
   });
 
+  test("each change is a version, and a change of another version is refused", async () => {
+    const id = await idOf(123);
+    const rename = (name: string, more: object) =>
+      events.call(updateAlertRule, { alertRuleId: id, alertRule: { name }, ...more }, as);
+    const current = async () => (await events.call(getAlertRule, { alertRuleId: id }, as)).alertRule?.version;
+    expect(await current()).toBe(1);
+    const both = await Promise.allSettled([
+      rename("one", { ifMatch: '"1-x"' }),
+      rename("two", { ifMatch: '"1"' }),
+    ]);
+    expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(await current()).toBe(2);
+    await expectReason(rename("three", { ifMatch: 'W/"2"' }), "ETAG_MISMATCH", { details: { version: "2" } });
+    for (const updateMask of [undefined, { paths: ["name"] }, { paths: ["version"] }]) {
+      const stale = rename("three", { alertRule: { name: "three", version: 1 }, updateMask });
+      await expectReason(stale, "VERSION_CONFLICT", { details: { version: "2" } });
+    }
+    const known = await rename("three", { alertRule: { name: "three", version: 2 } });
+    expect(known.alertRule).toMatchObject({ name: "three", version: 3 });
+    expect((await rename("", { alertRule: { version: 3 } })).alertRule).toEqual(known.alertRule);
+    expect((await add(refund))?.version).toBe(1);
+  });
+
   test("an organization has at most a hundred rules and can delete any rule permanently", async () => {
     for (let code = 0; code < 96; code += 1) await add({ ...refund, code: 10_000 + code });
     await expectReason(add(refund), "ALERT_RULE_LIMIT_REACHED");

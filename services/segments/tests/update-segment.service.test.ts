@@ -271,7 +271,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     expect(await membersOf(harness.segments, "lately")).toEqual([]);
   });
 
-  test("a new name applies at once, and does not change the version", async () => {
+  test("a new name applies at once, as a new version of the same rule", async () => {
     harness = await openHarness(engine);
     await submitHistory(8);
     const created = await harness.segments.createSegment(VIEWERS);
@@ -285,7 +285,7 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
       id: created.segment?.id,
       name: "Höchst  Neugierig!",
       slug: "höchst-neugierig",
-      version: 1,
+      version: 2,
       state: LIVE,
       memberCount: 6n,
     });
@@ -311,7 +311,8 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     expect(same.segment).toEqual(before);
     expect((await update({})).segment).toEqual(before);
     // Only the fields of the mask.
-    expect((await update({ name: "Other", eventName: "x" }, ["name"])).segment).toMatchObject({ version: 1 });
+    const renamed = (await update({ name: "Other", eventName: "x" }, ["name"])).segment;
+    expect(renamed).toMatchObject({ name: "Other", rule: before?.rule, version: 2 });
     await update({ name: "Viewers" }).catch(() => undefined);
     const rejected: [object, string[] | undefined, string][] = [
       [{}, ["name"], "segment.name"],
@@ -336,6 +337,29 @@ describe.each(ENGINES)("UpdateSegment on %s", (engine) => {
     expect(await reasonOf(harness.segments.updateSegment({ segmentId: "nobody", segment: {} }))).toBe(
       "SEGMENT_NOT_FOUND",
     );
+  });
+
+  test("of two renames of one version, the second is rejected, by version and by If-Match", async () => {
+    harness = await openHarness(engine);
+    await submitHistory(4);
+    const created = await harness.segments.createSegment(VIEWERS);
+    const segmentId = created.segment?.id ?? "";
+    const rename = (name: string, more: object) =>
+      reasonOf(harness.segments.updateSegment({ segmentId, segment: { name }, ...more }));
+    const both = [rename("one", { ifMatch: '"1-x"' }), rename("two", { ifMatch: '"1-x"' })];
+    expect((await Promise.all(both)).sort()).toEqual(["ETAG_MISMATCH", "no error"]);
+    expect(await rename("three", { segment: { name: "three", version: 1 } })).toBe("SEGMENT_VERSION_STALE");
+    expect(await rename("three", { ifMatch: '"1"', validateOnly: true })).toBe("ETAG_MISMATCH");
+    expect(await rename("three", { ifMatch: '"0", "2"' })).toBe("no error");
+    // The rule that waits for its backfill is the newest version, and is renamed with the segment.
+    const rule = { eventName: "bought", minCount: 1 };
+    expect(await reasonOf(harness.segments.updateSegment({ segmentId, segment: rule, ifMatch: '"3"' }))).toBe(
+      "no error",
+    );
+    expect(await rename("four", { ifMatch: '"4"' })).toBe("no error");
+    await untilLive("four", 5);
+    await expectExactMembers(harness, "four");
+    await expectClean();
   });
 
   test("a stale version is rejected, and concurrent edits are serialized", async () => {

@@ -36,6 +36,7 @@ export function ruleToProto(
     ...(rule.count !== undefined && { count: rule.count }),
     ...(rule.windowSeconds !== undefined && { windowSeconds: rule.windowSeconds }),
     enabled: rule.isEnabled,
+    version: rule.version,
     ...(rule.createMs !== undefined && { createTime: timestampFromMs(rule.createMs) }),
     ...(rule.updateMs !== undefined && { updateTime: timestampFromMs(rule.updateMs) }),
     ...(countsSinceMs !== undefined && { countsSince: timestampFromMs(countsSinceMs) }),

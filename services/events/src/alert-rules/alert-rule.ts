@@ -31,6 +31,8 @@ export interface AlertRule {
   readonly count: number | undefined;
   readonly windowSeconds: number | undefined;
   readonly isEnabled: boolean;
+  /** Starts at 1, and increments with every change. */
+  readonly version: number;
   /** Undefined for the default rules. */
   readonly createMs: number | undefined;
   readonly updateMs: number | undefined;
@@ -89,7 +91,13 @@ export function checkRule(rule: AlertRule, fieldPrefix: string): void {
 
 /** Returns the rules of an organization that never changed a rule. */
 export function defaultRules(organizationId: OrganizationId): AlertRule[] {
-  const amount = { property: "amount", isEnabled: true, createMs: undefined, updateMs: undefined };
+  const amount = {
+    property: "amount",
+    isEnabled: true,
+    version: 1,
+    createMs: undefined,
+    updateMs: undefined,
+  };
   const none = { otherEventNames: [], threshold: undefined, count: undefined, windowSeconds: undefined };
   const rules: Omit<AlertRule, "id">[] = [
     {

@@ -49,6 +49,7 @@ function ruleOf(request: CreateAlertRuleRequest, id: string, nowMs: number): Ale
     count: request.count,
     windowSeconds: request.windowSeconds,
     isEnabled: request.enabled ?? true,
+    version: 1,
     createMs: nowMs,
     updateMs: nowMs,
   };

@@ -26,6 +26,7 @@ const RULE_COLUMNS = [
   "count",
   "window_seconds",
   "is_enabled",
+  "version",
   "create_ms",
   "update_ms",
 ] as const;
@@ -33,7 +34,7 @@ const RULE_COLUMNS = [
 const PREPARED_VALUES_MAX = 512;
 
 interface SetRow {
-  readonly version: number;
+  readonly set_version: number;
   readonly series: string;
 }
 
@@ -49,6 +50,7 @@ interface RuleRow {
   readonly count: number | null;
   readonly window_seconds: number | null;
   readonly is_enabled: number;
+  readonly version: number;
   readonly create_ms: number | null;
   readonly update_ms: number | null;
 }
@@ -83,15 +85,15 @@ export async function readRules(db: Queryable, organizationId: OrganizationId): 
   const rows = await db("alert_rule_sets as sets")
     .leftJoin("alert_rules as rules", "rules.organization_id", "sets.organization_id")
     .select<(SetRow & (RuleRow | NoRule))[]>(
-      "sets.version",
+      "sets.version as set_version",
       "sets.series",
       ...RULE_COLUMNS.slice(1).map((column) => `rules.${column}`),
     )
     .where("sets.organization_id", uuidToBytes(organizationId));
   const [first] = rows;
-  if (first === undefined || Number(first.version) === 0) return defaultRuleSet(organizationId);
+  if (first === undefined || Number(first.set_version) === 0) return defaultRuleSet(organizationId);
   const rules = rows.filter((row): row is SetRow & RuleRow => row.rule_id !== null).map(ruleFromRow);
-  return ruleSet(Number(first.version), rules, JSON.parse(first.series) as SeriesStarts);
+  return ruleSet(Number(first.set_version), rules, JSON.parse(first.series) as SeriesStarts);
 }
 
 /**
@@ -187,6 +189,7 @@ function toRow(organizationId: OrganizationId, rule: AlertRule): Value[] {
     rule.count ?? null,
     rule.windowSeconds ?? null,
     rule.isEnabled ? 1 : 0,
+    rule.version,
     rule.createMs ?? null,
     rule.updateMs ?? null,
   ];
@@ -211,6 +214,7 @@ function ruleFromRow(row: RuleRow): AlertRule {
     count: numberOrUndefined(row.count),
     windowSeconds: numberOrUndefined(row.window_seconds),
     isEnabled: row.is_enabled === 1,
+    version: Number(row.version),
     createMs: numberOrUndefined(row.create_ms),
     updateMs: numberOrUndefined(row.update_ms),
   };

@@ -1,11 +1,16 @@
 // UpdateAlertRule changes the fields named by the mask.
-import type { AlertRuleChanges, AlertService } from "@muster/contracts/muster/events/v1/alert_service_pb";
+import type {
+  AlertRuleChanges,
+  AlertService,
+  UpdateAlertRuleRequest,
+} from "@muster/contracts/muster/events/v1/alert_service_pb";
 import { invalidField } from "@muster/errors";
-import { changedPaths, type UnaryHandler } from "@muster/rpc";
+import { changedPaths, requireVersion, type UnaryHandler } from "@muster/rpc";
 import type { EventsDeps } from "../handlers/deps.ts";
 import { type AlertRule, checkRule } from "./alert-rule.ts";
 import { ruleToProto } from "./alert-rule-proto.ts";
 import { rejectTakenCode, requireRule } from "./change-rules.ts";
+import type { RuleSet } from "./rule-set.ts";
 import { lockRules, readRules, saveRuleSet, updateRule } from "./rule-store.ts";
 
 const FIELD_PREFIX = "alert_rule.";
@@ -20,21 +25,23 @@ const FIELDS = {
   count: "count",
   window_seconds: "windowSeconds",
   enabled: "enabled",
+  version: "version",
 } as const;
 type Path = keyof typeof FIELDS;
 
 export function updateAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertService.method.updateAlertRule> {
   return async (request, context) => {
     const { organizationId } = context;
-    const paths = changedPaths(request.updateMask, request.alertRule, FIELDS);
+    const masked = changedPaths(request.updateMask, request.alertRule, FIELDS);
+    const paths = masked.filter((path) => path !== "version");
     if (paths.length === 0) {
       const rules = await readRules(deps.database.reader, organizationId);
-      return { alertRule: ruleToProto(requireRule(rules, request.alertRuleId), rules.seriesStarts) };
+      return { alertRule: ruleToProto(requireCurrent(rules, request), rules.seriesStarts) };
     }
     const nowMs = deps.clock.nowMs();
     return deps.database.transaction(async (trx) => {
       const before = await lockRules(trx, organizationId);
-      const changed = applyChanges(requireRule(before, request.alertRuleId), request.alertRule, paths, nowMs);
+      const changed = applyChanges(requireCurrent(before, request), request.alertRule, paths, nowMs);
       checkRule(changed, FIELD_PREFIX);
       rejectTakenCode(before, changed, FIELD_PREFIX);
       await updateRule(trx, organizationId, changed);
@@ -43,6 +50,14 @@ export function updateAlertRule(deps: EventsDeps): UnaryHandler<typeof AlertServ
       return { alertRule: ruleToProto(changed, seriesStarts) };
     });
   };
+}
+
+/** The rule, in the version that the request names. */
+function requireCurrent(rules: RuleSet, request: UpdateAlertRuleRequest): AlertRule {
+  const { alertRuleId, alertRule, ifMatch } = request;
+  const rule = requireRule(rules, alertRuleId);
+  requireVersion({ ifMatch, version: alertRule?.version, current: rule.version });
+  return rule;
 }
 
 function applyChanges(
@@ -68,6 +83,7 @@ function applyChanges(
     threshold: has("threshold") ? changes?.threshold : before.threshold,
     count: has("count") ? changes?.count : before.count,
     windowSeconds: has("window_seconds") ? changes?.windowSeconds : before.windowSeconds,
+    version: before.version + 1,
     // The clock can have been set back since the last update.
     updateMs: Math.max(nowMs, before.updateMs ?? nowMs),
   };

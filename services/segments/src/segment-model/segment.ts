@@ -19,7 +19,7 @@ export interface Segment {
   readonly name: string;
   /** The rule that decides memberships now. See `savedRule` and `savedVersion` for the newest one. */
   readonly rule: Rule;
-  /** The number of the rule, starting at 1. */
+  /** Starts at 1, and increments with every change of the name or the rule. */
   readonly version: number;
   /** The key of memberships, counts and backfills of this rule. */
   readonly evaluationId: EvaluationId;

@@ -17,6 +17,8 @@ export interface SegmentEdit {
   readonly rulePath: string;
   /** The version that the segment must have. */
   readonly version: number | undefined;
+  /** Entity tags, one of which must be of the segment's version. */
+  readonly ifMatch: string | undefined;
 }
 
 const PREFIX = "segment.";
@@ -61,6 +63,8 @@ export function editFromRequest(request: UpdateSegmentRequest, timeZone: string)
     rule:
       isShort || definition.rule !== undefined ? ruleFromRequest(definition, PREFIX, timeZone) : undefined,
     rulePath: isShort ? `${PREFIX}event_name` : RULE_PATH,
-    version: given("version"),
+    // Whatever the mask names: a version in the request is always a condition.
+    version: segment?.version,
+    ifMatch: request.ifMatch,
   };
 }

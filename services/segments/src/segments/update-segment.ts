@@ -7,7 +7,7 @@ import type { UpdateSegmentResponseSchema } from "@muster/contracts/muster/segme
 import { ALL_SHARDS, type EvaluationId, isUuid, type OrganizationId, SHARD_COUNT } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
-import type { CallContext, MethodHandler } from "@muster/rpc";
+import { type CallContext, type MethodHandler, requireVersion } from "@muster/rpc";
 import type { SegmentsDeps } from "../handlers/deps.ts";
 import {
   incrementDefinitionsVersion,
@@ -92,9 +92,8 @@ async function planEdit(
   const name = isUuid(idOrSlug) ? idOrSlug.toLowerCase() : idOrSlug;
   const before = segments.find(({ id, slug }) => id === name || slug === name);
   if (before === undefined) throw new AppError("SEGMENT_NOT_FOUND");
-  if (edit.version !== undefined && edit.version !== savedVersion(before)) {
-    throw new AppError("SEGMENT_VERSION_STALE", { details: { version: String(savedVersion(before)) } });
-  }
+  const { ifMatch, version } = edit;
+  requireVersion({ ifMatch, version, current: savedVersion(before), conflict: "SEGMENT_VERSION_STALE" });
   const nowMs = deps.clock.nowMs();
   const slug = edit.name?.slug ?? before.slug;
   if (segments.some((other) => other.slug === slug && other.id !== before.id))
@@ -109,12 +108,19 @@ async function planEdit(
     // The clock may have been set back.
     updateMs: Math.max(nowMs, before.updateMs),
   };
-  if (!isNewRule) return { before, after: renamed, change: undefined };
+  if (!isNewRule) return { before, after: withNextVersion(renamed), change: undefined };
   rejectLongWindow(rule, edit.rawEventDays, edit.rulePath);
   const change = changeRule(segments, renamed, rule, edit.rulePath, () => deps.ids.next<EvaluationId>(nowMs));
   rejectExceededLimits(change.segments);
   const after = change.pending.find(({ id }) => id === before.id) ?? renamed;
   return { before, after, change };
+}
+
+/** A rename is a version too, so that a second rename of the same version is refused. */
+function withNextVersion(segment: Segment): Segment {
+  const { pending } = segment;
+  const version = savedVersion(segment) + 1;
+  return pending === undefined ? { ...segment, version } : { ...segment, pending: { ...pending, version } };
 }
 
 /** Invariant: rules, backfills and the new definitions version commit together. See DefinitionsCache. */

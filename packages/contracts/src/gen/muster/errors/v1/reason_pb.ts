@@ -228,7 +228,7 @@ export const Reason = {
   SEGMENT_IN_USE: 29,
 
   /**
-   * The segment's rule was changed since the version that the request names.
+   * The segment's name or rule was changed since the version that the request names.
    *
    * @generated from enum value: REASON_SEGMENT_VERSION_STALE = 30;
    */

@@ -69,7 +69,7 @@ export type Segment = Message<"muster.segments.v1.Segment"> & {
   memberCount: bigint;
 
   /**
-   * The number of rules saved so far, starting at 1.
+   * Starts at 1, and increments with every change of the name or the rule.
    *
    * @generated from field: int32 version = 8;
    */
