@@ -326,6 +326,23 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
   "DELETE /v1/alert-rules/{id}": [["an unknown rule", `/v1/alert-rules/${NOBODY}`, 404]],
   "GET /v1/retention": [["an unknown parameter", "/v1/retention?all=1", 400, "all"]],
   "GET /v1/api-keys": [["an unknown parameter", "/v1/api-keys?all=1", 400, "all"]],
+  "GET /v1/users/top-logins": [
+    ["no window", "/v1/users/top-logins", 400, "window"],
+    ["another window", "/v1/users/top-logins?window=8d", 400, "window"],
+    ["two windows", "/v1/users/top-logins?window=7d&window=30d", 400, "window"],
+    ["a page too large", "/v1/users/top-logins?window=7d&page_size=501", 400, "page_size"],
+    ["a garbled token", "/v1/users/top-logins?window=7d&page_token=garbled", 400],
+  ],
+  "GET /v1/users/inactive": [
+    ["no window", "/v1/users/inactive", 400, "window"],
+    ["another window", "/v1/users/inactive?window=year", 400, "window"],
+    ["a garbled token", "/v1/users/inactive?window=day&page_token=AAAA", 400],
+  ],
+  "GET /v1/organizations/{id}/login-stats": [
+    ["another window", `/v1/organizations/${NOBODY}/login-stats?window=1d`, 400, "window"],
+    ["an unknown organization", `/v1/organizations/${NOBODY}/login-stats?window=7d`, 404],
+    ["an id that is none", "/v1/organizations/acme/login-stats?window=7d", 404],
+  ],
   "GET /v1/organizations": [["an unknown parameter", "/v1/organizations?all=1", 400, "all"]],
   "GET /v1/users/{id}": [
     ["an unknown user", `/v1/users/${NOBODY}`, 404],

@@ -11,6 +11,8 @@ import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { EXPORT_KIND } from "./exports/export.ts";
 import { exportRunner } from "./exports/export-runner.ts";
+import { loginAnalyticsService } from "./login-analytics/login-analytics-service.ts";
+import { loginConsumer } from "./login-counts/login-consumer.ts";
 import { magicLinkService } from "./magic-link/magic-link-service.ts";
 import { MailWorker } from "./mail/mail-worker.ts";
 import { Mailer } from "./mail/mailer.ts";
@@ -71,6 +73,7 @@ export const identityModule: ModuleDefinition = {
       wakeOperations: () => operationWorker.wake(),
     };
     const operationWorker = new OperationWorker({ ...platform, operations, runners: operationRunners(deps) });
+    const consumer = loginConsumer(platform, outbox);
     return {
       services: [
         organizationService(deps),
@@ -82,6 +85,7 @@ export const identityModule: ModuleDefinition = {
         twoFactorService(deps),
         magicLinkService(deps),
         accountService(deps),
+        loginAnalyticsService({ ...deps, consumer }),
         userService(deps),
         operationService(deps),
         privacyService(deps),
@@ -89,6 +93,7 @@ export const identityModule: ModuleDefinition = {
       workers: [
         outbox,
         relay,
+        consumer,
         new IdempotencyWorker({ database, clock, log }),
         new ExpiredDataWorker({ database, clock, log }),
         new RevocationBeatWorker({ bus, database, clock, log }),

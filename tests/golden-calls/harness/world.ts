@@ -96,7 +96,7 @@ export class World {
     await this.rest();
   }
 
-  /** Resolves once every module is idle and segments has counted all events. */
+  /** Resolves once every module is idle and everything published is counted. */
   async rest(): Promise<void> {
     const what = "the modules to come to rest";
     await waitFor(
@@ -117,9 +117,12 @@ export class World {
   }
 
   async #isCaughtUp(): Promise<boolean> {
-    const ends = await this.#positions("events", "shard_positions");
-    const cursors = await this.#positions("segments", "shard_cursors");
-    return ends.join() === cursors.join();
+    // Segments counts the events of the events service, and identity its own logins.
+    const events = await this.#positions("events", "shard_positions");
+    const logins = await this.#positions("identity", "shard_positions");
+    const appliedEvents = await this.#positions("segments", "shard_cursors");
+    const appliedLogins = await this.#positions("identity", "shard_cursors");
+    return events.join() === appliedEvents.join() && logins.join() === appliedLogins.join();
   }
 
   async #positions(service: ServiceName, table: string): Promise<number[]> {

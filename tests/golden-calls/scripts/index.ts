@@ -5,6 +5,7 @@ import { behaviorScripts } from "./behavior.ts";
 import { eventScripts } from "./events.ts";
 import { eventsFeedScripts } from "./events-feed.ts";
 import { identityScripts } from "./identity.ts";
+import { loginAnalyticsScripts } from "./login-analytics.ts";
 import { operationScripts } from "./operations.ts";
 import { privacyScripts } from "./privacy.ts";
 import { profileScripts } from "./profiles.ts";
@@ -32,4 +33,5 @@ export const scripts: readonly Script[] = [
   ...secondFactorScripts,
   ...userScripts,
   ...operationScripts,
+  ...loginAnalyticsScripts,
 ];

@@ -8,7 +8,7 @@ import {
   MemberRoleSchema,
 } from "@muster/contracts/muster/identity/v1/member_pb";
 import type { OrganizationId, UserId } from "@muster/core";
-import type { Database } from "@muster/db";
+import type { Database, Transaction } from "@muster/db";
 import type { Membership } from "../memberships/membership.ts";
 import { findMembershipsOf } from "../memberships/membership-store.ts";
 import { findOrganization } from "../organizations/organization-store.ts";
@@ -23,23 +23,31 @@ export function readMembers(
   ids: readonly UserId[],
   included: readonly Included[],
 ): Promise<ReadonlyMap<UserId, Member>> {
-  return database.snapshot(async (trx) => {
-    const memberships = await findMembershipsOf(trx, organizationId, ids);
-    const users = new Map((await findUsers(trx, ids)).map((user) => [user.id, user]));
-    const organization = included.includes("orgs") ? await findOrganization(trx, organizationId) : undefined;
-    const members = new Map<UserId, Member>();
-    for (const membership of memberships) {
-      const user = users.get(membership.userId);
-      if (user === undefined) continue;
-      const member = memberToProto(membership, user);
-      if (organization !== undefined) {
-        member.orgs = [create(MemberOrganizationSchema, { id: organizationId, name: organization.name })];
-      }
-      if (included.includes("roles")) member.roles = [roleOf(membership)];
-      members.set(user.id, member);
+  return database.snapshot((trx) => readMembersIn(trx, organizationId, ids, included));
+}
+
+/** As readMembers, within a snapshot of the caller. */
+export async function readMembersIn(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  ids: readonly UserId[],
+  included: readonly Included[] = [],
+): Promise<ReadonlyMap<UserId, Member>> {
+  const memberships = await findMembershipsOf(trx, organizationId, ids);
+  const users = new Map((await findUsers(trx, ids)).map((user) => [user.id, user]));
+  const organization = included.includes("orgs") ? await findOrganization(trx, organizationId) : undefined;
+  const members = new Map<UserId, Member>();
+  for (const membership of memberships) {
+    const user = users.get(membership.userId);
+    if (user === undefined) continue;
+    const member = memberToProto(membership, user);
+    if (organization !== undefined) {
+      member.orgs = [create(MemberOrganizationSchema, { id: organizationId, name: organization.name })];
     }
-    return members;
-  });
+    if (included.includes("roles")) member.roles = [roleOf(membership)];
+    members.set(user.id, member);
+  }
+  return members;
 }
 
 function roleOf({ organizationId, role }: Membership): MemberRole {
