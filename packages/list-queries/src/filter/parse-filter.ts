@@ -4,10 +4,10 @@ import { parse } from "@rsql/parser";
 import { queryError } from "../query-error.ts";
 import { type Token, tokensOf } from "./tokens.ts";
 
-export const FILTER_CHARACTERS_MAX = 2_000;
-export const FILTER_DEPTH_MAX = 10;
-export const FILTER_COMPARISONS_MAX = 50;
-export const FILTER_LIST_ITEMS_MAX = 100;
+const FILTER_CHARACTERS_MAX = 2_000;
+const FILTER_DEPTH_MAX = 10;
+const FILTER_COMPARISONS_MAX = 50;
+const FILTER_LIST_ITEMS_MAX = 100;
 
 export type Operator = "==" | "!=" | "<" | "<=" | ">" | ">=" | "=in=" | "=out=";
 

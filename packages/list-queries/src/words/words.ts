@@ -3,9 +3,9 @@ import { queryError } from "../query-error.ts";
 import { textKey } from "./text-key.ts";
 
 /** Characters of a word that count; the rest of a longer word is ignored on both sides. */
-export const WORD_CHARACTERS_MAX = 32;
+const WORD_CHARACTERS_MAX = 32;
 /** Words of one text that are stored. */
-export const WORDS_MAX = 40;
+const WORDS_MAX = 40;
 const SEARCH_CHARACTERS_MAX = 200;
 const SEARCH_WORDS_MAX = 10;
 const WORD = /[\p{L}\p{M}\p{N}]+/gu;

@@ -1,4 +1,4 @@
-// Reads which fields of members a list returns: `fields` and `include`. Pure.
+// Reads which fields of members a list returns: `fields` and `include`.
 import { clearField } from "@bufbuild/protobuf";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { type Member, MemberSchema } from "@muster/contracts/muster/identity/v1/member_pb";

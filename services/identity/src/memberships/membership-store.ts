@@ -118,8 +118,10 @@ export async function findMembershipsOf(
   for (const chunk of chunksOf(userIds, IN_LIST_VALUES_MAX)) {
     const query = queryable("memberships")
       .select<Row[]>(COLUMNS)
-      .where("organization_id", uuidToBytes(organizationId))
-      .whereIn("user_id", chunk.map(uuidToBytes));
+      .whereIn("user_id", chunk.map(uuidToBytes))
+      // As a range. For an equality MariaDB may read the whole organization, because it expects an average size.
+      .andWhere("organization_id", ">=", uuidToBytes(organizationId))
+      .andWhere("organization_id", "<=", uuidToBytes(organizationId));
     found.push(...(await query).map(fromRow));
   }
   return found;

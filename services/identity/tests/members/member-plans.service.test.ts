@@ -5,12 +5,13 @@ import { insertRows, type Transaction } from "@muster/db";
 import { parseSort, readFilter, type SortPosition, searchWords } from "@muster/list-queries";
 import { golden, openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { expectIndexed, isMariaDb, type Plan, plansOf, plansOfChanges } from "@muster/testkit/plans";
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { indexMember } from "../../src/member-search/index-member.ts";
 import { listSortedMembers, type MemberQuery } from "../../src/member-search/member-list-store.ts";
 import { listOrganizationsOfMember } from "../../src/member-search/member-search-store.ts";
 import { readRelevant } from "../../src/member-search/read-relevant.ts";
 import { MEMBER_FIELDS } from "../../src/members/member-fields.ts";
+import { findMembershipsOf } from "../../src/memberships/membership-store.ts";
 
 const MIGRATIONS = new URL("../../migrations/", import.meta.url);
 const NOW = Date.UTC(2026, 0, 1);
@@ -171,6 +172,13 @@ test("lists of members use indexes", async () => {
 function planLine({ table, type, key, Extra }: Plan): string {
   return `  ${table ?? "-"} ${type} ${key ?? "-"} ${Extra ?? ""}`.trimEnd();
 }
+
+test("members by their ids are read by id, however small the average organization is", async () => {
+  const { database } = stored;
+  if (!(await isMariaDb(database))) return;
+  const plans = await plansOf(database, (db) => findMembershipsOf(db, organizationId, ids.slice(0, 300)));
+  expect(plans).toMatchObject([{ type: "range", rows: "300" }]);
+});
 
 test("changes of the index of members use keys", async () => {
   const { database } = stored;
