@@ -103,6 +103,10 @@ bench-fairness: setup ## Probes and posts of a tenant while another sends the mo
 bench-accounts: setup ## Logins beside bare argon2, requests with an access token beside an API key; 6 minutes
 	@$(NODE) tests/bench/accounts/run.ts
 
+.PHONY: bench-users
+bench-users: setup ## Lists of members of an organization of 100,000, among a million members; 5 minutes
+	@$(NODE) tests/bench/users/run.ts
+
 .PHONY: golden-update
 golden-update: setup ## Rewrite the golden files; read the diff before you commit it
 	@$(WITH_NODE) MUSTER_GOLDEN_UPDATE=1 exec vitest run $$(git grep -lE '\b(golden|checkGenerated)\(' -- '*.test.ts' ':!packages/testkit')
