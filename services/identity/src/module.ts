@@ -7,6 +7,7 @@ import { AccessTokens } from "./access-tokens/access-tokens.ts";
 import { credentialService } from "./access-tokens/credential-service.ts";
 import { accountService } from "./account/account-service.ts";
 import { ExpiredDataWorker } from "./account/expired-data-worker.ts";
+import { ACCOUNT_ERASURE_KIND, accountErasureRunner } from "./account-deletion/account-erasure-runner.ts";
 import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { EXPORT_KIND } from "./exports/export.ts";
@@ -110,5 +111,8 @@ export const identityModule: ModuleDefinition = {
 
 /** Maps each kind of operations to its runner. */
 function operationRunners(deps: IdentityDeps): ReadonlyMap<string, OperationRunner> {
-  return new Map([[EXPORT_KIND, exportRunner(deps)]]);
+  return new Map([
+    [EXPORT_KIND, exportRunner(deps)],
+    [ACCOUNT_ERASURE_KIND, accountErasureRunner(deps)],
+  ]);
 }

@@ -15,11 +15,15 @@ async function operations(calls: Recorder): Promise<void> {
 
 /** Accepted calls start a worker, whose rows depend on time; services/identity/tests/privacy has them. */
 async function privacy(calls: Recorder): Promise<void> {
-  const { exportUser, downloadExport } = PrivacyService.method;
+  const { exportUser, downloadExport, requestAccountDeletion, confirmAccountDeletion } =
+    PrivacyService.method;
   const { me } = await calls.ok(AccountService.method.getMe, {}, { key: "ada" });
   await calls.refused(exportUser, { userId: UNKNOWN_ID });
   await calls.refused(exportUser, { userId: me?.id ?? "" }, { key: "reader" });
   await calls.stream(downloadExport, [{ token: "nothing" }], { take: 1 });
+  await calls.refused(requestAccountDeletion, {}, { key: "ada" });
+  await calls.refused(requestAccountDeletion, {});
+  await calls.refused(confirmAccountDeletion, { token: "nothing" }, { anonymous: true });
   await calls.stream(downloadExport, [{ token: "nothing" }], { take: 1, anonymous: true });
 }
 

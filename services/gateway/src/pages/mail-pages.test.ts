@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
+import { PrivacyService } from "@muster/contracts/muster/identity/v1/privacy_service_pb";
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
 import { AppError } from "@muster/errors";
@@ -15,7 +16,7 @@ import {
 } from "../test-gateway.ts";
 import { pages } from "./page.ts";
 
-const SERVICES = [AccountService, MagicLinkService, SessionService, TwoFactorService];
+const SERVICES = [AccountService, MagicLinkService, PrivacyService, SessionService, TwoFactorService];
 const LINKED = [...pages].filter(([, page]) => page.isFollowUp !== true).map(([name]) => name);
 const TOKENS = { accessToken: "the-access-token", refreshToken: "the<refresh>token", tokenType: "Bearer" };
 const FORM = { "content-type": "application/x-www-form-urlencoded" };

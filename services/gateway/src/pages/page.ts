@@ -63,6 +63,13 @@ export const pages: ReadonlyMap<string, Page> = new Map(
       action: "/v1/me/email:undo",
       done: "The account has its previous address again. Request a new password before you sign in.",
     },
+    "delete-account": {
+      title: "Delete your account",
+      text: "All your memberships and sessions end. The deletion cannot be undone.",
+      button: "Delete the account",
+      action: "/v1/me/deletion-request:confirm",
+      done: "Your account is deleted.",
+    },
     unlock: {
       title: "Unlock your account",
       text: "End the lock after several wrong passwords.",

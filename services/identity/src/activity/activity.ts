@@ -38,4 +38,5 @@ export type ActivityKind =
   | "recovery_scheduled"
   | "recovery_canceled"
   | "recovery_completed"
-  | "reauthenticated";
+  | "reauthenticated"
+  | "deletion_requested";

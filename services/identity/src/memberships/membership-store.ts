@@ -127,6 +127,15 @@ export async function findMembershipsOf(
   return found;
 }
 
+/** The organizations in which a person is active, suspended or invited. */
+export async function listOrganizationsOf(queryable: Queryable, userId: UserId): Promise<OrganizationId[]> {
+  const ids = await queryable("memberships")
+    .where("user_id", uuidToBytes(userId))
+    .orderBy("organization_id")
+    .pluck<Buffer[]>("organization_id");
+  return ids.map((id) => bytesToUuid(id));
+}
+
 /** The active memberships of a user, by organization. */
 export async function listActiveMemberships(queryable: Queryable, userId: UserId): Promise<Membership[]> {
   const rows = await queryable("memberships")

@@ -9,7 +9,8 @@ export type TokenPurpose =
   | "change_email"
   | "undo_email"
   | "recover"
-  | "cancel_recovery";
+  | "cancel_recovery"
+  | "delete_account";
 
 export interface OneTimeToken {
   readonly purpose: TokenPurpose;

@@ -150,6 +150,11 @@ export class OperationStore {
     });
   }
 
+  /** Saves what the runner needs to continue after a crash. Throws LeaseLost like {@link requireLease}. */
+  async saveInput(trx: Transaction, operation: LeasedOperation, input: OperationData): Promise<void> {
+    await this.#change(trx, operation, { input: this.#seal(operation.id, input) });
+  }
+
   /** Ends the lease; the next one begins at `dueMs`. A failed attempt counts. */
   async release(
     trx: Transaction,

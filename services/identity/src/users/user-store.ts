@@ -134,3 +134,7 @@ export async function setPasswordHash(trx: Transaction, id: UserId, passwordHash
     .where("id", uuidToBytes(id))
     .update({ password_hash: Buffer.from(passwordHash) });
 }
+
+export async function deleteUserRow(trx: Transaction, id: UserId): Promise<void> {
+  await trx("users").where("id", uuidToBytes(id)).delete();
+}

@@ -199,5 +199,18 @@ export const de: LanguageTexts = {
         "Er kann einmal heruntergeladen werden. Niemand sonst kann ihn herunterladen.",
       ],
     },
+    account_deletion_confirm: {
+      subject: "Konto löschen",
+      action: "Konto löschen",
+      paragraphs: [
+        "Die Löschung Ihres Kontos wurde angefordert. Sie beendet alle Mitgliedschaften und Sitzungen und kann nicht rückgängig gemacht werden.",
+        "{link}",
+        "Der Link funktioniert einmal, innerhalb von 24 Stunden. Wenn Sie die Löschung nicht angefordert haben, ändern Sie jetzt Ihr Passwort.",
+      ],
+    },
+    account_deleted: {
+      subject: "Ihr Konto wurde gelöscht",
+      paragraphs: ["Ihr Konto wurde am {time} gelöscht. Alle Mitgliedschaften und Sitzungen sind beendet."],
+    },
   },
 };

@@ -196,5 +196,18 @@ export const en: LanguageTexts = {
         "It can be downloaded once. Nobody else can download it.",
       ],
     },
+    account_deletion_confirm: {
+      subject: "Delete your account",
+      action: "Delete the account",
+      paragraphs: [
+        "The deletion of your account was requested. It ends all your memberships and sessions, and cannot be undone.",
+        "{link}",
+        "The link works once, within 24 hours. If you did not request the deletion, change your password now.",
+      ],
+    },
+    account_deleted: {
+      subject: "Your account was deleted",
+      paragraphs: ["Your account was deleted at {time}. All your memberships and sessions have ended."],
+    },
   },
 };

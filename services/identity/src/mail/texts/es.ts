@@ -196,5 +196,18 @@ export const es: LanguageTexts = {
         "Se puede descargar una sola vez. Nadie más puede descargarla.",
       ],
     },
+    account_deletion_confirm: {
+      subject: "Eliminar su cuenta",
+      action: "Eliminar la cuenta",
+      paragraphs: [
+        "Se solicitó eliminar su cuenta. Esto termina todas sus membresías y sesiones y no se puede deshacer.",
+        "{link}",
+        "El enlace funciona una vez, en un plazo de 24 horas. Si no solicitó la eliminación, cambie su contraseña ahora.",
+      ],
+    },
+    account_deleted: {
+      subject: "Su cuenta fue eliminada",
+      paragraphs: ["Su cuenta fue eliminada el {time}. Todas sus membresías y sesiones han terminado."],
+    },
   },
 };

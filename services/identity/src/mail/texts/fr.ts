@@ -202,5 +202,18 @@ export const fr: LanguageTexts = {
         "Il peut être téléchargé une seule fois. Personne d'autre ne peut le télécharger.",
       ],
     },
+    account_deletion_confirm: {
+      subject: "Supprimer votre compte",
+      action: "Supprimer le compte",
+      paragraphs: [
+        "La suppression de votre compte a été demandée. Elle met fin à toutes vos adhésions et sessions et ne peut pas être annulée.",
+        "{link}",
+        "Le lien fonctionne une fois, dans les 24 heures. Si vous n'avez pas demandé la suppression, changez votre mot de passe maintenant.",
+      ],
+    },
+    account_deleted: {
+      subject: "Votre compte a été supprimé",
+      paragraphs: ["Votre compte a été supprimé le {time}. Toutes vos adhésions et sessions ont pris fin."],
+    },
   },
 };

@@ -57,6 +57,8 @@ export interface MailValues {
   readonly membership_sessions_ended: OfOrganization;
   /** `time` is when the export ends. */
   readonly export_ready: AtTime;
+  readonly account_deletion_confirm: WithToken;
+  readonly account_deleted: AtTime;
 }
 
 export type MailKind = keyof MailValues;
@@ -99,4 +101,6 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   membership_ended: { usefulMs: 3 * DAY_MS },
   membership_sessions_ended: { usefulMs: 3 * DAY_MS },
   export_ready: { usefulMs: 3 * DAY_MS },
+  account_deletion_confirm: { page: "delete-account", usefulMs: DAY_MS },
+  account_deleted: { usefulMs: 3 * DAY_MS },
 };

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/privacy_service.proto.
  */
 export const file_muster_identity_v1_privacy_service: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvcHJpdmFjeV9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNAoRRXhwb3J0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiRgoSRXhwb3J0VXNlclJlc3BvbnNlEjAKCW9wZXJhdGlvbhgBIAEoCzIdLm11c3Rlci5pZGVudGl0eS52MS5PcGVyYXRpb24iNgoVRG93bmxvYWRFeHBvcnRSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg66SAVyAyiABJq1GAIoBTLlAgoOUHJpdmFjeVNlcnZpY2USuwEKCkV4cG9ydFVzZXISJS5tdXN0ZXIuaWRlbnRpdHkudjEuRXhwb3J0VXNlclJlcXVlc3QaJi5tdXN0ZXIuaWRlbnRpdHkudjEuRXhwb3J0VXNlclJlc3BvbnNlIl6KtRguCgx1c2Vycy51cGRhdGUgAUABSANQAFgFYgt1c2VyLmV4cG9ydHoHdXNlcl9pZJK1GAMIygGC0+STAh86ASoiGi92MS91c2Vycy97dXNlcl9pZH0vZXhwb3J0EpQBCg5Eb3dubG9hZEV4cG9ydBIpLm11c3Rlci5pZGVudGl0eS52MS5Eb3dubG9hZEV4cG9ydFJlcXVlc3QaFC5nb29nbGUuYXBpLkh0dHBCb2R5Ij+KtRggOAFAAUgGUABYBWIUdXNlci5kb3dubG9hZF9leHBvcnSC0+STAhUSEy92MS9leHBvcnRzL3t0b2tlbn0wAWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_muster_identity_v1_operation, file_muster_options_v1_options]);
+  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvcHJpdmFjeV9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNAoRRXhwb3J0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiRgoSRXhwb3J0VXNlclJlc3BvbnNlEjAKCW9wZXJhdGlvbhgBIAEoCzIdLm11c3Rlci5pZGVudGl0eS52MS5PcGVyYXRpb24iNgoVRG93bmxvYWRFeHBvcnRSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg66SAVyAyiABJq1GAIoBSIfCh1SZXF1ZXN0QWNjb3VudERlbGV0aW9uUmVxdWVzdCIgCh5SZXF1ZXN0QWNjb3VudERlbGV0aW9uUmVzcG9uc2UiPgodQ29uZmlybUFjY291bnREZWxldGlvblJlcXVlc3QSHQoFdG9rZW4YASABKAlCDrpIBXIDKIAEmrUYAigFIlIKHkNvbmZpcm1BY2NvdW50RGVsZXRpb25SZXNwb25zZRIwCglvcGVyYXRpb24YASABKAsyHS5tdXN0ZXIuaWRlbnRpdHkudjEuT3BlcmF0aW9uMo8GCg5Qcml2YWN5U2VydmljZRK7AQoKRXhwb3J0VXNlchIlLm11c3Rlci5pZGVudGl0eS52MS5FeHBvcnRVc2VyUmVxdWVzdBomLm11c3Rlci5pZGVudGl0eS52MS5FeHBvcnRVc2VyUmVzcG9uc2UiXoq1GC4KDHVzZXJzLnVwZGF0ZSABQAFIA1AAWAViC3VzZXIuZXhwb3J0egd1c2VyX2lkkrUYAwjKAYLT5JMCHzoBKiIaL3YxL3VzZXJzL3t1c2VyX2lkfS9leHBvcnQSlAEKDkRvd25sb2FkRXhwb3J0EikubXVzdGVyLmlkZW50aXR5LnYxLkRvd25sb2FkRXhwb3J0UmVxdWVzdBoULmdvb2dsZS5hcGkuSHR0cEJvZHkiP4q1GCA4AUABSAZQAFgFYhR1c2VyLmRvd25sb2FkX2V4cG9ydILT5JMCFRITL3YxL2V4cG9ydHMve3Rva2VufTABEs8BChZSZXF1ZXN0QWNjb3VudERlbGV0aW9uEjEubXVzdGVyLmlkZW50aXR5LnYxLlJlcXVlc3RBY2NvdW50RGVsZXRpb25SZXF1ZXN0GjIubXVzdGVyLmlkZW50aXR5LnYxLlJlcXVlc3RBY2NvdW50RGVsZXRpb25SZXNwb25zZSJOirUYISABQAFIAlABWANiFXVzZXIucmVxdWVzdF9kZWxldGlvbpK1GAMIygGC0+STAhw6ASoiFy92MS9tZS9kZWxldGlvbi1yZXF1ZXN0EtUBChZDb25maXJtQWNjb3VudERlbGV0aW9uEjEubXVzdGVyLmlkZW50aXR5LnYxLkNvbmZpcm1BY2NvdW50RGVsZXRpb25SZXF1ZXN0GjIubXVzdGVyLmlkZW50aXR5LnYxLkNvbmZpcm1BY2NvdW50RGVsZXRpb25SZXNwb25zZSJUirUYHyABQAFIAVAAWAdiE3VzZXIuZGVsZXRlX2FjY291bnSStRgDCMoBgtPkkwIkOgEqIh8vdjEvbWUvZGVsZXRpb24tcmVxdWVzdDpjb25maXJtYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_muster_identity_v1_operation, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.ExportUserRequest
@@ -73,6 +73,66 @@ export const DownloadExportRequestSchema: GenMessage<DownloadExportRequest> = /*
   messageDesc(file_muster_identity_v1_privacy_service, 2);
 
 /**
+ * @generated from message muster.identity.v1.RequestAccountDeletionRequest
+ */
+export type RequestAccountDeletionRequest = Message<"muster.identity.v1.RequestAccountDeletionRequest"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.RequestAccountDeletionRequest.
+ * Use `create(RequestAccountDeletionRequestSchema)` to create a new message.
+ */
+export const RequestAccountDeletionRequestSchema: GenMessage<RequestAccountDeletionRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_privacy_service, 3);
+
+/**
+ * @generated from message muster.identity.v1.RequestAccountDeletionResponse
+ */
+export type RequestAccountDeletionResponse = Message<"muster.identity.v1.RequestAccountDeletionResponse"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.RequestAccountDeletionResponse.
+ * Use `create(RequestAccountDeletionResponseSchema)` to create a new message.
+ */
+export const RequestAccountDeletionResponseSchema: GenMessage<RequestAccountDeletionResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_privacy_service, 4);
+
+/**
+ * @generated from message muster.identity.v1.ConfirmAccountDeletionRequest
+ */
+export type ConfirmAccountDeletionRequest = Message<"muster.identity.v1.ConfirmAccountDeletionRequest"> & {
+  /**
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.ConfirmAccountDeletionRequest.
+ * Use `create(ConfirmAccountDeletionRequestSchema)` to create a new message.
+ */
+export const ConfirmAccountDeletionRequestSchema: GenMessage<ConfirmAccountDeletionRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_privacy_service, 5);
+
+/**
+ * @generated from message muster.identity.v1.ConfirmAccountDeletionResponse
+ */
+export type ConfirmAccountDeletionResponse = Message<"muster.identity.v1.ConfirmAccountDeletionResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.ConfirmAccountDeletionResponse.
+ * Use `create(ConfirmAccountDeletionResponseSchema)` to create a new message.
+ */
+export const ConfirmAccountDeletionResponseSchema: GenMessage<ConfirmAccountDeletionResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_privacy_service, 6);
+
+/**
  * The personal data of users: exports and deletions.
  *
  * @generated from service muster.identity.v1.PrivacyService
@@ -101,6 +161,28 @@ export const PrivacyService: GenService<{
     methodKind: "server_streaming";
     input: typeof DownloadExportRequestSchema;
     output: typeof HttpBodySchema;
+  },
+  /**
+   * Sends a link that deletes the account of the caller. LAST_OWNER while the caller is the last active owner of an
+   * organization.
+   *
+   * @generated from rpc muster.identity.v1.PrivacyService.RequestAccountDeletion
+   */
+  requestAccountDeletion: {
+    methodKind: "unary";
+    input: typeof RequestAccountDeletionRequestSchema;
+    output: typeof RequestAccountDeletionResponseSchema;
+  },
+  /**
+   * Deletes an account by the token of the mail: all memberships and sessions end at once, and the operation removes
+   * the remaining data. TOKEN_INVALID for an unknown, used or expired token, LAST_OWNER as of the request.
+   *
+   * @generated from rpc muster.identity.v1.PrivacyService.ConfirmAccountDeletion
+   */
+  confirmAccountDeletion: {
+    methodKind: "unary";
+    input: typeof ConfirmAccountDeletionRequestSchema;
+    output: typeof ConfirmAccountDeletionResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_identity_v1_privacy_service, 0);
