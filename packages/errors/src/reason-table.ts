@@ -226,6 +226,17 @@ export const reasonTable = {
     http: 410,
     message: "The export was downloaded before; request a new one.",
   },
+  ALREADY_INVITED: {
+    code: "already_exists",
+    http: 409,
+    message: "The address has a pending invitation; send the invitation again.",
+  },
+  INVITATION_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such invitation." },
+  INVITATION_ADDRESS_MISMATCH: {
+    code: "permission_denied",
+    http: 403,
+    message: "The invitation is for another address; sign in with the address that received the mail.",
+  },
   RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
   ETAG_MISMATCH: {
     code: "failed_precondition",

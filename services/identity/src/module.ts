@@ -12,6 +12,7 @@ import { apiKeyService } from "./api-keys/api-key-service.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { EXPORT_KIND } from "./exports/export.ts";
 import { exportRunner } from "./exports/export-runner.ts";
+import { invitationService } from "./invitation-calls/invitation-service.ts";
 import { loginAnalyticsService } from "./login-analytics/login-analytics-service.ts";
 import { loginConsumer } from "./login-counts/login-consumer.ts";
 import { magicLinkService } from "./magic-link/magic-link-service.ts";
@@ -90,6 +91,7 @@ export const identityModule: ModuleDefinition = {
         userService(deps),
         operationService(deps),
         privacyService(deps),
+        invitationService(deps),
       ],
       workers: [
         outbox,

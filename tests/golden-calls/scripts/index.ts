@@ -5,6 +5,7 @@ import { behaviorScripts } from "./behavior.ts";
 import { eventScripts } from "./events.ts";
 import { eventsFeedScripts } from "./events-feed.ts";
 import { identityScripts } from "./identity.ts";
+import { invitationScripts } from "./invitations.ts";
 import { loginAnalyticsScripts } from "./login-analytics.ts";
 import { operationScripts } from "./operations.ts";
 import { privacyScripts } from "./privacy.ts";
@@ -34,4 +35,5 @@ export const scripts: readonly Script[] = [
   ...userScripts,
   ...operationScripts,
   ...loginAnalyticsScripts,
+  ...invitationScripts,
 ];

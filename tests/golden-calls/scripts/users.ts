@@ -14,6 +14,7 @@ async function users(calls: Recorder): Promise<void> {
   await reads(calls, userId);
   await updates(calls, userId);
   await ends(calls, userId);
+  await invitations(calls);
 }
 
 async function reads(calls: Recorder, userId: string): Promise<void> {
@@ -33,6 +34,19 @@ async function reads(calls: Recorder, userId: string): Promise<void> {
   await calls.refused(listUsers, { filter: "name=='x';drop" });
   await calls.refused(listUsers, { sort: "password_hash" });
   await calls.refused(listUsers, { pageToken: "garbled" });
+}
+
+async function invitations(calls: Recorder): Promise<void> {
+  const { createUser, getUser, listUsers } = UserService.method;
+  const request = { email: "Bo@example.com", name: "Bo", role: Role.ADMIN };
+  const { user } = await calls.ok(createUser, request, { ...ada, idempotencyKey: "invite" });
+  await calls.ok(createUser, request, { ...ada, idempotencyKey: "invite" });
+  await calls.ok(getUser, { userId: user?.id ?? "" });
+  await calls.ok(listUsers, { filter: "email==bo@*;status==invited" });
+  await calls.refused(createUser, request, ada);
+  await calls.refused(createUser, { ...request, email: calls.ownerEmail }, ada);
+  await calls.refused(createUser, { ...request, email: "cy@example.com" });
+  await calls.refused(createUser, { ...request, name: "two\nlines" }, ada);
 }
 
 async function updates(calls: Recorder, userId: string): Promise<void> {

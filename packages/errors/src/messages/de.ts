@@ -68,6 +68,11 @@ export const de = {
   OPERATION_NOT_FOUND: "Diesen Vorgang gibt es nicht.",
   EXPORT_NOT_FOUND: "Diesen Export gibt es nicht.",
   EXPORT_CLAIMED: "Der Export wurde bereits heruntergeladen; fordern Sie einen neuen an.",
+  ALREADY_INVITED:
+    "An diese Adresse wurde schon eine Einladung geschickt; schicken Sie die Einladung erneut.",
+  INVITATION_NOT_FOUND: "Diese Einladung gibt es nicht.",
+  INVITATION_ADDRESS_MISMATCH:
+    "Die Einladung gilt für eine andere Adresse; melden Sie sich mit der Adresse an, an die die Mail ging.",
   RATE_LIMITED: "Es gab zu viele Anfragen; warten Sie.",
   ETAG_MISMATCH:
     "Die Ressource wurde inzwischen geändert; If-Match nennt keine aktuelle Fassung. Lesen Sie sie erneut.",

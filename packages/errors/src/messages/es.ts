@@ -66,6 +66,10 @@ export const es = {
   OPERATION_NOT_FOUND: "No existe tal operación.",
   EXPORT_NOT_FOUND: "No existe tal exportación.",
   EXPORT_CLAIMED: "La exportación ya se descargó; solicite una nueva.",
+  ALREADY_INVITED: "La dirección tiene una invitación pendiente; envíe la invitación de nuevo.",
+  INVITATION_NOT_FOUND: "No existe esta invitación.",
+  INVITATION_ADDRESS_MISMATCH:
+    "La invitación es para otra dirección; inicie sesión con la dirección que recibió el correo.",
   RATE_LIMITED: "Hubo demasiadas solicitudes; espere.",
   ETAG_MISMATCH: "El recurso ha cambiado entretanto; If-Match no indica el estado actual. Léalo de nuevo.",
   VERSION_CONFLICT: "El recurso ha cambiado entretanto; la versión no es la actual. Léalo de nuevo.",

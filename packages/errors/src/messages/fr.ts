@@ -68,6 +68,10 @@ export const fr = {
   OPERATION_NOT_FOUND: "Cette opération n'existe pas.",
   EXPORT_NOT_FOUND: "Cet export n'existe pas.",
   EXPORT_CLAIMED: "L'export a déjà été téléchargé ; demandez-en un nouveau.",
+  ALREADY_INVITED: "L'adresse a une invitation en attente ; envoyez l'invitation à nouveau.",
+  INVITATION_NOT_FOUND: "Cette invitation n'existe pas.",
+  INVITATION_ADDRESS_MISMATCH:
+    "L'invitation est pour une autre adresse ; connectez-vous avec l'adresse qui a reçu l'e-mail.",
   RATE_LIMITED: "Trop de requêtes ont été envoyées ; attendez.",
   ETAG_MISMATCH:
     "La ressource a été modifiée entre-temps ; If-Match ne désigne pas l'état actuel. Relisez-la.",

@@ -65,12 +65,12 @@ export function routeMailPage(
 }
 
 function callOf(name: string, page: Page, contentType: string | undefined): PageCall {
-  let form: PageForm = { fields: {} };
+  let form: PageForm = { fields: {}, body: {} };
   return {
     url: page.action,
     convert: (body) => {
       form = readForm(page, contentType, body);
-      return Buffer.from(JSON.stringify(form.fields), "utf8");
+      return Buffer.from(JSON.stringify(form.body), "utf8");
     },
     render: (response) => {
       const retryAfter = response.headers["retry-after"];

@@ -3,8 +3,10 @@ import { AppError } from "@muster/errors";
 import type { Page } from "./page.ts";
 
 export interface PageForm {
-  /** As the REST route takes it. */
+  /** By the names of the form. */
   readonly fields: Readonly<Record<string, string>>;
+  /** As the REST route takes the fields. */
+  readonly body: Readonly<Record<string, string>>;
 }
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;|$)/i;
@@ -17,6 +19,7 @@ export function readForm(page: Page, contentType: string | undefined, body: Uint
   }
   const form = new URLSearchParams(textOf(body));
   const names = page.isFollowUp === true ? ["challenge", "code"] : ["token"];
+  if (page.isRegistration === true) names.push("email", "name");
   if (page.hasPassword === true) names.push("password");
   const fields: Record<string, string> = {};
   for (const name of names) {
@@ -25,7 +28,13 @@ export function readForm(page: Page, contentType: string | undefined, body: Uint
     const value = values[0] ?? "";
     fields[name] = name === "token" ? tokenOf(value) : value;
   }
-  return { fields };
+  return { fields, body: bodyOf(page, fields) };
+}
+
+function bodyOf(page: Page, fields: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (page.isRegistration !== true) return fields;
+  const { token = "", ...registration } = fields;
+  return { ...registration, invitation_token: token };
 }
 
 /** The field takes the token, or the whole link of the mail. */

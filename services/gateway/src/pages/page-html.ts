@@ -1,12 +1,19 @@
 // Renders the pages behind mail links as HTML.
 import type { Page } from "./page.ts";
 
+interface Filled {
+  readonly token?: string;
+  readonly challenge?: string;
+  readonly email?: string;
+  readonly name?: string;
+}
+
 /** A page as a response shows it. */
 export interface PageView {
   readonly name: string;
   readonly page: Page;
   /** Content of the form, after a failure the last content. */
-  readonly filled?: { readonly token?: string; readonly challenge?: string };
+  readonly filled?: Filled;
   readonly problem?: string;
 }
 
@@ -53,6 +60,7 @@ export function formPage({ name, page, filled = {}, problem }: PageView): string
     ...(problem === undefined ? [] : [`<p class="problem" role="alert">${escapeHtml(problem)}</p>`]),
     `<form method="post" action="${name}" autocomplete="off">`,
     page.isFollowUp === true ? codeFields(filled.challenge ?? "") : tokenField(filled.token ?? ""),
+    ...(page.isRegistration === true ? [registrationFields(filled)] : []),
     ...(page.hasPassword === true ? [PASSWORD_FIELD] : []),
     `<p><button type="submit">${escapeHtml(page.button)}</button></p>`,
     "</form>",
@@ -87,6 +95,13 @@ function tokenField(token: string): string {
 
 const PASSWORD_FIELD = `<p><label for="password">New password</label>
 <input id="password" name="password" type="password" required minlength="12" maxlength="1024" autocomplete="new-password"></p>`;
+
+function registrationFields({ email = "", name = "" }: Filled): string {
+  return `<p><label for="email">Email address</label>
+<input id="email" name="email" type="email" value="${escapeHtml(email)}" required maxlength="320" autocomplete="email"></p>
+<p><label for="name">Name</label>
+<input id="name" name="name" value="${escapeHtml(name)}" required maxlength="100" autocomplete="name"></p>`;
+}
 
 function codeFields(challenge: string): string {
   return `<input type="hidden" name="challenge" value="${escapeHtml(challenge)}">

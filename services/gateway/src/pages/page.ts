@@ -11,6 +11,8 @@ export interface Page {
   readonly done: string;
   /** The form has a field for a new password. */
   readonly hasPassword?: boolean;
+  /** The form creates an account, with fields for address and name, and sends the token as `invitation_token`. */
+  readonly isRegistration?: boolean;
   /** Follows another page, and has no link of its own. */
   readonly isFollowUp?: boolean;
 }
@@ -69,6 +71,17 @@ export const pages: ReadonlyMap<string, Page> = new Map(
       button: "Delete the account",
       action: "/v1/me/deletion-request:confirm",
       done: "Your account is deleted.",
+    },
+    invitation: {
+      title: "Join an organization",
+      text:
+        "Create an account with the address that received the mail. If you have an account with this address, " +
+        "sign in where you use it, and accept the invitation there with the link of the mail.",
+      button: "Create the account",
+      action: "/v1/register",
+      done: "A mail with a link was sent to the address. Confirm the address there to join the organization.",
+      hasPassword: true,
+      isRegistration: true,
     },
     unlock: {
       title: "Unlock your account",

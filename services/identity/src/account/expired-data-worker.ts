@@ -1,16 +1,20 @@
-// ExpiredDataWorker deletes expired registrations, mail tokens and exports, and old activities.
+// ExpiredDataWorker deletes expired registrations, invitations, mail tokens and exports, and old activities.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { FailureLog, type Logger } from "@muster/log";
 import { deleteOldActivities } from "../activity/activity-store.ts";
 import { deleteSomeChunks } from "../exports/chunk-store.ts";
 import { deleteExpiredExports, listEndedExports, setExportDataDeleted } from "../exports/export-store.ts";
+import { EXPIRED_INVITATION_KEPT_MS } from "../invitations/invitation.ts";
+import { deleteExpiredInvitations } from "../memberships/remove-invited-member.ts";
 import { deleteExpiredOneTimeTokens } from "../one-time-tokens/one-time-token-store.ts";
 import { deleteExpiredRegistrations } from "../registration/registration-store.ts";
 
 const INTERVAL_MS = 10 * 60_000;
 /** Rows of one transaction. */
 const ROWS_MAX = 500;
+/** Each invitation takes several statements. */
+const INVITATIONS_MAX = 50;
 /** Time for which a user can list an activity. */
 export const ACTIVITY_LIFETIME_MS = 400 * 86_400_000;
 
@@ -48,6 +52,8 @@ export class ExpiredDataWorker {
     const nowMs = this.#clock.nowMs();
     await this.#inSteps((trx) => deleteExpiredRegistrations(trx, nowMs, ROWS_MAX));
     await this.#inSteps((trx) => deleteExpiredOneTimeTokens(trx, nowMs, ROWS_MAX));
+    const expiredMs = nowMs - EXPIRED_INVITATION_KEPT_MS;
+    await this.#inSteps((trx) => deleteExpiredInvitations(trx, expiredMs, INVITATIONS_MAX), INVITATIONS_MAX);
     await this.#inSteps((trx) => deleteOldActivities(trx, nowMs - ACTIVITY_LIFETIME_MS, ROWS_MAX));
     await this.#sweepExports(nowMs);
   }
@@ -67,9 +73,9 @@ export class ExpiredDataWorker {
     await this.#inSteps((trx) => deleteExpiredExports(trx, nowMs, ROWS_MAX));
   }
 
-  async #inSteps(remove: (trx: Transaction) => Promise<number>): Promise<void> {
+  async #inSteps(remove: (trx: Transaction) => Promise<number>, rowsMax = ROWS_MAX): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      if ((await this.#database.transaction(remove)) < ROWS_MAX) return;
+      if ((await this.#database.transaction(remove)) < rowsMax) return;
     }
   }
 

@@ -8,6 +8,7 @@ import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { voidInvitationsOf } from "../invitations/void-invitations.ts";
 import { announceRevocations } from "../revocation/announce-revocations.ts";
 import { countRevocations } from "../revocation/revocation-count-store.ts";
 import { isValidAt, parseApiKeyId } from "./api-key.ts";
@@ -23,6 +24,7 @@ export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       const key = await findApiKey(trx, organizationId, id);
       const removed = await removeApiKey(trx, organizationId, id);
       if (!removed || key === undefined || !isValidAt(key, nowMs)) throw new AppError("API_KEY_NOT_FOUND");
+      await voidInvitationsOf(trx, organizationId, id);
       const revocations = await countRevocations(trx, [{ credentialId: id, hasEnded: true }]);
       write.publish(apiKeyRevoked(key, nowMs));
       write.afterCommit(() => announceRevocations(deps, revocations));

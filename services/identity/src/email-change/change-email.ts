@@ -10,6 +10,7 @@ import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import { insertActivity } from "../activity/activity-store.ts";
 import type { IdentityDeps } from "../deps.ts";
+import { isInvitedOnly } from "../memberships/release-address.ts";
 import { deleteOneTimeTokens, issueOneTimeToken } from "../one-time-tokens/one-time-token-store.ts";
 import { findUserByEmail, lockUser } from "../users/user-store.ts";
 import { issueUndoToken } from "./undo-token.ts";
@@ -27,7 +28,7 @@ export function changeEmail(deps: IdentityDeps): UnaryHandler<typeof AccountServ
       if (user === undefined) throw new AppError("SESSION_ENDED");
       const holder = await findUserByEmail(trx, canonicalEmail(email));
       // An address with an account gets no link, and the caller no sign of it.
-      const isTaken = holder !== undefined && holder.id !== user.id;
+      const isTaken = holder !== undefined && holder.id !== user.id && !(await isInvitedOnly(trx, holder));
       await deleteOneTimeTokens(trx, user.id, "change_email");
       const token = await issueOneTimeToken(trx, {
         purpose: "change_email",

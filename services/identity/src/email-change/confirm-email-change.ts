@@ -5,15 +5,15 @@ import {
   ConfirmEmailChangeResponseSchema,
 } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { canonicalEmail } from "@muster/core";
-import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import { insertActivity } from "../activity/activity-store.ts";
 import type { IdentityDeps } from "../deps.ts";
+import { claimAddress } from "../memberships/release-address.ts";
 import { voidOneTimeTokens } from "../one-time-tokens/one-time-token-store.ts";
 import { redeemToken } from "../one-time-tokens/redeem-token.ts";
 import { deleteRegistrations } from "../registration/registration-store.ts";
-import { findUserByEmail, saveUser } from "../users/user-store.ts";
+import { saveUser } from "../users/user-store.ts";
 import { issueUndoToken } from "./undo-token.ts";
 
 export function confirmEmailChange(
@@ -25,8 +25,7 @@ export function confirmEmailChange(
       const { token, user } = await redeemToken(trx, "change_email", request.token, nowMs);
       const { email = user.email } = token.details;
       const emailKey = canonicalEmail(email);
-      const holder = await findUserByEmail(trx, emailKey);
-      if (holder !== undefined && holder.id !== user.id) throw new AppError("EMAIL_TAKEN");
+      await claimAddress(trx, user, emailKey, nowMs);
       const securityVersion = user.securityVersion + 1;
       await saveUser(trx, { ...user, email, emailKey, securityVersion, updateTimeMs: nowMs });
       await voidOneTimeTokens(trx, user.id);

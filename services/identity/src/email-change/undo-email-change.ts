@@ -6,12 +6,12 @@ import {
 } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { canonicalEmail } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import { insertActivity } from "../activity/activity-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { deleteKnownDevices } from "../login/known-device-store.ts";
+import { claimAddress } from "../memberships/release-address.ts";
 import { deleteOneTimeTokens, type OneTimeToken } from "../one-time-tokens/one-time-token-store.ts";
 import { redeemToken } from "../one-time-tokens/redeem-token.ts";
 import { queueResetMail } from "../passwords/reset-mail.ts";
@@ -19,7 +19,7 @@ import { endSessionsOf } from "../sessions/end-sessions.ts";
 import { removeSecondFactor } from "../two-factor/second-factor.ts";
 import { findTotpFactor } from "../two-factor/totp-factor-store.ts";
 import type { User } from "../users/user.ts";
-import { findUserByEmail, saveUser } from "../users/user-store.ts";
+import { saveUser } from "../users/user-store.ts";
 
 export function undoEmailChange(
   deps: IdentityDeps,
@@ -51,8 +51,7 @@ async function restore(
 ): Promise<User> {
   const { email = user.email } = details;
   const emailKey = canonicalEmail(email);
-  const holder = await findUserByEmail(trx, emailKey);
-  if (holder !== undefined && holder.id !== user.id) throw new AppError("EMAIL_TAKEN");
+  await claimAddress(trx, user, emailKey, nowMs);
   const restored: User = {
     ...user,
     email,

@@ -4,7 +4,7 @@ import { MemberSchema } from "@muster/contracts/muster/identity/v1/member_pb";
 import type { OrganizationId, UserId } from "@muster/core";
 import type { Database } from "@muster/db";
 import { MessageCodecs } from "@muster/transcoder";
-import { memberToProto } from "../members/member-proto.ts";
+import { memberToProto } from "../memberships/member-proto.ts";
 import { findMembership } from "../memberships/membership-store.ts";
 import type { Session } from "../sessions/session.ts";
 import { listSessionsOfOrganization, type SessionCursor } from "../sessions/session-store.ts";

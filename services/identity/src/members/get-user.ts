@@ -3,10 +3,10 @@ import type { UserService } from "@muster/contracts/muster/identity/v1/user_serv
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { memberToProto } from "../memberships/member-proto.ts";
 import { findMembership } from "../memberships/membership-store.ts";
 import { requireUserId } from "../users/user-id.ts";
 import { findUser } from "../users/user-store.ts";
-import { memberToProto } from "./member-proto.ts";
 
 export function getUser({ database }: IdentityDeps): UnaryHandler<typeof UserService.method.getUser> {
   return (request, { organizationId }) => {

@@ -6,10 +6,10 @@ import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 import { type Actor, readActor, requirePermitted } from "../membership-rules/actor.ts";
 import { lockOrganizations } from "../membership-rules/last-owner.ts";
+import { memberToProto } from "../memberships/member-proto.ts";
 import type { Membership } from "../memberships/membership.ts";
 import { lockMembership, saveMembership } from "../memberships/membership-store.ts";
 import { findUser } from "../users/user-store.ts";
-import { memberToProto } from "./member-proto.ts";
 
 export type ChangeContext = Pick<CallContext, "principal" | "organizationId">;
 

@@ -9,11 +9,11 @@ import {
 } from "@muster/contracts/muster/identity/v1/member_pb";
 import type { OrganizationId, UserId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
+import { memberToProto } from "../memberships/member-proto.ts";
 import type { Membership } from "../memberships/membership.ts";
 import { findMembershipsOf } from "../memberships/membership-store.ts";
 import { findOrganization } from "../organizations/organization-store.ts";
 import { findUsers } from "../users/user-store.ts";
-import { memberToProto } from "./member-proto.ts";
 import type { Included } from "./member-selection.ts";
 
 /** By id. A person without a membership of the organization is left out. */

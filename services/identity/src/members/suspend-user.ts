@@ -10,6 +10,7 @@ import { AppError } from "@muster/errors";
 import { type Write, writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { voidInvitationsOf } from "../invitations/void-invitations.ts";
 import { requirePermitted, requireRank } from "../membership-rules/actor.ts";
 import { requireRemainingOwner } from "../membership-rules/last-owner.ts";
 import { notifyMember } from "../membership-rules/notify-member.ts";
@@ -47,6 +48,7 @@ async function suspend(
   const { organizationId, userId } = before;
   if (before.role === "owner") await requireRemainingOwner(trx, organizationId, userId);
   const after = await changeMembership(trx, before, { status: "suspended" }, nowMs);
+  await voidInvitationsOf(trx, organizationId, userId);
   write.publish(memberChanged("suspended", after, nowMs));
   await notifyMember(deps, trx, write, after, { kind: "membership_suspended", nowMs });
   await endSessionsOf(deps, trx, write, { userId, organizationId });

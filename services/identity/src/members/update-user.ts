@@ -1,6 +1,6 @@
 // UpdateUser: changes the name and the role of a member.
 import { create } from "@bufbuild/protobuf";
-import { mayChange, mayGrantOrTake, type Role, roleFromProto } from "@muster/authz";
+import { mayChange, mayGrantOrTake, type Principal, type Role, roleFromProto } from "@muster/authz";
 import {
   type UpdateUserRequest,
   UpdateUserResponseSchema,
@@ -12,6 +12,9 @@ import { invalidField } from "@muster/errors";
 import { type Write, writeTransaction } from "@muster/outbox";
 import { changedPaths, requireVersion, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { inviterOf } from "../invitations/invitation.ts";
+import { setInviter } from "../invitations/invitation-store.ts";
+import { voidInvitationsOf } from "../invitations/void-invitations.ts";
 import { requirePermitted, requireRank } from "../membership-rules/actor.ts";
 import { requireRemainingOwner } from "../membership-rules/last-owner.ts";
 import { notifyMember } from "../membership-rules/notify-member.ts";
@@ -47,7 +50,12 @@ export function updateUser(deps: IdentityDeps): UnaryHandler<typeof UserService.
         current: before.version,
         isRequired: true,
       });
-      const after = await saveChanges(deps, trx, write, { before, changes, nowMs });
+      const after = await saveChanges(deps, trx, write, {
+        before,
+        changes,
+        principal: context.principal,
+        nowMs,
+      });
       return create(UpdateUserResponseSchema, { user: await readMember(trx, after) });
     });
   };
@@ -69,6 +77,7 @@ function requireAllowedChanges(
 interface Change {
   readonly before: Membership;
   readonly changes: Changes;
+  readonly principal: Principal;
   readonly nowMs: number;
 }
 
@@ -76,7 +85,7 @@ async function saveChanges(
   deps: IdentityDeps,
   trx: Transaction,
   write: Write,
-  { before, changes, nowMs }: Change,
+  { before, changes, principal, nowMs }: Change,
 ): Promise<Membership> {
   const { organizationId, userId } = before;
   const { name = before.name, role = before.role } = changes;
@@ -86,6 +95,9 @@ async function saveChanges(
   const after = await changeMembership(trx, before, { name, role }, nowMs);
   await notifyMember(deps, trx, write, after, { kind: "membership_changed", nowMs });
   if (role !== before.role) {
+    // The right of whoever gives a role to an invited member replaces that of the inviter.
+    if (after.status === "invited") await setInviter(trx, organizationId, userId, inviterOf(principal));
+    else await voidInvitationsOf(trx, organizationId, userId, role);
     write.publish(userRoleChanged(before, { role, previousRole: before.role }, nowMs));
     await announceChanges(deps, trx, write, [userId]);
   }

@@ -2,6 +2,7 @@
 import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { createUser } from "./create-user.ts";
 import { deleteUser } from "./delete-user.ts";
 import { getUser } from "./get-user.ts";
 import { leaveOrganization } from "./leave-organization.ts";
@@ -14,6 +15,7 @@ import { updateUser } from "./update-user.ts";
 
 export function userService(deps: IdentityDeps): ServiceImplementation {
   return implement(UserService, {
+    createUser: createUser(deps),
     getUser: getUser(deps),
     listUsers: listUsers(deps),
     updateUser: updateUser(deps),

@@ -3,8 +3,10 @@ import type { OrganizationId, UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Write } from "@muster/outbox";
 import type { IdentityDeps } from "../deps.ts";
+import { voidInvitationsOf } from "../invitations/void-invitations.ts";
 import type { Membership } from "../memberships/membership.ts";
 import { deleteMembership, lockMembership } from "../memberships/membership-store.ts";
+import { removeInvitedMember } from "../memberships/remove-invited-member.ts";
 import { deleteRemovedMembership, saveRemovedMembership } from "../memberships/removed-membership-store.ts";
 import { endSessionsOf } from "../sessions/end-sessions.ts";
 import { memberChanged } from "../users/user-events.ts";
@@ -39,12 +41,15 @@ export async function endMembership(
   if (membership !== undefined) {
     const isOwner = membership.role === "owner" && membership.status === "active";
     if (isOwner && reason !== "closed") await requireRemainingOwner(trx, organizationId, userId);
-    await deleteMembership(trx, membership);
+    if (membership.status === "invited") await removeInvitedMember(trx, membership);
+    else await deleteMembership(trx, membership);
+    await voidInvitationsOf(trx, organizationId, userId);
     await publishEnd(deps, trx, write, membership, { reason, nowMs });
   }
   // Nobody restores a person who has left, also not from an earlier removal.
   if (reason === "removed" && membership !== undefined) {
-    await saveRemovedMembership(trx, membership, nowMs);
+    // An invitation cannot be restored.
+    if (membership.status !== "invited") await saveRemovedMembership(trx, membership, nowMs);
   } else await deleteRemovedMembership(trx, organizationId, userId);
   await endSessionsOf(deps, trx, write, { userId, organizationId });
   return membership;

@@ -19,6 +19,7 @@ const COLUMNS = [
   "name",
   "role",
   "status",
+  "invited_email",
   "last_login_time_ms",
   "login_count",
   "version",
@@ -37,6 +38,7 @@ interface Row {
   readonly name: Buffer;
   readonly role: Buffer;
   readonly status: Buffer;
+  readonly invited_email: Buffer | null;
   readonly last_login_time_ms: number | null;
   readonly login_count: number;
   readonly version: number;
@@ -51,6 +53,7 @@ export async function insertMembership(trx: Transaction, membership: Membership)
     name: Buffer.from(membership.name),
     role: Buffer.from(membership.role),
     status: Buffer.from(membership.status),
+    invited_email: invitedEmailColumn(membership),
     last_login_time_ms: membership.lastLoginTimeMs ?? null,
     login_count: membership.loginCount,
     version: membership.version,
@@ -74,6 +77,7 @@ export async function saveMembership(
       name: Buffer.from(after.name),
       role: Buffer.from(after.role),
       status: Buffer.from(after.status),
+      invited_email: invitedEmailColumn({ ...before, ...after }),
       version: after.version,
       update_time_ms: after.updateTimeMs,
     });
@@ -134,6 +138,19 @@ export async function listOrganizationsOf(queryable: Queryable, userId: UserId):
     .orderBy("organization_id")
     .pluck<Buffer[]>("organization_id");
   return ids.map((id) => bytesToUuid(id));
+}
+
+/** Whether the user has a membership, or had one before a removal. Without `invited`, invited memberships do not count. */
+export async function hasMembership(
+  trx: Transaction,
+  userId: UserId,
+  { invited }: { readonly invited: boolean },
+): Promise<boolean> {
+  const query = trx("memberships").select("user_id").where("user_id", uuidToBytes(userId)).limit(1);
+  if (!invited) query.whereNot("status", Buffer.from("invited"));
+  if ((await forUpdate(trx, query)).length > 0) return true;
+  const removed = trx("removed_memberships").select("user_id").where("user_id", uuidToBytes(userId)).limit(1);
+  return (await removed).length > 0;
 }
 
 /** The active memberships of a user, by organization. */
@@ -210,6 +227,11 @@ export async function recordLogin(
     .update({ last_login_time_ms: nowMs });
 }
 
+/** Null once the person has joined. */
+function invitedEmailColumn({ status, invitedEmail }: Pick<Membership, "status" | "invitedEmail">) {
+  return status === "invited" && invitedEmail !== undefined ? Buffer.from(invitedEmail) : null;
+}
+
 function keyOf(organizationId: OrganizationId, userId: UserId) {
   return { organization_id: uuidToBytes(organizationId), user_id: uuidToBytes(userId) };
 }
@@ -221,6 +243,7 @@ function fromRow(row: Row): Membership {
     name: row.name.toString("utf8"),
     role: row.role.toString("utf8") as Role,
     status: row.status.toString("utf8") as MembershipStatus,
+    invitedEmail: row.invited_email?.toString("utf8"),
     lastLoginTimeMs: row.last_login_time_ms ?? undefined,
     loginCount: Number(row.login_count),
     version: Number(row.version),

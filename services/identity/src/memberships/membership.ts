@@ -11,6 +11,8 @@ export interface Membership {
   readonly name: string;
   readonly role: Role;
   readonly status: MembershipStatus;
+  /** The address of an invited member, in the spelling of the inviter. An account may spell the address differently. */
+  readonly invitedEmail?: string | undefined;
   /** Undefined before the first login. */
   readonly lastLoginTimeMs: number | undefined;
   readonly loginCount: number;

@@ -1,4 +1,5 @@
-// VerifyEmail: creates the user of a registration and the requested organization, once the address is verified.
+// VerifyEmail: creates the user of a registration and the requested organization, or accepts the invitation of the
+// address, once the address is verified.
 import { create } from "@bufbuild/protobuf";
 import {
   type AccountService,
@@ -10,6 +11,7 @@ import { AppError } from "@muster/errors";
 import { type Write, writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { joinOrganization, lockOrganizationOfInvitation } from "../invitation-calls/join-organization.ts";
 import { mailTokenHash } from "../one-time-tokens/mail-token.ts";
 import { insertOwnedOrganization } from "../organizations/insert-owned-organization.ts";
 import { NEW_ORGANIZATION, TIME_ZONE_DEFAULT } from "../organizations/organization.ts";
@@ -26,13 +28,17 @@ export function verifyEmail(deps: IdentityDeps): UnaryHandler<typeof AccountServ
     return writeTransaction(deps, context, async (trx, write) => {
       const registration = tokenHash && (await findRegistration(trx, tokenHash, nowMs));
       if (registration === undefined) throw new AppError("TOKEN_INVALID");
-      const known = await lockUserByEmail(trx, registration.emailKey);
+      const { emailKey, invitationHash } = registration;
+      const invitation = invitationHash && (await lockOrganizationOfInvitation(trx, invitationHash));
+      const known = await lockUserByEmail(trx, emailKey);
       // Voids the other registrations and their passwords. Of several verifications at once one deletes rows.
-      const voided = await deleteRegistrations(trx, registration.emailKey);
+      const voided = await deleteRegistrations(trx, emailKey);
       if (voided === 0 || known?.isEmailVerified === true) throw new AppError("TOKEN_INVALID");
       const user = verifiedUser(deps, registration, known, nowMs);
       await (known === undefined ? insertUser(trx, user) : saveUser(trx, user));
       await createOrganization(deps, trx, write, user, registration.organizationName, nowMs);
+      // An invitation of a different address, or an expired invitation, is ignored.
+      if (invitation !== undefined) await joinOrganization(trx, write, invitation, user, nowMs);
       await recordVerification(deps, trx, write, { userId: user.id, client: context.client, nowMs });
       return create(VerifyEmailResponseSchema);
     });

@@ -2,6 +2,7 @@
 import type { Role } from "@muster/authz";
 import {
   UserDeletedSchema,
+  UserInvitedSchema,
   UserJoinedSchema,
   UserLeftSchema,
   UserReinstatedSchema,
@@ -20,6 +21,10 @@ interface UserOfOrganization {
 
 export function userVerified(user: UserOfOrganization, nowMs: number): DomainEvent {
   return domainEvent(UserVerifiedSchema, keyOf(user), { ...idsOf(user), timeMs: BigInt(nowMs) });
+}
+
+export function userInvited(user: UserOfOrganization, role: Role, nowMs: number): DomainEvent {
+  return domainEvent(UserInvitedSchema, keyOf(user), { ...idsOf(user), role, timeMs: BigInt(nowMs) });
 }
 
 export function userJoined(user: UserOfOrganization, role: Role, nowMs: number): DomainEvent {

@@ -1,6 +1,6 @@
 // Contains every statement against `users`.
 import { bytesToUuid, chunksOf, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
-import { forUpdate, IN_LIST_VALUES_MAX, type Queryable, type Transaction } from "@muster/db";
+import { forUpdate, IN_LIST_VALUES_MAX, insertRows, type Queryable, type Transaction } from "@muster/db";
 import { indexPerson } from "../member-search/index-member.ts";
 import type { User } from "./user.ts";
 
@@ -41,6 +41,20 @@ export async function insertUser(trx: Transaction, user: User): Promise<void> {
     create_time_ms: user.createTimeMs,
     ...changeableColumns(user),
   });
+}
+
+/** Does nothing when a user has the address. The statements are the same for every address. */
+export async function insertUserIfAbsent(trx: Transaction, user: User): Promise<void> {
+  const columns = {
+    id: uuidToBytes(user.id),
+    create_time_ms: user.createTimeMs,
+    ...changeableColumns(user),
+  };
+  await insertRows(trx, "users", Object.keys(columns), [Object.values(columns)], "keep", ["email_key"]);
+}
+
+export async function deleteUser(trx: Transaction, id: UserId): Promise<void> {
+  await trx("users").where("id", uuidToBytes(id)).delete();
 }
 
 /**

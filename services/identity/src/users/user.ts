@@ -22,3 +22,34 @@ export interface User {
   readonly createTimeMs: number;
   readonly updateTimeMs: number;
 }
+
+/** A person of an invitation who has no account yet: nobody has proved to own the address, or set a password. */
+export function isPlaceholder({ isEmailVerified, passwordHash }: User): boolean {
+  return !isEmailVerified && passwordHash === undefined;
+}
+
+/** A person without an account. */
+export function newPlaceholder(id: UserId, email: string, emailKey: string, nowMs: number): User {
+  return {
+    id,
+    email,
+    emailKey,
+    isEmailVerified: false,
+    name: "",
+    locale: undefined,
+    passwordHash: undefined,
+    isPasswordResetRequired: false,
+    securityVersion: 1,
+    lastOrganizationId: undefined,
+    createTimeMs: nowMs,
+    updateTimeMs: nowMs,
+  };
+}
+
+/**
+ * The key of a person without an address: another account has taken the address of the invitation, or the person of
+ * the address is invited already. No canonical address begins so.
+ */
+export function keyWithoutAddress(id: UserId): string {
+  return `\0${id}`;
+}

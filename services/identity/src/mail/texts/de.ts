@@ -212,5 +212,16 @@ export const de: LanguageTexts = {
       subject: "Ihr Konto wurde gelöscht",
       paragraphs: ["Ihr Konto wurde am {time} gelöscht. Alle Mitgliedschaften und Sitzungen sind beendet."],
     },
+    invitation: {
+      subject: "Sie sind in eine Organisation eingeladen",
+      action: "Einladung annehmen",
+      paragraphs: [
+        "Sie sind eingeladen, Mitglied einer Organisation zu werden.",
+        ORGANIZATION,
+        "{link}",
+        "Wenn Sie mit dieser Adresse ein Konto haben, melden Sie sich an und nehmen die Einladung mit diesem Link an. Wenn nicht, legen Sie auf der Seite eines an.",
+        "Der Link gilt einmal und 7 Tage lang. Wenn Sie die Organisation nicht kennen, ignorieren Sie diese Mail.",
+      ],
+    },
   },
 };

@@ -209,5 +209,16 @@ export const en: LanguageTexts = {
       subject: "Your account was deleted",
       paragraphs: ["Your account was deleted at {time}. All your memberships and sessions have ended."],
     },
+    invitation: {
+      subject: "You are invited to join an organization",
+      action: "Accept the invitation",
+      paragraphs: [
+        "You are invited to become a member of an organization.",
+        ORGANIZATION,
+        "{link}",
+        "If you have an account with this address, sign in and accept the invitation with this link. If you have none, the page lets you create one.",
+        "The link works once, within 7 days. If you do not know the organization, ignore this mail.",
+      ],
+    },
   },
 };

@@ -209,5 +209,16 @@ export const es: LanguageTexts = {
       subject: "Su cuenta fue eliminada",
       paragraphs: ["Su cuenta fue eliminada el {time}. Todas sus membresías y sesiones han terminado."],
     },
+    invitation: {
+      subject: "Le invitan a unirse a una organización",
+      action: "Aceptar la invitación",
+      paragraphs: [
+        "Le invitan a ser miembro de una organización.",
+        ORGANIZATION,
+        "{link}",
+        "Si tiene una cuenta con esta dirección, inicie sesión y acepte la invitación con este enlace. Si no, la página permite crear una.",
+        "El enlace funciona una vez, durante 7 días. Si no conoce la organización, ignore este correo.",
+      ],
+    },
   },
 };

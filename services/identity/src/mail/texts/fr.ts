@@ -215,5 +215,16 @@ export const fr: LanguageTexts = {
       subject: "Votre compte a été supprimé",
       paragraphs: ["Votre compte a été supprimé le {time}. Toutes vos adhésions et sessions ont pris fin."],
     },
+    invitation: {
+      subject: "Vous êtes invité à rejoindre une organisation",
+      action: "Accepter l'invitation",
+      paragraphs: [
+        "Vous êtes invité à devenir membre d'une organisation.",
+        ORGANIZATION,
+        "{link}",
+        "Si vous avez un compte avec cette adresse, connectez-vous et acceptez l'invitation avec ce lien. Sinon, la page permet d'en créer un.",
+        "Le lien fonctionne une fois, pendant 7 jours. Si vous ne connaissez pas l'organisation, ignorez cet e-mail.",
+      ],
+    },
   },
 };

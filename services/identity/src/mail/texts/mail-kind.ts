@@ -59,6 +59,8 @@ export interface MailValues {
   readonly export_ready: AtTime;
   readonly account_deletion_confirm: WithToken;
   readonly account_deleted: AtTime;
+  /** `name`: as the inviter gave it. */
+  readonly invitation: WithToken & Pick<OfOrganization, "organization">;
 }
 
 export type MailKind = keyof MailValues;
@@ -103,4 +105,5 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   export_ready: { usefulMs: 3 * DAY_MS },
   account_deletion_confirm: { page: "delete-account", usefulMs: DAY_MS },
   account_deleted: { usefulMs: 3 * DAY_MS },
+  invitation: { page: "invitation", usefulMs: 7 * DAY_MS },
 };

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/identity_events.proto.
  */
 export const file_muster_identity_v1_identity_events: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvaWRlbnRpdHlfZXZlbnRzLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEifwoMVXNlclZlcmlmaWVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIudmVyaWZpZWQudjEikQEKClVzZXJKb2luZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDOiKqtRgebXVzdGVyLmlkZW50aXR5LnVzZXIuam9pbmVkLnYxIrsBCg9Vc2VyUm9sZUNoYW5nZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIdCg1wcmV2aW91c19yb2xlGAQgASgJQgaatRgCKAESDwoHdGltZV9tcxgFIAEoAzooqrUYJG11c3Rlci5pZGVudGl0eS51c2VyLnJvbGVfY2hhbmdlZC52MSKBAQoNVXNlclN1c3BlbmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS51c2VyLnN1c3BlbmRlZC52MSKDAQoOVXNlclJlaW5zdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEg8KB3RpbWVfbXMYAyABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkudXNlci5yZWluc3RhdGVkLnYxIncKCFVzZXJMZWZ0Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiCqtRgcbXVzdGVyLmlkZW50aXR5LnVzZXIubGVmdC52MSJ9CgtVc2VyRGVsZXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzojqrUYH211c3Rlci5pZGVudGl0eS51c2VyLmRlbGV0ZWQudjEifwoMVXNlclJlc3RvcmVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIucmVzdG9yZWQudjEimwEKC0V4cG9ydFJlYWR5Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhwKDG9wZXJhdGlvbl9pZBgCIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAyABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAQgASgDOiOqtRgfbXVzdGVyLmlkZW50aXR5LmV4cG9ydC5yZWFkeS52MSLMAQoNTG9naW5SZWNvcmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIYCghsb2dpbl9pZBgCIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAyABKAxCBpq1GAIoAhIvCgZtZXRob2QYBCABKA4yHy5tdXN0ZXIuaWRlbnRpdHkudjEuTG9naW5NZXRob2QSDwoHdGltZV9tcxgFIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS5sb2dpbi5yZWNvcmRlZC52MSKlAQoTT3JnYW5pemF0aW9uVXBkYXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAESGQoJdGltZV96b25lGAMgASgJQgaatRgCKAESDwoHdGltZV9tcxgEIAEoAzorqrUYJ211c3Rlci5pZGVudGl0eS5vcmdhbml6YXRpb24udXBkYXRlZC52MSK1AQoNQXBpS2V5Q3JlYXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgphcGlfa2V5X2lkGAIgASgMQgaatRgCKAESFAoEbmFtZRgDIAEoCUIGmrUYAigBEhgKBnNjb3BlcxgEIAMoCUIImrUYBCgBOGQSDwoHdGltZV9tcxgFIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LmNyZWF0ZWQudjEiswEKDUFwaUtleVJvdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKYXBpX2tleV9pZBgCIAEoDEIGmrUYAigBEhwKDHN1Y2Nlc3Nvcl9pZBgDIAEoDEIGmrUYAigBEg4KBmVuZF9tcxgEIAEoAxIPCgd0aW1lX21zGAUgASgDOiaqtRgibXVzdGVyLmlkZW50aXR5LmFwaV9rZXkucm90YXRlZC52MSKFAQoNQXBpS2V5UmV2b2tlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgphcGlfa2V5X2lkGAIgASgMQgaatRgCKAESDwoHdGltZV9tcxgDIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LnJldm9rZWQudjEqfAoLTG9naW5NZXRob2QSHAoYTE9HSU5fTUVUSE9EX1VOU1BFQ0lGSUVEEAASGQoVTE9HSU5fTUVUSE9EX1BBU1NXT1JEEAESGwoXTE9HSU5fTUVUSE9EX01BR0lDX0xJTksQAhIXChNMT0dJTl9NRVRIT0RfU1dJVENIEANiBnByb3RvMw", [file_muster_options_v1_options]);
+  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvaWRlbnRpdHlfZXZlbnRzLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEifwoMVXNlclZlcmlmaWVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIudmVyaWZpZWQudjEikQEKClVzZXJKb2luZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIPCgd0aW1lX21zGAQgASgDOiKqtRgebXVzdGVyLmlkZW50aXR5LnVzZXIuam9pbmVkLnYxIpMBCgtVc2VySW52aXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISFAoEcm9sZRgDIAEoCUIGmrUYAigBEg8KB3RpbWVfbXMYBCABKAM6I6q1GB9tdXN0ZXIuaWRlbnRpdHkudXNlci5pbnZpdGVkLnYxIrsBCg9Vc2VyUm9sZUNoYW5nZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEhQKBHJvbGUYAyABKAlCBpq1GAIoARIdCg1wcmV2aW91c19yb2xlGAQgASgJQgaatRgCKAESDwoHdGltZV9tcxgFIAEoAzooqrUYJG11c3Rlci5pZGVudGl0eS51c2VyLnJvbGVfY2hhbmdlZC52MSKBAQoNVXNlclN1c3BlbmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS51c2VyLnN1c3BlbmRlZC52MSKDAQoOVXNlclJlaW5zdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESFwoHdXNlcl9pZBgCIAEoDEIGmrUYAigCEg8KB3RpbWVfbXMYAyABKAM6Jqq1GCJtdXN0ZXIuaWRlbnRpdHkudXNlci5yZWluc3RhdGVkLnYxIncKCFVzZXJMZWZ0Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiCqtRgcbXVzdGVyLmlkZW50aXR5LnVzZXIubGVmdC52MSJ9CgtVc2VyRGVsZXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIXCgd1c2VyX2lkGAIgASgMQgaatRgCKAISDwoHdGltZV9tcxgDIAEoAzojqrUYH211c3Rlci5pZGVudGl0eS51c2VyLmRlbGV0ZWQudjEifwoMVXNlclJlc3RvcmVkEh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAiABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAMgASgDOiSqtRggbXVzdGVyLmlkZW50aXR5LnVzZXIucmVzdG9yZWQudjEimwEKC0V4cG9ydFJlYWR5Eh8KD29yZ2FuaXphdGlvbl9pZBgBIAEoDEIGmrUYAigBEhwKDG9wZXJhdGlvbl9pZBgCIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAyABKAxCBpq1GAIoAhIPCgd0aW1lX21zGAQgASgDOiOqtRgfbXVzdGVyLmlkZW50aXR5LmV4cG9ydC5yZWFkeS52MSLMAQoNTG9naW5SZWNvcmRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIYCghsb2dpbl9pZBgCIAEoDEIGmrUYAigBEhcKB3VzZXJfaWQYAyABKAxCBpq1GAIoAhIvCgZtZXRob2QYBCABKA4yHy5tdXN0ZXIuaWRlbnRpdHkudjEuTG9naW5NZXRob2QSDwoHdGltZV9tcxgFIAEoAzolqrUYIW11c3Rlci5pZGVudGl0eS5sb2dpbi5yZWNvcmRlZC52MSKlAQoTT3JnYW5pemF0aW9uVXBkYXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAESGQoJdGltZV96b25lGAMgASgJQgaatRgCKAESDwoHdGltZV9tcxgEIAEoAzorqrUYJ211c3Rlci5pZGVudGl0eS5vcmdhbml6YXRpb24udXBkYXRlZC52MSK1AQoNQXBpS2V5Q3JlYXRlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgphcGlfa2V5X2lkGAIgASgMQgaatRgCKAESFAoEbmFtZRgDIAEoCUIGmrUYAigBEhgKBnNjb3BlcxgEIAMoCUIImrUYBCgBOGQSDwoHdGltZV9tcxgFIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LmNyZWF0ZWQudjEiswEKDUFwaUtleVJvdGF0ZWQSHwoPb3JnYW5pemF0aW9uX2lkGAEgASgMQgaatRgCKAESGgoKYXBpX2tleV9pZBgCIAEoDEIGmrUYAigBEhwKDHN1Y2Nlc3Nvcl9pZBgDIAEoDEIGmrUYAigBEg4KBmVuZF9tcxgEIAEoAxIPCgd0aW1lX21zGAUgASgDOiaqtRgibXVzdGVyLmlkZW50aXR5LmFwaV9rZXkucm90YXRlZC52MSKFAQoNQXBpS2V5UmV2b2tlZBIfCg9vcmdhbml6YXRpb25faWQYASABKAxCBpq1GAIoARIaCgphcGlfa2V5X2lkGAIgASgMQgaatRgCKAESDwoHdGltZV9tcxgDIAEoAzomqrUYIm11c3Rlci5pZGVudGl0eS5hcGlfa2V5LnJldm9rZWQudjEqfAoLTG9naW5NZXRob2QSHAoYTE9HSU5fTUVUSE9EX1VOU1BFQ0lGSUVEEAASGQoVTE9HSU5fTUVUSE9EX1BBU1NXT1JEEAESGwoXTE9HSU5fTUVUSE9EX01BR0lDX0xJTksQAhIXChNMT0dJTl9NRVRIT0RfU1dJVENIEANiBnByb3RvMw", [file_muster_options_v1_options]);
 
 /**
  * Published when a person has verified the email address of the account.
@@ -94,6 +94,48 @@ export const UserJoinedSchema: GenMessage<UserJoined> = /*@__PURE__*/
   messageDesc(file_muster_identity_v1_identity_events, 1);
 
 /**
+ * Published when a person was invited to an organization.
+ *
+ * @generated from message muster.identity.v1.UserInvited
+ */
+export type UserInvited = Message<"muster.identity.v1.UserInvited"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes organization_id = 1;
+   */
+  organizationId: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes user_id = 2;
+   */
+  userId: Uint8Array;
+
+  /**
+   * "owner", "admin", "member" or "auditor".
+   *
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * In milliseconds since 1970 UTC.
+   *
+   * @generated from field: int64 time_ms = 4;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.UserInvited.
+ * Use `create(UserInvitedSchema)` to create a new message.
+ */
+export const UserInvitedSchema: GenMessage<UserInvited> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_identity_events, 2);
+
+/**
  * Published when the role of a member was changed.
  *
  * @generated from message muster.identity.v1.UserRoleChanged
@@ -140,7 +182,7 @@ export type UserRoleChanged = Message<"muster.identity.v1.UserRoleChanged"> & {
  * Use `create(UserRoleChangedSchema)` to create a new message.
  */
 export const UserRoleChangedSchema: GenMessage<UserRoleChanged> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 2);
+  messageDesc(file_muster_identity_v1_identity_events, 3);
 
 /**
  * Published when a member was suspended.
@@ -175,7 +217,7 @@ export type UserSuspended = Message<"muster.identity.v1.UserSuspended"> & {
  * Use `create(UserSuspendedSchema)` to create a new message.
  */
 export const UserSuspendedSchema: GenMessage<UserSuspended> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 3);
+  messageDesc(file_muster_identity_v1_identity_events, 4);
 
 /**
  * Published when a suspended member received access again.
@@ -210,7 +252,7 @@ export type UserReinstated = Message<"muster.identity.v1.UserReinstated"> & {
  * Use `create(UserReinstatedSchema)` to create a new message.
  */
 export const UserReinstatedSchema: GenMessage<UserReinstated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 4);
+  messageDesc(file_muster_identity_v1_identity_events, 5);
 
 /**
  * Published when a member has left an organization.
@@ -245,7 +287,7 @@ export type UserLeft = Message<"muster.identity.v1.UserLeft"> & {
  * Use `create(UserLeftSchema)` to create a new message.
  */
 export const UserLeftSchema: GenMessage<UserLeft> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 5);
+  messageDesc(file_muster_identity_v1_identity_events, 6);
 
 /**
  * Published when a member or an invited person was removed from an organization.
@@ -280,7 +322,7 @@ export type UserDeleted = Message<"muster.identity.v1.UserDeleted"> & {
  * Use `create(UserDeletedSchema)` to create a new message.
  */
 export const UserDeletedSchema: GenMessage<UserDeleted> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 6);
+  messageDesc(file_muster_identity_v1_identity_events, 7);
 
 /**
  * Published when a removed member became a member again.
@@ -315,7 +357,7 @@ export type UserRestored = Message<"muster.identity.v1.UserRestored"> & {
  * Use `create(UserRestoredSchema)` to create a new message.
  */
 export const UserRestoredSchema: GenMessage<UserRestored> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 7);
+  messageDesc(file_muster_identity_v1_identity_events, 8);
 
 /**
  * Published when an export of a person's data can be downloaded.
@@ -357,7 +399,7 @@ export type ExportReady = Message<"muster.identity.v1.ExportReady"> & {
  * Use `create(ExportReadySchema)` to create a new message.
  */
 export const ExportReadySchema: GenMessage<ExportReady> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 8);
+  messageDesc(file_muster_identity_v1_identity_events, 9);
 
 /**
  * Published when a person has signed in to an organization, or switched to the organization.
@@ -404,7 +446,7 @@ export type LoginRecorded = Message<"muster.identity.v1.LoginRecorded"> & {
  * Use `create(LoginRecordedSchema)` to create a new message.
  */
 export const LoginRecordedSchema: GenMessage<LoginRecorded> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 9);
+  messageDesc(file_muster_identity_v1_identity_events, 10);
 
 /**
  * Published when the name or a setting of an organization was changed. Contains the new state.
@@ -444,7 +486,7 @@ export type OrganizationUpdated = Message<"muster.identity.v1.OrganizationUpdate
  * Use `create(OrganizationUpdatedSchema)` to create a new message.
  */
 export const OrganizationUpdatedSchema: GenMessage<OrganizationUpdated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 10);
+  messageDesc(file_muster_identity_v1_identity_events, 11);
 
 /**
  * Published when an API key was created.
@@ -489,7 +531,7 @@ export type ApiKeyCreated = Message<"muster.identity.v1.ApiKeyCreated"> & {
  * Use `create(ApiKeyCreatedSchema)` to create a new message.
  */
 export const ApiKeyCreatedSchema: GenMessage<ApiKeyCreated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 11);
+  messageDesc(file_muster_identity_v1_identity_events, 12);
 
 /**
  * Published when an API key was replaced by a successor of the same name and scopes.
@@ -538,7 +580,7 @@ export type ApiKeyRotated = Message<"muster.identity.v1.ApiKeyRotated"> & {
  * Use `create(ApiKeyRotatedSchema)` to create a new message.
  */
 export const ApiKeyRotatedSchema: GenMessage<ApiKeyRotated> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 12);
+  messageDesc(file_muster_identity_v1_identity_events, 13);
 
 /**
  * Published when an API key was deleted.
@@ -573,7 +615,7 @@ export type ApiKeyRevoked = Message<"muster.identity.v1.ApiKeyRevoked"> & {
  * Use `create(ApiKeyRevokedSchema)` to create a new message.
  */
 export const ApiKeyRevokedSchema: GenMessage<ApiKeyRevoked> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_identity_events, 13);
+  messageDesc(file_muster_identity_v1_identity_events, 14);
 
 /**
  * How a person has signed in.

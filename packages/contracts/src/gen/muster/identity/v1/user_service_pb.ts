@@ -19,7 +19,53 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/user_service.proto.
  */
 export const file_muster_identity_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiMQoOR2V0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiOwoPR2V0VXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIoQCChBMaXN0VXNlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAQJq1GAIoARIfCgZmaWx0ZXIYAyABKAlCD7pIBnIEKICABJq1GAIoAxIZCgFxGAQgASgJQg66SAVyAyiAIJq1GAIoAxIcCgRzb3J0GAUgASgJQg66SAVyAyiACJq1GAIoARIqCgZmaWVsZHMYBiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEicKB2luY2x1ZGUYByADKAlCFrpIC5IBCBAIIgRyAihAmrUYBBABKAEiXwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyEh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBIp8BCgtVc2VyQ2hhbmdlcxIjCgRuYW1lGAEgASgJQhC6SAdyBSABKJADmrUYAigDSACIAQESNwoEcm9sZRgCIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlQgq6SAeCAQQQASAASAGIAQESFAoHdmVyc2lvbhgDIAEoA0gCiAEBQgcKBV9uYW1lQgcKBV9yb2xlQgoKCF92ZXJzaW9uIsgBChFVcGRhdGVVc2VyUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoARItCgR1c2VyGAIgASgLMh8ubXVzdGVyLmlkZW50aXR5LnYxLlVzZXJDaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIlCghpZl9tYXRjaBgEIAEoCUIOukgFcgMogAiatRgCKAFIAIgBAUILCglfaWZfbWF0Y2giPgoSVXBkYXRlVXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIjQKEURlbGV0ZVVzZXJSZXF1ZXN0Eh8KB3VzZXJfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBIhQKEkRlbGV0ZVVzZXJSZXNwb25zZSI1ChJSZXN0b3JlVXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiPwoTUmVzdG9yZVVzZXJSZXNwb25zZRIoCgR1c2VyGAEgASgLMhoubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlciI1ChJTdXNwZW5kVXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiPwoTU3VzcGVuZFVzZXJSZXNwb25zZRIoCgR1c2VyGAEgASgLMhoubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlciI3ChRSZWluc3RhdGVVc2VyUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASJBChVSZWluc3RhdGVVc2VyUmVzcG9uc2USKAoEdXNlchgBIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5NZW1iZXIiPAoZUmV2b2tlVXNlclNlc3Npb25zUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASIcChpSZXZva2VVc2VyU2Vzc2lvbnNSZXNwb25zZSIaChhMZWF2ZU9yZ2FuaXphdGlvblJlcXVlc3QiGwoZTGVhdmVPcmdhbml6YXRpb25SZXNwb25zZTKlDQoLVXNlclNlcnZpY2USlQEKCUxpc3RVc2VycxIkLm11c3Rlci5pZGVudGl0eS52MS5MaXN0VXNlcnNSZXF1ZXN0GiUubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIjuKtRgaCgp1c2Vycy5yZWFkQABIA1AAWAJiBG5vbmWStRgIYgZmaWVsZHOC0+STAgsSCS92MS91c2VycxKgAQoHR2V0VXNlchIiLm11c3Rlci5pZGVudGl0eS52MS5HZXRVc2VyUmVxdWVzdBojLm11c3Rlci5pZGVudGl0eS52MS5HZXRVc2VyUmVzcG9uc2UiTIq1GBoKCnVzZXJzLnJlYWRAAEgDUABYAmIEbm9uZZK1GAlSB3ZlcnNpb26C0+STAhtiBHVzZXISEy92MS91c2Vycy97dXNlcl9pZH0S0AEKClVwZGF0ZVVzZXISJS5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlVXNlclJlcXVlc3QaJi5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlVXNlclJlc3BvbnNlInOKtRguCgx1c2Vycy51cGRhdGVAAUgDUABYA2INbWVtYmVyLnVwZGF0ZXoHdXNlcl9pZJK1GBYiC3VwZGF0ZV9tYXNrUgd2ZXJzaW9ugtPkkwIhOgR1c2VyYgR1c2VyMhMvdjEvdXNlcnMve3VzZXJfaWR9EqEBCgpEZWxldGVVc2VyEiUubXVzdGVyLmlkZW50aXR5LnYxLkRlbGV0ZVVzZXJSZXF1ZXN0GiYubXVzdGVyLmlkZW50aXR5LnYxLkRlbGV0ZVVzZXJSZXNwb25zZSJEirUYJQoMdXNlcnMuZGVsZXRlQAFIA1AAWANiDW1lbWJlci5kZWxldGWC0+STAhUqEy92MS91c2Vycy97dXNlcl9pZH0SxQEKC1Jlc3RvcmVVc2VyEiYubXVzdGVyLmlkZW50aXR5LnYxLlJlc3RvcmVVc2VyUmVxdWVzdBonLm11c3Rlci5pZGVudGl0eS52MS5SZXN0b3JlVXNlclJlc3BvbnNlImWKtRgoCgx1c2Vycy5kZWxldGUgAUABSANQAFgDYg5tZW1iZXIucmVzdG9yZZK1GAlSB3ZlcnNpb26C0+STAiY6ASpiBHVzZXIiGy92MS91c2Vycy97dXNlcl9pZH0vcmVzdG9yZRLFAQoLU3VzcGVuZFVzZXISJi5tdXN0ZXIuaWRlbnRpdHkudjEuU3VzcGVuZFVzZXJSZXF1ZXN0GicubXVzdGVyLmlkZW50aXR5LnYxLlN1c3BlbmRVc2VyUmVzcG9uc2UiZYq1GCgKDHVzZXJzLnVwZGF0ZSABQAFIA1AAWANiDm1lbWJlci5zdXNwZW5kkrUYCVIHdmVyc2lvboLT5JMCJjoBKmIEdXNlciIbL3YxL3VzZXJzL3t1c2VyX2lkfTpzdXNwZW5kEs8BCg1SZWluc3RhdGVVc2VyEigubXVzdGVyLmlkZW50aXR5LnYxLlJlaW5zdGF0ZVVzZXJSZXF1ZXN0GikubXVzdGVyLmlkZW50aXR5LnYxLlJlaW5zdGF0ZVVzZXJSZXNwb25zZSJpirUYKgoMdXNlcnMudXBkYXRlIAFAAUgDUABYA2IQbWVtYmVyLnJlaW5zdGF0ZZK1GAlSB3ZlcnNpb26C0+STAig6ASpiBHVzZXIiHS92MS91c2Vycy97dXNlcl9pZH06cmVpbnN0YXRlEt4BChJSZXZva2VVc2VyU2Vzc2lvbnMSLS5tdXN0ZXIuaWRlbnRpdHkudjEuUmV2b2tlVXNlclNlc3Npb25zUmVxdWVzdBouLm11c3Rlci5pZGVudGl0eS52MS5SZXZva2VVc2VyU2Vzc2lvbnNSZXNwb25zZSJpirUYMAoMdXNlcnMudXBkYXRlIAFAAUgDUABYA2IWbWVtYmVyLnJldm9rZV9zZXNzaW9uc5K1GAMIzAGC0+STAig6ASoiIy92MS91c2Vycy97dXNlcl9pZH06cmV2b2tlLXNlc3Npb25zEqABChFMZWF2ZU9yZ2FuaXphdGlvbhIsLm11c3Rlci5pZGVudGl0eS52MS5MZWF2ZU9yZ2FuaXphdGlvblJlcXVlc3QaLS5tdXN0ZXIuaWRlbnRpdHkudjEuTGVhdmVPcmdhbml6YXRpb25SZXNwb25zZSIuirUYFkABSAJQAFgDYgxtZW1iZXIubGVhdmWC0+STAg4qDC92MS91c2Vycy9tZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_member, file_muster_identity_v1_user, file_muster_options_v1_options]);
+  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEikgEKEUNyZWF0ZVVzZXJSZXF1ZXN0Eh0KBWVtYWlsGAEgASgJQg66SAVyAyjAApq1GAIoAxIhCgRuYW1lGAIgASgJQg66SAVyAyiQA5q1GAIoA0gAiAEBEjIKBHJvbGUYAyABKA4yGC5tdXN0ZXIuaWRlbnRpdHkudjEuUm9sZUIKukgHggEEEAEgAEIHCgVfbmFtZSI+ChJDcmVhdGVVc2VyUmVzcG9uc2USKAoEdXNlchgBIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5NZW1iZXIiMQoOR2V0VXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiOwoPR2V0VXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIoQCChBMaXN0VXNlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAQJq1GAIoARIfCgZmaWx0ZXIYAyABKAlCD7pIBnIEKICABJq1GAIoAxIZCgFxGAQgASgJQg66SAVyAyiAIJq1GAIoAxIcCgRzb3J0GAUgASgJQg66SAVyAyiACJq1GAIoARIqCgZmaWVsZHMYBiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEicKB2luY2x1ZGUYByADKAlCFrpIC5IBCBAIIgRyAihAmrUYBBABKAEiXwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyEh8KD25leHRfcGFnZV90b2tlbhgCIAEoCUIGmrUYAigBIp8BCgtVc2VyQ2hhbmdlcxIjCgRuYW1lGAEgASgJQhC6SAdyBSABKJADmrUYAigDSACIAQESNwoEcm9sZRgCIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlQgq6SAeCAQQQASAASAGIAQESFAoHdmVyc2lvbhgDIAEoA0gCiAEBQgcKBV9uYW1lQgcKBV9yb2xlQgoKCF92ZXJzaW9uIsgBChFVcGRhdGVVc2VyUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoARItCgR1c2VyGAIgASgLMh8ubXVzdGVyLmlkZW50aXR5LnYxLlVzZXJDaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIlCghpZl9tYXRjaBgEIAEoCUIOukgFcgMogAiatRgCKAFIAIgBAUILCglfaWZfbWF0Y2giPgoSVXBkYXRlVXNlclJlc3BvbnNlEigKBHVzZXIYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuTWVtYmVyIjQKEURlbGV0ZVVzZXJSZXF1ZXN0Eh8KB3VzZXJfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBIhQKEkRlbGV0ZVVzZXJSZXNwb25zZSI1ChJSZXN0b3JlVXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiPwoTUmVzdG9yZVVzZXJSZXNwb25zZRIoCgR1c2VyGAEgASgLMhoubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlciI1ChJTdXNwZW5kVXNlclJlcXVlc3QSHwoHdXNlcl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAEiPwoTU3VzcGVuZFVzZXJSZXNwb25zZRIoCgR1c2VyGAEgASgLMhoubXVzdGVyLmlkZW50aXR5LnYxLk1lbWJlciI3ChRSZWluc3RhdGVVc2VyUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASJBChVSZWluc3RhdGVVc2VyUmVzcG9uc2USKAoEdXNlchgBIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5NZW1iZXIiPAoZUmV2b2tlVXNlclNlc3Npb25zUmVxdWVzdBIfCgd1c2VyX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASIcChpSZXZva2VVc2VyU2Vzc2lvbnNSZXNwb25zZSIaChhMZWF2ZU9yZ2FuaXphdGlvblJlcXVlc3QiGwoZTGVhdmVPcmdhbml6YXRpb25SZXNwb25zZTLPDgoLVXNlclNlcnZpY2USlQEKCUxpc3RVc2VycxIkLm11c3Rlci5pZGVudGl0eS52MS5MaXN0VXNlcnNSZXF1ZXN0GiUubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIjuKtRgaCgp1c2Vycy5yZWFkQABIA1AAWAJiBG5vbmWStRgIYgZmaWVsZHOC0+STAgsSCS92MS91c2VycxKnAQoKQ3JlYXRlVXNlchIlLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVVc2VyUmVxdWVzdBomLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVVc2VyUmVzcG9uc2UiSoq1GCUKDHVzZXJzLmludml0ZSABQAFIA1AAWANiC3VzZXIuaW52aXRlkrUYAwjJAYLT5JMCFDoBKmIEdXNlciIJL3YxL3VzZXJzEqABCgdHZXRVc2VyEiIubXVzdGVyLmlkZW50aXR5LnYxLkdldFVzZXJSZXF1ZXN0GiMubXVzdGVyLmlkZW50aXR5LnYxLkdldFVzZXJSZXNwb25zZSJMirUYGgoKdXNlcnMucmVhZEAASANQAFgCYgRub25lkrUYCVIHdmVyc2lvboLT5JMCG2IEdXNlchITL3YxL3VzZXJzL3t1c2VyX2lkfRLQAQoKVXBkYXRlVXNlchIlLm11c3Rlci5pZGVudGl0eS52MS5VcGRhdGVVc2VyUmVxdWVzdBomLm11c3Rlci5pZGVudGl0eS52MS5VcGRhdGVVc2VyUmVzcG9uc2Uic4q1GC4KDHVzZXJzLnVwZGF0ZUABSANQAFgDYg1tZW1iZXIudXBkYXRlegd1c2VyX2lkkrUYFiILdXBkYXRlX21hc2tSB3ZlcnNpb26C0+STAiE6BHVzZXJiBHVzZXIyEy92MS91c2Vycy97dXNlcl9pZH0SoQEKCkRlbGV0ZVVzZXISJS5tdXN0ZXIuaWRlbnRpdHkudjEuRGVsZXRlVXNlclJlcXVlc3QaJi5tdXN0ZXIuaWRlbnRpdHkudjEuRGVsZXRlVXNlclJlc3BvbnNlIkSKtRglCgx1c2Vycy5kZWxldGVAAUgDUABYA2INbWVtYmVyLmRlbGV0ZYLT5JMCFSoTL3YxL3VzZXJzL3t1c2VyX2lkfRLFAQoLUmVzdG9yZVVzZXISJi5tdXN0ZXIuaWRlbnRpdHkudjEuUmVzdG9yZVVzZXJSZXF1ZXN0GicubXVzdGVyLmlkZW50aXR5LnYxLlJlc3RvcmVVc2VyUmVzcG9uc2UiZYq1GCgKDHVzZXJzLmRlbGV0ZSABQAFIA1AAWANiDm1lbWJlci5yZXN0b3JlkrUYCVIHdmVyc2lvboLT5JMCJjoBKmIEdXNlciIbL3YxL3VzZXJzL3t1c2VyX2lkfS9yZXN0b3JlEsUBCgtTdXNwZW5kVXNlchImLm11c3Rlci5pZGVudGl0eS52MS5TdXNwZW5kVXNlclJlcXVlc3QaJy5tdXN0ZXIuaWRlbnRpdHkudjEuU3VzcGVuZFVzZXJSZXNwb25zZSJlirUYKAoMdXNlcnMudXBkYXRlIAFAAUgDUABYA2IObWVtYmVyLnN1c3BlbmSStRgJUgd2ZXJzaW9ugtPkkwImOgEqYgR1c2VyIhsvdjEvdXNlcnMve3VzZXJfaWR9OnN1c3BlbmQSzwEKDVJlaW5zdGF0ZVVzZXISKC5tdXN0ZXIuaWRlbnRpdHkudjEuUmVpbnN0YXRlVXNlclJlcXVlc3QaKS5tdXN0ZXIuaWRlbnRpdHkudjEuUmVpbnN0YXRlVXNlclJlc3BvbnNlImmKtRgqCgx1c2Vycy51cGRhdGUgAUABSANQAFgDYhBtZW1iZXIucmVpbnN0YXRlkrUYCVIHdmVyc2lvboLT5JMCKDoBKmIEdXNlciIdL3YxL3VzZXJzL3t1c2VyX2lkfTpyZWluc3RhdGUS3gEKElJldm9rZVVzZXJTZXNzaW9ucxItLm11c3Rlci5pZGVudGl0eS52MS5SZXZva2VVc2VyU2Vzc2lvbnNSZXF1ZXN0Gi4ubXVzdGVyLmlkZW50aXR5LnYxLlJldm9rZVVzZXJTZXNzaW9uc1Jlc3BvbnNlImmKtRgwCgx1c2Vycy51cGRhdGUgAUABSANQAFgDYhZtZW1iZXIucmV2b2tlX3Nlc3Npb25zkrUYAwjMAYLT5JMCKDoBKiIjL3YxL3VzZXJzL3t1c2VyX2lkfTpyZXZva2Utc2Vzc2lvbnMSoAEKEUxlYXZlT3JnYW5pemF0aW9uEiwubXVzdGVyLmlkZW50aXR5LnYxLkxlYXZlT3JnYW5pemF0aW9uUmVxdWVzdBotLm11c3Rlci5pZGVudGl0eS52MS5MZWF2ZU9yZ2FuaXphdGlvblJlc3BvbnNlIi6KtRgWQAFIAlAAWANiDG1lbWJlci5sZWF2ZYLT5JMCDioML3YxL3VzZXJzL21lYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_member, file_muster_identity_v1_user, file_muster_options_v1_options]);
+
+/**
+ * @generated from message muster.identity.v1.CreateUserRequest
+ */
+export type CreateUserRequest = Message<"muster.identity.v1.CreateUserRequest"> & {
+  /**
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * At most 100 characters. Without a name, the member gets the name of the account when the invitation is accepted.
+   *
+   * @generated from field: optional string name = 2;
+   */
+  name?: string | undefined;
+
+  /**
+   * @generated from field: muster.identity.v1.Role role = 3;
+   */
+  role: Role;
+};
+
+/**
+ * Describes the message muster.identity.v1.CreateUserRequest.
+ * Use `create(CreateUserRequestSchema)` to create a new message.
+ */
+export const CreateUserRequestSchema: GenMessage<CreateUserRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 0);
+
+/**
+ * @generated from message muster.identity.v1.CreateUserResponse
+ */
+export type CreateUserResponse = Message<"muster.identity.v1.CreateUserResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Member user = 1;
+   */
+  user?: Member | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.CreateUserResponse.
+ * Use `create(CreateUserResponseSchema)` to create a new message.
+ */
+export const CreateUserResponseSchema: GenMessage<CreateUserResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_user_service, 1);
 
 /**
  * @generated from message muster.identity.v1.GetUserRequest
@@ -36,7 +82,7 @@ export type GetUserRequest = Message<"muster.identity.v1.GetUserRequest"> & {
  * Use `create(GetUserRequestSchema)` to create a new message.
  */
 export const GetUserRequestSchema: GenMessage<GetUserRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 0);
+  messageDesc(file_muster_identity_v1_user_service, 2);
 
 /**
  * @generated from message muster.identity.v1.GetUserResponse
@@ -53,7 +99,7 @@ export type GetUserResponse = Message<"muster.identity.v1.GetUserResponse"> & {
  * Use `create(GetUserResponseSchema)` to create a new message.
  */
 export const GetUserResponseSchema: GenMessage<GetUserResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 1);
+  messageDesc(file_muster_identity_v1_user_service, 3);
 
 /**
  * @generated from message muster.identity.v1.ListUsersRequest
@@ -118,7 +164,7 @@ export type ListUsersRequest = Message<"muster.identity.v1.ListUsersRequest"> & 
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 2);
+  messageDesc(file_muster_identity_v1_user_service, 4);
 
 /**
  * @generated from message muster.identity.v1.ListUsersResponse
@@ -142,7 +188,7 @@ export type ListUsersResponse = Message<"muster.identity.v1.ListUsersResponse"> 
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 3);
+  messageDesc(file_muster_identity_v1_user_service, 5);
 
 /**
  * The fields that an update may change. A field that is unset keeps its value unless the mask names it.
@@ -175,7 +221,7 @@ export type UserChanges = Message<"muster.identity.v1.UserChanges"> & {
  * Use `create(UserChangesSchema)` to create a new message.
  */
 export const UserChangesSchema: GenMessage<UserChanges> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 4);
+  messageDesc(file_muster_identity_v1_user_service, 6);
 
 /**
  * @generated from message muster.identity.v1.UpdateUserRequest
@@ -211,7 +257,7 @@ export type UpdateUserRequest = Message<"muster.identity.v1.UpdateUserRequest"> 
  * Use `create(UpdateUserRequestSchema)` to create a new message.
  */
 export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 5);
+  messageDesc(file_muster_identity_v1_user_service, 7);
 
 /**
  * @generated from message muster.identity.v1.UpdateUserResponse
@@ -228,7 +274,7 @@ export type UpdateUserResponse = Message<"muster.identity.v1.UpdateUserResponse"
  * Use `create(UpdateUserResponseSchema)` to create a new message.
  */
 export const UpdateUserResponseSchema: GenMessage<UpdateUserResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 6);
+  messageDesc(file_muster_identity_v1_user_service, 8);
 
 /**
  * @generated from message muster.identity.v1.DeleteUserRequest
@@ -245,7 +291,7 @@ export type DeleteUserRequest = Message<"muster.identity.v1.DeleteUserRequest"> 
  * Use `create(DeleteUserRequestSchema)` to create a new message.
  */
 export const DeleteUserRequestSchema: GenMessage<DeleteUserRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 7);
+  messageDesc(file_muster_identity_v1_user_service, 9);
 
 /**
  * @generated from message muster.identity.v1.DeleteUserResponse
@@ -258,7 +304,7 @@ export type DeleteUserResponse = Message<"muster.identity.v1.DeleteUserResponse"
  * Use `create(DeleteUserResponseSchema)` to create a new message.
  */
 export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 8);
+  messageDesc(file_muster_identity_v1_user_service, 10);
 
 /**
  * @generated from message muster.identity.v1.RestoreUserRequest
@@ -275,7 +321,7 @@ export type RestoreUserRequest = Message<"muster.identity.v1.RestoreUserRequest"
  * Use `create(RestoreUserRequestSchema)` to create a new message.
  */
 export const RestoreUserRequestSchema: GenMessage<RestoreUserRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 9);
+  messageDesc(file_muster_identity_v1_user_service, 11);
 
 /**
  * @generated from message muster.identity.v1.RestoreUserResponse
@@ -292,7 +338,7 @@ export type RestoreUserResponse = Message<"muster.identity.v1.RestoreUserRespons
  * Use `create(RestoreUserResponseSchema)` to create a new message.
  */
 export const RestoreUserResponseSchema: GenMessage<RestoreUserResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 10);
+  messageDesc(file_muster_identity_v1_user_service, 12);
 
 /**
  * @generated from message muster.identity.v1.SuspendUserRequest
@@ -309,7 +355,7 @@ export type SuspendUserRequest = Message<"muster.identity.v1.SuspendUserRequest"
  * Use `create(SuspendUserRequestSchema)` to create a new message.
  */
 export const SuspendUserRequestSchema: GenMessage<SuspendUserRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 11);
+  messageDesc(file_muster_identity_v1_user_service, 13);
 
 /**
  * @generated from message muster.identity.v1.SuspendUserResponse
@@ -326,7 +372,7 @@ export type SuspendUserResponse = Message<"muster.identity.v1.SuspendUserRespons
  * Use `create(SuspendUserResponseSchema)` to create a new message.
  */
 export const SuspendUserResponseSchema: GenMessage<SuspendUserResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 12);
+  messageDesc(file_muster_identity_v1_user_service, 14);
 
 /**
  * @generated from message muster.identity.v1.ReinstateUserRequest
@@ -343,7 +389,7 @@ export type ReinstateUserRequest = Message<"muster.identity.v1.ReinstateUserRequ
  * Use `create(ReinstateUserRequestSchema)` to create a new message.
  */
 export const ReinstateUserRequestSchema: GenMessage<ReinstateUserRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 13);
+  messageDesc(file_muster_identity_v1_user_service, 15);
 
 /**
  * @generated from message muster.identity.v1.ReinstateUserResponse
@@ -360,7 +406,7 @@ export type ReinstateUserResponse = Message<"muster.identity.v1.ReinstateUserRes
  * Use `create(ReinstateUserResponseSchema)` to create a new message.
  */
 export const ReinstateUserResponseSchema: GenMessage<ReinstateUserResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 14);
+  messageDesc(file_muster_identity_v1_user_service, 16);
 
 /**
  * @generated from message muster.identity.v1.RevokeUserSessionsRequest
@@ -377,7 +423,7 @@ export type RevokeUserSessionsRequest = Message<"muster.identity.v1.RevokeUserSe
  * Use `create(RevokeUserSessionsRequestSchema)` to create a new message.
  */
 export const RevokeUserSessionsRequestSchema: GenMessage<RevokeUserSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 15);
+  messageDesc(file_muster_identity_v1_user_service, 17);
 
 /**
  * @generated from message muster.identity.v1.RevokeUserSessionsResponse
@@ -390,7 +436,7 @@ export type RevokeUserSessionsResponse = Message<"muster.identity.v1.RevokeUserS
  * Use `create(RevokeUserSessionsResponseSchema)` to create a new message.
  */
 export const RevokeUserSessionsResponseSchema: GenMessage<RevokeUserSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 16);
+  messageDesc(file_muster_identity_v1_user_service, 18);
 
 /**
  * @generated from message muster.identity.v1.LeaveOrganizationRequest
@@ -403,7 +449,7 @@ export type LeaveOrganizationRequest = Message<"muster.identity.v1.LeaveOrganiza
  * Use `create(LeaveOrganizationRequestSchema)` to create a new message.
  */
 export const LeaveOrganizationRequestSchema: GenMessage<LeaveOrganizationRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 17);
+  messageDesc(file_muster_identity_v1_user_service, 19);
 
 /**
  * @generated from message muster.identity.v1.LeaveOrganizationResponse
@@ -416,7 +462,7 @@ export type LeaveOrganizationResponse = Message<"muster.identity.v1.LeaveOrganiz
  * Use `create(LeaveOrganizationResponseSchema)` to create a new message.
  */
 export const LeaveOrganizationResponseSchema: GenMessage<LeaveOrganizationResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_user_service, 18);
+  messageDesc(file_muster_identity_v1_user_service, 20);
 
 /**
  * The members of the caller's organization. A person of another organization is not found.
@@ -434,6 +480,17 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof ListUsersRequestSchema;
     output: typeof ListUsersResponseSchema;
+  },
+  /**
+   * Invites a person by mail, as a member with the status "invited". USER_EXISTS for the address of a member,
+   * ALREADY_INVITED for a pending invitation, PERMISSION_DENIED for a role above the caller's.
+   *
+   * @generated from rpc muster.identity.v1.UserService.CreateUser
+   */
+  createUser: {
+    methodKind: "unary";
+    input: typeof CreateUserRequestSchema;
+    output: typeof CreateUserResponseSchema;
   },
   /**
    * Returns a member. USER_NOT_FOUND for a person without a membership of the caller's organization.

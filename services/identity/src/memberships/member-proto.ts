@@ -3,8 +3,8 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { roleToProto } from "@muster/authz";
 import { type Member, MemberSchema, MemberStatus } from "@muster/contracts/muster/identity/v1/member_pb";
-import type { Membership, MembershipStatus } from "../memberships/membership.ts";
 import type { User } from "../users/user.ts";
+import type { Membership, MembershipStatus } from "./membership.ts";
 
 const STATUSES: Readonly<Record<MembershipStatus, MemberStatus>> = {
   invited: MemberStatus.INVITED,
@@ -17,10 +17,10 @@ export function memberToProto(
   membership: Membership,
   user: Pick<User, "id" | "email" | "isEmailVerified">,
 ): Member {
-  const { name, role, status, lastLoginTimeMs, loginCount, version } = membership;
+  const { name, role, status, invitedEmail, lastLoginTimeMs, loginCount, version } = membership;
   const member = create(MemberSchema, {
     id: user.id,
-    email: user.email,
+    email: invitedEmail ?? user.email,
     name,
     role: roleToProto(role),
     status: STATUSES[status],
