@@ -7,8 +7,8 @@ const MAIL_TOKEN = /("token": ?)"([A-Za-z0-9_-]{43})"/g;
 const SESSION_TOKEN = /("(?:accessToken|refreshToken|deviceToken)": ?)"([^"]{43,})"/g;
 /** Each script has an owner of its own. */
 const OWNER = /\bada-\d+\b/g;
-const SECRET = /mk_[A-Za-z0-9_-]{43}/g;
-const SECRET_PREFIX = /mk_[A-Za-z0-9_-]{8}(?![A-Za-z0-9_-])/g;
+const SECRET = /mk_(?:live_)?[A-Za-z0-9_-]{43}(?:[A-Za-z0-9]{6})?/g;
+const SECRET_PREFIX = /mk_(?:live_)?[A-Za-z0-9_-]{8}(?![A-Za-z0-9_-])/g;
 /** 32 bytes in base64url, in a JSON Web Key. */
 const KEY_COORDINATE = /("[xy]": ?)"[A-Za-z0-9_-]{43}"/g;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
@@ -22,6 +22,10 @@ const BASE64_HASH = /(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=/g;
 const HEX_ID = /019[0-9a-f]{9}7[0-9a-f]{3}[89ab][0-9a-f]{15}/g;
 const ISO_INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const EPOCH_MS = /(?<![\d.-])1[678]\d{11}(?!\d)/g;
+
+/** UTC dates of logins, which depend on how far earlier scripts moved the clock. */
+const LOGIN_DATE = /("date": ?)"\d{4}-\d\d-\d\d"/g;
+const LOGIN_DAY = /\bday=\d{5}\b/g;
 
 export interface NormalizerOptions {
   /** Epoch ms. Instants are written as the distance from this start, in seconds. */
@@ -41,6 +45,8 @@ export class Normalizer {
 
   normalize(text: string): string {
     return text
+      .replace(LOGIN_DATE, '$1"<date>"')
+      .replace(LOGIN_DAY, "day=<day>")
       .replace(PAGE_TOKEN, '$1"<token>"')
       .replace(KEY_COORDINATE, '$1"<coordinate>"')
       .replace(MAIL_TOKEN, (_, name, token) => `${name}"${this.#name("token", token)}"`)
