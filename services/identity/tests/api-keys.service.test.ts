@@ -51,10 +51,10 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
 
   test("a new key works at once, is listed without its secret, and is stored as a hash", async () => {
     const { apiKey, secret, id } = await issue(["api_keys.read"], "Zoë's key ");
-    expect(secret).toMatch(/^mk_[A-Za-z0-9_-]{43}$/);
+    expect(secret).toMatch(/^mk_live_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}$/);
     expect(apiKey).toMatchObject({
       name: "Zoë's key ",
-      prefix: secret.slice(0, 11),
+      prefix: secret.slice(0, 16),
       scopes: ["api_keys.read"],
     });
     expect(apiKey.expireTime).toBeUndefined();
