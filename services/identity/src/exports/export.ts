@@ -1,4 +1,4 @@
-// Declares an export: what an organization holds about a person, as a ZIP that the requester downloads once. Pure.
+// Declares an export: what an organization holds about a person, as a ZIP that the requester downloads once.
 import type { OrganizationId, UserId } from "@muster/core";
 import type { Requester } from "../operations/operation.ts";
 
