@@ -79,6 +79,7 @@ const publicRoutes: Readonly<Record<string, readonly Case[]>> = {
   ],
   "POST /v1/me/email:confirm": noToken,
   "POST /v1/me/email:undo": noToken,
+  "POST /v1/me/deletion-request:confirm": noToken,
   "POST /v1/two-factor:recover": [["an unknown challenge", { challenge: "x" }, 401]],
   "POST /v1/two-factor:recover-confirm": noToken,
   "POST /v1/two-factor:recover-cancel": noToken,
@@ -111,6 +112,8 @@ const userRoutes: Readonly<Record<string, readonly Case[]>> = {
     ["an unknown organization", { organization_id: NOBODY }, 404],
     ["text that is no id", { organization_id: "somewhere" }, 404],
   ],
+  "POST /v1/invitations:accept": noToken,
+  "POST /v1/me/deletion-request": [],
   "POST /v1/logout": [],
   "POST /v1/sessions:revoke-others": [],
   "POST /v1/two-factor:enroll": [],
@@ -213,7 +216,8 @@ describe("bad input to accounts", () => {
 
   test("every route has its table", async () => {
     const golden = await readFile(new URL("../golden/routes.txt", import.meta.url), "utf8");
-    const isOfAccounts = /\.(Account|Session|TwoFactor|MagicLink)Service\.|\.CreateOrganization /;
+    const isOfAccounts =
+      /\.(Account|Session|TwoFactor|MagicLink)Service\.|\.(CreateOrganization|AcceptInvitation|RequestAccountDeletion|ConfirmAccountDeletion) /;
     const lines = golden.split("\n").filter((line) => isOfAccounts.test(line));
     const routes = lines.join("\n").match(/\b(GET|POST|PATCH|PUT|DELETE)\s+\/v1\S*/g) ?? [];
     const tables = new Set([publicRoutes, userRoutes, queries].flatMap((table) => Object.keys(table)));

@@ -44,6 +44,18 @@ const alertRule = {
 /** Routes that ignore unknown fields. */
 const tracking: ReadonlySet<string> = new Set(["POST /v1/users/events"]);
 
+/** Two routes are the same act. The key of the tests invites members only. */
+const invitations: readonly BodyCase[] = [
+  ["no address", { role: "member" }, 400, "email"],
+  ["an address that is none", { email: "nobody", role: "member" }, 400, "email"],
+  ["a long address", { email: `${long(320)}@b.test`, role: "member" }, 400, "email"],
+  ["no role", { email: "a@b.test" }, 400, "role"],
+  ["a role that is none", { email: "a@b.test", role: "king" }, 400, "role"],
+  ["a name of two lines", { email: "a@b.test", role: "member", name: "A\nB" }, 400, "name"],
+  ["a long name", { email: "a@b.test", role: "member", name: long(101) }, 400, "name"],
+  ["a role above the caller", { email: "a@b.test", role: "admin" }, 403],
+];
+
 const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
   "POST /v1/profiles": [
     ["no identity", {}, 400],
@@ -229,6 +241,10 @@ const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
   [`POST /v1/users/${NOBODY}:suspend`]: [["an unknown user", {}, 404]],
   [`POST /v1/users/${NOBODY}:reinstate`]: [["an unknown user", {}, 404]],
   [`POST /v1/users/${NOBODY}:revoke-sessions`]: [["an unknown user", {}, 404]],
+  [`POST /v1/users/${NOBODY}/export`]: [["an unknown user", {}, 404]],
+  "POST /v1/users": invitations,
+  "POST /v1/invitations": invitations,
+  [`POST /v1/invitations/${NOBODY}:resend`]: [["an unknown invitation", {}, 404]],
   [`PATCH /v1/organizations/${NOBODY}`]: [
     ["a time zone that is none", { time_zone: "Mars/Olympus" }, 400, "time_zone"],
     ["an unknown organization", { name: "x" }, 404],
@@ -342,6 +358,20 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
     ["another window", `/v1/organizations/${NOBODY}/login-stats?window=1d`, 400, "window"],
     ["an unknown organization", `/v1/organizations/${NOBODY}/login-stats?window=7d`, 404],
     ["an id that is none", "/v1/organizations/acme/login-stats?window=7d", 404],
+  ],
+  "GET /v1/operations/{id}": [
+    ["an unknown operation", `/v1/operations/${NOBODY}`, 404],
+    ["an id that is none", "/v1/operations/nothing", 404],
+  ],
+  "GET /v1/exports/{token}": [["an unknown token", "/v1/exports/nothing", 404]],
+  "GET /v1/invitations": [
+    ["a garbled token", "/v1/invitations?page_token=garbled", 400],
+    ["a page too large", "/v1/invitations?page_size=501", 400, "page_size"],
+    ["an unknown parameter", "/v1/invitations?role=owner", 400, "role"],
+  ],
+  "DELETE /v1/invitations/{id}": [
+    ["an unknown invitation", `/v1/invitations/${NOBODY}`, 404],
+    ["an id that is none", "/v1/invitations/nothing", 404],
   ],
   "GET /v1/organizations": [["an unknown parameter", "/v1/organizations?all=1", 400, "all"]],
   "GET /v1/users": [
@@ -505,7 +535,7 @@ describe("bad input", () => {
     // Routes of the tracking service accept more, and routes of accounts have other callers: their tables are in
     // bad-tracking.e2e.test.ts and bad-accounts.e2e.test.ts.
     const isElsewhere =
-      /\.(Tracking|Account|Session|TwoFactor|MagicLink|SigningKey)Service\.|\.CreateOrganization /;
+      /\.(Tracking|Account|Session|TwoFactor|MagicLink|SigningKey)Service\.|\.(CreateOrganization|AcceptInvitation|RequestAccountDeletion|ConfirmAccountDeletion) /;
     const lines = golden.split("\n").filter((line) => !isElsewhere.test(line));
     const routes = lines.join("\n").match(/\b(GET|POST|PATCH|PUT|DELETE)\s+\/v1\S*/g) ?? [];
     const shape = (route: string): string =>

@@ -43,8 +43,9 @@ const SMALL: Readonly<Record<string, number>> = {
   ListErasures: SMALL_ROWS,
   ListTrackedUserPoints: SMALL_ROWS,
   ListOrganizations: 1,
-  // Members are not added here.
+  // Members and invitations are not added here.
   ListUsers: 0,
+  ListInvitations: 0,
 };
 
 /** Lists of a signed-in user. By the limits of their fields, 500 rows have less than 500 KB. */
