@@ -230,6 +230,9 @@ export class Recorder {
     // Every event moves a cursor of identity, every date its windows; its trimmed events are those of earlier scripts.
     if (service === "identity" && (table === "shard_cursors" || table === "login_windows")) return true;
     if (service === "identity" && table === "outbox_messages" && after === undefined) return true;
+    // Used tokens of earlier scripts go a week later.
+    if (service === "identity" && table === "refresh_tokens" && after === undefined)
+      return Number(before?.used_time_ms) < this.#startMs;
     const organization = (after ?? before)?.organization_id;
     if (service === "identity" || !(organization instanceof Uint8Array)) return false;
     return bytesToUuid(organization) !== this.organizationId;
