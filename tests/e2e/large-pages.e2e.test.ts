@@ -46,7 +46,11 @@ const SMALL: Readonly<Record<string, number>> = {
   // Members and invitations are not added here.
   ListUsers: 0,
   ListInvitations: 0,
+  ListTopLogins: 0,
+  ListInactiveUsers: 0,
 };
+/** The windows of the lists that require one. */
+const WINDOWS: Readonly<Record<string, string>> = { ListTopLogins: "30d", ListInactiveUsers: "month" };
 
 /** Lists of a signed-in user. By the limits of their fields, 500 rows have less than 500 KB. */
 const OF_USERS = ["ListActivities", "ListSessions"];
@@ -89,11 +93,12 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   test.each(ofOrganizations)("$name over REST", async (method) => {
     const path = pathOf(method, seeds);
     const pageSize = method.input.field.pageSize === undefined ? "" : `page_size=${PAGE_SIZE}&`;
+    const parameters = method.name in WINDOWS ? `${pageSize}window=${WINDOWS[method.name]}&` : pageSize;
     const items: string[] = [];
     let pages = 0;
     let token = "";
     do {
-      const page = await rest.get(`${path}?${pageSize}page_token=${token}`);
+      const page = await rest.get(`${path}?${parameters}page_token=${token}`);
       expect(page.status, page.text).toBe(200);
       expect(Buffer.byteLength(page.text)).toBeLessThanOrEqual(PAGE_BYTES_MAX);
       const rows = Object.values(page.body).find(Array.isArray) as unknown[];
@@ -115,6 +120,7 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
         ...(method.input.field.profileId && { profileId: seeds.profileId }),
         ...(method.input.field.segmentId && { segmentId: seeds.segmentId }),
         ...(method.input.field.pageSize && { pageSize: PAGE_SIZE }),
+        ...(method.name in WINDOWS && { window: WINDOWS[method.name] }),
         pageToken: token,
       });
       const { signal } = new AbortController();
