@@ -92,6 +92,7 @@ const userRoutes: Readonly<Record<string, readonly Case[]>> = {
     ["a long name", { name: long(256) }, 400, "name"],
     ["a time zone that is none", { name: "x", time_zone: "Mars/Olympus" }, 400, "time_zone"],
   ],
+  [`POST /v1/organizations/${NOBODY}:undelete`]: [["an unknown organization", {}, 404]],
   "POST /v1/password:change": [
     ["a short password", { current_password: "x", password: "short" }, 400, "password"],
   ],
@@ -131,6 +132,10 @@ const queries: Readonly<Record<string, readonly (readonly [path: string, status:
   "GET /v1/sessions": [
     ["/v1/sessions?page_size=ten", 400],
     ["/v1/sessions?page_token=garbled", 400],
+  ],
+  "DELETE /v1/organizations/{}": [
+    [`/v1/organizations/${NOBODY}`, 404],
+    ["/v1/organizations/nothing", 404],
   ],
   "DELETE /v1/sessions/{}": [
     [`/v1/sessions/${NOBODY}`, 404],

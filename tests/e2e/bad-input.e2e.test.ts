@@ -403,6 +403,10 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
     ["a page too large", "/v1/users?page_size=501", 400, "page_size"],
     ["an unknown parameter", "/v1/users?where=1", 400, "where"],
   ],
+  "GET /v1/organizations/{id}": [
+    ["an unknown organization", `/v1/organizations/${NOBODY}`, 404],
+    ["an id that is none", "/v1/organizations/13", 404],
+  ],
   "GET /v1/users/{id}": [
     ["an unknown user", `/v1/users/${NOBODY}`, 404],
     ["an id that is none", "/v1/users/13", 404],
@@ -535,7 +539,7 @@ describe("bad input", () => {
     // Routes of the tracking service accept more, and routes of accounts have other callers: their tables are in
     // bad-tracking.e2e.test.ts and bad-accounts.e2e.test.ts.
     const isElsewhere =
-      /\.(Tracking|Account|Session|TwoFactor|MagicLink|SigningKey)Service\.|\.(CreateOrganization|AcceptInvitation|RequestAccountDeletion|ConfirmAccountDeletion) /;
+      /\.(Tracking|Account|Session|TwoFactor|MagicLink|SigningKey)Service\.|\.(CreateOrganization|DeleteOrganization|UndeleteOrganization|AcceptInvitation|RequestAccountDeletion|ConfirmAccountDeletion) /;
     const lines = golden.split("\n").filter((line) => !isElsewhere.test(line));
     const routes = lines.join("\n").match(/\b(GET|POST|PATCH|PUT|DELETE)\s+\/v1\S*/g) ?? [];
     const shape = (route: string): string =>

@@ -43,7 +43,12 @@ test("a user creates organizations up to the limit, and a key creates none", asy
     id: expect.stringMatching(/^[0-9a-f-]{36}$/),
     name: "Shop",
     time_zone: "Europe/Berlin",
+    require_two_factor: false,
+    member_count: 1,
+    delete_time: null,
+    version: 1,
     create_time: expect.any(String),
+    update_time: made.body.create_time,
   });
   const replayed = await owner.post("/v1/organizations", { name: "Shop", time_zone: "Europe/Berlin" }, again);
   expect([replayed.body, replayed.headers.get("idempotency-replayed")]).toEqual([made.body, "true"]);
@@ -69,6 +74,25 @@ test("a session of another organization reads and changes that organization alon
 
   const renamed = await inShop.request("PATCH", `/v1/organizations/${shop.id}`, { name: "Corner Shop" });
   expect([renamed.status, renamed.body.name]).toEqual([200, "Corner Shop"]);
+  const read = await inShop.get(`/v1/organizations/${shop.id}`);
+  expect([read.status, read.body]).toEqual([200, renamed.body]);
+  const etag = read.headers.get("etag") ?? "";
+  const notModified = await inShop.request("GET", `/v1/organizations/${shop.id}`, undefined, {
+    "if-none-match": etag,
+  });
+  expect(notModified.status).toBe(304);
+  expect((await owner.get(`/v1/organizations/${shop.id}`)).status).toBe(404);
+
+  const patch = (body: object, headers: Record<string, string> = {}) =>
+    inShop.request("PATCH", `/v1/organizations/${shop.id}`, body, headers);
+  const again = await patch({ time_zone: "UTC" }, { "if-match": etag });
+  expect([again.status, again.body.version]).toEqual([200, read.body.version + 1]);
+  const stale = await patch({ time_zone: "Asia/Tokyo" }, { "if-match": etag });
+  expect([stale.status, stale.body.reason]).toEqual([412, "ETAG_MISMATCH"]);
+  const conflict = await patch({ name: "Old", version: read.body.version });
+  expect([conflict.status, conflict.body.reason]).toEqual([409, "VERSION_CONFLICT"]);
+  const named = await patch({ name: "Corner", version: again.body.version });
+  expect([named.status, named.body.name, named.body.time_zone]).toEqual([200, "Corner", "UTC"]);
   const fromDemo = await owner.request("PATCH", `/v1/organizations/${shop.id}`, { name: "Mine" });
   expect([fromDemo.status, fromDemo.body.reason]).toEqual([404, "ORGANIZATION_NOT_FOUND"]);
 });

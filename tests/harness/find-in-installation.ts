@@ -8,8 +8,11 @@ import type { Installation } from "./installation.ts";
 
 const SERVICES = ["identity", "events", "segments"] as const;
 
-/** "service.table.column" and "stream/sequence" of every value that contains the text. */
-export async function findInInstallation(installation: Installation, text: string): Promise<string[]> {
+/** "service.table.column" and "stream/sequence" of every value that contains the text or the bytes. */
+export async function findInInstallation(
+  installation: Installation,
+  text: string | Uint8Array,
+): Promise<string[]> {
   const found: string[] = [];
   for (const service of SERVICES) {
     const database = await openDatabase(installation, service);

@@ -8,6 +8,7 @@ import { EventFeedService } from "@muster/contracts/muster/events/v1/event_feed_
 import { EventService } from "@muster/contracts/muster/events/v1/event_service_pb";
 import { EventTypeService } from "@muster/contracts/muster/events/v1/event_type_service_pb";
 import { ExportService } from "@muster/contracts/muster/events/v1/export_service_pb";
+import { OrganizationErasureService as EventsOrganizationErasureService } from "@muster/contracts/muster/events/v1/organization_erasure_service_pb";
 import { ProfileService } from "@muster/contracts/muster/events/v1/profile_service_pb";
 import { RetentionService } from "@muster/contracts/muster/events/v1/retention_service_pb";
 import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_service_pb";
@@ -25,6 +26,7 @@ import { SessionService } from "@muster/contracts/muster/identity/v1/session_ser
 import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
 import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
+import { OrganizationErasureService as SegmentsOrganizationErasureService } from "@muster/contracts/muster/segments/v1/organization_erasure_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
@@ -64,12 +66,18 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     EventFeedService,
     EventService,
     EventTypeService,
+    EventsOrganizationErasureService,
     ExportService,
     ProfileService,
     RetentionService,
     TrackingService,
   ],
-  segments: [SegmentVerificationService, SegmentPrivacyService, SegmentService],
+  segments: [
+    SegmentVerificationService,
+    SegmentPrivacyService,
+    SegmentService,
+    SegmentsOrganizationErasureService,
+  ],
 };
 
 const serviceByType = new Map(

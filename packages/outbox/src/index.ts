@@ -7,6 +7,10 @@ export {
   type MessageErasureOptions,
   type MessageRewrite,
 } from "./message-erasure/erase-messages.ts";
+export { findClosedOrganization } from "./organization-erasure/closed-organization-store.ts";
+export { OrganizationEraser } from "./organization-erasure/organization-eraser.ts";
+export type { OrganizationTable } from "./organization-erasure/organization-rows-store.ts";
+export type { OrganizationContent, SweepStep } from "./organization-erasure/sweep-organization.ts";
 export type { ConsumerTimings, ShardConsumerOptions } from "./owned-shards/consumer-options.ts";
 export { readCursors } from "./owned-shards/cursor-store.ts";
 export * from "./ports/ports.ts";
@@ -14,7 +18,7 @@ export { Outbox, type OutboxOptions } from "./producer/outbox.ts";
 export { lockPositions, readPositions } from "./producer/outbox-store.ts";
 export { OutboxRelay, type RelayOptions, type RelayTimings } from "./relay/outbox-relay.ts";
 export { readPublished } from "./relay/relay-store.ts";
-export { createConsumerTables, createOutboxTables } from "./tables.ts";
+export { createClosedOrganizationsTable, createConsumerTables, createOutboxTables } from "./tables.ts";
 export { OutboxTail } from "./tail/outbox-tail.ts";
 export {
   catchUp,

@@ -85,3 +85,18 @@ export async function createConsumerTables(schema: Schema): Promise<void> {
     indexes: { dead_letters_replay_ix: ["replay_requested_ms"] },
   });
 }
+
+/** Creates the table of the organizations that a service has erased or is erasing. Safe to run again. */
+export async function createClosedOrganizationsTable(schema: Schema): Promise<void> {
+  await schema.createTable("closed_organizations", {
+    columns: {
+      organization_id: id16(),
+      close_time_ms: instant(),
+      sweeps: tiny(),
+      // When the next sweep is due, or when the lease of the running one ends; null after the last.
+      next_sweep_ms: nullable(instant()),
+    },
+    primaryKey: ["organization_id"],
+    indexes: { closed_organizations_due: ["next_sweep_ms", "organization_id"] },
+  });
+}

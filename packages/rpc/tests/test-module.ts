@@ -240,7 +240,10 @@ function organizations() {
       const name = "n".repeat(1000);
       return { organizations: Array.from({ length: request.pageSize * 10 }, () => ({ name })) };
     },
+    getOrganization: async () => ({}),
     updateOrganization: async () => ({}),
+    deleteOrganization: async () => ({}),
+    undeleteOrganization: async () => ({}),
   });
 }
 

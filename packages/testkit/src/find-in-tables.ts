@@ -1,8 +1,8 @@
 // Searches every table of a database for bytes.
 import type { Database } from "@muster/db";
 
-/** "table.column" of every value that contains the text, once each. */
-export async function findInTables(database: Database, text: string): Promise<string[]> {
+/** "table.column" of every value that contains the text or the bytes, once each. */
+export async function findInTables(database: Database, text: string | Uint8Array): Promise<string[]> {
   const found = new Set<string>();
   for (const table of await tablesOf(database)) {
     const rows = await database.reader(table).select<Record<string, unknown>[]>("*");
@@ -35,7 +35,8 @@ async function tablesOf(database: Database): Promise<string[]> {
   return rows.map(({ name }) => name).filter((name) => !name.startsWith("sqlite_"));
 }
 
-function holds(value: unknown, text: string): boolean {
-  if (value instanceof Uint8Array) return Buffer.from(value).includes(text);
-  return typeof value === "string" && value.includes(text);
+function holds(value: unknown, text: string | Uint8Array): boolean {
+  if (value instanceof Uint8Array)
+    return Buffer.from(value).includes(typeof text === "string" ? text : Buffer.from(text));
+  return typeof value === "string" && typeof text === "string" && value.includes(text);
 }

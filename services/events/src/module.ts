@@ -23,6 +23,7 @@ import { eventFeedService } from "./feed/event-feed-service.ts";
 import type { EventsDeps } from "./handlers/deps.ts";
 import { IngestQueue } from "./ingest/ingest-queue.ts";
 import { RepeatedCalls } from "./ingest/repeated-calls.ts";
+import { organizationErasure } from "./organization-erasure/organization-erasure-service.ts";
 import { MonotonicIds } from "./profile-storage/monotonic-ids.ts";
 import { profileService } from "./profiles/profile-service.ts";
 import { retentionService } from "./retention/retention-service.ts";
@@ -47,7 +48,7 @@ export function eventsModuleWith(defaultEventTypes: readonly EventType[]): Modul
 }
 
 async function build(platform: Platform, defaultEventTypes: readonly EventType[]): Promise<Module> {
-  const { clock, ids, metrics, database, log } = platform;
+  const { clock, ids, metrics, database } = platform;
   const outbox = new Outbox({ ...platform, service: "events" });
   const relay = new OutboxRelay({ ...platform, service: "events", outbox });
   const profileIds = new MonotonicIds(ids);
@@ -76,6 +77,7 @@ async function build(platform: Platform, defaultEventTypes: readonly EventType[]
     responses: new ResponseEraser(platform.key("idempotency")),
     services: () => services.map(({ service }) => service),
   });
+  const erasure = organizationErasure(platform);
   const deps: EventsDeps = {
     clock,
     ids,
@@ -102,17 +104,10 @@ async function build(platform: Platform, defaultEventTypes: readonly EventType[]
     alertService(deps),
     exportService(deps),
     eventFeedService(deps),
+    erasure.service,
   ];
-  return {
-    services,
-    // Started in this order and stopped in reverse, so that queued events are committed and published.
-    workers: [
-      outbox,
-      relay,
-      ingest,
-      erasureWorker,
-      retention,
-      new IdempotencyWorker({ database, clock, log }),
-    ],
-  };
+  const responses = new IdempotencyWorker(platform);
+  // Started in this order and stopped in reverse, so that queued events are committed and published.
+  const workers = [outbox, relay, ingest, erasureWorker, erasure.eraser, retention, responses];
+  return { services, workers };
 }

@@ -1,7 +1,7 @@
 // Composes the identity service.
 import { assert, PageTokens } from "@muster/core";
 import { IdempotencyWorker } from "@muster/idempotency";
-import { Outbox, OutboxRelay } from "@muster/outbox";
+import { OrganizationEraser, Outbox, OutboxRelay } from "@muster/outbox";
 import type { ModuleDefinition } from "@muster/runtime";
 import { AccessTokens } from "./access-tokens/access-tokens.ts";
 import { credentialService } from "./access-tokens/credential-service.ts";
@@ -9,6 +9,8 @@ import { accountService } from "./account/account-service.ts";
 import { ExpiredDataWorker } from "./account/expired-data-worker.ts";
 import { ACCOUNT_ERASURE_KIND, accountErasureRunner } from "./account-deletion/account-erasure-runner.ts";
 import { apiKeyService } from "./api-keys/api-key-service.ts";
+import { ClosingWorker } from "./closing/closing-worker.ts";
+import { organizationContent } from "./closing/organization-content.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { EXPORT_KIND } from "./exports/export.ts";
 import { exportRunner } from "./exports/export-runner.ts";
@@ -22,7 +24,10 @@ import { userService } from "./members/user-service.ts";
 import { operationService } from "./operation-calls/operation-service.ts";
 import { OperationStore } from "./operations/operation-store.ts";
 import { type OperationRunner, OperationWorker } from "./operations/operation-worker.ts";
-import { organizationDirectoryService, organizationService } from "./organizations/organization-service.ts";
+import {
+  organizationDirectoryService,
+  organizationService,
+} from "./organization-calls/organization-service.ts";
 import { privacyService } from "./privacy-calls/privacy-service.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 import { sessionService } from "./session-calls/session-service.ts";
@@ -76,6 +81,7 @@ export const identityModule: ModuleDefinition = {
     };
     const operationWorker = new OperationWorker({ ...platform, operations, runners: operationRunners(deps) });
     const consumer = loginConsumer(platform, outbox);
+    const eraser = new OrganizationEraser({ ...platform, service: "identity", content: organizationContent });
     return {
       services: [
         organizationService(deps),
@@ -105,6 +111,8 @@ export const identityModule: ModuleDefinition = {
         unlockMailWorker,
         new SessionWorker({ database, clock, log }),
         new TwoFactorWorker(deps),
+        eraser,
+        new ClosingWorker({ ...platform, eraser }),
         operationWorker,
       ],
     };

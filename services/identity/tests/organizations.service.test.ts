@@ -21,8 +21,9 @@ import { findUserByEmail } from "../src/users/user-store.ts";
 import { IdentityUnderTest } from "./identity-under-test.ts";
 import { type SignedInOptions, type SignedInUser, signInUser } from "./signed-in-user.ts";
 
-const { createOrganization, listOrganizations, updateOrganization } = OrganizationService.method;
-const { getOrganization } = OrganizationDirectoryService.method;
+const { createOrganization, getOrganization, listOrganizations, updateOrganization } =
+  OrganizationService.method;
+const directory = OrganizationDirectoryService.method;
 
 describe.each(ENGINES)("organizations on %s", (engine) => {
   let identity: IdentityUnderTest;
@@ -171,11 +172,11 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
     const { organization } = await identity.call(createOrganization, request, { key: token });
     expect(organization?.timeZone).toBe("America/New_York");
     const query = { organizationId: uuidToBytes(organization?.id ?? "") };
-    const loaded = await identity.call(getOrganization, query, { service: "segments" });
+    const loaded = await identity.call(directory.getOrganization, query, { service: "segments" });
     expect(loaded.organization).toEqual(organization);
     const unknown = { organizationId: new Uint8Array(16) };
     await expectReason(
-      identity.call(getOrganization, unknown, { service: "segments" }),
+      identity.call(directory.getOrganization, unknown, { service: "segments" }),
       "ORGANIZATION_NOT_FOUND",
     );
   });
@@ -211,11 +212,65 @@ describe.each(ENGINES)("organizations on %s", (engine) => {
     expect(await update({})).toEqual(["After", "UTC"]);
   });
 
+  test("members count without the invited, in every answer and by one statement for a page", async () => {
+    const { organizationId, secret } = await identity.organization("Counted");
+    const id = organizationId as OrganizationId;
+    expect(
+      (await identity.call(getOrganization, { organizationId }, { key: secret })).organization,
+    ).toMatchObject({
+      memberCount: 0n,
+      version: 1n,
+      requireTwoFactor: false,
+    });
+    const { token } = await signIn({ organizationId: id, role: "owner" });
+    await signIn({ organizationId: id, role: "member", status: "suspended" });
+    await signIn({ organizationId: id, role: "member", status: "invited" });
+    const other = await identity.call(createOrganization, { name: "Alone" }, { key: token });
+    const mine = await identity.call(getOrganization, { organizationId }, { key: token });
+    expect(mine.organization?.memberCount).toBe(2n);
+    const change = { organizationId, organization: { timeZone: "Asia/Tokyo" } };
+    const changed = await identity.call(updateOrganization, change, { key: token });
+    expect(changed.organization).toMatchObject({ memberCount: 2n, version: 2n });
+    expect(other.organization).toMatchObject({ memberCount: 1n, version: 1n });
+    const { organizations } = await identity.call(listOrganizations, {}, { key: token });
+    const counts = organizations.map(({ name, memberCount }) => [name, memberCount]);
+    expect(counts.sort()).toEqual([
+      ["Alone", 1n],
+      ["Counted", 2n],
+    ]);
+  });
+
+  test("a change counts once, and a stale version or entity tag is refused", async () => {
+    const { organizationId, secret } = await identity.organization("Versioned");
+    const update = async (organization: object, ifMatch?: string) => {
+      const request = { organizationId, organization, ...(ifMatch === undefined ? {} : { ifMatch }) };
+      return (await identity.call(updateOrganization, request, { key: secret })).organization;
+    };
+    const first = await update({ requireTwoFactor: true });
+    expect(first).toMatchObject({ requireTwoFactor: true, version: 2n, name: "Versioned" });
+    expect(await update({ requireTwoFactor: true, version: 2n })).toEqual(first);
+    await identity.clock.advance(1_000);
+    const second = await update({ name: "Renamed" }, '"2-digest"');
+    expect(second).toMatchObject({ name: "Renamed", version: 3n, createTime: first?.createTime });
+    expect(second?.updateTime).not.toEqual(first?.updateTime);
+    await expectReason(update({ name: "Late" }, '"2"'), "ETAG_MISMATCH");
+    await expectReason(update({ name: "Late", version: 2n }), "VERSION_CONFLICT");
+    const racing = await Promise.allSettled([
+      update({ name: "One", version: 3n }),
+      update({ name: "Two", version: 3n }),
+    ]);
+    expect(racing.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
   test("another's organization is not found, and not changed", async () => {
     const other = await identity.organization("Other");
     for (const organizationId of [other.organizationId, "", "nonsense"]) {
       const request = { organizationId, organization: { name: "Mine" } };
       await expectReason(identity.call(updateOrganization, request, { key }), "ORGANIZATION_NOT_FOUND");
+      await expectReason(
+        identity.call(getOrganization, { organizationId }, { key }),
+        "ORGANIZATION_NOT_FOUND",
+      );
     }
     expect(await namesFor({ key: other.secret })).toEqual(["Other"]);
   });

@@ -13,6 +13,7 @@ import { EventsFeed } from "./events/events-feed.ts";
 import { Consistency } from "./handlers/consistency.ts";
 import type { SegmentsDeps } from "./handlers/deps.ts";
 import { SweepWorker } from "./memberships/sweep-worker.ts";
+import { organizationErasure } from "./organization-erasure/organization-erasure-service.ts";
 import { lockOrganization } from "./organizations/organization-store.ts";
 import { OrganizationTimeZones } from "./organizations/organization-time-zones.ts";
 import { segmentPrivacyService } from "./privacy/segment-privacy-service.ts";
@@ -55,30 +56,21 @@ export const segmentsModule: ModuleDefinition = {
     });
     const projection = buildProjection(platform, { announcer, feed, metrics });
     const consumer = new ShardConsumer({
-      database,
-      bus,
+      ...platform,
       projection,
-      clock,
-      ids,
-      log,
       producer: feed,
       source: "events",
       // Durable: after a change of this name, all messages are applied again.
       consumer: "segments",
-      metrics: platform.metrics,
-      instanceId: platform.instanceId,
-      exclusive: platform.exclusive,
     });
     const erasures = new ErasureWorker({
-      bus,
-      clock,
+      ...platform,
       consumer,
-      database,
       feed,
-      log,
       responses: new ResponseEraser(platform.key("idempotency")),
       services: [SegmentService],
     });
+    const erasure = organizationErasure(platform);
     bus.onBroadcast(ERASED_TOPIC, () => watches.dropReads());
     const consistency = new Consistency({ bus, clock, consumer, database, feed, metrics });
     const verifier = buildVerifier(platform);
@@ -97,7 +89,12 @@ export const segmentsModule: ModuleDefinition = {
       timeZones: new OrganizationTimeZones(platform.caller("identity"), clock),
     };
     return {
-      services: [segmentVerificationService(verifier), segmentPrivacyService(deps), segmentService(deps)],
+      services: [
+        segmentVerificationService(verifier),
+        segmentPrivacyService(deps),
+        segmentService(deps),
+        erasure.service,
+      ],
       // Started in this order and stopped in reverse, so that the last commits of the consumer are announced.
       workers: [
         outbox,
@@ -105,7 +102,8 @@ export const segmentsModule: ModuleDefinition = {
         new WakeWorker(bus, [projection, consumer]),
         consumer,
         erasures,
-        new IdempotencyWorker({ database, clock, log }),
+        erasure.eraser,
+        new IdempotencyWorker(platform),
       ],
     };
   },

@@ -35,7 +35,9 @@ async function apiKeys(calls: Recorder): Promise<void> {
 }
 
 async function organizations(calls: Recorder): Promise<void> {
-  const { createOrganization, listOrganizations, updateOrganization } = OrganizationService.method;
+  const { createOrganization, getOrganization, listOrganizations, updateOrganization } =
+    OrganizationService.method;
+  const { deleteOrganization, undeleteOrganization } = OrganizationService.method;
   const ada = { key: "ada" };
   await calls.ok(createOrganization, { name: "Umbrella", timeZone: "Asia/Tokyo" }, ada);
   await calls.ok(createOrganization, { name: "Initech" }, { ...ada, idempotencyKey: "one" });
@@ -50,9 +52,22 @@ async function organizations(calls: Recorder): Promise<void> {
   const change = { organizationId, organization: { name: "Umbrella Corporation" } };
   await calls.ok(updateOrganization, { ...change, updateMask: { paths: ["name"] } }, ada);
   await calls.ok(updateOrganization, { ...change, organization: { timeZone: "UTC" } });
+  await calls.ok(updateOrganization, { ...change, organization: { requireTwoFactor: true, version: 2n } });
+  await calls.ok(updateOrganization, { ...change, organization: { requireTwoFactor: false } });
+  await calls.ok(getOrganization, { organizationId });
+  await calls.refused(getOrganization, { organizationId: UNKNOWN_ID });
+  await calls.refused(updateOrganization, { ...change, ifMatch: '"1"' });
+  await calls.refused(updateOrganization, { ...change, organization: { name: "Stale", version: 1n } });
   await calls.refused(updateOrganization, { ...change, updateMask: { paths: ["id"] } });
   await calls.refused(updateOrganization, change, { key: "reader" });
   await calls.refused(updateOrganization, { organizationId: UNKNOWN_ID, organization: { name: "None" } });
+  await calls.refused(deleteOrganization, { organizationId });
+  await calls.refused(deleteOrganization, { organizationId: UNKNOWN_ID }, ada);
+  await calls.ok(deleteOrganization, { organizationId }, ada);
+  await calls.ok(deleteOrganization, { organizationId }, ada);
+  await calls.ok(undeleteOrganization, { organizationId }, ada);
+  await calls.ok(undeleteOrganization, { organizationId }, ada);
+  await calls.refused(undeleteOrganization, { organizationId });
 }
 
 async function credentials(calls: Recorder): Promise<void> {

@@ -8,6 +8,7 @@ import { identityScripts } from "./identity.ts";
 import { invitationScripts } from "./invitations.ts";
 import { loginAnalyticsScripts } from "./login-analytics.ts";
 import { operationScripts } from "./operations.ts";
+import { organizationErasureScripts } from "./organization-erasure.ts";
 import { privacyScripts } from "./privacy.ts";
 import { profileScripts } from "./profiles.ts";
 import type { Script } from "./script.ts";
@@ -36,4 +37,5 @@ export const scripts: readonly Script[] = [
   ...operationScripts,
   ...loginAnalyticsScripts,
   ...invitationScripts,
+  ...organizationErasureScripts,
 ];

@@ -2,18 +2,26 @@
 // and from dead letters. Works in small steps that block no other work; a repeated run is harmless.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "@muster/contracts/muster/bus/v1/envelope_pb";
-import { chunksOf } from "@muster/core";
+import { assert, chunksOf } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import * as deadLetters from "../dead-letters/dead-letter-store.ts";
 import * as store from "./message-erasure-store.ts";
 
-/** Returns the data of a message without the person; undefined if the message does not contain the person. */
-export type MessageRewrite = (type: string, data: Uint8Array) => Uint8Array | undefined;
+/** A message of which nothing may stay but its position. */
+export const WITHDRAWN = "withdrawn";
+
+/**
+ * Returns the data of a message without the person or the organization; undefined if the message does not contain
+ * them.
+ */
+export type MessageRewrite = (type: string, data: Uint8Array) => Uint8Array | typeof WITHDRAWN | undefined;
 
 export interface MessageErasureOptions {
   /** Profile ids to find, in the binary form that messages contain. */
   readonly profileIdBytes: readonly Buffer[];
   readonly rewrite: MessageRewrite;
+  /** The type of withdrawn messages, which no consumer reads. */
+  readonly withdrawnType?: string;
   /**
    * Called in the transaction of each step that has rewritten messages, with the data from before, so that
    * each is counted exactly once.
@@ -70,13 +78,16 @@ async function rewriteMessages(
   trx: Transaction,
   shard: number,
   positions: readonly number[],
-  { rewrite, changed }: MessageErasureOptions,
+  { rewrite, changed, withdrawnType }: MessageErasureOptions,
 ): Promise<void> {
   const before: Buffer[] = [];
   for (const { position, type, data } of await store.lockMessages(trx, shard, positions)) {
     const rewritten = rewrite(type, data);
     if (rewritten === undefined) continue;
-    await store.replaceData(trx, shard, position, rewritten);
+    if (rewritten === WITHDRAWN) {
+      assert(withdrawnType !== undefined, "withdrawn messages have a type");
+      await store.withdrawMessage(trx, shard, position, withdrawnType);
+    } else await store.replaceData(trx, shard, position, rewritten);
     before.push(data);
   }
   if (before.length > 0) await changed?.(trx, before);
@@ -132,6 +143,7 @@ function rewriteDeadLetter(raw: Buffer, rewrite: MessageRewrite): Uint8Array | "
   try {
     const envelope = fromBinary(EnvelopeSchema, raw);
     const data = rewrite(envelope.type, envelope.data);
+    if (data === WITHDRAWN) return "unreadable";
     return data && toBinary(EnvelopeSchema, { ...envelope, data: Uint8Array.from(data) });
   } catch {
     return "unreadable";

@@ -66,3 +66,15 @@ export async function replaceData(
     .where({ shard, position })
     .update({ data: Buffer.from(data) });
 }
+
+/** The position stays, so that consumers find no gap. */
+export async function withdrawMessage(
+  trx: Transaction,
+  shard: number,
+  position: number,
+  type: string,
+): Promise<void> {
+  await trx("outbox_messages")
+    .where({ shard, position })
+    .update({ type: Buffer.from(type), data: Buffer.alloc(0) });
+}

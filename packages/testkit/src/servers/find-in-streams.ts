@@ -3,7 +3,7 @@ import { connect } from "nats";
 import { testNatsUrl } from "./test-servers.ts";
 
 /** "STREAM/sequence" of every message that contains the text. */
-export async function findInStreams(namespace: string, text: string): Promise<string[]> {
+export async function findInStreams(namespace: string, text: string | Uint8Array): Promise<string[]> {
   const found: string[] = [];
   const connection = await connect({ servers: await testNatsUrl() });
   const manager = await connection.jetstreamManager();
@@ -14,7 +14,11 @@ export async function findInStreams(namespace: string, text: string): Promise<st
     for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
       // Purged sequences have no message.
       const message = await manager.streams.getMessage(name, { seq }).catch(() => undefined);
-      if (message !== undefined && Buffer.from(message.data).includes(text)) found.push(`${name}/${seq}`);
+      if (
+        message !== undefined &&
+        Buffer.from(message.data).includes(typeof text === "string" ? text : Buffer.from(text))
+      )
+        found.push(`${name}/${seq}`);
     }
   }
   await connection.close();

@@ -44,7 +44,7 @@ function ownSessionLookup({ database, clock }: Deps): SessionLookup {
   };
 }
 
-/** Undefined when the user or the active membership is gone. */
+/** Undefined when the user, the organization or the active membership is gone. */
 async function recordOf(
   queryable: Queryable,
   { userId, organizationId, authenticatedTimeMs, expireTimeMs }: Session,
@@ -56,7 +56,8 @@ async function recordOf(
     organizationId === undefined ? undefined : findOrganization(queryable, organizationId),
   ]);
   if (user === undefined) return undefined;
-  if (organizationId !== undefined && membership?.status !== "active") return undefined;
+  if (organizationId !== undefined && (organization === undefined || membership?.status !== "active"))
+    return undefined;
   const requiresFactor = organization?.requiresTwoFactor === true;
   return {
     userId,

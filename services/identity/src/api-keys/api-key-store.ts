@@ -49,11 +49,19 @@ export async function insertApiKey(trx: Transaction, key: ApiKey): Promise<void>
   });
 }
 
-/** The key, valid or not; callers compare the time. */
+/**
+ * The key, valid or not; callers compare the time. Keys of a closed organization end with the row of the organization,
+ * before their own rows are deleted.
+ */
 export async function findApiKeyByHash(queryable: Queryable, hash: Uint8Array): Promise<ApiKey | undefined> {
   const row = await queryable("api_keys")
     .select(COLUMNS)
     .where("key_hash", Buffer.from(hash))
+    .whereExists(
+      queryable("organizations")
+        .select("id")
+        .where("id", queryable.raw("??", ["api_keys.organization_id"])),
+    )
     .first<Row | undefined>();
   return row && fromRow(row);
 }

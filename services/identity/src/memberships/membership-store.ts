@@ -159,6 +159,7 @@ export async function listActiveMemberships(queryable: Queryable, userId: UserId
     .select<Row[]>(COLUMNS)
     .where("user_id", uuidToBytes(userId))
     .andWhere("status", Buffer.from("active"))
+    .whereExists(openOrganization(queryable))
     .orderBy("organization_id")
     .limit(MEMBERSHIPS_OF_USER_MAX);
   return rows.map(fromRow);
@@ -175,6 +176,7 @@ export async function listActiveMembershipPage(
     .select<Row[]>(COLUMNS)
     .where("user_id", uuidToBytes(userId))
     .andWhere("status", Buffer.from("active"))
+    .whereExists(openOrganization(queryable))
     .limit(limit);
   pageAfter(query, LIST_ORDER, after && [uuidToBytes(after)]);
   return (await query).map(fromRow);
@@ -230,6 +232,13 @@ export async function recordLogin(
 /** Null once the person has joined. */
 function invitedEmailColumn({ status, invitedEmail }: Pick<Membership, "status" | "invitedEmail">) {
   return status === "invited" && invitedEmail !== undefined ? Buffer.from(invitedEmail) : null;
+}
+
+/** Memberships of a closed organization stay for a while, without its row. */
+function openOrganization(queryable: Queryable) {
+  return queryable("organizations")
+    .select("id")
+    .where("id", queryable.raw("??", ["memberships.organization_id"]));
 }
 
 function keyOf(organizationId: OrganizationId, userId: UserId) {

@@ -4,7 +4,7 @@ import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { insertApiKey } from "../api-keys/api-key-store.ts";
 import { type IssuedApiKey, issueApiKey } from "../api-keys/issue-api-key.ts";
-import { NEW_ORGANIZATION, type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
+import { createdOrganization, type Organization, TIME_ZONE_DEFAULT } from "./organization.ts";
 import { insertOrganization } from "./organization-store.ts";
 
 const FIRST_KEY_NAME = "First key";
@@ -25,13 +25,8 @@ export function newOrganization(
   { name, id, keyName, timeZone = TIME_ZONE_DEFAULT }: NewOrganizationOptions,
 ): NewOrganization {
   const createTimeMs = clock.nowMs();
-  const organization = {
-    id: id ?? ids.next<OrganizationId>(createTimeMs),
-    name,
-    createTimeMs,
-    timeZone,
-    ...NEW_ORGANIZATION,
-  };
+  const organizationId = id ?? ids.next<OrganizationId>(createTimeMs);
+  const organization = createdOrganization({ id: organizationId, name, createTimeMs, timeZone });
   const issued = issueApiKey(
     { clock, ids },
     { organizationId: organization.id, name: keyName ?? FIRST_KEY_NAME, scopes: [EVERY_PERMISSION] },

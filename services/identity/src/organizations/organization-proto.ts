@@ -7,6 +7,17 @@ import {
 } from "@muster/contracts/muster/identity/v1/organization_pb";
 import type { Organization } from "./organization.ts";
 
-export function organizationToProto({ id, name, createTimeMs, timeZone }: Organization): OrganizationMessage {
-  return create(OrganizationSchema, { id, name, createTime: timestampFromMs(createTimeMs), timeZone });
+export function organizationToProto(organization: Organization): OrganizationMessage {
+  const { id, name, timeZone, requiresTwoFactor, memberCount, version, deleteTimeMs } = organization;
+  return create(OrganizationSchema, {
+    id,
+    name,
+    timeZone,
+    requireTwoFactor: requiresTwoFactor,
+    memberCount: BigInt(memberCount),
+    version: BigInt(version),
+    createTime: timestampFromMs(organization.createTimeMs),
+    updateTime: timestampFromMs(organization.updateTimeMs),
+    ...(deleteTimeMs === undefined ? {} : { deleteTime: timestampFromMs(deleteTimeMs) }),
+  });
 }

@@ -11,9 +11,23 @@ interface Row {
   readonly time_zone: Buffer | null;
   readonly require_two_factor: number;
   readonly member_count: number;
+  readonly version: number;
+  /** Null is the time of the creation. */
+  readonly update_time_ms: number | null;
+  readonly delete_time_ms: number | null;
 }
 
-const COLUMNS = ["id", "name", "create_time_ms", "time_zone", "require_two_factor", "member_count"] as const;
+const COLUMNS = [
+  "id",
+  "name",
+  "create_time_ms",
+  "time_zone",
+  "require_two_factor",
+  "member_count",
+  "version",
+  "update_time_ms",
+  "delete_time_ms",
+] as const;
 
 /** Rejects with a unique violation when the id is there. */
 export async function insertOrganization(trx: Transaction, organization: Organization): Promise<void> {
@@ -60,11 +74,33 @@ export async function lockOrganization(
   return (await forUpdate(trx, query)).map(fromRow)[0];
 }
 
-function changeableColumns({ name, timeZone, requiresTwoFactor }: Organization) {
+/** Organizations whose deletion has taken effect by now, in the order of these times. */
+export async function listDeletedOrganizations(
+  queryable: Queryable,
+  nowMs: number,
+  limit: number,
+): Promise<OrganizationId[]> {
+  const rows = await queryable("organizations")
+    .select<Pick<Row, "id">[]>("id")
+    .where("delete_time_ms", "<=", nowMs)
+    .orderBy(["delete_time_ms", "id"])
+    .limit(limit);
+  return rows.map(({ id }) => bytesToUuid(id));
+}
+
+export async function deleteOrganizationRow(trx: Transaction, id: OrganizationId): Promise<void> {
+  await trx("organizations").where("id", uuidToBytes(id)).delete();
+}
+
+function changeableColumns(organization: Organization) {
+  const { name, timeZone, requiresTwoFactor, version, updateTimeMs, deleteTimeMs } = organization;
   return {
     name: Buffer.from(name, "utf8"),
     time_zone: Buffer.from(timeZone, "utf8"),
     require_two_factor: requiresTwoFactor ? 1 : 0,
+    version,
+    update_time_ms: updateTimeMs,
+    delete_time_ms: deleteTimeMs ?? null,
   };
 }
 
@@ -76,5 +112,8 @@ function fromRow(row: Row): Organization {
     timeZone: row.time_zone?.toString("utf8") ?? TIME_ZONE_DEFAULT,
     requiresTwoFactor: row.require_two_factor !== 0,
     memberCount: Number(row.member_count),
+    version: Number(row.version),
+    updateTimeMs: row.update_time_ms ?? row.create_time_ms,
+    deleteTimeMs: row.delete_time_ms ?? undefined,
   };
 }

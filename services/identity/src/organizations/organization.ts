@@ -8,14 +8,27 @@ export interface Organization {
   readonly createTimeMs: number;
   /** IANA name: where its calendar days begin. */
   readonly timeZone: string;
-  /** Members without a second factor have no access. */
+  /** Members without a second factor call no method of the organization until they enroll. */
   readonly requiresTwoFactor: boolean;
   /** Active and suspended members. The store of memberships counts. */
   readonly memberCount: number;
+  /** When the requested deletion takes effect; undefined without a request. */
+  readonly deleteTimeMs: number | undefined;
+  /** Grows with every change. */
+  readonly version: number;
+  readonly updateTimeMs: number;
 }
 
-/** The defaults of a new organization. */
-export const NEW_ORGANIZATION = { requiresTwoFactor: false, memberCount: 0 } as const;
+export function createdOrganization({
+  id,
+  name,
+  timeZone,
+  createTimeMs,
+}: Pick<Organization, "id" | "name" | "timeZone" | "createTimeMs">): Organization {
+  const updateTimeMs = createTimeMs;
+  const unset = { requiresTwoFactor: false, deleteTimeMs: undefined };
+  return { id, name, timeZone, createTimeMs, updateTimeMs, ...unset, memberCount: 0, version: 1 };
+}
 
 export const TIME_ZONE_DEFAULT = "UTC";
 

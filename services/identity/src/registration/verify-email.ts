@@ -14,7 +14,7 @@ import type { IdentityDeps } from "../deps.ts";
 import { joinOrganization, lockOrganizationOfInvitation } from "../invitation-calls/join-organization.ts";
 import { mailTokenHash } from "../one-time-tokens/mail-token.ts";
 import { insertOwnedOrganization } from "../organizations/insert-owned-organization.ts";
-import { NEW_ORGANIZATION, TIME_ZONE_DEFAULT } from "../organizations/organization.ts";
+import { createdOrganization, TIME_ZONE_DEFAULT } from "../organizations/organization.ts";
 import type { User } from "../users/user.ts";
 import { insertUser, lockUserByEmail, saveUser } from "../users/user-store.ts";
 import { recordVerification } from "./record-verification.ts";
@@ -79,6 +79,6 @@ async function createOrganization(
 ): Promise<void> {
   if (name === undefined) return;
   const id = ids.next<OrganizationId>(nowMs);
-  const organization = { id, name, createTimeMs: nowMs, timeZone: TIME_ZONE_DEFAULT, ...NEW_ORGANIZATION };
+  const organization = createdOrganization({ id, name, createTimeMs: nowMs, timeZone: TIME_ZONE_DEFAULT });
   await insertOwnedOrganization(trx, write, organization, user);
 }

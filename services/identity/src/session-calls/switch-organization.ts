@@ -15,6 +15,7 @@ import { insertActivity } from "../activity/activity-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { loginRecorded } from "../login/complete-login.ts";
 import { lockMembership, recordLogin } from "../memberships/membership-store.ts";
+import { findOrganization } from "../organizations/organization-store.ts";
 import { openSession } from "../sessions/open-session.ts";
 import { isLive, type Session } from "../sessions/session.ts";
 import { lockSession } from "../sessions/session-store.ts";
@@ -67,6 +68,8 @@ async function lockCurrent(
   const session = await lockSession(trx, sessionId);
   if (user === undefined || session === undefined || !isLive(session, nowMs))
     throw new AppError("SESSION_ENDED");
-  if (membership?.status !== "active") throw new AppError("ORGANIZATION_NOT_FOUND");
+  const organization = await findOrganization(trx, organizationId);
+  if (organization === undefined || membership?.status !== "active")
+    throw new AppError("ORGANIZATION_NOT_FOUND");
   return session;
 }

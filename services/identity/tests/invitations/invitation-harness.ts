@@ -60,6 +60,9 @@ export class InvitationHarness {
       timeZone: "UTC",
       requiresTwoFactor: false,
       memberCount: 0,
+      version: 1,
+      deleteTimeMs: undefined,
+      updateTimeMs: 0,
     };
     await this.identity.database.transaction(async (trx) => {
       await insertOrganization(trx, organization);

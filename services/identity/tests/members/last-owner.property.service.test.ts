@@ -18,6 +18,7 @@ import { endMembership } from "../../src/membership-rules/end-membership.ts";
 import { lockOrganizations } from "../../src/membership-rules/last-owner.ts";
 import type { Membership } from "../../src/memberships/membership.ts";
 import { hasOtherOwner, insertMembership } from "../../src/memberships/membership-store.ts";
+import { createdOrganization } from "../../src/organizations/organization.ts";
 import { insertOrganization } from "../../src/organizations/organization-store.ts";
 import type { User } from "../../src/users/user.ts";
 import { insertUser, lockUser } from "../../src/users/user-store.ts";
@@ -95,9 +96,8 @@ describe.each(ENGINES)("owners on %s", (engine: Engine) => {
     await identity.database.transaction(async (trx) => {
       for (const id of persons) await insertUser(trx, userOf(id, nowMs));
       for (const [index, id] of organizations.entries()) {
-        const name = "Acme";
-        const defaults = { timeZone: "UTC", requiresTwoFactor: false, memberCount: 0 };
-        await insertOrganization(trx, { id, name, createTimeMs: nowMs, ...defaults });
+        const organization = { id, name: "Acme", timeZone: "UTC", createTimeMs: nowMs };
+        await insertOrganization(trx, createdOrganization(organization));
         for (const [number, userId] of persons.entries()) {
           // Somebody is an owner from the start.
           const role = number === index ? "owner" : (rolesOf[index]?.[number] ?? "member");

@@ -13,7 +13,7 @@ import { identityModule } from "@muster/service-identity";
 import { CrashingDatabase, FakeClock, waitFor } from "@muster/testkit";
 import { type CallAs, type ModuleParts, ModuleUnderTest, startParts } from "@muster/testkit/module";
 import { insertMembership } from "../../src/memberships/membership-store.ts";
-import { NEW_ORGANIZATION } from "../../src/organizations/organization.ts";
+import { createdOrganization } from "../../src/organizations/organization.ts";
 import { insertOrganization } from "../../src/organizations/organization-store.ts";
 import { insertSession } from "../../src/sessions/session-store.ts";
 import { insertUser } from "../../src/users/user-store.ts";
@@ -51,7 +51,7 @@ export class PrivacyUnderTest extends ModuleUnderTest {
   async organization(): Promise<OrganizationId> {
     const id = randomIds.next<OrganizationId>(0);
     const createTimeMs = this.clock.nowMs();
-    const organization = { ...NEW_ORGANIZATION, id, name: "Acme", timeZone: "UTC", createTimeMs };
+    const organization = createdOrganization({ id, name: "Acme", timeZone: "UTC", createTimeMs });
     await this.database.transaction((trx) => insertOrganization(trx, organization));
     return id;
   }

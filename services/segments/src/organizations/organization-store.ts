@@ -77,6 +77,20 @@ export async function lockOrganization(
   };
 }
 
+/** Leaves the row of an organization that was closed, as provisioned and without segments. */
+export async function emptyOrganization(trx: Transaction, organizationId: OrganizationId): Promise<void> {
+  await insertOrganizationOnce(trx, organizationId);
+  const { definitionsVersion } = await lockOrganization(trx, organizationId);
+  await trx("organizations")
+    .where("organization_id", uuidToBytes(organizationId))
+    .update({
+      definitions_version: definitionsVersion + 1,
+      segment_count: 0,
+      has_default: 1,
+      raw_event_days: 0,
+    });
+}
+
 /** Returns the days that raw events are kept; 0 means without limit. */
 export async function readRawEventDays(db: Queryable, organizationId: OrganizationId): Promise<number> {
   const row = await db("organizations")

@@ -223,5 +223,12 @@ export const de: LanguageTexts = {
         "Der Link gilt einmal und 7 Tage lang. Wenn Sie die Organisation nicht kennen, ignorieren Sie diese Mail.",
       ],
     },
+    organization_closing: {
+      subject: "Ihre Organisation wird gelöscht",
+      paragraphs: [
+        "Die Löschung der Organisation {organization}, die Ihnen gehört, wurde beantragt. Am {time} endet die Organisation, und alle ihre Daten werden gelöscht.",
+        "Bis dahin funktioniert alles, und ein Eigentümer kann die Löschung widerrufen.",
+      ],
+    },
   },
 };

@@ -220,5 +220,12 @@ export const en: LanguageTexts = {
         "The link works once, within 7 days. If you do not know the organization, ignore this mail.",
       ],
     },
+    organization_closing: {
+      subject: "Your organization will be deleted",
+      paragraphs: [
+        "The deletion of the organization {organization}, which you own, was requested. At {time} the organization ends and all of its data is erased.",
+        "Until then everything works, and an owner can revoke the deletion.",
+      ],
+    },
   },
 };

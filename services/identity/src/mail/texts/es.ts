@@ -220,5 +220,12 @@ export const es: LanguageTexts = {
         "El enlace funciona una vez, durante 7 días. Si no conoce la organización, ignore este correo.",
       ],
     },
+    organization_closing: {
+      subject: "Su organización se eliminará",
+      paragraphs: [
+        "Se ha solicitado la eliminación de la organización {organization}, de la que usted es propietario. El {time} la organización termina y se borran todos sus datos.",
+        "Hasta entonces todo funciona, y un propietario puede revocar la eliminación.",
+      ],
+    },
   },
 };

@@ -226,5 +226,12 @@ export const fr: LanguageTexts = {
         "Le lien fonctionne une fois, pendant 7 jours. Si vous ne connaissez pas l'organisation, ignorez cet e-mail.",
       ],
     },
+    organization_closing: {
+      subject: "Votre organisation va être supprimée",
+      paragraphs: [
+        "La suppression de l’organisation {organization}, dont vous êtes propriétaire, a été demandée. Le {time}, l’organisation prend fin et toutes ses données sont effacées.",
+        "Jusque-là, tout fonctionne, et un propriétaire peut annuler la suppression.",
+      ],
+    },
   },
 };

@@ -61,6 +61,8 @@ export interface MailValues {
   readonly account_deleted: AtTime;
   /** `name`: as the inviter gave it. */
   readonly invitation: WithToken & Pick<OfOrganization, "organization">;
+  /** Goes to every owner; `time` is when the organization ends. */
+  readonly organization_closing: AtTime & { readonly organization: string };
 }
 
 export type MailKind = keyof MailValues;
@@ -106,4 +108,5 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   account_deletion_confirm: { page: "delete-account", usefulMs: DAY_MS },
   account_deleted: { usefulMs: 3 * DAY_MS },
   invitation: { page: "invitation", usefulMs: 7 * DAY_MS },
+  organization_closing: { usefulMs: 3 * DAY_MS },
 };

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/organization.proto.
  */
 export const file_muster_identity_v1_organization: GenFile = /*@__PURE__*/
-  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEihAEKDE9yZ2FuaXphdGlvbhISCgJpZBgBIAEoCUIGmrUYAigBEhQKBG5hbWUYAiABKAlCBpq1GAIoARIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoJdGltZV96b25lGAQgASgJQgaatRgCKAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
+  fileDesc("CiVtdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiqQIKDE9yZ2FuaXphdGlvbhISCgJpZBgBIAEoCUIGmrUYAigBEhQKBG5hbWUYAiABKAlCBpq1GAIoARIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoJdGltZV96b25lGAQgASgJQgaatRgCKAESGgoScmVxdWlyZV90d29fZmFjdG9yGAUgASgIEhQKDG1lbWJlcl9jb3VudBgGIAEoAxIvCgtkZWxldGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgIIAEoAxIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
 
 /**
  * A tenant: everything that Muster stores belongs to exactly one organization.
@@ -45,6 +45,40 @@ export type Organization = Message<"muster.identity.v1.Organization"> & {
    * @generated from field: string time_zone = 4;
    */
   timeZone: string;
+
+  /**
+   * Members without a second factor receive TWO_FACTOR_ENROLLMENT_REQUIRED until they enroll. API keys are not
+   * affected.
+   *
+   * @generated from field: bool require_two_factor = 5;
+   */
+  requireTwoFactor: boolean;
+
+  /**
+   * Active and suspended members. Invited people do not count.
+   *
+   * @generated from field: int64 member_count = 6;
+   */
+  memberCount: bigint;
+
+  /**
+   * When the organization ends, if its deletion was requested. Everything works until then.
+   *
+   * @generated from field: google.protobuf.Timestamp delete_time = 7;
+   */
+  deleteTime?: Timestamp | undefined;
+
+  /**
+   * Grows with every change of the organization; changes of members do not count.
+   *
+   * @generated from field: int64 version = 8;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp update_time = 9;
+   */
+  updateTime?: Timestamp | undefined;
 };
 
 /**

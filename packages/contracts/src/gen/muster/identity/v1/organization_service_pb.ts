@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/organization_service.proto.
  */
 export const file_muster_identity_v1_organization_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1tdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uX3NlcnZpY2UucHJvdG8SEm11c3Rlci5pZGVudGl0eS52MSJyChlDcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0Eh4KBG5hbWUYASABKAlCELpIB3IFIAEo/wGatRgCKAESJwoJdGltZV96b25lGAIgASgJQg+6SAZyBCABKECatRgCKAFIAIgBAUIMCgpfdGltZV96b25lInEKGkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlEjYKDG9yZ2FuaXphdGlvbhgBIAEoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb25KBAgCEANKBAgDEARSB2FwaV9rZXlSBnNlY3JldCJdChhMaXN0T3JnYW5pemF0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEiIKCnBhZ2VfdG9rZW4YAiABKAlCDrpIBXIDKIAQmrUYAigBInUKGUxpc3RPcmdhbml6YXRpb25zUmVzcG9uc2USNwoNb3JnYW5pemF0aW9ucxgBIAMoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb24SHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEiegoTT3JnYW5pemF0aW9uQ2hhbmdlcxIjCgRuYW1lGAEgASgJQhC6SAdyBSABKP8BmrUYAigBSACIAQESJwoJdGltZV96b25lGAIgASgJQg+6SAZyBCABKECatRgCKAFIAYgBAUIHCgVfbmFtZUIMCgpfdGltZV96b25lIrQBChlVcGRhdGVPcmdhbml6YXRpb25SZXF1ZXN0EicKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAESPQoMb3JnYW5pemF0aW9uGAIgASgLMicubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbkNoYW5nZXMSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlQKGlVwZGF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlEjYKDG9yZ2FuaXphdGlvbhgBIAEoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb24ynAUKE09yZ2FuaXphdGlvblNlcnZpY2USyQEKEkNyZWF0ZU9yZ2FuaXphdGlvbhItLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0Gi4ubXVzdGVyLmlkZW50aXR5LnYxLkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlIlSKtRgfIAFAAUgCUABYA2ITb3JnYW5pemF0aW9uLmNyZWF0ZZK1GAMIyQGC0+STAiQ6ASpiDG9yZ2FuaXphdGlvbiIRL3YxL29yZ2FuaXphdGlvbnMSsQEKEUxpc3RPcmdhbml6YXRpb25zEiwubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RPcmdhbml6YXRpb25zUmVxdWVzdBotLm11c3Rlci5pZGVudGl0eS52MS5MaXN0T3JnYW5pemF0aW9uc1Jlc3BvbnNlIj+KtRgiChJvcmdhbml6YXRpb25zLnJlYWRAAUgDUABYAmIEbm9uZYLT5JMCExIRL3YxL29yZ2FuaXphdGlvbnMShAIKElVwZGF0ZU9yZ2FuaXphdGlvbhItLm11c3Rlci5pZGVudGl0eS52MS5VcGRhdGVPcmdhbml6YXRpb25SZXF1ZXN0Gi4ubXVzdGVyLmlkZW50aXR5LnYxLlVwZGF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlIo4BirUYMgoTb3JnYW5pemF0aW9ucy53cml0ZUABSANQAFgDYhNvcmdhbml6YXRpb24udXBkYXRlkrUYDSILdXBkYXRlX21hc2uC0+STAkE6DG9yZ2FuaXphdGlvbmIMb3JnYW5pemF0aW9uMiMvdjEvb3JnYW5pemF0aW9ucy97b3JnYW5pemF0aW9uX2lkfWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_organization, file_muster_options_v1_options]);
+  fileDesc("Ci1tdXN0ZXIvaWRlbnRpdHkvdjEvb3JnYW5pemF0aW9uX3NlcnZpY2UucHJvdG8SEm11c3Rlci5pZGVudGl0eS52MSJyChlDcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0Eh4KBG5hbWUYASABKAlCELpIB3IFIAEo/wGatRgCKAESJwoJdGltZV96b25lGAIgASgJQg+6SAZyBCABKECatRgCKAFIAIgBAUIMCgpfdGltZV96b25lInEKGkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlEjYKDG9yZ2FuaXphdGlvbhgBIAEoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb25KBAgCEANKBAgDEARSB2FwaV9rZXlSBnNlY3JldCJdChhMaXN0T3JnYW5pemF0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEiIKCnBhZ2VfdG9rZW4YAiABKAlCDrpIBXIDKIAQmrUYAigBInUKGUxpc3RPcmdhbml6YXRpb25zUmVzcG9uc2USNwoNb3JnYW5pemF0aW9ucxgBIAMoCzIgLm11c3Rlci5pZGVudGl0eS52MS5Pcmdhbml6YXRpb24SHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEiVAopT3JnYW5pemF0aW9uU2VydmljZUdldE9yZ2FuaXphdGlvblJlcXVlc3QSJwoPb3JnYW5pemF0aW9uX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASJkCipPcmdhbml6YXRpb25TZXJ2aWNlR2V0T3JnYW5pemF0aW9uUmVzcG9uc2USNgoMb3JnYW5pemF0aW9uGAEgASgLMiAubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbiLUAQoTT3JnYW5pemF0aW9uQ2hhbmdlcxIjCgRuYW1lGAEgASgJQhC6SAdyBSABKP8BmrUYAigBSACIAQESJwoJdGltZV96b25lGAIgASgJQg+6SAZyBCABKECatRgCKAFIAYgBARIfChJyZXF1aXJlX3R3b19mYWN0b3IYAyABKAhIAogBARIUCgd2ZXJzaW9uGAQgASgDSAOIAQFCBwoFX25hbWVCDAoKX3RpbWVfem9uZUIVChNfcmVxdWlyZV90d29fZmFjdG9yQgoKCF92ZXJzaW9uIugBChlVcGRhdGVPcmdhbml6YXRpb25SZXF1ZXN0EicKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAESPQoMb3JnYW5pemF0aW9uGAIgASgLMicubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbkNoYW5nZXMSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEiUKCGlmX21hdGNoGAQgASgJQg66SAVyAyiACJq1GAIoAUgAiAEBQgsKCV9pZl9tYXRjaCJUChpVcGRhdGVPcmdhbml6YXRpb25SZXNwb25zZRI2Cgxvcmdhbml6YXRpb24YASABKAsyIC5tdXN0ZXIuaWRlbnRpdHkudjEuT3JnYW5pemF0aW9uIkQKGURlbGV0ZU9yZ2FuaXphdGlvblJlcXVlc3QSJwoPb3JnYW5pemF0aW9uX2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASJUChpEZWxldGVPcmdhbml6YXRpb25SZXNwb25zZRI2Cgxvcmdhbml6YXRpb24YASABKAsyIC5tdXN0ZXIuaWRlbnRpdHkudjEuT3JnYW5pemF0aW9uIkYKG1VuZGVsZXRlT3JnYW5pemF0aW9uUmVxdWVzdBInCg9vcmdhbml6YXRpb25faWQYASABKAlCDrpIBXIDKP8BmrUYAigBIlYKHFVuZGVsZXRlT3JnYW5pemF0aW9uUmVzcG9uc2USNgoMb3JnYW5pemF0aW9uGAEgASgLMiAubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvbjKUCwoTT3JnYW5pemF0aW9uU2VydmljZRLJAQoSQ3JlYXRlT3JnYW5pemF0aW9uEi0ubXVzdGVyLmlkZW50aXR5LnYxLkNyZWF0ZU9yZ2FuaXphdGlvblJlcXVlc3QaLi5tdXN0ZXIuaWRlbnRpdHkudjEuQ3JlYXRlT3JnYW5pemF0aW9uUmVzcG9uc2UiVIq1GB8gAUABSAJQAFgDYhNvcmdhbml6YXRpb24uY3JlYXRlkrUYAwjJAYLT5JMCJDoBKmIMb3JnYW5pemF0aW9uIhEvdjEvb3JnYW5pemF0aW9ucxKxAQoRTGlzdE9yZ2FuaXphdGlvbnMSLC5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdE9yZ2FuaXphdGlvbnNSZXF1ZXN0Gi0ubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RPcmdhbml6YXRpb25zUmVzcG9uc2UiP4q1GCIKEm9yZ2FuaXphdGlvbnMucmVhZEABSANQAFgCYgRub25lgtPkkwITEhEvdjEvb3JnYW5pemF0aW9ucxL+AQoPR2V0T3JnYW5pemF0aW9uEj0ubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvblNlcnZpY2VHZXRPcmdhbml6YXRpb25SZXF1ZXN0Gj4ubXVzdGVyLmlkZW50aXR5LnYxLk9yZ2FuaXphdGlvblNlcnZpY2VHZXRPcmdhbml6YXRpb25SZXNwb25zZSJsirUYIgoSb3JnYW5pemF0aW9ucy5yZWFkQAFIA1AAWAJiBG5vbmWStRgJUgd2ZXJzaW9ugtPkkwIzYgxvcmdhbml6YXRpb24SIy92MS9vcmdhbml6YXRpb25zL3tvcmdhbml6YXRpb25faWR9Eo0CChJVcGRhdGVPcmdhbml6YXRpb24SLS5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlT3JnYW5pemF0aW9uUmVxdWVzdBouLm11c3Rlci5pZGVudGl0eS52MS5VcGRhdGVPcmdhbml6YXRpb25SZXNwb25zZSKXAYq1GDIKE29yZ2FuaXphdGlvbnMud3JpdGVAAUgDUABYA2ITb3JnYW5pemF0aW9uLnVwZGF0ZZK1GBYiC3VwZGF0ZV9tYXNrUgd2ZXJzaW9ugtPkkwJBOgxvcmdhbml6YXRpb25iDG9yZ2FuaXphdGlvbjIjL3YxL29yZ2FuaXphdGlvbnMve29yZ2FuaXphdGlvbl9pZH0S7AEKEkRlbGV0ZU9yZ2FuaXphdGlvbhItLm11c3Rlci5pZGVudGl0eS52MS5EZWxldGVPcmdhbml6YXRpb25SZXF1ZXN0Gi4ubXVzdGVyLmlkZW50aXR5LnYxLkRlbGV0ZU9yZ2FuaXphdGlvblJlc3BvbnNlIneKtRgzChRvcmdhbml6YXRpb25zLmRlbGV0ZUABSANQAVgDYhNvcmdhbml6YXRpb24uZGVsZXRlkrUYAwjKAYLT5JMCM2IMb3JnYW5pemF0aW9uKiMvdjEvb3JnYW5pemF0aW9ucy97b3JnYW5pemF0aW9uX2lkfRL8AQoUVW5kZWxldGVPcmdhbml6YXRpb24SLy5tdXN0ZXIuaWRlbnRpdHkudjEuVW5kZWxldGVPcmdhbml6YXRpb25SZXF1ZXN0GjAubXVzdGVyLmlkZW50aXR5LnYxLlVuZGVsZXRlT3JnYW5pemF0aW9uUmVzcG9uc2UigAGKtRg3ChRvcmdhbml6YXRpb25zLmRlbGV0ZSABQAFIA1AAWANiFW9yZ2FuaXphdGlvbi51bmRlbGV0ZYLT5JMCPzoBKmIMb3JnYW5pemF0aW9uIiwvdjEvb3JnYW5pemF0aW9ucy97b3JnYW5pemF0aW9uX2lkfTp1bmRlbGV0ZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_muster_identity_v1_organization, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.CreateOrganizationRequest
@@ -111,6 +111,40 @@ export const ListOrganizationsResponseSchema: GenMessage<ListOrganizationsRespon
   messageDesc(file_muster_identity_v1_organization_service, 3);
 
 /**
+ * @generated from message muster.identity.v1.OrganizationServiceGetOrganizationRequest
+ */
+export type OrganizationServiceGetOrganizationRequest = Message<"muster.identity.v1.OrganizationServiceGetOrganizationRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.OrganizationServiceGetOrganizationRequest.
+ * Use `create(OrganizationServiceGetOrganizationRequestSchema)` to create a new message.
+ */
+export const OrganizationServiceGetOrganizationRequestSchema: GenMessage<OrganizationServiceGetOrganizationRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 4);
+
+/**
+ * @generated from message muster.identity.v1.OrganizationServiceGetOrganizationResponse
+ */
+export type OrganizationServiceGetOrganizationResponse = Message<"muster.identity.v1.OrganizationServiceGetOrganizationResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Organization organization = 1;
+   */
+  organization?: Organization | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.OrganizationServiceGetOrganizationResponse.
+ * Use `create(OrganizationServiceGetOrganizationResponseSchema)` to create a new message.
+ */
+export const OrganizationServiceGetOrganizationResponseSchema: GenMessage<OrganizationServiceGetOrganizationResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 5);
+
+/**
  * The fields that an update may change. A field that is unset keeps its value unless the mask names it.
  *
  * @generated from message muster.identity.v1.OrganizationChanges
@@ -127,6 +161,20 @@ export type OrganizationChanges = Message<"muster.identity.v1.OrganizationChange
    * @generated from field: optional string time_zone = 2;
    */
   timeZone?: string | undefined;
+
+  /**
+   * A cleared field is false.
+   *
+   * @generated from field: optional bool require_two_factor = 3;
+   */
+  requireTwoFactor?: boolean | undefined;
+
+  /**
+   * The version that the caller has read; another one is VERSION_CONFLICT. Never changed by a caller.
+   *
+   * @generated from field: optional int64 version = 4;
+   */
+  version?: bigint | undefined;
 };
 
 /**
@@ -134,7 +182,7 @@ export type OrganizationChanges = Message<"muster.identity.v1.OrganizationChange
  * Use `create(OrganizationChangesSchema)` to create a new message.
  */
 export const OrganizationChangesSchema: GenMessage<OrganizationChanges> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_organization_service, 4);
+  messageDesc(file_muster_identity_v1_organization_service, 6);
 
 /**
  * @generated from message muster.identity.v1.UpdateOrganizationRequest
@@ -157,6 +205,13 @@ export type UpdateOrganizationRequest = Message<"muster.identity.v1.UpdateOrgani
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * The entity tag that the caller has read; another one is ETAG_MISMATCH.
+   *
+   * @generated from field: optional string if_match = 4;
+   */
+  ifMatch?: string | undefined;
 };
 
 /**
@@ -164,7 +219,7 @@ export type UpdateOrganizationRequest = Message<"muster.identity.v1.UpdateOrgani
  * Use `create(UpdateOrganizationRequestSchema)` to create a new message.
  */
 export const UpdateOrganizationRequestSchema: GenMessage<UpdateOrganizationRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_organization_service, 5);
+  messageDesc(file_muster_identity_v1_organization_service, 7);
 
 /**
  * @generated from message muster.identity.v1.UpdateOrganizationResponse
@@ -181,7 +236,75 @@ export type UpdateOrganizationResponse = Message<"muster.identity.v1.UpdateOrgan
  * Use `create(UpdateOrganizationResponseSchema)` to create a new message.
  */
 export const UpdateOrganizationResponseSchema: GenMessage<UpdateOrganizationResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_organization_service, 6);
+  messageDesc(file_muster_identity_v1_organization_service, 8);
+
+/**
+ * @generated from message muster.identity.v1.DeleteOrganizationRequest
+ */
+export type DeleteOrganizationRequest = Message<"muster.identity.v1.DeleteOrganizationRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.DeleteOrganizationRequest.
+ * Use `create(DeleteOrganizationRequestSchema)` to create a new message.
+ */
+export const DeleteOrganizationRequestSchema: GenMessage<DeleteOrganizationRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 9);
+
+/**
+ * @generated from message muster.identity.v1.DeleteOrganizationResponse
+ */
+export type DeleteOrganizationResponse = Message<"muster.identity.v1.DeleteOrganizationResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Organization organization = 1;
+   */
+  organization?: Organization | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.DeleteOrganizationResponse.
+ * Use `create(DeleteOrganizationResponseSchema)` to create a new message.
+ */
+export const DeleteOrganizationResponseSchema: GenMessage<DeleteOrganizationResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 10);
+
+/**
+ * @generated from message muster.identity.v1.UndeleteOrganizationRequest
+ */
+export type UndeleteOrganizationRequest = Message<"muster.identity.v1.UndeleteOrganizationRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+};
+
+/**
+ * Describes the message muster.identity.v1.UndeleteOrganizationRequest.
+ * Use `create(UndeleteOrganizationRequestSchema)` to create a new message.
+ */
+export const UndeleteOrganizationRequestSchema: GenMessage<UndeleteOrganizationRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 11);
+
+/**
+ * @generated from message muster.identity.v1.UndeleteOrganizationResponse
+ */
+export type UndeleteOrganizationResponse = Message<"muster.identity.v1.UndeleteOrganizationResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.Organization organization = 1;
+   */
+  organization?: Organization | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UndeleteOrganizationResponse.
+ * Use `create(UndeleteOrganizationResponseSchema)` to create a new message.
+ */
+export const UndeleteOrganizationResponseSchema: GenMessage<UndeleteOrganizationResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_organization_service, 12);
 
 /**
  * Organizations.
@@ -212,6 +335,16 @@ export const OrganizationService: GenService<{
     output: typeof ListOrganizationsResponseSchema;
   },
   /**
+   * Returns the organization of the caller's credential. ORGANIZATION_NOT_FOUND for any other.
+   *
+   * @generated from rpc muster.identity.v1.OrganizationService.GetOrganization
+   */
+  getOrganization: {
+    methodKind: "unary";
+    input: typeof OrganizationServiceGetOrganizationRequestSchema;
+    output: typeof OrganizationServiceGetOrganizationResponseSchema;
+  },
+  /**
    * Changes the fields named by the mask. ORGANIZATION_NOT_FOUND unless the organization is the caller's.
    *
    * @generated from rpc muster.identity.v1.OrganizationService.UpdateOrganization
@@ -220,6 +353,29 @@ export const OrganizationService: GenService<{
     methodKind: "unary";
     input: typeof UpdateOrganizationRequestSchema;
     output: typeof UpdateOrganizationResponseSchema;
+  },
+  /**
+   * Requests the deletion of the caller's organization. It takes effect at `delete_time`, seven days later: the
+   * organization ends, and every service erases its data. All owners receive a mail. A repeated request keeps the
+   * time. ORGANIZATION_NOT_FOUND for any other organization.
+   *
+   * @generated from rpc muster.identity.v1.OrganizationService.DeleteOrganization
+   */
+  deleteOrganization: {
+    methodKind: "unary";
+    input: typeof DeleteOrganizationRequestSchema;
+    output: typeof DeleteOrganizationResponseSchema;
+  },
+  /**
+   * Revokes a requested deletion; without one nothing changes. ORGANIZATION_NOT_FOUND unless the organization is the
+   * caller's.
+   *
+   * @generated from rpc muster.identity.v1.OrganizationService.UndeleteOrganization
+   */
+  undeleteOrganization: {
+    methodKind: "unary";
+    input: typeof UndeleteOrganizationRequestSchema;
+    output: typeof UndeleteOrganizationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_identity_v1_organization_service, 0);

@@ -1,13 +1,13 @@
-// GetOrganization: returns an organization to the other services.
+// OrganizationDirectoryService.GetOrganization: returns an organization to the other services.
 import type { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { bytesToUuid, type OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
-import { organizationToProto } from "./organization-proto.ts";
-import { findOrganization } from "./organization-store.ts";
+import { organizationToProto } from "../organizations/organization-proto.ts";
+import { findOrganization } from "../organizations/organization-store.ts";
 
-export function getOrganization(
+export function getOrganizationForService(
   deps: IdentityDeps,
 ): UnaryHandler<typeof OrganizationDirectoryService.method.getOrganization> {
   return async (request) => {

@@ -11,10 +11,10 @@ import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { countOwnedOrganizations } from "../memberships/membership-store.ts";
+import { insertOwnedOrganization } from "../organizations/insert-owned-organization.ts";
+import { createdOrganization, requireTimeZone, TIME_ZONE_DEFAULT } from "../organizations/organization.ts";
+import { organizationToProto } from "../organizations/organization-proto.ts";
 import { lockUser } from "../users/user-store.ts";
-import { insertOwnedOrganization } from "./insert-owned-organization.ts";
-import { NEW_ORGANIZATION, requireTimeZone, TIME_ZONE_DEFAULT } from "./organization.ts";
-import { organizationToProto } from "./organization-proto.ts";
 
 export function createOrganization(
   deps: IdentityDeps,
@@ -23,7 +23,7 @@ export function createOrganization(
     const timeZone = requireTimeZone(request.timeZone ?? TIME_ZONE_DEFAULT, "time_zone");
     const nowMs = deps.clock.nowMs();
     const id = deps.ids.next<OrganizationId>(nowMs);
-    const organization = { id, name: request.name, createTimeMs: nowMs, timeZone, ...NEW_ORGANIZATION };
+    const organization = createdOrganization({ id, name: request.name, createTimeMs: nowMs, timeZone });
     const userId = context.user.id;
     return writeTransaction(deps, context, async (trx, write) => {
       // The lock lets one creation of a user count at a time.
@@ -31,7 +31,9 @@ export function createOrganization(
       if (user === undefined) throw new AppError("SESSION_ENDED");
       await requireRoom(trx, userId, deps.organizationsPerUserMax);
       await insertOwnedOrganization(trx, write, organization, user);
-      return create(CreateOrganizationResponseSchema, { organization: organizationToProto(organization) });
+      return create(CreateOrganizationResponseSchema, {
+        organization: organizationToProto({ ...organization, memberCount: 1 }),
+      });
     });
   };
 }

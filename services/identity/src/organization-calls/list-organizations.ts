@@ -12,8 +12,8 @@ import { AppError } from "@muster/errors";
 import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { listActiveMembershipPage } from "../memberships/membership-store.ts";
-import { organizationToProto } from "./organization-proto.ts";
-import { findOrganization, findOrganizations } from "./organization-store.ts";
+import { organizationToProto } from "../organizations/organization-proto.ts";
+import { findOrganization, findOrganizations } from "../organizations/organization-store.ts";
 
 interface Listed {
   readonly organizations: OrganizationMessage[];
