@@ -16,6 +16,8 @@ import { FakeClock, waitFor } from "@muster/testkit";
 import { type CallAs, type ModuleOptions, ModuleUnderTest, startParts } from "@muster/testkit/module";
 import type { Membership } from "../../src/memberships/membership.ts";
 import { insertMembership } from "../../src/memberships/membership-store.ts";
+import { createdOrganization } from "../../src/organizations/organization.ts";
+import { findOrganization, insertOrganization } from "../../src/organizations/organization-store.ts";
 import { Passwords } from "../../src/passwords/passwords.ts";
 import type { User } from "../../src/users/user.ts";
 import { findUser, insertUser } from "../../src/users/user-store.ts";
@@ -85,8 +87,12 @@ export class SignInUnderTest extends ModuleUnderTest {
     change: Partial<Membership> = {},
   ): Promise<void> {
     const nowMs = this.clock.nowMs();
-    await this.stored.database.transaction((trx) =>
-      insertMembership(trx, {
+    await this.stored.database.transaction(async (trx) => {
+      if ((await findOrganization(trx, organizationId)) === undefined) {
+        const organization = { id: organizationId, name: "Acme", timeZone: "UTC", createTimeMs: nowMs };
+        await insertOrganization(trx, createdOrganization(organization));
+      }
+      await insertMembership(trx, {
         organizationId,
         userId,
         name: "Ada",
@@ -98,8 +104,8 @@ export class SignInUnderTest extends ModuleUnderTest {
         createTimeMs: nowMs,
         updateTimeMs: nowMs,
         ...change,
-      }),
-    );
+      });
+    });
   }
 
   newOrganization(): OrganizationId {
