@@ -167,6 +167,7 @@ describe.each<Mode>(["embedded", "production"])("alerts in %s mode", (mode) => {
       create_time: null,
       update_time: null,
       counts_since: null,
+      version: 1,
     });
     const rule = {
       code: 9001,

@@ -1,5 +1,5 @@
 // Tests mails from the transaction that queues them to a real mail server.
-import { CrashingDatabase, ENGINES, findInTables } from "@muster/testkit";
+import { CrashingDatabase, ENGINES, findInTables, waitFor } from "@muster/testkit";
 import { MailServer } from "@muster/testkit/mail-server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MailHarness } from "./mail-harness.ts";
@@ -176,14 +176,18 @@ describe.each(ENGINES)("mails on %s", (engine) => {
   test("a crash between sending and commit sends the mail again, with the same Message-ID", async () => {
     const crashing = new CrashingDatabase();
     await harness.sendLink(ADA);
-    // The transaction after the delivery deletes the job.
+    // The transaction after the delivery deletes the job. Other lanes claim jobs at the same time, so that a single
+    // crash could be theirs.
     harness.server.onMail = () => {
-      crashing.crashes = ["before"];
+      crashing.crashes = new Array(1_000).fill("before");
       return undefined;
     };
     await harness.startWorker({ wrap: crashing.wrap });
     await harness.untilReceived(1);
     harness.server.onMail = () => undefined;
+    // Counted just before that transaction.
+    await waitFor(async () => (await harness.count("muster_mails_sent_total")) === 1);
+    crashing.crashes = [];
     const startMs = harness.clock.nowMs();
     await harness.untilReceived(2);
     expect(harness.clock.nowMs() - startMs).toBeGreaterThanOrEqual(2 * 60_000);
