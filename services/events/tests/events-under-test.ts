@@ -57,15 +57,30 @@ export class EventsUnderTest extends ModuleUnderTest {
     return this.client(EventFeedService, { service: "segments" });
   }
 
-  /** Returns the whole outbox; rejects if a shard's positions have a gap. */
-  async announced(): Promise<Announced> {
+  /** The ends of the outbox, so that a later {@link announced} reads only what follows. */
+  async announcedEnds(): Promise<OutboxEnd[]> {
+    const { positions } = await this.feed.getPositions({});
+    const ends: OutboxEnd[] = [];
+    for (const shard of ALL_SHARDS) {
+      const position = positions[shard] ?? 0n;
+      if (position === 0n) ends.push(OUTBOX_START);
+      else {
+        const { envelopes } = await this.feed.readOutbox({ shard, afterPosition: position - 1n, limit: 1 });
+        ends.push({ position, items: envelopes[0]?.itemsThrough ?? 0n });
+      }
+    }
+    return ends;
+  }
+
+  /** Returns the outbox, by default from its start; rejects if a shard's positions have a gap. */
+  async announced(ends: readonly OutboxEnd[] = []): Promise<Announced> {
     const events: AnnouncedEvent[] = [];
     const profiles: AnnouncedProfile[] = [];
     const envelopes: Envelope[] = [];
     const { positions } = await this.feed.getPositions({});
     for (const shard of ALL_SHARDS) {
-      let after = 0n;
-      for (let items = 0n; ; ) {
+      let { position: after, items } = ends[shard] ?? OUTBOX_START;
+      for (;;) {
         const read = await this.feed.readOutbox({ shard, afterPosition: after, limit: 1000 });
         if (read.envelopes.length === 0) break;
         for (const envelope of read.envelopes) {
@@ -91,6 +106,14 @@ export class EventsUnderTest extends ModuleUnderTest {
     return { events, profiles, envelopes };
   }
 }
+
+/** The last position of a shard, and the number of items through it. */
+export interface OutboxEnd {
+  readonly position: bigint;
+  readonly items: bigint;
+}
+
+const OUTBOX_START: OutboxEnd = { position: 0n, items: 0n };
 
 export interface Announced {
   readonly events: AnnouncedEvent[];
