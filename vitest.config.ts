@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ["{packages,services,apps,tests,tools}/**/*.test.ts"],
     globalSetup: ["packages/testkit/src/servers/global-setup.ts"],
+    // One for each core. The default leaves a core out, and most files wait for servers half of their time.
+    maxWorkers: "100%",
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },
