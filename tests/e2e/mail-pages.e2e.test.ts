@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
 import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
+import { PrivacyService } from "@muster/contracts/muster/identity/v1/privacy_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
 import { AppError } from "@muster/errors";
 import { startBrowser } from "@muster/testkit/browser";
@@ -25,7 +26,8 @@ beforeAll(async () => {
 afterAll(() => browser?.close());
 beforeEach(async () => {
   problems = [];
-  muster = await startTestGateway({ services: [AccountService, MagicLinkService, TwoFactorService] });
+  const services = [AccountService, MagicLinkService, PrivacyService, TwoFactorService];
+  muster = await startTestGateway({ services });
   muster.caller.response = async (method) => ({ message: create(method.output), headers: new Map() });
 });
 afterEach(async () => {
@@ -110,6 +112,45 @@ test("a new password is set; after a refusal the form keeps the token, not the p
     token: TOKEN,
     password: "correct horse battery staple",
   });
+  expect(problems).toEqual([]);
+});
+
+test("the invited person creates an account, and a refusal keeps what was typed but the password", async () => {
+  const page = await open("invitation");
+  await picture(page, "invitation");
+  expect(await page.title()).toBe("Join an organization");
+  await page.getByLabel("Email").fill("ada@example.com");
+  await page.getByLabel("Name").fill("Ada <Lovelace>");
+  await page.getByLabel("Password").fill("password password");
+  muster.caller.response = async () => {
+    throw new AppError("FIELD_INVALID", { message: "password: is too common" });
+  };
+  await page.getByRole("button").click();
+  await page.getByRole("alert").waitFor();
+  await picture(page, "invitation-refused");
+  expect(await page.getByLabel("Name").inputValue()).toBe("Ada <Lovelace>");
+  expect(await page.getByLabel("Password").inputValue()).toBe("");
+  muster.caller.response = async (method) => ({ message: create(method.output), headers: new Map() });
+  await page.getByLabel("Password").fill("correct horse battery staple");
+  await page.getByRole("button").click();
+  await page.getByRole("status").waitFor();
+  expect(muster.caller.last.request).toMatchObject({
+    email: "ada@example.com",
+    name: "Ada <Lovelace>",
+    password: "correct horse battery staple",
+    invitationToken: TOKEN,
+  });
+  expect(problems).toEqual([]);
+});
+
+test("the deletion of an account starts by the button, not by the link", async () => {
+  const page = await open("delete-account");
+  await picture(page, "delete-account");
+  expect(muster.caller.calls).toEqual([]);
+  await page.getByRole("button").click();
+  await page.getByRole("status").waitFor();
+  await picture(page, "delete-account-done");
+  expect([muster.caller.calls.length, lastToken()]).toEqual([1, TOKEN]);
   expect(problems).toEqual([]);
 });
 

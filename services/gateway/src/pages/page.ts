@@ -70,13 +70,14 @@ export const pages: ReadonlyMap<string, Page> = new Map(
       text: "All your memberships and sessions end. The deletion cannot be undone.",
       button: "Delete the account",
       action: "/v1/me/deletion-request:confirm",
-      done: "Your account is deleted.",
+      done: "The deletion has started. A mail tells you when your account is deleted.",
     },
     invitation: {
       title: "Join an organization",
       text:
         "Create an account with the address that received the mail. If you have an account with this address, " +
-        "sign in where you use it, and accept the invitation there with the link of the mail.",
+        "sign in where you use it, and accept the invitation there with the link of the mail. The password needs " +
+        "at least 12 characters.",
       button: "Create the account",
       action: "/v1/register",
       done: "A mail with a link was sent to the address. Confirm the address there to join the organization.",
