@@ -20,13 +20,14 @@ import { segmentPrivacyService } from "./privacy/segment-privacy-service.ts";
 import { SegmentProjection } from "./projection/segment-projection.ts";
 import { TimerWorker } from "./projection/timer-worker.ts";
 import { WakeWorker } from "./projection/wake-worker.ts";
-import { RebuildWorker } from "./rebuild/rebuild-worker.ts";
+import { RebuildWorker } from "./rebuild-steps/rebuild-worker.ts";
 import { DefinitionsCache } from "./rule-versions/definitions-cache.ts";
 import { publishRemoved } from "./rule-versions/publish-removed.ts";
 import { PurgeWorker } from "./rule-versions/purge-worker.ts";
 import { switchFinishedRules } from "./rule-versions/rule-switch.ts";
 import { withoutPublished } from "./rule-versions/rule-switch-changes.ts";
 import { SegmentsMetrics } from "./segments-metrics.ts";
+import { WORK_TOPIC } from "./topics.ts";
 import { RawEventSource } from "./verification/raw-profiles.ts";
 import { segmentVerificationService } from "./verification/segment-verification-service.ts";
 import { SegmentVerifier } from "./verification/segment-verifier.ts";
@@ -123,6 +124,7 @@ function buildProjection(
     feed,
     log,
     metrics,
+    requestStep: () => bus.broadcast(WORK_TOPIC, new Uint8Array()),
     ruleVersions: {
       loadProvisioned: (db, organizationId) => definitions.loadProvisioned(db, organizationId),
       lockOrganization,

@@ -10,9 +10,9 @@ const UNITS_PER_PIECE = 20;
 export class TransactionSlices {
   readonly #budget: WorkBudget;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, sliceMs = SLICE_MS) {
     const onSpent = () => new Error("work in a transaction is bounded by its slices alone");
-    this.#budget = new WorkBudget({ clock, maxUnits: Number.POSITIVE_INFINITY, onSpent, sliceMs: SLICE_MS });
+    this.#budget = new WorkBudget({ clock, maxUnits: Number.POSITIVE_INFINITY, onSpent, sliceMs });
   }
 
   /** Counts one piece of work. If true, the caller awaits {@link turn}. */

@@ -97,6 +97,8 @@ export class FakeEventsService {
   #lastTurn: Promise<unknown> = Promise.resolve();
   /** Called before each scan is read. */
   beforeScan: (shard: number) => Promise<void> = async () => {};
+  /** Called after the snapshot of each scan is taken, before its first part is sent. */
+  afterSnapshot: (shard: number) => Promise<void> = async () => {};
   /** Called before each response with positions. */
   beforePositions: () => Promise<void> = async () => {};
   scans = 0;
@@ -329,7 +331,9 @@ export class FakeEventsService {
       this.scans += 1;
       this.scannedNames.push(request.withoutEvents ? undefined : request.eventNames);
       await this.beforeScan(request.shard);
-      yield* this.#answerScan(request);
+      const parts = [...this.#answerScan(request)];
+      await this.afterSnapshot(request.shard);
+      yield* parts;
     }
   }
 

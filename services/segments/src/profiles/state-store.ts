@@ -10,6 +10,14 @@ import { type ProfileKey, profileKeyText } from "./profile-key.ts";
 export interface StoredProfile extends ProfileKey {
   readonly state: ProfileState;
   readonly nextDueMs: number | undefined;
+  /** The encoded state, if it is known before the transaction. */
+  readonly encoded?: string;
+}
+
+/** A profile's state as stored. Equal rows hold equal states. */
+export interface EncodedProfile extends ProfileKey {
+  readonly encoded: string;
+  readonly nextDueMs: number | undefined;
 }
 
 interface Row {
@@ -31,6 +39,16 @@ export async function loadStates(
   keys: readonly ProfileKey[],
 ): Promise<Map<string, StoredProfile>> {
   const found = new Map<string, StoredProfile>();
+  for (const [key, encoded] of await loadEncodedStates(db, keys)) found.set(key, decodeProfile(encoded));
+  return found;
+}
+
+/** Like {@link loadStates}, without decoding. */
+export async function loadEncodedStates(
+  db: Queryable,
+  keys: readonly ProfileKey[],
+): Promise<Map<string, EncodedProfile>> {
+  const found = new Map<string, EncodedProfile>();
   for (const chunk of chunksOf(keys, IN_LIST_VALUES_MAX)) {
     const runs = runsOf(chunk);
     const rows = await db("profile_states")
@@ -45,21 +63,25 @@ export async function loadStates(
         }
       });
     for (const row of rows) {
-      const stored = fromRow(row);
+      const stored = encodedOf(row);
       found.set(profileKeyText(stored.organizationId, stored.profileId), stored);
     }
   }
   return found;
 }
 
+export function decodeProfile({ encoded, ...rest }: EncodedProfile): StoredProfile {
+  return { ...rest, state: decodeState(encoded) };
+}
+
 /** The profiles are sorted and unique. */
 export async function saveStates(trx: Transaction, profiles: readonly StoredProfile[]): Promise<void> {
-  const rows = profiles.map(({ organizationId, shard, profileId, nextDueMs, state }) => [
+  const rows = profiles.map(({ organizationId, shard, profileId, nextDueMs, state, encoded }) => [
     uuidToBytes(organizationId),
     shard,
     uuidToBytes(profileId),
     nextDueMs ?? null,
-    encodeState(state),
+    encoded ?? encodeState(state),
   ]);
   await insertRows(trx, "profile_states", COLUMNS, rows, { overwrite: ["next_due_at", "state"] }, KEY);
 }
@@ -184,7 +206,11 @@ function runsOf(keys: readonly ProfileKey[]): Run[] {
 }
 
 function fromRow(row: Row): StoredProfile {
-  return { ...keyOf(row), nextDueMs: row.next_due_at ?? undefined, state: decodeState(row.state) };
+  return decodeProfile(encodedOf(row));
+}
+
+function encodedOf(row: Row): EncodedProfile {
+  return { ...keyOf(row), nextDueMs: row.next_due_at ?? undefined, encoded: row.state };
 }
 
 function keyOf(row: Pick<Row, "organization_id" | "shard" | "profile_id">): ProfileKey {

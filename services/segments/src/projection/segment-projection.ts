@@ -7,7 +7,7 @@ import type { Database, Transaction } from "@muster/db";
 import type { OwnedShards, Projection } from "@muster/outbox";
 import type { Announcer } from "../announcements/announcer.ts";
 import type { SweepWorker } from "../memberships/sweep-worker.ts";
-import type { RebuildWorker } from "../rebuild/rebuild-worker.ts";
+import type { RebuildWorker } from "../rebuild-steps/rebuild-worker.ts";
 import type { DefinitionsCache } from "../rule-versions/definitions-cache.ts";
 import type { PurgeWorker } from "../rule-versions/purge-worker.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
@@ -62,6 +62,7 @@ export class SegmentProjection implements Projection {
     const applied = await applyMessages({ ...this.#deps, matcher: this.#matcher }, trx, messages);
     this.#deps.timers.lowerDueTimes(applied.nextDueTimes);
     if (applied.rebuilds > 0) this.#deps.rebuilds.wake();
+    this.#deps.rebuilds.messagesApplied();
     this.#deps.metrics.eventsApplied(applied.events);
     this.#deps.metrics.predicatesUnknown(applied.unknownPredicates);
     this.#deps.metrics.membershipsChanged("live", applied.membershipChanges);

@@ -34,6 +34,16 @@ export interface RebuildPlan {
   readonly nextMs: number;
 }
 
+/** Tasks that run beside the steps, and are not planned meanwhile. */
+export interface BusyTasks {
+  readonly size: number;
+  hasProfile(key: ProfileKey): boolean;
+  /** Whether a chunk of the organization's backfills in the shard runs. */
+  hasBackfill(organizationId: OrganizationId, shard: number): boolean;
+}
+
+const NOTHING_BUSY: BusyTasks = { size: 0, hasProfile: () => false, hasBackfill: () => false };
+
 type Kind = "rebuilds" | "backfills";
 
 /**
@@ -93,11 +103,13 @@ export class RebuildPlanner {
   readonly #lastMarks = new Map<OrganizationId, ProfileKey>();
   /** By profile, when its next rebuild may start. */
   readonly #postponed = new Map<string, number>();
+  readonly #busy: BusyTasks;
   #lastKind: Kind = "backfills";
 
-  constructor(database: Database, clock: Clock) {
+  constructor(database: Database, clock: Clock, busy = NOTHING_BUSY) {
     this.#database = database;
     this.#clock = clock;
+    this.#busy = busy;
     const common = { lastOrganizationId: undefined };
     this.#turns = {
       rebuilds: {
@@ -177,9 +189,12 @@ export class RebuildPlanner {
         organizationId,
         shards,
         after,
-        limit + this.#postponed.size,
+        limit + this.#postponed.size + this.#busy.size,
       );
-      return found.filter((key) => !this.#postponed.has(profileKeyText(organizationId, key.profileId)));
+      return found.filter(
+        (key) =>
+          !this.#postponed.has(profileKeyText(organizationId, key.profileId)) && !this.#busy.hasProfile(key),
+      );
     };
     let marks = await list(last);
     if (marks.length === 0 && last !== undefined) marks = await list(undefined);
@@ -201,7 +216,8 @@ export class RebuildPlanner {
    */
   async #backfillTasks(organizationId: OrganizationId, shards: readonly number[]): Promise<RebuildTask[]> {
     const db = this.#database.reader;
-    const oldest = await listOldestBackfills(db, organizationId, shards);
+    const free = shards.filter((shard) => !this.#busy.hasBackfill(organizationId, shard));
+    const oldest = await listOldestBackfills(db, organizationId, free);
     oldest.sort((a, b) => (a.evaluationId === b.evaluationId ? 0 : a.evaluationId < b.evaluationId ? -1 : 1));
     const now = oldest.slice(0, SHARDS_AT_ONCE).map(({ shard }) => shard);
     const byShard = Map.groupBy(await listBackfillsOfShards(db, organizationId, now), ({ shard }) => shard);

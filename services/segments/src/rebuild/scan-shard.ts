@@ -18,6 +18,8 @@ import { type ScanDeps, type ScannedStates, type ScanOptions, scanStates } from 
  */
 const UNAPPLIED_MESSAGES_MAX = 200;
 
+const NOTHING_UNAPPLIED: UnappliedMessages = { events: new Map(), identityChanges: new Set() };
+
 export interface ScanShardDeps extends ScanDeps {
   readonly database: Database;
   readonly feed: EventsFeed;
@@ -43,6 +45,21 @@ export async function scanShard(
   const isUnapplied = scan.completeSinceMs > 0;
   const unapplied = isUnapplied ? await readUnapplied(deps, task, appliedPosition, scan) : undefined;
   return { ...common, ...scan, unapplied };
+}
+
+/**
+ * Scans all events of the task. Messages may be applied meanwhile. Stored facts are kept only once all messages of the
+ * snapshot are applied.
+ */
+export async function scanWholeShard(
+  deps: ScanDeps,
+  task: RebuildTask,
+  definitions: Definitions,
+  options: ScanOptions,
+): Promise<ScannedShard> {
+  const scan = await scanStates(deps, task, definitions, wholeScopeOf(definitions), options);
+  const unapplied = scan.completeSinceMs > 0 ? NOTHING_UNAPPLIED : undefined;
+  return { ...scan, task, appliedPosition: scan.position, scannedMs: options.nowMs, unapplied };
 }
 
 /**

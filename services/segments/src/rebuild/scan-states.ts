@@ -1,6 +1,6 @@
 // Scans profiles from a snapshot of their raw events and computes the states.
 import type { ScannedEvent, ScannedProfile } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import type { OrganizationId, ProfileId, WorkBudget } from "@muster/core";
+import { type OrganizationId, PlainError, type ProfileId, type WorkBudget } from "@muster/core";
 import type { ThreadPool } from "@muster/runtime";
 import { recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
@@ -46,6 +46,20 @@ export interface ScanOptions {
   readonly nowMs: number;
   readonly budget: WorkBudget;
   readonly signal: AbortSignal;
+  /** Rejects with {@link LongHistoryFound} at a long history, unless false is returned for the profiles so far. */
+  readonly handsOver?: (scannedProfiles: readonly ProfileId[]) => boolean;
+}
+
+/** A profile has so many events that its chunk is scanned beside the applying of messages. */
+export class LongHistoryFound extends PlainError {
+  override name = "LongHistoryFound";
+  /** The last one has the long history. */
+  readonly profileIds: readonly ProfileId[];
+
+  constructor(profileIds: readonly ProfileId[]) {
+    super("a profile has a long history");
+    this.profileIds = profileIds;
+  }
 }
 
 /** Applies each profile's events to the definitions' facts. */
@@ -119,6 +133,7 @@ class StateCollector {
     }
     const count = (this.#eventCounts.get(profileId) ?? 0) + events.length;
     this.#eventCounts.set(profileId, count);
+    if (count > MAIN_THREAD_EVENTS_MAX) this.#handOver();
     if (count > MAIN_THREAD_EVENTS_MAX && this.#threads?.isTaken === false) {
       this.#threads.isTaken = true;
       const { nowMs, signal } = this.#options;
@@ -139,6 +154,11 @@ class StateCollector {
   cancel(): void {
     this.#longHistory?.cancel();
     this.#freeThread();
+  }
+
+  #handOver(): void {
+    const profileIds = [...this.#states.keys()];
+    if (this.#options.handsOver?.(profileIds) === true) throw new LongHistoryFound(profileIds);
   }
 
   async #record(state: ProfileState, events: readonly ScannedEvent[]): Promise<void> {
