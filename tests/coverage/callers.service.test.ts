@@ -6,6 +6,7 @@ import {
   CachingCredentialVerifier,
   newApiKeySecret,
   PERMISSIONS,
+  partnerDigest,
   permissionsOf,
   ROLES,
   type Role,
@@ -17,7 +18,7 @@ import { AppError } from "@muster/errors";
 import { createLogger } from "@muster/log";
 import { Metrics } from "@muster/metrics";
 import { type CallContext, createDispatcher, type Dispatcher, type ServiceImplementation } from "@muster/rpc";
-import { ownCredentials } from "@muster/service-identity";
+import { createPartnerDirect, ownCredentials } from "@muster/service-identity";
 import { ENGINES } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { insertApiKey } from "../../services/identity/src/api-keys/api-key-store.ts";
@@ -26,6 +27,7 @@ import {
   lockOrganization,
   saveOrganization,
 } from "../../services/identity/src/organizations/organization-store.ts";
+import { ownPartnerVerifier } from "../../services/identity/src/partners/verify-partner.ts";
 import { IdentityUnderTest } from "../../services/identity/tests/identity-under-test.ts";
 import { type SignedInOptions, signInUser } from "../../services/identity/tests/signed-in-user.ts";
 import { allServices, fullName, policyOf } from "./all-services.ts";
@@ -33,6 +35,8 @@ import { validMarkedMessage } from "./marked-message.ts";
 
 const services = await allServices();
 const methods = services.flatMap((service) => service.methods);
+/** Seals the secrets of partners. */
+const PARTNER_KEY = new Uint8Array(32).fill(4);
 const REFUSALS = new Set([
   "UNAUTHENTICATED",
   "SESSION_ENDED",
@@ -130,6 +134,7 @@ describe.each(ENGINES)("callers on %s", (engine) => {
         log,
       }),
       serviceTokens: identity.tokensOf("events"),
+      partners: ownPartnerVerifier({ database, clock, ownKey: () => PARTNER_KEY }),
     });
     const made = await identity.organization("Acme");
     acme = made.organizationId as OrganizationId;
@@ -220,9 +225,11 @@ describe.each(ENGINES)("callers on %s", (engine) => {
   async function outcome(
     method: DescMethod,
     credential: string | undefined,
-    fields: Record<string, string> = {},
+    fields: Record<string, unknown> = {},
+    more: Record<string, string> = {},
   ): Promise<string> {
-    const headers = new Map(credential === undefined ? [] : [["authorization", `Bearer ${credential}`]]);
+    const headers = new Map(Object.entries(more));
+    if (credential !== undefined) headers.set("authorization", `Bearer ${credential}`);
     const options = { headers, signal: new AbortController().signal };
     const request = Object.assign(validMarkedMessage(method.input), fields);
     try {
@@ -232,6 +239,31 @@ describe.each(ENGINES)("callers on %s", (engine) => {
       if (error instanceof AppError && REFUSALS.has(error.reason)) return error.reason;
     }
     return "ALLOWED";
+  }
+
+  /** A method for partners refuses every other caller, and the signature of another body. */
+  async function expectPartnersOnly(method: DescMethod): Promise<void> {
+    const { database, clock } = identity;
+    const ownKey = () => PARTNER_KEY;
+    const partner = await createPartnerDirect({ database, clock, ids: randomIds, ownKey }, "Alliance");
+    const rawBody = Buffer.from("{}");
+    const time = String(Math.floor(clock.nowMs() / 1000));
+    const call = async (credential: string | undefined, signedBody?: Uint8Array): Promise<string> => {
+      const gateway = { "muster-service-token": identity.tokensOf("gateway").mint() };
+      const digest = partnerDigest(partner.secret, time, signedBody ?? rawBody).toString("hex");
+      const signature = { "x-api-key": partner.key, "x-signature": `t=${time},v1=${digest}` };
+      const more = signedBody === undefined ? gateway : { ...gateway, ...signature };
+      return outcome(method, credential, { rawBody }, more);
+    };
+    for (const { name, credential } of callers) {
+      expect(await call(credential), name).toBe("UNAUTHENTICATED");
+    }
+    expect(await call(undefined, Buffer.from("[]"))).toBe("UNAUTHENTICATED");
+    expect(reached.splice(0)).toEqual([]);
+    expect(await call(undefined, rawBody)).toBe("ALLOWED");
+    expect(reached.splice(0).map(({ context }) => context.principal)).toEqual([
+      { kind: "partner", id: partner.id },
+    ]);
   }
 
   function assertReached(method: DescMethod, caller: Caller, isAllowed: boolean): void {
@@ -249,7 +281,7 @@ describe.each(ENGINES)("callers on %s", (engine) => {
 
   test.each(methods.map((method) => [fullName(method), method] as const))("%s", async (_, method) => {
     const policy = policyOf(method);
-    expect(policy.access, "a new kind of access needs an expectation here").not.toBe(Access.PARTNER);
+    if (policy.access === Access.PARTNER) return expectPartnersOnly(method);
     const own = keysOf.get(policy.permission);
     const scoped: Caller[] =
       own === undefined

@@ -111,6 +111,19 @@ describe.each(methods.filter(([, method]) => !isPublic(method)))("%s", (_, metho
     return;
   }
 
+  if (access === Access.PARTNER) {
+    test("is refused for no signature, and is no method of other mounts", async () => {
+      const made = { "x-api-key": `mp_live_${"A".repeat(43)}`, "x-signature": `t=1,v1=${"0".repeat(64)}` };
+      for (const headers of [{}, key(["*"]), token("gateway", true), made]) {
+        expect(await refusal(method, { ...headers, ...token("gateway") })).toBe("UNAUTHENTICATED");
+      }
+      for (const headers of [{}, key(["*"]), token("events"), made]) {
+        expect(await refusal(method, headers)).toBe("UNIMPLEMENTED");
+      }
+    });
+    return;
+  }
+
   test("without credentials, or with made-up ones", async () => {
     expect(await refusal(method, {})).toBe("UNAUTHENTICATED");
     expect(await refusal(method, { authorization: "Bearer nonsense" })).toBe("UNAUTHENTICATED");

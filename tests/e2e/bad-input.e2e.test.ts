@@ -537,9 +537,9 @@ describe("bad input", () => {
   test("every route has its table", async () => {
     const golden = await readFile(new URL("../golden/routes.txt", import.meta.url), "utf8");
     // Routes of the tracking service accept more, and routes of accounts have other callers: their tables are in
-    // bad-tracking.e2e.test.ts and bad-accounts.e2e.test.ts.
+    // bad-tracking.e2e.test.ts and bad-accounts.e2e.test.ts. Partners are in contract.e2e.test.ts.
     const isElsewhere =
-      /\.(Tracking|Account|Session|TwoFactor|MagicLink|SigningKey)Service\.|\.(CreateOrganization|DeleteOrganization|UndeleteOrganization|AcceptInvitation|RequestAccountDeletion|ConfirmAccountDeletion) /;
+      /\.(Tracking|Account|Session|TwoFactor|MagicLink|SigningKey|Provisioning)Service\.|\.(CreateOrganization|DeleteOrganization|UndeleteOrganization|AcceptInvitation|RequestAccountDeletion|ConfirmAccountDeletion) /;
     const lines = golden.split("\n").filter((line) => !isElsewhere.test(line));
     const routes = lines.join("\n").match(/\b(GET|POST|PATCH|PUT|DELETE)\s+\/v1\S*/g) ?? [];
     const shape = (route: string): string =>

@@ -3,6 +3,7 @@ import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createOrganization } from "../harness/create-organization.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
+import { Partner } from "../harness/partner.ts";
 import { RestClient } from "../harness/rest.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -513,6 +514,101 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       expect((await neighbor.get("/v1/profiles")).body.profiles).toEqual([]);
       const segments = (await neighbor.get("/v1/segments")).body.segments;
       expect(segments.map((found: { slug: string }) => found.slug)).toEqual(["abandoned-cart"]);
+    });
+  });
+
+  describe("provisioning", () => {
+    const content = {
+      external_id: "customer-1",
+      organization_name: "Corner Shop",
+      owner_email: "grace@example.test",
+      owner_name: "Grace",
+    };
+
+    test("a partner creates an organization with its owner, once", async () => {
+      const partner = await Partner.create(installation, "Alliance");
+      const made = await partner.provision(content);
+      expect(made.status).toBe(201);
+      const { organization } = made.body;
+      expect(made.body).toEqual({
+        organization: {
+          id: expect.stringMatching(UUID),
+          name: "Corner Shop",
+          time_zone: "UTC",
+          require_two_factor: false,
+          member_count: 1,
+          delete_time: null,
+          version: 1,
+          create_time: expect.stringMatching(INSTANT),
+          update_time: organization.create_time,
+        },
+        owner: {
+          id: expect.stringMatching(UUID),
+          email: "grace@example.test",
+          name: "Grace",
+          role: "owner",
+          status: "active",
+          verified: false,
+          last_login_at: null,
+          login_count: 0,
+          version: 1,
+          create_time: organization.create_time,
+          update_time: organization.create_time,
+        },
+      });
+      const again = await partner.provision(content);
+      expect([again.status, again.body]).toEqual([201, made.body]);
+      const conflict = await partner.provision({ ...content, owner_name: "Eve" });
+      expect([conflict.status, conflict.body.reason]).toEqual([409, "PROVISIONING_CONFLICT"]);
+      const invalid = await partner.provision({ ...content, nope: 1 });
+      expect([invalid.status, invalid.body.fields]).toMatchObject([400, [{ field: "nope" }]]);
+      const other = await (await Partner.create(installation, "Other")).provision(content);
+      expect(other.body.organization.id).not.toBe(organization.id);
+    });
+
+    test("a request without a valid signature is 401, whatever the body is", async () => {
+      const partner = await Partner.create(installation, "Careful");
+      const text = JSON.stringify({ ...content, external_id: "customer-2" });
+      const refused: [string, string, Record<string, string>][] = [
+        ["a signature of another body", `${text} `, { "x-signature": partner.signature(text) }],
+        ["broken JSON", "{", { "x-signature": partner.signature(text) }],
+        ["a list", "[]", { "x-signature": "" }],
+        ["an old signature", text, { "x-signature": partner.signature(text, 310) }],
+        ["a signature of the future", text, { "x-signature": partner.signature(text, -310) }],
+        ["an API key", text, { "x-api-key": installation.apiKey }],
+        ["letters beyond ASCII", text, { "x-api-key": "clé" }],
+      ];
+      for (const [what, body, headers] of refused) {
+        const response = await partner.provision(body, headers);
+        expect([response.status, response.body.reason], what).toEqual([401, "UNAUTHENTICATED"]);
+      }
+      const bad: [unknown, number, string?][] = [
+        ["{", 400],
+        ["[]", 400],
+        [`{"external_id":"a","external_id":"b"}`, 400, "external_id"],
+        [`${'{"a":'.repeat(200)}1${"}".repeat(200)}`, 400, "a"],
+        [{ ...content, external_id: 7 }, 400, "external_id"],
+        [{ ...content, external_id: "x".repeat(256) }, 400, "external_id"],
+        [{ ...content, organization_name: "" }, 400, "organization_name"],
+        [{ ...content, owner_email: "nobody" }, 400, "owner_email"],
+        [{ ...content, owner_name: "a\nb" }, 400, "owner_name"],
+        [{ ...content, raw_body: "e30=" }, 400, "raw_body"],
+        [{ ...content, owner_name: "x".repeat(20_000) }, 413],
+      ];
+      for (const [body, status, field] of bad) {
+        const response = await partner.provision(body);
+        const found = [response.status, response.body.fields[0]?.field];
+        expect(found, JSON.stringify(body).slice(0, 80)).toEqual([status, field]);
+      }
+      const keyOnly = await rest.post("/v1/provisioning/organizations", text);
+      expect(keyOnly.status).toBe(401);
+      const connect = "/muster.identity.v1.ProvisioningService/ProvisionOrganization";
+      expect((await rest.post(connect, text)).status).toBe(404);
+      const alias = await rest.post("/api/provisioning/organizations", text, {
+        "x-api-key": partner.key,
+        "x-signature": partner.signature(text, 290),
+      });
+      expect(alias.status).toBe(201);
     });
   });
 });

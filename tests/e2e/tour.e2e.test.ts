@@ -13,6 +13,7 @@ test.each([
   ["README.md", 10],
   ["docs/privacy.md", 10],
   ["docs/accounts.md", 15],
+  ["docs/provisioning.md", 4],
 ])("%s gives the outputs that it shows", { timeout: 120_000 }, async (path, atLeast) => {
   const { shown, real } = await runPage(path, installation);
   expect(shown.length).toBeGreaterThan(atLeast);

@@ -32,6 +32,7 @@ function toHere(command: string, installation: Installation): string {
     .replaceAll("http://127.0.0.1:3000", installation.url)
     .replaceAll("127.0.0.1:50051", installation.eventsAddress)
     .replaceAll(/\bdata\/(?=demo-|mail\/|tokens)/g, `${dataFolder}/`)
+    .replaceAll("./muster create-partner", `MUSTER_DATA_DIR=${dataFolder} ./muster create-partner`)
     .replaceAll(
       "./muster import",
       `./muster import --url ${installation.url} --api-key ${installation.apiKey}`,

@@ -4,6 +4,7 @@ import { ConfigError, loadConfig, printConfig } from "@muster/config";
 import { AppError } from "@muster/errors";
 import { Command } from "commander";
 import { addCreateOrganizationCommand } from "./commands/create-organization.ts";
+import { addCreatePartnerCommand } from "./commands/create-partner.ts";
 import { addDemoDataCommand } from "./commands/demo-data.ts";
 import { addImportCommand } from "./commands/import.ts";
 import { addMigrateCommand } from "./commands/migrate.ts";
@@ -39,6 +40,7 @@ function buildProgram(): Command {
   addServeCommand(program);
   addMigrateCommand(program);
   addCreateOrganizationCommand(program);
+  addCreatePartnerCommand(program);
   addRotateSigningKeyCommand(program);
   addImportCommand(program);
   addDemoDataCommand(program);

@@ -22,12 +22,14 @@ import { OperationService } from "@muster/contracts/muster/identity/v1/operation
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { PrivacyService } from "@muster/contracts/muster/identity/v1/privacy_service_pb";
+import { ProvisioningService } from "@muster/contracts/muster/identity/v1/provisioning_service_pb";
 import { SessionService } from "@muster/contracts/muster/identity/v1/session_service_pb";
 import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
 import { TwoFactorService } from "@muster/contracts/muster/identity/v1/two_factor_service_pb";
 import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
 import { OrganizationErasureService as SegmentsOrganizationErasureService } from "@muster/contracts/muster/segments/v1/organization_erasure_service_pb";
 import { SegmentPrivacyService } from "@muster/contracts/muster/segments/v1/segment_privacy_service_pb";
+import { SegmentProvisioningService } from "@muster/contracts/muster/segments/v1/segment_provisioning_service_pb";
 import { SegmentService } from "@muster/contracts/muster/segments/v1/segment_service_pb";
 import { SegmentVerificationService } from "@muster/contracts/muster/segments/v1/segment_verification_service_pb";
 import { assert } from "@muster/core";
@@ -53,6 +55,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     OrganizationDirectoryService,
     OrganizationService,
     PrivacyService,
+    ProvisioningService,
     SessionService,
     SigningKeyService,
     TwoFactorService,
@@ -75,6 +78,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
   segments: [
     SegmentVerificationService,
     SegmentPrivacyService,
+    SegmentProvisioningService,
     SegmentService,
     SegmentsOrganizationErasureService,
   ],

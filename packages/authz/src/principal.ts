@@ -1,5 +1,5 @@
 // Declares the callers that a service distinguishes, and the ports that verify them.
-import type { OrganizationId, SessionId, SigningKeyId, UserId } from "@muster/core";
+import type { OrganizationId, PartnerId, SessionId, SigningKeyId, UserId } from "@muster/core";
 import type { Permissions } from "./roles/permissions.ts";
 import type { Role } from "./roles/role.ts";
 
@@ -8,6 +8,7 @@ export type Principal =
   | ApiKeyPrincipal
   | UserPrincipal
   | DemoPrincipal
+  | PartnerPrincipal
   | ServicePrincipal;
 
 /** A caller with a credential in the Authorization header. */
@@ -62,6 +63,13 @@ export interface DemoPrincipal {
   readonly id: "demo";
   readonly organizationId: OrganizationId;
   readonly permissions: Permissions;
+}
+
+/** A provisioning partner, who signs requests. Belongs to no organization. */
+export interface PartnerPrincipal {
+  readonly kind: "partner";
+  readonly id: PartnerId;
+  readonly organizationId?: undefined;
 }
 
 /** Another service of the installation; only internal methods accept it. */

@@ -14,6 +14,8 @@ export type UserId = Branded<"user">;
 export type SessionId = Branded<"session">;
 /** Id of a key that signs access tokens: the `kid` of a token. */
 export type SigningKeyId = Branded<"signing-key">;
+/** Id of a provisioning partner. */
+export type PartnerId = Branded<"partner">;
 /** Id of a tracked event. */
 export type TrackedEventId = Branded<"tracked-event">;
 

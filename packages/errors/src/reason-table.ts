@@ -237,6 +237,11 @@ export const reasonTable = {
     http: 403,
     message: "The invitation is for another address; sign in with the address that received the mail.",
   },
+  PROVISIONING_CONFLICT: {
+    code: "already_exists",
+    http: 409,
+    message: "The external id was used with other content; use another one.",
+  },
   RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
   ETAG_MISMATCH: {
     code: "failed_precondition",

@@ -6,6 +6,9 @@ import { readsCredential } from "./method-plan.ts";
 
 export const AUTHORIZATION = "authorization";
 export const SERVICE_TOKEN = "muster-service-token";
+/** The key and the signature of a partner. */
+export const PARTNER_KEY = "x-api-key";
+export const PARTNER_SIGNATURE = "x-signature";
 export const IDEMPOTENCY_KEY = "idempotency-key";
 export const IDEMPOTENCY_REPLAYED = "idempotency-replayed";
 export const CONSISTENCY = "muster-consistency";

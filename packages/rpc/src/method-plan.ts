@@ -79,7 +79,18 @@ export function planMethods(implementations: readonly ServiceImplementation[]): 
 }
 
 function policyGap(method: DescMethod, policy: MethodPolicy): string | undefined {
-  return accessGap(policy) ?? selfGap(method, policy) ?? statementGap(policy) ?? streamGap(method, policy);
+  return (
+    accessGap(policy) ??
+    partnerGap(method, policy) ??
+    selfGap(method, policy) ??
+    statementGap(policy) ??
+    streamGap(method, policy)
+  );
+}
+
+/** The signature of a partner is over the bytes of the body. */
+function partnerGap(method: DescMethod, { access }: MethodPolicy): string | undefined {
+  return access === Access.PARTNER && !isRestOnly(method) ? "is for partners and has no raw_body" : undefined;
 }
 
 function selfGap({ input, methodKind }: DescMethod, { access, selfField }: MethodPolicy): string | undefined {

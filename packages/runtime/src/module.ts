@@ -1,5 +1,5 @@
 // Declares the interface between a service module and the process that runs the module.
-import type { CredentialVerifier, ServiceTokenPort } from "@muster/authz";
+import type { CredentialVerifier, PartnerVerifier, ServiceTokenPort } from "@muster/authz";
 import type { Bus } from "@muster/bus";
 import type { Clock, IdSource, OrganizationId } from "@muster/core";
 import type { Database } from "@muster/db";
@@ -90,6 +90,8 @@ export interface ModuleDefinition {
 export interface Module {
   readonly services: readonly ServiceImplementation[];
   readonly workers: readonly Worker[];
+  /** Verifies the signatures of partners, where the module has methods for partners. */
+  readonly partners?: PartnerVerifier;
 }
 
 /** A task that runs beside the requests. */

@@ -46,6 +46,8 @@ export interface RestContext {
    * contains the field. Rejects with AppError.
    */
   admit?(method: DescMethod, userId?: string): Promise<void>;
+  /** Checks the signature of the body of a method with `raw_body`, before the body is parsed. Rejects with AppError. */
+  admitBody?(method: DescMethod, body: Uint8Array): Promise<void>;
   /** More metadata for the method; overrides the request's headers. */
   readonly metadata?: ReadonlyMap<string, string>;
 }

@@ -93,11 +93,12 @@ export class Transcoder {
     query: string,
   ): Promise<RestResponse> {
     await context.admit?.(route.method, boundText(route, path, route.selfField));
+    const signed = await readSigned(request, context, route);
     const headers = this.#requestMetadata(request, context, route);
     const fields = this.#takeQueryMetadata(route, parseQuery(query), headers);
     const contentType = request.headers.get("content-type");
     const ifMatch = request.headers.get("if-match");
-    const body = (await request.body?.(route.bodyBytesMax)) ?? NO_BODY;
+    const body = signed ?? (await request.body?.(route.bodyBytesMax)) ?? NO_BODY;
     const parts = { path, query: fields, contentType, ifMatch, body };
     const message: Message = bindRequest(this.#codecs, route, parts);
     const { signal } = context;
@@ -151,6 +152,18 @@ export class Transcoder {
       return false;
     });
   }
+}
+
+/** Reads a signed body, whose signature counts before the form of anything else; undefined for other routes. */
+async function readSigned(
+  request: RestRequest,
+  context: RestContext,
+  route: Route,
+): Promise<Uint8Array | undefined> {
+  if (route.rawBodyField === undefined) return undefined;
+  const body = (await request.body?.(route.bodyBytesMax)) ?? NO_BODY;
+  await context.admitBody?.(route.method, body);
+  return body;
 }
 
 function selectedFields({ fieldsField }: Route, request: Message): readonly string[] {

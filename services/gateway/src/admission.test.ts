@@ -14,6 +14,7 @@ const admission: Admission = {
     if (authorization === "Bearer weak") throw new AppError("PERMISSION_DENIED");
     return { kind: "service", id: "good" };
   },
+  async admitBody() {},
 };
 
 let muster: TestGateway;

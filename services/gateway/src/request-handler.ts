@@ -201,6 +201,8 @@ export class RequestHandler {
             desc = found;
             caller = await admission.admit(found, withCredentials(metadata, found, headers), userId);
           },
+          admitBody: (found, bytes) =>
+            admission.admitBody(found, withCredentials(metadata, found, headers), bytes),
           metadata,
         },
       );

@@ -64,6 +64,7 @@ const admitAll: Admission = {
     const permissions = { has: () => true };
     return { kind: "api_key", id, organizationId: id as OrganizationId, permissions };
   },
+  async admitBody() {},
 };
 
 export interface TestGateway {

@@ -1,8 +1,10 @@
 // Composes the identity service.
+import type { PartnerVerifier } from "@muster/authz";
 import { assert, PageTokens } from "@muster/core";
 import { IdempotencyWorker } from "@muster/idempotency";
 import { OrganizationEraser, Outbox, OutboxRelay } from "@muster/outbox";
-import type { ModuleDefinition } from "@muster/runtime";
+import type { ServiceImplementation } from "@muster/rpc";
+import type { ModuleDefinition, Platform } from "@muster/runtime";
 import { AccessTokens } from "./access-tokens/access-tokens.ts";
 import { credentialService } from "./access-tokens/credential-service.ts";
 import { accountService } from "./account/account-service.ts";
@@ -15,6 +17,7 @@ import type { IdentityDeps } from "./deps.ts";
 import { EXPORT_KIND } from "./exports/export.ts";
 import { exportRunner } from "./exports/export-runner.ts";
 import { invitationService } from "./invitation-calls/invitation-service.ts";
+import type { LoginAnalyticsDeps } from "./login-analytics/login-analytics-deps.ts";
 import { loginAnalyticsService } from "./login-analytics/login-analytics-service.ts";
 import { loginConsumer } from "./login-counts/login-consumer.ts";
 import { magicLinkService } from "./magic-link/magic-link-service.ts";
@@ -28,7 +31,13 @@ import {
   organizationDirectoryService,
   organizationService,
 } from "./organization-calls/organization-service.ts";
+import { ownPartnerVerifier } from "./partners/verify-partner.ts";
 import { privacyService } from "./privacy-calls/privacy-service.ts";
+import { provisioningService } from "./provisioning/provisioning-service.ts";
+import { provisioningSteps } from "./provisioning/provisioning-steps.ts";
+import { ProvisioningStore } from "./provisioning/provisioning-store.ts";
+import { ProvisioningWorker } from "./provisioning/provisioning-worker.ts";
+import type { ProvisioningDeps } from "./provisioning/run-provisioning.ts";
 import { RevocationBeatWorker } from "./revocation/revocation-beat-worker.ts";
 import { sessionService } from "./session-calls/session-service.ts";
 import { SessionWorker } from "./session-calls/session-worker.ts";
@@ -43,6 +52,7 @@ import { twoFactorKeys } from "./two-factor-rules/two-factor-keys.ts";
 export { ownCredentials } from "./access-tokens/credential-service.ts";
 export * from "./organizations/demo-organization.ts";
 export { createOrganizationDirect } from "./organizations/provisioning.ts";
+export { createPartnerDirect } from "./partners/create-partner-direct.ts";
 export { rotateSigningKeyDirect } from "./signing-keys/rotate-signing-key-direct.ts";
 
 export const identityModule: ModuleDefinition = {
@@ -82,23 +92,10 @@ export const identityModule: ModuleDefinition = {
     const operationWorker = new OperationWorker({ ...platform, operations, runners: operationRunners(deps) });
     const consumer = loginConsumer(platform, outbox);
     const eraser = new OrganizationEraser({ ...platform, service: "identity", content: organizationContent });
+    const partners = ownPartnerVerifier(platform);
+    const provisioning = provisioningOf(platform, deps);
     return {
-      services: [
-        organizationService(deps),
-        apiKeyService(deps),
-        credentialService(deps),
-        signingKeyService(deps),
-        organizationDirectoryService(deps),
-        sessionService(deps),
-        twoFactorService(deps),
-        magicLinkService(deps),
-        accountService(deps),
-        loginAnalyticsService({ ...deps, consumer }),
-        userService(deps),
-        operationService(deps),
-        privacyService(deps),
-        invitationService(deps),
-      ],
+      services: servicesOf(deps, consumer, provisioning, partners),
       workers: [
         outbox,
         relay,
@@ -114,7 +111,9 @@ export const identityModule: ModuleDefinition = {
         eraser,
         new ClosingWorker({ ...platform, eraser }),
         operationWorker,
+        new ProvisioningWorker({ ...provisioning, exclusive: platform.exclusive }),
       ],
+      partners,
     };
   },
 };
@@ -125,4 +124,38 @@ function operationRunners(deps: IdentityDeps): ReadonlyMap<string, OperationRunn
     [EXPORT_KIND, exportRunner(deps)],
     [ACCOUNT_ERASURE_KIND, accountErasureRunner(deps)],
   ]);
+}
+
+function servicesOf(
+  deps: IdentityDeps,
+  consumer: LoginAnalyticsDeps["consumer"],
+  provisioning: ProvisioningDeps,
+  partners: PartnerVerifier,
+): ServiceImplementation[] {
+  return [
+    organizationService(deps),
+    apiKeyService(deps),
+    credentialService(deps, partners),
+    signingKeyService(deps),
+    organizationDirectoryService(deps),
+    sessionService(deps),
+    twoFactorService(deps),
+    magicLinkService(deps),
+    accountService(deps),
+    loginAnalyticsService({ ...deps, consumer }),
+    userService(deps),
+    operationService(deps),
+    privacyService(deps),
+    invitationService(deps),
+    provisioningService(provisioning),
+  ];
+}
+
+function provisioningOf(platform: Platform, deps: IdentityDeps): ProvisioningDeps {
+  return {
+    ...deps,
+    caller: platform.caller,
+    provisionings: new ProvisioningStore(platform.ownKey("provisioning")),
+    steps: provisioningSteps,
+  };
 }

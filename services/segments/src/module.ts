@@ -16,6 +16,7 @@ import { SweepWorker } from "./memberships/sweep-worker.ts";
 import { organizationErasure } from "./organization-erasure/organization-erasure-service.ts";
 import { lockOrganization } from "./organizations/organization-store.ts";
 import { OrganizationTimeZones } from "./organizations/organization-time-zones.ts";
+import { segmentProvisioningService } from "./organizations/provision-segments.ts";
 import { segmentPrivacyService } from "./privacy/segment-privacy-service.ts";
 import { SegmentProjection } from "./projection/segment-projection.ts";
 import { TimerWorker } from "./projection/timer-worker.ts";
@@ -94,6 +95,7 @@ export const segmentsModule: ModuleDefinition = {
         segmentVerificationService(verifier),
         segmentPrivacyService(deps),
         segmentService(deps),
+        segmentProvisioningService(deps),
         erasure.service,
       ],
       // Started in this order and stopped in reverse, so that the last commits of the consumer are announced.

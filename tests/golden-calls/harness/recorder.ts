@@ -100,6 +100,13 @@ export class Recorder {
     return this.#world.clock.nowMs();
   }
 
+  /** A partner; the rows of the partner are no part of the record. */
+  async createPartner(name: string) {
+    const partner = await this.#world.createPartner(name);
+    await this.#snapshots.get("identity")?.changes();
+    return partner;
+  }
+
   addKey(name: string, secret: string): void {
     this.#keys.set(name, secret);
   }
@@ -278,7 +285,8 @@ function userOf(
 function callerText({ key = "owner", service, anonymous, idempotencyKey, headers = {} }: CallAs): string {
   const caller = service === undefined ? `with the key ${key}` : `by the service ${service}`;
   const sent = Object.entries({ ...headers, ...(idempotencyKey && { "idempotency-key": idempotencyKey }) });
-  const shown = sent.map(([name, value]) => `, ${name}: ${value}`).join("");
+  // Keys and signatures are random.
+  const shown = sent.map(([name, value]) => `, ${name}: ${name.startsWith("x-") ? "…" : value}`).join("");
   return `${anonymous === true ? "without credentials" : caller}${shown}`;
 }
 

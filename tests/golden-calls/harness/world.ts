@@ -7,7 +7,12 @@ import { IdempotencyLedger } from "@muster/idempotency";
 import { type Caller, createClient } from "@muster/rpc";
 import { deriveKey, type ModuleDefinition, type ServiceName } from "@muster/runtime";
 import { eventsModuleWith } from "@muster/service-events";
-import { createOrganizationDirect, identityModule, ownCredentials } from "@muster/service-identity";
+import {
+  createOrganizationDirect,
+  createPartnerDirect,
+  identityModule,
+  ownCredentials,
+} from "@muster/service-identity";
 import { segmentsModule } from "@muster/service-segments";
 import { FakeClock, waitFor } from "@muster/testkit";
 import {
@@ -81,6 +86,16 @@ export class World {
     const ids = this.#idsOf("organizations");
     const database = this.#databaseOf("identity");
     return createOrganizationDirect(database, { clock: this.clock, ids, name, ownerEmail });
+  }
+
+  /** Creates a partner, who may provision organizations. */
+  createPartner(name: string) {
+    const ids = this.#idsOf("organizations");
+    const ownKey = (use: string) => deriveKey(SECRET, `identity/${use}`);
+    return createPartnerDirect(
+      { database: this.#databaseOf("identity"), clock: this.clock, ids, ownKey },
+      name,
+    );
   }
 
   /** Moves the clock on, sleeper by sleeper: the work of each is over before the next sleeper wakes. */

@@ -71,7 +71,7 @@ async function organizations(calls: Recorder): Promise<void> {
 }
 
 async function credentials(calls: Recorder): Promise<void> {
-  const { verifyApiKey, verifySession, listSigningKeys } = CredentialService.method;
+  const { verifyApiKey, verifySession, listSigningKeys, verifyPartner } = CredentialService.method;
   const { secret } = await calls.ok(ApiKeyService.method.createApiKey, {
     name: "Import",
     scopes: ["events.write"],
@@ -81,6 +81,14 @@ async function credentials(calls: Recorder): Promise<void> {
   await calls.refused(verifyApiKey, { keyHash: Buffer.alloc(3) }, { service: "segments" });
   await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) }, { service: "operator" });
   await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) });
+  const signed = {
+    keyHash: Buffer.alloc(32, 1),
+    signature: `t=1,v1=${"0".repeat(64)}`,
+    body: Buffer.from("{}"),
+  };
+  await calls.refused(verifyPartner, signed, { service: "gateway" });
+  await calls.refused(verifyPartner, { ...signed, keyHash: Buffer.alloc(3) }, { service: "gateway" });
+  await calls.refused(verifyPartner, signed, { service: "events" });
   const { keys } = await calls.ok(listSigningKeys, {}, { service: "segments" });
   await calls.refused(listSigningKeys, {});
   const session = { sessionId: uuidToBytes(UNKNOWN_ID), signingKeyId: keys[0]?.id ?? new Uint8Array() };

@@ -11,6 +11,7 @@ import { operationScripts } from "./operations.ts";
 import { organizationErasureScripts } from "./organization-erasure.ts";
 import { privacyScripts } from "./privacy.ts";
 import { profileScripts } from "./profiles.ts";
+import { provisioningScripts } from "./provisioning.ts";
 import type { Script } from "./script.ts";
 import { secondFactorScripts } from "./second-factors.ts";
 import { segmentScripts } from "./segments.ts";
@@ -38,4 +39,5 @@ export const scripts: readonly Script[] = [
   ...loginAnalyticsScripts,
   ...invitationScripts,
   ...organizationErasureScripts,
+  ...provisioningScripts,
 ];

@@ -68,6 +68,7 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
       metrics: deps.metrics,
       credentials: modulePlatform.credentials,
       serviceTokens: modulePlatform.serviceTokens,
+      partners: module.partners,
       demoOrganizationId: deps.platform.demo?.organizationId,
       limiter: deps.limiter,
       ledger: new IdempotencyLedger({ ...modulePlatform, key: modulePlatform.key("idempotency") }),

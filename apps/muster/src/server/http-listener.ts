@@ -1,5 +1,5 @@
 // The HTTP port: the gateway where it runs, else probes alone. Metrics have a port of their own in production.
-import { CachingCredentialVerifier, remoteCredentials } from "@muster/authz";
+import { CachingCredentialVerifier, remoteCredentials, remotePartnerVerifier } from "@muster/authz";
 import type { Config } from "@muster/config";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Clock, IdSource } from "@muster/core";
@@ -72,6 +72,7 @@ async function startGateway(options: HttpListenerOptions): Promise<HttpListener>
         graceMs: config.identityGraceMs,
       }),
       serviceTokens: tokens,
+      partners: remotePartnerVerifier(createClient(CredentialService, identity), clock),
       demoOrganizationId: platform.demo?.organizationId,
       limiter: options.limiter,
     }),

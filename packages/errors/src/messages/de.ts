@@ -73,6 +73,7 @@ export const de = {
   INVITATION_NOT_FOUND: "Diese Einladung gibt es nicht.",
   INVITATION_ADDRESS_MISMATCH:
     "Die Einladung gilt für eine andere Adresse; melden Sie sich mit der Adresse an, an die die Mail ging.",
+  PROVISIONING_CONFLICT: "Die externe ID wurde mit anderem Inhalt verwendet; nehmen Sie eine andere.",
   RATE_LIMITED: "Es gab zu viele Anfragen; warten Sie.",
   ETAG_MISMATCH:
     "Die Ressource wurde inzwischen geändert; If-Match nennt keine aktuelle Fassung. Lesen Sie sie erneut.",

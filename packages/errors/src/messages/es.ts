@@ -70,6 +70,7 @@ export const es = {
   INVITATION_NOT_FOUND: "No existe esta invitación.",
   INVITATION_ADDRESS_MISMATCH:
     "La invitación es para otra dirección; inicie sesión con la dirección que recibió el correo.",
+  PROVISIONING_CONFLICT: "El id externo se usó con otro contenido; use otro.",
   RATE_LIMITED: "Hubo demasiadas solicitudes; espere.",
   ETAG_MISMATCH: "El recurso ha cambiado entretanto; If-Match no indica el estado actual. Léalo de nuevo.",
   VERSION_CONFLICT: "El recurso ha cambiado entretanto; la versión no es la actual. Léalo de nuevo.",

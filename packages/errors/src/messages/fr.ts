@@ -72,6 +72,7 @@ export const fr = {
   INVITATION_NOT_FOUND: "Cette invitation n'existe pas.",
   INVITATION_ADDRESS_MISMATCH:
     "L'invitation est pour une autre adresse ; connectez-vous avec l'adresse qui a reçu l'e-mail.",
+  PROVISIONING_CONFLICT: "L'identifiant externe a été utilisé avec un autre contenu ; utilisez-en un autre.",
   RATE_LIMITED: "Trop de requêtes ont été envoyées ; attendez.",
   ETAG_MISMATCH:
     "La ressource a été modifiée entre-temps ; If-Match ne désigne pas l'état actuel. Relisez-la.",

@@ -2,10 +2,11 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import type { Principal } from "@muster/authz";
-import { policy } from "@muster/contracts/muster/options/v1/options_pb";
+import { Access, policy } from "@muster/contracts/muster/options/v1/options_pb";
 import type { RateLimiter } from "@muster/rate-limits";
 import { CLIENT_ADDRESS } from "../client-address/client-info.ts";
 import { assertWithinLimit } from "../client-address/client-limit.ts";
+import { identifyPartner } from "../partners/authenticate-partner.ts";
 import { type AuthenticateDeps, identifyCaller } from "./authenticate.ts";
 import { type AuthorizeDeps, requireAllowed } from "./authorize.ts";
 
@@ -16,6 +17,8 @@ export interface Admission {
    * gateway's own. `userId` is the text of the policy's `self_field`, if the path contains the field.
    */
   admit(method: DescMethod, headers: ReadonlyMap<string, string>, userId?: string): Promise<Principal>;
+  /** Rejects with UNAUTHENTICATED unless a partner has signed the body of a method for partners. */
+  admitBody(method: DescMethod, headers: ReadonlyMap<string, string>, body: Uint8Array): Promise<void>;
 }
 
 export interface AdmissionDeps extends AuthenticateDeps, AuthorizeDeps {
@@ -30,7 +33,12 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       const methodPolicy = getOption(method, policy);
       await assertWithinLimit(deps.limiter, methodPolicy, headers.get(CLIENT_ADDRESS) ?? "");
       const caller = await identifyCaller(deps, methodPolicy, headers);
+      if (methodPolicy.access === Access.PARTNER) return caller;
       return requireAllowed(deps, methodPolicy, headers, caller, { userId });
+    },
+    async admitBody(method, headers, body) {
+      if (getOption(method, policy).access !== Access.PARTNER) return;
+      await identifyPartner(deps, headers, body);
     },
   };
 }

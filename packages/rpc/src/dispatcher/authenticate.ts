@@ -10,6 +10,13 @@ import { Access, type MethodPolicy } from "@muster/contracts/muster/options/v1/o
 import type { OrganizationId } from "@muster/core";
 import { AppError } from "@muster/errors";
 import { AUTHORIZATION, SERVICE_TOKEN } from "../metadata.ts";
+import {
+  identifyPartner,
+  type PartnerDeps,
+  partnerHeaders,
+  rawBodyOf,
+} from "../partners/authenticate-partner.ts";
+import type { Call } from "./call.ts";
 import { credentialFrom } from "./credentials.ts";
 import type { Before } from "./interceptor.ts";
 
@@ -18,7 +25,7 @@ const GATEWAY = "gateway";
 
 const ANONYMOUS: AnonymousPrincipal = { kind: "anonymous", id: "anonymous" };
 
-export interface AuthenticateDeps {
+export interface AuthenticateDeps extends PartnerDeps {
   readonly credentials: CredentialVerifier;
   readonly serviceTokens: ServiceTokenPort;
   readonly demoOrganizationId: OrganizationId | undefined;
@@ -27,14 +34,27 @@ export interface AuthenticateDeps {
 export function authenticate(deps: AuthenticateDeps): Before {
   return {
     async before(call) {
-      call.caller = await identifyCaller(deps, call.plan.policy, call.options.headers);
+      const { plan, options } = call;
+      call.caller = isOfPartners(plan.policy)
+        ? await identifyPartner(deps, options.headers, signedBody(call))
+        : await identifyCaller(deps, plan.policy, options.headers);
     },
   };
 }
 
+function isOfPartners({ access }: MethodPolicy): boolean {
+  return access === Access.PARTNER;
+}
+
+/** The message is small, and is not validated yet. */
+function signedBody({ source }: Call): Uint8Array {
+  return "decode" in source ? rawBodyOf(source.decode()) : new Uint8Array();
+}
+
 /**
  * Throws UNAUTHENTICATED where the metadata has no valid credential for a method of this policy. A public method
- * ignores credentials, so that an expired one does not fail the call.
+ * ignores credentials, so that an expired one does not fail the call. A partner counts as anonymous until the body is
+ * read, and the headers alone are checked.
  */
 export async function identifyCaller(
   deps: AuthenticateDeps,
@@ -42,6 +62,10 @@ export async function identifyCaller(
   headers: ReadonlyMap<string, string>,
 ): Promise<Principal> {
   if (policy.access === Access.PUBLIC) return identifyAnyone(deps, policy, headers);
+  if (isOfPartners(policy)) {
+    partnerHeaders(headers);
+    return ANONYMOUS;
+  }
   const authorization = headers.get(AUTHORIZATION);
   const token = headers.get(SERVICE_TOKEN);
   let caller: Principal | undefined;

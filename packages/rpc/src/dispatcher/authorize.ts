@@ -60,6 +60,9 @@ export function assertAllowed(policy: MethodPolicy, caller: Principal, subject: 
     case Access.PERSON:
       if (caller.kind === "user") return;
       throw denied("Only a signed-in user may call this.");
+    case Access.PARTNER:
+      if (caller.kind === "partner") return;
+      throw denied("Only a partner may call this.");
     default:
       throw denied("This kind of caller may not call this.");
   }

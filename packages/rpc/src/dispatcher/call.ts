@@ -6,7 +6,14 @@ import type { AppError } from "@muster/errors";
 import type { CallOptions } from "../caller.ts";
 import { CLIENT_ADDRESS, CLIENT_USER_AGENT, type ClientInfo } from "../client-address/client-info.ts";
 import type { CallContext } from "../handler.ts";
-import { AUTHORIZATION, CONSISTENCY, SERVICE_TOKEN, traceParentFrom } from "../metadata.ts";
+import {
+  AUTHORIZATION,
+  CONSISTENCY,
+  PARTNER_KEY,
+  PARTNER_SIGNATURE,
+  SERVICE_TOKEN,
+  traceParentFrom,
+} from "../metadata.ts";
 import type { MethodPlan } from "../method-plan.ts";
 
 /** Source of the request: a message (not necessarily decoded yet), or a stream of messages. */
@@ -15,7 +22,14 @@ export type RequestSource =
   | { readonly messages: AsyncIterable<Message> };
 
 /** Credentials stay with the interceptors, so that no handler can log or forward them; so does the client. */
-const INTERCEPTED = [AUTHORIZATION, SERVICE_TOKEN, CLIENT_ADDRESS, CLIENT_USER_AGENT];
+const INTERCEPTED = [
+  AUTHORIZATION,
+  SERVICE_TOKEN,
+  PARTNER_KEY,
+  PARTNER_SIGNATURE,
+  CLIENT_ADDRESS,
+  CLIENT_USER_AGENT,
+];
 const NO_CLIENT: ClientInfo = { address: "", userAgent: "" };
 
 export class Call implements CallContext {

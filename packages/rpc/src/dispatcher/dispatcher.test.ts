@@ -271,12 +271,10 @@ describe("the access of a method", () => {
     expect(() => seen[0]?.organizationId).toThrow("no organization");
   });
 
-  test.each<[string, Access, string]>([
-    ["a person", Access.PERSON, "PERMISSION_DENIED"],
-    ["a partner", Access.PARTNER, "PERMISSION_DENIED"],
-  ])("of %s: a key with every permission is refused", async (_, access, reason) => {
-    const { call } = made({ policy: { ...whole, access, permission: "" } }, { credentials: keys });
-    await expect(call(key)).rejects.toMatchObject({ reason });
+  test("of a person: a key with every permission is refused", async () => {
+    const policy = { ...whole, access: Access.PERSON, permission: "" };
+    const { call } = made({ policy }, { credentials: keys });
+    await expect(call(key)).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
     await expect(call({})).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
   });
 });

@@ -1,7 +1,7 @@
 // Runs a service's methods behind the interceptors. Calls within the process use the dispatcher directly; the
 // gRPC server and the Connect routes call the same dispatcher.
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
-import type { CredentialVerifier, ServiceTokenPort } from "@muster/authz";
+import type { CredentialVerifier, PartnerVerifier, ServiceTokenPort } from "@muster/authz";
 import { AssertionError, type Clock, type IdSource, type OrganizationId, randomIds } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
@@ -45,6 +45,8 @@ export interface DispatcherOptions {
   readonly metrics: Metrics;
   readonly credentials: CredentialVerifier;
   readonly serviceTokens: ServiceTokenPort;
+  /** Verifies the signatures of partners, for a service with methods for partners. */
+  readonly partners?: PartnerVerifier | undefined;
   /** Set in embedded mode: the organization for which a local caller without credentials acts. */
   readonly demoOrganizationId?: OrganizationId | undefined;
   /** Without a ledger, calls with an Idempotency-Key are refused. */
@@ -133,6 +135,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
     authenticate({
       credentials,
       serviceTokens: options.serviceTokens,
+      partners: options.partners,
       demoOrganizationId: options.demoOrganizationId,
     }),
     authorize({ credentials, clock }),

@@ -210,6 +210,7 @@ export async function startParts(
     ...platform,
     implementations: module.services,
     serviceName: definition.name,
+    partners: module.partners,
     ids: options.requestIds ?? platform.ids,
     ledger: options.ledger?.(platform) ?? new IdempotencyLedger({ ...platform, key }),
   });

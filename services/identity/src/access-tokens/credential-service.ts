@@ -1,18 +1,25 @@
 // Lists the RPCs that verify credentials with their handlers, and the same look-ups for this process.
-import { accessTokenCredentials, apiKeyCredentials, type CredentialLookup } from "@muster/authz";
+import {
+  accessTokenCredentials,
+  apiKeyCredentials,
+  type CredentialLookup,
+  type PartnerVerifier,
+} from "@muster/authz";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
 import type { Clock } from "@muster/core";
 import type { Database } from "@muster/db";
 import { implement, type ServiceImplementation } from "@muster/rpc";
 import { ownApiKeyLookup, verifyApiKey } from "../api-keys/verify-api-key.ts";
 import type { IdentityDeps } from "../deps.ts";
+import { verifyPartner } from "../partners/verify-partner.ts";
 import { listSigningKeys } from "../signing-keys/list-published-keys.ts";
 import { ownAccessTokenLookups, verifySession } from "./verify-session.ts";
 
-export function credentialService(deps: IdentityDeps): ServiceImplementation {
+export function credentialService(deps: IdentityDeps, partners: PartnerVerifier): ServiceImplementation {
   return implement(CredentialService, {
     verifyApiKey: verifyApiKey(ownApiKeyLookup(deps.database, deps.clock)),
     verifySession: verifySession(deps),
+    verifyPartner: verifyPartner(partners),
     listSigningKeys: listSigningKeys(deps),
   });
 }

@@ -22,13 +22,9 @@ export async function insertClosings(
   trx: Transaction,
   organizationId: OrganizationId,
   nowMs: number,
+  services: readonly ErasingService[] = ERASING_SERVICES,
 ): Promise<void> {
-  const rows = ERASING_SERVICES.map((service) => [
-    uuidToBytes(organizationId),
-    Buffer.from(service),
-    0,
-    nowMs,
-  ]);
+  const rows = services.map((service) => [uuidToBytes(organizationId), Buffer.from(service), 0, nowMs]);
   const columns = ["organization_id", "service", "is_erased", "next_check_ms"];
   await insertRows(trx, TABLE, columns, rows, "keep", ["organization_id", "service"]);
 }

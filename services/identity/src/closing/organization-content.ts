@@ -13,6 +13,7 @@ const tables: readonly OrganizationTable[] = [
   { table: "login_events", key: ["organization_id", "user_id", "login_id"] },
   { table: "login_totals", key: ["organization_id", "window_days", "user_id"] },
   { table: "login_daily", key: ["organization_id", "day", "shard"] },
+  { table: "provisionings", key: ["partner_id", "external_id"] },
   { table: "removed_memberships", key: ["organization_id", "user_id"] },
 ];
 

@@ -5,19 +5,17 @@ import { AppError } from "@muster/errors";
 import type { Write } from "@muster/outbox";
 import type { CallContext } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
-import { INVITATION_LIFETIME_MS, type Invitation, inviterOf, isPending } from "../invitations/invitation.ts";
-import { insertInvitation, lockInvitationByEmail } from "../invitations/invitation-store.ts";
+import { type Invitation, inviterOf, isPending } from "../invitations/invitation.ts";
+import { lockInvitationByEmail } from "../invitations/invitation-store.ts";
 import type { Membership } from "../memberships/membership.ts";
-import { insertMembership, lockMembership } from "../memberships/membership-store.ts";
+import { lockMembership } from "../memberships/membership-store.ts";
 import { removeInvitedMember } from "../memberships/remove-invited-member.ts";
-import { newMailToken } from "../one-time-tokens/mail-token.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { keyWithoutAddress, newPlaceholder, type User } from "../users/user.ts";
-import { userInvited } from "../users/user-events.ts";
 import { insertUser, insertUserIfAbsent, lockUserByEmail } from "../users/user-store.ts";
 import { requireGrantable } from "./grantable.ts";
-import { queueInvitationMail } from "./invitation-mail.ts";
 import type { RequestedInvitation } from "./requested-invitation.ts";
+import { storeInvitation } from "./store-invitation.ts";
 
 export interface Invited {
   readonly invitation: Invitation;
@@ -53,22 +51,14 @@ export async function invitePerson(
     createTimeMs: nowMs,
     updateTimeMs: nowMs,
   };
-  const token = newMailToken();
-  const invitation: Invitation = {
-    id: deps.ids.next(nowMs),
-    organizationId,
-    userId,
+  const invitation = await storeInvitation(deps, trx, write, {
+    membership,
     email,
     emailKey,
     inviter: inviterOf(principal),
-    tokenHash: token.hash,
-    createTimeMs: nowMs,
-    expireTimeMs: nowMs + INVITATION_LIFETIME_MS,
-  };
-  await insertMembership(trx, membership);
-  await insertInvitation(trx, invitation);
-  await queueInvitationMail(deps, trx, { invitation, token, name, organizationName: organization.name });
-  write.publish(userInvited({ organizationId, userId }, role, nowMs));
+    organizationName: organization.name,
+    nowMs,
+  });
   write.afterCommit(() => deps.mailer.wake());
   return { invitation, membership };
 }

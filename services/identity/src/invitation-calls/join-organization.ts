@@ -97,6 +97,7 @@ async function holdsRight(
   role: Role,
   nowMs: number,
 ): Promise<boolean> {
+  if (inviter.kind === "partner") return true;
   if (inviter.kind === "user") {
     const member = await lockMembership(trx, organizationId, inviter.id as UserId);
     return member?.status === "active" && mayInvite(member.role, role);

@@ -3,9 +3,9 @@ import type { Principal } from "@muster/authz";
 import { AssertionError, isUuid, type OrganizationId, type UserId } from "@muster/core";
 import { AppError } from "@muster/errors";
 
-/** The user or the API key whose right an invitation rests on. */
+/** The user or the API key whose right an invitation rests on, or the partner that has provisioned the organization. */
 export interface Inviter {
-  readonly kind: "user" | "api_key";
+  readonly kind: "user" | "api_key" | "partner";
   readonly id: string;
 }
 

@@ -6,6 +6,7 @@ import { issueOneTimeToken } from "../one-time-tokens/one-time-token-store.ts";
 import type { User } from "../users/user.ts";
 
 const RESET_LIFETIME_MS = 3_600_000;
+const SETUP_LIFETIME_MS = 7 * 86_400_000;
 
 /** The address of a mail that is queued as a decoy. */
 interface Nobody {
@@ -34,5 +35,29 @@ export async function queueResetMail(
     locale: user?.locale,
     values: { name: user?.name ?? "", token },
     isDecoy: user === undefined,
+  });
+}
+
+/** Queues the mail with the link that sets the first password of an owner, which verifies the address. */
+export async function queueSetupMail(
+  { mailer }: { readonly mailer: Mailer },
+  trx: Transaction,
+  { id: userId, securityVersion, email, locale, name }: User,
+  organization: string,
+  nowMs: number,
+): Promise<void> {
+  const token = await issueOneTimeToken(trx, {
+    purpose: "reset_password",
+    userId,
+    securityVersion,
+    details: {},
+    createTimeMs: nowMs,
+    expireTimeMs: nowMs + SETUP_LIFETIME_MS,
+  });
+  await mailer.queue(trx, {
+    kind: "account_setup",
+    to: email,
+    locale,
+    values: { name, token, organization },
   });
 }

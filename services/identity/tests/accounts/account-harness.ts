@@ -5,10 +5,16 @@ import {
   type RegisterRequestSchema,
 } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { canonicalEmail, randomIds, type SessionId } from "@muster/core";
-import type { Engine } from "@muster/db";
+import type { Database, Engine } from "@muster/db";
 import { identityModule } from "@muster/service-identity";
 import { FakeClock, WatchedDatabase } from "@muster/testkit";
-import { type CallAs, type ModuleParts, ModuleUnderTest, startParts } from "@muster/testkit/module";
+import {
+  type CallAs,
+  type ModuleOptions,
+  type ModuleParts,
+  ModuleUnderTest,
+  startParts,
+} from "@muster/testkit/module";
 import type { User } from "../../src/users/user.ts";
 import { findUserByEmail } from "../../src/users/user-store.ts";
 
@@ -31,10 +37,14 @@ export class AccountHarness extends ModuleUnderTest {
     this.watched = watched;
   }
 
-  static async open(engine: Engine): Promise<AccountHarness> {
-    const clock = new FakeClock();
+  static async open(
+    engine: Engine,
+    options: Pick<ModuleOptions, "beside" | "callers" | "exclusive" | "wrap"> = {},
+    clock = new FakeClock(),
+  ): Promise<AccountHarness> {
     const watched = new WatchedDatabase();
-    const parts = await startParts(identityModule, engine, { clock, wrap: watched.wrap });
+    const wrap = (database: Database): Database => watched.wrap(options.wrap?.(database) ?? database);
+    const parts = await startParts(identityModule, engine, { ...options, clock, wrap });
     return new AccountHarness(parts, clock, watched);
   }
 

@@ -1,6 +1,6 @@
 // Checks the plans of the statements about accounts on MariaDB: every statement uses a key.
 import { randomBytes } from "node:crypto";
-import { randomIds, type UserId, uuidToBytes } from "@muster/core";
+import { type PartnerId, randomIds, type UserId, uuidToBytes } from "@muster/core";
 import type { Queryable, Transaction } from "@muster/db";
 import { openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { expectIndexed, isMariaDb, plansOf, plansOfChanges } from "@muster/testkit/plans";
@@ -14,6 +14,8 @@ import {
   redeemOneTimeToken,
   voidOneTimeTokens,
 } from "../../src/one-time-tokens/one-time-token-store.ts";
+import { PartnerStore } from "../../src/partners/partner-store.ts";
+import { ProvisioningStore } from "../../src/provisioning/provisioning-store.ts";
 import {
   deleteExpiredRegistrations,
   deleteRegistrations,
@@ -82,13 +84,31 @@ beforeAll(async () => {
       create_time_ms: NOW,
       update_time_ms: NOW,
     }));
+    const partners = rows((_, id) => ({
+      id,
+      name: Buffer.from("Alliance"),
+      key_hash: randomBytes(32),
+      sealed_secret: Buffer.alloc(80),
+      create_time_ms: NOW,
+    }));
+    const provisionings = rows((index, id) => ({
+      partner_id: id,
+      external_id: Buffer.from("customer"),
+      content_digest: Buffer.alloc(32),
+      organization_id: uuidToBytes(randomIds.next(NOW)),
+      create_time_ms: NOW,
+      due_time_ms: index % 10 === 0 ? NOW + index : null,
+    }));
+    await trx.batchInsert("partners", partners, 500);
+    await trx.batchInsert("provisionings", provisionings, 500);
     await trx.batchInsert("pending_registrations", registrations, 500);
     await trx.batchInsert("one_time_tokens", tokens, 500);
     await trx.batchInsert("user_activities", activities, 500);
     await trx.batchInsert("users", users, 500);
     await trx.batchInsert("memberships", memberships, 500);
   });
-  const tables = "pending_registrations, one_time_tokens, user_activities, users, memberships";
+  const accounts = "pending_registrations, one_time_tokens, user_activities, users, memberships";
+  const tables = `${accounts}, partners, provisionings`;
   await stored.database.transaction((trx) => trx.raw(`ANALYZE TABLE ${tables}`));
 }, 60_000);
 afterAll(() => stored.close());
@@ -96,7 +116,13 @@ afterAll(() => stored.close());
 const email = "user7@example.com";
 const token = randomBytes(32).toString("base64url");
 
+const partners = new PartnerStore(() => Buffer.alloc(32, 1));
+const provisionings = new ProvisioningStore(Buffer.alloc(32, 1));
+const provisioning = { partnerId: userId as string as PartnerId, externalId: "customer" };
+
 const READS: Record<string, (db: Queryable) => Promise<unknown>> = {
+  "partner by key": (db) => partners.findByKey(db, randomBytes(32)),
+  "due provisionings": (db) => provisionings.listDue(db, NOW, 20),
   "user by address": (db) => findUserByEmail(db, email),
   memberships: (db) => listActiveMemberships(db, userId),
   "another owner": (db) => hasOtherOwner(db, randomIds.next(NOW), userId),
@@ -108,6 +134,10 @@ const READS: Record<string, (db: Queryable) => Promise<unknown>> = {
   "registration by token": (db) => findRegistration(db, randomBytes(32), NOW),
 };
 const CHANGES: Record<string, (trx: Transaction) => Promise<unknown>> = {
+  "locked provisioning": (trx) => provisionings.lock(trx, provisioning),
+  "finished provisioning": (trx) => provisionings.finish(trx, provisioning, { id: userId, isInvited: false }),
+  "undone provisioning": (trx) => provisionings.delete(trx, provisioning),
+  "released provisionings": (trx) => provisionings.releaseAll(trx, NOW),
   "locked user": (trx) => lockUser(trx, userId),
   "redeemed token": (trx) => redeemOneTimeToken(trx, "unlock", token, NOW),
   "void tokens": (trx) => voidOneTimeTokens(trx, userId),

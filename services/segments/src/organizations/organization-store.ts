@@ -46,16 +46,17 @@ export async function insertOrganizationOnce(
   await insertRows(trx, "organizations", COLUMNS, [row], "keep", ["organization_id"]);
 }
 
-/** Saves that the default segment exists, and returns the new definitions version. The caller holds the lock. */
+/** Saves that so many default segments exist, and returns the new definitions version. The caller holds the lock. */
 export async function markProvisioned(
   trx: Transaction,
   organizationId: OrganizationId,
   { definitionsVersion, segmentCount }: LockedOrganization,
+  added: number,
 ): Promise<number> {
   const version = definitionsVersion + 1;
   await trx("organizations")
     .where("organization_id", uuidToBytes(organizationId))
-    .update({ definitions_version: version, segment_count: segmentCount + 1, has_default: 1 });
+    .update({ definitions_version: version, segment_count: segmentCount + added, has_default: 1 });
   return version;
 }
 

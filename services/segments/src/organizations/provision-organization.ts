@@ -1,8 +1,9 @@
-// Provisions an organization with the default segment, on the first read or event.
+// Provisions an organization with its default segments, on the first read or event.
 import type { OrganizationId } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { addBackfills, lockIncompleteShards, readIncompleteShards } from "../rebuild/backfill-store.ts";
-import { defaultSegment } from "../segment-model/segment.ts";
+import { defaultSegment } from "../segment-model/default-segments.ts";
+import type { Segment } from "../segment-model/segment.ts";
 import { insertSegmentOnce } from "../segment-model/segment-store.ts";
 import {
   insertOrganizationOnce,
@@ -13,22 +14,25 @@ import {
 
 /**
  * Provisions the organization unless a concurrent transaction has done so, and returns the definitions version.
- * Invariant: no event of an organization is applied before the row exists. Therefore the default segment
- * needs no backfill, except in shards that lost an unreadable message.
+ * Invariant: no event of an organization is applied before the row exists. Therefore the default segments
+ * need no backfill, except in shards that lost an unreadable message.
  */
 export async function provisionOrganization(
   trx: Transaction,
   organizationId: OrganizationId,
   nowMs: number,
+  segments: readonly Segment[] = [defaultSegment(organizationId, nowMs)],
 ): Promise<number> {
   await lockIncompleteShards(trx);
   await insertOrganizationOnce(trx, organizationId);
   const organization = await lockOrganization(trx, organizationId);
   if (organization.isProvisioned) return organization.definitionsVersion;
-  const segment = defaultSegment(organizationId, nowMs);
-  await insertSegmentOnce(trx, segment);
-  await addBackfills(trx, organizationId, segment.evaluationId, await readIncompleteShards(trx));
-  return markProvisioned(trx, organizationId, organization);
+  const incomplete = await readIncompleteShards(trx);
+  for (const segment of segments) {
+    await insertSegmentOnce(trx, segment);
+    await addBackfills(trx, organizationId, segment.evaluationId, incomplete);
+  }
+  return markProvisioned(trx, organizationId, organization, segments.length);
 }
 
 /** Provisions the organization before a read, unless the row exists. */

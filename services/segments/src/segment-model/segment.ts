@@ -1,15 +1,6 @@
-// Defines a segment, its slug, and the default segment of every organization.
-import { createHash } from "node:crypto";
-import {
-  type EvaluationId,
-  isUuid,
-  type OrganizationId,
-  type SegmentId,
-  uuidToBytes,
-  uuidV7,
-} from "@muster/core";
+// Defines a segment and its slug.
+import { type EvaluationId, isUuid, type OrganizationId, type SegmentId } from "@muster/core";
 import { AppError, invalidField } from "@muster/errors";
-import { matcherOf } from "../engine/rule/matcher.ts";
 import type { Rule } from "../engine/rule/rule.ts";
 
 export interface Segment {
@@ -68,35 +59,6 @@ export function slugOf(name: string, field = "name"): string {
   if (isUuid(slug)) throw invalidField(field, "must not look like an id");
   if (Buffer.byteLength(slug) > SLUG_BYTES_MAX) throw invalidField(field, "is too long in lower case");
   return slug;
-}
-
-/**
- * Returns the segment that every organization starts with.
- * Invariant: the segment id is derived from the organization id, so that concurrent creators insert the same
- * row. The id is a millisecond older than the organization, so that the segment is listed first.
- */
-export function defaultSegment(organizationId: OrganizationId, nowMs: number): Segment {
-  const bytes = uuidToBytes(organizationId);
-  const tail = createHash("sha256").update(bytes).update("abandoned-cart").digest();
-  const id = uuidV7(bytes.readUIntBE(0, 6) - 1, tail) as SegmentId;
-  return {
-    organizationId,
-    id,
-    evaluationId: firstEvaluationId(id),
-    pending: undefined,
-    slug: "abandoned-cart",
-    name: "Abandoned cart",
-    rule: {
-      kind: "performed_then_not",
-      matcher: matcherOf("cart.added"),
-      thenNot: matcherOf("order.completed"),
-      heldForMs: 0,
-    },
-    version: 1,
-    announceBackfill: false,
-    createMs: nowMs,
-    updateMs: nowMs,
-  };
 }
 
 /** Returns SEGMENT_NAME_TAKEN. `field` is the path of the name in the request. */

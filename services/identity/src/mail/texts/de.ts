@@ -223,6 +223,17 @@ export const de: LanguageTexts = {
         "Der Link gilt einmal und 7 Tage lang. Wenn Sie die Organisation nicht kennen, ignorieren Sie diese Mail.",
       ],
     },
+    account_setup: {
+      subject: "Richten Sie Ihr Konto ein",
+      action: "Passwort wählen",
+      paragraphs: [
+        "Für Sie wurde eine Organisation angelegt. Sie sind ihr Inhaber.",
+        ORGANIZATION,
+        "{link}",
+        "Wählen Sie ein Passwort, um sich anzumelden. Der Link gilt einmal und 7 Tage lang. Danach fordern Sie dort, wo Sie sich anmelden, ein neues Passwort an.",
+        "Wenn Sie die Organisation nicht kennen, ignorieren Sie diese Mail.",
+      ],
+    },
     organization_closing: {
       subject: "Ihre Organisation wird gelöscht",
       paragraphs: [

@@ -220,6 +220,17 @@ export const en: LanguageTexts = {
         "The link works once, within 7 days. If you do not know the organization, ignore this mail.",
       ],
     },
+    account_setup: {
+      subject: "Set up your account",
+      action: "Choose a password",
+      paragraphs: [
+        "An organization was created for you, and you are its owner.",
+        ORGANIZATION,
+        "{link}",
+        "Choose a password to sign in. The link works once, within 7 days. After that, request a new password where you sign in.",
+        "If you do not know the organization, ignore this mail.",
+      ],
+    },
     organization_closing: {
       subject: "Your organization will be deleted",
       paragraphs: [

@@ -220,6 +220,17 @@ export const es: LanguageTexts = {
         "El enlace funciona una vez, durante 7 días. Si no conoce la organización, ignore este correo.",
       ],
     },
+    account_setup: {
+      subject: "Configure su cuenta",
+      action: "Elegir una contraseña",
+      paragraphs: [
+        "Se ha creado una organización para usted, de la que es la persona propietaria.",
+        ORGANIZATION,
+        "{link}",
+        "Elija una contraseña para iniciar sesión. El enlace funciona una vez, durante 7 días. Después, solicite una contraseña nueva donde inicia sesión.",
+        "Si no conoce la organización, ignore este correo.",
+      ],
+    },
     organization_closing: {
       subject: "Su organización se eliminará",
       paragraphs: [

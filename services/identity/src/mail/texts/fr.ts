@@ -226,6 +226,17 @@ export const fr: LanguageTexts = {
         "Le lien fonctionne une fois, pendant 7 jours. Si vous ne connaissez pas l'organisation, ignorez cet e-mail.",
       ],
     },
+    account_setup: {
+      subject: "Configurez votre compte",
+      action: "Choisir un mot de passe",
+      paragraphs: [
+        "Une organisation a été créée pour vous ; vous en êtes propriétaire.",
+        ORGANIZATION,
+        "{link}",
+        "Choisissez un mot de passe pour vous connecter. Le lien fonctionne une fois, pendant 7 jours. Ensuite, demandez un nouveau mot de passe là où vous vous connectez.",
+        "Si vous ne connaissez pas l'organisation, ignorez cet e-mail.",
+      ],
+    },
     organization_closing: {
       subject: "Votre organisation va être supprimée",
       paragraphs: [

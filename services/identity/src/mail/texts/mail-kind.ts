@@ -61,6 +61,8 @@ export interface MailValues {
   readonly account_deleted: AtTime;
   /** `name`: as the inviter gave it. */
   readonly invitation: WithToken & Pick<OfOrganization, "organization">;
+  /** Goes to the owner of a provisioned organization, who has no account yet; `token` sets the password. */
+  readonly account_setup: WithToken & Pick<OfOrganization, "organization">;
   /** Goes to every owner; `time` is when the organization ends. */
   readonly organization_closing: AtTime & { readonly organization: string };
 }
@@ -108,5 +110,6 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   account_deletion_confirm: { page: "delete-account", usefulMs: DAY_MS },
   account_deleted: { usefulMs: 3 * DAY_MS },
   invitation: { page: "invitation", usefulMs: 7 * DAY_MS },
+  account_setup: { page: "reset-password", usefulMs: 7 * DAY_MS },
   organization_closing: { usefulMs: 3 * DAY_MS },
 };

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/credential_service.proto.
  */
 export const file_muster_identity_v1_credential_service: GenFile = /*@__PURE__*/
-  fileDesc("CittdXN0ZXIvaWRlbnRpdHkvdjEvY3JlZGVudGlhbF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNgoTVmVyaWZ5QXBpS2V5UmVxdWVzdBIfCghrZXlfaGFzaBgBIAEoDEINukgEegJoIJq1GAIoBSKDAQoUVmVyaWZ5QXBpS2V5UmVzcG9uc2USGgoKYXBpX2tleV9pZBgBIAEoDEIGmrUYAigBEh8KD29yZ2FuaXphdGlvbl9pZBgCIAEoDEIGmrUYAigBEhYKBnNjb3BlcxgDIAMoCUIGmrUYAigBEhYKDmV4cGlyZV90aW1lX21zGAQgASgDImAKFFZlcmlmeVNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESJQoOc2lnbmluZ19rZXlfaWQYAiABKAxCDbpIBHoCaBCatRgCKAEi7gEKFVZlcmlmeVNlc3Npb25SZXNwb25zZRIXCgd1c2VyX2lkGAEgASgMQgaatRgCKAESHwoPb3JnYW5pemF0aW9uX2lkGAIgASgMQgaatRgCKAESJgoEcm9sZRgDIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlEh0KFWF1dGhlbnRpY2F0ZWRfdGltZV9tcxgEIAEoAxIfCg9zdGVwX3VwX21ldGhvZHMYBSADKAlCBpq1GAIoARIWCg5leHBpcmVfdGltZV9tcxgGIAEoAxIbChNuZWVkc19zZWNvbmRfZmFjdG9yGAcgASgIIhgKFkxpc3RTaWduaW5nS2V5c1JlcXVlc3QiRwoXTGlzdFNpZ25pbmdLZXlzUmVzcG9uc2USLAoEa2V5cxgBIAMoCzIeLm11c3Rlci5pZGVudGl0eS52MS5TaWduaW5nS2V5IkYKClNpZ25pbmdLZXkSEgoCaWQYASABKAxCBpq1GAIoARIRCgF4GAIgASgMQgaatRgCKAESEQoBeRgDIAEoDEIGmrUYAigBMuEDChFDcmVkZW50aWFsU2VydmljZRKTAQoMVmVyaWZ5QXBpS2V5EicubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeUFwaUtleVJlcXVlc3QaKC5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5QXBpS2V5UmVzcG9uc2UiMJACAYq1GCkaBmV2ZW50cxoIc2VnbWVudHMaB2dhdGV3YXlAAEgFUABYAWIEbm9uZRKWAQoNVmVyaWZ5U2Vzc2lvbhIoLm11c3Rlci5pZGVudGl0eS52MS5WZXJpZnlTZXNzaW9uUmVxdWVzdBopLm11c3Rlci5pZGVudGl0eS52MS5WZXJpZnlTZXNzaW9uUmVzcG9uc2UiMJACAYq1GCkaBmV2ZW50cxoIc2VnbWVudHMaB2dhdGV3YXlAAEgFUABYAWIEbm9uZRKcAQoPTGlzdFNpZ25pbmdLZXlzEioubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RTaWduaW5nS2V5c1JlcXVlc3QaKy5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdFNpZ25pbmdLZXlzUmVzcG9uc2UiMJACAYq1GCkaBmV2ZW50cxoIc2VnbWVudHMaB2dhdGV3YXlAAEgFUABYAWIEbm9uZWIGcHJvdG8z", [file_buf_validate_validate, file_muster_identity_v1_user, file_muster_options_v1_options]);
+  fileDesc("CittdXN0ZXIvaWRlbnRpdHkvdjEvY3JlZGVudGlhbF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNgoTVmVyaWZ5QXBpS2V5UmVxdWVzdBIfCghrZXlfaGFzaBgBIAEoDEINukgEegJoIJq1GAIoBSKDAQoUVmVyaWZ5QXBpS2V5UmVzcG9uc2USGgoKYXBpX2tleV9pZBgBIAEoDEIGmrUYAigBEh8KD29yZ2FuaXphdGlvbl9pZBgCIAEoDEIGmrUYAigBEhYKBnNjb3BlcxgDIAMoCUIGmrUYAigBEhYKDmV4cGlyZV90aW1lX21zGAQgASgDImAKFFZlcmlmeVNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESJQoOc2lnbmluZ19rZXlfaWQYAiABKAxCDbpIBHoCaBCatRgCKAEi7gEKFVZlcmlmeVNlc3Npb25SZXNwb25zZRIXCgd1c2VyX2lkGAEgASgMQgaatRgCKAESHwoPb3JnYW5pemF0aW9uX2lkGAIgASgMQgaatRgCKAESJgoEcm9sZRgDIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlEh0KFWF1dGhlbnRpY2F0ZWRfdGltZV9tcxgEIAEoAxIfCg9zdGVwX3VwX21ldGhvZHMYBSADKAlCBpq1GAIoARIWCg5leHBpcmVfdGltZV9tcxgGIAEoAxIbChNuZWVkc19zZWNvbmRfZmFjdG9yGAcgASgIInkKFFZlcmlmeVBhcnRuZXJSZXF1ZXN0Eh8KCGtleV9oYXNoGAEgASgMQg26SAR6AmggmrUYAigFEiEKCXNpZ25hdHVyZRgCIAEoCUIOukgFcgMogBCatRgCKAUSHQoEYm9keRgDIAEoDEIPukgGegQYgIABmrUYAigDIjMKFVZlcmlmeVBhcnRuZXJSZXNwb25zZRIaCgpwYXJ0bmVyX2lkGAEgASgMQgaatRgCKAEiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJHChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRIsCgRrZXlzGAEgAygLMh4ubXVzdGVyLmlkZW50aXR5LnYxLlNpZ25pbmdLZXkiRgoKU2lnbmluZ0tleRISCgJpZBgBIAEoDEIGmrUYAigBEhEKAXgYAiABKAxCBpq1GAIoARIRCgF5GAMgASgMQgaatRgCKAEy6AQKEUNyZWRlbnRpYWxTZXJ2aWNlEpMBCgxWZXJpZnlBcGlLZXkSJy5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5QXBpS2V5UmVxdWVzdBooLm11c3Rlci5pZGVudGl0eS52MS5WZXJpZnlBcGlLZXlSZXNwb25zZSIwkAIBirUYKRoGZXZlbnRzGghzZWdtZW50cxoHZ2F0ZXdheUAASAVQAFgBYgRub25lEpYBCg1WZXJpZnlTZXNzaW9uEigubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVNlc3Npb25SZXF1ZXN0GikubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVNlc3Npb25SZXNwb25zZSIwkAIBirUYKRoGZXZlbnRzGghzZWdtZW50cxoHZ2F0ZXdheUAASAVQAFgBYgRub25lEoQBCg1WZXJpZnlQYXJ0bmVyEigubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVBhcnRuZXJSZXF1ZXN0GikubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVBhcnRuZXJSZXNwb25zZSIekAIBirUYFxoHZ2F0ZXdheUAASAVQAFgBYgRub25lEpwBCg9MaXN0U2lnbmluZ0tleXMSKi5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBorLm11c3Rlci5pZGVudGl0eS52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSIwkAIBirUYKRoGZXZlbnRzGghzZWdtZW50cxoHZ2F0ZXdheUAASAVQAFgBYgRub25lYgZwcm90bzM", [file_buf_validate_validate, file_muster_identity_v1_user, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.VerifyApiKeyRequest
@@ -163,6 +163,58 @@ export const VerifySessionResponseSchema: GenMessage<VerifySessionResponse> = /*
   messageDesc(file_muster_identity_v1_credential_service, 3);
 
 /**
+ * @generated from message muster.identity.v1.VerifyPartnerRequest
+ */
+export type VerifyPartnerRequest = Message<"muster.identity.v1.VerifyPartnerRequest"> & {
+  /**
+   * SHA-256 of the key of the partner. 32 bytes.
+   *
+   * @generated from field: bytes key_hash = 1;
+   */
+  keyHash: Uint8Array;
+
+  /**
+   * The header X-Signature, as it was sent.
+   *
+   * @generated from field: string signature = 2;
+   */
+  signature: string;
+
+  /**
+   * The signed bytes.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message muster.identity.v1.VerifyPartnerRequest.
+ * Use `create(VerifyPartnerRequestSchema)` to create a new message.
+ */
+export const VerifyPartnerRequestSchema: GenMessage<VerifyPartnerRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 4);
+
+/**
+ * @generated from message muster.identity.v1.VerifyPartnerResponse
+ */
+export type VerifyPartnerResponse = Message<"muster.identity.v1.VerifyPartnerResponse"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes partner_id = 1;
+   */
+  partnerId: Uint8Array;
+};
+
+/**
+ * Describes the message muster.identity.v1.VerifyPartnerResponse.
+ * Use `create(VerifyPartnerResponseSchema)` to create a new message.
+ */
+export const VerifyPartnerResponseSchema: GenMessage<VerifyPartnerResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 5);
+
+/**
  * @generated from message muster.identity.v1.ListSigningKeysRequest
  */
 export type ListSigningKeysRequest = Message<"muster.identity.v1.ListSigningKeysRequest"> & {
@@ -173,7 +225,7 @@ export type ListSigningKeysRequest = Message<"muster.identity.v1.ListSigningKeys
  * Use `create(ListSigningKeysRequestSchema)` to create a new message.
  */
 export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 4);
+  messageDesc(file_muster_identity_v1_credential_service, 6);
 
 /**
  * @generated from message muster.identity.v1.ListSigningKeysResponse
@@ -190,7 +242,7 @@ export type ListSigningKeysResponse = Message<"muster.identity.v1.ListSigningKey
  * Use `create(ListSigningKeysResponseSchema)` to create a new message.
  */
 export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 5);
+  messageDesc(file_muster_identity_v1_credential_service, 7);
 
 /**
  * The public part of a key that signs access tokens.
@@ -225,7 +277,7 @@ export type SigningKey = Message<"muster.identity.v1.SigningKey"> & {
  * Use `create(SigningKeySchema)` to create a new message.
  */
 export const SigningKeySchema: GenMessage<SigningKey> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 6);
+  messageDesc(file_muster_identity_v1_credential_service, 8);
 
 /**
  * Verifies credentials for the other services of the installation. Internal: gRPC with a service token.
@@ -254,6 +306,17 @@ export const CredentialService: GenService<{
     methodKind: "unary";
     input: typeof VerifySessionRequestSchema;
     output: typeof VerifySessionResponseSchema;
+  },
+  /**
+   * Returns the partner that signed a request. UNAUTHENTICATED when the key is unknown, the signature is wrong, or its
+   * time is more than five minutes away.
+   *
+   * @generated from rpc muster.identity.v1.CredentialService.VerifyPartner
+   */
+  verifyPartner: {
+    methodKind: "unary";
+    input: typeof VerifyPartnerRequestSchema;
+    output: typeof VerifyPartnerResponseSchema;
   },
   /**
    * Returns the keys that access tokens are signed with.
