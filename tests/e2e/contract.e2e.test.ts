@@ -3,6 +3,7 @@ import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createOrganization } from "../harness/create-organization.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
+import { Mailbox } from "../harness/mailbox.ts";
 import { Partner } from "../harness/partner.ts";
 import { RestClient } from "../harness/rest.ts";
 
@@ -564,6 +565,22 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       expect([invalid.status, invalid.body.fields]).toMatchObject([400, [{ field: "nope" }]]);
       const other = await (await Partner.create(installation, "Other")).provision(content);
       expect(other.body.organization.id).not.toBe(organization.id);
+
+      // The mail server of production mode is in other tests.
+      if (mode === "production") return;
+      const token = await Mailbox.of(installation).nextToken("grace@example.test");
+      const account = { email: "grace@example.test", password: "correct horse battery staple" };
+      const reset = await rest.post("/v1/password:reset", { token, password: account.password });
+      expect(reset.status).toBe(200);
+      const login = await rest.post("/v1/login", account);
+      const grace = new RestClient({ url: installation.url, apiKey: login.body.access_token });
+      const { body } = await grace.get("/v1/segments");
+      expect(body.segments.map(({ slug }: { slug: string }) => slug).sort()).toEqual([
+        "abandoned-cart",
+        "active-in-the-last-7-days",
+        "active-on-5-of-the-last-30-days",
+        "inactive-for-30-days",
+      ]);
     });
 
     test("a request without a valid signature is 401, whatever the body is", async () => {

@@ -1,17 +1,20 @@
 // Closes an organization while processes are killed: the erasure continues without help, and at the end no data of the
-// organization remains in any service, while other organizations keep all data.
+// organization remains in any service, while other organizations keep all data. Provisions organizations meanwhile in the
+// same way: each is whole or undone, and a repeated request makes it whole.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { uuidToBytes } from "@muster/core";
+import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { type Database, openMysql, openSqlite } from "@muster/db";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createOrganization } from "../harness/create-organization.ts";
 import { findInInstallation } from "../harness/find-in-installation.ts";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
+import { Partner } from "../harness/partner.ts";
 import { RestClient } from "../harness/rest.ts";
 
 const KILLS = 3;
+const PROVISIONINGS = 4;
 const EVENTS = 1_000;
 const EVENTS_PER_BATCH = 500;
 /** Leases of a dead process must expire first. */
@@ -20,13 +23,16 @@ const COMPLETE_MS = 120_000;
 describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
   let installation: Installation;
   let identity: Database;
+  let segments: Database;
 
   beforeAll(async () => {
     installation = await startInstallation(mode);
-    identity = await openIdentity(installation);
+    identity = await openDatabase(installation, "identity");
+    segments = await openDatabase(installation, "segments");
   }, 180_000);
   afterAll(async () => {
     await identity?.close();
+    await segments?.close();
     await installation?.stop();
   });
 
@@ -93,12 +99,63 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(members).toBe(45);
     expect((await closing.get("/v1/segments")).status).toBe(401);
   });
+
+  test("provisionings of killed processes are whole or undone", { timeout: 400_000 }, async () => {
+    const partner = await Partner.create(installation, "Alliance");
+    const contents = Array.from({ length: KILLS * PROVISIONINGS }, (_, index) => ({
+      external_id: `customer-${index}`,
+      organization_name: `Provisioned ${index}`,
+      owner_email: `owner-${index}@example.test`,
+      owner_name: "Ada",
+    }));
+    const victims = mode === "embedded" ? ["all"] : ["identity", "segments"];
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const wave = contents.slice(kill * PROVISIONINGS, (kill + 1) * PROVISIONINGS);
+      const calls = wave.map((content) => partner.provision(content).catch(() => undefined));
+      await new Promise((resolve) => setTimeout(resolve, 20 + 15 * kill));
+      const victim = installation.processes.get(victims[kill % victims.length] ?? "");
+      await victim?.end("SIGKILL");
+      await victim?.start();
+      await Promise.all(calls);
+    }
+    const ids: string[] = [];
+    for (const content of contents) {
+      const made = await waitFor(
+        async () => {
+          const response = await partner.provision(content).catch(() => undefined);
+          return response?.status === 201 ? response : undefined;
+        },
+        { timeoutMs: COMPLETE_MS, what: `${content.external_id} to be provisioned` },
+      );
+      ids.push(made.body.organization.id);
+      const name = Buffer.from(content.organization_name);
+      expect(await identity.reader("organizations").select("id").where({ name })).toHaveLength(1);
+    }
+    // What was undone is erased from segments in the background.
+    const slug = Buffer.from("active-in-the-last-7-days");
+    await waitFor(
+      async () => {
+        const rows: { organization_id: Buffer }[] = await segments
+          .reader("segments")
+          .select("organization_id")
+          .where({ slug });
+        const found = rows.map((row) => bytesToUuid(row.organization_id)).sort();
+        return found.join() === [...ids].sort().join();
+      },
+      { timeoutMs: COMPLETE_MS, what: "segments to have the provisioned organizations alone" },
+    );
+    const pending = await identity.reader("provisionings").select("external_id").whereNotNull("due_time_ms");
+    expect(pending).toEqual([]);
+  });
 });
 
-function openIdentity({ mode, variables }: Installation): Promise<Database> {
+function openDatabase(
+  { mode, variables }: Installation,
+  service: "identity" | "segments",
+): Promise<Database> {
   if (mode === "embedded")
-    return openSqlite({ path: join(variables.MUSTER_DATA_DIR ?? "", "identity.sqlite") });
-  const database = `${variables.MUSTER_DATABASE_PREFIX}identity`;
+    return openSqlite({ path: join(variables.MUSTER_DATA_DIR ?? "", `${service}.sqlite`) });
+  const database = `${variables.MUSTER_DATABASE_PREFIX}${service}`;
   return openMysql({ url: variables.MUSTER_DATABASE_URL ?? "", database });
 }
 

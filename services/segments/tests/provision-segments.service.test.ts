@@ -1,7 +1,8 @@
 // Tests ProvisionSegments: the first segments of a provisioned organization, once and for ever.
+import { OrganizationErasureService } from "@muster/contracts/muster/segments/v1/organization_erasure_service_pb";
 import { SegmentProvisioningService } from "@muster/contracts/muster/segments/v1/segment_provisioning_service_pb";
 import { type OrganizationId, uuidToBytes } from "@muster/core";
-import { ENGINES } from "@muster/testkit";
+import { ENGINES, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
@@ -47,6 +48,19 @@ describe.each(ENGINES)("ProvisionSegments on %s", (engine) => {
     await client.deleteSegment({ segmentId: "inactive-for-30-days" });
     await provision(organizationId);
     expect(await slugsOf(organizationId)).toEqual(SLUGS.filter((slug) => !slug.startsWith("inactive")));
+  });
+
+  test("an erasure ends the segments, and a call that arrives late makes none", async () => {
+    const [early, late] = [harness.newOrganization(), harness.newOrganization()];
+    await provision(early);
+    const eraser = () => harness.first.client(OrganizationErasureService, { service: "identity" });
+    for (const organizationId of [early, late]) {
+      const request = { organizationId: uuidToBytes(organizationId) };
+      await eraser().eraseOrganization(request);
+      await waitFor(async () => (await eraser().eraseOrganization(request)).isErased);
+      await provision(organizationId);
+      expect(await slugsOf(organizationId)).toEqual([]);
+    }
   });
 
   test("the segments select people by their activity", async () => {
