@@ -242,6 +242,9 @@ const bodies: Readonly<Record<string, readonly BodyCase[]>> = {
   [`POST /v1/users/${NOBODY}:reinstate`]: [["an unknown user", {}, 404]],
   [`POST /v1/users/${NOBODY}:revoke-sessions`]: [["an unknown user", {}, 404]],
   [`POST /v1/users/${NOBODY}/export`]: [["an unknown user", {}, 404]],
+  [`POST /v1/users/${NOBODY}/deletion-requests`]: [["an unknown user", {}, 404]],
+  [`POST /v1/deletion-requests/${NOBODY}:approve`]: [["an unknown request", {}, 404]],
+  [`POST /v1/deletion-requests/${NOBODY}:reject`]: [["an unknown request", {}, 404]],
   "POST /v1/users": invitations,
   "POST /v1/invitations": invitations,
   [`POST /v1/invitations/${NOBODY}:resend`]: [["an unknown invitation", {}, 404]],
@@ -364,6 +367,10 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
     ["an id that is none", "/v1/operations/nothing", 404],
   ],
   "GET /v1/exports/{token}": [["an unknown token", "/v1/exports/nothing", 404]],
+  "GET /v1/deletion-requests": [
+    ["a garbled token", "/v1/deletion-requests?page_token=garbled", 400],
+    ["a page too large", "/v1/deletion-requests?page_size=501", 400, "page_size"],
+  ],
   "GET /v1/invitations": [
     ["a garbled token", "/v1/invitations?page_token=garbled", 400],
     ["a page too large", "/v1/invitations?page_size=501", 400, "page_size"],

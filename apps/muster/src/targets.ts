@@ -15,6 +15,7 @@ import { TrackingService } from "@muster/contracts/muster/events/v1/tracking_ser
 import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { DeletionRequestService } from "@muster/contracts/muster/identity/v1/deletion_request_service_pb";
 import { InvitationService } from "@muster/contracts/muster/identity/v1/invitation_service_pb";
 import { LoginAnalyticsService } from "@muster/contracts/muster/identity/v1/login_analytics_service_pb";
 import { MagicLinkService } from "@muster/contracts/muster/identity/v1/magic_link_service_pb";
@@ -49,6 +50,7 @@ export const contracts: Readonly<Record<ServiceName, readonly DescService[]>> = 
     AccountService,
     ApiKeyService,
     CredentialService,
+    DeletionRequestService,
     LoginAnalyticsService,
     MagicLinkService,
     OperationService,

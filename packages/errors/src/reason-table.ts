@@ -242,6 +242,17 @@ export const reasonTable = {
     http: 409,
     message: "The external id was used with other content; use another one.",
   },
+  DELETION_REQUEST_NOT_FOUND: { code: "not_found", http: 404, message: "There is no such deletion request." },
+  DELETION_REQUEST_DECIDED: {
+    code: "failed_precondition",
+    http: 409,
+    message: "The deletion request was decided before.",
+  },
+  SELF_APPROVAL: {
+    code: "permission_denied",
+    http: 403,
+    message: "The requester cannot approve the request; another caller must.",
+  },
   RATE_LIMITED: { code: "resource_exhausted", http: 429, message: "There were too many requests; wait." },
   ETAG_MISMATCH: {
     code: "failed_precondition",

@@ -13,6 +13,9 @@ import { ACCOUNT_ERASURE_KIND, accountErasureRunner } from "./account-deletion/a
 import { apiKeyService } from "./api-keys/api-key-service.ts";
 import { ClosingWorker } from "./closing/closing-worker.ts";
 import { organizationContent } from "./closing/organization-content.ts";
+import { USER_ERASURE_KIND } from "./deletion-requests/deletion-request.ts";
+import { deletionRequestService } from "./deletion-requests/deletion-request-service.ts";
+import { userErasureRunner } from "./deletion-requests/user-erasure-runner.ts";
 import type { IdentityDeps } from "./deps.ts";
 import { EXPORT_KIND } from "./exports/export.ts";
 import { exportRunner } from "./exports/export-runner.ts";
@@ -123,6 +126,7 @@ function operationRunners(deps: IdentityDeps): ReadonlyMap<string, OperationRunn
   return new Map([
     [EXPORT_KIND, exportRunner(deps)],
     [ACCOUNT_ERASURE_KIND, accountErasureRunner(deps)],
+    [USER_ERASURE_KIND, userErasureRunner(deps)],
   ]);
 }
 
@@ -146,6 +150,7 @@ function servicesOf(
     userService(deps),
     operationService(deps),
     privacyService(deps),
+    deletionRequestService(deps),
     invitationService(deps),
     provisioningService(provisioning),
   ];

@@ -74,6 +74,10 @@ export const de = {
   INVITATION_ADDRESS_MISMATCH:
     "Die Einladung gilt für eine andere Adresse; melden Sie sich mit der Adresse an, an die die Mail ging.",
   PROVISIONING_CONFLICT: "Die externe ID wurde mit anderem Inhalt verwendet; nehmen Sie eine andere.",
+  DELETION_REQUEST_NOT_FOUND: "Diesen Löschantrag gibt es nicht.",
+  DELETION_REQUEST_DECIDED: "Über den Löschantrag wurde schon entschieden.",
+  SELF_APPROVAL:
+    "Wer den Antrag gestellt hat, kann ihn nicht selbst genehmigen; das muss jemand anderes tun.",
   RATE_LIMITED: "Es gab zu viele Anfragen; warten Sie.",
   ETAG_MISMATCH:
     "Die Ressource wurde inzwischen geändert; If-Match nennt keine aktuelle Fassung. Lesen Sie sie erneut.",

@@ -71,6 +71,9 @@ export const es = {
   INVITATION_ADDRESS_MISMATCH:
     "La invitación es para otra dirección; inicie sesión con la dirección que recibió el correo.",
   PROVISIONING_CONFLICT: "El id externo se usó con otro contenido; use otro.",
+  DELETION_REQUEST_NOT_FOUND: "No existe esta solicitud de eliminación.",
+  DELETION_REQUEST_DECIDED: "La solicitud de eliminación ya se decidió.",
+  SELF_APPROVAL: "Quien hizo la solicitud no puede aprobarla; debe hacerlo otra persona.",
   RATE_LIMITED: "Hubo demasiadas solicitudes; espere.",
   ETAG_MISMATCH: "El recurso ha cambiado entretanto; If-Match no indica el estado actual. Léalo de nuevo.",
   VERSION_CONFLICT: "El recurso ha cambiado entretanto; la versión no es la actual. Léalo de nuevo.",

@@ -73,6 +73,9 @@ export const fr = {
   INVITATION_ADDRESS_MISMATCH:
     "L'invitation est pour une autre adresse ; connectez-vous avec l'adresse qui a reçu l'e-mail.",
   PROVISIONING_CONFLICT: "L'identifiant externe a été utilisé avec un autre contenu ; utilisez-en un autre.",
+  DELETION_REQUEST_NOT_FOUND: "Cette demande de suppression n'existe pas.",
+  DELETION_REQUEST_DECIDED: "La demande de suppression a déjà été traitée.",
+  SELF_APPROVAL: "L'auteur de la demande ne peut pas l'approuver ; une autre personne doit le faire.",
   RATE_LIMITED: "Trop de requêtes ont été envoyées ; attendez.",
   ETAG_MISMATCH:
     "La ressource a été modifiée entre-temps ; If-Match ne désigne pas l'état actuel. Relisez-la.",

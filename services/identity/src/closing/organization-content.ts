@@ -10,6 +10,7 @@ const tables: readonly OrganizationTable[] = [
   { table: "member_search_words", key: ["organization_id", "user_id", "word"] },
   { table: "invitations", key: ["id"] },
   { table: "operations", key: ["id"] },
+  { table: "deletion_requests", key: ["id"] },
   { table: "login_events", key: ["organization_id", "user_id", "login_id"] },
   { table: "login_totals", key: ["organization_id", "window_days", "user_id"] },
   { table: "login_daily", key: ["organization_id", "day", "shard"] },

@@ -131,6 +131,12 @@ export async function findMembershipsOf(
   return found;
 }
 
+/** Two memberships of a person at most, in no order. Locked until the transaction ends. */
+export async function lockMembershipsOf(trx: Transaction, userId: UserId): Promise<Membership[]> {
+  const query = trx("memberships").select<Row[]>(COLUMNS).where("user_id", uuidToBytes(userId)).limit(2);
+  return (await forUpdate(trx, query)).map(fromRow);
+}
+
 /** The organizations in which a person is active, suspended or invited. */
 export async function listOrganizationsOf(queryable: Queryable, userId: UserId): Promise<OrganizationId[]> {
   const ids = await queryable("memberships")

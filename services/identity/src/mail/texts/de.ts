@@ -234,6 +234,27 @@ export const de: LanguageTexts = {
         "Wenn Sie die Organisation nicht kennen, ignorieren Sie diese Mail.",
       ],
     },
+    erasure_requested: {
+      subject: "Ihre Daten werden vielleicht gelöscht",
+      paragraphs: [
+        "Am {time} wurde beantragt, die Daten zu löschen, die eine Organisation über Sie speichert. Eine andere Person der Organisation entscheidet.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_approved: {
+      subject: "Ihre Daten werden gelöscht",
+      paragraphs: [
+        "Am {time} hat eine Organisation die Löschung ihrer Daten über Sie genehmigt. Ihre Mitgliedschaft ist beendet. Haben Sie keine andere Mitgliedschaft, wird auch Ihr Konto gelöscht.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_rejected: {
+      subject: "Ihre Daten bleiben",
+      paragraphs: [
+        "Am {time} hat eine Organisation den Antrag abgelehnt, ihre Daten über Sie zu löschen. Es wurde nichts gelöscht.",
+        ORGANIZATION,
+      ],
+    },
     organization_closing: {
       subject: "Ihre Organisation wird gelöscht",
       paragraphs: [

@@ -231,6 +231,27 @@ export const en: LanguageTexts = {
         "If you do not know the organization, ignore this mail.",
       ],
     },
+    erasure_requested: {
+      subject: "Your data may be erased",
+      paragraphs: [
+        "The erasure of the data that an organization stores about you was requested at {time}. Another person of the organization decides.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_approved: {
+      subject: "Your data is being erased",
+      paragraphs: [
+        "At {time} an organization approved the erasure of its data about you. Your membership has ended. If you have no other membership, your account is erased too.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_rejected: {
+      subject: "Your data stays",
+      paragraphs: [
+        "At {time} an organization rejected the request to erase its data about you. Nothing was erased.",
+        ORGANIZATION,
+      ],
+    },
     organization_closing: {
       subject: "Your organization will be deleted",
       paragraphs: [

@@ -231,6 +231,27 @@ export const es: LanguageTexts = {
         "Si no conoce la organización, ignore este correo.",
       ],
     },
+    erasure_requested: {
+      subject: "Sus datos podrían borrarse",
+      paragraphs: [
+        "El {time} se solicitó borrar los datos que una organización guarda sobre usted. Otra persona de la organización decide.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_approved: {
+      subject: "Se borran sus datos",
+      paragraphs: [
+        "El {time} una organización aprobó borrar sus datos sobre usted. Su membresía ha terminado. Si no tiene otra membresía, también se borra su cuenta.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_rejected: {
+      subject: "Sus datos se conservan",
+      paragraphs: [
+        "El {time} una organización rechazó la solicitud de borrar sus datos sobre usted. No se borró nada.",
+        ORGANIZATION,
+      ],
+    },
     organization_closing: {
       subject: "Su organización se eliminará",
       paragraphs: [

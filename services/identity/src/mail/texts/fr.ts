@@ -237,6 +237,27 @@ export const fr: LanguageTexts = {
         "Si vous ne connaissez pas l'organisation, ignorez cet e-mail.",
       ],
     },
+    erasure_requested: {
+      subject: "Vos données pourraient être effacées",
+      paragraphs: [
+        "Le {time}, l’effacement des données qu’une organisation conserve sur vous a été demandé. Une autre personne de l’organisation décide.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_approved: {
+      subject: "Vos données sont effacées",
+      paragraphs: [
+        "Le {time}, une organisation a approuvé l’effacement de ses données sur vous. Votre adhésion a pris fin. Si vous n’avez pas d’autre adhésion, votre compte est effacé aussi.",
+        ORGANIZATION,
+      ],
+    },
+    erasure_rejected: {
+      subject: "Vos données sont conservées",
+      paragraphs: [
+        "Le {time}, une organisation a refusé la demande d’effacer ses données sur vous. Rien n’a été effacé.",
+        ORGANIZATION,
+      ],
+    },
     organization_closing: {
       subject: "Votre organisation va être supprimée",
       paragraphs: [

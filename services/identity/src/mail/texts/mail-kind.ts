@@ -63,6 +63,10 @@ export interface MailValues {
   readonly invitation: WithToken & Pick<OfOrganization, "organization">;
   /** Goes to the owner of a provisioned organization, who has no account yet; `token` sets the password. */
   readonly account_setup: WithToken & Pick<OfOrganization, "organization">;
+  /** The erasure of the person's data in an organization was requested. */
+  readonly erasure_requested: OfOrganization;
+  readonly erasure_approved: OfOrganization;
+  readonly erasure_rejected: OfOrganization;
   /** Goes to every owner; `time` is when the organization ends. */
   readonly organization_closing: AtTime & { readonly organization: string };
 }
@@ -111,5 +115,8 @@ export const mailKinds: Readonly<Record<MailKind, KindOfMail>> = {
   account_deleted: { usefulMs: 3 * DAY_MS },
   invitation: { page: "invitation", usefulMs: 7 * DAY_MS },
   account_setup: { page: "reset-password", usefulMs: 7 * DAY_MS },
+  erasure_requested: { usefulMs: 3 * DAY_MS },
+  erasure_approved: { usefulMs: 3 * DAY_MS },
+  erasure_rejected: { usefulMs: 3 * DAY_MS },
   organization_closing: { usefulMs: 3 * DAY_MS },
 };

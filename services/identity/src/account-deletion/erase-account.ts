@@ -1,0 +1,55 @@
+// Deletes an account with its memberships, sessions and credentials, and begins the removal of the remaining rows.
+import type { Transaction } from "@muster/db";
+import type { Write } from "@muster/outbox";
+import type { IdentityDeps } from "../deps.ts";
+import { endMembership } from "../membership-rules/end-membership.ts";
+import { listOrganizationsOf } from "../memberships/membership-store.ts";
+import type { NewOperation, Requester } from "../operations/operation.ts";
+import { deleteRegistrations } from "../registration/registration-store.ts";
+import { endSessionsOf } from "../sessions/end-sessions.ts";
+import type { User } from "../users/user.ts";
+import { deleteUserRow } from "../users/user-store.ts";
+import { ACCOUNT_ERASURE_KIND } from "./account-erasure-runner.ts";
+import { deleteCredentialsOf } from "./personal-rows-store.ts";
+
+export interface EndOfAccount {
+  /** Locked. */
+  readonly user: User;
+  readonly requester: Requester;
+  readonly nowMs: number;
+}
+
+/**
+ * The caller has locked the organizations of the user and the user, and calls this last in the transaction. LAST_OWNER
+ * for the last active owner of an organization.
+ */
+export async function eraseAccount(
+  deps: IdentityDeps,
+  trx: Transaction,
+  write: Write,
+  { user, requester, nowMs }: EndOfAccount,
+): Promise<NewOperation> {
+  const operation: NewOperation = {
+    id: deps.ids.next(nowMs),
+    kind: ACCOUNT_ERASURE_KIND,
+    organizationId: undefined,
+    requester,
+    permission: undefined,
+    input: { user_id: user.id },
+    createTimeMs: nowMs,
+  };
+  await deps.operations.insert(trx, operation);
+  const { name, email, locale } = user;
+  const values = { name, time: new Date(nowMs).toISOString() };
+  await deps.mailer.queue(trx, { kind: "account_deleted", to: email, locale, values });
+  await deleteCredentialsOf(trx, user.id);
+  await deleteRegistrations(trx, user.emailKey);
+  for (const organizationId of await listOrganizationsOf(trx, user.id)) {
+    await endMembership(deps, trx, write, { organizationId, userId: user.id, reason: "erased", nowMs });
+  }
+  await deleteUserRow(trx, user.id);
+  write.afterCommit(() => deps.mailer.wake());
+  write.afterCommit(() => deps.wakeOperations());
+  await endSessionsOf(deps, trx, write, { userId: user.id });
+  return operation;
+}

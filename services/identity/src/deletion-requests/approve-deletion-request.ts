@@ -1,0 +1,92 @@
+// ApproveDeletionRequest: ends the membership of a person, and begins the erasure of what the organization stores.
+import { create } from "@bufbuild/protobuf";
+import { mayGrantOrTake } from "@muster/authz";
+import {
+  ApproveDeletionRequestResponseSchema,
+  type DeletionRequestService,
+} from "@muster/contracts/muster/identity/v1/deletion_request_service_pb";
+import { OperationSchema, OperationState } from "@muster/contracts/muster/identity/v1/operation_pb";
+import type { Transaction } from "@muster/db";
+import { AppError } from "@muster/errors";
+import { type Write, writeTransaction } from "@muster/outbox";
+import type { CallContext, UnaryHandler } from "@muster/rpc";
+import type { IdentityDeps } from "../deps.ts";
+import { type Actor, requireRank } from "../membership-rules/actor.ts";
+import { findMembership } from "../memberships/membership-store.ts";
+import { findRemovedMembership } from "../memberships/removed-membership-store.ts";
+import type { NewOperation } from "../operations/operation.ts";
+import { newOperationToProto, operationToProto } from "../operations/operation-proto.ts";
+import { type DeletionRequest, ERASURE_PERMISSION, USER_ERASURE_KIND } from "./deletion-request.ts";
+import { saveDeletionRequest } from "./deletion-request-store.ts";
+import { endPerson } from "./end-person.ts";
+import { lockRequest } from "./lock-request.ts";
+import { mailPerson } from "./mail-person.ts";
+
+export function approveDeletionRequest(
+  deps: IdentityDeps,
+): UnaryHandler<typeof DeletionRequestService.method.approveDeletionRequest> {
+  return (message, context) => {
+    const nowMs = deps.clock.nowMs();
+    return writeTransaction(deps, context, async (trx, write) => {
+      const { actor, request } = await lockRequest(trx, context, message.deletionRequestId);
+      const { principal } = context;
+      const { requester } = request;
+      if (requester.kind === principal.kind && requester.id === principal.id) {
+        throw new AppError("SELF_APPROVAL");
+      }
+      if (request.state === "rejected") throw new AppError("DELETION_REQUEST_DECIDED");
+      const operation =
+        request.state === "approved"
+          ? await operationOf(deps, trx, request)
+          : newOperationToProto(await approve(deps, trx, write, { context, actor, request, nowMs }));
+      return create(ApproveDeletionRequestResponseSchema, { operation });
+    });
+  };
+}
+
+/** Operations are deleted a month after their end; the request stays. */
+async function operationOf(deps: IdentityDeps, trx: Transaction, { id }: DeletionRequest) {
+  const operation = await deps.operations.find(trx, id);
+  if (operation !== undefined) return operationToProto(operation);
+  return create(OperationSchema, {
+    id,
+    kind: USER_ERASURE_KIND,
+    state: OperationState.SUCCEEDED,
+    progress: 100,
+  });
+}
+
+interface Approval {
+  readonly context: Pick<CallContext, "principal">;
+  readonly actor: Actor;
+  readonly request: DeletionRequest;
+  readonly nowMs: number;
+}
+
+async function approve(
+  deps: IdentityDeps,
+  trx: Transaction,
+  write: Write,
+  { context: { principal }, actor, request, nowMs }: Approval,
+): Promise<NewOperation> {
+  const { id, organizationId, userId } = request;
+  const membership = await findMembership(trx, organizationId, userId);
+  const role = (membership ?? (await findRemovedMembership(trx, organizationId, userId)))?.role;
+  if (role !== undefined) requireRank(mayGrantOrTake(actor.role, role));
+  const decision = { state: "approved", deciderId: principal.id, decideTimeMs: nowMs } as const;
+  await saveDeletionRequest(trx, { ...request, ...decision });
+  const operation: NewOperation = {
+    id,
+    kind: USER_ERASURE_KIND,
+    organizationId,
+    requester: { kind: principal.kind, id: principal.id },
+    permission: ERASURE_PERMISSION,
+    input: { user_id: userId, counts: { "identity.memberships": role === undefined ? 0 : 1 } },
+    createTimeMs: nowMs,
+  };
+  await deps.operations.insert(trx, operation);
+  await mailPerson(deps, trx, write, request, { kind: "erasure_approved", nowMs });
+  write.afterCommit(() => deps.wakeOperations());
+  await endPerson(deps, trx, write, { organizationId, userId, nowMs });
+  return operation;
+}
