@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqlite, type Transaction } from "@muster/db";
-import { freePort } from "@muster/testkit";
+import { freePort, waitFor } from "@muster/testkit";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MusterProcess, runMuster } from "../../../tests/harness/process.ts";
 
@@ -111,6 +111,33 @@ describe("the owner of the demo organization", { timeout: 60_000 }, () => {
     await server.start();
     expect(password()).toBe(first);
     expect((await signIn()).status).toBe(200);
+  });
+
+  test("with another address by now, stays the only owner", async () => {
+    await server.start();
+    await server.end("SIGTERM");
+    const address = Buffer.from("ada@moved.example");
+    await change((trx) => trx("users").update({ email: address, email_key: address }));
+    await server.start();
+    expect((await signIn("ada@moved.example")).status).toBe(200);
+    expect((await signIn()).status).toBe(401);
+  });
+
+  test("ends with the organization, and neither comes back", async () => {
+    await server.start();
+    const { token } = await signIn();
+    const demo = "/v1/organizations/01900000-0000-7000-8000-00000000de30";
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await fetch(`${url}${demo}`, { method: "DELETE", headers })).status).toBe(202);
+    await server.end("SIGTERM");
+    await change((trx) => trx("organizations").update({ delete_time_ms: 1 }));
+    await server.start();
+    await waitFor(async () => (await fetch(`${url}${demo}`, { headers })).status === 401);
+    await server.end("SIGTERM");
+    await server.start();
+    expect(() => password()).toThrow("ENOENT");
+    expect((await fetch(`${url}${demo}`, { headers })).status).toBe(401);
+    expect((await fetch(`${url}/version`)).status).toBe(200);
   });
 
   test("an operator makes an existing user the owner of another organization", async () => {

@@ -115,10 +115,18 @@ async function openDemo(
   if (identity === undefined) return undefined;
   // A crash may have happened between creating the key and writing the file.
   const keyLost = (await folder.read(DEMO_KEY_FILE)) === undefined;
-  const { organizationId, secret } = await ensureDemoOrganization(identity, { clock, ids, keyLost });
+  const ensured = await ensureDemoOrganization(identity, { clock, ids, keyLost });
+  if (ensured === undefined) return closeDemo(folder);
+  const { organizationId, secret } = ensured;
   if (secret !== undefined) await folder.write(DEMO_KEY_FILE, secret);
   const owner = await openDemoOwner(folder, identity, { clock, ids });
   return { organizationId, apiKeyPath: folder.file(DEMO_KEY_FILE), newApiKey: secret, owner };
+}
+
+/** Keys and passwords of a deleted organization are of no use to anybody. */
+async function closeDemo(folder: DataFolder): Promise<undefined> {
+  await folder.remove(DEMO_KEY_FILE);
+  await folder.remove(DEMO_OWNER_PASSWORD_FILE);
 }
 
 /** Creates the owner once. Later changes of the account, a new password for instance, stay. */

@@ -207,19 +207,27 @@ export async function countOwnedOrganizations(
 }
 
 /** Whether another user than this one is an active owner. The caller has locked the organization. */
-export async function hasOtherOwner(
+export function hasOtherOwner(
   queryable: Queryable,
   organizationId: OrganizationId,
   userId: UserId,
 ): Promise<boolean> {
-  const owner = await queryable("memberships")
+  return hasOwner(queryable, organizationId, userId);
+}
+
+/** Whether a user, `besides` this one, is an active owner. */
+export async function hasOwner(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  besides?: UserId,
+): Promise<boolean> {
+  const owners = queryable("memberships")
     .select("user_id")
     .where("organization_id", uuidToBytes(organizationId))
     .andWhere("role", Buffer.from("owner"))
-    .andWhere("status", Buffer.from("active"))
-    .andWhereNot("user_id", uuidToBytes(userId))
-    .first<Pick<Row, "user_id"> | undefined>();
-  return owner !== undefined;
+    .andWhere("status", Buffer.from("active"));
+  if (besides !== undefined) owners.andWhereNot("user_id", uuidToBytes(besides));
+  return (await owners.first<Pick<Row, "user_id"> | undefined>()) !== undefined;
 }
 
 /** Counts a login; concurrent logins all count. */

@@ -2,8 +2,10 @@
 import { EVERY_PERMISSION } from "@muster/authz";
 import { canonicalEmail, type OrganizationId } from "@muster/core";
 import { type Database, isUniqueViolation } from "@muster/db";
+import { findClosedOrganization } from "@muster/outbox";
 import { insertApiKey } from "../api-keys/api-key-store.ts";
 import { issueApiKey } from "../api-keys/issue-api-key.ts";
+import { hasOwner } from "../memberships/membership-store.ts";
 import { Passwords } from "../passwords/passwords.ts";
 import { findUserByEmail } from "../users/user-store.ts";
 import { insertNewOrganization, newOrganization } from "./new-organization.ts";
@@ -18,14 +20,16 @@ const DEMO_KEY_NAME = "Demo key";
 
 /**
  * Creates the demo organization and a key unless the organization exists; of concurrent calls, a single call creates
- * both. Returns the secret only to the call that created a key. `keyLost` creates a further key for an existing
- * organization, because a crash may happen between creating the first key and writing the file.
+ * both. Returns the secret only to the call that created a key, and undefined when somebody has deleted the
+ * organization: its id never comes back. `keyLost` creates a further key for an existing organization, because a crash
+ * may happen between creating the first key and writing the file.
  */
 export async function ensureDemoOrganization(
   database: Database,
   { clock, ids, keyLost = false }: Provisioning & { readonly keyLost?: boolean },
-): Promise<{ readonly organizationId: OrganizationId; readonly secret: string | undefined }> {
+): Promise<{ readonly organizationId: OrganizationId; readonly secret: string | undefined } | undefined> {
   const organizationId = DEMO_ORGANIZATION_ID;
+  if ((await findClosedOrganization(database.reader, organizationId)) !== undefined) return undefined;
   const created = newOrganization(
     { clock, ids },
     { id: organizationId, name: DEMO_ORGANIZATION_NAME, keyName: DEMO_KEY_NAME },
@@ -45,8 +49,10 @@ export async function ensureDemoOrganization(
   return { organizationId, secret };
 }
 
-export async function hasDemoOwner(database: Database): Promise<boolean> {
-  return (await findUserByEmail(database.reader, canonicalEmail(DEMO_OWNER_EMAIL))) !== undefined;
+/** True also when the owner has another address by now, or has left the organization to another owner. */
+export async function hasDemoOwner({ reader }: Database): Promise<boolean> {
+  const user = await findUserByEmail(reader, canonicalEmail(DEMO_OWNER_EMAIL));
+  return user !== undefined || (await hasOwner(reader, DEMO_ORGANIZATION_ID));
 }
 
 /** Creates the owner of the demo organization, who must not exist. */
