@@ -26,13 +26,13 @@ export async function insertOwner(
   await insertUserIfAbsent(trx, newPlaceholder(id, content.ownerEmail, emailKey, createTimeMs));
   const user = (await lockUserByEmail(trx, emailKey)) as User;
   const owner = { id: user.id, isInvited: !isPlaceholder(user) };
-  if (owner.isInvited) await invite(deps, trx, write, provisioning, owner);
+  if (owner.isInvited) await inviteOwner(deps, trx, write, provisioning, owner);
   else await join(deps, trx, write, provisioning, user);
-  write.afterCommit(() => deps.mailer.wake());
   return owner;
 }
 
-async function invite(
+/** The membership and the invitation begin at the create time of the provisioning. */
+export async function inviteOwner(
   deps: IdentityDeps,
   trx: Transaction,
   write: Write,
@@ -48,6 +48,7 @@ async function invite(
     organizationName: content.organizationName,
     nowMs: createTimeMs,
   });
+  write.afterCommit(() => deps.mailer.wake());
 }
 
 async function join(
@@ -63,4 +64,5 @@ async function join(
   await insertMembership(trx, ownerMembership(provisioning, { id: user.id, isInvited: false }));
   await queueSetupMail(deps, trx, user, content.organizationName, createTimeMs);
   write.publish(userJoined({ organizationId, userId: user.id }, "owner", createTimeMs));
+  write.afterCommit(() => deps.mailer.wake());
 }

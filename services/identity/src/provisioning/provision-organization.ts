@@ -10,6 +10,7 @@ import {
   ProvisioningUndone,
 } from "./provisioning.ts";
 import { provisioningToProto } from "./provisioning-proto.ts";
+import { renewInvitation } from "./renew-invitation.ts";
 import { requestedProvisioning } from "./requested-provisioning.ts";
 import { type ProvisioningDeps, runProvisioning } from "./run-provisioning.ts";
 
@@ -27,7 +28,10 @@ export function provisionOrganization(
     for (let run = 1; run <= RUNS_MAX; run += 1) {
       const provisioning = await beginProvisioning(deps, key, content);
       const { owner } = provisioning;
-      if (owner !== undefined) return provisioningToProto(provisioning, owner);
+      if (owner !== undefined) {
+        if (owner.isInvited) await renewInvitation(deps, provisioning);
+        return provisioningToProto(provisioning, owner);
+      }
       try {
         return await runProvisioning(deps, context, provisioning);
       } catch (error) {

@@ -2,20 +2,18 @@
 import { FailureLog } from "@muster/log";
 import { ProvisioningUndone } from "./provisioning.ts";
 import type { DueProvisioning } from "./provisioning-store.ts";
-import { type ProvisioningDeps, runProvisioning } from "./run-provisioning.ts";
+import { type ProvisioningDeps, runProvisioning, WITHOUT_CALL } from "./run-provisioning.ts";
 
 const INTERVAL_MS = 5_000;
 const LEASE_MS = 60_000;
 const AT_ONCE = 20;
-/** No call waits for the worker, so there is no response to save. */
-const WORKER_CONTEXT = { traceParent: "", saveResponse: async () => {} };
 
 export interface ProvisioningWorkerOptions extends ProvisioningDeps {
   /** No other process uses the database, so no other process runs a provisioning. */
   readonly exclusive: boolean;
 }
 
-/** A lease saves work. Two processes at one provisioning do no harm, because every step may run twice. */
+/** A lease saves work. Two processes at the same provisioning do no harm, because every step may run twice. */
 export class ProvisioningWorker {
   readonly name = "provisioning-worker";
   readonly #options: ProvisioningWorkerOptions;
@@ -44,7 +42,7 @@ export class ProvisioningWorker {
     await this.#running;
   }
 
-  /** Finishes or undoes what is due. Rejects with the first failure, after all others were tried. */
+  /** Finishes or undoes due provisionings. Rejects with the first failure at the end of the round. */
   async step(): Promise<void> {
     const { clock, database, provisionings } = this.#options;
     const failures: unknown[] = [];
@@ -60,7 +58,7 @@ export class ProvisioningWorker {
     const untilMs = clock.nowMs() + LEASE_MS;
     if (!(await database.transaction((trx) => provisionings.lease(trx, due, untilMs)))) return;
     try {
-      await runProvisioning(this.#options, WORKER_CONTEXT, due);
+      await runProvisioning(this.#options, WITHOUT_CALL, due);
     } catch (error) {
       if (!(error instanceof ProvisioningUndone)) throw error;
     }

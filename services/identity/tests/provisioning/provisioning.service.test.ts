@@ -8,11 +8,13 @@ import { ENGINES, findInTables } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findMembership } from "../../src/memberships/membership-store.ts";
+import { deleteExpiredInvitations } from "../../src/memberships/remove-invited-member.ts";
 import { PASSWORD } from "../accounts/account-harness.ts";
 import { ProvisioningHarness } from "./provisioning-harness.ts";
 
 const { getMe, resetPassword } = AccountService.method;
 const { acceptInvitation } = InvitationService.method;
+const DAY_MS = 86_400_000;
 
 describe.each(ENGINES)("provisioning on %s", (engine) => {
   let harness: ProvisioningHarness;
@@ -90,6 +92,37 @@ describe.each(ENGINES)("provisioning on %s", (engine) => {
     expect(await harness.provision(partner, content)).toEqual(first);
     expect(await harness.rows()).toEqual(rows);
     expect(harness.segments.calls).toBe(calls);
+  });
+
+  test("a repetition after the end of the invitation invites the owner again, until there is an owner", async () => {
+    const { identity } = harness;
+    const user = await identity.newUser();
+    const partner = await harness.partner();
+    const content = harness.content({ ownerEmail: user.email });
+    const first = await harness.provision(partner, content);
+    await identity.mails.nextToken(user.email);
+    const mails = () => identity.mails.all.filter(({ to }) => to === user.email).length;
+    const sent = mails();
+    identity.later(6 * DAY_MS);
+    await harness.provision(partner, content);
+    expect(mails()).toBe(sent);
+    const pending = await harness.rows();
+    identity.later(DAY_MS);
+    expect(await Promise.all([1, 2].map(() => harness.provision(partner, content)))).toEqual([first, first]);
+    await identity.mails.nextToken(user.email);
+    expect(mails()).toBe(sent + 1);
+    const nowMs = identity.clock.nowMs() + 40 * DAY_MS;
+    await identity.database.transaction((trx) => deleteExpiredInvitations(trx, nowMs, 10));
+    identity.later(40 * DAY_MS);
+    expect(await harness.provision(partner, content)).toEqual(first);
+    const after = await harness.rows();
+    expect([after.invitations, after.memberships]).toEqual([pending.invitations, pending.memberships]);
+    const token = await identity.mails.nextToken(user.email);
+    await identity.call(acceptInvitation, { token }, identity.as(user));
+    expect(await memberOf(first.organization?.id ?? "", user.id)).toMatchObject({ status: "active" });
+    identity.later(40 * DAY_MS);
+    expect(await harness.provision(partner, content)).toEqual(first);
+    expect(mails()).toBe(sent + 2);
   });
 
   test.each([
