@@ -280,4 +280,28 @@ describe.each(ENGINES)("deletion requests on %s", (engine) => {
       }
     }
   }, 90_000);
+
+  // The last test, because the consumer reads the shard no more.
+  test("the erasure waits for the consumer of logins, which could otherwise store a late login", async () => {
+    const { acme, owner, ada } = await company();
+    const shard = shardOf(acme, ada.userId);
+    await addLogins(ada, acme, 1);
+    const id = await requested(ada.userId, ada.as);
+    // A position without a message, behind which the consumer cannot read.
+    await identity.database.transaction((trx) =>
+      trx("shard_positions").where({ shard }).increment("position", 1_000),
+    );
+    await approve(id, owner.as);
+    const operation = await waitFor(async () => {
+      const [row] = await identity.database.reader("operations").where("id", uuidToBytes(id));
+      return row?.state === 1 && row.fencing_token > 0 && row;
+    });
+    for (let second = 0; second < 10; second += 1) await identity.clock.advance(1_000);
+    expect(await tablesOf(acme, ada.userId)).toContain("login_events");
+    expect(operation.failures).toBe(0);
+    const [{ position }] = await identity.database.reader("shard_positions").where({ shard });
+    await identity.database.transaction((trx) => trx("shard_cursors").where({ shard }).update({ position }));
+    await erased(id, owner.as);
+    expect(await tablesOf(acme, ada.userId)).toEqual(["deletion_requests"]);
+  });
 });
