@@ -162,6 +162,22 @@ describe.each(ENGINES)("provisioning on %s", (engine) => {
     expect((after.one_time_tokens ?? 0) - (before.one_time_tokens ?? 0)).toBe(1);
   });
 
+  test("many organizations of one new person at once have one owner", async () => {
+    const ownerEmail = harness.identity.newAddress();
+    const partners = await Promise.all(["One", "Two", "Three"].map((name) => harness.partner(name)));
+    const calls = partners.flatMap((partner) =>
+      [1, 2, 3, 4].map(() => harness.provision(partner, harness.content({ ownerEmail }))),
+    );
+    const made = await Promise.all(calls);
+    const { id } = await harness.identity.userOf(ownerEmail);
+    expect(new Set(made.map(({ owner }) => owner?.id))).toEqual(new Set([id]));
+    const rows = await harness.identity.database
+      .reader("memberships")
+      .select("organization_id")
+      .where({ user_id: uuidToBytes(id), status: Buffer.from("active") });
+    expect(rows).toHaveLength(calls.length);
+  });
+
   test.each([
     ["external_id", { externalId: "" }],
     ["external_id", { externalId: "x".repeat(256) }],
