@@ -129,6 +129,16 @@ export async function recipesOfKey(
       },
       remove: removing("/v1/users"),
     },
+    // Requests are receipts, so no call removes one.
+    ListDeletionRequests: {
+      paths: ["/v1/deletion-requests"],
+      keyOf: idOf,
+      add: async (number) => {
+        const email = `erased.${run}.${number}@example.test`;
+        const { id } = await post("/v1/users", { email, name: `Erased ${number}`, role: "member" });
+        return (await post(`/v1/users/${id}/deletion-requests`, {})).id;
+      },
+    },
     ListInvitations: {
       paths: ["/v1/invitations"],
       keyOf: idOf,
