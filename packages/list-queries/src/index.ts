@@ -1,7 +1,7 @@
 export { type Filter, readFilter } from "./filter/check-filter.ts";
 export { filterSql, prefixRange, type SqlCondition } from "./filter/filter-sql.ts";
 export type { FieldType, ListField, ListFields } from "./filter/list-fields.ts";
-export { codePointsBefore, queryError } from "./query-error.ts";
+export { clearUnselected, requireNames, selectedFields } from "./selected-fields.ts";
 export type { SortPosition } from "./sort/page-ranges.ts";
 export { parseSort, type Sort } from "./sort/parse-sort.ts";
 export { parsePosition, positionText } from "./sort/position-text.ts";

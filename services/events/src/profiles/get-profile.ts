@@ -6,13 +6,14 @@ import type { EventsDeps } from "../handlers/deps.ts";
 import { getProfileGroup } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { requireProfileId } from "../profile-storage/require-profile-id.ts";
-import { profileToProto } from "./profile-proto.ts";
+import { profileSelection } from "./selected-profile.ts";
 
 export function getProfile(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.getProfile> {
   return async (request, context) => {
     const profileId = requireProfileId(request.profileId);
+    const toMessage = profileSelection(request.fields);
     const group = await getProfileGroup(deps.database.reader, context.organizationId, profileId);
     if (group === undefined) throw new AppError("PROFILE_NOT_FOUND");
-    return { profile: profileToProto(effectiveProfile(group)) };
+    return { profile: toMessage(effectiveProfile(group)) };
   };
 }

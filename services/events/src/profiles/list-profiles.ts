@@ -10,18 +10,20 @@ import { effectiveProfile } from "../identity-graph/profile-group.ts";
 import { findOwner } from "../profile-storage/identity-store.ts";
 import { type Identity, identitiesOf, type Profile } from "../profile-storage/profile.ts";
 import { listProfiles as listRoots } from "../profile-storage/profile-store.ts";
-import { profileToProto } from "./profile-proto.ts";
+import { profileSelection } from "./selected-profile.ts";
 
 export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileService.method.listProfiles> {
   return async (request, context) => {
     const { organizationId } = context;
     const filters = identitiesOf(request);
-    const scope = JSON.stringify(["profiles", organizationId, filters]);
+    const fields = request.fields?.paths ?? [];
+    const toMessage = profileSelection(request.fields);
+    const scope = JSON.stringify(["profiles", organizationId, filters, ...fields]);
     const page = readPage(deps.pageTokens, scope, request, idPosition<ProfileId>);
     if (filters.length > 0) {
       const found = await findByIdentities(deps, organizationId, filters);
       const isAfter = found !== undefined && (page.after === undefined || found.id > page.after);
-      return { profiles: isAfter ? [profileToProto(found)] : [], nextPageToken: "" };
+      return { profiles: isAfter ? [toMessage(found)] : [], nextPageToken: "" };
     }
     const db = deps.database.reader;
     const { items, nextPageToken } = await page.fill({
@@ -30,7 +32,7 @@ export function listProfiles(deps: EventsDeps): UnaryHandler<typeof ProfileServi
       positionOf: ({ id }) => [id],
       async toItems(roots) {
         const groups = await listProfileGroups(db, organizationId, roots);
-        return groups.map((group) => profileToProto(effectiveProfile(group)));
+        return groups.map((group) => toMessage(effectiveProfile(group)));
       },
     });
     return { profiles: items, nextPageToken };

@@ -3,6 +3,7 @@ import { type Member, MemberSchema } from "@muster/contracts/muster/identity/v1/
 import type { ListUsersRequest, UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
 import { bytesToUuid, type OrganizationId, type UserId } from "@muster/core";
 import {
+  clearUnselected,
   parsePosition,
   parseSort,
   positionText,
@@ -11,13 +12,14 @@ import {
   type SortedRow,
   type SortPosition,
   searchWords,
+  selectedFields,
 } from "@muster/list-queries";
 import { readPage, type UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { listSortedMembers, type MemberQuery } from "../member-search/member-list-store.ts";
 import { parseRelevantPosition, readRelevant, relevantPosition } from "../member-search/read-relevant.ts";
 import { MEMBER_FIELDS } from "./member-fields.ts";
-import { clearUnselected, includedFields, selectedFields } from "./member-selection.ts";
+import { includedFields, SELECTABLE } from "./member-selection.ts";
 import { readMembers } from "./read-members.ts";
 
 interface MemberPage {
@@ -47,7 +49,7 @@ function readArguments(
   organizationId: OrganizationId,
 ): ListArguments {
   const { filter, q, sort, include } = request;
-  const fields = selectedFields(request.fields);
+  const fields = selectedFields(request.fields, SELECTABLE);
   const included = includedFields(include);
   const scope = JSON.stringify(["users", organizationId, filter, q, sort, fields, include]);
   const list = {
@@ -66,7 +68,7 @@ function readArguments(
       const members = await readMembers(deps.database, organizationId, ids, included);
       return ids.map((id) => {
         const member = members.get(id);
-        return member && clearUnselected(member, fields);
+        return member && clearUnselected(member, SELECTABLE, fields);
       });
     },
   };
