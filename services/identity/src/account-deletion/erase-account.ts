@@ -17,6 +17,8 @@ export interface EndOfAccount {
   readonly user: User;
   readonly requester: Requester;
   readonly nowMs: number;
+  /** No worker removes the remaining rows before (default: at once). */
+  readonly dueTimeMs?: number;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function eraseAccount(
   deps: IdentityDeps,
   trx: Transaction,
   write: Write,
-  { user, requester, nowMs }: EndOfAccount,
+  { user, requester, nowMs, dueTimeMs = 0 }: EndOfAccount,
 ): Promise<NewOperation> {
   const operation: NewOperation = {
     id: deps.ids.next(nowMs),
@@ -37,6 +39,7 @@ export async function eraseAccount(
     permission: undefined,
     input: { user_id: user.id },
     createTimeMs: nowMs,
+    dueTimeMs,
   };
   await deps.operations.insert(trx, operation);
   const { name, email, locale } = user;

@@ -8,6 +8,9 @@ import { endMembership } from "../membership-rules/end-membership.ts";
 import { lockMembershipsOf } from "../memberships/membership-store.ts";
 import { lockUser } from "../users/user-store.ts";
 
+/** The erasure of the organization's data runs first, so that its receipt counts the rows. */
+const ACCOUNT_DELAY_MS = 60_000;
+
 export interface EndOfPerson {
   readonly organizationId: OrganizationId;
   readonly userId: UserId;
@@ -29,6 +32,7 @@ export async function endPerson(
     first?.organizationId === organizationId && others.length === 0 && first.status !== "invited";
   if (user !== undefined && isOnly) {
     const requester = { kind: "user", id: userId } as const;
-    await eraseAccount(deps, trx, write, { user, requester, nowMs });
+    const dueTimeMs = nowMs + ACCOUNT_DELAY_MS;
+    await eraseAccount(deps, trx, write, { user, requester, nowMs, dueTimeMs });
   } else await endMembership(deps, trx, write, { organizationId, userId, reason: "erased", nowMs });
 }
