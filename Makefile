@@ -104,7 +104,7 @@ bench-accounts: setup ## Logins beside bare argon2, requests with an access toke
 	@$(NODE) tests/bench/accounts/run.ts
 
 .PHONY: bench-users
-bench-users: setup ## Lists of members of an organization of 100,000, among a million members; 5 minutes
+bench-users: setup ## Lists of 100,000 members among a million, login analytics; 5 minutes, MUSTER_BENCH_SIZE=small takes one
 	@$(NODE) tests/bench/users/run.ts
 
 .PHONY: golden-update

@@ -5,6 +5,7 @@ import { type Installation, startInstallation } from "../../harness/installation
 import { RestClient } from "../../harness/rest.ts";
 import { latencies } from "../measure.ts";
 import { Results } from "../results.ts";
+import { loadLogins } from "./load-logins.ts";
 import { LARGE_MEMBERS, loadMembers, MEMBERS } from "./load-members.ts";
 
 /** MUSTER_BENCH_CALLS sets the calls of each part. */
@@ -14,7 +15,9 @@ const GOAL_MS = 50;
 const GOAL_CONTAINS_MS = 500;
 const PAGE_SIZE = 100;
 /** With pages of 100 members, this page is the last one. */
-const PAGE = 1_000;
+const PAGE = LARGE_MEMBERS / PAGE_SIZE;
+/** The most that a request may have. */
+const LARGE_PAGE_SIZE = 500;
 
 const results = new Results("bench-users");
 
@@ -25,7 +28,8 @@ interface Part {
   readonly path: (call: number) => string;
 }
 
-const filter = (text: string): string => `filter=${encodeURIComponent(text)}`;
+const users = (query: string): string => `/v1/users?${query}`;
+const filter = (text: string): string => users(`filter=${encodeURIComponent(text)}`);
 const from = <Item>(items: readonly Item[], call: number): Item => items[call % items.length] as Item;
 const NAMES = ["John Smith", "Ada Lovelace", "Joanna Zhang", "Mei Okafor", "Yuki Abbott"];
 const PREFIXES = ["jo", "john", "a", "maria", "yuki"];
@@ -50,17 +54,18 @@ const PARTS: readonly Part[] = [
     goalMs: GOAL_MS,
     path: (call: number) => filter(`${field}==${from(PREFIXES, call)}*`),
   })),
-  { name: "sort ascending", goalMs: GOAL_MS, path: (call) => `sort=${from(SORTS, call)}` },
-  { name: "sort descending", goalMs: GOAL_MS, path: (call) => `sort=-${from(SORTS, call)}` },
+  { name: "sort ascending", goalMs: GOAL_MS, path: (call) => users(`sort=${from(SORTS, call)}`) },
+  { name: "sort descending", goalMs: GOAL_MS, path: (call) => users(`sort=-${from(SORTS, call)}`) },
   {
     name: "q, one word",
     goalMs: GOAL_MS,
-    path: (call) => `q=${from(["jo", "john", "smith", "j", "e", "lovelace"], call)}`,
+    path: (call) => users(`q=${from(["jo", "john", "smith", "j", "e", "lovelace"], call)}`),
   },
   {
     name: "q, two words",
     goalMs: GOAL_MS,
-    path: (call) => `q=${encodeURIComponent(from(["john smith", "ada lov", "mei oka", "yuki zhang"], call))}`,
+    path: (call) =>
+      users(`q=${encodeURIComponent(from(["john smith", "ada lov", "mei oka", "yuki zhang"], call))}`),
   },
   {
     name: "*jo*, and a text that nobody has",
@@ -71,6 +76,16 @@ const PARTS: readonly Part[] = [
     name: "*jo* by last login",
     goalMs: GOAL_CONTAINS_MS,
     path: (call) => `${filter(from(["name==*jo*", "name==*zzz*"], call))}&sort=-last_login_at`,
+  },
+  ...["7d", "30d"].map((window) => ({
+    name: `top-logins, ${window}`,
+    goalMs: GOAL_MS,
+    path: () => `/v1/users/top-logins?window=${window}`,
+  })),
+  {
+    name: "inactive",
+    goalMs: GOAL_MS,
+    path: (call) => `/v1/users/inactive?window=${from(["hour", "day", "week", "month"], call)}`,
   },
 ];
 
@@ -85,8 +100,10 @@ async function main(): Promise<void> {
   const installation = await startInstallation("production");
   try {
     const rest = new RestClient(installation);
-    await load(installation, servers.mysqlUrl, rest);
+    const organizationId = await load(installation, servers.mysqlUrl, rest);
     for (const part of PARTS) results.record(await measure(rest, part));
+    results.record(await measure(rest, loginStats(organizationId)));
+    results.record(await measure(rest, largePages()));
     for (const sort of ["", "-last_login_at"]) results.record(await measureDeepPage(rest, sort));
     await results.report({ members: MEMBERS, members_of_organization: LARGE_MEMBERS, calls: CALLS });
   } finally {
@@ -95,7 +112,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function load(installation: Installation, mysqlUrl: string, rest: RestClient): Promise<void> {
+async function load(installation: Installation, mysqlUrl: string, rest: RestClient): Promise<string> {
   const isReady = async (): Promise<boolean> => (await rest.get("/v1/organizations")).status === 200;
   await waitFor(isReady, { timeoutMs: 60_000 });
   const { organizations } = (await rest.get("/v1/organizations")).body;
@@ -105,7 +122,23 @@ async function load(installation: Installation, mysqlUrl: string, rest: RestClie
     const seconds = Math.round((systemClock.monotonicMs() - startMs) / 1_000);
     process.stderr.write(`${seconds} s: loads ${text}\n`);
   };
-  await loadMembers(mysqlUrl, database, uuidToBytes(organizations[0].id), log);
+  const [{ id }] = organizations;
+  await loadMembers(mysqlUrl, database, uuidToBytes(id), log);
+  log("logins");
+  await loadLogins(mysqlUrl, database, uuidToBytes(id), systemClock.nowMs());
+  return id;
+}
+
+function loginStats(organizationId: string): Part {
+  const path = (call: number) =>
+    `/v1/organizations/${organizationId}/login-stats?window=${from(["7d", "30d"], call)}`;
+  return { name: "login-stats", goalMs: GOAL_MS, path };
+}
+
+/** Ten times the default size, with the goal of the default size. */
+function largePages(): Part {
+  const path = (call: number) => users(`page_size=${LARGE_PAGE_SIZE}&sort=${from(SORTS, call)}`);
+  return { name: `sort, ${LARGE_PAGE_SIZE} members a page`, goalMs: GOAL_MS, path };
 }
 
 async function measure(rest: RestClient, { name, goalMs, path }: Part) {
@@ -123,15 +156,16 @@ async function measure(rest: RestClient, { name, goalMs, path }: Part) {
 async function measureDeepPage(rest: RestClient, sort: string) {
   let token = "";
   for (let page = 1; page < PAGE; page += 1) {
-    token = (await list(rest, `page_size=${PAGE_SIZE}&sort=${sort}&page_token=${token}`)).next_page_token;
+    const path = users(`page_size=${PAGE_SIZE}&sort=${sort}&page_token=${token}`);
+    token = (await list(rest, path)).next_page_token;
   }
-  const path = `page_size=${PAGE_SIZE}&sort=${sort}&page_token=${token}`;
+  const path = users(`page_size=${PAGE_SIZE}&sort=${sort}&page_token=${token}`);
   return measure(rest, { name: `page ${PAGE} by ${sort || "id"}`, goalMs: GOAL_MS, path: () => path });
 }
 
-async function list(rest: RestClient, query: string): Promise<{ readonly next_page_token: string }> {
-  const response = await rest.get(`/v1/users?${query}`);
-  if (response.status !== 200) throw new Error(`${query} returned ${response.status}: ${response.text}`);
+async function list(rest: RestClient, path: string): Promise<{ readonly next_page_token: string }> {
+  const response = await rest.get(path);
+  if (response.status !== 200) throw new Error(`${path} returned ${response.status}: ${response.text}`);
   return response.body;
 }
 
