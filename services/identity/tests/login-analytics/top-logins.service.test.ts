@@ -60,6 +60,35 @@ describe.each(ENGINES)("top logins on %s", (engine) => {
     expect(rest.flatMap(({ rows }) => rows)).toEqual(counted([b, c], [2, 1]));
   });
 
+  test("logins that two processes apply twice at once around midnight count once, on their dates", async () => {
+    const { organizationId, userIds } = await harness.organization(1);
+    const userId = userIds[0] as UserId;
+    const midnight = (dayOf(now()) + 1) * DAY_MS;
+    const logInTwice = async (timeMs: number) => {
+      const id = randomIds.next(timeMs);
+      const login = () => harness.login(organizationId, userId, timeMs, id);
+      await Promise.all([login(), login()]);
+    };
+    harness.clock.setNowMs(midnight - 1);
+    await logInTwice(midnight - 1);
+    // Takes every shard, while the first process still works.
+    const taken = harness.addReplica({ exclusive: true });
+    harness.clock.setNowMs(midnight);
+    harness.wake();
+    // The last login arrives after its date has ended.
+    await Promise.all([midnight, midnight + 1, midnight - 2].map(logInTwice));
+    await taken;
+    harness.wake();
+    const stats = await harness.stats(organizationId, "7d");
+    expect(stats.slice(-2).map(({ logins, users }) => [logins, users])).toEqual([
+      [2, 1],
+      [2, 1],
+    ]);
+    expect((await harness.topLogins(organizationId, {})).rows).toEqual([{ userId, logins: 4 }]);
+    const events = await harness.rows("login_events");
+    expect(events).toHaveLength(4);
+  });
+
   test("a date of many logins leaves a window in several steps, across crashes", async () => {
     const { organizationId, userIds } = await harness.organization(2);
     const userId = userIds[0] as UserId;

@@ -63,6 +63,8 @@ describe.each(ENGINES)("ListUsers on %s", (engine) => {
     ["name==john*", ["John Smith"]],
     ["name==*JO*", ["John Smith", "Ada Jones", "joanna O'Brien", "Jo"]],
     ["email==joanna@example.com", ["joanna O'Brien"]],
+    ["email==JOANNA@Example.COM", ["joanna O'Brien"]],
+    ["email=in=(JOANNA@Example.COM,x)", ["joanna O'Brien"]],
     ["email==*@JONES.*", ["Ada Jones"]],
     [`name=="joanna o'brien"`, ["joanna O'Brien"]],
     ["name==*%*", ["100%_*"]],
