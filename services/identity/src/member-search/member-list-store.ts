@@ -99,8 +99,11 @@ export async function rarestWord(trx: Transaction, list: MemberQuery): Promise<n
   for (const word of list.words.length === 1 ? [] : list.words) {
     const [from, to] = prefixRange(word);
     const entry = entries(trx, { ...list, filter: undefined }).where("found.word", ">=", from);
-    const rows = await entry.andWhere("found.word", "<", to).limit(COUNTED_MAX).select("found.user_id");
-    counts.push(rows.length);
+    const counted = entry.andWhere("found.word", "<", to).limit(COUNTED_MAX).select("found.user_id");
+    const rows = (await trx.count({ count: "*" }).from(counted.as("counted"))) as {
+      count: number | string;
+    }[];
+    counts.push(Number(rows[0]?.count));
   }
   return Math.max(0, counts.indexOf(Math.min(...counts)));
 }
