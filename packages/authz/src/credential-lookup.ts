@@ -3,6 +3,7 @@ import type { ApiKeyId, OrganizationId } from "@muster/core";
 import { isApiKey } from "./api-key.ts";
 import type { CredentialPrincipal } from "./principal.ts";
 import { permissionsOf } from "./roles/permissions.ts";
+import type { Role } from "./roles/role.ts";
 
 /** Why a credential is refused. */
 export type Refusal = "UNAUTHENTICATED" | "SESSION_ENDED";
@@ -39,6 +40,8 @@ export interface ApiKeyRecord {
   readonly scopes: readonly string[];
   /** Epoch ms; undefined means never. */
   readonly expireTimeMs: number | undefined;
+  /** The role that ranks the key; undefined ranks it as a member. */
+  readonly grantUpTo: Role | undefined;
 }
 
 /**
@@ -57,9 +60,10 @@ export function apiKeyCredentials(lookup: ApiKeyLookup): CredentialLookup {
     async find(_text, digest) {
       const record = await lookup(digest);
       if (record === undefined) return UNAUTHENTICATED;
-      const { id, organizationId, scopes, expireTimeMs } = record;
+      const { id, organizationId, scopes, expireTimeMs, grantUpTo } = record;
+      const permissions = permissionsOf(scopes);
       return {
-        principal: { kind: "api_key", id, organizationId, permissions: permissionsOf(scopes), expireTimeMs },
+        principal: { kind: "api_key", id, organizationId, permissions, grantUpTo, expireTimeMs },
         endedBy: new Map<string, Refusal>([
           [id, "UNAUTHENTICATED"],
           [organizationId, "UNAUTHENTICATED"],

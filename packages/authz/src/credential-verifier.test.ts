@@ -1,3 +1,4 @@
+import { Role } from "@muster/contracts/muster/identity/v1/user_pb";
 import type { ApiKeyId, OrganizationId } from "@muster/core";
 import { bytesToUuid, uuidToBytes } from "@muster/core";
 import { AppError } from "@muster/errors";
@@ -22,6 +23,7 @@ const RECORD: ApiKeyRecord = {
   organizationId: "0190a5b4-0000-7000-8000-0000000000aa" as OrganizationId,
   scopes: ["events.write"],
   expireTimeMs: undefined,
+  grantUpTo: "admin",
 };
 
 /** Responds to look-ups as the test sets it up, and counts them. */
@@ -446,6 +448,7 @@ describe("remoteApiKeyLookup", () => {
         organizationId: uuidToBytes(RECORD.organizationId),
         scopes: ["*"],
         expireTimeMs: 0n,
+        grantUpTo: Role.ADMIN,
       };
     };
     const lookup = remoteApiKeyLookup({ verifyApiKey }, clock);

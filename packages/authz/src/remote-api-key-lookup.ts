@@ -1,8 +1,10 @@
 // Looks API keys up in identity from another process. Every failure to reach identity becomes UNAVAILABLE,
 // never a wrong "unauthenticated".
+import type { Role as RoleMessage } from "@muster/contracts/muster/identity/v1/user_pb";
 import { bytesToUuid, type Clock } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { ApiKeyLookup } from "./credential-lookup.ts";
+import { roleFromProto } from "./roles/role-proto.ts";
 
 /** Many requests may wait for the same look-up, so the look-up has a deadline of its own. */
 const DEADLINE_MS = 5_000;
@@ -25,6 +27,7 @@ export interface CredentialClient {
     readonly organizationId: Uint8Array;
     readonly scopes: readonly string[];
     readonly expireTimeMs: bigint;
+    readonly grantUpTo: RoleMessage;
   }>;
 }
 
@@ -38,6 +41,7 @@ export function remoteApiKeyLookup(client: CredentialClient, clock: Clock): ApiK
         organizationId: bytesToUuid(found.organizationId),
         scopes: found.scopes,
         expireTimeMs: found.expireTimeMs === 0n ? undefined : Number(found.expireTimeMs),
+        grantUpTo: roleFromProto(found.grantUpTo),
       };
     } catch (error) {
       if (isUnknownKey(error)) return undefined;

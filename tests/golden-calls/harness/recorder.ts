@@ -218,9 +218,21 @@ export class Recorder {
     const all = [...lines];
     for (const [service, snapshot] of this.#snapshots) {
       const changes = (await snapshot.changes()).filter((change) => !this.#isOfAnother(service, change));
-      all.push(...renderChanges(service, changes));
+      all.push(
+        ...renderChanges(
+          service,
+          changes.map((change) => this.#withoutExpired(change)),
+        ),
+      );
     }
     this.#blocks.push(this.#normalizer.normalize(all.join("\n")));
+  }
+
+  /** A worker removes the counters of earlier scripts at some time, or a call uses them again. */
+  #withoutExpired(change: RowChange): RowChange {
+    const isExpired =
+      change.table === "login_counters" && Number(change.before?.expire_time_ms) < this.#startMs;
+    return isExpired ? { ...change, before: undefined } : change;
   }
 
   /** Work that earlier scripts left to the workers: saved responses that expire, passes over organizations. */

@@ -23,8 +23,21 @@ const VOLATILE_TABLES = new Set([
   "schema_migrations",
   "schema_migration_lock",
 ]);
-/** All but the lease of a shard. */
+/** All but the lease of a shard, and the last use of a key, which depends on when its verification is renewed. */
 const STABLE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  api_keys: [
+    "id",
+    "organization_id",
+    "name",
+    "prefix",
+    "key_hash",
+    "scopes",
+    "create_time_ms",
+    "expire_time_ms",
+    "is_rotated",
+    "grant_up_to",
+    "created_by",
+  ],
   shard_cursors: ["consumer", "source", "shard", "position", "items_through"],
 };
 

@@ -5,12 +5,13 @@ import { CredentialService } from "@muster/contracts/muster/identity/v1/credenti
 import { OrganizationDirectoryService } from "@muster/contracts/muster/identity/v1/organization_directory_service_pb";
 import { OrganizationService } from "@muster/contracts/muster/identity/v1/organization_service_pb";
 import { SigningKeyService } from "@muster/contracts/muster/identity/v1/signing_key_service_pb";
+import { Role } from "@muster/contracts/muster/identity/v1/user_pb";
 import { uuidToBytes } from "@muster/core";
 import type { Recorder } from "../harness/recorder.ts";
 import { type Script, UNKNOWN_ID } from "./script.ts";
 
 async function apiKeys(calls: Recorder): Promise<void> {
-  const { createApiKey, listApiKeys, deleteApiKey, rotateApiKey } = ApiKeyService.method;
+  const { createApiKey, listApiKeys, updateApiKey, deleteApiKey, rotateApiKey } = ApiKeyService.method;
   const request = { name: "Import", scopes: ["events.write", "api_keys.write"] };
   const { apiKey, secret } = await calls.ok(createApiKey, request, { idempotencyKey: "first" });
   calls.addKey("import", secret);
@@ -26,6 +27,10 @@ async function apiKeys(calls: Recorder): Promise<void> {
   await calls.refused(listApiKeys, { pageToken: "bm9uc2Vuc2U" });
   await calls.refused(listApiKeys, { pageSize: 501 });
   const apiKeyId = apiKey?.id ?? "";
+  await calls.ok(updateApiKey, { apiKeyId, apiKey: { name: "Nightly import" } });
+  await calls.refused(updateApiKey, { apiKeyId, apiKey: { scopes: ["events.fly"] } });
+  await calls.refused(updateApiKey, { apiKeyId: UNKNOWN_ID, apiKey: { name: "Nobody's" } });
+  await calls.ok(updateApiKey, { apiKeyId, apiKey: { grantUpTo: Role.MEMBER } }, { key: "ada" });
   const rotated = await calls.ok(rotateApiKey, { apiKeyId, overlapSeconds: 60 });
   await calls.refused(rotateApiKey, { apiKeyId, overlapSeconds: 60 });
   await calls.refused(rotateApiKey, { apiKeyId: UNKNOWN_ID });

@@ -1,6 +1,7 @@
 // Deletes an account with its memberships, sessions and credentials, and begins the removal of the remaining rows.
 import type { Transaction } from "@muster/db";
 import type { Write } from "@muster/outbox";
+import { forgetMaker } from "../api-keys/api-key-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { endMembership } from "../membership-rules/end-membership.ts";
 import { listOrganizationsOf } from "../memberships/membership-store.ts";
@@ -50,6 +51,7 @@ export async function eraseAccount(
   for (const organizationId of await listOrganizationsOf(trx, user.id)) {
     await endMembership(deps, trx, write, { organizationId, userId: user.id, reason: "erased", nowMs });
   }
+  await forgetMaker(trx, user.id);
   await deleteUserRow(trx, user.id);
   write.afterCommit(() => deps.mailer.wake());
   write.afterCommit(() => deps.wakeOperations());

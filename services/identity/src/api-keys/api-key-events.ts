@@ -3,6 +3,7 @@ import {
   ApiKeyCreatedSchema,
   ApiKeyRevokedSchema,
   ApiKeyRotatedSchema,
+  ApiKeyUpdatedSchema,
 } from "@muster/contracts/muster/identity/v1/identity_events_pb";
 import { type ApiKeyId, type OrganizationId, uuidToBytes } from "@muster/core";
 import { type DomainEvent, domainEvent } from "@muster/outbox";
@@ -14,6 +15,15 @@ export function apiKeyCreated(key: ApiKey): DomainEvent {
     name: key.name,
     scopes: [...key.scopes],
     timeMs: BigInt(key.createTimeMs),
+  });
+}
+
+export function apiKeyUpdated(key: ApiKey, nowMs: number): DomainEvent {
+  return domainEvent(ApiKeyUpdatedSchema, keyOf(key), {
+    ...idsOf(key),
+    name: key.name,
+    scopes: [...key.scopes],
+    timeMs: BigInt(nowMs),
   });
 }
 

@@ -6,11 +6,13 @@ import { createApiKey } from "./create-api-key.ts";
 import { deleteApiKey } from "./delete-api-key.ts";
 import { listApiKeys } from "./list-api-keys.ts";
 import { rotateApiKey } from "./rotate-api-key.ts";
+import { updateApiKey } from "./update-api-key.ts";
 
 export function apiKeyService(deps: IdentityDeps): ServiceImplementation {
   return implement(ApiKeyService, {
     createApiKey: createApiKey(deps),
     listApiKeys: listApiKeys(deps),
+    updateApiKey: updateApiKey(deps),
     deleteApiKey: deleteApiKey(deps),
     rotateApiKey: rotateApiKey(deps),
   });

@@ -1,6 +1,7 @@
 // Contains every statement against `api_keys`.
-import { type ApiKeyId, bytesToUuid, type OrganizationId, uuidToBytes } from "@muster/core";
-import { type OrderColumn, pageAfter, type Queryable, type Transaction } from "@muster/db";
+import type { Role } from "@muster/authz";
+import { type ApiKeyId, bytesToUuid, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
+import { forUpdate, type OrderColumn, pageAfter, type Queryable, type Transaction } from "@muster/db";
 import type { ApiKey } from "./api-key.ts";
 
 const COLUMNS = [
@@ -12,6 +13,10 @@ const COLUMNS = [
   "scopes",
   "create_time_ms",
   "expire_time_ms",
+  "is_rotated",
+  "grant_up_to",
+  "created_by",
+  "last_used_time_ms",
 ] as const;
 
 const LIST_ORDER: readonly OrderColumn[] = [
@@ -28,6 +33,10 @@ interface Row {
   readonly scopes: string;
   readonly create_time_ms: number;
   readonly expire_time_ms: number | null;
+  readonly is_rotated: number;
+  readonly grant_up_to: Buffer | null;
+  readonly created_by: Buffer | null;
+  readonly last_used_time_ms: number | null;
 }
 
 /** Start of a page: the key before it, in the list's order. */
@@ -40,13 +49,28 @@ export async function insertApiKey(trx: Transaction, key: ApiKey): Promise<void>
   await trx("api_keys").insert({
     id: uuidToBytes(key.id),
     organization_id: uuidToBytes(key.organizationId),
-    name: Buffer.from(key.name, "utf8"),
     prefix: Buffer.from(key.prefix, "utf8"),
     key_hash: key.hash,
-    scopes: JSON.stringify(key.scopes),
     create_time_ms: key.createTimeMs,
-    expire_time_ms: key.expireTimeMs ?? null,
+    ...changeableColumns(key),
+    is_rotated: key.isRotated ? 1 : 0,
+    created_by: key.createdBy === undefined ? null : uuidToBytes(key.createdBy),
+    last_used_time_ms: null,
   });
+}
+
+/** Saves name, scopes, end and rank of a locked key. */
+export async function saveApiKey(trx: Transaction, key: ApiKey): Promise<void> {
+  await trx("api_keys").where(ofOrganization(key.organizationId, key.id)).update(changeableColumns(key));
+}
+
+function changeableColumns({ name, scopes, expireTimeMs, grantUpTo }: ApiKey) {
+  return {
+    name: Buffer.from(name, "utf8"),
+    scopes: JSON.stringify(scopes),
+    expire_time_ms: expireTimeMs ?? null,
+    grant_up_to: grantUpTo === undefined ? null : Buffer.from(grantUpTo),
+  };
 }
 
 /**
@@ -78,11 +102,28 @@ export async function findApiKey(
   return row && fromRow(row);
 }
 
-/** The keys valid at `nowMs`, by (create time, id). */
+/** Locked until the transaction ends. */
+export async function lockApiKey(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  id: ApiKeyId,
+): Promise<ApiKey | undefined> {
+  const query = trx("api_keys").select<Row[]>(COLUMNS).where(ofOrganization(organizationId, id));
+  return (await forUpdate(trx, query)).map(fromRow)[0];
+}
+
+export interface ApiKeySelection {
+  readonly organizationId: OrganizationId;
+  /** Only keys of this maker. */
+  readonly createdBy?: UserId | undefined;
+  /** Only keys that are valid at this time. */
+  readonly nowMs: number;
+}
+
+/** By (create time, id). */
 export async function listApiKeyPage(
   queryable: Queryable,
-  organizationId: OrganizationId,
-  nowMs: number,
+  { organizationId, createdBy, nowMs }: ApiKeySelection,
   after: ApiKeyCursor | undefined,
   limit: number,
 ): Promise<ApiKey[]> {
@@ -91,6 +132,7 @@ export async function listApiKeyPage(
     .where("organization_id", uuidToBytes(organizationId))
     .andWhere((valid) => valid.whereNull("expire_time_ms").orWhere("expire_time_ms", ">", nowMs))
     .limit(limit);
+  if (createdBy !== undefined) query.andWhere("created_by", uuidToBytes(createdBy));
   pageAfter(query, LIST_ORDER, after && [after.createTimeMs, uuidToBytes(after.id)]);
   return (await query).map(fromRow);
 }
@@ -104,18 +146,51 @@ export async function removeApiKey(
   return (await trx("api_keys").where(ofOrganization(organizationId, id)).delete()) === 1;
 }
 
-/** False when the key was removed, or its end was set before. */
-export async function setApiKeyEnd(
+/** Marks a locked key as replaced, until the end of the overlap. */
+export async function endApiKey(
+  trx: Transaction,
+  { organizationId, id }: ApiKey,
+  endMs: number,
+): Promise<void> {
+  await trx("api_keys")
+    .where(ofOrganization(organizationId, id))
+    .update({ expire_time_ms: endMs, is_rotated: 1 });
+}
+
+/** Saves the last use, unless a use of the same minute is saved. */
+export async function saveApiKeyUse(
+  trx: Transaction,
+  { organizationId, id }: Pick<ApiKey, "organizationId" | "id">,
+  nowMs: number,
+  beforeMs: number,
+): Promise<void> {
+  await trx("api_keys")
+    .where(ofOrganization(organizationId, id))
+    .andWhere((due) => due.whereNull("last_used_time_ms").orWhere("last_used_time_ms", "<=", beforeMs))
+    .update({ last_used_time_ms: nowMs });
+}
+
+/** Removes the keys that a user has made in the organization, and returns them. */
+export async function removeApiKeysOf(
   trx: Transaction,
   organizationId: OrganizationId,
-  id: ApiKeyId,
-  expireTimeMs: number,
-): Promise<boolean> {
-  const changed = await trx("api_keys")
-    .where(ofOrganization(organizationId, id))
-    .whereNull("expire_time_ms")
-    .update({ expire_time_ms: expireTimeMs });
-  return changed === 1;
+  createdBy: UserId,
+): Promise<ApiKey[]> {
+  const made = { organization_id: uuidToBytes(organizationId), created_by: uuidToBytes(createdBy) };
+  const keys = (await forUpdate(trx, trx("api_keys").select<Row[]>(COLUMNS).where(made))).map(fromRow);
+  await trx("api_keys").where(made).delete();
+  return keys;
+}
+
+/** The keys stay, but name their maker no more. Without an organization: the keys of all organizations. */
+export async function forgetMaker(
+  trx: Transaction,
+  createdBy: UserId,
+  organizationId?: OrganizationId,
+): Promise<void> {
+  const made = trx("api_keys").where("created_by", uuidToBytes(createdBy));
+  if (organizationId !== undefined) made.andWhere("organization_id", uuidToBytes(organizationId));
+  await made.update({ created_by: null });
 }
 
 /** Rotation leaves ended keys behind; the next rotation removes them. */
@@ -144,5 +219,9 @@ function fromRow(row: Row): ApiKey {
     scopes: JSON.parse(row.scopes) as string[],
     createTimeMs: row.create_time_ms,
     expireTimeMs: row.expire_time_ms ?? undefined,
+    isRotated: row.is_rotated === 1,
+    grantUpTo: (row.grant_up_to?.toString("utf8") as Role | undefined) ?? undefined,
+    createdBy: row.created_by === null ? undefined : bytesToUuid(row.created_by),
+    lastUsedTimeMs: row.last_used_time_ms ?? undefined,
   };
 }

@@ -1,5 +1,6 @@
 // Declares a stored API key: the hash, never the secret. Pure.
-import { type ApiKeyId, isUuid, type OrganizationId } from "@muster/core";
+import type { Role } from "@muster/authz";
+import { type ApiKeyId, isUuid, type OrganizationId, type UserId } from "@muster/core";
 import { AppError } from "@muster/errors";
 
 export interface ApiKey {
@@ -12,8 +13,16 @@ export interface ApiKey {
   readonly hash: Buffer;
   readonly scopes: readonly string[];
   readonly createTimeMs: number;
-  /** Set by a rotation: the end of the overlap. Undefined means never. */
+  /** The end that a caller has set, or the end of the overlap after a rotation. Undefined means never. */
   readonly expireTimeMs: number | undefined;
+  /** A successor has replaced the key. */
+  readonly isRotated: boolean;
+  /** The key grants roles as a member with this role; undefined means as a member. */
+  readonly grantUpTo: Role | undefined;
+  /** Undefined for a key that a key or an operator has made. */
+  readonly createdBy: UserId | undefined;
+  /** The last look-up for a call. */
+  readonly lastUsedTimeMs: number | undefined;
 }
 
 export function isValidAt(key: ApiKey, nowMs: number): boolean {

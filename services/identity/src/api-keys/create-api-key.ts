@@ -7,23 +7,37 @@ import {
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
+import { lockOrganization } from "../organizations/organization-store.ts";
 import { apiKeyCreated } from "./api-key-events.ts";
 import { apiKeyToProto } from "./api-key-proto.ts";
 import { insertApiKey } from "./api-key-store.ts";
 import { issueApiKey } from "./issue-api-key.ts";
+import { makerOf, requestedEnd, requestedRank, requireOwner } from "./requested-rank.ts";
 import { requireHeldScopes, requireKnownScopes } from "./requested-scopes.ts";
 
 export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.createApiKey> {
   return async (request, context) => {
-    requireKnownScopes(request.scopes);
-    requireHeldScopes(request.scopes, context);
+    const { organizationId } = context;
+    const { name, scopes } = request;
+    requireKnownScopes(scopes);
+    requireHeldScopes(scopes, context);
+    const expireTimeMs = requestedEnd(request.expireTime, "expire_time", deps.clock.nowMs());
+    const grantUpTo = requestedRank(request.grantUpTo, "grant_up_to");
+    const createdBy = makerOf(context);
     const { apiKey, secret } = issueApiKey(deps, {
-      organizationId: context.organizationId,
-      name: request.name,
-      scopes: request.scopes,
+      organizationId,
+      name,
+      scopes,
+      expireTimeMs,
+      grantUpTo,
+      createdBy,
     });
     const response = create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
     return writeTransaction(deps, context, async (trx, write) => {
+      if (grantUpTo !== undefined) {
+        await lockOrganization(trx, organizationId);
+        await requireOwner(trx, context);
+      }
       await insertApiKey(trx, apiKey);
       write.publish(apiKeyCreated(apiKey));
       return response;

@@ -1,6 +1,6 @@
 // Makes a key: its secret leaves here once, its hash stays.
 import { apiKeyPrefix, hashApiKey, newApiKeySecret } from "@muster/authz";
-import type { Clock, IdSource, OrganizationId } from "@muster/core";
+import type { Clock, IdSource } from "@muster/core";
 import type { ApiKey } from "./api-key.ts";
 
 export interface IssuedApiKey {
@@ -8,23 +8,29 @@ export interface IssuedApiKey {
   readonly secret: string;
 }
 
+/** What the caller decides about a new key. */
+export type NewApiKey = Pick<ApiKey, "organizationId" | "name" | "scopes"> &
+  Partial<Pick<ApiKey, "expireTimeMs" | "grantUpTo" | "createdBy">>;
+
 export function issueApiKey(
   { clock, ids }: { readonly clock: Clock; readonly ids: IdSource },
-  key: {
-    readonly organizationId: OrganizationId;
-    readonly name: string;
-    readonly scopes: readonly string[];
-  },
+  { organizationId, name, scopes, expireTimeMs, grantUpTo, createdBy }: NewApiKey,
 ): IssuedApiKey {
   const secret = newApiKeySecret();
   const createTimeMs = clock.nowMs();
   const apiKey: ApiKey = {
-    ...key,
     id: ids.next(createTimeMs),
+    organizationId,
+    name,
+    scopes,
     prefix: apiKeyPrefix(secret),
     hash: hashApiKey(secret),
     createTimeMs,
-    expireTimeMs: undefined,
+    expireTimeMs,
+    isRotated: false,
+    grantUpTo,
+    createdBy,
+    lastUsedTimeMs: undefined,
   };
   return { apiKey, secret };
 }

@@ -4,11 +4,16 @@ import { AppError, type FieldError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
 
 /** Refuses scopes that are no permission: a typo would otherwise show only when a call fails. */
-export function requireKnownScopes(scopes: readonly string[]): void {
+export function requireKnownScopes(scopes: readonly string[], field = "scopes"): void {
   const fields = scopes.flatMap((scope, index): FieldError[] =>
     isScope(scope)
       ? []
-      : [{ field: `scopes[${index}]`, message: 'is no permission; use "*" or names such as "events.write"' }],
+      : [
+          {
+            field: `${field}[${index}]`,
+            message: 'is no permission; use "*" or names such as "events.write"',
+          },
+        ],
   );
   const first = fields[0];
   if (first === undefined) return;

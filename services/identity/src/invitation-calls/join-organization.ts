@@ -104,5 +104,7 @@ async function holdsRight(
   }
   const key = await findApiKey(trx, organizationId, inviter.id as ApiKeyId);
   if (key === undefined || !isValidAt(key, nowMs)) return false;
-  return permissionsOf(key.scopes).has(INVITE_PERMISSION) && mayGrantOrTake(rankRoleOfKey(undefined), role);
+  return (
+    permissionsOf(key.scopes).has(INVITE_PERMISSION) && mayGrantOrTake(rankRoleOfKey(key.grantUpTo), role)
+  );
 }

@@ -7,6 +7,7 @@ import {
 } from "@muster/contracts/muster/identity/v1/user_service_pb";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
+import { requireKeyPermission, revokeKeysOf } from "../api-keys/revoke-keys-of.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { requirePermitted, requireRank } from "../membership-rules/actor.ts";
 import { endMembership } from "../membership-rules/end-membership.ts";
@@ -20,11 +21,15 @@ export function deleteUser(deps: IdentityDeps): UnaryHandler<typeof UserService.
     const userId = requireUserId(request.userId);
     const { organizationId } = context;
     const nowMs = deps.clock.nowMs();
+    if (request.revokeApiKeys) requireKeyPermission(context);
     return writeTransaction(deps, context, async (trx, write) => {
       const { actor, membership } = await lockMember(trx, context, userId, PERMISSION);
       requirePermitted(actor, PERMISSION);
       requireRank(mayGrantOrTake(actor.role, membership.role));
-      await endMembership(deps, trx, write, { organizationId, userId, reason: "removed", nowMs });
+      const endedKeys = request.revokeApiKeys
+        ? await revokeKeysOf(trx, write, organizationId, userId, nowMs)
+        : [];
+      await endMembership(deps, trx, write, { organizationId, userId, reason: "removed", nowMs, endedKeys });
       return create(DeleteUserResponseSchema);
     });
   };

@@ -1,7 +1,8 @@
 // Ends a membership, with the sessions of the organization.
-import type { OrganizationId, UserId } from "@muster/core";
+import type { ApiKeyId, OrganizationId, UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import type { Write } from "@muster/outbox";
+import { forgetMaker } from "../api-keys/api-key-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { voidInvitationsOf } from "../invitations/void-invitations.ts";
 import type { Membership } from "../memberships/membership.ts";
@@ -24,6 +25,8 @@ export interface EndOfMembership {
   readonly userId: UserId;
   readonly reason: EndReason;
   readonly nowMs: number;
+  /** Credentials that end in the same transaction. */
+  readonly endedKeys?: readonly ApiKeyId[];
 }
 
 /**
@@ -35,7 +38,7 @@ export async function endMembership(
   deps: Pick<IdentityDeps, "bus" | "clock" | "mailer">,
   trx: Transaction,
   write: Write,
-  { organizationId, userId, reason, nowMs }: EndOfMembership,
+  { organizationId, userId, reason, nowMs, endedKeys }: EndOfMembership,
 ): Promise<Membership | undefined> {
   const membership = await lockMembership(trx, organizationId, userId);
   if (membership !== undefined) {
@@ -51,7 +54,8 @@ export async function endMembership(
     // An invitation cannot be restored.
     if (membership.status !== "invited") await saveRemovedMembership(trx, membership, nowMs);
   } else await deleteRemovedMembership(trx, organizationId, userId);
-  await endSessionsOf(deps, trx, write, { userId, organizationId });
+  if (reason === "erased") await forgetMaker(trx, userId, organizationId);
+  await endSessionsOf(deps, trx, write, { userId, organizationId }, endedKeys);
   return membership;
 }
 

@@ -13,6 +13,7 @@ import { type ApiKeyId, canonicalEmail, type OrganizationId, randomIds, type Use
 import type { Engine } from "@muster/db";
 import { type CallAs, expectReason } from "@muster/testkit/module";
 import { insertApiKey } from "../../src/api-keys/api-key-store.ts";
+import { issueApiKey } from "../../src/api-keys/issue-api-key.ts";
 import type { MembershipStatus } from "../../src/memberships/membership.ts";
 import { findMembership, insertMembership, saveMembership } from "../../src/memberships/membership-store.ts";
 import { newOwner } from "../../src/memberships/new-owner.ts";
@@ -111,8 +112,11 @@ export class InvitationHarness {
   async insertKey({ organizationId }: Company, scopes: readonly string[] = ["*"]): Promise<ApiKeyId> {
     const id = organizationId as string as ApiKeyId;
     const hash = Buffer.from(`${id}${id}`.replaceAll("-", ""), "hex");
-    const key = { id, organizationId, name: "key", prefix: "mk_", hash, scopes, createTimeMs: 1 };
-    await this.identity.database.transaction((trx) => insertApiKey(trx, { ...key, expireTimeMs: undefined }));
+    const { apiKey } = issueApiKey(
+      { clock: this.identity.clock, ids: randomIds },
+      { organizationId, name: "key", scopes },
+    );
+    await this.identity.database.transaction((trx) => insertApiKey(trx, { ...apiKey, id, hash }));
     return id;
   }
 

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Role } from "./user_pb.ts";
+import { file_muster_identity_v1_user } from "./user_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -13,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/api_key.proto.
  */
 export const file_muster_identity_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("CiBtdXN0ZXIvaWRlbnRpdHkvdjEvYXBpX2tleS5wcm90bxISbXVzdGVyLmlkZW50aXR5LnYxIsQBCgZBcGlLZXkSEgoCaWQYASABKAlCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAESFgoGcHJlZml4GAMgASgJQgaatRgCKAESFgoGc2NvcGVzGAQgAygJQgaatRgCKAESLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_options_v1_options]);
+  fileDesc("CiBtdXN0ZXIvaWRlbnRpdHkvdjEvYXBpX2tleS5wcm90bxISbXVzdGVyLmlkZW50aXR5LnYxIuwCCgZBcGlLZXkSEgoCaWQYASABKAlCBpq1GAIoARIUCgRuYW1lGAIgASgJQgaatRgCKAESFgoGcHJlZml4GAMgASgJQgaatRgCKAESFgoGc2NvcGVzGAQgAygJQgaatRgCKAESLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgtncmFudF91cF90bxgHIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlSACIAQESMgoObGFzdF91c2VkX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KCmNyZWF0ZWRfYnkYCSABKAlCBpq1GAIoAUgBiAEBQg4KDF9ncmFudF91cF90b0INCgtfY3JlYXRlZF9ieWIGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_identity_v1_user, file_muster_options_v1_options]);
 
 /**
  * A credential of an organization. The secret is stored as a hash and returned once, by the call that creates
@@ -54,11 +56,33 @@ export type ApiKey = Message<"muster.identity.v1.ApiKey"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * Unset means never.
+   * The key is refused from then on. Unset means never. A rotation sets the end of the overlap.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * The key grants, takes and changes roles as a member with this role: admin or member. Unset means member.
+   *
+   * @generated from field: optional muster.identity.v1.Role grant_up_to = 7;
+   */
+  grantUpTo?: Role | undefined;
+
+  /**
+   * When a service of the installation last looked the key up for a call, up to a minute before its last use. Unset means
+   * never.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_time = 8;
+   */
+  lastUsedTime?: Timestamp | undefined;
+
+  /**
+   * The user who made the key, a UUID. Unset for a key that a key or an operator has made.
+   *
+   * @generated from field: optional string created_by = 9;
+   */
+  createdBy?: string | undefined;
 };
 
 /**

@@ -6,8 +6,12 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApiKey } from "./api_key_pb.ts";
 import { file_muster_identity_v1_api_key } from "./api_key_pb.ts";
+import type { Role } from "./user_pb.ts";
+import { file_muster_identity_v1_user } from "./user_pb.ts";
 import { file_muster_options_v1_options } from "../../options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/api_key_service.proto.
  */
 export const file_muster_identity_v1_api_key_service: GenFile = /*@__PURE__*/
-  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvYXBpX2tleV9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiYQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIeCgRuYW1lGAEgASgJQhC6SAdyBSABKP8BmrUYAigBEioKBnNjb3BlcxgCIAMoCUIaukgRkgEOCAEQQBgBIgZyBCABKECatRgCKAEiWwoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USKwoHYXBpX2tleRgBIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5BcGlLZXkSFgoGc2VjcmV0GAIgASgJQgaatRgCKAUiVwoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIiCgpwYWdlX3Rva2VuGAIgASgJQg66SAVyAyiAEJq1GAIoASJkChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiwKCGFwaV9rZXlzGAEgAygLMhoubXVzdGVyLmlkZW50aXR5LnYxLkFwaUtleRIfCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBpq1GAIoASI5ChNEZWxldGVBcGlLZXlSZXF1ZXN0EiIKCmFwaV9rZXlfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBIhYKFERlbGV0ZUFwaUtleVJlc3BvbnNlImAKE1JvdGF0ZUFwaUtleVJlcXVlc3QSIgoKYXBpX2tleV9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAESJQoPb3ZlcmxhcF9zZWNvbmRzGAIgASgFQgy6SAkaBxiAmp4BKAAiWwoUUm90YXRlQXBpS2V5UmVzcG9uc2USKwoHYXBpX2tleRgBIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5BcGlLZXkSFgoGc2VjcmV0GAIgASgJQgaatRgCKAUy2QUKDUFwaUtleVNlcnZpY2USrwEKDENyZWF0ZUFwaUtleRInLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GigubXVzdGVyLmlkZW50aXR5LnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIkyKtRgqCg5hcGlfa2V5cy53cml0ZSABQAFIA1ABWANiDmFwaV9rZXkuY3JlYXRlkrUYAwjJAYLT5JMCEToBKiIML3YxL2FwaS1rZXlzEpUBCgtMaXN0QXBpS2V5cxImLm11c3Rlci5pZGVudGl0eS52MS5MaXN0QXBpS2V5c1JlcXVlc3QaJy5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdEFwaUtleXNSZXNwb25zZSI1irUYHQoNYXBpX2tleXMucmVhZEABSANQAFgCYgRub25lgtPkkwIOEgwvdjEvYXBpLWtleXMStwEKDERlbGV0ZUFwaUtleRInLm11c3Rlci5pZGVudGl0eS52MS5EZWxldGVBcGlLZXlSZXF1ZXN0GigubXVzdGVyLmlkZW50aXR5LnYxLkRlbGV0ZUFwaUtleVJlc3BvbnNlIlSKtRgoCg5hcGlfa2V5cy53cml0ZUABSANQAFgDYg5hcGlfa2V5LmRlbGV0ZZK1GAMIzAGC0+STAhsqGS92MS9hcGkta2V5cy97YXBpX2tleV9pZH0SwwEKDFJvdGF0ZUFwaUtleRInLm11c3Rlci5pZGVudGl0eS52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0GigubXVzdGVyLmlkZW50aXR5LnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlImCKtRgqCg5hcGlfa2V5cy53cml0ZSABQAFIA1ABWANiDmFwaV9rZXkucm90YXRlkrUYAwjJAYLT5JMCJToBKiIgL3YxL2FwaS1rZXlzL3thcGlfa2V5X2lkfTpyb3RhdGViBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_muster_identity_v1_api_key, file_muster_options_v1_options]);
+  fileDesc("CihtdXN0ZXIvaWRlbnRpdHkvdjEvYXBpX2tleV9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEi1gEKE0NyZWF0ZUFwaUtleVJlcXVlc3QSHgoEbmFtZRgBIAEoCUIQukgHcgUgASj/AZq1GAIoARIqCgZzY29wZXMYAiADKAlCGrpIEZIBDggBEEAYASIGcgQgAShAmrUYAigBEi8KC2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgtncmFudF91cF90bxgEIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlSACIAQFCDgoMX2dyYW50X3VwX3RvIlsKFENyZWF0ZUFwaUtleVJlc3BvbnNlEisKB2FwaV9rZXkYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuQXBpS2V5EhYKBnNlY3JldBgCIAEoCUIGmrUYAigFInsKEkxpc3RBcGlLZXlzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASIgoKcGFnZV90b2tlbhgCIAEoCUIOukgFcgMogBCatRgCKAESIgoKY3JlYXRlZF9ieRgDIAEoCUIOukgFcgMo/wGatRgCKAEiZAoTTGlzdEFwaUtleXNSZXNwb25zZRIsCghhcGlfa2V5cxgBIAMoCzIaLm11c3Rlci5pZGVudGl0eS52MS5BcGlLZXkSHwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgaatRgCKAEingEKE1VwZGF0ZUFwaUtleVJlcXVlc3QSIgoKYXBpX2tleV9pZBgBIAEoCUIOukgFcgMo/wGatRgCKAESMgoHYXBpX2tleRgCIAEoCzIhLm11c3Rlci5pZGVudGl0eS52MS5BcGlLZXlDaGFuZ2VzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayLcAQoNQXBpS2V5Q2hhbmdlcxIjCgRuYW1lGAEgASgJQhC6SAdyBSABKP8BmrUYAigBSACIAQESKAoGc2NvcGVzGAIgAygJQhi6SA+SAQwQQBgBIgZyBCABKECatRgCKAESLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKC2dyYW50X3VwX3RvGAQgASgOMhgubXVzdGVyLmlkZW50aXR5LnYxLlJvbGVIAYgBAUIHCgVfbmFtZUIOCgxfZ3JhbnRfdXBfdG8iQwoUVXBkYXRlQXBpS2V5UmVzcG9uc2USKwoHYXBpX2tleRgBIAEoCzIaLm11c3Rlci5pZGVudGl0eS52MS5BcGlLZXkiOQoTRGVsZXRlQXBpS2V5UmVxdWVzdBIiCgphcGlfa2V5X2lkGAEgASgJQg66SAVyAyj/AZq1GAIoASIWChREZWxldGVBcGlLZXlSZXNwb25zZSJgChNSb3RhdGVBcGlLZXlSZXF1ZXN0EiIKCmFwaV9rZXlfaWQYASABKAlCDrpIBXIDKP8BmrUYAigBEiUKD292ZXJsYXBfc2Vjb25kcxgCIAEoBUIMukgJGgcYgJqeASgAIlsKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEisKB2FwaV9rZXkYASABKAsyGi5tdXN0ZXIuaWRlbnRpdHkudjEuQXBpS2V5EhYKBnNlY3JldBgCIAEoCUIGmrUYAigFMq8HCg1BcGlLZXlTZXJ2aWNlEq8BCgxDcmVhdGVBcGlLZXkSJy5tdXN0ZXIuaWRlbnRpdHkudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBooLm11c3Rlci5pZGVudGl0eS52MS5DcmVhdGVBcGlLZXlSZXNwb25zZSJMirUYKgoOYXBpX2tleXMud3JpdGUgAUABSANQAVgDYg5hcGlfa2V5LmNyZWF0ZZK1GAMIyQGC0+STAhE6ASoiDC92MS9hcGkta2V5cxKVAQoLTGlzdEFwaUtleXMSJi5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdEFwaUtleXNSZXF1ZXN0GicubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiNYq1GB0KDWFwaV9rZXlzLnJlYWRAAUgDUABYAmIEbm9uZYLT5JMCDhIML3YxL2FwaS1rZXlzEtMBCgxVcGRhdGVBcGlLZXkSJy5tdXN0ZXIuaWRlbnRpdHkudjEuVXBkYXRlQXBpS2V5UmVxdWVzdBooLm11c3Rlci5pZGVudGl0eS52MS5VcGRhdGVBcGlLZXlSZXNwb25zZSJwirUYKAoOYXBpX2tleXMud3JpdGVAAUgDUABYA2IOYXBpX2tleS51cGRhdGWStRgNIgt1cGRhdGVfbWFza4LT5JMCLToHYXBpX2tleWIHYXBpX2tleTIZL3YxL2FwaS1rZXlzL3thcGlfa2V5X2lkfRK3AQoMRGVsZXRlQXBpS2V5EicubXVzdGVyLmlkZW50aXR5LnYxLkRlbGV0ZUFwaUtleVJlcXVlc3QaKC5tdXN0ZXIuaWRlbnRpdHkudjEuRGVsZXRlQXBpS2V5UmVzcG9uc2UiVIq1GCgKDmFwaV9rZXlzLndyaXRlQAFIA1AAWANiDmFwaV9rZXkuZGVsZXRlkrUYAwjMAYLT5JMCGyoZL3YxL2FwaS1rZXlzL3thcGlfa2V5X2lkfRLDAQoMUm90YXRlQXBpS2V5EicubXVzdGVyLmlkZW50aXR5LnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaKC5tdXN0ZXIuaWRlbnRpdHkudjEuUm90YXRlQXBpS2V5UmVzcG9uc2UiYIq1GCoKDmFwaV9rZXlzLndyaXRlIAFAAUgDUAFYA2IOYXBpX2tleS5yb3RhdGWStRgDCMkBgtPkkwIlOgEqIiAvdjEvYXBpLWtleXMve2FwaV9rZXlfaWR9OnJvdGF0ZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_muster_identity_v1_api_key, file_muster_identity_v1_user, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.CreateApiKeyRequest
@@ -32,6 +36,20 @@ export type CreateApiKeyRequest = Message<"muster.identity.v1.CreateApiKeyReques
    * @generated from field: repeated string scopes = 2;
    */
   scopes: string[];
+
+  /**
+   * In the future. Unset means never.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 3;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Admin or member; owners only. Unset ranks the key as a member.
+   *
+   * @generated from field: optional muster.identity.v1.Role grant_up_to = 4;
+   */
+  grantUpTo?: Role | undefined;
 };
 
 /**
@@ -82,6 +100,13 @@ export type ListApiKeysRequest = Message<"muster.identity.v1.ListApiKeysRequest"
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only keys that this user made, a UUID; empty for all keys.
+   *
+   * @generated from field: string created_by = 3;
+   */
+  createdBy: string;
 };
 
 /**
@@ -116,6 +141,92 @@ export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__P
   messageDesc(file_muster_identity_v1_api_key_service, 3);
 
 /**
+ * @generated from message muster.identity.v1.UpdateApiKeyRequest
+ */
+export type UpdateApiKeyRequest = Message<"muster.identity.v1.UpdateApiKeyRequest"> & {
+  /**
+   * @generated from field: string api_key_id = 1;
+   */
+  apiKeyId: string;
+
+  /**
+   * @generated from field: muster.identity.v1.ApiKeyChanges api_key = 2;
+   */
+  apiKey?: ApiKeyChanges | undefined;
+
+  /**
+   * Paths of ApiKeyChanges. Name and scopes can't be cleared. Empty means the fields that are set.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UpdateApiKeyRequest.
+ * Use `create(UpdateApiKeyRequestSchema)` to create a new message.
+ */
+export const UpdateApiKeyRequestSchema: GenMessage<UpdateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_api_key_service, 4);
+
+/**
+ * The fields of an API key that can be changed.
+ *
+ * @generated from message muster.identity.v1.ApiKeyChanges
+ */
+export type ApiKeyChanges = Message<"muster.identity.v1.ApiKeyChanges"> & {
+  /**
+   * @generated from field: optional string name = 1;
+   */
+  name?: string | undefined;
+
+  /**
+   * As in CreateApiKeyRequest.
+   *
+   * @generated from field: repeated string scopes = 2;
+   */
+  scopes: string[];
+
+  /**
+   * In the future. Cleared: the key does not expire.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 3;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Admin or member; owners only. Cleared: the key ranks as a member.
+   *
+   * @generated from field: optional muster.identity.v1.Role grant_up_to = 4;
+   */
+  grantUpTo?: Role | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.ApiKeyChanges.
+ * Use `create(ApiKeyChangesSchema)` to create a new message.
+ */
+export const ApiKeyChangesSchema: GenMessage<ApiKeyChanges> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_api_key_service, 5);
+
+/**
+ * @generated from message muster.identity.v1.UpdateApiKeyResponse
+ */
+export type UpdateApiKeyResponse = Message<"muster.identity.v1.UpdateApiKeyResponse"> & {
+  /**
+   * @generated from field: muster.identity.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+};
+
+/**
+ * Describes the message muster.identity.v1.UpdateApiKeyResponse.
+ * Use `create(UpdateApiKeyResponseSchema)` to create a new message.
+ */
+export const UpdateApiKeyResponseSchema: GenMessage<UpdateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_api_key_service, 6);
+
+/**
  * @generated from message muster.identity.v1.DeleteApiKeyRequest
  */
 export type DeleteApiKeyRequest = Message<"muster.identity.v1.DeleteApiKeyRequest"> & {
@@ -130,7 +241,7 @@ export type DeleteApiKeyRequest = Message<"muster.identity.v1.DeleteApiKeyReques
  * Use `create(DeleteApiKeyRequestSchema)` to create a new message.
  */
 export const DeleteApiKeyRequestSchema: GenMessage<DeleteApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_api_key_service, 4);
+  messageDesc(file_muster_identity_v1_api_key_service, 7);
 
 /**
  * @generated from message muster.identity.v1.DeleteApiKeyResponse
@@ -143,7 +254,7 @@ export type DeleteApiKeyResponse = Message<"muster.identity.v1.DeleteApiKeyRespo
  * Use `create(DeleteApiKeyResponseSchema)` to create a new message.
  */
 export const DeleteApiKeyResponseSchema: GenMessage<DeleteApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_api_key_service, 5);
+  messageDesc(file_muster_identity_v1_api_key_service, 8);
 
 /**
  * @generated from message muster.identity.v1.RotateApiKeyRequest
@@ -167,7 +278,7 @@ export type RotateApiKeyRequest = Message<"muster.identity.v1.RotateApiKeyReques
  * Use `create(RotateApiKeyRequestSchema)` to create a new message.
  */
 export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_api_key_service, 6);
+  messageDesc(file_muster_identity_v1_api_key_service, 9);
 
 /**
  * @generated from message muster.identity.v1.RotateApiKeyResponse
@@ -191,7 +302,7 @@ export type RotateApiKeyResponse = Message<"muster.identity.v1.RotateApiKeyRespo
  * Use `create(RotateApiKeyResponseSchema)` to create a new message.
  */
 export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_api_key_service, 7);
+  messageDesc(file_muster_identity_v1_api_key_service, 10);
 
 /**
  * API keys of the caller's organization.
@@ -200,8 +311,8 @@ export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@_
  */
 export const ApiKeyService: GenService<{
   /**
-   * Creates a key. PERMISSION_DENIED unless the scopes are among the caller's own, FIELD_INVALID for an
-   * unknown scope.
+   * Creates a key. PERMISSION_DENIED unless the scopes are among the caller's own, and for `grant_up_to` unless the
+   * caller is an owner. FIELD_INVALID for an unknown scope.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.CreateApiKey
    */
@@ -221,6 +332,18 @@ export const ApiKeyService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
+   * Changes the fields named by the mask. PERMISSION_DENIED unless new scopes are among the caller's own, and for
+   * `grant_up_to` unless the caller is an owner. API_KEY_NOT_FOUND when the organization has no such valid key,
+   * API_KEY_ROTATED when a rotation has replaced the key.
+   *
+   * @generated from rpc muster.identity.v1.ApiKeyService.UpdateApiKey
+   */
+  updateApiKey: {
+    methodKind: "unary";
+    input: typeof UpdateApiKeyRequestSchema;
+    output: typeof UpdateApiKeyResponseSchema;
+  },
+  /**
    * Revokes a key at once, in every process. API_KEY_NOT_FOUND when the organization has no such key.
    *
    * @generated from rpc muster.identity.v1.ApiKeyService.DeleteApiKey
@@ -231,7 +354,8 @@ export const ApiKeyService: GenService<{
     output: typeof DeleteApiKeyResponseSchema;
   },
   /**
-   * Creates a key with the name and the scopes of the old key, which stays valid for the overlap.
+   * Creates a key with the name, the scopes, the end and the rank of the old key, which stays valid for the overlap.
+   * PERMISSION_DENIED unless the caller holds the scopes and may grant the role of `grant_up_to`.
    * API_KEY_NOT_FOUND when the organization has no such valid key, API_KEY_ROTATED when the key was rotated
    * before.
    *

@@ -6,8 +6,8 @@ import { type OrganizationId, uuidToBytes } from "@muster/core";
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { IdentityUnderTest } from "./identity-under-test.ts";
-import { signInUser } from "./signed-in-user.ts";
+import { IdentityUnderTest } from "../identity-under-test.ts";
+import { signInUser } from "../signed-in-user.ts";
 
 const { createApiKey, listApiKeys, deleteApiKey, rotateApiKey } = ApiKeyService.method;
 const NOT_FOUND = { reason: "API_KEY_NOT_FOUND", row: { http: 404 } };
@@ -62,7 +62,7 @@ describe.each(ENGINES)("API keys on %s", (engine) => {
 
     const { apiKeys } = await identity.call(listApiKeys, {}, { key });
     expect(apiKeys.map((one) => one.name)).toEqual(["First key", "Zoë's key "]);
-    expect(apiKeys[1]).toEqual(apiKey);
+    expect(apiKeys[1]).toEqual({ ...apiKey, lastUsedTime: apiKey.createTime });
 
     const rows = await identity.database.reader("api_keys").select<Record<string, unknown>[]>();
     const stored = rows

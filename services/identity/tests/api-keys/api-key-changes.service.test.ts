@@ -1,0 +1,197 @@
+// Tests changes of API keys: name, scopes, end and rank; the last use; and the keys of a member who is removed.
+import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { hashApiKey, type Role } from "@muster/authz";
+import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
+import { CredentialService } from "@muster/contracts/muster/identity/v1/credential_service_pb";
+import { InvitationService } from "@muster/contracts/muster/identity/v1/invitation_service_pb";
+import { Role as RoleMessage } from "@muster/contracts/muster/identity/v1/user_pb";
+import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
+import type { OrganizationId, UserId } from "@muster/core";
+import { ENGINES } from "@muster/testkit";
+import { expectReason } from "@muster/testkit/module";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { forgetMaker } from "../../src/api-keys/api-key-store.ts";
+import { IdentityUnderTest } from "../identity-under-test.ts";
+import { type SignedInUser, signInUser } from "../signed-in-user.ts";
+
+const { createApiKey, listApiKeys, rotateApiKey, updateApiKey } = ApiKeyService.method;
+const { verifyApiKey } = CredentialService.method;
+const { createInvitation, listInvitations } = InvitationService.method;
+const { deleteUser } = UserService.method;
+
+describe.each(ENGINES)("changes of API keys on %s", (engine) => {
+  let identity: IdentityUnderTest;
+  let organizationId: OrganizationId;
+  let owner: SignedInUser;
+  let admin: SignedInUser;
+  let asOwner: { readonly key: string };
+  let asAdmin: { readonly key: string };
+
+  beforeAll(async () => {
+    identity = await IdentityUnderTest.open(engine);
+  });
+  afterAll(() => identity.close());
+  beforeEach(async () => {
+    organizationId = (await identity.organization()).organizationId as OrganizationId;
+    owner = await signIn("owner");
+    admin = await signIn("admin");
+    asOwner = { key: owner.token };
+    asAdmin = { key: admin.token };
+    await identity.clock.advance(1);
+  });
+
+  function signIn(role: Role): Promise<SignedInUser> {
+    const { database, accessTokens, clock } = identity;
+    const nowMs = clock.nowMs();
+    return signInUser({ database, accessTokens, nowMs, authenticatedTimeMs: nowMs, organizationId, role });
+  }
+
+  async function issue(request: object = {}, as = asOwner) {
+    const wanted = { name: "A key", scopes: ["api_keys.read"], ...request };
+    const { apiKey, secret } = await identity.call(createApiKey, wanted, as);
+    if (apiKey === undefined) throw new Error("no key");
+    return { id: apiKey.id, secret, apiKey };
+  }
+
+  const update = (apiKeyId: string, apiKey: object, as = asOwner, paths: string[] = []) =>
+    identity.call(updateApiKey, { apiKeyId, apiKey, updateMask: { paths } }, as);
+  const listed = async (request: object = {}) =>
+    (await identity.call(listApiKeys, request, asOwner)).apiKeys.map(({ id }) => id);
+  const outcome = (secret: string): Promise<string> =>
+    identity.call(listApiKeys, {}, { key: secret }).then(
+      () => "works",
+      ({ reason }: { readonly reason: string }) => reason,
+    );
+  const later = (ms: number): Timestamp => timestampFromMs(identity.clock.nowMs() + ms);
+
+  test("a key ends at its time, to the millisecond, also where it was verified before", async () => {
+    const { secret, apiKey } = await issue({ expireTime: later(30_000) });
+    expect(timestampMs(apiKey.expireTime as Timestamp)).toBe(identity.clock.nowMs() + 30_000);
+    expect(await outcome(secret)).toBe("works");
+    await identity.clock.advance(29_999);
+    expect(await outcome(secret)).toBe("works");
+    await identity.clock.advance(1);
+    expect(await outcome(secret)).toBe("UNAUTHENTICATED");
+    expect(await listed()).not.toContain(apiKey.id);
+    await expectReason(update(apiKey.id, { name: "Late" }), "API_KEY_NOT_FOUND");
+    await expectReason(issue({ expireTime: later(0) }), "FIELD_INVALID", {
+      fields: [{ field: "expire_time" }],
+    });
+  });
+
+  test("name, scopes and end change at once, and only what the mask names", async () => {
+    const { id, secret } = await issue();
+    const { apiKey } = await update(id, { name: "Renamed", expireTime: later(60_000) });
+    expect(apiKey).toMatchObject({ id, name: "Renamed", scopes: ["api_keys.read"] });
+    expect((await identity.call(listApiKeys, {}, asOwner)).apiKeys).toContainEqual(apiKey);
+    expect(await outcome(secret)).toBe("works");
+    await update(id, { scopes: ["events.read"] });
+    expect(await outcome(secret)).toBe("PERMISSION_DENIED");
+    await update(id, { expireTime: later(1) });
+    await identity.clock.advance(1);
+    expect(await outcome(secret)).toBe("UNAUTHENTICATED");
+    const other = await issue({ expireTime: later(1_000) });
+    expect((await update(other.id, {}, asOwner, ["expire_time"])).apiKey?.expireTime).toBeUndefined();
+    await identity.clock.advance(1_000);
+    expect(await outcome(other.secret)).toBe("works");
+  });
+
+  test("a change is refused with the field, and gives nobody more than they hold", async () => {
+    const { id } = await issue();
+    const refused = (changes: object, field: string, paths: string[] = []) =>
+      expectReason(update(id, changes, asOwner, paths), "FIELD_INVALID", { fields: [{ field }] });
+    await refused({ name: "" }, "api_key.name");
+    await refused({}, "api_key.name", ["name"]);
+    await refused({}, "api_key.scopes", ["scopes"]);
+    await refused({ scopes: ["events.fly"] }, "api_key.scopes[0]");
+    await refused({ expireTime: later(0) }, "api_key.expire_time");
+    await refused({ grantUpTo: RoleMessage.OWNER }, "api_key.grant_up_to");
+    await refused({ grantUpTo: RoleMessage.AUDITOR }, "api_key.grant_up_to");
+    await refused({}, "update_mask", ["key_hash"]);
+    await expectReason(update(id, { scopes: ["*"] }, asAdmin), "PERMISSION_DENIED");
+    const foreign = { key: (await identity.organization("Other")).secret };
+    await expectReason(update(id, { name: "Taken" }, foreign), "API_KEY_NOT_FOUND");
+    await identity.call(rotateApiKey, { apiKeyId: id, overlapSeconds: 60 }, asOwner);
+    await expectReason(update(id, { name: "Old" }), "API_KEY_ROTATED");
+  });
+
+  test("a rotation keeps the end and the rank, and never prolongs the old key", async () => {
+    const expireTime = later(30_000);
+    const { id } = await issue({ expireTime, grantUpTo: RoleMessage.ADMIN });
+    const { apiKey } = await identity.call(rotateApiKey, { apiKeyId: id, overlapSeconds: 60 }, asOwner);
+    expect(apiKey).toMatchObject({ expireTime, grantUpTo: RoleMessage.ADMIN });
+    const { apiKeys } = await identity.call(listApiKeys, {}, asOwner);
+    expect(apiKeys.find((key) => key.id === id)?.expireTime).toEqual(expireTime);
+  });
+
+  test("only an owner raises a key, which then grants roles up to admin", async () => {
+    const email = () => `${identity.clock.nowMs()}.${Math.random()}@example.com`;
+    const scopes = ["users.invite", "api_keys.write"];
+    const { id, secret } = await issue({ scopes }, asAdmin);
+    const invite = (role: RoleMessage, key = secret) =>
+      identity.call(createInvitation, { email: email(), role }, { key });
+    await expectReason(invite(RoleMessage.ADMIN), "PERMISSION_DENIED");
+    await expectReason(issue({ grantUpTo: RoleMessage.MEMBER }, asAdmin), "PERMISSION_DENIED");
+    await expectReason(update(id, { grantUpTo: RoleMessage.ADMIN }, asAdmin), "PERMISSION_DENIED");
+    await expectReason(update(id, { grantUpTo: RoleMessage.ADMIN }, { key: secret }), "PERMISSION_DENIED");
+    await update(id, { grantUpTo: RoleMessage.ADMIN });
+    await invite(RoleMessage.ADMIN);
+    await expectReason(invite(RoleMessage.OWNER), "PERMISSION_DENIED");
+    const found = await identity.call(verifyApiKey, { keyHash: hashApiKey(secret) }, { service: "events" });
+    expect(found.grantUpTo).toBe(RoleMessage.ADMIN);
+    // A key that ranks as a member cannot get hold of the secret of a raised one.
+    const plain = await issue({ scopes });
+    const theft = identity.call(rotateApiKey, { apiKeyId: id }, { key: plain.secret });
+    await expectReason(theft, "PERMISSION_DENIED");
+    await update(id, {}, asOwner, ["grant_up_to"]);
+    await expectReason(invite(RoleMessage.ADMIN), "PERMISSION_DENIED");
+    await update(id, { scopes: ["events.read"] });
+    const { invitations } = await identity.call(listInvitations, {}, asOwner);
+    const ends = invitations.map(({ expireTime }) => timestampMs(expireTime as Timestamp));
+    expect(ends.map((endMs) => endMs <= identity.clock.nowMs())).toEqual([true]);
+  });
+
+  test("the list names the maker and the last use, which is saved once a minute", async () => {
+    const { id, secret } = await issue({}, asAdmin);
+    const byOwner = await issue();
+    expect(await listed({ createdBy: admin.userId })).toEqual([id]);
+    expect(await listed({ createdBy: owner.userId })).toEqual([byOwner.id]);
+    await expectReason(listed({ createdBy: "ada" }), "FIELD_INVALID", { fields: [{ field: "created_by" }] });
+    const found = async () =>
+      (await identity.call(listApiKeys, {}, asOwner)).apiKeys.find((key) => key.id === id);
+    expect(await found()).toMatchObject({ createdBy: admin.userId });
+    expect((await found())?.lastUsedTime).toBeUndefined();
+    const used = timestampFromMs(identity.clock.nowMs());
+    await outcome(secret);
+    expect((await found())?.lastUsedTime).toEqual(used);
+    const look = () => identity.call(verifyApiKey, { keyHash: hashApiKey(secret) }, { service: "events" });
+    await identity.clock.advance(59_999);
+    await look();
+    expect((await found())?.lastUsedTime).toEqual(used);
+    await identity.clock.advance(1);
+    await look();
+    expect((await found())?.lastUsedTime).toEqual(timestampFromMs(identity.clock.nowMs()));
+  });
+
+  test("keys survive their maker, unless the removal revokes them", async () => {
+    const [first, second] = [await signIn("admin"), await signIn("admin")];
+    const kept = await issue({}, { key: first.token });
+    const ended = await issue({}, { key: second.token });
+    const lesser = await issue({ scopes: ["users.delete"] });
+    const remove = (user: SignedInUser, revokeApiKeys: boolean, as = asOwner) =>
+      identity.call(deleteUser, { userId: user.userId, revokeApiKeys }, as);
+    await expectReason(remove(second, true, { key: lesser.secret }), "PERMISSION_DENIED", {
+      details: { permission: "api_keys.write" },
+    });
+    expect(await outcome(ended.secret)).toBe("works");
+    await remove(first, false);
+    await remove(second, true);
+    expect(await outcome(kept.secret)).toBe("works");
+    expect(await outcome(ended.secret)).toBe("UNAUTHENTICATED");
+    expect(await listed()).toEqual(expect.arrayContaining([kept.id, lesser.id]));
+    expect(await listed({ createdBy: second.userId })).toEqual([]);
+    await identity.database.transaction((trx) => forgetMaker(trx, first.userId as UserId));
+    expect(await listed({ createdBy: first.userId })).toEqual([]);
+    expect(await outcome(kept.secret)).toBe("works");
+  });
+});
