@@ -10,7 +10,7 @@ import { credentialService } from "./access-tokens/credential-service.ts";
 import { accountService } from "./account/account-service.ts";
 import { ExpiredDataWorker } from "./account/expired-data-worker.ts";
 import { ACCOUNT_ERASURE_KIND, accountErasureRunner } from "./account-deletion/account-erasure-runner.ts";
-import { apiKeyService } from "./api-keys/api-key-service.ts";
+import { apiKeyService } from "./api-key-calls/api-key-service.ts";
 import { ClosingWorker } from "./closing/closing-worker.ts";
 import { organizationContent } from "./closing/organization-content.ts";
 import { USER_ERASURE_KIND } from "./deletion-requests/deletion-request.ts";

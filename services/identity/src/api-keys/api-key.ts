@@ -1,4 +1,4 @@
-// Declares a stored API key: the hash, never the secret. Pure.
+// Declares a stored API key: the hash, never the secret.
 import type { Role } from "@muster/authz";
 import { type ApiKeyId, isUuid, type OrganizationId, type UserId } from "@muster/core";
 import { AppError } from "@muster/errors";

@@ -7,7 +7,7 @@ import {
 } from "@muster/contracts/muster/identity/v1/user_service_pb";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
-import { requireKeyPermission, revokeKeysOf } from "../api-keys/revoke-keys-of.ts";
+import { requireKeyPermission, revokeKeysOf } from "../api-key-calls/revoke-keys-of.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { requirePermitted, requireRank } from "../membership-rules/actor.ts";
 import { endMembership } from "../membership-rules/end-membership.ts";

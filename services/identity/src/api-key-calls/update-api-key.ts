@@ -8,14 +8,14 @@ import {
 import { AppError, invalidField } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import { type CallContext, changedPaths, type UnaryHandler } from "@muster/rpc";
+import { type ApiKey, isValidAt, parseApiKeyId } from "../api-keys/api-key.ts";
+import { apiKeyUpdated } from "../api-keys/api-key-events.ts";
+import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
+import { lockApiKey, saveApiKey } from "../api-keys/api-key-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { INVITE_PERMISSION, voidInvitationsOf } from "../invitations/void-invitations.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { announceChanges } from "../revocation/announce-changes.ts";
-import { type ApiKey, isValidAt, parseApiKeyId } from "./api-key.ts";
-import { apiKeyUpdated } from "./api-key-events.ts";
-import { apiKeyToProto } from "./api-key-proto.ts";
-import { lockApiKey, saveApiKey } from "./api-key-store.ts";
 import { requestedEnd, requestedRank, requireOwner } from "./requested-rank.ts";
 import { requireHeldScopes, requireKnownScopes } from "./requested-scopes.ts";
 

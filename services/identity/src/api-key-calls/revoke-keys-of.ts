@@ -4,10 +4,10 @@ import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { Write } from "@muster/outbox";
 import type { CallContext } from "@muster/rpc";
+import { isValidAt } from "../api-keys/api-key.ts";
+import { apiKeyRevoked } from "../api-keys/api-key-events.ts";
+import { removeApiKeysOf } from "../api-keys/api-key-store.ts";
 import { voidInvitationsOf } from "../invitations/void-invitations.ts";
-import { isValidAt } from "./api-key.ts";
-import { apiKeyRevoked } from "./api-key-events.ts";
-import { removeApiKeysOf } from "./api-key-store.ts";
 
 const PERMISSION = "api_keys.write";
 

@@ -4,9 +4,9 @@ import type { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key
 import { type ApiKeyId, isUuid, type UserId } from "@muster/core";
 import { invalidField } from "@muster/errors";
 import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
+import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
+import { type ApiKeyCursor, listApiKeyPage } from "../api-keys/api-key-store.ts";
 import type { IdentityDeps } from "../deps.ts";
-import { apiKeyToProto } from "./api-key-proto.ts";
-import { type ApiKeyCursor, listApiKeyPage } from "./api-key-store.ts";
 
 export function listApiKeys(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.listApiKeys> {
   const { clock, database, pageTokens } = deps;

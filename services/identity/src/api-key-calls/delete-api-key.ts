@@ -7,13 +7,13 @@ import {
 import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
+import { isValidAt, parseApiKeyId } from "../api-keys/api-key.ts";
+import { apiKeyRevoked } from "../api-keys/api-key-events.ts";
+import { findApiKey, removeApiKey } from "../api-keys/api-key-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { voidInvitationsOf } from "../invitations/void-invitations.ts";
 import { announceRevocations } from "../revocation/announce-revocations.ts";
 import { countRevocations } from "../revocation/revocation-count-store.ts";
-import { isValidAt, parseApiKeyId } from "./api-key.ts";
-import { apiKeyRevoked } from "./api-key-events.ts";
-import { findApiKey, removeApiKey } from "./api-key-store.ts";
 
 export function deleteApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.deleteApiKey> {
   return async (request, context) => {

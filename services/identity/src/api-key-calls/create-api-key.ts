@@ -6,12 +6,12 @@ import {
 } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
+import { apiKeyCreated } from "../api-keys/api-key-events.ts";
+import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
+import { insertApiKey } from "../api-keys/api-key-store.ts";
+import { issueApiKey } from "../api-keys/issue-api-key.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
-import { apiKeyCreated } from "./api-key-events.ts";
-import { apiKeyToProto } from "./api-key-proto.ts";
-import { insertApiKey } from "./api-key-store.ts";
-import { issueApiKey } from "./issue-api-key.ts";
 import { makerOf, requestedEnd, requestedRank, requireOwner } from "./requested-rank.ts";
 import { requireHeldScopes, requireKnownScopes } from "./requested-scopes.ts";
 

@@ -8,15 +8,15 @@ import {
 import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
+import { isValidAt, parseApiKeyId } from "../api-keys/api-key.ts";
+import { apiKeyRotated } from "../api-keys/api-key-events.ts";
+import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
+import { endApiKey, insertApiKey, lockApiKey, removeEndedApiKeys } from "../api-keys/api-key-store.ts";
+import { issueApiKey } from "../api-keys/issue-api-key.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { announceRevocations } from "../revocation/announce-revocations.ts";
 import { countRevocations } from "../revocation/revocation-count-store.ts";
-import { isValidAt, parseApiKeyId } from "./api-key.ts";
-import { apiKeyRotated } from "./api-key-events.ts";
-import { apiKeyToProto } from "./api-key-proto.ts";
-import { endApiKey, insertApiKey, lockApiKey, removeEndedApiKeys } from "./api-key-store.ts";
-import { issueApiKey } from "./issue-api-key.ts";
 import { makerOf, requireRankOf } from "./requested-rank.ts";
 import { requireHeldScopes } from "./requested-scopes.ts";
 
