@@ -43,8 +43,9 @@ const SMALL: Readonly<Record<string, number>> = {
   ListErasures: SMALL_ROWS,
   ListTrackedUserPoints: SMALL_ROWS,
   ListOrganizations: 1,
-  // Members and invitations are not added here.
+  // Members, invitations and deletion requests are not added here.
   ListUsers: 0,
+  ListDeletionRequests: 0,
   ListInvitations: 0,
   ListTopLogins: 0,
   ListInactiveUsers: 0,
