@@ -6,6 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { expectExactMembers, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
 const HISTORY = 5_200;
+/** Many scans of the history take long on a busy machine. */
+const WAIT = { timeoutMs: 20_000 };
+const TEST = { timeout: 60_000 };
 
 describe.each(ENGINES)("a long rebuild on %s", (engine) => {
   let harness: SegmentsHarness;
@@ -62,7 +65,7 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
     await waitFor(async () => {
       const row = await harness.database.reader("shard_cursors").where({ shard }).first("position");
       return Number(row?.position) === last;
-    });
+    }, WAIT);
   }
 
   const countMarks = async () => (await harness.database.reader("profile_rebuilds")).length;
@@ -86,12 +89,12 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
     await waitFor(async () => {
       await harness.clock.advance(50);
       return (await countMarks()) === 0;
-    });
+    }, WAIT);
     await expectExactMembers(running, "ordered");
     await expectExactMembers(running, "paid");
   }
 
-  test("lets the shard apply messages of other profiles", async () => {
+  test("lets the shard apply messages of other profiles", TEST, async () => {
     await startRebuild();
     await submit(event(bo, "b", 10), event(bo, "a", 20), event(bo, "x", 30));
     const eventual = harness.first.as(harness.organizationId, { "muster-consistency": "eventual" });
@@ -100,7 +103,7 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
     await finishRebuild();
   });
 
-  test("includes events of the profile that were applied after its snapshot", async () => {
+  test("includes events of the profile that were applied after its snapshot", TEST, async () => {
     await startRebuild();
     await submit(event(ada, "paid", 70_000));
     const { scans } = harness.events;
@@ -110,7 +113,7 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
     expect(harness.events.scans).toBe(scans);
   });
 
-  test("starts again when the identity of the profile changes", async () => {
+  test("starts again when the identity of the profile changes", TEST, async () => {
     await submit(event(bo, "paid", 20));
     await startRebuild();
     await harness.events.merge(harness.organizationId, bo, ada);
@@ -119,7 +122,7 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
     expect(await membersOf(harness.segments, "paid")).toEqual([ada]);
   });
 
-  test("starts again when a segment is added", async () => {
+  test("starts again when a segment is added", TEST, async () => {
     await submit(event(ada, "seen", 20));
     await startRebuild();
     await harness.segments.createSegment({ name: "Seen", eventName: "seen", minCount: 1 });
@@ -129,7 +132,7 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
     expect(await membersOf(harness.segments, "seen")).toEqual([ada]);
   });
 
-  test("is done by the next owner when its process ends before the write", async () => {
+  test("is done by the next owner when its process ends before the write", TEST, async () => {
     await startRebuild();
     await submit(event(ada, "paid", 70_000));
     await harness.first.stop();

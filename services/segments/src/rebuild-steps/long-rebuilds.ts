@@ -9,7 +9,7 @@ import { LongRebuild, type LongRebuildDeps } from "./long-rebuild.ts";
 
 /** Tasks that wait. With more, a step rebuilds the long history. */
 const WAITING_MAX = 100;
-/** Conflicts of a task with changes meanwhile; afterwards a step rebuilds the task, while no message is applied. */
+/** Conflicts of a task with changes meanwhile, and failures; afterwards a step rebuilds the task, while no message is applied. */
 const CONFLICTS_MAX = 3;
 /** Remembered profiles with a long last scan, and tasks with conflicts. */
 const REMEMBERED_MAX = 10_000;
@@ -74,7 +74,7 @@ export class LongRebuilds implements BusyTasks {
     this.#running = undefined;
     this.#start(signal);
     if (finish === "conflict") {
-      this.#conflicts.set(key, (this.#conflicts.get(key) ?? 0) + 1);
+      this.#countConflict(key);
       return undefined;
     }
     this.#conflicts.delete(key);
@@ -87,8 +87,14 @@ export class LongRebuilds implements BusyTasks {
     } catch (error) {
       running.cancel();
       this.#running = undefined;
+      // The failure may be of a thread, which a step does not need.
+      this.#countConflict(textOf(running.task));
       throw error;
     }
+  }
+
+  #countConflict(key: string): void {
+    this.#conflicts.set(key, (this.#conflicts.get(key) ?? 0) + 1);
   }
 
   #start(signal: AbortSignal): void {
