@@ -13,6 +13,8 @@ export async function up(schema: Schema): Promise<void> {
       state: tiny(),
       requester_kind: bytes(16),
       requester_id: bytes(64),
+      // The requesting user, or the user who made the requesting key; null for a key that no user made.
+      requester_user_id: nullable(id16()),
       decider_id: nullable(bytes(64)),
       create_time_ms: instant(),
       decide_time_ms: nullable(instant()),

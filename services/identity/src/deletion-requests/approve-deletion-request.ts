@@ -1,4 +1,4 @@
-// ApproveDeletionRequest: ends the membership of a person, and begins the erasure of what the organization stores.
+// ApproveDeletionRequest: ends the membership of a person, and begins the erasure of the data.
 import { create } from "@bufbuild/protobuf";
 import { mayGrantOrTake } from "@muster/authz";
 import {
@@ -21,6 +21,7 @@ import { saveDeletionRequest } from "./deletion-request-store.ts";
 import { endPerson } from "./end-person.ts";
 import { lockRequest } from "./lock-request.ts";
 import { mailPerson } from "./mail-person.ts";
+import { findResponsibleUser } from "./responsible-user.ts";
 
 export function approveDeletionRequest(
   deps: IdentityDeps,
@@ -29,11 +30,7 @@ export function approveDeletionRequest(
     const nowMs = deps.clock.nowMs();
     return writeTransaction(deps, context, async (trx, write) => {
       const { actor, request } = await lockRequest(trx, context, message.deletionRequestId);
-      const { principal } = context;
-      const { requester } = request;
-      if (requester.kind === principal.kind && requester.id === principal.id) {
-        throw new AppError("SELF_APPROVAL");
-      }
+      await requireOther(trx, context, request);
       if (request.state === "rejected") throw new AppError("DELETION_REQUEST_DECIDED");
       const operation =
         request.state === "approved"
@@ -42,6 +39,17 @@ export function approveDeletionRequest(
       return create(ApproveDeletionRequestResponseSchema, { operation });
     });
   };
+}
+
+/** SELF_APPROVAL for the requester: the same credential, or the same user behind two credentials. */
+async function requireOther(
+  trx: Transaction,
+  { organizationId, principal }: Pick<CallContext, "organizationId" | "principal">,
+  { requester, requesterUserId }: DeletionRequest,
+): Promise<void> {
+  const userId = await findResponsibleUser(trx, organizationId, principal);
+  const isSame = requester.kind === principal.kind && requester.id === principal.id;
+  if (isSame || (userId !== undefined && userId === requesterUserId)) throw new AppError("SELF_APPROVAL");
 }
 
 /** Operations are deleted a month after their end; the request stays. */

@@ -19,6 +19,7 @@ import type { DeletionRequest } from "./deletion-request.ts";
 import { deletionRequestToProto } from "./deletion-request-proto.ts";
 import { insertDeletionRequest, lockPendingRequest, saveDeletionRequest } from "./deletion-request-store.ts";
 import { mailPerson } from "./mail-person.ts";
+import { findResponsibleUser } from "./responsible-user.ts";
 
 const PERMISSION = "users.update";
 
@@ -35,6 +36,7 @@ export function createDeletionRequest(
       userId,
       state: "pending",
       requester: { kind: principal.kind, id: principal.id },
+      requesterUserId: undefined,
       deciderId: undefined,
       createTimeMs: nowMs,
       decideTimeMs: undefined,
@@ -48,7 +50,9 @@ export function createDeletionRequest(
       if (actor.userId !== userId) requirePermitted(actor, PERMISSION);
       await requireErasable(trx, organizationId, userId);
       const pending = await lockPendingRequest(trx, organizationId, userId);
-      const request = pending === undefined ? wanted : takenOver(pending, wanted);
+      const requesterUserId = await findResponsibleUser(trx, organizationId, principal);
+      const own = { ...wanted, requesterUserId };
+      const request = pending === undefined ? own : takenOver(pending, own);
       if (pending === undefined) {
         await insertDeletionRequest(trx, request);
         await mailPerson(deps, trx, write, request, { kind: "erasure_requested", nowMs });
@@ -61,8 +65,10 @@ export function createDeletionRequest(
 }
 
 /** A person who repeats the request becomes the requester, so that the earlier requester can approve. */
-function takenOver(pending: DeletionRequest, { requester, userId }: DeletionRequest): DeletionRequest {
-  return requester.kind === "user" && requester.id === userId ? { ...pending, requester } : pending;
+function takenOver(pending: DeletionRequest, own: DeletionRequest): DeletionRequest {
+  const { requester, requesterUserId, userId } = own;
+  const isPerson = requester.kind === "user" && requester.id === userId;
+  return isPerson ? { ...pending, requester, requesterUserId } : pending;
 }
 
 /** USER_NOT_FOUND for a person without a membership, also without a removed membership. */

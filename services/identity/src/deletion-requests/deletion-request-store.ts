@@ -12,6 +12,7 @@ const COLUMNS = [
   "state",
   "requester_kind",
   "requester_id",
+  "requester_user_id",
   "decider_id",
   "create_time_ms",
   "decide_time_ms",
@@ -32,6 +33,7 @@ interface Row {
   readonly state: number;
   readonly requester_kind: Buffer;
   readonly requester_id: Buffer;
+  readonly requester_user_id: Buffer | null;
   readonly decider_id: Buffer | null;
   readonly create_time_ms: number;
   readonly decide_time_ms: number | null;
@@ -52,7 +54,7 @@ export async function insertDeletionRequest(trx: Transaction, request: DeletionR
     user_id: uuidToBytes(request.userId),
     create_time_ms: request.createTimeMs,
     state: STATES.indexOf(request.state),
-    ...requesterColumns(request.requester),
+    ...requesterColumns(request),
   });
 }
 
@@ -90,7 +92,7 @@ export async function saveDeletionRequest(trx: Transaction, request: DeletionReq
     .where("id", uuidToBytes(request.id))
     .update({
       state: STATES.indexOf(request.state),
-      ...requesterColumns(request.requester),
+      ...requesterColumns(request),
       decider_id: request.deciderId === undefined ? null : Buffer.from(request.deciderId),
       decide_time_ms: request.decideTimeMs ?? null,
     });
@@ -122,8 +124,12 @@ export async function listDeletionRequestPage(
   return (await query).map(fromRow);
 }
 
-function requesterColumns({ kind, id }: Requester) {
-  return { requester_kind: Buffer.from(kind), requester_id: Buffer.from(id) };
+function requesterColumns({ requester, requesterUserId }: DeletionRequest) {
+  return {
+    requester_kind: Buffer.from(requester.kind),
+    requester_id: Buffer.from(requester.id),
+    requester_user_id: requesterUserId === undefined ? null : uuidToBytes(requesterUserId),
+  };
 }
 
 function fromRow(row: Row): DeletionRequest {
@@ -136,6 +142,7 @@ function fromRow(row: Row): DeletionRequest {
       kind: row.requester_kind.toString("utf8") as Requester["kind"],
       id: row.requester_id.toString("utf8"),
     },
+    requesterUserId: row.requester_user_id === null ? undefined : bytesToUuid(row.requester_user_id),
     deciderId: row.decider_id?.toString("utf8"),
     createTimeMs: row.create_time_ms,
     decideTimeMs: row.decide_time_ms ?? undefined,

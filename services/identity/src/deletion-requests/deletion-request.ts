@@ -15,6 +15,8 @@ export interface DeletionRequest {
   readonly userId: UserId;
   readonly state: DeletionState;
   readonly requester: Requester;
+  /** The requester, or the user who made the requesting key. Undefined for a key that no user made. */
+  readonly requesterUserId: UserId | undefined;
   readonly deciderId: string | undefined;
   readonly createTimeMs: number;
   readonly decideTimeMs: number | undefined;

@@ -1,13 +1,22 @@
 // Tests deletion requests: permissions, decisions, erasures, receipts, races and crashes.
+import { createHash } from "node:crypto";
 import { DeletionRequestState } from "@muster/contracts/muster/identity/v1/deletion_request_pb";
 import { DeletionRequestService } from "@muster/contracts/muster/identity/v1/deletion_request_service_pb";
 import { OperationState } from "@muster/contracts/muster/identity/v1/operation_pb";
 import { OperationService } from "@muster/contracts/muster/identity/v1/operation_service_pb";
 import { UserService } from "@muster/contracts/muster/identity/v1/user_service_pb";
-import { type OrganizationId, randomIds, shardOf, type UserId, uuidToBytes } from "@muster/core";
+import {
+  type ApiKeyId,
+  type OrganizationId,
+  randomIds,
+  shardOf,
+  type UserId,
+  uuidToBytes,
+} from "@muster/core";
 import { columnsOf, ENGINES, waitFor } from "@muster/testkit";
 import { type CallAs, expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { insertApiKey } from "../../src/api-keys/api-key-store.ts";
 import { insertLogins } from "../../src/login-counts/login-event-store.ts";
 import { dayOf } from "../../src/login-counts/login-window.ts";
 import { setLastOrganization } from "../../src/users/user-store.ts";
@@ -175,6 +184,34 @@ describe.each(ENGINES)("deletion requests on %s", (engine) => {
     await expectReason(approve(ofOwner, admin.as), "PERMISSION_DENIED");
     const ofAdmin = await requested(admin.userId, admin.as);
     await expectReason(approve(ofAdmin, admin.as), "SELF_APPROVAL");
+  });
+
+  test("a user and a key that the user made count as one requester", async () => {
+    const { acme, owner, other, ada } = await company();
+    const id = acme as string as ApiKeyId;
+    const scopes = ["users.update", "users.delete"];
+    const made = {
+      id,
+      organizationId: acme,
+      name: "key",
+      prefix: "mk_",
+      hash: createHash("sha256").update(id).digest(),
+      scopes,
+      createTimeMs: 1,
+      expireTimeMs: undefined,
+      isRotated: false,
+      grantUpTo: undefined,
+      createdBy: owner.userId,
+      lastUsedTimeMs: undefined,
+    };
+    await identity.database.transaction((trx) => insertApiKey(trx, made));
+    const key = { organizationId: acme, scopes };
+    const ofKey = await requested(ada.userId, key);
+    await expectReason(approve(ofKey, owner.as), "SELF_APPROVAL");
+    await reject(ofKey, owner.as);
+    const ofOwner = await requested(ada.userId, owner.as);
+    await expectReason(approve(ofOwner, key), "SELF_APPROVAL");
+    await approve(ofOwner, other.as);
   });
 
   test("the last owner stays, also when the other owner left since the request", async () => {
