@@ -10,9 +10,10 @@ import { apiKeyCreated } from "../api-keys/api-key-events.ts";
 import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
 import { insertApiKey } from "../api-keys/api-key-store.ts";
 import { issueApiKey } from "../api-keys/issue-api-key.ts";
+import { findResponsibleUser } from "../api-keys/responsible-user.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
-import { makerOf, requestedEnd, requestedRank, requireOwner } from "./requested-rank.ts";
+import { requestedEnd, requestedRank, requireOwner } from "./requested-rank.ts";
 import { requireHeldScopes, requireKnownScopes } from "./requested-scopes.ts";
 
 export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.createApiKey> {
@@ -23,7 +24,7 @@ export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     requireHeldScopes(scopes, context);
     const expireTimeMs = requestedEnd(request.expireTime, "expire_time", deps.clock.nowMs());
     const grantUpTo = requestedRank(request.grantUpTo, "grant_up_to");
-    const createdBy = makerOf(context);
+    const createdBy = await findResponsibleUser(deps.database.reader, organizationId, context.principal);
     const { apiKey, secret } = issueApiKey(deps, {
       organizationId,
       name,
@@ -34,10 +35,9 @@ export function createApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
     });
     const response = create(CreateApiKeyResponseSchema, { apiKey: apiKeyToProto(apiKey), secret });
     return writeTransaction(deps, context, async (trx, write) => {
-      if (grantUpTo !== undefined) {
-        await lockOrganization(trx, organizationId);
-        await requireOwner(trx, context);
-      }
+      // A removal of the maker that revokes the maker's keys holds the lock.
+      await lockOrganization(trx, organizationId);
+      if (grantUpTo !== undefined) await requireOwner(trx, context);
       await insertApiKey(trx, apiKey);
       write.publish(apiKeyCreated(apiKey));
       return response;

@@ -3,7 +3,6 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { mayGrantOrTake, type Role, rankRoleOfKey, roleFromProto } from "@muster/authz";
 import type { Role as RoleMessage } from "@muster/contracts/muster/identity/v1/user_pb";
-import type { UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { invalidField } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
@@ -41,9 +40,4 @@ export async function requireRankOf(
   if (grantUpTo === undefined) return;
   const { role } = await readActor(trx, context, PERMISSION);
   requireRank(mayGrantOrTake(role, rankRoleOfKey(grantUpTo)));
-}
-
-/** Undefined for a key. */
-export function makerOf({ principal }: CallContext): UserId | undefined {
-  return principal.kind === "user" ? principal.id : undefined;
 }

@@ -13,11 +13,12 @@ import { apiKeyRotated } from "../api-keys/api-key-events.ts";
 import { apiKeyToProto } from "../api-keys/api-key-proto.ts";
 import { endApiKey, insertApiKey, lockApiKey, removeEndedApiKeys } from "../api-keys/api-key-store.ts";
 import { issueApiKey } from "../api-keys/issue-api-key.ts";
+import { findResponsibleUser } from "../api-keys/responsible-user.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { announceRevocations } from "../revocation/announce-revocations.ts";
 import { countRevocations } from "../revocation/revocation-count-store.ts";
-import { makerOf, requireRankOf } from "./requested-rank.ts";
+import { requireRankOf } from "./requested-rank.ts";
 import { requireHeldScopes } from "./requested-scopes.ts";
 
 export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyService.method.rotateApiKey> {
@@ -33,7 +34,9 @@ export function rotateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       // The response contains the new secret, which must not grant more than the caller holds.
       requireHeldScopes(old.scopes, context);
       await requireRankOf(trx, context, old.grantUpTo);
-      const { apiKey, secret } = issueApiKey(deps, { ...old, createdBy: makerOf(context) });
+      // Rotated by a key, the successor keeps the maker, who would otherwise approve an own deletion request.
+      const createdBy = (await findResponsibleUser(trx, organizationId, context.principal)) ?? old.createdBy;
+      const { apiKey, secret } = issueApiKey(deps, { ...old, createdBy });
       const endMs = Math.min(
         nowMs + request.overlapSeconds * 1_000,
         old.expireTimeMs ?? Number.MAX_SAFE_INTEGER,

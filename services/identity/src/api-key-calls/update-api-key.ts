@@ -41,6 +41,8 @@ export function updateApiKey(deps: IdentityDeps): UnaryHandler<typeof ApiKeyServ
       if (before.isRotated) throw new AppError("API_KEY_ROTATED");
       if ("grantUpTo" in changes) await requireOwner(trx, context);
       const after = { ...before, ...changes };
+      // Nobody prolongs a key that may do more than the caller.
+      if ("expireTimeMs" in changes) requireHeldScopes(after.scopes, context);
       await saveApiKey(trx, after);
       if (!after.scopes.includes("*") && !after.scopes.includes(INVITE_PERMISSION)) {
         await voidInvitationsOf(trx, organizationId, id);

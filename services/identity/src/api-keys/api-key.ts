@@ -19,7 +19,7 @@ export interface ApiKey {
   readonly isRotated: boolean;
   /** The key grants roles as a member with this role; undefined means as a member. */
   readonly grantUpTo: Role | undefined;
-  /** Undefined for a key that a key or an operator has made. */
+  /** The user who is responsible for the key; undefined for a key of an operator. */
   readonly createdBy: UserId | undefined;
   /** The last look-up for a call. */
   readonly lastUsedTimeMs: number | undefined;

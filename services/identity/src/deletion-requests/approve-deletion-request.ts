@@ -10,6 +10,7 @@ import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { type Write, writeTransaction } from "@muster/outbox";
 import type { CallContext, UnaryHandler } from "@muster/rpc";
+import { findResponsibleUser } from "../api-keys/responsible-user.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { type Actor, requireRank } from "../membership-rules/actor.ts";
 import { findMembership } from "../memberships/membership-store.ts";
@@ -21,7 +22,6 @@ import { saveDeletionRequest } from "./deletion-request-store.ts";
 import { endPerson } from "./end-person.ts";
 import { lockRequest } from "./lock-request.ts";
 import { mailPerson } from "./mail-person.ts";
-import { findResponsibleUser } from "./responsible-user.ts";
 
 export function approveDeletionRequest(
   deps: IdentityDeps,

@@ -9,6 +9,7 @@ import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
+import { findResponsibleUser } from "../api-keys/responsible-user.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { readActor, requirePermitted } from "../membership-rules/actor.ts";
 import { lockOrganizations, requireRemainingOwner } from "../membership-rules/last-owner.ts";
@@ -19,7 +20,6 @@ import type { DeletionRequest } from "./deletion-request.ts";
 import { deletionRequestToProto } from "./deletion-request-proto.ts";
 import { insertDeletionRequest, lockPendingRequest, saveDeletionRequest } from "./deletion-request-store.ts";
 import { mailPerson } from "./mail-person.ts";
-import { findResponsibleUser } from "./responsible-user.ts";
 
 const PERMISSION = "users.update";
 

@@ -1,10 +1,10 @@
 // Erases what an organization stores about a person in bounded steps, and completes the receipt.
 import { type OrganizationId, shardOf, type UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { readCursors, readPositions } from "@muster/outbox";
+import { readPositions } from "@muster/outbox";
 import type { IdentityDeps } from "../deps.ts";
 import { eraseLogins } from "../login-counts/erase-logins.ts";
-import { LOGIN_CONSUMER } from "../login-counts/login-consumer.ts";
+import { hasAppliedLogins } from "../login-counts/login-progress.ts";
 import { type LeasedOperation, OperationFailed } from "../operations/operation.ts";
 import type { OperationRun, OperationRunner } from "../operations/operation-worker.ts";
 import type { DeletionCounts } from "./deletion-request.ts";
@@ -50,7 +50,8 @@ export function userErasureRunner(deps: IdentityDeps): OperationRunner {
     async run(run) {
       const person = personOf(run.operation);
       let progress = await begin(deps, run, person);
-      if (await isBehind(deps, person, progress)) {
+      const shard = shardOf(person.organizationId, person.userId);
+      if (!(await hasAppliedLogins(deps.database.reader, { [shard]: progress.login_position }))) {
         const dueMs = deps.clock.nowMs() + WAIT_MS;
         await deps.database.transaction((trx) => deps.operations.release(trx, run.operation, { dueMs }));
         return;
@@ -89,17 +90,6 @@ async function begin(
     await deps.operations.saveInput(trx, operation, progress);
     return progress;
   });
-}
-
-/** A login that the consumer applies after the erasure would stay. */
-async function isBehind(
-  deps: IdentityDeps,
-  { organizationId, userId }: ErasedPerson,
-  { login_position }: Progress,
-): Promise<boolean> {
-  const shard = shardOf(organizationId, userId);
-  const cursors = await readCursors(deps.database.reader, LOGIN_CONSUMER);
-  return (cursors.find((cursor) => cursor.shard === shard)?.position ?? 0) < login_position;
 }
 
 function removeSome(

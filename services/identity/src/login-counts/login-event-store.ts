@@ -42,6 +42,18 @@ export async function insertLogins(trx: Transaction, logins: readonly LoginEvent
   await insertRows(trx, "login_events", COLUMNS, rows, "fail", KEY);
 }
 
+/** An organization with logins of the person. */
+export async function findOrganizationWithLogins(
+  queryable: Queryable,
+  userId: UserId,
+): Promise<OrganizationId | undefined> {
+  const row = await queryable("login_events")
+    .select("organization_id")
+    .where("user_id", uuidToBytes(userId))
+    .first<Pick<Row, "organization_id"> | undefined>();
+  return row && bytesToUuid(row.organization_id);
+}
+
 /** The ids of those logins that are stored. */
 export async function findStoredLogins(
   trx: Transaction,

@@ -173,6 +173,26 @@ describe.each(ENGINES)("changes of API keys on %s", (engine) => {
     expect((await found())?.lastUsedTime).toEqual(timestampFromMs(identity.clock.nowMs()));
   });
 
+  test("a key that is made or rotated by a key has the maker of that key", async () => {
+    const scopes = ["api_keys.read", "api_keys.write"];
+    const { id, secret } = await issue({ scopes }, asAdmin);
+    const made = await issue({}, { key: secret });
+    expect(made.apiKey.createdBy).toBe(admin.userId);
+    const { apiKey } = await identity.call(rotateApiKey, { apiKeyId: id }, { key: secret });
+    expect(apiKey?.createdBy).toBe(admin.userId);
+    expect(await listed({ createdBy: admin.userId })).toEqual([made.id, apiKey?.id]);
+    const byOwner = await identity.call(rotateApiKey, { apiKeyId: made.id }, asOwner);
+    expect(byOwner.apiKey?.createdBy).toBe(owner.userId);
+  });
+
+  test("nobody prolongs a key that may do more than they", async () => {
+    const { id } = await issue({ scopes: ["events.read"], expireTime: later(1_000) });
+    const { secret } = await issue({ scopes: ["api_keys.write"] });
+    await expectReason(update(id, {}, { key: secret }, ["expire_time"]), "PERMISSION_DENIED", {
+      details: { missing_scopes: "events.read" },
+    });
+  });
+
   test("keys survive their maker, unless the removal revokes them", async () => {
     const [first, second] = [await signIn("admin"), await signIn("admin")];
     const kept = await issue({}, { key: first.token });

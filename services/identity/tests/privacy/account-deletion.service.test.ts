@@ -4,10 +4,12 @@ import { AccountService } from "@muster/contracts/muster/identity/v1/account_ser
 import { OperationState } from "@muster/contracts/muster/identity/v1/operation_pb";
 import { OperationService } from "@muster/contracts/muster/identity/v1/operation_service_pb";
 import { PrivacyService } from "@muster/contracts/muster/identity/v1/privacy_service_pb";
-import { type OrganizationId, randomIds, type SessionId, uuidToBytes } from "@muster/core";
+import { type OrganizationId, randomIds, type SessionId, shardOf, uuidToBytes } from "@muster/core";
 import { ENGINES, findInTables, waitFor } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { insertLogins } from "../../src/login-counts/login-event-store.ts";
+import { dayOf } from "../../src/login-counts/login-window.ts";
 import { insertMembership, listOrganizationsOf } from "../../src/memberships/membership-store.ts";
 import { insertSession } from "../../src/sessions/session-store.ts";
 import type { User } from "../../src/users/user.ts";
@@ -67,6 +69,15 @@ describe.each(ENGINES)("deletion of an account on %s", (engine) => {
         clientAddress: "198.51.100.77",
       }),
     );
+    const login = { organizationId: acme, day: dayOf(nowMs), shard: 0, position: 0, timeMs: nowMs };
+    const ofUser = { ...login, userId: user.id };
+    // The person has left the second organization without a trace but the login.
+    const left = { ...ofUser, organizationId: randomIds.next<OrganizationId>(nowMs) };
+    const logins = [ofUser, left, { ...login, userId: owner.id }].map((one) => ({
+      ...one,
+      loginId: randomIds.next(nowMs),
+    }));
+    await identity.database.transaction((trx) => insertLogins(trx, logins));
     await identity.call(
       AccountService.method.changeEmail,
       { email: "zelda.new@example.com" },
@@ -85,13 +96,18 @@ describe.each(ENGINES)("deletion of an account on %s", (engine) => {
     expect(operation).toMatchObject({ kind: "account_erasure", state: OperationState.PENDING });
     const operationId = operation?.id ?? "";
     const done = await waitFor(async () => {
+      // The operation waits for the consumer of logins.
+      await identity.clock.advance(1_000);
       const read = await identity.call(getOperation, { operationId }, identity.as(user));
       return read.operation?.state === OperationState.SUCCEEDED && read.operation;
     });
     const result = JSON.parse(done.result ?? "{}");
     expect(result.locations).toContainEqual({ location: "identity.sessions", count: 1 });
+    expect(result.locations).toContainEqual({ location: "identity.login_events", count: 2 });
+    const kept = await identity.database.reader("login_events").where("organization_id", uuidToBytes(acme));
+    expect(kept.map((row) => row.user_id)).toEqual([Buffer.from(uuidToBytes(owner.id))]);
     for (const text of personal) expect(await findInTables(identity.database, text), text).toEqual([]);
-    const tables = ["users", "sessions", "user_activities", "memberships", "one_time_tokens"];
+    const tables = ["users", "sessions", "user_activities", "memberships", "one_time_tokens", "login_totals"];
     for (const table of tables) {
       const column = table === "users" ? "id" : "user_id";
       expect(await identity.database.reader(table).where(column, uuidToBytes(user.id)), table).toEqual([]);
@@ -136,5 +152,41 @@ describe.each(ENGINES)("deletion of an account on %s", (engine) => {
     await expectReason(identity.call(confirmAccountDeletion, { token }), "TOKEN_INVALID");
     await expectReason(identity.call(confirmAccountDeletion, { token: "nonsense" }), "TOKEN_INVALID");
     expect(await identity.findUser(user.email)).toBeDefined();
+  });
+
+  // The last test, because the consumer reads the shard no more.
+  test("the erasure waits for the consumer of logins, in each organization of the person", async () => {
+    const owner = await identity.newUser(undefined, { organizationName: "Umbrella" });
+    const umbrella = await organizationOf(owner);
+    const user = await identity.newUser();
+    await join(user, umbrella, "member");
+    const shard = shardOf(umbrella, user.id);
+    const token = await linkOf(user);
+    // A position without a message, behind which the consumer cannot read.
+    await identity.database.transaction((trx) =>
+      trx("shard_positions").where({ shard }).increment("position", 1_000),
+    );
+    const { operation } = await identity.call(confirmAccountDeletion, { token });
+    const operationId = operation?.id ?? "";
+    const where = { id: uuidToBytes(operationId) };
+    await waitFor(async () => {
+      const [row] = await identity.database.reader("operations").where(where);
+      return row?.state === 1 && row.fencing_token > 0;
+    });
+    for (let second = 0; second < 10; second += 1) await identity.clock.advance(1_000);
+    const nowMs = identity.clock.nowMs();
+    const late = { organizationId: umbrella, userId: user.id, loginId: randomIds.next(nowMs) };
+    await identity.database.transaction((trx) =>
+      insertLogins(trx, [{ ...late, day: dayOf(nowMs), shard, position: 1, timeMs: nowMs }]),
+    );
+    const [{ position }] = await identity.database.reader("shard_positions").where({ shard });
+    await identity.database.transaction((trx) => trx("shard_cursors").where({ shard }).update({ position }));
+    await waitFor(async () => {
+      await identity.clock.advance(1_000);
+      const read = await identity.call(getOperation, { operationId }, identity.as(user));
+      return read.operation?.state === OperationState.SUCCEEDED;
+    });
+    const left = await identity.database.reader("login_events").where("user_id", uuidToBytes(user.id));
+    expect(left).toEqual([]);
   });
 });

@@ -70,15 +70,16 @@ export type ApiKey = Message<"muster.identity.v1.ApiKey"> & {
   grantUpTo?: Role | undefined;
 
   /**
-   * When a service of the installation last looked the key up for a call, up to a minute before its last use. Unset means
-   * never.
+   * When a service of the installation last looked the key up for a call, up to two minutes before its last use. Unset
+   * means never.
    *
    * @generated from field: google.protobuf.Timestamp last_used_time = 8;
    */
   lastUsedTime?: Timestamp | undefined;
 
   /**
-   * The user who made the key, a UUID. Unset for a key that a key or an operator has made.
+   * The user who made or rotated the key, a UUID; of a key made by a key, the maker of that one. Unset for a key of an
+   * operator, and after the erasure of the person.
    *
    * @generated from field: optional string created_by = 9;
    */

@@ -2,7 +2,7 @@
 import type { ApiKeyId, OrganizationId, UserId } from "@muster/core";
 import type { Queryable } from "@muster/db";
 import type { CallContext } from "@muster/rpc";
-import { findApiKey } from "../api-keys/api-key-store.ts";
+import { findApiKey } from "./api-key-store.ts";
 
 /** Undefined for a key that no user made. */
 export async function findResponsibleUser(
