@@ -157,6 +157,22 @@ describe.each(ENGINES)("closing an organization on %s", (engine) => {
     ).toBeDefined();
   });
 
+  test("a person without an account, removed elsewhere, can be restored there after the end", async () => {
+    const [ended, kept] = [await owned("Ended"), await owned("Kept on")];
+    const { userId } = await signIn({ organizationId: ended.id, role: "member" });
+    await signIn({ organizationId: kept.id, userId, role: "member" });
+    await identity.database.transaction(async (trx) => {
+      const account = { email_verified: 0, password_hash: null };
+      await trx("users").where("id", uuidToBytes(userId)).update(account);
+    });
+    const as = { key: kept.owner.token };
+    await identity.call(UserService.method.deleteUser, { userId }, as);
+    await close(ended.id);
+    await untilTrue(async () => (await sweepsOf(ended.id)) === 1);
+    const { user } = await identity.call(UserService.method.restoreUser, { userId }, as);
+    expect(user?.id).toBe(userId);
+  });
+
   test("a deletion that was revoked at the last moment closes nothing", async () => {
     const { id, secret, owner } = await owned("Saved");
     await identity.call(deleteOrganization, { organizationId: id }, { key: owner.token });
