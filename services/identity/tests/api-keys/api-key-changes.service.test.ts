@@ -178,6 +178,7 @@ describe.each(ENGINES)("changes of API keys on %s", (engine) => {
     const { id, secret } = await issue({ scopes }, asAdmin);
     const made = await issue({}, { key: secret });
     expect(made.apiKey.createdBy).toBe(admin.userId);
+    await identity.clock.advance(1);
     const { apiKey } = await identity.call(rotateApiKey, { apiKeyId: id }, { key: secret });
     expect(apiKey?.createdBy).toBe(admin.userId);
     expect(await listed({ createdBy: admin.userId })).toEqual([made.id, apiKey?.id]);
