@@ -1,14 +1,14 @@
 // Compares the read methods of segments in whole installations: a preview with the members of the saved
 // segment, explanations and checks with the member list, the last day of a backtest with the count. Random
 // rules over random events; MUSTER_TEST_SEED repeats them.
-import { randomInt } from "node:crypto";
 import { SeededRandom, systemClock } from "@muster/core";
+import { testSeed } from "@muster/testkit/check-property";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Installation, type Mode, startInstallation } from "../harness/installation.ts";
 import { COLORS, EVENT_NAMES, PLANS, pick, randomRule } from "../harness/random-rule-json.ts";
 import { RestClient } from "../harness/rest.ts";
 
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
+const SEED = testSeed();
 const RULES = 12;
 const PROFILES = 20;
 const EVENTS = 250;

@@ -3,8 +3,8 @@
 // erased; segments are edited and deleted. Every response must match the raw events at some instant between
 // request and response. Two interpreters check this, which share no code with the engine or with each other.
 // MUSTER_TEST_SEED repeats a run's rules and events.
-import { randomInt } from "node:crypto";
 import { SeededRandom, systemClock } from "@muster/core";
+import { testSeed } from "@muster/testkit/check-property";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isMemberByRawEvents } from "../../services/segments/src/engine/reference/reference-evaluator.ts";
 import type { Rule } from "../../services/segments/src/engine/rule/rule.ts";
@@ -24,7 +24,7 @@ import {
 import { type ReferenceProfile, referenceMatches } from "../harness/reference-evaluator.ts";
 import { RestClient } from "../harness/rest.ts";
 
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
+const SEED = testSeed();
 const SEGMENTS = 30;
 const PROFILES = 30;
 const ROUNDS = 6;

@@ -1,16 +1,16 @@
 // Identity changes: profiles are merged and separated while events arrive. Every result is the same as if the
 // identities had always been so, and the announcements add up.
-import { randomInt } from "node:crypto";
 import { MembershipOrigin } from "@muster/contracts/muster/segments/v1/segments_events_pb";
 import { type ProfileId, SeededRandom, shardOf } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
+import { testSeed } from "@muster/testkit/check-property";
 import { performed, sequence } from "@muster/testkit/rules";
 import { afterEach, describe, expect, test } from "vitest";
 import { readAnnouncements, replayMembership } from "./announcements.ts";
 import type { TestEvent } from "./fake-events-service.ts";
 import { expectExactMembers, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? randomInt(2 ** 31));
+const SEED = testSeed();
 const TWICE = { name: "Twice", eventName: "viewed", minCount: 2 };
 const NEVER = { name: "Never", rule: performed("viewed").exactly(0) };
 const { MERGE, LIVE } = MembershipOrigin;

@@ -1,4 +1,5 @@
 // Tests changes of API keys: name, scopes, end and rank; the last use; and the keys of a member who is removed.
+import { randomUUID } from "node:crypto";
 import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { hashApiKey, type Role } from "@muster/authz";
 import { ApiKeyService } from "@muster/contracts/muster/identity/v1/api_key_service_pb";
@@ -125,7 +126,7 @@ describe.each(ENGINES)("changes of API keys on %s", (engine) => {
   });
 
   test("only an owner raises a key, which then grants roles up to admin", async () => {
-    const email = () => `${identity.clock.nowMs()}.${Math.random()}@example.com`;
+    const email = () => `${randomUUID()}@example.com`;
     const scopes = ["users.invite", "api_keys.write"];
     const { id, secret } = await issue({ scopes }, asAdmin);
     const invite = (role: RoleMessage, key = secret) =>
