@@ -362,7 +362,8 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
       const ends = Date.parse(timestamp) + DAY_MS;
       await expect.poll(() => members("seen"), { timeout: 10_000, interval: 50 }).toEqual([]);
       expect(Date.now()).toBeGreaterThanOrEqual(ends);
-      expect(Date.now()).toBeLessThan(ends + 1_500);
+      // A second is the aim; the rest is for a busy machine.
+      expect(Date.now()).toBeLessThan(ends + 5_000);
     });
 
     test("an event of the future is stored and counts from its instant on", async () => {
