@@ -31,6 +31,7 @@ export { type DomainEvent, domainEvent } from "./write-path/domain-event.ts";
 export {
   type AfterCommit,
   Refusal,
+  WITHOUT_CALL,
   type Write,
   type WriteContext,
   type WriteDeps,

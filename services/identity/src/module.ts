@@ -104,7 +104,7 @@ export const identityModule: ModuleDefinition = {
         relay,
         consumer,
         new IdempotencyWorker({ database, clock, log }),
-        new ExpiredDataWorker({ database, clock, log }),
+        new ExpiredDataWorker({ database, clock, log, outbox }),
         new RevocationBeatWorker({ bus, database, clock, log }),
         new SigningKeyWorker(signingKeys, log),
         mailWorker,

@@ -25,6 +25,9 @@ export interface WriteContext {
   ): Promise<void>;
 }
 
+/** The context of work that no call waits for, so there is no response to save. */
+export const WITHOUT_CALL: WriteContext = { traceParent: "", saveResponse: async () => {} };
+
 /** Collects the domain events and the later work of a transaction. Each run of a body gets a new, empty `Write`. */
 export interface Write {
   /** Publishes a domain event with the commit. */

@@ -6,19 +6,17 @@ import { deleteOldActivities } from "../activity/activity-store.ts";
 import { deleteSomeChunks } from "../exports/chunk-store.ts";
 import { deleteExpiredExports, listEndedExports, setExportDataDeleted } from "../exports/export-store.ts";
 import { EXPIRED_INVITATION_KEPT_MS } from "../invitations/invitation.ts";
-import { deleteExpiredInvitations } from "../memberships/remove-invited-member.ts";
 import { deleteExpiredOneTimeTokens } from "../one-time-tokens/one-time-token-store.ts";
 import { deleteExpiredRegistrations } from "../registration/registration-store.ts";
+import { deleteExpiredInvitations, type InvitationSweepDeps } from "./delete-expired-invitations.ts";
 
 const INTERVAL_MS = 10 * 60_000;
 /** Rows of one transaction. */
 const ROWS_MAX = 500;
-/** Each invitation takes several statements. */
-const INVITATIONS_MAX = 50;
 /** Time for which a user can list an activity. */
 export const ACTIVITY_LIFETIME_MS = 400 * 86_400_000;
 
-interface ExpiredDataWorkerOptions {
+interface ExpiredDataWorkerOptions extends InvitationSweepDeps {
   readonly clock: Clock;
   readonly database: Database;
   readonly log: Logger;
@@ -27,16 +25,16 @@ interface ExpiredDataWorkerOptions {
 /** Several instances at once are harmless: expired rows are ignored wherever they are read. */
 export class ExpiredDataWorker {
   readonly name = "expired-account-data";
-  readonly #clock: Clock;
-  readonly #database: Database;
+  readonly #options: ExpiredDataWorkerOptions;
   readonly #failures: FailureLog;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor({ clock, database, log }: ExpiredDataWorkerOptions) {
-    this.#clock = clock;
-    this.#database = database;
-    this.#failures = new FailureLog(log, { failed: "expired account data was not deleted; retrying later" });
+  constructor(options: ExpiredDataWorkerOptions) {
+    this.#options = options;
+    this.#failures = new FailureLog(options.log, {
+      failed: "expired account data was not deleted; retrying later",
+    });
   }
 
   async start(): Promise<void> {
@@ -49,21 +47,21 @@ export class ExpiredDataWorker {
   }
 
   async sweep(): Promise<void> {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#options.clock.nowMs();
     await this.#inSteps((trx) => deleteExpiredRegistrations(trx, nowMs, ROWS_MAX));
     await this.#inSteps((trx) => deleteExpiredOneTimeTokens(trx, nowMs, ROWS_MAX));
-    const expiredMs = nowMs - EXPIRED_INVITATION_KEPT_MS;
-    await this.#inSteps((trx) => deleteExpiredInvitations(trx, expiredMs, INVITATIONS_MAX), INVITATIONS_MAX);
+    const beforeMs = nowMs - EXPIRED_INVITATION_KEPT_MS;
+    await deleteExpiredInvitations(this.#options, { nowMs, beforeMs, signal: this.#stopping.signal });
     await this.#inSteps((trx) => deleteOldActivities(trx, nowMs - ACTIVITY_LIFETIME_MS, ROWS_MAX));
     await this.#sweepExports(nowMs);
   }
 
   async #sweepExports(nowMs: number): Promise<void> {
-    const ids = await listEndedExports(this.#database.reader, nowMs, ROWS_MAX);
+    const ids = await listEndedExports(this.#options.database.reader, nowMs, ROWS_MAX);
     for (const id of ids) {
       let hasMore = true;
       while (hasMore && !this.#stopping.signal.aborted) {
-        hasMore = await this.#database.transaction(async (trx) => {
+        hasMore = await this.#options.database.transaction(async (trx) => {
           const isLeft = await deleteSomeChunks(trx, id);
           if (!isLeft) await setExportDataDeleted(trx, id);
           return isLeft;
@@ -75,14 +73,14 @@ export class ExpiredDataWorker {
 
   async #inSteps(remove: (trx: Transaction) => Promise<number>, rowsMax = ROWS_MAX): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      if ((await this.#database.transaction(remove)) < rowsMax) return;
+      if ((await this.#options.database.transaction(remove)) < rowsMax) return;
     }
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await this.#clock.sleep(INTERVAL_MS, signal);
+      await this.#options.clock.sleep(INTERVAL_MS, signal);
       try {
         await this.sweep();
         this.#failures.succeeded();

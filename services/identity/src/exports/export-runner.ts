@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { OrganizationId, UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { type Write, writeTransaction } from "@muster/outbox";
+import { WITHOUT_CALL, type Write, writeTransaction } from "@muster/outbox";
 import type { IdentityDeps } from "../deps.ts";
 import { newMailToken } from "../one-time-tokens/mail-token.ts";
 import { type LeasedOperation, OperationFailed } from "../operations/operation.ts";
@@ -17,7 +17,6 @@ import { exportReady } from "./export-events.ts";
 import { deleteExport, lockExport, setExportReady } from "./export-store.ts";
 
 /** No call waits for the worker, so there is no response to save. */
-const WORKER_CONTEXT = { traceParent: "", saveResponse: async () => {} };
 
 interface Built {
   readonly size: number;
@@ -95,7 +94,7 @@ async function finishExport(deps: IdentityDeps, operation: LeasedOperation, buil
   const nowMs = deps.clock.nowMs();
   const endTimeMs = nowMs + EXPORT_LIFETIME_MS;
   const { text: token, hash: tokenHash } = newMailToken();
-  await writeTransaction(deps, WORKER_CONTEXT, async (trx, write) => {
+  await writeTransaction(deps, WITHOUT_CALL, async (trx, write) => {
     await requireOpen(deps, trx, operation);
     await setExportReady(trx, operation.id, { ...built, tokenHash, endTimeMs });
     const expireTime = new Date(endTimeMs).toISOString();

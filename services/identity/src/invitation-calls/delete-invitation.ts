@@ -13,10 +13,12 @@ import { lockInvited } from "./lock-invited.ts";
 export function deleteInvitation(
   deps: IdentityDeps,
 ): UnaryHandler<typeof InvitationService.method.deleteInvitation> {
-  return ({ invitationId }, context) =>
-    writeTransaction(deps, context, async (trx) => {
+  return ({ invitationId }, context) => {
+    const nowMs = deps.clock.nowMs();
+    return writeTransaction(deps, context, async (trx, write) => {
       const { membership } = await lockInvited(trx, context, invitationId);
-      await removeInvitedMember(trx, membership);
+      await removeInvitedMember(trx, write, membership, nowMs);
       return create(DeleteInvitationResponseSchema);
     });
+  };
 }

@@ -6,10 +6,10 @@ import type { Write } from "@muster/outbox";
 import type { CallContext } from "@muster/rpc";
 import type { IdentityDeps } from "../deps.ts";
 import { type Invitation, inviterOf, isPending } from "../invitations/invitation.ts";
-import { lockInvitationByEmail } from "../invitations/invitation-store.ts";
+import { findInvitationByEmail } from "../invitations/invitation-store.ts";
 import type { Membership } from "../memberships/membership.ts";
 import { lockMembership } from "../memberships/membership-store.ts";
-import { removeInvitedMember } from "../memberships/remove-invited-member.ts";
+import { lockInvitedMember, removeInvitedMember } from "../memberships/remove-invited-member.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { keyWithoutAddress, newPlaceholder, type User } from "../users/user.ts";
 import { insertUser, insertUserIfAbsent, lockUserByEmail } from "../users/user-store.ts";
@@ -20,6 +20,13 @@ import { storeInvitation } from "./store-invitation.ts";
 export interface Invited {
   readonly invitation: Invitation;
   readonly membership: Membership;
+}
+
+interface InvitedAddress {
+  readonly organizationId: OrganizationId;
+  readonly email: string;
+  readonly emailKey: string;
+  readonly nowMs: number;
 }
 
 /** Locks the organization, then the person, the membership and the invitation. */
@@ -36,7 +43,7 @@ export async function invitePerson(
   const organization = await lockOrganization(trx, organizationId);
   if (organization === undefined) throw new AppError("ORGANIZATION_NOT_FOUND");
   await requireGrantable(trx, context, role);
-  await removeExpired(trx, organizationId, emailKey, nowMs);
+  await removeExpired(trx, write, { organizationId, emailKey, nowMs });
   const userId = await invitedPersonOf(deps, trx, { organizationId, email, emailKey, nowMs });
   const membership: Membership = {
     organizationId,
@@ -66,22 +73,14 @@ export async function invitePerson(
 /** ALREADY_INVITED for a pending invitation of the address; an expired one makes room. */
 async function removeExpired(
   trx: Transaction,
-  organizationId: OrganizationId,
-  emailKey: string,
-  nowMs: number,
+  write: Pick<Write, "publish">,
+  { organizationId, emailKey, nowMs }: Omit<InvitedAddress, "email">,
 ): Promise<void> {
-  const earlier = await lockInvitationByEmail(trx, organizationId, emailKey);
+  const earlier = await findInvitationByEmail(trx, organizationId, emailKey);
   if (earlier === undefined) return;
   if (isPending(earlier, nowMs)) throw new AppError("ALREADY_INVITED");
-  const member = await lockMembership(trx, organizationId, earlier.userId);
-  if (member !== undefined) await removeInvitedMember(trx, member);
-}
-
-interface InvitedAddress {
-  readonly organizationId: OrganizationId;
-  readonly email: string;
-  readonly emailKey: string;
-  readonly nowMs: number;
+  const member = await lockInvitedMember(trx, earlier);
+  if (member !== undefined) await removeInvitedMember(trx, write, member, nowMs);
 }
 
 /** The statements are the same whether or not the address has an account. USER_EXISTS for a member. */

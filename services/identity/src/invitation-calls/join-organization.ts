@@ -14,13 +14,8 @@ import {
 } from "../invitations/invitation-store.ts";
 import { INVITE_PERMISSION, mayInvite } from "../invitations/void-invitations.ts";
 import type { Membership } from "../memberships/membership.ts";
-import {
-  deleteMembership,
-  insertMembership,
-  lockMembership,
-  saveMembership,
-} from "../memberships/membership-store.ts";
-import { deleteUnusedPlaceholder, removeInvitedMember } from "../memberships/remove-invited-member.ts";
+import { insertMembership, lockMembership, saveMembership } from "../memberships/membership-store.ts";
+import { deleteInvitedMember, removeInvitedMember } from "../memberships/remove-invited-member.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import type { User } from "../users/user.ts";
 import { userJoined } from "../users/user-events.ts";
@@ -67,18 +62,16 @@ export async function joinOrganization(
     version: invited.version + 1,
     updateTimeMs: nowMs,
   };
-  await deleteInvitationOf(trx, organizationId, invited.userId);
-  await saveJoined(trx, invited, joined);
+  if (invited.userId === joined.userId) {
+    await deleteInvitationOf(trx, organizationId, invited.userId);
+    await saveMembership(trx, invited, joined);
+  } else {
+    // The account of the address differs from the person who was invited: the address has moved meanwhile.
+    await removeInvitedMember(trx, write, invited, nowMs);
+    await insertMembership(trx, joined);
+  }
   write.publish(userJoined({ organizationId, userId: user.id }, joined.role, nowMs));
   return joined;
-}
-
-/** The account of the address may differ from the person who was invited: the address has moved meanwhile. */
-async function saveJoined(trx: Transaction, invited: Membership, joined: Membership): Promise<void> {
-  if (invited.userId === joined.userId) return saveMembership(trx, invited, joined);
-  await deleteMembership(trx, invited);
-  await insertMembership(trx, joined);
-  await deleteUnusedPlaceholder(trx, invited.userId);
 }
 
 /** False for a person who has joined already. An invitation of the person by an earlier address ends. */
@@ -86,7 +79,8 @@ async function makeRoom(trx: Transaction, organizationId: OrganizationId, userId
   const own = await lockMembership(trx, organizationId, userId);
   if (own === undefined) return true;
   if (own.status !== "invited") return false;
-  await removeInvitedMember(trx, own);
+  // Publishes no removal, because the person stays a member.
+  await deleteInvitedMember(trx, own);
   return true;
 }
 

@@ -22,6 +22,11 @@ const LIST_ORDER: readonly OrderColumn[] = [
   { column: "id", direction: "asc" },
 ];
 
+const EXPIRY_ORDER: readonly OrderColumn[] = [
+  { column: "expire_time_ms", direction: "asc" },
+  { column: "id", direction: "asc" },
+];
+
 interface Row {
   readonly id: Buffer;
   readonly organization_id: Buffer;
@@ -80,16 +85,27 @@ export async function lockInvitation(
   return (await forUpdate(trx, query)).map(fromRow)[0];
 }
 
-/** Locked until the transaction ends. */
-export async function lockInvitationByEmail(
-  trx: Transaction,
+export async function findInvitation(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  id: string,
+): Promise<Invitation | undefined> {
+  const rows = await queryable("invitations")
+    .select<Row[]>(COLUMNS)
+    .where({ id: uuidToBytes(id), organization_id: uuidToBytes(organizationId) });
+  return rows.map(fromRow)[0];
+}
+
+/** Nothing changes the invitation while the organization is locked. */
+export async function findInvitationByEmail(
+  queryable: Queryable,
   organizationId: OrganizationId,
   emailKey: string,
 ): Promise<Invitation | undefined> {
-  const query = trx("invitations")
+  const rows = await queryable("invitations")
     .select<Row[]>(COLUMNS)
     .where({ organization_id: uuidToBytes(organizationId), email_key: Buffer.from(emailKey) });
-  return (await forUpdate(trx, query)).map(fromRow)[0];
+  return rows.map(fromRow)[0];
 }
 
 /** The invitations of an organization, by (create time, id). */
@@ -107,18 +123,19 @@ export async function listInvitationPage(
   return (await query).map(fromRow);
 }
 
-/** At most `limit` invitations that expired before `beforeMs`. Locked until the transaction ends. */
-export async function lockExpiredInvitations(
-  trx: Transaction,
+/** At most `limit` invitations that expired before `beforeMs`, by (expire time, id). */
+export async function listExpiredInvitations(
+  queryable: Queryable,
   beforeMs: number,
+  after: Pick<Invitation, "expireTimeMs" | "id"> | undefined,
   limit: number,
 ): Promise<Invitation[]> {
-  const query = trx("invitations")
+  const query = queryable("invitations")
     .select<Row[]>(COLUMNS)
     .where("expire_time_ms", "<", beforeMs)
-    .orderBy("expire_time_ms")
     .limit(limit);
-  return (await forUpdate(trx, query)).map(fromRow);
+  pageAfter(query, EXPIRY_ORDER, after && [after.expireTimeMs, uuidToBytes(after.id)]);
+  return (await query).map(fromRow);
 }
 
 export async function deleteInvitationOf(

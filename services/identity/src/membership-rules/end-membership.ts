@@ -7,7 +7,7 @@ import type { IdentityDeps } from "../deps.ts";
 import { voidInvitationsOf } from "../invitations/void-invitations.ts";
 import type { Membership } from "../memberships/membership.ts";
 import { deleteMembership, lockMembership } from "../memberships/membership-store.ts";
-import { removeInvitedMember } from "../memberships/remove-invited-member.ts";
+import { deleteInvitedMember } from "../memberships/remove-invited-member.ts";
 import { deleteRemovedMembership, saveRemovedMembership } from "../memberships/removed-membership-store.ts";
 import { endSessionsOf } from "../sessions/end-sessions.ts";
 import { memberChanged } from "../users/user-events.ts";
@@ -44,7 +44,7 @@ export async function endMembership(
   if (membership !== undefined) {
     const isOwner = membership.role === "owner" && membership.status === "active";
     if (isOwner && reason !== "closed") await requireRemainingOwner(trx, organizationId, userId);
-    if (membership.status === "invited") await removeInvitedMember(trx, membership);
+    if (membership.status === "invited") await deleteInvitedMember(trx, membership);
     else await deleteMembership(trx, membership);
     await voidInvitationsOf(trx, organizationId, userId);
     await publishEnd(deps, trx, write, membership, { reason, nowMs });

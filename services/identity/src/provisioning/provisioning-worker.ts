@@ -1,8 +1,9 @@
 // Finishes or undoes provisionings whose process has died.
 import { FailureLog } from "@muster/log";
+import { WITHOUT_CALL } from "@muster/outbox";
 import { ProvisioningUndone } from "./provisioning.ts";
 import type { DueProvisioning } from "./provisioning-store.ts";
-import { type ProvisioningDeps, runProvisioning, WITHOUT_CALL } from "./run-provisioning.ts";
+import { type ProvisioningDeps, runProvisioning } from "./run-provisioning.ts";
 
 const INTERVAL_MS = 5_000;
 const LEASE_MS = 60_000;

@@ -3,19 +3,18 @@ import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { canonicalEmail, type UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
-import { writeTransaction } from "@muster/outbox";
+import { WITHOUT_CALL, type Write, writeTransaction } from "@muster/outbox";
 import type { IdentityDeps } from "../deps.ts";
 import { isPending } from "../invitations/invitation.ts";
-import { lockInvitationByEmail } from "../invitations/invitation-store.ts";
+import { findInvitationByEmail } from "../invitations/invitation-store.ts";
 import { lockMembership } from "../memberships/membership-store.ts";
 import { listOwners } from "../memberships/owner-store.ts";
-import { removeInvitedMember } from "../memberships/remove-invited-member.ts";
+import { lockInvitedMember, removeInvitedMember } from "../memberships/remove-invited-member.ts";
 import { lockOrganization } from "../organizations/organization-store.ts";
 import { newPlaceholder, type User } from "../users/user.ts";
 import { insertUserIfAbsent, lockUserByEmail } from "../users/user-store.ts";
 import { inviteOwner } from "./insert-owner.ts";
 import type { Provisioning } from "./provisioning.ts";
-import { WITHOUT_CALL } from "./run-provisioning.ts";
 
 /** Changes nothing while the organization has an owner, or the owner has a pending invitation. */
 export async function renewInvitation(deps: IdentityDeps, provisioning: Provisioning): Promise<void> {
@@ -26,7 +25,7 @@ export async function renewInvitation(deps: IdentityDeps, provisioning: Provisio
     const organization = await lockOrganization(trx, organizationId);
     const owners = await listOwners(trx, organizationId, undefined, 1);
     if (organization !== undefined && owners.length === 0) {
-      const id = await vacantOwner(deps, trx, provisioning, nowMs);
+      const id = await vacantOwner(deps, trx, write, provisioning, nowMs);
       const renewed = { ...provisioning, createTimeMs: nowMs };
       if (id !== undefined) await inviteOwner(deps, trx, write, renewed, { id, isInvited: true });
     }
@@ -38,15 +37,16 @@ export async function renewInvitation(deps: IdentityDeps, provisioning: Provisio
 async function vacantOwner(
   { ids }: IdentityDeps,
   trx: Transaction,
+  write: Pick<Write, "publish">,
   { organizationId, content }: Provisioning,
   nowMs: number,
 ): Promise<UserId | undefined> {
   const emailKey = canonicalEmail(content.ownerEmail);
-  const earlier = await lockInvitationByEmail(trx, organizationId, emailKey);
+  const earlier = await findInvitationByEmail(trx, organizationId, emailKey);
   if (earlier !== undefined) {
     if (isPending(earlier, nowMs)) return undefined;
-    const invited = await lockMembership(trx, organizationId, earlier.userId);
-    if (invited !== undefined) await removeInvitedMember(trx, invited);
+    const invited = await lockInvitedMember(trx, earlier);
+    if (invited !== undefined) await removeInvitedMember(trx, write, invited, nowMs);
   }
   const placeholder = newPlaceholder(ids.next<UserId>(nowMs), content.ownerEmail, emailKey, nowMs);
   await insertUserIfAbsent(trx, placeholder);

@@ -16,9 +16,6 @@ export interface ProvisioningDeps extends IdentityDeps, StepDeps {
   readonly steps: readonly ProvisioningStep[];
 }
 
-/** The context of work that no call waits for, so there is no response to save. */
-export const WITHOUT_CALL: WriteContext = { traceParent: "", saveResponse: async () => {} };
-
 /**
  * Runs the steps of the other services, and then stores the rows of identity. A failure leaves no rows but the ids of the
  * erasure. Rejects with ProvisioningUndone when another process has undone the work.

@@ -6,6 +6,15 @@ import { openTestDatabase, type TestDatabase } from "@muster/testkit";
 import { expectIndexed, isMariaDb, plansOf, plansOfChanges } from "@muster/testkit/plans";
 import { afterAll, beforeAll, test } from "vitest";
 import { deleteOldActivities, listActivityPage } from "../../src/activity/activity-store.ts";
+import {
+  deleteInvitationOf,
+  findInvitation,
+  findInvitationByEmail,
+  findInvitationByToken,
+  listExpiredInvitations,
+  listInvitationPage,
+  lockInvitation,
+} from "../../src/invitations/invitation-store.ts";
 import { hasOtherOwner, listActiveMemberships } from "../../src/memberships/membership-store.ts";
 import { findRemovedMembership } from "../../src/memberships/removed-membership-store.ts";
 import {
@@ -99,6 +108,20 @@ beforeAll(async () => {
       create_time_ms: NOW,
       due_time_ms: index % 10 === 0 ? NOW + index : null,
     }));
+    const invitations = rows((index, id) => ({
+      id,
+      organization_id: uuidToBytes(randomIds.next(NOW)),
+      user_id: id,
+      email: Buffer.from(`user${index}@example.com`),
+      email_key: Buffer.from(`user${index}@example.com`),
+      inviter_kind: Buffer.from("user"),
+      inviter_id: id,
+      token_hash: randomBytes(32),
+      create_time_ms: NOW + index,
+      // Two of each instant.
+      expire_time_ms: NOW + (index >> 1) - ROWS / 4,
+    }));
+    await trx.batchInsert("invitations", invitations, 500);
     await trx.batchInsert("partners", partners, 500);
     await trx.batchInsert("provisionings", provisionings, 500);
     await trx.batchInsert("pending_registrations", registrations, 500);
@@ -108,7 +131,7 @@ beforeAll(async () => {
     await trx.batchInsert("memberships", memberships, 500);
   });
   const accounts = "pending_registrations, one_time_tokens, user_activities, users, memberships";
-  const tables = `${accounts}, partners, provisionings`;
+  const tables = `${accounts}, invitations, partners, provisionings`;
   await stored.database.transaction((trx) => trx.raw(`ANALYZE TABLE ${tables}`));
 }, 60_000);
 afterAll(() => stored.close());
@@ -132,12 +155,21 @@ const READS: Record<string, (db: Queryable) => Promise<unknown>> = {
   registrations: (db) => listRegistrations(db, email, NOW),
   "newest registration": (db) => findNewestRegistration(db, email, NOW),
   "registration by token": (db) => findRegistration(db, randomBytes(32), NOW),
+  invitation: (db) => findInvitation(db, randomIds.next(NOW), userId),
+  "invitation by address": (db) => findInvitationByEmail(db, randomIds.next(NOW), email),
+  "invitation by token": (db) => findInvitationByToken(db, randomBytes(32)),
+  invitations: (db) => listInvitationPage(db, randomIds.next(NOW), { createTimeMs: NOW, id: userId }, 50),
+  "expired invitations": (db) => listExpiredInvitations(db, NOW, undefined, 50),
+  "next expired invitations": (db) =>
+    listExpiredInvitations(db, NOW, { expireTimeMs: NOW - 100, id: userId }, 50),
 };
 const CHANGES: Record<string, (trx: Transaction) => Promise<unknown>> = {
   "locked provisioning": (trx) => provisionings.lock(trx, provisioning),
   "finished provisioning": (trx) => provisionings.finish(trx, provisioning, { id: userId, isInvited: false }),
   "undone provisioning": (trx) => provisionings.delete(trx, provisioning),
   "released provisionings": (trx) => provisionings.releaseAll(trx, NOW),
+  "locked invitation": (trx) => lockInvitation(trx, randomIds.next(NOW), userId),
+  "ended invitation": (trx) => deleteInvitationOf(trx, randomIds.next(NOW), userId),
   "locked user": (trx) => lockUser(trx, userId),
   "redeemed token": (trx) => redeemOneTimeToken(trx, "unlock", token, NOW),
   "void tokens": (trx) => voidOneTimeTokens(trx, userId),

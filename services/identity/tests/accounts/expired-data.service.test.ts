@@ -1,10 +1,10 @@
 // Tests that expired registrations, mail tokens and old activities are deleted, and all others stay.
 import { AccountService } from "@muster/contracts/muster/identity/v1/account_service_pb";
 import { ENGINES } from "@muster/testkit";
-import { testLogger } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ACTIVITY_LIFETIME_MS, ExpiredDataWorker } from "../../src/account/expired-data-worker.ts";
+import { ACTIVITY_LIFETIME_MS, type ExpiredDataWorker } from "../../src/account/expired-data-worker.ts";
 import { AccountHarness } from "./account-harness.ts";
+import { expiredDataWorker } from "./expired-data.ts";
 
 const { forgotPassword, resetPassword, updateMe, verifyEmail } = AccountService.method;
 const HOUR_MS = 3_600_000;
@@ -15,7 +15,7 @@ describe.each(ENGINES)("expired data of accounts on %s", (engine) => {
 
   beforeAll(async () => {
     identity = await AccountHarness.open(engine);
-    worker = new ExpiredDataWorker({ ...identity, log: testLogger() });
+    worker = expiredDataWorker(identity);
   });
   afterAll(() => identity.close());
 

@@ -6,7 +6,7 @@ import { UserService } from "@muster/contracts/muster/identity/v1/user_service_p
 import { ENGINES } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ExpiredDataWorker } from "../../src/account/expired-data-worker.ts";
+import { expiredDataWorker } from "../accounts/expired-data.ts";
 import { type Company, InvitationHarness } from "./invitation-harness.ts";
 
 const { acceptInvitation, createInvitation, deleteInvitation, listInvitations, resendInvitation } =
@@ -190,8 +190,12 @@ describe.each(ENGINES)("invitations on %s", (engine) => {
       { invitationId: await invitationId(email) },
       (await muster.invitations(initech))[0],
     ];
-    await expectReason(muster.identity.call(deleteInvitation, request, initech.as), "INVITATION_NOT_FOUND");
-    await expectReason(muster.identity.call(resendInvitation, request, initech.as), "INVITATION_NOT_FOUND");
+    for (const as of [initech.as, { organizationId: initech.organizationId }]) {
+      await expectReason(muster.identity.call(deleteInvitation, request, as), "INVITATION_NOT_FOUND");
+      await expectReason(muster.identity.call(resendInvitation, request, as), "INVITATION_NOT_FOUND");
+      const listed = await muster.identity.call(listInvitations, {}, as);
+      expect(listed.invitations.map(({ id }) => id)).toEqual([other?.id]);
+    }
     await muster.identity.call(deleteInvitation, request, acme.as);
     await expectReason(muster.identity.call(deleteInvitation, request, acme.as), "INVITATION_NOT_FOUND");
     await expectReason(muster.identity.call(getUser, { userId }, acme.as), "USER_NOT_FOUND");
@@ -205,8 +209,7 @@ describe.each(ENGINES)("invitations on %s", (engine) => {
     const [email, known, initech] = [newAddress(), await muster.account(), await muster.company()];
     await muster.invite(initech, email);
     await muster.invite(initech, known.email);
-    const { clock, database } = muster.identity;
-    const sweep = () => new ExpiredDataWorker({ clock, database, log: console as never }).sweep();
+    const sweep = () => expiredDataWorker(muster.identity).sweep();
     muster.identity.later(36 * DAY_MS);
     await sweep();
     expect(await muster.invitations(initech)).toHaveLength(2);

@@ -5,11 +5,11 @@ import { OperationService } from "@muster/contracts/muster/identity/v1/operation
 import { PrivacyService } from "@muster/contracts/muster/identity/v1/privacy_service_pb";
 import { randomIds, type SessionId, uuidToBytes } from "@muster/core";
 import { type CrashingDatabase, ENGINES, type FakeClock, waitFor } from "@muster/testkit";
-import { type CallAs, expectReason, testLogger } from "@muster/testkit/module";
+import { type CallAs, expectReason } from "@muster/testkit/module";
 import { HTTP_IF_RANGE, HTTP_METHOD, HTTP_RANGE } from "@muster/transcoder";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ExpiredDataWorker } from "../../src/account/expired-data-worker.ts";
 import { CHUNK_BYTES, EXPORT_LIFETIME_MS, RESUME_MS } from "../../src/exports/export.ts";
+import { expiredDataWorker } from "../accounts/expired-data.ts";
 import { PrivacyUnderTest } from "./privacy-under-test.ts";
 import { zipEntries } from "./zip-entries.ts";
 
@@ -236,8 +236,7 @@ describe.each(ENGINES)("exports on %s", (engine) => {
   });
 
   async function sweep(): Promise<void> {
-    const { database } = identity;
-    await new ExpiredDataWorker({ database, clock, log: testLogger() }).sweep();
+    await expiredDataWorker(identity).sweep();
   }
 
   async function chunkCount(token: string): Promise<number> {

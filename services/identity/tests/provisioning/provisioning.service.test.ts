@@ -8,8 +8,8 @@ import { ENGINES, findInTables } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findMembership } from "../../src/memberships/membership-store.ts";
-import { deleteExpiredInvitations } from "../../src/memberships/remove-invited-member.ts";
 import { PASSWORD } from "../accounts/account-harness.ts";
+import { expiredDataWorker } from "../accounts/expired-data.ts";
 import { ProvisioningHarness } from "./provisioning-harness.ts";
 
 const { getMe, resetPassword } = AccountService.method;
@@ -111,9 +111,8 @@ describe.each(ENGINES)("provisioning on %s", (engine) => {
     expect(await Promise.all([1, 2].map(() => harness.provision(partner, content)))).toEqual([first, first]);
     await identity.mails.nextToken(user.email);
     expect(mails()).toBe(sent + 1);
-    const nowMs = identity.clock.nowMs() + 40 * DAY_MS;
-    await identity.database.transaction((trx) => deleteExpiredInvitations(trx, nowMs, 10));
     identity.later(40 * DAY_MS);
+    await expiredDataWorker(identity).sweep();
     expect(await harness.provision(partner, content)).toEqual(first);
     const after = await harness.rows();
     expect([after.invitations, after.memberships]).toEqual([pending.invitations, pending.memberships]);
