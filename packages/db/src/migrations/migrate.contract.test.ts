@@ -73,13 +73,20 @@ describe.each(ENGINES)("migrations on %s", (engine) => {
 
   test("a run waits for another long run, beyond the retries of a transaction", async () => {
     file("0001_create_things", CREATE_THINGS);
-    file("0002_takes_long", `${ADD_COLOR} await new Promise((resolve) => setTimeout(resolve, 1500));`);
+    const reached = join(path, "reached");
+    file(
+      "0002_takes_long",
+      `${ADD_COLOR}
+       const { writeFileSync } = await import("node:fs");
+       writeFileSync(${JSON.stringify(reached)}, "");
+       await new Promise((resolve) => setTimeout(resolve, 1500));`,
+    );
     const impatient = await place.openAnother({
       sqlite: { retry: { attemptsMax: 1 } },
       mysql: { retry: { attemptsMax: 1 }, bounds: { lockWaitSeconds: 1 } },
     });
     const first = migrate(database, folder);
-    await waitFor(async () => (await migrationStatus(database, folder))[0]?.appliedMs);
+    await waitFor(() => existsSync(reached));
     expect(await Promise.all([first, migrate(impatient, folder)])).toEqual([[1, 2], []]);
   });
 
