@@ -114,7 +114,33 @@ describe.each(["embedded", "production"] as const)("access tokens in %s mode", (
     expect((await by(token).post("/v1/logout", {})).status).toBe(204);
     await waitFor(async () => (await outcomes(token)).join() === "401 SESSION_ENDED");
   });
+
+  // The last test, because it ends processes.
+  test("processes that stop report the calls of API keys that they have counted", async () => {
+    const { access_token: token } = await login();
+    const scopes = ["api_keys.read", "profiles.read", "segments.read"];
+    const made = await by(token).post("/v1/api-keys", { name: "Counted", scopes });
+    expect(made.status, made.text).toBe(201);
+    const key = by(made.body.secret);
+    const path = `/v1/api-keys/${made.body.api_key.id}/usage?window=7d`;
+    for (const one of [...PATHS, ...PATHS]) expect((await key.get(one)).status, one).toBe(200);
+    expect((await key.post("/v1/segments", {})).status).toBe(403);
+    // Identity is last, because the others report to it.
+    for (const name of ["events", "segments", "identity", "all"]) {
+      await installation.processes.get(name)?.end("SIGTERM");
+    }
+    await installation.processes.get(mode === "embedded" ? "all" : "identity")?.start();
+    await waitFor(async () => (await by(token).get(path)).status === 200);
+    const { body } = await by(token).get(path);
+    expect(body.days.map(({ calls }: { calls: number }) => calls).reduce(sum)).toBe(2 * PATHS.length);
+    expect(body.days).toHaveLength(7);
+    expect(body.last_used_time).toEqual(expect.any(String));
+  });
 });
+
+function sum(a: number, b: number): number {
+  return a + b;
+}
 
 /** Stores an owner of the installation's organization. */
 async function storeOwner(installation: Installation): Promise<void> {

@@ -369,6 +369,11 @@ const queries: Readonly<Record<string, readonly QueryCase[]>> = {
     ["an unknown parameter", "/v1/api-keys?all=1", 400, "all"],
     ["a maker that is no id", "/v1/api-keys?created_by=ada", 400, "created_by"],
   ],
+  "GET /v1/api-keys/{id}/usage": [
+    ["an unknown key", `/v1/api-keys/${NOBODY}/usage?window=7d`, 404],
+    ["no window", `/v1/api-keys/${NOBODY}/usage`, 400, "window"],
+    ["another window", `/v1/api-keys/${NOBODY}/usage?window=8d`, 400, "window"],
+  ],
   "GET /v1/users/top-logins": [
     ["no window", "/v1/users/top-logins", 400, "window"],
     ["another window", "/v1/users/top-logins?window=8d", 400, "window"],

@@ -19,3 +19,6 @@ export * from "./roles/role-permissions.ts";
 export * from "./roles/role-proto.ts";
 export * from "./roles/role-ranks.ts";
 export * from "./service-tokens.ts";
+export * from "./usage/api-key-usage.ts";
+export * from "./usage/api-key-usage-reporter.ts";
+export * from "./usage/remote-api-key-usage.ts";

@@ -261,6 +261,7 @@ function apiKeyMethods(observed: Observed, database?: Database) {
       return create_(request.name, context);
     },
     listApiKeys: async () => ({}),
+    getApiKeyUsage: async () => ({}),
     updateApiKey: async () => ({}),
     deleteApiKey: async () => ({}),
     rotateApiKey: async () => ({}),

@@ -53,6 +53,7 @@ import { TwoFactorWorker } from "./two-factor-calls/two-factor-worker.ts";
 import { twoFactorKeys } from "./two-factor-rules/two-factor-keys.ts";
 
 export { ownCredentials } from "./access-tokens/credential-service.ts";
+export { ownApiKeyUsage } from "./api-key-usage/add-api-key-usage.ts";
 export * from "./organizations/demo-organization.ts";
 export { createOrganizationDirect } from "./organizations/provisioning.ts";
 export { createPartnerDirect } from "./partners/create-partner-direct.ts";

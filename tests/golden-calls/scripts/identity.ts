@@ -11,7 +11,8 @@ import type { Recorder } from "../harness/recorder.ts";
 import { type Script, UNKNOWN_ID } from "./script.ts";
 
 async function apiKeys(calls: Recorder): Promise<void> {
-  const { createApiKey, listApiKeys, updateApiKey, deleteApiKey, rotateApiKey } = ApiKeyService.method;
+  const { createApiKey, listApiKeys, getApiKeyUsage, updateApiKey, deleteApiKey, rotateApiKey } =
+    ApiKeyService.method;
   const request = { name: "Import", scopes: ["events.write", "api_keys.write"] };
   const { apiKey, secret } = await calls.ok(createApiKey, request, { idempotencyKey: "first" });
   calls.addKey("import", secret);
@@ -27,6 +28,9 @@ async function apiKeys(calls: Recorder): Promise<void> {
   await calls.refused(listApiKeys, { pageToken: "bm9uc2Vuc2U" });
   await calls.refused(listApiKeys, { pageSize: 501 });
   const apiKeyId = apiKey?.id ?? "";
+  await calls.ok(getApiKeyUsage, { apiKeyId, window: "7d" });
+  await calls.refused(getApiKeyUsage, { apiKeyId });
+  await calls.refused(getApiKeyUsage, { apiKeyId: UNKNOWN_ID, window: "7d" });
   await calls.ok(updateApiKey, { apiKeyId, apiKey: { name: "Nightly import" } });
   await calls.refused(updateApiKey, { apiKeyId, apiKey: { scopes: ["events.fly"] } });
   await calls.refused(updateApiKey, { apiKeyId: UNKNOWN_ID, apiKey: { name: "Nobody's" } });
@@ -77,7 +81,8 @@ async function organizations(calls: Recorder): Promise<void> {
 
 async function credentials(calls: Recorder): Promise<void> {
   const { verifyApiKey, verifySession, listSigningKeys, verifyPartner } = CredentialService.method;
-  const { secret } = await calls.ok(ApiKeyService.method.createApiKey, {
+  const { reportApiKeyUsage } = CredentialService.method;
+  const { secret, apiKey } = await calls.ok(ApiKeyService.method.createApiKey, {
     name: "Import",
     scopes: ["events.write"],
   });
@@ -86,6 +91,11 @@ async function credentials(calls: Recorder): Promise<void> {
   await calls.refused(verifyApiKey, { keyHash: Buffer.alloc(3) }, { service: "segments" });
   await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) }, { service: "operator" });
   await calls.refused(verifyApiKey, { keyHash: hashApiKey(secret) });
+  const apiKeyCalls = { apiKeyId: uuidToBytes(apiKey?.id ?? ""), day: 20_454, calls: 3n };
+  const report = { reporterId: uuidToBytes(UNKNOWN_ID), sequence: 1n, calls: [apiKeyCalls] };
+  await calls.ok(reportApiKeyUsage, report, { service: "events" });
+  await calls.refused(reportApiKeyUsage, { ...report, sequence: 0n }, { service: "segments" });
+  await calls.refused(reportApiKeyUsage, report, { service: "gateway" });
   const signed = {
     keyHash: Buffer.alloc(32, 1),
     signature: `t=1,v1=${"0".repeat(64)}`,

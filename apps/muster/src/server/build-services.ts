@@ -1,7 +1,10 @@
 // Builds the modules that run in this process and puts each behind its dispatcher.
 import {
+  type AddApiKeyUsage,
+  ApiKeyUsageReporter,
   CachingCredentialVerifier,
   type CredentialLookup,
+  remoteApiKeyUsage,
   remoteCredentials,
   ServiceTokens,
 } from "@muster/authz";
@@ -23,7 +26,7 @@ import {
   type Worker,
 } from "@muster/runtime";
 import { type EventType, eventsModuleWith } from "@muster/service-events";
-import { ownCredentials } from "@muster/service-identity";
+import { ownApiKeyUsage, ownCredentials } from "@muster/service-identity";
 import type { OpenPlatform } from "../platform/platform.ts";
 import { modules, servicesOf } from "../targets.ts";
 import { loginSettings } from "./login-settings.ts";
@@ -59,6 +62,11 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
   for (const service of servicesOf(deps.config.targets)) {
     const modulePlatform = platformOf(service, instanceId, deps);
     const module = await definitionOf(service, deps).build(modulePlatform);
+    const usage = new ApiKeyUsageReporter({
+      ...modulePlatform,
+      reporterId: deps.ids.next(deps.clock.nowMs()),
+      add: usageOf(service, modulePlatform),
+    });
     const dispatcher = createDispatcher({
       implementations: module.services,
       serviceName: service,
@@ -71,11 +79,13 @@ export async function buildServices(deps: BuildDeps): Promise<BuiltServices> {
       partners: module.partners,
       demoOrganizationId: deps.platform.demo?.organizationId,
       limiter: deps.limiter,
+      usage,
       ledger: new IdempotencyLedger({ ...modulePlatform, key: modulePlatform.key("idempotency") }),
     });
     deps.directory.add(service, dispatcher);
     dispatchers.push(dispatcher);
-    workers.push(...module.workers);
+    // First, because the first worker stops last.
+    workers.push(usage, ...module.workers);
   }
   return { dispatchers, workers };
 }
@@ -153,6 +163,11 @@ function lookupsOf(
 ): readonly CredentialLookup[] {
   if (service === "identity") return ownCredentials(database, clock);
   return remoteCredentials(createClient(CredentialService, caller("identity")), clock);
+}
+
+function usageOf(service: ServiceName, { database, clock, caller }: Platform): AddApiKeyUsage {
+  if (service === "identity") return ownApiKeyUsage(database, clock);
+  return remoteApiKeyUsage(createClient(CredentialService, caller("identity")), clock);
 }
 
 /** All services share the key, so any service can verify any other's token. */

@@ -1,6 +1,6 @@
 // Checks the caller against the method's policy option.
 import type { Message } from "@bufbuild/protobuf";
-import type { Principal, UserPrincipal } from "@muster/authz";
+import type { ApiKeyUsage, Principal, UserPrincipal } from "@muster/authz";
 import { Access, type MethodPolicy } from "@muster/contracts/muster/options/v1/options_pb";
 import { AppError } from "@muster/errors";
 import type { Call } from "./call.ts";
@@ -9,12 +9,14 @@ import { renewUser, requireStepUp, type StepUpDeps } from "./step-up.ts";
 
 export type AuthorizeDeps = StepUpDeps;
 
-export function authorize(deps: AuthorizeDeps): Before {
+/** A call counts for the calling key as soon as it is allowed, whatever its result. */
+export function authorize(deps: AuthorizeDeps & { readonly usage: ApiKeyUsage | undefined }): Before {
   return {
     async before(call) {
       const { plan, options, principal } = call;
       const subject = { userId: namedUser(call, principal) };
       call.caller = await requireAllowed(deps, plan.policy, options.headers, principal, subject);
+      if (call.caller.kind === "api_key") deps.usage?.count(call.caller.id);
     },
   };
 }

@@ -9,7 +9,14 @@ import {
   setExtension,
 } from "@bufbuild/protobuf";
 import { EmptySchema, FileDescriptorProtoSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
-import type { CredentialVerifier, Principal, ServiceTokenClaims } from "@muster/authz";
+import {
+  type ApiKeyUsage,
+  type CredentialPrincipal,
+  type CredentialVerifier,
+  type Principal,
+  permissionsOf,
+  type ServiceTokenClaims,
+} from "@muster/authz";
 import { EventInputSchema } from "@muster/contracts/muster/events/v1/tracked_event_pb";
 import {
   Access,
@@ -108,6 +115,7 @@ interface Setting {
   readonly handler?: (context: CallContext) => Promise<object>;
   readonly isProduction?: boolean;
   readonly credentials?: CredentialVerifier;
+  readonly usage?: ApiKeyUsage;
 }
 
 function made(shape: Shape, setting: Setting = {}): Made {
@@ -129,6 +137,7 @@ function made(shape: Shape, setting: Setting = {}): Made {
     ],
     ...deps,
     credentials,
+    usage: setting.usage,
     log,
     clock,
     demoOrganizationId: isProduction ? undefined : DEMO,
@@ -363,6 +372,33 @@ test("a refused message fails a stream even if its handler makes nothing of it",
   };
   await expect(reading()).rejects.toMatchObject({ reason: "FIELD_INVALID", fields: [{ field: "name" }] });
   expect(read).toHaveLength(1);
+});
+
+test("a call counts for the calling key once it is allowed, also when it fails", async () => {
+  const counted: string[] = [];
+  const verify = async (text: string): Promise<CredentialPrincipal | undefined> => {
+    if (text === "unknown") return undefined;
+    return { kind: "api_key", id: text, organizationId: DEMO, permissions: permissionsOf([text]) };
+  };
+  const { call } = made(
+    { policy: { ...whole, permission: "events.read", anonymousDemo: true } },
+    {
+      credentials: { verify, onChange: () => () => {} },
+      usage: { count: (apiKeyId) => counted.push(apiKeyId) },
+      handler: async ({ principal }) => {
+        if (principal.id === "*") throw new Error("fails");
+        return {};
+      },
+    },
+  );
+  const as = (key: string) => call({ authorization: `Bearer ${key}` });
+  await as("events.read");
+  await as("events.read");
+  await expect(as("*")).rejects.toThrow();
+  await expect(as("events.write")).rejects.toMatchObject({ reason: "PERMISSION_DENIED" });
+  await expect(as("unknown")).rejects.toMatchObject({ reason: "UNAUTHENTICATED" });
+  await call(token({ service: "gateway", actAsDemo: true }));
+  expect(counted).toEqual(["events.read", "events.read", "*"]);
 });
 
 test("an outage of a dependency has few lines besides the line of each call", async () => {

@@ -1,7 +1,7 @@
 // Runs a service's methods behind the interceptors. Calls within the process use the dispatcher directly; the
 // gRPC server and the Connect routes call the same dispatcher.
 import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
-import type { CredentialVerifier, PartnerVerifier, ServiceTokenPort } from "@muster/authz";
+import type { ApiKeyUsage, CredentialVerifier, PartnerVerifier, ServiceTokenPort } from "@muster/authz";
 import { AssertionError, type Clock, type IdSource, type OrganizationId, randomIds } from "@muster/core";
 import { AppError } from "@muster/errors";
 import type { IdempotencyLedgerPort } from "@muster/idempotency";
@@ -53,6 +53,8 @@ export interface DispatcherOptions {
   readonly ledger?: IdempotencyLedgerPort | undefined;
   /** Limits of public methods. */
   readonly limiter?: RateLimiter | undefined;
+  /** Counts the calls of API keys. */
+  readonly usage?: ApiKeyUsage | undefined;
   /** Makes request ids. */
   readonly ids?: IdSource | undefined;
 }
@@ -138,7 +140,7 @@ function chain(options: DispatcherOptions): Interceptor[] {
       partners: options.partners,
       demoOrganizationId: options.demoOrganizationId,
     }),
-    authorize({ credentials, clock }),
+    authorize({ credentials, clock, usage: options.usage }),
     watchCredential({ credentials, clock }),
     validate(),
     idempotency({ ledger: options.ledger, log, clock }),

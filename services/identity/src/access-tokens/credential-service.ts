@@ -9,6 +9,8 @@ import { CredentialService } from "@muster/contracts/muster/identity/v1/credenti
 import type { Clock } from "@muster/core";
 import type { Database } from "@muster/db";
 import { implement, type ServiceImplementation } from "@muster/rpc";
+import { ownApiKeyUsage } from "../api-key-usage/add-api-key-usage.ts";
+import { reportApiKeyUsage } from "../api-key-usage/report-api-key-usage.ts";
 import { ownApiKeyLookup, verifyApiKey } from "../api-keys/verify-api-key.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { verifyPartner } from "../partners/verify-partner.ts";
@@ -18,6 +20,7 @@ import { ownAccessTokenLookups, verifySession } from "./verify-session.ts";
 export function credentialService(deps: IdentityDeps, partners: PartnerVerifier): ServiceImplementation {
   return implement(CredentialService, {
     verifyApiKey: verifyApiKey(ownApiKeyLookup(deps.database, deps.clock)),
+    reportApiKeyUsage: reportApiKeyUsage(ownApiKeyUsage(deps.database, deps.clock)),
     verifySession: verifySession(deps),
     verifyPartner: verifyPartner(partners),
     listSigningKeys: listSigningKeys(deps),

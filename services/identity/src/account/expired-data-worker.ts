@@ -1,8 +1,11 @@
-// ExpiredDataWorker deletes expired registrations, invitations, mail tokens and exports, and old activities.
+// ExpiredDataWorker deletes expired registrations, invitations, mail tokens and exports, and old activities and
+// counts of calls.
 import type { Clock } from "@muster/core";
 import type { Database, Transaction } from "@muster/db";
 import { FailureLog, type Logger } from "@muster/log";
 import { deleteOldActivities } from "../activity/activity-store.ts";
+import { deleteOldReporters, deleteUsageBefore } from "../api-key-usage/api-key-usage-store.ts";
+import { firstUsageDay, USAGE_LIFETIME_MS } from "../api-key-usage/usage-days.ts";
 import { deleteSomeChunks } from "../exports/chunk-store.ts";
 import { deleteExpiredExports, listEndedExports, setExportDataDeleted } from "../exports/export-store.ts";
 import { EXPIRED_INVITATION_KEPT_MS } from "../invitations/invitation.ts";
@@ -13,6 +16,8 @@ import { deleteExpiredInvitations, type InvitationSweepDeps } from "./delete-exp
 const INTERVAL_MS = 10 * 60_000;
 /** Rows of one transaction. */
 const ROWS_MAX = 500;
+/** Rows with a compound key. */
+const USAGE_MAX = 128;
 /** Time for which a user can list an activity. */
 export const ACTIVITY_LIFETIME_MS = 400 * 86_400_000;
 
@@ -53,6 +58,8 @@ export class ExpiredDataWorker {
     const beforeMs = nowMs - EXPIRED_INVITATION_KEPT_MS;
     await deleteExpiredInvitations(this.#options, { nowMs, beforeMs, signal: this.#stopping.signal });
     await this.#inSteps((trx) => deleteOldActivities(trx, nowMs - ACTIVITY_LIFETIME_MS, ROWS_MAX));
+    await this.#inSteps((trx) => deleteUsageBefore(trx, firstUsageDay(nowMs), USAGE_MAX), USAGE_MAX);
+    await this.#inSteps((trx) => deleteOldReporters(trx, nowMs - USAGE_LIFETIME_MS, ROWS_MAX));
     await this.#sweepExports(nowMs);
   }
 

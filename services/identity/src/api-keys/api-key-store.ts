@@ -102,6 +102,18 @@ export async function findApiKey(
   return row && fromRow(row);
 }
 
+/** Maps the ids of stored keys to their organizations, without those of closed organizations. */
+export async function findOrganizationsOfKeys(
+  queryable: Queryable,
+  ids: readonly string[],
+): Promise<Map<string, OrganizationId>> {
+  const rows = await queryable("api_keys")
+    .select<Pick<Row, "id" | "organization_id">[]>("api_keys.id", "organization_id")
+    .join("organizations", "organizations.id", "organization_id")
+    .whereIn("api_keys.id", ids.map(uuidToBytes));
+  return new Map(rows.map((row) => [bytesToUuid(row.id), bytesToUuid(row.organization_id)]));
+}
+
 /** Locked until the transaction ends. */
 export async function lockApiKey(
   trx: Transaction,

@@ -7,6 +7,7 @@ import { deleteMembers, deleteSessions } from "./people-store.ts";
 
 const tables: readonly OrganizationTable[] = [
   { table: "api_keys", key: ["id"] },
+  { table: "api_key_usage", key: ["organization_id", "api_key_id", "day"] },
   { table: "member_search_words", key: ["organization_id", "user_id", "word"] },
   { table: "invitations", key: ["id"] },
   { table: "operations", key: ["id"] },

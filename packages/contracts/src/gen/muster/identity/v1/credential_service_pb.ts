@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/identity/v1/credential_service.proto.
  */
 export const file_muster_identity_v1_credential_service: GenFile = /*@__PURE__*/
-  fileDesc("CittdXN0ZXIvaWRlbnRpdHkvdjEvY3JlZGVudGlhbF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNgoTVmVyaWZ5QXBpS2V5UmVxdWVzdBIfCghrZXlfaGFzaBgBIAEoDEINukgEegJoIJq1GAIoBSKyAQoUVmVyaWZ5QXBpS2V5UmVzcG9uc2USGgoKYXBpX2tleV9pZBgBIAEoDEIGmrUYAigBEh8KD29yZ2FuaXphdGlvbl9pZBgCIAEoDEIGmrUYAigBEhYKBnNjb3BlcxgDIAMoCUIGmrUYAigBEhYKDmV4cGlyZV90aW1lX21zGAQgASgDEi0KC2dyYW50X3VwX3RvGAUgASgOMhgubXVzdGVyLmlkZW50aXR5LnYxLlJvbGUiYAoUVmVyaWZ5U2Vzc2lvblJlcXVlc3QSIQoKc2Vzc2lvbl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIlCg5zaWduaW5nX2tleV9pZBgCIAEoDEINukgEegJoEJq1GAIoASLuAQoVVmVyaWZ5U2Vzc2lvblJlc3BvbnNlEhcKB3VzZXJfaWQYASABKAxCBpq1GAIoARIfCg9vcmdhbml6YXRpb25faWQYAiABKAxCBpq1GAIoARImCgRyb2xlGAMgASgOMhgubXVzdGVyLmlkZW50aXR5LnYxLlJvbGUSHQoVYXV0aGVudGljYXRlZF90aW1lX21zGAQgASgDEh8KD3N0ZXBfdXBfbWV0aG9kcxgFIAMoCUIGmrUYAigBEhYKDmV4cGlyZV90aW1lX21zGAYgASgDEhsKE25lZWRzX3NlY29uZF9mYWN0b3IYByABKAgieQoUVmVyaWZ5UGFydG5lclJlcXVlc3QSHwoIa2V5X2hhc2gYASABKAxCDbpIBHoCaCCatRgCKAUSIQoJc2lnbmF0dXJlGAIgASgJQg66SAVyAyiAEJq1GAIoBRIdCgRib2R5GAMgASgMQg+6SAZ6BBiAgAGatRgCKAMiMwoVVmVyaWZ5UGFydG5lclJlc3BvbnNlEhoKCnBhcnRuZXJfaWQYASABKAxCBpq1GAIoASIYChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0IkcKF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEiwKBGtleXMYASADKAsyHi5tdXN0ZXIuaWRlbnRpdHkudjEuU2lnbmluZ0tleSJGCgpTaWduaW5nS2V5EhIKAmlkGAEgASgMQgaatRgCKAESEQoBeBgCIAEoDEIGmrUYAigBEhEKAXkYAyABKAxCBpq1GAIoATLoBAoRQ3JlZGVudGlhbFNlcnZpY2USkwEKDFZlcmlmeUFwaUtleRInLm11c3Rlci5pZGVudGl0eS52MS5WZXJpZnlBcGlLZXlSZXF1ZXN0GigubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeUFwaUtleVJlc3BvbnNlIjCQAgGKtRgpGgZldmVudHMaCHNlZ21lbnRzGgdnYXRld2F5QABIBVAAWAFiBG5vbmUSlgEKDVZlcmlmeVNlc3Npb24SKC5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5U2Vzc2lvblJlcXVlc3QaKS5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5U2Vzc2lvblJlc3BvbnNlIjCQAgGKtRgpGgZldmVudHMaCHNlZ21lbnRzGgdnYXRld2F5QABIBVAAWAFiBG5vbmUShAEKDVZlcmlmeVBhcnRuZXISKC5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5UGFydG5lclJlcXVlc3QaKS5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5UGFydG5lclJlc3BvbnNlIh6QAgGKtRgXGgdnYXRld2F5QABIBVAAWAFiBG5vbmUSnAEKD0xpc3RTaWduaW5nS2V5cxIqLm11c3Rlci5pZGVudGl0eS52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GisubXVzdGVyLmlkZW50aXR5LnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIjCQAgGKtRgpGgZldmVudHMaCHNlZ21lbnRzGgdnYXRld2F5QABIBVAAWAFiBG5vbmViBnByb3RvMw", [file_buf_validate_validate, file_muster_identity_v1_user, file_muster_options_v1_options]);
+  fileDesc("CittdXN0ZXIvaWRlbnRpdHkvdjEvY3JlZGVudGlhbF9zZXJ2aWNlLnByb3RvEhJtdXN0ZXIuaWRlbnRpdHkudjEiNgoTVmVyaWZ5QXBpS2V5UmVxdWVzdBIfCghrZXlfaGFzaBgBIAEoDEINukgEegJoIJq1GAIoBSKyAQoUVmVyaWZ5QXBpS2V5UmVzcG9uc2USGgoKYXBpX2tleV9pZBgBIAEoDEIGmrUYAigBEh8KD29yZ2FuaXphdGlvbl9pZBgCIAEoDEIGmrUYAigBEhYKBnNjb3BlcxgDIAMoCUIGmrUYAigBEhYKDmV4cGlyZV90aW1lX21zGAQgASgDEi0KC2dyYW50X3VwX3RvGAUgASgOMhgubXVzdGVyLmlkZW50aXR5LnYxLlJvbGUilAEKGFJlcG9ydEFwaUtleVVzYWdlUmVxdWVzdBIiCgtyZXBvcnRlcl9pZBgBIAEoDEINukgEegJoEJq1GAIoARIZCghzZXF1ZW5jZRgCIAEoA0IHukgEIgIoARI5CgVjYWxscxgDIAMoCzIfLm11c3Rlci5pZGVudGl0eS52MS5BcGlLZXlDYWxsc0IJukgGkgEDEPQDIhsKGVJlcG9ydEFwaUtleVVzYWdlUmVzcG9uc2UiZQoLQXBpS2V5Q2FsbHMSIQoKYXBpX2tleV9pZBgBIAEoDEINukgEegJoEJq1GAIoARIUCgNkYXkYAiABKAVCB7pIBBoCKAASHQoFY2FsbHMYAyABKANCDrpICyIJGICglKWNHSgBImAKFFZlcmlmeVNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAxCDbpIBHoCaBCatRgCKAESJQoOc2lnbmluZ19rZXlfaWQYAiABKAxCDbpIBHoCaBCatRgCKAEi7gEKFVZlcmlmeVNlc3Npb25SZXNwb25zZRIXCgd1c2VyX2lkGAEgASgMQgaatRgCKAESHwoPb3JnYW5pemF0aW9uX2lkGAIgASgMQgaatRgCKAESJgoEcm9sZRgDIAEoDjIYLm11c3Rlci5pZGVudGl0eS52MS5Sb2xlEh0KFWF1dGhlbnRpY2F0ZWRfdGltZV9tcxgEIAEoAxIfCg9zdGVwX3VwX21ldGhvZHMYBSADKAlCBpq1GAIoARIWCg5leHBpcmVfdGltZV9tcxgGIAEoAxIbChNuZWVkc19zZWNvbmRfZmFjdG9yGAcgASgIInkKFFZlcmlmeVBhcnRuZXJSZXF1ZXN0Eh8KCGtleV9oYXNoGAEgASgMQg26SAR6AmggmrUYAigFEiEKCXNpZ25hdHVyZRgCIAEoCUIOukgFcgMogBCatRgCKAUSHQoEYm9keRgDIAEoDEIPukgGegQYgIABmrUYAigDIjMKFVZlcmlmeVBhcnRuZXJSZXNwb25zZRIaCgpwYXJ0bmVyX2lkGAEgASgMQgaatRgCKAEiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJHChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRIsCgRrZXlzGAEgAygLMh4ubXVzdGVyLmlkZW50aXR5LnYxLlNpZ25pbmdLZXkiRgoKU2lnbmluZ0tleRISCgJpZBgBIAEoDEIGmrUYAigBEhEKAXgYAiABKAxCBpq1GAIoARIRCgF5GAMgASgMQgaatRgCKAEyhAYKEUNyZWRlbnRpYWxTZXJ2aWNlEpMBCgxWZXJpZnlBcGlLZXkSJy5tdXN0ZXIuaWRlbnRpdHkudjEuVmVyaWZ5QXBpS2V5UmVxdWVzdBooLm11c3Rlci5pZGVudGl0eS52MS5WZXJpZnlBcGlLZXlSZXNwb25zZSIwkAIBirUYKRoGZXZlbnRzGghzZWdtZW50cxoHZ2F0ZXdheUAASAVQAFgBYgRub25lEpkBChFSZXBvcnRBcGlLZXlVc2FnZRIsLm11c3Rlci5pZGVudGl0eS52MS5SZXBvcnRBcGlLZXlVc2FnZVJlcXVlc3QaLS5tdXN0ZXIuaWRlbnRpdHkudjEuUmVwb3J0QXBpS2V5VXNhZ2VSZXNwb25zZSInkAICirUYIBoGZXZlbnRzGghzZWdtZW50c0AASAVQAFgBYgRub25lEpYBCg1WZXJpZnlTZXNzaW9uEigubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVNlc3Npb25SZXF1ZXN0GikubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVNlc3Npb25SZXNwb25zZSIwkAIBirUYKRoGZXZlbnRzGghzZWdtZW50cxoHZ2F0ZXdheUAASAVQAFgBYgRub25lEoQBCg1WZXJpZnlQYXJ0bmVyEigubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVBhcnRuZXJSZXF1ZXN0GikubXVzdGVyLmlkZW50aXR5LnYxLlZlcmlmeVBhcnRuZXJSZXNwb25zZSIekAIBirUYFxoHZ2F0ZXdheUAASAVQAFgBYgRub25lEpwBCg9MaXN0U2lnbmluZ0tleXMSKi5tdXN0ZXIuaWRlbnRpdHkudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBorLm11c3Rlci5pZGVudGl0eS52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSIwkAIBirUYKRoGZXZlbnRzGghzZWdtZW50cxoHZ2F0ZXdheUAASAVQAFgBYgRub25lYgZwcm90bzM", [file_buf_validate_validate, file_muster_identity_v1_user, file_muster_options_v1_options]);
 
 /**
  * @generated from message muster.identity.v1.VerifyApiKeyRequest
@@ -83,6 +83,83 @@ export const VerifyApiKeyResponseSchema: GenMessage<VerifyApiKeyResponse> = /*@_
   messageDesc(file_muster_identity_v1_credential_service, 1);
 
 /**
+ * @generated from message muster.identity.v1.ReportApiKeyUsageRequest
+ */
+export type ReportApiKeyUsageRequest = Message<"muster.identity.v1.ReportApiKeyUsageRequest"> & {
+  /**
+   * Made by the reporting process when it starts, 16 bytes.
+   *
+   * @generated from field: bytes reporter_id = 1;
+   */
+  reporterId: Uint8Array;
+
+  /**
+   * Greater than those of the reporter's earlier reports. A repeat of a report has its number.
+   *
+   * @generated from field: int64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: repeated muster.identity.v1.ApiKeyCalls calls = 3;
+   */
+  calls: ApiKeyCalls[];
+};
+
+/**
+ * Describes the message muster.identity.v1.ReportApiKeyUsageRequest.
+ * Use `create(ReportApiKeyUsageRequestSchema)` to create a new message.
+ */
+export const ReportApiKeyUsageRequestSchema: GenMessage<ReportApiKeyUsageRequest> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 2);
+
+/**
+ * @generated from message muster.identity.v1.ReportApiKeyUsageResponse
+ */
+export type ReportApiKeyUsageResponse = Message<"muster.identity.v1.ReportApiKeyUsageResponse"> & {
+};
+
+/**
+ * Describes the message muster.identity.v1.ReportApiKeyUsageResponse.
+ * Use `create(ReportApiKeyUsageResponseSchema)` to create a new message.
+ */
+export const ReportApiKeyUsageResponseSchema: GenMessage<ReportApiKeyUsageResponse> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 3);
+
+/**
+ * The calls of a key on one UTC date that no earlier report contains.
+ *
+ * @generated from message muster.identity.v1.ApiKeyCalls
+ */
+export type ApiKeyCalls = Message<"muster.identity.v1.ApiKeyCalls"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes api_key_id = 1;
+   */
+  apiKeyId: Uint8Array;
+
+  /**
+   * Days since 1970.
+   *
+   * @generated from field: int32 day = 2;
+   */
+  day: number;
+
+  /**
+   * @generated from field: int64 calls = 3;
+   */
+  calls: bigint;
+};
+
+/**
+ * Describes the message muster.identity.v1.ApiKeyCalls.
+ * Use `create(ApiKeyCallsSchema)` to create a new message.
+ */
+export const ApiKeyCallsSchema: GenMessage<ApiKeyCalls> = /*@__PURE__*/
+  messageDesc(file_muster_identity_v1_credential_service, 4);
+
+/**
  * @generated from message muster.identity.v1.VerifySessionRequest
  */
 export type VerifySessionRequest = Message<"muster.identity.v1.VerifySessionRequest"> & {
@@ -106,7 +183,7 @@ export type VerifySessionRequest = Message<"muster.identity.v1.VerifySessionRequ
  * Use `create(VerifySessionRequestSchema)` to create a new message.
  */
 export const VerifySessionRequestSchema: GenMessage<VerifySessionRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 2);
+  messageDesc(file_muster_identity_v1_credential_service, 5);
 
 /**
  * @generated from message muster.identity.v1.VerifySessionResponse
@@ -167,7 +244,7 @@ export type VerifySessionResponse = Message<"muster.identity.v1.VerifySessionRes
  * Use `create(VerifySessionResponseSchema)` to create a new message.
  */
 export const VerifySessionResponseSchema: GenMessage<VerifySessionResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 3);
+  messageDesc(file_muster_identity_v1_credential_service, 6);
 
 /**
  * @generated from message muster.identity.v1.VerifyPartnerRequest
@@ -200,7 +277,7 @@ export type VerifyPartnerRequest = Message<"muster.identity.v1.VerifyPartnerRequ
  * Use `create(VerifyPartnerRequestSchema)` to create a new message.
  */
 export const VerifyPartnerRequestSchema: GenMessage<VerifyPartnerRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 4);
+  messageDesc(file_muster_identity_v1_credential_service, 7);
 
 /**
  * @generated from message muster.identity.v1.VerifyPartnerResponse
@@ -219,7 +296,7 @@ export type VerifyPartnerResponse = Message<"muster.identity.v1.VerifyPartnerRes
  * Use `create(VerifyPartnerResponseSchema)` to create a new message.
  */
 export const VerifyPartnerResponseSchema: GenMessage<VerifyPartnerResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 5);
+  messageDesc(file_muster_identity_v1_credential_service, 8);
 
 /**
  * @generated from message muster.identity.v1.ListSigningKeysRequest
@@ -232,7 +309,7 @@ export type ListSigningKeysRequest = Message<"muster.identity.v1.ListSigningKeys
  * Use `create(ListSigningKeysRequestSchema)` to create a new message.
  */
 export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 6);
+  messageDesc(file_muster_identity_v1_credential_service, 9);
 
 /**
  * @generated from message muster.identity.v1.ListSigningKeysResponse
@@ -249,7 +326,7 @@ export type ListSigningKeysResponse = Message<"muster.identity.v1.ListSigningKey
  * Use `create(ListSigningKeysResponseSchema)` to create a new message.
  */
 export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 7);
+  messageDesc(file_muster_identity_v1_credential_service, 10);
 
 /**
  * The public part of a key that signs access tokens.
@@ -284,7 +361,7 @@ export type SigningKey = Message<"muster.identity.v1.SigningKey"> & {
  * Use `create(SigningKeySchema)` to create a new message.
  */
 export const SigningKeySchema: GenMessage<SigningKey> = /*@__PURE__*/
-  messageDesc(file_muster_identity_v1_credential_service, 8);
+  messageDesc(file_muster_identity_v1_credential_service, 11);
 
 /**
  * Verifies credentials for the other services of the installation. Internal: gRPC with a service token.
@@ -302,6 +379,16 @@ export const CredentialService: GenService<{
     methodKind: "unary";
     input: typeof VerifyApiKeyRequestSchema;
     output: typeof VerifyApiKeyResponseSchema;
+  },
+  /**
+   * Adds calls of API keys to the counts by date. A report that was added before is ignored, and so are unknown keys.
+   *
+   * @generated from rpc muster.identity.v1.CredentialService.ReportApiKeyUsage
+   */
+  reportApiKeyUsage: {
+    methodKind: "unary";
+    input: typeof ReportApiKeyUsageRequestSchema;
+    output: typeof ReportApiKeyUsageResponseSchema;
   },
   /**
    * Returns what an access token does not contain. SESSION_ENDED when the session has ended, however it ended;
