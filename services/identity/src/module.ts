@@ -13,7 +13,7 @@ import { ACCOUNT_ERASURE_KIND, accountErasureRunner } from "./account-deletion/a
 import { apiKeyService } from "./api-key-calls/api-key-service.ts";
 import { ClosingWorker } from "./closing/closing-worker.ts";
 import { organizationContent } from "./closing/organization-content.ts";
-import { USER_ERASURE_KIND } from "./deletion-requests/deletion-request.ts";
+import { USER_ERASURE_KIND } from "./deletion-request-storage/deletion-request.ts";
 import { deletionRequestService } from "./deletion-requests/deletion-request-service.ts";
 import { userErasureRunner } from "./deletion-requests/user-erasure-runner.ts";
 import type { IdentityDeps } from "./deps.ts";

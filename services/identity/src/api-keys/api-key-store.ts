@@ -129,7 +129,7 @@ export interface ApiKeySelection {
   /** Only keys of this maker. */
   readonly createdBy?: UserId | undefined;
   /** Only keys that are valid at this time. */
-  readonly nowMs: number;
+  readonly nowMs?: number;
 }
 
 /** By (create time, id). */
@@ -142,8 +142,10 @@ export async function listApiKeyPage(
   const query = queryable("api_keys")
     .select<Row[]>(COLUMNS)
     .where("organization_id", uuidToBytes(organizationId))
-    .andWhere((valid) => valid.whereNull("expire_time_ms").orWhere("expire_time_ms", ">", nowMs))
     .limit(limit);
+  if (nowMs !== undefined) {
+    query.andWhere((valid) => valid.whereNull("expire_time_ms").orWhere("expire_time_ms", ">", nowMs));
+  }
   if (createdBy !== undefined) query.andWhere("created_by", uuidToBytes(createdBy));
   pageAfter(query, LIST_ORDER, after && [after.createTimeMs, uuidToBytes(after.id)]);
   return (await query).map(fromRow);

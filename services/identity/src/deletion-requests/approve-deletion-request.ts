@@ -11,14 +11,18 @@ import { AppError } from "@muster/errors";
 import { type Write, writeTransaction } from "@muster/outbox";
 import type { CallContext, UnaryHandler } from "@muster/rpc";
 import { findResponsibleUser } from "../api-keys/responsible-user.ts";
+import {
+  type DeletionRequest,
+  ERASURE_PERMISSION,
+  USER_ERASURE_KIND,
+} from "../deletion-request-storage/deletion-request.ts";
+import { saveDeletionRequest } from "../deletion-request-storage/deletion-request-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { type Actor, requireRank } from "../membership-rules/actor.ts";
 import { findMembership } from "../memberships/membership-store.ts";
 import { findRemovedMembership } from "../memberships/removed-membership-store.ts";
 import type { NewOperation } from "../operations/operation.ts";
 import { newOperationToProto, operationToProto } from "../operations/operation-proto.ts";
-import { type DeletionRequest, ERASURE_PERMISSION, USER_ERASURE_KIND } from "./deletion-request.ts";
-import { saveDeletionRequest } from "./deletion-request-store.ts";
 import { endPerson } from "./end-person.ts";
 import { lockRequest } from "./lock-request.ts";
 import { mailPerson } from "./mail-person.ts";

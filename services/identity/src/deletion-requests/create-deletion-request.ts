@@ -10,15 +10,19 @@ import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
 import { findResponsibleUser } from "../api-keys/responsible-user.ts";
+import type { DeletionRequest } from "../deletion-request-storage/deletion-request.ts";
+import {
+  insertDeletionRequest,
+  lockPendingRequest,
+  saveDeletionRequest,
+} from "../deletion-request-storage/deletion-request-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { readActor, requirePermitted } from "../membership-rules/actor.ts";
 import { lockOrganizations, requireRemainingOwner } from "../membership-rules/last-owner.ts";
 import { lockMembership } from "../memberships/membership-store.ts";
 import { findRemovedMembership } from "../memberships/removed-membership-store.ts";
 import { requireUserId } from "../users/user-id.ts";
-import type { DeletionRequest } from "./deletion-request.ts";
 import { deletionRequestToProto } from "./deletion-request-proto.ts";
-import { insertDeletionRequest, lockPendingRequest, saveDeletionRequest } from "./deletion-request-store.ts";
 import { mailPerson } from "./mail-person.ts";
 
 const PERMISSION = "users.update";

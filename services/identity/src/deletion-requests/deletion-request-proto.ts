@@ -6,7 +6,11 @@ import {
   DeletionRequestSchema,
   DeletionRequestState,
 } from "@muster/contracts/muster/identity/v1/deletion_request_pb";
-import type { DeletionCounts, DeletionRequest, DeletionState } from "./deletion-request.ts";
+import type {
+  DeletionCounts,
+  DeletionRequest,
+  DeletionState,
+} from "../deletion-request-storage/deletion-request.ts";
 
 const STATES: Readonly<Record<DeletionState, DeletionRequestState>> = {
   pending: DeletionRequestState.PENDING,

@@ -3,9 +3,12 @@ import { DeletionRequestSchema } from "@muster/contracts/muster/identity/v1/dele
 import type { DeletionRequestService } from "@muster/contracts/muster/identity/v1/deletion_request_service_pb";
 import { isUuid } from "@muster/core";
 import { type PagePosition, readPage, type UnaryHandler } from "@muster/rpc";
+import {
+  type DeletionRequestCursor,
+  listDeletionRequestPage,
+} from "../deletion-request-storage/deletion-request-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { deletionRequestToProto } from "./deletion-request-proto.ts";
-import { type DeletionRequestCursor, listDeletionRequestPage } from "./deletion-request-store.ts";
 
 export function listDeletionRequests({
   database: { reader },

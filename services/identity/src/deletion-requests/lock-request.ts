@@ -2,10 +2,14 @@
 import type { Transaction } from "@muster/db";
 import { AppError } from "@muster/errors";
 import type { CallContext } from "@muster/rpc";
+import {
+  type DeletionRequest,
+  ERASURE_PERMISSION,
+  requireDeletionRequestId,
+} from "../deletion-request-storage/deletion-request.ts";
+import { lockDeletionRequest } from "../deletion-request-storage/deletion-request-store.ts";
 import { type Actor, readActor, requirePermitted } from "../membership-rules/actor.ts";
 import { lockOrganizations } from "../membership-rules/last-owner.ts";
-import { type DeletionRequest, ERASURE_PERMISSION, requireDeletionRequestId } from "./deletion-request.ts";
-import { lockDeletionRequest } from "./deletion-request-store.ts";
 
 export interface LockedRequest {
   readonly actor: Actor;

@@ -7,9 +7,9 @@ import {
 import { AppError } from "@muster/errors";
 import { writeTransaction } from "@muster/outbox";
 import type { UnaryHandler } from "@muster/rpc";
+import { saveDeletionRequest } from "../deletion-request-storage/deletion-request-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { deletionRequestToProto } from "./deletion-request-proto.ts";
-import { saveDeletionRequest } from "./deletion-request-store.ts";
 import { lockRequest } from "./lock-request.ts";
 import { mailPerson } from "./mail-person.ts";
 

@@ -2,14 +2,14 @@
 import { type OrganizationId, shardOf, type UserId } from "@muster/core";
 import type { Transaction } from "@muster/db";
 import { readPositions } from "@muster/outbox";
+import type { DeletionCounts } from "../deletion-request-storage/deletion-request.ts";
+import { completeDeletionRequest } from "../deletion-request-storage/deletion-request-store.ts";
 import type { IdentityDeps } from "../deps.ts";
 import { eraseLogins } from "../login-counts/erase-logins.ts";
 import { hasAppliedLogins } from "../login-counts/login-progress.ts";
 import { type LeasedOperation, OperationFailed } from "../operations/operation.ts";
 import type { OperationRun, OperationRunner } from "../operations/operation-worker.ts";
-import type { DeletionCounts } from "./deletion-request.ts";
 import { locationsOf } from "./deletion-request-proto.ts";
-import { completeDeletionRequest } from "./deletion-request-store.ts";
 import {
   deleteSomeExports,
   deleteSomeSessionsOf,

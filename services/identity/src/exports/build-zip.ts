@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import type { Database } from "@muster/db";
 import { makeZip } from "client-zip";
-import { type ExportSection, type ExportSubject, exportSections } from "./export-sections.ts";
+import type { ExportSection, ExportSubject } from "../export-sections/export-section.ts";
+import { exportSections } from "../export-sections/export-sections.ts";
 
 /** Bytes of a file that are hashed and passed on at once. */
 const PIECE_BYTES = 64 * 1024;

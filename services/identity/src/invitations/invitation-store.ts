@@ -123,6 +123,32 @@ export async function listInvitationPage(
   return (await query).map(fromRow);
 }
 
+/** The invitations that a user or a key has made in an organization, by id. */
+export async function listInvitationsBy(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  inviter: Inviter,
+  after: Pick<Invitation, "id"> | undefined,
+  limit: number,
+): Promise<Invitation[]> {
+  const query = queryable("invitations")
+    .select<Row[]>(COLUMNS)
+    .where({ organization_id: uuidToBytes(organizationId), ...inviterColumns(inviter) })
+    .limit(limit);
+  pageAfter(query, [{ column: "id", direction: "asc" }], after && [uuidToBytes(after.id)]);
+  return (await query).map(fromRow);
+}
+
+/** The invitation of a member, expired or not. */
+export async function findInvitationOf(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  userId: UserId,
+): Promise<Invitation | undefined> {
+  const rows = await queryable("invitations").select<Row[]>(COLUMNS).where(memberOf(organizationId, userId));
+  return rows.map(fromRow)[0];
+}
+
 /** At most `limit` invitations that expired before `beforeMs`, by (expire time, id). */
 export async function listExpiredInvitations(
   queryable: Queryable,

@@ -1,6 +1,6 @@
 // Contains every statement against `login_events`: the logins of the last 90 days.
 import { bytesToUuid, chunksOf, type OrganizationId, type UserId, uuidToBytes } from "@muster/core";
-import { insertRows, type Queryable, type Transaction } from "@muster/db";
+import { insertRows, pageAfter, type Queryable, type Transaction } from "@muster/db";
 import type { Day, ExpiredThrough } from "./login-window.ts";
 import { KEYS_AT_ONCE, whereAnyKey } from "./where-any-key.ts";
 
@@ -52,6 +52,21 @@ export async function findOrganizationWithLogins(
     .where("user_id", uuidToBytes(userId))
     .first<Pick<Row, "organization_id"> | undefined>();
   return row && bytesToUuid(row.organization_id);
+}
+
+/** The logins of a person in an organization, by id. */
+export async function listLoginsOf(
+  queryable: Queryable,
+  { organizationId, userId }: Pick<LoginEvent, "organizationId" | "userId">,
+  after: Pick<LoginEvent, "loginId"> | undefined,
+  limit: number,
+): Promise<LoginEvent[]> {
+  const query = queryable("login_events")
+    .select<Row[]>(COLUMNS)
+    .where({ organization_id: uuidToBytes(organizationId), user_id: uuidToBytes(userId) })
+    .limit(limit);
+  pageAfter(query, [{ column: "login_id", direction: "asc" }], after && [uuidToBytes(after.loginId)]);
+  return (await query).map(fromRow);
 }
 
 /** The ids of those logins that are stored. */
@@ -119,14 +134,7 @@ export async function listLeavingLogins(
     )
     .orderBy(["day", "position"])
     .limit(limit);
-  return rows.map((row) => ({
-    ...idsOf(row),
-    loginId: bytesToUuid(row.login_id),
-    day: row.day,
-    shard: row.shard,
-    position: row.position,
-    timeMs: row.time_ms,
-  }));
+  return rows.map(fromRow);
 }
 
 /** Deletes up to KEYS_AT_ONCE logins of a shard before a date; returns how many. */
@@ -160,5 +168,16 @@ function idsOf(row: Pick<Row, "organization_id" | "user_id">) {
   return {
     organizationId: bytesToUuid<OrganizationId>(row.organization_id),
     userId: bytesToUuid<UserId>(row.user_id),
+  };
+}
+
+function fromRow(row: Row): LoginEvent {
+  return {
+    ...idsOf(row),
+    loginId: bytesToUuid(row.login_id),
+    day: row.day,
+    shard: row.shard,
+    position: row.position,
+    timeMs: row.time_ms,
   };
 }

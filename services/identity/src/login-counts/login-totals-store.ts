@@ -77,6 +77,22 @@ export async function listTotals(
   }));
 }
 
+/** The logins of a user in each window; none for a window without logins. */
+export async function listTotalsOf(
+  queryable: Queryable,
+  organizationId: OrganizationId,
+  userId: UserId,
+): Promise<{ readonly windowDays: number; readonly logins: number }[]> {
+  const rows: { readonly window_days: number; readonly negative_logins: number }[] = await queryable(
+    "login_totals",
+  )
+    .select("window_days", "negative_logins")
+    .where({ organization_id: uuidToBytes(organizationId), user_id: uuidToBytes(userId) })
+    .whereIn("window_days", [...WINDOWS])
+    .orderBy("window_days");
+  return rows.map((row) => ({ windowDays: row.window_days, logins: -row.negative_logins }));
+}
+
 /** Up to `limit` users of an organization with a login after these positions. */
 export async function listChangedUsers(
   queryable: Queryable,

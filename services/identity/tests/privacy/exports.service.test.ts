@@ -3,13 +3,14 @@ import { createHash } from "node:crypto";
 import { OperationState } from "@muster/contracts/muster/identity/v1/operation_pb";
 import { OperationService } from "@muster/contracts/muster/identity/v1/operation_service_pb";
 import { PrivacyService } from "@muster/contracts/muster/identity/v1/privacy_service_pb";
-import { randomIds, type SessionId, uuidToBytes } from "@muster/core";
+import { type OrganizationId, randomIds, type SessionId, type UserId, uuidToBytes } from "@muster/core";
 import { type CrashingDatabase, ENGINES, type FakeClock, waitFor } from "@muster/testkit";
 import { type CallAs, expectReason } from "@muster/testkit/module";
 import { HTTP_IF_RANGE, HTTP_METHOD, HTTP_RANGE } from "@muster/transcoder";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CHUNK_BYTES, EXPORT_LIFETIME_MS, RESUME_MS } from "../../src/exports/export.ts";
 import { expiredDataWorker } from "../accounts/expired-data.ts";
+import { addPersonalRows } from "./personal-rows.ts";
 import { PrivacyUnderTest } from "./privacy-under-test.ts";
 import { zipEntries } from "./zip-entries.ts";
 
@@ -68,19 +69,29 @@ describe.each(ENGINES)("exports on %s", (engine) => {
     });
   });
 
-  test("an export has nothing of another organization and nothing of other people", async () => {
+  test("an export has every section, and nothing of another organization or of other people", async () => {
     const acme = await identity.organization();
     const globex = await identity.organization();
     const userId = await identity.person("Ada");
     const ofAcme = await identity.join(userId, acme, "admin", "Ada of Acme");
     await identity.join(userId, globex, "owner", "Ada of Globex");
-    await identity.addSessions(userId, globex, ["Browser of Globex"]);
     const grace = await identity.member(acme, "member", "Grace Hopper");
-    await identity.addSessions(grace.userId, acme, ["Browser of Grace"]);
-    const first = await identity.download(await identity.exported(userId, ofAcme.as), ofAcme.as);
-    const text = first.body.toString("utf8");
-    expect(text).toContain("Ada of Acme");
-    for (const foreign of ["Globex", globex, "Grace", grace.userId]) expect(text).not.toContain(foreign);
+    const rowsOf = (organizationId: OrganizationId, id: UserId, mark: string) =>
+      addPersonalRows(identity, { organizationId, userId: id }, mark);
+    const own = await rowsOf(acme, userId, "Own");
+    const others = [await rowsOf(globex, userId, "Globex"), await rowsOf(acme, grace.userId, "Grace")];
+    const { body } = await identity.download(await identity.exported(userId, ofAcme.as), ofAcme.as);
+    const text = body.toString("utf8");
+    for (const shown of ["Ada of Acme", ...own.shown]) expect(text).toContain(shown);
+    const foreign = others.flatMap(({ shown, hidden }) => [...shown, ...hidden]);
+    foreign.push("Globex", globex, "Grace", grace.userId, ...own.hidden);
+    for (const hidden of foreign) expect(text).not.toContain(hidden);
+    const entries = zipEntries(body);
+    const recordsOf = (name: string) => JSON.parse(String(entries.get(name)));
+    expect(recordsOf("login_totals.json")).toEqual([{ window_days: 7, logins: 3 }]);
+    expect(recordsOf("invitations.json")).toMatchObject([{ direction: "received" }, { direction: "sent" }]);
+    expect(recordsOf("deletion_requests.json")).toHaveLength(3);
+    for (const name of ["logins.json", "api_keys.json"]) expect(recordsOf(name).length).toBeGreaterThan(1);
   });
 
   test("the first download claims; HEAD does not, and a part continues for 15 minutes", async () => {

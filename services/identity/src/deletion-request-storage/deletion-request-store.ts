@@ -124,6 +124,49 @@ export async function listDeletionRequestPage(
   return (await query).map(fromRow);
 }
 
+/** A person in one organization. */
+interface Person {
+  readonly organizationId: OrganizationId;
+  readonly userId: UserId;
+}
+
+/** The requests about a person, by id. */
+export function listDeletionRequestsAbout(
+  queryable: Queryable,
+  { organizationId, userId }: Person,
+  afterId: string | undefined,
+  limit: number,
+): Promise<DeletionRequest[]> {
+  const about = { organization_id: uuidToBytes(organizationId), user_id: uuidToBytes(userId) };
+  return listById(queryable, about, afterId, limit);
+}
+
+/** The requests that a person, or a key of the person, has made, by id. */
+export function listDeletionRequestsBy(
+  queryable: Queryable,
+  { organizationId, userId }: Person,
+  afterId: string | undefined,
+  limit: number,
+): Promise<DeletionRequest[]> {
+  const made = { organization_id: uuidToBytes(organizationId), requester_user_id: uuidToBytes(userId) };
+  return listById(queryable, made, afterId, limit);
+}
+
+async function listById(
+  queryable: Queryable,
+  columns: Readonly<Record<string, Uint8Array>>,
+  afterId: string | undefined,
+  limit: number,
+): Promise<DeletionRequest[]> {
+  const query = queryable(TABLE).select<Row[]>(COLUMNS).where(columns).limit(limit);
+  pageAfter(
+    query,
+    [{ column: "id", direction: "asc" }],
+    afterId === undefined ? undefined : [uuidToBytes(afterId)],
+  );
+  return (await query).map(fromRow);
+}
+
 function requesterColumns({ requester, requesterUserId }: DeletionRequest) {
   return {
     requester_kind: Buffer.from(requester.kind),
