@@ -1,8 +1,8 @@
 // Tests ProvisionSegments: the first segments of a provisioned organization, once and for ever.
 import { OrganizationErasureService } from "@muster/contracts/muster/segments/v1/organization_erasure_service_pb";
 import { SegmentProvisioningService } from "@muster/contracts/muster/segments/v1/segment_provisioning_service_pb";
-import { type OrganizationId, uuidToBytes } from "@muster/core";
-import { ENGINES, waitFor } from "@muster/testkit";
+import { type OrganizationId, type ProfileId, uuidToBytes } from "@muster/core";
+import { ENGINES, findInTables, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
@@ -62,6 +62,55 @@ describe.each(ENGINES)("ProvisionSegments on %s", (engine) => {
       expect(await slugsOf(organizationId)).toEqual([]);
     }
   });
+
+  test("messages that arrive after an erasure have no effect, and the second sweep removes their profiles", async () => {
+    const [closed, kept] = [harness.newOrganization(), harness.newOrganization()];
+    const [known, into] = [harness.newProfile(), harness.newProfile()];
+    const [late, neighbor] = [harness.newProfile(), harness.newProfile()];
+    for (const organizationId of [closed, kept]) await provision(organizationId);
+    await addToCart(closed, [known, into]);
+    expect(await membersOf(harness.first.as(closed), "abandoned-cart")).toEqual([known, into].sort());
+    const bytes = uuidToBytes(closed);
+    await untilErased(closed, "isErased");
+    const ended = ["closed_organizations.organization_id", "organizations.organization_id"];
+    expect(await findInTables(harness.database, bytes)).toEqual(ended);
+    // Messages of a producer that was behind: of known and new profiles, and changes of profiles.
+    await addToCart(closed, [known, late]);
+    await harness.events.merge(closed, known, into);
+    await harness.events.erase(closed, late);
+    await addToCart(kept, [neighbor]);
+    // A read waits until every earlier message is applied.
+    expect(await slugsOf(closed)).toEqual([]);
+    expect(await membersOf(harness.first.as(kept), "abandoned-cart")).toEqual([neighbor]);
+    const found = new Set(await findInTables(harness.database, bytes));
+    // Until the events service has received the report.
+    found.delete("erasure_reports.organization_id");
+    expect([...found]).toEqual([...ended, "profile_states.organization_id"]);
+    await harness.database.transaction((trx) =>
+      trx("closed_organizations").where("organization_id", bytes).update({ next_sweep_ms: 0 }),
+    );
+    await untilErased(closed, "isFinal");
+    expect(await findInTables(harness.database, bytes)).toEqual(ended);
+    for (const id of [known, into, late]) {
+      expect(await findInTables(harness.database, uuidToBytes(id))).toEqual([]);
+    }
+    expect(await membersOf(harness.first.as(kept), "abandoned-cart")).toEqual([neighbor]);
+  });
+
+  function addToCart(organizationId: OrganizationId, profileIds: readonly ProfileId[]): Promise<void> {
+    const event = { organizationId, name: "cart.added", ms: harness.clock.nowMs() };
+    return harness.events.submit(profileIds.map((profileId) => ({ ...event, profileId })));
+  }
+
+  async function untilErased(organizationId: OrganizationId, step: "isErased" | "isFinal"): Promise<void> {
+    const client = harness.first.client(OrganizationErasureService, { service: "identity" });
+    await waitFor(async () => {
+      const progress = await client.eraseOrganization({ organizationId: uuidToBytes(organizationId) });
+      // The sweep waits for the relay, and the second sweep for the next poll.
+      await harness.clock.advance(500);
+      return progress[step];
+    });
+  }
 
   test("the segments select people by their activity", async () => {
     const organizationId = harness.newOrganization();

@@ -9,12 +9,12 @@ import { findClosedOrganization } from "@muster/outbox";
 import { columnsOf, ENGINES, findInTables, waitFor } from "@muster/testkit";
 import { expectReason } from "@muster/testkit/module";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { closeOrganization } from "../src/closing/close-organization.ts";
-import { organizationContent } from "../src/closing/organization-content.ts";
-import { findOrganization } from "../src/organizations/organization-store.ts";
-import { setLastOrganization } from "../src/users/user-store.ts";
-import { IdentityUnderTest } from "./identity-under-test.ts";
-import { type SignedInOptions, type SignedInUser, signInUser } from "./signed-in-user.ts";
+import { closeOrganization } from "../../src/closing/close-organization.ts";
+import { organizationContent } from "../../src/closing/organization-content.ts";
+import { findOrganization } from "../../src/organizations/organization-store.ts";
+import { setLastOrganization } from "../../src/users/user-store.ts";
+import { IdentityUnderTest } from "../identity-under-test.ts";
+import { type SignedInOptions, type SignedInUser, signInUser } from "../signed-in-user.ts";
 
 const { deleteOrganization, getOrganization, listOrganizations, undeleteOrganization } =
   OrganizationService.method;
