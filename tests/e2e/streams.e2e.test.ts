@@ -130,13 +130,15 @@ describe.each<Mode>(["embedded", "production"])("%s mode", (mode) => {
     expect(records).toBeGreaterThan(0);
 
     const stopping = [...installation.processes.values()].map((process) => process.end("SIGTERM"));
+    await waitFor(() => Object.values(followed).some(({ isOver }) => isOver), { timeoutMs: 20_000 });
+    // At once, because the server ends the export of an idle reader.
+    for (let part = await parts.next(); part.done !== true; part = await parts.next()) {
+      records += part.value.records.length;
+    }
     for (const [name, one] of Object.entries(followed)) {
       await waitFor(() => one.isOver, { what: name, timeoutMs: 20_000 });
       expect(outcomeOf(one), name).toMatchObject({ code: Code.Unavailable, retries: true });
       expect(outcomeOf(one).message, name).toMatch(/going away/);
-    }
-    for (let part = await parts.next(); part.done !== true; part = await parts.next()) {
-      records += part.value.records.length;
     }
     expect(records).toBeGreaterThan(EXPORTED_EVENTS);
     await Promise.all(stopping);
