@@ -24,7 +24,13 @@ import { findErased, listOrganizationsWithErasures } from "../src/erased-events/
 import { EventHasher } from "../src/erased-events/event-hash.ts";
 import { listBrokerTasks, listOpenTasks } from "../src/erasure/task-store.ts";
 import { getEventsAt, listEventCursors } from "../src/event-storage/event-cursor-store.ts";
-import { EVENT_COLUMNS, type EventRow, listEvents, scanEvents } from "../src/event-storage/event-store.ts";
+import {
+  countEvents,
+  EVENT_COLUMNS,
+  type EventRow,
+  listEvents,
+  scanEvents,
+} from "../src/event-storage/event-store.ts";
 import { type ExportedTable, walkRows } from "../src/export/exported-rows-store.ts";
 import { sections } from "../src/export/sections.ts";
 import { hasMerged, mergedIdsOf, rootsOf } from "../src/identity-graph/links-store.ts";
@@ -240,6 +246,7 @@ test("hot queries use their indexes and sort nothing", async () => {
     "scan: events of profiles": () =>
       scanEvents(db, organizationId, { profileIds: ids }, [Buffer.from("n1")], 1000),
     "scan: events after one": () => scanEvents(db, organizationId, { after: cursor }, [], 1000),
+    "scan: number of events": () => countEvents(db, organizationId, ids, 5001),
   };
   const lines: string[] = [];
   for (const [name, run] of Object.entries(queries)) {

@@ -26,7 +26,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { EventsUnderTest, newOrganization } from "./events-under-test.ts";
 
 const { batchRecordEvents } = EventService.method;
-const { createProfile, listProfiles } = ProfileService.method;
+const { createProfile, listProfiles, mergeProfile } = ProfileService.method;
 const LINKED = 510;
 const user = (value: string) => ({ case: "userId", value }) as const;
 
@@ -34,6 +34,7 @@ interface Scanned {
   readonly position: bigint;
   readonly more: boolean;
   readonly parts: number;
+  readonly longProfileId: string | undefined;
   readonly profiles: Map<string, { name: string; occurredMs: number; id: string; properties: string }[]>;
 }
 
@@ -57,7 +58,10 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     const profiles: Scanned["profiles"] = new Map();
     let head: { position: bigint; more: boolean } | undefined;
     let parts = 0;
+    let longProfileId: string | undefined;
     for await (const { part } of events.feed.scanProfileEvents(request)) {
+      expect(longProfileId).toBeUndefined();
+      if (part.case === "longProfileId") longProfileId = bytesToUuid(part.value);
       if (part.case === "snapshot") {
         expect(head).toBeUndefined();
         head = part.value;
@@ -75,7 +79,7 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
       }
     }
     if (head === undefined) throw new Error("no snapshot in the scan");
-    return { ...head, parts, profiles };
+    return { ...head, parts, longProfileId, profiles };
   }
 
   async function record(
@@ -162,6 +166,39 @@ describe.each(ENGINES)("the feed on %s", (engine) => {
     const requested = [ids[2], ids[0], stranger].map((id) => uuidToBytes(id ?? ""));
     expect([...(await scan(3, { profileIds: requested })).profiles.keys()]).toEqual([ids[0], ids[2]]);
     expect([...(await scan(4, { profileIds: requested })).profiles.keys()]).toEqual([]);
+  });
+
+  test("end before the first profile with too many events, and read none of them", async () => {
+    const names = Array.from({ length: 400 }, (_, index) => String(index));
+    await record(names.length, (index) => ({ who: names[index] ?? "", name: "seen", atMs: 1 }));
+    const ids = [...(await scan(3)).profiles.keys()];
+    const [, short = "", long = ""] = ids;
+    const { profiles } = await events.call(listProfiles, { pageSize: 500 }, as);
+    const userOf = (id: string) => profiles.find((one) => one.id === id)?.userId ?? "";
+    // With the first event of each: 1,300 and 1,301 events.
+    await record(1_299, (index) => ({ who: userOf(short), name: "seen", atMs: index }));
+    await record(1_300, (index) => ({ who: userOf(long), name: "seen", atMs: index }));
+    const sizes = (scanned: Scanned) => Array.from(scanned.profiles.values(), (run) => run.length);
+    const bounded = { profileEventsMax: 1_300 };
+    for (const more of [{}, { eventNames: ["seen"] }]) {
+      const scanned = await scan(3, { ...bounded, ...more });
+      expect(scanned.longProfileId).toBe(long);
+      expect([...scanned.profiles.keys()]).toEqual(ids.slice(0, 2));
+      expect(sizes(scanned)).toEqual([1, 1_300]);
+    }
+    const after = await scan(3, { ...bounded, afterProfileId: uuidToBytes(long) });
+    expect(after.longProfileId).toBeUndefined();
+    expect([...after.profiles.keys()]).toEqual(ids.slice(3));
+    const profileIds = [long, ids[0]].map((id) => uuidToBytes(id ?? ""));
+    const requested = await scan(3, { ...bounded, profileIds });
+    expect([requested.longProfileId, [...requested.profiles.keys()]]).toEqual([long, [ids[0]]]);
+    expect(sizes(await scan(3, { profileIds }))).toEqual([1, 1_301]);
+    // Events of other names are not read.
+    expect((await scan(3, { ...bounded, eventNames: ["paid"] })).longProfileId).toBeUndefined();
+    // The events of a person count together.
+    await events.call(mergeProfile, { profileId: ids[0] ?? "", into: short }, as);
+    const merged = await scan(3, bounded);
+    expect([merged.longProfileId, sizes(merged)]).toEqual([short, []]);
   });
 
   test("a profile with many large events comes in parts of bounded size", async () => {

@@ -17,6 +17,7 @@ import {
   type SampleProfilesRequest,
   SampleProfilesResponseSchema,
   type ScanProfileEventsRequest,
+  type ScanProfileEventsResponse,
   ScanProfileEventsResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import {
@@ -97,6 +98,8 @@ export class FakeEventsService {
   #lastTurn: Promise<unknown> = Promise.resolve();
   /** Called before each scan is read. */
   beforeScan: (shard: number) => Promise<void> = async () => {};
+  /** Called before each profile with events that a scan returns. */
+  beforeProfile: (profileId: ProfileId) => Promise<void> = async () => {};
   /** Called after the snapshot of each scan is taken, before its first part is sent. */
   afterSnapshot: (shard: number) => Promise<void> = async () => {};
   /** Called before each response with positions. */
@@ -333,11 +336,15 @@ export class FakeEventsService {
       await this.beforeScan(request.shard);
       const parts = [...this.#answerScan(request)];
       await this.afterSnapshot(request.shard);
-      yield* parts;
+      for (const message of parts) {
+        const { part } = message;
+        if (part.case === "profile") await this.beforeProfile(bytesToUuid(part.value.profileId));
+        yield message;
+      }
     }
   }
 
-  *#answerScan(request: ScanProfileEventsRequest): Iterable<Message> {
+  *#answerScan(request: ScanProfileEventsRequest): Iterable<ScanProfileEventsResponse> {
     const { shard, eventNames, profileLimit } = request;
     const organizationId = bytesToUuid<OrganizationId>(request.organizationId);
     const wanted = new Set(request.profileIds.map((id) => bytesToUuid(id)));
@@ -362,6 +369,11 @@ export class FakeEventsService {
         .filter(({ receivedMs, ms }) => Math.max(receivedMs, ms) >= completeSinceMs)
         .filter(({ name }) => eventNames.length === 0 || eventNames.includes(name))
         .sort((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1));
+      if (request.profileEventsMax > 0 && events.length > request.profileEventsMax) {
+        const value = uuidToBytes(profileId);
+        yield create(ScanProfileEventsResponseSchema, { part: { case: "longProfileId", value } });
+        return;
+      }
       // A profile with many events comes in several parts.
       for (let start = 0; start === 0 || start < events.length; start += 2) {
         const run = events.slice(start, start + 2).map(({ id, name, ms, properties = "{}" }) => ({

@@ -1,7 +1,7 @@
 // Tests rebuilds of a profile with a long history: messages are applied meanwhile, and no event is lost.
 import { type ProfileId, shardOf } from "@muster/core";
 import { ENGINES, waitFor } from "@muster/testkit";
-import { sequence } from "@muster/testkit/rules";
+import { performed, sequence } from "@muster/testkit/rules";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { expectExactMembers, membersOf, openHarness, type SegmentsHarness } from "./segments-harness.ts";
 
@@ -16,7 +16,7 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
   let bo: ProfileId;
   let shard: number;
   let startMs: number;
-  /** Resolves when the rebuild has taken a snapshot. */
+  /** Resolves when a rebuild has taken a snapshot and is about to read the history. */
   let snapshot: PromiseWithResolvers<void>;
   /** Lets the rebuild continue after the snapshot. */
   let release: PromiseWithResolvers<void>;
@@ -70,15 +70,24 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
 
   const countMarks = async () => (await harness.database.reader("profile_rebuilds")).length;
 
-  /** A late event marks the profile. The rebuild waits between the snapshot and the write. */
-  async function startRebuild(): Promise<void> {
-    await submit(event(ada, "b", 10));
-    expect(await countMarks()).toBe(1);
-    harness.events.afterSnapshot = async () => {
-      harness.events.afterSnapshot = async () => {};
+  const backfilled = () =>
+    waitFor(async () => (await harness.database.reader("segment_backfills")).length === 0, WAIT);
+
+  /** The next rebuild of the history waits between the snapshot and the write. */
+  function holdRebuild(): void {
+    harness.events.beforeProfile = async (profileId) => {
+      if (profileId !== ada) return;
+      harness.events.beforeProfile = async () => {};
       snapshot.resolve();
       await release.promise;
     };
+  }
+
+  /** A late event marks the profile. */
+  async function startRebuild(): Promise<void> {
+    await submit(event(ada, "b", 10));
+    expect(await countMarks()).toBe(1);
+    holdRebuild();
     // The first rebuild of the profile postpones the next one.
     await harness.clock.advance(3_000);
     await snapshot.promise;
@@ -103,6 +112,28 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
     await finishRebuild();
   });
 
+  test("lets a process that has never met the history apply messages", TEST, async () => {
+    await submit(event(ada, "b", 10));
+    await harness.first.stop();
+    expect(await countMarks()).toBe(1);
+    holdRebuild();
+    const second = await harness.start("second");
+    await snapshot.promise;
+    await submit(event(bo, "b", 10), event(bo, "a", 20), event(bo, "x", 30));
+    expect(await countMarks()).toBe(1);
+    await finishRebuild({ ...harness, first: second });
+  });
+
+  test("of a backfill lets the shard apply messages", TEST, async () => {
+    holdRebuild();
+    await harness.segments.createSegment({ name: "Pairs", rule: sequence(["x", "a"], "1h") });
+    await snapshot.promise;
+    await submit(event(bo, "x", 10), event(bo, "a", 20), event(ada, "paid", 70_000));
+    await finishRebuild();
+    await expectExactMembers(harness, "pairs");
+    expect((await membersOf(harness.segments, "pairs")).sort()).toEqual([ada, bo].sort());
+  });
+
   test("includes events of the profile that were applied after its snapshot", TEST, async () => {
     await startRebuild();
     await submit(event(ada, "paid", 70_000));
@@ -125,11 +156,27 @@ describe.each(ENGINES)("a long rebuild on %s", (engine) => {
   test("starts again when a segment is added", TEST, async () => {
     await submit(event(ada, "seen", 20));
     await startRebuild();
-    await harness.segments.createSegment({ name: "Seen", eventName: "seen", minCount: 1 });
+    await harness.segments.createSegment({ name: "Seen", eventName: "seen", minCount: 3 });
     await submit(event(ada, "seen", 30));
+    await backfilled();
     await finishRebuild();
+    // The facts of the new rule are still in the states.
+    await submit(event(ada, "seen", 40));
     await expectExactMembers(harness, "seen");
     expect(await membersOf(harness.segments, "seen")).toEqual([ada]);
+  });
+
+  test("starts again when the rule of a segment is changed", TEST, async () => {
+    await submit(event(ada, "seen", 20));
+    await startRebuild();
+    const rule = performed("seen").atLeast(3);
+    await harness.segments.updateSegment({ segmentId: "paid", segment: { rule } });
+    await submit(event(ada, "seen", 30));
+    await backfilled();
+    await finishRebuild();
+    await submit(event(ada, "seen", 40));
+    await expectExactMembers(harness, "paid");
+    expect(await membersOf(harness.segments, "paid")).toEqual([ada]);
   });
 
   test("is done by the next owner when its process ends before the write", TEST, async () => {

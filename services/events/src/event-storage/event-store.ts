@@ -153,6 +153,22 @@ export async function scanEvents(
   return query;
 }
 
+/** Counts the events of profiles, at most up to `limit`, by the index alone. */
+export async function countEvents(
+  db: Queryable,
+  organizationId: OrganizationId,
+  profileIds: readonly Buffer[],
+  limit: number,
+): Promise<number> {
+  const found = db("tracked_events")
+    .select("event_id")
+    .where("organization_id", uuidToBytes(organizationId))
+    .whereIn("profile_id", [...profileIds])
+    .limit(limit);
+  const [row] = await db.from(found.as("found")).count<{ count: number }[]>({ count: "*" });
+  return Number(row?.count ?? 0);
+}
+
 /** Converts a row to an event with the given root profile. */
 export function eventFromRow(row: EventRow, rootId: ProfileId): TrackedEvent {
   return {

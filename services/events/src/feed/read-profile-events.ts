@@ -22,26 +22,31 @@ export interface ScanTarget {
   readonly profileIds: readonly ProfileId[];
 }
 
-type OnEvent = (target: ScanTarget, row: EventRow) => Promise<void>;
+export interface EventReader {
+  onEvent(target: ScanTarget, row: EventRow): Promise<void>;
+  /** Called before the events of a target that do not fit into one statement; true ends the reading. */
+  endsBefore(target: ScanTarget): Promise<boolean>;
+}
 
-/**
- * Calls `onEvent` for the events of each target, target by target. An empty list of names selects all events.
- */
+/** Passes the events of each target to the reader, target by target. An empty list of names selects all events. */
 export async function readProfileEvents(
   trx: Transaction,
   organizationId: OrganizationId,
   targets: readonly ScanTarget[],
   names: readonly Buffer[],
-  onEvent: OnEvent,
+  reader: EventReader,
 ): Promise<void> {
-  const scan: Scan = { trx, organizationId, names, onEvent };
+  const scan: Scan = { trx, organizationId, names, reader };
   if (targets.every(({ profileIds }) => profileIds.length === 1)) return readByProfile(scan, targets);
   let targetsAtOnce = IN_LIST_VALUES_MAX;
   for (let start = 0; start < targets.length; ) {
     const chunk = chunkOf(targets, start, targetsAtOnce);
     const isRead = await readTogether(scan, chunk);
     const [first] = chunk;
-    if (!isRead && chunk.length === 1 && first !== undefined) await readLarge(scan, first);
+    if (!isRead && chunk.length === 1 && first !== undefined) {
+      if (await reader.endsBefore(first)) return;
+      await readLarge(scan, first);
+    }
     if (isRead || chunk.length === 1) start += chunk.length;
     targetsAtOnce = isRead ? 2 * targetsAtOnce : Math.ceil(chunk.length / 2);
   }
@@ -51,7 +56,7 @@ interface Scan {
   readonly trx: Transaction;
   readonly organizationId: OrganizationId;
   readonly names: readonly Buffer[];
-  readonly onEvent: OnEvent;
+  readonly reader: EventReader;
 }
 
 /** Returns the groups from `start` whose profiles fit into one statement; at least one group. */
@@ -72,16 +77,23 @@ async function readByProfile(scan: Scan, targets: readonly ScanTarget[]): Promis
   let profileIds = Array.from(byId.keys(), uuidToBytes);
   let after: ScanCursor | undefined;
   let limit = STATEMENT_EVENTS_MAX;
+  let large: ScanTarget | undefined;
   while (profileIds.length > 0 || after !== undefined) {
     const range = after ? { after } : { profileIds };
     const rows = await scanEvents(scan.trx, scan.organizationId, range, scan.names, limit);
     let bytes = 0;
+    const last = rows.at(-1);
+    const cut = last && rows.length === limit ? byId.get(bytesToUuid<ProfileId>(last.profile_id)) : undefined;
     for (const row of rows) {
       bytes += row.properties.length;
       const target = byId.get(bytesToUuid<ProfileId>(row.profile_id));
-      if (target !== undefined) await scan.onEvent(target, row);
+      if (target === undefined) continue;
+      if (target === cut && target !== large) {
+        large = target;
+        if (await scan.reader.endsBefore(target)) return;
+      }
+      await scan.reader.onEvent(target, row);
     }
-    const last = rows.at(-1);
     if (rows.length < limit || last === undefined) {
       // The cursor's profile is complete; without a cursor all profiles are complete.
       if (after === undefined) return;
@@ -112,7 +124,7 @@ async function readTogether(scan: Scan, chunk: readonly ScanTarget[]): Promise<b
   }
   const byTarget = Map.groupBy(rows, (row) => owners.get(bytesToUuid<ProfileId>(row.profile_id)));
   for (const target of chunk) {
-    for (const row of (byTarget.get(target) ?? []).sort(compareRows)) await scan.onEvent(target, row);
+    for (const row of (byTarget.get(target) ?? []).sort(compareRows)) await scan.reader.onEvent(target, row);
   }
   return true;
 }
@@ -124,7 +136,7 @@ async function readLarge(scan: Scan, target: ScanTarget): Promise<void> {
   for await (const run of mergeEventCursors(trx, filter, target.profileIds, STATEMENT_EVENTS_MAX)) {
     for (const cursors of chunksOf(run, EVENTS_AT_ONCE)) {
       const rows = await getEventsAt(trx, organizationId, cursors);
-      for (const row of rows) await scan.onEvent(target, row);
+      for (const row of rows) await scan.reader.onEvent(target, row);
     }
   }
 }

@@ -11,11 +11,11 @@ import {
   ScanProfileEventsResponseSchema,
 } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
 import { bytesToUuid, chunksOf, type OrganizationId, shardOf, uuidToBytes, WorkBudget } from "@muster/core";
-import type { Transaction } from "@muster/db";
+import { IN_LIST_VALUES_MAX, type Transaction } from "@muster/db";
 import { invalidField } from "@muster/errors";
 import { readPositions } from "@muster/outbox";
 import type { ServerStreamHandler } from "@muster/rpc";
-import type { EventRow } from "../event-storage/event-store.ts";
+import { countEvents, type EventRow } from "../event-storage/event-store.ts";
 import type { EventsDeps } from "../handlers/deps.ts";
 import { listProfileGroups } from "../identity-graph/load-profile-groups.ts";
 import { effectiveProfile, groupProfileIds } from "../identity-graph/profile-group.ts";
@@ -86,14 +86,38 @@ async function scan(
     emit,
   );
   const filter = namesFilter(request.eventNames);
+  let long: Profile | undefined;
   if (!request.withoutEvents) {
-    await readProfileEvents(trx, organizationId, targets, filter.inStatement, async (target, row) => {
-      budget.spend(ROW_UNITS);
-      if (budget.isSliceOver) await budget.turn();
-      if (filter.accepts(row)) await parts.add(target.profile, row);
+    await readProfileEvents(trx, organizationId, targets, filter.inStatement, {
+      async onEvent(target, row) {
+        budget.spend(ROW_UNITS);
+        if (budget.isSliceOver) await budget.turn();
+        if (filter.accepts(row)) await parts.add(target.profile, row);
+      },
+      async endsBefore(target) {
+        const isLong = await hasMoreEvents(trx, organizationId, target, request.profileEventsMax);
+        if (isLong) long = target.profile;
+        return isLong;
+      },
     });
   }
-  await parts.finish();
+  await parts.finish(long);
+}
+
+/** Whether the target has more events than the maximum; 0 means no maximum. */
+async function hasMoreEvents(
+  trx: Transaction,
+  organizationId: OrganizationId,
+  { profileIds }: ScanTarget,
+  max: number,
+): Promise<boolean> {
+  if (max === 0) return false;
+  let count = 0;
+  for (const ids of chunksOf(profileIds, IN_LIST_VALUES_MAX)) {
+    count += await countEvents(trx, organizationId, ids.map(uuidToBytes), max + 1 - count);
+    if (count > max) return true;
+  }
+  return false;
 }
 
 async function readTargets(
@@ -168,8 +192,12 @@ class PartWriter {
     this.#bytes += row.properties.length + row.name.length + 64;
   }
 
-  async finish(): Promise<void> {
-    while (this.#index < this.#profiles.length) await this.#next();
+  /** Ends before the profile with a long history, if any. */
+  async finish(long: Profile | undefined): Promise<void> {
+    while (this.#index < this.#profiles.length && this.#profiles[this.#index] !== long) await this.#next();
+    if (long === undefined) return;
+    const value = uuidToBytes(long.id);
+    await this.#emit(create(ScanProfileEventsResponseSchema, { part: { case: "longProfileId", value } }));
   }
 
   async #next(): Promise<void> {

@@ -33,6 +33,8 @@ export interface ScanRequest {
   readonly eventNames: readonly string[];
   /** Returns the profiles without their events. */
   readonly withoutEvents?: boolean;
+  /** Ends the scan before the first profile with more events. */
+  readonly profileEventsMax?: number | undefined;
 }
 
 export interface Scan {
@@ -42,6 +44,8 @@ export interface Scan {
   readonly more: boolean;
   /** Events received or dated from this instant on are complete; 0 means all events. */
   readonly completeSinceMs: number;
+  /** The profile with too many events, at which the scan has ended. */
+  readonly longProfileId?: ProfileId | undefined;
 }
 
 /** Root profiles, by tracked user id and by profile id. */
@@ -177,6 +181,7 @@ export class EventsFeed implements ProducerPort {
         shard: request.shard,
         eventNames: [...request.eventNames],
         withoutEvents: request.withoutEvents ?? false,
+        profileEventsMax: request.profileEventsMax ?? 0,
         ...page,
       },
       { deadlineMs: this.#clock.nowMs() + SCAN_TIMEOUT_MS, ...options },
@@ -190,6 +195,8 @@ export class EventsFeed implements ProducerPort {
         const { profileId, events } = part.value;
         const taken = onEvents(bytesToUuid<ProfileId>(profileId), events, part.value);
         if (taken !== undefined) await taken;
+      } else if (part.case === "longProfileId" && scan !== undefined) {
+        scan = { ...scan, more: true, longProfileId: bytesToUuid<ProfileId>(part.value) };
       }
     }
     if (scan === undefined) {

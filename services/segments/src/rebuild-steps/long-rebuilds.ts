@@ -1,5 +1,5 @@
 // Queues tasks with long histories, and runs a single task beside the applying of messages.
-import type { OrganizationId, ProfileId } from "@muster/core";
+import type { OrganizationId } from "@muster/core";
 import type { OwnedShards } from "@muster/outbox";
 import { LRUCache } from "lru-cache";
 import { type ProfileKey, profileKeyText } from "../profiles/profile-key.ts";
@@ -11,14 +11,13 @@ import { LongRebuild, type LongRebuildDeps } from "./long-rebuild.ts";
 const WAITING_MAX = 100;
 /** Conflicts of a task with changes meanwhile, and failures; afterwards a step rebuilds the task, while no message is applied. */
 const CONFLICTS_MAX = 3;
-/** Remembered profiles with a long last scan, and tasks with conflicts. */
+/** Remembered tasks with conflicts. */
 const REMEMBERED_MAX = 10_000;
 
 export class LongRebuilds implements BusyTasks {
   readonly #deps: LongRebuildDeps;
   readonly #onReady: () => void;
   readonly #waiting = new Map<string, RebuildTask>();
-  readonly #longProfiles = new LRUCache<string, true>({ max: REMEMBERED_MAX });
   readonly #conflicts = new LRUCache<string, number>({ max: REMEMBERED_MAX });
   #running: LongRebuild | undefined;
 
@@ -43,20 +42,12 @@ export class LongRebuilds implements BusyTasks {
     return this.#has(backfillText(organizationId, shard));
   }
 
-  /** Whether the last scan of the profile was long. */
-  isLong(key: ProfileKey): boolean {
-    return this.#longProfiles.has(profileText(key));
-  }
-
-  /** Returns false if a step must rebuild the task. The task has a single id, or is a range. */
-  accepts(task: RebuildTask): boolean {
+  /** Returns false if a step must rebuild the task. The task is of a single profile, by id or as a range. */
+  add(task: RebuildTask): boolean {
     const isConflicting = (this.#conflicts.get(textOf(task)) ?? 0) >= CONFLICTS_MAX;
-    return !isConflicting && this.#waiting.size < WAITING_MAX;
-  }
-
-  add(task: RebuildTask, longProfileId: ProfileId): void {
+    if (isConflicting || this.#waiting.size >= WAITING_MAX) return false;
     this.#waiting.set(textOf(task), task);
-    this.#longProfiles.set(profileText({ ...task, profileId: longProfileId }), true);
+    return true;
   }
 
   /** Starts the next task, or finishes the running one. Returns the written chunk, if any. */

@@ -1,19 +1,20 @@
 // Rebuilds profiles from their raw events: all profiles for the backfill of a new rule, and single marked
 // ones.
 
-import { assert, type BackoffPolicy, backoffMs, type Clock, type ProfileId, WorkBudget } from "@muster/core";
+import { assert, type BackoffPolicy, backoffMs, type Clock, WorkBudget } from "@muster/core";
 import type { Database } from "@muster/db";
 import { AppError } from "@muster/errors";
 import { FailureLog, type Logger } from "@muster/log";
 import type { OwnedShards } from "@muster/outbox";
 import type { ThreadPool } from "@muster/runtime";
 import type { Announcer } from "../announcements/announcer.ts";
+import type { Definitions } from "../engine/state/definitions.ts";
 import type { EventsFeed } from "../events/events-feed.ts";
 import { RebuildPlanner, type RebuildTask } from "../rebuild/rebuild-planner.ts";
 import { MAIN_THREAD_EVENTS_MAX } from "../rebuild/rebuild-units.ts";
 import type { ScannedShard } from "../rebuild/replace-states.ts";
-import { scanShard } from "../rebuild/scan-shard.ts";
-import { LongHistoryFound } from "../rebuild/scan-states.ts";
+import { type ScanShardDeps, scanShard } from "../rebuild/scan-shard.ts";
+import type { ScanOptions } from "../rebuild/scan-states.ts";
 import type { SegmentsMetrics } from "../segments-metrics.ts";
 import { WorkSchedule } from "../work-schedule.ts";
 import { LongRebuilds } from "./long-rebuilds.ts";
@@ -40,6 +41,13 @@ export interface RebuildStep {
   readonly nextMs: number;
   /** Whether a reader may be waiting for work that this step finished. */
   readonly hasFinishedWork: boolean;
+}
+
+/** A chunk to scan, with the applied position of its shard. */
+interface Chunk {
+  readonly task: RebuildTask;
+  readonly definitions: Definitions;
+  readonly position: number;
 }
 
 /** Waits between attempts while the events service is unavailable. */
@@ -123,42 +131,39 @@ export class RebuildWorker {
 
   async #runNext(owned: OwnedShards, signal: AbortSignal): Promise<RebuildStep> {
     const { clock } = this.#deps;
-    const { tasks: planned, nextMs: postponedMs } = await this.#planner.next(owned.shards);
-    if (planned.length === 0) {
+    const { tasks, nextMs: postponedMs } = await this.#planner.next(owned.shards);
+    if (tasks.length === 0) {
       this.#schedule.sleepUntil(postponedMs);
       return { nextMs: this.#schedule.nextMs, hasFinishedWork: false };
     }
-    const tasks = planned.flatMap((task) => this.#withoutLongHistories(task));
-    if (tasks.length > 0) {
-      const startMs = clock.monotonicMs();
-      const writeMs = await this.#run(owned, tasks, signal);
-      this.#planner.adjustChunkSize({ stepMs: clock.monotonicMs() - startMs, writeMs });
-    }
-    return { nextMs: 0, hasFinishedWork: tasks.length > 0 };
+    const startMs = clock.monotonicMs();
+    const writeMs = await this.#run(owned, tasks, signal);
+    this.#planner.adjustChunkSize({ stepMs: clock.monotonicMs() - startMs, writeMs });
+    return { nextMs: 0, hasFinishedWork: true };
   }
 
-  /** Hands profiles over whose last scan was long. */
-  #withoutLongHistories(task: RebuildTask): RebuildTask[] {
-    if (!("ids" in task.profiles)) return [task];
-    const ids = task.profiles.ids.filter((profileId) => {
-      const isLong = this.#longRebuilds.isLong({ ...task, profileId });
-      return !isLong || !this.#handOver(task, [profileId]);
-    });
-    return ids.length === 0 ? [] : [{ ...task, profiles: { ids } }];
-  }
-
-  /** Lets the last of the scanned profiles be rebuilt beside the applying of messages, if possible. */
-  #handOver(task: RebuildTask, scannedIds: readonly ProfileId[]): boolean {
+  /**
+   * Scans a task up to the first long history, which is rebuilt beside the applying of messages if possible. Returns
+   * undefined if nothing comes before the long history.
+   */
+  async #scan(
+    deps: ScanShardDeps,
+    { task, definitions, position }: Chunk,
+    options: ScanOptions,
+  ): Promise<ScannedShard | undefined> {
+    const bounded = { ...options, profileEventsMax: MAIN_THREAD_EVENTS_MAX };
+    const scanned = await scanShard(deps, task, definitions, position, bounded);
+    const { longProfileId, states } = scanned;
+    if (longProfileId === undefined) return scanned;
     const { profiles } = task;
-    const longProfileId = scannedIds.at(-1);
-    assert(longProfileId !== undefined, "a long history has a profile");
-    const handedOver = {
-      ...task,
-      profiles: "ids" in profiles ? { ids: [longProfileId] } : { ...profiles, limit: scannedIds.length },
-    };
-    if (!this.#longRebuilds.accepts(handedOver)) return false;
-    this.#longRebuilds.add(handedOver, longProfileId);
-    return true;
+    // The next chunk of a backfill begins with the long history.
+    if (!("ids" in profiles) && states.size > 0) return scanned;
+    const long = "ids" in profiles ? { ids: [longProfileId] } : { ...profiles, limit: 1 };
+    if (!this.#longRebuilds.add({ ...task, profiles: long })) {
+      return scanShard(deps, task, definitions, position, options);
+    }
+    const part = scanned.task.profiles;
+    return "ids" in part && part.ids.length > 0 ? scanned : undefined;
   }
 
   /** All tasks are of one organization, each of another shard. Returns the duration of the write transaction. */
@@ -177,11 +182,11 @@ export class RebuildWorker {
     const scanDeps = { database, feed, threads: slot };
     const scans = await Promise.allSettled(
       tasks.map((task) => {
-        const handsOver = (ids: readonly ProfileId[]) => this.#handOver(task, ids);
-        return scanShard(scanDeps, task, definitions, owned.position(task.shard), { ...options, handsOver });
+        const chunk = { task, definitions, position: owned.position(task.shard) };
+        return this.#scan(scanDeps, chunk, options);
       }),
     );
-    const scannedShards = scans.flatMap((scan) => (scan.status === "fulfilled" ? [scan.value] : []));
+    const scannedShards = scans.flatMap((scan) => (scan.status === "fulfilled" && scan.value) || []);
     for (const { position, appliedPosition } of scannedShards) {
       // Invariant: the snapshot contains all applied messages, because no message is applied during the step.
       assert(position >= appliedPosition, "a snapshot is behind the applied position");
@@ -190,9 +195,7 @@ export class RebuildWorker {
     const writeMs =
       scannedShards.length > 0 ? await this.#writer.write(owned, scannedShards, definitions) : 0;
     for (const scanned of scannedShards) this.#postponeLongHistories(scanned);
-    for (const scan of scans) {
-      if (scan.status === "rejected" && !(scan.reason instanceof LongHistoryFound)) throw scan.reason;
-    }
+    for (const scan of scans) if (scan.status === "rejected") throw scan.reason;
     return writeMs;
   }
 

@@ -25,7 +25,9 @@ export interface ScanShardDeps extends ScanDeps {
   readonly feed: EventsFeed;
 }
 
-/** No message of the shard is applied meanwhile. */
+/**
+ * No message of the shard is applied meanwhile. The task of the result ends before a profile with too many events.
+ */
 export async function scanShard(
   deps: ScanShardDeps,
   task: RebuildTask,
@@ -33,18 +35,24 @@ export async function scanShard(
   appliedPosition: number,
   options: ScanOptions,
 ): Promise<ScannedShard> {
-  const common = { task, appliedPosition, scannedMs: options.nowMs };
+  const common = { appliedPosition, scannedMs: options.nowMs };
   const own = ownScopeOf(task, definitions);
   if (own !== undefined) {
     const scan = await scanStates(deps, task, definitions, own, options);
     const unapplied = await readForKeptFacts(deps, task, appliedPosition, scan);
-    if (unapplied !== undefined) return { ...common, ...scan, unapplied };
+    if (unapplied !== undefined) return { ...common, ...scan, task: scannedPart(task, scan), unapplied };
   }
   const whole: ScanScope | undefined = wholeScopeOf(definitions);
   const scan = await scanStates(deps, task, definitions, whole, options);
   const isUnapplied = scan.completeSinceMs > 0;
   const unapplied = isUnapplied ? await readUnapplied(deps, task, appliedPosition, scan) : undefined;
-  return { ...common, ...scan, unapplied };
+  return { ...common, ...scan, task: scannedPart(task, scan), unapplied };
+}
+
+/** The profiles of the task before the one with too many events. A range ends after its last scanned profile. */
+function scannedPart(task: RebuildTask, { longProfileId }: ScannedStates): RebuildTask {
+  if (longProfileId === undefined || !("ids" in task.profiles)) return task;
+  return { ...task, profiles: { ids: task.profiles.ids.filter((id) => id < longProfileId) } };
 }
 
 /**

@@ -1,6 +1,6 @@
 // Scans profiles from a snapshot of their raw events and computes the states.
 import type { ScannedEvent, ScannedProfile } from "@muster/contracts/muster/events/v1/event_feed_service_pb";
-import { type OrganizationId, PlainError, type ProfileId, type WorkBudget } from "@muster/core";
+import type { OrganizationId, ProfileId, WorkBudget } from "@muster/core";
 import type { ThreadPool } from "@muster/runtime";
 import { recordEvent, recordProfile } from "../engine/state/apply-events.ts";
 import type { Definitions } from "../engine/state/definitions.ts";
@@ -27,6 +27,8 @@ export interface ScannedStates {
   readonly factKeys: ReadonlySet<string> | undefined;
   /** The number of scanned events, by profile. */
   readonly eventCounts: ReadonlyMap<ProfileId, number>;
+  /** The profile with too many events, before which the scan has ended. */
+  readonly longProfileId?: ProfileId | undefined;
 }
 
 export interface ScanDeps {
@@ -46,20 +48,8 @@ export interface ScanOptions {
   readonly nowMs: number;
   readonly budget: WorkBudget;
   readonly signal: AbortSignal;
-  /** Rejects with {@link LongHistoryFound} at a long history, unless false is returned for the profiles so far. */
-  readonly handsOver?: (scannedProfiles: readonly ProfileId[]) => boolean;
-}
-
-/** A profile has so many events that its chunk is scanned beside the applying of messages. */
-export class LongHistoryFound extends PlainError {
-  override name = "LongHistoryFound";
-  /** The last one has the long history. */
-  readonly profileIds: readonly ProfileId[];
-
-  constructor(profileIds: readonly ProfileId[]) {
-    super("a profile has a long history");
-    this.profileIds = profileIds;
-  }
+  /** The scan ends before the first profile with more events. */
+  readonly profileEventsMax?: number;
 }
 
 /** Applies each profile's events to the definitions' facts. */
@@ -86,7 +76,7 @@ export async function scanStates(
   try {
     const { factKeys, ...filter } = scope;
     const scan = await deps.feed.scan(
-      { ...request, ...filter },
+      { ...request, ...filter, profileEventsMax: options.profileEventsMax },
       (profileId, events, profile) => collector.add(profileId, events, profile),
       { signal: options.signal },
     );
@@ -133,7 +123,6 @@ class StateCollector {
     }
     const count = (this.#eventCounts.get(profileId) ?? 0) + events.length;
     this.#eventCounts.set(profileId, count);
-    if (count > MAIN_THREAD_EVENTS_MAX) this.#handOver();
     if (count > MAIN_THREAD_EVENTS_MAX && this.#threads?.isTaken === false) {
       this.#threads.isTaken = true;
       const { nowMs, signal } = this.#options;
@@ -154,11 +143,6 @@ class StateCollector {
   cancel(): void {
     this.#longHistory?.cancel();
     this.#freeThread();
-  }
-
-  #handOver(): void {
-    const profileIds = [...this.#states.keys()];
-    if (this.#options.handsOver?.(profileIds) === true) throw new LongHistoryFound(profileIds);
   }
 
   async #record(state: ProfileState, events: readonly ScannedEvent[]): Promise<void> {
