@@ -328,6 +328,17 @@ describe("the command line", () => {
     expect(stderr).toContain("unknown command 'surve'");
   });
 
+  test("a history starts on the given day, and on no day that does not exist", {
+    timeout: 60_000,
+  }, async () => {
+    const history = (start: string) => runMuster(["demo-data", "--events", "10", "--start", start], {});
+    const { code, stdout } = await history("2024-02-29");
+    expect([code, stdout.split("\n")[1]?.slice(0, 11)]).toEqual([0, "2024-02-29T"]);
+    const refused = await history("2023-02-29");
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused.stderr).toContain("Give a day as YYYY-MM-DD.");
+  });
+
   test("output to a pipe that closes is no crash", async () => {
     const main = join(import.meta.dirname, "../src/main.ts");
     const child = spawn("sh", ["-c", `"${process.execPath}" "${main}" demo-data --events 50000 | head -n 1`]);

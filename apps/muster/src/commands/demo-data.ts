@@ -88,8 +88,9 @@ export function wholeNumber(text: string): number {
 
 function day(text: string): number {
   const ms = Date.parse(`${text}T00:00:00.000Z`);
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(text) || Number.isNaN(ms))
-    throw new InvalidArgumentError("Give a day as YYYY-MM-DD.");
+  // Date.parse takes 30 February for 1 March.
+  const isDay = !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(`${text}T`);
+  if (!isDay) throw new InvalidArgumentError("Give a day as YYYY-MM-DD.");
   return ms;
 }
 
